@@ -1,0 +1,255 @@
+"""The one doit action of a step: lock, drop the record, digest what goes in, act, digest what came out, commit.
+
+In this order a kill at any moment loses at most the step that was at work, and never takes a half-done one for done.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from doit.action import BaseAction
+from doit.exceptions import TaskFailed
+
+from cartwheel.inputs.judge import reasons, settled
+from cartwheel.inputs.sources import look_again
+from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.model.project import Project
+from cartwheel.model.record import Record, Seen
+from cartwheel.model.step import Step, Work
+from cartwheel.state import Records
+from cartwheel.world import run
+from cartwheel.world.host import machine_id
+from cartwheel.world.lock import RunLock
+from cartwheel.world.look import World
+
+
+class Workshop:
+    """What the actions of one run share."""
+
+    def __init__(self, world: World, project: Project, *, slots: int, named: tuple[str, ...]) -> None:
+        self.world = world
+        self.project = project
+        self.named = named
+        self.root = world.root
+        self.lock = RunLock(world.root / ".cartwheel" / "local" / "lock")
+        self.slots = threading.BoundedSemaphore(slots)
+        self.nothing_may_be_built = world.environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
+        self.announce: Callable[[str], None] = lambda text: None
+        self.seconds: dict[str, float] = {}
+
+    @property
+    def records(self) -> Records:
+        """The backend that doit made; it does so before any task is created."""
+        from doit.globals import Globals
+
+        backend = Globals.dep_manager.backend
+        assert isinstance(backend, Records), "dodo.py needs DOIT_CONFIG = wheels.doit_config"
+        if self.world.save not in backend.at_end:
+            backend.at_end.append(self.world.save)
+        return backend
+
+
+class Judgement:
+    """What doit calls to learn whether a step is up to date."""
+
+    def __init__(self, step: Step, workshop: Workshop) -> None:
+        self.step = step
+        self.workshop = workshop
+
+    def reasons(self) -> tuple[str, ...]:
+        """Why the step must run; empty when it need not."""
+        return reasons(self.step, self.workshop.records.load(self.step.name), self.workshop.world)
+
+    def __call__(self) -> bool:
+        from doit.exceptions import InvalidCommand
+
+        run.stop_on_signals()
+        if run.STOP.is_set():
+            raise InvalidCommand("interrupted")
+        try:
+            return not self.reasons()
+        except CartwheelError as error:
+            raise InvalidCommand(str(error)) from None
+
+
+class Perform(BaseAction):  # type: ignore[misc]
+    """Does a step and keeps its record."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        self.judgement = judgement
+        self.step = judgement.step
+        self.workshop = judgement.workshop
+        self.task = None
+        self.out = self.err = None
+        self.result: Any = None
+        self.values: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        return f"do {self.step.name}"
+
+    def execute(self, out: object = None, err: object = None) -> TaskFailed | None:
+        """Do the step; what fails is returned in words, never raised."""
+        try:
+            self._execute()
+        except CartwheelError as error:
+            return TaskFailed(str(error))
+        except OSError as error:
+            return TaskFailed(_disk_trouble(error))
+        return None
+
+    def _execute(self) -> None:
+        if run.STOP.is_set():
+            raise run.Interrupted
+        shop, step = self.workshop, self.step
+        if step.blocked:
+            raise StepFailed(step.blocked)
+        if shop.lock.take(lambda who: shop.announce(f"waiting for the run of {who} in this project")):
+            shop.records.forget_all()
+            shop.world.again()
+            look_again()
+        if not step.always and not self.judgement.reasons():
+            return  # the run that was waited for has done it
+        if shop.nothing_may_be_built and step.heavy:
+            why = "; ".join(self.judgement.reasons()[:3])
+            raise StepFailed(f"{step.name} is stale ({why}), and CARTWHEEL_FROZEN says that nothing may be built here")
+        with shop.slots if step.heavy else _NO_SLOT:
+            self._perform()
+
+    def _perform(self) -> None:
+        shop, step, world = self.workshop, self.step, self.workshop.world
+        if run.STOP.is_set():
+            raise run.Interrupted
+        before = shop.records.load(step.name)
+        shop.records.drop(step.name)
+        for path in step.makes:
+            (shop.root / path).unlink(missing_ok=True)
+        needs = {path: world.digests.again(path) for path in step.needs}
+        missing = sorted(path for path, digest in needs.items() if not digest)
+        if missing:
+            raise StepFailed(f"{step.name} needs {', '.join(missing)}, which no earlier step has made")
+        broad = self._seen(None)
+        started, began = time.monotonic(), time.time_ns()
+        with _Scratch(shop.root / ".cartwheel" / "scratch" / step.name.replace(":", "-")) as scratch:
+            log = run.Log(self._log_path(), shown_as=self._log_path().relative_to(shop.root).as_posix())
+            work = Work(
+                root=shop.root, scratch=scratch, log=log, look=world, before=before,
+                named=shop.named,
+                announce=lambda text: shop.announce(f"{step.name}: {text}"),
+            )  # fmt: skip
+            learned = step.act(work)
+        seconds = round(time.monotonic() - started, 3)
+        makes = {path: world.digests.again(path) for path in step.makes}
+        unmade = sorted(path for path, digest in makes.items() if not digest)
+        if unmade:
+            raise StepFailed(f"{step.name} ended without making {', '.join(unmade)}")
+        shop.seconds[step.name] = seconds
+        shop.records.commit(
+            Record(
+                task=step.name,
+                settings=dict(step.settings),
+                needs=needs,
+                makes=makes,
+                seen=self._settled(broad, learned, began),
+                tools={**step.chosen, **{name: version for name in step.tools if (version := world.tool(name))}},
+                machine=machine_id(),
+                seconds=seconds,
+            )  # fmt: skip
+        )
+
+    def _seen(self, learned: Seen | None) -> Seen:
+        sources = self.step.sources
+        return sources.seen(self.workshop.world, learned) if sources else Seen()
+
+    def _settled(self, broad: Seen, learned: Mapping[str, tuple[str, ...]], began: int) -> Seen:
+        after = self._seen(Seen(learned=learned, hints=broad.hints)) if self.step.sources else Seen()
+        new = [path for path in after.listing if path not in broad.listing]
+        return settled(broad, after, _changed_since(self.workshop.root, new, began))
+
+    def _log_path(self) -> Path:
+        return self.workshop.root / ".cartwheel" / "logs" / f"{self.step.name.replace(':', '-')}.log"
+
+
+class Sweep(BaseAction):  # type: ignore[misc]
+    """Removes what the tasks made, and says what."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop = workshop
+        self.task = None
+        self.out = self.err = None
+        self.result: Any = None
+        self.values: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        return "remove what the tasks made"
+
+    def execute(self, out: object = None, err: object = None) -> TaskFailed | None:
+        """List and remove; what fails is returned in words."""
+        from cartwheel import clean
+
+        shop = self.workshop
+        try:
+            shop.lock.take(lambda who: shop.announce(f"waiting for the run of {who} in this project"))
+            made = [path for record in shop.records.every() for path in record.makes]
+            removed = clean.remove(clean.leftovers(shop.root, shop.project, made), shop.root)
+        except CartwheelError as error:
+            return TaskFailed(str(error))
+        except OSError as error:
+            return TaskFailed(_disk_trouble(error))
+        for path in removed:
+            shop.announce(f"removed {path}")
+        shop.records.forget_all()
+        shop.world.forget()
+        return None
+
+
+def _changed_since(root: Path, paths: Iterable[str], moment: int) -> dict[str, bool]:
+    changed = {}
+    for path in paths:
+        try:
+            stat = os.stat(root / path)
+        except OSError:
+            continue
+        changed[path] = max(stat.st_mtime_ns, stat.st_ctime_ns) >= moment
+    return changed
+
+
+class _Scratch:
+    """An empty folder that is gone afterwards, whatever happened."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self._path, ignore_errors=True)
+        self._path.mkdir(parents=True)
+        return self._path
+
+    def __exit__(self, *error: object) -> None:
+        shutil.rmtree(self._path, ignore_errors=True)
+
+
+class _NoSlot:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+_NO_SLOT = _NoSlot()
+
+
+def _disk_trouble(error: OSError) -> str:
+    where = f" at {error.filename}" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return (
+            f"the disk is full{where}; free some space (doit run clean drops all that can be made again) and run again"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"cannot write{where}: {error.strerror}; make the folder writable and run again"
+    return f"{error.strerror or error}{where}"

@@ -1,0 +1,218 @@
+"""Build: compile each wheel, raw, as its package's backend makes it for the target."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cartwheel import toolchain
+from cartwheel.inputs.sources import CompiledSources, PureSources
+from cartwheel.model import python as pythons
+from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
+from cartwheel.model.project import Package, Project, Wheel
+from cartwheel.model.step import Step, Work
+from cartwheel.world import environment, files, run
+from cartwheel.world.host import this_machine
+
+CARGO_TEE = Path(__file__).parent / "toolchain" / "cargo_tee.py"
+
+
+def raw_wheel(wheel: Wheel) -> str:
+    """Where the wheel lies before it is repaired, relative to the project."""
+    return f".cartwheel/wheels/{wheel.place}/{wheel.file}"
+
+
+def steps(project: Project) -> Iterable[Step]:
+    """One step for each wheel."""
+    for package, wheel in project.wheels:
+        yield _compiled(package, wheel) if package.backend == "maturin" else _pure(package, wheel)
+
+
+def _compiled(package: Package, wheel: Wheel) -> Step:
+    settings = {
+        "version": package.version,
+        "floor": wheel.floor,
+        "toolchain": wheel.toolchain,
+        "features": " ".join(wheel.features),
+        "profile": wheel.profile,
+        "python": wheel.python,
+        **{f"environment {name}": environment.fingerprint(value) for name, value in wheel.environment.items()},
+    }
+    blocked = ""
+    tools: tuple[str, ...] = ("rustc", "maturin")
+    chose: dict[str, str] = {}
+    try:
+        chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
+        tools, chose = (*tools, *chain.tools(wheel.target)), {"toolchain": chain.name}
+    except ConfigError as error:
+        blocked = str(error)
+    return Step(
+        name=f"build:{wheel.segments}",
+        doc=f"{package.name} for {_python(wheel)} on {wheel.target.triple}",
+        makes=(raw_wheel(wheel),),
+        after=("version-sync",),
+        settings={name: value for name, value in settings.items() if value},
+        tools=tools,
+        chosen=chose,
+        blocked=blocked,
+        sources=CompiledSources(package=package, wheel=wheel),
+        heavy=True,
+        act=lambda work: _compile(package, wheel, work),
+    )
+
+
+def _python(wheel: Wheel) -> str:
+    return {"py3": "any Python 3", "abi3": "the stable ABI"}.get(wheel.python, f"Python {wheel.python}")
+
+
+def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
+    chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
+    directory = cargo_directory(work.root, wheel, chain.name)
+    messages = work.scratch / "cargo.json"
+    env = _environment(package, wheel, work, directory, messages)
+    folder = work.root / package.folder
+    _need_tools(wheel, chain, work)
+    _need_lock(package, work.root)
+    _need_standard_library(wheel.target.triple, env, work)
+    CompiledSources(package=package, wheel=wheel).distrust(directory, work)
+    out = work.scratch / "out"
+    work.log.run(_maturin(package, wheel, chain, out), cwd=folder, env=env)
+    files.move_into_place(exactly_one(out, wheel.file), work.root / raw_wheel(wheel))
+    return CompiledSources(package=package, wheel=wheel).learn(directory, messages, work)
+
+
+def cargo_directory(root: Path, wheel: Wheel, toolchain_name: str) -> Path:
+    """cargo's target directory: one for each target, package, interpreter and toolchain, so that none undoes another's
+    work (PyO3/maturin#2256)."""
+    return root / ".cartwheel" / "cargo" / f"{wheel.place}-{toolchain_name}"
+
+
+def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, out: Path) -> tuple[str, ...]:
+    named = package.manifests.pyproject.get("tool", {}).get("maturin", {})
+    features = (*named.get("features", ()), *wheel.features)
+    return (
+        *(sys.executable, "-m", "maturin", "build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
+        *("--target", wheel.target.triple, "--out", str(out)),
+        *(("--compatibility", wheel.floor) if wheel.target.system == "linux" else ()),
+        *(
+            ("--interpreter", pythons.interpreter(wheel.python))
+            if wheel.python[0] in "3p" and wheel.python != "py3"
+            else ()
+        ),
+        *(("--features", ",".join(features)) if features else ()),
+        *chain.arguments,
+    )
+
+
+def _environment(package: Package, wheel: Wheel, work: Work, directory: Path, messages: Path) -> dict[str, str]:
+    env = build_environment(package, work) | dict(wheel.environment)
+    env["CARGO_TARGET_DIR"] = str(directory)
+    env["CARTWHEEL_CARGO"] = env.get("CARGO") or "cargo"
+    env["CARTWHEEL_CARGO_MESSAGES"] = str(messages)
+    env["CARGO"] = str(_wrapper(work.scratch))
+    if wheel.target.system == "macos":
+        env["MACOSX_DEPLOYMENT_TARGET"] = wheel.floor
+    return env
+
+
+def build_environment(package: Package, work: Work) -> dict[str, str]:
+    """What a backend is given: the named variables, our own tools first on PATH, and the moment of the build."""
+    env = environment.passed(work.look.environ, package.environment_pass)
+    env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", "")))
+    env.setdefault("SOURCE_DATE_EPOCH", moment_of(work))
+    return env
+
+
+def _wrapper(scratch: Path) -> Path:
+    """A program that runs cargo and keeps its JSON messages; maturin starts what $CARGO names."""
+    if os.name == "nt":
+        path, text = scratch / "cargo.bat", f'@"{sys.executable}" -ISE "{CARGO_TEE}" %*\r\n'
+    else:
+        path, text = scratch / "cargo", f'#!/bin/sh\nexec "{sys.executable}" -ISE "{CARGO_TEE}" "$@"\n'
+    path.write_text(text, newline="")
+    path.chmod(0o755)
+    return path
+
+
+def moment_of(work: Work) -> str:
+    """SOURCE_DATE_EPOCH where the user sets none: the time of the commit, else 1980, the first that a zip file knows.
+
+    It makes two builds of the same sources the same; it is not something a wheel depends on.
+    """
+    try:
+        return run.capture(
+            ("git", "log", "-1", "--format=%ct"), cwd=work.root, env=environment.passed(work.look.environ)
+        ).strip()
+    except CartwheelError:
+        return "315532800"
+
+
+def exactly_one(folder: Path, expected: str) -> Path:
+    """The one file in `folder`, if it has the expected name; raises `StepFailed` that names both."""
+    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if found != [expected]:
+        raise StepFailed(f"planned {expected}, but {', '.join(found) or 'nothing'} was made")
+    return folder / expected
+
+
+def _need_tools(wheel: Wheel, chain: toolchain.Toolchain, work: Work) -> None:
+    from cartwheel.toolchain.needs import missing
+
+    for need in missing(wheel.target, chain, work.look):
+        raise StepFailed(f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}")
+
+
+def _need_lock(package: Package, root: Path) -> None:
+    lock = (root / (package.manifests.workspace_path or package.manifest)).with_name("Cargo.lock")
+    if not lock.is_file():
+        shown = lock.relative_to(root).as_posix() if lock.is_relative_to(root) else str(lock)
+        raise StepFailed(
+            f"{shown} is missing, so what is built could change from one run to the next; "
+            f"make it with 'cargo generate-lockfile' in {Path(shown).parent} and commit it"
+        )
+
+
+def _need_standard_library(triple: str, env: Mapping[str, str], work: Work) -> None:
+    sysroot = Path(run.capture(("rustc", "--print", "sysroot"), cwd=work.root, env=env).strip())
+    if (sysroot / "lib" / "rustlib" / triple / "lib").is_dir():
+        return
+    if not shutil.which("rustup", path=env["PATH"]):
+        raise StepFailed(
+            f"the standard library for {triple} is missing, and there is no rustup to add it; install rustup"
+        )
+    work.announce(f"adding the Rust standard library for {triple}")
+    try:
+        work.log.run(("rustup", "target", "add", triple), cwd=work.root, env=env)
+    except run.Interrupted:
+        raise
+    except StepFailed as error:
+        raise StepFailed(f"the standard library for {triple} could not be added: {error}") from None
+
+
+def _pure(package: Package, wheel: Wheel) -> Step:
+    return Step(
+        name=f"build:{wheel.segments}",
+        doc=f"{package.name} for {_python(wheel)} on any system",
+        makes=(raw_wheel(wheel),),
+        after=("version-sync",),
+        settings={"version": package.version},
+        sources=PureSources(package=package),
+        act=lambda work: _pack(package, wheel, work),
+    )
+
+
+def _pack(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
+    out = work.scratch / "out"
+    env = build_environment(package, work)
+    uv_build("--wheel", work.root / package.folder, out, env, work)
+    files.move_into_place(exactly_one(out, wheel.file), work.root / raw_wheel(wheel))
+    return PureSources(package=package).learn(work.root / raw_wheel(wheel), work.look)
+
+
+def uv_build(what: str, source: Path, out: Path, env: Mapping[str, str], work: Work) -> None:
+    """Have the package's own backend build, in an environment of its own (PEP 517)."""
+    argv = (sys.executable, "-m", "uv", "build", what, "--no-create-gitignore", "--out-dir", str(out), str(source))
+    work.log.run(argv, cwd=work.root, env=env)

@@ -1,0 +1,61 @@
+"""Clean: remove what the tasks made, and compiled files that an in-place build left in the sources; nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from cartwheel.inputs import wheel_tree
+from cartwheel.model.plan import artifacts
+from cartwheel.model.project import Project
+
+_KEPT = ("lock", "lock-holder")
+"""Held by the run that cleans."""
+
+
+def leftovers(root: Path, project: Project, made: Iterable[str]) -> tuple[Path, ...]:
+    """What can go: planned files, those that a record names (`made`), our own folder, stale compiled files."""
+    named = [root / path for path in (*made, *(a.path for a in artifacts(project)))]
+    stale = [root / path for package in project.packages if package.manifest for path in _stale(root, package)]
+    return (*_there(named), *_ours(root / ".cartwheel"), *_there(stale))
+
+
+def _stale(root: Path, package: object) -> tuple[str, ...]:
+    from cartwheel.model.project import Package
+
+    assert isinstance(package, Package)
+    return wheel_tree.stale_extensions(
+        root / package.folder, root, pyproject=package.manifests.pyproject, cargo=package.manifests.cargo
+    )
+
+
+def _there(paths: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(sorted({path for path in paths if path.is_file()}))
+
+
+def _ours(folder: Path) -> tuple[Path, ...]:
+    if not folder.is_dir():
+        return ()
+    local = folder / "local"
+    inside = [path for path in folder.iterdir() if path != local]
+    inside += [path for path in local.iterdir() if path.name not in _KEPT] if local.is_dir() else []
+    return tuple(sorted(inside))
+
+
+def remove(paths: Iterable[Path], root: Path) -> tuple[str, ...]:
+    """Remove files and folders; returns them as shown to the user."""
+    removed = []
+    for path in paths:
+        shown = path.relative_to(root).as_posix()
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+            shown += "/"
+        else:
+            path.unlink(missing_ok=True)
+        removed.append(shown)
+    for folder in (root / "dist" / "private", root / "dist"):
+        if folder.is_dir() and not os.listdir(folder):
+            folder.rmdir()
+    return tuple(removed)

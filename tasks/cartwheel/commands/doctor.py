@@ -1,0 +1,88 @@
+"""`doit doctor`: what can be built here, what is missing, and the exact command that mends it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from doit.cmd_base import DoitCmdBase
+
+from cartwheel import toolchain
+from cartwheel.action import Workshop
+from cartwheel.commands.plan import workshop_of
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.project import Wheel
+from cartwheel.model.target import ANY
+from cartwheel.toolchain.needs import missing
+from cartwheel.world.host import Host, this_machine
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Diagnosis:
+    """A target, and whether it can be built here."""
+
+    target: str
+    toolchain: str
+    ready: bool
+    own: bool
+    """It is of this machine's own kind."""
+    missing: tuple[str, ...]
+    mend: tuple[str, ...]
+    """A command, or a sentence, for each missing thing."""
+
+
+class Doctor(DoitCmdBase):  # type: ignore[misc]
+    """The command, as doit's plugin `doctor`."""
+
+    name = "doctor"
+    doc_purpose = "show which targets can be built here, and how to mend what is missing"
+    doc_usage = ""
+    doc_description = "Exits with 1 if a target of this machine's own kind is not ready.  Uses no network."
+    cmd_options = (
+        {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
+    )
+
+    def _execute(self, as_json: bool) -> int:
+        shop = workshop_of(self.task_list)
+        found = diagnoses(shop, this_machine())
+        shop.world.save()
+        rows = {"schema": 1, "targets": [asdict(d) for d in found]}
+        self.outstream.write(json.dumps(rows, indent=2) + "\n" if as_json else as_text(found))
+        return 1 if any(d.own and not d.ready for d in found) else 0
+
+
+def diagnoses(shop: Workshop, host: Host) -> tuple[Diagnosis, ...]:
+    """One for each target of the project, in the configuration's order."""
+    wheels = {wheel.target.triple: wheel for _, wheel in shop.project.wheels}
+    return tuple(_diagnosis(wheel, shop, host) for wheel in wheels.values())
+
+
+def _diagnosis(wheel: Wheel, shop: Workshop, host: Host) -> Diagnosis:
+    target = wheel.target
+    own = host.runs(target)
+    if target.triple == ANY:
+        return Diagnosis(target=ANY, toolchain="-", ready=True, own=own, missing=(), mend=())
+    try:
+        chain = toolchain.chosen(target, wheel.floor, wheel.toolchain, host)
+    except ConfigError as error:
+        return Diagnosis(target=target.triple, toolchain="-", ready=False, own=own, missing=(), mend=(str(error),))
+    needs = missing(target, chain, shop.world)
+    return Diagnosis(
+        target=target.triple,
+        toolchain=chain.name,
+        ready=not needs,
+        own=own,
+        missing=tuple(need.name for need in needs),
+        mend=tuple(need.mend for need in needs),
+    )
+
+
+def as_text(found: Iterable[Diagnosis]) -> str:
+    """A row a target; below it what mends it."""
+    lines = []
+    for d in found:
+        state = "ready" if d.ready else f"needs {', '.join(d.missing)}" if d.missing else "not here"
+        lines.append(f"{d.target:32}{d.toolchain:10}{state}")
+        lines += [f"{'':42}{mend}" for mend in d.mend]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,157 @@
+"""`doit plan`: every artifact by name, what would run and why; changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
+from typing import Any
+
+from doit.cmd_base import DoitCmdBase
+from doit.control import TaskControl
+from doit.exceptions import InvalidCommand
+
+from cartwheel.action import Judgement, Workshop
+from cartwheel.model.errors import CartwheelError
+from cartwheel.model.plan import artifacts
+from cartwheel.model.project import Project
+
+RUN, FRESH, BLOCKED = "run", "up-to-date", "blocked"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outlook:
+    """What would become of one task."""
+
+    name: str
+    state: str
+    why: tuple[str, ...]
+    after: tuple[str, ...]
+    """The tasks that come before it."""
+
+
+class Plan(DoitCmdBase):  # type: ignore[misc]
+    """The command, as doit's plugin `plan`."""
+
+    name = "plan"
+    doc_purpose = "show every file of the release, what would run and why"
+    doc_usage = "[TASK ...]"
+    doc_description = "Changes nothing.  Without a task: everything that a release needs."
+    cmd_options = (
+        {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
+    )
+
+    def _execute(self, as_json: bool, pos_args: list[str]) -> int:
+        shop = workshop_of(self.task_list)
+        shop.world.readonly = True
+        outlooks = outlook(_closure(self.task_list, pos_args))
+        write = self.outstream.write
+        write(as_document(shop.project, outlooks) if as_json else as_text(shop.project, outlooks))
+        return 0
+
+
+def workshop_of(tasks: Iterable[Any]) -> Workshop:
+    """The workshop of the pipeline that made these tasks; raises `InvalidCommand` where there is none."""
+    for task in tasks:
+        judgement = (task.meta or {}).get("judgement")
+        if isinstance(judgement, Judgement):
+            return judgement.workshop
+    raise InvalidCommand("dodo.py hands no cartwheel stage to doit; expected lines such as: task_build = wheels.build")
+
+
+def _closure(tasks: list[Any], asked: list[str]) -> tuple[Any, ...]:
+    """The asked tasks, by name or pattern, with all that they need, each after what it needs."""
+    names = [task.name for task in tasks]
+    for pattern in asked:
+        if not any(fnmatch(name, pattern) for name in names):
+            raise InvalidCommand(f"'{pattern}' selects no task; see them with: doit list --all")
+    control = TaskControl(tasks)
+    control.process(asked or [name for name in names if name != "clean"])
+    ordered: dict[str, Any] = {}
+
+    def visit(name: str) -> None:
+        if name in ordered:
+            return
+        task = control.tasks[name]
+        for earlier in (*task.task_dep, *task.setup_tasks):
+            visit(earlier)
+        ordered[name] = task
+
+    for name in control.selected_tasks:
+        visit(name)
+    return tuple(ordered.values())
+
+
+def outlook(tasks: Iterable[Any]) -> tuple[Outlook, ...]:
+    """What would run, in order; a step after one that runs is taken to run too, which is an upper bound."""
+    found: dict[str, Outlook] = {}
+    members: dict[str, tuple[str, ...]] = {}
+    maker: dict[str, str] = {}
+    for task in tasks:
+        after = tuple(dict.fromkeys(leaf for name in task.task_dep for leaf in members.get(name, (name,))))
+        if not task.actions:
+            members[task.name] = after
+            continue
+        found[task.name] = _one(task, tuple(name for name in after if name in found), found, maker)
+        maker.update(dict.fromkeys(task.targets, task.name))
+    return tuple(found.values())
+
+
+def _one(task: Any, after: tuple[str, ...], found: Mapping[str, Outlook], maker: Mapping[str, str]) -> Outlook:
+    judgement = (task.meta or {}).get("judgement")
+    if not isinstance(judgement, Judgement):
+        return Outlook(name=task.name, state=RUN, why=("a task of the project's own",), after=after)
+    step = judgement.step
+    giving = tuple(found[name] for name in dict.fromkeys(maker[path] for path in step.needs if path in maker))
+    try:
+        own = judgement.reasons()
+    except CartwheelError as error:
+        return Outlook(name=task.name, state=BLOCKED, why=(str(error),), after=after)
+    stopped = tuple(f"needs {f.name}, which cannot be done here" for f in giving if f.state == BLOCKED)
+    if stopped:
+        return Outlook(name=task.name, state=BLOCKED, why=stopped, after=after)
+    if own and step.blocked:
+        return Outlook(name=task.name, state=BLOCKED, why=(step.blocked, *own), after=after)
+    if own:
+        return Outlook(name=task.name, state=RUN, why=own, after=after)
+    coming = tuple(f"{f.name} runs, and what it makes may change" for f in giving if f.state == RUN)
+    return Outlook(name=task.name, state=RUN if coming else FRESH, why=coming, after=after)
+
+
+def as_document(project: Project, outlooks: Iterable[Outlook]) -> str:
+    """The JSON form, schema 1."""
+    keys = ("file", "kind", "package", "target", "python", "task")
+    return (
+        json.dumps(
+            {
+                "schema": 1,
+                "packages": [
+                    {"name": package.name, "version": package.version, "folder": package.folder}
+                    for package in project.packages
+                ],
+                "artifacts": [{key: asdict(a)[key] for key in keys} for a in artifacts(project)],
+                "tasks": [asdict(outlook) for outlook in outlooks],
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+def as_text(project: Project, outlooks: tuple[Outlook, ...]) -> str:
+    """The form for people: the files of each package, then what would run."""
+    lines = []
+    for package in project.packages:
+        where = ", ".join(package.publish) or "never published"
+        lines.append(f"{package.name} {package.version}  ({where})")
+        lines += [f"  {a.path}" for a in artifacts(project) if a.package == package.key]
+    waiting = [o for o in outlooks if o.state != FRESH]
+    lines.append("")
+    width = max((len(o.name) for o in waiting), default=0)
+    for o in waiting:
+        more = f"; and {len(o.why) - 3} more" if len(o.why) > 3 else ""
+        lines.append(f"{o.state:8}{o.name:{width}}  {'; '.join(o.why[:3])}{more}")
+    fresh = len(outlooks) - len(waiting)
+    lines.append(f"{len(waiting)} of {len(outlooks)} tasks would run, {fresh} are up to date")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,222 @@
+"""`doit rehearse`: the whole release of the checked-out commit on this machine, with stand-ins for its destinations.
+
+A scratch clone gets a bare remote and an index on the loopback interface; there the very same `doit release` runs.
+The user's tree, tags and branches are only read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from doit.cmd_base import DoitCmdBase
+from doit.exceptions import InvalidCommand
+
+from cartwheel.action import Workshop
+from cartwheel.commands.plan import workshop_of
+from cartwheel.model.errors import CartwheelError, did_you_mean
+from cartwheel.model.target import ANY
+from cartwheel.summary import size, tested
+from cartwheel.world import run
+from cartwheel.world.host import this_machine
+
+
+class Rehearse(DoitCmdBase):  # type: ignore[misc]
+    """The command, as doit's plugin `rehearse`."""
+
+    name = "rehearse"
+    doc_purpose = "release the checked-out commit for practice: to a throw-away index and remote on this machine"
+    doc_usage = ""
+    doc_description = "Leaves the tree, the tags and the branches of this repository as they are."
+    cmd_options = (
+        {
+            "name": "targets",
+            "short": "",
+            "long": "targets",
+            "type": list,
+            "default": [],
+            "help": "all, host (the default) or triples; may be given several times",
+        },
+    )
+
+    def _execute(self, targets: list[str], pos_args: list[str]) -> int:
+        shop = workshop_of(self.task_list)
+        write = self.outstream.write
+        try:
+            chosen = _chosen(shop, [*targets, *pos_args])
+            return rehearse(shop, chosen, write)
+        except CartwheelError as error:
+            raise InvalidCommand(str(error)) from None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """The folders of a rehearsal."""
+
+    home: Path
+
+    @property
+    def clone(self) -> Path:
+        """The scratch clone."""
+        return self.home / "project"
+
+    @property
+    def remote(self) -> Path:
+        """The bare repository that stands in for the remote."""
+        return self.home / "remote.git"
+
+    @property
+    def index(self) -> Path:
+        """The files that the stand-in index holds."""
+        return self.home / "index"
+
+    @property
+    def kept(self) -> Path:
+        """cargo's directories between two rehearsals, so that the second compiles little."""
+        return self.home / "cargo"
+
+
+def _chosen(shop: Workshop, words: Iterable[str]) -> tuple[str, ...]:
+    """The triples to rehearse, of those that the project has."""
+    known = dict.fromkeys(w.target.triple for _, w in shop.project.wheels)
+    named = [part for word in words for part in word.replace(",", " ").split()] or ["host"]
+    host = this_machine()
+    chosen: list[str] = []
+    for word in named:
+        if word == "all":
+            chosen += known
+        elif word == "host":
+            chosen += (w.target.triple for _, w in shop.project.wheels if host.runs(w.target))
+        elif word in known:
+            chosen.append(word)
+        else:
+            raise InvalidCommand(f"--targets: '{word}' is no target of this project{did_you_mean(word, known)}")
+    return tuple(dict.fromkeys(t for t in chosen if t != ANY))
+
+
+def rehearse(shop: Workshop, targets: tuple[str, ...], write: Any) -> int:
+    """Do it; the exit code of the release.  Raises `CartwheelError` where it cannot be started."""
+    from cartwheel.index.loopback import LoopbackIndex
+    from cartwheel.world.git import Repository
+
+    began = time.monotonic()
+    run.stop_on_signals()
+    with Repository(shop.root) as repository:
+        commit, dirty = repository.head(), repository.dirty()
+    write(f"rehearsing commit {commit[:12]} for {', '.join(targets) or 'any'}\n")
+    if dirty:
+        write(f"note: {len(dirty)} changed or new files are not committed, so they are not part of it\n")
+    with _stage(shop.root) as stage:
+        _set_up(shop, stage)
+        with LoopbackIndex(stage.index) as index:
+            env = {
+                **shop.world.environ,
+                "CARTWHEEL_REHEARSAL": json.dumps({"url": index.url, "simple": index.simple, "rehearsal": True}),
+                "CARTWHEEL_TARGETS": " ".join((*targets, ANY)),
+            }
+            argv = (sys.executable, "-m", "doit", "--file", "dodo.py", "release")
+            code = run.show(argv, cwd=stage.clone, env=_without_git(env))
+        _note_existing_tags(shop, write)
+        if code:
+            write(f"the rehearsal failed; it lies in {stage.clone}, with the logs in .cartwheel/logs\n")
+            return code
+        write(_table(stage))
+        write(f"rehearsed in {time.monotonic() - began:.0f} s; nothing left this machine\n")
+    return 0
+
+
+def _without_git(env: Mapping[str, str]) -> dict[str, str]:
+    """Without variables that would point git at the user's repository, and with somebody to tag as."""
+    who = {"GIT_AUTHOR_NAME": "rehearsal", "GIT_AUTHOR_EMAIL": "rehearsal@localhost"}
+    who |= {k.replace("AUTHOR", "COMMITTER"): v for k, v in who.items()}
+    return {k: v for k, v in env.items() if not k.startswith("GIT_")} | who
+
+
+@contextmanager
+def _stage(root: Path) -> Iterator[Stage]:
+    """The rehearsal folder of this project, for one rehearsal at a time."""
+    from filelock import FileLock, Timeout
+    from platformdirs import user_cache_path
+
+    name = f"{root.name}-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}"
+    home = user_cache_path("cartwheel") / "rehearsals" / name
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(home / "lock", timeout=0):
+            yield Stage(home=home)
+    except Timeout:
+        raise InvalidCommand(f"another rehearsal of this project is running (it holds {home / 'lock'})") from None
+
+
+def _set_up(shop: Workshop, stage: Stage) -> None:
+    """A new clone, remote and index; cargo's directories are carried over."""
+    from cartwheel.world.git import scratch_clone
+
+    directories = stage.clone / ".cartwheel" / "cargo"
+    if directories.is_dir():
+        shutil.rmtree(stage.kept, ignore_errors=True)
+        os.replace(directories, stage.kept)
+    for folder in (stage.clone, stage.remote, stage.index):
+        shutil.rmtree(folder, ignore_errors=True)
+    without = tuple(package.tag_name for package in shop.project.packages)
+    scratch_clone(
+        shop.root, remote=stage.remote, clone=stage.clone, branch=shop.project.release.branch, without=without
+    )
+    if stage.kept.is_dir():
+        directories.parent.mkdir(parents=True)
+        os.replace(stage.kept, directories)
+
+
+def _note_existing_tags(shop: Workshop, write: Any) -> None:
+    from cartwheel.world.git import Repository
+
+    with Repository(shop.root) as repository:
+        head, tags = repository.head(), repository.tags()
+    for package in shop.project.packages:
+        if tags.get(package.tag_name, head) != head and package.publish:
+            write(
+                f"note: {package.tag_name} is already on another commit; a real release of {package.name} needs a new "
+                "version first\n"
+            )
+
+
+def _table(stage: Stage) -> str:
+    """The files that the index holds at the end: name, size, digest, seconds of work, tests."""
+    from cartwheel.world.files import sha256_of
+
+    rows = []
+    for made in _records(stage):
+        file = Path(made["path"]).name
+        sent = next(stage.index.rglob(file), None)
+        if sent is not None:
+            seconds = f"{made['seconds']:.1f} s"
+            rows.append((file, size(sent.stat().st_size), sha256_of(sent)[:12], seconds, tested(made["report"])))
+    widths = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
+    return "".join("  ".join((*(f"{c:{w}}" for c, w in zip(row, widths, strict=False)), row[4])) + "\n" for row in rows)
+
+
+def _records(stage: Stage) -> Iterator[dict[str, Any]]:
+    """What the clone's records say of each published file; the seconds of all its steps together."""
+    folder = stage.clone / ".cartwheel" / "records"
+    for path in sorted((*folder.glob("repair/*/*/*.json"), *folder.glob("sdist/*.json"))):
+        record = json.loads(path.read_bytes())
+        place = path.relative_to(folder).as_posix().split("/", 1)[1]
+        place = place if path.parts[-2] != "sdist" else f"sdist/{path.name}"
+        seconds = sum(
+            json.loads(other.read_bytes())["seconds"]
+            for stage_name in ("build", "repair", "sdist", "check")
+            if (other := folder / stage_name / place).is_file()
+        )
+        seconds += record["seconds"] if path.parent.name == "sdist" else 0.0
+        report = stage.clone / ".cartwheel" / "checks" / place
+        for made in record["makes"]:
+            yield {"path": made, "seconds": seconds, "report": report}

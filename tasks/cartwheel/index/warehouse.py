@@ -1,0 +1,262 @@
+"""An index of the PyPI kind: where it is and what it holds.
+
+twine and pypi-simple know the public indexes by name; their host names are never written here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+from cartwheel.model.errors import ConfigError, StepFailed
+
+if TYPE_CHECKING:
+    import requests
+
+PYPIRC = "~/.pypirc"
+CONNECT_SECONDS = 20.0
+
+
+class IndexTable(Protocol):
+    """`[tool.cartwheel.index.NAME]`, as far as it matters here."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def simple(self) -> str: ...
+    @property
+    def rehearsal(self) -> bool: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Index:
+    """An index by its name in the configuration."""
+
+    name: str
+    url: str
+    """Where files are sent."""
+    simple: str
+    """Where it is read: the simple API's root, with a slash at its end."""
+    rehearsal: bool = False
+    """A place to practise: needs no tag and takes development versions."""
+    anonymous: bool = False
+    """Nobody's credentials are looked for or sent."""
+    public: bool = False
+    """One of PyPI's own, with PyPI's rules."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """A file as an index lists it."""
+
+    file: str
+    sha256: str
+    """Empty where the index gives no such digest."""
+    url: str
+    uploaded: datetime | None = None
+    yanked: bool = False
+
+
+# Which index ---------------------------------------------------------------------------------------------------------
+
+
+def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC) -> Index:
+    """The index of that name: from `[tool.cartwheel.index.NAME]`, twine's own names, or .pypirc.
+
+    An index to practise on that is on this machine is anonymous.  Raises `ConfigError` where nobody knows the name.
+    """
+    settings = table.get(name)
+    written = settings.url if settings else ""
+    url = written or _by_name(name, pypirc)
+    simple = (settings.simple if settings else "") or _simple_of(name, url)
+    for what, text in (("url", url), ("simple", simple)):
+        _refuse_url(name, what, text)
+    rehearsal = settings.rehearsal if settings else name == "testpypi"
+    return Index(
+        name=name,
+        url=url,
+        simple=simple.rstrip("/") + "/",
+        rehearsal=rehearsal,
+        anonymous=rehearsal and is_loopback(url),
+        public=_is_public(url),
+    )
+
+
+def _by_name(name: str, pypirc: str) -> str:
+    from twine import exceptions, utils
+
+    try:
+        found = utils.get_repository_from_config(pypirc, name)["repository"]
+    except exceptions.TwineException:
+        found = utils.TEST_REPOSITORY if name == "testpypi" else None  # a .pypirc may list its servers without it
+    if not found:
+        raise ConfigError(
+            f"publish: index '{name}' is neither one that twine knows nor in {pypirc}; "
+            f'add [tool.cartwheel.index.{name}] with url = "…" and simple = "…"'
+        )
+    return found
+
+
+def _simple_of(name: str, url: str) -> str:
+    """Where an index is read that is sent to at `url`; only known for PyPI's own."""
+    import pypi_simple
+    from twine import utils
+
+    if url.startswith(utils.DEFAULT_REPOSITORY):
+        return pypi_simple.PYPI_SIMPLE_ENDPOINT
+    if url.startswith(utils.TEST_REPOSITORY):
+        parts = urlsplit(url)
+        return urlunsplit((parts.scheme, parts.netloc, "/simple/", "", ""))
+    raise ConfigError(
+        f'[tool.cartwheel.index.{name}]: add simple = "…", where the index at {_without_userinfo(url)} is read'
+    )
+
+
+def _is_public(url: str) -> bool:
+    from twine import utils
+
+    return url.startswith((utils.DEFAULT_REPOSITORY, utils.TEST_REPOSITORY))
+
+
+def _refuse_url(name: str, what: str, url: str) -> None:
+    parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise ConfigError(
+            f"index {name}: its {what} holds a user name or password; take it out, "
+            f"and set {token_variable(name)} in the environment instead"
+        )
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ConfigError(f"index {name}: its {what} is '{url}', expected an address with http or https")
+
+
+def token_variable(name: str) -> str:
+    """The environment variable that holds an index's token."""
+    return f"CARTWHEEL_INDEX_{re.sub(r'[^A-Za-z0-9]+', '_', name).upper()}_TOKEN"
+
+
+# What it holds -------------------------------------------------------------------------------------------------------
+
+
+def held(index: Index, project: str, version: str) -> dict[str, str]:
+    """The files of one version that the index holds, by name, with their SHA-256 (empty where it gives none)."""
+    return {row.file: row.sha256 for row in listing(index, project, version)}
+
+
+def listing(index: Index, project: str, version: str) -> tuple[Listed, ...]:
+    """The files of one version as the index lists them now, from JSON or HTML; none where it knows no such project.
+
+    Raises `StepFailed` where it cannot be read.
+    """
+    import pypi_simple
+    import requests
+
+    headers = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
+    try:
+        with _reader(index.simple) as session, pypi_simple.PyPISimple(index.simple, session=session) as client:
+            page = client.get_project_page(
+                project, timeout=(CONNECT_SECONDS, 60.0), accept=pypi_simple.ACCEPT_JSON_PREFERRED, headers=headers
+            )
+    except pypi_simple.NoSuchProjectError:
+        return ()
+    except (requests.RequestException, ValueError, pypi_simple.UnsupportedRepoVersionError) as error:
+        raise StepFailed(
+            f"index {index.name}: {_without_userinfo(index.simple)} cannot be read: {reason(error)}; "
+            "try again when it answers"
+        ) from None
+    return tuple(_listed(row) for row in page.packages if _is_of(row.filename, version))
+
+
+def download_digest(listed: Listed) -> str:
+    """The SHA-256 of a listed file's bytes as the index serves them."""
+    import hashlib
+
+    import requests
+
+    digest = hashlib.sha256()
+    try:
+        with (
+            _reader(listed.url) as session,
+            session.get(listed.url, stream=True, timeout=(CONNECT_SECONDS, 60.0)) as answer,
+        ):
+            answer.raise_for_status()
+            for part in answer.iter_content(1 << 20):
+                digest.update(part)
+    except requests.RequestException as error:
+        raise StepFailed(f"{listed.file}: cannot be downloaded: {reason(error)}") from None
+    return digest.hexdigest()
+
+
+@contextmanager
+def _reader(url: str) -> Iterator[requests.Session]:
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3 import Retry
+
+    retries = Retry(total=4, connect=1, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), backoff_max=20)
+    with requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=retries))
+        session.trust_env = not is_loopback(url)
+        yield session
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is this machine itself, which no proxy leads to."""
+    return urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
+
+
+def _listed(row: Any) -> Listed:
+    uploaded = row.upload_time
+    return Listed(
+        file=row.filename,
+        sha256=str(row.digests.get("sha256", "")).lower(),
+        url=row.url,
+        uploaded=uploaded.replace(tzinfo=UTC) if uploaded and uploaded.tzinfo is None else uploaded,
+        yanked=row.is_yanked,
+    )
+
+
+def _is_of(file: str, version: str) -> bool:
+    from packaging.utils import (
+        InvalidSdistFilename,
+        InvalidWheelFilename,
+        parse_sdist_filename,
+        parse_wheel_filename,
+    )
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        found = parse_wheel_filename(file)[1] if file.endswith(".whl") else parse_sdist_filename(file)[1]
+    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
+        return False
+    return found == Version(version)
+
+
+def reason(error: Exception) -> str:
+    """What went wrong on the way, in one line; never the request, whose headers hold the credentials."""
+    cause: BaseException = error
+    for inner in _causes(error):
+        cause = inner
+    text = first_line(cause) if str(cause).strip() else type(cause).__name__
+    return re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?", "", _without_userinfo(text))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    for inner in (getattr(error, "reason", None), *error.args):
+        if isinstance(inner, BaseException):
+            yield inner
+            yield from _causes(inner)
+            return
+
+
+def _without_userinfo(text: str) -> str:
+    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,131 @@
+"""What cargo and rustc leave behind, parsed: dep-info files, build scripts' directives, the JSON messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DepInfo:
+    """A `.d` file: the files that went into its targets, and the variables that rustc was asked for."""
+
+    files: tuple[str, ...]
+    env: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Directives:
+    """What a build script printed on when to run it again."""
+
+    changed: tuple[str, ...]
+    env: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artifact:
+    """A `compiler-artifact` message; `files` are absolute."""
+
+    package: str
+    manifest: Path
+    kinds: tuple[str, ...]
+    name: str
+    source: Path
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Script:
+    """A `build-script-executed` message; `sets` are the variables it gives rustc."""
+
+    package: str
+    out_dir: Path
+    sets: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Messages:
+    """All that cargo said of one build; `complete` where it ended well and every line could be read."""
+
+    artifacts: tuple[Artifact, ...] = ()
+    scripts: tuple[Script, ...] = ()
+    complete: bool = False
+
+
+def dep_info(text: str) -> DepInfo:
+    """Parse a `.d` file as cargo does: `\\ ` is a space, any other backslash is itself (Windows)."""
+    files: dict[str, None] = {}
+    env: dict[str, None] = {}
+    for line in text.splitlines():
+        if line.startswith("# env-dep:"):
+            env[line.removeprefix("# env-dep:").partition("=")[0]] = None
+        elif not line.startswith("#"):
+            for name in _words(line.partition(": ")[2]):
+                files[name] = None
+    return DepInfo(files=tuple(files), env=tuple(env))
+
+
+def _words(text: str) -> list[str]:
+    words: list[str] = []
+    open_end = False
+    for word in text.split(" "):
+        if open_end:
+            words[-1] = words[-1][:-1] + " " + word
+        elif word:
+            words.append(word)
+        else:
+            continue
+        open_end = words[-1].endswith("\\")
+    return words
+
+
+def directives(output: str) -> Directives:
+    """The `rerun-if-…` lines of a build script's output, in the old form and the new."""
+    found: dict[str, dict[str, None]] = {"rerun-if-changed": {}, "rerun-if-env-changed": {}}
+    for line in output.splitlines():
+        if not line.startswith("cargo:"):
+            continue
+        key, _, value = line.removeprefix("cargo:").removeprefix(":").partition("=")
+        if key in found:
+            found[key][value.rstrip()] = None
+    return Directives(changed=tuple(found["rerun-if-changed"]), env=tuple(found["rerun-if-env-changed"]))
+
+
+def messages(text: str) -> Messages:
+    """Parse cargo's `--message-format=json` lines; several builds in one text count together."""
+    artifacts: list[Artifact] = []
+    scripts: list[Script] = []
+    ended: list[bool] = []
+    try:
+        for line in text.splitlines():
+            if not line.startswith("{"):
+                continue
+            said = json.loads(line)
+            match said.get("reason"):
+                case "compiler-artifact":
+                    artifacts.append(_artifact(said))
+                case "build-script-executed":
+                    scripts.append(_script(said))
+                case "build-finished":
+                    ended.append(said["success"] is True)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        ended.append(False)
+    return Messages(artifacts=tuple(artifacts), scripts=tuple(scripts), complete=bool(ended) and all(ended))
+
+
+def _artifact(said: Mapping[str, Any]) -> Artifact:
+    return Artifact(
+        package=said["package_id"],
+        manifest=Path(said["manifest_path"]),
+        kinds=tuple(said["target"]["kind"]),
+        name=said["target"]["name"],
+        source=Path(said["target"]["src_path"]),
+        files=tuple(Path(f) for f in said["filenames"]),
+    )
+
+
+def _script(said: Mapping[str, Any]) -> Script:
+    return Script(package=said["package_id"], out_dir=Path(said["out_dir"]), sets=tuple(k for k, _ in said["env"]))

@@ -1,0 +1,153 @@
+"""Patterns as maturin reads them: the `ignore` and `globset` crates for ignoring, the `glob` crate for including.
+
+Not pathspec: that matches as git does, a folder's pattern with all that is below it, and knows no `{a,b}`.  maturin's
+crates match one entry at a time and do know them; where the two differ, a file that is packed would be missed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from cartwheel.inputs.reads import MARKERS, SKIPPED
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """One line of an ignore file: what it matches, relative to that file's folder, and what follows."""
+
+    matches: re.Pattern[str]
+    ignores: bool
+    only_folders: bool
+
+
+def rules(lines: Iterable[str]) -> tuple[Rule, ...]:
+    """The lines of a `.gitignore` or `.ignore`; one that is no valid pattern is left out, as maturin does."""
+    return tuple(rule for rule in map(_rule, lines) if rule)
+
+
+def verdict(found: tuple[Rule, ...], name: str, *, folder: bool) -> bool | None:
+    """Whether these rules ignore an entry (True), keep it (False) or say nothing; the last that matches decides."""
+    for rule in reversed(found):
+        if (folder or not rule.only_folders) and rule.matches.fullmatch(name):
+            return rule.ignores
+    return None
+
+
+@cache
+def _rule(line: str) -> Rule | None:
+    text = line.removeprefix("\ufeff")
+    if text.startswith("#"):
+        return None
+    if not text.endswith("\\ "):
+        text = text.rstrip()
+    ignores = not text.startswith("!")
+    text = text if ignores else text[1:]
+    anchored = text.startswith("/")
+    text = text[1:] if anchored else text
+    only_folders = text.endswith("/")
+    text = text[:-1] if only_folders else text
+    if not text:
+        return None
+    if not anchored and "/" not in text and not text.startswith("**/"):
+        text = "**/" + text
+    if text.endswith("/**"):
+        text += "/*"
+    try:
+        return Rule(matches=re.compile(_translated(text), re.DOTALL), ignores=ignores, only_folders=only_folders)
+    except re.error:
+        return None
+
+
+def _translated(glob: str) -> str:
+    """A regular expression for a globset pattern in which `*` and `?` stop at `/`."""
+    out, at, depth = "", 0, 0
+    while at < len(glob):
+        rest = glob[at:]
+        if rest.startswith("**/") and at in (0, glob.rfind("/", 0, at) + 1):
+            out, at = out + "(?:.*/)?", at + 3
+        elif rest.startswith("/**/"):
+            out, at = out + "/(?:.*/)?", at + 4
+        elif rest == "/**":
+            out, at = out + "/.*", at + 3
+        elif rest == "**" and at == 0:
+            out, at = ".*", at + 2
+        elif rest[0] == "*":
+            out, at = out + "[^/]*", at + len(rest) - len(rest.lstrip("*"))
+        elif rest[0] == "?":
+            out, at = out + "[^/]", at + 1
+        elif rest[0] == "[" and (end := rest.find("]", 2 if rest[1:2] not in "!^" else 3)) > 0:
+            inner = rest[1:end].replace("\\", "\\\\").replace("[", "\\[")
+            inner = "^/" + inner[1:] if inner[0] in "!^" else inner
+            out, at = out + f"[{inner}]", at + end + 1
+        elif rest[0] == "{":
+            out, at, depth = out + "(?:", at + 1, depth + 1
+        elif rest[0] == "[" or rest == "\\" or (rest[0] == "}" and not depth):
+            raise re.error("not closed, or not opened")
+        elif rest[0] == "}":
+            out, at, depth = out + ")", at + 1, depth - 1
+        elif rest[0] == "," and depth:
+            out, at = out + "|", at + 1
+        elif rest[0] == "\\":
+            out, at = out + re.escape(rest[1]), at + 2
+        else:
+            out, at = out + re.escape(rest[0]), at + 1
+    if depth:
+        raise re.error("not closed")
+    return out
+
+
+def matching(folder: Path, pattern: str) -> Iterator[Path]:
+    """The files that a pattern of maturin's `include` or of `license-files` names below a folder, hidden ones too.
+
+    Folders that are nobody's source (`reads.SKIPPED`, cargo's target directories, environments) are not searched
+    for `**`.
+    """
+    parts = [part for part in pattern.replace("\\", "/").split("/") if part not in ("", ".")]
+    return iter(dict.fromkeys(_matching(folder, parts, frozenset())))
+
+
+def _matching(folder: Path, parts: list[str], above: frozenset[str]) -> Iterator[Path]:
+    if not parts:
+        return
+    first, rest = parts[0], parts[1:]
+    if first == "**":
+        yield from _matching(folder, rest or ["*"], above)
+        real = os.path.realpath(folder)
+        for entry in _entries(folder) if real not in above else ():
+            if entry.name not in SKIPPED and entry.is_dir() and not _is_marked(entry.path):
+                yield from _matching(Path(entry.path), parts, above | {real})
+        return
+    if not set(first) & set("*?["):
+        names = [first] if os.path.lexists(folder / first) else []
+    else:
+        wanted = _component(first)
+        names = [entry.name for entry in _entries(folder) if wanted.fullmatch(entry.name)]
+    for name in names:
+        path = folder / name
+        if rest:
+            yield from _matching(path, rest, above)
+        elif not path.is_dir():
+            yield path
+
+
+@cache
+def _component(part: str) -> re.Pattern[str]:
+    import fnmatch
+
+    return re.compile(fnmatch.translate(part))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return sorted(os.scandir(folder), key=lambda e: e.name)
+    except OSError:
+        return []
+
+
+def _is_marked(folder: str) -> bool:
+    return any(Path(folder, name).exists() for name in MARKERS)

@@ -1,0 +1,112 @@
+"""What a step was seen to depend on, as names; the digests are somebody else's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SKIPPED = frozenset({".git", ".hg", ".jj", ".svn", ".cartwheel", "__pycache__", "node_modules"})
+"""Folders that are nobody's source."""
+
+MARKERS = ("CACHEDIR.TAG", ".rustc_info.json", "pyvenv.cfg")
+"""Files by which a folder says that it can be made again: cargo's target directories, caches, environments."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reads:
+    """What a step was seen to depend on; paths are relative to the project where they lie in it, else absolute."""
+
+    files: tuple[str, ...] = ()
+    """Their content counts."""
+    absent: tuple[str, ...] = ()
+    """Not there, and their appearance would count."""
+    folders: tuple[str, ...] = ()
+    """Every file in them counts, at any depth, added and deleted ones too; a folder need not exist."""
+    env: tuple[str, ...] = ()
+    """Environment variables whose value counts, or that they are not set."""
+
+    def __or__(self, other: Reads) -> Reads:
+        return Reads(
+            files=_merged(self.files, other.files),
+            absent=_merged(self.absent, other.absent),
+            folders=_merged(self.folders, other.folders),
+            env=_merged(self.env, other.env),
+        )
+
+
+def files_below(root: Path, folder: str) -> tuple[str, ...]:
+    """Every file in a folder of `Reads.folders`, at any depth, sorted.
+
+    Left out are what version control and Python leave there (`SKIPPED`), folders below it that hold one of `MARKERS`
+    (a cargo target directory, a virtual environment), and the project's own `dist/`.  Links are followed once.
+    """
+    top = os.path.normpath(os.path.join(root, folder))
+    prefix = "" if os.path.normpath(folder) == "." else folder.rstrip("/") + "/"
+    dist = os.path.normpath(os.path.join(root, "dist"))
+    return tuple(sorted(prefix + name for name in _walk(top, "", dist, frozenset())))
+
+
+def _walk(folder: str, below: str, dist: str, above: frozenset[str]) -> Iterator[str]:
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    if below and any(e.name in MARKERS for e in entries):
+        return
+    for entry in entries:
+        if not _is_folder(entry):
+            yield below + entry.name
+        elif entry.name not in SKIPPED and os.path.normpath(entry.path) != dist:
+            yield from _walk(entry.path, f"{below}{entry.name}/", dist, above | {real})
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def named(path: str | Path, root: Path) -> str:
+    """A path as `Reads` names it: relative to the project when inside it, with `/`; links are kept as they are."""
+    plain = _without_dots(os.fspath(path))
+    for top in (os.path.abspath(root), os.path.realpath(root)):
+        inner = below(plain, top)
+        if inner is not None:
+            return inner
+    return plain.replace("\\", "/") if os.name == "nt" else plain
+
+
+def there_or_not(paths: Iterable[Path], root: Path) -> Reads:
+    """Each path as one of the files, or as absent."""
+    there: set[str] = set()
+    missing: set[str] = set()
+    for path in paths:
+        (there if path.is_file() else missing).add(named(path, root))
+    return Reads(files=tuple(sorted(there)), absent=tuple(sorted(missing)))
+
+
+def below(path: str, top: str) -> str | None:
+    """`path` relative to `top` with `/`, None where it lies elsewhere; both normal and absolute."""
+    one, other = os.path.normcase(path), os.path.normcase(top)
+    if one == other:
+        return "."
+    start = other if other.endswith(os.sep) else other + os.sep
+    return path[len(start) :].replace(os.sep, "/") if one.startswith(start) else None
+
+
+def _without_dots(path: str) -> str:
+    """Absolute, and `..` taken out: by the names alone where that leads to the same place."""
+    plain = os.path.abspath(path)
+    if ".." in Path(path).parts and os.path.realpath(path) != os.path.realpath(plain):
+        return os.path.realpath(path)
+    return plain
+
+
+def _merged(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*one, *other}))

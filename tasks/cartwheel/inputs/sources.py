@@ -1,0 +1,307 @@
+"""What each kind of step reads: the sources of a compiled wheel, a pure one, and a source distribution."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from cartwheel.inputs import cargo, manifest, wheel_tree
+from cartwheel.inputs.configuration import configuration
+from cartwheel.inputs.reads import Reads, files_below
+from cartwheel.model.errors import CartwheelError
+from cartwheel.model.project import Package, Wheel
+from cartwheel.model.record import Seen
+from cartwheel.model.step import Look, Work
+from cartwheel.world import environment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompiledSources:
+    """What cargo and maturin read for one wheel: before the first build all that might count, after it what that build
+    was seen to read (CARGO.md's recipe is told in `inputs.cargo`)."""
+
+    package: Package
+    wheel: Wheel
+
+    def seen(self, look: Look, before: Seen | None) -> Seen:
+        """See `model.step.Sources`."""
+        learned = before.learned if before and before.learned else self._broad(look)
+        paths = {*learned["files"], *learned["absent"], *self._packed(look), *self._declared(look)}
+        for folder in learned["folders"]:
+            paths.update(files_below(look.root, folder))
+        outside = {path for path in paths if os.path.isabs(path)} | self._configuration(look)
+        if before:
+            outside.update(before.local)
+        resolution, hint = self._resolution(look, before)
+        facts = {
+            **{f"pyproject.toml: {part}": digest for part, digest in self._parts().items()},
+            **self._variables(look, learned["env"]),
+            **resolution,
+        }
+        return Seen(
+            listing={path: look.digest(path) for path in paths - outside},
+            facts=facts,
+            local={path: digest for path in outside if (digest := look.digest(path))},
+            learned=learned,
+            hints={"resolution": hint},
+        )
+
+    def learn(self, directory: Path, messages: Path, work: Work) -> Mapping[str, tuple[str, ...]]:
+        """What the build that just ended was seen to read."""
+        return _learned(
+            cargo.reads_of(
+                cargo.CargoBuild(
+                    root=work.root,
+                    manifest=work.root / self.package.manifest,
+                    target_dir=directory,
+                    triple=self.wheel.target.triple,
+                    profile=self.wheel.profile,
+                    messages=messages,
+                    cwd=work.root / self.package.folder,
+                )  # fmt: skip
+            )
+        )
+
+    def distrust(self, directory: Path, work: Work) -> None:
+        """Make cargo look again at the package's own crates where it would not by itself: it goes by modification
+        times, and does not know of inputs that only our configuration names."""
+        if not directory.is_dir() or not self._beyond_cargo(directory, work):
+            return
+        names = [local.name for local in self._local(work.root)]
+        for path in cargo.stale_fingerprints(directory, self.wheel.target.triple, self.wheel.profile, names):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _beyond_cargo(self, directory: Path, work: Work) -> bool:
+        """Whether something changed that cargo may not notice; without a record that cannot be known."""
+        if work.before is None:
+            return True
+        then, now = work.before.seen, self.seen(work.look, work.before.seen)
+        built = _last_compiled(directory)
+        changed = {p for p in {*then.listing, *now.listing} if then.listing.get(p) != now.listing.get(p)}
+        older = any(_modified(work.root / path) <= built for path in changed)
+        named = changed & set(self._declared(work.look))
+        variables = any(then.facts.get(k) != now.facts.get(k) for k in {*then.facts, *now.facts} if k.isupper())
+        return bool(older or named or variables)
+
+    def _broad(self, look: Look) -> Mapping[str, tuple[str, ...]]:
+        return _broad(look.root / self.package.manifest, look.root, look.root / self.package.folder)
+
+    def _local(self, root: Path) -> tuple[cargo.LocalPackage, ...]:
+        return _local(root / self.package.manifest, root)
+
+    def _packed(self, look: Look) -> tuple[str, ...]:
+        return _packed(self.package.folder, look.root, self.package)
+
+    def _configuration(self, look: Look) -> set[str]:
+        """cargo's and rustup's configuration above the project, which is this machine's own."""
+        found = _configured(look.root / self.package.folder, look.environ.get("CARGO_HOME", ""))
+        return {str(path) for path in found if not path.is_relative_to(look.root)}
+
+    def _declared(self, look: Look) -> Iterable[str]:
+        for name in self.package.inputs:
+            path = name if self.package.folder == "." else f"{self.package.folder}/{name}"
+            yield from files_below(look.root, path) if (look.root / path).is_dir() else (path,)
+
+    def _parts(self) -> Mapping[str, str]:
+        return manifest.parts(self.package.manifests.pyproject)
+
+    def _variables(self, look: Look, names: Iterable[str]) -> Mapping[str, str]:
+        given = environment.passed(look.environ, self.package.environment_pass) | dict(self.wheel.environment)
+        counted = environment.counted(look.environ, self.package.environment_pass)
+        chosen = {*counted, *(name for name in names if name not in environment.SET_BY_US)}
+        return {name: environment.fingerprint(given[name]) for name in sorted(chosen) if name in given}
+
+    def _resolution(self, look: Look, before: Seen | None) -> tuple[Mapping[str, str], str]:
+        """The crates that this target resolves to; asked anew only where the lock or a manifest changed."""
+        hint = self._resolution_key(look)
+        if before and before.facts and before.hints.get("resolution") == hint:
+            return {k: v for k, v in before.facts.items() if k == "Cargo.lock" or k.startswith("crate ")}, hint
+        try:
+            crates = look.remember(f"crates {hint}", lambda: self._resolved(look))
+        except CartwheelError:
+            return {"Cargo.lock": hint}, hint
+        return {f"crate {name}": version for name, version in crates.items()}, hint
+
+    def _resolved(self, look: Look) -> Mapping[str, str]:
+        return cargo.resolved(
+            look.root / self.package.manifest,
+            target=self.wheel.target.triple,
+            features=self._features(),
+            env=environment.passed(look.environ, self.package.environment_pass),
+            cwd=look.root / self.package.folder,
+        )
+
+    def _features(self) -> tuple[str, ...]:
+        named = self.package.manifests.pyproject.get("tool", {}).get("maturin", {})
+        return (*named.get("features", ()), *self.wheel.features)
+
+    def _resolution_key(self, look: Look) -> str:
+        lock = cargo.lock_path(look.root / self.package.manifest)
+        read = [_shown(path, look.root) for path in ([lock] if lock else [])]
+        read += [_shown(local.manifest, look.root) for local in self._local(look.root)]
+        if self.package.manifests.workspace_path:
+            read.append(self.package.manifests.workspace_path)
+        parts = [f"{path} {look.digest(path)}" for path in sorted(set(read))]
+        named = json.dumps([self.wheel.target.triple, sorted(self._features()), parts])
+        return hashlib.sha256(named.encode()).hexdigest()[:32]
+
+
+def _learned(reads: Reads) -> Mapping[str, tuple[str, ...]]:
+    absent = tuple(path for path in reads.absent if not os.path.isabs(path))
+    return {"files": reads.files, "absent": absent, "folders": reads.folders, "env": reads.env}
+
+
+@cache
+def _configured(cwd: Path, cargo_home: str) -> tuple[Path, ...]:
+    return configuration(cwd, {"CARGO_HOME": cargo_home}).files
+
+
+@cache
+def _broad(manifest_path: Path, root: Path, cwd: Path) -> Mapping[str, tuple[str, ...]]:
+    return _learned(cargo.before_first_build(manifest_path, root, cwd))
+
+
+@cache
+def _local(manifest_path: Path, root: Path) -> tuple[cargo.LocalPackage, ...]:
+    return cargo.local_packages(manifest_path, root)
+
+
+_PACKED: dict[tuple[str, Path], tuple[str, ...]] = {}
+
+
+def _packed(folder: str, root: Path, package: Package) -> tuple[str, ...]:
+    """What else the wheel holds; the walk is done once a process."""
+    key = (folder, root)
+    if key not in _PACKED:
+        _PACKED[key] = wheel_tree.packed(
+            root / folder, root, pyproject=package.manifests.pyproject, cargo=package.manifests.cargo
+        )
+    return _PACKED[key]
+
+
+def look_again() -> None:
+    """Forget what was seen of the tree in this process."""
+    _PACKED.clear()
+    _broad.cache_clear()
+    _configured.cache_clear()
+    _local.cache_clear()
+
+
+def _shown(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def _last_compiled(directory: Path) -> float:
+    """When cargo last started a compiler in this target directory."""
+    stamps = (
+        *directory.glob("*/.fingerprint/*/invoked.timestamp"),
+        *directory.glob("*/*/.fingerprint/*/invoked.timestamp"),
+    )
+    return max((_modified(path) for path in stamps), default=0.0)
+
+
+def _modified(path: Path) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
+_NARROW = ("hatchling.build", "flit_core.buildapi", "uv_build", "poetry.core.masonry.api")
+"""Backends that read, besides their configuration, only what they pack (their documentation, November 2026)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PureSources:
+    """What a backend reads for a wheel without compiled code: the package's folder, narrowed after the build to the
+    folders of what was packed where the backend is known to read nothing else."""
+
+    package: Package
+
+    def seen(self, look: Look, before: Seen | None) -> Seen:
+        """See `model.step.Sources`."""
+        learned = before.learned if before and before.learned else {"folders": (self.package.folder,), "files": ()}
+        paths = set(learned["files"])
+        for folder in learned["folders"]:
+            paths.update(files_below(look.root, folder))
+        parts = _all_parts(self.package.manifests.pyproject)
+        paths.discard("pyproject.toml" if self.package.folder == "." else f"{self.package.folder}/pyproject.toml")
+        return Seen(listing={path: look.digest(path) for path in paths}, facts=parts, learned=learned)
+
+    def learn(self, wheel: Path, look: Look) -> Mapping[str, tuple[str, ...]]:
+        """The folders of the files that the wheel holds, and what its metadata names."""
+        pyproject = self.package.manifests.pyproject
+        custom = pyproject.get("tool", {}).get("hatch", {}).get("build", {}).get("hooks")
+        system = pyproject.get("build-system", {})
+        if system.get("build-backend") not in _NARROW or system.get("backend-path") or custom:
+            return {"folders": (self.package.folder,), "files": ()}
+        return _of_what_is_packed(self.package, wheel, look)
+
+
+def _all_parts(pyproject: Mapping[str, object]) -> Mapping[str, str]:
+    """The tables of pyproject.toml that a backend may read: all but the settings of other tools."""
+    tool = pyproject.get("tool", {})
+    backends = ("hatch", "setuptools", "setuptools_scm", "flit", "poetry", "pdm", "uv", "scikit-build")
+    assert isinstance(tool, Mapping)
+    tables = {"project": pyproject.get("project"), "build-system": pyproject.get("build-system")}
+    tables |= {f"tool.{name}": tool[name] for name in backends if name in tool}
+    return {
+        f"pyproject.toml: {name}": hashlib.sha256(json.dumps(table, sort_keys=True, default=str).encode()).hexdigest()
+        for name, table in tables.items()
+    }
+
+
+def _of_what_is_packed(package: Package, wheel: Path, look: Look) -> Mapping[str, tuple[str, ...]]:
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {
+            hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist() if not name.endswith("/")
+        }
+    found = [path for path in files_below(look.root, package.folder) if look.digest(path).removesuffix("+x") in packed]
+    below = {path for path in found if "/" in _inside(path, package.folder)}
+    folders = _topmost({path.rsplit("/", 1)[0] for path in below})
+    project = package.manifests.pyproject.get("project", {})
+    readme = project.get("readme", "")
+    named = [readme if isinstance(readme, str) else readme.get("file", ""), ".gitignore", "LICENSE"]
+    files = {_outside(name, package.folder) for name in named if name} | {path for path in found if path not in below}
+    return {"folders": tuple(sorted(folders)), "files": tuple(sorted(files))}
+
+
+def _inside(path: str, folder: str) -> str:
+    return path if folder == "." else path.removeprefix(folder + "/")
+
+
+def _outside(path: str, folder: str) -> str:
+    return path if folder == "." else f"{folder}/{path}"
+
+
+def _topmost(folders: set[str]) -> set[str]:
+    return {f for f in folders if not any(f != other and f.startswith(other + "/") for other in folders)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TreeSources:
+    """Everything in some folders and of some files, and nothing learned: for source distributions and tests."""
+
+    folders: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    package: Package | None = None
+
+    def seen(self, look: Look, before: Seen | None) -> Seen:
+        """See `model.step.Sources`."""
+        paths = set(self.files)
+        for folder in self.folders:
+            paths.update(files_below(look.root, folder))
+        if self.package is not None and self.package.manifest:
+            broad = _broad(look.root / self.package.manifest, look.root, look.root / self.package.folder)
+            paths.update(broad["files"])
+            for folder in broad["folders"]:
+                paths.update(files_below(look.root, folder))
+            paths.update(_packed(self.package.folder, look.root, self.package))
+        return Seen(listing={path: look.digest(path) for path in paths})

@@ -1,0 +1,287 @@
+"""What maturin puts into a wheel besides what was compiled, and what its METADATA is made from.
+
+By maturin's own rules (1.14's source, tried with 1.16): it walks the folder of pyproject.toml with the `ignore` crate,
+hidden files too, and keeps what lies below the Python packages.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cartwheel.inputs import globs
+from cartwheel.inputs.crates import table, toml, workspace_root
+from cartwheel.inputs.manifest import wheel_patterns
+from cartwheel.inputs.reads import named
+
+_COMPILED = (".so", ".pyd", ".dll", ".dylib", ".pdb", ".dwp")
+_LICENSES = ("LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*")
+_READMES = ("README.md", "README.txt", "README")
+_BINDINGS = ("uniffi.toml", "cbindgen.toml")
+
+
+def packed(
+    folder: Path, root: Path, *, pyproject: Mapping[str, Any], cargo: Mapping[str, Any], git: bool | None = None
+) -> tuple[str, ...]:
+    """The files, besides the compiled ones, that end up in the wheel or feed its METADATA.
+
+    `folder` is that of pyproject.toml, `cargo` the manifest of its crate.  `git` says whether `.gitignore` files
+    count; by itself maturin lets them count where the folder, one above it or one it walks into holds a `.git`, and
+    takes those of the folder and below it only.
+    """
+    layout = _layout(folder, pyproject, cargo)
+    excluded = globs.rules(_patterns(layout.settings.get("exclude")))
+    sources = {*_python(layout, git), *_included(layout), *_data(layout)}
+    kept = {path for path in sources if not _is_excluded(path, layout.folder, excluded)}
+    fixed = {*_documents(layout), *_stubs(layout), *_settings(layout)}
+    return tuple(sorted({named(path, root) for path in kept | fixed if path.is_file()}))
+
+
+def stale_extensions(
+    folder: Path, root: Path, *, pyproject: Mapping[str, Any], cargo: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Compiled files of this package's own module that an in-place build left in the Python source."""
+    layout = _layout(folder, pyproject, cargo)
+    suffixes = "|".join(re.escape(suffix) for suffix in _COMPILED)
+    ours = re.compile(rf"(?:lib)?{re.escape(layout.extension)}(?:\.[^/]+)?(?:{suffixes})")
+    found = {p for folder in layout.extension_folders for p in _files_in(folder) if ours.fullmatch(p.name)}
+    return tuple(sorted(named(path, root) for path in found))
+
+
+def _files_in(folder: Path) -> list[Path]:
+    try:
+        return [Path(entry.path) for entry in os.scandir(folder) if entry.is_file()]
+    except OSError:
+        return []
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Layout:
+    """Where maturin looks for what."""
+
+    folder: Path
+    crate: Path
+    pyproject: Mapping[str, Any]
+    cargo: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    pythons: tuple[Path, ...]
+    module: str
+
+    @property
+    def extension(self) -> str:
+        """The last part of the module's name."""
+        return self.module.rpartition(".")[2]
+
+    @property
+    def extension_folders(self) -> tuple[Path, ...]:
+        """Where an in-place build puts the module."""
+        parts = self.module.split(".")
+        return tuple(python.joinpath(*(parts[:-1] or parts)) for python in self.pythons)
+
+    @property
+    def tops(self) -> tuple[Path, ...]:
+        """The Python packages."""
+        names = [self.module.split(".")[0], *_strings(self.settings.get("python-packages"))]
+        found = (Path(os.path.abspath(python / name)) for python in self.pythons for name in names)
+        return tuple(dict.fromkeys(found))
+
+
+def _layout(folder: Path, pyproject: Mapping[str, Any], cargo: Mapping[str, Any]) -> _Layout:
+    top = Path(os.path.abspath(folder))
+    settings = table(table(pyproject, "tool"), "maturin")
+    manifest = settings.get("manifest-path")
+    crate = (top / manifest).parent if isinstance(manifest, str) else top
+    if not isinstance(manifest, str) and (top / "rust" / "Cargo.toml").is_file() and not (top / "Cargo.toml").is_file():
+        crate = top / "rust"
+    library = table(cargo, "lib").get("name") or str(table(cargo, "package").get("name", "")).replace("-", "_")
+    module = str(settings.get("module-name") or library)
+    return _Layout(
+        folder=top, crate=crate, pyproject=pyproject, cargo=cargo, settings=settings,
+        pythons=_pythons(top, settings), module=module,
+    )  # fmt: skip
+
+
+def _pythons(folder: Path, settings: Mapping[str, Any]) -> tuple[Path, ...]:
+    """`python-source`; without it the folder itself, and `src`, which some versions take up by themselves."""
+    wanted = settings.get("python-source")
+    return (Path(os.path.abspath(folder / wanted)),) if isinstance(wanted, str) else (folder, folder / "src")
+
+
+# ---- the Python packages -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Level:
+    """The ignore files of one folder on the way down, and whether a repository begins in it."""
+
+    inside: str
+    ignore: tuple[globs.Rule, ...]
+    gitignore: tuple[globs.Rule, ...]
+    repository: bool
+
+
+def _python(layout: _Layout, git: bool | None) -> Iterator[Path]:
+    tops = layout.tops
+    for top in tops:
+        if any(other != top and other in top.parents for other in tops):
+            continue
+        levels = _levels_to(layout.folder, top, git)
+        if levels is not None:
+            for path in _walk(top, levels, git):
+                if not _is_left_over(path, layout.extension):
+                    yield path
+
+
+def _levels_to(folder: Path, top: Path, git: bool | None) -> tuple[_Level, ...] | None:
+    """The rules from the folder down to a package; None where maturin's walk does not come there.
+
+    A package outside the folder is not walked by maturin; it is taken whole, to be on the safe side.
+    """
+    if not top.is_dir():
+        return None
+    if folder not in top.parents:
+        return ()
+    levels: tuple[_Level, ...] = (_level(folder, git, *folder.parents),)
+    for parent in [*[p for p in reversed(top.parents) if folder in p.parents], top]:
+        if parent.is_symlink() or _ignored(levels, os.fspath(parent), folder=True, git=git):
+            return None
+        if parent != top:
+            levels += (_level(parent, git),)
+    return levels
+
+
+def _walk(folder: Path, above: tuple[_Level, ...], git: bool | None) -> Iterator[Path]:
+    levels = (*above, _level(folder, git))
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if _ignored(levels, entry.path, folder=is_folder, git=git):
+            continue
+        if is_folder:
+            yield from _walk(Path(entry.path), levels, git)
+        elif not entry.is_dir():
+            yield Path(entry.path)
+
+
+def _level(folder: Path, git: bool | None, *above: Path) -> _Level:
+    repository = git is None and any((p / name).exists() for p in (folder, *above) for name in (".git", ".jj"))
+    return _Level(
+        inside=os.path.join(folder, ""),
+        ignore=_rules(folder / ".ignore"),
+        gitignore=() if git is False else _rules(folder / ".gitignore"),
+        repository=repository,
+    )
+
+
+def _rules(path: Path) -> tuple[globs.Rule, ...]:
+    try:
+        return globs.rules(path.read_text(encoding="utf-8", errors="replace").splitlines())
+    except OSError:
+        return ()
+
+
+def _ignored(levels: tuple[_Level, ...], path: str, *, folder: bool, git: bool | None) -> bool:
+    """The nearest `.ignore` that says something decides, else the nearest `.gitignore` of the same repository."""
+    nearest = levels[::-1]
+    for level in nearest:
+        said = _said(level.ignore, level, path, folder)
+        if said is not None:
+            return said
+    if git is False or (git is None and not any(level.repository for level in levels)):
+        return False
+    for level in nearest:
+        said = _said(level.gitignore, level, path, folder)
+        if said is not None:
+            return said
+        if level.repository:
+            break
+    return False
+
+
+def _said(rules: tuple[globs.Rule, ...], level: _Level, path: str, folder: bool) -> bool | None:
+    if not rules:
+        return None
+    return globs.verdict(rules, path[len(level.inside) :].replace(os.sep, "/"), folder=folder)
+
+
+def _is_left_over(path: Path, extension: str) -> bool:
+    """Whether maturin takes a file for what an in-place build left, and leaves it out."""
+    bundles = [part.removesuffix(".dSYM") for part in path.parts if part.endswith(".dSYM")]
+    name = bundles[0] if bundles else path.name
+    return (bool(bundles) or name.endswith(_COMPILED)) and name.startswith((extension, f"lib{extension}"))
+
+
+# ---- what else is named ------------------------------------------------------------------------------------------
+
+
+def _included(layout: _Layout) -> Iterator[Path]:
+    """`include` ignores every ignore file; what comes from OUT_DIR is the build script's, whose inputs count."""
+    for pattern in _patterns(layout.settings.get("include")):
+        found = list(globs.matching(layout.folder, pattern))
+        yield from found or (path for python in layout.pythons for path in globs.matching(python, pattern))
+
+
+def _data(layout: _Layout) -> Iterator[Path]:
+    name = layout.settings.get("data")
+    folder = layout.folder / (name if isinstance(name, str) else f"{layout.module}.data")
+    for parent, _, files in os.walk(folder, followlinks=True):
+        yield from (Path(parent) / file for file in files)
+
+
+def _is_excluded(path: Path, folder: Path, rules: tuple[globs.Rule, ...]) -> bool:
+    """maturin excludes by the file alone, never by a folder above it, and also by the path in the wheel (deprecated,
+    not followed here)."""
+    return path.is_relative_to(folder) and bool(globs.verdict(rules, path.relative_to(folder).as_posix(), folder=False))
+
+
+def _documents(layout: _Layout) -> Iterator[Path]:
+    """Readme and licence files, of pyproject.toml and of Cargo.toml."""
+    project, package = table(layout.pyproject, "project"), table(layout.cargo, "package")
+    home = workspace_root(layout.crate / "Cargo.toml")
+    shared = table(table(toml(home), "workspace"), "package")
+    readme, license_ = project.get("readme"), project.get("license")
+    for value in ({"file": readme} if isinstance(readme, str) else readme, license_):
+        if isinstance(value, dict) and isinstance(value.get("file"), str):
+            yield layout.folder / value["file"]
+    for key in ("license-file", *(["readme"] if not project or "readme" in project.get("dynamic", ()) else [])):
+        value = package.get(key)
+        inherited = isinstance(value, dict) and value.get("workspace") is True
+        value = shared.get(key) if inherited else value
+        names = (value,) if isinstance(value, str) else _READMES if key == "readme" and value is not False else ()
+        yield from ((home.parent if inherited else layout.crate) / name for name in names)
+    patterns = project.get("license-files", _LICENSES)
+    for pattern in _strings(patterns if isinstance(patterns, list | tuple) else list(_LICENSES)):
+        yield from globs.matching(layout.folder, pattern)
+
+
+def _stubs(layout: _Layout) -> Iterator[Path]:
+    """Without a Python package of that name, `<module>.pyi` beside pyproject.toml becomes its stub."""
+    stub = layout.folder / f"{layout.extension}.pyi"
+    if stub.is_file():
+        yield stub
+
+
+def _settings(layout: _Layout) -> Iterator[Path]:
+    """Files that steer what maturin generates."""
+    for name in _strings(table(layout.settings, "sbom").get("include")):
+        yield layout.folder / name
+    yield from (layout.crate / name for name in _BINDINGS if (layout.crate / name).is_file())
+
+
+def _patterns(rows: object) -> Iterator[str]:
+    for row in wheel_patterns(rows):
+        if isinstance(row, str):
+            yield row
+        elif isinstance(row, dict) and row.get("from", "source") != "out-dir" and isinstance(row.get("path"), str):
+            yield row["path"]
+
+
+def _strings(values: object) -> Iterable[str]:
+    return [v for v in values if isinstance(v, str)] if isinstance(values, list | tuple) else []

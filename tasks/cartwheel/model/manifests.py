@@ -1,0 +1,173 @@
+"""The manifests of a package, parsed but not yet understood, and what they say by themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cartwheel.model import python as pythons
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.version import pep440, semver
+
+Keys = tuple[str | int, ...]
+"""The keys that lead to a value in a TOML document."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifests:
+    """What was read of one package, parsed but not yet understood."""
+
+    folder: str
+    """Relative to the project, `.` for the root."""
+    pyproject: Mapping[str, Any]
+    cargo: Mapping[str, Any]
+    cargo_path: str
+    workspace: Mapping[str, Any]
+    workspace_path: str
+    has_tests: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Truth:
+    """Where a package's version is decided."""
+
+    path: str
+    what: str
+    at: Keys
+    text: str
+    """As the manifest writes it."""
+
+
+def normalised(name: str) -> str:
+    """A project's name as file names write it: lower case, runs of `-_.` as one underscore."""
+    return re.sub(r"[-_.]+", "_", name).lower()
+
+
+def inside(folder: str, name: str) -> str:
+    """A file of a package, relative to the project."""
+    return name if folder == "." else f"{folder}/{name}"
+
+
+def truth(manifests: Manifests) -> Truth:
+    """Where the version is decided; raises `ConfigError` where nothing decides it."""
+    if not manifests.cargo_path:
+        return _truth_in_pyproject(manifests)
+    crate = manifests.cargo.get("package")
+    if crate is None:
+        raise ConfigError(
+            f"{manifests.cargo_path}: a workspace without a [package]; "
+            "name the extension's own Cargo.toml in [tool.maturin] manifest-path"
+        )
+    version = crate.get("version")
+    if isinstance(version, str):
+        return Truth(
+            path=manifests.cargo_path,
+            what="[package] version",
+            at=("package", "version"),
+            text=_valid(manifests, version),
+        )
+    if not isinstance(version, dict) or version.get("workspace") is not True:
+        raise ConfigError(f'{manifests.cargo_path}: no [package] version; write version = "0.1.0"')
+    shared = manifests.workspace.get("workspace", {}).get("package", {}).get("version")
+    if not isinstance(shared, str):
+        where = manifests.workspace_path or "no Cargo.toml above it"
+        raise ConfigError(
+            f"{manifests.cargo_path}: version.workspace = true, but {where} has a [workspace.package] version; add it"
+            if not manifests.workspace_path
+            else f"{where}: no [workspace.package] version, and {manifests.cargo_path} inherits it; add it"
+        )
+    return Truth(
+        path=manifests.workspace_path,
+        what="[workspace.package] version",
+        at=("workspace", "package", "version"),
+        text=_valid(manifests, shared),
+    )
+
+
+def package_name(manifests: Manifests, where: str) -> str:
+    name = manifests.pyproject.get("project", {}).get("name") or manifests.cargo.get("package", {}).get("name")
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}: found no [project] name; expected the name the package has on the index")
+    return name
+
+
+def bindings_of(manifests: Manifests) -> str:
+    if not manifests.cargo_path:
+        return ""
+    named = manifests.pyproject.get("tool", {}).get("maturin", {}).get("bindings")
+    if named:
+        return str(named)
+    dependencies = manifests.cargo.get("dependencies", {})
+    return next((known for known in ("pyo3", "uniffi") if known in dependencies), "bin")
+
+
+def _pyo3_features(manifests: Manifests) -> tuple[str, ...]:
+    """The features of PyO3 that the crate asks for, by its own or the workspace's dependency table or `features`."""
+    asked: list[str] = []
+    for table in (
+        manifests.cargo.get("dependencies", {}),
+        manifests.workspace.get("workspace", {}).get("dependencies", {}),
+    ):
+        row = table.get("pyo3")
+        if isinstance(row, Mapping):
+            asked += row.get("features", ())
+    chosen = list(manifests.pyproject.get("tool", {}).get("maturin", {}).get("features", ()))
+    declared = manifests.cargo.get("features", {})
+    pending = [*chosen, *declared.get("default", ())]
+    seen: set[str] = set()
+    while pending:
+        feature = pending.pop()
+        if feature in seen:
+            continue
+        seen.add(feature)
+        pending += declared.get(feature, ())
+    asked += [feature.removeprefix("pyo3/") for feature in seen if feature.startswith("pyo3/")]
+    return tuple(asked)
+
+
+def minimum_python(manifests: Manifests) -> str:
+    """The oldest CPython: abi3's own minimum if it names one, else `requires-python`'s."""
+    versions = [m[1] for f in _pyo3_features(manifests) if (m := re.fullmatch(r"abi3-py3(\d+)", f))]
+    if versions:
+        return f"3.{max(map(int, versions))}"
+    match = re.search(r">=?\s*3\.(\d+)", manifests.pyproject.get("project", {}).get("requires-python", ""))
+    return f"3.{match[1]}" if match else pythons.SUPPORTED[0]
+
+
+def default_python(manifests: Manifests, bindings: str, minimum: str) -> tuple[str, ...]:
+    if bindings in ("", "bin", "cffi", "uniffi"):
+        return (pythons.PURE,)
+    if any(f == "abi3" or f.startswith("abi3-py") for f in _pyo3_features(manifests)):
+        return (pythons.ABI3,)
+    oldest = int(minimum.split(".")[1])
+    return tuple(v for v in pythons.SUPPORTED if int(v.split(".")[1]) >= oldest)
+
+
+def module_of(manifests: Manifests, name: str) -> str:
+    named = manifests.pyproject.get("tool", {}).get("maturin", {}).get("module-name")
+    if isinstance(named, str):
+        return named.split(".")[0]
+    library = manifests.cargo.get("lib", {}).get("name") or manifests.cargo.get("package", {}).get("name")
+    return normalised(library if isinstance(library, str) else name)
+
+
+def _truth_in_pyproject(manifests: Manifests) -> Truth:
+    path = inside(manifests.folder, "pyproject.toml")
+    version = manifests.pyproject.get("project", {}).get("version")
+    if not isinstance(version, str):
+        raise ConfigError(f'{path}: no [project] version, and no crate to take it from; write version = "0.1.0"')
+    pep440(version)
+    return Truth(path=path, what="[project] version", at=("project", "version"), text=version)
+
+
+def _valid(manifests: Manifests, version: str) -> str:
+    """The version as written, once it is known to be both SemVer and expressible in PEP 440."""
+    try:
+        pep440(version)
+        if semver(version) != version:
+            raise ConfigError(f"version '{version}': Cargo writes this '{semver(version)}'")
+    except ConfigError as error:
+        raise ConfigError(f"{manifests.cargo_path}: {error}") from None
+    return version

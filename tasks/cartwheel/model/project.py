@@ -1,0 +1,311 @@
+"""A project: its packages and, for each, every wheel it ships, with all that the configuration says of it.
+
+Everything left out of `[tool.cartwheel]` is derived here from what the manifests say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from cartwheel.model import python as pythons
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.manifests import (
+    Manifests,
+    bindings_of,
+    default_python,
+    minimum_python,
+    module_of,
+    normalised,
+    package_name,
+    truth,
+)
+from cartwheel.model.settings import IndexSettings, Override, ReleaseSettings, Settings, Test, Tunable, decode
+from cartwheel.model.target import ANY, Target, platform_tag, target_named, version_of_floor
+from cartwheel.model.version import pep440, tag_name
+
+USUAL_TARGETS = (
+    "x86_64-unknown-linux-gnu",
+    "aarch64-unknown-linux-gnu",
+    "x86_64-unknown-linux-musl",
+    "aarch64-unknown-linux-musl",
+    "x86_64-apple-darwin",
+    "aarch64-apple-darwin",
+    "x86_64-pc-windows-msvc",
+)
+
+OVERRIDABLE = ("targets", "python", "floor", "toolchain", "features", "profile", "publish")
+"""Keys that a doit variable (`profile=dev`) or the environment (`CARTWHEEL_PROFILE=dev`) may set for one run."""
+
+_LISTS = ("targets", "python", "features", "publish")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wheel:
+    """One wheel: what it is for and how it is made."""
+
+    package: str
+    target: Target
+    python: str
+    floor: str
+    toolchain: str
+    """As declared; empty where the default for this machine is taken."""
+    features: tuple[str, ...]
+    profile: str
+    environment: Mapping[str, str]
+    untested: str
+    """Why it may be published although no machine has run its tests; empty where it may not."""
+    file: str
+
+    @property
+    def segments(self) -> str:
+        """`<triple>:<package>:<python>`, the part of a task's name after the stage."""
+        return f"{self.target.triple}:{self.package}:{self.python}"
+
+    @property
+    def place(self) -> str:
+        """The same as a path, for records, reports and cargo's directories."""
+        return f"{self.target.triple}/{self.package}/{self.python}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Package:
+    """One thing with a name on an index."""
+
+    name: str
+    key: str
+    """The normalised name: its segment in task names."""
+    folder: str
+    version: str
+    backend: str
+    """`maturin`, or `pep517` for everything built by its own backend."""
+    bindings: str
+    """`pyo3`, `cffi`, `bin`, or empty without a crate."""
+    module: str
+    """The dotted name of what the tests import."""
+    manifest: str
+    """The crate's Cargo.toml relative to the project, or empty."""
+    wheels: tuple[Wheel, ...]
+    publish: tuple[str, ...]
+    private: bool
+    """Built and checked, and never sent to an index."""
+    tag: str
+    test: Test
+    inputs: tuple[str, ...]
+    environment_pass: tuple[str, ...]
+    minimum_python: str
+    manifests: Manifests = field(repr=False)
+
+    @property
+    def dist(self) -> str:
+        """The folder of its finished files."""
+        return "dist/private" if self.private else "dist"
+
+    @property
+    def sdist(self) -> str:
+        """The source distribution's file name."""
+        return f"{normalised(self.name)}-{self.version}.tar.gz"
+
+    @property
+    def tag_name(self) -> str:
+        """The tag of this version."""
+        return tag_name(self.tag, truth(self.manifests).text, name=self.name)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """All packages of a repository and how it is released."""
+
+    packages: tuple[Package, ...]
+    indexes: Mapping[str, IndexSettings]
+    release: ReleaseSettings
+    overrides: Mapping[str, str]
+    """What was set for this run only."""
+    rehearsed: bool = False
+    """Its indexes are stand-ins on this machine."""
+
+    @property
+    def wheels(self) -> tuple[tuple[Package, Wheel], ...]:
+        """Every wheel with its package, in the configuration's order."""
+        return tuple((package, wheel) for package in self.packages for wheel in package.wheels)
+
+
+def rehearsing(project: Project, index: IndexSettings) -> Project:
+    """The same project with every destination replaced by one stand-in; what is never published goes there too."""
+    packages = tuple(replace(p, publish=p.publish or (REHEARSAL,)) for p in project.packages)
+    names = {REHEARSAL, *project.indexes, *(name for p in packages for name in p.publish)}
+    return replace(project, packages=packages, indexes=dict.fromkeys(sorted(names), index), rehearsed=True)
+
+
+REHEARSAL = "rehearsal"
+"""The index that a rehearsal publishes private packages to."""
+
+
+def folders(root: Mapping[str, Any]) -> tuple[str, ...]:
+    """The folders of a project's packages, from the root's pyproject.toml."""
+    named = _table(root, "pyproject.toml").packages
+    return tuple(dict.fromkeys((".",) if named is None else named))
+
+
+def understood(root: Mapping[str, Any], packages: Iterable[Manifests], overrides: Mapping[str, str]) -> Project:
+    """The project that the manifests describe; raises `ConfigError` where they cannot be meant."""
+    common = _table(root, "pyproject.toml")
+    once = _settings_of(overrides)
+    read = tuple(packages)
+    made = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
+    _refuse_doubles(made)
+    return Project(
+        packages=made,
+        indexes=common.index or {},
+        release=common.release or ReleaseSettings(),
+        overrides=dict(overrides),
+    )
+
+
+def _table(pyproject: Mapping[str, Any], where: str) -> Settings:
+    prefix = "" if where == "pyproject.toml" else f"{where} "
+    return decode(Settings, pyproject.get("tool", {}).get("cartwheel", {}), where=f"{prefix}[tool.cartwheel]")
+
+
+def _settings_of(overrides: Mapping[str, str]) -> Settings:
+    raw = {key: _split(text) if key in _LISTS else text for key, text in overrides.items()}
+    return decode(Settings, raw, where="a setting for this run,")
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in re.split(r"[,\s]+", text) if part]
+
+
+def _package(manifests: Manifests, common: Settings, once: Settings, *, single: bool) -> Package:
+    where = "pyproject.toml" if manifests.folder == "." else f"{manifests.folder}/pyproject.toml"
+    own = common if manifests.folder == "." else _table(manifests.pyproject, where)
+    if manifests.folder != "." and own.packages is not None:
+        raise ConfigError(f"{where} [tool.cartwheel]: 'packages' belongs into the root's table; move it there")
+    layers = (once, own, common)
+    name = package_name(manifests, where)
+    key = normalised(name).replace("_", "-")
+    backend = "maturin" if manifests.cargo_path else "pep517"
+    bindings = bindings_of(manifests)
+    minimum = minimum_python(manifests)
+    version = pep440(truth(manifests).text)
+    targets = _targets(manifests, once, own, common, where)
+    publish = _first(layers, "publish", ("pypi",))
+    _refuse_mismatch(targets, manifests, where)
+    context = _Context(
+        layers=layers, where=where, package=key, stem=f"{normalised(name)}-{version}", minimum=minimum,
+        python=_first(layers, "python", default_python(manifests, bindings, minimum)),
+    )  # fmt: skip
+    default_tag = "v{version}" if single else "{name}-v{version}"
+    return Package(
+        name=name,
+        key=key,
+        folder=manifests.folder,
+        version=version,
+        backend=backend,
+        bindings=bindings,
+        module=module_of(manifests, name),
+        manifest=manifests.cargo_path,
+        wheels=tuple(wheel for target in targets for wheel in context.wheels(target)),
+        publish=publish,
+        private=not publish,
+        tag=_first(layers, "tag", default_tag),
+        test=_test(_first(layers, "test", Test()), manifests),
+        inputs=_first(layers, "inputs", ()),
+        environment_pass=_first(layers, "environment_pass", ()),
+        minimum_python=minimum,
+        manifests=manifests,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Context:
+    """What the wheels of one package have in common."""
+
+    layers: tuple[Settings, ...]
+    where: str
+    package: str
+    stem: str
+    minimum: str
+    python: tuple[str, ...]
+
+    def wheels(self, target: Target) -> Iterable[Wheel]:
+        where = f"{'' if self.where == 'pyproject.toml' else self.where + ' '}[tool.cartwheel]"
+        floor = self._tuned("floor", target, target.floor)
+        version_of_floor(target, floor, where=f"{where} floor")
+        for python in self.python:
+            tag, abi = pythons.tags(python, self.minimum, where=f"{where} python")
+            yield Wheel(
+                package=self.package,
+                target=target,
+                python=python,
+                floor=floor,
+                toolchain=self._tuned("toolchain", target, ""),
+                features=self._tuned("features", target, ()),
+                profile=self._tuned("profile", target, "release"),
+                environment=self._tuned("environment", target, {}),
+                untested=self._tuned("untested", target, ""),
+                file=f"{self.stem}-{tag}-{abi}-{platform_tag(target, floor)}.whl",
+            )
+
+    def _tuned(self, key: str, target: Target, default: Any) -> Any:
+        """For one run, then the last override that matches, then the package, the root, the default."""
+        once, own, common = self.layers
+        matching = (o for table in (own, common) for o in reversed(table.overrides) if _matches(o, target))
+        return _first((once, *matching, own, common), key, default)
+
+
+def _targets(manifests: Manifests, once: Settings, own: Settings, common: Settings, where: str) -> tuple[Target, ...]:
+    """The package's targets; what is named for one run chooses among them."""
+    place = f"{'' if where == 'pyproject.toml' else where + ' '}[tool.cartwheel] targets"
+    triples = _first((own, common), "targets", USUAL_TARGETS if manifests.cargo_path else (ANY,))
+    targets = tuple(target_named(triple, where=place) for triple in triples)
+    if once.targets is None:
+        return targets
+    wanted = {target_named(triple, where="targets for this run").triple for triple in once.targets} | {ANY}
+    return tuple(target for target in targets if target.triple in wanted)
+
+
+def _matches(override: Override, target: Target) -> bool:
+    return any(fnmatchcase(target.triple, pattern) for pattern in override.select.split())
+
+
+def _first(layers: Iterable[Tunable], key: str, default: Any) -> Any:
+    """The value of the first layer that says one."""
+    for layer in layers:
+        value = getattr(layer, key, None)
+        if value is not None:
+            return value
+    return default
+
+
+def _test(test: Test, manifests: Manifests) -> Test:
+    if test.command or not manifests.has_tests:
+        return test
+    return Test(
+        command=("pytest", "{package}/tests"), extras=test.extras, requires=("pytest", *test.requires), skip=test.skip
+    )
+
+
+def _refuse_mismatch(targets: tuple[Target, ...], manifests: Manifests, where: str) -> None:
+    for target in targets:
+        if manifests.cargo_path and target.triple == ANY:
+            raise ConfigError(f"{where} [tool.cartwheel] targets: 'any' is for pure Python; this package has a crate")
+        if not manifests.cargo_path and target.triple != ANY:
+            raise ConfigError(f"{where} [tool.cartwheel] targets: '{target.triple}' needs a crate; found none")
+
+
+def _refuse_doubles(packages: tuple[Package, ...]) -> None:
+    seen: dict[str, str] = {}
+    for package in packages:
+        if package.key in seen.values():
+            raise ConfigError(f"two packages are named '{package.name}'; names on an index are unique")
+        for wheel in package.wheels:
+            if wheel.file in seen:
+                raise ConfigError(
+                    f"[tool.cartwheel] targets: {wheel.target.triple} and another target of {package.name} would both "
+                    f"be {wheel.file}; remove one"
+                )
+            seen[wheel.file] = package.key

@@ -1,0 +1,37 @@
+"""What a wheel is for: `abi3`, `3.13`, `3.14t`, `pypy3.11`, `py3`, and the tags that say so in its name."""
+
+from __future__ import annotations
+
+import re
+
+from cartwheel.model.errors import ConfigError
+
+PURE = "py3"
+"""Pure Python, or a program: any Python 3."""
+
+ABI3 = "abi3"
+
+SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
+"""The CPython versions that are maintained (python.org, November 2026), without the newest, 3.15."""
+
+_PYPY_ABI = {"3.9": "pypy39_pp73", "3.10": "pypy310_pp73", "3.11": "pypy311_pp73"}
+
+
+def tags(python: str, minimum: str, *, where: str) -> tuple[str, str]:
+    """Interpreter and ABI tag: `("cp311", "abi3")`, `("cp314", "cp314t")`; `minimum` is the oldest for abi3, `3.11`."""
+    if python == PURE:
+        return ("py3", "none")
+    if python == ABI3:
+        return ("cp" + minimum.replace(".", ""), "abi3")
+    if match := re.fullmatch(r"3\.(\d+)(t?)", python):
+        tag = f"cp3{match[1]}"
+        return (tag, tag + match[2])
+    if (match := re.fullmatch(r"pypy(3\.\d+)", python)) and match[1] in _PYPY_ABI:
+        return ("pp" + match[1].replace(".", ""), _PYPY_ABI[match[1]])
+    known = "'abi3', '3.13', '3.14t' or 'pypy3.11'"
+    raise ConfigError(f"{where}: unknown interpreter '{python}'; expected one like {known}")
+
+
+def interpreter(python: str) -> str:
+    """The name by which maturin is asked for it: `python3.13`, `python3.14t`, `pypy3.11`."""
+    return python if python.startswith("pypy") else f"python{python}"

@@ -1,0 +1,161 @@
+"""`[tool.cartwheel]`: its keys, as they are written, with what each means and what it is when left out.
+
+Decoding is strict: a key or value that is not listed here is refused with the place and the nearest name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from cartwheel.model.errors import ConfigError, did_you_mean
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """A table of the configuration; keys are written with dashes."""
+
+
+class Test(Table, frozen=True, kw_only=True):
+    """`test`: how the installed wheel is tested."""
+
+    command: tuple[str, ...] = ()
+    """The command and its arguments; `{package}` is the package's folder.  Default: pytest over `tests/`, if there."""
+    extras: tuple[str, ...] = ()
+    """Extras of the package that are installed with it."""
+    requires: tuple[str, ...] = ()
+    """Further requirements."""
+    skip: str = ""
+    """A reason not to run the tests; the wheel may then be published untested."""
+
+
+class IndexSettings(Table, frozen=True, kw_only=True):
+    """`index.NAME`: an index that is not known by its name."""
+
+    url: str = ""
+    """Where files are sent.  Default: what twine or `.pypirc` knows by that name."""
+    simple: str = ""
+    """Where the index is read (the simple API).  Default: derived from `url`."""
+    rehearsal: bool = False
+    """A place to practise: needs no tag and takes development versions."""
+
+
+class ReleaseSettings(Table, frozen=True, kw_only=True):
+    """`release`: how a release is made."""
+
+    origin: Literal["here", "ci"] = msgspec.field(default="here", name="from")
+    """Where the wheels of a release are made: on this machine, or by the pipeline that the tag starts."""
+    branch: str = "main"
+    """The branch that releases are tagged on."""
+    remote: str = "origin"
+    """The remote that the branch and the tag are pushed to."""
+
+
+class Tunable(Table, frozen=True, kw_only=True):
+    """The keys that may differ from wheel to wheel."""
+
+    floor: str | None = None
+    """The oldest system promised, such as `manylinux_2_28`.  Default: the target's own, see `doit plan`."""
+    toolchain: Literal["native", "zig", "mingw"] | None = None
+    """How it is compiled.  Default: `native` where this machine can, else what crosses to the target."""
+    features: tuple[str, ...] | None = None
+    """Cargo features added to those under `[tool.maturin]`."""
+    profile: str | None = None
+    """The cargo profile.  Default: `release`."""
+    environment: dict[str, str] | None = None
+    """Variables set for the build."""
+    untested: str | None = None
+    """A reason why such a wheel may be published although no machine has run its tests."""
+
+
+class Override(Tunable, frozen=True, kw_only=True):
+    """`[[overrides]]`: keys for the targets that `select` matches; later ones win over earlier."""
+
+    select: str
+    """Triples by pattern, such as `*-linux-musl`."""
+
+
+class Settings(Tunable, frozen=True, kw_only=True):
+    """`[tool.cartwheel]` of one package; what the root's table says is every package's default."""
+
+    packages: tuple[str, ...] | None = None
+    """Only in the root: the folders of the packages.  Default: the root itself."""
+    targets: tuple[str, ...] | None = None
+    """Rust triples, or `any`.  Default: `any` without a crate, else both architectures of Linux (gnu and musl) and
+    macOS, and Windows on x86_64."""
+    python: tuple[str, ...] | None = None
+    """What wheels are for.  Default: `abi3` if the crate asks for it, else the versions `requires-python` allows."""
+    publish: tuple[str, ...] | None = None
+    """The indexes of a release, in order; empty: built and checked, never sent.  Default: `pypi`."""
+    tag: str | None = None
+    """The tag's form.  Default: `v{version}`, in a project of several packages `{name}-v{version}`."""
+    test: Test | None = None
+    inputs: tuple[str, ...] | None = None
+    """Further files and folders, relative to the package, that the wheel depends on."""
+    environment_pass: tuple[str, ...] | None = None
+    """Further variables, by name or pattern, that the build may read; each is then part of what it depends on."""
+    index: dict[str, IndexSettings] | None = None
+    release: ReleaseSettings | None = None
+    overrides: tuple[Override, ...] = ()
+
+
+_T = TypeVar("_T", bound=Table)
+
+
+def decode(kind: type[_T], raw: object, *, where: str) -> _T:
+    """The table as a value; raises `ConfigError` that names the place, what stands there and what could."""
+    if isinstance(raw, Mapping):
+        _refuse_unknown(kind, raw, where)
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}{_place(str(error))}: {_said(str(error), kind, raw)}") from None
+
+
+def _refuse_unknown(kind: type[Table], raw: Mapping[str, Any], where: str) -> None:
+    known = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    for key, value in raw.items():
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key '{key}'{did_you_mean(key, known)}")
+        for nested in _tables_in(known[key].type):
+            if isinstance(value, Mapping):
+                parts = value.items() if key == "index" else (("", value),)
+                for name, part in parts:
+                    if isinstance(part, Mapping):
+                        _refuse_unknown(nested, part, f"{where} {key}{'.' + name if name else ''}")
+            elif isinstance(value, list):
+                for number, part in enumerate(value, 1):
+                    if isinstance(part, Mapping):
+                        _refuse_unknown(nested, part, f"{where} {key}, entry {number}")
+
+
+def _tables_in(annotation: object) -> tuple[type[Table], ...]:
+    if isinstance(annotation, type) and issubclass(annotation, Table):
+        return (annotation,)
+    inner = getattr(annotation, "__args__", ())
+    return tuple(table for part in inner for table in _tables_in(part))
+
+
+def _place(message: str) -> str:
+    match = re.search(r" - at `\$\.?([^`]*)`", message)
+    return f" {match[1]}".rstrip() if match else ""
+
+
+def _said(message: str, kind: type[Table], raw: object) -> str:
+    text = re.sub(r" - at `.*", "", message)
+    match = re.search(r"Invalid enum value '?([^']*)'?", text)
+    if match:
+        key = _place(message).strip().split("[")[0]
+        field = next((f for f in msgspec.structs.fields(kind) if f.encode_name == key.split(".")[0]), None)
+        known = _literals_in(field.type) if field else ()
+        return f"unknown value '{match[1]}'{did_you_mean(match[1], known)}"
+    return text[:1].lower() + text[1:]
+
+
+def _literals_in(annotation: object) -> tuple[str, ...]:
+    inner = getattr(annotation, "__args__", ())
+    return tuple(part for part in inner if isinstance(part, str)) + tuple(
+        text for part in inner if not isinstance(part, str) for text in _literals_in(part)
+    )

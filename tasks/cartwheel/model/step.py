@@ -1,0 +1,97 @@
+"""A step: one unit of work, as a value.  The pipeline makes a doit task of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from cartwheel.model.record import Record, Seen
+
+
+class Look(Protocol):
+    """Looking at the world: the only way in which sources see it."""
+
+    root: Path
+    environ: Mapping[str, str]
+
+    def digest(self, path: str) -> str:
+        """The digest of a file's content, `""` where there is none; read at most once a process."""
+
+    def tool(self, name: str) -> str:
+        """The version of a tool on this machine, `""` where it is not here."""
+
+    def remember(self, key: str, make: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+        """What `make` gives, kept on this machine under `key`, which names all that it depends on."""
+
+
+class Words(Protocol):
+    """Where a step's commands run and what they print is kept."""
+
+    def say(self, text: str) -> None:
+        """Add a line to the log."""
+
+    def run(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> None:
+        """Run a command to its end; raises `StepFailed` with its last words."""
+
+    def read(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> str:
+        """The same, and return what it printed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """What a step's action is given."""
+
+    root: Path
+    scratch: Path
+    """An empty folder on the file system of the project; gone when the step ends."""
+    log: Words
+    look: Look
+    before: Record | None
+    """The last success of this step, if there was one."""
+    named: tuple[str, ...]
+    """The tasks that stand literally on the command line: what publishes runs only when it is among them."""
+    announce: Callable[[str], None]
+    """Tell the user something, in one line."""
+
+
+class Sources(Protocol):
+    """What a step reads that no earlier step wrote."""
+
+    def seen(self, look: Look, before: Seen | None) -> Seen:
+        """How things stand now; with `before`, of exactly what was learned then, else of all that might count."""
+
+
+Act = Callable[[Work], Mapping[str, tuple[str, ...]]]
+"""Does the work; returns what it learned that it reads, by kind (see `Seen.learned`).  Raises `StepFailed`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One unit of work: what it needs, reads and makes, and how it is done."""
+
+    name: str
+    doc: str
+    act: Act
+    needs: tuple[str, ...] = ()
+    """Files that earlier steps wrote, relative to the project."""
+    makes: tuple[str, ...] = ()
+    """Files that it writes, relative to the project."""
+    after: tuple[str, ...] = ()
+    """Tasks that come first without giving it a file."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What the configuration says of it, by name; a change is a reason to run."""
+    tools: tuple[str, ...] = ()
+    """Tools whose version is part of the result."""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """What this machine chose by itself; recorded and compared like a tool's version."""
+    blocked: str = ""
+    """Why it cannot be done on this machine, if it cannot."""
+    sources: Sources | None = None
+    always: bool = False
+    """It looks at the world outside (a remote, an index) and so runs whenever it is asked for."""
+    heavy: bool = False
+    """It compiles; only as many at once as there are slots."""
+    also: Callable[[Look], tuple[str, ...]] | None = None
+    """Further reasons to run again, beyond what records can tell."""

@@ -1,0 +1,84 @@
+"""A wheel's file name and metadata, as values."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from cartwheel.model.errors import CartwheelError
+
+_NAME = re.compile(
+    r"(?P<distribution>[^-]+)-(?P<version>[^-]+)(?:-(?P<build>\d[^-]*))?"
+    r"-(?P<pythons>[^-]+)-(?P<abis>[^-]+)-(?P<platforms>[^-]+)\.whl"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelName:
+    """The parts of a wheel's file name (packaging.python.org, binary distribution format)."""
+
+    distribution: str
+    version: str
+    build: str = ""
+    pythons: tuple[str, ...]
+    abis: tuple[str, ...]
+    platforms: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, filename: str) -> WheelName:
+        """The parts of `filename`; raises `CartwheelError` where it is no wheel's name."""
+        match = _NAME.fullmatch(filename)
+        if match is None:
+            raise CartwheelError(f"{filename}: not a wheel's name; expected NAME-VERSION-PYTHON-ABI-PLATFORM.whl")
+        return cls(
+            distribution=match["distribution"],
+            version=match["version"],
+            build=match["build"] or "",
+            pythons=tuple(match["pythons"].split(".")),
+            abis=tuple(match["abis"].split(".")),
+            platforms=tuple(match["platforms"].split(".")),
+        )
+
+    def __str__(self) -> str:
+        sets = (".".join(part) for part in (self.pythons, self.abis, self.platforms))
+        return "-".join(part for part in (self.distribution, self.version, self.build, *sets) if part) + ".whl"
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """Every tag the name stands for, written out: `cp311-abi3-manylinux_2_17_x86_64`."""
+        return frozenset(f"{p}-{a}-{q}" for p in self.pythons for a in self.abis for q in self.platforms)
+
+
+def normalised(name: str) -> str:
+    """A project's name as the file names of wheels and sdists write it: lower case, `_` for any run of `-_.`."""
+    return re.sub(r"[-_.]+", "_", name).lower()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metadata:
+    """What METADATA or PKG-INFO says: fields in order, the description among them as `Description`."""
+
+    fields: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Metadata:
+        """The fields of a metadata file; lines that continue a field keep their line breaks."""
+        head, _, body = text.replace("\r\n", "\n").partition("\n\n")
+        fields: list[tuple[str, str]] = []
+        for line in head.split("\n"):
+            if line[:1].isspace() and fields:
+                fields[-1] = (fields[-1][0], f"{fields[-1][1]}\n{line.strip()}")
+            elif ":" in line:
+                key, _, value = line.partition(":")
+                fields.append((key.strip().title(), value.strip()))
+        if body.strip():
+            fields.append(("Description", body.strip()))
+        return cls(fields=tuple(fields))
+
+    def all(self, field: str) -> tuple[str, ...]:
+        """Every value of a field that may come several times."""
+        return tuple(value for key, value in self.fields if key == field.title())
+
+    def one(self, field: str) -> str:
+        """The value of a field that comes once, `""` where it is missing."""
+        return next(iter(self.all(field)), "")

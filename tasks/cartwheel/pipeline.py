@@ -1,0 +1,253 @@
+"""The pipeline: the steps of a project as doit tasks.  With `state`, `action`, `reporter` and `commands/` all that
+knows doit."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatch
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from doit.doit_cmd import get_var
+from doit.exceptions import InvalidDodoFile
+from doit.task import Task
+
+from cartwheel.action import Judgement, Perform, Sweep, Workshop
+from cartwheel.model import project as model
+from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
+from cartwheel.model.settings import IndexSettings, decode
+from cartwheel.model.step import Step
+from cartwheel.state import OURS
+from cartwheel.toolchain.tools import version_of
+from cartwheel.world.host import this_machine
+from cartwheel.world.look import World
+from cartwheel.world.manifests import read_package, read_root
+
+STAGES: Mapping[str, str] = {
+    "clean": "Remove what the tasks made: outputs, records, scratch, stale compiled files (doit run clean)",
+    "version-sync": "One version everywhere; named, it writes what differs, else it only checks",
+    "build": "Compile every wheel; one target: build:TRIPLE",
+    "repair": "Put every wheel into dist/: outside libraries in it, its floor verified",
+    "check": "Examine every finished file, and test what this machine can run",
+    "sdist": "Make the source distributions",
+    "tag": "Tag this version and push the tag with its branch",
+    "publish": "Send the files to the indexes; one index: publish:NAME",
+    "verify": "Install from the indexes what was published, and test it",
+    "release": "Everything, in order: checks, tag, publish, verify",
+}
+"""Each stage's line in `doit list`.  A stage's steps come from the module of that name."""
+
+_KNOWN_ENVIRONMENT = ("CARTWHEEL_FROZEN", "CARTWHEEL_REHEARSAL")
+_OWN_ENVIRONMENT = ("CARTWHEEL_INDEX_", "CARTWHEEL_CARGO", "CARTWHEEL_TEST_")
+
+
+class Stage:
+    """The tasks of one stage; `task_build = wheels.build` in dodo.py hands it to doit."""
+
+    def __init__(self, pipeline: Pipeline, name: str) -> None:
+        self._pipeline = pipeline
+        self.name = name
+
+    def create_doit_tasks(self) -> Iterator[Task]:
+        """Called by doit for every command."""
+        try:
+            yield from self._pipeline.tasks(self.name)
+        except CartwheelError as error:
+            raise InvalidDodoFile(str(error)) from None
+
+
+class Pipeline:
+    """How a project is released, as doit tasks.  Make one with `Pipeline.beside(__file__)` in dodo.py."""
+
+    def __init__(self, project: model.Project, root: Path, environ: Mapping[str, str], named: tuple[str, ...]) -> None:
+        self.project = project
+        self.root = root
+        world = World(root, environ, version_of)
+        self.workshop = Workshop(world, project, slots=os.cpu_count() or 1, named=named)
+        for name in STAGES:
+            setattr(self, name.replace("-", "_"), Stage(self, name))
+
+    def __getattr__(self, name: str) -> Stage:
+        raise AttributeError(f"the pipeline has no stage '{name}'{did_you_mean(name, STAGES)}")
+
+    @classmethod
+    def beside(cls, dodo: str) -> Pipeline:
+        """The pipeline of the project whose dodo.py this is.
+
+        Raises doit's `InvalidDodoFile`, which doit prints as one line, where the configuration is wrong.
+        """
+        root = Path(dodo).resolve().parent
+        try:
+            project = read_project(root, _overrides(os.environ))
+        except CartwheelError as error:
+            raise InvalidDodoFile(str(error)) from None
+        return cls(project, root, os.environ, _words(sys.argv[1:]))
+
+    @property
+    def doit_config(self) -> dict[str, Any]:
+        """`DOIT_CONFIG`: our state, our reporter, threads, and default tasks that publish nothing."""
+        from cartwheel.reporter import reporting
+
+        return {
+            "backend": "cartwheel",
+            "dep_file": str(self.root / ".cartwheel" / "records"),
+            "check_file_uptodate": Edges,
+            "par_type": "thread",
+            "reporter": reporting(self.workshop, _patterns(sys.argv[1:])),
+            "default_tasks": self._defaults(),
+            "minversion": "0.37.0",
+            "verbosity": 2,
+            "action_string_formatting": "new",
+        }
+
+    def _defaults(self) -> list[str]:
+        """Every check that this machine's own kind can do."""
+        host = this_machine()
+        targets = dict.fromkeys(w.target for _, w in self.project.wheels if host.runs(w.target))
+        return ["version-sync", *(f"check:{target.triple}" for target in targets)]
+
+    def tasks(self, stage: str) -> Iterator[Task]:
+        """The stage's steps as tasks, with a group for the stage and one for each target, index or package."""
+        if stage == "clean":
+            yield Task("clean", [Sweep(self.workshop)], doc=STAGES[stage])
+            return
+        steps = tuple(self.steps(stage))
+        groups: dict[str, list[str]] = {}
+        for step in steps:
+            parts = step.name.split(":")
+            for depth in range(1, min(len(parts), 3)):
+                groups.setdefault(":".join(parts[:depth]), [])
+            parent = ":".join(parts[: min(len(parts) - 1, 2)])
+            if parent:
+                groups[parent].append(step.name)
+            if len(parts) > 2 and ":".join(parts[:2]) not in groups[parts[0]]:
+                groups[parts[0]].append(":".join(parts[:2]))
+            yield self._task(step, parent)
+        for name, members in groups.items():
+            yield self._group(name, members, steps)
+        if not steps:
+            yield Task(stage, None, doc=STAGES[stage])
+
+    def steps(self, stage: str) -> Iterable[Step]:
+        """The stage's steps, from its module."""
+        module = import_module(f"cartwheel.{stage.replace('-', '_')}")
+        made: Iterable[Step] = module.steps(self.project)
+        return made
+
+    def _task(self, step: Step, parent: str) -> Task:
+        OURS.add(step.name)
+        judgement = Judgement(step, self.workshop)
+        return Task(
+            step.name,
+            [Perform(judgement)],
+            file_dep=step.needs,
+            targets=step.makes,
+            task_dep=step.after,
+            uptodate=[judgement],
+            clean=[(self._clean, [(step,)])],
+            subtask_of=parent or None,
+            doc=STAGES.get(step.name) or step.doc,
+            meta={"judgement": judgement},
+        )
+
+    def _group(self, name: str, members: list[str], steps: tuple[Step, ...]) -> Task:
+        below = tuple(step for step in steps if step.name.startswith(name + ":"))
+        stage, _, rest = name.partition(":")
+        return Task(
+            name,
+            None,
+            task_dep=members,
+            has_subtask=True,
+            subtask_of=stage if rest else None,
+            clean=[] if rest else [(self._clean, [below])],
+            doc=f"{stage} all of {rest}" if rest else STAGES[stage],
+        )
+
+    def _clean(self, steps: tuple[Step, ...], dryrun: bool) -> None:
+        """Remove what these steps made, and their records."""
+        for step in steps:
+            paths = [self.root / path for path in step.makes]
+            paths.append(self.workshop.records.path(step.name))
+            for path in paths:
+                if path.is_file():
+                    sys.stdout.write(f"{step.name} - {'would remove' if dryrun else 'removing'} {self._shown(path)}\n")
+                    if not dryrun:
+                        path.unlink()
+
+    def _shown(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+
+class Edges:
+    """doit's file checker: file dependencies say only what comes first; whether their content changed is judged from
+    the records."""
+
+    CheckerError = OSError
+
+    def exists(self, path: str) -> bool:
+        """Whether a target is there."""
+        return os.path.exists(path)
+
+    def info(self, path: str) -> os.stat_result:
+        """Raises `OSError` where the file is not there."""
+        return os.stat(path)
+
+    def check_modified(self, path: str, stat: os.stat_result, state: object) -> bool:
+        """A user's own task with a file dependency is judged by size and time; steps answer 1, for unchanged."""
+        return state != 1 and [stat.st_mtime_ns, stat.st_size] != state
+
+    def get_state(self, path: str, state: object) -> list[int]:
+        """What is kept for a file dependency of a user's own task."""
+        stat = os.stat(path)
+        return [stat.st_mtime_ns, stat.st_size]
+
+
+def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
+    """The project in `root`; raises `ConfigError`."""
+    top = read_root(root)
+    packages = tuple(read_package(root, f, top if f == "." else None) for f in model.folders(top))
+    project = model.understood(top, packages, overrides)
+    stand_in = os.environ.get("CARTWHEEL_REHEARSAL")
+    return (
+        model.rehearsing(project, decode(IndexSettings, json.loads(stand_in), where="rehearsal"))
+        if stand_in
+        else project
+    )
+
+
+def _overrides(environ: Mapping[str, str]) -> dict[str, str]:
+    """What is set for this run: doit variables win over the environment."""
+    prefix = "CARTWHEEL_"
+    named = {f"{prefix}{key.upper()}": key for key in model.OVERRIDABLE}
+    for name in environ:
+        known = (*named, *_KNOWN_ENVIRONMENT)
+        if name.startswith(prefix) and name not in known and not name.startswith(_OWN_ENVIRONMENT):
+            raise ConfigError(f"environment variable {name} is not known{did_you_mean(name, known)}")
+    found = {key: environ[name] for name, key in named.items() if environ.get(name)}
+    for argument in sys.argv[1:]:
+        name, equals, _ = argument.partition("=")
+        if equals and not name.startswith("-"):
+            if name not in model.OVERRIDABLE:
+                raise ConfigError(f"variable '{argument}' is not known{did_you_mean(name, model.OVERRIDABLE)}")
+            value = get_var(name)
+            if value:
+                found[name] = value
+    return found
+
+
+def _words(arguments: Iterable[str]) -> tuple[str, ...]:
+    return tuple(a for a in arguments if not a.startswith("-") and "=" not in a)
+
+
+def _patterns(arguments: Iterable[str]) -> tuple[str, ...]:
+    return tuple(word for word in _words(arguments) if "*" in word)
+
+
+def unmatched(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
+    """The patterns that no task's name matches."""
+    known = tuple(names)
+    return tuple(p for p in patterns if not any(fnmatch(name, p) for name in known))

@@ -1,0 +1,59 @@
+"""Proof: that every file of a package is there, was checked as it is, and was tested or need not be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cartwheel.model.checked import parse_report
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.plan import Artifact, artifacts, of_package
+from cartwheel.model.project import Package, Project
+from cartwheel.model.step import Work
+from cartwheel.world.files import sha256_of
+
+
+def refuse_unless_named(work: Work, *stages: str) -> None:
+    """What cannot be taken back runs only when it stands on the command line, never through a pattern."""
+    if not any("*" not in word and word.split(":")[0] in stages for word in work.named):
+        raise StepFailed(f"this cannot be taken back, so it runs only when it is named: doit {stages[0]}")
+
+
+def proven(package: Package, root: Path) -> Mapping[str, str]:
+    """The SHA-256 of each planned file, as its check recorded it; raises `StepFailed` with all that is wrong."""
+    excused = {wheel.file: wheel.untested or package.test.skip for wheel in package.wheels}
+    digests: dict[str, str] = {}
+    wrong: list[str] = []
+    for artifact in of_package(package):
+        try:
+            report = parse_report((root / artifact.report).read_bytes(), where=artifact.report)
+        except OSError:
+            wrong.append(f"{artifact.file}: not checked; run: doit check:{_place(artifact)}")
+            continue
+        digests[artifact.file] = report.sha256
+        if not (root / artifact.path).is_file():
+            wrong.append(f"{artifact.path} is missing; run: doit {artifact.task}")
+        elif sha256_of(root / artifact.path) != report.sha256:
+            wrong.append(f"{artifact.path} is not the file that was checked; run: doit check:{_place(artifact)}")
+        elif report.tests.not_run and not excused.get(artifact.file):
+            wrong.append(
+                f"{artifact.file}: its tests were not run ({report.tests.not_run}); run doit check:{_place(artifact)} "
+                "on a machine that can, or give the target an override with 'untested' and the reason"
+            )
+    if wrong:
+        raise StepFailed("\n".join(wrong))
+    return digests
+
+
+def _place(artifact: Artifact) -> str:
+    return f"sdist:{artifact.package}" if artifact.kind == "sdist" else artifact.target
+
+
+def strangers(project: Project, package: Package, root: Path) -> tuple[str, ...]:
+    """Files that lie where only planned ones may."""
+    planned = {artifact.path for artifact in artifacts(project)}
+    folder = root / package.dist
+    found = (
+        (path.relative_to(root).as_posix() for path in folder.glob("*") if path.is_file()) if folder.is_dir() else ()
+    )
+    return tuple(sorted(path for path in found if path not in planned))

@@ -1,0 +1,54 @@
+"""Publish: the files of each package to each of its indexes; what can refuse them does so before the first byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.plan import checks, of_package, reports
+from cartwheel.model.project import Package, Project
+from cartwheel.model.step import Step, Work
+from cartwheel.proof import proven, refuse_unless_named, strangers
+
+
+def steps(project: Project) -> Iterable[Step]:
+    """One step for each package and index."""
+    for package in project.packages:
+        for name in package.publish:
+            yield Step(
+                name=f"publish:{name}:{package.key}",
+                doc=f"{package.name} {package.version} to {name}",
+                needs=(*reports(package), *(artifact.path for artifact in of_package(package))),
+                after=(*checks(package), *(() if _for_practice(project, name) else (f"tag:{package.key}",))),
+                always=True,
+                act=lambda work, package=package, name=name: _send(project, package, name, work),  # type: ignore[misc]
+            )
+
+
+def _for_practice(project: Project, name: str) -> bool:
+    """Whether the index takes a release that is not tagged; a rehearsal's stand-in takes none."""
+    if project.rehearsed:
+        return False
+    settings = project.indexes.get(name)
+    return settings.rehearsal if settings else name == "testpypi"
+
+
+def _send(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.index.delivery import send
+    from cartwheel.index.rules import findings
+    from cartwheel.index.warehouse import resolve
+
+    refuse_unless_named(work, "publish", "release")
+    index = resolve(name, project.indexes)
+    expected = proven(package, work.root)
+    paths = [work.root / artifact.path for artifact in of_package(package)]
+    wrong = [f"{path} is not planned; move it away, or plan it" for path in strangers(project, package, work.root)]
+    wrong += [str(finding) for finding in findings(paths, besides=("private",) if project.rehearsed else ())]
+    if wrong:
+        raise StepFailed("\n".join((f"nothing was sent to {name}:", *wrong)))
+    send(
+        index, package.name, package.version, paths, expected=expected,
+        ledger=work.root / ".cartwheel" / "ledgers" / name / f"{package.key}-{package.version}.json",
+        environ=work.look.environ, say=work.announce,
+    )  # fmt: skip
+    return {}

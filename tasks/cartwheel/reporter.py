@@ -1,0 +1,93 @@
+"""What doit says while it runs: a line a step, the words of what failed, and at the end a table of the files."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
+from doit.reporter import ConsoleReporter
+
+from cartwheel.action import Workshop
+
+
+class Reporter(ConsoleReporter):  # type: ignore[misc]
+    """A line for each step that ran; nothing for what was up to date, but for a count at the end."""
+
+    desc = "one line a step, and a table of the files"
+    workshop: Workshop
+    patterns: tuple[str, ...] = ()
+
+    def __init__(self, outstream: Any, options: dict[str, Any]) -> None:
+        super().__init__(outstream, options)
+        self._mutex = threading.Lock()
+        self._done = 0
+        self._fresh = 0
+        self._asked: list[str] = []
+        self.workshop.announce = lambda text: self._say(f"      {text}")
+
+    def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
+        """Before the first task: a pattern that selects nothing is a mistake."""
+        from cartwheel.pipeline import unmatched
+
+        wrong = unmatched(self.patterns, tasks)
+        if wrong:
+            raise InvalidCommand(f"'{wrong[0]}' selects no task; see them with: doit list --all")
+        self._asked = selected_tasks
+
+    def _say(self, text: str) -> None:
+        with self._mutex:
+            self.outstream.write(text + "\n")
+            self.outstream.flush()
+
+    def execute_task(self, task: Any) -> None:
+        """A step starts."""
+        if task.actions and task.name[0] != "_" and sys.stdout.isatty():
+            self._say(f"  …   {task.name}")
+
+    def add_success(self, task: Any) -> None:
+        """A step ended well."""
+        if task.actions and task.name[0] != "_":
+            self._done += 1
+            seconds = self.workshop.seconds.get(task.name)
+            self._say(f"  ok  {task.name}" + (f"  {seconds:.1f} s" if seconds is not None else ""))
+
+    def skip_uptodate(self, task: Any) -> None:
+        """A step was up to date."""
+        if task.actions:
+            self._fresh += 1
+
+    def add_failure(self, task: Any, fail: BaseFail) -> None:
+        """A step failed, or could not start because an earlier one did."""
+        if isinstance(fail, UnmetDependency):
+            if task.actions:
+                self._say(f"  --  {task.name}  not run: an earlier step failed")
+            return
+        self.failures.append({"task": task, "exception": fail})
+        self._say(f"FAIL  {task.name}\n{_indented(fail.get_msg().strip())}")
+
+    def complete_run(self) -> None:
+        """The end: counts, and the files that were asked for."""
+        from cartwheel.summary import table
+
+        for message in self.runtime_errors:
+            self._say(f"error: {message}")
+        if not self.failures and not self.runtime_errors:
+            text = table(self.workshop.root, self.workshop.project, self._asked)
+            if text and self._done and not self.workshop.project.rehearsed:
+                self._say(text)
+        counts = [f"{self._done} done"] if self._done else []
+        counts += [f"{self._fresh} up to date"] if self._fresh else []
+        counts += [f"{len(self.failures)} failed"] if self.failures else []
+        if counts:
+            self._say(", ".join(counts))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"      {line}" for line in text.splitlines())
+
+
+def reporting(workshop: Workshop, patterns: tuple[str, ...]) -> type[Reporter]:
+    """The reporter of one run, as the class that doit asks for."""
+    return type("Reporting", (Reporter,), {"workshop": workshop, "patterns": patterns})

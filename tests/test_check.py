@@ -1,0 +1,371 @@
+"""Each row of CHECKS: what it accepts and what it refuses."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import wheels
+from cartwheel.checks.together import disagreements, metadata_of
+from cartwheel.checks.wheel import CHECKS, Examined, examine, problems
+from cartwheel.model.checked import CheckReport, TestRun, parse_report, report_json
+from cartwheel.model.compiled import Binary
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.target import TARGETS, platform_tag
+from cartwheel.model.wheel import Metadata
+
+LINUX = "x86_64-unknown-linux-gnu"
+MUSL = "aarch64-unknown-linux-musl"
+MAC = "aarch64-apple-darwin"
+WINDOWS = "x86_64-pc-windows-msvc"
+
+SHARED = {
+    LINUX: ("_tide.abi3.so", wheels.elf(imports={"memcpy": "GLIBC_2.14", "PyList_New": ""}, exports=("PyInit__tide",))),
+    MUSL: ("_tide.abi3.so", wheels.elf(machine=183, needed=("libc.so",), exports=("PyInit__tide",))),
+    MAC: ("_tide.abi3.so", wheels.macho(imports=("PyList_New",), exports=("PyInit__tide",))),
+    WINDOWS: ("_tide.pyd", wheels.pe(imports={"python3.dll": ("PyList_New",)}, exports=("PyInit__tide",))),
+}
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Examined]:
+    """A wheel of the module `tide._tide`, good where nothing else is said, read as the checks read it."""
+
+    def made(triple: str = LINUX, files: dict[str, bytes | str] | None = None, **options: object) -> Examined:
+        target = TARGETS[triple]
+        python = "py3-none" if triple == "any" else "cp311-abi3"
+        name = f"tide-0.1.0-{python}-{platform_tag(target, target.floor)}.whl"
+        content: dict[str, bytes | str] = {"tide/__init__.py": "x = 1\n"}
+        if triple != "any":
+            content[f"tide/{SHARED[triple][0]}"] = SHARED[triple][1]
+        path = wheels.wheel(tmp_path, name, content | (files or {}), **options)  # type: ignore[arg-type]
+        return examine(path, expected=name, target=target, python="py3" if triple == "any" else "abi3")
+
+    return made
+
+
+def found(check: str, wheel: Examined) -> tuple[str, ...]:
+    """What one row says."""
+    return next(row for row in CHECKS if row.name == check).problems(wheel)
+
+
+def binary(wheel: Examined, **changes: object) -> Examined:
+    """The same wheel, its extension with other facts."""
+    return replace(wheel, binaries=(replace(wheel.binaries[0], **changes),))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("triple", [LINUX, MUSL, MAC, WINDOWS, "any"])
+def test_a_good_wheel_has_no_problems(make: Callable[..., Examined], triple: str) -> None:
+    assert problems(make(triple)) == ()
+
+
+def test_every_problem_begins_with_the_name_of_its_check(make: Callable[..., Examined]) -> None:
+    wheel = make(files={"tide/old.pyd": b""}, tags=("py3-none-any",))
+    assert {problem.split(":")[0] for problem in problems(wheel)} == {"tags", "strangers"}
+
+
+def test_the_table_names_each_check_once_and_says_what_it_asks() -> None:
+    assert len({row.name for row in CHECKS}) == len(CHECKS)
+    assert all(row.doc for row in CHECKS)
+
+
+def test_a_file_under_another_name_than_planned_is_refused_with_both(make: Callable[..., Examined]) -> None:
+    wheel = make()
+    (said,) = found("name", replace(wheel, expected=wheel.expected.replace("cp311", "cp312")))
+    assert said.startswith("the file is tide-0.1.0-cp311")
+    assert "planned was tide-0.1.0-cp312" in said
+
+
+def test_a_name_that_promises_another_floor_is_refused(make: Callable[..., Examined]) -> None:
+    (said,) = found("name", replace(make(), floor="manylinux_2_28"))
+    assert said.endswith("with floor 'manylinux_2_28' is manylinux_2_28_x86_64")
+
+
+def test_tags_are_compared_as_sets(make: Callable[..., Examined]) -> None:
+    tags = ("cp311-abi3-manylinux_2_17_x86_64", "cp311-abi3-manylinux2014_x86_64")
+    assert found("tags", make(tags=tags)) == ()
+    assert found("tags", make(tags=tags[:1]))
+
+
+def test_metadata_of_another_project_or_version_is_refused(make: Callable[..., Examined]) -> None:
+    metadata = wheels.METADATA.format(name="Tide", version="0.1.1")
+    assert found("identity", make(metadata=metadata)) == ("METADATA says Version '0.1.1', the file name 0.1.0",)
+    assert "Name 'Wave'" in found("identity", make(metadata=metadata.replace("Tide", "Wave")))[0]
+
+
+@pytest.mark.parametrize(
+    ("triple", "changes"),
+    [
+        (LINUX, {"architecture": "aarch64"}),
+        (LINUX, {"format": "macho"}),
+        (MUSL, {"architecture": "armv7l"}),
+        (MAC, {"architecture": "x86_64"}),
+        (WINDOWS, {"architecture": "win_arm64"}),
+    ],
+)
+def test_a_file_for_another_machine_is_refused(
+    make: Callable[..., Examined], triple: str, changes: dict[str, object]
+) -> None:
+    assert found("machine", make(triple)) == ()
+    (said,) = found("machine", binary(make(triple), **changes))
+    assert TARGETS[triple].arch in said
+
+
+def test_a_universal_file_may_hold_more_than_the_target(make: Callable[..., Examined]) -> None:
+    both = wheels.universal(wheels.macho(exports=("PyInit__tide",)), wheels.macho(cpu=0x01000007, minimum_os=(12, 0)))
+    wheel = make(MAC, {"tide/_tide.abi3.so": both})
+    assert found("machine", wheel) == found("floor", wheel) == ()
+
+
+@pytest.mark.parametrize(
+    ("triple", "changes", "words"),
+    [
+        (LINUX, {"versions": (("GLIBC_2.34", "dlopen"), ("GLIBC_2.9", "x"))}, "needs GLIBC_2.34 (symbol dlopen)"),
+        (
+            LINUX,
+            {"versions": (("GLIBC_2.18", ""),)},
+            "needs GLIBC_2.18, the floor is manylinux2014 (2.17): build with zig",
+        ),
+        (LINUX, {"versions": (("GLIBC_PRIVATE", "x"),)}, "needs GLIBC_PRIVATE"),
+        (LINUX, {"needed": ("libc.musl-x86_64.so.1",)}, "is linked with musl"),
+        (MUSL, {"needed": ("libc.so.6",)}, "needs glibc (libc.so.6)"),
+        (MUSL, {"needed": ("ld-linux-aarch64.so.1",)}, "needs glibc"),
+        (MUSL, {"versions": (("GLIBC_2.17", "memcpy"),)}, "needs glibc (GLIBC_2.17)"),
+        (MAC, {"minimum_os": (12, 3)}, "needs macOS 12.3, the floor is 11.0"),
+    ],
+)
+def test_a_file_that_needs_a_newer_or_other_system_is_refused(
+    make: Callable[..., Examined], triple: str, changes: dict[str, object], words: str
+) -> None:
+    assert found("floor", make(triple)) == ()
+    (said,) = found("floor", binary(make(triple), **changes))
+    assert words in said
+
+
+def test_a_higher_floor_accepts_newer_symbols(make: Callable[..., Examined]) -> None:
+    wheel = binary(make(), versions=(("GLIBC_2.28", "statx"),))
+    assert found("floor", wheel)
+    assert found("floor", replace(wheel, floor="manylinux_2_28")) == ()
+
+
+NAMES = [
+    (LINUX, "abi3", "_tide.abi3.so", True),
+    (LINUX, "abi3", "_tide.so", False),
+    (LINUX, "abi3", "_tide.cpython-311-x86_64-linux-gnu.so", False),
+    (LINUX, "cp312", "_tide.cpython-312-x86_64-linux-gnu.so", True),
+    (LINUX, "cp312", "_tide.cpython-311-x86_64-linux-gnu.so", False),
+    (LINUX, "cp312", "_tide.cpython-312-aarch64-linux-gnu.so", False),
+    (LINUX, "cp312", "_tide.cpython-312-x86_64-linux-musl.so", False),
+    (LINUX, "cp314t", "_tide.cpython-314t-x86_64-linux-gnu.so", True),
+    (LINUX, "cp314t", "_tide.cpython-314-x86_64-linux-gnu.so", False),
+    (LINUX, "pypy311_pp73", "_tide.pypy311-pp73-x86_64-linux-gnu.so", True),
+    (MUSL, "cp312", "_tide.cpython-312-aarch64-linux-musl.so", True),
+    (MAC, "cp313", "_tide.cpython-313-darwin.so", True),
+    (MAC, "cp313", "_tide.cpython-312-darwin.so", False),
+    (WINDOWS, "cp313", "_tide.cp313-win_amd64.pyd", True),
+    (WINDOWS, "cp313", "_tide.cp312-win_amd64.pyd", False),
+    (WINDOWS, "abi3", "_tide.pyd", True),
+    (WINDOWS, "abi3", "_tide.cp311-win_amd64.pyd", False),
+]
+
+
+@pytest.mark.parametrize(("triple", "abi", "file", "good"), NAMES)
+def test_an_extension_has_a_name_that_its_python_imports(
+    make: Callable[..., Examined], triple: str, abi: str, file: str, good: bool
+) -> None:
+    wheel = binary(make(triple), path=f"tide/{file}")
+    said = found("module", replace(wheel, name=replace(wheel.name, abis=(abi,)), python="x"))
+    assert (said == ()) == good
+
+
+def test_an_extension_that_is_called_otherwise_than_its_file_cannot_be_imported(make: Callable[..., Examined]) -> None:
+    (said,) = found("module", binary(make(), modules=("tide",)))
+    assert "exports PyInit_tide: it cannot be imported" in said
+
+
+def test_a_wheel_for_a_python_without_an_extension_is_refused_a_program_needs_none(
+    make: Callable[..., Examined],
+) -> None:
+    wheel = binary(make(), modules=())
+    assert found("module", wheel)
+    assert found("module", replace(wheel, python="py3")) == ()
+
+
+def test_symbols_outside_the_limited_api_are_refused_by_name(make: Callable[..., Examined]) -> None:
+    content = wheels.elf(imports={"_PyObject_GetDictPtr": "", "PyList_New": ""}, exports=("PyInit__tide",))
+    (said,) = found("abi3", make(files={"tide/_tide.abi3.so": content}))
+    assert said == "_tide.abi3.so uses _PyObject_GetDictPtr, which the limited API does not have"
+
+
+def test_symbols_of_a_later_limited_api_than_the_tag_says_are_refused(make: Callable[..., Examined]) -> None:
+    content = wheels.elf(imports={"PyList_GetItemRef": ""}, exports=("PyInit__tide",))
+    (said,) = found("abi3", make(files={"tide/_tide.abi3.so": content}))
+    assert said == "_tide.abi3.so uses PyList_GetItemRef (since 3.13), its tag promises Python 3.11"
+
+
+def test_a_wheel_planned_as_abi3_and_tagged_for_one_version_is_refused(make: Callable[..., Examined]) -> None:
+    wheel = make()
+    assert found("abi3", replace(wheel, name=replace(wheel.name, abis=("cp311",))))
+
+
+@pytest.mark.parametrize(
+    ("python", "abi", "dll", "good"),
+    [
+        ("abi3", "abi3", "python3.dll", True),
+        ("abi3", "abi3", "python311.dll", False),
+        ("3.12", "cp312", "PYTHON312.dll", True),
+        ("3.12", "cp312", "python311.dll", False),
+        ("3.14t", "cp314t", "python314t.dll", True),
+        ("3.14t", "cp314t", "python314.dll", False),
+    ],
+)
+def test_on_windows_an_extension_loads_the_python_it_is_for(
+    make: Callable[..., Examined], python: str, abi: str, dll: str, good: bool
+) -> None:
+    wheel = binary(make(WINDOWS), needed=(dll, "KERNEL32.dll"))
+    wheel = replace(wheel, python=python, name=replace(wheel.name, abis=(abi,)))
+    assert (found("python-dll", wheel) == ()) == good
+
+
+@pytest.mark.parametrize(
+    ("triple", "file"),
+    [(LINUX, "tide/_tide.pyd"), (LINUX, "tide/lib.dylib"), (WINDOWS, "tide/_tide.so"), (MAC, "a.dll")],
+)
+def test_a_compiled_file_of_another_system_is_a_stranger(make: Callable[..., Examined], triple: str, file: str) -> None:
+    (said,) = found("strangers", make(triple, {file: b"stale"}))
+    assert said.startswith(file)
+    assert "doit run clean" in said
+
+
+def test_a_second_copy_of_the_module_is_a_stranger_a_grafted_library_is_not(make: Callable[..., Examined]) -> None:
+    stale = "tide/_tide.cpython-311-x86_64-linux-gnu.so"
+    (said,) = found("strangers", make(files={stale: SHARED[LINUX][1]}))
+    assert said.startswith(f"tide/_tide.abi3.so and {stale} are the same module")
+    grafted = {f"tide.libs/libz.{n}.so": wheels.elf() for n in (1, 2)}
+    assert found("strangers", make(files=dict(grafted))) == ()
+
+
+def test_a_wheel_for_any_system_holds_nothing_compiled(make: Callable[..., Examined]) -> None:
+    assert found("pure", make("any")) == ()
+    assert len(found("pure", make("any", {"tide/a.so": wheels.elf(), "tide/b.dylib": b"text"}))) == 2
+
+
+def test_a_wheel_for_one_system_holds_something_compiled(make: Callable[..., Examined]) -> None:
+    assert found("pure", replace(make(), binaries=())) == (f"nothing compiled in it; it is for {LINUX}",)
+
+
+def test_record_names_every_file_with_its_hash(make: Callable[..., Examined]) -> None:
+    wheel = make()
+    lines = [f"{path},{digest},{size}" for path, digest, size in wheel.record]
+    assert found("record", wheel) == ()
+    assert found("record", make(record="")) == ("tide-0.1.0.dist-info/RECORD is missing or empty",)
+    assert "tide/__init__.py is not in RECORD" in found("record", make(record="\n".join(lines[1:])))
+    assert "gone.py is in RECORD, not in the wheel" in found("record", make(record="\n".join([*lines, "gone.py,,"])))
+    changed = "\n".join(lines).replace(lines[0][-20:], "AAAA,6")
+    assert "tide/__init__.py has another hash or size than RECORD says" in found("record", make(record=changed))
+
+
+def test_a_file_that_is_there_twice_is_refused(make: Callable[..., Examined]) -> None:
+    wheel = make()
+    twice = replace(wheel, entries=(*wheel.entries, wheel.entries[0]))
+    assert found("record", twice) == ("tide/__init__.py is in the wheel twice",)
+
+
+def test_every_licence_file_is_in_the_wheel(make: Callable[..., Examined]) -> None:
+    metadata = wheels.METADATA.format(name="tide", version="0.1.0").replace("Summary", "License-File: LICENSE\nSummary")
+    licence: dict[str, bytes | str] = {"tide-0.1.0.dist-info/licenses/LICENSE": "MIT"}
+    assert found("licences", make(metadata=metadata, files=licence)) == ()
+    assert found("licences", make(metadata=metadata)) == (
+        "License-File LICENSE is not under tide-0.1.0.dist-info/licenses/",
+    )
+
+
+def test_a_missing_or_unreadable_description_is_refused_in_twines_words(make: Callable[..., Examined]) -> None:
+    bare = "Metadata-Version: 2.4\nName: tide\nVersion: 0.1.0\n"
+    assert found("description", make(metadata=bare))[-1] == "`long_description` missing."
+    broken = bare + "Description-Content-Type: text/x-rst\n\nHead\n==\n\n.. nothing:: here\n"
+    assert any("markup" in said for said in found("description", make(metadata=broken)))
+
+
+def test_files_that_would_be_installed_into_the_wrong_place_are_refused(make: Callable[..., Examined]) -> None:
+    assert found("contents", make(files={"tide/__init__.pyc": b""}))[0].startswith("W001")
+    assert found("contents", make(files={"README.md": b"x"}))[0].startswith("W003")
+
+
+def test_the_projects_own_settings_of_check_wheel_contents_hold(make: Callable[..., Examined], tmp_path: Path) -> None:
+    settings = tmp_path / "pyproject.toml"
+    settings.write_text('[tool.check-wheel-contents]\nignore = "W003,W009"\n')
+    wheel = make(files={"README.md": b"x"})
+    assert found("contents", replace(wheel, pyproject=str(settings))) == ()
+
+
+def test_a_program_may_have_no_library_and_grafted_libraries_lie_at_the_top(tmp_path: Path) -> None:
+    name = f"tide-0.1.0-py3-none-{platform_tag(TARGETS[LINUX], 'manylinux2014')}.whl"
+    program = wheels.wheel(tmp_path, name, {"tide-0.1.0.data/scripts/tide": wheels.elf()})
+    assert problems(examine(program, expected=name, target=TARGETS[LINUX], python="py3")) == ()
+
+
+def test_grafted_libraries_at_the_top_are_in_place(make: Callable[..., Examined]) -> None:
+    assert found("contents", make(files={"tide.libs/libz-1.so.1": wheels.elf()})) == ()
+
+
+def test_what_is_no_wheel_at_all_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "tide-0.1.0-py3-none-any.whl"
+    path.write_bytes(b"text")
+    with pytest.raises(StepFailed, match="cannot be read as a wheel"):
+        examine(path, expected=path.name, target=TARGETS["any"], python="py3")
+
+
+def test_metadata_must_agree_over_the_files_of_a_package() -> None:
+    one = Metadata.parse("Metadata-Version: 2.4\nName: tide\nRequires-Dist: a\nRequires-Dist: b\n")
+    same = Metadata.parse("Metadata-Version: 2.2\nName: tide\nRequires-Dist: b\nRequires-Dist: a\nDynamic: Keywords\n")
+    other = Metadata.parse("Metadata-Version: 2.4\nName: tide\nRequires-Dist: a\n")
+    assert disagreements({"a.whl": one, "b.tar.gz": same}) == ()
+    assert disagreements({}) == ()
+    (said,) = disagreements({"b.whl": other, "a.whl": one, "c.tar.gz": same})
+    assert said == "Requires-Dist differs: a.whl says 'a', 'b', b.whl says 'a'"
+
+
+def test_a_field_that_the_sdist_leaves_to_its_wheels_may_differ() -> None:
+    sdist = Metadata.parse("Name: tide\nDynamic: Requires-Dist\nRequires-Dist: a\n")
+    assert disagreements({"a.whl": Metadata.parse("Name: tide\n"), "a.tar.gz": sdist}) == ()
+
+
+def test_metadata_is_read_from_wheels_and_sdists(tmp_path: Path) -> None:
+    import io
+    import tarfile
+
+    made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": ""})
+    content = wheels.METADATA.format(name="tide", version="0.1.0").encode()
+    with tarfile.open(tmp_path / "tide-0.1.0.tar.gz", "w:gz") as archive:
+        info = tarfile.TarInfo("tide-0.1.0/PKG-INFO")
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    assert metadata_of(made) == metadata_of(tmp_path / "tide-0.1.0.tar.gz")
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [TestRun(count=3, python="3.11.7", where="lib/tide.py"), TestRun(not_run="it is for macOS"), TestRun(note="x")],
+)
+def test_a_report_is_read_as_it_was_written(tests: TestRun) -> None:
+    report = CheckReport(file="a.whl", sha256="ab", problems=("floor: too new",), tests=tests)
+    assert parse_report(report_json(report)) == report
+
+
+def test_a_report_has_the_same_bytes_however_long_it_took() -> None:
+    reports = [CheckReport(file="a", sha256="b", tests=TestRun(count=1, seconds=s)) for s in (1.0, 2.0)]
+    assert len({report_json(report) for report in reports}) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"schema": 2}', b'{"schema": 1, "file": "a", "tests": 3}'])
+def test_a_damaged_report_is_refused_with_its_place(content: bytes) -> None:
+    with pytest.raises(StepFailed, match=r"checks/a\.json: not one that this version writes"):
+        parse_report(content, where="checks/a.json")
+
+
+def test_a_binary_is_a_value() -> None:
+    assert Binary(path="a", format="elf", architecture="x86_64") == Binary(
+        path="a", format="elf", architecture="x86_64"
+    )

@@ -1,0 +1,163 @@
+"""Tests in a fresh environment: what runs here, where the module came from, how many tests there were."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import wheels
+from cartwheel.model.checked import TestRun
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.target import TARGETS
+from cartwheel.model.wheel import WheelName
+from cartwheel.world import fresh
+from cartwheel.world.environment import passed
+from cartwheel.world.host import Host
+from cartwheel.world.run import Log
+
+GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
+
+
+@pytest.mark.parametrize(
+    ("triple", "floor", "reason"),
+    [
+        ("x86_64-unknown-linux-gnu", "manylinux2014", ""),
+        ("any", "", ""),
+        ("x86_64-unknown-linux-gnu", "manylinux_2_39", "this machine has glibc 2.36; the wheel is for 2.39 and newer"),
+        ("aarch64-apple-darwin", "11.0", "this machine is x86_64 Linux with glibc; the wheel is for arm64 macOS"),
+        (
+            "x86_64-unknown-linux-musl",
+            "musllinux_1_2",
+            "this machine is x86_64 Linux with glibc; the wheel is for x86_64 Linux with musl",
+        ),
+        ("i686-pc-windows-msvc", "", "this machine is x86_64 Linux with glibc; the wheel is for x86 Windows"),
+    ],
+)
+def test_whether_a_wheel_runs_here_is_said_in_words(triple: str, floor: str, reason: str) -> None:
+    assert fresh.cannot_run(TARGETS[triple], GNU, floor) == reason
+
+
+def test_an_interpreter_that_is_not_installed_is_a_reason() -> None:
+    assert fresh.runs_here(TARGETS["any"], "3.99") == "Python 3.99 is not installed here"
+    assert fresh.runs_here(TARGETS["any"], "abi3", minimum="3.98") == "Python 3.98 or newer is not installed here"
+    assert fresh.runs_here(TARGETS["any"], "py3") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "minimum"), [("a-1-cp311-abi3-win32.whl", "3.11"), ("a-1-cp39.cp310-abi3-win32.whl", "3.9")]
+)
+def test_the_oldest_python_of_a_wheel_is_in_its_tags(name: str, minimum: str) -> None:
+    assert fresh.minimum_of(WheelName.parse(name)) == minimum
+
+
+@pytest.fixture
+def attempt(tmp_path: Path) -> Callable[..., TestRun]:
+    """Run a test file against the wheel of `tide`, beside a source tree that says something else."""
+
+    def attempted(
+        tests: str, *, command: tuple[str, ...] = ("pytest", "{package}/tests"), conftest: str = ""
+    ) -> TestRun:
+        package = tmp_path / "package"
+        (package / "tests").mkdir(parents=True)
+        (package / "tide").mkdir()
+        (package / "tide" / "__init__.py").write_text("origin = 'source'\n")
+        (package / "pyproject.toml").write_text(
+            '[tool.pytest.ini_options]\npythonpath = ["."]\nmarkers = ["slow: x"]\n'
+        )
+        (package / "tests" / "test_tide.py").write_text(tests)
+        if conftest:
+            (package / "tests" / "conftest.py").write_text(conftest)
+        made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide/__init__.py": "origin = 'wheel'\n"})
+        return fresh.tests_pass(
+            made, python="py3", module="tide", requirements=(), extras=(), command=command, tests_from=package,
+            scratch=tmp_path / "scratch", log=Log(tmp_path / "check.log", shown_as="check.log"),
+            env=passed(os.environ) | {"PYTHONPATH": str(package)},
+        )  # fmt: skip
+
+    return attempted
+
+
+INSTALLED = "import pytest, tide\n@pytest.mark.slow\ndef test_origin():\n    assert tide.origin == 'wheel'\n"
+
+
+def test_the_installed_copy_is_tested_though_the_source_lies_beside_the_tests(attempt: Callable[..., TestRun]) -> None:
+    run = attempt(INSTALLED + "def test_two():\n    pass\ndef test_three():\n    pytest.skip('no')\n")
+    assert run.count == 2
+    assert run.where.endswith("site-packages/tide/__init__.py")
+    assert run.seconds > 0
+    assert run.python.startswith("3.")
+    assert run.not_run == ""
+
+
+def test_tests_that_reach_for_the_source_tree_are_caught(attempt: Callable[..., TestRun]) -> None:
+    reach = "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parents[1]))\n"
+    with pytest.raises(StepFailed, match=r"tide was imported from .*package.tide.__init__\.py, not from the env"):
+        attempt("import tide\ndef test_origin():\n    assert tide.origin == 'source'\n", conftest=reach)
+
+
+@pytest.mark.parametrize(
+    ("tests", "words"),
+    [
+        ("", "no test was collected by `pytest .*tests`"),
+        ("import pytest\n@pytest.mark.skip\ndef test_a(): pass\n", "all 1 tests were skipped"),
+        ("def test_a():\n    assert 'this' == 'that'\n", "check.log(?s:.*)assert 'this' == 'that'"),
+    ],
+)
+def test_no_test_none_that_ran_and_one_that_failed_are_failures(
+    attempt: Callable[..., TestRun], tests: str, words: str
+) -> None:
+    with pytest.raises(StepFailed, match=words):
+        attempt(tests)
+
+
+def test_another_command_than_pytest_is_judged_by_its_exit_code_and_says_so(attempt: Callable[..., TestRun]) -> None:
+    run = attempt("", command=("python", "-c", "import tide; assert tide.origin == 'wheel'"))
+    assert (run.count, run.note) == (0, "python is judged by its exit code alone")
+
+
+def test_without_a_command_it_is_installed_and_imported(attempt: Callable[..., TestRun]) -> None:
+    assert attempt("", command=()).not_run == "no test command is configured; it was installed and imported"
+
+
+def test_a_module_that_cannot_be_imported_is_a_failure(tmp_path: Path) -> None:
+    made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"wave/__init__.py": ""})
+    with pytest.raises(StepFailed, match="No module named 'tide'"):
+        fresh.tests_pass(
+            made, python="py3", module="tide", requirements=(), extras=(), command=(), tests_from=tmp_path,
+            scratch=tmp_path / "scratch", log=Log(tmp_path / "a.log", shown_as="a.log"), env=passed(os.environ),
+        )  # fmt: skip
+
+
+def test_other_bytes_under_the_wheels_name_are_noticed(tmp_path: Path) -> None:
+    made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": "x = 2\n"})
+    shutil.unpack_archive(made, tmp_path / "installed", "zip")
+    fresh._installed_as_built(made, tmp_path / "installed")
+    (tmp_path / "installed" / "tide.py").write_text("x = 1\n")
+    with pytest.raises(StepFailed, match=r"the installed tide\.py is not the one in the wheel"):
+        fresh._installed_as_built(made, tmp_path / "installed")
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        (("pytest", "-x"), ("-x",)),
+        (("py.test",), ()),
+        (("python", "-m", "pytest", "a"), ("a",)),
+        (("python", "run.py"), fresh._OTHER),
+        (("tox",), fresh._OTHER),
+        ((), fresh._OTHER),
+    ],
+)
+def test_pytest_is_known_in_its_several_forms(command: tuple[str, ...], arguments: tuple[str, ...]) -> None:
+    assert fresh._pytest_arguments(command) is arguments or fresh._pytest_arguments(command) == arguments
+
+
+def test_where_uv_does_not_start_pip_is_used_and_the_log_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fresh, "_UV", (str(tmp_path / "uv"),))
+    log = Log(tmp_path / "a.log", shown_as="a.log")
+    assert fresh.installer(log, passed(os.environ)) is fresh.PIP
+    assert "uv cannot be used" in (tmp_path / "a.log").read_text()

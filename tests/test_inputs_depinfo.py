@@ -1,0 +1,90 @@
+"""What cargo and rustc write, parsed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cartwheel.inputs.depinfo import dep_info, directives, messages
+from cartwheel.inputs.resolution import crates_of
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        ("/t/liba.so: /p/src/lib.rs /p/src/foo.rs\n", ("/p/src/lib.rs", "/p/src/foo.rs")),
+        ("/t/liba.so: /p/my\\ notes/a\\ b.txt /p/c.txt\n", ("/p/my notes/a b.txt", "/p/c.txt")),
+        ("/t\\ t/liba.so: /p/two\\ \\ spaces\n", ("/p/two  spaces",)),
+        ("C:\\t\\a.dll: C:\\p\\src\\lib.rs D:\\x\\y.txt\n", ("C:\\p\\src\\lib.rs", "D:\\x\\y.txt")),
+        ("C:\\my\\ t\\a.dll: C:\\my\\ p\\lib.rs\r\n", ("C:\\my p\\lib.rs",)),
+        ("/t/a.d: a.rs\n\n/t/a.so: a.rs\n\na.rs:\n", ("a.rs",)),
+        ("/t/a.so:\n", ()),
+        ("", ()),
+    ],
+)
+def test_the_files_of_dep_info_are_read_as_cargo_reads_them(text: str, files: tuple[str, ...]) -> None:
+    assert dep_info(text).files == files
+
+
+def test_variables_are_read_with_and_without_a_value() -> None:
+    text = "a: a.rs\n\n# env-dep:CARGO_PKG_NAME=x\n# env-dep:UNSET\n# env-dep:MULTI=a\\nb=c\n# checksum:x a.rs\n"
+    assert dep_info(text).env == ("CARGO_PKG_NAME", "UNSET", "MULTI")
+
+
+def test_directives_are_read_in_the_old_form_and_the_new() -> None:
+    found = directives(
+        "hello\ncargo:rerun-if-changed=a b.txt\r\ncargo::rerun-if-changed=/x/y\ncargo:rerun-if-env-changed=A\n"
+        "cargo::rerun-if-env-changed=B\ncargo:rustc-env=C=1\ncargo:rerun-if-changed=a b.txt\n"
+    )
+    assert found.changed == ("a b.txt", "/x/y")
+    assert found.env == ("A", "B")
+
+
+def _line(**said: object) -> str:
+    return json.dumps(said)
+
+
+def test_messages_are_complete_only_when_cargo_ended_well() -> None:
+    artifact = _line(
+        reason="compiler-artifact",
+        package_id="path+file:///p#0.1.0",
+        manifest_path="/p/Cargo.toml",
+        target={"kind": ["cdylib"], "name": "p", "src_path": "/p/src/lib.rs"},
+        filenames=["/t/libp.so"],
+    )
+    script = _line(reason="build-script-executed", package_id="x", out_dir="/t/out", env=[["MINE", "1"]])
+    end = _line(reason="build-finished", success=True)
+    said = messages("\n".join([artifact, "a warning", script, end]))
+    assert (said.complete, len(said.artifacts), said.scripts[0].sets) == (True, 1, ("MINE",))
+    assert not messages(artifact).complete
+    assert not messages(end.replace("true", "false")).complete
+    assert not messages(artifact[:40] + "\n" + end).complete
+    assert not messages(_line(reason="compiler-artifact") + "\n" + end).complete
+    assert not messages("{[").complete
+
+
+def test_cargo_tree_is_joined_with_the_lock_file() -> None:
+    printed = (
+        "app v0.1.0 (/p/my (old) app) extra\npyo3 v0.29.3 abi3,macros\nsyn v2.0.1 full\nsyn v1.0.9 \n"
+        "m v0.1.0 (proc-macro) (/p/m)\npyo3-macros v0.29.3 (proc-macro)\nlibc v0.2.1 std\nlibc v0.2.1 default,std (*)\n"
+        "g v0.3.0 (https://host/g?branch=main#0a1b2c3d) f\n"
+    )
+    locked = {
+        ("pyo3", "0.29.3"): "sha256:aa",
+        ("syn", "2.0.1"): "sha256:bb",
+        ("syn", "1.0.9"): "sha256:cc",
+        ("pyo3-macros", "0.29.3"): "sha256:dd",
+        ("libc", "0.2.1"): "sha256:ee",
+        ("g", "0.3.0"): "git+https://host/g?branch=main#0a1b2c3d4e",
+    }
+    assert crates_of(printed, locked) == {
+        "app": "local features=extra",
+        "pyo3": "0.29.3 features=abi3,macros sha256:aa",
+        "syn 1.0.9": "1.0.9 sha256:cc",
+        "syn 2.0.1": "2.0.1 features=full sha256:bb",
+        "m": "local",
+        "pyo3-macros": "0.29.3 sha256:dd",
+        "libc": "0.2.1 features=default,std|std sha256:ee",
+        "g": "0.3.0 features=f git+https://host/g?branch=main#0a1b2c3d4e",
+    }

@@ -1,0 +1,230 @@
+"""The model: settings, targets and the plan, as values.  These tests need nothing but the installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from cartwheel.model import project as model
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.manifests import Manifests
+from cartwheel.model.plan import artifacts
+from cartwheel.model.project import Project
+from cartwheel.model.target import TARGETS, platform_tag
+
+
+def manifests(
+    table: Mapping[str, Any] | None = None,
+    *,
+    folder: str = ".",
+    project: Mapping[str, Any] | None = None,
+    cargo: Mapping[str, Any] | None = None,
+    maturin: Mapping[str, Any] | None = None,
+    has_tests: bool = False,
+) -> Manifests:
+    """Those of a package named demo; with `cargo` it is built by maturin."""
+    tool: dict[str, Any] = {"cartwheel": dict(table or {})}
+    if maturin is not None:
+        tool["maturin"] = dict(maturin)
+    return Manifests(
+        folder=folder,
+        pyproject={"project": {"name": "demo", "version": "1.2.0", **(project or {})}, "tool": tool},
+        cargo=cargo or {},
+        cargo_path="Cargo.toml" if cargo is not None else "",
+        workspace={},
+        workspace_path="",
+        has_tests=has_tests,
+    )
+
+
+def crate(*features: str) -> Mapping[str, Any]:
+    """The manifest of a PyO3 crate."""
+    return {
+        "package": {"name": "demo", "version": "1.2.0"},
+        "dependencies": {"pyo3": {"version": "0.29", "features": list(features)}},
+    }
+
+
+def understood(*packages: Manifests, overrides: Mapping[str, str] | None = None) -> Project:
+    """The project of these packages; the first one's pyproject.toml is the root's."""
+    return model.understood(packages[0].pyproject, packages, overrides or {})
+
+
+def files(project: Project) -> list[str]:
+    """The names of all planned files."""
+    return [artifact.file for artifact in artifacts(project)]
+
+
+def test_an_abi3_package_plans_one_wheel_a_target_and_an_sdist() -> None:
+    table = {"targets": ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-musl", "aarch64-apple-darwin"]}
+    project = understood(manifests(table, cargo=crate("abi3-py311")))
+    assert files(project) == [
+        "demo-1.2.0-cp311-abi3-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+        "demo-1.2.0-cp311-abi3-musllinux_1_2_aarch64.whl",
+        "demo-1.2.0-cp311-abi3-macosx_11_0_arm64.whl",
+        "demo-1.2.0.tar.gz",
+    ]
+
+
+def test_the_step_behind_each_file_is_named() -> None:
+    project = understood(manifests({"targets": ["x86_64-pc-windows-gnu"]}, cargo=crate("abi3-py311")))
+    assert [(a.task, a.path) for a in artifacts(project)] == [
+        ("repair:x86_64-pc-windows-gnu:demo:abi3", "dist/demo-1.2.0-cp311-abi3-win_amd64.whl"),
+        ("sdist:demo", "dist/demo-1.2.0.tar.gz"),
+    ]
+
+
+def test_a_package_without_a_crate_is_for_any_system() -> None:
+    assert files(understood(manifests())) == ["demo-1.2.0-py3-none-any.whl", "demo-1.2.0.tar.gz"]
+
+
+def test_without_abi3_there_is_a_wheel_for_each_supported_python_that_is_not_too_old() -> None:
+    table = {"targets": ["x86_64-pc-windows-msvc"]}
+    project = understood(manifests(table, cargo=crate(), project={"requires-python": ">=3.13"}))
+    assert files(project)[:-1] == [
+        "demo-1.2.0-cp313-cp313-win_amd64.whl",
+        "demo-1.2.0-cp314-cp314-win_amd64.whl",
+    ]
+
+
+def test_free_threaded_and_pypy_have_their_own_tags() -> None:
+    table = {"targets": ["x86_64-pc-windows-msvc"], "python": ["3.14t", "pypy3.11"]}
+    assert files(understood(manifests(table, cargo=crate())))[:-1] == [
+        "demo-1.2.0-cp314-cp314t-win_amd64.whl",
+        "demo-1.2.0-pp311-pypy311_pp73-win_amd64.whl",
+    ]
+
+
+def test_abi3_may_be_asked_for_by_a_feature_of_the_crate() -> None:
+    cargo = {
+        "package": {"name": "demo", "version": "1.2.0"},
+        "dependencies": {"pyo3": "0.29"},
+        "features": {"default": ["stable"], "stable": ["pyo3/abi3-py312"]},
+    }
+    project = understood(manifests({"targets": ["aarch64-apple-darwin"]}, cargo=cargo))
+    assert files(project)[0] == "demo-1.2.0-cp312-abi3-macosx_11_0_arm64.whl"
+
+
+def test_a_program_is_a_wheel_for_any_python() -> None:
+    cargo = {"package": {"name": "demo", "version": "1.2.0"}, "dependencies": {}}
+    project = understood(manifests({"targets": ["aarch64-apple-darwin"]}, cargo=cargo))
+    assert files(project)[0] == "demo-1.2.0-py3-none-macosx_11_0_arm64.whl"
+
+
+def test_a_version_in_cargo_is_translated() -> None:
+    cargo = {"package": {"name": "demo", "version": "0.3.0-alpha.1"}, "dependencies": {"pyo3": "0.29"}}
+    m = manifests({"targets": ["aarch64-apple-darwin"], "python": ["3.13"]}, cargo=cargo)
+    m.pyproject["project"].pop("version")
+    assert files(understood(m))[0] == "demo-0.3.0a1-cp313-cp313-macosx_11_0_arm64.whl"
+
+
+def test_later_overrides_win_over_earlier_and_over_the_package() -> None:
+    table = {
+        "targets": ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"],
+        "floor": "manylinux_2_24",
+        "overrides": [
+            {"select": "*-linux-gnu", "floor": "manylinux_2_28"},
+            {"select": "aarch64-*", "floor": "manylinux_2_31", "features": ["small"]},
+        ],
+    }
+    project = understood(manifests(table, cargo=crate("abi3-py311")))
+    assert [(w.floor, w.features) for _, w in project.wheels] == [
+        ("manylinux_2_28", ()),
+        ("manylinux_2_31", ("small",)),
+    ]
+
+
+def test_what_is_set_for_one_run_wins_over_everything() -> None:
+    table = {"targets": ["aarch64-apple-darwin"], "profile": "dist", "overrides": [{"select": "*", "profile": "x"}]}
+    project = understood(manifests(table, cargo=crate("abi3-py311")), overrides={"profile": "dev"})
+    assert [w.profile for _, w in project.wheels] == ["dev"]
+
+
+def test_targets_named_for_one_run_choose_among_those_of_the_project() -> None:
+    table = {"targets": ["aarch64-apple-darwin", "x86_64-apple-darwin"]}
+    m = manifests(table, cargo=crate("abi3-py311"))
+    project = understood(m, overrides={"targets": "x86_64-apple-darwin,x86_64-pc-windows-gnu"})
+    assert [w.target.triple for _, w in project.wheels] == ["x86_64-apple-darwin"]
+
+
+def test_the_root_gives_defaults_to_every_package() -> None:
+    root = manifests({"packages": [".", "sub"], "publish": ["testpypi"]})
+    sub = manifests({"publish": []}, folder="sub", project={"name": "other"})
+    third = manifests({}, folder="third", project={"name": "third"})
+    project = understood(root, sub, third)
+    assert [(p.name, p.publish, p.private) for p in project.packages] == [
+        ("demo", ("testpypi",), False),
+        ("other", (), True),
+        ("third", ("testpypi",), False),
+    ]
+
+
+def test_what_is_never_published_lies_apart() -> None:
+    assert artifacts(understood(manifests({"publish": []})))[0].path == "dist/private/demo-1.2.0-py3-none-any.whl"
+
+
+def test_tests_are_found_by_their_folder() -> None:
+    assert understood(manifests(has_tests=True)).packages[0].test.command == ("pytest", "{package}/tests")
+    assert understood(manifests()).packages[0].test.command == ()
+
+
+def test_the_tag_of_one_package_among_several_names_it() -> None:
+    alone = understood(manifests())
+    both = understood(manifests({"packages": [".", "b"]}), manifests(folder="b", project={"name": "b"}))
+    assert [p.tag_name for p in (*alone.packages, *both.packages)] == ["v1.2.0", "demo-v1.2.0", "b-v1.2.0"]
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"targts": []}, "[tool.cartwheel]: unknown key 'targts'; did you mean 'targets'?"),
+        (
+            {"targets": ["aarch64-aple-darwin"]},
+            "[tool.cartwheel] targets: unknown target 'aarch64-aple-darwin'; did you mean 'aarch64-apple-darwin'?",
+        ),
+        ({"targets": "x"}, "[tool.cartwheel] targets: expected `array | null`, got `str`"),
+        ({"toolchain": "zigg"}, "[tool.cartwheel] toolchain: unknown value 'zigg'; did you mean 'zig'?"),
+        ({"overrides": [{"select": "*", "flor": "x"}]}, "unknown key 'flor'; did you mean 'floor'?"),
+        ({"test": {"comand": ["x"]}}, "[tool.cartwheel] test: unknown key 'comand'; did you mean 'command'?"),
+        ({"python": ["2.7"]}, "unknown interpreter '2.7'; expected one like 'abi3', '3.13', '3.14t' or 'pypy3.11'"),
+        ({"floor": "manylinux_2"}, "floor 'manylinux_2' for x86_64-unknown-linux-gnu; expected one like"),
+        ({"targets": ["any"]}, "targets: 'any' is for pure Python; this package has a crate"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_named_with_what_was_expected(table: Mapping[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        understood(manifests({"targets": ["x86_64-unknown-linux-gnu"], **table}, cargo=crate("abi3-py311")))
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+def test_two_targets_that_would_make_one_file_are_refused() -> None:
+    table = {"targets": ["x86_64-pc-windows-gnu", "x86_64-pc-windows-msvc"]}
+    with pytest.raises(ConfigError, match=r"would both be demo-1\.2\.0-cp311-abi3-win_amd64\.whl"):
+        understood(manifests(table, cargo=crate("abi3-py311")))
+
+
+def test_a_package_without_a_version_is_refused() -> None:
+    m = manifests()
+    m.pyproject["project"].pop("version")
+    with pytest.raises(ConfigError, match=r"no \[project\] version"):
+        understood(m)
+
+
+@pytest.mark.parametrize("triple", [t for t in TARGETS if t != "any"])
+def test_every_target_has_a_platform_tag_at_its_own_floor(triple: str) -> None:
+    target = TARGETS[triple]
+    assert target.arch in platform_tag(target, target.floor)
+
+
+def test_a_rehearsal_changes_the_destinations_and_nothing_else() -> None:
+    from cartwheel.model.settings import IndexSettings
+
+    root = manifests({"packages": [".", "b"], "publish": ["pypi", "testpypi"]})
+    project = understood(root, manifests({"publish": []}, folder="b", project={"name": "b"}))
+    there = model.rehearsing(project, IndexSettings(url="http://127.0.0.1:1/"))
+    assert [p.publish for p in there.packages] == [("pypi", "testpypi"), ("rehearsal",)]
+    assert {index.url for index in there.indexes.values()} == {"http://127.0.0.1:1/"}
+    assert files(there) == files(project)

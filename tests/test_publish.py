@@ -1,0 +1,341 @@
+"""Publishing: settled as a whole, sent once each, and resumed after whatever happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cartwheel.index import delivery as publish
+from cartwheel.index.delivery import Conflict, Patience, Settlement, in_order, pause, settle, too_late
+from cartwheel.index.loopback import LoopbackIndex
+from cartwheel.index.warehouse import Index, held
+from cartwheel.model.errors import StepFailed
+from indexes import Faulty, Post, faulty, kept_and_lost, lost, sdist, sha256, status, wheel
+
+ENVIRON = {"TWINE_PASSWORD": "s3cr3t"}
+NAMES = (
+    "demo-1.0-cp311-abi3-win_amd64.whl",
+    "demo-1.0-cp311-abi3-macosx_11_0_arm64.whl",
+    "demo-1.0-py3-none-any.whl",
+)
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> tuple[Path, ...]:
+    return (sdist(tmp_path / "dist"), *(wheel(tmp_path / "dist", name) for name in NAMES))
+
+
+class Run:
+    """One run of publish against one index, with what it said and how long it waited."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ledger = folder / "ledger.json"
+        self.said: list[str] = []
+        self.slept: list[float] = []
+
+    def __call__(self, index: Index, files: tuple[Path, ...]) -> tuple[str, ...]:
+        return publish.send(
+            index,
+            "demo",
+            "1.0",
+            files,
+            ledger=self.ledger,
+            environ=ENVIRON,
+            say=self.said.append,
+            sleep=self.slept.append,
+        )
+
+    def states(self) -> dict[str, str]:
+        return {file: row["state"] for file, row in json.loads(self.ledger.read_bytes())["files"].items()}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+def published(state: Faulty, release: tuple[Path, ...]) -> bool:
+    return state.files == {path.name: path.read_bytes() for path in release}
+
+
+# Deciding ------------------------------------------------------------------------------------------------------------
+
+
+def test_wheels_for_a_platform_go_first_and_the_sdist_last() -> None:
+    assert in_order(["d-1.tar.gz", "d-1-py3-none-any.whl", "d-1-cp311-abi3-win32.whl"]) == (
+        "d-1-cp311-abi3-win32.whl",
+        "d-1-py3-none-any.whl",
+        "d-1.tar.gz",
+    )
+
+
+def test_each_file_is_sent_skipped_or_in_conflict() -> None:
+    planned = {"a.whl": "1", "b.whl": "2", "c.whl": "3", "d.whl": "4"}
+    found = {"b.whl": "2", "c.whl": "x", "d.whl": "", "e.whl": "5"}
+    assert settle(planned, found) == Settlement(
+        send=("a.whl",),
+        skip=("b.whl",),
+        conflicts=(Conflict(file="c.whl", ours="3", theirs="x"),),
+        unknown=("d.whl",),
+        foreign=("e.whl",),
+    )
+
+
+def test_what_refuses_a_release_is_said_with_both_digests_and_what_to_do() -> None:
+    lines = publish.refusals(settle({"c.whl": "3", "d.whl": "4"}, {"c.whl": "x", "d.whl": "", "e.whl": "5"}), "house")
+    assert "ours sha256 3, theirs x" in lines[0]
+    assert "release the next version" in lines[0]
+    assert "gives no digest" in lines[1]
+    assert "the plan has not" in lines[2]
+
+
+def test_waiting_grows_and_never_ends_before_the_index_says() -> None:
+    patience = Patience(base=2, longest=20)
+    assert [pause(n, 0, patience) for n in range(1, 6)] == [2, 4, 8, 16, 20]
+    assert pause(1, 90, patience) == 90
+    assert pause(4, 3, patience) == 16
+
+
+# Sending -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_release_is_sent_in_order_and_a_second_run_sends_nothing(release: tuple[Path, ...], run: Run) -> None:
+    with faulty() as state:
+        sent = run(state.index, release)
+        assert sent == tuple(state.posts)
+        assert state.posts[-1].endswith(".tar.gz")
+        assert state.posts[-2].endswith("-any.whl")
+        assert published(state, release)
+        assert set(run.states().values()) == {"sent"}
+        assert run(state.index, release) == ()
+        assert len(state.posts) == 4
+
+
+def test_a_real_index_takes_a_release_once(tmp_path: Path, release: tuple[Path, ...], run: Run) -> None:
+    with LoopbackIndex(tmp_path / "index") as loopback:
+        assert len(run(loopback.index, release)) == 4
+        run.ledger.unlink()
+        assert run(loopback.index, release) == ()
+        assert held(loopback.index, "demo", "1.0") == {p.name: sha256(p.read_bytes()) for p in release}
+        other = wheel(tmp_path / "other", NAMES[2], files={"demo/more.py": ""})
+        with pytest.raises(StepFailed, match=f"theirs {sha256(release[3].read_bytes())}"):
+            run(loopback.index, (*release[:3], other))
+
+
+def test_a_conflict_stops_everything_before_the_first_byte(release: tuple[Path, ...], run: Run) -> None:
+    with faulty(files={release[3].name: b"other"}) as state:
+        with pytest.raises(StepFailed, match="nothing was sent") as failed:
+            run(state.index, release)
+        assert sha256(b"other") in str(failed.value)
+        assert sha256(release[3].read_bytes()) in str(failed.value)
+        assert state.posts == []
+
+
+def test_half_a_release_is_completed(release: tuple[Path, ...], run: Run) -> None:
+    with faulty(files={path.name: path.read_bytes() for path in release[:2]}) as state:
+        assert len(run(state.index, release)) == 2
+        assert published(state, release)
+
+
+def test_a_file_on_the_index_that_is_not_planned_stops_the_release(release: tuple[Path, ...], run: Run) -> None:
+    with faulty(files={"demo-1.0-cp39-cp39-win32.whl": b"x"}) as state, pytest.raises(StepFailed, match="plan has not"):
+        run(state.index, release)
+
+
+def test_an_index_without_digests_is_not_trusted_to_have_the_same(release: tuple[Path, ...], run: Run) -> None:
+    there = {release[1].name: release[1].read_bytes()}
+    with faulty(files=there, digests=False) as state, pytest.raises(StepFailed, match="cannot be compared"):
+        run(state.index, release)
+
+
+def test_files_that_are_not_the_checked_ones_are_not_sent(release: tuple[Path, ...], run: Run) -> None:
+    with faulty() as state:
+        with pytest.raises(StepFailed, match="not the ones that were checked"):
+            publish.send(
+                state.index,
+                "demo",
+                "1.0",
+                release,
+                ledger=run.ledger,
+                environ=ENVIRON,
+                say=run.said.append,
+                expected={**{p.name: sha256(p.read_bytes()) for p in release}, release[0].name: "0" * 64},
+            )
+        assert state.posts == []
+
+
+@pytest.mark.parametrize(
+    ("script", "slept"),
+    [
+        ([status(500)], [2]),
+        ([status(503), status(502), status(500)], [2, 4, 8]),
+        ([status(429, Retry_After="30")], [30]),
+        ([status(429)], [2]),
+        ([lost], [2]),
+        ([lost, lost, status(500)], [2, 4, 8]),
+        ([kept_and_lost], []),
+    ],
+)
+def test_a_passing_failure_is_waited_for_and_the_release_ends_whole(
+    release: tuple[Path, ...], run: Run, script: list[Callable[[Post], None]], slept: list[float]
+) -> None:
+    with faulty(script=script) as state:
+        run(state.index, release)
+        assert published(state, release)
+        assert run.slept == slept
+        assert set(run.states().values()) <= {"sent", "there"}
+
+
+def test_a_failure_that_does_not_pass_is_not_tried_again_and_the_rest_is_sent_later(
+    release: tuple[Path, ...], run: Run
+) -> None:
+    with faulty() as state:
+        state.script = [state.take, status(400, "Invalid classifier")]
+        with pytest.raises(StepFailed, match=r"refuses it \(400 Invalid classifier\); nothing after it was sent"):
+            run(state.index, release)
+        assert len(state.posts) == 2
+        assert sorted(run.states().values()) == ["refused", "sent"]
+        assert len(run(state.index, release)) == 3
+        assert published(state, release)
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_refused_credentials_are_said_and_not_shown(release: tuple[Path, ...], run: Run, code: int) -> None:
+    with faulty(script=[status(code, "no such token: s3cr3t")]) as state:
+        with pytest.raises(StepFailed, match="does not accept the credentials") as failed:
+            run(state.index, release)
+        assert len(state.posts) == 1
+    assert "s3cr3t" not in str(failed.value) + "".join(run.said) + run.ledger.read_text()
+
+
+def test_an_index_that_is_down_for_good_ends_the_run_in_words(release: tuple[Path, ...], run: Run) -> None:
+    with faulty(script=[status(503)] * 9) as state:
+        with pytest.raises(StepFailed, match=r"after 6 tries \(503"):
+            run(state.index, release)
+        assert len(state.posts) == 6
+
+
+def test_a_long_retry_after_is_not_sat_out_but_said(release: tuple[Path, ...], run: Run) -> None:
+    with (
+        faulty(script=[status(429, Retry_After="7200")]) as state,
+        pytest.raises(StepFailed, match="asks to wait 120 minutes; start again then"),
+    ):
+        run(state.index, release)
+    assert run.slept == []
+
+
+def arrived_meanwhile(data: bytes) -> Callable[[Post], None]:
+    """Another release put the file there first; the index refuses ours."""
+
+    def answer(post: Post) -> None:
+        post.faulty.files[post.file] = data
+        post.answer(400, "File already exists")
+
+    return answer
+
+
+def test_a_file_that_another_run_sent_meanwhile_counts_if_its_bytes_are_ours(
+    release: tuple[Path, ...], run: Run
+) -> None:
+    same = wheel(release[0].parent / "same", NAMES[1]).read_bytes()
+    with faulty(script=[arrived_meanwhile(same)]) as state:
+        run(state.index, release)
+        assert published(state, release)
+    with (
+        faulty(script=[arrived_meanwhile(b"theirs")]) as state,
+        pytest.raises(StepFailed, match=f"theirs {sha256(b'theirs')}"),
+    ):
+        Run(run.ledger.parent / "second")(state.index, release)
+
+
+def test_a_file_that_exists_and_is_listed_late_is_looked_for_again(release: tuple[Path, ...], run: Run) -> None:
+    def exists(post: Post) -> None:
+        post.faulty.files[post.file] = post.data
+        post.faulty.unlisted = 1
+        post.answer(400, "File already exists")
+
+    with faulty(script=[exists]) as state:
+        run(state.index, release)
+        assert published(state, release)
+        assert run.slept == [Patience().lag]
+
+
+@pytest.mark.parametrize("uploads", [0, 1, 2, 3])
+@pytest.mark.parametrize("before_answer", [True, False])
+def test_a_run_killed_at_any_upload_is_completed_by_the_next(
+    release: tuple[Path, ...], run: Run, uploads: int, before_answer: bool
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    class Dying(Run):
+        def __call__(self, index: Index, files: tuple[Path, ...]) -> tuple[str, ...]:
+            def say(line: str) -> None:
+                if "sent to" in line and sum("sent to" in earlier for earlier in self.said) == uploads:
+                    raise Killed
+                self.said.append(line)
+
+            return publish.send(index, "demo", "1.0", files, ledger=self.ledger, environ=ENVIRON, say=say)
+
+    with faulty() as state:
+        with pytest.raises(Killed):
+            Dying(run.ledger.parent)(state.index, release)
+        if before_answer:  # as if killed between the POST and its answer
+            book = json.loads(run.ledger.read_bytes())
+            book["files"][state.posts[-1]]["state"] = "sending"
+            run.ledger.write_text(json.dumps(book))
+        run(state.index, release)
+        assert published(state, release)
+        assert sorted(state.posts) == sorted(path.name for path in release), "a file was sent twice"
+        assert set(run.states().values()) <= {"sent", "there"}
+
+
+def test_what_was_sent_and_is_not_listed_yet_is_not_sent_again(release: tuple[Path, ...], run: Run) -> None:
+    with faulty() as state:
+        run(state.index, release)
+        state.unlisted = 1
+        assert run(state.index, release) == ()
+        assert len(state.posts) == 4
+
+
+def test_what_was_sent_with_other_bytes_is_refused_even_if_it_is_not_listed_yet(
+    tmp_path: Path, release: tuple[Path, ...], run: Run
+) -> None:
+    with faulty() as state:
+        run(state.index, release)
+        state.unlisted = 1
+        wheel(tmp_path / "dist", NAMES[0], files={"demo/more.py": ""})
+        with pytest.raises(StepFailed, match=r"it was sent on .* and is .* now"):
+            run(state.index, release)
+
+
+def test_a_ledger_of_another_address_counts_for_nothing(release: tuple[Path, ...], run: Run) -> None:
+    with faulty() as one:
+        run(one.index, release)
+    with faulty() as two:
+        assert len(run(two.index, release)) == 4
+    assert run.ledger.with_name("ledger.json.earlier").is_file()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"files": 3}', b"\xff"])
+def test_a_damaged_ledger_is_set_aside_and_the_index_asked(release: tuple[Path, ...], run: Run, damage: bytes) -> None:
+    with faulty(files={release[0].name: release[0].read_bytes()}) as state:
+        run.ledger.write_bytes(damage)
+        assert len(run(state.index, release)) == 3
+        assert run.ledger.with_name("ledger.json.damaged").read_bytes() == damage
+        assert "set aside" in run.said[0]
+
+
+def test_pypi_s_window_of_fourteen_days_stops_a_late_file(release: tuple[Path, ...]) -> None:
+    old = (datetime.now(UTC) - timedelta(days=15)).isoformat()
+    planned = {path.name: sha256(path.read_bytes()) for path in release}
+    with faulty(files={release[0].name: release[0].read_bytes()}, uploaded=old) as state:
+        assert publish.look(state.index, "demo", "1.0", planned)[1] == ()
+        _, refused = publish.look(replace(state.index, public=True), "demo", "1.0", planned)
+        assert "takes no file after 14 days" in refused[0]
+    assert too_late((), datetime.now(UTC)) == ()

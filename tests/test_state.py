@@ -1,0 +1,259 @@
+"""The state: what is done again and why, and what a kill leaves behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from graph import Graph
+
+BOTH = {"one": "common\none\n", "two": "common\ntwo\n"}
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Graph:
+    """A fresh project of plain steps."""
+    return Graph(tmp_path / "project")
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Until it is so; fails when it never is."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def left_behind(root: Path) -> list[str]:
+    """Command lines of processes that still work in the project."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        if process.info["cwd"] == str(root) and process.pid != os.getpid():
+            found.append(" ".join(process.info["cmdline"] or []))
+    return found
+
+
+def test_the_second_run_does_nothing(graph: Graph) -> None:
+    graph.doit()
+    assert graph.made() == BOTH
+    assert graph.ran() == ["build-one", "build-two", "repair-one", "repair-two"]
+    assert "4 up to date" in graph.doit()
+    assert graph.ran() == []
+
+
+def test_what_a_step_reads_makes_it_run_again(graph: Graph) -> None:
+    graph.doit()
+    graph.ran()
+    graph.write("src/common.txt", "other\n")
+    assert "src/common.txt changed" in graph.doit("plan")
+    graph.doit()
+    assert graph.made()["one"] == "other\none\n"
+    assert graph.ran() == ["build-one", "build-two", "repair-one", "repair-two"]
+
+
+def test_a_step_whose_input_came_out_the_same_does_not_run(graph: Graph) -> None:
+    graph.doit()
+    graph.ran()
+    graph.write("src/common.txt", "# said in passing\ncommon\n")
+    assert "repair:one  build:one runs, and what it makes may change" in graph.doit("plan")
+    graph.doit()
+    assert graph.ran() == ["build-one", "build-two"]
+
+
+def test_a_new_time_alone_is_no_change(graph: Graph) -> None:
+    graph.doit()
+    graph.ran()
+    for path in (graph.root / "src").iterdir():
+        os.utime(path, (1, 1))
+    assert "4 up to date" in graph.doit()
+
+
+def test_an_edit_within_the_same_second_and_size_is_a_change(graph: Graph) -> None:
+    graph.doit()
+    graph.ran()
+    path = graph.root / "src" / "one.txt"
+    stat = path.stat()
+    path.write_text("eno\n")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    graph.doit()
+    assert graph.made()["one"] == "common\neno\n"
+
+
+@pytest.mark.parametrize("damage", ["edited", "deleted"])
+def test_an_output_that_was_touched_by_hand_is_made_again(graph: Graph, damage: str) -> None:
+    graph.doit()
+    graph.ran()
+    path = graph.root / "dist" / "one"
+    path.write_text("mine") if damage == "edited" else path.unlink()
+    reason = "dist/one edited since it was made" if damage == "edited" else "dist/one is missing"
+    assert reason in graph.doit("plan")
+    graph.doit()
+    assert graph.made() == BOTH
+    assert graph.ran() == ["repair-one"]
+
+
+def test_a_changed_setting_is_a_reason(graph: Graph) -> None:
+    graph.doit()
+    assert "profile release → dev" in graph.doit("plan", env={"PROFILE": "dev"})
+
+
+def test_plan_changes_no_file(graph: Graph) -> None:
+    graph.doit("build:one")
+    before = {p: p.stat().st_mtime_ns for p in graph.root.rglob("*") if "__pycache__" not in p.parts}
+    graph.doit("plan")
+    assert {p: p.stat().st_mtime_ns for p in graph.root.rglob("*") if "__pycache__" not in p.parts} == before
+
+
+def test_a_file_edited_while_its_step_runs_leaves_the_step_stale(graph: Graph) -> None:
+    process = graph.start("build:one", env={"SLOW": "1"})
+    wait_for(lambda: (graph.root / "ran.log").exists())
+    graph.write("src/one.txt", "late\n")
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "src/one.txt changed" in graph.doit("plan", "build:one")
+    graph.doit()
+    assert graph.made()["one"] == "common\nlate\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_killed_run_keeps_what_was_finished_and_leaves_no_process(graph: Graph, number: int) -> None:
+    graph.doit("build:one")
+    graph.ran()
+    process = graph.start(env={"SLOW": "30"})
+    wait_for(lambda: (graph.root / "ran.log").exists())
+    process.send_signal(number)
+    process.communicate(timeout=10)
+    assert process.returncode != 0
+    wait_for(lambda: not left_behind(graph.root), seconds=5)
+    assert not (graph.root / "dist").exists()
+    graph.ran()
+    graph.doit()
+    assert graph.made() == BOTH
+    assert graph.ran() == ["build-two", "repair-one", "repair-two"]
+
+
+def test_two_runs_at_once_do_each_step_once(graph: Graph) -> None:
+    first = graph.start(env={"SLOW": "1"})
+    wait_for(lambda: (graph.root / "ran.log").exists())
+    second = graph.start()
+    out, err = second.communicate(timeout=60)
+    first.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (0, 0), out + err
+    assert f"waiting for the run of process {first.pid}" in out
+    assert graph.made() == BOTH
+    assert graph.ran() == ["build-one", "build-two", "repair-one", "repair-two"]
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"schema": 1}', '{"schema": 99}', "[]", "\x00\xff"])
+def test_a_damaged_record_costs_one_step_and_one_warning(graph: Graph, damage: str) -> None:
+    graph.doit()
+    graph.ran()
+    graph.write(".cartwheel/records/build/one.json", damage)
+    said = graph.doit()
+    assert said.count("warning: the record of build:one is not used") == 1
+    assert graph.ran() == ["build-one"]
+    assert "4 up to date" in graph.doit()
+
+
+def test_a_lost_list_of_inputs_costs_its_steps_again(graph: Graph) -> None:
+    graph.doit()
+    graph.ran()
+    for path in (graph.root / ".cartwheel" / "records" / "listings").iterdir():
+        path.unlink()
+    assert "its list of inputs is gone" in graph.doit()
+    assert "4 up to date" in graph.doit()
+
+
+def test_records_and_files_mean_the_same_in_another_folder(graph: Graph, tmp_path: Path) -> None:
+    graph.doit()
+    other = Graph(tmp_path / "elsewhere" / "clone")
+    (other.root / ".cartwheel").mkdir()
+    for name in (".cartwheel/records", ".cartwheel/raw", "dist"):
+        (graph.root / name).rename(other.root / name)
+    assert "4 up to date" in other.doit()
+    assert other.ran() == []
+
+
+def test_a_projects_own_task_is_remembered_too(graph: Graph) -> None:
+    graph.doit("own")
+    graph.doit("own")
+    assert (graph.root / "own.log").read_text() == "own\n"
+    graph.write("src/common.txt", "changed, and longer\n")
+    graph.doit("own")
+    assert (graph.root / "own.log").read_text() == "own\nown\n"
+
+
+def test_forget_makes_a_step_run_again(graph: Graph) -> None:
+    graph.doit()
+    graph.ran()
+    graph.doit("forget", "build:one")
+    graph.doit()
+    assert graph.ran() == ["build-one"]
+
+
+def test_a_step_cannot_be_ignored(graph: Graph) -> None:
+    said = graph.doit("ignore", "build:one", code=3)
+    assert "build:one cannot be ignored" in said
+    assert "Traceback" not in said
+
+
+def test_reset_dep_forges_no_record(graph: Graph) -> None:
+    graph.doit("reset-dep")
+    assert "never done here" in graph.doit("plan")
+
+
+def test_clean_removes_what_its_tasks_made_and_their_records(graph: Graph) -> None:
+    graph.doit()
+    assert "would remove dist/one" in graph.doit("clean", "-n", "repair:one")
+    assert graph.made() == BOTH
+    graph.doit("clean", "repair:one")
+    assert list(graph.made()) == ["two"]
+    assert "repair:one  never done here" in graph.doit("plan")
+
+
+def test_a_failed_step_is_told_in_words_with_its_log(graph: Graph) -> None:
+    (graph.root / "src" / "one.txt").unlink()
+    said = graph.doit(code=1)
+    assert "FAIL  build:one" in said
+    assert "the whole of it is in .cartwheel/logs/build-one.log" in said
+
+
+def test_a_failure_leaves_the_record_of_what_comes_after_it(graph: Graph) -> None:
+    graph.doit()
+    graph.ran()
+    good = (graph.root / "src" / "one.txt").read_text()
+    (graph.root / "src" / "one.txt").unlink()
+    graph.doit("-c", code=2)
+    graph.write("src/one.txt", good)
+    graph.ran()
+    graph.doit()
+    assert graph.made() == BOTH
+    assert graph.ran() == ["build-one", "build-two"], "both read the folder; what repair made has stayed good"
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_logs_of_steps_do_not_mix(graph: Graph, threads: str) -> None:
+    graph.doit("-n", threads)
+    for name in ("build-one", "build-two", "repair-one", "repair-two"):
+        text = (graph.root / ".cartwheel" / "logs" / f"{name}.log").read_text()
+        assert text.count("$ ") == 1
+        assert name in text
+
+
+def test_records_hold_no_absolute_path_of_the_project(graph: Graph) -> None:
+    graph.doit()
+    for path in (graph.root / ".cartwheel" / "records").rglob("*.json"):
+        assert str(graph.root) not in path.read_text()
+
+
+def test_a_pattern_that_selects_nothing_is_a_mistake(graph: Graph) -> None:
+    said = graph.doit("build:*typo*", code=3)
+    assert "'build:*typo*' selects no task" in said
+    assert "Traceback" not in said

@@ -1,0 +1,242 @@
+"""When a commit may be tagged, and that tagging ends the same however often it is interrupted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cartwheel import tag
+from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
+from cartwheel.model.version import tag_name
+from cartwheel.tag import TagFacts, judge, version_in
+from repositories import clone, commit, git, refuse_pushes, repository, with_remote
+
+HEAD, OTHER = "a" * 40, "b" * 40
+READY = TagFacts(
+    tag="v1.2.0",
+    version="1.2.0",
+    head=HEAD,
+    branch="main",
+    release_branch="main",
+    remote="origin",
+    remote_branch=HEAD,
+    last=("1.1.0", "v1.1.0"),
+)
+
+
+def test_a_clean_branch_that_equals_its_remote_may_be_tagged() -> None:
+    assert judge(READY) == ()
+    assert not READY.done
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"dirty": ("a.txt", "b.txt")}, "not committed: a.txt, b.txt; commit, ignore or stash them"),
+        ({"dirty": tuple(f"{n}.txt" for n in range(12))}, "and 2 more"),
+        ({"branch": ""}, "HEAD is detached; check out main"),
+        ({"branch": "topic"}, "on branch topic, expected main"),
+        ({"behind": 2}, "origin/main has 2 commits that are not here; `git pull` first"),
+        ({"behind": -1}, "origin/main has commits that are not here"),
+        ({"ahead": 1}, "origin/main lacks 1 commit; `git push origin main` first"),
+        ({"remote_branch": ""}, "origin has no branch main"),
+        ({"here": OTHER}, "v1.2.0 is here already, on bbbbbbbbbbbb"),
+        ({"here": OTHER}, "never pushed, `git tag -d v1.2.0`"),
+        ({"there": OTHER}, "v1.2.0 is on origin already, on bbbbbbbbbbbb"),
+        ({"there": OTHER}, "release the next version"),
+        ({"last": ("1.3.0", "v1.3.0")}, "version 1.2.0 is lower than the last tag v1.3.0"),
+        ({"pipeline": True, "branch": ""}, "does not carry v1.2.0"),
+    ],
+)
+def test_what_forbids_a_tag_is_said_with_what_to_do(change: dict[str, object], said: str) -> None:
+    (line,) = judge(replace(READY, **change))  # type: ignore[arg-type]
+    assert said in line
+
+
+def test_all_reasons_are_given_at_once() -> None:
+    wrong = replace(READY, dirty=("a",), there=OTHER, behind=1, ahead=1, last=("2.0", "v2.0"))
+    assert len(judge(wrong)) == 5
+
+
+def test_a_tag_that_is_on_this_commit_everywhere_is_done() -> None:
+    done = replace(READY, here=HEAD, there=HEAD, behind=3)
+    assert done.done
+    assert judge(done) == ()
+
+
+def test_a_pipeline_only_verifies_that_its_commit_carries_the_tag() -> None:
+    verified = replace(READY, branch="", pipeline=True, here=HEAD, remote="")
+    assert verified.done
+    assert judge(verified) == ()
+    assert judge(replace(verified, here=OTHER))
+
+
+@pytest.mark.parametrize(
+    ("template", "written", "expected"),
+    [
+        ("v{version}", "1.2.0-alpha.1", "v1.2.0-alpha.1"),
+        ("v{pep440}", "1.2.0-alpha.1", "v1.2.0a1"),
+        ("{name}-v{semver}", "1.2.0a1", "pysof-v1.2.0-alpha.1"),
+    ],
+)
+def test_a_tag_s_form_is_filled_in_and_read_back(template: str, written: str, expected: str) -> None:
+    assert tag_name(template, written, name="pysof") == expected
+    assert version_in(template, expected, name="pysof") == "1.2.0a1"
+
+
+def test_tags_of_other_forms_are_not_versions() -> None:
+    assert version_in("pysof-v{version}", "v1.2.0", name="pysof") == ""
+    assert version_in("v{version}", "vnext", name="pysof") == ""
+    assert version_in("v{version}", "v1.2.0-nightly") == ""
+
+
+@pytest.mark.parametrize("template", ["release", "v {version}", "v{verson}", "v{version}..x"])
+def test_a_form_that_cannot_be_a_tag_is_refused(template: str) -> None:
+    with pytest.raises(ConfigError, match="gives"):
+        tag_name(template, "1.2.0")
+
+
+# With real repositories ----------------------------------------------------------------------------------------------
+
+
+def look(here: Path, name: str = "v1.0.0", *, pipeline: bool = False) -> TagFacts:
+    version = name.removeprefix("v")
+    return tag.facts(here, tag=name, version=version, template="v{version}", branch="main", pipeline=pipeline)
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def make(here: Path, name: str = "v1.0.0") -> tuple[str, ...]:
+    return tag.make(here, look(here, name), f"Release {name}", quiet)
+
+
+def test_a_release_is_tagged_and_pushed_and_a_second_run_does_nothing(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    head = git(here, "rev-parse", "HEAD")
+    assert len(make(here)) == 2
+    assert git(tmp_path / "remote.git", "rev-parse", "v1.0.0^{commit}") == head
+    assert git(here, "cat-file", "-t", "v1.0.0") == "tag"
+    before = git(tmp_path / "remote.git", "rev-parse", "v1.0.0")
+    assert make(here) == ()
+    assert git(tmp_path / "remote.git", "rev-parse", "v1.0.0") == before
+
+
+def test_a_run_that_died_between_tag_and_push_is_completed(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    git(here, "tag", "--annotate", "--message", "first try", "v1.0.0")
+    mine = git(here, "rev-parse", "v1.0.0")
+    assert make(here) == ("v1.0.0: pushed to origin with main",)
+    assert git(tmp_path / "remote.git", "rev-parse", "v1.0.0") == mine
+
+
+def test_a_project_without_a_remote_is_tagged_here_and_told_so(tmp_path: Path) -> None:
+    here = repository(tmp_path / "r", a__txt="1")
+    said: list[str] = []
+    tag.make(here, look(here), "Release", said.append)
+    assert said[-1] == "v1.0.0: stays on this machine: the repository has no remote"
+    assert make(here) == ()
+
+
+def test_a_dirty_tree_is_refused_with_its_files(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    (here / "new.txt").write_text("1")
+    with pytest.raises(StepFailed, match=r"v1\.0\.0: not tagged:\n  not committed: new\.txt"):
+        make(here)
+    assert git(here, "tag") == ""
+
+
+def test_a_tree_that_changes_after_it_was_judged_is_refused(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    found = look(here)
+    (here / "a.txt").write_text("changed")
+    with pytest.raises(StepFailed, match="changed since"):
+        tag.make(here, found, "Release", quiet)
+
+
+def test_a_branch_ahead_or_behind_is_refused_even_if_nothing_was_fetched(tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    here = with_remote(tmp_path / "r", remote)
+    other = clone(remote, tmp_path / "other")
+    commit(other, b__txt="1")
+    git(other, "push", "--quiet")
+    with pytest.raises(StepFailed, match="origin/main has commits that are not here"):
+        make(here)
+    git(here, "pull", "--quiet", "--ff-only")
+    commit(here, a__txt="2")
+    with pytest.raises(StepFailed, match="origin/main lacks 1 commit"):
+        make(here)
+
+
+def test_of_two_clones_that_race_one_wins_and_the_other_is_told(tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    one = with_remote(tmp_path / "one", remote)
+    two = clone(remote, tmp_path / "two")
+    found = look(two)
+    commit(one, a__txt="2")
+    git(one, "push", "--quiet")
+    make(one)
+    with pytest.raises(StepFailed, match="nothing was pushed"):
+        tag.make(two, found, "Release", quiet)
+    assert git(remote, "rev-parse", "v1.0.0^{commit}") == git(one, "rev-parse", "HEAD")
+
+
+def test_a_tag_that_is_elsewhere_on_the_remote_is_refused(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    make(here)
+    git(here, "tag", "--delete", "v1.0.0")
+    commit(here, a__txt="2")
+    git(here, "push", "--quiet")
+    with pytest.raises(StepFailed, match="on origin already"):
+        make(here)
+
+
+def test_a_lower_version_than_the_last_tag_is_refused_and_tags_of_other_branches_do_not_count(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    make(here, "v1.5.0")
+    commit(here, a__txt="2")
+    git(here, "push", "--quiet")
+    with pytest.raises(StepFailed, match=r"lower than the last tag v1\.5\.0"):
+        make(here, "v1.4.0")
+    git(here, "checkout", "--quiet", "-b", "next")
+    commit(here, a__txt="3")
+    git(here, "tag", "v9.0.0")
+    git(here, "checkout", "--quiet", "main")
+    assert len(make(here, "v1.5.1")) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
+def test_a_hook_that_refuses_leaves_no_tag_on_the_remote_and_a_later_run_ends_well(tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    here = with_remote(tmp_path / "r", remote)
+    refuse_pushes(remote, "not today")
+    with pytest.raises(StepFailed, match="not today"):
+        make(here)
+    assert git(remote, "tag") == ""
+    (remote / "hooks" / "pre-receive").unlink()
+    make(here)
+    assert git(remote, "tag") == "v1.0.0"
+
+
+def test_a_pipeline_s_detached_head_is_verified_without_asking_the_remote(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    make(here)
+    git(here, "remote", "set-url", "origin", "http://127.0.0.1:9/none.git")
+    git(here, "checkout", "--quiet", "v1.0.0")
+    found = look(here, pipeline=True)
+    assert judge(found) == ()
+    assert tag.make(here, found, "Release", quiet) == ()
+    assert judge(look(here, "v1.0.1", pipeline=True))
+
+
+def test_a_repository_without_a_commit_and_a_remote_out_of_reach_are_said(tmp_path: Path) -> None:
+    with pytest.raises(CartwheelError, match="without a commit"):
+        look(repository(tmp_path / "empty"))
+    here = repository(tmp_path / "r", a__txt="1")
+    git(here, "remote", "add", "origin", str(tmp_path / "nowhere.git"))
+    with pytest.raises(StepFailed, match="cannot be used"):
+        look(here)
