@@ -16,7 +16,7 @@ from cartwheel.checks.wheel import CHECKS, examine, problems
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.target import TARGETS, platform_tag
 from cartwheel.model.wheel import WheelName
-from cartwheel.repair import REPAIRERS, Order, repair, repairer_for, retag
+from cartwheel.toolchain.repairers import REPAIRERS, Order, repair, repairer_for, retag
 from cartwheel.world.environment import passed
 from cartwheel.world.files import sha256_of
 from cartwheel.world.host import Host

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel import tag
+from cartwheel.world import tags as tag
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.version import tag_name
-from cartwheel.tag import TagFacts, judge, version_in
+from cartwheel.world.tags import TagFacts, judge, version_in
 from repositories import clone, commit, git, refuse_pushes, repository, with_remote
 
 HEAD, OTHER = "a" * 40, "b" * 40

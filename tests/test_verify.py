@@ -13,7 +13,7 @@ import pytest
 from cartwheel.index.loopback import LoopbackIndex
 from cartwheel.index.sender import Sender
 from cartwheel.index.warehouse import Index
-from cartwheel.verify import environment_for_index, install_commands, requirement, wait_until_listed
+from cartwheel.index.shown import environment_for_index, install_commands, requirement, wait_until_listed
 from indexes import METADATA, faulty, sdist, sha256, wheel
 
 FILES = {"demo-1.0-py3-none-any.whl": b"wheel", "demo-1.0.tar.gz": b"sdist"}

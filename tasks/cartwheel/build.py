@@ -75,7 +75,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     env = _environment(package, wheel, work, directory, messages)
     folder = work.root / package.folder
     _need_tools(wheel, chain, work)
-    _need_lock(package, work.root)
+    need_lock(package, work.root)
     _need_standard_library(wheel.target.triple, env, work)
     CompiledSources(package=package, wheel=wheel).distrust(directory, work)
     out = work.scratch / "out"
@@ -165,7 +165,8 @@ def _need_tools(wheel: Wheel, chain: toolchain.Toolchain, work: Work) -> None:
         raise StepFailed(f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}")
 
 
-def _need_lock(package: Package, root: Path) -> None:
+def need_lock(package: Package, root: Path) -> None:
+    """Raises `StepFailed` where the crate has no Cargo.lock; cargo would write one into the user's tree."""
     lock = (root / (package.manifests.workspace_path or package.manifest)).with_name("Cargo.lock")
     if not lock.is_file():
         shown = lock.relative_to(root).as_posix() if lock.is_relative_to(root) else str(lock)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cartwheel.build import build_environment, uv_build
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model import plan
-from cartwheel.model.checked import CheckReport, TestRun, parse_report, report_json
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.manifests import inside
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.python import PURE
 from cartwheel.model.step import Look, Step, Work
 from cartwheel.model.target import ANY, TARGETS
-from cartwheel.world import environment, fresh
+from cartwheel.world import environment
 from cartwheel.world.files import sha256_of, write_atomically
 from cartwheel.world.host import this_machine
+
+if TYPE_CHECKING:
+    from cartwheel.model.checked import TestRun
 
 Learned = Mapping[str, tuple[str, ...]]
 
@@ -67,6 +69,8 @@ def _tests(package: Package) -> TreeSources:
 
 def _could_run_now(package: Package, wheel: Wheel, look: Look) -> tuple[str, ...]:
     """A check that could not run the wheel is stale wherever it can be run."""
+    from cartwheel.model.checked import parse_report
+
     try:
         report = parse_report((look.root / plan.report(wheel)).read_bytes())
     except (OSError, StepFailed):
@@ -77,6 +81,8 @@ def _could_run_now(package: Package, wheel: Wheel, look: Look) -> tuple[str, ...
 
 
 def _why_not_here(package: Package, wheel: Wheel, look: Look) -> str:
+    from cartwheel.world import fresh
+
     env = environment.passed(look.environ)
     return package.test.skip or fresh.runs_here(
         wheel.target, wheel.python, minimum=package.minimum_python, floor=wheel.floor, env=env
@@ -85,6 +91,7 @@ def _why_not_here(package: Package, wheel: Wheel, look: Look) -> str:
 
 def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
     from cartwheel.checks.wheel import examine, problems
+    from cartwheel.model.checked import TestRun
 
     path = work.root / plan.finished(package, wheel)
     found = problems(
@@ -108,6 +115,8 @@ def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
 
 
 def _test(package: Package, wheel: Path, python: str, work: Work) -> TestRun:
+    from cartwheel.world import fresh
+
     return fresh.tests_pass(
         wheel,
         python=python,
@@ -123,6 +132,8 @@ def _test(package: Package, wheel: Path, python: str, work: Work) -> TestRun:
 
 
 def _report(file: Path, tests: TestRun, place: Path) -> None:
+    from cartwheel.model.checked import CheckReport, report_json
+
     write_atomically(place, report_json(CheckReport(file=file.name, sha256=sha256_of(file), tests=tests)))
 
 
@@ -143,6 +154,10 @@ def _of_sdist(package: Package) -> Step:
 
 def _check_sdist(package: Package, work: Work) -> Learned:
     """Unpack it elsewhere and build a wheel from what it holds and nothing else; cargo's cache is kept between runs."""
+    import tarfile
+
+    from cartwheel.model.checked import TestRun
+
     sdist = work.root / package.dist / package.sdist
     with tarfile.open(sdist) as archive:
         archive.extractall(work.scratch / "unpacked", filter="data")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from cartwheel.model.checked import parse_report
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import Artifact, artifacts, of_package
 from cartwheel.model.project import Package, Project
@@ -21,6 +20,8 @@ def refuse_unless_named(work: Work, *stages: str) -> None:
 
 def proven(package: Package, root: Path) -> Mapping[str, str]:
     """The SHA-256 of each planned file, as its check recorded it; raises `StepFailed` with all that is wrong."""
+    from cartwheel.model.checked import parse_report
+
     excused = {wheel.file: wheel.untested or package.test.skip for wheel in package.wheels}
     digests: dict[str, str] = {}
     wrong: list[str] = []

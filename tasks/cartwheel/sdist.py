@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 
-from cartwheel.build import build_environment, exactly_one, uv_build
+from cartwheel.build import build_environment, exactly_one, need_lock, uv_build
 from cartwheel.inputs.sources import TreeSources
+from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
+from cartwheel.toolchain.needs import rust
 from cartwheel.world import files
 
 
@@ -37,8 +39,20 @@ def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     env = build_environment(package, work)
     folder = work.root / package.folder
     if package.backend == "maturin":
+        _leave_the_tree_alone(package, env, work)
         work.log.run((sys.executable, "-m", "maturin", "sdist", "--out", str(out)), cwd=folder, env=env)
     else:
         uv_build("--sdist", folder, out, env, work)
     files.move_into_place(exactly_one(out, package.sdist), work.root / package.dist / package.sdist)
     return {}
+
+
+def _leave_the_tree_alone(package: Package, env: dict[str, str], work: Work) -> None:
+    """`maturin sdist` knows no `--locked`, so cargo is asked first whether it would rewrite Cargo.lock; and cargo's
+    target directory, which it makes even to list files, goes into the scratch folder."""
+    for need in rust(work.look):
+        raise StepFailed(f"{need.name} is missing, and the source distribution of {package.name} needs it; {need.mend}")
+    need_lock(package, work.root)
+    env["CARGO_TARGET_DIR"] = str(work.scratch / "target")
+    manifest = str(work.root / package.manifest)
+    work.log.run(("cargo", "tree", "--locked", "--depth", "0", "--manifest-path", manifest), cwd=work.root, env=env)

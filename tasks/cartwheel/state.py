@@ -2,7 +2,7 @@
 
 A step's action commits its record when it has succeeded (`action.py`); here doit is told what it needs to know, and
 users' own tasks are kept in the same place.  doit imports this module in every project of the environment where
-cartwheel is installed: standard library and `model.record` only.
+cartwheel is installed: standard library only, and ours on first use.
 """
 
 from __future__ import annotations
@@ -13,22 +13,16 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cartwheel.model.record import (
-    SCHEMA,
-    Record,
-    UnreadableRecord,
-    from_json,
-    listing_name,
-    listing_to_json,
-    to_json,
-)
+if TYPE_CHECKING:
+    from cartwheel.model.record import Record
 
 OURS: set[str] = set()
 """The names of all tasks that are steps; the pipeline fills it while doit loads the tasks."""
 
 _DOIT_KEYS_END = ":"
+_SCHEMA = 1
 
 
 class Records:
@@ -74,6 +68,7 @@ class Records:
 
     def commit(self, record: Record) -> None:
         """Keep a success: its listing first, the record last, each renamed into place whole."""
+        from cartwheel.model.record import listing_name, listing_to_json, to_json
         from cartwheel.world.files import write_atomically
 
         data = listing_to_json(record.seen.listing)
@@ -97,6 +92,8 @@ class Records:
         return [p for p in sorted(self.folder.rglob("*.json")) if p.parent.name != "listings"]
 
     def _read(self, task: str) -> Record | None:
+        from cartwheel.model.record import UnreadableRecord, from_json, with_listing
+
         try:
             data = self.path(task).read_bytes()
         except FileNotFoundError:
@@ -113,16 +110,13 @@ class Records:
         except OSError:
             self._unreadable(task, "its list of inputs is gone")
             return None
-        from dataclasses import replace
-
-        return replace(record, seen=replace(record.seen, listing=listing))
+        return with_listing(record, listing)
 
     def _read_listing(self, name: str) -> Mapping[str, str]:
+        from cartwheel.model.record import listing_from_json
+
         if name not in self._listings:
-            data = self._listing_path(name).read_bytes()
-            if listing_name(data) != name:
-                raise UnreadableRecord("its list of inputs is damaged")
-            self._listings[name] = json.loads(data)
+            self._listings[name] = listing_from_json(self._listing_path(name).read_bytes(), name)
         return self._listings[name]
 
     def _listing_path(self, name: str) -> Path:
@@ -182,7 +176,7 @@ class Records:
         if task not in self._foreign:
             try:
                 body = json.loads(self.path(task).read_bytes())
-                kept = body["doit"] if body["schema"] == SCHEMA else {}
+                kept = body["doit"] if body["schema"] == _SCHEMA else {}
             except (OSError, ValueError, KeyError, TypeError):
                 kept = {}
             self._foreign[task] = kept if isinstance(kept, dict) else {}
@@ -194,7 +188,7 @@ class Records:
         if not (values.get("deps:") or values.get("_values_:") or values.get("result:")):
             return
         try:
-            data = json.dumps({"schema": SCHEMA, "doit": values}, default=str).encode()
+            data = json.dumps({"schema": _SCHEMA, "doit": values}, default=str).encode()
             write_atomically(self.path(task), data)
         except OSError as error:
             sys.stderr.write(f"warning: {task}: its state could not be kept ({error.strerror}); it will run again\n")

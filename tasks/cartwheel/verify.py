@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from cartwheel.index.warehouse import Index, Listed, download_digest, listing
-from cartwheel.model.checked import TestRun
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import of_package
 from cartwheel.model.project import Package, Project
@@ -16,14 +13,12 @@ from cartwheel.model.python import PURE
 from cartwheel.model.step import Step, Work
 from cartwheel.proof import proven
 from cartwheel.world import environment
-from cartwheel.world.fresh import UV, Fresh, Installer, cannot_run, installed_tests_pass
 from cartwheel.world.host import this_machine
-from cartwheel.world.run import STOP, Interrupted
 
-Say = Callable[[str], None]
-
-_OTHER_INDEXES = ("UV_INDEX*", "UV_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_OFFLINE")
-"""Variables that would lead uv to other indexes than the one that is verified."""
+if TYPE_CHECKING:
+    from cartwheel.index.warehouse import Index
+    from cartwheel.model.checked import TestRun
+    from cartwheel.world.fresh import Fresh, Installer
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -41,6 +36,7 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 def _verify(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.index.shown import wait_until_listed
     from cartwheel.index.warehouse import resolve
 
     index = resolve(name, project.indexes)
@@ -55,6 +51,9 @@ def _verify(project: Project, package: Package, name: str, work: Work) -> Mappin
 
 def _installed(package: Package, index: Index, expected: Mapping[str, str], work: Work) -> TestRun:
     """Install the very version from the index, as a user would, and run its tests."""
+    from cartwheel.index.shown import environment_for_index, install_commands, requirement
+    from cartwheel.world.fresh import UV, cannot_run, installed_tests_pass
+
     env = environment.passed(work.look.environ)
     own = [wheel for wheel in package.wheels if not cannot_run(wheel.target, this_machine(), wheel.floor)]
     pinned = work.scratch / "pinned.txt"
@@ -75,115 +74,3 @@ def _installed(package: Package, index: Index, expected: Mapping[str, str], work
         module=package.module, command=() if package.test.skip else package.test.command,
         tests_from=work.root / package.folder, scratch=work.scratch / "tests", log=work.log, env=env,
     )  # fmt: skip
-
-
-def wait_until_listed(
-    index: Index,
-    project: str,
-    version: str,
-    expected: Mapping[str, str],
-    *,
-    deadline: float = 1800.0,
-    say: Say,
-    sleep: Callable[[float], None] | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> tuple[str, ...]:
-    """Wait until the index lists every expected file (SHA-256 by name); what is wrong then, none: all is well.
-
-    A file that is not listed yet is waited for, up to `deadline` seconds; one with other bytes is wrong at once.  An
-    index that gives no digests is asked for the files themselves.
-    """
-    end, seconds, told = clock() + deadline, 1.0, ""
-    while True:
-        rows, trouble = _rows(index, project, version)
-        wrong = differences(expected, rows)
-        missing = tuple(file for file in expected if file not in {row.file for row in rows})
-        if wrong or not missing:
-            return wrong or _by_download(expected, rows)
-        if clock() >= end:
-            return tuple(
-                f"{file}: not on {index.name} after {deadline:.0f} s; start again later"
-                + (f" ({trouble})" if trouble else "")
-                for file in missing
-            )
-        line = f"{index.name} shows {len(expected) - len(missing)} of {len(expected)} files; waiting"
-        if line != told:
-            say(line)
-            told = line
-        (sleep or _sleep)(min(seconds, max(0.1, end - clock())))
-        seconds = min(seconds * 1.5, 30.0)
-
-
-def differences(expected: Mapping[str, str], rows: tuple[Listed, ...]) -> tuple[str, ...]:
-    """Files that are listed with other bytes, or withdrawn, or not expected at all."""
-    lines = []
-    for row in rows:
-        wanted = expected.get(row.file)
-        if wanted is None:
-            lines.append(f"{row.file}: on the index, and not part of the release")
-        elif row.sha256 not in ("", wanted):
-            lines.append(f"{row.file}: listed with sha256 {row.sha256}, expected {wanted}")
-        elif row.yanked:
-            lines.append(f"{row.file}: listed as withdrawn")
-    return tuple(lines)
-
-
-def requirement(name: str, version: str, expected: Mapping[str, str]) -> str:
-    """The one line of a requirements file that admits these files of that version and no others."""
-    hashes = sorted(set(expected.values()))
-    return " ".join((f"{name}=={version}", *(f"--hash=sha256:{digest}" for digest in hashes))) + "\n"
-
-
-def install_commands(
-    uv: tuple[str, ...],
-    python: Path,
-    index: Index,
-    name: str,
-    version: str,
-    *,
-    requirements: Path,
-    extras: tuple[str, ...] = (),
-    source: bool = False,
-) -> tuple[tuple[str, ...], ...]:
-    """How uv installs the very version into the environment of `python`, in two commands.
-
-    First it alone, from this index alone, with the hashes in `requirements` (the text of `requirement`) and no cache.
-    Then its dependencies, from the main index, where nobody can put a namesake on a practice index.  `source`: no
-    wheel of the release runs here, so that it is built from the sdist.
-    """
-    install = (*uv, "pip", "install", "--python", str(python))
-    alone = (
-        *install, "--no-config", "--no-cache", "--no-deps", "--require-hashes", "--default-index", index.simple,
-        *(() if source else ("--only-binary", name)), "--requirements", str(requirements),
-    )  # fmt: skip
-    extra = f"[{','.join(extras)}]" if extras else ""
-    return alone, (*install, f"{name}{extra}=={version}")
-
-
-def environment_for_index(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without variables that name other indexes, for the first of the two commands."""
-    from fnmatch import fnmatchcase
-
-    return {k: v for k, v in environ.items() if not any(fnmatchcase(k, pattern) for pattern in _OTHER_INDEXES)}
-
-
-def _rows(index: Index, project: str, version: str) -> tuple[tuple[Listed, ...], str]:
-    try:
-        return listing(index, project, version), ""
-    except StepFailed as error:
-        return (), str(error)
-
-
-def _by_download(expected: Mapping[str, str], rows: tuple[Listed, ...]) -> tuple[str, ...]:
-    lines = []
-    for row in rows:
-        if not row.sha256:
-            found = download_digest(row)
-            if found != expected[row.file]:
-                lines.append(f"{row.file}: it downloads with sha256 {found}, expected {expected[row.file]}")
-    return tuple(lines)
-
-
-def _sleep(seconds: float) -> None:
-    if STOP.wait(seconds):
-        raise Interrupted

@@ -4,7 +4,8 @@ checks, and refuses with the command to type."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.manifests import inside
@@ -24,8 +25,7 @@ def steps(project: Project) -> Iterable[Step]:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Places:
+class Places(Struct, frozen=True, kw_only=True):
     """The files in which a version stands: before the first look the manifests, then all that were seen to."""
 
     project: Project

@@ -15,8 +15,9 @@ import sys
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from cartwheel.model.compiled import Binary, dll_problems, floor_problems, listed, machine_problems, module_problems
 from cartwheel.model.errors import StepFailed
@@ -26,8 +27,7 @@ from cartwheel.world.binary import images
 from cartwheel.world.environment import passed
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One file in a wheel."""
 
     path: str
@@ -36,8 +36,7 @@ class Entry:
     """As RECORD writes it: url-safe base64 without padding."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True, kw_only=True):
     """All that is known of a wheel file, beside what was planned."""
 
     file: Path
@@ -61,8 +60,7 @@ class Examined:
         return any(entry.path == path for entry in self.entries)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Check:
+class Check(Struct, frozen=True, kw_only=True):
     """One row of `CHECKS`."""
 
     name: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 
 from doit.cmd_base import DoitCmdBase
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from cartwheel import toolchain
 from cartwheel.action import Workshop
@@ -18,8 +19,7 @@ from cartwheel.toolchain.needs import missing
 from cartwheel.world.host import Host, this_machine
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True, kw_only=True):
     """A target, and whether it can be built here."""
 
     target: str

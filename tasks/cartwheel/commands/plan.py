@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from typing import Any
 
 from doit.cmd_base import DoitCmdBase
 from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from cartwheel.action import Judgement, Workshop
 from cartwheel.model.errors import CartwheelError
@@ -20,8 +21,7 @@ from cartwheel.model.project import Project
 RUN, FRESH, BLOCKED = "run", "up-to-date", "blocked"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outlook:
+class Outlook(Struct, frozen=True, kw_only=True):
     """What would become of one task."""
 
     name: str

@@ -14,12 +14,12 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
+from msgspec import Struct
 
 from cartwheel.action import Workshop
 from cartwheel.commands.plan import workshop_of
@@ -58,8 +58,7 @@ class Rehearse(DoitCmdBase):  # type: ignore[misc]
             raise InvalidCommand(str(error)) from None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True, kw_only=True):
     """The folders of a rehearsal."""
 
     home: Path
@@ -208,11 +207,11 @@ def _records(stage: Stage) -> Iterator[dict[str, Any]]:
     """What the clone's records say of each published file; the seconds of all its steps together."""
     folder = stage.clone / ".cartwheel" / "records"
     for path in sorted((*folder.glob("repair/*/*/*.json"), *folder.glob("sdist/*.json"))):
-        record = json.loads(path.read_bytes())
+        record = json.loads(path.read_bytes())["record"]
         place = path.relative_to(folder).as_posix().split("/", 1)[1]
         place = place if path.parts[-2] != "sdist" else f"sdist/{path.name}"
         seconds = sum(
-            json.loads(other.read_bytes())["seconds"]
+            json.loads(other.read_bytes())["record"]["seconds"]
             for stage_name in ("build", "repair", "sdist", "check")
             if (other := folder / stage_name / place).is_file()
         )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import tarfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from msgspec import Struct
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Artifact:
+
+class Artifact(Struct, frozen=True, kw_only=True):
     """What is known of one file without unpacking it."""
 
     file: str
@@ -24,7 +24,7 @@ class Artifact:
     prefix: str = ""
     """The folder of the metadata: `x-1.0.dist-info/`, or the sdist's top folder."""
     metadata: bytes = b""
-    texts: Mapping[str, bytes] = field(default_factory=dict)
+    texts: Mapping[str, bytes] = {}
     """RECORD, WHEEL and entry_points.txt, as far as they are there."""
     fault: str = ""
     """Why it cannot be opened at all."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from cartwheel.index.sender import LOST, Answer, Sender
 from cartwheel.index.warehouse import Index, Listed, listing
@@ -21,8 +22,7 @@ WINDOW = timedelta(days=14)
 """PyPI takes new files for a release that long after its first (pypi/warehouse#19727, 8 July 2026)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True, kw_only=True):
     """A file that is on the index with other bytes."""
 
     file: str
@@ -30,8 +30,7 @@ class Conflict:
     theirs: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True, kw_only=True):
     """What is to be done with each file of a release, in the order to do it."""
 
     send: tuple[str, ...] = ()
@@ -44,8 +43,7 @@ class Settlement:
     """There and not part of the plan."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True, kw_only=True):
     """How often and how long a passing failure is waited for."""
 
     tries: int = 6

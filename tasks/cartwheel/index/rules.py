@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from cartwheel.index.artifact import Artifact, opened
 
 if TYPE_CHECKING:
@@ -89,8 +91,7 @@ class Candidate:
 Judge = Callable[[Candidate], Iterator[str]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """One thing an index refuses."""
 
     name: str
@@ -98,8 +99,7 @@ class Rule:
     judge: Judge
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """A file that an index would refuse, by which rule and why."""
 
     file: str

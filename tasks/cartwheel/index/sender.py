@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from cartwheel.index.warehouse import (
     CONNECT_SECONDS,
     PYPIRC,
@@ -36,8 +38,7 @@ LOST = 0
 """The status of an answer that never came."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """What an index answered to one POST."""
 
     status: int

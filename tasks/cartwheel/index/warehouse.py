@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
+
+from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError, StepFailed
 
@@ -33,8 +34,7 @@ class IndexTable(Protocol):
     def rehearsal(self) -> bool: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Index:
+class Index(Struct, frozen=True, kw_only=True):
     """An index by its name in the configuration."""
 
     name: str
@@ -50,8 +50,7 @@ class Index:
     """One of PyPI's own, with PyPI's rules."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True, kw_only=True):
     """A file as an index lists it."""
 
     file: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from cartwheel.inputs.crates import table, toml
 from cartwheel.inputs.reads import Reads, named
@@ -13,8 +14,7 @@ from cartwheel.inputs.reads import Reads, named
 _NAMES = (".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Configuration:
+class Configuration(Struct, frozen=True, kw_only=True):
     """Files that are there, places where one would count, and crates that they substitute (`paths`, `[patch]`)."""
 
     files: tuple[Path, ...]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cartwheel.inputs.reads import named
 from cartwheel.model.errors import ConfigError
@@ -15,8 +16,7 @@ from cartwheel.model.errors import ConfigError
 _DEPENDENCIES = ("dependencies", "build-dependencies", "build_dependencies")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LocalPackage:
+class LocalPackage(Struct, frozen=True, kw_only=True):
     """A crate whose sources lie on this disk; its own manifest stands in where it is in no workspace."""
 
     name: str

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DepInfo:
+
+class DepInfo(Struct, frozen=True, kw_only=True):
     """A `.d` file: the files that went into its targets, and the variables that rustc was asked for."""
 
     files: tuple[str, ...]
     env: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Directives:
+class Directives(Struct, frozen=True, kw_only=True):
     """What a build script printed on when to run it again."""
 
     changed: tuple[str, ...]
     env: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Artifact:
+class Artifact(Struct, frozen=True, kw_only=True):
     """A `compiler-artifact` message; `files` are absolute."""
 
     package: str
@@ -37,8 +35,7 @@ class Artifact:
     files: tuple[Path, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Script:
+class Script(Struct, frozen=True, kw_only=True):
     """A `build-script-executed` message; `sets` are the variables it gives rustc."""
 
     package: str
@@ -46,8 +43,7 @@ class Script:
     sets: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Messages:
+class Messages(Struct, frozen=True, kw_only=True):
     """All that cargo said of one build; `complete` where it ended well and every line could be read."""
 
     artifacts: tuple[Artifact, ...] = ()

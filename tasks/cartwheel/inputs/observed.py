@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+from msgspec import Struct
 
 from cartwheel.inputs.crates import LocalPackage, package_at
 from cartwheel.inputs.depinfo import Artifact, DepInfo, Directives, Messages, Script, dep_info, directives
@@ -29,8 +30,7 @@ _ASKED_FOR = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CargoBuild:
+class CargoBuild(Struct, frozen=True, kw_only=True):
     """One run of cargo that ended well."""
 
     root: Path
@@ -53,8 +53,7 @@ class CargoBuild:
         return self.target_dir / self.triple / DIRECTORIES.get(self.profile, self.profile)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """A build, what cargo said of it, and the folders whose files do not count."""
 
     build: CargoBuild

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 SKIPPED = frozenset({".git", ".hg", ".jj", ".svn", ".cartwheel", "__pycache__", "node_modules"})
 """Folders that are nobody's source."""
@@ -14,8 +15,7 @@ MARKERS = ("CACHEDIR.TAG", ".rustc_info.json", "pyvenv.cfg")
 """Files by which a folder says that it can be made again: cargo's target directories, caches, environments."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reads:
+class Reads(Struct, frozen=True, kw_only=True):
     """What a step was seen to depend on; paths are relative to the project where they lie in it, else absolute."""
 
     files: tuple[str, ...] = ()

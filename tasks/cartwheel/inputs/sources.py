@@ -5,25 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cartwheel.inputs import cargo, manifest, wheel_tree
-from cartwheel.inputs.configuration import configuration
-from cartwheel.inputs.reads import Reads, files_below
+from msgspec import Struct
+
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.record import Seen
 from cartwheel.model.step import Look, Work
 from cartwheel.world import environment
 
+if TYPE_CHECKING:
+    from cartwheel.inputs.crates import LocalPackage
+    from cartwheel.inputs.reads import Reads
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CompiledSources:
+# What only some of it needs is imported there: every doit command loads this module.
+
+
+class CompiledSources(Struct, frozen=True, kw_only=True):
     """What cargo and maturin read for one wheel: before the first build all that might count, after it what that build
     was seen to read (CARGO.md's recipe is told in `inputs.cargo`)."""
 
@@ -35,7 +37,7 @@ class CompiledSources:
         learned = before.learned if before and before.learned else self._broad(look)
         paths = {*learned["files"], *learned["absent"], *self._packed(look), *self._declared(look)}
         for folder in learned["folders"]:
-            paths.update(files_below(look.root, folder))
+            paths.update(_below(look.root, folder))
         outside = {path for path in paths if os.path.isabs(path)} | self._configuration(look)
         if before:
             outside.update(before.local)
@@ -55,6 +57,8 @@ class CompiledSources:
 
     def learn(self, directory: Path, messages: Path, work: Work) -> Mapping[str, tuple[str, ...]]:
         """What the build that just ended was seen to read."""
+        from cartwheel.inputs import cargo
+
         return _learned(
             cargo.reads_of(
                 cargo.CargoBuild(
@@ -74,9 +78,13 @@ class CompiledSources:
         times, and does not know of inputs that only our configuration names."""
         if not directory.is_dir() or not self._beyond_cargo(directory, work):
             return
+        from shutil import rmtree
+
+        from cartwheel.inputs import cargo
+
         names = [local.name for local in self._local(work.root)]
         for path in cargo.stale_fingerprints(directory, self.wheel.target.triple, self.wheel.profile, names):
-            shutil.rmtree(path, ignore_errors=True)
+            rmtree(path, ignore_errors=True)
 
     def _beyond_cargo(self, directory: Path, work: Work) -> bool:
         """Whether something changed that cargo may not notice; without a record that cannot be known."""
@@ -93,7 +101,7 @@ class CompiledSources:
     def _broad(self, look: Look) -> Mapping[str, tuple[str, ...]]:
         return _broad(look.root / self.package.manifest, look.root, look.root / self.package.folder)
 
-    def _local(self, root: Path) -> tuple[cargo.LocalPackage, ...]:
+    def _local(self, root: Path) -> tuple[LocalPackage, ...]:
         return _local(root / self.package.manifest, root)
 
     def _packed(self, look: Look) -> tuple[str, ...]:
@@ -107,9 +115,11 @@ class CompiledSources:
     def _declared(self, look: Look) -> Iterable[str]:
         for name in self.package.inputs:
             path = name if self.package.folder == "." else f"{self.package.folder}/{name}"
-            yield from files_below(look.root, path) if (look.root / path).is_dir() else (path,)
+            yield from _below(look.root, path) if (look.root / path).is_dir() else (path,)
 
     def _parts(self) -> Mapping[str, str]:
+        from cartwheel.inputs import manifest
+
         return manifest.parts(self.package.manifests.pyproject)
 
     def _variables(self, look: Look, names: Iterable[str]) -> Mapping[str, str]:
@@ -130,7 +140,9 @@ class CompiledSources:
         return {f"crate {name}": version for name, version in crates.items()}, hint
 
     def _resolved(self, look: Look) -> Mapping[str, str]:
-        return cargo.resolved(
+        from cartwheel.inputs.resolution import resolved
+
+        return resolved(
             look.root / self.package.manifest,
             target=self.wheel.target.triple,
             features=self._features(),
@@ -143,7 +155,9 @@ class CompiledSources:
         return (*named.get("features", ()), *self.wheel.features)
 
     def _resolution_key(self, look: Look) -> str:
-        lock = cargo.lock_path(look.root / self.package.manifest)
+        from cartwheel.inputs.crates import lock_path
+
+        lock = lock_path(look.root / self.package.manifest)
         read = [_shown(path, look.root) for path in ([lock] if lock else [])]
         read += [_shown(local.manifest, look.root) for local in self._local(look.root)]
         if self.package.manifests.workspace_path:
@@ -158,19 +172,31 @@ def _learned(reads: Reads) -> Mapping[str, tuple[str, ...]]:
     return {"files": reads.files, "absent": absent, "folders": reads.folders, "env": reads.env}
 
 
+def _below(root: Path, folder: str) -> tuple[str, ...]:
+    from cartwheel.inputs.reads import files_below
+
+    return files_below(root, folder)
+
+
 @cache
 def _configured(cwd: Path, cargo_home: str) -> tuple[Path, ...]:
+    from cartwheel.inputs.configuration import configuration
+
     return configuration(cwd, {"CARGO_HOME": cargo_home}).files
 
 
 @cache
 def _broad(manifest_path: Path, root: Path, cwd: Path) -> Mapping[str, tuple[str, ...]]:
-    return _learned(cargo.before_first_build(manifest_path, root, cwd))
+    from cartwheel.inputs.cargo import before_first_build
+
+    return _learned(before_first_build(manifest_path, root, cwd))
 
 
 @cache
-def _local(manifest_path: Path, root: Path) -> tuple[cargo.LocalPackage, ...]:
-    return cargo.local_packages(manifest_path, root)
+def _local(manifest_path: Path, root: Path) -> tuple[LocalPackage, ...]:
+    from cartwheel.inputs.crates import local_packages
+
+    return local_packages(manifest_path, root)
 
 
 _PACKED: dict[tuple[str, Path], tuple[str, ...]] = {}
@@ -180,6 +206,8 @@ def _packed(folder: str, root: Path, package: Package) -> tuple[str, ...]:
     """What else the wheel holds; the walk is done once a process."""
     key = (folder, root)
     if key not in _PACKED:
+        from cartwheel.inputs import wheel_tree
+
         _PACKED[key] = wheel_tree.packed(
             root / folder, root, pyproject=package.manifests.pyproject, cargo=package.manifests.cargo
         )
@@ -218,8 +246,7 @@ _NARROW = ("hatchling.build", "flit_core.buildapi", "uv_build", "poetry.core.mas
 """Backends that read, besides their configuration, only what they pack (their documentation, November 2026)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PureSources:
+class PureSources(Struct, frozen=True, kw_only=True):
     """What a backend reads for a wheel without compiled code: the package's folder, narrowed after the build to the
     folders of what was packed where the backend is known to read nothing else."""
 
@@ -230,7 +257,7 @@ class PureSources:
         learned = before.learned if before and before.learned else {"folders": (self.package.folder,), "files": ()}
         paths = set(learned["files"])
         for folder in learned["folders"]:
-            paths.update(files_below(look.root, folder))
+            paths.update(_below(look.root, folder))
         parts = _all_parts(self.package.manifests.pyproject)
         paths.discard("pyproject.toml" if self.package.folder == "." else f"{self.package.folder}/pyproject.toml")
         return Seen(listing={path: look.digest(path) for path in paths}, facts=parts, learned=learned)
@@ -259,11 +286,13 @@ def _all_parts(pyproject: Mapping[str, object]) -> Mapping[str, str]:
 
 
 def _of_what_is_packed(package: Package, wheel: Path, look: Look) -> Mapping[str, tuple[str, ...]]:
+    import zipfile
+
     with zipfile.ZipFile(wheel) as archive:
         packed = {
             hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist() if not name.endswith("/")
         }
-    found = [path for path in files_below(look.root, package.folder) if look.digest(path).removesuffix("+x") in packed]
+    found = [path for path in _below(look.root, package.folder) if look.digest(path).removesuffix("+x") in packed]
     below = {path for path in found if "/" in _inside(path, package.folder)}
     folders = _topmost({path.rsplit("/", 1)[0] for path in below})
     project = package.manifests.pyproject.get("project", {})
@@ -285,8 +314,7 @@ def _topmost(folders: set[str]) -> set[str]:
     return {f for f in folders if not any(f != other and f.startswith(other + "/") for other in folders)}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TreeSources:
+class TreeSources(Struct, frozen=True, kw_only=True):
     """Everything in some folders and of some files, and nothing learned: for source distributions and tests."""
 
     folders: tuple[str, ...] = ()
@@ -297,11 +325,11 @@ class TreeSources:
         """See `model.step.Sources`."""
         paths = set(self.files)
         for folder in self.folders:
-            paths.update(files_below(look.root, folder))
+            paths.update(_below(look.root, folder))
         if self.package is not None and self.package.manifest:
             broad = _broad(look.root / self.package.manifest, look.root, look.root / self.package.folder)
             paths.update(broad["files"])
             for folder in broad["folders"]:
-                paths.update(files_below(look.root, folder))
+                paths.update(_below(look.root, folder))
             paths.update(_packed(self.package.folder, look.root, self.package))
         return Seen(listing={path: look.digest(path) for path in paths})

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cartwheel.inputs import globs
 from cartwheel.inputs.crates import table, toml, workspace_root
@@ -59,8 +60,7 @@ def _files_in(folder: Path) -> list[Path]:
         return []
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Layout:
+class _Layout(Struct, frozen=True, kw_only=True):
     """Where maturin looks for what."""
 
     folder: Path
@@ -114,8 +114,7 @@ def _pythons(folder: Path, settings: Mapping[str, Any]) -> tuple[Path, ...]:
 # ---- the Python packages -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Level:
+class _Level(Struct, frozen=True, kw_only=True):
     """The ignore files of one folder on the way down, and whether a repository begins in it."""
 
     inside: str

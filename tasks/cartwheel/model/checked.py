@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cartwheel.model.errors import StepFailed
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TestRun:
+class TestRun(Struct, frozen=True, kw_only=True):
     """How the tests of an installed wheel went; one that failed raised `StepFailed` instead."""
 
     __test__ = False  # not a test itself, whatever pytest thinks of the name
@@ -26,8 +26,7 @@ class TestRun:
     """Why they did not run, in words; `""` where they did."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CheckReport:
+class CheckReport(Struct, frozen=True, kw_only=True):
     """The check of one file; good when it has no problems."""
 
     file: str

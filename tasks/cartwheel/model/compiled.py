@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from cartwheel.model.target import ANY, Target, version_of_floor
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Binary:
+class Binary(Struct, frozen=True, kw_only=True):
     """The facts of one compiled image; a universal Mach-O file holds one for each architecture."""
 
     path: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from cartwheel.model import python as pythons
 from cartwheel.model.errors import ConfigError
@@ -15,8 +16,7 @@ Keys = tuple[str | int, ...]
 """The keys that lead to a value in a TOML document."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Manifests:
+class Manifests(Struct, frozen=True, kw_only=True):
     """What was read of one package, parsed but not yet understood."""
 
     folder: str
@@ -29,8 +29,7 @@ class Manifests:
     has_tests: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Truth:
+class Truth(Struct, frozen=True, kw_only=True):
     """Where a package's version is decided."""
 
     path: str

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cartwheel.model import python as pythons
 from cartwheel.model.errors import ConfigError
@@ -43,8 +45,7 @@ OVERRIDABLE = ("targets", "python", "floor", "toolchain", "features", "profile",
 _LISTS = ("targets", "python", "features", "publish")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wheel:
+class Wheel(Struct, frozen=True, kw_only=True):
     """One wheel: what it is for and how it is made."""
 
     package: str
@@ -71,8 +72,7 @@ class Wheel:
         return f"{self.target.triple}/{self.package}/{self.python}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Package:
+class Package(Struct, frozen=True, kw_only=True):
     """One thing with a name on an index."""
 
     name: str
@@ -97,7 +97,7 @@ class Package:
     inputs: tuple[str, ...]
     environment_pass: tuple[str, ...]
     minimum_python: str
-    manifests: Manifests = field(repr=False)
+    manifests: Manifests
 
     @property
     def dist(self) -> str:
@@ -115,8 +115,7 @@ class Package:
         return tag_name(self.tag, truth(self.manifests).text, name=self.name)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Project:
+class Project(Struct, frozen=True, kw_only=True):
     """All packages of a repository and how it is released."""
 
     packages: tuple[Package, ...]
@@ -220,8 +219,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Context:
+class _Context(Struct, frozen=True, kw_only=True):
     """What the wheels of one package have in common."""
 
     layers: tuple[Settings, ...]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from cartwheel.model.record import Record, Seen
 
@@ -39,8 +40,7 @@ class Words(Protocol):
         """The same, and return what it printed."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Work:
+class Work(Struct, frozen=True, kw_only=True):
     """What a step's action is given."""
 
     root: Path
@@ -67,8 +67,7 @@ Act = Callable[[Work], Mapping[str, tuple[str, ...]]]
 """Does the work; returns what it learned that it reads, by kind (see `Seen.learned`).  Raises `StepFailed`."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """One unit of work: what it needs, reads and makes, and how it is done."""
 
     name: str
@@ -80,11 +79,11 @@ class Step:
     """Files that it writes, relative to the project."""
     after: tuple[str, ...] = ()
     """Tasks that come first without giving it a file."""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = {}
     """What the configuration says of it, by name; a change is a reason to run."""
     tools: tuple[str, ...] = ()
     """Tools whose version is part of the result."""
-    chosen: Mapping[str, str] = field(default_factory=dict)
+    chosen: Mapping[str, str] = {}
     """What this machine chose by itself; recorded and compared like a tool's version."""
     blocked: str = ""
     """Why it cannot be done on this machine, if it cannot."""

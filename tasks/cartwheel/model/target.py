@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError, did_you_mean
 
@@ -12,8 +13,7 @@ ANY = "any"
 _LEGACY_MANYLINUX = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True):
     """One row of `TARGETS`: the facts of a triple that every stage reads."""
 
     triple: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cartwheel.model.errors import CartwheelError
 
@@ -13,8 +14,7 @@ _NAME = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WheelName:
+class WheelName(Struct, frozen=True, kw_only=True):
     """The parts of a wheel's file name (packaging.python.org, binary distribution format)."""
 
     distribution: str
@@ -54,8 +54,7 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "_", name).lower()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Metadata:
+class Metadata(Struct, frozen=True, kw_only=True):
     """What METADATA or PKG-INFO says: fields in order, the description among them as `Description`."""
 
     fields: tuple[tuple[str, str], ...]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.target import Target, version_of_floor
 from cartwheel.world.host import Host
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Toolchain:
+class Toolchain(Struct, frozen=True, kw_only=True):
     """One way to compile."""
 
     name: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cartwheel.model.step import Look
 from cartwheel.model.target import Target
@@ -18,8 +19,7 @@ _MINGW = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Need:
+class Need(Struct, frozen=True, kw_only=True):
     """One tool that is missing."""
 
     name: str
@@ -32,11 +32,15 @@ def missing(target: Target, chain: Toolchain, look: Look) -> tuple[Need, ...]:
     return tuple(_missing(target, chain, look))
 
 
+def rust(look: Look) -> tuple[Need, ...]:
+    """What is not here of Rust itself."""
+    path = look.environ.get("PATH")
+    return tuple(Need(name=name, mend=_RUSTUP) for name in ("rustc", "cargo") if not shutil.which(name, path=path))
+
+
 def _missing(target: Target, chain: Toolchain, look: Look) -> Iterable[Need]:
     path = look.environ.get("PATH")
-    for program in ("rustc", "cargo"):
-        if not shutil.which(program, path=path):
-            yield Need(name=program, mend=_RUSTUP)
+    yield from rust(look)
     if not look.tool("maturin"):
         yield Need(name="maturin", mend=f"{sys.executable} -m pip install maturin")
     for tool in chain.tools(target):

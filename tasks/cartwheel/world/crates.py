@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cartwheel.model.manifests import Keys
 from cartwheel.world.manifests import read_toml
@@ -13,8 +14,7 @@ from cartwheel.world.manifests import read_toml
 _TABLES = ("dependencies", "dev-dependencies", "build-dependencies", "dev_dependencies", "build_dependencies")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Crate:
+class Crate(Struct, frozen=True, kw_only=True):
     """A crate of the project, with its manifest as parsed."""
 
     path: str
@@ -37,8 +37,7 @@ class Crate:
         return isinstance(version, dict) and version.get("workspace") is True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Need:
+class Need(Struct, frozen=True, kw_only=True):
     """One path dependency, as some manifest declares it."""
 
     keys: Keys

@@ -10,9 +10,11 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from types import MappingProxyType
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cartwheel.model.checked import TestRun
 from cartwheel.model.errors import CartwheelError, StepFailed
@@ -82,8 +84,7 @@ def _found(request: str, env: Mapping[str, str]) -> str:
 _UV = (sys.executable, "-m", "uv")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Installer:
+class Installer(Struct, frozen=True, kw_only=True):
     """What makes environments and fills them."""
 
     name: str
@@ -115,8 +116,7 @@ def installer(log: Words, env: Mapping[str, str]) -> Installer:
     return UV
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fresh:
+class Fresh(Struct, frozen=True, kw_only=True):
     """A fresh environment."""
 
     folder: Path
@@ -261,8 +261,7 @@ def _installed_as_built(wheel: Path, packages: Path) -> None:
                 raise StepFailed(f"{wheel.name}: the installed {entry.filename} is not the one in the wheel")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Runner:
+class _Runner(Struct, frozen=True, kw_only=True):
     """A way to run tests."""
 
     needs: tuple[str, ...]

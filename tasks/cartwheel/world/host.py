@@ -6,8 +6,9 @@ import hashlib
 import os
 import platform
 import sys
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from cartwheel.model.target import TARGETS, Target
 
@@ -15,8 +16,7 @@ _SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 _MACHINES = {"amd64": {"linux": "x86_64", "macos": "x86_64"}, "arm64": {"linux": "aarch64"}, "i386": {"linux": "i686"}}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Host:
+class Host(Struct, frozen=True, kw_only=True):
     """A machine that builds or runs wheels."""
 
     system: str

@@ -11,9 +11,10 @@ import copy
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.manifests import Keys, Manifests, Truth, inside, truth
@@ -22,8 +23,7 @@ from cartwheel.world.crates import Crate, crates_of, locked, needs, read_crate, 
 from cartwheel.world.manifests import read_package, read_toml
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """A place where the version stands, and what should stand there."""
 
     path: str
