@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,17 @@ def checksums(path: Path) -> dict[tuple[str, str], str]:
 
 
 def toml(path: Path) -> dict[str, Any]:
-    """A TOML file, `{}` where there is none; raises `ConfigError` where it is not valid."""
+    """A TOML file, `{}` where there is none; raises `ConfigError` where it is not valid.  Not to be changed."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return {}
+    return _parsed(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+@lru_cache(maxsize=512)
+def _parsed(path: Path, *state: int) -> dict[str, Any]:
+    """Parsed once for each state of the file: every target of a package asks for the same manifests."""
     import tomllib
 
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from functools import cache
 
 PASSED = (
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_*", "TZ", "TERM", "TMPDIR", "TMP", "TEMP", "XDG_*",
@@ -47,10 +48,20 @@ def counted(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, 
 
 
 def _chosen(environ: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:
-    rows = tuple(patterns)
-    exact = frozenset(p for p in rows if "*" not in p)
-    globs = tuple(p for p in rows if "*" in p)
-    return {k: v for k, v in environ.items() if k in exact or any(fnmatchcase(k, g) for g in globs)}
+    exact, prefixes, globs = _sorted_out(tuple(patterns))
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in exact or name.startswith(prefixes) or any(fnmatchcase(name, glob) for glob in globs)
+    }
+
+
+@cache
+def _sorted_out(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
+    """Names, prefixes (`LC_*`) and other patterns: nearly all are of the first two kinds, which cost nothing."""
+    starred = [p for p in patterns if "*" in p]
+    prefixes = tuple(p[:-1] for p in starred if p.index("*") == len(p) - 1)
+    return frozenset(patterns).difference(starred), prefixes, tuple(p for p in starred if p[:-1] not in prefixes)
 
 
 def fingerprint(value: str) -> str:
