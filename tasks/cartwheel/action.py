@@ -8,9 +8,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,17 @@ class Workshop:
         if self.world.save not in backend.at_end:
             backend.at_end.append(self.world.save)
         return backend
+
+    def expect_some(self, patterns: tuple[str, ...]) -> None:
+        """Have a run that selected nothing refused when it ends, whatever its reporter."""
+        if patterns and not {"clean", "reset-dep"} & set(self.named):
+            self.records.at_end.append(lambda: self._refuse_nothing(patterns[0]))
+
+    def _refuse_nothing(self, pattern: str) -> None:
+        from doit.exceptions import InvalidCommand
+
+        if not self.records.asked and sys.exc_info()[0] is None:  # else the reporter has refused in better words
+            raise InvalidCommand(f"'{pattern}' selects no task; see them with: doit list --all")
 
 
 class Judgement:
@@ -116,7 +129,7 @@ class Perform(BaseAction):  # type: ignore[misc]
             look_again()
         if not step.always and not self.judgement.reasons():
             return  # the run that was waited for has done it
-        if shop.nothing_may_be_built and step.heavy:
+        if shop.nothing_may_be_built and (step.heavy or step.ships):
             why = "; ".join(self.judgement.reasons()[:3])
             raise StepFailed(f"{step.name} is stale ({why}), and CARTWHEEL_FROZEN says that nothing may be built here")
         with shop.slots if step.heavy else _NO_SLOT:
@@ -194,6 +207,8 @@ class Sweep(BaseAction):  # type: ignore[misc]
         from cartwheel import clean
 
         shop = self.workshop
+        if "clean" not in shop.named and any("*" in word and fnmatch("clean", word) for word in shop.named):
+            return TaskFailed("this removes what was made, so it runs only when it is named: doit run clean")
         try:
             shop.lock.take(lambda who: shop.announce(f"waiting for the run of {who} in this project"))
             made = [path for record in shop.records.every() for path in record.makes]
@@ -252,4 +267,6 @@ def _disk_trouble(error: OSError) -> str:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"cannot write{where}: {error.strerror}; make the folder writable and run again"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return f"cannot write{where}: {error.strerror}; move away what stands in the way and run again"
     return f"{error.strerror or error}{where}"

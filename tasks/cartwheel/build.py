@@ -53,12 +53,14 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         name=f"build:{wheel.segments}",
         doc=f"{package.name} for {_python(wheel)} on {wheel.target.triple}",
         makes=(raw_wheel(wheel),),
+        manifests=package.manifests.paths,
         after=("version-sync",),
         settings={name: value for name, value in settings.items() if value},
         tools=tools,
         chosen=chose,
         blocked=blocked,
         sources=CompiledSources(package=package, wheel=wheel),
+        ships=True,
         heavy=True,
         act=lambda work: _compile(package, wheel, work),
     )
@@ -79,9 +81,21 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     _need_standard_library(wheel.target.triple, env, work)
     CompiledSources(package=package, wheel=wheel).distrust(directory, work)
     out = work.scratch / "out"
-    work.log.run(_maturin(package, wheel, chain, out), cwd=folder, env=env)
+    try:
+        work.log.run(_maturin(package, wheel, chain, out), cwd=folder, env=env)
+    except StepFailed as error:
+        raise _explained(error, wheel) from None
     files.move_into_place(exactly_one(out, wheel.file), work.root / raw_wheel(wheel))
     return CompiledSources(package=package, wheel=wheel).learn(directory, messages, work)
+
+
+def _explained(error: StepFailed, wheel: Wheel) -> StepFailed:
+    if "Failed to find a python interpreter" not in str(error):
+        return error
+    return StepFailed(
+        f"Python {wheel.python} is not here, and maturin does not know it; install it, or correct "
+        f"[tool.cartwheel] python\n{error}"
+    )
 
 
 def cargo_directory(root: Path, wheel: Wheel, toolchain_name: str) -> Path:
@@ -198,9 +212,11 @@ def _pure(package: Package, wheel: Wheel) -> Step:
         name=f"build:{wheel.segments}",
         doc=f"{package.name} for {_python(wheel)} on any system",
         makes=(raw_wheel(wheel),),
+        manifests=package.manifests.paths,
         after=("version-sync",),
         settings={"version": package.version},
         sources=PureSources(package=package),
+        ships=True,
         act=lambda work: _pack(package, wheel, work),
     )
 

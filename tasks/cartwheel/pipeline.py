@@ -144,7 +144,7 @@ class Pipeline:
         return Task(
             step.name,
             [Perform(judgement)],
-            file_dep=step.needs,
+            file_dep=(*step.needs, *step.manifests),
             targets=step.makes,
             task_dep=step.after,
             uptodate=[judgement],

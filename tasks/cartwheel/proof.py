@@ -12,17 +12,28 @@ from cartwheel.model.step import Work
 from cartwheel.world.files import sha256_of
 
 
-def refuse_unless_named(work: Work, *stages: str) -> None:
-    """What cannot be taken back runs only when it stands on the command line, never through a pattern."""
+def refuse_unless_meant(project: Project, work: Work, *stages: str) -> None:
+    """What cannot be taken back runs only when it stands on the command line, never through a pattern, and only for
+    the configuration as it is committed."""
     if not any("*" not in word and word.split(":")[0] in stages for word in work.named):
         raise StepFailed(f"this cannot be taken back, so it runs only when it is named: doit {stages[0]}")
+    other = sorted(set(project.overrides) - _HARMLESS)
+    if other and not project.rehearsed:
+        raise StepFailed(
+            f"'{other[0]}' is set for this run only, and a release is made of what the configuration says; "
+            "run it without, or change the configuration"
+        )
+
+
+_HARMLESS = {"publish"}
+"""Settings for one run that change where files go and not what they are."""
 
 
 def proven(package: Package, root: Path) -> Mapping[str, str]:
     """The SHA-256 of each planned file, as its check recorded it; raises `StepFailed` with all that is wrong."""
     from cartwheel.model.checked import parse_report
 
-    excused = {wheel.file: wheel.untested or package.test.skip for wheel in package.wheels}
+    excused = _excuses(package)
     digests: dict[str, str] = {}
     wrong: list[str] = []
     for artifact in of_package(package):
@@ -44,6 +55,13 @@ def proven(package: Package, root: Path) -> Mapping[str, str]:
     if wrong:
         raise StepFailed("\n".join(wrong))
     return digests
+
+
+def _excuses(package: Package) -> Mapping[str, str]:
+    """Why each file may be published untested, by name; the source distribution where that holds for every wheel."""
+    wheels = {wheel.file: wheel.untested or package.test.skip for wheel in package.wheels}
+    reasons = tuple(wheels.values())
+    return {**wheels, package.sdist: reasons[0] if reasons and all(reasons) else package.test.skip}
 
 
 def _place(artifact: Artifact) -> str:

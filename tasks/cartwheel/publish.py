@@ -8,7 +8,7 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import checks, of_package, reports
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
-from cartwheel.proof import proven, refuse_unless_named, strangers
+from cartwheel.proof import proven, refuse_unless_meant, strangers
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -38,7 +38,7 @@ def _send(project: Project, package: Package, name: str, work: Work) -> Mapping[
     from cartwheel.index.rules import findings
     from cartwheel.index.warehouse import resolve
 
-    refuse_unless_named(work, "publish", "release")
+    refuse_unless_meant(project, work, "publish", "release")
     index = resolve(name, project.indexes)
     expected = proven(package, work.root)
     paths = [work.root / artifact.path for artifact in of_package(package)]

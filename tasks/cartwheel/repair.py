@@ -21,6 +21,7 @@ def steps(project: Project) -> Iterable[Step]:
             after=(f"build:{wheel.segments}",),
             settings={"floor": wheel.floor, "file": wheel.file},
             tools=("auditwheel", "repairwheel", "delocate", "delvewheel"),
+            ships=True,
             act=lambda work, package=package, wheel=wheel: _finish(package, wheel, work),  # type: ignore[misc]
         )
 

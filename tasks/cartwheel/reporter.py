@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterable
+from fnmatch import fnmatch
 from typing import Any
 
 from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from cartwheel.action import Workshop
+
+NAMED_ONLY = ("clean", "tag", "publish", "verify", "release")
+"""Stages that no pattern may start."""
 
 
 class Reporter(ConsoleReporter):  # type: ignore[misc]
@@ -34,7 +39,21 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         wrong = unmatched(self.patterns, tasks)
         if wrong:
             raise InvalidCommand(f"'{wrong[0]}' selects no task; see them with: doit list --all")
+        self._refuse_by_pattern(selected_tasks)
         self._asked = selected_tasks
+
+    def _refuse_by_pattern(self, selected: Iterable[str]) -> None:
+        """Before anything runs: what cannot be taken back must be named.  The tasks see to it themselves as well."""
+        for pattern in self.patterns:
+            for name in selected:
+                stage = name.split(":")[0]
+                if stage in NAMED_ONLY and fnmatch(name, pattern) and not self._named(stage):
+                    raise InvalidCommand(
+                        f"'{pattern}' selects {name}, which runs only when it is named; nothing was run"
+                    )
+
+    def _named(self, stage: str) -> bool:
+        return any("*" not in word and word.split(":")[0] == stage for word in self.workshop.named)
 
     def _say(self, text: str) -> None:
         with self._mutex:

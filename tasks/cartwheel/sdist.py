@@ -21,10 +21,12 @@ def steps(project: Project) -> Iterable[Step]:
             name=f"sdist:{package.key}",
             doc=f"the source distribution of {package.name}",
             makes=(f"{package.dist}/{package.sdist}",),
+            manifests=package.manifests.paths,
             after=("version-sync",),
             settings={"version": package.version},
             tools=("maturin",) if package.backend == "maturin" else (),
             sources=_sources(package),
+            ships=True,
             act=lambda work, package=package: _make(package, work),  # type: ignore[misc]
         )
 

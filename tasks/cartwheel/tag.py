@@ -8,7 +8,7 @@ from cartwheel.model.plan import checks, of_package, reports
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
 from cartwheel.model.target import TARGETS
-from cartwheel.proof import proven, refuse_unless_named
+from cartwheel.proof import proven, refuse_unless_meant
 from cartwheel.world.host import this_machine
 
 
@@ -50,7 +50,7 @@ def _reports(project: Project, package: Package) -> tuple[str, ...]:
 def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.world.tags import facts, make
 
-    refuse_unless_named(work, "tag", "publish", "release")
+    refuse_unless_meant(project, work, "tag", "publish", "release")
     if not _from_ci(project):
         proven(package, work.root)
     found = facts(

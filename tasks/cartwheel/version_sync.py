@@ -4,11 +4,12 @@ checks, and refuses with the command to type."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
 
 from msgspec import Struct
 
-from cartwheel.model.errors import StepFailed
-from cartwheel.model.manifests import inside
+from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Project
 from cartwheel.model.record import Seen
 from cartwheel.model.step import Look, Step, Work
@@ -19,6 +20,7 @@ def steps(project: Project) -> Iterable[Step]:
     yield Step(
         name="version-sync",
         doc="one version everywhere",
+        manifests=_manifests(project),
         settings={package.key: package.version for package in project.packages},
         sources=Places(project=project),
         act=lambda work: _agree(project, work),
@@ -26,20 +28,32 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 class Places(Struct, frozen=True, kw_only=True):
-    """The files in which a version stands: before the first look the manifests, then all that were seen to."""
+    """What stands where a version should: read again only when one of the files changed."""
 
     project: Project
 
     def seen(self, look: Look, before: Seen | None) -> Seen:
         """See `model.step.Sources`."""
         learned = before.learned if before and before.learned else {"files": _manifests(self.project)}
-        return Seen(listing={path: look.digest(path) for path in learned["files"]}, learned=learned)
+        files = " ".join(f"{path}={look.digest(path)}" for path in learned["files"])
+        key = sha256(files.encode()).hexdigest()[:32]
+        return Seen(facts=self._standing(key, look), learned=learned)
+
+    def _standing(self, key: str, look: Look) -> Mapping[str, str]:
+        try:
+            return look.remember(f"versions {key}", lambda: self._found(look.root))
+        except CartwheelError:
+            return {"versions": key}  # the step itself says what is wrong
+
+    def _found(self, root: Path) -> Mapping[str, str]:
+        from cartwheel.world.versions import places
+
+        rows = [place for package in self.project.packages for place in places(root, package.folder)]
+        return {f"{place.path}: {place.what}": place.found for place in rows}
 
 
 def _manifests(project: Project) -> tuple[str, ...]:
-    read = (package.manifests for package in project.packages)
-    named = ((inside(m.folder, "pyproject.toml"), m.cargo_path, m.workspace_path) for m in read)
-    return tuple(sorted({path for paths in named for path in paths if path}))
+    return tuple(sorted({path for package in project.packages for path in package.manifests.paths}))
 
 
 def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:

@@ -28,6 +28,12 @@ class Manifests(Struct, frozen=True, kw_only=True):
     workspace_path: str
     has_tests: bool
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files themselves, relative to the project; what lies outside it is left out."""
+        found = (inside(self.folder, "pyproject.toml"), self.cargo_path, self.workspace_path)
+        return tuple(dict.fromkeys(path for path in found if path and not path.startswith(("/", ".."))))
+
 
 class Truth(Struct, frozen=True, kw_only=True):
     """Where a package's version is decided."""
@@ -148,6 +154,8 @@ def module_of(manifests: Manifests, name: str) -> str:
     named = manifests.pyproject.get("tool", {}).get("maturin", {}).get("module-name")
     if isinstance(named, str):
         return named.split(".")[0]
+    if bindings_of(manifests) == "bin":
+        return ""
     library = manifests.cargo.get("lib", {}).get("name") or manifests.cargo.get("package", {}).get("name")
     return normalised(library if isinstance(library, str) else name)
 

@@ -75,6 +75,8 @@ class Step(Struct, frozen=True, kw_only=True):
     act: Act
     needs: tuple[str, ...] = ()
     """Files that earlier steps wrote, relative to the project."""
+    manifests: tuple[str, ...] = ()
+    """Files shown by `doit info` as what it reads; how their content counts is the sources' business."""
     makes: tuple[str, ...] = ()
     """Files that it writes, relative to the project."""
     after: tuple[str, ...] = ()
@@ -90,6 +92,8 @@ class Step(Struct, frozen=True, kw_only=True):
     sources: Sources | None = None
     always: bool = False
     """It looks at the world outside (a remote, an index) and so runs whenever it is asked for."""
+    ships: bool = False
+    """What it makes is published, or becomes that."""
     heavy: bool = False
     """It compiles; only as many at once as there are slots."""
     also: Callable[[Look], tuple[str, ...]] | None = None

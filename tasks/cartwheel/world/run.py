@@ -105,7 +105,7 @@ class Log:
     def _failure(self, argv: Sequence[str], code: int, start: int) -> str:
         said = self._path.read_bytes()[start:].decode(errors="replace").strip()
         last = "\n".join(_shortened(line) for line in said.splitlines()[-40:])
-        name = Path(argv[0]).name
+        name = argv[2] if argv[1:2] == ("-m",) else Path(argv[0]).name
         return f"{name} failed with exit code {code}; the whole of it is in {self._shown_as}\n{last}".rstrip()
 
 

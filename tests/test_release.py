@@ -1,0 +1,124 @@
+"""A whole release of a pure package, for real: a bare remote, an index on the loopback interface, and what refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cartwheel.index.loopback import LoopbackIndex
+from projects import Project, committed, pure
+from repositories import git
+
+TEST = """
+test = { command = ["pytest", "{package}/tests"] }
+"""
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[LoopbackIndex]:
+    """An index that takes what nobody else sees."""
+    with LoopbackIndex(tmp_path / "shelf", name="shelf") as index:
+        yield index
+
+
+@pytest.fixture
+def project(tmp_path: Path, shelf: LoopbackIndex) -> Project:
+    """A committed project whose branch is on its remote, and which publishes to the shelf."""
+    made = pure(tmp_path / "project")
+    made.edit("pyproject.toml", 'publish = ["shelf"]\n', f'publish = ["shelf"]{TEST}')
+    made.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', f'url = "{shelf.url}"\nsimple = "{shelf.simple}"')
+    made.write("tests/test_gravel.py", "import gravel\n\ndef test_it():\n    assert gravel.__doc__\n")
+    committed(made)
+    remote = tmp_path / "remote.git"
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(remote))
+    git(made.root, "remote", "add", "origin", str(remote))
+    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    return made
+
+
+TOKEN = {"CARTWHEEL_INDEX_SHELF_TOKEN": "a-token-that-nobody-may-see"}
+
+
+def on(shelf: LoopbackIndex) -> list[str]:
+    """The files that the index holds."""
+    return sorted(path.name for path in shelf.folder.rglob("*") if path.is_file())
+
+
+def test_a_release_is_tagged_published_verified_and_can_be_run_again(project: Project, shelf: LoopbackIndex) -> None:
+    said = project.doit("release", env=TOKEN)
+    head = git(project.root, "rev-parse", "HEAD")
+    assert git(project.root, "ls-remote", "origin", "refs/tags/v1.0^{}").startswith(head)
+    assert on(shelf) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
+    assert "installed from shelf" in said
+    assert "1 tests passed" in said
+    again = project.doit("release", env=TOKEN)
+    assert "on shelf already, with the same bytes" in again
+    assert on(shelf) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
+    secret = TOKEN["CARTWHEEL_INDEX_SHELF_TOKEN"]
+    assert secret not in said + again
+    kept = (path for path in (project.root / ".cartwheel").rglob("*") if path.is_file())
+    assert not [path for path in kept if secret.encode() in path.read_bytes()]
+
+
+def test_nothing_is_sent_when_the_index_has_other_bytes(project: Project, shelf: LoopbackIndex) -> None:
+    shelf.folder.joinpath("gravel-1.0.tar.gz").write_bytes(b"other bytes")
+    said = project.doit("release", env=TOKEN, code=1)
+    assert "has it with other bytes" in said
+    assert on(shelf) == ["gravel-1.0.tar.gz"]
+
+
+def test_a_file_that_is_not_planned_stops_the_release(project: Project, shelf: LoopbackIndex) -> None:
+    project.doit("check")
+    project.write("dist/gravel-1.0-py2-none-any.whl", "stray")
+    assert "dist/gravel-1.0-py2-none-any.whl is not planned" in project.doit("publish:shelf", env=TOKEN, code=1)
+    assert on(shelf) == []
+
+
+def test_a_file_changed_after_its_check_is_made_and_checked_again(project: Project, shelf: LoopbackIndex) -> None:
+    project.doit("check")
+    (project.root / "dist" / "gravel-1.0-py3-none-any.whl").write_bytes(b"mine")
+    assert "ok  repair:any:gravel:py3" in project.doit("release", env=TOKEN)
+    assert len(on(shelf)) == 2
+
+
+@pytest.mark.parametrize("pattern", ["*", "publish*", "rel*"])
+def test_a_pattern_never_publishes(project: Project, shelf: LoopbackIndex, pattern: str) -> None:
+    said = project.doit("run", pattern, env=TOKEN, code=3)
+    assert "which runs only when it is named; nothing was run" in said
+    assert on(shelf) == []
+    assert git(project.root, "tag") == ""
+
+
+def test_a_release_takes_no_setting_for_one_run(project: Project, shelf: LoopbackIndex) -> None:
+    assert "'profile' is set for this run only" in project.doit("release", "profile=dev", env=TOKEN, code=1)
+    assert on(shelf) == []
+
+
+def test_an_uncommitted_file_stops_the_tag_before_anything_is_sent(project: Project, shelf: LoopbackIndex) -> None:
+    project.write("new.txt", "new")
+    said = project.doit("release", env=TOKEN, code=1)
+    assert "new.txt" in said
+    assert on(shelf) == []
+    assert git(project.root, "tag") == ""
+
+
+def test_tests_that_did_not_run_stop_the_release_unless_there_is_a_reason(project: Project) -> None:
+    project.edit("pyproject.toml", TEST.strip(), "")
+    git(project.root, "rm", "-rq", "tests")
+    git(project.root, "commit", "-qam", "no tests")
+    git(project.root, "push", "-q")
+    assert "its tests were not run" in project.doit("release", env=TOKEN, code=1)
+    project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["shelf"]\nuntested = "there are none"')
+    git(project.root, "commit", "-qam", "say so")
+    git(project.root, "push", "-q")
+    project.doit("release", env=TOKEN)
+
+
+def test_a_frozen_run_builds_nothing_and_names_what_is_stale(project: Project) -> None:
+    assert "release" in project.doit("list")
+    project.doit("check")
+    project.write("gravel/__init__.py", '"""Changed."""\n')
+    said = project.doit("check", env={"CARTWHEEL_FROZEN": "1"}, code=1)
+    assert "build:any:gravel:py3 is stale (gravel/__init__.py changed)" in said
