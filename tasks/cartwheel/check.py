@@ -69,6 +69,8 @@ def _tests(package: Package) -> TreeSources:
 
 def _could_run_now(package: Package, wheel: Wheel, look: Look) -> tuple[str, ...]:
     """A check that could not run the wheel is stale wherever it can be run."""
+    if not this_machine().runs(wheel.target):
+        return ()
     from cartwheel.model.checked import parse_report
 
     try:

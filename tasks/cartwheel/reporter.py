@@ -88,13 +88,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def complete_run(self) -> None:
         """The end: counts, and the files that were asked for."""
-        from cartwheel.summary import table
-
         for message in self.runtime_errors:
             self._say(f"error: {message}")
-        if not self.failures and not self.runtime_errors:
+        if self._done and not self.failures and not self.runtime_errors and not self.workshop.project.rehearsed:
+            from cartwheel.summary import table
+
             text = table(self.workshop.root, self.workshop.project, self._asked)
-            if text and self._done and not self.workshop.project.rehearsed:
+            if text:
                 self._say(text)
         counts = [f"{self._done} done"] if self._done else []
         counts += [f"{self._fresh} up to date"] if self._fresh else []

@@ -172,10 +172,11 @@ def _learned(reads: Reads) -> Mapping[str, tuple[str, ...]]:
     return {"files": reads.files, "absent": absent, "folders": reads.folders, "env": reads.env}
 
 
-def _below(root: Path, folder: str) -> tuple[str, ...]:
+def _below(root: Path, name: str) -> tuple[str, ...]:
+    """The files of a folder, or the one file of that name."""
     from cartwheel.inputs.reads import files_below
 
-    return files_below(root, folder)
+    return (name,) if (root / name).is_file() else files_below(root, name)
 
 
 @cache
@@ -323,13 +324,17 @@ class TreeSources(Struct, frozen=True, kw_only=True):
 
     def seen(self, look: Look, before: Seen | None) -> Seen:
         """See `model.step.Sources`."""
-        paths = set(self.files)
-        for folder in self.folders:
+        learned = before.learned if before and before.learned else self._named(look)
+        paths = set(learned["files"])
+        for folder in learned["folders"]:
             paths.update(_below(look.root, folder))
         if self.package is not None and self.package.manifest:
-            broad = _broad(look.root / self.package.manifest, look.root, look.root / self.package.folder)
-            paths.update(broad["files"])
-            for folder in broad["folders"]:
-                paths.update(_below(look.root, folder))
             paths.update(_packed(self.package.folder, look.root, self.package))
-        return Seen(listing={path: look.digest(path) for path in paths})
+        return Seen(listing={path: look.digest(path) for path in paths}, learned=learned)
+
+    def _named(self, look: Look) -> Mapping[str, tuple[str, ...]]:
+        named = {"files": self.files, "folders": self.folders}
+        if self.package is not None and self.package.manifest:
+            broad = _broad(look.root / self.package.manifest, look.root, look.root / self.package.folder)
+            named = {kind: (*names, *broad[kind]) for kind, names in named.items()}
+        return {kind: tuple(n for n in names if not os.path.isabs(n)) for kind, names in named.items()}

@@ -14,6 +14,10 @@ ABI3 = "abi3"
 SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 """The CPython versions that are maintained (python.org, November 2026), without the newest, 3.15."""
 
+_OLDEST, _FIRST_FREE_THREADED, _NEWEST = 7, 13, 16
+"""Minor versions of CPython 3: the oldest that maturin knows, the first without the lock, the one in development
+(python.org and PyO3 0.29, November 2026)."""
+
 _PYPY_ABI = {"3.9": "pypy39_pp73", "3.10": "pypy310_pp73", "3.11": "pypy311_pp73"}
 
 
@@ -23,13 +27,17 @@ def tags(python: str, minimum: str, *, where: str) -> tuple[str, str]:
         return ("py3", "none")
     if python == ABI3:
         return ("cp" + minimum.replace(".", ""), "abi3")
-    if match := re.fullmatch(r"3\.(\d+)(t?)", python):
+    if (match := re.fullmatch(r"3\.(\d+)(t?)", python)) and _exists(int(match[1]), free_threaded=bool(match[2])):
         tag = f"cp3{match[1]}"
         return (tag, tag + match[2])
     if (match := re.fullmatch(r"pypy(3\.\d+)", python)) and match[1] in _PYPY_ABI:
         return ("pp" + match[1].replace(".", ""), _PYPY_ABI[match[1]])
-    known = "'abi3', '3.13', '3.14t' or 'pypy3.11'"
+    known = f"'abi3', '3.13', '3.14t' or 'pypy3.11', and 3.{_NEWEST} at most"
     raise ConfigError(f"{where}: unknown interpreter '{python}'; expected one like {known}")
+
+
+def _exists(minor: int, *, free_threaded: bool) -> bool:
+    return (_FIRST_FREE_THREADED if free_threaded else _OLDEST) <= minor <= _NEWEST
 
 
 def interpreter(python: str) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Mapping
-from importlib import metadata
+from functools import cache
 from pathlib import Path
 
 from cartwheel.model.errors import CartwheelError
+from cartwheel.model.manifests import normalised
 from cartwheel.model.step import Look
 from cartwheel.world import run
 
@@ -43,10 +45,24 @@ def version_of(name: str, look: Look) -> str:
 
 
 def _distribution(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
+    return _installed(tuple(sys.path)).get(normalised(name), "")
+
+
+@cache
+def _installed(path: tuple[str, ...]) -> Mapping[str, str]:
+    """The version of each distribution on `sys.path`, from the names of their metadata folders: reading the metadata
+    itself takes a millisecond for each."""
+    found: dict[str, str] = {}
+    for folder in path:
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:
+            continue
+        for name in names:
+            distribution, dash, version = name.removesuffix(".dist-info").partition("-")
+            if dash and name.endswith(".dist-info"):
+                found.setdefault(normalised(distribution), version)
+    return found
 
 
 def _program(name: str, arguments: tuple[str, ...], look: Look) -> str:
@@ -82,7 +98,8 @@ def _rustc(look: Look) -> str:
     named = look.environ.get("RUSTC") or shutil.which("rustc", path=look.environ.get("PATH"))
     if not named:
         return ""
-    if not (rustup := shutil.which("rustup", path=look.environ.get("PATH"))):
+    rustup = shutil.which("rustup", path=str(Path(named).parent))
+    if not rustup or look.environ.get("RUSTC"):
         return _asked(named, ("--version",), look)
     home = Path(look.environ.get("RUSTUP_HOME") or Path(look.environ.get("HOME", "~")).expanduser() / ".rustup")
     files = [f"{name}={look.digest(name)}" for name in ("rust-toolchain", "rust-toolchain.toml")]

@@ -106,7 +106,13 @@ class Log:
         said = self._path.read_bytes()[start:].decode(errors="replace").strip()
         last = "\n".join(_shortened(line) for line in said.splitlines()[-40:])
         name = argv[2] if argv[1:2] == ("-m",) else Path(argv[0]).name
+        if any(words in said for words in _FULL):
+            return f"{name}: the disk is full; free some space and run again; the whole of it is in {self._shown_as}"
         return f"{name} failed with exit code {code}; the whole of it is in {self._shown_as}\n{last}".rstrip()
+
+
+_FULL = ("No space left on device", "(os error 28)", "not enough space on the disk")
+"""What tools say of a full disk, often under a traceback of their own."""
 
 
 def _shortened(line: str) -> str:

@@ -1,0 +1,137 @@
+"""The benchmarks as a table: what is compared with what, and the bar."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.scratch import DOIT, PROJECT, Scratch, cold_copy, everything_built, plain_project
+from benchmarks.timing import Command, CommandFailed, seconds
+
+EXAMPLE = "examples/tidemark"
+TARGET = "x86_64-unknown-linux-gnu"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Benchmark:
+    """One row."""
+
+    name: str
+    about: str
+    """Ours against the peer, in words."""
+    bar: float
+    """The ratio, ours by the peer, that is to be kept."""
+    pairs: int
+    setup: Callable[[Scratch], None]
+    peer: Callable[[Scratch], Command]
+    """Called after `setup`."""
+    ours: Callable[[Scratch], Command]
+
+
+def program(name: str) -> str:
+    """A program of this environment: started as itself, without an interpreter before it."""
+    folder = Path(sys.executable).parent
+    found = next((path for path in (folder / name, folder / f"{name}.exe") if path.is_file()), None)
+    return str(found) if found else name
+
+
+def check_again(scratch: Scratch) -> Command:
+    """The whole graph with nothing to do."""
+    return Command(argv=(*DOIT, "check"), cwd=scratch.whole, env=scratch.environment)
+
+
+def maturin_again(*arguments: str) -> Callable[[Scratch], Command]:
+    """maturin with nothing to compile, in a target directory of its own that the warm-up fills."""
+
+    def command(scratch: Scratch) -> Command:
+        own = scratch.folder / "-".join(("maturin", *(a.strip("-") for a in arguments)))
+        return Command(
+            argv=(program("maturin"), "build", "--release", *arguments, "--out", str(own / "out")),
+            cwd=scratch.whole / EXAMPLE,
+            env=scratch.environment | {"CARGO_TARGET_DIR": str(own / "target")},
+        )
+
+    return command
+
+
+def build_from_nothing(scratch: Scratch) -> Command:
+    """One target without records, answers or compiled crates; the crates' sources are in cargo's cache."""
+    return Command(
+        argv=(*DOIT, f"build:{TARGET}"),
+        cwd=scratch.cold,
+        env=scratch.environment,
+        without=(scratch.cold / ".cartwheel",),
+    )
+
+
+def maturin_from_nothing(scratch: Scratch) -> Command:
+    """The very command that cartwheel runs for the target, without cartwheel."""
+    own = scratch.folder / "maturin-cold"
+    return Command(
+        argv=(program("maturin"), *_arguments_of_ours(scratch), "--out", str(own / "out")),
+        cwd=scratch.cold / EXAMPLE,
+        env=scratch.environment | {"CARGO_TARGET_DIR": str(own / "target")},
+        without=(own,),
+    )
+
+
+def _arguments_of_ours(scratch: Scratch) -> tuple[str, ...]:
+    """What maturin was told in the last build, as the step's log has it, but for `--out`."""
+    logs = (scratch.cold / ".cartwheel" / "logs").glob(f"build-{TARGET}-*.log")
+    for line in (line for log in logs for line in log.read_text(errors="replace").splitlines()):
+        _, found, rest = line.partition(" -m maturin build ")
+        if line.startswith("$ ") and found:
+            words = [quoted or word for quoted, word in re.findall(r"'([^']*)'|(\S+)", rest.rpartition("   # in ")[0])]
+            place = words.index("--out")
+            return ("build", *words[:place], *words[place + 2 :])
+    raise CommandFailed(f"no maturin command in the logs of build:{TARGET} in {scratch.cold}")
+
+
+def list_ours(scratch: Scratch) -> Command:
+    """The tasks of this repository."""
+    return Command(argv=(*DOIT, "list"), cwd=PROJECT, env=scratch.environment)
+
+
+def list_plain(scratch: Scratch) -> Command:
+    """The task of a dodo.py that has one."""
+    return Command(argv=(*DOIT, "list"), cwd=scratch.plain, env=scratch.environment)
+
+
+def _cold_setup(scratch: Scratch) -> None:
+    cold_copy(scratch)
+    scratch.tell(f"building {TARGET} once, to learn how maturin is called")
+    seconds(build_from_nothing(scratch))
+
+
+BENCHMARKS: tuple[Benchmark, ...] = (
+    Benchmark(
+        name="no-op",
+        about="doit check of 8 targets up to date / maturin build --release up to date",
+        bar=0.5, pairs=15, setup=everything_built, peer=maturin_again(), ours=check_again,
+    ),
+    Benchmark(
+        name="no-op-zig",
+        about="doit check of 8 targets up to date / maturin build --release --zig up to date",
+        bar=0.5, pairs=15, setup=everything_built, ours=check_again,
+        peer=maturin_again("--zig", "--compatibility", "manylinux2014"),
+    ),
+    Benchmark(
+        name="cold",
+        about=f"doit build:{TARGET} from nothing / maturin build with the same arguments",
+        bar=1.05, pairs=3, setup=_cold_setup, peer=maturin_from_nothing, ours=build_from_nothing,
+    ),
+    Benchmark(
+        name="list",
+        about="doit list here / doit list of a dodo.py with one task",
+        bar=2.0, pairs=25, setup=plain_project, peer=list_plain, ours=list_ours,
+    ),
+)  # fmt: skip
+
+
+def named(names: Iterable[str]) -> tuple[Benchmark, ...]:
+    """The rows of these names, in the table's order."""
+    wanted = set(names)
+    return tuple(row for row in BENCHMARKS if row.name in wanted)

@@ -1,0 +1,70 @@
+"""The wall times of whole processes, two commands in turn."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+
+class CommandFailed(Exception):
+    """A command of a benchmark exited with other than 0; carries the command and its last words."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """One side of a benchmark."""
+
+    argv: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str]
+    without: tuple[Path, ...] = ()
+    """Folders that are removed before each run, outside its time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Times:
+    """Seconds of each run, in the order in which they were measured."""
+
+    peer: tuple[float, ...]
+    ours: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Median of ours by median of the peer."""
+        return median(self.ours) / median(self.peer)
+
+
+def in_turn(peer: Command, ours: Command, *, pairs: int, tell: Callable[[str], None]) -> Times:
+    """Peer, ours, peer, ours…: `pairs` times after one of each that warms up and is not counted."""
+    pairs_of = []
+    for turn in range(pairs + 1):
+        pair = (seconds(peer), seconds(ours))
+        tell(f"{'warm-up' if not turn else f'{turn}/{pairs}'}  peer {pair[0]:.3f} s  ours {pair[1]:.3f} s")
+        pairs_of.append(pair)
+    return Times(peer=tuple(p for p, _ in pairs_of[1:]), ours=tuple(o for _, o in pairs_of[1:]))
+
+
+def seconds(command: Command) -> float:
+    """How long a command takes from start to exit; raises `CommandFailed`."""
+    for folder in command.without:
+        if folder.exists():
+            shutil.rmtree(folder)
+    started = time.perf_counter()
+    done = subprocess.run(
+        command.argv,
+        cwd=command.cwd,
+        env=command.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    taken = time.perf_counter() - started
+    if done.returncode:
+        said = done.stdout.decode(errors="replace").strip()
+        raise CommandFailed(f"{' '.join(command.argv)}: exit {done.returncode}\n{said[-2000:]}")
+    return taken
