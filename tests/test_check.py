@@ -1,10 +1,10 @@
 """Each row of CHECKS: what it accepts and what it refuses."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import wheels
 from cartwheel.checks.together import disagreements, metadata_of

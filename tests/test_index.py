@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 import requests
+from msgspec.structs import replace
 
 from cartwheel.index.loopback import LoopbackIndex
 from cartwheel.index.sender import Answer, Sender, credentials, seconds_until

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cartwheel.index import delivery as publish
 from cartwheel.index.delivery import Conflict, Patience, Settlement, in_order, pause, settle, too_late

@@ -6,10 +6,10 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import wheels
 from cartwheel.checks.wheel import CHECKS, examine, problems

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from cartwheel.world import tags as tag
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.version import tag_name
+from cartwheel.world import tags as tag
 from cartwheel.world.tags import TagFacts, judge, version_in
 from repositories import clone, commit, git, refuse_pushes, repository, with_remote
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cartwheel.index.loopback import LoopbackIndex
 from cartwheel.index.sender import Sender
-from cartwheel.index.warehouse import Index
 from cartwheel.index.shown import environment_for_index, install_commands, requirement, wait_until_listed
+from cartwheel.index.warehouse import Index
 from indexes import METADATA, faulty, sdist, sha256, wheel
 
 FILES = {"demo-1.0-py3-none-any.whl": b"wheel", "demo-1.0.tar.gz": b"sdist"}
