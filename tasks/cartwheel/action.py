@@ -132,6 +132,8 @@ class Perform(BaseAction):  # type: ignore[misc]
         if shop.nothing_may_be_built and (step.heavy or step.ships):
             why = "; ".join(self.judgement.reasons()[:3])
             raise StepFailed(f"{step.name} is stale ({why}), and CARTWHEEL_FROZEN says that nothing may be built here")
+        if step.lacks and (lacking := step.lacks(shop.world)):
+            raise StepFailed(lacking)
         with shop.slots if step.heavy else _NO_SLOT:
             self._perform()
 

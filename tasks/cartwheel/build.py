@@ -13,7 +13,7 @@ from cartwheel.inputs.sources import CompiledSources, PureSources
 from cartwheel.model import python as pythons
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.project import Package, Project, Wheel
-from cartwheel.model.step import Step, Work
+from cartwheel.model.step import Look, Step, Work
 from cartwheel.world import environment, files, run
 from cartwheel.world.host import this_machine
 
@@ -59,6 +59,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         tools=tools,
         chosen=chose,
         blocked=blocked,
+        lacks=lambda look: _lacks(package, wheel, look),
         sources=CompiledSources(package=package, wheel=wheel),
         ships=True,
         heavy=True,
@@ -76,8 +77,6 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     messages = work.scratch / "cargo.json"
     env = _environment(package, wheel, work, directory, messages)
     folder = work.root / package.folder
-    _need_tools(wheel, chain, work)
-    need_lock(package, work.root)
     _need_standard_library(wheel.target.triple, env, work)
     CompiledSources(package=package, wheel=wheel).distrust(directory, work)
     out = work.scratch / "out"
@@ -172,22 +171,25 @@ def exactly_one(folder: Path, expected: str) -> Path:
     return folder / expected
 
 
-def _need_tools(wheel: Wheel, chain: toolchain.Toolchain, work: Work) -> None:
+def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
     from cartwheel.toolchain.needs import missing
 
-    for need in missing(wheel.target, chain, work.look):
-        raise StepFailed(f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}")
+    chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
+    for need in missing(wheel.target, chain, look):
+        return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
+    return lacks_lock(package, look.root)
 
 
-def need_lock(package: Package, root: Path) -> None:
-    """Raises `StepFailed` where the crate has no Cargo.lock; cargo would write one into the user's tree."""
+def lacks_lock(package: Package, root: Path) -> str:
+    """Why a crate without Cargo.lock is not built, empty where it has one: cargo would write it into the tree."""
     lock = (root / (package.manifests.workspace_path or package.manifest)).with_name("Cargo.lock")
-    if not lock.is_file():
-        shown = lock.relative_to(root).as_posix() if lock.is_relative_to(root) else str(lock)
-        raise StepFailed(
-            f"{shown} is missing, so what is built could change from one run to the next; "
-            f"make it with 'cargo generate-lockfile' in {Path(shown).parent} and commit it"
-        )
+    if lock.is_file():
+        return ""
+    shown = lock.relative_to(root).as_posix() if lock.is_relative_to(root) else str(lock)
+    return (
+        f"{shown} is missing, so what is built could change from one run to the next; "
+        f"make it with 'cargo generate-lockfile' in {Path(shown).parent} and commit it"
+    )
 
 
 def _need_standard_library(triple: str, env: Mapping[str, str], work: Work) -> None:

@@ -72,7 +72,9 @@ class Pipeline:
             setattr(self, name.replace("-", "_"), Stage(self, name))
 
     def __getattr__(self, name: str) -> Stage:
-        raise AttributeError(f"the pipeline has no stage '{name}'{did_you_mean(name, STAGES)}")
+        if name == "create_doit_tasks" or name.startswith("_"):  # doit asks every value in dodo.py for the first
+            raise AttributeError(name)
+        raise InvalidDodoFile(f"dodo.py: the pipeline has no stage '{name}'{did_you_mean(name, STAGES)}")
 
     @classmethod
     def beside(cls, dodo: str) -> Pipeline:
@@ -129,8 +131,20 @@ class Pipeline:
             yield self._task(step, parent)
         for name, members in groups.items():
             yield self._group(name, members, steps)
+        self._refuse_unknown(stage, (stage, *groups, *(step.name for step in steps)))
+        if stage == "version-sync":
+            self.workshop.expect_some(_patterns(sys.argv[1:]))
         if not steps:
             yield Task(stage, None, doc=STAGES[stage])
+
+    def _refuse_unknown(self, stage: str, names: tuple[str, ...]) -> None:
+        """Whatever the command and the reporter: a task of this stage that is asked for must be there."""
+        for word in self.workshop.named:
+            if word.startswith(f"{stage}:") and not any(fnmatch(name, word) for name in names):
+                if "*" in word:
+                    raise ConfigError(f"'{word}' selects no task; see them with: doit list --all")
+                near = (name for name in names if name.count(":") == word.count(":"))
+                raise ConfigError(f"there is no task '{word}'{did_you_mean(word, near)}")
 
     def steps(self, stage: str) -> Iterable[Step]:
         """The stage's steps, from its module."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 
-from cartwheel.build import build_environment, exactly_one, need_lock, uv_build
+from cartwheel.build import build_environment, exactly_one, lacks_lock, uv_build
 from cartwheel.inputs.sources import TreeSources
-from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
-from cartwheel.model.step import Step, Work
-from cartwheel.toolchain.needs import rust
+from cartwheel.model.step import Look, Step, Work
 from cartwheel.world import files
 
 
@@ -25,6 +23,7 @@ def steps(project: Project) -> Iterable[Step]:
             after=("version-sync",),
             settings={"version": package.version},
             tools=("maturin",) if package.backend == "maturin" else (),
+            lacks=(lambda look, package=package: _lacks(package, look)) if package.manifest else None,  # type: ignore[misc]
             sources=_sources(package),
             ships=True,
             act=lambda work, package=package: _make(package, work),  # type: ignore[misc]
@@ -49,12 +48,17 @@ def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     return {}
 
 
+def _lacks(package: Package, look: Look) -> str:
+    from cartwheel.toolchain.needs import rust
+
+    for need in rust(look):
+        return f"{need.name} is missing, and the source distribution of {package.name} needs it; {need.mend}"
+    return lacks_lock(package, look.root)
+
+
 def _leave_the_tree_alone(package: Package, env: dict[str, str], work: Work) -> None:
     """`maturin sdist` knows no `--locked`, so cargo is asked first whether it would rewrite Cargo.lock; and cargo's
     target directory, which it makes even to list files, goes into the scratch folder."""
-    for need in rust(work.look):
-        raise StepFailed(f"{need.name} is missing, and the source distribution of {package.name} needs it; {need.mend}")
-    need_lock(package, work.root)
     env["CARGO_TARGET_DIR"] = str(work.scratch / "target")
     manifest = str(work.root / package.manifest)
     work.log.run(("cargo", "tree", "--locked", "--depth", "0", "--manifest-path", manifest), cwd=work.root, env=env)

@@ -29,7 +29,7 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     """It is of this machine's own kind."""
     missing: tuple[str, ...]
     mend: tuple[str, ...]
-    """A command, or a sentence, for each missing thing."""
+    """A command, or a sentence, for what is missing; one may mend several things."""
 
 
 class Doctor(DoitCmdBase):  # type: ignore[misc]
@@ -74,7 +74,7 @@ def _diagnosis(wheel: Wheel, shop: Workshop, host: Host) -> Diagnosis:
         ready=not needs,
         own=own,
         missing=tuple(need.name for need in needs),
-        mend=tuple(need.mend for need in needs),
+        mend=tuple(dict.fromkeys(need.mend for need in needs)),
     )
 
 

@@ -57,9 +57,9 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
 
     def learn(self, directory: Path, messages: Path, work: Work) -> Mapping[str, tuple[str, ...]]:
         """What the build that just ended was seen to read."""
-        from cartwheel.inputs import cargo
+        from cartwheel.inputs import cargo, last_build
 
-        return _learned(
+        learned = _learned(
             cargo.reads_of(
                 cargo.CargoBuild(
                     root=work.root,
@@ -72,11 +72,16 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
                 )  # fmt: skip
             )
         )
+        last_build.keep(self._last(directory, work.look), self.seen(work.look, Seen(learned=learned)))
+        return learned
 
     def distrust(self, directory: Path, work: Work) -> None:
         """Make cargo look again at the package's own crates where it would not by itself: it goes by modification
         times, and does not know of inputs that only our configuration names."""
-        if not directory.is_dir() or not self._beyond_cargo(directory, work):
+        from cartwheel.inputs import last_build
+
+        then = last_build.taken(self._last(directory, work.look))
+        if not directory.is_dir() or (then and not self._beyond_cargo(then, last_build.moment(directory), work)):
             return
         from shutil import rmtree
 
@@ -86,17 +91,23 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         for path in cargo.stale_fingerprints(directory, self.wheel.target.triple, self.wheel.profile, names):
             rmtree(path, ignore_errors=True)
 
-    def _beyond_cargo(self, directory: Path, work: Work) -> bool:
-        """Whether something changed that cargo may not notice; without a record that cannot be known."""
-        if work.before is None:
-            return True
-        then, now = work.before.seen, self.seen(work.look, work.before.seen)
-        built = _last_compiled(directory)
+    def _beyond_cargo(self, then: Seen, built: float, work: Work) -> bool:
+        """Whether something changed since then that cargo may not notice."""
+        from cartwheel.inputs.last_build import modified
+
+        now = self.seen(work.look, Seen(learned=then.learned))
         changed = {p for p in {*then.listing, *now.listing} if then.listing.get(p) != now.listing.get(p)}
-        older = any(_modified(work.root / path) <= built for path in changed)
+        older = any(modified(work.root / path) <= built for path in changed)
         named = changed & set(self._declared(work.look))
         variables = any(then.facts.get(k) != now.facts.get(k) for k in {*then.facts, *now.facts} if k.isupper())
         return bool(older or named or variables)
+
+    def _last(self, directory: Path, look: Look) -> Path:
+        from cartwheel.inputs import last_build
+
+        features = " ".join(self._features())
+        given = {**self._variables(look, ()), "rustc": look.tool("rustc"), "features": features}
+        return last_build.place(directory, self.wheel.profile, given)
 
     def _broad(self, look: Look) -> Mapping[str, tuple[str, ...]]:
         return _broad(look.root / self.package.manifest, look.root, look.root / self.package.folder)
@@ -129,15 +140,19 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return {name: environment.fingerprint(given[name]) for name in sorted(chosen) if name in given}
 
     def _resolution(self, look: Look, before: Seen | None) -> tuple[Mapping[str, str], str]:
-        """The crates that this target resolves to; asked anew only where the lock or a manifest changed."""
+        """The crates that this target resolves to; asked anew only where the lock or a manifest changed.
+
+        Where they cannot be resolved (the lock file does not fit, crates are not fetched), those of before and that.
+        """
         hint = self._resolution_key(look)
+        known = {k: v for k, v in before.facts.items() if k.startswith((_CRATE, _UNRESOLVED))} if before else {}
         if before and before.facts and before.hints.get("resolution") == hint:
-            return {k: v for k, v in before.facts.items() if k == "Cargo.lock" or k.startswith("crate ")}, hint
+            return known, hint
         try:
             crates = look.remember(f"crates {hint}", lambda: self._resolved(look))
         except CartwheelError:
-            return {"Cargo.lock": hint}, hint
-        return {f"crate {name}": version for name, version in crates.items()}, hint
+            return {**known, _UNRESOLVED: f"by {hint}"}, hint
+        return {f"{_CRATE}{name}": version for name, version in crates.items()}, hint
 
     def _resolved(self, look: Look) -> Mapping[str, str]:
         from cartwheel.inputs.resolution import resolved
@@ -165,6 +180,10 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         parts = [f"{path} {look.digest(path)}" for path in sorted(set(read))]
         named = json.dumps([self.wheel.target.triple, sorted(self._features()), parts])
         return hashlib.sha256(named.encode()).hexdigest()[:32]
+
+
+_CRATE = "crate "
+_UNRESOLVED = "what Cargo.lock names"
 
 
 def _learned(reads: Reads) -> Mapping[str, tuple[str, ...]]:
@@ -225,22 +244,6 @@ def look_again() -> None:
 
 def _shown(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
-
-
-def _last_compiled(directory: Path) -> float:
-    """When cargo last started a compiler in this target directory."""
-    stamps = (
-        *directory.glob("*/.fingerprint/*/invoked.timestamp"),
-        *directory.glob("*/*/.fingerprint/*/invoked.timestamp"),
-    )
-    return max((_modified(path) for path in stamps), default=0.0)
-
-
-def _modified(path: Path) -> float:
-    try:
-        return os.stat(path).st_mtime
-    except OSError:
-        return 0.0
 
 
 _NARROW = ("hatchling.build", "flit_core.buildapi", "uv_build", "poetry.core.masonry.api")

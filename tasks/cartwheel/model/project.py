@@ -156,6 +156,7 @@ def understood(root: Mapping[str, Any], packages: Iterable[Manifests], overrides
     read = tuple(packages)
     made = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
     _refuse_doubles(made)
+    _refuse_unplanned(made, once)
     return Project(
         packages=made,
         indexes=common.index or {},
@@ -293,6 +294,13 @@ def _refuse_mismatch(targets: tuple[Target, ...], manifests: Manifests, where: s
             raise ConfigError(f"{where} [tool.cartwheel] targets: 'any' is for pure Python; this package has a crate")
         if not manifests.cargo_path and target.triple != ANY:
             raise ConfigError(f"{where} [tool.cartwheel] targets: '{target.triple}' needs a crate; found none")
+
+
+def _refuse_unplanned(packages: tuple[Package, ...], once: Settings) -> None:
+    """Targets for this run that no package has would build nothing, and say nothing."""
+    planned = {wheel.target.triple for package in packages for wheel in package.wheels}
+    if once.targets and not planned.union({ANY}).intersection(once.targets):
+        raise ConfigError(f"targets for this run: no package has the target '{once.targets[0]}'; see: doit plan")
 
 
 def _refuse_doubles(packages: tuple[Package, ...]) -> None:

@@ -89,6 +89,8 @@ class Step(Struct, frozen=True, kw_only=True):
     """What this machine chose by itself; recorded and compared like a tool's version."""
     blocked: str = ""
     """Why it cannot be done on this machine, if it cannot."""
+    lacks: Callable[[Look], str] | None = None
+    """What it lacks here, in words, empty where nothing; asked before anything of its last success is dropped."""
     sources: Sources | None = None
     always: bool = False
     """It looks at the world outside (a remote, an index) and so runs whenever it is asked for."""

@@ -193,8 +193,9 @@ def _complaining(what: str) -> Iterator[None]:
 
 
 def _environment(repo: Repo) -> Mapping[str, str]:
-    """What git is given besides our own environment: no questions on the terminal, no endless waiting."""
-    chosen = {"GIT_TERMINAL_PROMPT": "0"}
+    """What git is given besides our own environment: no questions on the terminal, no endless waiting, and no writing
+    of the index where we only look (`git status` would refresh it, and get in the way of the user's own git)."""
+    chosen = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     waiting = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
     chosen |= {name: value for name, value in waiting.items() if name not in os.environ}
     if any(name in os.environ for name in _DIVERTING):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,8 +109,13 @@ class Log:
         name = argv[2] if argv[1:2] == ("-m",) else Path(argv[0]).name
         if any(words in said for words in _FULL):
             return f"{name}: the disk is full; free some space and run again; the whole of it is in {self._shown_as}"
-        return f"{name} failed with exit code {code}; the whole of it is in {self._shown_as}\n{last}".rstrip()
+        full = shutil.disk_usage(self._path.parent).free < _LITTLE
+        found = "; the disk is full, or nearly so: free some space and run again" if full else ""
+        return f"{name} failed with exit code {code}{found}; the whole of it is in {self._shown_as}\n{last}".rstrip()
 
+
+_LITTLE = 4_000_000
+"""Bytes left on a disk on which linkers fail without saying why: they write through memory maps and get a signal."""
 
 _FULL = ("No space left on device", "(os error 28)", "not enough space on the disk")
 """What tools say of a full disk, often under a traceback of their own."""

@@ -1,0 +1,55 @@
+"""What a cargo directory was last built from, kept in it: a record may come from another clone or another setting."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import DecodeError, json
+
+from cartwheel.model.record import Seen
+
+
+def place(directory: Path, profile: str, settings: Mapping[str, str]) -> Path:
+    """The file for builds with these settings: cargo keeps the units of each apart, so each has its own last build."""
+    text = json.encode([profile, sorted(settings.items())])
+    return directory / f"last-{hashlib.sha256(text).hexdigest()[:12]}.json"
+
+
+def taken(path: Path) -> Seen | None:
+    """What the last build there saw, which is forgotten until the next one has ended well; None if not known."""
+    try:
+        seen = json.decode(path.read_bytes(), type=Seen)
+        path.unlink()
+    except (OSError, DecodeError):
+        return None
+    return seen
+
+
+def keep(path: Path, seen: Seen) -> None:
+    """Remember it for the next build; a disk that refuses costs only time."""
+    from cartwheel.world.files import write_atomically
+
+    try:
+        write_atomically(path, json.encode(seen), durable=False)
+    except OSError:
+        pass
+
+
+def moment(directory: Path) -> float:
+    """When cargo last started a compiler in this target directory."""
+    stamps = (
+        *directory.glob("*/.fingerprint/*/invoked.timestamp"),
+        *directory.glob("*/*/.fingerprint/*/invoked.timestamp"),
+    )
+    return max((modified(path) for path in stamps), default=0.0)
+
+
+def modified(path: Path) -> float:
+    """The file's modification time, 0 where it is gone."""
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0

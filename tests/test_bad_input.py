@@ -1,0 +1,492 @@
+"""Bad input, through the real doit: words that say what was found, expected and to do; no traceback; nothing lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+import pytest
+
+import cartwheel
+from projects import FLOOR, TRIPLE, Project, committed, made, pure
+from repositories import git
+
+BUILD = f"build:{TRIPLE}:pebble:py3"
+TYPO = TRIPLE[:-2] + TRIPLE[-1] + TRIPLE[-2]
+
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="permissions, signals and PATH of POSIX")
+needs_cargo = pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo")
+
+
+@pytest.fixture
+def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Project:
+    """A pure package and a crate, with all records and finished files of a first run."""
+    if not shutil.which("cargo"):
+        pytest.skip("needs cargo")
+    return made(tmp_path_factory.getbasetemp()).copy(tmp_path / "project")
+
+
+# The configuration ----------------------------------------------------------------------------------------------------
+
+MISTAKES = {
+    "an unknown key": (
+        "pebble/pyproject.toml", "publish = []", "publsh = []",
+        "pebble/pyproject.toml [tool.cartwheel]: unknown key 'publsh'; did you mean 'publish'?",
+    ),
+    "an unknown key in a table": (
+        "pyproject.toml", "url =", "ulr =", "[tool.cartwheel] index.shelf: unknown key 'ulr'; did you mean 'url'?",
+    ),
+    "an unknown value": (
+        "pebble/pyproject.toml", "publish = []", 'publish = []\ntoolchain = "zigg"',
+        "toolchain: unknown value 'zigg'; did you mean 'zig'?",
+    ),
+    "a value of another type": (
+        "pebble/pyproject.toml", "publish = []", 'publish = "shelf"',
+        "pebble/pyproject.toml [tool.cartwheel] publish: expected `array | null`, got `str`",
+    ),
+    "a misspelt target": (
+        "pebble/pyproject.toml", TRIPLE, TYPO, f"targets: unknown target '{TYPO}'; did you mean '{TRIPLE}'?",
+    ),
+    "an interpreter that does not exist": (
+        "pebble/pyproject.toml", "publish = []", 'publish = []\npython = ["3.99"]',
+        "python: unknown interpreter '3.99'; expected one like 'abi3', '3.13'",
+    ),
+    "invalid TOML in a package's pyproject.toml": (
+        "pebble/pyproject.toml", "publish = []", "publish = [", "pebble/pyproject.toml: not valid TOML: ",
+    ),
+    "invalid TOML in a Cargo.toml": (
+        "pebble/Cargo.toml", "[package]", "[package", "pebble/Cargo.toml: not valid TOML: ",
+    ),
+    "a version that is none": (
+        "pebble/Cargo.toml", 'version = "1.0.0"', 'version = "one"', "pebble/Cargo.toml: version 'one': ",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_the_configuration_is_told_in_one_line(project: Project, mistake: str) -> None:
+    path, old, new, expected = MISTAKES[mistake]
+    project.edit(path, old, new)
+    for command in ((), ("list",), ("plan",)):
+        said = project.refused(*command)
+        assert expected in said
+        assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("pyproject.toml", "pyproject.toml: no such file; a package needs one"),
+        ("pebble/pyproject.toml", "pebble/pyproject.toml: no such file; a package needs one"),
+        ("pebble/Cargo.toml", "pebble/pyproject.toml: the build backend is maturin, but there is no pebble/Cargo.toml"),
+        ("pebble", "there is no folder 'pebble'; name the folder of a package"),
+    ],
+)  # fmt: skip
+def test_a_manifest_that_is_missing_is_told_in_one_line(project: Project, path: str, expected: str) -> None:
+    gone = project.root / path
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    said = project.refused("list")
+    assert expected in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("stage", "asked", "expected"),
+    [
+        ("build", "repair", "Task dependency 'build:any:gravel:py3' does not exist"),
+        ("version_sync", "repair", "Task dependency 'version-sync' does not exist"),
+        ("sdist", "check", "Task dependency 'sdist:gravel' does not exist"),
+    ],
+)  # fmt: skip
+def test_a_stage_that_a_remaining_one_needs_is_missed_in_one_line(
+    project: Project, stage: str, asked: str, expected: str
+) -> None:
+    project.edit("dodo.py", f"task_{stage} = wheels.{stage}\n", "")
+    said = project.refused(asked)
+    assert expected in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_misspelt_stage_in_dodo_py_is_told_in_one_line(project: Project) -> None:
+    project.edit("dodo.py", "wheels.repair", "wheels.repiar")
+    said = project.refused("list")
+    assert "the pipeline has no stage 'repiar'; did you mean 'repair'?" in said
+    assert len(said.splitlines()) == 1
+
+
+# What is asked for ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("build:*typo*",),
+        ("run", "build:*typo*"),
+        ("repair*", "build:*typo*"),
+        ("*typo*",),
+        ("-r", "console", "build:*typo*"),
+        ("-r", "console", "repair*", "build:*typo*"),
+        ("-r", "console", "*typo*"),
+        ("-n", "2", "repair*", "*typo*"),
+        ("plan", "build:*typo*"),
+        ("clean", "build:*typo*"),
+    ],
+    ids=" ".join,
+)
+def test_a_pattern_that_selects_nothing_is_a_mistake(project: Project, arguments: tuple[str, ...]) -> None:
+    said = project.refused(*arguments)
+    assert f"'{arguments[-1]}' selects no task; see them with: doit list --all" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_pattern_that_selects_something_is_none(project: Project) -> None:
+    assert "3 up to date" in project.doit("build:*")
+    project.doit("-r", "console", "build:*")
+    assert "gravel" in project.doit("clean", "-n", "build:*")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((f"build:{TYPO}",), f"there is no task 'build:{TYPO}'; did you mean 'build:{TRIPLE}'?"),
+        (("check:set:gavel",), "there is no task 'check:set:gavel'; did you mean 'check:set:gravel'?"),
+        (("build", f"targets={TYPO}"), f"unknown target '{TYPO}'; did you mean '{TRIPLE}'?"),
+        (("build", "targets=s390x-unknown-linux-gnu"), "no package has the target 's390x-unknown-linux-gnu'"),
+        (("rehearse", "--targets", TYPO), f"'{TYPO}' is no target of this project; did you mean '{TRIPLE}'?"),
+    ],
+)  # fmt: skip
+def test_a_target_that_does_not_exist_is_told_with_the_nearest(
+    project: Project, arguments: tuple[str, ...], expected: str
+) -> None:
+    assert expected in project.refused(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [("build", "profil=dev"), ("profil=dev",), ("plan", "profil=dev")], ids=" ".join)
+def test_a_misspelt_variable_is_refused(project: Project, arguments: tuple[str, ...]) -> None:
+    assert "variable 'profil=dev' is not known; did you mean 'profile'?" in project.refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("CARTWHEEL_PROFIL", "CARTWHEEL_PROFILE"), ("CARTWHEEL_FREEZE", "CARTWHEEL_FROZEN")],
+)
+def test_a_misspelt_variable_of_the_environment_is_refused(project: Project, name: str, expected: str) -> None:
+    said = project.refused("build", env={name: "dev"})
+    assert f"environment variable {name} is not known; did you mean '{expected}'?" in said
+
+
+@pytest.mark.parametrize("pattern", ["*", "publish*", "pub*:gravel", "rel*", "tag:*", "verify:*", "clean*"])
+def test_a_pattern_publishes_tags_and_cleans_nothing(project: Project, pattern: str) -> None:
+    said = project.refused(pattern)
+    assert f"'{pattern}' selects " in said
+    assert "runs only when it is named; nothing was run" in said
+    assert git(project.root, "tag") == ""
+
+
+@pytest.mark.parametrize(("pattern", "stage"), [("publish*", "tag"), ("clean*", "clean")])
+def test_nor_does_it_with_another_reporter(project: Project, pattern: str, stage: str) -> None:
+    said = project.refused("-r", "console", pattern)
+    assert f"so it runs only when it is named: doit {'run ' * (stage == 'clean')}{stage}" in said
+    assert git(project.root, "tag") == ""
+
+
+# The repository ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["tag", "rehearse"])
+def test_a_folder_that_is_no_repository_is_told(project: Project, command: str) -> None:
+    shutil.rmtree(project.root / ".git")
+    said = project.refused(command)
+    assert "not a git repository; a release is a commit and a tag: run `git init`, and commit" in said
+
+
+@pytest.mark.parametrize("command", ["tag", "rehearse"])
+def test_a_repository_without_a_commit_is_told(project: Project, command: str) -> None:
+    shutil.rmtree(project.root / ".git")
+    git(project.root, "init", "--quiet")
+    assert "a git repository without a commit; commit the project first" in project.refused(command)
+
+
+def test_a_dirty_tree_is_not_tagged(project: Project) -> None:
+    project.write("NOTES.txt", "not committed\n")
+    said = project.refused("tag", but="gravel")
+    assert "gravel-v1.0: not tagged:" in said
+    assert "not committed: NOTES.txt; commit, ignore or stash them" in said
+    assert git(project.root, "tag") == ""
+
+
+@needs_cargo
+def test_versions_that_disagree_stop_a_build(project: Project) -> None:
+    project.edit("pebble/Cargo.toml", '"1.0.0"', '"1.0.1"')
+    said = project.refused("build", but="version-sync")
+    assert "versions disagree; this puts them right: doit version-sync" in said
+    assert "pebble/Cargo.lock: package.version of pebble is '1.0.0', expected '1.0.1'" in said
+
+
+# Tools ---------------------------------------------------------------------------------------------------------------
+
+
+def only(folder: Path, *programs: str) -> dict[str, str]:
+    """A PATH that leads to these programs and to no other."""
+    folder.mkdir()
+    for program in programs:
+        found = shutil.which(program)
+        if not found:
+            pytest.skip(f"needs {program}")
+        (folder / program).symlink_to(found)
+    return {"PATH": str(folder)}
+
+
+@needs_posix
+@pytest.mark.parametrize(("there", "missing"), [((), "rustc"), (("rustc",), "cargo")])
+def test_rust_that_is_missing_is_told(project: Project, tmp_path: Path, there: tuple[str, ...], missing: str) -> None:
+    project.edit("pebble/src/main.rs", "println!", "print!")
+    env = only(tmp_path / "bin", "git", *there)
+    said = project.refused(BUILD, env=env)
+    assert f"{missing} is missing, and {TRIPLE} needs it; install Rust with rustup" in said
+    said = project.refused("sdist:pebble", env=env)
+    assert f"{missing} is missing, and the source distribution of pebble needs it; install Rust with rustup" in said
+
+
+@needs_posix
+def test_a_standard_library_without_rustup_is_told(project: Project, tmp_path: Path) -> None:
+    if not metadata_of("ziglang"):
+        pytest.skip("needs ziglang")
+    triple = without_standard_library()
+    for_target(project, triple)
+    env = only(tmp_path / "bin", "git", "rustc", "cargo")
+    said = project.refused(f"build:{triple}", env=env)
+    assert f"the standard library for {triple} is missing, and there is no rustup to add it; install rustup" in said
+
+
+@needs_posix
+@pytest.mark.skipif(sys.platform == "win32", reason="mingw is for other systems")
+def test_mingw_that_is_missing_is_told(project: Project, tmp_path: Path) -> None:
+    for_target(project, "x86_64-pc-windows-gnu")
+    said = project.refused("build:x86_64-pc-windows-gnu", env=only(tmp_path / "bin", "git", "rustc", "cargo"))
+    assert "x86_64-w64-mingw32-gcc is missing, and x86_64-pc-windows-gnu needs it; " in said
+    assert "install mingw-w64" in said
+
+
+@needs_posix
+@pytest.mark.parametrize(
+    ("hidden", "triple", "mend"),
+    [
+        ("maturin", TRIPLE, "-m pip install maturin"),
+        ("ziglang", "riscv64gc-unknown-linux-gnu", "-m pip install 'cartwheel[zig]'"),
+    ],
+)
+def test_a_python_tool_that_is_missing_is_told(
+    project: Project, tmp_path: Path, hidden: str, triple: str, mend: str
+) -> None:
+    for_target(project, triple)
+    env = only(tmp_path / "bin", "git", "rustc", "cargo") | {"PYTHONPATH": site_without(hidden, tmp_path / "site")}
+    said = project.refused(f"build:{triple}", env=env, python=sys._base_executable)  # type: ignore[attr-defined]
+    name = hidden.removesuffix("lang")
+    assert f"{name} is missing, and {triple} needs it; " in said
+    assert mend in said
+
+
+def metadata_of(name: str) -> str:
+    """The version of a distribution, empty where it is not here."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def site_without(hidden: str, folder: Path) -> str:
+    """A folder with everything that is installed here but one distribution."""
+    folder.mkdir()
+    installed = Path(psutil.__file__).parents[1]
+    for entry in installed.iterdir():
+        if not entry.name.startswith(hidden) and entry.suffix != ".pth":
+            (folder / entry.name).symlink_to(entry)
+    return os.pathsep.join((str(folder), str(Path(cartwheel.__file__).parents[1])))
+
+
+def without_standard_library() -> str:
+    """A triple whose standard library is not installed here."""
+    sysroot = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True).stdout.strip()
+    for triple in ("s390x-unknown-linux-gnu", "riscv64gc-unknown-linux-gnu", "i686-unknown-linux-musl"):
+        if not (Path(sysroot) / "lib" / "rustlib" / triple).is_dir():
+            return triple
+    pytest.skip("the standard libraries of all these targets are installed")
+
+
+def for_target(project: Project, triple: str) -> None:
+    """Have the crate built for another target, with its own floor."""
+    if triple != TRIPLE:
+        project.edit("pebble/pyproject.toml", TRIPLE, triple)
+        if FLOOR:
+            project.edit("pebble/pyproject.toml", f'floor = "{FLOOR}"', "")
+    else:
+        project.edit("pebble/src/main.rs", "println!", "print!")
+
+
+# What goes wrong on the way ------------------------------------------------------------------------------------------
+
+
+@needs_cargo
+def test_a_rust_compile_error_is_shown_in_the_compilers_words(project: Project) -> None:
+    project.edit("pebble/src/main.rs", 'println!("pebble")', 'let stone: u8 = "pebble"')
+    said = project.refused(BUILD, but=BUILD)
+    assert "error[E0308]: mismatched types" in said
+    assert "expected `u8`, found `&str`" in said
+    log = f".cartwheel/logs/{BUILD.replace(':', '-')}.log"
+    assert f"the whole of it is in {log}" in said
+    assert "E0308" in (project.root / log).read_text(encoding="utf-8")
+
+
+@needs_cargo
+def test_an_interpreter_that_is_not_here_is_told(project: Project) -> None:
+    project.edit("pebble/pyproject.toml", "publish = []", 'publish = []\npython = ["3.7"]')
+    said = project.refused("build")
+    assert (
+        "Python 3.7 is not here, and maturin does not know it; install it, or correct [tool.cartwheel] python" in said
+    )
+
+
+@pytest.fixture
+def small_disk(project: Project, tmp_path: Path) -> Iterator[Project]:
+    """A copy of the project on a file system of its own, of 24 MB."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("needs root on Linux to mount a small file system")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], capture_output=True)
+    if done.returncode:
+        pytest.skip("needs root on Linux to mount a small file system")
+    try:
+        yield project.copy(disk / "project")
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("left", [0, 32 * 1024, 128 * 1024])
+def test_a_full_disk_is_told_and_costs_one_step(small_disk: Project, left: int) -> None:
+    project = small_disk
+    project.edit("pebble/src/main.rs", "println!", "print!")
+    ballast = project.root.parent / "ballast"
+    ballast.write_bytes(b"\0" * max(0, shutil.disk_usage(project.root).free - left))
+    said = project.refused(BUILD, but=BUILD)
+    assert "the disk is full" in said
+    assert "free some space" in said
+    ballast.unlink()
+    project.doit(BUILD)
+    assert set(project.states(BUILD).values()) == {"up-to-date"}
+
+
+@needs_posix
+@pytest.mark.parametrize("obstacle", ["a file in its place", "a folder that cannot be changed"])
+def test_a_dist_that_cannot_be_written_is_told(project: Project, obstacle: str) -> None:
+    dist = project.root / "dist"
+    project.edit("gravel/__init__.py", "Gravel.", "Gravel and sand.")
+    if obstacle == "a file in its place":
+        shutil.rmtree(dist)
+        dist.write_text("")
+        said = project.refused("repair:any", but="any:gravel")
+        assert "move away what stands in the way and run again" in said
+    else:
+        with unchangeable(dist):
+            said = project.refused("repair:any", but="any:gravel")
+        assert "make the folder writable and run again" in said
+        assert (dist / "gravel-1.0-py3-none-any.whl").is_file()
+    assert str(dist / "gravel-1.0-py3-none-any.whl") in said
+
+
+class unchangeable:  # noqa: N801
+    """A folder in which nothing can be made or removed, also by root, for as long as the context lasts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        if os.geteuid():
+            self.folder.chmod(0o555)
+        elif not shutil.which("chattr") or subprocess.call(["chattr", "+i", self.folder], stderr=subprocess.DEVNULL):
+            pytest.skip("needs chattr and a file system that knows it, when run by root")
+
+    def __exit__(self, *error: object) -> None:
+        if os.geteuid():
+            self.folder.chmod(0o755)
+        else:
+            subprocess.run(["chattr", "-i", self.folder], check=True)
+
+
+SLOW = """fn main() {
+    std::thread::sleep(std::time::Duration::from_secs(120));
+}
+"""
+
+
+@needs_posix
+@needs_cargo
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_an_interrupted_compile_leaves_no_process_and_loses_nothing_else(project: Project, threads: str) -> None:
+    project.write("pebble/build.rs", SLOW)
+    before = project.kept(but=BUILD)
+    process = project.start("-n", threads, BUILD)
+    wait_for(lambda: any("build-script-build" in line for line in at_work(project.root)))
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode not in (0, None)
+    assert "Traceback" not in out + err
+    assert "stopping (SIGINT)" in out + err
+    wait_for(lambda: not at_work(project.root), seconds=3)
+    assert project.kept(but=BUILD) == before
+    (project.root / "pebble" / "build.rs").unlink()
+    project.doit("repair")
+    assert set(project.states("repair").values()) == {"up-to-date"}
+
+
+def at_work(root: Path) -> list[str]:
+    """Command lines of processes that work in the project or on it."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd", "exe"]):
+        words = [process.info["cwd"] or "", process.info["exe"] or "", *(process.info["cmdline"] or [])]
+        if any(str(root) in word for word in words) and process.pid != os.getpid():
+            found.append(" ".join(words))
+    return found
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Until it is so; fails when it never is."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_a_lock_that_is_missing_is_told_and_not_made(project: Project) -> None:
+    (project.root / "pebble" / "Cargo.lock").unlink()
+    for task in (BUILD, "sdist:pebble"):
+        said = project.refused(task, but="version-sync")
+        assert "pebble/Cargo.lock is missing" in said
+        assert "make it with 'cargo generate-lockfile' in pebble and commit it" in said
+    assert not (project.root / "pebble" / "Cargo.lock").exists()
+
+
+@needs_cargo
+def test_a_lock_that_is_out_of_date_is_told_and_not_written(project: Project) -> None:
+    project.write("pebble/grain/Cargo.toml", '[package]\nname = "grain"\nversion = "1.0.0"\nedition = "2021"\n')
+    project.write("pebble/grain/src/lib.rs", "")
+    cargo = project.root / "pebble" / "Cargo.toml"
+    cargo.write_text(cargo.read_text() + '\n[dependencies]\ngrain = { path = "grain" }\n')
+    lock = (project.root / "pebble" / "Cargo.lock").read_bytes()
+    for task in (BUILD, "sdist:pebble"):
+        assert "because --locked was passed" in project.refused(task, but="pebble")
+    assert (project.root / "pebble" / "Cargo.lock").read_bytes() == lock
+
+
+def test_a_pure_project_needs_no_rust(tmp_path: Path) -> None:
+    project = committed(pure(tmp_path / "project"))
+    assert "2 done" in project.doit("build", env={"PATH": os.defpath})

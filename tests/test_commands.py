@@ -1,0 +1,202 @@
+"""The commands: `plan --json`, `doctor`, `list`, `run clean` and `clean`, through the real doit."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from projects import HOST, TRIPLE, Project, committed, made, pure
+from repositories import git
+
+
+@pytest.fixture
+def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Project:
+    """A pure package and a crate, with all records and finished files of a first run."""
+    if not shutil.which("cargo"):
+        pytest.skip("needs cargo")
+    return made(tmp_path_factory.getbasetemp()).copy(tmp_path / "project")
+
+
+def task(plan: dict[str, Any], name: str) -> dict[str, Any]:
+    """The task of that name."""
+    found: dict[str, Any] = next(row for row in plan["tasks"] if row["name"] == name)
+    return found
+
+
+# plan ----------------------------------------------------------------------------------------------------------------
+
+
+def test_plan_says_every_package_and_file_in_its_schema(project: Project) -> None:
+    plan = project.plan()
+    assert list(plan) == ["schema", "packages", "artifacts", "tasks"]
+    assert plan["schema"] == 1
+    assert plan["packages"] == [
+        {"name": "gravel", "version": "1.0", "folder": "."},
+        {"name": "pebble", "version": "1.0.0", "folder": "pebble"},
+    ]
+    wheel, sdist = (row for row in plan["artifacts"] if row["package"] == "pebble")
+    assert wheel == {
+        "file": wheel["file"], "kind": "wheel", "package": "pebble", "target": TRIPLE, "python": "py3",
+        "task": f"repair:{TRIPLE}:pebble:py3",
+    }  # fmt: skip
+    assert sdist == {
+        "file": "pebble-1.0.0.tar.gz", "kind": "sdist", "package": "pebble", "target": "any", "python": "",
+        "task": "sdist:pebble",
+    }  # fmt: skip
+    assert (project.root / "dist" / "private" / wheel["file"]).is_file()
+
+
+def test_plan_says_of_every_task_what_would_become_of_it_and_what_comes_before(project: Project) -> None:
+    plan = project.plan()
+    for row in plan["tasks"]:
+        assert list(row) == ["name", "state", "why", "after"]
+        assert row["state"] in ("run", "up-to-date", "blocked")
+        assert bool(row["why"]) == (row["state"] != "up-to-date")
+    names = [row["name"] for row in plan["tasks"]]
+    assert all(set(row["after"]) <= set(names[: names.index(row["name"])]) for row in plan["tasks"])
+    assert task(plan, f"build:{TRIPLE}:pebble:py3")["state"] == "up-to-date"
+    assert task(plan, "check:set:pebble")["why"] == ["never done here"]
+    assert "build:any:gravel:py3" in task(plan, "repair:any:gravel:py3")["after"]
+
+
+def test_plan_is_transitive(project: Project) -> None:
+    project.edit("pebble/src/main.rs", "println!", "print!")
+    plan = project.plan("repair")
+    assert task(plan, f"build:{TRIPLE}:pebble:py3")["why"] == ["pebble/src/main.rs changed"]
+    assert task(plan, f"repair:{TRIPLE}:pebble:py3") == {
+        "name": f"repair:{TRIPLE}:pebble:py3", "state": "run", "after": [f"build:{TRIPLE}:pebble:py3"],
+        "why": [f"build:{TRIPLE}:pebble:py3 runs, and what it makes may change"],
+    }  # fmt: skip
+    assert task(plan, "repair:any:gravel:py3")["state"] == "up-to-date"
+
+
+def test_what_cannot_be_built_here_is_blocked_with_all_that_needs_it(project: Project) -> None:
+    other = "aarch64-pc-windows-msvc" if HOST.system != "windows" else "aarch64-apple-darwin"
+    text = (project.root / "pebble/pyproject.toml").read_text()
+    floor = [line for line in text.splitlines() if line.startswith("floor")]
+    project.write("pebble/pyproject.toml", text.replace(TRIPLE, other).replace("".join(floor), ""))
+    plan = project.plan("check")
+    assert task(plan, f"build:{other}:pebble:py3")["state"] == "blocked"
+    assert "cannot be built on" in task(plan, f"build:{other}:pebble:py3")["why"][0]
+    assert task(plan, "check:set:pebble")["state"] == "blocked"
+    assert task(plan, "check:set:gravel")["state"] == "run", "its source distribution packs the whole folder"
+
+
+def test_plan_and_doctor_and_list_change_no_file(project: Project) -> None:
+    def seen() -> dict[str, int]:
+        files = (p for p in project.root.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+        return {str(p): p.stat().st_mtime_ns for p in files}
+
+    before = seen()
+    for command in (("plan",), ("plan", "--json"), ("list", "--all")):
+        project.doit(*command)
+    assert seen() == before
+    project.doit("doctor")
+    assert {path for path in seen() if path not in before} <= {
+        str(project.root / ".cartwheel" / "local" / name) for name in ("answers.json", "digests.json")
+    }
+    assert git(project.root, "status", "--porcelain") == ""
+
+
+# doctor --------------------------------------------------------------------------------------------------------------
+
+
+def test_doctor_has_a_row_for_each_target(project: Project) -> None:
+    said = project.doit("doctor")
+    rows = [line.split() for line in said.splitlines() if not line.startswith(" ")]
+    assert rows == [["any", "-", "ready"], [TRIPLE, "native", "ready"]]
+    found = json.loads(project.doit("doctor", "--json"))
+    assert found["schema"] == 1
+    assert found["targets"][1] == {
+        "target": TRIPLE, "toolchain": "native", "ready": True, "own": True, "missing": [], "mend": [],
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="PATH of POSIX")
+def test_doctor_ends_with_1_where_this_machines_own_kind_is_not_ready(project: Project, tmp_path: Path) -> None:
+    env = {"PATH": str(tmp_path)}
+    said = project.doit("doctor", env=env, code=1)
+    assert f"{TRIPLE:32}native    needs rustc, cargo" in said
+    assert said.count("install Rust with rustup") == 1
+    row = json.loads(project.doit("doctor", "--json", env=env, code=1))["targets"][1]
+    assert (row["ready"], row["missing"]) == (False, ["rustc", "cargo"])
+
+
+@pytest.mark.skipif(HOST.system != "linux", reason="mingw is for other systems")
+def test_doctor_ends_with_0_where_only_another_kind_is_not_ready(project: Project, tmp_path: Path) -> None:
+    text = (project.root / "pebble/pyproject.toml").read_text()
+    lines = [line for line in text.replace(TRIPLE, "x86_64-pc-windows-gnu").splitlines() if "floor" not in line]
+    project.write("pebble/pyproject.toml", "\n".join(lines))
+    for program in ("rustc", "cargo"):
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / program).symlink_to(str(shutil.which(program)))
+    said = project.doit("doctor", env={"PATH": str(tmp_path / "bin")})
+    assert "x86_64-pc-windows-gnu           mingw     needs x86_64-w64-mingw32-gcc" in said
+    assert "apt-get install mingw-w64" in said
+
+
+# list ----------------------------------------------------------------------------------------------------------------
+
+
+def test_list_shows_each_stage_with_one_good_line(project: Project) -> None:
+    lines = project.doit("list").splitlines()
+    names = [line.split()[0] for line in lines]
+    assert names == sorted(
+        ("build", "check", "clean", "publish", "release", "repair", "sdist", "tag", "verify", "version-sync")
+    )
+    assert all(len(line.split()) > 4 and len(line) <= 120 for line in lines)
+
+
+def test_list_all_shows_each_step_with_a_line(project: Project) -> None:
+    lines = dict(line.split(maxsplit=1) for line in project.doit("list", "--all").splitlines())
+    assert lines["build:any:gravel:py3"] == "gravel for any Python 3 on any system"
+    assert lines[f"build:{TRIPLE}:pebble:py3"] == f"pebble for any Python 3 on {TRIPLE}"
+    assert lines["publish:shelf:gravel"] == "gravel 1.0 to shelf"
+    assert "publish:shelf:pebble" not in lines, "it is never published"
+    assert all(lines.values())
+
+
+# clean ---------------------------------------------------------------------------------------------------------------
+
+
+def test_clean_of_a_task_removes_what_it_made_and_no_more(project: Project) -> None:
+    before = project.kept()
+    said = project.doit("clean", "-n", f"repair:{TRIPLE}")
+    assert "would remove dist/private/pebble-1.0.0-" in said
+    assert project.kept() == before
+    project.doit("clean", f"repair:{TRIPLE}")
+    gone = {path.split("/")[0] + "/" + path.split("/")[1] for path in before.keys() - project.kept().keys()}
+    assert gone == {"dist/private", ".cartwheel/records"}
+    assert project.states("repair")[f"repair:{TRIPLE}:pebble:py3"] == "run"
+    assert project.states("repair")["repair:any:gravel:py3"] == "up-to-date"
+
+
+def test_clean_of_a_stage_reaches_all_its_steps(project: Project) -> None:
+    project.doit("clean", "build")
+    left = project.kept()
+    assert not [path for path in left if "/wheels/" in path or "records/build" in path]
+    assert [path for path in left if path.startswith("dist/")]
+
+
+def test_run_clean_removes_all_that_the_tasks_made_and_no_source(project: Project) -> None:
+    suffix = {"windows": ".pyd"}.get(HOST.system, ".abi3.so")
+    project.write(f"gravel/_rock{suffix}", "stale")
+    project.write("dist/mine.txt", "not made by a task")
+    said = project.doit("run", "clean")
+    assert "removed dist/gravel-1.0-py3-none-any.whl" in said
+    assert project.kept() == {"dist/mine.txt": project.kept()["dist/mine.txt"]}
+    assert git(project.root, "status", "--porcelain", "--untracked-files=no") == ""
+    assert {p.name for p in (project.root / ".cartwheel").iterdir()} <= {"local"}
+    assert set(project.states("repair").values()) == {"run"}
+
+
+def test_a_pattern_with_clean_named_beside_it_cleans(tmp_path: Path) -> None:
+    project = committed(pure(tmp_path / "project"))
+    project.doit("build")
+    project.doit("run", "clean", "clean*")
+    assert project.kept() == {}

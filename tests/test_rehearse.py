@@ -1,0 +1,128 @@
+"""The rehearsal: a whole release for practice that leaves the user's repository alone, also when it is interrupted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from projects import TRIPLE, Project, committed, pure, with_crate
+from repositories import ENVIRONMENT, git
+from test_bad_input import SLOW, at_work, wait_for
+
+ROOT = Path(__file__).resolve().parents[1]
+
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+needs_cargo = pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo")
+
+
+def away(tmp_path: Path) -> Mapping[str, str]:
+    """The user's cache folder replaced, but for uv's, which every installation shares."""
+    asked = subprocess.run([sys.executable, "-m", "uv", "cache", "dir"], capture_output=True, text=True, check=True)
+    return {"XDG_CACHE_HOME": str(tmp_path / "cache"), "UV_CACHE_DIR": asked.stdout.strip()}
+
+
+def clone_in(tmp_path: Path) -> Path:
+    """The scratch clone of the only rehearsal."""
+    (found,) = (tmp_path / "cache" / "cartwheel" / "rehearsals").glob("*/project")
+    return found
+
+
+def untouched(root: Path) -> tuple[object, ...]:
+    """All that a rehearsal must leave as it is: files with their times, references, configuration, the index."""
+    files = {
+        str(path): (path.stat().st_mtime_ns, path.stat().st_size)
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and "objects" not in path.parts and "local" not in path.parts
+    }
+    return (
+        tuple(files.items()),
+        git(root, "for-each-ref"),
+        git(root, "symbolic-ref", "HEAD"),
+        git(root, "--no-optional-locks", "status", "--porcelain"),
+    )
+
+
+def test_a_rehearsal_publishes_here_and_leaves_the_repository_as_it_was(tmp_path: Path) -> None:
+    project = committed(pure(tmp_path / "project"))
+    project.write("NEW.txt", "not committed\n")
+    before = untouched(project.root)
+    said = project.doit("rehearse", env=away(tmp_path))
+    assert untouched(project.root) == before
+    assert "note: 1 changed or new files are not committed, so they are not part of it" in said
+    assert "gravel-1.0-py3-none-any.whl" in said.splitlines()[-3]
+    assert "nothing left this machine" in said.splitlines()[-1]
+    sent = clone_in(tmp_path).with_name("index")
+    assert sorted(p.name for p in sent.rglob("*.*")) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
+    assert git(clone_in(tmp_path).with_name("remote.git"), "tag") == "v1.0", (
+        "one package, so its name is not in the tag"
+    )
+
+
+@needs_posix
+@needs_cargo
+@pytest.mark.lab
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
+def test_an_interrupted_rehearsal_leaves_all_as_it_was_and_the_next_one_works(tmp_path: Path, number: int) -> None:
+    project = with_crate(tmp_path / "project")
+    project.write("pebble/build.rs", SLOW)
+    committed(project)
+    git(project.root, "tag", "mine")
+    before = untouched(project.root)
+    process = project.start("rehearse", env=away(tmp_path))
+    wait_for(lambda: any("build-script-build" in line for line in at_work(tmp_path)))
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert "Traceback" not in out + err
+    wait_for(lambda: not at_work(tmp_path), seconds=5)
+    assert untouched(project.root) == before
+    (project.root / "pebble" / "build.rs").unlink()
+    git(project.root, "commit", "--quiet", "--all", "--message", "quick")
+    said = project.doit("rehearse", env=away(tmp_path))
+    assert "pebble-1.0.0-" in said
+    assert "nothing left this machine" in said.splitlines()[-1]
+
+
+@needs_posix
+@pytest.mark.lab
+def test_a_second_rehearsal_beside_the_first_is_refused(tmp_path: Path) -> None:
+    if not shutil.which("cargo"):
+        pytest.skip("needs cargo")
+    project = with_crate(tmp_path / "project")
+    project.write("pebble/build.rs", SLOW)
+    committed(project)
+    process = project.start("rehearse", env=away(tmp_path))
+    try:
+        wait_for(lambda: any("build-script-build" in line for line in at_work(tmp_path)))
+        assert "another rehearsal of this project is running" in project.refused("rehearse", env=away(tmp_path))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    wait_for(lambda: not at_work(tmp_path), seconds=5)
+
+
+@needs_cargo
+@pytest.mark.lab
+def test_this_repository_is_rehearsed_whole_and_the_second_time_compiles_no_dependency(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(source)], env=ENVIRONMENT, check=True)
+    git(source, "switch", "--quiet", "--force-create", "main")
+    project = Project(source)
+    before = untouched(source)
+    said = project.doit("rehearse", env=away(tmp_path))
+    assert untouched(source) == before
+    assert "tests passed" in said
+    log = f"build-{TRIPLE}-tidemark-abi3.log"
+    assert "Compiling pyo3 " in (clone_in(tmp_path) / ".cartwheel" / "logs" / log).read_text(encoding="utf-8")
+    for file in ("cartwheel-0.1.0-py3-none-any.whl", "tidemark-0.1.0-cp311-abi3-", "tidemark-0.1.0.tar.gz"):
+        assert file in said
+    said = project.doit("rehearse", env=away(tmp_path))
+    assert "tests passed" in said
+    assert "Compiling pyo3" not in (clone_in(tmp_path) / ".cartwheel" / "logs" / log).read_text(encoding="utf-8")
