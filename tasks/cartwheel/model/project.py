@@ -233,7 +233,10 @@ class _Context(Struct, frozen=True, kw_only=True):
     def wheels(self, target: Target) -> Iterable[Wheel]:
         where = f"{'' if self.where == 'pyproject.toml' else self.where + ' '}[tool.cartwheel]"
         floor = self._tuned("floor", target, target.floor)
-        version_of_floor(target, floor, where=f"{where} floor")
+        if self.layers[0].floor is None:
+            version_of_floor(target, floor, where=f"{where} floor")
+        else:
+            version_of_floor(target, floor, where="floor for this run (name the targets it is for: targets=TRIPLE)")
         for python in self.python:
             tag, abi = pythons.tags(python, self.minimum, where=f"{where} python")
             yield Wheel(
