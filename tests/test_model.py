@@ -228,3 +228,32 @@ def test_a_rehearsal_changes_the_destinations_and_nothing_else() -> None:
     assert [p.publish for p in there.packages] == [("pypi", "testpypi"), ("rehearsal",)]
     assert {index.url for index in there.indexes.values()} == {"http://127.0.0.1:1/"}
     assert files(there) == files(project)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"targets": []}, "targets: found an empty list"),
+        ({"python": []}, "python: found an empty list"),
+        ({"publish": ["pypi", "pypi"]}, "publish: 'pypi' stands there twice"),
+        ({"publish": ["../x"]}, "publish: '../x' is no name of an index"),
+        ({"inputs": ["../x"]}, "inputs: '../x' lies outside the package"),
+        ({"inputs": ["/etc/hosts"]}, "inputs: '/etc/hosts' lies outside the package"),
+        ({"untested": " "}, "untested: found a blank; expected the reason"),
+        ({"release": {"branch": "-f"}}, "release.branch: '-f' is no name that git takes"),
+        ({"release": {"remote": ""}}, "release.remote: '' is no name that git takes"),
+        ({"index": {"pypi": {"rehearsal": True}}}, "index.pypi: the real index is no place to practise"),
+        ({"overrides": [{"select": "x86_64-linux-*"}]}, "'x86_64-linux-*' selects none of the targets"),
+        ({"python": ["3.10"]}, "python: '3.10' is older than requires-python ('>=3.11') allows"),
+    ],
+)
+def test_what_can_be_read_and_not_be_meant_is_refused_at_once(table: Mapping[str, Any], said: str) -> None:
+    package = manifests(
+        {"targets": ["x86_64-pc-windows-msvc"], **table},
+        cargo=crate("abi3-py311"),
+        project={"requires-python": ">=3.11"},
+    )
+    with pytest.raises(ConfigError) as caught:
+        understood(package)
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 2

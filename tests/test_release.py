@@ -71,7 +71,9 @@ def test_nothing_is_sent_when_the_index_has_other_bytes(project: Project, shelf:
 def test_a_file_that_is_not_planned_stops_the_release(project: Project, shelf: LoopbackIndex) -> None:
     project.doit("check")
     project.write("dist/gravel-1.0-py2-none-any.whl", "stray")
-    assert "dist/gravel-1.0-py2-none-any.whl is not planned" in project.doit("publish:shelf", env=TOKEN, code=1)
+    assert "dist/gravel-1.0-py2-none-any.whl: it is not part of this release" in project.doit(
+        "publish:shelf", env=TOKEN, code=1
+    )
     assert on(shelf) == []
 
 
@@ -121,3 +123,36 @@ def test_a_frozen_run_builds_nothing_and_names_what_is_stale(project: Project) -
     project.write("gravel/__init__.py", '"""Changed."""\n')
     said = project.doit("build", env={"CARTWHEEL_FROZEN": "1"}, code=1)
     assert "build:any:gravel:py3 is stale (gravel/__init__.py changed)" in said
+
+
+def test_what_an_earlier_version_left_in_dist_is_gone_when_its_step_runs_again(project: Project) -> None:
+    project.doit("check")
+    project.edit("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
+    project.doit("check")
+    made = sorted(path.name for path in (project.root / "dist").iterdir())
+    assert made == ["gravel-1.1-py3-none-any.whl", "gravel-1.1.tar.gz"]
+
+
+def test_an_index_that_nobody_knows_stops_the_release_before_the_tag(project: Project) -> None:
+    project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["nosuch"]')
+    git(project.root, "commit", "-qam", "a slip")
+    git(project.root, "push", "-q")
+    assert "index 'nosuch' is neither one that twine knows" in project.doit("release", code=1)
+    assert git(project.root, "tag") == ""
+    assert git(project.root, "ls-remote", "--tags", "origin") == ""
+
+
+def test_a_file_that_only_a_build_hook_reads_counts(project: Project) -> None:
+    project.write("data/value.txt", "one")
+    project.doit("build")
+    project.write("data/value.txt", "two")
+    assert "data/value.txt changed" in project.doit("plan", "build")
+
+
+def test_version_sync_settles_after_it_has_written(project: Project) -> None:
+    project.edit("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
+    project.write("gravel/__init__.py", '"""Gravel."""\n\n__version__ = "1.0"\n')
+    project.doit("version-sync")
+    assert '__version__ = "1.1"' in (project.root / "gravel" / "__init__.py").read_text()
+    project.doit("build")
+    assert project.states("version-sync") == {"version-sync": "up-to-date"}

@@ -143,6 +143,7 @@ class Perform(BaseAction):  # type: ignore[misc]
             raise run.Interrupted
         before = shop.records.load(step.name)
         shop.records.drop(step.name)
+        self._remove_superseded(before)
         for path in step.makes:
             (shop.root / path).unlink(missing_ok=True)
         needs = {path: world.digests.again(path) for path in step.needs}
@@ -177,6 +178,12 @@ class Perform(BaseAction):  # type: ignore[misc]
                 seconds=seconds,
             )  # fmt: skip
         )
+
+    def _remove_superseded(self, before: Record | None) -> None:
+        """What this step made under another name (an earlier version, another floor) and nobody edited since."""
+        for path, digest in before.makes.items() if before else ():
+            if path not in self.step.makes and self.workshop.world.digests.again(path) == digest:
+                (self.workshop.root / path).unlink()
 
     def _seen(self, learned: Seen | None) -> Seen:
         sources = self.step.sources

@@ -33,19 +33,35 @@ def _for_practice(project: Project, name: str) -> bool:
     return settings.rehearsal if settings else name == "testpypi"
 
 
-def _send(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.index.delivery import send
+def refuse_what_the_index_would(project: Project, package: Package, name: str, work: Work) -> None:
+    """All that can be known before anything is public: the index, what it holds, the set of files and its rules.
+
+    Raises `ConfigError` where nobody knows the index, and `StepFailed` with all that is wrong.
+    """
+    from cartwheel.index.delivery import look
     from cartwheel.index.rules import findings
     from cartwheel.index.warehouse import resolve
 
-    refuse_unless_meant(project, work, "publish", "release")
     index = resolve(name, project.indexes)
     expected = proven(package, work.root)
     paths = [work.root / artifact.path for artifact in of_package(package)]
-    wrong = [f"{path} is not planned; move it away, or plan it" for path in strangers(project, package, work.root)]
+    advice = "it is not part of this release; move it away (doit run clean removes what cartwheel made)"
+    wrong = [f"{path}: {advice}" for path in strangers(project, package, work.root)]
     wrong += [str(finding) for finding in findings(paths, besides=("private",) if project.rehearsed else ())]
+    wrong += look(index, package.name, package.version, expected)[1]
     if wrong:
         raise StepFailed("\n".join((f"nothing was sent to {name}:", *wrong)))
+
+
+def _send(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.index.delivery import send
+    from cartwheel.index.warehouse import resolve
+
+    refuse_unless_meant(project, work, "publish", "release")
+    refuse_what_the_index_would(project, package, name, work)
+    index = resolve(name, project.indexes)
+    expected = proven(package, work.root)
+    paths = [work.root / artifact.path for artifact in of_package(package)]
     send(
         index, package.name, package.version, paths, expected=expected,
         ledger=work.root / ".cartwheel" / "ledgers" / name / f"{package.key}-{package.version}.json",

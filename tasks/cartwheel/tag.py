@@ -8,7 +8,7 @@ from cartwheel.model.plan import checks, of_package, reports
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
 from cartwheel.model.target import TARGETS
-from cartwheel.proof import proven, refuse_unless_meant
+from cartwheel.proof import refuse_unless_meant
 from cartwheel.world.host import this_machine
 
 
@@ -48,11 +48,13 @@ def _reports(project: Project, package: Package) -> tuple[str, ...]:
 
 
 def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.publish import refuse_what_the_index_would
     from cartwheel.world.tags import facts, make
 
     refuse_unless_meant(project, work, "tag", "publish", "release")
     if not _from_ci(project):
-        proven(package, work.root)
+        for name in package.publish:
+            refuse_what_the_index_would(project, package, name, work)
     found = facts(
         work.root,
         tag=package.tag_name,

@@ -37,13 +37,13 @@ class Places(Struct, frozen=True, kw_only=True):
         learned = before.learned if before and before.learned else {"files": _manifests(self.project)}
         files = " ".join(f"{path}={look.digest(path)}" for path in learned["files"])
         key = sha256(files.encode()).hexdigest()[:32]
-        return Seen(facts=self._standing(key, look), learned=learned)
-
-    def _standing(self, key: str, look: Look) -> Mapping[str, str]:
         try:
-            return look.remember(f"versions {key}", lambda: self._found(look.root))
+            if before and before.facts:
+                return Seen(facts=look.remember(f"versions {key}", lambda: self._found(look.root)), learned=learned)
+            # While the step acts the files may change and not all of them are known: nothing is kept under this key.
+            return Seen(facts=self._found(look.root), learned=learned)
         except CartwheelError:
-            return {"versions": key}  # the step itself says what is wrong
+            return Seen(facts={"versions": key}, learned=learned)  # the step itself says what is wrong
 
     def _found(self, root: Path) -> Mapping[str, str]:
         from cartwheel.world.versions import places

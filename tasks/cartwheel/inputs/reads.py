@@ -8,7 +8,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-SKIPPED = frozenset({".git", ".hg", ".jj", ".svn", ".cartwheel", "__pycache__", "node_modules"})
+SKIPPED = frozenset(
+    {".git", ".hg", ".jj", ".svn", ".cartwheel", "__pycache__", "node_modules", ".hypothesis", ".tox", ".nox"}
+)
 """Folders that are nobody's source."""
 
 MARKERS = ("CACHEDIR.TAG", ".rustc_info.json", "pyvenv.cfg")

@@ -246,76 +246,40 @@ def _shown(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
-_NARROW = ("hatchling.build", "flit_core.buildapi", "uv_build", "poetry.core.masonry.api")
-"""Backends that read, besides their configuration, only what they pack (their documentation, November 2026)."""
-
-
 class PureSources(Struct, frozen=True, kw_only=True):
-    """What a backend reads for a wheel without compiled code: the package's folder, narrowed after the build to the
-    folders of what was packed where the backend is known to read nothing else."""
+    """What a backend reads for a wheel without compiled code: the package's folder.  What a backend or its hooks read
+    of it cannot be seen, so every file counts; a build takes a second, and what comes out the same stops there."""
 
     package: Package
 
     def seen(self, look: Look, before: Seen | None) -> Seen:
         """See `model.step.Sources`."""
-        learned = before.learned if before and before.learned else {"folders": (self.package.folder,), "files": ()}
-        paths = set(learned["files"])
-        for folder in learned["folders"]:
-            paths.update(_below(look.root, folder))
-        parts = _all_parts(self.package.manifests.pyproject)
-        paths.discard("pyproject.toml" if self.package.folder == "." else f"{self.package.folder}/pyproject.toml")
-        return Seen(listing={path: look.digest(path) for path in paths}, facts=parts, learned=learned)
-
-    def learn(self, wheel: Path, look: Look) -> Mapping[str, tuple[str, ...]]:
-        """The folders of the files that the wheel holds, and what its metadata names."""
-        pyproject = self.package.manifests.pyproject
-        custom = pyproject.get("tool", {}).get("hatch", {}).get("build", {}).get("hooks")
-        system = pyproject.get("build-system", {})
-        if system.get("build-backend") not in _NARROW or system.get("backend-path") or custom:
-            return {"folders": (self.package.folder,), "files": ()}
-        return _of_what_is_packed(self.package, wheel, look)
+        own = "pyproject.toml" if self.package.folder == "." else f"{self.package.folder}/pyproject.toml"
+        paths = set(_below(look.root, self.package.folder)) - {own}
+        return Seen(
+            listing={path: look.digest(path) for path in paths},
+            facts=_tables(self.package.manifests.pyproject),
+            learned={"folders": (self.package.folder,)},
+        )
 
 
-def _all_parts(pyproject: Mapping[str, object]) -> Mapping[str, str]:
-    """The tables of pyproject.toml that a backend may read: all but the settings of other tools."""
+_OTHER_TOOLS = frozenset({
+    "cartwheel", "doit", "ruff", "mypy", "pyright", "pytest", "coverage", "black", "isort", "pylint", "importlinter",
+    "cibuildwheel", "tox", "nox", "towncrier", "bumpversion", "commitizen", "codespell",
+})  # fmt: skip
+"""Tables of pyproject.toml that no build backend reads."""
+
+
+def _tables(pyproject: Mapping[str, object]) -> Mapping[str, str]:
+    """The tables of pyproject.toml that a backend or a plugin of it may read."""
     tool = pyproject.get("tool", {})
-    backends = ("hatch", "setuptools", "setuptools_scm", "flit", "poetry", "pdm", "uv", "scikit-build")
     assert isinstance(tool, Mapping)
-    tables = {"project": pyproject.get("project"), "build-system": pyproject.get("build-system")}
-    tables |= {f"tool.{name}": tool[name] for name in backends if name in tool}
+    tables = {name: table for name, table in pyproject.items() if name != "tool"}
+    tables |= {f"tool.{name}": table for name, table in tool.items() if name not in _OTHER_TOOLS}
     return {
         f"pyproject.toml: {name}": hashlib.sha256(json.dumps(table, sort_keys=True, default=str).encode()).hexdigest()
         for name, table in tables.items()
     }
-
-
-def _of_what_is_packed(package: Package, wheel: Path, look: Look) -> Mapping[str, tuple[str, ...]]:
-    import zipfile
-
-    with zipfile.ZipFile(wheel) as archive:
-        packed = {
-            hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist() if not name.endswith("/")
-        }
-    found = [path for path in _below(look.root, package.folder) if look.digest(path).removesuffix("+x") in packed]
-    below = {path for path in found if "/" in _inside(path, package.folder)}
-    folders = _topmost({path.rsplit("/", 1)[0] for path in below})
-    project = package.manifests.pyproject.get("project", {})
-    readme = project.get("readme", "")
-    named = [readme if isinstance(readme, str) else readme.get("file", ""), ".gitignore", "LICENSE"]
-    files = {_outside(name, package.folder) for name in named if name} | {path for path in found if path not in below}
-    return {"folders": tuple(sorted(folders)), "files": tuple(sorted(files))}
-
-
-def _inside(path: str, folder: str) -> str:
-    return path if folder == "." else path.removeprefix(folder + "/")
-
-
-def _outside(path: str, folder: str) -> str:
-    return path if folder == "." else f"{folder}/{path}"
-
-
-def _topmost(folders: set[str]) -> set[str]:
-    return {f for f in folders if not any(f != other and f.startswith(other + "/") for other in folders)}
 
 
 class TreeSources(Struct, frozen=True, kw_only=True):

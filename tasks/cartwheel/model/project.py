@@ -19,12 +19,14 @@ from cartwheel.model.manifests import (
     Manifests,
     bindings_of,
     default_python,
+    inside,
     minimum_python,
     module_of,
     normalised,
     package_name,
     truth,
 )
+from cartwheel.model.sense import refuse_idle, refuse_nonsense, refuse_too_old
 from cartwheel.model.settings import IndexSettings, Override, ReleaseSettings, Settings, Test, Tunable, decode
 from cartwheel.model.target import ANY, Target, platform_tag, target_named, version_of_floor
 from cartwheel.model.version import pep440, tag_name
@@ -155,6 +157,7 @@ def understood(root: Mapping[str, Any], packages: Iterable[Manifests], overrides
     once = _settings_of(overrides)
     read = tuple(packages)
     made = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
+    refuse_idle(common.overrides, (t for m in read for t in _declared(m, _own(m, common), common)), "[tool.cartwheel]")
     _refuse_doubles(made)
     _refuse_unplanned(made, once)
     return Project(
@@ -167,7 +170,10 @@ def understood(root: Mapping[str, Any], packages: Iterable[Manifests], overrides
 
 def _table(pyproject: Mapping[str, Any], where: str) -> Settings:
     prefix = "" if where == "pyproject.toml" else f"{where} "
-    return decode(Settings, pyproject.get("tool", {}).get("cartwheel", {}), where=f"{prefix}[tool.cartwheel]")
+    where = f"{prefix}[tool.cartwheel]"
+    settings = decode(Settings, pyproject.get("tool", {}).get("cartwheel", {}), where=where)
+    refuse_nonsense(settings, where)
+    return settings
 
 
 def _settings_of(overrides: Mapping[str, str]) -> Settings:
@@ -180,8 +186,8 @@ def _split(text: str) -> list[str]:
 
 
 def _package(manifests: Manifests, common: Settings, once: Settings, *, single: bool) -> Package:
-    where = "pyproject.toml" if manifests.folder == "." else f"{manifests.folder}/pyproject.toml"
-    own = common if manifests.folder == "." else _table(manifests.pyproject, where)
+    where = inside(manifests.folder, "pyproject.toml")
+    own = _own(manifests, common)
     if manifests.folder != "." and own.packages is not None:
         raise ConfigError(f"{where} [tool.cartwheel]: 'packages' belongs into the root's table; move it there")
     layers = (once, own, common)
@@ -198,6 +204,9 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         layers=layers, where=where, package=key, stem=f"{normalised(name)}-{version}", minimum=minimum,
         python=_first(layers, "python", default_python(manifests, bindings, minimum)),
     )  # fmt: skip
+    if own is not common:
+        refuse_idle(own.overrides, _declared(manifests, own, common), f"{where} [tool.cartwheel]")
+    refuse_too_old(context.python, manifests.pyproject, f"{where} [tool.cartwheel]")
     default_tag = "v{version}" if single else "{name}-v{version}"
     return Package(
         name=name,
@@ -259,11 +268,21 @@ class _Context(Struct, frozen=True, kw_only=True):
         return _first((once, *matching, own, common), key, default)
 
 
+def _own(manifests: Manifests, common: Settings) -> Settings:
+    where = inside(manifests.folder, "pyproject.toml")
+    return common if manifests.folder == "." else _table(manifests.pyproject, where)
+
+
+def _declared(manifests: Manifests, own: Settings, common: Settings) -> tuple[str, ...]:
+    """The triples that the configuration names for the package, or the usual ones."""
+    declared: tuple[str, ...] = _first((own, common), "targets", USUAL_TARGETS if manifests.cargo_path else (ANY,))
+    return declared
+
+
 def _targets(manifests: Manifests, once: Settings, own: Settings, common: Settings, where: str) -> tuple[Target, ...]:
     """The package's targets; what is named for one run chooses among them."""
     place = f"{'' if where == 'pyproject.toml' else where + ' '}[tool.cartwheel] targets"
-    triples = _first((own, common), "targets", USUAL_TARGETS if manifests.cargo_path else (ANY,))
-    targets = tuple(target_named(triple, where=place) for triple in triples)
+    targets = tuple(target_named(triple, where=place) for triple in _declared(manifests, own, common))
     if once.targets is None:
         return targets
     wanted = {target_named(triple, where="targets for this run").triple for triple in once.targets} | {ANY}
