@@ -349,6 +349,7 @@ def test_a_rust_compile_error_is_shown_in_the_compilers_words(project: Project) 
 @needs_cargo
 def test_an_interpreter_that_is_not_here_is_told(project: Project) -> None:
     project.edit("pebble/pyproject.toml", "publish = []", 'publish = []\npython = ["3.7"]')
+    project.edit("pebble/pyproject.toml", 'requires-python = ">=3.11"', 'requires-python = ">=3.7"')
     said = project.refused("build")
     assert (
         "Python 3.7 is not here, and maturin does not know it; install it, or correct [tool.cartwheel] python" in said

@@ -72,7 +72,10 @@ def test_plan_is_transitive(project: Project) -> None:
         "name": f"repair:{TRIPLE}:pebble:py3", "state": "run", "after": [f"build:{TRIPLE}:pebble:py3"],
         "why": [f"build:{TRIPLE}:pebble:py3 runs, and what it makes may change"],
     }  # fmt: skip
-    assert task(plan, "repair:any:gravel:py3")["state"] == "up-to-date"
+    assert task(plan, "build:any:gravel:py3")["why"] == ["pebble/src/main.rs changed"], "its whole folder counts"
+    project.edit("pebble/src/main.rs", "print!", "println!")
+    project.write(".cartwheel/notes.txt", "nobody's source")
+    assert set(project.states("repair").values()) == {"up-to-date"}
 
 
 def test_what_cannot_be_built_here_is_blocked_with_all_that_needs_it(project: Project) -> None:

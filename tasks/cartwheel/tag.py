@@ -49,12 +49,9 @@ def _reports(project: Project, package: Package) -> tuple[str, ...]:
 
 def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.publish import refuse_what_the_index_would
-    from cartwheel.world.tags import facts, make
+    from cartwheel.world.tags import facts, judge, make
 
     refuse_unless_meant(project, work, "tag", "publish", "release")
-    if not _from_ci(project):
-        for name in package.publish:
-            refuse_what_the_index_would(project, package, name, work)
     found = facts(
         work.root,
         tag=package.tag_name,
@@ -65,5 +62,8 @@ def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[s
         branch=project.release.branch,
         pipeline=bool(work.look.environ.get("CI")),
     )
+    if not judge(found) and not found.done and not _from_ci(project):
+        for name in package.publish:
+            refuse_what_the_index_would(project, package, name, work)
     make(work.root, found, f"{package.name} {package.version}", work.announce)
     return {}
