@@ -259,9 +259,3 @@ def _words(arguments: Iterable[str]) -> tuple[str, ...]:
 
 def _patterns(arguments: Iterable[str]) -> tuple[str, ...]:
     return tuple(word for word in _words(arguments) if "*" in word)
-
-
-def unmatched(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
-    """The patterns that no task's name matches."""
-    known = tuple(names)
-    return tuple(p for p in patterns if not any(fnmatch(name, p) for name in known))

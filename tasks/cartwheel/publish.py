@@ -33,9 +33,10 @@ def _for_practice(project: Project, name: str) -> bool:
     return settings.rehearsal if settings else name == "testpypi"
 
 
-def refuse_what_the_index_would(project: Project, package: Package, name: str, work: Work) -> None:
+def refuse_what_the_index_would(project: Project, package: Package, name: str, work: Work) -> Mapping[str, str]:
     """All that can be known before anything is public: the index, what it holds, the set of files and its rules.
 
+    Returns the SHA-256 of each file as its check recorded it.
     Raises `ConfigError` where nobody knows the index, and `StepFailed` with all that is wrong.
     """
     from cartwheel.index.delivery import look
@@ -51,6 +52,7 @@ def refuse_what_the_index_would(project: Project, package: Package, name: str, w
     wrong += look(index, package.name, package.version, expected)[1]
     if wrong:
         raise StepFailed("\n".join((f"nothing was sent to {name}:", *wrong)))
+    return expected
 
 
 def _send(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
@@ -58,9 +60,8 @@ def _send(project: Project, package: Package, name: str, work: Work) -> Mapping[
     from cartwheel.index.warehouse import resolve
 
     refuse_unless_meant(project, work, "publish", "release")
-    refuse_what_the_index_would(project, package, name, work)
+    expected = refuse_what_the_index_would(project, package, name, work)
     index = resolve(name, project.indexes)
-    expected = proven(package, work.root)
     paths = [work.root / artifact.path for artifact in of_package(package)]
     send(
         index, package.name, package.version, paths, expected=expected,

@@ -34,8 +34,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
         """Before the first task: a pattern that selects nothing is a mistake."""
-        from cartwheel.pipeline import unmatched
-
         wrong = unmatched(self.patterns, tasks)
         if wrong:
             raise InvalidCommand(f"'{wrong[0]}' selects no task; see them with: doit list --all")
@@ -110,3 +108,9 @@ def _indented(text: str) -> str:
 def reporting(workshop: Workshop, patterns: tuple[str, ...]) -> type[Reporter]:
     """The reporter of one run, as the class that doit asks for."""
     return type("Reporting", (Reporter,), {"workshop": workshop, "patterns": patterns})
+
+
+def unmatched(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
+    """The patterns that no task's name matches."""
+    known = tuple(names)
+    return tuple(p for p in patterns if not any(fnmatch(name, p) for name in known))

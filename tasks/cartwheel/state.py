@@ -54,10 +54,6 @@ class Records:
             self._loaded[task] = self._read(task)
         return self._loaded[task]
 
-    def listing(self, record: Record) -> Mapping[str, str]:
-        """The inputs of a record that `load` gave."""
-        return record.seen.listing
-
     def drop(self, task: str) -> None:
         """Forget a success; from here on an interrupted step is never taken for a finished one."""
         self._loaded[task] = None

@@ -157,7 +157,10 @@ def understood(root: Mapping[str, Any], packages: Iterable[Manifests], overrides
     once = _settings_of(overrides)
     read = tuple(packages)
     made = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
-    refuse_idle(common.overrides, (t for m in read for t in _declared(m, _own(m, common), common)), "[tool.cartwheel]")
+    if common.overrides:
+        refuse_idle(
+            common.overrides, (t for m in read for t in _declared(m, _own(m, common), common)), "[tool.cartwheel]"
+        )
     _refuse_doubles(made)
     _refuse_unplanned(made, once)
     return Project(
