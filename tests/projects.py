@@ -144,7 +144,9 @@ class Project:
         said = out + err
         assert process.returncode > 0, said
         assert "Traceback" not in said, said
-        assert self.kept(but=but) == before, "records or finished files were lost"
+        after = self.kept(but=but)
+        changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+        assert not changed, f"records or finished files were lost or changed: {changed}\n{said}"
         return said.strip()
 
     def kept(self, *, but: str = "") -> dict[str, str]:

@@ -350,7 +350,7 @@ def test_a_rust_compile_error_is_shown_in_the_compilers_words(project: Project) 
 def test_an_interpreter_that_is_not_here_is_told(project: Project) -> None:
     project.edit("pebble/pyproject.toml", "publish = []", 'publish = []\npython = ["3.7"]')
     project.edit("pebble/pyproject.toml", 'requires-python = ">=3.11"', 'requires-python = ">=3.7"')
-    said = project.refused("build")
+    said = project.refused(f"build:{TRIPLE}:pebble:3.7")
     assert (
         "Python 3.7 is not here, and maturin does not know it; install it, or correct [tool.cartwheel] python" in said
     )
