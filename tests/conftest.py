@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 
 import pytest
 
@@ -18,3 +19,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"skipped where no tool may be missing: {report.longrepr[2]}"
     return report
+
+
+SEED = os.environ.setdefault("CARTWHEEL_TEST_SEED", str(random.randrange(10**6)))
+"""Chooses the sample of the `full` tests; set the variable to repeat a run.  Workers of one run inherit it."""
+
+
+def pytest_report_header() -> str:
+    return f"sample of the full tests: CARTWHEEL_TEST_SEED={SEED}"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """`full(sample=0.05)`: such a part of these tests is marked `lab` too, so that it is run with those."""
+    mark = item.get_closest_marker("full")
+    if mark and random.Random(f"{SEED} {item.nodeid}").random() < mark.kwargs["sample"]:
+        item.add_marker("lab")
