@@ -9,9 +9,9 @@ import errno
 import os
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -30,18 +30,19 @@ from cartwheel.world import run
 from cartwheel.world.host import machine_id
 from cartwheel.world.lock import RunLock
 from cartwheel.world.look import World
+from cartwheel.world.slots import Slots
 
 
 class Workshop:
     """What the actions of one run share."""
 
-    def __init__(self, world: World, project: Project, *, slots: int, named: tuple[str, ...]) -> None:
+    def __init__(self, world: World, project: Project, *, named: tuple[str, ...]) -> None:
         self.world = world
         self.project = project
         self.named = named
         self.root = world.root
         self.lock = RunLock(world.root / ".cartwheel" / "local" / "lock")
-        self.slots = threading.BoundedSemaphore(slots)
+        self.slots = Slots(world.root / ".cartwheel" / "scratch" / "slots")
         self.nothing_may_be_built = world.environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
         self.announce: Callable[[str], None] = lambda text: None
         self.seconds: dict[str, float] = {}
@@ -134,10 +135,13 @@ class Perform(BaseAction):  # type: ignore[misc]
             raise StepFailed(f"{step.name} is stale ({why}), and CARTWHEEL_FROZEN says that nothing may be built here")
         if step.lacks and (lacking := step.lacks(shop.world)):
             raise StepFailed(lacking)
-        with shop.slots if step.heavy else _NO_SLOT:
-            self._perform()
+        with (
+            step.reserve(shop.slots, shop.root) if step.reserve else nullcontext(),
+            shop.slots.compiling() if step.heavy else shop.slots.light() as shared,
+        ):
+            self._perform(shared)
 
-    def _perform(self) -> None:
+    def _perform(self, shared: Mapping[str, str]) -> None:
         shop, step, world = self.workshop, self.step, self.workshop.world
         if run.STOP.is_set():
             raise run.Interrupted
@@ -156,7 +160,7 @@ class Perform(BaseAction):  # type: ignore[misc]
             log = run.Log(self._log_path(), shown_as=self._log_path().relative_to(shop.root).as_posix())
             work = Work(
                 root=shop.root, scratch=scratch, log=log, look=world, before=before,
-                named=shop.named,
+                named=shop.named, slots=shared,
                 announce=lambda text: shop.announce(f"{step.name}: {text}"),
             )  # fmt: skip
             learned = step.act(work)
@@ -257,15 +261,6 @@ class _Scratch:
 
     def __exit__(self, *error: object) -> None:
         shutil.rmtree(self._path, ignore_errors=True)
-
-
-class _NoSlot:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *error: object) -> None: ...
-
-
-_NO_SLOT = _NoSlot()
 
 
 def _disk_trouble(error: OSError) -> str:

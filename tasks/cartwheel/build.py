@@ -6,6 +6,8 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 
 from cartwheel import toolchain
@@ -13,7 +15,8 @@ from cartwheel.inputs.sources import CompiledSources, PureSources
 from cartwheel.model import python as pythons
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.project import Package, Project, Wheel
-from cartwheel.model.step import Look, Step, Work
+from cartwheel.model.step import Look, Slots, Step, Work
+from cartwheel.toolchain.directories import CargoDirectory
 from cartwheel.world import environment, files, run
 from cartwheel.world.host import this_machine
 
@@ -63,6 +66,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         sources=CompiledSources(package=package, wheel=wheel),
         ships=True,
         heavy=True,
+        reserve=lambda slots, root: _reserved(wheel, slots, root),
         act=lambda work: _compile(package, wheel, work),
     )
 
@@ -73,7 +77,7 @@ def _python(wheel: Wheel) -> str:
 
 def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
-    directory = cargo_directory(work.root, wheel, chain.name)
+    directory = _directory(wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
     env = _environment(package, wheel, work, directory, messages)
     folder = work.root / package.folder
@@ -97,17 +101,22 @@ def _explained(error: StepFailed, wheel: Wheel) -> StepFailed:
     )
 
 
-def cargo_directory(root: Path, wheel: Wheel, toolchain_name: str) -> Path:
-    """cargo's target directory: one for each target, package, interpreter and toolchain, so that none undoes another's
-    work (PyO3/maturin#2256)."""
-    return root / ".cartwheel" / "cargo" / f"{wheel.place}-{toolchain_name}"
+def _reserved(wheel: Wheel, slots: Slots, root: Path) -> AbstractContextManager[None]:
+    chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
+    return _directory(wheel, chain, root).reserved(slots)
+
+
+def _directory(wheel: Wheel, chain: toolchain.Toolchain, root: Path) -> CargoDirectory:
+    return CargoDirectory(
+        root=root, target=wheel.target, package=wheel.package, python=wheel.python, toolchain=chain.name
+    )
 
 
 def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, out: Path) -> tuple[str, ...]:
     named = package.manifests.pyproject.get("tool", {}).get("maturin", {})
     features = (*named.get("features", ()), *wheel.features)
     return (
-        *(sys.executable, "-m", "maturin", "build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
+        *(*run.own("maturin"), "build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
         *("--target", wheel.target.triple, "--out", str(out)),
         *(("--compatibility", wheel.floor) if wheel.target.system == "linux" else ()),
         *(
@@ -122,6 +131,8 @@ def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, out: Pa
 
 def _environment(package: Package, wheel: Wheel, work: Work, directory: Path, messages: Path) -> dict[str, str]:
     env = build_environment(package, work) | dict(wheel.environment)
+    if "CARGO_BUILD_JOBS" not in env:
+        env |= work.slots
     env["CARGO_TARGET_DIR"] = str(directory)
     env["CARTWHEEL_CARGO"] = env.get("CARGO") or "cargo"
     env["CARTWHEEL_CARGO_MESSAGES"] = str(messages)
@@ -192,9 +203,15 @@ def lacks_lock(package: Package, root: Path) -> str:
     )
 
 
+@cache
+def _sysroot(cwd: Path, env: tuple[tuple[str, str], ...]) -> Path:
+    """Asked once a run: rustup's proxy takes 50 ms to answer."""
+    return Path(run.capture(("rustc", "--print", "sysroot"), cwd=cwd, env=dict(env)).strip())
+
+
 def _need_standard_library(triple: str, env: Mapping[str, str], work: Work) -> None:
-    sysroot = Path(run.capture(("rustc", "--print", "sysroot"), cwd=work.root, env=env).strip())
-    if (sysroot / "lib" / "rustlib" / triple / "lib").is_dir():
+    named = {name: env[name] for name in ("PATH", "HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN") if name in env}
+    if (_sysroot(work.root, tuple(named.items())) / "lib" / "rustlib" / triple / "lib").is_dir():
         return
     if not shutil.which("rustup", path=env["PATH"]):
         raise StepFailed(
@@ -233,5 +250,5 @@ def _pack(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str,
 
 def uv_build(what: str, source: Path, out: Path, env: Mapping[str, str], work: Work) -> None:
     """Have the package's own backend build, in an environment of its own (PEP 517)."""
-    argv = (sys.executable, "-m", "uv", "build", what, "--no-create-gitignore", "--out-dir", str(out), str(source))
+    argv = (*run.of_ours("uv"), "build", what, "--no-create-gitignore", "--out-dir", str(out), str(source))
     work.log.run(argv, cwd=work.root, env=env)

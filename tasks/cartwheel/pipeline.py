@@ -67,7 +67,7 @@ class Pipeline:
         self.project = project
         self.root = root
         world = World(root, environ, version_of)
-        self.workshop = Workshop(world, project, slots=os.cpu_count() or 1, named=named)
+        self.workshop = Workshop(world, project, named=named)
         for name in STAGES:
             setattr(self, name.replace("-", "_"), Stage(self, name))
 

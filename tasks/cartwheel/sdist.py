@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 
 from cartwheel.build import build_environment, exactly_one, lacks_lock, uv_build
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Look, Step, Work
-from cartwheel.world import files
+from cartwheel.world import files, run
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -41,7 +40,7 @@ def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     folder = work.root / package.folder
     if package.backend == "maturin":
         _leave_the_tree_alone(package, env, work)
-        work.log.run((sys.executable, "-m", "maturin", "sdist", "--out", str(out)), cwd=folder, env=env)
+        work.log.run((*run.own("maturin"), "sdist", "--out", str(out)), cwd=folder, env=env)
     else:
         uv_build("--sdist", folder, out, env, work)
     files.move_into_place(exactly_one(out, package.sdist), work.root / package.dist / package.sdist)
