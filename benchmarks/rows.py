@@ -89,14 +89,16 @@ def maturin_from_nothing(scratch: Scratch) -> Command:
 
 
 def _arguments_of_ours(scratch: Scratch) -> tuple[str, ...]:
-    """What maturin was told in the last build, as the step's log has it, but for `--out`."""
+    """What maturin was told in the last build, as the step's log has it, but for where it writes."""
     logs = (scratch.cold / ".cartwheel" / "logs").glob(f"build-{TARGET}-*.log")
     for line in (line for log in logs for line in log.read_text(errors="replace").splitlines()):
         _, found, rest = line.partition("maturin build ")
         if line.startswith("$ ") and found:
             words = [quoted or word for quoted, word in re.findall(r"'([^']*)'|(\S+)", rest.rpartition("   # in ")[0])]
-            place = words.index("--out")
-            return ("build", *words[:place], *words[place + 2 :])
+            for option in ("--out", "--target-dir"):
+                place = words.index(option)
+                del words[place : place + 2]
+            return ("build", *words)
     raise CommandFailed(f"no maturin command in the logs of build:{TARGET} in {scratch.cold}")
 
 

@@ -65,6 +65,18 @@ MISTAKES = {
     "invalid TOML in a Cargo.toml": (
         "pebble/Cargo.toml", "[package]", "[package", "pebble/Cargo.toml: not valid TOML: ",
     ),
+    "requires-python that is a list": (
+        "pebble/pyproject.toml", 'requires-python = ">=3.11"', 'requires-python = [">=3.11"]',
+        "pebble/pyproject.toml: project.requires-python: found a list, expected a string",
+    ),
+    "maturin's bindings that are a number": (
+        "pebble/pyproject.toml", 'bindings = "bin"', "bindings = 1",
+        "pebble/pyproject.toml: tool.maturin.bindings: found a number, expected a string",
+    ),
+    "a crate's version that is a number": (
+        "pebble/Cargo.toml", 'version = "1.0.0"', "version = 1",
+        "pebble/Cargo.toml: package.version: found a number, expected a string or a table",
+    ),
     "a version that is none": (
         "pebble/Cargo.toml", 'version = "1.0.0"', 'version = "one"', "pebble/Cargo.toml: version 'one': ",
     ),

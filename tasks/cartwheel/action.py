@@ -32,6 +32,8 @@ from cartwheel.world.lock import RunLock
 from cartwheel.world.look import World
 from cartwheel.world.slots import Slots
 
+CLEAN_CARGO = "clean:cargo"
+
 
 class Workshop:
     """What the actions of one run share."""
@@ -203,10 +205,11 @@ class Perform(BaseAction):  # type: ignore[misc]
 
 
 class Sweep(BaseAction):  # type: ignore[misc]
-    """Removes what the tasks made, and says what."""
+    """Removes what the tasks made, and says what; or only what cargo keeps for itself, which no record tells of."""
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, workshop: Workshop, name: str) -> None:
         self.workshop = workshop
+        self.name = name
         self.task = None
         self.out = self.err = None
         self.result: Any = None
@@ -220,20 +223,24 @@ class Sweep(BaseAction):  # type: ignore[misc]
         from cartwheel import clean
 
         shop = self.workshop
-        if "clean" not in shop.named and any("*" in word and fnmatch("clean", word) for word in shop.named):
-            return TaskFailed("this removes what was made, so it runs only when it is named: doit run clean")
+        if self.name not in shop.named and any("*" in word and fnmatch(self.name, word) for word in shop.named):
+            return TaskFailed(f"this removes what was made, so it runs only when it is named: doit run {self.name}")
         try:
             shop.lock.take(lambda who: shop.announce(f"waiting for the run of {who} in this project"))
-            made = [path for record in shop.records.every() for path in record.makes]
-            removed = clean.remove(clean.leftovers(shop.root, shop.project, made), shop.root)
+            if self.name == CLEAN_CARGO:
+                removed = clean.remove(clean.compiled(shop.root), shop.root)
+            else:
+                made = [path for record in shop.records.every() for path in record.makes]
+                removed = clean.remove(clean.leftovers(shop.root, shop.project, made), shop.root)
         except CartwheelError as error:
             return TaskFailed(str(error))
         except OSError as error:
             return TaskFailed(_disk_trouble(error))
         for path in removed:
             shop.announce(f"removed {path}")
-        shop.records.forget_all()
-        shop.world.forget()
+        if self.name != CLEAN_CARGO:
+            shop.records.forget_all()
+            shop.world.forget()
         return None
 
 

@@ -16,7 +16,8 @@ from cartwheel.model import python as pythons
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.step import Look, Slots, Step, Work
-from cartwheel.toolchain.directories import CargoDirectory
+from cartwheel.toolchain import sccache
+from cartwheel.toolchain.directories import SHARED, CargoDirectory
 from cartwheel.world import environment, files, run
 from cartwheel.world.host import this_machine
 
@@ -66,7 +67,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         sources=CompiledSources(package=package, wheel=wheel),
         ships=True,
         heavy=True,
-        reserve=lambda slots, root: _reserved(wheel, slots, root),
+        reserve=lambda slots, root: _reserved(package, wheel, slots, root),
         act=lambda work: _compile(package, wheel, work),
     )
 
@@ -77,15 +78,15 @@ def _python(wheel: Wheel) -> str:
 
 def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
-    directory = _directory(wheel, chain, work.root).path
+    directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
-    env = _environment(package, wheel, work, directory, messages)
+    env = _environment(package, wheel, work, messages)
     folder = work.root / package.folder
     _need_standard_library(wheel.target.triple, env, work)
     CompiledSources(package=package, wheel=wheel).distrust(directory, work)
     out = work.scratch / "out"
     try:
-        work.log.run(_maturin(package, wheel, chain, out), cwd=folder, env=env)
+        work.log.run(_maturin(package, wheel, chain, directory, out), cwd=folder, env=env)
     except StepFailed as error:
         raise _explained(error, wheel) from None
     files.move_into_place(exactly_one(out, wheel.file), work.root / raw_wheel(wheel))
@@ -101,23 +102,23 @@ def _explained(error: StepFailed, wheel: Wheel) -> StepFailed:
     )
 
 
-def _reserved(wheel: Wheel, slots: Slots, root: Path) -> AbstractContextManager[None]:
+def _reserved(package: Package, wheel: Wheel, slots: Slots, root: Path) -> AbstractContextManager[None]:
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
-    return _directory(wheel, chain, root).reserved(slots)
+    return _directory(package, wheel, chain, root).reserved(slots)
 
 
-def _directory(wheel: Wheel, chain: toolchain.Toolchain, root: Path) -> CargoDirectory:
-    return CargoDirectory(
-        root=root, target=wheel.target, package=wheel.package, python=wheel.python, toolchain=chain.name
-    )
+def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root: Path) -> CargoDirectory:
+    python = SHARED if package.cargo_directory == "triple" else wheel.python
+    return CargoDirectory(root=root, target=wheel.target, package=wheel.package, python=python, toolchain=chain.name)
 
 
-def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, out: Path) -> tuple[str, ...]:
+def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, directory: Path, out: Path) -> tuple[str, ...]:
+    """The target directory is an argument: as a variable, sccache would take it for a part of what it compiles."""
     named = package.manifests.pyproject.get("tool", {}).get("maturin", {})
     features = (*named.get("features", ()), *wheel.features)
     return (
         *(*run.own("maturin"), "build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
-        *("--target", wheel.target.triple, "--out", str(out)),
+        *("--target", wheel.target.triple, "--target-dir", str(directory), "--out", str(out)),
         *(("--compatibility", wheel.floor) if wheel.target.system == "linux" else ()),
         *(
             ("--interpreter", pythons.interpreter(wheel.python))
@@ -129,11 +130,13 @@ def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, out: Pa
     )
 
 
-def _environment(package: Package, wheel: Wheel, work: Work, directory: Path, messages: Path) -> dict[str, str]:
+def _environment(package: Package, wheel: Wheel, work: Work, messages: Path) -> dict[str, str]:
     env = build_environment(package, work) | dict(wheel.environment)
     if "CARGO_BUILD_JOBS" not in env:
         env |= work.slots
-    env["CARGO_TARGET_DIR"] = str(directory)
+    if package.sccache:
+        env |= sccache.environment(env, work)
+    env.pop("CARGO_TARGET_DIR", None)
     env["CARTWHEEL_CARGO"] = env.get("CARGO") or "cargo"
     env["CARTWHEEL_CARGO_MESSAGES"] = str(messages)
     env["CARGO"] = str(_wrapper(work.scratch))

@@ -9,6 +9,7 @@ scripts and macros).  Copies, never hard links: cargo writes in place.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -88,6 +89,22 @@ class CargoDirectory(Struct, frozen=True, kw_only=True):
 
     def _scratch(self) -> Path:
         return self.root / ".cartwheel" / "scratch" / f"seed-{hashlib.sha256(str(self.path).encode()).hexdigest()[:12]}"
+
+
+def disk_use(root: Path) -> int:
+    """The bytes that all of the project's take."""
+    return sum(_bytes(folder) for folder in (root / FOLDER).glob("*"))
+
+
+def _bytes(folder: str | Path) -> int:
+    try:
+        with os.scandir(folder) as entries:
+            return sum(
+                _bytes(entry.path) if entry.is_dir(follow_symlinks=False) else entry.stat(follow_symlinks=False).st_size
+                for entry in entries
+            )
+    except OSError:  # gone meanwhile
+        return 0
 
 
 def _host_part(triple: str, toolchain: str) -> str:
