@@ -217,12 +217,13 @@ class RustScene(Scene):
 class Case:
     """One run that is struck, and what must hold after it."""
 
-    def __init__(self, scene: Scene, kind: str, rng: Random, name: str) -> None:
+    def __init__(self, scene: Scene, kind: str, number: int) -> None:
         self.scene = scene
         self.kind = kind
-        self.rng = rng
-        self.env = {MARKER: name, "PACE": str(rng.random())}
-        self.state = rng.choice(sorted(scene.states()))
+        self.number = number
+        self.rng = rng = Random(f"{SEED} {number}")
+        self.env = {MARKER: f"{os.getpid()}-{number}", "PACE": str(rng.random())}
+        self.state = "the version was raised" if kind == AT_A_WRITE else rng.choice(sorted(scene.states()))
         self.expected = set(scene.states()[self.state])
         self.before: dict[str, bytes] = {}
         self.warned: set[str] = set()
@@ -239,7 +240,7 @@ class Case:
             scene.lay(self.state)
             self.before = records(scene.root)
             with Watch(scene.root, whole) as watch:
-                KINDS[self.kind](self)
+                KINDS.get(self.kind, _at_a_write)(self)
             assert not watch.half, f"half files were seen in dist/: {watch.half}"
             assert watch.looks > 1
             self._go_on(reference)
@@ -287,6 +288,13 @@ class Case:
         """The tasks that were finished since the scene was laid, by their records."""
         return {task for task, data in records(self.scene.root).items() if self.before.get(task) != data}
 
+    def journal(self) -> Path:
+        """An empty folder for what the run notes of its writes, on the disk of the project."""
+        folder = self.scene.base / "journal"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder
+
     # ---- afterwards
 
     def _go_on(self, reference: Mapping[str, str]) -> None:
@@ -324,7 +332,7 @@ class Case:
         return {f: d for f, d in old if f not in planned and any(f"dist/{f}".encode() in data for data in damaged)}
 
     def _again(self) -> str:
-        run = self.scene.start({**self.env, "PACE": "again"}, *self.threads())
+        run = self.scene.start({**self.env, "PACE": "again", "ENDS_AT": "0"}, *self.threads())
         said = run.end()
         assert run.process.returncode == 0, said
         assert not run.left()
@@ -374,9 +382,7 @@ def _signal(case: Case) -> None:
 
 def _power_cut(case: Case) -> None:
     """End it at once, and with it what no sync had brought to the disk."""
-    journal = case.scene.base / "journal"
-    shutil.rmtree(journal, ignore_errors=True)
-    journal.mkdir()
+    journal = case.journal()
     since = time.time_ns()
     run = case.start(journal=journal)
     case.wait(since, run)
@@ -447,6 +453,27 @@ def _two_at_once(case: Case) -> None:
     assert len(twice) <= 3 * len(struck), f"{twice} ran more than once"
 
 
+def _at_a_write(case: Case) -> None:
+    """End it as it is about to write, rename, remove or sync for the nth time; now and then the power goes too."""
+    journal = case.journal()
+    since = time.time_ns()
+    case.env["ENDS_AT"] = str(case.number)
+    run = case.scene.start(case.env, journal=journal)
+    said = run.end()
+    case.story.append(f"write {case.number}: exit {run.process.returncode}")
+    case.gone(run)
+    if case.rng.random() < 0.5:
+        lost = power_cut(case.scene.root, journal, case.rng, since=since)
+        case.story.append(f"lost: {', '.join(lost) or 'nothing'}")
+    case.close(said)
+    if case.number == WRITES:
+        assert run.process.returncode == 0, "there are more writes than this many: raise WRITES"
+
+
+AT_A_WRITE = "at one of its writes"
+WRITES = 100
+"""More than a run over all the plain steps does whose files get other names."""
+
 FULL_DISK = "a full disk"
 KINDS: Mapping[str, Callable[[Case], None]] = {
     **dict.fromkeys(SIGNALS, _signal),
@@ -476,15 +503,13 @@ def rust(tmp_path_factory: pytest.TempPathFactory) -> RustScene:
 
 def survived(scene: Scene, number: int, request: pytest.FixtureRequest, kind: str = "") -> None:
     """Play case `number`; a failure ends with the line that repeats it."""
-    case = Case(
-        scene, kind or sorted(KINDS)[number % len(KINDS)], Random(f"{SEED} {number}"), f"{os.getpid()}-{number}"
-    )
+    case = Case(scene, kind or sorted(KINDS)[number % len(KINDS)], number)
     try:
         case.play()
     except BaseException as error:
-        told = f"{case.kind}: {'; '.join(case.story)}"
+        story = f"{case.kind}: {'; '.join(case.story)}"
         again = f"CARTWHEEL_TEST_SEED={SEED} .venv/bin/python -m pytest -m '' '{request.node.nodeid}'"
-        error.add_note(f"{told}\nto repeat it: {again}")
+        error.add_note(f"{story}\nto repeat it: {again}")
         raise
     request.node.user_properties.append((case.kind, "; ".join(case.story)))
 
@@ -499,3 +524,16 @@ def test_a_run_of_plain_steps_survives(plain: PlainScene, number: int, request: 
 @pytest.mark.parametrize("number", range(48))
 def test_a_run_of_cargo_survives(rust: RustScene, number: int, request: pytest.FixtureRequest) -> None:
     survived(rust, number, request)
+
+
+@pytest.mark.full(sample=0.06)
+@pytest.mark.parametrize("number", range(1, WRITES + 1))
+def test_a_run_that_ends_at_any_of_its_writes_survives(
+    plain: PlainScene, number: int, request: pytest.FixtureRequest
+) -> None:
+    survived(plain, number, request, AT_A_WRITE)
+
+
+@pytest.mark.parametrize("kind", ["its terminal closed", "SIGKILL to doit alone", "a power cut", "two runs at once"])
+def test_one_of_each_of_these_is_tried_every_time(plain: PlainScene, kind: str, request: pytest.FixtureRequest) -> None:
+    survived(plain, 1000 + sorted(KINDS).index(kind), request, kind)
