@@ -171,16 +171,6 @@ def test_a_lost_list_of_inputs_costs_its_steps_again(graph: Graph) -> None:
     assert "4 up to date" in graph.doit()
 
 
-def test_records_and_files_mean_the_same_in_another_folder(graph: Graph, tmp_path: Path) -> None:
-    graph.doit()
-    other = Graph(tmp_path / "elsewhere" / "clone")
-    (other.root / ".cartwheel").mkdir()
-    for name in (".cartwheel/records", ".cartwheel/raw", "dist"):
-        (graph.root / name).rename(other.root / name)
-    assert "4 up to date" in other.doit()
-    assert other.ran() == []
-
-
 def test_a_projects_own_task_is_remembered_too(graph: Graph) -> None:
     graph.doit("own")
     graph.doit("own")

@@ -26,7 +26,7 @@ from cartwheel.model.project import Project
 from cartwheel.model.record import Record, Seen
 from cartwheel.model.step import Step, Work
 from cartwheel.state import Records
-from cartwheel.world import run
+from cartwheel.world import files, run
 from cartwheel.world.host import machine_id
 from cartwheel.world.lock import RunLock
 from cartwheel.world.look import World
@@ -45,6 +45,9 @@ class Workshop:
         self.root = world.root
         self.lock = RunLock(world.root / ".cartwheel" / "local" / "lock")
         self.slots = Slots(world.root / ".cartwheel" / "scratch" / "slots")
+        self.skipped: list[Judgement] = []
+        self._spoiled = ""
+        self._beginning = threading.Lock()
         self.nothing_may_be_built = world.environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
         self.announce: Callable[[str], None] = lambda text: None
         self.seconds: dict[str, float] = {}
@@ -59,6 +62,31 @@ class Workshop:
         if self.world.save not in backend.at_end:
             backend.at_end.append(self.world.save)
         return backend
+
+    def begin(self) -> None:
+        """Before anything is written: this run alone is at work here, and knows what the one before it left.
+
+        Raises `StepFailed` where a step that was skipped as up to date no longer is: the run that was waited for has
+        made it with other settings or from other sources, and doit does not come back to a step.
+        """
+        with self._beginning:
+            first = not self.lock.held
+            if self.lock.take(lambda who: self.announce(f"waiting for the run of {who} in this project")):
+                self.records.forget_all()
+                self.world.again()
+                look_again()
+                self._spoiled = self._no_longer_fresh()
+            if self._spoiled:
+                raise StepFailed(self._spoiled)
+            if first:
+                ours = self.root / ".cartwheel"
+                files.sweep((ours / "records", ours / "checks", ours / "local"))
+
+    def _no_longer_fresh(self) -> str:
+        for skipped in self.skipped:
+            if why := skipped.reasons():
+                return f"{skipped.step.name} was up to date until the run that was waited for ({why[0]}); run again"
+        return ""
 
     def expect_some(self, patterns: tuple[str, ...]) -> None:
         """Have a run that selected nothing refused when it ends, whatever its reporter."""
@@ -90,9 +118,12 @@ class Judgement:
         if run.STOP.is_set():
             raise InvalidCommand("interrupted")
         try:
-            return not self.reasons()
+            fresh = not self.reasons()
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
+        if fresh:
+            self.workshop.skipped.append(self)
+        return fresh
 
 
 class Perform(BaseAction):  # type: ignore[misc]
@@ -126,10 +157,7 @@ class Perform(BaseAction):  # type: ignore[misc]
         shop, step = self.workshop, self.step
         if step.blocked:
             raise StepFailed(step.blocked)
-        if shop.lock.take(lambda who: shop.announce(f"waiting for the run of {who} in this project")):
-            shop.records.forget_all()
-            shop.world.again()
-            look_again()
+        shop.begin()
         if not step.always and not self.judgement.reasons():
             return  # the run that was waited for has done it
         if shop.nothing_may_be_built and (step.heavy or step.ships):
@@ -148,8 +176,8 @@ class Perform(BaseAction):  # type: ignore[misc]
         if run.STOP.is_set():
             raise run.Interrupted
         before = shop.records.load(step.name)
+        self._remove_superseded(before)  # first: once the record is gone nobody knows of those files
         shop.records.drop(step.name)
-        self._remove_superseded(before)
         for path in step.makes:
             (shop.root / path).unlink(missing_ok=True)
         needs = {path: world.digests.again(path) for path in step.needs}
@@ -226,7 +254,7 @@ class Sweep(BaseAction):  # type: ignore[misc]
         if self.name not in shop.named and any("*" in word and fnmatch(self.name, word) for word in shop.named):
             return TaskFailed(f"this removes what was made, so it runs only when it is named: doit run {self.name}")
         try:
-            shop.lock.take(lambda who: shop.announce(f"waiting for the run of {who} in this project"))
+            shop.begin()
             if self.name == CLEAN_CARGO:
                 removed = clean.remove(clean.compiled(shop.root), shop.root)
             else:
@@ -263,6 +291,9 @@ class _Scratch:
 
     def __enter__(self) -> Path:
         shutil.rmtree(self._path, ignore_errors=True)
+        if self._path.exists():  # what was killed a moment ago may still have been writing
+            time.sleep(0.1)
+            shutil.rmtree(self._path)
         self._path.mkdir(parents=True)
         return self._path
 
