@@ -12,6 +12,7 @@ from cartwheel import toolchain
 from cartwheel.inputs.sources import CompiledSources, PureSources
 from cartwheel.model import python as pythons
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
+from cartwheel.model.features import features as features_of
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.step import Look, Step, Work
 from cartwheel.world import environment, files, run
@@ -39,7 +40,6 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         "features": " ".join(wheel.features),
         "profile": wheel.profile,
         "python": wheel.python,
-        **{f"environment {name}": environment.fingerprint(value) for name, value in wheel.environment.items()},
     }
     blocked = ""
     tools: tuple[str, ...] = ("rustc", "maturin")
@@ -104,8 +104,7 @@ def cargo_directory(root: Path, wheel: Wheel, toolchain_name: str) -> Path:
 
 
 def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, out: Path) -> tuple[str, ...]:
-    named = package.manifests.pyproject.get("tool", {}).get("maturin", {})
-    features = (*named.get("features", ()), *wheel.features)
+    features = features_of(package.manifests.pyproject, wheel.python, wheel.features).given
     return (
         *(sys.executable, "-m", "maturin", "build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
         *("--target", wheel.target.triple, "--out", str(out)),
