@@ -324,7 +324,7 @@ def test_a_changed_profile_or_flag_is_a_reason_for_every_target(built: Example) 
     assert all("profile release → dev" in planned[name] for name in tasks("build"))
     planned = built.plan(*CHECKS, env={"RUSTFLAGS": "-C debuginfo=1"})
     assert set(planned) == chains(*TARGETS)
-    assert all("RUSTFLAGS is new" in planned[name] for name in tasks("build"))
+    assert all("RUSTFLAGS is now set" in planned[name] for name in tasks("build"))
     assert up_to_date(built)
 
 

@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
@@ -206,7 +207,7 @@ class Perform(BaseAction):  # type: ignore[misc]
                 settings=dict(step.settings),
                 needs=needs,
                 makes=makes,
-                seen=self._settled(broad, learned, began),
+                seen=self._settled(broad, learned, began, before.seen.written if before else ()),
                 tools={**step.chosen, **{name: version for name in step.tools if (version := world.tool(name))}},
                 machine=machine_id(),
                 seconds=seconds,
@@ -223,10 +224,16 @@ class Perform(BaseAction):  # type: ignore[misc]
         sources = self.step.sources
         return sources.seen(self.workshop.world, learned) if sources else Seen()
 
-    def _settled(self, broad: Seen, learned: Mapping[str, tuple[str, ...]], began: int) -> Seen:
+    def _settled(self, broad: Seen, learned: Mapping[str, tuple[str, ...]], began: int, usual: Iterable[str]) -> Seen:
+        """`usual`: what was written during the last one; what it leaves as it was is then the step's own writing."""
         after = self._seen(Seen(learned=learned, hints=broad.hints)) if self.step.sources else Seen()
-        new = [path for path in after.listing if path not in broad.listing]
-        return settled(broad, after, _changed_since(self.workshop.root, new, began))
+        if self.step.rewrites:
+            return after
+        world = self.workshop.world
+        new = (path for path in after.listing if path not in broad.listing)
+        written = {*filter(world.moved, broad.listing), *_changed_since(self.workshop.root, new, began)}
+        own = {path for path in written.intersection(usual) if _is_as_it_was(path, broad, world)}
+        return settled(broad, after, edited=written - own, written=written)
 
     def _log_path(self) -> Path:
         return self.workshop.root / ".cartwheel" / "logs" / f"{self.step.name.replace(':', '-')}.log"
@@ -272,15 +279,18 @@ class Sweep(BaseAction):  # type: ignore[misc]
         return None
 
 
-def _changed_since(root: Path, paths: Iterable[str], moment: int) -> dict[str, bool]:
-    changed = {}
+def _is_as_it_was(path: str, broad: Seen, world: World) -> bool:
+    return world.digests.again(path).removesuffix("+x") == broad.listing.get(path, "").removesuffix("+x")
+
+
+def _changed_since(root: Path, paths: Iterable[str], moment: int) -> Iterable[str]:
     for path in paths:
         try:
             stat = os.stat(root / path)
         except OSError:
             continue
-        changed[path] = max(stat.st_mtime_ns, stat.st_ctime_ns) >= moment
-    return changed
+        if max(stat.st_mtime_ns, stat.st_ctime_ns) >= moment:
+            yield path
 
 
 class _Scratch:

@@ -122,6 +122,15 @@ class Digests:
         self._seen[path] = digest
         return digest
 
+    def moved(self, path: str) -> bool:
+        """Whether a file whose digest was taken was written since, came or went, though it may be as it was."""
+        taken = self._seen.get(path)
+        try:
+            stat = os.stat(os.path.join(self._root, path))
+        except OSError:
+            return bool(taken)
+        return taken is not None and self._load().get(path, [])[:5] != _state(stat)
+
     def forget(self) -> None:
         """Look at every file again from now on."""
         self._seen.clear()
@@ -133,7 +142,7 @@ class Digests:
         except OSError:
             return ""
         known = self._load()
-        key = [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_mode]
+        key = _state(stat)
         remembered = known.get(path)
         if remembered is not None and remembered[:5] == key:
             return str(remembered[5])
@@ -171,3 +180,8 @@ class Digests:
         except OSError:
             pass
         self._fresh = False
+
+
+def _state(stat: os.stat_result) -> list[object]:
+    """What changes whenever a file is written."""
+    return [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_mode]
