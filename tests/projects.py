@@ -175,7 +175,7 @@ class Project:
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:
     """The user's environment without what would change a project's settings, and with `more`."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CARTWHEEL_", "GIT_")) and k != "CI"}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CARTWHEEL_", "GIT_", "GITHUB_", "CI"))}
     return {**inherited, "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 

@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
-from cartwheel.model.version import tag_name
+from cartwheel.model.version import tag_name, version_in
 from cartwheel.world import tags as tag
-from cartwheel.world.tags import TagFacts, judge, version_in
+from cartwheel.world.tags import TagFacts, judge
 from repositories import clone, commit, git, refuse_pushes, repository, with_remote
 
 HEAD, OTHER = "a" * 40, "b" * 40

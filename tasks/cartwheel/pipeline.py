@@ -229,7 +229,7 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     return (
         model.rehearsing(project, decode(IndexSettings, json.loads(stand_in), where="rehearsal"))
         if stand_in
-        else project
+        else model.started_by(project, os.environ)
     )
 
 

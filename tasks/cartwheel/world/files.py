@@ -6,10 +6,14 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from cartwheel.model.errors import StepFailed
 
-def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+
+def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644) -> None:
     """Replace `path` by `data` in one step: whoever looks sees the old file or the new one, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".new-")
@@ -19,11 +23,43 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        os.chmod(scratch, 0o644)
+        os.chmod(scratch, mode)
         os.replace(scratch, path)
     except BaseException:
         _discard(scratch)
         raise
+
+
+@contextmanager
+def replaced(root: Path, files: Mapping[str, bytes]) -> Iterator[None]:
+    """Give each file, by its path below `root`, new content; all or none.
+
+    Whatever fails, here or within the context, puts every file back as it was.  Raises `StepFailed` where one cannot be
+    written.  Modes and symbolic links stay.
+    """
+    paths = {path: (root / path).resolve() for path in files}
+    before = {path: (full.read_bytes(), full.stat().st_mode & 0o7777) for path, full in paths.items()}
+    try:
+        for path, data in files.items():
+            write_atomically(paths[path], data, mode=before[path][1])
+        yield
+    except BaseException as error:
+        lost = [path for path, (data, mode) in before.items() if not _put_back(paths[path], data, mode)]
+        left = f"{', '.join(lost)} could not be put back" if lost else "every file is as it was"
+        if isinstance(error, OSError):
+            raise StepFailed(f"{error.filename}: cannot be written ({error.strerror}); {left}") from None
+        if lost:
+            raise StepFailed(f"{error}\n{left}; restore from git") from None
+        raise
+
+
+def _put_back(path: Path, data: bytes, mode: int) -> bool:
+    try:
+        if path.read_bytes() != data:
+            write_atomically(path, data, mode=mode)
+    except OSError:
+        return False
+    return True
 
 
 def move_into_place(made: Path, path: Path) -> None:

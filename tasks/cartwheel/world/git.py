@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -98,6 +98,25 @@ class Repository:
     def between(self, older: str, newer: str) -> int:
         """How many commits `newer` has that `older` does not."""
         return int(self._ask("rev-list", "--count", f"{older}..{newer}"))
+
+    def subjects(self, since: str, folder: Path) -> tuple[str, ...]:
+        """The first lines of the commits after a tag (all, where it is empty) that touched a folder, newest first."""
+        commits = f"refs/tags/{since}..HEAD" if since else "HEAD"
+        return tuple(self._ask("log", "--no-merges", "--format=%s", commits, "--", str(folder)).splitlines())
+
+    def tracked(self, paths: Iterable[Path]) -> tuple[Path, ...]:
+        """Those of the files that belong to the repository: neither ignored nor new."""
+        said = self._ask("ls-files", "-z", "--full-name", "--", *map(str, paths))
+        return tuple(self.root / name for name in said.split("\0") if name)
+
+    def commit(self, paths: Iterable[Path], message: str) -> str:
+        """Commit these files and nothing else, by the user's own settings and hooks; the commit.
+
+        Raises `StepFailed` in the words of the hook that refuses.
+        """
+        arguments = ("--quiet", "--cleanup=whitespace", "--message", message, "--only", "--", *map(str, paths))
+        self._do("commit", *arguments)
+        return self.head()
 
     def create_tag(self, name: str, message: str, *, commit: str) -> None:
         """An annotated tag on a commit, signed where git is set up to; an existing one is an error."""

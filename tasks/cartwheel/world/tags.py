@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.model.version import pep440
+from cartwheel.model.version import version_in
 from cartwheel.world.git import Repository
 
 if TYPE_CHECKING:
@@ -55,18 +54,6 @@ class TagFacts(Struct, frozen=True, kw_only=True):
         return wanted and self.here in ("", self.head) and self.there in ("", self.head)
 
 
-def version_in(template: str, tag: str, *, name: str = "") -> str:
-    """The PEP 440 version that a tag of this form stands for; empty for any other tag."""
-    pattern = re.escape(template.replace("{name}", name))
-    for field in ("version", "pep440", "semver"):
-        pattern = pattern.replace(re.escape(f"{{{field}}}"), r"(?P<version>[0-9][0-9A-Za-z.!+-]*)", 1)
-    match = re.fullmatch(pattern, tag) if pattern.count("?P<version>") == 1 else None
-    try:
-        return pep440(match["version"]) if match else ""
-    except ConfigError:
-        return ""
-
-
 def judge(facts: TagFacts) -> tuple[str, ...]:
     """Every reason not to tag; none: it may be made, or is there already."""
     return tuple(line for rule in RULES for line in rule(facts))
@@ -91,7 +78,7 @@ def facts(
     with Repository(root) as repo:
         head, here, tags = repo.head(), repo.branch, repo.tags()
         verify_only = pipeline and not here
-        chosen = "" if verify_only else _remote(repo, remote)
+        chosen = "" if verify_only else remote_of(repo, remote)
         refs = repo.remote_refs(chosen) if chosen else {}
         theirs = refs.get(f"refs/heads/{here}", "") if here else ""
         known = bool(theirs) and repo.has(theirs)
@@ -108,7 +95,7 @@ def facts(
             remote_branch=theirs,
             ahead=repo.between(theirs, head) if known else 0,
             behind=repo.between(head, theirs) if known else -1 if theirs else 0,
-            last=_last(repo, refs, template, name, tag),
+            last=last_tagged(repo, template, name, refs=refs, but=tag),
             pipeline=verify_only,
         )
 
@@ -146,7 +133,8 @@ def _refuse_changes(repo: Repository, found: TagFacts) -> None:
         raise StepFailed(f"{found.tag}: the repository changed since it was looked at; start again")
 
 
-def _remote(repo: Repository, wanted: str) -> str:
+def remote_of(repo: Repository, wanted: str) -> str:
+    """The remote of that name; empty: `origin`, or the only one.  Empty where the repository has none."""
     names = repo.remotes()
     if wanted and wanted in names:
         return wanted
@@ -161,15 +149,20 @@ def _remote(repo: Repository, wanted: str) -> str:
     raise ConfigError(f"[tool.cartwheel] release: which remote? this repository has {', '.join(names)}; name one")
 
 
-def _last(repo: Repository, refs: Mapping[str, str], template: str, name: str, tag: str) -> tuple[str, str]:
-    """The highest version tagged on HEAD or before it, here or on the remote, other than `tag` itself."""
+def last_tagged(
+    repo: Repository, template: str, name: str, *, refs: Mapping[str, str] | None = None, but: str = ""
+) -> tuple[str, str]:
+    """The highest version tagged on HEAD or before it, and its tag; `refs`: what the remote has besides.
+
+    Both are empty where there is none.  `but`: a tag that does not count.
+    """
     here, found = repo.tags(), repo.tags(merged=True)
-    for ref, commit in refs.items():
+    for ref, commit in (refs or {}).items():
         other = ref.removeprefix("refs/tags/")
         ours = ref != other and other not in here and version_in(template, other, name=name)
         if ours and repo.has(commit) and repo.between("HEAD", commit) == 0:
             found[other] = commit
-    versions = [(version_in(template, other, name=name), other) for other in found if other != tag]
+    versions = [(version_in(template, other, name=name), other) for other in found if other != but]
     return max(((v, t) for v, t in versions if v), key=lambda pair: _order(pair[0]), default=("", ""))
 
 
