@@ -45,6 +45,14 @@ def notes_of(root: Path, package: Package, version: str = "") -> str:
     return notes(changelog_text(root, package), version or package.version)
 
 
+def notes_for_tag(root: Path, package: Package) -> str:
+    """What a tag of the package's version says beside its name: the version's notes, or, for a pre-release without
+    any, what is unreleased."""
+    return notes_of(root, package) or (
+        "" if needs_entry(package, package.version) else notes_of(root, package, UNRELEASED)
+    )
+
+
 def needs_entry(package: Package, version: str) -> bool:
     """Whether the configuration wants an entry for this version (PEP 440), if there is a changelog."""
     if package.changelog.required == "final":

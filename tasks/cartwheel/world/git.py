@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.world.run import capture
 
 if TYPE_CHECKING:
     from git import Repo
@@ -122,6 +124,12 @@ class Repository:
         """An annotated tag on a commit, signed where git is set up to; an existing one is an error."""
         self._do("tag", "--annotate", "--cleanup=whitespace", "--message", message, "--", name, commit)
 
+    def lacks_signature(self, tag: str) -> bool:
+        """Whether git is set up to sign tags and this one is not signed: git (2.39) makes it all the same, and exits
+        with 0, where an SSH key cannot be read."""
+        wanted = self._ask("config", "--type=bool", "--get", "tag.gpgSign", ok=(0, 1)) == "true"
+        return wanted and "-----BEGIN " not in self._ask("cat-file", "-p", f"refs/tags/{tag}")
+
     def push_atomic(self, remote: str, refs: tuple[str, ...]) -> None:
         """Push all of `refs` (`refs/heads/main`, or `COMMIT:refs/heads/main`) or none of them.
 
@@ -175,6 +183,20 @@ def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, witho
     with _made(clone) as scratch:
         for key, value in (("tag.gpgSign", "false"), ("commit.gpgSign", "false"), ("core.hooksPath", os.devnull)):
             scratch._do("config", key, value)
+
+
+def state_of(root: Path, env: Mapping[str, str]) -> str:
+    """The commit that is checked out; with changes in it, something that never comes again.  Needs no GitPython."""
+    commit = capture(("git", "rev-parse", "HEAD"), cwd=root, env=env).strip()
+    status = (
+        "git",
+        "--no-optional-locks",
+        "status",
+        "--porcelain",
+        "--untracked-files=all",
+        "--ignore-submodules=none",
+    )
+    return f"{commit} and changes at {time.time_ns()}" if capture(status, cwd=root, env=env) else commit
 
 
 def without_credentials(text: str) -> str:
@@ -232,12 +254,19 @@ def _about_remote(remote: str, url: str, said: str) -> str:
         why = "it has commits that are not here; `git pull --rebase` and start again"
     elif "already exists" in said:
         why = "it has such a tag already, on another commit; `git fetch --tags` shows it"
+    elif not refused and "failed to push some refs" in said:  # no word of the remote's: it was never asked
+        return f"remote '{remote}' ({url}): nothing was pushed: this repository's own hook refused: {_hook_words(said)}"
     elif refused:
         why = "it was refused: " + "; ".join(words or [" ".join(line.split("\t")[1:]) for line in refused])
     else:
         why = _last_words(said)
         return f"remote '{remote}' ({url}): cannot be used: {why}\ncheck the address and your access, and try again"
     return f"remote '{remote}' ({url}): nothing was pushed: {why}"
+
+
+def _hook_words(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines()]
+    return "; ".join([line for line in lines if line and not line.startswith(("hint:", "error: failed to push"))][-3:])
 
 
 def _last_words(said: str) -> str:

@@ -44,6 +44,8 @@ class TagFacts(Struct, frozen=True, kw_only=True):
     """Commits that the remote's branch has and HEAD lacks; -1: some that are not even known here."""
     last: tuple[str, str] = ("", "")
     """The highest version tagged before HEAD and its tag."""
+    shallow: bool = False
+    """Whether history is cut off, so that earlier tags may be missing."""
     pipeline: bool = False
     """On a pipeline's machine a tag is verified, never made."""
 
@@ -59,6 +61,13 @@ def judge(facts: TagFacts) -> tuple[str, ...]:
     return tuple(line for rule in RULES for line in rule(facts))
 
 
+def refuse(found: TagFacts) -> None:
+    """Raises `StepFailed` with every reason of `judge` at once."""
+    refused = judge(found)
+    if refused:
+        raise StepFailed("\n".join((f"{found.tag}: not tagged:", *(f"  {line}" for line in refused))))
+
+
 def facts(
     root: Path,
     *,
@@ -69,15 +78,17 @@ def facts(
     remote: str = "",
     branch: str = "",
     pipeline: bool = False,
+    started: bool = False,
 ) -> TagFacts:
     """Look at the repository and its remote (asked once).
 
-    `remote`: its name; empty: the branch's own, else `origin`, else the only one.  `branch`: where releases are
-    tagged; empty: anywhere.  `pipeline`: on a detached HEAD with the tag on it the remote is not asked.
+    `remote`: its name; empty: `origin`, else the only one.  `branch`: where releases are tagged; empty: anywhere.
+    `pipeline`: this is a pipeline's machine; on a detached HEAD, and wherever a tag `started` the run, the remote is
+    not asked.
     """
     with Repository(root) as repo:
         head, here, tags = repo.head(), repo.branch, repo.tags()
-        verify_only = pipeline and not here
+        verify_only = started or (pipeline and not here)
         chosen = "" if verify_only else remote_of(repo, remote)
         refs = repo.remote_refs(chosen) if chosen else {}
         theirs = refs.get(f"refs/heads/{here}", "") if here else ""
@@ -95,6 +106,7 @@ def facts(
             remote_branch=theirs,
             ahead=repo.between(theirs, head) if known else 0,
             behind=repo.between(head, theirs) if known else -1 if theirs else 0,
+            shallow=repo.shallow,
             last=last_tagged(repo, template, name, refs=refs, but=tag),
             pipeline=verify_only,
         )
@@ -105,9 +117,7 @@ def make(root: Path, found: TagFacts, message: str, say: Say) -> tuple[str, ...]
 
     Raises `StepFailed` with every reason of `judge` at once.  Done already: nothing is done.
     """
-    refused = judge(found)
-    if refused:
-        raise StepFailed("\n".join((f"{found.tag}: not tagged:", *(f"  {line}" for line in refused))))
+    refuse(found)
     if found.done:
         say(f"{found.tag}: already on {found.head[:12]}")
         return ()
@@ -118,13 +128,33 @@ def make(root: Path, found: TagFacts, message: str, say: Say) -> tuple[str, ...]
             repo.create_tag(found.tag, message, commit=found.head)
             done.append(f"{found.tag}: tagged {found.head[:12]}")
             say(done[-1])
+        if repo.lacks_signature(found.tag):
+            raise StepFailed(
+                f"{found.tag}: is not signed, though git is set up to sign (tag.gpgSign), so it is not pushed; mend the "
+                f"key, `git tag -d {found.tag}` and start again"
+            )
         if not found.remote:
             say(f"{found.tag}: stays on this machine: the repository has no remote")
             return tuple(done)
-        repo.push_atomic(found.remote, (f"{found.head}:refs/heads/{found.branch}", f"refs/tags/{found.tag}"))
+        try:
+            repo.push_atomic(found.remote, (f"{found.head}:refs/heads/{found.branch}", f"refs/tags/{found.tag}"))
+        except StepFailed:
+            if not _is_there(repo, found):
+                raise
+            say(f"{found.tag}: is on {found.remote} already, on this very commit: another clone pushed it meanwhile")
+            return tuple(done)
         done.append(f"{found.tag}: pushed to {found.remote} with {found.branch}")
         say(done[-1])
     return tuple(done)
+
+
+def _is_there(repo: Repository, found: TagFacts) -> bool:
+    """Whether the remote holds the tag on this commit although a push failed: another was faster, or only the answer
+    was lost."""
+    try:
+        return repo.remote_refs(found.remote).get(f"refs/tags/{found.tag}") == found.head
+    except StepFailed:
+        return False
 
 
 def _refuse_changes(repo: Repository, found: TagFacts) -> None:
@@ -225,7 +255,13 @@ def _with_its_remote(facts: TagFacts) -> tuple[str, ...]:
 
 def _forward(facts: TagFacts) -> tuple[str, ...]:
     version, tag = facts.last
-    if not version or facts.done:
+    if facts.done or facts.pipeline:
+        return ()
+    if facts.shallow:
+        return (
+            "this clone is shallow, so what was tagged before cannot be known; `git fetch --unshallow --tags` first",
+        )
+    if not version:
         return ()
     from packaging.version import Version
 
