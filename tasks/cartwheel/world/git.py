@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.world.run import capture
@@ -117,7 +117,16 @@ class Repository:
         Raises `StepFailed` in the words of the hook that refuses.
         """
         arguments = ("--quiet", "--cleanup=whitespace", "--message", message, "--only", "--", *map(str, paths))
-        self._do("commit", *arguments)
+        process: Any = self._git.execute(["git", "commit", *arguments], as_process=True)
+        try:
+            out, err = process.communicate()
+        except BaseException:  # else it would commit when its hook has ended
+            process.proc.terminate()
+            process.proc.wait()
+            raise
+        if process.returncode:
+            said = (err or out).decode(errors="replace").strip()
+            raise StepFailed(without_credentials(f"nothing was committed: {said or 'a hook refused without a word'}"))
         return self.head()
 
     def create_tag(self, name: str, message: str, *, commit: str) -> None:
