@@ -89,7 +89,7 @@ def released(text: str, version: str, *, date: str, tag: str = "") -> str:
     if coming is None:
         raise ConfigError("there is no heading '## Unreleased'; write what is new under one")
     lines = text.splitlines(keepends=True)
-    newline = "\r\n" if lines[coming.heading].endswith("\r\n") else "\n"
+    newline = "\r\n" if "\r\n" in (lines[coming.heading] if coming.heading + 1 < len(lines) else text) else "\n"
     heading = _heading(found, coming, version, date)
     at = coming.heading + 1
     if not lines[coming.heading].endswith("\n"):
