@@ -131,6 +131,11 @@ def test_a_version_without_an_entry_in_the_changelog_is_refused_early_with_the_c
     assert "- Entry lost" in project.doit("changelog", "--draft")
 
 
+def test_what_comes_before_a_tag_cannot_be_left_out(project: Project) -> None:
+    assert "--single leaves out what must have passed" in project.doit("run", "--single", "tag:gravel", code=1)
+    assert git(project.root, "tag") == ""
+
+
 # The checklist --------------------------------------------------------------------------------------------------------
 
 

@@ -211,7 +211,7 @@ def test_a_hook_that_refuses_the_commit_leaves_every_file_as_it_was_and_is_quote
     root = made(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": CHANGES})
     hook(root, "pre-commit", "echo 'not formatted' >&2\nexit 1\n")
     before, head = contents_but_git(root), git(root, "rev-parse", "HEAD")
-    with pytest.raises(StepFailed, match="nothing was committed: not formatted"):
+    with pytest.raises(StepFailed, match="nothing was committed: not formatted\nevery file is as it was"):
         bump(root, "patch")
     assert (contents_but_git(root), git(root, "rev-parse", "HEAD")) == (before, head)
     assert git(root, "status", "--porcelain") == ""
@@ -417,3 +417,29 @@ def test_a_project_outside_of_git_is_refused_in_words(tmp_path: Path) -> None:
     project(tmp_path, WORKSPACE)
     with pytest.raises(CartwheelError, match="not a git repository"):
         bump(tmp_path, "minor")
+
+
+def test_a_crate_that_lies_in_a_submodule_is_another_repository_s_and_nothing_is_changed(tmp_path: Path) -> None:
+    core = made(tmp_path / "core", {"Cargo.toml": '[package]\nname = "core"\nversion = "1.0.0"\n'})
+    files = {
+        "pyproject.toml": MEMBER.replace('version = "1.0.0"', 'dynamic = ["version"]'),
+        "Cargo.toml": '[package]\nname = "demo"\nversion = "1.0.0"\n[dependencies]\n'
+        'core = { path = "core", version = "=1.0.0" }\n',
+    }
+    root = made(tmp_path / "r", files)
+    git(root, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(core), "core")
+    git(root, "commit", "--quiet", "--message", "with core")
+    before = contents_but_git(root)
+    with pytest.raises(StepFailed, match=r"core/Cargo\.toml: lies in a submodule"):
+        bump(root, "minor")
+    assert contents_but_git(root) == before
+    assert git(root, "status", "--porcelain") == ""
+
+
+def test_a_worktree_is_bumped_by_itself(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", WORKSPACE)
+    side = tmp_path / "side"
+    git(root, "worktree", "add", "--quiet", "-b", "side", str(side))
+    bump(side, "minor")
+    assert git(root, "log", "-1", "--format=%s", "side") == "Version 1.3.0"
+    assert written_version(root, ".") == "1.2.0"

@@ -92,6 +92,10 @@ class Judgement:
             raise InvalidCommand(str(error)) from None
 
 
+_NEVER_ALONE = ("tag", "publish", "release")
+"""Stages whose work cannot be taken back."""
+
+
 class Perform(BaseAction):  # type: ignore[misc]
     """Does a step and keeps its record."""
 
@@ -99,7 +103,7 @@ class Perform(BaseAction):  # type: ignore[misc]
         self.judgement = judgement
         self.step = judgement.step
         self.workshop = judgement.workshop
-        self.task = None
+        self.task: Any = None
         self.out = self.err = None
         self.result: Any = None
         self.values: dict[str, Any] = {}
@@ -123,6 +127,8 @@ class Perform(BaseAction):  # type: ignore[misc]
         shop, step = self.workshop, self.step
         if step.blocked:
             raise StepFailed(step.blocked)
+        if self._alone() and step.name.split(":")[0] in _NEVER_ALONE:
+            raise StepFailed("--single leaves out what must have passed before it; run it without")
         if shop.lock.take(lambda who: shop.announce(f"waiting for the run of {who} in this project")):
             shop.records.forget_all()
             shop.world.again()
@@ -136,6 +142,10 @@ class Perform(BaseAction):  # type: ignore[misc]
             raise StepFailed(lacking)
         with shop.slots if step.heavy else _NO_SLOT:
             self._perform()
+
+    def _alone(self) -> bool:
+        """Whether doit was told to leave out what comes before."""
+        return self.task is not None and bool(self.step.after) and not self.task.task_dep
 
     def _perform(self) -> None:
         shop, step, world = self.workshop, self.step, self.workshop.world

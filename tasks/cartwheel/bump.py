@@ -104,6 +104,13 @@ def carry_out(root: Path, project: Project, bump: Bump, *, commit: bool, say: Sa
 
     with Repository(root) as repo:
         paths = tuple((root / path).resolve() for path in bump.files)
+        others = repo.foreign(paths)
+        foreign = [name for name, path in zip(bump.files, paths, strict=True) if path in others]
+        if foreign:
+            raise StepFailed(
+                f"{', '.join(foreign)}: lies in a submodule, so its version is that repository's; "
+                "name it without an exact pin (=), or release it first"
+            )
         if commit:
             changed = {(repo.root / path).resolve() for path in repo.dirty()}
             mixed = sorted(path.name for path in paths if path in changed)
@@ -113,11 +120,9 @@ def carry_out(root: Path, project: Project, bump: Bump, *, commit: bool, say: Sa
                 )
         with replaced(root, bump.files):
             _refuse_disagreement(root, project)
-            for line in bump.lines:
-                say(line)
-            if commit:
-                made = repo.commit(repo.tracked(paths), bump.message)
-                say(f"committed as {made[:12]}: {bump.message.splitlines()[0]}")
+            made = repo.commit(repo.tracked(paths), bump.message) if commit else ""
+        for line in (*bump.lines, *([f"committed as {made[:12]}: {bump.message.splitlines()[0]}"] if made else [])):
+            say(line)
 
 
 def _home(project: Project, names: tuple[str, ...], homes: Mapping[str, tuple[object, ...]]) -> tuple[str, object]:
@@ -143,13 +148,12 @@ def _changelogs(root: Path, packages: Iterable[Package], version: str, date: str
         path, text = changelog_path(root, package), changelog_text(root, package)
         if not path or path in made or changelog.notes(text, version):
             continue
-        if not needs_entry(package, pep440(version)):
-            if package.changelog.required == "final" or not changelog.notes(text, changelog.UNRELEASED):
-                continue
-        elif not package.publish and not changelog.has(text, changelog.UNRELEASED):
-            continue
-        elif missing := without_entry(root, package, changelog.UNRELEASED):
+        needs = needs_entry(package, pep440(version))
+        if needs and package.publish and (missing := without_entry(root, package, changelog.UNRELEASED)):
             raise StepFailed("\n".join(missing))
+        waits = not needs and package.changelog.required == "final"
+        if waits or not changelog.notes(text, changelog.UNRELEASED):
+            continue
         tag = tag_name(package.tag, version, name=package.name)
         try:
             made[path] = changelog.released(text, version, date=date, tag=tag).encode()

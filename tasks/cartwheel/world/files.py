@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from cartwheel.model.errors import StepFailed
+from cartwheel.model.errors import CartwheelError, StepFailed
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644) -> None:
@@ -48,8 +48,8 @@ def replaced(root: Path, files: Mapping[str, bytes]) -> Iterator[None]:
         left = f"{', '.join(lost)} could not be put back" if lost else "every file is as it was"
         if isinstance(error, OSError):
             raise StepFailed(f"{error.filename}: cannot be written ({error.strerror}); {left}") from None
-        if lost:
-            raise StepFailed(f"{error}\n{left}; restore from git") from None
+        if lost or isinstance(error, CartwheelError):
+            raise StepFailed(f"{str(error) or type(error).__name__}\n{left}") from None
         raise
 
 

@@ -111,6 +111,12 @@ class Repository:
         said = self._ask("ls-files", "-z", "--full-name", "--", *map(str, paths))
         return tuple(self.root / name for name in said.split("\0") if name)
 
+    def foreign(self, paths: Iterable[Path]) -> tuple[Path, ...]:
+        """Those of the files that lie in another repository, such as a submodule."""
+        here = self.root.resolve()
+        homes = {path: next((p for p in path.parents if (p / ".git").exists()), here) for path in paths}
+        return tuple(path for path, home in homes.items() if home != here)
+
     def commit(self, paths: Iterable[Path], message: str) -> str:
         """Commit these files and nothing else, by the user's own settings and hooks; the commit.
 
