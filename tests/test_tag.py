@@ -52,6 +52,8 @@ def test_a_clean_branch_that_equals_its_remote_may_be_tagged() -> None:
         ({"here": OTHER}, "never pushed, `git tag -d v1.2.0`"),
         ({"there": OTHER}, "v1.2.0 is on origin already, on bbbbbbbbbbbb"),
         ({"there": OTHER}, "release the next version"),
+        ({"here": HEAD, "plain": True}, "v1.2.0 is here without a message; a release's is annotated"),
+        ({"shallow": True}, "this clone is shallow"),
         ({"last": ("1.3.0", "v1.3.0")}, "version 1.2.0 is lower than the last tag v1.3.0"),
         ({"pipeline": True, "branch": ""}, "does not carry v1.2.0"),
     ],
@@ -137,6 +139,15 @@ def test_a_run_that_died_between_tag_and_push_is_completed(tmp_path: Path) -> No
     mine = git(here, "rev-parse", "v1.0.0")
     assert make(here) == ("v1.0.0: pushed to origin with main",)
     assert git(tmp_path / "remote.git", "rev-parse", "v1.0.0") == mine
+
+
+def test_a_plain_tag_is_never_pushed_and_one_that_is_there_already_stays(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    git(here, "tag", "v1.0.0")
+    with pytest.raises(StepFailed, match="without a message"):
+        make(here)
+    git(here, "push", "--quiet", "origin", "v1.0.0")
+    assert make(here) == ()
 
 
 def test_a_project_without_a_remote_is_tagged_here_and_told_so(tmp_path: Path) -> None:

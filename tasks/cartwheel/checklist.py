@@ -19,8 +19,10 @@ from cartwheel.world import environment
 def steps(project: Project) -> Iterable[Step]:
     """One for each entry of each package's checklist."""
     for package in project.packages:
+        before = checks_before_tag(project, package)
         for item in package.checklist:
-            yield _command(package, item) if item.run else _question(project, package, item)
+            yield _command(package, item) if item.run else _question(package, item, before)
+            before = before if item.run else (*before, _name(package, item))  # questions come in their order
 
 
 def needed(project: Project, package: Package) -> tuple[str, ...]:
@@ -44,11 +46,11 @@ def _command(package: Package, item: ChecklistItem) -> Step:
     )
 
 
-def _question(project: Project, package: Package, item: ChecklistItem) -> Step:
+def _question(package: Package, item: ChecklistItem, before: tuple[str, ...]) -> Step:
     return Step(
         name=_name(package, item),
         doc=item.manual,
-        after=checks_before_tag(project, package),
+        after=before,
         settings={"version": package.version, "question": item.manual},
         sources=Answered(),
         act=lambda work: _ask(package, item, work),

@@ -139,6 +139,10 @@ class Repository:
         """An annotated tag on a commit, signed where git is set up to; an existing one is an error."""
         self._do("tag", "--annotate", "--cleanup=whitespace", "--message", message, "--", name, commit)
 
+    def annotated(self, tag: str) -> bool:
+        """Whether a tag here is an object of its own, with a message."""
+        return self._ask("cat-file", "-t", f"refs/tags/{tag}") == "tag"
+
     def lacks_signature(self, tag: str) -> bool:
         """Whether git is set up to sign tags and this one is not signed: git (2.39) makes it all the same, and exits
         with 0, where an SSH key cannot be read."""

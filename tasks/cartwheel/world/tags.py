@@ -34,6 +34,8 @@ class TagFacts(Struct, frozen=True, kw_only=True):
     """The commit that the tag leads to here; empty: no such tag."""
     there: str = ""
     """The same on the remote."""
+    plain: bool = False
+    """The tag here has no message of its own."""
     remote: str = ""
     """Empty where the repository has none."""
     remote_branch: str = ""
@@ -101,6 +103,7 @@ def facts(
             release_branch=branch,
             dirty=repo.dirty(),
             here=tags.get(tag, ""),
+            plain=tag in tags and not repo.annotated(tag),
             there=refs.get(f"refs/tags/{tag}", ""),
             remote=chosen,
             remote_branch=theirs,
@@ -226,6 +229,12 @@ def _on_its_commit(facts: TagFacts) -> tuple[str, ...]:
     )
 
 
+def _annotated(facts: TagFacts) -> tuple[str, ...]:
+    if not facts.plain or facts.done or facts.here != facts.head:
+        return ()
+    return (f"{facts.tag} is here without a message; a release's is annotated: `git tag -d {facts.tag}`, start again",)
+
+
 def _on_its_branch(facts: TagFacts) -> tuple[str, ...]:
     if facts.done:
         return ()
@@ -274,4 +283,4 @@ def _commits(count: int) -> str:
     return f"{count} commit{'s' if count != 1 else ''}"
 
 
-RULES = (_clean, _on_its_commit, _on_its_branch, _with_its_remote, _forward)
+RULES = (_clean, _on_its_commit, _annotated, _on_its_branch, _with_its_remote, _forward)
