@@ -257,15 +257,33 @@ def test_an_interrupted_bump_leaves_every_file_as_it_was_and_commits_nothing_lat
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     process.send_signal(number)
-    time.sleep(0.3)
-    (tmp_path / "go").touch()
     _, said = process.communicate(timeout=60)
-    assert "interrupted; every file is as it was" in said
+    (tmp_path / "go").touch()
+    time.sleep(0.3)
+    assert "interrupted\nevery file is as it was" in said
     assert "Traceback" not in said
     kept = {path: data for path, data in contents_but_git(one.root).items() if not path.startswith(".cartwheel/")}
     assert (kept, git(one.root, "rev-parse", "HEAD")) == (before, head)
     (one.root / ".git" / "hooks" / "pre-commit").unlink()
     one.doit("bump", "patch", "--offline")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
+def test_an_interrupt_that_comes_too_late_undoes_nothing_that_is_committed(tmp_path: Path) -> None:
+    one = committed(pure(tmp_path / "r"))
+    hook(
+        one.root, "post-commit", f"touch {tmp_path / 'asked'}\nwhile ! test -e {tmp_path / 'go'}; do sleep 0.05; done\n"
+    )
+    process = one.start("bump", "patch", "--offline")
+    while not (tmp_path / "asked").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    (tmp_path / "go").touch()
+    assert "gravel 1.0 → 1.0.1" in said
+    assert git(one.root, "status", "--porcelain") == ""
+    assert git(one.root, "log", "-1", "--format=%s") == "Version 1.0.1"
 
 
 def test_versions_that_disagree_are_mended_first(tmp_path: Path) -> None:

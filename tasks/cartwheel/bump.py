@@ -101,6 +101,7 @@ def carry_out(root: Path, project: Project, bump: Bump, *, commit: bool, say: Sa
     """
     from cartwheel.world.files import replaced
     from cartwheel.world.git import Repository
+    from cartwheel.world.run import STOP, Interrupted
 
     with Repository(root) as repo:
         paths = tuple((root / path).resolve() for path in bump.files)
@@ -120,6 +121,8 @@ def carry_out(root: Path, project: Project, bump: Bump, *, commit: bool, say: Sa
                 )
         with replaced(root, bump.files):
             _refuse_disagreement(root, project)
+            if STOP.is_set():
+                raise Interrupted
             made = repo.commit(repo.tracked(paths), bump.message) if commit else ""
         for line in (*bump.lines, *([f"committed as {made[:12]}: {bump.message.splitlines()[0]}"] if made else [])):
             say(line)

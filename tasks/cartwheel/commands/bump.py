@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from datetime import date
 from typing import Any
 
@@ -12,6 +11,7 @@ from doit.exceptions import InvalidCommand
 from cartwheel.commands.options import behind_words
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.errors import CartwheelError
+from cartwheel.world import run
 
 
 class Bump(DoitCmdBase):  # type: ignore[misc]
@@ -57,15 +57,15 @@ class Bump(DoitCmdBase):  # type: ignore[misc]
             raise InvalidCommand("bump: which version?  " + self.doc_usage)
         if shop.project.overrides or shop.project.rehearsed:
             raise InvalidCommand("bump: takes no setting for one run; run it without")
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # an interrupt puts every file back
         try:
             shop.lock.take(lambda who: write(f"waiting for the run of {who} in this project\n"))
             bump = planned(shop.root, shop.project, packages, tuple(pos_args), date=date.today().isoformat())
             refuse_taken(shop.root, shop.project, bump, offline=offline)
+            run.stop_on_signals()  # from here on every file is put back
             carry_out(shop.root, shop.project, bump, commit=not no_commit, say=lambda line: write(f"{line}\n"))
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         except KeyboardInterrupt:
-            raise InvalidCommand("interrupted; every file is as it was") from None
+            raise InvalidCommand("interrupted; nothing was changed") from None
         write(f"{', '.join(p.name for p in bump.packages)} {bump.now} → {bump.version}\n")
         return 0

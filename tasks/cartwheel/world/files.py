@@ -15,6 +15,16 @@ from cartwheel.model.errors import CartwheelError, StepFailed
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644) -> None:
     """Replace `path` by `data` in one step: whoever looks sees the old file or the new one, never half."""
+    scratch = _beside(path, data, durable=durable, mode=mode)
+    try:
+        os.replace(scratch, path)
+    except BaseException:
+        _discard(scratch)
+        raise
+
+
+def _beside(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644) -> str:
+    """A new file in the same folder that is ready to take the place of `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
@@ -24,10 +34,10 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int
             if durable:
                 os.fsync(file.fileno())
         os.chmod(scratch, mode)
-        os.replace(scratch, path)
     except BaseException:
         _discard(scratch)
         raise
+    return scratch
 
 
 @contextmanager
@@ -39,11 +49,17 @@ def replaced(root: Path, files: Mapping[str, bytes]) -> Iterator[None]:
     """
     paths = {path: (root / path).resolve() for path in files}
     before = {path: (full.read_bytes(), full.stat().st_mode & 0o7777) for path, full in paths.items()}
+    ready: dict[str, str] = {}
     try:
-        for path, data in files.items():
-            write_atomically(paths[path], data, mode=before[path][1])
+        for path, data in files.items():  # a disk that is full shows it here, when nothing has changed yet
+            ready[path] = _beside(paths[path], data, mode=before[path][1])
+        for path in files:
+            os.replace(ready[path], paths[path])
+            del ready[path]
         yield
     except BaseException as error:
+        for scratch in ready.values():
+            _discard(scratch)
         lost = [path for path, (data, mode) in before.items() if not _put_back(paths[path], data, mode)]
         left = f"{', '.join(lost)} could not be put back" if lost else "every file is as it was"
         if isinstance(error, OSError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.world.run import capture
+from cartwheel.world.run import STOP, Interrupted, capture
 
 if TYPE_CHECKING:
     from git import Repo
@@ -120,19 +121,24 @@ class Repository:
     def commit(self, paths: Iterable[Path], message: str) -> str:
         """Commit these files and nothing else, by the user's own settings and hooks; the commit.
 
-        Raises `StepFailed` in the words of the hook that refuses.
+        Raises `StepFailed` in the words of the hook that refuses, and `Interrupted` where the run was told to stop in
+        time: then nothing is committed, now or later.
         """
         arguments = ("--quiet", "--cleanup=whitespace", "--message", message, "--only", "--", *map(str, paths))
+        before = self.head()
         process: Any = self._git.execute(["git", "commit", *arguments], as_process=True)
-        try:
-            out, err = process.communicate()
-        except BaseException:  # else it would commit when its hook has ended
-            process.proc.terminate()
-            process.proc.wait()
-            raise
-        if process.returncode:
-            said = (err or out).decode(errors="replace").strip()
-            raise StepFailed(without_credentials(f"nothing was committed: {said or 'a hook refused without a word'}"))
+        said: list[bytes] = []
+        listener = threading.Thread(target=lambda: said.extend(process.communicate()), daemon=True)
+        listener.start()
+        while listener.is_alive() and not (STOP.is_set() and process.proc.poll() is not None):
+            listener.join(0.05)
+            if STOP.is_set():
+                process.proc.terminate()  # else it would commit when its hook has ended; that may go on writing
+        if self.head() == before:
+            if STOP.is_set():
+                raise Interrupted
+            words = without_credentials(b"\n".join(reversed(said)).decode(errors="replace").strip())
+            raise StepFailed(f"nothing was committed: {words or 'a hook refused without a word'}")
         return self.head()
 
     def create_tag(self, name: str, message: str, *, commit: str) -> None:
