@@ -127,6 +127,10 @@ class Judgement:
         return fresh
 
 
+_NEVER_ALONE = ("tag", "publish", "release")
+"""Stages whose work cannot be taken back."""
+
+
 class Perform(BaseAction):  # type: ignore[misc]
     """Does a step and keeps its record."""
 
@@ -134,7 +138,7 @@ class Perform(BaseAction):  # type: ignore[misc]
         self.judgement = judgement
         self.step = judgement.step
         self.workshop = judgement.workshop
-        self.task = None
+        self.task: Any = None
         self.out = self.err = None
         self.result: Any = None
         self.values: dict[str, Any] = {}
@@ -158,6 +162,8 @@ class Perform(BaseAction):  # type: ignore[misc]
         shop, step = self.workshop, self.step
         if step.blocked:
             raise StepFailed(step.blocked)
+        if self._alone() and step.name.split(":")[0] in _NEVER_ALONE:
+            raise StepFailed("--single leaves out what must have passed before it; run it without")
         shop.begin()
         if not step.always and not self.judgement.reasons():
             return  # the run that was waited for has done it
@@ -171,6 +177,10 @@ class Perform(BaseAction):  # type: ignore[misc]
             shop.slots.compiling() if step.heavy else shop.slots.light() as shared,
         ):
             self._perform(shared)
+
+    def _alone(self) -> bool:
+        """Whether doit was told to leave out what comes before."""
+        return self.task is not None and bool(self.step.after) and not self.task.task_dep
 
     def _perform(self, shared: Mapping[str, str]) -> None:
         shop, step, world = self.workshop, self.step, self.workshop.world

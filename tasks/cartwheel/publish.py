@@ -9,17 +9,19 @@ from cartwheel.model.plan import checks, of_package, reports
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
 from cartwheel.proof import proven, refuse_unless_meant, strangers
+from cartwheel.tag import ready
 
 
 def steps(project: Project) -> Iterable[Step]:
     """One step for each package and index."""
     for package in project.packages:
         for name in package.publish:
+            early, late = ((), ()) if _for_practice(project, name) else (ready(package), (f"tag:{package.key}",))
             yield Step(
                 name=f"publish:{name}:{package.key}",
                 doc=f"{package.name} {package.version} to {name}",
                 needs=(*reports(package), *(artifact.path for artifact in of_package(package))),
-                after=(*checks(package), *(() if _for_practice(project, name) else (f"tag:{package.key}",))),
+                after=(*early, *checks(package), *late),
                 always=True,
                 act=lambda work, package=package, name=name: _send(project, package, name, work),  # type: ignore[misc]
             )

@@ -129,6 +129,13 @@ def judged(artifacts: Iterable[Artifact], *, besides: Collection[str] = ()) -> t
     return (*found, *(() if "one-release" in besides else _one_release(candidates)))
 
 
+def misnamed(files: Iterable[str]) -> tuple[Finding, ...]:
+    """What PyPI would refuse by the names alone, of files that are yet to be made."""
+    named = [Artifact(file=name, kind="wheel" if name.endswith(".whl") else "sdist", size=0) for name in files]
+    others = {rule.name for rule in RULES} - {"file-name", "platform-tag"}
+    return judged(named, besides=others | {"one-release"})
+
+
 def _one_release(candidates: tuple[Candidate, ...]) -> Iterator[Finding]:
     """A release has one sdist, and all its files one name and version."""
     sdists = [candidate.file for candidate in candidates if not candidate.is_wheel]

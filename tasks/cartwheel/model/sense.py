@@ -9,6 +9,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.settings import Override, Settings
+from cartwheel.model.version import has_one_field
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
@@ -46,6 +47,16 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         for key, text in (("branch", settings.release.branch), ("remote", settings.release.remote)):
             if not _REF.fullmatch(text):
                 yield f"release.{key}: '{text}' is no name that git takes"
+    for place in settings.versions or ():
+        if not has_one_field(place.pattern):
+            yield f"versions: {place.pattern!r} has not one place for the version; expected {{version}} once in it"
+    names: set[str] = set()
+    for item in settings.checklist or ():
+        if bool(item.run) == bool(item.manual.strip()):
+            yield "checklist: an entry is either a command (run) or a question (manual); found both or neither"
+        if item.slug in names:
+            yield f"checklist: two entries are named '{item.slug}'; give one another 'name'"
+        names.add(item.slug)
     if settings.index and "pypi" in settings.index and settings.index["pypi"].rehearsal:
         yield "index.pypi: the real index is no place to practise; remove 'rehearsal', or use testpypi"
 

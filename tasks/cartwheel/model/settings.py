@@ -53,6 +53,42 @@ class ReleaseSettings(Table, frozen=True, kw_only=True):
     """The remote that the branch and the tag are pushed to."""
 
 
+class VersionPattern(Table, frozen=True, kw_only=True):
+    """An entry of `versions`: a further place where the version stands."""
+
+    file: str
+    """Relative to the package; it may lie above it, within the project."""
+    pattern: str
+    """The text around it, with `{version}` (as the manifest writes it), `{pep440}` or `{semver}` in its place; it must
+    match exactly once in the file."""
+
+
+class ChangelogSettings(Table, frozen=True, kw_only=True):
+    """`changelog`: where a release's notes are kept, in the form of Keep a Changelog."""
+
+    file: str = ""
+    """Relative to the package; it may lie above it, within the project.  Default: `CHANGELOG.md`, if there."""
+    required: Literal["always", "final", "never"] = "always"
+    """Which versions are refused without an entry: every one, those that are no pre-release, or none."""
+
+
+class ChecklistItem(Table, frozen=True, kw_only=True):
+    """An entry of `checklist`: a command, or a question for a person."""
+
+    run: tuple[str, ...] = ()
+    """A command and its arguments, run in the package's folder; it must have passed on the commit that is tagged."""
+    manual: str = ""
+    """What a person confirms, once for each version."""
+    name: str = ""
+    """A short name for the task.  Default: taken from the command or the question."""
+
+    @property
+    def slug(self) -> str:
+        """The last part of its task's name."""
+        text = self.name or self.manual or " ".join(self.run)
+        return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].rstrip("-") or "item"
+
+
 class Tunable(Table, frozen=True, kw_only=True):
     """The keys that may differ from wheel to wheel."""
 
@@ -91,6 +127,16 @@ class Settings(Tunable, frozen=True, kw_only=True):
     """The indexes of a release, in order; empty: built and checked, never sent.  Default: `pypi`."""
     tag: str | None = None
     """The tag's form.  Default: `v{version}`, in a project of several packages `{name}-v{version}`."""
+    version_from: Literal["Cargo.toml", "pyproject.toml"] | None = None
+    """Of the package's own table: where its version is decided.  Default: the crate, where there is one."""
+    versions: tuple[VersionPattern, ...] | None = None
+    """Of the package's own table: further places where the version stands."""
+    changelog: ChangelogSettings | None = None
+    bump_message: str | None = None
+    """The message of the commit that `doit bump` makes, with `{name}`, `{version}` and `{tag}`.
+    Default: `Version {version}`, in a project of several packages `{name} {version}`."""
+    checklist: tuple[ChecklistItem, ...] | None = None
+    """What must be done before a release is tagged."""
     test: Test | None = None
     inputs: tuple[str, ...] | None = None
     """Further files and folders, relative to the package, that the wheel depends on."""

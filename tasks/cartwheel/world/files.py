@@ -7,17 +7,32 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+from cartwheel.model.errors import CartwheelError, StepFailed
 
 _UNFINISHED = ".new-"
 
 
-def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644) -> None:
     """Replace `path` by `data` in one step: whoever looks sees the old file or the new one, never half.
 
     Durable, it is there after a power cut too, and so is all that was made durable before it.
     """
+    scratch = _beside(path, data, durable=durable, mode=mode)
+    try:
+        os.replace(scratch, path)
+    except BaseException:
+        _discard(scratch)
+        raise
+    if durable:
+        _sync_names(path.parent)
+
+
+def _beside(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644) -> str:
+    """A new file in the same folder that is ready to take the place of `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)
     try:
@@ -26,13 +41,49 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, path)
+        os.chmod(scratch, mode)
     except BaseException:
         _discard(scratch)
         raise
-    if durable:
-        _sync_names(path.parent)
+    return scratch
+
+
+@contextmanager
+def replaced(root: Path, files: Mapping[str, bytes]) -> Iterator[None]:
+    """Give each file, by its path below `root`, new content; all or none.
+
+    Whatever fails, here or within the context, puts every file back as it was.  Raises `StepFailed` where one cannot be
+    written.  Modes and symbolic links stay.
+    """
+    paths = {path: (root / path).resolve() for path in files}
+    before = {path: (full.read_bytes(), full.stat().st_mode & 0o7777) for path, full in paths.items()}
+    ready: dict[str, str] = {}
+    try:
+        for path, data in files.items():  # a disk that is full shows it here, when nothing has changed yet
+            ready[path] = _beside(paths[path], data, mode=before[path][1])
+        for path in files:
+            os.replace(ready[path], paths[path])
+            del ready[path]
+        yield
+    except BaseException as error:
+        for scratch in ready.values():
+            _discard(scratch)
+        lost = [path for path, (data, mode) in before.items() if not _put_back(paths[path], data, mode)]
+        left = f"{', '.join(lost)} could not be put back" if lost else "every file is as it was"
+        if isinstance(error, OSError):
+            raise StepFailed(f"{error.filename}: cannot be written ({error.strerror}); {left}") from None
+        if lost or isinstance(error, CartwheelError):
+            raise StepFailed(f"{str(error) or type(error).__name__}\n{left}") from None
+        raise
+
+
+def _put_back(path: Path, data: bytes, mode: int) -> bool:
+    try:
+        if path.read_bytes() != data:
+            write_atomically(path, data, mode=mode)
+    except OSError:
+        return False
+    return True
 
 
 def move_into_place(made: Path, path: Path) -> None:
