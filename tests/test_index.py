@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import requests
 from msgspec.structs import replace
 
 from cartwheel.index.loopback import LoopbackIndex
-from cartwheel.index.sender import Answer, Sender, credentials, seconds_until
+from cartwheel.index.patience import seconds_until
+from cartwheel.index.sender import Answer, Sender, credentials
 from cartwheel.index.warehouse import held, listing, resolve, token_variable
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from indexes import faulty, sdist, sha256, status, wheel
@@ -27,6 +29,9 @@ class Table:
     url: str = ""
     simple: str = ""
     rehearsal: bool = False
+    auth: str | None = None
+    environment: str = ""
+    rules: Mapping[str, str] = field(default_factory=dict)
 
 
 @pytest.fixture

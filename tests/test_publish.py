@@ -11,8 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from cartwheel.index import delivery as publish
-from cartwheel.index.delivery import Conflict, Patience, Settlement, in_order, pause, settle, too_late
+from cartwheel.index.delivery import Conflict, Settlement, in_order, settle, too_late
 from cartwheel.index.loopback import LoopbackIndex
+from cartwheel.index.patience import Patience, pause
 from cartwheel.index.warehouse import Index, held
 from cartwheel.model.errors import StepFailed
 from indexes import Faulty, Post, faulty, kept_and_lost, lost, sdist, sha256, status, wheel
@@ -47,7 +48,7 @@ class Run:
             ledger=self.ledger,
             environ=ENVIRON,
             say=self.said.append,
-            sleep=self.slept.append,
+            wait=self.slept.append,
         )
 
     def states(self) -> dict[str, str]:
@@ -147,10 +148,15 @@ def test_a_file_on_the_index_that_is_not_planned_stops_the_release(release: tupl
         run(state.index, release)
 
 
-def test_an_index_without_digests_is_not_trusted_to_have_the_same(release: tuple[Path, ...], run: Run) -> None:
+def test_an_index_without_digests_is_asked_for_the_bytes_themselves(release: tuple[Path, ...], run: Run) -> None:
     there = {release[1].name: release[1].read_bytes()}
-    with faulty(files=there, digests=False) as state, pytest.raises(StepFailed, match="cannot be compared"):
-        run(state.index, release)
+    with faulty(files=there, digests=False) as state:
+        assert release[1].name not in run(state.index, release)
+        assert published(state, release)
+    with faulty(files={release[1].name: b"other"}, digests=False) as state:
+        with pytest.raises(StepFailed, match=f"theirs {sha256(b'other')}"):
+            Run(run.ledger.parent / "second")(state.index, release)
+        assert state.posts == []
 
 
 def test_files_that_are_not_the_checked_ones_are_not_sent(release: tuple[Path, ...], run: Run) -> None:

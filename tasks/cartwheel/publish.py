@@ -40,7 +40,7 @@ def refuse_what_the_index_would(project: Project, package: Package, name: str, w
     Raises `ConfigError` where nobody knows the index, and `StepFailed` with all that is wrong.
     """
     from cartwheel.index.delivery import look
-    from cartwheel.index.rules import findings
+    from cartwheel.index.rules import findings, weighed
     from cartwheel.index.warehouse import resolve
 
     index = resolve(name, project.indexes)
@@ -48,7 +48,10 @@ def refuse_what_the_index_would(project: Project, package: Package, name: str, w
     paths = [work.root / artifact.path for artifact in of_package(package)]
     advice = "it is not part of this release; move it away (doit run clean removes what cartwheel made)"
     wrong = [f"{path}: {advice}" for path in strangers(project, package, work.root)]
-    wrong += [str(finding) for finding in findings(paths, besides=("private",) if project.rehearsed else ())]
+    refused, told = weighed(findings(paths, besides=("private",) if project.rehearsed else ()), index.rules)
+    wrong += [str(finding) for finding in refused]
+    for line in told:
+        work.announce(f"{name}: {line}")
     wrong += look(index, package.name, package.version, expected)[1]
     if wrong:
         raise StepFailed("\n".join((f"nothing was sent to {name}:", *wrong)))

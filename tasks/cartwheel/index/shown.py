@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cartwheel.index import patience
 from cartwheel.index.warehouse import Index, Listed, download_digest, listing
 from cartwheel.model.errors import StepFailed
-from cartwheel.world.run import STOP, Interrupted
 
 Say = Callable[[str], None]
 
@@ -49,7 +49,7 @@ def wait_until_listed(
         if line != told:
             say(line)
             told = line
-        (sleep or _sleep)(min(seconds, max(0.1, end - clock())))
+        (sleep or patience.sleep)(min(seconds, max(0.1, end - clock())))
         seconds = min(seconds * 1.5, 30.0)
 
 
@@ -121,8 +121,3 @@ def _by_download(expected: Mapping[str, str], rows: tuple[Listed, ...]) -> tuple
             if found != expected[row.file]:
                 lines.append(f"{row.file}: it downloads with sha256 {found}, expected {expected[row.file]}")
     return tuple(lines)
-
-
-def _sleep(seconds: float) -> None:
-    if STOP.wait(seconds):
-        raise Interrupted

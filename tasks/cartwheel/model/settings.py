@@ -40,6 +40,14 @@ class IndexSettings(Table, frozen=True, kw_only=True):
     """Where the index is read (the simple API).  Default: derived from `url`."""
     rehearsal: bool = False
     """A place to practise: needs no tag and takes development versions."""
+    auth: Literal["token", "trusted"] | None = None
+    """How files are sent: with a `token` from the environment, .pypirc or the keyring, or `trusted`, with one minted
+    for the pipeline's job.  Default: a token where there is one, else on PyPI trusted publishing."""
+    environment: str = ""
+    """The environment of the pipeline's job that publishes, as the index's trusted publisher names it."""
+    rules: dict[str, str] = {}
+    """What PyPI refuses and this index takes: a rule by its name (`size`), or one value of it
+    (`platform-tag macosx_27_0_arm64`), each with the reason."""
 
 
 class ReleaseSettings(Table, frozen=True, kw_only=True):
