@@ -155,9 +155,13 @@ def _said(message: str, kind: type[Table], raw: object) -> str:
     text = re.sub(r" - at `.*", "", message)
     match = re.search(r"Invalid enum value '?([^']*)'?", text)
     if match:
-        key = _place(message).strip().split("[")[0]
-        field = next((f for f in msgspec.structs.fields(kind) if f.encode_name == key.split(".")[0]), None)
-        known = _literals_in(field.type) if field else ()
+        parts = re.split(r"[.\[]", _place(message).strip())
+        field = next((f for f in msgspec.structs.fields(kind) if f.encode_name == parts[0]), None)
+        tables = _tables_in(field.type) if field else ()
+        inner = next(
+            (f for table in tables for f in msgspec.structs.fields(table) if f.encode_name == parts[-1]), field
+        )
+        known = _literals_in(inner.type) if inner else ()
         return f"unknown value '{match[1]}'{did_you_mean(match[1], known)}"
     return text[:1].lower() + text[1:]
 
