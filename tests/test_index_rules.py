@@ -71,6 +71,11 @@ def test_metadata_that_pypi_takes_is_taken(tmp_path: Path, more: str) -> None:
     assert findings([wheel(tmp_path, metadata=METADATA + more)]) == ()
 
 
+def test_a_licence_file_that_was_named_too_early_is_not_looked_for(tmp_path: Path) -> None:
+    metadata = METADATA.replace("Version: 2.4", "Version: 2.1") + "License-File: LICENSE\n"
+    assert findings([wheel(tmp_path, metadata=metadata), sdist(tmp_path, metadata=metadata)]) == ()
+
+
 @pytest.mark.parametrize(
     "file", ["demo-1.0.0-py3-none-any.whl", "demo-01.0-py3-none-any.whl", "demo-1.0-1-py3-none-any.whl"]
 )

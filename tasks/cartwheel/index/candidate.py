@@ -31,7 +31,10 @@ class Candidate:
     def _parsed(self) -> tuple[RawMetadata, Mapping[str, list[str]]]:
         from packaging.metadata import parse_email
 
-        return parse_email(self.artifact.metadata)
+        found, rest = parse_email(self.artifact.metadata)
+        if found.get("metadata_version", "") < "2.4":  # setuptools wrote it too early; twine does not send it then
+            found.pop("license_files", None)
+        return found, rest
 
     @property
     def metadata(self) -> Mapping[str, Any]:

@@ -156,8 +156,6 @@ def licence(it: Candidate) -> Iterator[str]:
 
 
 def licence_files(it: Candidate) -> Iterator[str]:
-    if it.text("metadata_version") not in ("2.4", "2.5"):
-        return
     folder = it.artifact.prefix + ("licenses/" if it.is_wheel else "")
     for name in it.metadata.get("license_files", ()):
         if folder + name not in it.artifact.names:
