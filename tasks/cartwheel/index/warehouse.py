@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from cartwheel.index.patience import LOST, READING, Patience, passing, pause, seconds_until, sleep, too_long
 from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.settings import for_practice
 
 if TYPE_CHECKING:
     import requests
@@ -33,7 +34,7 @@ class IndexTable(Protocol):
     @property
     def simple(self) -> str: ...
     @property
-    def rehearsal(self) -> bool: ...
+    def rehearsal(self) -> bool | None: ...
     @property
     def auth(self) -> str | None: ...
     @property
@@ -89,7 +90,7 @@ def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC)
     simple = (settings.simple if settings else "") or _simple_of(name, url)
     for what, text in (("url", url), ("simple", simple)):
         _refuse_url(name, what, text)
-    rehearsal = settings.rehearsal if settings else name == "testpypi"
+    rehearsal = for_practice(name, settings.rehearsal if settings else None)
     return Index(
         name=name,
         url=url,

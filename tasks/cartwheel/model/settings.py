@@ -38,8 +38,8 @@ class IndexSettings(Table, frozen=True, kw_only=True):
     """Where files are sent.  Default: what twine or `.pypirc` knows by that name."""
     simple: str = ""
     """Where the index is read (the simple API).  Default: derived from `url`."""
-    rehearsal: bool = False
-    """A place to practise: needs no tag and takes development versions."""
+    rehearsal: bool | None = None
+    """A place to practise: needs no tag and takes development versions.  Default: only testpypi is one."""
     auth: Literal["token", "trusted"] | None = None
     """How files are sent: with a `token` from the environment, .pypirc or the keyring, or `trusted`, with one minted
     for the pipeline's job.  Default: a token where there is one, else on PyPI trusted publishing."""
@@ -107,6 +107,11 @@ class Settings(Tunable, frozen=True, kw_only=True):
     index: dict[str, IndexSettings] | None = None
     release: ReleaseSettings | None = None
     overrides: tuple[Override, ...] = ()
+
+
+def for_practice(name: str, said: bool | None) -> bool:
+    """Whether an index is a place to practise, with what its table says, if it says so."""
+    return name == "testpypi" if said is None else said
 
 
 _T = TypeVar("_T", bound=Table)
