@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from crates import workspace
 from projects import TRIPLE, Project, committed, pure, with_crate
 from repositories import ENVIRONMENT, git
 from test_bad_input import SLOW, at_work, wait_for
@@ -63,6 +64,21 @@ def test_a_rehearsal_publishes_here_and_leaves_the_repository_as_it_was(tmp_path
     assert git(clone_in(tmp_path).with_name("remote.git"), "tag") == "v1.0", (
         "one package, so its name is not in the tag"
     )
+
+
+@needs_cargo
+def test_crates_and_release_pages_are_rehearsed_on_this_machine(tmp_path: Path) -> None:
+    project = workspace(tmp_path / "project")
+    project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["shelf", "github"]')
+    project.write("CHANGELOG.md", "# Changelog\n\n## [1.0] - 2026-11-21\n\n- First.\n")
+    committed(project)
+    before = untouched(project.root)
+    said = project.doit("rehearse", env={**away(tmp_path), "GITHUB_TOKEN": "a-token-that-nobody-may-see"})
+    assert untouched(project.root) == before
+    assert "release page gravel-v1.0: published, 4 files" in said
+    assert "release page pebble-1.0.0: published, 4 files" in said
+    assert "crates: pebble 1.0.0, sand 1.0.0" in said
+    assert "nothing left this machine" in said.splitlines()[-1]
 
 
 @needs_posix

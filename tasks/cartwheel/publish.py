@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import Any
 
+from cartwheel.model.destination import CRATES, GITHUB, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import checks, of_package, reports
 from cartwheel.model.project import Package, Project
@@ -14,15 +17,33 @@ from cartwheel.proof import proven, refuse_unless_meant, strangers
 def steps(project: Project) -> Iterable[Step]:
     """One step for each package and index."""
     for package in project.packages:
+        before: tuple[str, ...] = ()
         for name in package.publish:
             yield Step(
                 name=f"publish:{name}:{package.key}",
                 doc=f"{package.name} {package.version} to {name}",
                 needs=(*reports(package), *(artifact.path for artifact in of_package(package))),
                 after=(*checks(package), *(() if _for_practice(project, name) else (f"tag:{package.key}",))),
+                follows=before,
                 always=True,
-                act=lambda work, package=package, name=name: _send(project, package, name, work),  # type: ignore[misc]
+                act=lambda work, package=package, name=name: _act(project, package, name, work),  # type: ignore[misc]
             )
+            before = (f"publish:{name}:{package.key}",)
+
+
+def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
+    refuse_unless_meant(project, work, "publish", "release")
+    other = elsewhere(project, name)
+    return other.send(project, package, name, work) if other else _send(project, package, name, work)
+
+
+def elsewhere(project: Project, name: str) -> Any:
+    """The module with `refuse`, `send` and `verify` for an index that is not like PyPI; None for one that is."""
+    module = _OTHER_KINDS.get(kind_of(name, project.indexes))
+    return import_module(module) if module else None
+
+
+_OTHER_KINDS = {GITHUB: "cartwheel.publish_github", CRATES: "cartwheel.publish_crates"}
 
 
 def _for_practice(project: Project, name: str) -> bool:
@@ -43,6 +64,9 @@ def refuse_what_the_index_would(project: Project, package: Package, name: str, w
     from cartwheel.index.rules import findings
     from cartwheel.index.warehouse import resolve
 
+    if other := elsewhere(project, name):
+        other.refuse(project, package, name, work)
+        return {}
     index = resolve(name, project.indexes)
     expected = proven(package, work.root)
     paths = [work.root / artifact.path for artifact in of_package(package)]
@@ -59,7 +83,6 @@ def _send(project: Project, package: Package, name: str, work: Work) -> Mapping[
     from cartwheel.index.delivery import send
     from cartwheel.index.warehouse import resolve
 
-    refuse_unless_meant(project, work, "publish", "release")
     expected = refuse_what_the_index_would(project, package, name, work)
     index = resolve(name, project.indexes)
     paths = [work.root / artifact.path for artifact in of_package(package)]

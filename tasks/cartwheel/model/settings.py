@@ -40,6 +40,12 @@ class IndexSettings(Table, frozen=True, kw_only=True):
     """Where the index is read (the simple API).  Default: derived from `url`."""
     rehearsal: bool = False
     """A place to practise: needs no tag and takes development versions."""
+    kind: Literal["pypi", "github", "crates"] | None = None
+    """What it is.  Default: `github` and `crates-io` are known by name, every other is like PyPI."""
+    repository: str = ""
+    """Kind `github`: `owner/name`.  Default: what the remote's address says."""
+    crates: tuple[str, ...] | None = None
+    """Kind `crates`: exactly these are sent.  Default: those of the workspace that may be, but for the extension."""
 
 
 class ReleaseSettings(Table, frozen=True, kw_only=True):
