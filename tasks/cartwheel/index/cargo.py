@@ -115,7 +115,11 @@ class Cargo:
                 *(word for crate in picked for word in ("--package", crate.name)),
             )
         )  # fmt: skip
-        return {crate.name: self._target / "package" / crate.file for crate in picked}
+        return {crate.name: self.packed(crate) for crate in picked}
+
+    def packed(self, crate: Crate) -> Path:
+        """Where a crate's file lies once it is packed."""
+        return self._target / "package" / crate.file
 
     def publish(self, crate: Crate) -> Answer:
         """Send one crate by one `cargo publish`; what became of it."""

@@ -106,10 +106,14 @@ def wait_until_shown(
     deadline: float = VISIBLE_SECONDS,
     sleep: Sleep | None = None,
     clock: Callable[[], float] = time.monotonic,
+    among: tuple[Crate, ...] = (),
 ) -> tuple[str, ...]:
-    """Wait until the registry serves every crate; what is wrong then, none: each is there with our content."""
+    """Wait until the registry serves every crate; what is wrong then, none: each is there with our content.
+
+    `among`: all crates of the release, where `crates` are some of them that are packed already.
+    """
     end, seconds, told = clock() + deadline, 1.0, False
-    files = cargo.package(crates, verify=False)
+    files = {crate.name: cargo.packed(crate) for crate in crates} if among else cargo.package(crates, verify=False)
     for crate in crates:
         while (theirs := cargo.published(crate)) is None:
             if clock() >= end:
@@ -119,7 +123,7 @@ def wait_until_shown(
                 told = True
             (sleep or run.sleep)(min(seconds, max(0.1, end - clock())))
             seconds = min(seconds * 1.5, 30.0)
-        names = _compared(crate, files[crate.name], theirs, crates)
+        names = _compared(crate, files[crate.name], theirs, among or crates)
         if names:
             return (_conflict(crate, cargo.registry.name, files[crate.name], theirs, names),)
     return ()
@@ -206,7 +210,7 @@ def send(
             say(f"{crate.name} {crate.version}: sent before; {registry} does not show it yet")
         else:
             courier.deliver(crate, sha256)
-        wrong = wait_until_shown(cargo, (crate,), say=say, sleep=sleep)
+        wrong = wait_until_shown(cargo, (crate,), say=say, sleep=sleep, among=crates)
         if wrong:
             raise StepFailed("\n".join((*wrong, "start again later: only what is missing is sent")))
     return tuple(crate.name for crate in standing.waiting)
