@@ -38,9 +38,16 @@ class Registry(Struct, frozen=True, kw_only=True):
     @property
     def arguments(self) -> tuple[str, ...]:
         """How a cargo command is led there, and nowhere else."""
-        if self.stand_in and self.name == CRATES_IO:  # cargo knows this name by heart, and no variable moves it
-            return ("--config", f'source.crates-io.replace-with="{_STAND_IN}"', "--index", self.url)
-        return ("--registry", self.name)
+        if not self.stand_in:
+            return ("--registry", self.name)
+        # cargo knows crates-io by heart, and no variable moves it; others' crates are in the stand-in as well
+        there = ("--index", self.url) if self.name == CRATES_IO else ("--registry", self.name)
+        return ("--config", f'source.crates-io.replace-with="{self._known_as}"', *there)
+
+    @property
+    def _known_as(self) -> str:
+        """The name that a variable can give to a stand-in; cargo takes only one name for an address."""
+        return _STAND_IN if self.name == CRATES_IO else self.name
 
     @property
     def proof(self) -> tuple[str, ...]:
@@ -51,12 +58,10 @@ class Registry(Struct, frozen=True, kw_only=True):
         """What cargo is given of the environment; `home`: cargo's, for a stand-in."""
         own = f"CARGO_REGISTRIES_{_shouted(self.name)}"
         if self.stand_in:
-            names = {f"CARGO_REGISTRIES_{_shouted(name)}" for name in (_STAND_IN, self.name) if name != CRATES_IO}
-            led = {f"{name}_{key}": value for name in names for key, value in (("INDEX", self.url), ("TOKEN", "x"))}
-            rustup = {"RUSTUP_HOME": environ["RUSTUP_HOME"]} if "RUSTUP_HOME" in environ else {}
-            return {**environment.passed(environ), **led, **rustup, "CARGO_HOME": str(home)}
-        named = (f"{own}_*", "CARGO_REGISTRY_*", "CARGO_REGISTRIES_*_CREDENTIAL_PROVIDER")
-        given = environment.passed(environ, named)
+            stand_in = f"CARGO_REGISTRIES_{_shouted(self._known_as)}"
+            led = {f"{stand_in}_INDEX": self.url, f"{stand_in}_TOKEN": "practice"}
+            return {**environment.passed(environ), **led, "CARGO_HOME": str(home)}
+        given = environment.passed(environ, ("CARGO_REGISTRY_*", "CARGO_REGISTRIES_*"))
         if self.url:
             given[f"{own}_INDEX"] = self.url
         token = environ.get(token_variable(self.name), "").strip()
