@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from cartwheel.model.errors import ConfigError
 
@@ -30,6 +29,8 @@ def repository_at(url: str) -> tuple[str, str]:
 
     `git@host:owner/name.git` → `("host", "owner/name")`.
     """
+    from urllib.parse import urlsplit
+
     scp = re.fullmatch(r"(?:[^/@:]+@)?([^/:@]{2,}):(?!/)(.+)", url)
     if scp:
         host, path = scp[1], scp[2]
@@ -54,6 +55,8 @@ def api_of(host: str) -> str:
 
 def may_receive_the_token(api: str, url: str) -> bool:
     """Whether an address that the API named is the API's own: its host, or `uploads.` beside `api.`."""
+    from urllib.parse import urlsplit
+
     ours, theirs = urlsplit(api), urlsplit(url)
     hosts = (ours.netloc, f"uploads.{ours.netloc.removeprefix('api.')}")
     return theirs.scheme == ours.scheme and theirs.netloc in hosts
