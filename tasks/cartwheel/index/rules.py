@@ -134,8 +134,7 @@ def weighed(found: Iterable[Finding], passes: Mapping[str, str]) -> tuple[tuple[
 def misnamed(files: Iterable[str]) -> tuple[Finding, ...]:
     """What PyPI would refuse by the names alone, of files that are yet to be made."""
     named = [Artifact(file=name, kind="wheel" if name.endswith(".whl") else "sdist", size=0) for name in files]
-    others = {rule.name for rule in RULES} - {"file-name", "platform-tag"}
-    return judged(named, besides=others | {"one-release"})
+    return tuple(finding for finding in judged(named) if finding.rule in ("file-name", "platform-tag"))
 
 
 def _one_release(candidates: tuple[Candidate, ...]) -> Iterator[Finding]:
