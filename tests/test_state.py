@@ -202,6 +202,33 @@ def test_a_projects_own_task_is_remembered_too(graph: Graph) -> None:
     assert (graph.root / "own.log").read_text() == "own\nown\n"
 
 
+def test_what_a_projects_own_task_writes_is_seen_by_the_steps_after_it(graph: Graph) -> None:
+    """`build:one` has had the digest of the file taken when the task writes it; `build:two` comes after."""
+    text = (graph.root / "dodo.py").read_text()
+    text = text.replace(
+        'needs=(raw,), makes=(done,), after=(f"build:{name}",),',
+        'needs=(raw,), makes=(done,), after=(f"build:{name}", *(("write",) if name == "two" else ())),',
+    )
+    text = text.replace(
+        'yield Step(name=f"build:{name}", doc=name,',
+        'yield Step(name=f"build:{name}", doc=name, after=("write",) if name == "two" else (),',
+    )
+    graph.write(
+        "dodo.py",
+        text
+        + """
+
+def task_write():
+    return {"actions": ["cp next.txt src/common.txt"], "task_dep": ["build:one"]}
+""",
+    )
+    graph.write("next.txt", "common\n")
+    graph.doit()
+    graph.write("next.txt", "written\n")
+    graph.doit()
+    assert "written" in graph.made()["two"]
+
+
 def test_forget_makes_a_step_run_again(graph: Graph) -> None:
     graph.doit()
     graph.ran()

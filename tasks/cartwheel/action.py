@@ -62,7 +62,13 @@ class Workshop:
         assert isinstance(backend, Records), "dodo.py needs DOIT_CONFIG = wheels.doit_config"
         if self.world.save not in backend.at_end:
             backend.at_end.append(self.world.save)
+            backend.after_own.append(self._after_own)
         return backend
+
+    def _after_own(self) -> None:
+        """A task of the project's own may have written sources of a step that is still to come."""
+        self.world.digests.renew()
+        look_again()
 
     def begin(self) -> None:
         """Before anything is written: this run alone is at work here, and knows what the one before it left.

@@ -35,6 +35,8 @@ class Records:
         self.folder = Path(name)
         self.asked: set[str] = set()
         self.at_end: list[Callable[[], None]] = []
+        self.after_own: list[Callable[[], None]] = []
+        """Called when a task of the project's own has succeeded."""
         self._loaded: dict[str, Record | None] = {}
         self._foreign: dict[str, dict[str, Any]] = {}
         self._pending: dict[str, dict[str, Any]] = {}
@@ -143,6 +145,8 @@ class Records:
             return
         self._pending.setdefault(task, {})[key] = value
         if key == "deps:":
+            for action in self.after_own:
+                action()
             self._commit_own(task, self._pending.pop(task))
 
     def in_(self, task: str) -> bool:

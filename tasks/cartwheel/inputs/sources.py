@@ -216,6 +216,7 @@ def _learned(reads: Reads, root: Path) -> Mapping[str, tuple[str, ...]]:
     return {"files": files, "absent": absent, "folders": reads.folders, "env": reads.env}
 
 
+@cache
 def _below(root: Path, name: str) -> tuple[str, ...]:
     """The files of a folder, or the one file of that name."""
     from cartwheel.inputs.reads import files_below
@@ -262,6 +263,7 @@ def _packed(folder: str, root: Path, package: Package) -> tuple[str, ...]:
 def look_again() -> None:
     """Forget what was seen of the tree in this process."""
     _PACKED.clear()
+    _below.cache_clear()
     _broad.cache_clear()
     _configured.cache_clear()
     _local.cache_clear()

@@ -182,6 +182,11 @@ class Digests:
             return bool(taken)
         return taken is not None and self._load().get(path, [])[:5] != _state(stat)
 
+    def renew(self) -> None:
+        """Look again at the files that were written since their digest was taken."""
+        for path in [path for path in self._seen if self.moved(path)]:
+            del self._seen[path]
+
     def forget(self) -> None:
         """Look at every file again from now on."""
         self._seen.clear()
