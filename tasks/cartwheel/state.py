@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 OURS: set[str] = set()
 """The names of all tasks that are steps; the pipeline fills it while doit loads the tasks."""
 
+GROUPS: set[str] = set()
+"""The names of tasks that only stand for others; filled likewise, and nothing is kept of them."""
+
 _DOIT_KEYS_END = ":"
 _SCHEMA = 1
 
@@ -141,7 +144,7 @@ class Records:
             from doit.exceptions import InvalidCommand
 
             raise InvalidCommand(f"{task} cannot be ignored: a release counts on every task having run")
-        if task in OURS:
+        if task in OURS or task in GROUPS:
             return
         self._pending.setdefault(task, {})[key] = value
         if key == "deps:":
