@@ -69,6 +69,19 @@ def offered(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("GITLAB_CI")) and any(name.endswith("_ID_TOKEN") for name in environ)
 
 
+def lacking(index: Index, environ: Mapping[str, str]) -> str:
+    """Why there will be no identity, as far as it can be told without asking anybody; empty where there may be."""
+    if any(environ.get(name) for name in _JOBS):
+        return ""
+    return (
+        f"index {index.name}: trusted publishing works in a job of GitHub or GitLab, and this is none; "
+        f'publish from the pipeline, or say auth = "token" in [tool.cartwheel.index.{index.name}]'
+    )
+
+
+_JOBS = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "GOOGLE_SERVICE_ACCOUNT_NAME")
+
+
 def mint(
     index: Index, *, patience: Patience = READING, wait: Callable[[float], None] | None = None, again: bool = False
 ) -> Minted:
@@ -167,10 +180,7 @@ def _identity(index: Index, audience: str) -> str:
             f"on GitLab give it 'id_tokens: {_variable(audience)}: {{aud: {audience}}}'"
         ) from None
     if not identity:
-        raise CartwheelError(
-            f"index {index.name}: trusted publishing works in a job of GitHub or GitLab, and this is none; "
-            f'publish from the pipeline, or say auth = "token" in [tool.cartwheel.index.{index.name}]'
-        )
+        raise CartwheelError(lacking(index, {}))
     return identity
 
 
