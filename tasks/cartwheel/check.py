@@ -195,8 +195,8 @@ def _refuse_problems(package: Package, wheel: Path) -> None:
 
 
 def _let_pass(project: Project, package: Package) -> tuple[str, ...]:
-    """Keys of PyPI's rules that every index of the package lets pass; what one lets pass, its own step weighs."""
-    known = [project.indexes[name].rules if name in project.indexes else {} for name in package.publish]
+    """Keys of PyPI's rules that every table of the package's indexes lets pass; publishing weighs them one by one."""
+    known = [project.indexes[name].rules for name in package.publish if name in project.indexes]
     return tuple(key for key in (known[0] if known else ()) if all(key in rules for rules in known))
 
 
