@@ -136,7 +136,8 @@ def _exchange(index: Index, again: bool) -> Minted | _Said:
 
 
 def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = None) -> dict[str, Any] | _Said:
-    """One request to the index's own host, never sent on to another; an answer that is JSON, refusals included."""
+    """One request to the index's own host, never sent on to another, with nobody's password (not even ~/.netrc's);
+    an answer that is JSON, refusals included."""
     import requests
 
     parts = urlsplit(index.url)
@@ -144,7 +145,9 @@ def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = Non
     try:
         with (
             conversation(url) as session,
-            session.request(method, url, json=body, timeout=(20.0, 30.0), allow_redirects=False) as answer,
+            session.request(
+                method, url, json=body, auth=lambda request: request, timeout=(20.0, 30.0), allow_redirects=False
+            ) as answer,
         ):
             if passing(answer.status_code):
                 after = seconds_until(answer.headers.get("Retry-After", ""), datetime.now(UTC))
