@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from cartwheel.index.cargo import Cargo
 from cartwheel.index.delivery import Ledger, Patience, pause
-from cartwheel.index.sender import Answer
+from cartwheel.index.sender import LOST, Answer
 from cartwheel.model.crates import Crate, chosen, reached, understood
 from cartwheel.model.errors import StepFailed
 from cartwheel.world import run
@@ -237,7 +237,7 @@ class _Courier:
             if not answer.passing or attempt == self._patience.tries:
                 break
             self._wait(crate, attempt, answer)
-        self._book.note(crate.file, sha256, "refused", answer)
+        self._book.note(crate.file, sha256, "unknown" if left_open(answer) else "refused", answer)
         raise StepFailed(f"{crate.name} {crate.version}: {registry} {_refused(answer, self._patience.tries)}")
 
     def _is_there(self, crate: Crate, answer: Answer) -> bool:
@@ -261,6 +261,11 @@ class _Courier:
             raise StepFailed(f"{told}; start again then: only what is missing is sent")
         self._say(f"{crate.name} {crate.version}: {answer.words}; again in {seconds:.0f} s")
         self._sleep(seconds)
+
+
+def left_open(answer: Answer) -> bool:
+    """Whether an answer, or none, leaves it open if what was sent has arrived."""
+    return answer.status == LOST or answer.status >= 500
 
 
 def _says_existing(answer: Answer) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from cartwheel.index.crates_io import left_open
 from cartwheel.index.delivery import Ledger, Patience, in_order
 from cartwheel.index.github_api import Api, Persistent, Reply, code_of, told
 from cartwheel.index.sender import Answer
@@ -318,7 +319,7 @@ class _Courier:
                 return
             if not self._forge.again(name, attempt, _as_passing(reply)):
                 break
-        self._book.note(name, sha256, "refused", reply.answer)
+        self._book.note(name, sha256, "unknown" if left_open(reply.answer) else "refused", reply.answer)
         raise StepFailed(f"{self._forge.refused(reply, name)}; nothing after it was sent")
 
     def remove_rest(self, asset: Asset) -> None:
