@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from cartwheel.index.delivery import Ledger, Patience
-from cartwheel.index.github import ONE_AT_A_TIME, SUMS, Wanted, complete, extra_files, extra_names, look, shown
+from cartwheel.index.github import ONE_AT_A_TIME, complete, look, shown
 from cartwheel.index.github_api import Api, Place, place_named
+from cartwheel.index.release_page import SUMS, Wanted, extra_files, extra_names
 from cartwheel.index.warehouse import Index
 from cartwheel.model.changelog import notes
 from cartwheel.model.destination import is_prerelease, sharing

@@ -154,8 +154,8 @@ def _on_index(project: Project, package: Package, name: str, shop: Workshop, dig
 
 def _on_page(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
     from cartwheel.index.delivery import Patience
-    from cartwheel.index.github import find
     from cartwheel.index.github_api import Api, Persistent, place_named
+    from cartwheel.index.release_page import find
     from cartwheel.publish_github import files_of, remote_of
 
     partners = sharing(package, project.packages, name)
