@@ -12,10 +12,13 @@ from pathlib import Path
 
 from cartwheel import toolchain
 from cartwheel.inputs.sources import CompiledSources, PureSources
+from cartwheel.inputs.unlocked import FOLDER as UNLOCKED
+from cartwheel.inputs.unlocked import missing, renewed
 from cartwheel.model import python as pythons
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
+from cartwheel.model.features import features as features_of
 from cartwheel.model.project import Package, Project, Wheel
-from cartwheel.model.step import Look, Slots, Step, Work
+from cartwheel.model.step import Look, Slots, Sources, Step, Work
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.directories import SHARED, CargoDirectory
 from cartwheel.world import environment, files, run
@@ -43,7 +46,6 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         "features": " ".join(wheel.features),
         "profile": wheel.profile,
         "python": wheel.python,
-        **{f"environment {name}": environment.fingerprint(value) for name, value in wheel.environment.items()},
     }
     blocked = ""
     tools: tuple[str, ...] = ("rustc", "maturin")
@@ -81,19 +83,61 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
     env = _environment(package, wheel, work, messages)
-    folder = work.root / package.folder
     _need_standard_library(wheel.target.triple, env, work)
-    CompiledSources(package=package, wheel=wheel).distrust(directory, work)
+    sources = CompiledSources(package=package, wheel=wheel)
+    home = locked(package, sources, env, work)
+    sources.distrust(directory, work)
     out = work.scratch / "out"
     try:
-        work.log.run(_maturin(package, wheel, chain, directory, out), cwd=folder, env=env)
+        work.log.run(_maturin(package, wheel, chain, directory, out), cwd=home / package.folder, env=env)
     except StepFailed as error:
-        raise _explained(error, wheel) from None
+        raise _explained(error, package, wheel) from None
     files.move_into_place(exactly_one(out, wheel.file), work.root / raw_wheel(wheel))
-    return CompiledSources(package=package, wheel=wheel).learn(directory, messages, work)
+    return sources.learn(directory, messages, home, work)
 
 
-def _explained(error: StepFailed, wheel: Wheel) -> StepFailed:
+def unlocked(package: Package, root: Path) -> str:
+    """What is said of a package that comes without Cargo.lock."""
+    shown = _lock(package, root)
+    return (
+        f"{shown} is missing: {package.name} is built from a copy in {UNLOCKED}, whose Cargo.lock is made once; "
+        "commit one, and every machine builds the same"
+    )
+
+
+def _lock(package: Package, root: Path) -> str:
+    lock = (root / (package.manifests.workspace_path or package.manifest)).with_name("Cargo.lock")
+    return lock.relative_to(root).as_posix() if lock.is_relative_to(root) else str(lock)
+
+
+def locked(package: Package, sources: Sources, env: Mapping[str, str], work: Work) -> Path:
+    """Where the crate is built with a lock file: in the project, or in a copy of it where the project has none."""
+    if not missing(package.manifest, work.root):
+        return work.root
+    work.announce(unlocked(package, work.root))
+
+    def resolve(manifest: Path) -> None:
+        run.capture(
+            (env.get("CARTWHEEL_CARGO", "cargo"), "metadata", "--format-version=1", "--manifest-path", str(manifest)),
+            cwd=manifest.parent, env=env,
+        )  # fmt: skip
+
+    return renewed(package.manifest, work.root, sources.seen(work.look, None).listing, resolve)
+
+
+def misfit(error: StepFailed, package: Package) -> StepFailed | None:
+    """The same failure in better words, if it was that cargo wanted to write Cargo.lock."""
+    if "because --locked was passed" not in str(error):
+        return None
+    return StepFailed(
+        f"Cargo.lock does not fit the manifests of {package.name}; bring it up to date with "
+        f"'cargo update --workspace', and commit it\n{error}"
+    )
+
+
+def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
+    if lock := misfit(error, package):
+        return lock
     if "Failed to find a python interpreter" not in str(error):
         return error
     return StepFailed(
@@ -114,8 +158,7 @@ def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root:
 
 def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, directory: Path, out: Path) -> tuple[str, ...]:
     """The target directory is an argument: as a variable, sccache would take it for a part of what it compiles."""
-    named = package.manifests.pyproject.get("tool", {}).get("maturin", {})
-    features = (*named.get("features", ()), *wheel.features)
+    features = features_of(package.manifests.pyproject, wheel.python, wheel.features).given
     return (
         *(*run.own("maturin"), "build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
         *("--target", wheel.target.triple, "--target-dir", str(directory), "--out", str(out)),
@@ -191,19 +234,7 @@ def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
     for need in missing(wheel.target, chain, look):
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
-    return lacks_lock(package, look.root)
-
-
-def lacks_lock(package: Package, root: Path) -> str:
-    """Why a crate without Cargo.lock is not built, empty where it has one: cargo would write it into the tree."""
-    lock = (root / (package.manifests.workspace_path or package.manifest)).with_name("Cargo.lock")
-    if lock.is_file():
-        return ""
-    shown = lock.relative_to(root).as_posix() if lock.is_relative_to(root) else str(lock)
-    return (
-        f"{shown} is missing, so what is built could change from one run to the next; "
-        f"make it with 'cargo generate-lockfile' in {Path(shown).parent} and commit it"
-    )
+    return ""
 
 
 @cache

@@ -34,6 +34,7 @@ STAGES: Mapping[str, str] = {
     "repair": "Put every wheel into dist/: outside libraries in it, its floor verified",
     "check": "Examine every finished file, and test what this machine can run",
     "sdist": "Make the source distributions",
+    "checklist": "What must be done before a tag: commands that pass, questions that a person answers",
     "tag": "Tag this version and push the tag with its branch",
     "publish": "Send the files to the indexes; one index: publish:NAME",
     "verify": "Install from the indexes what was published, and test it",
@@ -189,7 +190,9 @@ class Pipeline:
             has_subtask=True,
             subtask_of=stage if rest else None,
             clean=[] if rest else [(self._clean, [below])],
-            doc=f"{stage} all of {rest}" if rest else STAGES[stage],
+            doc=f"{stage} all of {rest}"
+            if rest
+            else STAGES.get(stage, "Whether a tag may be made, before all is built"),
         )
 
     def _clean(self, steps: tuple[Step, ...], dryrun: bool) -> None:
@@ -238,7 +241,7 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     project = model.understood(top, packages, overrides)
     stand_in = os.environ.get("CARTWHEEL_REHEARSAL")
     if not stand_in:
-        return project
+        return model.started_by(project, os.environ)
     rows = json.loads(stand_in).items()
     return model.rehearsing(project, {kind: decode(IndexSettings, row, where="rehearsal") for kind, row in rows})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from cartwheel.index.cargo import Cargo, registry_named
 from cartwheel.index.crates_io import ONE_AT_A_TIME, crates_of, look, wait_until_shown
 from cartwheel.index.crates_io import send as send_crates
-from cartwheel.index.delivery import Ledger
+from cartwheel.index.ledger import Ledger
 from cartwheel.index.warehouse import Index
 from cartwheel.model.crates import Crate
 from cartwheel.model.errors import StepFailed

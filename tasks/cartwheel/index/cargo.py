@@ -14,7 +14,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.index.sender import LOST, Answer, seconds_until
+from cartwheel.index.patience import LOST, seconds_until
+from cartwheel.index.sender import Answer
 from cartwheel.index.warehouse import is_loopback, token_variable
 from cartwheel.model.crates import Crate
 from cartwheel.model.errors import ConfigError, StepFailed

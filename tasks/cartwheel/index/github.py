@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from cartwheel.index.crates_io import left_open
-from cartwheel.index.delivery import Ledger, Patience
 from cartwheel.index.github_api import Api, Persistent, Reply, code_of, told
+from cartwheel.index.ledger import Ledger
+from cartwheel.index.patience import Patience
+from cartwheel.index.patience import sleep as wait
 from cartwheel.index.release_page import Asset, Page, Wanted, asset_of, find, judge, page_of, rows_of
 from cartwheel.index.sender import Answer
 from cartwheel.model.errors import StepFailed
-from cartwheel.world import run
 
 Say = Callable[[str], None]
 Sleep = Callable[[float], None]
@@ -27,7 +27,7 @@ ONE_AT_A_TIME = threading.Lock()
 
 def look(api: Api, wanted: Wanted, *, say: Say, patience: Patience, sleep: Sleep | None = None) -> tuple[str, ...]:
     """Every reason not to send anything; none: it may be.  Changes nothing."""
-    forge = Persistent(api, say, patience, sleep or run.sleep)
+    forge = Persistent(api, say, patience, sleep or wait)
     _refuse_without_token(forge)
     wrong = _about_tag(forge, wanted)
     return (*wrong, *judge(find(forge, wanted.tag), wanted, lambda asset: api.digest(asset.url)).wrong)
@@ -71,7 +71,7 @@ def complete(
     Raises `StepFailed` before anything is changed where anything conflicts, and later where GitHub refuses; a second
     run does only the rest.
     """
-    forge = Persistent(api, say, patience, sleep or run.sleep)
+    forge = Persistent(api, say, patience, sleep or wait)
     _refuse_without_token(forge)
     wrong = _about_tag(forge, wanted)
     page = find(forge, wanted.tag)
@@ -172,7 +172,7 @@ class _Courier:
                 return
             if not self._forge.again(name, attempt, _as_passing(reply)):
                 break
-        self._book.note(name, sha256, "unknown" if left_open(reply.answer) else "refused", reply.answer)
+        self._book.note(name, sha256, "unknown" if reply.answer.open else "refused", reply.answer)
         raise StepFailed(f"{self._forge.refused(reply, name)}; nothing after it was sent")
 
     def remove_rest(self, asset: Asset) -> None:
@@ -228,7 +228,7 @@ def shown(
     api: Api, wanted: Wanted, *, say: Say, patience: Patience, sleep: Sleep | None = None, looks: int = 5
 ) -> tuple[str, ...]:
     """What is wrong with the published release; none: every file is there with our bytes, and all can see it."""
-    forge = Persistent(api, say, patience, sleep or run.sleep)
+    forge = Persistent(api, say, patience, sleep or wait)
     wrong: tuple[str, ...] = ()
     for number in range(looks):
         page = find(forge, wanted.tag)
@@ -238,5 +238,5 @@ def shown(
             wrong = (f"{wanted.tag}: {'a draft, which nobody sees' if page else 'no release'}", *wrong)
         if not wrong or standing.wrong or number + 1 == looks:
             break
-        (sleep or run.sleep)(patience.lag)
+        (sleep or wait)(patience.lag)
     return wrong

@@ -17,8 +17,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.index.delivery import Patience, pause
-from cartwheel.index.sender import ANSWER_SECONDS, LOST, Answer, seconds_until
+from cartwheel.index.patience import LOST, Patience, pause, seconds_until, too_long
+from cartwheel.index.sender import ANSWER_SECONDS, Answer
 from cartwheel.index.warehouse import CONNECT_SECONDS, is_loopback, reason, token_variable
 from cartwheel.model.destination import api_of, may_receive_the_token, repository_at
 from cartwheel.model.errors import ConfigError, StepFailed
@@ -297,11 +297,8 @@ class Persistent:
             return False
         seconds = pause(attempt, reply.answer.retry_after, self._patience)
         name = self.api.place.name
-        if seconds > self._patience.obeyed:
-            raise StepFailed(
-                f"{name} asks to wait {seconds / 60:.0f} minutes ({told(reply)}); start again then: "
-                "only what is missing is sent"
-            )
+        if waiting := too_long(seconds, self._patience):
+            raise StepFailed(f"{name}: {told(reply)}: {waiting}")
         self._say(f"{what}: {name}: {told(reply)}; again in {seconds:.0f} s")
         self._sleep(seconds)
         return True

@@ -61,12 +61,6 @@ def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], ok: Seque
     return done.stdout.decode(errors="replace")
 
 
-def sleep(seconds: float) -> None:
-    """Wait; raises `Interrupted` when the run is told to stop."""
-    if STOP.wait(seconds):
-        raise Interrupted
-
-
 def show(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
     """Run to the end with its output on this terminal; its exit code.  Raises `Interrupted`."""
     process = _start(argv, cwd=cwd, env=env, stdout=None, stderr=None)
@@ -196,8 +190,9 @@ def _start(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Forget a process that ended; when stopping, first see that none of its group is left."""
-    if STOP.is_set() or process.poll() is None:
+    """Forget a process that ended; when stopping, or where its shim was killed, see that none of its group is left."""
+    code = process.poll()
+    if STOP.is_set() or code is None or code < 0:
         deadline = time.monotonic() + _GRACE
         while time.monotonic() < deadline and _alive(process):
             time.sleep(0.02)
@@ -231,12 +226,15 @@ def _alive(process: subprocess.Popen[bytes]) -> bool:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     STOP.set()
-    os.write(2, f"\nstopping ({signal.Signals(number).name})\n".encode())
     for process in list(_running):
         _signal(process, hard=False)
     later = threading.Timer(_GRACE, _kill_all)
     later.daemon = True
     later.start()
+    try:
+        os.write(2, f"\nstopping ({signal.Signals(number).name})\n".encode())
+    except OSError:
+        pass  # the terminal that hung up is the one this would go to
 
 
 def _kill_all() -> None:
