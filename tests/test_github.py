@@ -537,7 +537,7 @@ LASTING = {
     "no permission": ("upload", status(403, "Resource not accessible by integration"), "the token may not do this"),
     "too large": ("upload", status(413, "too large"), "refuses it .413 too large."),
     "invalid": ("upload", status(422, "Validation Failed", "custom"), "refuses it .422 Validation Failed"),
-    "an hour to wait": ("upload", status(429, "later", Retry_After="3600"), "asks to wait 60 minutes .*start again"),
+    "an hour to wait": ("upload", status(429, "later", Retry_After="3600"), "asks to wait 60 minutes; start again"),
     "expired meanwhile": ("upload", status(401, "Bad credentials"), "does not accept the token"),
     "no draft allowed": ("create", status(403, "Resource not accessible"), "the token may not do this"),
     "a draft is invalid": ("create", status(422, "Validation Failed", "custom"), "refuses it"),
