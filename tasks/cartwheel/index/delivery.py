@@ -179,7 +179,7 @@ class _Courier:
                 self._book.note(name, sha256, "sent", answer)
                 self._say(f"{name}: sent to {self._index.name}")
                 return
-            self._book.note(name, sha256, "unknown" if _is_open(answer) else "refused", answer)
+            self._book.note(name, sha256, "unknown" if answer.open else "refused", answer)
             if self._is_there(name, sha256, answer):
                 self._book.note(name, sha256, "there", answer)
                 self._say(f"{name}: on {self._index.name}, with the same bytes")
@@ -304,11 +304,6 @@ def _refused(name: str, index: Index, answer: Answer, patience: Patience) -> str
     if answer.passing:
         return f"{where} could not take it after {patience.tries} tries ({said}); {again}"
     return f"{where} refuses it ({said}); nothing after it was sent"
-
-
-def _is_open(answer: Answer) -> bool:
-    """Whether the index may have kept the file although it did not say so."""
-    return answer.status == LOST or answer.status >= 500
 
 
 def _says_existing(answer: Answer) -> bool:

@@ -60,6 +60,11 @@ class Answer(Struct, frozen=True, kw_only=True):
         """The same POST may succeed later."""
         return passing(self.status)
 
+    @property
+    def open(self) -> bool:
+        """The index may have kept what was sent, although it did not say so."""
+        return self.status == LOST or self.status >= 500
+
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:

@@ -61,12 +61,6 @@ def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], ok: Seque
     return done.stdout.decode(errors="replace")
 
 
-def sleep(seconds: float) -> None:
-    """Wait; raises `Interrupted` when the run is told to stop."""
-    if STOP.wait(seconds):
-        raise Interrupted
-
-
 def show(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
     """Run to the end with its output on this terminal; its exit code.  Raises `Interrupted`."""
     process = _start(argv, cwd=cwd, env=env, stdout=None, stderr=None)
