@@ -251,8 +251,8 @@ def fill(place: Path, free: int) -> Path:
 # ---- the plain project -------------------------------------------------------------------------------------------
 
 COMPILE = '''
-"""Writes half of what it was given, waits in a child of its own, writes the rest."""
-import os, signal, subprocess, sys
+"""Writes half of what it was given, waits in a child of its own, writes the rest; orphaned, it would stay for long."""
+import os, signal, subprocess, sys, time
 name, out, seconds, *sources = sys.argv[1:]
 with open(os.environ["STARTED"], "a") as log:
     log.write(name + "\\n")
@@ -264,6 +264,8 @@ with open(out, "w") as file:
     file.flush()
     subprocess.run(["sleep", seconds], check=True)
     file.write(text[len(text) // 2 :])
+if os.getsid(os.getppid()) != os.getsid(0):
+    time.sleep(600)
 '''
 
 DODO = '''

@@ -242,9 +242,9 @@ class Case:
             self.before = records(scene.root)
             with Watch(scene.root, whole) as watch:
                 KINDS.get(self.kind, _at_a_write)(self)
+                self._go_on(reference)
             assert not watch.half, f"half files were seen in dist/: {watch.half}"
             assert watch.looks > 1
-            self._go_on(reference)
 
     @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:
