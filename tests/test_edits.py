@@ -100,7 +100,7 @@ def words_of(edit: Edit) -> set[str]:
 
 def marked(what: str) -> object:
     """A row, by when it is tried out."""
-    marks = () if what in QUICK else pytest.mark.lab if what in LAB else pytest.mark.full(sample=0.1)
+    marks = () if what in QUICK else pytest.mark.lab if what in LAB else pytest.mark.full(sample=0.06)
     return pytest.param(what, marks=marks)
 
 
@@ -109,7 +109,7 @@ def test_after_an_edit_runs_what_depends_on_it_and_nothing_else(quarry: Quarry, 
     look_after(REBUILT[what], quarry, tmp_path)
 
 
-@pytest.mark.full(sample=0.03)
+@pytest.mark.full(sample=0.02)
 @pytest.mark.parametrize("what", REBUILT)
 def test_what_comes_out_is_what_a_build_from_nothing_gives(quarry: Quarry, what: str, tmp_path: Path) -> None:
     look_after(REBUILT[what], quarry, tmp_path, from_scratch=True)
