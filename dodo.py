@@ -11,6 +11,7 @@ task_build = wheels.build
 task_repair = wheels.repair
 task_check = wheels.check
 task_sdist = wheels.sdist
+task_checklist = wheels.checklist
 task_tag = wheels.tag
 task_publish = wheels.publish
 task_verify = wheels.verify

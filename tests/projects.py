@@ -32,6 +32,7 @@ task_build = wheels.build
 task_repair = wheels.repair
 task_check = wheels.check
 task_sdist = wheels.sdist
+task_checklist = wheels.checklist
 task_tag = wheels.tag
 task_publish = wheels.publish
 task_verify = wheels.verify
@@ -175,7 +176,7 @@ class Project:
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:
     """The user's environment without what would change a project's settings, and with `more`."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CARTWHEEL_", "GIT_")) and k != "CI"}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CARTWHEEL_", "GIT_", "GITHUB_", "CI"))}
     return {**inherited, "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 

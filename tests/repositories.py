@@ -65,7 +65,21 @@ def clone(remote: Path, folder: Path) -> Path:
 
 def refuse_pushes(remote: Path, words: str) -> None:
     """Give a bare remote a hook that refuses."""
-    hook = remote / "hooks" / "pre-receive"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 1\n")
-    hook.chmod(0o755)
+    hook(remote, "pre-receive", f"echo '{words}' >&2\nexit 1\n")
+
+
+def hook(repository: Path, name: str, script: str) -> Path:
+    """Give a repository a hook: a shell script."""
+    path = Path(git(repository, "rev-parse", "--absolute-git-dir")) / "hooks" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}")
+    path.chmod(0o755)
+    return path
+
+
+def signing(folder: Path, key: Path) -> None:
+    """Have commits and tags of a repository signed with a new key."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    for name, value in (("gpg.format", "ssh"), ("user.signingKey", str(key)), ("tag.gpgSign", "true")):
+        git(folder, "config", name, value)
+    git(folder, "config", "commit.gpgSign", "true")

@@ -149,9 +149,8 @@ def test_doctor_ends_with_0_where_only_another_kind_is_not_ready(project: Projec
 def test_list_shows_each_stage_with_one_good_line(project: Project) -> None:
     lines = project.doit("list").splitlines()
     names = [line.split()[0] for line in lines]
-    assert names == sorted(
-        ("build", "check", "clean", "publish", "release", "repair", "sdist", "tag", "verify", "version-sync")
-    )
+    stages = "build check checklist clean publish ready release repair sdist tag verify version-sync"
+    assert names == stages.split()
     assert all(len(line.split()) > 4 and len(line) <= 120 for line in lines)
 
 

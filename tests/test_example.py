@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from cartwheel.world.host import this_machine
-from example import FILES, HOST, MAC, MUSL, PACKAGE, TARGETS, WINDOWS, Example, chains, tasks, wheels
+from example import FILES, HOST, MAC, MUSL, PACKAGE, TARGETS, WINDOWS, Example, chains, tasks, wheels, without_rust
 
 CHECKS = tuple(f"check:{triple}" for triple in TARGETS)
 CORE = "crates/tidemark-core/src"
@@ -396,13 +396,6 @@ def test_a_stale_extension_module_is_no_reason_to_build_and_never_in_a_wheel(bui
 
 
 # ---- in another clone --------------------------------------------------------------------------------------------
-
-
-def without_rust() -> str:
-    """PATH without the folders that hold a Rust tool."""
-    folders = os.environ["PATH"].split(os.pathsep)
-    rust = ("cargo", "rustc", "rustup")
-    return os.pathsep.join(f for f in folders if not any((Path(f) / name).exists() for name in rust))
 
 
 @pytest.fixture

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
-from cartwheel.model.version import tag_name
+from cartwheel.model.version import tag_name, version_in
 from cartwheel.world import tags as tag
-from cartwheel.world.tags import TagFacts, judge, version_in
-from repositories import clone, commit, git, refuse_pushes, repository, with_remote
+from cartwheel.world.tags import TagFacts, judge
+from repositories import clone, commit, git, hook, refuse_pushes, repository, signing, with_remote
 
 HEAD, OTHER = "a" * 40, "b" * 40
 READY = TagFacts(
@@ -47,6 +52,8 @@ def test_a_clean_branch_that_equals_its_remote_may_be_tagged() -> None:
         ({"here": OTHER}, "never pushed, `git tag -d v1.2.0`"),
         ({"there": OTHER}, "v1.2.0 is on origin already, on bbbbbbbbbbbb"),
         ({"there": OTHER}, "release the next version"),
+        ({"here": HEAD, "plain": True}, "v1.2.0 is here without a message; a release's is annotated"),
+        ({"shallow": True}, "this clone is shallow"),
         ({"last": ("1.3.0", "v1.3.0")}, "version 1.2.0 is lower than the last tag v1.3.0"),
         ({"pipeline": True, "branch": ""}, "does not carry v1.2.0"),
     ],
@@ -132,6 +139,15 @@ def test_a_run_that_died_between_tag_and_push_is_completed(tmp_path: Path) -> No
     mine = git(here, "rev-parse", "v1.0.0")
     assert make(here) == ("v1.0.0: pushed to origin with main",)
     assert git(tmp_path / "remote.git", "rev-parse", "v1.0.0") == mine
+
+
+def test_a_plain_tag_is_never_pushed_and_one_that_is_there_already_stays(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    git(here, "tag", "v1.0.0")
+    with pytest.raises(StepFailed, match="without a message"):
+        make(here)
+    git(here, "push", "--quiet", "origin", "v1.0.0")
+    assert make(here) == ()
 
 
 def test_a_project_without_a_remote_is_tagged_here_and_told_so(tmp_path: Path) -> None:
@@ -240,3 +256,151 @@ def test_a_repository_without_a_commit_and_a_remote_out_of_reach_are_said(tmp_pa
     git(here, "remote", "add", "origin", str(tmp_path / "nowhere.git"))
     with pytest.raises(StepFailed, match="cannot be used"):
         look(here)
+
+
+def test_a_remote_that_goes_away_between_looking_and_pushing_leaves_a_tag_that_is_pushed_later(tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    here = with_remote(tmp_path / "r", remote)
+    found = look(here)
+    remote.rename(tmp_path / "away.git")
+    with pytest.raises(StepFailed, match="cannot be used"):
+        tag.make(here, found, "Release", quiet)
+    (tmp_path / "away.git").rename(remote)
+    assert make(here) == ("v1.0.0: pushed to origin with main",)
+
+
+def test_of_two_clones_that_tag_the_same_commit_at_once_both_end_well(tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    one = with_remote(tmp_path / "one", remote)
+    two = clone(remote, tmp_path / "two")
+    found = look(two)
+    make(one)
+    before = git(remote, "rev-parse", "v1.0.0")
+    said: list[str] = []
+    tag.make(two, found, "Release", said.append)
+    assert "on this very commit: another clone pushed it meanwhile" in said[-1]
+    assert git(remote, "rev-parse", "v1.0.0") == before
+    assert make(two) == ()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
+def test_a_hook_of_one_s_own_that_refuses_the_push_is_quoted(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    refusing = hook(here, "pre-push", "echo 'no releases on a Friday' >&2\nexit 1\n")
+    with pytest.raises(StepFailed, match="nothing was pushed: this repository's own hook refused: no releases on a F"):
+        make(here)
+    assert git(tmp_path / "remote.git", "tag") == ""
+    refusing.unlink()
+    assert make(here) == ("v1.0.0: pushed to origin with main",)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
+def test_a_push_that_is_killed_is_completed_by_the_next_run(tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    here = with_remote(tmp_path / "r", remote)
+    slow = hook(remote, "pre-receive", f"touch {tmp_path / 'asked'}\nsleep 30\nexit 1\n")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\nfrom pathlib import Path; import test_tag\n"
+        "test_tag.make(Path(sys.argv[2]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(Path(__file__).parent), str(here)], start_new_session=True
+    )
+    while not (tmp_path / "asked").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    slow.unlink()
+    assert git(remote, "tag") == ""
+    assert make(here) == ("v1.0.0: pushed to origin with main",)
+
+
+def test_a_tag_is_signed_where_git_is_set_up_to(tmp_path: Path) -> None:
+    if not shutil.which("ssh-keygen"):
+        pytest.skip("needs ssh-keygen")
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    signing(here, tmp_path / "key")
+    make(here)
+    assert "-----BEGIN SSH SIGNATURE-----" in git(tmp_path / "remote.git", "cat-file", "-p", "v1.0.0")
+
+
+def test_a_tag_that_could_not_be_signed_is_never_pushed(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    for name, value in (("gpg.format", "ssh"), ("user.signingKey", str(tmp_path / "none")), ("tag.gpgSign", "true")):
+        git(here, "config", name, value)
+    for _ in range(2):
+        with pytest.raises(StepFailed, match="sign"):
+            make(here)
+    assert git(tmp_path / "remote.git", "tag") == ""
+
+
+def test_a_changed_submodule_is_not_committed_and_a_clean_one_is_no_obstacle(tmp_path: Path) -> None:
+    library = with_remote(tmp_path / "library", tmp_path / "library.git")
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    git(here, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / "library.git"), "lib")
+    git(here, "commit", "--quiet", "--message", "with a library")
+    git(here, "push", "--quiet")
+    (here / "lib" / "a.txt").write_text("edited")
+    with pytest.raises(StepFailed, match=r"not committed: lib; commit"):
+        make(here)
+    git(here / "lib", "checkout", "--quiet", "a.txt")
+    (here / "lib" / "new.txt").write_text("new")
+    with pytest.raises(StepFailed, match=r"not committed: lib; commit"):
+        make(here)
+    (here / "lib" / "new.txt").unlink()
+    git(here / "lib", "config", "user.name", "A")
+    git(here / "lib", "config", "user.email", "a@example.org")
+    commit(here / "lib", a__txt="ahead")
+    with pytest.raises(StepFailed, match=r"not committed: lib; commit"):
+        make(here)
+    git(here / "lib", "checkout", "--quiet", git(library, "rev-parse", "HEAD"))
+    assert len(make(here)) == 2
+
+
+def test_a_worktree_is_tagged_like_its_repository_and_is_as_strict(tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    here = with_remote(tmp_path / "r", remote)
+    git(here, "checkout", "--quiet", "--detach")
+    side = tmp_path / "side"
+    git(here, "worktree", "add", "--quiet", str(side), "main")
+    (side / "new.txt").write_text("1")
+    (here / "a.txt").write_text("the other tree may be as it likes")
+    with pytest.raises(StepFailed, match=r"not committed: new\.txt;"):
+        make(side)
+    (side / "new.txt").unlink()
+    assert len(make(side)) == 2
+    assert git(remote, "rev-parse", "v1.0.0^{commit}") == git(here, "rev-parse", "main")
+
+
+def test_a_shallow_clone_is_refused_since_earlier_tags_are_unknown_there(tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    here = with_remote(tmp_path / "r", remote)
+    make(here, "v2.0.0")
+    commit(here, a__txt="2")
+    git(here, "push", "--quiet")
+    git(tmp_path, "clone", "--quiet", "--depth=1", remote.as_uri(), "shallow")
+    for key, value in (("user.name", "B"), ("user.email", "b@example.org")):
+        git(tmp_path / "shallow", "config", key, value)
+    with pytest.raises(StepFailed, match="shallow, so what was tagged before cannot be known"):
+        make(tmp_path / "shallow")
+    git(tmp_path / "shallow", "fetch", "--quiet", "--unshallow", "--tags")
+    with pytest.raises(StepFailed, match=r"lower than the last tag v2\.0\.0"):
+        make(tmp_path / "shallow")
+    assert len(make(tmp_path / "shallow", "v2.0.1")) == 2
+
+
+def test_a_pipeline_s_shallow_clone_of_a_tag_is_verified(tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    here = with_remote(tmp_path / "r", remote)
+    make(here)
+    git(tmp_path, "clone", "--quiet", "--depth=1", "--branch=v1.0.0", remote.as_uri(), "job")
+    assert tag.make(tmp_path / "job", look(tmp_path / "job", pipeline=True), "Release", quiet) == ()
+
+
+def test_a_run_that_a_tag_started_makes_none_even_on_a_branch(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    found = tag.facts(here, tag="v1.0.0", version="1.0.0", template="v{version}", branch="main", started=True)
+    with pytest.raises(StepFailed, match=r"does not carry v1\.0\.0; the pipeline verifies a tag and makes none"):
+        tag.make(here, found, "Release", quiet)
+    assert git(here, "tag") == ""

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cartwheel.model.errors import ConfigError
-from cartwheel.world.versions import disagreements, places, version_of, write, written_version
+from cartwheel.world import versions
+from cartwheel.world.versions import disagreements, places, version_of, written_version
 
 WORKSPACE = {
     "pyproject.toml": """\
@@ -117,6 +118,10 @@ def project(root: Path, files: Mapping[str, str], newline: str = "\n") -> Path:
 
 def contents(root: Path) -> dict[str, bytes]:
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def write(root: Path, folder: str) -> tuple[str, ...]:
+    return versions.write(root, places(root, folder))
 
 
 def bump(root: Path, version: str) -> None:

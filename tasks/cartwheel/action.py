@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -26,22 +27,28 @@ from cartwheel.model.project import Project
 from cartwheel.model.record import Record, Seen
 from cartwheel.model.step import Step, Work
 from cartwheel.state import Records
-from cartwheel.world import run
+from cartwheel.world import files, run
 from cartwheel.world.host import machine_id
 from cartwheel.world.lock import RunLock
 from cartwheel.world.look import World
+from cartwheel.world.slots import Slots
+
+CLEAN_CARGO = "clean:cargo"
 
 
 class Workshop:
     """What the actions of one run share."""
 
-    def __init__(self, world: World, project: Project, *, slots: int, named: tuple[str, ...]) -> None:
+    def __init__(self, world: World, project: Project, *, named: tuple[str, ...]) -> None:
         self.world = world
         self.project = project
         self.named = named
         self.root = world.root
         self.lock = RunLock(world.root / ".cartwheel" / "local" / "lock")
-        self.slots = threading.BoundedSemaphore(slots)
+        self.slots = Slots(world.root / ".cartwheel" / "scratch" / "slots")
+        self.skipped: list[Judgement] = []
+        self._spoiled = ""
+        self._beginning = threading.Lock()
         self.nothing_may_be_built = world.environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
         self.announce: Callable[[str], None] = lambda text: None
         self.seconds: dict[str, float] = {}
@@ -55,7 +62,38 @@ class Workshop:
         assert isinstance(backend, Records), "dodo.py needs DOIT_CONFIG = wheels.doit_config"
         if self.world.save not in backend.at_end:
             backend.at_end.append(self.world.save)
+            backend.after_own.append(self._after_own)
         return backend
+
+    def _after_own(self) -> None:
+        """A task of the project's own may have written sources of a step that is still to come."""
+        self.world.digests.renew()
+        look_again()
+
+    def begin(self) -> None:
+        """Before anything is written: this run alone is at work here, and knows what the one before it left.
+
+        Raises `StepFailed` where a step that was skipped as up to date no longer is: the run that was waited for has
+        made it with other settings or from other sources, and doit does not come back to a step.
+        """
+        with self._beginning:
+            first = not self.lock.held
+            if self.lock.take(lambda who: self.announce(f"waiting for the run of {who} in this project")):
+                self.records.forget_all()
+                self.world.again()
+                look_again()
+                self._spoiled = self._no_longer_fresh()
+            if self._spoiled:
+                raise StepFailed(self._spoiled)
+            if first:
+                ours = self.root / ".cartwheel"
+                files.sweep((ours / "records", ours / "checks", ours / "local"))
+
+    def _no_longer_fresh(self) -> str:
+        for skipped in self.skipped:
+            if why := skipped.reasons():
+                return f"{skipped.step.name} was up to date until the run that was waited for ({why[0]}); run again"
+        return ""
 
     def expect_some(self, patterns: tuple[str, ...]) -> None:
         """Have a run that selected nothing refused when it ends, whatever its reporter."""
@@ -87,9 +125,16 @@ class Judgement:
         if run.STOP.is_set():
             raise InvalidCommand("interrupted")
         try:
-            return not self.reasons()
+            fresh = not self.reasons()
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
+        if fresh:
+            self.workshop.skipped.append(self)
+        return fresh
+
+
+_NEVER_ALONE = ("tag", "publish", "release")
+"""Stages whose work cannot be taken back."""
 
 
 class Perform(BaseAction):  # type: ignore[misc]
@@ -99,7 +144,7 @@ class Perform(BaseAction):  # type: ignore[misc]
         self.judgement = judgement
         self.step = judgement.step
         self.workshop = judgement.workshop
-        self.task = None
+        self.task: Any = None
         self.out = self.err = None
         self.result: Any = None
         self.values: dict[str, Any] = {}
@@ -123,10 +168,9 @@ class Perform(BaseAction):  # type: ignore[misc]
         shop, step = self.workshop, self.step
         if step.blocked:
             raise StepFailed(step.blocked)
-        if shop.lock.take(lambda who: shop.announce(f"waiting for the run of {who} in this project")):
-            shop.records.forget_all()
-            shop.world.again()
-            look_again()
+        if self._alone() and step.name.split(":")[0] in _NEVER_ALONE:
+            raise StepFailed("--single leaves out what must have passed before it; run it without")
+        shop.begin()
         if not step.always and not self.judgement.reasons():
             return  # the run that was waited for has done it
         if shop.nothing_may_be_built and (step.heavy or step.ships):
@@ -134,16 +178,23 @@ class Perform(BaseAction):  # type: ignore[misc]
             raise StepFailed(f"{step.name} is stale ({why}), and CARTWHEEL_FROZEN says that nothing may be built here")
         if step.lacks and (lacking := step.lacks(shop.world)):
             raise StepFailed(lacking)
-        with shop.slots if step.heavy else _NO_SLOT:
-            self._perform()
+        with (
+            step.reserve(shop.slots, shop.root) if step.reserve else nullcontext(),
+            shop.slots.compiling() if step.heavy else shop.slots.light() as shared,
+        ):
+            self._perform(shared)
 
-    def _perform(self) -> None:
+    def _alone(self) -> bool:
+        """Whether doit was told to leave out what comes before."""
+        return self.task is not None and bool(self.step.after) and not self.task.task_dep
+
+    def _perform(self, shared: Mapping[str, str]) -> None:
         shop, step, world = self.workshop, self.step, self.workshop.world
         if run.STOP.is_set():
             raise run.Interrupted
         before = shop.records.load(step.name)
+        self._remove_superseded(before)  # first: once the record is gone nobody knows of those files
         shop.records.drop(step.name)
-        self._remove_superseded(before)
         for path in step.makes:
             (shop.root / path).unlink(missing_ok=True)
         needs = {path: world.digests.again(path) for path in step.needs}
@@ -156,7 +207,7 @@ class Perform(BaseAction):  # type: ignore[misc]
             log = run.Log(self._log_path(), shown_as=self._log_path().relative_to(shop.root).as_posix())
             work = Work(
                 root=shop.root, scratch=scratch, log=log, look=world, before=before,
-                named=shop.named,
+                named=shop.named, slots=shared,
                 announce=lambda text: shop.announce(f"{step.name}: {text}"),
             )  # fmt: skip
             learned = step.act(work)
@@ -205,10 +256,11 @@ class Perform(BaseAction):  # type: ignore[misc]
 
 
 class Sweep(BaseAction):  # type: ignore[misc]
-    """Removes what the tasks made, and says what."""
+    """Removes what the tasks made, and says what; or only what cargo keeps for itself, which no record tells of."""
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, workshop: Workshop, name: str) -> None:
         self.workshop = workshop
+        self.name = name
         self.task = None
         self.out = self.err = None
         self.result: Any = None
@@ -222,20 +274,24 @@ class Sweep(BaseAction):  # type: ignore[misc]
         from cartwheel import clean
 
         shop = self.workshop
-        if "clean" not in shop.named and any("*" in word and fnmatch("clean", word) for word in shop.named):
-            return TaskFailed("this removes what was made, so it runs only when it is named: doit run clean")
+        if self.name not in shop.named and any("*" in word and fnmatch(self.name, word) for word in shop.named):
+            return TaskFailed(f"this removes what was made, so it runs only when it is named: doit run {self.name}")
         try:
-            shop.lock.take(lambda who: shop.announce(f"waiting for the run of {who} in this project"))
-            made = [path for record in shop.records.every() for path in record.makes]
-            removed = clean.remove(clean.leftovers(shop.root, shop.project, made), shop.root)
+            shop.begin()
+            if self.name == CLEAN_CARGO:
+                removed = clean.remove(clean.compiled(shop.root), shop.root)
+            else:
+                made = [path for record in shop.records.every() for path in record.makes]
+                removed = clean.remove(clean.leftovers(shop.root, shop.project, made), shop.root)
         except CartwheelError as error:
             return TaskFailed(str(error))
         except OSError as error:
             return TaskFailed(_disk_trouble(error))
         for path in removed:
             shop.announce(f"removed {path}")
-        shop.records.forget_all()
-        shop.world.forget()
+        if self.name != CLEAN_CARGO:
+            shop.records.forget_all()
+            shop.world.forget()
         return None
 
 
@@ -261,20 +317,14 @@ class _Scratch:
 
     def __enter__(self) -> Path:
         shutil.rmtree(self._path, ignore_errors=True)
+        if self._path.exists():  # what was killed a moment ago may still have been writing
+            time.sleep(0.1)
+            shutil.rmtree(self._path)
         self._path.mkdir(parents=True)
         return self._path
 
     def __exit__(self, *error: object) -> None:
         shutil.rmtree(self._path, ignore_errors=True)
-
-
-class _NoSlot:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *error: object) -> None: ...
-
-
-_NO_SLOT = _NoSlot()
 
 
 def _disk_trouble(error: OSError) -> str:

@@ -16,7 +16,7 @@ from doit.doit_cmd import get_var
 from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
-from cartwheel.action import Judgement, Perform, Sweep, Workshop
+from cartwheel.action import CLEAN_CARGO, Judgement, Perform, Sweep, Workshop
 from cartwheel.model import project as model
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
 from cartwheel.model.settings import IndexSettings, decode
@@ -34,6 +34,7 @@ STAGES: Mapping[str, str] = {
     "repair": "Put every wheel into dist/: outside libraries in it, its floor verified",
     "check": "Examine every finished file, and test what this machine can run",
     "sdist": "Make the source distributions",
+    "checklist": "What must be done before a tag: commands that pass, questions that a person answers",
     "tag": "Tag this version and push the tag with its branch",
     "publish": "Send the files to the indexes; one index: publish:NAME",
     "verify": "Install from the indexes what was published, and test it",
@@ -67,7 +68,7 @@ class Pipeline:
         self.project = project
         self.root = root
         world = World(root, environ, version_of)
-        self.workshop = Workshop(world, project, slots=os.cpu_count() or 1, named=named)
+        self.workshop = Workshop(world, project, named=named)
         for name in STAGES:
             setattr(self, name.replace("-", "_"), Stage(self, name))
 
@@ -115,7 +116,10 @@ class Pipeline:
     def tasks(self, stage: str) -> Iterator[Task]:
         """The stage's steps as tasks, with a group for the stage and one for each target, index or package."""
         if stage == "clean":
-            yield Task("clean", [Sweep(self.workshop)], doc=STAGES[stage])
+            self._refuse_unknown(stage, (stage, CLEAN_CARGO))
+            yield Task(stage, [Sweep(self.workshop, stage)], doc=STAGES[stage])
+            doc = "Remove cargo's directories alone: nothing that was made, only time"
+            yield Task(CLEAN_CARGO, [Sweep(self.workshop, CLEAN_CARGO)], subtask_of=stage, doc=doc)
             return
         steps = tuple(self.steps(stage))
         groups: dict[str, list[str]] = {}
@@ -160,12 +164,20 @@ class Pipeline:
             [Perform(judgement)],
             file_dep=(*step.needs, *step.manifests),
             targets=step.makes,
-            task_dep=step.after,
+            task_dep=(*step.after, *(name for name in step.follows if self._meant(name))),
             uptodate=[judgement],
             clean=[(self._clean, [(step,)])],
             subtask_of=parent or None,
             doc=STAGES.get(step.name) or step.doc,
             meta={"judgement": judgement},
+        )
+
+    def _meant(self, name: str) -> bool:
+        """Whether a task of `publish` is asked for on the command line, by its name, its group's or the release's."""
+        package = name.rpartition(":")[2]
+        return any(
+            f"{name}:".startswith(f"{word}:") or word in ("release", f"release:{package}")
+            for word in self.workshop.named
         )
 
     def _group(self, name: str, members: list[str], steps: tuple[Step, ...]) -> Task:
@@ -178,7 +190,9 @@ class Pipeline:
             has_subtask=True,
             subtask_of=stage if rest else None,
             clean=[] if rest else [(self._clean, [below])],
-            doc=f"{stage} all of {rest}" if rest else STAGES[stage],
+            doc=f"{stage} all of {rest}"
+            if rest
+            else STAGES.get(stage, "Whether a tag may be made, before all is built"),
         )
 
     def _clean(self, steps: tuple[Step, ...], dryrun: bool) -> None:
@@ -226,11 +240,10 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     packages = tuple(read_package(root, f, top if f == "." else None) for f in model.folders(top))
     project = model.understood(top, packages, overrides)
     stand_in = os.environ.get("CARTWHEEL_REHEARSAL")
-    return (
-        model.rehearsing(project, decode(IndexSettings, json.loads(stand_in), where="rehearsal"))
-        if stand_in
-        else project
-    )
+    if not stand_in:
+        return model.started_by(project, os.environ)
+    rows = json.loads(stand_in).items()
+    return model.rehearsing(project, {kind: decode(IndexSettings, row, where="rehearsal") for kind, row in rows})
 
 
 def _overrides(environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,15 +1,17 @@
-"""Proof: that every file of a package is there, was checked as it is, and was tested or need not be."""
+"""Proof: what must have passed before a tag, and that every file is there, checked as it is, and tested or excused."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.plan import Artifact, artifacts, of_package
+from cartwheel.model.plan import Artifact, artifacts, checks, of_package, reports
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Work
+from cartwheel.model.target import TARGETS
 from cartwheel.world.files import sha256_of
+from cartwheel.world.host import this_machine
 
 
 def refuse_unless_meant(project: Project, work: Work, *stages: str) -> None:
@@ -29,14 +31,42 @@ _HARMLESS = {"publish"}
 """Settings for one run that change where files go and not what they are."""
 
 
-def proven(package: Package, root: Path) -> Mapping[str, str]:
-    """The SHA-256 of each planned file, as its check recorded it; raises `StepFailed` with all that is wrong."""
+def checks_before_tag(project: Project, package: Package) -> tuple[str, ...]:
+    """The checks that must have passed before a tag.  A pipeline that the tag started only verifies that it is there
+    and right; where one is yet to start, it does what this machine does not."""
+    if project.started_by:
+        return ()
+    if not project.made_by_ci:
+        return checks(package)
+    host = this_machine()
+    own = (f"check:{wheel.segments}" for wheel in package.wheels if host.runs(wheel.target))
+    return (*own, f"check:sdist:{package.key}")
+
+
+def reports_before_tag(project: Project, package: Package) -> tuple[str, ...]:
+    """Their reports."""
+    if project.started_by:
+        return ()
+    return tuple(a.report for a in made_here(package)) if project.made_by_ci else reports(package)
+
+
+def made_here(package: Package) -> tuple[Artifact, ...]:
+    """The files that this machine makes where a pipeline makes the others."""
+    host = this_machine()
+    return tuple(a for a in of_package(package) if a.kind == "sdist" or host.runs(TARGETS[a.target]))
+
+
+def proven(package: Package, root: Path, files: Iterable[Artifact] = ()) -> Mapping[str, str]:
+    """The SHA-256 of each planned file (or of those `files` of them), as its check recorded it.
+
+    Raises `StepFailed` with all that is wrong.
+    """
     from cartwheel.model.checked import parse_report
 
     excused = _excuses(package)
     digests: dict[str, str] = {}
     wrong: list[str] = []
-    for artifact in of_package(package):
+    for artifact in tuple(files) or of_package(package):
         try:
             report = parse_report((root / artifact.report).read_bytes(), where=artifact.report)
         except OSError:

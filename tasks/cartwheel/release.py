@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from cartwheel.model.plan import checks
+from cartwheel.model.plan import checks, of_package
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
 
@@ -22,7 +22,7 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 def _last(project: Project, package: Package) -> tuple[str, ...]:
-    if package.publish and project.release.origin == "ci" and not project.rehearsed:
+    if package.publish and project.made_by_ci:
         return (f"tag:{package.key}",)
     return tuple(f"verify:{index}:{package.key}" for index in package.publish) or checks(package)
 
@@ -30,10 +30,17 @@ def _last(project: Project, package: Package) -> tuple[str, ...]:
 def _say(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     if not package.publish:
         work.announce(f"{package.name} {package.version} is built and checked; the configuration publishes it nowhere")
-    elif project.release.origin == "ci" and not project.rehearsed:
-        work.announce(
-            f"{package.tag_name} is pushed; the pipeline that it starts builds, checks and publishes the rest"
-        )
+    elif project.made_by_ci:
+        for line in _what_follows(project, package):
+            work.announce(line)
     else:
         work.announce(f"{package.name} {package.version} is on {', '.join(package.publish)}, and installs from there")
     return {}
+
+
+def _what_follows(project: Project, package: Package) -> Iterable[str]:
+    """What the pipeline does that the tag has started, and how to see how it ended."""
+    targets = ", ".join(dict.fromkeys(wheel.target.triple for wheel in package.wheels))
+    yield f"{package.tag_name} is on {project.release.remote}; the pipeline that it starts does the rest:"
+    yield f"it builds and checks {len(of_package(package))} files ({targets}, source distribution)"
+    yield f"it publishes them to {', '.join(package.publish)} and installs from there; see the pipeline of the tag"

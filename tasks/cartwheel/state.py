@@ -35,6 +35,8 @@ class Records:
         self.folder = Path(name)
         self.asked: set[str] = set()
         self.at_end: list[Callable[[], None]] = []
+        self.after_own: list[Callable[[], None]] = []
+        """Called when a task of the project's own has succeeded."""
         self._loaded: dict[str, Record | None] = {}
         self._foreign: dict[str, dict[str, Any]] = {}
         self._pending: dict[str, dict[str, Any]] = {}
@@ -70,7 +72,7 @@ class Records:
         data = listing_to_json(record.seen.listing)
         name = listing_name(data)
         listing = self._listing_path(name)
-        if not listing.is_file() or listing.stat().st_size != len(data):
+        if not _holds(listing, data):
             write_atomically(listing, data)
         write_atomically(self.path(record.task), to_json(record, name))
         self._loaded[record.task] = record
@@ -143,6 +145,8 @@ class Records:
             return
         self._pending.setdefault(task, {})[key] = value
         if key == "deps:":
+            for action in self.after_own:
+                action()
             self._commit_own(task, self._pending.pop(task))
 
     def in_(self, task: str) -> bool:
@@ -189,3 +193,11 @@ class Records:
         except OSError as error:
             sys.stderr.write(f"warning: {task}: its state could not be kept ({error.strerror}); it will run again\n")
         self._foreign[task] = values
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether the file is there and undamaged."""
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False

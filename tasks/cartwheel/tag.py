@@ -3,56 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from cartwheel.model.plan import checks, of_package, reports
+from cartwheel import checklist, proof
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.plan import of_package
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
-from cartwheel.model.target import TARGETS
-from cartwheel.proof import refuse_unless_meant
-from cartwheel.world.host import this_machine
+
+if TYPE_CHECKING:
+    from cartwheel.world.tags import TagFacts
 
 
 def steps(project: Project) -> Iterable[Step]:
-    """One step for each package that is published."""
+    """Two for each package that is published: before all else whether it may be tagged, and the tag."""
     for package in project.packages:
         if package.publish:
             yield Step(
+                name=f"ready:{package.key}",
+                doc=f"whether {package.tag_name} may be made of this commit, as far as git and the changelog know",
+                always=True,
+                act=lambda work, package=package: _ready(project, package, work),  # type: ignore[misc]
+            )
+            yield Step(
                 name=f"tag:{package.key}",
                 doc=f"{package.tag_name} on this commit, pushed with its branch",
-                needs=_reports(project, package),
-                after=("version-sync", *_checks(project, package)),
+                needs=proof.reports_before_tag(project, package),
+                after=(
+                    *ready(package),
+                    "version-sync",
+                    *proof.checks_before_tag(project, package),
+                    *checklist.needed(project, package),
+                ),
                 always=True,
                 act=lambda work, package=package: _tag(project, package, work),  # type: ignore[misc]
             )
 
 
-def _from_ci(project: Project) -> bool:
-    """Whether the pipeline that the tag starts makes the wheels; a rehearsal plays both parts on one machine."""
-    return project.release.origin == "ci" and not project.rehearsed
+def ready(package: Package) -> tuple[str, ...]:
+    """The task that refuses early what could only be refused when everything is built; first of all that comes before
+    a tag."""
+    return (f"ready:{package.key}",)
 
 
-def _checks(project: Project, package: Package) -> tuple[str, ...]:
-    if not _from_ci(project):
-        return checks(package)
-    host = this_machine()
-    own = (f"check:{wheel.segments}" for wheel in package.wheels if host.runs(wheel.target))
-    return (*own, f"check:sdist:{package.key}")
+def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.world.tags import refuse
 
-
-def _reports(project: Project, package: Package) -> tuple[str, ...]:
-    if not _from_ci(project):
-        return reports(package)
-    host = this_machine()
-    made = (a for a in of_package(package) if a.kind == "sdist" or host.runs(TARGETS[a.target]))
-    return tuple(artifact.report for artifact in made)
+    found = _facts(project, package, work)
+    refuse(found)
+    if not found.done:
+        _refuse_without_notes(package, work)
+    return {}
 
 
 def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.publish import refuse_what_the_index_would
-    from cartwheel.world.tags import facts, judge, make
+    from cartwheel.world.tags import judge, make
 
-    refuse_unless_meant(project, work, "tag", "publish", "release")
-    found = facts(
+    proof.refuse_unless_meant(project, work, "tag", "publish", "release")
+    found = _facts(project, package, work)
+    if not judge(found) and not found.done:
+        _refuse_without_notes(package, work)
+        _refuse_what_would_be_refused(project, package, work)
+    make(work.root, found, _message(package, work), work.announce)
+    return {}
+
+
+def _facts(project: Project, package: Package, work: Work) -> TagFacts:
+    from cartwheel.world.tags import facts
+
+    return facts(
         work.root,
         tag=package.tag_name,
         version=package.version,
@@ -60,10 +79,39 @@ def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[s
         name=package.name,
         remote=project.release.remote,
         branch=project.release.branch,
-        pipeline=bool(work.look.environ.get("CI")),
+        pipeline=work.look.environ.get("CI", "").lower() not in ("", "0", "false"),
+        started=bool(project.started_by),
     )
-    if not judge(found) and not found.done and not _from_ci(project):
+
+
+def _message(package: Package, work: Work) -> str:
+    """The tag's: the name and version, and the notes of the changelog."""
+    from cartwheel.world.changes import notes_for_tag
+
+    return f"{package.name} {package.version}\n\n{notes_for_tag(work.root, package)}".strip()
+
+
+def _refuse_without_notes(package: Package, work: Work) -> None:
+    from cartwheel.world.changes import without_entry
+
+    missing = without_entry(work.root, package)
+    if missing:
+        raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *(f"  {line}" for line in missing))))
+
+
+def _refuse_what_would_be_refused(project: Project, package: Package, work: Work) -> None:
+    """What the indexes would say to the files: to all of them, or, where a pipeline makes the others, to those that are
+    here and to the names of all."""
+    from cartwheel.publish import refuse_what_the_index_would
+
+    if not project.made_by_ci:
         for name in package.publish:
             refuse_what_the_index_would(project, package, name, work)
-    make(work.root, found, f"{package.name} {package.version}", work.announce)
-    return {}
+        return
+    from cartwheel.index.rules import findings, misnamed
+
+    own = proof.made_here(package)
+    proof.proven(package, work.root, own)
+    wrong = {*misnamed(a.file for a in of_package(package)), *findings(work.root / a.path for a in own)}
+    if wrong:
+        raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *sorted(f"  {finding}" for finding in wrong))))

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from cartwheel.model.destination import GITHUB, kind_of, sharing
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import of_package
 from cartwheel.model.project import Package, Project
@@ -29,16 +30,25 @@ def steps(project: Project) -> Iterable[Step]:
                 name=f"verify:{name}:{package.key}",
                 doc=f"{package.name} {package.version}, installed from {name} and tested",
                 needs=tuple(artifact.path for artifact in of_package(package)),
-                after=(f"publish:{name}:{package.key}",),
+                after=tuple(f"publish:{name}:{p.key}" for p in (package, *_with_the_same_page(project, package, name))),
                 always=True,
                 act=lambda work, package=package, name=name: _verify(project, package, name, work),  # type: ignore[misc]
             )
 
 
+def _with_the_same_page(project: Project, package: Package, name: str) -> tuple[Package, ...]:
+    """Packages whose files must be there before the release of this one is seen by anybody."""
+    return sharing(package, project.packages, name) if kind_of(name, project.indexes) == GITHUB else ()
+
+
 def _verify(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.index.shown import wait_until_listed
     from cartwheel.index.warehouse import resolve
+    from cartwheel.publish import elsewhere
 
+    if other := elsewhere(project, name):
+        other.verify(project, package, name, work)
+        return {}
     index = resolve(name, project.indexes)
     expected = proven(package, work.root)
     wrong = wait_until_listed(index, package.name, package.version, expected, say=work.announce)
@@ -51,7 +61,7 @@ def _verify(project: Project, package: Package, name: str, work: Work) -> Mappin
 
 def _installed(package: Package, index: Index, expected: Mapping[str, str], work: Work) -> TestRun:
     """Install the very version from the index, as a user would, and run its tests."""
-    from cartwheel.index.shown import environment_for_index, install_commands, requirement
+    from cartwheel.index.shown import environment_for_index, install_commands, once_shown, requirement
     from cartwheel.world.fresh import UV, cannot_run, installed_tests_pass
 
     env = environment.passed(work.look.environ)
@@ -66,7 +76,8 @@ def _installed(package: Package, index: Index, expected: Mapping[str, str], work
             (sys.executable, "-m", "uv"), made.interpreter, index, package.name, package.version,
             requirements=pinned, extras=package.test.extras, source=not own,
         )  # fmt: skip
-        work.log.run(alone, cwd=work.scratch, env=environment_for_index(made.env))
+        env_alone = environment_for_index(made.env)
+        once_shown(lambda: work.log.run(alone, cwd=work.scratch, env=env_alone), index, say=work.announce)
         work.log.run((*rest, *package.test.requires, *needs), cwd=work.scratch, env=made.env)
 
     return installed_tests_pass(

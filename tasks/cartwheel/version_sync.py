@@ -6,13 +6,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.model.manifests import truth
 from cartwheel.model.project import Project
 from cartwheel.model.record import Seen
 from cartwheel.model.step import Look, Step, Work
+from cartwheel.model.version import version_in
+
+if TYPE_CHECKING:
+    from cartwheel.world.versions import Survey
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -29,7 +35,7 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 class Places(Struct, frozen=True, kw_only=True):
-    """What stands where a version should: read again only when one of the files changed."""
+    """What stands where a version should: read again only when one of the files changed, or appeared."""
 
     project: Project
 
@@ -37,34 +43,69 @@ class Places(Struct, frozen=True, kw_only=True):
         """See `model.step.Sources`."""
         learned = before.learned if before and before.learned else {"files": _manifests(self.project)}
         files = " ".join(f"{path}={look.digest(path)}" for path in learned["files"])
-        key = sha256(files.encode()).hexdigest()[:32]
+        key = sha256(f"{_declared(self.project)} {files}".encode()).hexdigest()[:32]
         try:
             if before and before.facts:
-                return Seen(facts=look.remember(f"versions {key}", lambda: self._found(look.root)), learned=learned)
-            # While the step acts the files may change and not all of them are known: nothing is kept under this key.
-            return Seen(facts=self._found(look.root), learned=learned)
+                facts = look.remember(f"versions {key}", lambda: self._found(look.root))
+            else:  # While the step acts files may change that are not all known: nothing is kept under this key.
+                facts = self._found(look.root)
         except CartwheelError:
-            return Seen(facts={"versions": key}, learned=learned)  # the step itself says what is wrong
+            facts = {"versions": key}  # the step itself says what is wrong
+        return Seen(facts={**facts, **_started_by(self.project)}, learned=learned)
 
     def _found(self, root: Path) -> Mapping[str, str]:
-        from cartwheel.world.versions import places
+        found = surveys(root, self.project)
+        read = sha256(" ".join(_read(self.project, found)).encode()).hexdigest()[:16]
+        return {
+            "the files to look at": read,
+            **{f"{place.path}: {place.what}": place.found for one in found for place in one.places},
+        }
 
-        rows = [place for package in self.project.packages for place in places(root, package.folder)]
-        return {f"{place.path}: {place.what}": place.found for place in rows}
+
+def surveys(root: Path, project: Project) -> tuple[Survey, ...]:
+    """Where each package's version stands, in the configuration's order."""
+    from cartwheel.world.versions import survey
+
+    return tuple(survey(root, package.folder, package.versions) for package in project.packages)
 
 
 def _manifests(project: Project) -> tuple[str, ...]:
     return tuple(sorted({path for package in project.packages for path in package.manifests.paths}))
 
 
-def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.world.versions import disagreements, places, write
+def _declared(project: Project) -> str:
+    return " ".join(f"{v.file}={v.pattern}" for package in project.packages for v in package.versions)
 
-    found = {package.folder: places(work.root, package.folder) for package in project.packages}
-    wrong = [line for rows in found.values() for line in disagreements(rows)]
+
+def _started_by(project: Project) -> Mapping[str, str]:
+    return {"the tag that started this run": project.started_by} if project.started_by else {}
+
+
+def _read(project: Project, found: Iterable[Survey]) -> tuple[str, ...]:
+    return tuple(sorted({*_manifests(project), *(path for one in found for path in one.read)}))
+
+
+def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.world.versions import disagreements, write
+
+    refuse_another_version(project)
+    found = surveys(work.root, project)
+    wrong = tuple(place for one in found for place in one.places if place.found != place.expected)
     if wrong and "version-sync" not in work.named:
-        raise StepFailed("\n".join(("versions disagree; this puts them right: doit version-sync", *wrong)))
-    for folder in found if wrong else ():
-        for line in write(work.root, folder):
-            work.announce(line)
-    return {"files": tuple(sorted({*_manifests(project), *(place.path for rows in found.values() for place in rows)}))}
+        command = "versions disagree; this puts them right: doit version-sync"
+        raise StepFailed("\n".join((command, *dict.fromkeys(disagreements(wrong)))))
+    for line in write(work.root, wrong) if wrong else ():
+        work.announce(line)
+    return {"files": _read(project, found)}
+
+
+def refuse_another_version(project: Project) -> None:
+    """Which version is this?  The tag that started a pipeline's run must be that of a package as its manifest is."""
+    tag = project.started_by
+    published = tuple(package for package in project.packages if package.publish)
+    meant = tuple(p for p in published if version_in(p.tag, tag, name=p.name))
+    if meant and not any(package.tag_name == tag for package in meant):
+        said = "; ".join(
+            f"{truth(p.manifests).path} says {truth(p.manifests).text}, tagged {p.tag_name}" for p in meant
+        )
+        raise StepFailed(f"this run was started by the tag {tag}, but {said}; tag the commit that holds that version")

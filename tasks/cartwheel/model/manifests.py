@@ -57,9 +57,21 @@ def inside(folder: str, name: str) -> str:
 
 
 def truth(manifests: Manifests) -> Truth:
-    """Where the version is decided; raises `ConfigError` where nothing decides it."""
-    if not manifests.cargo_path:
+    """Where the version is decided: as `version-from` says, else the crate where there is one.
+
+    Raises `ConfigError` where nothing decides it.
+    """
+    where = inside(manifests.folder, "pyproject.toml")
+    named = manifests.pyproject.get("tool", {}).get("cartwheel", {}).get("version-from", "")
+    if named == "Cargo.toml" and not manifests.cargo_path:
+        raise ConfigError(f"{where} [tool.cartwheel] version-from: found 'Cargo.toml', but the package has no crate")
+    if named == "pyproject.toml" or not manifests.cargo_path:
         return _truth_in_pyproject(manifests)
+    return crate_version(manifests)
+
+
+def crate_version(manifests: Manifests) -> Truth:
+    """Where the crate's version is written, its own or its workspace's; raises `ConfigError` where nothing is."""
     crate = manifests.cargo.get("package")
     if crate is None:
         raise ConfigError(
@@ -166,7 +178,8 @@ def _truth_in_pyproject(manifests: Manifests) -> Truth:
     path = inside(manifests.folder, "pyproject.toml")
     version = manifests.pyproject.get("project", {}).get("version")
     if not isinstance(version, str):
-        raise ConfigError(f'{path}: no [project] version, and no crate to take it from; write version = "0.1.0"')
+        missing = "and version-from names it" if manifests.cargo_path else "and no crate to take it from"
+        raise ConfigError(f'{path}: no [project] version, {missing}; write version = "0.1.0"')
     pep440(version)
     return Truth(path=path, what="[project] version", at=("project", "version"), text=version)
 

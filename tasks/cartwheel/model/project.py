@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.model import python as pythons
+from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.manifests import (
     Manifests,
@@ -27,7 +28,18 @@ from cartwheel.model.manifests import (
     truth,
 )
 from cartwheel.model.sense import refuse_idle, refuse_nonsense, refuse_too_old
-from cartwheel.model.settings import IndexSettings, Override, ReleaseSettings, Settings, Test, Tunable, decode
+from cartwheel.model.settings import (
+    ChangelogSettings,
+    ChecklistItem,
+    IndexSettings,
+    Override,
+    ReleaseSettings,
+    Settings,
+    Test,
+    Tunable,
+    VersionPattern,
+    decode,
+)
 from cartwheel.model.target import ANY, Target, platform_tag, target_named, version_of_floor
 from cartwheel.model.version import pep440, tag_name
 
@@ -95,9 +107,16 @@ class Package(Struct, frozen=True, kw_only=True):
     private: bool
     """Built and checked, and never sent to an index."""
     tag: str
+    versions: tuple[VersionPattern, ...]
+    changelog: ChangelogSettings
+    bump_message: str
+    checklist: tuple[ChecklistItem, ...]
     test: Test
     inputs: tuple[str, ...]
     environment_pass: tuple[str, ...]
+    cargo_directory: str
+    """`wheel` or `triple`: which wheels compile in one directory."""
+    sccache: bool
     minimum_python: str
     manifests: Manifests
 
@@ -127,6 +146,13 @@ class Project(Struct, frozen=True, kw_only=True):
     """What was set for this run only."""
     rehearsed: bool = False
     """Its indexes are stand-ins on this machine."""
+    started_by: str = ""
+    """The tag that started this pipeline's run; empty for any other run."""
+
+    @property
+    def made_by_ci(self) -> bool:
+        """Whether the pipeline that the tag starts makes the wheels; that pipeline itself, and a rehearsal, do all."""
+        return self.release.origin == "ci" and not self.rehearsed and not self.started_by
 
     @property
     def wheels(self) -> tuple[tuple[Package, Wheel], ...]:
@@ -134,11 +160,36 @@ class Project(Struct, frozen=True, kw_only=True):
         return tuple((package, wheel) for package in self.packages for wheel in package.wheels)
 
 
-def rehearsing(project: Project, index: IndexSettings) -> Project:
-    """The same project with every destination replaced by one stand-in; what is never published goes there too."""
+def rehearsing(project: Project, stand_ins: Mapping[str, IndexSettings]) -> Project:
+    """The same project with every destination replaced by the stand-in of its kind; what is never published goes to
+    the one that is like PyPI.  Raises `ConfigError` where a kind has none."""
     packages = tuple(replace(p, publish=p.publish or (REHEARSAL,)) for p in project.packages)
-    names = {REHEARSAL, *project.indexes, *(name for p in packages for name in p.publish)}
-    return replace(project, packages=packages, indexes=dict.fromkeys(sorted(names), index), rehearsed=True)
+    published = {name for package in packages for name in package.publish}
+    indexes: dict[str, IndexSettings] = {}
+    for name in sorted({REHEARSAL, *project.indexes, *published}):
+        stand_in, asked = stand_ins.get(kind_of(name, project.indexes)), project.indexes.get(name)
+        if stand_in:
+            indexes[name] = replace(
+                stand_in, crates=asked.crates if asked else None, rules=asked.rules if asked else {}
+            )
+        elif name in published:
+            raise ConfigError(f"rehearsal: there is no stand-in for '{name}'; start it with: doit rehearse")
+    return replace(project, packages=packages, indexes=indexes, rehearsed=True, started_by="")
+
+
+_TAG_VARIABLES = (("CI_COMMIT_TAG", ""), ("GITHUB_REF", "refs/tags/"), ("CIRCLE_TAG", ""), ("BITBUCKET_TAG", ""))
+"""Where a pipeline says which tag started it, and what stands before the tag there.  GitLab's and GitHub's
+documentation of predefined variables, CircleCI's and Bitbucket's likewise, November 2026."""
+
+
+def started_by(project: Project, environ: Mapping[str, str]) -> Project:
+    """The same project, in a run that a tag may have started."""
+    tags = (
+        environ[name].removeprefix(prefix)
+        for name, prefix in _TAG_VARIABLES
+        if environ.get(name, "").startswith(prefix) and environ.get(name)
+    )
+    return replace(project, started_by=next(tags, ""))
 
 
 REHEARSAL = "rehearsal"
@@ -154,6 +205,11 @@ def folders(root: Mapping[str, Any]) -> tuple[str, ...]:
 def understood(root: Mapping[str, Any], packages: Iterable[Manifests], overrides: Mapping[str, str]) -> Project:
     """The project that the manifests describe; raises `ConfigError` where they cannot be meant."""
     common = _table(root, "pyproject.toml")
+    packages = tuple(packages)
+    if not any(m.folder == "." for m in packages) and (common.versions or common.version_from):
+        raise ConfigError(
+            "[tool.cartwheel] versions, version-from: these belong into the package's own table; move them"
+        )
     once = _settings_of(overrides)
     read = tuple(packages)
     made = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
@@ -224,9 +280,15 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         publish=publish,
         private=not publish,
         tag=_first(layers, "tag", default_tag),
+        versions=own.versions or (),
+        changelog=_first(layers, "changelog", ChangelogSettings()),
+        bump_message=_first(layers, "bump_message", "Version {version}" if single else "{name} {version}"),
+        checklist=_first(layers, "checklist", ()),
         test=_test(_first(layers, "test", Test()), manifests),
         inputs=_first(layers, "inputs", ()),
         environment_pass=_first(layers, "environment_pass", ()),
+        cargo_directory=_first(layers, "cargo_directory", "wheel"),
+        sccache=_first(layers, "sccache", False),
         minimum_python=minimum,
         manifests=manifests,
     )

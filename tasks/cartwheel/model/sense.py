@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath, PureWindowsPath
 
+from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.settings import Override, Settings
+from cartwheel.model.version import has_one_field
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
@@ -32,6 +34,10 @@ def _nonsense(settings: Settings) -> Iterable[str]:
     for name in (*(settings.publish or ()), *(settings.index or ())):
         if not _NAME.fullmatch(name):
             yield f"publish: '{name}' is no name of an index; expected letters, digits, '.', '_' and '-'"
+    for place, index in (settings.index or {}).items():
+        for rule, because in index.rules.items():
+            if not because.strip():
+                yield f"index.{place} rules: '{rule}' has no reason; say why it is let pass"
     for path in settings.inputs or ():
         if (
             PurePosixPath(path).is_absolute()
@@ -46,8 +52,35 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         for key, text in (("branch", settings.release.branch), ("remote", settings.release.remote)):
             if not _REF.fullmatch(text):
                 yield f"release.{key}: '{text}' is no name that git takes"
+    for where in settings.versions or ():
+        if not has_one_field(where.pattern):
+            yield f"versions: {where.pattern!r} has not one place for the version; expected {{version}} once in it"
+    names: set[str] = set()
+    for item in settings.checklist or ():
+        if bool(item.run) == bool(item.manual.strip()):
+            yield "checklist: an entry is either a command (run) or a question (manual); found both or neither"
+        if item.slug in names:
+            yield f"checklist: two entries are named '{item.slug}'; give one another 'name'"
+        names.add(item.slug)
+    yield from _misplaced(settings)
     if settings.index and "pypi" in settings.index and settings.index["pypi"].rehearsal:
         yield "index.pypi: the real index is no place to practise; remove 'rehearsal', or use testpypi"
+
+
+_ONLY_FOR = {"simple": "pypi", "repository": "github", "crates": "crates"}
+"""Keys of an index that mean something for one kind alone."""
+
+
+def _misplaced(settings: Settings) -> Iterable[str]:
+    for name, index in (settings.index or {}).items():
+        kind = kind_of(name, settings.index or {})
+        for key, only in _ONLY_FOR.items():
+            if getattr(index, key) and kind != only:
+                yield f"index.{name}: '{key}' is for kind '{only}', and this is of kind '{kind}'; remove one of the two"
+        if index.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", index.repository, re.ASCII):
+            yield f"index.{name}: repository '{index.repository}'; expected owner/name"
+        if index.crates == ():
+            yield f"index.{name}: crates: found an empty list; name at least one, or leave the key out for the default"
 
 
 def refuse_idle(overrides: Iterable[Override], triples: Iterable[str], where: str) -> None:

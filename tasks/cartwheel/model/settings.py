@@ -38,8 +38,22 @@ class IndexSettings(Table, frozen=True, kw_only=True):
     """Where files are sent.  Default: what twine or `.pypirc` knows by that name."""
     simple: str = ""
     """Where the index is read (the simple API).  Default: derived from `url`."""
-    rehearsal: bool = False
-    """A place to practise: needs no tag and takes development versions."""
+    rehearsal: bool | None = None
+    """A place to practise: needs no tag and takes development versions.  Default: only testpypi is one."""
+    auth: Literal["token", "trusted"] | None = None
+    """How files are sent: with a `token` from the environment, .pypirc or the keyring, or `trusted`, with one minted
+    for the pipeline's job.  Default: a token where there is one, else on PyPI trusted publishing."""
+    environment: str = ""
+    """The environment of the pipeline's job that publishes, as the index's trusted publisher names it."""
+    rules: dict[str, str] = {}
+    """What PyPI refuses and this index takes: a rule by its name (`size`), or one value of it
+    (`platform-tag macosx_27_0_arm64`), each with the reason."""
+    kind: Literal["pypi", "github", "crates"] | None = None
+    """What it is.  Default: `github` and `crates-io` are known by name, every other is like PyPI."""
+    repository: str = ""
+    """Kind `github`: `owner/name`.  Default: what the remote's address says."""
+    crates: tuple[str, ...] | None = None
+    """Kind `crates`: exactly these are sent.  Default: those of the workspace that may be, but for the extension."""
 
 
 class ReleaseSettings(Table, frozen=True, kw_only=True):
@@ -51,6 +65,42 @@ class ReleaseSettings(Table, frozen=True, kw_only=True):
     """The branch that releases are tagged on."""
     remote: str = "origin"
     """The remote that the branch and the tag are pushed to."""
+
+
+class VersionPattern(Table, frozen=True, kw_only=True):
+    """An entry of `versions`: a further place where the version stands."""
+
+    file: str
+    """Relative to the package; it may lie above it, within the project."""
+    pattern: str
+    """The text around it, with `{version}` (as the manifest writes it), `{pep440}` or `{semver}` in its place; it must
+    match exactly once in the file."""
+
+
+class ChangelogSettings(Table, frozen=True, kw_only=True):
+    """`changelog`: where a release's notes are kept, in the form of Keep a Changelog."""
+
+    file: str = ""
+    """Relative to the package; it may lie above it, within the project.  Default: `CHANGELOG.md`, if there."""
+    required: Literal["always", "final", "never"] = "always"
+    """Which versions are refused without an entry: every one, those that are no pre-release, or none."""
+
+
+class ChecklistItem(Table, frozen=True, kw_only=True):
+    """An entry of `checklist`: a command, or a question for a person."""
+
+    run: tuple[str, ...] = ()
+    """A command and its arguments, run in the package's folder; it must have passed on the commit that is tagged."""
+    manual: str = ""
+    """What a person confirms, once for each version."""
+    name: str = ""
+    """A short name for the task.  Default: taken from the command or the question."""
+
+    @property
+    def slug(self) -> str:
+        """The last part of its task's name."""
+        text = self.name or self.manual or " ".join(self.run)
+        return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].rstrip("-") or "item"
 
 
 class Tunable(Table, frozen=True, kw_only=True):
@@ -91,14 +141,33 @@ class Settings(Tunable, frozen=True, kw_only=True):
     """The indexes of a release, in order; empty: built and checked, never sent.  Default: `pypi`."""
     tag: str | None = None
     """The tag's form.  Default: `v{version}`, in a project of several packages `{name}-v{version}`."""
+    version_from: Literal["Cargo.toml", "pyproject.toml"] | None = None
+    """Of the package's own table: where its version is decided.  Default: the crate, where there is one."""
+    versions: tuple[VersionPattern, ...] | None = None
+    """Of the package's own table: further places where the version stands."""
+    changelog: ChangelogSettings | None = None
+    bump_message: str | None = None
+    """The message of the commit that `doit bump` makes, with `{name}`, `{version}` and `{tag}`.
+    Default: `Version {version}`, in a project of several packages `{name} {version}`."""
+    checklist: tuple[ChecklistItem, ...] | None = None
+    """What must be done before a release is tagged."""
     test: Test | None = None
     inputs: tuple[str, ...] | None = None
     """Further files and folders, relative to the package, that the wheel depends on."""
     environment_pass: tuple[str, ...] | None = None
     """Further variables, by name or pattern, that the build may read; each is then part of what it depends on."""
+    cargo_directory: Literal["wheel", "triple"] | None = None
+    """What has a cargo directory of its own: every wheel (fast), or every target (small).  Default: `wheel`."""
+    sccache: bool | None = None
+    """Compile through sccache where it is installed.  Default: no."""
     index: dict[str, IndexSettings] | None = None
     release: ReleaseSettings | None = None
     overrides: tuple[Override, ...] = ()
+
+
+def for_practice(name: str, said: bool | None) -> bool:
+    """Whether an index is a place to practise, with what its table says, if it says so."""
+    return name == "testpypi" if said is None else said
 
 
 _T = TypeVar("_T", bound=Table)
@@ -147,9 +216,13 @@ def _said(message: str, kind: type[Table], raw: object) -> str:
     text = re.sub(r" - at `.*", "", message)
     match = re.search(r"Invalid enum value '?([^']*)'?", text)
     if match:
-        key = _place(message).strip().split("[")[0]
-        field = next((f for f in msgspec.structs.fields(kind) if f.encode_name == key.split(".")[0]), None)
-        known = _literals_in(field.type) if field else ()
+        parts = re.split(r"[.\[]", _place(message).strip())
+        field = next((f for f in msgspec.structs.fields(kind) if f.encode_name == parts[0]), None)
+        tables = _tables_in(field.type) if field else ()
+        inner = next(
+            (f for table in tables for f in msgspec.structs.fields(table) if f.encode_name == parts[-1]), field
+        )
+        known = _literals_in(inner.type) if inner else ()
         return f"unknown value '{match[1]}'{did_you_mean(match[1], known)}"
     return text[:1].lower() + text[1:]
 

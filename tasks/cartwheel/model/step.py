@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -42,6 +43,21 @@ class Words(Protocol):
     def read(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> str:
         """The same, and return what it printed."""
 
+    def attempt(
+        self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], hide: tuple[str, ...] = ()
+    ) -> tuple[int, str]:
+        """Run a command to its end, whatever that is: its exit code and words, without those in `hide`."""
+
+
+class Slots(Protocol):
+    """What the steps of a run hold while they are at work."""
+
+    def alone(self, name: str) -> AbstractContextManager[None]:
+        """Be the only one that holds this name."""
+
+    def free(self, name: str) -> bool:
+        """Whether nobody holds the name now."""
+
 
 class Work(Struct, frozen=True, kw_only=True):
     """What a step's action is given."""
@@ -57,6 +73,8 @@ class Work(Struct, frozen=True, kw_only=True):
     """The tasks that stand literally on the command line: what publishes runs only when it is among them."""
     announce: Callable[[str], None]
     """Tell the user something, in one line."""
+    slots: Mapping[str, str] = {}
+    """What compilers must find in their environment to share this run's slots."""
 
 
 class Sources(Protocol):
@@ -84,6 +102,8 @@ class Step(Struct, frozen=True, kw_only=True):
     """Files that it writes, relative to the project."""
     after: tuple[str, ...] = ()
     """Tasks that come first without giving it a file."""
+    follows: tuple[str, ...] = ()
+    """Tasks that come first where they are asked for as well, and are not brought along where they are not."""
     settings: Mapping[str, str] = {}
     """What the configuration says of it, by name; a change is a reason to run."""
     tools: tuple[str, ...] = ()
@@ -103,5 +123,7 @@ class Step(Struct, frozen=True, kw_only=True):
     """What it makes is published, or becomes that."""
     heavy: bool = False
     """It compiles; only as many at once as there are slots."""
+    reserve: Callable[[Slots, Path], AbstractContextManager[None]] | None = None
+    """What it prepares and holds, in the project, before it takes a slot and until it ends."""
     also: Callable[[Look], tuple[str, ...]] | None = None
     """Further reasons to run again, beyond what records can tell."""

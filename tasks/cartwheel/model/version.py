@@ -93,16 +93,69 @@ def _refused(text: str, reason: str) -> ConfigError:
     return ConfigError(f"version '{text}': {reason}")
 
 
+# Texts with a version in them -----------------------------------------------------------------------------------------
+
+FIELDS = ("version", "pep440", "semver")
+_VERSION = r"([0-9](?:[0-9A-Za-z.!+-]*[0-9A-Za-z])?)"
+
+
 def tag_name(template: str, written: str, *, name: str = "") -> str:
     """The tag for a version: `{version}` as the manifest writes it, `{pep440}`, `{semver}`, `{name}`."""
-    text = template.replace("{name}", name).replace("{version}", written)
-    if "{pep440}" in text:
-        text = text.replace("{pep440}", pep440(written))
-    if "{semver}" in text:
-        text = text.replace("{semver}", semver(written))
+    text = _filled(template.replace("{name}", name), written)
     if text == template.replace("{name}", name) or re.search(r"[{}\s~^:?*\[\\]|\.\.|^-|/$|\.lock$", text):
         raise ConfigError(
             f"[tool.cartwheel] tag: '{template}' gives '{text}'; expected a form such as 'v{{version}}' "
             "with {version}, {pep440} or {semver} in it"
         )
+    return text
+
+
+def version_in(template: str, tag: str, *, name: str = "") -> str:
+    """The PEP 440 version that a tag of this form stands for; empty for any other tag."""
+    parts = _parts(template.replace("{name}", name))
+    match = re.fullmatch(parts[0] + _VERSION + parts[1], tag) if parts else None
+    try:
+        return pep440(match[1]) if match else ""
+    except ConfigError:
+        return ""
+
+
+def matches(pattern: str, text: str) -> tuple[tuple[int, int], ...]:
+    """From where to where a version stands in `text` with the rest of `pattern` around it.
+
+    `pattern` is plain text with one of the `FIELDS`; a line's end in it matches either kind.
+    """
+    parts = _parts(pattern)
+    if not parts:
+        return ()
+    before, after = (part.replace("\\\n", r"\r?\n").replace("\n", r"\r?\n") for part in parts)
+    return tuple(match.span(1) for match in re.finditer(f"{before}{_VERSION}{after}", text))
+
+
+def written_as(pattern: str, written: str) -> str:
+    """What a pattern's field stands for: the version as the manifest writes it, or in one of the two grammars."""
+    field = next(field for field in FIELDS if f"{{{field}}}" in pattern)
+    return _filled(f"{{{field}}}", written)
+
+
+def has_one_field(pattern: str) -> bool:
+    """Whether a pattern says where the version stands, once."""
+    return bool(_parts(pattern))
+
+
+def _parts(template: str) -> tuple[str, str] | None:
+    """What stands before and after the only field, as regular expressions; None where there is not just one."""
+    found = re.findall(r"\{(?:version|pep440|semver)\}", template)
+    if len(found) != 1:
+        return None
+    before, _, after = template.partition(found[0])
+    return re.escape(before), re.escape(after)
+
+
+def _filled(template: str, written: str) -> str:
+    text = template.replace("{version}", written)
+    if "{pep440}" in text:
+        text = text.replace("{pep440}", pep440(written))
+    if "{semver}" in text:
+        text = text.replace("{semver}", semver(written))
     return text

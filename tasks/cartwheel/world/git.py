@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.world.run import STOP, Interrupted, capture
 
 if TYPE_CHECKING:
     from git import Repo
@@ -99,9 +102,58 @@ class Repository:
         """How many commits `newer` has that `older` does not."""
         return int(self._ask("rev-list", "--count", f"{older}..{newer}"))
 
+    def subjects(self, since: str, folder: Path) -> tuple[str, ...]:
+        """The first lines of the commits after a tag (all, where it is empty) that touched a folder, newest first."""
+        commits = f"refs/tags/{since}..HEAD" if since else "HEAD"
+        return tuple(self._ask("log", "--no-merges", "--format=%s", commits, "--", str(folder)).splitlines())
+
+    def tracked(self, paths: Iterable[Path]) -> tuple[Path, ...]:
+        """Those of the files that belong to the repository: neither ignored nor new."""
+        said = self._ask("ls-files", "-z", "--full-name", "--", *map(str, paths))
+        return tuple(self.root / name for name in said.split("\0") if name)
+
+    def foreign(self, paths: Iterable[Path]) -> tuple[Path, ...]:
+        """Those of the files that lie in another repository, such as a submodule."""
+        here = self.root.resolve()
+        homes = {path: next((p for p in path.parents if (p / ".git").exists()), here) for path in paths}
+        return tuple(path for path, home in homes.items() if home != here)
+
+    def commit(self, paths: Iterable[Path], message: str) -> str:
+        """Commit these files and nothing else, by the user's own settings and hooks; the commit.
+
+        Raises `StepFailed` in the words of the hook that refuses, and `Interrupted` where the run was told to stop in
+        time: then nothing is committed, now or later.
+        """
+        arguments = ("--quiet", "--cleanup=whitespace", "--message", message, "--only", "--", *map(str, paths))
+        before = self.head()
+        process: Any = self._git.execute(["git", "commit", *arguments], as_process=True)
+        said: list[bytes] = []
+        listener = threading.Thread(target=lambda: said.extend(process.communicate()), daemon=True)
+        listener.start()
+        while listener.is_alive() and not (STOP.is_set() and process.proc.poll() is not None):
+            listener.join(0.05)
+            if STOP.is_set():
+                process.proc.terminate()  # else it would commit when its hook has ended; that may go on writing
+        if self.head() == before:
+            if STOP.is_set():
+                raise Interrupted
+            words = without_credentials(b"\n".join(reversed(said)).decode(errors="replace").strip())
+            raise StepFailed(f"nothing was committed: {words or 'a hook refused without a word'}")
+        return self.head()
+
     def create_tag(self, name: str, message: str, *, commit: str) -> None:
         """An annotated tag on a commit, signed where git is set up to; an existing one is an error."""
         self._do("tag", "--annotate", "--cleanup=whitespace", "--message", message, "--", name, commit)
+
+    def annotated(self, tag: str) -> bool:
+        """Whether a tag here is an object of its own, with a message."""
+        return self._ask("cat-file", "-t", f"refs/tags/{tag}") == "tag"
+
+    def lacks_signature(self, tag: str) -> bool:
+        """Whether git is set up to sign tags and this one is not signed: git (2.39) makes it all the same, and exits
+        with 0, where an SSH key cannot be read."""
+        wanted = self._ask("config", "--type=bool", "--get", "tag.gpgSign", ok=(0, 1)) == "true"
+        return wanted and "-----BEGIN " not in self._ask("cat-file", "-p", f"refs/tags/{tag}")
 
     def push_atomic(self, remote: str, refs: tuple[str, ...]) -> None:
         """Push all of `refs` (`refs/heads/main`, or `COMMIT:refs/heads/main`) or none of them.
@@ -156,6 +208,20 @@ def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, witho
     with _made(clone) as scratch:
         for key, value in (("tag.gpgSign", "false"), ("commit.gpgSign", "false"), ("core.hooksPath", os.devnull)):
             scratch._do("config", key, value)
+
+
+def state_of(root: Path, env: Mapping[str, str]) -> str:
+    """The commit that is checked out; with changes in it, something that never comes again.  Needs no GitPython."""
+    commit = capture(("git", "rev-parse", "HEAD"), cwd=root, env=env).strip()
+    status = (
+        "git",
+        "--no-optional-locks",
+        "status",
+        "--porcelain",
+        "--untracked-files=all",
+        "--ignore-submodules=none",
+    )
+    return f"{commit} and changes at {time.time_ns()}" if capture(status, cwd=root, env=env) else commit
 
 
 def without_credentials(text: str) -> str:
@@ -213,12 +279,19 @@ def _about_remote(remote: str, url: str, said: str) -> str:
         why = "it has commits that are not here; `git pull --rebase` and start again"
     elif "already exists" in said:
         why = "it has such a tag already, on another commit; `git fetch --tags` shows it"
+    elif not refused and "failed to push some refs" in said:  # no word of the remote's: it was never asked
+        return f"remote '{remote}' ({url}): nothing was pushed: this repository's own hook refused: {_hook_words(said)}"
     elif refused:
         why = "it was refused: " + "; ".join(words or [" ".join(line.split("\t")[1:]) for line in refused])
     else:
         why = _last_words(said)
         return f"remote '{remote}' ({url}): cannot be used: {why}\ncheck the address and your access, and try again"
     return f"remote '{remote}' ({url}): nothing was pushed: {why}"
+
+
+def _hook_words(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines()]
+    return "; ".join([line for line in lines if line and not line.startswith(("hint:", "error: failed to push"))][-3:])
 
 
 def _last_words(said: str) -> str:

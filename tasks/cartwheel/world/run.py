@@ -33,6 +33,18 @@ class Interrupted(StepFailed):
         super().__init__("interrupted")
 
 
+def own(name: str) -> tuple[str, ...]:
+    """How a program that was installed with us is started: by itself where it lies beside this interpreter, else as a
+    module, but never one of that name in the folder it is run in."""
+    found = Path(sys.executable).with_name(f"{name}.exe" if os.name == "nt" else name)
+    return (str(found),) if found.is_file() else of_ours(name)
+
+
+def of_ours(name: str) -> tuple[str, ...]:
+    """The same for a program that is Python: started by this interpreter, wherever its scripts lie."""
+    return (sys.executable, "-P", "-m", name)
+
+
 def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], ok: Sequence[int] = (0,)) -> str:
     """What a quick query prints on its standard output.
 
@@ -47,6 +59,12 @@ def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], ok: Seque
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise StepFailed(f"{' '.join(argv)}: exit {done.returncode}: {said[-600:]}")
     return done.stdout.decode(errors="replace")
+
+
+def sleep(seconds: float) -> None:
+    """Wait; raises `Interrupted` when the run is told to stop."""
+    if STOP.wait(seconds):
+        raise Interrupted
 
 
 def show(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
@@ -83,6 +101,29 @@ class Log:
         """Run to the end and return its standard output, which is logged as well."""
         return self._run(argv, cwd=cwd, env=env, keep=True)
 
+    def attempt(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], hide: Sequence[str] = ()
+    ) -> tuple[int, str]:
+        """Run to the end; the exit code and all that it printed, which is logged without the words in `hide`.
+
+        Raises `Interrupted`.
+        """
+        if STOP.is_set():
+            raise Interrupted
+        self.say(f"$ {' '.join(_quoted(a) for a in argv)}   # in {cwd}")
+        process = _start(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        lines = []
+        try:
+            for line in process.stdout or ():
+                lines.append(_without(line.decode(errors="replace"), hide))
+                self.say(lines[-1].rstrip("\r\n"))
+            code = process.wait()
+        finally:
+            _end(process)
+        if STOP.is_set():
+            raise Interrupted
+        return code, "".join(lines)
+
     def _run(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], keep: bool) -> str:
         if STOP.is_set():
             raise Interrupted
@@ -106,7 +147,7 @@ class Log:
     def _failure(self, argv: Sequence[str], code: int, start: int) -> str:
         said = self._path.read_bytes()[start:].decode(errors="replace").strip()
         last = "\n".join(_shortened(line) for line in said.splitlines()[-40:])
-        name = argv[2] if argv[1:2] == ("-m",) else Path(argv[0]).name
+        name = argv[argv.index("-m") + 1] if "-m" in argv[:4] else Path(argv[0]).name
         if any(words in said for words in _FULL):
             return f"{name}: the disk is full; free some space and run again; the whole of it is in {self._shown_as}"
         full = shutil.disk_usage(self._path.parent).free < _LITTLE
@@ -119,6 +160,12 @@ _LITTLE = 4_000_000
 
 _FULL = ("No space left on device", "(os error 28)", "not enough space on the disk")
 """What tools say of a full disk, often under a traceback of their own."""
+
+
+def _without(line: str, hidden: Sequence[str]) -> str:
+    for word in hidden:
+        line = line.replace(word, "***") if word else line
+    return line
 
 
 def _shortened(line: str) -> str:
@@ -149,8 +196,9 @@ def _start(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Forget a process that ended; when stopping, first see that none of its group is left."""
-    if STOP.is_set() or process.poll() is None:
+    """Forget a process that ended; when stopping, or where its shim was killed, see that none of its group is left."""
+    code = process.poll()
+    if STOP.is_set() or code is None or code < 0:
         deadline = time.monotonic() + _GRACE
         while time.monotonic() < deadline and _alive(process):
             time.sleep(0.02)
@@ -184,12 +232,15 @@ def _alive(process: subprocess.Popen[bytes]) -> bool:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     STOP.set()
-    os.write(2, f"\nstopping ({signal.Signals(number).name})\n".encode())
     for process in list(_running):
         _signal(process, hard=False)
     later = threading.Timer(_GRACE, _kill_all)
     later.daemon = True
     later.start()
+    try:
+        os.write(2, f"\nstopping ({signal.Signals(number).name})\n".encode())
+    except OSError:
+        pass  # the terminal that hung up is the one this would go to
 
 
 def _kill_all() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.model.version import pep440
+from cartwheel.model.version import version_in
 from cartwheel.world.git import Repository
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ class TagFacts(Struct, frozen=True, kw_only=True):
     """The commit that the tag leads to here; empty: no such tag."""
     there: str = ""
     """The same on the remote."""
+    plain: bool = False
+    """The tag here has no message of its own."""
     remote: str = ""
     """Empty where the repository has none."""
     remote_branch: str = ""
@@ -45,6 +46,8 @@ class TagFacts(Struct, frozen=True, kw_only=True):
     """Commits that the remote's branch has and HEAD lacks; -1: some that are not even known here."""
     last: tuple[str, str] = ("", "")
     """The highest version tagged before HEAD and its tag."""
+    shallow: bool = False
+    """Whether history is cut off, so that earlier tags may be missing."""
     pipeline: bool = False
     """On a pipeline's machine a tag is verified, never made."""
 
@@ -55,21 +58,16 @@ class TagFacts(Struct, frozen=True, kw_only=True):
         return wanted and self.here in ("", self.head) and self.there in ("", self.head)
 
 
-def version_in(template: str, tag: str, *, name: str = "") -> str:
-    """The PEP 440 version that a tag of this form stands for; empty for any other tag."""
-    pattern = re.escape(template.replace("{name}", name))
-    for field in ("version", "pep440", "semver"):
-        pattern = pattern.replace(re.escape(f"{{{field}}}"), r"(?P<version>[0-9][0-9A-Za-z.!+-]*)", 1)
-    match = re.fullmatch(pattern, tag) if pattern.count("?P<version>") == 1 else None
-    try:
-        return pep440(match["version"]) if match else ""
-    except ConfigError:
-        return ""
-
-
 def judge(facts: TagFacts) -> tuple[str, ...]:
     """Every reason not to tag; none: it may be made, or is there already."""
     return tuple(line for rule in RULES for line in rule(facts))
+
+
+def refuse(found: TagFacts) -> None:
+    """Raises `StepFailed` with every reason of `judge` at once."""
+    refused = judge(found)
+    if refused:
+        raise StepFailed("\n".join((f"{found.tag}: not tagged:", *(f"  {line}" for line in refused))))
 
 
 def facts(
@@ -82,16 +80,18 @@ def facts(
     remote: str = "",
     branch: str = "",
     pipeline: bool = False,
+    started: bool = False,
 ) -> TagFacts:
     """Look at the repository and its remote (asked once).
 
-    `remote`: its name; empty: the branch's own, else `origin`, else the only one.  `branch`: where releases are
-    tagged; empty: anywhere.  `pipeline`: on a detached HEAD with the tag on it the remote is not asked.
+    `remote`: its name; empty: `origin`, else the only one.  `branch`: where releases are tagged; empty: anywhere.
+    `pipeline`: this is a pipeline's machine; on a detached HEAD, and wherever a tag `started` the run, the remote is
+    not asked.
     """
     with Repository(root) as repo:
         head, here, tags = repo.head(), repo.branch, repo.tags()
-        verify_only = pipeline and not here
-        chosen = "" if verify_only else _remote(repo, remote)
+        verify_only = started or (pipeline and not here)
+        chosen = "" if verify_only else remote_of(repo, remote)
         refs = repo.remote_refs(chosen) if chosen else {}
         theirs = refs.get(f"refs/heads/{here}", "") if here else ""
         known = bool(theirs) and repo.has(theirs)
@@ -103,12 +103,14 @@ def facts(
             release_branch=branch,
             dirty=repo.dirty(),
             here=tags.get(tag, ""),
+            plain=tag in tags and not repo.annotated(tag),
             there=refs.get(f"refs/tags/{tag}", ""),
             remote=chosen,
             remote_branch=theirs,
             ahead=repo.between(theirs, head) if known else 0,
             behind=repo.between(head, theirs) if known else -1 if theirs else 0,
-            last=_last(repo, refs, template, name, tag),
+            shallow=repo.shallow,
+            last=last_tagged(repo, template, name, refs=refs, but=tag),
             pipeline=verify_only,
         )
 
@@ -118,9 +120,7 @@ def make(root: Path, found: TagFacts, message: str, say: Say) -> tuple[str, ...]
 
     Raises `StepFailed` with every reason of `judge` at once.  Done already: nothing is done.
     """
-    refused = judge(found)
-    if refused:
-        raise StepFailed("\n".join((f"{found.tag}: not tagged:", *(f"  {line}" for line in refused))))
+    refuse(found)
     if found.done:
         say(f"{found.tag}: already on {found.head[:12]}")
         return ()
@@ -131,13 +131,33 @@ def make(root: Path, found: TagFacts, message: str, say: Say) -> tuple[str, ...]
             repo.create_tag(found.tag, message, commit=found.head)
             done.append(f"{found.tag}: tagged {found.head[:12]}")
             say(done[-1])
+        if repo.lacks_signature(found.tag):
+            raise StepFailed(
+                f"{found.tag}: is not signed, though git is set up to sign (tag.gpgSign), so it is not pushed; "
+                f"mend the key, `git tag -d {found.tag}` and start again"
+            )
         if not found.remote:
             say(f"{found.tag}: stays on this machine: the repository has no remote")
             return tuple(done)
-        repo.push_atomic(found.remote, (f"{found.head}:refs/heads/{found.branch}", f"refs/tags/{found.tag}"))
+        try:
+            repo.push_atomic(found.remote, (f"{found.head}:refs/heads/{found.branch}", f"refs/tags/{found.tag}"))
+        except StepFailed:
+            if not _is_there(repo, found):
+                raise
+            say(f"{found.tag}: is on {found.remote} already, on this very commit: another clone pushed it meanwhile")
+            return tuple(done)
         done.append(f"{found.tag}: pushed to {found.remote} with {found.branch}")
         say(done[-1])
     return tuple(done)
+
+
+def _is_there(repo: Repository, found: TagFacts) -> bool:
+    """Whether the remote holds the tag on this commit although a push failed: another was faster, or only the answer
+    was lost."""
+    try:
+        return repo.remote_refs(found.remote).get(f"refs/tags/{found.tag}") == found.head
+    except StepFailed:
+        return False
 
 
 def _refuse_changes(repo: Repository, found: TagFacts) -> None:
@@ -146,7 +166,8 @@ def _refuse_changes(repo: Repository, found: TagFacts) -> None:
         raise StepFailed(f"{found.tag}: the repository changed since it was looked at; start again")
 
 
-def _remote(repo: Repository, wanted: str) -> str:
+def remote_of(repo: Repository, wanted: str) -> str:
+    """The remote of that name; empty: `origin`, or the only one.  Empty where the repository has none."""
     names = repo.remotes()
     if wanted and wanted in names:
         return wanted
@@ -161,15 +182,20 @@ def _remote(repo: Repository, wanted: str) -> str:
     raise ConfigError(f"[tool.cartwheel] release: which remote? this repository has {', '.join(names)}; name one")
 
 
-def _last(repo: Repository, refs: Mapping[str, str], template: str, name: str, tag: str) -> tuple[str, str]:
-    """The highest version tagged on HEAD or before it, here or on the remote, other than `tag` itself."""
+def last_tagged(
+    repo: Repository, template: str, name: str, *, refs: Mapping[str, str] | None = None, but: str = ""
+) -> tuple[str, str]:
+    """The highest version tagged on HEAD or before it, and its tag; `refs`: what the remote has besides.
+
+    Both are empty where there is none.  `but`: a tag that does not count.
+    """
     here, found = repo.tags(), repo.tags(merged=True)
-    for ref, commit in refs.items():
+    for ref, commit in (refs or {}).items():
         other = ref.removeprefix("refs/tags/")
         ours = ref != other and other not in here and version_in(template, other, name=name)
         if ours and repo.has(commit) and repo.between("HEAD", commit) == 0:
             found[other] = commit
-    versions = [(version_in(template, other, name=name), other) for other in found if other != tag]
+    versions = [(version_in(template, other, name=name), other) for other in found if other != but]
     return max(((v, t) for v, t in versions if v), key=lambda pair: _order(pair[0]), default=("", ""))
 
 
@@ -203,6 +229,12 @@ def _on_its_commit(facts: TagFacts) -> tuple[str, ...]:
     )
 
 
+def _annotated(facts: TagFacts) -> tuple[str, ...]:
+    if not facts.plain or facts.done or facts.here != facts.head:
+        return ()
+    return (f"{facts.tag} is here without a message; a release's is annotated: `git tag -d {facts.tag}`, start again",)
+
+
 def _on_its_branch(facts: TagFacts) -> tuple[str, ...]:
     if facts.done:
         return ()
@@ -232,7 +264,13 @@ def _with_its_remote(facts: TagFacts) -> tuple[str, ...]:
 
 def _forward(facts: TagFacts) -> tuple[str, ...]:
     version, tag = facts.last
-    if not version or facts.done:
+    if facts.done or facts.pipeline:
+        return ()
+    if facts.shallow:
+        return (
+            "this clone is shallow, so what was tagged before cannot be known; `git fetch --unshallow --tags` first",
+        )
+    if not version:
         return ()
     from packaging.version import Version
 
@@ -245,4 +283,4 @@ def _commits(count: int) -> str:
     return f"{count} commit{'s' if count != 1 else ''}"
 
 
-RULES = (_clean, _on_its_commit, _on_its_branch, _with_its_remote, _forward)
+RULES = (_clean, _on_its_commit, _annotated, _on_its_branch, _with_its_remote, _forward)

@@ -7,35 +7,37 @@ lock files' own entries, the static version in pyproject.toml and a literal `__v
 
 from __future__ import annotations
 
-import copy
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.manifests import Keys, Manifests, Truth, inside, truth
-from cartwheel.model.version import pep440, same
+from cartwheel.model.manifests import Keys, Manifests, Truth, crate_version, inside, truth
+from cartwheel.model.settings import VersionPattern
+from cartwheel.model.version import matches, pep440, same, semver, written_as
 from cartwheel.world.crates import Crate, crates_of, locked, needs, read_crate, relative
+from cartwheel.world.edits import Place, edited
 from cartwheel.world.manifests import read_package, read_toml
 
+if TYPE_CHECKING:
+    import ast
 
-class Place(Struct, frozen=True, kw_only=True):
-    """A place where the version stands, and what should stand there."""
 
-    path: str
-    """Relative to the project."""
-    what: str
-    """What a reader finds there, such as `[workspace.package] version`."""
-    found: str
-    expected: str
-    at: Keys = ()
-    """The keys that lead to it in a TOML file; empty for `__version__` in a Python file."""
-    line: int = 0
-    """The line of `__version__` in a Python file, from 1."""
+class Survey(Struct, frozen=True, kw_only=True):
+    """Where a package's version stands, and what was read to know that."""
+
+    places: tuple[Place, ...]
+    """The truth first."""
+    read: tuple[str, ...]
+    """Relative to the project; with files that are not there and whose appearance counts."""
+
+    @property
+    def truth(self) -> Place:
+        """The place where the version is decided."""
+        return self.places[0]
 
 
 def version_of(root: Path, folder: str) -> str:
@@ -48,17 +50,30 @@ def written_version(root: Path, folder: str) -> str:
     return truth(read_package(root, folder)).text
 
 
-def places(root: Path, folder: str) -> tuple[Place, ...]:
-    """Every place where the package's version stands, the truth first; paths in a stable order."""
+def survey(root: Path, folder: str, declared: Iterable[VersionPattern] = (), *, to: str = "") -> Survey:
+    """Every place where the package's version stands, in a stable order; `declared`: the package's `versions`.
+
+    What is expected there follows from the truth, or, where the version is about to change, from the version `to`.
+    """
     manifests = read_package(root, folder)
     source = truth(manifests)
-    found = [Place(path=source.path, what=source.what, found=source.text, expected=source.text, at=source.at)]
+    version = to or source.text
+    found = [Place(path=source.path, what=source.what, found=source.text, expected=version, at=source.at)]
+    read = set(manifests.paths)
     if manifests.cargo_path:
-        found += _rust_places(root, manifests, source)
-        found += _static_version(folder, manifests, source)
-    found += _uv_lock(root, folder, manifests, source)
-    found += _dunder_version(root, folder, manifests, source)
-    return tuple(found)
+        found += _rust_places(root, manifests, source, semver(version), read)
+    found += _static_version(folder, manifests, source, version)
+    found += _uv_lock(root, folder, manifests, version, read)
+    found += _dunder_version(root, folder, manifests, version, read)
+    for pattern in declared:
+        found.append(_declared(root, folder, pattern, version))
+        read.add(found[-1].path)
+    return Survey(places=tuple(found), read=tuple(sorted(read)))
+
+
+def places(root: Path, folder: str, declared: Iterable[VersionPattern] = ()) -> tuple[Place, ...]:
+    """The places of `survey`."""
+    return survey(root, folder, declared).places
 
 
 def disagreements(found: Iterable[Place]) -> tuple[str, ...]:
@@ -70,58 +85,49 @@ def disagreements(found: Iterable[Place]) -> tuple[str, ...]:
     )
 
 
-def write(root: Path, folder: str) -> tuple[str, ...]:
-    """Put the version wherever it must stand and say what changed; all files or none.
+def write(root: Path, found: Iterable[Place]) -> tuple[str, ...]:
+    """Put the version wherever it must stand and say what changed; all files or none."""
+    from cartwheel.world.files import replaced
 
-    Every edit is an exact replacement that is proven, by parsing, to have changed that one value and nothing else.
-    """
-    from cartwheel.world.files import write_atomically
-
-    wrong = tuple(place for place in places(root, folder) if place.found != place.expected)
-    before = {path: _bytes(root / path) for path in dict.fromkeys(place.path for place in wrong)}
-    after = dict(before)
-    for place in wrong:
-        after[place.path] = _edited(after[place.path], place)
-    try:
-        for path, data in after.items():
-            write_atomically((root / path).resolve(), data)
-    except OSError as error:
-        for path, data in before.items():
-            _put_back(root / path, data)
-        raise ConfigError(
-            f"{error.filename}: cannot be written ({error.strerror}); every manifest is as it was"
-        ) from None
-    return tuple(f"{place.path}: {place.what} {place.found} → {place.expected}" for place in wrong)
+    wrong = tuple({(p.path, p.at, p.span): p for p in found if p.found != p.expected}.values())
+    with replaced(root, edited(root, wrong)):
+        return tuple(f"{place.path}: {place.what} {place.found} → {place.expected}" for place in wrong)
 
 
 # The crates of a workspace -------------------------------------------------------------------------------------------
 
 
-def _rust_places(root: Path, manifests: Manifests, source: Truth) -> Iterator[Place]:
+def _rust_places(root: Path, manifests: Manifests, source: Truth, version: str, read: set[str]) -> Iterator[Place]:
+    """`version`: SemVer.  That a crate joins the workspace is seen in Cargo.lock, so no folder need be listed."""
     base = root / manifests.cargo_path
     top = read_crate(root, root / manifests.workspace_path) if manifests.workspace_path else read_crate(root, base)
     crates = crates_of(root, top, base)
     lock = locked(root, top)
-    moving = _moving(crates, crates[base.parent.resolve()], top, source, lock)
+    known = {top.path: top, **{crate.path: crate for crate in crates.values()}}
+    read.update(path for path in (*known, relative(top.folder / "Cargo.lock", root)) if _within(path))
+    home = crate_version(manifests)
+    moving = _moving(crates, crates[base.parent.resolve()], top, home, lock)
+    if home.at[0] == "workspace" and home.path != source.path:
+        yield _toml_place(home.path, home.at, home.text, version)
     for crate in moving.values():
         if crate.version and crate.path != source.path:
-            yield _toml_place(crate.path, ("package", "version"), crate.version, source.text)
-    for crate in {top.path: top, **{c.path: c for c in crates.values()}}.values():
-        yield from _requirements(crate, moving, source.text)
-    yield from _lock_places(root, top, lock, moving, source.text)
+            yield _toml_place(crate.path, ("package", "version"), crate.version, version)
+    for crate in known.values():
+        yield from _requirements(crate, moving, version)
+    yield from _lock_places(root, top, lock, moving, version)
 
 
 def _moving(
-    crates: Mapping[Path, Crate], own: Crate, top: Crate, source: Truth, lock: Mapping[str, str]
+    crates: Mapping[Path, Crate], own: Crate, top: Crate, home: Truth, lock: Mapping[str, str]
 ) -> dict[Path, Crate]:
     """The package's crate and those that share its version: by inheritance, or by an exact pin from one that does.
 
     A pinned crate with a version of its own stays: it moves only from the version that the package has or, by
     Cargo.lock, had.
     """
-    shared = {source.text, lock.get(own.name, source.text)}
+    shared = {home.text, lock.get(own.name, home.text)}
     found = {own.folder: own}
-    if source.at[0] == "workspace":
+    if home.at[0] == "workspace":
         found |= {folder: crate for folder, crate in crates.items() if crate.inherits}
     waiting = list(found.values())
     while waiting:
@@ -196,42 +202,77 @@ def _lock_places(
                 yield _toml_place(shown, at, str(text), f"{name} {version}", f"{entry['name']} on {name}")
 
 
-def _uv_lock(root: Path, folder: str, manifests: Manifests, source: Truth) -> Iterator[Place]:
+def _uv_lock(root: Path, folder: str, manifests: Manifests, version: str, read: set[str]) -> Iterator[Place]:
+    """The package's entry in a uv.lock beside it or above; one whose version is dynamic has none there."""
     name = _normal(str(manifests.pyproject.get("project", {}).get("name", "")))
-    here = (root / folder).resolve()
-    for above in dict.fromkeys((root / folder, root)):
+    here, top = (root / folder).resolve(), root.resolve()
+    for above in (here, *here.parents):
+        if not above.is_relative_to(top):
+            return
         path = above / "uv.lock"
+        shown = relative(path, root)
+        read.add(shown)
         if not path.is_file():
             continue
-        shown = relative(path, root)
         for number, entry in enumerate(read_toml(path, shown).get("package", ())):
             local = [str(entry.get("source", {}).get(kind, "")) for kind in ("editable", "virtual", "directory")]
             ours = any(where and (above / where).resolve() == here for where in local)
             if ours and "version" in entry and _normal(str(entry.get("name"))) == name:
                 at = ("package", number, "version")
-                yield _toml_place(shown, at, str(entry["version"]), pep440(source.text), name)
+                yield _toml_place(shown, at, str(entry["version"]), pep440(version), name)
 
 
-# Python --------------------------------------------------------------------------------------------------------------
+# Python and whatever else ---------------------------------------------------------------------------------------------
 
 
-def _static_version(folder: str, manifests: Manifests, source: Truth) -> Iterator[Place]:
+def _static_version(folder: str, manifests: Manifests, source: Truth, version: str) -> Iterator[Place]:
     found = manifests.pyproject.get("project", {}).get("version")
-    if isinstance(found, str):
-        path = inside(folder, "pyproject.toml")
-        yield _toml_place(path, ("project", "version"), found, _kept(found, pep440(source.text)))
+    path = inside(folder, "pyproject.toml")
+    if isinstance(found, str) and source.path != path:
+        yield _toml_place(path, ("project", "version"), found, _kept(found, pep440(version)))
 
 
-def _dunder_version(root: Path, folder: str, manifests: Manifests, source: Truth) -> Iterator[Place]:
+def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str, read: set[str]) -> Iterator[Place]:
     for path in _module_files(root / folder, manifests.pyproject):
+        shown = relative(path, root)
+        if _within(shown):
+            read.add(shown)
         if path.is_file():
             literal = _literal_version(path)
             if literal:
-                line, found = literal
-                expected = _kept(found, pep440(source.text))
-                shown = relative(path, root)
-                yield Place(path=shown, what="__version__", found=found, expected=expected, line=line)
+                found, span = literal
+                yield Place(
+                    path=shown, what="__version__", found=found, expected=_kept(found, pep440(version)), span=span
+                )
             return
+
+
+def _declared(root: Path, folder: str, declared: VersionPattern, version: str) -> Place:
+    """The one place that a declared pattern matches; raises `ConfigError` where it matches nothing, or more."""
+    shown = relative((root / folder / declared.file), root)
+    where = f"{inside(folder, 'pyproject.toml')} [tool.cartwheel] versions"
+    if not _within(shown):
+        raise ConfigError(f"{where}: '{declared.file}' lies outside the project; expected a file in it")
+    try:
+        text = (root / shown).read_bytes().decode()
+    except OSError as error:
+        raise ConfigError(f"{where}: '{declared.file}' cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{where}: '{declared.file}' is not UTF-8 text") from None
+    found = matches(declared.pattern, text)
+    if len(found) != 1:
+        lines = ", ".join(str(text.count("\n", 0, start) + 1) for start, _ in found)
+        raise ConfigError(
+            f"{where}: the pattern {declared.pattern!r} matches "
+            + (f"{len(found)} times in {shown} (lines {lines}); " if found else f"nothing in {shown}; ")
+            + "expected exactly once"
+        )
+    ((start, end),) = found
+    span = len(text[:start].encode()), len(text[:end].encode())
+    expected = written_as(declared.pattern, version)
+    return Place(
+        path=shown, what=f"the version in {declared.pattern!r}", found=text[start:end], expected=expected, span=span
+    )
 
 
 def _module_files(here: Path, pyproject: Mapping[str, Any]) -> Iterator[Path]:
@@ -247,12 +288,13 @@ def _module_files(here: Path, pyproject: Mapping[str, Any]) -> Iterator[Path]:
         yield here / source / name / "__init__.py"
 
 
-def _literal_version(path: Path) -> tuple[int, str] | None:
-    """Line and text of `__version__ = "…"` at a module's top level."""
+def _literal_version(path: Path) -> tuple[str, tuple[int, int]] | None:
+    """The text of `__version__ = "…"` at a module's top level, and the bytes between its quotes."""
     import ast
 
+    data = path.read_bytes()
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(data)
     except (SyntaxError, ValueError):
         return None  # the build or the tests say so, with the place
     for node in tree.body:
@@ -262,76 +304,25 @@ def _literal_version(path: Path) -> tuple[int, str] | None:
         named = any(isinstance(target, ast.Name) and target.id == "__version__" for target in targets)
         value = node.value if named and isinstance(node, ast.Assign | ast.AnnAssign) else None
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            return value.lineno, value.value
+            return value.value, _span(data, value)
     return None
 
 
-# Editing -------------------------------------------------------------------------------------------------------------
+def _span(data: bytes, literal: ast.Constant) -> tuple[int, int]:
+    """The bytes of a string's text in its source; where it is written with escapes, those that are not its text."""
+    lines = data.splitlines(keepends=True)  # for bytes at \n, \r and \r\n only, as Python's own parser does
+    start = sum(map(len, lines[: literal.lineno - 1])) + literal.col_offset
+    start += 3 if literal.lineno == 1 and data.startswith(b"\xef\xbb\xbf") else 0
+    end = sum(map(len, lines[: (literal.end_lineno or 0) - 1])) + (literal.end_col_offset or 0)
+    written = data[start:end]
+    text = str(literal.value).encode()
+    offset = max(written.find(quote + text) + len(quote) for quote in (b'"', b"'"))
+    return start + offset, start + offset + len(text)
 
 
-def _edited(data: bytes, place: Place) -> bytes:
-    if not place.at:
-        return _edited_python(data, place)
-    text = data.decode()
-    wanted = _with_value(tomllib.loads(text), place.at, place.expected)
-    for start in _occurrences(text, place.found):
-        candidate = text[:start] + place.expected + text[start + len(place.found) :]
-        if _parsed(candidate) == wanted:
-            return candidate.encode()
-    raise _nothing_matched(place)
-
-
-def _edited_python(data: bytes, place: Place) -> bytes:
-    lines = data.splitlines(keepends=True)
-    line = lines[place.line - 1]
-    found = place.found.encode()
-    if line.count(found) != 1:
-        raise _nothing_matched(place)
-    lines[place.line - 1] = line.replace(found, place.expected.encode())
-    return b"".join(lines)
-
-
-def _occurrences(text: str, part: str) -> Iterator[int]:
-    """Where a value's text stands between quotes."""
-    for match in re.finditer(rf"""(?<=["']){re.escape(part)}(?=["'])""", text):
-        yield match.start()
-
-
-def _with_value(document: dict[str, Any], keys: Keys, value: str) -> dict[str, Any]:
-    changed = copy.deepcopy(document)
-    inner: Any = changed
-    for key in keys[:-1]:
-        inner = inner[key]
-    inner[keys[-1]] = value
-    return changed
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return {}
-
-
-def _nothing_matched(place: Place) -> ConfigError:
-    return ConfigError(
-        f"{place.path}: {place.what} reads '{place.found}', but is not written out so; "
-        f"change it by hand to '{place.expected}'"
-    )
-
-
-def _put_back(path: Path, data: bytes) -> None:
-    from cartwheel.world.files import write_atomically
-
-    try:
-        if path.read_bytes() != data:
-            write_atomically(path.resolve(), data)
-    except OSError:
-        pass
-
-
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes()
+def _within(path: str) -> bool:
+    """Whether a path, relative to the project, lies in it."""
+    return not path.startswith(("/", "..")) and ":" not in path[:2]
 
 
 def _toml_place(path: str, at: Keys, found: str, expected: str, of: str = "") -> Place:

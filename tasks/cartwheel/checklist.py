@@ -1,0 +1,104 @@
+"""Checklist: what the configuration wants done before a release: commands that pass on the commit, and questions that
+a person answers once for each version, with the checked files at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.project import Package, Project
+from cartwheel.model.record import Seen
+from cartwheel.model.settings import ChecklistItem
+from cartwheel.model.step import Look, Step, Work
+from cartwheel.proof import checks_before_tag
+from cartwheel.world import environment
+
+
+def steps(project: Project) -> Iterable[Step]:
+    """One for each entry of each package's checklist."""
+    for package in project.packages:
+        before = checks_before_tag(project, package)
+        for item in package.checklist:
+            yield _command(package, item) if item.run else _question(package, item, before)
+            before = before if item.run else (*before, _name(package, item))  # questions come in their order
+
+
+def needed(project: Project, package: Package) -> tuple[str, ...]:
+    """The tasks that come before a package's tag.  A rehearsal asks nobody; and where a tag started the run, it was
+    made when all of this had been done."""
+    items = () if project.started_by else package.checklist
+    return tuple(_name(package, item) for item in items if item.run or not project.rehearsed)
+
+
+def _name(package: Package, item: ChecklistItem) -> str:
+    return f"checklist:{package.key}:{item.slug}"
+
+
+def _command(package: Package, item: ChecklistItem) -> Step:
+    return Step(
+        name=_name(package, item),
+        doc=" ".join(item.run),
+        settings={"command": " ".join(item.run)},
+        sources=ThisCommit(),
+        act=lambda work: _run(package, item, work),
+    )
+
+
+def _question(package: Package, item: ChecklistItem, before: tuple[str, ...]) -> Step:
+    return Step(
+        name=_name(package, item),
+        doc=item.manual,
+        after=before,
+        settings={"version": package.version, "question": item.manual},
+        sources=Answered(),
+        act=lambda work: _ask(package, item, work),
+    )
+
+
+class ThisCommit(Struct, frozen=True, kw_only=True):
+    """The commit that is checked out, with nothing changed in it: what passed there passed nowhere else."""
+
+    def seen(self, look: Look, before: Seen | None) -> Seen:
+        """See `model.step.Sources`."""
+        from cartwheel.world.git import state_of
+
+        return Seen(facts={"the commit": state_of(look.root, environment.passed(look.environ))})
+
+
+class Answered(Struct, frozen=True, kw_only=True):
+    """Who answered, and when; it depends on nothing but the version."""
+
+    def seen(self, look: Look, before: Seen | None) -> Seen:
+        """See `model.step.Sources`."""
+        return Seen(learned=before.learned if before else {})
+
+
+def _run(package: Package, item: ChecklistItem, work: Work) -> Mapping[str, tuple[str, ...]]:
+    env = environment.passed(work.look.environ, package.environment_pass)
+    argv = tuple(part.replace("{package}", package.folder) for part in item.run)
+    work.log.run(argv, cwd=work.root / package.folder, env=env)
+    return {}
+
+
+def _ask(package: Package, item: ChecklistItem, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from datetime import UTC, datetime
+
+    from cartwheel.world.terminal import confirm, is_there, who
+
+    if not is_there():
+        questions = [other for other in package.checklist if other.manual]
+        left = questions[questions.index(item) :]
+        raise StepFailed(
+            "\n".join(
+                (
+                    f"a person answers this for {package.name} {package.version}, and there is no terminal here; "
+                    f"on one, run: doit checklist:{package.key}",
+                    *(f"- {other.manual}" for other in left),
+                )
+            )
+        )
+    if not confirm(f"{package.name} {package.version}: {item.manual}"):
+        raise StepFailed(f"'{item.manual}' was not confirmed; do it, and answer with yes: doit checklist:{package.key}")
+    return {"answered": (who(), datetime.now(UTC).isoformat(timespec="seconds"))}

@@ -1,0 +1,71 @@
+"""`doit changelog`: the notes of a version, or what the commits since the last tag would put there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doit.cmd_base import DoitCmdBase
+from doit.exceptions import InvalidCommand
+
+from cartwheel.commands.options import behind_words
+from cartwheel.commands.plan import workshop_of
+from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
+from cartwheel.model.project import Package, Project
+
+
+class Changelog(DoitCmdBase):  # type: ignore[misc]
+    """The command, as doit's plugin `changelog`."""
+
+    name = "changelog"
+    doc_purpose = "show the release notes of a version, from the changelog"
+    doc_usage = "[VERSION | unreleased]"
+    doc_description = "Changes nothing.  Without a version: the present one."
+    cmd_options = (
+        {
+            "name": "package",
+            "short": "",
+            "long": "package",
+            "type": str,
+            "default": "",
+            "help": "whose changelog, where there are several packages",
+        },
+        {
+            "name": "draft",
+            "short": "",
+            "long": "draft",
+            "type": bool,
+            "default": False,
+            "help": "instead, the commits since the last tag as a list",
+        },
+    )
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """Options may stand behind the words too."""
+        return super().execute(*behind_words(self, params, args))
+
+    def _execute(self, package: str, draft: bool, pos_args: list[str]) -> int:
+        from cartwheel.world.changes import changelog_path, notes_of, offer
+
+        shop = workshop_of(self.task_list)
+        try:
+            chosen = _chosen(shop.project, package)
+            version = pos_args[0] if pos_args else ""
+            text = offer(shop.root, chosen) if draft else notes_of(shop.root, chosen, version)
+            path = changelog_path(shop.root, chosen) or "CHANGELOG.md"
+        except CartwheelError as error:
+            raise InvalidCommand(str(error)) from None
+        if text:
+            self.outstream.write(f"{text}\n")
+            return 0
+        what = "no commits since the last tag" if draft else f"{path}: no notes for {version or chosen.version}"
+        raise InvalidCommand(what)
+
+
+def _chosen(project: Project, name: str) -> Package:
+    known = {p.key: p for p in project.packages} | {p.name: p for p in project.packages}
+    if name and name not in known:
+        raise ConfigError(f"--package: there is no package '{name}'{did_you_mean(name, known)}")
+    public = [p for p in project.packages if p.publish] or list(project.packages)
+    if not name and len(public) > 1:
+        raise ConfigError(f"changelog: of which package? --package {' | '.join(p.key for p in public)}")
+    return known[name] if name else public[0]

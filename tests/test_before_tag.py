@@ -1,0 +1,270 @@
+"""What comes before a tag, through doit: the early refusal, the checklist, the changelog, and who makes the wheels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cartwheel import checklist, proof
+from cartwheel.index.rules import misnamed
+from cartwheel.pipeline import read_project
+from projects import Project, environment, pure
+from repositories import git
+
+LOG = "# Changes\n\n## Unreleased\n\n## 1.0\n\n- Everything.\n"
+CHECKLIST = """
+[[tool.cartwheel.checklist]]
+name = "count"
+run = ["{python}", "-c", "open('.cartwheel/ran', 'a').write('x')"]
+
+[[tool.cartwheel.checklist]]
+manual = "Smoke test on a real device"
+
+[[tool.cartwheel.checklist]]
+manual = "Announcement written"
+name = "words"
+
+[tool.cartwheel.release]
+from = "ci"
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A committed project whose files are all checked, and whose pipeline makes the wheels."""
+    made = pure(tmp_path_factory.mktemp("built") / "project")
+    made.write("CHANGELOG.md", LOG)
+    text = (made.root / "pyproject.toml").read_text()
+    made.write("pyproject.toml", text + CHECKLIST.replace("{python}", Path(sys.executable).as_posix()))
+    git(made.root, "add", "--all")
+    git(made.root, "commit", "--quiet", "--message", "first")
+    made.doit("check:any", "check:sdist:gravel")
+    return made
+
+
+@pytest.fixture
+def project(built: Project, tmp_path: Path) -> Project:
+    """A copy of it with a remote of its own."""
+    made = built.copy(tmp_path / "project")
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
+    git(made.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    return made
+
+
+def committed(project: Project, message: str = "change") -> None:
+    git(project.root, "commit", "--quiet", "--all", "--message", message)
+    git(project.root, "push", "--quiet")
+
+
+def without_checklist(project: Project) -> Project:
+    text = (project.root / "pyproject.toml").read_text()
+    project.write(
+        "pyproject.toml",
+        text[: text.index("\n[[tool.cartwheel.checklist]]")] + '\n[tool.cartwheel.release]\nfrom = "ci"\n',
+    )
+    committed(project, "no checklist")
+    return project
+
+
+def ran(project: Project) -> int:
+    """How often the checklist's command was run."""
+    log = project.root / ".cartwheel" / "ran"
+    return len(log.read_text()) if log.exists() else 0
+
+
+def on_a_terminal(project: Project, *arguments: str, answers: tuple[str, ...]) -> tuple[int, str]:
+    """doit with a person at a terminal: its exit code and what it printed."""
+    import pty
+
+    near, far = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "doit", *arguments], cwd=project.root, env=environment({}), start_new_session=True,
+        stdin=far, stdout=far, stderr=far,
+    )  # fmt: skip
+    os.close(far)
+    said, waiting = b"", list(answers)
+    while True:
+        try:
+            part = os.read(near, 4096)
+        except OSError:  # its end, on Linux
+            break
+        said += part
+        if not part:
+            break
+        if said.rstrip().endswith(b"[y/N]"):
+            assert waiting, said.decode()
+            os.write(near, f"{waiting.pop(0)}\n".encode())
+            said += b"\n"
+    os.close(near)
+    assert not waiting, said.decode()
+    return process.wait(), said.decode().replace("\r", "")
+
+
+# The early refusal ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["tag", "release", "publish"])
+def test_what_git_knows_refuses_before_anything_is_built(tmp_path: Path, word: str) -> None:
+    one = pure(tmp_path / "p")
+    git(one.root, "add", "--all")
+    git(one.root, "commit", "--quiet", "--message", "first")
+    one.write("forgotten.txt", "")
+    said = one.refused(word)
+    assert "v1.0: not tagged:\n        not committed: forgotten.txt; commit, ignore or stash them" in said
+    assert "ok " not in said
+    assert not (one.root / "dist").exists()
+
+
+def test_a_version_without_an_entry_in_the_changelog_is_refused_early_with_the_commits(project: Project) -> None:
+    git(project.root, "tag", "v0.9")
+    project.write("CHANGELOG.md", LOG.replace("## 1.0\n\n- Everything.\n", ""))
+    committed(project, "Entry lost")
+    said = project.refused("tag")
+    assert "CHANGELOG.md: there is no entry for 1.0; write what changed" in said
+    assert "- Entry lost" in said
+    assert "ok " not in said
+    assert "- Entry lost" in project.doit("changelog", "--draft")
+
+
+def test_what_comes_before_a_tag_cannot_be_left_out(project: Project) -> None:
+    assert "--single leaves out what must have passed" in project.doit("run", "--single", "tag:gravel", code=1)
+    assert git(project.root, "tag") == ""
+
+
+# The checklist --------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_passes_once_for_a_commit_and_never_for_one_with_changes(project: Project) -> None:
+    for _ in range(2):
+        project.doit("checklist:gravel:count")
+        assert ran(project) == 1
+    project.write("README.md", "# changed\n")
+    for times in (2, 3):
+        project.doit("checklist:gravel:count")
+        assert ran(project) == times
+    committed(project)
+    assert project.states("checklist:gravel:count") == {"checklist:gravel:count": "run"}
+    project.doit("checklist:gravel:count")
+    assert ran(project) == 4
+    git(project.root, "checkout", "--quiet", "HEAD~1")
+    assert project.states("checklist:gravel:count") == {"checklist:gravel:count": "run"}
+
+
+def test_a_command_that_fails_stops_the_tag(project: Project) -> None:
+    project.edit("pyproject.toml", "open('.cartwheel/ran', 'a').write('x')", "raise SystemExit('12 % slower')")
+    committed(project)
+    said = project.doit("tag", code=1)
+    assert "FAIL  checklist:gravel:count" in said
+    assert "12 % slower" in said
+    assert git(project.root, "tag") == ""
+
+
+def test_without_a_terminal_the_questions_are_listed_and_nothing_is_tagged(project: Project) -> None:
+    said = project.doit("tag", code=1)
+    assert "a person answers this for gravel 1.0, and there is no terminal here" in said
+    assert "run: doit checklist:gravel" in said
+    assert "- Smoke test on a real device\n      - Announcement written" in said
+    assert git(project.root, "tag") == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a terminal in a test is POSIX's")
+def test_a_person_answers_once_for_each_version(project: Project) -> None:
+    code, said = on_a_terminal(project, "tag", answers=("yes", "perhaps", "no"))
+    assert code == 1
+    assert "gravel 1.0: Smoke test on a real device [y/N]" in said
+    assert "'Announcement written' was not confirmed; do it, and answer with yes: doit checklist:gravel" in said
+    assert git(project.root, "tag") == ""
+    git(project.root, "commit", "--quiet", "--allow-empty", "--message", "another commit, the same version")
+    git(project.root, "push", "--quiet")
+    code, said = on_a_terminal(project, "release", answers=("y",))
+    assert (code, "Smoke test" in said) == (0, False), said
+    assert "v1.0 is on origin; the pipeline that it starts does the rest:" in said
+    assert "it builds and checks 2 files (any, source distribution)" in said
+    assert "it publishes them to shelf and installs from there" in said
+    tag = git(project.root.parent / "remote.git", "cat-file", "-p", "v1.0")
+    assert tag.endswith("gravel 1.0\n\n- Everything.")
+    project.doit("bump", "minor", "--offline", "--no-commit", code=3)
+    project.edit("CHANGELOG.md", "## Unreleased\n", "## Unreleased\n\n- More.\n")
+    committed(project)
+    project.doit("bump", "minor", "--offline")
+    git(project.root, "push", "--quiet")
+    asked = "checklist:gravel:smoke-test-on-a-real-device"
+    assert project.states(asked)[asked] == "run", "another version"
+
+
+def test_a_checklist_whose_stage_is_missing_in_dodo_py_is_said_in_a_line(project: Project) -> None:
+    project.edit("dodo.py", "task_checklist = wheels.checklist\n", "")
+    said = project.refused("tag")
+    assert said == "ERROR: tag:gravel. Task dependency 'checklist:gravel:count' does not exist."
+
+
+def test_a_rehearsal_runs_the_commands_and_asks_nobody(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARTWHEEL_REHEARSAL", '{"url": "http://127.0.0.1:9/", "simple": "http://127.0.0.1:9/simple/"}')
+    found = read_project(project.root, {})
+    assert checklist.needed(found, found.packages[0]) == ("checklist:gravel:count",)
+    assert "check:set:gravel" in proof.checks_before_tag(found, found.packages[0])
+
+
+# In a pipeline --------------------------------------------------------------------------------------------------------
+
+RUNS = [
+    {"CI": "true", "GITHUB_REF": "refs/tags/v1.0", "GITHUB_REF_NAME": "v1.0"},
+    {"CI": "true", "CI_COMMIT_TAG": "v1.0"},
+]
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_run_that_a_tag_started_verifies_the_tag_and_needs_nothing_else_for_it(
+    project: Project, tmp_path: Path, run: dict[str, str]
+) -> None:
+    git(project.root, "tag", "--annotate", "--message", "gravel 1.0", "v1.0")
+    git(project.root, "push", "--quiet", "origin", "v1.0")
+    git(tmp_path, "clone", "--quiet", "--depth=1", "--branch=v1.0", (tmp_path / "remote.git").as_uri(), "job")
+    job = Project(tmp_path / "job")
+    git(job.root, "remote", "set-url", "origin", str(tmp_path / "nowhere.git"))
+    said = job.doit("tag", env=run)
+    assert "v1.0: already on" in said
+    assert "3 done" in said
+    assert "publish:shelf:gravel" in job.doit("plan", "release", env=run), "the pipeline itself does everything"
+    job.edit("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
+    said = job.doit("build", env=run, code=1)
+    assert "this run was started by the tag v1.0, but pyproject.toml says 1.1, tagged v1.1" in said
+
+
+def test_a_run_of_another_tag_or_of_a_branch_is_no_release(project: Project) -> None:
+    for run in ({"CI": "true", "GITHUB_REF": "refs/tags/nightly"}, {"CI": "true", "GITHUB_REF": "refs/heads/v1.0"}):
+        project.doit("version-sync", env=run)
+
+
+def test_a_pipeline_on_a_detached_head_without_the_tag_makes_none(project: Project) -> None:
+    without_checklist(project)
+    git(project.root, "checkout", "--quiet", "--detach")
+    said = project.refused("tag", env={"CI": "true"})
+    assert "does not carry v1.0; the pipeline verifies a tag and makes none" in said
+    assert "HEAD is detached; check out main" in project.refused("tag", env={"CI": "false"})
+    assert git(project.root, "tag") == ""
+
+
+def test_where_a_pipeline_makes_the_wheels_the_names_of_all_files_are_judged_though_few_are_here() -> None:
+    names = ("gravel-1.0.tar.gz", "gravel-1.0-py3-none-any.whl", "gravel-1.0-cp311-abi3-linux_x86_64.whl")
+    (finding,) = misnamed(names)
+    assert str(finding) == f"{names[2]}: platform tag linux_x86_64 is not accepted (platform-tag)"
+
+
+@pytest.mark.lab
+def test_where_a_pipeline_makes_the_wheels_this_machine_s_files_and_all_names_are_judged(project: Project) -> None:
+    found = read_project(project.root, {})
+    package = found.packages[0]
+    assert proof.checks_before_tag(found, package) == ("check:any:gravel:py3", "check:sdist:gravel")
+    without_checklist(project)
+    project.edit("pyproject.toml", 'description = "a pure package"', f'description = "{"long " * 110}"')
+    committed(project)
+    said = project.doit("tag", code=1)
+    assert "v1.0: not tagged:" in said
+    assert "(summary)" in said
+    assert git(project.root, "tag") == ""

@@ -1,0 +1,463 @@
+"""The next version, in every place at once or nowhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.version import Version
+from semver import Version as Semver
+
+from cartwheel.bump import carry_out, planned, refuse_taken
+from cartwheel.index.loopback import LoopbackIndex
+from cartwheel.model.bump import NUMBERS, PHASES, WORDS, next_version
+from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
+from cartwheel.model.version import pep440, semver
+from cartwheel.pipeline import read_project
+from cartwheel.world.versions import disagreements, places, written_version
+from projects import Project, committed, pure
+from repositories import commit, git, hook, repository
+from test_version_sync import WORKSPACE, contents, project
+
+# Which version comes next ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("now", "words", "rust", "python"),
+    [
+        ("1.2.3", "major", "2.0.0", "2.0.0"),
+        ("1.2.3", "minor", "1.3.0", "1.3.0"),
+        ("1.2.3", "patch", "1.2.4", "1.2.4"),
+        ("1.2.3", "rc", "1.2.4-rc.1", "1.2.4rc1"),
+        ("1.2.3", "minor alpha", "1.3.0-alpha.1", "1.3.0a1"),
+        ("1.3.0-alpha.1", "alpha", "1.3.0-alpha.2", "1.3.0a2"),
+        ("1.3.0-alpha.2", "beta", "1.3.0-beta.1", "1.3.0b1"),
+        ("1.3.0-beta.1", "minor rc", "1.3.0-rc.1", "1.3.0rc1"),
+        ("1.3.0-rc.1", "release", "1.3.0", "1.3.0"),
+        ("1.3.0-rc.1", "minor", "1.3.0", "1.3.0"),
+        ("1.3.0-rc.1", "patch", "1.3.0", "1.3.0"),
+        ("1.3.1-rc.1", "minor", "1.4.0", "1.4.0"),
+        ("2.0.0-rc.1", "major", "2.0.0", "2.0.0"),
+        ("1.3.0-rc.1", "major beta", "2.0.0-beta.1", "2.0.0b1"),
+        ("1.2.3", "1.10.0", "1.10.0", "1.10.0"),
+        ("1.2.3", "1.3.0a1", "1.3.0-alpha.1", "1.3.0a1"),
+        ("1.2.3", "1.3.0-alpha.1", "1.3.0-alpha.1", "1.3.0a1"),
+        ("1.3.0-dev.2", "release", "1.3.0", "1.3.0"),
+    ],
+)
+def test_the_next_version_is_the_lowest_of_its_kind_above_the_present_one(
+    now: str, words: str, rust: str, python: str
+) -> None:
+    assert next_version(now, tuple(words.split()), rust=True) == rust
+    assert next_version(pep440(now), tuple(words.split()), rust=False) == python
+
+
+@pytest.mark.parametrize(
+    ("now", "words", "expected"),
+    [
+        ("1.0", "minor", "1.1"),
+        ("1.0", "patch", "1.0.1"),
+        ("1.0a1", "patch", "1.0"),
+        ("2026.11", "minor", "2026.12"),
+        ("1.0.post1", "patch", "1.0.1"),
+        ("1!2.0", "minor", "1!2.1"),
+        ("1.0", "1.0.post1", "1.0.post1"),
+    ],
+)
+def test_a_python_version_keeps_its_own_form(now: str, words: str, expected: str) -> None:
+    assert next_version(now, tuple(words.split()), rust=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("now", "words", "said"),
+    [
+        ("1.2.3", "1.2.3", "is 1.2.3 already"),
+        ("1.2.3", "1.2.2", "1.2.2 is lower than the present version 1.2.3; versions only go up"),
+        ("1.3.0-rc.1", "alpha", "lower than the present"),
+        ("1.2.3", "release", "1.2.3 is a release already; name what comes next"),
+        ("1.2.3", "minr", "did you mean 'minor'"),
+        ("1.2.3", "minor major", "expected a version, one of"),
+        ("1.2.3", "1.3.x", "nothing equal"),
+        ("1.2.3", "1.3.0.post1", "no post-release"),
+        ("1.3.0-dev.2", "alpha", "SemVer orders 1.3.0-alpha.1 before the present version"),
+        ("0.3.0-alpha9", "alpha", "SemVer orders 0.3.0-alpha.10 before"),
+    ],
+)
+def test_a_version_that_cannot_follow_is_refused_with_the_reason(now: str, words: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        next_version(now, tuple(words.split()), rust=True)
+
+
+def test_a_crate_that_wrote_its_pre_releases_without_a_dot_goes_on_so_where_semver_needs_it() -> None:
+    assert next_version("0.3.0-alpha1", ("alpha",), rust=True) == "0.3.0-alpha2"
+    assert next_version("0.3.0-alpha2", ("beta",), rust=True) == "0.3.0-beta.1"
+
+
+numbers = st.integers(0, 40)
+suffixes = st.sampled_from(["", "a1", "a9", "b2", "rc1", ".dev3"])
+
+
+@given(st.tuples(numbers, numbers, numbers), suffixes, st.lists(st.sampled_from(WORDS), min_size=1, max_size=2))
+def test_whatever_is_asked_for_the_version_only_goes_up_in_both_grammars(
+    release: tuple[int, int, int], suffix: str, words: list[str]
+) -> None:
+    python = ".".join(map(str, release)) + suffix
+    now = semver(python)
+    try:
+        rust = next_version(now, tuple(words), rust=True)
+    except ConfigError:
+        assert len(words) == 2 or words[0] in (*PHASES, "release"), "a higher number can always be had"
+        return
+    assert Semver.parse(rust) > Semver.parse(now)
+    assert Version(pep440(rust)) > Version(python)
+    assert pep440(rust) == next_version(python, tuple(words), rust=False)
+    place = NUMBERS.index(words[0]) if words[0] in NUMBERS else 3
+    assert not any(Version(pep440(rust)).release[place + 1 :])
+
+
+# In files and commits -------------------------------------------------------------------------------------------------
+
+CHANGES = "# Changes\n\n## [Unreleased]\n\n- fast\n\n## [1.2.0] - 2026-01-02\n\n- slow\n"
+TODAY = "2026-11-21"
+
+
+def made(folder: Path, files: Mapping[str, str], newline: str = "\n") -> Path:
+    """A repository that holds these files."""
+    repository(folder)
+    git(folder, "config", "core.autocrlf", "false")
+    project(folder, files, newline)
+    commit(folder)
+    return folder
+
+
+def bump(root: Path, *words: str, names: tuple[str, ...] = (), commit: bool = True, offline: bool = True) -> list[str]:
+    """Do it, without the command; what it says."""
+    said: list[str] = []
+    found = read_project(root, {})
+    plan = planned(root, found, names, words, date=TODAY)
+    refuse_taken(root, found, plan, offline=offline)
+    carry_out(root, found, plan, commit=commit, say=said.append)
+    return said
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_every_place_moves_with_the_changelog_in_one_commit_and_no_other_byte(tmp_path: Path, newline: str) -> None:
+    root = made(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": CHANGES, "other.txt": "1.2.0\n"}, newline)
+    before = contents(root)
+    said = bump(root, "minor", "alpha")
+    assert disagreements(places(root, ".")) == ()
+    assert written_version(root, ".") == "1.3.0-alpha.1"
+    changed = {path for path, data in contents(root).items() if before.get(path) != data and ".git/" not in path}
+    others = {f"crates/{name}/Cargo.toml" for name in ("demo-core", "other", "old")}
+    assert changed == {*WORKSPACE, "CHANGELOG.md"} - others
+    assert git(root, "status", "--porcelain") == ""
+    assert git(root, "log", "-1", "--format=%s") == "Version 1.3.0-alpha.1"
+    assert len(said) == 14
+    heading = f"## [Unreleased]{newline}{newline}## [1.3.0-alpha.1] - {TODAY}{newline}{newline}- fast".encode()
+    assert heading in (root / "CHANGELOG.md").read_bytes()
+    for path in changed:
+        back = (root / path).read_bytes().replace(b"1.3.0-alpha.1", b"1.2.0").replace(b"1.3.0a1", b"1.2.0")
+        assert back == before[path] or path == "CHANGELOG.md"
+
+
+def test_no_commit_only_writes(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", WORKSPACE)
+    head = git(root, "rev-parse", "HEAD")
+    bump(root, "1.4.0", commit=False)
+    assert git(root, "rev-parse", "HEAD") == head
+    assert written_version(root, ".") == "1.4.0"
+
+
+def test_the_commit_has_the_message_of_the_template_and_nothing_that_was_staged_for_another(tmp_path: Path) -> None:
+    message = '\n[tool.cartwheel]\nbump-message = "chore: {name} {version} ({tag})\\n\\n# kept"\n'
+    root = made(tmp_path / "r", {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"] + message, "note.txt": "1"})
+    (root / "note.txt").write_text("2")
+    git(root, "add", "note.txt")
+    bump(root, "patch")
+    assert git(root, "log", "-1", "--format=%B") == "chore: demo 1.2.1 (v1.2.1)\n\n# kept"
+    assert git(root, "diff", "--cached", "--name-only") == "note.txt"
+
+
+def test_a_file_that_holds_other_changes_is_not_committed_with_them(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", WORKSPACE)
+    manifest = root / "Cargo.toml"
+    manifest.write_text(manifest.read_text() + "\n# mine\n")
+    before = contents(root)
+    with pytest.raises(StepFailed, match=r"Cargo\.toml: holds changes that are not committed"):
+        bump(root, "patch")
+    assert contents(root) == before
+    bump(root, "patch", commit=False)
+    assert manifest.read_text().endswith("# mine\n")
+
+
+def test_an_ignored_lock_file_moves_and_is_left_out_of_the_commit(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", {**WORKSPACE, ".gitignore": "uv.lock\n"})
+    bump(root, "patch")
+    assert 'version = "1.2.1"' in (root / "uv.lock").read_text()
+    assert "uv.lock" not in git(root, "show", "--name-only", "HEAD")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
+def test_a_hook_that_refuses_the_commit_leaves_every_file_as_it_was_and_is_quoted(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": CHANGES})
+    hook(root, "pre-commit", "echo 'not formatted' >&2\nexit 1\n")
+    before, head = contents_but_git(root), git(root, "rev-parse", "HEAD")
+    with pytest.raises(StepFailed, match="nothing was committed: not formatted\nevery file is as it was"):
+        bump(root, "patch")
+    assert (contents_but_git(root), git(root, "rev-parse", "HEAD")) == (before, head)
+    assert git(root, "status", "--porcelain") == ""
+
+
+def contents_but_git(root: Path) -> dict[str, bytes]:
+    return {path: data for path, data in contents(root).items() if not path.startswith(".git/")}
+
+
+CODE = "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; import test_bump\n{}\n"
+
+
+def script(root: Path, text: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", CODE.format(text), str(Path(__file__).parent), str(root))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the limit is POSIX's")
+def test_a_file_that_cannot_be_written_puts_the_others_back(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", {**WORKSPACE, "Cargo.lock": WORKSPACE["Cargo.lock"] + "\n# long" * 500})
+    before = contents_but_git(root)
+    text = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "test_bump.bump(Path(sys.argv[2]), 'patch')"
+    )
+    done = subprocess.run(script(root, text), capture_output=True, text=True)
+    assert "cannot be written (File too large); every file is as it was" in done.stderr
+    assert contents_but_git(root) == before
+    assert not list(root.rglob(".new-*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_bump_leaves_every_file_as_it_was_and_commits_nothing_later(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    one = committed(pure(tmp_path / "r"))
+    before, head = contents_but_git(one.root), git(one.root, "rev-parse", "HEAD")
+    hook(
+        one.root, "pre-commit", f"touch {tmp_path / 'asked'}\nwhile ! test -e {tmp_path / 'go'}; do sleep 0.05; done\n"
+    )
+    process = one.start("bump", "patch", "--offline")
+    while not (tmp_path / "asked").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    (tmp_path / "go").touch()
+    time.sleep(0.3)
+    assert "interrupted\nevery file is as it was" in said
+    assert "Traceback" not in said
+    kept = {path: data for path, data in contents_but_git(one.root).items() if not path.startswith(".cartwheel/")}
+    assert (kept, git(one.root, "rev-parse", "HEAD")) == (before, head)
+    (one.root / ".git" / "hooks" / "pre-commit").unlink()
+    one.doit("bump", "patch", "--offline")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
+def test_an_interrupt_that_comes_too_late_undoes_nothing_that_is_committed(tmp_path: Path) -> None:
+    one = committed(pure(tmp_path / "r"))
+    hook(
+        one.root, "post-commit", f"touch {tmp_path / 'asked'}\nwhile ! test -e {tmp_path / 'go'}; do sleep 0.05; done\n"
+    )
+    process = one.start("bump", "patch", "--offline")
+    while not (tmp_path / "asked").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    (tmp_path / "go").touch()
+    assert "gravel 1.0 → 1.0.1" in said
+    assert git(one.root, "status", "--porcelain") == ""
+    assert git(one.root, "log", "-1", "--format=%s") == "Version 1.0.1"
+
+
+def test_versions_that_disagree_are_mended_first(tmp_path: Path) -> None:
+    files = {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"].replace("1.2.0", "1.1.0")}
+    with pytest.raises(StepFailed, match="first make them one: doit version-sync"):
+        bump(made(tmp_path / "r", files), "minor")
+
+
+def test_a_changelog_with_nothing_unreleased_refuses_and_offers_the_commits_unless_it_need_not_have_it(
+    tmp_path: Path,
+) -> None:
+    empty = CHANGES.replace("- fast\n", "")
+    root = made(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": empty})
+    git(root, "tag", "v1.2.0")
+    (root / "new.txt").write_text("1")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "Faster by half")
+    with pytest.raises(StepFailed, match="nothing is under 'Unreleased'") as failed:
+        bump(root, "minor")
+    assert "the commits since the last tag:\n- Faster by half" in str(failed.value)
+    settings = (root / "pyproject.toml").read_text()
+    (root / "pyproject.toml").write_text(settings + '\n[tool.cartwheel.changelog]\nrequired = "final"\n')
+    git(root, "commit", "--quiet", "--all", "--message", "finals only")
+    with pytest.raises(StepFailed, match="nothing is under"):
+        bump(root, "minor")
+    bump(root, "minor", "rc")
+    assert (root / "CHANGELOG.md").read_text() == empty
+
+
+@pytest.mark.parametrize("where", ["here", "on origin"])
+def test_a_version_that_was_tagged_is_refused_here_and_on_the_remote(tmp_path: Path, where: str) -> None:
+    root = made(tmp_path / "r", WORKSPACE)
+    remote = tmp_path / "remote.git"
+    git(tmp_path, "init", "--quiet", "--bare", str(remote))
+    git(root, "remote", "add", "origin", str(remote))
+    git(root, "tag", "v1.3.0")
+    git(root, "push", "--quiet", "origin", "main", "v1.3.0")
+    if where == "on origin":
+        git(root, "tag", "--delete", "v1.3.0")
+    found = read_project(root, {})
+    with LoopbackIndex(tmp_path / "shelf", name="pypi") as index:
+        found = on_shelf(found, index)
+        plan = planned(root, found, (), ("minor",), date=TODAY)
+        with pytest.raises(StepFailed, match=rf"the tag v1\.3\.0 is {where} already; name another version"):
+            refuse_taken(root, found, plan, offline=False)
+        refuse_taken(root, found, planned(root, found, (), ("1.3.1",), date=TODAY), offline=False)
+        shutil.copy(root / "pyproject.toml", index.folder / "demo-1.3.1.tar.gz")
+        with pytest.raises(StepFailed, match=r"pypi holds demo 1\.3\.1 already \(demo-1\.3\.1\.tar\.gz\)"):
+            refuse_taken(root, found, planned(root, found, (), ("1.3.1",), date=TODAY), offline=False)
+
+
+def on_shelf(found: object, index: LoopbackIndex) -> object:
+    """The project with its index on this machine."""
+    from msgspec.structs import replace
+
+    from cartwheel.model.settings import IndexSettings
+
+    return replace(found, indexes={"pypi": IndexSettings(url=index.url, simple=index.simple)})  # type: ignore[type-var]
+
+
+def test_a_remote_or_an_index_out_of_reach_refuses_unless_nobody_is_asked(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", WORKSPACE)
+    git(root, "remote", "add", "origin", str(tmp_path / "nowhere.git"))
+    with pytest.raises(StepFailed, match=r"remote 'origin'.*cannot be used"):
+        bump(root, "minor", offline=False)
+    bump(root, "minor")
+
+
+def test_a_version_below_the_last_tag_is_refused(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", WORKSPACE)
+    git(root, "tag", "v1.5.0")
+    with pytest.raises(StepFailed, match=r"1\.3\.0 is lower than the last tag v1\.5\.0"):
+        bump(root, "minor")
+
+
+MEMBER = '[build-system]\nbuild-backend = "maturin"\n[project]\nname = "NAME"\nversion = "1.0.0"\n'
+ENTRY = '\n[[package]]\nname = "{}"\nversion = "1.0.0"\n'
+SEVERAL = {
+    "pyproject.toml": '[tool.cartwheel]\npackages = ["one", "two", "three"]\n',
+    "Cargo.toml": '[workspace]\nmembers = ["one", "two"]\n[workspace.package]\nversion = "1.0.0"\n',
+    "Cargo.lock": "version = 4\n" + ENTRY.format("one") + ENTRY.format("two"),
+    **{
+        f"{name}/{file}": text.replace("NAME", name)
+        for name in ("one", "two")
+        for file, text in {
+            "pyproject.toml": MEMBER,
+            "Cargo.toml": '[package]\nname = "NAME"\nversion.workspace = true\n',
+        }.items()
+    },
+    "three/pyproject.toml": '[project]\nname = "three"\nversion = "7.0"\n',
+}
+
+
+def test_in_a_project_of_several_packages_those_move_that_share_the_version(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", SEVERAL)
+    with pytest.raises(ConfigError, match=r"versions of their own; name one of them: --package one \| three \| two"):
+        bump(root, "minor")
+    with pytest.raises(ConfigError, match="--package: there is no package 'tow'; did you mean 'two'"):
+        bump(root, "minor", names=("tow",))
+    bump(root, "minor", names=("two",))
+    assert [written_version(root, name) for name in ("one", "two", "three")] == ["1.1.0", "1.1.0", "7.0"]
+    assert git(root, "log", "-1", "--format=%s") == "one, two 1.1.0"
+    bump(root, "rc", names=("three",))
+    assert [written_version(root, name) for name in ("one", "two", "three")] == ["1.1.0", "1.1.0", "7.0.1rc1"]
+    assert git(root, "log", "-1", "--format=%s") == "three 7.0.1rc1"
+
+
+# The commands ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Project:
+    """A committed package with a changelog."""
+    found = pure(tmp_path / "project")
+    found.write("CHANGELOG.md", "# Changes\n\n## Unreleased\n\n- fast\n\n## 1.0\n\n- slow\n")
+    return committed(found)
+
+
+def test_the_command_takes_its_options_before_and_behind_the_words(one: Project) -> None:
+    assert "gravel 1.0 → 1.1" in one.doit("bump", "minor", "--no-commit", "--offline")
+    git(one.root, "checkout", "--quiet", ".")
+    said = one.doit("bump", "--offline", "minor", "rc", "--package", "gravel")
+    assert "pyproject.toml: [project] version 1.0 → 1.1rc1" in said
+    assert git(one.root, "log", "-1", "--format=%s") == "Version 1.1rc1"
+    assert one.doit("changelog").strip() == "- fast"
+    assert one.doit("changelog", "1.0").strip() == "- slow"
+    assert one.doit("changelog", "--draft").strip() == "- Version 1.1rc1\n- first"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "which version?"),
+        (("minr",), "did you mean 'minor'"),
+        (("1.0", "--offline"), "the version is 1.0 already"),
+        (("minor", "profile=dev"), "takes no setting for one run"),
+    ],
+)
+def test_a_mistake_is_one_line_and_changes_nothing(one: Project, words: tuple[str, ...], said: str) -> None:
+    assert said in one.refused("bump", *words)
+    assert git(one.root, "status", "--porcelain") == ""
+
+
+def test_notes_that_are_not_there_are_said(one: Project) -> None:
+    assert "CHANGELOG.md: no notes for 3.0" in one.refused("changelog", "3.0")
+
+
+def test_a_project_outside_of_git_is_refused_in_words(tmp_path: Path) -> None:
+    project(tmp_path, WORKSPACE)
+    with pytest.raises(CartwheelError, match="not a git repository"):
+        bump(tmp_path, "minor")
+
+
+def test_a_crate_that_lies_in_a_submodule_is_another_repository_s_and_nothing_is_changed(tmp_path: Path) -> None:
+    core = made(tmp_path / "core", {"Cargo.toml": '[package]\nname = "core"\nversion = "1.0.0"\n'})
+    files = {
+        "pyproject.toml": MEMBER.replace('version = "1.0.0"', 'dynamic = ["version"]'),
+        "Cargo.toml": '[package]\nname = "demo"\nversion = "1.0.0"\n[dependencies]\n'
+        'core = { path = "core", version = "=1.0.0" }\n',
+    }
+    root = made(tmp_path / "r", files)
+    git(root, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(core), "core")
+    git(root, "commit", "--quiet", "--message", "with core")
+    before = contents_but_git(root)
+    with pytest.raises(StepFailed, match=r"core/Cargo\.toml: lies in a submodule"):
+        bump(root, "minor")
+    assert contents_but_git(root) == before
+    assert git(root, "status", "--porcelain") == ""
+
+
+def test_a_worktree_is_bumped_by_itself(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", WORKSPACE)
+    side = tmp_path / "side"
+    git(root, "worktree", "add", "--quiet", "-b", "side", str(side))
+    bump(side, "minor")
+    assert git(root, "log", "-1", "--format=%s", "side") == "Version 1.3.0"
+    assert written_version(root, ".") == "1.2.0"

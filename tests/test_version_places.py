@@ -1,0 +1,377 @@
+"""Further places of the version: declared by a pattern, decided elsewhere, newly appeared; and other people's files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.settings import VersionPattern
+from cartwheel.world.versions import disagreements, survey, write
+from projects import committed, pure, with_crate
+from repositories import git
+from test_bump import bump, made
+from test_version_sync import WORKSPACE, contents, project
+
+CRATE = {
+    "pyproject.toml": '[build-system]\nbuild-backend = "maturin"\n[project]\nname = "demo"\ndynamic = ["version"]\n',
+    "Cargo.toml": '[package]\nname = "demo"\nversion = "1.3.0-rc.1"\n',
+}
+
+
+def moved(root: Path, *patterns: tuple[str, str], folder: str = ".") -> tuple[str, ...]:
+    """Write what differs; what changed."""
+    declared = tuple(VersionPattern(file=file, pattern=pattern) for file, pattern in patterns)
+    return write(root, survey(root, folder, declared).places)
+
+
+# Declared by a pattern ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("pattern", "before", "after"),
+    [
+        ('release = "{version}"', 'x = "1.2.0"\nrelease = "1.2.0"  # 1.2.0\n', 'release = "1.3.0-rc.1"'),
+        ('release = "{pep440}"', 'x = "1.2.0"\nrelease = "1.2.0"\n', 'release = "1.3.0rc1"'),
+        ("rev: v{semver}\n", "a\n  rev: v1.2.0\nb", "rev: v1.3.0-rc.1\n"),
+        ("pip install demo=={pep440}.", "Run `pip install demo==1.2.0.` or 1.2.0", "demo==1.3.0rc1."),
+        (
+            "[demo]\nversion = {version}\n",
+            "[x]\nversion = 1.2.0\n[demo]\nversion = 1.2.0\n",
+            "[demo]\nversion = 1.3.0-rc.1",
+        ),
+        ("(a+b)? {version}|", "(a+b)? 1.2.0| (a+b) 1.2.0", "(a+b)? 1.3.0-rc.1|"),
+        ("é {version} é", "1.2.0 é 1.2.0 é", "é 1.3.0-rc.1 é"),
+    ],
+)
+def test_a_declared_place_moves_and_no_other_byte(
+    tmp_path: Path, pattern: str, before: str, after: str, newline: str
+) -> None:
+    root = project(tmp_path, {**CRATE, "docs/conf.py": before}, newline)
+    was = (root / "docs/conf.py").read_bytes()
+    (line,) = moved(root, ("docs/conf.py", pattern))
+    assert line.startswith("docs/conf.py: the version in ")
+    now = (root / "docs/conf.py").read_bytes()
+    new = b"1.3.0rc1" if b"1.3.0rc1" in now else b"1.3.0-rc.1"
+    assert after.replace("\n", newline).encode() in now
+    assert now.count(new) == 1
+    assert now.replace(new, b"1.2.0") == was
+    assert moved(root, ("docs/conf.py", pattern)) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nothing", r"the pattern 'v\{version\}' matches nothing in a.txt; expected exactly once"),
+        ("v1.0\n\nv1.0\n", r"matches 2 times in a.txt \(lines 1, 3\); expected exactly once"),
+        ("version v\n", "matches nothing"),
+    ],
+)
+def test_a_pattern_must_match_exactly_once(tmp_path: Path, text: str, said: str) -> None:
+    root = project(tmp_path, {**CRATE, "a.txt": text})
+    before = contents(root)
+    with pytest.raises(ConfigError, match=said):
+        moved(root, ("a.txt", "v{version}"))
+    assert contents(root) == before
+
+
+def test_a_file_that_cannot_hold_a_version_is_named(tmp_path: Path) -> None:
+    root = project(tmp_path / "p", {**CRATE, "latin.txt": ""})
+    (root / "latin.txt").write_bytes(b"\xe9 v1.2.0")
+    (tmp_path / "out.txt").write_text("v1.2.0")
+    for file, said in (
+        ("none.txt", "'none.txt' cannot be read: No such file"),
+        ("latin.txt", "'latin.txt' is not UTF-8 text"),
+        ("../out.txt", r"'\.\./out\.txt' lies outside the project"),
+    ):
+        with pytest.raises(ConfigError, match=rf"\[tool\.cartwheel\] versions: {said}"):
+            moved(root, (file, "v{version}"))
+
+
+def test_a_package_in_a_folder_names_files_above_it_and_one_file_may_hold_several(tmp_path: Path) -> None:
+    files = {f"python/{name}": text for name, text in CRATE.items()}
+    root = project(tmp_path, {**files, "pyproject.toml": "", "README.md": "demo 1.2.0, or (1.2.0)\n1.2.0\n"})
+    declared = (("../README.md", "demo {version},"), ("../README.md", "({pep440})"))
+    assert len(moved(root, *declared, folder="python")) == 2
+    assert (root / "README.md").read_text() == "demo 1.3.0-rc.1, or (1.3.0rc1)\n1.2.0\n"
+
+
+def test_a_manifest_may_hold_a_declared_place_besides_its_own(tmp_path: Path) -> None:
+    files = {**WORKSPACE, "Cargo.toml": WORKSPACE["Cargo.toml"].replace("[workspace.package]\n", DOCS)}
+    root = project(tmp_path, files)
+    path = root / "Cargo.toml"
+    path.write_text(path.read_text().replace('version = "1.2.0" #', 'version = "1.3.0" #'))
+    moved(root, ("Cargo.toml", "demo/{version}/docs"))
+    assert "demo/1.3.0/docs" in path.read_text()
+    assert 'version = "=1.3.0" }' in path.read_text()
+    assert 'serde = "1.2.0"' in path.read_text()
+
+
+DOCS = '[workspace.package]\ndocumentation = "https://docs.example/demo/1.2.0/docs"\n'
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
+def test_a_script_stays_executable_and_a_link_stays_a_link(tmp_path: Path) -> None:
+    root = project(tmp_path, {**CRATE, "bin/install.sh": "VERSION=1.2.0\n"})
+    (root / "bin/install.sh").chmod(0o755)
+    (root / "get.sh").symlink_to("bin/install.sh")
+    moved(root, ("get.sh", "VERSION={version}\n"))
+    assert (root / "bin/install.sh").read_text() == "VERSION=1.3.0-rc.1\n"
+    assert (root / "bin/install.sh").stat().st_mode & 0o777 == 0o755
+    assert (root / "get.sh").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '__version__ = "1.2.0"  # was "1.2.0"\n',
+        "__version__: str = '1.2.0'\n",
+        '"""é 1.2.0"""\n__version__ = "1.2.0"\n',
+        'é = "é"; __version__ = """1.2.0"""; x = "1.2.0"\n',
+    ],
+)
+def test_only_the_literal_of_a_module_s_version_moves(tmp_path: Path, text: str) -> None:
+    root = project(tmp_path, {**CRATE, "demo/__init__.py": text})
+    assert moved(root) == ("demo/__init__.py: __version__ 1.2.0 → 1.3.0rc1",)
+    now = (root / "demo/__init__.py").read_text()
+    assert now.replace("1.3.0rc1", "1.2.0") == text
+    space: dict[str, object] = {}
+    exec(now, space)
+    assert space["__version__"] == "1.3.0rc1"
+
+
+# Decided elsewhere ----------------------------------------------------------------------------------------------------
+
+
+def test_where_pyproject_is_named_the_crates_and_their_workspace_follow_it(tmp_path: Path) -> None:
+    named = (
+        WORKSPACE["pyproject.toml"].replace('"1.2.0"', '"1.3.0rc1"')
+        + '[tool.cartwheel]\nversion-from = "pyproject.toml"\n'
+    )
+    root = project(tmp_path, {**WORKSPACE, "pyproject.toml": named})
+    assert len(moved(root)) == 11
+    assert disagreements(survey(root, ".").places) == ()
+    assert tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["package"]["version"] == "1.3.0-rc.1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"pyproject.toml": '[project]\nname = "x"\nversion = "1"\n[tool.cartwheel]\nversion-from = "Cargo.toml"\n'},
+            "no crate",
+        ),
+        (
+            {"pyproject.toml": CRATE["pyproject.toml"] + '[tool.cartwheel]\nversion-from = "pyproject.toml"\n'},
+            "version-from",
+        ),
+        (
+            {
+                "pyproject.toml": CRATE["pyproject.toml"].replace('dynamic = ["version"]', 'version = "1.0.post1"')
+                + '[tool.cartwheel]\nversion-from = "pyproject.toml"\n'
+            },
+            "SemVer has no post-release",
+        ),
+    ],
+)
+def test_a_truth_that_cannot_be_is_refused_with_the_reason(tmp_path: Path, changes: dict[str, str], said: str) -> None:
+    root = project(tmp_path, {**CRATE, **changes})
+    with pytest.raises(ConfigError, match=said):
+        survey(root, ".")
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ('versions = [{ file = "a", pattern = "1.0" }]', "'1.0' has not one place for the version"),
+        ('versions = [{ file = "a", pattern = "{version} {pep440}" }]', "has not one place"),
+        ('versions = [{ file = "a", patern = "{version}" }]', "unknown key 'patern'"),
+        ('version-from = "setup.py"', "unknown value 'setup.py'"),
+        ('checklist = [{ name = "x" }]', "either a command"),
+        ('checklist = [{ run = ["a"] }, { run = ["a"] }]', "two entries are named 'a'"),
+        ('changelog = { required = "sometimes" }', "sometimes"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused_when_it_is_read(tmp_path: Path, toml: str, said: str) -> None:
+    one = pure(tmp_path / "p")
+    one.edit("pyproject.toml", "[tool.cartwheel]\n", f"[tool.cartwheel]\n{toml}\n")
+    assert said in one.refused("list")
+
+
+# Newly appeared -------------------------------------------------------------------------------------------------------
+
+
+def test_what_comes_to_hold_a_version_is_looked_at_though_nothing_else_changed(tmp_path: Path) -> None:
+    one = committed(pure(tmp_path / "p"))
+    one.doit("version-sync")
+    assert one.states("version-sync") == {"version-sync": "up-to-date"}
+    one.write("gravel/__init__.py", '__version__ = "0.9"\n')
+    assert "gravel/__init__.py: __version__ is '0.9', expected '1.0'" in one.doit("build", code=1)
+    one.doit("version-sync")
+    one.write("uv.lock", 'version = 1\n[[package]]\nname = "gravel"\nversion = "0.8"\nsource = { editable = "." }\n')
+    assert "uv.lock: package.version of gravel is '0.8', expected '1.0'" in one.doit("build", code=1)
+    one.edit(
+        "pyproject.toml",
+        "[tool.cartwheel]\n",
+        '[tool.cartwheel]\nversions = [{ file = "README.md", pattern = "# {version}" }]\n',
+    )
+    assert "the pattern '# {version}' matches nothing in README.md" in one.doit("build", code=1)
+
+
+def test_a_member_that_stops_inheriting_is_looked_at(tmp_path: Path) -> None:
+    one = with_crate(tmp_path / "p")
+    one.edit("pebble/Cargo.toml", 'version = "1.0.0"', "version.workspace = true")
+    one.edit(
+        "pebble/Cargo.toml",
+        "[package]",
+        '[workspace]\nmembers = ["core"]\n[workspace.package]\nversion = "1.0.0"\n[package]',
+    )
+    one.write(
+        "pebble/Cargo.toml",
+        (one.root / "pebble/Cargo.toml").read_text() + '[dependencies]\ncore = { path = "core", version = "=1.0.0" }\n',
+    )
+    one.write("pebble/core/Cargo.toml", '[package]\nname = "core"\nversion.workspace = true\n')
+    one.write(
+        "pebble/Cargo.lock",
+        (one.root / "pebble/Cargo.lock").read_text() + '\n[[package]]\nname = "core"\nversion = "1.0.0"\n',
+    )
+    one.doit("version-sync")
+    one.edit("pebble/core/Cargo.toml", "version.workspace = true", 'version = "1.0.0"')
+    assert one.states("version-sync") == {"version-sync": "run"}
+    one.doit("version-sync")
+    one.edit("pebble/Cargo.toml", '[workspace.package]\nversion = "1.0.0"', '[workspace.package]\nversion = "1.1.0"')
+    assert "pebble/core/Cargo.toml: package.version 1.0.0 → 1.1.0" in one.doit("version-sync")
+
+
+# Any TOML -------------------------------------------------------------------------------------------------------------
+
+NEW = "1.3.0-rc.1"
+words = st.text(alphabet="abc 1.2.0=[]{}#é'", max_size=16)
+noise = st.lists(
+    words.map(lambda text: f"# {text}\n")
+    | st.sampled_from(
+        ["\n", "\t\n", 'k{n} = "1.2.0"\n', "k{n} = '1.2.0' # 1.2.0\n", 'k{n} = """\nversion = "1.2.0"\n"""\n']
+    )
+    | st.sampled_from(
+        ['k{n} = ["1.2.0", "=1.2.0"]\n', 'k{n} = { version = "1.2.0" }\n', "k{n} = 1979-05-27\n", 'k{n}."1.2.0" = 1\n']
+    ),
+    max_size=3,
+)
+versions = st.sampled_from(
+    ['version = "{V}"', "version = '{V}'", '"version" = "{V}"', "version  =\t'{V}'", 'version="{V}"']
+)
+needs = st.sampled_from(
+    [
+        'core = {{ path = "core", version = "={V}" }}',
+        "core = {{version='= {V}',path='core'}}",
+        'core.path = "core"\ncore.version = "={V}"',
+        '"core" = {{ features = ["1.2.0"], version = "={V}", path = "core" }}',
+    ]
+).map(lambda text: text.replace("{{", "{").replace("}}", "}"))
+endings = st.sampled_from([" # 1.2.0\n", "\n", "   \n"])
+
+
+def numbered(lines: list[str], seen: list[int]) -> str:
+    """With a key of its own for each line."""
+    made = []
+    for line in lines:
+        seen.append(0)
+        made.append(line.replace("k{n}", f"k{len(seen)}"))
+    return "".join(made)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), newline=st.sampled_from(["\n", "\r\n"]), final=st.booleans())
+def test_in_any_toml_file_exactly_the_version_changes(
+    tmp_path: Path, data: st.DataObject, newline: str, final: bool
+) -> None:
+    seen: list[int] = []
+
+    def some() -> str:
+        return numbered(data.draw(noise), seen)
+
+    core = (
+        some()
+        + "[package]\n"
+        + some()
+        + 'name = "core"'
+        + data.draw(endings)
+        + data.draw(versions)
+        + data.draw(endings)
+    )
+    core += some() + "[features]\n" + some()
+    top = some() + '[package]\nname = "demo"\nversion = "' + NEW + '"\n' + some() + "[dependencies]\n" + some()
+    top += data.draw(needs) + data.draw(endings) + some() + "[metadata]\n" + some()
+    lock = 'version = 4\n\n[[package]]\nname = "1.2.0"\nversion = "1.2.0"\nsource = "x"\n\n'
+    lock += "".join(f'[[package]]\nname = "{name}"\nversion = "{{V}}"\n\n' for name in ("core", "demo"))
+    files = {"core/Cargo.toml": core, "Cargo.toml": top, "Cargo.lock": lock, "pyproject.toml": CRATE["pyproject.toml"]}
+    before = {name: text if final else text.rstrip() for name, text in files.items()}
+    project(tmp_path, {name: text.replace("{V}", "1.2.0") for name, text in before.items()}, newline)
+    for name in files:
+        tomllib.loads((tmp_path / name).read_bytes().decode())
+    moved(tmp_path)
+    wanted = {name: text.replace("{V}", NEW).replace("\n", newline).encode() for name, text in before.items()}
+    assert {name: (tmp_path / name).read_bytes() for name in files} == wanted
+
+
+# Other people's tools -------------------------------------------------------------------------------------------------
+
+
+REAL = {
+    "pyproject.toml": """\
+[build-system]
+requires = ["maturin"]
+build-backend = "maturin"
+[project]
+name = "demo"
+version = "1.2.0"
+requires-python = ">=3.11"
+""",
+    "Cargo.toml": """\
+[workspace]
+members = ["core", "other"]
+[workspace.package]
+version = "1.2.0"
+[package]
+name = "demo"
+version.workspace = true
+[dependencies]
+core = { path = "core", version = "=1.2.0" }
+other = { path = "other", version = "1.2.0" }
+""",
+    "core/Cargo.toml": '[package]\nname = "core"\nversion = "1.2.0"\n',
+    "other/Cargo.toml": '[package]\nname = "other"\nversion = "1.2.0"\n',
+    **{f"{folder}src/lib.rs": "" for folder in ("", "core/", "other/")},
+}
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_after_a_bump_cargo_and_uv_find_their_lock_files_in_order(tmp_path: Path, newline: str) -> None:
+    """cargo and uv write the lock files, cartwheel moves the version, and both take them as they are."""
+    if not shutil.which("cargo"):
+        pytest.skip("needs cargo")
+    root = made(tmp_path / "p", REAL, newline)
+    cargo = ("cargo", "metadata", "--offline", "--format-version=1", "--quiet")
+    uv = (sys.executable, "-m", "uv", "lock", "--offline", "--no-progress", "--quiet")
+    for command in (("cargo", "generate-lockfile", "--offline", "--quiet"), uv):
+        subprocess.run(command, cwd=root, check=True, capture_output=True)
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "with locks")
+    for words in (("minor", "alpha"), ("release",), ("major",)):
+        said = bump(root, *words)
+        assert any(line.startswith("uv.lock: package.version of demo") for line in said)
+        assert any(line.startswith("core/Cargo.toml: package.version") for line in said)
+        subprocess.run((*cargo, "--locked"), cwd=root, check=True, capture_output=True)
+        subprocess.run((*uv, "--check"), cwd=root, check=True, capture_output=True)
+    assert 'version = "1.2.0"' in (root / "other/Cargo.toml").read_text()
+    assert git(root, "status", "--porcelain") == ""
