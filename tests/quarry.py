@@ -168,8 +168,9 @@ class Quarry(Project):
     def restored(self) -> Iterator[None]:
         """Afterwards sources, all that was made and cargo's directories are as they were before."""
         before, copy = self.sources(), self.root.with_name("copy")
+        shutil.rmtree(copy, ignore_errors=True)
         for name in MADE:
-            shutil.copytree(self.path(name), copy / name, symlinks=True)
+            shutil.copytree(self.path(name), copy / name, symlinks=True, ignore=shutil.ignore_patterns("scratch"))
         try:
             yield
         finally:
