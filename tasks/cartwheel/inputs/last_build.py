@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import DecodeError, json
 
+from cartwheel.inputs.observed import DIRECTORIES
 from cartwheel.model.record import Seen
 
 
-def place(directory: Path, profile: str, settings: Mapping[str, str]) -> Path:
-    """The file for builds with these settings: cargo keeps the units of each apart, so each has its own last build."""
-    text = json.encode([profile, sorted(settings.items())])
-    return directory / f"last-{hashlib.sha256(text).hexdigest()[:12]}.json"
+def place(directory: Path, profile: str) -> Path:
+    """The file for builds with a profile, which cargo keeps apart by folder.  What else differs between two builds may
+    or may not be kept apart, crate by crate, so there is one last build for all of that."""
+    return directory / f"last-{DIRECTORIES.get(profile, profile)}.json"
 
 
 def taken(path: Path) -> Seen | None:

@@ -40,7 +40,8 @@ def _counting(pyproject: Mapping[str, Any], triple: str, python: str) -> Iterato
             yield from ((f"tool.maturin.target.{name}", s) for name, s in value.items() if _concerns(name, triple))
         elif key == "features":
             chosen = features(pyproject, python, ())
-            yield f"tool.maturin.{key}", [*chosen.given, *chosen.conditional]
+            if counting := [*chosen.given, *chosen.conditional]:
+                yield f"tool.maturin.{key}", counting
         elif key not in _NOT_IN_WHEELS:
             yield f"tool.maturin.{key}", value
 

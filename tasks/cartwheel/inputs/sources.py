@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.features import Features, features
@@ -83,7 +84,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         usual = work.before.seen.written if work.before else ()
         meanwhile = {path for path in seen.listing if work.look.moved(path)}.difference(usual)
         if not meanwhile:  # else nobody knows what cargo has read
-            last_build.keep(self._last(directory, work.look), seen)
+            last_build.keep(last_build.place(directory, self.wheel.profile), self._with_settings(seen, work.look))
         return learned
 
     def distrust(self, directory: Path, work: Work) -> None:
@@ -91,7 +92,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         times, and does not know of inputs that only our configuration names."""
         from cartwheel.inputs import last_build
 
-        then = last_build.taken(self._last(directory, work.look))
+        then = last_build.taken(last_build.place(directory, self.wheel.profile))
         if not directory.is_dir() or (then and not self._beyond_cargo(then, last_build.moment(directory), work)):
             return
         from shutil import rmtree
@@ -106,7 +107,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         """Whether something changed since then that cargo may not notice."""
         from cartwheel.inputs.last_build import modified
 
-        now = self.seen(work.look, Seen(learned=then.learned))
+        now = self._with_settings(self.seen(work.look, Seen(learned=then.learned)), work.look)
         changed = {p for p in {*then.listing, *now.listing} if then.listing.get(p) != now.listing.get(p)}
         older = any(modified(work.root / path) <= built for path in changed)
         named = changed.intersection(path for group in self._declared(work.look) for path in group)
@@ -114,12 +115,10 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         variables = any(then.facts.get(name) != now.facts.get(name) for name in names)
         return bool(older or named or variables)
 
-    def _last(self, directory: Path, look: Look) -> Path:
-        from cartwheel.inputs import last_build
-
-        features = str(self._features)
-        given = {**self._variables(look, ()), "rustc": look.tool("rustc"), "features": features}
-        return last_build.place(directory, self.wheel.profile, given)
+    def _with_settings(self, seen: Seen, look: Look) -> Seen:
+        """With what cargo is told besides, as if that were variables."""
+        settings = {"rustc": look.tool("rustc"), "features": str(self._features), "profile": self.wheel.profile}
+        return replace(seen, facts={**seen.facts, **settings})
 
     def _broad(self, look: Look) -> Mapping[str, tuple[str, ...]]:
         return _broad(look.root / self.package.manifest, look.root, look.root / self.package.folder)
