@@ -62,7 +62,7 @@ def ordered(triple: str, host: Host, *, floor: str = "", raw: str = "") -> tuple
         raw=Path(raw or expected), expected=expected, target=target, floor=floor or target.floor, host=host,
         out=Path("out"), nothing=Path("nothing"),
     )  # fmt: skip
-    return repairer_for(target, host).command(order)[2:]
+    return repairer_for(target, host).command(order)[3:]
 
 
 @linux_only
