@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.scratch import DOIT, PROJECT, Scratch, cold_copy, everything_built, plain_project
+from benchmarks.scratch import (
+    DOIT,
+    INTERPRETERS,
+    PROJECT,
+    Scratch,
+    cold_copy,
+    everything_built,
+    five_interpreters,
+    plain_project,
+)
 from benchmarks.timing import Command, CommandFailed, seconds
 
 EXAMPLE = "examples/tidemark"
@@ -79,15 +89,89 @@ def maturin_from_nothing(scratch: Scratch) -> Command:
 
 
 def _arguments_of_ours(scratch: Scratch) -> tuple[str, ...]:
-    """What maturin was told in the last build, as the step's log has it, but for `--out`."""
+    """What maturin was told in the last build, as the step's log has it, but for where it writes."""
     logs = (scratch.cold / ".cartwheel" / "logs").glob(f"build-{TARGET}-*.log")
     for line in (line for log in logs for line in log.read_text(errors="replace").splitlines()):
-        _, found, rest = line.partition(" -m maturin build ")
+        _, found, rest = line.partition("maturin build ")
         if line.startswith("$ ") and found:
             words = [quoted or word for quoted, word in re.findall(r"'([^']*)'|(\S+)", rest.rpartition("   # in ")[0])]
-            place = words.index("--out")
-            return ("build", *words[:place], *words[place + 2 :])
+            for option in ("--out", "--target-dir"):
+                place = words.index(option)
+                del words[place : place + 2]
+            return ("build", *words)
     raise CommandFailed(f"no maturin command in the logs of build:{TARGET} in {scratch.cold}")
+
+
+def five(*arguments: str, cold: bool = False, edited: bool = False) -> Callable[[Scratch], Command]:
+    """The crate's five wheels by cartwheel: from nothing, after an edit, or again."""
+
+    def command(scratch: Scratch) -> Command:
+        return Command(
+            argv=(*DOIT, *arguments, "build"),
+            cwd=scratch.five,
+            env=scratch.environment,
+            without=(scratch.five / ".cartwheel",) if cold else (),
+            edited=scratch.five / "src" / "lib.rs" if edited else None,
+        )
+
+    return command
+
+
+def maturin_five(*, cold: bool = False, edited: bool = False) -> Callable[[Scratch], Command]:
+    """The same wheels by one maturin, in one target directory."""
+
+    def command(scratch: Scratch) -> Command:
+        own = scratch.folder / "maturin-five"
+        return Command(
+            argv=(
+                *(program("maturin"), "build", "--release", "--locked", "--out", str(own / "out"), "--interpreter"),
+                *(f"python{version}" for version in INTERPRETERS),
+            ),
+            cwd=scratch.five,
+            env=scratch.environment | {"CARGO_TARGET_DIR": str(own / "target")},
+            without=(own,) if cold else (),
+            edited=scratch.five / "src" / "lib.rs" if edited else None,
+        )
+
+    return command
+
+
+def _five_setup(scratch: Scratch) -> None:
+    five_interpreters(scratch)
+    scratch.tell("building the five wheels once (about 1 minute from nothing)")
+    seconds(five("-n", "2")(scratch))
+
+
+def seven_from_nothing(scratch: Scratch) -> Command:
+    """Every target of the example."""
+    return Command(
+        argv=(*DOIT, "-n", "2", *(f"build:{triple}" for triple in _triples(scratch))),
+        cwd=scratch.cold,
+        env=scratch.environment,
+        without=(scratch.cold / ".cartwheel",),
+    )
+
+
+def maturins_from_nothing(scratch: Scratch) -> Command:
+    """The same targets by a maturin each, one after another in one target directory."""
+    own = scratch.folder / "maturin-seven"
+    command: Command | None = None
+    for number, triple in enumerate(reversed(_triples(scratch)), 1):
+        zig = () if "windows" in triple else ("--zig",)
+        command = Command(
+            argv=(program("maturin"), "build", "--release", "--locked", "--target", triple, *zig, "--out", str(own)),
+            cwd=scratch.cold / EXAMPLE,
+            env=scratch.environment | {"CARGO_TARGET_DIR": str(own / "target")},
+            without=(own,) if number == len(_triples(scratch)) else (),
+            then=command,
+        )
+    assert command
+    return command
+
+
+def _triples(scratch: Scratch) -> tuple[str, ...]:
+    settings = tomllib.loads((scratch.cold / EXAMPLE / "pyproject.toml").read_text())["tool"]["cartwheel"]
+    return tuple(settings["targets"])
 
 
 def list_ours(scratch: Scratch) -> Command:
@@ -122,6 +206,31 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         name="cold",
         about=f"doit build:{TARGET} from nothing / maturin build with the same arguments",
         bar=1.05, pairs=3, setup=_cold_setup, peer=maturin_from_nothing, ours=build_from_nothing,
+    ),
+    Benchmark(
+        name="seven-cold",
+        about="doit -n 2 build of the example's targets from nothing / a maturin build each, in one directory",
+        bar=0.9, pairs=2, setup=cold_copy, peer=maturins_from_nothing, ours=seven_from_nothing,
+    ),
+    Benchmark(
+        name="five-cold",
+        about="doit -n 2 build for five interpreters from nothing / maturin build --interpreter of the five",
+        bar=0.8, pairs=2, setup=_five_setup, peer=maturin_five(cold=True), ours=five("-n", "2", cold=True),
+    ),
+    Benchmark(
+        name="five-edit",
+        about="doit build for five interpreters after an edit of one line / maturin likewise",
+        bar=0.12, pairs=3, setup=_five_setup, peer=maturin_five(edited=True), ours=five(edited=True),
+    ),
+    Benchmark(
+        name="five-edit-parallel",
+        about="doit -n 2 build for five interpreters after an edit of one line / maturin likewise",
+        bar=0.08, pairs=3, setup=_five_setup, peer=maturin_five(edited=True), ours=five("-n", "2", edited=True),
+    ),
+    Benchmark(
+        name="five-no-op",
+        about="doit build for five interpreters with nothing to do / maturin likewise",
+        bar=0.02, pairs=3, setup=_five_setup, peer=maturin_five(), ours=five(),
     ),
     Benchmark(
         name="list",

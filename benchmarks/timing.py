@@ -24,6 +24,11 @@ class Command:
     env: Mapping[str, str]
     without: tuple[Path, ...] = ()
     """Folders that are removed before each run, outside its time."""
+    edited: Path | None = None
+    """A source that is given other content before each run, outside its time: the `@` of `ORIGINAL` beside it is
+    replaced by a new number."""
+    then: Command | None = None
+    """What runs after it, within the same time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,11 +54,22 @@ def in_turn(peer: Command, ours: Command, *, pairs: int, tell: Callable[[str], N
     return Times(peer=tuple(p for p, _ in pairs_of[1:]), ours=tuple(o for _, o in pairs_of[1:]))
 
 
+ORIGINAL = ".original"
+"""Ends the name of the file that an edited one is made of."""
+
+
 def seconds(command: Command) -> float:
     """How long a command takes from start to exit; raises `CommandFailed`."""
     for folder in command.without:
         if folder.exists():
             shutil.rmtree(folder)
+    if command.edited:
+        original = command.edited.with_name(command.edited.name + ORIGINAL).read_text()
+        command.edited.write_text(original.replace("@", str(time.time_ns())))
+    return _taken(command) + (seconds(command.then) if command.then else 0.0)
+
+
+def _taken(command: Command) -> float:
     started = time.perf_counter()
     done = subprocess.run(
         command.argv,

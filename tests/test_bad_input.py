@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -64,6 +65,18 @@ MISTAKES = {
     ),
     "invalid TOML in a Cargo.toml": (
         "pebble/Cargo.toml", "[package]", "[package", "pebble/Cargo.toml: not valid TOML: ",
+    ),
+    "requires-python that is a list": (
+        "pebble/pyproject.toml", 'requires-python = ">=3.11"', 'requires-python = [">=3.11"]',
+        "pebble/pyproject.toml: project.requires-python: found a list, expected a string",
+    ),
+    "maturin's bindings that are a number": (
+        "pebble/pyproject.toml", 'bindings = "bin"', "bindings = 1",
+        "pebble/pyproject.toml: tool.maturin.bindings: found a number, expected a string",
+    ),
+    "a crate's version that is a number": (
+        "pebble/Cargo.toml", 'version = "1.0.0"', "version = 1",
+        "pebble/Cargo.toml: package.version: found a number, expected a string or a table",
     ),
     "a version that is none": (
         "pebble/Cargo.toml", 'version = "1.0.0"', 'version = "one"', "pebble/Cargo.toml: version 'one': ",
@@ -467,12 +480,50 @@ def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def test_a_lock_that_is_missing_is_told_and_not_made(project: Project) -> None:
+@needs_cargo
+def test_a_crate_without_a_lock_is_built_from_a_copy_that_has_one(project: Project) -> None:
     (project.root / "pebble" / "Cargo.lock").unlink()
-    for task in (BUILD, "sdist:pebble"):
-        said = project.refused(task, but="version-sync")
-        assert "pebble/Cargo.lock is missing" in said
-        assert "make it with 'cargo generate-lockfile' in pebble and commit it" in said
+    told = "pebble/Cargo.lock is missing: pebble is built from a copy in .cartwheel/unlocked"
+    assert told in project.doit("plan")
+    assert told in " ".join(project.plan()["notes"])
+    before = inside(project.root / "pebble")
+    said = project.doit(BUILD, "sdist:pebble")
+    assert told in said
+    assert inside(project.root / "pebble") == before
+    assert " ok " not in project.doit(BUILD, "sdist:pebble"), "what was built from the copy is up to date"
+    lock = project.root / ".cartwheel/unlocked/pebble/Cargo.lock"
+    made = lock.read_bytes()
+    project.edit("pebble/src/main.rs", 'println!("pebble")', 'println!("a stone")')
+    assert f"ok  {BUILD}" in project.doit(BUILD)
+    with zipfile.ZipFile(project.root / f".cartwheel/wheels/{TRIPLE}/pebble/py3" / raw(project)) as wheel:
+        program = next(name for name in wheel.namelist() if name.endswith("scripts/pebble"))
+        assert b"a stone" in wheel.read(program)
+    assert lock.read_bytes() == made
+    (project.root / "pebble/Cargo.lock").write_bytes(made)
+    assert project.plan()["notes"] == []
+
+
+def raw(project: Project) -> str:
+    """The name of the one raw wheel of the crate."""
+    (found,) = (project.root / f".cartwheel/wheels/{TRIPLE}/pebble/py3").iterdir()
+    return found.name
+
+
+def inside(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@needs_cargo
+def test_a_member_of_a_workspace_without_a_lock_is_built_with_all_its_members_there(project: Project) -> None:
+    (project.root / "pebble" / "Cargo.lock").unlink()
+    cargo = project.root / "pebble" / "Cargo.toml"
+    cargo.write_text(cargo.read_text() + '\n[workspace]\nmembers = ["grain", "dust/*"]\n')
+    for folder, name in (("grain", "grain"), ("dust/fine", "fine")):
+        manifest = f'[package]\nname = "{name}"\nversion = "1.0.0"\nedition = "2021"\npublish = false\n'
+        project.write(f"pebble/{folder}/Cargo.toml", manifest)
+        project.write(f"pebble/{folder}/src/lib.rs", "")
+    assert f"ok  {BUILD}" in project.doit(BUILD)
     assert not (project.root / "pebble" / "Cargo.lock").exists()
 
 
@@ -485,7 +536,9 @@ def test_a_lock_that_is_out_of_date_is_told_and_not_written(project: Project) ->
     lock = (project.root / "pebble" / "Cargo.lock").read_bytes()
     project.doit("version-sync")
     for task in (BUILD, "sdist:pebble"):
-        assert "because --locked was passed" in project.refused(task, but="pebble")
+        said = project.refused(task, but="pebble")
+        assert "Cargo.lock does not fit the manifests of pebble; bring it up to date with 'cargo update" in said
+        assert "because --locked was passed" in said
     assert (project.root / "pebble" / "Cargo.lock").read_bytes() == lock
 
 

@@ -9,9 +9,9 @@ import errno
 import os
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -30,18 +30,21 @@ from cartwheel.world import run
 from cartwheel.world.host import machine_id
 from cartwheel.world.lock import RunLock
 from cartwheel.world.look import World
+from cartwheel.world.slots import Slots
+
+CLEAN_CARGO = "clean:cargo"
 
 
 class Workshop:
     """What the actions of one run share."""
 
-    def __init__(self, world: World, project: Project, *, slots: int, named: tuple[str, ...]) -> None:
+    def __init__(self, world: World, project: Project, *, named: tuple[str, ...]) -> None:
         self.world = world
         self.project = project
         self.named = named
         self.root = world.root
         self.lock = RunLock(world.root / ".cartwheel" / "local" / "lock")
-        self.slots = threading.BoundedSemaphore(slots)
+        self.slots = Slots(world.root / ".cartwheel" / "scratch" / "slots")
         self.nothing_may_be_built = world.environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
         self.announce: Callable[[str], None] = lambda text: None
         self.seconds: dict[str, float] = {}
@@ -140,14 +143,17 @@ class Perform(BaseAction):  # type: ignore[misc]
             raise StepFailed(f"{step.name} is stale ({why}), and CARTWHEEL_FROZEN says that nothing may be built here")
         if step.lacks and (lacking := step.lacks(shop.world)):
             raise StepFailed(lacking)
-        with shop.slots if step.heavy else _NO_SLOT:
-            self._perform()
+        with (
+            step.reserve(shop.slots, shop.root) if step.reserve else nullcontext(),
+            shop.slots.compiling() if step.heavy else shop.slots.light() as shared,
+        ):
+            self._perform(shared)
 
     def _alone(self) -> bool:
         """Whether doit was told to leave out what comes before."""
         return self.task is not None and bool(self.step.after) and not self.task.task_dep
 
-    def _perform(self) -> None:
+    def _perform(self, shared: Mapping[str, str]) -> None:
         shop, step, world = self.workshop, self.step, self.workshop.world
         if run.STOP.is_set():
             raise run.Interrupted
@@ -166,7 +172,7 @@ class Perform(BaseAction):  # type: ignore[misc]
             log = run.Log(self._log_path(), shown_as=self._log_path().relative_to(shop.root).as_posix())
             work = Work(
                 root=shop.root, scratch=scratch, log=log, look=world, before=before,
-                named=shop.named,
+                named=shop.named, slots=shared,
                 announce=lambda text: shop.announce(f"{step.name}: {text}"),
             )  # fmt: skip
             learned = step.act(work)
@@ -209,10 +215,11 @@ class Perform(BaseAction):  # type: ignore[misc]
 
 
 class Sweep(BaseAction):  # type: ignore[misc]
-    """Removes what the tasks made, and says what."""
+    """Removes what the tasks made, and says what; or only what cargo keeps for itself, which no record tells of."""
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, workshop: Workshop, name: str) -> None:
         self.workshop = workshop
+        self.name = name
         self.task = None
         self.out = self.err = None
         self.result: Any = None
@@ -226,20 +233,24 @@ class Sweep(BaseAction):  # type: ignore[misc]
         from cartwheel import clean
 
         shop = self.workshop
-        if "clean" not in shop.named and any("*" in word and fnmatch("clean", word) for word in shop.named):
-            return TaskFailed("this removes what was made, so it runs only when it is named: doit run clean")
+        if self.name not in shop.named and any("*" in word and fnmatch(self.name, word) for word in shop.named):
+            return TaskFailed(f"this removes what was made, so it runs only when it is named: doit run {self.name}")
         try:
             shop.lock.take(lambda who: shop.announce(f"waiting for the run of {who} in this project"))
-            made = [path for record in shop.records.every() for path in record.makes]
-            removed = clean.remove(clean.leftovers(shop.root, shop.project, made), shop.root)
+            if self.name == CLEAN_CARGO:
+                removed = clean.remove(clean.compiled(shop.root), shop.root)
+            else:
+                made = [path for record in shop.records.every() for path in record.makes]
+                removed = clean.remove(clean.leftovers(shop.root, shop.project, made), shop.root)
         except CartwheelError as error:
             return TaskFailed(str(error))
         except OSError as error:
             return TaskFailed(_disk_trouble(error))
         for path in removed:
             shop.announce(f"removed {path}")
-        shop.records.forget_all()
-        shop.world.forget()
+        if self.name != CLEAN_CARGO:
+            shop.records.forget_all()
+            shop.world.forget()
         return None
 
 
@@ -267,15 +278,6 @@ class _Scratch:
 
     def __exit__(self, *error: object) -> None:
         shutil.rmtree(self._path, ignore_errors=True)
-
-
-class _NoSlot:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *error: object) -> None: ...
-
-
-_NO_SLOT = _NoSlot()
 
 
 def _disk_trouble(error: OSError) -> str:

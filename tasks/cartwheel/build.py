@@ -6,14 +6,20 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 
 from cartwheel import toolchain
 from cartwheel.inputs.sources import CompiledSources, PureSources
+from cartwheel.inputs.unlocked import FOLDER as UNLOCKED
+from cartwheel.inputs.unlocked import missing, renewed
 from cartwheel.model import python as pythons
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.project import Package, Project, Wheel
-from cartwheel.model.step import Look, Step, Work
+from cartwheel.model.step import Look, Slots, Sources, Step, Work
+from cartwheel.toolchain import sccache
+from cartwheel.toolchain.directories import SHARED, CargoDirectory
 from cartwheel.world import environment, files, run
 from cartwheel.world.host import this_machine
 
@@ -63,6 +69,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         sources=CompiledSources(package=package, wheel=wheel),
         ships=True,
         heavy=True,
+        reserve=lambda slots, root: _reserved(package, wheel, slots, root),
         act=lambda work: _compile(package, wheel, work),
     )
 
@@ -73,22 +80,64 @@ def _python(wheel: Wheel) -> str:
 
 def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
-    directory = cargo_directory(work.root, wheel, chain.name)
+    directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
-    env = _environment(package, wheel, work, directory, messages)
-    folder = work.root / package.folder
+    env = _environment(package, wheel, work, messages)
     _need_standard_library(wheel.target.triple, env, work)
-    CompiledSources(package=package, wheel=wheel).distrust(directory, work)
+    sources = CompiledSources(package=package, wheel=wheel)
+    home = locked(package, sources, env, work)
+    sources.distrust(directory, work)
     out = work.scratch / "out"
     try:
-        work.log.run(_maturin(package, wheel, chain, out), cwd=folder, env=env)
+        work.log.run(_maturin(package, wheel, chain, directory, out), cwd=home / package.folder, env=env)
     except StepFailed as error:
-        raise _explained(error, wheel) from None
+        raise _explained(error, package, wheel) from None
     files.move_into_place(exactly_one(out, wheel.file), work.root / raw_wheel(wheel))
-    return CompiledSources(package=package, wheel=wheel).learn(directory, messages, work)
+    return sources.learn(directory, messages, home, work)
 
 
-def _explained(error: StepFailed, wheel: Wheel) -> StepFailed:
+def unlocked(package: Package, root: Path) -> str:
+    """What is said of a package that comes without Cargo.lock."""
+    shown = _lock(package, root)
+    return (
+        f"{shown} is missing: {package.name} is built from a copy in {UNLOCKED}, whose Cargo.lock is made once; "
+        "commit one, and every machine builds the same"
+    )
+
+
+def _lock(package: Package, root: Path) -> str:
+    lock = (root / (package.manifests.workspace_path or package.manifest)).with_name("Cargo.lock")
+    return lock.relative_to(root).as_posix() if lock.is_relative_to(root) else str(lock)
+
+
+def locked(package: Package, sources: Sources, env: Mapping[str, str], work: Work) -> Path:
+    """Where the crate is built with a lock file: in the project, or in a copy of it where the project has none."""
+    if not missing(package.manifest, work.root):
+        return work.root
+    work.announce(unlocked(package, work.root))
+
+    def resolve(manifest: Path) -> None:
+        run.capture(
+            (env.get("CARTWHEEL_CARGO", "cargo"), "metadata", "--format-version=1", "--manifest-path", str(manifest)),
+            cwd=manifest.parent, env=env,
+        )  # fmt: skip
+
+    return renewed(package.manifest, work.root, sources.seen(work.look, None).listing, resolve)
+
+
+def misfit(error: StepFailed, package: Package) -> StepFailed | None:
+    """The same failure in better words, if it was that cargo wanted to write Cargo.lock."""
+    if "because --locked was passed" not in str(error):
+        return None
+    return StepFailed(
+        f"Cargo.lock does not fit the manifests of {package.name}; bring it up to date with "
+        f"'cargo update --workspace', and commit it\n{error}"
+    )
+
+
+def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
+    if lock := misfit(error, package):
+        return lock
     if "Failed to find a python interpreter" not in str(error):
         return error
     return StepFailed(
@@ -97,18 +146,23 @@ def _explained(error: StepFailed, wheel: Wheel) -> StepFailed:
     )
 
 
-def cargo_directory(root: Path, wheel: Wheel, toolchain_name: str) -> Path:
-    """cargo's target directory: one for each target, package, interpreter and toolchain, so that none undoes another's
-    work (PyO3/maturin#2256)."""
-    return root / ".cartwheel" / "cargo" / f"{wheel.place}-{toolchain_name}"
+def _reserved(package: Package, wheel: Wheel, slots: Slots, root: Path) -> AbstractContextManager[None]:
+    chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
+    return _directory(package, wheel, chain, root).reserved(slots)
 
 
-def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, out: Path) -> tuple[str, ...]:
+def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root: Path) -> CargoDirectory:
+    python = SHARED if package.cargo_directory == "triple" else wheel.python
+    return CargoDirectory(root=root, target=wheel.target, package=wheel.package, python=python, toolchain=chain.name)
+
+
+def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, directory: Path, out: Path) -> tuple[str, ...]:
+    """The target directory is an argument: as a variable, sccache would take it for a part of what it compiles."""
     named = package.manifests.pyproject.get("tool", {}).get("maturin", {})
     features = (*named.get("features", ()), *wheel.features)
     return (
-        *(sys.executable, "-m", "maturin", "build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
-        *("--target", wheel.target.triple, "--out", str(out)),
+        *(*run.own("maturin"), "build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
+        *("--target", wheel.target.triple, "--target-dir", str(directory), "--out", str(out)),
         *(("--compatibility", wheel.floor) if wheel.target.system == "linux" else ()),
         *(
             ("--interpreter", pythons.interpreter(wheel.python))
@@ -120,9 +174,13 @@ def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, out: Pa
     )
 
 
-def _environment(package: Package, wheel: Wheel, work: Work, directory: Path, messages: Path) -> dict[str, str]:
+def _environment(package: Package, wheel: Wheel, work: Work, messages: Path) -> dict[str, str]:
     env = build_environment(package, work) | dict(wheel.environment)
-    env["CARGO_TARGET_DIR"] = str(directory)
+    if "CARGO_BUILD_JOBS" not in env:
+        env |= work.slots
+    if package.sccache:
+        env |= sccache.environment(env, work)
+    env.pop("CARGO_TARGET_DIR", None)
     env["CARTWHEEL_CARGO"] = env.get("CARGO") or "cargo"
     env["CARTWHEEL_CARGO_MESSAGES"] = str(messages)
     env["CARGO"] = str(_wrapper(work.scratch))
@@ -177,24 +235,18 @@ def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
     for need in missing(wheel.target, chain, look):
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
-    return lacks_lock(package, look.root)
+    return ""
 
 
-def lacks_lock(package: Package, root: Path) -> str:
-    """Why a crate without Cargo.lock is not built, empty where it has one: cargo would write it into the tree."""
-    lock = (root / (package.manifests.workspace_path or package.manifest)).with_name("Cargo.lock")
-    if lock.is_file():
-        return ""
-    shown = lock.relative_to(root).as_posix() if lock.is_relative_to(root) else str(lock)
-    return (
-        f"{shown} is missing, so what is built could change from one run to the next; "
-        f"make it with 'cargo generate-lockfile' in {Path(shown).parent} and commit it"
-    )
+@cache
+def _sysroot(cwd: Path, env: tuple[tuple[str, str], ...]) -> Path:
+    """Asked once a run: rustup's proxy takes 50 ms to answer."""
+    return Path(run.capture(("rustc", "--print", "sysroot"), cwd=cwd, env=dict(env)).strip())
 
 
 def _need_standard_library(triple: str, env: Mapping[str, str], work: Work) -> None:
-    sysroot = Path(run.capture(("rustc", "--print", "sysroot"), cwd=work.root, env=env).strip())
-    if (sysroot / "lib" / "rustlib" / triple / "lib").is_dir():
+    named = {name: env[name] for name in ("PATH", "HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN") if name in env}
+    if (_sysroot(work.root, tuple(named.items())) / "lib" / "rustlib" / triple / "lib").is_dir():
         return
     if not shutil.which("rustup", path=env["PATH"]):
         raise StepFailed(
@@ -233,5 +285,5 @@ def _pack(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str,
 
 def uv_build(what: str, source: Path, out: Path, env: Mapping[str, str], work: Work) -> None:
     """Have the package's own backend build, in an environment of its own (PEP 517)."""
-    argv = (sys.executable, "-m", "uv", "build", what, "--no-create-gitignore", "--out-dir", str(out), str(source))
+    argv = (*run.of_ours("uv"), "build", what, "--no-create-gitignore", "--out-dir", str(out), str(source))
     work.log.run(argv, cwd=work.root, env=env)

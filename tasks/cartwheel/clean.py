@@ -10,6 +10,7 @@ from pathlib import Path
 from cartwheel.inputs import wheel_tree
 from cartwheel.model.plan import artifacts
 from cartwheel.model.project import Project
+from cartwheel.toolchain.directories import FOLDER
 
 _KEPT = ("lock", "lock-holder")
 """Held by the run that cleans."""
@@ -20,6 +21,12 @@ def leftovers(root: Path, project: Project, made: Iterable[str]) -> tuple[Path, 
     named = [root / path for path in (*made, *(a.path for a in artifacts(project)))]
     stale = [root / path for package in project.packages if package.manifest for path in _stale(root, package)]
     return (*_there(named), *_ours(root / ".cartwheel"), *_there(stale))
+
+
+def compiled(root: Path) -> tuple[Path, ...]:
+    """cargo's directories alone: they take the most room, and only time is lost with them."""
+    folder = root / FOLDER
+    return (folder,) if folder.is_dir() else ()
 
 
 def _stale(root: Path, package: object) -> tuple[str, ...]:

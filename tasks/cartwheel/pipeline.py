@@ -16,7 +16,7 @@ from doit.doit_cmd import get_var
 from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
-from cartwheel.action import Judgement, Perform, Sweep, Workshop
+from cartwheel.action import CLEAN_CARGO, Judgement, Perform, Sweep, Workshop
 from cartwheel.model import project as model
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
 from cartwheel.model.settings import IndexSettings, decode
@@ -68,7 +68,7 @@ class Pipeline:
         self.project = project
         self.root = root
         world = World(root, environ, version_of)
-        self.workshop = Workshop(world, project, slots=os.cpu_count() or 1, named=named)
+        self.workshop = Workshop(world, project, named=named)
         for name in STAGES:
             setattr(self, name.replace("-", "_"), Stage(self, name))
 
@@ -116,7 +116,10 @@ class Pipeline:
     def tasks(self, stage: str) -> Iterator[Task]:
         """The stage's steps as tasks, with a group for the stage and one for each target, index or package."""
         if stage == "clean":
-            yield Task("clean", [Sweep(self.workshop)], doc=STAGES[stage])
+            self._refuse_unknown(stage, (stage, CLEAN_CARGO))
+            yield Task(stage, [Sweep(self.workshop, stage)], doc=STAGES[stage])
+            doc = "Remove cargo's directories alone: nothing that was made, only time"
+            yield Task(CLEAN_CARGO, [Sweep(self.workshop, CLEAN_CARGO)], subtask_of=stage, doc=doc)
             return
         steps = tuple(self.steps(stage))
         groups: dict[str, list[str]] = {}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from cartwheel.build import build_environment, exactly_one, lacks_lock, uv_build
+from cartwheel.build import build_environment, exactly_one, locked, misfit, uv_build
 from cartwheel.inputs.sources import TreeSources
+from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Look, Step, Work
-from cartwheel.world import files
+from cartwheel.world import files, run
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -40,8 +41,9 @@ def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     env = build_environment(package, work)
     folder = work.root / package.folder
     if package.backend == "maturin":
-        _leave_the_tree_alone(package, env, work)
-        work.log.run((sys.executable, "-m", "maturin", "sdist", "--out", str(out)), cwd=folder, env=env)
+        home = locked(package, _sources(package), env, work)
+        _leave_the_tree_alone(package, home, env, work)
+        work.log.run((*run.own("maturin"), "sdist", "--out", str(out)), cwd=home / package.folder, env=env)
     else:
         uv_build("--sdist", folder, out, env, work)
     files.move_into_place(exactly_one(out, package.sdist), work.root / package.dist / package.sdist)
@@ -53,12 +55,15 @@ def _lacks(package: Package, look: Look) -> str:
 
     for need in rust(look):
         return f"{need.name} is missing, and the source distribution of {package.name} needs it; {need.mend}"
-    return lacks_lock(package, look.root)
+    return ""
 
 
-def _leave_the_tree_alone(package: Package, env: dict[str, str], work: Work) -> None:
+def _leave_the_tree_alone(package: Package, home: Path, env: dict[str, str], work: Work) -> None:
     """`maturin sdist` knows no `--locked`, so cargo is asked first whether it would rewrite Cargo.lock; and cargo's
     target directory, which it makes even to list files, goes into the scratch folder."""
     env["CARGO_TARGET_DIR"] = str(work.scratch / "target")
-    manifest = str(work.root / package.manifest)
-    work.log.run(("cargo", "tree", "--locked", "--depth", "0", "--manifest-path", manifest), cwd=work.root, env=env)
+    manifest = str(home / package.manifest)
+    try:
+        work.log.run(("cargo", "tree", "--locked", "--depth", "0", "--manifest-path", manifest), cwd=work.root, env=env)
+    except StepFailed as error:
+        raise misfit(error, package) or error from None

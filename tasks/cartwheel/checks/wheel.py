@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -332,8 +331,8 @@ CHECKS = (
 """What a wheel is checked for; all rows have one signature and none acts on the file."""
 
 
-def _tool(wheel: Examined, module: str, *arguments: str) -> str:
-    from cartwheel.world.run import capture
+def _tool(wheel: Examined, name: str, *arguments: str) -> str:
+    from cartwheel.world.run import capture, of_ours
 
     env = passed(os.environ) | {"NO_COLOR": "1", "TERM": "dumb", "PYTHONUTF8": "1"}
-    return capture((sys.executable, "-m", module, *arguments), cwd=wheel.file.parent, env=env, ok=(0, 1))
+    return capture((*of_ours(name), *arguments), cwd=wheel.file.parent, env=env, ok=(0, 1))

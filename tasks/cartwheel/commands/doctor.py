@@ -10,11 +10,13 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from cartwheel import toolchain
-from cartwheel.action import Workshop
+from cartwheel.action import CLEAN_CARGO, Workshop
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Wheel
 from cartwheel.model.target import ANY
+from cartwheel.toolchain import sccache
+from cartwheel.toolchain.directories import FOLDER, disk_use
 from cartwheel.toolchain.needs import missing
 from cartwheel.world.host import Host, this_machine
 
@@ -47,9 +49,24 @@ class Doctor(DoitCmdBase):  # type: ignore[misc]
         shop = workshop_of(self.task_list)
         found = diagnoses(shop, this_machine())
         shop.world.save()
-        rows = {"schema": 1, "targets": [asdict(d) for d in found]}
-        self.outstream.write(json.dumps(rows, indent=2) + "\n" if as_json else as_text(found))
+        compiled = disk_use(shop.root)
+        rows = {"schema": 1, "targets": [asdict(d) for d in found], "disk": {"cargo": compiled}}
+        text = as_text(found) + _room(compiled) + _caching(shop)
+        self.outstream.write(json.dumps(rows, indent=2) + "\n" if as_json else text)
         return 1 if any(d.own and not d.ready for d in found) else 0
+
+
+def _room(compiled: int) -> str:
+    if not compiled:
+        return ""
+    return f"cargo's directories take {compiled / 1e6:,.0f} MB in {FOLDER}; this drops them: doit run {CLEAN_CARGO}\n"
+
+
+def _caching(shop: Workshop) -> str:
+    if not any(package.sccache for package in shop.project.packages):
+        return ""
+    found = sccache.installed(shop.world.environ.get("PATH"))
+    return f"sccache: {found or f'wanted and not here; install it: {sccache.MEND}'}\n"
 
 
 def diagnoses(shop: Workshop, host: Host) -> tuple[Diagnosis, ...]:

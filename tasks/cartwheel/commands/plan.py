@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 from doit.cmd_base import DoitCmdBase
@@ -14,6 +15,8 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from cartwheel.action import Judgement, Workshop
+from cartwheel.build import unlocked
+from cartwheel.inputs.unlocked import missing
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.plan import artifacts
 from cartwheel.model.project import Project
@@ -47,7 +50,8 @@ class Plan(DoitCmdBase):  # type: ignore[misc]
         shop.world.readonly = True
         outlooks = outlook(_closure(self.task_list, pos_args))
         write = self.outstream.write
-        write(as_document(shop.project, outlooks) if as_json else as_text(shop.project, outlooks))
+        told = notes(shop.project, shop.root)
+        write(as_document(shop.project, outlooks, told) if as_json else as_text(shop.project, outlooks, told))
         return 0
 
 
@@ -67,7 +71,7 @@ def _closure(tasks: list[Any], asked: list[str]) -> tuple[Any, ...]:
         if not any(fnmatch(name, pattern) for name in names):
             raise InvalidCommand(f"'{pattern}' selects no task; see them with: doit list --all")
     control = TaskControl(tasks)
-    control.process(asked or [name for name in names if name != "clean"])
+    control.process(asked or [name for name in names if name.partition(":")[0] != "clean"])
     ordered: dict[str, Any] = {}
 
     def visit(name: str) -> None:
@@ -119,7 +123,12 @@ def _one(task: Any, after: tuple[str, ...], found: Mapping[str, Outlook], maker:
     return Outlook(name=task.name, state=RUN if coming else FRESH, why=coming, after=after)
 
 
-def as_document(project: Project, outlooks: Iterable[Outlook]) -> str:
+def notes(project: Project, root: Path) -> tuple[str, ...]:
+    """What the plan rests on that is not said by the configuration."""
+    return tuple(unlocked(package, root) for package in project.packages if missing(package.manifest, root))
+
+
+def as_document(project: Project, outlooks: Iterable[Outlook], told: tuple[str, ...]) -> str:
     """The JSON form, schema 1."""
     keys = ("file", "kind", "package", "target", "python", "task")
     return (
@@ -132,6 +141,7 @@ def as_document(project: Project, outlooks: Iterable[Outlook]) -> str:
                 ],
                 "artifacts": [{key: asdict(a)[key] for key in keys} for a in artifacts(project)],
                 "tasks": [asdict(outlook) for outlook in outlooks],
+                "notes": told,
             },
             indent=2,
         )
@@ -139,7 +149,7 @@ def as_document(project: Project, outlooks: Iterable[Outlook]) -> str:
     )
 
 
-def as_text(project: Project, outlooks: tuple[Outlook, ...]) -> str:
+def as_text(project: Project, outlooks: tuple[Outlook, ...], told: tuple[str, ...]) -> str:
     """The form for people: the files of each package, then what would run."""
     lines = []
     for package in project.packages:
@@ -147,6 +157,7 @@ def as_text(project: Project, outlooks: tuple[Outlook, ...]) -> str:
         lines.append(f"{package.name} {package.version}  ({where})")
         lines += [f"  {a.path}" for a in artifacts(project) if a.package == package.key]
     waiting = [o for o in outlooks if o.state != FRESH]
+    lines += ["", *told] if told else []
     lines.append("")
     width = max((len(o.name) for o in waiting), default=0)
     for o in waiting:

@@ -55,22 +55,23 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             hints={"resolution": hint},
         )
 
-    def learn(self, directory: Path, messages: Path, work: Work) -> Mapping[str, tuple[str, ...]]:
-        """What the build that just ended was seen to read."""
+    def learn(self, directory: Path, messages: Path, home: Path, work: Work) -> Mapping[str, tuple[str, ...]]:
+        """What the build that just ended, in the project or its copy `home`, was seen to read of the project."""
         from cartwheel.inputs import cargo, last_build
 
         learned = _learned(
             cargo.reads_of(
                 cargo.CargoBuild(
-                    root=work.root,
-                    manifest=work.root / self.package.manifest,
+                    root=home,
+                    manifest=home / self.package.manifest,
                     target_dir=directory,
                     triple=self.wheel.target.triple,
                     profile=self.wheel.profile,
                     messages=messages,
-                    cwd=work.root / self.package.folder,
+                    cwd=home / self.package.folder,
                 )  # fmt: skip
-            )
+            ),
+            work.root,
         )
         last_build.keep(self._last(directory, work.look), self.seen(work.look, Seen(learned=learned)))
         return learned
@@ -157,13 +158,19 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def _resolved(self, look: Look) -> Mapping[str, str]:
         from cartwheel.inputs.resolution import resolved
 
+        home = self._home(look)
         return resolved(
-            look.root / self.package.manifest,
+            home / self.package.manifest,
             target=self.wheel.target.triple,
             features=self._features(),
             env=environment.passed(look.environ, self.package.environment_pass),
-            cwd=look.root / self.package.folder,
+            cwd=home / self.package.folder,
         )
+
+    def _home(self, look: Look) -> Path:
+        from cartwheel.inputs import unlocked
+
+        return unlocked.home(self.package.manifest, look.root)
 
     def _features(self) -> tuple[str, ...]:
         named = self.package.manifests.pyproject.get("tool", {}).get("maturin", {})
@@ -172,7 +179,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def _resolution_key(self, look: Look) -> str:
         from cartwheel.inputs.crates import lock_path
 
-        lock = lock_path(look.root / self.package.manifest)
+        lock = lock_path(self._home(look) / self.package.manifest)
         read = [_shown(path, look.root) for path in ([lock] if lock else [])]
         read += [_shown(local.manifest, look.root) for local in self._local(look.root)]
         if self.package.manifests.workspace_path:
@@ -186,9 +193,12 @@ _CRATE = "crate "
 _UNRESOLVED = "what Cargo.lock names"
 
 
-def _learned(reads: Reads) -> Mapping[str, tuple[str, ...]]:
+def _learned(reads: Reads, root: Path) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.inputs.reads import named
+
+    files = tuple(named(path, root) if os.path.isabs(path) else path for path in reads.files)
     absent = tuple(path for path in reads.absent if not os.path.isabs(path))
-    return {"files": reads.files, "absent": absent, "folders": reads.folders, "env": reads.env}
+    return {"files": files, "absent": absent, "folders": reads.folders, "env": reads.env}
 
 
 def _below(root: Path, name: str) -> tuple[str, ...]:
@@ -209,7 +219,7 @@ def _configured(cwd: Path, cargo_home: str) -> tuple[Path, ...]:
 def _broad(manifest_path: Path, root: Path, cwd: Path) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.inputs.cargo import before_first_build
 
-    return _learned(before_first_build(manifest_path, root, cwd))
+    return _learned(before_first_build(manifest_path, root, cwd), root)
 
 
 @cache

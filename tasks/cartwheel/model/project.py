@@ -113,6 +113,9 @@ class Package(Struct, frozen=True, kw_only=True):
     test: Test
     inputs: tuple[str, ...]
     environment_pass: tuple[str, ...]
+    cargo_directory: str
+    """`wheel` or `triple`: which wheels compile in one directory."""
+    sccache: bool
     minimum_python: str
     manifests: Manifests
 
@@ -275,6 +278,8 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         test=_test(_first(layers, "test", Test()), manifests),
         inputs=_first(layers, "inputs", ()),
         environment_pass=_first(layers, "environment_pass", ()),
+        cargo_directory=_first(layers, "cargo_directory", "wheel"),
+        sccache=_first(layers, "sccache", False),
         minimum_python=minimum,
         manifests=manifests,
     )

@@ -142,6 +142,10 @@ class Settings(Tunable, frozen=True, kw_only=True):
     """Further files and folders, relative to the package, that the wheel depends on."""
     environment_pass: tuple[str, ...] | None = None
     """Further variables, by name or pattern, that the build may read; each is then part of what it depends on."""
+    cargo_directory: Literal["wheel", "triple"] | None = None
+    """What has a cargo directory of its own: every wheel (fast), or every target (small).  Default: `wheel`."""
+    sccache: bool | None = None
+    """Compile through sccache where it is installed.  Default: no."""
     index: dict[str, IndexSettings] | None = None
     release: ReleaseSettings | None = None
     overrides: tuple[Override, ...] = ()

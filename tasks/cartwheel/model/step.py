@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -40,6 +41,16 @@ class Words(Protocol):
         """The same, and return what it printed."""
 
 
+class Slots(Protocol):
+    """What the steps of a run hold while they are at work."""
+
+    def alone(self, name: str) -> AbstractContextManager[None]:
+        """Be the only one that holds this name."""
+
+    def free(self, name: str) -> bool:
+        """Whether nobody holds the name now."""
+
+
 class Work(Struct, frozen=True, kw_only=True):
     """What a step's action is given."""
 
@@ -54,6 +65,8 @@ class Work(Struct, frozen=True, kw_only=True):
     """The tasks that stand literally on the command line: what publishes runs only when it is among them."""
     announce: Callable[[str], None]
     """Tell the user something, in one line."""
+    slots: Mapping[str, str] = {}
+    """What compilers must find in their environment to share this run's slots."""
 
 
 class Sources(Protocol):
@@ -98,5 +111,7 @@ class Step(Struct, frozen=True, kw_only=True):
     """What it makes is published, or becomes that."""
     heavy: bool = False
     """It compiles; only as many at once as there are slots."""
+    reserve: Callable[[Slots, Path], AbstractContextManager[None]] | None = None
+    """What it prepares and holds, in the project, before it takes a slot and until it ends."""
     also: Callable[[Look], tuple[str, ...]] | None = None
     """Further reasons to run again, beyond what records can tell."""

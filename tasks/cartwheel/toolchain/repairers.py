@@ -20,10 +20,10 @@ from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.step import Words
 from cartwheel.model.target import ANY, Target, version_of_floor
 from cartwheel.model.wheel import WheelName
+from cartwheel.world import run
 from cartwheel.world.binary import binaries
 from cartwheel.world.files import move_into_place
 from cartwheel.world.host import Host, this_machine
-from cartwheel.world.run import Interrupted
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -110,7 +110,7 @@ def _auditwheel(order: Order) -> tuple[str, ...]:
         elsewhere = ("--ldpaths", str(order.nothing)) if host.libc != "musl" else ()
         musl = ("--exclude", "libc.so", *elsewhere, *(("--no-update-tags",) if named else ()))
     options = ("--plat", plat, "--only-plat", *musl, "--wheel-dir", str(order.out))
-    return (sys.executable, "-m", "auditwheel", "repair", *options, str(order.raw))
+    return (*run.of_ours("auditwheel"), "repair", *options, str(order.raw))
 
 
 def _dotted(order: Order) -> str:
@@ -126,18 +126,18 @@ def _auditwheel_policies() -> frozenset[str]:
 
 def _delocate(order: Order) -> tuple[str, ...]:
     options = ("--require-archs", order.target.arch, "--wheel-dir", str(order.out))
-    return (sys.executable, "-m", "delocate.cmd.delocate_wheel", *options, str(order.raw))
+    return (*run.of_ours("delocate.cmd.delocate_wheel"), *options, str(order.raw))
 
 
 def _delvewheel(order: Order) -> tuple[str, ...]:
-    return (sys.executable, "-m", "delvewheel", "repair", "--wheel-dir", str(order.out), str(order.raw))
+    return (*run.of_ours("delvewheel"), "repair", "--wheel-dir", str(order.out), str(order.raw))
 
 
 def _repairwheel(order: Order) -> tuple[str, ...]:
     """Libraries of this machine are not looked at: it is of another kind."""
     musl = ("--exclude", "libc.so") if order.target.libc == "musl" else ()
     options = ("--no-sys-paths", *musl, "--output-dir", str(order.out))
-    return (sys.executable, "-m", "repairwheel", *options, str(order.raw))
+    return (*run.of_ours("repairwheel"), *options, str(order.raw))
 
 
 def _as_it_is(_: Order) -> tuple[str, ...]:
@@ -158,7 +158,7 @@ def _run(command: tuple[str, ...], repairer: Repairer, order: Order, log: Words,
     """The tools end in a traceback: its last line says what is wrong, the rest is in the log."""
     try:
         log.run(command, cwd=order.out.parent, env=_with_own_programs(env))
-    except Interrupted:
+    except run.Interrupted:
         raise
     except StepFailed as error:
         said = str(error).splitlines()

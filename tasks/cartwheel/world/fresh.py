@@ -23,7 +23,7 @@ from cartwheel.model.target import Target, version_of_floor
 from cartwheel.model.wheel import WheelName
 from cartwheel.world.environment import passed
 from cartwheel.world.host import Host, this_machine
-from cartwheel.world.run import capture
+from cartwheel.world.run import capture, of_ours
 
 _WITNESS = Path(__file__).with_name("witness.py")
 _NO_ENV: Mapping[str, str] = MappingProxyType({})
@@ -81,7 +81,7 @@ def _found(request: str, env: Mapping[str, str]) -> str:
         return str(kept[-1]) if kept else ""
 
 
-_UV = (sys.executable, "-m", "uv")
+_UV = of_ours("uv")
 
 
 class Installer(Struct, frozen=True, kw_only=True):

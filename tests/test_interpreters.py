@@ -1,0 +1,157 @@
+"""A crate of PyO3 for several interpreters and targets, really built: what is compiled again, and what is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from projects import FLOOR, TRIPLE, Project
+from repositories import repository
+
+pytestmark = pytest.mark.lab
+
+_FLOOR = f'floor = "{FLOOR}"' if FLOOR else ""
+MUSL = "x86_64-unknown-linux-musl"
+SHARED = {"proc-macro2", "quote", "syn", "pyo3-macros", "pyo3-macros-backend", "libc", "once_cell"}
+"""Some of the crates that do not depend on the interpreter."""
+
+FILES = {
+    "Cargo.toml": '[package]\nname = "prism"\nversion = "1.0.0"\nedition = "2021"\n\n[lib]\ncrate-type = ["cdylib"]\n\n'
+    '[dependencies]\npyo3 = "=0.29.3"\n',
+    "src/lib.rs": """use pyo3::prelude::*;
+
+#[pyfunction]
+fn facets() -> u64 {
+    5
+}
+
+#[pymodule]
+fn prism(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(facets, m)?)
+}
+""",
+    "pyproject.toml": f"""[build-system]
+requires = ["maturin>=1.9.4,<2"]
+build-backend = "maturin"
+
+[project]
+name = "prism"
+dynamic = ["version"]
+requires-python = ">=3.11"
+
+[tool.cartwheel]
+targets = ["{TRIPLE}"]
+python = ["3.12", "3.13", "3.14t"]
+toolchain = "native"
+{_FLOOR}
+publish = []
+""",
+    ".gitignore": ".cartwheel/\ndist/\n",
+}
+
+
+@pytest.fixture
+def prism(tmp_path: Path) -> Project:
+    """The crate in a repository."""
+    for needed in ("cargo", "maturin"):
+        if not shutil.which(needed):
+            pytest.skip(f"needs {needed}")
+    root = tmp_path / "prism"
+    repository(root)
+    project = Project(root)
+    for name, text in FILES.items():
+        project.write(name, text)
+    project.write("dodo.py", (Path(__file__).parents[1] / "dodo.py").read_text())
+    subprocess.run(["cargo", "generate-lockfile", "--quiet"], cwd=root, check=True)
+    return project
+
+
+def compiled(project: Project, triple: str, python: str) -> set[str]:
+    """The crates that the last build of this wheel compiled."""
+    log = project.root / ".cartwheel" / "logs" / f"build-{triple}-prism-{python}.log"
+    return set(re.findall(r"Compiling (\S+) v", log.read_text(encoding="utf-8")))
+
+
+def test_later_interpreters_compile_only_what_knows_of_them(prism: Project) -> None:
+    said = prism.doit("-n", "2", "build")
+    order = re.findall(rf"ok  build:{TRIPLE}:prism:(\S+)", said)
+    first = max(order, key=lambda python: len(compiled(prism, TRIPLE, python)))
+    assert compiled(prism, TRIPLE, first) >= SHARED
+    for python in {*order} - {first}:
+        assert compiled(prism, TRIPLE, python) == {"pyo3-ffi", "pyo3", "prism"}
+    prism.edit("src/lib.rs", "    5\n", "    6\n")
+    prism.doit("-n", "2", "build")
+    for python in order:
+        assert compiled(prism, TRIPLE, python) == {"prism"}
+    assert " ok " not in prism.doit("build")
+
+
+def test_another_target_compiles_no_macro_again(prism: Project) -> None:
+    prism.edit("pyproject.toml", f'targets = ["{TRIPLE}"]', f'targets = ["{MUSL}", "aarch64-unknown-linux-musl"]')
+    prism.edit("pyproject.toml", 'python = ["3.12", "3.13", "3.14t"]\ntoolchain = "native"', 'python = ["3.12"]')
+    prism.edit("pyproject.toml", _FLOOR, "")
+    prism.doit("-n", "2", "build")
+    one, two = sorted((compiled(prism, t, "3.12") for t in (MUSL, "aarch64-unknown-linux-musl")), key=len)
+    assert {"proc-macro2", "quote", "syn", "pyo3-macros"} <= two
+    assert not {"proc-macro2", "quote", "syn", "pyo3-macros"} & one
+
+
+def test_one_directory_for_all_interpreters_of_a_target_is_smaller_and_right(prism: Project) -> None:
+    prism.edit("pyproject.toml", "publish = []", 'publish = []\ncargo-directory = "triple"')
+    prism.doit("-n", "2", "build")
+    cargo = prism.root / ".cartwheel/cargo"
+    assert [p.relative_to(cargo).as_posix() for p in cargo.glob("*/*/*")] == [f"{TRIPLE}/prism/all-native"]
+    assert len(list((prism.root / ".cartwheel/wheels").rglob("*.whl"))) == 3
+    taken = json.loads(prism.doit("doctor", "--json"))["disk"]["cargo"]
+    assert taken > 10_000_000
+    assert f"cargo's directories take {taken / 1e6:,.0f} MB" in prism.doit("doctor")
+    wheels = {p: p.read_bytes() for p in (prism.root / ".cartwheel/wheels").rglob("*.whl")}
+    assert "removed .cartwheel/cargo/" in prism.doit("run", "clean:cargo")
+    assert " ok " not in prism.doit("build"), "the wheels are still up to date"
+    assert {p: p.read_bytes() for p in wheels} == wheels
+    assert not cargo.exists()
+
+
+def stats(env: Mapping[str, str]) -> dict[str, int]:
+    """What sccache counted: Rust libraries taken from the cache, and compiled."""
+    printed = subprocess.run(
+        ["sccache", "--show-stats", "--stats-format=json"], env={**os.environ, **env}, capture_output=True, check=True
+    ).stdout
+    counted = json.loads(printed)["stats"]
+    return {name: counted[name]["counts"].get("Rust", 0) for name in ("cache_hits", "cache_misses")}
+
+
+def test_sccache_is_shared_by_clones_and_by_interpreters(prism: Project, tmp_path: Path) -> None:
+    if not shutil.which("sccache"):
+        pytest.skip("needs sccache")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {"SCCACHE_DIR": str(tmp_path / "cache"), "SCCACHE_SERVER_PORT": str(port)}
+    prism.edit("pyproject.toml", "publish = []", "publish = []\nsccache = true")
+    prism.edit("pyproject.toml", 'python = ["3.12", "3.13", "3.14t"]', 'python = ["3.12"]')
+    other = prism.copy(tmp_path / "elsewhere" / "clone")
+    try:
+        prism.doit("build", env=env)
+        first = stats(env)
+        assert first["cache_hits"] == 0
+        assert first["cache_misses"] >= len(SHARED)
+        other.doit("build", env=env)
+        second = stats(env)
+        assert second["cache_hits"] >= len(SHARED), "between two clones"
+        prism.doit("run", "clean:cargo")
+        prism.edit("pyproject.toml", 'python = ["3.12"]', 'python = ["3.13"]')
+        prism.doit("build", env=env)
+        third = stats(env)
+        assert third["cache_hits"] - second["cache_hits"] >= len(SHARED), "between two interpreters"
+        assert " ok " not in other.doit("build"), "the cache is nothing that a wheel depends on"
+    finally:
+        subprocess.run(["sccache", "--stop-server"], env={**os.environ, **env}, capture_output=True, check=True)

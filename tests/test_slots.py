@@ -1,0 +1,229 @@
+"""What runs at once, and how a new cargo directory is begun."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cartwheel.model.target import TARGETS
+from cartwheel.toolchain import directories
+from cartwheel.toolchain.directories import CargoDirectory
+from cartwheel.world import run
+from cartwheel.world.host import this_machine
+from cartwheel.world.slots import Slots
+
+LINUX, MUSL, WINDOWS = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "x86_64-pc-windows-gnu"
+
+
+@pytest.fixture
+def stop() -> Iterator[threading.Event]:
+    """The flag that a run was told to stop."""
+    yield run.STOP
+    run.STOP.clear()
+
+
+def most_at_once(slots: Slots, kind: str, threads: int = 12) -> int:
+    """How many of many threads held such a slot at the same time."""
+    at_work, most, changing = 0, 0, threading.Lock()
+
+    def work() -> None:
+        nonlocal at_work, most
+        with slots.compiling() if kind == "compile" else slots.light():
+            with changing:
+                at_work += 1
+                most = max(most, at_work)
+            threading.Event().wait(0.02)
+            with changing:
+                at_work -= 1
+
+    started = [threading.Thread(target=work) for _ in range(threads)]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join()
+    return most
+
+
+@pytest.mark.parametrize("folder", ["plain", "with a space"])
+def test_no_more_compilers_than_processors_are_at_work(tmp_path: Path, folder: str) -> None:
+    assert most_at_once(Slots(tmp_path / folder / "slots", 3), "compile") == 3
+
+
+def test_light_work_has_slots_of_its_own(tmp_path: Path) -> None:
+    slots = Slots(tmp_path / "slots", 1)
+    with slots.compiling():
+        assert most_at_once(slots, "light") == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a jobserver of named pipes is for POSIX")
+def test_a_compiler_that_runs_alone_may_use_every_processor_and_two_share_them(tmp_path: Path) -> None:
+    slots = Slots(tmp_path / "slots", 2)
+    with slots.compiling() as first:
+        assert first["CARGO_MAKEFLAGS"] == f"-j2 --jobserver-auth=fifo:{tmp_path / 'slots'}"
+        pipe = os.open(tmp_path / "slots", os.O_RDWR | os.O_NONBLOCK)
+        try:
+            assert os.read(pipe, 9) == b"+"  # what cargo may take beside the one it was started with
+            os.write(pipe, b"+")
+            with slots.compiling(), pytest.raises(BlockingIOError):
+                os.read(pipe, 1)
+            assert os.read(pipe, 9) == b"+"
+        finally:
+            os.close(pipe)
+
+
+@pytest.mark.parametrize("waiting", ["compile", "name"])
+def test_who_waits_ends_when_the_run_is_told_to_stop(tmp_path: Path, waiting: str, stop: threading.Event) -> None:
+    slots = Slots(tmp_path / "slots", 1)
+    held = threading.Event()
+    found: list[BaseException] = []
+
+    def wait() -> None:
+        held.wait()
+        try:
+            with slots.compiling() if waiting == "compile" else slots.alone("place"):
+                pass
+        except run.Interrupted as error:
+            found.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    with slots.compiling(), slots.alone("place"):
+        held.set()
+        stop.set()
+        thread.join(10)
+    assert len(found) == 1
+
+
+def test_a_name_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    slots = Slots(tmp_path / "slots", 2)
+    with slots.alone("a"), slots.alone("b"):
+        assert not slots.free("a")
+        assert slots.free("c")
+    assert slots.free("a")
+
+
+# How a directory is begun -------------------------------------------------------------------------------------------
+
+
+def directory(root: Path, triple: str = LINUX, python: str = "3.12", toolchain: str = "native") -> CargoDirectory:
+    return CargoDirectory(root=root, target=TARGETS[triple], package="pebble", python=python, toolchain=toolchain)
+
+
+def filled(of: CargoDirectory) -> CargoDirectory:
+    """A directory as a build leaves it."""
+    for name in (
+        f"{of.target.triple}/release/deps/libcore.rlib", "release/deps/libmacros.so", ".rustc_info.json",
+        "CACHEDIR.TAG", "maturin/libpebble.so", "last-0123456789ab.json",
+    ):  # fmt: skip
+        (of.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (of.path / name).write_text(name)
+        os.utime(of.path / name, ns=(1_000_000_001, 1_600_000_000_123_456_789))
+    return of
+
+
+def begun(of: CargoDirectory, slots: Slots | None = None) -> set[str]:
+    """The files in the directory when its build starts."""
+    with of.reserved(slots or Slots(of.root / "slots", 2)):
+        return {p.relative_to(of.path).as_posix() for p in of.path.rglob("*") if p.is_file()}
+
+
+def test_the_first_directory_begins_empty(tmp_path: Path) -> None:
+    assert begun(directory(tmp_path)) == set()
+
+
+def test_another_interpreter_begins_with_a_copy_that_has_the_same_times(tmp_path: Path) -> None:
+    first = filled(directory(tmp_path))
+    second = directory(tmp_path, python="3.13")
+    assert begun(second) == {
+        f"{LINUX}/release/deps/libcore.rlib", "release/deps/libmacros.so", ".rustc_info.json", "CACHEDIR.TAG",
+        "last-0123456789ab.json",
+    }  # fmt: skip
+    copied, original = (d.path / "release/deps/libmacros.so" for d in (second, first))
+    assert copied.stat().st_mtime_ns == original.stat().st_mtime_ns
+    assert copied.stat().st_ino != original.stat().st_ino
+    copied.write_text("cargo writes in place")
+    assert original.read_text() == "release/deps/libmacros.so"
+
+
+def test_another_target_begins_with_what_is_made_for_this_machine(tmp_path: Path) -> None:
+    filled(directory(tmp_path))
+    assert begun(directory(tmp_path, triple=WINDOWS)) == {
+        "release/deps/libmacros.so", ".rustc_info.json", "CACHEDIR.TAG",
+    }  # fmt: skip
+
+
+def test_nothing_is_taken_from_another_toolchain_or_package(tmp_path: Path) -> None:
+    filled(directory(tmp_path, toolchain="zig"))
+    filled(CargoDirectory(root=tmp_path, target=TARGETS[LINUX], package="gravel", python="3.12", toolchain="native"))
+    assert begun(directory(tmp_path)) == set()
+
+
+def test_what_zig_made_for_this_very_machine_is_of_no_use_to_other_targets(tmp_path: Path) -> None:
+    own = this_machine().triple
+    filled(directory(tmp_path, triple=own, toolchain="zig"))
+    assert begun(directory(tmp_path, triple=MUSL, toolchain="zig")) == set()
+    assert begun(directory(tmp_path, triple=own, python="3.13", toolchain="zig")) != set()
+
+
+def test_a_directory_that_is_there_is_used_as_it_is(tmp_path: Path) -> None:
+    filled(directory(tmp_path))
+    second = directory(tmp_path, python="3.13")
+    second.path.mkdir(parents=True)
+    assert begun(second) == set()
+
+
+def test_a_copy_that_fails_costs_only_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(directory(tmp_path))
+
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(directories.shutil, "copytree", full)
+    assert begun(directory(tmp_path, python="3.13")) == set()
+    assert list((tmp_path / ".cartwheel" / "scratch").iterdir()) == []
+
+
+def test_the_first_to_build_holds_up_those_that_will_share_and_no_others(tmp_path: Path) -> None:
+    slots = Slots(tmp_path / "slots", 2)
+    order: list[str] = []
+
+    def build(of: CargoDirectory, name: str) -> threading.Thread:
+        def work() -> None:
+            with of.reserved(slots):
+                order.append(f"{name} begins with {len(list(of.path.rglob('lib*')))}")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        return thread
+
+    first = directory(tmp_path)
+    with first.reserved(slots):
+        build(directory(tmp_path, toolchain="zig"), "zig").join(10)
+        assert order == ["zig begins with 0"]
+        waiting = build(directory(tmp_path, python="3.13"), "3.13")
+        waiting.join(0.3)
+        assert waiting.is_alive()
+        filled(first)
+    waiting.join(10)
+    assert order[1:] == ["3.13 begins with 2"]
+
+
+def test_cargo_knows_the_jobserver(tmp_path: Path) -> None:
+    """cargo warns when it is given one that it cannot use; then every build would have its own."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("a jobserver of named pipes is for POSIX")
+    if subprocess.run(["cargo", "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("needs cargo")
+    subprocess.run(["cargo", "init", "--quiet", "--vcs", "none", "--name", "pebble", str(tmp_path / "p")], check=True)
+    with Slots(tmp_path / "slots", 2).compiling() as shared:
+        done = subprocess.run(
+            ["cargo", "build", "--offline"], cwd=tmp_path / "p", env={**os.environ, **shared},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    assert "connect to jobserver" not in done.stderr
+    assert "Finished" in done.stderr
