@@ -12,7 +12,8 @@ from pathlib import Path
 from benchmarks.scratch import DOIT, PROJECT, Scratch, commit, git, output, run
 
 _TARGETS = (
-    "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl", "x86_64-apple-darwin",
+    "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "x86_64-unknown-linux-musl",
+    "aarch64-unknown-linux-musl", "x86_64-apple-darwin",
     "aarch64-apple-darwin",
 )  # fmt: skip
 _PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.14t", "pypy3.11")

@@ -48,6 +48,13 @@ def chains(*triples: str) -> set[str]:
     return wheels(*triples) | tasks("check", *triples)
 
 
+def without_rust() -> str:
+    """PATH without the folders that hold a Rust tool."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    rust = ("cargo", "rustc", "rustup")
+    return os.pathsep.join(f for f in folders if not any((Path(f) / name).exists() for name in rust))
+
+
 class Example:
     """The project in a folder, and doit in it."""
 

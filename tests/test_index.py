@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import requests
 from msgspec.structs import replace
 
 from cartwheel.index.loopback import LoopbackIndex
-from cartwheel.index.sender import Answer, Sender, credentials, seconds_until
+from cartwheel.index.patience import seconds_until
+from cartwheel.index.sender import Answer, Sender, credentials
 from cartwheel.index.warehouse import held, listing, resolve, token_variable
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from indexes import faulty, sdist, sha256, status, wheel
@@ -26,7 +28,10 @@ from indexes import faulty, sdist, sha256, status, wheel
 class Table:
     url: str = ""
     simple: str = ""
-    rehearsal: bool = False
+    rehearsal: bool | None = None
+    auth: str | None = None
+    environment: str = ""
+    rules: Mapping[str, str] = field(default_factory=dict)
 
 
 @pytest.fixture
@@ -45,6 +50,20 @@ def test_the_public_indexes_are_known_by_twine_s_names(pypirc: str) -> None:
     assert real.simple.endswith("/simple/")
     assert practice.simple.endswith("/simple/")
     assert real.simple != practice.simple
+
+
+def test_a_table_that_says_only_how_leaves_where_to_the_name(pypirc: str) -> None:
+    table = {"testpypi": Table(auth="trusted", environment="practice"), "pypi": Table(auth="token")}
+    practice, real = (resolve(name, table, pypirc=pypirc) for name in ("testpypi", "pypi"))
+    assert (practice.auth, practice.environment, practice.rehearsal, practice.public) == (
+        "trusted", "practice", True, True,
+    )  # fmt: skip
+    assert (real.auth, real.rehearsal, real.anonymous) == ("token", False, False)
+
+
+def test_a_rule_let_pass_by_a_wrong_name_is_refused_with_its_place(pypirc: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[tool.cartwheel.index.pypi\] rules: 'sizes' is no rule; did you mean"):
+        resolve("pypi", {"pypi": Table(rules={"sizes": "ours are large"})}, pypirc=pypirc)
 
 
 def test_an_index_of_the_configuration_is_where_it_says(pypirc: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import tomllib
 
+import pytest
+
 from cartwheel.inputs.manifest import parts
+from cartwheel.model.features import Features, features
 
 _BASE = """
 [build-system]
@@ -20,14 +23,18 @@ target.x86_64-apple-darwin.macos-deployment-target = "11.0"
 """
 
 
+def _parts(text: str, triple: str = "x86_64-apple-darwin", python: str = "3.12") -> dict[str, str]:
+    return parts(tomllib.loads(text), triple, python)
+
+
 def _changed(edit: str, by: str) -> set[str]:
     assert edit in _BASE
-    before, after = parts(tomllib.loads(_BASE)), parts(tomllib.loads(_BASE.replace(edit, by)))
+    before, after = _parts(_BASE), _parts(_BASE.replace(edit, by))
     return {name for name in {*before, *after} if before.get(name) != after.get(name)}
 
 
 def test_each_key_is_a_part_of_its_own() -> None:
-    assert set(parts(tomllib.loads(_BASE))) == {
+    assert set(_parts(_BASE)) == {
         "build-system.requires",
         "project.name",
         "project.dependencies",
@@ -51,4 +58,33 @@ def test_the_order_within_a_value_counts_as_metadata_keeps_it() -> None:
 
 
 def test_an_empty_file_has_no_parts() -> None:
-    assert parts({}) == {}
+    assert _parts("") == {}
+
+
+def test_what_is_said_of_one_target_is_part_of_that_one() -> None:
+    key = "tool.maturin.target.x86_64-apple-darwin"
+    assert key in _parts(_BASE, "universal2-apple-darwin")
+    assert key not in _parts(_BASE, "aarch64-apple-darwin")
+
+
+_BY_INTERPRETER = """
+[tool.maturin]
+features = ["a", { feature = "b" }, { feature = "new", python-version = ">=3.12" },
+            { feature = "other", python-implementation = "pypy" }]
+no-default-features = true
+"""
+
+
+@pytest.mark.parametrize(
+    ("python", "conditional"),
+    [("3.11", ()), ("3.12", ("new",)), ("3.14t", ("new",)), ("pypy3.11", ("other",)), ("abi3", ("new", "other"))],
+)
+def test_a_feature_may_depend_on_the_interpreter(python: str, conditional: tuple[str, ...]) -> None:
+    found = features(tomllib.loads(_BY_INTERPRETER), python, ("a", "mine"))
+    assert found == Features(given=("a", "b", "mine"), conditional=conditional, default=False, every=False)
+
+
+def test_a_feature_of_other_interpreters_is_no_part() -> None:
+    without = _BY_INTERPRETER.replace("new", "newer")
+    assert _parts(_BY_INTERPRETER, python="3.11") == _parts(without, python="3.11")
+    assert _parts(_BY_INTERPRETER, python="3.12") != _parts(without, python="3.12")

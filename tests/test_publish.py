@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,11 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from cartwheel.index import delivery as publish
-from cartwheel.index.delivery import Conflict, Patience, Settlement, in_order, pause, settle, too_late
+from cartwheel.index.delivery import Conflict, Settlement, in_order, settle, too_late
 from cartwheel.index.loopback import LoopbackIndex
+from cartwheel.index.patience import Patience, pause
 from cartwheel.index.warehouse import Index, held
 from cartwheel.model.errors import StepFailed
-from indexes import Faulty, Post, faulty, kept_and_lost, lost, sdist, sha256, status, wheel
+from indexes import Faulty, faulty, sdist, sha256, wheel
 
 ENVIRON = {"TWINE_PASSWORD": "s3cr3t"}
 NAMES = (
@@ -47,7 +47,7 @@ class Run:
             ledger=self.ledger,
             environ=ENVIRON,
             say=self.said.append,
-            sleep=self.slept.append,
+            wait=self.slept.append,
         )
 
     def states(self) -> dict[str, str]:
@@ -127,32 +127,6 @@ def test_a_real_index_takes_a_release_once(tmp_path: Path, release: tuple[Path, 
             run(loopback.index, (*release[:3], other))
 
 
-def test_a_conflict_stops_everything_before_the_first_byte(release: tuple[Path, ...], run: Run) -> None:
-    with faulty(files={release[3].name: b"other"}) as state:
-        with pytest.raises(StepFailed, match="nothing was sent") as failed:
-            run(state.index, release)
-        assert sha256(b"other") in str(failed.value)
-        assert sha256(release[3].read_bytes()) in str(failed.value)
-        assert state.posts == []
-
-
-def test_half_a_release_is_completed(release: tuple[Path, ...], run: Run) -> None:
-    with faulty(files={path.name: path.read_bytes() for path in release[:2]}) as state:
-        assert len(run(state.index, release)) == 2
-        assert published(state, release)
-
-
-def test_a_file_on_the_index_that_is_not_planned_stops_the_release(release: tuple[Path, ...], run: Run) -> None:
-    with faulty(files={"demo-1.0-cp39-cp39-win32.whl": b"x"}) as state, pytest.raises(StepFailed, match="plan has not"):
-        run(state.index, release)
-
-
-def test_an_index_without_digests_is_not_trusted_to_have_the_same(release: tuple[Path, ...], run: Run) -> None:
-    there = {release[1].name: release[1].read_bytes()}
-    with faulty(files=there, digests=False) as state, pytest.raises(StepFailed, match="cannot be compared"):
-        run(state.index, release)
-
-
 def test_files_that_are_not_the_checked_ones_are_not_sent(release: tuple[Path, ...], run: Run) -> None:
     with faulty() as state:
         with pytest.raises(StepFailed, match="not the ones that were checked"):
@@ -167,132 +141,6 @@ def test_files_that_are_not_the_checked_ones_are_not_sent(release: tuple[Path, .
                 expected={**{p.name: sha256(p.read_bytes()) for p in release}, release[0].name: "0" * 64},
             )
         assert state.posts == []
-
-
-@pytest.mark.parametrize(
-    ("script", "slept"),
-    [
-        ([status(500)], [2]),
-        ([status(503), status(502), status(500)], [2, 4, 8]),
-        ([status(429, Retry_After="30")], [30]),
-        ([status(429)], [2]),
-        ([lost], [2]),
-        ([lost, lost, status(500)], [2, 4, 8]),
-        ([kept_and_lost], []),
-    ],
-)
-def test_a_passing_failure_is_waited_for_and_the_release_ends_whole(
-    release: tuple[Path, ...], run: Run, script: list[Callable[[Post], None]], slept: list[float]
-) -> None:
-    with faulty(script=script) as state:
-        run(state.index, release)
-        assert published(state, release)
-        assert run.slept == slept
-        assert set(run.states().values()) <= {"sent", "there"}
-
-
-def test_a_failure_that_does_not_pass_is_not_tried_again_and_the_rest_is_sent_later(
-    release: tuple[Path, ...], run: Run
-) -> None:
-    with faulty() as state:
-        state.script = [state.take, status(400, "Invalid classifier")]
-        with pytest.raises(StepFailed, match=r"refuses it \(400 Invalid classifier\); nothing after it was sent"):
-            run(state.index, release)
-        assert len(state.posts) == 2
-        assert sorted(run.states().values()) == ["refused", "sent"]
-        assert len(run(state.index, release)) == 3
-        assert published(state, release)
-
-
-@pytest.mark.parametrize("code", [401, 403])
-def test_refused_credentials_are_said_and_not_shown(release: tuple[Path, ...], run: Run, code: int) -> None:
-    with faulty(script=[status(code, "no such token: s3cr3t")]) as state:
-        with pytest.raises(StepFailed, match="does not accept the credentials") as failed:
-            run(state.index, release)
-        assert len(state.posts) == 1
-    assert "s3cr3t" not in str(failed.value) + "".join(run.said) + run.ledger.read_text()
-
-
-def test_an_index_that_is_down_for_good_ends_the_run_in_words(release: tuple[Path, ...], run: Run) -> None:
-    with faulty(script=[status(503)] * 9) as state:
-        with pytest.raises(StepFailed, match=r"after 6 tries \(503"):
-            run(state.index, release)
-        assert len(state.posts) == 6
-
-
-def test_a_long_retry_after_is_not_sat_out_but_said(release: tuple[Path, ...], run: Run) -> None:
-    with (
-        faulty(script=[status(429, Retry_After="7200")]) as state,
-        pytest.raises(StepFailed, match="asks to wait 120 minutes; start again then"),
-    ):
-        run(state.index, release)
-    assert run.slept == []
-
-
-def arrived_meanwhile(data: bytes) -> Callable[[Post], None]:
-    """Another release put the file there first; the index refuses ours."""
-
-    def answer(post: Post) -> None:
-        post.faulty.files[post.file] = data
-        post.answer(400, "File already exists")
-
-    return answer
-
-
-def test_a_file_that_another_run_sent_meanwhile_counts_if_its_bytes_are_ours(
-    release: tuple[Path, ...], run: Run
-) -> None:
-    same = wheel(release[0].parent / "same", NAMES[1]).read_bytes()
-    with faulty(script=[arrived_meanwhile(same)]) as state:
-        run(state.index, release)
-        assert published(state, release)
-    with (
-        faulty(script=[arrived_meanwhile(b"theirs")]) as state,
-        pytest.raises(StepFailed, match=f"theirs {sha256(b'theirs')}"),
-    ):
-        Run(run.ledger.parent / "second")(state.index, release)
-
-
-def test_a_file_that_exists_and_is_listed_late_is_looked_for_again(release: tuple[Path, ...], run: Run) -> None:
-    def exists(post: Post) -> None:
-        post.faulty.files[post.file] = post.data
-        post.faulty.unlisted = 1
-        post.answer(400, "File already exists")
-
-    with faulty(script=[exists]) as state:
-        run(state.index, release)
-        assert published(state, release)
-        assert run.slept == [Patience().lag]
-
-
-@pytest.mark.parametrize("uploads", [0, 1, 2, 3])
-@pytest.mark.parametrize("before_answer", [True, False])
-def test_a_run_killed_at_any_upload_is_completed_by_the_next(
-    release: tuple[Path, ...], run: Run, uploads: int, before_answer: bool
-) -> None:
-    class Killed(BaseException):
-        pass
-
-    class Dying(Run):
-        def __call__(self, index: Index, files: tuple[Path, ...]) -> tuple[str, ...]:
-            def say(line: str) -> None:
-                if "sent to" in line and sum("sent to" in earlier for earlier in self.said) == uploads:
-                    raise Killed
-                self.said.append(line)
-
-            return publish.send(index, "demo", "1.0", files, ledger=self.ledger, environ=ENVIRON, say=say)
-
-    with faulty() as state:
-        with pytest.raises(Killed):
-            Dying(run.ledger.parent)(state.index, release)
-        if before_answer:  # as if killed between the POST and its answer
-            book = json.loads(run.ledger.read_bytes())
-            book["files"][state.posts[-1]]["state"] = "sending"
-            run.ledger.write_text(json.dumps(book))
-        run(state.index, release)
-        assert published(state, release)
-        assert sorted(state.posts) == sorted(path.name for path in release), "a file was sent twice"
-        assert set(run.states().values()) <= {"sent", "there"}
 
 
 def test_what_was_sent_and_is_not_listed_yet_is_not_sent_again(release: tuple[Path, ...], run: Run) -> None:

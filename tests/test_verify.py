@@ -12,9 +12,16 @@ from msgspec.structs import replace
 
 from cartwheel.index.loopback import LoopbackIndex
 from cartwheel.index.sender import Sender
-from cartwheel.index.shown import environment_for_index, install_commands, requirement, wait_until_listed
+from cartwheel.index.shown import (
+    environment_for_index,
+    install_commands,
+    once_shown,
+    requirement,
+    wait_until_listed,
+)
 from cartwheel.index.warehouse import Index
-from indexes import METADATA, faulty, sdist, sha256, wheel
+from cartwheel.model.errors import StepFailed
+from indexes import METADATA, Post, faulty, sdist, sha256, wheel
 
 FILES = {"demo-1.0-py3-none-any.whl": b"wheel", "demo-1.0.tar.gz": b"sdist"}
 EXPECTED = {name: sha256(data) for name, data in FILES.items()}
@@ -122,6 +129,47 @@ def uv() -> str:
 def run(argv: tuple[str, ...], folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     env = {**environment_for_index(os.environ), **environ}
     return subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("page", ["without this version", "of nothing at all"])
+def test_an_installer_that_does_not_see_it_yet_is_asked_again(page: str, tmp_path: Path) -> None:
+    path = wheel(tmp_path / "dist")
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(requirement("demo", "1.0", {path.name: sha256(path.read_bytes())}))
+    assert run((uv(), "venv", "--quiet", "--python", sys.executable, "env"), tmp_path).returncode == 0
+    python = tmp_path / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    said: list[str] = []
+
+    def stale(post: Post) -> None:
+        if page == "of nothing at all":
+            post.answer(404)
+            return
+        with faulty(files={"demo-0.9-py3-none-any.whl": b"old"}) as before:
+            kind, body = before.page()
+        post.answer(200, body=body, headers={"Content-Type": kind})
+
+    with faulty(files={path.name: path.read_bytes()}, looks=[stale, stale]) as state:
+        alone, _ = install_commands((uv(),), python, state.index, "demo", "1.0", requirements=requirements)
+
+        def install() -> None:
+            done = run(alone, tmp_path)
+            if done.returncode:
+                raise StepFailed(done.stderr)
+
+        once_shown(install, state.index, say=said.append, sleep=lambda seconds: None)
+    assert said == [f"the installer does not see it on faulty yet; again in {n} s" for n in (5, 10)]
+
+
+def test_an_installation_that_fails_for_another_reason_is_not_tried_again() -> None:
+    tried = []
+
+    def install() -> None:
+        tried.append(1)
+        raise StepFailed("hash mismatch")
+
+    with pytest.raises(StepFailed, match="hash mismatch"):
+        once_shown(install, Index(name="x", url="", simple=""), say=print)
+    assert tried == [1]
 
 
 def test_uv_installs_exactly_this_release_and_refuses_other_bytes(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
@@ -26,7 +27,7 @@ from cartwheel.model.project import Project
 from cartwheel.model.record import Record, Seen
 from cartwheel.model.step import Step, Work
 from cartwheel.state import Records
-from cartwheel.world import run
+from cartwheel.world import files, run
 from cartwheel.world.host import machine_id
 from cartwheel.world.lock import RunLock
 from cartwheel.world.look import World
@@ -45,6 +46,9 @@ class Workshop:
         self.root = world.root
         self.lock = RunLock(world.root / ".cartwheel" / "local" / "lock")
         self.slots = Slots(world.root / ".cartwheel" / "scratch" / "slots")
+        self.skipped: list[Judgement] = []
+        self._spoiled = ""
+        self._beginning = threading.Lock()
         self.nothing_may_be_built = world.environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
         self.announce: Callable[[str], None] = lambda text: None
         self.seconds: dict[str, float] = {}
@@ -59,6 +63,31 @@ class Workshop:
         if self.world.save not in backend.at_end:
             backend.at_end.append(self.world.save)
         return backend
+
+    def begin(self) -> None:
+        """Before anything is written: this run alone is at work here, and knows what the one before it left.
+
+        Raises `StepFailed` where a step that was skipped as up to date no longer is: the run that was waited for has
+        made it with other settings or from other sources, and doit does not come back to a step.
+        """
+        with self._beginning:
+            first = not self.lock.held
+            if self.lock.take(lambda who: self.announce(f"waiting for the run of {who} in this project")):
+                self.records.forget_all()
+                self.world.again()
+                look_again()
+                self._spoiled = self._no_longer_fresh()
+            if self._spoiled:
+                raise StepFailed(self._spoiled)
+            if first:
+                ours = self.root / ".cartwheel"
+                files.sweep((ours / "records", ours / "checks", ours / "local"))
+
+    def _no_longer_fresh(self) -> str:
+        for skipped in self.skipped:
+            if why := skipped.reasons():
+                return f"{skipped.step.name} was up to date until the run that was waited for ({why[0]}); run again"
+        return ""
 
     def expect_some(self, patterns: tuple[str, ...]) -> None:
         """Have a run that selected nothing refused when it ends, whatever its reporter."""
@@ -90,9 +119,12 @@ class Judgement:
         if run.STOP.is_set():
             raise InvalidCommand("interrupted")
         try:
-            return not self.reasons()
+            fresh = not self.reasons()
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
+        if fresh:
+            self.workshop.skipped.append(self)
+        return fresh
 
 
 _NEVER_ALONE = ("tag", "publish", "release")
@@ -132,10 +164,7 @@ class Perform(BaseAction):  # type: ignore[misc]
             raise StepFailed(step.blocked)
         if self._alone() and step.name.split(":")[0] in _NEVER_ALONE:
             raise StepFailed("--single leaves out what must have passed before it; run it without")
-        if shop.lock.take(lambda who: shop.announce(f"waiting for the run of {who} in this project")):
-            shop.records.forget_all()
-            shop.world.again()
-            look_again()
+        shop.begin()
         if not step.always and not self.judgement.reasons():
             return  # the run that was waited for has done it
         if shop.nothing_may_be_built and (step.heavy or step.ships):
@@ -158,8 +187,8 @@ class Perform(BaseAction):  # type: ignore[misc]
         if run.STOP.is_set():
             raise run.Interrupted
         before = shop.records.load(step.name)
+        self._remove_superseded(before)  # first: once the record is gone nobody knows of those files
         shop.records.drop(step.name)
-        self._remove_superseded(before)
         for path in step.makes:
             (shop.root / path).unlink(missing_ok=True)
         needs = {path: world.digests.again(path) for path in step.needs}
@@ -188,7 +217,7 @@ class Perform(BaseAction):  # type: ignore[misc]
                 settings=dict(step.settings),
                 needs=needs,
                 makes=makes,
-                seen=self._settled(broad, learned, began),
+                seen=self._settled(broad, learned, began, before.seen.written if before else ()),
                 tools={**step.chosen, **{name: version for name in step.tools if (version := world.tool(name))}},
                 machine=machine_id(),
                 seconds=seconds,
@@ -205,10 +234,16 @@ class Perform(BaseAction):  # type: ignore[misc]
         sources = self.step.sources
         return sources.seen(self.workshop.world, learned) if sources else Seen()
 
-    def _settled(self, broad: Seen, learned: Mapping[str, tuple[str, ...]], began: int) -> Seen:
+    def _settled(self, broad: Seen, learned: Mapping[str, tuple[str, ...]], began: int, usual: Iterable[str]) -> Seen:
+        """`usual`: what was written during the last one; what it leaves as it was is then the step's own writing."""
         after = self._seen(Seen(learned=learned, hints=broad.hints)) if self.step.sources else Seen()
-        new = [path for path in after.listing if path not in broad.listing]
-        return settled(broad, after, _changed_since(self.workshop.root, new, began))
+        if self.step.rewrites:
+            return after
+        world = self.workshop.world
+        new = (path for path in after.listing if path not in broad.listing)
+        written = {*filter(world.moved, broad.listing), *_changed_since(self.workshop.root, new, began)}
+        own = {path for path in written.intersection(usual) if _is_as_it_was(path, broad, world)}
+        return settled(broad, after, edited=written - own, written=written)
 
     def _log_path(self) -> Path:
         return self.workshop.root / ".cartwheel" / "logs" / f"{self.step.name.replace(':', '-')}.log"
@@ -236,7 +271,7 @@ class Sweep(BaseAction):  # type: ignore[misc]
         if self.name not in shop.named and any("*" in word and fnmatch(self.name, word) for word in shop.named):
             return TaskFailed(f"this removes what was made, so it runs only when it is named: doit run {self.name}")
         try:
-            shop.lock.take(lambda who: shop.announce(f"waiting for the run of {who} in this project"))
+            shop.begin()
             if self.name == CLEAN_CARGO:
                 removed = clean.remove(clean.compiled(shop.root), shop.root)
             else:
@@ -254,15 +289,18 @@ class Sweep(BaseAction):  # type: ignore[misc]
         return None
 
 
-def _changed_since(root: Path, paths: Iterable[str], moment: int) -> dict[str, bool]:
-    changed = {}
+def _is_as_it_was(path: str, broad: Seen, world: World) -> bool:
+    return world.digests.again(path).removesuffix("+x") == broad.listing.get(path, "").removesuffix("+x")
+
+
+def _changed_since(root: Path, paths: Iterable[str], moment: int) -> Iterable[str]:
     for path in paths:
         try:
             stat = os.stat(root / path)
         except OSError:
             continue
-        changed[path] = max(stat.st_mtime_ns, stat.st_ctime_ns) >= moment
-    return changed
+        if max(stat.st_mtime_ns, stat.st_ctime_ns) >= moment:
+            yield path
 
 
 class _Scratch:
@@ -273,6 +311,9 @@ class _Scratch:
 
     def __enter__(self) -> Path:
         shutil.rmtree(self._path, ignore_errors=True)
+        if self._path.exists():  # what was killed a moment ago may still have been writing
+            time.sleep(0.1)
+            shutil.rmtree(self._path)
         self._path.mkdir(parents=True)
         return self._path
 

@@ -16,6 +16,7 @@ from cartwheel.inputs.unlocked import FOLDER as UNLOCKED
 from cartwheel.inputs.unlocked import missing, renewed
 from cartwheel.model import python as pythons
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
+from cartwheel.model.features import features as features_of
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.step import Look, Slots, Sources, Step, Work
 from cartwheel.toolchain import sccache
@@ -45,7 +46,6 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         "features": " ".join(wheel.features),
         "profile": wheel.profile,
         "python": wheel.python,
-        **{f"environment {name}": environment.fingerprint(value) for name, value in wheel.environment.items()},
     }
     blocked = ""
     tools: tuple[str, ...] = ("rustc", "maturin")
@@ -158,8 +158,7 @@ def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root:
 
 def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, directory: Path, out: Path) -> tuple[str, ...]:
     """The target directory is an argument: as a variable, sccache would take it for a part of what it compiles."""
-    named = package.manifests.pyproject.get("tool", {}).get("maturin", {})
-    features = (*named.get("features", ()), *wheel.features)
+    features = features_of(package.manifests.pyproject, wheel.python, wheel.features).given
     return (
         *(*run.own("maturin"), "build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
         *("--target", wheel.target.triple, "--target-dir", str(directory), "--out", str(out)),

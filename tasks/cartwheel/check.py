@@ -31,7 +31,7 @@ def steps(project: Project) -> Iterable[Step]:
         for wheel in package.wheels:
             yield _of_wheel(package, wheel)
         yield _of_sdist(package)
-        yield _of_set(package)
+        yield _of_set(package, _let_pass(project, package))
 
 
 def _of_wheel(package: Package, wheel: Wheel) -> Step:
@@ -194,7 +194,13 @@ def _refuse_problems(package: Package, wheel: Path) -> None:
         raise StepFailed("\n".join((f"{wheel.name}, built from {package.sdist}, is not what it should be:", *wrong)))
 
 
-def _of_set(package: Package) -> Step:
+def _let_pass(project: Project, package: Package) -> tuple[str, ...]:
+    """Keys of PyPI's rules that every index of the package lets pass; what one lets pass, its own step weighs."""
+    known = [project.indexes[name].rules if name in project.indexes else {} for name in package.publish]
+    return tuple(key for key in (known[0] if known else ()) if all(key in rules for rules in known))
+
+
+def _of_set(package: Package, let_pass: tuple[str, ...]) -> Step:
     files = plan.of_package(package)
     return Step(
         name=f"check:set:{package.key}",
@@ -202,12 +208,12 @@ def _of_set(package: Package) -> Step:
         needs=tuple(artifact.path for artifact in files),
         makes=(plan.set_report(package),),
         after=tuple(artifact.task for artifact in files),
-        settings={"private": str(package.private)},
-        act=lambda work: _check_set(package, work),
+        settings={"private": str(package.private), "rules": ", ".join(let_pass)},
+        act=lambda work: _check_set(package, let_pass, work),
     )
 
 
-def _check_set(package: Package, work: Work) -> Learned:
+def _check_set(package: Package, let_pass: tuple[str, ...], work: Work) -> Learned:
     from json import dumps
 
     from cartwheel.checks.together import disagreements, metadata_of
@@ -215,7 +221,8 @@ def _check_set(package: Package, work: Work) -> Learned:
 
     paths = [work.root / artifact.path for artifact in plan.of_package(package)]
     wrong = list(disagreements({path.name: metadata_of(path) for path in paths}))
-    wrong += [str(finding) for finding in findings(paths, besides=("private",) if package.private else ())]
+    besides = (*let_pass, *(("private",) if package.private else ()))
+    wrong += [str(finding) for finding in findings(paths, besides=besides)]
     if wrong:
         raise StepFailed("\n".join((f"the files of {package.name} do not make one release:", *wrong)))
     digests = {path.name: sha256_of(path) for path in paths}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import checks, of_package, reports
 from cartwheel.model.project import Package, Project
+from cartwheel.model.settings import for_practice
 from cartwheel.model.step import Step, Work
 from cartwheel.proof import proven, refuse_unless_meant, strangers
 from cartwheel.tag import ready
+from cartwheel.world.files import sha256_of
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -32,29 +35,46 @@ def _for_practice(project: Project, name: str) -> bool:
     if project.rehearsed:
         return False
     settings = project.indexes.get(name)
-    return settings.rehearsal if settings else name == "testpypi"
+    return for_practice(name, settings.rehearsal if settings else None)
 
 
 def refuse_what_the_index_would(project: Project, package: Package, name: str, work: Work) -> Mapping[str, str]:
     """All that can be known before anything is public: the index, what it holds, the set of files and its rules.
 
     Returns the SHA-256 of each file as its check recorded it.
-    Raises `ConfigError` where nobody knows the index, and `StepFailed` with all that is wrong.
+    Raises `ConfigError` where nobody knows the index, and `StepFailed` with all that is wrong, whatever it is.
     """
     from cartwheel.index.delivery import look
-    from cartwheel.index.rules import findings
+    from cartwheel.index.rules import findings, weighed
     from cartwheel.index.warehouse import resolve
 
     index = resolve(name, project.indexes)
-    expected = proven(package, work.root)
-    paths = [work.root / artifact.path for artifact in of_package(package)]
+    wrong: list[str] = []
+    paths = [path for path in (work.root / artifact.path for artifact in of_package(package)) if path.is_file()]
+    expected: Mapping[str, str] = {}
+    with _noted(wrong):
+        expected = proven(package, work.root)
     advice = "it is not part of this release; move it away (doit run clean removes what cartwheel made)"
-    wrong = [f"{path}: {advice}" for path in strangers(project, package, work.root)]
-    wrong += [str(finding) for finding in findings(paths, besides=("private",) if project.rehearsed else ())]
-    wrong += look(index, package.name, package.version, expected)[1]
+    wrong += [f"{path}: {advice}" for path in strangers(project, package, work.root)]
+    refused, told = weighed(findings(paths, besides=("private",) if project.rehearsed else ()), index.rules)
+    wrong += [str(finding) for finding in refused]
+    for line in told:
+        work.announce(f"{name}: {line}")
+    with _noted(wrong):
+        there = expected or {path.name: sha256_of(path) for path in paths}
+        wrong += look(index, package.name, package.version, there)[1]
     if wrong:
         raise StepFailed("\n".join((f"nothing was sent to {name}:", *wrong)))
     return expected
+
+
+@contextmanager
+def _noted(wrong: list[str]) -> Iterator[None]:
+    """What fails here is one of the things that are wrong, and hides no other."""
+    try:
+        yield
+    except StepFailed as error:
+        wrong += str(error).splitlines()
 
 
 def _send(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:

@@ -70,7 +70,7 @@ class Records:
         data = listing_to_json(record.seen.listing)
         name = listing_name(data)
         listing = self._listing_path(name)
-        if not listing.is_file() or listing.stat().st_size != len(data):
+        if not _holds(listing, data):
             write_atomically(listing, data)
         write_atomically(self.path(record.task), to_json(record, name))
         self._loaded[record.task] = record
@@ -189,3 +189,11 @@ class Records:
         except OSError as error:
             sys.stderr.write(f"warning: {task}: its state could not be kept ({error.strerror}); it will run again\n")
         self._foreign[task] = values
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether the file is there and undamaged."""
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False

@@ -51,7 +51,7 @@ def _verify(project: Project, package: Package, name: str, work: Work) -> Mappin
 
 def _installed(package: Package, index: Index, expected: Mapping[str, str], work: Work) -> TestRun:
     """Install the very version from the index, as a user would, and run its tests."""
-    from cartwheel.index.shown import environment_for_index, install_commands, requirement
+    from cartwheel.index.shown import environment_for_index, install_commands, once_shown, requirement
     from cartwheel.world.fresh import UV, cannot_run, installed_tests_pass
 
     env = environment.passed(work.look.environ)
@@ -66,7 +66,8 @@ def _installed(package: Package, index: Index, expected: Mapping[str, str], work
             (sys.executable, "-m", "uv"), made.interpreter, index, package.name, package.version,
             requirements=pinned, extras=package.test.extras, source=not own,
         )  # fmt: skip
-        work.log.run(alone, cwd=work.scratch, env=environment_for_index(made.env))
+        env_alone = environment_for_index(made.env)
+        once_shown(lambda: work.log.run(alone, cwd=work.scratch, env=env_alone), index, say=work.announce)
         work.log.run((*rest, *package.test.requires, *needs), cwd=work.scratch, env=made.env)
 
     return installed_tests_pass(

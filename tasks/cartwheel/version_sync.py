@@ -29,6 +29,7 @@ def steps(project: Project) -> Iterable[Step]:
         manifests=_manifests(project),
         settings={package.key: package.version for package in project.packages},
         sources=Places(project=project),
+        rewrites=True,
         act=lambda work: _agree(project, work),
     )
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct
 
-from cartwheel.index.sender import LOST, Answer, Sender
-from cartwheel.index.warehouse import Index, Listed, listing
-from cartwheel.model.errors import StepFailed
-from cartwheel.world.files import sha256_of, write_atomically
+from cartwheel.index.ledger import Ledger
+from cartwheel.index.patience import LOST, Patience, pause, sleep, too_long
+from cartwheel.index.sender import Answer, Sender
+from cartwheel.index.warehouse import Index, Listed, listing, token_variable, with_digests
+from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.world.files import sha256_of
 from cartwheel.world.run import STOP, Interrupted
 
 Say = Callable[[str], None]
@@ -43,18 +45,6 @@ class Settlement(Struct, frozen=True, kw_only=True):
     """There and not part of the plan."""
 
 
-class Patience(Struct, frozen=True, kw_only=True):
-    """How often and how long a passing failure is waited for."""
-
-    tries: int = 6
-    base: float = 2.0
-    longest: float = 60.0
-    obeyed: float = 900.0
-    """The longest Retry-After that is waited for, in seconds."""
-    lag: float = 10.0
-    """Between two looks for a file that the index says it has and does not list."""
-
-
 def settle(planned: Mapping[str, str], held: Mapping[str, str]) -> Settlement:
     """Compare what is planned with what the index holds, both as SHA-256 by file name."""
     there = {file: held[file] for file in planned if file in held}
@@ -73,7 +63,10 @@ def settle(planned: Mapping[str, str], held: Mapping[str, str]) -> Settlement:
 
 def in_order(files: Iterable[str]) -> tuple[str, ...]:
     """Wheels for one platform first, then those for any, the sdist last: until a platform has its wheel, nothing that
-    would be compiled there instead is to be found."""
+    would be compiled there instead is to be found.
+
+    It is the same order in every run, so that of two releases at once the one that is later with the first file that
+    differs stops there, and what is on the index is all of the other one's."""
     return tuple(sorted(files, key=lambda file: (not file.endswith(".whl"), file.endswith("-any.whl"), file)))
 
 
@@ -102,14 +95,9 @@ def too_late(listed: Iterable[Listed], now: datetime) -> tuple[str, ...]:
     return (f"the release is from {first:%d %B %Y}, and PyPI takes no file after 14 days; release the next version",)
 
 
-def pause(attempt: int, retry_after: float, patience: Patience) -> float:
-    """Seconds to wait after the `attempt`th failure (from 1): what the index asks for, or twice as long each time."""
-    return max(retry_after, min(patience.base * 2.0 ** (attempt - 1), patience.longest))
-
-
 def look(index: Index, project: str, version: str, planned: Mapping[str, str]) -> tuple[Settlement, tuple[str, ...]]:
     """What the index holds against what is planned (SHA-256 by name), and why nothing may be sent; changes nothing."""
-    listed = listing(index, project, version)
+    listed = with_digests(listing(index, project, version), planned)
     settled = settle(planned, {row.file: row.sha256 for row in listed})
     late = too_late(listed, datetime.now(UTC)) if index.public and settled.send else ()
     return settled, (*refusals(settled, index.name), *late)
@@ -125,7 +113,7 @@ def send(
     environ: Mapping[str, str],
     say: Say,
     patience: Patience | None = None,
-    sleep: Sleep | None = None,
+    wait: Sleep | None = None,
     expected: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:
     """Send whatever of `files` the index lacks, and return the names that were sent.
@@ -150,71 +138,14 @@ def send(
         say(f"{name}: sent before; {index.name} does not list it yet")
     if not waiting:
         return ()
-    courier = _Courier(index, project, version, book, say, patience or Patience(), sleep or _sleep)
+    courier = _Courier(index, project, version, book, say, patience or Patience(), wait or sleep)
     with Sender(index, environ=environ) as sender:
-        for name in waiting:
-            courier.deliver(sender, paths[name], planned[name])
+        for number, name in enumerate(waiting, len(planned) - len(waiting)):
+            try:
+                courier.deliver(sender, paths[name], planned[name])
+            except CartwheelError as error:
+                raise StepFailed(f"{error}\n{number} of {len(planned)} files are on {index.name}") from None
     return waiting
-
-
-class Ledger:
-    """What was sent to one index for one version: written before and after every file, by atomic rename."""
-
-    def __init__(self, path: Path, index: Index, project: str, version: str, say: Say) -> None:
-        self._path = path
-        self._head = {"schema": 1, "index": index.name, "url": index.url, "project": project, "version": version}
-        self._files = self._read(say)
-
-    def sent(self, file: str, sha256: str) -> bool:
-        """Whether the index has answered that it took these bytes."""
-        row = self._files.get(file, {})
-        return row.get("state") == "sent" and row.get("sha256") == sha256
-
-    def refusals(self, planned: Mapping[str, str]) -> tuple[str, ...]:
-        """Files that were sent before with other bytes than now, listed by the index or not."""
-        return tuple(
-            f"{file}: it was sent on {row.get('at')} with sha256 {row.get('sha256')}, and is {planned[file]} now; "
-            "a published file is never replaced: release the next version"
-            for file, row in sorted(self._files.items())
-            if file in planned and row.get("state") in ("sent", "there") and row.get("sha256") != planned[file]
-        )
-
-    def note(self, file: str, sha256: str, state: str, answer: Answer | None = None) -> None:
-        """Write down what is happening to a file: `sending`, `sent`, `there` or `refused`."""
-        row: dict[str, object] = {
-            "sha256": sha256,
-            "state": state,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        if answer:
-            row |= {"status": answer.status, "words": answer.words}
-        self._files[file] = row
-        text = json.dumps({**self._head, "files": self._files}, indent=1)
-        try:
-            write_atomically(self._path, text.encode() + b"\n")
-        except OSError as error:
-            raise StepFailed(
-                f"{file}: {state}, but the ledger {self._path} cannot be written ({error.strerror}); "
-                "make it writable and start again: the index itself is asked"
-            ) from None
-
-    def _read(self, say: Say) -> dict[str, dict[str, object]]:
-        """The rows of an earlier run; one that is damaged or of another address is set aside."""
-        try:
-            found = json.loads(self._path.read_bytes())
-            rows = {str(file): dict(row) for file, row in found["files"].items()}
-            if {key: found.get(key) for key in self._head} == self._head:
-                return rows
-            self._path.replace(self._path.with_name(f"{self._path.name}.earlier"))
-            say(f"{self._path.name}: of another address, {found.get('url')}; kept as {self._path.name}.earlier")
-            return {}
-        except FileNotFoundError:
-            return {}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            aside = self._path.with_name(self._path.name + ".damaged")
-            self._path.replace(aside)
-            say(f"{self._path.name}: damaged and set aside as {aside.name}; the index itself is asked")
-            return {}
 
 
 _NEVER_TAKEN = (401, 403, 413, 429)
@@ -225,49 +156,53 @@ class _Courier:
     """Delivers one file at a time, and knows what to make of every answer."""
 
     def __init__(
-        self, index: Index, project: str, version: str, book: Ledger, say: Say, patience: Patience, sleep: Sleep
+        self, index: Index, project: str, version: str, book: Ledger, say: Say, patience: Patience, wait: Sleep
     ) -> None:
         self._index, self._project, self._version = index, project, version
-        self._book, self._say, self._patience, self._sleep = book, say, patience, sleep
+        self._book, self._say, self._patience, self._sleep = book, say, patience, wait
 
     def deliver(self, sender: Sender, path: Path, sha256: str) -> None:
-        """Send until the index has it; raises `StepFailed` where it will not."""
+        """Send until the index has it; raises `CartwheelError` where it will not."""
         name = path.name
         for attempt in range(1, self._patience.tries + 1):
             if STOP.is_set():
                 raise Interrupted
+            sender.refresh()
             self._book.note(name, sha256, "sending")
             answer = sender.upload(path)
             if answer.taken:
                 self._book.note(name, sha256, "sent", answer)
                 self._say(f"{name}: sent to {self._index.name}")
                 return
+            self._book.note(name, sha256, "unknown" if _is_open(answer) else "refused", answer)
             if self._is_there(name, sha256, answer):
                 self._book.note(name, sha256, "there", answer)
                 self._say(f"{name}: on {self._index.name}, with the same bytes")
                 return
+            if answer.status in (401, 403) and sender.renewed():
+                self._say(f"{name}: the token has expired; sent again with a new one")
+                continue
             if not answer.passing or attempt == self._patience.tries:
                 break
             self._wait(name, attempt, answer)
-        self._book.note(name, sha256, "refused", answer)
-        raise StepFailed(self._refused(name, answer))
+        raise StepFailed(_refused(name, self._index, answer, self._patience))
 
     def _is_there(self, name: str, sha256: str, answer: Answer) -> bool:
         """Whether the index has these very bytes after all; a conflict raises.
 
         After 400 or 409 that speaks of a file there, its page may lag behind, and is looked at again.
         """
-        if answer.status in _NEVER_TAKEN:
+        if answer.status in _NEVER_TAKEN or answer.location:
             return False
         looks = 3 if _says_existing(answer) else 1
         for number in range(looks):
             try:
-                rows = {row.file: row.sha256 for row in listing(self._index, self._project, self._version)}
+                rows = with_digests(listing(self._index, self._project, self._version), (name,))
             except StepFailed:
                 if answer.passing:
                     return False  # an index in trouble; the file is sent again, which no index takes twice
                 raise
-            settled = settle({name: sha256}, {name: rows[name]} if name in rows else {})
+            settled = settle({name: sha256}, {row.file: row.sha256 for row in rows if row.file == name})
             refused = refusals(settled, self._index.name)
             if refused:
                 self._book.note(name, sha256, "refused", answer)
@@ -280,25 +215,88 @@ class _Courier:
 
     def _wait(self, name: str, attempt: int, answer: Answer) -> None:
         seconds = pause(attempt, answer.retry_after, self._patience)
-        if seconds > self._patience.obeyed:
-            self._say(f"{name}: {self._index.name} asks to wait {seconds / 60:.0f} minutes")
-            raise StepFailed(
-                f"{name}: {self._index.name} asks to wait {seconds / 60:.0f} minutes; start again then: "
-                "only what is missing is sent"
-            )
+        late = too_long(seconds, self._patience)
+        if late:
+            raise StepFailed(f"{name}: {self._index.name} {late}")
         self._say(f"{name}: {_said(answer)}; again in {seconds:.0f} s")
         self._sleep(seconds)
 
-    def _refused(self, name: str, answer: Answer) -> str:
-        where = f"{name}: {self._index.name}"
-        again = "start again later: only what is missing is sent"
-        if answer.status in (401, 403):
-            return f"{where} does not accept the credentials ({_said(answer)}); check the token and what it may do"
-        if _says_existing(answer):
-            return f"{where} says it has it but does not list it ({_said(answer)}); {again}"
-        if answer.passing:
-            return f"{where} could not take it after {self._patience.tries} tries ({_said(answer)}); {again}"
-        return f"{where} refuses it ({_said(answer)}); nothing after it was sent"
+
+class _Advice(Struct, frozen=True, kw_only=True):
+    """What to say of an answer that refuses a file, and what to do."""
+
+    statuses: tuple[int, ...]
+    words: str
+    """A pattern of the index's own words."""
+    text: str
+
+
+_ADVICE = (
+    _Advice(
+        statuses=(301, 302, 303, 307, 308), words="",
+        text="{where} redirects to {location}, where neither the file nor the credentials are sent; "
+        "if that is its address now, make it the 'url' of [tool.cartwheel.index.{index}]",
+    ),
+    _Advice(
+        statuses=(403,), words="read-only|temporarily disabled",
+        text="{where} takes no files now ({said}); {again}",
+    ),
+    _Advice(
+        statuses=(401, 403), words="allowed to upload",
+        text="{where} knows the credentials, and they may not upload to this project ({said}); "
+        "use a token of the project, or ask one of its owners",
+    ),
+    _Advice(
+        statuses=(401, 403), words="expired",
+        text="{where} finds the token expired ({said}); put a new one into {variable} or where it came from, "
+        "and start again: only what is missing is sent",
+    ),
+    _Advice(
+        statuses=(401, 403), words="",
+        text="{where} does not accept the credentials ({said}); check the token and what it may do",
+    ),
+    _Advice(
+        statuses=(400,), words="previously used|already been used",
+        text="{where} had a file of that name, which was deleted, and takes a name only once ({said}); "
+        "release the next version",
+    ),
+    _Advice(
+        statuses=(400, 409), words="exist",
+        text="{where} says it has it but does not list it ({said}); {again}",
+    ),
+    _Advice(
+        statuses=(409,), words="",
+        text="{where} says it has it but does not list it ({said}); {again}",
+    ),
+    _Advice(
+        statuses=(404, 405, 410), words="",
+        text="{where} takes no files at {url} ({said}); look at the 'url' of [tool.cartwheel.index.{index}]",
+    ),
+    _Advice(
+        statuses=(413,), words="",
+        text="{where} finds it too large ({said}); make it smaller, or ask there for a higher limit",
+    ),
+)  # fmt: skip
+"""The first row that fits counts.  The words are Warehouse's, forklift/legacy.py, 21 August 2026."""
+
+
+def _refused(name: str, index: Index, answer: Answer, patience: Patience) -> str:
+    where, said = f"{name}: {index.name}", _said(answer)
+    again = "start again later: only what is missing is sent"
+    for row in _ADVICE:
+        if answer.status in row.statuses and re.search(row.words, answer.words, re.IGNORECASE):
+            return row.text.format(
+                where=where, said=said, again=again, location=answer.location or "nowhere", index=index.name,
+                url=index.url, variable=token_variable(index.name),
+            )  # fmt: skip
+    if answer.passing:
+        return f"{where} could not take it after {patience.tries} tries ({said}); {again}"
+    return f"{where} refuses it ({said}); nothing after it was sent"
+
+
+def _is_open(answer: Answer) -> bool:
+    """Whether the index may have kept the file although it did not say so."""
+    return answer.status == LOST or answer.status >= 500
 
 
 def _says_existing(answer: Answer) -> bool:
@@ -317,8 +315,3 @@ def _refuse_changed(planned: Mapping[str, str], expected: Mapping[str, str]) -> 
     ]
     if lines:
         raise StepFailed("\n".join(("nothing was sent: these files are not the ones that were checked:", *lines)))
-
-
-def _sleep(seconds: float) -> None:
-    if STOP.wait(seconds):
-        raise Interrupted

@@ -6,11 +6,11 @@ twine's interface as a library is not promised: all that sends by it is in this 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from html import unescape
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from cartwheel.index.patience import LOST, passing, seconds_until
 from cartwheel.index.warehouse import (
     CONNECT_SECONDS,
     PYPIRC,
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from twine.repository import Repository
 
 ANSWER_SECONDS = 300.0
-LOST = 0
-"""The status of an answer that never came."""
+BEFORE_THE_END = 60.0
+"""A token is replaced that many seconds before it expires."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -46,6 +47,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     words: str
     retry_after: float = 0.0
     """Seconds, 0 where it names none."""
+    location: str = ""
+    """Where it would have the file sent instead; that is not followed, the credentials are for this address."""
 
     @property
     def taken(self) -> bool:
@@ -55,7 +58,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     @property
     def passing(self) -> bool:
         """The same POST may succeed later."""
-        return self.status in (LOST, 408, 425, 429) or self.status >= 500
+        return passing(self.status)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,30 +67,86 @@ class Credentials:
 
     username: str
     password: str
+    expires: float = 0.0
+    """For a token of trusted publishing: when it ends, in seconds since 1970; 0 for any other."""
 
     def __repr__(self) -> str:
         return "Credentials(…)"
 
 
 def credentials(index: Index, environ: Mapping[str, str]) -> Credentials | None:
-    """What the environment says for this index; None leaves it to .pypirc, the keyring and trusted publishing."""
+    """What the environment says for this index, if it says anything.
+
+    twine's variables may be meant for another index: they count for the one that TWINE_REPOSITORY or
+    TWINE_REPOSITORY_URL name, if they name one, and a token of PyPI goes nowhere but there.
+    """
     if index.anonymous:
         return Credentials(username="", password="")
     token = environ.get(token_variable(index.name), "").strip()
     if token:
         return Credentials(username="__token__", password=token)
     password = environ.get("TWINE_PASSWORD", "").strip()
-    if password:
+    if password and _meant(index, environ, password):
         return Credentials(username=environ.get("TWINE_USERNAME", "").strip() or "__token__", password=password)
     return None
+
+
+def _meant(index: Index, environ: Mapping[str, str], password: str) -> bool:
+    return (
+        environ.get("TWINE_REPOSITORY_URL", index.url) in ("", index.url)
+        and environ.get("TWINE_REPOSITORY", index.name) in ("", index.name)
+        and (index.public or not password.startswith("pypi-"))
+    )
+
+
+def found(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC, *, again: bool = False) -> Credentials:
+    """The credentials for an index, in the way that its `auth` says; raises `CartwheelError` where there are none.
+
+    `token`: from the environment, .pypirc or the keyring.  `trusted`: minted for this CI job.  Neither said: the
+    first, or for PyPI's own indexes the second.  `again`: the minted one has expired.
+    """
+    from cartwheel.index import trusted
+
+    if index.auth != "trusted":
+        given = credentials(index, environ) or _stored(index, environ, pypirc)
+        if given:
+            return given
+        if index.auth or not (index.public and trusted.offered(environ)):
+            raise CartwheelError(
+                f"index {index.name}: no credentials; set {token_variable(index.name)} (or TWINE_PASSWORD), "
+                f"or give them in {pypirc} or the keyring"
+            )
+    minted = trusted.mint(index, again=again)
+    return Credentials(username="__token__", password=minted.token, expires=minted.expires)
+
+
+def _stored(index: Index, environ: Mapping[str, str], pypirc: str) -> Credentials | None:
+    """What .pypirc or the keyring has for the index's address, as twine finds it."""
+    from twine import utils
+    from twine.auth import CredentialInput, Private
+    from twine.exceptions import NonInteractive
+
+    config: utils.RepositoryConfig = {"repository": index.url, "username": None, "password": None}
+    if _in_pypirc(index, pypirc):
+        config = utils.get_repository_from_config(pypirc, index.name)
+    resolver = Private(config, CredentialInput(username=environ.get("TWINE_USERNAME") or None))
+    try:
+        username = resolver.username
+    except NonInteractive:
+        return None
+    password = config.get("password") or resolver.get_password_from_keyring()
+    return Credentials(username=username or "", password=password) if password else None
 
 
 class Sender:
     """A conversation with an index: its credentials are found once, then each `upload` is exactly one POST."""
 
     def __init__(self, index: Index, *, environ: Mapping[str, str], pypirc: str = PYPIRC) -> None:
-        self._index = index
-        self._repository = _repository(index, credentials(index, environ), environ, pypirc)
+        self._index, self._environ, self._pypirc = index, environ, pypirc
+        self._credentials = found(index, environ, pypirc)
+        self._repository = _repository(index, self._credentials, environ, pypirc)
+        self._secrets = {self._credentials.password}
+        self._accepted = False
 
     def __enter__(self) -> Sender:
         return self
@@ -96,6 +155,21 @@ class Sender:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._repository.close()
+
+    def refresh(self) -> None:
+        """Replace a token that is about to expire; raises `CartwheelError` where the job can have no other."""
+        if self._credentials.expires and self._credentials.expires - time.time() < BEFORE_THE_END:
+            self.renewed()
+
+    def renewed(self) -> bool:
+        """Whether a token that was accepted before, and is not now, could be replaced; only a minted one can."""
+        if not (self._credentials.expires and self._accepted):
+            return False
+        self._credentials = found(self._index, self._environ, self._pypirc, again=True)
+        self._repository.session.auth = (self._credentials.username, self._credentials.password)
+        self._secrets.add(self._credentials.password)
+        self._accepted = False
+        return True
 
     def upload(self, path: Path) -> Answer:
         """Send one file, once.  A connection that breaks is an answer too: `LOST`, and nobody knows if it arrived."""
@@ -113,58 +187,39 @@ class Sender:
         except requests.RequestException as error:
             return Answer(status=LOST, words=self._safe(reason(error)))
         with response:
-            return Answer(
+            answer = Answer(
                 status=response.status_code,
                 words=self._safe(_words(response)),
                 retry_after=seconds_until(response.headers.get("Retry-After", ""), datetime.now(UTC)),
+                location=self._safe(response.headers.get("Location", "")) if response.is_redirect else "",
             )
+        self._accepted = self._accepted or answer.taken
+        return answer
 
     def _safe(self, text: str) -> str:
         """The text without any secret that an index may have sent back."""
-        auth = self._repository.session.auth
-        for secret in auth if isinstance(auth, tuple) else ():
-            if len(secret) > 3 and secret != "__token__":
-                text = text.replace(str(secret), "***")
+        for secret in self._secrets:
+            if len(secret) > 3:
+                text = text.replace(secret, "***")
         return text
 
 
-def seconds_until(retry_after: str, now: datetime) -> float:
-    """A Retry-After header, in seconds or as a date, as seconds from now; 0 where there is none that can be read."""
-    text = retry_after.strip()
-    if text.isdigit():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
-
-
-def _repository(index: Index, found: Credentials | None, environ: Mapping[str, str], pypirc: str) -> Repository:
-    from id import IdentityError
-    from requests import RequestException
-    from twine.exceptions import NonInteractive, TwineException
+def _repository(index: Index, given: Credentials, environ: Mapping[str, str], pypirc: str) -> Repository:
+    from twine.exceptions import TwineException
     from twine.settings import Settings
 
     where = {"repository_name": index.name} if _in_pypirc(index, pypirc) else {"repository_url": index.url}
-    named = environ.get("TWINE_USERNAME") or None
     try:
         repository = Settings(
             **where,  # type: ignore[arg-type]
             config_file=pypirc,
-            username=found.username if found else named,
-            password=found.password if found else None,
+            username=given.username,
+            password=given.password,
             cacert=environ.get("TWINE_CERT") or None,
             non_interactive=True,
             disable_progress_bar=True,
         ).create_repository()
-    except NonInteractive:
-        raise CartwheelError(
-            f"index {index.name}: no credentials; set {token_variable(index.name)} (or TWINE_PASSWORD), "
-            f"or give them in {pypirc} or the keyring"
-        ) from None
-    except (TwineException, IdentityError, RequestException) as error:
+    except TwineException as error:
         raise CartwheelError(f"index {index.name}: its credentials cannot be used: {reason(error)}") from None
     for scheme in ("http://", "https://"):
         repository.session.mount(scheme, _patient())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cartwheel.index import patience
+from cartwheel.index.patience import Patience
 from cartwheel.index.warehouse import Index, Listed, download_digest, listing
 from cartwheel.model.errors import StepFailed
-from cartwheel.world.run import STOP, Interrupted
 
 Say = Callable[[str], None]
 
@@ -49,7 +51,7 @@ def wait_until_listed(
         if line != told:
             say(line)
             told = line
-        (sleep or _sleep)(min(seconds, max(0.1, end - clock())))
+        (sleep or patience.sleep)(min(seconds, max(0.1, end - clock())))
         seconds = min(seconds * 1.5, 30.0)
 
 
@@ -99,6 +101,28 @@ def install_commands(
     return alone, (*install, f"{name}{extra}=={version}")
 
 
+INSTALLING = Patience(tries=9, base=5.0)
+"""About five minutes: caches in front of an index may give an installer an older page than we were given."""
+_UNSEEN = re.compile(r"no version of|not found in the package registry", re.IGNORECASE)
+"""What uv says where the page that it reads has no such version (uv 0.9)."""
+
+
+def once_shown(
+    install: Callable[[], None], index: Index, *, say: Say, sleep: Callable[[float], None] | None = None
+) -> None:
+    """Install; where the installer does not see yet what is listed, again a little later.  Raises `StepFailed`."""
+    for attempt in range(1, INSTALLING.tries + 1):
+        try:
+            install()
+            return
+        except StepFailed as error:
+            if attempt == INSTALLING.tries or not _UNSEEN.search(str(error)):
+                raise
+        seconds = patience.pause(attempt, 0, INSTALLING)
+        say(f"the installer does not see it on {index.name} yet; again in {seconds:.0f} s")
+        (sleep or patience.sleep)(seconds)
+
+
 def environment_for_index(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without variables that name other indexes, for the first of the two commands."""
     from fnmatch import fnmatchcase
@@ -108,7 +132,7 @@ def environment_for_index(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _rows(index: Index, project: str, version: str) -> tuple[tuple[Listed, ...], str]:
     try:
-        return listing(index, project, version), ""
+        return listing(index, project, version, patience=Patience(tries=1)), ""
     except StepFailed as error:
         return (), str(error)
 
@@ -121,8 +145,3 @@ def _by_download(expected: Mapping[str, str], rows: tuple[Listed, ...]) -> tuple
             if found != expected[row.file]:
                 lines.append(f"{row.file}: it downloads with sha256 {found}, expected {expected[row.file]}")
     return tuple(lines)
-
-
-def _sleep(seconds: float) -> None:
-    if STOP.wait(seconds):
-        raise Interrupted

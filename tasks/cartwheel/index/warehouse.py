@@ -6,15 +6,18 @@ twine and pypi-simple know the public indexes by name; their host names are neve
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from cartwheel.index.patience import LOST, READING, Patience, passing, pause, seconds_until, sleep, too_long
 from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.settings import for_practice
 
 if TYPE_CHECKING:
     import requests
@@ -31,7 +34,13 @@ class IndexTable(Protocol):
     @property
     def simple(self) -> str: ...
     @property
-    def rehearsal(self) -> bool: ...
+    def rehearsal(self) -> bool | None: ...
+    @property
+    def auth(self) -> str | None: ...
+    @property
+    def environment(self) -> str: ...
+    @property
+    def rules(self) -> Mapping[str, str]: ...
 
 
 class Index(Struct, frozen=True, kw_only=True):
@@ -48,6 +57,12 @@ class Index(Struct, frozen=True, kw_only=True):
     """Nobody's credentials are looked for or sent."""
     public: bool = False
     """One of PyPI's own, with PyPI's rules."""
+    auth: str = ""
+    """`token`, `trusted`, or empty: whichever is there."""
+    environment: str = ""
+    """The environment that the pipeline's job must run in, where one is said."""
+    rules: Mapping[str, str] = {}
+    """What of PyPI's rules is let pass here, and why."""
 
 
 class Listed(Struct, frozen=True, kw_only=True):
@@ -75,7 +90,7 @@ def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC)
     simple = (settings.simple if settings else "") or _simple_of(name, url)
     for what, text in (("url", url), ("simple", simple)):
         _refuse_url(name, what, text)
-    rehearsal = settings.rehearsal if settings else name == "testpypi"
+    rehearsal = for_practice(name, settings.rehearsal if settings else None)
     return Index(
         name=name,
         url=url,
@@ -83,7 +98,18 @@ def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC)
         rehearsal=rehearsal,
         anonymous=rehearsal and is_loopback(url),
         public=_is_public(url),
+        auth=(settings.auth or "") if settings else "",
+        environment=settings.environment if settings else "",
+        rules=_known_rules(name, settings.rules) if settings else {},
     )
+
+
+def _known_rules(name: str, rules: Mapping[str, str]) -> Mapping[str, str]:
+    if rules:
+        from cartwheel.index.rules import refuse_unknown
+
+        refuse_unknown(rules, where=f"[tool.cartwheel.index.{name}] rules")
+    return rules
 
 
 def _by_name(name: str, pypirc: str) -> str:
@@ -146,60 +172,105 @@ def held(index: Index, project: str, version: str) -> dict[str, str]:
     return {row.file: row.sha256 for row in listing(index, project, version)}
 
 
-def listing(index: Index, project: str, version: str) -> tuple[Listed, ...]:
+def listing(index: Index, project: str, version: str, *, patience: Patience = READING) -> tuple[Listed, ...]:
     """The files of one version as the index lists them now, from JSON or HTML; none where it knows no such project.
 
     Raises `StepFailed` where it cannot be read.
     """
     import pypi_simple
-    import requests
 
     headers = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
-    try:
-        with _reader(index.simple) as session, pypi_simple.PyPISimple(index.simple, session=session) as client:
-            page = client.get_project_page(
-                project, timeout=(CONNECT_SECONDS, 60.0), accept=pypi_simple.ACCEPT_JSON_PREFERRED, headers=headers
-            )
-    except pypi_simple.NoSuchProjectError:
-        return ()
-    except (requests.RequestException, ValueError, pypi_simple.UnsupportedRepoVersionError) as error:
-        raise StepFailed(
-            f"index {index.name}: {_without_userinfo(index.simple)} cannot be read: {reason(error)}; "
-            "try again when it answers"
-        ) from None
-    return tuple(_listed(row) for row in page.packages if _is_of(row.filename, version))
+
+    def page() -> Any:
+        with conversation(index.simple) as session, pypi_simple.PyPISimple(index.simple, session=session) as client:
+            try:
+                return client.get_project_page(
+                    project, timeout=(CONNECT_SECONDS, 60.0), accept=pypi_simple.ACCEPT_JSON_PREFERRED, headers=headers
+                )
+            except pypi_simple.NoSuchProjectError:
+                return None
+
+    found = _read(page, f"index {index.name}: {_without_userinfo(index.simple)}", patience)
+    return tuple(_listed(row) for row in (found.packages if found else ()) if _is_of(row.filename, version))
 
 
-def download_digest(listed: Listed) -> str:
+def with_digests(rows: Iterable[Listed], files: Iterable[str]) -> tuple[Listed, ...]:
+    """The same rows; a file among `files` that is listed without a digest is downloaded for it."""
+    wanted = frozenset(files)
+    return tuple(
+        replace(row, sha256=download_digest(row)) if row.file in wanted and not row.sha256 else row for row in rows
+    )
+
+
+def download_digest(listed: Listed, *, patience: Patience = READING) -> str:
     """The SHA-256 of a listed file's bytes as the index serves them."""
     import hashlib
 
-    import requests
-
-    digest = hashlib.sha256()
-    try:
+    def digest() -> str:
+        found = hashlib.sha256()
         with (
-            _reader(listed.url) as session,
+            conversation(listed.url) as session,
             session.get(listed.url, stream=True, timeout=(CONNECT_SECONDS, 60.0)) as answer,
         ):
             answer.raise_for_status()
             for part in answer.iter_content(1 << 20):
-                digest.update(part)
-    except requests.RequestException as error:
-        raise StepFailed(f"{listed.file}: cannot be downloaded: {reason(error)}") from None
-    return digest.hexdigest()
+                found.update(part)
+        return found.hexdigest()
+
+    return _read(digest, listed.file, patience)
+
+
+_Found = TypeVar("_Found")
+
+
+def _read(ask: Callable[[], _Found], what: str, patience: Patience) -> _Found:
+    """Ask, and ask again after what passes; raises `StepFailed` where it cannot be read."""
+    import pypi_simple
+    import requests
+
+    for attempt in range(1, patience.tries + 1):
+        try:
+            return ask()
+        except requests.RequestException as error:
+            status, asked = _status_of(error)
+            seconds = pause(attempt, asked, patience)
+            late = too_long(seconds, patience)
+            said, again = reason(error), passing(status) and not late and attempt < patience.tries
+        except (ValueError, pypi_simple.UnsupportedRepoVersionError) as error:
+            said, late, status, again = reason(error), "", LOST, False
+        if not again:
+            break
+        sleep(seconds)
+    advice = late or _READ_ADVICE.get(status, "try again when it answers")
+    raise StepFailed(f"{what} cannot be read: {said}; {advice}")
+
+
+_READ_ADVICE = {
+    401: "give this machine's user name and password for it in ~/.netrc, where uv looks for them too",
+    403: "look whether this machine's user, in ~/.netrc, may read there",
+}
+
+
+def _status_of(error: requests.RequestException) -> tuple[int, float]:
+    """The status of a failed request, and its Retry-After in seconds."""
+    if error.response is None:
+        return LOST, 0.0
+    return error.response.status_code, seconds_until(error.response.headers.get("Retry-After", ""), datetime.now(UTC))
 
 
 @contextmanager
-def _reader(url: str) -> Iterator[requests.Session]:
+def conversation(url: str) -> Iterator[requests.Session]:
+    """A session for looking: no retries but ours, no proxy to this machine, and never from https down to http."""
     import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3 import Retry
 
-    retries = Retry(total=4, connect=1, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), backoff_max=20)
+    def stay(answer: requests.Response, *_: Any, **__: Any) -> None:
+        if answer.is_redirect and answer.url.startswith("https:"):
+            to = answer.headers.get("Location", "")
+            if to.lower().startswith("http:"):
+                raise requests.exceptions.InvalidURL(f"it redirects from https to {_without_userinfo(to)}")
+
     with requests.Session() as session:
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retries))
+        session.hooks["response"].append(stay)
         session.trust_env = not is_loopback(url)
         yield session
 

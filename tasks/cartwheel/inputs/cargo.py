@@ -64,9 +64,12 @@ def reads_of(build: CargoBuild, environ: Mapping[str, str] = os.environ) -> Read
     declared = (*local_packages(build.manifest, build.root), *_substitutes(settings.crates, build.root))
     compiled = tuple(package_at(a.manifest) for a in said.artifacts if is_local(a.package))
     packages = tuple({p.manifest: p for p in (*declared, *compiled)}.values())
-    reads = settings.reads(build.root) | _standing(build.manifest, packages, build.root)
+    reads = settings.reads(build.root)
     if not said.complete:
+        reads |= _standing(build.manifest, packages, build.root)
         return reads | whole(packages, build.root) | asked_for(packages)
+    here = {*(p.manifest for p in compiled), *(p.manifest for p in declared[:1])}  # others are another target's
+    reads |= _standing(build.manifest, [p for p in packages if p.manifest in here], build.root)
     return reads | observed(seen_by(build, said, cargo_home(environ)), packages)
 
 

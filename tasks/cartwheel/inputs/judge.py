@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Container, Iterable, Mapping
 
-from cartwheel.model.record import Record, Seen
+from cartwheel.model.record import Record, Seen, is_variable
 from cartwheel.model.step import Look, Step
 from cartwheel.world.host import machine_id
 
@@ -22,7 +23,7 @@ def reasons(step: Step, record: Record | None, look: Look) -> tuple[str, ...]:
         dict.fromkeys(
             (
                 *_settings(step.settings, record.settings),
-                *_files(record.needs, {path: look.digest(path) for path in step.needs}),
+                *_files(record.needs, {path: look.digest(path) for path in step.needs}, look),
                 *_sources(step, record, look),
                 *_tools(step, record, look),
                 *_outputs(step, record, look),
@@ -38,7 +39,7 @@ def _settings(now: Mapping[str, str], then: Mapping[str, str]) -> Iterable[str]:
             yield f"{name} {then.get(name) or 'unset'} → {now.get(name) or 'unset'}"
 
 
-def _files(then: Mapping[str, str], now: Mapping[str, str]) -> Iterable[str]:
+def _files(then: Mapping[str, str], now: Mapping[str, str], look: Look) -> Iterable[str]:
     if then == now:
         return
     for path in sorted({*then, *now}):
@@ -48,7 +49,7 @@ def _files(then: Mapping[str, str], now: Mapping[str, str]) -> Iterable[str]:
         if old is None:
             yield f"{path} is new"
         elif new is None:
-            yield f"{path} is no longer part of it"
+            yield f"{path} is {'no longer part of it' if look.digest(path) else 'gone'}"
         elif old == EDITED_MEANWHILE:
             yield f"{path} was edited while it was read"
         elif not new:
@@ -65,9 +66,10 @@ def _sources(step: Step, record: Record, look: Look) -> Iterable[str]:
     if step.sources is None:
         return
     now = step.sources.seen(look, record.seen)
-    yield from _files(record.seen.listing, now.listing)
+    yield from _files(record.seen.listing, now.listing, look)
     if record.machine == machine_id():
-        yield from _files({p: d for p, d in record.seen.local.items() if d}, {p: d for p, d in now.local.items() if d})
+        before, after = ({p: d for p, d in seen.local.items() if d} for seen in (record.seen, now))
+        yield from _files(before, after, look)
     then = record.seen.facts
     if then == now.facts:
         return
@@ -77,14 +79,20 @@ def _sources(step: Step, record: Record, look: Look) -> Iterable[str]:
             yield _changed(name, old, new)
 
 
+_VERSION = re.compile(r"\d+\.\d")
+
+
 def _changed(name: str, old: str, new: str) -> str:
-    """`pyo3 0.29.2 → 0.29.3` where the first words differ and can be read, else `… changed`."""
+    """`pyo3 0.29.2 → 0.29.3` where the first words are versions and differ, else `… changed`."""
     before, after = old.split(" ")[0], new.split(" ")[0]
+    versions = bool(_VERSION.match(before or after) and _VERSION.match(after or before))
     if not after:
-        return f"{name} is gone" if not name.isupper() else f"{name} is no longer set"
+        return f"{name} is no longer set" if is_variable(name) else f"{name} is gone"
     if not before:
-        return f"{name} {after} is new" if after[:1].isdigit() else f"{name} is new"
-    if before != after and before[:1].isdigit():
+        if is_variable(name):
+            return f"{name} is now set"
+        return f"{name} {after} is new" if versions else f"{name} is new"
+    if before != after and versions:
         return f"{name} {before} → {after}"
     return f"{name} changed"
 
@@ -110,15 +118,17 @@ def _outputs(step: Step, record: Record, look: Look) -> Iterable[str]:
             yield f"{path} edited since it was made"
 
 
-def settled(before: Seen, after: Seen, touched: Mapping[str, bool]) -> Seen:
-    """What to record: the digests from before the action for what was known then; what came to light only afterwards
-    counts as edited meanwhile where `touched` says that it changed since the action began."""
-    listing = {}
-    for path, digest in after.listing.items():
-        if path in before.listing:
-            listing[path] = before.listing[path]
-        else:
-            listing[path] = EDITED_MEANWHILE if touched.get(path) else digest
+def settled(before: Seen, after: Seen, *, edited: Container[str], written: Iterable[str]) -> Seen:
+    """What to record: the digests from before the action for what was known then, those from after it for what came to
+    light only afterwards.  What was `edited` meanwhile is recorded as that even if it was put back: nobody knows which
+    state of it was read.  `written` is that and what the step itself writes."""
+    listing = {
+        path: EDITED_MEANWHILE if path in edited else before.listing.get(path, digest)
+        for path, digest in after.listing.items()
+    }
     local = {path: before.local.get(path, digest) for path, digest in after.local.items()}
     facts = {name: before.facts.get(name, value) for name, value in after.facts.items()}
-    return Seen(listing=listing, facts=facts, local=local, learned=after.learned, hints=after.hints)
+    return Seen(
+        listing=listing, facts=facts, local=local, learned=after.learned, hints=after.hints,
+        written=tuple(sorted(written)),
+    )  # fmt: skip

@@ -7,21 +7,24 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cartwheel.model.features import features
+
 _BUILD_SYSTEM = ("requires", "build-backend")
 _NOT_IN_WHEELS = frozenset({"sdist-generator", "sdist-include", "editable-profile", "generate-ci"})
 """Keys of `[tool.maturin]` for source distributions, in-place builds and `maturin generate-ci`."""
 
 
-def parts(pyproject: Mapping[str, Any]) -> dict[str, str]:
-    """A digest for each key of `[project]`, `[tool.maturin]` and `[build-system]` that counts, by its full name.
+def parts(pyproject: Mapping[str, Any], triple: str, python: str) -> dict[str, str]:
+    """A digest for each key of `[project]`, `[tool.maturin]` and `[build-system]` that counts for the wheel of a target
+    and an interpreter, by its full name.
 
     Comments, layout, the order of keys and the tables of other tools do not show; the order within a value does
     (METADATA lists URLs and extras in it).
     """
-    return {name: _digest(value) for name, value in sorted(_counting(pyproject))}
+    return {name: _digest(value) for name, value in sorted(_counting(pyproject, triple, python))}
 
 
-def _counting(pyproject: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+def _counting(pyproject: Mapping[str, Any], triple: str, python: str) -> Iterator[tuple[str, object]]:
     for key, value in _table(pyproject, "project").items():
         yield f"project.{key}", value
     system = _table(pyproject, "build-system")
@@ -34,9 +37,17 @@ def _counting(pyproject: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
             if kept:
                 yield f"tool.maturin.{key}", kept
         elif key == "target" and isinstance(value, Mapping):
-            yield from ((f"tool.maturin.target.{triple}", settings) for triple, settings in value.items())
+            yield from ((f"tool.maturin.target.{name}", s) for name, s in value.items() if _concerns(name, triple))
+        elif key == "features":
+            chosen = features(pyproject, python, ())
+            yield f"tool.maturin.{key}", [*chosen.given, *chosen.conditional]
         elif key not in _NOT_IN_WHEELS:
             yield f"tool.maturin.{key}", value
+
+
+def _concerns(named: str, triple: str) -> bool:
+    """A universal wheel is two targets' to maturin."""
+    return named == triple or (triple.startswith("universal2-") and named.endswith("-apple-darwin"))
 
 
 def wheel_patterns(rows: object) -> list[object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cartwheel.model.errors import CartwheelError
+from cartwheel.model.features import Features, features
 from cartwheel.model.project import Package, Wheel
-from cartwheel.model.record import Seen
+from cartwheel.model.record import Seen, is_variable
 from cartwheel.model.step import Look, Work
 from cartwheel.world import environment
 
@@ -35,7 +36,8 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def seen(self, look: Look, before: Seen | None) -> Seen:
         """See `model.step.Sources`."""
         learned = before.learned if before and before.learned else self._broad(look)
-        paths = {*learned["files"], *learned["absent"], *self._packed(look), *self._declared(look)}
+        packed = self._packed(look)
+        paths = {*learned["files"], *learned["absent"], *packed, *self._declared(look)}
         for folder in learned["folders"]:
             paths.update(_below(look.root, folder))
         outside = {path for path in paths if os.path.isabs(path)} | self._configuration(look)
@@ -48,7 +50,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             **resolution,
         }
         return Seen(
-            listing={path: look.digest(path) for path in paths - outside},
+            listing={path: _content(path, look, packed) for path in paths - outside},
             facts=facts,
             local={path: digest for path in outside if (digest := look.digest(path))},
             learned=learned,
@@ -73,7 +75,11 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             ),
             work.root,
         )
-        last_build.keep(self._last(directory, work.look), self.seen(work.look, Seen(learned=learned)))
+        seen = self.seen(work.look, Seen(learned=learned))
+        usual = work.before.seen.written if work.before else ()
+        meanwhile = {path for path in seen.listing if work.look.moved(path)}.difference(usual)
+        if not meanwhile:  # else nobody knows what cargo has read
+            last_build.keep(self._last(directory, work.look), seen)
         return learned
 
     def distrust(self, directory: Path, work: Work) -> None:
@@ -100,13 +106,14 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         changed = {p for p in {*then.listing, *now.listing} if then.listing.get(p) != now.listing.get(p)}
         older = any(modified(work.root / path) <= built for path in changed)
         named = changed & set(self._declared(work.look))
-        variables = any(then.facts.get(k) != now.facts.get(k) for k in {*then.facts, *now.facts} if k.isupper())
+        names = {name for name in {*then.facts, *now.facts} if is_variable(name)}
+        variables = any(then.facts.get(name) != now.facts.get(name) for name in names)
         return bool(older or named or variables)
 
     def _last(self, directory: Path, look: Look) -> Path:
         from cartwheel.inputs import last_build
 
-        features = " ".join(self._features())
+        features = str(self._features)
         given = {**self._variables(look, ()), "rustc": look.tool("rustc"), "features": features}
         return last_build.place(directory, self.wheel.profile, given)
 
@@ -132,12 +139,12 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def _parts(self) -> Mapping[str, str]:
         from cartwheel.inputs import manifest
 
-        return manifest.parts(self.package.manifests.pyproject)
+        return manifest.parts(self.package.manifests.pyproject, self.wheel.target.triple, self.wheel.python)
 
     def _variables(self, look: Look, names: Iterable[str]) -> Mapping[str, str]:
         given = environment.passed(look.environ, self.package.environment_pass) | dict(self.wheel.environment)
         counted = environment.counted(look.environ, self.package.environment_pass)
-        chosen = {*counted, *(name for name in names if name not in environment.SET_BY_US)}
+        chosen = {*counted, *self.wheel.environment, *(name for name in names if name not in environment.SET_BY_US)}
         return {name: environment.fingerprint(given[name]) for name in sorted(chosen) if name in given}
 
     def _resolution(self, look: Look, before: Seen | None) -> tuple[Mapping[str, str], str]:
@@ -162,9 +169,11 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return resolved(
             home / self.package.manifest,
             target=self.wheel.target.triple,
-            features=self._features(),
+            features=(*self._features.given, *self._features.conditional),
             env=environment.passed(look.environ, self.package.environment_pass),
             cwd=home / self.package.folder,
+            default_features=self._features.default,
+            all_features=self._features.every,
         )
 
     def _home(self, look: Look) -> Path:
@@ -172,9 +181,9 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
 
         return unlocked.home(self.package.manifest, look.root)
 
-    def _features(self) -> tuple[str, ...]:
-        named = self.package.manifests.pyproject.get("tool", {}).get("maturin", {})
-        return (*named.get("features", ()), *self.wheel.features)
+    @property
+    def _features(self) -> Features:
+        return features(self.package.manifests.pyproject, self.wheel.python, self.wheel.features)
 
     def _resolution_key(self, look: Look) -> str:
         from cartwheel.inputs.crates import lock_path
@@ -185,8 +194,14 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         if self.package.manifests.workspace_path:
             read.append(self.package.manifests.workspace_path)
         parts = [f"{path} {look.digest(path)}" for path in sorted(set(read))]
-        named = json.dumps([self.wheel.target.triple, sorted(self._features()), parts])
+        named = json.dumps([self.wheel.target.triple, str(self._features), parts])
         return hashlib.sha256(named.encode()).hexdigest()[:32]
+
+
+def _content(path: str, look: Look, packed: Container[str]) -> str:
+    """The digest of a file; that a Rust source can be executed is nothing to a compiler."""
+    digest = look.digest(path)
+    return digest.removesuffix("+x") if path.endswith(".rs") and path not in packed else digest
 
 
 _CRATE = "crate "

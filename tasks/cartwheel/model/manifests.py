@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from cartwheel.model import python as pythons
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.features import features
 from cartwheel.model.version import pep440, semver
 
 Keys = tuple[str | int, ...]
@@ -130,9 +131,10 @@ def _pyo3_features(manifests: Manifests) -> tuple[str, ...]:
         row = table.get("pyo3")
         if isinstance(row, Mapping):
             asked += row.get("features", ())
-    chosen = list(manifests.pyproject.get("tool", {}).get("maturin", {}).get("features", ()))
+    chosen = features(manifests.pyproject, "", ())
     declared = manifests.cargo.get("features", {})
-    pending = [*chosen, *declared.get("default", ())]
+    by_default = declared.get("default", ()) if chosen.default else ()
+    pending = [*chosen.given, *(declared if chosen.every else ()), *by_default]
     seen: set[str] = set()
     while pending:
         feature = pending.pop()

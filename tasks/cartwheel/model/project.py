@@ -163,9 +163,9 @@ def rehearsing(project: Project, index: IndexSettings) -> Project:
     """The same project with every destination replaced by one stand-in; what is never published goes there too."""
     packages = tuple(replace(p, publish=p.publish or (REHEARSAL,)) for p in project.packages)
     names = {REHEARSAL, *project.indexes, *(name for p in packages for name in p.publish)}
-    return replace(
-        project, packages=packages, indexes=dict.fromkeys(sorted(names), index), rehearsed=True, started_by=""
-    )
+    rules = {name: settings.rules for name, settings in project.indexes.items()}
+    indexes = {name: replace(index, rules=rules.get(name, {})) for name in sorted(names)}
+    return replace(project, packages=packages, indexes=indexes, rehearsed=True, started_by="")
 
 
 _TAG_VARIABLES = (("CI_COMMIT_TAG", ""), ("GITHUB_REF", "refs/tags/"), ("CIRCLE_TAG", ""), ("BITBUCKET_TAG", ""))

@@ -30,6 +30,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """Absolute path to digest: files outside the project; compared only on the machine that made the record."""
     learned: Mapping[str, tuple[str, ...]] = {}
     """Names by kind that the step was seen to read; what its sources need to look again."""
+    written: tuple[str, ...] = ()
+    """What was written while the step ran: by itself, where it is the same at the next one."""
     hints: Mapping[str, str] = {}
     """Digests that save looking again; never compared."""
 
@@ -61,6 +63,11 @@ class _File(Struct, frozen=True, kw_only=True):
 
 class _Head(Struct):
     schema: int
+
+
+def is_variable(fact: str) -> bool:
+    """Whether a name among `Seen.facts` is that of an environment variable: the others are words with spaces."""
+    return " " not in fact
 
 
 def to_json(record: Record, listing: str) -> bytes:

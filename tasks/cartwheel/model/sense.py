@@ -33,6 +33,10 @@ def _nonsense(settings: Settings) -> Iterable[str]:
     for name in (*(settings.publish or ()), *(settings.index or ())):
         if not _NAME.fullmatch(name):
             yield f"publish: '{name}' is no name of an index; expected letters, digits, '.', '_' and '-'"
+    for place, index in (settings.index or {}).items():
+        for rule, because in index.rules.items():
+            if not because.strip():
+                yield f"index.{place} rules: '{rule}' has no reason; say why it is let pass"
     for path in settings.inputs or ():
         if (
             PurePosixPath(path).is_absolute()

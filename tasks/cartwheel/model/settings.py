@@ -38,8 +38,16 @@ class IndexSettings(Table, frozen=True, kw_only=True):
     """Where files are sent.  Default: what twine or `.pypirc` knows by that name."""
     simple: str = ""
     """Where the index is read (the simple API).  Default: derived from `url`."""
-    rehearsal: bool = False
-    """A place to practise: needs no tag and takes development versions."""
+    rehearsal: bool | None = None
+    """A place to practise: needs no tag and takes development versions.  Default: only testpypi is one."""
+    auth: Literal["token", "trusted"] | None = None
+    """How files are sent: with a `token` from the environment, .pypirc or the keyring, or `trusted`, with one minted
+    for the pipeline's job.  Default: a token where there is one, else on PyPI trusted publishing."""
+    environment: str = ""
+    """The environment of the pipeline's job that publishes, as the index's trusted publisher names it."""
+    rules: dict[str, str] = {}
+    """What PyPI refuses and this index takes: a rule by its name (`size`), or one value of it
+    (`platform-tag macosx_27_0_arm64`), each with the reason."""
 
 
 class ReleaseSettings(Table, frozen=True, kw_only=True):
@@ -151,6 +159,11 @@ class Settings(Tunable, frozen=True, kw_only=True):
     overrides: tuple[Override, ...] = ()
 
 
+def for_practice(name: str, said: bool | None) -> bool:
+    """Whether an index is a place to practise, with what its table says, if it says so."""
+    return name == "testpypi" if said is None else said
+
+
 _T = TypeVar("_T", bound=Table)
 
 
@@ -197,9 +210,13 @@ def _said(message: str, kind: type[Table], raw: object) -> str:
     text = re.sub(r" - at `.*", "", message)
     match = re.search(r"Invalid enum value '?([^']*)'?", text)
     if match:
-        key = _place(message).strip().split("[")[0]
-        field = next((f for f in msgspec.structs.fields(kind) if f.encode_name == key.split(".")[0]), None)
-        known = _literals_in(field.type) if field else ()
+        parts = re.split(r"[.\[]", _place(message).strip())
+        field = next((f for f in msgspec.structs.fields(kind) if f.encode_name == parts[0]), None)
+        tables = _tables_in(field.type) if field else ()
+        inner = next(
+            (f for table in tables for f in msgspec.structs.fields(table) if f.encode_name == parts[-1]), field
+        )
+        known = _literals_in(inner.type) if inner else ()
         return f"unknown value '{match[1]}'{did_you_mean(match[1], known)}"
     return text[:1].lower() + text[1:]
 

@@ -21,6 +21,9 @@ class Look(Protocol):
     def digest(self, path: str) -> str:
         """The digest of a file's content, `""` where there is none; read at most once a process."""
 
+    def moved(self, path: str) -> bool:
+        """Whether a file was written, came or went since its digest was taken, even if it is as it was again."""
+
     def tool(self, name: str) -> str:
         """The version of a tool on this machine, `""` where it is not here."""
 
@@ -107,6 +110,8 @@ class Step(Struct, frozen=True, kw_only=True):
     sources: Sources | None = None
     always: bool = False
     """It looks at the world outside (a remote, an index) and so runs whenever it is asked for."""
+    rewrites: bool = False
+    """It may write what it reads: what counts afterwards is how it left that."""
     ships: bool = False
     """What it makes is published, or becomes that."""
     heavy: bool = False

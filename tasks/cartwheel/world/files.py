@@ -6,27 +6,35 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from cartwheel.model.errors import CartwheelError, StepFailed
 
+_UNFINISHED = ".new-"
+
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644) -> None:
-    """Replace `path` by `data` in one step: whoever looks sees the old file or the new one, never half."""
+    """Replace `path` by `data` in one step: whoever looks sees the old file or the new one, never half.
+
+    Durable, it is there after a power cut too, and so is all that was made durable before it.
+    """
     scratch = _beside(path, data, durable=durable, mode=mode)
     try:
         os.replace(scratch, path)
     except BaseException:
         _discard(scratch)
         raise
+    if durable:
+        _sync_names(path.parent)
 
 
 def _beside(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644) -> str:
     """A new file in the same folder that is ready to take the place of `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -84,6 +92,32 @@ def move_into_place(made: Path, path: Path) -> None:
     with open(made, "rb+") as file:
         os.fsync(file.fileno())
     os.replace(made, path)
+    _sync_names(path.parent)
+
+
+def sweep(folders: Iterable[Path]) -> None:
+    """Remove what a killed process left half-written below these folders.  Only for who alone writes there."""
+    for folder in folders:
+        for parent, _, names in os.walk(folder):
+            for name in names:
+                if name.startswith(_UNFINISHED):
+                    _discard(os.path.join(parent, name))
+
+
+def _sync_names(folder: Path) -> None:
+    """Have the folder's names on the disk: a rename is not there after a power cut because the file's content is.
+
+    Windows has no such call, and some network file systems refuse it.
+    """
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
 
 
 def _discard(path: str | Path) -> None:
@@ -99,11 +133,24 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_TICK, _COARSE = 50_000_000, 2_000_000_000
+"""Nanoseconds within which two writes can get one time: clocks of files tick every 4 to 16 ms, and file systems that
+keep whole seconds, or two of them (FAT), show no fraction."""
+
+
+def _settled(stat: os.stat_result) -> bool:
+    """Whether another write from now on would be seen by the file's times."""
+    last = max(stat.st_mtime_ns, stat.st_ctime_ns)
+    whole = not stat.st_mtime_ns % 1_000_000_000 and not stat.st_ctime_ns % 1_000_000_000
+    return time.time_ns() - last > (_COARSE if whole else _TICK)
+
+
 class Digests:
     """The digest of each file's content, read at most once a process and remembered between runs.
 
     The memory lies in one local file and is keyed by inode, size, modification and change time; it only saves
-    reading, and is never taken to another machine.  The executable bit is part of a digest (a wheel carries it).
+    reading, and is never taken to another machine.  What was read so young that a further write could get the same
+    times is not kept for the next run.  The executable bit is part of a digest (a wheel carries it).
     """
 
     def __init__(self, memory: Path, root: Path) -> None:
@@ -111,6 +158,7 @@ class Digests:
         self._root = str(root)
         self._known: dict[str, list[object]] | None = None
         self._seen: dict[str, str] = {}
+        self._young: set[str] = set()
         self._fresh = False
         self.reads = 0
 
@@ -125,6 +173,15 @@ class Digests:
         self._seen[path] = digest
         return digest
 
+    def moved(self, path: str) -> bool:
+        """Whether a file whose digest was taken was written since, came or went, though it may be as it was."""
+        taken = self._seen.get(path)
+        try:
+            stat = os.stat(os.path.join(self._root, path))
+        except OSError:
+            return bool(taken)
+        return taken is not None and self._load().get(path, [])[:5] != _state(stat)
+
     def forget(self) -> None:
         """Look at every file again from now on."""
         self._seen.clear()
@@ -136,7 +193,7 @@ class Digests:
         except OSError:
             return ""
         known = self._load()
-        key = [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_mode]
+        key = _state(stat)
         remembered = known.get(path)
         if remembered is not None and remembered[:5] == key:
             return str(remembered[5])
@@ -149,6 +206,10 @@ class Digests:
             digest += "+x"
         known[path] = [*key, digest]
         self._fresh = True
+        if _settled(stat):
+            self._young.discard(path)
+        else:
+            self._young.add(path)
         return digest
 
     def _load(self) -> dict[str, list[object]]:
@@ -164,8 +225,14 @@ class Digests:
         """Keep what was learned for the next run; a disk that refuses costs only time."""
         if not self._fresh:
             return
+        kept = {path: known for path, known in self._load().items() if path not in self._young}
         try:
-            write_atomically(self._memory, json.dumps(self._known).encode(), durable=False)
+            write_atomically(self._memory, json.dumps(kept).encode(), durable=False)
         except OSError:
             pass
         self._fresh = False
+
+
+def _state(stat: os.stat_result) -> list[object]:
+    """What changes whenever a file is written."""
+    return [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_mode]

@@ -21,6 +21,11 @@ class RunLock:
         self._mutex = threading.Lock()
         self._held = -1
 
+    @property
+    def held(self) -> bool:
+        """Whether this process has it."""
+        return self._held >= 0
+
     def take(self, waiting: Callable[[str], None]) -> bool:
         """Take it, if this process does not hold it yet; whether another run was waited for.
 
@@ -29,22 +34,49 @@ class RunLock:
         with self._mutex:
             if self._held >= 0:
                 return False
-            from filelock import lock_descriptor
-
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
             waited = False
-            while not lock_descriptor(descriptor, blocking=False):
+            while (descriptor := self._try()) < 0:
                 if not waited:
                     waiting(self._who())
                     waited = True
                 if run.STOP.wait(_POLL):
-                    os.close(descriptor)
                     raise run.Interrupted
             self._held = descriptor
-            self._holder.write_text(f"{os.getpid()}\n")
             run.hand_down(descriptor)
+            self._sign()
             return waited
+
+    def _try(self) -> int:
+        """The descriptor that holds the lock, -1 where another does.
+
+        Opened anew each time: who waits for a file that was removed meanwhile (`rm -r .cartwheel`) and then gets it
+        would hold what nobody else looks at.
+        """
+        from filelock import lock_descriptor
+
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if lock_descriptor(descriptor, blocking=False) and self._is_in_place(descriptor):
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return -1
+
+    def _is_in_place(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(self._path))
+        except FileNotFoundError:
+            return False
+
+    def _sign(self) -> None:
+        """Leave a name for those who wait; a full disk costs only that."""
+        try:
+            self._holder.write_text(f"{os.getpid()}\n")
+        except OSError:
+            pass
 
     def _who(self) -> str:
         try:

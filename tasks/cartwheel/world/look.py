@@ -65,6 +65,10 @@ class World:
         """See `Look.digest`."""
         return self.digests(path)
 
+    def moved(self, path: str) -> bool:
+        """See `Look.moved`."""
+        return self.digests.moved(path)
+
     def tool(self, name: str) -> str:
         """See `Look.tool`."""
         if name not in self._tools:

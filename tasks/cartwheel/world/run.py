@@ -161,8 +161,9 @@ def _start(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Forget a process that ended; when stopping, first see that none of its group is left."""
-    if STOP.is_set() or process.poll() is None:
+    """Forget a process that ended; when stopping, or where its shim was killed, see that none of its group is left."""
+    code = process.poll()
+    if STOP.is_set() or code is None or code < 0:
         deadline = time.monotonic() + _GRACE
         while time.monotonic() < deadline and _alive(process):
             time.sleep(0.02)
@@ -196,12 +197,15 @@ def _alive(process: subprocess.Popen[bytes]) -> bool:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     STOP.set()
-    os.write(2, f"\nstopping ({signal.Signals(number).name})\n".encode())
     for process in list(_running):
         _signal(process, hard=False)
     later = threading.Timer(_GRACE, _kill_all)
     later.daemon = True
     later.start()
+    try:
+        os.write(2, f"\nstopping ({signal.Signals(number).name})\n".encode())
+    except OSError:
+        pass  # the terminal that hung up is the one this would go to
 
 
 def _kill_all() -> None:

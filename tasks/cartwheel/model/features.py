@@ -1,0 +1,54 @@
+"""Cargo features: which a wheel is built with, by `[tool.maturin]` and by ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+
+class Features(Struct, frozen=True, kw_only=True):
+    """The cargo features of one wheel."""
+
+    given: tuple[str, ...]
+    """What maturin is told on its command line, which takes the place of the plain ones of pyproject.toml."""
+    conditional: tuple[str, ...]
+    """What it adds by itself for the wheel's interpreter."""
+    default: bool
+    every: bool
+
+
+def features(pyproject: Mapping[str, Any], python: str, more: Iterable[str]) -> Features:
+    """The features of `[tool.maturin]` for an interpreter (`3.12`, `abi3`), and `more`.
+
+    A feature that depends on the interpreter (maturin 1.16, `FeatureSpec`) is taken to be on where the wheel's own
+    does not settle it.
+    """
+    maturin = pyproject.get("tool", {}).get("maturin", {})
+    rows = [row if isinstance(row, Mapping) else {"feature": row} for row in maturin.get("features", ())]
+    plain = (str(row.get("feature")) for row in rows if not _CONDITIONS & row.keys())
+    return Features(
+        given=tuple(dict.fromkeys((*plain, *more))),
+        conditional=tuple(str(r.get("feature")) for r in rows if _CONDITIONS & r.keys() and _may_be_on(r, python)),
+        default=maturin.get("no-default-features") is not True,
+        every=maturin.get("all-features") is True,
+    )
+
+
+_CONDITIONS = {"python-version", "python-implementation"}
+
+
+def _may_be_on(row: Mapping[str, Any], python: str) -> bool:
+    found = re.fullmatch(r"(pypy)?(3\.\d+)t?", python)
+    if not found:
+        return True
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    implementation = "pypy" if found[1] else "cpython"
+    try:
+        versions = SpecifierSet(str(row.get("python-version", "")))
+    except InvalidSpecifier:
+        return True
+    return found[2] in versions and str(row.get("python-implementation", implementation)).lower() == implementation
