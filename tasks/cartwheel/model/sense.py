@@ -51,9 +51,9 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         for key, text in (("branch", settings.release.branch), ("remote", settings.release.remote)):
             if not _REF.fullmatch(text):
                 yield f"release.{key}: '{text}' is no name that git takes"
-    for place in settings.versions or ():
-        if not has_one_field(place.pattern):
-            yield f"versions: {place.pattern!r} has not one place for the version; expected {{version}} once in it"
+    for version in settings.versions or ():
+        if not has_one_field(version.pattern):
+            yield f"versions: {version.pattern!r} has not one place for the version; expected {{version}} once in it"
     names: set[str] = set()
     for item in settings.checklist or ():
         if bool(item.run) == bool(item.manual.strip()):
