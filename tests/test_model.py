@@ -224,7 +224,7 @@ def test_a_rehearsal_changes_the_destinations_and_nothing_else() -> None:
 
     root = manifests({"packages": [".", "b"], "publish": ["pypi", "testpypi"]})
     project = understood(root, manifests({"publish": []}, folder="b", project={"name": "b"}))
-    there = model.rehearsing(project, IndexSettings(url="http://127.0.0.1:1/"))
+    there = model.rehearsing(project, {"pypi": IndexSettings(url="http://127.0.0.1:1/")})
     assert [p.publish for p in there.packages] == [("pypi", "testpypi"), ("rehearsal",)]
     assert {index.url for index in there.indexes.values()} == {"http://127.0.0.1:1/"}
     assert files(there) == files(project)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from crates import workspace
 from projects import TRIPLE, Project, committed, pure, with_crate
 from repositories import ENVIRONMENT, git
 from test_bad_input import SLOW, at_work, wait_for
@@ -63,6 +64,48 @@ def test_a_rehearsal_publishes_here_and_leaves_the_repository_as_it_was(tmp_path
     assert git(clone_in(tmp_path).with_name("remote.git"), "tag") == "v1.0", (
         "one package, so its name is not in the tag"
     )
+
+
+@needs_cargo
+def test_crates_and_release_pages_are_rehearsed_on_this_machine(tmp_path: Path) -> None:
+    project = workspace(tmp_path / "project")
+    project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["shelf", "github"]')
+    project.write("CHANGELOG.md", "# Changelog\n\n## [1.0] - 2026-11-21\n\n- First.\n")
+    committed(project)
+    before = untouched(project.root)
+    said = project.doit("rehearse", env={**away(tmp_path), "GITHUB_TOKEN": "a-token-that-nobody-may-see"})
+    assert untouched(project.root) == before
+    assert "release page gravel-v1.0: published, 4 files" in said
+    assert "release page pebble-1.0.0: published, 4 files" in said
+    assert "crates: pebble 1.0.0, sand 1.0.0" in said
+    assert "nothing left this machine" in said.splitlines()[-1]
+
+
+@needs_cargo
+@pytest.mark.lab
+@pytest.mark.parametrize("registry", ["", "house"], ids=["crates-io", "house"])
+def test_crates_that_need_others_crates_are_rehearsed_with_those_that_the_project_has_locked(
+    tmp_path: Path, registry: str
+) -> None:
+    project = workspace(tmp_path / "project", registry=registry)
+    if registry:
+        project.write(".cargo/config.toml", f'[registries.{registry}]\nindex = "sparse+http://127.0.0.1:9/index/"\n')
+        project.edit("pebble/pyproject.toml", '"crates-io"', f'"{registry}"')
+        kind = f'[tool.cartwheel.index.{registry}]\nkind = "crates"\n'
+        project.edit("pyproject.toml", "[tool.cartwheel.index.shelf]", f"{kind}\n[tool.cartwheel.index.shelf]")
+    needs = '\n[dependencies]\nitoa = "1"\nserde = { version = "1", default-features = false, features = ["alloc"] }\n'
+    project.write("sand/Cargo.toml", (project.root / "sand" / "Cargo.toml").read_text() + needs)
+    subprocess.run(["cargo", "generate-lockfile", "--quiet"], cwd=project.root, check=True)
+    committed(project)
+    before = set(cargo_home().glob("registry/*/*"))
+    said = project.doit("rehearse", env=away(tmp_path))
+    assert "crates: pebble 1.0.0, sand 1.0.0" in said
+    assert set(cargo_home().glob("registry/*/*")) == before, "no registry of a rehearsal stays in the user's folder"
+
+
+def cargo_home() -> Path:
+    """Where the user's cargo keeps what it downloads."""
+    return Path(os.environ.get("CARGO_HOME") or "~/.cargo").expanduser()
 
 
 @needs_posix

@@ -164,12 +164,20 @@ class Pipeline:
             [Perform(judgement)],
             file_dep=(*step.needs, *step.manifests),
             targets=step.makes,
-            task_dep=step.after,
+            task_dep=(*step.after, *(name for name in step.follows if self._meant(name))),
             uptodate=[judgement],
             clean=[(self._clean, [(step,)])],
             subtask_of=parent or None,
             doc=STAGES.get(step.name) or step.doc,
             meta={"judgement": judgement},
+        )
+
+    def _meant(self, name: str) -> bool:
+        """Whether a task of `publish` is asked for on the command line, by its name, its group's or the release's."""
+        package = name.rpartition(":")[2]
+        return any(
+            f"{name}:".startswith(f"{word}:") or word in ("release", f"release:{package}")
+            for word in self.workshop.named
         )
 
     def _group(self, name: str, members: list[str], steps: tuple[Step, ...]) -> Task:
@@ -232,11 +240,10 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     packages = tuple(read_package(root, f, top if f == "." else None) for f in model.folders(top))
     project = model.understood(top, packages, overrides)
     stand_in = os.environ.get("CARTWHEEL_REHEARSAL")
-    return (
-        model.rehearsing(project, decode(IndexSettings, json.loads(stand_in), where="rehearsal"))
-        if stand_in
-        else model.started_by(project, os.environ)
-    )
+    if not stand_in:
+        return model.started_by(project, os.environ)
+    rows = json.loads(stand_in).items()
+    return model.rehearsing(project, {kind: decode(IndexSettings, row, where="rehearsal") for kind, row in rows})
 
 
 def _overrides(environ: Mapping[str, str]) -> dict[str, str]:

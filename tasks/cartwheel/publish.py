@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
+from cartwheel.model.destination import CRATES, GITHUB, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import checks, of_package, reports
 from cartwheel.model.project import Package, Project
@@ -18,6 +21,7 @@ from cartwheel.world.files import sha256_of
 def steps(project: Project) -> Iterable[Step]:
     """One step for each package and index."""
     for package in project.packages:
+        before: tuple[str, ...] = ()
         for name in package.publish:
             early, late = ((), ()) if _for_practice(project, name) else (ready(package), (f"tag:{package.key}",))
             yield Step(
@@ -25,9 +29,26 @@ def steps(project: Project) -> Iterable[Step]:
                 doc=f"{package.name} {package.version} to {name}",
                 needs=(*reports(package), *(artifact.path for artifact in of_package(package))),
                 after=(*early, *checks(package), *late),
+                follows=before,
                 always=True,
-                act=lambda work, package=package, name=name: _send(project, package, name, work),  # type: ignore[misc]
+                act=lambda work, package=package, name=name: _act(project, package, name, work),  # type: ignore[misc]
             )
+            before = (f"publish:{name}:{package.key}",)
+
+
+def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
+    refuse_unless_meant(project, work, "publish", "release")
+    other = elsewhere(project, name)
+    return other.send(project, package, name, work) if other else _send(project, package, name, work)
+
+
+def elsewhere(project: Project, name: str) -> Any:
+    """The module with `refuse`, `send` and `verify` for an index that is not like PyPI; None for one that is."""
+    module = _OTHER_KINDS.get(kind_of(name, project.indexes))
+    return import_module(module) if module else None
+
+
+_OTHER_KINDS = {GITHUB: "cartwheel.publish_github", CRATES: "cartwheel.publish_crates"}
 
 
 def _for_practice(project: Project, name: str) -> bool:
@@ -48,6 +69,9 @@ def refuse_what_the_index_would(project: Project, package: Package, name: str, w
     from cartwheel.index.rules import findings, weighed
     from cartwheel.index.warehouse import resolve
 
+    if other := elsewhere(project, name):
+        other.refuse(project, package, name, work)
+        return {}
     index = resolve(name, project.indexes)
     wrong: list[str] = []
     paths = [path for path in (work.root / artifact.path for artifact in of_package(package)) if path.is_file()]
@@ -81,7 +105,6 @@ def _send(project: Project, package: Package, name: str, work: Work) -> Mapping[
     from cartwheel.index.delivery import send
     from cartwheel.index.warehouse import resolve
 
-    refuse_unless_meant(project, work, "publish", "release")
     expected = refuse_what_the_index_would(project, package, name, work)
     index = resolve(name, project.indexes)
     paths = [work.root / artifact.path for artifact in of_package(package)]

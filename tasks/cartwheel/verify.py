@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from cartwheel.model.destination import GITHUB, kind_of, sharing
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import of_package
 from cartwheel.model.project import Package, Project
@@ -29,16 +30,25 @@ def steps(project: Project) -> Iterable[Step]:
                 name=f"verify:{name}:{package.key}",
                 doc=f"{package.name} {package.version}, installed from {name} and tested",
                 needs=tuple(artifact.path for artifact in of_package(package)),
-                after=(f"publish:{name}:{package.key}",),
+                after=tuple(f"publish:{name}:{p.key}" for p in (package, *_with_the_same_page(project, package, name))),
                 always=True,
                 act=lambda work, package=package, name=name: _verify(project, package, name, work),  # type: ignore[misc]
             )
 
 
+def _with_the_same_page(project: Project, package: Package, name: str) -> tuple[Package, ...]:
+    """Packages whose files must be there before the release of this one is seen by anybody."""
+    return sharing(package, project.packages, name) if kind_of(name, project.indexes) == GITHUB else ()
+
+
 def _verify(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.index.shown import wait_until_listed
     from cartwheel.index.warehouse import resolve
+    from cartwheel.publish import elsewhere
 
+    if other := elsewhere(project, name):
+        other.verify(project, package, name, work)
+        return {}
     index = resolve(name, project.indexes)
     expected = proven(package, work.root)
     wrong = wait_until_listed(index, package.name, package.version, expected, say=work.announce)

@@ -131,19 +131,10 @@ def weighed(found: Iterable[Finding], passes: Mapping[str, str]) -> tuple[tuple[
     return refused, tuple(lines)
 
 
-_OF_NAMES = ("file-name", "platform-tag")
-
-
 def misnamed(files: Iterable[str]) -> tuple[Finding, ...]:
     """What PyPI would refuse by the names alone, of files that are yet to be made."""
-    named = (Artifact(file=name, kind="wheel" if name.endswith(".whl") else "sdist", size=0) for name in files)
-    return tuple(
-        Finding(file=artifact.file, rule=rule.name, text=text)
-        for artifact in named
-        for rule in RULES
-        if rule.name in _OF_NAMES
-        for text in rule.judge(Candidate(artifact=artifact))
-    )
+    named = [Artifact(file=name, kind="wheel" if name.endswith(".whl") else "sdist", size=0) for name in files]
+    return tuple(finding for finding in judged(named) if finding.rule in ("file-name", "platform-tag"))
 
 
 def _one_release(candidates: tuple[Candidate, ...]) -> Iterator[Finding]:

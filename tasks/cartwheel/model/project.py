@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.model import python as pythons
+from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.manifests import (
     Manifests,
@@ -159,12 +160,20 @@ class Project(Struct, frozen=True, kw_only=True):
         return tuple((package, wheel) for package in self.packages for wheel in package.wheels)
 
 
-def rehearsing(project: Project, index: IndexSettings) -> Project:
-    """The same project with every destination replaced by one stand-in; what is never published goes there too."""
+def rehearsing(project: Project, stand_ins: Mapping[str, IndexSettings]) -> Project:
+    """The same project with every destination replaced by the stand-in of its kind; what is never published goes to
+    the one that is like PyPI.  Raises `ConfigError` where a kind has none."""
     packages = tuple(replace(p, publish=p.publish or (REHEARSAL,)) for p in project.packages)
-    names = {REHEARSAL, *project.indexes, *(name for p in packages for name in p.publish)}
-    rules = {name: settings.rules for name, settings in project.indexes.items()}
-    indexes = {name: replace(index, rules=rules.get(name, {})) for name in sorted(names)}
+    published = {name for package in packages for name in package.publish}
+    indexes: dict[str, IndexSettings] = {}
+    for name in sorted({REHEARSAL, *project.indexes, *published}):
+        stand_in, asked = stand_ins.get(kind_of(name, project.indexes)), project.indexes.get(name)
+        if stand_in:
+            indexes[name] = replace(
+                stand_in, crates=asked.crates if asked else None, rules=asked.rules if asked else {}
+            )
+        elif name in published:
+            raise ConfigError(f"rehearsal: there is no stand-in for '{name}'; start it with: doit rehearse")
     return replace(project, packages=packages, indexes=indexes, rehearsed=True, started_by="")
 
 

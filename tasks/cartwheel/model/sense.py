@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath, PureWindowsPath
 
+from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.settings import Override, Settings
 from cartwheel.model.version import has_one_field
@@ -51,9 +52,9 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         for key, text in (("branch", settings.release.branch), ("remote", settings.release.remote)):
             if not _REF.fullmatch(text):
                 yield f"release.{key}: '{text}' is no name that git takes"
-    for version in settings.versions or ():
-        if not has_one_field(version.pattern):
-            yield f"versions: {version.pattern!r} has not one place for the version; expected {{version}} once in it"
+    for where in settings.versions or ():
+        if not has_one_field(where.pattern):
+            yield f"versions: {where.pattern!r} has not one place for the version; expected {{version}} once in it"
     names: set[str] = set()
     for item in settings.checklist or ():
         if bool(item.run) == bool(item.manual.strip()):
@@ -61,8 +62,25 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         if item.slug in names:
             yield f"checklist: two entries are named '{item.slug}'; give one another 'name'"
         names.add(item.slug)
+    yield from _misplaced(settings)
     if settings.index and "pypi" in settings.index and settings.index["pypi"].rehearsal:
         yield "index.pypi: the real index is no place to practise; remove 'rehearsal', or use testpypi"
+
+
+_ONLY_FOR = {"simple": "pypi", "repository": "github", "crates": "crates"}
+"""Keys of an index that mean something for one kind alone."""
+
+
+def _misplaced(settings: Settings) -> Iterable[str]:
+    for name, index in (settings.index or {}).items():
+        kind = kind_of(name, settings.index or {})
+        for key, only in _ONLY_FOR.items():
+            if getattr(index, key) and kind != only:
+                yield f"index.{name}: '{key}' is for kind '{only}', and this is of kind '{kind}'; remove one of the two"
+        if index.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", index.repository, re.ASCII):
+            yield f"index.{name}: repository '{index.repository}'; expected owner/name"
+        if index.crates == ():
+            yield f"index.{name}: crates: found an empty list; name at least one, or leave the key out for the default"
 
 
 def refuse_idle(overrides: Iterable[Override], triples: Iterable[str], where: str) -> None:

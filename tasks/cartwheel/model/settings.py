@@ -48,6 +48,12 @@ class IndexSettings(Table, frozen=True, kw_only=True):
     rules: dict[str, str] = {}
     """What PyPI refuses and this index takes: a rule by its name (`size`), or one value of it
     (`platform-tag macosx_27_0_arm64`), each with the reason."""
+    kind: Literal["pypi", "github", "crates"] | None = None
+    """What it is.  Default: `github` and `crates-io` are known by name, every other is like PyPI."""
+    repository: str = ""
+    """Kind `github`: `owner/name`.  Default: what the remote's address says."""
+    crates: tuple[str, ...] | None = None
+    """Kind `crates`: exactly these are sent.  Default: those of the workspace that may be, but for the extension."""
 
 
 class ReleaseSettings(Table, frozen=True, kw_only=True):

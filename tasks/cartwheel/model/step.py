@@ -43,6 +43,11 @@ class Words(Protocol):
     def read(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> str:
         """The same, and return what it printed."""
 
+    def attempt(
+        self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], hide: tuple[str, ...] = ()
+    ) -> tuple[int, str]:
+        """Run a command to its end, whatever that is: its exit code and words, without those in `hide`."""
+
 
 class Slots(Protocol):
     """What the steps of a run hold while they are at work."""
@@ -97,6 +102,8 @@ class Step(Struct, frozen=True, kw_only=True):
     """Files that it writes, relative to the project."""
     after: tuple[str, ...] = ()
     """Tasks that come first without giving it a file."""
+    follows: tuple[str, ...] = ()
+    """Tasks that come first where they are asked for as well, and are not brought along where they are not."""
     settings: Mapping[str, str] = {}
     """What the configuration says of it, by name; a change is a reason to run."""
     tools: tuple[str, ...] = ()

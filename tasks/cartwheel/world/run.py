@@ -61,6 +61,12 @@ def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], ok: Seque
     return done.stdout.decode(errors="replace")
 
 
+def sleep(seconds: float) -> None:
+    """Wait; raises `Interrupted` when the run is told to stop."""
+    if STOP.wait(seconds):
+        raise Interrupted
+
+
 def show(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
     """Run to the end with its output on this terminal; its exit code.  Raises `Interrupted`."""
     process = _start(argv, cwd=cwd, env=env, stdout=None, stderr=None)
@@ -94,6 +100,29 @@ class Log:
     def read(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> str:
         """Run to the end and return its standard output, which is logged as well."""
         return self._run(argv, cwd=cwd, env=env, keep=True)
+
+    def attempt(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], hide: Sequence[str] = ()
+    ) -> tuple[int, str]:
+        """Run to the end; the exit code and all that it printed, which is logged without the words in `hide`.
+
+        Raises `Interrupted`.
+        """
+        if STOP.is_set():
+            raise Interrupted
+        self.say(f"$ {' '.join(_quoted(a) for a in argv)}   # in {cwd}")
+        process = _start(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        lines = []
+        try:
+            for line in process.stdout or ():
+                lines.append(_without(line.decode(errors="replace"), hide))
+                self.say(lines[-1].rstrip("\r\n"))
+            code = process.wait()
+        finally:
+            _end(process)
+        if STOP.is_set():
+            raise Interrupted
+        return code, "".join(lines)
 
     def _run(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], keep: bool) -> str:
         if STOP.is_set():
@@ -131,6 +160,12 @@ _LITTLE = 4_000_000
 
 _FULL = ("No space left on device", "(os error 28)", "not enough space on the disk")
 """What tools say of a full disk, often under a traceback of their own."""
+
+
+def _without(line: str, hidden: Sequence[str]) -> str:
+    for word in hidden:
+        line = line.replace(word, "***") if word else line
+    return line
 
 
 def _shortened(line: str) -> str:

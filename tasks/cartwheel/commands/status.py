@@ -1,0 +1,241 @@
+"""`doit status`: what of a release is where: the tag, each index, each file, the crates, the release page.
+
+Looks and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from doit.cmd_base import DoitCmdBase
+from doit.exceptions import InvalidCommand
+from msgspec import Struct, to_builtins
+
+from cartwheel.action import Workshop
+from cartwheel.commands.plan import workshop_of
+from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of, sharing
+from cartwheel.model.errors import CartwheelError, did_you_mean
+from cartwheel.model.plan import of_package
+from cartwheel.model.project import Package, Project
+from cartwheel.world import run
+
+THERE, MISSING, OTHER, EXTRA, BROKEN = "there", "missing", "other bytes", "not planned", "broken off"
+COMPLETE, PARTIAL, NOTHING, DIFFERS, UNKNOWN = "complete", "partial", "nothing", "differs", "unknown"
+
+
+class Item(Struct, frozen=True, kw_only=True):
+    """A file or a crate, and how it stands on an index."""
+
+    name: str
+    state: str
+    """`there`, `missing`, `other bytes`, `not planned`, `broken off`."""
+
+
+class Destination(Struct, frozen=True, kw_only=True):
+    """An index, and how much of a release it has."""
+
+    name: str
+    kind: str
+    state: str
+    """`complete`, `partial`, `nothing`, `differs`, `unknown`."""
+    detail: str = ""
+    items: tuple[Item, ...] = ()
+
+
+class Tag(Struct, frozen=True, kw_only=True):
+    """The tag of a version: the commit it leads to here and on the remote, empty where it is not."""
+
+    name: str
+    here: str = ""
+    there: str = ""
+    detail: str = ""
+
+
+class Release(Struct, frozen=True, kw_only=True):
+    """One package's version, and where it is."""
+
+    package: str
+    version: str
+    head: str
+    tag: Tag
+    indexes: tuple[Destination, ...]
+
+
+class Status(DoitCmdBase):  # type: ignore[misc]
+    """The command, as doit's plugin `status`."""
+
+    name = "status"
+    doc_purpose = "show what of a release is where: the tag, each index, each file, the release page"
+    doc_usage = "[PACKAGE ...]"
+    doc_description = "Changes nothing.  Exits with 1 where something is other than planned, or could not be asked."
+    cmd_options = (
+        {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
+    )
+
+    def _execute(self, as_json: bool, pos_args: list[str]) -> int:
+        shop = workshop_of(self.task_list)
+        shop.world.readonly = True
+        run.stop_on_signals()
+        try:
+            found = tuple(release(shop.project, package, shop) for package in _asked(shop.project, pos_args))
+        except CartwheelError as error:
+            raise InvalidCommand(str(error)) from None
+        document = {"schema": 1, "packages": [to_builtins(row) for row in found]}
+        self.outstream.write(json.dumps(document, indent=2) + "\n" if as_json else as_text(found))
+        return 1 if any(d.state in (DIFFERS, UNKNOWN) for row in found for d in row.indexes) else 0
+
+
+def _asked(project: Project, names: list[str]) -> tuple[Package, ...]:
+    known = {package.key: package for package in project.packages}
+    for name in names:
+        if name not in known:
+            raise InvalidCommand(f"status: there is no package '{name}'{did_you_mean(name, known)}")
+    return tuple(known[name] for name in names) or project.packages
+
+
+def release(project: Project, package: Package, shop: Workshop) -> Release:
+    """One package's version and where it is.  What cannot be asked is said so, and the rest is still shown."""
+    tag, head = _tag(project, package, shop.root)
+    looks = {PYPI: _on_index, GITHUB: _on_page, CRATES: _in_registry}
+    digests = recorded(package, shop.root)
+    found = []
+    for name in package.publish:
+        kind = kind_of(name, project.indexes)
+        try:
+            found.append(looks[kind](project, package, name, shop, digests))
+        except CartwheelError as error:
+            found.append(Destination(name=name, kind=kind, state=UNKNOWN, detail=str(error)))
+    return Release(package=package.name, version=package.version, head=head, tag=tag, indexes=tuple(found))
+
+
+def recorded(package: Package, root: Path) -> dict[str, str]:
+    """The SHA-256 of each planned file as its check recorded it; empty where it was not made here."""
+    from cartwheel.model.checked import parse_report
+
+    found = {}
+    for artifact in of_package(package):
+        try:
+            found[artifact.file] = parse_report((root / artifact.report).read_bytes(), where=artifact.report).sha256
+        except (OSError, CartwheelError):
+            found[artifact.file] = ""
+    return found
+
+
+def _tag(project: Project, package: Package, root: Path) -> tuple[Tag, str]:
+    from cartwheel.world.git import Repository
+
+    with Repository(root) as repository:
+        head, name, remote = repository.head(), package.tag_name, project.release.remote
+        here = repository.tags().get(name, "")
+        if remote not in repository.remotes():
+            return Tag(name=name, here=here, detail=f"the repository has no remote '{remote}'"), head
+        try:
+            there = repository.remote_refs(remote).get(f"refs/tags/{name}", "")
+        except CartwheelError as error:
+            return Tag(name=name, here=here, detail=str(error)), head
+    return Tag(name=name, here=here, there=there), head
+
+
+Digests = Mapping[str, str]
+
+
+def _on_index(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
+    from cartwheel.index.warehouse import listing, resolve
+
+    rows = listing(resolve(name, project.indexes), package.name, package.version)
+    withdrawn = [row.file for row in rows if row.yanked]
+    items = compared(digests, {row.file: row.sha256 for row in rows})
+    detail = f"withdrawn: {', '.join(withdrawn)}" if withdrawn else ""
+    return Destination(name=name, kind=PYPI, state=summed(items), detail=detail, items=items)
+
+
+def _on_page(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
+    from cartwheel.index.github import find
+    from cartwheel.index.github_api import Api, Persistent, place_named
+    from cartwheel.index.patience import Patience
+    from cartwheel.publish_github import files_of, remote_of
+
+    partners = sharing(package, project.packages, name)
+    place = place_named(name, project.indexes, remote_of(project, shop.root), shop.world.environ)
+    with Api(place, shop.world.environ) as api:
+        page = find(Persistent(api, lambda text: None, Patience(tries=2, base=1.0), run.sleep), package.tag_name)
+    if page is None:
+        nothing = tuple(Item(name=file, state=MISSING) for file in files_of(package, shared=bool(partners)))
+        return Destination(name=name, kind=GITHUB, state=NOTHING, detail="no release page", items=nothing)
+    planned = {file: digests.get(file, "") for file in files_of(package, shared=bool(partners))}
+    others = {file for other in partners for file in files_of(other, shared=True)}
+    assets = {asset.name: asset for asset in page.assets if asset.name in planned or asset.name not in others}
+    items = tuple(
+        Item(name=item.name, state=BROKEN) if item.name in assets and not assets[item.name].whole else item
+        for item in compared(planned, {n: asset.sha256 for n, asset in assets.items()}, extra=False)
+    )
+    kind = "a draft" if page.draft else "published, and can no longer be changed" if page.immutable else "published"
+    state = summed(items)
+    state = PARTIAL if page.draft and state == COMPLETE else state
+    return Destination(name=name, kind=GITHUB, state=state, detail=f"{kind}: {page.html}", items=items)
+
+
+def _in_registry(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
+    from cartwheel.publish_crates import cargo_for, its_crates
+
+    if not package.manifest:
+        return Destination(name=name, kind=CRATES, state=COMPLETE, detail="the package has no crate")
+    with TemporaryDirectory() as folder:
+        log = run.Log(Path(folder, "cargo.log"), shown_as="cargo's words")
+        cargo = cargo_for(project, package, name, shop.root, log=log, environ=shop.world.environ)
+        crates = its_crates(project, package, name, cargo, shop.root)
+        items = tuple(
+            Item(name=crate.file, state=MISSING if cargo.published(crate) is None else THERE) for crate in crates
+        )
+    return Destination(name=name, kind=CRATES, state=summed(items), items=items)
+
+
+def compared(planned: Digests, held: Digests, *, extra: bool = True) -> tuple[Item, ...]:
+    """Each planned file against what is held (SHA-256 by name, empty: not known), then what is held beside them."""
+    items = []
+    for file, ours in planned.items():
+        theirs = held.get(file)
+        same = theirs is not None and (not ours or not theirs or ours == theirs)
+        items.append(Item(name=file, state=MISSING if theirs is None else THERE if same else OTHER))
+    return (*items, *(Item(name=file, state=EXTRA) for file in held if extra and file not in planned))
+
+
+def summed(items: Iterable[Item]) -> str:
+    """The state of an index, from those of its files."""
+    states = {item.state for item in items}
+    if states & {OTHER, EXTRA}:
+        return DIFFERS
+    if states <= {THERE}:
+        return COMPLETE
+    return NOTHING if states == {MISSING} else PARTIAL
+
+
+def as_text(found: Iterable[Release]) -> str:
+    """The form for people: the tag, a line for each index, and below it the files that are not simply there."""
+    lines = []
+    for row in found:
+        lines.append(f"{row.package} {row.version}  (HEAD {row.head[:12]})")
+        lines.append(f"  {'tag ' + row.tag.name:24}{_said(row)}")
+        for index in row.indexes:
+            there = sum(item.state == THERE for item in index.items)
+            counted = f"{there} of {len(index.items)}" if index.items else ""
+            head, *more = (index.detail or "").splitlines() or [""]
+            parts = (f"  {index.name:24}{index.state:10}", counted, head)
+            lines.append("  ".join(part for part in parts if part).rstrip())
+            lines += [f"{'':28}{line.strip()}" for line in more]
+            odd = index.items if index.state in (PARTIAL, DIFFERS) else ()
+            lines += [f"{'':28}{item.state:12}  {item.name}" for item in odd]
+        if not row.indexes:
+            lines.append("  never published")
+    return "\n".join(lines) + "\n"
+
+
+def _said(row: Release) -> str:
+    words = []
+    for place, commit in (("here", row.tag.here), ("on the remote", row.tag.there)):
+        if commit:
+            words.append(f"{place}" + ("" if commit == row.head else f" on another commit, {commit[:12]}"))
+    return ", ".join(words or ["nowhere"]) + (f"  ({row.tag.detail})" if row.tag.detail else "")

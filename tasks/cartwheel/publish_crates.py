@@ -1,0 +1,95 @@
+"""Publishing to a registry of crates: those of a package's workspace that others can use, never its extension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cartwheel.index.cargo import Cargo, registry_named
+from cartwheel.index.crates_io import ONE_AT_A_TIME, crates_of, look, wait_until_shown
+from cartwheel.index.crates_io import send as send_crates
+from cartwheel.index.ledger import Ledger
+from cartwheel.index.warehouse import Index
+from cartwheel.model.crates import Crate
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.project import Package, Project
+from cartwheel.model.step import Words, Work
+from cartwheel.proof import proven
+
+
+def refuse(project: Project, package: Package, name: str, work: Work) -> None:
+    """All that can be known before anything is public; raises `StepFailed` or `ConfigError`."""
+    if not package.manifest:
+        return
+    proven(package, work.root)
+    with ONE_AT_A_TIME:
+        cargo, crates = workshop(project, package, name, work)
+        wrong = look(cargo, crates, verify=True).wrong
+    if wrong:
+        raise StepFailed("\n".join((f"nothing was sent to {name}:", *wrong)))
+
+
+def send(project: Project, package: Package, name: str, work: Work) -> dict[str, tuple[str, ...]]:
+    """Publish the crates that the registry lacks; raises `StepFailed`."""
+    if not package.manifest:
+        work.announce(f"{package.name} has no crate, so there is nothing to send to {name}")
+        return {}
+    proven(package, work.root)
+    path = work.root / ".cartwheel" / "ledgers" / name / f"{package.key}-{package.version}.json"
+    with ONE_AT_A_TIME:
+        cargo, crates = workshop(project, package, name, work)
+        index = Index(name=name, url=cargo.registry.url, simple="")
+        book = Ledger(path, index, package.name, package.version, work.announce)
+        send_crates(cargo, crates, book=book, say=work.announce)
+    return {}
+
+
+def verify(project: Project, package: Package, name: str, work: Work) -> None:
+    """Raises `StepFailed` where the registry does not serve every crate with our content."""
+    if not package.manifest:
+        work.announce(f"{package.name} has no crate on {name}")
+        return
+    with ONE_AT_A_TIME:
+        cargo, crates = workshop(project, package, name, work)
+        wrong = wait_until_shown(cargo, crates, say=work.announce)
+    if wrong:
+        raise StepFailed("\n".join((f"{name} does not show what was published:", *wrong)))
+    work.announce(f"{name} serves {', '.join(f'{crate.name} {crate.version}' for crate in crates)}")
+
+
+def workshop(project: Project, package: Package, name: str, work: Work) -> tuple[Cargo, tuple[Crate, ...]]:
+    """cargo for this registry, and the crates of a package's release in the order of publishing."""
+    cargo = cargo_for(project, package, name, work.root, log=work.log, environ=work.look.environ)
+    return cargo, its_crates(project, package, name, cargo, work.root)
+
+
+def cargo_for(
+    project: Project, package: Package, name: str, root: Path, *, log: Words, environ: Mapping[str, str]
+) -> Cargo:
+    """cargo in the workspace of a package."""
+    return Cargo(
+        registry_named(name, project.indexes),
+        root / _workspace(package),
+        log=log,
+        environ=environ,
+        target=root / ".cartwheel" / "crates" / package.key,
+        home=root / ".cartwheel" / "local" / "cargo",
+    )
+
+
+def its_crates(project: Project, package: Package, name: str, cargo: Cargo, root: Path) -> tuple[Crate, ...]:
+    """The crates that the package's release sends there; raises `ConfigError` where there are none."""
+    settings = project.indexes.get(name)
+    crated = [p for p in project.packages if p.manifest]
+    return crates_of(
+        cargo,
+        (root / package.manifest).parent,
+        root=root,
+        extensions=[(root / p.manifest).parent for p in crated if p.bindings != "bin"],
+        asked=settings.crates if settings else None,
+        alone=sum(_workspace(p) == _workspace(package) for p in crated) == 1,
+    )
+
+
+def _workspace(package: Package) -> str:
+    return package.manifests.workspace_path or package.manifest

@@ -1,0 +1,128 @@
+"""Publishing to GitHub: the release page of a package's tag, with every file, their digests and an archive of all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cartwheel.index.github import ONE_AT_A_TIME, SUMS, Wanted, complete, extra_files, extra_names, look, shown
+from cartwheel.index.github_api import Api, Place, place_named
+from cartwheel.index.ledger import Ledger
+from cartwheel.index.patience import Patience
+from cartwheel.index.warehouse import Index
+from cartwheel.model.changelog import notes
+from cartwheel.model.destination import is_prerelease, sharing
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.manifests import inside, normalised, truth
+from cartwheel.model.plan import of_package
+from cartwheel.model.project import Package, Project
+from cartwheel.model.step import Work
+from cartwheel.proof import proven, strangers
+from cartwheel.world.files import sha256_of
+
+PATIENCE = Patience()
+CHANGELOG = "CHANGELOG.md"
+
+
+def refuse(project: Project, package: Package, name: str, work: Work) -> None:
+    """All that can be known before anything is public, also before the tag is there; raises `StepFailed`."""
+    want = wanted(project, package, name, work, tagged=False)
+    with Api(place(project, name, work), work.look.environ) as api:
+        wrong = look(api, want, say=work.announce, patience=PATIENCE)
+    if wrong:
+        raise StepFailed("\n".join((f"nothing was sent to {name}:", *wrong)))
+
+
+def send(project: Project, package: Package, name: str, work: Work) -> dict[str, tuple[str, ...]]:
+    """Make, complete and publish the release; raises `StepFailed`."""
+    where = place(project, name, work)
+    want = wanted(project, package, name, work, tagged=True)
+    path = work.root / ".cartwheel" / "ledgers" / name / f"{package.key}-{package.version}.json"
+    with ONE_AT_A_TIME, Api(where, work.look.environ) as api:
+        book = Ledger(path, Index(name=name, url=where.url, simple=""), package.name, package.version, work.announce)
+        complete(api, want, book=book, say=work.announce, patience=PATIENCE)
+    return {}
+
+
+def verify(project: Project, package: Package, name: str, work: Work) -> None:
+    """Raises `StepFailed` where the published release does not show every file with its bytes."""
+    want = wanted(project, package, name, work, tagged=True)
+    with Api(place(project, name, work), work.look.environ) as api:
+        wrong = shown(api, want, say=work.announce, patience=PATIENCE)
+    if wrong:
+        raise StepFailed("\n".join((f"{name} does not show what was published:", *wrong)))
+    work.announce(f"{len(want.files)} files on the release {want.tag}, each with the same bytes")
+
+
+def place(project: Project, name: str, work: Work) -> Place:
+    """The repository that the configuration or the release's remote names."""
+    return place_named(name, project.indexes, remote_of(project, work.root), work.look.environ)
+
+
+def remote_of(project: Project, root: Path) -> str:
+    """The address of the remote that releases are pushed to; empty where there is none."""
+    from cartwheel.world.git import Repository
+
+    with Repository(root) as repository:
+        known = project.release.remote in repository.remotes()
+        return repository.url(project.release.remote) if known else ""
+
+
+def wanted(project: Project, package: Package, name: str, work: Work, *, tagged: bool) -> Wanted:
+    """The release as it shall be; raises `StepFailed` where a file is not the one that was checked."""
+    expected = proven(package, work.root)
+    odd = strangers(project, package, work.root)
+    if odd:
+        raise StepFailed(
+            f"{odd[0]}: it is not part of this release; move it away (doit run clean removes what was made)"
+        )
+    partners = sharing(package, project.packages, name)
+    paths = [work.root / artifact.path for artifact in of_package(package)]
+    extra = extra_files(paths, work.scratch, stem=_stem(package), sums=_sums(package, shared=bool(partners)))
+    words = notes_of(package, work.root)
+    if not words:
+        work.announce(f"{CHANGELOG} has no entry for {package.version}, so the release page has no notes")
+    return Wanted(
+        tag=package.tag_name,
+        commit=_head(work.root) if tagged else "",
+        title=package.tag_name if partners else f"{package.name} {package.version}",
+        notes=words,
+        prerelease=is_prerelease(package.version),
+        project=normalised(package.name),
+        files={path.name: path for path in (*paths, *extra)},
+        sha256={**expected, **{path.name: sha256_of(path) for path in extra}},
+        others=tuple(file for other in partners for file in files_of(other, shared=True)),
+    )
+
+
+def files_of(package: Package, *, shared: bool) -> tuple[str, ...]:
+    """The names of all files that a package's release holds; `shared`: other packages have the same tag."""
+    planned = tuple(artifact.file for artifact in of_package(package))
+    return (*planned, *extra_names(_stem(package), _sums(package, shared=shared)))
+
+
+def notes_of(package: Package, root: Path) -> str:
+    """What the package's changelog, or else the project's, says of this version."""
+    for path in dict.fromkeys((inside(package.folder, CHANGELOG), CHANGELOG)):
+        try:
+            text = (root / path).read_text(encoding="utf-8")
+        except OSError:
+            continue
+        for version in dict.fromkeys((package.version, truth(package.manifests).text)):
+            if found := notes(text, version):
+                return found
+    return ""
+
+
+def _stem(package: Package) -> str:
+    return f"{normalised(package.name)}-{package.version}"
+
+
+def _sums(package: Package, *, shared: bool) -> str:
+    return f"{SUMS}-{package.key}" if shared else SUMS
+
+
+def _head(root: Path) -> str:
+    from cartwheel.world.git import Repository
+
+    with Repository(root) as repository:
+        return repository.head()

@@ -1,0 +1,470 @@
+"""Crates: chosen, packed, compared by content, and published by the real cargo to a registry on this machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cartwheel.index.cargo import Cargo, Registry, registry_named, understood
+from cartwheel.index.crates_io import PATIENCE, crates_of, differences, look, send, wait_until_shown
+from cartwheel.index.delivery import Ledger
+from cartwheel.index.loopback_crates import CrateShelf
+from cartwheel.index.loopback_crates import Registry as Requests
+from cartwheel.index.sender import LOST
+from cartwheel.index.warehouse import Index
+from cartwheel.model import crates as model
+from cartwheel.model.crates import Crate
+from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.settings import IndexSettings
+from cartwheel.world.run import Log
+from crates import workspace
+from projects import Project, committed, environment
+from repositories import git
+
+needs_cargo = pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo")
+TOKEN = "a-token-that-nobody-may-see"
+
+# Which crates, and in which order -------------------------------------------------------------------------------------
+
+
+def package(name: str, needs: tuple[Any, ...] = (), **more: Any) -> dict[str, Any]:
+    """What `cargo metadata` says of a crate; a need is a name, or a name with what differs."""
+    rows = [(need, {}) if isinstance(need, str) else need for need in needs]
+    return {
+        "name": name, "version": "1.0.0", "manifest_path": f"/p/{name}/Cargo.toml", "publish": None,
+        "description": "x", "license": "MIT", "targets": [{"kind": ["lib"], "crate_types": ["lib"]}],
+        "dependencies": [{"name": n, "path": f"/p/{n}", "kind": None, "req": "^1.0.0", **d} for n, d in rows], **more,
+    }  # fmt: skip
+
+
+CDYLIB = [{"kind": ["cdylib"], "crate_types": ["cdylib"]}]
+
+
+def picked(*packages: dict[str, Any], asked: tuple[str, ...] | None = None, extensions: tuple[str, ...] = ()) -> str:
+    """The names of the crates that go to crates-io, in order."""
+    found = model.understood({"packages": packages}, extensions)
+    return " ".join(crate.name for crate in model.chosen(found, "crates-io", asked))
+
+
+def test_each_crate_comes_after_those_it_needs() -> None:
+    assert picked(package("a", ("c", "b")), package("b", ("c",)), package("c"), package("d")) == "c d b a"
+
+
+def test_the_extension_is_sent_only_when_it_is_asked_for() -> None:
+    both = (package("core"), package("py", ("core",), targets=CDYLIB))
+    assert picked(*both) == "core"
+    assert picked(*both, asked=("py", "core")) == "core py"
+    lib = package("py", ("core",))
+    assert picked(package("core"), lib, extensions=("/p/py",)) == "core", "also one that is a library besides"
+
+
+def test_what_is_not_to_be_published_or_goes_elsewhere_stays() -> None:
+    assert picked(package("a"), package("b", publish=[]), package("c", publish=["house"])) == "a"
+
+
+def test_a_development_dependency_without_a_version_is_no_circle() -> None:
+    back = ("a", {"kind": "dev", "req": "*"})
+    assert picked(package("a", ("b",)), package("b", (back,))) == "b a"
+    with pytest.raises(ConfigError, match=r"in a circle: .*dev-dependency"):
+        picked(package("a", ("b",)), package("b", (("a", {"kind": "dev"}),)))
+
+
+@pytest.mark.parametrize(
+    ("packages", "asked", "match"),
+    [
+        ((package("py", targets=CDYLIB),), None, "no crate would be sent .py is the extension.; .*crates = "),
+        ((package("a", publish=[]),), None, "a is not to be published"),
+        ((package("alpha"),), ("alhpa",), "no crate 'alhpa' here; did you mean 'alpha'"),
+        ((package("a", publish=[]),), ("a",), "'a' is named, and its Cargo.toml says"),
+        ((package("a", ("b",)), package("b", publish=[])), None, "'a' needs 'b', whose Cargo.toml says"),
+        ((package("a", description=None),), None, "Cargo.toml of 'a' lacks a description"),
+        ((package("a", license=None),), None, "lacks a license or license-file"),
+        ((package("a", (("b", {"req": "*"}),)), package("b")), None, "lacks a version for the dependency b"),
+    ],
+)
+def test_what_could_not_be_published_is_refused_with_the_reason(
+    packages: tuple[dict[str, Any], ...], asked: tuple[str, ...] | None, match: str
+) -> None:
+    with pytest.raises(ConfigError, match=match):
+        picked(*packages, asked=asked)
+
+
+# What cargo's words mean ----------------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+SAID = """    Updating crates.io index
+error: failed to publish sand v1.0.0 to registry at https://house.example
+
+Caused by:
+  {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "seconds"),
+    [
+        ("the remote server responded with an error (status 429 Too Many Requests): You have published too many new "
+         "crates in a short period of time. Please try again after Sat, 21 Nov 2026 12:10:00 GMT or write", 429, 600),
+        ("the remote server responded with an error (status 429 Too Many Requests): try again after "
+         "2026-11-21T12:01:30Z", 429, 90),
+        ("the remote server responded with an error (status 429 Too Many Requests): try again in 5 minutes", 429, 300),
+        ("failed to get a 200 OK response, got 429\n  headers:\n  \tHTTP/1.1 429\n  \tretry-after: 42\n  body:",
+         429, 42),
+        ("failed to get a 200 OK response, got 503\n  headers:\n  \tHTTP/1.1 503\n  body:\n  <html>", 503, 0),
+        ("the remote server responded with an error (status 403 Forbidden): no", 403, 0),
+        ("[52] Server returned nothing (no headers, no data) (Empty reply from server)", LOST, 0),
+        ("the remote server responded with an error: crate version `1.0.0` is already uploaded", 400, 0),
+    ],
+)  # fmt: skip
+def test_the_registrys_answer_is_read_from_cargos_words(words: str, status: int, seconds: float) -> None:
+    answer = understood(SAID.format(words), NOW)
+    assert (answer.status, answer.retry_after) == (status, seconds)
+    assert answer.words.startswith("failed to publish sand")
+    assert "Updating" not in answer.words
+
+
+def test_a_registrys_address_must_be_one_that_cargo_takes() -> None:
+    assert registry_named("house", {"house": IndexSettings(url="sparse+https://h.example/x")}).url.endswith("/x/")
+    assert registry_named("crates-io", {}).arguments == ("--registry", "crates-io")
+    for name, url in (("house", "h.example"), ("house", "sparse+https://a:b@h.example/"), ("crates-io", "https://x/")):
+        with pytest.raises(ConfigError, match=f"index {name}: "):
+            registry_named(name, {name: IndexSettings(url=url)})
+
+
+def test_a_stand_in_is_the_only_place_that_cargo_is_led_to() -> None:
+    table = {"crates-io": IndexSettings(url="sparse+http://127.0.0.1:9/index/", rehearsal=True)}
+    registry = registry_named("crates-io", table)
+    assert registry.arguments[-2:] == ("--index", "sparse+http://127.0.0.1:9/index/")
+    given = registry.environ({"CARGO_REGISTRY_TOKEN": TOKEN, "CARGO_HOME": "/home/me/.cargo"}, Path("/away"))
+    assert TOKEN not in given.values()
+    assert given["CARGO_HOME"] == str(Path("/away"))
+
+
+# With the real cargo --------------------------------------------------------------------------------------------------
+
+
+class Scripted(Requests):
+    """A registry whose next answers to `publish` are scripted; then it behaves."""
+
+    place: Shelf
+
+    def publish(self, document: dict[str, Any], crate: bytes) -> None:
+        """The script first."""
+        self.place.posts.append(document["name"])
+        self.place.tokens.add(self.headers.get("Authorization", ""))
+        if self.place.script:
+            self.place.script.pop(0)(self, document, crate)
+        else:
+            super().publish(document, crate)
+
+    def index(self, name: str) -> None:
+        """What was just taken may be hidden for a while."""
+        if name in self.place.hidden:
+            self.place.hidden[name] -= 1
+            if self.place.hidden[name] >= 0:
+                self.answer(404)
+                return
+        super().index(name)
+
+
+Act = Callable[[Scripted, dict[str, Any], bytes], None]
+
+
+class Shelf(CrateShelf):
+    """A registry that notes what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.posts: list[str] = []
+        self.tokens: set[str] = set()
+        self.script: list[Act] = []
+        self.hidden: dict[str, int] = {}
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    made = Shelf()
+    with made.open(Scripted):
+        yield made
+
+
+class Run:
+    """One run after another in one project against one registry."""
+
+    def __init__(self, project: Project, shelf: Shelf, folder: Path) -> None:
+        self.project, self.shelf, self.folder = project, shelf, folder
+        self.said: list[str] = []
+        self.slept: list[float] = []
+        self.environ = {**environment({}), "CARTWHEEL_INDEX_HOUSE_TOKEN": TOKEN, "CARGO_HOME": str(folder / "cargo")}
+        self.environ.setdefault("RUSTUP_HOME", str(Path("~/.rustup").expanduser()))
+
+    def cargo(self) -> Cargo:
+        registry = Registry(name="house", url=self.shelf.index)
+        log = Log(self.folder / "log.txt", shown_as="log.txt")
+        return Cargo(
+            registry, self.project.root / "Cargo.toml", log=log, environ=self.environ, target=self.folder / "target",
+            home=self.folder / "unused",
+        )  # fmt: skip
+
+    def crates(self, cargo: Cargo) -> tuple[Crate, ...]:
+        return crates_of(
+            cargo, self.project.root / "pebble", root=self.project.root, extensions=(), asked=None, alone=True
+        )
+
+    def __call__(self) -> tuple[str, ...]:
+        cargo = self.cargo()
+        index = Index(name="house", url=self.shelf.index, simple="")
+        book = Ledger(self.folder / "ledger.json", index, "pebble", "1.0.0", self.said.append)
+        return send(cargo, self.crates(cargo), book=book, say=self.said.append, patience=PATIENCE, sleep=self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def states(self) -> dict[str, str]:
+        return {
+            file: row["state"] for file, row in json.loads((self.folder / "ledger.json").read_bytes())["files"].items()
+        }
+
+
+@pytest.fixture
+def run(tmp_path: Path, shelf: Shelf) -> Run:
+    project = committed(workspace(tmp_path / "project", registry="house"))
+    (tmp_path / "run").mkdir()
+    return Run(project, shelf, tmp_path / "run")
+
+
+def whole(shelf: Shelf) -> bool:
+    return shelf.holds() == ("pebble 1.0.0", "sand 1.0.0")
+
+
+@needs_cargo
+def test_the_crates_are_published_in_order_once_and_the_log_holds_no_token(shelf: Shelf, run: Run) -> None:
+    assert run() == ("sand", "pebble")
+    assert shelf.posts == ["sand", "pebble"]
+    assert shelf.tokens == {TOKEN}
+    assert whole(shelf)
+    assert set(run.states().values()) == {"sent"}
+    assert run() == ()
+    assert shelf.posts == ["sand", "pebble"]
+    kept = "".join(path.read_text(errors="replace") for path in run.folder.glob("*.*"))
+    assert TOKEN not in kept + "".join(run.said)
+    assert git(run.project.root, "status", "--porcelain") == ""
+
+
+@needs_cargo
+def test_the_same_content_from_another_commit_is_skipped_and_other_content_refused(shelf: Shelf, run: Run) -> None:
+    run()
+    before = shelf.crates["sand", "1.0.0"]
+    run.project.write("NOTES.txt", "another commit\n")
+    git(run.project.root, "add", "--all")
+    git(run.project.root, "commit", "--quiet", "--message", "elsewhere")
+    (run.folder / "ledger.json").unlink()
+    assert run() == ()
+    packed = (run.folder / "target" / "package" / "sand-1.0.0.crate").read_bytes()
+    assert packed != before, "the commit is in the file"
+    assert isinstance(before, bytes)
+    assert differences(packed, before, ()) == ()
+    run.project.edit("sand/src/lib.rs", '"pebble"', '"boulder"')
+    git(run.project.root, "commit", "--quiet", "--all", "--message", "other")
+    with pytest.raises(StepFailed, match=r"has it with other content \(src/lib\.rs\)") as failed:
+        run()
+    assert str(failed.value).count("sha256") == 1
+    assert "theirs" in str(failed.value)
+    assert "release the next version" in str(failed.value)
+    assert shelf.posts == ["sand", "pebble"]
+
+
+@needs_cargo
+def test_half_a_workspace_is_completed_also_from_a_later_commit(shelf: Shelf, run: Run) -> None:
+    shelf.script = [Requests.publish, status(500)] + [status(500)] * 5
+    with pytest.raises(StepFailed, match=r"could not take it after 6 tries .*start again later"):
+        run()
+    assert shelf.holds() == ("sand 1.0.0",)
+    assert run.states() == {"sand-1.0.0.crate": "sent", "pebble-1.0.0.crate": "refused"}
+    git(run.project.root, "commit", "--allow-empty", "--quiet", "--message", "third")
+    assert run() == ("pebble",)
+    assert whole(shelf)
+
+
+@needs_cargo
+def test_a_crate_that_does_not_compile_as_packed_stops_everything(shelf: Shelf, run: Run) -> None:
+    run.project.write("pebble/src/word.txt", "fine here")
+    run.project.edit(
+        "pebble/src/main.rs", "fn main() {", 'const _: &str = include_str!("../../outside.txt");\n\nfn main() {'
+    )
+    run.project.write("outside.txt", "not in the crate")
+    git(run.project.root, "add", "--all")
+    git(run.project.root, "commit", "--quiet", "--message", "reaches outside")
+    with pytest.raises(StepFailed, match=r"outside\.txt"):
+        run()
+    assert shelf.posts == []
+
+
+@needs_cargo
+def test_uncommitted_changes_stop_everything(shelf: Shelf, run: Run) -> None:
+    run.project.write("sand/src/lib.rs", "// changed\n")
+    with pytest.raises(StepFailed, match="not yet committed"):
+        run()
+    assert shelf.posts == []
+
+
+def status(code: int, detail: str = "", **headers: str) -> Act:
+    """An answer that keeps nothing."""
+    document = {"errors": [{"detail": detail}]}
+    return lambda call, d, c: call.tell(code, document, **headers) if detail else call.answer(code, **headers)
+
+
+def lost(call: Scripted, document: dict[str, Any], crate: bytes) -> None:
+    """The connection breaks before the crate was kept."""
+    call.close_connection = True
+
+
+def kept_and_lost(call: Scripted, document: dict[str, Any], crate: bytes) -> None:
+    """The crate is kept, and the connection breaks before the answer."""
+    call.place.take(document, crate)
+    call.close_connection = True
+
+
+def kept_and_500(call: Scripted, document: dict[str, Any], crate: bytes) -> None:
+    """The crate is kept, and the answer says otherwise."""
+    call.place.take(document, crate)
+    call.answer(500)
+
+
+def by_another(call: Scripted, document: dict[str, Any], crate: bytes) -> None:
+    """Another run was faster by a moment."""
+    call.place.take(document, crate)
+    Requests.publish(call, document, crate)
+
+
+def quiet_refusal(call: Scripted, document: dict[str, Any], crate: bytes) -> None:
+    """200 with errors in it, as older registries answer; the crate is there."""
+    call.tell(200, {"errors": [{"detail": call.place.take(document, crate) or "crate version is already uploaded"}]})
+
+
+def soon() -> str:
+    return f"Please try again after {format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True)} or"
+
+
+def slow(faults: Iterable[str], *quick: str) -> list[Any]:
+    """Each takes seconds of the real cargo: all but a few run with the slow cases."""
+    return [fault if fault in quick else pytest.param(fault, marks=pytest.mark.lab) for fault in faults]
+
+
+PASSING: dict[str, tuple[list[Act], range]] = {
+    "500 once": ([status(500)], range(2, 3)),
+    "503 twice": ([status(503)] * 2, range(2, 5)),
+    "lost before": ([lost], range(2, 3)),
+    "kept and lost": ([kept_and_lost], range(0)),
+    "kept and 500": ([kept_and_500], range(0)),
+    "another run": ([by_another], range(0)),
+    "200 with errors": ([quiet_refusal], range(0)),
+    "429 with Retry-After": ([status(429, Retry_After="33")], range(33, 34)),
+    "429 try again after": ([lambda c, d, b: c.tell(429, {"errors": [{"detail": soon()}]})], range(280, 301)),
+}
+
+
+@needs_cargo
+@pytest.mark.parametrize("fault", slow(PASSING, "kept and lost", "429 try again after"))
+def test_what_passes_is_outlived(shelf: Shelf, run: Run, fault: str) -> None:
+    script, waits = PASSING[fault]
+    shelf.script = list(script)
+    run()
+    assert whole(shelf)
+    assert set(run.states().values()) == {"sent"}
+    assert all(int(seconds) in waits for seconds in run.slept), run.slept
+    assert bool(run.slept) == bool(waits)
+
+
+LASTING: dict[str, tuple[Act, str]] = {
+    "forbidden": (status(403, f"no: {TOKEN}"), "does not accept the credentials .*check the token"),
+    "refused": (status(400, "missing or empty metadata fields: repository"), "refuses it .*missing or empty"),
+    "an hour to wait": (status(429, "try again in 60 minutes"), "asks to wait 60 minutes; start again then"),
+    "there and not shown": (status(400, "crate version `1.0.0` is already uploaded"), "says it has it but does not"),
+}
+
+
+@needs_cargo
+@pytest.mark.parametrize("fault", slow(LASTING, "forbidden"))
+def test_what_does_not_pass_is_said_and_nothing_more_is_sent(shelf: Shelf, run: Run, fault: str) -> None:
+    act, match = LASTING[fault]
+    shelf.script = [act]
+    with pytest.raises(StepFailed, match=match) as failed:
+        run()
+    assert shelf.posts == ["sand"]
+    assert shelf.holds() == ()
+    assert TOKEN not in str(failed.value)
+    assert TOKEN not in (run.folder / "log.txt").read_text()
+    assert "sent" not in run.states().values()
+    run()
+    assert whole(shelf)
+
+
+@needs_cargo
+def test_without_a_token_it_says_so(shelf: Shelf, run: Run) -> None:
+    del run.environ["CARTWHEEL_INDEX_HOUSE_TOKEN"]
+    with pytest.raises(StepFailed, match=r"does not accept the credentials .no token found"):
+        run()
+    assert shelf.posts == []
+
+
+@needs_cargo
+def test_a_registry_that_does_not_answer_is_said_before_anything_is_sent(shelf: Shelf, run: Run) -> None:
+    run.environ["CARGO_NET_RETRY"] = "0"
+    dead = Registry(name="house", url="sparse+http://127.0.0.1:9/index/")
+    cargo = run.cargo()
+    cargo.registry = dead
+    cargo._env = dead.environ(run.environ, run.folder)
+    with pytest.raises(StepFailed, match=r"127\.0\.0\.1"):
+        look(cargo, run.crates(run.cargo()), verify=False)
+    assert shelf.posts == []
+
+
+@needs_cargo
+def test_what_is_not_shown_yet_is_waited_for(shelf: Shelf, run: Run) -> None:
+    run()
+    cargo = run.cargo()
+    crates = run.crates(cargo)
+    shelf.hidden["pebble"] = 2
+    assert wait_until_shown(cargo, crates, say=run.said.append, sleep=run._sleep) == ()
+    assert "does not show pebble 1.0.0 yet" in run.said[-1]
+    shelf.hidden["pebble"] = 10**6
+    clock = iter(range(0, 10**6, 400))
+    (line,) = wait_until_shown(
+        cargo, crates, say=run.said.append, sleep=run._sleep, clock=lambda: float(next(clock)), deadline=900
+    )
+    assert "pebble 1.0.0: not on house after 900 s" in line
+
+
+@needs_cargo
+def test_packages_that_share_a_workspace_send_what_each_needs(run: Run) -> None:
+    cargo, root = run.cargo(), run.project.root
+    for folder, names in (("pebble", ["sand", "pebble"]), ("sand", ["sand"])):
+        found = crates_of(cargo, root / folder, root=root, extensions=(), asked=None, alone=False)
+        assert [crate.name for crate in found] == names
+
+
+@needs_cargo
+def test_a_crate_of_another_workspace_that_is_needed_by_path_comes_along(tmp_path: Path, shelf: Shelf) -> None:
+    project = workspace(tmp_path / "project", registry="house")
+    project.edit("Cargo.toml", '["pebble", "sand", "loose"]', '["sand", "loose"]\nexclude = ["pebble"]')
+    for key in ("version", "edition", "license"):
+        text = {"version": "1.0.0", "edition": "2021", "license": "MIT"}[key]
+        project.edit("pebble/Cargo.toml", f"{key}.workspace = true", f'{key} = "{text}"')
+    project.write("pebble/Cargo.lock", (project.root / "Cargo.lock").read_text())
+    committed(project)
+    (tmp_path / "run").mkdir()
+    run = Run(project, shelf, tmp_path / "run")
+    cargo = Cargo(
+        Registry(name="house", url=shelf.index), project.root / "pebble" / "Cargo.toml",
+        log=Log(tmp_path / "run" / "log.txt", shown_as="log.txt"), environ=run.environ, target=tmp_path / "t",
+        home=tmp_path,
+    )  # fmt: skip
+    assert [crate.name for crate in run.crates(cargo)] == ["sand", "pebble"]
