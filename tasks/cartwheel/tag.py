@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from cartwheel import checklist, proof
+from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import of_package
 from cartwheel.model.project import Package, Project
@@ -114,7 +115,8 @@ def _refuse_what_would_be_refused(project: Project, package: Package, work: Work
     own = proof.made_here(package)
     proof.proven(package, work.root, own)
     found = {*misnamed(a.file for a in of_package(package)), *findings(work.root / a.path for a in own)}
-    indexes = (resolve(name, project.indexes) for name in package.publish)
+    names = (name for name in package.publish if kind_of(name, project.indexes) == PYPI)
+    indexes = (resolve(name, project.indexes) for name in names)
     wrong = {f"  {index.name}: {finding}" for index in indexes for finding in weighed(found, index.rules)[0]}
     if wrong:
         raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *sorted(wrong))))
