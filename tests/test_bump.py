@@ -350,9 +350,10 @@ def on_shelf(found: object, index: LoopbackIndex) -> object:
     return replace(found, indexes={"pypi": IndexSettings(url=index.url, simple=index.simple)})  # type: ignore[type-var]
 
 
-def test_a_version_of_which_a_crate_was_published_is_refused(tmp_path: Path) -> None:
+def test_a_version_of_which_a_crate_was_published_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not shutil.which("cargo"):
         pytest.skip("needs cargo")
+    monkeypatch.setenv("CARGO_HOME", str(tmp_path / "cargo"))
     one = workspace(tmp_path / "p", registry="house")
     with CrateShelf().open() as shelf:
         text = (one.root / "pebble/pyproject.toml").read_text()
