@@ -102,6 +102,10 @@ def files_of(package: Package, *, shared: bool) -> tuple[str, ...]:
 
 def notes_of(package: Package, root: Path) -> str:
     """What the package's changelog, or else the project's, says of this version."""
+    from cartwheel.world.changes import notes_for_tag
+
+    if own := notes_for_tag(root, package):
+        return own
     for path in dict.fromkeys((inside(package.folder, CHANGELOG), CHANGELOG)):
         try:
             text = (root / path).read_text(encoding="utf-8")
