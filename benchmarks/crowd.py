@@ -35,6 +35,11 @@ class Crowd:
         """Wheels built and repaired, and version-sync."""
         return 2 * self.packages * self.targets * self.pythons + 1
 
+    @property
+    def sources(self) -> int:
+        """All source files, but for manifests."""
+        return self.packages * self.files
+
     def folder(self, scratch: Scratch) -> Path:
         return scratch.folder / self.name
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.crowd import LARGE, SMALL, Crowd, made
 from benchmarks.scratch import (
     DOIT,
     INTERPRETERS,
@@ -174,6 +175,18 @@ def _triples(scratch: Scratch) -> tuple[str, ...]:
     return tuple(settings["targets"])
 
 
+def again(crowd: Crowd) -> Callable[[Scratch], Command]:
+    """A crowd with nothing to do."""
+    return lambda scratch: Command(
+        argv=(*DOIT, "repair"), cwd=crowd.folder(scratch), env=scratch.environment,
+    )  # fmt: skip
+
+
+def _crowds_setup(scratch: Scratch) -> None:
+    for crowd in (SMALL, LARGE):
+        made(crowd, scratch)
+
+
 def list_ours(scratch: Scratch) -> Command:
     """The tasks of this repository."""
     return Command(argv=(*DOIT, "list"), cwd=PROJECT, env=scratch.environment)
@@ -231,6 +244,12 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         name="five-no-op",
         about="doit build for five interpreters with nothing to do / maturin likewise",
         bar=0.02, pairs=3, setup=_five_setup, peer=maturin_five(), ours=five(),
+    ),
+    Benchmark(
+        name="crowd",
+        about=f"doit repair with nothing to do, {LARGE.tasks} tasks and {LARGE.sources} sources / "
+        f"{SMALL.tasks} tasks and {SMALL.sources}",
+        bar=5, pairs=7, setup=_crowds_setup, peer=again(SMALL), ours=again(LARGE),
     ),
     Benchmark(
         name="list",

@@ -112,21 +112,21 @@ class Run:
 # ---- strikes -----------------------------------------------------------------------------------------------------
 
 
-def _to_doit(number: int) -> Callable[[Run], None]:
-    return lambda run: run.process.send_signal(number)
+def _to_doit(name: str) -> Callable[[Run], None]:
+    return lambda run: run.process.send_signal(signal.Signals[name])
 
 
-def _to_the_group(number: int) -> Callable[[Run], None]:
-    return lambda run: os.killpg(run.process.pid, number) if run.alive else None
+def _to_the_group(name: str) -> Callable[[Run], None]:
+    return lambda run: os.killpg(run.process.pid, signal.Signals[name]) if run.alive else None
 
 
 SIGNALS: Mapping[str, Callable[[Run], None]] = {
-    "SIGKILL to doit alone": _to_doit(signal.SIGKILL),
-    "SIGKILL to its group": _to_the_group(signal.SIGKILL),
-    "SIGTERM to doit alone": _to_doit(signal.SIGTERM),
-    "SIGTERM to its group": _to_the_group(signal.SIGTERM),
-    "SIGHUP to doit alone": _to_doit(signal.SIGHUP),
-    "SIGINT to doit alone": _to_doit(signal.SIGINT),
+    "SIGKILL to doit alone": _to_doit("SIGKILL"),
+    "SIGKILL to its group": _to_the_group("SIGKILL"),
+    "SIGTERM to doit alone": _to_doit("SIGTERM"),
+    "SIGTERM to its group": _to_the_group("SIGTERM"),
+    "SIGHUP to doit alone": _to_doit("SIGHUP"),
+    "SIGINT to doit alone": _to_doit("SIGINT"),
     "Ctrl-C on its terminal": lambda run: os.write(run.master, b"\x03") and None,
     "its terminal closed": Run.hang_up,
 }
@@ -251,8 +251,8 @@ def fill(place: Path, free: int) -> Path:
 # ---- the plain project -------------------------------------------------------------------------------------------
 
 COMPILE = '''
-"""Writes half of what it was given, waits in a child of its own, writes the rest."""
-import os, signal, subprocess, sys
+"""Writes half of what it was given, waits in a child of its own, writes the rest; orphaned, it would stay for long."""
+import os, signal, subprocess, sys, time
 name, out, seconds, *sources = sys.argv[1:]
 with open(os.environ["STARTED"], "a") as log:
     log.write(name + "\\n")
@@ -264,6 +264,8 @@ with open(out, "w") as file:
     file.flush()
     subprocess.run(["sleep", seconds], check=True)
     file.write(text[len(text) // 2 :])
+if os.getsid(os.getppid()) != os.getsid(0):
+    time.sleep(600)
 '''
 
 DODO = '''

@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from cartwheel.index import github
 from cartwheel.index.delivery import Ledger, Patience
-from cartwheel.index.github import SUMS, Wanted, extra_files
 from cartwheel.index.github_api import Api, Place, place_named, token_for
 from cartwheel.index.loopback_github import GitHub, ReleaseShelf
+from cartwheel.index.release_page import SUMS, Wanted, extra_files
 from cartwheel.index.warehouse import Index
 from cartwheel.model.destination import api_of, is_prerelease, may_receive_the_token, repository_at
 from cartwheel.model.errors import ConfigError, StepFailed
@@ -537,7 +537,7 @@ LASTING = {
     "no permission": ("upload", status(403, "Resource not accessible by integration"), "the token may not do this"),
     "too large": ("upload", status(413, "too large"), "refuses it .413 too large."),
     "invalid": ("upload", status(422, "Validation Failed", "custom"), "refuses it .422 Validation Failed"),
-    "an hour to wait": ("upload", status(429, "later", Retry_After="3600"), "asks to wait 60 minutes .*start again"),
+    "an hour to wait": ("upload", status(429, "later", Retry_After="3600"), "asks to wait 60 minutes; start again"),
     "expired meanwhile": ("upload", status(401, "Bad credentials"), "does not accept the token"),
     "no draft allowed": ("create", status(403, "Resource not accessible"), "the token may not do this"),
     "a draft is invalid": ("create", status(422, "Validation Failed", "custom"), "refuses it"),
@@ -611,6 +611,34 @@ def test_other_bytes_that_another_run_put_there_meanwhile_stop_it(shelf: Shelf, 
         run(wanted)
     assert draft_of(shelf)
     assert "refused" in run.states().values()
+
+
+def test_of_two_runs_at_once_the_older_draft_goes_on_and_the_other_gives_way(
+    shelf: Shelf, wanted: Wanted, run: Run
+) -> None:
+    def after_another(call: Scripted) -> None:
+        call.place.add(tag_name="v1.0", draft=True)
+        GitHub.respond(call)
+
+    shelf.script["create"] = [after_another]
+    with pytest.raises(StepFailed, match=r"another run makes the release of v1\.0 at this moment .*start again"):
+        run(wanted)
+    assert len(shelf.releases) == 1, "its own empty draft is gone"
+    assert not shelf.assets
+    run(wanted)
+    assert whole(shelf, wanted)
+
+
+def test_a_draft_that_another_run_made_later_is_not_mistaken_for_ours(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+    def before_another(call: Scripted) -> None:
+        call.place.add(tag_name="v1.0", draft=True)
+        GitHub.respond(call)
+
+    shelf.script["upload"] = [before_another]
+    run(wanted)
+    assert [row["draft"] for row in shelf.releases.values()] == [False, True]
+    assert shelf.files("v1.0") == {name: path.read_bytes() for name, path in wanted.files.items()}
+    assert run(wanted) == ()
 
 
 class Killed(BaseException):

@@ -19,9 +19,9 @@ from msgspec.structs import replace
 from cartwheel.index.loopback import LoopbackIndex
 from cartwheel.index.patience import seconds_until
 from cartwheel.index.sender import Answer, Sender, credentials
-from cartwheel.index.warehouse import held, listing, resolve, token_variable
+from cartwheel.index.warehouse import conversation, held, listing, resolve, token_variable
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
-from indexes import faulty, sdist, sha256, status, wheel
+from indexes import Post, faulty, sdist, sha256, status, wheel
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,48 @@ def test_an_index_out_of_reach_is_an_error_in_words() -> None:
         gone = replace(state.index, simple="http://127.0.0.1:9/simple/")
         with pytest.raises(StepFailed, match="cannot be read"):
             listing(gone, "demo", "1.0")
+
+
+def test_an_index_that_asks_who_reads_is_told_what_netrc_says_and_no_other_host_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password word\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    asked: list[str] = []
+
+    def ask(post: Post) -> None:
+        asked.append(post.headers.get("Authorization", ""))
+        post.show()
+
+    with faulty(files={"demo-1.0.tar.gz": b"a"}) as state:
+        state.looks = [ask]
+        assert list(held(state.index, "demo", "1.0")) == ["demo-1.0.tar.gz"]
+        other = f"http://localhost:{state.base.rsplit(':', 1)[1]}/simple/demo/"
+        state.looks = [lambda post: post.answer(302, headers={"Location": other}), ask]
+        held(state.index, "demo", "1.0")
+    assert asked == [requests.auth._basic_auth_str("me", "word"), ""]
+
+
+@pytest.mark.parametrize(
+    ("start", "to", "stays"),
+    [
+        ("https://a.example/", "http://a.example/", False),
+        ("https://a.example/", "HTTP://b.example/", False),
+        ("https://a.example/", "https://b.example/", True),
+        ("https://a.example/", "/elsewhere/", True),
+        ("http://a.example/", "http://b.example/", True),
+    ],
+)
+def test_a_look_is_never_led_from_https_down_to_http(start: str, to: str, stays: bool) -> None:
+    answer = requests.Response()
+    answer.status_code, answer.url, answer.headers["Location"] = 302, start, to
+    with conversation("https://a.example/") as session:
+        (hook,) = session.hooks["response"]
+        if stays:
+            hook(answer)
+        else:
+            with pytest.raises(requests.RequestException, match="redirects from https to"):
+                hook(answer)
 
 
 def test_an_upload_is_exactly_one_post_whatever_the_answer(tmp_path: Path) -> None:

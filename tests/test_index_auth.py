@@ -21,7 +21,7 @@ from cartwheel.index.warehouse import Index
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.sense import refuse_nonsense
 from cartwheel.model.settings import IndexSettings, Settings, decode
-from indexes import Faulty, Step, faulty, garbage, lost, sdist, status, wheel
+from indexes import Faulty, Post, Step, faulty, garbage, lost, sdist, status, wheel
 
 NAMES = ("demo-1.0-cp311-abi3-macosx_11_0_arm64.whl", "demo-1.0-cp311-abi3-win_amd64.whl", "demo-1.0-py3-none-any.whl")
 JOB = (
@@ -226,6 +226,22 @@ def test_a_passing_trouble_of_the_exchange_passes_and_takes_a_new_identity(
         setattr(state.identities, step, [status(503), lost])
         as_job(monkeypatch, state.identities.github(state.base))
         assert mint(trusted(state)).token == state.identities.minted[0]
+
+
+def test_the_exchange_takes_no_password_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password word\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    asked: list[str | None] = []
+
+    def ask(post: Post) -> None:
+        asked.append(post.headers.get("Authorization"))
+        post.say(200, {"audience": "pypi"})
+
+    with faulty(tokens={}) as state:
+        state.identities.asks = [ask]
+        as_job(monkeypatch, state.identities.github(state.base))
+        assert mint(trusted(state)).token
+    assert asked == [None]
 
 
 def test_the_right_environment_is_no_hindrance(monkeypatch: pytest.MonkeyPatch) -> None:

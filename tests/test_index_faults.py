@@ -22,6 +22,7 @@ from cartwheel.index.ledger import SHOWN_WITHIN
 from cartwheel.index.warehouse import Index
 from cartwheel.model.errors import CartwheelError
 from indexes import (
+    METADATA,
     Faulty,
     Post,
     Step,
@@ -322,10 +323,42 @@ def test_a_ledger_that_cannot_be_written_stops_the_run_before_the_upload(
     run = Run(tmp_path / "book")
     (tmp_path / "book").write_text("a file where a folder should be")
     with faulty() as state:
-        assert "ledger.json cannot be read (Not a directory); make it readable, or move it away" in run(
-            state.index, release
-        )
+        said = run(state.index, release)
+        assert re.search(r"ledger.json cannot be (read|written) \(.*\); make it (readable|writable)", said)
         assert state.posts == []
+
+
+def test_the_ledger_keeps_what_the_index_answered_then(release: tuple[Path, ...], tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    with faulty() as state:
+        assert run(state.index, release) == ""
+        rows = run.rows
+        assert {row["status"] for row in rows.values()} == {200}
+        assert run(state.index, release) == ""
+        assert run.rows == rows
+
+
+def test_a_file_that_changes_while_the_release_is_sent_is_not_sent(release: tuple[Path, ...], tmp_path: Path) -> None:
+    run = Run(tmp_path)
+
+    def changing(post: Post) -> None:
+        release[1].write_bytes(b"other")
+        post.faulty.take(post)
+
+    with faulty(script=[changing]) as state:
+        assert "it was changed while the release was sent" in run(state.index, release)
+        assert list(state.files) == [release[0].name]
+        assert list(run.rows) == [release[0].name]
+
+
+def test_a_file_that_twine_does_not_take_is_refused_without_a_byte(release: tuple[Path, ...], tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    bad = wheel(tmp_path / "bad", NAMES[0], metadata=METADATA + "Shoe-Size: 42\n")
+    with faulty() as state:
+        assert "cannot be sent: Invalid distribution metadata" in run(state.index, (bad, *release[1:]))
+        assert state.posts == []
+        demand_true(run, state, (bad, *release[1:]))
+        assert run(state.index, release) == ""
 
 
 # Killed --------------------------------------------------------------------------------------------------------------

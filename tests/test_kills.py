@@ -1,5 +1,6 @@
-"""Runs that are ended at random moments, 305 in all: nothing finished is lost, nothing unfinished is taken for done.
+"""Runs that are ended 408 times: nothing finished is lost, nothing unfinished is taken for done.
 
+260 of plain steps and 48 of cargo, at random moments and in every way there is, and 100 at each of their writes.
 What a case does (how the project stands, how many threads, whom it strikes and when, what it damages) is drawn from
 the seed and its number.  A failing one is repeated by the line that its failure ends with; the machine's own timing
 is not repeated, so it may take a few times.
@@ -241,9 +242,9 @@ class Case:
             self.before = records(scene.root)
             with Watch(scene.root, whole) as watch:
                 KINDS.get(self.kind, _at_a_write)(self)
+                self._go_on(reference)
             assert not watch.half, f"half files were seen in dist/: {watch.half}"
             assert watch.looks > 1
-            self._go_on(reference)
 
     @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:
@@ -514,19 +515,19 @@ def survived(scene: Scene, number: int, request: pytest.FixtureRequest, kind: st
     request.node.user_properties.append((case.kind, "; ".join(case.story)))
 
 
-@pytest.mark.full(sample=0.1)
+@pytest.mark.full(sample=0.08)
 @pytest.mark.parametrize("number", range(260))
 def test_a_run_of_plain_steps_survives(plain: PlainScene, number: int, request: pytest.FixtureRequest) -> None:
     survived(plain, number, request)
 
 
-@pytest.mark.full(sample=0.15)
+@pytest.mark.full(sample=0.12)
 @pytest.mark.parametrize("number", range(48))
 def test_a_run_of_cargo_survives(rust: RustScene, number: int, request: pytest.FixtureRequest) -> None:
     survived(rust, number, request)
 
 
-@pytest.mark.full(sample=0.06)
+@pytest.mark.full(sample=0.05)
 @pytest.mark.parametrize("number", range(1, WRITES + 1))
 def test_a_run_that_ends_at_any_of_its_writes_survives(
     plain: PlainScene, number: int, request: pytest.FixtureRequest

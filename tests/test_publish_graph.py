@@ -56,6 +56,17 @@ def test_a_job_releases_by_its_identity_what_its_index_takes_against_pypi_s_rule
     rules = f'rules = {{ "urls {LABEL}" = "our index is no PyPI", licence = "in haste" }}\n'
     project.edit("pyproject.toml", f'simple = "{state.base}/simple/"', f'simple = "{state.base}/simple/"\n{how}{rules}')
     commit(project, "our index takes it")
+    stray = project.root / "dist" / "gravel-0.9.tar.gz"
+    stray.write_text("left over")
+    state.files["gravel-1.0.tar.gz"] = b"other bytes"
+    nobody = {"CI": "", "GITHUB_ACTIONS": "", "GITLAB_CI": ""}
+    said = project.doit("release", env=nobody, code=1)
+    assert "dist/gravel-0.9.tar.gz: it is not part of this release" in said
+    assert "gravel-1.0.tar.gz: shelf has it with other bytes" in said
+    assert "trusted publishing works in a job of GitHub or GitLab, and this is none" in said
+    assert (git(project.root, "tag"), state.posts) == ("", []), "all is told before anything is public"
+    stray.unlink()
+    state.files.clear()
     said = project.doit("release", env=state.identities.github(state.base))
     assert "(urls), because: our index is no PyPI" in said
     assert "rules: 'licence' lets nothing pass any more" in said

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from filelock import lock_descriptor
 
+from cartwheel.world.files import Digests, sha256_of
+from cartwheel.world.lock import RunLock
 from graph import Graph
 
 BOTH = {"one": "common\none\n", "two": "common\ntwo\n"}
@@ -173,6 +177,92 @@ def test_two_runs_at_once_do_each_step_once(graph: Graph) -> None:
     assert graph.ran() == ["build-one", "build-two", "repair-one", "repair-two"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the lock of POSIX")
+def test_what_the_run_that_was_waited_for_made_stale_is_not_built_upon(graph: Graph) -> None:
+    graph.doit()
+    graph.ran()
+    (graph.root / "dist" / "two").unlink()
+    with (graph.root / ".cartwheel" / "local" / "lock").open("r+") as lock:
+        assert lock_descriptor(lock.fileno(), blocking=False)
+        process = graph.start("repair:two")
+        assert process.stdout
+        assert "waiting for the run of" in process.stdout.readline()
+        graph.write("src/two.txt", "as another run would\n")
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "build:two was up to date until the run that was waited for (src/two.txt changed); run again" in out
+    assert graph.ran() == []
+    graph.doit()
+    assert graph.made()["two"] == "common\nas another run would\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody remove a file that is open")
+def test_who_waited_for_a_lock_that_was_removed_takes_the_one_that_all_others_see(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    first, second, third = (RunLock(path) for _ in range(3))
+    waits = threading.Event()
+    first.take(lambda who: None)
+    threads = [threading.Thread(target=lock.take, args=(lambda who: waits.set(),)) for lock in (second, third)]
+    threads[0].start()
+    assert waits.wait(20)
+    path.unlink()
+    threads[1].start()
+    wait_for(lambda: second.held or third.held)
+    os.close(first._held)
+    time.sleep(0.3)
+    assert second.held != third.held, "both would be at work"
+    os.close(second._held if second.held else third._held)
+    for thread in threads:
+        thread.join(20)
+    assert second.held
+    assert third.held
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_command_whose_minder_is_killed_ends_with_it(graph: Graph) -> None:
+    process = graph.start("build:one", env={"SLOW": "30"})
+    wait_for(lambda: (graph.root / "ran.log").exists())
+    (minder,) = (child for child in psutil.Process(process.pid).children() if "shim.py" in " ".join(child.cmdline()))
+    minder.kill()
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "failed with exit code -9" in out
+    assert not left_behind(graph.root)
+
+
+def test_a_file_written_twice_within_a_tick_of_the_clock_is_not_mistaken(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for number in range(50):
+        path.write_bytes(b"a%02d" % number)
+        digests = Digests(tmp_path / "memory", tmp_path)
+        digests("file")
+        digests.save()
+        path.write_bytes(b"b%02d" % number)
+        assert Digests(tmp_path / "memory", tmp_path)("file") == sha256_of(path)
+
+
+def test_a_file_whose_time_is_not_yet_over_is_read_again_by_the_next_run(tmp_path: Path) -> None:
+    """Where the kernel's file times tick slowly (Linux before 6.13), another write could have got the same."""
+    (tmp_path / "file").write_bytes(b"content")
+    os.utime(tmp_path / "file", (time.time() + 60, time.time() + 60))
+    for _ in range(2):
+        digests = Digests(tmp_path / "memory", tmp_path)
+        assert digests("file") == digests.again("file")
+        digests.save()
+        assert digests.reads == 1
+
+
+def test_a_file_that_has_settled_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    wait_for(lambda: time.time() - path.stat().st_ctime > 0.1)
+    for reads in (1, 0, 0):
+        digests = Digests(tmp_path / "memory", tmp_path)
+        assert digests("file") == digests.again("file")
+        digests.save()
+        assert digests.reads == reads
+
+
 @pytest.mark.parametrize("damage", ["", "{", '{"schema": 1}', '{"schema": 99}', "[]", "\x00\xff"])
 def test_a_damaged_record_costs_one_step_and_one_warning(graph: Graph, damage: str) -> None:
     graph.doit()
@@ -184,12 +274,13 @@ def test_a_damaged_record_costs_one_step_and_one_warning(graph: Graph, damage: s
     assert "4 up to date" in graph.doit()
 
 
-def test_a_lost_list_of_inputs_costs_its_steps_again(graph: Graph) -> None:
+@pytest.mark.parametrize("damage", ["gone", "damaged"])
+def test_a_lost_list_of_inputs_costs_its_steps_once(graph: Graph, damage: str) -> None:
     graph.doit()
     graph.ran()
     for path in (graph.root / ".cartwheel" / "records" / "listings").iterdir():
-        path.unlink()
-    assert "its list of inputs is gone" in graph.doit()
+        path.unlink() if damage == "gone" else path.write_bytes(b"?" * path.stat().st_size)
+    assert f"its list of inputs is {damage}" in graph.doit()
     assert "4 up to date" in graph.doit()
 
 
@@ -200,6 +291,33 @@ def test_a_projects_own_task_is_remembered_too(graph: Graph) -> None:
     graph.write("src/common.txt", "changed, and longer\n")
     graph.doit("own")
     assert (graph.root / "own.log").read_text() == "own\nown\n"
+
+
+def test_what_a_projects_own_task_writes_is_seen_by_the_steps_after_it(graph: Graph) -> None:
+    """`build:one` has had the digest of the file taken when the task writes it; `build:two` comes after."""
+    text = (graph.root / "dodo.py").read_text()
+    text = text.replace(
+        'needs=(raw,), makes=(done,), after=(f"build:{name}",),',
+        'needs=(raw,), makes=(done,), after=(f"build:{name}", *(("write",) if name == "two" else ())),',
+    )
+    text = text.replace(
+        'yield Step(name=f"build:{name}", doc=name,',
+        'yield Step(name=f"build:{name}", doc=name, after=("write",) if name == "two" else (),',
+    )
+    graph.write(
+        "dodo.py",
+        text
+        + """
+
+def task_write():
+    return {"actions": ["cp next.txt src/common.txt"], "task_dep": ["build:one"]}
+""",
+    )
+    graph.write("next.txt", "common\n")
+    graph.doit()
+    graph.write("next.txt", "written\n")
+    graph.doit()
+    assert "written" in graph.made()["two"]
 
 
 def test_forget_makes_a_step_run_again(graph: Graph) -> None:

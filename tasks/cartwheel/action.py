@@ -62,7 +62,13 @@ class Workshop:
         assert isinstance(backend, Records), "dodo.py needs DOIT_CONFIG = wheels.doit_config"
         if self.world.save not in backend.at_end:
             backend.at_end.append(self.world.save)
+            backend.after_own.append(self._after_own)
         return backend
+
+    def _after_own(self) -> None:
+        """A task of the project's own may have written sources of a step that is still to come."""
+        self.world.files.renew()
+        look_again()
 
     def begin(self) -> None:
         """Before anything is written: this run alone is at work here, and knows what the one before it left.
@@ -191,7 +197,7 @@ class Perform(BaseAction):  # type: ignore[misc]
         shop.records.drop(step.name)
         for path in step.makes:
             (shop.root / path).unlink(missing_ok=True)
-        needs = {path: world.digests.again(path) for path in step.needs}
+        needs = {path: world.files.again(path) for path in step.needs}
         missing = sorted(path for path, digest in needs.items() if not digest)
         if missing:
             raise StepFailed(f"{step.name} needs {', '.join(missing)}, which no earlier step has made")
@@ -206,7 +212,7 @@ class Perform(BaseAction):  # type: ignore[misc]
             )  # fmt: skip
             learned = step.act(work)
         seconds = round(time.monotonic() - started, 3)
-        makes = {path: world.digests.again(path) for path in step.makes}
+        makes = {path: world.files.again(path) for path in step.makes}
         unmade = sorted(path for path, digest in makes.items() if not digest)
         if unmade:
             raise StepFailed(f"{step.name} ended without making {', '.join(unmade)}")
@@ -227,7 +233,7 @@ class Perform(BaseAction):  # type: ignore[misc]
     def _remove_superseded(self, before: Record | None) -> None:
         """What this step made under another name (an earlier version, another floor) and nobody edited since."""
         for path, digest in before.makes.items() if before else ():
-            if path not in self.step.makes and self.workshop.world.digests.again(path) == digest:
+            if path not in self.step.makes and self.workshop.world.files.again(path) == digest:
                 (self.workshop.root / path).unlink()
 
     def _seen(self, learned: Seen | None) -> Seen:
@@ -290,7 +296,7 @@ class Sweep(BaseAction):  # type: ignore[misc]
 
 
 def _is_as_it_was(path: str, broad: Seen, world: World) -> bool:
-    return world.digests.again(path).removesuffix("+x") == broad.listing.get(path, "").removesuffix("+x")
+    return world.files.again(path).removesuffix("+x") == broad.listing.get(path, "").removesuffix("+x")
 
 
 def _changed_since(root: Path, paths: Iterable[str], moment: int) -> Iterable[str]:

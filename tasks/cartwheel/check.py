@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cartwheel.build import build_environment, uv_build
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model import plan
+from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.manifests import inside
 from cartwheel.model.project import Package, Project, Wheel
@@ -195,8 +196,9 @@ def _refuse_problems(package: Package, wheel: Path) -> None:
 
 
 def _let_pass(project: Project, package: Package) -> tuple[str, ...]:
-    """Keys of PyPI's rules that every index of the package lets pass; what one lets pass, its own step weighs."""
-    known = [project.indexes[name].rules if name in project.indexes else {} for name in package.publish]
+    """Keys of PyPI's rules that every table of the package's indexes lets pass; publishing weighs them one by one."""
+    tables = project.indexes
+    known = [tables[name].rules for name in package.publish if name in tables and kind_of(name, tables) == PYPI]
     return tuple(key for key in (known[0] if known else ()) if all(key in rules for rules in known))
 
 

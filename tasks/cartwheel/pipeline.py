@@ -21,7 +21,7 @@ from cartwheel.model import project as model
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
 from cartwheel.model.settings import IndexSettings, decode
 from cartwheel.model.step import Step
-from cartwheel.state import OURS
+from cartwheel.state import GROUPS, OURS
 from cartwheel.toolchain.tools import version_of
 from cartwheel.world.host import this_machine
 from cartwheel.world.look import World
@@ -183,6 +183,7 @@ class Pipeline:
     def _group(self, name: str, members: list[str], steps: tuple[Step, ...]) -> Task:
         below = tuple(step for step in steps if step.name.startswith(name + ":"))
         stage, _, rest = name.partition(":")
+        GROUPS.add(name)
         return Task(
             name,
             None,

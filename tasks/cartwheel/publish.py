@@ -67,6 +67,7 @@ def refuse_what_the_index_would(project: Project, package: Package, name: str, w
     """
     from cartwheel.index.delivery import look
     from cartwheel.index.rules import findings, weighed
+    from cartwheel.index.sender import lacking
     from cartwheel.index.warehouse import resolve
 
     if other := elsewhere(project, name):
@@ -84,6 +85,8 @@ def refuse_what_the_index_would(project: Project, package: Package, name: str, w
     wrong += [str(finding) for finding in refused]
     for line in told:
         work.announce(f"{name}: {line}")
+    if any(word.split(":")[0] in ("publish", "release") for word in work.named):  # a tag alone needs none
+        wrong += filter(None, [lacking(index, work.look.environ)])
     with _noted(wrong):
         there = expected or {path.name: sha256_of(path) for path in paths}
         wrong += look(index, package.name, package.version, there)[1]

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cartwheel.index.github import ONE_AT_A_TIME, SUMS, Wanted, complete, extra_files, extra_names, look, shown
+from cartwheel.index.github import ONE_AT_A_TIME, complete, look, shown
 from cartwheel.index.github_api import Api, Place, place_named
 from cartwheel.index.ledger import Ledger
 from cartwheel.index.patience import Patience
+from cartwheel.index.release_page import SUMS, Wanted, extra_files, extra_names
 from cartwheel.index.warehouse import Index
-from cartwheel.model.changelog import notes
 from cartwheel.model.destination import is_prerelease, sharing
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.manifests import inside, normalised, truth
+from cartwheel.model.manifests import normalised
 from cartwheel.model.plan import of_package
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Work
 from cartwheel.proof import proven, strangers
+from cartwheel.world.changes import notes_for_tag
 from cartwheel.world.files import sha256_of
 
 PATIENCE = Patience()
-CHANGELOG = "CHANGELOG.md"
 
 
 def refuse(project: Project, package: Package, name: str, work: Work) -> None:
@@ -78,9 +78,9 @@ def wanted(project: Project, package: Package, name: str, work: Work, *, tagged:
     partners = sharing(package, project.packages, name)
     paths = [work.root / artifact.path for artifact in of_package(package)]
     extra = extra_files(paths, work.scratch, stem=_stem(package), sums=_sums(package, shared=bool(partners)))
-    words = notes_of(package, work.root)
+    words = notes_for_tag(work.root, package)
     if not words:
-        work.announce(f"{CHANGELOG} has no entry for {package.version}, so the release page has no notes")
+        work.announce(f"the changelog has no entry for {package.version}, so the release page has no notes")
     return Wanted(
         tag=package.tag_name,
         commit=_head(work.root) if tagged else "",
@@ -98,23 +98,6 @@ def files_of(package: Package, *, shared: bool) -> tuple[str, ...]:
     """The names of all files that a package's release holds; `shared`: other packages have the same tag."""
     planned = tuple(artifact.file for artifact in of_package(package))
     return (*planned, *extra_names(_stem(package), _sums(package, shared=shared)))
-
-
-def notes_of(package: Package, root: Path) -> str:
-    """What the package's changelog, or else the project's, says of this version."""
-    from cartwheel.world.changes import notes_for_tag
-
-    if own := notes_for_tag(root, package):
-        return own
-    for path in dict.fromkeys((inside(package.folder, CHANGELOG), CHANGELOG)):
-        try:
-            text = (root / path).read_text(encoding="utf-8")
-        except OSError:
-            continue
-        for version in dict.fromkeys((package.version, truth(package.manifests).text)):
-            if found := notes(text, version):
-                return found
-    return ""
 
 
 def _stem(package: Package) -> str:

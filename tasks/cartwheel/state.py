@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 OURS: set[str] = set()
 """The names of all tasks that are steps; the pipeline fills it while doit loads the tasks."""
 
+GROUPS: set[str] = set()
+"""The names of tasks that only stand for others; filled likewise, and nothing is kept of them."""
+
 _DOIT_KEYS_END = ":"
 _SCHEMA = 1
 
@@ -35,6 +38,8 @@ class Records:
         self.folder = Path(name)
         self.asked: set[str] = set()
         self.at_end: list[Callable[[], None]] = []
+        self.after_own: list[Callable[[], None]] = []
+        """Called when a task of the project's own has succeeded."""
         self._loaded: dict[str, Record | None] = {}
         self._foreign: dict[str, dict[str, Any]] = {}
         self._pending: dict[str, dict[str, Any]] = {}
@@ -139,10 +144,12 @@ class Records:
             from doit.exceptions import InvalidCommand
 
             raise InvalidCommand(f"{task} cannot be ignored: a release counts on every task having run")
-        if task in OURS:
+        if task in OURS or task in GROUPS:
             return
         self._pending.setdefault(task, {})[key] = value
         if key == "deps:":
+            for action in self.after_own:
+                action()
             self._commit_own(task, self._pending.pop(task))
 
     def in_(self, task: str) -> bool:

@@ -153,15 +153,15 @@ def _on_index(project: Project, package: Package, name: str, shop: Workshop, dig
 
 
 def _on_page(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
-    from cartwheel.index.github import find
     from cartwheel.index.github_api import Api, Persistent, place_named
-    from cartwheel.index.patience import Patience
+    from cartwheel.index.patience import Patience, sleep
+    from cartwheel.index.release_page import find
     from cartwheel.publish_github import files_of, remote_of
 
     partners = sharing(package, project.packages, name)
     place = place_named(name, project.indexes, remote_of(project, shop.root), shop.world.environ)
     with Api(place, shop.world.environ) as api:
-        page = find(Persistent(api, lambda text: None, Patience(tries=2, base=1.0), run.sleep), package.tag_name)
+        page = find(Persistent(api, lambda text: None, Patience(tries=2, base=1.0), sleep), package.tag_name)
     if page is None:
         nothing = tuple(Item(name=file, state=MISSING) for file in files_of(package, shared=bool(partners)))
         return Destination(name=name, kind=GITHUB, state=NOTHING, detail="no release page", items=nothing)

@@ -16,10 +16,10 @@ from msgspec import Struct
 from cartwheel.index.cargo import Cargo
 from cartwheel.index.ledger import Ledger
 from cartwheel.index.patience import Patience, pause, too_long
+from cartwheel.index.patience import sleep as wait
 from cartwheel.index.sender import Answer
 from cartwheel.model.crates import Crate, chosen, reached, understood
 from cartwheel.model.errors import StepFailed
-from cartwheel.world import run
 from cartwheel.world.files import sha256_of
 from cartwheel.world.run import STOP, Interrupted
 
@@ -122,7 +122,7 @@ def wait_until_shown(
             if not told:
                 say(f"{cargo.registry.name} does not show {crate.name} {crate.version} yet; waiting")
                 told = True
-            (sleep or run.sleep)(min(seconds, max(0.1, end - clock())))
+            (sleep or wait)(min(seconds, max(0.1, end - clock())))
             seconds = min(seconds * 1.5, 30.0)
         names = _compared(crate, files[crate.name], theirs, among or crates)
         if names:
@@ -204,7 +204,7 @@ def send(
     for crate in standing.there:
         book.note(crate.file, standing.packed[crate.name], "there")
         say(f"{crate.name} {crate.version}: on {registry} already, with the same content")
-    courier = _Courier(cargo, book, say, patience, sleep or run.sleep)
+    courier = _Courier(cargo, book, say, patience, sleep or wait)
     for crate in standing.waiting:
         sha256 = standing.packed[crate.name]
         if book.sent(crate.file, sha256):
@@ -238,7 +238,7 @@ class _Courier:
             if not answer.passing or attempt == self._patience.tries:
                 break
             self._wait(crate, attempt, answer)
-        self._book.note(crate.file, sha256, "refused", answer)
+        self._book.note(crate.file, sha256, "unknown" if answer.open else "refused", answer)
         raise StepFailed(f"{crate.name} {crate.version}: {registry} {_refused(answer, self._patience.tries)}")
 
     def _is_there(self, crate: Crate, answer: Answer) -> bool:

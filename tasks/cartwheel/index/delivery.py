@@ -131,7 +131,8 @@ def send(
     if refused:
         raise StepFailed("\n".join((f"{index.name}: nothing was sent:", *(f"  {line}" for line in refused))))
     for name in settled.skip:
-        book.note(name, planned[name], "there")
+        if not book.holds(name, planned[name]):
+            book.note(name, planned[name], "there")
         say(f"{name}: on {index.name} already, with the same bytes")
     waiting = tuple(name for name in settled.send if not book.sent(name, planned[name]))
     for name in sorted(set(settled.send) - set(waiting)):
@@ -168,13 +169,17 @@ class _Courier:
             if STOP.is_set():
                 raise Interrupted
             sender.refresh()
+            if not _is_still(path, sha256):
+                raise StepFailed(
+                    f"{name}: it was changed while the release was sent; run its check again and start again"
+                )
             self._book.note(name, sha256, "sending")
-            answer = sender.upload(path)
+            answer = self._sent(sender, path, sha256)
             if answer.taken:
                 self._book.note(name, sha256, "sent", answer)
                 self._say(f"{name}: sent to {self._index.name}")
                 return
-            self._book.note(name, sha256, "unknown" if _is_open(answer) else "refused", answer)
+            self._book.note(name, sha256, "unknown" if answer.open else "refused", answer)
             if self._is_there(name, sha256, answer):
                 self._book.note(name, sha256, "there", answer)
                 self._say(f"{name}: on {self._index.name}, with the same bytes")
@@ -186,6 +191,13 @@ class _Courier:
                 break
             self._wait(name, attempt, answer)
         raise StepFailed(_refused(name, self._index, answer, self._patience))
+
+    def _sent(self, sender: Sender, path: Path, sha256: str) -> Answer:
+        try:
+            return sender.upload(path)
+        except StepFailed:  # it did not leave this machine
+            self._book.note(path.name, sha256, "refused")
+            raise
 
     def _is_there(self, name: str, sha256: str, answer: Answer) -> bool:
         """Whether the index has these very bytes after all; a conflict raises.
@@ -294,17 +306,19 @@ def _refused(name: str, index: Index, answer: Answer, patience: Patience) -> str
     return f"{where} refuses it ({said}); nothing after it was sent"
 
 
-def _is_open(answer: Answer) -> bool:
-    """Whether the index may have kept the file although it did not say so."""
-    return answer.status == LOST or answer.status >= 500
-
-
 def _says_existing(answer: Answer) -> bool:
     return answer.status == 409 or (answer.status == 400 and "exist" in answer.words.lower())
 
 
 def _said(answer: Answer) -> str:
     return answer.words if answer.status == LOST else f"{answer.status} {answer.words}".strip()
+
+
+def _is_still(path: Path, sha256: str) -> bool:
+    try:
+        return sha256_of(path) == sha256
+    except OSError:
+        return False
 
 
 def _refuse_changed(planned: Mapping[str, str], expected: Mapping[str, str]) -> None:

@@ -6,22 +6,17 @@ an asset in the state "starter", which nobody can download and which keeps its n
 
 from __future__ import annotations
 
-import tarfile
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
-
-from cartwheel.index.delivery import in_order
 from cartwheel.index.github_api import Api, Persistent, Reply, code_of, told
 from cartwheel.index.ledger import Ledger
 from cartwheel.index.patience import Patience
+from cartwheel.index.patience import sleep as wait
+from cartwheel.index.release_page import Asset, Page, Wanted, asset_of, find, judge, page_of, rows_of
 from cartwheel.index.sender import Answer
 from cartwheel.model.errors import StepFailed
-from cartwheel.world import run
-from cartwheel.world.files import sha256_of
 
 Say = Callable[[str], None]
 Sleep = Callable[[float], None]
@@ -29,165 +24,10 @@ Sleep = Callable[[float], None]
 ONE_AT_A_TIME = threading.Lock()
 """Held while a release is worked on: packages may share one, and two drafts of a tag would be two releases."""
 
-SUMS = "SHA256SUMS"
-
-
-class Asset(Struct, frozen=True, kw_only=True):
-    """A file of a release, as GitHub lists it."""
-
-    id: int
-    name: str
-    size: int
-    sha256: str
-    """Empty where the server gives none (before 2025, and older servers of one's own)."""
-    whole: bool
-    """False: the rest of an upload that broke off."""
-    url: str
-
-
-class Page(Struct, frozen=True, kw_only=True):
-    """A release as it stands."""
-
-    id: int
-    draft: bool
-    immutable: bool
-    prerelease: bool
-    notes: str
-    html: str
-    upload: str
-    assets: tuple[Asset, ...]
-
-
-class Wanted(Struct, frozen=True, kw_only=True):
-    """A release as it shall be."""
-
-    tag: str
-    commit: str
-    """The commit that the tag must lead to there; empty: the tag is not there yet, and not asked for."""
-    title: str
-    notes: str
-    prerelease: bool
-    project: str
-    """The normalised name that all its files start with."""
-    files: Mapping[str, Path]
-    sha256: Mapping[str, str]
-    others: tuple[str, ...] = ()
-    """Files of the packages that share the release: it is published when these are there too."""
-
-
-class Standing(Struct, frozen=True, kw_only=True):
-    """What is to be done with each file, in order."""
-
-    send: tuple[str, ...]
-    there: tuple[str, ...]
-    broken: tuple[Asset, ...]
-    wrong: tuple[str, ...]
-
-
-# The files -----------------------------------------------------------------------------------------------------------
-
-
-def extra_files(files: Iterable[Path], folder: Path, *, stem: str, sums: str = SUMS) -> tuple[Path, ...]:
-    """Write the archive of all `files` and the list of digests to `folder`; the same files always give the same bytes.
-
-    The archive is not compressed: what is in it is, and a compressor's version would show in the bytes.
-    """
-    paths = sorted(files, key=lambda path: path.name)
-    archive, listed = folder / f"{stem}-all.tar", folder / sums
-    _pack(paths, archive)
-    lines = sorted((path.name, sha256_of(path)) for path in (*paths, archive))
-    listed.write_bytes("".join(f"{digest}  {name}\n" for name, digest in lines).encode())
-    return archive, listed
-
-
-def extra_names(stem: str, sums: str = SUMS) -> tuple[str, str]:
-    """The names of those two."""
-    return f"{stem}-all.tar", sums
-
-
-def _pack(paths: Iterable[Path], made: Path) -> None:
-    with tarfile.open(made, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path in paths:
-            member = tarfile.TarInfo(f"{made.stem}/{path.name}")
-            member.size, member.mode = path.stat().st_size, 0o644
-            with open(path, "rb") as file:
-                archive.addfile(member, file)
-
-
-# What is there -------------------------------------------------------------------------------------------------------
-
-
-def find(forge: Persistent, tag: str) -> Page | None:
-    """The release of that tag, draft or published; None where there is none.
-
-    Raises `StepFailed` where there are several drafts, which GitHub allows: a person must choose.
-    """
-    rows = [row for row in forge.pages("releases") if row.get("tag_name") == tag]
-    published = [row for row in rows if not row.get("draft")]
-    if len(rows) > 1 and not published:
-        places = ", ".join(str(row.get("html_url")) for row in rows)
-        raise StepFailed(
-            f"{forge.api.place.name}: {tag} has {len(rows)} drafts ({places}); delete all but one and start again"
-        )
-    return _page(forge, (published or rows)[0]) if rows else None
-
-
-def _page(forge: Persistent, row: Mapping[str, Any]) -> Page:
-    return Page(
-        id=row["id"],
-        draft=bool(row.get("draft")),
-        immutable=bool(row.get("immutable")),
-        prerelease=bool(row.get("prerelease")),
-        notes=row.get("body") or "",
-        html=str(row.get("html_url", "")),
-        upload=str(row["upload_url"]).partition("{")[0],
-        assets=tuple(_asset(asset) for asset in forge.pages(f"releases/{row['id']}/assets")),
-    )
-
-
-def _asset(row: Mapping[str, Any]) -> Asset:
-    digest = str(row.get("digest") or "")
-    return Asset(
-        id=row["id"], name=row["name"], size=row["size"], whole=row.get("state", "uploaded") == "uploaded",
-        sha256=digest.removeprefix("sha256:") if digest.startswith("sha256:") else "", url=str(row["url"]),
-    )  # fmt: skip
-
-
-def judge(page: Page | None, wanted: Wanted, digest: Callable[[Asset], str]) -> Standing:
-    """What is to be done, and every reason not to.  `digest`: of an asset that is listed without one."""
-    assets = {asset.name: asset for asset in page.assets} if page else {}
-    wrong, there = [], []
-    for name in in_order(set(wanted.files) & set(assets)):
-        asset = assets[name]
-        if not asset.whole:
-            continue
-        theirs = asset.sha256 or (digest(asset) if asset.size == wanted.files[name].stat().st_size else "")
-        if theirs == wanted.sha256[name]:
-            there.append(name)
-        else:
-            wrong.append(
-                f"{name}: the release has it with other bytes: ours sha256 {wanted.sha256[name]}, theirs "
-                f"{theirs or f'of {asset.size} bytes'}; a published file is never replaced: release the next version"
-            )
-    known = {*wanted.files, *wanted.others}
-    wrong += [
-        f"{name}: the release has it and the plan has not; plan it, or release the next version"
-        for name in sorted(set(assets) - known)
-        if name.startswith((f"{wanted.project}-",)) and name.endswith((".whl", ".tar.gz"))
-    ]
-    send = tuple(name for name in in_order(wanted.files) if name not in there)
-    if page and page.immutable and send:
-        wrong.append(
-            f"the release {page.html} can no longer be changed (it is immutable) and lacks {', '.join(send)}; "
-            "release the next version"
-        )
-    broken = tuple(asset for asset in assets.values() if not asset.whole and asset.name in wanted.files)
-    return Standing(send=send, there=tuple(there), broken=broken, wrong=tuple(wrong))
-
 
 def look(api: Api, wanted: Wanted, *, say: Say, patience: Patience, sleep: Sleep | None = None) -> tuple[str, ...]:
     """Every reason not to send anything; none: it may be.  Changes nothing."""
-    forge = Persistent(api, say, patience, sleep or run.sleep)
+    forge = Persistent(api, say, patience, sleep or wait)
     _refuse_without_token(forge)
     wrong = _about_tag(forge, wanted)
     return (*wrong, *judge(find(forge, wanted.tag), wanted, lambda asset: api.digest(asset.url)).wrong)
@@ -231,7 +71,7 @@ def complete(
     Raises `StepFailed` before anything is changed where anything conflicts, and later where GitHub refuses; a second
     run does only the rest.
     """
-    forge = Persistent(api, say, patience, sleep or run.sleep)
+    forge = Persistent(api, say, patience, sleep or wait)
     _refuse_without_token(forge)
     wrong = _about_tag(forge, wanted)
     page = find(forge, wanted.tag)
@@ -264,14 +104,26 @@ def _draft(forge: Persistent, wanted: Wanted, say: Say) -> Page:
             return found
         if not forge.again(wanted.tag, attempt, reply):
             raise StepFailed(forge.refused(reply, wanted.tag))
+    page = page_of(forge, reply.document)
+    _give_way(forge, wanted, page)
     say(f"{wanted.tag}: a draft is made")
-    found = find(forge, wanted.tag)  # another run may have made one at the same moment: two are refused there
-    return found or _page(forge, reply.document)
+    return page
+
+
+def _give_way(forge: Persistent, wanted: Wanted, page: Page) -> None:
+    """Of two releases at once the one with the older draft goes on; the other takes its own, still empty, away."""
+    other = next((row for row in rows_of(forge, wanted.tag) if row["id"] < page.id), None)
+    if other:
+        forge.ask("DELETE", f"releases/{page.id}", ok=(404,))
+        raise StepFailed(
+            f"{forge.api.place.name}: another run makes the release of {wanted.tag} at this moment "
+            f"({other.get('html_url')}); start again when it has ended"
+        )
 
 
 def _publish(forge: Persistent, wanted: Wanted, page: Page, say: Say) -> None:
     """Compare all that is there once more, then make it public."""
-    found = find(forge, wanted.tag)
+    found = find(forge, wanted.tag, page.id)
     if found is None or found.id != page.id:
         raise StepFailed(f"{forge.api.place.name}: the release of {wanted.tag} is gone while it was made; start again")
     standing = judge(found, wanted, lambda asset: forge.api.digest(asset.url))
@@ -320,7 +172,7 @@ class _Courier:
                 return
             if not self._forge.again(name, attempt, _as_passing(reply)):
                 break
-        self._book.note(name, sha256, "refused", reply.answer)
+        self._book.note(name, sha256, "unknown" if reply.answer.open else "refused", reply.answer)
         raise StepFailed(f"{self._forge.refused(reply, name)}; nothing after it was sent")
 
     def remove_rest(self, asset: Asset) -> None:
@@ -332,7 +184,7 @@ class _Courier:
         """Whether the answer is about the whole file; GitHub changes names it does not like."""
         if not isinstance(reply.document, dict):
             return False
-        asset = _asset(reply.document)
+        asset = asset_of(reply.document)
         if asset.name != name:
             raise StepFailed(
                 f"{name}: {self._name} calls it {asset.name}; remove it there, and give the file a name it keeps"
@@ -346,7 +198,7 @@ class _Courier:
             return False
         if not (reply.answer.passing or reply.answer.taken or "already_exists" in code_of(reply)):
             return False
-        found = find(self._forge, self._wanted.tag)
+        found = find(self._forge, self._wanted.tag, self._page.id)
         one = Wanted(
             tag=self._wanted.tag, commit="", title="", notes="", prerelease=False, project=self._wanted.project,
             files={name: self._wanted.files[name]}, sha256={name: self._wanted.sha256[name]},
@@ -376,7 +228,7 @@ def shown(
     api: Api, wanted: Wanted, *, say: Say, patience: Patience, sleep: Sleep | None = None, looks: int = 5
 ) -> tuple[str, ...]:
     """What is wrong with the published release; none: every file is there with our bytes, and all can see it."""
-    forge = Persistent(api, say, patience, sleep or run.sleep)
+    forge = Persistent(api, say, patience, sleep or wait)
     wrong: tuple[str, ...] = ()
     for number in range(looks):
         page = find(forge, wanted.tag)
@@ -386,5 +238,5 @@ def shown(
             wrong = (f"{wanted.tag}: {'a draft, which nobody sees' if page else 'no release'}", *wrong)
         if not wrong or standing.wrong or number + 1 == looks:
             break
-        (sleep or run.sleep)(patience.lag)
+        (sleep or wait)(patience.lag)
     return wrong

@@ -34,6 +34,11 @@ class Ledger:
         row = self._files.get(file, {})
         return row.get("state") == "sent" and row.get("sha256") == sha256 and not _is_old(row)
 
+    def holds(self, file: str, sha256: str) -> bool:
+        """Whether it is written down that the index has these bytes."""
+        row = self._files.get(file, {})
+        return row.get("state") in ("sent", "there") and row.get("sha256") == sha256
+
     def refusals(self, planned: Mapping[str, str]) -> tuple[str, ...]:
         """Files that were sent before with other bytes than now, listed by the index or not."""
         return tuple(

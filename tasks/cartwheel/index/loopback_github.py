@@ -134,6 +134,11 @@ class GitHub(Conversation):
         row["immutable"] = self.place.immutable and not row["draft"]
         self.tell(200, row)
 
+    def drop(self, number: str) -> None:
+        """Delete a release."""
+        self.place.releases.pop(int(number), None)
+        self.answer(204)
+
     def assets(self, number: str) -> None:
         """The assets of a release."""
         self.page(self.place.of(int(number)))
@@ -175,6 +180,7 @@ ROUTES = (
     ("GET", r"/releases", "releases"),
     ("POST", r"/releases", "create"),
     ("PATCH", r"/releases/(\d+)", "change"),
+    ("DELETE", r"/releases/(\d+)", "drop"),
     ("GET", r"/releases/(\d+)/assets", "assets"),
     ("GET", r"/releases/assets/(\d+)", "asset"),
     ("DELETE", r"/releases/assets/(\d+)", "remove"),

@@ -60,6 +60,11 @@ class Answer(Struct, frozen=True, kw_only=True):
         """The same POST may succeed later."""
         return passing(self.status)
 
+    @property
+    def open(self) -> bool:
+        """The index may have kept what was sent, although it did not say so."""
+        return self.status == LOST or self.status >= 500
+
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
@@ -112,12 +117,27 @@ def found(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC, *, aga
         if given:
             return given
         if index.auth or not (index.public and trusted.offered(environ)):
-            raise CartwheelError(
-                f"index {index.name}: no credentials; set {token_variable(index.name)} (or TWINE_PASSWORD), "
-                f"or give them in {pypirc} or the keyring"
-            )
+            raise CartwheelError(_none(index, pypirc))
     minted = trusted.mint(index, again=again)
     return Credentials(username="__token__", password=minted.token, expires=minted.expires)
+
+
+def lacking(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> str:
+    """Why nothing could be sent for want of credentials, asked before anything is public; empty where they are here."""
+    from cartwheel.index import trusted
+
+    if index.auth == "trusted":
+        return trusted.lacking(index, environ)
+    if credentials(index, environ) or _stored(index, environ, pypirc):
+        return ""
+    return "" if not index.auth and index.public and trusted.offered(environ) else _none(index, pypirc)
+
+
+def _none(index: Index, pypirc: str) -> str:
+    return (
+        f"index {index.name}: no credentials; set {token_variable(index.name)} (or TWINE_PASSWORD), "
+        f"or give them in {pypirc} or the keyring"
+    )
 
 
 def _stored(index: Index, environ: Mapping[str, str], pypirc: str) -> Credentials | None:

@@ -69,6 +69,19 @@ def offered(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("GITLAB_CI")) and any(name.endswith("_ID_TOKEN") for name in environ)
 
 
+def lacking(index: Index, environ: Mapping[str, str]) -> str:
+    """Why there will be no identity, as far as it can be told without asking anybody; empty where there may be."""
+    if any(environ.get(name) for name in _JOBS):
+        return ""
+    return (
+        f"index {index.name}: trusted publishing works in a job of GitHub or GitLab, and this is none; "
+        f'publish from the pipeline, or say auth = "token" in [tool.cartwheel.index.{index.name}]'
+    )
+
+
+_JOBS = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "GOOGLE_SERVICE_ACCOUNT_NAME")
+
+
 def mint(
     index: Index, *, patience: Patience = READING, wait: Callable[[float], None] | None = None, again: bool = False
 ) -> Minted:
@@ -123,7 +136,8 @@ def _exchange(index: Index, again: bool) -> Minted | _Said:
 
 
 def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = None) -> dict[str, Any] | _Said:
-    """One request to the index's own host, never sent on to another; an answer that is JSON, refusals included."""
+    """One request to the index's own host, never sent on to another, with nobody's password (not even ~/.netrc's);
+    an answer that is JSON, refusals included."""
     import requests
 
     parts = urlsplit(index.url)
@@ -131,7 +145,9 @@ def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = Non
     try:
         with (
             conversation(url) as session,
-            session.request(method, url, json=body, timeout=(20.0, 30.0), allow_redirects=False) as answer,
+            session.request(
+                method, url, json=body, auth=lambda request: request, timeout=(20.0, 30.0), allow_redirects=False
+            ) as answer,
         ):
             if passing(answer.status_code):
                 after = seconds_until(answer.headers.get("Retry-After", ""), datetime.now(UTC))
@@ -167,10 +183,7 @@ def _identity(index: Index, audience: str) -> str:
             f"on GitLab give it 'id_tokens: {_variable(audience)}: {{aud: {audience}}}'"
         ) from None
     if not identity:
-        raise CartwheelError(
-            f"index {index.name}: trusted publishing works in a job of GitHub or GitLab, and this is none; "
-            f'publish from the pipeline, or say auth = "token" in [tool.cartwheel.index.{index.name}]'
-        )
+        raise CartwheelError(lacking(index, {}))
     return identity
 
 

@@ -260,7 +260,10 @@ def _status_of(error: requests.RequestException) -> tuple[int, float]:
 
 @contextmanager
 def conversation(url: str) -> Iterator[requests.Session]:
-    """A session for looking: no retries but ours, no proxy to this machine, and never from https down to http."""
+    """A session for looking: no retries but ours, no proxy to this machine, and never from https down to http.
+
+    An index that asks who reads is told what ~/.netrc says, and only at its own address.
+    """
     import requests
 
     def stay(answer: requests.Response, *_: Any, **__: Any) -> None:
@@ -272,6 +275,8 @@ def conversation(url: str) -> Iterator[requests.Session]:
     with requests.Session() as session:
         session.hooks["response"].append(stay)
         session.trust_env = not is_loopback(url)
+        if not session.trust_env:
+            session.auth = requests.utils.get_netrc_auth(url)
         yield session
 
 

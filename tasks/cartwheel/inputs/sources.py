@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,10 +37,14 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         """See `model.step.Sources`."""
         learned = before.learned if before and before.learned else self._broad(look)
         packed = self._packed(look)
-        paths = {*learned["files"], *learned["absent"], *packed, *self._declared(look)}
-        for folder in learned["folders"]:
-            paths.update(_below(look.root, folder))
-        outside = {path for path in paths if os.path.isabs(path)} | self._configuration(look)
+        listing: dict[str, str] = {}
+        for group in (packed, *self._declared(look), *(_below(look.root, folder) for folder in learned["folders"])):
+            listing.update(look.digests(group))
+        listing.update((path, look.digest(path)) for path in (*learned["files"], *learned["absent"]))
+        for path, digest in listing.items():
+            if digest.endswith("+x") and path.endswith(".rs") and path not in packed:
+                listing[path] = digest.removesuffix("+x")  # it is nothing to a compiler
+        outside = {path for path in listing if _is_absolute(path)} | self._configuration(look)
         if before:
             outside.update(before.local)
         resolution, hint = self._resolution(look, before)
@@ -50,7 +54,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             **resolution,
         }
         return Seen(
-            listing={path: _content(path, look, packed) for path in paths - outside},
+            listing={path: listing[path] for path in listing.keys() - outside} if outside else listing,
             facts=facts,
             local={path: digest for path in outside if (digest := look.digest(path))},
             learned=learned,
@@ -105,7 +109,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         now = self.seen(work.look, Seen(learned=then.learned))
         changed = {p for p in {*then.listing, *now.listing} if then.listing.get(p) != now.listing.get(p)}
         older = any(modified(work.root / path) <= built for path in changed)
-        named = changed & set(self._declared(work.look))
+        named = changed.intersection(path for group in self._declared(work.look) for path in group)
         names = {name for name in {*then.facts, *now.facts} if is_variable(name)}
         variables = any(then.facts.get(name) != now.facts.get(name) for name in names)
         return bool(older or named or variables)
@@ -131,10 +135,10 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         found = _configured(look.root / self.package.folder, look.environ.get("CARGO_HOME", ""))
         return {str(path) for path in found if not path.is_relative_to(look.root)}
 
-    def _declared(self, look: Look) -> Iterable[str]:
-        for name in self.package.inputs:
-            path = name if self.package.folder == "." else f"{self.package.folder}/{name}"
-            yield from _below(look.root, path) if (look.root / path).is_dir() else (path,)
+    def _declared(self, look: Look) -> tuple[tuple[str, ...], ...]:
+        """The files of each declared input."""
+        prefix = "" if self.package.folder == "." else f"{self.package.folder}/"
+        return tuple(_below(look.root, prefix + name) or (prefix + name,) for name in self.package.inputs)
 
     def _parts(self) -> Mapping[str, str]:
         from cartwheel.inputs import manifest
@@ -198,10 +202,9 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return hashlib.sha256(named.encode()).hexdigest()[:32]
 
 
-def _content(path: str, look: Look, packed: Container[str]) -> str:
-    """The digest of a file; that a Rust source can be executed is nothing to a compiler."""
-    digest = look.digest(path)
-    return digest.removesuffix("+x") if path.endswith(".rs") and path not in packed else digest
+def _is_absolute(path: str) -> bool:
+    """The quick half of `os.path.isabs`, which is asked for every source of every wheel."""
+    return path[:1] == "/" or (os.name == "nt" and os.path.isabs(path))
 
 
 _CRATE = "crate "
@@ -216,6 +219,7 @@ def _learned(reads: Reads, root: Path) -> Mapping[str, tuple[str, ...]]:
     return {"files": files, "absent": absent, "folders": reads.folders, "env": reads.env}
 
 
+@cache
 def _below(root: Path, name: str) -> tuple[str, ...]:
     """The files of a folder, or the one file of that name."""
     from cartwheel.inputs.reads import files_below
@@ -262,6 +266,7 @@ def _packed(folder: str, root: Path, package: Package) -> tuple[str, ...]:
 def look_again() -> None:
     """Forget what was seen of the tree in this process."""
     _PACKED.clear()
+    _below.cache_clear()
     _broad.cache_clear()
     _configured.cache_clear()
     _local.cache_clear()

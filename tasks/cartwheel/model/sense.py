@@ -67,7 +67,7 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         yield "index.pypi: the real index is no place to practise; remove 'rehearsal', or use testpypi"
 
 
-_ONLY_FOR = {"simple": "pypi", "repository": "github", "crates": "crates"}
+_ONLY_FOR = {"simple": "pypi", "rules": "pypi", "repository": "github", "crates": "crates"}
 """Keys of an index that mean something for one kind alone."""
 
 

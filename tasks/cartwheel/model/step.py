@@ -21,6 +21,9 @@ class Look(Protocol):
     def digest(self, path: str) -> str:
         """The digest of a file's content, `""` where there is none; read at most once a process."""
 
+    def digests(self, paths: tuple[str, ...]) -> Mapping[str, str]:
+        """The digests of files that many steps read; the same tuple is gone through once."""
+
     def moved(self, path: str) -> bool:
         """Whether a file was written, came or went since its digest was taken, even if it is as it was again."""
 

@@ -158,6 +158,7 @@ class Digests:
         self._root = str(root)
         self._known: dict[str, list[object]] | None = None
         self._seen: dict[str, str] = {}
+        self._groups: dict[int, tuple[tuple[str, ...], Mapping[str, str]]] = {}
         self._young: set[str] = set()
         self._fresh = False
         self.reads = 0
@@ -170,8 +171,18 @@ class Digests:
     def again(self, path: str) -> str:
         """The digest of the file as it is now."""
         digest = self._look(path)
+        if self._seen.get(path, digest) != digest:
+            self._groups.clear()
         self._seen[path] = digest
         return digest
+
+    def group(self, paths: tuple[str, ...]) -> Mapping[str, str]:
+        """The digests of these files; the same tuple, told by identity, is gone through once.  Not to be changed."""
+        kept = self._groups.get(id(paths))
+        if kept is None:
+            found = {path: self(path) for path in paths}
+            kept = self._groups[id(paths)] = (paths, found)
+        return kept[1]
 
     def moved(self, path: str) -> bool:
         """Whether a file whose digest was taken was written since, came or went, though it may be as it was."""
@@ -182,9 +193,16 @@ class Digests:
             return bool(taken)
         return taken is not None and self._load().get(path, [])[:5] != _state(stat)
 
+    def renew(self) -> None:
+        """Look again at the files that were written since their digest was taken."""
+        for path in [path for path in self._seen if self.moved(path)]:
+            del self._seen[path]
+        self._groups.clear()
+
     def forget(self) -> None:
         """Look at every file again from now on."""
         self._seen.clear()
+        self._groups.clear()
 
     def _look(self, path: str) -> str:
         full = os.path.join(self._root, path)

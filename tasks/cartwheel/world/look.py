@@ -57,17 +57,21 @@ class World:
         self.environ = environ
         self.readonly = False
         self._version_of = version_of
-        self.digests = Digests(local / "digests.json", root)
+        self.files = Digests(local / "digests.json", root)
         self.remember = Memory(local / "answers.json")
         self._tools: dict[str, str] = {}
 
     def digest(self, path: str) -> str:
         """See `Look.digest`."""
-        return self.digests(path)
+        return self.files(path)
+
+    def digests(self, paths: tuple[str, ...]) -> Mapping[str, str]:
+        """See `Look.digests`."""
+        return self.files.group(paths)
 
     def moved(self, path: str) -> bool:
         """See `Look.moved`."""
-        return self.digests.moved(path)
+        return self.files.moved(path)
 
     def tool(self, name: str) -> str:
         """See `Look.tool`."""
@@ -77,7 +81,7 @@ class World:
 
     def again(self) -> None:
         """Forget what was seen in this process; another run may have changed it."""
-        self.digests.forget()
+        self.files.forget()
 
     def forget(self) -> None:
         """Keep nothing of what was learned."""
@@ -86,5 +90,5 @@ class World:
     def save(self) -> None:
         """Keep what was learned, unless this is only a look."""
         if not self.readonly:
-            self.digests.save()
+            self.files.save()
             self.remember.save()

@@ -61,12 +61,6 @@ def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], ok: Seque
     return done.stdout.decode(errors="replace")
 
 
-def sleep(seconds: float) -> None:
-    """Wait; raises `Interrupted` when the run is told to stop."""
-    if STOP.wait(seconds):
-        raise Interrupted
-
-
 def show(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
     """Run to the end with its output on this terminal; its exit code.  Raises `Interrupted`."""
     process = _start(argv, cwd=cwd, env=env, stdout=None, stderr=None)
@@ -227,7 +221,20 @@ def _alive(process: subprocess.Popen[bytes]) -> bool:
         os.killpg(process.pid, 0)
     except (ProcessLookupError, PermissionError):
         return False
-    return True
+    return _at_work(process.pid)
+
+
+def _at_work(group: int) -> bool:
+    """Whether one of the group still runs: in a container nobody may ever collect those that have ended."""
+    import psutil
+
+    for pid in psutil.pids():
+        try:
+            if os.getpgid(pid) == group and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                return True
+        except (psutil.Error, OSError):
+            continue
+    return False
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
