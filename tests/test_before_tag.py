@@ -38,6 +38,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A committed project whose files are all checked, and whose pipeline makes the wheels."""
     made = pure(tmp_path_factory.mktemp("built") / "project")
     made.write("CHANGELOG.md", LOG)
+    made.edit(
+        "pyproject.toml",
+        'url = "http://127.0.0.1:9/"',
+        'url = "http://127.0.0.1:9/"\nsimple = "http://127.0.0.1:9/simple/"',
+    )
     text = (made.root / "pyproject.toml").read_text()
     made.write("pyproject.toml", text + CHECKLIST.replace("{python}", Path(sys.executable).as_posix()))
     git(made.root, "add", "--all")
@@ -204,7 +209,8 @@ def test_a_checklist_whose_stage_is_missing_in_dodo_py_is_said_in_a_line(project
 
 
 def test_a_rehearsal_runs_the_commands_and_asks_nobody(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CARTWHEEL_REHEARSAL", '{"url": "http://127.0.0.1:9/", "simple": "http://127.0.0.1:9/simple/"}')
+    shelf = '{"url": "http://127.0.0.1:9/", "simple": "http://127.0.0.1:9/simple/", "rehearsal": true}'
+    monkeypatch.setenv("CARTWHEEL_REHEARSAL", f'{{"pypi": {shelf}}}')
     found = read_project(project.root, {})
     assert checklist.needed(found, found.packages[0]) == ("checklist:gravel:count",)
     assert "check:set:gravel" in proof.checks_before_tag(found, found.packages[0])

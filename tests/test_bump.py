@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,11 +23,13 @@ from semver import Version as Semver
 
 from cartwheel.bump import carry_out, planned, refuse_taken
 from cartwheel.index.loopback import LoopbackIndex
+from cartwheel.index.loopback_crates import CrateShelf
 from cartwheel.model.bump import NUMBERS, PHASES, WORDS, next_version
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.version import pep440, semver
 from cartwheel.pipeline import read_project
 from cartwheel.world.versions import disagreements, places, written_version
+from crates import workspace
 from projects import Project, committed, pure
 from repositories import commit, git, hook, repository
 from test_version_sync import WORKSPACE, contents, project
@@ -342,6 +348,39 @@ def on_shelf(found: object, index: LoopbackIndex) -> object:
     from cartwheel.model.settings import IndexSettings
 
     return replace(found, indexes={"pypi": IndexSettings(url=index.url, simple=index.simple)})  # type: ignore[type-var]
+
+
+def test_a_version_of_which_a_crate_was_published_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not shutil.which("cargo"):
+        pytest.skip("needs cargo")
+    monkeypatch.setenv("CARGO_HOME", str(tmp_path / "cargo"))
+    one = workspace(tmp_path / "p", registry="house")
+    with CrateShelf().open() as shelf:
+        text = (one.root / "pebble/pyproject.toml").read_text()
+        one.write("pebble/pyproject.toml", re.sub(r"publish = \[.*\]", 'publish = ["house"]', text))
+        house = f'[tool.cartwheel.index.house]\nkind = "crates"\nurl = "{shelf.index}"\n'
+        one.write("pyproject.toml", (one.root / "pyproject.toml").read_text() + house)
+        committed(one)
+        put(shelf, "sand", "1.0.0")
+        bump(one.root, "minor", names=("pebble",), commit=False, offline=False)
+        git(one.root, "checkout", "--quiet", ".")
+        put(shelf, "sand", "1.1.0")
+        with pytest.raises(StepFailed, match=r"house holds pebble 1\.1\.0 already \(sand-1\.1\.0\.crate\)"):
+            bump(one.root, "minor", names=("pebble",), offline=False)
+
+
+def put(shelf: CrateShelf, name: str, version: str) -> None:
+    """A crate with nothing in it on the shelf."""
+    manifest = f'[package]\nname = "{name}"\nversion = "{version}"\n'.encode()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for file, data in (("Cargo.toml", manifest), ("src/lib.rs", b"")):
+            member = tarfile.TarInfo(f"{name}-{version}/{file}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    crate = packed.getvalue()
+    row = {"name": name, "vers": version, "deps": [], "features": {}, "yanked": False}
+    shelf.add({**row, "cksum": hashlib.sha256(crate).hexdigest()}, crate)
 
 
 def test_a_remote_or_an_index_out_of_reach_refuses_unless_nobody_is_asked(tmp_path: Path) -> None:

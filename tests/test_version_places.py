@@ -252,6 +252,21 @@ def test_a_member_that_stops_inheriting_is_looked_at(tmp_path: Path) -> None:
     assert "pebble/core/Cargo.toml: package.version 1.0.0 → 1.1.0" in one.doit("version-sync")
 
 
+def test_a_crate_that_joins_a_workspace_by_its_pattern_is_looked_at_without_a_lock_file_too(tmp_path: Path) -> None:
+    one = with_crate(tmp_path / "p")
+    (one.root / "pebble/Cargo.lock").unlink()
+    text = (one.root / "pebble/Cargo.toml").read_text()
+    one.write("pebble/Cargo.toml", '[workspace]\nmembers = ["crates/*"]\n\n' + text)
+    one.doit("version-sync")
+    joined = (
+        '[package]\nname = "new"\nversion = "0.1.0"\n[dependencies]\npebble = {{ path = "../..", version = "={}" }}\n'
+    )
+    one.write("pebble/crates/new/Cargo.toml", joined.format("0.9.0"))
+    said = one.doit("version-sync")
+    assert "pebble/crates/new/Cargo.toml: dependencies.pebble.version =0.9.0 → =1.0.0" in said
+    assert (one.root / "pebble/crates/new/Cargo.toml").read_text() == joined.format("1.0.0")
+
+
 # Any TOML -------------------------------------------------------------------------------------------------------------
 
 NEW = "1.3.0-rc.1"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cartwheel.model import changelog
 from cartwheel.model.bump import next_version
+from cartwheel.model.destination import CRATES, PYPI, kind_of
 from cartwheel.model.errors import ConfigError, StepFailed, did_you_mean
 from cartwheel.model.project import Package, Project
-from cartwheel.model.version import pep440, tag_name
+from cartwheel.model.version import pep440, semver, tag_name
 
 Say = Callable[[str], None]
 
@@ -24,6 +28,8 @@ class Bump(Struct, frozen=True, kw_only=True):
     now: str
     version: str
     """As the manifest writes it, like `now`."""
+    crates: tuple[str, ...]
+    """Whose version it is too."""
     files: Mapping[str, bytes]
     """The new content of each file, by its path in the project."""
     lines: tuple[str, ...]
@@ -61,6 +67,7 @@ def planned(root: Path, project: Project, names: Iterable[str], words: tuple[str
     lines = [f"{p.path}: {p.what} {p.found} → {p.expected}" for p in moved if p.found != p.expected]
     return Bump(
         packages=packages, now=now, version=version,
+        crates=tuple(name for package in packages for name in found[package.key].crates),
         files={**edited(root, moved), **logs},
         lines=(*dict.fromkeys(lines), *(f"{path}: what was unreleased is {version} of {date}" for path in logs)),
         message=_message(packages, version),
@@ -87,7 +94,7 @@ def refuse_taken(root: Path, project: Project, bump: Bump, *, offline: bool) -> 
             wrong += _below(last_tagged(repo, package.tag, package.name, refs=refs), bump, tag)
     for package in bump.packages:
         for name in () if offline else package.publish:
-            held = _held(project, package, name, pep440(bump.version))
+            held = _held(root, project, package, name, bump)
             if held:
                 wrong.append(f"{name} holds {package.name} {bump.version} already ({held[0]}); name another version")
     if wrong:
@@ -180,14 +187,35 @@ def _below(last: tuple[str, str], bump: Bump, tag: str) -> Iterable[str]:
         yield f"{bump.version} is lower than the last tag {other}; versions only go up"
 
 
-def _held(project: Project, package: Package, name: str, version: str) -> tuple[str, ...]:
-    """The files of a version that an index holds."""
-    from cartwheel.index.warehouse import held, resolve
-
+def _held(root: Path, project: Project, package: Package, name: str, bump: Bump) -> tuple[str, ...]:
+    """The files or crates of the new version that a destination holds; a release page is known by its tag."""
+    ask = {PYPI: _on_index, CRATES: _in_registry}.get(kind_of(name, project.indexes))
     try:
-        return tuple(held(resolve(name, project.indexes), package.name, version))
+        return ask(root, project, package, name, bump) if ask else ()
     except StepFailed as error:
         raise StepFailed(f"{error}; or --offline, and publish asks it") from None
+
+
+def _on_index(root: Path, project: Project, package: Package, name: str, bump: Bump) -> tuple[str, ...]:
+    from cartwheel.index.warehouse import held, resolve
+
+    return tuple(held(resolve(name, project.indexes), package.name, pep440(bump.version)))
+
+
+def _in_registry(root: Path, project: Project, package: Package, name: str, bump: Bump) -> tuple[str, ...]:
+    """Of the crates whose version moves."""
+    from cartwheel.publish_crates import cargo_for, its_crates
+    from cartwheel.world.run import Log
+
+    if not package.manifest:
+        return ()
+    new = semver(bump.version)
+    with TemporaryDirectory() as folder:
+        log = Log(Path(folder, "cargo.log"), shown_as="cargo's words")
+        cargo = cargo_for(project, package, name, root, log=log, environ=os.environ)
+        sent = its_crates(project, package, name, cargo, root)
+        moved = (replace(crate, version=new) for crate in sent if crate.name in bump.crates)
+        return tuple(crate.file for crate in moved if cargo.published(crate) is not None)
 
 
 def _refuse_disagreement(root: Path, project: Project) -> None:

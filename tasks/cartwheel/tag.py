@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from cartwheel import checklist, proof
+from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import of_package
 from cartwheel.model.project import Package, Project
@@ -108,10 +109,14 @@ def _refuse_what_would_be_refused(project: Project, package: Package, work: Work
         for name in package.publish:
             refuse_what_the_index_would(project, package, name, work)
         return
-    from cartwheel.index.rules import findings, misnamed
+    from cartwheel.index.rules import findings, misnamed, weighed
+    from cartwheel.index.warehouse import resolve
 
     own = proof.made_here(package)
     proof.proven(package, work.root, own)
-    wrong = {*misnamed(a.file for a in of_package(package)), *findings(work.root / a.path for a in own)}
+    found = {*misnamed(a.file for a in of_package(package)), *findings(work.root / a.path for a in own)}
+    names = (name for name in package.publish if kind_of(name, project.indexes) == PYPI)
+    indexes = (resolve(name, project.indexes) for name in names)
+    wrong = {f"  {index.name}: {finding}" for index in indexes for finding in weighed(found, index.rules)[0]}
     if wrong:
-        raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *sorted(f"  {finding}" for finding in wrong))))
+        raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *sorted(wrong))))

@@ -51,7 +51,7 @@ class Places(Struct, frozen=True, kw_only=True):
                 facts = self._found(look.root)
         except CartwheelError:
             facts = {"versions": key}  # the step itself says what is wrong
-        return Seen(facts={**facts, **_started_by(self.project)}, learned=learned)
+        return Seen(facts={**facts, **_members(look.root, self.project), **_started_by(self.project)}, learned=learned)
 
     def _found(self, root: Path) -> Mapping[str, str]:
         found = surveys(root, self.project)
@@ -75,6 +75,21 @@ def _manifests(project: Project) -> tuple[str, ...]:
 
 def _declared(project: Project) -> str:
     return " ".join(f"{v.file}={v.pattern}" for package in project.packages for v in package.versions)
+
+
+def _members(root: Path, project: Project) -> Mapping[str, str]:
+    """The crates of each workspace: one that joins by a pattern changes no file that was looked at before."""
+    from cartwheel.world.crates import members, relative
+
+    named: dict[str, str] = {}
+    for manifests in (package.manifests for package in project.packages):
+        if manifests.workspace_path:
+            folder = (root / manifests.workspace_path).parent
+            crates = " ".join(
+                relative(m, root) for m in members(folder, manifests.workspace) if (m / "Cargo.toml").is_file()
+            )
+            named[f"the members of {manifests.workspace_path}"] = sha256(crates.encode()).hexdigest()[:16]
+    return named
 
 
 def _started_by(project: Project) -> Mapping[str, str]:

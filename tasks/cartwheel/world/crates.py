@@ -54,10 +54,7 @@ def read_crate(root: Path, manifest: Path) -> Crate:
 def crates_of(root: Path, top: Crate, base: Path) -> dict[Path, Crate]:
     """The workspace's members and everything they reach by path within the project, by folder."""
     waiting = [base.parent.resolve(), top.folder]
-    settings = top.toml.get("workspace", {})
-    left_out = {(top.folder / name).resolve() for name in settings.get("exclude", ())}
-    for pattern in settings.get("members", ()):
-        waiting += [m.resolve() for m in sorted(top.folder.glob(str(pattern))) if m.resolve() not in left_out]
+    waiting += members(top.folder, top.toml)
     found: dict[Path, Crate] = {}
     home = root.resolve()
     while waiting:
@@ -67,6 +64,14 @@ def crates_of(root: Path, top: Crate, base: Path) -> dict[Path, Crate]:
         found[folder] = read_crate(home, folder / "Cargo.toml")
         waiting += [need.folder for need in needs(found[folder])]
     return found
+
+
+def members(folder: Path, toml: Mapping[str, Any]) -> tuple[Path, ...]:
+    """The folders that a workspace's `members` name, whatever lies in them."""
+    settings = toml.get("workspace", {})
+    left_out = {(folder / name).resolve() for name in settings.get("exclude", ())}
+    found = (m.resolve() for pattern in settings.get("members", ()) for m in sorted(folder.glob(str(pattern))))
+    return tuple(member for member in found if member not in left_out)
 
 
 def needs(crate: Crate) -> Iterator[Need]:

@@ -33,6 +33,8 @@ class Survey(Struct, frozen=True, kw_only=True):
     """The truth first."""
     read: tuple[str, ...]
     """Relative to the project; with files that are not there and whose appearance counts."""
+    crates: tuple[str, ...]
+    """The names of the crates whose version this is."""
 
     @property
     def truth(self) -> Place:
@@ -59,16 +61,16 @@ def survey(root: Path, folder: str, declared: Iterable[VersionPattern] = (), *, 
     source = truth(manifests)
     version = to or source.text
     found = [Place(path=source.path, what=source.what, found=source.text, expected=version, at=source.at)]
-    read = set(manifests.paths)
+    read, crates = set(manifests.paths), set[str]()
     if manifests.cargo_path:
-        found += _rust_places(root, manifests, source, semver(version), read)
+        found += _rust_places(root, manifests, source, semver(version), read, crates)
     found += _static_version(folder, manifests, source, version)
     found += _uv_lock(root, folder, manifests, version, read)
     found += _dunder_version(root, folder, manifests, version, read)
     for pattern in declared:
         found.append(_declared(root, folder, pattern, version))
         read.add(found[-1].path)
-    return Survey(places=tuple(found), read=tuple(sorted(read)))
+    return Survey(places=tuple(found), read=tuple(sorted(read)), crates=tuple(sorted(crates)))
 
 
 def places(root: Path, folder: str, declared: Iterable[VersionPattern] = ()) -> tuple[Place, ...]:
@@ -97,8 +99,10 @@ def write(root: Path, found: Iterable[Place]) -> tuple[str, ...]:
 # The crates of a workspace -------------------------------------------------------------------------------------------
 
 
-def _rust_places(root: Path, manifests: Manifests, source: Truth, version: str, read: set[str]) -> Iterator[Place]:
-    """`version`: SemVer.  That a crate joins the workspace is seen in Cargo.lock, so no folder need be listed."""
+def _rust_places(
+    root: Path, manifests: Manifests, source: Truth, version: str, read: set[str], names: set[str]
+) -> Iterator[Place]:
+    """`version`: SemVer; `names` is given those of the crates that have it."""
     base = root / manifests.cargo_path
     top = read_crate(root, root / manifests.workspace_path) if manifests.workspace_path else read_crate(root, base)
     crates = crates_of(root, top, base)
@@ -107,6 +111,7 @@ def _rust_places(root: Path, manifests: Manifests, source: Truth, version: str, 
     read.update(path for path in (*known, relative(top.folder / "Cargo.lock", root)) if _within(path))
     home = crate_version(manifests)
     moving = _moving(crates, crates[base.parent.resolve()], top, home, lock)
+    names.update(crate.name for crate in moving.values())
     if home.at[0] == "workspace" and home.path != source.path:
         yield _toml_place(home.path, home.at, home.text, version)
     for crate in moving.values():
