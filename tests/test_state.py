@@ -7,14 +7,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
 import pytest
 from filelock import lock_descriptor
 
+from cartwheel.model.errors import StepFailed
 from cartwheel.world.files import Digests, sha256_of
 from cartwheel.world.lock import RunLock
+from cartwheel.world.run import Log
 from graph import Graph
 
 BOTH = {"one": "common\none\n", "two": "common\ntwo\n"}
@@ -228,6 +231,16 @@ def test_a_command_whose_minder_is_killed_ends_with_it(graph: Graph) -> None:
     assert process.returncode == 1
     assert "failed with exit code -9" in out
     assert not left_behind(graph.root)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="process groups of POSIX")
+@pytest.mark.parametrize("code", [0, 3])
+def test_what_a_command_leaves_running_ends_with_it(tmp_path: Path, code: int) -> None:
+    log = Log(tmp_path / "log", shown_as="log")
+    line = ("sh", "-c", f"sleep 600 & exit {code}")
+    with pytest.raises(StepFailed, match="exit code 3") if code else nullcontext():
+        log.run(line, cwd=tmp_path, env=dict(os.environ))
+    assert not left_behind(tmp_path)
 
 
 def test_a_file_written_twice_within_a_tick_of_the_clock_is_not_mistaken(tmp_path: Path) -> None:

@@ -190,18 +190,26 @@ def _start(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Forget a process that ended; when stopping, or where its shim was killed, see that none of its group is left."""
-    code = process.poll()
-    if STOP.is_set() or code is None or code < 0:
-        deadline = time.monotonic() + _GRACE
-        while time.monotonic() < deadline and _alive(process):
-            time.sleep(0.02)
+    """Forget a process that ended, and let none of its group be left: a crashed compiler's symbolizer, say.
+
+    When stopping, they have a moment to end by themselves.
+    """
+    if STOP.is_set() or process.poll() is None:
+        _wait_until_gone(process)
+    if process.poll() is None or _alive(process):
         _signal(process, hard=True)
         process.wait()
+        _wait_until_gone(process)
     _running.discard(process)
     for stream in (process.stdin, process.stdout):
         if stream:
             stream.close()
+
+
+def _wait_until_gone(process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _GRACE
+    while time.monotonic() < deadline and _alive(process):
+        time.sleep(0.02)
 
 
 def _signal(process: subprocess.Popen[bytes], *, hard: bool) -> None:
