@@ -256,7 +256,9 @@ def test_an_interrupted_bump_leaves_every_file_as_it_was_and_commits_nothing_lat
     one = committed(pure(tmp_path / "r"))
     before, head = contents_but_git(one.root), git(one.root, "rev-parse", "HEAD")
     hook(
-        one.root, "pre-commit", f"touch {tmp_path / 'asked'}\nwhile ! test -e {tmp_path / 'go'}; do sleep 0.05; done\n"
+        one.root,
+        "pre-commit",
+        f"touch {tmp_path / 'asked'}\nfor i in $(seq 1200); do test -e {tmp_path / 'go'} && break; sleep 0.05; done\n",
     )
     process = one.start("bump", "patch", "--offline")
     while not (tmp_path / "asked").exists():
@@ -278,7 +280,9 @@ def test_an_interrupted_bump_leaves_every_file_as_it_was_and_commits_nothing_lat
 def test_an_interrupt_that_comes_too_late_undoes_nothing_that_is_committed(tmp_path: Path) -> None:
     one = committed(pure(tmp_path / "r"))
     hook(
-        one.root, "post-commit", f"touch {tmp_path / 'asked'}\nwhile ! test -e {tmp_path / 'go'}; do sleep 0.05; done\n"
+        one.root,
+        "post-commit",
+        f"touch {tmp_path / 'asked'}\nfor i in $(seq 1200); do test -e {tmp_path / 'go'} && break; sleep 0.05; done\n",
     )
     process = one.start("bump", "patch", "--offline")
     while not (tmp_path / "asked").exists():
