@@ -19,12 +19,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.interrupts import BAR, Ending, endings
 from benchmarks.rows import BENCHMARKS, Benchmark, named
 from benchmarks.scratch import Scratch, everything_built
 from benchmarks.timing import CommandFailed, Times, in_turn
 from benchmarks.upgrades import Notice, notices
 
 UPGRADES = "upgrades"
+INTERRUPTS = "interrupts"
 Tell = Callable[[str], None]
 
 
@@ -39,20 +41,21 @@ class Result:
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 1 where something could not be measured, however good or bad the figures."""
     options = _options(arguments)
-    chosen = options.only or [*(row.name for row in BENCHMARKS), UPGRADES]
+    chosen = options.only or [*(row.name for row in BENCHMARKS), UPGRADES, INTERRUPTS]
     try:
         with _folder(options.work) as folder:
             scratch = Scratch(folder=Path(folder).resolve(), tell=_progress)
             results, found = measured(chosen, options.pairs, scratch)
+            ended = _interrupted(options.pairs or 7, scratch) if INTERRUPTS in chosen else ()
     except CommandFailed as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
-    sys.stdout.write(f"{_machine()}\n\n{as_text(results, found)}")
+    sys.stdout.write(f"{_machine()}\n\n{as_text(results, found, ended)}")
     if options.json:
-        options.json.write_text(json.dumps(as_document(results, found), indent=2) + "\n")
+        options.json.write_text(json.dumps(as_document(results, found, ended), indent=2) + "\n")
     return 0
 
 
@@ -77,13 +80,18 @@ def measured(
     return tuple(results), found
 
 
+def _interrupted(times: int, scratch: Scratch) -> tuple[Ending, ...]:
+    scratch.tell(f"{INTERRUPTS}: Ctrl-C in the middle of compiling two targets")
+    return endings(scratch, times)
+
+
 def _set_up(setup: Callable[[Scratch], None], ready: set[Callable[[Scratch], None]], scratch: Scratch) -> None:
     if setup not in ready:
         setup(scratch)
         ready.add(setup)
 
 
-def as_text(results: Iterable[Result], found: Iterable[Notice]) -> str:
+def as_text(results: Iterable[Result], found: Iterable[Notice], ended: Sequence[Ending]) -> str:
     """The tables for people."""
     rows = [("benchmark", "peer: median (min-max)", "ours: median (min-max)", "ours / peer")]
     rows += [(r.row.name, _spread(r.times.peer), _spread(r.times.ours), _verdict(r)) for r in results]
@@ -92,7 +100,15 @@ def as_text(results: Iterable[Result], found: Iterable[Notice]) -> str:
     text += "".join(f"\n{name}: {about}" for name, about in words.items()) + ("\n" if words else "")
     noticed = [("upgrade of", "noticed by a graph with nothing to do")]
     noticed += [(n.tool, f"yes, by {n.tasks} tasks: {n.words}" if n.words else "NO") for n in found]
-    return text + ("\n" + _table(noticed) if len(noticed) > 1 else "")
+    text += "\n" + _table(noticed) if len(noticed) > 1 else ""
+    if ended:
+        last = [e.empty for e in ended]
+        verdict = "within" if max(last) <= BAR else "ABOVE"
+        text += (
+            f"\nafter Ctrl-C doit ends in {_spread([e.ended for e in ended])}, "
+            f"the last process in {_spread(last)}  (bar {BAR:.0f} s) {verdict}\n"
+        )
+    return text
 
 
 def _spread(seconds: Sequence[float]) -> str:
@@ -112,7 +128,7 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_document(results: Iterable[Result], found: Iterable[Notice]) -> dict[str, Any]:
+def as_document(results: Iterable[Result], found: Iterable[Notice], ended: Iterable[Ending]) -> dict[str, Any]:
     """The JSON form, schema 1; times are seconds, in the order in which they were measured."""
     rows = [
         {
@@ -126,7 +142,13 @@ def as_document(results: Iterable[Result], found: Iterable[Notice]) -> dict[str,
         }
         for r in results
     ]
-    return {"schema": 1, "machine": _machine(), "benchmarks": rows, "upgrades": [asdict(n) for n in found]}
+    return {
+        "schema": 1,
+        "machine": _machine(),
+        "benchmarks": rows,
+        "upgrades": [asdict(n) for n in found],
+        "interrupts": [asdict(e) for e in ended],
+    }
 
 
 def _machine() -> str:
@@ -153,7 +175,7 @@ def _folder(work: Path | None) -> AbstractContextManager[str | Path]:
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Times of cartwheel against its peers.")
-    names = [*(row.name for row in BENCHMARKS), UPGRADES]
+    names = [*(row.name for row in BENCHMARKS), UPGRADES, INTERRUPTS]
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
     parser.add_argument("--pairs", type=_positive, metavar="N", help="how often each side runs, warm-up aside")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every time to FILE as well")
