@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -304,6 +305,17 @@ def test_a_projects_own_task_is_remembered_too(graph: Graph) -> None:
     graph.write("src/common.txt", "changed, and longer\n")
     graph.doit("own")
     assert (graph.root / "own.log").read_text() == "own\nown\n"
+
+
+def test_no_file_is_read_twice_in_a_run(graph: Graph) -> None:
+    """Four steps share three sources; a raw file is made by one and needed by another."""
+    text = (graph.root / "dodo.py").read_text()
+    told = 'import atexit; atexit.register(lambda: print(wheels.workshop.world.files.reads, "files read"))\n'
+    graph.write("dodo.py", text + told)
+    graph.doit()
+    shutil.rmtree(graph.root / ".cartwheel" / "local")
+    assert "7 files read" in graph.doit(), "three sources, two raw files, two finished ones"
+    assert "0 files read" in graph.doit()
 
 
 def test_what_a_projects_own_task_writes_is_seen_by_the_steps_after_it(graph: Graph) -> None:
