@@ -45,7 +45,7 @@ class Workshop:
         self.named = named
         self.root = world.root
         self.lock = RunLock(world.root / ".cartwheel" / "local" / "lock")
-        self.slots = Slots(world.root / ".cartwheel" / "scratch" / "slots")
+        self.slots = Slots()
         self.skipped: list[Judgement] = []
         self._spoiled = ""
         self._beginning = threading.Lock()

@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 from cartwheel.world.run import STOP, Interrupted
 
@@ -25,10 +24,8 @@ class Slots:
     alone may use every processor, two at once share them, and there are never more than `processors` at work.
     """
 
-    def __init__(self, pipe: Path, processors: int | None = None) -> None:
-        """`pipe`: where the jobserver's named pipe may lie, on systems that have them."""
+    def __init__(self, processors: int | None = None) -> None:
         self.processors = processors or available()
-        self._pipe = pipe
         self._tokens: _Jobserver | _Semaphore | None = None
         self._light = threading.BoundedSemaphore(self.processors * _LIGHT_FOR_EACH)
         self._held: set[str] = set()
@@ -39,7 +36,7 @@ class Slots:
         """Hold a compile slot; the value is what the environment of the compilers must say to share the others."""
         with self._changed:
             if self._tokens is None:
-                self._tokens = _tokens(self._pipe, self.processors)
+                self._tokens = _tokens(self.processors)
         tokens = self._tokens
         tokens.take()
         try:
@@ -107,15 +104,12 @@ class _Semaphore:
 
 
 class _Jobserver:
-    """A token a processor in a named pipe; the one that a slot takes is what its compiler may use without asking."""
+    """A token a processor in a pipe; the one that a slot takes is what its compiler may use without asking."""
 
-    def __init__(self, pipe: Path, count: int) -> None:
-        pipe.parent.mkdir(parents=True, exist_ok=True)
-        pipe.unlink(missing_ok=True)
-        os.mkfifo(pipe, 0o600)
-        self._pipe = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    def __init__(self, count: int) -> None:
+        self._pipe, named = _pipe()
         os.write(self._pipe, b"+" * count)
-        self.environment = {"CARGO_MAKEFLAGS": f"-j{count} --jobserver-auth=fifo:{pipe}"}
+        self.environment = {"CARGO_MAKEFLAGS": f"-j{count} --jobserver-auth=fifo:{named}"}
 
     def take(self) -> None:
         import select
@@ -133,11 +127,36 @@ class _Jobserver:
         os.write(self._pipe, b"+")
 
 
-def _tokens(pipe: Path, count: int) -> _Jobserver | _Semaphore:
+def _pipe() -> tuple[int, str]:
+    """A pipe for reading and writing, and a name by which other processes open it.
+
+    Linux names the pipes of a process, so nothing lies on the disk; elsewhere it is a file outside the project (who
+    copies a folder with a pipe in it waits for ever), gone when this process ends.
+    """
+    if os.path.exists("/proc/self/fd"):
+        reading, writing = os.pipe()
+        named = f"/proc/{os.getpid()}/fd/{writing}"
+        handle = os.open(named, os.O_RDWR | os.O_NONBLOCK)
+        os.close(reading)
+        return handle, named
+    import atexit
+    import shutil
+    import tempfile
+
+    folder = tempfile.mkdtemp(prefix="cartwheel-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    named = os.path.join(folder, "slots")
+    os.mkfifo(named, 0o600)
+    return os.open(named, os.O_RDWR | os.O_NONBLOCK), named
+
+
+def _tokens(count: int) -> _Jobserver | _Semaphore:
     """The protocol separates words by spaces, so a pipe with one in its path cannot be named."""
-    if hasattr(os, "mkfifo") and " " not in str(pipe):
+    if hasattr(os, "mkfifo"):
         try:
-            return _Jobserver(pipe, count)
-        except OSError:  # a file system without pipes
-            pass
+            made = _Jobserver(count)
+        except OSError:  # no pipes there
+            return _Semaphore(count)
+        if " " not in made.environment["CARGO_MAKEFLAGS"].partition("fifo:")[2]:
+            return made
     return _Semaphore(count)
