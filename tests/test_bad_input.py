@@ -500,7 +500,7 @@ def test_a_crate_without_a_lock_is_built_from_a_copy_that_has_one(project: Proje
         assert b"a stone" in wheel.read(program)
     assert lock.read_bytes() == made
     (project.root / "pebble/Cargo.lock").write_bytes(made)
-    assert project.plan()["notes"] == []
+    assert "notes" not in project.plan()
 
 
 def raw(project: Project) -> str:

@@ -274,7 +274,9 @@ class Sweep(BaseAction):  # type: ignore[misc]
         from cartwheel import clean
 
         shop = self.workshop
-        if self.name not in shop.named and any("*" in word and fnmatch(self.name, word) for word in shop.named):
+        if not {"clean", self.name}.intersection(shop.named) and any(
+            "*" in word and fnmatch(self.name, word) for word in shop.named
+        ):
             return TaskFailed(f"this removes what was made, so it runs only when it is named: doit run {self.name}")
         try:
             shop.begin()

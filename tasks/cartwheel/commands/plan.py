@@ -141,7 +141,7 @@ def as_document(project: Project, outlooks: Iterable[Outlook], told: tuple[str, 
                 ],
                 "artifacts": [{key: asdict(a)[key] for key in keys} for a in artifacts(project)],
                 "tasks": [asdict(outlook) for outlook in outlooks],
-                "notes": told,
+                **({"notes": told} if told else {}),
             },
             indent=2,
         )
