@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,22 @@ def test_a_pattern_with_clean_named_beside_it_cleans(tmp_path: Path) -> None:
     project.doit("build")
     project.doit("run", "clean", "clean*")
     assert project.kept() == {}
+
+
+def test_a_commit_that_changes_nothing_in_a_file_changes_none_of_its_bytes(tmp_path: Path) -> None:
+    """What was released must be what its tag gives, also where it was built some commits earlier."""
+    project = committed(pure(tmp_path / "project"))
+    project.doit("repair", "sdist")
+    made = {p.name: p.read_bytes() for p in (project.root / "dist").rglob("*.*") if p.is_file()}
+    late = {"GIT_COMMITTER_DATE": "2031-01-01T00:00:00Z"}
+    subprocess.run(
+        ["git", "commit", "--quiet", "--allow-empty", "-m", "later"],
+        cwd=project.root,
+        env={**os.environ, **late},
+        check=True,
+    )
+    for folder in (".cartwheel", "dist"):
+        shutil.rmtree(project.root / folder)
+    project.doit("repair", "sdist")
+    assert made == {p.name: p.read_bytes() for p in (project.root / "dist").rglob("*.*") if p.is_file()}
+    assert len(made) == 2

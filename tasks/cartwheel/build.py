@@ -15,7 +15,7 @@ from cartwheel.inputs.sources import CompiledSources, PureSources
 from cartwheel.inputs.unlocked import FOLDER as UNLOCKED
 from cartwheel.inputs.unlocked import missing, renewed
 from cartwheel.model import python as pythons
-from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
+from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.features import features as features_of
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.step import Look, Slots, Sources, Step, Work
@@ -24,6 +24,12 @@ from cartwheel.toolchain.directories import SHARED, CargoDirectory
 from cartwheel.world import environment, files, run
 from cartwheel.world.host import this_machine
 
+MOMENT = "1580601600"
+"""SOURCE_DATE_EPOCH where the user sets none: 2 February 2020, the moment that hatchling gives the files of its wheels.
+
+Not the time of the commit: a wheel is not built again for a commit that changes nothing in it, and must still be what
+its tag gives anywhere else.
+"""
 CARGO_TEE = Path(__file__).parent / "toolchain" / "cargo_tee.py"
 
 
@@ -192,7 +198,7 @@ def build_environment(package: Package, work: Work) -> dict[str, str]:
     """What a backend is given: the named variables, our own tools first on PATH, and the moment of the build."""
     env = environment.passed(work.look.environ, package.environment_pass)
     env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", "")))
-    env.setdefault("SOURCE_DATE_EPOCH", moment_of(work))
+    env.setdefault("SOURCE_DATE_EPOCH", MOMENT)
     return env
 
 
@@ -205,19 +211,6 @@ def _wrapper(scratch: Path) -> Path:
     path.write_text(text, newline="")
     path.chmod(0o755)
     return path
-
-
-def moment_of(work: Work) -> str:
-    """SOURCE_DATE_EPOCH where the user sets none: the time of the commit, else 1980, the first that a zip file knows.
-
-    It makes two builds of the same sources the same; it is not something a wheel depends on.
-    """
-    try:
-        return run.capture(
-            ("git", "log", "-1", "--format=%ct"), cwd=work.root, env=environment.passed(work.look.environ)
-        ).strip()
-    except CartwheelError:
-        return "315532800"
 
 
 def exactly_one(folder: Path, expected: str) -> Path:

@@ -22,7 +22,7 @@ PASSED = (
     "RUST_BACKTRACE", "ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR", "CARGO_ZIGBUILD_CACHE_DIR",
     "SOURCE_DATE_EPOCH", "SCCACHE_*",
 )  # fmt: skip
-"""Passed and not counted (SOURCE_DATE_EPOCH moves with every commit: counting it would rebuild for each)."""
+"""Passed and not counted (who sets SOURCE_DATE_EPOCH to the time of the commit would rebuild for each)."""
 
 COUNTED = (
     "MATURIN_PEP517_ARGS", "MATURIN_NO_INSTALL_RUST", "PYO3_*", "ARCHFLAGS", "SDKROOT",
