@@ -38,7 +38,7 @@ class _Maturin(_Shape, frozen=True, kw_only=True):
     bindings: str = ""
     module_name: str = ""
     python_source: str = ""
-    features: list[str] = []
+    features: list[str | dict[str, Any]] = []
 
 
 class _Tool(_Shape, frozen=True, kw_only=True):
