@@ -142,7 +142,8 @@ def test_an_index_that_asks_who_reads_is_told_what_netrc_says_and_no_other_host_
         assert list(held(state.index, "demo", "1.0")) == ["demo-1.0.tar.gz"]
         other = f"http://localhost:{state.base.rsplit(':', 1)[1]}/simple/demo/"
         state.looks = [lambda post: post.answer(302, headers={"Location": other}), ask]
-        held(state.index, "demo", "1.0")
+        with conversation(state.index.simple) as session:
+            session.get(f"{state.index.simple}demo/").raise_for_status()
     assert asked == [requests.auth._basic_auth_str("me", "word"), ""]
 
 

@@ -145,10 +145,11 @@ Digests = Mapping[str, str]
 def _on_index(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
     from cartwheel.index.warehouse import listing, resolve
 
-    rows = listing(resolve(name, project.indexes), package.name, package.version)
+    said: list[str] = []
+    rows = listing(resolve(name, project.indexes), package.name, package.version, say=said.append)
     withdrawn = [row.file for row in rows if row.yanked]
     items = compared(digests, {row.file: row.sha256 for row in rows})
-    detail = f"withdrawn: {', '.join(withdrawn)}" if withdrawn else ""
+    detail = f"withdrawn: {', '.join(withdrawn)}" if withdrawn else "".join(said)
     return Destination(name=name, kind=PYPI, state=summed(items), detail=detail, items=items)
 
 

@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -172,10 +173,13 @@ def held(index: Index, project: str, version: str) -> dict[str, str]:
     return {row.file: row.sha256 for row in listing(index, project, version)}
 
 
-def listing(index: Index, project: str, version: str, *, patience: Patience = READING) -> tuple[Listed, ...]:
+def listing(
+    index: Index, project: str, version: str, *, patience: Patience = READING, say: Callable[[str], None] | None = None
+) -> tuple[Listed, ...]:
     """The files of one version as the index lists them now, from JSON or HTML; none where it knows no such project.
 
-    Raises `StepFailed` where it cannot be read.
+    An index that sends a reader on to another host or port for a project does not hold it (pypiserver's and GitLab's
+    habit with projects that they do not know): `say` is told so.  Raises `StepFailed` where it cannot be read.
     """
     import pypi_simple
 
@@ -183,15 +187,39 @@ def listing(index: Index, project: str, version: str, *, patience: Patience = RE
 
     def page() -> Any:
         with conversation(index.simple) as session, pypi_simple.PyPISimple(index.simple, session=session) as client:
+            session.hooks["response"].insert(0, partial(_stay_at, index.simple))
             try:
                 return client.get_project_page(
                     project, timeout=(CONNECT_SECONDS, 60.0), accept=pypi_simple.ACCEPT_JSON_PREFERRED, headers=headers
                 )
             except pypi_simple.NoSuchProjectError:
                 return None
+            except _Elsewhere as error:
+                if say:
+                    say(f"{index.name} does not hold {project}: it sends readers on to {error}")
+                return None
 
     found = _read(page, f"index {index.name}: {_without_userinfo(index.simple)}", patience)
     return tuple(_listed(row) for row in (found.packages if found else ()) if _is_of(row.filename, version))
+
+
+class _Elsewhere(Exception):
+    """An index sends its readers on to the address that is the text."""
+
+
+def _stay_at(simple: str, answer: requests.Response, *_: Any, **__: Any) -> None:
+    """Raises `_Elsewhere` for a redirect to another host or port than that of `simple`; http to https is none."""
+    if answer.is_redirect:
+        to = urljoin(answer.url, answer.headers["Location"])
+        if _host(to) != _host(simple):
+            raise _Elsewhere(_without_userinfo(to.partition("?")[0]))
+
+
+def _host(url: str) -> tuple[str, int]:
+    """Host and port of an address, 0 for the port of its scheme."""
+    parts = urlsplit(url)
+    port = parts.port or 0
+    return parts.hostname or "", 0 if port == {"http": 80, "https": 443}.get(parts.scheme) else port
 
 
 def with_digests(rows: Iterable[Listed], files: Iterable[str]) -> tuple[Listed, ...]:
