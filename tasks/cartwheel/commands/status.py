@@ -182,8 +182,6 @@ def _on_page(project: Project, package: Package, name: str, shop: Workshop, dige
 def _in_registry(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
     from cartwheel.publish_crates import cargo_for, its_crates
 
-    if not package.manifest:
-        return Destination(name=name, kind=CRATES, state=COMPLETE, detail="the package has no crate")
     with TemporaryDirectory() as folder:
         log = run.Log(Path(folder, "cargo.log"), shown_as="cargo's words")
         cargo = cargo_for(project, package, name, shop.root, log=log, environ=shop.world.environ)
