@@ -139,7 +139,7 @@ def _simple_of(name: str, url: str) -> str:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc, "/simple/", "", ""))
     raise ConfigError(
-        f'[tool.cartwheel.index.{name}]: add simple = "…", where the index at {_without_userinfo(url)} is read'
+        f'[tool.cartwheel.index.{name}]: add simple = "…", where the index at {without_userinfo(url)} is read'
     )
 
 
@@ -157,7 +157,9 @@ def _refuse_url(name: str, what: str, url: str) -> None:
             f"and set {token_variable(name)} in the environment instead"
         )
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ConfigError(f"index {name}: its {what} is '{url}', expected an address with http or https")
+        raise ConfigError(
+            f"index {name}: its {what} is '{without_userinfo(url)}', expected an address with http or https"
+        )
 
 
 def token_variable(name: str) -> str:
@@ -199,7 +201,7 @@ def listing(
                     say(f"{index.name} does not hold {project}: it sends readers on to {error}")
                 return None
 
-    found = _read(page, f"index {index.name}: {_without_userinfo(index.simple)}", patience)
+    found = _read(page, f"index {index.name}: {without_userinfo(index.simple)}", patience)
     return tuple(_listed(row) for row in (found.packages if found else ()) if _is_of(row.filename, version))
 
 
@@ -212,7 +214,7 @@ def _stay_at(simple: str, answer: requests.Response, *_: Any, **__: Any) -> None
     if answer.is_redirect:
         to = urljoin(answer.url, answer.headers["Location"])
         if _host(to) != _host(simple):
-            raise _Elsewhere(_without_userinfo(to.partition("?")[0]))
+            raise _Elsewhere(without_userinfo(to.partition("?")[0]))
 
 
 def _host(url: str) -> tuple[str, int]:
@@ -298,7 +300,7 @@ def conversation(url: str) -> Iterator[requests.Session]:
         if answer.is_redirect and answer.url.startswith("https:"):
             to = answer.headers.get("Location", "")
             if to.lower().startswith("http:"):
-                raise requests.exceptions.InvalidURL(f"it redirects from https to {_without_userinfo(to)}")
+                raise requests.exceptions.InvalidURL(f"it redirects from https to {without_userinfo(to)}")
 
     with requests.Session() as session:
         session.hooks["response"].append(stay)
@@ -346,7 +348,7 @@ def reason(error: Exception) -> str:
     for inner in _causes(error):
         cause = inner
     text = first_line(cause) if str(cause).strip() else type(cause).__name__
-    return re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?", "", _without_userinfo(text))
+    return re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?", "", without_userinfo(text))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -357,8 +359,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             return
 
 
-def _without_userinfo(text: str) -> str:
-    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+def without_userinfo(text: str) -> str:
+    """The text with `***` for the user name and password of every address in it."""
+    return re.sub(r"(?<=://)[^/\s]+@|[^/:@\s'\"]+:[^/:@\s]+@", "***@", text)
 
 
 def first_line(error: BaseException) -> str:
