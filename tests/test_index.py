@@ -182,6 +182,19 @@ def test_an_upload_is_exactly_one_post_whatever_the_answer(tmp_path: Path) -> No
         assert state.files[path.name] == path.read_bytes()
 
 
+def test_an_upload_that_fails_prints_nothing_by_itself(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from cartwheel.index.sender import Sender; "
+        "from cartwheel.index.warehouse import Index; "
+        "index = Index(name='shelf', url=sys.argv[1], simple=sys.argv[1], anonymous=True); "
+        "print(Sender(index, environ={}).upload(Path(sys.argv[2])).status)"
+    )
+    with faulty(script=[status(503)]) as state:
+        argv = (sys.executable, "-c", code, state.index.url, str(wheel(tmp_path)))
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("503", "")
+
+
 def test_a_broken_connection_is_an_answer_without_a_status(tmp_path: Path) -> None:
     path = wheel(tmp_path)
     with (
