@@ -66,6 +66,13 @@ def test_a_rule_let_pass_by_a_wrong_name_is_refused_with_its_place(pypirc: str) 
         resolve("pypi", {"pypi": Table(rules={"sizes": "ours are large"})}, pypirc=pypirc)
 
 
+def test_an_index_that_nobody_knows_is_told_with_the_nearest(pypirc: str) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'github'"):
+        resolve("GitHub", {}, pypirc=pypirc)
+    with pytest.raises(ConfigError, match=r"did you mean 'shelf'\?\nif it is one of your own, add"):
+        resolve("shlef", {"shelf": Table()}, pypirc=pypirc)
+
+
 def test_an_index_of_the_configuration_is_where_it_says(pypirc: str) -> None:
     table = {"house": Table("https://index.example/up", "https://index.example/simple")}
     index = resolve("house", table, pypirc=pypirc)

@@ -17,6 +17,11 @@ from cartwheel.model.step import Words, Work
 from cartwheel.proof import proven
 
 
+def locate(project: Project, name: str, work: Work) -> None:
+    """Raises `ConfigError` where the registry's address cannot be meant."""
+    registry_named(name, project.indexes)
+
+
 def refuse(project: Project, package: Package, name: str, work: Work) -> None:
     """All that can be known before anything is public; raises `StepFailed` or `ConfigError`."""
     proven(package, work.root)

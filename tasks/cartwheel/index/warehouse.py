@@ -17,7 +17,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.index.patience import LOST, READING, Patience, passing, pause, seconds_until, sleep, too_long
-from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.destination import KNOWN
+from cartwheel.model.errors import ConfigError, StepFailed, did_you_mean
 from cartwheel.model.settings import for_practice
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC)
     """
     settings = table.get(name)
     written = settings.url if settings else ""
-    url = written or _by_name(name, pypirc)
+    url = written or _by_name(name, pypirc, table)
     simple = (settings.simple if settings else "") or _simple_of(name, url)
     for what, text in (("url", url), ("simple", simple)):
         _refuse_url(name, what, text)
@@ -113,7 +114,7 @@ def _known_rules(name: str, rules: Mapping[str, str]) -> Mapping[str, str]:
     return rules
 
 
-def _by_name(name: str, pypirc: str) -> str:
+def _by_name(name: str, pypirc: str, table: Iterable[str]) -> str:
     from twine import exceptions, utils
 
     try:
@@ -121,9 +122,10 @@ def _by_name(name: str, pypirc: str) -> str:
     except exceptions.TwineException:
         found = utils.TEST_REPOSITORY if name == "testpypi" else None  # a .pypirc may list its servers without it
     if not found:
+        others = {*KNOWN, *table} - {name}
         raise ConfigError(
-            f"publish: index '{name}' is neither one that twine knows nor in {pypirc}; "
-            f'add [tool.cartwheel.index.{name}] with url = "…" and simple = "…"'
+            f"publish: index '{name}' is neither one that twine knows nor in {pypirc}{did_you_mean(name, others)}\n"
+            f'if it is one of your own, add [tool.cartwheel.index.{name}] with url = "…" and simple = "…"'
         )
     return found
 
