@@ -125,6 +125,34 @@ def test_what_git_knows_refuses_before_anything_is_built(tmp_path: Path, word: s
     assert not (one.root / "dist").exists()
 
 
+@pytest.mark.parametrize(
+    ("publish", "table", "said"),
+    [
+        ("nosuch", "", "index 'nosuch' is neither one that twine knows"),
+        ("github", "", 'add [tool.cartwheel.index.github] repository = "owner/name"'),
+        ("github", 'url = "nonsense"\nrepository = "o/r"', "its url is 'nonsense'; expected the API's address"),
+        (
+            "pypi",
+            'rules = { sise = "x" }',
+            "[tool.cartwheel.index.pypi] rules: 'sise' is no rule; did you mean 'size'?",
+        ),
+    ],
+)
+def test_what_the_configuration_says_of_an_index_refuses_before_anything_is_built(
+    publish: str, table: str, said: str, tmp_path: Path
+) -> None:
+    one = pure(tmp_path / "p")
+    one.edit("pyproject.toml", 'publish = ["shelf"]', f'publish = ["{publish}"]')
+    text = (one.root / "pyproject.toml").read_text(encoding="utf-8")
+    one.write("pyproject.toml", f"{text}\n[tool.cartwheel.index.{publish}]\n{table}\n" if table else text)
+    git(one.root, "add", "--all")
+    git(one.root, "commit", "--quiet", "--message", "first")
+    found = one.refused("release")
+    assert said in found
+    assert "ok " not in found
+    assert not (one.root / "dist").exists()
+
+
 def test_a_version_without_an_entry_in_the_changelog_is_refused_early_with_the_commits(project: Project) -> None:
     git(project.root, "tag", "v0.9")
     project.write("CHANGELOG.md", LOG.replace("## 1.0\n\n- Everything.\n", ""))

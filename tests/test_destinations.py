@@ -116,6 +116,9 @@ def test_a_release_goes_everywhere_and_status_says_so(project: Project, page: Sh
     said += project.doit("release", env=ENVIRON)
     assert page.calls("POST") + page.calls("PATCH") == posts
     assert standing(project) == {"shelf": "complete", "github": "complete"}
+    git(project.root, "tag", "--delete", "v1.0")
+    said += project.doit("verify:shelf", env=ENVIRON)
+    assert git(project.root, "tag") == "", "verify, named alone, only looks"
     kept = (path for path in (project.root / ".cartwheel").rglob("*") if path.is_file())
     assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
     assert TOKEN not in said
@@ -135,12 +138,16 @@ def test_what_refuses_a_destination_does_so_before_the_tag(project: Project, pag
 
 
 def test_destinations_come_in_the_configured_order_where_all_are_asked_for(project: Project) -> None:
-    def after(*asked: str) -> list[str]:
+    def after(*asked: str, task: str = "publish:github:gravel") -> list[str]:
         rows = {row["name"]: row["after"] for row in project.plan(*asked)["tasks"]}
-        return [name for name in rows["publish:github:gravel"] if name.startswith("publish:")]
+        return [name for name in rows[task] if name.startswith("publish:")]
 
     assert after("publish") == ["publish:shelf:gravel"]
     assert after("publish:github") == [], "one destination does not bring another along"
+    verify = "verify:github:gravel"
+    assert after("verify", task=verify) == [], "what only looks publishes nothing"
+    for asked in (("release",), ("verify", "publish:github")):
+        assert after(*asked, task=verify) == ["publish:github:gravel"]
 
 
 def test_a_destination_that_fails_stops_the_later_ones(project: Project, page: Shelf, shelf: Path) -> None:
@@ -247,6 +254,9 @@ def test_names_and_kinds() -> None:
         ({"repository": "o/r"}, "index.shelf: 'repository' is for kind 'github', and this is of kind 'pypi'"),
         ({"crates": ["a"]}, "index.shelf: 'crates' is for kind 'crates'"),
         ({"kind": "crates", "simple": "x"}, "index.shelf: 'simple' is for kind 'pypi'"),
+        ({"kind": "github", "rehearsal": True}, "index.shelf: 'rehearsal' is for kind 'pypi'"),
+        ({"kind": "github", "rehearsal": False}, "index.shelf: 'rehearsal' is for kind 'pypi'"),
+        ({"kind": "crates", "auth": "trusted"}, "index.shelf: 'auth' is for kind 'pypi'"),
         ({"kind": "github", "repository": "r"}, "repository 'r'; expected owner/name"),
         ({"kind": "crates", "crates": []}, "crates: found an empty list"),
         ({"kind": "git"}, "unknown value 'git'"),

@@ -179,9 +179,18 @@ def test_the_configuration_then_the_runner_then_the_remote_say_which_repository(
     assert place_named("github", table, remote, runner).url == "https://api.github.com/repos/p/other"
     with pytest.raises(ConfigError, match='repository = "owner/name"'):
         place_named("github", {}, "/srv/git/demo.git", {})
-    for url in ("http://code.example/api", "https://user:secret@code.example/api", "code.example"):
-        with pytest.raises(ConfigError, match="expected the API's address"):
+    for url in (
+        "http://code.example/api",
+        "https://me:s3@cr3t@code.example/api",
+        "code.example",
+        "me:cr3t@code.example",
+    ):
+        with pytest.raises(ConfigError, match="expected the API's address") as caught:
             place_named("github", {"github": IndexSettings(url=url)}, remote, {})
+        assert "cr3t" not in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        place_named("github", {}, "https://me:cr3t@code.example/only-one-part", {})
+    assert "cr3t" not in str(caught.value)
 
 
 def test_the_token_comes_from_the_environment_and_a_stand_in_gets_none() -> None:

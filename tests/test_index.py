@@ -66,6 +66,13 @@ def test_a_rule_let_pass_by_a_wrong_name_is_refused_with_its_place(pypirc: str) 
         resolve("pypi", {"pypi": Table(rules={"sizes": "ours are large"})}, pypirc=pypirc)
 
 
+def test_an_index_that_nobody_knows_is_told_with_the_nearest(pypirc: str) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'github'"):
+        resolve("GitHub", {}, pypirc=pypirc)
+    with pytest.raises(ConfigError, match=r"did you mean 'shelf'\?\nif it is one of your own, add"):
+        resolve("shlef", {"shelf": Table()}, pypirc=pypirc)
+
+
 def test_an_index_of_the_configuration_is_where_it_says(pypirc: str) -> None:
     table = {"house": Table("https://index.example/up", "https://index.example/simple")}
     index = resolve("house", table, pypirc=pypirc)
@@ -142,7 +149,8 @@ def test_an_index_that_asks_who_reads_is_told_what_netrc_says_and_no_other_host_
         assert list(held(state.index, "demo", "1.0")) == ["demo-1.0.tar.gz"]
         other = f"http://localhost:{state.base.rsplit(':', 1)[1]}/simple/demo/"
         state.looks = [lambda post: post.answer(302, headers={"Location": other}), ask]
-        held(state.index, "demo", "1.0")
+        with conversation(state.index.simple) as session:
+            session.get(f"{state.index.simple}demo/").raise_for_status()
     assert asked == [requests.auth._basic_auth_str("me", "word"), ""]
 
 
@@ -179,6 +187,19 @@ def test_an_upload_is_exactly_one_post_whatever_the_answer(tmp_path: Path) -> No
         assert answers[2].words == "Invalid token"
         assert len(state.posts) == 4
         assert state.files[path.name] == path.read_bytes()
+
+
+def test_an_upload_that_fails_prints_nothing_by_itself(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from cartwheel.index.sender import Sender; "
+        "from cartwheel.index.warehouse import Index; "
+        "index = Index(name='shelf', url=sys.argv[1], simple=sys.argv[1], anonymous=True); "
+        "print(Sender(index, environ={}).upload(Path(sys.argv[2])).status)"
+    )
+    with faulty(script=[status(503)]) as state:
+        argv = (sys.executable, "-c", code, state.index.url, str(wheel(tmp_path)))
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("503", "")
 
 
 def test_a_broken_connection_is_an_answer_without_a_status(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from msgspec.structs import replace
 
 from cartwheel.index import delivery
 from cartwheel.index.ledger import SHOWN_WITHIN
-from cartwheel.index.warehouse import Index
+from cartwheel.index.shown import wait_until_listed
+from cartwheel.index.warehouse import Index, held
 from cartwheel.model.errors import CartwheelError
 from indexes import (
     METADATA,
@@ -301,6 +302,29 @@ def test_a_redirect_takes_neither_the_file_nor_the_token_along(release: tuple[Pa
         assert (other.posts, other.seen, len(state.posts)) == ([], [], 1)
 
 
+def test_what_an_index_sends_its_readers_elsewhere_for_is_not_there(release: tuple[Path, ...], tmp_path: Path) -> None:
+    elsewhere = {path.name: path.read_bytes() for path in release}
+    run, waited = Run(tmp_path), []
+    with faulty(files=elsewhere) as other, faulty() as state:
+        away = status(303, Location=f"{other.base}/simple/demo/")
+        planned = {name: sha256(data) for name, data in elsewhere.items()}
+        state.looks = [away] * 2
+        lines = wait_until_listed(state.index, "demo", "1.0", planned, deadline=0, say=waited.append)
+        assert len(lines) == len(release)
+        assert "does not hold demo: it sends readers on to" in lines[0]
+        assert held(state.index, "demo", "1.0") == {}, "nor does it for bump"
+        state.looks = [away]
+        assert run(state.index, release) == ""
+        assert (state.stored, other.posts) == ([path.name for path in release], [])
+    assert f"faulty does not hold demo: it sends readers on to {other.base}/simple/demo/" in run.said
+
+
+def test_an_index_may_send_its_readers_on_within_itself() -> None:
+    with faulty(files={"demo-1.0.tar.gz": b"sdist"}) as state:
+        state.looks = [status(301, Location="/simple/demo/?again")]
+        assert list(held(state.index, "demo", "1.0")) == ["demo-1.0.tar.gz"]
+
+
 def test_what_an_index_took_and_lost_is_sent_again_after_an_hour(release: tuple[Path, ...], tmp_path: Path) -> None:
     run = Run(tmp_path)
     with faulty() as state:
@@ -367,7 +391,8 @@ SENDS = """
 import json, sys
 from pathlib import Path
 from cartwheel.index.delivery import send
-from cartwheel.index.warehouse import Index
+from cartwheel.index.shown import wait_until_listed
+from cartwheel.index.warehouse import Index, held
 base, ledger, *files = sys.argv[1:]
 index = Index(name="faulty", url=f"{base}/upload/", simple=f"{base}/simple/")
 send(index, "demo", "1.0", [Path(f) for f in files], ledger=Path(ledger),

@@ -213,6 +213,21 @@ def test_a_package_without_a_version_is_refused() -> None:
         understood(m)
 
 
+def test_a_package_without_a_crate_is_never_on_a_registry_of_crates() -> None:
+    root = manifests({"packages": ["a", "b"], "publish": ["pypi", "crates-io"]}).pyproject
+    crated = manifests({}, folder="a", cargo=crate())
+    pure = manifests({}, folder="b", project={"name": "b"})
+    inheriting = model.understood(root, (crated, pure), {})
+    assert [p.publish for p in inheriting.packages] == [("pypi", "crates-io"), ("pypi",)]
+    saying = manifests({"publish": ["crates-io"]}, folder="b", project={"name": "b"})
+    expected = "b/pyproject.toml [tool.cartwheel] publish: 'crates-io' takes crates, and this package has none"
+    with pytest.raises(ConfigError) as caught:
+        model.understood(root, (crated, saying), {})
+    assert expected in str(caught.value)
+    with pytest.raises(ConfigError, match="'house' takes crates"):
+        understood(manifests({"publish": ["house"], "index": {"house": {"kind": "crates"}}}))
+
+
 @pytest.mark.parametrize("triple", [t for t in TARGETS if t != "any"])
 def test_every_target_has_a_platform_tag_at_its_own_floor(triple: str) -> None:
     target = TARGETS[triple]

@@ -207,8 +207,6 @@ def _in_registry(root: Path, project: Project, package: Package, name: str, bump
     from cartwheel.publish_crates import cargo_for, its_crates
     from cartwheel.world.run import Log
 
-    if not package.manifest:
-        return ()
     new = semver(bump.version)
     with TemporaryDirectory() as folder:
         log = Log(Path(folder, "cargo.log"), shown_as="cargo's words")

@@ -164,7 +164,7 @@ class Pipeline:
             [Perform(judgement)],
             file_dep=(*step.needs, *step.manifests),
             targets=step.makes,
-            task_dep=(*step.after, *(name for name in step.follows if self._meant(name))),
+            task_dep=(*step.after, *(step.follows if any(map(self._meant, step.follows)) else ())),
             uptodate=[judgement],
             clean=[(self._clean, [(step,)])],
             subtask_of=parent or None,

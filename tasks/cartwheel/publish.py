@@ -43,12 +43,22 @@ def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[s
 
 
 def elsewhere(project: Project, name: str) -> Any:
-    """The module with `refuse`, `send` and `verify` for an index that is not like PyPI; None for one that is."""
+    """The module with `locate`, `refuse`, `send`, `verify` for an index that is not like PyPI; None for one that is."""
     module = _OTHER_KINDS.get(kind_of(name, project.indexes))
     return import_module(module) if module else None
 
 
 _OTHER_KINDS = {GITHUB: "cartwheel.publish_github", CRATES: "cartwheel.publish_crates"}
+
+
+def locate(project: Project, name: str, work: Work) -> None:
+    """Raises `ConfigError` where nobody knows where the index is, or what its table says cannot be meant."""
+    from cartwheel.index.warehouse import resolve
+
+    if other := elsewhere(project, name):
+        other.locate(project, name, work)
+    else:
+        resolve(name, project.indexes)
 
 
 def _for_practice(project: Project, name: str) -> bool:

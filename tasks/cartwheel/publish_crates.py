@@ -17,10 +17,13 @@ from cartwheel.model.step import Words, Work
 from cartwheel.proof import proven
 
 
+def locate(project: Project, name: str, work: Work) -> None:
+    """Raises `ConfigError` where the registry's address cannot be meant."""
+    registry_named(name, project.indexes)
+
+
 def refuse(project: Project, package: Package, name: str, work: Work) -> None:
     """All that can be known before anything is public; raises `StepFailed` or `ConfigError`."""
-    if not package.manifest:
-        return
     proven(package, work.root)
     with ONE_AT_A_TIME:
         cargo, crates = workshop(project, package, name, work)
@@ -31,9 +34,6 @@ def refuse(project: Project, package: Package, name: str, work: Work) -> None:
 
 def send(project: Project, package: Package, name: str, work: Work) -> dict[str, tuple[str, ...]]:
     """Publish the crates that the registry lacks; raises `StepFailed`."""
-    if not package.manifest:
-        work.announce(f"{package.name} has no crate, so there is nothing to send to {name}")
-        return {}
     proven(package, work.root)
     path = work.root / ".cartwheel" / "ledgers" / name / f"{package.key}-{package.version}.json"
     with ONE_AT_A_TIME:
@@ -46,9 +46,6 @@ def send(project: Project, package: Package, name: str, work: Work) -> dict[str,
 
 def verify(project: Project, package: Package, name: str, work: Work) -> None:
     """Raises `StepFailed` where the registry does not serve every crate with our content."""
-    if not package.manifest:
-        work.announce(f"{package.name} has no crate on {name}")
-        return
     with ONE_AT_A_TIME:
         cargo, crates = workshop(project, package, name, work)
         wrong = wait_until_shown(cargo, crates, say=work.announce)

@@ -23,6 +23,11 @@ from cartwheel.world.files import sha256_of
 PATIENCE = Patience()
 
 
+def locate(project: Project, name: str, work: Work) -> None:
+    """Raises `ConfigError` where the configuration and the remote name no repository, or no address of an API."""
+    place(project, name, work)
+
+
 def refuse(project: Project, package: Package, name: str, work: Work) -> None:
     """All that can be known before anything is public, also before the tag is there; raises `StepFailed`."""
     want = wanted(project, package, name, work, tagged=False)

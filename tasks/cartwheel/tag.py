@@ -54,6 +54,7 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
     refuse(found)
     if not found.done:
         _refuse_without_notes(package, work)
+    _refuse_unknown_places(project, package, work)
     return {}
 
 
@@ -98,6 +99,14 @@ def _refuse_without_notes(package: Package, work: Work) -> None:
     missing = without_entry(work.root, package)
     if missing:
         raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *(f"  {line}" for line in missing))))
+
+
+def _refuse_unknown_places(project: Project, package: Package, work: Work) -> None:
+    """Raises `ConfigError` for an index that cannot be meant as it is configured; asks none."""
+    from cartwheel.publish import locate
+
+    for name in package.publish:
+        locate(project, name, work)
 
 
 def _refuse_what_would_be_refused(project: Project, package: Package, work: Work) -> None:

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 
 
 def steps(project: Project) -> Iterable[Step]:
-    """One step for each package and index."""
+    """One step for each package and index; named alone, it only looks: nothing is tagged or sent for it."""
     for package in project.packages:
         for name in package.publish:
             yield Step(
                 name=f"verify:{name}:{package.key}",
                 doc=f"{package.name} {package.version}, installed from {name} and tested",
                 needs=tuple(artifact.path for artifact in of_package(package)),
-                after=tuple(f"publish:{name}:{p.key}" for p in (package, *_with_the_same_page(project, package, name))),
+                follows=tuple(
+                    f"publish:{name}:{p.key}" for p in (package, *_with_the_same_page(project, package, name))
+                ),
                 always=True,
                 act=lambda work, package=package, name=name: _verify(project, package, name, work),  # type: ignore[misc]
             )

@@ -145,10 +145,11 @@ Digests = Mapping[str, str]
 def _on_index(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
     from cartwheel.index.warehouse import listing, resolve
 
-    rows = listing(resolve(name, project.indexes), package.name, package.version)
+    said: list[str] = []
+    rows = listing(resolve(name, project.indexes), package.name, package.version, say=said.append)
     withdrawn = [row.file for row in rows if row.yanked]
     items = compared(digests, {row.file: row.sha256 for row in rows})
-    detail = f"withdrawn: {', '.join(withdrawn)}" if withdrawn else ""
+    detail = f"withdrawn: {', '.join(withdrawn)}" if withdrawn else "".join(said)
     return Destination(name=name, kind=PYPI, state=summed(items), detail=detail, items=items)
 
 
@@ -181,8 +182,6 @@ def _on_page(project: Project, package: Package, name: str, shop: Workshop, dige
 def _in_registry(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
     from cartwheel.publish_crates import cargo_for, its_crates
 
-    if not package.manifest:
-        return Destination(name=name, kind=CRATES, state=COMPLETE, detail="the package has no crate")
     with TemporaryDirectory() as folder:
         log = run.Log(Path(folder, "cargo.log"), shown_as="cargo's words")
         cargo = cargo_for(project, package, name, shop.root, log=log, environ=shop.world.environ)

@@ -95,9 +95,11 @@ def too_late(listed: Iterable[Listed], now: datetime) -> tuple[str, ...]:
     return (f"the release is from {first:%d %B %Y}, and PyPI takes no file after 14 days; release the next version",)
 
 
-def look(index: Index, project: str, version: str, planned: Mapping[str, str]) -> tuple[Settlement, tuple[str, ...]]:
+def look(
+    index: Index, project: str, version: str, planned: Mapping[str, str], *, say: Say | None = None
+) -> tuple[Settlement, tuple[str, ...]]:
     """What the index holds against what is planned (SHA-256 by name), and why nothing may be sent; changes nothing."""
-    listed = with_digests(listing(index, project, version), planned)
+    listed = with_digests(listing(index, project, version, say=say), planned)
     settled = settle(planned, {row.file: row.sha256 for row in listed})
     late = too_late(listed, datetime.now(UTC)) if index.public and settled.send else ()
     return settled, (*refusals(settled, index.name), *late)
@@ -126,7 +128,7 @@ def send(
     planned = {name: sha256_of(path) for name, path in paths.items()}
     _refuse_changed(planned, expected or planned)
     book = Ledger(ledger, index, project, version, say)
-    settled, refused = look(index, project, version, planned)
+    settled, refused = look(index, project, version, planned, say=say)
     refused += book.refusals(planned)
     if refused:
         raise StepFailed("\n".join((f"{index.name}: nothing was sent:", *(f"  {line}" for line in refused))))

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from cartwheel.index.patience import LOST, Patience, pause, seconds_until, too_long
 from cartwheel.index.sender import ANSWER_SECONDS, Answer
-from cartwheel.index.warehouse import CONNECT_SECONDS, is_loopback, reason, token_variable
+from cartwheel.index.warehouse import CONNECT_SECONDS, is_loopback, reason, token_variable, without_userinfo
 from cartwheel.model.destination import api_of, may_receive_the_token, repository_at
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.settings import IndexSettings
@@ -75,13 +75,14 @@ def place_named(name: str, table: Mapping[str, IndexSettings], remote: str, envi
     repository = (settings.repository if settings else "") or at_remote
     if not repository:
         raise ConfigError(
-            f"index {name}: the remote ({remote or 'none'}) names no repository of GitHub's; "
+            f"index {name}: the remote ({without_userinfo(remote) or 'none'}) names no repository of GitHub's; "
             f'add [tool.cartwheel.index.{name}] repository = "owner/name"'
         )
     api = (settings.url if settings else "") or _of_runner(host, environ) or api_of(host or "github.com")
     if not re.fullmatch(r"https?://[^/@\s]+(/[^\s?#]*)?", api) or not (api.startswith("https") or is_loopback(api)):
         raise ConfigError(
-            f"index {name}: its url is '{api}'; expected the API's address, with https and without a user"
+            f"index {name}: its url is '{without_userinfo(api)}'; "
+            "expected the API's address, with https and without a user"
         )
     api = api.rstrip("/")
     return Place(

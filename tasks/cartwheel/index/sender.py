@@ -5,6 +5,7 @@ twine's interface as a library is not promised: all that sends by it is in this 
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -271,8 +272,13 @@ def _patient() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """twine prints through rich's shared console, which nothing else here uses."""
+    """twine prints through rich's shared console, which nothing else here uses; and it warns that it retries, which it
+    does not: a log that nobody set up would print that."""
     from rich import get_console
+
+    twine = logging.getLogger("twine")
+    if not twine.handlers:
+        twine.addHandler(logging.NullHandler())
 
     console = get_console()
     before, console.quiet = console.quiet, True

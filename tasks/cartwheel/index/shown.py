@@ -48,6 +48,7 @@ def wait_until_listed(
                 for file in missing
             )
         line = f"{index.name} shows {len(expected) - len(missing)} of {len(expected)} files; waiting"
+        line += f" ({trouble})" if trouble else ""
         if line != told:
             say(line)
             told = line
@@ -131,8 +132,9 @@ def environment_for_index(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _rows(index: Index, project: str, version: str) -> tuple[tuple[Listed, ...], str]:
+    said: list[str] = []
     try:
-        return listing(index, project, version, patience=Patience(tries=1)), ""
+        return listing(index, project, version, patience=Patience(tries=1), say=said.append), "".join(said)
     except StepFailed as error:
         return (), str(error)
 

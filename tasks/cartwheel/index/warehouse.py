@@ -9,14 +9,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.index.patience import LOST, READING, Patience, passing, pause, seconds_until, sleep, too_long
-from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.destination import KNOWN
+from cartwheel.model.errors import ConfigError, StepFailed, did_you_mean
 from cartwheel.model.settings import for_practice
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC)
     """
     settings = table.get(name)
     written = settings.url if settings else ""
-    url = written or _by_name(name, pypirc)
+    url = written or _by_name(name, pypirc, table)
     simple = (settings.simple if settings else "") or _simple_of(name, url)
     for what, text in (("url", url), ("simple", simple)):
         _refuse_url(name, what, text)
@@ -112,7 +114,7 @@ def _known_rules(name: str, rules: Mapping[str, str]) -> Mapping[str, str]:
     return rules
 
 
-def _by_name(name: str, pypirc: str) -> str:
+def _by_name(name: str, pypirc: str, table: Iterable[str]) -> str:
     from twine import exceptions, utils
 
     try:
@@ -120,9 +122,10 @@ def _by_name(name: str, pypirc: str) -> str:
     except exceptions.TwineException:
         found = utils.TEST_REPOSITORY if name == "testpypi" else None  # a .pypirc may list its servers without it
     if not found:
+        others = {*KNOWN, *table} - {name}
         raise ConfigError(
-            f"publish: index '{name}' is neither one that twine knows nor in {pypirc}; "
-            f'add [tool.cartwheel.index.{name}] with url = "…" and simple = "…"'
+            f"publish: index '{name}' is neither one that twine knows nor in {pypirc}{did_you_mean(name, others)}\n"
+            f'if it is one of your own, add [tool.cartwheel.index.{name}] with url = "…" and simple = "…"'
         )
     return found
 
@@ -138,7 +141,7 @@ def _simple_of(name: str, url: str) -> str:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc, "/simple/", "", ""))
     raise ConfigError(
-        f'[tool.cartwheel.index.{name}]: add simple = "…", where the index at {_without_userinfo(url)} is read'
+        f'[tool.cartwheel.index.{name}]: add simple = "…", where the index at {without_userinfo(url)} is read'
     )
 
 
@@ -156,7 +159,9 @@ def _refuse_url(name: str, what: str, url: str) -> None:
             f"and set {token_variable(name)} in the environment instead"
         )
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ConfigError(f"index {name}: its {what} is '{url}', expected an address with http or https")
+        raise ConfigError(
+            f"index {name}: its {what} is '{without_userinfo(url)}', expected an address with http or https"
+        )
 
 
 def token_variable(name: str) -> str:
@@ -172,10 +177,13 @@ def held(index: Index, project: str, version: str) -> dict[str, str]:
     return {row.file: row.sha256 for row in listing(index, project, version)}
 
 
-def listing(index: Index, project: str, version: str, *, patience: Patience = READING) -> tuple[Listed, ...]:
+def listing(
+    index: Index, project: str, version: str, *, patience: Patience = READING, say: Callable[[str], None] | None = None
+) -> tuple[Listed, ...]:
     """The files of one version as the index lists them now, from JSON or HTML; none where it knows no such project.
 
-    Raises `StepFailed` where it cannot be read.
+    An index that sends a reader on to another host or port for a project does not hold it (pypiserver's and GitLab's
+    habit with projects that they do not know): `say` is told so.  Raises `StepFailed` where it cannot be read.
     """
     import pypi_simple
 
@@ -183,15 +191,39 @@ def listing(index: Index, project: str, version: str, *, patience: Patience = RE
 
     def page() -> Any:
         with conversation(index.simple) as session, pypi_simple.PyPISimple(index.simple, session=session) as client:
+            session.hooks["response"].insert(0, partial(_stay_at, index.simple))
             try:
                 return client.get_project_page(
                     project, timeout=(CONNECT_SECONDS, 60.0), accept=pypi_simple.ACCEPT_JSON_PREFERRED, headers=headers
                 )
             except pypi_simple.NoSuchProjectError:
                 return None
+            except _Elsewhere as error:
+                if say:
+                    say(f"{index.name} does not hold {project}: it sends readers on to {error}")
+                return None
 
-    found = _read(page, f"index {index.name}: {_without_userinfo(index.simple)}", patience)
+    found = _read(page, f"index {index.name}: {without_userinfo(index.simple)}", patience)
     return tuple(_listed(row) for row in (found.packages if found else ()) if _is_of(row.filename, version))
+
+
+class _Elsewhere(Exception):
+    """An index sends its readers on to the address that is the text."""
+
+
+def _stay_at(simple: str, answer: requests.Response, *_: Any, **__: Any) -> None:
+    """Raises `_Elsewhere` for a redirect to another host or port than that of `simple`; http to https is none."""
+    if answer.is_redirect:
+        to = urljoin(answer.url, answer.headers["Location"])
+        if _host(to) != _host(simple):
+            raise _Elsewhere(without_userinfo(to.partition("?")[0]))
+
+
+def _host(url: str) -> tuple[str, int]:
+    """Host and port of an address, 0 for the port of its scheme."""
+    parts = urlsplit(url)
+    port = parts.port or 0
+    return parts.hostname or "", 0 if port == {"http": 80, "https": 443}.get(parts.scheme) else port
 
 
 def with_digests(rows: Iterable[Listed], files: Iterable[str]) -> tuple[Listed, ...]:
@@ -270,7 +302,7 @@ def conversation(url: str) -> Iterator[requests.Session]:
         if answer.is_redirect and answer.url.startswith("https:"):
             to = answer.headers.get("Location", "")
             if to.lower().startswith("http:"):
-                raise requests.exceptions.InvalidURL(f"it redirects from https to {_without_userinfo(to)}")
+                raise requests.exceptions.InvalidURL(f"it redirects from https to {without_userinfo(to)}")
 
     with requests.Session() as session:
         session.hooks["response"].append(stay)
@@ -318,7 +350,7 @@ def reason(error: Exception) -> str:
     for inner in _causes(error):
         cause = inner
     text = first_line(cause) if str(cause).strip() else type(cause).__name__
-    return re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?", "", _without_userinfo(text))
+    return re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?", "", without_userinfo(text))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -329,8 +361,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             return
 
 
-def _without_userinfo(text: str) -> str:
-    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+def without_userinfo(text: str) -> str:
+    """The text with `***` for the user name and password of every address in it."""
+    return re.sub(r"(?<=://)[^/\s]+@|[^/:@\s'\"]+:[^/:@\s]+@", "***@", text)
 
 
 def first_line(error: BaseException) -> str:

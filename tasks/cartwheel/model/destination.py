@@ -16,6 +16,8 @@ PYPI, GITHUB, CRATES = "pypi", "github", "crates"
 """Like PyPI; releases with their assets; registries of crates."""
 
 _BY_NAME = {"github": GITHUB, "crates-io": CRATES}
+KNOWN = ("pypi", "testpypi", *_BY_NAME)
+"""The indexes that need no table."""
 
 
 def kind_of(name: str, indexes: Mapping[str, IndexSettings]) -> str:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.model import python as pythons
-from cartwheel.model.destination import kind_of
+from cartwheel.model.destination import CRATES, kind_of
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.manifests import (
     Manifests,
@@ -257,7 +257,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     minimum = minimum_python(manifests)
     version = pep440(truth(manifests).text)
     targets = _targets(manifests, once, own, common, where)
-    publish = _first(layers, "publish", ("pypi",))
+    publish = _destinations(manifests, layers, single=single)
     _refuse_mismatch(targets, manifests, where)
     context = _Context(
         layers=layers, where=where, package=key, stem=f"{normalised(name)}-{version}", minimum=minimum,
@@ -352,6 +352,23 @@ def _targets(manifests: Manifests, once: Settings, own: Settings, common: Settin
         return targets
     wanted = {target_named(triple, where="targets for this run").triple for triple in once.targets} | {ANY}
     return tuple(target for target in targets if target.triple in wanted)
+
+
+def _destinations(manifests: Manifests, layers: tuple[Settings, ...], *, single: bool) -> tuple[str, ...]:
+    """Where the package is published.  One without a crate takes no registry of crates over from the root's table or
+    from what is set for one run, and may not name one itself."""
+    once, own, common = layers
+    named: tuple[str, ...] = _first(layers, "publish", ("pypi",))
+    if manifests.cargo_path:
+        return named
+    registries = tuple(name for name in named if kind_of(name, common.index or {}) == CRATES)
+    its_own = own is not common and once.publish is None and own.publish is not None
+    if registries and (single or its_own):
+        raise ConfigError(
+            f"{inside(manifests.folder, 'pyproject.toml')} [tool.cartwheel] publish: '{registries[0]}' takes crates, "
+            "and this package has none; take it out"
+        )
+    return tuple(name for name in named if name not in registries)
 
 
 def _matches(override: Override, target: Target) -> bool:

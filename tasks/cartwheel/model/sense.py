@@ -9,7 +9,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.settings import Override, Settings
+from cartwheel.model.settings import IndexSettings, Override, Settings
 from cartwheel.model.version import has_one_field
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -67,15 +67,25 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         yield "index.pypi: the real index is no place to practise; remove 'rehearsal', or use testpypi"
 
 
-_ONLY_FOR = {"simple": "pypi", "rules": "pypi", "repository": "github", "crates": "crates"}
+_ONLY_FOR = {
+    "simple": "pypi",
+    "rules": "pypi",
+    "rehearsal": "pypi",
+    "auth": "pypi",
+    "repository": "github",
+    "crates": "crates",
+}
 """Keys of an index that mean something for one kind alone."""
+
+
+_UNSAID = IndexSettings()
 
 
 def _misplaced(settings: Settings) -> Iterable[str]:
     for name, index in (settings.index or {}).items():
         kind = kind_of(name, settings.index or {})
         for key, only in _ONLY_FOR.items():
-            if getattr(index, key) and kind != only:
+            if getattr(index, key) != getattr(_UNSAID, key) and kind != only:
                 yield f"index.{name}: '{key}' is for kind '{only}', and this is of kind '{kind}'; remove one of the two"
         if index.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", index.repository, re.ASCII):
             yield f"index.{name}: repository '{index.repository}'; expected owner/name"

@@ -39,10 +39,11 @@ class IndexSettings(Table, frozen=True, kw_only=True):
     simple: str = ""
     """Where the index is read (the simple API).  Default: derived from `url`."""
     rehearsal: bool | None = None
-    """A place to practise: needs no tag and takes development versions.  Default: only testpypi is one."""
+    """Kind `pypi`: a place to practise, which needs no tag and takes development versions.  Default: only testpypi is
+    one."""
     auth: Literal["token", "trusted"] | None = None
-    """How files are sent: with a `token` from the environment, .pypirc or the keyring, or `trusted`, with one minted
-    for the pipeline's job.  Default: a token where there is one, else on PyPI trusted publishing."""
+    """Kind `pypi`: how files are sent: with a `token` from the environment, .pypirc or the keyring, or `trusted`, with
+    one minted for the pipeline's job.  Default: a token where there is one, else on PyPI trusted publishing."""
     environment: str = ""
     """The environment of the pipeline's job that publishes, as the index's trusted publisher names it."""
     rules: dict[str, str] = {}

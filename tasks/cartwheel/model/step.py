@@ -106,7 +106,7 @@ class Step(Struct, frozen=True, kw_only=True):
     after: tuple[str, ...] = ()
     """Tasks that come first without giving it a file."""
     follows: tuple[str, ...] = ()
-    """Tasks that come first where they are asked for as well, and are not brought along where they are not."""
+    """Tasks that come first where one of them is asked for as well, and are not brought along where none is."""
     settings: Mapping[str, str] = {}
     """What the configuration says of it, by name; a change is a reason to run."""
     tools: tuple[str, ...] = ()
