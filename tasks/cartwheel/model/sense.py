@@ -10,7 +10,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.settings import Override, Settings
-from cartwheel.model.version import has_one_field
+from cartwheel.model.version import has_one_field, wrong_tag_form
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
@@ -52,6 +52,8 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         for key, text in (("branch", settings.release.branch), ("remote", settings.release.remote)):
             if not _REF.fullmatch(text):
                 yield f"release.{key}: '{text}' is no name that git takes"
+    for line in wrong_tag_form(settings.tag) if settings.tag is not None else ():
+        yield f"tag: {settings.tag!r} {line}"
     for where in settings.versions or ():
         if not has_one_field(where.pattern):
             yield f"versions: {where.pattern!r} has not one place for the version; expected {{version}} once in it"
