@@ -16,6 +16,7 @@ from msgspec.structs import asdict
 
 from cartwheel.action import Judgement, Workshop
 from cartwheel.build import unlocked
+from cartwheel.commands.options import behind_words
 from cartwheel.inputs.unlocked import missing
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.plan import artifacts
@@ -44,6 +45,10 @@ class Plan(DoitCmdBase):  # type: ignore[misc]
     cmd_options = (
         {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
     )
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """Options may stand behind the words too."""
+        return super().execute(*behind_words(self, params, args))
 
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
         shop = workshop_of(self.task_list)
