@@ -25,9 +25,11 @@ from cartwheel.bump import carry_out, planned, refuse_taken
 from cartwheel.index.loopback import LoopbackIndex
 from cartwheel.index.loopback_crates import CrateShelf
 from cartwheel.model.bump import NUMBERS, PHASES, WORDS, next_version
+from cartwheel.model.changelog import notes
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.version import pep440, semver
 from cartwheel.pipeline import read_project
+from cartwheel.world.unfinished import NOTE, noted, undo
 from cartwheel.world.versions import disagreements, places, written_version
 from crates import workspace
 from projects import Project, committed, pure
@@ -274,6 +276,53 @@ def test_an_interrupted_bump_leaves_every_file_as_it_was_and_commits_nothing_lat
     assert (kept, git(one.root, "rev-parse", "HEAD")) == (before, head)
     (one.root / ".git" / "hooks" / "pre-commit").unlink()
     one.doit("bump", "patch", "--offline")
+
+
+KILLED = """
+import os
+from cartwheel.world import files
+replace, done = os.replace, []
+def killed(a, b):
+    replace(a, b)
+    done.append(b)
+    if len(done) == 3:
+        os._exit(9)
+files.os.replace = killed
+test_bump.bump(Path(sys.argv[2]), 'minor', commit=False)"""
+
+
+def test_what_a_killed_bump_left_is_put_back_by_whatever_comes_next(tmp_path: Path) -> None:
+    one = pure(tmp_path / "r")
+    one.write("CHANGELOG.md", CHANGES)
+    one.write("gravel/__init__.py", '__version__ = "1.0"\n')
+    one.write(".new-mine", "not the beginning of anything")
+    before = {path: data for path, data in contents(committed(one).root).items() if not path.startswith(".git/")}
+    for words in (("bump", "minor", "--no-commit", "--offline"), ("version-sync",)):
+        assert subprocess.run(script(one.root, KILLED), check=False).returncode == 9
+        assert len(list(one.root.rglob(".new-*"))) == 2
+        assert len(git(one.root, "diff", "--name-only").split()) == 2
+        said = one.doit(*words) if words[0] == "bump" else one.refused(*words)
+        assert "a bump to 1.1 was killed before its end; put back: " in said
+        if words[0] == "bump":
+            assert written_version(one.root, ".") == "1.1"
+            assert notes((one.root / "CHANGELOG.md").read_text(), "1.1") == "- fast"
+            git(one.root, "checkout", "--quiet", ".")
+        after = {path: data for path, data in contents(one.root).items() if not path.startswith((".git/", ".cartwh"))}
+        assert after == before
+        assert undo(one.root) == ()
+
+
+def test_what_was_committed_before_the_kill_stays(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", WORKSPACE)
+    with noted(root, {"uv.lock": b"new"}, what="bump to 1.3.0", commit=git(root, "rev-parse", "HEAD")):
+        note = (root / NOTE).read_bytes()
+        commit(root)
+    (root / NOTE).write_bytes(note)
+    assert undo(root) == ()
+    assert (root / "uv.lock").read_bytes() == b"new"
+    (root / NOTE).write_bytes(note[:9])
+    with pytest.raises(StepFailed, match="cannot be read"):
+        undo(root)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")

@@ -106,9 +106,9 @@ def carry_out(root: Path, project: Project, bump: Bump, *, commit: bool, say: Sa
 
     Raises `StepFailed` where a file that is to be committed holds other changes, or a hook refuses.
     """
-    from cartwheel.world.files import replaced
     from cartwheel.world.git import Repository
     from cartwheel.world.run import STOP, Interrupted
+    from cartwheel.world.unfinished import noted
 
     with Repository(root) as repo:
         paths = tuple((root / path).resolve() for path in bump.files)
@@ -126,7 +126,7 @@ def carry_out(root: Path, project: Project, bump: Bump, *, commit: bool, say: Sa
                 raise StepFailed(
                     f"{', '.join(mixed)}: holds changes that are not committed; commit or stash them, or --no-commit"
                 )
-        with replaced(root, bump.files):
+        with noted(root, bump.files, what=f"bump to {bump.version}", commit=repo.head()):
             _refuse_disagreement(root, project)
             if STOP.is_set():
                 raise Interrupted
