@@ -75,6 +75,8 @@ def test_there_are_no_notes_of_a_version_that_has_no_entry(version: str) -> None
 
 def test_an_entry_with_nothing_in_it_has_no_notes() -> None:
     assert notes("## 1.0\n\n## 0.9\n- x\n", "1.0") == ""
+    assert notes("## 1.0\n\n### Added\n\n###\n#### Deep\n\n## 0.9\n- x\n", "1.0") == ""
+    assert notes("## 1.0\n#hashtag\n", "1.0") == "#hashtag"
 
 
 def test_what_was_unreleased_becomes_the_version_s_and_the_links_are_carried_on() -> None:

@@ -15,6 +15,7 @@ UNRELEASED = "unreleased"
 _HEADING = re.compile(
     r"(?P<head>##[ \t]+(?P<open>\[?)(?P<v>[vV]?)(?P<title>[^\s\[\]()]+)\]?(?:\([^)\s]*\))?)(?P<rest>.*)"
 )
+_ANY_HEADING = re.compile(r" {0,3}#{1,6}([ \t]|$)")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _LINK = re.compile(r"^ {0,3}\[[^\]\n]+\]:[ \t]*\S+[ \t]*$")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -38,14 +39,15 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 def notes(text: str, version: str) -> str:
-    """The body of a version's entry, without blank lines around it; empty if there is none, or nothing in it.
+    """The body of a version's entry, without blank lines around it; empty if there is none, or nothing but headings.
 
     `version` in either grammar; `unreleased` for what is to come.
     """
     wanted = _version(version)
     lines = text.splitlines()
     found = next((entry for entry in entries(text) if entry.version == wanted), None)
-    return "\n".join(_without_links(lines[found.heading + 1 : found.end])).strip() if found and wanted else ""
+    body = _without_links(lines[found.heading + 1 : found.end]) if found and wanted else []
+    return "\n".join(body).strip() if any(line.strip() and not _ANY_HEADING.match(line) for line in body) else ""
 
 
 def has(text: str, version: str) -> bool:
