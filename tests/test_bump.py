@@ -345,6 +345,14 @@ def test_an_interrupt_that_comes_too_late_undoes_nothing_that_is_committed(tmp_p
     assert git(one.root, "log", "-1", "--format=%s") == "Version 1.0.1"
 
 
+def test_an_entry_that_stands_ready_for_the_version_is_dated(tmp_path: Path) -> None:
+    text = CHANGES.replace("## [Unreleased]", "## v1.3.0 (unreleased)")
+    root = made(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": text})
+    assert f"CHANGELOG.md: what was unreleased is 1.3.0 of {TODAY}" in bump(root, "minor")
+    assert (root / "CHANGELOG.md").read_text() == text.replace("(unreleased)", f"({TODAY})")
+    assert "CHANGELOG.md" in git(root, "show", "--name-only", "HEAD")
+
+
 def test_versions_that_disagree_are_mended_first(tmp_path: Path) -> None:
     files = {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"].replace("1.2.0", "1.1.0")}
     with pytest.raises(StepFailed, match="first make them one: doit version-sync"):

@@ -156,7 +156,11 @@ def _changelogs(root: Path, packages: Iterable[Package], version: str, date: str
     made: dict[str, bytes] = {}
     for package in packages:
         path, text = changelog_path(root, package), changelog_text(root, package)
-        if not path or path in made or changelog.notes(text, version):
+        if not path or path in made:
+            continue
+        if changelog.notes(text, version):
+            waits_no_more = changelog.dated(text, version, date=date)
+            made |= {path: waits_no_more.encode()} if waits_no_more != text else {}
             continue
         needs = needs_entry(package, pep440(version))
         if needs and package.publish and (missing := without_entry(root, package, changelog.UNRELEASED)):
