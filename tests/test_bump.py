@@ -353,6 +353,22 @@ def test_an_entry_that_stands_ready_for_the_version_is_dated(tmp_path: Path) -> 
     assert "CHANGELOG.md" in git(root, "show", "--name-only", "HEAD")
 
 
+LINK = pytest.param("link.md", marks=pytest.mark.skipif(os.name == "nt", reason="Windows reserves links"))
+
+
+@pytest.mark.parametrize("place", ["../x.md", "docs/../../x.md", "ABSOLUTE", LINK])
+def test_a_changelog_outside_the_project_is_refused_and_not_touched(tmp_path: Path, place: str) -> None:
+    (tmp_path / "x.md").write_text(CHANGES)
+    named = str(tmp_path / "x.md") if place == "ABSOLUTE" else place
+    table = f"\n[tool.cartwheel]\nchangelog = {{ file = '{named}' }}\n"
+    root = made(tmp_path / "r", {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"] + table})
+    if place == "link.md":
+        (root / place).symlink_to(tmp_path / "x.md")
+    with pytest.raises(ConfigError, match=r"changelog\.file: '.*' lies outside the project"):
+        bump(root, "minor", commit=False)
+    assert (tmp_path / "x.md").read_text() == CHANGES
+
+
 def test_versions_that_disagree_are_mended_first(tmp_path: Path) -> None:
     files = {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"].replace("1.2.0", "1.1.0")}
     with pytest.raises(StepFailed, match="first make them one: doit version-sync"):
