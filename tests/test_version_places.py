@@ -116,6 +116,24 @@ def test_a_manifest_may_hold_a_declared_place_besides_its_own(tmp_path: Path) ->
     assert 'serde = "1.2.0"' in path.read_text()
 
 
+@pytest.mark.parametrize(
+    ("file", "pattern"),
+    [
+        ("pyproject.toml", 'version = "{version}"'),
+        ("Cargo.toml", '"{version}" #'),
+        ("Cargo.toml", '"={version}"'),
+        ("python/demo/__init__.py", '"{pep440}"'),
+    ],
+)
+def test_a_place_that_moves_anyway_may_be_declared_too(tmp_path: Path, file: str, pattern: str) -> None:
+    table = f"\n[tool.cartwheel]\nversions = [{{ file = '{file}', pattern = '{pattern}' }}]\n"
+    plain = made(tmp_path / "plain", WORKSPACE)
+    root = made(tmp_path / "r", {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"] + table})
+    for one in (plain, root):
+        bump(one, "minor")
+    assert (root / file).read_text().removesuffix(table) == (plain / file).read_text()
+
+
 DOCS = '[workspace.package]\ndocumentation = "https://docs.example/demo/1.2.0/docs"\n'
 
 
