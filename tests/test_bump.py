@@ -534,6 +534,9 @@ def test_the_command_takes_its_options_before_and_behind_the_words(one: Project)
     [
         ((), "which version?"),
         (("minr",), "did you mean 'minor'"),
+        (("v1.3.0",), "a version is written without the v: 1.3.0"),
+        (("minor", "--nope"), "ERROR: bump: option --nope not recognized; see: doit help bump"),
+        (("-",), "'-' is neither a version"),
         (("1.0", "--offline"), "the version is 1.0 already"),
         (("minor", "profile=dev"), "takes no setting for one run"),
     ],
@@ -545,6 +548,8 @@ def test_a_mistake_is_one_line_and_changes_nothing(one: Project, words: tuple[st
 
 def test_notes_that_are_not_there_are_said(one: Project) -> None:
     assert "CHANGELOG.md: no notes for 3.0" in one.refused("changelog", "3.0")
+    assert "changelog: found '1.0 3.0'; expected one version" in one.refused("changelog", "1.0", "3.0")
+    assert "expected no version beside --draft" in one.refused("changelog", "--draft", "1.0")
 
 
 def test_a_project_outside_of_git_is_refused_in_words(tmp_path: Path) -> None:

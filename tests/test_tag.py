@@ -47,6 +47,7 @@ def test_a_clean_branch_that_equals_its_remote_may_be_tagged() -> None:
         ({"branch": ""}, "HEAD is detached; check out main"),
         ({"branch": "topic"}, "on branch topic, expected main"),
         ({"behind": 2}, "origin/main has 2 commits that are not here; `git pull` first"),
+        ({"behind": 1}, "origin/main has 1 commit that is not here"),
         ({"behind": -1}, "origin/main has commits that are not here"),
         ({"ahead": 1}, "origin/main lacks 1 commit; `git push origin main` first"),
         ({"remote_branch": ""}, "origin has no branch main"),

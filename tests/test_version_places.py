@@ -216,7 +216,10 @@ def test_a_truth_that_cannot_be_is_refused_with_the_reason(tmp_path: Path, chang
         ('version-from = "setup.py"', "unknown value 'setup.py'"),
         ('checklist = [{ name = "x" }]', "either a command"),
         ('checklist = [{ run = ["a"] }, { run = ["a"] }]', "two entries are named 'a'"),
+        ('checklist = [{ run = [""] }]', "run begins with a blank"),
         ('changelog = { required = "sometimes" }', "sometimes"),
+        ('bump-message = "x {versoin}"', "'{versoin}' stands for nothing; did you mean 'version'?"),
+        ('bump-message = " "', "bump-message: found a blank"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused_when_it_is_read(tmp_path: Path, toml: str, said: str) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
-from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 
-from cartwheel.commands.options import behind_words
+from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.errors import CartwheelError
 from cartwheel.world import run
 
 
-class Bump(DoitCmdBase):  # type: ignore[misc]
+class Bump(WordsAndOptions):
     """The command, as doit's plugin `bump`."""
 
     name = "bump"
@@ -43,10 +41,6 @@ class Bump(DoitCmdBase):  # type: ignore[misc]
             "help": "ask neither the remote nor the indexes whether the version is taken",
         },
     )
-
-    def execute(self, params: Any, args: list[str]) -> Any:
-        """Options may stand behind the words too."""
-        return super().execute(*behind_words(self, params, args))
 
     def _execute(self, packages: list[str], no_commit: bool, offline: bool, pos_args: list[str]) -> int:
         from cartwheel.bump import carry_out, planned, refuse_taken

@@ -8,7 +8,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from doit.cmd_base import DoitCmdBase
 from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 from msgspec import Struct
@@ -16,7 +15,7 @@ from msgspec.structs import asdict
 
 from cartwheel.action import Judgement, Workshop
 from cartwheel.build import unlocked
-from cartwheel.commands.options import behind_words
+from cartwheel.commands.options import WordsAndOptions
 from cartwheel.inputs.unlocked import missing
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.plan import artifacts
@@ -35,7 +34,7 @@ class Outlook(Struct, frozen=True, kw_only=True):
     """The tasks that come before it."""
 
 
-class Plan(DoitCmdBase):  # type: ignore[misc]
+class Plan(WordsAndOptions):
     """The command, as doit's plugin `plan`."""
 
     name = "plan"
@@ -45,10 +44,6 @@ class Plan(DoitCmdBase):  # type: ignore[misc]
     cmd_options = (
         {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
     )
-
-    def execute(self, params: Any, args: list[str]) -> Any:
-        """Options may stand behind the words too."""
-        return super().execute(*behind_words(self, params, args))
 
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
         shop = workshop_of(self.task_list)

@@ -9,14 +9,12 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 from msgspec import Struct, to_builtins
 
 from cartwheel.action import Workshop
-from cartwheel.commands.options import behind_words
+from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of, sharing
 from cartwheel.model.errors import CartwheelError, did_you_mean
@@ -67,7 +65,7 @@ class Release(Struct, frozen=True, kw_only=True):
     indexes: tuple[Destination, ...]
 
 
-class Status(DoitCmdBase):  # type: ignore[misc]
+class Status(WordsAndOptions):
     """The command, as doit's plugin `status`."""
 
     name = "status"
@@ -77,10 +75,6 @@ class Status(DoitCmdBase):  # type: ignore[misc]
     cmd_options = (
         {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
     )
-
-    def execute(self, params: Any, args: list[str]) -> Any:
-        """Options may stand behind the words too."""
-        return super().execute(*behind_words(self, params, args))
 
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
         shop = workshop_of(self.task_list)
