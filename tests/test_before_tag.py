@@ -302,3 +302,12 @@ def test_where_a_pipeline_makes_the_wheels_this_machine_s_files_and_all_names_ar
     assert "v1.0: not tagged:" in said
     assert "(summary)" in said
     assert git(project.root, "tag") == ""
+
+
+def test_a_stage_that_has_nothing_to_do_says_why(tmp_path: Path) -> None:
+    one = pure(tmp_path / "p")
+    one.edit("pyproject.toml", 'publish = ["shelf"]', "publish = []")
+    said = one.doit("tag", "publish", "checklist")
+    for stage in ("tag", "publish"):
+        assert f"{stage}: nothing to do: no package is published" in said
+    assert "checklist: nothing to do: nothing is on the checklist" in said

@@ -25,9 +25,11 @@ from cartwheel.bump import carry_out, planned, refuse_taken
 from cartwheel.index.loopback import LoopbackIndex
 from cartwheel.index.loopback_crates import CrateShelf
 from cartwheel.model.bump import NUMBERS, PHASES, WORDS, next_version
+from cartwheel.model.changelog import notes
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.version import pep440, semver
 from cartwheel.pipeline import read_project
+from cartwheel.world.unfinished import NOTE, noted, undo
 from cartwheel.world.versions import disagreements, places, written_version
 from crates import workspace
 from projects import Project, committed, pure
@@ -276,6 +278,53 @@ def test_an_interrupted_bump_leaves_every_file_as_it_was_and_commits_nothing_lat
     one.doit("bump", "patch", "--offline")
 
 
+KILLED = """
+import os
+from cartwheel.world import files
+replace, done = os.replace, []
+def killed(a, b):
+    replace(a, b)
+    done.append(b)
+    if len(done) == 3:
+        os._exit(9)
+files.os.replace = killed
+test_bump.bump(Path(sys.argv[2]), 'minor', commit=False)"""
+
+
+def test_what_a_killed_bump_left_is_put_back_by_whatever_comes_next(tmp_path: Path) -> None:
+    one = pure(tmp_path / "r")
+    one.write("CHANGELOG.md", CHANGES)
+    one.write("gravel/__init__.py", '__version__ = "1.0"\n')
+    one.write(".new-mine", "not the beginning of anything")
+    before = {path: data for path, data in contents(committed(one).root).items() if not path.startswith(".git/")}
+    for words in (("bump", "minor", "--no-commit", "--offline"), ("version-sync",)):
+        assert subprocess.run(script(one.root, KILLED), check=False).returncode == 9
+        assert len(list(one.root.rglob(".new-*"))) == 2
+        assert len(git(one.root, "diff", "--name-only").split()) == 2
+        said = one.doit(*words) if words[0] == "bump" else one.refused(*words)
+        assert "a bump to 1.1 was killed before its end; put back: " in said
+        if words[0] == "bump":
+            assert written_version(one.root, ".") == "1.1"
+            assert notes((one.root / "CHANGELOG.md").read_text(), "1.1") == "- fast"
+            git(one.root, "checkout", "--quiet", ".")
+        after = {path: data for path, data in contents(one.root).items() if not path.startswith((".git/", ".cartwh"))}
+        assert after == before
+        assert undo(one.root) == ()
+
+
+def test_what_was_committed_before_the_kill_stays(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", WORKSPACE)
+    with noted(root, {"uv.lock": b"new"}, what="bump to 1.3.0", commit=git(root, "rev-parse", "HEAD")):
+        note = (root / NOTE).read_bytes()
+        commit(root)
+    (root / NOTE).write_bytes(note)
+    assert undo(root) == ()
+    assert (root / "uv.lock").read_bytes() == b"new"
+    (root / NOTE).write_bytes(note[:9])
+    with pytest.raises(StepFailed, match="cannot be read"):
+        undo(root)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
 def test_an_interrupt_that_comes_too_late_undoes_nothing_that_is_committed(tmp_path: Path) -> None:
     one = committed(pure(tmp_path / "r"))
@@ -294,6 +343,30 @@ def test_an_interrupt_that_comes_too_late_undoes_nothing_that_is_committed(tmp_p
     assert "gravel 1.0 → 1.0.1" in said
     assert git(one.root, "status", "--porcelain") == ""
     assert git(one.root, "log", "-1", "--format=%s") == "Version 1.0.1"
+
+
+def test_an_entry_that_stands_ready_for_the_version_is_dated(tmp_path: Path) -> None:
+    text = CHANGES.replace("## [Unreleased]", "## v1.3.0 (unreleased)")
+    root = made(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": text})
+    assert f"CHANGELOG.md: what was unreleased is 1.3.0 of {TODAY}" in bump(root, "minor")
+    assert (root / "CHANGELOG.md").read_text() == text.replace("(unreleased)", f"({TODAY})")
+    assert "CHANGELOG.md" in git(root, "show", "--name-only", "HEAD")
+
+
+LINK = pytest.param("link.md", marks=pytest.mark.skipif(os.name == "nt", reason="Windows reserves links"))
+
+
+@pytest.mark.parametrize("place", ["../x.md", "docs/../../x.md", "ABSOLUTE", LINK])
+def test_a_changelog_outside_the_project_is_refused_and_not_touched(tmp_path: Path, place: str) -> None:
+    (tmp_path / "x.md").write_text(CHANGES)
+    named = str(tmp_path / "x.md") if place == "ABSOLUTE" else place
+    table = f"\n[tool.cartwheel]\nchangelog = {{ file = '{named}' }}\n"
+    root = made(tmp_path / "r", {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"] + table})
+    if place == "link.md":
+        (root / place).symlink_to(tmp_path / "x.md")
+    with pytest.raises(ConfigError, match=r"changelog\.file: '.*' lies outside the project"):
+        bump(root, "minor", commit=False)
+    assert (tmp_path / "x.md").read_text() == CHANGES
 
 
 def test_versions_that_disagree_are_mended_first(tmp_path: Path) -> None:
@@ -461,6 +534,9 @@ def test_the_command_takes_its_options_before_and_behind_the_words(one: Project)
     [
         ((), "which version?"),
         (("minr",), "did you mean 'minor'"),
+        (("v1.3.0",), "a version is written without the v: 1.3.0"),
+        (("minor", "--nope"), "ERROR: bump: option --nope not recognized; see: doit help bump"),
+        (("-",), "'-' is neither a version"),
         (("1.0", "--offline"), "the version is 1.0 already"),
         (("minor", "profile=dev"), "takes no setting for one run"),
     ],
@@ -472,6 +548,8 @@ def test_a_mistake_is_one_line_and_changes_nothing(one: Project, words: tuple[st
 
 def test_notes_that_are_not_there_are_said(one: Project) -> None:
     assert "CHANGELOG.md: no notes for 3.0" in one.refused("changelog", "3.0")
+    assert "changelog: found '1.0 3.0'; expected one version" in one.refused("changelog", "1.0", "3.0")
+    assert "expected no version beside --draft" in one.refused("changelog", "--draft", "1.0")
 
 
 def test_a_project_outside_of_git_is_refused_in_words(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cartwheel.model.changelog import draft, entries, notes, released
+from cartwheel.model.changelog import dated, draft, entries, notes, released
 from cartwheel.model.errors import ConfigError
 
 TODAY = "2026-11-21"
@@ -75,6 +75,8 @@ def test_there_are_no_notes_of_a_version_that_has_no_entry(version: str) -> None
 
 def test_an_entry_with_nothing_in_it_has_no_notes() -> None:
     assert notes("## 1.0\n\n## 0.9\n- x\n", "1.0") == ""
+    assert notes("## 1.0\n\n### Added\n\n###\n#### Deep\n\n## 0.9\n- x\n", "1.0") == ""
+    assert notes("## 1.0\n#hashtag\n", "1.0") == "#hashtag"
 
 
 def test_what_was_unreleased_becomes_the_version_s_and_the_links_are_carried_on() -> None:
@@ -111,6 +113,29 @@ def test_a_version_that_has_an_entry_or_a_changelog_that_has_no_place_is_refused
         released(KEPT, "1.1.0", date=TODAY)
     with pytest.raises(ConfigError, match="no heading '## Unreleased'"):
         released("## 1.0\n", "1.1", date=TODAY)
+
+
+@pytest.mark.parametrize(
+    ("heading", "below", "made"),
+    [
+        ("## v1.3.0 (unreleased)", "## v1.2.0 (2026-01-02)", f"## v1.3.0 ({TODAY})"),
+        ("## 1.3.0 - Unreleased", "## 1.2.0", f"## 1.3.0 - {TODAY}"),
+        ("## [1.3.0] - YYYY-MM-DD", "", f"## [1.3.0] - {TODAY}"),
+        ("## [1.3.0] [UNRELEASED]  ", "## [1.2.0] - 2026-01-02", f"## [1.3.0] - {TODAY}  "),
+        ("## 1.3.0 - 2026-??-??", "## 1.2.0", f"## 1.3.0 - {TODAY}"),
+        ("## [1.3.0]", "## [1.2.0] - 2026-01-02 [YANKED]", f"## [1.3.0] - {TODAY}"),
+        ("## 1.3.0", "## 1.2.0", "## 1.3.0"),
+        ("## 1.3.0: the unreleasedness", "## 1.2.0 - 2026-01-02", "## 1.3.0: the unreleasedness"),
+        ("## [1.3.0] - 2026-03-04", "## [1.2.0] - 2026-01-02", "## [1.3.0] - 2026-03-04"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_an_entry_that_waits_for_its_date_gets_it_and_nothing_else_changes(
+    heading: str, below: str, made: str, end: str
+) -> None:
+    text = end.join(["# Log", "", "## Unreleased", "", "{}", "", "- x", "", below, "- y (unreleased)"])
+    assert dated(text.format(heading), "1.3.0", date=TODAY) == text.format(made)
+    assert dated(text.format(heading), "1.4.0", date=TODAY) == text.format(heading)
 
 
 def test_a_draft_is_a_list_of_subjects_each_once_without_merges() -> None:

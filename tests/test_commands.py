@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from projects import HOST, TRIPLE, Project, committed, made, pure
-from repositories import git
+from repositories import commit, git
 
 
 @pytest.fixture
@@ -222,3 +222,23 @@ def test_a_commit_that_changes_nothing_in_a_file_changes_none_of_its_bytes(tmp_p
     project.doit("repair", "sdist")
     assert made == {p.name: p.read_bytes() for p in (project.root / "dist").rglob("*.*") if p.is_file()}
     assert len(made) == 2
+
+
+def test_status_says_what_of_the_tag_it_does_not_know_or_finds_elsewhere_and_ends_with_1(tmp_path: Path) -> None:
+    one = committed(pure(tmp_path / "project"))
+    one.edit("pyproject.toml", 'publish = ["shelf"]', "publish = []")
+    head = commit(one.root)
+    assert "nowhere  (the repository has no remote)" in one.doit("status")
+    git(one.root, "remote", "add", "origin", str(tmp_path / "gone.git"))
+    assert "unknown on the remote  (remote 'origin'" in one.doit("status", code=1)
+    assert json.loads(one.doit("status", "gravel", "--json", code=1))["packages"][0]["tag"]["there"] == "unknown"
+    git(tmp_path, "init", "--quiet", "--bare", "gone.git")
+    git(one.root, "tag", "v1.0")
+    git(one.root, "push", "--quiet", "origin", "v1.0")
+    commit(one.root, note="x")
+    elsewhere = f"on another commit, {head[:12]}"
+    assert f"here {elsewhere}, on the remote {elsewhere}" in one.doit("status", code=1)
+
+
+def test_plan_takes_its_option_behind_the_words(tmp_path: Path) -> None:
+    assert json.loads(pure(tmp_path / "project").doit("plan", "version-sync", "--json"))["schema"] == 1

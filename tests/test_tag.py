@@ -14,6 +14,8 @@ import pytest
 from msgspec.structs import replace
 
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
+from cartwheel.model.sense import refuse_nonsense
+from cartwheel.model.settings import Settings
 from cartwheel.model.version import tag_name, version_in
 from cartwheel.world import tags as tag
 from cartwheel.world.tags import TagFacts, judge
@@ -45,6 +47,7 @@ def test_a_clean_branch_that_equals_its_remote_may_be_tagged() -> None:
         ({"branch": ""}, "HEAD is detached; check out main"),
         ({"branch": "topic"}, "on branch topic, expected main"),
         ({"behind": 2}, "origin/main has 2 commits that are not here; `git pull` first"),
+        ({"behind": 1}, "origin/main has 1 commit that is not here"),
         ({"behind": -1}, "origin/main has commits that are not here"),
         ({"ahead": 1}, "origin/main lacks 1 commit; `git push origin main` first"),
         ({"remote_branch": ""}, "origin has no branch main"),
@@ -100,10 +103,38 @@ def test_tags_of_other_forms_are_not_versions() -> None:
     assert version_in("v{version}", "v1.2.0-nightly") == ""
 
 
-@pytest.mark.parametrize("template", ["release", "v {version}", "v{verson}", "v{version}..x"])
-def test_a_form_that_cannot_be_a_tag_is_refused(template: str) -> None:
-    with pytest.raises(ConfigError, match="gives"):
-        tag_name(template, "1.2.0")
+@pytest.mark.parametrize("template", ["release", "v{verson}", "v{version}-{pep440}", "{semver}{semver}", "{name}"])
+def test_a_form_without_one_place_for_the_version_is_refused_when_it_is_read(template: str) -> None:
+    with pytest.raises(ConfigError, match="one place for the version"):
+        refuse_nonsense(Settings(tag=template), "[tool.cartwheel]")
+
+
+FORMS = ("v{version}", "{name}/{semver}", "{name}@{pep440}", "é-{version}", "a.lock-{version}", "{version}-")
+NO_FORMS = (
+    *("a//{version}", "v{version}.", "x/.{version}", ".{version}", "/{version}", "{version}/", "-{version}"),
+    *("v@{{version}", "v{version}.lock", "{version}.lock/x", "v..{version}", "v{version}..x", "\x01{version}"),
+    *("v{version}\x7f", *(f"v{sign}{{version}}" for sign in "~^:?*[\\ \t\n")),
+)
+
+
+@pytest.mark.parametrize("template", NO_FORMS)
+def test_a_form_that_git_would_not_take_is_refused_when_it_is_read(template: str) -> None:
+    with pytest.raises(ConfigError, match="which git does not take") as found:
+        refuse_nonsense(Settings(tag=template), "[tool.cartwheel]")
+    assert str(found.value).isprintable()
+    with pytest.raises(ConfigError, match="which git does not take"):
+        tag_name(template, "1.2.0", name="pysof")
+
+
+def test_the_forms_refused_are_those_that_git_refuses(tmp_path: Path) -> None:
+    def takes(template: str) -> bool:
+        ref = f"refs/tags/{template.replace('{version}', '1.2.0')}"
+        return subprocess.run(["git", "check-ref-format", ref], cwd=tmp_path, check=False).returncode == 0
+
+    for template in FORMS:
+        refuse_nonsense(Settings(tag=template), "")
+        assert takes(tag_name(template, "1.2.0", name="pysof"))
+    assert {template for template in NO_FORMS if takes(template)} == {"-{version}"}  # an option on a command line
 
 
 # With real repositories ----------------------------------------------------------------------------------------------

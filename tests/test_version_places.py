@@ -116,6 +116,24 @@ def test_a_manifest_may_hold_a_declared_place_besides_its_own(tmp_path: Path) ->
     assert 'serde = "1.2.0"' in path.read_text()
 
 
+@pytest.mark.parametrize(
+    ("file", "pattern"),
+    [
+        ("pyproject.toml", 'version = "{version}"'),
+        ("Cargo.toml", '"{version}" #'),
+        ("Cargo.toml", '"={version}"'),
+        ("python/demo/__init__.py", '"{pep440}"'),
+    ],
+)
+def test_a_place_that_moves_anyway_may_be_declared_too(tmp_path: Path, file: str, pattern: str) -> None:
+    table = f"\n[tool.cartwheel]\nversions = [{{ file = '{file}', pattern = '{pattern}' }}]\n"
+    plain = made(tmp_path / "plain", WORKSPACE)
+    root = made(tmp_path / "r", {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"] + table})
+    for one in (plain, root):
+        bump(one, "minor")
+    assert (root / file).read_text().removesuffix(table) == (plain / file).read_text()
+
+
 DOCS = '[workspace.package]\ndocumentation = "https://docs.example/demo/1.2.0/docs"\n'
 
 
@@ -198,7 +216,10 @@ def test_a_truth_that_cannot_be_is_refused_with_the_reason(tmp_path: Path, chang
         ('version-from = "setup.py"', "unknown value 'setup.py'"),
         ('checklist = [{ name = "x" }]', "either a command"),
         ('checklist = [{ run = ["a"] }, { run = ["a"] }]', "two entries are named 'a'"),
+        ('checklist = [{ run = [""] }]', "run begins with a blank"),
         ('changelog = { required = "sometimes" }', "sometimes"),
+        ('bump-message = "x {versoin}"', "'{versoin}' stands for nothing; did you mean 'version'?"),
+        ('bump-message = " "', "bump-message: found a blank"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused_when_it_is_read(tmp_path: Path, toml: str, said: str) -> None:

@@ -106,9 +106,9 @@ def carry_out(root: Path, project: Project, bump: Bump, *, commit: bool, say: Sa
 
     Raises `StepFailed` where a file that is to be committed holds other changes, or a hook refuses.
     """
-    from cartwheel.world.files import replaced
     from cartwheel.world.git import Repository
     from cartwheel.world.run import STOP, Interrupted
+    from cartwheel.world.unfinished import noted
 
     with Repository(root) as repo:
         paths = tuple((root / path).resolve() for path in bump.files)
@@ -126,7 +126,7 @@ def carry_out(root: Path, project: Project, bump: Bump, *, commit: bool, say: Sa
                 raise StepFailed(
                     f"{', '.join(mixed)}: holds changes that are not committed; commit or stash them, or --no-commit"
                 )
-        with replaced(root, bump.files):
+        with noted(root, bump.files, what=f"bump to {bump.version}", commit=repo.head()):
             _refuse_disagreement(root, project)
             if STOP.is_set():
                 raise Interrupted
@@ -156,7 +156,11 @@ def _changelogs(root: Path, packages: Iterable[Package], version: str, date: str
     made: dict[str, bytes] = {}
     for package in packages:
         path, text = changelog_path(root, package), changelog_text(root, package)
-        if not path or path in made or changelog.notes(text, version):
+        if not path or path in made:
+            continue
+        if changelog.notes(text, version):
+            waits_no_more = changelog.dated(text, version, date=date)
+            made |= {path: waits_no_more.encode()} if waits_no_more != text else {}
             continue
         needs = needs_entry(package, pep440(version))
         if needs and package.publish and (missing := without_entry(root, package, changelog.UNRELEASED)):

@@ -12,8 +12,8 @@ from cartwheel.model.plan import artifacts
 from cartwheel.model.project import Project
 from cartwheel.toolchain.directories import FOLDER
 
-_KEPT = ("lock", "lock-holder")
-"""Held by the run that cleans."""
+_KEPT = ("lock", "lock-holder", "unfinished.json")
+"""Held by the run that cleans; and the way back from a bump that was killed."""
 
 
 def leftovers(root: Path, project: Project, made: Iterable[str]) -> tuple[Path, ...]:

@@ -42,6 +42,12 @@ STAGES: Mapping[str, str] = {
 }
 """Each stage's line in `doit list`.  A stage's steps come from the module of that name."""
 
+_EMPTY: Mapping[str, str] = {
+    "checklist": "nothing is on the checklist (checklist in [tool.cartwheel])",
+    **dict.fromkeys(("tag", "publish", "verify"), "no package is published (publish in [tool.cartwheel])"),
+}
+"""Why a stage may have no step; said where it is asked for."""
+
 _KNOWN_ENVIRONMENT = ("CARTWHEEL_FROZEN", "CARTWHEEL_REHEARSAL")
 _OWN_ENVIRONMENT = ("CARTWHEEL_INDEX_", "CARTWHEEL_CARGO", "CARTWHEEL_TEST_")
 
@@ -139,7 +145,7 @@ class Pipeline:
         if stage == "version-sync":
             self.workshop.expect_some(_patterns(sys.argv[1:]))
         if not steps:
-            yield Task(stage, None, doc=STAGES[stage])
+            yield Task(stage, None, doc=STAGES[stage], meta={"nothing": _EMPTY.get(stage, "")})
 
     def _refuse_unknown(self, stage: str, names: tuple[str, ...]) -> None:
         """Whatever the command and the reporter: a task of this stage that is asked for must be there."""

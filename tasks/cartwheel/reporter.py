@@ -33,12 +33,15 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.workshop.announce = lambda text: self._say(f"      {text}")
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
-        """Before the first task: a pattern that selects nothing is a mistake."""
+        """Before the first task: a pattern that selects nothing is a mistake, a stage that has no step is said so."""
         wrong = unmatched(self.patterns, tasks)
         if wrong:
             raise InvalidCommand(f"'{wrong[0]}' selects no task; see them with: doit list --all")
         self._refuse_by_pattern(selected_tasks)
         self._asked = selected_tasks
+        for name in selected_tasks:
+            if nothing := (tasks[name].meta or {}).get("nothing"):
+                self._say(f"{name}: nothing to do: {nothing}")
 
     def _refuse_by_pattern(self, selected: Iterable[str]) -> None:
         """Before anything runs: what cannot be taken back must be named.  The tasks see to it themselves as well."""

@@ -48,8 +48,10 @@ def ready(package: Package) -> tuple[str, ...]:
 
 
 def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.world import unfinished
     from cartwheel.world.tags import refuse
 
+    unfinished.refuse(work.root)
     found = _facts(project, package, work)
     refuse(found)
     if not found.done:

@@ -101,8 +101,10 @@ def _read(project: Project, found: Iterable[Survey]) -> tuple[str, ...]:
 
 
 def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.world import unfinished
     from cartwheel.world.versions import disagreements, write
 
+    unfinished.refuse(work.root)
     refuse_another_version(project)
     found = surveys(work.root, project)
     wrong = tuple(place for one in found for place in one.places if place.found != place.expected)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
-from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 
-from cartwheel.commands.options import behind_words
+from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.errors import CartwheelError
 from cartwheel.world import run
 
 
-class Bump(DoitCmdBase):  # type: ignore[misc]
+class Bump(WordsAndOptions):
     """The command, as doit's plugin `bump`."""
 
     name = "bump"
@@ -44,12 +42,10 @@ class Bump(DoitCmdBase):  # type: ignore[misc]
         },
     )
 
-    def execute(self, params: Any, args: list[str]) -> Any:
-        """Options may stand behind the words too."""
-        return super().execute(*behind_words(self, params, args))
-
     def _execute(self, packages: list[str], no_commit: bool, offline: bool, pos_args: list[str]) -> int:
         from cartwheel.bump import carry_out, planned, refuse_taken
+        from cartwheel.pipeline import read_project
+        from cartwheel.world.unfinished import undo
 
         shop = workshop_of(self.task_list)
         write = self.outstream.write
@@ -59,10 +55,13 @@ class Bump(DoitCmdBase):  # type: ignore[misc]
             raise InvalidCommand("bump: takes no setting for one run; run it without")
         try:
             shop.lock.take(lambda who: write(f"waiting for the run of {who} in this project\n"))
-            bump = planned(shop.root, shop.project, packages, tuple(pos_args), date=date.today().isoformat())
-            refuse_taken(shop.root, shop.project, bump, offline=offline)
+            undone = undo(shop.root)
+            write("".join(f"{line}\n" for line in undone))
+            project = read_project(shop.root, {}) if undone else shop.project
+            bump = planned(shop.root, project, packages, tuple(pos_args), date=date.today().isoformat())
+            refuse_taken(shop.root, project, bump, offline=offline)
             run.stop_on_signals()  # from here on every file is put back
-            carry_out(shop.root, shop.project, bump, commit=not no_commit, say=lambda line: write(f"{line}\n"))
+            carry_out(shop.root, project, bump, commit=not no_commit, say=lambda line: write(f"{line}\n"))
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         except KeyboardInterrupt:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 
-from cartwheel.commands.options import behind_words
+from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
 from cartwheel.model.project import Package, Project
 
 
-class Changelog(DoitCmdBase):  # type: ignore[misc]
+class Changelog(WordsAndOptions):
     """The command, as doit's plugin `changelog`."""
 
     name = "changelog"
@@ -39,14 +36,13 @@ class Changelog(DoitCmdBase):  # type: ignore[misc]
         },
     )
 
-    def execute(self, params: Any, args: list[str]) -> Any:
-        """Options may stand behind the words too."""
-        return super().execute(*behind_words(self, params, args))
-
     def _execute(self, package: str, draft: bool, pos_args: list[str]) -> int:
         from cartwheel.world.changes import changelog_path, notes_of, offer
 
         shop = workshop_of(self.task_list)
+        if len(pos_args) > (0 if draft else 1):
+            expected = "no version beside --draft" if draft else "one version"
+            raise InvalidCommand(f"changelog: found '{' '.join(pos_args)}'; expected {expected}")
         try:
             chosen = _chosen(shop.project, package)
             version = pos_args[0] if pos_args else ""

@@ -8,7 +8,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from doit.cmd_base import DoitCmdBase
 from doit.control import TaskControl
 from doit.exceptions import InvalidCommand
 from msgspec import Struct
@@ -16,6 +15,7 @@ from msgspec.structs import asdict
 
 from cartwheel.action import Judgement, Workshop
 from cartwheel.build import unlocked
+from cartwheel.commands.options import WordsAndOptions
 from cartwheel.inputs.unlocked import missing
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.plan import artifacts
@@ -34,7 +34,7 @@ class Outlook(Struct, frozen=True, kw_only=True):
     """The tasks that come before it."""
 
 
-class Plan(DoitCmdBase):  # type: ignore[misc]
+class Plan(WordsAndOptions):
     """The command, as doit's plugin `plan`."""
 
     name = "plan"

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 from msgspec import Struct, to_builtins
 
 from cartwheel.action import Workshop
+from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of, sharing
 from cartwheel.model.errors import CartwheelError, did_you_mean
@@ -46,7 +46,8 @@ class Destination(Struct, frozen=True, kw_only=True):
 
 
 class Tag(Struct, frozen=True, kw_only=True):
-    """The tag of a version: the commit it leads to here and on the remote, empty where it is not."""
+    """The tag of a version: the commit it leads to here and on the remote, empty where it is not; `unknown` where the
+    remote could not be asked."""
 
     name: str
     here: str = ""
@@ -64,7 +65,7 @@ class Release(Struct, frozen=True, kw_only=True):
     indexes: tuple[Destination, ...]
 
 
-class Status(DoitCmdBase):  # type: ignore[misc]
+class Status(WordsAndOptions):
     """The command, as doit's plugin `status`."""
 
     name = "status"
@@ -85,7 +86,13 @@ class Status(DoitCmdBase):  # type: ignore[misc]
             raise InvalidCommand(str(error)) from None
         document = {"schema": 1, "packages": [to_builtins(row) for row in found]}
         self.outstream.write(json.dumps(document, indent=2) + "\n" if as_json else as_text(found))
-        return 1 if any(d.state in (DIFFERS, UNKNOWN) for row in found for d in row.indexes) else 0
+        return 1 if any(_odd(row) for row in found) else 0
+
+
+def _odd(row: Release) -> bool:
+    """Whether something is other than planned, or could not be asked."""
+    elsewhere = any(commit not in ("", row.head) for commit in (row.tag.here, row.tag.there))
+    return elsewhere or any(index.state in (DIFFERS, UNKNOWN) for index in row.indexes)
 
 
 def _asked(project: Project, names: list[str]) -> tuple[Package, ...]:
@@ -126,16 +133,18 @@ def recorded(package: Package, root: Path) -> dict[str, str]:
 
 def _tag(project: Project, package: Package, root: Path) -> tuple[Tag, str]:
     from cartwheel.world.git import Repository
+    from cartwheel.world.tags import remote_of
 
     with Repository(root) as repository:
         head, name, remote = repository.head(), package.tag_name, project.release.remote
         here = repository.tags().get(name, "")
-        if remote not in repository.remotes():
-            return Tag(name=name, here=here, detail=f"the repository has no remote '{remote}'"), head
         try:
+            remote = remote_of(repository, remote)
+            if not remote:
+                return Tag(name=name, here=here, detail="the repository has no remote"), head
             there = repository.remote_refs(remote).get(f"refs/tags/{name}", "")
         except CartwheelError as error:
-            return Tag(name=name, here=here, detail=str(error)), head
+            return Tag(name=name, here=here, there=UNKNOWN, detail=" ".join(str(error).splitlines())), head
     return Tag(name=name, here=here, there=there), head
 
 
@@ -235,6 +244,8 @@ def as_text(found: Iterable[Release]) -> str:
 def _said(row: Release) -> str:
     words = []
     for place, commit in (("here", row.tag.here), ("on the remote", row.tag.there)):
-        if commit:
-            words.append(f"{place}" + ("" if commit == row.head else f" on another commit, {commit[:12]}"))
+        if commit == UNKNOWN:
+            words.append(f"{UNKNOWN} {place}")
+        elif commit:
+            words.append(place + ("" if commit == row.head else f" on another commit, {commit[:12]}"))
     return ", ".join(words or ["nowhere"]) + (f"  ({row.tag.detail})" if row.tag.detail else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ def _by_words(now: str, words: tuple[str, ...]) -> str:
     from packaging.version import Version
 
     for word in words:
+        if word not in WORDS and re.fullmatch(r"[vV][0-9]\S*", word):
+            raise ConfigError(f"bump: found '{word}'; a version is written without the v: {word[1:]}")
         if word not in WORDS:
             raise ConfigError(f"bump: '{word}' is neither a version nor a word for one{did_you_mean(word, WORDS)}")
     version = Version(pep440(now))

@@ -15,9 +15,16 @@ UNRELEASED = "unreleased"
 _HEADING = re.compile(
     r"(?P<head>##[ \t]+(?P<open>\[?)(?P<v>[vV]?)(?P<title>[^\s\[\]()]+)\]?(?:\([^)\s]*\))?)(?P<rest>.*)"
 )
+_ANY_HEADING = re.compile(r" {0,3}#{1,6}([ \t]|$)")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _LINK = re.compile(r"^ {0,3}\[[^\]\n]+\]:[ \t]*\S+[ \t]*$")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TO_COME = re.compile(
+    r"(\[)?(?<![^\W_])(?:unreleased|not released|yyyy-mm-dd|\d{4}-(?:mm|xx|\?\?)-(?:dd|xx|\?\?)|xxxx-xx-xx|"
+    r"\?{4}-\?\?-\?\?|tbd|tba)(?![^\W_])(?(1)\])",
+    re.IGNORECASE,
+)
+"""What people write where the date of a release will be."""
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -38,14 +45,15 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 def notes(text: str, version: str) -> str:
-    """The body of a version's entry, without blank lines around it; empty if there is none, or nothing in it.
+    """The body of a version's entry, without blank lines around it; empty if there is none, or nothing but headings.
 
     `version` in either grammar; `unreleased` for what is to come.
     """
     wanted = _version(version)
     lines = text.splitlines()
     found = next((entry for entry in entries(text) if entry.version == wanted), None)
-    return "\n".join(_without_links(lines[found.heading + 1 : found.end])).strip() if found and wanted else ""
+    body = _without_links(lines[found.heading + 1 : found.end]) if found and wanted else []
+    return "\n".join(body).strip() if any(line.strip() and not _ANY_HEADING.match(line) for line in body) else ""
 
 
 def has(text: str, version: str) -> bool:
@@ -98,6 +106,27 @@ def released(text: str, version: str, *, date: str, tag: str = "") -> str:
     return "".join(_with_link(lines, version, tag, newline))
 
 
+def dated(text: str, version: str, *, date: str) -> str:
+    """The changelog with a date (`YYYY-MM-DD`) on the entry of `version` where that waits for one.
+
+    It waits where it says "unreleased" or the like in the date's place, or says nothing there, unlike the entry below
+    it.  Everything else stays as it is.
+    """
+    found = entries(text)
+    own = next((entry for entry in found if entry.version == _version(version)), None)
+    if own is None:
+        return text
+    below = next((entry for entry in found if entry.heading > own.heading and entry.version != UNRELEASED), None)
+    rest = _TO_COME.sub(lambda match: f"- {date}" if match[1] else date, own.rest, count=1)
+    if not own.rest.strip():
+        rest = _rest_like(below.rest, date) if below else ""
+    lines = text.splitlines(keepends=True)
+    line = lines[own.heading]
+    bare = line.rstrip()
+    lines[own.heading] = line if rest == own.rest else bare.removesuffix(own.rest) + rest + line[len(bare) :]
+    return "".join(lines)
+
+
 def draft(subjects: Iterable[str]) -> str:
     """What could be written, from the first lines of commits: a list, each once, without merges."""
     kept = dict.fromkeys(subject.strip() for subject in subjects if not subject.startswith("Merge "))
@@ -124,11 +153,17 @@ def _heading(found: tuple[Entry, ...], coming: Entry, version: str, date: str) -
     if last is None:
         close = "]" if coming.open else ""
         return f"## {coming.open}{version}{close} - {date}"
-    dated = _DATE.search(last.rest)
-    rest = f"{last.rest[: dated.start()]}{date}{last.rest[dated.end() :]}" if dated else ""
-    if dated and not re.fullmatch(r"[\s()\u2013\u2014-]*", rest.replace(date, "")):
-        rest = f" - {date}"  # more than a date stood there, which belongs to that release
+    rest = _rest_like(last.rest, date)
     return f"## {last.open}{last.v}{version}{']' if last.open else ''}{rest}"
+
+
+def _rest_like(last: str, date: str) -> str:
+    """What follows a version in a heading, in the form of another entry's: a date, or nothing."""
+    found = _DATE.search(last)
+    rest = f"{last[: found.start()]}{date}{last[found.end() :]}" if found else ""
+    if found and not re.fullmatch(r"[\s()\u2013\u2014-]*", rest.replace(date, "")):
+        return f" - {date}"  # more than a date stood there, which belongs to that release
+    return rest
 
 
 def _with_link(lines: list[str], version: str, tag: str, newline: str) -> Iterable[str]:

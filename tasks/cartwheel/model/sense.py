@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath, PureWindowsPath
 
 from cartwheel.model.destination import kind_of
-from cartwheel.model.errors import ConfigError
+from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.settings import IndexSettings, Override, Settings
-from cartwheel.model.version import has_one_field
+from cartwheel.model.version import has_one_field, wrong_tag_form
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
@@ -52,6 +52,9 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         for key, text in (("branch", settings.release.branch), ("remote", settings.release.remote)):
             if not _REF.fullmatch(text):
                 yield f"release.{key}: '{text}' is no name that git takes"
+    for line in wrong_tag_form(settings.tag) if settings.tag is not None else ():
+        yield f"tag: {settings.tag!r} {line}"
+    yield from _senseless_message(settings.bump_message)
     for where in settings.versions or ():
         if not has_one_field(where.pattern):
             yield f"versions: {where.pattern!r} has not one place for the version; expected {{version}} once in it"
@@ -59,12 +62,26 @@ def _nonsense(settings: Settings) -> Iterable[str]:
     for item in settings.checklist or ():
         if bool(item.run) == bool(item.manual.strip()):
             yield "checklist: an entry is either a command (run) or a question (manual); found both or neither"
+        if item.run and not item.run[0].strip():
+            yield "checklist: run begins with a blank; expected a command and its arguments"
         if item.slug in names:
             yield f"checklist: two entries are named '{item.slug}'; give one another 'name'"
         names.add(item.slug)
     yield from _misplaced(settings)
     if settings.index and "pypi" in settings.index and settings.index["pypi"].rehearsal:
         yield "index.pypi: the real index is no place to practise; remove 'rehearsal', or use testpypi"
+
+
+_FIELDS = ("name", "version", "tag")
+"""Of a commit's message."""
+
+
+def _senseless_message(template: str | None) -> Iterable[str]:
+    if template is not None and not template.strip():
+        yield "bump-message: found a blank; expected a message such as 'Version {version}'"
+    for field in re.findall(r"\{(\w*)\}", template or ""):
+        if field not in _FIELDS:
+            yield f"bump-message: '{{{field}}}' stands for nothing{did_you_mean(field, _FIELDS)}"
 
 
 _ONLY_FOR = {

@@ -99,15 +99,33 @@ FIELDS = ("version", "pep440", "semver")
 _VERSION = r"([0-9](?:[0-9A-Za-z.!+-]*[0-9A-Za-z])?)"
 
 
+_NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\{}]|\s|\.\.|//|^[-/.]|/\.|[/.]$|\.lock(/|$)")
+"""Any of these, and git takes no such name (git-check-ref-format(1), 2.39); `-` as gitcli(7) wants it, and braces, so
+that a field misspelt is none of the name."""
+
+
 def tag_name(template: str, written: str, *, name: str = "") -> str:
     """The tag for a version: `{version}` as the manifest writes it, `{pep440}`, `{semver}`, `{name}`."""
     text = _filled(template.replace("{name}", name), written)
-    if text == template.replace("{name}", name) or re.search(r"[{}\s~^:?*\[\\]|\.\.|^-|/$|\.lock$", text):
-        raise ConfigError(
-            f"[tool.cartwheel] tag: '{template}' gives '{text}'; expected a form such as 'v{{version}}' "
-            "with {version}, {pep440} or {semver} in it"
-        )
+    for line in (*wrong_tag_form(template), *_wrong_ref(text)):
+        raise ConfigError(f"[tool.cartwheel] tag: {template!r} {line}")
     return text
+
+
+def wrong_tag_form(template: str) -> tuple[str, ...]:
+    """Why a tag's form cannot be meant, whatever the version; nothing where it can."""
+    if not has_one_field(template):
+        return (
+            "has not one place for the version, so a tag could not be read back; expected a form such as 'v{version}' "
+            "with one of {version}, {pep440} and {semver} once in it",
+        )
+    return _wrong_ref(_filled(template.replace("{name}", "name"), "1.2.0"))
+
+
+def _wrong_ref(text: str) -> tuple[str, ...]:
+    if not _NOT_IN_A_REF.search(text):
+        return ()
+    return (f"gives {text!r}, which git does not take as a tag; expected a form such as 'v{{version}}'",)
 
 
 def version_in(template: str, tag: str, *, name: str = "") -> str:

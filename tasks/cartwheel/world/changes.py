@@ -8,7 +8,7 @@ from cartwheel.model.changelog import UNRELEASED, draft, notes
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.manifests import inside
 from cartwheel.model.project import Package
-from cartwheel.world.crates import relative
+from cartwheel.world.crates import relative, within
 from cartwheel.world.git import Repository
 from cartwheel.world.tags import last_tagged
 
@@ -19,14 +19,20 @@ _OFFERED = 20
 def changelog_path(root: Path, package: Package) -> str:
     """The package's changelog relative to the project; empty where it has none.
 
-    Raises `ConfigError` where one is named that is not there.
+    Raises `ConfigError` where one is named that is not there, or it lies outside the project.
     """
     named = package.changelog.file
     path = root / package.folder / (named or "CHANGELOG.md")
+    shown = relative(path, root)
+    where = inside(package.folder, "pyproject.toml")
+    if not within(shown) and (named or path.is_file()):
+        raise ConfigError(
+            f"{where} [tool.cartwheel] changelog.file: '{named or path.name}' lies outside the project; "
+            "expected a file in it"
+        )
     if path.is_file():
-        return relative(path, root)
+        return shown
     if named:
-        where = inside(package.folder, "pyproject.toml")
         raise ConfigError(f"{where} [tool.cartwheel] changelog.file: there is no '{named}'; create it, or correct it")
     return ""
 

@@ -111,3 +111,8 @@ def relative(path: Path, root: Path) -> str:
         return path.resolve().relative_to(root.resolve()).as_posix()
     except ValueError:
         return path.as_posix()
+
+
+def within(path: str) -> bool:
+    """Whether a path, relative to the project, lies in it."""
+    return not path.startswith(("/", "..")) and ":" not in path[:2]

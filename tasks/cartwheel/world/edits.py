@@ -57,7 +57,10 @@ def _replaced(data: bytes, places: tuple[Place, ...]) -> bytes:
 
 def _in_toml(data: bytes, place: Place) -> bytes:
     text = data.decode()
-    wanted = _with_value(tomllib.loads(text), place.at, place.expected)
+    present = tomllib.loads(text)
+    wanted = _with_value(present, place.at, place.expected)
+    if wanted == present:  # a declared place was the same text, and had its turn
+        return data
     for start in _occurrences(text, place.found, _likely(text, place.at)):
         candidate = text[:start] + place.expected + text[start + len(place.found) :]
         if _parsed(candidate) == wanted:

@@ -68,7 +68,7 @@ def replaced(root: Path, files: Mapping[str, bytes]) -> Iterator[None]:
     except BaseException as error:
         for scratch in ready.values():
             _discard(scratch)
-        lost = [path for path, (data, mode) in before.items() if not _put_back(paths[path], data, mode)]
+        lost = [path for path, (data, mode) in before.items() if not put_back(paths[path], data, mode)]
         left = f"{', '.join(lost)} could not be put back" if lost else "every file is as it was"
         if isinstance(error, OSError):
             raise StepFailed(f"{error.filename}: cannot be written ({error.strerror}); {left}") from None
@@ -77,7 +77,8 @@ def replaced(root: Path, files: Mapping[str, bytes]) -> Iterator[None]:
         raise
 
 
-def _put_back(path: Path, data: bytes, mode: int) -> bool:
+def put_back(path: Path, data: bytes, mode: int) -> bool:
+    """Have the file hold that again; whether it does."""
     try:
         if path.read_bytes() != data:
             write_atomically(path, data, mode=mode)
@@ -102,6 +103,14 @@ def sweep(folders: Iterable[Path]) -> None:
             for name in names:
                 if name.startswith(_UNFINISHED):
                     _discard(os.path.join(parent, name))
+
+
+def sweep_beside(files: Mapping[Path, bytes]) -> None:
+    """Remove what a killed process left half-written beside these files: the beginning of what one was to hold."""
+    for folder in {path.parent for path in files}:
+        for name in folder.glob(f"{_UNFINISHED}*"):
+            if name.is_file() and any(data.startswith(name.read_bytes()) for data in files.values()):
+                _discard(name)
 
 
 def _sync_names(folder: Path) -> None:

@@ -256,7 +256,7 @@ def _with_its_remote(facts: TagFacts) -> tuple[str, ...]:
     lines = []
     if facts.behind:
         count = "commits" if facts.behind < 0 else _commits(facts.behind)
-        lines.append(f"{theirs} has {count} that are not here; `git pull` first")
+        lines.append(f"{theirs} has {count} that {'is' if facts.behind == 1 else 'are'} not here; `git pull` first")
     if facts.ahead:
         lines.append(f"{theirs} lacks {_commits(facts.ahead)}; `git push {facts.remote} {facts.branch}` first")
     return tuple(lines)

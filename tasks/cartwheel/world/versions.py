@@ -18,7 +18,7 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.manifests import Keys, Manifests, Truth, crate_version, inside, truth
 from cartwheel.model.settings import VersionPattern
 from cartwheel.model.version import matches, pep440, same, semver, written_as
-from cartwheel.world.crates import Crate, crates_of, locked, needs, read_crate, relative
+from cartwheel.world.crates import Crate, crates_of, locked, needs, read_crate, relative, within
 from cartwheel.world.edits import Place, edited
 from cartwheel.world.manifests import read_package, read_toml
 
@@ -108,7 +108,7 @@ def _rust_places(
     crates = crates_of(root, top, base)
     lock = locked(root, top)
     known = {top.path: top, **{crate.path: crate for crate in crates.values()}}
-    read.update(path for path in (*known, relative(top.folder / "Cargo.lock", root)) if _within(path))
+    read.update(path for path in (*known, relative(top.folder / "Cargo.lock", root)) if within(path))
     home = crate_version(manifests)
     moving = _moving(crates, crates[base.parent.resolve()], top, home, lock)
     names.update(crate.name for crate in moving.values())
@@ -240,7 +240,7 @@ def _static_version(folder: str, manifests: Manifests, source: Truth, version: s
 def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str, read: set[str]) -> Iterator[Place]:
     for path in _module_files(root / folder, manifests.pyproject):
         shown = relative(path, root)
-        if _within(shown):
+        if within(shown):
             read.add(shown)
         if path.is_file():
             literal = _literal_version(path)
@@ -256,7 +256,7 @@ def _declared(root: Path, folder: str, declared: VersionPattern, version: str) -
     """The one place that a declared pattern matches; raises `ConfigError` where it matches nothing, or more."""
     shown = relative((root / folder / declared.file), root)
     where = f"{inside(folder, 'pyproject.toml')} [tool.cartwheel] versions"
-    if not _within(shown):
+    if not within(shown):
         raise ConfigError(f"{where}: '{declared.file}' lies outside the project; expected a file in it")
     try:
         text = (root / shown).read_bytes().decode()
@@ -323,11 +323,6 @@ def _span(data: bytes, literal: ast.Constant) -> tuple[int, int]:
     text = str(literal.value).encode()
     offset = max(written.find(quote + text) + len(quote) for quote in (b'"', b"'"))
     return start + offset, start + offset + len(text)
-
-
-def _within(path: str) -> bool:
-    """Whether a path, relative to the project, lies in it."""
-    return not path.startswith(("/", "..")) and ":" not in path[:2]
 
 
 def _toml_place(path: str, at: Keys, found: str, expected: str, of: str = "") -> Place:
