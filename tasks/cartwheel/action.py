@@ -234,7 +234,7 @@ class Perform(BaseAction):  # type: ignore[misc]
         """What this step made under another name (an earlier version, another floor) and nobody edited since."""
         for path, digest in before.makes.items() if before else ():
             if path not in self.step.makes and self.workshop.world.files.again(path) == digest:
-                (self.workshop.root / path).unlink()
+                files.remove(self.workshop.root / path)
 
     def _seen(self, learned: Seen | None) -> Seen:
         sources = self.step.sources

@@ -96,6 +96,12 @@ def move_into_place(made: Path, path: Path) -> None:
     _sync_names(path.parent)
 
 
+def remove(path: Path) -> None:
+    """Delete a file so that it stays deleted after a power cut."""
+    path.unlink()
+    _sync_names(path.parent)
+
+
 def sweep(folders: Iterable[Path]) -> None:
     """Remove what a killed process left half-written below these folders.  Only for who alone writes there."""
     for folder in folders:
