@@ -18,7 +18,7 @@ import pytest
 
 import cartwheel
 from projects import FLOOR, TRIPLE, Project, committed, made, pure
-from repositories import git
+from repositories import commit, git
 
 BUILD = f"build:{TRIPLE}:pebble:py3"
 TYPO = TRIPLE[:-2] + TRIPLE[-1] + TRIPLE[-2]
@@ -206,7 +206,10 @@ def test_a_pattern_publishes_tags_and_cleans_nothing(project: Project, pattern: 
 
 @pytest.mark.parametrize(("pattern", "stage"), [("publish*", "tag"), ("clean*", "clean")])
 def test_nor_does_it_with_another_reporter(project: Project, pattern: str, stage: str) -> None:
-    said = project.refused("-r", "console", pattern, but="ready")
+    address = 'url = "http://127.0.0.1:9/"'
+    project.edit("pyproject.toml", address, f'{address}\nsimple = "http://127.0.0.1:9/simple/"')
+    commit(project.root)
+    said = project.refused("-r", "console", pattern, but="gravel")
     assert f"so it runs only when it is named: doit {'run ' * (stage == 'clean')}{stage}" in said
     assert git(project.root, "tag") == ""
 
