@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from projects import CRATE as BIN
 from projects import FLOOR, TRIPLE, Project, pure
 
 WORKSPACE = """[workspace]
@@ -31,27 +32,9 @@ LOCK = HEAD + "".join(
     for name, needs in (("loose", ""), ("pebble", 'dependencies = [\n "sand",\n]\n'), ("sand", ""))
 )
 
-PYPROJECT = """[build-system]
-requires = ["maturin>=1.9.4,<2"]
-build-backend = "maturin"
-
-[project]
-name = "pebble"
-dynamic = ["version"]
-description = "a program in Rust"
-readme = "README.md"
-requires-python = ">=3.11"
-
-[tool.maturin]
-bindings = "bin"
-
-[tool.cartwheel]
-targets = ["{triple}"]
-publish = ["github", "crates-io"]
-tag = "pebble-{{version}}"
-untested = "it prints a word"
-{floor}
-"""
+PYPROJECT = BIN.replace(
+    "publish = []", 'publish = ["github", "crates-io"]\ntag = "pebble-{{version}}"\nuntested = "it prints a word"'
+)
 
 
 def workspace(root: Path, *, registry: str = "") -> Project:

@@ -250,6 +250,17 @@ def test_a_file_that_cannot_be_written_puts_the_others_back(tmp_path: Path) -> N
     assert not list(root.rglob(".new-*"))
 
 
+def in_its_hook(project: Project, name: str, folder: Path) -> subprocess.Popen[str]:
+    """A bump whose hook has begun, and waits for `folder / "go"`."""
+    asked, go = folder / "asked", folder / "go"
+    hook(project.root, name, f"touch {asked}\nfor i in $(seq 1200); do test -e {go} && break; sleep 0.05; done\n")
+    process = project.start("bump", "patch", "--offline")
+    while not asked.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    return process
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_bump_leaves_every_file_as_it_was_and_commits_nothing_later(
@@ -257,15 +268,7 @@ def test_an_interrupted_bump_leaves_every_file_as_it_was_and_commits_nothing_lat
 ) -> None:
     one = committed(pure(tmp_path / "r"))
     before, head = contents_but_git(one.root), git(one.root, "rev-parse", "HEAD")
-    hook(
-        one.root,
-        "pre-commit",
-        f"touch {tmp_path / 'asked'}\nfor i in $(seq 1200); do test -e {tmp_path / 'go'} && break; sleep 0.05; done\n",
-    )
-    process = one.start("bump", "patch", "--offline")
-    while not (tmp_path / "asked").exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+    process = in_its_hook(one, "pre-commit", tmp_path)
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     (tmp_path / "go").touch()
@@ -328,15 +331,7 @@ def test_what_was_committed_before_the_kill_stays(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
 def test_an_interrupt_that_comes_too_late_undoes_nothing_that_is_committed(tmp_path: Path) -> None:
     one = committed(pure(tmp_path / "r"))
-    hook(
-        one.root,
-        "post-commit",
-        f"touch {tmp_path / 'asked'}\nfor i in $(seq 1200); do test -e {tmp_path / 'go'} && break; sleep 0.05; done\n",
-    )
-    process = one.start("bump", "patch", "--offline")
-    while not (tmp_path / "asked").exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+    process = in_its_hook(one, "post-commit", tmp_path)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
     (tmp_path / "go").touch()

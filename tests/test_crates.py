@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cartwheel.index.cargo import Cargo, Registry, registry_named, understood
-from cartwheel.index.crates_io import PATIENCE, crates_of, differences, look, send, wait_until_shown
+from cartwheel.index.crate_registry import PATIENCE, crates_of, differences, look, send, wait_until_shown
 from cartwheel.index.delivery import Ledger
 from cartwheel.index.loopback_crates import CrateShelf
 from cartwheel.index.loopback_crates import Registry as Requests

@@ -39,7 +39,7 @@ def test_doits_plugins_load_little() -> None:
 
 def test_no_file_names_the_host_of_a_registry() -> None:
     hosts = re.compile(
-        r"py" r"pi\.org|python" r"hosted\.org|(index|static)\.cra" r"tes\.io|registry\.np" r"mjs|deb\.deb" r"ian"
+        r"py" r"pi\.org|python" r"hosted\.org|(index|static)\.cra" r"tes|registry\.np" r"mjs|deb\.deb" r"ian"
     )
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
     if not tracked:

@@ -26,7 +26,7 @@ import kills
 from conftest import SEED
 from forgetful import power_cut
 from kills import DAMAGES, EDITS, MARKER, SIGNALS, STALE_HOLDERS, TERMINAL, Run, Watch, finished, records, wait_for
-from projects import FLOOR, TRIPLE, committed, pure
+from projects import CRATE, FLOOR, TRIPLE, committed, pure
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, terminals and mounts of Linux")
 
@@ -151,28 +151,9 @@ dependencies = [
     "pebble/grit/src/lib.rs": 'pub fn size() -> &\'static str {\n    "small"\n}\n',
     "pebble/src/main.rs": 'fn main() {\n    println!("pebble, {}", grit::size());\n}\n',
     "pebble/README.md": "# pebble\n",
-    "pebble/pyproject.toml": f"""[build-system]
-requires = ["maturin>=1.9.4,<2"]
-build-backend = "maturin"
-
-[project]
-name = "pebble"
-dynamic = ["version"]
-description = "a program in Rust"
-readme = "README.md"
-requires-python = ">=3.11"
-
-[tool.maturin]
-bindings = "bin"
-
-[tool.cartwheel]
-targets = ["{TRIPLE}", "{MUSL}"]
-publish = []
-
-[[tool.cartwheel.overrides]]
-select = "*-gnu"
-floor = "{FLOOR}"
-""",
+    "pebble/pyproject.toml": CRATE.format(
+        triple=f'{TRIPLE}", "{MUSL}', floor=f'\n[[tool.cartwheel.overrides]]\nselect = "*-gnu"\nfloor = "{FLOOR}"'
+    ),
 }
 RUST_EDITS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     NOTHING: (),

@@ -99,10 +99,11 @@ def _place(artifact: Artifact) -> str:
 
 
 def strangers(project: Project, package: Package, root: Path) -> tuple[str, ...]:
-    """Files that lie where only planned ones may."""
+    """Files that lie where only planned ones may, each with what to do."""
     planned = {artifact.path for artifact in artifacts(project)}
     folder = root / package.dist
     found = (
         (path.relative_to(root).as_posix() for path in folder.glob("*") if path.is_file()) if folder.is_dir() else ()
     )
-    return tuple(sorted(path for path in found if path not in planned))
+    advice = "it is not part of this release; move it away (doit run clean removes what cartwheel made)"
+    return tuple(f"{path}: {advice}" for path in sorted(found) if path not in planned)

@@ -9,7 +9,7 @@ from typing import Any
 
 from cartwheel.model.destination import CRATES, GITHUB, kind_of
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.plan import checks, of_package, reports
+from cartwheel.model.plan import checks, ledger, of_package, reports
 from cartwheel.model.project import Package, Project
 from cartwheel.model.settings import for_practice
 from cartwheel.model.step import Step, Work
@@ -89,8 +89,7 @@ def refuse_what_the_index_would(project: Project, package: Package, name: str, w
     expected: Mapping[str, str] = {}
     with _noted(wrong):
         expected = proven(package, work.root)
-    advice = "it is not part of this release; move it away (doit run clean removes what cartwheel made)"
-    wrong += [f"{path}: {advice}" for path in strangers(project, package, work.root)]
+    wrong += strangers(project, package, work.root)
     refused, told = weighed(findings(paths, besides=("private",) if project.rehearsed else ()), index.rules)
     wrong += [str(finding) for finding in refused]
     for line in told:
@@ -123,7 +122,7 @@ def _send(project: Project, package: Package, name: str, work: Work) -> Mapping[
     paths = [work.root / artifact.path for artifact in of_package(package)]
     send(
         index, package.name, package.version, paths, expected=expected,
-        ledger=work.root / ".cartwheel" / "ledgers" / name / f"{package.key}-{package.version}.json",
+        ledger=work.root / ledger(package, name),
         environ=work.look.environ, say=work.announce,
     )  # fmt: skip
     return {}

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cartwheel.index.cargo import Cargo, registry_named
-from cartwheel.index.crates_io import ONE_AT_A_TIME, crates_of, look, wait_until_shown
-from cartwheel.index.crates_io import send as send_crates
+from cartwheel.index.crate_registry import ONE_AT_A_TIME, crates_of, look, wait_until_shown
+from cartwheel.index.crate_registry import send as send_crates
 from cartwheel.index.ledger import Ledger
 from cartwheel.index.warehouse import Index
 from cartwheel.model.crates import Crate
 from cartwheel.model.errors import StepFailed
+from cartwheel.model.plan import ledger
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Words, Work
 from cartwheel.proof import proven
@@ -35,11 +36,10 @@ def refuse(project: Project, package: Package, name: str, work: Work) -> None:
 def send(project: Project, package: Package, name: str, work: Work) -> dict[str, tuple[str, ...]]:
     """Publish the crates that the registry lacks; raises `StepFailed`."""
     proven(package, work.root)
-    path = work.root / ".cartwheel" / "ledgers" / name / f"{package.key}-{package.version}.json"
     with ONE_AT_A_TIME:
         cargo, crates = workshop(project, package, name, work)
         index = Index(name=name, url=cargo.registry.url, simple="")
-        book = Ledger(path, index, package.name, package.version, work.announce)
+        book = Ledger(work.root / ledger(package, name), index, package.name, package.version, work.announce)
         send_crates(cargo, crates, book=book, say=work.announce)
     return {}
 

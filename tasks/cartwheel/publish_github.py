@@ -13,7 +13,7 @@ from cartwheel.index.warehouse import Index
 from cartwheel.model.destination import is_prerelease, sharing
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.manifests import normalised
-from cartwheel.model.plan import of_package
+from cartwheel.model.plan import ledger, of_package
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Work
 from cartwheel.proof import proven, strangers
@@ -41,7 +41,7 @@ def send(project: Project, package: Package, name: str, work: Work) -> dict[str,
     """Make, complete and publish the release; raises `StepFailed`."""
     where = place(project, name, work)
     want = wanted(project, package, name, work, tagged=True)
-    path = work.root / ".cartwheel" / "ledgers" / name / f"{package.key}-{package.version}.json"
+    path = work.root / ledger(package, name)
     with ONE_AT_A_TIME, Api(where, work.look.environ) as api:
         book = Ledger(path, Index(name=name, url=where.url, simple=""), package.name, package.version, work.announce)
         complete(api, want, book=book, say=work.announce, patience=PATIENCE)
@@ -77,9 +77,7 @@ def wanted(project: Project, package: Package, name: str, work: Work, *, tagged:
     expected = proven(package, work.root)
     odd = strangers(project, package, work.root)
     if odd:
-        raise StepFailed(
-            f"{odd[0]}: it is not part of this release; move it away (doit run clean removes what was made)"
-        )
+        raise StepFailed(odd[0])
     partners = sharing(package, project.packages, name)
     paths = [work.root / artifact.path for artifact in of_package(package)]
     extra = extra_files(paths, work.scratch, stem=_stem(package), sums=_sums(package, shared=bool(partners)))

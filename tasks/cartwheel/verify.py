@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from cartwheel.model.project import Package, Project
 from cartwheel.model.python import PURE
 from cartwheel.model.step import Step, Work
 from cartwheel.proof import proven
-from cartwheel.world import environment
+from cartwheel.world import environment, run
 from cartwheel.world.host import this_machine
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def _installed(package: Package, index: Index, expected: Mapping[str, str], work
         if tool is not UV:
             raise StepFailed("uv does not start here, and installing from one index alone needs it; install uv again")
         alone, rest = install_commands(
-            (sys.executable, "-m", "uv"), made.interpreter, index, package.name, package.version,
+            run.of_ours("uv"), made.interpreter, index, package.name, package.version,
             requirements=pinned, extras=package.test.extras, source=not own,
         )  # fmt: skip
         env_alone = environment_for_index(made.env)

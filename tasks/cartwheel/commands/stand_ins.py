@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cartwheel.action import Workshop
+from cartwheel.inputs.configuration import cargo_home
 from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of
 from cartwheel.world import run
 
@@ -116,7 +117,7 @@ def _locked_crates(shop: Workshop, stage: Stage) -> CrateShelf:
 
     env = environment.passed(shop.world.environ)
     log = run.Log(stage.home / "crates.log", shown_as=str(stage.home / "crates.log"))
-    cargo_home = Path(env.get("CARGO_HOME") or Path.home() / ".cargo")
+    home = cargo_home(env)
     shelf = CrateShelf()
     for manifest in sorted({p.manifests.workspace_path or p.manifest for p in shop.project.packages if p.manifest}):
         workspace = (stage.clone / manifest).parent
@@ -124,7 +125,7 @@ def _locked_crates(shop: Workshop, stage: Stage) -> CrateShelf:
         argv = ("cargo", "metadata", "--locked", "--offline", "--format-version", "1", "--manifest-path")
         metadata = json.loads(log.read((*argv, str(stage.clone / manifest)), cwd=workspace, env=env))
         lock = read_toml(workspace / "Cargo.lock", "Cargo.lock")
-        found = third_party(metadata, lock, tuple((cargo_home / "registry" / "cache").glob("*")))
+        found = third_party(metadata, lock, tuple((home / "registry" / "cache").glob("*")))
         for (name, version), crate in found.crates.items():
             shelf.add(found.rows[name][version], crate)
     return shelf

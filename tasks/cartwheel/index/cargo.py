@@ -17,6 +17,7 @@ from msgspec import Struct
 from cartwheel.index.patience import LOST, seconds_until
 from cartwheel.index.sender import Answer
 from cartwheel.index.warehouse import is_loopback, token_variable
+from cartwheel.inputs.configuration import cargo_home
 from cartwheel.model.crates import Crate
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.settings import IndexSettings
@@ -153,7 +154,7 @@ class Cargo:
     def _downloaded(self, crate: Crate) -> bytes:
         """The file that cargo has just looked into.  A cache is kept for each registry under a name that only cargo
         can make, so that two registries with other bytes under the same name cannot be told apart."""
-        home = Path(self._env.get("CARGO_HOME") or Path.home() / ".cargo")
+        home = cargo_home(self._env)
         found = {path.read_bytes(): path for path in sorted((home / "registry" / "cache").glob(f"*/{crate.file}"))}
         if len(found) != 1:
             places = ", ".join(str(path) for path in found.values()) or f"no {crate.file} below {home}"

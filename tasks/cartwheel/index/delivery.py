@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from cartwheel.index.ledger import Ledger
-from cartwheel.index.patience import LOST, Patience, pause, sleep, too_long
+from cartwheel.index.patience import LOST, Patience, sleep, wait_asked
 from cartwheel.index.sender import Answer, Sender
 from cartwheel.index.warehouse import Index, Listed, listing, token_variable, with_digests
 from cartwheel.model.errors import CartwheelError, StepFailed
@@ -228,10 +228,7 @@ class _Courier:
         return False
 
     def _wait(self, name: str, attempt: int, answer: Answer) -> None:
-        seconds = pause(attempt, answer.retry_after, self._patience)
-        late = too_long(seconds, self._patience)
-        if late:
-            raise StepFailed(f"{name}: {self._index.name} {late}")
+        seconds = wait_asked(f"{name}: {self._index.name}", attempt, answer.retry_after, self._patience)
         self._say(f"{name}: {_said(answer)}; again in {seconds:.0f} s")
         self._sleep(seconds)
 

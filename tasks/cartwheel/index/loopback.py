@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -61,7 +60,7 @@ class LoopbackIndex:
         """Whether ours answers on that port: another program may take it first, so it is asked for a secret word."""
         word = secrets.token_hex(8)
         argv = (
-            sys.executable, "-m", "pypiserver", "run", "--port", str(port), "--interface", "127.0.0.1",
+            *run.of_ours("pypiserver"), "run", "--port", str(port), "--interface", "127.0.0.1",
             "--passwords", ".", "--authenticate", ".", "--disable-fallback", "--hash-algo", "sha256",
             "--server", "wsgiref", "--backend", "simple-dir", "--health-endpoint", f"/{word}", str(self.folder),
         )  # fmt: skip

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 
 from msgspec import Struct
 
+from cartwheel.model.errors import StepFailed
 from cartwheel.world.run import STOP, Interrupted
 
 LOST = 0
@@ -44,6 +45,14 @@ def too_long(seconds: float, patience: Patience) -> str:
     if seconds <= patience.obeyed:
         return ""
     return f"asks to wait {seconds / 60:.0f} minutes; start again then: only what is missing is sent"
+
+
+def wait_asked(who: str, attempt: int, retry_after: float, patience: Patience) -> float:
+    """`pause`; raises `StepFailed` that begins with `who` where it is longer than is waited."""
+    seconds = pause(attempt, retry_after, patience)
+    if late := too_long(seconds, patience):
+        raise StepFailed(f"{who} {late}")
+    return seconds
 
 
 def seconds_until(retry_after: str, now: datetime) -> float:

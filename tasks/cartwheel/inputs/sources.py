@@ -166,9 +166,10 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return {f"{_CRATE}{name}": version for name, version in crates.items()}, hint
 
     def _resolved(self, look: Look) -> Mapping[str, str]:
+        from cartwheel.inputs import unlocked
         from cartwheel.inputs.resolution import resolved
 
-        home = self._home(look)
+        home, _ = unlocked.locked(self.package.manifest, look.root)
         return resolved(
             home / self.package.manifest,
             target=self.wheel.target.triple,
@@ -179,19 +180,14 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             all_features=self._features.every,
         )
 
-    def _home(self, look: Look) -> Path:
-        from cartwheel.inputs import unlocked
-
-        return unlocked.home(self.package.manifest, look.root)
-
     @property
     def _features(self) -> Features:
         return features(self.package.manifests.pyproject, self.wheel.python, self.wheel.features)
 
     def _resolution_key(self, look: Look) -> str:
-        from cartwheel.inputs.crates import lock_path
+        from cartwheel.inputs import unlocked
 
-        lock = lock_path(self._home(look) / self.package.manifest)
+        _, lock = unlocked.locked(self.package.manifest, look.root)
         read = [_shown(path, look.root) for path in ([lock] if lock else [])]
         read += [_shown(local.manifest, look.root) for local in self._local(look.root)]
         if self.package.manifests.workspace_path:

@@ -33,9 +33,10 @@ def missing(manifest: str, root: Path) -> bool:
     return bool(manifest) and lock_path(root / manifest) is None
 
 
-def home(manifest: str, root: Path) -> Path:
-    """Where cargo is to build the crate: the project itself, or its copy."""
-    return root / FOLDER if missing(manifest, root) else root
+def locked(manifest: str, root: Path) -> tuple[Path, Path | None]:
+    """Where cargo is to build the crate, the project itself or its copy, and the lock file there, if there is one."""
+    own = lock_path(root / manifest)
+    return (root, own) if own else (root / FOLDER, lock_path(root / FOLDER / manifest))
 
 
 def renewed(manifest: str, root: Path, paths: Iterable[str], resolve: Callable[[Path], None]) -> Path:

@@ -76,6 +76,11 @@ def set_report(package: Package) -> str:
     return f".cartwheel/checks/set/{package.key}.json"
 
 
+def ledger(package: Package, index: str) -> str:
+    """Where it is kept what of this version was sent to an index, relative to the project."""
+    return f".cartwheel/ledgers/{index}/{package.key}-{package.version}.json"
+
+
 def reports(package: Package) -> tuple[str, ...]:
     """The reports of all checks of a package."""
     return (*(artifact.report for artifact in of_package(package)), set_report(package))

@@ -99,14 +99,14 @@ _UNSAID = IndexSettings()
 
 
 def _misplaced(settings: Settings) -> Iterable[str]:
-    for name, index in (settings.index or {}).items():
+    for name, table in (settings.index or {}).items():
         kind = kind_of(name, settings.index or {})
         for key, only in _ONLY_FOR.items():
-            if getattr(index, key) != getattr(_UNSAID, key) and kind != only:
+            if getattr(table, key) != getattr(_UNSAID, key) and kind != only:
                 yield f"index.{name}: '{key}' is for kind '{only}', and this is of kind '{kind}'; remove one of the two"
-        if index.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", index.repository, re.ASCII):
-            yield f"index.{name}: repository '{index.repository}'; expected owner/name"
-        if index.crates == ():
+        if table.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", table.repository, re.ASCII):
+            yield f"index.{name}: repository '{table.repository}'; expected owner/name"
+        if table.crates == ():
             yield f"index.{name}: crates: found an empty list; name at least one, or leave the key out for the default"
 
 

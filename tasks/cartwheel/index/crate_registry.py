@@ -15,9 +15,10 @@ from msgspec import Struct
 
 from cartwheel.index.cargo import Cargo
 from cartwheel.index.ledger import Ledger
-from cartwheel.index.patience import Patience, pause, too_long
+from cartwheel.index.patience import Patience, wait_asked
 from cartwheel.index.patience import sleep as wait
 from cartwheel.index.sender import Answer
+from cartwheel.model.compiled import listed
 from cartwheel.model.crates import Crate, chosen, reached, understood
 from cartwheel.model.errors import StepFailed
 from cartwheel.world.files import sha256_of
@@ -135,10 +136,10 @@ def _compared(crate: Crate, ours: Path, theirs: bytes, crates: tuple[Crate, ...]
 
 
 def _conflict(crate: Crate, registry: str, ours: Path, theirs: bytes, files: tuple[str, ...]) -> str:
-    shown = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
     return (
-        f"{crate.name} {crate.version}: {registry} has it with other content ({shown}): ours sha256 {sha256_of(ours)}, "
-        f"theirs {hashlib.sha256(theirs).hexdigest()}; a published crate is never replaced: release the next version"
+        f"{crate.name} {crate.version}: {registry} has it with other content ({listed(files)}): "
+        f"ours sha256 {sha256_of(ours)}, theirs {hashlib.sha256(theirs).hexdigest()}; "
+        "a published crate is never replaced: release the next version"
     )
 
 
@@ -256,9 +257,9 @@ class _Courier:
         return False
 
     def _wait(self, crate: Crate, attempt: int, answer: Answer) -> None:
-        seconds = pause(attempt, answer.retry_after, self._patience)
-        if told := too_long(seconds, self._patience):
-            raise StepFailed(f"{crate.name} {crate.version}: {self._cargo.registry.name} {told}")
+        seconds = wait_asked(
+            f"{crate.name} {crate.version}: {self._cargo.registry.name}", attempt, answer.retry_after, self._patience
+        )
         self._say(f"{crate.name} {crate.version}: {answer.words}; again in {seconds:.0f} s")
         self._sleep(seconds)
 
