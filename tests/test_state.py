@@ -8,8 +8,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
@@ -18,6 +20,7 @@ from filelock import lock_descriptor
 from cartwheel.model.errors import StepFailed
 from cartwheel.world.files import Digests, sha256_of
 from cartwheel.world.lock import RunLock
+from cartwheel.world.look import Memory
 from cartwheel.world.run import Log
 from graph import Graph
 
@@ -275,6 +278,28 @@ def test_a_file_that_has_settled_is_read_once(tmp_path: Path) -> None:
         assert digests("file") == digests.again("file")
         digests.save()
         assert digests.reads == reads
+
+
+class _SlowToRead:
+    """A memory's file whose reading takes so long that a second thread comes meanwhile."""
+
+    def read_bytes(self) -> bytes:
+        time.sleep(0.1)
+        return b"{}"
+
+
+def test_threads_that_look_first_at_the_same_moment_share_what_they_see(tmp_path: Path) -> None:
+    """Were one's notes lost, its sources would count as edited meanwhile, and all would be built again."""
+    names = ["one", "two", "three"]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    digests = Digests(cast(Path, _SlowToRead()), tmp_path)
+    answers = Memory(cast(Path, _SlowToRead()))
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(digests, names))
+        list(threads.map(lambda name: answers(name, lambda: {"answer": name}), names))
+    assert not [name for name in names if digests.moved(name)]
+    assert [answers(name, lambda: {"answer": "lost"}) for name in names] == [{"answer": name} for name in names]
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"schema": 1}', '{"schema": 99}', "[]", "\x00\xff"])

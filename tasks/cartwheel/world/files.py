@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -172,6 +173,7 @@ class Digests:
         self._memory = memory
         self._root = str(root)
         self._known: dict[str, list[object]] | None = None
+        self._loading = threading.Lock()
         self._seen: dict[str, str] = {}
         self._groups: dict[int, tuple[tuple[str, ...], Mapping[str, str]]] = {}
         self._young: set[str] = set()
@@ -246,19 +248,21 @@ class Digests:
         return digest
 
     def _load(self) -> dict[str, list[object]]:
-        if self._known is None:
-            try:
-                loaded = json.loads(self._memory.read_bytes())
-                self._known = {k: v for k, v in loaded.items() if isinstance(v, list) and len(v) == 6}
-            except (OSError, ValueError, AttributeError):
-                self._known = {}
-        return self._known
+        """What is remembered, one dictionary for all threads: what one of them notes must not be lost."""
+        with self._loading:
+            if self._known is None:
+                try:
+                    loaded = json.loads(self._memory.read_bytes())
+                    self._known = {k: v for k, v in loaded.items() if isinstance(v, list) and len(v) == 6}
+                except (OSError, ValueError, AttributeError):
+                    self._known = {}
+            return self._known
 
     def save(self) -> None:
         """Keep what was learned for the next run; a disk that refuses costs only time."""
         if not self._fresh:
             return
-        kept = {path: known for path, known in self._load().items() if path not in self._young}
+        kept = {path: known for path, known in dict(self._load()).items() if path not in self._young}
         try:
             write_atomically(self._memory, json.dumps(kept).encode(), durable=False)
         except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ class Memory:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._kept: dict[str, dict[str, str]] | None = None
+        self._loading = threading.Lock()
         self._used: set[str] = set()
         self._new = False
 
@@ -28,19 +30,20 @@ class Memory:
         return kept[key]
 
     def _load(self) -> dict[str, dict[str, str]]:
-        if self._kept is None:
-            try:
-                loaded = json.loads(self._path.read_bytes())
-                self._kept = {k: v for k, v in loaded.items() if isinstance(v, dict)}
-            except (OSError, ValueError, AttributeError):
-                self._kept = {}
-        return self._kept
+        with self._loading:  # two threads must not each have their own
+            if self._kept is None:
+                try:
+                    loaded = json.loads(self._path.read_bytes())
+                    self._kept = {k: v for k, v in loaded.items() if isinstance(v, dict)}
+                except (OSError, ValueError, AttributeError):
+                    self._kept = {}
+            return self._kept
 
     def save(self) -> None:
         """Keep new answers; when there are many, only those that this run used."""
         if not self._new or self._kept is None:
             return
-        kept = self._kept if len(self._kept) < 500 else {k: v for k, v in self._kept.items() if k in self._used}
+        kept = dict(self._kept) if len(self._kept) < 500 else {k: v for k, v in self._kept.items() if k in self._used}
         try:
             write_atomically(self._path, json.dumps(kept).encode(), durable=False)
         except OSError:
