@@ -74,7 +74,12 @@ class Image(Struct, frozen=True, kw_only=True):
     @property
     def reference(self) -> str:
         """The name by which an engine is asked for it; one built from a Dockerfile has a name of ours."""
-        return self.name or f"localhost/cartwheel:{sha256(repr(self).encode()).hexdigest()[:16]}"
+        return self.name or f"localhost/cartwheel:{self.key}"
+
+    @property
+    def key(self) -> str:
+        """A short name for folders."""
+        return sha256(repr(self).encode()).hexdigest()[:8]
 
     @property
     def context(self) -> str:
@@ -95,7 +100,10 @@ def image_of(target: Target, floor: str, declared: str, *, where: str = "[tool.c
     """The image for a target and its floor: the declared one, its `{policy}` and `{arch}` filled in, or that of the
     Python Packaging Authority.  Raises `ConfigError`."""
     if target.system != "linux" or target.arch not in _PLATFORMS:
-        raise ConfigError(f"{where}: wheels for {target.triple} are not made in a container; expected a Linux target")
+        raise ConfigError(
+            f"{where}: wheels for {target.triple} are not made in a container; put it into an override that selects "
+            "Linux targets alone"
+        )
     policy = _policy(target, floor)
     template = declared or _PYPA_NAME
     if not policy and (not declared or "{policy}" in declared):

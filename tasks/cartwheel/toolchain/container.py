@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -31,9 +31,9 @@ _HOST_ONLY = (
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "PIP_CACHE_DIR",
     "UV_CACHE_DIR", "UV_PYTHON*", "LD_LIBRARY_PATH", "LIBRARY_PATH", "SDKROOT", "DEVELOPER_DIR", "TARGET_SYSROOT",
     "ZIG_*", "CARGO_ZIGBUILD_*", "DOCKER_*", "CONTAINER_*", "CONTAINERS_*", "REGISTRY_AUTH_FILE",
-    "DBUS_SESSION_BUS_ADDRESS", "SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC",
+    "DBUS_SESSION_BUS_ADDRESS", "CARGO_MAKEFLAGS", "MAKEFLAGS", "SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC",
 )  # fmt: skip
-"""Variables that speak of this machine's own folders and programs, and mean nothing in a container."""
+"""Variables that speak of this machine's own folders, programs and pipes, and mean nothing in a container."""
 
 _ENTRY = """\
 exec 3<&0 </dev/null
@@ -156,6 +156,10 @@ class Contained:
     def say(self, text: str) -> None:
         """See `Words.say`."""
         self._log.say(text)
+
+    def hide(self, words: Sequence[str]) -> None:
+        """See `Words.hide`."""
+        self._log.hide(words)
 
     def run(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> None:
         """See `Words.run`."""

@@ -13,10 +13,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.model.image import Image, runs_in_place
+from cartwheel.model.image import Image, image_of, runs_in_place
+from cartwheel.model.project import Package, Wheel
+from cartwheel.model.python import PURE
 from cartwheel.model.step import Look, Work
 from cartwheel.model.target import Target
-from cartwheel.toolchain import engines
+from cartwheel.toolchain import Toolchain, engines
 from cartwheel.toolchain.container import Contained, Container, Mount
 from cartwheel.world import environment, run
 from cartwheel.world.host import this_machine
@@ -24,9 +26,41 @@ from cartwheel.world.host import this_machine
 FOLDER = ".cartwheel/containers"
 """What containers keep from one run to the next: HOME, cargo's home where this machine has none, maturin."""
 
+CONTAINER = "container"
+"""The toolchain's name."""
+
+CARGO_TEE = Path(__file__).with_name("cargo_tee.py")
+
 IN_IMAGE = "CARTWHEEL_IN_IMAGE"
 """The variable by which an image of one's own says what it is: `manylinux_2_28_x86_64`, as pypa's say by
 AUDITWHEEL_PLAT (pypa/manylinux, Dockerfile, read November 2026)."""
+
+
+def images(wheel: Wheel, chain: Toolchain) -> tuple[Image, ...]:
+    """The image that a wheel is made in by this toolchain, or none.  Raises `ConfigError`."""
+    return (image_of(wheel.target, wheel.floor, wheel.image),) if chain.name == CONTAINER else ()
+
+
+def for_cargo(package: Package, wheel: Wheel, work: Work) -> Container:
+    """The container that a crate is compiled in."""
+    inside = with_rust(opened(package, wheel, work), wheel.target, package, work)
+    if not inside.engine:
+        return inside
+    tee = shutil.copy(CARGO_TEE, work.scratch)
+    wrapper = work.scratch / "cargo-inside"
+    wrapper.write_text(f'#!/bin/sh\nexec "{inside.interpreter(PURE, "")}" -IE "{tee}" "$@"\n')
+    wrapper.chmod(0o755)
+    return replace(inside, environment={**inside.environment, "CARGO": str(wrapper), "CARTWHEEL_CARGO": "cargo"})
+
+
+def belongs_to(directory: Path, inside: Container) -> None:
+    """See that a cargo directory holds only what was compiled in this image; cargo does not see what it links with."""
+    mark = directory / "image"
+    known = mark.read_text("utf-8") if mark.is_file() else ""
+    if directory.is_dir() and known != inside.image:
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    mark.write_text(inside.image, encoding="utf-8")
 
 
 def in_place(target: Target, floor: str, environ: Mapping[str, str]) -> bool:
@@ -34,22 +68,23 @@ def in_place(target: Target, floor: str, environ: Mapping[str, str]) -> bool:
     return runs_in_place(environ.get(IN_IMAGE) or environ.get("AUDITWHEEL_PLAT", ""), target, floor)
 
 
-def opened(image: Image, target: Target, floor: str, folder: str, work: Work) -> Container:
-    """The container of a wheel whose package lies in `folder`; the image is fetched or built where it is not here.
+def opened(package: Package, wheel: Wheel, work: Work) -> Container:
+    """The container of a wheel; its image is fetched or built where it is not here.
 
     Raises `StepFailed` where there is no engine, no image, or nothing that runs it.
     """
     look, root = work.look, work.root
     home = root / FOLDER / "home"
     home.mkdir(parents=True, exist_ok=True)
-    if in_place(target, floor, look.environ):
+    if in_place(wheel.target, wheel.floor, look.environ):
         return _found(Container(shown="this image", root=root, home=home), _facts_here(root, look.environ))
+    image = image_of(wheel.target, wheel.floor, wheel.image)
     engine = engines.found(look.environ, root)
-    context = _context(image, root / folder, work) if image.dockerfile else None
+    context = _context(image, root / package.folder, work) if image.dockerfile else None
     local = engines.present(engine, image, context, work)
     container = Container(
         engine=engine.command, image=local.id, shown=str(image), root=root, home=home, user=engine.user,
-        mounts=tuple(Mount(source=path) for path in _repository_above(root)),
+        mounts=tuple(Mount(source=path) for path in _repository_above(root)), named=tuple(wheel.environment),
     )  # fmt: skip
     key = f"what is in the image {local.id} for {engine.user or 'its user'}"
     return _found(container, look.remember(key, lambda: _facts(container, image, look)))
@@ -136,7 +171,7 @@ def _explained(error: StepFailed, image: Image) -> StepFailed:
 # ---- Rust --------------------------------------------------------------------------------------------------------
 
 
-def with_rust(container: Container, target: Target, folder: str, manifest: str, work: Work) -> Container:
+def with_rust(container: Container, target: Target, package: Package, work: Work) -> Container:
     """The same with Rust in it: the image's own, or this machine's, mounted; with cargo's downloads of this machine
     and what configures it here."""
     from cartwheel.inputs.configuration import cargo_home
@@ -145,7 +180,7 @@ def with_rust(container: Container, target: Target, folder: str, manifest: str, 
         return container
     home = cargo_home(work.look.environ)
     own = container.programs.get("cargo", "")
-    mounts = [*container.mounts, *_crates_outside(folder, manifest, work)]
+    mounts = [*container.mounts, *_crates_outside(package, work)]
     variables = {**container.environment, "CARGO_HOME": str(home)}
     path = container.path
     if own:
@@ -158,14 +193,14 @@ def with_rust(container: Container, target: Target, folder: str, manifest: str, 
     return replace(container, mounts=tuple(mounts), environment=variables, path=path)
 
 
-def _crates_outside(folder: str, manifest: str, work: Work) -> Iterable[Mount]:
+def _crates_outside(package: Package, work: Work) -> Iterable[Mount]:
     """Crates of other folders, and cargo's configuration above the project."""
     from cartwheel.inputs.configuration import cargo_home, configuration
     from cartwheel.inputs.crates import local_packages
 
     root, home = work.root, cargo_home(work.look.environ)
-    paths = [p.folder for p in local_packages(root / manifest, root)]
-    paths += configuration(root / folder, work.look.environ).files
+    paths = [p.folder for p in local_packages(root / package.manifest, root)]
+    paths += configuration(root / package.folder, work.look.environ).files
     outside = {path for path in paths if not path.is_relative_to(root) and not path.is_relative_to(home)}
     return [Mount(source=path) for path in sorted(outside)]
 
@@ -250,11 +285,5 @@ def _install(requirement: str, into: Path, container: Container, target: Target,
         uv = (*run.of_ours("uv"), "pip", *common, "--python-platform", target.triple, "--python", sys.executable)
         work.log.run(uv, cwd=work.root, env=env)
         return
-    python = container.interpreter("py3", "")
+    python = container.interpreter(PURE, "")
     Contained(work.log, container, (into,)).run((python, "-m", "pip", *common), cwd=work.root, env=env)
-
-
-def jobserver(env: Mapping[str, str]) -> tuple[Path, ...]:
-    """The pipe through which compilers share this run's slots, which must be seen in the container as well."""
-    named = re.search(r"--jobserver-auth=fifo:(\S+)", env.get("CARGO_MAKEFLAGS", ""))
-    return (Path(named[1]),) if named else ()

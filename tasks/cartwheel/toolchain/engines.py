@@ -108,9 +108,9 @@ def _goarch(machine: str) -> str:
     return _GOARCH.get(machine, machine)
 
 
-def inspected(engine: Engine, name: str, environ: Mapping[str, str], cwd: Path) -> Local | None:
+def inspected(engine: tuple[str, ...], name: str, environ: Mapping[str, str], cwd: Path) -> Local | None:
     """The image of that name, if the engine has it."""
-    command = (*engine.command, "image", "inspect", name)
+    command = (*engine, "image", "inspect", name)
     try:
         said = json.loads(run.capture(command, cwd=cwd, env=environment.passed(environ)))
         return Local(id=str(said[0]["Id"]).removeprefix("sha256:"), architecture=str(said[0]["Architecture"]))
@@ -123,12 +123,10 @@ def identity(name: str, look: Look) -> str:
     engine or the image is not here."""
     if "@" in name:
         return name.partition("@")[2]
-    try:
-        engine = found(look.environ, look.root)
-    except StepFailed:
-        return ""
-    local = inspected(engine, name, look.environ, look.root)
-    return f"sha256:{local.id}" if local else ""
+    for command in candidates(look.environ):
+        if local := inspected(command, name, look.environ, look.root):
+            return f"sha256:{local.id}"
+    return ""
 
 
 _fetching = threading.Lock()
@@ -139,11 +137,11 @@ def present(engine: Engine, image: Image, context: Path | None, work: Work) -> L
     with _fetching:  # several wheels may want the same one
         if context is not None:
             return _built(engine, image, context, work)
-        local = inspected(engine, image.name, work.look.environ, work.root)
+        local = inspected(engine.command, image.name, work.look.environ, work.root)
         if local is None or not _is_for(local, image):
             work.announce(f"fetching the image {image.name}")
             _fetch(engine, image, work)
-            local = inspected(engine, image.name, work.look.environ, work.root)
+            local = inspected(engine.command, image.name, work.look.environ, work.root)
     if local is None or not _is_for(local, image):
         there = f"is for {local.architecture}" if local else "is not here"
         raise StepFailed(f"the image {image.name} {there}; expected one for {image.platform}")
@@ -177,7 +175,7 @@ def _built(engine: Engine, image: Image, context: Path, work: Work) -> Local:
     )
     work.announce(f"building the image of {image.dockerfile}")
     _attempt(command, f"the image of {image.dockerfile} cannot be built", work)
-    local = inspected(engine, id_file.read_text().strip(), work.look.environ, work.root)
+    local = inspected(engine.command, id_file.read_text().strip(), work.look.environ, work.root)
     if local is None:
         raise StepFailed(f"the image of {image.dockerfile} was built and is gone; run again")
     return local
