@@ -20,6 +20,7 @@ from cartwheel.inputs.unlocked import missing, renewed
 from cartwheel.model import python as pythons
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.features import features as features_of
+from cartwheel.model.image import CONTAINER
 from cartwheel.model.project import Package, Project, Wheel, state_folder
 from cartwheel.model.step import Look, Slots, Sources, Step, Words, Work
 from cartwheel.model.wheel import WheelName
@@ -88,7 +89,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
     env = _environment(package, wheel, work, messages)
-    inside = containers.for_cargo(package, wheel, work) if chain.name == containers.CONTAINER else None
+    inside = containers.for_cargo(package, wheel, work) if chain.name == CONTAINER else None
     if inside is None:
         for triple in wheel.target.triples:
             _need_standard_library(triple, env, work)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.image import CONTAINER
 from cartwheel.model.target import Target, version_of_floor
 from cartwheel.world.host import Host
 
@@ -57,7 +58,7 @@ TOOLCHAINS = {
         Toolchain(name="native", builds=_native),
         Toolchain(name="zig", builds=_zig, arguments=("--zig",), tools=lambda target: ("zig",)),
         Toolchain(name="mingw", builds=_mingw, tools=_mingw_tools),
-        Toolchain(name="container", builds=_container),
+        Toolchain(name=CONTAINER, builds=_container),
     )
 }
 """In the order in which they are preferred."""

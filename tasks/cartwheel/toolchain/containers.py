@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.model.image import Image, image_of, runs_in_place
+from cartwheel.model.image import CONTAINER, Image, image_of, runs_in_place
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.python import PURE
 from cartwheel.model.step import Look, Work
@@ -25,9 +25,6 @@ from cartwheel.world.host import this_machine
 
 FOLDER = ".cartwheel/containers"
 """What containers keep from one run to the next: HOME, cargo's home where this machine has none, maturin."""
-
-CONTAINER = "container"
-"""The toolchain's name."""
 
 CARGO_TEE = Path(__file__).with_name("cargo_tee.py")
 
@@ -224,16 +221,20 @@ def _cargo_home(home: Path, ours: Path, *, replaced: bool) -> Iterable[Mount]:
 
 
 def _sysroot_for(target: Target, container: Container, work: Work) -> Path:
-    """This machine's Rust that runs in the container: the toolchain in use here, for the container's own kind."""
+    """This machine's Rust that runs in the container: of the version that is in use here, for the container's kind."""
     env = environment.passed(work.look.environ)
     try:
         sysroot = Path(run.capture(("rustc", "--print", "sysroot"), cwd=work.root, env=env).strip())
-        host = re.search(r"^host: (\S+)", run.capture(("rustc", "-vV"), cwd=work.root, env=env), re.MULTILINE)
+        said = dict(re.findall(r"^(\w+): (\S+)", run.capture(("rustc", "-vV"), cwd=work.root, env=env), re.MULTILINE))
     except CartwheelError:
         raise StepFailed(f"{container.shown} has no Rust, and this machine has none to lend it; {_LEND}") from None
-    if sysroot.parent.name != "toolchains" or host is None:
+    if sysroot.parent.name != "toolchains":
         raise StepFailed(f"{container.shown} has no Rust, and this machine's ({sysroot}) is not rustup's; {_LEND}")
-    wanted = sysroot.with_name(sysroot.name.removesuffix(host[1]) + target.triple)
+    if said["host"] == target.triple:
+        return sysroot
+    stable = re.fullmatch(r"\d+\.\d+\.\d+", said["release"])  # else a channel, such as nightly-2026-11-01
+    channel = said["release"] if stable else sysroot.name.removesuffix(f"-{said['host']}")
+    wanted = sysroot.with_name(f"{channel}-{target.triple}")
     if not (wanted / "bin" / "cargo").is_file():
         work.announce(f"adding the Rust toolchain {wanted.name}, which runs in {container.shown}")
         command = ("rustup", "toolchain", "install", wanted.name, "--profile=minimal", "--force-non-host")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from cartwheel.model.image import CONTAINER
 from cartwheel.model.step import Look
 from cartwheel.model.target import Target
 from cartwheel.toolchain import Toolchain
@@ -41,7 +42,7 @@ def rust(look: Look) -> tuple[Need, ...]:
 
 def _missing(target: Target, chain: Toolchain, look: Look, floor: str) -> Iterable[Need]:
     path = look.environ.get("PATH")
-    if chain.name != "container":  # else an image may have it, and one that has not says so
+    if chain.name != CONTAINER:  # else an image may have it, and one that has not says so
         yield from rust(look)
     if not look.tool("maturin"):
         yield Need(name="maturin", mend=f"{sys.executable} -m pip install maturin")
@@ -51,7 +52,7 @@ def _missing(target: Target, chain: Toolchain, look: Look, floor: str) -> Iterab
         elif tool.endswith("-gcc") and not shutil.which(tool, path=path):
             system = "macos" if sys.platform == "darwin" else "linux"
             yield Need(name=tool, mend=_MINGW[system])
-    if chain.name == "container":
+    if chain.name == CONTAINER:
         yield from _engine(target, look, floor)
 
 
