@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -204,6 +205,35 @@ def test_a_dockerfile_of_the_project_is_built_first_and_what_it_is_made_from_is_
     project.write("pebble/image/Dockerfile", dockerfile + "RUN false\n")
     assert "the image of image/Dockerfile cannot be built: " in project.refused(task, env=podman.env, but=task)
     assert podman.none_left()
+
+
+WITH_A_LIBRARY = """FROM {image}
+RUN echo 'int sparks(void) {{ return 7; }}' > /tmp/s.c && cc -shared -fPIC -o /usr/local/lib/libsparks.so /tmp/s.c
+{more}
+"""
+
+
+def test_a_library_of_the_image_is_grafted_there_and_never_one_of_this_machine(podman: Images, tmp_path: Path) -> None:
+    project = flint(tmp_path / "project", "dockerfile:image/Dockerfile")
+    dockerfile = WITH_A_LIBRARY.format(image=podman.debian("amd64"), more="RUN ldconfig")
+    project.write("image/Dockerfile", dockerfile)
+    project.write("src/lib.rs", FLINT_SOURCE.replace("42", "sparks().into()").replace("static mut", _DECLARED, 1))
+    said = project.refused(f"repair:{HOST}", env=podman.env, but=HOST)
+    assert "auditwheel cannot repair" in said
+    assert 'required library "libsparks.so" could not be located' in said
+    project.write("image/Dockerfile", dockerfile + "RUN python3 -m pip install --break-system-packages auditwheel\n")
+    project.doit(f"repair:{HOST}", env=podman.env)
+    (wheel,) = (project.root / "dist" / "private").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert [name for name in archive.namelist() if name.startswith("flint.libs/libsparks-")]
+
+
+_DECLARED = """#[link(name = "sparks")]
+extern "C" {
+    fn sparks() -> std::os::raw::c_int;
+}
+
+static mut"""
 
 
 def test_what_is_missing_in_a_container_or_keeps_it_from_starting_is_told(podman: Images, tmp_path: Path) -> None:
