@@ -126,10 +126,11 @@ def _auditwheel(order: Order) -> tuple[str, ...]:
     if order.made_elsewhere or (target.libc == "musl" and host.libc != "musl"):
         elsewhere = ("--ldpaths", str(order.nothing))
     musl: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     if target.libc == "musl":
         named = set(WheelName.parse(order.raw.name).platforms) == set(WheelName.parse(order.expected).platforms)
-        musl = ("--exclude", "libc.so", *(("--no-update-tags",) if named else ()))
-    options = ("--plat", plat, "--only-plat", *musl, *elsewhere, "--wheel-dir", str(order.out))
+        musl, kept = ("--exclude", "libc.so"), (("--no-update-tags",) if named else ())
+    options = ("--plat", plat, "--only-plat", *musl, *elsewhere, *kept, "--wheel-dir", str(order.out))
     return (*(order.auditwheel or run.of_ours("auditwheel")), "repair", *options, str(order.raw))
 
 
