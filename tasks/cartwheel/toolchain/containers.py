@@ -200,7 +200,7 @@ def with_rust(container: Container, target: Target, package: Package, work: Work
     if own:
         variables["RUSTUP_HOME"] = container.rustup
     else:
-        sysroot = _sysroot_for(target, container, work)
+        sysroot = _sysroot_for(target, container, work.root / package.folder, work)
         mounts.append(Mount(source=sysroot))
         path = (str(sysroot / "bin"), *path)
     mounts += _cargo_home(home, work.root / FOLDER / "cargo", replaced=not Path(own).is_relative_to(home))
@@ -237,12 +237,12 @@ def _cargo_home(home: Path, ours: Path, *, replaced: bool) -> Iterable[Mount]:
     yield from (Mount(source=path) for path in settings)
 
 
-def _sysroot_for(target: Target, container: Container, work: Work) -> Path:
+def _sysroot_for(target: Target, container: Container, cwd: Path, work: Work) -> Path:
     """This machine's Rust that runs in the container: of the version that is in use here, for the container's kind."""
     env = environment.passed(work.look.environ)
     try:
-        sysroot = Path(run.capture(("rustc", "--print", "sysroot"), cwd=work.root, env=env).strip())
-        said = dict(re.findall(r"^(\w+): (\S+)", run.capture(("rustc", "-vV"), cwd=work.root, env=env), re.MULTILINE))
+        sysroot = Path(run.capture(("rustc", "--print", "sysroot"), cwd=cwd, env=env).strip())
+        said = dict(re.findall(r"^(\w+): (\S+)", run.capture(("rustc", "-vV"), cwd=cwd, env=env), re.MULTILINE))
     except CartwheelError:
         raise StepFailed(f"{container.shown} has no Rust, and this machine has none to lend it; {_LEND}") from None
     if sysroot.parent.name != "toolchains":
