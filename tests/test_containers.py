@@ -133,6 +133,7 @@ def test_the_command_line_shows_every_folder_under_its_own_path_and_no_value_of_
     assert start[3:] == (
         "podman", "--runtime", "runc", "run", "--rm", "--interactive", "--pull=never", "--log-driver=none",
         "--security-opt=label=disable", "--entrypoint=/bin/sh", "--workdir=/home/u/project, here/pkg",
+        "--label=cartwheel=/home/u/project, here",
         "--user=1000:1001",
         '--mount=type=bind,"source=/home/u/project, here","target=/home/u/project, here",readonly',
         "--mount=type=bind,source=/home/u/.rustup/toolchains/1.95.0,target=/home/u/.rustup/toolchains/1.95.0,readonly",
