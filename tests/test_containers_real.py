@@ -47,7 +47,7 @@ build-backend = "maturin"
 
 [project]
 name = "flint"
-version = "1.0"
+version = "1.0.0"
 requires-python = ">=3.11"
 
 [tool.cartwheel]
@@ -168,7 +168,7 @@ def test_for_another_architecture_the_container_is_emulated_and_the_module_impor
     assert f"{ARM:32}container ready" in project.doit("doctor", env=podman.env)
     project.doit(f"repair:{ARM}", env=podman.env)
     (wheel,) = (project.root / "dist" / "private").glob("*.whl")
-    assert wheel.name == f"flint-1.0-cp311-cp311-{images.FLOOR}_aarch64.whl"
+    assert wheel.name == f"flint-1.0.0-cp311-cp311-{images.FLOOR}_aarch64.whl"
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     words = Contained(
