@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -24,12 +25,14 @@ from cartwheel.model.image import CONTAINER
 from cartwheel.model.project import Package, Project, Wheel, state_folder
 from cartwheel.model.step import Look, Slots, Sources, Step, Words, Work
 from cartwheel.model.wheel import WheelName
-from cartwheel.toolchain import containers, sccache
-from cartwheel.toolchain.container import Contained
+from cartwheel.toolchain import sccache
 from cartwheel.toolchain.directories import SHARED, CargoDirectory
 from cartwheel.toolchain.repairers import retag
 from cartwheel.world import environment, files, run
 from cartwheel.world.host import this_machine
+
+if TYPE_CHECKING:
+    from cartwheel.toolchain.container import Container
 
 MOMENT = "1580601600"
 """SOURCE_DATE_EPOCH where the user sets none: 2 February 2020, the moment that hatchling gives the files of its wheels.
@@ -57,7 +60,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
     try:
         chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
         tools, chose = (*tools, *chain.tools(wheel.target)), {"toolchain": chain.name}
-        tools += tuple(f"image {image.reference}" for image in containers.images(wheel, chain))
+        tools += tuple(f"image {image.reference}" for image in toolchain.images(wheel, chain))
     except ConfigError as error:
         blocked = str(error)
     return Step(
@@ -90,7 +93,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
     env = _environment(package, wheel, work, messages)
-    inside = containers.for_cargo(package, wheel, work) if chain.name == CONTAINER else None
+    inside = _container(package, wheel, work) if chain.name == CONTAINER else None
     if inside is None:
         for triple in wheel.target.triples:
             _need_standard_library(triple, env, work)
@@ -98,13 +101,9 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     home = locked(package, sources, env, work)
     sources.distrust(directory, work)
     out = work.scratch / "out"
-    log: Words = work.log
-    maturin, python = run.own("maturin"), pythons.interpreter(wheel.python)
+    log, maturin, python = work.log, run.own("maturin"), pythons.interpreter(wheel.python)
     if inside is not None:
-        containers.belongs_to(directory, inside)
-        log = Contained(work.log, inside, (work.scratch, directory))
-        maturin = containers.maturin_in(inside, wheel.target, work)
-        python = inside.interpreter(wheel.python, package.minimum_python) if wheel.python != pythons.PURE else ""
+        log, maturin, python = _tools_in(inside, package, wheel, directory, work)
     try:
         log.run(
             (*maturin, *_arguments(package, wheel, chain, directory, out, python)), cwd=home / package.folder, env=env
@@ -113,6 +112,26 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
         raise _explained(error, package, wheel) from None
     files.move_into_place(_as_planned(out, wheel), work.root / raw_wheel(wheel))
     return sources.learn(directory, messages, home, work)
+
+
+def _container(package: Package, wheel: Wheel, work: Work) -> Container:
+    from cartwheel.toolchain.lent import for_cargo
+
+    return for_cargo(package, wheel, work)
+
+
+def _tools_in(
+    inside: Container, package: Package, wheel: Wheel, directory: Path, work: Work
+) -> tuple[Words, tuple[str, ...], str]:
+    """Where commands run in a container, how maturin is started there, and the interpreter, empty for none."""
+    from cartwheel.toolchain.container import Contained
+    from cartwheel.toolchain.containers import belongs_to
+    from cartwheel.toolchain.lent import maturin_in
+
+    belongs_to(directory, inside)
+    maturin = maturin_in(inside, wheel.target, work)
+    python = inside.interpreter(wheel.python, package.minimum_python) if wheel.python != pythons.PURE else ""
+    return Contained(work.log, inside, (work.scratch, directory)), maturin, python
 
 
 def unlocked(package: Package, root: Path) -> str:
@@ -173,7 +192,7 @@ def _reserved(package: Package, wheel: Wheel, slots: Slots, root: Path) -> Abstr
 def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root: Path) -> CargoDirectory:
     own = f"{wheel.python}-{wheel.variant}" if wheel.variant else wheel.python
     python = SHARED if package.cargo_directory == "triple" else own
-    name = "-".join((chain.name, *(image.key for image in containers.images(wheel, chain))))
+    name = "-".join((chain.name, *(image.key for image in toolchain.images(wheel, chain))))
     return CargoDirectory(root=root, target=wheel.target, package=wheel.package, python=python, toolchain=name)
 
 
@@ -254,9 +273,9 @@ def _commands_before(package: Package, wheel: Wheel) -> Callable[[Work], None] |
 def _wrapper(scratch: Path) -> Path:
     """A program that runs cargo and keeps its JSON messages; maturin starts what $CARGO names."""
     if os.name == "nt":
-        path, text = scratch / "cargo.bat", f'@"{sys.executable}" -ISE "{containers.CARGO_TEE}" %*\r\n'
+        path, text = scratch / "cargo.bat", f'@"{sys.executable}" -ISE "{toolchain.CARGO_TEE}" %*\r\n'
     else:
-        path, text = scratch / "cargo", f'#!/bin/sh\nexec "{sys.executable}" -ISE "{containers.CARGO_TEE}" "$@"\n'
+        path, text = scratch / "cargo", f'#!/bin/sh\nexec "{sys.executable}" -ISE "{toolchain.CARGO_TEE}" "$@"\n'
     path.write_text(text, newline="")
     path.chmod(0o755)
     return path

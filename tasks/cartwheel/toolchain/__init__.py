@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.image import CONTAINER
+from cartwheel.model.image import CONTAINER, Image, image_of
+from cartwheel.model.project import Wheel
 from cartwheel.model.target import Target, version_of_floor
 from cartwheel.world.host import Host
+
+CARGO_TEE = Path(__file__).with_name("cargo_tee.py")
+"""The program that stands in for cargo."""
 
 
 class Toolchain(Struct, frozen=True, kw_only=True):
@@ -86,6 +91,11 @@ def chosen(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
 
 
 _BY_NAME_ONLY = ("android", "emscripten")
+
+
+def images(wheel: Wheel, chain: Toolchain) -> tuple[Image, ...]:
+    """The image that a wheel is made in by this toolchain, or none.  Raises `ConfigError`."""
+    return (image_of(wheel.target, wheel.floor, wheel.image),) if chain.name == CONTAINER else ()
 
 
 def _too_new(target: Target, floor: str, host: Host) -> bool:
