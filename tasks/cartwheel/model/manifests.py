@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from cartwheel.model import python as pythons
+from cartwheel.model.backend import UNVERSIONED
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.features import features
 from cartwheel.model.version import pep440, semver
@@ -28,6 +29,8 @@ class Manifests(Struct, frozen=True, kw_only=True):
     workspace: Mapping[str, Any]
     workspace_path: str
     has_tests: bool
+    version: str = ""
+    """What this run makes it, where its version comes from git; empty where nothing says one."""
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -56,12 +59,23 @@ def inside(folder: str, name: str) -> str:
     return name if folder == "." else f"{folder}/{name}"
 
 
+def from_git(pyproject: Mapping[str, Any]) -> bool:
+    """Whether a package's version comes from git (`version = "scm"` in its own table)."""
+    return bool(pyproject.get("tool", {}).get("cartwheel", {}).get("version") == SCM)
+
+
+SCM = "scm"
+
+
 def truth(manifests: Manifests) -> Truth:
-    """Where the version is decided: as `version-from` says, else the crate where there is one.
+    """Where the version is decided: by this run or git's tag, as `version-from` says, else by the crate where there is
+    one.
 
     Raises `ConfigError` where nothing decides it.
     """
     where = inside(manifests.folder, "pyproject.toml")
+    if from_git(manifests.pyproject):
+        return Truth(path=where, what="version", at=(), text=manifests.version or UNVERSIONED)
     named = manifests.pyproject.get("tool", {}).get("cartwheel", {}).get("version-from", "")
     if named == "Cargo.toml" and not manifests.cargo_path:
         raise ConfigError(f"{where} [tool.cartwheel] version-from: found 'Cargo.toml', but the package has no crate")
@@ -112,13 +126,27 @@ def package_name(manifests: Manifests, where: str) -> str:
 
 
 def bindings_of(manifests: Manifests) -> str:
+    """What makes the crate importable: as `[tool.maturin]` says, else what maturin finds by the same rule
+    (`find_bridge` of maturin 1.14): a crate that it knows, a library for C, a program."""
     if not manifests.cargo_path:
         return ""
     named = manifests.pyproject.get("tool", {}).get("maturin", {}).get("bindings")
     if named:
-        return str(named)
-    dependencies = manifests.cargo.get("dependencies", {})
-    return next((known for known in ("pyo3", "uniffi") if known in dependencies), "bin")
+        return "pyo3" if named == "pyo3-ffi" else str(named)
+    library = manifests.cargo.get("lib", {})
+    kinds = library.get("crate-type", library.get("crate_type", ()))
+    found = {*_dependencies(manifests.cargo), *(("c",) if "cdylib" in kinds else ())}
+    return next((bindings for known, bindings in _BINDINGS if known in found), "bin")
+
+
+_BINDINGS = (("pyo3", "pyo3"), ("pyo3-ffi", "pyo3"), ("uniffi", "uniffi"), ("c", "cffi"))
+
+
+def _dependencies(cargo: Mapping[str, Any]) -> Iterable[str]:
+    """The names of the crates that a crate needs, on whichever target."""
+    for table in (cargo, *cargo.get("target", {}).values()):
+        for name, row in table.get("dependencies", {}).items():
+            yield str(row.get("package", name)) if isinstance(row, Mapping) else name
 
 
 def _pyo3_features(manifests: Manifests) -> tuple[str, ...]:

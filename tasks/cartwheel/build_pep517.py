@@ -1,0 +1,139 @@
+"""Build, for packages without a crate: by their own backend (PEP 517), from a copy that holds exactly what counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cartwheel import toolchain
+from cartwheel.build import build_environment, exactly_one, raw_wheel
+from cartwheel.inputs.sources import BackendSources
+from cartwheel.model import backend
+from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.project import Package, Wheel
+from cartwheel.model.step import Look, Step, Work
+from cartwheel.model.target import ANY
+from cartwheel.toolchain import interpreters
+from cartwheel.world import files, run
+from cartwheel.world.host import this_machine
+
+
+def step(package: Package, wheel: Wheel) -> Step:
+    """The step of one wheel, compiled or pure."""
+    return _compiled(package, wheel) if wheel.target.triple != ANY else _pure(package, wheel)
+
+
+def _pure(package: Package, wheel: Wheel) -> Step:
+    return Step(
+        name=f"build:{wheel.segments}",
+        doc=f"{package.name} for any Python 3 on any system",
+        makes=(raw_wheel(package, wheel),),
+        manifests=package.manifests.paths,
+        after=("version-sync",),
+        settings={"version": package.version},
+        sources=BackendSources(package=package, wheel=wheel),
+        ships=True,
+        act=lambda work: _build(package, wheel, work),
+    )
+
+
+def _compiled(package: Package, wheel: Wheel) -> Step:
+    blocked, chose = "", ""
+    try:
+        chose = toolchain.chosen_for_backend(wheel.target, wheel.floor, wheel.toolchain, this_machine()).name
+    except ConfigError as error:
+        blocked = str(error)
+    python = interpreters.tool(wheel.python, package.minimum_python)
+    return Step(
+        name=f"build:{wheel.segments}",
+        doc=f"{package.name} for {interpreters.in_words(wheel.python)} on {wheel.target.triple}",
+        makes=(raw_wheel(package, wheel),),
+        manifests=package.manifests.paths,
+        after=("version-sync",),
+        settings={"version": package.version, **wheel.settings},
+        tools=(python, "cc", "c++"),
+        chosen={"toolchain": chose} if chose else {},
+        blocked=blocked,
+        lacks=lambda look: _lacks(package, wheel, look),
+        sources=BackendSources(package=package, wheel=wheel),
+        ships=True,
+        heavy=True,
+        act=lambda work: _build(package, wheel, work),
+    )
+
+
+def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
+    out = work.scratch / "out"
+    env = _environment(package, wheel, work)
+    python = "" if wheel.target.triple == ANY else interpreter(package, wheel, work.look)
+    source = apart(package, work)
+    uv_build("--wheel", source, out, env, work, python=python)
+    try:
+        made = exactly_one(out, wheel.raw)
+    except StepFailed as error:
+        raise _explained(error, package, wheel) from None
+    files.move_into_place(made, work.root / raw_wheel(package, wheel))
+    return {}
+
+
+def apart(package: Package, work: Work) -> Path:
+    """The package's folder in a copy of what counts, in the scratch folder; only this step sees it."""
+    from cartwheel.inputs.apart import copied
+
+    own = f"{package.folder}/pyproject.toml" if package.folder != "." else "pyproject.toml"
+    listing = BackendSources(package=package).seen(work.look, None).listing
+    return copied(package.folder, (*listing, own), work.root, work.scratch / "source")
+
+
+def backend_environment(package: Package, work: Work) -> dict[str, str]:
+    """What a backend is given, and the version where it would take it from git."""
+    env = build_environment(package, work) | {"GIT_OPTIONAL_LOCKS": "0"}
+    if package.from_git:
+        env |= backend.pretended(package.name, package.manifests.pyproject, package.version)
+    return env
+
+
+def _environment(package: Package, wheel: Wheel, work: Work) -> dict[str, str]:
+    env = backend_environment(package, work) | dict(wheel.environment)
+    if wheel.target.triple == ANY:
+        return env
+    row = backend.backend_of(package.manifests.pyproject)
+    if wheel.debug:
+        env |= {name: f"{env.get(name, '')} {value}".strip() for name, value in row.debug.items()}
+    return env | backend.environment(wheel.target, wheel.floor, wheel.flags, env)
+
+
+def interpreter(package: Package, wheel: Wheel, look: Look) -> str:
+    """The path of the interpreter that a wheel is compiled for; raises `StepFailed` where there is none here."""
+    found = interpreters.path(wheel.python, package.minimum_python, look)
+    if not found:
+        raise StepFailed(interpreters.missing(wheel.python, package.minimum_python))
+    return found
+
+
+def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
+    return "; ".join(
+        f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
+        for need in interpreters.needs(wheel.python, package.minimum_python, look)[:1]
+    )
+
+
+def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
+    """Why a backend may name a wheel in another way than was planned."""
+    named = str(error)
+    if package.from_git and f"-{package.version}-" not in named.partition(", but ")[2]:
+        why = "the backend did not take the version that it was told; see the README's 'Versions from git'"
+    elif "none-any.whl" in named.partition(", but ")[2]:
+        why = "nothing was compiled; name the target 'any', or see in the log why there is no extension"
+    elif wheel.python == "abi3":
+        why = f"the backend did not build for the limited API of {package.minimum_python} (py_limited_api)"
+    else:
+        return error
+    return StepFailed(f"{error}; {why}")
+
+
+def uv_build(what: str, source: Path, out: Path, env: Mapping[str, str], work: Work, *, python: str = "") -> None:
+    """Have the package's own backend build, in an environment of its own (PEP 517); `python`: the interpreter's path."""
+    chosen = ("--python", python) if python else ()
+    argv = (*run.of_ours("uv"), "build", what, "--no-create-gitignore", *chosen, "--out-dir", str(out), str(source))
+    work.log.run(argv, cwd=work.root, env=env)
