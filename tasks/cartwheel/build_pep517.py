@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cartwheel import toolchain
-from cartwheel.build import build_environment, exactly_one, raw_wheel
-from cartwheel.inputs.sources import BackendSources
+from cartwheel.build import build_environment, commands_before, exactly_one, python_in_words, raw_wheel
+from cartwheel.inputs.sources import BackendSources, whole
 from cartwheel.model import backend
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Look, Step, Work
 from cartwheel.model.target import ANY
 from cartwheel.toolchain import interpreters
-from cartwheel.world import files, run
+from cartwheel.world import environment, files, run
 from cartwheel.world.host import this_machine
 
 
@@ -27,11 +27,12 @@ def _pure(package: Package, wheel: Wheel) -> Step:
     return Step(
         name=f"build:{wheel.segments}",
         doc=f"{package.name} for any Python 3 on any system",
-        makes=(raw_wheel(package, wheel),),
+        makes=(raw_wheel(wheel),),
         manifests=package.manifests.paths,
         after=("version-sync",),
         settings={"version": package.version},
         sources=BackendSources(package=package, wheel=wheel),
+        prepare=commands_before(package, wheel),
         ships=True,
         act=lambda work: _build(package, wheel, work),
     )
@@ -46,8 +47,8 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
     python = interpreters.tool(wheel.python, package.minimum_python)
     return Step(
         name=f"build:{wheel.segments}",
-        doc=f"{package.name} for {interpreters.in_words(wheel.python)} on {wheel.target.triple}",
-        makes=(raw_wheel(package, wheel),),
+        doc=f"{package.name} for {python_in_words(wheel)} on {wheel.target.triple}",
+        makes=(raw_wheel(wheel),),
         manifests=package.manifests.paths,
         after=("version-sync",),
         settings={"version": package.version, **wheel.settings},
@@ -56,6 +57,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         blocked=blocked,
         lacks=lambda look: _lacks(package, wheel, look),
         sources=BackendSources(package=package, wheel=wheel),
+        prepare=commands_before(package, wheel),
         ships=True,
         heavy=True,
         act=lambda work: _build(package, wheel, work),
@@ -72,7 +74,7 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
         made = exactly_one(out, wheel.raw)
     except StepFailed as error:
         raise _explained(error, package, wheel) from None
-    files.move_into_place(made, work.root / raw_wheel(package, wheel))
+    files.move_into_place(made, work.root / raw_wheel(wheel))
     return {}
 
 
@@ -80,9 +82,7 @@ def apart(package: Package, work: Work) -> Path:
     """The package's folder in a copy of what counts, in the scratch folder; only this step sees it."""
     from cartwheel.inputs.apart import copied
 
-    own = f"{package.folder}/pyproject.toml" if package.folder != "." else "pyproject.toml"
-    listing = BackendSources(package=package).seen(work.look, None).listing
-    return copied(package.folder, (*listing, own), work.root, work.scratch / "source")
+    return copied(package.folder, whole(package, work.look), work.root, work.scratch / "source")
 
 
 def backend_environment(package: Package, work: Work) -> dict[str, str]:
@@ -94,13 +94,14 @@ def backend_environment(package: Package, work: Work) -> dict[str, str]:
 
 
 def _environment(package: Package, wheel: Wheel, work: Work) -> dict[str, str]:
-    env = backend_environment(package, work) | dict(wheel.environment)
+    env = backend_environment(package, work) | environment.given(wheel.environment, work.look.environ)
+    work.log.hide(environment.secrets(wheel.environment, work.look.environ))
     if wheel.target.triple == ANY:
         return env
     row = backend.backend_of(package.manifests.pyproject)
     if wheel.debug:
         env |= {name: f"{env.get(name, '')} {value}".strip() for name, value in row.debug.items()}
-    return env | backend.environment(wheel.target, wheel.floor, wheel.flags, env)
+    return env | dict(backend.environment(wheel.target, wheel.floor, wheel.flags, env))
 
 
 def interpreter(package: Package, wheel: Wheel, look: Look) -> str:
@@ -112,10 +113,11 @@ def interpreter(package: Package, wheel: Wheel, look: Look) -> str:
 
 
 def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
-    return "; ".join(
-        f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
-        for need in interpreters.needs(wheel.python, package.minimum_python, look)[:1]
-    )
+    if lacking := environment.absent(wheel.environment, look.environ):
+        return lacking
+    for need in interpreters.needs(wheel.python, package.minimum_python, look):
+        return f"{need.name} is missing, and {package.name} is compiled with it; {need.mend}"
+    return ""
 
 
 def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
@@ -133,7 +135,7 @@ def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
 
 
 def uv_build(what: str, source: Path, out: Path, env: Mapping[str, str], work: Work, *, python: str = "") -> None:
-    """Have the package's own backend build, in an environment of its own (PEP 517); `python`: the interpreter's path."""
+    """Have the package's own backend build, in an environment of its own (PEP 517), with the interpreter `python`."""
     chosen = ("--python", python) if python else ()
     argv = (*run.of_ours("uv"), "build", what, "--no-create-gitignore", *chosen, "--out-dir", str(out), str(source))
     work.log.run(argv, cwd=work.root, env=env)

@@ -1,8 +1,7 @@
 """The line through a few rows of numbers that can be checked by hand."""
 
-import pytest
-
 import plumbline
+import pytest
 
 
 def test_a_straight_row_is_its_own_line():

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from cartwheel.model.errors import ConfigError
 from cartwheel.model.target import Target, platform_tag, version_of_floor
 from cartwheel.model.wheel import normalised
 
@@ -106,17 +107,34 @@ def environment(target: Target, floor: str, flags: Iterable[str], given: Mapping
     return found
 
 
-def oldest_macos(target: Target, python: str) -> str:
-    """The oldest macOS that an interpreter itself runs on, which nothing compiled for it can promise to go below.
+BACKENDS_TAKE = ("", "native", "container")
+"""Toolchains that a backend can compile with: its own machine's, or a container's."""
 
-    python.org's installers: 10.13 from 3.12 on, 10.9 before; PyPy 10.15; on arm64 11.0 (cibuildwheel 3, November 2026).
+
+def oldest_system(target: Target, python: str) -> str:
+    """The floor where nobody says one: the target's, or the oldest macOS that the interpreter itself runs on.
+
+    python.org's installers: 10.13 on x86_64 from 3.12 on, PyPy's 10.15, on arm64 all 11.0 (cibuildwheel 3, `macos.py`,
+    November 2026).
     """
-    if target.arch == "arm64":
-        return "11.0"
+    if target.system != "macos" or target.arch == "arm64":
+        return target.floor
     if python.startswith("pypy"):
         return "10.15"
     found = re.fullmatch(r"3\.(\d+)t?", python)
-    return "10.9" if found and int(found[1]) < 12 else "10.13"
+    return target.floor if found and int(found[1]) < 12 else "10.13"
+
+
+def refuse_older_than_python(target: Target, floor: str, python: str, where: str) -> None:
+    """Compilers refuse a macOS older than the interpreter's own, and so do we; raises `ConfigError`."""
+    oldest = oldest_system(target, python)
+    if target.system == "macos" and version_of_floor(target, floor, where=where) < version_of_floor(
+        target, oldest, where=where
+    ):
+        raise ConfigError(
+            f"{where}: floor '{floor}' for {target.triple} is older than what Python {python} itself runs on; "
+            f"expected '{oldest}' or newer"
+        )
 
 
 # Versions that come from git ------------------------------------------------------------------------------------------

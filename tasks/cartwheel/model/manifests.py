@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from cartwheel.model import python as pythons
-from cartwheel.model.backend import UNVERSIONED
+from cartwheel.model.backend import UNVERSIONED, backend_of, limited_python
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.features import features
 from cartwheel.model.version import pep440, semver
@@ -171,21 +171,44 @@ def pyo3_features(manifests: Manifests) -> tuple[str, ...]:
 
 
 def minimum_python(manifests: Manifests) -> str:
-    """The oldest CPython: abi3's own minimum if it names one, else `requires-python`'s."""
+    """The oldest CPython: the stable ABI's own minimum if one is named, else `requires-python`'s."""
     versions = [m[1] for f in pyo3_features(manifests) if (m := re.fullmatch(r"abi3-py3(\d+)", f))]
     if versions:
         return f"3.{max(map(int, versions))}"
+    if not manifests.cargo_path and (limited := limited_python(manifests.pyproject)):
+        return limited
     match = re.search(r">=?\s*3\.(\d+)", manifests.pyproject.get("project", {}).get("requires-python", ""))
     return f"3.{match[1]}" if match else pythons.SUPPORTED[0]
 
 
 def default_python(manifests: Manifests, bindings: str, minimum: str) -> tuple[str, ...]:
-    if bindings in ("", "bin", "cffi", "uniffi"):
+    """What the compiled wheels of a package are for, where nobody says it."""
+    if bindings in ("bin", "cffi", "uniffi"):
         return (pythons.PURE,)
     if any(f == "abi3" or f.startswith("abi3-py") for f in pyo3_features(manifests)):
         return (pythons.ABI3,)
-    oldest = int(minimum.split(".")[1])
-    return tuple(v for v in pythons.SUPPORTED if int(v.split(".")[1]) >= oldest)
+    supported = _supported(manifests.pyproject.get("project", {}))
+    if bindings:
+        return supported
+    limited = backend_of(manifests.pyproject).limited(manifests.pyproject)
+    if limited.startswith("py"):
+        return (pythons.PURE,)
+    if not limited_python(manifests.pyproject):
+        return supported
+    older = (v for v in supported if v[-1] != "t" and int(v.split(".")[1]) < int(minimum.split(".")[1]))
+    return (*older, pythons.ABI3)
+
+
+def _supported(project: Mapping[str, Any]) -> tuple[str, ...]:
+    """The interpreters that a package is for: those that its classifiers name, else all that are supported, as far as
+    `requires-python` allows; without the lock too where it says that it is made for that."""
+    classifiers = [str(row) for row in project.get("classifiers", ())]
+    named = {m[1] for row in classifiers if (m := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", row))}
+    known = [version for version in pythons.MAINTAINED if version in named] or pythons.SUPPORTED
+    wanted = str(project.get("requires-python", ""))
+    kept = tuple(version for version in known if not wanted or pythons.allowed(wanted, version))
+    free = any(row.startswith("Programming Language :: Python :: Free Threading") for row in classifiers)
+    return (*kept, *(v for v in pythons.FREE_THREADED if free and v.rstrip("t") in kept))
 
 
 def module_of(manifests: Manifests, name: str) -> str:

@@ -21,6 +21,8 @@ class Toolchain(Struct, frozen=True, kw_only=True):
     """What maturin is told for it."""
     tools: Callable[[Target], tuple[str, ...]] = lambda target: ()
     """The tools it takes besides Rust and maturin."""
+    backends: Callable[[Target, Host], bool] = lambda target, host: False
+    """The same as `builds`, for what is compiled by a backend that knows no targets."""
 
 
 def _native(target: Target, host: Host) -> bool:
@@ -28,6 +30,11 @@ def _native(target: Target, host: Host) -> bool:
         return host.system == "macos"
     same_system = target.system == host.system and target.libc in ("", host.libc, "msvc", "gnu")
     return same_system and (target.system in ("macos", "windows") or (host.runs(target) and target.libc == host.libc))
+
+
+def _by_itself(target: Target, host: Host) -> bool:
+    """Where interpreters for the target run; compilers on macOS make both architectures."""
+    return (target.system == host.system == "macos") or host.runs(target)
 
 
 _NOT_BY_ZIG = ("ppc64le",)
@@ -49,7 +56,7 @@ def _mingw_tools(target: Target) -> tuple[str, ...]:
 TOOLCHAINS = {
     row.name: row
     for row in (
-        Toolchain(name="native", builds=_native),
+        Toolchain(name="native", builds=_native, backends=_by_itself),
         Toolchain(name="zig", builds=_zig, arguments=("--zig",), tools=lambda target: ("zig",)),
         Toolchain(name="mingw", builds=_mingw, tools=_mingw_tools),
     )
@@ -76,6 +83,31 @@ def chosen(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
     if target.system in _BY_NAME_ONLY:
         raise ConfigError(f"{target.triple}: its wheels can be planned, but there is no toolchain for it here")
     raise ConfigError(f"{target.triple} cannot be built on {host}; build it on a machine of its own kind")
+
+
+def chosen_for_backend(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
+    """The same for a package without a crate, whose backend compiles for the machine that it runs on.
+
+    Raises `ConfigError` when none does.
+    """
+    able = [toolchain for toolchain in TOOLCHAINS.values() if toolchain.backends(target, host)]
+    if declared:
+        able = [toolchain for toolchain in able if toolchain.name == declared]
+    elif _too_new(target, floor, host):
+        able = [toolchain for toolchain in able if toolchain.name != "native"]
+    if able:
+        return able[0]
+    if host.runs(target) and not declared:
+        found = ".".join(map(str, host.glibc))
+        raise ConfigError(
+            f"{target.triple}: this machine has glibc {found}, and the floor is {floor}; build in a container "
+            '(toolchain = "container"), on an older system, or raise the floor'
+        )
+    raise ConfigError(
+        f"{target.triple} cannot be compiled by the package's own backend on {host}"
+        + (f" with toolchain '{declared}'" if declared else "")
+        + f"; build it on a machine of its own kind{', or in a container' if target.system == 'linux' else ''}"
+    )
 
 
 _BY_NAME_ONLY = ("android", "emscripten")

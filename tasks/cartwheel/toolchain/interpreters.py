@@ -1,4 +1,4 @@
-"""The interpreters of this machine that backends compile for: found, and known again, without starting them each time."""
+"""The interpreters of this machine that backends compile for: found, and known again without starting them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,6 @@ TOOL = "python "
 def tool(python: str, minimum: str) -> str:
     """The name of the interpreter among a step's tools: `python 3.13`, `python >=3.11` for the limited API."""
     return f"{TOOL}>={minimum}" if python in ("abi3", "abi3t") else f"{TOOL}{python}"
-
-
-def in_words(python: str) -> str:
-    """What a wheel is for, for people."""
-    return {"py3": "any Python 3", "abi3": "the stable ABI"}.get(python, f"Python {python}")
 
 
 def path(python: str, minimum: str, look: Look) -> str:
