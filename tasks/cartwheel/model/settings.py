@@ -203,6 +203,9 @@ class Settings(Tunable, frozen=True, kw_only=True):
     """Of the package's own table: where its version is decided.  Default: the crate, where there is one."""
     versions: tuple[VersionPattern, ...] | None = None
     """Of the package's own table: further places where the version stands."""
+    module: str | None = None
+    """Of the package's own table: what its wheels are imported as, empty where they are not.  Default: what
+    `[tool.maturin]`, the crate or the package is named."""
     changelog: ChangelogSettings | None = None
     bump_message: str | None = None
     """The message of the commit that `doit bump` makes, with `{name}`, `{version}` and `{tag}`.

@@ -74,9 +74,12 @@ def understood(
     """
     common = _table(root, "pyproject.toml")
     packages = tuple(packages)
-    if not any(m.folder == "." for m in packages) and (common.versions or common.version_from or common.version):
+    if not any(m.folder == "." for m in packages) and any(
+        value is not None for value in (common.versions, common.version_from, common.version, common.module)
+    ):
         raise ConfigError(
-            "[tool.cartwheel] version, versions, version-from: these belong into the package's own table; move them"
+            "[tool.cartwheel] version, versions, version-from, module: these belong into the package's own table; "
+            "move them"
         )
     once = _settings_of(overrides)
     said = _version_said(overrides, packages)
@@ -188,7 +191,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         version=version,
         backend=backend,
         bindings=bindings,
-        module=module_of(manifests, name),
+        module=module_of(manifests, name) if own.module is None else own.module,
         manifest=manifests.cargo_path,
         wheels=wheels,
         publish=() if debug else publish,
