@@ -185,8 +185,9 @@ def default_python(manifests: Manifests, bindings: str, minimum: str) -> tuple[s
     """What the compiled wheels of a package are for, where nobody says it."""
     if bindings in ("bin", "cffi", "uniffi"):
         return (pythons.PURE,)
-    if any(f == "abi3" or f.startswith("abi3-py") for f in pyo3_features(manifests)):
-        return (pythons.ABI3,)
+    kinds = {f.partition("-py")[0] for f in pyo3_features(manifests)}
+    if stable := tuple(kind for kind in (pythons.ABI3, pythons.ABI3T) if kind in kinds):
+        return stable
     supported = _supported(manifests.pyproject.get("project", {}))
     if bindings:
         return supported

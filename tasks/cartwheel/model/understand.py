@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from cartwheel.model import python as pythons
 from cartwheel.model.backend import BACKENDS_TAKE, backend_of, oldest_system, raw_name, refuse_older_than_python
-from cartwheel.model.destination import CRATES, kind_of
+from cartwheel.model.destination import CRATES, PYPI, kind_of
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.manifests import (
     Manifests,
@@ -36,7 +36,7 @@ from cartwheel.model.sense import (
     refuse_two_versions,
 )
 from cartwheel.model.settings import ChangelogSettings, ReleaseSettings, Settings, Test, Variant, decode
-from cartwheel.model.target import ANY, Target, platform_tag, refuse_impossible, target_named
+from cartwheel.model.target import ANY, Target, platform_tag, pypi_takes, refuse_impossible, target_named
 from cartwheel.model.tuning import Tuning, chosen_by, first, matches
 from cartwheel.model.version import highest, pep440, version_in
 from cartwheel.model.wheel import normalised
@@ -182,6 +182,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         raise ConfigError(f"{table} python: a wheel for 'any' is for every Python 3; name targets, or remove it")
     wheels = tuple(wheel for target in targets for wheel in context.wheels(target))
     _refuse_published_debug(wheels, publish, manifests, table)
+    _refuse_untakeable(wheels, publish, common, table)
     if own is not common:
         refuse_idle((*own.overrides, *own.variants), _declared(manifests, own, common), table)
     return Package(
@@ -358,6 +359,20 @@ def _refuse_published_debug(
                 f"{where} profile: '{wheel.profile}' makes debug wheels, which are never published; set it for a run "
                 f"instead: doit build:{wheel.target.triple} profile={wheel.profile}"
             )
+
+
+def _refuse_untakeable(wheels: Iterable[Wheel], publish: tuple[str, ...], common: Settings, where: str) -> None:
+    """A wheel that an index like PyPI takes from nobody; not where the index's `rules` let that pass."""
+    tables = common.index or {}
+    for name in (name for name in publish if kind_of(name, tables) == PYPI):
+        let_pass = tables[name].rules if name in tables else {}
+        for wheel in wheels:
+            for tag in platform_tag(wheel.target, wheel.floor).split("."):
+                if not pypi_takes(tag) and not {"platform-tag", f"platform-tag {tag}"} & let_pass.keys():
+                    raise ConfigError(
+                        f"{where} targets: {name} takes no wheel with the platform tag {tag} ({wheel.target.triple}); "
+                        f"give it an override with skip, or say in index.{name} rules why it is taken there"
+                    )
 
 
 def _refuse_mismatch(targets: tuple[Target, ...], manifests: Manifests, where: str) -> None:
