@@ -19,7 +19,9 @@ from cartwheel.model.plan import artifacts
 from cartwheel.model.project import Project as Values
 from cartwheel.model.target import TARGETS, platform_tag
 from cartwheel.model.understand import understood
+from cartwheel.toolchain import chosen_for_backend
 from cartwheel.world import fresh
+from cartwheel.world.host import Host
 from projects import DODO, FLOOR, TRIPLE, Project, environment
 from repositories import git, repository
 
@@ -420,10 +422,33 @@ def test_an_interpreter_that_is_not_here_is_named_with_what_mends_it(plumbline: 
     assert "Python 3.16 is missing, and plumbline is compiled with it; uv python install 3.16" in said
 
 
-@pytest.mark.skipif(not FLOOR, reason="a glibc floor is promised on Linux alone")
-def test_a_floor_that_this_machine_cannot_keep_is_told_before_anything_is_compiled(plumbline: Project) -> None:
-    said = plumbline.doit("plan", "build", "floor=manylinux2014")
-    assert "and the floor is manylinux2014; build in a container" in said
+def test_how_a_backend_compiles_follows_from_the_machine() -> None:
+    debian = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
+    mac = Host(system="macos", machine="arm64", libc="", glibc=(0, 0))
+    windows = Host(system="windows", machine="amd64", libc="", glibc=(0, 0))
+
+    def how(triple: str, floor: str, host: Host, declared: str = "") -> str:
+        return chosen_for_backend(TARGETS[triple], floor, declared, host).name
+
+    assert how(LINUX, "manylinux_2_36", debian) == "native"
+    assert how(LINUX, "manylinux_2_28", debian) == "container"
+    assert how(LINUX, "manylinux_2_28", debian, "native") == "native"
+    assert how("aarch64-unknown-linux-gnu", "manylinux_2_28", debian) == "container"
+    assert how("x86_64-unknown-linux-musl", "musllinux_1_2", debian) == "container"
+    assert how(LINUX, "manylinux_2_28", mac) == "container"
+    assert {how(triple, "11.0", mac) for triple in (MAC, INTEL, "universal2-apple-darwin")} == {"native"}
+    assert how(WINDOWS, "", windows) == "native"
+    for triple, host in ((MAC, debian), (WINDOWS, mac), ("aarch64-pc-windows-msvc", windows), (LINUX, windows)):
+        with pytest.raises(ConfigError, match="build it on a machine of its own kind"):
+            how(triple, TARGETS[triple].floor, host)
+
+
+def test_the_doctor_names_the_interpreters_that_are_missing(plumbline: Project) -> None:
+    one, _ = interpreters()
+    targets = json.loads(plumbline.doit("doctor", "--json", f"python={one},3.16", code=1))["targets"]
+    assert [(t["target"], t["missing"], t["mend"]) for t in targets] == [
+        (TRIPLE, ["Python 3.16"], ["uv python install 3.16"])
+    ]
 
 
 # ---- versions from git, really built ---------------------------------------------------------------------------------

@@ -10,10 +10,13 @@ from cartwheel.build import build_environment, commands_before, exactly_one, pyt
 from cartwheel.inputs.sources import BackendSources, whole
 from cartwheel.model import backend
 from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.image import CONTAINER
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Look, Step, Work
 from cartwheel.model.target import ANY
-from cartwheel.toolchain import interpreters
+from cartwheel.toolchain import Toolchain, containers, interpreters, needs
+from cartwheel.toolchain.container import Contained
+from cartwheel.toolchain.needs import Need
 from cartwheel.world import environment, files, run
 from cartwheel.world.host import this_machine
 
@@ -39,12 +42,14 @@ def _pure(package: Package, wheel: Wheel) -> Step:
 
 
 def _compiled(package: Package, wheel: Wheel) -> Step:
-    blocked, chose = "", ""
+    blocked = ""
+    tools: tuple[str, ...] = ()
+    chose: dict[str, str] = {}
     try:
-        chose = toolchain.chosen_for_backend(wheel.target, wheel.floor, wheel.toolchain, this_machine()).name
+        chain = chain_of(wheel)
+        tools, chose = _tools(package, wheel, chain), {"toolchain": chain.name}
     except ConfigError as error:
         blocked = str(error)
-    python = interpreters.tool(wheel.python, package.minimum_python)
     return Step(
         name=f"build:{wheel.segments}",
         doc=f"{package.name} for {python_in_words(wheel)} on {wheel.target.triple}",
@@ -52,8 +57,8 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         manifests=package.manifests.paths,
         after=("version-sync",),
         settings={"version": package.version, **wheel.settings},
-        tools=(python, "cc", "c++"),
-        chosen={"toolchain": chose} if chose else {},
+        tools=tools,
+        chosen=chose,
         blocked=blocked,
         lacks=lambda look: _lacks(package, wheel, look),
         sources=BackendSources(package=package, wheel=wheel),
@@ -64,12 +69,27 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
     )
 
 
+def chain_of(wheel: Wheel) -> Toolchain:
+    """How a wheel is compiled here; raises `ConfigError` where it cannot be."""
+    return toolchain.chosen_for_backend(wheel.target, wheel.floor, wheel.toolchain, this_machine())
+
+
+def _tools(package: Package, wheel: Wheel, chain: Toolchain) -> tuple[str, ...]:
+    if images := containers.images(wheel, chain):
+        return tuple(f"image {image.reference}" for image in images)
+    return (interpreters.tool(wheel.python, package.minimum_python), "cc", "c++")
+
+
 def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
     out = work.scratch / "out"
     env = _environment(package, wheel, work)
-    python = "" if wheel.target.triple == ANY else interpreter(package, wheel, work.look)
-    source = apart(package, work)
-    uv_build("--wheel", source, out, env, work, python=python)
+    source = apart(package, work, wheel)
+    if wheel.target.triple == ANY:
+        uv_build("--wheel", source, out, env, work)
+    elif chain_of(wheel).name == CONTAINER:
+        _build_inside(package, wheel, source, out, env, work)
+    else:
+        uv_build("--wheel", source, out, env, work, python=_interpreter(package, wheel, work.look))
     try:
         made = exactly_one(out, wheel.raw)
     except StepFailed as error:
@@ -78,11 +98,19 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
     return {}
 
 
-def apart(package: Package, work: Work) -> Path:
+def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: Mapping[str, str], work: Work) -> None:
+    """In the wheel's container, by the pip of its interpreter: every image with Python has one."""
+    inside = containers.opened(package, wheel, work)
+    python = inside.interpreter(wheel.python, package.minimum_python)
+    argv = (python, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--wheel-dir", str(out))
+    Contained(work.log, inside, (work.scratch,)).run((*argv, str(source)), cwd=source, env=env)
+
+
+def apart(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
     """The package's folder in a copy of what counts, in the scratch folder; only this step sees it."""
     from cartwheel.inputs.apart import copied
 
-    return copied(package.folder, whole(package, work.look), work.root, work.scratch / "source")
+    return copied(package.folder, whole(package, work.look, wheel), work.root, work.scratch / "source")
 
 
 def backend_environment(package: Package, work: Work) -> dict[str, str]:
@@ -104,7 +132,7 @@ def _environment(package: Package, wheel: Wheel, work: Work) -> dict[str, str]:
     return env | dict(backend.environment(wheel.target, wheel.floor, wheel.flags, env))
 
 
-def interpreter(package: Package, wheel: Wheel, look: Look) -> str:
+def _interpreter(package: Package, wheel: Wheel, look: Look) -> str:
     """The path of the interpreter that a wheel is compiled for; raises `StepFailed` where there is none here."""
     found = interpreters.path(wheel.python, package.minimum_python, look)
     if not found:
@@ -112,10 +140,17 @@ def interpreter(package: Package, wheel: Wheel, look: Look) -> str:
     return found
 
 
+def missing(package: Package, wheel: Wheel, chain: Toolchain, look: Look) -> tuple[Need, ...]:
+    """What is not here that a wheel is compiled with; starts nothing that was asked before."""
+    if chain.name == CONTAINER:
+        return needs.engine(wheel.target, look, wheel.floor)
+    return interpreters.needs(wheel.python, package.minimum_python, look)
+
+
 def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
     if lacking := environment.absent(wheel.environment, look.environ):
         return lacking
-    for need in interpreters.needs(wheel.python, package.minimum_python, look):
+    for need in missing(package, wheel, chain_of(wheel), look):
         return f"{need.name} is missing, and {package.name} is compiled with it; {need.mend}"
     return ""
 

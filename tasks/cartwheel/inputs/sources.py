@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.features import Features, features
+from cartwheel.model.image import files_of_image
 from cartwheel.model.manifests import inside
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.record import Seen, is_variable
@@ -291,7 +292,11 @@ def whole(package: Package, look: Look, wheel: Wheel | None = None) -> tuple[str
 
 def _named_inputs(package: Package, wheel: Wheel | None, root: Path) -> Iterable[tuple[str, ...]]:
     """The files of each declared input."""
-    named = (*package.inputs, *(name for before in (wheel.before if wheel else ()) for name in before.inputs))
+    named = (
+        *package.inputs,
+        *(name for before in (wheel.before if wheel else ()) for name in before.inputs),
+        *(files_of_image(wheel.target, wheel.floor, wheel.image) if wheel else ()),
+    )
     return (_below(root, inside(package.folder, name)) or (inside(package.folder, name),) for name in named)
 
 

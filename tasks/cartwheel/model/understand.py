@@ -14,6 +14,7 @@ from cartwheel.model import python as pythons
 from cartwheel.model.backend import BACKENDS_TAKE, backend_of, oldest_system, raw_name, refuse_older_than_python
 from cartwheel.model.destination import CRATES, PYPI, kind_of
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.image import CONTAINER, refuse_no_image
 from cartwheel.model.manifests import (
     Manifests,
     bindings_of,
@@ -257,7 +258,10 @@ class _Context(Struct, frozen=True, kw_only=True):
             refuse_older_than_python(target, floor, python, self._where_the_floor_is())
         tag, abi = pythons.tags(python, self.minimum, where=f"{self.where} python")
         build = f"{variant.build_tag}-" if variant and variant.build_tag else ""
-        image = tuned("image", "")
+        image = tuned("image", "") if target.system == "linux" else ""
+        toolchain = self._toolchain(tuned("toolchain", CONTAINER if image else ""))
+        if toolchain == CONTAINER and target.triple != ANY:
+            refuse_no_image(target, floor, image, python, where=f"{self.where} image")
         file = f"{self.stem}-{build}{tag}-{abi}-{platform_tag(target, floor)}.whl"
         return Wheel(
             package=self.package,
@@ -265,7 +269,7 @@ class _Context(Struct, frozen=True, kw_only=True):
             python=python,
             variant=variant.name if variant else "",
             floor=floor,
-            toolchain=self._toolchain(tuned("toolchain", "container" if image else "")),
+            toolchain=toolchain,
             image=image,
             features=tuned("features", ()) if self.crate else (),
             profile=tuned("profile", "release") if self.crate else "",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.image import CONTAINER
 from cartwheel.model.target import Target, version_of_floor
 from cartwheel.world.host import Host
 
@@ -53,12 +54,18 @@ def _mingw_tools(target: Target) -> tuple[str, ...]:
     return (f"{'i686' if target.arch == 'win32' else 'x86_64'}-w64-mingw32-gcc",)
 
 
+def _container(target: Target, host: Host) -> bool:
+    """A container sees every folder under the path it has outside, which Windows has no way to write."""
+    return target.system == "linux" and host.system != "windows"
+
+
 TOOLCHAINS = {
     row.name: row
     for row in (
         Toolchain(name="native", builds=_native, backends=_by_itself),
         Toolchain(name="zig", builds=_zig, arguments=("--zig",), tools=lambda target: ("zig",)),
         Toolchain(name="mingw", builds=_mingw, tools=_mingw_tools),
+        Toolchain(name=CONTAINER, builds=_container, backends=_container),
     )
 }
 """In the order in which they are preferred."""
@@ -97,17 +104,11 @@ def chosen_for_backend(target: Target, floor: str, declared: str, host: Host) ->
         able = [toolchain for toolchain in able if toolchain.name != "native"]
     if able:
         return able[0]
-    if host.runs(target) and not declared:
-        found = ".".join(map(str, host.glibc))
-        raise ConfigError(
-            f"{target.triple}: this machine has glibc {found}, and the floor is {floor}; build in a container "
-            '(toolchain = "container"), on an older system, or raise the floor'
-        )
-    raise ConfigError(
-        f"{target.triple} cannot be compiled by the package's own backend on {host}"
-        + (f" with toolchain '{declared}'" if declared else "")
-        + f"; build it on a machine of its own kind{', or in a container' if target.system == 'linux' else ''}"
-    )
+    by = f" with toolchain '{declared}'" if declared else ""
+    advice = "build it on a machine of its own kind"
+    if declared and _container(target, host):
+        advice += f", or with toolchain '{CONTAINER}'"
+    raise ConfigError(f"{target.triple} cannot be compiled by a package's own backend on {host}{by}; {advice}")
 
 
 _BY_NAME_ONLY = ("android", "emscripten")

@@ -43,6 +43,10 @@ def version_of(name: str, look: Look) -> str:
         return _interpreter(name, look)
     if name in ("cc", "c++"):
         return _compiler(name, look)
+    if name.startswith("image "):
+        from cartwheel.toolchain.engines import identity
+
+        return identity(name.removeprefix("image "), look)
     if name == "zig":
         return _distribution("ziglang") or _program("zig", ("version",), look)
     return _program(name, ("--version",), look)
