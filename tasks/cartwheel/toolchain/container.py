@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.image import interpreter_folder
-from cartwheel.model.python import ABI3, PURE
+from cartwheel.model.python import ABI3, ABI3T, FIRST_ABI3T, PURE
 from cartwheel.model.step import Words
 from cartwheel.world import run
 
@@ -93,7 +93,8 @@ class Container(Struct, frozen=True, kw_only=True):
 
     def interpreter(self, python: str, minimum: str) -> str:
         """The interpreter for such a wheel, `minimum` the oldest for abi3.  Raises `StepFailed` with what is there."""
-        if python in (ABI3, PURE):
+        if python in (ABI3, ABI3T, PURE):
+            minimum = f"3.{FIRST_ABI3T}" if python == ABI3T else minimum
             able = sorted((f for f in self.interpreters if _serves(f, minimum)), key=_minor)
             wanted = able[0] if able else f"cp{minimum.replace('.', '') or '3'} or newer"
         else:

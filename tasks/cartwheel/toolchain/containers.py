@@ -12,13 +12,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.image import CONTAINER, Image, image_of, runs_in_place
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.python import PURE
 from cartwheel.model.step import Look, Work
 from cartwheel.model.target import Target
-from cartwheel.toolchain import Toolchain, engines
+from cartwheel.toolchain import Toolchain, chosen, engines
 from cartwheel.toolchain.container import Contained, Container, Mount
 from cartwheel.world import environment, run
 from cartwheel.world.host import this_machine
@@ -36,6 +36,23 @@ AUDITWHEEL_PLAT (pypa/manylinux, Dockerfile, read November 2026)."""
 def images(wheel: Wheel, chain: Toolchain) -> tuple[Image, ...]:
     """The image that a wheel is made in by this toolchain, or none.  Raises `ConfigError`."""
     return (image_of(wheel.target, wheel.floor, wheel.image),) if chain.name == CONTAINER else ()
+
+
+def made_in_one(wheel: Wheel) -> bool:
+    """Whether a wheel is made in a container here."""
+    try:
+        return chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine()).name == CONTAINER
+    except ConfigError:
+        return False
+
+
+def at_hand(package: Package, wheel: Wheel, work: Work) -> Container | None:
+    """The container that a wheel was made in, if nothing must be fetched or installed for it."""
+    if not in_place(wheel.target, wheel.floor, work.look.environ) and not engines.identity(
+        image_of(wheel.target, wheel.floor, wheel.image).reference, work.look
+    ):
+        return None
+    return opened(package, wheel, work)
 
 
 def for_cargo(package: Package, wheel: Wheel, work: Work) -> Container:

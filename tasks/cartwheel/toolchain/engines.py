@@ -119,10 +119,7 @@ def inspected(engine: tuple[str, ...], name: str, environ: Mapping[str, str], cw
 
 
 def identity(name: str, look: Look) -> str:
-    """What an image's name means now on this machine: its digest where it is pinned, else its id, empty where the
-    engine or the image is not here."""
-    if "@" in name:
-        return name.partition("@")[2]
+    """What an image's name means now on this machine: its id, empty where the engine or the image is not here."""
     for command in candidates(look.environ):
         if local := inspected(command, name, look.environ, look.root):
             return f"sha256:{local.id}"
