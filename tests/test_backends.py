@@ -3,8 +3,12 @@ versions that come from git."""
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import json
+import os
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import images
 from cartwheel.model import backend
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.manifests import Manifests, bindings_of
@@ -335,7 +340,7 @@ def wheel_name(python: str, package: str = "plumbline-0.1.0") -> str:
     return f"{package}-{tag}-{tag}-{platform_tag(TARGETS[TRIPLE], FLOOR or TARGETS[TRIPLE].floor)}.whl"
 
 
-def example(root: Path, *lines: str) -> Project:
+def example(root: Path, *lines: str, floor: str = _FLOOR) -> Project:
     """The example in a repository of its own, for this machine alone; `lines` are further ones of its table."""
     repository(root)
     shutil.copytree(
@@ -343,7 +348,7 @@ def example(root: Path, *lines: str) -> Project:
     )
     project = Project(root)
     pyproject = (root / "pyproject.toml").read_text("utf-8").partition("[tool.cartwheel]")[0]
-    table = ["[tool.cartwheel]", f'targets = ["{TRIPLE}"]', _FLOOR, "publish = []", *lines, ""]
+    table = ["[tool.cartwheel]", f'targets = ["{TRIPLE}"]', floor, "publish = []", *lines, ""]
     project.write("pyproject.toml", pyproject + "\n".join(table))
     project.write("dodo.py", DODO)
     project.write(".gitignore", ".cartwheel/\ndist/\n__pycache__/\n")
@@ -583,3 +588,65 @@ def test_a_library_for_c_is_one_wheel_for_every_python_of_a_system(tmp_path: Pat
     project.doit(f"check:{TRIPLE}")
     (wheel,) = (project.root / "dist/private").iterdir()
     assert wheel.name == f"sextant-1.0.0-py3-none-{platform_tag(TARGETS[TRIPLE], FLOOR or TARGETS[TRIPLE].floor)}.whl"
+
+
+# ---- in a container --------------------------------------------------------------------------------------------------
+
+
+def prefixes() -> dict[str, Path]:
+    """The folders of two interpreters of this machine that can be had in a container too: not the system's own."""
+    found = {}
+    for version in ("3.11", "3.12", "3.13", "3.14"):
+        path = fresh.interpreter(version, "", env=environment({}))
+        prefix = Path(path).resolve().parents[1] if path else Path("/usr")
+        if prefix != Path("/usr") and any(prefix.glob("include/python3*/Python.h")):
+            found[version] = prefix
+    if len(found) < 2:
+        pytest.skip("needs two interpreters outside /usr, such as pyenv's")
+    return dict(list(found.items())[-2:])
+
+
+def image_with(interpreters: Mapping[str, Path]) -> tuple[images.Images, str]:
+    """Debian with a compiler and these interpreters, where the Python Packaging Authority's images have theirs."""
+    engine = images.podman()
+    base = engine.debian("amd64")
+    known = f"{interpreters} {inspect.getsource(image_with)}"
+    name = f"{base}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
+    if not engine.answers("image", "inspect", name):
+        container = engine.run("create", base, "true").strip()
+        left_out = shutil.ignore_patterns("test", "__pycache__", "share")
+        with tempfile.TemporaryDirectory(dir=images.CACHE) as folder:
+            for version, prefix in interpreters.items():  # under their own paths: they look there for their library
+                shutil.copytree(prefix, Path(f"{folder}{prefix}"), symlinks=True, ignore=left_out)
+                link = Path(folder) / "opt" / "python" / f"{tags_of(version)}-{tags_of(version)}"
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(prefix)
+            engine.run("cp", f"{folder}/.", f"{container}:/")
+        engine.run("commit", container, name)
+        engine.run("rm", container)
+    return engine, name
+
+
+@pytest.mark.lab
+def test_a_cpp_package_is_compiled_in_the_image_for_each_interpreter_in_it(tmp_path: Path) -> None:
+    if os.uname().machine != "x86_64":
+        pytest.skip("the images for containers are of x86_64")
+    there = prefixes()
+    engine, image = image_with(there)
+    named = ", ".join(f'"{version}"' for version in there)
+    project = example(
+        tmp_path / "project", f"python = [{named}]", f'image = "{image}"', floor=f'floor = "{images.FLOOR}"'
+    )
+    project.doit("-n", "2", f"check:{TRIPLE}", env=engine.env)
+    tags = [f"{tags_of(v)}-{tags_of(v)}" for v in there]
+    wheels = {f"plumbline-0.1.0-{tag}-{images.FLOOR}_x86_64.whl" for tag in tags}
+    assert {path.name for path in (project.root / "dist/private").iterdir()} == wheels
+    for version in there:
+        log = (project.root / f".cartwheel/logs/build-{TRIPLE}-plumbline-{version}.log").read_text()
+        assert f"/opt/python/{tags_of(version)}-{tags_of(version)}/" in log
+        record = json.loads((project.root / f".cartwheel/records/build/{TRIPLE}/plumbline/{version}.json").read_bytes())
+        assert any(name.startswith("image ") for name in record["record"]["tools"])
+    assert git(project.root, "status", "--porcelain") == ""
+    assert all(path.stat().st_uid == os.getuid() for path in (project.root / "dist/private").iterdir())
+    assert engine.none_left()
+    assert stale(project, **engine.env) == {}

@@ -46,7 +46,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
     tools: tuple[str, ...] = ()
     chose: dict[str, str] = {}
     try:
-        chain = chain_of(wheel)
+        chain = toolchain.of_wheel(package, wheel, this_machine())
         tools, chose = _tools(package, wheel, chain), {"toolchain": chain.name}
     except ConfigError as error:
         blocked = str(error)
@@ -69,11 +69,6 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
     )
 
 
-def chain_of(wheel: Wheel) -> Toolchain:
-    """How a wheel is compiled here; raises `ConfigError` where it cannot be."""
-    return toolchain.chosen_for_backend(wheel.target, wheel.floor, wheel.toolchain, this_machine())
-
-
 def _tools(package: Package, wheel: Wheel, chain: Toolchain) -> tuple[str, ...]:
     if images := containers.images(wheel, chain):
         return tuple(f"image {image.reference}" for image in images)
@@ -86,7 +81,7 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
     source = apart(package, work, wheel)
     if wheel.target.triple == ANY:
         uv_build("--wheel", source, out, env, work)
-    elif chain_of(wheel).name == CONTAINER:
+    elif toolchain.of_wheel(package, wheel, this_machine()).name == CONTAINER:
         _build_inside(package, wheel, source, out, env, work)
     else:
         uv_build("--wheel", source, out, env, work, python=_interpreter(package, wheel, work.look))
@@ -150,7 +145,7 @@ def missing(package: Package, wheel: Wheel, chain: Toolchain, look: Look) -> tup
 def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
     if lacking := environment.absent(wheel.environment, look.environ):
         return lacking
-    for need in missing(package, wheel, chain_of(wheel), look):
+    for need in missing(package, wheel, toolchain.of_wheel(package, wheel, this_machine()), look):
         return f"{need.name} is missing, and {package.name} is compiled with it; {need.mend}"
     return ""
 

@@ -85,15 +85,13 @@ def _diagnosis(wheels: list[tuple[Package, Wheel]], shop: Workshop, host: Host) 
     if target.triple == ANY:
         return Diagnosis(target=ANY, toolchain="-", ready=True, own=own, missing=(), mend=())
     try:
-        chains = [build_pep517.chain_of(w) if not p.manifest else _for_crate(w, host) for p, w in wheels]
+        chains = [toolchain.of_wheel(package, wheel, host) for package, wheel in wheels]
     except ConfigError as error:
         return Diagnosis(target=target.triple, toolchain="-", ready=False, own=own, missing=(), mend=(str(error),))
-    found = [
-        build_pep517.missing(package, wheel, chain, shop.world)
-        if not package.manifest
-        else missing(target, chain, shop.world, wheel.floor)
-        for (package, wheel), chain in zip(wheels, chains, strict=True)
-    ]
+    cargo = {(c.name, w.floor): c for (p, w), c in zip(wheels, chains, strict=True) if p.manifest}
+    found = [missing(target, chain, shop.world, floor) for (_, floor), chain in cargo.items()]
+    backends = ((p, w, c) for (p, w), c in zip(wheels, chains, strict=True) if not p.manifest)
+    found += [build_pep517.missing(package, wheel, chain, shop.world) for package, wheel, chain in backends]
     needs = tuple(dict.fromkeys(need for group in found for need in group))
     return Diagnosis(
         target=target.triple,
@@ -103,10 +101,6 @@ def _diagnosis(wheels: list[tuple[Package, Wheel]], shop: Workshop, host: Host) 
         missing=tuple(need.name for need in needs),
         mend=tuple(dict.fromkeys(need.mend for need in needs)),
     )
-
-
-def _for_crate(wheel: Wheel, host: Host) -> toolchain.Toolchain:
-    return toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, host)
 
 
 def as_text(found: Iterable[Diagnosis]) -> str:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.image import CONTAINER
+from cartwheel.model.project import Package, Wheel
 from cartwheel.model.target import Target, version_of_floor
 from cartwheel.world.host import Host
 
@@ -69,6 +70,12 @@ TOOLCHAINS = {
     )
 }
 """In the order in which they are preferred."""
+
+
+def of_wheel(package: Package, wheel: Wheel, host: Host) -> Toolchain:
+    """How a wheel is compiled on a host; raises `ConfigError` where it cannot be."""
+    rule = chosen if package.manifest else chosen_for_backend
+    return rule(wheel.target, wheel.floor, wheel.toolchain, host)
 
 
 def chosen(target: Target, floor: str, declared: str, host: Host) -> Toolchain:

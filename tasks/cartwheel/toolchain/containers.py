@@ -18,7 +18,7 @@ from cartwheel.model.project import Package, Wheel
 from cartwheel.model.python import PURE
 from cartwheel.model.step import Look, Work
 from cartwheel.model.target import Target
-from cartwheel.toolchain import Toolchain, chosen, engines
+from cartwheel.toolchain import Toolchain, engines, of_wheel
 from cartwheel.toolchain.container import Contained, Container, Mount
 from cartwheel.world import environment, run
 from cartwheel.world.host import this_machine
@@ -38,10 +38,10 @@ def images(wheel: Wheel, chain: Toolchain) -> tuple[Image, ...]:
     return (image_of(wheel.target, wheel.floor, wheel.image),) if chain.name == CONTAINER else ()
 
 
-def made_in_one(wheel: Wheel) -> bool:
+def made_in_one(package: Package, wheel: Wheel) -> bool:
     """Whether a wheel is made in a container here."""
     try:
-        return chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine()).name == CONTAINER
+        return of_wheel(package, wheel, this_machine()).name == CONTAINER
     except ConfigError:
         return False
 
