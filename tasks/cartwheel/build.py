@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cartwheel import toolchain
-from cartwheel.inputs.sources import CompiledSources, PureSources
+from cartwheel.inputs.sources import CompiledSources
 from cartwheel.inputs.unlocked import FOLDER as UNLOCKED
 from cartwheel.inputs.unlocked import missing, renewed
 from cartwheel.model import python as pythons
@@ -44,13 +44,15 @@ its tag gives anywhere else.
 
 def raw_wheel(wheel: Wheel) -> str:
     """Where the wheel lies before it is repaired, relative to the project."""
-    return f"{state_folder(debug=wheel.debug)}/wheels/{wheel.place}/{wheel.file}"
+    return f"{state_folder(debug=wheel.debug)}/wheels/{wheel.place}/{wheel.raw}"
 
 
 def steps(project: Project) -> Iterable[Step]:
     """One step for each wheel."""
+    from cartwheel import build_pep517  # which needs this module
+
     for package, wheel in project.wheels:
-        yield _compiled(package, wheel) if package.backend == "maturin" else _pure(package, wheel)
+        yield _compiled(package, wheel) if package.backend == "maturin" else build_pep517.step(package, wheel)
 
 
 def _compiled(package: Package, wheel: Wheel) -> Step:
@@ -65,7 +67,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         blocked = str(error)
     return Step(
         name=f"build:{wheel.segments}",
-        doc=f"{package.name} for {_python(wheel)} on {wheel.target.triple}",
+        doc=f"{package.name} for {python_in_words(wheel)} on {wheel.target.triple}",
         makes=(raw_wheel(wheel),),
         manifests=package.manifests.paths,
         after=("version-sync",),
@@ -77,13 +79,14 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         sources=CompiledSources(package=package, wheel=wheel),
         ships=True,
         heavy=True,
-        prepare=_commands_before(package, wheel),
+        prepare=commands_before(package, wheel),
         reserve=lambda slots, root: _reserved(package, wheel, slots, root),
         act=lambda work: _compile(package, wheel, work),
     )
 
 
-def _python(wheel: Wheel) -> str:
+def python_in_words(wheel: Wheel) -> str:
+    """What a wheel is for, for people."""
     named = {"py3": "any Python 3", "abi3": "the stable ABI", "abi3t": "the stable ABI of 3.15 and newer"}
     return named.get(wheel.python, f"Python {wheel.python}")
 
@@ -251,7 +254,7 @@ _DONE: set[str] = set()
 """What was run before the wheels of this process, so that each is run once."""
 
 
-def _commands_before(package: Package, wheel: Wheel) -> Callable[[Work], None] | None:
+def commands_before(package: Package, wheel: Wheel) -> Callable[[Work], None] | None:
     """Runs what the configuration wants to be run before a wheel is built; the same command for several wheels once."""
     if not wheel.before:
         return None
@@ -331,32 +334,3 @@ def _need_standard_library(triple: str, env: Mapping[str, str], work: Work) -> N
         raise
     except StepFailed as error:
         raise StepFailed(f"the standard library for {triple} could not be added: {error}") from None
-
-
-def _pure(package: Package, wheel: Wheel) -> Step:
-    return Step(
-        name=f"build:{wheel.segments}",
-        doc=f"{package.name} for {_python(wheel)} on any system",
-        makes=(raw_wheel(wheel),),
-        manifests=package.manifests.paths,
-        after=("version-sync",),
-        settings={"version": package.version},
-        sources=PureSources(package=package),
-        prepare=_commands_before(package, wheel),
-        ships=True,
-        act=lambda work: _pack(package, wheel, work),
-    )
-
-
-def _pack(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
-    out = work.scratch / "out"
-    env = build_environment(package, work)
-    uv_build("--wheel", work.root / package.folder, out, env, work)
-    files.move_into_place(exactly_one(out, wheel.file), work.root / raw_wheel(wheel))
-    return {}
-
-
-def uv_build(what: str, source: Path, out: Path, env: Mapping[str, str], work: Work) -> None:
-    """Have the package's own backend build, in an environment of its own (PEP 517)."""
-    argv = (*run.of_ours("uv"), "build", what, "--no-create-gitignore", "--out-dir", str(out), str(source))
-    work.log.run(argv, cwd=work.root, env=env)

@@ -9,11 +9,11 @@ from doit.cmd_base import DoitCmdBase
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from cartwheel import toolchain
+from cartwheel import build_pep517, toolchain
 from cartwheel.action import CLEAN_CARGO, Workshop
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.project import Wheel
+from cartwheel.model.project import Package, Wheel
 from cartwheel.model.target import ANY
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.directories import FOLDER, disk_use
@@ -71,23 +71,31 @@ def _caching(shop: Workshop) -> str:
 
 def diagnoses(shop: Workshop, host: Host) -> tuple[Diagnosis, ...]:
     """One for each target of the project, in the configuration's order."""
-    wheels = {wheel.target.triple: wheel for _, wheel in shop.project.wheels}
-    return tuple(_diagnosis(wheel, shop, host) for wheel in wheels.values())
+    wheels: dict[str, list[tuple[Package, Wheel]]] = {}
+    for package, wheel in shop.project.wheels:
+        wheels.setdefault(wheel.target.triple, []).append((package, wheel))
+    return tuple(_diagnosis(both, shop, host) for both in wheels.values())
 
 
-def _diagnosis(wheel: Wheel, shop: Workshop, host: Host) -> Diagnosis:
+def _diagnosis(wheels: list[tuple[Package, Wheel]], shop: Workshop, host: Host) -> Diagnosis:
+    """`wheels`: those of one target."""
+    wheel = wheels[0][1]
     target = wheel.target
     own = host.runs(target)
     if target.triple == ANY:
         return Diagnosis(target=ANY, toolchain="-", ready=True, own=own, missing=(), mend=())
     try:
-        chain = toolchain.chosen(target, wheel.floor, wheel.toolchain, host)
+        chains = [toolchain.of_wheel(package, wheel, host) for package, wheel in wheels]
     except ConfigError as error:
         return Diagnosis(target=target.triple, toolchain="-", ready=False, own=own, missing=(), mend=(str(error),))
-    needs = missing(target, chain, shop.world, wheel.floor)
+    cargo = {(c.name, w.floor): c for (p, w), c in zip(wheels, chains, strict=True) if p.manifest}
+    found = [missing(target, chain, shop.world, floor) for (_, floor), chain in cargo.items()]
+    backends = ((p, w, c) for (p, w), c in zip(wheels, chains, strict=True) if not p.manifest)
+    found += [build_pep517.missing(package, wheel, chain, shop.world) for package, wheel, chain in backends]
+    needs = tuple(dict.fromkeys(need for group in found for need in group))
     return Diagnosis(
         target=target.triple,
-        toolchain=chain.name,
+        toolchain=" ".join(dict.fromkeys(chain.name for chain in chains)),
         ready=not needs,
         own=own,
         missing=tuple(need.name for need in needs),

@@ -12,11 +12,11 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.model.image import Image, image_of, runs_in_place
+from cartwheel.model.image import CONTAINER, Image, image_of, runs_in_place
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Look, Work
 from cartwheel.model.target import Target
-from cartwheel.toolchain import chosen, engines, images
+from cartwheel.toolchain import engines, of_wheel
 from cartwheel.toolchain.container import Container, Mount
 from cartwheel.world import environment, run
 from cartwheel.world.host import this_machine
@@ -29,10 +29,10 @@ IN_IMAGE = "CARTWHEEL_IN_IMAGE"
 AUDITWHEEL_PLAT (pypa/manylinux, Dockerfile, read November 2026)."""
 
 
-def made_in_one(wheel: Wheel) -> bool:
+def made_in_one(package: Package, wheel: Wheel) -> bool:
     """Whether a wheel is made in a container here."""
     try:
-        return bool(images(wheel, chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())))
+        return of_wheel(package, wheel, this_machine()).name == CONTAINER
     except ConfigError:
         return False
 

@@ -53,14 +53,14 @@ def _missing(target: Target, chain: Toolchain, look: Look, floor: str) -> Iterab
             system = "macos" if sys.platform == "darwin" else "linux"
             yield Need(name=tool, mend=_MINGW[system])
     if chain.name == CONTAINER:
-        yield from _engine(target, look, floor)
+        yield from engine(target, look, floor)
 
 
-def _engine(target: Target, look: Look, floor: str) -> Iterable[Need]:
+def engine(target: Target, look: Look, floor: str) -> tuple[Need, ...]:
     """An engine that answers, and qemu for an architecture that is not this machine's; nothing where this machine is in
     the right image itself."""
     from cartwheel.toolchain import containers, engines
 
     if containers.in_place(target, floor or target.floor, look.environ):
         return ()
-    return (Need(name=name, mend=mend) for name, mend in engines.missing(target.arch, look))
+    return tuple(Need(name=name, mend=mend) for name, mend in engines.missing(target.arch, look))
