@@ -51,7 +51,7 @@ _EMPTY: Mapping[str, str] = {
 """Why a stage may have no step; said where it is asked for."""
 
 _KNOWN_ENVIRONMENT = ("CARTWHEEL_FROZEN", "CARTWHEEL_REHEARSAL")
-_OWN_ENVIRONMENT = ("CARTWHEEL_INDEX_", "CARTWHEEL_CARGO", "CARTWHEEL_TEST_")
+_OWN_ENVIRONMENT = ("CARTWHEEL_INDEX_", "CARTWHEEL_SYSROOT_", "CARTWHEEL_CARGO", "CARTWHEEL_TEST_")
 
 
 class Stage:

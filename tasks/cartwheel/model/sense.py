@@ -165,15 +165,15 @@ def refuse_too_old(names: Iterable[str], pyproject: Mapping[str, object], where:
     wanted = str(project.get("requires-python", "") if isinstance(project, Mapping) else "")
     for name in names if wanted else ():
         version = re.fullmatch(r"(?:pypy)?(3\.\d+)t?", name)
-        if version and not _allows(wanted, version[1]):
+        if version and not allows(wanted, version[1]):
             below = re.search(r">=?\s*3\.(\d+)", wanted)
             older = below and int(version[1].split(".")[1]) < int(below[1])
             how = "older than" if older else "not what"
             raise ConfigError(f"{where} python: '{name}' is {how} requires-python ('{wanted}') allows")
 
 
-def _allows(wanted: str, version: str) -> bool:
-    """Whether some release of a Python version is allowed."""
+def allows(wanted: str, version: str) -> bool:
+    """Whether `requires-python` allows some release of a Python version."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:

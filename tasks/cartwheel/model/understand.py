@@ -28,6 +28,7 @@ from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.sense import refuse_idle, refuse_nonsense, refuse_not_abi3, refuse_too_old
 from cartwheel.model.settings import ChangelogSettings, ReleaseSettings, Settings, Test, Variant, decode
 from cartwheel.model.target import ANY, Target, platform_tag, refuse_impossible, target_named
+from cartwheel.model.tested import refuse_untestable
 from cartwheel.model.tuning import Tuning, chosen_by, first, matches
 from cartwheel.model.version import pep440
 from cartwheel.model.wheel import normalised
@@ -122,6 +123,8 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     )  # fmt: skip
     wheels = tuple(wheel for target in targets for wheel in context.wheels(target))
     _refuse_published_debug(wheels, publish, manifests, table)
+    for python, said in dict.fromkeys((wheel.python, wheel.test) for wheel in wheels):
+        refuse_untestable(python, minimum, said, manifests.pyproject, table)
     if own is not common:
         refuse_idle((*own.overrides, *own.variants), _declared(manifests, own, common), table)
     default_tag = "v{version}" if single else "{name}-v{version}"
