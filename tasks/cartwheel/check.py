@@ -74,7 +74,7 @@ def _could_run_now(package: Package, wheel: Wheel, look: Look) -> tuple[str, ...
     env = environment.passed(look.environ)
     missed = {run.python for run in report.runs if run.not_run} if report.untested else set()
     wanted = (python for python in tested.pythons(package, wheel) if missed & {python, ""}) if missed else ()
-    if not any(isinstance(interpreter(wheel, python, env), Interpreter) for python in wanted):
+    if not any(isinstance(interpreter(package, wheel, python, env), Interpreter) for python in wanted):
         return ()
     return ("its tests were not run where it was checked, and this machine can run them",)
 
@@ -121,7 +121,7 @@ def _runs(package: Package, wheel: Wheel, path: Path, work: Work) -> tuple[TestR
     env, must = environment.passed(work.look.environ), tested.needed(wheel)
     runs: list[TestRun] = []
     for python in tested.pythons(package, wheel):
-        base = interpreter(wheel, python, env)
+        base = interpreter(package, wheel, python, env, work)
         if not isinstance(base, Missing):
             runs.append(_test(package, wheel.test, path, base, work))
         elif base.all and not runs:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.features import Features, features
+from cartwheel.model.image import files_of_image
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.record import Seen, is_variable
 from cartwheel.model.step import Look, Work
@@ -139,7 +140,11 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def _declared(self, look: Look) -> tuple[tuple[str, ...], ...]:
         """The files of each declared input."""
         prefix = "" if self.package.folder == "." else f"{self.package.folder}/"
-        named = (*self.package.inputs, *(name for before in self.wheel.before for name in before.inputs))
+        named = (
+            *self.package.inputs,
+            *(name for before in self.wheel.before for name in before.inputs),
+            *files_of_image(self.wheel.target, self.wheel.floor, self.wheel.image),
+        )
         return tuple(_below(look.root, prefix + name) or (prefix + name,) for name in named)
 
     def _parts(self) -> Mapping[str, str]:

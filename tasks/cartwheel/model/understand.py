@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from cartwheel.model import python as pythons
 from cartwheel.model.destination import CRATES, kind_of
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.image import CONTAINER, refuse_no_image
 from cartwheel.model.manifests import (
     Manifests,
     bindings_of,
@@ -196,14 +197,17 @@ class _Context(Struct, frozen=True, kw_only=True):
         refuse_impossible(target, floor, where=self._where_the_floor_is())
         tag, abi = pythons.tags(python, self.minimum, where=f"{self.where} python")
         build = f"{variant.build_tag}-" if variant and variant.build_tag else ""
-        image = tuned("image", "")
+        image = tuned("image", "") if target.system == "linux" else ""
+        toolchain = tuned("toolchain", CONTAINER if image else "")
+        if toolchain == CONTAINER and target.triple != ANY:
+            refuse_no_image(target, floor, image, python, where=f"{self.where} image")
         return Wheel(
             package=self.package,
             target=target,
             python=python,
             variant=variant.name if variant else "",
             floor=floor,
-            toolchain=tuned("toolchain", "container" if image else ""),
+            toolchain=toolchain,
             image=image,
             features=tuned("features", ()),
             profile=tuned("profile", "release"),

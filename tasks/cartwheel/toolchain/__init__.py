@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.image import CONTAINER
 from cartwheel.model.target import Target, version_of_floor
 from cartwheel.world.host import Host
 
@@ -46,12 +47,18 @@ def _mingw_tools(target: Target) -> tuple[str, ...]:
     return (f"{'i686' if target.arch == 'win32' else 'x86_64'}-w64-mingw32-gcc",)
 
 
+def _container(target: Target, host: Host) -> bool:
+    """A container sees every folder under the path it has outside, which Windows has no way to write."""
+    return target.system == "linux" and host.system != "windows"
+
+
 TOOLCHAINS = {
     row.name: row
     for row in (
         Toolchain(name="native", builds=_native),
         Toolchain(name="zig", builds=_zig, arguments=("--zig",), tools=lambda target: ("zig",)),
         Toolchain(name="mingw", builds=_mingw, tools=_mingw_tools),
+        Toolchain(name=CONTAINER, builds=_container),
     )
 }
 """In the order in which they are preferred."""
