@@ -17,6 +17,7 @@ from pathlib import Path
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.step import Look
 from cartwheel.model.wheel import normalised
+from cartwheel.toolchain import xwin
 from cartwheel.world import run
 
 _DISTRIBUTIONS = {
@@ -39,6 +40,8 @@ def version_of(name: str, look: Look) -> str:
         return _distribution(_DISTRIBUTIONS[name])
     if name == "rustc":
         return _rustc(look)
+    if name == "xwin":
+        return xwin.identity(look.environ)
     if name.startswith("image "):
         from cartwheel.toolchain.engines import identity
 
