@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from cartwheel.model.checked import HERE
 from cartwheel.model.errors import CartwheelError
+from cartwheel.model.python import ABI3, ABI3T, FIRST_ABI3T, PURE
 from cartwheel.model.target import Target, version_of_floor
 from cartwheel.world.host import Host, this_machine
 from cartwheel.world.run import capture, of_ours
@@ -68,12 +69,12 @@ def own(target: Target, floor: str, python: str, env: Mapping[str, str]) -> Inte
 
 def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | Missing:
     """This machine's own for a wheel that several can run, the oldest that it promises (`minimum`) where it is here."""
-    stable = python.startswith("abi3")
-    wanted = (minimum, f">={minimum}") if stable else (python,)
+    stable = {ABI3: minimum, ABI3T: f"3.{FIRST_ABI3T}"}.get(python, "")
+    wanted = (stable, f">={stable}") if stable else (python,)
     path = next((path for request in wanted if (path := found(request, env))), "")
     if path:
         return Interpreter(path=path)
-    return Missing(why=f"{f'Python {minimum} or newer' if stable else named(python)} is not installed here")
+    return Missing(why=f"{f'Python {stable} or newer' if stable else named(python)} is not installed here")
 
 
 def named(python: str) -> str:
@@ -130,7 +131,7 @@ def found(python: str, env: Mapping[str, str]) -> str:
 
     uv gives up at a broken program on PATH, such as pyenv's stand-ins: then pyenv's own folders are looked at.
     """
-    request = f"{sys.version_info.major}.{sys.version_info.minor}" if python == "py3" else python
+    request = f"{sys.version_info.major}.{sys.version_info.minor}" if python == PURE else python
     if path := _asked(request, env):
         return path
     root = Path(env.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
@@ -235,7 +236,7 @@ _FOLDERS = ("usr/local/bin", "usr/bin", "bin", "opt/python/*/bin")
 
 def _within(root: Path, python: str) -> str:
     """An interpreter inside a file system; links are followed as that file system means them."""
-    name = "python3" if python == "py3" else python if python.startswith("pypy") else f"python{python}"
+    name = "python3" if python == PURE else python if python.startswith("pypy") else f"python{python}"
     kept = (path for folder in _FOLDERS for path in sorted(root.glob(f"{folder}/{name}")))
     return next((str(path) for path in kept if os.path.lexists(path)), "")
 
