@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from cartwheel.model.image import image_of, refuse_no_image, runs_in_place
 from cartwheel.model.target import TARGETS
 from cartwheel.toolchain import engines
 from cartwheel.toolchain.container import Container, Mount
-from projects import FLOOR, TRIPLE, with_crate
+from projects import FLOOR, HOST, TRIPLE, with_crate
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="containers see paths as POSIX has them")
 
@@ -231,7 +232,7 @@ def test_without_an_engine_the_build_and_the_doctor_say_what_to_install(tmp_path
     project = with_crate(tmp_path / "project")
     project.edit("pebble/pyproject.toml", "publish = []", 'publish = []\nimage = "registry.example/x"')
     env = {"CARTWHEEL_ENGINE": "no-such-engine"}
-    said = project.refused("build", env=env, but="version-sync")
+    said = project.refused(f"build:{TRIPLE}", env=env, but="version-sync")
     assert "a container engine is missing" in said
     assert "CARTWHEEL_ENGINE names 'no-such-engine'" in said
     assert "container engine" in project.doit("doctor", env=env, code=1)
@@ -245,3 +246,14 @@ def test_an_image_is_for_linux_and_a_container_for_another_system_is_refused(tmp
     project.doit("list")
     project.edit("pebble/pyproject.toml", 'image = "registry.example/x"', 'toolchain = "container"')
     assert "wheels for aarch64-apple-darwin are not made in a container" in project.refused("list")
+
+
+@pytest.mark.skipif(not FLOOR or not shutil.which("cargo"), reason="needs cargo, on a machine with glibc")
+@pytest.mark.parametrize("variable", ["AUDITWHEEL_PLAT", "CARTWHEEL_IN_IMAGE"])
+def test_in_the_right_image_already_a_container_is_not_needed(tmp_path: Path, variable: str) -> None:
+    project = with_crate(tmp_path / "project")
+    project.edit("pebble/pyproject.toml", "publish = []", 'publish = []\ntoolchain = "container"')
+    env = {"CARTWHEEL_ENGINE": "no-such-engine"}
+    project.refused(f"build:{TRIPLE}", env=env | {variable: f"manylinux_2_99_{HOST.machine}"}, but="version-sync")
+    project.doit(f"repair:{TRIPLE}", env=env | {variable: f"{FLOOR}_{HOST.machine}"})
+    assert len(list((project.root / "dist" / "private").glob("pebble-*.whl"))) == 1
