@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tarfile
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import images
 import wheels
 from cartwheel import toolchain
 from cartwheel.checks.places import interpreter
@@ -27,7 +29,8 @@ from cartwheel.world.environment import passed
 from cartwheel.world.host import Host, this_machine
 from cartwheel.world.interpreters import Interpreter, Missing, emulated
 from cartwheel.world.run import Log
-from projects import Project, committed, with_crate
+from projects import DODO, Project, committed, with_crate
+from repositories import repository
 from test_model import crate, manifests, understood
 
 GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
@@ -319,7 +322,7 @@ def test_without_the_libraries_a_build_is_refused_in_one_line_before_anything_is
     crate_for_windows: Project, tmp_path: Path
 ) -> None:
     none = {"XWIN_CACHE_DIR": str(tmp_path / "none")}
-    said = crate_for_windows.refused(f"build:{MSVC}", env=none)
+    said = crate_for_windows.refused(f"build:{MSVC}", env=none, but="version-sync")
     assert f"Microsoft's libraries is missing, and {MSVC} needs it; " in said
     assert not (tmp_path / "none").exists()
     row = json.loads(crate_for_windows.doit("doctor", "--json", env=none))["targets"][-1]
@@ -354,7 +357,7 @@ def test_maturin_comes_to_the_command_line_that_links_with_microsofts_libraries(
         "CARGO": str(program(tmp_path / "cargo", _CARGO.format(seen=tmp_path))),
         "RUSTFLAGS": "--cfg tide",
     }
-    crate_for_windows.refused(f"build:{MSVC}", env=env, but="build")
+    crate_for_windows.doit(f"build:{MSVC}", env=env, code=1)
     argv = (tmp_path / "argv").read_text().splitlines()
     seen = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines() if "=" in line)
     assert argv[0] == "rustc"
@@ -402,7 +405,7 @@ def test_doctor_asks_for_an_sdk_where_what_is_locked_links_frameworks(crate_for_
     row = json.loads(project.doit("doctor", "--json", env={"SDKROOT": ""}))["targets"][-1]
     assert (row["toolchain"], row["missing"]) == ("zig", ["the SDK of macOS"])
     assert row["mend"][0].startswith("core-foundation-sys link frameworks of macOS, and SDKROOT is not set; ")
-    said = project.refused("build:aarch64-apple-darwin", env={"SDKROOT": ""})
+    said = project.refused("build:aarch64-apple-darwin", env={"SDKROOT": ""}, but="version-sync")
     assert "the SDK of macOS is missing, and aarch64-apple-darwin needs it" in said
 
 
@@ -419,3 +422,90 @@ def test_a_target_is_a_row_with_what_mends_it_and_where_its_tests_run() -> None:
 
 
 # ---- a real machine of another kind ------------------------------------------------------------------------------
+
+
+TIDE = """[build-system]
+requires = ["maturin>=1.9.4,<2"]
+build-backend = "maturin"
+
+[project]
+name = "tide"
+version = "1.0"
+requires-python = ">=3.11"
+
+[project.optional-dependencies]
+fast = ["msgspec"]
+
+[dependency-groups]
+test = ["pytest"]
+
+[tool.cartwheel]
+targets = ["{triple}"]
+publish = []
+test = {{ command = ["pytest", "{{package}}/tests"], groups = ["test"], extras = ["fast"] }}
+"""
+
+TIDE_CARGO = """[package]
+name = "tide"
+version = "1.0.0"
+edition = "2021"
+
+[lib]
+crate-type = ["cdylib"]
+
+[dependencies]
+pyo3 = { version = "=0.29.3", features = ["abi3-py311"] }
+"""
+
+TIDE_SOURCE = """use pyo3::prelude::*;
+
+#[pymodule]
+fn tide(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("machine", std::env::consts::ARCH)
+}
+"""
+
+TIDE_TEST = """import platform, sys
+import msgspec, tide
+
+def test_machine():
+    assert tide.machine == {machine!r}
+    assert msgspec.json.encode(sys.version_info[:2]) == b"[3,11]"
+"""
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("arch", "triple", "machine"), [("arm64", ARM, "aarch64")])
+def test_a_wheel_of_another_machine_is_built_and_its_tests_pass_where_it_is_emulated(
+    tmp_path: Path, arch: str, triple: str, machine: str
+) -> None:
+    if not (shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")):
+        pytest.skip("needs qemu-aarch64")
+    root = images.root(arch)
+    project = Project(tmp_path / "tide")
+    repository(project.root)
+    project.write("dodo.py", DODO)
+    project.write("pyproject.toml", TIDE.format(triple=triple))
+    project.write("Cargo.toml", TIDE_CARGO)
+    project.write("src/lib.rs", TIDE_SOURCE)
+    project.write("tests/test_tide.py", TIDE_TEST.format(machine=machine))
+    project.write(".gitignore", ".cartwheel/\ndist/\n")
+    subprocess.run(["cargo", "generate-lockfile", "--quiet"], cwd=project.root, check=True)
+    committed(project)
+    said = project.doit(f"check:{triple}")
+    assert "tests not run: this machine is" in said
+    env = {interpreters.variable(TARGETS[triple]): str(root)}
+    planned = json.loads(project.doit("plan", "--json", f"check:{triple}", env=env))["tasks"]
+    (stale,) = (task for task in planned if task["name"].startswith(f"check:{triple}"))
+    assert stale["why"] == ["its tests were not run where it was checked, and this machine can run them"]
+    said = project.doit(f"check:{triple}", env=env)
+    assert "1 tests passed (emulated by qemu-aarch64" in said
+    assert "), not with 3.12, 3.13, 3.14" in said
+    (report,) = (project.root / ".cartwheel" / "checks").rglob("*.json")
+    ran, *missed = json.loads(report.read_bytes())["tests"]
+    assert (ran["python"], ran["ran"]) == ("3.11.2", 1)
+    assert [run["not_run"] for run in missed] == [f"Python 3.{minor} is not in {root}" for minor in (12, 13, 14)]
+    assert " ok " not in project.doit(f"check:{triple}", env=env), "and then it is up to date"
+    assert f"tests emulated by qemu-aarch64-static: 3.11; Python 3.12 is not in {root}" in project.doit(
+        "doctor", env=env
+    )
