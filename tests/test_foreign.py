@@ -341,37 +341,32 @@ def crate_for_windows(tmp_path: Path) -> Project:
     return project
 
 
-_CARGO = """\
-case "$1" in
-rustc) printf '%s\\n' "$@" > "{seen}/argv"; env > "{seen}/env"; echo stopped before the linker >&2; exit 7;;
-*) exec cargo "$@";;
-esac"""
-
-
 @pytest.mark.lab
 @ON_LINUX
-def test_maturin_comes_to_the_command_line_that_links_with_microsofts_libraries(
+def test_a_build_comes_to_the_command_line_that_links_with_microsofts_libraries(
     crate_for_windows: Project, tmp_path: Path
 ) -> None:
+    linker = f'printf "%s\\n" "$@" > "{tmp_path}/argv"; env > "{tmp_path}/env"; echo stopped here >&2; exit 7'
     env = fetched(tmp_path / "cache", "x86_64", "x86") | {
-        "CARGO": str(program(tmp_path / "cargo", _CARGO.format(seen=tmp_path))),
-        "RUSTFLAGS": "--cfg tide",
+        "PATH": f"{program(tmp_path / 'bin' / 'lld-link', linker).parent}{os.pathsep}{os.environ['PATH']}",
+        "RUSTFLAGS": "--cfg tide -C link-arg=/tide",
     }
     crate_for_windows.doit(f"build:{MSVC}", env=env, code=1)
+    (log,) = (crate_for_windows.root / ".cartwheel" / "logs").glob(f"build-{MSVC}*")
+    assert f"xwin for cross-compiling to {MSVC}" in log.read_text("utf-8")
     argv = (tmp_path / "argv").read_text().splitlines()
-    seen = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines() if "=" in line)
-    assert argv[0] == "rustc"
-    assert argv[argv.index("--target") + 1] == MSVC
-    assert {"--locked", "--profile", "release"} <= set(argv)
-    assert argv[argv.index("--target-dir") + 1].endswith(f".cartwheel/cargo/{MSVC}/pebble/py3-xwin")
     libraries = tmp_path / "cache" / "xwin"
-    assert seen["CARGO_ENCODED_RUSTFLAGS"].split("\x1f") == [
-        "--cfg", "tide", "-C", "linker-flavor=lld-link", f"-Lnative={libraries}/crt/lib/x86_64",
-        f"-Lnative={libraries}/sdk/lib/um/x86_64", f"-Lnative={libraries}/sdk/lib/ucrt/x86_64",
-    ]  # fmt: skip
-    assert seen["CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_LINKER"] == "lld-link"
+    folders = [part.removeprefix("/LIBPATH:") for part in argv if part.startswith("/LIBPATH:")]
+    assert folders[:3] == [f"{libraries}/{name}/x86_64" for name in ("crt/lib", "sdk/lib/um", "sdk/lib/ucrt")]
+    assert {"kernel32.lib", "/defaultlib:msvcrt", "/tide"} <= set(argv)
+    (out,) = (part for part in argv if part.startswith("/OUT:"))
+    assert f".cartwheel/cargo/{MSVC}/pebble/py3-xwin/{MSVC}/release/" in out
+    seen = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines() if "=" in line)
     assert seen["XWIN_ARCH"] == "x86_64"
-    assert (tmp_path / "cache" / "xwin" / "DONE").read_text() == "x86_64 x86", "nothing was fetched"
+    assert seen["XWIN_CACHE_DIR"] == str(tmp_path / "cache")
+    assert seen["CC_x86_64_pc_windows_msvc"] == seen["TARGET_CC"] == "clang-cl"
+    assert seen["AR_x86_64_pc_windows_msvc"] == "llvm-lib"
+    assert (libraries / "DONE").read_text() == "x86_64 x86", "nothing was fetched"
 
 
 # ---- doctor ------------------------------------------------------------------------------------------------------
@@ -430,7 +425,8 @@ build-backend = "maturin"
 
 [project]
 name = "tide"
-version = "1.0"
+dynamic = ["version"]
+readme = "README.md"
 requires-python = ">=3.11"
 
 [project.optional-dependencies]
@@ -439,8 +435,13 @@ fast = ["msgspec"]
 [dependency-groups]
 test = ["pytest"]
 
+[tool.maturin]
+bindings = "pyo3-ffi"
+module-name = "tide"
+
 [tool.cartwheel]
 targets = ["{triple}"]
+python = ["abi3"]
 publish = []
 test = {{ command = ["pytest", "{{package}}/tests"], groups = ["test"], extras = ["fast"] }}
 """
@@ -454,14 +455,32 @@ edition = "2021"
 crate-type = ["cdylib"]
 
 [dependencies]
-pyo3 = { version = "=0.29.3", features = ["abi3-py311"] }
+pyo3-ffi = { version = "0.29", features = ["abi3-py311", "extension-module"] }
 """
 
-TIDE_SOURCE = """use pyo3::prelude::*;
+TIDE_SOURCE = """use pyo3_ffi::*;
+use std::ptr;
 
-#[pymodule]
-fn tide(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add("machine", std::env::consts::ARCH)
+static mut MODULE: PyModuleDef = PyModuleDef {
+    m_base: PyModuleDef_HEAD_INIT,
+    m_name: c"tide".as_ptr(),
+    m_doc: ptr::null(),
+    m_size: 0,
+    m_methods: ptr::null_mut(),
+    m_slots: ptr::null_mut(),
+    m_traverse: None,
+    m_clear: None,
+    m_free: None,
+};
+
+/// # Safety
+/// Called by the interpreter.
+#[no_mangle]
+pub unsafe extern "C" fn PyInit_tide() -> *mut PyObject {
+    let module = PyModule_Create(&raw mut MODULE);
+    let machine = if cfg!(target_arch = "aarch64") { c"aarch64" } else { c"another" };
+    PyModule_AddStringConstant(module, c"machine".as_ptr(), machine.as_ptr());
+    module
 }
 """
 
@@ -489,6 +508,7 @@ def test_a_wheel_of_another_machine_is_built_and_its_tests_pass_where_it_is_emul
     project.write("Cargo.toml", TIDE_CARGO)
     project.write("src/lib.rs", TIDE_SOURCE)
     project.write("tests/test_tide.py", TIDE_TEST.format(machine=machine))
+    project.write("README.md", "# tide\n")
     project.write(".gitignore", ".cartwheel/\ndist/\n")
     subprocess.run(["cargo", "generate-lockfile", "--quiet"], cwd=project.root, check=True)
     committed(project)
