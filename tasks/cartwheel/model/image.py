@@ -74,11 +74,6 @@ class Image(Struct, frozen=True, kw_only=True):
         return _PLATFORMS[self.arch]
 
     @property
-    def digest(self) -> str:
-        """The digest that the name is pinned to, empty where it is not."""
-        return self.name.partition("@")[2]
-
-    @property
     def reference(self) -> str:
         """The name by which an engine is asked for it; one built from a Dockerfile has a name of ours."""
         return self.name or f"localhost/cartwheel:{self.key}"

@@ -145,7 +145,8 @@ class Tunable(Table, frozen=True, kw_only=True):
     toolchain: Literal["native", "zig", "mingw", "xwin", "container"] | None = None
     """How it is compiled.  Default: `native` where this machine can, else what crosses to the target."""
     image: str | None = None
-    """Toolchain `container`: the image.  Default: the target's own."""
+    """Toolchain `container`, which it implies for Linux: the image, by name (`{policy}` and `{arch}` are filled in) or
+    as `dockerfile:PATH`.  Default: the newest of the Python Packaging Authority's that keeps the floor."""
     features: tuple[str, ...] | None = None
     """Cargo features added to those under `[tool.maturin]`."""
     profile: str | None = None

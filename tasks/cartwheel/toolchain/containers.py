@@ -12,13 +12,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.image import CONTAINER, Image, image_of, runs_in_place
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.python import PURE
 from cartwheel.model.step import Look, Work
 from cartwheel.model.target import Target
-from cartwheel.toolchain import Toolchain, engines
+from cartwheel.toolchain import Toolchain, chosen, engines
 from cartwheel.toolchain.container import Contained, Container, Mount
 from cartwheel.world import environment, run
 from cartwheel.world.host import this_machine
@@ -36,6 +36,23 @@ AUDITWHEEL_PLAT (pypa/manylinux, Dockerfile, read November 2026)."""
 def images(wheel: Wheel, chain: Toolchain) -> tuple[Image, ...]:
     """The image that a wheel is made in by this toolchain, or none.  Raises `ConfigError`."""
     return (image_of(wheel.target, wheel.floor, wheel.image),) if chain.name == CONTAINER else ()
+
+
+def made_in_one(wheel: Wheel) -> bool:
+    """Whether a wheel is made in a container here."""
+    try:
+        return chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine()).name == CONTAINER
+    except ConfigError:
+        return False
+
+
+def at_hand(package: Package, wheel: Wheel, work: Work) -> Container | None:
+    """The container that a wheel was made in, if nothing must be fetched or installed for it."""
+    if not in_place(wheel.target, wheel.floor, work.look.environ) and not engines.identity(
+        image_of(wheel.target, wheel.floor, wheel.image).reference, work.look
+    ):
+        return None
+    return opened(package, wheel, work)
 
 
 def for_cargo(package: Package, wheel: Wheel, work: Work) -> Container:
@@ -183,7 +200,7 @@ def with_rust(container: Container, target: Target, package: Package, work: Work
     if own:
         variables["RUSTUP_HOME"] = container.rustup
     else:
-        sysroot = _sysroot_for(target, container, work)
+        sysroot = _sysroot_for(target, container, work.root / package.folder, work)
         mounts.append(Mount(source=sysroot))
         path = (str(sysroot / "bin"), *path)
     mounts += _cargo_home(home, work.root / FOLDER / "cargo", replaced=not Path(own).is_relative_to(home))
@@ -220,12 +237,12 @@ def _cargo_home(home: Path, ours: Path, *, replaced: bool) -> Iterable[Mount]:
     yield from (Mount(source=path) for path in settings)
 
 
-def _sysroot_for(target: Target, container: Container, work: Work) -> Path:
+def _sysroot_for(target: Target, container: Container, cwd: Path, work: Work) -> Path:
     """This machine's Rust that runs in the container: of the version that is in use here, for the container's kind."""
     env = environment.passed(work.look.environ)
     try:
-        sysroot = Path(run.capture(("rustc", "--print", "sysroot"), cwd=work.root, env=env).strip())
-        said = dict(re.findall(r"^(\w+): (\S+)", run.capture(("rustc", "-vV"), cwd=work.root, env=env), re.MULTILINE))
+        sysroot = Path(run.capture(("rustc", "--print", "sysroot"), cwd=cwd, env=env).strip())
+        said = dict(re.findall(r"^(\w+): (\S+)", run.capture(("rustc", "-vV"), cwd=cwd, env=env), re.MULTILINE))
     except CartwheelError:
         raise StepFailed(f"{container.shown} has no Rust, and this machine has none to lend it; {_LEND}") from None
     if sysroot.parent.name != "toolchains":

@@ -45,7 +45,8 @@ def version_of(name: str, look: Look) -> str:
     if name.startswith("image "):
         from cartwheel.toolchain.engines import identity
 
-        return identity(name.removeprefix("image "), look)
+        reference = name.removeprefix("image ")
+        return reference.partition("@")[2] or identity(reference, look)  # a digest needs no engine to be known
     if name == "zig":
         return _distribution("ziglang") or _program("zig", ("version",), look)
     return _program(name, ("--version",), look)
