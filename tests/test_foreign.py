@@ -13,21 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import images
 import wheels
 from cartwheel import toolchain
-from cartwheel.checks.places import interpreter
+from cartwheel.checks import places
+from cartwheel.checks.places import Wanted, interpreter
 from cartwheel.commands.doctor import Diagnosis, as_text
 from cartwheel.model import tested
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Package, Wheel
+from cartwheel.model.step import Work
 from cartwheel.model.target import TARGETS
 from cartwheel.toolchain import outside, xwin
 from cartwheel.world import fresh, interpreters
 from cartwheel.world.environment import passed
 from cartwheel.world.host import Host, this_machine
 from cartwheel.world.interpreters import Interpreter, Missing, emulated
+from cartwheel.world.look import World
 from cartwheel.world.run import Log
 from projects import DODO, Project, committed, with_crate
 from repositories import repository
@@ -117,8 +121,6 @@ def test_requirements_come_from_dependency_groups_and_a_changed_group_is_a_reaso
 
 
 def manifests_with(m: Any, pyproject: Mapping[str, Any]) -> Any:
-    from msgspec.structs import replace
-
     return replace(m, pyproject=pyproject)
 
 
@@ -258,6 +260,40 @@ def test_what_has_no_wheel_for_another_machine_is_not_compiled_and_said(tmp_path
         "a requirement of the tests has no wheel for the machine that is emulated by qemu-"
     )
     assert "test.compile = true" in str(failed.value)
+
+
+@pytest.mark.lab
+@ON_LINUX
+def test_the_tests_of_a_wheel_made_in_a_container_run_in_it(tmp_path: Path) -> None:
+    """Asked of that place alone: where this machine's own Python can run a wheel, that is preferred."""
+    engine = images.podman()
+    image = engine.debian("amd64")
+    root = tmp_path / "project"
+    (root / "tests").mkdir(parents=True)
+    (root / "tests" / "test_tide.py").write_text(
+        "import os, sys, tide\ndef test_tide():\n    assert tide.x\n    assert os.path.exists('/run/.containerenv')\n"
+        f"    assert not os.path.exists({sys.executable!r})\n"
+    )
+    table = {"targets": ["x86_64-unknown-linux-gnu"], "image": image, "floor": images.FLOOR}
+    package, wheel = demo(table)
+    env = passed(os.environ) | engine.env
+    work = Work(
+        root=root, scratch=tmp_path / "project" / "scratch", log=Log(tmp_path / "log", shown_as="log"),
+        look=World(root, env, lambda name, look: ""), before=None, named=(), announce=print,
+    )  # fmt: skip
+    work.scratch.mkdir()
+    wanted = Wanted(package=package, wheel=wheel, python="3.11", env=env, work=work)
+    base = places._contained(wanted)
+    assert isinstance(base, Interpreter)
+    made = wheels.wheel(tmp_path / "project", "tide-0.1.0-py3-none-any.whl", {"tide.py": "x = 1\n"})
+    run = fresh.tests_pass(
+        made, base=base, module="tide", requirements=(), extras=(), command=("pytest", "{package}/tests"),
+        may_compile=False, tests_from=root, scratch=work.scratch / "tests", log=work.log, env=env,
+    )  # fmt: skip
+    assert (run.count, run.by) == (1, f"in {image}")
+    missing = places._contained(replace(wanted, python="3.12"))
+    assert missing == Missing(why=f"Python 3.12 is not in {image}")
+    assert engine.none_left(root)
 
 
 # ---- xwin --------------------------------------------------------------------------------------------------------
