@@ -120,6 +120,21 @@ def _unpacked(root: Path, arch: str) -> Path:
 
 
 @cache
+def root(arch: str) -> Path:
+    """A folder with such a file system, for programs that are started without a container."""
+    if sys.platform != "linux" or not shutil.which("debootstrap"):
+        pytest.skip("needs debootstrap")
+    recipe = hashlib.sha256(f"{SUITE} {PACKAGES} {inspect.getsource(_unpacked)}".encode()).hexdigest()[:12]
+    folder = CACHE / f"root-{arch}-{recipe}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with FileLock(CACHE / f"root-{arch}.lock"):
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+                _unpacked(Path(scratch) / "root", arch).rename(folder)
+    return folder
+
+
+@cache
 def podman() -> Images:
     """podman, with images of its own; skips the test where it cannot be had."""
     if sys.platform != "linux":

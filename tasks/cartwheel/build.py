@@ -95,7 +95,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
     directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
-    env = _environment(package, wheel, work, messages)
+    env = _environment(package, wheel, chain, work, messages)
     inside = _container(package, wheel, work) if chain.name == CONTAINER else None
     if inside is None:
         for triple in wheel.target.triples:
@@ -214,8 +214,14 @@ def _arguments(
     )
 
 
-def _environment(package: Package, wheel: Wheel, work: Work, messages: Path) -> dict[str, str]:
-    env = build_environment(package, work) | environment.given(wheel.environment, work.look.environ)
+def _environment(
+    package: Package, wheel: Wheel, chain: toolchain.Toolchain, work: Work, messages: Path
+) -> dict[str, str]:
+    env = (
+        build_environment(package, work)
+        | dict(chain.environment(wheel.target))
+        | environment.given(wheel.environment, work.look.environ)
+    )
     work.log.hide(environment.secrets(wheel.environment, work.look.environ))
     env |= _flags(wheel, env)
     if "CARGO_BUILD_JOBS" not in env:
@@ -308,7 +314,8 @@ def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
     if lacking := environment.absent(wheel.environment, look.environ):
         return lacking
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
-    for need in missing(wheel.target, chain, look, wheel.floor):
+    sources = CompiledSources(package=package, wheel=wheel)
+    for need in missing(wheel.target, chain, look, wheel.floor, lambda: sources.crates(look)):
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
     return ""
 

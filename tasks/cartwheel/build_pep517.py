@@ -138,7 +138,7 @@ def _interpreter(package: Package, wheel: Wheel, look: Look) -> str:
 def missing(package: Package, wheel: Wheel, chain: Toolchain, look: Look) -> tuple[Need, ...]:
     """What is not here that a wheel is compiled with; starts nothing that was asked before."""
     if chain.name == CONTAINER:
-        return needs.engine(wheel.target, look, wheel.floor)
+        return tuple(needs.engine(wheel.target, look, wheel.floor))
     return interpreters.needs(wheel.python, package.minimum_python, look)
 
 

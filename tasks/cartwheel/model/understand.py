@@ -38,6 +38,7 @@ from cartwheel.model.sense import (
 )
 from cartwheel.model.settings import ChangelogSettings, ReleaseSettings, Settings, Test, Variant, decode
 from cartwheel.model.target import ANY, Target, platform_tag, pypi_takes, refuse_impossible, target_named
+from cartwheel.model.tested import refuse_untestable
 from cartwheel.model.tuning import Tuning, chosen_by, first, matches
 from cartwheel.model.version import highest, pep440, version_in
 from cartwheel.model.wheel import normalised
@@ -184,6 +185,8 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     wheels = tuple(wheel for target in targets for wheel in context.wheels(target))
     _refuse_published_debug(wheels, publish, manifests, table)
     _refuse_untakeable(wheels, publish, common, table)
+    for python, said in dict.fromkeys((wheel.python, wheel.test) for wheel in wheels):
+        refuse_untestable(python, minimum, said, manifests.pyproject, table)
     if own is not common:
         refuse_idle((*own.overrides, *own.variants), _declared(manifests, own, common), table)
     return Package(

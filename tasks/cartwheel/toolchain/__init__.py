@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -11,6 +11,7 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.image import CONTAINER, Image, image_of
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.target import Target, version_of_floor
+from cartwheel.toolchain import xwin
 from cartwheel.world.host import Host
 
 CARGO_TEE = Path(__file__).with_name("cargo_tee.py")
@@ -29,6 +30,8 @@ class Toolchain(Struct, frozen=True, kw_only=True):
     """The tools it takes besides Rust and maturin."""
     backends: Callable[[Target, Host], bool] = lambda target, host: False
     """The same as `builds`, for what is compiled by a backend that knows no targets."""
+    environment: Callable[[Target], Mapping[str, str]] = lambda target: {}
+    """What maturin is given for it."""
 
 
 def _native(target: Target, host: Host) -> bool:
@@ -55,8 +58,13 @@ def _mingw(target: Target, host: Host) -> bool:
     return target.system == "windows" and target.libc == "gnu" and host.system != "windows"
 
 
-def _mingw_tools(target: Target) -> tuple[str, ...]:
+def mingw_tools(target: Target) -> tuple[str, ...]:
+    """The compiler of Debian's and Homebrew's mingw-w64 that links for the target."""
     return (f"{'i686' if target.arch == 'win32' else 'x86_64'}-w64-mingw32-gcc",)
+
+
+def _xwin(target: Target, host: Host) -> bool:
+    return target.system == "windows" and target.libc == "msvc" and host.system != "windows"
 
 
 def _container(target: Target, host: Host) -> bool:
@@ -69,7 +77,8 @@ TOOLCHAINS = {
     for row in (
         Toolchain(name="native", builds=_native, backends=_by_itself),
         Toolchain(name="zig", builds=_zig, arguments=("--zig",), tools=lambda target: ("zig",)),
-        Toolchain(name="mingw", builds=_mingw, tools=_mingw_tools),
+        Toolchain(name="mingw", builds=_mingw, tools=mingw_tools),
+        Toolchain(name="xwin", builds=_xwin, tools=lambda target: ("xwin",), environment=xwin.environment),
         Toolchain(name=CONTAINER, builds=_container, backends=_container),
     )
 }
