@@ -250,6 +250,10 @@ def decode(kind: type[_T], raw: object, *, where: str) -> _T:
         raise ConfigError(f"{where}{_place(str(error))}: {_said(str(error), kind, raw)}") from None
 
 
+_BY_NAME = ("index", "environment")
+"""Keys whose tables have names of the user's own for their keys."""
+
+
 def _refuse_unknown(kind: type[Table], raw: Mapping[str, Any], where: str) -> None:
     known = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for key, value in raw.items():
@@ -257,7 +261,7 @@ def _refuse_unknown(kind: type[Table], raw: Mapping[str, Any], where: str) -> No
             raise ConfigError(f"{where}: unknown key '{key}'{did_you_mean(key, known)}")
         for nested in _tables_in(known[key].type):
             if isinstance(value, Mapping):
-                parts = value.items() if key == "index" else (("", value),)
+                parts = value.items() if key in _BY_NAME else (("", value),)
                 for name, part in parts:
                     if isinstance(part, Mapping):
                         _refuse_unknown(nested, part, f"{where} {key}{'.' + name if name else ''}")
