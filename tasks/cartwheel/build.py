@@ -79,7 +79,8 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
 
 
 def _python(wheel: Wheel) -> str:
-    return {"py3": "any Python 3", "abi3": "the stable ABI"}.get(wheel.python, f"Python {wheel.python}")
+    named = {"py3": "any Python 3", "abi3": "the stable ABI", "abi3t": "the stable ABI of 3.15 and newer"}
+    return named.get(wheel.python, f"Python {wheel.python}")
 
 
 def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
@@ -169,11 +170,7 @@ def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, directo
         *(*run.own("maturin"), "build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
         *("--target", wheel.target.triple, "--target-dir", str(directory), "--out", str(out)),
         *(("--compatibility", wheel.floor) if wheel.target.system == "linux" else ()),
-        *(
-            ("--interpreter", pythons.interpreter(wheel.python))
-            if wheel.python[0] in "3p" and wheel.python != "py3"
-            else ()
-        ),
+        *(("--interpreter", named) if (named := pythons.interpreter(wheel.python)) else ()),
         *(("--features", ",".join(features)) if features else ()),
         *chain.arguments,
     )
