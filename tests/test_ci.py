@@ -21,7 +21,7 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Project as Model
 from cartwheel.world.edits import with_key
 from ci_projects import ARM, LINUX, MAC, MUSL, PROJECTS, WINDOWS
-from projects import TRIPLE, committed, pure, with_crate
+from projects import TRIPLE, Project, committed, pure, with_crate
 from repositories import git
 
 SNAPSHOTS = Path(__file__).resolve().parent / "snapshots"
@@ -389,3 +389,20 @@ def test_a_key_is_added_and_nothing_else_moves(before: str, after: str) -> None:
 def test_a_table_that_cannot_take_a_key_is_told() -> None:
     with pytest.raises(ConfigError, match=r"cannot be added to \[tool.cartwheel.release\]; add it by hand"):
         with_key(b"tool = { cartwheel = {} }\n", TABLE, "from", "ci", shown_as="pyproject.toml")
+
+
+# This project's own ---------------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_pipeline_of_this_project_is_what_its_configuration_says() -> None:
+    assert f"{PATH} is what the configuration says" in Project(ROOT).doit("ci", "--check")
+
+
+@pytest.mark.parametrize("tool", ["check-jsonschema", "zizmor", pytest.param("actionlint", marks=pytest.mark.lab)])
+def test_nothing_is_found_in_the_workflows_of_this_project(tool: str, tmp_path: Path) -> None:
+    own = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert {path.name for path in own} >= {"release.yml", "tests.yml"}
+    done = audited(tool, tmp_path, *(path.read_text(encoding="utf-8") for path in own))
+    assert done.returncode == 0, done.stdout + done.stderr

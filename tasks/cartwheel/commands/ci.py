@@ -133,8 +133,9 @@ def _told(wanted: Pipeline) -> Iterable[str]:
         for variable in (name for name, secret in job.secrets.items() if secret == name):
             where = f" in the environment {job.environment}" if job.environment else ""
             yield f"{job.index or job.name}: keep its token as the secret {variable}{where}"
+    sent = {key for job in wanted.jobs for key in job.packages}
     for build in wanted.builds:
-        if not build.runs:
+        if not build.runs and sent.intersection(build.packages):
             yield (
                 f"{build.target}: no machine of the pipeline runs its tests, so a release needs 'untested' with the "
                 "reason in an override, or a 'runner' of your own that can"
