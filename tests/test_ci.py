@@ -8,19 +8,24 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
+from boulder import on
 from cartwheel.ci.github import PATH, PINS, Pin, newer, outputs, pinned, render
 from cartwheel.ci.jobs import Pipeline, pipeline
 from cartwheel.ci.selection import NOWHERE, selection
+from cartwheel.index.loopback import LoopbackIndex
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Project as Model
 from cartwheel.world.edits import with_key
 from ci_projects import ARM, LINUX, MAC, MUSL, PROJECTS, WINDOWS
+from indexes import sha256
 from projects import TRIPLE, Project, committed, pure, with_crate
 from repositories import git
 
@@ -357,6 +362,55 @@ def test_the_key_changes_with_the_version(tmp_path: Path) -> None:
     assert project.doit("ci", "key") == first
     project.edit("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
     assert project.doit("ci", "key") != first
+
+
+# What its jobs do -----------------------------------------------------------------------------------------------------
+
+FROZEN = {"CARTWHEEL_FROZEN": "1", "CI": "true"}
+
+
+@pytest.fixture
+def checked(tmp_path: Path) -> Iterator[tuple[Project, LoopbackIndex]]:
+    """A pure package, made and checked as other jobs would, and an index."""
+    with LoopbackIndex(tmp_path / "shelf", name="shelf") as shelf:
+        project = pure(tmp_path / "project")
+        where = f'url = "{shelf.url}"\nsimple = "{shelf.simple}"'
+        project.edit(
+            "pyproject.toml", 'url = "http://127.0.0.1:9/"', f"{where}\n\n[tool.cartwheel.index.testpypi]\n{where}"
+        )
+        committed(project)
+        project.doit("check:any", "check:sdist")
+        git(project.root, "tag", "--annotate", "--message", "first", "v1.0")
+        yield project, shelf
+
+
+def test_a_place_to_practise_takes_what_other_jobs_made_although_the_configuration_does_not_name_it(
+    checked: tuple[Project, LoopbackIndex],
+) -> None:
+    project, shelf = checked
+    said = project.doit("publish:testpypi:gravel", env={**FROZEN, "CARTWHEEL_PUBLISH": "testpypi"})
+    assert "1 wheels examined again" in said
+    assert on(shelf) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
+
+
+def test_a_wheel_that_another_machine_passed_wrongly_is_found_where_it_is_sent_from(
+    checked: tuple[Project, LoopbackIndex],
+) -> None:
+    project, shelf = checked
+    path = project.root / "dist" / "gravel-1.0-py3-none-any.whl"
+    before = sha256(path.read_bytes())
+    with zipfile.ZipFile(path, "a") as wheel:
+        wheel.writestr("gravel/stowaway.py", "it is not in RECORD\n")
+    shutil.copy(path, project.root / ".cartwheel/wheels/any/gravel/py3")
+    for record in (project.root / ".cartwheel").rglob("*.json"):  # as if it had been made and passed so
+        text = record.read_text()
+        if before in text:
+            record.write_text(text.replace(before, sha256(path.read_bytes())))
+    env = {**FROZEN, "GITHUB_REF": "refs/tags/v1.0", "CARTWHEEL_INDEX_SHELF_TOKEN": "t"}
+    said = project.doit("publish:shelf:gravel", env=env, code=1)
+    assert "gravel-1.0-py3-none-any.whl is not what it should be" in said
+    assert "stowaway.py" in said
+    assert on(shelf) == []
 
 
 # A key of the configuration -------------------------------------------------------------------------------------------
