@@ -137,8 +137,8 @@ def _told(wanted: Pipeline) -> Iterable[str]:
     for build in wanted.builds:
         if not build.runs and sent.intersection(build.packages):
             yield (
-                f"{build.target}: no machine of the pipeline runs its tests, so a release needs 'untested' with the "
-                "reason in an override, or a 'runner' of your own that can"
+                f"{build.target}: no machine of the pipeline runs its tests, so it would not be published; give it an "
+                "override with toolchain = \"container\" (Linux), a 'runner' of your own, or 'untested' and why"
             )
 
 
