@@ -88,27 +88,33 @@ def _elsewhere(wheel: Wheel, look: Look) -> bool:
 
 
 def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
-    from cartwheel.checks.wheel import examine, problems
     from cartwheel.model.checked import untested
 
     path = work.root / plan.finished(package, wheel)
-    found = problems(
-        examine(
-            path,
-            expected=wheel.file,
-            target=wheel.target,
-            floor=wheel.floor,
-            python=wheel.python,
-            pyproject=str(work.root / inside(package.folder, "pyproject.toml")),
-        )
-    )
-    if found:
-        raise StepFailed("\n".join((f"{wheel.file} is not what it should be:", *found)))
+    refuse_misshapen(package, wheel, work.root)
     runs = _runs(package, wheel, path, work)
     if reason := untested(runs):
         work.announce(f"tests not run: {reason}")
     _report(path, runs, work.root / plan.report(wheel))
     return {}
+
+
+def refuse_misshapen(package: Package, wheel: Wheel, root: Path) -> None:
+    """All of a wheel's check that runs nothing of it; raises `StepFailed` with every problem."""
+    from cartwheel.checks.wheel import examine, problems
+
+    found = problems(
+        examine(
+            root / plan.finished(package, wheel),
+            expected=wheel.file,
+            target=wheel.target,
+            floor=wheel.floor,
+            python=wheel.python,
+            pyproject=str(root / inside(package.folder, "pyproject.toml")),
+        )
+    )
+    if found:
+        raise StepFailed("\n".join((f"{wheel.file} is not what it should be:", *found)))
 
 
 def _runs(package: Package, wheel: Wheel, path: Path, work: Work) -> tuple[TestRun, ...]:

@@ -36,7 +36,7 @@ from cartwheel.model.sense import (
     refuse_too_old,
     refuse_two_versions,
 )
-from cartwheel.model.settings import ChangelogSettings, ReleaseSettings, Settings, Test, Variant, decode
+from cartwheel.model.settings import ChangelogSettings, CiSettings, ReleaseSettings, Settings, Test, Variant, decode
 from cartwheel.model.target import ANY, Target, platform_tag, pypi_takes, refuse_impossible, target_named
 from cartwheel.model.tested import refuse_untestable
 from cartwheel.model.tuning import Tuning, chosen_by, first, matches
@@ -96,6 +96,7 @@ def understood(
         packages=made,
         indexes=common.index or {},
         release=common.release or ReleaseSettings(),
+        ci=common.ci or CiSettings(),
         overrides=dict(overrides),
     )
 
@@ -336,8 +337,10 @@ def _targets(manifests: Manifests, once: Settings, own: Settings, common: Settin
 
 def _destinations(manifests: Manifests, layers: tuple[Settings, ...], *, single: bool) -> tuple[str, ...]:
     """Where the package is published.  One without a crate takes no registry of crates over from the root's table or
-    from what is set for one run, and may not name one itself."""
+    from what is set for one run, and may not name one itself; one that is never published is not for one run either."""
     once, own, common = layers
+    if first((own, common), "publish", ("pypi",)) == ():
+        return ()
     named: tuple[str, ...] = first(layers, "publish", ("pypi",))
     if manifests.cargo_path:
         return named
