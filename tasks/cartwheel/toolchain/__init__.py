@@ -21,6 +21,9 @@ class Toolchain(Struct, frozen=True, kw_only=True):
     """What maturin is told for it."""
     tools: Callable[[Target], tuple[str, ...]] = lambda target: ()
     """The tools it takes besides Rust and maturin."""
+    hosted: bool = False
+    """Whether this machine's own compiler and linker make what runs while it compiles (build scripts, macros): that is
+    then the same for all targets of all such toolchains, and compiled once."""
 
 
 def _native(target: Target, host: Host) -> bool:
@@ -49,9 +52,9 @@ def _mingw_tools(target: Target) -> tuple[str, ...]:
 TOOLCHAINS = {
     row.name: row
     for row in (
-        Toolchain(name="native", builds=_native),
-        Toolchain(name="zig", builds=_zig, arguments=("--zig",), tools=lambda target: ("zig",)),
-        Toolchain(name="mingw", builds=_mingw, tools=_mingw_tools),
+        Toolchain(name="native", builds=_native, hosted=True),
+        Toolchain(name="zig", builds=_zig, arguments=("--zig",), tools=lambda target: ("zig",), hosted=True),
+        Toolchain(name="mingw", builds=_mingw, tools=_mingw_tools, hosted=True),
     )
 }
 """In the order in which they are preferred."""
