@@ -70,10 +70,10 @@ class Images:
         """The name of an image of that architecture (`amd64`, `arm64`), with Python 3.11 where pypa's images have it,
         and a C and C++ compiler."""
         name = f"localhost/cartwheel-test-{arch}:{_recipe()}"
-        archive = _archive(arch)
+        CACHE.mkdir(parents=True, exist_ok=True)
         with FileLock(CACHE / f"{arch}-{self.engine}.lock"):
             if not self.answers("image", "inspect", name):
-                self.run("import", *self._of(arch), str(archive), name)
+                self.run("import", *self._of(arch), str(_archive(arch)), name)
         return name
 
     def _of(self, arch: str) -> tuple[str, ...]:
@@ -98,7 +98,6 @@ def _recipe() -> str:
 def _archive(arch: str) -> Path:
     """The file system of an image as one file, made once for all engines."""
     archive = CACHE / f"root-{arch}-{_recipe()}.tar"
-    CACHE.mkdir(parents=True, exist_ok=True)
     with FileLock(CACHE / f"{arch}.lock"):
         if not archive.is_file():
             with tempfile.TemporaryDirectory(dir=CACHE) as folder:
