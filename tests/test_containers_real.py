@@ -68,6 +68,9 @@ crate-type = ["cdylib"]
 
 [dependencies]
 pyo3-ffi = { version = "0.29", features = ["extension-module"] }
+
+[profile.release]
+opt-level = 0
 """
 
 FLINT_SOURCE = """use pyo3_ffi::*;

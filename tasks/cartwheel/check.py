@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cartwheel.build import build_environment, uv_build
+from cartwheel.build import build_environment
+from cartwheel.build_pep517 import backend_environment, uv_build
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model import plan, tested
 from cartwheel.model.destination import PYPI, kind_of
@@ -87,27 +88,33 @@ def _elsewhere(wheel: Wheel, look: Look) -> bool:
 
 
 def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
-    from cartwheel.checks.wheel import examine, problems
     from cartwheel.model.checked import untested
 
     path = work.root / plan.finished(package, wheel)
-    found = problems(
-        examine(
-            path,
-            expected=wheel.file,
-            target=wheel.target,
-            floor=wheel.floor,
-            python=wheel.python,
-            pyproject=str(work.root / inside(package.folder, "pyproject.toml")),
-        )
-    )
-    if found:
-        raise StepFailed("\n".join((f"{wheel.file} is not what it should be:", *found)))
+    refuse_misshapen(package, wheel, work.root)
     runs = _runs(package, wheel, path, work)
     if reason := untested(runs):
         work.announce(f"tests not run: {reason}")
     _report(path, runs, work.root / plan.report(wheel))
     return {}
+
+
+def refuse_misshapen(package: Package, wheel: Wheel, root: Path) -> None:
+    """All of a wheel's check that runs nothing of it; raises `StepFailed` with every problem."""
+    from cartwheel.checks.wheel import examine, problems
+
+    found = problems(
+        examine(
+            root / plan.finished(package, wheel),
+            expected=wheel.file,
+            target=wheel.target,
+            floor=wheel.floor,
+            python=wheel.python,
+            pyproject=str(root / inside(package.folder, "pyproject.toml")),
+        )
+    )
+    if found:
+        raise StepFailed("\n".join((f"{wheel.file} is not what it should be:", *found)))
 
 
 def _runs(package: Package, wheel: Wheel, path: Path, work: Work) -> tuple[TestRun, ...]:
@@ -178,20 +185,21 @@ def _check_sdist(package: Package, work: Work) -> Learned:
     with tarfile.open(sdist) as archive:
         archive.extractall(work.scratch / "unpacked", filter="data")
     source = work.scratch / "unpacked" / package.sdist.removesuffix(".tar.gz")
-    env = build_environment(package, work)
+    env = build_environment(package, work) if package.manifest else backend_environment(package, work)
     if package.manifest:
         env["CARGO_TARGET_DIR"] = str(work.root / ".cartwheel" / "cargo" / "sdist" / package.key)
     out = work.scratch / "out"
-    uv_build("--wheel", source, out, env, work)
+    python, interpreter = _meant_here(package, work.look)
+    uv_build("--wheel", source, out, env, work, python=interpreter)
     wheels = sorted(out.glob("*.whl"))
     if len(wheels) != 1:
         raise StepFailed(f"{package.sdist}: {len(wheels)} wheels were built from it, expected one")
-    _refuse_problems(package, wheels[0])
-    _report(sdist, (_of_the_built(package, wheels[0], work),), work.root / plan.sdist_report(package))
+    _refuse_problems(package, wheels[0], python)
+    _report(sdist, (_of_the_built(package, wheels[0], python, work),), work.root / plan.sdist_report(package))
     return {}
 
 
-def _of_the_built(package: Package, wheel: Path, work: Work) -> TestRun:
+def _of_the_built(package: Package, wheel: Path, python: str, work: Work) -> TestRun:
     """The tests of a wheel that was built for this machine alone, with one Python that takes it."""
     from cartwheel.model.checked import TestRun
     from cartwheel.model.wheel import WheelName
@@ -200,7 +208,6 @@ def _of_the_built(package: Package, wheel: Path, work: Work) -> TestRun:
 
     if package.test.skip:
         return TestRun(not_run=package.test.skip)
-    python = package.wheels[0].python if package.wheels else PURE
     minimum = minimum_of(WheelName.parse(wheel.name))
     base = some(python, minimum, environment.passed(work.look.environ))
     if isinstance(base, Missing):
@@ -212,11 +219,27 @@ _NOT_FOR_A_LOCAL_BUILD = ("name: ", "floor: ")
 """A wheel built from source by its user is named for that machine and promises nothing to others."""
 
 
-def _refuse_problems(package: Package, wheel: Path) -> None:
+def _meant_here(package: Package, look: Look) -> tuple[str, str]:
+    """What a wheel that is built here from source is for, and the interpreter that its backend runs in, empty where any
+    will do: for a backend that compiles, the first that this machine has."""
+    first = package.wheels[0].python if package.wheels else PURE
+    if package.manifest or not package.compiled:
+        return first, ""
+    from cartwheel.toolchain import interpreters
+
+    host = this_machine()
+    for wheel in package.wheels:
+        path = host.runs(wheel.target) and interpreters.path(wheel.python, package.minimum_python, look)
+        if path:
+            return wheel.python, path
+    return first, ""
+
+
+def _refuse_problems(package: Package, wheel: Path, python: str) -> None:
     from cartwheel.checks.wheel import examine, problems
 
-    target = TARGETS[this_machine().triple if package.manifest else ANY]
-    python = package.wheels[0].python if package.wheels else PURE
+    compiled = python != PURE if not package.manifest else True
+    target = TARGETS[this_machine().triple if compiled else ANY]
     found = problems(examine(wheel, expected=wheel.name, target=target, python=python))
     wrong = [line for line in found if not line.startswith(_NOT_FOR_A_LOCAL_BUILD)]
     if wrong:

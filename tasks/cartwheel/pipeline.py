@@ -20,6 +20,7 @@ from cartwheel.action import CLEAN_CARGO, Judgement, Perform, Sweep, Workshop
 from cartwheel.model import project as model
 from cartwheel.model import understand
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
+from cartwheel.model.manifests import Manifests, from_git
 from cartwheel.model.plan import OUTWARD
 from cartwheel.model.settings import IndexSettings, decode
 from cartwheel.model.step import Step
@@ -252,12 +253,21 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     """The project in `root`; raises `ConfigError`."""
     top = read_root(root)
     packages = tuple(read_package(root, f, top if f == "." else None) for f in understand.folders(top))
-    project = understand.understood(top, packages, overrides)
+    project = understand.understood(top, packages, overrides, tags=_tags(root, packages))
     stand_in = os.environ.get("CARTWHEEL_REHEARSAL")
     if not stand_in:
         return model.started_by(project, os.environ)
     rows = json.loads(stand_in).items()
     return model.rehearsing(project, {kind: decode(IndexSettings, row, where="rehearsal") for kind, row in rows})
+
+
+def _tags(root: Path, packages: Iterable[Manifests]) -> tuple[str, ...]:
+    """The tag that started a pipeline's run and those of HEAD, where a version comes from them."""
+    if not any(from_git(manifests.pyproject) for manifests in packages):
+        return ()
+    from cartwheel.world.scm import tags_on_head
+
+    return (*filter(None, [model.starting_tag(os.environ)]), *tags_on_head(root, os.environ))
 
 
 def _overrides(environ: Mapping[str, str]) -> dict[str, str]:

@@ -30,7 +30,7 @@ def _finish(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[st
     from cartwheel.toolchain import containers
     from cartwheel.toolchain.repairers import repair
 
-    contained = containers.made_in_one(wheel)
+    contained = containers.made_in_one(package, wheel)
     inside = containers.at_hand(package, wheel, work) if contained else None
     in_place = inside is not None and not inside.engine
     able = inside is not None and "auditwheel" in inside.programs

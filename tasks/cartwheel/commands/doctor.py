@@ -10,7 +10,7 @@ from doit.cmd_base import DoitCmdBase
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from cartwheel import toolchain
+from cartwheel import build_pep517, toolchain
 from cartwheel.action import CLEAN_CARGO, Workshop
 from cartwheel.checks.places import interpreter
 from cartwheel.commands.plan import workshop_of
@@ -21,7 +21,7 @@ from cartwheel.model.project import Package, Wheel
 from cartwheel.model.target import ANY
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.directories import FOLDER, disk_use
-from cartwheel.toolchain.needs import missing
+from cartwheel.toolchain.needs import Need, missing
 from cartwheel.world.environment import passed
 from cartwheel.world.host import Host, this_machine
 from cartwheel.world.interpreters import Missing
@@ -86,6 +86,12 @@ def diagnoses(shop: Workshop, host: Host) -> tuple[Diagnosis, ...]:
     return tuple(_diagnosis(tuple(group), shop, host) for group in groups.values())
 
 
+def _missing(package: Package, wheel: Wheel, chain: toolchain.Toolchain, shop: Workshop) -> Iterable[Need]:
+    if package.manifest:
+        return missing(wheel.target, chain, shop.world, wheel.floor, partial(_crates, package, wheel, shop))
+    return build_pep517.missing(package, wheel, chain, shop.world)
+
+
 def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: Workshop, host: Host) -> Diagnosis:
     wheel = group[0][1]
     target = wheel.target
@@ -93,19 +99,21 @@ def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: Workshop, host: H
     if target.triple == ANY:
         return Diagnosis(target=ANY, toolchain="-", ready=True, own=own, missing=(), mend=(), tests=tests)
     try:
-        chain = toolchain.chosen(target, wheel.floor, wheel.toolchain, host)
+        chains = [toolchain.of_wheel(package, wheel, host) for package, wheel in group]
     except ConfigError as error:
         return Diagnosis(
             target=target.triple, toolchain="-", ready=False, own=own, missing=(), mend=(str(error),), tests=tests
         )
-    needs = [
-        need
-        for package, wheel in group
-        for need in missing(target, chain, shop.world, wheel.floor, partial(_crates, package, wheel, shop))
-    ]
+    needs = tuple(
+        dict.fromkeys(
+            need
+            for (package, wheel), chain in zip(group, chains, strict=True)
+            for need in _missing(package, wheel, chain, shop)
+        )
+    )
     return Diagnosis(
         target=target.triple,
-        toolchain=chain.name,
+        toolchain=" ".join(dict.fromkeys(chain.name for chain in chains)),
         ready=not needs,
         own=own,
         missing=tuple(dict.fromkeys(need.name for need in needs)),

@@ -99,6 +99,16 @@ class ReleaseSettings(Table, frozen=True, kw_only=True):
     """The remote that the branch and the tag are pushed to."""
 
 
+class CiSettings(Table, frozen=True, kw_only=True):
+    """`ci`: the pipeline that `doit ci` writes."""
+
+    trigger: Literal["tag", "release"] = "tag"
+    """What starts a release: a tag that is pushed, or a release page that is published."""
+    install: tuple[str, ...] = ()
+    """The arguments of `pip install` that bring cartwheel into a job.  Default: the version that wrote the pipeline,
+    with zig."""
+
+
 class VersionPattern(Table, frozen=True, kw_only=True):
     """An entry of `versions`: a further place where the version stands."""
 
@@ -191,16 +201,22 @@ class Settings(Tunable, frozen=True, kw_only=True):
     packages: tuple[str, ...] | None = None
     """Only in the root: the folders of the packages.  Default: the root itself."""
     targets: tuple[str, ...] | None = None
-    """Rust triples, or `any`.  Default: `any` without a crate, else both architectures of Linux (gnu and musl) and
+    """Rust triples, or `any`.  Default: `any` for pure Python, else both architectures of Linux (gnu and musl) and
     macOS, and Windows on x86_64."""
     publish: tuple[str, ...] | None = None
     """The indexes of a release, in order; empty: built and checked, never sent.  Default: `pypi`."""
     tag: str | None = None
     """The tag's form.  Default: `v{version}`, in a project of several packages `{name}-v{version}`."""
+    version: Literal["scm"] | None = None
+    """Of the package's own table: its version comes from git, by its backend's plugin (setuptools-scm, hatch-vcs).
+    Default: it stands in a manifest."""
     version_from: Literal["Cargo.toml", "pyproject.toml"] | None = None
     """Of the package's own table: where its version is decided.  Default: the crate, where there is one."""
     versions: tuple[VersionPattern, ...] | None = None
     """Of the package's own table: further places where the version stands."""
+    module: str | None = None
+    """Of the package's own table: what its wheels are imported as, empty where they are not.  Default: what
+    `[tool.maturin]`, the crate or the package is named."""
     changelog: ChangelogSettings | None = None
     bump_message: str | None = None
     """The message of the commit that `doit bump` makes, with `{name}`, `{version}` and `{tag}`.
@@ -218,6 +234,7 @@ class Settings(Tunable, frozen=True, kw_only=True):
     """Compile through sccache where it is installed.  Default: no."""
     index: dict[str, IndexSettings] | None = None
     release: ReleaseSettings | None = None
+    ci: CiSettings | None = None
     overrides: tuple[Override, ...] = ()
     variants: tuple[Variant, ...] = ()
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Package, Wheel
-from cartwheel.model.python import ABI3, ABI3T, FIRST_ABI3T, PURE, SUPPORTED
-from cartwheel.model.sense import allows
+from cartwheel.model.python import ABI3, ABI3T, FIRST_ABI3T, PURE, SUPPORTED, allowed
 from cartwheel.model.settings import Test
 from cartwheel.model.wheel import normalised
 
@@ -31,7 +30,7 @@ def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
         oldest = f"3.{max(_minor(oldest), FIRST_ABI3T)}"
         return (oldest, f"{oldest}t")
     wanted = str(package.manifests.pyproject.get("project", {}).get("requires-python", ""))
-    kept = (v for v in SUPPORTED if _minor(v) >= _minor(oldest) and allows(wanted, v))
+    kept = (v for v in SUPPORTED if _minor(v) >= _minor(oldest) and allowed(wanted, v))
     return tuple(kept) or (oldest,)
 
 

@@ -89,13 +89,17 @@ def _xwin(target: Target, look: Look, floor: str, crates: Crates) -> Iterable[Ne
 
 
 def _engine(target: Target, look: Look, floor: str, crates: Crates) -> Iterable[Need]:
+    return engine(target, look, floor)
+
+
+def engine(target: Target, look: Look, floor: str) -> tuple[Need, ...]:
     """An engine that answers, and qemu for an architecture that is not this machine's; nothing where this machine is in
     the right image itself."""
     from cartwheel.toolchain import containers, engines
 
     if containers.in_place(target, floor or target.floor, look.environ):
         return ()
-    return (Need(name=name, mend=mend) for name, mend in engines.missing(target.arch, look))
+    return tuple(Need(name=name, mend=mend) for name, mend in engines.missing(target.arch, look))
 
 
 _OF_TOOLCHAINS: Mapping[str, Callable[[Target, Look, str, Crates], Iterable[Need]]] = {

@@ -38,9 +38,16 @@ COUNTED = (
     "CC", "CXX", "AR", "LD", "RANLIB", "CC_*", "CXX_*", "AR_*", "HOST_CC", "TARGET_CC", "CFLAGS",
     "CXXFLAGS", "CPPFLAGS",
     "LDFLAGS", "CFLAGS_*", "CXXFLAGS_*", "PKG_CONFIG*", "LIBRARY_PATH", "LD_LIBRARY_PATH", "INCLUDE", "LIB", "LIBPATH",
+    "CMAKE_*", "SKBUILD_*", "FC", "FFLAGS", "DISTUTILS_USE_SDK", "MSSDK",
     "XWIN_CROSS_COMPILER", "XWIN_VARIANT", "XWIN_VERSION", "XWIN_SDK_VERSION", "XWIN_CRT_VERSION", "XWIN_INCLUDE_*",
 )  # fmt: skip
-"""Passed and counted: what maturin, cargo, rustc and the cc crate read (CARGO documentation and sources, Nov 2026)."""
+"""Passed and counted: what maturin, cargo, rustc and the cc crate read (CARGO documentation and sources, Nov 2026), and
+what CMake, scikit-build-core and setuptools do (their documentation, Nov 2026)."""
+
+
+def frozen(environ: Mapping[str, str]) -> bool:
+    """Whether this run only puts together what others built, so that nothing may be built in it."""
+    return environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
 
 
 def passed(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
