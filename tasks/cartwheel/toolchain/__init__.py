@@ -32,6 +32,9 @@ class Toolchain(Struct, frozen=True, kw_only=True):
     """The same as `builds`, for what is compiled by a backend that knows no targets."""
     environment: Callable[[Target], Mapping[str, str]] = lambda target: {}
     """What maturin is given for it."""
+    hosted: bool = False
+    """Whether this machine's own compiler and linker make what runs while it compiles (build scripts, macros): that is
+    then the same for all targets of all such toolchains, and compiled once."""
 
 
 def _native(target: Target, host: Host) -> bool:
@@ -75,9 +78,9 @@ def _container(target: Target, host: Host) -> bool:
 TOOLCHAINS = {
     row.name: row
     for row in (
-        Toolchain(name="native", builds=_native, backends=_by_itself),
-        Toolchain(name="zig", builds=_zig, arguments=("--zig",), tools=lambda target: ("zig",)),
-        Toolchain(name="mingw", builds=_mingw, tools=mingw_tools),
+        Toolchain(name="native", builds=_native, backends=_by_itself, hosted=True),
+        Toolchain(name="zig", builds=_zig, arguments=("--zig",), tools=lambda target: ("zig",), hosted=True),
+        Toolchain(name="mingw", builds=_mingw, tools=mingw_tools, hosted=True),
         Toolchain(name="xwin", builds=_xwin, tools=lambda target: ("xwin",), environment=xwin.environment),
         Toolchain(name=CONTAINER, builds=_container, backends=_container),
     )
