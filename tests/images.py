@@ -23,6 +23,8 @@ import pytest
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from cartwheel.toolchain.container import LABEL
+
 CACHE = user_cache_path("cartwheel-tests") / "images"
 SUITE = "bookworm"
 FLOOR = "manylinux_2_36"
@@ -79,16 +81,16 @@ class Images:
     def _of(self, arch: str) -> tuple[str, ...]:
         return ("--arch", arch) if self.engine == "podman" else ("--platform", f"linux/{arch}")
 
-    def left(self) -> list[str]:
-        """The containers that are here, running or not."""
-        return self.run("ps", "--all", "--quiet").split()
+    def left(self, project: Path) -> list[str]:
+        """The containers of a project, running or not."""
+        return self.run("ps", "--all", "--quiet", f"--filter=label={LABEL}={project}").split()
 
-    def none_left(self) -> bool:
+    def none_left(self, project: Path) -> bool:
         """Whether none is, at most a few seconds from now."""
-        end = time.monotonic() + 10
-        while self.left() and time.monotonic() < end:
+        end = time.monotonic() + 30
+        while self.left(project) and time.monotonic() < end:
             time.sleep(0.1)
-        return not self.left()
+        return not self.left(project)
 
 
 def _call(*command: str) -> str:
@@ -115,6 +117,21 @@ def _unpacked(root: Path, arch: str) -> Path:
     certificates = "etc/ssl/certs/ca-certificates.crt"
     shutil.copy(f"/{certificates}", root / certificates)  # as trusted there as here
     return root
+
+
+@cache
+def root(arch: str) -> Path:
+    """A folder with such a file system, for programs that are started without a container."""
+    if sys.platform != "linux" or not shutil.which("debootstrap"):
+        pytest.skip("needs debootstrap")
+    recipe = hashlib.sha256(f"{SUITE} {PACKAGES} {inspect.getsource(_unpacked)}".encode()).hexdigest()[:12]
+    folder = CACHE / f"root-{arch}-{recipe}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with FileLock(CACHE / f"root-{arch}.lock"):
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+                _unpacked(Path(scratch) / "root", arch).rename(folder)
+    return folder
 
 
 @cache

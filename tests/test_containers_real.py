@@ -47,7 +47,7 @@ build-backend = "maturin"
 
 [project]
 name = "flint"
-version = "1.0"
+version = "1.0.0"
 requires-python = ">=3.11"
 
 [tool.cartwheel]
@@ -68,6 +68,9 @@ crate-type = ["cdylib"]
 
 [dependencies]
 pyo3-ffi = { version = "0.29", features = ["extension-module"] }
+
+[profile.release]
+opt-level = 0
 """
 
 FLINT_SOURCE = """use pyo3_ffi::*;
@@ -139,7 +142,7 @@ def test_the_example_is_built_in_a_container_and_its_tests_pass_where_it_is_inst
     assert "unseen" not in log
     assert "Found CPython 3.11 at /opt/python/cp311-cp311/bin/python" in log
     assert {path.stat().st_uid for path in (project.root / ".cartwheel").rglob("*")} == {os.getuid()}
-    assert podman.none_left()
+    assert podman.none_left(project.root)
 
     task = f"build:{HOST}:tidemark:abi3"
     assert project.states(task)[task] == "up-to-date"
@@ -168,7 +171,7 @@ def test_for_another_architecture_the_container_is_emulated_and_the_module_impor
     assert f"{ARM:32}container ready" in project.doit("doctor", env=podman.env)
     project.doit(f"repair:{ARM}", env=podman.env)
     (wheel,) = (project.root / "dist" / "private").glob("*.whl")
-    assert wheel.name == f"flint-1.0-cp311-cp311-{images.FLOOR}_aarch64.whl"
+    assert wheel.name == f"flint-1.0.0-cp311-cp311-{images.FLOOR}_aarch64.whl"
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     words = Contained(
@@ -204,7 +207,7 @@ def test_a_dockerfile_of_the_project_is_built_first_and_what_it_is_made_from_is_
     assert project.states(task)[task] == "up-to-date"
     project.write("pebble/image/Dockerfile", dockerfile + "RUN false\n")
     assert "the image of image/Dockerfile cannot be built: " in project.refused(task, env=podman.env, but=task)
-    assert podman.none_left()
+    assert podman.none_left(project.root)
 
 
 WITH_A_LIBRARY = """FROM {image}
@@ -281,11 +284,11 @@ def test_when_doit_is_ended_no_container_is_left_and_the_next_run_is_good(
         assert doit.poll() is None, doit.communicate()
         assert time.monotonic() < end
         time.sleep(0.1)
-    assert podman.left()
+    assert podman.left(project.root)
     children = psutil.Process(doit.pid).children(recursive=True)
     os.kill(doit.pid, getattr(signal, how))
     doit.communicate(timeout=30)
-    assert podman.none_left()
+    assert podman.none_left(project.root)
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     project.write("pebble/build.rs", "fn main() {}\n")
     project.doit(f"build:{HOST}", env=podman.env)
@@ -307,12 +310,12 @@ def test_docker_gives_us_what_is_written_and_ends_with_who_waits(docker: Images,
     assert "Read-only file system" in said
     waiting = subprocess.Popen(container.argv(("sleep", "600"), env, cwd=root), env=env)
     end = time.monotonic() + 30
-    while not docker.left():
+    while not docker.left(root):
         assert time.monotonic() < end
         time.sleep(0.1)
     waiting.kill()
     waiting.wait()
-    assert docker.none_left()
+    assert docker.none_left(root)
 
 
 def test_a_crate_is_built_by_docker_as_by_podman(docker: Images, tmp_path: Path) -> None:
@@ -321,4 +324,4 @@ def test_a_crate_is_built_by_docker_as_by_podman(docker: Images, tmp_path: Path)
     committed(project)
     project.doit(f"repair:{HOST}", env=docker.env)
     assert len(list((project.root / "dist" / "private").glob("pebble-*.whl"))) == 1
-    assert docker.none_left()
+    assert docker.none_left(project.root)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -24,12 +25,14 @@ from cartwheel.model.image import CONTAINER
 from cartwheel.model.project import Package, Project, Wheel, state_folder
 from cartwheel.model.step import Look, Slots, Sources, Step, Words, Work
 from cartwheel.model.wheel import WheelName
-from cartwheel.toolchain import containers, sccache
-from cartwheel.toolchain.container import Contained
+from cartwheel.toolchain import sccache
 from cartwheel.toolchain.directories import SHARED, CargoDirectory
 from cartwheel.toolchain.repairers import retag
 from cartwheel.world import environment, files, run
 from cartwheel.world.host import this_machine
+
+if TYPE_CHECKING:
+    from cartwheel.toolchain.container import Container
 
 MOMENT = "1580601600"
 """SOURCE_DATE_EPOCH where the user sets none: 2 February 2020, the moment that hatchling gives the files of its wheels.
@@ -59,7 +62,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
     try:
         chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
         tools, chose = (*tools, *chain.tools(wheel.target)), {"toolchain": chain.name}
-        tools += tuple(f"image {image.reference}" for image in containers.images(wheel, chain))
+        tools += tuple(f"image {image.reference}" for image in toolchain.images(wheel, chain))
     except ConfigError as error:
         blocked = str(error)
     return Step(
@@ -92,8 +95,8 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
     directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
-    env = _environment(package, wheel, work, messages)
-    inside = containers.for_cargo(package, wheel, work) if chain.name == CONTAINER else None
+    env = _environment(package, wheel, chain, work, messages)
+    inside = _container(package, wheel, work) if chain.name == CONTAINER else None
     if inside is None:
         for triple in wheel.target.triples:
             _need_standard_library(triple, env, work)
@@ -101,13 +104,9 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     home = locked(package, sources, env, work)
     sources.distrust(directory, work)
     out = work.scratch / "out"
-    log: Words = work.log
-    maturin, python = run.own("maturin"), pythons.interpreter(wheel.python)
+    log, maturin, python = work.log, run.own("maturin"), pythons.interpreter(wheel.python)
     if inside is not None:
-        containers.belongs_to(directory, inside)
-        log = Contained(work.log, inside, (work.scratch, directory))
-        maturin = containers.maturin_in(inside, wheel.target, work)
-        python = inside.interpreter(wheel.python, package.minimum_python) if wheel.python != pythons.PURE else ""
+        log, maturin, python = _tools_in(inside, package, wheel, directory, work)
     try:
         log.run(
             (*maturin, *_arguments(package, wheel, chain, directory, out, python)), cwd=home / package.folder, env=env
@@ -116,6 +115,26 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
         raise _explained(error, package, wheel) from None
     files.move_into_place(_as_planned(out, wheel), work.root / raw_wheel(wheel))
     return sources.learn(directory, messages, home, work)
+
+
+def _container(package: Package, wheel: Wheel, work: Work) -> Container:
+    from cartwheel.toolchain.lent import for_cargo
+
+    return for_cargo(package, wheel, work)
+
+
+def _tools_in(
+    inside: Container, package: Package, wheel: Wheel, directory: Path, work: Work
+) -> tuple[Words, tuple[str, ...], str]:
+    """Where commands run in a container, how maturin is started there, and the interpreter, empty for none."""
+    from cartwheel.toolchain.container import Contained
+    from cartwheel.toolchain.containers import belongs_to
+    from cartwheel.toolchain.lent import maturin_in
+
+    belongs_to(directory, inside)
+    maturin = maturin_in(inside, wheel.target, work)
+    python = inside.interpreter(wheel.python, package.minimum_python) if wheel.python != pythons.PURE else ""
+    return Contained(work.log, inside, (work.scratch, directory)), maturin, python
 
 
 def unlocked(package: Package, root: Path) -> str:
@@ -176,7 +195,7 @@ def _reserved(package: Package, wheel: Wheel, slots: Slots, root: Path) -> Abstr
 def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root: Path) -> CargoDirectory:
     own = f"{wheel.python}-{wheel.variant}" if wheel.variant else wheel.python
     python = SHARED if package.cargo_directory == "triple" else own
-    name = "-".join((chain.name, *(image.key for image in containers.images(wheel, chain))))
+    name = "-".join((chain.name, *(image.key for image in toolchain.images(wheel, chain))))
     return CargoDirectory(root=root, target=wheel.target, package=wheel.package, python=python, toolchain=name)
 
 
@@ -195,8 +214,14 @@ def _arguments(
     )
 
 
-def _environment(package: Package, wheel: Wheel, work: Work, messages: Path) -> dict[str, str]:
-    env = build_environment(package, work) | environment.given(wheel.environment, work.look.environ)
+def _environment(
+    package: Package, wheel: Wheel, chain: toolchain.Toolchain, work: Work, messages: Path
+) -> dict[str, str]:
+    env = (
+        build_environment(package, work)
+        | dict(chain.environment(wheel.target))
+        | environment.given(wheel.environment, work.look.environ)
+    )
     work.log.hide(environment.secrets(wheel.environment, work.look.environ))
     env |= _flags(wheel, env)
     if "CARGO_BUILD_JOBS" not in env:
@@ -257,9 +282,9 @@ def commands_before(package: Package, wheel: Wheel) -> Callable[[Work], None] | 
 def _wrapper(scratch: Path) -> Path:
     """A program that runs cargo and keeps its JSON messages; maturin starts what $CARGO names."""
     if os.name == "nt":
-        path, text = scratch / "cargo.bat", f'@"{sys.executable}" -ISE "{containers.CARGO_TEE}" %*\r\n'
+        path, text = scratch / "cargo.bat", f'@"{sys.executable}" -ISE "{toolchain.CARGO_TEE}" %*\r\n'
     else:
-        path, text = scratch / "cargo", f'#!/bin/sh\nexec "{sys.executable}" -ISE "{containers.CARGO_TEE}" "$@"\n'
+        path, text = scratch / "cargo", f'#!/bin/sh\nexec "{sys.executable}" -ISE "{toolchain.CARGO_TEE}" "$@"\n'
     path.write_text(text, newline="")
     path.chmod(0o755)
     return path
@@ -289,7 +314,8 @@ def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
     if lacking := environment.absent(wheel.environment, look.environ):
         return lacking
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
-    for need in missing(wheel.target, chain, look, wheel.floor):
+    sources = CompiledSources(package=package, wheel=wheel)
+    for need in missing(wheel.target, chain, look, wheel.floor, lambda: sources.crates(look)):
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
     return ""
 

@@ -70,7 +70,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
 
 
 def _tools(package: Package, wheel: Wheel, chain: Toolchain) -> tuple[str, ...]:
-    if images := containers.images(wheel, chain):
+    if images := toolchain.images(wheel, chain):
         return tuple(f"image {image.reference}" for image in images)
     return (interpreters.tool(wheel.python, package.minimum_python), "cc", "c++")
 
@@ -138,7 +138,7 @@ def _interpreter(package: Package, wheel: Wheel, look: Look) -> str:
 def missing(package: Package, wheel: Wheel, chain: Toolchain, look: Look) -> tuple[Need, ...]:
     """What is not here that a wheel is compiled with; starts nothing that was asked before."""
     if chain.name == CONTAINER:
-        return needs.engine(wheel.target, look, wheel.floor)
+        return tuple(needs.engine(wheel.target, look, wheel.floor))
     return interpreters.needs(wheel.python, package.minimum_python, look)
 
 

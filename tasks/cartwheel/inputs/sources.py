@@ -161,6 +161,15 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             return {**known, _UNRESOLVED: f"by {hint}"}, hint
         return {f"{_CRATE}{name}": version for name, version in crates.items()}, hint
 
+    def crates(self, look: Look) -> tuple[str, ...]:
+        """The names of the crates that the wheel is made of; while they are not fetched, of all that the lock file
+        holds for the package on any target."""
+        from cartwheel.inputs.crates import locked_names
+
+        facts, _ = self._resolution(look, None)
+        found = tuple(name.removeprefix(_CRATE) for name in facts if name.startswith(_CRATE))
+        return found or locked_names(look.root / self.package.manifest, look.root)
+
     def _resolved(self, look: Look) -> Mapping[str, str]:
         from cartwheel.inputs import unlocked
         from cartwheel.inputs.resolution import resolved

@@ -99,6 +99,16 @@ class ReleaseSettings(Table, frozen=True, kw_only=True):
     """The remote that the branch and the tag are pushed to."""
 
 
+class CiSettings(Table, frozen=True, kw_only=True):
+    """`ci`: the pipeline that `doit ci` writes."""
+
+    trigger: Literal["tag", "release"] = "tag"
+    """What starts a release: a tag that is pushed, or a release page that is published."""
+    install: tuple[str, ...] = ()
+    """The arguments of `pip install` that bring cartwheel into a job.  Default: the version that wrote the pipeline,
+    with zig."""
+
+
 class VersionPattern(Table, frozen=True, kw_only=True):
     """An entry of `versions`: a further place where the version stands."""
 
@@ -145,7 +155,8 @@ class Tunable(Table, frozen=True, kw_only=True):
     toolchain: Literal["native", "zig", "mingw", "xwin", "container"] | None = None
     """How it is compiled.  Default: `native` where this machine can, else what crosses to the target."""
     image: str | None = None
-    """Toolchain `container`: the image.  Default: the target's own."""
+    """Toolchain `container`, which it implies for Linux: the image, by name (`{policy}` and `{arch}` are filled in) or
+    as `dockerfile:PATH`.  Default: the newest of the Python Packaging Authority's that keeps the floor."""
     features: tuple[str, ...] | None = None
     """Cargo features added to those under `[tool.maturin]`."""
     profile: str | None = None
@@ -223,6 +234,7 @@ class Settings(Tunable, frozen=True, kw_only=True):
     """Compile through sccache where it is installed.  Default: no."""
     index: dict[str, IndexSettings] | None = None
     release: ReleaseSettings | None = None
+    ci: CiSettings | None = None
     overrides: tuple[Override, ...] = ()
     variants: tuple[Variant, ...] = ()
 

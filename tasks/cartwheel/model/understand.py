@@ -36,8 +36,9 @@ from cartwheel.model.sense import (
     refuse_too_old,
     refuse_two_versions,
 )
-from cartwheel.model.settings import ChangelogSettings, ReleaseSettings, Settings, Test, Variant, decode
+from cartwheel.model.settings import ChangelogSettings, CiSettings, ReleaseSettings, Settings, Test, Variant, decode
 from cartwheel.model.target import ANY, Target, platform_tag, pypi_takes, refuse_impossible, target_named
+from cartwheel.model.tested import refuse_untestable
 from cartwheel.model.tuning import Tuning, chosen_by, first, matches
 from cartwheel.model.version import highest, pep440, version_in
 from cartwheel.model.wheel import normalised
@@ -101,6 +102,7 @@ def understood(
         packages=made,
         indexes=common.index or {},
         release=common.release or ReleaseSettings(),
+        ci=common.ci or CiSettings(),
         overrides=dict(overrides),
     )
 
@@ -199,6 +201,8 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     wheels = tuple(wheel for target in targets for wheel in context.wheels(target))
     _refuse_published_debug(wheels, publish, manifests, table)
     _refuse_untakeable(wheels, publish, common, table)
+    for python, said in dict.fromkeys((wheel.python, wheel.test) for wheel in wheels):
+        refuse_untestable(python, minimum, said, manifests.pyproject, table)
     if own is not common:
         refuse_idle((*own.overrides, *own.variants), _declared(manifests, own, common), table)
     return Package(
@@ -348,8 +352,10 @@ def _targets(manifests: Manifests, once: Settings, own: Settings, common: Settin
 
 def _destinations(manifests: Manifests, layers: tuple[Settings, ...], *, single: bool) -> tuple[str, ...]:
     """Where the package is published.  One without a crate takes no registry of crates over from the root's table or
-    from what is set for one run, and may not name one itself."""
+    from what is set for one run, and may not name one itself; one that is never published is not for one run either."""
     once, own, common = layers
+    if first((own, common), "publish", ("pypi",)) == ():
+        return ()
     named: tuple[str, ...] = first(layers, "publish", ("pypi",))
     if manifests.cargo_path:
         return named

@@ -28,15 +28,15 @@ def path(python: str, minimum: str, look: Look) -> str:
 
     uv takes 30 ms to find one, so the answer is kept under what the folders say in which it looks.
     """
-    from cartwheel.world import fresh
+    from cartwheel.world import interpreters
 
     env = environment.passed(look.environ)
 
     def find() -> Mapping[str, str]:
-        found = fresh.interpreter(python, minimum, env=env)
-        if not found:
+        found = interpreters.some(python, minimum, env)
+        if isinstance(found, interpreters.Missing):
             raise _NotHere
-        return {"path": found}
+        return {"path": found.path}
 
     key = f"interpreter {python} {minimum} by {' '.join(_state(p) for p in _places(look.environ))}"
     try:

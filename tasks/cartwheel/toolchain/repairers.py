@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -20,11 +21,13 @@ from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.step import Words
 from cartwheel.model.target import ANY, Target, version_of_floor
 from cartwheel.model.wheel import WheelName
-from cartwheel.toolchain.container import Contained, Container
 from cartwheel.world import run
 from cartwheel.world.binary import binaries
 from cartwheel.world.files import move_into_place
 from cartwheel.world.host import Host, this_machine
+
+if TYPE_CHECKING:
+    from cartwheel.toolchain.container import Container
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -88,7 +91,7 @@ def repair(
     _keeps_floor(raw, order)
     repairer = repairer_for(target, order.host)
     if command := repairer.command(order):
-        _run(command, repairer, order, Contained(log, inside, (work,)) if inside else log, env)
+        _run(command, repairer, order, _where(inside, log, work), env)
     else:
         shutil.copyfile(raw, out / raw.name)
     made = _named_as_planned(_only_wheel(order, repairer), order, repairer)
@@ -96,6 +99,12 @@ def repair(
         _keeps_floor(made, order)  # what was grafted has needs of its own
     move_into_place(made, into / expected)
     shutil.rmtree(work, ignore_errors=True)
+
+
+def _where(inside: Container | None, log: Words, work: Path) -> Words:
+    from cartwheel.toolchain.container import Contained
+
+    return Contained(log, inside, (work,)) if inside else log
 
 
 def _kind_of(target: Target) -> Host:
@@ -126,10 +135,11 @@ def _auditwheel(order: Order) -> tuple[str, ...]:
     if order.made_elsewhere or (target.libc == "musl" and host.libc != "musl"):
         elsewhere = ("--ldpaths", str(order.nothing))
     musl: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     if target.libc == "musl":
         named = set(WheelName.parse(order.raw.name).platforms) == set(WheelName.parse(order.expected).platforms)
-        musl = ("--exclude", "libc.so", *(("--no-update-tags",) if named else ()))
-    options = ("--plat", plat, "--only-plat", *musl, *elsewhere, "--wheel-dir", str(order.out))
+        musl, kept = ("--exclude", "libc.so"), (("--no-update-tags",) if named else ())
+    options = ("--plat", plat, "--only-plat", *musl, *elsewhere, *kept, "--wheel-dir", str(order.out))
     return (*(order.auditwheel or run.of_ours("auditwheel")), "repair", *options, str(order.raw))
 
 

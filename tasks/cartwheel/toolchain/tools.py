@@ -17,6 +17,7 @@ from pathlib import Path
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.step import Look
 from cartwheel.model.wheel import normalised
+from cartwheel.toolchain import xwin
 from cartwheel.world import run
 
 _DISTRIBUTIONS = {
@@ -43,6 +44,8 @@ def version_of(name: str, look: Look) -> str:
         return _interpreter(name, look)
     if name in ("cc", "c++"):
         return _compiler(name, look)
+    if name == "xwin":
+        return xwin.identity(look.environ)
     if name.startswith("image "):
         from cartwheel.toolchain.engines import identity
 
