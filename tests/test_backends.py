@@ -25,8 +25,8 @@ from cartwheel.model.project import Project as Values
 from cartwheel.model.target import TARGETS, platform_tag
 from cartwheel.model.understand import understood
 from cartwheel.toolchain import chosen_for_backend
-from cartwheel.world import fresh
 from cartwheel.world.host import Host
+from cartwheel.world.interpreters import found as path_of
 from projects import DODO, FLOOR, TRIPLE, Project, environment
 from repositories import git, repository
 
@@ -326,7 +326,7 @@ def test_a_backend_is_told_the_version_by_the_variables_that_it_reads() -> None:
 
 def interpreters() -> tuple[str, str]:
     """Two that are on this machine."""
-    here = [v for v in ("3.11", "3.12", "3.13", "3.14") if fresh.interpreter(v, "", env=environment({}))]
+    here = [v for v in ("3.11", "3.12", "3.13", "3.14") if path_of(v, environment({}))]
     if len(here) < 2:
         pytest.skip("needs two of CPython 3.11 to 3.14")
     return here[0], here[1]
@@ -597,15 +597,15 @@ def test_a_library_for_c_is_one_wheel_for_every_python_of_a_system(tmp_path: Pat
 
 def prefixes() -> dict[str, Path]:
     """The folders of two interpreters of this machine that can be had in a container too: not the system's own."""
-    found = {}
+    there = {}
     for version in ("3.11", "3.12", "3.13", "3.14"):
-        path = fresh.interpreter(version, "", env=environment({}))
+        path = path_of(version, environment({}))
         prefix = Path(path).resolve().parents[1] if path else Path("/usr")
         if prefix != Path("/usr") and any(prefix.glob("include/python3*/Python.h")):
-            found[version] = prefix
-    if len(found) < 2:
+            there[version] = prefix
+    if len(there) < 2:
         pytest.skip("needs two interpreters outside /usr, such as pyenv's")
-    return dict(list(found.items())[-2:])
+    return dict(list(there.items())[-2:])
 
 
 def image_with(interpreters: Mapping[str, Path]) -> tuple[images.Images, str]:

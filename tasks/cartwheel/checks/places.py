@@ -60,7 +60,7 @@ def _emulated(wanted: Wanted) -> Interpreter | Missing | None:
 def _contained(wanted: Wanted) -> Interpreter | Missing | None:
     """The container that such wheels are made in here."""
     wheel, work = wanted.wheel, wanted.work
-    if work is None or not _made_in_one(wheel):
+    if work is None or not _made_in_one(wanted.package, wheel):
         return None
     from cartwheel.toolchain.container import Mount
     from cartwheel.toolchain.containers import opened
@@ -86,9 +86,9 @@ def _contained(wanted: Wanted) -> Interpreter | Missing | None:
     return Interpreter(path=path, by=f"in {container.shown}", through=through, foreign=True, alone=True)
 
 
-def _made_in_one(wheel: Wheel) -> bool:
+def _made_in_one(package: Package, wheel: Wheel) -> bool:
     try:
-        return toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine()).name == CONTAINER
+        return toolchain.of_wheel(package, wheel, this_machine()).name == CONTAINER
     except ConfigError:
         return False
 
