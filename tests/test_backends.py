@@ -26,7 +26,7 @@ from cartwheel.model.target import TARGETS, platform_tag
 from cartwheel.model.understand import understood
 from cartwheel.toolchain import chosen_for_backend
 from cartwheel.world.host import Host
-from cartwheel.world.interpreters import found
+from cartwheel.world.interpreters import found as path_of
 from projects import DODO, FLOOR, TRIPLE, Project, environment
 from repositories import git, repository
 
@@ -285,6 +285,8 @@ def test_a_version_comes_from_the_run_or_from_heads_tag_or_is_always_the_same() 
     assert version(from_git(), "v1.2.0", "v1.10.0rc1", "latest", "other-v3.0") == "1.10.0rc1"
     assert version(from_git(), "v1.2.0", version="1.3") == "1.3"
     assert version(from_git({"tag": "demo/{version}"}), "v1.2.0", "demo/1.1") == "1.1"
+    (package,) = understood(from_git().pyproject, (from_git(),), {}, tags=("v1.2", "v1.3"), started_by="v1.2").packages
+    assert package.version == "1.2"
 
 
 def test_the_tag_that_is_made_is_the_version_that_was_said() -> None:
@@ -324,7 +326,7 @@ def test_a_backend_is_told_the_version_by_the_variables_that_it_reads() -> None:
 
 def interpreters() -> tuple[str, str]:
     """Two that are on this machine."""
-    here = [v for v in ("3.11", "3.12", "3.13", "3.14") if found(v, environment({}))]
+    here = [v for v in ("3.11", "3.12", "3.13", "3.14") if path_of(v, environment({}))]
     if len(here) < 2:
         pytest.skip("needs two of CPython 3.11 to 3.14")
     return here[0], here[1]
@@ -595,15 +597,15 @@ def test_a_library_for_c_is_one_wheel_for_every_python_of_a_system(tmp_path: Pat
 
 def prefixes() -> dict[str, Path]:
     """The folders of two interpreters of this machine that can be had in a container too: not the system's own."""
-    found = {}
+    there = {}
     for version in ("3.11", "3.12", "3.13", "3.14"):
-        path = found(version, environment({}))
+        path = path_of(version, environment({}))
         prefix = Path(path).resolve().parents[1] if path else Path("/usr")
         if prefix != Path("/usr") and any(prefix.glob("include/python3*/Python.h")):
-            found[version] = prefix
-    if len(found) < 2:
+            there[version] = prefix
+    if len(there) < 2:
         pytest.skip("needs two interpreters outside /usr, such as pyenv's")
-    return dict(list(found.items())[-2:])
+    return dict(list(there.items())[-2:])
 
 
 def image_with(interpreters: Mapping[str, Path]) -> tuple[images.Images, str]:
@@ -650,3 +652,132 @@ def test_a_cpp_package_is_compiled_in_the_image_for_each_interpreter_in_it(tmp_p
     assert all(path.stat().st_uid == os.getuid() for path in (project.root / "dist/private").iterdir())
     assert engine.none_left()
     assert stale(project, **engine.env) == {}
+
+
+# ---- other backends, and what else they make -------------------------------------------------------------------------
+
+PLAIN = """#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+static PyObject *depth(PyObject *self, PyObject *ignored) {
+    return PyLong_FromLong(42);
+}
+
+static PyMethodDef methods[] = {{"depth", depth, METH_NOARGS, "The depth."}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_lead", NULL, -1, methods, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__lead(void) {
+    return PyModule_Create(&module);
+}
+"""
+
+LEAD = """[project]
+name = "lead-line"
+version = "1.0"
+description = "a depth"
+readme = "README.md"
+requires-python = ">=3.11"
+classifiers = ["Programming Language :: Python :: {version}"]
+
+[tool.cartwheel]
+targets = ["{triple}"]
+module = "lead"
+publish = []
+test = {{ command = ["python", "-c", "import lead; assert lead.depth() == 42"] }}
+{floor}
+"""
+
+BACKENDS = {
+    "scikit-build-core": (
+        '[build-system]\nrequires = ["scikit-build-core"]\nbuild-backend = "scikit_build_core.build"\n\n'
+        '[tool.scikit-build]\nwheel.py-api = "cp311"\nwheel.packages = ["lead"]\n\n',
+        {
+            "CMakeLists.txt": """cmake_minimum_required(VERSION 3.26)
+project(lead LANGUAGES C)
+find_package(Python REQUIRED COMPONENTS Interpreter Development.SABIModule)
+python_add_library(_lead MODULE plain.c WITH_SOABI USE_SABI 3.11)
+install(TARGETS _lead DESTINATION lead)
+""",
+        },
+        "cp311-abi3",
+    ),
+    "meson-python": (
+        '[build-system]\nrequires = ["meson-python", "ninja"]\nbuild-backend = "mesonpy"\n\n',
+        {
+            "meson.build": """project('lead', 'c')
+python = import('python').find_installation(pure: false)
+python.install_sources('lead/__init__.py', subdir: 'lead')
+python.extension_module('_lead', 'plain.c', install: true, subdir: 'lead')
+""",
+        },
+        "",
+    ),
+    "setuptools": (
+        '[build-system]\nrequires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n\n'
+        '[tool.setuptools]\npackages = ["lead"]\n\n'
+        '[[tool.setuptools.ext-modules]]\nname = "lead._lead"\nsources = ["plain.c"]\npy-limited-api = true\n'
+        'define-macros = [["Py_LIMITED_API", "0x030B0000"]]\n\n'
+        '[tool.distutils.bdist_wheel]\npy_limited_api = "cp311"\n\n',
+        {},
+        "cp311-abi3",
+    ),
+}
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("name", BACKENDS)
+def test_any_backend_that_compiles_makes_the_planned_wheel(name: str, tmp_path: Path) -> None:
+    head, files, tag = BACKENDS[name]
+    two = interpreters()[1]
+    project = Project(repository(tmp_path / "project"))
+    lead = LEAD.format(version=two, triple=TRIPLE, floor=_FLOOR)
+    project.write("pyproject.toml", head + lead)
+    project.write("dodo.py", DODO)
+    project.write("README.md", "# lead\n")
+    project.write("plain.c", PLAIN)
+    project.write("lead/__init__.py", 'from lead._lead import depth\n\n__all__ = ["depth"]\n')
+    project.write(".gitignore", ".cartwheel/\ndist/\n")
+    for path, text in files.items():
+        project.write(path, text)
+    git(project.root, "add", "--all")
+    git(project.root, "commit", "--quiet", "--message", "first")
+    project.doit(f"check:{TRIPLE}", "check:sdist")
+    tags = tag or f"{tags_of(two)}-{tags_of(two)}"
+    platform = platform_tag(TARGETS[TRIPLE], FLOOR or TARGETS[TRIPLE].floor)
+    made = {path.name for path in (project.root / "dist/private").iterdir()}
+    assert made == {f"lead_line-1.0-{tags}-{platform}.whl", "lead_line-1.0.tar.gz"}
+    assert git(project.root, "status", "--porcelain") == ""
+
+
+@pytest.mark.lab
+def test_a_backend_that_asks_git_for_its_files_finds_them(tmp_path: Path) -> None:
+    project = Project(repository(tmp_path / "project"))
+    project.write(
+        "pyproject.toml",
+        BALLAST.replace('"hatchling", "hatch-vcs"', '"setuptools>=77", "setuptools-scm>=8"')
+        .replace("hatchling.build", "setuptools.build_meta")
+        .partition("[tool.hatch.version]")[0]
+        + '[tool.setuptools]\npackages = ["ballast"]\n\n[tool.setuptools_scm]\n\n'
+        + BALLAST[BALLAST.index("[tool.cartwheel]") :],
+    )
+    project.write("dodo.py", DODO)
+    project.write("README.md", "# ballast\n")
+    project.write("ballast/__init__.py", '"""Ballast."""\n')
+    project.write("ballast/table.txt", "known to git alone\n")
+    project.write(".gitignore", ".cartwheel/\ndist/\n__pycache__/\n")
+    git(project.root, "add", "--all")
+    git(project.root, "commit", "--quiet", "--message", "first")
+    index = (project.root / ".git/index").read_bytes()
+    project.doit("repair", "version=1.5")
+    with zipfile.ZipFile(project.root / "dist" / "ballast-1.5-py3-none-any.whl") as wheel:
+        assert "ballast/table.txt" in wheel.namelist()
+    assert (project.root / ".git/index").read_bytes() == index
+
+
+@pytest.mark.lab
+def test_a_version_that_is_said_is_tagged_published_and_verified(ballast: Project, tmp_path: Path) -> None:
+    project = ballast.copy(tmp_path / "project")
+    said = project.doit("rehearse", "version=1.6", env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    assert "ballast-1.6-py3-none-any.whl" in said
+    assert "ballast-1.6.tar.gz" in said
+    assert git(project.root, "tag") == ""

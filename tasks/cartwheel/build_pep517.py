@@ -105,7 +105,7 @@ def apart(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
     """The package's folder in a copy of what counts, in the scratch folder; only this step sees it."""
     from cartwheel.inputs.apart import copied
 
-    return copied(package.folder, whole(package, work.look, wheel), work.root, work.scratch / "source")
+    return copied(package.folder, whole(package, wheel, work.root), work.root, work.scratch / "source")
 
 
 def backend_environment(package: Package, work: Work) -> dict[str, str]:

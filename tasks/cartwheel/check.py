@@ -17,7 +17,7 @@ from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.python import PURE
 from cartwheel.model.settings import Test
 from cartwheel.model.step import Look, Step, Work
-from cartwheel.model.target import ANY, TARGETS
+from cartwheel.model.target import ANY, TARGETS, Target
 from cartwheel.world import environment
 from cartwheel.world.files import sha256_of, write_atomically
 from cartwheel.world.host import this_machine
@@ -189,12 +189,12 @@ def _check_sdist(package: Package, work: Work) -> Learned:
     if package.manifest:
         env["CARGO_TARGET_DIR"] = str(work.root / ".cartwheel" / "cargo" / "sdist" / package.key)
     out = work.scratch / "out"
-    python, interpreter = _meant_here(package, work.look)
+    target, python, interpreter = _meant_here(package, work.look)
     uv_build("--wheel", source, out, env, work, python=interpreter)
     wheels = sorted(out.glob("*.whl"))
     if len(wheels) != 1:
         raise StepFailed(f"{package.sdist}: {len(wheels)} wheels were built from it, expected one")
-    _refuse_problems(package, wheels[0], python)
+    _refuse_problems(package, wheels[0], target, python)
     _report(sdist, (_of_the_built(package, wheels[0], python, work),), work.root / plan.sdist_report(package))
     return {}
 
@@ -219,27 +219,25 @@ _NOT_FOR_A_LOCAL_BUILD = ("name: ", "floor: ")
 """A wheel built from source by its user is named for that machine and promises nothing to others."""
 
 
-def _meant_here(package: Package, look: Look) -> tuple[str, str]:
-    """What a wheel that is built here from source is for, and the interpreter that its backend runs in, empty where any
-    will do: for a backend that compiles, the first that this machine has."""
+def _meant_here(package: Package, look: Look) -> tuple[Target, str, str]:
+    """What a wheel that is built here from source is: its target, what it is for, and the interpreter that its backend
+    runs in, empty where any will do.  For a backend that compiles, the first wheel that this machine has one for."""
+    host = this_machine()
     first = package.wheels[0].python if package.wheels else PURE
-    if package.manifest or not package.compiled:
-        return first, ""
+    if package.manifest:
+        return TARGETS[host.triple], first, ""
     from cartwheel.toolchain import interpreters
 
-    host = this_machine()
-    for wheel in package.wheels:
+    for wheel in sorted(package.wheels, key=lambda wheel: wheel.target.triple == ANY):
         path = host.runs(wheel.target) and interpreters.path(wheel.python, package.minimum_python, look)
         if path:
-            return wheel.python, path
-    return first, ""
+            return wheel.target, wheel.python, path if wheel.target.triple != ANY else ""
+    return TARGETS[host.triple if package.compiled else ANY], first, ""
 
 
-def _refuse_problems(package: Package, wheel: Path, python: str) -> None:
+def _refuse_problems(package: Package, wheel: Path, target: Target, python: str) -> None:
     from cartwheel.checks.wheel import examine, problems
 
-    compiled = python != PURE if not package.manifest else True
-    target = TARGETS[this_machine().triple if compiled else ANY]
     found = problems(examine(wheel, expected=wheel.name, target=target, python=python))
     wrong = [line for line in found if not line.startswith(_NOT_FOR_A_LOCAL_BUILD)]
     if wrong:

@@ -253,7 +253,7 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     """The project in `root`; raises `ConfigError`."""
     top = read_root(root)
     packages = tuple(read_package(root, f, top if f == "." else None) for f in understand.folders(top))
-    project = understand.understood(top, packages, overrides, tags=_tags(root, packages))
+    project = understand.understood(top, packages, overrides, **_tags(root, packages))
     stand_in = os.environ.get("CARTWHEEL_REHEARSAL")
     if not stand_in:
         return model.started_by(project, os.environ)
@@ -261,13 +261,13 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     return model.rehearsing(project, {kind: decode(IndexSettings, row, where="rehearsal") for kind, row in rows})
 
 
-def _tags(root: Path, packages: Iterable[Manifests]) -> tuple[str, ...]:
-    """The tag that started a pipeline's run and those of HEAD, where a version comes from them."""
+def _tags(root: Path, packages: Iterable[Manifests]) -> dict[str, Any]:
+    """The tags of HEAD and the one that started a pipeline's run, where a version comes from them."""
     if not any(from_git(manifests.pyproject) for manifests in packages):
-        return ()
+        return {}
     from cartwheel.world.scm import tags_on_head
 
-    return (*filter(None, [model.starting_tag(os.environ)]), *tags_on_head(root, os.environ))
+    return {"tags": tags_on_head(root, os.environ), "started_by": model.starting_tag(os.environ)}
 
 
 def _overrides(environ: Mapping[str, str]) -> dict[str, str]:

@@ -250,6 +250,14 @@ def _rust(package: Package, wheel: Wheel) -> tuple[str, ...]:
 
 
 def _interpreters(package: Package, wheel: Wheel) -> tuple[str, ...]:
+    """The interpreters that a wheel is made and tested with; in a container they are the image's."""
+    if package.manifest or wheel.target.triple == ANY or wheel.toolchain == CONTAINER:
+        return _testing(package, wheel)
+    made = package.minimum_python if wheel.python == ABI3 else wheel.python
+    return tuple(dict.fromkeys((*((made,) if made != PURE else ()), *_testing(package, wheel))))
+
+
+def _testing(package: Package, wheel: Wheel) -> tuple[str, ...]:
     """The interpreters that a wheel's tests run with: those the configuration names, else every one it is for.  In a
     container they are the image's."""
     if not wheel.test.command or wheel.test.skip or wheel.toolchain == CONTAINER:

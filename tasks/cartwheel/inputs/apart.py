@@ -25,7 +25,7 @@ def copied(folder: str, paths: Iterable[str], root: Path, into: Path) -> Path:
     found = pointer(root)
     top = found[0] if found else root
     for path in paths:
-        if (root / path).is_file():
+        if (root / path).is_file() and Path(path).name != ".git":  # a submodule's leads nowhere from the copy
             _bring(root / path, into / (root / path).relative_to(top))
     for above in (root / folder, *(root / folder).parents):
         for name in _BESIDE:

@@ -285,18 +285,25 @@ class BackendSources(Struct, frozen=True, kw_only=True):
 
     def seen(self, look: Look, before: Seen | None) -> Seen:
         """See `model.step.Sources`."""
-        own = inside(self.package.folder, "pyproject.toml")
+        listing: dict[str, str] = {}
+        for group in _groups(self.package, self.wheel, look.root):
+            listing.update(look.digests(group))
+        for path in (inside(self.package.folder, "pyproject.toml"), ".git"):  # in a working tree of its own, a file
+            listing.pop(path, None)
         return Seen(
-            listing={path: look.digest(path) for path in whole(self.package, look, self.wheel) if path != own},
+            listing=listing,
             facts={**_tables(self.package.manifests.pyproject), **_variables(self.package, self.wheel, look)},
             learned={"folders": (self.package.folder,)},
         )
 
 
-def whole(package: Package, look: Look, wheel: Wheel | None = None) -> tuple[str, ...]:
+def whole(package: Package, wheel: Wheel | None, root: Path) -> tuple[str, ...]:
     """All files of a package without a crate, and what else is declared to count for it or for one wheel."""
-    declared = (path for group in _named_inputs(package, wheel, look.root) for path in group)
-    return tuple(sorted({*_below(look.root, package.folder), *declared}))
+    return tuple(sorted({path for group in _groups(package, wheel, root) for path in group}))
+
+
+def _groups(package: Package, wheel: Wheel | None, root: Path) -> tuple[tuple[str, ...], ...]:
+    return (_below(root, package.folder), *_named_inputs(package, wheel, root))
 
 
 def _named_inputs(package: Package, wheel: Wheel | None, root: Path) -> Iterable[tuple[str, ...]]:

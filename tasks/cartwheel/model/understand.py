@@ -68,11 +68,16 @@ def folders(root: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def understood(
-    root: Mapping[str, Any], packages: Iterable[Manifests], overrides: Mapping[str, str], *, tags: Iterable[str] = ()
+    root: Mapping[str, Any],
+    packages: Iterable[Manifests],
+    overrides: Mapping[str, str],
+    *,
+    tags: tuple[str, ...] = (),
+    started_by: str = "",
 ) -> Project:
     """The project that the manifests describe; raises `ConfigError` where they cannot be meant.
 
-    `tags`: those of HEAD, for packages whose version comes from git.
+    `tags`: those of HEAD, for packages whose version comes from git; `started_by`: the tag that started this run.
     """
     common = _table(root, "pyproject.toml")
     packages = tuple(packages)
@@ -85,7 +90,8 @@ def understood(
         )
     once = _settings_of(overrides)
     said = _version_said(overrides, packages)
-    read = tuple(_versioned(m, _own(m, common), common, said, tags, single=len(packages) == 1) for m in packages)
+    known = (started_by, tags)
+    read = tuple(_versioned(m, _own(m, common), common, said, known, single=len(packages) == 1) for m in packages)
     made = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
     if common.overrides or common.variants:
         every = (t for m in read for t in _declared(m, _own(m, common), common))
@@ -134,15 +140,24 @@ def _version_said(overrides: Mapping[str, str], packages: Iterable[Manifests]) -
 
 
 def _versioned(
-    manifests: Manifests, own: Settings, common: Settings, said: str, tags: Iterable[str], *, single: bool
+    manifests: Manifests,
+    own: Settings,
+    common: Settings,
+    said: str,
+    known: tuple[str, tuple[str, ...]],
+    *,
+    single: bool,
 ) -> Manifests:
-    """With the version of a package that has it from git: what is said for this run, or the highest tag of HEAD."""
+    """With the version of a package that has it from git: what is said for this run, what the tag says that started it,
+    or the highest tag of HEAD."""
     if not from_git(manifests.pyproject):
         return manifests
-    refuse_two_versions(manifests, own, _shown(inside(manifests.folder, "pyproject.toml")))
-    form = first((own, common), "tag", _default_tag(single=single))
-    name = package_name(manifests, inside(manifests.folder, "pyproject.toml"))
-    return replace(manifests, version=said or highest(version_in(form, tag, name=name) for tag in tags))
+    where = inside(manifests.folder, "pyproject.toml")
+    refuse_two_versions(manifests, own, _shown(where))
+    form, name = first((own, common), "tag", _default_tag(single=single)), package_name(manifests, where)
+    starting, tags = known
+    found = said or version_in(form, starting, name=name)
+    return replace(manifests, version=found or highest(version_in(form, tag, name=name) for tag in tags))
 
 
 def _default_tag(*, single: bool) -> str:
