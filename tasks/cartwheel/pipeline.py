@@ -93,6 +93,7 @@ class Pipeline:
         try:
             project = read_project(root, _overrides(os.environ))
         except CartwheelError as error:
+            _mark(root, str(error))
             raise InvalidDodoFile(str(error)) from None
         return cls(project, root, os.environ, _words(sys.argv[1:]))
 
@@ -251,6 +252,14 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
         return model.started_by(project, os.environ)
     rows = json.loads(stand_in).items()
     return model.rehearsing(project, {kind: decode(IndexSettings, row, where="rehearsal") for kind, row in rows})
+
+
+def _mark(root: Path, words: str) -> None:
+    """Have what is wrong with the configuration shown at its line, where a CI system can."""
+    from cartwheel.ci.platform import Voice
+
+    if mark := Voice(os.environ, root).refused(words):
+        sys.stderr.write(mark + "\n")
 
 
 def _overrides(environ: Mapping[str, str]) -> dict[str, str]:
