@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cartwheel.model import project as model
+from cartwheel.model import understand
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.manifests import Manifests
 from cartwheel.model.plan import artifacts
@@ -49,7 +50,7 @@ def crate(*features: str) -> Mapping[str, Any]:
 
 def understood(*packages: Manifests, overrides: Mapping[str, str] | None = None) -> Project:
     """The project of these packages; the first one's pyproject.toml is the root's."""
-    return model.understood(packages[0].pyproject, packages, overrides or {})
+    return understand.understood(packages[0].pyproject, packages, overrides or {})
 
 
 def files(project: Project) -> list[str]:
@@ -217,12 +218,12 @@ def test_a_package_without_a_crate_is_never_on_a_registry_of_crates() -> None:
     root = manifests({"packages": ["a", "b"], "publish": ["pypi", "crates-io"]}).pyproject
     crated = manifests({}, folder="a", cargo=crate())
     pure = manifests({}, folder="b", project={"name": "b"})
-    inheriting = model.understood(root, (crated, pure), {})
+    inheriting = understand.understood(root, (crated, pure), {})
     assert [p.publish for p in inheriting.packages] == [("pypi", "crates-io"), ("pypi",)]
     saying = manifests({"publish": ["crates-io"]}, folder="b", project={"name": "b"})
     expected = "b/pyproject.toml [tool.cartwheel] publish: 'crates-io' takes crates, and this package has none"
     with pytest.raises(ConfigError) as caught:
-        model.understood(root, (crated, saying), {})
+        understand.understood(root, (crated, saying), {})
     assert expected in str(caught.value)
     with pytest.raises(ConfigError, match="'house' takes crates"):
         understood(manifests({"publish": ["house"], "index": {"house": {"kind": "crates"}}}))

@@ -93,7 +93,8 @@ def test_a_pattern_never_publishes(project: Project, shelf: LoopbackIndex, patte
 
 
 def test_a_release_takes_no_setting_for_one_run(project: Project, shelf: LoopbackIndex) -> None:
-    assert "'profile' is set for this run only" in project.doit("release", "profile=dev", env=TOKEN, code=1)
+    assert "'features' is set for this run only" in project.doit("release", "features=fast", env=TOKEN, code=1)
+    assert "debug wheels are never published" in project.doit("release", "profile=dev", env=TOKEN, code=3)
     assert on(shelf) == []
 
 

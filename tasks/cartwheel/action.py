@@ -62,11 +62,11 @@ class Workshop:
         assert isinstance(backend, Records), "dodo.py needs DOIT_CONFIG = wheels.doit_config"
         if self.world.save not in backend.at_end:
             backend.at_end.append(self.world.save)
-            backend.after_own.append(self._after_own)
+            backend.after_own.append(self.look_again)
         return backend
 
-    def _after_own(self) -> None:
-        """A task of the project's own may have written sources of a step that is still to come."""
+    def look_again(self) -> None:
+        """A task of the project's own, or a command before a build, may have written what a step is about to read."""
         self.world.files.renew()
         look_again()
 
@@ -201,8 +201,6 @@ class Perform(BaseAction):  # type: ignore[misc]
         missing = sorted(path for path, digest in needs.items() if not digest)
         if missing:
             raise StepFailed(f"{step.name} needs {', '.join(missing)}, which no earlier step has made")
-        broad = self._seen(None)
-        started, began = time.monotonic(), time.time_ns()
         with _Scratch(shop.root / ".cartwheel" / "scratch" / step.name.replace(":", "-")) as scratch:
             said = log_of(shop.root, step.name)
             log = run.Log(said, shown_as=said.relative_to(shop.root).as_posix())
@@ -211,6 +209,11 @@ class Perform(BaseAction):  # type: ignore[misc]
                 named=shop.named, slots=shared,
                 announce=lambda text: shop.announce(f"{step.name}: {text}"),
             )  # fmt: skip
+            if step.prepare:
+                step.prepare(work)
+                shop.look_again()
+            broad = self._seen(None)
+            started, began = time.monotonic(), time.time_ns()
             learned = step.act(work)
         seconds = round(time.monotonic() - started, 3)
         makes = {path: world.files.again(path) for path in step.makes}

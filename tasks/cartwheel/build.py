@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from cartwheel import toolchain
 from cartwheel.inputs.sources import CompiledSources, PureSources
@@ -17,10 +20,12 @@ from cartwheel.inputs.unlocked import missing, renewed
 from cartwheel.model import python as pythons
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.features import features as features_of
-from cartwheel.model.project import Package, Project, Wheel
+from cartwheel.model.project import Package, Project, Wheel, state_folder
 from cartwheel.model.step import Look, Slots, Sources, Step, Work
+from cartwheel.model.wheel import WheelName
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.directories import SHARED, CargoDirectory
+from cartwheel.toolchain.repairers import retag
 from cartwheel.world import environment, files, run
 from cartwheel.world.host import this_machine
 
@@ -35,7 +40,7 @@ CARGO_TEE = Path(__file__).parent / "toolchain" / "cargo_tee.py"
 
 def raw_wheel(wheel: Wheel) -> str:
     """Where the wheel lies before it is repaired, relative to the project."""
-    return f".cartwheel/wheels/{wheel.place}/{wheel.file}"
+    return f"{state_folder(debug=wheel.debug)}/wheels/{wheel.place}/{wheel.file}"
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -45,14 +50,6 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 def _compiled(package: Package, wheel: Wheel) -> Step:
-    settings = {
-        "version": package.version,
-        "floor": wheel.floor,
-        "toolchain": wheel.toolchain,
-        "features": " ".join(wheel.features),
-        "profile": wheel.profile,
-        "python": wheel.python,
-    }
     blocked = ""
     tools: tuple[str, ...] = ("rustc", "maturin")
     chose: dict[str, str] = {}
@@ -67,7 +64,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         makes=(raw_wheel(wheel),),
         manifests=package.manifests.paths,
         after=("version-sync",),
-        settings={name: value for name, value in settings.items() if value},
+        settings={"version": package.version, **wheel.settings},
         tools=tools,
         chosen=chose,
         blocked=blocked,
@@ -75,6 +72,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         sources=CompiledSources(package=package, wheel=wheel),
         ships=True,
         heavy=True,
+        prepare=_commands_before(package, wheel),
         reserve=lambda slots, root: _reserved(package, wheel, slots, root),
         act=lambda work: _compile(package, wheel, work),
     )
@@ -89,7 +87,8 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
     env = _environment(package, wheel, work, messages)
-    _need_standard_library(wheel.target.triple, env, work)
+    for triple in wheel.target.triples:
+        _need_standard_library(triple, env, work)
     sources = CompiledSources(package=package, wheel=wheel)
     home = locked(package, sources, env, work)
     sources.distrust(directory, work)
@@ -98,7 +97,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
         work.log.run(_maturin(package, wheel, chain, directory, out), cwd=home / package.folder, env=env)
     except StepFailed as error:
         raise _explained(error, package, wheel) from None
-    files.move_into_place(exactly_one(out, wheel.file), work.root / raw_wheel(wheel))
+    files.move_into_place(_as_planned(out, wheel), work.root / raw_wheel(wheel))
     return sources.learn(directory, messages, home, work)
 
 
@@ -158,7 +157,8 @@ def _reserved(package: Package, wheel: Wheel, slots: Slots, root: Path) -> Abstr
 
 
 def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root: Path) -> CargoDirectory:
-    python = SHARED if package.cargo_directory == "triple" else wheel.python
+    own = f"{wheel.python}-{wheel.variant}" if wheel.variant else wheel.python
+    python = SHARED if package.cargo_directory == "triple" else own
     return CargoDirectory(root=root, target=wheel.target, package=wheel.package, python=python, toolchain=chain.name)
 
 
@@ -180,7 +180,9 @@ def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, directo
 
 
 def _environment(package: Package, wheel: Wheel, work: Work, messages: Path) -> dict[str, str]:
-    env = build_environment(package, work) | dict(wheel.environment)
+    env = build_environment(package, work) | environment.given(wheel.environment, work.look.environ)
+    work.log.hide(environment.secrets(wheel.environment, work.look.environ))
+    env |= _flags(wheel, env)
     if "CARGO_BUILD_JOBS" not in env:
         env |= work.slots
     if package.sccache:
@@ -202,6 +204,40 @@ def build_environment(package: Package, work: Work) -> dict[str, str]:
     return env
 
 
+def _flags(wheel: Wheel, env: Mapping[str, str]) -> dict[str, str]:
+    """The compiler's flags as a variable.  That of a target adds to what `.cargo/config.toml` says of it; cargo looks
+    past it where one for all targets is set (the Cargo book, "Configuration", November 2026)."""
+    if not wheel.flags:
+        return {}
+    triples = (triple.upper().replace("-", "_") for triple in wheel.target.triples)
+    names = ["RUSTFLAGS"] if "RUSTFLAGS" in env else [f"CARGO_TARGET_{triple}_RUSTFLAGS" for triple in triples]
+    return {name: " ".join((*env.get(name, "").split(), *wheel.flags)) for name in names}
+
+
+_BEFORE = threading.Lock()
+_DONE: set[str] = set()
+"""What was run before the wheels of this process, so that each is run once."""
+
+
+def _commands_before(package: Package, wheel: Wheel) -> Callable[[Work], None] | None:
+    """Runs what the configuration wants to be run before a wheel is built; the same command for several wheels once."""
+    if not wheel.before:
+        return None
+
+    def prepare(work: Work) -> None:
+        env = build_environment(package, work) | environment.given(wheel.environment, work.look.environ)
+        work.log.hide(environment.secrets(wheel.environment, work.look.environ))
+        cwd = work.root / package.folder
+        with _BEFORE:
+            for before in wheel.before:
+                key = repr((str(cwd), before.run, sorted(environment.said(wheel.environment).items())))
+                if key not in _DONE:
+                    work.log.run(before.run, cwd=cwd, env=env)
+                    _DONE.add(key)
+
+    return prepare
+
+
 def _wrapper(scratch: Path) -> Path:
     """A program that runs cargo and keeps its JSON messages; maturin starts what $CARGO names."""
     if os.name == "nt":
@@ -221,9 +257,21 @@ def exactly_one(folder: Path, expected: str) -> Path:
     return folder / expected
 
 
+def _as_planned(out: Path, wheel: Wheel) -> Path:
+    """The one wheel that maturin made, with the variant's build tag, of which it knows nothing."""
+    planned = WheelName.parse(wheel.file)
+    made = exactly_one(out, str(replace(planned, build="")))
+    if not planned.build:
+        return made
+    retag(made, out / wheel.file, planned)
+    return out / wheel.file
+
+
 def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
     from cartwheel.toolchain.needs import missing
 
+    if lacking := environment.absent(wheel.environment, look.environ):
+        return lacking
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
     for need in missing(wheel.target, chain, look):
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
@@ -262,6 +310,7 @@ def _pure(package: Package, wheel: Wheel) -> Step:
         after=("version-sync",),
         settings={"version": package.version},
         sources=PureSources(package=package),
+        prepare=_commands_before(package, wheel),
         ships=True,
         act=lambda work: _pack(package, wheel, work),
     )

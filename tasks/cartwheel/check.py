@@ -14,6 +14,7 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.model.manifests import inside
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.python import PURE
+from cartwheel.model.settings import Test
 from cartwheel.model.step import Look, Step, Work
 from cartwheel.model.target import ANY, TARGETS
 from cartwheel.world import environment
@@ -42,16 +43,15 @@ def _of_wheel(package: Package, wheel: Wheel) -> Step:
         needs=(plan.finished(package, wheel),),
         makes=(plan.report(wheel),),
         after=(f"repair:{wheel.segments}",),
-        settings={"python": wheel.python, "floor": wheel.floor, **_test_settings(package)},
+        settings={"python": wheel.python, "floor": wheel.floor, **_test_settings(package, wheel.test)},
         tools=("abi3audit", "check-wheel-contents", "twine"),
-        sources=_tests(package),
+        sources=_tests(package, wheel.test),
         also=lambda look: _could_run_now(package, wheel, look),
         act=lambda work: _check_wheel(package, wheel, work),
     )
 
 
-def _test_settings(package: Package) -> Mapping[str, str]:
-    test = package.test
+def _test_settings(package: Package, test: Test) -> Mapping[str, str]:
     rows = {
         "test.command": " ".join(test.command),
         "test.extras": " ".join(test.extras),
@@ -62,9 +62,9 @@ def _test_settings(package: Package) -> Mapping[str, str]:
     return {name: value for name, value in rows.items() if value}
 
 
-def _tests(package: Package) -> TreeSources:
+def _tests(package: Package, test: Test) -> TreeSources:
     """What the test command names of the package's own files."""
-    named = (part.split("{package}/", 1)[1] for part in package.test.command if "{package}/" in part)
+    named = (part.split("{package}/", 1)[1] for part in test.command if "{package}/" in part)
     return TreeSources(folders=tuple(inside(package.folder, name) for name in named))
 
 
@@ -78,7 +78,7 @@ def _could_run_now(package: Package, wheel: Wheel, look: Look) -> tuple[str, ...
         report = parse_report((look.root / plan.report(wheel)).read_bytes())
     except (OSError, StepFailed):
         return ()
-    if not report.tests.not_run or not package.test.command or _why_not_here(package, wheel, look):
+    if not report.tests.not_run or not wheel.test.command or _why_not_here(package, wheel, look):
         return ()
     return ("its tests were not run where it was checked, and this machine can run them",)
 
@@ -87,7 +87,7 @@ def _why_not_here(package: Package, wheel: Wheel, look: Look) -> str:
     from cartwheel.world import fresh
 
     env = environment.passed(look.environ)
-    return package.test.skip or fresh.runs_here(
+    return wheel.test.skip or fresh.runs_here(
         wheel.target, wheel.python, minimum=package.minimum_python, floor=wheel.floor, env=env
     )
 
@@ -112,21 +112,21 @@ def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
     reason = _why_not_here(package, wheel, work.look)
     if reason:
         work.announce(f"tests not run: {reason}")
-    tests = TestRun(not_run=reason) if reason else _test(package, path, wheel.python, work)
+    tests = TestRun(not_run=reason) if reason else _test(package, wheel.test, path, wheel.python, work)
     _report(path, tests, work.root / plan.report(wheel))
     return {}
 
 
-def _test(package: Package, wheel: Path, python: str, work: Work) -> TestRun:
+def _test(package: Package, test: Test, wheel: Path, python: str, work: Work) -> TestRun:
     from cartwheel.world import fresh
 
     return fresh.tests_pass(
         wheel,
         python=python,
         module=package.module,
-        requirements=package.test.requires,
-        extras=package.test.extras,
-        command=package.test.command,
+        requirements=test.requires,
+        extras=test.extras,
+        command=test.command,
         tests_from=work.root / package.folder,
         scratch=work.scratch / "tests",
         log=work.log,
@@ -147,9 +147,9 @@ def _of_sdist(package: Package) -> Step:
         needs=(f"{package.dist}/{package.sdist}",),
         makes=(plan.sdist_report(package),),
         after=(f"sdist:{package.key}",),
-        settings=_test_settings(package),
+        settings=_test_settings(package, package.test),
         tools=("rustc",) if package.manifest else (),
-        sources=_tests(package),
+        sources=_tests(package, package.test),
         heavy=True,
         act=lambda work: _check_sdist(package, work),
     )
@@ -175,7 +175,11 @@ def _check_sdist(package: Package, work: Work) -> Learned:
         raise StepFailed(f"{package.sdist}: {len(wheels)} wheels were built from it, expected one")
     _refuse_problems(package, wheels[0])
     python = package.wheels[0].python if package.wheels else PURE
-    tests = TestRun(not_run=package.test.skip) if package.test.skip else _test(package, wheels[0], python, work)
+    tests = (
+        TestRun(not_run=package.test.skip)
+        if package.test.skip
+        else _test(package, package.test, wheels[0], python, work)
+    )
     _report(sdist, tests, work.root / plan.sdist_report(package))
     return {}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cartwheel.inputs import wheel_tree
 from cartwheel.model.plan import artifacts
-from cartwheel.model.project import Project
+from cartwheel.model.project import DEBUG, Project
 from cartwheel.toolchain.directories import FOLDER
 
 _KEPT = ("lock", "lock-holder", "unfinished.json")
@@ -20,7 +20,8 @@ def leftovers(root: Path, project: Project, made: Iterable[str]) -> tuple[Path, 
     """What can go: planned files, those that a record names (`made`), our own folder, stale compiled files."""
     named = [root / path for path in (*made, *(a.path for a in artifacts(project)))]
     stale = [root / path for package in project.packages if package.manifest for path in _stale(root, package)]
-    return (*_there(named), *_ours(root / ".cartwheel"), *_there(stale))
+    debug = (root / "dist" / DEBUG).glob("*")
+    return (*_there(named), *_there(debug), *_ours(root / ".cartwheel"), *_there(stale))
 
 
 def compiled(root: Path) -> tuple[Path, ...]:

@@ -18,7 +18,9 @@ from doit.task import Task
 
 from cartwheel.action import CLEAN_CARGO, Judgement, Perform, Sweep, Workshop
 from cartwheel.model import project as model
+from cartwheel.model import understand
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
+from cartwheel.model.plan import OUTWARD
 from cartwheel.model.settings import IndexSettings, decode
 from cartwheel.model.step import Step
 from cartwheel.state import GROUPS, OURS
@@ -104,7 +106,7 @@ class Pipeline:
 
         return {
             "backend": "cartwheel",
-            "dep_file": str(self.root / ".cartwheel" / "records"),
+            "dep_file": str(self.root / model.state_folder(debug=self.project.debug) / "records"),
             "check_file_uptodate": Edges,
             "par_type": "thread",
             "reporter": reporting(self.workshop, _patterns(sys.argv[1:])),
@@ -128,6 +130,7 @@ class Pipeline:
             doc = "Remove cargo's directories alone: nothing that was made, only time"
             yield Task(CLEAN_CARGO, [Sweep(self.workshop, CLEAN_CARGO)], subtask_of=stage, doc=doc)
             return
+        self._refuse_debug(stage)
         steps = tuple(self.steps(stage))
         groups: dict[str, list[str]] = {}
         for step in steps:
@@ -147,6 +150,10 @@ class Pipeline:
             self.workshop.expect_some(_patterns(sys.argv[1:]))
         if not steps:
             yield Task(stage, None, doc=STAGES[stage], meta={"nothing": _EMPTY.get(stage, "")})
+
+    def _refuse_debug(self, stage: str) -> None:
+        if self.project.debug and stage in OUTWARD and any(w.split(":")[0] == stage for w in self.workshop.named):
+            raise ConfigError(f"{stage}: debug wheels are never published; leave out the profile, or build them only")
 
     def _refuse_unknown(self, stage: str, names: tuple[str, ...]) -> None:
         """Whatever the command and the reporter: a task of this stage that is asked for must be there."""
@@ -245,8 +252,8 @@ class Edges:
 def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     """The project in `root`; raises `ConfigError`."""
     top = read_root(root)
-    packages = tuple(read_package(root, f, top if f == "." else None) for f in model.folders(top))
-    project = model.understood(top, packages, overrides)
+    packages = tuple(read_package(root, f, top if f == "." else None) for f in understand.folders(top))
+    project = understand.understood(top, packages, overrides)
     stand_in = os.environ.get("CARTWHEEL_REHEARSAL")
     if not stand_in:
         return model.started_by(project, os.environ)
@@ -265,7 +272,7 @@ def _mark(root: Path, words: str) -> None:
 def _overrides(environ: Mapping[str, str]) -> dict[str, str]:
     """What is set for this run: doit variables win over the environment."""
     prefix = "CARTWHEEL_"
-    named = {f"{prefix}{key.upper()}": key for key in model.OVERRIDABLE}
+    named = {f"{prefix}{key.upper()}": key for key in understand.OVERRIDABLE}
     for name in environ:
         known = (*named, *_KNOWN_ENVIRONMENT)
         if name.startswith(prefix) and name not in known and not name.startswith(_OWN_ENVIRONMENT):
@@ -274,8 +281,8 @@ def _overrides(environ: Mapping[str, str]) -> dict[str, str]:
     for argument in sys.argv[1:]:
         name, equals, _ = argument.partition("=")
         if equals and not name.startswith("-"):
-            if name not in model.OVERRIDABLE:
-                raise ConfigError(f"variable '{argument}' is not known{did_you_mean(name, model.OVERRIDABLE)}")
+            if name not in understand.OVERRIDABLE:
+                raise ConfigError(f"variable '{argument}' is not known{did_you_mean(name, understand.OVERRIDABLE)}")
             value = get_var(name)
             if value:
                 found[name] = value

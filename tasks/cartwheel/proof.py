@@ -89,7 +89,7 @@ def proven(package: Package, root: Path, files: Iterable[Artifact] = ()) -> Mapp
 
 def _excuses(package: Package) -> Mapping[str, str]:
     """Why each file may be published untested, by name; the source distribution where that holds for every wheel."""
-    wheels = {wheel.file: wheel.untested or package.test.skip for wheel in package.wheels}
+    wheels = {wheel.file: wheel.untested or wheel.test.skip for wheel in package.wheels}
     reasons = tuple(wheels.values())
     return {**wheels, package.sdist: reasons[0] if reasons and all(reasons) else package.test.skip}
 

@@ -12,10 +12,10 @@ from cartwheel.index.release_page import SUMS, Wanted, extra_files, extra_names
 from cartwheel.index.warehouse import Index
 from cartwheel.model.destination import is_prerelease, sharing
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.manifests import normalised
 from cartwheel.model.plan import ledger, of_package
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Work
+from cartwheel.model.wheel import normalised
 from cartwheel.proof import proven, strangers
 from cartwheel.world.changes import notes_for_tag
 from cartwheel.world.files import sha256_of

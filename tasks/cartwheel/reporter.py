@@ -16,8 +16,9 @@ from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from cartwheel.action import Workshop, log_of
+from cartwheel.model.plan import OUTWARD
 
-NAMED_ONLY = ("clean", "tag", "publish", "verify", "release")
+NAMED_ONLY = ("clean", *OUTWARD)
 """Stages that no pattern may start."""
 
 

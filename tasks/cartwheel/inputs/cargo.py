@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 from cartwheel.inputs.configuration import cargo_home, configuration
@@ -36,6 +38,7 @@ __all__ = [
     "lock_digest",
     "lock_path",
     "reads_of",
+    "reads_of_all",
     "resolved",
     "stale_fingerprints",
 ]
@@ -71,6 +74,11 @@ def reads_of(build: CargoBuild, environ: Mapping[str, str] = os.environ) -> Read
     here = {*(p.manifest for p in compiled), *(p.manifest for p in declared[:1])}  # others are another target's
     reads |= _standing(build.manifest, [p for p in packages if p.manifest in here], build.root)
     return reads | observed(seen_by(build, said, cargo_home(environ)), packages)
+
+
+def reads_of_all(builds: Iterable[CargoBuild]) -> Reads:
+    """What any of several was seen to read, as for a universal file."""
+    return reduce(or_, (reads_of(build) for build in builds))
 
 
 def _said(build: CargoBuild) -> Messages:

@@ -17,14 +17,14 @@ _LINE = re.compile(
 def resolved(
     manifest: Path,
     *,
-    target: str,
+    targets: tuple[str, ...],
     features: tuple[str, ...],
     env: Mapping[str, str],
     cwd: Path,
     default_features: bool = True,
     all_features: bool = False,
 ) -> dict[str, str]:
-    """Each crate that a build for `target` reaches: `{"pyo3": "0.29.3 features=abi3,macros sha256:…"}`.
+    """Each crate that a build for one of `targets` reaches: `{"pyo3": "0.29.3 features=abi3,macros sha256:…"}`.
 
     Keys of crates in several versions carry the version; a local crate's entry is only its features, for its sources
     are files.  cargo is asked, offline; raises `StepFailed` where crates are not fetched or the lock file is stale.
@@ -32,8 +32,9 @@ def resolved(
     flags = [f"--features={','.join(features)}"] if features else []
     flags += [] if default_features else ["--no-default-features"]
     flags += ["--all-features"] if all_features else []
+    chosen = [word for target in targets for word in ("--target", target)]
     printed = capture(
-        ("cargo", "tree", "--manifest-path", str(manifest), "--target", target, "-e", "normal,build", "--locked",
+        ("cargo", "tree", "--manifest-path", str(manifest), *chosen, "-e", "normal,build", "--locked",
          "--offline", "--prefix", "none", "--no-dedupe", "--color", "never", "-f", "{p} {f}", *flags),
         cwd=cwd, env=env,
     )  # fmt: skip

@@ -67,16 +67,17 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         from cartwheel.inputs import cargo, last_build
 
         learned = _learned(
-            cargo.reads_of(
+            cargo.reads_of_all(
                 cargo.CargoBuild(
                     root=home,
                     manifest=home / self.package.manifest,
                     target_dir=directory,
-                    triple=self.wheel.target.triple,
+                    triple=triple,
                     profile=self.wheel.profile,
                     messages=messages,
                     cwd=home / self.package.folder,
-                )  # fmt: skip
+                )
+                for triple in self.wheel.target.triples
             ),
             work.root,
         )
@@ -100,8 +101,9 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         from cartwheel.inputs import cargo
 
         names = [local.name for local in self._local(work.root)]
-        for path in cargo.stale_fingerprints(directory, self.wheel.target.triple, self.wheel.profile, names):
-            rmtree(path, ignore_errors=True)
+        for triple in self.wheel.target.triples:
+            for path in cargo.stale_fingerprints(directory, triple, self.wheel.profile, names):
+                rmtree(path, ignore_errors=True)
 
     def _beyond_cargo(self, then: Seen, built: float, work: Work) -> bool:
         """Whether something changed since then that cargo may not notice."""
@@ -137,7 +139,8 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def _declared(self, look: Look) -> tuple[tuple[str, ...], ...]:
         """The files of each declared input."""
         prefix = "" if self.package.folder == "." else f"{self.package.folder}/"
-        return tuple(_below(look.root, prefix + name) or (prefix + name,) for name in self.package.inputs)
+        named = (*self.package.inputs, *(name for before in self.wheel.before for name in before.inputs))
+        return tuple(_below(look.root, prefix + name) or (prefix + name,) for name in named)
 
     def _parts(self) -> Mapping[str, str]:
         from cartwheel.inputs import manifest
@@ -145,9 +148,10 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return manifest.parts(self.package.manifests.pyproject, self.wheel.target.triple, self.wheel.python)
 
     def _variables(self, look: Look, names: Iterable[str]) -> Mapping[str, str]:
-        given = environment.passed(look.environ, self.package.environment_pass) | dict(self.wheel.environment)
+        said = environment.said(self.wheel.environment)
+        given = environment.passed(look.environ, self.package.environment_pass) | said
         counted = environment.counted(look.environ, self.package.environment_pass)
-        chosen = {*counted, *self.wheel.environment, *(name for name in names if name not in environment.SET_BY_US)}
+        chosen = {*counted, *said, *(name for name in names if name not in environment.SET_BY_US)}
         return {name: environment.fingerprint(given[name]) for name in sorted(chosen) if name in given}
 
     def _resolution(self, look: Look, before: Seen | None) -> tuple[Mapping[str, str], str]:
@@ -172,7 +176,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         home, _ = unlocked.locked(self.package.manifest, look.root)
         return resolved(
             home / self.package.manifest,
-            target=self.wheel.target.triple,
+            targets=self.wheel.target.triples,
             features=(*self._features.given, *self._features.conditional),
             env=environment.passed(look.environ, self.package.environment_pass),
             cwd=home / self.package.folder,

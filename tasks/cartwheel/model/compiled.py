@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
-from cartwheel.model.target import ANY, Target, version_of_floor
+from cartwheel.model.target import FIRST_ON_ARM, Target, version_of_floor
 
 
 class Binary(Struct, frozen=True, kw_only=True):
@@ -45,21 +45,36 @@ def glibc_version(version: str) -> tuple[int, int]:
     return (int(parts[0]), int(parts[1]))
 
 
-_FORMATS = {"linux": "elf", "macos": "macho", "windows": "pe"}
+_FORMATS = {"linux": "elf", "android": "elf", "macos": "macho", "ios": "macho", "windows": "pe"}
+"""What can be looked into: of the others nothing is said."""
+
+_ARCHITECTURES = {
+    "universal2": ("arm64", "x86_64"),
+    "arm64_v8a": ("aarch64",),
+    "armeabi_v7a": ("armv7l",),
+    "x86": ("i686",),
+    "arm64_iphoneos": ("arm64",),
+    "arm64_iphonesimulator": ("arm64",),
+    "x86_64_iphonesimulator": ("x86_64",),
+    "armv6l": ("armv7l", "armv6l", "arm"),
+}
+"""What files say where the platform tag says this."""
 
 
 def machine_problems(binaries: tuple[Binary, ...], target: Target) -> tuple[str, ...]:
     """Where a file is of another format or architecture; a universal one may hold more than the target's."""
-    if target.system == ANY:
+    if target.system not in _FORMATS:
         return ()
     held: dict[tuple[str, str], set[str]] = {}
     for binary in binaries:
         held.setdefault((binary.path, binary.format), set()).add(binary.architecture)
-    wanted = (_FORMATS[target.system], target.arch)
+    form = _FORMATS[target.system]
+    wanted = _ARCHITECTURES.get(target.arch, (target.arch,))
+    enough = all if target.parts else any
     return tuple(
-        f"{path} is {listed(architectures)} ({kind}); {target.triple} is {wanted[1]} ({wanted[0]})"
+        f"{path} is {listed(architectures)} ({kind}); {target.triple} is {listed(wanted)} ({form})"
         for (path, kind), architectures in held.items()
-        if kind != wanted[0] or wanted[1] not in architectures
+        if kind != form or not enough(one in architectures for one in wanted)
     )
 
 
@@ -73,6 +88,8 @@ def _glibc_floor(binary: Binary, target: Target, floor: str) -> tuple[str, ...]:
     if musl := [n for n in binary.needed if n == "libc.so" or n.startswith(("libc.musl", "ld-musl"))]:
         return (f"{binary.path} is linked with musl ({listed(musl)}), its target {target.triple} has glibc",)
     newest = version_of_floor(target, floor, where="floor")
+    if newest == (0, 0):
+        return ()
     above: dict[str, list[str]] = {}
     for version, symbol in binary.versions:
         if glibc_version(version) > newest or version == "GLIBC_PRIVATE":
@@ -100,7 +117,11 @@ _GLIBC_LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "
 
 def _macos_floor(binary: Binary, target: Target, floor: str) -> tuple[str, ...]:
     """Of a universal file only the target's own image counts."""
-    if binary.architecture != target.arch or binary.minimum_os <= version_of_floor(target, floor, where="floor"):
+    ours = binary.architecture in _ARCHITECTURES.get(target.arch, (target.arch,))
+    oldest = version_of_floor(target, floor, where="floor")
+    if target.parts and binary.architecture == "arm64":
+        oldest = max(oldest, FIRST_ON_ARM)
+    if not ours or binary.minimum_os <= oldest:
         return ()
     asked = ".".join(map(str, binary.minimum_os))
     advice = f"build with MACOSX_DEPLOYMENT_TARGET={floor} or raise the floor"
@@ -116,7 +137,7 @@ _FLOORS: dict[tuple[str, str], Callable[[Binary, Target, str], tuple[str, ...]]]
 
 def module_problems(binaries: tuple[Binary, ...], target: Target, python: str, abi: str) -> tuple[str, ...]:
     """Where an extension's file name is none that its Python looks for (PEP 3149); `abi` is the wheel's ABI tag."""
-    if python == "py3" or target.system == ANY:
+    if python == "py3" or target.system not in _FORMATS:
         return ()
     pattern, example = _suffix(target, abi)
     modules = {binary.path: binary for binary in binaries if binary.modules}
@@ -142,12 +163,17 @@ _SYSTEM_NAMES = {"i686": "i386", "ppc64le": "powerpc64le", "armv7l": "arm"}
 
 def _suffix(target: Target, abi: str) -> tuple[str, str]:
     """The pattern of an extension's name after its first dot, and an example of it."""
+    if abi == "abi3.abi3t":
+        end = ".pyd" if target.system == "windows" else ".so"
+        return (rf"(?:\.abi3t?)?{re.escape(end)}", f".abi3t{end}")
     if target.system == "windows":
         versioned = f".{abi}-{target.arch}.pyd"
         return (r"\.pyd", ".pyd") if abi == "abi3" else (rf"(?:{re.escape(versioned)}|\.pyd)", versioned)
     if abi.startswith("abi3"):
         return (rf"\.{abi}\.so", f".{abi}.so")
     tag = abi.replace("_", "-") if abi.startswith("pypy") else abi.replace("cp", "cpython-")
+    if target.system in ("ios", "android"):
+        return (r"\.[^.]+\.so", f".{tag}-{target.system}.so")
     if target.system == "macos":
         return (rf"\.{tag}-darwin\.so", f".{tag}-darwin.so")
     arch = _SYSTEM_NAMES.get(target.arch, target.arch)

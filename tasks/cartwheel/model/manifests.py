@@ -12,6 +12,7 @@ from cartwheel.model import python as pythons
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.features import features
 from cartwheel.model.version import pep440, semver
+from cartwheel.model.wheel import normalised
 
 Keys = tuple[str | int, ...]
 """The keys that lead to a value in a TOML document."""
@@ -44,11 +45,6 @@ class Truth(Struct, frozen=True, kw_only=True):
     at: Keys
     text: str
     """As the manifest writes it."""
-
-
-def normalised(name: str) -> str:
-    """A project's name as file names write it: lower case, runs of `-_.` as one underscore."""
-    return re.sub(r"[-_.]+", "_", name).lower()
 
 
 def inside(folder: str, name: str) -> str:
@@ -121,7 +117,7 @@ def bindings_of(manifests: Manifests) -> str:
     return next((known for known in ("pyo3", "uniffi") if known in dependencies), "bin")
 
 
-def _pyo3_features(manifests: Manifests) -> tuple[str, ...]:
+def pyo3_features(manifests: Manifests) -> tuple[str, ...]:
     """The features of PyO3 that the crate asks for, by its own or the workspace's dependency table or `features`."""
     asked: list[str] = []
     for table in (
@@ -148,7 +144,7 @@ def _pyo3_features(manifests: Manifests) -> tuple[str, ...]:
 
 def minimum_python(manifests: Manifests) -> str:
     """The oldest CPython: abi3's own minimum if it names one, else `requires-python`'s."""
-    versions = [m[1] for f in _pyo3_features(manifests) if (m := re.fullmatch(r"abi3-py3(\d+)", f))]
+    versions = [m[1] for f in pyo3_features(manifests) if (m := re.fullmatch(r"abi3-py3(\d+)", f))]
     if versions:
         return f"3.{max(map(int, versions))}"
     match = re.search(r">=?\s*3\.(\d+)", manifests.pyproject.get("project", {}).get("requires-python", ""))
@@ -158,7 +154,7 @@ def minimum_python(manifests: Manifests) -> str:
 def default_python(manifests: Manifests, bindings: str, minimum: str) -> tuple[str, ...]:
     if bindings in ("", "bin", "cffi", "uniffi"):
         return (pythons.PURE,)
-    if any(f == "abi3" or f.startswith("abi3-py") for f in _pyo3_features(manifests)):
+    if any(f == "abi3" or f.startswith("abi3-py") for f in pyo3_features(manifests)):
         return (pythons.ABI3,)
     oldest = int(minimum.split(".")[1])
     return tuple(v for v in pythons.SUPPORTED if int(v.split(".")[1]) >= oldest)

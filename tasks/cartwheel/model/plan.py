@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from cartwheel.model.project import Package, Project, Wheel
+from cartwheel.model.project import Package, Project, Wheel, state_folder
 from cartwheel.model.target import ANY
+
+OUTWARD = ("tag", "publish", "verify", "release")
+"""Stages that reach the world outside; they run only when they are named."""
 
 
 class Artifact(Struct, frozen=True, kw_only=True):
@@ -58,7 +61,7 @@ def finished(package: Package, wheel: Wheel) -> str:
 
 def report(wheel: Wheel) -> str:
     """Where the report of a wheel's check lies, relative to the project."""
-    return f".cartwheel/checks/{wheel.place}.json"
+    return f"{state_folder(debug=wheel.debug)}/checks/{wheel.place}.json"
 
 
 def checks(package: Package) -> tuple[str, ...]:
@@ -68,12 +71,12 @@ def checks(package: Package) -> tuple[str, ...]:
 
 def sdist_report(package: Package) -> str:
     """Where the report of the check of the source distribution lies, relative to the project."""
-    return f".cartwheel/checks/sdist/{package.key}.json"
+    return f"{package.state}/checks/sdist/{package.key}.json"
 
 
 def set_report(package: Package) -> str:
     """Where the report of the check of all files together lies, relative to the project."""
-    return f".cartwheel/checks/set/{package.key}.json"
+    return f"{package.state}/checks/set/{package.key}.json"
 
 
 def ledger(package: Package, index: str) -> str:

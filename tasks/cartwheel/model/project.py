@@ -1,62 +1,36 @@
-"""A project: its packages and, for each, every wheel it ships, with all that the configuration says of it.
-
-Everything left out of `[tool.cartwheel]` is derived here from what the manifests say.
-"""
+"""A project: its packages and, for each, every wheel it ships, with all that the configuration says of it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
-from typing import Any
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.model import python as pythons
-from cartwheel.model.destination import CRATES, kind_of
+from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.manifests import (
-    Manifests,
-    bindings_of,
-    default_python,
-    inside,
-    minimum_python,
-    module_of,
-    normalised,
-    package_name,
-    truth,
-)
-from cartwheel.model.sense import refuse_idle, refuse_nonsense, refuse_too_old
+from cartwheel.model.manifests import Manifests, truth
 from cartwheel.model.settings import (
+    Before,
     ChangelogSettings,
     ChecklistItem,
     IndexSettings,
-    Override,
     ReleaseSettings,
-    Settings,
+    Secret,
     Test,
-    Tunable,
     VersionPattern,
-    decode,
 )
-from cartwheel.model.target import ANY, Target, platform_tag, target_named, version_of_floor
-from cartwheel.model.version import pep440, tag_name
+from cartwheel.model.target import Target
+from cartwheel.model.version import tag_name
+from cartwheel.model.wheel import normalised
 
-USUAL_TARGETS = (
-    "x86_64-unknown-linux-gnu",
-    "aarch64-unknown-linux-gnu",
-    "x86_64-unknown-linux-musl",
-    "aarch64-unknown-linux-musl",
-    "x86_64-apple-darwin",
-    "aarch64-apple-darwin",
-    "x86_64-pc-windows-msvc",
-)
+DEBUG = "debug"
+"""The folder of debug wheels in `dist/`, and of what is kept of them."""
 
-OVERRIDABLE = ("targets", "python", "floor", "toolchain", "features", "profile", "publish")
-"""Keys that a doit variable (`profile=dev`) or the environment (`CARTWHEEL_PROFILE=dev`) may set for one run."""
 
-_LISTS = ("targets", "python", "features", "publish")
+def state_folder(*, debug: bool) -> str:
+    """The folder of records, raw wheels and reports."""
+    return f".cartwheel/{DEBUG}" if debug else ".cartwheel"
 
 
 class Wheel(Struct, frozen=True, kw_only=True):
@@ -65,25 +39,56 @@ class Wheel(Struct, frozen=True, kw_only=True):
     package: str
     target: Target
     python: str
+    variant: str
+    """The name of the way it is made, empty for the usual one."""
     floor: str
     toolchain: str
     """As declared; empty where the default for this machine is taken."""
+    image: str
+    """As declared, for toolchain `container`; empty where the target's own is taken."""
     features: tuple[str, ...]
     profile: str
-    environment: Mapping[str, str]
+    flags: tuple[str, ...]
+    environment: Mapping[str, str | Secret]
+    before: tuple[Before, ...]
+    runner: str
+    """The label of the machine that builds it in CI; empty where one is chosen for it."""
+    test: Test
     untested: str
     """Why it may be published although no machine has run its tests; empty where it may not."""
+    debug: bool
+    """It is made to be looked into, and never published."""
     file: str
 
     @property
     def segments(self) -> str:
-        """`<triple>:<package>:<python>`, the part of a task's name after the stage."""
-        return f"{self.target.triple}:{self.package}:{self.python}"
+        """`<triple>:<package>:<python>[:<variant>]`, the part of a task's name after the stage."""
+        return ":".join(self._parts)
 
     @property
     def place(self) -> str:
-        """The same as a path, for records, reports and cargo's directories."""
-        return f"{self.target.triple}/{self.package}/{self.python}"
+        """The same as a path, for records, reports and raw wheels."""
+        return "/".join(self._parts)
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        return (self.target.triple, self.package, self.python, *((self.variant,) if self.variant else ()))
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What the configuration says of how it is made, by name, without what is empty; a change is a reason to make
+        it again."""
+        said = {
+            "floor": self.floor,
+            "toolchain": self.toolchain,
+            "image": self.image,
+            "features": " ".join(self.features),
+            "profile": self.profile,
+            "flags": " ".join(self.flags),
+            "python": self.python,
+            "before": "; ".join(" ".join(before.run) for before in self.before),
+        }
+        return {name: value for name, value in said.items() if value}
 
 
 class Package(Struct, frozen=True, kw_only=True):
@@ -119,11 +124,18 @@ class Package(Struct, frozen=True, kw_only=True):
     sccache: bool
     minimum_python: str
     manifests: Manifests
+    debug: bool
+    """This run makes wheels to be looked into: they lie apart from the others, with all that is kept of them."""
 
     @property
     def dist(self) -> str:
         """The folder of its finished files."""
-        return "dist/private" if self.private else "dist"
+        return f"dist/{DEBUG}" if self.debug else "dist/private" if self.private else "dist"
+
+    @property
+    def state(self) -> str:
+        """The folder of what is kept of its files: raw wheels, reports."""
+        return state_folder(debug=self.debug)
 
     @property
     def sdist(self) -> str:
@@ -148,6 +160,11 @@ class Project(Struct, frozen=True, kw_only=True):
     """Its indexes are stand-ins on this machine."""
     started_by: str = ""
     """The tag that started this pipeline's run; empty for any other run."""
+
+    @property
+    def debug(self) -> bool:
+        """Whether this run makes debug wheels."""
+        return any(package.debug for package in self.packages)
 
     @property
     def made_by_ci(self) -> bool:
@@ -194,228 +211,3 @@ def started_by(project: Project, environ: Mapping[str, str]) -> Project:
 
 REHEARSAL = "rehearsal"
 """The index that a rehearsal publishes private packages to."""
-
-
-def folders(root: Mapping[str, Any]) -> tuple[str, ...]:
-    """The folders of a project's packages, from the root's pyproject.toml."""
-    named = _table(root, "pyproject.toml").packages
-    return tuple(dict.fromkeys((".",) if named is None else named))
-
-
-def understood(root: Mapping[str, Any], packages: Iterable[Manifests], overrides: Mapping[str, str]) -> Project:
-    """The project that the manifests describe; raises `ConfigError` where they cannot be meant."""
-    common = _table(root, "pyproject.toml")
-    packages = tuple(packages)
-    if not any(m.folder == "." for m in packages) and (common.versions or common.version_from):
-        raise ConfigError(
-            "[tool.cartwheel] versions, version-from: these belong into the package's own table; move them"
-        )
-    once = _settings_of(overrides)
-    read = tuple(packages)
-    made = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
-    if common.overrides:
-        refuse_idle(
-            common.overrides, (t for m in read for t in _declared(m, _own(m, common), common)), "[tool.cartwheel]"
-        )
-    _refuse_doubles(made)
-    _refuse_unplanned(made, once)
-    return Project(
-        packages=made,
-        indexes=common.index or {},
-        release=common.release or ReleaseSettings(),
-        overrides=dict(overrides),
-    )
-
-
-def _table(pyproject: Mapping[str, Any], where: str) -> Settings:
-    prefix = "" if where == "pyproject.toml" else f"{where} "
-    where = f"{prefix}[tool.cartwheel]"
-    settings = decode(Settings, pyproject.get("tool", {}).get("cartwheel", {}), where=where)
-    refuse_nonsense(settings, where)
-    return settings
-
-
-def _settings_of(overrides: Mapping[str, str]) -> Settings:
-    raw = {key: _split(text) if key in _LISTS else text for key, text in overrides.items()}
-    return decode(Settings, raw, where="a setting for this run,")
-
-
-def _split(text: str) -> list[str]:
-    return [part for part in re.split(r"[,\s]+", text) if part]
-
-
-def _package(manifests: Manifests, common: Settings, once: Settings, *, single: bool) -> Package:
-    where = inside(manifests.folder, "pyproject.toml")
-    own = _own(manifests, common)
-    if manifests.folder != "." and own.packages is not None:
-        raise ConfigError(f"{where} [tool.cartwheel]: 'packages' belongs into the root's table; move it there")
-    layers = (once, own, common)
-    name = package_name(manifests, where)
-    key = normalised(name).replace("_", "-")
-    backend = "maturin" if manifests.cargo_path else "pep517"
-    bindings = bindings_of(manifests)
-    minimum = minimum_python(manifests)
-    version = pep440(truth(manifests).text)
-    targets = _targets(manifests, once, own, common, where)
-    publish = _destinations(manifests, layers, single=single)
-    _refuse_mismatch(targets, manifests, where)
-    context = _Context(
-        layers=layers, where=where, package=key, stem=f"{normalised(name)}-{version}", minimum=minimum,
-        python=_first(layers, "python", default_python(manifests, bindings, minimum)),
-    )  # fmt: skip
-    if own is not common:
-        refuse_idle(own.overrides, _declared(manifests, own, common), f"{where} [tool.cartwheel]")
-    refuse_too_old(context.python, manifests.pyproject, f"{where} [tool.cartwheel]")
-    default_tag = "v{version}" if single else "{name}-v{version}"
-    return Package(
-        name=name,
-        key=key,
-        folder=manifests.folder,
-        version=version,
-        backend=backend,
-        bindings=bindings,
-        module=module_of(manifests, name),
-        manifest=manifests.cargo_path,
-        wheels=tuple(wheel for target in targets for wheel in context.wheels(target)),
-        publish=publish,
-        private=not publish,
-        tag=_first(layers, "tag", default_tag),
-        versions=own.versions or (),
-        changelog=_first(layers, "changelog", ChangelogSettings()),
-        bump_message=_first(layers, "bump_message", "Version {version}" if single else "{name} {version}"),
-        checklist=_first(layers, "checklist", ()),
-        test=_test(_first(layers, "test", Test()), manifests),
-        inputs=_first(layers, "inputs", ()),
-        environment_pass=_first(layers, "environment_pass", ()),
-        cargo_directory=_first(layers, "cargo_directory", "wheel"),
-        sccache=_first(layers, "sccache", False),
-        minimum_python=minimum,
-        manifests=manifests,
-    )
-
-
-class _Context(Struct, frozen=True, kw_only=True):
-    """What the wheels of one package have in common."""
-
-    layers: tuple[Settings, ...]
-    where: str
-    package: str
-    stem: str
-    minimum: str
-    python: tuple[str, ...]
-
-    def wheels(self, target: Target) -> Iterable[Wheel]:
-        where = f"{'' if self.where == 'pyproject.toml' else self.where + ' '}[tool.cartwheel]"
-        floor = self._tuned("floor", target, target.floor)
-        if self.layers[0].floor is None:
-            version_of_floor(target, floor, where=f"{where} floor")
-        else:
-            version_of_floor(target, floor, where="floor for this run (name the targets it is for: targets=TRIPLE)")
-        for python in self.python:
-            tag, abi = pythons.tags(python, self.minimum, where=f"{where} python")
-            yield Wheel(
-                package=self.package,
-                target=target,
-                python=python,
-                floor=floor,
-                toolchain=self._tuned("toolchain", target, ""),
-                features=self._tuned("features", target, ()),
-                profile=self._tuned("profile", target, "release"),
-                environment=self._tuned("environment", target, {}),
-                untested=self._tuned("untested", target, ""),
-                file=f"{self.stem}-{tag}-{abi}-{platform_tag(target, floor)}.whl",
-            )
-
-    def _tuned(self, key: str, target: Target, default: Any) -> Any:
-        """For one run, then the last override that matches, then the package, the root, the default."""
-        once, own, common = self.layers
-        matching = (o for table in (own, common) for o in reversed(table.overrides) if _matches(o, target))
-        return _first((once, *matching, own, common), key, default)
-
-
-def _own(manifests: Manifests, common: Settings) -> Settings:
-    where = inside(manifests.folder, "pyproject.toml")
-    return common if manifests.folder == "." else _table(manifests.pyproject, where)
-
-
-def _declared(manifests: Manifests, own: Settings, common: Settings) -> tuple[str, ...]:
-    """The triples that the configuration names for the package, or the usual ones."""
-    declared: tuple[str, ...] = _first((own, common), "targets", USUAL_TARGETS if manifests.cargo_path else (ANY,))
-    return declared
-
-
-def _targets(manifests: Manifests, once: Settings, own: Settings, common: Settings, where: str) -> tuple[Target, ...]:
-    """The package's targets; what is named for one run chooses among them."""
-    place = f"{'' if where == 'pyproject.toml' else where + ' '}[tool.cartwheel] targets"
-    targets = tuple(target_named(triple, where=place) for triple in _declared(manifests, own, common))
-    if once.targets is None:
-        return targets
-    wanted = {target_named(triple, where="targets for this run").triple for triple in once.targets} | {ANY}
-    return tuple(target for target in targets if target.triple in wanted)
-
-
-def _destinations(manifests: Manifests, layers: tuple[Settings, ...], *, single: bool) -> tuple[str, ...]:
-    """Where the package is published.  One without a crate takes no registry of crates over from the root's table or
-    from what is set for one run, and may not name one itself."""
-    once, own, common = layers
-    named: tuple[str, ...] = _first(layers, "publish", ("pypi",))
-    if manifests.cargo_path:
-        return named
-    registries = tuple(name for name in named if kind_of(name, common.index or {}) == CRATES)
-    its_own = own is not common and once.publish is None and own.publish is not None
-    if registries and (single or its_own):
-        raise ConfigError(
-            f"{inside(manifests.folder, 'pyproject.toml')} [tool.cartwheel] publish: '{registries[0]}' takes crates, "
-            "and this package has none; take it out"
-        )
-    return tuple(name for name in named if name not in registries)
-
-
-def _matches(override: Override, target: Target) -> bool:
-    return any(fnmatchcase(target.triple, pattern) for pattern in override.select.split())
-
-
-def _first(layers: Iterable[Tunable], key: str, default: Any) -> Any:
-    """The value of the first layer that says one."""
-    for layer in layers:
-        value = getattr(layer, key, None)
-        if value is not None:
-            return value
-    return default
-
-
-def _test(test: Test, manifests: Manifests) -> Test:
-    if test.command or not manifests.has_tests:
-        return test
-    return Test(
-        command=("pytest", "{package}/tests"), extras=test.extras, requires=("pytest", *test.requires), skip=test.skip
-    )
-
-
-def _refuse_mismatch(targets: tuple[Target, ...], manifests: Manifests, where: str) -> None:
-    for target in targets:
-        if manifests.cargo_path and target.triple == ANY:
-            raise ConfigError(f"{where} [tool.cartwheel] targets: 'any' is for pure Python; this package has a crate")
-        if not manifests.cargo_path and target.triple != ANY:
-            raise ConfigError(f"{where} [tool.cartwheel] targets: '{target.triple}' needs a crate; found none")
-
-
-def _refuse_unplanned(packages: tuple[Package, ...], once: Settings) -> None:
-    """Targets for this run that no package has would build nothing, and say nothing."""
-    planned = {wheel.target.triple for package in packages for wheel in package.wheels}
-    if once.targets and not planned.union({ANY}).intersection(once.targets):
-        raise ConfigError(f"targets for this run: no package has the target '{once.targets[0]}'; see: doit plan")
-
-
-def _refuse_doubles(packages: tuple[Package, ...]) -> None:
-    seen: dict[str, str] = {}
-    for package in packages:
-        if package.key in seen.values():
-            raise ConfigError(f"two packages are named '{package.name}'; names on an index are unique")
-        for wheel in package.wheels:
-            if wheel.file in seen:
-                raise ConfigError(
-                    f"[tool.cartwheel] targets: {wheel.target.triple} and another target of {package.name} would both "
-                    f"be {wheel.file}; remove one"
-                )
-            seen[wheel.file] = package.key

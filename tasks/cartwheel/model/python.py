@@ -1,4 +1,4 @@
-"""What a wheel is for: `abi3`, `3.13`, `3.14t`, `pypy3.11`, `py3`, and the tags that say so in its name."""
+"""What a wheel is for: `abi3`, `abi3t`, `3.13`, `3.14t`, `pypy3.11`, `py3`, and the tags that say so in its name."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ PURE = "py3"
 
 ABI3 = "abi3"
 
+ABI3T = "abi3t"
+"""The stable ABI that CPython with and without its global lock shares from 3.15 on (PEP 803)."""
+
+FIRST_ABI3T = 15
+"""The minor version of CPython that brought it."""
+
 SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 """The CPython versions that are maintained (python.org, November 2026), without the newest, 3.15."""
 
@@ -22,11 +28,14 @@ _PYPY_ABI = {"3.9": "pypy39_pp73", "3.10": "pypy310_pp73", "3.11": "pypy311_pp73
 
 
 def tags(python: str, minimum: str, *, where: str) -> tuple[str, str]:
-    """Interpreter and ABI tag: `("cp311", "abi3")`, `("cp314", "cp314t")`; `minimum` is the oldest for abi3, `3.11`."""
+    """Interpreter and ABI tag: `("cp311", "abi3")`, `("cp314", "cp314t")`, `("cp315", "abi3.abi3t")`; `minimum` is the
+    oldest for the stable ABI, `3.11`."""
     if python == PURE:
         return ("py3", "none")
     if python == ABI3:
         return ("cp" + minimum.replace(".", ""), "abi3")
+    if python == ABI3T:
+        return (f"cp3{max(FIRST_ABI3T, int(minimum.split('.')[1]))}", "abi3.abi3t")
     if (match := re.fullmatch(r"3\.(\d+)(t?)", python)) and _exists(int(match[1]), free_threaded=bool(match[2])):
         tag = f"cp3{match[1]}"
         return (tag, tag + match[2])

@@ -9,7 +9,8 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError, did_you_mean
-from cartwheel.model.settings import IndexSettings, Override, Settings
+from cartwheel.model.settings import IndexSettings, Override, Settings, Variant
+from cartwheel.model.tuning import chosen_by
 from cartwheel.model.version import has_one_field, wrong_tag_form
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -23,10 +24,11 @@ def refuse_nonsense(settings: Settings, where: str) -> None:
 
 
 def _nonsense(settings: Settings) -> Iterable[str]:
-    for key in ("targets", "python"):
-        if getattr(settings, key) == ():
-            yield f"{key}: found an empty list; name at least one, or leave the key out for the default"
-    for key in ("targets", "python", "publish", "packages"):
+    if settings.targets == ():
+        yield "targets: found an empty list; name at least one, or leave the key out for the default"
+    yield from _untunable(settings)
+    yield from _senseless_selection(settings)
+    for key in ("targets", "publish", "packages"):
         values = getattr(settings, key) or ()
         for value in values:
             if values.count(value) > 1:
@@ -39,15 +41,9 @@ def _nonsense(settings: Settings) -> Iterable[str]:
             if not because.strip():
                 yield f"index.{place} rules: '{rule}' has no reason; say why it is let pass"
     for path in settings.inputs or ():
-        if (
-            PurePosixPath(path).is_absolute()
-            or PureWindowsPath(path).is_absolute()
-            or ".." in PurePosixPath(path).parts
-        ):
-            yield f"inputs: '{path}' lies outside the package; expected a path inside it"
-    for key, reason in (("untested", settings.untested), ("test.skip", settings.test.skip if settings.test else "")):
-        if reason and not reason.strip():
-            yield f"{key}: found a blank; expected the reason, in words"
+        yield from _outside(path, "inputs")
+    if settings.test and settings.test.skip and not settings.test.skip.strip():
+        yield "test.skip: found a blank; expected the reason, in words"
     if settings.release:
         for key, text in (("branch", settings.release.branch), ("remote", settings.release.remote)):
             if not _REF.fullmatch(text):
@@ -70,6 +66,49 @@ def _nonsense(settings: Settings) -> Iterable[str]:
     yield from _misplaced(settings)
     if settings.index and "pypi" in settings.index and settings.index["pypi"].rehearsal:
         yield "index.pypi: the real index is no place to practise; remove 'rehearsal', or use testpypi"
+
+
+def _outside(path: str, key: str) -> Iterable[str]:
+    absolute = PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
+    if absolute or ".." in PurePosixPath(path).parts:
+        yield f"{key}: '{path}' lies outside the package; expected a path inside it"
+
+
+def _untunable(settings: Settings) -> Iterable[str]:
+    """What cannot be meant of the keys that differ from wheel to wheel, wherever they stand."""
+    named = [("", settings), *(("overrides ", o) for o in settings.overrides)]
+    for place, table in (*named, *(("variants ", v) for v in settings.variants)):
+        if table.python == ():
+            yield f"{place}python: found an empty list; name at least one, or leave the key out for the default"
+        for value in table.python or ():
+            if (table.python or ()).count(value) > 1:
+                yield f"{place}python: '{value}' stands there twice; name it once"
+        for before in table.before or ():
+            if not before.run or not before.run[0].strip():
+                yield f"{place}before: run begins with a blank; expected a command and its arguments"
+            for path in before.inputs:
+                yield from _outside(path, f"{place}before: inputs")
+        for key in ("runner", "image", "profile"):
+            if (value := getattr(table, key)) is not None and not value.strip():
+                yield f"{place}{key}: found a blank; say something, or leave the key out"
+        for key, reason in (("untested", table.untested), ("skip", getattr(table, "skip", None))):
+            if reason and not reason.strip():
+                yield f"{place}{key}: found a blank; expected the reason, in words"
+
+
+def _senseless_selection(settings: Settings) -> Iterable[str]:
+    for override in settings.overrides:
+        chosen = chosen_by(override.select)
+        if override.python is not None and chosen.python != "*":
+            yield f"overrides: '{chosen.python}' selects wheels by their python, so it cannot say which there are"
+    names = [variant.name for variant in settings.variants]
+    for variant in settings.variants:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", variant.name):
+            yield f"variants: name '{variant.name}'; expected lower-case letters, digits and '-'"
+        if names.count(variant.name) > 1:
+            yield f"variants: two are named '{variant.name}'; give one another name"
+        if variant.build_tag and not re.fullmatch(r"[0-9][A-Za-z0-9_.]*", variant.build_tag):
+            yield f"variants: build-tag '{variant.build_tag}'; expected a digit, then letters and digits (PEP 427)"
 
 
 _FIELDS = ("name", "version", "tag")
@@ -110,21 +149,47 @@ def _misplaced(settings: Settings) -> Iterable[str]:
             yield f"index.{name}: crates: found an empty list; name at least one, or leave the key out for the default"
 
 
-def refuse_idle(overrides: Iterable[Override], triples: Iterable[str], where: str) -> None:
-    """An override that matches no target is a slip of the pen; raises `ConfigError`."""
+def refuse_idle(selecting: Iterable[Override | Variant], triples: Iterable[str], where: str) -> None:
+    """An override or a variant that matches no target is a slip of the pen; raises `ConfigError`."""
     known = tuple(triples)
-    for override in overrides:
-        for pattern in override.select.split() or [""]:
+    for table in selecting:
+        kind = "overrides" if isinstance(table, Override) else "variants"
+        for pattern in chosen_by(table.select).target.split() or [""]:
             if not any(fnmatchcase(triple, pattern) for triple in known):
-                raise ConfigError(f"{where} overrides: '{pattern}' selects none of the targets {', '.join(known)}")
+                raise ConfigError(f"{where} {kind}: '{pattern}' selects none of the targets {', '.join(known)}")
 
 
-def refuse_too_old(pythons: Iterable[str], pyproject: Mapping[str, object], where: str) -> None:
+def refuse_too_old(names: Iterable[str], pyproject: Mapping[str, object], where: str) -> None:
     """An interpreter that `requires-python` excludes; raises `ConfigError`."""
     project = pyproject.get("project", {})
-    wanted = project.get("requires-python", "") if isinstance(project, Mapping) else ""
-    oldest = re.search(r">=\s*3\.(\d+)", str(wanted))
-    for python in pythons:
-        minor = re.fullmatch(r"(?:pypy)?3\.(\d+)t?", python)
-        if oldest and minor and int(minor[1]) < int(oldest[1]):
-            raise ConfigError(f"{where} python: '{python}' is older than requires-python ('{wanted}') allows")
+    wanted = str(project.get("requires-python", "") if isinstance(project, Mapping) else "")
+    for name in names if wanted else ():
+        version = re.fullmatch(r"(?:pypy)?(3\.\d+)t?", name)
+        if version and not _allows(wanted, version[1]):
+            below = re.search(r">=?\s*3\.(\d+)", wanted)
+            older = below and int(version[1].split(".")[1]) < int(below[1])
+            how = "older than" if older else "not what"
+            raise ConfigError(f"{where} python: '{name}' is {how} requires-python ('{wanted}') allows")
+
+
+def _allows(wanted: str, version: str) -> bool:
+    """Whether some release of a Python version is allowed."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        allowed = SpecifierSet(wanted)
+    except InvalidSpecifier:
+        return True
+    return any(allowed.contains(f"{version}.{micro}") for micro in (0, 99))
+
+
+def refuse_not_abi3(name: str, minimum: str, where: str) -> None:
+    """A wheel for one version of a crate that always asks PyO3 for the stable ABI would be one for all of them, under
+    another name; raises `ConfigError`.  (PyO3 0.29's guide, "Features": free-threaded interpreters and PyPy have no
+    abi3, so what is built for them is for that version.)"""
+    version = re.fullmatch(r"3\.(\d+)", name)
+    if version and int(version[1]) >= int(minimum.split(".")[1]):
+        raise ConfigError(
+            f"{where} python: '{name}', but the crate's feature abi3 makes it a wheel for all from {minimum} on; "
+            "write 'abi3', or make the feature optional"
+        )

@@ -29,6 +29,37 @@ class Test(Table, frozen=True, kw_only=True):
     """Further requirements."""
     skip: str = ""
     """A reason not to run the tests; the wheel may then be published untested."""
+    python: tuple[str, ...] = ()
+    """The Python versions that the tests are run with.  Default: every supported one that is here and takes it."""
+    groups: tuple[str, ...] = ()
+    """Dependency groups of the package (PEP 735) whose requirements are installed with it."""
+    compile: bool = False
+    """Under emulation too, requirements may be compiled.  Default: no, for that takes hours."""
+
+
+class Before(Table, frozen=True, kw_only=True):
+    """An entry of `before`: a command that is run in the package's folder before its wheels are built."""
+
+    run: tuple[str, ...]
+    """The command and its arguments."""
+    inputs: tuple[str, ...] = ()
+    """The files and folders it reads, relative to the package; each is part of what the wheels depend on."""
+
+
+class Secret(Table, frozen=True, kw_only=True):
+    """A value of `environment` that the configuration does not hold."""
+
+    secret: str
+    """The variable that holds it where the build is started."""
+
+
+class Select(Table, frozen=True, kw_only=True):
+    """`select` of an override or a variant, where it is more than triples."""
+
+    target: str = "*"
+    """Triples by pattern, such as `*-linux-musl`."""
+    python: str = "*"
+    """Interpreters by pattern, such as `pypy*`."""
 
 
 class IndexSettings(Table, frozen=True, kw_only=True):
@@ -107,25 +138,50 @@ class ChecklistItem(Table, frozen=True, kw_only=True):
 class Tunable(Table, frozen=True, kw_only=True):
     """The keys that may differ from wheel to wheel."""
 
+    python: tuple[str, ...] | None = None
+    """What wheels are for.  Default: `abi3` if the crate asks for it, else the versions `requires-python` allows."""
     floor: str | None = None
     """The oldest system promised, such as `manylinux_2_28`.  Default: the target's own, see `doit plan`."""
-    toolchain: Literal["native", "zig", "mingw"] | None = None
+    toolchain: Literal["native", "zig", "mingw", "xwin", "container"] | None = None
     """How it is compiled.  Default: `native` where this machine can, else what crosses to the target."""
+    image: str | None = None
+    """Toolchain `container`: the image.  Default: the target's own."""
     features: tuple[str, ...] | None = None
     """Cargo features added to those under `[tool.maturin]`."""
     profile: str | None = None
     """The cargo profile.  Default: `release`."""
-    environment: dict[str, str] | None = None
+    flags: tuple[str, ...] | None = None
+    """Flags for the compiler, added to those that `.cargo/config.toml` names for the target."""
+    environment: dict[str, str | Secret] | None = None
     """Variables set for the build."""
+    before: tuple[Before, ...] | None = None
+    """Commands that are run before the build."""
+    runner: str | None = None
+    """The label of the machine that builds it in CI.  Default: one of the target's own kind."""
     untested: str | None = None
     """A reason why such a wheel may be published although no machine has run its tests."""
 
 
 class Override(Tunable, frozen=True, kw_only=True):
-    """`[[overrides]]`: keys for the targets that `select` matches; later ones win over earlier."""
+    """`[[overrides]]`: keys for the wheels that `select` matches; later ones win over earlier."""
 
-    select: str
-    """Triples by pattern, such as `*-linux-musl`."""
+    select: str | Select
+    """Triples by pattern, such as `*-linux-musl`, or a table of patterns for triples and interpreters."""
+    skip: str | None = None
+    """A reason not to make such wheels at all."""
+    test: Test | None = None
+    """Keys of `test` that differ."""
+
+
+class Variant(Tunable, frozen=True, kw_only=True):
+    """`[[variants]]`: further wheels of the same package for a target, made in another way."""
+
+    name: str
+    """The last part of its task's name."""
+    select: str | Select = "*"
+    """The targets that it is made for; with patterns for interpreters, only those of the package's own."""
+    build_tag: str = ""
+    """What tells its file from another of the same interpreter and system, such as `1small` (PEP 427's build tag)."""
 
 
 class Settings(Tunable, frozen=True, kw_only=True):
@@ -136,8 +192,6 @@ class Settings(Tunable, frozen=True, kw_only=True):
     targets: tuple[str, ...] | None = None
     """Rust triples, or `any`.  Default: `any` without a crate, else both architectures of Linux (gnu and musl) and
     macOS, and Windows on x86_64."""
-    python: tuple[str, ...] | None = None
-    """What wheels are for.  Default: `abi3` if the crate asks for it, else the versions `requires-python` allows."""
     publish: tuple[str, ...] | None = None
     """The indexes of a release, in order; empty: built and checked, never sent.  Default: `pypi`."""
     tag: str | None = None
@@ -164,6 +218,7 @@ class Settings(Tunable, frozen=True, kw_only=True):
     index: dict[str, IndexSettings] | None = None
     release: ReleaseSettings | None = None
     overrides: tuple[Override, ...] = ()
+    variants: tuple[Variant, ...] = ()
 
 
 def for_practice(name: str, said: bool | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -36,6 +36,9 @@ class Look(Protocol):
 
 class Words(Protocol):
     """Where a step's commands run and what they print is kept."""
+
+    def hide(self, words: Sequence[str]) -> None:
+        """Keep these words out of the log."""
 
     def say(self, text: str) -> None:
         """Add a line to the log."""
@@ -124,6 +127,8 @@ class Step(Struct, frozen=True, kw_only=True):
     """It may write what it reads: what counts afterwards is how it left that."""
     ships: bool = False
     """What it makes is published, or becomes that."""
+    prepare: Callable[[Work], None] | None = None
+    """What comes before it and may write what it reads; done before that is looked at."""
     heavy: bool = False
     """It compiles; only as many at once as there are slots."""
     reserve: Callable[[Slots, Path], AbstractContextManager[None]] | None = None

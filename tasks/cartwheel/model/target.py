@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -18,7 +19,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
     triple: str
     system: str
-    """`linux`, `macos`, `windows` or `any`."""
+    """`linux`, `macos`, `windows`, `ios`, `android`, `emscripten` or `any`."""
     libc: str = ""
     """`gnu` or `musl` on Linux, `gnu` or `msvc` on Windows, else empty."""
     arch: str = ""
@@ -27,43 +28,92 @@ class Target(Struct, frozen=True, kw_only=True):
     """The oldest system promised when the project does not say: `manylinux2014`, `musllinux_1_2`, `11.0`."""
     machine: str = ""
     """The architecture as `platform.machine()` says it on a machine of this kind, lower case."""
+    parts: tuple[str, ...] = ()
+    """The triples that are compiled for it, where that is not its own."""
+    accepted: bool = True
+    """Whether PyPI takes wheels with its platform tag."""
+    runner: str = ""
+    """GitHub's machine of its own kind, which can run its tests; empty where there is none."""
+
+    @property
+    def triples(self) -> tuple[str, ...]:
+        """What is compiled for it: its own triple, or those that are joined."""
+        return self.parts or (self.triple,)
 
 
-def _linux(triple: str, arch: str, floor: str, machine: str = "") -> Target:
+def _linux(triple: str, arch: str, floor: str, *, runner: str = "", accepted: bool = True) -> Target:
     libc = "musl" if "musl" in triple else "gnu"
-    return Target(triple=triple, system="linux", libc=libc, arch=arch, floor=floor, machine=machine or arch)
+    return Target(
+        triple=triple, system="linux", libc=libc, arch=arch, floor=floor, machine=arch, runner=runner, accepted=accepted
+    )
 
 
-def _windows(triple: str, arch: str, machine: str) -> Target:
-    return Target(triple=triple, system="windows", libc=triple.rsplit("-", 1)[1], arch=arch, machine=machine)
+def _windows(triple: str, arch: str, machine: str, runner: str) -> Target:
+    libc = triple.rsplit("-", 1)[1]
+    return Target(triple=triple, system="windows", libc=libc, arch=arch, machine=machine, runner=runner)
 
 
-def _macos(triple: str, arch: str, floor: str) -> Target:
-    return Target(triple=triple, system="macos", arch=arch, floor=floor, machine=arch)
+def _macos(triple: str, arch: str, floor: str, runner: str) -> Target:
+    return Target(triple=triple, system="macos", arch=arch, floor=floor, machine=arch, runner=runner)
+
+
+def _ios(triple: str, arch: str) -> Target:
+    return Target(triple=triple, system="ios", arch=arch, floor="13.0")
+
+
+def _android(triple: str, arch: str) -> Target:
+    return Target(triple=triple, system="android", arch=arch, floor="24")
+
+
+_UBUNTU, _UBUNTU_ARM, _MACOS_ARM, _MACOS_INTEL = "ubuntu-24.04", "ubuntu-24.04-arm", "macos-15", "macos-15-intel"
+_WINDOWS, _WINDOWS_ARM = "windows-2025", "windows-11-arm"
+"""GitHub's machines (its documentation of runners, August 2026)."""
 
 
 _ROWS = (
-    Target(triple=ANY, system=ANY),
-    _linux("x86_64-unknown-linux-gnu", "x86_64", "manylinux2014"),
+    Target(triple=ANY, system=ANY, runner=_UBUNTU),
+    _linux("x86_64-unknown-linux-gnu", "x86_64", "manylinux2014", runner=_UBUNTU),
     _linux("i686-unknown-linux-gnu", "i686", "manylinux2014"),
-    _linux("aarch64-unknown-linux-gnu", "aarch64", "manylinux2014"),
+    _linux("aarch64-unknown-linux-gnu", "aarch64", "manylinux2014", runner=_UBUNTU_ARM),
     _linux("armv7-unknown-linux-gnueabihf", "armv7l", "manylinux2014"),
     _linux("powerpc64le-unknown-linux-gnu", "ppc64le", "manylinux2014"),
+    _linux("powerpc64-unknown-linux-gnu", "ppc64", "manylinux2014"),
     _linux("s390x-unknown-linux-gnu", "s390x", "manylinux2014"),
     _linux("riscv64gc-unknown-linux-gnu", "riscv64", "manylinux_2_31"),
-    _linux("x86_64-unknown-linux-musl", "x86_64", "musllinux_1_2"),
+    _linux("loongarch64-unknown-linux-gnu", "loongarch64", "manylinux_2_36", accepted=False),
+    _linux("x86_64-unknown-linux-musl", "x86_64", "musllinux_1_2", runner=_UBUNTU),
     _linux("i686-unknown-linux-musl", "i686", "musllinux_1_2"),
-    _linux("aarch64-unknown-linux-musl", "aarch64", "musllinux_1_2"),
+    _linux("aarch64-unknown-linux-musl", "aarch64", "musllinux_1_2", runner=_UBUNTU_ARM),
     _linux("armv7-unknown-linux-musleabihf", "armv7l", "musllinux_1_2"),
-    _macos("x86_64-apple-darwin", "x86_64", "10.12"),
-    _macos("aarch64-apple-darwin", "arm64", "11.0"),
-    _windows("x86_64-pc-windows-msvc", "win_amd64", "amd64"),
-    _windows("x86_64-pc-windows-gnu", "win_amd64", "amd64"),
-    _windows("i686-pc-windows-msvc", "win32", "x86"),
-    _windows("i686-pc-windows-gnu", "win32", "x86"),
-    _windows("aarch64-pc-windows-msvc", "win_arm64", "arm64"),
-)
-"""Triple, platform tag and lowest floor: maturin's platform table, read November 2026."""
+    _linux("powerpc64le-unknown-linux-musl", "ppc64le", "musllinux_1_2"),
+    _linux("s390x-unknown-linux-musl", "s390x", "musllinux_1_2"),
+    _linux("riscv64gc-unknown-linux-musl", "riscv64", "musllinux_1_2"),
+    _linux("loongarch64-unknown-linux-musl", "loongarch64", "musllinux_1_2", accepted=False),
+    Target(
+        triple="arm-unknown-linux-gnueabihf", system="linux", libc="gnu", arch="armv6l", floor="linux", machine="armv6l"
+    ),
+    _macos("x86_64-apple-darwin", "x86_64", "10.12", _MACOS_INTEL),
+    _macos("aarch64-apple-darwin", "arm64", "11.0", _MACOS_ARM),
+    Target(
+        triple="universal2-apple-darwin", system="macos", arch="universal2", floor="10.12",
+        parts=("x86_64-apple-darwin", "aarch64-apple-darwin"), runner=_MACOS_ARM,
+    ),
+    _windows("x86_64-pc-windows-msvc", "win_amd64", "amd64", _WINDOWS),
+    _windows("x86_64-pc-windows-gnu", "win_amd64", "amd64", _WINDOWS),
+    _windows("i686-pc-windows-msvc", "win32", "x86", _WINDOWS),
+    _windows("i686-pc-windows-gnu", "win32", "x86", _WINDOWS),
+    _windows("aarch64-pc-windows-msvc", "win_arm64", "arm64", _WINDOWS_ARM),
+    _ios("aarch64-apple-ios", "arm64_iphoneos"),
+    _ios("aarch64-apple-ios-sim", "arm64_iphonesimulator"),
+    _ios("x86_64-apple-ios", "x86_64_iphonesimulator"),
+    _android("aarch64-linux-android", "arm64_v8a"),
+    _android("armv7-linux-androideabi", "armeabi_v7a"),
+    _android("x86_64-linux-android", "x86_64"),
+    _android("i686-linux-android", "x86"),
+    Target(triple="wasm32-unknown-emscripten", system="emscripten", arch="wasm32", floor="2025_0"),
+)  # fmt: skip
+"""Triple, platform tag and lowest floor: maturin's platform table; what PyPI takes: Warehouse's; both read November
+2026."""
 
 TARGETS = {row.triple: row for row in _ROWS}
 
@@ -78,7 +128,10 @@ def target_named(triple: str, *, where: str) -> Target:
 
 
 def version_of_floor(target: Target, floor: str, *, where: str) -> tuple[int, int]:
-    """The libc or macOS version that a floor names, `(2, 17)` for `manylinux2014`; `(0, 0)` where there is none."""
+    """The libc, macOS, iOS or Android version that a floor names, `(2, 17)` for `manylinux2014`; `(0, 0)` where there
+    is none.  Raises `ConfigError` where it is none that the target can have."""
+    if target.floor == _NO_PROMISE and floor == _NO_PROMISE:
+        return (0, 0)
     kind = _FLOOR_FORMS.get((target.system, target.libc), _FLOOR_FORMS.get((target.system, "")))
     if kind is None:
         if floor:
@@ -90,25 +143,75 @@ def version_of_floor(target: Target, floor: str, *, where: str) -> tuple[int, in
     match = re.fullmatch(pattern, floor)
     if match is None:
         raise ConfigError(f"{where}: floor '{floor}' for {target.triple}; expected one like '{example}'")
-    return (int(match[1]), int(match[2]))
+    return (int(match[1]), int(match[2] or 0))
 
+
+_NO_PROMISE = "linux"
+"""The floor of a Linux target that no policy covers: its wheels run where they were built."""
 
 _FLOOR_FORMS = {
     ("linux", "gnu"): (r"manylinux_(\d+)_(\d+)", "manylinux_2_28"),
     ("linux", "musl"): (r"musllinux_(\d+)_(\d+)", "musllinux_1_2"),
     ("macos", ""): (r"(\d+)\.(\d+)", "11.0"),
+    ("ios", ""): (r"(\d+)\.(\d+)", "13.0"),
+    ("android", ""): (r"(\d+)()", "24"),
+    ("emscripten", ""): (r"(\d+)_(\d+)", "2025_0"),
 }
+
+
+def refuse_impossible(target: Target, floor: str, *, where: str) -> None:
+    """Raises `ConfigError` where a floor has the right form, but the target cannot have it: below what Rust's standard
+    library for it needs, or a macOS version of which PyPI takes no wheel."""
+    asked = version_of_floor(target, floor, where=where)
+    if asked < version_of_floor(target, target.floor, where=where):
+        raise ConfigError(
+            f"{where}: floor '{floor}' for {target.triple} is older than Rust's standard library for it; "
+            f"expected '{target.floor}' or newer"
+        )
+    if target.system == "macos" and asked[0] >= 11 and asked[1]:
+        raise ConfigError(
+            f"{where}: floor '{floor}' for {target.triple}: from macOS 11 on a wheel's tag names no minor version, and "
+            f"indexes refuse one that does; write '{asked[0]}.0'"
+        )
 
 
 def platform_tag(target: Target, floor: str) -> str:
     """The platform part of the wheel's file name, in the sorted order that the binary distribution format asks for."""
     major, minor = version_of_floor(target, floor, where="floor")
-    if target.system == "linux" and target.libc == "musl":
-        return f"musllinux_{major}_{minor}_{target.arch}"
-    if target.system == "linux":
-        modern = f"manylinux_{major}_{minor}_{target.arch}"
-        legacy = [f"{name}_{target.arch}" for name, v in _LEGACY_MANYLINUX.items() if v == (major, minor)]
-        return ".".join(sorted([modern, *legacy]))
-    if target.system == "macos":
+    return _PLATFORMS.get((target.system, target.libc), _PLATFORMS.get((target.system, ""), _plain))(
+        target, major, minor
+    )
+
+
+def _manylinux(target: Target, major: int, minor: int) -> str:
+    if target.floor == _NO_PROMISE and not major:
+        return f"linux_{target.arch}"
+    modern = f"manylinux_{major}_{minor}_{target.arch}"
+    legacy = [f"{name}_{target.arch}" for name, version in _LEGACY_MANYLINUX.items() if version == (major, minor)]
+    return ".".join(sorted([modern, *legacy]))
+
+
+FIRST_ON_ARM = (11, 0)
+"""The first macOS on Apple's own processors."""
+
+
+def _macosx(target: Target, major: int, minor: int) -> str:
+    if not target.parts:
         return f"macosx_{major}_{minor}_{target.arch}"
+    arm = "_".join(map(str, max(FIRST_ON_ARM, (major, minor))))
+    both = (f"macosx_{major}_{minor}_universal2", f"macosx_{major}_{minor}_x86_64", f"macosx_{arm}_arm64")
+    return ".".join(sorted(both))
+
+
+def _plain(target: Target, major: int, minor: int) -> str:
     return target.arch if target.system == "windows" else ANY
+
+
+_PLATFORMS: dict[tuple[str, str], Callable[[Target, int, int], str]] = {
+    ("linux", "gnu"): _manylinux,
+    ("linux", "musl"): lambda target, major, minor: f"musllinux_{major}_{minor}_{target.arch}",
+    ("macos", ""): _macosx,
+    ("ios", ""): lambda target, major, minor: f"ios_{major}_{minor}_{target.arch}",
+    ("android", ""): lambda target, major, minor: f"android_{major}_{target.arch}",
+    ("emscripten", ""): lambda target, major, minor: f"pyemscripten_{major}_{minor}_{target.arch}",
+}

@@ -24,12 +24,18 @@ class Toolchain(Struct, frozen=True, kw_only=True):
 
 
 def _native(target: Target, host: Host) -> bool:
+    if target.system == "ios":
+        return host.system == "macos"
     same_system = target.system == host.system and target.libc in ("", host.libc, "msvc", "gnu")
     return same_system and (target.system in ("macos", "windows") or (host.runs(target) and target.libc == host.libc))
 
 
+_NOT_BY_ZIG = ("ppc64le",)
+"""Architectures for whose glibc zig 0.13 to 0.17 has nothing to link with (measured November 2026)."""
+
+
 def _zig(target: Target, host: Host) -> bool:
-    return target.system in ("linux", "macos") and target.arch != "ppc64le"
+    return target.system in ("linux", "macos") and target.arch not in _NOT_BY_ZIG
 
 
 def _mingw(target: Target, host: Host) -> bool:
@@ -67,7 +73,12 @@ def chosen(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
     for toolchain in TOOLCHAINS.values():
         if toolchain.builds(target, host) and not (toolchain.name == "native" and _too_new(target, floor, host)):
             return toolchain
+    if target.system in _BY_NAME_ONLY:
+        raise ConfigError(f"{target.triple}: its wheels can be planned, but there is no toolchain for it here")
     raise ConfigError(f"{target.triple} cannot be built on {host}; build it on a machine of its own kind")
+
+
+_BY_NAME_ONLY = ("android", "emscripten")
 
 
 def _too_new(target: Target, floor: str, host: Host) -> bool:

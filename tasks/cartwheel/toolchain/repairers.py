@@ -91,7 +91,11 @@ def repair(
 
 def repairer_for(target: Target, host: Host) -> Repairer:
     """The first row that fits."""
-    return next(r for r in REPAIRERS if target.system in r.targets and (not r.hosts or host.system in r.hosts))
+    return next(
+        r
+        for r in REPAIRERS
+        if {target.system, target.triple} & {*r.targets} and (not r.hosts or host.system in r.hosts)
+    )
 
 
 def _auditwheel(order: Order) -> tuple[str, ...]:
@@ -144,8 +148,11 @@ def _as_it_is(_: Order) -> tuple[str, ...]:
     return ()
 
 
+_AS_THEY_ARE = ("ios", "android", "emscripten", "arm-unknown-linux-gnueabihf")
+"""Systems and triples for which nobody repairs wheels."""
+
 REPAIRERS = (
-    Repairer(name="copy", targets=(ANY,), hosts=(), command=_as_it_is),
+    Repairer(name="copy", targets=(ANY, *_AS_THEY_ARE), hosts=(), command=_as_it_is),
     Repairer(name="auditwheel", targets=("linux",), hosts=("linux",), command=_auditwheel),
     Repairer(name="delocate", targets=("macos",), hosts=("macos",), command=_delocate),
     Repairer(name="delvewheel", targets=("windows",), hosts=("windows",), command=_delvewheel),
@@ -215,15 +222,17 @@ def _glibc_of(platform: str, target: Target) -> tuple[int, int]:
 
 
 def retag(wheel: Path, into: Path, name: WheelName) -> None:
-    """Write the wheel with the tags of `name` in its WHEEL file, and RECORD to match; all else byte for byte."""
+    """Write the wheel with the tags and build tag of `name` in its WHEEL file, and RECORD to match; all else byte for
+    byte."""
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(into, "w") as new:
         entries = old.infolist()
         path = next(
             e.filename for e in entries if e.filename.count("/") == 1 and e.filename.endswith(".dist-info/WHEEL")
         )
         said = old.read(path).decode()
-        kept = [line for line in said.splitlines() if line.strip() and not line.startswith("Tag:")]
-        changed = "\n".join([*kept, *(f"Tag: {tag}" for tag in sorted(name.tags)), ""]).encode()
+        kept = [line for line in said.splitlines() if line.strip() and not line.startswith(("Tag:", "Build:"))]
+        build = [f"Build: {name.build}"] if name.build else []
+        changed = "\n".join([*kept, *build, *(f"Tag: {tag}" for tag in sorted(name.tags)), ""]).encode()
         for entry in entries:
             content = changed if entry.filename == path else old.read(entry)
             if entry.filename == path.replace("/WHEEL", "/RECORD"):

@@ -15,8 +15,8 @@ from functools import cache
 from pathlib import Path
 
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.manifests import normalised
 from cartwheel.model.step import Look
+from cartwheel.model.wheel import normalised
 from cartwheel.world import run
 
 _DISTRIBUTIONS = {

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.settings import Secret
+
 PASSED = (
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_*", "TZ", "TERM", "TMPDIR", "TMP", "TEMP", "XDG_*",
     "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "APPDATA", "LOCALAPPDATA",
@@ -67,6 +70,32 @@ def _sorted_out(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, .
 def fingerprint(value: str) -> str:
     """A short digest that stands for a value in records: the value itself may be a secret and is never written."""
     return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
+
+
+def given(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> dict[str, str]:
+    """What a wheel's `environment` gives its build; raises `StepFailed` where a secret is not there."""
+    if lacking := absent(values, environ):
+        raise StepFailed(lacking)
+    return {name: environ[v.secret] if isinstance(v, Secret) else v for name, v in values.items()}
+
+
+def absent(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> str:
+    """Which secret is not there, in words; empty where none is missing."""
+    for name, value in values.items():
+        if isinstance(value, Secret) and value.secret not in environ:
+            return f"environment: {name} is to be what ${value.secret} holds, and that is not set; set it"
+    return ""
+
+
+def said(values: Mapping[str, str | Secret]) -> dict[str, str]:
+    """The values that stand in the configuration.  A secret's does not count: it is another on every machine."""
+    return {name: value for name, value in values.items() if isinstance(value, str)}
+
+
+def secrets(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The values that no log may show."""
+    found = (environ.get(value.secret, "") for value in values.values() if isinstance(value, Secret))
+    return tuple(value for value in found if value)
 
 
 SET_BY_US = frozenset({

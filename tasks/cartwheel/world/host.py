@@ -30,7 +30,8 @@ class Host(Struct, frozen=True, kw_only=True):
         if target.system == "any":
             return True
         same_libc = target.system != "linux" or target.libc == self.libc
-        return target.system == self.system and target.machine == self.machine and same_libc
+        same_machine = target.machine == self.machine or bool(target.parts)
+        return target.system == self.system and same_machine and same_libc
 
     @property
     def triple(self) -> str:

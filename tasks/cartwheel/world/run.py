@@ -79,8 +79,13 @@ class Log:
     def __init__(self, path: Path, *, shown_as: str) -> None:
         self._path = path
         self._shown_as = shown_as
+        self._hidden: tuple[str, ...] = ()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
+
+    def hide(self, words: Sequence[str]) -> None:
+        """Keep these out of the log from now on, whoever prints them."""
+        self._hidden = tuple(words)
 
     def say(self, text: str) -> None:
         """Add a line."""
@@ -121,6 +126,8 @@ class Log:
     def _run(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], keep: bool) -> str:
         if STOP.is_set():
             raise Interrupted
+        if self._hidden and not keep:
+            return self._run_hiding(argv, cwd=cwd, env=env)
         self.say(f"$ {' '.join(_quoted(a) for a in argv)}   # in {cwd}")
         with open(self._path, "ab") as file:
             start = file.tell()
@@ -137,6 +144,13 @@ class Log:
         if code:
             raise StepFailed(self._failure(argv, code, start))
         return out.decode(errors="replace")
+
+    def _run_hiding(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> str:
+        start = self._path.stat().st_size
+        code, said = self.attempt(argv, cwd=cwd, env=env, hide=self._hidden)
+        if code:
+            raise StepFailed(self._failure(argv, code, start))
+        return said
 
     def _failure(self, argv: Sequence[str], code: int, start: int) -> str:
         said = self._path.read_bytes()[start:].decode(errors="replace").strip()

@@ -1,0 +1,316 @@
+"""From manifests to a project: what `[tool.cartwheel]` says, and everything left out of it derived from what the
+manifests say.  Raises `ConfigError` where that cannot be meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cartwheel.model import python as pythons
+from cartwheel.model.destination import CRATES, kind_of
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.manifests import (
+    Manifests,
+    bindings_of,
+    default_python,
+    inside,
+    minimum_python,
+    module_of,
+    package_name,
+    pyo3_features,
+    truth,
+)
+from cartwheel.model.project import Package, Project, Wheel
+from cartwheel.model.sense import refuse_idle, refuse_nonsense, refuse_not_abi3, refuse_too_old
+from cartwheel.model.settings import ChangelogSettings, ReleaseSettings, Settings, Test, Variant, decode
+from cartwheel.model.target import ANY, Target, platform_tag, refuse_impossible, target_named
+from cartwheel.model.tuning import Tuning, chosen_by, first, matches
+from cartwheel.model.version import pep440
+from cartwheel.model.wheel import normalised
+
+USUAL_TARGETS = (
+    "x86_64-unknown-linux-gnu",
+    "aarch64-unknown-linux-gnu",
+    "x86_64-unknown-linux-musl",
+    "aarch64-unknown-linux-musl",
+    "x86_64-apple-darwin",
+    "aarch64-apple-darwin",
+    "x86_64-pc-windows-msvc",
+)
+
+OVERRIDABLE = ("targets", "python", "floor", "toolchain", "features", "profile", "publish")
+"""Keys that a doit variable (`profile=dev`) or the environment (`CARTWHEEL_PROFILE=dev`) may set for one run."""
+
+_LISTS = ("targets", "python", "features", "publish")
+
+
+def folders(root: Mapping[str, Any]) -> tuple[str, ...]:
+    """The folders of a project's packages, from the root's pyproject.toml."""
+    named = _table(root, "pyproject.toml").packages
+    return tuple(dict.fromkeys((".",) if named is None else named))
+
+
+def understood(root: Mapping[str, Any], packages: Iterable[Manifests], overrides: Mapping[str, str]) -> Project:
+    """The project that the manifests describe; raises `ConfigError` where they cannot be meant."""
+    common = _table(root, "pyproject.toml")
+    packages = tuple(packages)
+    if not any(m.folder == "." for m in packages) and (common.versions or common.version_from):
+        raise ConfigError(
+            "[tool.cartwheel] versions, version-from: these belong into the package's own table; move them"
+        )
+    once = _settings_of(overrides)
+    read = tuple(packages)
+    made = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
+    if common.overrides or common.variants:
+        every = (t for m in read for t in _declared(m, _own(m, common), common))
+        refuse_idle((*common.overrides, *common.variants), every, "[tool.cartwheel]")
+    _refuse_doubles(made)
+    _refuse_unplanned(made, once)
+    return Project(
+        packages=made,
+        indexes=common.index or {},
+        release=common.release or ReleaseSettings(),
+        overrides=dict(overrides),
+    )
+
+
+def _table(pyproject: Mapping[str, Any], where: str) -> Settings:
+    prefix = "" if where == "pyproject.toml" else f"{where} "
+    where = f"{prefix}[tool.cartwheel]"
+    settings = decode(Settings, pyproject.get("tool", {}).get("cartwheel", {}), where=where)
+    refuse_nonsense(settings, where)
+    return settings
+
+
+def _settings_of(overrides: Mapping[str, str]) -> Settings:
+    raw = {key: _split(text) if key in _LISTS else text for key, text in overrides.items()}
+    return decode(Settings, raw, where="a setting for this run,")
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in re.split(r"[,\s]+", text) if part]
+
+
+def _package(manifests: Manifests, common: Settings, once: Settings, *, single: bool) -> Package:
+    where = inside(manifests.folder, "pyproject.toml")
+    own = _own(manifests, common)
+    if manifests.folder != "." and own.packages is not None:
+        raise ConfigError(f"{where} [tool.cartwheel]: 'packages' belongs into the root's table; move it there")
+    layers = (once, own, common)
+    name = package_name(manifests, where)
+    key = normalised(name).replace("_", "-")
+    backend = "maturin" if manifests.cargo_path else "pep517"
+    bindings = bindings_of(manifests)
+    minimum = minimum_python(manifests)
+    version = pep440(truth(manifests).text)
+    targets = _targets(manifests, once, own, common, where)
+    publish = _destinations(manifests, layers, single=single)
+    _refuse_mismatch(targets, manifests, where)
+    table = f"{'' if where == 'pyproject.toml' else where + ' '}[tool.cartwheel]"
+    debug = _is_debug(once.profile or "", manifests)
+    test = _test(first(layers, "test", Test()), manifests)
+    context = _Context(
+        tuning=Tuning(once=once, own=own, common=common), where=table, package=key,
+        stem=f"{normalised(name)}-{version}", minimum=minimum,
+        python=default_python(manifests, bindings, minimum), test=test,
+        abi3=bindings == "pyo3" and any(f == "abi3" or f.startswith("abi3-py") for f in pyo3_features(manifests)),
+        debug=debug, manifests=manifests,
+    )  # fmt: skip
+    wheels = tuple(wheel for target in targets for wheel in context.wheels(target))
+    _refuse_published_debug(wheels, publish, manifests, table)
+    if own is not common:
+        refuse_idle((*own.overrides, *own.variants), _declared(manifests, own, common), table)
+    default_tag = "v{version}" if single else "{name}-v{version}"
+    return Package(
+        name=name,
+        key=key,
+        folder=manifests.folder,
+        version=version,
+        backend=backend,
+        bindings=bindings,
+        module=module_of(manifests, name),
+        manifest=manifests.cargo_path,
+        wheels=wheels,
+        publish=() if debug else publish,
+        private=debug or not publish,
+        tag=first(layers, "tag", default_tag),
+        versions=own.versions or (),
+        changelog=first(layers, "changelog", ChangelogSettings()),
+        bump_message=first(layers, "bump_message", "Version {version}" if single else "{name} {version}"),
+        checklist=first(layers, "checklist", ()),
+        test=test,
+        inputs=first(layers, "inputs", ()),
+        environment_pass=first(layers, "environment_pass", ()),
+        cargo_directory=first(layers, "cargo_directory", "wheel"),
+        sccache=first(layers, "sccache", False),
+        minimum_python=minimum,
+        manifests=manifests,
+        debug=debug,
+    )
+
+
+class _Context(Struct, frozen=True, kw_only=True):
+    """What the wheels of one package have in common."""
+
+    tuning: Tuning
+    where: str
+    package: str
+    stem: str
+    minimum: str
+    python: tuple[str, ...]
+    """What wheels are for where nothing says otherwise."""
+    test: Test
+    abi3: bool
+    """Whether the crate asks PyO3 for the stable ABI, whatever its features."""
+    debug: bool
+    manifests: Manifests
+
+    def wheels(self, target: Target) -> Iterable[Wheel]:
+        """Those of one target: the usual ones, then its variants'."""
+        usual = self._python(target)
+        yield from (self._wheel(target, python) for python in usual if not self.tuning.skipped(target, python))
+        for variant in self.tuning.variants(target):
+            only = chosen_by(variant.select).python
+            named = variant.python or tuple(python for python in usual if matches(only, python))
+            yield from (self._wheel(target, p, variant) for p in named if not self.tuning.skipped(target, p))
+
+    def _python(self, target: Target) -> tuple[str, ...]:
+        named: tuple[str, ...] = self.tuning.of("python", self.python, target)
+        return named
+
+    def _wheel(self, target: Target, python: str, variant: Variant | None = None) -> Wheel:
+        def tuned(key: str, default: Any) -> Any:
+            return self.tuning.of(key, default, target, python, variant)
+
+        refuse_too_old((python,), self.manifests.pyproject, self.where)
+        if self.abi3:
+            refuse_not_abi3(python, self.minimum, self.where)
+        floor = tuned("floor", target.floor)
+        refuse_impossible(target, floor, where=self._where_the_floor_is())
+        tag, abi = pythons.tags(python, self.minimum, where=f"{self.where} python")
+        build = f"{variant.build_tag}-" if variant and variant.build_tag else ""
+        image = tuned("image", "")
+        return Wheel(
+            package=self.package,
+            target=target,
+            python=python,
+            variant=variant.name if variant else "",
+            floor=floor,
+            toolchain=tuned("toolchain", "container" if image else ""),
+            image=image,
+            features=tuned("features", ()),
+            profile=tuned("profile", "release"),
+            flags=tuned("flags", ()),
+            environment=tuned("environment", {}),
+            before=tuned("before", ()),
+            runner=tuned("runner", ""),
+            test=self.tuning.test(self.test, target, python),
+            untested=tuned("untested", ""),
+            debug=self.debug,
+            file=f"{self.stem}-{build}{tag}-{abi}-{platform_tag(target, floor)}.whl",
+        )
+
+    def _where_the_floor_is(self) -> str:
+        if self.tuning.once.floor is None:
+            return f"{self.where} floor"
+        return "floor for this run (name the targets it is for: targets=TRIPLE)"
+
+
+def _is_debug(profile: str, manifests: Manifests) -> bool:
+    """Whether a cargo profile is, or inherits from, the one that compiles for looking into (the Cargo book,
+    "Profiles", November 2026)."""
+    declared = {**manifests.cargo.get("profile", {}), **manifests.workspace.get("profile", {})}
+    for _ in range(len(declared) + 1):
+        if profile in ("dev", "test", "debug"):
+            return True
+        profile = declared.get(profile, {}).get("inherits", "")
+    return False
+
+
+def _own(manifests: Manifests, common: Settings) -> Settings:
+    where = inside(manifests.folder, "pyproject.toml")
+    return common if manifests.folder == "." else _table(manifests.pyproject, where)
+
+
+def _declared(manifests: Manifests, own: Settings, common: Settings) -> tuple[str, ...]:
+    """The triples that the configuration names for the package, or the usual ones."""
+    declared: tuple[str, ...] = first((own, common), "targets", USUAL_TARGETS if manifests.cargo_path else (ANY,))
+    return declared
+
+
+def _targets(manifests: Manifests, once: Settings, own: Settings, common: Settings, where: str) -> tuple[Target, ...]:
+    """The package's targets; what is named for one run chooses among them."""
+    place = f"{'' if where == 'pyproject.toml' else where + ' '}[tool.cartwheel] targets"
+    targets = tuple(target_named(triple, where=place) for triple in _declared(manifests, own, common))
+    if once.targets is None:
+        return targets
+    wanted = {target_named(triple, where="targets for this run").triple for triple in once.targets} | {ANY}
+    return tuple(target for target in targets if target.triple in wanted)
+
+
+def _destinations(manifests: Manifests, layers: tuple[Settings, ...], *, single: bool) -> tuple[str, ...]:
+    """Where the package is published.  One without a crate takes no registry of crates over from the root's table or
+    from what is set for one run, and may not name one itself."""
+    once, own, common = layers
+    named: tuple[str, ...] = first(layers, "publish", ("pypi",))
+    if manifests.cargo_path:
+        return named
+    registries = tuple(name for name in named if kind_of(name, common.index or {}) == CRATES)
+    its_own = own is not common and once.publish is None and own.publish is not None
+    if registries and (single or its_own):
+        raise ConfigError(
+            f"{inside(manifests.folder, 'pyproject.toml')} [tool.cartwheel] publish: '{registries[0]}' takes crates, "
+            "and this package has none; take it out"
+        )
+    return tuple(name for name in named if name not in registries)
+
+
+def _test(test: Test, manifests: Manifests) -> Test:
+    if test.command or not manifests.has_tests:
+        return test
+    return replace(test, command=("pytest", "{package}/tests"), requires=("pytest", *test.requires))
+
+
+def _refuse_published_debug(
+    wheels: Iterable[Wheel], publish: tuple[str, ...], manifests: Manifests, where: str
+) -> None:
+    for wheel in wheels:
+        if publish and not wheel.debug and _is_debug(wheel.profile, manifests):
+            raise ConfigError(
+                f"{where} profile: '{wheel.profile}' makes debug wheels, which are never published; set it for a run "
+                f"instead: doit build:{wheel.target.triple} profile={wheel.profile}"
+            )
+
+
+def _refuse_mismatch(targets: tuple[Target, ...], manifests: Manifests, where: str) -> None:
+    for target in targets:
+        if manifests.cargo_path and target.triple == ANY:
+            raise ConfigError(f"{where} [tool.cartwheel] targets: 'any' is for pure Python; this package has a crate")
+        if not manifests.cargo_path and target.triple != ANY:
+            raise ConfigError(f"{where} [tool.cartwheel] targets: '{target.triple}' needs a crate; found none")
+
+
+def _refuse_unplanned(packages: tuple[Package, ...], once: Settings) -> None:
+    """Targets for this run that no package has would build nothing, and say nothing."""
+    planned = {wheel.target.triple for package in packages for wheel in package.wheels}
+    if once.targets and not planned.union({ANY}).intersection(once.targets):
+        raise ConfigError(f"targets for this run: no package has the target '{once.targets[0]}'; see: doit plan")
+
+
+def _refuse_doubles(packages: tuple[Package, ...]) -> None:
+    seen: dict[str, Wheel] = {}
+    names: set[str] = set()
+    for package in packages:
+        if package.key in names:
+            raise ConfigError(f"two packages are named '{package.name}'; names on an index are unique")
+        names.add(package.key)
+        for wheel in package.wheels:
+            if other := seen.get(wheel.file):
+                both = f"{other.segments} and {wheel.segments}"
+                advice = "give the variant a build-tag" if wheel.variant else "remove one of the targets"
+                raise ConfigError(f"[tool.cartwheel]: {both} would both be {wheel.file}; {advice}")
+            seen[wheel.file] = wheel
