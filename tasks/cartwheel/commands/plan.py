@@ -48,7 +48,7 @@ class Plan(WordsAndOptions):
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
         shop = workshop_of(self.task_list)
         shop.world.readonly = True
-        outlooks = outlook(_closure(self.task_list, pos_args))
+        outlooks = outlook(closure(self.task_list, pos_args))
         write = self.outstream.write
         told = notes(shop.project, shop.root)
         write(as_document(shop.project, outlooks, told) if as_json else as_text(shop.project, outlooks, told))
@@ -64,7 +64,7 @@ def workshop_of(tasks: Iterable[Any]) -> Workshop:
     raise InvalidCommand("dodo.py hands no cartwheel stage to doit; expected lines such as: task_build = wheels.build")
 
 
-def _closure(tasks: list[Any], asked: list[str]) -> tuple[Any, ...]:
+def closure(tasks: list[Any], asked: list[str]) -> tuple[Any, ...]:
     """The asked tasks, by name or pattern, with all that they need, each after what it needs."""
     names = [task.name for task in tasks]
     for pattern in asked:

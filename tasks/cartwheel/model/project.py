@@ -14,6 +14,7 @@ from cartwheel.model.settings import (
     Before,
     ChangelogSettings,
     ChecklistItem,
+    CiSettings,
     IndexSettings,
     ReleaseSettings,
     Secret,
@@ -154,6 +155,7 @@ class Project(Struct, frozen=True, kw_only=True):
     packages: tuple[Package, ...]
     indexes: Mapping[str, IndexSettings]
     release: ReleaseSettings
+    ci: CiSettings
     overrides: Mapping[str, str]
     """What was set for this run only."""
     rehearsed: bool = False

@@ -99,6 +99,16 @@ class ReleaseSettings(Table, frozen=True, kw_only=True):
     """The remote that the branch and the tag are pushed to."""
 
 
+class CiSettings(Table, frozen=True, kw_only=True):
+    """`ci`: the pipeline that `doit ci` writes."""
+
+    trigger: Literal["tag", "release"] = "tag"
+    """What starts a release: a tag that is pushed, or a release page that is published."""
+    install: tuple[str, ...] = ()
+    """The arguments of `pip install` that bring cartwheel into a job.  Default: the version that wrote the pipeline,
+    with zig."""
+
+
 class VersionPattern(Table, frozen=True, kw_only=True):
     """An entry of `versions`: a further place where the version stands."""
 
@@ -217,6 +227,7 @@ class Settings(Tunable, frozen=True, kw_only=True):
     """Compile through sccache where it is installed.  Default: no."""
     index: dict[str, IndexSettings] | None = None
     release: ReleaseSettings | None = None
+    ci: CiSettings | None = None
     overrides: tuple[Override, ...] = ()
     variants: tuple[Variant, ...] = ()
 

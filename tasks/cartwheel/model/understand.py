@@ -26,7 +26,7 @@ from cartwheel.model.manifests import (
 )
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.sense import refuse_idle, refuse_nonsense, refuse_not_abi3, refuse_too_old
-from cartwheel.model.settings import ChangelogSettings, ReleaseSettings, Settings, Test, Variant, decode
+from cartwheel.model.settings import ChangelogSettings, CiSettings, ReleaseSettings, Settings, Test, Variant, decode
 from cartwheel.model.target import ANY, Target, platform_tag, refuse_impossible, target_named
 from cartwheel.model.tuning import Tuning, chosen_by, first, matches
 from cartwheel.model.version import pep440
@@ -74,6 +74,7 @@ def understood(root: Mapping[str, Any], packages: Iterable[Manifests], overrides
         packages=made,
         indexes=common.index or {},
         release=common.release or ReleaseSettings(),
+        ci=common.ci or CiSettings(),
         overrides=dict(overrides),
     )
 
@@ -254,8 +255,10 @@ def _targets(manifests: Manifests, once: Settings, own: Settings, common: Settin
 
 def _destinations(manifests: Manifests, layers: tuple[Settings, ...], *, single: bool) -> tuple[str, ...]:
     """Where the package is published.  One without a crate takes no registry of crates over from the root's table or
-    from what is set for one run, and may not name one itself."""
+    from what is set for one run, and may not name one itself; one that is never published is not for one run either."""
     once, own, common = layers
+    if first((own, common), "publish", ("pypi",)) == ():
+        return ()
     named: tuple[str, ...] = first(layers, "publish", ("pypi",))
     if manifests.cargo_path:
         return named

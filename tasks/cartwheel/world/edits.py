@@ -92,6 +92,45 @@ def _with_value(document: dict[str, Any], keys: Keys, value: str) -> dict[str, A
     return changed
 
 
+def with_key(data: bytes, table: tuple[str, ...], key: str, value: str, *, shown_as: str) -> bytes:
+    """The TOML file with one key set to a string; the table is added where it is missing.
+
+    Nothing but that value changes, proven by parsing; raises `ConfigError` where that cannot be done.
+    """
+    text = data.decode()
+    present = tomllib.loads(text)
+    inner: Any = present
+    for part in table:
+        inner = inner.get(part, {}) if isinstance(inner, dict) else {}
+    if inner.get(key) == value:
+        return data
+    if key in inner:
+        what = f"[{'.'.join(table)}] {key}"
+        return _in_toml(data, Place(path=shown_as, what=what, found=str(inner[key]), expected=value, at=(*table, key)))
+    wanted = copy.deepcopy(present)
+    place = wanted
+    for part in table:
+        place = place.setdefault(part, {})
+    place[key] = value
+    for candidate in _with_line(text, table, f'{key} = "{value}"'):
+        if _parsed(candidate) == wanted:
+            return candidate.encode()
+    raise ConfigError(f'{shown_as}: {key} = "{value}" cannot be added to [{".".join(table)}]; add it by hand')
+
+
+def _with_line(text: str, table: tuple[str, ...], line: str) -> Iterator[str]:
+    """Where a key of a table may stand: below its heading, in braces, behind the dots of another key, at the end."""
+    end = "\r\n" if "\r\n" in text else "\n"
+    heading = re.search(rf"^\[{re.escape('.'.join(table))}\][^\r\n]*", text, re.MULTILINE)
+    if heading:
+        yield f"{text[: heading.end()]}{end}{line}{text[heading.end() :]}"
+    for braces in re.finditer(rf"^{re.escape(table[-1])}\s*=\s*\{{", text, re.MULTILINE):
+        yield f"{text[: braces.end()]} {line},{text[braces.end() :]}"
+    for dotted in re.finditer(rf"^{re.escape(table[-1])}\.", text, re.MULTILINE):
+        yield f"{text[: dotted.start()]}{table[-1]}.{line}{end}{text[dotted.start() :]}"
+    yield f"{text.rstrip()}{end}{end}[{'.'.join(table)}]{end}{line}{end}"
+
+
 def _parsed(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)

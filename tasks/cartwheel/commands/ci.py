@@ -1,0 +1,173 @@
+"""`doit ci`: the pipeline of the same graph, written for a forge, held against the configuration, and asked by itself
+what a run has to do."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from doit.exceptions import InvalidCommand
+
+from cartwheel import __version__
+from cartwheel.action import Workshop
+from cartwheel.ci import committed
+from cartwheel.ci.jobs import Pipeline, pipeline
+from cartwheel.ci.selection import Selection, selection
+from cartwheel.commands.options import WordsAndOptions
+from cartwheel.commands.plan import FRESH, Outlook, closure, outlook, workshop_of
+from cartwheel.model.errors import CartwheelError, did_you_mean
+from cartwheel.model.record import SCHEMA
+from cartwheel.version_sync import refuse_another_version
+from cartwheel.world.edits import with_key
+from cartwheel.world.files import write_atomically
+
+WORDS = (*committed.FORGES, "matrix", "key")
+
+
+class Ci(WordsAndOptions):
+    """The command, as doit's plugin `ci`."""
+
+    name = "ci"
+    doc_purpose = "write the pipeline for the same graph: github; or compare it: --check"
+    doc_usage = f"{' | '.join(committed.FORGES)} | --check"
+    doc_description = (
+        'Writes the pipeline\'s file and `release.from = "ci"` into the configuration.  --check changes nothing and '
+        "fails where a file that it wrote is no longer what the configuration says.  `matrix` and `key` are asked by "
+        "the pipeline itself: what this run builds, and what the files of earlier runs were made with."
+    )
+    cmd_options = (
+        {
+            "name": "check",
+            "short": "",
+            "long": "check",
+            "type": bool,
+            "default": False,
+            "help": "compare the committed pipelines with the configuration",
+        },
+        {
+            "name": "to",
+            "short": "",
+            "long": "to",
+            "type": str,
+            "default": "",
+            "help": "with matrix: the index that a person chose for this run",
+        },
+        {
+            "name": "forge",
+            "short": "",
+            "long": "for",
+            "type": str,
+            "default": "github",
+            "help": "with matrix: whose jobs are told",
+        },
+    )
+
+    def _execute(self, check: bool, to: str, forge: str, pos_args: list[str]) -> int:
+        shop = workshop_of(self.task_list)
+        shop.world.readonly = True
+        word = pos_args[0] if len(pos_args) == 1 else ""
+        if check == bool(pos_args) or (pos_args and word not in WORDS):
+            hint = did_you_mean(word, WORDS) if word else f"; usage: doit ci {self.doc_usage}"
+            raise InvalidCommand(f"ci: found '{' '.join(pos_args)}'{hint}")
+        try:
+            if check:
+                lines = _checked(shop)
+            elif word == "matrix":
+                lines = self._matrix(shop, to, committed.forge_named(forge))
+            elif word == "key":
+                lines = [f"key={_key(shop)}"]
+            else:
+                lines = _written(shop, word)
+        except CartwheelError as error:
+            raise InvalidCommand(str(error)) from None
+        self.outstream.write("".join(f"{line}\n" for line in lines))
+        return 0
+
+    def _matrix(self, shop: Workshop, to: str, forge: committed.Forge) -> Iterable[str]:
+        """`name=value` lines, and a summary where the forge takes one."""
+        refuse_another_version(shop.project)
+        found = {one.name: one for one in outlook(closure(self.task_list, ["check", "sdist"]))}
+        stale = {name for name, one in found.items() if one.state != FRESH}
+        wanted = pipeline(shop.project, version=__version__)
+        selected = selection(shop.project, wanted, stale=stale, to=to)
+        _summarise(selected, found, shop.world.environ)
+        return (f"{name}={value}" for name, value in forge.outputs(selected).items())
+
+
+def _checked(shop: Workshop) -> Iterable[str]:
+    there = committed.committed(shop.root)
+    if not there:
+        raise InvalidCommand(f"ci: there is no pipeline to compare; write one: doit ci {' | '.join(committed.FORGES)}")
+    wrong = list(committed.differences(shop.root, shop.project, version=__version__))
+    if shop.project.release.origin != "ci":
+        wrong.append(f'a pipeline is there, and release.from is not "ci"; say so: doit ci {there[0].name}')
+    if wrong:
+        raise InvalidCommand("\n".join(wrong))
+    return (f"{forge.path} is what the configuration says" for forge in there)
+
+
+def _written(shop: Workshop, name: str) -> Iterable[str]:
+    if shop.project.overrides or shop.project.rehearsed:
+        raise InvalidCommand("ci: takes no setting for one run; run it without")
+    forge = committed.forge_named(name)
+    wanted = pipeline(shop.project, version=__version__)
+    changed = committed.write(shop.root, wanted, forge)
+    yield f"{forge.path}: {'written' if changed else 'is as it should be'}"
+    if shop.project.release.origin != "ci":
+        path = shop.root / "pyproject.toml"
+        text = with_key(path.read_bytes(), ("tool", "cartwheel", "release"), "from", "ci", shown_as="pyproject.toml")
+        write_atomically(path, text)
+        yield 'pyproject.toml: [tool.cartwheel.release] from = "ci": what is tagged here is released by the pipeline'
+    yield from _told(wanted)
+
+
+def _told(wanted: Pipeline) -> Iterable[str]:
+    """What a person must do on the forge, and what will stop a release there."""
+    for job in wanted.jobs:
+        if job.identity:
+            yield f"{job.index}: name this pipeline a trusted publisher there, with the environment {job.environment}"
+        for variable in (name for name, secret in job.secrets.items() if secret == name):
+            where = f" in the environment {job.environment}" if job.environment else ""
+            yield f"{job.index or job.name}: keep its token as the secret {variable}{where}"
+    for build in wanted.builds:
+        if not build.runs:
+            yield (
+                f"{build.target}: no machine of the pipeline runs its tests, so a release needs 'untested' with the "
+                "reason in an override, or a 'runner' of your own that can"
+            )
+
+
+def _key(shop: Workshop) -> str:
+    """Names what the files of another run must have been made with to be of use in this one."""
+    versions = (f"{package.key} {package.version}" for package in shop.project.packages)
+    parts = (__version__, str(SCHEMA), shop.world.tool("rustc"), *versions)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _summarise(selected: Selection, found: Mapping[str, Outlook], environ: Mapping[str, str]) -> None:
+    place = environ.get("GITHUB_STEP_SUMMARY")
+    if not place:
+        return
+    with open(place, "a", encoding="utf-8") as summary:
+        summary.write("".join(f"{line}\n" for line in _summary(selected, found)))
+
+
+def _summary(selected: Selection, found: Mapping[str, Outlook]) -> Iterable[str]:
+    yield f"Releases {', '.join(selected.packages)}." if selected.packages else "Releases nothing."
+    yield ""
+    if not (selected.builds or selected.sdists):
+        yield "Every file is up to date; nothing is built."
+        return
+    yield "| what | where | why |"
+    yield "|---|---|---|"
+    for chosen in selected.builds:
+        names = [f"{stage}:{wheel}" for wheel in chosen.build.wheels for stage in ("build", "repair", "check")]
+        yield f"| {chosen.build.name} | {chosen.build.runner} | {_why(names, found)} |"
+    for task in selected.sdists:
+        yield f"| {task.removeprefix('check:')} | | {_why((task.removeprefix('check:'), task), found)} |"
+
+
+def _why(names: Iterable[str], found: Mapping[str, Outlook]) -> str:
+    reasons = [why for name in names if name in found for why in found[name].why if found[name].state != FRESH]
+    first = reasons[0] if reasons else "a release makes every file anew"
+    return first.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

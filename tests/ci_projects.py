@@ -1,0 +1,75 @@
+"""Configurations for which pipelines are written: each a project as a value, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cartwheel.model.project import Project
+from test_model import crate, manifests, understood
+
+LINUX, MUSL = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl"
+ARM, MAC, WINDOWS = "aarch64-unknown-linux-gnu", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"
+ABI3 = crate("abi3-py311")
+EXCUSED = {"untested": "nobody has such a machine"}
+
+
+def _alone(table: Mapping[str, Any], *, cargo: Mapping[str, Any] | None = ABI3) -> Project:
+    return understood(manifests(table, cargo=cargo, has_tests=True))
+
+
+def _several() -> Project:
+    """Two packages with tags of their own and one that stays at home."""
+    shared = {"publish": ["pypi", "crates-io", "github"], "release": {"from": "ci", "branch": "trunk"}}
+    root = manifests({"packages": [".", "bindings", "bench"], "targets": [LINUX, MAC], **shared}, cargo=ABI3)
+    bindings = manifests({"targets": ["any"]}, folder="bindings", project={"name": "demo-api"}, has_tests=True)
+    bench = manifests({"publish": [], "targets": ["any"]}, folder="bench", project={"name": "demo-bench"})
+    return understood(root, bindings, bench)
+
+
+PROJECTS = {
+    "usual": lambda: _alone({}),
+    "pure": lambda: _alone({}, cargo=None),
+    "interpreters": lambda: _alone(
+        {
+            "targets": [LINUX, MAC, WINDOWS],
+            "python": ["3.12", "3.13", "3.14", "3.14t", "pypy3.11"],
+            "test": {"python": ["3.13", "3.14t"]},
+        },
+        cargo=crate(),
+    ),
+    "several": _several,
+    "by-release-page": lambda: _alone(
+        {"targets": [LINUX], "publish": ["pypi", "github"], "ci": {"trigger": "release"}, "tag": "release/{version}"}
+    ),
+    "tokens": lambda: _alone(
+        {
+            "targets": [LINUX],
+            "publish": ["house", "pypi"],
+            "index": {
+                "house": {"url": "https://wheels.example/", "simple": "https://wheels.example/simple/"},
+                "pypi": {"auth": "token", "environment": "release"},
+            },
+        }
+    ),
+    "practice-first": lambda: _alone(
+        {
+            "targets": [LINUX],
+            "publish": ["testpypi", "pypi"],
+            "index": {"testpypi": {"environment": "practice", "auth": "trusted"}},
+            "ci": {"install": ["--editable", ".[zig]"]},
+        }
+    ),
+    "own-machines": lambda: _alone(
+        {
+            "targets": [LINUX, "s390x-unknown-linux-gnu", "x86_64-pc-windows-gnu", "universal2-apple-darwin"],
+            "sccache": True,
+            "overrides": [
+                {"select": "s390x-*", "toolchain": "container", "image": "example/s390x-rust:2026.11", **EXCUSED},
+                {"select": "*-windows-gnu", "toolchain": "mingw", **EXCUSED},
+                {"select": LINUX, "runner": "our-builder"},
+            ],
+        }
+    ),
+    "private": lambda: _alone({"targets": [LINUX, WINDOWS], "publish": []}),
+}
