@@ -21,9 +21,10 @@ from cartwheel.model import python as pythons
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.features import features as features_of
 from cartwheel.model.project import Package, Project, Wheel, state_folder
-from cartwheel.model.step import Look, Slots, Sources, Step, Work
+from cartwheel.model.step import Look, Slots, Sources, Step, Words, Work
 from cartwheel.model.wheel import WheelName
-from cartwheel.toolchain import sccache
+from cartwheel.toolchain import containers, sccache
+from cartwheel.toolchain.container import Contained
 from cartwheel.toolchain.directories import SHARED, CargoDirectory
 from cartwheel.toolchain.repairers import retag
 from cartwheel.world import environment, files, run
@@ -35,7 +36,6 @@ MOMENT = "1580601600"
 Not the time of the commit: a wheel is not built again for a commit that changes nothing in it, and must still be what
 its tag gives anywhere else.
 """
-CARGO_TEE = Path(__file__).parent / "toolchain" / "cargo_tee.py"
 
 
 def raw_wheel(wheel: Wheel) -> str:
@@ -56,6 +56,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
     try:
         chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
         tools, chose = (*tools, *chain.tools(wheel.target)), {"toolchain": chain.name}
+        tools += tuple(f"image {image.reference}" for image in containers.images(wheel, chain))
     except ConfigError as error:
         blocked = str(error)
     return Step(
@@ -87,14 +88,25 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
     env = _environment(package, wheel, work, messages)
-    for triple in wheel.target.triples:
-        _need_standard_library(triple, env, work)
+    inside = containers.for_cargo(package, wheel, work) if chain.name == containers.CONTAINER else None
+    if inside is None:
+        for triple in wheel.target.triples:
+            _need_standard_library(triple, env, work)
     sources = CompiledSources(package=package, wheel=wheel)
     home = locked(package, sources, env, work)
     sources.distrust(directory, work)
     out = work.scratch / "out"
+    log: Words = work.log
+    maturin, python = run.own("maturin"), _interpreter(wheel.python)
+    if inside is not None:
+        containers.belongs_to(directory, inside)
+        log = Contained(work.log, inside, (work.scratch, directory))
+        maturin = containers.maturin_in(inside, wheel.target, work)
+        python = inside.interpreter(wheel.python, package.minimum_python) if wheel.python != pythons.PURE else ""
     try:
-        work.log.run(_maturin(package, wheel, chain, directory, out), cwd=home / package.folder, env=env)
+        log.run(
+            (*maturin, *_arguments(package, wheel, chain, directory, out, python)), cwd=home / package.folder, env=env
+        )
     except StepFailed as error:
         raise _explained(error, package, wheel) from None
     files.move_into_place(_as_planned(out, wheel), work.root / raw_wheel(wheel))
@@ -159,21 +171,25 @@ def _reserved(package: Package, wheel: Wheel, slots: Slots, root: Path) -> Abstr
 def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root: Path) -> CargoDirectory:
     own = f"{wheel.python}-{wheel.variant}" if wheel.variant else wheel.python
     python = SHARED if package.cargo_directory == "triple" else own
-    return CargoDirectory(root=root, target=wheel.target, package=wheel.package, python=python, toolchain=chain.name)
+    name = "-".join((chain.name, *(image.key for image in containers.images(wheel, chain))))
+    return CargoDirectory(root=root, target=wheel.target, package=wheel.package, python=python, toolchain=name)
 
 
-def _maturin(package: Package, wheel: Wheel, chain: toolchain.Toolchain, directory: Path, out: Path) -> tuple[str, ...]:
+def _interpreter(python: str) -> str:
+    """The name by which maturin is asked for an interpreter, empty where it needs none."""
+    return pythons.interpreter(python) if python[0] in "3p" and python != pythons.PURE else ""
+
+
+def _arguments(
+    package: Package, wheel: Wheel, chain: toolchain.Toolchain, directory: Path, out: Path, python: str
+) -> tuple[str, ...]:
     """The target directory is an argument: as a variable, sccache would take it for a part of what it compiles."""
     features = features_of(package.manifests.pyproject, wheel.python, wheel.features).given
     return (
-        *(*run.own("maturin"), "build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
+        *("build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
         *("--target", wheel.target.triple, "--target-dir", str(directory), "--out", str(out)),
         *(("--compatibility", wheel.floor) if wheel.target.system == "linux" else ()),
-        *(
-            ("--interpreter", pythons.interpreter(wheel.python))
-            if wheel.python[0] in "3p" and wheel.python != "py3"
-            else ()
-        ),
+        *(("--interpreter", python) if python else ()),
         *(("--features", ",".join(features)) if features else ()),
         *chain.arguments,
     )
@@ -241,9 +257,9 @@ def _commands_before(package: Package, wheel: Wheel) -> Callable[[Work], None] |
 def _wrapper(scratch: Path) -> Path:
     """A program that runs cargo and keeps its JSON messages; maturin starts what $CARGO names."""
     if os.name == "nt":
-        path, text = scratch / "cargo.bat", f'@"{sys.executable}" -ISE "{CARGO_TEE}" %*\r\n'
+        path, text = scratch / "cargo.bat", f'@"{sys.executable}" -ISE "{containers.CARGO_TEE}" %*\r\n'
     else:
-        path, text = scratch / "cargo", f'#!/bin/sh\nexec "{sys.executable}" -ISE "{CARGO_TEE}" "$@"\n'
+        path, text = scratch / "cargo", f'#!/bin/sh\nexec "{sys.executable}" -ISE "{containers.CARGO_TEE}" "$@"\n'
     path.write_text(text, newline="")
     path.chmod(0o755)
     return path
@@ -273,7 +289,7 @@ def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
     if lacking := environment.absent(wheel.environment, look.environ):
         return lacking
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
-    for need in missing(wheel.target, chain, look):
+    for need in missing(wheel.target, chain, look, wheel.floor):
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
     return ""
 

@@ -84,7 +84,7 @@ def _diagnosis(wheel: Wheel, shop: Workshop, host: Host) -> Diagnosis:
         chain = toolchain.chosen(target, wheel.floor, wheel.toolchain, host)
     except ConfigError as error:
         return Diagnosis(target=target.triple, toolchain="-", ready=False, own=own, missing=(), mend=(str(error),))
-    needs = missing(target, chain, shop.world)
+    needs = missing(target, chain, shop.world, wheel.floor)
     return Diagnosis(
         target=target.triple,
         toolchain=chain.name,

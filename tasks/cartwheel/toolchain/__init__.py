@@ -46,12 +46,18 @@ def _mingw_tools(target: Target) -> tuple[str, ...]:
     return (f"{'i686' if target.arch == 'win32' else 'x86_64'}-w64-mingw32-gcc",)
 
 
+def _container(target: Target, host: Host) -> bool:
+    """A container sees every folder under the path it has outside, which Windows has no way to write."""
+    return target.system == "linux" and host.system != "windows"
+
+
 TOOLCHAINS = {
     row.name: row
     for row in (
         Toolchain(name="native", builds=_native),
         Toolchain(name="zig", builds=_zig, arguments=("--zig",), tools=lambda target: ("zig",)),
         Toolchain(name="mingw", builds=_mingw, tools=_mingw_tools),
+        Toolchain(name="container", builds=_container),
     )
 }
 """In the order in which they are preferred."""

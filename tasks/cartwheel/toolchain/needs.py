@@ -27,9 +27,10 @@ class Need(Struct, frozen=True, kw_only=True):
     """The command, or the sentence, that mends it."""
 
 
-def missing(target: Target, chain: Toolchain, look: Look) -> tuple[Need, ...]:
-    """What is not here; empty when the target can be built.  Starts nothing."""
-    return tuple(_missing(target, chain, look))
+def missing(target: Target, chain: Toolchain, look: Look, floor: str = "") -> tuple[Need, ...]:
+    """What is not here; empty when the target can be built.  Starts nothing but
+    a container engine, to ask whether it can run."""
+    return tuple(_missing(target, chain, look, floor))
 
 
 def rust(look: Look) -> tuple[Need, ...]:
@@ -38,9 +39,10 @@ def rust(look: Look) -> tuple[Need, ...]:
     return tuple(Need(name=name, mend=_RUSTUP) for name in ("rustc", "cargo") if not shutil.which(name, path=path))
 
 
-def _missing(target: Target, chain: Toolchain, look: Look) -> Iterable[Need]:
+def _missing(target: Target, chain: Toolchain, look: Look, floor: str) -> Iterable[Need]:
     path = look.environ.get("PATH")
-    yield from rust(look)
+    if chain.name != "container":  # else an image may have it, and one that has not says so
+        yield from rust(look)
     if not look.tool("maturin"):
         yield Need(name="maturin", mend=f"{sys.executable} -m pip install maturin")
     for tool in chain.tools(target):
@@ -49,3 +51,15 @@ def _missing(target: Target, chain: Toolchain, look: Look) -> Iterable[Need]:
         elif tool.endswith("-gcc") and not shutil.which(tool, path=path):
             system = "macos" if sys.platform == "darwin" else "linux"
             yield Need(name=tool, mend=_MINGW[system])
+    if chain.name == "container":
+        yield from _engine(target, look, floor)
+
+
+def _engine(target: Target, look: Look, floor: str) -> Iterable[Need]:
+    """An engine that answers, and qemu for an architecture that is not this machine's; nothing where this machine is in
+    the right image itself."""
+    from cartwheel.toolchain import containers, engines
+
+    if containers.in_place(target, floor or target.floor, look.environ):
+        return ()
+    return (Need(name=name, mend=mend) for name, mend in engines.missing(target.arch, look))

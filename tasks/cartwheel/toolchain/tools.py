@@ -39,6 +39,10 @@ def version_of(name: str, look: Look) -> str:
         return _distribution(_DISTRIBUTIONS[name])
     if name == "rustc":
         return _rustc(look)
+    if name.startswith("image "):
+        from cartwheel.toolchain.engines import identity
+
+        return identity(name.removeprefix("image "), look)
     if name == "zig":
         return _distribution("ziglang") or _program("zig", ("version",), look)
     return _program(name, ("--version",), look)
