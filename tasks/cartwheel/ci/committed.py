@@ -48,7 +48,10 @@ class Forge(Struct, frozen=True, kw_only=True):
         return found
 
 
-_ROWS = (Forge(name="github", path=".github/workflows/release.yml", module="cartwheel.ci.github"),)
+_ROWS = (
+    Forge(name="github", path=".github/workflows/release.yml", module="cartwheel.ci.github"),
+    Forge(name="gitlab", path=".gitlab-ci.yml", module="cartwheel.ci.gitlab"),
+)
 
 FORGES = {row.name: row for row in _ROWS}
 

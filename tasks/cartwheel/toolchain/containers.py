@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.model.image import Image, image_of, runs_in_place
+from cartwheel.model.image import IN_IMAGE, Image, image_of, runs_in_place
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.python import PURE
 from cartwheel.model.step import Look, Work
@@ -30,10 +30,6 @@ CONTAINER = "container"
 """The toolchain's name."""
 
 CARGO_TEE = Path(__file__).with_name("cargo_tee.py")
-
-IN_IMAGE = "CARTWHEEL_IN_IMAGE"
-"""The variable by which an image of one's own says what it is: `manylinux_2_28_x86_64`, as pypa's say by
-AUDITWHEEL_PLAT (pypa/manylinux, Dockerfile, read November 2026)."""
 
 
 def images(wheel: Wheel, chain: Toolchain) -> tuple[Image, ...]:
