@@ -162,6 +162,13 @@ def test_the_root_gives_defaults_to_every_package() -> None:
     ]
 
 
+def test_a_setting_for_one_run_publishes_nothing_that_stays_at_home() -> None:
+    root = manifests({"packages": [".", "b"]})
+    private = manifests({"publish": []}, folder="b", project={"name": "b"})
+    project = understood(root, private, overrides={"publish": "testpypi"})
+    assert [(p.publish, p.private) for p in project.packages] == [(("testpypi",), False), ((), True)]
+
+
 def test_what_is_never_published_lies_apart() -> None:
     assert artifacts(understood(manifests({"publish": []})))[0].path == "dist/private/demo-1.2.0-py3-none-any.whl"
 

@@ -27,7 +27,7 @@ from cartwheel.model.project import Project
 from cartwheel.model.record import Record, Seen
 from cartwheel.model.step import Step, Work
 from cartwheel.state import Records
-from cartwheel.world import files, run
+from cartwheel.world import environment, files, run
 from cartwheel.world.host import machine_id
 from cartwheel.world.lock import RunLock
 from cartwheel.world.look import World
@@ -49,7 +49,7 @@ class Workshop:
         self.skipped: list[Judgement] = []
         self._spoiled = ""
         self._beginning = threading.Lock()
-        self.nothing_may_be_built = world.environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
+        self.nothing_may_be_built = environment.frozen(world.environ)
         self.announce: Callable[[str], None] = lambda text: None
         self.seconds: dict[str, float] = {}
 

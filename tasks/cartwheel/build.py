@@ -80,7 +80,8 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
 
 
 def _python(wheel: Wheel) -> str:
-    return {"py3": "any Python 3", "abi3": "the stable ABI"}.get(wheel.python, f"Python {wheel.python}")
+    named = {"py3": "any Python 3", "abi3": "the stable ABI", "abi3t": "the stable ABI of 3.15 and newer"}
+    return named.get(wheel.python, f"Python {wheel.python}")
 
 
 def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
@@ -97,7 +98,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     sources.distrust(directory, work)
     out = work.scratch / "out"
     log: Words = work.log
-    maturin, python = run.own("maturin"), _interpreter(wheel.python)
+    maturin, python = run.own("maturin"), pythons.interpreter(wheel.python)
     if inside is not None:
         containers.belongs_to(directory, inside)
         log = Contained(work.log, inside, (work.scratch, directory))
@@ -173,11 +174,6 @@ def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root:
     python = SHARED if package.cargo_directory == "triple" else own
     name = "-".join((chain.name, *(image.key for image in containers.images(wheel, chain))))
     return CargoDirectory(root=root, target=wheel.target, package=wheel.package, python=python, toolchain=name)
-
-
-def _interpreter(python: str) -> str:
-    """The name by which maturin is asked for an interpreter, empty where it needs none."""
-    return pythons.interpreter(python) if python[0] in "3p" and python != pythons.PURE else ""
 
 
 def _arguments(

@@ -93,28 +93,34 @@ def _why_not_here(package: Package, wheel: Wheel, look: Look) -> str:
 
 
 def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
-    from cartwheel.checks.wheel import examine, problems
     from cartwheel.model.checked import TestRun
 
     path = work.root / plan.finished(package, wheel)
-    found = problems(
-        examine(
-            path,
-            expected=wheel.file,
-            target=wheel.target,
-            floor=wheel.floor,
-            python=wheel.python,
-            pyproject=str(work.root / inside(package.folder, "pyproject.toml")),
-        )
-    )
-    if found:
-        raise StepFailed("\n".join((f"{wheel.file} is not what it should be:", *found)))
+    refuse_misshapen(package, wheel, work.root)
     reason = _why_not_here(package, wheel, work.look)
     if reason:
         work.announce(f"tests not run: {reason}")
     tests = TestRun(not_run=reason) if reason else _test(package, wheel.test, path, wheel.python, work)
     _report(path, tests, work.root / plan.report(wheel))
     return {}
+
+
+def refuse_misshapen(package: Package, wheel: Wheel, root: Path) -> None:
+    """All of a wheel's check that runs nothing of it; raises `StepFailed` with every problem."""
+    from cartwheel.checks.wheel import examine, problems
+
+    found = problems(
+        examine(
+            root / plan.finished(package, wheel),
+            expected=wheel.file,
+            target=wheel.target,
+            floor=wheel.floor,
+            python=wheel.python,
+            pyproject=str(root / inside(package.folder, "pyproject.toml")),
+        )
+    )
+    if found:
+        raise StepFailed("\n".join((f"{wheel.file} is not what it should be:", *found)))
 
 
 def _test(package: Package, test: Test, wheel: Path, python: str, work: Work) -> TestRun:

@@ -38,9 +38,15 @@ def _say(project: Project, package: Package, work: Work) -> Mapping[str, tuple[s
     return {}
 
 
+_STARTS = {
+    "tag": "the pipeline that it starts",
+    "release": "publish its release page there, and the pipeline that this starts",
+}
+
+
 def _what_follows(project: Project, package: Package) -> Iterable[str]:
     """What the pipeline does that the tag has started, and how to see how it ended."""
     targets = ", ".join(dict.fromkeys(wheel.target.triple for wheel in package.wheels))
-    yield f"{package.tag_name} is on {project.release.remote}; the pipeline that it starts does the rest:"
+    yield f"{package.tag_name} is on {project.release.remote}; {_STARTS[project.ci.trigger]} does the rest:"
     yield f"it builds and checks {len(of_package(package))} files ({targets}, source distribution)"
     yield f"it publishes them to {', '.join(package.publish)} and installs from there; see the pipeline of the tag"

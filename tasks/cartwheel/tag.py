@@ -56,6 +56,8 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
     refuse(found)
     if not found.done:
         _refuse_without_notes(package, work)
+    if project.made_by_ci:
+        _refuse_another_pipeline(project, work)
     _refuse_unknown_places(project, package, work)
     return {}
 
@@ -101,6 +103,16 @@ def _refuse_without_notes(package: Package, work: Work) -> None:
     missing = without_entry(work.root, package)
     if missing:
         raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *(f"  {line}" for line in missing))))
+
+
+def _refuse_another_pipeline(project: Project, work: Work) -> None:
+    """The tag starts the pipeline as it is committed; raises `StepFailed` where the configuration says another."""
+    from cartwheel import __version__
+    from cartwheel.ci.committed import differences
+
+    wrong = differences(work.root, project, version=__version__)
+    if wrong:
+        raise StepFailed("\n".join(wrong))
 
 
 def _refuse_unknown_places(project: Project, package: Package, work: Work) -> None:

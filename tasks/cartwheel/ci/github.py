@@ -166,7 +166,7 @@ Made = tuple[str, tuple[str, ...], list[Step]]
 
 
 def _plan(pipeline: Pipeline, job: Job) -> Made:
-    chosen = ' --to "$TO"' if pipeline.choices else ""
+    chosen = ' "--to=$TO"' if pipeline.choices else ""
     plan: Step = {"name": "Plan", "id": "plan"}
     if pipeline.choices:
         plan["env"] = {"TO": "${{ inputs.to }}"}

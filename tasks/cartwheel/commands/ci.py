@@ -65,23 +65,27 @@ class Ci(WordsAndOptions):
     def _execute(self, check: bool, to: str, forge: str, pos_args: list[str]) -> int:
         shop = workshop_of(self.task_list)
         shop.world.readonly = True
-        word = pos_args[0] if len(pos_args) == 1 else ""
-        if check == bool(pos_args) or (pos_args and word not in WORDS):
-            hint = did_you_mean(word, WORDS) if word else f"; usage: doit ci {self.doc_usage}"
-            raise InvalidCommand(f"ci: found '{' '.join(pos_args)}'{hint}")
+        self._refuse_nonsense(check, pos_args)
+        word = "".join(pos_args)
         try:
-            if check:
-                lines = _checked(shop)
-            elif word == "matrix":
-                lines = self._matrix(shop, to, committed.forge_named(forge))
-            elif word == "key":
-                lines = [f"key={_key(shop)}"]
-            else:
-                lines = _written(shop, word)
+            for line in _checked(shop) if check else self._done(shop, word, to, forge):
+                self.outstream.write(f"{line}\n")
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
-        self.outstream.write("".join(f"{line}\n" for line in lines))
         return 0
+
+    def _refuse_nonsense(self, check: bool, words: list[str]) -> None:
+        if check and words:
+            raise InvalidCommand(f"ci: --check takes no word; found '{' '.join(words)}'")
+        if not check and len(words) != 1:
+            raise InvalidCommand(f"ci: found '{' '.join(words)}'; usage: doit ci {self.doc_usage}")
+        if not check and words[0] not in WORDS:
+            raise InvalidCommand(f"ci: found '{words[0]}'{did_you_mean(words[0], WORDS)}")
+
+    def _done(self, shop: Workshop, word: str, to: str, forge: str) -> Iterable[str]:
+        if word == "matrix":
+            return self._matrix(shop, to, committed.forge_named(forge))
+        return [f"key={_key(shop)}"] if word == "key" else _written(shop, word)
 
     def _matrix(self, shop: Workshop, to: str, forge: committed.Forge) -> Iterable[str]:
         """`name=value` lines, and a summary where the forge takes one."""
@@ -129,8 +133,9 @@ def _told(wanted: Pipeline) -> Iterable[str]:
         for variable in (name for name, secret in job.secrets.items() if secret == name):
             where = f" in the environment {job.environment}" if job.environment else ""
             yield f"{job.index or job.name}: keep its token as the secret {variable}{where}"
+    sent = {key for job in wanted.jobs for key in job.packages}
     for build in wanted.builds:
-        if not build.runs:
+        if not build.runs and sent.intersection(build.packages):
             yield (
                 f"{build.target}: no machine of the pipeline runs its tests, so a release needs 'untested' with the "
                 "reason in an override, or a 'runner' of your own that can"

@@ -9,26 +9,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 from cartwheel.index.candidate import Candidate
+from cartwheel.model.target import pypi_takes
 
 MAXIMUM_SIZE = 100 * 1024 * 1024
 BOMB = (64 * 1024 * 1024, 50)
 """What unpacks to more than so many bytes must not unpack to more than so many times its size."""
 LONGEST_NAME = 255 - len(".metadata")
-PLATFORM_TAGS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"any|win32|win_amd64|win_arm64|win_ia64|linux_armv6l|linux_armv7l",
-        r"manylinux(1|2010)_(x86_64|i686)",
-        r"manylinux2014_(x86_64|i686|aarch64|armv7l|ppc64|ppc64le|s390x)",
-        r"manylinux_[0-9]+_[0-9]+_(x86_64|i686|aarch64|armv7l|ppc64le|s390x|riscv64|ppc64)",
-        r"musllinux_[0-9]+_[0-9]+_(x86_64|i686|aarch64|armv7l|ppc64le|s390x|riscv64)",
-        r"macosx_10_[0-9]+_(x86_64|arm64|i386|ppc|ppc64|intel|fat|fat3|fat64|universal|universal2)",
-        r"macosx_(11|12|13|14|15|26)_0_(x86_64|arm64|i386|ppc|ppc64|intel|fat|fat3|fat64|universal|universal2)",
-        r"ios_[0-9]+_[0-9]+_(arm64|x86_64)_(iphoneos|iphonesimulator)",
-        r"android_[0-9]+_(armeabi_v7a|arm64_v8a|x86|x86_64)",
-        r"pyemscripten_[0-9]+_[0-9]+_wasm32",
-    )
-)
 
 
 def readable(it: Candidate) -> Iterator[str]:
@@ -76,7 +62,7 @@ def platform_tags(it: Candidate) -> Iterator[str]:
     if it.is_wheel and it.named[0]:
         tags = it.file.removesuffix(".whl").rsplit("-", 1)[1].split(".")
         for tag in tags:
-            if not any(pattern.fullmatch(tag) for pattern in PLATFORM_TAGS):
+            if not pypi_takes(tag):
                 yield f"platform tag {tag} is not accepted"
 
 

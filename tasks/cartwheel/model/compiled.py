@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
+from cartwheel.model.python import ABI3, ABI3T
 from cartwheel.model.target import FIRST_ON_ARM, Target, version_of_floor
 
 
@@ -186,7 +187,7 @@ def dll_problems(binaries: tuple[Binary, ...], target: Target, python: str, abi:
     if target.system != "windows" or python == "py3":
         return ()
     version = abi.removeprefix("cp")
-    allowed = {"python3.dll", "python3t.dll"} | ({f"python{version}.dll"} if python != "abi3" else set())
+    allowed = {"python3.dll", "python3t.dll"} | ({f"python{version}.dll"} if python not in (ABI3, ABI3T) else set())
     found = []
     for binary in (b for b in binaries if b.modules):
         loaded = {name.lower() for name in binary.needed if re.fullmatch(r"(?i)(lib)?(python|pypy)\d.*\.dll", name)}

@@ -154,8 +154,9 @@ def minimum_python(manifests: Manifests) -> str:
 def default_python(manifests: Manifests, bindings: str, minimum: str) -> tuple[str, ...]:
     if bindings in ("", "bin", "cffi", "uniffi"):
         return (pythons.PURE,)
-    if any(f == "abi3" or f.startswith("abi3-py") for f in pyo3_features(manifests)):
-        return (pythons.ABI3,)
+    kinds = {f.partition("-py")[0] for f in pyo3_features(manifests)}
+    if stable := tuple(kind for kind in (pythons.ABI3, pythons.ABI3T) if kind in kinds):
+        return stable
     oldest = int(minimum.split(".")[1])
     return tuple(v for v in pythons.SUPPORTED if int(v.split(".")[1]) >= oldest)
 

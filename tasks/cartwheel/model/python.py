@@ -50,5 +50,10 @@ def _exists(minor: int, *, free_threaded: bool) -> bool:
 
 
 def interpreter(python: str) -> str:
-    """The name by which maturin is asked for it: `python3.13`, `python3.14t`, `pypy3.11`."""
+    """The name by which maturin is asked for it: `python3.13`, `python3.14t`, `pypy3.11`; for the newer stable ABI the
+    first that has it; empty where maturin knows by itself."""
+    if python in (PURE, ABI3):
+        return ""
+    if python == ABI3T:
+        return f"python3.{FIRST_ABI3T}"
     return python if python.startswith("pypy") else f"python{python}"

@@ -257,7 +257,7 @@ def _refuse_unknown(kind: type[Table], raw: Mapping[str, Any], where: str) -> No
             raise ConfigError(f"{where}: unknown key '{key}'{did_you_mean(key, known)}")
         for nested in _tables_in(known[key].type):
             if isinstance(value, Mapping):
-                parts = value.items() if key == "index" else (("", value),)
+                parts = value.items() if _by_name(known[key].type) else (("", value),)
                 for name, part in parts:
                     if isinstance(part, Mapping):
                         _refuse_unknown(nested, part, f"{where} {key}{'.' + name if name else ''}")
@@ -272,6 +272,13 @@ def _tables_in(annotation: object) -> tuple[type[Table], ...]:
         return (annotation,)
     inner = getattr(annotation, "__args__", ())
     return tuple(table for part in inner for table in _tables_in(part))
+
+
+def _by_name(annotation: object) -> bool:
+    """Whether it is a table whose own keys are names."""
+    if getattr(annotation, "__origin__", None) is dict:
+        return True
+    return any(_by_name(part) for part in getattr(annotation, "__args__", ()))
 
 
 def _place(message: str) -> str:

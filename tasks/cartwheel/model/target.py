@@ -30,8 +30,6 @@ class Target(Struct, frozen=True, kw_only=True):
     """The architecture as `platform.machine()` says it on a machine of this kind, lower case."""
     parts: tuple[str, ...] = ()
     """The triples that are compiled for it, where that is not its own."""
-    accepted: bool = True
-    """Whether PyPI takes wheels with its platform tag."""
     runner: str = ""
     """GitHub's machine of its own kind, which can run its tests; empty where there is none."""
 
@@ -41,11 +39,9 @@ class Target(Struct, frozen=True, kw_only=True):
         return self.parts or (self.triple,)
 
 
-def _linux(triple: str, arch: str, floor: str, *, runner: str = "", accepted: bool = True) -> Target:
+def _linux(triple: str, arch: str, floor: str, *, runner: str = "") -> Target:
     libc = "musl" if "musl" in triple else "gnu"
-    return Target(
-        triple=triple, system="linux", libc=libc, arch=arch, floor=floor, machine=arch, runner=runner, accepted=accepted
-    )
+    return Target(triple=triple, system="linux", libc=libc, arch=arch, floor=floor, machine=arch, runner=runner)
 
 
 def _windows(triple: str, arch: str, machine: str, runner: str) -> Target:
@@ -80,7 +76,7 @@ _ROWS = (
     _linux("powerpc64-unknown-linux-gnu", "ppc64", "manylinux2014"),
     _linux("s390x-unknown-linux-gnu", "s390x", "manylinux2014"),
     _linux("riscv64gc-unknown-linux-gnu", "riscv64", "manylinux_2_31"),
-    _linux("loongarch64-unknown-linux-gnu", "loongarch64", "manylinux_2_36", accepted=False),
+    _linux("loongarch64-unknown-linux-gnu", "loongarch64", "manylinux_2_36"),
     _linux("x86_64-unknown-linux-musl", "x86_64", "musllinux_1_2", runner=_UBUNTU),
     _linux("i686-unknown-linux-musl", "i686", "musllinux_1_2"),
     _linux("aarch64-unknown-linux-musl", "aarch64", "musllinux_1_2", runner=_UBUNTU_ARM),
@@ -88,7 +84,7 @@ _ROWS = (
     _linux("powerpc64le-unknown-linux-musl", "ppc64le", "musllinux_1_2"),
     _linux("s390x-unknown-linux-musl", "s390x", "musllinux_1_2"),
     _linux("riscv64gc-unknown-linux-musl", "riscv64", "musllinux_1_2"),
-    _linux("loongarch64-unknown-linux-musl", "loongarch64", "musllinux_1_2", accepted=False),
+    _linux("loongarch64-unknown-linux-musl", "loongarch64", "musllinux_1_2"),
     Target(
         triple="arm-unknown-linux-gnueabihf", system="linux", libc="gnu", arch="armv6l", floor="linux", machine="armv6l"
     ),
@@ -215,3 +211,22 @@ _PLATFORMS: dict[tuple[str, str], Callable[[Target, int, int], str]] = {
     ("android", ""): lambda target, major, minor: f"android_{major}_{target.arch}",
     ("emscripten", ""): lambda target, major, minor: f"pyemscripten_{major}_{minor}_{target.arch}",
 }
+
+
+def pypi_takes(platform: str) -> bool:
+    """Whether PyPI takes wheels with this platform tag (`legacy.py` of Warehouse, 21 August 2026)."""
+    return any(re.fullmatch(pattern, platform) for pattern in _TAKEN)
+
+
+_TAKEN = (
+    r"any|win32|win_amd64|win_arm64|win_ia64|linux_armv6l|linux_armv7l",
+    r"manylinux(1|2010)_(x86_64|i686)",
+    r"manylinux2014_(x86_64|i686|aarch64|armv7l|ppc64|ppc64le|s390x)",
+    r"manylinux_[0-9]+_[0-9]+_(x86_64|i686|aarch64|armv7l|ppc64le|s390x|riscv64|ppc64)",
+    r"musllinux_[0-9]+_[0-9]+_(x86_64|i686|aarch64|armv7l|ppc64le|s390x|riscv64)",
+    r"macosx_10_[0-9]+_(x86_64|arm64|i386|ppc|ppc64|intel|fat|fat3|fat64|universal|universal2)",
+    r"macosx_(11|12|13|14|15|26)_0_(x86_64|arm64|i386|ppc|ppc64|intel|fat|fat3|fat64|universal|universal2)",
+    r"ios_[0-9]+_[0-9]+_(arm64|x86_64)_(iphoneos|iphonesimulator)",
+    r"android_[0-9]+_(armeabi_v7a|arm64_v8a|x86|x86_64)",
+    r"pyemscripten_[0-9]+_[0-9]+_wasm32",
+)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.model import python as pythons
-from cartwheel.model.destination import CRATES, kind_of
+from cartwheel.model.destination import CRATES, PYPI, kind_of
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.manifests import (
     Manifests,
@@ -27,7 +27,7 @@ from cartwheel.model.manifests import (
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.sense import refuse_idle, refuse_nonsense, refuse_not_abi3, refuse_too_old
 from cartwheel.model.settings import ChangelogSettings, CiSettings, ReleaseSettings, Settings, Test, Variant, decode
-from cartwheel.model.target import ANY, Target, platform_tag, refuse_impossible, target_named
+from cartwheel.model.target import ANY, Target, platform_tag, pypi_takes, refuse_impossible, target_named
 from cartwheel.model.tuning import Tuning, chosen_by, first, matches
 from cartwheel.model.version import pep440
 from cartwheel.model.wheel import normalised
@@ -123,6 +123,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     )  # fmt: skip
     wheels = tuple(wheel for target in targets for wheel in context.wheels(target))
     _refuse_published_debug(wheels, publish, manifests, table)
+    _refuse_untakeable(wheels, publish, common, table)
     if own is not common:
         refuse_idle((*own.overrides, *own.variants), _declared(manifests, own, common), table)
     default_tag = "v{version}" if single else "{name}-v{version}"
@@ -287,6 +288,20 @@ def _refuse_published_debug(
                 f"{where} profile: '{wheel.profile}' makes debug wheels, which are never published; set it for a run "
                 f"instead: doit build:{wheel.target.triple} profile={wheel.profile}"
             )
+
+
+def _refuse_untakeable(wheels: Iterable[Wheel], publish: tuple[str, ...], common: Settings, where: str) -> None:
+    """A wheel that an index like PyPI takes from nobody; not where the index's `rules` let that pass."""
+    tables = common.index or {}
+    for name in (name for name in publish if kind_of(name, tables) == PYPI):
+        let_pass = tables[name].rules if name in tables else {}
+        for wheel in wheels:
+            for tag in platform_tag(wheel.target, wheel.floor).split("."):
+                if not pypi_takes(tag) and not {"platform-tag", f"platform-tag {tag}"} & let_pass.keys():
+                    raise ConfigError(
+                        f"{where} targets: {name} takes no wheel with the platform tag {tag} ({wheel.target.triple}); "
+                        f"give it an override with skip, or say in index.{name} rules why it is taken there"
+                    )
 
 
 def _refuse_mismatch(targets: tuple[Target, ...], manifests: Manifests, where: str) -> None:

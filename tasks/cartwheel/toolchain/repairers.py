@@ -207,8 +207,13 @@ def _named_as_planned(made: Path, order: Order, repairer: Repairer) -> Path:
 
 
 def _keeps_more(found: WheelName, planned: WheelName, order: Order) -> bool:
-    """Whether every platform found is as old as the floor or older, for the same Python."""
-    if order.target.libc != "gnu" or (found.pythons, found.abis) != (planned.pythons, planned.abis):
+    """Whether every platform found is as old as the floor or older, for the same Python; of a universal wheel
+    repairwheel keeps one of the three names."""
+    if (found.pythons, found.abis) != (planned.pythons, planned.abis):
+        return False
+    if order.target.parts:
+        return set(found.platforms) <= set(planned.platforms)
+    if order.target.libc != "gnu":
         return False
     newest = version_of_floor(order.target, order.floor, where="floor")
     try:

@@ -41,6 +41,11 @@ COUNTED = (
 """Passed and counted: what maturin, cargo, rustc and the cc crate read (CARGO documentation and sources, Nov 2026)."""
 
 
+def frozen(environ: Mapping[str, str]) -> bool:
+    """Whether this run only puts together what others built, so that nothing may be built in it."""
+    return environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
+
+
 def passed(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
     """What a tool is given of `environ`; `extra` are further names or patterns."""
     return _chosen(environ, (*PASSED, *COUNTED, *extra))

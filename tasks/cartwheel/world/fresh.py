@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from cartwheel.model.checked import TestRun
 from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.model.python import ABI3, ABI3T, FIRST_ABI3T, PURE
 from cartwheel.model.step import Words
 from cartwheel.model.target import Target, version_of_floor
 from cartwheel.model.wheel import WheelName
@@ -66,7 +67,8 @@ def _in_words(system: str, machine: str, libc: str) -> str:
 def interpreter(python: str, minimum: str, *, env: Mapping[str, str]) -> str:
     """The path of an interpreter for such a wheel, the oldest it promises where that is here; `""` for none."""
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
-    wanted = {"abi3": (minimum, f">={minimum}"), "py3": (running,)}.get(python, (python,))
+    stable = {ABI3: minimum, ABI3T: f"3.{FIRST_ABI3T}"}.get(python, "")
+    wanted = (stable, f">={stable}") if stable else (running,) if python == PURE else (python,)
     return next((path for request in wanted if (path := _found(request, env))), "")
 
 

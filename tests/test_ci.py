@@ -1,0 +1,462 @@
+"""Pipelines: what follows from a configuration, what a run of them does, and the files as they are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from boulder import on
+from cartwheel.ci.github import PATH, PINS, Pin, newer, outputs, pinned, render
+from cartwheel.ci.jobs import Pipeline, pipeline
+from cartwheel.ci.selection import NOWHERE, selection
+from cartwheel.index.loopback import LoopbackIndex
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.project import Project as Model
+from cartwheel.world.edits import with_key
+from ci_projects import ARM, LINUX, MAC, MUSL, PROJECTS, WINDOWS
+from indexes import sha256
+from projects import TRIPLE, Project, committed, pure, with_crate
+from repositories import git
+
+SNAPSHOTS = Path(__file__).resolve().parent / "snapshots"
+WRITE = os.environ.get("CARTWHEEL_TEST_WRITE", "") not in ("", "0")
+"""Write the snapshots instead of comparing them."""
+
+
+def made(name: str) -> Pipeline:
+    """The pipeline of a configuration."""
+    return pipeline(PROJECTS[name](), version="1.0")
+
+
+def alike(path: str, text: str) -> None:
+    """The snapshot holds this text."""
+    if WRITE:
+        (SNAPSHOTS / path).parent.mkdir(parents=True, exist_ok=True)
+        (SNAPSHOTS / path).write_text(text, encoding="utf-8")
+    assert (SNAPSHOTS / path).read_text(encoding="utf-8") == text, "CARTWHEEL_TEST_WRITE=1 writes it anew; look at it"
+
+
+# What is decided ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_the_jobs_follow_from_the_configuration(name: str) -> None:
+    alike(f"jobs/{name}.json", msgspec.json.format(msgspec.json.encode(made(name)), indent=1).decode() + "\n")
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_every_job_waits_for_jobs_that_stand_before_it(name: str) -> None:
+    before: set[str] = set()
+    for job in made(name).jobs:
+        assert before >= set(job.needs)
+        assert job.name not in before
+        before.add(job.name)
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_every_wheel_is_built_by_one_job_and_every_file_published_after_all_are_made(name: str) -> None:
+    project = PROJECTS[name]()
+    found = made(name)
+    assert sorted(w for b in found.builds for w in b.wheels) == sorted(w.segments for _, w in project.wheels)
+    names = [build.name for build in found.builds]
+    assert len(names) == len(set(names))
+    for job in found.doing("publish"):
+        assert {"plan", "build", "sdist"} <= set(job.needs)
+    sent = {(job.index, key) for job in found.doing("publish") if not job.asked_only for key in job.packages}
+    assert sent == {(index, p.key) for p in project.packages for index in p.publish}
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_only_the_jobs_that_publish_may_do_more_than_read(name: str) -> None:
+    for job in made(name).jobs:
+        more = [p.scope for p in job.permissions if p.access != "read"]
+        if job.does != "publish":
+            assert not more
+            assert all(secret == "forge" for secret in job.secrets.values())
+        else:
+            assert job.environment
+            assert job.identity == ("id-token" in more)
+            assert job.identity != bool(job.secrets)
+
+
+def test_what_is_not_public_is_never_offered_to_a_public_place() -> None:
+    assert made("private").choices == ()
+    assert made("several").named("publish-testpypi").packages == ("demo", "demo-api")
+    house = PROJECTS["tokens"]()
+    alone = replace(house, packages=tuple(replace(p, publish=("house",)) for p in house.packages))
+    assert pipeline(alone, version="1.0").choices == ("house",)
+
+
+def test_a_secret_of_the_configuration_reaches_the_builds_and_nothing_else() -> None:
+    from test_model import crate, manifests, understood
+
+    table = {"targets": [LINUX], "environment": {"LICENSE_KEY": {"secret": "VENDOR_KEY"}}}
+    found = pipeline(understood(manifests(table, cargo=crate("abi3-py311"))), version="1.0")
+    assert [job.name for job in found.jobs if "VENDOR_KEY" in job.secrets] == ["build"]
+    assert render(found).count("${{ secrets.VENDOR_KEY }}") == 1
+
+
+def test_a_target_whose_tests_no_machine_runs_is_known() -> None:
+    assert {b.target for b in made("usual").builds if not b.runs} == {MUSL, "aarch64-unknown-linux-musl"}
+    assert {b.target: b.runner for b in made("usual").builds}[ARM] == "ubuntu-24.04-arm"
+    own = {b.target: b for b in made("own-machines").builds}
+    assert own[LINUX].runner == "our-builder"
+    assert own[LINUX].runs
+    assert own["x86_64-pc-windows-gnu"].runner == "ubuntu-24.04"
+    assert own["x86_64-pc-windows-gnu"].system == ("gcc-mingw-w64-x86-64",)
+    assert own["universal2-apple-darwin"].rust == ("x86_64-apple-darwin", "aarch64-apple-darwin")
+    assert own["s390x-unknown-linux-gnu"].rust == (), "in a container Rust is the image's"
+
+
+def test_every_supported_python_is_there_for_the_tests() -> None:
+    by_target = {build.target: build.pythons for build in made("usual").builds}
+    assert by_target[LINUX] == ("3.11", "3.12", "3.14", "3.13")
+    assert by_target[MUSL] == ("3.13",), "nothing is tested there"
+    assert set(made("interpreters").builds[0].pythons) == {"3.13", "3.14t"}
+
+
+# What one run does ----------------------------------------------------------------------------------------------------
+
+
+def chosen(name: str, *, stale: tuple[str, ...] = (), tag: str = "", to: str = "") -> dict[str, str]:
+    """What the plan of a run tells its other jobs."""
+    project: Model = replace(PROJECTS[name](), started_by=tag)
+    return outputs(selection(project, made(name), stale=stale, to=to))
+
+
+def tasks(found: dict[str, str]) -> list[str]:
+    """The tasks of every build."""
+    return [row["tasks"] for row in json.loads(found["matrix"])["include"]]
+
+
+def test_a_run_builds_the_targets_that_are_stale() -> None:
+    found = chosen("usual", stale=(f"build:{WINDOWS}:demo:abi3", "check:sdist:demo"))
+    assert tasks(found) == [f"check:{WINDOWS}"]
+    assert (found["any"], found["sdists"], found["packages"]) == ("true", "check:sdist:demo", "[]")
+
+
+def test_a_check_that_is_stale_is_reason_enough() -> None:
+    assert tasks(chosen("usual", stale=(f"check:{MAC}:demo:abi3",))) == [f"check:{MAC}"]
+
+
+def test_a_run_in_which_all_is_up_to_date_builds_nothing() -> None:
+    assert chosen("usual") == {"any": "false", "matrix": '{"include": []}', "packages": "[]", "sdists": ""}
+
+
+def test_a_release_makes_every_file_whatever_is_there() -> None:
+    found = chosen("usual", tag="v1.2.0")
+    assert len(tasks(found)) == 7
+    assert json.loads(found["packages"]) == ["demo"]
+    assert found["sdists"] == "check:sdist:demo"
+
+
+def test_a_tag_releases_its_own_package_and_builds_no_other() -> None:
+    found = chosen("several", tag="demo-api-v1.2.0")
+    assert json.loads(found["packages"]) == ["demo-api"]
+    assert tasks(found) == ["check:any:demo-api:py3"]
+    assert found["sdists"] == "check:sdist:demo-api"
+    assert tasks(chosen("several", tag="demo-v1.2.0")) == [f"check:{LINUX}", f"check:{MAC}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "to", "said"),
+    [
+        ("usual", "v9", "", "the tag v9 is of no package as it is here; expected v1.2.0"),
+        ("several", "demo-api-v1.2.0", "crates-io", "is of no package that is published to crates-io"),
+        ("usual", "", "pypi", "pypi takes what is tagged, and this run was started on a branch; start it on v1.2.0"),
+        ("usual", "", "testpipi", "'testpipi' is no index of this pipeline; did you mean 'testpypi'?"),
+    ],
+)
+def test_what_is_no_release_is_refused_before_anything_is_built(name: str, tag: str, to: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        chosen(name, tag=tag, to=to)
+
+
+def test_a_person_may_choose_a_place_to_practise_on_any_branch_or_nothing_on_a_tag() -> None:
+    assert json.loads(chosen("usual", to="testpypi")["packages"]) == ["demo"]
+    assert json.loads(chosen("practice-first", to="testpypi")["packages"]) == ["demo"]
+    assert json.loads(chosen("usual", tag="v1.2.0", to=NOWHERE)["packages"]) == []
+
+
+# The files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_the_workflow_is_written_as_it_was(name: str) -> None:
+    alike(f"github/{name}.yml", render(made(name)))
+
+
+TOOLS = {
+    "check-jsonschema": ("--builtin-schema", "vendor.github-workflows"),
+    "zizmor": ("--offline", "--persona=pedantic", "--no-progress", "--no-config"),
+    "actionlint": (),
+}
+
+
+def audited(tool: str, folder: Path, *texts: str) -> subprocess.CompletedProcess[str]:
+    """What a tool finds in these workflows."""
+    paths = [folder / ".github" / "workflows" / f"{number}.yml" for number in range(len(texts))]
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text, encoding="utf-8")
+    program = shutil.which(tool, path=os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])))
+    if not program:
+        pytest.skip(f"needs {tool}")
+    return subprocess.run([program, *TOOLS[tool], *paths], capture_output=True, text=True, encoding="utf-8")
+
+
+@pytest.mark.parametrize("tool", ["check-jsonschema", "zizmor", pytest.param("actionlint", marks=pytest.mark.lab)])
+def test_nothing_is_found_in_any_workflow(tool: str, tmp_path: Path) -> None:
+    done = audited(tool, tmp_path, *(render(made(name)) for name in PROJECTS))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_tools_find_what_would_be_wrong(tmp_path: Path) -> None:
+    text = render(made("usual"))
+    careless = audited("zizmor", tmp_path, text.replace("permissions: {}", "permissions: write-all"))
+    assert "excessive-permissions" in careless.stdout
+    assert audited("check-jsonschema", tmp_path, text.replace("runs-on:", "runs-at:")).returncode > 0
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_no_expression_stands_in_a_script(name: str) -> None:
+    from ruamel.yaml import YAML
+
+    tree = YAML(typ="safe").load(render(made(name)))
+    for job in tree["jobs"].values():
+        assert job["timeout-minutes"] > 0
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", "")
+
+
+def test_a_release_reads_no_cache_and_a_pull_request_leaves_none() -> None:
+    from ruamel.yaml import YAML
+
+    tree = YAML(typ="safe").load(render(made("own-machines")))
+    restoring, saving = (
+        [s for j in tree["jobs"].values() for s in j["steps"] if s.get("uses", "").startswith(f"actions/cache/{what}")]
+        for what in ("restore", "save")
+    )
+    assert len(restoring) == 2
+    assert len(saving) == 2
+    for step in restoring:
+        assert "!startsWith(github.ref, 'refs/tags/')" in step["if"] or "packages == '[]'" in step["if"]
+    assert {step["if"] for step in saving} == {"github.event_name == 'push' && !startsWith(github.ref, 'refs/tags/')"}
+
+
+def test_exactly_one_of_tag_and_release_page_publishes() -> None:
+    by_tag, by_page = render(made("usual")), render(made("by-release-page"))
+    assert "tags: ['v[0-9]*']" in by_tag
+    assert "github.event_name == 'push' && github.ref_type == 'tag'" in by_tag
+    assert "github.event_name == 'release'" not in by_tag
+    assert "tags:" not in by_page
+    assert "types: [published]" in by_page
+    assert "github.event_name == 'release'" in by_page
+    assert "ref_type == 'tag'" not in by_page
+
+
+def test_a_newer_pin_is_kept_and_an_older_one_is_not() -> None:
+    text = render(made("usual"))
+    assert pinned(text).keys() == PINS.keys()
+    ahead = text.replace(f"{PINS['actions/checkout'].commit} # v7.0.1", f"{'a' * 40} # v7.10.0")
+    assert render(made("usual"), ahead) == ahead
+    behind = text.replace(f"{PINS['actions/checkout'].commit} # v7.0.1", f"{'b' * 40} # v6.9.0")
+    assert render(made("usual"), behind) == text
+    moved = newer({"actions/cache": Pin(version="v5.0.5", commit="c" * 40)})
+    assert moved["actions/cache"] == PINS["actions/cache"], "a version has one commit"
+
+
+# The command ----------------------------------------------------------------------------------------------------------
+
+
+def test_ci_writes_the_pipeline_and_says_where_releases_are_made(tmp_path: Path) -> None:
+    project = committed(pure(tmp_path / "project"))
+    said = project.doit("ci", "github")
+    assert f"{PATH}: written" in said
+    assert '[tool.cartwheel.release] from = "ci"' in said
+    assert "shelf: keep its token as the secret CARTWHEEL_INDEX_SHELF_TOKEN in the environment shelf" in said
+    assert (project.root / "pyproject.toml").read_text().endswith('\n[tool.cartwheel.release]\nfrom = "ci"\n')
+    assert f"{PATH} is what the configuration says" in project.doit("ci", "--check")
+    before = (project.root / PATH).read_bytes()
+    assert f"{PATH}: is as it should be" in project.doit("ci", "github")
+    assert (project.root / PATH).read_bytes() == before
+
+
+def test_a_pipeline_that_is_not_what_the_configuration_says_is_told_and_refuses_a_tag(tmp_path: Path) -> None:
+    project = committed(pure(tmp_path / "project"))
+    project.doit("ci", "github")
+    project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["shelf"]\ntag = "rel-{version}"')
+    project.edit(
+        "pyproject.toml", 'url = "http://127.0.0.1:9/"', 'url = "http://127.0.0.1:9/"\nsimple = "http://127.0.0.1:9/"'
+    )
+    git(project.root, "add", "--all")
+    git(project.root, "commit", "--quiet", "--message", "another tag")
+    for command in (("ci", "--check"), ("ready",)):
+        said = project.refused(*command, but="ready")
+        assert f"{PATH} is not what the configuration says; write it again and commit it: doit ci github" in said
+        assert "-    tags: ['v[0-9]*']" in said
+        assert "+    tags: ['rel-[0-9]*']" in said
+    project.doit("ci", "github")
+    git(project.root, "commit", "--quiet", "--all", "--message", "the pipeline")
+    project.doit("ci", "--check")
+    project.doit("ready")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("ci",), "usage: doit ci github | --check"),
+        (("ci", "gihtub"), "did you mean 'github'?"),
+        (("ci", "--check"), "there is no pipeline to compare; write one: doit ci github"),
+        (("ci", "github", "--check"), "--check takes no word"),
+        (("ci", "github", "publish=testpypi"), "takes no setting for one run"),
+        (("ci", "matrix", "--for=nobody"), "'nobody' is no forge"),
+    ],
+)
+def test_ci_says_in_a_line_what_is_wrong(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    project = committed(pure(tmp_path / "project"))
+    assert said in project.refused(*words)
+    assert not (project.root / PATH).exists()
+
+
+def test_a_file_that_somebody_else_wrote_is_left_alone(tmp_path: Path) -> None:
+    project = committed(pure(tmp_path / "project"))
+    project.write(PATH, "name: mine\n")
+    assert f"{PATH} is there and was not written by doit ci; move it away first" in project.refused("ci", "github")
+    assert (project.root / PATH).read_text() == "name: mine\n"
+    assert 'from = "ci"' not in (project.root / "pyproject.toml").read_text()
+
+
+@pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo")
+def test_the_matrix_is_what_the_records_leave_to_do(tmp_path: Path) -> None:
+    project = committed(with_crate(tmp_path / "project"))
+    project.doit("ci", "github")
+    project.doit("check:any")
+    found = dict(line.split("=", 1) for line in project.doit("ci", "matrix").splitlines() if "=" in line)
+    assert [row["name"] for row in json.loads(found["matrix"])["include"]] == [TRIPLE]
+    assert found["sdists"] == "check:sdist:gravel check:sdist:pebble"
+    summary = tmp_path / "summary.md"
+    project.doit("ci", "matrix", env={"GITHUB_STEP_SUMMARY": str(summary)})
+    assert f"| {TRIPLE} | " in summary.read_text()
+    assert "never done here" in summary.read_text()
+    released = project.doit("ci", "matrix", env={"GITHUB_REF": "refs/tags/gravel-v1.0"})
+    assert 'packages=["gravel"]' in released
+    wrong = project.refused("ci", "matrix", env={"GITHUB_REF": "refs/tags/gravel-v2.0"})
+    assert "this run was started by the tag gravel-v2.0, but pyproject.toml says 1.0" in wrong
+
+
+def test_the_key_changes_with_the_version(tmp_path: Path) -> None:
+    project = committed(pure(tmp_path / "project"))
+    first = project.doit("ci", "key")
+    assert project.doit("ci", "key") == first
+    project.edit("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
+    assert project.doit("ci", "key") != first
+
+
+# What its jobs do -----------------------------------------------------------------------------------------------------
+
+FROZEN = {"CARTWHEEL_FROZEN": "1", "CI": "true"}
+
+
+@pytest.fixture
+def checked(tmp_path: Path) -> Iterator[tuple[Project, LoopbackIndex]]:
+    """A pure package, made and checked as other jobs would, and an index."""
+    with LoopbackIndex(tmp_path / "shelf", name="shelf") as shelf:
+        project = pure(tmp_path / "project")
+        where = f'url = "{shelf.url}"\nsimple = "{shelf.simple}"'
+        project.edit(
+            "pyproject.toml", 'url = "http://127.0.0.1:9/"', f"{where}\n\n[tool.cartwheel.index.testpypi]\n{where}"
+        )
+        committed(project)
+        project.doit("check:any", "check:sdist")
+        git(project.root, "tag", "--annotate", "--message", "first", "v1.0")
+        yield project, shelf
+
+
+def test_a_place_to_practise_takes_what_other_jobs_made_although_the_configuration_does_not_name_it(
+    checked: tuple[Project, LoopbackIndex],
+) -> None:
+    project, shelf = checked
+    said = project.doit("publish:testpypi:gravel", env={**FROZEN, "CARTWHEEL_PUBLISH": "testpypi"})
+    assert "1 wheels examined again" in said
+    assert on(shelf) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
+
+
+def test_a_wheel_that_another_machine_passed_wrongly_is_found_where_it_is_sent_from(
+    checked: tuple[Project, LoopbackIndex],
+) -> None:
+    project, shelf = checked
+    path = project.root / "dist" / "gravel-1.0-py3-none-any.whl"
+    before = sha256(path.read_bytes())
+    with zipfile.ZipFile(path, "a") as wheel:
+        wheel.writestr("gravel/stowaway.py", "it is not in RECORD\n")
+    shutil.copy(path, project.root / ".cartwheel/wheels/any/gravel/py3")
+    for record in (project.root / ".cartwheel").rglob("*.json"):  # as if it had been made and passed so
+        text = record.read_text()
+        if before in text:
+            record.write_text(text.replace(before, sha256(path.read_bytes())))
+    env = {**FROZEN, "GITHUB_REF": "refs/tags/v1.0", "CARTWHEEL_INDEX_SHELF_TOKEN": "t"}
+    said = project.doit("publish:shelf:gravel", env=env, code=1)
+    assert "gravel-1.0-py3-none-any.whl is not what it should be" in said
+    assert "stowaway.py" in said
+    assert on(shelf) == []
+
+
+# A key of the configuration -------------------------------------------------------------------------------------------
+
+TABLE = ("tool", "cartwheel", "release")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('[tool.cartwheel.release]\nfrom = "here" # or ci\n', '[tool.cartwheel.release]\nfrom = "ci" # or ci\n'),
+        (
+            '[tool.cartwheel.release] # how\nbranch = "x"\n',
+            '[tool.cartwheel.release] # how\nfrom = "ci"\nbranch = "x"\n',
+        ),
+        (
+            '[tool.cartwheel]\nrelease = { branch = "x" }\n',
+            '[tool.cartwheel]\nrelease = { from = "ci", branch = "x" }\n',
+        ),
+        ('[tool.cartwheel]\nrelease.branch = "x"\n', '[tool.cartwheel]\nrelease.from = "ci"\nrelease.branch = "x"\n'),
+        ("[tool.cartwheel]\r\n", '[tool.cartwheel]\r\n\r\n[tool.cartwheel.release]\r\nfrom = "ci"\r\n'),
+        ("", '\n\n[tool.cartwheel.release]\nfrom = "ci"\n'),
+        ('[tool.cartwheel.release]\nfrom = "ci"\n', '[tool.cartwheel.release]\nfrom = "ci"\n'),
+    ],
+)
+def test_a_key_is_added_and_nothing_else_moves(before: str, after: str) -> None:
+    assert with_key(before.encode(), TABLE, "from", "ci", shown_as="pyproject.toml") == after.encode()
+
+
+def test_a_table_that_cannot_take_a_key_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"cannot be added to \[tool.cartwheel.release\]; add it by hand"):
+        with_key(b"tool = { cartwheel = {} }\n", TABLE, "from", "ci", shown_as="pyproject.toml")
+
+
+# This project's own ---------------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_pipeline_of_this_project_is_what_its_configuration_says() -> None:
+    assert f"{PATH} is what the configuration says" in Project(ROOT).doit("ci", "--check")
+
+
+@pytest.mark.parametrize("tool", ["check-jsonschema", "zizmor", pytest.param("actionlint", marks=pytest.mark.lab)])
+def test_nothing_is_found_in_the_workflows_of_this_project(tool: str, tmp_path: Path) -> None:
+    own = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert {path.name for path in own} >= {"release.yml", "tests.yml"}
+    done = audited(tool, tmp_path, *(path.read_text(encoding="utf-8") for path in own))
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,189 @@
+"""The GitHub pipeline, really run: by act, each job in a clone of its own, artifacts handed on through folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from boulder import FILES, MAC, TAG, TARGETS, TOKEN, WINDOWS, boulder, on
+from cartwheel.ci.github import PINS
+from cartwheel.index.loopback import LoopbackIndex
+from projects import Project, environment
+from repositories import git
+
+ACT = shutil.which("act") or ""
+STUBS = Path(__file__).resolve().parent / "act"
+RUNNERS = ("ubuntu-24.04", "macos-15", "windows-2025")
+"""All that the pipeline names: a job with another label would be left out in silence."""
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(not ACT, reason="needs act"),
+    pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo"),
+    pytest.mark.skipif(not shutil.which("x86_64-w64-mingw32-gcc"), reason="needs x86_64-w64-mingw32-gcc"),
+]
+
+
+class Ran(Struct, frozen=True, kw_only=True):
+    """One run of the pipeline."""
+
+    code: int
+    results: dict[str, str]
+    """The result of every job that ran, by its title."""
+    said: str
+
+
+class Forge:
+    """GitHub, as far as act and the stub actions go."""
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self.project = project
+        self.folder = folder
+        self.cache = folder / "cache"
+        self.runs = 0
+        folder.mkdir()
+
+    def run(self, event: str, ref: str, *, lost: str = "", to: str = "") -> Ran:
+        """What one event brings about; `lost`: an artifact that is gone when it is asked for, `to`: what a person
+        chose."""
+        self.runs += 1
+        store = self.folder / f"run-{self.runs}"
+        kind = "tag" if ref.startswith("refs/tags/") else "branch"
+        told = self.folder / f"event-{self.runs}.json"
+        content = {"ref": ref, "ref_type": kind, "repository": {"default_branch": "main"}}
+        told.write_text(json.dumps({**content, **({"inputs": {"to": to}} if to else {})}))
+        variables = {
+            "CI_REMOTE": str(self.project.root.parent / "remote.git"),
+            "CI_COMMIT_WANTED": ref if kind == "tag" else "origin/main",
+            "CI_STORE": str(store),
+            "CI_CACHE": str(self.cache),
+            "CI_BIN": str(Path(sys.executable).parent),
+            "CI_LOST": lost,
+            "CI_RUN": str(self.runs),
+        }
+        argv = [
+            ACT,
+            event,
+            "--json",
+            "--no-skip-checkout",
+            "--eventpath",
+            str(told),
+            "--secret",
+            f"CARTWHEEL_INDEX_SHELF_TOKEN={TOKEN}",
+        ]
+        argv += [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
+        argv += [word for label in RUNNERS for word in ("--platform", f"{label}=-self-hosted")]
+        for action, pin in PINS.items():
+            stub = STUBS / action.removeprefix("actions/")
+            argv += ["--local-repository", f"{action}@{pin.commit}={stub}"]
+        done = subprocess.run(argv, cwd=self.project.root, env=self._environment(), capture_output=True, text=True)
+        return Ran(code=done.returncode, results=_results(done.stdout), said=_said(done.stdout) + done.stderr)
+
+    def kept(self) -> int:
+        """How many times files were kept for later runs."""
+        return len(list(self.cache.glob("*.tar")))
+
+    def _environment(self) -> dict[str, str]:
+        """act's own folders are apart; what tools keep for all projects is not."""
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        home = {
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "XDG_CACHE_HOME": str(self.folder / "own"),
+            "ZIG_GLOBAL_CACHE_DIR": str(cache / "zig"),
+            "CARGO_ZIGBUILD_CACHE_DIR": str(cache / "cargo-zigbuild"),
+        }
+        (self.folder / "config" / "act").mkdir(parents=True, exist_ok=True)
+        (self.folder / "config" / "act" / "actrc").write_text("")
+        asked = subprocess.run([sys.executable, "-m", "uv", "cache", "dir"], capture_output=True, text=True, check=True)
+        return environment({**home, "UV_CACHE_DIR": asked.stdout.strip(), "PYTHONDONTWRITEBYTECODE": "1"})
+
+
+def _lines(text: str) -> Iterator[dict[str, object]]:
+    for line in text.splitlines():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
+def _results(text: str) -> dict[str, str]:
+    """act numbers the jobs of a matrix."""
+    return {
+        re.sub(r"-\d+$", "", str(line["job"]).removeprefix("release/").strip()): str(line["jobResult"])
+        for line in _lines(text)
+        if line.get("jobResult", "skipped") != "skipped"
+    }
+
+
+def _said(text: str) -> str:
+    return "\n".join(f"{line.get('job', '')}| {str(line.get('msg', '')).rstrip()}" for line in _lines(text))
+
+
+def test_a_push_builds_what_it_changed_and_a_tag_releases_everything(tmp_path: Path) -> None:
+    with LoopbackIndex(tmp_path / "shelf", name="shelf") as shelf:
+        project = boulder(tmp_path / "project", shelf, "github")
+        forge = Forge(project, tmp_path / "forge")
+
+        first = forge.run("push", "refs/heads/main")
+        assert first.code == 0, first.said
+        assert first.results == succeeded("Plan", *builds(*TARGETS), "Source distributions", "All files")
+        assert forge.kept() == 1
+
+        again = forge.run("pull_request", "refs/pull/1/merge")
+        assert again.results == succeeded("Plan", "All files"), again.said
+
+        project.edit("src/windows.rs", "from Windows", "from the other system")
+        commit(project, "what Windows says")
+        second = forge.run("push", "refs/heads/main")
+        assert second.code == 0, second.said
+        assert second.results == succeeded("Plan", *builds(WINDOWS), "Source distributions", "All files")
+        assert forge.kept() == 2
+
+        by_hand = forge.run("workflow_dispatch", "refs/heads/main", to="shelf")
+        assert by_hand.results == {"Plan": "failure"}
+        assert f"shelf takes what is tagged, and this run was started on a branch; start it on {TAG}" in by_hand.said
+
+        git(project.root, "tag", "--annotate", "--message", "first", TAG)
+        git(project.root, "push", "--quiet", "origin", TAG)
+        made = ("Plan", *builds(*TARGETS), "Source distributions")
+        lost = forge.run("push", f"refs/tags/{TAG}", lost=f"built-{MAC}")
+        assert lost.results == {**succeeded(*made), "Publish to shelf": "failure"}, lost.said
+        assert f"build:{MAC}:pebble:py3 is stale" in lost.said
+        assert "CARTWHEEL_FROZEN says that nothing may be built here" in lost.said
+        assert on(shelf) == []
+
+        released = forge.run("push", f"refs/tags/{TAG}")
+        assert released.code == 0, released.said
+        assert released.results == succeeded(*made, "Publish to shelf", "Verify shelf")
+        assert on(shelf) == sorted(FILES)
+        assert "4 wheels examined again" in released.said
+        assert "installed from shelf" in released.said
+        assert forge.kept() == 2, "a release neither takes anything from the cache nor leaves anything there"
+        assert TOKEN not in released.said
+
+
+def builds(*triples: str) -> tuple[str, ...]:
+    """The titles of the jobs that build these targets."""
+    return tuple(f"Build {triple}" for triple in triples)
+
+
+def succeeded(*titles: str) -> dict[str, str]:
+    """The results of a run in which exactly these jobs ran, and all well."""
+    return dict.fromkeys(titles, "success")
+
+
+def commit(project: Project, message: str) -> None:
+    """Commit everything and push it."""
+    git(project.root, "commit", "--quiet", "--all", "--message", message)
+    git(project.root, "push", "--quiet", "origin", "main")

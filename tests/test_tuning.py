@@ -1,0 +1,266 @@
+"""What may differ from wheel to wheel: which table has the last word, what is refused, what reaches the build."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cartwheel.build import _flags as flags
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.project import Wheel
+from cartwheel.model.settings import Secret
+from projects import TRIPLE, Project, with_crate
+from test_model import crate, manifests, understood
+
+LINUX, MUSL, MAC = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-apple-darwin"
+
+
+def wheels(table: Mapping[str, Any], once: Mapping[str, str] | None = None, **more: Any) -> dict[str, Wheel]:
+    """The wheels of a crate of this name with these settings, by what stands after the stage in their tasks' names."""
+    settings = {"targets": [LINUX, MUSL, MAC], "python": ["3.13", "pypy3.11"], "publish": [], **table}
+    project = understood(manifests(settings, cargo=crate(), **more), overrides=once or {})
+    return {wheel.segments.replace(":demo", ""): wheel for _, wheel in project.wheels}
+
+
+LAYERS: list[tuple[str, Mapping[str, Any], Mapping[str, str], Mapping[str, object]]] = [
+    ("the default", {}, {}, {LINUX: "release", MAC: "release"}),
+    ("the table", {"profile": "small"}, {}, {LINUX: "small", MAC: "small"}),
+    ("an override", {"profile": "small", "overrides": [{"select": "*-linux-*", "profile": "x"}]}, {},
+     {LINUX: "x", MUSL: "x", MAC: "small"}),
+    ("the last of two",
+     {"overrides": [{"select": "*-linux-*", "profile": "x"}, {"select": "*-musl", "profile": "y"}]}, {},
+     {LINUX: "x", MUSL: "y", MAC: "release"}),
+    ("one for another key does not count",
+     {"overrides": [{"select": "*-linux-*", "profile": "x"}, {"select": "*-musl", "features": ["y"]}]}, {},
+     {MUSL: "x"}),
+    ("what is set for this run", {"overrides": [{"select": "*", "profile": "x"}]}, {"profile": "y"}, {LINUX: "y"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "once", "profiles"), [row[1:] for row in LAYERS], ids=[row[0] for row in LAYERS])
+def test_the_last_word_has(table: Mapping[str, Any], once: Mapping[str, str], profiles: Mapping[str, object]) -> None:
+    made = wheels(table, once)
+    assert {triple: made[f"{triple}:3.13"].profile for triple in profiles} == profiles
+
+
+def test_an_override_may_select_by_interpreter() -> None:
+    made = wheels({"overrides": [{"select": {"target": "*-linux-*", "python": "pypy*"}, "features": ["slow"]}]})
+    assert {name for name, wheel in made.items() if wheel.features} == {f"{LINUX}:pypy3.11", f"{MUSL}:pypy3.11"}
+
+
+def test_interpreters_may_differ_and_be_skipped() -> None:
+    musl = {"select": "*-musl", "python": ["3.14t"]}
+    mac = {"select": {"target": "*-darwin", "python": "pypy*"}, "skip": "nobody asks for it"}
+    made = wheels({"overrides": [musl, mac]})
+    assert list(made) == [f"{LINUX}:3.13", f"{LINUX}:pypy3.11", f"{MUSL}:3.14t", f"{MAC}:3.13"]
+
+
+def test_the_way_of_testing_is_overridden_key_by_key() -> None:
+    made = wheels({"test": {"command": ["pytest"], "requires": ["numpy"]},
+                   "overrides": [{"select": "*-musl", "test": {"skip": "no numpy there"}},
+                                 {"select": "*", "test": {"python": ["3.13"]}}]})  # fmt: skip
+    there, not_there = made[f"{LINUX}:3.13"].test, made[f"{MUSL}:3.13"].test
+    assert (there.skip, there.requires, there.python) == ("", ("numpy",), ("3.13",))
+    assert (not_there.skip, not_there.requires, not_there.python) == ("no numpy there", ("numpy",), ("3.13",))
+
+
+def test_a_variant_is_made_beside_the_usual_wheel_and_its_own_keys_win() -> None:
+    made = wheels({"overrides": [{"select": "*", "profile": "x", "features": ["all"]}],
+                   "variants": [{"name": "small", "select": {"target": LINUX, "python": "3.*"}, "profile": "tiny",
+                                 "build-tag": "1small"}]})  # fmt: skip
+    small = made[f"{LINUX}:3.13:small"]
+    assert (small.profile, small.features, small.file.split("-")[2]) == ("tiny", ("all",), "1small")
+    assert (made[f"{LINUX}:3.13"].profile, len(made)) == ("x", 7)
+
+
+def test_an_image_alone_means_a_container() -> None:
+    made = wheels({"overrides": [{"select": "*-musl", "image": "ours"}]})
+    assert {wheel.toolchain for name, wheel in made.items() if name.startswith(MUSL)} == {"container"}
+    assert made[f"{LINUX}:3.13"].toolchain == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, {"CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS": "-C target-cpu=native"}),
+        ({"RUSTFLAGS": "-g"}, {"RUSTFLAGS": "-g -C target-cpu=native"}),
+        ({"CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS": "-g"},
+         {"CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS": "-g -C target-cpu=native"}),
+    ],
+)  # fmt: skip
+def test_flags_are_added_to_those_of_the_environment(given: Mapping[str, str], told: Mapping[str, str]) -> None:
+    made = wheels({"flags": ["-C target-cpu=native"]})
+    assert flags(made[f"{LINUX}:3.13"], given) == told
+
+
+def test_a_universal_wheel_is_told_them_for_both_of_its_parts() -> None:
+    made = wheels({"targets": ["universal2-apple-darwin"], "flags": ["-g"]})
+    told = flags(made["universal2-apple-darwin:3.13"], {})
+    assert sorted(told) == [f"CARGO_TARGET_{arch}_APPLE_DARWIN_RUSTFLAGS" for arch in ("AARCH64", "X86_64")]
+
+
+REFUSED: list[tuple[Mapping[str, Any], str]] = [
+    ({"overrides": [{"select": "*-windows-*", "profile": "x"}]}, "'*-windows-*' selects none of the targets"),
+    ({"variants": [{"name": "small", "select": "*-windows-*"}]}, "variants: '*-windows-*' selects none of the targets"),
+    ({"overrides": [{"select": {"python": "pypy*"}, "python": ["3.14"]}]}, "so it cannot say which there are"),
+    ({"overrides": [{"select": {"targets": "x"}}]}, "unknown key 'targets'; did you mean 'target'"),
+    ({"overrides": [{"select": "*", "skip": " "}]}, "skip: found a blank; expected the reason"),
+    ({"overrides": [{"select": "*", "python": []}]}, "overrides python: found an empty list"),
+    ({"overrides": [{"select": "*", "test": {"pythons": []}}]}, "unknown key 'pythons'"),
+    ({"variants": [{"name": "Small!"}]}, "variants: name 'Small!'; expected lower-case letters"),
+    ({"variants": [{"name": "a"}, {"name": "a"}]}, "variants: two are named 'a'"),
+    ({"variants": [{"name": "a", "build-tag": "small"}]}, "build-tag 'small'; expected a digit"),
+    ({"variants": [{"name": "a", "features": ["x"]}]}, "would both be demo-1.2.0-cp313-cp313-"),
+    ({"before": [{"run": []}]}, "before: run begins with a blank"),
+    ({"before": [{"run": ["make"], "inputs": ["../x"]}]}, "before: inputs: '../x' lies outside the package"),
+    ({"environment": {"A": {"secrets": "x"}}}, "unknown key 'secrets'"),
+    ({"environment": {"A": 1}}, "environment"),
+    ({"toolchain": "gcc"}, "unknown value 'gcc'"),
+    ({"floor": "manylinux_2_5", "targets": [LINUX]}, "is older than Rust's standard library for it"),
+    ({"targets": [MAC], "floor": "10.15"}, "is older than Rust's standard library for it; expected '11.0'"),
+    ({"targets": [MAC], "floor": "12.3"}, "names no minor version"),
+    ({"targets": ["x86_64-pc-windows-gnu"], "floor": "10"}, "this target has none, remove it"),
+    ({"targets": ["loongarch64-unknown-linux-gnu"], "publish": ["pypi"]}, "pypi takes no wheel with the platform tag"),
+    ({"profile": "dev", "publish": ["pypi"]}, "makes debug wheels, which are never published"),
+]
+
+
+@pytest.mark.parametrize(("table", "words"), REFUSED, ids=[words for _, words in REFUSED])
+def test_what_cannot_be_meant_is_refused_when_it_is_read(table: Mapping[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        wheels(table)
+    assert words in str(refusal.value)
+    assert len(str(refusal.value).splitlines()) <= 2
+
+
+OF_PYTHON: list[tuple[str, tuple[str, ...], list[str], str]] = [
+    (">=3.12", (), ["3.11"], "is older than requires-python"),
+    (">=3.11,<3.14", (), ["3.14"], "is not what requires-python"),
+    (">=3.11", ("abi3-py311",), ["3.13"], "the crate's feature abi3 makes it a wheel for all from 3.11 on"),
+    (">=3.11", (), ["pypy3.12"], "unknown interpreter 'pypy3.12'"),
+    (">=3.11", (), ["3.12t"], "unknown interpreter '3.12t'"),
+]
+
+
+@pytest.mark.parametrize(("wanted", "features", "python", "words"), OF_PYTHON, ids=[row[3] for row in OF_PYTHON])
+def test_an_interpreter_that_cannot_be_is_refused(
+    wanted: str, features: tuple[str, ...], python: list[str], words: str
+) -> None:
+    table = {"targets": [LINUX], "python": python, "publish": []}
+    with pytest.raises(ConfigError, match=words):
+        understood(manifests(table, cargo=crate(*features), project={"requires-python": wanted}))
+
+
+def test_what_has_no_stable_abi_may_be_built_beside_it() -> None:
+    table = {"targets": [LINUX], "python": ["abi3", "3.14t", "pypy3.11"], "publish": []}
+    project = understood(manifests(table, cargo=crate("abi3-py311")))
+    assert [wheel.python for _, wheel in project.wheels] == ["abi3", "3.14t", "pypy3.11"]
+
+
+def test_a_secret_is_named_and_not_held() -> None:
+    made = wheels({"environment": {"TOKEN": {"secret": "OUR_TOKEN"}, "PLAIN": "x"}})
+    assert made[f"{LINUX}:3.13"].environment == {"TOKEN": Secret(secret="OUR_TOKEN"), "PLAIN": "x"}
+
+
+PROFILES = """
+[profile.tiny]
+inherits = "release"
+
+[profile.look]
+inherits = "dev"
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A program in Rust for this machine, with what may differ from wheel to wheel."""
+    if not shutil.which("cargo"):
+        pytest.skip("needs cargo")
+    return with_crate(tmp_path / "project")
+
+
+TUNED = """
+before = [{ run = ["python3", "gen.py"], inputs = ["words.txt"] }]
+environment = { SECRET_WORD = { secret = "OUR_WORD" } }
+flags = ["--cfg", "pebbled"]
+
+[[tool.cartwheel.variants]]
+name = "small"
+profile = "tiny"
+build-tag = "1small"
+"""
+GENERATOR = """import os, pathlib
+print("the word is", os.environ["SECRET_WORD"])
+pathlib.Path("src/word.txt").write_text(pathlib.Path("words.txt").read_text())
+with open("ran.log", "a") as log:
+    log.write("once\\n")
+"""
+MAIN = """fn main() {
+    println!("{} {}", include_str!("word.txt"), if cfg!(pebbled) { "pebbled" } else { "plain" });
+}
+"""
+
+
+def _tuned(project: Project) -> None:
+    project.edit("pebble/pyproject.toml", "publish = []\n", f"publish = []\n{TUNED}")
+    project.write("pebble/gen.py", GENERATOR)
+    project.write("pebble/words.txt", "granite")
+    project.write("pebble/src/main.rs", MAIN)
+    project.write("pebble/Cargo.toml", (project.root / "pebble/Cargo.toml").read_text() + PROFILES)
+    project.write(".gitignore", "ran.log\nword.txt\n.cartwheel/\ndist/\n")
+
+
+def _says(project: Project, wheel: Path) -> str:
+    """What the program in a wheel prints."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(entry for entry in archive.namelist() if ".data/scripts/pebble" in entry)
+        program = Path(archive.extract(name, project.root / ".cartwheel" / "unpacked"))
+    program.chmod(0o755)
+    return subprocess.run([program], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_flags_secrets_commands_and_variants_reach_the_build(project: Project) -> None:
+    _tuned(project)
+    builds = (f"build:{TRIPLE}:pebble:py3", f"build:{TRIPLE}:pebble:py3:small")
+    said = project.doit(*builds, code=1)
+    assert "SECRET_WORD is to be what $OUR_WORD holds, and that is not set" in said
+    word = {"OUR_WORD": "obsidian-and-more"}
+    said = project.doit("-n", "2", f"repair:{TRIPLE}:pebble:*", env=word)
+    made = sorted((project.root / "dist/private").glob("pebble-*.whl"))
+    assert [wheel.name.split("-")[2] for wheel in made] == ["1small", "py3"]
+    assert {_says(project, wheel) for wheel in made} == {"granite pebbled"}
+    with zipfile.ZipFile(made[0]) as archive:
+        assert b"Build: 1small" in archive.read("pebble-1.0.0.dist-info/WHEEL")
+    assert (project.root / "pebble/ran.log").read_text() == "once\n"
+    kept = [p for p in (project.root / ".cartwheel").rglob("*") if p.is_file() and b"obsidian" in p.read_bytes()]
+    assert (kept, "obsidian" in said) == ([], False)
+    assert "up to date" in project.doit(f"repair:{TRIPLE}:pebble:*", env={"OUR_WORD": "another"})
+    project.write("pebble/words.txt", "basalt")
+    assert "words.txt changed" in project.doit("plan", env=word)
+    project.doit(f"repair:{TRIPLE}:pebble:*", env=word)
+    assert {_says(project, wheel) for wheel in made} == {"basalt pebbled"}
+    project.doit(f"check:{TRIPLE}:pebble:py3:small", env=word)
+
+
+@pytest.mark.parametrize("profile", ["dev", "look"])
+def test_debug_wheels_lie_apart_and_are_never_published(project: Project, profile: str) -> None:
+    project.write("pebble/Cargo.toml", (project.root / "pebble/Cargo.toml").read_text() + PROFILES)
+    project.doit(f"repair:{TRIPLE}:pebble:py3")
+    before = {p: p.read_bytes() for p in (project.root / "dist").rglob("*.whl")}
+    asked: tuple[str, ...] = (f"repair:{TRIPLE}:pebble:py3", f"profile={profile}")
+    assert "3 done" in project.doit(*asked)
+    assert "up to date" in project.doit(f"repair:{TRIPLE}:pebble:py3", env={"CARTWHEEL_PROFILE": profile})
+    assert len(list((project.root / "dist/debug").glob("*.whl"))) == 1
+    assert {p: p.read_bytes() for p in before} == before
+    assert "3 up to date" in project.doit(f"repair:{TRIPLE}:pebble:py3")
+    for stage in ("publish", "tag", "release"):
+        assert "debug wheels are never published" in project.doit(stage, f"profile={profile}", code=3)
+    project.doit("run", "clean")
+    assert not list((project.root / "dist").rglob("*.whl"))
+    assert (project.root / "pebble" / "src").is_dir()
