@@ -316,9 +316,9 @@ def test_a_pipeline_that_is_not_what_the_configuration_says_is_told_and_refuses_
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("ci",), "usage: doit ci github | --check"),
+        (("ci",), "usage: doit ci github | gitlab | --check"),
         (("ci", "gihtub"), "did you mean 'github'?"),
-        (("ci", "--check"), "there is no pipeline to compare; write one: doit ci github"),
+        (("ci", "--check"), "there is no pipeline to compare; write one: doit ci github | gitlab"),
         (("ci", "github", "--check"), "--check takes no word"),
         (("ci", "github", "publish=testpypi"), "takes no setting for one run"),
         (("ci", "matrix", "--for=nobody"), "'nobody' is no forge"),

@@ -138,7 +138,7 @@ Made = dict[str, Any]
 
 def _plan(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Made:
     by_tag = ('case "$CI_PIPELINE_SOURCE,$CI_COMMIT_TAG" in web,* | *,) ;; *) TO= ;; esac',)
-    to = ' --to "$TO"' if pipeline.choices else ""
+    to = ' --to="$TO"' if pipeline.choices else ""
     files = " ".join(_FILES)
     script = (
         "doit ci --check",

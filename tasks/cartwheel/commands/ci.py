@@ -28,7 +28,7 @@ class Ci(WordsAndOptions):
     """The command, as doit's plugin `ci`."""
 
     name = "ci"
-    doc_purpose = "write the pipeline for the same graph: github; or compare it: --check"
+    doc_purpose = f"write the pipeline for the same graph: {' | '.join(committed.FORGES)}; or compare it: --check"
     doc_usage = f"{' | '.join(committed.FORGES)} | --check"
     doc_description = (
         'Writes the pipeline\'s file and `release.from = "ci"` into the configuration.  --check changes nothing and '
