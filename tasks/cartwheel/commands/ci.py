@@ -122,10 +122,10 @@ def _written(shop: Workshop, name: str) -> Iterable[str]:
         text = with_key(path.read_bytes(), ("tool", "cartwheel", "release"), "from", "ci", shown_as="pyproject.toml")
         write_atomically(path, text)
         yield 'pyproject.toml: [tool.cartwheel.release] from = "ci": what is tagged here is released by the pipeline'
-    yield from _told(wanted)
+    yield from _told(wanted, forge)
 
 
-def _told(wanted: Pipeline) -> Iterable[str]:
+def _told(wanted: Pipeline, forge: committed.Forge) -> Iterable[str]:
     """What a person must do on the forge, and what will stop a release there."""
     for job in wanted.jobs:
         if job.identity:
@@ -135,10 +135,10 @@ def _told(wanted: Pipeline) -> Iterable[str]:
             yield f"{job.index or job.name}: keep its token as the secret {variable}{where}"
     sent = {key for job in wanted.jobs for key in job.packages}
     for build in wanted.builds:
-        if not build.runs and sent.intersection(build.packages):
+        if not forge.runs(build) and sent.intersection(build.packages):
             yield (
-                f"{build.target}: no machine of the pipeline runs its tests, so a release needs 'untested' with the "
-                "reason in an override, or a 'runner' of your own that can"
+                f"{build.target}: no machine of the pipeline runs its tests, so it would not be published; give it an "
+                "override with toolchain = \"container\" (Linux), a 'runner' of your own, or 'untested' and why"
             )
 
 
