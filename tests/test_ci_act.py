@@ -15,7 +15,7 @@ import pytest
 from msgspec import Struct
 
 from boulder import FILES, MAC, TAG, TARGETS, TOKEN, WINDOWS, boulder, on
-from cartwheel.ci.github import PINS
+from cartwheel.ci.pins import PINS
 from cartwheel.index.loopback import LoopbackIndex
 from projects import Project, environment
 from repositories import git

@@ -41,7 +41,7 @@ def document(tree: Mapping[str, Any], *, head: Sequence[str]) -> str:
     out = StringIO()
     yaml.dump(_mapping(tree), out)
     body = out.getvalue()
-    for key in list(tree)[1:]:  # a blank line before each part, and none within it but between jobs
+    for key in list(tree)[1:]:  # a blank line before each part
         body = body.replace(f"\n{key}:", f"\n\n{key}:", 1)
     return "".join(f"# {line}".rstrip() + "\n" for line in head) + "\n" + body
 

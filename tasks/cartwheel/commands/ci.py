@@ -113,6 +113,9 @@ def _checked(shop: Workshop) -> Iterable[str]:
 def _written(shop: Workshop, name: str) -> Iterable[str]:
     if shop.project.overrides or shop.project.rehearsed:
         raise InvalidCommand("ci: takes no setting for one run; run it without")
+    above = next((p for p in (shop.root, *shop.root.parents) if (p / ".git").exists()), shop.root)
+    if above != shop.root:
+        raise InvalidCommand(f"ci: a forge looks for its pipeline in {above}, and this project lies below it")
     forge = committed.forge_named(name)
     wanted = pipeline(shop.project, version=__version__)
     changed = committed.write(shop.root, wanted, forge)
