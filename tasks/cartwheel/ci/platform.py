@@ -187,21 +187,28 @@ class Voice:
                 if sum(other.level == annotation.level for other in self._shown) <= MOST:
                     yield self.platform.mark(annotation)
 
+    def add_page(self, page: str) -> str:
+        """Add Markdown to the summary; returns in a line why that was not possible, where it was not."""
+        return self._told(self._added(self.platform.summary, page))
+
     def close(self, page: str, values: Mapping[str, str]) -> str:
         """Hand over the summary, the values and the report; returns what could not be written."""
         given = "".join(f"{name}{_assigned(value)}" for name, value in values.items())
-        wrong = [
-            self._added(variable, text)
-            for variable, text in ((self.platform.summary, page), (self.platform.outputs, given))
-            if variable and text and self._environ.get(variable)
-        ]
-        wrong.append(self._reported())
-        mark = self.platform.mark
-        return _joined(mark(Annotation(level=WARNING, message=why)) or f"warning: {why}" for why in wrong if why)
+        said = (
+            self.add_page(page),
+            self._told(self._added(self.platform.outputs, given)),
+            self._told(self._reported()),
+        )
+        return _joined(said)
+
+    def _told(self, why: str) -> str:
+        return (self.platform.mark(Annotation(level=WARNING, message=why)) or f"warning: {why}") if why else ""
 
     def _added(self, variable: str, text: str) -> str:
         """Add to the file that a variable names; why that was not possible, where it was not."""
-        path = self._environ[variable]
+        path = self._environ.get(variable, "") if variable else ""
+        if not path or not text:
+            return ""
         try:
             with open(path, "a", encoding="utf-8", errors="replace", newline="\n") as file:
                 file.write(text)

@@ -4,6 +4,7 @@ what a run has to do."""
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable, Mapping
 
 from doit.exceptions import InvalidCommand
@@ -94,7 +95,7 @@ class Ci(WordsAndOptions):
         stale = {name for name, one in found.items() if one.state != FRESH}
         wanted = pipeline(shop.project, version=__version__)
         selected = selection(shop.project, wanted, stale=stale, to=to)
-        _summarise(selected, found, shop.world.environ)
+        _summarise(selected, found, shop)
         return (f"{name}={value}" for name, value in forge.outputs(selected).items())
 
 
@@ -152,12 +153,12 @@ def _key(shop: Workshop) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _summarise(selected: Selection, found: Mapping[str, Outlook], environ: Mapping[str, str]) -> None:
-    place = environ.get("GITHUB_STEP_SUMMARY")
-    if not place:
-        return
-    with open(place, "a", encoding="utf-8") as summary:
-        summary.write("".join(f"{line}\n" for line in _summary(selected, found)))
+def _summarise(selected: Selection, found: Mapping[str, Outlook], shop: Workshop) -> None:
+    from cartwheel.ci.platform import Voice
+
+    page = "".join(f"{line}\n" for line in _summary(selected, found))
+    if said := Voice(shop.world.environ, shop.root).add_page(page):
+        sys.stderr.write(f"{said}\n")
 
 
 def _summary(selected: Selection, found: Mapping[str, Outlook]) -> Iterable[str]:
