@@ -368,7 +368,7 @@ def test_the_matrix_is_what_the_records_leave_to_do(tmp_path: Path) -> None:
     assert [row["name"] for row in json.loads(found["matrix"])["include"]] == [TRIPLE]
     assert found["sdists"] == "check:sdist:gravel check:sdist:pebble"
     summary = tmp_path / "summary.md"
-    project.doit("ci", "matrix", env={"GITHUB_STEP_SUMMARY": str(summary)})
+    project.doit("ci", "matrix", env={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)})
     assert f"| {TRIPLE} | " in summary.read_text()
     assert "never done here" in summary.read_text()
     released = project.doit("ci", "matrix", env={"GITHUB_REF": "refs/tags/gravel-v1.0"})
