@@ -328,9 +328,9 @@ def test_a_pipeline_that_is_not_what_the_configuration_says_is_told_and_refuses_
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("ci",), "usage: doit ci github | --check"),
+        (("ci",), "usage: doit ci github | gitlab | --check"),
         (("ci", "gihtub"), "did you mean 'github'?"),
-        (("ci", "--check"), "there is no pipeline to compare; write one: doit ci github"),
+        (("ci", "--check"), "there is no pipeline to compare; write one: doit ci github | gitlab"),
         (("ci", "github", "--check"), "--check takes no word"),
         (("ci", "github", "publish=testpypi"), "takes no setting for one run"),
         (("ci", "matrix", "--for=nobody"), "'nobody' is no forge"),
@@ -368,7 +368,7 @@ def test_the_matrix_is_what_the_records_leave_to_do(tmp_path: Path) -> None:
     assert [row["name"] for row in json.loads(found["matrix"])["include"]] == [TRIPLE]
     assert found["sdists"] == "check:sdist:gravel check:sdist:pebble"
     summary = tmp_path / "summary.md"
-    project.doit("ci", "matrix", env={"GITHUB_STEP_SUMMARY": str(summary)})
+    project.doit("ci", "matrix", env={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)})
     assert f"| {TRIPLE} | " in summary.read_text()
     assert "never done here" in summary.read_text()
     released = project.doit("ci", "matrix", env={"GITHUB_REF": "refs/tags/gravel-v1.0"})
