@@ -177,7 +177,8 @@ def docker() -> Iterator[Images]:
         socket = f"unix://{folder}/docker.sock"
         daemon = subprocess.Popen(  # behind the shim, so that it ends with this process, however that ends
             [sys.executable, "-ISE", str(SHIM), "dockerd", f"--data-root={folder}/data", f"--exec-root={folder}/exec",
-             f"--pidfile={folder}/pid", f"--host={socket}", "--iptables=false", "--ip6tables=false", "--bridge=none"],
+             f"--pidfile={folder}/pid", f"--host={socket}", "--iptables=false", "--ip6tables=false", "--bridge=none",
+             "--shutdown-timeout=1"],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0,
         )  # fmt: skip
         try:
@@ -192,6 +193,8 @@ def docker() -> Iterator[Images]:
         finally:
             os.killpg(daemon.pid, signal.SIGTERM)
             daemon.wait(30)
+            assert daemon.stdin
+            daemon.stdin.close()
 
 
 @cache
