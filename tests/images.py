@@ -34,7 +34,7 @@ FLOOR = "manylinux_2_36"
 """Debian 12's glibc."""
 PACKAGES = "python3,python3-venv,python3-pip,ca-certificates,gcc,g++,libc6-dev,patchelf"
 
-_CONTAINERS = """\
+CONTAINERS = """\
 [engine]
 cgroup_manager = "cgroupfs"
 runtime = "runc"
@@ -144,7 +144,7 @@ def podman() -> Images:
     if os.geteuid() != 0:
         pytest.skip("the images for containers are made by root alone, and this is another user")
     CACHE.mkdir(parents=True, exist_ok=True)
-    (CACHE / "containers.conf").write_text(_CONTAINERS)
+    (CACHE / "containers.conf").write_text(CONTAINERS)
     storage = f'[storage]\ndriver = "overlay"\ngraphroot = "{CACHE}/storage"\nrunroot = "{CACHE}/run"\n'
     (CACHE / "storage.conf").write_text(storage)
     env = {"CONTAINERS_CONF": str(CACHE / "containers.conf"), "CONTAINERS_STORAGE_CONF": str(CACHE / "storage.conf")}
