@@ -34,7 +34,7 @@ FLOOR = "manylinux_2_36"
 """Debian 12's glibc."""
 PACKAGES = "python3,python3-venv,python3-pip,ca-certificates,gcc,g++,libc6-dev,patchelf"
 
-_CONTAINERS = """\
+CONTAINERS = """\
 [engine]
 cgroup_manager = "cgroupfs"
 runtime = "runc"
@@ -159,7 +159,7 @@ def podman() -> Images:
     if os.geteuid() != 0:
         pytest.skip("the images for containers are made by root alone, and this is another user")
     CACHE.mkdir(parents=True, exist_ok=True)
-    (CACHE / "containers.conf").write_text(_CONTAINERS)
+    (CACHE / "containers.conf").write_text(CONTAINERS)
     storage = f'[storage]\ndriver = "overlay"\ngraphroot = "{CACHE}/storage"\nrunroot = "{CACHE}/run"\n'
     (CACHE / "storage.conf").write_text(storage)
     env = {"CONTAINERS_CONF": str(CACHE / "containers.conf"), "CONTAINERS_STORAGE_CONF": str(CACHE / "storage.conf")}
@@ -192,7 +192,8 @@ def docker() -> Iterator[Images]:
         socket = f"unix://{folder}/docker.sock"
         daemon = subprocess.Popen(  # behind the shim, so that it ends with this process, however that ends
             [sys.executable, "-ISE", str(SHIM), "dockerd", f"--data-root={folder}/data", f"--exec-root={folder}/exec",
-             f"--pidfile={folder}/pid", f"--host={socket}", "--iptables=false", "--ip6tables=false", "--bridge=none"],
+             f"--pidfile={folder}/pid", f"--host={socket}", "--iptables=false", "--ip6tables=false", "--bridge=none",
+             "--shutdown-timeout=1"],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0,
         )  # fmt: skip
         try:
@@ -207,6 +208,8 @@ def docker() -> Iterator[Images]:
         finally:
             os.killpg(daemon.pid, signal.SIGTERM)
             daemon.wait(30)
+            assert daemon.stdin
+            daemon.stdin.close()
 
 
 @cache

@@ -241,6 +241,25 @@ extern "C" {
 static mut"""
 
 
+def test_rust_of_the_image_is_used_where_it_has_one(podman: Images, tmp_path: Path) -> None:
+    """This machine's toolchain stands for it: mounted by the engine's own configuration, so that we know nothing."""
+    sysroot = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True).stdout.strip()
+    settings = tmp_path / "containers.conf"
+    mounted = f'[containers]\nvolumes = ["{sysroot}:/usr/own-rust:ro"]\n'
+    settings.write_text(images.CONTAINERS.replace("[containers]\n", mounted))
+    env = podman.env | {"CONTAINERS_CONF": str(settings)}
+    project = with_crate(tmp_path / "project")
+    project.edit("pebble/pyproject.toml", "publish = []", 'publish = []\nimage = "dockerfile:image/Dockerfile"')
+    project.write(
+        "pebble/image/Dockerfile", f"FROM {podman.debian('amd64')}\nENV PATH=/usr/own-rust/bin:/usr/bin:/bin\n"
+    )
+    committed(project)
+    project.doit(f"build:{HOST}", env=env)
+    log = next((project.root / ".cartwheel" / "logs").glob("build-*pebble*.log")).read_text()
+    assert "Finished `release` profile" in log
+    assert f"source={sysroot}," not in log
+
+
 def test_what_is_missing_in_a_container_or_keeps_it_from_starting_is_told(podman: Images, tmp_path: Path) -> None:
     image = podman.debian("amd64")
     project = flint(tmp_path / "project", image, python=("3.12",))
