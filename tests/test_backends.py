@@ -379,7 +379,7 @@ def test_a_cpp_package_becomes_one_checked_wheel_for_each_interpreter(plumbline:
     assert {path.name for path in (plumbline.root / "dist/private").iterdir()} == set(map(wheel_name, both))
     for python in both:
         place = plumbline.root / f".cartwheel/checks/{TRIPLE}/plumbline/{python}.json"
-        tests = json.loads(place.read_bytes())["tests"]
+        (tests,) = json.loads(place.read_bytes())["tests"]
         assert tests["ran"] == 4
         assert tests["python"].startswith(f"{python}.")
 

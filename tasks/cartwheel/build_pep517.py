@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cartwheel import toolchain
 from cartwheel.build import build_environment, commands_before, exactly_one, python_in_words, raw_wheel
@@ -14,11 +15,12 @@ from cartwheel.model.image import CONTAINER
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Look, Step, Work
 from cartwheel.model.target import ANY
-from cartwheel.toolchain import Toolchain, containers, interpreters, needs
-from cartwheel.toolchain.container import Contained
-from cartwheel.toolchain.needs import Need
+from cartwheel.toolchain import Toolchain
 from cartwheel.world import environment, files, run
 from cartwheel.world.host import this_machine
+
+if TYPE_CHECKING:
+    from cartwheel.toolchain.needs import Need
 
 
 def step(package: Package, wheel: Wheel) -> Step:
@@ -70,6 +72,8 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
 
 
 def _tools(package: Package, wheel: Wheel, chain: Toolchain) -> tuple[str, ...]:
+    from cartwheel.toolchain import interpreters
+
     if images := toolchain.images(wheel, chain):
         return tuple(f"image {image.reference}" for image in images)
     return (interpreters.tool(wheel.python, package.minimum_python), "cc", "c++")
@@ -95,7 +99,10 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
 
 def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: Mapping[str, str], work: Work) -> None:
     """In the wheel's container, by the pip of its interpreter: every image with Python has one."""
-    inside = containers.opened(package, wheel, work)
+    from cartwheel.toolchain.container import Contained
+    from cartwheel.toolchain.containers import opened
+
+    inside = opened(package, wheel, work)
     python = inside.interpreter(wheel.python, package.minimum_python)
     argv = (python, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--wheel-dir", str(out))
     Contained(work.log, inside, (work.scratch,)).run((*argv, str(source)), cwd=source, env=env)
@@ -129,6 +136,8 @@ def _environment(package: Package, wheel: Wheel, work: Work) -> dict[str, str]:
 
 def _interpreter(package: Package, wheel: Wheel, look: Look) -> str:
     """The path of the interpreter that a wheel is compiled for; raises `StepFailed` where there is none here."""
+    from cartwheel.toolchain import interpreters
+
     found = interpreters.path(wheel.python, package.minimum_python, look)
     if not found:
         raise StepFailed(interpreters.missing(wheel.python, package.minimum_python))
@@ -137,6 +146,8 @@ def _interpreter(package: Package, wheel: Wheel, look: Look) -> str:
 
 def missing(package: Package, wheel: Wheel, chain: Toolchain, look: Look) -> tuple[Need, ...]:
     """What is not here that a wheel is compiled with; starts nothing that was asked before."""
+    from cartwheel.toolchain import interpreters, needs
+
     if chain.name == CONTAINER:
         return tuple(needs.engine(wheel.target, look, wheel.floor))
     return interpreters.needs(wheel.python, package.minimum_python, look)
