@@ -270,7 +270,7 @@ class Forge:
         argv = (
             LOCAL, "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--no-color",
             "--max-job-name-padding", "0", "--concurrency", "2", *chosen, *arguments,
-            "--variable", f"CARTWHEEL_INDEX_SHELF_TOKEN={TOKEN}",
+            "--variable", f"CARTWHEEL_INDEX_SHELF_TOKEN={TOKEN}", "--variable", "GITLAB_CI=true",
         )  # fmt: skip
         env = environment({"PATH": os.pathsep.join((str(self.bin), os.environ["PATH"]))})
         done = subprocess.run(argv, cwd=self.clone, env=env, capture_output=True, text=True)
@@ -320,6 +320,7 @@ def test_a_push_builds_what_it_changed_and_a_tag_releases_everything(tmp_path: P
         first = forge.run()
         assert first.code == 0, first.said
         assert first.results == results("plan", *TARGETS, "sdist", "gather")
+        assert set(re.findall(r"section_start:\d+:ok_build_(.+?)_pebble", first.said)) == set(TARGETS)
 
         project.edit("src/windows.rs", "from Windows", "from the other system")
         commit(project, "what Windows says")
