@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from cartwheel.index.warehouse import token_variable
 from cartwheel.model.destination import GITHUB, PYPI, kind_of
-from cartwheel.model.image import image_of
+from cartwheel.model.image import CONTAINER, image_of
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.python import ABI3, PURE, SUPPORTED
 from cartwheel.model.settings import IndexSettings, Secret, for_practice
@@ -221,9 +221,6 @@ def _build(triple: str, runner: str, image: str, rows: list[tuple[Package, Wheel
         system=tuple(dict.fromkeys(name for _, wheel in rows for name in _system(wheel))),
         runs=runs,
     )
-
-
-CONTAINER = "container"
 
 
 def _image(wheel: Wheel) -> str:
