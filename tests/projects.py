@@ -124,7 +124,7 @@ class Project:
     def doit(self, *arguments: str, env: Mapping[str, str] | None = None, code: int = 0) -> str:
         """What doit printed; it must end with that exit code."""
         process = self.start(*arguments, env=env)
-        out, err = process.communicate(timeout=600)
+        out, err = process.communicate(timeout=900)
         assert process.returncode == code, f"exit {process.returncode}\n{out}\n{err}"
         return out + err
 
@@ -141,7 +141,7 @@ class Project:
         """
         before = self.kept(but=but)
         process = self.start(*arguments, env=env, python=python)
-        out, err = process.communicate(timeout=600)
+        out, err = process.communicate(timeout=900)
         said = out + err
         assert process.returncode > 0, said
         assert "Traceback" not in said, said

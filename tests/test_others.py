@@ -1,0 +1,81 @@
+"""Packages that others wrote, as they are on the index: nothing is changed, a dodo.py and a table are added, each is
+built, repaired and checked for four systems.  CI builds a sample, another each time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from projects import DODO, Project
+from repositories import git, repository
+
+PACKAGES = {"rtoml": "0.14.0", "ormsgpack": "1.13.1", "blake3": "1.0.11", "cramjam": "2.14.0"}
+"""A parser, a serialiser, a hash with assembly and C in it, and a wrapper of many C libraries."""
+
+TARGETS = (
+    "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-apple-darwin", "x86_64-pc-windows-gnu",
+)  # fmt: skip
+
+PYTHON = "3.13"
+
+TABLE = """
+[tool.cartwheel]
+targets = {targets}
+python = ["{python}"]
+publish = []
+test = {{ skip = "their tests are not in what they send to the index" }}
+"""
+
+
+@pytest.fixture(scope="session")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Project]:
+    """Projects that were made already, by the name of the package."""
+    return {}
+
+
+def _project(name: str, base: Path) -> Project:
+    """The source distribution in a repository, with what a user would add to it."""
+    subprocess.run(
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name,
+         "--dest", str(base), f"{name}=={PACKAGES[name]}"],
+        check=True,
+    )  # fmt: skip
+    with tarfile.open(next(base.glob(f"{name}-*.tar.gz"))) as archive:
+        archive.extractall(base, filter="data")
+    root = base / f"{name}-{PACKAGES[name]}"
+    text = (root / "pyproject.toml").read_text("utf-8")
+    added = TABLE.format(targets=json.dumps(TARGETS), python=PYTHON)
+    (root / "pyproject.toml").write_text(text + added, "utf-8")
+    assert tomllib.loads(text + added)["tool"]["cartwheel"]["python"] == [PYTHON]
+    project = Project(root)
+    project.write("dodo.py", DODO)
+    with (root / ".gitignore").open("a") as ignored:
+        ignored.write("\n.cartwheel/\ndist/\n")
+    repository(root)
+    git(root, "add", "--all", "--force")
+    git(root, "commit", "--quiet", "--message", "as it is on the index")
+    return project
+
+
+@pytest.mark.full(sample=0.12)
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", sorted(PACKAGES))
+def test_a_package_that_others_wrote_is_built_for(
+    name: str, target: str, theirs: dict[str, Project], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for program in ("cargo", "x86_64-w64-mingw32-gcc"):
+        if not shutil.which(program):
+            pytest.skip(f"needs {program}")
+    if name not in theirs:
+        theirs[name] = _project(name, tmp_path_factory.mktemp(name))
+    project = theirs[name]
+    project.doit(f"check:{target}:{name}:{PYTHON}")
+    assert list((project.root / "dist/private").glob(f"{name}-{PACKAGES[name]}-cp313-cp313-*.whl"))
+    assert git(project.root, "status", "--porcelain") == ""
