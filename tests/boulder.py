@@ -83,6 +83,12 @@ def boulder(folder: Path, shelf: LoopbackIndex, forge: str) -> Project:
     assert "release.from" not in project.doit("ci", forge)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "first")
+    return shared(project)
+
+
+def shared(project: Project) -> Project:
+    """With its branch on a bare remote, `remote.git` beside it."""
+    folder = project.root
     git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(folder.parent / "remote.git"))
     git(folder, "remote", "add", "origin", str(folder.parent / "remote.git"))
     git(folder, "push", "--quiet", "--set-upstream", "origin", "main")

@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,14 +25,16 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from cartwheel.toolchain.container import LABEL
+from cartwheel.world import run
 
+SHIM = Path(run.__file__).with_name("shim.py")
 CACHE = user_cache_path("cartwheel-tests") / "images"
 SUITE = "bookworm"
 FLOOR = "manylinux_2_36"
 """Debian 12's glibc."""
 PACKAGES = "python3,python3-venv,python3-pip,ca-certificates,gcc,g++,libc6-dev,patchelf"
 
-_CONTAINERS = """\
+CONTAINERS = """\
 [engine]
 cgroup_manager = "cgroupfs"
 runtime = "runc"
@@ -66,16 +69,11 @@ class Images:
     def debian(self, arch: str) -> str:
         """The name of an image of that architecture (`amd64`, `arm64`), with Python 3.11 where pypa's images have it,
         and a C and C++ compiler."""
-        recipe = hashlib.sha256(f"{SUITE} {PACKAGES} {inspect.getsource(_unpacked)}".encode()).hexdigest()[:12]
-        name = f"localhost/cartwheel-test-{arch}:{recipe}"
+        name = f"localhost/cartwheel-test-{arch}:{_recipe()}"
         CACHE.mkdir(parents=True, exist_ok=True)
         with FileLock(CACHE / f"{arch}-{self.engine}.lock"):
             if not self.answers("image", "inspect", name):
-                with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-                    root = _unpacked(Path(folder) / "root", arch)
-                    archive = Path(folder) / "root.tar"
-                    _call("tar", "-C", str(root), "-cf", str(archive), ".")
-                    self.run("import", *self._of(arch), str(archive), name)
+                self.run("import", *self._of(arch), str(_archive(arch)), name)
         return name
 
     def _of(self, arch: str) -> tuple[str, ...]:
@@ -91,6 +89,22 @@ class Images:
         while self.left(project) and time.monotonic() < end:
             time.sleep(0.1)
         return not self.left(project)
+
+
+def _recipe() -> str:
+    return hashlib.sha256(f"{SUITE} {PACKAGES} {inspect.getsource(_unpacked)}".encode()).hexdigest()[:12]
+
+
+def _archive(arch: str) -> Path:
+    """The file system of an image as one file, made once for all engines."""
+    archive = CACHE / f"root-{arch}-{_recipe()}.tar"
+    with FileLock(CACHE / f"{arch}.lock"):
+        if not archive.is_file():
+            with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+                root = _unpacked(Path(folder) / "root", arch)
+                _call("tar", "-C", str(root), "-cf", f"{folder}/root.tar", ".")
+                (Path(folder) / "root.tar").rename(archive)
+    return archive
 
 
 def _call(*command: str) -> str:
@@ -145,7 +159,7 @@ def podman() -> Images:
     if os.geteuid() != 0:
         pytest.skip("the images for containers are made by root alone, and this is another user")
     CACHE.mkdir(parents=True, exist_ok=True)
-    (CACHE / "containers.conf").write_text(_CONTAINERS)
+    (CACHE / "containers.conf").write_text(CONTAINERS)
     storage = f'[storage]\ndriver = "overlay"\ngraphroot = "{CACHE}/storage"\nrunroot = "{CACHE}/run"\n'
     (CACHE / "storage.conf").write_text(storage)
     env = {"CONTAINERS_CONF": str(CACHE / "containers.conf"), "CONTAINERS_STORAGE_CONF": str(CACHE / "storage.conf")}
@@ -176,10 +190,11 @@ def docker() -> Iterator[Images]:
         pytest.skip("the images for containers are made by root alone, and this is another user")
     with tempfile.TemporaryDirectory(prefix="cartwheel-docker-") as folder:
         socket = f"unix://{folder}/docker.sock"
-        daemon = subprocess.Popen(
-            ["dockerd", f"--data-root={CACHE}/docker", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid",
-             f"--host={socket}", "--iptables=false", "--ip6tables=false", "--bridge=none"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        daemon = subprocess.Popen(  # behind the shim, so that it ends with this process, however that ends
+            [sys.executable, "-ISE", str(SHIM), "dockerd", f"--data-root={folder}/data", f"--exec-root={folder}/exec",
+             f"--pidfile={folder}/pid", f"--host={socket}", "--iptables=false", "--ip6tables=false", "--bridge=none",
+             "--shutdown-timeout=1"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0,
         )  # fmt: skip
         try:
             images = Images("docker", {"DOCKER_HOST": socket})
@@ -191,8 +206,10 @@ def docker() -> Iterator[Images]:
             _must_run(images)
             yield images
         finally:
-            daemon.terminate()
+            os.killpg(daemon.pid, signal.SIGTERM)
             daemon.wait(30)
+            assert daemon.stdin
+            daemon.stdin.close()
 
 
 @cache

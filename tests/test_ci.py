@@ -17,8 +17,10 @@ import pytest
 from msgspec.structs import replace
 
 from boulder import on
-from cartwheel.ci.github import PATH, PINS, Pin, newer, outputs, pinned, render
+from cartwheel.ci.committed import FORGES
+from cartwheel.ci.github import outputs, render
 from cartwheel.ci.jobs import Pipeline, pipeline
+from cartwheel.ci.pins import PINS, Pin, newer, pinned
 from cartwheel.ci.selection import NOWHERE, selection
 from cartwheel.index.loopback import LoopbackIndex
 from cartwheel.model.errors import ConfigError
@@ -30,6 +32,7 @@ from projects import TRIPLE, Project, committed, pure, with_crate
 from repositories import git
 
 SNAPSHOTS = Path(__file__).resolve().parent / "snapshots"
+PATH = FORGES["github"].path
 WRITE = os.environ.get("CARTWHEEL_TEST_WRITE", "") not in ("", "0")
 """Write the snapshots instead of comparing them."""
 
@@ -325,9 +328,9 @@ def test_a_pipeline_that_is_not_what_the_configuration_says_is_told_and_refuses_
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("ci",), "usage: doit ci github | --check"),
+        (("ci",), "usage: doit ci github | gitlab | --check"),
         (("ci", "gihtub"), "did you mean 'github'?"),
-        (("ci", "--check"), "there is no pipeline to compare; write one: doit ci github"),
+        (("ci", "--check"), "there is no pipeline to compare; write one: doit ci github | gitlab"),
         (("ci", "github", "--check"), "--check takes no word"),
         (("ci", "github", "publish=testpypi"), "takes no setting for one run"),
         (("ci", "matrix", "--for=nobody"), "'nobody' is no forge"),
@@ -337,6 +340,15 @@ def test_ci_says_in_a_line_what_is_wrong(tmp_path: Path, words: tuple[str, ...],
     project = committed(pure(tmp_path / "project"))
     assert said in project.refused(*words)
     assert not (project.root / PATH).exists()
+
+
+def test_a_project_below_its_repository_has_no_pipeline_of_its_own(tmp_path: Path) -> None:
+    project = committed(pure(tmp_path / "project"))
+    below = Project(project.root / "below")
+    for name in ("pyproject.toml", "dodo.py", "README.md", "gravel/__init__.py"):
+        below.write(name, (project.root / name).read_text())
+    assert f"a forge looks for its pipeline in {project.root}" in below.refused("ci", "github")
+    assert not (below.root / PATH).exists()
 
 
 def test_a_file_that_somebody_else_wrote_is_left_alone(tmp_path: Path) -> None:
@@ -356,7 +368,7 @@ def test_the_matrix_is_what_the_records_leave_to_do(tmp_path: Path) -> None:
     assert [row["name"] for row in json.loads(found["matrix"])["include"]] == [TRIPLE]
     assert found["sdists"] == "check:sdist:gravel check:sdist:pebble"
     summary = tmp_path / "summary.md"
-    project.doit("ci", "matrix", env={"GITHUB_STEP_SUMMARY": str(summary)})
+    project.doit("ci", "matrix", env={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)})
     assert f"| {TRIPLE} | " in summary.read_text()
     assert "never done here" in summary.read_text()
     released = project.doit("ci", "matrix", env={"GITHUB_REF": "refs/tags/gravel-v1.0"})
@@ -407,19 +419,28 @@ def test_a_wheel_that_another_machine_passed_wrongly_is_found_where_it_is_sent_f
 ) -> None:
     project, shelf = checked
     path = project.root / "dist" / "gravel-1.0-py3-none-any.whl"
-    before = sha256(path.read_bytes())
-    with zipfile.ZipFile(path, "a") as wheel:
-        wheel.writestr("gravel/stowaway.py", "it is not in RECORD\n")
+    report = project.root / ".cartwheel/checks/any/gravel/py3.json"
+    before = [sha256(path.read_bytes()), sha256(report.read_bytes())]
+    altered(path, "gravel/__init__.py", '"""Not what RECORD says."""\n')
     shutil.copy(path, project.root / ".cartwheel/wheels/any/gravel/py3")
-    for record in (project.root / ".cartwheel").rglob("*.json"):  # as if it had been made and passed so
-        text = record.read_text()
-        if before in text:
-            record.write_text(text.replace(before, sha256(path.read_bytes())))
+    for file, old in zip((path, report), before, strict=True):  # as if it had been made and passed so
+        for record in (project.root / ".cartwheel").rglob("*.json"):
+            record.write_text(record.read_text().replace(old, sha256(file.read_bytes())))
     env = {**FROZEN, "GITHUB_REF": "refs/tags/v1.0", "CARTWHEEL_INDEX_SHELF_TOKEN": "t"}
     said = project.doit("publish:shelf:gravel", env=env, code=1)
     assert "gravel-1.0-py3-none-any.whl is not what it should be" in said
-    assert "stowaway.py" in said
+    assert "gravel/__init__.py" in said
+    assert "FAIL  publish:shelf:gravel" in said
     assert on(shelf) == []
+
+
+def altered(wheel: Path, name: str, text: str) -> None:
+    """Give a file in a wheel another content, and nothing else."""
+    with zipfile.ZipFile(wheel) as archive:
+        entries = [(entry, archive.read(entry)) for entry in archive.infolist()]
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for entry, content in entries:
+            archive.writestr(entry, text if entry.filename == name else content)
 
 
 # A key of the configuration -------------------------------------------------------------------------------------------

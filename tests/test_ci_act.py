@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from boulder import FILES, MAC, TAG, TARGETS, TOKEN, WINDOWS, boulder, on
-from cartwheel.ci.github import PINS
+from boulder import FILES, MAC, TAG, TARGETS, TOKEN, WINDOWS, boulder, on, shared
+from cartwheel.ci.pins import PINS
 from cartwheel.index.loopback import LoopbackIndex
-from projects import Project, environment
+from projects import Project, committed, environment, pure
 from repositories import git
 
 ACT = shutil.which("act") or ""
@@ -80,6 +80,7 @@ class Forge:
             "--secret",
             f"CARTWHEEL_INDEX_SHELF_TOKEN={TOKEN}",
         ]
+        argv += ["--secret", f"CARTWHEEL_INDEX_ATTIC_TOKEN={TOKEN}"]
         argv += [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
         argv += [word for label in RUNNERS for word in ("--platform", f"{label}=-self-hosted")]
         for action, pin in PINS.items():
@@ -127,7 +128,9 @@ def _results(text: str) -> dict[str, str]:
 
 
 def _said(text: str) -> str:
-    return "\n".join(f"{line.get('job', '')}| {str(line.get('msg', '')).rstrip()}" for line in _lines(text))
+    """What the commands printed, without what act tells of its own work."""
+    told = (f"{line.get('job', '')}| {str(line.get('msg', '')).rstrip()}" for line in _lines(text))
+    return "\n".join(line for line in told if not any(word in line for word in ("⭐", "✅", "⚙", "LocalRepository")))
 
 
 def test_a_push_builds_what_it_changed_and_a_tag_releases_everything(tmp_path: Path) -> None:
@@ -187,3 +190,57 @@ def commit(project: Project, message: str) -> None:
     """Commit everything and push it."""
     git(project.root, "commit", "--quiet", "--all", "--message", message)
     git(project.root, "push", "--quiet", "origin", "main")
+
+
+SAND = """[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "sand"
+version = "2.0"
+description = "another pure package"
+readme = "README.md"
+requires-python = ">=3.11"
+"""
+
+
+def test_a_tag_releases_its_package_to_one_index_after_the_other_and_a_person_to_one_alone(tmp_path: Path) -> None:
+    with LoopbackIndex(tmp_path / "shelf", name="shelf") as shelf, LoopbackIndex(tmp_path / "attic") as attic:
+        project = two_packages(tmp_path / "project", shelf, attic)
+        forge = Forge(project, tmp_path / "forge")
+        made = ("Plan", *builds("any"), "Source distributions")
+        shelved = ("Publish to shelf", "Verify shelf")
+        stored = ("Publish to attic", "Verify attic")
+
+        by_hand = forge.run("workflow_dispatch", "refs/tags/sand-v2.0", to="attic")
+        assert by_hand.results == succeeded(*made, *stored), by_hand.said
+        assert (on(shelf), on(attic)) == ([], ["sand-2.0-py3-none-any.whl", "sand-2.0.tar.gz"])
+
+        tagged = forge.run("push", "refs/tags/gravel-v1.0")
+        assert tagged.results == succeeded(*made, *shelved, *stored), tagged.said
+        assert on(shelf) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
+        assert len(on(attic)) == 4
+        done = [title for title in tagged.results if title in (*shelved, *stored)]
+        assert done == [*shelved, *stored], "each waits for the one before it"
+        assert "sand" not in "".join(re.findall(r"ok  \S+", tagged.said)), "the other package is not even built"
+
+
+def two_packages(folder: Path, shelf: LoopbackIndex, attic: LoopbackIndex) -> Project:
+    """Two pure packages with tags of their own, for two indexes."""
+    project = pure(folder, more=("sand",))
+    project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["shelf", "attic"]')
+    where = f'url = "{shelf.url}"\nsimple = "{shelf.simple}"'
+    also = f'[tool.cartwheel.index.attic]\nurl = "{attic.url}"\nsimple = "{attic.simple}"'
+    install = '[tool.cartwheel.ci]\ninstall = ["--no-index", "--no-deps", "cartwheel"]'
+    project.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', f"{where}\n\n{also}\n\n{install}")
+    project.write("sand/pyproject.toml", SAND)
+    project.write("sand/README.md", "# sand\n")
+    project.write("sand/sand/__init__.py", '"""Sand."""\n')
+    project.doit("ci", "github")
+    committed(project)
+    shared(project)
+    for tag in ("gravel-v1.0", "sand-v2.0"):
+        git(folder, "tag", "--annotate", "--message", tag, tag)
+    git(folder, "push", "--quiet", "--tags", "origin")
+    return project

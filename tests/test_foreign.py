@@ -32,7 +32,7 @@ from cartwheel.world.environment import passed
 from cartwheel.world.host import Host, this_machine
 from cartwheel.world.interpreters import Interpreter, Missing, emulated
 from cartwheel.world.look import World
-from cartwheel.world.run import Log
+from cartwheel.world.run import Log, own
 from projects import DODO, Project, committed, with_crate
 from repositories import repository
 from test_model import crate, manifests, understood
@@ -177,6 +177,10 @@ def test_a_file_system_that_is_named_is_looked_at_before_anything_is_started(tmp
     assert isinstance(old, Missing)
     assert old.why.startswith(f"{root} has glibc ")
     assert old.why.endswith("the wheel is for 2.99 and newer")
+    (root / "usr" / "bin" / "python3.13").symlink_to("/bin/false")
+    assert emulated(target, "", "3.13", env) == Missing(
+        why=f"{root}/usr/bin/python3.13 makes no environments: exit 1", all=True
+    )
     assert emulated(target, "", "3.11", {**env, "PATH": str(root)}) == Missing(
         why=f"qemu-aarch64 is missing; {interpreters.QEMU}", all=True
     )
@@ -260,6 +264,36 @@ def test_what_has_no_wheel_for_another_machine_is_not_compiled_and_said(tmp_path
         "a requirement of the tests has no wheel for the machine that is emulated by qemu-"
     )
     assert "test.compile = true" in str(failed.value)
+
+
+@pytest.mark.lab
+@ON_LINUX
+def test_a_32_bit_interpreter_on_the_path_runs_32_bit_wheels(tmp_path: Path) -> None:
+    """One of Debian's, told where its own libraries lie."""
+    if this_machine().machine != "x86_64":
+        pytest.skip("32-bit programs are tried on x86_64")
+    root = images.root("i386")
+    python = tmp_path / "usr" / "bin" / "python3.11"
+    python.parent.mkdir(parents=True)
+    shutil.copy(root / "usr" / "bin" / "python3.11", python)
+    (tmp_path / "usr" / "lib").symlink_to(root / "usr" / "lib")
+    libraries = f"{root}/lib/i386-linux-gnu:{root}/usr/lib/i386-linux-gnu"
+    told = ("--set-interpreter", str(root / "lib" / "ld-linux.so.2"), "--force-rpath", "--set-rpath", libraries)
+    subprocess.run((*own("patchelf"), *told, str(python)), check=True)
+    env = passed(os.environ) | {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
+    base = interpreters.own(TARGETS["i686-unknown-linux-gnu"], "", "3.11", env)
+    assert base == Interpreter(path=str(python), by="i686 here")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_tide.py").write_text(
+        "import sys, tide\ndef test_tide():\n    assert sys.maxsize == 2**31 - 1\n"
+    )
+    made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": ""})
+    run = fresh.tests_pass(
+        made, base=base, module="tide", requirements=(), extras=(), command=("pytest", "{package}/tests"),
+        may_compile=False, tests_from=tmp_path, scratch=tmp_path / "scratch", log=Log(tmp_path / "log", shown_as="log"),
+        env=env,
+    )  # fmt: skip
+    assert (run.count, run.by) == (1, "i686 here")
 
 
 @pytest.mark.lab

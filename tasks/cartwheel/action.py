@@ -202,7 +202,8 @@ class Perform(BaseAction):  # type: ignore[misc]
         if missing:
             raise StepFailed(f"{step.name} needs {', '.join(missing)}, which no earlier step has made")
         with _Scratch(shop.root / ".cartwheel" / "scratch" / step.name.replace(":", "-")) as scratch:
-            log = run.Log(self._log_path(), shown_as=self._log_path().relative_to(shop.root).as_posix())
+            said = log_of(shop.root, step.name)
+            log = run.Log(said, shown_as=said.relative_to(shop.root).as_posix())
             work = Work(
                 root=shop.root, scratch=scratch, log=log, look=world, before=before,
                 named=shop.named, slots=shared,
@@ -254,8 +255,10 @@ class Perform(BaseAction):  # type: ignore[misc]
         own = {path for path in written.intersection(usual) if _is_as_it_was(path, broad, world)}
         return settled(broad, after, edited=written - own, written=written)
 
-    def _log_path(self) -> Path:
-        return self.workshop.root / ".cartwheel" / "logs" / f"{self.step.name.replace(':', '-')}.log"
+
+def log_of(root: Path, name: str) -> Path:
+    """Where everything lies that the tools of a step said."""
+    return root / ".cartwheel" / "logs" / f"{name.replace(':', '-')}.log"
 
 
 class Sweep(BaseAction):  # type: ignore[misc]

@@ -96,6 +96,7 @@ class Pipeline:
         try:
             project = read_project(root, _overrides(os.environ))
         except CartwheelError as error:
+            _mark(root, str(error))
             raise InvalidDodoFile(str(error)) from None
         return cls(project, root, os.environ, _words(sys.argv[1:]))
 
@@ -268,6 +269,14 @@ def _tags(root: Path, packages: Iterable[Manifests]) -> dict[str, Any]:
     from cartwheel.world.scm import tags_on_head
 
     return {"tags": tags_on_head(root, os.environ), "started_by": model.starting_tag(os.environ)}
+
+
+def _mark(root: Path, words: str) -> None:
+    """Have what is wrong with the configuration shown at its line, where a CI system can."""
+    from cartwheel.ci.platform import Voice
+
+    if mark := Voice(os.environ, root).refused(words):
+        sys.stderr.write(mark + "\n")
 
 
 def _overrides(environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,11 @@
-"""What doit says while it runs: a line a step, the words of what failed, and at the end a table of the files."""
+"""What doit says while it runs: a line a step, the words of what failed, and at the end a table of the files.
+
+In a job of a CI system it says so in the system's own way (`ci/platform.py`).
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from collections.abc import Iterable
@@ -11,7 +15,7 @@ from typing import Any
 from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from cartwheel.action import Workshop
+from cartwheel.action import Workshop, log_of
 from cartwheel.model.plan import OUTWARD
 
 NAMED_ONLY = ("clean", *OUTWARD)
@@ -26,9 +30,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     patterns: tuple[str, ...] = ()
 
     def __init__(self, outstream: Any, options: dict[str, Any]) -> None:
+        from cartwheel.ci.platform import Voice
+
         super().__init__(outstream, options)
         self._mutex = threading.Lock()
-        self._done = 0
+        shop = self.workshop
+        places = (place for p in shop.project.packages for place in (p.folder, p.manifest.rpartition("/")[0]) if place)
+        self._voice = Voice(shop.world.environ, shop.root, places)
+        self._ran: list[str] = []
         self._fresh = 0
         self._asked: list[str] = []
         self.workshop.announce = lambda text: self._say(f"      {text}")
@@ -58,8 +67,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         return any("*" not in word and word.split(":")[0] == stage for word in self.workshop.named)
 
     def _say(self, text: str) -> None:
+        """A line or more; no word in it is taken for a command of the CI system."""
+        self._write(self._voice.inert(text))
+
+    def _write(self, text: str) -> None:
+        encoding = getattr(self.outstream, "encoding", None) or "utf-8"
         with self._mutex:
-            self.outstream.write(text + "\n")
+            self.outstream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
             self.outstream.flush()
 
     def execute_task(self, task: Any) -> None:
@@ -70,9 +84,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def add_success(self, task: Any) -> None:
         """A step ended well."""
         if task.actions and task.name[0] != "_":
-            self._done += 1
+            self._ran.append(task.name)
             seconds = self.workshop.seconds.get(task.name)
-            self._say(f"  ok  {task.name}" + (f"  {seconds:.1f} s" if seconds is not None else ""))
+            line = f"  ok  {task.name}" + (f"  {seconds:.1f} s" if seconds is not None else "")
+            if seconds is None:  # a task of the project's own, or done by the run that was waited for
+                self._say(line)
+            else:
+                self._write(self._voice.succeeded(line, log_of(self.workshop.root, task.name), seconds))
 
     def skip_uptodate(self, task: Any) -> None:
         """A step was up to date."""
@@ -86,27 +104,49 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 self._say(f"  --  {task.name}  not run: an earlier step failed")
             return
         self.failures.append({"task": task, "exception": fail})
-        self._say(f"FAIL  {task.name}\n{_indented(fail.get_msg().strip())}")
+        self._write(self._voice.failed(task.name, fail.get_msg().strip(), log_of(self.workshop.root, task.name)))
 
     def complete_run(self) -> None:
         """The end: counts, and the files that were asked for."""
         for message in self.runtime_errors:
             self._say(f"error: {message}")
-        if self._done and not self.failures and not self.runtime_errors and not self.workshop.project.rehearsed:
-            from cartwheel.summary import table
-
-            text = table(self.workshop.root, self.workshop.project, self._asked)
-            if text:
-                self._say(text)
-        counts = [f"{self._done} done"] if self._done else []
+        counts = [f"{len(self._ran)} done"] if self._ran else []
         counts += [f"{self._fresh} up to date"] if self._fresh else []
         counts += [f"{len(self.failures)} failed"] if self.failures else []
+        well = not self.failures and not self.runtime_errors
+        if not self.workshop.project.rehearsed:
+            self._show_files(counts, well)
         if counts:
             self._say(", ".join(counts))
 
+    def _show_files(self, counts: list[str], well: bool) -> None:
+        """The table of the files, and what is handed to the CI system."""
+        hands_over = self._voice.hands_over
+        if not hands_over and not (self._ran and well):
+            return
+        from cartwheel.summary import page, rows, table
 
-def _indented(text: str) -> str:
-    return "\n".join(f"      {line}" for line in text.splitlines())
+        found = rows(self.workshop.root, self.workshop.project, self._asked)
+        if self._ran and well and found:
+            self._say(table(found))
+        if hands_over:
+            failed = [failure["task"].name for failure in self.failures]
+            notes = (*([", ".join(counts)] if counts else []), *(f"failed: {name}" for name in failed))
+            values = {
+                "artifacts": json.dumps([row[0] for row in found]),
+                "stale": json.dumps([*self._ran, *failed]),
+                "version": self._version(),
+            }
+            said = self._voice.close(page(f"doit {' '.join(self.workshop.named)}".strip(), found, notes), values)
+            if said:
+                self._write(said)
+
+    def _version(self) -> str:
+        """Of the packages that the tasks are about; empty where they have several."""
+        packages = self.workshop.project.packages
+        parts = {part for name in (*self._asked, *self._ran) for part in name.split(":")}
+        versions = {p.version for p in packages if p.key in parts} or {p.version for p in packages}
+        return versions.pop() if len(versions) == 1 else ""
 
 
 def reporting(workshop: Workshop, patterns: tuple[str, ...]) -> type[Reporter]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cartwheel.model.errors import CartwheelError
@@ -13,12 +14,18 @@ from cartwheel.world.files import sha256_of
 _MAKING = ("repair", "check", "sdist", "publish", "verify", "release")
 
 
-def table(root: Path, project: Project, asked: Iterable[str]) -> str:
-    """A line for each file that the asked tasks are about and that is there; empty when they are about none."""
+Row = tuple[str, str, str, str]
+"""Path, size, digest, tests."""
+
+
+def rows(root: Path, project: Project, asked: Iterable[str]) -> tuple[Row, ...]:
+    """One for each file that the asked tasks are about and that is there."""
     words = [name.split(":") for name in asked]
-    if not any(word[0] in _MAKING for word in words):
-        return ""
-    rows = [_row(root, a) for a in artifacts(project) if (root / a.path).is_file() and _meant(a, words)]
+    return tuple(_row(root, a) for a in artifacts(project) if (root / a.path).is_file() and _meant(a, words))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows for a terminal; empty where there are none."""
     if not rows:
         return ""
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
@@ -26,6 +33,22 @@ def table(root: Path, project: Project, asked: Iterable[str]) -> str:
         "  ".join((f"{row[0]:{widths[0]}}", f"{row[1]:>{widths[1]}}", f"{row[2]:{widths[2]}}", row[3])).rstrip()
         for row in rows
     )
+
+
+def page(heading: str, rows: Iterable[Row], notes: Iterable[str]) -> str:
+    """The rows as Markdown, with a heading and what else is to be said; nothing in it is taken for Markdown or HTML."""
+    lines = [f"### {_literal(heading)}", ""]
+    for number, row in enumerate(rows):
+        if number == 0:
+            lines += ["| file | size | SHA-256 | tests |", "|:--|--:|:--|:--|"]
+        lines.append(f"| {' | '.join(map(_literal, row))} |")
+    lines += ["", *(f"- {_literal(note)}" for note in notes), "", ""]
+    return "\n".join(lines).replace("\n\n\n", "\n\n")
+
+
+def _literal(text: str) -> str:
+    """One line in which no character has a meaning for Markdown or HTML."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>&~@])", lambda c: f"&#{ord(c[1])};", " ".join(text.split()))
 
 
 def _meant(artifact: Artifact, words: Iterable[list[str]]) -> bool:
@@ -42,7 +65,7 @@ def _meant(artifact: Artifact, words: Iterable[list[str]]) -> bool:
     return False
 
 
-def _row(root: Path, artifact: Artifact) -> tuple[str, str, str, str]:
+def _row(root: Path, artifact: Artifact) -> Row:
     path = root / artifact.path
     return (artifact.path, size(path.stat().st_size), sha256_of(path)[:12], tested(root / artifact.report))
 

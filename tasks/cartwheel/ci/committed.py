@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.ci.jobs import Pipeline, pipeline
+from cartwheel.ci.jobs import Build, Pipeline, pipeline
 from cartwheel.ci.selection import Selection
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Project
@@ -27,7 +27,8 @@ class Forge(Struct, frozen=True, kw_only=True):
     path: str
     """Relative to the project."""
     module: str
-    """It has `render(pipeline, present)`, `outputs(selection)` and `HEAD`."""
+    """It has `render(pipeline, present)`, `outputs(selection)`, `HEAD`, and `runs(build)` where that is another answer
+    than the build's own."""
 
     @property
     def _writer(self) -> Any:
@@ -37,6 +38,11 @@ class Forge(Struct, frozen=True, kw_only=True):
         """The file as it should be; newer pins of the `present` one are kept."""
         made: str = self._writer.render(wanted, present)
         return made
+
+    def runs(self, build: Build) -> bool:
+        """Whether its machine for a build can run what that makes."""
+        can: bool = getattr(self._writer, "runs", lambda build: build.runs)(build)
+        return can
 
     def ours(self, text: str) -> bool:
         """Whether cartwheel wrote that file."""
@@ -48,7 +54,10 @@ class Forge(Struct, frozen=True, kw_only=True):
         return found
 
 
-_ROWS = (Forge(name="github", path=".github/workflows/release.yml", module="cartwheel.ci.github"),)
+_ROWS = (
+    Forge(name="github", path=".github/workflows/release.yml", module="cartwheel.ci.github"),
+    Forge(name="gitlab", path=".gitlab-ci.yml", module="cartwheel.ci.gitlab"),
+)
 
 FORGES = {row.name: row for row in _ROWS}
 

@@ -25,6 +25,12 @@ class Lines(Struct, frozen=True):
     parts: tuple[str, ...]
 
 
+class Each(Struct, frozen=True):
+    """Texts that stand on a line each."""
+
+    parts: tuple[str, ...]
+
+
 def document(tree: Mapping[str, Any], *, head: Sequence[str]) -> str:
     """The YAML text; `head` are comment lines at its top.  Texts of several lines stand as they are."""
     from ruamel.yaml import YAML
@@ -35,7 +41,7 @@ def document(tree: Mapping[str, Any], *, head: Sequence[str]) -> str:
     out = StringIO()
     yaml.dump(_mapping(tree), out)
     body = out.getvalue()
-    for key in list(tree)[1:]:  # a blank line before each part, and none within it but between jobs
+    for key in list(tree)[1:]:  # a blank line before each part
         body = body.replace(f"\n{key}:", f"\n\n{key}:", 1)
     return "".join(f"# {line}".rstrip() + "\n" for line in head) + "\n" + body
 
@@ -51,11 +57,11 @@ def _mapping(tree: Mapping[str, Any]) -> CommentedMap:
     return made
 
 
-def _sequence(values: Sequence[Any]) -> CommentedSeq:
+def _sequence(values: Sequence[Any], *, flow: bool = True) -> CommentedSeq:
     from ruamel.yaml.comments import CommentedSeq
 
     made = CommentedSeq(_node(value) for value in values)
-    if all(isinstance(value, str) and "\n" not in value for value in values):
+    if flow and all(isinstance(value, str) and "\n" not in value for value in values):
         made.fa.set_flow_style()
     return made
 
@@ -65,6 +71,8 @@ def _node(value: Any) -> Any:
 
     if isinstance(value, Noted):
         return _node(value.value)
+    if isinstance(value, Each):
+        return _sequence(value.parts, flow=False)
     if isinstance(value, Lines):
         folded = FoldedScalarString(" ".join(value.parts))
         at = -1

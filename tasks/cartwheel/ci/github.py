@@ -9,43 +9,32 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from msgspec import Struct
-
 from cartwheel.ci.document import Lines, Noted, document
-from cartwheel.ci.jobs import BUILD, FORGE, GATHER, PLAN, PUBLISH, SDIST, VERIFY, Build, Job, Pipeline
+from cartwheel.ci.github_steps import (
+    DOIT_TASKS,
+    FILES,
+    Step,
+    commands,
+    merge,
+    of_package,
+    pinned_step,
+    prepared,
+    tokens,
+    upload,
+    with_words,
+)
+from cartwheel.ci.jobs import BUILD, GATHER, PLAN, PUBLISH, SDIST, VERIFY, Build, Job, Pipeline
+from cartwheel.ci.pins import Pins, newer, pinned
 from cartwheel.ci.selection import NOWHERE, Selection
 from cartwheel.model.version import FIELDS
-
-PATH = ".github/workflows/release.yml"
 
 HEAD = (
     "Written by `doit ci github` from [tool.cartwheel]; change that and write it again.",
     "Only the pins of actions may be changed here: they are kept.",
 )
-
-
-class Pin(Struct, frozen=True, kw_only=True):
-    """An action at one commit."""
-
-    version: str
-    commit: str
-
-
-PINS = {
-    "actions/checkout": Pin(version="v7.0.1", commit="3d3c42e5aac5ba805825da76410c181273ba90b1"),
-    "actions/setup-python": Pin(version="v7.0.0", commit="5fda3b95a4ea91299a34e894583c3862153e4b97"),
-    "actions/upload-artifact": Pin(version="v7.0.0", commit="bbbca2ddaa5d8feaa63e36b76fdaad77386f024f"),
-    "actions/download-artifact": Pin(version="v8.0.1", commit="3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c"),
-    "actions/cache": Pin(version="v5.0.5", commit="27d5ce7f107fe9357f9df03efb73ab90386fccae"),
-}
-"""Tags and the commits they lead to, verified in clones in November 2026."""
-
-Step = dict[str, Any]
-Pins = Mapping[str, Pin]
 
 
 def render(pipeline: Pipeline, present: str = "") -> str:
@@ -65,24 +54,6 @@ def render(pipeline: Pipeline, present: str = "") -> str:
     }
     text = document(tree, head=HEAD)
     return re.sub(r"\n(  [\w-]+:\n    name: )", r"\n\n\1", text).replace("jobs:\n\n", "jobs:\n")
-
-
-def pinned(text: str) -> Pins:
-    """The actions that a workflow file uses, with the versions that stand behind their commits."""
-    found = re.findall(r"uses: ([\w.-]+/[\w.-]+)\S*@([0-9a-f]{40}) # (v[\d.]+)", text)
-    return {action: Pin(version=version, commit=commit) for action, commit, version in found}
-
-
-def newer(theirs: Pins, ours: Pins = PINS) -> Pins:
-    """Our pins, but where a file has a newer one of the same action."""
-    return {
-        action: theirs[action] if action in theirs and _order(theirs[action]) > _order(pin) else pin
-        for action, pin in ours.items()
-    }
-
-
-def _order(pin: Pin) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", pin.version))
 
 
 # What starts it -------------------------------------------------------------------------------------------------------
@@ -145,20 +116,13 @@ def _job(pipeline: Pipeline, job: Job, pins: Pins) -> dict[str, Any]:
         made["outputs"] = {name: f"${{{{ steps.plan.outputs.{name} }}}}" for name in OUTPUTS}
         made["outputs"]["kept"] = "${{ steps.kept.outputs.cache-matched-key }}"
         made["outputs"]["key"] = "${{ steps.key.outputs.key }}"
-    made["steps"] = [_pinned(step, pins) for step in steps]
+    made["steps"] = [pinned_step(step, pins) for step in steps]
     return made
 
 
 def _sccache(pipeline: Pipeline, job: Job) -> dict[str, str]:
     wanted = pipeline.sccache and job.does == BUILD
     return {"SCCACHE_DIR": "${{ github.workspace }}/.cartwheel/sccache"} if wanted else {}
-
-
-def _pinned(step: Step, pins: Pins) -> Step:
-    if "uses" not in step:
-        return step
-    pin = pins["/".join(step["uses"].split("/")[:2])]
-    return {key: Noted(f"{value}@{pin.commit}", pin.version) if key == "uses" else value for key, value in step.items()}
 
 
 Made = tuple[str, tuple[str, ...], list[Step]]
@@ -171,7 +135,7 @@ def _plan(pipeline: Pipeline, job: Job) -> Made:
     if pipeline.choices:
         plan["env"] = {"TO": "${{ inputs.to }}"}
     steps = [
-        *_prepared(pipeline, job),
+        *prepared(pipeline, job),
         {"name": "Compare this file with the configuration", "run": "doit ci --check"},
         {
             "name": "What earlier files were made with",
@@ -185,29 +149,29 @@ def _plan(pipeline: Pipeline, job: Job) -> Made:
             "if": _MAY_RESTORE,
             "uses": "actions/cache/restore",
             "with": {
-                "path": _FILES,
+                "path": FILES,
                 "key": "cartwheel-${{ steps.key.outputs.key }}-${{ github.run_id }}",
                 "restore-keys": "cartwheel-${{ steps.key.outputs.key }}-",
             },
         },
         {**plan, "run": f'doit ci matrix{chosen} >> "$GITHUB_OUTPUT"'},
-        _upload("kept", when="steps.kept.outputs.cache-matched-key != ''"),
+        upload("kept", when="steps.kept.outputs.cache-matched-key != ''"),
     ]
     return "", (), steps
 
 
 def _build(pipeline: Pipeline, job: Job) -> Made:
-    steps = _prepared(pipeline, job, python="${{ matrix.pythons }}")
+    steps = prepared(pipeline, job, python="${{ matrix.pythons }}")
     if any(build.system for build in pipeline.builds):
         run = 'read -ra packages <<< "$PACKAGES"\nsudo apt-get update --quiet\n'
         run += 'sudo apt-get install --yes --quiet --no-install-recommends "${packages[@]}"\n'
-        steps.append(_with_words("Install what the toolchain needs", "PACKAGES", "matrix.system", run))
+        steps.append(with_words("Install what the toolchain needs", "PACKAGES", "matrix.system", run))
     if any(build.rust for build in pipeline.builds):
         run = 'read -ra targets <<< "$TARGETS"\nrustup target add "${targets[@]}"\n'
-        steps.append(_with_words("Add the target to Rust", "TARGETS", "matrix.rust", run))
-    work = _with_words("Build, repair, check", "TASKS", "matrix.tasks", _DOIT_TASKS)
+        steps.append(with_words("Add the target to Rust", "TARGETS", "matrix.rust", run))
+    work = with_words("Build, repair, check", "TASKS", "matrix.tasks", DOIT_TASKS)
     del work["if"]
-    work["env"] |= _tokens(job)
+    work["env"] |= tokens(job)
     kept = "sccache-${{ matrix.name }}-"
     if pipeline.sccache:
         where = {"path": ".cartwheel/sccache", "key": f"{kept}${{{{ github.run_id }}}}"}
@@ -223,32 +187,32 @@ def _build(pipeline: Pipeline, job: Job) -> Made:
         ]
     else:
         steps.append(work)
-    steps.append(_upload("built-${{ matrix.name }}"))
+    steps.append(upload("built-${{ matrix.name }}"))
     return "Build ${{ matrix.name }}", ("needs.plan.outputs.any == 'true'",), steps
 
 
 def _sdist(pipeline: Pipeline, job: Job) -> Made:
-    work = _with_words("Make and check", "TASKS", "needs.plan.outputs.sdists", _DOIT_TASKS)
+    work = with_words("Make and check", "TASKS", "needs.plan.outputs.sdists", DOIT_TASKS)
     del work["if"]
-    return "", ("needs.plan.outputs.sdists != ''",), [*_prepared(pipeline, job), work, _upload("built-sdist")]
+    return "", ("needs.plan.outputs.sdists != ''",), [*prepared(pipeline, job), work, upload("built-sdist")]
 
 
 def _gather(pipeline: Pipeline, job: Job) -> Made:
     steps = [
-        *_prepared(pipeline, job),
+        *prepared(pipeline, job),
         {
             "name": "Take earlier files",
             "if": "needs.plan.outputs.kept != ''",
             "uses": "actions/download-artifact",
             "with": {"name": "kept"},
         },
-        _merge(),
+        merge(),
         {"name": "Count and check all files together", "run": "doit check"},
         {
             "name": "Keep the files for the next run",
             "if": _MAY_SAVE,
             "uses": "actions/cache/save",
-            "with": {"path": _FILES, "key": "cartwheel-${{ needs.plan.outputs.key }}-${{ github.run_id }}"},
+            "with": {"path": FILES, "key": "cartwheel-${{ needs.plan.outputs.key }}-${{ github.run_id }}"},
         },
     ]
     return "", ("!cancelled() && !failure()", f"&& {_CHANGES}"), steps
@@ -260,14 +224,14 @@ def _publish(pipeline: Pipeline, job: Job) -> Made:
         "!cancelled() && !failure()",
         "&& needs.build.result == 'success' && needs.sdist.result == 'success'",
         f"&& {_any(started)}",
-        f"&& {_any(_of(key) for key in job.packages)}",
+        f"&& {_any(of_package(key) for key in job.packages)}",
     )
-    return "", condition, [*_prepared(pipeline, job), _merge(), *_commands(job, "Publish", _tokens(job))]
+    return "", condition, [*prepared(pipeline, job), merge(), *commands(job, "Publish", tokens(job))]
 
 
 def _verify(pipeline: Pipeline, job: Job) -> Made:
     condition = ("!cancelled() && !failure()", f"&& needs.{job.needs[-1]}.result == 'success'")
-    return "", condition, [*_prepared(pipeline, job), _merge(), *_commands(job, "Verify", _tokens(job))]
+    return "", condition, [*prepared(pipeline, job), merge(), *commands(job, "Verify", tokens(job))]
 
 
 def _started(pipeline: Pipeline, job: Job) -> tuple[str, ...]:
@@ -283,78 +247,7 @@ def _any(conditions: Iterable[str]) -> str:
     return f"({joined})" if " || " in joined else joined
 
 
-def _of(key: str) -> str:
-    return f"contains(fromJSON(needs.plan.outputs.packages), '{key}')"
-
-
 _KINDS = {PLAN: _plan, BUILD: _build, SDIST: _sdist, GATHER: _gather, PUBLISH: _publish, VERIFY: _verify}
-
-
-# Their steps ----------------------------------------------------------------------------------------------------------
-
-_FILES = "dist/\n.cartwheel/checks/\n.cartwheel/records/\n.cartwheel/wheels/\n"
-"""What a task leaves behind that counts elsewhere."""
-
-_DOIT_TASKS = 'read -ra tasks <<< "$TASKS"\ndoit -n 4 "${tasks[@]}"\n'
-
-
-def _prepared(pipeline: Pipeline, job: Job, *, python: str = "") -> list[Step]:
-    checkout = {"fetch-depth": 0, "persist-credentials": False} if job.history else {"persist-credentials": False}
-    return [
-        {"uses": "actions/checkout", "with": checkout},
-        {"uses": "actions/setup-python", "with": {"python-version": python or pipeline.python}},
-        {"name": "Install cartwheel", "run": f"python -m pip install {shlex.join(pipeline.installs(job))}"},
-    ]
-
-
-def _with_words(name: str, variable: str, expression: str, run: str) -> Step:
-    """A step that works on words of the plan's, which reach the shell as a variable; none: it is left out."""
-    return {
-        "name": name,
-        "if": f"{expression} != ''",
-        "env": {variable: f"${{{{ {expression} }}}}"},
-        "run": run,
-    }
-
-
-def _upload(name: str, *, when: str = "") -> Step:
-    step: Step = {"name": "Hand on the files and their records", "uses": "actions/upload-artifact"}
-    if when:
-        step["if"] = when
-    step["with"] = {
-        "name": name,
-        "path": _FILES,
-        "if-no-files-found": "error",
-        "include-hidden-files": True,
-        "retention-days": 7,
-    }
-    return step
-
-
-def _merge() -> Step:
-    return {
-        "name": "Take what was made",
-        "uses": "actions/download-artifact",
-        "with": {"pattern": "built-*", "merge-multiple": True},
-    }
-
-
-def _tokens(job: Job) -> dict[str, str]:
-    return {
-        variable: "${{ github.token }}" if secret == FORGE else f"${{{{ secrets.{secret} }}}}"
-        for variable, secret in job.secrets.items()
-    }
-
-
-def _commands(job: Job, verb: str, env: Mapping[str, str]) -> Iterable[Step]:
-    """One step for each package, left out where it is not released by this run."""
-    for key, task in job.commands():
-        step: Step = {"name": f"{verb} {key}"}
-        if len(job.packages) > 1:
-            step["if"] = _of(key)
-        if env:
-            step["env"] = env
-        yield {**step, "run": f"doit {task}"}
 
 
 # What the plan's job says ---------------------------------------------------------------------------------------------

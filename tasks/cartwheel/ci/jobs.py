@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from cartwheel.index.warehouse import token_variable
 from cartwheel.model.destination import GITHUB, PYPI, kind_of
+from cartwheel.model.image import image_of
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.python import ABI3, PURE, SUPPORTED
 from cartwheel.model.settings import IndexSettings, Secret, for_practice
@@ -48,7 +49,9 @@ class Build(Struct, frozen=True, kw_only=True):
     target: str
     runner: str
     image: str = ""
-    """The image that it is built in, where the configuration says one."""
+    """The image that it is built in, of toolchain `container`."""
+    promise: str = ""
+    """What that image keeps: `manylinux_2_28_x86_64`."""
     wheels: tuple[str, ...]
     """The end of their tasks' names: `TRIPLE:PACKAGE:PYTHON`."""
     packages: tuple[str, ...]
@@ -93,6 +96,8 @@ class Job(Struct, frozen=True, kw_only=True):
     """Of the index: `model.destination` has the words."""
     packages: tuple[str, ...] = ()
     """Whose files, by key: each that is part of the release is one command."""
+    tags: tuple[str, ...] = ()
+    """The forms of their tags."""
     asked_only: bool = False
     """Part of no release: done where a person chose this index."""
     environment: str = ""
@@ -153,11 +158,15 @@ def pipeline(project: Project, *, version: str) -> Pipeline:
         builds=builds(project),
         cartwheel=project.ci.install or (f"cartwheel[zig]=={version}",),
         branch=project.release.branch,
-        tags=tuple(dict.fromkeys(p.tag.replace("{name}", p.name) for p in project.packages if p.publish)),
+        tags=_tags(project, tuple(p.key for p in project.packages if p.publish)),
         trigger=project.ci.trigger,
         sccache=any(package.sccache for package in project.packages),
         choices=tuple(job.index for job in deliveries if job.does == PUBLISH),
     )
+
+
+def _tags(project: Project, packages: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(p.tag.replace("{name}", p.name) for p in project.packages if p.key in packages))
 
 
 # Making ---------------------------------------------------------------------------------------------------------------
@@ -188,7 +197,7 @@ def builds(project: Project) -> tuple[Build, ...]:
     """What is built where, in the configuration's order."""
     groups: dict[tuple[str, str, str], list[tuple[Package, Wheel]]] = {}
     for package, wheel in project.wheels:
-        groups.setdefault((wheel.target.triple, _runner(wheel), wheel.image), []).append((package, wheel))
+        groups.setdefault((wheel.target.triple, _runner(wheel), _image(wheel)), []).append((package, wheel))
     triples = [triple for triple, _, _ in groups]
     return tuple(
         _build(triple, runner, image, rows, alone=triples.count(triple) == 1)
@@ -203,7 +212,8 @@ def _build(triple: str, runner: str, image: str, rows: list[tuple[Package, Wheel
         name=triple if alone else _slug("-".join(part for part in (triple, runner, image) if part)),
         target=triple,
         runner=runner,
-        image=image,
+        image=image.partition(" ")[0],
+        promise=image.partition(" ")[2],
         wheels=tuple(wheel.segments for _, wheel in rows),
         packages=tuple(dict.fromkeys(package.key for package, _ in rows)),
         pythons=(*(p for p in dict.fromkeys(tested) if p != PYTHON), PYTHON),
@@ -214,6 +224,16 @@ def _build(triple: str, runner: str, image: str, rows: list[tuple[Package, Wheel
 
 
 CONTAINER = "container"
+
+
+def _image(wheel: Wheel) -> str:
+    """The name of its container's image and what that keeps; empty where it has none."""
+    if wheel.toolchain != CONTAINER:
+        return ""
+    image = image_of(wheel.target, wheel.floor, wheel.image)
+    return f"{image} {image.policy}_{image.arch}"
+
+
 _FROM_LINUX = ("mingw", "xwin")
 """Toolchains that cross over from Linux, so the target's own kind of runner is of no use to them."""
 
@@ -318,6 +338,7 @@ def _publish(
         index=index,
         kind=kind,
         packages=packages,
+        tags=_tags(project, packages),
         asked_only=asked_only,
         environment=table.environment or index,
         identity=identity,
@@ -342,6 +363,7 @@ def _verify(project: Project, index: str, packages: tuple[str, ...], *, asked_on
         index=index,
         kind=kind,
         packages=packages,
+        tags=_tags(project, packages),
         asked_only=asked_only,
         secrets=_secrets(index, identity=False, own_page=True) if own_page else {},
         variables=_variables(index, asked_only=asked_only),

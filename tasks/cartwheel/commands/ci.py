@@ -4,6 +4,7 @@ what a run has to do."""
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable, Mapping
 
 from doit.exceptions import InvalidCommand
@@ -28,7 +29,7 @@ class Ci(WordsAndOptions):
     """The command, as doit's plugin `ci`."""
 
     name = "ci"
-    doc_purpose = "write the pipeline for the same graph: github; or compare it: --check"
+    doc_purpose = f"write the pipeline for the same graph: {' | '.join(committed.FORGES)}; or compare it: --check"
     doc_usage = f"{' | '.join(committed.FORGES)} | --check"
     doc_description = (
         'Writes the pipeline\'s file and `release.from = "ci"` into the configuration.  --check changes nothing and '
@@ -94,7 +95,7 @@ class Ci(WordsAndOptions):
         stale = {name for name, one in found.items() if one.state != FRESH}
         wanted = pipeline(shop.project, version=__version__)
         selected = selection(shop.project, wanted, stale=stale, to=to)
-        _summarise(selected, found, shop.world.environ)
+        _summarise(selected, found, shop)
         return (f"{name}={value}" for name, value in forge.outputs(selected).items())
 
 
@@ -113,6 +114,9 @@ def _checked(shop: Workshop) -> Iterable[str]:
 def _written(shop: Workshop, name: str) -> Iterable[str]:
     if shop.project.overrides or shop.project.rehearsed:
         raise InvalidCommand("ci: takes no setting for one run; run it without")
+    above = next((p for p in (shop.root, *shop.root.parents) if (p / ".git").exists()), shop.root)
+    if above != shop.root:
+        raise InvalidCommand(f"ci: a forge looks for its pipeline in {above}, and this project lies below it")
     forge = committed.forge_named(name)
     wanted = pipeline(shop.project, version=__version__)
     changed = committed.write(shop.root, wanted, forge)
@@ -122,10 +126,10 @@ def _written(shop: Workshop, name: str) -> Iterable[str]:
         text = with_key(path.read_bytes(), ("tool", "cartwheel", "release"), "from", "ci", shown_as="pyproject.toml")
         write_atomically(path, text)
         yield 'pyproject.toml: [tool.cartwheel.release] from = "ci": what is tagged here is released by the pipeline'
-    yield from _told(wanted)
+    yield from _told(wanted, forge)
 
 
-def _told(wanted: Pipeline) -> Iterable[str]:
+def _told(wanted: Pipeline, forge: committed.Forge) -> Iterable[str]:
     """What a person must do on the forge, and what will stop a release there."""
     for job in wanted.jobs:
         if job.identity:
@@ -135,7 +139,7 @@ def _told(wanted: Pipeline) -> Iterable[str]:
             yield f"{job.index or job.name}: keep its token as the secret {variable}{where}"
     sent = {key for job in wanted.jobs for key in job.packages}
     for build in wanted.builds:
-        if not build.runs and sent.intersection(build.packages):
+        if not forge.runs(build) and sent.intersection(build.packages):
             yield (
                 f"{build.target}: no machine of the pipeline runs its tests, so it would not be published; give it an "
                 "override with toolchain = \"container\" (Linux), a 'runner' of your own, or 'untested' and why"
@@ -149,12 +153,12 @@ def _key(shop: Workshop) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _summarise(selected: Selection, found: Mapping[str, Outlook], environ: Mapping[str, str]) -> None:
-    place = environ.get("GITHUB_STEP_SUMMARY")
-    if not place:
-        return
-    with open(place, "a", encoding="utf-8") as summary:
-        summary.write("".join(f"{line}\n" for line in _summary(selected, found)))
+def _summarise(selected: Selection, found: Mapping[str, Outlook], shop: Workshop) -> None:
+    from cartwheel.ci.platform import Voice
+
+    page = "".join(f"{line}\n" for line in _summary(selected, found))
+    if said := Voice(shop.world.environ, shop.root).add_page(page):
+        sys.stderr.write(f"{said}\n")
 
 
 def _summary(selected: Selection, found: Mapping[str, Outlook]) -> Iterable[str]:

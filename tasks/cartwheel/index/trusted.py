@@ -180,14 +180,15 @@ def _identity(index: Index, audience: str) -> str:
     except id.AmbientCredentialError as error:
         raise CartwheelError(
             f"index {index.name}: this job has no identity for the audience '{audience}' ({_first_line(error)}); "
-            f"on GitLab give it 'id_tokens: {_variable(audience)}: {{aud: {audience}}}'"
+            f"on GitLab give it 'id_tokens: {identity_variable(audience)}: {{aud: {audience}}}'"
         ) from None
     if not identity:
         raise CartwheelError(lacking(index, {}))
     return identity
 
 
-def _variable(audience: str) -> str:
+def identity_variable(audience: str) -> str:
+    """Where a job of GitLab finds its identity for an audience (PyPI's `id`, detect_gitlab)."""
     return "".join(c if c.isalnum() else "_" for c in audience.upper()) + "_ID_TOKEN"
 
 

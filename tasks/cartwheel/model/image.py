@@ -56,6 +56,10 @@ DOCKERFILE = "dockerfile:"
 CONTAINER = "container"
 """The toolchain's name."""
 
+IN_IMAGE = "CARTWHEEL_IN_IMAGE"
+"""The variable by which an image of one's own says what it is: `manylinux_2_28_x86_64`, as pypa's say by
+AUDITWHEEL_PLAT (pypa/manylinux, Dockerfile, read November 2026)."""
+
 
 class Image(Struct, frozen=True, kw_only=True):
     """Where a wheel's container comes from."""

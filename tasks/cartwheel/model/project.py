@@ -167,7 +167,7 @@ class Project(Struct, frozen=True, kw_only=True):
     packages: tuple[Package, ...]
     indexes: Mapping[str, IndexSettings]
     release: ReleaseSettings
-    ci: CiSettings
+    ci: CiSettings = CiSettings()
     overrides: Mapping[str, str]
     """What was set for this run only."""
     rehearsed: bool = False

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.model.image import CONTAINER, Image, image_of, runs_in_place
+from cartwheel.model.image import CONTAINER, IN_IMAGE, Image, image_of, runs_in_place
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Look, Work
 from cartwheel.model.target import Target
@@ -23,10 +23,6 @@ from cartwheel.world.host import this_machine
 
 FOLDER = ".cartwheel/containers"
 """What containers keep from one run to the next."""
-
-IN_IMAGE = "CARTWHEEL_IN_IMAGE"
-"""The variable by which an image of one's own says what it is: `manylinux_2_28_x86_64`, as pypa's say by
-AUDITWHEEL_PLAT (pypa/manylinux, Dockerfile, read November 2026)."""
 
 
 def made_in_one(package: Package, wheel: Wheel) -> bool:

@@ -222,7 +222,7 @@ def emulated(target: Target, floor: str, python: str, env: Mapping[str, str]) ->
         path=path, by=f"emulated by {Path(qemu).name}", foreign=True, env={"QEMU_LD_PREFIX": str(root)},
         through=lambda argv, env, cwd: (*prefix, *argv),
     )  # fmt: skip
-    why = _too_old(target, floor, interpreter, root, env)
+    why = _unfit(target, floor, interpreter, root, env)
     return Missing(why=why, all=True) if why else interpreter
 
 
@@ -241,18 +241,25 @@ def _within(root: Path, python: str) -> str:
     return next((str(path) for path in kept if os.path.lexists(path)), "")
 
 
-def _too_old(target: Target, floor: str, interpreter: Interpreter, root: Path, env: Mapping[str, str]) -> str:
-    """Why a wheel of that floor does not run there, by what its own libc says."""
-    if target.libc != "gnu":
-        return ""
-    oldest = version_of_floor(target, floor or target.floor, where="floor")
-    asks = "import os; print(os.confstr('CS_GNU_LIBC_VERSION').split()[1])"
-    command = interpreter.through((interpreter.path, "-I", "-c", asks), env, root)
+_ASKED = """
+import os, venv
+try:
+    print(os.confstr("CS_GNU_LIBC_VERSION").split()[1])
+except (AttributeError, OSError, ValueError):
+    print("0.0")
+"""
+
+
+def _unfit(target: Target, floor: str, interpreter: Interpreter, root: Path, env: Mapping[str, str]) -> str:
+    """Why an environment for wheels of that floor cannot be made of it, by what it says itself; empty where it can."""
+    command = interpreter.through((interpreter.path, "-I", "-c", _ASKED), env, root)
     try:
-        there = capture(command, cwd=root, env=env).strip()
+        there = capture(command, cwd=root, env={**env, **interpreter.env}).strip()
     except CartwheelError as error:
-        return f"the interpreter of {root} does not start: {error}"
+        code, _, said = str(error).rpartition(": exit ")[2].partition(":")
+        return f"{interpreter.path} makes no environments: {(said.strip() or f'exit {code}').splitlines()[-1]}"
+    oldest = version_of_floor(target, floor or target.floor, where="floor")
     version = tuple(int(part) for part in there.split(".")[:2])
-    if version >= oldest:
+    if target.libc != "gnu" or version >= oldest:
         return ""
     return f"{root} has glibc {there}; the wheel is for {oldest[0]}.{oldest[1]} and newer"

@@ -1,0 +1,369 @@
+"""The GitLab pipeline: the file as it is written, and really run by gitlab-ci-local, each job in a copy of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+from msgspec.structs import replace
+
+from boulder import FILES, LINUX, MAC, MUSL, TAG, TARGETS, TOKEN, WINDOWS, boulder, on
+from cartwheel.ci.gitlab import PATH, outputs, render
+from cartwheel.ci.machines import machine_of, runs
+from cartwheel.ci.selection import NOWHERE, selection
+from cartwheel.index.loopback import LoopbackIndex
+from cartwheel.model.errors import ConfigError
+from ci_projects import PROJECTS
+from projects import Project, committed, environment, pure
+from repositories import git
+from test_ci import alike, made
+
+# The file -------------------------------------------------------------------------------------------------------------
+
+
+def tree(name: str) -> Mapping[str, Any]:
+    """The file of a configuration, read back."""
+    from ruamel.yaml import YAML
+
+    found: Mapping[str, Any] = YAML(typ="safe").load(render(made(name)))
+    return found
+
+
+def jobs(name: str) -> dict[str, Any]:
+    """Its jobs."""
+    parts = ("stages", "workflow", "default", "variables")
+    return {key: job for key, job in tree(name).items() if key not in parts and key[0] != "."}
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_the_pipeline_is_written_as_it_was(name: str) -> None:
+    alike(f"gitlab/{name}.yml", render(made(name)))
+
+
+def audited(folder: Path, *texts: str) -> subprocess.CompletedProcess[str]:
+    """What GitLab's schema says to these files."""
+    program = Path(sys.executable).with_name("check-jsonschema")
+    if not shutil.which(program):
+        pytest.skip("needs check-jsonschema")
+    paths = [folder / f"{number}.yml" for number in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text, encoding="utf-8")
+    argv = [program, "--builtin-schema", "vendor.gitlab-ci", *paths]
+    return subprocess.run(argv, capture_output=True, text=True, encoding="utf-8")
+
+
+def test_every_file_is_of_gitlabs_schema(tmp_path: Path) -> None:
+    done = audited(tmp_path, *(render(made(name)) for name in PROJECTS))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_schema_finds_what_would_be_wrong(tmp_path: Path) -> None:
+    assert audited(tmp_path, render(made("usual")).replace("resource_group:", "resource_groop:")).returncode > 0
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_every_build_is_in_one_job_and_every_file_is_published_after_all_are_made(name: str) -> None:
+    found = jobs(name)
+    builders = {key: job for key, job in found.items() if "parallel" in job}
+    rows = [row["BUILD"] for job in builders.values() for row in job["parallel"]["matrix"]]
+    named = [part for row in rows for part in (row if isinstance(row, list) else [row])]
+    assert sorted(named) == sorted(build.name for build in made(name).builds)
+    for key, job in found.items():
+        needs = [need if isinstance(need, str) else need["job"] for need in job.get("needs", ())]
+        assert set(needs) <= set(list(found)[: list(found).index(key)]), "what is needed stands before"
+        if job["stage"] in ("gather", "release"):
+            assert {"plan", "sdist", *builders} <= {need for need in job["needs"] if isinstance(need, str)}
+            assert job["variables"]["CARTWHEEL_FROZEN"] == "1"
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_what_publishes_is_alone_and_never_stopped_and_only_it_has_an_identity(name: str) -> None:
+    publishing = {key for key in jobs(name) if key.startswith("publish-")}
+    assert publishing == {job.name for job in made(name).doing("publish")}
+    for key, job in jobs(name).items():
+        assert ("id_tokens" in job) <= (key in publishing)
+        assert ("environment" in job) == ("resource_group" in job) == (key in publishing)
+        assert job.get("interruptible", True) == (key not in publishing)
+        assert re.fullmatch(r"\d+ minutes", job["timeout"])
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_every_script_for_a_shell_is_one(name: str) -> None:
+    shell = shutil.which("bash")
+    if not shell or sys.platform == "win32":
+        pytest.skip("needs bash")
+    hidden = [part for key, part in tree(name).items() if key[0] == "." and key != ".windows"]
+    parts = [*hidden, *(job for job in jobs(name).values() if job["extends"] != ".windows")]
+    lines = [line for part in parts for line in (*part.get("before_script", ()), *part.get("script", ()))]
+    done = subprocess.run([shell, "-n"], input="\n".join(lines), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(lines) > 20
+
+
+def test_an_identity_is_for_one_index() -> None:
+    assert jobs("usual")["publish-pypi"]["id_tokens"] == {"PYPI_ID_TOKEN": {"aud": "pypi"}}
+    assert jobs("usual")["publish-testpypi"]["id_tokens"] == {"TESTPYPI_ID_TOKEN": {"aud": "testpypi"}}
+    assert "id_tokens" not in jobs("tokens")["publish-pypi"]
+    assert "CARTWHEEL_INDEX_HOUSE_TOKEN" in render(made("tokens"))
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_cache_is_never_that_of_a_release_and_only_the_branch_leaves_files(name: str) -> None:
+    for key, job in jobs(name).items():
+        if cache := job.get("cache"):
+            assert cache["key"].endswith("-$CI_COMMIT_TAG-$TO")
+            assert job["stage"] != "release"
+            if key == "gather":
+                assert cache["policy"] == "$KEEP"
+                assert job["variables"]["KEEP"] == "pull"
+                (pushing,) = (rule for rule in job["rules"] if "variables" in rule)
+                assert pushing["if"].startswith("$CI_COMMIT_BRANCH == ")
+                assert pushing["variables"] == {"KEEP": "push"}
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "meant"),
+    [
+        ("usual", "v1.2.0", True),
+        ("usual", "v1.2.0rc1", True),
+        ("usual", "vintage", False),
+        ("usual", "xv1.2.0", False),
+        ("by-release-page", "release/1.2", True),
+        ("by-release-page", "releases1.2", False),
+        ("several", "demo-api-v1", True),
+        ("several", "demo.api-v1", False),
+    ],
+)
+def test_a_tag_of_the_projects_form_starts_a_release_and_no_other(name: str, tag: str, meant: bool) -> None:
+    rules = [rule["if"] for rule in tree(name)["workflow"]["rules"] if "CI_COMMIT_TAG" in rule["if"]]
+    patterns = [found.replace("\\/", "/") for rule in rules for found in re.findall(r"=~ /(.+?)/(?=\)| )", rule)]
+    assert len(rules) == 1
+    assert any(re.search(pattern, tag) for pattern in patterns) == meant
+
+
+def test_a_package_is_published_by_its_own_tag_alone() -> None:
+    (of_crates,) = (r["if"] for r in jobs("several")["publish-crates-io"]["rules"] if "CI_COMMIT_TAG" in r["if"])
+    assert of_crates == '$CI_PIPELINE_SOURCE != "web" && ($CI_COMMIT_TAG =~ /^demo-v\\d.*$/)'
+    script = "\n".join(jobs("several")["publish-pypi"]["script"])
+    assert 'case "$PACKAGES" in *,demo-api,*) doit publish:pypi:demo-api ;; esac' in script
+
+
+def test_a_place_to_practise_is_published_to_only_where_a_person_chose_it() -> None:
+    assert jobs("usual")["publish-testpypi"]["rules"] == [{"if": '$TO == "testpypi"'}]
+    assert tree("usual")["variables"]["TO"]["value"] == NOWHERE
+    assert "TO" not in tree("private")["variables"]
+
+
+def test_machines_are_gitlabs_own_where_nothing_else_is_said() -> None:
+    tags = {name: job.get("tags", []) for name, job in jobs("usual").items() if "parallel" in job}
+    assert tags == {
+        "build-linux": [],
+        "build-saas-linux-small-arm64": ["saas-linux-small-arm64"],
+        "build-saas-macos-medium-m1": ["saas-macos-medium-m1"],
+        "build-saas-windows-medium-amd64": ["saas-windows-medium-amd64"],
+    }
+    own = {build.target: machine_of(build) for build in made("own-machines").builds}
+    assert own[LINUX].tags == ("our-builder",)
+    assert own[LINUX].system == "linux"
+
+
+def test_a_machine_of_another_kind_is_known_not_to_run_what_it_makes() -> None:
+    unrun = {build.target for build in made("usual").builds if not runs(build)}
+    assert unrun == {"x86_64-apple-darwin", "x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"}
+    assert not [key for key in chosen("usual", tag="v1.2.0") if key == "x86_64-apple-darwin.pythons"]
+
+
+def test_what_is_made_in_a_container_is_made_in_a_job_of_that_image() -> None:
+    rows = jobs("own-machines")["build-linux"]["parallel"]["matrix"]
+    assert rows[0] == {
+        "BUILD": "s390x-unknown-linux-gnu",
+        "IMAGE": "example/s390x-rust:2026.11",
+        "CARTWHEEL_IN_IMAGE": "manylinux2014_s390x",
+    }
+    assert rows[1] == {"BUILD": "x86_64-pc-windows-gnu", "IMAGE": "python:3.13"}
+    assert jobs("own-machines")["build-linux"]["image"] == "$IMAGE"
+
+
+def test_an_image_that_nobody_has_pushed_is_refused() -> None:
+    found = made("own-machines")
+    builds = tuple(replace(b, image="dockerfile:ci/Dockerfile" if b.image else "") for b in found.builds)
+    with pytest.raises(ConfigError, match=r"is built in 'dockerfile:ci/Dockerfile'.*push it to a registry"):
+        render(replace(found, builds=builds))
+
+
+def chosen(name: str, *, stale: tuple[str, ...] = (), tag: str = "", to: str = "") -> dict[str, str]:
+    """What the plan of a run tells its other jobs."""
+    return outputs(selection(replace(PROJECTS[name](), started_by=tag), made(name), stale=stale, to=to))
+
+
+def test_the_plan_says_what_each_job_has_to_do_and_what_that_needs() -> None:
+    assert chosen("usual") == {"packages": ",,"}
+    assert chosen("own-machines", stale=("build:x86_64-pc-windows-gnu:demo:abi3",)) == {
+        "packages": ",,",
+        "x86_64-pc-windows-gnu": "check:x86_64-pc-windows-gnu",
+        "x86_64-pc-windows-gnu.rust": "x86_64-pc-windows-gnu",
+        "x86_64-pc-windows-gnu.system": "gcc-mingw-w64-x86-64",
+    }
+    released = chosen("several", tag="demo-api-v1.2.0")
+    pythons = released.pop("any.pythons").split()
+    assert "3.14" in pythons
+    assert "3.13" not in pythons, "it is what cartwheel runs with"
+    assert released == {"packages": ",demo-api,", "any": "check:any:demo-api:py3", "sdist": "check:sdist:demo-api"}
+
+
+def test_ci_writes_the_file_and_holds_it_against_the_configuration(tmp_path: Path) -> None:
+    project = committed(pure(tmp_path / "project"))
+    assert f"{PATH}: written" in project.doit("ci", "gitlab")
+    assert f"{PATH} is what the configuration says" in project.doit("ci", "--check")
+    project.edit(PATH, "interruptible: true", "interruptible: false")
+    said = project.refused("ci", "--check")
+    assert f"{PATH} is not what the configuration says; write it again and commit it: doit ci gitlab" in said
+    project.write(PATH, "job: {script: [make]}\n")
+    assert f"{PATH} is there and was not written by doit ci" in project.refused("ci", "gitlab")
+    assert project.doit("ci", "matrix", "--for=gitlab").startswith("packages=,,\nany=check:any\n")
+
+
+# A run ----------------------------------------------------------------------------------------------------------------
+
+LOCAL = shutil.which("gitlab-ci-local") or ""
+
+
+class Ran(Struct, frozen=True, kw_only=True):
+    """One run of the pipeline."""
+
+    code: int
+    results: dict[str, str]
+    """The result of every job that ran: `success`, `failure`, or `up to date` where it ended before it did anything."""
+    said: str
+
+
+class Forge:
+    """GitLab, as far as gitlab-ci-local goes: jobs run on this machine, each in a copy of the sources."""
+
+    def __init__(self, folder: Path, remote: Path) -> None:
+        self.clone = folder / "clone"
+        folder.mkdir()
+        git(folder, "clone", "--quiet", str(remote), "clone")
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        python = self.bin / "python3"  # an environment that has cartwheel, in place of one to install it into
+        here = Path(sys.executable).parent
+        python.write_text(
+            f'#!/bin/sh\ntest "$1 $2" = "-m venv" && mkdir -p "$3/bin" && '
+            f'echo \'PATH="{here}:$PATH"; export PATH\' > "$3/bin/activate"\n'
+        )
+        python.chmod(0o755)
+
+    def run(self, *arguments: str, tag: str = "") -> Ran:
+        """What a push brings about, of the branch or of a tag; `arguments` choose among its jobs."""
+        git(self.clone, "pull", "--quiet", "--tags")
+        chosen = ("--variable", f"CI_COMMIT_TAG={tag}", "--unset-variable", "CI_COMMIT_BRANCH") if tag else ()
+        argv = (
+            LOCAL, "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--no-color",
+            "--max-job-name-padding", "0", "--concurrency", "2", *chosen, *arguments,
+            "--variable", f"CARTWHEEL_INDEX_SHELF_TOKEN={TOKEN}", "--variable", "GITLAB_CI=true",
+        )  # fmt: skip
+        env = environment({"PATH": os.pathsep.join((str(self.bin), os.environ["PATH"]))})
+        done = subprocess.run(argv, cwd=self.clone, env=env, capture_output=True, text=True)
+        said = done.stdout + done.stderr
+        return Ran(code=done.returncode, results=_results(said), said=said)
+
+    @contextmanager
+    def without(self, build: str) -> Iterator[None]:
+        """What the job of a build handed on is gone for a while."""
+        (place,) = (self.clone / ".gitlab-ci-local" / "artifacts").glob(f"*{build}*")
+        lost = place.rename(self.clone.parent / "lost")
+        yield
+        lost.rename(place)
+
+
+_ENDS = {"PASS": "success", "FAIL": "failure"}
+
+
+def _results(said: str) -> dict[str, str]:
+    found = re.findall(r"^ (PASS|FAIL) +(.+?) *$", said, re.M)
+    idle = set(re.findall(r"^.+? +> (\S+) is up to date$", said, re.M))
+    return {(name := _name(job)): "up to date" if end == "PASS" and name in idle else _ENDS[end] for end, job in found}
+
+
+def _name(job: str) -> str:
+    """The build of a job of the matrix, else the job."""
+    return match[1] if (match := re.fullmatch(r"build-\S+ \[(\S+)\]", job)) else job
+
+
+def results(*ran: str, idle: tuple[str, ...] = (), failed: tuple[str, ...] = ()) -> dict[str, str]:
+    return {
+        **dict.fromkeys(ran, "success"), **dict.fromkeys(idle, "up to date"), **dict.fromkeys(failed, "failure"),
+    }  # fmt: skip
+
+
+@pytest.mark.lab
+@pytest.mark.skipif(not LOCAL, reason="needs gitlab-ci-local")
+@pytest.mark.skipif(not shutil.which("rsync"), reason="needs rsync")
+@pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo")
+@pytest.mark.skipif(not shutil.which("x86_64-w64-mingw32-gcc"), reason="needs x86_64-w64-mingw32-gcc")
+def test_a_push_builds_what_it_changed_and_a_tag_releases_everything(tmp_path: Path) -> None:
+    with LoopbackIndex(tmp_path / "shelf", name="shelf") as shelf:
+        project = boulder(tmp_path / "project", shelf, "gitlab")
+        on_this_machine(project)
+        forge = Forge(tmp_path / "forge", tmp_path / "remote.git")
+
+        first = forge.run()
+        assert first.code == 0, first.said
+        assert first.results == results("plan", *TARGETS, "sdist", "gather")
+        assert set(re.findall(r"section_start:\d+:ok_build_(.+?)_pebble", first.said)) == set(TARGETS)
+
+        project.edit("src/windows.rs", "from Windows", "from the other system")
+        commit(project, "what Windows says")
+        second = forge.run()
+        assert second.code == 0, second.said
+        assert second.results == results("plan", WINDOWS, "sdist", "gather", idle=(LINUX, MUSL, MAC))
+
+        git(project.root, "tag", "--annotate", "--message", "first", TAG)
+        git(project.root, "push", "--quiet", "origin", TAG)
+        for stage, ran in (("plan", ("plan",)), ("build", (*TARGETS, "sdist"))):
+            part = forge.run("--stage", stage, tag=TAG)
+            assert part.results == results(*ran), part.said
+
+        with forge.without(MAC):
+            refused = forge.run("publish-shelf", tag=TAG)
+        assert refused.code > 0
+        assert refused.results == results(failed=("publish-shelf",)), refused.said
+        assert f"build:{MAC}:pebble:py3 is stale" in refused.said
+        assert "CARTWHEEL_FROZEN says that nothing may be built here" in refused.said
+        assert on(shelf) == []
+
+        released = forge.run("--stage", "release", tag=TAG)
+        assert released.code == 0, released.said
+        assert released.results == results("publish-shelf", "verify-shelf")
+        assert on(shelf) == sorted(FILES)
+        assert "installed from shelf" in released.said
+        assert TOKEN not in released.said
+
+        strange = forge.run("--list", tag="vintage")
+        assert "publish-shelf" not in strange.said
+
+
+def on_this_machine(project: Project) -> None:
+    """Have every target built by jobs for Linux, which are all that run here, and tested with a Python that is here."""
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    project.edit("pyproject.toml", 'command = ["pebble"]', f'command = ["pebble"], python = ["{python}"]')
+    override = '[[tool.cartwheel.overrides]]\nselect = "*-darwin *-windows-*"\nrunner = "ubuntu-24.04"\n\n'
+    project.edit("pyproject.toml", "[tool.cartwheel.ci]", f"{override}[tool.cartwheel.ci]")
+    project.doit("ci", "gitlab")
+    commit(project, "one kind of machine")
+
+
+def commit(project: Project, message: str) -> None:
+    """Commit everything and push it."""
+    git(project.root, "commit", "--quiet", "--all", "--message", message)
+    git(project.root, "push", "--quiet", "origin", "main")
