@@ -648,9 +648,11 @@ def test_a_cpp_package_is_compiled_in_the_image_for_each_interpreter_in_it(tmp_p
         assert f"/opt/python/{tags_of(version)}-{tags_of(version)}/" in log
         record = json.loads((project.root / f".cartwheel/records/build/{TRIPLE}/plumbline/{version}.json").read_bytes())
         assert any(name.startswith("image ") for name in record["record"]["tools"])
+        report = json.loads((project.root / f".cartwheel/checks/{TRIPLE}/plumbline/{version}.json").read_bytes())
+        assert [run["ran"] for run in report["tests"]] == [4]
     assert git(project.root, "status", "--porcelain") == ""
     assert all(path.stat().st_uid == os.getuid() for path in (project.root / "dist/private").iterdir())
-    assert engine.none_left()
+    assert engine.none_left(project.root)
     assert stale(project, **engine.env) == {}
 
 
