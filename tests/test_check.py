@@ -345,21 +345,47 @@ def test_metadata_is_read_from_wheels_and_sdists(tmp_path: Path) -> None:
     assert metadata_of(made) == metadata_of(tmp_path / "tide-0.1.0.tar.gz")
 
 
-@pytest.mark.parametrize(
-    "tests",
-    [TestRun(count=3, python="3.11.7", where="lib/tide.py"), TestRun(not_run="it is for macOS"), TestRun(note="x")],
-)
-def test_a_report_is_read_as_it_was_written(tests: TestRun) -> None:
-    report = CheckReport(file="a.whl", sha256="ab", problems=("floor: too new",), tests=tests)
+RAN = TestRun(count=3, python="3.11.7", where="lib/tide.py")
+NOT = TestRun(python="3.14", not_run="Python 3.14 is not installed here")
+
+
+@pytest.mark.parametrize("runs", [(RAN,), (RAN, NOT), (TestRun(not_run="it is for macOS"),), (TestRun(note="x"),)])
+def test_a_report_is_read_as_it_was_written(runs: tuple[TestRun, ...]) -> None:
+    report = CheckReport(file="a.whl", sha256="ab", problems=("floor: too new",), runs=runs)
     assert parse_report(report_json(report)) == report
 
 
 def test_a_report_has_the_same_bytes_however_long_it_took() -> None:
-    reports = [CheckReport(file="a", sha256="b", tests=TestRun(count=1, seconds=s)) for s in (1.0, 2.0)]
+    reports = [CheckReport(file="a", sha256="b", runs=(TestRun(count=1, seconds=s),)) for s in (1.0, 2.0)]
     assert len({report_json(report) for report in reports}) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"schema": 2}', b'{"schema": 1, "file": "a", "tests": 3}'])
+OTHER = TestRun(count=3, python="3.12.1", by="emulated by qemu-aarch64")
+
+
+@pytest.mark.parametrize(
+    ("runs", "untested", "words"),
+    [
+        ((RAN,), "", "3 tests passed"),
+        ((RAN, NOT), "", "3 tests passed (3.11), not with 3.14"),
+        ((OTHER,), "", "3 tests passed (emulated by qemu-aarch64: 3.12)"),
+        (
+            (RAN, OTHER, replace(OTHER, count=2, python="3.13.0")),
+            "",
+            "2 to 3 tests passed (3.11; emulated by qemu-aarch64: 3.12, 3.13)",
+        ),
+        ((NOT, NOT), NOT.not_run, f"tests not run: {NOT.not_run}"),
+        ((RAN, replace(NOT, needed=True)), NOT.not_run, "3 tests passed (3.11), not with 3.14"),
+        ((), "no Python to test it with", "tests not run: "),
+    ],
+)
+def test_a_wheel_that_was_tested_in_part_says_so(runs: tuple[TestRun, ...], untested: str, words: str) -> None:
+    report = CheckReport(file="a.whl", sha256="ab", runs=runs)
+    assert report.untested == untested
+    assert report.tested == words
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"schema": 1}', b'{"schema": 2, "file": "a", "tests": 3}'])
 def test_a_damaged_report_is_refused_with_its_place(content: bytes) -> None:
     with pytest.raises(StepFailed, match=r"checks/a\.json: not one that this version writes"):
         parse_report(content, where="checks/a.json")

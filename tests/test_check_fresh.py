@@ -12,9 +12,10 @@ from cartwheel.model.checked import TestRun
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.target import TARGETS
 from cartwheel.model.wheel import WheelName
-from cartwheel.world import fresh
+from cartwheel.world import fresh, interpreters
 from cartwheel.world.environment import passed
 from cartwheel.world.host import Host
+from cartwheel.world.interpreters import Interpreter, Missing, cannot_run, own, some
 from cartwheel.world.run import Log
 
 GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
@@ -36,13 +37,17 @@ GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
     ],
 )
 def test_whether_a_wheel_runs_here_is_said_in_words(triple: str, floor: str, reason: str) -> None:
-    assert fresh.cannot_run(TARGETS[triple], GNU, floor) == reason
+    assert cannot_run(TARGETS[triple], GNU, floor) == reason
+
+
+ENV = passed(os.environ)
 
 
 def test_an_interpreter_that_is_not_installed_is_a_reason() -> None:
-    assert fresh.runs_here(TARGETS["any"], "3.99") == "Python 3.99 is not installed here"
-    assert fresh.runs_here(TARGETS["any"], "abi3", minimum="3.98") == "Python 3.98 or newer is not installed here"
-    assert fresh.runs_here(TARGETS["any"], "py3") == ""
+    assert own(TARGETS["any"], "", "3.99", ENV) == Missing(why="Python 3.99 is not installed here")
+    assert own(TARGETS["any"], "", "pypy3.99", ENV) == Missing(why="PyPy 3.99 is not installed here")
+    assert some("abi3", "3.98", ENV) == Missing(why="Python 3.98 or newer is not installed here")
+    assert isinstance(own(TARGETS["any"], "", "py3", ENV), Interpreter)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +55,13 @@ def test_an_interpreter_that_is_not_installed_is_a_reason() -> None:
 )
 def test_the_oldest_python_of_a_wheel_is_in_its_tags(name: str, minimum: str) -> None:
     assert fresh.minimum_of(WheelName.parse(name)) == minimum
+
+
+def python3() -> Interpreter:
+    """The one that every machine with these tests has."""
+    found = some("py3", "3.11", ENV)
+    assert isinstance(found, Interpreter)
+    return found
 
 
 @pytest.fixture
@@ -71,8 +83,8 @@ def attempt(tmp_path: Path) -> Callable[..., TestRun]:
             (package / "tests" / "conftest.py").write_text(conftest)
         made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide/__init__.py": "origin = 'wheel'\n"})
         return fresh.tests_pass(
-            made, python="py3", module="tide", requirements=(), extras=(), command=command, tests_from=package,
-            scratch=tmp_path / "scratch", log=Log(tmp_path / "check.log", shown_as="check.log"),
+            made, base=python3(), module="tide", requirements=(), extras=(), command=command, tests_from=package,
+            may_compile=False, scratch=tmp_path / "scratch", log=Log(tmp_path / "check.log", shown_as="check.log"),
             env=passed(os.environ) | {"PYTHONPATH": str(package)},
         )  # fmt: skip
 
@@ -125,8 +137,8 @@ def test_a_module_that_cannot_be_imported_is_a_failure(tmp_path: Path) -> None:
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"wave/__init__.py": ""})
     with pytest.raises(StepFailed, match="No module named 'tide'"):
         fresh.tests_pass(
-            made, python="py3", module="tide", requirements=(), extras=(), command=(), tests_from=tmp_path,
-            scratch=tmp_path / "scratch", log=Log(tmp_path / "a.log", shown_as="a.log"), env=passed(os.environ),
+            made, base=python3(), module="tide", requirements=(), extras=(), command=(), tests_from=tmp_path,
+            may_compile=False, scratch=tmp_path / "scratch", log=Log(tmp_path / "a.log", shown_as="a.log"), env=ENV,
         )  # fmt: skip
 
 
@@ -157,7 +169,7 @@ def test_pytest_is_known_in_its_several_forms(command: tuple[str, ...], argument
 def test_where_uv_does_not_start_pip_is_used_and_the_log_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fresh, "_UV", (str(tmp_path / "uv"),))
+    monkeypatch.setattr(interpreters, "UV", (str(tmp_path / "uv"),))
     log = Log(tmp_path / "a.log", shown_as="a.log")
     assert fresh.installer(log, passed(os.environ)) is fresh.PIP
     assert "uv cannot be used" in (tmp_path / "a.log").read_text()

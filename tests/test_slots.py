@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cartwheel.model.target import TARGETS
-from cartwheel.toolchain import directories
+from cartwheel.toolchain import TOOLCHAINS, Toolchain, directories
+from cartwheel.toolchain.cargo_tee import linked_by_zig_alone
 from cartwheel.toolchain.directories import CargoDirectory
 from cartwheel.world import run
 from cartwheel.world import slots as world_slots
@@ -165,17 +166,30 @@ def test_another_target_begins_with_what_is_made_for_this_machine(tmp_path: Path
     }  # fmt: skip
 
 
-def test_nothing_is_taken_from_another_toolchain_or_package(tmp_path: Path) -> None:
-    filled(directory(tmp_path, toolchain="zig"))
+@pytest.mark.parametrize(("triple", "toolchain"), [(WINDOWS, "mingw"), (this_machine().triple, "zig")])
+def test_another_toolchain_begins_with_what_is_made_for_this_machine(
+    tmp_path: Path, triple: str, toolchain: str
+) -> None:
+    filled(directory(tmp_path, triple=MUSL, toolchain="zig"))
+    assert begun(directory(tmp_path, triple=triple, toolchain=toolchain)) == {
+        "release/deps/libmacros.so", ".rustc_info.json", "CACHEDIR.TAG",
+    }  # fmt: skip
+
+
+def test_nothing_is_taken_from_another_package(tmp_path: Path) -> None:
     filled(CargoDirectory(root=tmp_path, target=TARGETS[LINUX], package="gravel", python="3.12", toolchain="native"))
     assert begun(directory(tmp_path)) == set()
 
 
-def test_what_zig_made_for_this_very_machine_is_of_no_use_to_other_targets(tmp_path: Path) -> None:
-    own = this_machine().triple
-    filled(directory(tmp_path, triple=own, toolchain="zig"))
-    assert begun(directory(tmp_path, triple=MUSL, toolchain="zig")) == set()
-    assert begun(directory(tmp_path, triple=own, python="3.13", toolchain="zig")) != set()
+@pytest.mark.parametrize("elsewhere", ["first", "second"])
+def test_a_toolchain_that_does_not_compile_on_this_machine_shares_with_its_own_interpreters_alone(
+    tmp_path: Path, elsewhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"first": "native", "second": "native", elsewhere: "oven"}
+    monkeypatch.setitem(TOOLCHAINS, "oven", Toolchain(name="oven", builds=lambda target, host: True))
+    filled(directory(tmp_path, toolchain=names["first"]))
+    assert begun(directory(tmp_path, triple=MUSL, toolchain=names["second"])) == set()
+    assert begun(directory(tmp_path, python="3.13", toolchain=names["first"])) != set()
 
 
 def test_a_directory_that_is_there_is_used_as_it_is(tmp_path: Path) -> None:
@@ -211,8 +225,9 @@ def test_the_first_to_build_holds_up_those_that_will_share_and_no_others(tmp_pat
 
     first = directory(tmp_path)
     with first.reserved(slots):
-        build(directory(tmp_path, toolchain="zig"), "zig").join(10)
-        assert order == ["zig begins with 0"]
+        other = CargoDirectory(root=tmp_path, target=first.target, package="gravel", python="3.12", toolchain="native")
+        build(other, "gravel").join(10)
+        assert order == ["gravel begins with 0"]
         waiting = build(directory(tmp_path, python="3.13"), "3.13")
         waiting.join(0.3)
         assert waiting.is_alive()
@@ -235,3 +250,39 @@ def test_cargo_knows_the_jobserver(tmp_path: Path) -> None:
         )  # fmt: skip
     assert "connect to jobserver" not in done.stderr
     assert "Finished" in done.stderr
+
+
+# What cargo is told --------------------------------------------------------------------------------------------------
+
+ZIG = {
+    "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER": "/cache/wrappers/zigcc-x86_64-unknown-linux-gnu.2.17-b9e2.sh",
+    "CARGO_TARGET_APPLIES_TO_HOST": "false",
+    "CARGO_UNSTABLE_TARGET_APPLIES_TO_HOST": "true",
+    "__CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS": "nightly",
+    "HOME": "/home/me",
+}
+"""What cargo-zigbuild adds where the target is this machine's own triple."""
+LINKED = ["-C", f"linker={ZIG['CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER']}"]
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments"),
+    [(["--lib"], ["--lib", "--", *LINKED]), (["--lib", "--", "-C", "lto"], ["--lib", "--", "-C", "lto", *LINKED])],
+)
+def test_zig_for_this_very_machine_links_the_result_alone(given: list[str], arguments: list[str]) -> None:
+    started = ["rustc", "--target", LINUX]
+    assert linked_by_zig_alone([*started, *given], ZIG) == ([*started, *arguments], {"HOME": "/home/me"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rustc", "--target", MUSL, "--lib"], {}),  # another triple, whose linker nothing else has
+        (["rustc", "--target", LINUX, "--lib"], {"CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER": "clang"}),
+        (["rustc", "--target", LINUX, "--lib"], {"CARGO_TARGET_APPLIES_TO_HOST": "true"}),
+        (["metadata", "--target", LINUX], {}),
+        (["rustc", "--lib", "--target"], {}),
+    ],
+)
+def test_any_other_cargo_is_told_what_maturin_says(arguments: list[str], said: dict[str, str]) -> None:
+    assert linked_by_zig_alone(arguments, ZIG | said) == (arguments, ZIG | said)

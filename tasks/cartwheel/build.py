@@ -10,25 +10,29 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from cartwheel import toolchain
-from cartwheel.inputs.sources import CompiledSources, PureSources
+from cartwheel.inputs.sources import CompiledSources
 from cartwheel.inputs.unlocked import FOLDER as UNLOCKED
 from cartwheel.inputs.unlocked import missing, renewed
 from cartwheel.model import python as pythons
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.features import features as features_of
+from cartwheel.model.image import CONTAINER
 from cartwheel.model.project import Package, Project, Wheel, state_folder
 from cartwheel.model.step import Look, Slots, Sources, Step, Words, Work
 from cartwheel.model.wheel import WheelName
-from cartwheel.toolchain import containers, sccache
-from cartwheel.toolchain.container import Contained
+from cartwheel.toolchain import sccache
 from cartwheel.toolchain.directories import SHARED, CargoDirectory
 from cartwheel.toolchain.repairers import retag
 from cartwheel.world import environment, files, run
 from cartwheel.world.host import this_machine
+
+if TYPE_CHECKING:
+    from cartwheel.toolchain.container import Container
 
 MOMENT = "1580601600"
 """SOURCE_DATE_EPOCH where the user sets none: 2 February 2020, the moment that hatchling gives the files of its wheels.
@@ -40,13 +44,15 @@ its tag gives anywhere else.
 
 def raw_wheel(wheel: Wheel) -> str:
     """Where the wheel lies before it is repaired, relative to the project."""
-    return f"{state_folder(debug=wheel.debug)}/wheels/{wheel.place}/{wheel.file}"
+    return f"{state_folder(debug=wheel.debug)}/wheels/{wheel.place}/{wheel.raw}"
 
 
 def steps(project: Project) -> Iterable[Step]:
     """One step for each wheel."""
+    from cartwheel import build_pep517  # which needs this module
+
     for package, wheel in project.wheels:
-        yield _compiled(package, wheel) if package.backend == "maturin" else _pure(package, wheel)
+        yield _compiled(package, wheel) if package.backend == "maturin" else build_pep517.step(package, wheel)
 
 
 def _compiled(package: Package, wheel: Wheel) -> Step:
@@ -56,12 +62,12 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
     try:
         chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
         tools, chose = (*tools, *chain.tools(wheel.target)), {"toolchain": chain.name}
-        tools += tuple(f"image {image.reference}" for image in containers.images(wheel, chain))
+        tools += tuple(f"image {image.reference}" for image in toolchain.images(wheel, chain))
     except ConfigError as error:
         blocked = str(error)
     return Step(
         name=f"build:{wheel.segments}",
-        doc=f"{package.name} for {_python(wheel)} on {wheel.target.triple}",
+        doc=f"{package.name} for {python_in_words(wheel)} on {wheel.target.triple}",
         makes=(raw_wheel(wheel),),
         manifests=package.manifests.paths,
         after=("version-sync",),
@@ -73,13 +79,14 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         sources=CompiledSources(package=package, wheel=wheel),
         ships=True,
         heavy=True,
-        prepare=_commands_before(package, wheel),
+        prepare=commands_before(package, wheel),
         reserve=lambda slots, root: _reserved(package, wheel, slots, root),
         act=lambda work: _compile(package, wheel, work),
     )
 
 
-def _python(wheel: Wheel) -> str:
+def python_in_words(wheel: Wheel) -> str:
+    """What a wheel is for, for people."""
     named = {"py3": "any Python 3", "abi3": "the stable ABI", "abi3t": "the stable ABI of 3.15 and newer"}
     return named.get(wheel.python, f"Python {wheel.python}")
 
@@ -88,8 +95,8 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
     directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
-    env = _environment(package, wheel, work, messages)
-    inside = containers.for_cargo(package, wheel, work) if chain.name == containers.CONTAINER else None
+    env = _environment(package, wheel, chain, work, messages)
+    inside = _container(package, wheel, work) if chain.name == CONTAINER else None
     if inside is None:
         for triple in wheel.target.triples:
             _need_standard_library(triple, env, work)
@@ -97,13 +104,9 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     home = locked(package, sources, env, work)
     sources.distrust(directory, work)
     out = work.scratch / "out"
-    log: Words = work.log
-    maturin, python = run.own("maturin"), pythons.interpreter(wheel.python)
+    log, maturin, python = work.log, run.own("maturin"), pythons.interpreter(wheel.python)
     if inside is not None:
-        containers.belongs_to(directory, inside)
-        log = Contained(work.log, inside, (work.scratch, directory))
-        maturin = containers.maturin_in(inside, wheel.target, work)
-        python = inside.interpreter(wheel.python, package.minimum_python) if wheel.python != pythons.PURE else ""
+        log, maturin, python = _tools_in(inside, package, wheel, directory, work)
     try:
         log.run(
             (*maturin, *_arguments(package, wheel, chain, directory, out, python)), cwd=home / package.folder, env=env
@@ -112,6 +115,26 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
         raise _explained(error, package, wheel) from None
     files.move_into_place(_as_planned(out, wheel), work.root / raw_wheel(wheel))
     return sources.learn(directory, messages, home, work)
+
+
+def _container(package: Package, wheel: Wheel, work: Work) -> Container:
+    from cartwheel.toolchain.lent import for_cargo
+
+    return for_cargo(package, wheel, work)
+
+
+def _tools_in(
+    inside: Container, package: Package, wheel: Wheel, directory: Path, work: Work
+) -> tuple[Words, tuple[str, ...], str]:
+    """Where commands run in a container, how maturin is started there, and the interpreter, empty for none."""
+    from cartwheel.toolchain.container import Contained
+    from cartwheel.toolchain.containers import belongs_to
+    from cartwheel.toolchain.lent import maturin_in
+
+    belongs_to(directory, inside)
+    maturin = maturin_in(inside, wheel.target, work)
+    python = inside.interpreter(wheel.python, package.minimum_python) if wheel.python != pythons.PURE else ""
+    return Contained(work.log, inside, (work.scratch, directory)), maturin, python
 
 
 def unlocked(package: Package, root: Path) -> str:
@@ -172,7 +195,7 @@ def _reserved(package: Package, wheel: Wheel, slots: Slots, root: Path) -> Abstr
 def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root: Path) -> CargoDirectory:
     own = f"{wheel.python}-{wheel.variant}" if wheel.variant else wheel.python
     python = SHARED if package.cargo_directory == "triple" else own
-    name = "-".join((chain.name, *(image.key for image in containers.images(wheel, chain))))
+    name = "-".join((chain.name, *(image.key for image in toolchain.images(wheel, chain))))
     return CargoDirectory(root=root, target=wheel.target, package=wheel.package, python=python, toolchain=name)
 
 
@@ -191,8 +214,14 @@ def _arguments(
     )
 
 
-def _environment(package: Package, wheel: Wheel, work: Work, messages: Path) -> dict[str, str]:
-    env = build_environment(package, work) | environment.given(wheel.environment, work.look.environ)
+def _environment(
+    package: Package, wheel: Wheel, chain: toolchain.Toolchain, work: Work, messages: Path
+) -> dict[str, str]:
+    env = (
+        build_environment(package, work)
+        | dict(chain.environment(wheel.target))
+        | environment.given(wheel.environment, work.look.environ)
+    )
     work.log.hide(environment.secrets(wheel.environment, work.look.environ))
     env |= _flags(wheel, env)
     if "CARGO_BUILD_JOBS" not in env:
@@ -231,7 +260,7 @@ _DONE: set[str] = set()
 """What was run before the wheels of this process, so that each is run once."""
 
 
-def _commands_before(package: Package, wheel: Wheel) -> Callable[[Work], None] | None:
+def commands_before(package: Package, wheel: Wheel) -> Callable[[Work], None] | None:
     """Runs what the configuration wants to be run before a wheel is built; the same command for several wheels once."""
     if not wheel.before:
         return None
@@ -253,9 +282,9 @@ def _commands_before(package: Package, wheel: Wheel) -> Callable[[Work], None] |
 def _wrapper(scratch: Path) -> Path:
     """A program that runs cargo and keeps its JSON messages; maturin starts what $CARGO names."""
     if os.name == "nt":
-        path, text = scratch / "cargo.bat", f'@"{sys.executable}" -ISE "{containers.CARGO_TEE}" %*\r\n'
+        path, text = scratch / "cargo.bat", f'@"{sys.executable}" -ISE "{toolchain.CARGO_TEE}" %*\r\n'
     else:
-        path, text = scratch / "cargo", f'#!/bin/sh\nexec "{sys.executable}" -ISE "{containers.CARGO_TEE}" "$@"\n'
+        path, text = scratch / "cargo", f'#!/bin/sh\nexec "{sys.executable}" -ISE "{toolchain.CARGO_TEE}" "$@"\n'
     path.write_text(text, newline="")
     path.chmod(0o755)
     return path
@@ -285,7 +314,8 @@ def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
     if lacking := environment.absent(wheel.environment, look.environ):
         return lacking
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
-    for need in missing(wheel.target, chain, look, wheel.floor):
+    sources = CompiledSources(package=package, wheel=wheel)
+    for need in missing(wheel.target, chain, look, wheel.floor, lambda: sources.crates(look)):
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
     return ""
 
@@ -311,32 +341,3 @@ def _need_standard_library(triple: str, env: Mapping[str, str], work: Work) -> N
         raise
     except StepFailed as error:
         raise StepFailed(f"the standard library for {triple} could not be added: {error}") from None
-
-
-def _pure(package: Package, wheel: Wheel) -> Step:
-    return Step(
-        name=f"build:{wheel.segments}",
-        doc=f"{package.name} for {_python(wheel)} on any system",
-        makes=(raw_wheel(wheel),),
-        manifests=package.manifests.paths,
-        after=("version-sync",),
-        settings={"version": package.version},
-        sources=PureSources(package=package),
-        prepare=_commands_before(package, wheel),
-        ships=True,
-        act=lambda work: _pack(package, wheel, work),
-    )
-
-
-def _pack(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
-    out = work.scratch / "out"
-    env = build_environment(package, work)
-    uv_build("--wheel", work.root / package.folder, out, env, work)
-    files.move_into_place(exactly_one(out, wheel.file), work.root / raw_wheel(wheel))
-    return {}
-
-
-def uv_build(what: str, source: Path, out: Path, env: Mapping[str, str], work: Work) -> None:
-    """Have the package's own backend build, in an environment of its own (PEP 517)."""
-    argv = (*run.of_ours("uv"), "build", what, "--no-create-gitignore", "--out-dir", str(out), str(source))
-    work.log.run(argv, cwd=work.root, env=env)

@@ -48,6 +48,7 @@ def planned(root: Path, project: Project, names: Iterable[str], words: tuple[str
     from cartwheel.world.edits import edited
     from cartwheel.world.versions import disagreements, survey
 
+    project = _without_git(project, tuple(names))
     found = dict(zip((p.key for p in project.packages), surveys(root, project), strict=True))
     wrong = tuple(line for one in found.values() for line in disagreements(one.places))
     if wrong:
@@ -133,6 +134,19 @@ def carry_out(root: Path, project: Project, bump: Bump, *, commit: bool, say: Sa
             made = repo.commit(repo.tracked(paths), bump.message) if commit else ""
         for line in (*bump.lines, *([f"committed as {made[:12]}: {bump.message.splitlines()[0]}"] if made else [])):
             say(line)
+
+
+def _without_git(project: Project, names: tuple[str, ...]) -> Project:
+    """Without the packages whose version stands in no file; raises `ConfigError` where one of them is meant."""
+    meant = [p for p in project.packages if p.from_git and (p.name in names or p.key in names)]
+    others = tuple(package for package in project.packages if not package.from_git)
+    if meant or not others:
+        package = (*meant, *project.packages)[0]
+        raise ConfigError(
+            f'{package.name} has its version from git (version = "scm"), so no file holds one; '
+            "say it when it is released: doit release version=1.2.0"
+        )
+    return replace(project, packages=others)
 
 
 def _home(project: Project, names: tuple[str, ...], homes: Mapping[str, tuple[object, ...]]) -> tuple[str, object]:

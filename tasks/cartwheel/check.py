@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cartwheel.build import build_environment, uv_build
+from cartwheel.build import build_environment
+from cartwheel.build_pep517 import backend_environment, uv_build
 from cartwheel.inputs.sources import TreeSources
-from cartwheel.model import plan
+from cartwheel.model import plan, tested
 from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.manifests import inside
@@ -16,13 +17,14 @@ from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.python import PURE
 from cartwheel.model.settings import Test
 from cartwheel.model.step import Look, Step, Work
-from cartwheel.model.target import ANY, TARGETS
+from cartwheel.model.target import ANY, TARGETS, Target
 from cartwheel.world import environment
 from cartwheel.world.files import sha256_of, write_atomically
 from cartwheel.world.host import this_machine
 
 if TYPE_CHECKING:
     from cartwheel.model.checked import TestRun
+    from cartwheel.world.interpreters import Interpreter
 
 Learned = Mapping[str, tuple[str, ...]]
 
@@ -43,23 +45,12 @@ def _of_wheel(package: Package, wheel: Wheel) -> Step:
         needs=(plan.finished(package, wheel),),
         makes=(plan.report(wheel),),
         after=(f"repair:{wheel.segments}",),
-        settings={"python": wheel.python, "floor": wheel.floor, **_test_settings(package, wheel.test)},
+        settings={"python": wheel.python, "floor": wheel.floor, **tested.settings(package, wheel.test)},
         tools=("abi3audit", "check-wheel-contents", "twine"),
         sources=_tests(package, wheel.test),
         also=lambda look: _could_run_now(package, wheel, look),
         act=lambda work: _check_wheel(package, wheel, work),
     )
-
-
-def _test_settings(package: Package, test: Test) -> Mapping[str, str]:
-    rows = {
-        "test.command": " ".join(test.command),
-        "test.extras": " ".join(test.extras),
-        "test.requires": " ".join(test.requires),
-        "test.skip": test.skip,
-        "module": package.module,
-    }
-    return {name: value for name, value in rows.items() if value}
 
 
 def _tests(package: Package, test: Test) -> TreeSources:
@@ -69,39 +60,42 @@ def _tests(package: Package, test: Test) -> TreeSources:
 
 
 def _could_run_now(package: Package, wheel: Wheel, look: Look) -> tuple[str, ...]:
-    """A check that could not run the wheel is stale wherever it can be run."""
-    if not this_machine().runs(wheel.target):
+    """A check that could not run the wheel, or not with a Python that it must be tested with, is stale wherever it
+    can."""
+    if not wheel.test.command or wheel.test.skip or not (this_machine().runs(wheel.target) or _elsewhere(wheel, look)):
         return ()
+    from cartwheel.checks.places import interpreter
     from cartwheel.model.checked import parse_report
+    from cartwheel.world.interpreters import Interpreter
 
     try:
         report = parse_report((look.root / plan.report(wheel)).read_bytes())
     except (OSError, StepFailed):
         return ()
-    if not report.tests.not_run or not wheel.test.command or _why_not_here(package, wheel, look):
+    env = environment.passed(look.environ)
+    missed = {run.python for run in report.runs if run.not_run} if report.untested else set()
+    wanted = (python for python in tested.pythons(package, wheel) if missed & {python, ""}) if missed else ()
+    if not any(isinstance(interpreter(package, wheel, python, env), Interpreter) for python in wanted):
         return ()
     return ("its tests were not run where it was checked, and this machine can run them",)
 
 
-def _why_not_here(package: Package, wheel: Wheel, look: Look) -> str:
-    from cartwheel.world import fresh
+def _elsewhere(wheel: Wheel, look: Look) -> bool:
+    """Whether there may be an interpreter of another machine for it here."""
+    from cartwheel.world.interpreters import sysroot
 
-    env = environment.passed(look.environ)
-    return wheel.test.skip or fresh.runs_here(
-        wheel.target, wheel.python, minimum=package.minimum_python, floor=wheel.floor, env=env
-    )
+    return sysroot(wheel.target, look.environ) is not None
 
 
 def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
-    from cartwheel.model.checked import TestRun
+    from cartwheel.model.checked import untested
 
     path = work.root / plan.finished(package, wheel)
     refuse_misshapen(package, wheel, work.root)
-    reason = _why_not_here(package, wheel, work.look)
-    if reason:
+    runs = _runs(package, wheel, path, work)
+    if reason := untested(runs):
         work.announce(f"tests not run: {reason}")
-    tests = TestRun(not_run=reason) if reason else _test(package, wheel.test, path, wheel.python, work)
-    _report(path, tests, work.root / plan.report(wheel))
+    _report(path, runs, work.root / plan.report(wheel))
     return {}
 
 
@@ -123,27 +117,49 @@ def refuse_misshapen(package: Package, wheel: Wheel, root: Path) -> None:
         raise StepFailed("\n".join((f"{wheel.file} is not what it should be:", *found)))
 
 
-def _test(package: Package, test: Test, wheel: Path, python: str, work: Work) -> TestRun:
+def _runs(package: Package, wheel: Wheel, path: Path, work: Work) -> tuple[TestRun, ...]:
+    """The tests with each Python that they are meant to be run with, or why not."""
+    from cartwheel.checks.places import interpreter
+    from cartwheel.model.checked import TestRun
+    from cartwheel.world.interpreters import Missing
+
+    if wheel.test.skip:
+        return (TestRun(not_run=wheel.test.skip),)
+    env, must = environment.passed(work.look.environ), tested.needed(wheel)
+    runs: list[TestRun] = []
+    for python in tested.pythons(package, wheel):
+        base = interpreter(package, wheel, python, env, work)
+        if not isinstance(base, Missing):
+            runs.append(_test(package, wheel.test, path, base, work))
+        elif base.all and not runs:
+            return (TestRun(not_run=base.why),)
+        else:
+            runs.append(TestRun(python=python, not_run=base.why, needed=must))
+    return tuple(runs)
+
+
+def _test(package: Package, test: Test, wheel: Path, base: Interpreter, work: Work) -> TestRun:
     from cartwheel.world import fresh
 
     return fresh.tests_pass(
         wheel,
-        python=python,
+        base=base,
         module=package.module,
-        requirements=test.requires,
+        requirements=tested.requirements(package, test),
         extras=test.extras,
         command=test.command,
         tests_from=work.root / package.folder,
         scratch=work.scratch / "tests",
         log=work.log,
         env=environment.passed(work.look.environ),
+        may_compile=test.compile,
     )
 
 
-def _report(file: Path, tests: TestRun, place: Path) -> None:
+def _report(file: Path, runs: tuple[TestRun, ...], place: Path) -> None:
     from cartwheel.model.checked import CheckReport, report_json
 
-    write_atomically(place, report_json(CheckReport(file=file.name, sha256=sha256_of(file), tests=tests)))
+    write_atomically(place, report_json(CheckReport(file=file.name, sha256=sha256_of(file), runs=runs)))
 
 
 def _of_sdist(package: Package) -> Step:
@@ -153,7 +169,7 @@ def _of_sdist(package: Package) -> Step:
         needs=(f"{package.dist}/{package.sdist}",),
         makes=(plan.sdist_report(package),),
         after=(f"sdist:{package.key}",),
-        settings=_test_settings(package, package.test),
+        settings=tested.settings(package, package.test),
         tools=("rustc",) if package.manifest else (),
         sources=_tests(package, package.test),
         heavy=True,
@@ -165,40 +181,63 @@ def _check_sdist(package: Package, work: Work) -> Learned:
     """Unpack it elsewhere and build a wheel from what it holds and nothing else; cargo's cache is kept between runs."""
     import tarfile
 
-    from cartwheel.model.checked import TestRun
-
     sdist = work.root / package.dist / package.sdist
     with tarfile.open(sdist) as archive:
         archive.extractall(work.scratch / "unpacked", filter="data")
     source = work.scratch / "unpacked" / package.sdist.removesuffix(".tar.gz")
-    env = build_environment(package, work)
+    env = build_environment(package, work) if package.manifest else backend_environment(package, work)
     if package.manifest:
         env["CARGO_TARGET_DIR"] = str(work.root / ".cartwheel" / "cargo" / "sdist" / package.key)
     out = work.scratch / "out"
-    uv_build("--wheel", source, out, env, work)
+    target, python, interpreter = _meant_here(package, work.look)
+    uv_build("--wheel", source, out, env, work, python=interpreter)
     wheels = sorted(out.glob("*.whl"))
     if len(wheels) != 1:
         raise StepFailed(f"{package.sdist}: {len(wheels)} wheels were built from it, expected one")
-    _refuse_problems(package, wheels[0])
-    python = package.wheels[0].python if package.wheels else PURE
-    tests = (
-        TestRun(not_run=package.test.skip)
-        if package.test.skip
-        else _test(package, package.test, wheels[0], python, work)
-    )
-    _report(sdist, tests, work.root / plan.sdist_report(package))
+    _refuse_problems(package, wheels[0], target, python)
+    _report(sdist, (_of_the_built(package, wheels[0], python, work),), work.root / plan.sdist_report(package))
     return {}
+
+
+def _of_the_built(package: Package, wheel: Path, python: str, work: Work) -> TestRun:
+    """The tests of a wheel that was built for this machine alone, with one Python that takes it."""
+    from cartwheel.model.checked import TestRun
+    from cartwheel.model.wheel import WheelName
+    from cartwheel.world.fresh import minimum_of
+    from cartwheel.world.interpreters import Missing, some
+
+    if package.test.skip:
+        return TestRun(not_run=package.test.skip)
+    minimum = minimum_of(WheelName.parse(wheel.name))
+    base = some(python, minimum, environment.passed(work.look.environ))
+    if isinstance(base, Missing):
+        raise StepFailed(f"{wheel.name}: {base.why}, and its tests need it; install it")
+    return _test(package, package.test, wheel, base, work)
 
 
 _NOT_FOR_A_LOCAL_BUILD = ("name: ", "floor: ")
 """A wheel built from source by its user is named for that machine and promises nothing to others."""
 
 
-def _refuse_problems(package: Package, wheel: Path) -> None:
+def _meant_here(package: Package, look: Look) -> tuple[Target, str, str]:
+    """What a wheel that is built here from source is: its target, what it is for, and the interpreter that its backend
+    runs in, empty where any will do.  For a backend that compiles, the first wheel that this machine has one for."""
+    host = this_machine()
+    first = package.wheels[0].python if package.wheels else PURE
+    if package.manifest:
+        return TARGETS[host.triple], first, ""
+    from cartwheel.toolchain import interpreters
+
+    for wheel in sorted(package.wheels, key=lambda wheel: wheel.target.triple == ANY):
+        path = host.runs(wheel.target) and interpreters.path(wheel.python, package.minimum_python, look)
+        if path:
+            return wheel.target, wheel.python, path if wheel.target.triple != ANY else ""
+    return TARGETS[host.triple if package.compiled else ANY], first, ""
+
+
+def _refuse_problems(package: Package, wheel: Path, target: Target, python: str) -> None:
     from cartwheel.checks.wheel import examine, problems
 
-    target = TARGETS[this_machine().triple if package.manifest else ANY]
-    python = package.wheels[0].python if package.wheels else PURE
     found = problems(examine(wheel, expected=wheel.name, target=target, python=python))
     wrong = [line for line in found if not line.startswith(_NOT_FOR_A_LOCAL_BUILD)]
     if wrong:

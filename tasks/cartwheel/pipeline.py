@@ -20,6 +20,7 @@ from cartwheel.action import CLEAN_CARGO, Judgement, Perform, Sweep, Workshop
 from cartwheel.model import project as model
 from cartwheel.model import understand
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
+from cartwheel.model.manifests import Manifests, from_git
 from cartwheel.model.plan import OUTWARD
 from cartwheel.model.settings import IndexSettings, decode
 from cartwheel.model.step import Step
@@ -51,7 +52,7 @@ _EMPTY: Mapping[str, str] = {
 """Why a stage may have no step; said where it is asked for."""
 
 _KNOWN_ENVIRONMENT = ("CARTWHEEL_FROZEN", "CARTWHEEL_REHEARSAL", "CARTWHEEL_ENGINE", "CARTWHEEL_IN_IMAGE")
-_OWN_ENVIRONMENT = ("CARTWHEEL_INDEX_", "CARTWHEEL_CARGO", "CARTWHEEL_TEST_")
+_OWN_ENVIRONMENT = ("CARTWHEEL_INDEX_", "CARTWHEEL_SYSROOT_", "CARTWHEEL_CARGO", "CARTWHEEL_TEST_")
 
 
 class Stage:
@@ -253,12 +254,21 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     """The project in `root`; raises `ConfigError`."""
     top = read_root(root)
     packages = tuple(read_package(root, f, top if f == "." else None) for f in understand.folders(top))
-    project = understand.understood(top, packages, overrides)
+    project = understand.understood(top, packages, overrides, **_tags(root, packages))
     stand_in = os.environ.get("CARTWHEEL_REHEARSAL")
     if not stand_in:
         return model.started_by(project, os.environ)
     rows = json.loads(stand_in).items()
     return model.rehearsing(project, {kind: decode(IndexSettings, row, where="rehearsal") for kind, row in rows})
+
+
+def _tags(root: Path, packages: Iterable[Manifests]) -> dict[str, Any]:
+    """The tags of HEAD and the one that started a pipeline's run, where a version comes from them."""
+    if not any(from_git(manifests.pyproject) for manifests in packages):
+        return {}
+    from cartwheel.world.scm import tags_on_head
+
+    return {"tags": tags_on_head(root, os.environ), "started_by": model.starting_tag(os.environ)}
 
 
 def _mark(root: Path, words: str) -> None:

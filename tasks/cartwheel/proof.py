@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from cartwheel.model.backend import UNVERSIONED
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import Artifact, artifacts, checks, of_package, reports
 from cartwheel.model.project import Package, Project
@@ -27,8 +28,17 @@ def refuse_unless_meant(project: Project, work: Work, *stages: str) -> None:
         )
 
 
-_HARMLESS = {"publish"}
-"""Settings for one run that change where files go and not what they are."""
+_HARMLESS = {"publish", "version"}
+"""Settings for one run that change where files go and not what they are, and the one that only a run can say."""
+
+
+def refuse_unversioned(project: Project, package: Package) -> None:
+    """What comes from git without anybody saying a version is for looking at; raises `StepFailed`."""
+    if package.from_git and package.version == UNVERSIONED and not project.rehearsed:
+        raise StepFailed(
+            f"{package.name}: its version comes from git, and HEAD has no tag of the form '{package.tag}'; "
+            "say which it is: doit release version=1.2.0"
+        )
 
 
 def checks_before_tag(project: Project, package: Package) -> tuple[str, ...]:
@@ -77,9 +87,9 @@ def proven(package: Package, root: Path, files: Iterable[Artifact] = ()) -> Mapp
             wrong.append(f"{artifact.path} is missing; run: doit {artifact.task}")
         elif sha256_of(root / artifact.path) != report.sha256:
             wrong.append(f"{artifact.path} is not the file that was checked; run: doit check:{_place(artifact)}")
-        elif report.tests.not_run and not excused.get(artifact.file):
+        elif report.untested and not excused.get(artifact.file):
             wrong.append(
-                f"{artifact.file}: its tests were not run ({report.tests.not_run}); run doit check:{_place(artifact)} "
+                f"{artifact.file}: its tests were not run ({report.untested}); run doit check:{_place(artifact)} "
                 "on a machine that can, or give the target an override with 'untested' and the reason"
             )
     if wrong:

@@ -13,7 +13,7 @@ from cartwheel.model.plan import checks, ledger, of_package, reports
 from cartwheel.model.project import Package, Project
 from cartwheel.model.settings import for_practice
 from cartwheel.model.step import Step, Work
-from cartwheel.proof import proven, refuse_unless_meant, strangers
+from cartwheel.proof import proven, refuse_unless_meant, refuse_unversioned, strangers
 from cartwheel.tag import ready
 from cartwheel.world import environment
 from cartwheel.world.files import sha256_of
@@ -39,6 +39,7 @@ def steps(project: Project) -> Iterable[Step]:
 
 def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
     refuse_unless_meant(project, work, "publish", "release")
+    refuse_unversioned(project, package)
     if environment.frozen(work.look.environ):
         _examine_again(package, work)
     other = elsewhere(project, name)

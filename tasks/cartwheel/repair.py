@@ -27,8 +27,13 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 def _finish(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.toolchain import containers
     from cartwheel.toolchain.repairers import repair
 
+    contained = containers.made_in_one(package, wheel)
+    inside = containers.at_hand(package, wheel, work) if contained else None
+    in_place = inside is not None and not inside.engine
+    able = inside is not None and "auditwheel" in inside.programs
     repair(
         work.root / raw_wheel(wheel),
         work.root / package.dist,
@@ -38,5 +43,7 @@ def _finish(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[st
         log=work.log,
         env=build_environment(package, work),
         scratch=work.scratch,
+        made_elsewhere=contained and not in_place,
+        inside=inside if able and not in_place else None,
     )
     return {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cartwheel.build import build_environment, exactly_one, locked, misfit, uv_build
+from cartwheel.build import exactly_one, locked, misfit
+from cartwheel.build_pep517 import apart, backend_environment, uv_build
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
@@ -38,14 +39,13 @@ def _sources(package: Package) -> TreeSources:
 
 def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     out = work.scratch / "out"
-    env = build_environment(package, work)
-    folder = work.root / package.folder
+    env = backend_environment(package, work)
     if package.backend == "maturin":
         home = locked(package, _sources(package), env, work)
         _leave_the_tree_alone(package, home, env, work)
         work.log.run((*run.own("maturin"), "sdist", "--out", str(out)), cwd=home / package.folder, env=env)
     else:
-        uv_build("--sdist", folder, out, env, work)
+        uv_build("--sdist", apart(package, work), out, env, work)
     files.move_into_place(exactly_one(out, package.sdist), work.root / package.dist / package.sdist)
     return {}
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cartwheel.model.errors import CartwheelError
 from cartwheel.model.plan import Artifact, artifacts
 from cartwheel.model.project import Project
 from cartwheel.world.files import sha256_of
@@ -76,10 +76,9 @@ def size(count: int) -> str:
 
 def tested(report: Path) -> str:
     """What the file's report says of its tests, in words."""
+    from cartwheel.model.checked import parse_report
+
     try:
-        tests = json.loads(report.read_bytes())["tests"]
-    except (OSError, ValueError, KeyError):
+        return parse_report(report.read_bytes()).tested
+    except (OSError, CartwheelError):
         return "not checked"
-    if "not_run" in tests:
-        return f"tests not run: {tests['not_run']}"
-    return f"{tests['ran']} tests passed"

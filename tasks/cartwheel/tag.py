@@ -52,6 +52,7 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
     from cartwheel.world.tags import refuse
 
     unfinished.refuse(work.root)
+    proof.refuse_unversioned(project, package)
     found = _facts(project, package, work)
     refuse(found)
     if not found.done:
@@ -66,6 +67,7 @@ def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[s
     from cartwheel.world.tags import judge, make
 
     proof.refuse_unless_meant(project, work, "tag", "publish", "release")
+    proof.refuse_unversioned(project, package)
     found = _facts(project, package, work)
     if not judge(found) and not found.done:
         _refuse_without_notes(package, work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from cartwheel.model import tested
 from cartwheel.model.destination import GITHUB, kind_of, sharing
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import of_package
@@ -63,10 +64,14 @@ def _verify(project: Project, package: Package, name: str, work: Work) -> Mappin
 def _installed(package: Package, index: Index, expected: Mapping[str, str], work: Work) -> TestRun:
     """Install the very version from the index, as a user would, and run its tests."""
     from cartwheel.index.shown import environment_for_index, install_commands, once_shown, requirement
-    from cartwheel.world.fresh import UV, cannot_run, installed_tests_pass
+    from cartwheel.world.fresh import UV, installed_tests_pass
+    from cartwheel.world.interpreters import Missing, cannot_run, some
 
     env = environment.passed(work.look.environ)
     own = [wheel for wheel in package.wheels if not cannot_run(wheel.target, this_machine(), wheel.floor)]
+    base = some(own[0].python if own else PURE, package.minimum_python, env)
+    if isinstance(base, Missing):
+        raise StepFailed(f"{package.name}: {base.why}, and its tests need it; install it")
     pinned = work.scratch / "pinned.txt"
     pinned.write_text(requirement(package.name, package.version, expected), encoding="utf-8")
 
@@ -79,10 +84,9 @@ def _installed(package: Package, index: Index, expected: Mapping[str, str], work
         )  # fmt: skip
         env_alone = environment_for_index(made.env)
         once_shown(lambda: work.log.run(alone, cwd=work.scratch, env=env_alone), index, say=work.announce)
-        work.log.run((*rest, *package.test.requires, *needs), cwd=work.scratch, env=made.env)
+        work.log.run((*rest, *tested.requirements(package, package.test), *needs), cwd=work.scratch, env=made.env)
 
     return installed_tests_pass(
-        install, what=package.name, python=own[0].python if own else PURE, minimum=package.minimum_python,
-        module=package.module, command=() if package.test.skip else package.test.command,
+        install, base=base, module=package.module, command=() if package.test.skip else package.test.command,
         tests_from=work.root / package.folder, scratch=work.scratch / "tests", log=work.log, env=env,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from cartwheel.index.warehouse import token_variable
 from cartwheel.model.destination import GITHUB, PYPI, kind_of
-from cartwheel.model.image import image_of
+from cartwheel.model.image import CONTAINER, image_of
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.python import ABI3, PURE, SUPPORTED
 from cartwheel.model.settings import IndexSettings, Secret, for_practice
@@ -223,9 +223,6 @@ def _build(triple: str, runner: str, image: str, rows: list[tuple[Package, Wheel
     )
 
 
-CONTAINER = "container"
-
-
 def _image(wheel: Wheel) -> str:
     """The name of its container's image and what that keeps; empty where it has none."""
     if wheel.toolchain != CONTAINER:
@@ -270,6 +267,14 @@ def _rust(package: Package, wheel: Wheel) -> tuple[str, ...]:
 
 
 def _interpreters(package: Package, wheel: Wheel) -> tuple[str, ...]:
+    """The interpreters that a wheel is made and tested with; in a container they are the image's."""
+    if package.manifest or wheel.target.triple == ANY or wheel.toolchain == CONTAINER:
+        return _testing(package, wheel)
+    made = package.minimum_python if wheel.python == ABI3 else wheel.python
+    return tuple(dict.fromkeys((*((made,) if made != PURE else ()), *_testing(package, wheel))))
+
+
+def _testing(package: Package, wheel: Wheel) -> tuple[str, ...]:
     """The interpreters that a wheel's tests run with: those the configuration names, else every one it is for.  In a
     container they are the image's."""
     if not wheel.test.command or wheel.test.skip or wheel.toolchain == CONTAINER:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import partial
 
 from doit.cmd_base import DoitCmdBase
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from cartwheel import toolchain
+from cartwheel import build_pep517, toolchain
 from cartwheel.action import CLEAN_CARGO, Workshop
+from cartwheel.checks.places import interpreter
 from cartwheel.commands.plan import workshop_of
+from cartwheel.inputs.sources import CompiledSources
+from cartwheel.model import tested
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.project import Wheel
+from cartwheel.model.project import Package, Wheel
 from cartwheel.model.target import ANY
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.directories import FOLDER, disk_use
-from cartwheel.toolchain.needs import missing
+from cartwheel.toolchain.needs import Need, missing
+from cartwheel.world.environment import passed
 from cartwheel.world.host import Host, this_machine
+from cartwheel.world.interpreters import Missing
 
 
 class Diagnosis(Struct, frozen=True, kw_only=True):
@@ -32,13 +38,15 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...]
     mend: tuple[str, ...]
     """A command, or a sentence, for what is missing; one may mend several things."""
+    tests: str
+    """Where its tests can be run and with which Pythons, or why not, in words."""
 
 
 class Doctor(DoitCmdBase):  # type: ignore[misc]
     """The command, as doit's plugin `doctor`."""
 
     name = "doctor"
-    doc_purpose = "show which targets can be built here, and how to mend what is missing"
+    doc_purpose = "show which targets can be built and tested here, and how to mend what is missing"
     doc_usage = ""
     doc_description = "Exits with 1 if a target of this machine's own kind is not ready.  Uses no network."
     cmd_options = (
@@ -70,29 +78,73 @@ def _caching(shop: Workshop) -> str:
 
 
 def diagnoses(shop: Workshop, host: Host) -> tuple[Diagnosis, ...]:
-    """One for each target of the project, in the configuration's order."""
-    wheels = {wheel.target.triple: wheel for _, wheel in shop.project.wheels}
-    return tuple(_diagnosis(wheel, shop, host) for wheel in wheels.values())
+    """One for each target of the project and each way in which its wheels are made, in the configuration's order."""
+    groups: dict[tuple[str, str, str, str], list[tuple[Package, Wheel]]] = {}
+    for package, wheel in shop.project.wheels:
+        key = (wheel.target.triple, wheel.toolchain, wheel.image, package.backend)
+        groups.setdefault(key, []).append((package, wheel))
+    return tuple(_diagnosis(tuple(group), shop, host) for group in groups.values())
 
 
-def _diagnosis(wheel: Wheel, shop: Workshop, host: Host) -> Diagnosis:
+def _missing(package: Package, wheel: Wheel, chain: toolchain.Toolchain, shop: Workshop) -> Iterable[Need]:
+    if package.manifest:
+        return missing(wheel.target, chain, shop.world, wheel.floor, partial(_crates, package, wheel, shop))
+    return build_pep517.missing(package, wheel, chain, shop.world)
+
+
+def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: Workshop, host: Host) -> Diagnosis:
+    wheel = group[0][1]
     target = wheel.target
-    own = host.runs(target)
+    own, tests = host.runs(target), _tests(group, shop)
     if target.triple == ANY:
-        return Diagnosis(target=ANY, toolchain="-", ready=True, own=own, missing=(), mend=())
+        return Diagnosis(target=ANY, toolchain="-", ready=True, own=own, missing=(), mend=(), tests=tests)
     try:
-        chain = toolchain.chosen(target, wheel.floor, wheel.toolchain, host)
+        chains = [toolchain.of_wheel(package, wheel, host) for package, wheel in group]
     except ConfigError as error:
-        return Diagnosis(target=target.triple, toolchain="-", ready=False, own=own, missing=(), mend=(str(error),))
-    needs = missing(target, chain, shop.world, wheel.floor)
+        return Diagnosis(
+            target=target.triple, toolchain="-", ready=False, own=own, missing=(), mend=(str(error),), tests=tests
+        )
+    needs = tuple(
+        dict.fromkeys(
+            need
+            for (package, wheel), chain in zip(group, chains, strict=True)
+            for need in _missing(package, wheel, chain, shop)
+        )
+    )
     return Diagnosis(
         target=target.triple,
-        toolchain=chain.name,
+        toolchain=" ".join(dict.fromkeys(chain.name for chain in chains)),
         ready=not needs,
         own=own,
-        missing=tuple(need.name for need in needs),
+        missing=tuple(dict.fromkeys(need.name for need in needs)),
         mend=tuple(dict.fromkeys(need.mend for need in needs)),
+        tests=tests,
     )
+
+
+def _crates(package: Package, wheel: Wheel, shop: Workshop) -> tuple[str, ...]:
+    return CompiledSources(package=package, wheel=wheel).crates(shop.world) if package.manifest else ()
+
+
+def _tests(group: tuple[tuple[Package, Wheel], ...], shop: Workshop) -> str:
+    """Where the tests of such wheels can be run, and with what, in words."""
+    env = passed(shop.world.environ)
+    places: dict[str, dict[str, None]] = {}
+    missed: dict[str, None] = {}
+    for package, wheel in group:
+        for python in tested.pythons(package, wheel) if wheel.test.command and not wheel.test.skip else ():
+            found = interpreter(package, wheel, python, env)
+            if isinstance(found, Missing):
+                missed[found.why] = None
+            else:
+                places.setdefault(found.by, {})[python] = None
+    if not places and not missed:
+        reasons = dict.fromkeys(wheel.test.skip or "there is no command for them" for _, wheel in group)
+        return f"none: {'; '.join(reasons)}"
+    if not places:
+        runner = group[0][1].runner or group[0][1].target.runner
+        return f"{f'left to {runner}' if runner else 'not here'}: {'; '.join(missed)}"
+    return "; ".join((*(f"{by}: {', '.join(pythons)}" for by, pythons in places.items()), *missed))
 
 
 def as_text(found: Iterable[Diagnosis]) -> str:
@@ -101,5 +153,5 @@ def as_text(found: Iterable[Diagnosis]) -> str:
     for d in found:
         state = "ready" if d.ready else f"needs {', '.join(d.missing)}" if d.missing else "not here"
         lines.append(f"{d.target:32}{d.toolchain:10}{state}")
-        lines += [f"{'':42}{mend}" for mend in d.mend]
+        lines += [f"{'':42}{line}" for line in (*d.mend, f"tests {d.tests}")]
     return "\n".join(lines) + "\n"

@@ -24,6 +24,7 @@ from doit.exceptions import InvalidCommand
 from cartwheel.action import Workshop
 from cartwheel.commands.plan import workshop_of
 from cartwheel.commands.stand_ins import Stage, StandIns
+from cartwheel.model.backend import UNVERSIONED
 from cartwheel.model.errors import CartwheelError, did_you_mean
 from cartwheel.model.target import ANY
 from cartwheel.summary import size, tested
@@ -95,6 +96,7 @@ def rehearse(shop: Workshop, targets: tuple[str, ...], write: Any) -> int:
                 **_without_tokens(shop.world.environ),
                 "CARTWHEEL_REHEARSAL": json.dumps(stand_ins.settings),
                 "CARTWHEEL_TARGETS": " ".join((*targets, ANY)),
+                **_version(shop),
             }
             argv = (sys.executable, "-m", "doit", "--file", "dodo.py", "release")
             code = run.show(argv, cwd=stage.clone, env=_without_git(env))
@@ -106,6 +108,12 @@ def rehearse(shop: Workshop, targets: tuple[str, ...], write: Any) -> int:
         write(stand_ins.told())
         write(f"rehearsed in {time.monotonic() - began:.0f} s; nothing left this machine\n")
     return 0
+
+
+def _version(shop: Workshop) -> Mapping[str, str]:
+    """What the packages are whose version comes from git: the clone knows no tag of it."""
+    said = {p.version for p in shop.project.packages if p.from_git} - {UNVERSIONED}
+    return {"CARTWHEEL_VERSION": said.pop()} if len(said) == 1 else {}
 
 
 def _without_tokens(env: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -130,12 +130,22 @@ def lock_digest(manifest: Path, root: Path) -> str:
     path = lock_path(manifest)
     if path is None:
         return ""
+    kept = _rows(path, manifest, root)
+    lines = sorted(f"{r.get('name')} {r.get('version')} {r.get('source', '')} {r.get('checksum', '')}" for r in kept)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def locked_names(manifest: Path, root: Path) -> tuple[str, ...]:
+    """The crates that the lock file holds for this one on any target, none without a lock file."""
+    path = lock_path(manifest)
+    return tuple(sorted({str(row.get("name")) for row in _rows(path, manifest, root)})) if path else ()
+
+
+def _rows(path: Path, manifest: Path, root: Path) -> Iterable[dict[str, Any]]:
     rows = _locked(path)
     known = {p.name for p in local_packages(manifest, root)}
     start = [r for r in rows if "source" not in r and r.get("name") in known]
-    kept = _closure(start, rows) if start else rows
-    lines = sorted(f"{r.get('name')} {r.get('version')} {r.get('source', '')} {r.get('checksum', '')}" for r in kept)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return _closure(start, rows) if start else rows
 
 
 def _closure(start: list[dict[str, Any]], rows: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ from msgspec.structs import replace
 
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.features import Features, features
+from cartwheel.model.image import files_of_image
+from cartwheel.model.manifests import inside
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.record import Seen, is_variable
 from cartwheel.model.step import Look, Work
@@ -51,7 +53,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         resolution, hint = self._resolution(look, before)
         facts = {
             **{f"pyproject.toml: {part}": digest for part, digest in self._parts().items()},
-            **self._variables(look, learned["env"]),
+            **_variables(self.package, self.wheel, look, learned["env"]),
             **resolution,
         }
         return Seen(
@@ -137,22 +139,12 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return {str(path) for path in found if not path.is_relative_to(look.root)}
 
     def _declared(self, look: Look) -> tuple[tuple[str, ...], ...]:
-        """The files of each declared input."""
-        prefix = "" if self.package.folder == "." else f"{self.package.folder}/"
-        named = (*self.package.inputs, *(name for before in self.wheel.before for name in before.inputs))
-        return tuple(_below(look.root, prefix + name) or (prefix + name,) for name in named)
+        return tuple(_named_inputs(self.package, self.wheel, look.root))
 
     def _parts(self) -> Mapping[str, str]:
         from cartwheel.inputs import manifest
 
         return manifest.parts(self.package.manifests.pyproject, self.wheel.target.triple, self.wheel.python)
-
-    def _variables(self, look: Look, names: Iterable[str]) -> Mapping[str, str]:
-        said = environment.said(self.wheel.environment)
-        given = environment.passed(look.environ, self.package.environment_pass) | said
-        counted = environment.counted(look.environ, self.package.environment_pass)
-        chosen = {*counted, *said, *(name for name in names if name not in environment.SET_BY_US)}
-        return {name: environment.fingerprint(given[name]) for name in sorted(chosen) if name in given}
 
     def _resolution(self, look: Look, before: Seen | None) -> tuple[Mapping[str, str], str]:
         """The crates that this target resolves to; asked anew only where the lock or a manifest changed.
@@ -168,6 +160,15 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         except CartwheelError:
             return {**known, _UNRESOLVED: f"by {hint}"}, hint
         return {f"{_CRATE}{name}": version for name, version in crates.items()}, hint
+
+    def crates(self, look: Look) -> tuple[str, ...]:
+        """The names of the crates that the wheel is made of; while they are not fetched, of all that the lock file
+        holds for the package on any target."""
+        from cartwheel.inputs.crates import locked_names
+
+        facts, _ = self._resolution(look, None)
+        found = tuple(name.removeprefix(_CRATE) for name in facts if name.startswith(_CRATE))
+        return found or locked_names(look.root / self.package.manifest, look.root)
 
     def _resolved(self, look: Look) -> Mapping[str, str]:
         from cartwheel.inputs import unlocked
@@ -275,21 +276,53 @@ def _shown(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
-class PureSources(Struct, frozen=True, kw_only=True):
-    """What a backend reads for a wheel without compiled code: the package's folder.  What a backend or its hooks read
-    of it cannot be seen, so every file counts; a build takes a second, and what comes out the same stops there."""
+class BackendSources(Struct, frozen=True, kw_only=True):
+    """What a backend other than maturin reads for a wheel: the package's folder.  What it or its hooks read of it
+    cannot be seen, so every file counts; what comes out the same stops there."""
 
     package: Package
+    wheel: Wheel
 
     def seen(self, look: Look, before: Seen | None) -> Seen:
         """See `model.step.Sources`."""
-        own = "pyproject.toml" if self.package.folder == "." else f"{self.package.folder}/pyproject.toml"
-        paths = set(_below(look.root, self.package.folder)) - {own}
+        listing: dict[str, str] = {}
+        for group in _groups(self.package, self.wheel, look.root):
+            listing.update(look.digests(group))
+        for path in (inside(self.package.folder, "pyproject.toml"), ".git"):  # in a working tree of its own, a file
+            listing.pop(path, None)
         return Seen(
-            listing={path: look.digest(path) for path in paths},
-            facts=_tables(self.package.manifests.pyproject),
+            listing=listing,
+            facts={**_tables(self.package.manifests.pyproject), **_variables(self.package, self.wheel, look)},
             learned={"folders": (self.package.folder,)},
         )
+
+
+def whole(package: Package, wheel: Wheel | None, root: Path) -> tuple[str, ...]:
+    """All files of a package without a crate, and what else is declared to count for it or for one wheel."""
+    return tuple(sorted({path for group in _groups(package, wheel, root) for path in group}))
+
+
+def _groups(package: Package, wheel: Wheel | None, root: Path) -> tuple[tuple[str, ...], ...]:
+    return (_below(root, package.folder), *_named_inputs(package, wheel, root))
+
+
+def _named_inputs(package: Package, wheel: Wheel | None, root: Path) -> Iterable[tuple[str, ...]]:
+    """The files of each declared input."""
+    named = (
+        *package.inputs,
+        *(name for before in (wheel.before if wheel else ()) for name in before.inputs),
+        *(files_of_image(wheel.target, wheel.floor, wheel.image) if wheel else ()),
+    )
+    return (_below(root, inside(package.folder, name)) or (inside(package.folder, name),) for name in named)
+
+
+def _variables(package: Package, wheel: Wheel, look: Look, names: Iterable[str] = ()) -> Mapping[str, str]:
+    """Fingerprints of the variables that count for a wheel, and of those that its build was seen to read (`names`)."""
+    said = environment.said(wheel.environment)
+    given = environment.passed(look.environ, package.environment_pass) | said
+    counted = environment.counted(look.environ, package.environment_pass)
+    chosen = {*counted, *said, *(name for name in names if name not in environment.SET_BY_US)}
+    return {name: environment.fingerprint(given[name]) for name in sorted(chosen) if name in given}
 
 
 _OTHER_TOOLS = frozenset({

@@ -33,6 +33,9 @@ _WITHOUT_PYPY = ("armv7l", "ppc64le", "s390x", "riscv64")
 """Architectures whose images have no PyPy (pypa/manylinux, python_versions.json, read November 2026); musl's have none
 either."""
 
+_DROPPED = ("3.13t",)
+"""Interpreters that they have no more (pypa/manylinux, read November 2026)."""
+
 _PLATFORMS = {
     "x86_64": "linux/amd64",
     "i686": "linux/386",
@@ -48,6 +51,10 @@ _PLATFORMS = {
 """Architectures as container engines write them (Go's names, OCI image specification 1.1)."""
 
 DOCKERFILE = "dockerfile:"
+"""What stands before the path of a Dockerfile."""
+
+CONTAINER = "container"
+"""The toolchain's name."""
 
 IN_IMAGE = "CARTWHEEL_IN_IMAGE"
 """The variable by which an image of one's own says what it is: `manylinux_2_28_x86_64`, as pypa's say by
@@ -69,11 +76,6 @@ class Image(Struct, frozen=True, kw_only=True):
     def platform(self) -> str:
         """The architecture as container engines write it."""
         return _PLATFORMS[self.arch]
-
-    @property
-    def digest(self) -> str:
-        """The digest that the name is pinned to, empty where it is not."""
-        return self.name.partition("@")[2]
 
     @property
     def reference(self) -> str:
@@ -123,15 +125,22 @@ def image_of(target: Target, floor: str, declared: str, *, where: str = "[tool.c
     return Image(name="" if file else filled, dockerfile=file, policy=policy or floor, arch=target.arch)
 
 
-def lacks_python(image: Image, target: Target, python: str) -> str:
-    """Why this image cannot be used for such a wheel, empty where it can, as far as its name tells."""
+def files_of_image(target: Target, floor: str, declared: str) -> tuple[str, ...]:
+    """What of the package a declared image is made from; nothing where it is fetched."""
+    return image_of(target, floor, declared).inputs if declared.startswith(DOCKERFILE) else ()
+
+
+def refuse_no_image(target: Target, floor: str, declared: str, python: str, *, where: str) -> None:
+    """Raises `ConfigError` where there is no such image, or where its name tells that it lacks the interpreter."""
+    image = image_of(target, floor, declared, where=where)
     if not image.name.startswith("quay.io/pypa/"):
-        return ""
-    if python.startswith("pypy") and (target.libc == "musl" or target.arch in _WITHOUT_PYPY):
-        return f"{image.name} has no PyPy; take '{python}' out for {target.triple}, or name an image that has it"
-    if python == "3.13t":
-        return f"{image.name} has no Python 3.13t any more; take it out, or name an image that has it"
-    return ""
+        return
+    pypy = python.startswith("pypy") and (target.libc == "musl" or target.arch in _WITHOUT_PYPY)
+    if pypy or python in _DROPPED:
+        raise ConfigError(
+            f"{where}: {image.name} has no Python {python}; take '{python}' out for {target.triple}, or name an image "
+            "that has it"
+        )
 
 
 def runs_in_place(plat: str, target: Target, floor: str) -> bool:

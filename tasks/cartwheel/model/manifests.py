@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from cartwheel.model import python as pythons
+from cartwheel.model.backend import UNVERSIONED, backend_of, limited_python
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.features import features
 from cartwheel.model.version import pep440, semver
@@ -29,6 +30,8 @@ class Manifests(Struct, frozen=True, kw_only=True):
     workspace: Mapping[str, Any]
     workspace_path: str
     has_tests: bool
+    version: str = ""
+    """What this run makes it, where its version comes from git; empty where nothing says one."""
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -52,12 +55,23 @@ def inside(folder: str, name: str) -> str:
     return name if folder == "." else f"{folder}/{name}"
 
 
+def from_git(pyproject: Mapping[str, Any]) -> bool:
+    """Whether a package's version comes from git (`version = "scm"` in its own table)."""
+    return bool(pyproject.get("tool", {}).get("cartwheel", {}).get("version") == SCM)
+
+
+SCM = "scm"
+
+
 def truth(manifests: Manifests) -> Truth:
-    """Where the version is decided: as `version-from` says, else the crate where there is one.
+    """Where the version is decided: by this run or git's tag, as `version-from` says, else by the crate where there is
+    one.
 
     Raises `ConfigError` where nothing decides it.
     """
     where = inside(manifests.folder, "pyproject.toml")
+    if from_git(manifests.pyproject):
+        return Truth(path=where, what="version", at=(), text=manifests.version or UNVERSIONED)
     named = manifests.pyproject.get("tool", {}).get("cartwheel", {}).get("version-from", "")
     if named == "Cargo.toml" and not manifests.cargo_path:
         raise ConfigError(f"{where} [tool.cartwheel] version-from: found 'Cargo.toml', but the package has no crate")
@@ -108,13 +122,27 @@ def package_name(manifests: Manifests, where: str) -> str:
 
 
 def bindings_of(manifests: Manifests) -> str:
+    """What makes the crate importable: as `[tool.maturin]` says, else what maturin finds by the same rule
+    (`find_bridge` of maturin 1.14): a crate that it knows, a library for C, a program."""
     if not manifests.cargo_path:
         return ""
     named = manifests.pyproject.get("tool", {}).get("maturin", {}).get("bindings")
     if named:
-        return str(named)
-    dependencies = manifests.cargo.get("dependencies", {})
-    return next((known for known in ("pyo3", "uniffi") if known in dependencies), "bin")
+        return "pyo3" if named == "pyo3-ffi" else str(named)
+    library = manifests.cargo.get("lib", {})
+    kinds = library.get("crate-type", library.get("crate_type", ()))
+    found = {*_dependencies(manifests.cargo), *(("c",) if "cdylib" in kinds else ())}
+    return next((bindings for known, bindings in _BINDINGS if known in found), "bin")
+
+
+_BINDINGS = (("pyo3", "pyo3"), ("pyo3-ffi", "pyo3"), ("uniffi", "uniffi"), ("c", "cffi"))
+
+
+def _dependencies(cargo: Mapping[str, Any]) -> Iterable[str]:
+    """The names of the crates that a crate needs, on whichever target."""
+    for table in (cargo, *cargo.get("target", {}).values()):
+        for name, row in table.get("dependencies", {}).items():
+            yield str(row.get("package", name)) if isinstance(row, Mapping) else name
 
 
 def pyo3_features(manifests: Manifests) -> tuple[str, ...]:
@@ -143,22 +171,45 @@ def pyo3_features(manifests: Manifests) -> tuple[str, ...]:
 
 
 def minimum_python(manifests: Manifests) -> str:
-    """The oldest CPython: abi3's own minimum if it names one, else `requires-python`'s."""
+    """The oldest CPython: the stable ABI's own minimum if one is named, else `requires-python`'s."""
     versions = [m[1] for f in pyo3_features(manifests) if (m := re.fullmatch(r"abi3-py3(\d+)", f))]
     if versions:
         return f"3.{max(map(int, versions))}"
+    if not manifests.cargo_path and (limited := limited_python(manifests.pyproject)):
+        return limited
     match = re.search(r">=?\s*3\.(\d+)", manifests.pyproject.get("project", {}).get("requires-python", ""))
     return f"3.{match[1]}" if match else pythons.SUPPORTED[0]
 
 
 def default_python(manifests: Manifests, bindings: str, minimum: str) -> tuple[str, ...]:
-    if bindings in ("", "bin", "cffi", "uniffi"):
+    """What the compiled wheels of a package are for, where nobody says it."""
+    if bindings in ("bin", "cffi", "uniffi"):
         return (pythons.PURE,)
     kinds = {f.partition("-py")[0] for f in pyo3_features(manifests)}
     if stable := tuple(kind for kind in (pythons.ABI3, pythons.ABI3T) if kind in kinds):
         return stable
-    oldest = int(minimum.split(".")[1])
-    return tuple(v for v in pythons.SUPPORTED if int(v.split(".")[1]) >= oldest)
+    supported = _supported(manifests.pyproject.get("project", {}))
+    if bindings:
+        return supported
+    limited = backend_of(manifests.pyproject).limited(manifests.pyproject)
+    if limited.startswith("py"):
+        return (pythons.PURE,)
+    if not limited_python(manifests.pyproject):
+        return supported
+    older = (v for v in supported if v[-1] != "t" and int(v.split(".")[1]) < int(minimum.split(".")[1]))
+    return (*older, pythons.ABI3)
+
+
+def _supported(project: Mapping[str, Any]) -> tuple[str, ...]:
+    """The interpreters that a package is for: those that its classifiers name, else all that are supported, as far as
+    `requires-python` allows; without the lock too where it says that it is made for that."""
+    classifiers = [str(row) for row in project.get("classifiers", ())]
+    named = {m[1] for row in classifiers if (m := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", row))}
+    known = [version for version in pythons.MAINTAINED if version in named] or pythons.SUPPORTED
+    wanted = str(project.get("requires-python", ""))
+    kept = tuple(version for version in known if not wanted or pythons.allowed(wanted, version))
+    free = any(row.startswith("Programming Language :: Python :: Free Threading") for row in classifiers)
+    return (*kept, *(v for v in pythons.FREE_THREADED if free and v.rstrip("t") in kept))
 
 
 def module_of(manifests: Manifests, name: str) -> str:

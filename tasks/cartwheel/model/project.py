@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.manifests import Manifests, truth
+from cartwheel.model.manifests import Manifests, from_git, truth
 from cartwheel.model.settings import (
     Before,
     ChangelogSettings,
@@ -21,7 +21,7 @@ from cartwheel.model.settings import (
     Test,
     VersionPattern,
 )
-from cartwheel.model.target import Target
+from cartwheel.model.target import ANY, Target
 from cartwheel.model.version import tag_name
 from cartwheel.model.wheel import normalised
 
@@ -60,6 +60,8 @@ class Wheel(Struct, frozen=True, kw_only=True):
     debug: bool
     """It is made to be looked into, and never published."""
     file: str
+    raw: str
+    """The name under which it lies before it is repaired."""
 
     @property
     def segments(self) -> str:
@@ -127,6 +129,16 @@ class Package(Struct, frozen=True, kw_only=True):
     manifests: Manifests
     debug: bool
     """This run makes wheels to be looked into: they lie apart from the others, with all that is kept of them."""
+
+    @property
+    def from_git(self) -> bool:
+        """Whether its version comes from git, and so stands in no file."""
+        return from_git(self.manifests.pyproject)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether some of its wheels hold compiled code."""
+        return any(wheel.target.triple != ANY for wheel in self.wheels)
 
     @property
     def dist(self) -> str:
@@ -203,12 +215,17 @@ documentation of predefined variables, CircleCI's and Bitbucket's likewise, Nove
 
 def started_by(project: Project, environ: Mapping[str, str]) -> Project:
     """The same project, in a run that a tag may have started."""
+    return replace(project, started_by=starting_tag(environ))
+
+
+def starting_tag(environ: Mapping[str, str]) -> str:
+    """The tag that started a pipeline's run, empty in any other."""
     tags = (
         environ[name].removeprefix(prefix)
         for name, prefix in _TAG_VARIABLES
         if environ.get(name, "").startswith(prefix) and environ.get(name)
     )
-    return replace(project, started_by=next(tags, ""))
+    return next(tags, "")
 
 
 REHEARSAL = "rehearsal"

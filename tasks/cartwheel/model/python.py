@@ -27,6 +27,26 @@ _OLDEST, _FIRST_FREE_THREADED, _NEWEST = 7, 13, 16
 _PYPY_ABI = {"3.9": "pypy39_pp73", "3.10": "pypy310_pp73", "3.11": "pypy311_pp73"}
 
 
+MAINTAINED = (*SUPPORTED, "3.15")
+
+FREE_THREADED = ("3.14t",)
+"""What is built for where a package says that it can do without the lock (3.13t was dropped by PyO3 0.29, manylinux and
+cibuildwheel 4)."""
+
+
+def allowed(wanted: str, version: str) -> bool:
+    """Whether `requires-python` allows some release of a Python version, `3.13`."""
+    if plain := re.fullmatch(r"\s*>=\s*3\.(\d+)(?:\.0)?\s*", wanted):  # packaging takes 8 ms to import
+        return int(version.split(".")[1]) >= int(plain[1])
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        specifiers = SpecifierSet(wanted)
+    except InvalidSpecifier:
+        return True
+    return any(specifiers.contains(f"{version}.{micro}") for micro in (0, 99))
+
+
 def tags(python: str, minimum: str, *, where: str) -> tuple[str, str]:
     """Interpreter and ABI tag: `("cp311", "abi3")`, `("cp314", "cp314t")`, `("cp315", "abi3.abi3t")`; `minimum` is the
     oldest for the stable ABI, `3.11`."""

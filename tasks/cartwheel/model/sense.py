@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath, PureWindowsPath
 
+from cartwheel.model.backend import BACKENDS_TAKE
 from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError, did_you_mean
+from cartwheel.model.manifests import Manifests
+from cartwheel.model.python import allowed
 from cartwheel.model.settings import IndexSettings, Override, Settings, Variant
 from cartwheel.model.tuning import chosen_by
 from cartwheel.model.version import has_one_field, wrong_tag_form
@@ -165,22 +168,41 @@ def refuse_too_old(names: Iterable[str], pyproject: Mapping[str, object], where:
     wanted = str(project.get("requires-python", "") if isinstance(project, Mapping) else "")
     for name in names if wanted else ():
         version = re.fullmatch(r"(?:pypy)?(3\.\d+)t?", name)
-        if version and not _allows(wanted, version[1]):
+        if version and not allowed(wanted, version[1]):
             below = re.search(r">=?\s*3\.(\d+)", wanted)
             older = below and int(version[1].split(".")[1]) < int(below[1])
             how = "older than" if older else "not what"
             raise ConfigError(f"{where} python: '{name}' is {how} requires-python ('{wanted}') allows")
 
 
-def _allows(wanted: str, version: str) -> bool:
-    """Whether some release of a Python version is allowed."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+def refuse_cargo_keys(own: Settings, once: Settings, where: str) -> None:
+    """What only cargo understands, in the table of a package without a crate; raises `ConfigError`."""
+    for table in (own, *own.overrides, *own.variants, once):
+        for key in ("features", "profile", "sccache", "cargo_directory"):
+            if getattr(table, key, None) and (table is not once or key == "features"):
+                name = key.replace("_", "-")
+                raise ConfigError(f"{where} {name}: is for crates, and this package has none; remove it")
+        if table.toolchain and table.toolchain not in BACKENDS_TAKE:
+            raise ConfigError(
+                f"{where} toolchain: '{table.toolchain}' compiles crates, and this package has none; "
+                "expected 'native' or 'container'"
+            )
 
-    try:
-        allowed = SpecifierSet(wanted)
-    except InvalidSpecifier:
-        return True
-    return any(allowed.contains(f"{version}.{micro}") for micro in (0, 99))
+
+def refuse_two_versions(manifests: Manifests, own: Settings, where: str) -> None:
+    """A version that comes from git and from elsewhere too; raises `ConfigError`."""
+    project = manifests.pyproject.get("project", {})
+    if manifests.cargo_path:
+        raise ConfigError(f"{where} version: 'scm', but maturin takes the version from Cargo.toml; remove it")
+    if "version" in project:
+        raise ConfigError(
+            f"{where} version: 'scm', but [project] version says '{project['version']}'; remove one of the two"
+        )
+    if project and "version" not in project.get("dynamic", ()):
+        raise ConfigError(f"{where} version: 'scm', but [project] dynamic does not name 'version'; add it")
+    for key, value in (("versions", own.versions), ("version-from", own.version_from)):
+        if value:
+            raise ConfigError(f"{where} {key}: the version comes from git and stands in no file; remove it")
 
 
 def refuse_not_abi3(name: str, minimum: str, where: str) -> None:

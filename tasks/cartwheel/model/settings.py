@@ -155,7 +155,8 @@ class Tunable(Table, frozen=True, kw_only=True):
     toolchain: Literal["native", "zig", "mingw", "xwin", "container"] | None = None
     """How it is compiled.  Default: `native` where this machine can, else what crosses to the target."""
     image: str | None = None
-    """Toolchain `container`: the image.  Default: the target's own."""
+    """Toolchain `container`, which it implies for Linux: the image, by name (`{policy}` and `{arch}` are filled in) or
+    as `dockerfile:PATH`.  Default: the newest of the Python Packaging Authority's that keeps the floor."""
     features: tuple[str, ...] | None = None
     """Cargo features added to those under `[tool.maturin]`."""
     profile: str | None = None
@@ -200,16 +201,22 @@ class Settings(Tunable, frozen=True, kw_only=True):
     packages: tuple[str, ...] | None = None
     """Only in the root: the folders of the packages.  Default: the root itself."""
     targets: tuple[str, ...] | None = None
-    """Rust triples, or `any`.  Default: `any` without a crate, else both architectures of Linux (gnu and musl) and
+    """Rust triples, or `any`.  Default: `any` for pure Python, else both architectures of Linux (gnu and musl) and
     macOS, and Windows on x86_64."""
     publish: tuple[str, ...] | None = None
     """The indexes of a release, in order; empty: built and checked, never sent.  Default: `pypi`."""
     tag: str | None = None
     """The tag's form.  Default: `v{version}`, in a project of several packages `{name}-v{version}`."""
+    version: Literal["scm"] | None = None
+    """Of the package's own table: its version comes from git, by its backend's plugin (setuptools-scm, hatch-vcs).
+    Default: it stands in a manifest."""
     version_from: Literal["Cargo.toml", "pyproject.toml"] | None = None
     """Of the package's own table: where its version is decided.  Default: the crate, where there is one."""
     versions: tuple[VersionPattern, ...] | None = None
     """Of the package's own table: further places where the version stands."""
+    module: str | None = None
+    """Of the package's own table: what its wheels are imported as, empty where they are not.  Default: what
+    `[tool.maturin]`, the crate or the package is named."""
     changelog: ChangelogSettings | None = None
     bump_message: str | None = None
     """The message of the commit that `doit bump` makes, with `{name}`, `{version}` and `{tag}`.

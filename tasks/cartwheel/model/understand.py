@@ -11,12 +11,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.model import python as pythons
+from cartwheel.model.backend import BACKENDS_TAKE, backend_of, oldest_system, raw_name, refuse_older_than_python
 from cartwheel.model.destination import CRATES, PYPI, kind_of
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.image import CONTAINER, refuse_no_image
 from cartwheel.model.manifests import (
     Manifests,
     bindings_of,
     default_python,
+    from_git,
     inside,
     minimum_python,
     module_of,
@@ -25,11 +28,19 @@ from cartwheel.model.manifests import (
     truth,
 )
 from cartwheel.model.project import Package, Project, Wheel
-from cartwheel.model.sense import refuse_idle, refuse_nonsense, refuse_not_abi3, refuse_too_old
+from cartwheel.model.sense import (
+    refuse_cargo_keys,
+    refuse_idle,
+    refuse_nonsense,
+    refuse_not_abi3,
+    refuse_too_old,
+    refuse_two_versions,
+)
 from cartwheel.model.settings import ChangelogSettings, CiSettings, ReleaseSettings, Settings, Test, Variant, decode
 from cartwheel.model.target import ANY, Target, platform_tag, pypi_takes, refuse_impossible, target_named
+from cartwheel.model.tested import refuse_untestable
 from cartwheel.model.tuning import Tuning, chosen_by, first, matches
-from cartwheel.model.version import pep440
+from cartwheel.model.version import highest, pep440, version_in
 from cartwheel.model.wheel import normalised
 
 USUAL_TARGETS = (
@@ -42,7 +53,9 @@ USUAL_TARGETS = (
     "x86_64-pc-windows-msvc",
 )
 
-OVERRIDABLE = ("targets", "python", "floor", "toolchain", "features", "profile", "publish")
+VERSION = "version"
+
+OVERRIDABLE = ("targets", "python", "floor", "toolchain", "features", "profile", "publish", VERSION)
 """Keys that a doit variable (`profile=dev`) or the environment (`CARTWHEEL_PROFILE=dev`) may set for one run."""
 
 _LISTS = ("targets", "python", "features", "publish")
@@ -54,16 +67,31 @@ def folders(root: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((".",) if named is None else named))
 
 
-def understood(root: Mapping[str, Any], packages: Iterable[Manifests], overrides: Mapping[str, str]) -> Project:
-    """The project that the manifests describe; raises `ConfigError` where they cannot be meant."""
+def understood(
+    root: Mapping[str, Any],
+    packages: Iterable[Manifests],
+    overrides: Mapping[str, str],
+    *,
+    tags: tuple[str, ...] = (),
+    started_by: str = "",
+) -> Project:
+    """The project that the manifests describe; raises `ConfigError` where they cannot be meant.
+
+    `tags`: those of HEAD, for packages whose version comes from git; `started_by`: the tag that started this run.
+    """
     common = _table(root, "pyproject.toml")
     packages = tuple(packages)
-    if not any(m.folder == "." for m in packages) and (common.versions or common.version_from):
+    if not any(m.folder == "." for m in packages) and any(
+        value is not None for value in (common.versions, common.version_from, common.version, common.module)
+    ):
         raise ConfigError(
-            "[tool.cartwheel] versions, version-from: these belong into the package's own table; move them"
+            "[tool.cartwheel] version, versions, version-from, module: these belong into the package's own table; "
+            "move them"
         )
     once = _settings_of(overrides)
-    read = tuple(packages)
+    said = _version_said(overrides, packages)
+    known = (started_by, tags)
+    read = tuple(_versioned(m, _own(m, common), common, said, known, single=len(packages) == 1) for m in packages)
     made = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
     if common.overrides or common.variants:
         every = (t for m in read for t in _declared(m, _own(m, common), common))
@@ -88,12 +116,57 @@ def _table(pyproject: Mapping[str, Any], where: str) -> Settings:
 
 
 def _settings_of(overrides: Mapping[str, str]) -> Settings:
-    raw = {key: _split(text) if key in _LISTS else text for key, text in overrides.items()}
+    raw = {key: _split(text) if key in _LISTS else text for key, text in overrides.items() if key != VERSION}
     return decode(Settings, raw, where="a setting for this run,")
 
 
 def _split(text: str) -> list[str]:
     return [part for part in re.split(r"[,\s]+", text) if part]
+
+
+def _version_said(overrides: Mapping[str, str], packages: Iterable[Manifests]) -> str:
+    """The version that is said for this run, for the packages whose version comes from git."""
+    said = overrides.get(VERSION, "")
+    if not said:
+        return ""
+    if not any(from_git(manifests.pyproject) for manifests in packages):
+        raise ConfigError(
+            f"version for this run: every version here stands in a file; change it with: doit bump {said}"
+        )
+    try:
+        return pep440(said)
+    except ConfigError as error:
+        raise ConfigError(f"version for this run: {error}") from None
+
+
+def _versioned(
+    manifests: Manifests,
+    own: Settings,
+    common: Settings,
+    said: str,
+    known: tuple[str, tuple[str, ...]],
+    *,
+    single: bool,
+) -> Manifests:
+    """With the version of a package that has it from git: what is said for this run, what the tag says that started it,
+    or the highest tag of HEAD."""
+    if not from_git(manifests.pyproject):
+        return manifests
+    where = inside(manifests.folder, "pyproject.toml")
+    refuse_two_versions(manifests, own, _shown(where))
+    form, name = first((own, common), "tag", _default_tag(single=single)), package_name(manifests, where)
+    starting, tags = known
+    found = said or version_in(form, starting, name=name)
+    return replace(manifests, version=found or highest(version_in(form, tag, name=name) for tag in tags))
+
+
+def _default_tag(*, single: bool) -> str:
+    return "v{version}" if single else "{name}-v{version}"
+
+
+def _shown(where: str) -> str:
+    """How messages name the table of a pyproject.toml."""
+    return f"{'' if where == 'pyproject.toml' else where + ' '}[tool.cartwheel]"
 
 
 def _package(manifests: Manifests, common: Settings, once: Settings, *, single: bool) -> Package:
@@ -111,7 +184,9 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     targets = _targets(manifests, once, own, common, where)
     publish = _destinations(manifests, layers, single=single)
     _refuse_mismatch(targets, manifests, where)
-    table = f"{'' if where == 'pyproject.toml' else where + ' '}[tool.cartwheel]"
+    table = _shown(where)
+    if not manifests.cargo_path and (single or own is not common):
+        refuse_cargo_keys(own, once if single else Settings(), table)
     debug = _is_debug(once.profile or "", manifests)
     test = _test(first(layers, "test", Test()), manifests)
     context = _Context(
@@ -121,12 +196,15 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         abi3=bindings == "pyo3" and any(f == "abi3" or f.startswith("abi3-py") for f in pyo3_features(manifests)),
         debug=debug, manifests=manifests,
     )  # fmt: skip
+    if own.python and all(target.triple == ANY for target in targets):
+        raise ConfigError(f"{table} python: a wheel for 'any' is for every Python 3; name targets, or remove it")
     wheels = tuple(wheel for target in targets for wheel in context.wheels(target))
     _refuse_published_debug(wheels, publish, manifests, table)
     _refuse_untakeable(wheels, publish, common, table)
+    for python, said in dict.fromkeys((wheel.python, wheel.test) for wheel in wheels):
+        refuse_untestable(python, minimum, said, manifests.pyproject, table)
     if own is not common:
         refuse_idle((*own.overrides, *own.variants), _declared(manifests, own, common), table)
-    default_tag = "v{version}" if single else "{name}-v{version}"
     return Package(
         name=name,
         key=key,
@@ -134,12 +212,12 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         version=version,
         backend=backend,
         bindings=bindings,
-        module=module_of(manifests, name),
+        module=module_of(manifests, name) if own.module is None else own.module,
         manifest=manifests.cargo_path,
         wheels=wheels,
         publish=() if debug else publish,
         private=debug or not publish,
-        tag=first(layers, "tag", default_tag),
+        tag=first(layers, "tag", _default_tag(single=single)),
         versions=own.versions or (),
         changelog=first(layers, "changelog", ChangelogSettings()),
         bump_message=first(layers, "bump_message", "Version {version}" if single else "{name} {version}"),
@@ -181,6 +259,8 @@ class _Context(Struct, frozen=True, kw_only=True):
             yield from (self._wheel(target, p, variant) for p in named if not self.tuning.skipped(target, p))
 
     def _python(self, target: Target) -> tuple[str, ...]:
+        if target.triple == ANY:
+            return (pythons.PURE,)
         named: tuple[str, ...] = self.tuning.of("python", self.python, target)
         return named
 
@@ -191,21 +271,27 @@ class _Context(Struct, frozen=True, kw_only=True):
         refuse_too_old((python,), self.manifests.pyproject, self.where)
         if self.abi3:
             refuse_not_abi3(python, self.minimum, self.where)
-        floor = tuned("floor", target.floor)
+        floor = tuned("floor", target.floor if self.crate else oldest_system(target, python))
         refuse_impossible(target, floor, where=self._where_the_floor_is())
+        if not self.crate:
+            refuse_older_than_python(target, floor, python, self._where_the_floor_is())
         tag, abi = pythons.tags(python, self.minimum, where=f"{self.where} python")
         build = f"{variant.build_tag}-" if variant and variant.build_tag else ""
-        image = tuned("image", "")
+        image = tuned("image", "") if target.system == "linux" else ""
+        toolchain = self._toolchain(tuned("toolchain", CONTAINER if image else ""))
+        if toolchain == CONTAINER and target.triple != ANY:
+            refuse_no_image(target, floor, image, python, where=f"{self.where} image")
+        file = f"{self.stem}-{build}{tag}-{abi}-{platform_tag(target, floor)}.whl"
         return Wheel(
             package=self.package,
             target=target,
             python=python,
             variant=variant.name if variant else "",
             floor=floor,
-            toolchain=tuned("toolchain", "container" if image else ""),
+            toolchain=toolchain,
             image=image,
-            features=tuned("features", ()),
-            profile=tuned("profile", "release"),
+            features=tuned("features", ()) if self.crate else (),
+            profile=tuned("profile", "release") if self.crate else "",
             flags=tuned("flags", ()),
             environment=tuned("environment", {}),
             before=tuned("before", ()),
@@ -213,8 +299,17 @@ class _Context(Struct, frozen=True, kw_only=True):
             test=self.tuning.test(self.test, target, python),
             untested=tuned("untested", ""),
             debug=self.debug,
-            file=f"{self.stem}-{build}{tag}-{abi}-{platform_tag(target, floor)}.whl",
+            file=file,
+            raw=file if self.crate else raw_name(file, target, floor),
         )
+
+    @property
+    def crate(self) -> bool:
+        """Whether cargo compiles it; what is meant for cargo and said in the root's table passes other packages by."""
+        return bool(self.manifests.cargo_path)
+
+    def _toolchain(self, declared: str) -> str:
+        return declared if self.crate or declared in BACKENDS_TAKE else ""
 
     def _where_the_floor_is(self) -> str:
         if self.tuning.once.floor is None:
@@ -240,7 +335,8 @@ def _own(manifests: Manifests, common: Settings) -> Settings:
 
 def _declared(manifests: Manifests, own: Settings, common: Settings) -> tuple[str, ...]:
     """The triples that the configuration names for the package, or the usual ones."""
-    declared: tuple[str, ...] = first((own, common), "targets", USUAL_TARGETS if manifests.cargo_path else (ANY,))
+    compiled = manifests.cargo_path or backend_of(manifests.pyproject).compiles(manifests.pyproject)
+    declared: tuple[str, ...] = first((own, common), "targets", USUAL_TARGETS if compiled else (ANY,))
     return declared
 
 
@@ -308,8 +404,6 @@ def _refuse_mismatch(targets: tuple[Target, ...], manifests: Manifests, where: s
     for target in targets:
         if manifests.cargo_path and target.triple == ANY:
             raise ConfigError(f"{where} [tool.cartwheel] targets: 'any' is for pure Python; this package has a crate")
-        if not manifests.cargo_path and target.triple != ANY:
-            raise ConfigError(f"{where} [tool.cartwheel] targets: '{target.triple}' needs a crate; found none")
 
 
 def _refuse_unplanned(packages: tuple[Package, ...], once: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from cartwheel.model.errors import ConfigError
 
@@ -148,6 +149,16 @@ def matches(pattern: str, text: str) -> tuple[tuple[int, int], ...]:
         return ()
     before, after = (part.replace("\\\n", r"\r?\n").replace("\n", r"\r?\n") for part in parts)
     return tuple(match.span(1) for match in re.finditer(f"{before}{_VERSION}{after}", text))
+
+
+def highest(versions: Iterable[str]) -> str:
+    """The highest of PEP 440 versions; empty where there is none but empty ones."""
+    found = [version for version in versions if version]
+    if len(found) < 2:
+        return found[0] if found else ""
+    from packaging.version import Version
+
+    return max(found, key=Version)
 
 
 def written_as(pattern: str, written: str) -> str:

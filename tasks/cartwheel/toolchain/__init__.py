@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.image import CONTAINER, Image, image_of
+from cartwheel.model.project import Package, Wheel
 from cartwheel.model.target import Target, version_of_floor
+from cartwheel.toolchain import xwin
 from cartwheel.world.host import Host
+
+CARGO_TEE = Path(__file__).with_name("cargo_tee.py")
+"""The program that stands in for cargo."""
 
 
 class Toolchain(Struct, frozen=True, kw_only=True):
@@ -21,6 +28,13 @@ class Toolchain(Struct, frozen=True, kw_only=True):
     """What maturin is told for it."""
     tools: Callable[[Target], tuple[str, ...]] = lambda target: ()
     """The tools it takes besides Rust and maturin."""
+    backends: Callable[[Target, Host], bool] = lambda target, host: False
+    """The same as `builds`, for what is compiled by a backend that knows no targets."""
+    environment: Callable[[Target], Mapping[str, str]] = lambda target: {}
+    """What maturin is given for it."""
+    hosted: bool = False
+    """Whether this machine's own compiler and linker make what runs while it compiles (build scripts, macros): that is
+    then the same for all targets of all such toolchains, and compiled once."""
 
 
 def _native(target: Target, host: Host) -> bool:
@@ -28,6 +42,11 @@ def _native(target: Target, host: Host) -> bool:
         return host.system == "macos"
     same_system = target.system == host.system and target.libc in ("", host.libc, "msvc", "gnu")
     return same_system and (target.system in ("macos", "windows") or (host.runs(target) and target.libc == host.libc))
+
+
+def _by_itself(target: Target, host: Host) -> bool:
+    """Where interpreters for the target run; compilers on macOS make both architectures."""
+    return (target.system == host.system == "macos") or host.runs(target)
 
 
 _NOT_BY_ZIG = ("ppc64le",)
@@ -42,8 +61,13 @@ def _mingw(target: Target, host: Host) -> bool:
     return target.system == "windows" and target.libc == "gnu" and host.system != "windows"
 
 
-def _mingw_tools(target: Target) -> tuple[str, ...]:
+def mingw_tools(target: Target) -> tuple[str, ...]:
+    """The compiler of Debian's and Homebrew's mingw-w64 that links for the target."""
     return (f"{'i686' if target.arch == 'win32' else 'x86_64'}-w64-mingw32-gcc",)
+
+
+def _xwin(target: Target, host: Host) -> bool:
+    return target.system == "windows" and target.libc == "msvc" and host.system != "windows"
 
 
 def _container(target: Target, host: Host) -> bool:
@@ -54,13 +78,20 @@ def _container(target: Target, host: Host) -> bool:
 TOOLCHAINS = {
     row.name: row
     for row in (
-        Toolchain(name="native", builds=_native),
-        Toolchain(name="zig", builds=_zig, arguments=("--zig",), tools=lambda target: ("zig",)),
-        Toolchain(name="mingw", builds=_mingw, tools=_mingw_tools),
-        Toolchain(name="container", builds=_container),
+        Toolchain(name="native", builds=_native, backends=_by_itself, hosted=True),
+        Toolchain(name="zig", builds=_zig, arguments=("--zig",), tools=lambda target: ("zig",), hosted=True),
+        Toolchain(name="mingw", builds=_mingw, tools=mingw_tools, hosted=True),
+        Toolchain(name="xwin", builds=_xwin, tools=lambda target: ("xwin",), environment=xwin.environment),
+        Toolchain(name=CONTAINER, builds=_container, backends=_container),
     )
 }
 """In the order in which they are preferred."""
+
+
+def of_wheel(package: Package, wheel: Wheel, host: Host) -> Toolchain:
+    """How a wheel is compiled on a host; raises `ConfigError` where it cannot be."""
+    rule = chosen if package.manifest else chosen_for_backend
+    return rule(wheel.target, wheel.floor, wheel.toolchain, host)
 
 
 def chosen(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
@@ -84,7 +115,31 @@ def chosen(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
     raise ConfigError(f"{target.triple} cannot be built on {host}; build it on a machine of its own kind")
 
 
+def chosen_for_backend(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
+    """The same for a package without a crate, whose backend compiles for the machine that it runs on.
+
+    Raises `ConfigError` when none does.
+    """
+    able = [toolchain for toolchain in TOOLCHAINS.values() if toolchain.backends(target, host)]
+    if declared:
+        able = [toolchain for toolchain in able if toolchain.name == declared]
+    elif _too_new(target, floor, host):
+        able = [toolchain for toolchain in able if toolchain.name != "native"]
+    if able:
+        return able[0]
+    by = f" with toolchain '{declared}'" if declared else ""
+    advice = "build it on a machine of its own kind"
+    if declared and _container(target, host):
+        advice += f", or with toolchain '{CONTAINER}'"
+    raise ConfigError(f"{target.triple} cannot be compiled by a package's own backend on {host}{by}; {advice}")
+
+
 _BY_NAME_ONLY = ("android", "emscripten")
+
+
+def images(wheel: Wheel, chain: Toolchain) -> tuple[Image, ...]:
+    """The image that a wheel is made in by this toolchain, or none.  Raises `ConfigError`."""
+    return (image_of(wheel.target, wheel.floor, wheel.image),) if chain.name == CONTAINER else ()
 
 
 def _too_new(target: Target, floor: str, host: Host) -> bool:

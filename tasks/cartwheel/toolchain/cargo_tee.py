@@ -6,23 +6,48 @@ maturin starts the program that $CARGO names.  Standard library only; it is star
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+
+_OURS = ("CARTWHEEL_CARGO", "CARTWHEEL_CARGO_MESSAGES", "CARGO")
+_SWITCH = "CARGO_TARGET_APPLIES_TO_HOST"
+_UNSTABLE = (_SWITCH, "CARGO_UNSTABLE_TARGET_APPLIES_TO_HOST", "__CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS")
 
 
 def main() -> int:
     """cargo's exit code."""
-    cargo = os.environ.pop("CARTWHEEL_CARGO")
-    kept = os.environ.pop("CARTWHEEL_CARGO_MESSAGES")
-    os.environ.pop("CARGO", None)
-    if not any(argument.startswith("--message-format") for argument in sys.argv[1:]):
-        return subprocess.call([cargo, *sys.argv[1:]])
+    kept = os.environ["CARTWHEEL_CARGO_MESSAGES"]
+    given = {name: value for name, value in os.environ.items() if name not in _OURS}
+    arguments, env = linked_by_zig_alone(sys.argv[1:], given)
+    argv = [os.environ["CARTWHEEL_CARGO"], *arguments]
+    if not any(argument.startswith("--message-format") for argument in arguments):
+        return subprocess.call(argv, env=env)
     with open(kept, "ab") as copy:
-        child = subprocess.Popen([cargo, *sys.argv[1:]], stdout=subprocess.PIPE)
+        child = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE)
         assert child.stdout is not None
         for line in child.stdout:
             copy.write(line)
             sys.stdout.buffer.write(line)
             sys.stdout.buffer.flush()
         return child.wait()
+
+
+def linked_by_zig_alone(arguments: Sequence[str], env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """cargo's arguments and environment; where zig links for this machine's own triple, so that it links the one crate
+    whose result counts and nothing that is compiled for this machine.
+
+    cargo-zigbuild (0.24, in maturin 1.16) names zig as the linker of the triple, and by an unstable switch of cargo
+    keeps it from build scripts and macros.  Under that switch their fingerprints are others than for any other target,
+    and all of them would be compiled once more.  A linker among rustc's own arguments needs no switch: they come last,
+    and the last one counts (cargo and rustc 1.95).
+    """
+    target = arguments[arguments.index("--target") + 1] if "--target" in arguments[:-1] else ""
+    name = f"CARGO_TARGET_{target.upper().replace('-', '_')}_LINKER"
+    linker = env.get(name, "")
+    if arguments[:1] != ["rustc"] or env.get(_SWITCH) != "false" or "zigcc" not in linker:
+        return [*arguments], {**env}
+    separator = () if "--" in arguments else ("--",)
+    left = {key: value for key, value in env.items() if key not in (name, *_UNSTABLE)}
+    return [*arguments, *separator, "-C", f"linker={linker}"], left
 
 
 if __name__ == "__main__":

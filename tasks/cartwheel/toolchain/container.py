@@ -18,9 +18,12 @@ from msgspec import Struct
 
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.image import interpreter_folder
-from cartwheel.model.python import ABI3, PURE
+from cartwheel.model.python import ABI3, ABI3T, FIRST_ABI3T, PURE
 from cartwheel.model.step import Words
 from cartwheel.world import run
+
+LABEL = "cartwheel"
+"""By this label a container is known, with its project."""
 
 TETHER = Path(__file__).parents[1] / "world" / "tether.py"
 
@@ -29,9 +32,10 @@ _HOST_ONLY = (
     "CARGO", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER",
     "CARGO_BUILD_RUSTC*", "SCCACHE_*", "PYO3_PYTHON", "PYO3_CONFIG_FILE", "PYTHONPATH", "PYTHONHOME",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "PIP_CACHE_DIR",
-    "UV_CACHE_DIR", "UV_PYTHON*", "LD_LIBRARY_PATH", "LIBRARY_PATH", "SDKROOT", "DEVELOPER_DIR", "TARGET_SYSROOT",
-    "ZIG_*", "CARGO_ZIGBUILD_*", "DOCKER_*", "CONTAINER_*", "CONTAINERS_*", "REGISTRY_AUTH_FILE",
-    "DBUS_SESSION_BUS_ADDRESS", "CARGO_MAKEFLAGS", "MAKEFLAGS", "SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC",
+    "PIP_CONFIG_FILE", "UV_CACHE_DIR", "UV_CONFIG_FILE", "UV_PYTHON*", "LD_LIBRARY_PATH", "LIBRARY_PATH", "SDKROOT",
+    "DEVELOPER_DIR", "TARGET_SYSROOT", "ZIG_*", "CARGO_ZIGBUILD_*", "DOCKER_*", "CONTAINER_*", "CONTAINERS_*",
+    "REGISTRY_AUTH_FILE", "DBUS_SESSION_BUS_ADDRESS", "CARGO_MAKEFLAGS", "MAKEFLAGS", "SYSTEMROOT",
+    "SYSTEMDRIVE", "COMSPEC",
 )  # fmt: skip
 """Variables that speak of this machine's own folders, programs and pipes, and mean nothing in a container."""
 
@@ -93,7 +97,8 @@ class Container(Struct, frozen=True, kw_only=True):
 
     def interpreter(self, python: str, minimum: str) -> str:
         """The interpreter for such a wheel, `minimum` the oldest for abi3.  Raises `StepFailed` with what is there."""
-        if python in (ABI3, PURE):
+        if python in (ABI3, ABI3T, PURE):
+            minimum = f"3.{FIRST_ABI3T}" if python == ABI3T else minimum
             able = sorted((f for f in self.interpreters if _serves(f, minimum)), key=_minor)
             wanted = able[0] if able else f"cp{minimum.replace('.', '') or '3'} or newer"
         else:
@@ -130,6 +135,7 @@ class Container(Struct, frozen=True, kw_only=True):
         return (
             *(sys.executable, "-ISE", str(TETHER), *self.engine, "run", "--rm", "--interactive", "--pull=never"),
             *("--log-driver=none", "--security-opt=label=disable", "--entrypoint=/bin/sh", f"--workdir={cwd}"),
+            f"--label={LABEL}={self.root}",
             *((f"--user={self.user}",) if self.user else ()),
             *(f"--mount={_mounted(mount)}" for mount in mounts),
             *(f"--env={name}" for name in named),

@@ -19,9 +19,11 @@ from msgspec import Struct
 
 from cartwheel.model.step import Slots
 from cartwheel.model.target import Target
-from cartwheel.world.host import this_machine
+from cartwheel.toolchain import TOOLCHAINS
 
 FOLDER = ".cartwheel/cargo"
+HOSTED = frozenset(name for name, row in TOOLCHAINS.items() if row.hosted)
+
 SHARED = "all"
 """Stands for the interpreter where all of a target share one directory."""
 
@@ -64,21 +66,19 @@ class CargoDirectory(Struct, frozen=True, kw_only=True):
             family.enter_context(slots.alone(f"interpreters of {self._package(self.target.triple)} {self.toolchain}"))
             if self._copied(self._interpreters(), slots, _shared):
                 return
-            with ExitStack() as others:
-                others.enter_context(slots.alone(f"targets of {self.package} {self._host_part()}"))
-                if not self._copied(self._targets(), slots, _for_this_machine):
-                    stack.push(others.pop_all())
+            if self.toolchain in HOSTED:
+                with ExitStack() as others:
+                    others.enter_context(slots.alone(f"targets of {self.package}"))
+                    if not self._copied(self._targets(), slots, _for_this_machine):
+                        stack.push(others.pop_all())
             stack.push(family.pop_all())
 
     def _interpreters(self) -> Iterable[Path]:
         return self._package(self.target.triple).glob(f"*-{self.toolchain}")
 
     def _targets(self) -> Iterable[Path]:
-        found = (self.root / FOLDER).glob(f"*/{self.package}/*-{self.toolchain}")
-        return (path for path in found if _host_part(path.parts[-3], self.toolchain) == self._host_part())
-
-    def _host_part(self) -> str:
-        return _host_part(self.target.triple, self.toolchain)
+        found = (self.root / FOLDER).glob(f"*/{self.package}/*-*")
+        return (path for path in found if path.name.rpartition("-")[2] in HOSTED)
 
     def _copied(self, sources: Iterable[Path], slots: Slots, wanted: Callable[[str], bool]) -> bool:
         found = sorted((p for p in sources if p.is_dir()), key=lambda p: (not slots.free(str(p)), str(p)))
@@ -105,12 +105,6 @@ def _bytes(folder: str | Path) -> int:
             )
     except OSError:  # gone meanwhile
         return 0
-
-
-def _host_part(triple: str, toolchain: str) -> str:
-    """Directories of the same answer can share what is compiled for this machine; zig, asked for this machine's own
-    triple, compiles that with its own linker too."""
-    return f"{toolchain} for itself" if toolchain == "zig" and triple == this_machine().triple else toolchain
 
 
 def _shared(name: str) -> bool:

@@ -34,8 +34,6 @@ class Engine(Struct, frozen=True, kw_only=True):
     """An engine that answers."""
 
     command: tuple[str, ...]
-    machine: str
-    """The architecture of its own machine, as images name it: `amd64`."""
     user: str
     """`uid:gid` to run as, so that what is written is ours; empty where root in a container is us outside."""
 
@@ -86,11 +84,10 @@ def _answer(command: tuple[str, ...], env: tuple[tuple[str, str], ...], cwd: Pat
         last = str(error).strip().splitlines()[-1]
         mend = ENGINES.get(name, f"name another in {NAMED}")
         return None, f"{name} is here and cannot run ({last}); {mend}"
-    host = said.get("host")
-    if isinstance(host, dict):  # podman, under whatever name: its root is root, or us where it is rootless
-        return Engine(command=command, machine=str(host.get("arch", "")), user=""), ""
+    if "host" in said:  # podman, under whatever name: its root is root, or us where it is rootless
+        return Engine(command=command, user=""), ""
     rootless = any("rootless" in str(option) for option in said.get("SecurityOptions") or ())
-    return Engine(command=command, machine=_goarch(str(said.get("Architecture", ""))), user=_user(rootless)), ""
+    return Engine(command=command, user=_user(rootless)), ""
 
 
 def _user(rootless: bool) -> str:
@@ -99,13 +96,6 @@ def _user(rootless: bool) -> str:
     if rootless or not sys.platform.startswith("linux") or os.getuid() == 0:
         return ""
     return f"{os.getuid()}:{os.getgid()}"
-
-
-_GOARCH = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
-
-
-def _goarch(machine: str) -> str:
-    return _GOARCH.get(machine, machine)
 
 
 def inspected(engine: tuple[str, ...], name: str, environ: Mapping[str, str], cwd: Path) -> Local | None:
@@ -119,10 +109,7 @@ def inspected(engine: tuple[str, ...], name: str, environ: Mapping[str, str], cw
 
 
 def identity(name: str, look: Look) -> str:
-    """What an image's name means now on this machine: its digest where it is pinned, else its id, empty where the
-    engine or the image is not here."""
-    if "@" in name:
-        return name.partition("@")[2]
+    """What an image's name means now on this machine: its id, empty where the engine or the image is not here."""
     for command in candidates(look.environ):
         if local := inspected(command, name, look.environ, look.root):
             return f"sha256:{local.id}"

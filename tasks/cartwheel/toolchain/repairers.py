@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -24,6 +25,9 @@ from cartwheel.world import run
 from cartwheel.world.binary import binaries
 from cartwheel.world.files import move_into_place
 from cartwheel.world.host import Host, this_machine
+
+if TYPE_CHECKING:
+    from cartwheel.toolchain.container import Container
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -39,6 +43,10 @@ class Order(Struct, frozen=True, kw_only=True):
     """An empty folder for the result."""
     nothing: Path
     """A folder that stays empty: to look for libraries in, where this machine's are not the target's."""
+    made_elsewhere: bool = False
+    """It was linked with the libraries of another system: this machine's must not get into it."""
+    auditwheel: tuple[str, ...] = ()
+    """How auditwheel is started where the libraries are that it was linked with; empty: as ours."""
 
 
 class Repairer(Struct, frozen=True, kw_only=True):
@@ -62,9 +70,12 @@ def repair(
     log: Words,
     env: Mapping[str, str],
     scratch: Path,
+    made_elsewhere: bool = False,
+    inside: Container | None = None,
 ) -> None:
     """Leave the repaired wheel in `into/expected`; `scratch` lies on the same file system.
 
+    `made_elsewhere`: it was made in a container; `inside`: that container, if it is at hand and has auditwheel.
     Raises `StepFailed` where the wheel needs a newer system than `floor`, or comes out under another name.
     """
     work = scratch / "repair"
@@ -73,13 +84,14 @@ def repair(
     out.mkdir(parents=True)
     nothing.mkdir()
     order = Order(
-        raw=raw.resolve(), expected=expected, target=target, floor=floor or target.floor, host=this_machine(),
-        out=out.resolve(), nothing=nothing.resolve(),
+        raw=raw.resolve(), expected=expected, target=target, floor=floor or target.floor,
+        host=_kind_of(target) if inside else this_machine(), out=out.resolve(), nothing=nothing.resolve(),
+        made_elsewhere=made_elsewhere and not inside, auditwheel=("auditwheel",) if inside else (),
     )  # fmt: skip
     _keeps_floor(raw, order)
     repairer = repairer_for(target, order.host)
     if command := repairer.command(order):
-        _run(command, repairer, order, log, env)
+        _run(command, repairer, order, _where(inside, log, work), env)
     else:
         shutil.copyfile(raw, out / raw.name)
     made = _named_as_planned(_only_wheel(order, repairer), order, repairer)
@@ -87,6 +99,17 @@ def repair(
         _keeps_floor(made, order)  # what was grafted has needs of its own
     move_into_place(made, into / expected)
     shutil.rmtree(work, ignore_errors=True)
+
+
+def _where(inside: Container | None, log: Words, work: Path) -> Words:
+    from cartwheel.toolchain.container import Contained
+
+    return Contained(log, inside, (work,)) if inside else log
+
+
+def _kind_of(target: Target) -> Host:
+    """The machine that a container of the target is."""
+    return Host(system=target.system, machine=target.machine, libc=target.libc, glibc=(0, 0))
 
 
 def repairer_for(target: Target, host: Host) -> Repairer:
@@ -108,13 +131,16 @@ def _auditwheel(order: Order) -> tuple[str, ...]:
     wanted = f"manylinux_{_dotted(order)}_{target.arch}"
     own_kind = target.libc == "gnu" and (host.machine, host.libc) == (target.machine, "gnu")
     plat = wanted if own_kind and f"manylinux_{_dotted(order)}" in _auditwheel_policies() else "auto"
+    elsewhere: tuple[str, ...] = ()
+    if order.made_elsewhere or (target.libc == "musl" and host.libc != "musl"):
+        elsewhere = ("--ldpaths", str(order.nothing))
     musl: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     if target.libc == "musl":
         named = set(WheelName.parse(order.raw.name).platforms) == set(WheelName.parse(order.expected).platforms)
-        elsewhere = ("--ldpaths", str(order.nothing)) if host.libc != "musl" else ()
-        musl = ("--exclude", "libc.so", *elsewhere, *(("--no-update-tags",) if named else ()))
-    options = ("--plat", plat, "--only-plat", *musl, "--wheel-dir", str(order.out))
-    return (*run.of_ours("auditwheel"), "repair", *options, str(order.raw))
+        musl, kept = ("--exclude", "libc.so"), (("--no-update-tags",) if named else ())
+    options = ("--plat", plat, "--only-plat", *musl, *elsewhere, *kept, "--wheel-dir", str(order.out))
+    return (*(order.auditwheel or run.of_ours("auditwheel")), "repair", *options, str(order.raw))
 
 
 def _dotted(order: Order) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.step import Look
 from cartwheel.model.wheel import normalised
+from cartwheel.toolchain import xwin
 from cartwheel.world import run
 
 _DISTRIBUTIONS = {
@@ -39,10 +40,17 @@ def version_of(name: str, look: Look) -> str:
         return _distribution(_DISTRIBUTIONS[name])
     if name == "rustc":
         return _rustc(look)
+    if name.startswith("python "):
+        return _interpreter(name, look)
+    if name in ("cc", "c++"):
+        return _compiler(name, look)
+    if name == "xwin":
+        return xwin.identity(look.environ)
     if name.startswith("image "):
         from cartwheel.toolchain.engines import identity
 
-        return identity(name.removeprefix("image "), look)
+        reference = name.removeprefix("image ")
+        return reference.partition("@")[2] or identity(reference, look)  # a digest needs no engine to be known
     if name == "zig":
         return _distribution("ziglang") or _program("zig", ("version",), look)
     return _program(name, ("--version",), look)
@@ -72,6 +80,19 @@ def _installed(path: tuple[str, ...]) -> Mapping[str, str]:
 def _program(name: str, arguments: tuple[str, ...], look: Look) -> str:
     path = shutil.which(name, path=look.environ.get("PATH"))
     return _asked(path, arguments, look) if path else ""
+
+
+def _interpreter(name: str, look: Look) -> str:
+    from cartwheel.toolchain.interpreters import named
+
+    path = named(name, look)
+    return _asked(path, ("--version",), look) if path else ""
+
+
+def _compiler(name: str, look: Look) -> str:
+    from cartwheel.toolchain.interpreters import compiler
+
+    return _program(compiler(name, look), ("--version",), look)
 
 
 def _asked(path: str, arguments: tuple[str, ...], look: Look) -> str:

@@ -23,7 +23,8 @@ PASSED = (
     "CARGO_HOME", "CARGO_NET_*", "CARGO_HTTP_*", "CARGO_REGISTRIES_*_INDEX", "CARGO_INCREMENTAL", "CARGO_BUILD_JOBS",
     "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "RUSTUP_DIST_SERVER", "RUSTUP_UPDATE_ROOT", "RUSTUP_AUTO_INSTALL",
     "RUST_BACKTRACE", "ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR", "CARGO_ZIGBUILD_CACHE_DIR",
-    "SOURCE_DATE_EPOCH", "SCCACHE_*",
+    "SOURCE_DATE_EPOCH", "SCCACHE_*", "XWIN_CACHE_DIR", "XWIN_HTTP_RETRIES", "XWIN_ARCH",
+    "QEMU_*", "CARTWHEEL_SYSROOT_*",
     "DOCKER_*", "CONTAINER_HOST", "CONTAINERS_*", "REGISTRY_AUTH_FILE", "DBUS_SESSION_BUS_ADDRESS",
 )  # fmt: skip
 """Passed and not counted (who sets SOURCE_DATE_EPOCH to the time of the commit would rebuild for each)."""
@@ -37,8 +38,11 @@ COUNTED = (
     "CC", "CXX", "AR", "LD", "RANLIB", "CC_*", "CXX_*", "AR_*", "HOST_CC", "TARGET_CC", "CFLAGS",
     "CXXFLAGS", "CPPFLAGS",
     "LDFLAGS", "CFLAGS_*", "CXXFLAGS_*", "PKG_CONFIG*", "LIBRARY_PATH", "LD_LIBRARY_PATH", "INCLUDE", "LIB", "LIBPATH",
+    "CMAKE_*", "SKBUILD_*", "FC", "FFLAGS", "DISTUTILS_USE_SDK", "MSSDK",
+    "XWIN_CROSS_COMPILER", "XWIN_VARIANT", "XWIN_VERSION", "XWIN_SDK_VERSION", "XWIN_CRT_VERSION", "XWIN_INCLUDE_*",
 )  # fmt: skip
-"""Passed and counted: what maturin, cargo, rustc and the cc crate read (CARGO documentation and sources, Nov 2026)."""
+"""Passed and counted: what maturin, cargo, rustc and the cc crate read (CARGO documentation and sources, Nov 2026), and
+what CMake, scikit-build-core and setuptools do (their documentation, Nov 2026)."""
 
 
 def frozen(environ: Mapping[str, str]) -> bool:

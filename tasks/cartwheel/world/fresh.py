@@ -1,89 +1,30 @@
-"""A fresh environment: which wheels this machine can run, and a wheel's tests run where nothing else is installed."""
+"""A fresh environment: a wheel's tests, run where nothing else is installed."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
-from types import MappingProxyType
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.model.checked import TestRun
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.model.python import ABI3, ABI3T, FIRST_ABI3T, PURE
 from cartwheel.model.step import Words
-from cartwheel.model.target import Target, version_of_floor
 from cartwheel.model.wheel import WheelName
-from cartwheel.world.environment import passed
-from cartwheel.world.host import Host, this_machine
-from cartwheel.world.run import capture, of_ours
+from cartwheel.world import interpreters
+from cartwheel.world.interpreters import Interpreter, directly
+from cartwheel.world.run import capture
 
 _WITNESS = Path(__file__).with_name("witness.py")
-_NO_ENV: Mapping[str, str] = MappingProxyType({})
-
-
-def runs_here(
-    target: Target, python: str, *, minimum: str = "3.11", floor: str = "", env: Mapping[str, str] = _NO_ENV
-) -> str:
-    """`""` when this machine can run such a wheel, else the reason in words.
-
-    `minimum` is the oldest Python of an abi3 wheel, `floor` the system it promises.
-    """
-    if reason := cannot_run(target, this_machine(), floor or target.floor):
-        return reason
-    if interpreter(python, minimum, env=env or passed(os.environ)):
-        return ""
-    named = f"Python {minimum} or newer" if python == "abi3" else f"Python {python}"
-    return f"{named} is not installed here"
-
-
-def cannot_run(target: Target, host: Host, floor: str) -> str:
-    """Why `host` cannot run what is compiled for `target`, `""` when it can."""
-    if not host.runs(target):
-        meant = _in_words(target.system, target.machine, target.libc)
-        return f"this machine is {_in_words(host.system, host.machine, host.libc)}; the wheel is for {meant}"
-    if target.system == "linux" and target.libc == "gnu":
-        oldest = version_of_floor(target, floor, where="floor")
-        if host.glibc < oldest:
-            found = ".".join(map(str, host.glibc))
-            return f"this machine has glibc {found}; the wheel is for {oldest[0]}.{oldest[1]} and newer"
-    return ""
-
-
-def _in_words(system: str, machine: str, libc: str) -> str:
-    name = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}.get(system, system)
-    runtime = {"gnu": " with glibc", "musl": " with musl"}.get(libc, "") if system == "linux" else ""
-    return f"{machine} {name}{runtime}"
-
-
-def interpreter(python: str, minimum: str, *, env: Mapping[str, str]) -> str:
-    """The path of an interpreter for such a wheel, the oldest it promises where that is here; `""` for none."""
-    running = f"{sys.version_info.major}.{sys.version_info.minor}"
-    stable = {ABI3: minimum, ABI3T: f"3.{FIRST_ABI3T}"}.get(python, "")
-    wanted = (stable, f">={stable}") if stable else (running,) if python == PURE else (python,)
-    return next((path for request in wanted if (path := _found(request, env))), "")
-
-
-def _found(request: str, env: Mapping[str, str]) -> str:
-    """uv gives up at a broken program on PATH, such as pyenv's stand-ins: then pyenv's own folders are looked at."""
-    try:
-        command = (*_UV, "python", "find", "--no-project", "--no-config", "--no-python-downloads", "--system", request)
-        return capture(command, cwd=Path(sys.executable).parent, env=env).strip()
-    except CartwheelError:
-        root = Path(env.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-        kept = sorted(root.glob(f"{request}.*/bin/python{request}")) if re.fullmatch(r"3\.\d+t?", request) else []
-        return str(kept[-1]) if kept else ""
-
-
-_UV = of_ours("uv")
 
 
 class Installer(Struct, frozen=True, kw_only=True):
@@ -98,8 +39,16 @@ class Installer(Struct, frozen=True, kw_only=True):
 
 UV = Installer(
     name="uv",
-    create=lambda base, folder: (*_UV, "venv", "--no-project", "--no-config", "--python", base, str(folder)),
-    install=lambda python: (*_UV, "pip", "install", "--python", str(python)),
+    create=lambda base, folder: (
+        *interpreters.UV,
+        "venv",
+        "--no-project",
+        "--no-config",
+        "--python",
+        base,
+        str(folder),
+    ),
+    install=lambda python: (*interpreters.UV, "pip", "install", "--python", str(python)),
 )
 PIP = Installer(
     name="pip",
@@ -111,7 +60,7 @@ PIP = Installer(
 def installer(log: Words, env: Mapping[str, str]) -> Installer:
     """uv where it starts, else venv and pip, which take 7 s for its half second; the log says so."""
     try:
-        capture((*_UV, "--version"), cwd=Path(sys.executable).parent, env=env)
+        capture((*interpreters.UV, "--version"), cwd=Path(sys.executable).parent, env=env)
     except CartwheelError as error:
         log.say(f"uv cannot be used, so venv and pip are: {error}")
         return PIP
@@ -123,28 +72,74 @@ class Fresh(Struct, frozen=True, kw_only=True):
 
     folder: Path
     interpreter: Path
+    """Its own, which its base may have to start."""
+    starter: Path
+    """A program of this machine that is its interpreter to whoever starts it."""
+    base: Interpreter
     env: Mapping[str, str]
     """What its programs are given: its own on PATH, nothing that would lead them to other packages."""
+    only_wheels: bool = False
+    """Nothing may be compiled for it."""
 
-    def program(self, name: str) -> str:
-        """The path of a program, its own first."""
-        own = name in ("python", "python3")
-        return str(self.interpreter) if own else shutil.which(name, path=self.env["PATH"]) or name
+    def python(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """The command that starts its interpreter."""
+        return self.base.through((str(self.interpreter), *arguments), self.env if env is None else env, cwd)
+
+    def command(self, argv: tuple[str, ...], *, cwd: Path) -> tuple[str, ...]:
+        """The command that starts a program, its own first."""
+        name, *arguments = argv
+        if name in ("python", "python3"):
+            return self.python(*arguments, cwd=cwd)
+        own = shutil.which(name, path=str(self.interpreter.parent))
+        if self.base.through is directly or not (own or self.base.alone):
+            return (own or shutil.which(name, path=self.env["PATH"]) or name, *arguments)
+        if own and _is_script(Path(own)):
+            return self.python(own, *arguments, cwd=cwd)
+        return self.base.through((own or name, *arguments), self.env, cwd)
 
 
-def fresh(folder: Path, *, base: str, tool: Installer, log: Words, env: Mapping[str, str]) -> Fresh:
+def _is_script(program: Path) -> bool:
+    """Whether it is text for its environment's interpreter, as installers write it."""
+    with open(program, "rb") as file:
+        start = file.read(512)
+    return start.startswith(b"#!") and b"python" in start
+
+
+def fresh(
+    folder: Path, *, base: Interpreter, tool: Installer, log: Words, env: Mapping[str, str], only_wheels: bool = False
+) -> Fresh:
     """Make an empty environment in `folder` from the interpreter `base`."""
     shutil.rmtree(folder, ignore_errors=True)
     scripts = folder / ("Scripts" if os.name == "nt" else "bin")
-    log.run(tool.create(base, folder), cwd=folder.parent, env=env)
     inner = {k: v for k, v in env.items() if k not in ("PYTHONPATH", "PYTHONHOME", "PYTEST_ADDOPTS")} | {
         "PATH": os.pathsep.join((str(scripts), env.get("PATH", os.defpath))),
         "VIRTUAL_ENV": str(folder),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
         "PYTHONSAFEPATH": "1",
+        **base.env,
     }
-    return Fresh(folder=folder, interpreter=scripts / ("python.exe" if os.name == "nt" else "python"), env=inner)
+    interpreter = scripts / ("python.exe" if os.name == "nt" else "python")
+    made = Fresh(
+        folder=folder, interpreter=interpreter, starter=interpreter, base=base, env=inner, only_wheels=only_wheels
+    )
+    if base.through is directly:
+        log.run(tool.create(base.path, folder), cwd=folder.parent, env=env)
+        return made
+    if tool is not UV:
+        raise StepFailed("uv does not start here, and installing for another machine needs it; install uv again")
+    bare = base.through((base.path, "-m", "venv", "--without-pip", str(folder)), inner, folder.parent)
+    log.run(bare, cwd=folder.parent, env={**env, **base.env})
+    return replace(made, starter=_starter(made))
+
+
+def _starter(made: Fresh) -> Path:
+    """uv asks an interpreter what it takes by starting it; what it is told is then right for the other machine."""
+    program = made.folder.with_name("interpreter")
+    command = shlex.join(made.python(cwd=made.folder.parent))
+    program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', "utf-8")
+    program.chmod(0o755)
+    return program
 
 
 Install = Callable[["Fresh", "Installer", tuple[str, ...]], None]
@@ -154,7 +149,7 @@ Install = Callable[["Fresh", "Installer", tuple[str, ...]], None]
 def tests_pass(
     wheel: Path,
     *,
-    python: str,
+    base: Interpreter,
     module: str,
     requirements: tuple[str, ...],
     extras: tuple[str, ...],
@@ -163,49 +158,59 @@ def tests_pass(
     scratch: Path,
     log: Words,
     env: Mapping[str, str],
+    may_compile: bool,
 ) -> TestRun:
     """Install the wheel where nothing else is, and run its tests against the installed copy.
 
-    `python` is what the wheel is for (`abi3`, `3.13`, `py3`), `module` what must import from the fresh environment
-    (`""` for a wheel without one), `tests_from` the package's folder, for `{package}` in the command.  Only
-    requirements and extras come from an index; the wheel is installed by its path.  Raises `StepFailed`.
+    `module` is what must import from the fresh environment (`""` for a wheel without one), `tests_from` the package's
+    folder, for `{package}` in the command.  Only requirements and extras come from an index; the wheel is installed by
+    its path.  What is installed for another machine is not compiled, unless it `may_compile`.  Raises `StepFailed`.
     """
-    name = WheelName.parse(wheel.name)
     named = f"{wheel.resolve()}[{','.join(extras)}]" if extras else str(wheel.resolve())
 
     def install(made: Fresh, tool: Installer, needs: tuple[str, ...]) -> None:
-        log.run((*tool.install(made.interpreter), named, *requirements, *needs), cwd=scratch, env=made.env)
+        finished = ("--only-binary", ":all:") if made.only_wheels else ()
+        argv = (*tool.install(made.starter), *finished, named, *requirements, *needs)
+        try:
+            log.run(argv, cwd=scratch, env=made.env)
+        except StepFailed as error:
+            raise _explained(error, made) from None
 
     return installed_tests_pass(
-        install, what=wheel.name, wheel=wheel, python=python, minimum=minimum_of(name), module=module,
-        command=command, tests_from=tests_from, scratch=scratch, log=log, env=env,
+        install, wheel=wheel, base=base, module=module, command=command, tests_from=tests_from, scratch=scratch,
+        log=log, env=env, only_wheels=base.foreign and not may_compile,
     )  # fmt: skip
+
+
+def _explained(error: StepFailed, made: Fresh) -> StepFailed:
+    if not made.only_wheels or "no usable wheels" not in str(error):
+        return error
+    return StepFailed(
+        f"a requirement of the tests has no wheel for the machine that is {made.base.by}, and is not compiled there; "
+        f"leave it out for this target, skip its tests (test.skip), or allow it (test.compile = true)\n{error}"
+    )
 
 
 def installed_tests_pass(
     install: Install,
     *,
-    what: str,
     wheel: Path | None = None,
-    python: str,
-    minimum: str,
+    base: Interpreter,
     module: str,
     command: tuple[str, ...],
     tests_from: Path,
     scratch: Path,
     log: Words,
     env: Mapping[str, str],
+    only_wheels: bool = False,
 ) -> TestRun:
     """The same for whatever `install` puts into the fresh environment; with `wheel`, that is compared with it."""
     start = time.monotonic()
-    base = interpreter(python, minimum, env=env)
-    if not base:
-        raise StepFailed(f"{what}: no interpreter for {python} found by uv or on PATH; install one")
     runner = _Runner.of(command)
     shutil.rmtree(scratch, ignore_errors=True)
     (scratch / "run").mkdir(parents=True)
     tool = installer(log, env)
-    made = fresh(scratch / "env", base=base, tool=tool, log=log, env=env)
+    made = fresh(scratch / "env", base=base, tool=tool, log=log, env=env, only_wheels=only_wheels)
     install(made, tool, runner.needs)
     found = _imported(made, module, scratch, log)
     if wheel is not None:
@@ -216,7 +221,7 @@ def installed_tests_pass(
         arguments = tuple(part.replace("{package}", str(tests_from.resolve())) for part in command)
         ran = runner.run(made, arguments, module, scratch, log)
     shutil.rmtree(made.folder, ignore_errors=True)
-    return replace(ran, seconds=time.monotonic() - start, python=found["python"], where=where)
+    return replace(ran, seconds=time.monotonic() - start, python=found["python"], by=base.by, where=where)
 
 
 def minimum_of(name: WheelName) -> str:
@@ -236,7 +241,8 @@ print(json.dumps({"file": file, "python": platform.python_version(), "platlib": 
 
 def _imported(made: Fresh, module: str, scratch: Path, log: Words) -> dict[str, str]:
     """Import it with nothing but the environment in reach (`-I`)."""
-    said = log.read((str(made.interpreter), "-I", "-c", _PROBE, module), cwd=scratch / "run", env=made.env)
+    folder = scratch / "run"
+    said = log.read(made.python("-I", "-c", _PROBE, module, cwd=folder), cwd=folder, env=made.env)
     found: dict[str, str] = json.loads(said.strip().splitlines()[-1])
     return found
 
@@ -294,16 +300,17 @@ def _pytest(made: Fresh, command: tuple[str, ...], module: str, scratch: Path, l
     witness.mkdir()
     shutil.copy(_WITNESS, witness / "cartwheel_witness.py")
     report = scratch / "tests.xml"
-    argv = (
-        str(made.interpreter), "-m", "pytest", "--rootdir", str(scratch / "run"), "--import-mode=importlib",
+    arguments = (
+        "-m", "pytest", "--rootdir", str(scratch / "run"), "--import-mode=importlib",
         "-p", "no:cacheprovider", "-p", "cartwheel_witness", "-o", "pythonpath=", f"--junitxml={report}",
         *_pytest_arguments(command),
     )  # fmt: skip
     env = {**made.env, "PYTHONPATH": str(witness), "CARTWHEEL_MODULE": module, "CARTWHEEL_WITNESS": str(witness)}
-    log.run(argv, cwd=scratch / "run", env=env)
+    folder = scratch / "run"
+    log.run(made.python(*arguments, cwd=folder, env=env), cwd=folder, env=env)
     for statement in sorted(witness.glob("*.txt")):
         _inside(made, module, statement.read_text("utf-8"))
-    return TestRun(count=_passed(report, argv))
+    return TestRun(count=_passed(report, arguments))
 
 
 def _passed(report: Path, argv: tuple[str, ...]) -> int:
@@ -322,5 +329,6 @@ def _passed(report: Path, argv: tuple[str, ...]) -> int:
 
 
 def _any(made: Fresh, command: tuple[str, ...], _: str, scratch: Path, log: Words) -> TestRun:
-    log.run((made.program(command[0]), *command[1:]), cwd=scratch / "run", env=made.env)
+    folder = scratch / "run"
+    log.run(made.command(command, cwd=folder), cwd=folder, env=made.env)
     return TestRun(note=f"{PurePath(command[0]).stem} is judged by its exit code alone")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.manifests import Keys, Manifests, Truth, crate_version, inside, truth
+from cartwheel.model.manifests import Keys, Manifests, Truth, crate_version, from_git, inside, truth
 from cartwheel.model.settings import VersionPattern
 from cartwheel.model.version import matches, pep440, same, semver, written_as
 from cartwheel.world.crates import Crate, crates_of, locked, needs, read_crate, relative, within
@@ -30,10 +30,10 @@ class Survey(Struct, frozen=True, kw_only=True):
     """Where a package's version stands, and what was read to know that."""
 
     places: tuple[Place, ...]
-    """The truth first."""
+    """The truth first; none where the version comes from git and so stands nowhere."""
     read: tuple[str, ...]
     """Relative to the project; with files that are not there and whose appearance counts."""
-    crates: tuple[str, ...]
+    crates: tuple[str, ...] = ()
     """The names of the crates whose version this is."""
 
     @property
@@ -58,6 +58,8 @@ def survey(root: Path, folder: str, declared: Iterable[VersionPattern] = (), *, 
     What is expected there follows from the truth, or, where the version is about to change, from the version `to`.
     """
     manifests = read_package(root, folder)
+    if from_git(manifests.pyproject):
+        return Survey(places=(), read=manifests.paths)
     source = truth(manifests)
     version = to or source.text
     found = [Place(path=source.path, what=source.what, found=source.text, expected=version, at=source.at)]

@@ -1,0 +1,109 @@
+"""Where a wheel's tests can be run: a table of places, each asked for an interpreter, in the order of preference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cartwheel import toolchain
+from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.image import CONTAINER, interpreter_folder
+from cartwheel.model.project import Package, Wheel
+from cartwheel.model.python import PURE
+from cartwheel.model.step import Work
+from cartwheel.world import interpreters
+from cartwheel.world.host import this_machine
+from cartwheel.world.interpreters import Interpreter, Missing
+from cartwheel.world.run import capture
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """An interpreter for the tests of a wheel."""
+
+    package: Package
+    wheel: Wheel
+    python: str
+    env: Mapping[str, str]
+    work: Work | None
+    """Of the check that is to run the tests; None where nothing may be started for it."""
+
+
+Place = Callable[[Wanted], Interpreter | Missing | None]
+"""What a place has, or why it has none; None where it is not at hand."""
+
+
+def interpreter(
+    package: Package, wheel: Wheel, python: str, env: Mapping[str, str], work: Work | None = None
+) -> Interpreter | Missing:
+    """The first that can be started for the wheel, or why none can: what the last place at hand says."""
+    wanted = Wanted(package=package, wheel=wheel, python=python, env=env, work=work)
+    said: Missing | None = None
+    for place in PLACES:
+        found = place(wanted)
+        if isinstance(found, Interpreter):
+            return found
+        said = found or said
+    return said or Missing(why="this machine cannot run it", all=True)
+
+
+def _own(wanted: Wanted) -> Interpreter | Missing | None:
+    return interpreters.own(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
+
+
+def _emulated(wanted: Wanted) -> Interpreter | Missing | None:
+    return interpreters.emulated(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
+
+
+def _contained(wanted: Wanted) -> Interpreter | Missing | None:
+    """The container that such wheels are made in here."""
+    wheel, work = wanted.wheel, wanted.work
+    if work is None or not _made_in_one(wanted.package, wheel):
+        return None
+    from cartwheel.toolchain.container import Mount
+    from cartwheel.toolchain.containers import opened
+
+    try:
+        container = opened(wanted.package, wheel, work)
+    except StepFailed as error:
+        return Missing(why=str(error), all=True)
+    path = _in_image(container.interpreters, wanted)
+    if not path:
+        return Missing(why=f"{interpreters.named(wanted.python)} is not in {container.shown}")
+    if not container.engine:
+        return Interpreter(path=path)
+    inside = replace(
+        container,
+        mounts=(*container.mounts, *(Mount(source=folder) for folder in _uv_cache(wanted.env))),
+        named=(*container.named, "PYTHONPATH"),
+    )
+
+    def through(argv: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
+        return inside.argv(argv, env, cwd=cwd, writable=(work.scratch,))
+
+    return Interpreter(path=path, by=f"in {container.shown}", through=through, foreign=True, alone=True)
+
+
+def _made_in_one(package: Package, wheel: Wheel) -> bool:
+    try:
+        return toolchain.of_wheel(package, wheel, this_machine()).name == CONTAINER
+    except ConfigError:
+        return False
+
+
+def _in_image(held: Mapping[str, str], wanted: Wanted) -> str:
+    if wanted.python != PURE:
+        return held.get(interpreter_folder(wanted.python), "")
+    return next((held[name] for name in sorted(held) if name.startswith("cp3")), "")
+
+
+def _uv_cache(env: Mapping[str, str]) -> tuple[Path, ...]:
+    """uv puts what it asks an interpreter with there; the interpreter has to see it."""
+    folder = Path(capture((*interpreters.UV, "cache", "dir"), cwd=Path.cwd(), env=env).strip())
+    folder.mkdir(parents=True, exist_ok=True)
+    return (folder,)
+
+
+PLACES: tuple[Place, ...] = (_own, _emulated, _contained)

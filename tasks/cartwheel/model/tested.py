@@ -1,0 +1,107 @@
+"""With which Pythons a wheel is tested, and what its tests are given."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cartwheel.model.errors import ConfigError, did_you_mean
+from cartwheel.model.project import Package, Wheel
+from cartwheel.model.python import ABI3, ABI3T, FIRST_ABI3T, PURE, SUPPORTED, allowed
+from cartwheel.model.settings import Test
+from cartwheel.model.wheel import normalised
+
+_VERSION = re.compile(r"(pypy)?3\.(\d+)(t?)")
+
+
+def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
+    """Those that its tests are run with, as far as they can be started: the wheel's own; or, where several can take it,
+    those that `test.python` names, else every supported one.  A program has none of its own: `py3`, any."""
+    if not _for_many(wheel):
+        return (wheel.python,)
+    if wheel.test.python:
+        return wheel.test.python
+    if wheel.python == PURE and not package.module:
+        return (PURE,)
+    oldest = package.minimum_python
+    if wheel.python == ABI3T:
+        oldest = f"3.{max(_minor(oldest), FIRST_ABI3T)}"
+        return (oldest, f"{oldest}t")
+    wanted = str(package.manifests.pyproject.get("project", {}).get("requires-python", ""))
+    kept = (v for v in SUPPORTED if _minor(v) >= _minor(oldest) and allowed(wanted, v))
+    return tuple(kept) or (oldest,)
+
+
+def needed(wheel: Wheel) -> bool:
+    """Whether it must have been tested with each of them, because the configuration names them, and not with one."""
+    return bool(wheel.test.python) or not _for_many(wheel)
+
+
+def _for_many(wheel: Wheel) -> bool:
+    return wheel.python in (PURE, ABI3, ABI3T)
+
+
+def _minor(version: str) -> int:
+    match = _VERSION.fullmatch(version)
+    return int(match[2]) if match else 0
+
+
+def settings(package: Package, test: Test) -> Mapping[str, str]:
+    """What the configuration says of the tests, by name; a change is a reason to run them again."""
+    groups = package.manifests.pyproject.get("dependency-groups", {})
+    rows = {
+        "test.command": " ".join(test.command),
+        "test.extras": " ".join(test.extras),
+        "test.groups": " ".join(test.groups),
+        "test.groups.say": json.dumps(groups, sort_keys=True) if test.groups else "",
+        "test.requires": " ".join(test.requires),
+        "test.python": " ".join(test.python),
+        "test.compile": "yes" if test.compile else "",
+        "test.skip": test.skip,
+        "module": package.module,
+    }
+    return {name: value for name, value in rows.items() if value}
+
+
+def requirements(package: Package, test: Test) -> tuple[str, ...]:
+    """What is installed for the tests besides the wheel and its extras: the dependency groups', and those named."""
+    if not test.groups:
+        return test.requires
+    from packaging.dependency_groups import resolve_dependency_groups
+
+    return (*resolve_dependency_groups(package.manifests.pyproject["dependency-groups"], *test.groups), *test.requires)
+
+
+def refuse_untestable(python: str, minimum: str, test: Test, pyproject: Mapping[str, Any], where: str) -> None:
+    """What cannot be meant of the tests of one wheel; raises `ConfigError`."""
+    for line in (*_wrong_pythons(python, minimum, test), *_unknown(test, pyproject)):
+        raise ConfigError(f"{where} {line}")
+
+
+def _wrong_pythons(python: str, minimum: str, test: Test) -> Iterable[str]:
+    for asked in test.python:
+        match = _VERSION.fullmatch(asked)
+        if match is None or (match[1] and match[3]):
+            yield f"test.python: unknown interpreter '{asked}'; expected one like '3.13', '3.14t' or 'pypy3.11'"
+        elif test.python.count(asked) > 1:
+            yield f"test.python: '{asked}' stands there twice; name it once"
+        elif int(match[2]) < _minor(minimum):
+            yield f"test.python: '{asked}' is older than the wheel takes ({minimum})"
+        elif python == ABI3 and (match[1] or match[3]):
+            yield f"test.python: '{asked}' takes no wheel for the stable ABI; give it a wheel of its own"
+        elif python == ABI3T and (match[1] or int(match[2]) < FIRST_ABI3T):
+            yield f"test.python: '{asked}' takes no wheel for abi3t; expected 3.{FIRST_ABI3T} or newer"
+
+
+def _unknown(test: Test, pyproject: Mapping[str, Any]) -> Iterable[str]:
+    groups = {normalised(name) for name in pyproject.get("dependency-groups", {})}
+    for name in test.groups:
+        if normalised(name) not in groups:
+            yield f"test.groups: there is no [dependency-groups] {name}{did_you_mean(name, groups)}"
+    project = pyproject.get("project", {})
+    extras = {normalised(name) for name in project.get("optional-dependencies", {})}
+    for name in test.extras if project and "optional-dependencies" not in project.get("dynamic", ()) else ():
+        if normalised(name) not in extras:
+            yield f"test.extras: '{name}' is not in [project.optional-dependencies]{did_you_mean(name, extras)}"

@@ -1,0 +1,107 @@
+"""xwin: Windows wheels of the kind msvc, compiled elsewhere with LLVM and Microsoft's own libraries.
+
+maturin holds cargo-xwin and uses it for such a target wherever there is no compiler of Microsoft's (its compile.rs).
+The libraries come from Microsoft, under its licence; who wants them fetches them once with cargo-xwin, and a build
+only reads them.  Variables and folders: cargo-xwin 0.23's options.rs and compiler/, read November 2026.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cartwheel.model.target import Target
+
+_ARCHITECTURES = {"win_amd64": "x86_64", "win32": "x86", "win_arm64": "aarch64"}
+"""As platform tags and as cargo-xwin name them."""
+
+_BY_DEFAULT = ("x86_64", "aarch64")
+"""What cargo-xwin fetches when it is not told."""
+
+
+def environment(target: Target) -> Mapping[str, str]:
+    """What maturin is given: of the libraries those of the target alone, so that it fetches none that are here."""
+    return {"XWIN_ARCH": _ARCHITECTURES[target.arch]}
+
+
+def cache(environ: Mapping[str, str]) -> Path:
+    """The folder that cargo-xwin keeps things in."""
+    if named := environ.get("XWIN_CACHE_DIR"):
+        return Path(named)
+    home = Path(environ.get("HOME") or Path.home())
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "cargo-xwin"
+    named = environ.get("XDG_CACHE_HOME", "")
+    return (Path(named) if os.path.isabs(named) else home / ".cache") / "cargo-xwin"
+
+
+def _clang(environ: Mapping[str, str]) -> bool:
+    """Whether its other way is chosen, with libraries of another origin, for all architectures together."""
+    return environ.get("XWIN_CROSS_COMPILER", "clang-cl") == "clang"
+
+
+def held(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The architectures whose libraries are here, as cargo-xwin names them."""
+    if _clang(environ):
+        return tuple(_ARCHITECTURES.values()) if (cache(environ) / "windows-msvc-sysroot").is_dir() else ()
+    try:
+        return tuple((cache(environ) / "xwin" / "DONE").read_text("utf-8").split())
+    except (OSError, ValueError):
+        return ()
+
+
+_TELLING = ("xwin/crt/include/crtversion.h", "xwin/sdk/include/shared/sdkddkver.h")
+"""Files that are other ones in other versions of the C runtime and of the SDK."""
+
+
+def identity(environ: Mapping[str, str]) -> str:
+    """A name for the libraries that are here, `""` where there are none; starts nothing."""
+    folder = cache(environ)
+    if not held(environ):
+        return ""
+    digest = hashlib.sha256()
+    known = [path for path in (folder / name for name in _TELLING) if path.is_file()]
+    for path in known:
+        digest.update(path.read_bytes())
+    if not known:
+        mark = folder / ("windows-msvc-sysroot" if _clang(environ) else "xwin/DONE")
+        digest.update(str(mark.stat().st_mtime_ns).encode())
+    return digest.hexdigest()[:12]
+
+
+def missing(target: Target, crates: Iterable[str], environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """What is not here, each with the command that mends it."""
+    path, crates = environ.get("PATH"), frozenset(crates)
+    if _ARCHITECTURES[target.arch] not in held(environ):
+        yield "Microsoft's libraries", _fetch(target, environ)
+    if not (shutil.which("lld-link", path=path) or shutil.which("rustup", path=path)):
+        yield "lld-link", _LLVM
+    compiles = crates.intersection(_C_COMPILERS) or _clang(environ)
+    if compiles and not (shutil.which("clang-cl", path=path) or shutil.which("clang", path=path)):
+        yield "clang", _LLVM
+    if "cmake" in crates and not shutil.which("ninja", path=path):
+        yield "ninja", f"{sys.executable} -m pip install ninja"
+
+
+_C_COMPILERS = ("cc", "cmake")
+"""Crates by which build scripts start a compiler of C."""
+
+_LLVM = {"darwin": "brew install llvm"}.get(
+    sys.platform, "apt-get install clang lld llvm, or your system's packages of these names"
+)
+
+
+def _fetch(target: Target, environ: Mapping[str, str]) -> str:
+    """The command that adds the target's libraries to those that are here, and says to whose licence one agrees."""
+    what = "windows-msvc-sysroot" if _clang(environ) else "xwin"
+    all_of_them = dict.fromkeys((*held(environ), _ARCHITECTURES[target.arch]))
+    setting = "" if set(all_of_them) <= set(_BY_DEFAULT) else f"XWIN_ARCH={','.join(all_of_them)} "
+    ours = Path(sys.executable).with_name("cargo-xwin")
+    known = ours if ours.is_file() else shutil.which("cargo-xwin", path=environ.get("PATH"))
+    install = "" if known else f"{sys.executable} -m pip install 'cartwheel[xwin]' && "
+    program = known or ours
+    return f"{install}{setting}{program} xwin cache {what} (from Microsoft, under its licence)"
