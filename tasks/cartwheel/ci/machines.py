@@ -113,7 +113,7 @@ _POWERSHELL_RUST = (
 _POWERSHELL_WORK = (
     '$rust = @(Planned "$env:BUILD.rust")',
     "if ($rust) { rustup target add @rust }",
-    'foreach ($python in @(Planned "$env:BUILD.pythons")) { uv python install $python }',
+    'foreach ($python in @(Planned "$env:BUILD.pythons")) { uv python install $python; if (-not $?) { exit 1 } }',
     "doit -n 4 @tasks",
 )
 
@@ -148,7 +148,7 @@ def _python(system: str, version: str) -> tuple[str, ...]:
             "if (-not (Get-Command python -ErrorAction SilentlyContinue)) { "
             f'choco install --yes --no-progress python{short}; $env:PATH = "C:\\Python{short};$env:PATH" }}',
             f"python -m venv {_VENV}",
-            f"{_VENV}\\Scripts\\Activate.ps1",
+            f'& "{_VENV}/Scripts/Activate.ps1"',
         )
     found = {
         "linux": (
