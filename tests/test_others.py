@@ -48,8 +48,9 @@ def _project(name: str, base: Path) -> Project:
         check=True,
     )  # fmt: skip
     with tarfile.open(next(base.glob(f"{name}-*.tar.gz"))) as archive:
-        archive.extractall(base, filter="data")
-    root = base / f"{name}-{PACKAGES[name]}"
+        archive.extractall(base / "unpacked", filter="data")
+    root = repository(base / "project")
+    shutil.copytree(base / "unpacked" / f"{name}-{PACKAGES[name]}", root, dirs_exist_ok=True)
     text = (root / "pyproject.toml").read_text("utf-8")
     added = TABLE.format(targets=json.dumps(TARGETS), python=PYTHON)
     (root / "pyproject.toml").write_text(text + added, "utf-8")
@@ -58,7 +59,6 @@ def _project(name: str, base: Path) -> Project:
     project.write("dodo.py", DODO)
     with (root / ".gitignore").open("a") as ignored:
         ignored.write("\n.cartwheel/\ndist/\n")
-    repository(root)
     git(root, "add", "--all", "--force")
     git(root, "commit", "--quiet", "--message", "as it is on the index")
     return project
