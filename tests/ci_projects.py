@@ -14,7 +14,7 @@ ABI3 = crate("abi3-py311")
 EXCUSED = {"untested": "nobody has such a machine"}
 
 
-def _alone(table: Mapping[str, Any], *, cargo: Mapping[str, Any] | None = ABI3) -> Project:
+def alone(table: Mapping[str, Any], *, cargo: Mapping[str, Any] | None = ABI3) -> Project:
     return understood(manifests(table, cargo=cargo, has_tests=True))
 
 
@@ -28,9 +28,9 @@ def _several() -> Project:
 
 
 PROJECTS = {
-    "usual": lambda: _alone({}),
-    "pure": lambda: _alone({}, cargo=None),
-    "interpreters": lambda: _alone(
+    "usual": lambda: alone({}),
+    "pure": lambda: alone({}, cargo=None),
+    "interpreters": lambda: alone(
         {
             "targets": [LINUX, MAC, WINDOWS],
             "python": ["3.12", "3.13", "3.14", "3.14t", "pypy3.11"],
@@ -39,10 +39,10 @@ PROJECTS = {
         cargo=crate(),
     ),
     "several": _several,
-    "by-release-page": lambda: _alone(
+    "by-release-page": lambda: alone(
         {"targets": [LINUX], "publish": ["pypi", "github"], "ci": {"trigger": "release"}, "tag": "release/{version}"}
     ),
-    "tokens": lambda: _alone(
+    "tokens": lambda: alone(
         {
             "targets": [LINUX],
             "publish": ["house", "pypi"],
@@ -52,7 +52,7 @@ PROJECTS = {
             },
         }
     ),
-    "practice-first": lambda: _alone(
+    "practice-first": lambda: alone(
         {
             "targets": [LINUX],
             "publish": ["testpypi", "pypi"],
@@ -60,7 +60,7 @@ PROJECTS = {
             "ci": {"install": ["--editable", ".[zig]"]},
         }
     ),
-    "own-machines": lambda: _alone(
+    "own-machines": lambda: alone(
         {
             "targets": [LINUX, "s390x-unknown-linux-gnu", "x86_64-pc-windows-gnu", "universal2-apple-darwin"],
             "sccache": True,
@@ -71,5 +71,5 @@ PROJECTS = {
             ],
         }
     ),
-    "private": lambda: _alone({"targets": [LINUX, WINDOWS], "publish": []}),
+    "private": lambda: alone({"targets": [LINUX, WINDOWS], "publish": []}),
 }

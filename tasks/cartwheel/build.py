@@ -27,7 +27,6 @@ from cartwheel.model.step import Look, Slots, Sources, Step, Words, Work
 from cartwheel.model.wheel import WheelName
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.directories import SHARED, CargoDirectory
-from cartwheel.toolchain.repairers import retag
 from cartwheel.world import environment, files, run
 from cartwheel.world.host import this_machine
 
@@ -304,6 +303,8 @@ def _as_planned(out: Path, wheel: Wheel) -> Path:
     made = exactly_one(out, str(replace(planned, build="")))
     if not planned.build:
         return made
+    from cartwheel.toolchain.repairers import retag
+
     retag(made, out / wheel.file, planned)
     return out / wheel.file
 

@@ -11,6 +11,7 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import of_package
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
+from cartwheel.world import environment
 
 if TYPE_CHECKING:
     from cartwheel.world.tags import TagFacts
@@ -87,7 +88,7 @@ def _facts(project: Project, package: Package, work: Work) -> TagFacts:
         name=package.name,
         remote=project.release.remote,
         branch=project.release.branch,
-        pipeline=work.look.environ.get("CI", "").lower() not in ("", "0", "false"),
+        pipeline=environment.in_ci(work.look.environ),
         started=bool(project.started_by),
     )
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel import toolchain
-from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.model.image import CONTAINER, interpreter_folder
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.image import interpreter_folder
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.python import PURE
 from cartwheel.model.step import Work
-from cartwheel.world import interpreters
+from cartwheel.world import environment, interpreters
 from cartwheel.world.host import this_machine
 from cartwheel.world.interpreters import Interpreter, Missing
 from cartwheel.world.run import capture
@@ -58,12 +57,15 @@ def _emulated(wanted: Wanted) -> Interpreter | Missing | None:
 
 
 def _contained(wanted: Wanted) -> Interpreter | Missing | None:
-    """The container that such wheels are made in here."""
+    """The container that such wheels are made in here; or the target's own, where that alone brings another libc."""
     wheel, work = wanted.wheel, wanted.work
-    if work is None or not _made_in_one(wanted.package, wheel):
+    if work is None:
         return None
     from cartwheel.toolchain.container import Mount
-    from cartwheel.toolchain.containers import opened
+    from cartwheel.toolchain.containers import made_in_one, opened
+
+    if not made_in_one(wanted.package, wheel) and not _brings_its_libc(wanted, work):
+        return None
 
     try:
         container = opened(wanted.package, wheel, work)
@@ -86,10 +88,20 @@ def _contained(wanted: Wanted) -> Interpreter | Missing | None:
     return Interpreter(path=path, by=f"in {container.shown}", through=through, foreign=True, alone=True)
 
 
-def _made_in_one(package: Package, wheel: Wheel) -> bool:
+def _brings_its_libc(wanted: Wanted, work: Work) -> bool:
+    """Whether only its libc keeps a wheel from running here, and an image that has it may be used: in a pipeline it is
+    fetched, elsewhere it must be here.  Not for a wheel that may be published untested."""
+    wheel, host = wanted.wheel, this_machine()
+    target = wheel.target
+    if target.system != "linux" or target.machine != host.machine or target.libc == host.libc or wheel.untested:
+        return False
+    if environment.in_ci(work.look.environ):
+        return True
+    from cartwheel.toolchain.containers import at_hand
+
     try:
-        return toolchain.of_wheel(package, wheel, this_machine()).name == CONTAINER
-    except ConfigError:
+        return at_hand(wanted.package, wheel, work) is not None
+    except StepFailed:
         return False
 
 

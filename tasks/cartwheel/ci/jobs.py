@@ -249,11 +249,10 @@ def _runner(wheel: Wheel) -> str:
 
 def _runs(wheel: Wheel) -> bool:
     """A runner of the project's own is taken to be one that can, and a container can; those of the forge have
-    interpreters of their own system, C library and word size."""
+    interpreters of their own system and word size, and fetch a container for another C library."""
     if wheel.runner or wheel.target.triple == ANY or wheel.toolchain == CONTAINER:
         return True
-    foreign = wheel.target.libc == "musl" or wheel.target.arch == "win32"
-    return _runner(wheel) == wheel.target.runner and not foreign
+    return _runner(wheel) == wheel.target.runner and wheel.target.arch != "win32"
 
 
 def _system(wheel: Wheel) -> tuple[str, ...]:
@@ -277,7 +276,8 @@ def _interpreters(package: Package, wheel: Wheel) -> tuple[str, ...]:
 def _testing(package: Package, wheel: Wheel) -> tuple[str, ...]:
     """The interpreters that a wheel's tests run with: those the configuration names, else every one it is for.  In a
     container they are the image's."""
-    if not wheel.test.command or wheel.test.skip or wheel.toolchain == CONTAINER:
+    contained = wheel.toolchain == CONTAINER or wheel.target.libc == "musl"
+    if not wheel.test.command or wheel.test.skip or contained:
         return ()
     if wheel.test.python:
         return wheel.test.python

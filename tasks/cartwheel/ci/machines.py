@@ -57,8 +57,9 @@ def machine_of(build: Build) -> Machine:
 
 
 def runs(build: Build) -> bool:
-    """Whether the machine can run what it builds."""
-    return build.runs and build.runner not in _OTHER_KIND
+    """Whether the machine can run what it builds.  A job that is in a container itself starts none for musl."""
+    other_libc = TARGETS[build.target].libc == "musl" and not build.image and build.runner in MACHINES
+    return build.runs and build.runner not in _OTHER_KIND and not other_libc
 
 
 # Scripts --------------------------------------------------------------------------------------------------------------

@@ -77,6 +77,11 @@ def _sorted_out(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, .
     return frozenset(patterns).difference(starred), prefixes, tuple(p for p in starred if p[:-1] not in prefixes)
 
 
+def in_ci(environ: Mapping[str, str]) -> bool:
+    """Whether this is a job of a pipeline."""
+    return environ.get("CI", "").lower() not in ("", "0", "false")
+
+
 def fingerprint(value: str) -> str:
     """A short digest that stands for a value in records: the value itself may be a secret and is never written."""
     return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
