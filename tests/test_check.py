@@ -293,6 +293,11 @@ def test_files_that_would_be_installed_into_the_wrong_place_are_refused(make: Ca
     assert found("contents", make(files={"README.md": b"x"}))[0].startswith("W003")
 
 
+def test_hooks_of_pyinstaller_are_no_modules_and_meant(make: Callable[..., Examined]) -> None:
+    assert found("contents", make(files={"tide/_pyinstaller/hook-tide.py": b""})) == ()
+    assert found("contents", make(files={"tide/other/hook-tide.py": b""}))[0].startswith("W004")
+
+
 def test_the_projects_own_settings_of_check_wheel_contents_hold(make: Callable[..., Examined], tmp_path: Path) -> None:
     settings = tmp_path / "pyproject.toml"
     settings.write_text('[tool.check-wheel-contents]\nignore = "W003,W009"\n')

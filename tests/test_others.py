@@ -16,14 +16,17 @@ import pytest
 from projects import DODO, Project
 from repositories import git, repository
 
-PACKAGES = {"rtoml": "0.14.0", "ormsgpack": "1.13.1", "blake3": "1.0.11", "cramjam": "2.14.0"}
-"""A parser, a serialiser, a hash with assembly and C in it, and a wrapper of many C libraries."""
+PACKAGES = {
+    "rtoml": ("0.14.0", "3.13"),
+    "ormsgpack": ("1.13.1", "3.13"),
+    "blake3": ("1.0.11", "3.13"),
+    "nh3": ("0.3.2", "abi3"),
+}
+"""A parser, a serialiser, a hash with assembly and C in it, and a sanitiser for the stable ABI."""
 
 TARGETS = (
     "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-apple-darwin", "x86_64-pc-windows-gnu",
 )  # fmt: skip
-
-PYTHON = "3.13"
 
 TABLE = """
 [tool.cartwheel]
@@ -42,19 +45,20 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Project]:
 
 def _project(name: str, base: Path) -> Project:
     """The source distribution in a repository, with what a user would add to it."""
+    version, python = PACKAGES[name]
     subprocess.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name,
-         "--dest", str(base), f"{name}=={PACKAGES[name]}"],
+         "--dest", str(base), f"{name}=={version}"],
         check=True,
     )  # fmt: skip
     with tarfile.open(next(base.glob(f"{name}-*.tar.gz"))) as archive:
         archive.extractall(base / "unpacked", filter="data")
     root = repository(base / "project")
-    shutil.copytree(base / "unpacked" / f"{name}-{PACKAGES[name]}", root, dirs_exist_ok=True)
+    shutil.copytree(base / "unpacked" / f"{name}-{version}", root, dirs_exist_ok=True)
     text = (root / "pyproject.toml").read_text("utf-8")
-    added = TABLE.format(targets=json.dumps(TARGETS), python=PYTHON)
+    added = TABLE.format(targets=json.dumps(TARGETS), python=python)
     (root / "pyproject.toml").write_text(text + added, "utf-8")
-    assert tomllib.loads(text + added)["tool"]["cartwheel"]["python"] == [PYTHON]
+    assert tomllib.loads(text + added)["tool"]["cartwheel"]["python"] == [python]
     project = Project(root)
     project.write("dodo.py", DODO)
     with (root / ".gitignore").open("a") as ignored:
@@ -76,6 +80,9 @@ def test_a_package_that_others_wrote_is_built_for(
     if name not in theirs:
         theirs[name] = _project(name, tmp_path_factory.mktemp(name))
     project = theirs[name]
-    project.doit(f"check:{target}:{name}:{PYTHON}")
-    assert list((project.root / "dist/private").glob(f"{name}-{PACKAGES[name]}-cp313-cp313-*.whl"))
+    version, python = PACKAGES[name]
+    project.doit(f"check:{target}:{name}:{python}")
+    report = json.loads((project.root / f".cartwheel/checks/{target}/{name}/{python}.json").read_text("utf-8"))
+    assert report["file"].startswith(f"{name}-{version}-cp3")
+    assert (project.root / "dist/private" / report["file"]).is_file()
     assert git(project.root, "status", "--porcelain") == ""

@@ -291,6 +291,11 @@ def _described(wheel: Examined) -> tuple[str, ...]:
     return tuple(" ".join(text.split()) for text in words)
 
 
+_MEANT = re.compile(r"\.(?:libs|dylibs)/$|(?:^|/)_{0,2}pyinstaller/(?:rthooks/)?(?:hook|pyi_rth)[-_][^/]*\.py$")
+"""What no module's name fits and is meant: libraries that a repair grafted, and PyInstaller's hooks, which it loads by
+their file (PyInstaller's manual, "Providing PyInstaller Hooks with your Package", November 2026)."""
+
+
 def _arranged(wheel: Examined) -> tuple[str, ...]:
     from check_wheel_contents.checker import NO_CONFIG, WheelChecker  # type: ignore[import-untyped]
     from check_wheel_contents.contents import WheelContents  # type: ignore[import-untyped]
@@ -304,7 +309,7 @@ def _arranged(wheel: Examined) -> tuple[str, ...]:
         return (str(error),)
     found = []
     for failure in failed:
-        paths = [path for path in failure.args if not path.endswith((".libs/", ".dylibs/"))]  # grafted by a repair
+        paths = [path for path in failure.args if not _MEANT.search(path)]
         bare = failure.check.name == "W007" and any("/scripts/" in binary.path for binary in wheel.binaries)
         least = {"W007": 0, "W008": 0, "W009": 2}.get(failure.check.name, 1)
         if not bare and len(paths) >= least:
