@@ -93,7 +93,7 @@ def test_a_pattern_never_publishes(project: Project, shelf: LoopbackIndex, patte
 
 
 def test_a_release_takes_no_setting_for_one_run(project: Project, shelf: LoopbackIndex) -> None:
-    assert "'features' is set for this run only" in project.doit("release", "features=fast", env=TOKEN, code=1)
+    assert "'targets' is set for this run only" in project.doit("release", "targets=any", env=TOKEN, code=1)
     assert "debug wheels are never published" in project.doit("release", "profile=dev", env=TOKEN, code=3)
     assert on(shelf) == []
 
