@@ -160,6 +160,12 @@ NAMES = [
     (LINUX, "cp314t", "_tide.cpython-314t-x86_64-linux-gnu.so", True),
     (LINUX, "cp314t", "_tide.cpython-314-x86_64-linux-gnu.so", False),
     (LINUX, "pypy311_pp73", "_tide.pypy311-pp73-x86_64-linux-gnu.so", True),
+    (WINDOWS, "pypy311_pp73", "_tide.pypy311-pp73-win_amd64.pyd", True),
+    (WINDOWS, "pypy311_pp73", "_tide.pypy311_pp73-win_amd64.pyd", False),
+    (LINUX, "abi3.abi3t", "_tide.abi3t-x86_64-linux-gnu.so", True),
+    (MAC, "abi3.abi3t", "_tide.abi3t.so", True),
+    (MAC, "abi3.abi3t", "_tide.abi3.so", False),
+    (WINDOWS, "abi3.abi3t", "_tide.pyd", True),
     (MUSL, "cp312", "_tide.cpython-312-aarch64-linux-musl.so", True),
     (MAC, "cp313", "_tide.cpython-313-darwin.so", True),
     (MAC, "cp313", "_tide.cpython-312-darwin.so", False),
@@ -175,7 +181,7 @@ def test_an_extension_has_a_name_that_its_python_imports(
     make: Callable[..., Examined], triple: str, abi: str, file: str, good: bool
 ) -> None:
     wheel = binary(make(triple), path=f"tide/{file}")
-    said = found("module", replace(wheel, name=replace(wheel.name, abis=(abi,)), python="x"))
+    said = found("module", replace(wheel, name=replace(wheel.name, abis=tuple(abi.split("."))), python="x"))
     assert (said == ()) == good
 
 

@@ -174,11 +174,11 @@ def _floor_kept(wheel: Examined) -> tuple[str, ...]:
 
 
 def _importable(wheel: Examined) -> tuple[str, ...]:
-    return module_problems(wheel.binaries, wheel.target, wheel.python, wheel.name.abis[0])
+    return module_problems(wheel.binaries, wheel.target, wheel.python, ".".join(wheel.name.abis))
 
 
 def _python_dll(wheel: Examined) -> tuple[str, ...]:
-    return dll_problems(wheel.binaries, wheel.target, wheel.python, wheel.name.abis[0])
+    return dll_problems(wheel.binaries, wheel.target, wheel.python, ".".join(wheel.name.abis))
 
 
 def _abi3(wheel: Examined) -> tuple[str, ...]:

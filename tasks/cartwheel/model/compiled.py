@@ -30,7 +30,7 @@ class Binary(Struct, frozen=True, kw_only=True):
     imports: tuple[str, ...] = ()
     """The symbols that others must give it."""
     modules: tuple[str, ...] = ()
-    """The Python modules it can be imported as, from its `PyInit_…` symbols."""
+    """The Python modules it can be imported as, from its `PyInit_…` or `PyModExport_…` symbols."""
 
     @property
     def libc(self) -> tuple[int, int]:
@@ -165,10 +165,9 @@ _SYSTEM_NAMES = {"i686": "i386", "ppc64le": "powerpc64le", "armv7l": "arm"}
 def _suffix(target: Target, abi: str) -> tuple[str, str]:
     """The pattern of an extension's name after its first dot, and an example of it."""
     if abi == "abi3.abi3t":
-        end = ".pyd" if target.system == "windows" else ".so"
-        return (rf"(?:\.abi3t?)?{re.escape(end)}", f".abi3t{end}")
+        return (r"\.pyd", ".pyd") if target.system == "windows" else (r"\.abi3t(?:-[\w-]+)?\.so", ".abi3t.so")
     if target.system == "windows":
-        versioned = f".{abi}-{target.arch}.pyd"
+        versioned = f".{abi.replace('_', '-')}-{target.arch}.pyd"
         return (r"\.pyd", ".pyd") if abi == "abi3" else (rf"(?:{re.escape(versioned)}|\.pyd)", versioned)
     if abi.startswith("abi3"):
         return (rf"\.{abi}\.so", f".{abi}.so")

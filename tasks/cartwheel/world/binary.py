@@ -129,8 +129,13 @@ def _pe(path: str, content: bytes) -> Iterator[Binary]:
     )
 
 
+_EXPORTED = ("PyInit_", "PyModExport_")
+"""What the symbol begins with by which a module is imported (PEP 3121; PEP 793, from 3.15 on)."""
+
+
 def _modules(symbols: Iterator[str]) -> tuple[str, ...]:
-    return tuple(sorted({s.removeprefix("PyInit_") for s in symbols if s.startswith("PyInit_")}))
+    found = (symbol.removeprefix(start) for symbol in symbols for start in _EXPORTED if symbol.startswith(start))
+    return tuple(sorted(set(found)))
 
 
 def _lief() -> Any:
