@@ -196,6 +196,21 @@ def test_no_engine_and_one_that_does_not_answer_are_told_with_what_mends_them(tm
     assert "systemctl start docker" in said
 
 
+@pytest.mark.parametrize("named", ['"', " ", "podman 'x", "''"])
+def test_an_engine_that_is_no_command_is_refused(named: str, tmp_path: Path) -> None:
+    said = refused({"PATH": str(tmp_path), "CARTWHEEL_ENGINE": named}, tmp_path)
+    assert said == f"CARTWHEEL_ENGINE names '{named}', which is no command; correct it"
+
+
+def test_an_engine_that_refuses_its_options_is_not_to_be_installed(tmp_path: Path) -> None:
+    env = program(tmp_path / "bin", "podman", "echo 'Error: unknown flag: --ours' >&2; exit 125")
+    said = refused({**env, "CARTWHEEL_ENGINE": "podman --ours"}, tmp_path)
+    assert "podman is here and cannot run" in said
+    assert "unknown flag: --ours" in said
+    assert "correct its options in CARTWHEEL_ENGINE" in said
+    assert "install" not in said
+
+
 def test_an_engine_is_known_by_its_answer_and_runs_as_us_only_where_its_root_is_not_us(tmp_path: Path) -> None:
     alias = program(tmp_path / "a", "docker", """echo '{"host": {"arch": "amd64", "security": {"rootless": true}}}'""")
     assert engines.found(alias, tmp_path) == engines.Engine(command=("docker",), user="")

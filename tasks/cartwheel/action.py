@@ -176,8 +176,9 @@ class Perform(BaseAction):  # type: ignore[misc]
         if shop.nothing_may_be_built and (step.heavy or step.ships):
             why = "; ".join(self.judgement.reasons()[:3])
             raise StepFailed(f"{step.name} is stale ({why}), and CARTWHEEL_FROZEN says that nothing may be built here")
-        if step.lacks and (lacking := step.lacks(shop.world)):
-            raise StepFailed(lacking)
+        for lack in (step.unset, step.lacks):
+            if lack and (lacking := lack(shop.world)):
+                raise StepFailed(lacking)
         with (
             step.reserve(shop.slots, shop.root) if step.reserve else nullcontext(),
             shop.slots.compiling() if step.heavy else shop.slots.light() as shared,

@@ -74,6 +74,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         tools=tools,
         chosen=chose,
         blocked=blocked,
+        unset=lambda look: environment.absent(wheel.environment, look.environ),
         lacks=lambda look: _lacks(package, wheel, look),
         sources=CompiledSources(package=package, wheel=wheel),
         ships=True,
@@ -312,8 +313,6 @@ def _as_planned(out: Path, wheel: Wheel) -> Path:
 def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
     from cartwheel.toolchain.needs import missing
 
-    if lacking := environment.absent(wheel.environment, look.environ):
-        return lacking
     chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
     sources = CompiledSources(package=package, wheel=wheel)
     for need in missing(wheel.target, chain, look, wheel.floor, lambda: sources.crates(look)):

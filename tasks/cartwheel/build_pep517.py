@@ -36,6 +36,7 @@ def _pure(package: Package, wheel: Wheel) -> Step:
         manifests=package.manifests.paths,
         after=("version-sync",),
         settings={"version": package.version},
+        unset=lambda look: environment.absent(wheel.environment, look.environ),
         sources=BackendSources(package=package, wheel=wheel),
         prepare=commands_before(package, wheel),
         ships=True,
@@ -62,6 +63,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         tools=tools,
         chosen=chose,
         blocked=blocked,
+        unset=lambda look: environment.absent(wheel.environment, look.environ),
         lacks=lambda look: _lacks(package, wheel, look),
         sources=BackendSources(package=package, wheel=wheel),
         prepare=commands_before(package, wheel),
@@ -154,8 +156,6 @@ def missing(package: Package, wheel: Wheel, chain: Toolchain, look: Look) -> tup
 
 
 def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
-    if lacking := environment.absent(wheel.environment, look.environ):
-        return lacking
     for need in missing(package, wheel, toolchain.of_wheel(package, wheel, this_machine()), look):
         return f"{need.name} is missing, and {package.name} is compiled with it; {need.mend}"
     return ""

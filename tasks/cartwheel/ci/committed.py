@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.ci.jobs import Build, Pipeline, pipeline
+from cartwheel.ci.jobs import Build, Job, Pipeline, pipeline
 from cartwheel.ci.selection import Selection
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Project
@@ -27,8 +27,8 @@ class Forge(Struct, frozen=True, kw_only=True):
     path: str
     """Relative to the project."""
     module: str
-    """It has `render(pipeline, present)`, `outputs(selection)`, `HEAD`, and `runs(build)` where that is another answer
-    than the build's own."""
+    """It has `render(pipeline, present)`, `outputs(selection)`, `kept(job, variable)`, `HEAD`, and `runs(build)` where
+    that is another answer than the build's own."""
 
     @property
     def _writer(self) -> Any:
@@ -43,6 +43,11 @@ class Forge(Struct, frozen=True, kw_only=True):
         """Whether its machine for a build can run what that makes."""
         can: bool = getattr(self._writer, "runs", lambda build: build.runs)(build)
         return can
+
+    def keeps(self, job: Job, variable: str) -> str:
+        """What it calls the place where a person keeps the secret of that name for a job."""
+        place: str = self._writer.kept(job, variable)
+        return place
 
     def ours(self, text: str) -> bool:
         """Whether cartwheel wrote that file."""

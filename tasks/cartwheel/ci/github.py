@@ -250,6 +250,11 @@ def _any(conditions: Iterable[str]) -> str:
 _KINDS = {PLAN: _plan, BUILD: _build, SDIST: _sdist, GATHER: _gather, PUBLISH: _publish, VERIFY: _verify}
 
 
+def kept(job: Job, variable: str) -> str:
+    """Where a person keeps a secret of a job."""
+    return f"the secret {variable}" + (f" in the environment {job.environment}" if job.environment else "")
+
+
 # What the plan's job says ---------------------------------------------------------------------------------------------
 
 OUTPUTS = ("any", "matrix", "packages", "sdists")

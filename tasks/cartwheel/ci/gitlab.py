@@ -60,6 +60,12 @@ def outputs(selected: Selection) -> dict[str, str]:
     return {**found, **({SDIST: " ".join(selected.sdists)} if selected.sdists else {})}
 
 
+def kept(job: Job, variable: str) -> str:
+    """Where a person keeps a secret of a job.  A build's is of no environment: it does not deploy (`_build`)."""
+    scope = "without an environment scope" if job.does == BUILD else f"of the environment {job.environment}"
+    return f"the masked variable {variable}, {scope} (Settings > CI/CD > Variables)"
+
+
 # What starts it -------------------------------------------------------------------------------------------------------
 
 

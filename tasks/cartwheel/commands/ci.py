@@ -91,7 +91,7 @@ class Ci(WordsAndOptions):
     def _matrix(self, shop: Workshop, to: str, forge: committed.Forge) -> Iterable[str]:
         """`name=value` lines, and a summary where the forge takes one."""
         refuse_another_version(shop.project)
-        found = {one.name: one for one in outlook(closure(self.task_list, ["check", "sdist"]))}
+        found = {one.name: one for one in outlook(closure(self.task_list, ["check", "sdist"]), elsewhere=True)}
         stale = {name for name, one in found.items() if one.state != FRESH}
         wanted = pipeline(shop.project, version=__version__)
         selected = selection(shop.project, wanted, stale=stale, to=to)
@@ -135,8 +135,8 @@ def _told(wanted: Pipeline, forge: committed.Forge) -> Iterable[str]:
         if job.identity:
             yield f"{job.index}: name this pipeline a trusted publisher there, with the environment {job.environment}"
         for variable in (name for name, secret in job.secrets.items() if secret == name):
-            where = f" in the environment {job.environment}" if job.environment else ""
-            yield f"{job.index or job.name}: keep its token as the secret {variable}{where}"
+            kept = "its token" if job.index else "what its wheels are built with"
+            yield f"{job.index or job.name}: keep {kept} as {forge.keeps(job, variable)}"
     sent = {key for job in wanted.jobs for key in job.packages}
     for build in wanted.builds:
         if not forge.runs(build) and sent.intersection(build.packages):

@@ -22,7 +22,7 @@ from cartwheel.model.target import ANY
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.directories import FOLDER, disk_use
 from cartwheel.toolchain.needs import Need, missing
-from cartwheel.world.environment import passed
+from cartwheel.world.environment import passed, unset
 from cartwheel.world.host import Host, this_machine
 from cartwheel.world.interpreters import Missing
 
@@ -92,14 +92,17 @@ def _missing(package: Package, wheel: Wheel, chain: toolchain.Toolchain, shop: W
     return build_pep517.missing(package, wheel, chain, shop.world)
 
 
+def _unset(wheel: Wheel, shop: Workshop) -> Iterable[Need]:
+    for name in unset(wheel.environment, shop.world.environ):
+        yield Need(name=f"${name}", mend=f"set {name}: the configuration's 'environment' takes a secret from it")
+
+
 def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: Workshop, host: Host) -> Diagnosis:
     wheel = group[0][1]
     target = wheel.target
     own, tests = host.runs(target), _tests(group, shop)
-    if target.triple == ANY:
-        return Diagnosis(target=ANY, toolchain="-", ready=True, own=own, missing=(), mend=(), tests=tests)
     try:
-        chains = [toolchain.of_wheel(package, wheel, host) for package, wheel in group]
+        chains = [toolchain.of_wheel(package, wheel, host) for package, wheel in group if target.triple != ANY]
     except ConfigError as error:
         return Diagnosis(
             target=target.triple, toolchain="-", ready=False, own=own, missing=(), mend=(str(error),), tests=tests
@@ -107,13 +110,13 @@ def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: Workshop, host: H
     needs = tuple(
         dict.fromkeys(
             need
-            for (package, wheel), chain in zip(group, chains, strict=True)
+            for (package, wheel), chain in zip(group, chains, strict=False)  # there is none for 'any'
             for need in _missing(package, wheel, chain, shop)
         )
-    )
+    ) + tuple(dict.fromkeys(need for _, wheel in group for need in _unset(wheel, shop)))
     return Diagnosis(
         target=target.triple,
-        toolchain=" ".join(dict.fromkeys(chain.name for chain in chains)),
+        toolchain=" ".join(dict.fromkeys(chain.name for chain in chains)) or "-",
         ready=not needs,
         own=own,
         missing=tuple(dict.fromkeys(need.name for need in needs)),

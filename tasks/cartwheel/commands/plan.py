@@ -87,8 +87,11 @@ def closure(tasks: list[Any], asked: list[str]) -> tuple[Any, ...]:
     return tuple(ordered.values())
 
 
-def outlook(tasks: Iterable[Any]) -> tuple[Outlook, ...]:
-    """What would run, in order; a step after one that runs is taken to run too, which is an upper bound."""
+def outlook(tasks: Iterable[Any], *, elsewhere: bool = False) -> tuple[Outlook, ...]:
+    """What would run, in order; a step after one that runs is taken to run too, which is an upper bound.
+
+    `elsewhere`: other machines are to do it, so that variables which are not set here are no matter.
+    """
     found: dict[str, Outlook] = {}
     members: dict[str, tuple[str, ...]] = {}
     maker: dict[str, str] = {}
@@ -97,12 +100,14 @@ def outlook(tasks: Iterable[Any]) -> tuple[Outlook, ...]:
         if not task.actions:
             members[task.name] = after
             continue
-        found[task.name] = _one(task, tuple(name for name in after if name in found), found, maker)
+        found[task.name] = _one(task, tuple(name for name in after if name in found), found, maker, elsewhere)
         maker.update(dict.fromkeys(task.targets, task.name))
     return tuple(found.values())
 
 
-def _one(task: Any, after: tuple[str, ...], found: Mapping[str, Outlook], maker: Mapping[str, str]) -> Outlook:
+def _one(
+    task: Any, after: tuple[str, ...], found: Mapping[str, Outlook], maker: Mapping[str, str], elsewhere: bool
+) -> Outlook:
     judgement = (task.meta or {}).get("judgement")
     if not isinstance(judgement, Judgement):
         return Outlook(name=task.name, state=RUN, why=("a task of the project's own",), after=after)
@@ -115,8 +120,9 @@ def _one(task: Any, after: tuple[str, ...], found: Mapping[str, Outlook], maker:
     stopped = tuple(f"needs {f.name}, which cannot be done here" for f in giving if f.state == BLOCKED)
     if stopped:
         return Outlook(name=task.name, state=BLOCKED, why=stopped, after=after)
-    if own and step.blocked:
-        return Outlook(name=task.name, state=BLOCKED, why=(step.blocked, *own), after=after)
+    unset = step.unset(judgement.workshop.world) if step.unset and not elsewhere else ""
+    if own and (stop := step.blocked or unset):
+        return Outlook(name=task.name, state=BLOCKED, why=(stop, *own), after=after)
     if own:
         return Outlook(name=task.name, state=RUN, why=own, after=after)
     coming = tuple(f"{f.name} runs, and what it makes may change" for f in giving if f.state == RUN)

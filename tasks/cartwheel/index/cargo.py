@@ -101,7 +101,7 @@ class Cargo:
         self.registry = registry
         self._manifest, self._log, self._target = manifest, log, target
         self._env = registry.environ(environ, home)
-        self._hidden = tuple(v for k, v in self._env.items() if k.endswith("_TOKEN") and len(v) > 3)
+        self._hidden = tuple(v for k, v in self._env.items() if k.endswith("_TOKEN"))
 
     def metadata(self, manifest: Path | None = None) -> Mapping[str, Any]:
         """What cargo knows of the crates of a workspace; asks nobody."""

@@ -30,6 +30,7 @@ from cartwheel.index.warehouse import (
     token_variable,
 )
 from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.world.masks import masked
 
 if TYPE_CHECKING:
     import requests
@@ -219,10 +220,7 @@ class Sender:
 
     def _safe(self, text: str) -> str:
         """The text without any secret that an index may have sent back."""
-        for secret in self._secrets:
-            if len(secret) > 3:
-                text = text.replace(secret, "***")
-        return text
+        return masked(text, self._secrets)
 
 
 def _repository(index: Index, given: Credentials, environ: Mapping[str, str], pypirc: str) -> Repository:

@@ -12,11 +12,12 @@ from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.manifests import Manifests
 from cartwheel.model.python import allowed
-from cartwheel.model.settings import IndexSettings, Override, Settings, Variant
+from cartwheel.model.settings import IndexSettings, Override, Secret, Settings, Variant
 from cartwheel.model.tuning import chosen_by
 from cartwheel.model.version import has_one_field, wrong_tag_form
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
 
@@ -43,6 +44,9 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         for rule, because in index.rules.items():
             if not because.strip():
                 yield f"index.{place} rules: '{rule}' has no reason; say why it is let pass"
+        yield from _senseless_label(index.environment, f"index.{place} environment")
+    for name in settings.environment_pass or ():
+        yield from _senseless_variable(name, "environment-pass")
     for path in settings.inputs or ():
         yield from _outside(path, "inputs")
     if settings.test and settings.test.skip and not settings.test.skip.strip():
@@ -91,12 +95,35 @@ def _untunable(settings: Settings) -> Iterable[str]:
                 yield f"{place}before: run begins with a blank; expected a command and its arguments"
             for path in before.inputs:
                 yield from _outside(path, f"{place}before: inputs")
+        yield from _senseless_environment(table.environment or {}, f"{place}environment")
         for key in ("runner", "image", "profile"):
             if (value := getattr(table, key)) is not None and not value.strip():
                 yield f"{place}{key}: found a blank; say something, or leave the key out"
+        yield from _senseless_label(table.runner or "", f"{place}runner")
         for key, reason in (("untested", table.untested), ("skip", getattr(table, "skip", None))):
             if reason and not reason.strip():
                 yield f"{place}{key}: found a blank; expected the reason, in words"
+
+
+def _senseless_environment(values: Mapping[str, str | Secret], key: str) -> Iterable[str]:
+    for name, value in values.items():
+        yield from _senseless_variable(name, key)
+        if isinstance(value, Secret):
+            if not _VARIABLE.fullmatch(value.secret):
+                yield f"{key}: {name}: secret {value.secret!r}; expected a variable's name: letters, digits and '_'"
+        elif "\0" in value:
+            yield f"{key}: {name}: found a NUL in its value, which no variable can hold; remove it"
+
+
+def _senseless_variable(name: str, key: str) -> Iterable[str]:
+    if not name.strip() or "=" in name or "\0" in name:
+        yield f"{key}: {name!r} is no name of a variable; expected one without '=' and NUL, such as 'CFLAGS'"
+
+
+def _senseless_label(text: str, key: str) -> Iterable[str]:
+    """A name that goes into a pipeline's file, where a forge would take it for something else."""
+    if "${{" in text or (text and (text != text.strip() or not text.isprintable())):
+        yield f"{key}: {text!r}; expected a plain name: no '${{{{', no control characters, no blanks around it"
 
 
 def _senseless_selection(settings: Settings) -> Iterable[str]:

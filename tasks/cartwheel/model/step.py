@@ -118,6 +118,8 @@ class Step(Struct, frozen=True, kw_only=True):
     """What this machine chose by itself; recorded and compared like a tool's version."""
     blocked: str = ""
     """Why it cannot be done on this machine, if it cannot."""
+    unset: Callable[[Look], str] | None = None
+    """Which variable it needs that is not set here, in words, empty where none; the plan asks that as well."""
     lacks: Callable[[Look], str] | None = None
     """What it lacks here, in words, empty where nothing; asked before anything of its last success is dropped."""
     sources: Sources | None = None

@@ -50,8 +50,9 @@ def found(environ: Mapping[str, str], cwd: Path) -> Engine:
     commands = candidates(environ)
     if not commands:
         named = environ.get(NAMED, "")
+        wrong = "which is not on PATH" if _words(named) else "which is no command"
         raise StepFailed(
-            f"{NAMED} names '{named}', which is not on PATH; correct it"
+            f"{NAMED} names '{named}', {wrong}; correct it"
             if named
             else f"no container engine is here: neither {' nor '.join(ENGINES)} is on PATH; install one "
             f"(apt-get install podman), or name it in {NAMED}"
@@ -68,8 +69,17 @@ def found(environ: Mapping[str, str], cwd: Path) -> Engine:
 def candidates(environ: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
     """The commands of the engines that are here; of the named one alone where one is named."""
     named = environ.get(NAMED, "")
-    commands = (tuple(shlex.split(named)),) if named else tuple((name,) for name in ENGINES)
-    return tuple(c for c in commands if shutil.which(c[0], path=environ.get("PATH")))
+    commands = (_words(named),) if named else tuple((name,) for name in ENGINES)
+    return tuple(c for c in commands if c and shutil.which(c[0], path=environ.get("PATH")))
+
+
+def _words(named: str) -> tuple[str, ...]:
+    """A command as its words; none where it cannot be read as one."""
+    try:
+        words = tuple(shlex.split(named))
+    except ValueError:  # a quote that is not closed
+        return ()
+    return words if words and words[0] else ()
 
 
 @cache
@@ -83,6 +93,8 @@ def _answer(command: tuple[str, ...], env: tuple[tuple[str, str], ...], cwd: Pat
     except (CartwheelError, ValueError) as error:
         last = str(error).strip().splitlines()[-1]
         mend = ENGINES.get(name, f"name another in {NAMED}")
+        if len(command) > 1:
+            mend = f"correct its options in {NAMED}, or leave them out"
         return None, f"{name} is here and cannot run ({last}); {mend}"
     if "host" in said:  # podman, under whatever name: its root is root, or us where it is rootless
         return Engine(command=command, user=""), ""

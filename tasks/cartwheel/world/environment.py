@@ -97,9 +97,15 @@ def given(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> dic
 def absent(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> str:
     """Which secret is not there, in words; empty where none is missing."""
     for name, value in values.items():
-        if isinstance(value, Secret) and value.secret not in environ:
+        if isinstance(value, Secret) and value.secret in unset(values, environ):
             return f"environment: {name} is to be what ${value.secret} holds, and that is not set; set it"
     return ""
+
+
+def unset(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables of secrets that are not there.  An empty one is not: what nobody defined is one on GitHub."""
+    wanted = dict.fromkeys(value.secret for value in values.values() if isinstance(value, Secret))
+    return tuple(name for name in wanted if not environ.get(name))
 
 
 def said(values: Mapping[str, str | Secret]) -> dict[str, str]:

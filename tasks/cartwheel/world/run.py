@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.world.masks import masked
 
 STOP = threading.Event()
 """Set once the run was told to stop; steps end early when it is."""
@@ -114,7 +115,7 @@ class Log:
         lines = []
         try:
             for line in process.stdout or ():
-                lines.append(_without(line.decode(errors="replace"), hide))
+                lines.append(masked(line.decode(errors="replace"), hide))
                 self.say(lines[-1].rstrip("\r\n"))
             code = process.wait()
         finally:
@@ -138,7 +139,7 @@ class Log:
             finally:
                 _end(process)
         if out:
-            self.say(out.decode(errors="replace"))
+            self.say(masked(out.decode(errors="replace"), self._hidden))
         if STOP.is_set():
             raise Interrupted
         if code:
@@ -168,12 +169,6 @@ _LITTLE = 4_000_000
 
 _FULL = ("No space left on device", "(os error 28)", "not enough space on the disk")
 """What tools say of a full disk, often under a traceback of their own."""
-
-
-def _without(line: str, hidden: Sequence[str]) -> str:
-    for word in hidden:
-        line = line.replace(word, "***") if word else line
-    return line
 
 
 def _shortened(line: str) -> str:
