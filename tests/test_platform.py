@@ -12,8 +12,9 @@ import pytest
 
 from cartwheel.ci.annotations import Annotation, found_in, plain
 from cartwheel.ci.platform import MOST, PLAIN, PLATFORMS, Voice, platform_of
+from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.summary import page, table
-from projects import TRIPLE, Project, with_crate
+from projects import TRIPLE, Project, pure, with_crate
 
 GITHUB = {"GITHUB_ACTIONS": "true"}
 GITLAB = {"GITLAB_CI": "true"}
@@ -270,6 +271,25 @@ def test_our_own_errors_stand_at_the_line_that_they_speak_of(root: Path, words: 
     with open(root / "pyproject.toml", "a") as file:
         file.write("[tool.cartwheel.index.shelf]\nurl = 'x'\n")
     assert Voice(GITHUB, root).refused(words) == f"::error {place}::{words}"
+
+
+@pytest.mark.parametrize("before", ["\n", "\r", "\r\n", "\n\n", "\n \t", "\n\x1c", "\r \n\r"])
+@pytest.mark.parametrize("command", ["::error file=a::pwn", "##[error]pwn"])
+def test_no_error_of_ours_has_a_command_in_a_line(before: str, command: str) -> None:
+    for kind in (ConfigError, StepFailed):
+        said = f"ERROR: {kind(f'unknown target {chr(39)}x{before}{command}{chr(39)}')}"
+        assert "pwn'" in said
+        assert PLATFORMS[0].inert(said) == said, "nothing in it is taken for a command"
+        assert "\r" not in said.replace("\r\n", "")
+    assert str(ConfigError("two lines:\n  std::fmt")) == "two lines:\n  std::fmt"
+
+
+def test_a_value_of_the_configuration_is_no_command_of_a_pipeline(tmp_path: Path) -> None:
+    project = pure(tmp_path / "project")
+    project.edit("pyproject.toml", "[tool.cartwheel]\n", '[tool.cartwheel]\ntargets = ["x\\n::error file=a::pwn"]\n')
+    said = project.doit("list", env={"GITHUB_ACTIONS": "true"}, code=3)
+    assert "'x\\n::error file=a::pwn'" in said
+    assert not [line for line in said.splitlines() if re.match(r"\W*::error file=a", line)]
 
 
 def test_properties_and_data_are_escaped_and_end_nothing(root: Path) -> None:

@@ -14,7 +14,7 @@ from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.manifests import inside
 from cartwheel.model.project import Package, Project, Wheel
-from cartwheel.model.python import PURE
+from cartwheel.model.python import ABI3, ABI3T, PURE
 from cartwheel.model.settings import Test
 from cartwheel.model.step import Look, Step, Work
 from cartwheel.model.target import ANY, TARGETS, Target
@@ -24,7 +24,7 @@ from cartwheel.world.host import this_machine
 
 if TYPE_CHECKING:
     from cartwheel.model.checked import TestRun
-    from cartwheel.world.interpreters import Interpreter
+    from cartwheel.world.interpreters import Interpreter, Missing
 
 Learned = Mapping[str, tuple[str, ...]]
 
@@ -189,7 +189,7 @@ def _check_sdist(package: Package, work: Work) -> Learned:
     if package.manifest:
         env["CARGO_TARGET_DIR"] = str(work.root / ".cartwheel" / "cargo" / "sdist" / package.key)
     out = work.scratch / "out"
-    target, python, interpreter = _meant_here(package, work.look)
+    target, python, interpreter = meant_here(package, work.look)
     uv_build("--wheel", source, out, env, work, python=interpreter)
     wheels = sorted(out.glob("*.whl"))
     if len(wheels) != 1:
@@ -202,36 +202,47 @@ def _check_sdist(package: Package, work: Work) -> Learned:
 def _of_the_built(package: Package, wheel: Path, python: str, work: Work) -> TestRun:
     """The tests of a wheel that was built for this machine alone, with one Python that takes it."""
     from cartwheel.model.checked import TestRun
+    from cartwheel.world.interpreters import Missing
+
+    if package.test.skip:
+        return TestRun(not_run=package.test.skip)
+    base = taking(package, wheel, python, environment.passed(work.look.environ))
+    if isinstance(base, Missing):
+        raise StepFailed(f"{wheel.name}: {base.why}, and its tests need it; install it")
+    return _test(package, package.test, wheel, base, work)
+
+
+def taking(package: Package, wheel: Path, python: str, env: Mapping[str, str]) -> Interpreter | Missing:
+    """An interpreter of this machine for a wheel that was built on it: of those that the tests are meant for, where one
+    is here and the wheel is for many."""
     from cartwheel.model.wheel import WheelName
     from cartwheel.world.fresh import minimum_of
     from cartwheel.world.interpreters import Missing, some
 
-    if package.test.skip:
-        return TestRun(not_run=package.test.skip)
     minimum = minimum_of(WheelName.parse(wheel.name))
-    base = some(python, minimum, environment.passed(work.look.environ))
-    if isinstance(base, Missing):
-        raise StepFailed(f"{wheel.name}: {base.why}, and its tests need it; install it")
-    return _test(package, package.test, wheel, base, work)
+    named = package.test.python if python in (ABI3, ABI3T, PURE) else ()
+    found = (some(name, minimum, env) for name in named)
+    return next((one for one in found if not isinstance(one, Missing)), None) or some(python, minimum, env)
 
 
 _NOT_FOR_A_LOCAL_BUILD = ("name: ", "floor: ")
 """A wheel built from source by its user is named for that machine and promises nothing to others."""
 
 
-def _meant_here(package: Package, look: Look) -> tuple[Target, str, str]:
+def meant_here(package: Package, look: Look) -> tuple[Target, str, str]:
     """What a wheel that is built here from source is: its target, what it is for, and the interpreter that its backend
-    runs in, empty where any will do.  For a backend that compiles, the first wheel that this machine has one for."""
+    runs in, empty where any will do.  The first wheel that this machine has one for."""
     host = this_machine()
     first = package.wheels[0].python if package.wheels else PURE
-    if package.manifest:
-        return TARGETS[host.triple], first, ""
     from cartwheel.toolchain import interpreters
 
-    for wheel in sorted(package.wheels, key=lambda wheel: wheel.target.triple == ANY):
-        path = host.runs(wheel.target) and interpreters.path(wheel.python, package.minimum_python, look)
+    for wheel in tested.from_sdist(package):
+        target = TARGETS[host.triple] if package.manifest else wheel.target
+        if package.manifest and wheel.python in (ABI3, PURE):
+            return target, wheel.python, ""
+        path = host.runs(target) and interpreters.path(wheel.python, package.minimum_python, look)
         if path:
-            return wheel.target, wheel.python, path if wheel.target.triple != ANY else ""
+            return target, wheel.python, path if target.triple != ANY else ""
     return TARGETS[host.triple if package.compiled else ANY], first, ""
 
 

@@ -109,11 +109,12 @@ def _refuse_without_notes(package: Package, work: Work) -> None:
 
 
 def _refuse_another_pipeline(project: Project, work: Work) -> None:
-    """The tag starts the pipeline as it is committed; raises `StepFailed` where the configuration says another."""
+    """The tag starts the pipeline as it is committed; raises `StepFailed` where the configuration says another, or
+    there is none."""
     from cartwheel import __version__
-    from cartwheel.ci.committed import differences
+    from cartwheel.ci.committed import refusals
 
-    wrong = differences(work.root, project, version=__version__)
+    wrong = refusals(work.root, project, version=__version__)
     if wrong:
         raise StepFailed("\n".join(wrong))
 

@@ -76,7 +76,20 @@ def forge_named(name: str) -> Forge:
 
 def committed(root: Path) -> tuple[Forge, ...]:
     """The forges for which a pipeline of ours is there."""
-    return tuple(forge for forge in FORGES.values() if forge.ours(_text(root / forge.path)))
+    return tuple(forge for forge in FORGES.values() if forge.ours(_text(root, forge)))
+
+
+def refusals(root: Path, project: Project, *, version: str) -> tuple[str, ...]:
+    """Why a tag would start no pipeline that makes the wheels as the configuration says, in words; `version` is
+    cartwheel's own."""
+    if project.ci.own or committed(root):
+        return differences(root, project, version=version)
+    theirs = [f"{forge.path} was not written by doit ci" for forge in FORGES.values() if _text(root, forge)]
+    found = " and ".join(theirs) or "there is no pipeline that doit ci wrote"
+    return (
+        f'release.from is "ci", and {found}; write one and commit it: doit ci {" | ".join(FORGES)}',
+        'or say [tool.cartwheel.ci] own = true where a pipeline of your own releases, or release.from = "here"',
+    )
 
 
 def differences(root: Path, project: Project, *, version: str) -> tuple[str, ...]:
@@ -89,7 +102,7 @@ def differences(root: Path, project: Project, *, version: str) -> tuple[str, ...
 
 
 def _difference(root: Path, forge: Forge, wanted: Pipeline) -> Iterable[str]:
-    present = _text(root / forge.path)
+    present = _text(root, forge)
     text = forge.text(wanted, present)
     if text == present:
         return
@@ -107,7 +120,7 @@ def write(root: Path, wanted: Pipeline, forge: Forge) -> bool:
     Raises `ConfigError` where a file is in the way that somebody else wrote.
     """
     path = root / forge.path
-    present = _text(path)
+    present = _text(root, forge)
     if present and not forge.ours(present):
         raise ConfigError(f"{forge.path} is there and was not written by doit ci; move it away first")
     text = forge.text(wanted, present)
@@ -116,11 +129,15 @@ def write(root: Path, wanted: Pipeline, forge: Forge) -> bool:
     return text != present
 
 
-def _text(path: Path) -> str:
-    """With line endings as git has them in the repository."""
+def _text(root: Path, forge: Forge) -> str:
+    """With line endings as git has them in the repository; empty where the file is not there."""
     try:
-        return path.read_bytes().decode().replace("\r\n", "\n")
+        return (root / forge.path).read_bytes().decode().replace("\r\n", "\n")
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
-        raise ConfigError(f"{path.name}: is not UTF-8 text; move it away, and write it again: doit ci") from None
+        raise ConfigError(f"{forge.path}: is not UTF-8 text; move it away, and write it again: doit ci") from None
+    except OSError as error:
+        raise ConfigError(
+            f"{forge.path}: cannot be read ({error.strerror}); a pipeline is a file there; move it away"
+        ) from None

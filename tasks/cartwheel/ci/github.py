@@ -194,7 +194,8 @@ def _build(pipeline: Pipeline, job: Job) -> Made:
 def _sdist(pipeline: Pipeline, job: Job) -> Made:
     work = with_words("Make and check", "TASKS", "needs.plan.outputs.sdists", DOIT_TASKS)
     del work["if"]
-    return "", ("needs.plan.outputs.sdists != ''",), [*prepared(pipeline, job), work, upload("built-sdist")]
+    steps = prepared(pipeline, job, python="\n".join(pipeline.for_sdists))
+    return "", ("needs.plan.outputs.sdists != ''",), [*steps, work, upload("built-sdist")]
 
 
 def _gather(pipeline: Pipeline, job: Job) -> Made:

@@ -55,9 +55,17 @@ def outputs(selected: Selection) -> dict[str, str]:
         name, build = chosen.build.name, chosen.build
         words = {name: chosen.tasks, f"{name}.rust": build.rust}
         words[f"{name}.system"] = () if build.image else build.system
-        words[f"{name}.pythons"] = tuple(p for p in build.pythons if p != PYTHON) if runs(build) else ()
+        words[f"{name}.pythons"] = _besides(build.pythons) if runs(build) else ()
         found |= {key: " ".join(parts) for key, parts in words.items() if parts}
-    return {**found, **({SDIST: " ".join(selected.sdists)} if selected.sdists else {})}
+    if selected.sdists:
+        words = {SDIST: selected.sdists, f"{SDIST}.pythons": _besides(selected.for_sdists)}
+        found |= {key: " ".join(parts) for key, parts in words.items() if parts}
+    return found
+
+
+def _besides(pythons: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that are not there already to run cartwheel."""
+    return tuple(python for python in pythons if python != PYTHON)
 
 
 def kept(job: Job, variable: str) -> str:

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from cartwheel.index.warehouse import token_variable
+from cartwheel.model import tested
 from cartwheel.model.destination import GITHUB, PYPI, kind_of
 from cartwheel.model.image import CONTAINER, image_of
 from cartwheel.model.project import Package, Project, Wheel
-from cartwheel.model.python import ABI3, PURE, SUPPORTED
+from cartwheel.model.python import ABI3, PURE, oldest
 from cartwheel.model.settings import IndexSettings, Secret, for_practice
-from cartwheel.model.target import ANY
+from cartwheel.model.target import ANY, Target
 
 PLAN, BUILD, SDIST, GATHER, PUBLISH, VERIFY = "plan", "build", "sdist", "gather", "publish", "verify"
 """What a job does."""
@@ -124,6 +125,8 @@ class Pipeline(Struct, frozen=True, kw_only=True):
     jobs: tuple[Job, ...]
     builds: tuple[Build, ...]
     """What the one build job is multiplied by."""
+    for_sdists: tuple[str, ...]
+    """The interpreters that source distributions are checked with, `PYTHON` last."""
     cartwheel: tuple[str, ...]
     """The arguments of `pip install` that bring cartwheel; see `installs`."""
     python: str = PYTHON
@@ -156,6 +159,7 @@ def pipeline(project: Project, *, version: str) -> Pipeline:
     return Pipeline(
         jobs=(*_making(project), *deliveries),
         builds=builds(project),
+        for_sdists=_for_sdists(project),
         cartwheel=project.ci.install or (f"cartwheel[zig]=={version}",),
         branch=project.release.branch,
         tags=_tags(project, tuple(p.key for p in project.packages if p.publish)),
@@ -269,25 +273,42 @@ def _interpreters(package: Package, wheel: Wheel) -> tuple[str, ...]:
     """The interpreters that a wheel is made and tested with; in a container they are the image's."""
     if package.manifest or wheel.target.triple == ANY or wheel.toolchain == CONTAINER:
         return _testing(package, wheel)
-    made = package.minimum_python if wheel.python == ABI3 else wheel.python
-    return tuple(dict.fromkeys((*((made,) if made != PURE else ()), *_testing(package, wheel))))
+    made = (oldest(wheel.python, package.minimum_python),) if wheel.python != PURE else ()
+    return tuple(dict.fromkeys((*made, *_testing(package, wheel))))
 
 
 def _testing(package: Package, wheel: Wheel) -> tuple[str, ...]:
-    """The interpreters that a wheel's tests run with: those the configuration names, else every one it is for.  In a
-    container they are the image's."""
+    """The interpreters that a wheel's tests run with; in a container they are the image's."""
     contained = wheel.toolchain == CONTAINER or wheel.target.libc == "musl"
-    if not wheel.test.command or wheel.test.skip or contained:
+    if wheel.test.skip or contained:
         return ()
-    if wheel.test.python:
-        return wheel.test.python
-    if wheel.python in (ABI3, PURE):
-        return tuple(python for python in SUPPORTED if _minor(python) >= _minor(package.minimum_python))
-    return (wheel.python,) if re.fullmatch(r"(pypy)?3\.\d+t?", wheel.python) else ()
+    return tuple(python for python in tested.pythons(package, wheel) if python != PURE)
 
 
-def _minor(python: str) -> int:
-    return int(python.split(".")[1])
+def _for_sdists(project: Project) -> tuple[str, ...]:
+    """The interpreters that the source distributions are built and tested with, `PYTHON` last."""
+    wanted = (python for package in project.packages for python in _for_sdist(package))
+    return (*dict.fromkeys(python for python in wanted if python != PYTHON), PYTHON)
+
+
+def _for_sdist(package: Package) -> tuple[str, ...]:
+    """None where `PYTHON` will do for one of the wheels that it may be built as, else what the first of them needs."""
+    wheels = tested.from_sdist(package)
+    meant = tuple(w for w in wheels if package.manifest or _on_linux(w.target)) or wheels
+    if any(wheel.python in (PURE, PYTHON) or _for_newer(package, wheel) for wheel in meant):
+        return ()
+    return tuple(oldest(wheel.python, package.minimum_python) for wheel in meant[:1])
+
+
+def _on_linux(target: Target) -> bool:
+    """Whether the runner `LINUX` runs what is compiled for it."""
+    return target.triple == ANY or (target.runner == LINUX and target.libc == "gnu")
+
+
+def _for_newer(package: Package, wheel: Wheel) -> bool:
+    """Whether `PYTHON` takes it although it names another: it is for the stable ABI since an older one."""
+    minor = int(PYTHON.partition(".")[2])
+    return wheel.python == ABI3 and int(package.minimum_python.partition(".")[2]) <= minor
 
 
 # Publishing -----------------------------------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ class Selection(Struct, frozen=True, kw_only=True):
     builds: tuple[Chosen, ...]
     sdists: tuple[str, ...]
     """The tasks that make and check source distributions."""
+    for_sdists: tuple[str, ...]
+    """The interpreters that these need."""
     packages: tuple[str, ...]
     """What it releases, by key; empty where it releases nothing."""
 
@@ -43,6 +45,7 @@ def selection(project: Project, pipeline: Pipeline, *, stale: Container[str], to
         return Selection(
             builds=tuple(chosen for chosen in made if chosen.tasks),
             sdists=tuple(f"check:sdist:{key}" for key in packages),
+            for_sdists=pipeline.for_sdists,
             packages=packages,
         )
     return Selection(
@@ -56,6 +59,7 @@ def selection(project: Project, pipeline: Pipeline, *, stale: Container[str], to
             for package in project.packages
             if f"sdist:{package.key}" in stale or f"check:sdist:{package.key}" in stale
         ),
+        for_sdists=pipeline.for_sdists,
         packages=(),
     )
 

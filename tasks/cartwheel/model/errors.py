@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class CartwheelError(Exception):
-    """A user's mistake or a failed step; its text says what was found, what was expected and what to do."""
+    """A user's mistake or a failed step; its text says what was found, what was expected and what to do.
+
+    Nothing in it, such as a value of the configuration, is taken for a command by a CI system that reads it: a line
+    that would be one goes on the line before, its break written as `\\n`.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(re.sub(_BREAKS, lambda match: repr(match[0])[1:-1], text).replace("##[", "## ["))
+
+
+_BREAKS = r"[\v\f\x1c-\x1e\x85\u2028\u2029]|\r(?!\n)|[\r\n](?=\W*::)|\x1b\[0K"
+"""Before GitHub's commands, and what ends a mark of GitLab's (`ci.platform`)."""
 
 
 class ConfigError(CartwheelError):

@@ -47,15 +47,22 @@ def allowed(wanted: str, version: str) -> bool:
     return any(specifiers.contains(f"{version}.{micro}") for micro in (0, 99))
 
 
+def oldest(python: str, minimum: str) -> str:
+    """The oldest interpreter that a wheel is for: `3.11`; `minimum` for the stable ABI, as far as that goes back."""
+    if python == ABI3T:
+        return f"3.{max(FIRST_ABI3T, int(minimum.split('.')[1]))}"
+    return minimum if python == ABI3 else python
+
+
 def tags(python: str, minimum: str, *, where: str) -> tuple[str, str]:
     """Interpreter and ABI tag: `("cp311", "abi3")`, `("cp314", "cp314t")`, `("cp315", "abi3.abi3t")`; `minimum` is the
     oldest for the stable ABI, `3.11`."""
     if python == PURE:
         return ("py3", "none")
     if python == ABI3:
-        return ("cp" + minimum.replace(".", ""), "abi3")
+        return ("cp" + oldest(python, minimum).replace(".", ""), "abi3")
     if python == ABI3T:
-        return (f"cp3{max(FIRST_ABI3T, int(minimum.split('.')[1]))}", "abi3.abi3t")
+        return ("cp" + oldest(python, minimum).replace(".", ""), "abi3.abi3t")
     if (match := re.fullmatch(r"3\.(\d+)(t?)", python)) and _exists(int(match[1]), free_threaded=bool(match[2])):
         tag = f"cp3{match[1]}"
         return (tag, tag + match[2])

@@ -107,6 +107,8 @@ class CiSettings(Table, frozen=True, kw_only=True):
     install: tuple[str, ...] = ()
     """The arguments of `pip install` that bring cartwheel into a job.  Default: the version that wrote the pipeline,
     with zig."""
+    own: bool = False
+    """A pipeline that you wrote yourself releases, so a tag is not refused where none of `doit ci` is there."""
 
 
 class VersionPattern(Table, frozen=True, kw_only=True):

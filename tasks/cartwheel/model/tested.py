@@ -9,8 +9,9 @@ from typing import Any
 
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Package, Wheel
-from cartwheel.model.python import ABI3, ABI3T, FIRST_ABI3T, PURE, SUPPORTED, allowed
+from cartwheel.model.python import ABI3, ABI3T, FIRST_ABI3T, PURE, SUPPORTED, allowed, oldest
 from cartwheel.model.settings import Test
+from cartwheel.model.target import ANY
 from cartwheel.model.wheel import normalised
 
 _VERSION = re.compile(r"(pypy)?3\.(\d+)(t?)")
@@ -25,13 +26,21 @@ def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
         return wheel.test.python
     if wheel.python == PURE and not package.module:
         return (PURE,)
-    oldest = package.minimum_python
+    first = oldest(ABI3T if wheel.python == ABI3T else ABI3, package.minimum_python)
     if wheel.python == ABI3T:
-        oldest = f"3.{max(_minor(oldest), FIRST_ABI3T)}"
-        return (oldest, f"{oldest}t")
+        return (first, f"{first}t")
     wanted = str(package.manifests.pyproject.get("project", {}).get("requires-python", ""))
-    kept = (v for v in SUPPORTED if _minor(v) >= _minor(oldest) and allowed(wanted, v))
-    return tuple(kept) or (oldest,)
+    kept = (v for v in SUPPORTED if _minor(v) >= _minor(first) and allowed(wanted, v))
+    return tuple(kept) or (first,)
+
+
+def from_sdist(package: Package) -> tuple[Wheel, ...]:
+    """The wheels that a source distribution may be built as on a machine, in the order in which they are tried: a crate
+    is built for the stable ABI where it can be, since any interpreter there will do; a backend compiles, where it
+    does."""
+    if package.manifest:
+        return tuple(sorted(package.wheels, key=lambda wheel: wheel.python not in (ABI3, PURE)))
+    return tuple(sorted(package.wheels, key=lambda wheel: wheel.target.triple == ANY))
 
 
 def needed(wheel: Wheel) -> bool:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from cartwheel.model.checked import HERE
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.python import ABI3, ABI3T, FIRST_ABI3T, PURE
+from cartwheel.model.python import ABI3, ABI3T, PURE, oldest
 from cartwheel.model.target import Target, version_of_floor
 from cartwheel.world.host import Host, this_machine
 from cartwheel.world.run import capture, of_ours
@@ -69,7 +69,7 @@ def own(target: Target, floor: str, python: str, env: Mapping[str, str]) -> Inte
 
 def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | Missing:
     """This machine's own for a wheel that several can run, the oldest that it promises (`minimum`) where it is here."""
-    stable = {ABI3: minimum, ABI3T: f"3.{FIRST_ABI3T}"}.get(python, "")
+    stable = oldest(python, minimum) if python in (ABI3, ABI3T) else ""
     wanted = (stable, f">={stable}") if stable else (python,)
     path = next((path for request in wanted if (path := found(request, env))), "")
     if path:
