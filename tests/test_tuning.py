@@ -127,6 +127,28 @@ REFUSED: list[tuple[Mapping[str, Any], str]] = [
     ({"targets": [MAC], "floor": "12.3"}, "names no minor version"),
     ({"targets": ["x86_64-pc-windows-gnu"], "floor": "10"}, "this target has none, remove it"),
     ({"targets": ["loongarch64-unknown-linux-gnu"], "publish": ["pypi"]}, "pypi takes no wheel with the platform tag"),
+    ({"overrides": [{"select": {"python": "3.14T"}, "profile": "x"}]}, "overrides: python '3.14T' selects none of the"),
+    (
+        {
+            "overrides": [
+                {"select": {"target": "*-musl", "python": "3.14"}, "skip": "x"},
+                {"select": "*-gnu", "python": ["3.14"]},
+            ]
+        },
+        "python '3.14' selects none of the",
+    ),
+    ({"variants": [{"name": "a", "select": {"python": "3.12"}}]}, "variants: python '3.12' selects none of the"),
+    ({"toolchain": "zig", "targets": [LINUX], "image": "ours"}, "image: 'ours' is for toolchain 'container', and"),
+    ({"toolchain": "zig", "overrides": [{"select": "*-musl", "image": "ours"}]}, f"and {MUSL} has 'zig'"),
+    ({"targets": [LINUX], "image": "quay.io/pypa/manylinux2014_aarch64:latest"}, f"is not for {LINUX} from"),
+    ({"targets": [LINUX], "image": "quay.io/pypa/manylinux_2_28_x86_64"}, "from manylinux2014 on; expected one"),
+    ({"packages": []}, "packages: found an empty list; name at least one folder"),
+    ({"overrides": [{"select": "*", "skip": "none"}]}, "overrides: no wheel is left of demo"),
+    ({"module": "stone-core"}, "module: 'stone-core' cannot be imported"),
+    ({"module": "stone..core"}, "module: 'stone..core' cannot be imported"),
+    ({"test": {"requires": ["numpy >> 2"]}}, "test.requires: 'numpy >> 2' is no requirement"),
+    ({"overrides": [{"select": "*", "test": {"requires": [""]}}]}, "test.requires: '' is no requirement"),
+    ({"test": {"command": ["pytest", "{pakage}/tests"]}}, "did you mean '{package}'?"),
     ({"profile": "dev", "publish": ["pypi"]}, "makes debug wheels, which are never published"),
 ]
 
@@ -137,6 +159,27 @@ def test_what_cannot_be_meant_is_refused_when_it_is_read(table: Mapping[str, Any
         wheels(table)
     assert words in str(refusal.value)
     assert len(str(refusal.value).splitlines()) <= 2
+
+
+MEANT: list[tuple[Mapping[str, Any], Mapping[str, str]]] = [
+    ({"overrides": [{"select": {"python": "pypy*"}, "profile": "x"}]}, {"python": "3.13"}),
+    ({"overrides": [{"select": {"python": "pypy*"}, "profile": "x"}]}, {"targets": LINUX}),
+    ({"overrides": [{"select": {"target": "*-musl"}, "skip": "none"}]}, {"targets": LINUX}),
+    ({"variants": [{"name": "a", "python": ["3.14"]}], "overrides": [{"select": {"python": "3.14"}, "profile": "x"}]},
+     {}),
+    ({"targets": [LINUX], "image": "ours"}, {"toolchain": "zig"}),
+    ({"targets": [LINUX, MUSL], "image": "ours", "overrides": [{"select": "*-musl", "toolchain": "zig"}]}, {}),
+    ({"targets": [LINUX], "image": "quay.io/pypa/manylinux_2_28_x86_64", "floor": "manylinux_2_34"}, {}),
+    ({"targets": [LINUX], "image": "quay.io/pypa/manylinux_2_28:latest"}, {}),
+    ({"test": {"requires": ["numpy[all]>=2; python_version > '3.11'", "x @ https://example.invalid/x.whl"]}}, {}),
+    ({"test": {"command": ["python", "-c", "print(f'{path}')", "{package}/x"]}, "module": "stone.core"}, {}),
+    ({"module": ""}, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "once"), MEANT, ids=[f"{one} {other}" for one, other in MEANT])
+def test_what_can_be_meant_is_not_refused(table: Mapping[str, Any], once: Mapping[str, str]) -> None:
+    wheels(table, once)
 
 
 OF_PYTHON: list[tuple[str, tuple[str, ...], list[str], str]] = [
