@@ -15,7 +15,7 @@ from cartwheel.build import _flags as flags
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Wheel
 from cartwheel.model.settings import Secret
-from projects import TRIPLE, Project, with_crate
+from projects import TRIPLE, Project, committed, with_crate
 from test_model import crate, manifests, understood
 
 LINUX, MUSL, MAC = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-apple-darwin"
@@ -289,6 +289,31 @@ def test_flags_secrets_commands_and_variants_reach_the_build(project: Project) -
     project.doit(f"repair:{TRIPLE}:pebble:*", env=word)
     assert {_says(project, wheel) for wheel in made} == {"basalt pebbled"}
     project.doit(f"check:{TRIPLE}:pebble:py3:small", env=word)
+
+
+def test_what_is_made_before_a_build_is_missed_by_no_clone(project: Project, tmp_path: Path) -> None:
+    _tuned(project)
+    committed(project)
+    word, both = {"OUR_WORD": "obsidian"}, (f"build:{TRIPLE}:pebble:py3", "sdist:pebble")
+    assert "that is not set" in project.doit("sdist:pebble", code=1)
+    project.doit(*both, env=word)
+    clone = project.copy(tmp_path / "clone")
+    (clone.root / "pebble/src/word.txt").unlink()
+    (clone.root / "pebble/ran.log").unlink()
+    clone.doit(*both, env={"CARTWHEEL_FROZEN": "1"})
+    assert not (clone.root / "pebble/src/word.txt").exists()
+    project.write("pebble/src/word.txt", "edited by hand")
+    assert "2 up to date" in project.doit(*both, env={"CARTWHEEL_FROZEN": "1"}).replace("3 up", "2 up")
+    project.write("pebble/src/main.rs", MAIN.replace("{} {}", "{}, {}"))  # git holds it, so it counts
+    assert "pebble/src/main.rs changed" in project.doit("plan", env=word)
+
+
+def test_a_wheel_from_the_source_distribution_has_the_variables_of_its_build(project: Project) -> None:
+    project.edit("pebble/pyproject.toml", "publish = []\n", 'publish = []\nenvironment = { STAMP = "one" }\n')
+    project.write("pebble/src/main.rs", 'fn main() {\n    println!(env!("STAMP"));\n}\n')
+    project.doit("check:sdist:pebble")
+    project.edit("pebble/pyproject.toml", '"one"', '"two"')
+    assert "STAMP changed" in project.doit("plan", "check:sdist:pebble")
 
 
 @pytest.mark.parametrize("profile", ["dev", "look"])
