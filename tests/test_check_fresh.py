@@ -28,6 +28,7 @@ GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
         ("any", "", ""),
         ("x86_64-unknown-linux-gnu", "manylinux_2_39", "this machine has glibc 2.36; the wheel is for 2.39 and newer"),
         ("aarch64-apple-darwin", "11.0", "this machine is x86_64 Linux with glibc; the wheel is for arm64 macOS"),
+        ("universal2-apple-darwin", "11.0", "this machine is x86_64 Linux with glibc; the wheel is for macOS"),
         (
             "x86_64-unknown-linux-musl",
             "musllinux_1_2",

@@ -106,13 +106,13 @@ def test_what_is_not_public_is_never_offered_to_a_public_place() -> None:
     assert pipeline(alone, version="1.0").choices == ("house",)
 
 
-def test_a_secret_of_the_configuration_reaches_the_builds_and_nothing_else() -> None:
+def test_a_secret_of_the_configuration_reaches_what_builds_and_nothing_else() -> None:
     from test_model import crate, manifests, understood
 
     table = {"targets": [LINUX], "environment": {"LICENSE_KEY": {"secret": "VENDOR_KEY"}}}
     found = pipeline(understood(manifests(table, cargo=crate("abi3-py311"))), version="1.0")
-    assert [job.name for job in found.jobs if "VENDOR_KEY" in job.secrets] == ["build"]
-    assert render(found).count("${{ secrets.VENDOR_KEY }}") == 1
+    assert [job.name for job in found.jobs if "VENDOR_KEY" in job.secrets] == ["build", "sdist"]
+    assert render(found).count("${{ secrets.VENDOR_KEY }}") == 2
 
 
 def test_a_target_whose_tests_no_machine_runs_is_known() -> None:

@@ -15,7 +15,7 @@ from cartwheel.build import _flags as flags
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Wheel
 from cartwheel.model.settings import Secret
-from projects import TRIPLE, Project, with_crate
+from projects import TRIPLE, Project, committed, with_crate
 from test_model import crate, manifests, understood
 
 LINUX, MUSL, MAC = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-apple-darwin"
@@ -147,6 +147,28 @@ REFUSED: list[tuple[Mapping[str, Any], str]] = [
     ({"targets": [MAC], "floor": "12.3"}, "names no minor version"),
     ({"targets": ["x86_64-pc-windows-gnu"], "floor": "10"}, "this target has none, remove it"),
     ({"targets": ["loongarch64-unknown-linux-gnu"], "publish": ["pypi"]}, "pypi takes no wheel with the platform tag"),
+    ({"overrides": [{"select": {"python": "3.14T"}, "profile": "x"}]}, "overrides: python '3.14T' selects none of the"),
+    (
+        {
+            "overrides": [
+                {"select": {"target": "*-musl", "python": "3.14"}, "skip": "x"},
+                {"select": "*-gnu", "python": ["3.14"]},
+            ]
+        },
+        "python '3.14' selects none of the",
+    ),
+    ({"variants": [{"name": "a", "select": {"python": "3.12"}}]}, "variants: python '3.12' selects none of the"),
+    ({"toolchain": "zig", "targets": [LINUX], "image": "ours"}, "image: 'ours' is for toolchain 'container', and"),
+    ({"toolchain": "zig", "overrides": [{"select": "*-musl", "image": "ours"}]}, f"and {MUSL} has 'zig'"),
+    ({"targets": [LINUX], "image": "quay.io/pypa/manylinux2014_aarch64:latest"}, f"is not for {LINUX} from"),
+    ({"targets": [LINUX], "image": "quay.io/pypa/manylinux_2_28_x86_64"}, "from manylinux2014 on; expected one"),
+    ({"packages": []}, "packages: found an empty list; name at least one folder"),
+    ({"overrides": [{"select": "*", "skip": "none"}]}, "overrides: no wheel is left of demo"),
+    ({"module": "stone-core"}, "module: 'stone-core' cannot be imported"),
+    ({"module": "stone..core"}, "module: 'stone..core' cannot be imported"),
+    ({"test": {"requires": ["numpy >> 2"]}}, "test.requires: 'numpy >> 2' is no requirement"),
+    ({"overrides": [{"select": "*", "test": {"requires": [""]}}]}, "test.requires: '' is no requirement"),
+    ({"test": {"command": ["pytest", "{pakage}/tests"]}}, "did you mean '{package}'?"),
     ({"profile": "dev", "publish": ["pypi"]}, "makes debug wheels, which are never published"),
 ]
 
@@ -157,6 +179,27 @@ def test_what_cannot_be_meant_is_refused_when_it_is_read(table: Mapping[str, Any
         wheels(table)
     assert words in str(refusal.value)
     assert len(str(refusal.value).splitlines()) <= 2
+
+
+MEANT: list[tuple[Mapping[str, Any], Mapping[str, str]]] = [
+    ({"overrides": [{"select": {"python": "pypy*"}, "profile": "x"}]}, {"python": "3.13"}),
+    ({"overrides": [{"select": {"python": "pypy*"}, "profile": "x"}]}, {"targets": LINUX}),
+    ({"overrides": [{"select": {"target": "*-musl"}, "skip": "none"}]}, {"targets": LINUX}),
+    ({"variants": [{"name": "a", "python": ["3.14"]}], "overrides": [{"select": {"python": "3.14"}, "profile": "x"}]},
+     {}),
+    ({"targets": [LINUX], "image": "ours"}, {"toolchain": "zig"}),
+    ({"targets": [LINUX, MUSL], "image": "ours", "overrides": [{"select": "*-musl", "toolchain": "zig"}]}, {}),
+    ({"targets": [LINUX], "image": "quay.io/pypa/manylinux_2_28_x86_64", "floor": "manylinux_2_34"}, {}),
+    ({"targets": [LINUX], "image": "quay.io/pypa/manylinux_2_28:latest"}, {}),
+    ({"test": {"requires": ["numpy[all]>=2; python_version > '3.11'", "x @ https://example.invalid/x.whl"]}}, {}),
+    ({"test": {"command": ["python", "-c", "print(f'{path}')", "{package}/x"]}, "module": "stone.core"}, {}),
+    ({"module": ""}, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "once"), MEANT, ids=[f"{one} {other}" for one, other in MEANT])
+def test_what_can_be_meant_is_not_refused(table: Mapping[str, Any], once: Mapping[str, str]) -> None:
+    wheels(table, once)
 
 
 OF_PYTHON: list[tuple[str, tuple[str, ...], list[str], str]] = [
@@ -266,6 +309,31 @@ def test_flags_secrets_commands_and_variants_reach_the_build(project: Project) -
     project.doit(f"repair:{TRIPLE}:pebble:*", env=word)
     assert {_says(project, wheel) for wheel in made} == {"basalt pebbled"}
     project.doit(f"check:{TRIPLE}:pebble:py3:small", env=word)
+
+
+def test_what_is_made_before_a_build_is_missed_by_no_clone(project: Project, tmp_path: Path) -> None:
+    _tuned(project)
+    committed(project)
+    word, both = {"OUR_WORD": "obsidian"}, (f"build:{TRIPLE}:pebble:py3", "sdist:pebble")
+    assert "that is not set" in project.doit("sdist:pebble", code=1)
+    project.doit(*both, env=word)
+    clone = project.copy(tmp_path / "clone")
+    (clone.root / "pebble/src/word.txt").unlink()
+    (clone.root / "pebble/ran.log").unlink()
+    clone.doit(*both, env={"CARTWHEEL_FROZEN": "1"})
+    assert not (clone.root / "pebble/src/word.txt").exists()
+    project.write("pebble/src/word.txt", "edited by hand")
+    project.doit(*both, env={"CARTWHEEL_FROZEN": "1"})
+    project.write("pebble/src/main.rs", MAIN.replace("{} {}", "{}, {}"))  # git holds it, so it counts
+    assert "pebble/src/main.rs changed" in project.doit("plan", env=word)
+
+
+def test_a_wheel_from_the_source_distribution_has_the_variables_of_its_build(project: Project) -> None:
+    project.edit("pebble/pyproject.toml", "publish = []\n", 'publish = []\nenvironment = { STAMP = "one" }\n')
+    project.write("pebble/src/main.rs", 'fn main() {\n    println!(env!("STAMP"));\n}\n')
+    project.doit("check:sdist:pebble")
+    project.edit("pebble/pyproject.toml", '"one"', '"two"')
+    assert "STAMP changed" in project.doit("plan", "check:sdist:pebble")
 
 
 @pytest.mark.parametrize("profile", ["dev", "look"])

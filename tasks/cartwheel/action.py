@@ -20,10 +20,11 @@ from typing import Any
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
+from cartwheel.inputs.generated import untracked, without
 from cartwheel.inputs.judge import reasons, settled
 from cartwheel.inputs.sources import look_again
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.model.project import Project
+from cartwheel.model.project import BEFORE, Project
 from cartwheel.model.record import Record, Seen
 from cartwheel.model.step import Step, Work
 from cartwheel.state import Records
@@ -210,8 +211,9 @@ class Perform(BaseAction):  # type: ignore[misc]
                 named=shop.named, slots=shared,
                 announce=lambda text: shop.announce(f"{step.name}: {text}"),
             )  # fmt: skip
+            generated: tuple[str, ...] = ()
             if step.prepare:
-                step.prepare(work)
+                generated = self._generated(step.prepare(work), before)
                 shop.look_again()
             broad = self._seen(None)
             started, began = time.monotonic(), time.time_ns()
@@ -228,7 +230,7 @@ class Perform(BaseAction):  # type: ignore[misc]
                 settings=dict(step.settings),
                 needs=needs,
                 makes=makes,
-                seen=self._settled(broad, learned, began, before.seen.written if before else ()),
+                seen=without(self._settled(broad, learned, began, before.seen.written if before else ()), generated),
                 tools={**step.chosen, **{name: version for name in step.tools if (version := world.tool(name))}},
                 machine=machine_id(),
                 seconds=seconds,
@@ -240,6 +242,15 @@ class Perform(BaseAction):  # type: ignore[misc]
         for path, digest in before.makes.items() if before else ():
             if path not in self.step.makes and self.workshop.world.files.again(path) == digest:
                 files.remove(self.workshop.root / path)
+
+    def _generated(self, written: Iterable[str], before: Record | None) -> tuple[str, ...]:
+        """What the commands before it made: now, or when they were run earlier, for this step or another; they need
+        not write again what is as it should be."""
+        shop, said = self.workshop, self.step.settings.get(BEFORE)
+        records = (*shop.records.every(), *((before,) if before else ()))
+        alike = (record for record in records if record.settings.get(BEFORE) == said)
+        known = (path for record in alike for path in record.seen.generated)
+        return untracked((*written, *known), shop.root)
 
     def _seen(self, learned: Seen | None) -> Seen:
         sources = self.step.sources

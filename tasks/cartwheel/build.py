@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cartwheel import toolchain
+from cartwheel.inputs.generated import stats, written
 from cartwheel.inputs.sources import CompiledSources
 from cartwheel.inputs.unlocked import FOLDER as UNLOCKED
 from cartwheel.inputs.unlocked import missing, renewed
@@ -23,6 +24,7 @@ from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.features import features as features_of
 from cartwheel.model.image import CONTAINER
 from cartwheel.model.project import Package, Project, Wheel, state_folder
+from cartwheel.model.settings import Before, Secret
 from cartwheel.model.step import Look, Slots, Sources, Step, Words, Work
 from cartwheel.model.wheel import WheelName
 from cartwheel.toolchain import sccache
@@ -79,7 +81,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         sources=CompiledSources(package=package, wheel=wheel),
         ships=True,
         heavy=True,
-        prepare=commands_before(package, wheel),
+        prepare=commands_before(package, wheel.before, wheel.environment),
         reserve=lambda slots, root: _reserved(package, wheel, slots, root),
         act=lambda work: _compile(package, wheel, work),
     )
@@ -256,25 +258,31 @@ def _flags(wheel: Wheel, env: Mapping[str, str]) -> dict[str, str]:
 
 
 _BEFORE = threading.Lock()
-_DONE: set[str] = set()
-"""What was run before the wheels of this process, so that each is run once."""
+_DONE: dict[str, tuple[str, ...]] = {}
+"""What was run before the wheels of this process, so that each is run once, and what it wrote."""
 
 
-def commands_before(package: Package, wheel: Wheel) -> Callable[[Work], None] | None:
-    """Runs what the configuration wants to be run before a wheel is built; the same command for several wheels once."""
-    if not wheel.before:
+def commands_before(
+    package: Package, commands: tuple[Before, ...], variables: Mapping[str, str | Secret]
+) -> Callable[[Work], tuple[str, ...]] | None:
+    """Runs what the configuration wants to be run before something is built; the same command for several once."""
+    if not commands:
         return None
 
-    def prepare(work: Work) -> None:
-        env = build_environment(package, work) | environment.given(wheel.environment, work.look.environ)
-        work.log.hide(environment.secrets(wheel.environment, work.look.environ))
+    def prepare(work: Work) -> tuple[str, ...]:
+        env = build_environment(package, work) | environment.given(variables, work.look.environ)
+        work.log.hide(environment.secrets(variables, work.look.environ))
         cwd = work.root / package.folder
+        made: list[str] = []
         with _BEFORE:
-            for before in wheel.before:
-                key = repr((str(cwd), before.run, sorted(environment.said(wheel.environment).items())))
+            for before in commands:
+                key = repr((str(cwd), before.run, sorted(environment.said(variables).items())))
                 if key not in _DONE:
+                    there = stats(work.root)
                     work.log.run(before.run, cwd=cwd, env=env)
-                    _DONE.add(key)
+                    _DONE[key] = written(there, stats(work.root))
+                made += _DONE[key]
+        return tuple(made)
 
     return prepare
 

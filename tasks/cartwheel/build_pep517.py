@@ -12,7 +12,7 @@ from cartwheel.inputs.sources import BackendSources, whole
 from cartwheel.model import backend
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.image import CONTAINER
-from cartwheel.model.project import Package, Wheel
+from cartwheel.model.project import Package, Wheel, said_before
 from cartwheel.model.step import Look, Step, Work
 from cartwheel.model.target import ANY
 from cartwheel.toolchain import Toolchain
@@ -35,10 +35,10 @@ def _pure(package: Package, wheel: Wheel) -> Step:
         makes=(raw_wheel(wheel),),
         manifests=package.manifests.paths,
         after=("version-sync",),
-        settings={"version": package.version},
+        settings={"version": package.version, **said_before(wheel.before)},
         unset=lambda look: environment.absent(wheel.environment, look.environ),
         sources=BackendSources(package=package, wheel=wheel),
-        prepare=commands_before(package, wheel),
+        prepare=commands_before(package, wheel.before, wheel.environment),
         ships=True,
         act=lambda work: _build(package, wheel, work),
     )
@@ -66,7 +66,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         unset=lambda look: environment.absent(wheel.environment, look.environ),
         lacks=lambda look: _lacks(package, wheel, look),
         sources=BackendSources(package=package, wheel=wheel),
-        prepare=commands_before(package, wheel),
+        prepare=commands_before(package, wheel.before, wheel.environment),
         ships=True,
         heavy=True,
         act=lambda work: _build(package, wheel, work),

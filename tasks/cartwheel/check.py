@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from cartwheel.build import build_environment
 from cartwheel.build_pep517 import backend_environment, uv_build
 from cartwheel.inputs.sources import TreeSources
@@ -15,7 +17,7 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.model.manifests import inside
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.python import ABI3, ABI3T, PURE
-from cartwheel.model.settings import Test
+from cartwheel.model.settings import Secret, Test
 from cartwheel.model.step import Look, Step, Work
 from cartwheel.model.target import ANY, TARGETS, Target
 from cartwheel.world import environment
@@ -171,7 +173,8 @@ def _of_sdist(package: Package) -> Step:
         after=(f"sdist:{package.key}",),
         settings=tested.settings(package, package.test),
         tools=("rustc",) if package.manifest else (),
-        sources=_tests(package, package.test),
+        lacks=lambda look: environment.absent(_variables_here(package), look.environ),
+        sources=replace(_tests(package, package.test), environment=_variables_here(package)),
         heavy=True,
         act=lambda work: _check_sdist(package, work),
     )
@@ -185,7 +188,10 @@ def _check_sdist(package: Package, work: Work) -> Learned:
     with tarfile.open(sdist) as archive:
         archive.extractall(work.scratch / "unpacked", filter="data")
     source = work.scratch / "unpacked" / package.sdist.removesuffix(".tar.gz")
+    variables = _variables_here(package)
     env = build_environment(package, work) if package.manifest else backend_environment(package, work)
+    env |= environment.given(variables, work.look.environ)
+    work.log.hide(environment.secrets(variables, work.look.environ))
     if package.manifest:
         env["CARGO_TARGET_DIR"] = str(work.root / ".cartwheel" / "cargo" / "sdist" / package.key)
     out = work.scratch / "out"
@@ -223,6 +229,12 @@ def taking(package: Package, wheel: Path, python: str, env: Mapping[str, str]) -
     named = package.test.python if python in (ABI3, ABI3T, PURE) else ()
     found = (some(name, minimum, env) for name in named)
     return next((one for one in found if not isinstance(one, Missing)), None) or some(python, minimum, env)
+
+
+def _variables_here(package: Package) -> Mapping[str, str | Secret]:
+    """The `environment` of the package's first wheel that this machine runs, else of its table."""
+    host = this_machine()
+    return next((wheel.environment for wheel in package.wheels if host.runs(wheel.target)), package.environment)
 
 
 _NOT_FOR_A_LOCAL_BUILD = ("name: ", "floor: ")

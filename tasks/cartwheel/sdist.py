@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cartwheel.build import exactly_one, locked, misfit
+from cartwheel.build import commands_before, exactly_one, locked, misfit
 from cartwheel.build_pep517 import apart, backend_environment, uv_build
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.project import Package, Project
+from cartwheel.model.project import Package, Project, said_before
 from cartwheel.model.step import Look, Step, Work
-from cartwheel.world import files, run
+from cartwheel.world import environment, files, run
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -23,23 +23,25 @@ def steps(project: Project) -> Iterable[Step]:
             makes=(f"{package.dist}/{package.sdist}",),
             manifests=package.manifests.paths,
             after=("version-sync",),
-            settings={"version": package.version},
+            settings={"version": package.version, **said_before(package.before)},
             tools=("maturin",) if package.backend == "maturin" else (),
-            lacks=(lambda look, package=package: _lacks(package, look)) if package.manifest else None,  # type: ignore[misc]
+            lacks=lambda look, package=package: _lacks(package, look),  # type: ignore[misc]
             sources=_sources(package),
             ships=True,
+            prepare=commands_before(package, package.before, package.environment),
             act=lambda work, package=package: _make(package, work),  # type: ignore[misc]
         )
 
 
 def _sources(package: Package) -> TreeSources:
     """Everything below the package's folder may be packed, with all crates that it is built of."""
-    return TreeSources(folders=(package.folder,), package=package)
+    return TreeSources(folders=(package.folder,), package=package, environment=package.environment)
 
 
 def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     out = work.scratch / "out"
-    env = backend_environment(package, work)
+    env = backend_environment(package, work) | environment.given(package.environment, work.look.environ)
+    work.log.hide(environment.secrets(package.environment, work.look.environ))
     if package.backend == "maturin":
         home = locked(package, _sources(package), env, work)
         _leave_the_tree_alone(package, home, env, work)
@@ -53,7 +55,9 @@ def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
 def _lacks(package: Package, look: Look) -> str:
     from cartwheel.toolchain.needs import rust
 
-    for need in rust(look):
+    if lacking := environment.absent(package.environment, look.environ):
+        return lacking
+    for need in rust(look) if package.manifest else ():
         return f"{need.name} is missing, and the source distribution of {package.name} needs it; {need.mend}"
     return ""
 

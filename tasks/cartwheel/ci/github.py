@@ -194,6 +194,7 @@ def _build(pipeline: Pipeline, job: Job) -> Made:
 def _sdist(pipeline: Pipeline, job: Job) -> Made:
     work = with_words("Make and check", "TASKS", "needs.plan.outputs.sdists", DOIT_TASKS)
     del work["if"]
+    work["env"] |= tokens(job)
     steps = prepared(pipeline, job, python="\n".join(pipeline.for_sdists))
     return "", ("needs.plan.outputs.sdists != ''",), [*steps, work, upload("built-sdist")]
 

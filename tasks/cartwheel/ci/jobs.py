@@ -182,18 +182,23 @@ _IDENTITY = Permission(scope="id-token", access="write", why="to publish as this
 
 def _making(project: Project) -> Iterable[Job]:
     before = (PLAN, BUILD, SDIST)
+    secrets = _asked_for(project)
     yield Job(name=PLAN, does=PLAN, title="Plan", permissions=(_READ,), minutes=15)
     yield Job(
         name=BUILD, does=BUILD, title="Build", needs=(PLAN,), permissions=(_READ,), minutes=120,
-        secrets=_asked_for(project), environment=BUILD if _asked_for(project) else "",
+        secrets=secrets, environment=BUILD if secrets else "",
     )  # fmt: skip
-    yield Job(name=SDIST, does=SDIST, title="Source distributions", needs=(PLAN,), permissions=(_READ,), minutes=60)
+    yield Job(
+        name=SDIST, does=SDIST, title="Source distributions", needs=(PLAN,), permissions=(_READ,), minutes=60,
+        secrets=secrets, environment=BUILD if secrets else "",
+    )  # fmt: skip
     yield Job(name=GATHER, does=GATHER, title="All files", needs=before, permissions=(_READ,), minutes=30, files=True)
 
 
 def _asked_for(project: Project) -> Mapping[str, str]:
     """The secrets that builds need, by the names under which the configuration has them."""
-    values = (value for _, wheel in project.wheels for value in wheel.environment.values())
+    said = (*(wheel.environment for _, wheel in project.wheels), *(p.environment for p in project.packages))
+    values = (value for table in said for value in table.values())
     return {value.secret: value.secret for value in values if isinstance(value, Secret)}
 
 

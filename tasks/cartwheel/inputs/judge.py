@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping
 
+from cartwheel.inputs.generated import without
 from cartwheel.model.record import Record, Seen, is_variable
 from cartwheel.model.step import Look, Step
 from cartwheel.world.host import machine_id
@@ -65,7 +66,7 @@ def _files(then: Mapping[str, str], now: Mapping[str, str], look: Look) -> Itera
 def _sources(step: Step, record: Record, look: Look) -> Iterable[str]:
     if step.sources is None:
         return
-    now = step.sources.seen(look, record.seen)
+    now = without(step.sources.seen(look, record.seen), record.seen.generated)
     yield from _files(record.seen.listing, now.listing, look)
     if record.machine == machine_id():
         before, after = ({p: d for p, d in seen.local.items() if d} for seen in (record.seen, now))

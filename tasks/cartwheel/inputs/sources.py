@@ -19,6 +19,7 @@ from cartwheel.model.image import files_of_image
 from cartwheel.model.manifests import inside
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.record import Seen, is_variable
+from cartwheel.model.settings import Secret
 from cartwheel.model.step import Look, Work
 from cartwheel.world import environment
 
@@ -350,6 +351,8 @@ class TreeSources(Struct, frozen=True, kw_only=True):
     folders: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     package: Package | None = None
+    environment: Mapping[str, str | Secret] = {}
+    """Variables that the configuration sets for it."""
 
     def seen(self, look: Look, before: Seen | None) -> Seen:
         """See `model.step.Sources`."""
@@ -359,7 +362,9 @@ class TreeSources(Struct, frozen=True, kw_only=True):
             paths.update(_below(look.root, folder))
         if self.package is not None and self.package.manifest:
             paths.update(_packed(self.package.folder, look.root, self.package))
-        return Seen(listing={path: look.digest(path) for path in paths}, learned=learned)
+        said = environment.said(self.environment)
+        facts = {name: environment.fingerprint(value) for name, value in said.items()}
+        return Seen(listing={path: look.digest(path) for path in paths}, facts=facts, learned=learned)
 
     def _named(self, look: Look) -> Mapping[str, tuple[str, ...]]:
         named = {"files": self.files, "folders": self.folders}

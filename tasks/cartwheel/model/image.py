@@ -135,6 +135,12 @@ def refuse_no_image(target: Target, floor: str, declared: str, python: str, *, w
     image = image_of(target, floor, declared, where=where)
     if not image.name.startswith("quay.io/pypa/"):
         return
+    plat = re.split("[:@]", image.name.removeprefix("quay.io/pypa/"))[0]
+    if plat.endswith(tuple(f"_{arch}" for arch in _PYPA)) and not runs_in_place(plat, target, floor):
+        raise ConfigError(
+            f"{where}: {image.name} is not for {target.triple} from {floor} on; expected one of that architecture and "
+            "no newer, or write {policy} and {arch}"
+        )
     pypy = python.startswith("pypy") and (target.libc == "musl" or target.arch in _WITHOUT_PYPY)
     if pypy or python in _DROPPED:
         raise ConfigError(

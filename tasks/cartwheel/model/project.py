@@ -34,6 +34,15 @@ def state_folder(*, debug: bool) -> str:
     return f".cartwheel/{DEBUG}" if debug else ".cartwheel"
 
 
+BEFORE = "before"
+"""The setting of a step that says which commands come before it."""
+
+
+def said_before(commands: tuple[Before, ...]) -> Mapping[str, str]:
+    """The commands before a step, as one of its settings; nothing where there are none."""
+    return {BEFORE: "; ".join(" ".join(before.run) for before in commands)} if commands else {}
+
+
 class Wheel(Struct, frozen=True, kw_only=True):
     """One wheel: what it is for and how it is made."""
 
@@ -89,7 +98,7 @@ class Wheel(Struct, frozen=True, kw_only=True):
             "profile": self.profile,
             "flags": " ".join(self.flags),
             "python": self.python,
-            "before": "; ".join(" ".join(before.run) for before in self.before),
+            **said_before(self.before),
         }
         return {name: value for name, value in said.items() if value}
 
@@ -121,6 +130,10 @@ class Package(Struct, frozen=True, kw_only=True):
     checklist: tuple[ChecklistItem, ...]
     test: Test
     inputs: tuple[str, ...]
+    environment: Mapping[str, str | Secret]
+    """Of its table or the root's: what its source distribution is made with."""
+    before: tuple[Before, ...]
+    """The same: what is run before that."""
     environment_pass: tuple[str, ...]
     cargo_directory: str
     """`wheel` or `triple`: which wheels compile in one directory."""

@@ -32,6 +32,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     """Names by kind that the step was seen to read; what its sources need to look again."""
     written: tuple[str, ...] = ()
     """What was written while the step ran: by itself, where it is the same at the next one."""
+    generated: tuple[str, ...] = ()
+    """What the commands before it made, and git does not hold: not part of the listing."""
     hints: Mapping[str, str] = {}
     """Digests that save looking again; never compared."""
 

@@ -13,7 +13,7 @@ from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.manifests import Manifests
 from cartwheel.model.python import allowed
 from cartwheel.model.settings import IndexSettings, Override, Secret, Settings, Variant
-from cartwheel.model.tuning import chosen_by
+from cartwheel.model.tuning import chosen_by, matches
 from cartwheel.model.version import has_one_field, wrong_tag_form
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -30,6 +30,10 @@ def refuse_nonsense(settings: Settings, where: str) -> None:
 def _nonsense(settings: Settings) -> Iterable[str]:
     if settings.targets == ():
         yield "targets: found an empty list; name at least one, or leave the key out for the default"
+    if settings.packages == ():
+        yield "packages: found an empty list; name at least one folder, or leave the key out for the root itself"
+    if settings.module and not all(part.isidentifier() for part in settings.module.split(".")):
+        yield f"module: '{settings.module}' cannot be imported; expected a dotted name such as 'stone.core'"
     yield from _untunable(settings)
     yield from _senseless_selection(settings)
     for key in ("targets", "publish", "packages"):
@@ -179,14 +183,25 @@ def _misplaced(settings: Settings) -> Iterable[str]:
             yield f"index.{name}: crates: found an empty list; name at least one, or leave the key out for the default"
 
 
-def refuse_idle(selecting: Iterable[Override | Variant], triples: Iterable[str], where: str) -> None:
-    """An override or a variant that matches no target is a slip of the pen; raises `ConfigError`."""
-    known = tuple(triples)
+def refuse_idle(selecting: Iterable[Override | Variant], made: Iterable[tuple[str, str]], where: str) -> None:
+    """An override or a variant that matches nothing is a slip of the pen; raises `ConfigError`.
+
+    `made`: triple and interpreter of whatever the configuration would make, skipped or not.
+    """
+    every = tuple(made)
+    known = dict.fromkeys(triple for triple, _ in every)
     for table in selecting:
         kind = "overrides" if isinstance(table, Override) else "variants"
-        for pattern in chosen_by(table.select).target.split() or [""]:
+        chosen = chosen_by(table.select)
+        for pattern in chosen.target.split() or [""]:
             if not any(fnmatchcase(triple, pattern) for triple in known):
                 raise ConfigError(f"{where} {kind}: '{pattern}' selects none of the targets {', '.join(known)}")
+        there = dict.fromkeys(python for triple, python in every if matches(chosen.target, triple))
+        for pattern in chosen.python.split() or [""] if table.python is None else ():
+            if not any(fnmatchcase(python, pattern) for python in there):
+                raise ConfigError(
+                    f"{where} {kind}: python '{pattern}' selects none of the interpreters {', '.join(there)}"
+                )
 
 
 def refuse_too_old(names: Iterable[str], pyproject: Mapping[str, object], where: str) -> None:

@@ -129,8 +129,8 @@ class Step(Struct, frozen=True, kw_only=True):
     """It may write what it reads: what counts afterwards is how it left that."""
     ships: bool = False
     """What it makes is published, or becomes that."""
-    prepare: Callable[[Work], None] | None = None
-    """What comes before it and may write what it reads; done before that is looked at."""
+    prepare: Callable[[Work], tuple[str, ...]] | None = None
+    """What comes before it and may write what it reads; done before that is looked at.  Returns what it wrote."""
     heavy: bool = False
     """It compiles; only as many at once as there are slots."""
     reserve: Callable[[Slots, Path], AbstractContextManager[None]] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from cartwheel.model.errors import ConfigError, did_you_mean
@@ -83,6 +84,18 @@ def requirements(package: Package, test: Test) -> tuple[str, ...]:
     return (*resolve_dependency_groups(package.manifests.pyproject["dependency-groups"], *test.groups), *test.requires)
 
 
+def _is_requirement(text: str) -> bool:
+    if re.fullmatch(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", text, re.ASCII):  # packaging takes 8 ms to import
+        return True
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return False
+    return True
+
+
 def refuse_untestable(python: str, minimum: str, test: Test, pyproject: Mapping[str, Any], where: str) -> None:
     """What cannot be meant of the tests of one wheel; raises `ConfigError`."""
     for line in (*_wrong_pythons(python, minimum, test), *_unknown(test, pyproject)):
@@ -105,6 +118,13 @@ def _wrong_pythons(python: str, minimum: str, test: Test) -> Iterable[str]:
 
 
 def _unknown(test: Test, pyproject: Mapping[str, Any]) -> Iterable[str]:
+    for part in test.command:
+        for field in re.findall(r"\{(\w+)\}", part):
+            if field != "package" and get_close_matches(field, ("package",), cutoff=0.8):
+                yield f"test.command: '{{{field}}}' stands for nothing; did you mean '{{package}}'?"
+    for line in test.requires:
+        if not _is_requirement(line):
+            yield f"test.requires: '{line}' is no requirement; expected one like 'numpy>=2'"
     groups = {normalised(name) for name in pyproject.get("dependency-groups", {})}
     for name in test.groups:
         if normalised(name) not in groups:

@@ -45,8 +45,12 @@ class Tuning(Struct, frozen=True, kw_only=True):
 
     def of(self, key: str, default: Any, target: Target, python: str = "", variant: Variant | None = None) -> Any:
         """The value of a key of `Tunable` for a wheel."""
+        return first(self.said_of(target, python, variant), key, default)
+
+    def said_of(self, target: Target, python: str = "", variant: Variant | None = None) -> tuple[Tunable, ...]:
+        """All that has a say in a wheel, the strongest first."""
         special = (variant,) if variant else ()
-        return first((self.once, *special, *self.overrides(target, python), self.own, self.common), key, default)
+        return (self.once, *special, *self.overrides(target, python), self.own, self.common)
 
     def skipped(self, target: Target, python: str) -> str:
         """Why no such wheel is made; empty where it is."""

@@ -94,7 +94,7 @@ def understood(
     read = tuple(_versioned(m, _own(m, common), common, said, known, single=len(packages) == 1) for m in packages)
     made = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
     if common.overrides or common.variants:
-        every = (t for m in read for t in _declared(m, _own(m, common), common))
+        every = (row for m in read for row in _made(m, _own(m, common), common))
         refuse_idle((*common.overrides, *common.variants), every, "[tool.cartwheel]")
     _refuse_doubles(made)
     _refuse_unplanned(made, once)
@@ -199,12 +199,14 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     if own.python and all(target.triple == ANY for target in targets):
         raise ConfigError(f"{table} python: a wheel for 'any' is for every Python 3; name targets, or remove it")
     wheels = tuple(wheel for target in targets for wheel in context.wheels(target))
+    if not wheels and once.targets is None and once.python is None:
+        raise ConfigError(f"{table} overrides: no wheel is left of {name}; take one 'skip' out, or the package")
     _refuse_published_debug(wheels, publish, manifests, table)
     _refuse_untakeable(wheels, publish, common, table)
     for python, said in dict.fromkeys((wheel.python, wheel.test) for wheel in wheels):
         refuse_untestable(python, minimum, said, manifests.pyproject, table)
     if own is not common:
-        refuse_idle((*own.overrides, *own.variants), _declared(manifests, own, common), table)
+        refuse_idle((*own.overrides, *own.variants), _made(manifests, own, common), table)
     return Package(
         name=name,
         key=key,
@@ -224,6 +226,8 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         checklist=first(layers, "checklist", ()),
         test=test,
         inputs=first(layers, "inputs", ()),
+        environment=first(layers, "environment", {}),
+        before=first(layers, "before", ()),
         environment_pass=first(layers, "environment_pass", ()),
         cargo_directory=first(layers, "cargo_directory", "wheel"),
         sccache=first(layers, "sccache", False),
@@ -279,6 +283,8 @@ class _Context(Struct, frozen=True, kw_only=True):
         build = f"{variant.build_tag}-" if variant and variant.build_tag else ""
         image = tuned("image", "") if target.system == "linux" else ""
         toolchain = self._toolchain(tuned("toolchain", CONTAINER if image else ""))
+        if image and toolchain not in ("", CONTAINER):
+            self._refuse_idle_image(image, toolchain, (target, python, variant))
         if toolchain == CONTAINER and target.triple != ANY:
             refuse_no_image(target, floor, image, python, where=f"{self.where} image")
         file = f"{self.stem}-{build}{tag}-{abi}-{platform_tag(target, floor)}.whl"
@@ -311,6 +317,17 @@ class _Context(Struct, frozen=True, kw_only=True):
     def _toolchain(self, declared: str) -> str:
         return declared if self.crate or declared in BACKENDS_TAKE else ""
 
+    def _refuse_idle_image(self, image: str, toolchain: str, wheel: tuple[Target, str, Variant | None]) -> None:
+        """A toolchain that is said of more special wheels than the image, or for this run, stands in for it."""
+        for layer in self.tuning.said_of(*wheel):
+            if layer.image is not None:
+                raise ConfigError(
+                    f"{self.where} image: '{image}' is for toolchain 'container', and {wheel[0].triple} has "
+                    f"'{toolchain}'; remove one of the two"
+                )
+            if layer.toolchain is not None:
+                return
+
     def _where_the_floor_is(self) -> str:
         if self.tuning.once.floor is None:
             return f"{self.where} floor"
@@ -338,6 +355,17 @@ def _declared(manifests: Manifests, own: Settings, common: Settings) -> tuple[st
     compiled = manifests.cargo_path or backend_of(manifests.pyproject).compiles(manifests.pyproject)
     declared: tuple[str, ...] = first((own, common), "targets", USUAL_TARGETS if compiled else (ANY,))
     return declared
+
+
+def _made(manifests: Manifests, own: Settings, common: Settings) -> Iterable[tuple[str, str]]:
+    """Triple and interpreter of all that the configuration would make, skipped or not, whatever is set for one run."""
+    tuning = Tuning(once=Settings(), own=own, common=common)
+    usual = default_python(manifests, bindings_of(manifests), minimum_python(manifests))
+    for triple in _declared(manifests, own, common):
+        target = target_named(triple, where="targets")
+        pythons_here = (pythons.PURE,) if triple == ANY else tuning.of("python", usual, target)
+        of_variants = (python for variant in tuning.variants(target) for python in variant.python or ())
+        yield from ((triple, python) for python in (*pythons_here, *of_variants))
 
 
 def _targets(manifests: Manifests, once: Settings, own: Settings, common: Settings, where: str) -> tuple[Target, ...]:

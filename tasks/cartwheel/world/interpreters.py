@@ -98,7 +98,7 @@ def cannot_run(target: Target, host: Host, floor: str) -> str:
 def _in_words(system: str, machine: str, libc: str) -> str:
     name = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}.get(system, system)
     runtime = {"gnu": " with glibc", "musl": " with musl"}.get(libc, "") if system == "linux" else ""
-    return f"{machine} {name}{runtime}"
+    return f"{machine} {name}{runtime}".lstrip()  # a universal wheel is for no machine in particular
 
 
 _BESIDES = {
