@@ -50,7 +50,7 @@ def _configure(workshop: Example, targets: Iterable[str], python: str, features:
     path = workshop.root / PACKAGE / "pyproject.toml"
     text = (ROOT / PACKAGE / "pyproject.toml").read_text()
     start, end = text.index("targets = ["), text.index("publish = []")
-    chosen = f'targets = {json.dumps(list(targets))}\npython = ["{python}"]\n'
+    chosen = f'targets = {json.dumps(list(targets))}\npython = ["{python}"]\nuntested = "built here for others"\n'
     path.write_text(_OVERRIDES.sub("\n", text[:start] + chosen + text[end:]))
     crate = workshop.root / PACKAGE / "crates/tidemark-py/Cargo.toml"
     original = (ROOT / PACKAGE / "crates/tidemark-py/Cargo.toml").read_text()
