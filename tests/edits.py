@@ -405,7 +405,7 @@ CONFIGURATION = {
         make=change("Cargo.toml", "opt-level = 0", "opt-level = 1"), builds=RUST, why=("Cargo.toml changed",),
     ),
     "another profile for one run": Edit(
-        make=lambda quarry: None, words=("profile=dev",), builds=RUST, why=("profile release → dev",),
+        make=lambda quarry: None, words=("profile=bench",), builds=RUST, why=("profile release → bench",),
     ),
     "a variable that cargo reads": Edit(
         make=lambda quarry: None, env=lambda scratch: {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "1"},

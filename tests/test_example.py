@@ -449,7 +449,7 @@ def test_clean_removes_what_was_made_and_stale_extension_modules_and_nothing_els
 def test_the_native_toolchain_keeps_the_floor_of_this_machine_and_no_older_one(built: Example) -> None:
     major, minor = this_machine().glibc
     floor = f"manylinux_{major}_{minor}"
-    native = (f"targets={HOST}", "toolchain=native", "profile=dev")
+    native = (f"targets={HOST}", "toolchain=native")
     new = (*native, f"floor={floor}")
     assert built.run(f"check:{HOST}", *new) == chains(HOST)
     made = built.root / "dist" / "private" / f"tidemark-0.1.0-cp311-abi3-{floor}_x86_64.whl"
