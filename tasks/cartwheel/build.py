@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -57,13 +57,33 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 def _compiled(package: Package, wheel: Wheel) -> Step:
+    return step_of(
+        package,
+        wheel,
+        tools=("rustc", "maturin"),
+        of_chain=lambda chain: (*chain.tools(wheel.target), *toolchain.image_tools(wheel, chain)),
+        lacks=lambda look: _lacks(package, wheel, look),
+        sources=CompiledSources(package=package, wheel=wheel),
+        reserve=lambda slots, root: _reserved(package, wheel, slots, root),
+        act=lambda work: _compile(package, wheel, work),
+    )
+
+
+def step_of(
+    package: Package,
+    wheel: Wheel,
+    *,
+    tools: tuple[str, ...] = (),
+    of_chain: Callable[[toolchain.Toolchain], tuple[str, ...]],
+    **more: Any,
+) -> Step:
+    """The step of a wheel that is compiled, whatever compiles it.  `of_chain`: the tools that its toolchain takes
+    besides `tools`; `more`: what else differs, its sources and its action."""
     blocked = ""
-    tools: tuple[str, ...] = ("rustc", "maturin")
     chose: dict[str, str] = {}
     try:
-        chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
-        tools, chose = (*tools, *chain.tools(wheel.target)), {"toolchain": chain.name}
-        tools += tuple(f"image {image.reference}" for image in toolchain.images(wheel, chain))
+        chain = _chain(package, wheel)
+        tools, chose = (*tools, *of_chain(chain)), {"toolchain": chain.name}
     except ConfigError as error:
         blocked = str(error)
     return Step(
@@ -77,14 +97,16 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         chosen=chose,
         blocked=blocked,
         unset=lambda look: environment.absent(wheel.environment, look.environ),
-        lacks=lambda look: _lacks(package, wheel, look),
-        sources=CompiledSources(package=package, wheel=wheel),
+        prepare=commands_before(package, wheel.before, wheel.environment),
         ships=True,
         heavy=True,
-        prepare=commands_before(package, wheel.before, wheel.environment),
-        reserve=lambda slots, root: _reserved(package, wheel, slots, root),
-        act=lambda work: _compile(package, wheel, work),
+        **more,
     )
+
+
+def _chain(package: Package, wheel: Wheel) -> toolchain.Toolchain:
+    """How the wheel is compiled on this machine; raises `ConfigError` where it cannot be."""
+    return toolchain.of_wheel(package, wheel, this_machine())
 
 
 def python_in_words(wheel: Wheel) -> str:
@@ -94,7 +116,7 @@ def python_in_words(wheel: Wheel) -> str:
 
 
 def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
-    chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
+    chain = _chain(package, wheel)
     directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
     env = _environment(package, wheel, chain, work, messages)
@@ -190,7 +212,7 @@ def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
 
 
 def _reserved(package: Package, wheel: Wheel, slots: Slots, root: Path) -> AbstractContextManager[None]:
-    chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
+    chain = _chain(package, wheel)
     return _directory(package, wheel, chain, root).reserved(slots)
 
 
@@ -219,12 +241,7 @@ def _arguments(
 def _environment(
     package: Package, wheel: Wheel, chain: toolchain.Toolchain, work: Work, messages: Path
 ) -> dict[str, str]:
-    env = (
-        build_environment(package, work)
-        | dict(chain.environment(wheel.target))
-        | environment.given(wheel.environment, work.look.environ)
-    )
-    work.log.hide(environment.secrets(wheel.environment, work.look.environ))
+    env = build_environment(package, work) | dict(chain.environment(wheel.target)) | variables(wheel.environment, work)
     env |= _flags(wheel, env)
     if "CARGO_BUILD_JOBS" not in env:
         env |= work.slots
@@ -247,6 +264,13 @@ def build_environment(package: Package, work: Work) -> dict[str, str]:
     return env
 
 
+def variables(values: Mapping[str, str | Secret], work: Work) -> dict[str, str]:
+    """What the configuration's `environment` gives a build, whose log then shows no secret of it.  Raises `StepFailed`
+    where a secret is not there."""
+    work.log.hide(environment.secrets(values, work.look.environ))
+    return environment.given(values, work.look.environ)
+
+
 def _flags(wheel: Wheel, env: Mapping[str, str]) -> dict[str, str]:
     """The compiler's flags as a variable.  That of a target adds to what `.cargo/config.toml` says of it; cargo looks
     past it where one for all targets is set (the Cargo book, "Configuration", November 2026)."""
@@ -263,20 +287,19 @@ _DONE: dict[str, tuple[str, ...]] = {}
 
 
 def commands_before(
-    package: Package, commands: tuple[Before, ...], variables: Mapping[str, str | Secret]
+    package: Package, commands: tuple[Before, ...], values: Mapping[str, str | Secret]
 ) -> Callable[[Work], tuple[str, ...]] | None:
     """Runs what the configuration wants to be run before something is built; the same command for several once."""
     if not commands:
         return None
 
     def prepare(work: Work) -> tuple[str, ...]:
-        env = build_environment(package, work) | environment.given(variables, work.look.environ)
-        work.log.hide(environment.secrets(variables, work.look.environ))
+        env = build_environment(package, work) | variables(values, work)
         cwd = work.root / package.folder
         made: list[str] = []
         with _BEFORE:
             for before in commands:
-                key = repr((str(cwd), before.run, sorted(environment.said(variables).items())))
+                key = repr((str(cwd), before.run, sorted(environment.said(values).items())))
                 if key not in _DONE:
                     there = stats(work.root)
                     work.log.run(before.run, cwd=cwd, env=env)
@@ -321,7 +344,7 @@ def _as_planned(out: Path, wheel: Wheel) -> Path:
 def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
     from cartwheel.toolchain.needs import missing
 
-    chain = toolchain.chosen(wheel.target, wheel.floor, wheel.toolchain, this_machine())
+    chain = _chain(package, wheel)
     sources = CompiledSources(package=package, wheel=wheel)
     for need in missing(wheel.target, chain, look, wheel.floor, lambda: sources.crates(look)):
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"

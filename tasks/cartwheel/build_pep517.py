@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cartwheel import toolchain
-from cartwheel.build import build_environment, commands_before, exactly_one, python_in_words, raw_wheel
+from cartwheel.build import build_environment, commands_before, exactly_one, raw_wheel, step_of, variables
 from cartwheel.inputs.sources import BackendSources, whole
 from cartwheel.model import backend
-from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.errors import StepFailed
 from cartwheel.model.image import CONTAINER
 from cartwheel.model.project import Package, Wheel, said_before
 from cartwheel.model.step import Look, Step, Work
@@ -45,30 +45,12 @@ def _pure(package: Package, wheel: Wheel) -> Step:
 
 
 def _compiled(package: Package, wheel: Wheel) -> Step:
-    blocked = ""
-    tools: tuple[str, ...] = ()
-    chose: dict[str, str] = {}
-    try:
-        chain = toolchain.of_wheel(package, wheel, this_machine())
-        tools, chose = _tools(package, wheel, chain), {"toolchain": chain.name}
-    except ConfigError as error:
-        blocked = str(error)
-    return Step(
-        name=f"build:{wheel.segments}",
-        doc=f"{package.name} for {python_in_words(wheel)} on {wheel.target.triple}",
-        makes=(raw_wheel(wheel),),
-        manifests=package.manifests.paths,
-        after=("version-sync",),
-        settings={"version": package.version, **wheel.settings},
-        tools=tools,
-        chosen=chose,
-        blocked=blocked,
-        unset=lambda look: environment.absent(wheel.environment, look.environ),
+    return step_of(
+        package,
+        wheel,
+        of_chain=lambda chain: _tools(package, wheel, chain),
         lacks=lambda look: _lacks(package, wheel, look),
         sources=BackendSources(package=package, wheel=wheel),
-        prepare=commands_before(package, wheel.before, wheel.environment),
-        ships=True,
-        heavy=True,
         act=lambda work: _build(package, wheel, work),
     )
 
@@ -76,9 +58,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
 def _tools(package: Package, wheel: Wheel, chain: Toolchain) -> tuple[str, ...]:
     from cartwheel.toolchain import interpreters
 
-    if images := toolchain.images(wheel, chain):
-        return tuple(f"image {image.reference}" for image in images)
-    return (interpreters.tool(wheel.python, package.minimum_python), "cc", "c++")
+    return toolchain.image_tools(wheel, chain) or (interpreters.tool(wheel.python, package.minimum_python), "cc", "c++")
 
 
 def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
@@ -126,8 +106,7 @@ def backend_environment(package: Package, work: Work) -> dict[str, str]:
 
 
 def _environment(package: Package, wheel: Wheel, work: Work) -> dict[str, str]:
-    env = backend_environment(package, work) | environment.given(wheel.environment, work.look.environ)
-    work.log.hide(environment.secrets(wheel.environment, work.look.environ))
+    env = backend_environment(package, work) | variables(wheel.environment, work)
     if wheel.target.triple == ANY:
         return env
     row = backend.backend_of(package.manifests.pyproject)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from cartwheel.build import build_environment
+from cartwheel.build import build_environment, variables
 from cartwheel.build_pep517 import backend_environment, uv_build
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model import plan, tested
@@ -188,10 +188,8 @@ def _check_sdist(package: Package, work: Work) -> Learned:
     with tarfile.open(sdist) as archive:
         archive.extractall(work.scratch / "unpacked", filter="data")
     source = work.scratch / "unpacked" / package.sdist.removesuffix(".tar.gz")
-    variables = _variables_here(package)
     env = build_environment(package, work) if package.manifest else backend_environment(package, work)
-    env |= environment.given(variables, work.look.environ)
-    work.log.hide(environment.secrets(variables, work.look.environ))
+    env |= variables(_variables_here(package), work)
     if package.manifest:
         env["CARGO_TARGET_DIR"] = str(work.root / ".cartwheel" / "cargo" / "sdist" / package.key)
     out = work.scratch / "out"

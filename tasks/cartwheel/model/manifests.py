@@ -145,7 +145,7 @@ def _dependencies(cargo: Mapping[str, Any]) -> Iterable[str]:
             yield str(row.get("package", name)) if isinstance(row, Mapping) else name
 
 
-def pyo3_features(manifests: Manifests) -> tuple[str, ...]:
+def _pyo3_features(manifests: Manifests) -> tuple[str, ...]:
     """The features of PyO3 that the crate asks for, by its own or the workspace's dependency table or `features`."""
     asked: list[str] = []
     for table in (
@@ -172,7 +172,7 @@ def pyo3_features(manifests: Manifests) -> tuple[str, ...]:
 
 def minimum_python(manifests: Manifests) -> str:
     """The oldest CPython: the stable ABI's own minimum if one is named, else `requires-python`'s."""
-    versions = [m[1] for f in pyo3_features(manifests) if (m := re.fullmatch(r"abi3-py3(\d+)", f))]
+    versions = [m[1] for f in _pyo3_features(manifests) if (m := re.fullmatch(r"abi3-py3(\d+)", f))]
     if versions:
         return f"3.{max(map(int, versions))}"
     if not manifests.cargo_path and (limited := limited_python(manifests.pyproject)):
@@ -181,12 +181,17 @@ def minimum_python(manifests: Manifests) -> str:
     return f"3.{match[1]}" if match else pythons.SUPPORTED[0]
 
 
+def stable_abis(manifests: Manifests) -> tuple[str, ...]:
+    """The stable ABIs that the crate asks PyO3 for, `("abi3", "abi3t")`."""
+    kinds = {feature.partition("-py")[0] for feature in _pyo3_features(manifests)}
+    return tuple(kind for kind in (pythons.ABI3, pythons.ABI3T) if kind in kinds)
+
+
 def default_python(manifests: Manifests, bindings: str, minimum: str) -> tuple[str, ...]:
     """What the compiled wheels of a package are for, where nobody says it."""
     if bindings in ("bin", "cffi", "uniffi"):
         return (pythons.PURE,)
-    kinds = {f.partition("-py")[0] for f in pyo3_features(manifests)}
-    if stable := tuple(kind for kind in (pythons.ABI3, pythons.ABI3T) if kind in kinds):
+    if stable := stable_abis(manifests):
         return stable
     supported = _supported(manifests.pyproject.get("project", {}))
     if bindings:

@@ -204,17 +204,16 @@ def refuse_idle(selecting: Iterable[Override | Variant], made: Iterable[tuple[st
                 )
 
 
-def refuse_too_old(names: Iterable[str], pyproject: Mapping[str, object], where: str) -> None:
+def refuse_too_old(name: str, pyproject: Mapping[str, object], where: str) -> None:
     """An interpreter that `requires-python` excludes; raises `ConfigError`."""
     project = pyproject.get("project", {})
     wanted = str(project.get("requires-python", "") if isinstance(project, Mapping) else "")
-    for name in names if wanted else ():
-        version = re.fullmatch(r"(?:pypy)?(3\.\d+)t?", name)
-        if version and not allowed(wanted, version[1]):
-            below = re.search(r">=?\s*3\.(\d+)", wanted)
-            older = below and int(version[1].split(".")[1]) < int(below[1])
-            how = "older than" if older else "not what"
-            raise ConfigError(f"{where} python: '{name}' is {how} requires-python ('{wanted}') allows")
+    version = re.fullmatch(r"(?:pypy)?(3\.\d+)t?", name)
+    if wanted and version and not allowed(wanted, version[1]):
+        below = re.search(r">=?\s*3\.(\d+)", wanted)
+        older = below and int(version[1].split(".")[1]) < int(below[1])
+        how = "older than" if older else "not what"
+        raise ConfigError(f"{where} python: '{name}' is {how} requires-python ('{wanted}') allows")
 
 
 def refuse_cargo_keys(own: Settings, once: Settings, where: str) -> None:

@@ -24,7 +24,7 @@ from cartwheel.model.manifests import (
     minimum_python,
     module_of,
     package_name,
-    pyo3_features,
+    stable_abis,
     truth,
 )
 from cartwheel.model.project import Package, Project, Wheel
@@ -193,7 +193,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         tuning=Tuning(once=once, own=own, common=common), where=table, package=key,
         stem=f"{normalised(name)}-{version}", minimum=minimum,
         python=default_python(manifests, bindings, minimum), test=test,
-        abi3=bindings == "pyo3" and any(f == "abi3" or f.startswith("abi3-py") for f in pyo3_features(manifests)),
+        abi3=bindings == "pyo3" and pythons.ABI3 in stable_abis(manifests),
         debug=debug, manifests=manifests,
     )  # fmt: skip
     if own.python and all(target.triple == ANY for target in targets):
@@ -272,7 +272,7 @@ class _Context(Struct, frozen=True, kw_only=True):
         def tuned(key: str, default: Any) -> Any:
             return self.tuning.of(key, default, target, python, variant)
 
-        refuse_too_old((python,), self.manifests.pyproject, self.where)
+        refuse_too_old(python, self.manifests.pyproject, self.where)
         if self.abi3:
             refuse_not_abi3(python, self.minimum, self.where)
         floor = tuned("floor", target.floor if self.crate else oldest_system(target, python))

@@ -142,6 +142,11 @@ def images(wheel: Wheel, chain: Toolchain) -> tuple[Image, ...]:
     return (image_of(wheel.target, wheel.floor, wheel.image),) if chain.name == CONTAINER else ()
 
 
+def image_tools(wheel: Wheel, chain: Toolchain) -> tuple[str, ...]:
+    """The same among a step's tools, by whose version it is known again."""
+    return tuple(f"image {image.reference}" for image in images(wheel, chain))
+
+
 def _too_new(target: Target, floor: str, host: Host) -> bool:
     """What a newer glibc links asks for that glibc, so only an old enough host keeps a floor by itself."""
     return (
