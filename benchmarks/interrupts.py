@@ -18,6 +18,9 @@ from benchmarks.timing import CommandFailed
 BAR = 2.0
 """Seconds in which all children end."""
 
+IN_THE_MIDDLE = 0.5
+"""Seconds from the start of a crate that takes several, until the interrupt."""
+
 TARGETS = ("x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl")
 
 
@@ -50,24 +53,39 @@ def _ending(scratch: Scratch) -> Ending:
         cwd=scratch.cold, env=scratch.environment, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
-    _until(lambda: sum(_names(process.pid, "rustc")) >= 1 or process.poll() is not None, "no compiler started")
+    _until(lambda: _compiling(process.pid) or process.poll() is not None, "no compiler started")
+    time.sleep(IN_THE_MIDDLE)
     if process.poll() is not None:
         raise CommandFailed(f"doit build in {scratch.cold} ended before it could be interrupted")
     started = time.perf_counter()
     process.send_signal(signal.SIGINT)
     process.wait()
     ended = time.perf_counter() - started
-    _until(lambda: not _names(process.pid, ""), "processes are left")
+    _until(lambda: not _living(process.pid), "processes are left")
     return Ending(ended=ended, empty=time.perf_counter() - started)
 
 
-def _names(session: int, part: str) -> list[bool]:
-    """Of each living process of a session, whether its name has that part."""
+def _compiling(session: int) -> bool:
+    """Whether a compiler is at work in a session, and not merely asked for its version or its settings."""
+    for process in _living(session):
+        try:
+            if _LONG in process.cmdline():
+                return True
+        except psutil.Error:
+            continue
+    return False
+
+
+_LONG = "syn"
+"""A crate of the example that takes seconds, by whose name alone no compiler is asked for its version."""
+
+
+def _living(session: int) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
             if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(part in process.name())
+                found.append(process)
         except (psutil.Error, OSError):
             continue
     return found

@@ -44,7 +44,8 @@ def crate(*features: str) -> Mapping[str, Any]:
     """The manifest of a PyO3 crate."""
     return {
         "package": {"name": "demo", "version": "1.2.0"},
-        "dependencies": {"pyo3": {"version": "0.29", "features": list(features)}},
+        "dependencies": {"pyo3": {"version": "0.29", "features": list(features)}, "rayon": {"optional": True}},
+        "features": {"small": [], "slow": []},
     }
 
 

@@ -37,7 +37,7 @@ LAYERS: list[tuple[str, Mapping[str, Any], Mapping[str, str], Mapping[str, objec
      {"overrides": [{"select": "*-linux-*", "profile": "x"}, {"select": "*-musl", "profile": "y"}]}, {},
      {LINUX: "x", MUSL: "y", MAC: "release"}),
     ("one for another key does not count",
-     {"overrides": [{"select": "*-linux-*", "profile": "x"}, {"select": "*-musl", "features": ["y"]}]}, {},
+     {"overrides": [{"select": "*-linux-*", "profile": "x"}, {"select": "*-musl", "features": ["slow"]}]}, {},
      {MUSL: "x"}),
     ("what is set for this run", {"overrides": [{"select": "*", "profile": "x"}]}, {"profile": "y"}, {LINUX: "y"}),
 ]  # fmt: skip
@@ -71,11 +71,11 @@ def test_the_way_of_testing_is_overridden_key_by_key() -> None:
 
 
 def test_a_variant_is_made_beside_the_usual_wheel_and_its_own_keys_win() -> None:
-    made = wheels({"overrides": [{"select": "*", "profile": "x", "features": ["all"]}],
+    made = wheels({"overrides": [{"select": "*", "profile": "x", "features": ["rayon"]}],
                    "variants": [{"name": "small", "select": {"target": LINUX, "python": "3.*"}, "profile": "tiny",
                                  "build-tag": "1small"}]})  # fmt: skip
     small = made[f"{LINUX}:3.13:small"]
-    assert (small.profile, small.features, small.file.split("-")[2]) == ("tiny", ("all",), "1small")
+    assert (small.profile, small.features, small.file.split("-")[2]) == ("tiny", ("rayon",), "1small")
     assert (made[f"{LINUX}:3.13"].profile, len(made)) == ("x", 7)
 
 
@@ -116,7 +116,7 @@ REFUSED: list[tuple[Mapping[str, Any], str]] = [
     ({"variants": [{"name": "Small!"}]}, "variants: name 'Small!'; expected lower-case letters"),
     ({"variants": [{"name": "a"}, {"name": "a"}]}, "variants: two are named 'a'"),
     ({"variants": [{"name": "a", "build-tag": "small"}]}, "build-tag 'small'; expected a digit"),
-    ({"variants": [{"name": "a", "features": ["x"]}]}, "would both be demo-1.2.0-cp313-cp313-"),
+    ({"variants": [{"name": "a", "features": ["small"]}]}, "would both be demo-1.2.0-cp313-cp313-"),
     ({"before": [{"run": []}]}, "before: run begins with a blank"),
     ({"before": [{"run": ["make"], "inputs": ["../x"]}]}, "before: inputs: '../x' lies outside the package"),
     ({"environment": {"A": {"secrets": "x"}}}, "unknown key 'secrets'"),
@@ -143,6 +143,12 @@ REFUSED: list[tuple[Mapping[str, Any], str]] = [
     ({"index": {"pypi": {"environment": " "}}}, "index.pypi environment: ' '; expected a plain name"),
     ({"toolchain": "gcc"}, "unknown value 'gcc'"),
     ({"floor": "manylinux_2_5", "targets": [LINUX]}, "is older than Rust's standard library for it"),
+    ({"floor": "manylinux_2_99", "targets": [LINUX]}, "there is no such libc yet"),
+    ({"floor": "musllinux_1_3", "targets": [MUSL]}, "there is no such libc yet"),
+    ({"floor": "musllinux_2_17", "targets": [MUSL]}, "expected one like 'musllinux_1_2'"),
+    ({"features": ["smal"]}, "features: demo has no feature 'smal'; did you mean 'small'?"),
+    ({"overrides": [{"select": "*-musl", "features": ["demo-x"]}]}, "demo has no feature 'demo-x'; expected one of"),
+    ({"variants": [{"name": "a", "features": ["none"]}]}, "demo has no feature 'none'; expected one of default, rayon"),
     ({"targets": [MAC], "floor": "10.15"}, "is older than Rust's standard library for it; expected '11.0'"),
     ({"targets": [MAC], "floor": "12.3"}, "names no minor version"),
     ({"targets": ["x86_64-pc-windows-gnu"], "floor": "10"}, "this target has none, remove it"),
@@ -194,6 +200,7 @@ MEANT: list[tuple[Mapping[str, Any], Mapping[str, str]]] = [
     ({"test": {"requires": ["numpy[all]>=2; python_version > '3.11'", "x @ https://example.invalid/x.whl"]}}, {}),
     ({"test": {"command": ["python", "-c", "print(f'{path}')", "{package}/x"]}, "module": "stone.core"}, {}),
     ({"module": ""}, {}),
+    ({"features": ["small", "rayon", "default", "pyo3/abi3"]}, {}),
 ]  # fmt: skip
 
 

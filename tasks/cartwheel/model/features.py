@@ -8,6 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from cartwheel.model.errors import ConfigError, did_you_mean
+
 
 class Features(Struct, frozen=True, kw_only=True):
     """The cargo features of one wheel."""
@@ -52,3 +54,16 @@ def _may_be_on(row: Mapping[str, Any], python: str) -> bool:
     except InvalidSpecifier:
         return True
     return found[2] in versions and str(row.get("python-implementation", implementation)).lower() == implementation
+
+
+def refuse_unknown(names: Iterable[str], cargo: Mapping[str, Any], *, where: str) -> None:
+    """Raises `ConfigError` for a feature that the crate does not have, by its table or an optional dependency (the
+    Cargo book, "Features", November 2026).  One of another crate (`pyo3/abi3`) is left to cargo."""
+    tables = (cargo, *cargo.get("target", {}).values())
+    rows = ((name, row) for table in tables for name, row in table.get("dependencies", {}).items())
+    optional = (name for name, row in rows if isinstance(row, Mapping) and row.get("optional"))
+    known = ("default", *cargo.get("features", {}), *optional)
+    for name in names:
+        if "/" not in name and name not in known:
+            crate = cargo.get("package", {}).get("name", "the crate")
+            raise ConfigError(f"{where}: {crate} has no feature '{name}'{did_you_mean(name, known)}")

@@ -146,8 +146,8 @@ _NO_PROMISE = "linux"
 """The floor of a Linux target that no policy covers: its wheels run where they were built."""
 
 _FLOOR_FORMS = {
-    ("linux", "gnu"): (r"manylinux_(\d+)_(\d+)", "manylinux_2_28"),
-    ("linux", "musl"): (r"musllinux_(\d+)_(\d+)", "musllinux_1_2"),
+    ("linux", "gnu"): (r"manylinux_(2)_(\d+)", "manylinux_2_28"),
+    ("linux", "musl"): (r"musllinux_(1)_(\d+)", "musllinux_1_2"),
     ("macos", ""): (r"(\d+)\.(\d+)", "11.0"),
     ("ios", ""): (r"(\d+)\.(\d+)", "13.0"),
     ("android", ""): (r"(\d+)()", "24"),
@@ -157,8 +157,13 @@ _FLOOR_FORMS = {
 
 def refuse_impossible(target: Target, floor: str, *, where: str) -> None:
     """Raises `ConfigError` where a floor has the right form, but the target cannot have it: below what Rust's standard
-    library for it needs, or a macOS version of which PyPI takes no wheel."""
+    library for it needs, a libc that there is not, or a macOS version of which PyPI takes no wheel."""
     asked = version_of_floor(target, floor, where=where)
+    if asked > (newest := _NEWEST.get(target.libc, asked)):
+        raise ConfigError(
+            f"{where}: floor '{floor}' for {target.triple}: there is no such libc yet; "
+            f"expected {newest[0]}.{newest[1]} or older"
+        )
     if asked < version_of_floor(target, target.floor, where=where):
         raise ConfigError(
             f"{where}: floor '{floor}' for {target.triple} is older than Rust's standard library for it; "
@@ -169,6 +174,11 @@ def refuse_impossible(target: Target, floor: str, *, where: str) -> None:
             f"{where}: floor '{floor}' for {target.triple}: from macOS 11 on a wheel's tag names no minor version, and "
             f"indexes refuse one that does; write '{asked[0]}.0'"
         )
+
+
+_NEWEST = {"gnu": (2, 44), "musl": (1, 2)}
+"""The newest libc of each kind: glibc has a release each February and August, and 2.42 was that of August 2025 (its
+NEWS), the last that maturin 1.16 knows of; musl is at 1.2 since 2020."""
 
 
 def platform_tag(target: Target, floor: str) -> str:

@@ -14,6 +14,7 @@ from cartwheel.model import python as pythons
 from cartwheel.model.backend import BACKENDS_TAKE, backend_of, oldest_system, raw_name, refuse_older_than_python
 from cartwheel.model.destination import CRATES, PYPI, kind_of
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.features import refuse_unknown
 from cartwheel.model.image import CONTAINER, refuse_no_image
 from cartwheel.model.manifests import (
     Manifests,
@@ -296,7 +297,7 @@ class _Context(Struct, frozen=True, kw_only=True):
             floor=floor,
             toolchain=toolchain,
             image=image,
-            features=tuned("features", ()) if self.crate else (),
+            features=self._features(tuned("features", ())),
             profile=tuned("profile", "release") if self.crate else "",
             flags=tuned("flags", ()),
             environment=tuned("environment", {}),
@@ -313,6 +314,12 @@ class _Context(Struct, frozen=True, kw_only=True):
     def crate(self) -> bool:
         """Whether cargo compiles it; what is meant for cargo and said in the root's table passes other packages by."""
         return bool(self.manifests.cargo_path)
+
+    def _features(self, named: tuple[str, ...]) -> tuple[str, ...]:
+        if not self.crate:
+            return ()
+        refuse_unknown(named, self.manifests.cargo, where=f"{self.where} features")
+        return named
 
     def _toolchain(self, declared: str) -> str:
         return declared if self.crate or declared in BACKENDS_TAKE else ""
