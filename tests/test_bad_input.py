@@ -81,6 +81,18 @@ MISTAKES = {
     "a version that is none": (
         "pebble/Cargo.toml", 'version = "1.0.0"', 'version = "one"', "pebble/Cargo.toml: version 'one': ",
     ),
+    "a feature that the crate lacks": (
+        "pebble/pyproject.toml", "publish = []", 'publish = []\nfeatures = ["defualt"]',
+        "pebble/pyproject.toml [tool.cartwheel] features: pebble has no feature 'defualt'; did you mean 'default'?",
+    ),
+    "a profile that nothing declares": (
+        "pebble/pyproject.toml", "publish = []", 'publish = []\nprofile = "relaese"',
+        "pebble/pyproject.toml [tool.cartwheel] profile: pebble/Cargo.toml has no [profile.relaese]; did you mean",
+    ),
+    "a Dockerfile that is not there": (
+        "pebble/pyproject.toml", "publish = []", 'publish = []\nimage = "dockerfile:docker/{arch}.docker"',
+        "[tool.cartwheel] image: there is no file pebble/docker/x86_64.docker; write it, or name an image",
+    ),
 }  # fmt: skip
 
 
@@ -92,6 +104,14 @@ def test_a_mistake_in_the_configuration_is_told_in_one_line(project: Project, mi
         said = project.refused(*command)
         assert expected in said
         assert len(said.splitlines()) == 1
+
+
+def test_a_profile_may_be_declared_where_cargo_looks_for_it(project: Project) -> None:
+    project.edit("pebble/pyproject.toml", "publish = []", 'publish = []\nprofile = "tiny"')
+    assert "has no [profile.tiny]" in project.refused("list")
+    project.doit("list", env={"CARGO_PROFILE_TINY_INHERITS": "release"})
+    project.write("pebble/.cargo/config.toml", '[profile.tiny]\ninherits = "release"\n')
+    project.doit("list")
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def test_the_image_is_the_newest_that_keeps_the_floor_or_the_one_that_is_named(
         (GNU, "manylinux2014", "registry.example/own@sha256:12", "'sha256:12' is no digest; expected"),
         (GNU, "manylinux2014", "-v/:/host", "names no image"),
         (GNU, "manylinux2014", "dockerfile:", "names no image"),
+        (GNU, "manylinux2014", "Dockerfile:x", "expected 'dockerfile:' in lower case"),
         (GNU, "manylinux2014", "dockerfile:../Dockerfile", "lies outside the package"),
     ],
 )  # fmt: skip

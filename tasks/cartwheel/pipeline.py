@@ -17,6 +17,7 @@ from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
 from cartwheel.action import CLEAN_CARGO, Judgement, Perform, Sweep, Workshop
+from cartwheel.inputs.present import refuse_absent
 from cartwheel.model import project as model
 from cartwheel.model import understand
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
@@ -255,6 +256,7 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     top = read_root(root)
     packages = tuple(read_package(root, f, top if f == "." else None) for f in understand.folders(top))
     project = understand.understood(top, packages, overrides, **_tags(root, packages))
+    refuse_absent(root, project, os.environ)
     stand_in = os.environ.get("CARTWHEEL_REHEARSAL")
     if not stand_in:
         return model.started_by(project, os.environ)

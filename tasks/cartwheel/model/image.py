@@ -183,6 +183,8 @@ _NAME = re.compile(r"[\w][\w.:/@+-]*", re.ASCII)
 
 
 def _refuse_misspelt(filled: str, file: str, where: str) -> None:
+    if filled.lower().startswith(DOCKERFILE) and not filled.startswith(DOCKERFILE):
+        raise ConfigError(f"{where}: '{filled}'; expected '{DOCKERFILE}' in lower case")
     if file.startswith("/") or ".." in file.split("/"):
         raise ConfigError(f"{where}: '{filled}' lies outside the package; name a Dockerfile in it")
     if filled == DOCKERFILE or (not file and not _NAME.fullmatch(filled)):

@@ -55,6 +55,11 @@ def inside(folder: str, name: str) -> str:
     return name if folder == "." else f"{folder}/{name}"
 
 
+def table_shown(manifests: Manifests) -> str:
+    """How messages name the package's own table."""
+    return f"{'' if manifests.folder == '.' else manifests.folder + '/pyproject.toml '}[tool.cartwheel]"
+
+
 def from_git(pyproject: Mapping[str, Any]) -> bool:
     """Whether a package's version comes from git (`version = "scm"` in its own table)."""
     return bool(pyproject.get("tool", {}).get("cartwheel", {}).get("version") == SCM)
@@ -185,6 +190,12 @@ def stable_abis(manifests: Manifests) -> tuple[str, ...]:
     """The stable ABIs that the crate asks PyO3 for, `("abi3", "abi3t")`."""
     kinds = {feature.partition("-py")[0] for feature in _pyo3_features(manifests)}
     return tuple(kind for kind in (pythons.ABI3, pythons.ABI3T) if kind in kinds)
+
+
+def profiles(manifests: Manifests) -> Mapping[str, Any]:
+    """The profiles that the manifests declare to cargo, by name."""
+    declared: Mapping[str, Any] = {**manifests.cargo.get("profile", {}), **manifests.workspace.get("profile", {})}
+    return declared
 
 
 def default_python(manifests: Manifests, bindings: str, minimum: str) -> tuple[str, ...]:

@@ -25,7 +25,9 @@ from cartwheel.model.manifests import (
     minimum_python,
     module_of,
     package_name,
+    profiles,
     stable_abis,
+    table_shown,
     truth,
 )
 from cartwheel.model.project import Package, Project, Wheel
@@ -154,7 +156,7 @@ def _versioned(
     if not from_git(manifests.pyproject):
         return manifests
     where = inside(manifests.folder, "pyproject.toml")
-    refuse_two_versions(manifests, own, _shown(where))
+    refuse_two_versions(manifests, own, table_shown(manifests))
     form, name = first((own, common), "tag", _default_tag(single=single)), package_name(manifests, where)
     starting, tags = known
     found = said or version_in(form, starting, name=name)
@@ -163,11 +165,6 @@ def _versioned(
 
 def _default_tag(*, single: bool) -> str:
     return "v{version}" if single else "{name}-v{version}"
-
-
-def _shown(where: str) -> str:
-    """How messages name the table of a pyproject.toml."""
-    return f"{'' if where == 'pyproject.toml' else where + ' '}[tool.cartwheel]"
 
 
 def _package(manifests: Manifests, common: Settings, once: Settings, *, single: bool) -> Package:
@@ -185,7 +182,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     targets = _targets(manifests, once, own, common, where)
     publish = _destinations(manifests, layers, single=single)
     _refuse_mismatch(targets, manifests, where)
-    table = _shown(where)
+    table = table_shown(manifests)
     if not manifests.cargo_path and (single or own is not common):
         refuse_cargo_keys(own, once if single else Settings(), table)
     debug = _is_debug(once.profile or "", manifests)
@@ -344,7 +341,7 @@ class _Context(Struct, frozen=True, kw_only=True):
 def _is_debug(profile: str, manifests: Manifests) -> bool:
     """Whether a cargo profile is, or inherits from, the one that compiles for looking into (the Cargo book,
     "Profiles", November 2026)."""
-    declared = {**manifests.cargo.get("profile", {}), **manifests.workspace.get("profile", {})}
+    declared = profiles(manifests)
     for _ in range(len(declared) + 1):
         if profile in ("dev", "test", "debug"):
             return True
