@@ -217,7 +217,7 @@ def test_what_only_cargo_understands_is_refused(table: Mapping[str, Any], part: 
 
 
 def test_what_the_root_says_for_crates_passes_others_by() -> None:
-    crate = {"package": {"name": "rusty", "version": "1.0.0"}, "dependencies": {"pyo3": "1"}}
+    crate = {"package": {"name": "rusty", "version": "1.0.0"}, "dependencies": {"pyo3": "1"}, "features": {"fast": []}}
     root = {"packages": ["a", "b"], "toolchain": "zig", "features": ["fast"], "profile": "thin", "python": ["3.12"]}
     packages = (
         manifests({"targets": [LINUX]}, folder="a"),

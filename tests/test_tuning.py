@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cartwheel.build import _flags as flags
+from cartwheel.build_maturin import _flags as flags
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Wheel
 from cartwheel.model.settings import Secret

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cartwheel import toolchain
-from cartwheel.build import build_environment, commands_before, exactly_one, raw_wheel, step_of, variables
+from cartwheel.build_step import (
+    build_environment,
+    chain_of,
+    commands_before,
+    exactly_one,
+    raw_wheel,
+    step_of,
+    variables,
+)
 from cartwheel.inputs.sources import BackendSources, whole
 from cartwheel.model import backend
 from cartwheel.model.errors import StepFailed
@@ -17,7 +25,6 @@ from cartwheel.model.step import Look, Step, Work
 from cartwheel.model.target import ANY
 from cartwheel.toolchain import Toolchain
 from cartwheel.world import environment, files, run
-from cartwheel.world.host import this_machine
 
 if TYPE_CHECKING:
     from cartwheel.toolchain.needs import Need
@@ -67,7 +74,7 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
     source = apart(package, work, wheel)
     if wheel.target.triple == ANY:
         uv_build("--wheel", source, out, env, work)
-    elif toolchain.of_wheel(package, wheel, this_machine()).name == CONTAINER:
+    elif chain_of(package, wheel).name == CONTAINER:
         _build_inside(package, wheel, source, out, env, work)
     else:
         uv_build("--wheel", source, out, env, work, python=_interpreter(package, wheel, work.look))
@@ -135,7 +142,7 @@ def missing(package: Package, wheel: Wheel, chain: Toolchain, look: Look) -> tup
 
 
 def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
-    for need in missing(package, wheel, toolchain.of_wheel(package, wheel, this_machine()), look):
+    for need in missing(package, wheel, chain_of(package, wheel), look):
         return f"{need.name} is missing, and {package.name} is compiled with it; {need.mend}"
     return ""
 

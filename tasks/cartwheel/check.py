@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from cartwheel.build import build_environment, variables
 from cartwheel.build_pep517 import backend_environment, uv_build
+from cartwheel.build_step import build_environment, variables
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model import plan, tested
 from cartwheel.model.destination import PYPI, kind_of

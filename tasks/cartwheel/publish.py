@@ -9,12 +9,11 @@ from typing import Any
 
 from cartwheel.model.destination import CRATES, GITHUB, kind_of
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.plan import checks, ledger, of_package, reports
+from cartwheel.model.plan import checks, ledger, of_package, ready, reports
 from cartwheel.model.project import Package, Project
 from cartwheel.model.settings import for_practice
 from cartwheel.model.step import Step, Work
 from cartwheel.proof import proven, refuse_unless_meant, refuse_unversioned, strangers
-from cartwheel.tag import ready
 from cartwheel.world import environment
 from cartwheel.world.files import sha256_of
 

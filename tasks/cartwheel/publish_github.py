@@ -10,10 +10,10 @@ from cartwheel.index.ledger import Ledger
 from cartwheel.index.patience import Patience
 from cartwheel.index.release_page import SUMS, Wanted, extra_files, extra_names
 from cartwheel.index.warehouse import Index
-from cartwheel.model.destination import is_prerelease, sharing
+from cartwheel.model.destination import is_prerelease
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import ledger, of_package
-from cartwheel.model.project import Package, Project
+from cartwheel.model.project import Package, Project, sharing
 from cartwheel.model.step import Work
 from cartwheel.model.wheel import normalised
 from cartwheel.proof import proven, strangers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from cartwheel.build import build_environment, raw_wheel
+from cartwheel.build_step import build_environment, raw_wheel
 from cartwheel.model.plan import finished
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.step import Step, Work

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cartwheel.build import commands_before, exactly_one, locked, misfit
+from cartwheel.build_maturin import locked, misfit
 from cartwheel.build_pep517 import apart, backend_environment, uv_build
+from cartwheel.build_step import commands_before, exactly_one
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project, said_before

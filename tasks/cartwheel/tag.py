@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cartwheel import checklist, proof
 from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.plan import of_package
+from cartwheel.model.plan import of_package, ready
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
 from cartwheel.world import environment
@@ -40,12 +40,6 @@ def steps(project: Project) -> Iterable[Step]:
                 always=True,
                 act=lambda work, package=package: _tag(project, package, work),  # type: ignore[misc]
             )
-
-
-def ready(package: Package) -> tuple[str, ...]:
-    """The task that refuses early what could only be refused when everything is built; first of all that comes before
-    a tag."""
-    return (f"ready:{package.key}",)
 
 
 def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:

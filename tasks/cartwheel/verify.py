@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from cartwheel.model import tested
-from cartwheel.model.destination import GITHUB, kind_of, sharing
+from cartwheel.model.destination import GITHUB, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import of_package
-from cartwheel.model.project import Package, Project
+from cartwheel.model.project import Package, Project, sharing
 from cartwheel.model.python import PURE
 from cartwheel.model.step import Step, Work
 from cartwheel.proof import proven

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from cartwheel.action import Judgement, Workshop
-from cartwheel.build import unlocked
+from cartwheel.build_maturin import unlocked
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.inputs.unlocked import missing
 from cartwheel.model.errors import CartwheelError

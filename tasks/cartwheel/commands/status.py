@@ -16,10 +16,10 @@ from msgspec import Struct, to_builtins
 from cartwheel.action import Workshop
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import workshop_of
-from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of, sharing
+from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of
 from cartwheel.model.errors import CartwheelError, did_you_mean
 from cartwheel.model.plan import of_package
-from cartwheel.model.project import Package, Project
+from cartwheel.model.project import Package, Project, sharing
 from cartwheel.world import run
 
 THERE, MISSING, OTHER, EXTRA, BROKEN = "there", "missing", "other bytes", "not planned", "broken off"

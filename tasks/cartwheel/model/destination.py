@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cartwheel.model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cartwheel.model.project import Package
     from cartwheel.model.settings import IndexSettings
 
 PYPI, GITHUB, CRATES = "pypi", "github", "crates"
@@ -62,11 +61,6 @@ def may_receive_the_token(api: str, url: str) -> bool:
     ours, theirs = urlsplit(api), urlsplit(url)
     hosts = (ours.netloc, f"uploads.{ours.netloc.removeprefix('api.')}")
     return theirs.scheme == ours.scheme and theirs.netloc in hosts
-
-
-def sharing(package: Package, packages: Iterable[Package], index: str) -> tuple[Package, ...]:
-    """The other packages whose release on this index has the same tag."""
-    return tuple(p for p in packages if p.key != package.key and index in p.publish and p.tag_name == package.tag_name)
 
 
 def is_prerelease(version: str) -> bool:

@@ -64,6 +64,12 @@ def report(wheel: Wheel) -> str:
     return f"{state_folder(debug=wheel.debug)}/checks/{wheel.place}.json"
 
 
+def ready(package: Package) -> tuple[str, ...]:
+    """The task that refuses early what could only be refused when everything is built; first of all that comes before
+    a tag."""
+    return (f"ready:{package.key}",)
+
+
 def checks(package: Package) -> tuple[str, ...]:
     """The tasks that check all files of a package: each wheel, the source distribution, and the set of them."""
     return (*(f"check:{w.segments}" for w in package.wheels), f"check:sdist:{package.key}", f"check:set:{package.key}")

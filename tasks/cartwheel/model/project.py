@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -243,3 +243,8 @@ def starting_tag(environ: Mapping[str, str]) -> str:
 
 REHEARSAL = "rehearsal"
 """The index that a rehearsal publishes private packages to."""
+
+
+def sharing(package: Package, packages: Iterable[Package], index: str) -> tuple[Package, ...]:
+    """The other packages whose release on this index has the same tag."""
+    return tuple(p for p in packages if p.key != package.key and index in p.publish and p.tag_name == package.tag_name)
