@@ -464,7 +464,9 @@ CONFIGURATION = {
     ),
     "a package removed": Edit(
         make=change("pyproject.toml", ', "gravel"', ""), besides=frozenset({"version-sync"}),
-        why=("gravel 1.0 → unset", "gravel/pyproject.toml: [project] version is gone"),
+        why=(
+            "gravel 1.0 → unset", "gravel/pyproject.toml: [project] version is gone", "the files to look at changed",
+        ),
     ),
     "an interpreter added": Edit(
         make=change("stone/pyproject.toml", '"3.12"', '"3.12", "3.13"'), builds=STONE_313, why=("never done here",),

@@ -21,6 +21,7 @@ from cartwheel.model.project import Package, Wheel
 from cartwheel.model.record import Seen, is_variable
 from cartwheel.model.settings import Secret
 from cartwheel.model.step import Look, Work
+from cartwheel.model.target import ANY
 from cartwheel.world import environment
 
 if TYPE_CHECKING:
@@ -321,7 +322,8 @@ def _variables(package: Package, wheel: Wheel, look: Look, names: Iterable[str] 
     """Fingerprints of the variables that count for a wheel, and of those that its build was seen to read (`names`)."""
     said = environment.said(wheel.environment)
     given = environment.passed(look.environ, package.environment_pass) | said
-    counted = environment.counted(look.environ, package.environment_pass)
+    compiled = wheel.target.triple != ANY
+    counted = environment.counted(look.environ, package.environment_pass, compiled=compiled)
     chosen = {*counted, *said, *(name for name in names if name not in environment.SET_BY_US)}
     return {name: environment.fingerprint(given[name]) for name in sorted(chosen) if name in given}
 

@@ -55,9 +55,9 @@ def passed(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, s
     return _chosen(environ, (*PASSED, *COUNTED, *extra))
 
 
-def counted(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
-    """The part of it that a wheel depends on."""
-    return _chosen(environ, (*COUNTED, *extra))
+def counted(environ: Mapping[str, str], extra: Iterable[str] = (), *, compiled: bool = True) -> dict[str, str]:
+    """The part of it that a wheel depends on.  Where nothing is compiled, that is what the project names itself."""
+    return _chosen(environ, (*(COUNTED if compiled else ()), *extra))
 
 
 def _chosen(environ: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:
