@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import cartwheel
+from cartwheel.world.manifests import read_package
 from projects import FLOOR, TRIPLE, Project, committed, made, pure
 from repositories import commit, git
 
@@ -51,7 +52,7 @@ MISTAKES = {
     ),
     "a value of another type": (
         "pebble/pyproject.toml", "publish = []", 'publish = "shelf"',
-        "pebble/pyproject.toml [tool.cartwheel] publish: expected `array | null`, got `str`",
+        "pebble/pyproject.toml [tool.cartwheel] publish: expected `array`, got `str`",
     ),
     "a misspelt target": (
         "pebble/pyproject.toml", TRIPLE, TYPO, f"targets: unknown target '{TYPO}'; did you mean '{TRIPLE}'?",
@@ -112,6 +113,14 @@ def test_a_profile_may_be_declared_where_cargo_looks_for_it(project: Project) ->
     project.doit("list", env={"CARGO_PROFILE_TINY_INHERITS": "release"})
     project.write("pebble/.cargo/config.toml", '[profile.tiny]\ninherits = "release"\n')
     project.doit("list")
+
+
+def test_a_debug_profile_is_declared_where_it_is_known_as_one(project: Project) -> None:
+    project.edit("pebble/pyproject.toml", "publish = []", 'publish = []\nprofile = "quick"')
+    words = "profile: 'quick' makes debug wheels, and is declared outside pebble/Cargo.toml"
+    assert words in project.refused("list", env={"CARGO_PROFILE_QUICK_INHERITS": "dev"})
+    project.write("pebble/.cargo/config.toml", '[profile.quick]\ninherits = "slow"\n[profile.slow]\ninherits = "dev"\n')
+    assert words in project.refused("list")
 
 
 @pytest.mark.parametrize(
@@ -524,6 +533,23 @@ def test_a_crate_without_a_lock_is_built_from_a_copy_that_has_one(project: Proje
     assert lock.read_bytes() == made
     (project.root / "pebble/Cargo.lock").write_bytes(made)
     assert "notes" not in project.plan()
+
+
+def test_a_crate_without_a_lock_may_lie_in_a_folder_of_its_own(project: Project) -> None:
+    pebble = project.root / "pebble"
+    (pebble / "Cargo.lock").unlink()
+    (pebble / "rust").mkdir()
+    for name in ("Cargo.toml", "src"):
+        (pebble / name).rename(pebble / "rust" / name)
+    project.edit("pebble/pyproject.toml", 'bindings = "bin"', 'bindings = "bin"\nmanifest-path = "rust/Cargo.toml"')
+    assert f"ok  {BUILD}" in project.doit(BUILD)
+
+
+def test_a_folder_of_tests_without_python_is_not_run_by_pytest(project: Project) -> None:
+    project.write("pebble/tests/cli.rs", "")
+    assert not read_package(project.root, "pebble").has_tests
+    project.write("pebble/tests/unit/test_cli.py", "")
+    assert read_package(project.root, "pebble").has_tests
 
 
 def raw(project: Project) -> str:

@@ -289,7 +289,7 @@ def test_every_licence_file_is_in_the_wheel(make: Callable[..., Examined]) -> No
 
 def test_a_missing_or_unreadable_description_is_refused_in_twines_words(make: Callable[..., Examined]) -> None:
     bare = "Metadata-Version: 2.4\nName: tide\nVersion: 0.1.0\n"
-    assert found("description", make(metadata=bare))[-1] == "`long_description` missing."
+    assert found("description", make(metadata=bare))[-1] == "`long_description` missing. Name a readme in [project]"
     broken = bare + "Description-Content-Type: text/x-rst\n\nHead\n==\n\n.. nothing:: here\n"
     assert any("markup" in said for said in found("description", make(metadata=broken)))
 

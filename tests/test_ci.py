@@ -139,6 +139,11 @@ def test_a_source_distribution_is_checked_with_an_interpreter_that_is_here(tmp_p
     assert (target.triple, python, bool(path)) == (TRIPLE, here, True)
     stable = alone({"targets": [LINUX], "python": ["3.16t", "abi3"]}, cargo=ABI3).packages[0]
     assert meant_here(stable, World(tmp_path, os.environ, lambda *_: ""))[1:] == ("abi3", "")
+    optional = {**crate(), "features": {"stable": ["pyo3/abi3"]}}
+    ours = alone({"targets": [LINUX], "python": ["abi3"], "features": ["stable"]}, cargo=optional).packages[0]
+    found = meant_here(ours, World(tmp_path, os.environ, lambda *_: ""))
+    assert found[1] != "abi3", "who installs from source has none of our features"
+    assert found[2]
     named = alone({"targets": [LINUX], "test": {"python": ["3.16", here]}}, cargo=crate("abi3-py37")).packages[0]
     base = taking(named, Path("demo-1.2.0-cp37-abi3-linux_x86_64.whl"), "abi3", dict(os.environ))
     assert isinstance(base, Interpreter)

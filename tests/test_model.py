@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cartwheel.model import project as model
 from cartwheel.model import understand
@@ -44,8 +45,13 @@ def crate(*features: str) -> Mapping[str, Any]:
     """The manifest of a PyO3 crate."""
     return {
         "package": {"name": "demo", "version": "1.2.0"},
-        "dependencies": {"pyo3": {"version": "0.29", "features": list(features)}, "rayon": {"optional": True}},
-        "features": {"small": [], "slow": []},
+        "dependencies": {
+            "pyo3": {"version": "0.29", "features": list(features)},
+            "rayon": {"optional": True},
+            "seen": {"optional": True},
+        },
+        "build-dependencies": {"bindgen": {"optional": True}},
+        "features": {"small": [], "slow": ["dep:seen"]},
     }
 
 
@@ -107,6 +113,62 @@ def test_abi3_may_be_asked_for_by_a_feature_of_the_crate() -> None:
     }
     project = understood(manifests({"targets": ["aarch64-apple-darwin"]}, cargo=cargo))
     assert files(project)[0] == "demo-1.2.0-cp312-abi3-macosx_11_0_arm64.whl"
+
+
+ABI3_312 = {"version": "0.29", "features": ["abi3-py312"]}
+
+ASKING: list[tuple[str, Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], list[str]]] = [
+    ("for some systems", {"target": {"cfg(unix)": {"dependencies": {"pyo3": ABI3_312}}}}, {}, {}, ["cp312-abi3"]),
+    ("by another name", {"dependencies": {"py": {**ABI3_312, "package": "pyo3"}}}, {}, {}, ["cp312-abi3"]),
+    ("weakly", {"dependencies": {"pyo3": {"optional": True}},
+                "features": {"default": ["dep:pyo3", "pyo3?/abi3-py312"]}}, {}, {}, ["cp312-abi3"]),
+    ("by the workspace", {"dependencies": {"pyo3": {"workspace": True}}},
+     {"workspace": {"dependencies": {"pyo3": ABI3_312}}}, {}, ["cp312-abi3"]),
+    ("by a workspace that it takes nothing of", {"dependencies": {"pyo3": "0.29"}},
+     {"workspace": {"dependencies": {"pyo3": ABI3_312}}}, {"python": ["3.13"]}, ["cp313-cp313"]),
+    ("by our features", {"dependencies": {"pyo3": "0.29"}, "features": {"abi3": ["pyo3/abi3-py312"]}}, {},
+     {"features": ["abi3"]}, ["cp312-abi3"]),
+    ("by those of a variant", {"dependencies": {"pyo3": "0.29"}, "features": {"abi3": ["pyo3/abi3-py312"]}}, {},
+     {"python": ["3.14t"], "variants": [{"name": "a", "features": ["abi3"], "python": ["abi3"]}]},
+     ["cp314-cp314t", "cp312-abi3"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cargo", "workspace", "table", "tags"), [r[1:] for r in ASKING], ids=[r[0] for r in ASKING])
+def test_however_a_crate_asks_for_the_stable_abi(
+    cargo: Mapping[str, Any], workspace: Mapping[str, Any], table: Mapping[str, Any], tags: list[str]
+) -> None:
+    named = {"package": {"name": "demo", "version": "1.2.0"}, **cargo}
+    read = manifests({"targets": ["aarch64-apple-darwin"], **table}, cargo=named)
+    found = understood(replace(read, workspace=workspace, workspace_path="Cargo.toml" if workspace else ""))
+    assert [name.split("-", 2)[2] for name in files(found)[:-1]] == [f"{tag}-macosx_11_0_arm64.whl" for tag in tags]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "tag"),
+    [(">=3.8", "cp38"), ("~=3.12", "cp312"), (">3.11.4", "cp311"), ("==3.12.*", "cp312"), (">=3.10,!=3.10.*", "cp311")],
+)
+def test_the_stable_abi_begins_with_the_oldest_python_that_is_allowed(wanted: str, tag: str) -> None:
+    table = {"targets": ["aarch64-apple-darwin"]}
+    found = understood(manifests(table, cargo=crate("abi3"), project={"requires-python": wanted}))
+    assert files(found)[0].split("-")[2] == tag
+
+
+def test_the_profile_is_that_which_maturin_would_take() -> None:
+    profiles = {"fat": {"inherits": "release"}}
+    read = manifests({"targets": ["aarch64-apple-darwin"]}, cargo={**crate(), "profile": profiles},
+                     maturin={"profile": "fat"})  # fmt: skip
+    assert {wheel.profile for _, wheel in understood(read).wheels} == {"fat"}
+    assert {wheel.profile for _, wheel in understood(read, overrides={"profile": "dev"}).wheels} == {"dev"}
+
+
+def test_a_target_for_one_run_may_be_that_of_one_package_alone() -> None:
+    linux, mac = "x86_64-unknown-linux-gnu", "aarch64-apple-darwin"
+    root = manifests({"packages": ["a", "b"], "publish": []}, project={"name": "root"})
+    one = manifests({"targets": [linux, mac], "python": ["3.12"]}, folder="a", cargo=crate())
+    other = manifests({"targets": [linux], "python": ["3.12"]}, folder="b", cargo=crate(), project={"name": "other"})
+    found = understand.understood(root.pyproject, (one, other), {"targets": mac})
+    assert [wheel.target.triple for _, wheel in found.wheels] == [mac]
 
 
 def test_a_program_is_a_wheel_for_any_python() -> None:
@@ -193,7 +255,7 @@ def test_the_tag_of_one_package_among_several_names_it() -> None:
             {"targets": ["aarch64-aple-darwin"]},
             "[tool.cartwheel] targets: unknown target 'aarch64-aple-darwin'; did you mean 'aarch64-apple-darwin'?",
         ),
-        ({"targets": "x"}, "[tool.cartwheel] targets: expected `array | null`, got `str`"),
+        ({"targets": "x"}, "[tool.cartwheel] targets: expected `array`, got `str`"),
         ({"toolchain": "zigg"}, "[tool.cartwheel] toolchain: unknown value 'zigg'; did you mean 'zig'?"),
         ({"overrides": [{"select": "*", "flor": "x"}]}, "unknown key 'flor'; did you mean 'floor'?"),
         ({"test": {"comand": ["x"]}}, "[tool.cartwheel] test: unknown key 'comand'; did you mean 'command'?"),

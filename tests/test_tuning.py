@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cartwheel.build_maturin import _flags as flags
+from cartwheel.build_maturin import _interpreter as interpreter
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Wheel
 from cartwheel.model.settings import Secret
@@ -77,6 +78,15 @@ def test_a_variant_is_made_beside_the_usual_wheel_and_its_own_keys_win() -> None
     small = made[f"{LINUX}:3.13:small"]
     assert (small.profile, small.features, small.file.split("-")[2]) == ("tiny", ("rayon",), "1small")
     assert (made[f"{LINUX}:3.13"].profile, len(made)) == ("x", 7)
+
+
+@pytest.mark.parametrize(
+    ("features", "named"), [(("abi3",), "python3.9"), (("abi3", "abi3-py311"), ""), (("abi3-py310",), "")]
+)
+def test_where_the_stable_abi_names_no_version_the_oldest_python_says_it(features: tuple[str, ...], named: str) -> None:
+    read = manifests({"targets": [LINUX]}, cargo=crate(*features), project={"requires-python": ">=3.9"})
+    [(package, wheel)] = understood(read).wheels
+    assert interpreter(package, wheel) == named
 
 
 def test_an_image_alone_means_a_container() -> None:
@@ -146,9 +156,13 @@ REFUSED: list[tuple[Mapping[str, Any], str]] = [
     ({"floor": "manylinux_2_99", "targets": [LINUX]}, "there is no such libc yet"),
     ({"floor": "musllinux_1_3", "targets": [MUSL]}, "there is no such libc yet"),
     ({"floor": "musllinux_2_17", "targets": [MUSL]}, "expected one like 'musllinux_1_2'"),
+    ({"features": ["seen"]}, "demo has no feature 'seen'"),
     ({"features": ["smal"]}, "features: demo has no feature 'smal'; did you mean 'small'?"),
     ({"overrides": [{"select": "*-musl", "features": ["demo-x"]}]}, "demo has no feature 'demo-x'; expected one of"),
-    ({"variants": [{"name": "a", "features": ["none"]}]}, "demo has no feature 'none'; expected one of default, rayon"),
+    (
+        {"variants": [{"name": "a", "features": ["none"]}]},
+        "demo has no feature 'none'; expected one of bindgen, default",
+    ),
     ({"targets": [MAC], "floor": "10.15"}, "is older than Rust's standard library for it; expected '11.0'"),
     ({"targets": [MAC], "floor": "12.3"}, "names no minor version"),
     ({"targets": ["x86_64-pc-windows-gnu"], "floor": "10"}, "this target has none, remove it"),
@@ -200,7 +214,7 @@ MEANT: list[tuple[Mapping[str, Any], Mapping[str, str]]] = [
     ({"test": {"requires": ["numpy[all]>=2; python_version > '3.11'", "x @ https://example.invalid/x.whl"]}}, {}),
     ({"test": {"command": ["python", "-c", "print(f'{path}')", "{package}/x"]}, "module": "stone.core"}, {}),
     ({"module": ""}, {}),
-    ({"features": ["small", "rayon", "default", "pyo3/abi3"]}, {}),
+    ({"features": ["small", "rayon", "default", "pyo3/macros", "bindgen"]}, {}),
 ]  # fmt: skip
 
 

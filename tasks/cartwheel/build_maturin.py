@@ -22,6 +22,7 @@ from cartwheel.model import python as pythons
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.features import features as features_of
 from cartwheel.model.image import CONTAINER
+from cartwheel.model.manifests import abi3_from_any, minimum_python
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Look, Slots, Sources, Step, Words, Work
 from cartwheel.model.wheel import WheelName
@@ -60,7 +61,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     home = locked(package, sources, env, work)
     sources.distrust(directory, work)
     out = work.scratch / "out"
-    log, maturin, python = work.log, run.own("maturin"), pythons.interpreter(wheel.python)
+    log, maturin, python = work.log, run.own("maturin"), _interpreter(package, wheel)
     if inside is not None:
         log, maturin, python = _tools_in(inside, package, wheel, directory, work)
     try:
@@ -71,6 +72,13 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
         raise _explained(error, package, wheel) from None
     files.move_into_place(_as_planned(out, wheel), work.root / raw_wheel(wheel))
     return sources.learn(directory, messages, home, work)
+
+
+def _interpreter(package: Package, wheel: Wheel) -> str:
+    """By which maturin is asked for it; it need not be here."""
+    if wheel.python == pythons.ABI3 and abi3_from_any(package.manifests, wheel.features):
+        return f"python{minimum_python(package.manifests, wheel.features)}"
+    return pythons.interpreter(wheel.python)
 
 
 def _container(package: Package, wheel: Wheel, work: Work) -> Container:
@@ -119,7 +127,8 @@ def locked(package: Package, sources: Sources, env: Mapping[str, str], work: Wor
             cwd=manifest.parent, env=env,
         )  # fmt: skip
 
-    return renewed(package.manifest, work.root, sources.seen(work.look, None).listing, resolve)
+    listing = sources.seen(work.look, None).listing
+    return renewed(package.manifest, work.root, listing, resolve, also=package.manifests.paths)
 
 
 def misfit(error: StepFailed, package: Package) -> StepFailed | None:

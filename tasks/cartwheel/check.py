@@ -12,9 +12,10 @@ from cartwheel.build_pep517 import backend_environment, uv_build
 from cartwheel.build_step import build_environment, variables
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model import plan, tested
+from cartwheel.model import python as pythons
 from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.manifests import inside
+from cartwheel.model.manifests import inside, stable_abis
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.python import ABI3, ABI3T, PURE
 from cartwheel.model.settings import Secret, Test
@@ -248,6 +249,11 @@ def meant_here(package: Package, look: Look) -> tuple[Target, str, str]:
 
     for wheel in tested.from_sdist(package):
         target = TARGETS[host.triple] if package.manifest else wheel.target
+        if wheel.python == ABI3 and wheel.features and ABI3 not in stable_abis(package.manifests):
+            wanted = package.manifests.pyproject.get("project", {}).get("requires-python", "")
+            for python in pythons.MAINTAINED:  # no installer reads our features
+                if pythons.allowed(wanted, python) and (here := interpreters.path(python, "", look)):
+                    return target, python, here
         if package.manifest and wheel.python in (ABI3, PURE):
             return target, wheel.python, ""
         path = host.runs(target) and interpreters.path(wheel.python, package.minimum_python, look)

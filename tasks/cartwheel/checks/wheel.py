@@ -287,8 +287,11 @@ def _described(wheel: Examined) -> tuple[str, ...]:
     said = _tool(wheel, "twine", "--no-color", "check", "--strict", str(wheel.file))
     if re.search(r"\bPASSED\b", said) and "FAILED" not in said:
         return ()
-    words = re.split(r"(?m)^(?:WARNING|ERROR)\s+", said)[1:] or [said]
-    return tuple(" ".join(text.split()) for text in words)
+    words = [" ".join(text.split()) for text in re.split(r"(?m)^(?:WARNING|ERROR)\s+", said)[1:] or [said]]
+    return tuple(f"{text} Name a readme in [project]" if text == _UNDESCRIBED else text for text in words)
+
+
+_UNDESCRIBED = "`long_description` missing."
 
 
 _MEANT = re.compile(r"\.(?:libs|dylibs)/$|(?:^|/)_{0,2}pyinstaller/(?:rthooks/)?(?:hook|pyi_rth)[-_][^/]*\.py$")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from cartwheel.inputs.crates import table, toml
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.image import DOCKERFILE, image_of
-from cartwheel.model.manifests import inside, profiles, table_shown
+from cartwheel.model.manifests import inside, is_debug, profiles, table_shown
 from cartwheel.model.project import Package, Project, Wheel
 
 
@@ -36,18 +36,26 @@ def _refuse_no_profile(root: Path, package: Package, wheel: Wheel, environ: Mapp
     """By cargo's configuration files and variables too, which may declare one."""
     from cartwheel.inputs.configuration import configuration
 
-    configured = {
-        name for file in configuration(root / package.folder, environ).files for name in table(toml(file), "profile")
-    }
-    if wheel.profile in configured or _by_variable(wheel.profile, (*environ, *wheel.environment)):
+    configured = _by_variables(wheel.profile, environ) | _by_variables(wheel.profile, wheel.environment)
+    for file in configuration(root / package.folder, environ).files:
+        rows = table(toml(file), "profile")
+        configured = {name: table(rows, name) for name in rows} | configured
+    declared = package.manifests.workspace_path or package.manifests.cargo_path
+    if wheel.profile in configured:
+        if is_debug(wheel.profile, {**profiles(package.manifests), **configured}):
+            raise ConfigError(
+                f"{where} profile: '{wheel.profile}' makes debug wheels, and is declared outside {declared}; declare "
+                "it there, so that none is published"
+            )
         return
     known = {*_OF_CARGO, *profiles(package.manifests), *configured}
-    declared = package.manifests.workspace_path or package.manifests.cargo_path
     raise ConfigError(
         f"{where} profile: {declared} has no [profile.{wheel.profile}]{did_you_mean(wheel.profile, known)}"
     )
 
 
-def _by_variable(profile: str, names: Iterable[str]) -> bool:
+def _by_variables(profile: str, variables: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
     prefix = f"CARGO_PROFILE_{profile.upper().replace('-', '_')}_"
-    return any(name.startswith(prefix) for name in names)
+    if not any(name.startswith(prefix) for name in variables):
+        return {}
+    return {profile: {"inherits": variables.get(f"{prefix}INHERITS", "")}}

@@ -59,11 +59,16 @@ def _may_be_on(row: Mapping[str, Any], python: str) -> bool:
 def refuse_unknown(names: Iterable[str], cargo: Mapping[str, Any], *, where: str) -> None:
     """Raises `ConfigError` for a feature that the crate does not have, by its table or an optional dependency (the
     Cargo book, "Features", November 2026).  One of another crate (`pyo3/abi3`) is left to cargo."""
+    declared = cargo.get("features", {})
+    hidden = {value.removeprefix("dep:") for row in declared.values() for value in row if value.startswith("dep:")}
     tables = (cargo, *cargo.get("target", {}).values())
-    rows = ((name, row) for table in tables for name, row in table.get("dependencies", {}).items())
-    optional = (name for name, row in rows if isinstance(row, Mapping) and row.get("optional"))
-    known = ("default", *cargo.get("features", {}), *optional)
+    rows = ((name, row) for table in tables for key in _OPTIONAL_IN for name, row in table.get(key, {}).items())
+    optional = (name for name, row in rows if isinstance(row, Mapping) and row.get("optional") and name not in hidden)
+    known = ("default", *declared, *optional)
     for name in names:
         if "/" not in name and name not in known:
             crate = cargo.get("package", {}).get("name", "the crate")
             raise ConfigError(f"{where}: {crate} has no feature '{name}'{did_you_mean(name, known)}")
+
+
+_OPTIONAL_IN = ("dependencies", "build-dependencies", "build_dependencies")

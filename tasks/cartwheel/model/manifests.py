@@ -150,17 +150,12 @@ def _dependencies(cargo: Mapping[str, Any]) -> Iterable[str]:
             yield str(row.get("package", name)) if isinstance(row, Mapping) else name
 
 
-def _pyo3_features(manifests: Manifests) -> tuple[str, ...]:
-    """The features of PyO3 that the crate asks for, by its own or the workspace's dependency table or `features`."""
-    asked: list[str] = []
-    for table in (
-        manifests.cargo.get("dependencies", {}),
-        manifests.workspace.get("workspace", {}).get("dependencies", {}),
-    ):
-        row = table.get("pyo3")
-        if isinstance(row, Mapping):
-            asked += row.get("features", ())
-    chosen = features(manifests.pyproject, "", ())
+def _pyo3_features(manifests: Manifests, more: Iterable[str] = ()) -> tuple[str, ...]:
+    """The features of PyO3 that the crate asks for, by its dependency tables or its own features, those of
+    `[tool.maturin]` and `more`."""
+    rows = dict(_rows_of_pyo3(manifests))
+    asked = [feature for row in rows.values() for feature in row.get("features", ())]
+    chosen = features(manifests.pyproject, "", more)
     declared = manifests.cargo.get("features", {})
     by_default = declared.get("default", ()) if chosen.default else ()
     pending = [*chosen.given, *(declared if chosen.every else ()), *by_default]
@@ -171,38 +166,69 @@ def _pyo3_features(manifests: Manifests) -> tuple[str, ...]:
             continue
         seen.add(feature)
         pending += declared.get(feature, ())
-    asked += [feature.removeprefix("pyo3/") for feature in seen if feature.startswith("pyo3/")]
+    for feature in seen:
+        crate, slash, of_crate = feature.partition("/")
+        asked += [of_crate] if slash and crate.removesuffix("?") in rows else []
     return tuple(asked)
 
 
-def minimum_python(manifests: Manifests) -> str:
-    """The oldest CPython: the stable ABI's own minimum if one is named, else `requires-python`'s."""
-    versions = [m[1] for f in _pyo3_features(manifests) if (m := re.fullmatch(r"abi3-py3(\d+)", f))]
+def _rows_of_pyo3(manifests: Manifests) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """What the crate says of PyO3, by the names that it has for it; what it takes over of the workspace included."""
+    shared = manifests.workspace.get("workspace", {}).get("dependencies", {})
+    for table in (manifests.cargo, *manifests.cargo.get("target", {}).values()):
+        for name, found in table.get("dependencies", {}).items():
+            row = found if isinstance(found, Mapping) else {}
+            above = shared.get(name) if row.get("workspace") is True else None
+            above = above if isinstance(above, Mapping) else {}
+            if above.get("package", row.get("package", name)) == "pyo3":
+                yield name, {"features": (*above.get("features", ()), *row.get("features", ()))}
+
+
+def minimum_python(manifests: Manifests, more: Iterable[str] = ()) -> str:
+    """The oldest CPython: the stable ABI's own minimum if one is named, else `requires-python`'s.  `more`: features
+    that a wheel is built with besides."""
+    versions = [m[1] for f in _pyo3_features(manifests, more) if (m := re.fullmatch(r"abi3-py3(\d+)", f))]
     if versions:
         return f"3.{max(map(int, versions))}"
     if not manifests.cargo_path and (limited := limited_python(manifests.pyproject)):
         return limited
-    match = re.search(r">=?\s*3\.(\d+)", manifests.pyproject.get("project", {}).get("requires-python", ""))
-    return f"3.{match[1]}" if match else pythons.SUPPORTED[0]
+    return pythons.first_allowed(manifests.pyproject.get("project", {}).get("requires-python", ""))
 
 
-def stable_abis(manifests: Manifests) -> tuple[str, ...]:
+def stable_abis(manifests: Manifests, more: Iterable[str] = ()) -> tuple[str, ...]:
     """The stable ABIs that the crate asks PyO3 for, `("abi3", "abi3t")`."""
-    kinds = {feature.partition("-py")[0] for feature in _pyo3_features(manifests)}
+    kinds = {feature.partition("-py")[0] for feature in _pyo3_features(manifests, more)}
     return tuple(kind for kind in (pythons.ABI3, pythons.ABI3T) if kind in kinds)
 
 
+def abi3_from_any(manifests: Manifests, more: Iterable[str] = ()) -> bool:
+    """Whether the crate asks for the stable ABI and leaves open from which version on, so that the interpreter which
+    it is built for says it (PyO3 0.29's guide, "Features")."""
+    asked = _pyo3_features(manifests, more)
+    return pythons.ABI3 in asked and not any(feature.startswith("abi3-py") for feature in asked)
+
+
 def profiles(manifests: Manifests) -> Mapping[str, Any]:
-    """The profiles that the manifests declare to cargo, by name."""
-    declared: Mapping[str, Any] = {**manifests.cargo.get("profile", {}), **manifests.workspace.get("profile", {})}
+    """The profiles that the manifests declare to cargo, by name: those of the workspace's own, if there is one."""
+    declared: Mapping[str, Any] = (manifests.workspace or manifests.cargo).get("profile", {})
     return declared
 
 
-def default_python(manifests: Manifests, bindings: str, minimum: str) -> tuple[str, ...]:
+def is_debug(profile: str, declared: Mapping[str, Any]) -> bool:
+    """Whether a profile of cargo is, or inherits from, the one that compiles for looking into (the Cargo book,
+    "Profiles", November 2026).  `declared`: the tables of those that are declared, by name."""
+    for _ in range(len(declared) + 1):
+        if profile in ("dev", "test", "debug"):
+            return True
+        profile = declared.get(profile, {}).get("inherits", "")
+    return False
+
+
+def default_python(manifests: Manifests, bindings: str, minimum: str, more: Iterable[str] = ()) -> tuple[str, ...]:
     """What the compiled wheels of a package are for, where nobody says it."""
     if bindings in ("bin", "cffi", "uniffi"):
         return (pythons.PURE,)
-    if stable := stable_abis(manifests):
+    if stable := stable_abis(manifests, more):
         return stable
     supported = _supported(manifests.pyproject.get("project", {}))
     if bindings:

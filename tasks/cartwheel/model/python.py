@@ -47,6 +47,14 @@ def allowed(wanted: str, version: str) -> bool:
     return any(specifiers.contains(f"{version}.{micro}") for micro in (0, 99))
 
 
+def first_allowed(wanted: str) -> str:
+    """The oldest CPython that `requires-python` allows; of those that are maintained where it says nothing."""
+    if not wanted:
+        return SUPPORTED[0]
+    every = (f"3.{minor}" for minor in range(_OLDEST, _NEWEST + 1))
+    return next((version for version in every if allowed(wanted, version)), SUPPORTED[0])
+
+
 def oldest(python: str, minimum: str) -> str:
     """The oldest interpreter that a wheel is for: `3.11`; `minimum` for the stable ABI, as far as that goes back."""
     if python == ABI3T:

@@ -296,7 +296,7 @@ def _place(message: str) -> str:
 
 
 def _said(message: str, kind: type[Table], raw: object) -> str:
-    text = re.sub(r" - at `.*", "", message)
+    text = re.sub(r" - at `.*", "", message).replace(" | null", "")  # TOML has none
     match = re.search(r"Invalid enum value '?([^']*)'?", text)
     if match:
         parts = re.split(r"[.\[]", _place(message).strip())

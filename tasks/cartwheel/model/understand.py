@@ -22,6 +22,7 @@ from cartwheel.model.manifests import (
     default_python,
     from_git,
     inside,
+    is_debug,
     minimum_python,
     module_of,
     package_name,
@@ -185,16 +186,15 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     table = table_shown(manifests)
     if not manifests.cargo_path and (single or own is not common):
         refuse_cargo_keys(own, once if single else Settings(), table)
-    debug = _is_debug(once.profile or "", manifests)
+    debug = is_debug(once.profile or "", profiles(manifests))
     test = _test(first(layers, "test", Test()), manifests)
     context = _Context(
         tuning=Tuning(once=once, own=own, common=common), where=table, package=key,
         stem=f"{normalised(name)}-{version}", minimum=minimum,
-        python=default_python(manifests, bindings, minimum), test=test,
-        abi3=bindings == "pyo3" and pythons.ABI3 in stable_abis(manifests),
-        debug=debug, manifests=manifests,
+        python=default_python(manifests, bindings, minimum, first((once, own, common), "features", ())), test=test,
+        bindings=bindings, debug=debug, manifests=manifests,
     )  # fmt: skip
-    if own.python and all(target.triple == ANY for target in targets):
+    if own.python and targets and all(target.triple == ANY for target in targets):
         raise ConfigError(f"{table} python: a wheel for 'any' is for every Python 3; name targets, or remove it")
     wheels = tuple(wheel for target in targets for wheel in context.wheels(target))
     if not wheels and once.targets is None and once.python is None:
@@ -246,8 +246,7 @@ class _Context(Struct, frozen=True, kw_only=True):
     python: tuple[str, ...]
     """What wheels are for where nothing says otherwise."""
     test: Test
-    abi3: bool
-    """Whether the crate asks PyO3 for the stable ABI, whatever its features."""
+    bindings: str
     debug: bool
     manifests: Manifests
 
@@ -271,13 +270,15 @@ class _Context(Struct, frozen=True, kw_only=True):
             return self.tuning.of(key, default, target, python, variant)
 
         refuse_too_old(python, self.manifests.pyproject, self.where)
-        if self.abi3:
-            refuse_not_abi3(python, self.minimum, self.where)
+        features = self._features(tuned("features", ()))
+        minimum = minimum_python(self.manifests, features) if features else self.minimum
+        if self.bindings == "pyo3" and pythons.ABI3 in stable_abis(self.manifests, features):
+            refuse_not_abi3(python, minimum, self.where)
         floor = tuned("floor", target.floor if self.crate else oldest_system(target, python))
         refuse_impossible(target, floor, where=self._where_the_floor_is())
         if not self.crate:
             refuse_older_than_python(target, floor, python, self._where_the_floor_is())
-        tag, abi = pythons.tags(python, self.minimum, where=f"{self.where} python")
+        tag, abi = pythons.tags(python, minimum, where=f"{self.where} python")
         build = f"{variant.build_tag}-" if variant and variant.build_tag else ""
         image = tuned("image", "") if target.system == "linux" else ""
         toolchain = self._toolchain(tuned("toolchain", CONTAINER if image else ""))
@@ -294,8 +295,8 @@ class _Context(Struct, frozen=True, kw_only=True):
             floor=floor,
             toolchain=toolchain,
             image=image,
-            features=self._features(tuned("features", ())),
-            profile=tuned("profile", "release") if self.crate else "",
+            features=features,
+            profile=tuned("profile", self._usual_profile()) if self.crate else "",
             flags=tuned("flags", ()),
             environment=tuned("environment", {}),
             before=tuned("before", ()),
@@ -311,6 +312,9 @@ class _Context(Struct, frozen=True, kw_only=True):
     def crate(self) -> bool:
         """Whether cargo compiles it; what is meant for cargo and said in the root's table passes other packages by."""
         return bool(self.manifests.cargo_path)
+
+    def _usual_profile(self) -> str:
+        return str(self.manifests.pyproject.get("tool", {}).get("maturin", {}).get("profile", "release"))
 
     def _features(self, named: tuple[str, ...]) -> tuple[str, ...]:
         if not self.crate:
@@ -338,17 +342,6 @@ class _Context(Struct, frozen=True, kw_only=True):
         return "floor for this run (name the targets it is for: targets=TRIPLE)"
 
 
-def _is_debug(profile: str, manifests: Manifests) -> bool:
-    """Whether a cargo profile is, or inherits from, the one that compiles for looking into (the Cargo book,
-    "Profiles", November 2026)."""
-    declared = profiles(manifests)
-    for _ in range(len(declared) + 1):
-        if profile in ("dev", "test", "debug"):
-            return True
-        profile = declared.get(profile, {}).get("inherits", "")
-    return False
-
-
 def _own(manifests: Manifests, common: Settings) -> Settings:
     where = inside(manifests.folder, "pyproject.toml")
     return common if manifests.folder == "." else _table(manifests.pyproject, where)
@@ -364,7 +357,8 @@ def _declared(manifests: Manifests, own: Settings, common: Settings) -> tuple[st
 def _made(manifests: Manifests, own: Settings, common: Settings) -> Iterable[tuple[str, str]]:
     """Triple and interpreter of all that the configuration would make, skipped or not, whatever is set for one run."""
     tuning = Tuning(once=Settings(), own=own, common=common)
-    usual = default_python(manifests, bindings_of(manifests), minimum_python(manifests))
+    more = first((own, common), "features", ())
+    usual = default_python(manifests, bindings_of(manifests), minimum_python(manifests), more)
     for triple in _declared(manifests, own, common):
         target = target_named(triple, where="targets")
         pythons_here = (pythons.PURE,) if triple == ANY else tuning.of("python", usual, target)
@@ -411,7 +405,7 @@ def _refuse_published_debug(
     wheels: Iterable[Wheel], publish: tuple[str, ...], manifests: Manifests, where: str
 ) -> None:
     for wheel in wheels:
-        if publish and not wheel.debug and _is_debug(wheel.profile, manifests):
+        if publish and not wheel.debug and is_debug(wheel.profile, profiles(manifests)):
             raise ConfigError(
                 f"{where} profile: '{wheel.profile}' makes debug wheels, which are never published; set it for a run "
                 f"instead: doit build:{wheel.target.triple} profile={wheel.profile}"

@@ -64,7 +64,7 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
         cargo_path=_relative(cargo_path, root) if cargo_path else "",
         workspace=workspace,
         workspace_path=workspace_path,
-        has_tests=(here / "tests").is_dir(),
+        has_tests=any((here / "tests").rglob("*.py")),
     )
 
 
