@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from cartwheel.build_maturin import _as_planned as as_planned
 from cartwheel.build_maturin import _flags as flags
 from cartwheel.build_maturin import _interpreter as interpreter
-from cartwheel.model.errors import ConfigError
+from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Wheel
 from cartwheel.model.settings import Secret
 from projects import TRIPLE, Project, committed, with_crate
@@ -87,6 +88,13 @@ def test_where_the_stable_abi_names_no_version_the_oldest_python_says_it(feature
     read = manifests({"targets": [LINUX]}, cargo=crate(*features), project={"requires-python": ">=3.9"})
     [(package, wheel)] = understood(read).wheels
     assert interpreter(package, wheel) == named
+
+
+def test_a_stable_abi_that_no_manifest_of_ours_asks_for_is_told(tmp_path: Path) -> None:
+    made = wheels({"targets": [LINUX]})[f"{LINUX}:3.13"]
+    (tmp_path / made.file.replace("cp313-cp313", "cp311-abi3")).touch()
+    with pytest.raises(StepFailed, match=r'asks for the stable ABI; write python = \["abi3"\]'):
+        as_planned(tmp_path, made)
 
 
 def test_an_image_alone_means_a_container() -> None:

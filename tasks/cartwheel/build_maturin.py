@@ -221,7 +221,13 @@ def _wrapper(scratch: Path) -> Path:
 def _as_planned(out: Path, wheel: Wheel) -> Path:
     """The one wheel that maturin made, with the variant's build tag, of which it knows nothing."""
     planned = WheelName.parse(wheel.file)
-    made = exactly_one(out, str(replace(planned, build="")))
+    try:
+        made = exactly_one(out, str(replace(planned, build="")))
+    except StepFailed as error:
+        if wheel.python == pythons.ABI3 or "-abi3-" not in str(error):
+            raise
+        advice = 'a crate that it depends on asks for the stable ABI; write python = ["abi3"]'
+        raise StepFailed(f"{error}: {advice}") from None
     if not planned.build:
         return made
     from cartwheel.toolchain.repairers import retag
