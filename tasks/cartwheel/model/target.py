@@ -223,6 +223,21 @@ _PLATFORMS: dict[tuple[str, str], Callable[[Target, int, int], str]] = {
 }
 
 
+def makes(toolchain: str, target: Target) -> bool:
+    """Whether there is a machine on which a toolchain makes wheels for a target."""
+    return toolchain not in _MADE_BY or (target.system, target.libc) in _MADE_BY[toolchain]
+
+
+_LINUX = (("linux", "gnu"), ("linux", "musl"))
+_MADE_BY = {
+    "zig": (*_LINUX, ("macos", "")),
+    "mingw": (("windows", "gnu"),),
+    "xwin": (("windows", "msvc"),),
+    "container": _LINUX,
+}
+"""What each toolchain is for; every other one is for the machine that it runs on."""
+
+
 def pypi_takes(platform: str) -> bool:
     """Whether PyPI takes wheels with this platform tag (`legacy.py` of Warehouse, 21 August 2026)."""
     return any(re.fullmatch(pattern, platform) for pattern in _TAKEN)

@@ -41,7 +41,7 @@ from cartwheel.model.sense import (
     refuse_two_versions,
 )
 from cartwheel.model.settings import ChangelogSettings, CiSettings, ReleaseSettings, Settings, Test, Variant, decode
-from cartwheel.model.target import ANY, Target, platform_tag, pypi_takes, refuse_impossible, target_named
+from cartwheel.model.target import ANY, Target, makes, platform_tag, pypi_takes, refuse_impossible, target_named
 from cartwheel.model.tested import refuse_untestable
 from cartwheel.model.tuning import Tuning, chosen_by, first, matches
 from cartwheel.model.version import highest, pep440, version_in
@@ -286,6 +286,11 @@ class _Context(Struct, frozen=True, kw_only=True):
             self._refuse_idle_image(image, toolchain, (target, python, variant))
         if toolchain == CONTAINER and target.triple != ANY:
             refuse_no_image(target, floor, image, python, where=f"{self.where} image")
+        if self.crate and self.tuning.once.toolchain is None and not makes(toolchain, target):
+            raise ConfigError(
+                f"{self.where} toolchain: '{toolchain}' makes no wheels for {target.triple}; put it into an override "
+                "that selects what it is for"
+            )
         file = f"{self.stem}-{build}{tag}-{abi}-{platform_tag(target, floor)}.whl"
         return Wheel(
             package=self.package,

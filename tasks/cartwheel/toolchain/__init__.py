@@ -10,7 +10,7 @@ from msgspec import Struct
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.image import CONTAINER, Image, image_of
 from cartwheel.model.project import Package, Wheel
-from cartwheel.model.target import Target, version_of_floor
+from cartwheel.model.target import Target, makes, version_of_floor
 from cartwheel.toolchain import xwin
 from cartwheel.world.host import Host
 
@@ -54,11 +54,11 @@ _NOT_BY_ZIG = ("ppc64le",)
 
 
 def _zig(target: Target, host: Host) -> bool:
-    return target.system in ("linux", "macos") and target.arch not in _NOT_BY_ZIG
+    return makes("zig", target) and target.arch not in _NOT_BY_ZIG
 
 
 def _mingw(target: Target, host: Host) -> bool:
-    return target.system == "windows" and target.libc == "gnu" and host.system != "windows"
+    return makes("mingw", target) and host.system != "windows"
 
 
 def mingw_tools(target: Target) -> tuple[str, ...]:
@@ -67,12 +67,12 @@ def mingw_tools(target: Target) -> tuple[str, ...]:
 
 
 def _xwin(target: Target, host: Host) -> bool:
-    return target.system == "windows" and target.libc == "msvc" and host.system != "windows"
+    return makes("xwin", target) and host.system != "windows"
 
 
 def _container(target: Target, host: Host) -> bool:
     """A container sees every folder under the path it has outside, which Windows has no way to write."""
-    return target.system == "linux" and host.system != "windows"
+    return makes(CONTAINER, target) and host.system != "windows"
 
 
 TOOLCHAINS = {
