@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cartwheel.index.loopback import LoopbackIndex
-from projects import CARGO, DODO, LOCK, Project
+from projects import CARGO, DODO, LOCK, PEBBLE, Project
 from repositories import git, repository
 
 LINUX, MUSL = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl"
@@ -21,21 +21,9 @@ FILES = (
     "pebble-1.0.0.tar.gz",
 )
 
-_PYPROJECT = """[build-system]
-requires = ["maturin>=1.9.4,<2"]
-build-backend = "maturin"
-
-[project]
-name = "pebble"
-dynamic = ["version"]
-description = "a program in Rust"
-readme = "README.md"
-requires-python = ">=3.11"
-
-[tool.maturin]
-bindings = "bin"
-
-[tool.cartwheel]
+_PYPROJECT = (
+    PEBBLE
+    + """[tool.cartwheel]
 targets = ["{targets}"]
 publish = ["shelf"]
 test = {{ command = ["pebble"] }}
@@ -51,6 +39,7 @@ install = ["--no-index", "--no-deps", "cartwheel"]
 url = "{url}"
 simple = "{simple}"
 """
+)
 
 _MAIN = """#[cfg(windows)]
 mod windows;

@@ -21,23 +21,8 @@ TRIPLE = HOST.triple
 FLOOR = "manylinux_{}_{}".format(*HOST.glibc) if HOST.libc == "gnu" else ""
 """This machine's own, so that its compiler can build the wheel by itself."""
 
-DODO = """from cartwheel import Pipeline
-
-wheels = Pipeline.beside(__file__)
-
-DOIT_CONFIG = wheels.doit_config
-task_clean = wheels.clean
-task_version_sync = wheels.version_sync
-task_build = wheels.build
-task_repair = wheels.repair
-task_check = wheels.check
-task_sdist = wheels.sdist
-task_checklist = wheels.checklist
-task_tag = wheels.tag
-task_publish = wheels.publish
-task_verify = wheels.verify
-task_release = wheels.release
-"""
+DODO = Path(__file__).parent.with_name("dodo.py").read_text(encoding="utf-8")
+"""This project's own, which any other may have as it is."""
 
 PURE = """[build-system]
 requires = ["hatchling"]
@@ -59,7 +44,7 @@ test = {{ skip = "nothing to test" }}
 url = "http://127.0.0.1:9/"
 """
 
-CRATE = """[build-system]
+PEBBLE = """[build-system]
 requires = ["maturin>=1.9.4,<2"]
 build-backend = "maturin"
 
@@ -73,11 +58,17 @@ requires-python = ">=3.11"
 [tool.maturin]
 bindings = "bin"
 
-[tool.cartwheel]
+"""
+"""A program in Rust, without our table."""
+
+CRATE = (
+    PEBBLE
+    + """[tool.cartwheel]
 targets = ["{triple}"]
 publish = []
 {floor}
 """
+)
 
 CARGO = """[package]
 name = "pebble"
