@@ -115,6 +115,14 @@ def test_a_profile_may_be_declared_where_cargo_looks_for_it(project: Project) ->
     project.doit("list")
 
 
+def test_an_input_that_is_not_there_is_told_by_the_plan(project: Project) -> None:
+    before = 'before = [{ run = ["true"], inputs = ["gone.txt", "src"] }]'
+    project.edit("pebble/pyproject.toml", "publish = []", f'publish = []\ninputs = ["none/such"]\n{before}')
+    told = [f"pebble: the input pebble/{path} is not there" for path in ("none/such", "gone.txt")]
+    assert project.plan()["notes"] == told
+    assert all(line in project.doit("plan") for line in told)
+
+
 def test_a_debug_profile_is_declared_where_it_is_known_as_one(project: Project) -> None:
     project.edit("pebble/pyproject.toml", "publish = []", 'publish = []\nprofile = "quick"')
     words = "profile: 'quick' makes debug wheels, and is declared outside pebble/Cargo.toml"

@@ -16,6 +16,7 @@ from msgspec.structs import asdict
 from cartwheel.action import Judgement, Workshop
 from cartwheel.build_maturin import unlocked
 from cartwheel.commands.options import WordsAndOptions
+from cartwheel.inputs.present import told_of_inputs
 from cartwheel.inputs.unlocked import missing
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.plan import artifacts
@@ -131,7 +132,8 @@ def _one(
 
 def notes(project: Project, root: Path) -> tuple[str, ...]:
     """What the plan rests on that is not said by the configuration."""
-    return tuple(unlocked(package, root) for package in project.packages if missing(package.manifest, root))
+    without_lock = (unlocked(package, root) for package in project.packages if missing(package.manifest, root))
+    return (*without_lock, *(line for package in project.packages for line in told_of_inputs(root, package)))
 
 
 def as_document(project: Project, outlooks: Iterable[Outlook], told: tuple[str, ...]) -> str:

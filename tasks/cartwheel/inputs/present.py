@@ -23,6 +23,14 @@ def refuse_absent(root: Path, project: Project, environ: Mapping[str, str]) -> N
             _refuse_no_profile(root, package, wheel, environ, where)
 
 
+def told_of_inputs(root: Path, package: Package) -> tuple[str, ...]:
+    """What is said of declared inputs that are not there: to be made later, or a slip of the pen."""
+    commands = (before for wheel in package.wheels for before in wheel.before)
+    named = dict.fromkeys((*package.inputs, *(name for before in commands for name in before.inputs)))
+    paths = (inside(package.folder, name) for name in named)
+    return tuple(f"{package.name}: the input {path} is not there" for path in paths if not (root / path).exists())
+
+
 _OF_CARGO = ("release", "dev", "test", "bench")
 """The profiles that every crate has (the Cargo book, "Profiles", November 2026)."""
 
