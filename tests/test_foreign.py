@@ -589,7 +589,7 @@ def test_a_wheel_of_another_machine_is_built_and_its_tests_pass_where_it_is_emul
     (stale,) = (task for task in planned if task["name"].startswith(f"check:{triple}"))
     assert stale["why"] == ["its tests were not run where it was checked, and this machine can run them"]
     said = project.doit(f"check:{triple}", env=env)
-    assert "1 tests passed (emulated by qemu-aarch64" in said
+    assert "1 test passed (emulated by qemu-aarch64" in said
     assert "), not with 3.12, 3.13, 3.14" in said
     (report,) = (project.root / ".cartwheel" / "checks").rglob("*.json")
     ran, *missed = json.loads(report.read_bytes())["tests"]

@@ -51,7 +51,7 @@ def test_a_release_is_tagged_published_verified_and_can_be_run_again(project: Pr
     assert git(project.root, "ls-remote", "origin", "refs/tags/v1.0^{}").startswith(head)
     assert on(shelf) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
     assert "installed from shelf" in said
-    assert "1 tests passed" in said
+    assert "1 test passed" in said
     again = project.doit("release", env=TOKEN)
     assert "on shelf already, with the same bytes" in again
     assert on(shelf) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]

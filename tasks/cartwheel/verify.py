@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from cartwheel.model import tested
+from cartwheel.model.checked import tests
 from cartwheel.model.destination import GITHUB, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.plan import of_package
@@ -57,7 +58,7 @@ def _verify(project: Project, package: Package, name: str, work: Work) -> Mappin
     if wrong:
         raise StepFailed("\n".join((f"{name} does not show what was published:", *wrong)))
     run = _installed(package, index, expected, work)
-    work.announce(f"installed from {name} with Python {run.python}: " + (run.not_run or f"{run.count} tests passed"))
+    work.announce(f"installed from {name} with Python {run.python}: " + (run.not_run or f"{tests(run.count)} passed"))
     return {}
 
 

@@ -64,6 +64,11 @@ def untested(runs: Iterable[TestRun]) -> str:
     return ""
 
 
+def tests(*counts: int) -> str:
+    """`1 test`, `12 tests`, `2 to 3 tests`."""
+    return f"{' to '.join(map(str, counts))} test{'' if counts == (1,) else 's'}"
+
+
 def in_words(runs: Iterable[TestRun]) -> str:
     """`12 tests passed (3.11, 3.12; emulated by qemu-aarch64: 3.13), not with 3.14`."""
     runs = tuple(runs)
@@ -72,8 +77,7 @@ def in_words(runs: Iterable[TestRun]) -> str:
     if not ran:
         return f"tests not run: {'; '.join(dict.fromkeys(run.not_run for run in missed))}"
     counts = sorted({run.count for run in ran})
-    number = " to ".join(map(str, counts if len(counts) == 1 else (counts[0], counts[-1])))
-    said = f"{number} test{'' if number == '1' else 's'} passed"
+    said = f"{tests(*(counts if len(counts) == 1 else (counts[0], counts[-1])))} passed"
     plain = len(runs) == 1 and ran[0].by == HERE
     said += "" if plain else f" ({_by_place(ran)})"
     return said + (f", not with {', '.join(run.python for run in missed)}" if missed else "")

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.model.checked import TestRun
+from cartwheel.model.checked import TestRun, tests
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.step import Words
 from cartwheel.model.wheel import WheelName
@@ -324,7 +324,7 @@ def _passed(report: Path, argv: tuple[str, ...]) -> int:
             f"no test was collected by `pytest {' '.join(argv[argv.index('-o') + 3 :])}`; name their folder"
         )
     if collected == skipped:
-        raise StepFailed(f"all {skipped} tests were skipped: nothing was tested")
+        raise StepFailed(f"nothing was tested: {tests(collected)} collected, all skipped")
     return collected - skipped
 
 
