@@ -119,6 +119,9 @@ ABI3_312 = {"version": "0.29", "features": ["abi3-py312"]}
 
 ASKING: list[tuple[str, Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], list[str]]] = [
     ("for some systems", {"target": {"cfg(unix)": {"dependencies": {"pyo3": ABI3_312}}}}, {}, {}, ["cp312-abi3"]),
+    ("in one of two tables",
+     {"dependencies": {"pyo3": ABI3_312}, "target": {"cfg(unix)": {"dependencies": {"pyo3": "0.29"}}}},
+     {}, {}, ["cp312-abi3"]),
     ("by another name", {"dependencies": {"py": {**ABI3_312, "package": "pyo3"}}}, {}, {}, ["cp312-abi3"]),
     ("weakly", {"dependencies": {"pyo3": {"optional": True}},
                 "features": {"default": ["dep:pyo3", "pyo3?/abi3-py312"]}}, {}, {}, ["cp312-abi3"]),
@@ -142,6 +145,13 @@ def test_however_a_crate_asks_for_the_stable_abi(
     read = manifests({"targets": ["aarch64-apple-darwin"], **table}, cargo=named)
     found = understood(replace(read, workspace=workspace, workspace_path="Cargo.toml" if workspace else ""))
     assert [name.split("-", 2)[2] for name in files(found)[:-1]] == [f"{tag}-macosx_11_0_arm64.whl" for tag in tags]
+
+
+def test_a_wheel_is_tested_from_the_python_on_that_our_features_name() -> None:
+    cargo = {**crate(), "features": {"stable": ["pyo3/abi3-py312"]}}
+    table = {"targets": ["aarch64-apple-darwin"], "features": ["stable"]}
+    [package] = understood(manifests(table, cargo=cargo, project={"requires-python": ">=3.9"})).packages
+    assert package.minimum_python == "3.12"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cartwheel import toolchain
-from cartwheel.build_step import build_environment, chain_of, exactly_one, raw_wheel, step_of, variables
+from cartwheel.build_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
 from cartwheel.inputs.sources import CompiledSources
 from cartwheel.inputs.unlocked import FOLDER as UNLOCKED
 from cartwheel.inputs.unlocked import missing, renewed
@@ -22,7 +22,7 @@ from cartwheel.model import python as pythons
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.features import features as features_of
 from cartwheel.model.image import CONTAINER
-from cartwheel.model.manifests import abi3_from_any, minimum_python
+from cartwheel.model.manifests import minimum_python, stable_abi
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Look, Slots, Sources, Step, Words, Work
 from cartwheel.model.wheel import WheelName
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 def step(package: Package, wheel: Wheel) -> Step:
     """The step of one wheel."""
-    return step_of(
+    return compiled_step(
         package,
         wheel,
         tools=("rustc", "maturin"),
@@ -76,9 +76,10 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
 
 def _interpreter(package: Package, wheel: Wheel) -> str:
     """By which maturin is asked for it; it need not be here."""
-    if wheel.python == pythons.ABI3 and abi3_from_any(package.manifests, wheel.features):
-        return f"python{minimum_python(package.manifests, wheel.features)}"
-    return pythons.interpreter(wheel.python)
+    if wheel.python != pythons.ABI3:
+        return pythons.interpreter(wheel.python)
+    abi = stable_abi(package.manifests, wheel.features)
+    return f"python{minimum_python(package.manifests, abi)}" if pythons.ABI3 in abi.kinds and not abi.since else ""
 
 
 def _container(package: Package, wheel: Wheel, work: Work) -> Container:
@@ -128,7 +129,7 @@ def locked(package: Package, sources: Sources, env: Mapping[str, str], work: Wor
         )  # fmt: skip
 
     listing = sources.seen(work.look, None).listing
-    return renewed(package.manifest, work.root, listing, resolve, also=package.manifests.paths)
+    return renewed(package.manifest, work.root, (*listing, *package.manifests.paths), resolve)
 
 
 def misfit(error: StepFailed, package: Package) -> StepFailed | None:

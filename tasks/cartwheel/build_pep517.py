@@ -10,7 +10,7 @@ from cartwheel import toolchain
 from cartwheel.build_step import (
     build_environment,
     chain_of,
-    commands_before,
+    compiled_step,
     exactly_one,
     raw_wheel,
     step_of,
@@ -24,7 +24,7 @@ from cartwheel.model.project import Package, Wheel, said_before
 from cartwheel.model.step import Look, Step, Work
 from cartwheel.model.target import ANY
 from cartwheel.toolchain import Toolchain
-from cartwheel.world import environment, files, run
+from cartwheel.world import files, run
 
 if TYPE_CHECKING:
     from cartwheel.toolchain.needs import Need
@@ -36,23 +36,18 @@ def step(package: Package, wheel: Wheel) -> Step:
 
 
 def _pure(package: Package, wheel: Wheel) -> Step:
-    return Step(
-        name=f"build:{wheel.segments}",
+    return step_of(
+        package,
+        wheel,
         doc=f"{package.name} for any Python 3 on any system",
-        makes=(raw_wheel(wheel),),
-        manifests=package.manifests.paths,
-        after=("version-sync",),
-        settings={"version": package.version, **said_before(wheel.before)},
-        unset=lambda look: environment.absent(wheel.environment, look.environ),
+        settings=said_before(wheel.before),
         sources=BackendSources(package=package, wheel=wheel),
-        prepare=commands_before(package, wheel.before, wheel.environment),
-        ships=True,
         act=lambda work: _build(package, wheel, work),
     )
 
 
 def _compiled(package: Package, wheel: Wheel) -> Step:
-    return step_of(
+    return compiled_step(
         package,
         wheel,
         of_chain=lambda chain: _tools(package, wheel, chain),

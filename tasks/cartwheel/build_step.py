@@ -31,7 +31,23 @@ def raw_wheel(wheel: Wheel) -> str:
     return f"{state_folder(debug=wheel.debug)}/wheels/{wheel.place}/{wheel.raw}"
 
 
-def step_of(
+def step_of(package: Package, wheel: Wheel, *, doc: str, settings: Mapping[str, str], **more: Any) -> Step:
+    """The step of a wheel, whatever makes it; `more`: what else differs, its sources and its action."""
+    return Step(
+        name=f"build:{wheel.segments}",
+        doc=doc,
+        makes=(raw_wheel(wheel),),
+        manifests=package.manifests.paths,
+        after=("version-sync",),
+        settings={"version": package.version, **settings},
+        unset=lambda look: environment.absent(wheel.environment, look.environ),
+        prepare=commands_before(package, wheel.before, wheel.environment),
+        ships=True,
+        **more,
+    )
+
+
+def compiled_step(
     package: Package,
     wheel: Wheel,
     *,
@@ -39,8 +55,7 @@ def step_of(
     of_chain: Callable[[toolchain.Toolchain], tuple[str, ...]],
     **more: Any,
 ) -> Step:
-    """The step of a wheel that is compiled, whatever compiles it.  `of_chain`: the tools that its toolchain takes
-    besides `tools`; `more`: what else differs, its sources and its action."""
+    """The same of one that is compiled.  `of_chain`: the tools that its toolchain takes besides `tools`."""
     blocked = ""
     chose: dict[str, str] = {}
     try:
@@ -48,21 +63,9 @@ def step_of(
         tools, chose = (*tools, *of_chain(chain)), {"toolchain": chain.name}
     except ConfigError as error:
         blocked = str(error)
-    return Step(
-        name=f"build:{wheel.segments}",
-        doc=f"{package.name} for {python_in_words(wheel)} on {wheel.target.triple}",
-        makes=(raw_wheel(wheel),),
-        manifests=package.manifests.paths,
-        after=("version-sync",),
-        settings={"version": package.version, **wheel.settings},
-        tools=tools,
-        chosen=chose,
-        blocked=blocked,
-        unset=lambda look: environment.absent(wheel.environment, look.environ),
-        prepare=commands_before(package, wheel.before, wheel.environment),
-        ships=True,
-        heavy=True,
-        **more,
+    doc = f"{package.name} for {python_in_words(wheel)} on {wheel.target.triple}"
+    return step_of(
+        package, wheel, doc=doc, settings=wheel.settings, tools=tools, chosen=chose, blocked=blocked, heavy=True, **more
     )
 
 

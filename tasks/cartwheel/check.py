@@ -15,7 +15,7 @@ from cartwheel.model import plan, tested
 from cartwheel.model import python as pythons
 from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.manifests import inside, stable_abis
+from cartwheel.model.manifests import inside, stable_abi
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.python import ABI3, ABI3T, PURE
 from cartwheel.model.settings import Secret, Test
@@ -249,17 +249,24 @@ def meant_here(package: Package, look: Look) -> tuple[Target, str, str]:
 
     for wheel in tested.from_sdist(package):
         target = TARGETS[host.triple] if package.manifest else wheel.target
-        if wheel.python == ABI3 and wheel.features and ABI3 not in stable_abis(package.manifests):
-            wanted = package.manifests.pyproject.get("project", {}).get("requires-python", "")
-            for python in pythons.MAINTAINED:  # no installer reads our features
-                if pythons.allowed(wanted, python) and (here := interpreters.path(python, "", look)):
-                    return target, python, here
+        ours_alone = wheel.features and ABI3 not in stable_abi(package.manifests).kinds  # no installer reads those
+        if wheel.python == ABI3 and ours_alone and (found := _one_here(package, look)):
+            return target, *found
         if package.manifest and wheel.python in (ABI3, PURE):
             return target, wheel.python, ""
         path = host.runs(target) and interpreters.path(wheel.python, package.minimum_python, look)
         if path:
             return target, wheel.python, path if target.triple != ANY else ""
     return TARGETS[host.triple if package.compiled else ANY], first, ""
+
+
+def _one_here(package: Package, look: Look) -> tuple[str, str] | None:
+    """The oldest maintained Python that is here and the package allows, and its path."""
+    from cartwheel.toolchain import interpreters
+
+    wanted = package.manifests.requires_python
+    found = ((v, interpreters.path(v, "", look)) for v in pythons.MAINTAINED if pythons.allowed(wanted, v))
+    return next((one for one in found if one[1]), None)
 
 
 def _refuse_problems(package: Package, wheel: Path, target: Target, python: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cartwheel.build_maturin import locked, misfit
 from cartwheel.build_pep517 import apart, backend_environment, uv_build
-from cartwheel.build_step import commands_before, exactly_one
+from cartwheel.build_step import commands_before, exactly_one, variables
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project, said_before
@@ -41,8 +41,7 @@ def _sources(package: Package) -> TreeSources:
 
 def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     out = work.scratch / "out"
-    env = backend_environment(package, work) | environment.given(package.environment, work.look.environ)
-    work.log.hide(environment.secrets(package.environment, work.look.environ))
+    env = backend_environment(package, work) | variables(package.environment, work)
     if package.backend == "maturin":
         home = locked(package, _sources(package), env, work)
         _leave_the_tree_alone(package, home, env, work)

@@ -13,8 +13,7 @@ from msgspec import Struct
 
 from cartwheel.inputs.reads import named
 from cartwheel.model.errors import ConfigError
-
-_DEPENDENCIES = ("dependencies", "build-dependencies", "build_dependencies")
+from cartwheel.model.features import BUILT_OF
 
 
 class LocalPackage(Struct, frozen=True, kw_only=True):
@@ -56,7 +55,7 @@ def package_at(manifest: Path) -> LocalPackage:
 def _reached(data: Mapping[str, Any], manifest: Path, home: Path) -> Iterator[Path]:
     shared = table(table(toml(home), "workspace"), "dependencies")
     for part in (data, *(t for t in table(data, "target").values() if isinstance(t, dict))):
-        for key in _DEPENDENCIES:
+        for key in BUILT_OF:
             for name, wanted in table(part, key).items():
                 inherited = isinstance(wanted, dict) and wanted.get("workspace") is True
                 yield from _by_path(shared.get(name) if inherited else wanted, home if inherited else manifest)

@@ -17,7 +17,7 @@ from cartwheel.model.errors import CartwheelError
 from cartwheel.model.features import Features, features
 from cartwheel.model.image import files_of_image
 from cartwheel.model.manifests import inside
-from cartwheel.model.project import Package, Wheel
+from cartwheel.model.project import Package, Wheel, declared_inputs
 from cartwheel.model.record import Seen, is_variable
 from cartwheel.model.settings import Secret
 from cartwheel.model.step import Look, Work
@@ -310,11 +310,8 @@ def _groups(package: Package, wheel: Wheel | None, root: Path) -> tuple[tuple[st
 
 def _named_inputs(package: Package, wheel: Wheel | None, root: Path) -> Iterable[tuple[str, ...]]:
     """The files of each declared input."""
-    named = (
-        *package.inputs,
-        *(name for before in (wheel.before if wheel else ()) for name in before.inputs),
-        *(files_of_image(wheel.target, wheel.floor, wheel.image) if wheel else ()),
-    )
+    image = files_of_image(wheel.target, wheel.floor, wheel.image) if wheel else ()
+    named = (*declared_inputs(package, wheel), *image)
     return (_below(root, inside(package.folder, name)) or (inside(package.folder, name),) for name in named)
 
 

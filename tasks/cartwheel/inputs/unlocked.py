@@ -39,18 +39,15 @@ def locked(manifest: str, root: Path) -> tuple[Path, Path | None]:
     return (root, own) if own else (root / FOLDER, lock_path(root / FOLDER / manifest))
 
 
-def renewed(
-    manifest: str, root: Path, paths: Iterable[str], resolve: Callable[[Path], None], also: Iterable[str] = ()
-) -> Path:
-    """Bring the copy up to date with these files of the project, and have `resolve` complete its lock file.  `also`:
-    files that a build needs there, whatever it was seen to read.
+def renewed(manifest: str, root: Path, paths: Iterable[str], resolve: Callable[[Path], None]) -> Path:
+    """Bring the copy up to date with these files of the project, and have `resolve` complete its lock file.
 
     Unchanged files are left alone and modification times kept: cargo goes by them.  `resolve` is given the copy's
     manifest.  Returns the copy's root.
     """
     copy = root / FOLDER
     with _one_at_a_time:
-        every = (*paths, *also, *_members(root / manifest, root))
+        every = (*paths, *_members(root / manifest, root))
         wanted = {path for path in every if (root / path).is_file() and not path.startswith(_SEEN_FROM_THERE)}
         folders = {parent for path in wanted for parent in Path(path).parents}
         wanted |= {(f / name).as_posix() for f in folders for name in _BESIDE if (root / f / name).is_file()}

@@ -61,9 +61,8 @@ def refuse_unknown(names: Iterable[str], cargo: Mapping[str, Any], *, where: str
     Cargo book, "Features", November 2026).  One of another crate (`pyo3/abi3`) is left to cargo."""
     declared = cargo.get("features", {})
     hidden = {value.removeprefix("dep:") for row in declared.values() for value in row if value.startswith("dep:")}
-    tables = (cargo, *cargo.get("target", {}).values())
-    rows = ((name, row) for table in tables for key in _OPTIONAL_IN for name, row in table.get(key, {}).items())
-    optional = (name for name, row in rows if isinstance(row, Mapping) and row.get("optional") and name not in hidden)
+    rows = dependencies(cargo, BUILT_OF)
+    optional = (name for name, row in rows if row.get("optional") and name not in hidden)
     known = ("default", *declared, *optional)
     for name in names:
         if "/" not in name and name not in known:
@@ -71,4 +70,15 @@ def refuse_unknown(names: Iterable[str], cargo: Mapping[str, Any], *, where: str
             raise ConfigError(f"{where}: {crate} has no feature '{name}'{did_you_mean(name, known)}")
 
 
-_OPTIONAL_IN = ("dependencies", "build-dependencies", "build_dependencies")
+BUILT_OF = ("dependencies", "build-dependencies", "build_dependencies")
+"""The tables of a Cargo.toml that name what a crate is built of; those that only its tests need are not among them."""
+
+
+def dependencies(
+    cargo: Mapping[str, Any], tables: Iterable[str] = ("dependencies",)
+) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """The name and what else is said of each dependency of a crate, on whichever target."""
+    for part in (cargo, *cargo.get("target", {}).values()):
+        for key in tables:
+            for name, row in part.get(key, {}).items():
+                yield name, row if isinstance(row, Mapping) else {}

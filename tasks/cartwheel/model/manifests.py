@@ -11,7 +11,7 @@ from msgspec import Struct
 from cartwheel.model import python as pythons
 from cartwheel.model.backend import UNVERSIONED, backend_of, limited_python
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.features import features
+from cartwheel.model.features import dependencies, features
 from cartwheel.model.version import pep440, semver
 from cartwheel.model.wheel import normalised
 
@@ -32,6 +32,17 @@ class Manifests(Struct, frozen=True, kw_only=True):
     has_tests: bool
     version: str = ""
     """What this run makes it, where its version comes from git; empty where nothing says one."""
+
+    @property
+    def requires_python(self) -> str:
+        """As `[project]` says it; empty where it says nothing."""
+        return str(self.pyproject.get("project", {}).get("requires-python", ""))
+
+    @property
+    def maturin(self) -> Mapping[str, Any]:
+        """The table `[tool.maturin]`."""
+        table: Mapping[str, Any] = self.pyproject.get("tool", {}).get("maturin", {})
+        return table
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -131,30 +142,27 @@ def bindings_of(manifests: Manifests) -> str:
     (`find_bridge` of maturin 1.14): a crate that it knows, a library for C, a program."""
     if not manifests.cargo_path:
         return ""
-    named = manifests.pyproject.get("tool", {}).get("maturin", {}).get("bindings")
+    named = manifests.maturin.get("bindings")
     if named:
         return "pyo3" if named == "pyo3-ffi" else str(named)
     library = manifests.cargo.get("lib", {})
     kinds = library.get("crate-type", library.get("crate_type", ()))
-    found = {*_dependencies(manifests.cargo), *(("c",) if "cdylib" in kinds else ())}
+    found = {
+        *(str(row.get("package", name)) for name, row in dependencies(manifests.cargo)),
+        *(("c",) if "cdylib" in kinds else ()),
+    }
     return next((bindings for known, bindings in _BINDINGS if known in found), "bin")
 
 
 _BINDINGS = (("pyo3", "pyo3"), ("pyo3-ffi", "pyo3"), ("uniffi", "uniffi"), ("c", "cffi"))
 
 
-def _dependencies(cargo: Mapping[str, Any]) -> Iterable[str]:
-    """The names of the crates that a crate needs, on whichever target."""
-    for table in (cargo, *cargo.get("target", {}).values()):
-        for name, row in table.get("dependencies", {}).items():
-            yield str(row.get("package", name)) if isinstance(row, Mapping) else name
-
-
 def _pyo3_features(manifests: Manifests, more: Iterable[str] = ()) -> tuple[str, ...]:
     """The features of PyO3 that the crate asks for, by its dependency tables or its own features, those of
     `[tool.maturin]` and `more`."""
-    rows = dict(_rows_of_pyo3(manifests))
-    asked = [feature for row in rows.values() for feature in row.get("features", ())]
+    rows = tuple(_asked_of_pyo3(manifests))
+    names = {name for name, _ in rows}
+    asked = [feature for _, row in rows for feature in row]
     chosen = features(manifests.pyproject, "", more)
     declared = manifests.cargo.get("features", {})
     by_default = declared.get("default", ()) if chosen.default else ()
@@ -168,44 +176,49 @@ def _pyo3_features(manifests: Manifests, more: Iterable[str] = ()) -> tuple[str,
         pending += declared.get(feature, ())
     for feature in seen:
         crate, slash, of_crate = feature.partition("/")
-        asked += [of_crate] if slash and crate.removesuffix("?") in rows else []
+        asked += [of_crate] if slash and crate.removesuffix("?") in names else []
     return tuple(asked)
 
 
-def _rows_of_pyo3(manifests: Manifests) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    """What the crate says of PyO3, by the names that it has for it; what it takes over of the workspace included."""
+def _asked_of_pyo3(manifests: Manifests) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """The features in the dependency tables, by the names that the crate has for PyO3; those that it takes over of the
+    workspace included."""
     shared = manifests.workspace.get("workspace", {}).get("dependencies", {})
-    for table in (manifests.cargo, *manifests.cargo.get("target", {}).values()):
-        for name, found in table.get("dependencies", {}).items():
-            row = found if isinstance(found, Mapping) else {}
-            above = shared.get(name) if row.get("workspace") is True else None
-            above = above if isinstance(above, Mapping) else {}
-            if above.get("package", row.get("package", name)) == "pyo3":
-                yield name, {"features": (*above.get("features", ()), *row.get("features", ()))}
+    for name, row in dependencies(manifests.cargo):
+        above = shared.get(name) if row.get("workspace") is True else None
+        above = above if isinstance(above, Mapping) else {}
+        if above.get("package", row.get("package", name)) == "pyo3":
+            yield name, (*above.get("features", ()), *row.get("features", ()))
 
 
-def minimum_python(manifests: Manifests, more: Iterable[str] = ()) -> str:
-    """The oldest CPython: the stable ABI's own minimum if one is named, else `requires-python`'s.  `more`: features
-    that a wheel is built with besides."""
-    versions = [m[1] for f in _pyo3_features(manifests, more) if (m := re.fullmatch(r"abi3-py3(\d+)", f))]
-    if versions:
-        return f"3.{max(map(int, versions))}"
+class StableAbi(Struct, frozen=True, kw_only=True):
+    """What a crate asks PyO3 for."""
+
+    kinds: tuple[str, ...]
+    """Of `("abi3", "abi3t")`; empty where it is built for one version."""
+    since: str
+    """The oldest version that it names, `3.11`; empty where it leaves that to the interpreter that it is built for
+    (PyO3 0.29's guide, "Features")."""
+
+
+def stable_abi(manifests: Manifests, more: Iterable[str] = ()) -> StableAbi:
+    """What the crate asks for with these features besides those of `[tool.maturin]`."""
+    asked = _pyo3_features(manifests, more)
+    named = {feature.partition("-py")[0] for feature in asked}
+    versions = [int(m[1]) for feature in asked if (m := re.fullmatch(r"abi3-py3(\d+)", feature))]
+    return StableAbi(
+        kinds=tuple(kind for kind in (pythons.ABI3, pythons.ABI3T) if kind in named),
+        since=f"3.{max(versions)}" if versions else "",
+    )
+
+
+def minimum_python(manifests: Manifests, abi: StableAbi) -> str:
+    """The oldest CPython: the stable ABI's own minimum if one is named, else `requires-python`'s."""
+    if abi.since:
+        return abi.since
     if not manifests.cargo_path and (limited := limited_python(manifests.pyproject)):
         return limited
-    return pythons.first_allowed(manifests.pyproject.get("project", {}).get("requires-python", ""))
-
-
-def stable_abis(manifests: Manifests, more: Iterable[str] = ()) -> tuple[str, ...]:
-    """The stable ABIs that the crate asks PyO3 for, `("abi3", "abi3t")`."""
-    kinds = {feature.partition("-py")[0] for feature in _pyo3_features(manifests, more)}
-    return tuple(kind for kind in (pythons.ABI3, pythons.ABI3T) if kind in kinds)
-
-
-def abi3_from_any(manifests: Manifests, more: Iterable[str] = ()) -> bool:
-    """Whether the crate asks for the stable ABI and leaves open from which version on, so that the interpreter which
-    it is built for says it (PyO3 0.29's guide, "Features")."""
-    asked = _pyo3_features(manifests, more)
-    return pythons.ABI3 in asked and not any(feature.startswith("abi3-py") for feature in asked)
+    return pythons.first_allowed(manifests.requires_python)
 
 
 def profiles(manifests: Manifests) -> Mapping[str, Any]:
@@ -224,13 +237,13 @@ def is_debug(profile: str, declared: Mapping[str, Any]) -> bool:
     return False
 
 
-def default_python(manifests: Manifests, bindings: str, minimum: str, more: Iterable[str] = ()) -> tuple[str, ...]:
+def default_python(manifests: Manifests, bindings: str, abi: StableAbi) -> tuple[str, ...]:
     """What the compiled wheels of a package are for, where nobody says it."""
     if bindings in ("bin", "cffi", "uniffi"):
         return (pythons.PURE,)
-    if stable := stable_abis(manifests, more):
-        return stable
-    supported = _supported(manifests.pyproject.get("project", {}))
+    if abi.kinds:
+        return abi.kinds
+    supported = _supported(manifests)
     if bindings:
         return supported
     limited = backend_of(manifests.pyproject).limited(manifests.pyproject)
@@ -238,24 +251,25 @@ def default_python(manifests: Manifests, bindings: str, minimum: str, more: Iter
         return (pythons.PURE,)
     if not limited_python(manifests.pyproject):
         return supported
+    minimum = minimum_python(manifests, abi)
     older = (v for v in supported if v[-1] != "t" and int(v.split(".")[1]) < int(minimum.split(".")[1]))
     return (*older, pythons.ABI3)
 
 
-def _supported(project: Mapping[str, Any]) -> tuple[str, ...]:
+def _supported(manifests: Manifests) -> tuple[str, ...]:
     """The interpreters that a package is for: those that its classifiers name, else all that are supported, as far as
     `requires-python` allows; without the lock too where it says that it is made for that."""
-    classifiers = [str(row) for row in project.get("classifiers", ())]
+    classifiers = [str(row) for row in manifests.pyproject.get("project", {}).get("classifiers", ())]
     named = {m[1] for row in classifiers if (m := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", row))}
     known = [version for version in pythons.MAINTAINED if version in named] or pythons.SUPPORTED
-    wanted = str(project.get("requires-python", ""))
+    wanted = manifests.requires_python
     kept = tuple(version for version in known if not wanted or pythons.allowed(wanted, version))
     free = any(row.startswith("Programming Language :: Python :: Free Threading") for row in classifiers)
     return (*kept, *(v for v in pythons.FREE_THREADED if free and v.rstrip("t") in kept))
 
 
 def module_of(manifests: Manifests, name: str) -> str:
-    named = manifests.pyproject.get("tool", {}).get("maturin", {}).get("module-name")
+    named = manifests.maturin.get("module-name")
     if isinstance(named, str):
         return named.split(".")[0]
     if bindings_of(manifests) == "bin":

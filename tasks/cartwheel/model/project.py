@@ -248,3 +248,8 @@ REHEARSAL = "rehearsal"
 def sharing(package: Package, packages: Iterable[Package], index: str) -> tuple[Package, ...]:
     """The other packages whose release on this index has the same tag."""
     return tuple(p for p in packages if p.key != package.key and index in p.publish and p.tag_name == package.tag_name)
+
+
+def declared_inputs(package: Package, wheel: Wheel | None) -> tuple[str, ...]:
+    """What the configuration names that counts for a package and for one of its wheels, relative to the package."""
+    return (*package.inputs, *(name for before in (wheel.before if wheel else ()) for name in before.inputs))

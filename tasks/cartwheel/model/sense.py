@@ -204,10 +204,8 @@ def refuse_idle(selecting: Iterable[Override | Variant], made: Iterable[tuple[st
                 )
 
 
-def refuse_too_old(name: str, pyproject: Mapping[str, object], where: str) -> None:
-    """An interpreter that `requires-python` excludes; raises `ConfigError`."""
-    project = pyproject.get("project", {})
-    wanted = str(project.get("requires-python", "") if isinstance(project, Mapping) else "")
+def refuse_too_old(name: str, wanted: str, where: str) -> None:
+    """An interpreter that `requires-python` (`wanted`) excludes; raises `ConfigError`."""
     version = re.fullmatch(r"(?:pypy)?(3\.\d+)t?", name)
     if wanted and version and not allowed(wanted, version[1]):
         below = re.search(r">=?\s*3\.(\d+)", wanted)

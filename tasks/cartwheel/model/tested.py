@@ -30,7 +30,7 @@ def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
     first = oldest(ABI3T if wheel.python == ABI3T else ABI3, package.minimum_python)
     if wheel.python == ABI3T:
         return (first, f"{first}t")
-    wanted = str(package.manifests.pyproject.get("project", {}).get("requires-python", ""))
+    wanted = package.manifests.requires_python
     kept = (v for v in SUPPORTED if _minor(v) >= _minor(first) and allowed(wanted, v))
     return tuple(kept) or (first,)
 

@@ -18,6 +18,7 @@ from cartwheel.model.features import refuse_unknown
 from cartwheel.model.image import CONTAINER, refuse_no_image
 from cartwheel.model.manifests import (
     Manifests,
+    StableAbi,
     bindings_of,
     default_python,
     from_git,
@@ -27,7 +28,7 @@ from cartwheel.model.manifests import (
     module_of,
     package_name,
     profiles,
-    stable_abis,
+    stable_abi,
     table_shown,
     truth,
 )
@@ -178,7 +179,9 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     key = normalised(name).replace("_", "-")
     backend = "maturin" if manifests.cargo_path else "pep517"
     bindings = bindings_of(manifests)
-    minimum = minimum_python(manifests)
+    features = first(layers, "features", ())
+    abi = stable_abi(manifests, features)
+    minimum = minimum_python(manifests, abi)
     version = pep440(truth(manifests).text)
     targets = _targets(manifests, once, own, common, where)
     publish = _destinations(manifests, layers, single=single)
@@ -190,8 +193,8 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     test = _test(first(layers, "test", Test()), manifests)
     context = _Context(
         tuning=Tuning(once=once, own=own, common=common), where=table, package=key,
-        stem=f"{normalised(name)}-{version}", minimum=minimum,
-        python=default_python(manifests, bindings, minimum, first((once, own, common), "features", ())), test=test,
+        stem=f"{normalised(name)}-{version}", features=features, abi=abi, minimum=minimum,
+        python=default_python(manifests, bindings, abi), test=test,
         bindings=bindings, debug=debug, manifests=manifests,
     )  # fmt: skip
     if own.python and targets and all(target.triple == ANY for target in targets):
@@ -242,6 +245,9 @@ class _Context(Struct, frozen=True, kw_only=True):
     where: str
     package: str
     stem: str
+    features: tuple[str, ...]
+    """What its wheels are built with where nothing says otherwise, and with them:"""
+    abi: StableAbi
     minimum: str
     python: tuple[str, ...]
     """What wheels are for where nothing says otherwise."""
@@ -269,10 +275,10 @@ class _Context(Struct, frozen=True, kw_only=True):
         def tuned(key: str, default: Any) -> Any:
             return self.tuning.of(key, default, target, python, variant)
 
-        refuse_too_old(python, self.manifests.pyproject, self.where)
+        refuse_too_old(python, self.manifests.requires_python, self.where)
         features = self._features(tuned("features", ()))
-        minimum = minimum_python(self.manifests, features) if features else self.minimum
-        if self.bindings == "pyo3" and pythons.ABI3 in stable_abis(self.manifests, features):
+        stable, minimum = self._stable(features)
+        if self.bindings == "pyo3" and pythons.ABI3 in stable.kinds:
             refuse_not_abi3(python, minimum, self.where)
         floor = tuned("floor", target.floor if self.crate else oldest_system(target, python))
         refuse_impossible(target, floor, where=self._where_the_floor_is())
@@ -301,7 +307,7 @@ class _Context(Struct, frozen=True, kw_only=True):
             toolchain=toolchain,
             image=image,
             features=features,
-            profile=tuned("profile", self._usual_profile()) if self.crate else "",
+            profile=tuned("profile", str(self.manifests.maturin.get("profile", "release"))) if self.crate else "",
             flags=tuned("flags", ()),
             environment=tuned("environment", {}),
             before=tuned("before", ()),
@@ -318,8 +324,12 @@ class _Context(Struct, frozen=True, kw_only=True):
         """Whether cargo compiles it; what is meant for cargo and said in the root's table passes other packages by."""
         return bool(self.manifests.cargo_path)
 
-    def _usual_profile(self) -> str:
-        return str(self.manifests.pyproject.get("tool", {}).get("maturin", {}).get("profile", "release"))
+    def _stable(self, features: tuple[str, ...]) -> tuple[StableAbi, str]:
+        """What the crate asks for with these features, and the oldest Python then."""
+        if features == self.features or not self.crate:
+            return self.abi, self.minimum
+        abi = stable_abi(self.manifests, features)
+        return abi, minimum_python(self.manifests, abi)
 
     def _features(self, named: tuple[str, ...]) -> tuple[str, ...]:
         if not self.crate:
@@ -362,8 +372,8 @@ def _declared(manifests: Manifests, own: Settings, common: Settings) -> tuple[st
 def _made(manifests: Manifests, own: Settings, common: Settings) -> Iterable[tuple[str, str]]:
     """Triple and interpreter of all that the configuration would make, skipped or not, whatever is set for one run."""
     tuning = Tuning(once=Settings(), own=own, common=common)
-    more = first((own, common), "features", ())
-    usual = default_python(manifests, bindings_of(manifests), minimum_python(manifests), more)
+    abi = stable_abi(manifests, first((own, common), "features", ()))
+    usual = default_python(manifests, bindings_of(manifests), abi)
     for triple in _declared(manifests, own, common):
         target = target_named(triple, where="targets")
         pythons_here = (pythons.PURE,) if triple == ANY else tuning.of("python", usual, target)

@@ -96,8 +96,9 @@ def given(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> dic
 
 def absent(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> str:
     """Which secret is not there, in words; empty where none is missing."""
+    lacking = unset(values, environ)
     for name, value in values.items():
-        if isinstance(value, Secret) and value.secret in unset(values, environ):
+        if isinstance(value, Secret) and value.secret in lacking:
             return f"environment: {name} is to be what ${value.secret} holds, and that is not set; set it"
     return ""
 
