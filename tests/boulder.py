@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cartwheel.index.loopback import LoopbackIndex
+from cartwheel.stand_ins.pypi import LoopbackIndex
 from projects import CARGO, DODO, LOCK, PEBBLE, Project
 from repositories import git, repository
 

@@ -18,9 +18,9 @@ from cartwheel.action import Workshop
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.step import Step
-from cartwheel.toolchain.tools import version_of
-from cartwheel.world.look import World
-from cartwheel.world.files import move_into_place
+from cartwheel.toolchain.tool_versions import version_of
+from cartwheel.filesystem.snapshot import World
+from cartwheel.filesystem.files import move_into_place
 
 ROOT = Path(__file__).resolve().parent
 COMPILE = """
@@ -66,7 +66,7 @@ class Plain(pipeline.Pipeline):
 
 
 from cartwheel.model.project import Project
-from cartwheel.model.settings import ReleaseSettings
+from cartwheel.model.config.settings import ReleaseSettings
 wheels = Plain(Project(packages=(), indexes={}, release=ReleaseSettings(), overrides={}), ROOT, os.environ,
                pipeline._words(sys.argv[1:]))
 DOIT_CONFIG = wheels.doit_config | {"default_tasks": ["repair"]}

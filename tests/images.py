@@ -24,8 +24,8 @@ import pytest
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from cartwheel.toolchain.container import LABEL
-from cartwheel.world import run
+from cartwheel.process import run
+from cartwheel.toolchain.container_command import LABEL
 
 SHIM = Path(run.__file__).with_name("shim.py")
 CACHE = user_cache_path("cartwheel-tests") / "images"

@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psutil  # type: ignore[import-untyped]
 
-from cartwheel.index.warehouse import Index
+from cartwheel.destinations.pypi_index import Index
 
 METADATA = "Metadata-Version: 2.4\nName: demo\nVersion: {version}\nSummary: a demonstration\n"
 

@@ -276,9 +276,9 @@ from pathlib import Path
 from cartwheel import pipeline
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.project import Project
-from cartwheel.model.settings import ReleaseSettings
+from cartwheel.model.config.settings import ReleaseSettings
 from cartwheel.model.step import Step
-from cartwheel.world.files import move_into_place
+from cartwheel.filesystem.files import move_into_place
 
 ROOT = Path(__file__).resolve().parent
 VERSION = (ROOT / "src/version").read_text().strip()

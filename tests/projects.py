@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cartwheel.world.host import this_machine
+from cartwheel.machine.host import this_machine
 from repositories import git, repository
 
 HOST = this_machine()

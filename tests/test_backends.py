@@ -17,16 +17,16 @@ from typing import Any
 import pytest
 
 import images
-from cartwheel.model import backend
+from cartwheel.machine.host import Host
+from cartwheel.machine.interpreters import found as path_of
+from cartwheel.model.config import build_backend
+from cartwheel.model.config.manifests import Manifests, bindings_of
+from cartwheel.model.config.resolve import understood
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.manifests import Manifests, bindings_of
-from cartwheel.model.plan import artifacts
 from cartwheel.model.project import Project as Values
-from cartwheel.model.target import TARGETS, platform_tag
-from cartwheel.model.understand import understood
+from cartwheel.model.wheels.artifacts import artifacts
+from cartwheel.model.wheels.target import TARGETS, platform_tag
 from cartwheel.toolchain import chosen_for_backend
-from cartwheel.world.host import Host
-from cartwheel.world.interpreters import found as path_of
 from projects import DODO, FLOOR, TRIPLE, Project, environment
 from repositories import git, repository
 
@@ -231,12 +231,12 @@ def test_what_the_root_says_for_crates_passes_others_by() -> None:
 
 def test_a_compiler_hears_of_the_floor_and_of_our_flags() -> None:
     given = {"CFLAGS": "-pipe"}
-    assert backend.environment(TARGETS[LINUX], "manylinux2014", (), given) == {}
-    assert backend.environment(TARGETS[LINUX], "manylinux2014", ("-O3", "-DX"), given) == {
+    assert build_backend.environment(TARGETS[LINUX], "manylinux2014", (), given) == {}
+    assert build_backend.environment(TARGETS[LINUX], "manylinux2014", ("-O3", "-DX"), given) == {
         "CFLAGS": "-pipe -O3 -DX",
         "CXXFLAGS": "-O3 -DX",
     }
-    assert backend.environment(TARGETS["universal2-apple-darwin"], "10.13", (), {}) == {
+    assert build_backend.environment(TARGETS["universal2-apple-darwin"], "10.13", (), {}) == {
         "MACOSX_DEPLOYMENT_TARGET": "10.13",
         "_PYTHON_HOST_PLATFORM": "macosx-10.13-universal2",
         "ARCHFLAGS": "-arch x86_64 -arch arm64",
@@ -313,7 +313,7 @@ def test_two_homes_of_a_version_are_refused(found: Manifests, said: str, part: s
 
 def test_a_backend_is_told_the_version_by_the_variables_that_it_reads() -> None:
     def told(*requires: str) -> set[str]:
-        return set(backend.pretended("My.demo-X", from_git(requires=requires).pyproject, "1.3"))
+        return set(build_backend.pretended("My.demo-X", from_git(requires=requires).pyproject, "1.3"))
 
     named = "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MY_DEMO_X"
     assert told("setuptools", "setuptools_scm[toml]>=8") == {named}

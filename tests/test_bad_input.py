@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 import cartwheel
-from cartwheel.world.manifests import read_package
+from cartwheel.filesystem.manifest_files import read_package
 from projects import FLOOR, TRIPLE, Project, committed, made, pure
 from repositories import commit, git
 

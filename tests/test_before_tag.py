@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel import checklist, proof
-from cartwheel.index.rules import misnamed
+from cartwheel import checklist, gate
+from cartwheel.checks.index_rules import misnamed
 from cartwheel.pipeline import read_project
 from projects import Project, environment, pure
 from repositories import git
@@ -242,7 +242,7 @@ def test_a_rehearsal_runs_the_commands_and_asks_nobody(project: Project, monkeyp
     monkeypatch.setenv("CARTWHEEL_REHEARSAL", f'{{"pypi": {shelf}}}')
     found = read_project(project.root, {})
     assert checklist.needed(found, found.packages[0]) == ("checklist:gravel:count",)
-    assert "check:set:gravel" in proof.checks_before_tag(found, found.packages[0])
+    assert "check:set:gravel" in gate.checks_before_tag(found, found.packages[0])
 
 
 # In a pipeline --------------------------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ def test_where_a_pipeline_makes_the_wheels_the_names_of_all_files_are_judged_tho
 def test_where_a_pipeline_makes_the_wheels_this_machine_s_files_and_all_names_are_judged(project: Project) -> None:
     found = read_project(project.root, {})
     package = found.packages[0]
-    assert proof.checks_before_tag(found, package) == ("check:any:gravel:py3", "check:sdist:gravel")
+    assert gate.checks_before_tag(found, package) == ("check:any:gravel:py3", "check:sdist:gravel")
     without_checklist(project)
     project.edit("pyproject.toml", 'description = "a pure package"', f'description = "{"long " * 110}"')
     committed(project)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import wheels
-from cartwheel.model.compiled import glibc_version
-from cartwheel.world.binary import binaries, images
+from cartwheel.filesystem.binaries import binaries, images
+from cartwheel.model.wheels.binary_facts import glibc_version
 
 ELF = [
     (62, 64, "<", "x86_64"),

@@ -21,16 +21,16 @@ from hypothesis import strategies as st
 from packaging.version import Version
 from semver import Version as Semver
 
-from cartwheel.bump import carry_out, planned, refuse_taken
-from cartwheel.index.loopback import LoopbackIndex
-from cartwheel.index.loopback_crates import CrateShelf
-from cartwheel.model.bump import NUMBERS, PHASES, WORDS, next_version
-from cartwheel.model.changelog import notes
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
-from cartwheel.model.version import pep440, semver
+from cartwheel.model.versions.next_version import NUMBERS, PHASES, WORDS, next_version
+from cartwheel.model.versions.release_notes import notes
+from cartwheel.model.versions.version import pep440, semver
+from cartwheel.new_version import carry_out, planned, refuse_taken
 from cartwheel.pipeline import read_project
-from cartwheel.world.unfinished import NOTE, noted, undo
-from cartwheel.world.versions import disagreements, places, written_version
+from cartwheel.repository.undo_note import NOTE, noted, undo
+from cartwheel.stand_ins.crates import CrateShelf
+from cartwheel.stand_ins.pypi import LoopbackIndex
+from cartwheel.versions.version_places import disagreements, places, written_version
 from crates import workspace
 from projects import Project, committed, pure
 from repositories import commit, git, hook, repository
@@ -283,7 +283,7 @@ def test_an_interrupted_bump_leaves_every_file_as_it_was_and_commits_nothing_lat
 
 KILLED = """
 import os
-from cartwheel.world import files
+from cartwheel.filesystem import files
 replace, done = os.replace, []
 def killed(a, b):
     replace(a, b)
@@ -417,7 +417,7 @@ def on_shelf(found: object, index: LoopbackIndex) -> object:
     """The project with its index on this machine."""
     from msgspec.structs import replace
 
-    from cartwheel.model.settings import IndexSettings
+    from cartwheel.model.config.settings import IndexSettings
 
     return replace(found, indexes={"pypi": IndexSettings(url=index.url, simple=index.simple)})  # type: ignore[type-var]
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cartwheel.model.changelog import dated, draft, entries, notes, released
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.versions.release_notes import dated, draft, entries, notes, released
 
 TODAY = "2026-11-21"
 KEPT = """\

@@ -7,13 +7,13 @@ import pytest
 from msgspec.structs import replace
 
 import wheels
-from cartwheel.checks.together import disagreements, metadata_of
+from cartwheel.checks.consistency import disagreements, metadata_of
 from cartwheel.checks.wheel import CHECKS, Examined, examine, problems
-from cartwheel.model.checked import CheckReport, TestRun, parse_report, report_json
-from cartwheel.model.compiled import Binary
+from cartwheel.model.check_report import CheckReport, TestRun, parse_report, report_json
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.target import TARGETS, platform_tag
-from cartwheel.model.wheel import Metadata
+from cartwheel.model.wheels.binary_facts import Binary
+from cartwheel.model.wheels.target import TARGETS, platform_tag
+from cartwheel.model.wheels.wheel_name import Metadata
 
 LINUX = "x86_64-unknown-linux-gnu"
 MUSL = "aarch64-unknown-linux-musl"

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 import wheels
-from cartwheel.model.checked import TestRun
+from cartwheel.machine import interpreters
+from cartwheel.machine.host import Host
+from cartwheel.machine.interpreters import Interpreter, Missing, cannot_run, own, some
+from cartwheel.model.check_report import TestRun
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.target import TARGETS
-from cartwheel.model.wheel import WheelName
-from cartwheel.world import fresh, interpreters
-from cartwheel.world.environment import passed
-from cartwheel.world.host import Host
-from cartwheel.world.interpreters import Interpreter, Missing, cannot_run, own, some
-from cartwheel.world.run import Log
+from cartwheel.model.wheels.target import TARGETS
+from cartwheel.model.wheels.wheel_name import WheelName
+from cartwheel.process.environment import passed
+from cartwheel.process.run import Log
+from cartwheel.testing import test_environment
 
 GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
 
@@ -55,7 +56,7 @@ def test_an_interpreter_that_is_not_installed_is_a_reason() -> None:
     ("name", "minimum"), [("a-1-cp311-abi3-win32.whl", "3.11"), ("a-1-cp39.cp310-abi3-win32.whl", "3.9")]
 )
 def test_the_oldest_python_of_a_wheel_is_in_its_tags(name: str, minimum: str) -> None:
-    assert fresh.minimum_of(WheelName.parse(name)) == minimum
+    assert test_environment.minimum_of(WheelName.parse(name)) == minimum
 
 
 def python3() -> Interpreter:
@@ -83,7 +84,7 @@ def attempt(tmp_path: Path) -> Callable[..., TestRun]:
         if conftest:
             (package / "tests" / "conftest.py").write_text(conftest)
         made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide/__init__.py": "origin = 'wheel'\n"})
-        return fresh.tests_pass(
+        return test_environment.tests_pass(
             made, base=python3(), module="tide", requirements=(), extras=(), command=command, tests_from=package,
             may_compile=False, scratch=tmp_path / "scratch", log=Log(tmp_path / "check.log", shown_as="check.log"),
             env=passed(os.environ) | {"PYTHONPATH": str(package)},
@@ -137,7 +138,7 @@ def test_without_a_command_it_is_installed_and_imported(attempt: Callable[..., T
 def test_a_module_that_cannot_be_imported_is_a_failure(tmp_path: Path) -> None:
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"wave/__init__.py": ""})
     with pytest.raises(StepFailed, match="No module named 'tide'"):
-        fresh.tests_pass(
+        test_environment.tests_pass(
             made, base=python3(), module="tide", requirements=(), extras=(), command=(), tests_from=tmp_path,
             may_compile=False, scratch=tmp_path / "scratch", log=Log(tmp_path / "a.log", shown_as="a.log"), env=ENV,
         )  # fmt: skip
@@ -146,10 +147,10 @@ def test_a_module_that_cannot_be_imported_is_a_failure(tmp_path: Path) -> None:
 def test_other_bytes_under_the_wheels_name_are_noticed(tmp_path: Path) -> None:
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": "x = 2\n"})
     shutil.unpack_archive(made, tmp_path / "installed", "zip")
-    fresh._installed_as_built(made, tmp_path / "installed")
+    test_environment._installed_as_built(made, tmp_path / "installed")
     (tmp_path / "installed" / "tide.py").write_text("x = 1\n")
     with pytest.raises(StepFailed, match=r"the installed tide\.py is not the one in the wheel"):
-        fresh._installed_as_built(made, tmp_path / "installed")
+        test_environment._installed_as_built(made, tmp_path / "installed")
 
 
 @pytest.mark.parametrize(
@@ -158,13 +159,16 @@ def test_other_bytes_under_the_wheels_name_are_noticed(tmp_path: Path) -> None:
         (("pytest", "-x"), ("-x",)),
         (("py.test",), ()),
         (("python", "-m", "pytest", "a"), ("a",)),
-        (("python", "run.py"), fresh._OTHER),
-        (("tox",), fresh._OTHER),
-        ((), fresh._OTHER),
+        (("python", "run.py"), test_environment._OTHER),
+        (("tox",), test_environment._OTHER),
+        ((), test_environment._OTHER),
     ],
 )
 def test_pytest_is_known_in_its_several_forms(command: tuple[str, ...], arguments: tuple[str, ...]) -> None:
-    assert fresh._pytest_arguments(command) is arguments or fresh._pytest_arguments(command) == arguments
+    assert (
+        test_environment._pytest_arguments(command) is arguments
+        or test_environment._pytest_arguments(command) == arguments
+    )
 
 
 def test_where_uv_does_not_start_pip_is_used_and_the_log_says_so(
@@ -172,5 +176,5 @@ def test_where_uv_does_not_start_pip_is_used_and_the_log_says_so(
 ) -> None:
     monkeypatch.setattr(interpreters, "UV", (str(tmp_path / "uv"),))
     log = Log(tmp_path / "a.log", shown_as="a.log")
-    assert fresh.installer(log, passed(os.environ)) is fresh.PIP
+    assert test_environment.installer(log, passed(os.environ)) is test_environment.PIP
     assert "uv cannot be used" in (tmp_path / "a.log").read_text()

@@ -18,18 +18,18 @@ from msgspec.structs import replace
 
 from boulder import on
 from cartwheel.check import meant_here, taking
-from cartwheel.ci.committed import FORGES
-from cartwheel.ci.github import outputs, render
+from cartwheel.ci.action_pins import PINS, Pin, newer, pinned
+from cartwheel.ci.github_workflow import outputs, render
 from cartwheel.ci.jobs import Pipeline, builds, pipeline
-from cartwheel.ci.pins import PINS, Pin, newer, pinned
+from cartwheel.ci.pipeline_files import FORGES
 from cartwheel.ci.selection import NOWHERE, selection
-from cartwheel.index.loopback import LoopbackIndex
-from cartwheel.model import tested
+from cartwheel.filesystem.edits import with_key
+from cartwheel.filesystem.snapshot import World
+from cartwheel.machine.interpreters import Interpreter
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Project as Model
-from cartwheel.world.edits import with_key
-from cartwheel.world.interpreters import Interpreter
-from cartwheel.world.look import World
+from cartwheel.model.wheels import test_plan
+from cartwheel.stand_ins.pypi import LoopbackIndex
 from ci_projects import ABI3, ARM, LINUX, MAC, MUSL, PROJECTS, WINDOWS, alone
 from indexes import sha256
 from projects import TRIPLE, Project, committed, pure, with_crate
@@ -180,7 +180,7 @@ def test_a_build_has_the_interpreters_that_its_check_needs(table: dict[str, obje
     (build,) = builds(project)
     assert set(build.pythons) == expected
     assert build.pythons[-1] == "3.13", "what cartwheel runs with"
-    checked = {python for row in project.wheels for python in tested.pythons(*row) if not row[1].test.skip}
+    checked = {python for row in project.wheels for python in test_plan.pythons(*row) if not row[1].test.skip}
     assert checked <= set(build.pythons)
 
 

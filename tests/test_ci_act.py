@@ -15,8 +15,8 @@ import pytest
 from msgspec import Struct
 
 from boulder import FILES, MAC, TAG, TARGETS, TOKEN, WINDOWS, boulder, on, shared
-from cartwheel.ci.pins import PINS
-from cartwheel.index.loopback import LoopbackIndex
+from cartwheel.ci.action_pins import PINS
+from cartwheel.stand_ins.pypi import LoopbackIndex
 from projects import Project, committed, environment, pure
 from repositories import git
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.model.image import image_of, refuse_no_image, runs_in_place
-from cartwheel.model.target import TARGETS
-from cartwheel.toolchain import engines
-from cartwheel.toolchain.container import Container, Mount
+from cartwheel.model.wheels.container_image import image_of, refuse_no_image, runs_in_place
+from cartwheel.model.wheels.target import TARGETS
+from cartwheel.toolchain import container_engines
+from cartwheel.toolchain.container_command import Container, Mount
 from projects import FLOOR, HOST, TRIPLE, with_crate
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="containers see paths as POSIX has them")
@@ -130,7 +130,7 @@ def test_the_command_line_shows_every_folder_under_its_own_path_and_no_value_of_
         cwd=Path("/home/u/project, here/pkg"), writable=(scratch,),
     )  # fmt: skip
     start, script, end = argv[: argv.index("-c")], argv[argv.index("-c") + 1], argv[argv.index("-c") + 2 :]
-    assert Path(start[2]).name == "tether.py"
+    assert Path(start[2]).name == "hold_stdin.py"
     assert start[3:] == (
         "podman", "--runtime", "runc", "run", "--rm", "--interactive", "--pull=never", "--log-driver=none",
         "--security-opt=label=disable", "--entrypoint=/bin/sh", "--workdir=/home/u/project, here/pkg",
@@ -179,7 +179,7 @@ def program(folder: Path, name: str, script: str) -> dict[str, str]:
 
 def refused(environ: dict[str, str], cwd: Path) -> str:
     with pytest.raises(StepFailed) as error:
-        engines.found(environ, cwd)
+        container_engines.found(environ, cwd)
     return str(error.value)
 
 
@@ -214,23 +214,23 @@ def test_an_engine_that_refuses_its_options_is_not_to_be_installed(tmp_path: Pat
 
 def test_an_engine_is_known_by_its_answer_and_runs_as_us_only_where_its_root_is_not_us(tmp_path: Path) -> None:
     alias = program(tmp_path / "a", "docker", """echo '{"host": {"arch": "amd64", "security": {"rootless": true}}}'""")
-    assert engines.found(alias, tmp_path) == engines.Engine(command=("docker",), user="")
+    assert container_engines.found(alias, tmp_path) == container_engines.Engine(command=("docker",), user="")
     rootless = '{"Architecture": "aarch64", "SecurityOptions": ["name=seccomp", "name=rootless"]}'
-    assert engines.found(program(tmp_path / "b", "docker", f"echo '{rootless}'"), tmp_path).user == ""
+    assert container_engines.found(program(tmp_path / "b", "docker", f"echo '{rootless}'"), tmp_path).user == ""
     daemon = program(tmp_path / "c", "docker", """echo '{"Architecture": "x86_64", "SecurityOptions": []}'""")
     expected = "" if os.getuid() == 0 or sys.platform != "linux" else f"{os.getuid()}:{os.getgid()}"
-    assert engines.found(daemon, tmp_path).user == expected
+    assert container_engines.found(daemon, tmp_path).user == expected
 
 
 def test_emulation_that_is_missing_switched_off_or_hidden_from_containers_is_told(tmp_path: Path) -> None:
-    assert engines.not_emulated("i686", "x86_64", tmp_path) == ""
-    assert "qemu-aarch64 is not registered" in engines.not_emulated("aarch64", "x86_64", tmp_path)
+    assert container_engines.not_emulated("i686", "x86_64", tmp_path) == ""
+    assert "qemu-aarch64 is not registered" in container_engines.not_emulated("aarch64", "x86_64", tmp_path)
     (tmp_path / "qemu-aarch64").write_text("disabled\ninterpreter /usr/bin/qemu\nflags: POF\n")
-    assert "is switched off" in engines.not_emulated("aarch64", "x86_64", tmp_path)
+    assert "is switched off" in container_engines.not_emulated("aarch64", "x86_64", tmp_path)
     (tmp_path / "qemu-aarch64").write_text("enabled\ninterpreter /usr/bin/qemu\nflags: PO\n")
-    assert "without the flag F" in engines.not_emulated("aarch64", "x86_64", tmp_path)
+    assert "without the flag F" in container_engines.not_emulated("aarch64", "x86_64", tmp_path)
     (tmp_path / "qemu-aarch64").write_text("enabled\ninterpreter /usr/bin/qemu\nflags: POF\n")
-    assert engines.not_emulated("aarch64", "x86_64", tmp_path) == ""
+    assert container_engines.not_emulated("aarch64", "x86_64", tmp_path) == ""
 
 
 # ---- what a user sees --------------------------------------------------------------------------------------------

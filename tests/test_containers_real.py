@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 import images
-from cartwheel.toolchain.container import Contained, Container
-from cartwheel.world.run import Log
+from cartwheel.process.run import Log
+from cartwheel.toolchain.container_command import Contained, Container
 from example import Example
 from images import Images
 from projects import DODO, Project, committed, with_crate

@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-from cartwheel.index.cargo import Cargo, Registry, registry_named, understood
-from cartwheel.index.crate_registry import PATIENCE, crates_of, differences, look, send, wait_until_shown
-from cartwheel.index.delivery import Ledger
-from cartwheel.index.loopback_crates import CrateShelf
-from cartwheel.index.loopback_crates import Registry as Requests
-from cartwheel.index.sender import LOST
-from cartwheel.index.warehouse import Index
-from cartwheel.model import crates as model
-from cartwheel.model.crates import Crate
+from cartwheel.cargo import publish_order as model
+from cartwheel.cargo.publish_order import Crate
+from cartwheel.destinations.cargo_publish import Cargo, Registry, registry_named, understood
+from cartwheel.destinations.crate_registry import PATIENCE, crates_of, differences, look, send, wait_until_shown
+from cartwheel.destinations.delivery import Ledger
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.twine_upload import LOST
+from cartwheel.model.config.settings import IndexSettings
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.model.settings import IndexSettings
-from cartwheel.world.run import Log
+from cartwheel.process.run import Log
+from cartwheel.stand_ins.crates import CrateShelf
+from cartwheel.stand_ins.crates import Registry as Requests
 from crates import workspace
 from projects import Project, committed, environment
 from repositories import git

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from cartwheel.index.loopback import LoopbackIndex
-from cartwheel.index.loopback_github import GitHub
+from cartwheel.model.config.settings import IndexSettings
 from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of
-from cartwheel.model.settings import IndexSettings
+from cartwheel.stand_ins.github import GitHub
+from cartwheel.stand_ins.pypi import LoopbackIndex
 from crates import workspace
 from projects import Project, committed, pure
 from repositories import git
@@ -263,9 +263,9 @@ def test_names_and_kinds() -> None:
     ],
 )
 def test_keys_that_mean_nothing_there_are_refused(table: dict[str, Any], said: str) -> None:
+    from cartwheel.model.config.config_checks import refuse_nonsense
+    from cartwheel.model.config.settings import Settings, decode
     from cartwheel.model.errors import ConfigError
-    from cartwheel.model.sense import refuse_nonsense
-    from cartwheel.model.settings import Settings, decode
 
     with pytest.raises(ConfigError, match=said):
         refuse_nonsense(decode(Settings, {"index": {"shelf": table}}, where="x"), "x")

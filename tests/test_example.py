@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.model.python import SUPPORTED
-from cartwheel.world.environment import passed
-from cartwheel.world.host import this_machine
-from cartwheel.world.interpreters import found
+from cartwheel.machine.host import this_machine
+from cartwheel.machine.interpreters import found
+from cartwheel.model.wheels.python import SUPPORTED
+from cartwheel.process.environment import passed
 from example import FILES, HOST, MAC, MUSL, PACKAGE, TARGETS, WINDOWS, Example, chains, tasks, wheels, without_rust
 
 CHECKS = tuple(f"check:{triple}" for triple in TARGETS)

@@ -18,21 +18,21 @@ from msgspec.structs import replace
 import images
 import wheels
 from cartwheel import toolchain
-from cartwheel.checks import places
-from cartwheel.checks.places import Wanted, interpreter
 from cartwheel.commands.doctor import Diagnosis, as_text
-from cartwheel.model import tested
+from cartwheel.filesystem.snapshot import World
+from cartwheel.machine import interpreters
+from cartwheel.machine.host import Host, this_machine
+from cartwheel.machine.interpreters import Interpreter, Missing, emulated
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Work
-from cartwheel.model.target import TARGETS
-from cartwheel.toolchain import outside, xwin
-from cartwheel.world import fresh, interpreters
-from cartwheel.world.environment import passed
-from cartwheel.world.host import Host, this_machine
-from cartwheel.world.interpreters import Interpreter, Missing, emulated
-from cartwheel.world.look import World
-from cartwheel.world.run import Log, own
+from cartwheel.model.wheels import test_plan
+from cartwheel.model.wheels.target import TARGETS
+from cartwheel.process.environment import passed
+from cartwheel.process.run import Log, own
+from cartwheel.testing import test_environment, test_hosts
+from cartwheel.testing.test_hosts import Wanted, interpreter
+from cartwheel.toolchain import apple_sdk, xwin
 from projects import DODO, Project, committed, with_crate
 from repositories import repository
 from test_model import crate, manifests, understood
@@ -69,15 +69,15 @@ def test_a_wheel_is_tested_with_every_supported_python_that_takes_it_or_with_tho
     table: Mapping[str, Any], minimum: str, project: Mapping[str, Any], expected: tuple[str, ...], needed: bool
 ) -> None:
     package, wheel = demo(table, minimum=minimum, project=project)
-    assert tested.pythons(package, wheel) == expected
-    assert tested.needed(wheel) == needed
+    assert test_plan.pythons(package, wheel) == expected
+    assert test_plan.needed(wheel) == needed
 
 
 def test_a_pure_package_is_tested_with_all_of_them_and_a_program_with_any() -> None:
     pure = understood(manifests({}, project={"requires-python": ">=3.12"})).wheels[0]
-    assert tested.pythons(*pure) == ("3.12", "3.13", "3.14")
+    assert test_plan.pythons(*pure) == ("3.12", "3.13", "3.14")
     program = understood(manifests({"targets": [ARM]}, cargo={"package": {"name": "demo", "version": "1.2.0"}}))
-    assert tested.pythons(*program.wheels[0]) == ("py3",)
+    assert test_plan.pythons(*program.wheels[0]) == ("py3",)
 
 
 def test_an_override_says_otherwise_for_one_target() -> None:
@@ -116,8 +116,8 @@ def test_requirements_come_from_dependency_groups_and_a_changed_group_is_a_reaso
 
     one = with_groups(test=["pytest>=8", {"include-group": "more"}], more=["hypothesis"])
     two = with_groups(test=["pytest>=8", {"include-group": "more"}], more=["hypothesis>=6"])
-    assert tested.requirements(one, one.test) == ("pytest>=8", "hypothesis", "six")
-    assert tested.settings(one, one.test) != tested.settings(two, two.test)
+    assert test_plan.requirements(one, one.test) == ("pytest>=8", "hypothesis", "six")
+    assert test_plan.settings(one, one.test) != test_plan.settings(two, two.test)
 
 
 def manifests_with(m: Any, pyproject: Mapping[str, Any]) -> Any:
@@ -230,7 +230,7 @@ def test_everything_of_an_emulated_environment_is_started_by_the_emulator(
         "tide-0.1.0.dist-info/entry_points.txt": "[console_scripts]\ntide = tide:main\n",
     }
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", files)
-    run = fresh.tests_pass(
+    run = test_environment.tests_pass(
         made, base=base, module="tide", requirements=(), extras=(), command=command, may_compile=False,
         tests_from=tmp_path / "package", scratch=tmp_path / "scratch", log=Log(tmp_path / "log", shown_as="log"),
         env=env,
@@ -256,7 +256,7 @@ def test_what_has_no_wheel_for_another_machine_is_not_compiled_and_said(tmp_path
     assert isinstance(base, Interpreter)
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": ""})
     with pytest.raises(StepFailed) as failed:
-        fresh.tests_pass(
+        test_environment.tests_pass(
             made, base=base, module="tide", requirements=("slow",), extras=(), command=(), may_compile=False,
             tests_from=tmp_path, scratch=tmp_path / "scratch", log=Log(tmp_path / "log", shown_as="log"), env=env,
         )  # fmt: skip
@@ -288,7 +288,7 @@ def test_a_32_bit_interpreter_on_the_path_runs_32_bit_wheels(tmp_path: Path) -> 
         "import sys, tide\ndef test_tide():\n    assert sys.maxsize == 2**31 - 1\n"
     )
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": ""})
-    run = fresh.tests_pass(
+    run = test_environment.tests_pass(
         made, base=base, module="tide", requirements=(), extras=(), command=("pytest", "{package}/tests"),
         may_compile=False, tests_from=tmp_path, scratch=tmp_path / "scratch", log=Log(tmp_path / "log", shown_as="log"),
         env=env,
@@ -317,15 +317,15 @@ def test_the_tests_of_a_wheel_made_in_a_container_run_in_it(tmp_path: Path) -> N
     )  # fmt: skip
     work.scratch.mkdir()
     wanted = Wanted(package=package, wheel=wheel, python="3.11", env=env, work=work)
-    base = places._contained(wanted)
+    base = test_hosts._contained(wanted)
     assert isinstance(base, Interpreter)
     made = wheels.wheel(tmp_path / "project", "tide-0.1.0-py3-none-any.whl", {"tide.py": "x = 1\n"})
-    run = fresh.tests_pass(
+    run = test_environment.tests_pass(
         made, base=base, module="tide", requirements=(), extras=(), command=("pytest", "{package}/tests"),
         may_compile=False, tests_from=root, scratch=work.scratch / "tests", log=work.log, env=env,
     )  # fmt: skip
     assert (run.count, run.by) == (1, f"in {image}")
-    missing = places._contained(replace(wanted, python="3.12"))
+    missing = test_hosts._contained(replace(wanted, python="3.12"))
     assert missing == Missing(why=f"Python 3.12 is not in {image}")
     assert engine.none_left(root)
 
@@ -444,14 +444,14 @@ def test_a_build_comes_to_the_command_line_that_links_with_microsofts_libraries(
 
 def test_crates_that_link_frameworks_are_known_by_name() -> None:
     resolved = ("pyo3", "core-foundation-sys", "objc2-io-kit", "objc2-encode", "objc2 0.5.2", "core-foundation")
-    assert outside.frameworks(resolved) == ("core-foundation-sys", "objc2-io-kit", "objc2")
+    assert apple_sdk.frameworks(resolved) == ("core-foundation-sys", "objc2-io-kit", "objc2")
 
 
 def test_an_sdk_is_one_that_holds_frameworks(tmp_path: Path) -> None:
-    assert outside.sdk({}) == "SDKROOT is not set"
-    assert outside.sdk({"SDKROOT": str(tmp_path)}) == f"SDKROOT is {tmp_path}, which has no System/Library/Frameworks"
+    assert apple_sdk.sdk({}) == "SDKROOT is not set"
+    assert apple_sdk.sdk({"SDKROOT": str(tmp_path)}) == f"SDKROOT is {tmp_path}, which has no System/Library/Frameworks"
     (tmp_path / "System" / "Library" / "Frameworks").mkdir(parents=True)
-    assert outside.sdk({"SDKROOT": str(tmp_path)}) == ""
+    assert apple_sdk.sdk({"SDKROOT": str(tmp_path)}) == ""
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="a Mac has its own SDK")

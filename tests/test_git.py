@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.world.git import Repository, scratch_clone, without_credentials
+from cartwheel.repository.git import Repository, scratch_clone, without_credentials
 from repositories import clone, commit, git, refuse_pushes, repository, with_remote
 
 
@@ -31,7 +31,7 @@ def test_a_repository_without_a_commit_is_refused_in_words(tmp_path: Path) -> No
 
 def test_without_git_on_path_it_says_to_install_git(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from cartwheel.world.git import Repository\n"
+        "from pathlib import Path; from cartwheel.repository.git import Repository\n"
         "from cartwheel.model.errors import CartwheelError\n"
         "try: Repository(Path('.'))\nexcept CartwheelError as error: print(error)"
     )

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.index import github
-from cartwheel.index.delivery import Ledger, Patience
-from cartwheel.index.github_api import Api, Place, place_named, token_for
-from cartwheel.index.loopback_github import GitHub, ReleaseShelf
-from cartwheel.index.release_page import SUMS, Wanted, extra_files
-from cartwheel.index.warehouse import Index
+from cartwheel.destinations import github_release
+from cartwheel.destinations.delivery import Ledger, Patience
+from cartwheel.destinations.github_api import Api, Place, place_named, token_for
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.release_page import SUMS, Wanted, extra_files
+from cartwheel.filesystem.files import sha256_of
+from cartwheel.model.config.settings import IndexSettings
 from cartwheel.model.destination import api_of, is_prerelease, may_receive_the_token, repository_at
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.model.settings import IndexSettings
-from cartwheel.world.files import sha256_of
+from cartwheel.stand_ins.github import GitHub, ReleaseShelf
 from indexes import sdist, sha256, wheel
 
 HEAD = "c0ffee" * 6 + "c0ff"
@@ -114,13 +114,13 @@ class Run:
             self.path, Index(name="github", url=place.url, simple=""), wanted.project, "1.0", self.said.append
         )
         with Api(place, self.environ) as api:
-            return github.complete(
+            return github_release.complete(
                 api, wanted, book=book, say=self.said.append, patience=Patience(**patience), sleep=self.slept.append
             )
 
     def shown(self, wanted: Wanted) -> tuple[str, ...]:
         with Api(self.place(), self.environ) as api:
-            return github.shown(api, wanted, say=self.said.append, patience=Patience(), sleep=self.slept.append)
+            return github_release.shown(api, wanted, say=self.said.append, patience=Patience(), sleep=self.slept.append)
 
     def states(self) -> dict[str, str]:
         return {file: row["state"] for file, row in json.loads(self.path.read_bytes())["files"].items()}

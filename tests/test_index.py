@@ -16,11 +16,11 @@ import pytest
 import requests
 from msgspec.structs import replace
 
-from cartwheel.index.loopback import LoopbackIndex
-from cartwheel.index.patience import seconds_until
-from cartwheel.index.sender import Answer, Sender, credentials
-from cartwheel.index.warehouse import conversation, held, listing, resolve, token_variable
+from cartwheel.destinations.pypi_index import conversation, held, listing, resolve, token_variable
+from cartwheel.destinations.retries import seconds_until
+from cartwheel.destinations.twine_upload import Answer, Sender, credentials
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
+from cartwheel.stand_ins.pypi import LoopbackIndex
 from indexes import Post, faulty, sdist, sha256, status, wheel
 
 
@@ -191,8 +191,8 @@ def test_an_upload_is_exactly_one_post_whatever_the_answer(tmp_path: Path) -> No
 
 def test_an_upload_that_fails_prints_nothing_by_itself(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from cartwheel.index.sender import Sender; "
-        "from cartwheel.index.warehouse import Index; "
+        "import sys; from pathlib import Path; from cartwheel.destinations.twine_upload import Sender; "
+        "from cartwheel.destinations.pypi_index import Index; "
         "index = Index(name='shelf', url=sys.argv[1], simple=sys.argv[1], anonymous=True); "
         "print(Sender(index, environ={}).upload(Path(sys.argv[2])).status)"
     )
@@ -305,7 +305,7 @@ def test_two_rehearsals_have_an_index_each(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_given_up_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cartwheel.index import loopback as module
+    from cartwheel.stand_ins import pypi as module
 
     with faulty() as state:
         ports = [int(state.base.rsplit(":", 1)[1]), module._free_port()]
@@ -317,7 +317,7 @@ def test_a_taken_port_is_given_up_for_another(tmp_path: Path, monkeypatch: pytes
 
 def test_the_rehearsal_s_index_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from cartwheel.index.loopback import LoopbackIndex\n"
+        "import sys, time; from pathlib import Path; from cartwheel.stand_ins.pypi import LoopbackIndex\n"
         "with LoopbackIndex(Path(sys.argv[1])) as index:\n    print(index.url, flush=True)\n    time.sleep(60)"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "tasks")}

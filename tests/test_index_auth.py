@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.index import delivery
-from cartwheel.index.sender import Credentials, found
-from cartwheel.index.trusted import CODES, mint
-from cartwheel.index.warehouse import Index
+from cartwheel.destinations import delivery
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.trusted_publishing import CODES, mint
+from cartwheel.destinations.twine_upload import Credentials, found
+from cartwheel.model.config.config_checks import refuse_nonsense
+from cartwheel.model.config.settings import IndexSettings, Settings, decode
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.sense import refuse_nonsense
-from cartwheel.model.settings import IndexSettings, Settings, decode
 from indexes import Faulty, Post, Step, faulty, garbage, lost, sdist, status, wheel
 
 NAMES = ("demo-1.0-cp311-abi3-macosx_11_0_arm64.whl", "demo-1.0-cp311-abi3-win_amd64.whl", "demo-1.0-py3-none-any.whl")
@@ -38,7 +38,7 @@ def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
-    monkeypatch.setattr("cartwheel.index.trusted.sleep", lambda seconds: None)
+    monkeypatch.setattr("cartwheel.destinations.trusted_publishing.sleep", lambda seconds: None)
 
 
 @pytest.fixture
@@ -311,8 +311,8 @@ class Keyring(keyring.backend.KeyringBackend):
 """
 ASKS = """
 import json, os, sys
-from cartwheel.index.sender import found
-from cartwheel.index.warehouse import Index
+from cartwheel.destinations.twine_upload import found
+from cartwheel.destinations.pypi_index import Index
 given = found(Index(name="house", url=sys.argv[1], simple="https://index.example/simple/", auth="token"), {}, "none")
 print(json.dumps([given.username, given.password, repr(given)]))
 """

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.index import delivery
-from cartwheel.index.ledger import SHOWN_WITHIN
-from cartwheel.index.shown import wait_until_listed
-from cartwheel.index.warehouse import Index, held
+from cartwheel.destinations import delivery
+from cartwheel.destinations.ledger import SHOWN_WITHIN
+from cartwheel.destinations.pypi_index import Index, held
+from cartwheel.destinations.verify_index import wait_until_listed
 from cartwheel.model.errors import CartwheelError
 from indexes import (
     METADATA,
@@ -271,7 +271,7 @@ FAULTS = (
 def test_after_a_fault_nothing_is_wrong_and_the_next_run_goes_on(
     fault: Fault, release: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cartwheel.index.warehouse.sleep", lambda seconds: None)
+    monkeypatch.setattr("cartwheel.destinations.pypi_index.sleep", lambda seconds: None)
     run, second = Run(tmp_path), Run(tmp_path)
     with faulty(**fault.settings) as state:
         state.script, state.always, state.looks = list(fault.script), fault.always, list(fault.looks)
@@ -390,9 +390,9 @@ def test_a_file_that_twine_does_not_take_is_refused_without_a_byte(release: tupl
 SENDS = """
 import json, sys
 from pathlib import Path
-from cartwheel.index.delivery import send
-from cartwheel.index.shown import wait_until_listed
-from cartwheel.index.warehouse import Index, held
+from cartwheel.destinations.delivery import send
+from cartwheel.destinations.verify_index import wait_until_listed
+from cartwheel.destinations.pypi_index import Index, held
 base, ledger, *files = sys.argv[1:]
 index = Index(name="faulty", url=f"{base}/upload/", simple=f"{base}/simple/")
 send(index, "demo", "1.0", [Path(f) for f in files], ledger=Path(ledger),

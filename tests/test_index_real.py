@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from cartwheel.index import delivery
-from cartwheel.index.rules import findings
-from cartwheel.index.shown import environment_for_index, install_commands, requirement, wait_until_listed
-from cartwheel.index.warehouse import Index, held
+from cartwheel.checks.index_rules import findings
+from cartwheel.destinations import delivery
+from cartwheel.destinations.pypi_index import Index, held
+from cartwheel.destinations.verify_index import environment_for_index, install_commands, requirement, wait_until_listed
 from cartwheel.model.errors import CartwheelError
 from indexes import sdist, sha256, wheel
 
@@ -183,8 +183,8 @@ def test_a_wrong_password_is_refused_and_not_shown(index: Index, tmp_path: Path)
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from cartwheel.index import delivery
-from cartwheel.index.warehouse import Index
+from cartwheel.destinations import delivery
+from cartwheel.destinations.pypi_index import Index
 index, ledger, upload, *files = sys.argv[1:]
 sent = []
 def say(line):

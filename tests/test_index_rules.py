@@ -15,9 +15,9 @@ from typing import Literal
 
 import pytest
 
-from cartwheel.index import of_file
-from cartwheel.index.artifact import Artifact
-from cartwheel.index.rules import OF_THE_SET, RULES, findings, judged, refuse_unknown, weighed
+from cartwheel.checks import file_rules
+from cartwheel.checks.distribution import Artifact
+from cartwheel.checks.index_rules import OF_THE_SET, RULES, findings, judged, refuse_unknown, weighed
 from cartwheel.model.errors import ConfigError
 from indexes import METADATA, sdist, wheel
 
@@ -505,12 +505,12 @@ def test_there_are_many_bad_files_and_every_rule_has_one() -> None:
 
 
 def test_a_file_over_the_limit_is_refused() -> None:
-    big = Artifact(file=WHEEL, kind="wheel", size=of_file.MAXIMUM_SIZE + 1)
+    big = Artifact(file=WHEEL, kind="wheel", size=file_rules.MAXIMUM_SIZE + 1)
     assert "size" in {finding.rule for finding in judged([big])}
 
 
 def test_a_sparse_member_of_an_sdist_is_refused() -> None:
-    from cartwheel.index.artifact import _tar_oddities
+    from cartwheel.checks.distribution import _tar_oddities
 
     sparse = tarfile.TarInfo("demo-1.0/big")
     sparse.type = tarfile.GNUTYPE_SPARSE

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.inputs.cargo import (
+from cartwheel.filesystem.read_set import Reads, files_below, named
+from cartwheel.inputs.cargo_reads import (
     CargoBuild,
     before_first_build,
     local_packages,
@@ -24,7 +25,6 @@ from cartwheel.inputs.cargo import (
     resolved,
     stale_fingerprints,
 )
-from cartwheel.inputs.reads import Reads, files_below, named
 from cartwheel.model.errors import ConfigError, StepFailed
 
 needs_cargo = pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo")

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from cartwheel.inputs.depinfo import dep_info, directives, messages
-from cartwheel.inputs.resolution import crates_of
+from cartwheel.cargo.build_output import dep_info, directives, messages
+from cartwheel.cargo.resolution import crates_of
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import tomllib
 
 import pytest
 
-from cartwheel.inputs.manifest import parts
-from cartwheel.model.features import Features, features
+from cartwheel.inputs.pyproject_parts import parts
+from cartwheel.model.config.cargo_features import Features, features
 
 _BASE = """
 [build-system]

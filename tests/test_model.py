@@ -9,12 +9,12 @@ import pytest
 from msgspec.structs import replace
 
 from cartwheel.model import project as model
-from cartwheel.model import understand
+from cartwheel.model.config import resolve
+from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.manifests import Manifests
-from cartwheel.model.plan import artifacts
 from cartwheel.model.project import Project
-from cartwheel.model.target import TARGETS, platform_tag
+from cartwheel.model.wheels.artifacts import artifacts
+from cartwheel.model.wheels.target import TARGETS, platform_tag
 
 
 def manifests(
@@ -57,7 +57,7 @@ def crate(*features: str) -> Mapping[str, Any]:
 
 def understood(*packages: Manifests, overrides: Mapping[str, str] | None = None) -> Project:
     """The project of these packages; the first one's pyproject.toml is the root's."""
-    return understand.understood(packages[0].pyproject, packages, overrides or {})
+    return resolve.understood(packages[0].pyproject, packages, overrides or {})
 
 
 def files(project: Project) -> list[str]:
@@ -177,7 +177,7 @@ def test_a_target_for_one_run_may_be_that_of_one_package_alone() -> None:
     root = manifests({"packages": ["a", "b"], "publish": []}, project={"name": "root"})
     one = manifests({"targets": [linux, mac], "python": ["3.12"]}, folder="a", cargo=crate())
     other = manifests({"targets": [linux], "python": ["3.12"]}, folder="b", cargo=crate(), project={"name": "other"})
-    found = understand.understood(root.pyproject, (one, other), {"targets": mac})
+    found = resolve.understood(root.pyproject, (one, other), {"targets": mac})
     assert [wheel.target.triple for _, wheel in found.wheels] == [mac]
 
 
@@ -298,12 +298,12 @@ def test_a_package_without_a_crate_is_never_on_a_registry_of_crates() -> None:
     root = manifests({"packages": ["a", "b"], "publish": ["pypi", "crates-io"]}).pyproject
     crated = manifests({}, folder="a", cargo=crate())
     pure = manifests({}, folder="b", project={"name": "b"})
-    inheriting = understand.understood(root, (crated, pure), {})
+    inheriting = resolve.understood(root, (crated, pure), {})
     assert [p.publish for p in inheriting.packages] == [("pypi", "crates-io"), ("pypi",)]
     saying = manifests({"publish": ["crates-io"]}, folder="b", project={"name": "b"})
     expected = "b/pyproject.toml [tool.cartwheel] publish: 'crates-io' takes crates, and this package has none"
     with pytest.raises(ConfigError) as caught:
-        understand.understood(root, (crated, saying), {})
+        resolve.understood(root, (crated, saying), {})
     assert expected in str(caught.value)
     with pytest.raises(ConfigError, match="'house' takes crates"):
         understood(manifests({"publish": ["house"], "index": {"house": {"kind": "crates"}}}))
@@ -316,7 +316,7 @@ def test_every_target_has_a_platform_tag_at_its_own_floor(triple: str) -> None:
 
 
 def test_a_rehearsal_changes_the_destinations_and_nothing_else() -> None:
-    from cartwheel.model.settings import IndexSettings
+    from cartwheel.model.config.settings import IndexSettings
 
     root = manifests({"packages": [".", "b"], "publish": ["pypi", "testpypi"]})
     project = understood(root, manifests({"publish": []}, folder="b", project={"name": "b"}))

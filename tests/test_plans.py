@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from cartwheel.model import understand
-from cartwheel.model.manifests import Manifests
-from cartwheel.model.plan import artifacts
+from cartwheel.model.config import resolve
+from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.project import Project
-from cartwheel.model.wheel import WheelName
+from cartwheel.model.wheels.artifacts import artifacts
+from cartwheel.model.wheels.wheel_name import WheelName
 
 PLANS = Path(__file__).with_name("plans")
 NAMES = sorted(path.stem for path in PLANS.glob("*.toml"))
@@ -25,7 +25,7 @@ def project(name: str) -> Project:
     table = tomllib.loads((PLANS / f"{name}.toml").read_text("utf-8"))
     packages = table.get("package", {".": table})
     read = tuple(_manifests(folder, each) for folder, each in packages.items())
-    return understand.understood(table.get("root", table.get("pyproject")), read, {})
+    return resolve.understood(table.get("root", table.get("pyproject")), read, {})
 
 
 def _manifests(folder: str, table: Mapping[str, Any]) -> Manifests:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cartwheel.ci.annotations import Annotation, found_in, plain
-from cartwheel.ci.platform import MOST, PLAIN, PLATFORMS, Voice, platform_of
+from cartwheel.ci.ci_output import MOST, PLAIN, PLATFORMS, Voice, platform_of
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.summary import page, table
 from projects import TRIPLE, Project, pure, with_crate

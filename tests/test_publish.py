@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.index import delivery as publish
-from cartwheel.index.delivery import Conflict, Settlement, in_order, settle, too_late
-from cartwheel.index.loopback import LoopbackIndex
-from cartwheel.index.patience import Patience, pause
-from cartwheel.index.warehouse import Index, held
+from cartwheel.destinations import delivery as publish
+from cartwheel.destinations.delivery import Conflict, Settlement, in_order, settle, too_late
+from cartwheel.destinations.pypi_index import Index, held
+from cartwheel.destinations.retries import Patience, pause
 from cartwheel.model.errors import StepFailed
+from cartwheel.stand_ins.pypi import LoopbackIndex
 from indexes import Faulty, faulty, sdist, sha256, wheel
 
 ENVIRON = {"TWINE_PASSWORD": "s3cr3t"}

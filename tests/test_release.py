@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.index.loopback import LoopbackIndex
+from cartwheel.stand_ins.pypi import LoopbackIndex
 from projects import Project, committed, pure
 from repositories import git
 

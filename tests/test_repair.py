@@ -13,14 +13,14 @@ from msgspec.structs import replace
 
 import wheels
 from cartwheel.checks.wheel import CHECKS, examine, problems
+from cartwheel.filesystem.files import sha256_of
+from cartwheel.machine.host import Host
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.target import TARGETS, platform_tag
-from cartwheel.model.wheel import WheelName
+from cartwheel.model.wheels.target import TARGETS, platform_tag
+from cartwheel.model.wheels.wheel_name import WheelName
+from cartwheel.process.environment import passed
+from cartwheel.process.run import Log
 from cartwheel.toolchain.repairers import REPAIRERS, Order, repair, repairer_for, retag
-from cartwheel.world.environment import passed
-from cartwheel.world.files import sha256_of
-from cartwheel.world.host import Host
-from cartwheel.world.run import Log
 
 GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
 ALPINE = replace(GNU, libc="musl", glibc=(0, 0))

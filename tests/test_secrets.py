@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.ci.committed import FORGES
 from cartwheel.ci.jobs import pipeline
+from cartwheel.ci.pipeline_files import FORGES
 from cartwheel.commands.ci import _told
+from cartwheel.model.config.settings import Secret
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.settings import Secret
-from cartwheel.world import environment
-from cartwheel.world.masks import masked
-from cartwheel.world.run import Log
+from cartwheel.process import environment
+from cartwheel.process.redact import masked
+from cartwheel.process.run import Log
 from ci_projects import LINUX
 from projects import Project, pure
 from test_model import crate, manifests, understood

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.model.target import TARGETS
-from cartwheel.toolchain import TOOLCHAINS, Toolchain, directories
+from cartwheel.machine.host import this_machine
+from cartwheel.model.wheels.target import TARGETS
+from cartwheel.process import run
+from cartwheel.process import slots as world_slots
+from cartwheel.process.slots import Slots
+from cartwheel.toolchain import TOOLCHAINS, Toolchain, cargo_directories
+from cartwheel.toolchain.cargo_directories import CargoDirectory
 from cartwheel.toolchain.cargo_tee import linked_by_zig_alone
-from cartwheel.toolchain.directories import CargoDirectory
-from cartwheel.world import run
-from cartwheel.world import slots as world_slots
-from cartwheel.world.host import this_machine
-from cartwheel.world.slots import Slots
 
 LINUX, MUSL, WINDOWS = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "x86_64-pc-windows-gnu"
 
@@ -205,7 +205,7 @@ def test_a_copy_that_fails_costs_only_time(tmp_path: Path, monkeypatch: pytest.M
     def full(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(directories.shutil, "copytree", full)
+    monkeypatch.setattr(cargo_directories.shutil, "copytree", full)
     assert begun(directory(tmp_path, python="3.13")) == set()
     assert list((tmp_path / ".cartwheel" / "scratch").iterdir()) == []
 

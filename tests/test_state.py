@@ -17,11 +17,11 @@ import psutil
 import pytest
 from filelock import lock_descriptor
 
+from cartwheel.filesystem.files import Digests, sha256_of
+from cartwheel.filesystem.snapshot import Memory
 from cartwheel.model.errors import StepFailed
-from cartwheel.world.files import Digests, sha256_of
-from cartwheel.world.lock import RunLock
-from cartwheel.world.look import Memory
-from cartwheel.world.run import Log
+from cartwheel.process.run import Log
+from cartwheel.process.run_lock import RunLock
 from graph import Graph
 
 BOTH = {"one": "common\none\n", "two": "common\ntwo\n"}

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from cartwheel.model.config.config_checks import refuse_nonsense
+from cartwheel.model.config.settings import Settings
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
-from cartwheel.model.sense import refuse_nonsense
-from cartwheel.model.settings import Settings
-from cartwheel.model.version import tag_name, version_in
-from cartwheel.world import tags as tag
-from cartwheel.world.tags import TagFacts, judge
+from cartwheel.model.versions.version import tag_name, version_in
+from cartwheel.repository import tags as tag
+from cartwheel.repository.tags import TagFacts, judge
 from repositories import clone, commit, git, hook, refuse_pushes, repository, signing, with_remote
 
 HEAD, OTHER = "a" * 40, "b" * 40

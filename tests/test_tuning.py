@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from cartwheel.build_maturin import _as_planned as as_planned
-from cartwheel.build_maturin import _flags as flags
-from cartwheel.build_maturin import _interpreter as interpreter
+from cartwheel.backends.maturin import _as_planned as as_planned
+from cartwheel.backends.maturin import _flags as flags
+from cartwheel.backends.maturin import _interpreter as interpreter
+from cartwheel.model.config.settings import Secret
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Wheel
-from cartwheel.model.settings import Secret
 from projects import TRIPLE, Project, committed, with_crate
 from test_model import crate, manifests, understood
 

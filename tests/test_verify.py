@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.index.loopback import LoopbackIndex
-from cartwheel.index.sender import Sender
-from cartwheel.index.shown import (
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.twine_upload import Sender
+from cartwheel.destinations.verify_index import (
     environment_for_index,
     install_commands,
     once_shown,
     requirement,
     wait_until_listed,
 )
-from cartwheel.index.warehouse import Index
 from cartwheel.model.errors import StepFailed
+from cartwheel.stand_ins.pypi import LoopbackIndex
 from indexes import METADATA, Post, faulty, sdist, sha256, wheel
 
 FILES = {"demo-1.0-py3-none-any.whl": b"wheel", "demo-1.0.tar.gz": b"sdist"}

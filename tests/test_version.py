@@ -9,7 +9,7 @@ from packaging.version import Version
 from semver import Version as Semver
 
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.version import pep440, same, semver
+from cartwheel.model.versions.version import pep440, same, semver
 
 
 @pytest.mark.parametrize(

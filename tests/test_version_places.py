@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cartwheel.model.config.settings import VersionPattern
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.settings import VersionPattern
-from cartwheel.world.versions import disagreements, survey, write
+from cartwheel.versions.version_places import disagreements, survey, write
 from projects import committed, pure, with_crate
 from repositories import git
 from test_bump import bump, made

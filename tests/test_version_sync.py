@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cartwheel.model.errors import ConfigError
-from cartwheel.world import versions
-from cartwheel.world.versions import disagreements, places, version_of, written_version
+from cartwheel.versions import version_places
+from cartwheel.versions.version_places import disagreements, places, version_of, written_version
 
 WORKSPACE = {
     "pyproject.toml": """\
@@ -121,7 +121,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def write(root: Path, folder: str) -> tuple[str, ...]:
-    return versions.write(root, places(root, folder))
+    return version_places.write(root, places(root, folder))
 
 
 def bump(root: Path, version: str) -> None:
@@ -307,7 +307,7 @@ def test_reading_the_version_neither_imports_tomlkit_nor_git(tmp_path: Path) -> 
 
     project(tmp_path, WORKSPACE)
     code = (
-        "import sys; from pathlib import Path; from cartwheel.world.versions import version_of\n"
+        "import sys; from pathlib import Path; from cartwheel.versions.version_places import version_of\n"
         f"print(version_of(Path({str(tmp_path)!r}), '.'))\n"
         "assert not {'tomlkit', 'git', 'packaging', 'semver', 'twine'} & set(sys.modules), sorted(sys.modules)"
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.wheel import Metadata, WheelName, normalised
+from cartwheel.model.wheels.wheel_name import Metadata, WheelName, normalised
 
 LONG = "tidemark-0.1.0-cp311-abi3-manylinux2014_x86_64.manylinux_2_17_x86_64.whl"
 

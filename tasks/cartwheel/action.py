@@ -20,19 +20,20 @@ from typing import Any
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
-from cartwheel.inputs.generated import untracked, without
-from cartwheel.inputs.judge import reasons, settled
+from cartwheel.filesystem import files
+from cartwheel.filesystem.snapshot import World
+from cartwheel.inputs.generated_files import untracked, without
 from cartwheel.inputs.sources import look_again
+from cartwheel.inputs.staleness import reasons, settled
+from cartwheel.machine.host import machine_id
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import BEFORE, Project
 from cartwheel.model.record import Record, Seen
 from cartwheel.model.step import Step, Work
+from cartwheel.process import environment, run
+from cartwheel.process.run_lock import RunLock
+from cartwheel.process.slots import Slots
 from cartwheel.state import Records
-from cartwheel.world import environment, files, run
-from cartwheel.world.host import machine_id
-from cartwheel.world.lock import RunLock
-from cartwheel.world.look import World
-from cartwheel.world.slots import Slots
 
 CLEAN_CARGO = "clean:cargo"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from cartwheel import build_maturin, build_pep517
+from cartwheel.backends import maturin, pep517
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.step import Step
 
@@ -16,6 +16,6 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 _BACKENDS: Mapping[str, Callable[[Package, Wheel], Step]] = {
-    "maturin": build_maturin.step,
-    "pep517": build_pep517.step,
+    "maturin": maturin.step,
+    "pep517": pep517.step,
 }

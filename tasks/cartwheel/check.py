@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from cartwheel.build_pep517 import backend_environment, uv_build
-from cartwheel.build_step import build_environment, variables
+from cartwheel.backends.pep517 import backend_environment, uv_build
+from cartwheel.backends.wheel_step import build_environment, variables
+from cartwheel.filesystem.files import sha256_of, write_atomically
 from cartwheel.inputs.sources import TreeSources
-from cartwheel.model import plan, tested
-from cartwheel.model import python as pythons
+from cartwheel.machine.host import this_machine
+from cartwheel.model.config.manifests import inside, stable_abi
+from cartwheel.model.config.settings import Secret, Test
 from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.manifests import inside, stable_abi
 from cartwheel.model.project import Package, Project, Wheel
-from cartwheel.model.python import ABI3, ABI3T, PURE
-from cartwheel.model.settings import Secret, Test
 from cartwheel.model.step import Look, Step, Work
-from cartwheel.model.target import ANY, TARGETS, Target
-from cartwheel.world import environment
-from cartwheel.world.files import sha256_of, write_atomically
-from cartwheel.world.host import this_machine
+from cartwheel.model.wheels import artifacts, test_plan
+from cartwheel.model.wheels import python as pythons
+from cartwheel.model.wheels.python import ABI3, ABI3T, PURE
+from cartwheel.model.wheels.target import ANY, TARGETS, Target
+from cartwheel.process import environment
 
 if TYPE_CHECKING:
-    from cartwheel.model.checked import TestRun
-    from cartwheel.world.interpreters import Interpreter, Missing
+    from cartwheel.machine.interpreters import Interpreter, Missing
+    from cartwheel.model.check_report import TestRun
 
 Learned = Mapping[str, tuple[str, ...]]
 
@@ -45,10 +45,10 @@ def _of_wheel(package: Package, wheel: Wheel) -> Step:
     return Step(
         name=f"check:{wheel.segments}",
         doc=f"{wheel.file} and its tests",
-        needs=(plan.finished(package, wheel),),
-        makes=(plan.report(wheel),),
+        needs=(artifacts.finished(package, wheel),),
+        makes=(artifacts.report(wheel),),
         after=(f"repair:{wheel.segments}",),
-        settings={"python": wheel.python, "floor": wheel.floor, **tested.settings(package, wheel.test)},
+        settings={"python": wheel.python, "floor": wheel.floor, **test_plan.settings(package, wheel.test)},
         tools=("abi3audit", "check-wheel-contents", "twine"),
         sources=_tests(package, wheel.test),
         also=lambda look: _could_run_now(package, wheel, look),
@@ -67,17 +67,17 @@ def _could_run_now(package: Package, wheel: Wheel, look: Look) -> tuple[str, ...
     can."""
     if not wheel.test.command or wheel.test.skip or not (this_machine().runs(wheel.target) or _elsewhere(wheel, look)):
         return ()
-    from cartwheel.checks.places import interpreter
-    from cartwheel.model.checked import parse_report
-    from cartwheel.world.interpreters import Interpreter
+    from cartwheel.machine.interpreters import Interpreter
+    from cartwheel.model.check_report import parse_report
+    from cartwheel.testing.test_hosts import interpreter
 
     try:
-        report = parse_report((look.root / plan.report(wheel)).read_bytes())
+        report = parse_report((look.root / artifacts.report(wheel)).read_bytes())
     except (OSError, StepFailed):
         return ()
     env = environment.passed(look.environ)
     missed = {run.python for run in report.runs if run.not_run} if report.untested else set()
-    wanted = (python for python in tested.pythons(package, wheel) if missed & {python, ""}) if missed else ()
+    wanted = (python for python in test_plan.pythons(package, wheel) if missed & {python, ""}) if missed else ()
     if not any(isinstance(interpreter(package, wheel, python, env), Interpreter) for python in wanted):
         return ()
     return ("its tests were not run where it was checked, and this machine can run them",)
@@ -85,20 +85,20 @@ def _could_run_now(package: Package, wheel: Wheel, look: Look) -> tuple[str, ...
 
 def _elsewhere(wheel: Wheel, look: Look) -> bool:
     """Whether there may be an interpreter of another machine for it here."""
-    from cartwheel.world.interpreters import sysroot
+    from cartwheel.machine.interpreters import sysroot
 
     return sysroot(wheel.target, look.environ) is not None
 
 
 def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
-    from cartwheel.model.checked import untested
+    from cartwheel.model.check_report import untested
 
-    path = work.root / plan.finished(package, wheel)
+    path = work.root / artifacts.finished(package, wheel)
     refuse_misshapen(package, wheel, work.root)
     runs = _runs(package, wheel, path, work)
     if reason := untested(runs):
         work.announce(f"tests not run: {reason}")
-    _report(path, runs, work.root / plan.report(wheel))
+    _report(path, runs, work.root / artifacts.report(wheel))
     return {}
 
 
@@ -108,7 +108,7 @@ def refuse_misshapen(package: Package, wheel: Wheel, root: Path) -> None:
 
     found = problems(
         examine(
-            root / plan.finished(package, wheel),
+            root / artifacts.finished(package, wheel),
             expected=wheel.file,
             target=wheel.target,
             floor=wheel.floor,
@@ -122,15 +122,15 @@ def refuse_misshapen(package: Package, wheel: Wheel, root: Path) -> None:
 
 def _runs(package: Package, wheel: Wheel, path: Path, work: Work) -> tuple[TestRun, ...]:
     """The tests with each Python that they are meant to be run with, or why not."""
-    from cartwheel.checks.places import interpreter
-    from cartwheel.model.checked import TestRun
-    from cartwheel.world.interpreters import Missing
+    from cartwheel.machine.interpreters import Missing
+    from cartwheel.model.check_report import TestRun
+    from cartwheel.testing.test_hosts import interpreter
 
     if wheel.test.skip:
         return (TestRun(not_run=wheel.test.skip),)
-    env, must = environment.passed(work.look.environ), tested.needed(wheel)
+    env, must = environment.passed(work.look.environ), test_plan.needed(wheel)
     runs: list[TestRun] = []
-    for python in tested.pythons(package, wheel):
+    for python in test_plan.pythons(package, wheel):
         base = interpreter(package, wheel, python, env, work)
         if not isinstance(base, Missing):
             runs.append(_test(package, wheel.test, path, base, work))
@@ -142,13 +142,13 @@ def _runs(package: Package, wheel: Wheel, path: Path, work: Work) -> tuple[TestR
 
 
 def _test(package: Package, test: Test, wheel: Path, base: Interpreter, work: Work) -> TestRun:
-    from cartwheel.world import fresh
+    from cartwheel.testing import test_environment
 
-    return fresh.tests_pass(
+    return test_environment.tests_pass(
         wheel,
         base=base,
         module=package.module,
-        requirements=tested.requirements(package, test),
+        requirements=test_plan.requirements(package, test),
         extras=test.extras,
         command=test.command,
         tests_from=work.root / package.folder,
@@ -160,7 +160,7 @@ def _test(package: Package, test: Test, wheel: Path, base: Interpreter, work: Wo
 
 
 def _report(file: Path, runs: tuple[TestRun, ...], place: Path) -> None:
-    from cartwheel.model.checked import CheckReport, report_json
+    from cartwheel.model.check_report import CheckReport, report_json
 
     write_atomically(place, report_json(CheckReport(file=file.name, sha256=sha256_of(file), runs=runs)))
 
@@ -170,9 +170,9 @@ def _of_sdist(package: Package) -> Step:
         name=f"check:sdist:{package.key}",
         doc=f"{package.sdist}: a wheel built from it in isolation, and its tests",
         needs=(f"{package.dist}/{package.sdist}",),
-        makes=(plan.sdist_report(package),),
+        makes=(artifacts.sdist_report(package),),
         after=(f"sdist:{package.key}",),
-        settings=tested.settings(package, package.test),
+        settings=test_plan.settings(package, package.test),
         tools=("rustc",) if package.manifest else (),
         lacks=lambda look: environment.absent(_variables_here(package), look.environ),
         sources=replace(_tests(package, package.test), environment=_variables_here(package)),
@@ -200,14 +200,14 @@ def _check_sdist(package: Package, work: Work) -> Learned:
     if len(wheels) != 1:
         raise StepFailed(f"{package.sdist}: {len(wheels)} wheels were built from it, expected one")
     _refuse_problems(package, wheels[0], target, python)
-    _report(sdist, (_of_the_built(package, wheels[0], python, work),), work.root / plan.sdist_report(package))
+    _report(sdist, (_of_the_built(package, wheels[0], python, work),), work.root / artifacts.sdist_report(package))
     return {}
 
 
 def _of_the_built(package: Package, wheel: Path, python: str, work: Work) -> TestRun:
     """The tests of a wheel that was built for this machine alone, with one Python that takes it."""
-    from cartwheel.model.checked import TestRun
-    from cartwheel.world.interpreters import Missing
+    from cartwheel.machine.interpreters import Missing
+    from cartwheel.model.check_report import TestRun
 
     if package.test.skip:
         return TestRun(not_run=package.test.skip)
@@ -220,9 +220,9 @@ def _of_the_built(package: Package, wheel: Path, python: str, work: Work) -> Tes
 def taking(package: Package, wheel: Path, python: str, env: Mapping[str, str]) -> Interpreter | Missing:
     """An interpreter of this machine for a wheel that was built on it: of those that the tests are meant for, where one
     is here and the wheel is for many."""
-    from cartwheel.model.wheel import WheelName
-    from cartwheel.world.fresh import minimum_of
-    from cartwheel.world.interpreters import Missing, some
+    from cartwheel.machine.interpreters import Missing, some
+    from cartwheel.model.wheels.wheel_name import WheelName
+    from cartwheel.testing.test_environment import minimum_of
 
     minimum = minimum_of(WheelName.parse(wheel.name))
     named = package.test.python if python in (ABI3, ABI3T, PURE) else ()
@@ -245,16 +245,16 @@ def meant_here(package: Package, look: Look) -> tuple[Target, str, str]:
     runs in, empty where any will do.  The first wheel that this machine has one for."""
     host = this_machine()
     first = package.wheels[0].python if package.wheels else PURE
-    from cartwheel.toolchain import interpreters
+    from cartwheel.toolchain import build_interpreters
 
-    for wheel in tested.from_sdist(package):
+    for wheel in test_plan.from_sdist(package):
         target = TARGETS[host.triple] if package.manifest else wheel.target
         ours_alone = wheel.features and ABI3 not in stable_abi(package.manifests).kinds  # no installer reads those
         if wheel.python == ABI3 and ours_alone and (found := _one_here(package, look)):
             return target, *found
         if package.manifest and wheel.python in (ABI3, PURE):
             return target, wheel.python, ""
-        path = host.runs(target) and interpreters.path(wheel.python, package.minimum_python, look)
+        path = host.runs(target) and build_interpreters.path(wheel.python, package.minimum_python, look)
         if path:
             return target, wheel.python, path if target.triple != ANY else ""
     return TARGETS[host.triple if package.compiled else ANY], first, ""
@@ -262,10 +262,10 @@ def meant_here(package: Package, look: Look) -> tuple[Target, str, str]:
 
 def _one_here(package: Package, look: Look) -> tuple[str, str] | None:
     """The oldest maintained Python that is here and the package allows, and its path."""
-    from cartwheel.toolchain import interpreters
+    from cartwheel.toolchain import build_interpreters
 
     wanted = package.manifests.requires_python
-    found = ((v, interpreters.path(v, "", look)) for v in pythons.MAINTAINED if pythons.allowed(wanted, v))
+    found = ((v, build_interpreters.path(v, "", look)) for v in pythons.MAINTAINED if pythons.allowed(wanted, v))
     return next((one for one in found if one[1]), None)
 
 
@@ -286,12 +286,12 @@ def _let_pass(project: Project, package: Package) -> tuple[str, ...]:
 
 
 def _of_set(package: Package, let_pass: tuple[str, ...]) -> Step:
-    files = plan.of_package(package)
+    files = artifacts.of_package(package)
     return Step(
         name=f"check:set:{package.key}",
         doc=f"all files of {package.name} together: one metadata, the index's rules",
         needs=tuple(artifact.path for artifact in files),
-        makes=(plan.set_report(package),),
+        makes=(artifacts.set_report(package),),
         after=tuple(artifact.task for artifact in files),
         settings={"private": str(package.private), "rules": ", ".join(let_pass)},
         act=lambda work: _check_set(package, let_pass, work),
@@ -301,15 +301,17 @@ def _of_set(package: Package, let_pass: tuple[str, ...]) -> Step:
 def _check_set(package: Package, let_pass: tuple[str, ...], work: Work) -> Learned:
     from json import dumps
 
-    from cartwheel.checks.together import disagreements, metadata_of
-    from cartwheel.index.rules import findings
+    from cartwheel.checks.consistency import disagreements, metadata_of
+    from cartwheel.checks.index_rules import findings
 
-    paths = [work.root / artifact.path for artifact in plan.of_package(package)]
+    paths = [work.root / artifact.path for artifact in artifacts.of_package(package)]
     wrong = list(disagreements({path.name: metadata_of(path) for path in paths}))
     besides = (*let_pass, *(("private",) if package.private else ()))
     wrong += [str(finding) for finding in findings(paths, besides=besides)]
     if wrong:
         raise StepFailed("\n".join((f"the files of {package.name} do not make one release:", *wrong)))
     digests = {path.name: sha256_of(path) for path in paths}
-    write_atomically(work.root / plan.set_report(package), dumps({"schema": 1, "files": digests}, indent=1).encode())
+    write_atomically(
+        work.root / artifacts.set_report(package), dumps({"schema": 1, "files": digests}, indent=1).encode()
+    )
     return {}

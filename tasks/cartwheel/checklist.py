@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from cartwheel.gate import checks_before_tag
+from cartwheel.model.config.settings import ChecklistItem
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.record import Seen
-from cartwheel.model.settings import ChecklistItem
 from cartwheel.model.step import Look, Step, Work
-from cartwheel.proof import checks_before_tag
-from cartwheel.world import environment
+from cartwheel.process import environment
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -62,7 +62,7 @@ class ThisCommit(Struct, frozen=True, kw_only=True):
 
     def seen(self, look: Look, before: Seen | None) -> Seen:
         """See `model.step.Sources`."""
-        from cartwheel.world.git import state_of
+        from cartwheel.repository.git import state_of
 
         return Seen(facts={"the commit": state_of(look.root, environment.passed(look.environ))})
 
@@ -85,7 +85,7 @@ def _run(package: Package, item: ChecklistItem, work: Work) -> Mapping[str, tupl
 def _ask(package: Package, item: ChecklistItem, work: Work) -> Mapping[str, tuple[str, ...]]:
     from datetime import UTC, datetime
 
-    from cartwheel.world.terminal import confirm, is_there, who
+    from cartwheel.process.prompt import confirm, is_there, who
 
     if not is_there():
         questions = [other for other in package.checklist if other.manual]

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cartwheel.inputs import wheel_tree
-from cartwheel.model.plan import artifacts
 from cartwheel.model.project import DEBUG, Project
-from cartwheel.toolchain.directories import FOLDER
+from cartwheel.model.wheels.artifacts import artifacts
+from cartwheel.toolchain.cargo_directories import FOLDER
 
 _KEPT = ("lock", "lock-holder", "unfinished.json")
 """Held by the run that cleans; and the way back from a bump that was killed."""

@@ -17,19 +17,19 @@ from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
 from cartwheel.action import CLEAN_CARGO, Judgement, Perform, Sweep, Workshop
-from cartwheel.inputs.present import refuse_absent
+from cartwheel.filesystem.manifest_files import read_package, read_root
+from cartwheel.filesystem.snapshot import World
+from cartwheel.inputs.missing_files import refuse_absent
+from cartwheel.machine.host import this_machine
 from cartwheel.model import project as model
-from cartwheel.model import understand
+from cartwheel.model.config import resolve
+from cartwheel.model.config.manifests import Manifests, from_git
+from cartwheel.model.config.settings import IndexSettings, decode
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
-from cartwheel.model.manifests import Manifests, from_git
-from cartwheel.model.plan import OUTWARD
-from cartwheel.model.settings import IndexSettings, decode
 from cartwheel.model.step import Step
+from cartwheel.model.wheels.artifacts import OUTWARD
 from cartwheel.state import GROUPS, OURS
-from cartwheel.toolchain.tools import version_of
-from cartwheel.world.host import this_machine
-from cartwheel.world.look import World
-from cartwheel.world.manifests import read_package, read_root
+from cartwheel.toolchain.tool_versions import version_of
 
 STAGES: Mapping[str, str] = {
     "clean": "Remove what the tasks made: outputs, records, scratch, stale compiled files (doit run clean)",
@@ -254,8 +254,8 @@ class Edges:
 def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     """The project in `root`; raises `ConfigError`."""
     top = read_root(root)
-    packages = tuple(read_package(root, f, top if f == "." else None) for f in understand.folders(top))
-    project = understand.understood(top, packages, overrides, **_tags(root, packages))
+    packages = tuple(read_package(root, f, top if f == "." else None) for f in resolve.folders(top))
+    project = resolve.understood(top, packages, overrides, **_tags(root, packages))
     refuse_absent(root, project, os.environ)
     stand_in = os.environ.get("CARTWHEEL_REHEARSAL")
     if not stand_in:
@@ -268,14 +268,14 @@ def _tags(root: Path, packages: Iterable[Manifests]) -> dict[str, Any]:
     """The tags of HEAD and the one that started a pipeline's run, where a version comes from them."""
     if not any(from_git(manifests.pyproject) for manifests in packages):
         return {}
-    from cartwheel.world.scm import tags_on_head
+    from cartwheel.repository.scm_version import tags_on_head
 
     return {"tags": tags_on_head(root, os.environ), "started_by": model.starting_tag(os.environ)}
 
 
 def _mark(root: Path, words: str) -> None:
     """Have what is wrong with the configuration shown at its line, where a CI system can."""
-    from cartwheel.ci.platform import Voice
+    from cartwheel.ci.ci_output import Voice
 
     if mark := Voice(os.environ, root).refused(words):
         sys.stderr.write(mark + "\n")
@@ -284,7 +284,7 @@ def _mark(root: Path, words: str) -> None:
 def _overrides(environ: Mapping[str, str]) -> dict[str, str]:
     """What is set for this run: doit variables win over the environment."""
     prefix = "CARTWHEEL_"
-    named = {f"{prefix}{key.upper()}": key for key in understand.OVERRIDABLE}
+    named = {f"{prefix}{key.upper()}": key for key in resolve.OVERRIDABLE}
     for name in environ:
         known = (*named, *_KNOWN_ENVIRONMENT)
         if name.startswith(prefix) and name not in known and not name.startswith(_OWN_ENVIRONMENT):
@@ -293,8 +293,8 @@ def _overrides(environ: Mapping[str, str]) -> dict[str, str]:
     for argument in sys.argv[1:]:
         name, equals, _ = argument.partition("=")
         if equals and not name.startswith("-"):
-            if name not in understand.OVERRIDABLE:
-                raise ConfigError(f"variable '{argument}' is not known{did_you_mean(name, understand.OVERRIDABLE)}")
+            if name not in resolve.OVERRIDABLE:
+                raise ConfigError(f"variable '{argument}' is not known{did_you_mean(name, resolve.OVERRIDABLE)}")
             value = get_var(name)
             if value:
                 found[name] = value

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from cartwheel.filesystem.files import sha256_of
+from cartwheel.gate import proven, refuse_unless_meant, refuse_unversioned, strangers
+from cartwheel.model.config.settings import for_practice
 from cartwheel.model.destination import CRATES, GITHUB, kind_of
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.plan import checks, ledger, of_package, ready, reports
 from cartwheel.model.project import Package, Project
-from cartwheel.model.settings import for_practice
 from cartwheel.model.step import Step, Work
-from cartwheel.proof import proven, refuse_unless_meant, refuse_unversioned, strangers
-from cartwheel.world import environment
-from cartwheel.world.files import sha256_of
+from cartwheel.model.wheels.artifacts import checks, ledger, of_package, ready, reports
+from cartwheel.process import environment
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -67,7 +67,7 @@ _OTHER_KINDS = {GITHUB: "cartwheel.publish_github", CRATES: "cartwheel.publish_c
 
 def locate(project: Project, name: str, work: Work) -> None:
     """Raises `ConfigError` where nobody knows where the index is, or what its table says cannot be meant."""
-    from cartwheel.index.warehouse import resolve
+    from cartwheel.destinations.pypi_index import resolve
 
     if other := elsewhere(project, name):
         other.locate(project, name, work)
@@ -89,10 +89,10 @@ def refuse_what_the_index_would(project: Project, package: Package, name: str, w
     Returns the SHA-256 of each file as its check recorded it.
     Raises `ConfigError` where nobody knows the index, and `StepFailed` with all that is wrong, whatever it is.
     """
-    from cartwheel.index.delivery import look
-    from cartwheel.index.rules import findings, weighed
-    from cartwheel.index.sender import lacking
-    from cartwheel.index.warehouse import resolve
+    from cartwheel.checks.index_rules import findings, weighed
+    from cartwheel.destinations.delivery import look
+    from cartwheel.destinations.pypi_index import resolve
+    from cartwheel.destinations.twine_upload import lacking
 
     if other := elsewhere(project, name):
         other.refuse(project, package, name, work)
@@ -128,8 +128,8 @@ def _noted(wrong: list[str]) -> Iterator[None]:
 
 
 def _send(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.index.delivery import send
-    from cartwheel.index.warehouse import resolve
+    from cartwheel.destinations.delivery import send
+    from cartwheel.destinations.pypi_index import resolve
 
     expected = refuse_what_the_index_would(project, package, name, work)
     index = resolve(name, project.indexes)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from cartwheel.index.cargo import Cargo, registry_named
-from cartwheel.index.crate_registry import ONE_AT_A_TIME, crates_of, look, wait_until_shown
-from cartwheel.index.crate_registry import send as send_crates
-from cartwheel.index.ledger import Ledger
-from cartwheel.index.warehouse import Index
-from cartwheel.model.crates import Crate
+from cartwheel.cargo.publish_order import Crate
+from cartwheel.destinations.cargo_publish import Cargo, registry_named
+from cartwheel.destinations.crate_registry import ONE_AT_A_TIME, crates_of, look, wait_until_shown
+from cartwheel.destinations.crate_registry import send as send_crates
+from cartwheel.destinations.ledger import Ledger
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.gate import proven
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.plan import ledger
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Words, Work
-from cartwheel.proof import proven
+from cartwheel.model.wheels.artifacts import ledger
 
 
 def locate(project: Project, name: str, work: Work) -> None:

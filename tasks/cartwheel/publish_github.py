@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cartwheel.index.github import ONE_AT_A_TIME, complete, look, shown
-from cartwheel.index.github_api import Api, Place, place_named
-from cartwheel.index.ledger import Ledger
-from cartwheel.index.patience import Patience
-from cartwheel.index.release_page import SUMS, Wanted, extra_files, extra_names
-from cartwheel.index.warehouse import Index
+from cartwheel.destinations.github_api import Api, Place, place_named
+from cartwheel.destinations.github_release import ONE_AT_A_TIME, complete, look, shown
+from cartwheel.destinations.ledger import Ledger
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.release_page import SUMS, Wanted, extra_files, extra_names
+from cartwheel.destinations.retries import Patience
+from cartwheel.filesystem.files import sha256_of
+from cartwheel.gate import proven, strangers
 from cartwheel.model.destination import is_prerelease
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.plan import ledger, of_package
 from cartwheel.model.project import Package, Project, sharing
 from cartwheel.model.step import Work
-from cartwheel.model.wheel import normalised
-from cartwheel.proof import proven, strangers
-from cartwheel.world.changes import notes_for_tag
-from cartwheel.world.files import sha256_of
+from cartwheel.model.wheels.artifacts import ledger, of_package
+from cartwheel.model.wheels.wheel_name import normalised
+from cartwheel.versions.changelog_file import notes_for_tag
 
 PATIENCE = Patience()
 
@@ -65,7 +65,7 @@ def place(project: Project, name: str, work: Work) -> Place:
 
 def remote_of(project: Project, root: Path) -> str:
     """The address of the remote that releases are pushed to; empty where there is none."""
-    from cartwheel.world.git import Repository
+    from cartwheel.repository.git import Repository
 
     with Repository(root) as repository:
         known = project.release.remote in repository.remotes()
@@ -112,7 +112,7 @@ def _sums(package: Package, *, shared: bool) -> str:
 
 
 def _head(root: Path) -> str:
-    from cartwheel.world.git import Repository
+    from cartwheel.repository.git import Repository
 
     with Repository(root) as repository:
         return repository.head()

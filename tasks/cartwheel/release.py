@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from cartwheel.model.plan import checks, of_package
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
+from cartwheel.model.wheels.artifacts import checks, of_package
 
 
 def steps(project: Project) -> Iterable[Step]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from cartwheel.build_step import build_environment, raw_wheel
-from cartwheel.model.plan import finished
+from cartwheel.backends.wheel_step import build_environment, raw_wheel
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.step import Step, Work
+from cartwheel.model.wheels.artifacts import finished
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -27,11 +27,11 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 def _finish(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.toolchain import containers
+    from cartwheel.toolchain import container_setup
     from cartwheel.toolchain.repairers import repair
 
-    contained = containers.made_in_one(package, wheel)
-    inside = containers.at_hand(package, wheel, work) if contained else None
+    contained = container_setup.made_in_one(package, wheel)
+    inside = container_setup.at_hand(package, wheel, work) if contained else None
     in_place = inside is not None and not inside.engine
     able = inside is not None and "auditwheel" in inside.programs
     repair(

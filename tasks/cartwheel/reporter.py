@@ -1,6 +1,6 @@
 """What doit says while it runs: a line a step, the words of what failed, and at the end a table of the files.
 
-In a job of a CI system it says so in the system's own way (`ci/platform.py`).
+In a job of a CI system it says so in the system's own way (`ci/ci_output.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from cartwheel.action import Workshop, log_of
-from cartwheel.model.plan import OUTWARD
+from cartwheel.model.wheels.artifacts import OUTWARD
 
 NAMED_ONLY = ("clean", *OUTWARD)
 """Stages that no pattern may start."""
@@ -30,7 +30,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     patterns: tuple[str, ...] = ()
 
     def __init__(self, outstream: Any, options: dict[str, Any]) -> None:
-        from cartwheel.ci.platform import Voice
+        from cartwheel.ci.ci_output import Voice
 
         super().__init__(outstream, options)
         self._mutex = threading.Lock()

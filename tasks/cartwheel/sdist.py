@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cartwheel.build_maturin import locked, misfit
-from cartwheel.build_pep517 import apart, backend_environment, uv_build
-from cartwheel.build_step import commands_before, exactly_one, variables
+from cartwheel.backends.maturin import locked, misfit
+from cartwheel.backends.pep517 import apart, backend_environment, uv_build
+from cartwheel.backends.wheel_step import commands_before, exactly_one, variables
+from cartwheel.filesystem import files
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project, said_before
 from cartwheel.model.step import Look, Step, Work
-from cartwheel.world import environment, files, run
+from cartwheel.process import environment, run
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -53,7 +54,7 @@ def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
 
 
 def _lacks(package: Package, look: Look) -> str:
-    from cartwheel.toolchain.needs import rust
+    from cartwheel.toolchain.requirements import rust
 
     if lacking := environment.absent(package.environment, look.environ):
         return lacking

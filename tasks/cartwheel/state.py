@@ -69,8 +69,8 @@ class Records:
 
     def commit(self, record: Record) -> None:
         """Keep a success: its listing first, the record last, each renamed into place whole."""
+        from cartwheel.filesystem.files import write_atomically
         from cartwheel.model.record import listing_name, listing_to_json, to_json
-        from cartwheel.world.files import write_atomically
 
         data = listing_to_json(record.seen.listing)
         name = listing_name(data)
@@ -186,7 +186,7 @@ class Records:
         return self._foreign[task]
 
     def _commit_own(self, task: str, values: dict[str, Any]) -> None:
-        from cartwheel.world.files import write_atomically
+        from cartwheel.filesystem.files import write_atomically
 
         if not (values.get("deps:") or values.get("_values_:") or values.get("result:")):
             return

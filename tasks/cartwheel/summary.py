@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cartwheel.filesystem.files import sha256_of
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.plan import Artifact, artifacts
 from cartwheel.model.project import Project
-from cartwheel.world.files import sha256_of
+from cartwheel.model.wheels.artifacts import Artifact, artifacts
 
 _MAKING = ("repair", "check", "sdist", "publish", "verify", "release")
 
@@ -76,7 +76,7 @@ def size(count: int) -> str:
 
 def tested(report: Path) -> str:
     """What the file's report says of its tests, in words."""
-    from cartwheel.model.checked import parse_report
+    from cartwheel.model.check_report import parse_report
 
     try:
         return parse_report(report.read_bytes()).tested

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from cartwheel import checklist, proof
+from cartwheel import checklist, gate
 from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.plan import of_package, ready
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
-from cartwheel.world import environment
+from cartwheel.model.wheels.artifacts import of_package, ready
+from cartwheel.process import environment
 
 if TYPE_CHECKING:
-    from cartwheel.world.tags import TagFacts
+    from cartwheel.repository.tags import TagFacts
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -30,11 +30,11 @@ def steps(project: Project) -> Iterable[Step]:
             yield Step(
                 name=f"tag:{package.key}",
                 doc=f"{package.tag_name} on this commit, pushed with its branch",
-                needs=proof.reports_before_tag(project, package),
+                needs=gate.reports_before_tag(project, package),
                 after=(
                     *ready(package),
                     "version-sync",
-                    *proof.checks_before_tag(project, package),
+                    *gate.checks_before_tag(project, package),
                     *checklist.needed(project, package),
                 ),
                 always=True,
@@ -43,11 +43,11 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.world import unfinished
-    from cartwheel.world.tags import refuse
+    from cartwheel.repository import undo_note
+    from cartwheel.repository.tags import refuse
 
-    unfinished.refuse(work.root)
-    proof.refuse_unversioned(project, package)
+    undo_note.refuse(work.root)
+    gate.refuse_unversioned(project, package)
     found = _facts(project, package, work)
     refuse(found)
     if not found.done:
@@ -59,10 +59,10 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
 
 
 def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.world.tags import judge, make
+    from cartwheel.repository.tags import judge, make
 
-    proof.refuse_unless_meant(project, work, "tag", "publish", "release")
-    proof.refuse_unversioned(project, package)
+    gate.refuse_unless_meant(project, work, "tag", "publish", "release")
+    gate.refuse_unversioned(project, package)
     found = _facts(project, package, work)
     if not judge(found) and not found.done:
         _refuse_without_notes(package, work)
@@ -72,7 +72,7 @@ def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[s
 
 
 def _facts(project: Project, package: Package, work: Work) -> TagFacts:
-    from cartwheel.world.tags import facts
+    from cartwheel.repository.tags import facts
 
     return facts(
         work.root,
@@ -89,13 +89,13 @@ def _facts(project: Project, package: Package, work: Work) -> TagFacts:
 
 def _message(package: Package, work: Work) -> str:
     """The tag's: the name and version, and the notes of the changelog."""
-    from cartwheel.world.changes import notes_for_tag
+    from cartwheel.versions.changelog_file import notes_for_tag
 
     return f"{package.name} {package.version}\n\n{notes_for_tag(work.root, package)}".strip()
 
 
 def _refuse_without_notes(package: Package, work: Work) -> None:
-    from cartwheel.world.changes import without_entry
+    from cartwheel.versions.changelog_file import without_entry
 
     missing = without_entry(work.root, package)
     if missing:
@@ -106,7 +106,7 @@ def _refuse_another_pipeline(project: Project, work: Work) -> None:
     """The tag starts the pipeline as it is committed; raises `StepFailed` where the configuration says another, or
     there is none."""
     from cartwheel import __version__
-    from cartwheel.ci.committed import refusals
+    from cartwheel.ci.pipeline_files import refusals
 
     wrong = refusals(work.root, project, version=__version__)
     if wrong:
@@ -130,11 +130,11 @@ def _refuse_what_would_be_refused(project: Project, package: Package, work: Work
         for name in package.publish:
             refuse_what_the_index_would(project, package, name, work)
         return
-    from cartwheel.index.rules import findings, misnamed, weighed
-    from cartwheel.index.warehouse import resolve
+    from cartwheel.checks.index_rules import findings, misnamed, weighed
+    from cartwheel.destinations.pypi_index import resolve
 
-    own = proof.made_here(package)
-    proof.proven(package, work.root, own)
+    own = gate.made_here(package)
+    gate.proven(package, work.root, own)
     found = {*misnamed(a.file for a in of_package(package)), *findings(work.root / a.path for a in own)}
     names = (name for name in package.publish if kind_of(name, project.indexes) == PYPI)
     indexes = (resolve(name, project.indexes) for name in names)

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from cartwheel.model import tested
-from cartwheel.model.checked import tests
+from cartwheel.gate import proven
+from cartwheel.machine.host import this_machine
+from cartwheel.model.check_report import tests
 from cartwheel.model.destination import GITHUB, kind_of
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.plan import of_package
 from cartwheel.model.project import Package, Project, sharing
-from cartwheel.model.python import PURE
 from cartwheel.model.step import Step, Work
-from cartwheel.proof import proven
-from cartwheel.world import environment, run
-from cartwheel.world.host import this_machine
+from cartwheel.model.wheels import test_plan
+from cartwheel.model.wheels.artifacts import of_package
+from cartwheel.model.wheels.python import PURE
+from cartwheel.process import environment, run
 
 if TYPE_CHECKING:
-    from cartwheel.index.warehouse import Index
-    from cartwheel.model.checked import TestRun
-    from cartwheel.world.fresh import Fresh, Installer
+    from cartwheel.destinations.pypi_index import Index
+    from cartwheel.model.check_report import TestRun
+    from cartwheel.testing.test_environment import Fresh, Installer
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -45,8 +45,8 @@ def _with_the_same_page(project: Project, package: Package, name: str) -> tuple[
 
 
 def _verify(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.index.shown import wait_until_listed
-    from cartwheel.index.warehouse import resolve
+    from cartwheel.destinations.pypi_index import resolve
+    from cartwheel.destinations.verify_index import wait_until_listed
     from cartwheel.publish import elsewhere
 
     if other := elsewhere(project, name):
@@ -64,9 +64,9 @@ def _verify(project: Project, package: Package, name: str, work: Work) -> Mappin
 
 def _installed(package: Package, index: Index, expected: Mapping[str, str], work: Work) -> TestRun:
     """Install the very version from the index, as a user would, and run its tests."""
-    from cartwheel.index.shown import environment_for_index, install_commands, once_shown, requirement
-    from cartwheel.world.fresh import UV, installed_tests_pass
-    from cartwheel.world.interpreters import Missing, cannot_run, some
+    from cartwheel.destinations.verify_index import environment_for_index, install_commands, once_shown, requirement
+    from cartwheel.machine.interpreters import Missing, cannot_run, some
+    from cartwheel.testing.test_environment import UV, installed_tests_pass
 
     env = environment.passed(work.look.environ)
     own = [wheel for wheel in package.wheels if not cannot_run(wheel.target, this_machine(), wheel.floor)]
@@ -85,7 +85,7 @@ def _installed(package: Package, index: Index, expected: Mapping[str, str], work
         )  # fmt: skip
         env_alone = environment_for_index(made.env)
         once_shown(lambda: work.log.run(alone, cwd=work.scratch, env=env_alone), index, say=work.announce)
-        work.log.run((*rest, *tested.requirements(package, package.test), *needs), cwd=work.scratch, env=made.env)
+        work.log.run((*rest, *test_plan.requirements(package, package.test), *needs), cwd=work.scratch, env=made.env)
 
     return installed_tests_pass(
         install, base=base, module=package.module, command=() if package.test.skip else package.test.command,

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from cartwheel.model.config.manifests import truth
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.model.manifests import truth
 from cartwheel.model.project import Project
 from cartwheel.model.record import Seen
 from cartwheel.model.step import Look, Step, Work
-from cartwheel.model.version import version_in
+from cartwheel.model.versions.version import version_in
 
 if TYPE_CHECKING:
-    from cartwheel.world.versions import Survey
+    from cartwheel.versions.version_places import Survey
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -64,7 +64,7 @@ class Places(Struct, frozen=True, kw_only=True):
 
 def surveys(root: Path, project: Project) -> tuple[Survey, ...]:
     """Where each package's version stands, in the configuration's order."""
-    from cartwheel.world.versions import survey
+    from cartwheel.versions.version_places import survey
 
     return tuple(survey(root, package.folder, package.versions) for package in project.packages)
 
@@ -79,7 +79,7 @@ def _declared(project: Project) -> str:
 
 def _members(root: Path, project: Project) -> Mapping[str, str]:
     """The crates of each workspace: one that joins by a pattern changes no file that was looked at before."""
-    from cartwheel.world.crates import members, relative
+    from cartwheel.cargo.project_crates import members, relative
 
     named: dict[str, str] = {}
     for manifests in (package.manifests for package in project.packages):
@@ -101,10 +101,10 @@ def _read(project: Project, found: Iterable[Survey]) -> tuple[str, ...]:
 
 
 def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.world import unfinished
-    from cartwheel.world.versions import disagreements, write
+    from cartwheel.repository import undo_note
+    from cartwheel.versions.version_places import disagreements, write
 
-    unfinished.refuse(work.root)
+    undo_note.refuse(work.root)
     refuse_another_version(project)
     found = surveys(work.root, project)
     wrong = tuple(place for one in found for place in one.places if place.found != place.expected)

@@ -18,12 +18,19 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 
-from cartwheel.model.compiled import Binary, dll_problems, floor_problems, listed, machine_problems, module_problems
+from cartwheel.filesystem.binaries import images
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.target import ANY, Target, platform_tag
-from cartwheel.model.wheel import Metadata, WheelName, normalised
-from cartwheel.world.binary import images
-from cartwheel.world.environment import passed
+from cartwheel.model.wheels.binary_facts import (
+    Binary,
+    dll_problems,
+    floor_problems,
+    listed,
+    machine_problems,
+    module_problems,
+)
+from cartwheel.model.wheels.target import ANY, Target, platform_tag
+from cartwheel.model.wheels.wheel_name import Metadata, WheelName, normalised
+from cartwheel.process.environment import passed
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -340,7 +347,7 @@ CHECKS = (
 
 
 def _tool(wheel: Examined, name: str, *arguments: str) -> str:
-    from cartwheel.world.run import capture, of_ours
+    from cartwheel.process.run import capture, of_ours
 
     env = passed(os.environ) | {"NO_COLOR": "1", "TERM": "dumb", "PYTHONUTF8": "1"}
     return capture((*of_ours(name), *arguments), cwd=wheel.file.parent, env=env, ok=(0, 1))

@@ -75,7 +75,7 @@ _COMMAND = r"\$ .*   # in (?P<folder>.+)"
 
 
 def _lines(log: str) -> tuple[Line, ...]:
-    """The lines; the log says before each command where it is run (`world/run.py`)."""
+    """The lines; the log says before each command where it is run (`process/run.py`)."""
     folder, lines = "", []
     for text in re.sub(_COLOUR, "", log).splitlines():
         if command := re.fullmatch(_COMMAND, text):

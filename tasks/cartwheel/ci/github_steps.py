@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cartwheel.ci.document import Noted
+from cartwheel.ci.action_pins import Pins
 from cartwheel.ci.jobs import FORGE, Job, Pipeline
-from cartwheel.ci.pins import Pins
+from cartwheel.ci.yaml_document import Noted
 
 Step = dict[str, Any]
 

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from cartwheel.index.warehouse import token_variable
-from cartwheel.model import tested
+from cartwheel.destinations.pypi_index import token_variable
+from cartwheel.model.config.settings import IndexSettings, Secret, for_practice
 from cartwheel.model.destination import GITHUB, PYPI, kind_of
-from cartwheel.model.image import CONTAINER, image_of
 from cartwheel.model.project import Package, Project, Wheel
-from cartwheel.model.python import ABI3, PURE, oldest
-from cartwheel.model.settings import IndexSettings, Secret, for_practice
-from cartwheel.model.target import ANY, Target
+from cartwheel.model.wheels import test_plan
+from cartwheel.model.wheels.container_image import CONTAINER, image_of
+from cartwheel.model.wheels.python import ABI3, PURE, oldest
+from cartwheel.model.wheels.target import ANY, Target
 
 PLAN, BUILD, SDIST, GATHER, PUBLISH, VERIFY = "plan", "build", "sdist", "gather", "publish", "verify"
 """What a job does."""
@@ -287,7 +287,7 @@ def _testing(package: Package, wheel: Wheel) -> tuple[str, ...]:
     contained = wheel.toolchain == CONTAINER or wheel.target.libc == "musl"
     if wheel.test.skip or contained:
         return ()
-    return tuple(python for python in tested.pythons(package, wheel) if python != PURE)
+    return tuple(python for python in test_plan.pythons(package, wheel) if python != PURE)
 
 
 def _for_sdists(project: Project) -> tuple[str, ...]:
@@ -298,7 +298,7 @@ def _for_sdists(project: Project) -> tuple[str, ...]:
 
 def _for_sdist(package: Package) -> tuple[str, ...]:
     """None where `PYTHON` will do for one of the wheels that it may be built as, else what the first of them needs."""
-    wheels = tested.from_sdist(package)
+    wheels = test_plan.from_sdist(package)
     meant = tuple(w for w in wheels if package.manifest or _on_linux(w.target)) or wheels
     if any(wheel.python in (PURE, PYTHON) or _for_newer(package, wheel) for wheel in meant):
         return ()

@@ -9,7 +9,7 @@ from doit.exceptions import InvalidCommand
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.errors import CartwheelError
-from cartwheel.world import run
+from cartwheel.process import run
 
 
 class Bump(WordsAndOptions):
@@ -43,9 +43,9 @@ class Bump(WordsAndOptions):
     )
 
     def _execute(self, packages: list[str], no_commit: bool, offline: bool, pos_args: list[str]) -> int:
-        from cartwheel.bump import carry_out, planned, refuse_taken
+        from cartwheel.new_version import carry_out, planned, refuse_taken
         from cartwheel.pipeline import read_project
-        from cartwheel.world.unfinished import undo
+        from cartwheel.repository.undo_note import undo
 
         shop = workshop_of(self.task_list)
         write = self.outstream.write

@@ -37,7 +37,7 @@ class Changelog(WordsAndOptions):
     )
 
     def _execute(self, package: str, draft: bool, pos_args: list[str]) -> int:
-        from cartwheel.world.changes import changelog_path, notes_of, offer
+        from cartwheel.versions.changelog_file import changelog_path, notes_of, offer
 
         shop = workshop_of(self.task_list)
         if len(pos_args) > (0 if draft else 1):

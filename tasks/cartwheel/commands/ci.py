@@ -11,26 +11,26 @@ from doit.exceptions import InvalidCommand
 
 from cartwheel import __version__
 from cartwheel.action import Workshop
-from cartwheel.ci import committed
+from cartwheel.ci import pipeline_files
 from cartwheel.ci.jobs import Pipeline, pipeline
 from cartwheel.ci.selection import Selection, selection
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import FRESH, Outlook, closure, outlook, workshop_of
+from cartwheel.filesystem.edits import with_key
+from cartwheel.filesystem.files import write_atomically
 from cartwheel.model.errors import CartwheelError, did_you_mean
 from cartwheel.model.record import SCHEMA
 from cartwheel.version_sync import refuse_another_version
-from cartwheel.world.edits import with_key
-from cartwheel.world.files import write_atomically
 
-WORDS = (*committed.FORGES, "matrix", "key")
+WORDS = (*pipeline_files.FORGES, "matrix", "key")
 
 
 class Ci(WordsAndOptions):
     """The command, as doit's plugin `ci`."""
 
     name = "ci"
-    doc_purpose = f"write the pipeline for the same graph: {' | '.join(committed.FORGES)}; or compare it: --check"
-    doc_usage = f"{' | '.join(committed.FORGES)} | --check"
+    doc_purpose = f"write the pipeline for the same graph: {' | '.join(pipeline_files.FORGES)}; or compare it: --check"
+    doc_usage = f"{' | '.join(pipeline_files.FORGES)} | --check"
     doc_description = (
         'Writes the pipeline\'s file and `release.from = "ci"` into the configuration.  --check changes nothing and '
         "fails where a file that it wrote is no longer what the configuration says.  `matrix` and `key` are asked by "
@@ -85,10 +85,10 @@ class Ci(WordsAndOptions):
 
     def _done(self, shop: Workshop, word: str, to: str, forge: str) -> Iterable[str]:
         if word == "matrix":
-            return self._matrix(shop, to, committed.forge_named(forge))
+            return self._matrix(shop, to, pipeline_files.forge_named(forge))
         return [f"key={_key(shop)}"] if word == "key" else _written(shop, word)
 
-    def _matrix(self, shop: Workshop, to: str, forge: committed.Forge) -> Iterable[str]:
+    def _matrix(self, shop: Workshop, to: str, forge: pipeline_files.Forge) -> Iterable[str]:
         """`name=value` lines, and a summary where the forge takes one."""
         refuse_another_version(shop.project)
         found = {one.name: one for one in outlook(closure(self.task_list, ["check", "sdist"]), elsewhere=True)}
@@ -100,10 +100,12 @@ class Ci(WordsAndOptions):
 
 
 def _checked(shop: Workshop) -> Iterable[str]:
-    there = committed.committed(shop.root)
+    there = pipeline_files.committed(shop.root)
     if not there:
-        raise InvalidCommand(f"ci: there is no pipeline to compare; write one: doit ci {' | '.join(committed.FORGES)}")
-    wrong = list(committed.differences(shop.root, shop.project, version=__version__))
+        raise InvalidCommand(
+            f"ci: there is no pipeline to compare; write one: doit ci {' | '.join(pipeline_files.FORGES)}"
+        )
+    wrong = list(pipeline_files.differences(shop.root, shop.project, version=__version__))
     if shop.project.release.origin != "ci":
         wrong.append(f'a pipeline is there, and release.from is not "ci"; say so: doit ci {there[0].name}')
     if wrong:
@@ -117,9 +119,9 @@ def _written(shop: Workshop, name: str) -> Iterable[str]:
     above = next((p for p in (shop.root, *shop.root.parents) if (p / ".git").exists()), shop.root)
     if above != shop.root:
         raise InvalidCommand(f"ci: a forge looks for its pipeline in {above}, and this project lies below it")
-    forge = committed.forge_named(name)
+    forge = pipeline_files.forge_named(name)
     wanted = pipeline(shop.project, version=__version__)
-    changed = committed.write(shop.root, wanted, forge)
+    changed = pipeline_files.write(shop.root, wanted, forge)
     yield f"{forge.path}: {'written' if changed else 'is as it should be'}"
     if shop.project.release.origin != "ci":
         path = shop.root / "pyproject.toml"
@@ -129,7 +131,7 @@ def _written(shop: Workshop, name: str) -> Iterable[str]:
     yield from _told(wanted, forge)
 
 
-def _told(wanted: Pipeline, forge: committed.Forge) -> Iterable[str]:
+def _told(wanted: Pipeline, forge: pipeline_files.Forge) -> Iterable[str]:
     """What a person must do on the forge, and what will stop a release there."""
     for job in wanted.jobs:
         if job.identity:
@@ -154,7 +156,7 @@ def _key(shop: Workshop) -> str:
 
 
 def _summarise(selected: Selection, found: Mapping[str, Outlook], shop: Workshop) -> None:
-    from cartwheel.ci.platform import Voice
+    from cartwheel.ci.ci_output import Voice
 
     page = "".join(f"{line}\n" for line in _summary(selected, found))
     if said := Voice(shop.world.environ, shop.root).add_page(page):

@@ -10,21 +10,22 @@ from doit.cmd_base import DoitCmdBase
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from cartwheel import build_pep517, toolchain
+from cartwheel import toolchain
 from cartwheel.action import CLEAN_CARGO, Workshop
-from cartwheel.checks.places import interpreter
+from cartwheel.backends import pep517
 from cartwheel.commands.plan import workshop_of
 from cartwheel.inputs.sources import CompiledSources
-from cartwheel.model import tested
+from cartwheel.machine.host import Host, this_machine
+from cartwheel.machine.interpreters import Missing
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
-from cartwheel.model.target import ANY
+from cartwheel.model.wheels import test_plan
+from cartwheel.model.wheels.target import ANY
+from cartwheel.process.environment import passed, unset
+from cartwheel.testing.test_hosts import interpreter
 from cartwheel.toolchain import sccache
-from cartwheel.toolchain.directories import FOLDER, disk_use
-from cartwheel.toolchain.needs import Need, missing
-from cartwheel.world.environment import passed, unset
-from cartwheel.world.host import Host, this_machine
-from cartwheel.world.interpreters import Missing
+from cartwheel.toolchain.cargo_directories import FOLDER, disk_use
+from cartwheel.toolchain.requirements import Need, missing
 
 
 class Diagnosis(Struct, frozen=True, kw_only=True):
@@ -89,7 +90,7 @@ def diagnoses(shop: Workshop, host: Host) -> tuple[Diagnosis, ...]:
 def _missing(package: Package, wheel: Wheel, chain: toolchain.Toolchain, shop: Workshop) -> Iterable[Need]:
     if package.manifest:
         return missing(wheel.target, chain, shop.world, wheel.floor, partial(_crates, package, wheel, shop))
-    return build_pep517.missing(package, wheel, chain, shop.world)
+    return pep517.missing(package, wheel, chain, shop.world)
 
 
 def _unset(wheel: Wheel, shop: Workshop) -> Iterable[Need]:
@@ -135,7 +136,7 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], shop: Workshop) -> str:
     places: dict[str, dict[str, None]] = {}
     missed: dict[str, None] = {}
     for package, wheel in group:
-        for python in tested.pythons(package, wheel) if wheel.test.command and not wheel.test.skip else ():
+        for python in test_plan.pythons(package, wheel) if wheel.test.command and not wheel.test.skip else ():
             found = interpreter(package, wheel, python, env)
             if isinstance(found, Missing):
                 missed[found.why] = None

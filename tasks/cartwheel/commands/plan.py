@@ -14,13 +14,13 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from cartwheel.action import Judgement, Workshop
-from cartwheel.build_maturin import unlocked
+from cartwheel.backends.maturin import unlocked
 from cartwheel.commands.options import WordsAndOptions
-from cartwheel.inputs.present import told_of_inputs
-from cartwheel.inputs.unlocked import missing
+from cartwheel.inputs.lockless_copy import missing
+from cartwheel.inputs.missing_files import told_of_inputs
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.plan import artifacts
 from cartwheel.model.project import Project
+from cartwheel.model.wheels.artifacts import artifacts
 
 RUN, FRESH, BLOCKED = "run", "up-to-date", "blocked"
 

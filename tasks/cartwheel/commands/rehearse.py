@@ -23,13 +23,13 @@ from doit.exceptions import InvalidCommand
 
 from cartwheel.action import Workshop
 from cartwheel.commands.plan import workshop_of
-from cartwheel.commands.stand_ins import Stage, StandIns
-from cartwheel.model.backend import UNVERSIONED
+from cartwheel.commands.rehearsal_stand_ins import Stage, StandIns
+from cartwheel.machine.host import this_machine
+from cartwheel.model.config.build_backend import UNVERSIONED
 from cartwheel.model.errors import CartwheelError, did_you_mean
-from cartwheel.model.target import ANY
+from cartwheel.model.wheels.target import ANY
+from cartwheel.process import run
 from cartwheel.summary import size, tested
-from cartwheel.world import run
-from cartwheel.world.host import this_machine
 
 
 class Rehearse(DoitCmdBase):  # type: ignore[misc]
@@ -80,7 +80,7 @@ def _chosen(shop: Workshop, words: Iterable[str]) -> tuple[str, ...]:
 
 def rehearse(shop: Workshop, targets: tuple[str, ...], write: Any) -> int:
     """Do it; the exit code of the release.  Raises `CartwheelError` where it cannot be started."""
-    from cartwheel.world.git import Repository
+    from cartwheel.repository.git import Repository
 
     began = time.monotonic()
     run.stop_on_signals()
@@ -149,7 +149,7 @@ def _stage(root: Path) -> Iterator[Stage]:
 
 def _set_up(shop: Workshop, stage: Stage) -> None:
     """A new clone, remote and index; cargo's directories are carried over."""
-    from cartwheel.world.git import scratch_clone
+    from cartwheel.repository.git import scratch_clone
 
     directories = stage.clone / ".cartwheel" / "cargo"
     if directories.is_dir():
@@ -167,7 +167,7 @@ def _set_up(shop: Workshop, stage: Stage) -> None:
 
 
 def _note_existing_tags(shop: Workshop, write: Any) -> None:
-    from cartwheel.world.git import Repository
+    from cartwheel.repository.git import Repository
 
     with Repository(shop.root) as repository:
         head, tags = repository.head(), repository.tags()
@@ -181,7 +181,7 @@ def _note_existing_tags(shop: Workshop, write: Any) -> None:
 
 def _table(stage: Stage) -> str:
     """The files that the index holds at the end: name, size, digest, seconds of work, tests."""
-    from cartwheel.world.files import sha256_of
+    from cartwheel.filesystem.files import sha256_of
 
     rows = []
     for made in _records(stage):

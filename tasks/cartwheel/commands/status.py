@@ -18,9 +18,9 @@ from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of
 from cartwheel.model.errors import CartwheelError, did_you_mean
-from cartwheel.model.plan import of_package
 from cartwheel.model.project import Package, Project, sharing
-from cartwheel.world import run
+from cartwheel.model.wheels.artifacts import of_package
+from cartwheel.process import run
 
 THERE, MISSING, OTHER, EXTRA, BROKEN = "there", "missing", "other bytes", "not planned", "broken off"
 COMPLETE, PARTIAL, NOTHING, DIFFERS, UNKNOWN = "complete", "partial", "nothing", "differs", "unknown"
@@ -120,7 +120,7 @@ def release(project: Project, package: Package, shop: Workshop) -> Release:
 
 def recorded(package: Package, root: Path) -> dict[str, str]:
     """The SHA-256 of each planned file as its check recorded it; empty where it was not made here."""
-    from cartwheel.model.checked import parse_report
+    from cartwheel.model.check_report import parse_report
 
     found = {}
     for artifact in of_package(package):
@@ -132,8 +132,8 @@ def recorded(package: Package, root: Path) -> dict[str, str]:
 
 
 def _tag(project: Project, package: Package, root: Path) -> tuple[Tag, str]:
-    from cartwheel.world.git import Repository
-    from cartwheel.world.tags import remote_of
+    from cartwheel.repository.git import Repository
+    from cartwheel.repository.tags import remote_of
 
     with Repository(root) as repository:
         head, name, remote = repository.head(), package.tag_name, project.release.remote
@@ -152,7 +152,7 @@ Digests = Mapping[str, str]
 
 
 def _on_index(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
-    from cartwheel.index.warehouse import listing, resolve
+    from cartwheel.destinations.pypi_index import listing, resolve
 
     said: list[str] = []
     rows = listing(resolve(name, project.indexes), package.name, package.version, say=said.append)
@@ -163,9 +163,9 @@ def _on_index(project: Project, package: Package, name: str, shop: Workshop, dig
 
 
 def _on_page(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
-    from cartwheel.index.github_api import Api, Persistent, place_named
-    from cartwheel.index.patience import Patience, sleep
-    from cartwheel.index.release_page import find
+    from cartwheel.destinations.github_api import Api, Persistent, place_named
+    from cartwheel.destinations.release_page import find
+    from cartwheel.destinations.retries import Patience, sleep
     from cartwheel.publish_github import files_of, remote_of
 
     partners = sharing(package, project.packages, name)

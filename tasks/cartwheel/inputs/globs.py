@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from cartwheel.inputs.reads import MARKERS, SKIPPED
+from cartwheel.filesystem.read_set import MARKERS, SKIPPED
 
 
 class Rule(Struct, frozen=True, kw_only=True):

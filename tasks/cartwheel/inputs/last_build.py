@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import DecodeError, json
 
-from cartwheel.inputs.observed import DIRECTORIES
+from cartwheel.inputs.build_reads import DIRECTORIES
 from cartwheel.model.record import Seen
 
 
@@ -29,7 +29,7 @@ def taken(path: Path) -> Seen | None:
 
 def keep(path: Path, seen: Seen) -> None:
     """Remember it for the next build; a disk that refuses costs only time."""
-    from cartwheel.world.files import write_atomically
+    from cartwheel.filesystem.files import write_atomically
 
     try:
         write_atomically(path, json.encode(seen), durable=False)

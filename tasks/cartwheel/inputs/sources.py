@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cartwheel.model.config.cargo_features import Features, features
+from cartwheel.model.config.manifests import inside
+from cartwheel.model.config.settings import Secret
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.features import Features, features
-from cartwheel.model.image import files_of_image
-from cartwheel.model.manifests import inside
 from cartwheel.model.project import Package, Wheel, declared_inputs
 from cartwheel.model.record import Seen, is_variable
-from cartwheel.model.settings import Secret
 from cartwheel.model.step import Look, Work
-from cartwheel.model.target import ANY
-from cartwheel.world import environment
+from cartwheel.model.wheels.container_image import files_of_image
+from cartwheel.model.wheels.target import ANY
+from cartwheel.process import environment
 
 if TYPE_CHECKING:
-    from cartwheel.inputs.crates import LocalPackage
-    from cartwheel.inputs.reads import Reads
+    from cartwheel.cargo.local_crates import LocalPackage
+    from cartwheel.filesystem.read_set import Reads
 
 # What only some of it needs is imported there: every doit command loads this module.
 
@@ -68,11 +68,11 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
 
     def learn(self, directory: Path, messages: Path, home: Path, work: Work) -> Mapping[str, tuple[str, ...]]:
         """What the build that just ended, in the project or its copy `home`, was seen to read of the project."""
-        from cartwheel.inputs import cargo, last_build
+        from cartwheel.inputs import cargo_reads, last_build
 
         learned = _learned(
-            cargo.reads_of_all(
-                cargo.CargoBuild(
+            cargo_reads.reads_of_all(
+                cargo_reads.CargoBuild(
                     root=home,
                     manifest=home / self.package.manifest,
                     target_dir=directory,
@@ -102,11 +102,11 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             return
         from shutil import rmtree
 
-        from cartwheel.inputs import cargo
+        from cartwheel.inputs import cargo_reads
 
         names = [local.name for local in self._local(work.root)]
         for triple in self.wheel.target.triples:
-            for path in cargo.stale_fingerprints(directory, triple, self.wheel.profile, names):
+            for path in cargo_reads.stale_fingerprints(directory, triple, self.wheel.profile, names):
                 rmtree(path, ignore_errors=True)
 
     def _beyond_cargo(self, then: Seen, built: float, work: Work) -> bool:
@@ -144,9 +144,9 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return tuple(_named_inputs(self.package, self.wheel, look.root))
 
     def _parts(self) -> Mapping[str, str]:
-        from cartwheel.inputs import manifest
+        from cartwheel.inputs import pyproject_parts
 
-        return manifest.parts(self.package.manifests.pyproject, self.wheel.target.triple, self.wheel.python)
+        return pyproject_parts.parts(self.package.manifests.pyproject, self.wheel.target.triple, self.wheel.python)
 
     def _resolution(self, look: Look, before: Seen | None) -> tuple[Mapping[str, str], str]:
         """The crates that this target resolves to; asked anew only where the lock or a manifest changed.
@@ -166,17 +166,17 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def crates(self, look: Look) -> tuple[str, ...]:
         """The names of the crates that the wheel is made of; while they are not fetched, of all that the lock file
         holds for the package on any target."""
-        from cartwheel.inputs.crates import locked_names
+        from cartwheel.cargo.local_crates import locked_names
 
         facts, _ = self._resolution(look, None)
         found = tuple(name.removeprefix(_CRATE) for name in facts if name.startswith(_CRATE))
         return found or locked_names(look.root / self.package.manifest, look.root)
 
     def _resolved(self, look: Look) -> Mapping[str, str]:
-        from cartwheel.inputs import unlocked
-        from cartwheel.inputs.resolution import resolved
+        from cartwheel.cargo.resolution import resolved
+        from cartwheel.inputs import lockless_copy
 
-        home, _ = unlocked.locked(self.package.manifest, look.root)
+        home, _ = lockless_copy.locked(self.package.manifest, look.root)
         return resolved(
             home / self.package.manifest,
             targets=self.wheel.target.triples,
@@ -192,9 +192,9 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return features(self.package.manifests.pyproject, self.wheel.python, self.wheel.features)
 
     def _resolution_key(self, look: Look) -> str:
-        from cartwheel.inputs import unlocked
+        from cartwheel.inputs import lockless_copy
 
-        _, lock = unlocked.locked(self.package.manifest, look.root)
+        _, lock = lockless_copy.locked(self.package.manifest, look.root)
         read = [_shown(path, look.root) for path in ([lock] if lock else [])]
         read += [_shown(local.manifest, look.root) for local in self._local(look.root)]
         if self.package.manifests.workspace_path:
@@ -214,7 +214,7 @@ _UNRESOLVED = "what Cargo.lock names"
 
 
 def _learned(reads: Reads, root: Path) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.inputs.reads import named
+    from cartwheel.filesystem.read_set import named
 
     files = tuple(named(path, root) if os.path.isabs(path) else path for path in reads.files)
     absent = tuple(path for path in reads.absent if not os.path.isabs(path))
@@ -224,28 +224,28 @@ def _learned(reads: Reads, root: Path) -> Mapping[str, tuple[str, ...]]:
 @cache
 def _below(root: Path, name: str) -> tuple[str, ...]:
     """The files of a folder, or the one file of that name."""
-    from cartwheel.inputs.reads import files_below
+    from cartwheel.filesystem.read_set import files_below
 
     return (name,) if (root / name).is_file() else files_below(root, name)
 
 
 @cache
 def _configured(cwd: Path, cargo_home: str) -> tuple[Path, ...]:
-    from cartwheel.inputs.configuration import configuration
+    from cartwheel.cargo.config_files import configuration
 
     return configuration(cwd, {"CARGO_HOME": cargo_home}).files
 
 
 @cache
 def _broad(manifest_path: Path, root: Path, cwd: Path) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.inputs.cargo import before_first_build
+    from cartwheel.inputs.cargo_reads import before_first_build
 
     return _learned(before_first_build(manifest_path, root, cwd), root)
 
 
 @cache
 def _local(manifest_path: Path, root: Path) -> tuple[LocalPackage, ...]:
-    from cartwheel.inputs.crates import local_packages
+    from cartwheel.cargo.local_crates import local_packages
 
     return local_packages(manifest_path, root)
 

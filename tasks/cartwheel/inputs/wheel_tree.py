@@ -14,10 +14,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from cartwheel.cargo.local_crates import table, toml, workspace_root
+from cartwheel.filesystem.read_set import named
 from cartwheel.inputs import globs
-from cartwheel.inputs.crates import table, toml, workspace_root
-from cartwheel.inputs.manifest import wheel_patterns
-from cartwheel.inputs.reads import named
+from cartwheel.inputs.pyproject_parts import wheel_patterns
 
 _COMPILED = (".so", ".pyd", ".dll", ".dylib", ".pdb", ".dwp")
 _LICENSES = ("LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*")

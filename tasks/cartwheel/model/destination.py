@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cartwheel.model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cartwheel.model.settings import IndexSettings
+    from cartwheel.model.config.settings import IndexSettings
 
 PYPI, GITHUB, CRATES = "pypi", "github", "crates"
 """Like PyPI; releases with their assets; registries of crates."""

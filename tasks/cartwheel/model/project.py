@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.model.destination import kind_of
-from cartwheel.model.errors import ConfigError
-from cartwheel.model.manifests import Manifests, from_git, truth
-from cartwheel.model.settings import (
+from cartwheel.model.config.manifests import Manifests, from_git, truth
+from cartwheel.model.config.settings import (
     Before,
     ChangelogSettings,
     ChecklistItem,
@@ -21,9 +19,11 @@ from cartwheel.model.settings import (
     Test,
     VersionPattern,
 )
-from cartwheel.model.target import ANY, Target
-from cartwheel.model.version import tag_name
-from cartwheel.model.wheel import normalised
+from cartwheel.model.destination import kind_of
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.versions.version import tag_name
+from cartwheel.model.wheels.target import ANY, Target
+from cartwheel.model.wheels.wheel_name import normalised
 
 DEBUG = "debug"
 """The folder of debug wheels in `dist/`, and of what is kept of them."""

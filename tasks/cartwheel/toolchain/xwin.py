@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cartwheel.model.target import Target
+from cartwheel.model.wheels.target import Target
 
 _ARCHITECTURES = {"win_amd64": "x86_64", "win32": "x86", "win_arm64": "aarch64"}
 """As platform tags and as cargo-xwin name them."""

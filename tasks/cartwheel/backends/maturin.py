@@ -1,0 +1,271 @@
+"""Build, for crates: maturin compiles each wheel, raw, in a cargo directory of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from cartwheel import toolchain
+from cartwheel.backends.wheel_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
+from cartwheel.filesystem import files
+from cartwheel.inputs.lockless_copy import FOLDER as UNLOCKED
+from cartwheel.inputs.lockless_copy import missing, renewed
+from cartwheel.inputs.sources import CompiledSources
+from cartwheel.model.config.cargo_features import features as features_of
+from cartwheel.model.config.manifests import minimum_python, stable_abi
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.project import Package, Wheel
+from cartwheel.model.step import Look, Slots, Sources, Step, Words, Work
+from cartwheel.model.wheels import python as pythons
+from cartwheel.model.wheels.container_image import CONTAINER
+from cartwheel.model.wheels.wheel_name import WheelName
+from cartwheel.process import run
+from cartwheel.toolchain import sccache
+from cartwheel.toolchain.cargo_directories import SHARED, CargoDirectory
+
+if TYPE_CHECKING:
+    from cartwheel.toolchain.container_command import Container
+
+
+def step(package: Package, wheel: Wheel) -> Step:
+    """The step of one wheel."""
+    return compiled_step(
+        package,
+        wheel,
+        tools=("rustc", "maturin"),
+        of_chain=lambda chain: (*chain.tools(wheel.target), *toolchain.image_tools(wheel, chain)),
+        lacks=lambda look: _lacks(package, wheel, look),
+        sources=CompiledSources(package=package, wheel=wheel),
+        reserve=lambda slots, root: _reserved(package, wheel, slots, root),
+        act=lambda work: _compile(package, wheel, work),
+    )
+
+
+def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
+    chain = chain_of(package, wheel)
+    directory = _directory(package, wheel, chain, work.root).path
+    messages = work.scratch / "cargo.json"
+    env = _environment(package, wheel, chain, work, messages)
+    inside = _container(package, wheel, work) if chain.name == CONTAINER else None
+    if inside is None:
+        for triple in wheel.target.triples:
+            _need_standard_library(triple, env, work)
+    sources = CompiledSources(package=package, wheel=wheel)
+    home = locked(package, sources, env, work)
+    sources.distrust(directory, work)
+    out = work.scratch / "out"
+    log, maturin, python = work.log, run.own("maturin"), _interpreter(package, wheel)
+    if inside is not None:
+        log, maturin, python = _tools_in(inside, package, wheel, directory, work)
+    try:
+        log.run(
+            (*maturin, *_arguments(package, wheel, chain, directory, out, python)), cwd=home / package.folder, env=env
+        )
+    except StepFailed as error:
+        raise _explained(error, package, wheel) from None
+    files.move_into_place(_as_planned(out, wheel), work.root / raw_wheel(wheel))
+    return sources.learn(directory, messages, home, work)
+
+
+def _interpreter(package: Package, wheel: Wheel) -> str:
+    """By which maturin is asked for it; it need not be here."""
+    if wheel.python != pythons.ABI3:
+        return pythons.interpreter(wheel.python)
+    abi = stable_abi(package.manifests, wheel.features)
+    return f"python{minimum_python(package.manifests, abi)}" if pythons.ABI3 in abi.kinds and not abi.since else ""
+
+
+def _container(package: Package, wheel: Wheel, work: Work) -> Container:
+    from cartwheel.toolchain.container_rust import for_cargo
+
+    return for_cargo(package, wheel, work)
+
+
+def _tools_in(
+    inside: Container, package: Package, wheel: Wheel, directory: Path, work: Work
+) -> tuple[Words, tuple[str, ...], str]:
+    """Where commands run in a container, how maturin is started there, and the interpreter, empty for none."""
+    from cartwheel.toolchain.container_command import Contained
+    from cartwheel.toolchain.container_rust import maturin_in
+    from cartwheel.toolchain.container_setup import belongs_to
+
+    belongs_to(directory, inside)
+    maturin = maturin_in(inside, wheel.target, work)
+    python = inside.interpreter(wheel.python, package.minimum_python) if wheel.python != pythons.PURE else ""
+    return Contained(work.log, inside, (work.scratch, directory)), maturin, python
+
+
+def unlocked(package: Package, root: Path) -> str:
+    """What is said of a package that comes without Cargo.lock."""
+    shown = _lock(package, root)
+    return (
+        f"{shown} is missing: {package.name} is built from a copy in {UNLOCKED}, whose Cargo.lock is made once; "
+        "commit one, and every machine builds the same"
+    )
+
+
+def _lock(package: Package, root: Path) -> str:
+    lock = (root / (package.manifests.workspace_path or package.manifest)).with_name("Cargo.lock")
+    return lock.relative_to(root).as_posix() if lock.is_relative_to(root) else str(lock)
+
+
+def locked(package: Package, sources: Sources, env: Mapping[str, str], work: Work) -> Path:
+    """Where the crate is built with a lock file: in the project, or in a copy of it where the project has none."""
+    if not missing(package.manifest, work.root):
+        return work.root
+    work.announce(unlocked(package, work.root))
+
+    def resolve(manifest: Path) -> None:
+        run.capture(
+            (env.get("CARTWHEEL_CARGO", "cargo"), "metadata", "--format-version=1", "--manifest-path", str(manifest)),
+            cwd=manifest.parent, env=env,
+        )  # fmt: skip
+
+    listing = sources.seen(work.look, None).listing
+    return renewed(package.manifest, work.root, (*listing, *package.manifests.paths), resolve)
+
+
+def misfit(error: StepFailed, package: Package) -> StepFailed | None:
+    """The same failure in better words, if it was that cargo wanted to write Cargo.lock."""
+    if "because --locked was passed" not in str(error):
+        return None
+    return StepFailed(
+        f"Cargo.lock does not fit the manifests of {package.name}; bring it up to date with "
+        f"'cargo update --workspace', and commit it\n{error}"
+    )
+
+
+def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
+    if lock := misfit(error, package):
+        return lock
+    if "Failed to find a python interpreter" not in str(error):
+        return error
+    return StepFailed(
+        f"Python {wheel.python} is not here, and maturin does not know it; install it, or correct "
+        f"[tool.cartwheel] python\n{error}"
+    )
+
+
+def _reserved(package: Package, wheel: Wheel, slots: Slots, root: Path) -> AbstractContextManager[None]:
+    chain = chain_of(package, wheel)
+    return _directory(package, wheel, chain, root).reserved(slots)
+
+
+def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root: Path) -> CargoDirectory:
+    own = f"{wheel.python}-{wheel.variant}" if wheel.variant else wheel.python
+    python = SHARED if package.cargo_directory == "triple" else own
+    name = "-".join((chain.name, *(image.key for image in toolchain.images(wheel, chain))))
+    return CargoDirectory(root=root, target=wheel.target, package=wheel.package, python=python, toolchain=name)
+
+
+def _arguments(
+    package: Package, wheel: Wheel, chain: toolchain.Toolchain, directory: Path, out: Path, python: str
+) -> tuple[str, ...]:
+    """The target directory is an argument: as a variable, sccache would take it for a part of what it compiles."""
+    features = features_of(package.manifests.pyproject, wheel.python, wheel.features).given
+    return (
+        *("build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
+        *("--target", wheel.target.triple, "--target-dir", str(directory), "--out", str(out)),
+        *(("--compatibility", wheel.floor) if wheel.target.system == "linux" else ()),
+        *(("--interpreter", python) if python else ()),
+        *(("--features", ",".join(features)) if features else ()),
+        *chain.arguments,
+    )
+
+
+def _environment(
+    package: Package, wheel: Wheel, chain: toolchain.Toolchain, work: Work, messages: Path
+) -> dict[str, str]:
+    env = build_environment(package, work) | dict(chain.environment(wheel.target)) | variables(wheel.environment, work)
+    env |= _flags(wheel, env)
+    if "CARGO_BUILD_JOBS" not in env:
+        env |= work.slots
+    if package.sccache:
+        env |= sccache.environment(env, work)
+    env.pop("CARGO_TARGET_DIR", None)
+    env["CARTWHEEL_CARGO"] = env.get("CARGO") or "cargo"
+    env["CARTWHEEL_CARGO_MESSAGES"] = str(messages)
+    env["CARGO"] = str(_wrapper(work.scratch))
+    if wheel.target.system == "macos":
+        env["MACOSX_DEPLOYMENT_TARGET"] = wheel.floor
+    return env
+
+
+def _flags(wheel: Wheel, env: Mapping[str, str]) -> dict[str, str]:
+    """The compiler's flags as a variable.  That of a target adds to what `.cargo/config.toml` says of it; cargo looks
+    past it where one for all targets is set (the Cargo book, "Configuration", November 2026)."""
+    if not wheel.flags:
+        return {}
+    triples = (triple.upper().replace("-", "_") for triple in wheel.target.triples)
+    names = ["RUSTFLAGS"] if "RUSTFLAGS" in env else [f"CARGO_TARGET_{triple}_RUSTFLAGS" for triple in triples]
+    return {name: " ".join((*env.get(name, "").split(), *wheel.flags)) for name in names}
+
+
+def _wrapper(scratch: Path) -> Path:
+    """A program that runs cargo and keeps its JSON messages; maturin starts what $CARGO names."""
+    if os.name == "nt":
+        path, text = scratch / "cargo.bat", f'@"{sys.executable}" -ISE "{toolchain.CARGO_TEE}" %*\r\n'
+    else:
+        path, text = scratch / "cargo", f'#!/bin/sh\nexec "{sys.executable}" -ISE "{toolchain.CARGO_TEE}" "$@"\n'
+    path.write_text(text, newline="")
+    path.chmod(0o755)
+    return path
+
+
+def _as_planned(out: Path, wheel: Wheel) -> Path:
+    """The one wheel that maturin made, with the variant's build tag, of which it knows nothing."""
+    planned = WheelName.parse(wheel.file)
+    try:
+        made = exactly_one(out, str(replace(planned, build="")))
+    except StepFailed as error:
+        if wheel.python == pythons.ABI3 or "-abi3-" not in str(error):
+            raise
+        advice = 'a crate that it depends on asks for the stable ABI; write python = ["abi3"]'
+        raise StepFailed(f"{error}: {advice}") from None
+    if not planned.build:
+        return made
+    from cartwheel.toolchain.repairers import retag
+
+    retag(made, out / wheel.file, planned)
+    return out / wheel.file
+
+
+def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
+    from cartwheel.toolchain.requirements import missing
+
+    chain = chain_of(package, wheel)
+    sources = CompiledSources(package=package, wheel=wheel)
+    for need in missing(wheel.target, chain, look, wheel.floor, lambda: sources.crates(look)):
+        return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
+    return ""
+
+
+@cache
+def _sysroot(cwd: Path, env: tuple[tuple[str, str], ...]) -> Path:
+    """Asked once a run: rustup's proxy takes 50 ms to answer."""
+    return Path(run.capture(("rustc", "--print", "sysroot"), cwd=cwd, env=dict(env)).strip())
+
+
+def _need_standard_library(triple: str, env: Mapping[str, str], work: Work) -> None:
+    named = {name: env[name] for name in ("PATH", "HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN") if name in env}
+    if (_sysroot(work.root, tuple(named.items())) / "lib" / "rustlib" / triple / "lib").is_dir():
+        return
+    if not shutil.which("rustup", path=env["PATH"]):
+        raise StepFailed(
+            f"the standard library for {triple} is missing, and there is no rustup to add it; install rustup"
+        )
+    work.announce(f"adding the Rust standard library for {triple}")
+    try:
+        work.log.run(("rustup", "target", "add", triple), cwd=work.root, env=env)
+    except run.Interrupted:
+        raise
+    except StepFailed as error:
+        raise StepFailed(f"the standard library for {triple} could not be added: {error}") from None

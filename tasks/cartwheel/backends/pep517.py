@@ -1,0 +1,168 @@
+"""Build, for packages without a crate: by their own backend (PEP 517), from a copy that holds exactly what counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cartwheel import toolchain
+from cartwheel.backends.wheel_step import (
+    build_environment,
+    chain_of,
+    compiled_step,
+    exactly_one,
+    raw_wheel,
+    step_of,
+    variables,
+)
+from cartwheel.filesystem import files
+from cartwheel.inputs.sources import BackendSources, whole
+from cartwheel.model.config import build_backend
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.project import Package, Wheel, said_before
+from cartwheel.model.step import Look, Step, Work
+from cartwheel.model.wheels.container_image import CONTAINER
+from cartwheel.model.wheels.target import ANY
+from cartwheel.process import run
+from cartwheel.toolchain import Toolchain
+
+if TYPE_CHECKING:
+    from cartwheel.toolchain.requirements import Need
+
+
+def step(package: Package, wheel: Wheel) -> Step:
+    """The step of one wheel, compiled or pure."""
+    return _compiled(package, wheel) if wheel.target.triple != ANY else _pure(package, wheel)
+
+
+def _pure(package: Package, wheel: Wheel) -> Step:
+    return step_of(
+        package,
+        wheel,
+        doc=f"{package.name} for any Python 3 on any system",
+        settings=said_before(wheel.before),
+        sources=BackendSources(package=package, wheel=wheel),
+        act=lambda work: _build(package, wheel, work),
+    )
+
+
+def _compiled(package: Package, wheel: Wheel) -> Step:
+    return compiled_step(
+        package,
+        wheel,
+        of_chain=lambda chain: _tools(package, wheel, chain),
+        lacks=lambda look: _lacks(package, wheel, look),
+        sources=BackendSources(package=package, wheel=wheel),
+        act=lambda work: _build(package, wheel, work),
+    )
+
+
+def _tools(package: Package, wheel: Wheel, chain: Toolchain) -> tuple[str, ...]:
+    from cartwheel.toolchain import build_interpreters
+
+    return toolchain.image_tools(wheel, chain) or (
+        build_interpreters.tool(wheel.python, package.minimum_python),
+        "cc",
+        "c++",
+    )
+
+
+def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
+    out = work.scratch / "out"
+    env = _environment(package, wheel, work)
+    source = apart(package, work, wheel)
+    if wheel.target.triple == ANY:
+        uv_build("--wheel", source, out, env, work)
+    elif chain_of(package, wheel).name == CONTAINER:
+        _build_inside(package, wheel, source, out, env, work)
+    else:
+        uv_build("--wheel", source, out, env, work, python=_interpreter(package, wheel, work.look))
+    try:
+        made = exactly_one(out, wheel.raw)
+    except StepFailed as error:
+        raise _explained(error, package, wheel) from None
+    files.move_into_place(made, work.root / raw_wheel(wheel))
+    return {}
+
+
+def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: Mapping[str, str], work: Work) -> None:
+    """In the wheel's container, by the pip of its interpreter: every image with Python has one."""
+    from cartwheel.toolchain.container_command import Contained
+    from cartwheel.toolchain.container_setup import opened
+
+    inside = opened(package, wheel, work)
+    python = inside.interpreter(wheel.python, package.minimum_python)
+    argv = (python, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--wheel-dir", str(out))
+    Contained(work.log, inside, (work.scratch,)).run((*argv, str(source)), cwd=source, env=env)
+
+
+def apart(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
+    """The package's folder in a copy of what counts, in the scratch folder; only this step sees it."""
+    from cartwheel.inputs.isolated_copy import copied
+
+    return copied(package.folder, whole(package, wheel, work.root), work.root, work.scratch / "source")
+
+
+def backend_environment(package: Package, work: Work) -> dict[str, str]:
+    """What a backend is given, and the version where it would take it from git."""
+    env = build_environment(package, work) | {"GIT_OPTIONAL_LOCKS": "0"}
+    if package.from_git:
+        env |= build_backend.pretended(package.name, package.manifests.pyproject, package.version)
+    return env
+
+
+def _environment(package: Package, wheel: Wheel, work: Work) -> dict[str, str]:
+    env = backend_environment(package, work) | variables(wheel.environment, work)
+    if wheel.target.triple == ANY:
+        return env
+    row = build_backend.backend_of(package.manifests.pyproject)
+    if wheel.debug:
+        env |= {name: f"{env.get(name, '')} {value}".strip() for name, value in row.debug.items()}
+    return env | dict(build_backend.environment(wheel.target, wheel.floor, wheel.flags, env))
+
+
+def _interpreter(package: Package, wheel: Wheel, look: Look) -> str:
+    """The path of the interpreter that a wheel is compiled for; raises `StepFailed` where there is none here."""
+    from cartwheel.toolchain import build_interpreters
+
+    found = build_interpreters.path(wheel.python, package.minimum_python, look)
+    if not found:
+        raise StepFailed(build_interpreters.missing(wheel.python, package.minimum_python))
+    return found
+
+
+def missing(package: Package, wheel: Wheel, chain: Toolchain, look: Look) -> tuple[Need, ...]:
+    """What is not here that a wheel is compiled with; starts nothing that was asked before."""
+    from cartwheel.toolchain import build_interpreters, requirements
+
+    if chain.name == CONTAINER:
+        return tuple(requirements.engine(wheel.target, look, wheel.floor))
+    return build_interpreters.needs(wheel.python, package.minimum_python, look)
+
+
+def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
+    for need in missing(package, wheel, chain_of(package, wheel), look):
+        return f"{need.name} is missing, and {package.name} is compiled with it; {need.mend}"
+    return ""
+
+
+def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
+    """Why a backend may name a wheel in another way than was planned."""
+    named = str(error)
+    if package.from_git and f"-{package.version}-" not in named.partition(", but ")[2]:
+        why = "the backend did not take the version that it was told; see the README's 'Versions from git'"
+    elif "none-any.whl" in named.partition(", but ")[2]:
+        why = "nothing was compiled; name the target 'any', or see in the log why there is no extension"
+    elif wheel.python == "abi3":
+        why = f"the backend did not build for the limited API of {package.minimum_python} (py_limited_api)"
+    else:
+        return error
+    return StepFailed(f"{error}; {why}")
+
+
+def uv_build(what: str, source: Path, out: Path, env: Mapping[str, str], work: Work, *, python: str = "") -> None:
+    """Have the package's own backend build, in an environment of its own (PEP 517), with the interpreter `python`."""
+    chosen = ("--python", python) if python else ()
+    argv = (*run.of_ours("uv"), "build", what, "--no-create-gitignore", *chosen, "--out-dir", str(out), str(source))
+    work.log.run(argv, cwd=work.root, env=env)

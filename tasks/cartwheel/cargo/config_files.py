@@ -1,0 +1,78 @@
+"""The files that configure cargo and rustup for a working directory, those that are there and those that are not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from cartwheel.cargo.local_crates import table, toml
+from cartwheel.filesystem.read_set import Reads, named
+
+_NAMES = (".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain")
+
+
+class Configuration(Struct, frozen=True, kw_only=True):
+    """Files that are there, places where one would count, and crates that they substitute (`paths`, `[patch]`)."""
+
+    files: tuple[Path, ...]
+    missing: tuple[Path, ...]
+    crates: tuple[Path, ...]
+
+    def reads(self, root: Path) -> Reads:
+        """Both kinds, by name."""
+        return Reads(
+            files=tuple(sorted({named(path, root) for path in self.files})),
+            absent=tuple(sorted({named(path, root) for path in self.missing})),
+        )
+
+
+def cargo_home(environ: Mapping[str, str]) -> Path:
+    """Where cargo keeps its configuration and the crates it fetched."""
+    return Path(environ.get("CARGO_HOME") or Path.home() / ".cargo")
+
+
+def configuration(cwd: Path, environ: Mapping[str, str]) -> Configuration:
+    """What cargo and rustup look for from `cwd` upwards and in CARGO_HOME, with the files that those include."""
+    start = Path(os.path.abspath(cwd))
+    home = cargo_home(environ)
+    waiting = [parent / name for parent in (start, *start.parents) for name in _NAMES]
+    waiting += [home / "config.toml", home / "config"]
+    files: list[Path] = []
+    missing: list[Path] = []
+    crates: list[Path] = []
+    while waiting:
+        path = waiting.pop()
+        if path in files or path in missing:
+            continue
+        if not path.is_file():
+            missing.append(path)
+            continue
+        files.append(path)
+        if not path.name.startswith("rust-toolchain"):
+            waiting += _included(path)
+            crates += _substituted(path)
+    return Configuration(files=tuple(files), missing=tuple(missing), crates=tuple(crates))
+
+
+def _included(config: Path) -> Iterator[Path]:
+    rows = toml(config).get("include", [])
+    for row in [rows] if isinstance(rows, str | dict) else rows if isinstance(rows, list) else []:
+        name = row.get("path") if isinstance(row, dict) else row
+        if isinstance(name, str):
+            yield Path(os.path.abspath(config.parent / name))
+
+
+def _substituted(config: Path) -> Iterator[Path]:
+    """Manifests of `paths` overrides and `[patch]` tables; relative to the folder that holds `.cargo`."""
+    data = toml(config)
+    names = [name for name in data.get("paths", []) if isinstance(name, str)]
+    for rows in table(data, "patch").values():
+        if isinstance(rows, dict):
+            names += [
+                row["path"] for row in rows.values() if isinstance(row, dict) and isinstance(row.get("path"), str)
+            ]
+    for name in names:
+        yield Path(os.path.abspath(config.parent.parent / name / "Cargo.toml"))

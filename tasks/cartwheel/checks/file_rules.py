@@ -1,0 +1,131 @@
+"""What PyPI refuses of a file itself: its name, its size, its container and what every wheel must hold."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from cartwheel.checks.candidate import Candidate
+from cartwheel.model.wheels.target import pypi_takes
+
+MAXIMUM_SIZE = 100 * 1024 * 1024
+BOMB = (64 * 1024 * 1024, 50)
+"""What unpacks to more than so many bytes must not unpack to more than so many times its size."""
+LONGEST_NAME = 255 - len(".metadata")
+
+
+def readable(it: Candidate) -> Iterator[str]:
+    if it.artifact.fault:
+        yield f"cannot be opened: {it.artifact.fault}"
+
+
+def size(it: Candidate) -> Iterator[str]:
+    if it.artifact.size > MAXIMUM_SIZE:
+        yield f"{it.artifact.size / 2**20:.1f} MB, expected at most {MAXIMUM_SIZE // 2**20}"
+
+
+def bomb(it: Candidate) -> Iterator[str]:
+    floor, ratio = BOMB
+    if it.is_wheel and it.artifact.unpacked > max(floor, ratio * it.artifact.size):
+        yield f"it unpacks to {it.artifact.unpacked // it.artifact.size} times its size, expected at most {ratio}"
+
+
+def container(it: Candidate) -> Iterator[str]:
+    yield from it.artifact.oddities
+    doubles = [name for name, count in Counter(it.artifact.names).items() if count > 1]
+    yield from (f"{name} is in it more than once" for name in doubles if it.is_wheel)
+    if not it.is_wheel:
+        outside = [name for name in it.artifact.names if not name.startswith(it.artifact.prefix)]
+        if outside:
+            yield f"{outside[0]} lies outside of {it.artifact.prefix}"
+
+
+def file_name(it: Candidate) -> Iterator[str]:
+    name, version = it.named
+    stem = name.replace("-", "_")
+    if not name:
+        yield "not a valid file name; expected " + (
+            "{name}-{version}[-{build}]-{python}-{abi}-{platform}.whl" if it.is_wheel else "{name}-{version}.tar.gz"
+        )
+    elif it.is_wheel and not it.file.startswith(f"{stem}-"):
+        yield f"expected a name that starts with {stem}-"
+    elif not it.is_wheel and it.file != f"{stem}-{version}.tar.gz":
+        yield f"expected {stem}-{version}.tar.gz"
+    if len(it.file.encode()) > LONGEST_NAME:
+        yield f"a name of {len(it.file.encode())} bytes, expected at most {LONGEST_NAME}"
+
+
+def platform_tags(it: Candidate) -> Iterator[str]:
+    if it.is_wheel and it.named[0]:
+        tags = it.file.removesuffix(".whl").rsplit("-", 1)[1].split(".")
+        for tag in tags:
+            if not pypi_takes(tag):
+                yield f"platform tag {tag} is not accepted"
+
+
+def metadata_folder(it: Candidate) -> Iterator[str]:
+    name, version = it.named
+    found = it.artifact.prefix
+    said = "-".join(it.file.split("-")[:2]) + ".dist-info/"
+    if not it.artifact.metadata:
+        yield f"no {'METADATA' if it.is_wheel else 'PKG-INFO'} in {found or 'it'}"
+    elif name and it.is_wheel and found != said:
+        yield f"its metadata is in {found}, expected {said}"
+    elif name and not it.is_wheel and not _is_folder_of(found.removesuffix("/"), name, version):
+        yield f"its top folder is {found}, expected {name.replace('-', '_')}-{version}/"
+
+
+def _is_folder_of(stem: str, name: str, version: str) -> bool:
+    from packaging.utils import canonicalize_name
+    from packaging.version import InvalidVersion, Version
+
+    found_name, _, found_version = stem.rpartition("-")
+    try:
+        return canonicalize_name(found_name) == name and str(Version(found_version)) == version
+    except InvalidVersion:
+        return False
+
+
+def wheel_file(it: Candidate) -> Iterator[str]:
+    if it.is_wheel and it.artifact.prefix and "WHEEL" not in it.artifact.texts:
+        yield f"no WHEEL in {it.artifact.prefix}"
+
+
+def record(it: Candidate) -> Iterator[str]:
+    if not it.is_wheel or not it.artifact.prefix:
+        return
+    if "RECORD" not in it.artifact.texts:
+        yield f"no RECORD in {it.artifact.prefix}"
+        return
+    rows = csv.reader(io.StringIO(it.artifact.texts["RECORD"].decode(errors="replace")))
+    recorded = {row[0] for row in rows if row}
+    there = {name for name in it.artifact.names if not name.endswith("/")}
+    signatures = {it.artifact.prefix + name for name in ("RECORD", "RECORD.jws", "RECORD.p7s")}
+    yield from (f"{name} is not in its RECORD" for name in sorted(there - recorded - signatures))
+    yield from (f"{name} is in its RECORD and not in it" for name in sorted(recorded - there - signatures))
+
+
+_REFERENCE = re.compile(r"[A-Za-z_][\w.]*(\s*:\s*[A-Za-z_][\w.]*)?\s*(\[[^\]]*\])?")
+_SCRIPTS = ("console_scripts", "gui_scripts")
+
+
+def entry_points(it: Candidate) -> Iterator[str]:
+    text = it.artifact.texts.get("entry_points.txt")
+    if text is None:
+        return
+    from configparser import ConfigParser, Error
+
+    parser = ConfigParser(delimiters=("=",), interpolation=None, strict=True)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(text.decode())
+    except (Error, UnicodeDecodeError) as error:
+        yield f"entry_points.txt cannot be read: {str(error).splitlines()[0]}"
+        return
+    for group in parser.sections():
+        for name, value in parser.items(group):
+            if not _REFERENCE.fullmatch(value.strip()) or (group in _SCRIPTS and ":" not in value):
+                yield f"entry point {name} of {group} is '{value}', expected module:object"

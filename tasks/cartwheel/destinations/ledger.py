@@ -1,0 +1,97 @@
+"""The ledger: what was sent to one index for one version, what it answered, and when; true after any kill."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.twine_upload import Answer
+from cartwheel.filesystem.files import write_atomically
+from cartwheel.model.errors import StepFailed
+
+SHOWN_WITHIN = timedelta(hours=1)
+"""An index shows what it took within that time (half an hour was seen); later it has lost it, and is sent it again."""
+
+
+class Ledger:
+    """One file for one index and version, written before and after every upload, by atomic rename.
+
+    The states of a file: `sending` (if it is the last word, the run was killed before the answer came), `sent`,
+    `there` (the index has these bytes, from this run or another), `unknown` (no answer, or a fault of the index:
+    it may have arrived) and `refused`.  Each row has the digest, the time, and the answer's status and words.
+    """
+
+    def __init__(self, path: Path, index: Index, project: str, version: str, say: Callable[[str], None]) -> None:
+        self._path = path
+        self._head = {"schema": 1, "index": index.name, "url": index.url, "project": project, "version": version}
+        self._files = self._read(say)
+
+    def sent(self, file: str, sha256: str) -> bool:
+        """Whether the index has answered, not long ago, that it took these bytes."""
+        row = self._files.get(file, {})
+        return row.get("state") == "sent" and row.get("sha256") == sha256 and not _is_old(row)
+
+    def holds(self, file: str, sha256: str) -> bool:
+        """Whether it is written down that the index has these bytes."""
+        row = self._files.get(file, {})
+        return row.get("state") in ("sent", "there") and row.get("sha256") == sha256
+
+    def refusals(self, planned: Mapping[str, str]) -> tuple[str, ...]:
+        """Files that were sent before with other bytes than now, listed by the index or not."""
+        return tuple(
+            f"{file}: it was sent on {row.get('at')} with sha256 {row.get('sha256')}, and is {planned[file]} now; "
+            "a published file is never replaced: release the next version"
+            for file, row in sorted(self._files.items())
+            if file in planned and row.get("state") in ("sent", "there") and row.get("sha256") != planned[file]
+        )
+
+    def note(self, file: str, sha256: str, state: str, answer: Answer | None = None) -> None:
+        """Write down what has become of a file."""
+        row: dict[str, object] = {
+            "sha256": sha256,
+            "state": state,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        if answer:
+            row |= {"status": answer.status, "words": answer.words}
+        self._files[file] = row
+        text = json.dumps({**self._head, "files": self._files}, indent=1)
+        try:
+            write_atomically(self._path, text.encode() + b"\n")
+        except OSError as error:
+            raise StepFailed(
+                f"{file}: {state}, but the ledger {self._path} cannot be written ({error.strerror}); "
+                "make it writable and start again: the index itself is asked"
+            ) from None
+
+    def _read(self, say: Callable[[str], None]) -> dict[str, dict[str, object]]:
+        """The rows of an earlier run; one that is damaged or of another address is set aside."""
+        try:
+            found = json.loads(self._path.read_bytes())
+            rows = {str(file): dict(row) for file, row in found["files"].items()}
+            if {key: found.get(key) for key in self._head} == self._head:
+                return rows
+            self._path.replace(self._path.with_name(f"{self._path.name}.earlier"))
+            say(f"{self._path.name}: of another address, {found.get('url')}; kept as {self._path.name}.earlier")
+            return {}
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise StepFailed(
+                f"the ledger {self._path} cannot be read ({error.strerror}); make it readable, or move it away"
+            ) from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            aside = self._path.with_name(self._path.name + ".damaged")
+            self._path.replace(aside)
+            say(f"{self._path.name}: damaged and set aside as {aside.name}; the index itself is asked")
+            return {}
+
+
+def _is_old(row: Mapping[str, object]) -> bool:
+    try:
+        return datetime.now(UTC) - datetime.fromisoformat(str(row.get("at"))) > SHOWN_WITHIN
+    except (ValueError, TypeError):
+        return True

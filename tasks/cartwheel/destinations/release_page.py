@@ -1,0 +1,178 @@
+"""A release page as it is and as it shall be, the files that belong to it, and what is to be done with each."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from cartwheel.destinations.delivery import in_order
+from cartwheel.destinations.github_api import Persistent
+from cartwheel.filesystem.files import sha256_of
+from cartwheel.model.errors import StepFailed
+
+SUMS = "SHA256SUMS"
+
+
+class Asset(Struct, frozen=True, kw_only=True):
+    """A file of a release, as GitHub lists it."""
+
+    id: int
+    name: str
+    size: int
+    sha256: str
+    """Empty where the server gives none (before 2025, and older servers of one's own)."""
+    whole: bool
+    """False: the rest of an upload that broke off."""
+    url: str
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """A release as it stands."""
+
+    id: int
+    draft: bool
+    immutable: bool
+    prerelease: bool
+    notes: str
+    html: str
+    upload: str
+    assets: tuple[Asset, ...]
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """A release as it shall be."""
+
+    tag: str
+    commit: str
+    """The commit that the tag must lead to there; empty: the tag is not there yet, and not asked for."""
+    title: str
+    notes: str
+    prerelease: bool
+    project: str
+    """The normalised name that all its files start with."""
+    files: Mapping[str, Path]
+    sha256: Mapping[str, str]
+    others: tuple[str, ...] = ()
+    """Files of the packages that share the release: it is published when these are there too."""
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """What is to be done with each file, in order."""
+
+    send: tuple[str, ...]
+    there: tuple[str, ...]
+    broken: tuple[Asset, ...]
+    wrong: tuple[str, ...]
+
+
+# The files -----------------------------------------------------------------------------------------------------------
+
+
+def extra_files(files: Iterable[Path], folder: Path, *, stem: str, sums: str = SUMS) -> tuple[Path, ...]:
+    """Write the archive of all `files` and the list of digests to `folder`; the same files always give the same bytes.
+
+    The archive is not compressed: what is in it is, and a compressor's version would show in the bytes.
+    """
+    paths = sorted(files, key=lambda path: path.name)
+    archive, listed = folder / f"{stem}-all.tar", folder / sums
+    _pack(paths, archive)
+    lines = sorted((path.name, sha256_of(path)) for path in (*paths, archive))
+    listed.write_bytes("".join(f"{digest}  {name}\n" for name, digest in lines).encode())
+    return archive, listed
+
+
+def extra_names(stem: str, sums: str = SUMS) -> tuple[str, str]:
+    """The names of those two."""
+    return f"{stem}-all.tar", sums
+
+
+def _pack(paths: Iterable[Path], made: Path) -> None:
+    with tarfile.open(made, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path in paths:
+            member = tarfile.TarInfo(f"{made.stem}/{path.name}")
+            member.size, member.mode = path.stat().st_size, 0o644
+            with open(path, "rb") as file:
+                archive.addfile(member, file)
+
+
+# What is there -------------------------------------------------------------------------------------------------------
+
+
+def find(forge: Persistent, tag: str, own: int = 0) -> Page | None:
+    """The release of that tag, published, or else a draft (the one with the id `own`, where there are several).
+
+    None where there is none.  Raises `StepFailed` where there are several drafts, which GitHub allows, and none is
+    known to be ours: a person must choose.
+    """
+    rows = rows_of(forge, tag)
+    meant = [row for row in rows if not row.get("draft")] or [row for row in rows if row["id"] == own] or rows
+    if len(meant) > 1:
+        places = ", ".join(str(row.get("html_url")) for row in meant)
+        raise StepFailed(
+            f"{forge.api.place.name}: {tag} has {len(meant)} drafts ({places}); delete all but one and start again"
+        )
+    return page_of(forge, meant[0]) if meant else None
+
+
+def rows_of(forge: Persistent, tag: str) -> tuple[Mapping[str, Any], ...]:
+    """What GitHub lists of a tag: at most one published release, and any number of drafts."""
+    return tuple(row for row in forge.pages("releases") if row.get("tag_name") == tag)
+
+
+def page_of(forge: Persistent, row: Mapping[str, Any]) -> Page:
+    """A release with all its assets, from GitHub's row of it."""
+    return Page(
+        id=row["id"],
+        draft=bool(row.get("draft")),
+        immutable=bool(row.get("immutable")),
+        prerelease=bool(row.get("prerelease")),
+        notes=row.get("body") or "",
+        html=str(row.get("html_url", "")),
+        upload=str(row["upload_url"]).partition("{")[0],
+        assets=tuple(asset_of(asset) for asset in forge.pages(f"releases/{row['id']}/assets")),
+    )
+
+
+def asset_of(row: Mapping[str, Any]) -> Asset:
+    """An asset, from GitHub's row of it."""
+    digest = str(row.get("digest") or "")
+    return Asset(
+        id=row["id"], name=row["name"], size=row["size"], whole=row.get("state", "uploaded") == "uploaded",
+        sha256=digest.removeprefix("sha256:") if digest.startswith("sha256:") else "", url=str(row["url"]),
+    )  # fmt: skip
+
+
+def judge(page: Page | None, wanted: Wanted, digest: Callable[[Asset], str]) -> Standing:
+    """What is to be done, and every reason not to.  `digest`: of an asset that is listed without one."""
+    assets = {asset.name: asset for asset in page.assets} if page else {}
+    wrong, there = [], []
+    for name in in_order(set(wanted.files) & set(assets)):
+        asset = assets[name]
+        if not asset.whole:
+            continue
+        theirs = asset.sha256 or (digest(asset) if asset.size == wanted.files[name].stat().st_size else "")
+        if theirs == wanted.sha256[name]:
+            there.append(name)
+        else:
+            wrong.append(
+                f"{name}: the release has it with other bytes: ours sha256 {wanted.sha256[name]}, theirs "
+                f"{theirs or f'of {asset.size} bytes'}; a published file is never replaced: release the next version"
+            )
+    known = {*wanted.files, *wanted.others}
+    wrong += [
+        f"{name}: the release has it and the plan has not; plan it, or release the next version"
+        for name in sorted(set(assets) - known)
+        if name.startswith((f"{wanted.project}-",)) and name.endswith((".whl", ".tar.gz"))
+    ]
+    send = tuple(name for name in in_order(wanted.files) if name not in there)
+    if page and page.immutable and send:
+        wrong.append(
+            f"the release {page.html} can no longer be changed (it is immutable) and lacks {', '.join(send)}; "
+            "release the next version"
+        )
+    broken = tuple(asset for asset in assets.values() if not asset.whole and asset.name in wanted.files)
+    return Standing(send=send, there=tuple(there), broken=broken, wrong=tuple(wrong))

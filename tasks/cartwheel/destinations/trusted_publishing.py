@@ -1,0 +1,225 @@
+"""Trusted publishing: the identity of a CI job, exchanged for a token of a quarter of an hour.
+
+The index says for which audience the identity must be (GET `/_/oidc/audience`) and gives a token for it (POST
+`/_/oidc/mint-token`); a 422 says by a code why not.  Source: PyPI's documentation of the token exchange, and
+Warehouse, oidc/views.py, 21 August 2026.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from msgspec import Struct
+
+from cartwheel.destinations.pypi_index import Index, conversation, reason
+from cartwheel.destinations.retries import LOST, READING, Patience, passing, pause, seconds_until, sleep, too_long
+from cartwheel.model.errors import CartwheelError, ConfigError
+
+LIFETIME = 900.0
+"""Seconds that a token is good for where the index does not say."""
+
+CODES: Mapping[str, str] = {
+    "not-enabled": "it has trusted publishing switched off; start again later, or publish with a token",
+    "invalid-payload": "it cannot read the job's identity; start the job again",
+    "invalid-token": "it does not believe the job's identity: expired, or for another audience or issuer; "
+    "start the job again, and look at the pipeline's audience",
+    "invalid-publisher": "it knows no publisher like this job; add one on the project's page there that says exactly",
+    "invalid-pending-publisher": "the pending publisher of this job is not valid; add it again there so that it says",
+    "invalid-reuse-token": "the job's identity was used before and works once; start the job again, "
+    "and publish one package at a time",
+}
+"""Why an index mints no token, and what to do, by the code in its answer."""
+
+_OF_THE_PUBLISHER = ("invalid-publisher", "invalid-pending-publisher")
+_SHOWN = (
+    "repository", "workflow_ref", "job_workflow_ref", "project_path", "ci_config_ref_uri", "environment", "ref",
+)  # fmt: skip
+"""Claims by which a publisher is recognised on GitHub and GitLab; none of them is secret."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minted:
+    """A token that an index gave for a job's identity."""
+
+    token: str = field(repr=False)
+    expires: float
+    """Seconds since 1970."""
+
+
+class _Said(Struct, frozen=True, kw_only=True):
+    """What one exchange came to, if it came to no token."""
+
+    status: int
+    words: str
+    retry_after: float = 0.0
+
+
+def offered(environ: Mapping[str, str]) -> bool:
+    """Whether this is a job of GitHub or GitLab that was given an identity, or the right to ask for one."""
+    if environ.get("GITHUB_ACTIONS") and environ.get("ACTIONS_ID_TOKEN_REQUEST_URL"):
+        return True
+    return bool(environ.get("GITLAB_CI")) and any(name.endswith("_ID_TOKEN") for name in environ)
+
+
+def lacking(index: Index, environ: Mapping[str, str]) -> str:
+    """Why there will be no identity, as far as it can be told without asking anybody; empty where there may be."""
+    if any(environ.get(name) for name in _JOBS):
+        return ""
+    return (
+        f"index {index.name}: trusted publishing works in a job of GitHub or GitLab, and this is none; "
+        f'publish from the pipeline, or say auth = "token" in [tool.cartwheel.index.{index.name}]'
+    )
+
+
+_JOBS = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "GOOGLE_SERVICE_ACCOUNT_NAME")
+
+
+def mint(
+    index: Index, *, patience: Patience = READING, wait: Callable[[float], None] | None = None, again: bool = False
+) -> Minted:
+    """A token of this index for this job; raises `CartwheelError` that says what the job or the index lacks.
+
+    An identity is exchanged only once (the index takes it only once), and its token then kept for this process.
+    `again`: where that token has expired; raises if there is no new identity to be had.
+    """
+    why = ""
+    for attempt in range(1, patience.tries + 1):
+        found = _exchange(index, again)
+        if isinstance(found, Minted):
+            return found
+        seconds = pause(attempt, found.retry_after, patience)
+        late = too_long(seconds, patience)
+        why = late or found.words
+        if not passing(found.status) or late or attempt == patience.tries:
+            break
+        (wait or sleep)(seconds)
+    raise CartwheelError(f"index {index.name}: no token by trusted publishing: {why}")
+
+
+_KEPT: dict[tuple[str, str], Minted] = {}
+
+
+def _exchange(index: Index, again: bool) -> Minted | _Said:
+    asked = _ask(index, "GET", "audience")
+    if isinstance(asked, _Said):
+        return asked
+    audience = str(asked.get("audience", ""))
+    identity = _identity(index, audience)
+    claims = _claims(identity)
+    _refuse_other_environment(index, claims)
+    key = (index.url, hashlib.sha256(identity.encode()).hexdigest())
+    if key in _KEPT:
+        if again:
+            raise CartwheelError(
+                f"index {index.name}: its token has expired, and this job has one identity for one token; "
+                "start the job again: only what is missing is sent"
+            )
+        return _KEPT[key]
+    given = _ask(index, "POST", "mint-token", {"token": identity})
+    if isinstance(given, _Said):
+        return given
+    if not isinstance(given.get("token"), str):
+        return _refused(index, given, claims, identity)
+    expires = given.get("expires")
+    _KEPT[key] = Minted(
+        token=given["token"], expires=float(expires) if isinstance(expires, int | float) else time.time() + LIFETIME
+    )
+    return _KEPT[key]
+
+
+def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = None) -> dict[str, Any] | _Said:
+    """One request to the index's own host, never sent on to another, with nobody's password (not even ~/.netrc's);
+    an answer that is JSON, refusals included."""
+    import requests
+
+    parts = urlsplit(index.url)
+    url = urlunsplit((parts.scheme, parts.netloc, f"/_/oidc/{what}", "", ""))
+    try:
+        with (
+            conversation(url) as session,
+            session.request(
+                method, url, json=body, auth=lambda request: request, timeout=(20.0, 30.0), allow_redirects=False
+            ) as answer,
+        ):
+            if passing(answer.status_code):
+                after = seconds_until(answer.headers.get("Retry-After", ""), datetime.now(UTC))
+                return _Said(
+                    status=answer.status_code,
+                    words=f"it answers {answer.status_code} {answer.reason} to {what}; start again later",
+                    retry_after=after,
+                )
+            found = answer.json() if answer.status_code in (200, 422) else None
+    except requests.JSONDecodeError:
+        found = None
+    except requests.RequestException as error:
+        return _Said(status=LOST, words=f"it cannot be reached: {reason(error)}; start again later")
+    if isinstance(found, dict):
+        return found
+    words = f"it answers {answer.status_code} to {what}, as an index does that has none; publish with a token"
+    return _Said(status=answer.status_code, words=words)
+
+
+def _identity(index: Index, audience: str) -> str:
+    """This job's identity for that audience."""
+    import id
+
+    try:
+        identity = id.detect_credential(audience)
+    except id.GitHubOidcPermissionCredentialError:
+        raise ConfigError(
+            f"index {index.name}: this job may not show who it is; give it 'permissions: id-token: write'"
+        ) from None
+    except id.AmbientCredentialError as error:
+        raise CartwheelError(
+            f"index {index.name}: this job has no identity for the audience '{audience}' ({_first_line(error)}); "
+            f"on GitLab give it 'id_tokens: {identity_variable(audience)}: {{aud: {audience}}}'"
+        ) from None
+    if not identity:
+        raise CartwheelError(lacking(index, {}))
+    return identity
+
+
+def identity_variable(audience: str) -> str:
+    """Where a job of GitLab finds its identity for an audience (PyPI's `id`, detect_gitlab)."""
+    return "".join(c if c.isalnum() else "_" for c in audience.upper()) + "_ID_TOKEN"
+
+
+def _first_line(error: Exception) -> str:
+    """What went wrong, without what a server sent along: it may hold the identity itself."""
+    return (str(error).splitlines() or [type(error).__name__])[0].split(", body=")[0]
+
+
+def _claims(identity: str) -> Mapping[str, Any]:
+    """What the identity says, not verified: for messages only."""
+    try:
+        part = identity.split(".")[1]
+        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, IndexError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _refuse_other_environment(index: Index, claims: Mapping[str, Any]) -> None:
+    found = str(claims.get("environment") or "")
+    if claims and index.environment and found.lower() != index.environment.lower():
+        raise ConfigError(
+            f"index {index.name}: the configuration says environment '{index.environment}', and this job runs in "
+            f"{repr(found) if found else 'none'}; let the job that publishes run in '{index.environment}'"
+        )
+
+
+def _refused(index: Index, answer: Mapping[str, Any], claims: Mapping[str, Any], identity: str) -> _Said:
+    errors = [error for error in answer.get("errors", ()) if isinstance(error, dict)]
+    code = str(errors[0].get("code", "")) if errors else ""
+    words = CODES.get(code, f"it says {errors or answer.get('message', 'nothing')}; look at the publisher there")
+    if code in _OF_THE_PUBLISHER:
+        words += " " + ", ".join(f"{name} = {claims[name]}" for name in _SHOWN if claims.get(name))
+    return _Said(status=422, words=f"{words.replace(identity, '***')}" + (f" ({code})" if code else ""))

@@ -1,0 +1,167 @@
+"""What compiled files say about themselves, read from the wheel that holds them: ELF, Mach-O and PE."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cartwheel.model.wheels.binary_facts import Binary
+
+
+def binaries(wheel: Path) -> tuple[Binary, ...]:
+    """Every compiled image in a wheel, found by its first bytes, in the order of the zip file."""
+    with zipfile.ZipFile(wheel) as archive:
+        return tuple(
+            image
+            for entry in archive.infolist()
+            if not entry.is_dir()
+            for image in images(entry.filename, archive.read(entry))
+        )
+
+
+def images(path: str, content: bytes) -> Iterator[Binary]:
+    """The compiled images in one file, none where it is something else."""
+    for recognised, read in _FORMATS:
+        if recognised(content):
+            yield from read(path, content)
+
+
+def _is_elf(content: bytes) -> bool:
+    return content[:4] == b"\x7fELF"
+
+
+def _is_pe(content: bytes) -> bool:
+    if content[:2] != b"MZ" or len(content) < 0x40:
+        return False
+    start = struct.unpack_from("<I", content, 0x3C)[0]
+    return content[start : start + 4] == b"PE\0\0"
+
+
+def _is_macho(content: bytes) -> bool:
+    if content[:4] in (b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"):
+        return True
+    # A Java class begins like a universal file; its version, 45 and up, stands where the number of images does.
+    return content[:4] in (b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf") and 0 < content[7] < 45
+
+
+def _elf(path: str, content: bytes) -> Iterator[Binary]:
+    lief = _lief()
+    config = lief.ELF.ParserConfig()
+    config.parse_relocations = config.parse_symtab_symbols = config.parse_notes = False
+    image = lief.ELF.parse(io.BytesIO(content), config)
+    if image is None:
+        yield Binary(path=path, format="elf", architecture="unreadable")
+        return
+    header = image.header
+    described = (header.machine_type.name, header.identity_class.name, header.identity_data.name)
+    yield Binary(
+        path=path,
+        format="elf",
+        architecture=_ELF_ARCHITECTURES.get(described, "-".join(described).lower()),
+        needed=tuple(image.libraries),
+        versions=_versions(image),
+        imports=tuple(sorted(s.name for s in image.dynamic_symbols if s.name and not s.shndx)),
+        modules=_modules(s.name for s in image.dynamic_symbols if s.shndx),
+    )
+
+
+def _versions(image: Any) -> tuple[tuple[str, str], ...]:
+    """The loader refuses a file for a version it lacks even where no symbol uses it: the versions come first."""
+    found = {(aux.name, "") for need in image.symbols_version_requirement for aux in need.get_auxiliary_symbols()}
+    for symbol in (s for s in image.dynamic_symbols if not s.shndx):
+        auxiliary = symbol.symbol_version.symbol_version_auxiliary if symbol.has_version else None
+        if auxiliary is not None:
+            found.discard((auxiliary.name, ""))
+            found.add((auxiliary.name, symbol.name))
+    return tuple(sorted(found))
+
+
+def _macho(path: str, content: bytes) -> Iterator[Binary]:
+    lief = _lief()
+    config = lief.MachO.ParserConfig.quick
+    config.parse_dyld_exports = True
+    parsed = lief.MachO.parse(io.BytesIO(content), config)
+    if parsed is None:
+        yield Binary(path=path, format="macho", architecture="unreadable")
+        return
+    for image in parsed:
+        cpu = image.header.cpu_type.name
+        stated = image.build_version.minos if image.build_version else None
+        stated = stated or (image.version_min.version if image.version_min else (0, 0))
+        own_name = lief.MachO.LoadCommand.TYPE.ID_DYLIB
+        yield Binary(
+            path=path,
+            format="macho",
+            architecture=_MACHO_ARCHITECTURES.get(cpu, cpu.lower()),
+            minimum_os=(int(stated[0]), int(stated[1])),
+            needed=tuple(library.name for library in image.libraries if library.command != own_name),
+            imports=tuple(sorted(s.name.removeprefix("_") for s in image.imported_symbols)),
+            modules=_modules(s.name.removeprefix("_") for s in (*image.exported_symbols, *_defined(image))),
+        )
+
+
+def _defined(image: Any) -> Iterator[Any]:
+    """Older linkers write exports into the symbol table only; beside them stand a debugger's (N_STAB, 0xE0)."""
+    return (symbol for symbol in image.symbols if symbol.raw_type & 0xEE == 0x0E)
+
+
+def _pe(path: str, content: bytes) -> Iterator[Binary]:
+    lief = _lief()
+    config = lief.PE.ParserConfig()
+    config.parse_signature = config.parse_reloc = config.parse_rsrc = False
+    image = lief.PE.parse(io.BytesIO(content), config)
+    if image is None:
+        yield Binary(path=path, format="pe", architecture="unreadable")
+        return
+    machine = image.header.machine.name
+    exported = image.get_export()
+    yield Binary(
+        path=path,
+        format="pe",
+        architecture=_PE_ARCHITECTURES.get(machine, machine.lower()),
+        needed=tuple(image.libraries),
+        imports=tuple(sorted({e.name for dll in image.imports for e in dll.entries if not e.is_ordinal})),
+        modules=_modules(e.name for e in exported.entries) if exported else (),
+    )
+
+
+_EXPORTED = ("PyInit_", "PyModExport_")
+"""What the symbol begins with by which a module is imported (PEP 3121; PEP 793, from 3.15 on)."""
+
+
+def _modules(symbols: Iterator[str]) -> tuple[str, ...]:
+    found = (symbol.removeprefix(start) for symbol in symbols for start in _EXPORTED if symbol.startswith(start))
+    return tuple(sorted(set(found)))
+
+
+def _lief() -> Any:
+    """Half a second to import, and talkative about what it can do without."""
+    import lief
+
+    lief.logging.disable()
+    return lief
+
+
+_ELF_ARCHITECTURES = {
+    ("X86_64", "ELF64", "LSB"): "x86_64",
+    ("I386", "ELF32", "LSB"): "i686",
+    ("AARCH64", "ELF64", "LSB"): "aarch64",
+    ("ARM", "ELF32", "LSB"): "armv7l",
+    ("PPC64", "ELF64", "LSB"): "ppc64le",
+    ("PPC64", "ELF64", "MSB"): "ppc64",
+    ("S390", "ELF64", "MSB"): "s390x",
+    ("RISCV", "ELF64", "LSB"): "riscv64",
+    ("LOONGARCH", "ELF64", "LSB"): "loongarch64",
+}
+_MACHO_ARCHITECTURES = {"X86_64": "x86_64", "ARM64": "arm64", "X86": "i386"}
+_PE_ARCHITECTURES = {"AMD64": "win_amd64", "I386": "win32", "ARM64": "win_arm64"}
+
+_FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[str, bytes], Iterator[Binary]]], ...] = (
+    (_is_elf, _elf),
+    (_is_macho, _macho),
+    (_is_pe, _pe),
+)

@@ -1,0 +1,97 @@
+"""Looking at the world, once: digests, tools and answers that are kept between runs on this machine."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cartwheel.filesystem.files import Digests, write_atomically
+
+
+class Memory:
+    """Answers kept in one local file under keys that name all they depend on; losing it costs only time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._kept: dict[str, dict[str, str]] | None = None
+        self._loading = threading.Lock()
+        self._used: set[str] = set()
+        self._new = False
+
+    def __call__(self, key: str, make: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+        """The kept answer, or the one that `make` gives, which is then kept."""
+        kept = self._load()
+        self._used.add(key)
+        if key not in kept:
+            kept[key] = dict(make())
+            self._new = True
+        return kept[key]
+
+    def _load(self) -> dict[str, dict[str, str]]:
+        with self._loading:  # two threads must not each have their own
+            if self._kept is None:
+                try:
+                    loaded = json.loads(self._path.read_bytes())
+                    self._kept = {k: v for k, v in loaded.items() if isinstance(v, dict)}
+                except (OSError, ValueError, AttributeError):
+                    self._kept = {}
+            return self._kept
+
+    def save(self) -> None:
+        """Keep new answers; when there are many, only those that this run used."""
+        if not self._new or self._kept is None:
+            return
+        kept = dict(self._kept) if len(self._kept) < 500 else {k: v for k, v in self._kept.items() if k in self._used}
+        try:
+            write_atomically(self._path, json.dumps(kept).encode(), durable=False)
+        except OSError:
+            pass
+        self._new = False
+
+
+class World:
+    """What steps see (`model.step.Look`)."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str], version_of: Callable[[str, World], str]) -> None:
+        local = root / ".cartwheel" / "local"
+        self.root = root
+        self.environ = environ
+        self.readonly = False
+        self._version_of = version_of
+        self.files = Digests(local / "digests.json", root)
+        self.remember = Memory(local / "answers.json")
+        self._tools: dict[str, str] = {}
+
+    def digest(self, path: str) -> str:
+        """See `Look.digest`."""
+        return self.files(path)
+
+    def digests(self, paths: tuple[str, ...]) -> Mapping[str, str]:
+        """See `Look.digests`."""
+        return self.files.group(paths)
+
+    def moved(self, path: str) -> bool:
+        """See `Look.moved`."""
+        return self.files.moved(path)
+
+    def tool(self, name: str) -> str:
+        """See `Look.tool`."""
+        if name not in self._tools:
+            self._tools[name] = self._version_of(name, self)
+        return self._tools[name]
+
+    def again(self) -> None:
+        """Forget what was seen in this process; another run may have changed it."""
+        self.files.forget()
+
+    def forget(self) -> None:
+        """Keep nothing of what was learned."""
+        self.readonly = True
+
+    def save(self) -> None:
+        """Keep what was learned, unless this is only a look."""
+        if not self.readonly:
+            self.files.save()
+            self.remember.save()

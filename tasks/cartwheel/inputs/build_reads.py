@@ -1,0 +1,231 @@
+"""What one build was seen to read: its dep-info, its build scripts' directives, the variables rustc was asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from msgspec import Struct
+
+from cartwheel.cargo.build_output import Artifact, DepInfo, Directives, Messages, Script, dep_info, directives
+from cartwheel.cargo.local_crates import LocalPackage, package_at
+from cartwheel.filesystem.read_set import Reads, below, files_below, named, there_or_not
+
+_SET_BY_CARGO = (
+    "CARGO", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_*", "CARGO_CRATE_NAME", "CARGO_BIN_NAME",
+    "CARGO_BIN_EXE_*", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "CARGO_RUSTC_CURRENT_DIR", "OUT_DIR",
+)  # fmt: skip
+"""Variables that cargo gives rustc from the manifests (The Cargo Book, Environment Variables, November 2026)."""
+
+DIRECTORIES = {"dev": "debug", "test": "debug", "bench": "release"}
+"""Profiles whose directory has another name."""
+
+_ASKED_FOR = re.compile(
+    r"""(?:\benv!|\boption_env!|\benv::var|\benv::var_os|\bvar|\bvar_os)\s*\(\s*"([A-Za-z_][A-Za-z0-9_]*)"
+    |rerun-if-env-changed=([A-Za-z_][A-Za-z0-9_]*)""",
+    re.VERBOSE,
+)
+
+
+class CargoBuild(Struct, frozen=True, kw_only=True):
+    """One run of cargo that ended well."""
+
+    root: Path
+    """The project."""
+    manifest: Path
+    """Cargo.toml of the crate that was built."""
+    target_dir: Path
+    triple: str
+    """As passed to `--target`."""
+    profile: str
+    """`release`, `dev` or a custom one."""
+    messages: Path
+    """The `--message-format=json` lines that cargo printed."""
+    cwd: Path
+    """cargo's working directory."""
+
+    @property
+    def profile_dir(self) -> Path:
+        """Where the target's part of this build lies."""
+        return self.target_dir / self.triple / DIRECTORIES.get(self.profile, self.profile)
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """A build, what cargo said of it, and the folders whose files do not count."""
+
+    build: CargoBuild
+    said: Messages
+    elsewhere: tuple[str, ...]
+
+    def counts(self, path: Path) -> bool:
+        """Whether a file is neither made by a build nor fetched."""
+        plain = {os.path.abspath(path), os.path.realpath(path)}
+        return all(below(p, top) is None for p in plain for top in self.elsewhere)
+
+
+def seen_by(build: CargoBuild, said: Messages, home: Path) -> Seen:
+    """Left out are this target directory and the others (a seeded one names files of its model), and fetched crates."""
+    places = (build.target_dir, build.root / ".cartwheel", home / "registry", home / "git")
+    return Seen(
+        build=build,
+        said=said,
+        elsewhere=tuple({top for place in places for top in (os.path.abspath(place), os.path.realpath(place))}),
+    )
+
+
+def observed(run: Seen, packages: Iterable[LocalPackage]) -> Reads:
+    """Sources, watched files and variables; what cannot be understood makes whole packages of `packages` count."""
+    return _sources(run, packages) | _scripts(run) | _variables(run)
+
+
+def whole(packages: Iterable[LocalPackage], root: Path) -> Reads:
+    """Every file of these packages."""
+    return Reads(folders=tuple(sorted({named(p.folder, root) for p in packages})))
+
+
+def asked_for(packages: Iterable[LocalPackage]) -> Reads:
+    """The variables that a package's sources name, for want of a compiler's word on them."""
+    names: set[str] = set()
+    for package in packages:
+        for path in files_below(package.folder, "."):
+            if path.endswith(".rs"):
+                text = _text(package.folder / path) or ""
+                names |= {one or other for one, other in _ASKED_FOR.findall(text)}
+    return Reads(env=tuple(sorted(n for n in names if not _set_by_cargo(n))))
+
+
+def is_local(package: str) -> bool:
+    """Package ids are `path+file:///folder#1.0.0`; before cargo 1.77 `name 1.0.0 (path+file:///folder)`."""
+    return "path+file:" in package
+
+
+# ---- sources -----------------------------------------------------------------------------------------------------
+
+
+def _sources(run: Seen, packages: Iterable[LocalPackage]) -> Reads:
+    """What the dep-info beside the finished library or programs names, provided that their own sources are in it."""
+    root = run.build.root
+    final = [artifact for artifact in run.said.artifacts if _is_final(artifact, run.build)]
+    found = [_uplifted(artifact) for artifact in final]
+    paths = {Path(path) for info in found if info is not None for path in info.files}
+    reads = there_or_not([path for path in paths if run.counts(path) and not path.is_dir()], root)
+    understood = final and None not in found and all(path.is_absolute() for path in paths)  # `dep-info-basedir` is not
+    if not understood or not {named(artifact.source, root) for artifact in final} <= set(reads.files):
+        return whole(packages, root)
+    roots = {os.path.abspath(artifact.source) for artifact in run.said.artifacts}
+    return reads | Reads(absent=tuple(sorted(_other_places(reads.files, roots, root))))
+
+
+def _is_final(artifact: Artifact, build: CargoBuild) -> bool:
+    same = os.path.realpath(artifact.manifest) == os.path.realpath(build.manifest)
+    return same and not {"custom-build", "proc-macro"} & set(artifact.kinds) and bool(artifact.files)
+
+
+def _uplifted(artifact: Artifact) -> DepInfo | None:
+    """The dep-info of a finished artifact, which covers all the local crates that went into it."""
+    for file in artifact.files:
+        if file.parent.name != "deps":
+            text = _text(file.with_suffix(".d"))
+            if text is not None and ": " in text:
+                return dep_info(text)
+    return None
+
+
+def _other_places(files: Iterable[str], roots: set[str], root: Path) -> Iterator[str]:
+    """`foo/mod.rs` for `foo.rs` and the other way round: rustc refuses both, so the other's appearance counts."""
+    for file in files:
+        folder, _, name = file.rpartition("/")
+        if not name.endswith(".rs") or os.path.abspath(os.path.join(root, file)) in roots:
+            continue
+        if name == "mod.rs":
+            yield f"{folder}.rs"
+        else:
+            yield f"{file[:-3]}/mod.rs"
+
+
+# ---- build scripts -----------------------------------------------------------------------------------------------
+
+
+def _scripts(run: Seen) -> Reads:
+    reads = Reads()
+    manifests = {a.package: a.manifest for a in run.said.artifacts}
+    for script in run.said.scripts:
+        manifest = manifests.get(script.package)
+        reads |= _watched(script, manifest.parent if manifest else None, run)
+    return reads
+
+
+def _watched(script: Script, folder: Path | None, run: Seen) -> Reads:
+    """What one build script asked to be watched; without a word from it, a local one's whole package.
+
+    A path that is missing may appear as a file or as a folder.
+    """
+    root, local = run.build.root, is_local(script.package)
+    text = _text(script.out_dir.parent / "output")
+    asked = directives(text) if text is not None else Directives(changed=(), env=())
+    reads = Reads(env=tuple(sorted(asked.env)))
+    if folder is None:
+        return reads
+    if local and not asked.changed and not asked.env:
+        return reads | Reads(folders=(named(folder, root),))
+    for name in asked.changed:
+        path = folder / name
+        if not run.counts(path) or (not local and below(os.path.abspath(path), os.fspath(folder))):
+            continue
+        reads |= there_or_not([] if path.is_dir() else [path], root)
+        if not path.is_file():
+            reads |= Reads(folders=(named(path, root),))
+    return reads
+
+
+# ---- variables ---------------------------------------------------------------------------------------------------
+
+
+def _variables(run: Seen) -> Reads:
+    """The variables that rustc was asked for, less those that cargo and the crate's own build script set."""
+    own = {script.package: set(script.sets) for script in run.said.scripts}
+    names: set[str] = set()
+    unknown: list[LocalPackage] = []
+    for artifact in run.said.artifacts:
+        found = _beside(artifact, run)
+        if found:
+            names |= {n for info in found for n in info.env} - own.get(artifact.package, set())
+        elif is_local(artifact.package):
+            unknown.append(package_at(artifact.manifest))
+    reads = Reads(env=tuple(sorted(n for n in names if not _set_by_cargo(n))))
+    return reads | asked_for(unknown)
+
+
+def _beside(artifact: Artifact, run: Seen) -> list[DepInfo]:
+    """rustc's own dep-info of an artifact: one file, or several that it cannot be told from."""
+    for file in artifact.files:
+        if "custom-build" in artifact.kinds:
+            candidates = sorted(file.parent.glob("*.d"))
+        elif file.parent.name == "deps":
+            candidates = [file.with_suffix(".d"), file.with_name(file.stem.removeprefix("lib") + ".d")]
+        else:
+            candidates = _of_uplifted(artifact.name.replace("-", "_"), run)
+        texts = [text for text in map(_text, candidates) if text is not None]
+        if texts:
+            return [dep_info(text) for text in texts]
+    return []
+
+
+def _of_uplifted(crate: str, run: Seen) -> list[Path]:
+    """A finished artifact was linked out of `deps`, under a name with or without a hash."""
+    places = {run.build.profile_dir / "deps"} | {s.out_dir.parent.parent.parent / "deps" for s in run.said.scripts}
+    return [path for place in sorted(places) for path in (place / f"{crate}.d", *sorted(place.glob(f"{crate}-*.d")))]
+
+
+def _set_by_cargo(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in _SET_BY_CARGO)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None

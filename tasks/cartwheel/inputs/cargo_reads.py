@@ -1,0 +1,135 @@
+"""What a compiled wheel depends on by way of cargo: everything near it before a build, what was read after one.
+
+`reads_of` is told by cargo itself: its JSON messages name the artifacts and build scripts of this very build, the
+dep-info files beside them the sources and variables, the scripts' outputs what they asked to be watched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
+from operator import or_
+from pathlib import Path
+
+from cartwheel.cargo.build_output import Messages, messages
+from cartwheel.cargo.config_files import cargo_home, configuration
+from cartwheel.cargo.local_crates import (
+    LocalPackage,
+    local_packages,
+    lock_digest,
+    lock_path,
+    manifests_above,
+    package_at,
+    table,
+    toml,
+    workspace_root,
+)
+from cartwheel.cargo.resolution import resolved
+from cartwheel.filesystem.read_set import Reads, named, there_or_not
+from cartwheel.inputs.build_reads import DIRECTORIES, CargoBuild, asked_for, is_local, observed, seen_by, whole
+
+__all__ = [
+    "CargoBuild",
+    "LocalPackage",
+    "before_first_build",
+    "local_packages",
+    "lock_digest",
+    "lock_path",
+    "reads_of",
+    "reads_of_all",
+    "resolved",
+    "stale_fingerprints",
+]
+
+
+def before_first_build(manifest: Path, root: Path, cwd: Path, environ: Mapping[str, str] = os.environ) -> Reads:
+    """All that might count as long as no build has told: whole packages, the lock file, every configuration file."""
+    settings = configuration(cwd, environ)
+    packages = (*local_packages(manifest, root), *_substitutes(settings.crates, root))
+    return (
+        settings.reads(root)
+        | _standing(manifest, packages, root)
+        | whole(packages, root)
+        | there_or_not([workspace_root(Path(os.path.abspath(manifest))).with_name("Cargo.lock")], root)
+    )
+
+
+def reads_of(build: CargoBuild, environ: Mapping[str, str] = os.environ) -> Reads:
+    """Exactly what this build was seen to read, with what would count if it appeared.
+
+    The lock file is not in it (`resolved` says what of it counts), nor are fetched crates and what lies in the target
+    directory.  What cannot be read or understood is made up for by the whole of the packages concerned.
+    """
+    settings = configuration(build.cwd, environ)
+    said = _said(build)
+    declared = (*local_packages(build.manifest, build.root), *_substitutes(settings.crates, build.root))
+    compiled = tuple(package_at(a.manifest) for a in said.artifacts if is_local(a.package))
+    packages = tuple({p.manifest: p for p in (*declared, *compiled)}.values())
+    reads = settings.reads(build.root)
+    if not said.complete:
+        reads |= _standing(build.manifest, packages, build.root)
+        return reads | whole(packages, build.root) | asked_for(packages)
+    here = {*(p.manifest for p in compiled), *(p.manifest for p in declared[:1])}  # others are another target's
+    reads |= _standing(build.manifest, [p for p in packages if p.manifest in here], build.root)
+    return reads | observed(seen_by(build, said, cargo_home(environ)), packages)
+
+
+def reads_of_all(builds: Iterable[CargoBuild]) -> Reads:
+    """What any of several was seen to read, as for a universal file."""
+    return reduce(or_, (reads_of(build) for build in builds))
+
+
+def _said(build: CargoBuild) -> Messages:
+    try:
+        return messages(build.messages.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Messages()
+
+
+def _substitutes(manifests: Iterable[Path], root: Path) -> Iterator[LocalPackage]:
+    for manifest in manifests:
+        yield from local_packages(manifest, root)
+
+
+# ---- what counts whether or not a build read it -----------------------------------------------------------------
+
+
+def _standing(manifest: Path, packages: Iterable[LocalPackage], root: Path) -> Reads:
+    """Manifests, and the files that cargo takes up by their names alone once they are there.
+
+    Programs count for the crate itself only: the wheel's list of components names them, not those of dependencies.
+    """
+    own = Path(os.path.abspath(manifest))
+    paths: set[Path] = set(manifests_above(own, root))
+    folders: set[str] = set()
+    for package in packages:
+        paths |= {package.manifest, package.workspace_root_manifest}
+        settings = table(toml(package.manifest), "package")
+        if "build" not in settings:
+            paths.add(package.folder / "build.rs")
+        if package.manifest == own and settings.get("autobins") is not False:
+            paths.add(package.folder / "src" / "main.rs")
+            folders.add(named(package.folder / "src" / "bin", root))
+    return there_or_not(paths, root) | Reads(folders=tuple(sorted(folders)))
+
+
+# ---- cargo's memory ----------------------------------------------------------------------------------------------
+
+
+def stale_fingerprints(target_dir: Path, triple: str, profile: str, packages: Iterable[str]) -> tuple[Path, ...]:
+    """The folders to delete so that cargo looks again at these packages, in the target's part and in the host's.
+
+    For when an input's content changed and its modification time is not newer than that directory's last build:
+    cargo goes by times and would call the old build fresh.
+    """
+    names = "|".join(re.escape(name) for name in sorted(set(packages)))
+    wanted = re.compile(rf"(?:{names})-[0-9a-f]{{16}}") if names else None
+    inner = DIRECTORIES.get(profile, profile)
+    found: list[Path] = []
+    for part in (target_dir / triple / inner, target_dir / inner):
+        folder = part / ".fingerprint"
+        if wanted and folder.is_dir():
+            found += sorted(path for path in folder.iterdir() if wanted.fullmatch(path.name))
+    return tuple(found)

@@ -1,0 +1,73 @@
+"""What the configuration names outside its own tables must be there when it is read, not when the first build ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cartwheel.cargo.local_crates import table, toml
+from cartwheel.model.config.manifests import inside, is_debug, profiles, table_shown
+from cartwheel.model.errors import ConfigError, did_you_mean
+from cartwheel.model.project import Package, Project, Wheel, declared_inputs
+from cartwheel.model.wheels.container_image import DOCKERFILE, image_of
+
+
+def refuse_absent(root: Path, project: Project, environ: Mapping[str, str]) -> None:
+    """Raises `ConfigError` for a Dockerfile or a profile of cargo that is not there."""
+    for package in project.packages:
+        known = {"", *_OF_CARGO, *profiles(package.manifests)}
+        for wheel in package.wheels:
+            if wheel.image.startswith(DOCKERFILE):
+                _refuse_no_dockerfile(root, package, wheel)
+        if special := [wheel for wheel in package.wheels if wheel.profile not in known]:
+            _refuse_no_profile(root, package, special, environ)
+
+
+def told_of_inputs(root: Path, package: Package) -> tuple[str, ...]:
+    """What is said of declared inputs that are not there: to be made later, or a slip of the pen."""
+    named = dict.fromkeys(name for wheel in (None, *package.wheels) for name in declared_inputs(package, wheel))
+    paths = (inside(package.folder, name) for name in named)
+    return tuple(f"{package.name}: the input {path} is not there" for path in paths if not (root / path).exists())
+
+
+_OF_CARGO = ("release", "dev", "test", "bench")
+"""The profiles that every crate has (the Cargo book, "Profiles", November 2026)."""
+
+
+def _refuse_no_dockerfile(root: Path, package: Package, wheel: Wheel) -> None:
+    path = inside(package.folder, image_of(wheel.target, wheel.floor, wheel.image).dockerfile)
+    if not (root / path).is_file():
+        where = table_shown(package.manifests)
+        raise ConfigError(f"{where} image: there is no file {path}; write it, or name an image")
+
+
+def _refuse_no_profile(root: Path, package: Package, wheels: Iterable[Wheel], environ: Mapping[str, str]) -> None:
+    """By cargo's configuration files and variables too, which may declare one."""
+    from cartwheel.cargo.config_files import configuration
+
+    where = table_shown(package.manifests)
+    declared = package.manifests.workspace_path or package.manifests.cargo_path
+    in_files: dict[str, Mapping[str, object]] = {}
+    for file in configuration(root / package.folder, environ).files:
+        rows = table(toml(file), "profile")
+        in_files = {name: table(rows, name) for name in rows} | in_files
+    for wheel in wheels:
+        by_name = _by_variables(wheel.profile, environ) | _by_variables(wheel.profile, wheel.environment)
+        configured = in_files | by_name
+        if wheel.profile not in configured:
+            known = {*_OF_CARGO, *profiles(package.manifests), *configured}
+            raise ConfigError(
+                f"{where} profile: {declared} has no [profile.{wheel.profile}]{did_you_mean(wheel.profile, known)}"
+            )
+        if is_debug(wheel.profile, {**profiles(package.manifests), **configured}):
+            raise ConfigError(
+                f"{where} profile: '{wheel.profile}' makes debug wheels, and is declared outside {declared}; declare "
+                "it there, so that none is published"
+            )
+
+
+def _by_variables(profile: str, variables: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
+    prefix = f"CARGO_PROFILE_{profile.upper().replace('-', '_')}_"
+    if not any(name.startswith(prefix) for name in variables):
+        return {}
+    return {profile: {"inherits": variables.get(f"{prefix}INHERITS", "")}}

@@ -1,0 +1,73 @@
+"""The parts of pyproject.toml that reach a wheel made by maturin."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cartwheel.model.config.cargo_features import features
+
+_BUILD_SYSTEM = ("requires", "build-backend")
+_NOT_IN_WHEELS = frozenset({"sdist-generator", "sdist-include", "editable-profile", "generate-ci"})
+"""Keys of `[tool.maturin]` for source distributions, in-place builds and `maturin generate-ci`."""
+
+
+def parts(pyproject: Mapping[str, Any], triple: str, python: str) -> dict[str, str]:
+    """A digest for each key of `[project]`, `[tool.maturin]` and `[build-system]` that counts for the wheel of a target
+    and an interpreter, by its full name.
+
+    Comments, layout, the order of keys and the tables of other tools do not show; the order within a value does
+    (METADATA lists URLs and extras in it).
+    """
+    return {name: _digest(value) for name, value in sorted(_counting(pyproject, triple, python))}
+
+
+def _counting(pyproject: Mapping[str, Any], triple: str, python: str) -> Iterator[tuple[str, object]]:
+    for key, value in _table(pyproject, "project").items():
+        yield f"project.{key}", value
+    system = _table(pyproject, "build-system")
+    for key in _BUILD_SYSTEM:
+        if key in system:
+            yield f"build-system.{key}", system[key]
+    for key, value in _table(_table(pyproject, "tool"), "maturin").items():
+        if key in ("include", "exclude"):
+            kept = wheel_patterns(value)
+            if kept:
+                yield f"tool.maturin.{key}", kept
+        elif key == "target" and isinstance(value, Mapping):
+            yield from ((f"tool.maturin.target.{name}", s) for name, s in value.items() if _concerns(name, triple))
+        elif key == "features":
+            chosen = features(pyproject, python, ())
+            if counting := [*chosen.given, *chosen.conditional]:
+                yield f"tool.maturin.{key}", counting
+        elif key not in _NOT_IN_WHEELS:
+            yield f"tool.maturin.{key}", value
+
+
+def _concerns(named: str, triple: str) -> bool:
+    """A universal wheel is two targets' to maturin."""
+    return named == triple or (triple.startswith("universal2-") and named.endswith("-apple-darwin"))
+
+
+def wheel_patterns(rows: object) -> list[object]:
+    """The rows of maturin's `include` or `exclude` that apply to wheels, as they stand."""
+    return [row for row in rows if _for_wheels(row)] if isinstance(rows, list) else []
+
+
+def _for_wheels(row: object) -> bool:
+    if not isinstance(row, Mapping):
+        return True
+    wanted = row.get("format", "wheel")
+    return "wheel" in (wanted if isinstance(wanted, list) else [wanted])
+
+
+def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = data.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,135 @@
+"""Is a step up to date, and if not, why: its record against the world."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Mapping
+
+from cartwheel.inputs.generated_files import without
+from cartwheel.machine.host import machine_id
+from cartwheel.model.record import Record, Seen, is_variable
+from cartwheel.model.step import Look, Step
+
+EDITED_MEANWHILE = "edited while it was read"
+"""Stands for the digest of a file that changed during the action: equal to no file, so the step is stale."""
+
+
+def reasons(step: Step, record: Record | None, look: Look) -> tuple[str, ...]:
+    """Why the step must run, in words; empty when it is up to date."""
+    if step.always:
+        return ("runs whenever it is asked for",)
+    if record is None:
+        return ("never done here",)
+    return tuple(
+        dict.fromkeys(
+            (
+                *_settings(step.settings, record.settings),
+                *_files(record.needs, {path: look.digest(path) for path in step.needs}, look),
+                *_sources(step, record, look),
+                *_tools(step, record, look),
+                *_outputs(step, record, look),
+                *(step.also(look) if step.also else ()),
+            )
+        )
+    )
+
+
+def _settings(now: Mapping[str, str], then: Mapping[str, str]) -> Iterable[str]:
+    for name in sorted({*now, *then}):
+        if now.get(name) != then.get(name):
+            yield f"{name} {then.get(name) or 'unset'} → {now.get(name) or 'unset'}"
+
+
+def _files(then: Mapping[str, str], now: Mapping[str, str], look: Look) -> Iterable[str]:
+    if then == now:
+        return
+    for path in sorted({*then, *now}):
+        old, new = then.get(path), now.get(path)
+        if old == new:
+            continue
+        if old is None:
+            yield f"{path} is new"
+        elif new is None:
+            yield f"{path} is {'no longer part of it' if look.digest(path) else 'gone'}"
+        elif old == EDITED_MEANWHILE:
+            yield f"{path} was edited while it was read"
+        elif not new:
+            yield f"{path} is gone"
+        elif not old:
+            yield f"{path} appeared"
+        elif old.removesuffix("+x") == new.removesuffix("+x"):
+            yield f"{path} is {'now' if new.endswith('+x') else 'no longer'} executable"
+        else:
+            yield f"{path} changed"
+
+
+def _sources(step: Step, record: Record, look: Look) -> Iterable[str]:
+    if step.sources is None:
+        return
+    now = without(step.sources.seen(look, record.seen), record.seen.generated)
+    yield from _files(record.seen.listing, now.listing, look)
+    if record.machine == machine_id():
+        before, after = ({p: d for p, d in seen.local.items() if d} for seen in (record.seen, now))
+        yield from _files(before, after, look)
+    then = record.seen.facts
+    if then == now.facts:
+        return
+    for name in sorted({*then, *now.facts}):
+        old, new = then.get(name, ""), now.facts.get(name, "")
+        if old != new:
+            yield _changed(name, old, new)
+
+
+_VERSION = re.compile(r"\d+\.\d")
+
+
+def _changed(name: str, old: str, new: str) -> str:
+    """`pyo3 0.29.2 → 0.29.3` where the first words are versions and differ, else `… changed`."""
+    before, after = old.split(" ")[0], new.split(" ")[0]
+    versions = bool(_VERSION.match(before or after) and _VERSION.match(after or before))
+    if not after:
+        return f"{name} is no longer set" if is_variable(name) else f"{name} is gone"
+    if not before:
+        if is_variable(name):
+            return f"{name} is now set"
+        return f"{name} {after} is new" if versions else f"{name} is new"
+    if before != after and versions:
+        return f"{name} {before} → {after}"
+    return f"{name} changed"
+
+
+def _tools(step: Step, record: Record, look: Look) -> Iterable[str]:
+    """Only on the machine that made the record, and only what is here to be compared."""
+    if record.machine != machine_id():
+        return
+    for name in (*step.chosen, *step.tools):
+        then, now = record.tools.get(name, ""), step.chosen.get(name) or look.tool(name)
+        if then and now and then != now:
+            yield f"{name} {then} → {now}"
+
+
+def _outputs(step: Step, record: Record, look: Look) -> Iterable[str]:
+    for path in step.makes:
+        digest, made = look.digest(path), record.makes.get(path)
+        if not digest:
+            yield f"{path} is missing"
+        elif made is None:
+            yield f"{path} was not made by it"
+        elif digest != made:
+            yield f"{path} edited since it was made"
+
+
+def settled(before: Seen, after: Seen, *, edited: Container[str], written: Iterable[str]) -> Seen:
+    """What to record: the digests from before the action for what was known then, those from after it for what came to
+    light only afterwards.  What was `edited` meanwhile is recorded as that even if it was put back: nobody knows which
+    state of it was read.  `written` is that and what the step itself writes."""
+    listing = {
+        path: EDITED_MEANWHILE if path in edited else before.listing.get(path, digest)
+        for path, digest in after.listing.items()
+    }
+    local = {path: before.local.get(path, digest) for path, digest in after.local.items()}
+    facts = {name: before.facts.get(name, value) for name, value in after.facts.items()}
+    return Seen(
+        listing=listing, facts=facts, local=local, learned=after.learned, hints=after.hints,
+        written=tuple(sorted(written)),
+    )  # fmt: skip

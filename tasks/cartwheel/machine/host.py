@@ -1,0 +1,84 @@
+"""This machine: what it is, and a name for it by which records know it again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from functools import cache
+
+from msgspec import Struct
+
+from cartwheel.model.wheels.target import TARGETS, Target
+
+_SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+_MACHINES = {"amd64": {"linux": "x86_64", "macos": "x86_64"}, "arm64": {"linux": "aarch64"}, "i386": {"linux": "i686"}}
+
+
+class Host(Struct, frozen=True, kw_only=True):
+    """A machine that builds or runs wheels."""
+
+    system: str
+    machine: str
+    libc: str
+    """`gnu` or `musl` on Linux, else empty."""
+    glibc: tuple[int, int]
+    """Its glibc, `(0, 0)` where there is none."""
+
+    def runs(self, target: Target) -> bool:
+        """Whether a program for this target starts here, interpreters aside."""
+        if target.system == "any":
+            return True
+        same_libc = target.system != "linux" or target.libc == self.libc
+        same_machine = target.machine == self.machine or bool(target.parts)
+        return target.system == self.system and same_machine and same_libc
+
+    @property
+    def triple(self) -> str:
+        """The target of this machine's own kind, `any` where the table has none."""
+        own = (t for t, row in TARGETS.items() if row.system == self.system and self.runs(row))
+        return next(own, "any")
+
+    def __str__(self) -> str:
+        return f"{self.machine} {self.system}" + (f" ({self.libc})" if self.libc else "")
+
+
+@cache
+def this_machine() -> Host:
+    """The machine we run on."""
+    system = _SYSTEMS.get(sys.platform, sys.platform)
+    machine = _uname()[1].lower()
+    machine = _MACHINES.get(machine, {}).get(system, machine)
+    glibc = _glibc() if system == "linux" else (0, 0)
+    libc = ("gnu" if glibc > (0, 0) else "musl") if system == "linux" else ""
+    return Host(system=system, machine=machine, libc=libc, glibc=glibc)
+
+
+def _uname() -> tuple[str, str]:
+    """Name and machine; `platform` takes 2 ms to import and on POSIX knows no more."""
+    if hasattr(os, "uname"):
+        return os.uname().nodename, os.uname().machine
+    import platform
+
+    return platform.node(), platform.machine()
+
+
+def _glibc() -> tuple[int, int]:
+    try:
+        name, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
+        major, minor = version.split(".")[:2]
+    except (ValueError, OSError):
+        return (0, 0)
+    return (int(major), int(minor)) if name == "glibc" else (0, 0)
+
+
+@cache
+def machine_id() -> str:
+    """A digest that is the same for every run on this machine and, very likely, for no other."""
+    parts = [_uname()[0], sys.platform]
+    try:
+        with open("/etc/machine-id", encoding="ascii") as file:
+            parts.append(file.read().strip())
+    except OSError:
+        pass
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

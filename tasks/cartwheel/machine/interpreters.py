@@ -1,0 +1,265 @@
+"""Interpreters that can be started here, and how: this machine's own, those of a machine it can stand in for, and those
+of another one in a file system that is named, by qemu."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from cartwheel.machine.host import Host, this_machine
+from cartwheel.model.check_report import HERE
+from cartwheel.model.errors import CartwheelError
+from cartwheel.model.wheels.python import ABI3, ABI3T, PURE, oldest
+from cartwheel.model.wheels.target import Target, version_of_floor
+from cartwheel.process.run import capture, of_ours
+
+UV = of_ours("uv")
+
+Through = Callable[[tuple[str, ...], Mapping[str, str], Path], tuple[str, ...]]
+"""From a command, its environment and its folder to the command that this machine starts for it."""
+
+
+def directly(argv: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
+    """As it is."""
+    return argv
+
+
+class Interpreter(Struct, frozen=True, kw_only=True):
+    """One that can be started here."""
+
+    path: str
+    """Its file; in a container's own file system where it is in one."""
+    by: str = HERE
+    """What starts it, in words."""
+    through: Through = directly
+    """How it, and other programs for its machine, are started."""
+    env: Mapping[str, str] = {}
+    """What its programs are given besides."""
+    foreign: bool = False
+    """It is for another machine than this: nothing is compiled for it unless that is allowed."""
+    alone: bool = False
+    """Programs that are not in its environment are not to be had from this machine, but from where it is."""
+
+
+class Missing(Struct, frozen=True, kw_only=True):
+    """None can be started."""
+
+    why: str
+    """In words."""
+    all: bool = False
+    """It would be the same for every other Python."""
+
+
+def own(target: Target, floor: str, python: str, env: Mapping[str, str]) -> Interpreter | Missing:
+    """This machine's own, where it is of the target's kind; else one of a kind that it runs besides."""
+    host = this_machine()
+    if why := cannot_run(target, host, floor or target.floor):
+        request = _besides(target, python, host)
+        path = _asked(request, env) if request else ""
+        return Interpreter(path=path, by=f"{target.machine} here") if path else Missing(why=why, all=True)
+    path = found(python, env)
+    return Interpreter(path=path) if path else Missing(why=f"{named(python)} is not installed here")
+
+
+def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | Missing:
+    """This machine's own for a wheel that several can run, the oldest that it promises (`minimum`) where it is here."""
+    stable = oldest(python, minimum) if python in (ABI3, ABI3T) else ""
+    wanted = (stable, f">={stable}") if stable else (python,)
+    path = next((path for request in wanted if (path := found(request, env))), "")
+    if path:
+        return Interpreter(path=path)
+    return Missing(why=f"{f'Python {stable} or newer' if stable else named(python)} is not installed here")
+
+
+def named(python: str) -> str:
+    """`Python 3.13`, `PyPy 3.11`."""
+    return f"PyPy {python.removeprefix('pypy')}" if python.startswith("pypy") else f"Python {python}"
+
+
+def cannot_run(target: Target, host: Host, floor: str) -> str:
+    """Why `host` cannot run what is compiled for `target`, `""` when it can."""
+    if not host.runs(target):
+        meant = _in_words(target.system, target.machine, target.libc)
+        return f"this machine is {_in_words(host.system, host.machine, host.libc)}; the wheel is for {meant}"
+    if target.system == "linux" and target.libc == "gnu":
+        oldest = version_of_floor(target, floor, where="floor")
+        if host.glibc < oldest:
+            there = ".".join(map(str, host.glibc))
+            return f"this machine has glibc {there}; the wheel is for {oldest[0]}.{oldest[1]} and newer"
+    return ""
+
+
+def _in_words(system: str, machine: str, libc: str) -> str:
+    name = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}.get(system, system)
+    runtime = {"gnu": " with glibc", "musl": " with musl"}.get(libc, "") if system == "linux" else ""
+    return f"{machine} {name}{runtime}".lstrip()  # a universal wheel is for no machine in particular
+
+
+_BESIDES = {
+    ("linux", "x86_64", "i686"): "linux-x86-gnu",
+    ("linux", "aarch64", "armv7l"): "linux-armv7-gnueabihf",
+    ("windows", "amd64", "x86"): "windows-x86-none",
+    ("windows", "arm64", "amd64"): "windows-x86_64-none",
+    ("windows", "arm64", "x86"): "windows-x86-none",
+    ("macos", "arm64", "x86_64"): "macos-x86_64-none",
+}
+"""System, machine and the other machine whose programs it starts too (32-bit ones, Rosetta 2, Windows' emulation), with
+uv's name for such an interpreter.  Whether one is here decides: a kernel or a Mac may lack the support."""
+
+
+def _besides(target: Target, python: str, host: Host) -> str:
+    """What uv is asked for, empty where this machine runs nothing for the target."""
+    if target.libc not in ("", "gnu", "msvc") or (target.system == "linux" and host.libc != "gnu"):
+        return ""
+    platform = _BESIDES.get((host.system, host.machine, target.machine))
+    version = re.fullmatch(r"(pypy)?(3\.\d+)(t?)", python)
+    if not platform or not version:
+        return ""
+    kind, free = "pypy" if version[1] else "cpython", "+freethreaded" if version[3] else ""
+    return f"{kind}-{version[2]}{free}-{platform}"
+
+
+def found(python: str, env: Mapping[str, str]) -> str:
+    """The path of an interpreter (`3.13`, `3.14t`, `pypy3.11`, `>=3.16`, or `py3` for the running one's version); `""`
+    for none.
+
+    uv gives up at a broken program on PATH, such as pyenv's stand-ins: then pyenv's own folders are looked at.
+    """
+    request = f"{sys.version_info.major}.{sys.version_info.minor}" if python == PURE else python
+    if path := _asked(request, env):
+        return path
+    root = Path(env.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    kept = sorted(root.glob(f"{request}.*/bin/python{request}")) if re.fullmatch(r"3\.\d+t?", request) else []
+    return str(kept[-1]) if kept else ""
+
+
+def _asked(request: str, env: Mapping[str, str]) -> str:
+    command = (*UV, "python", "find", "--no-project", "--no-config", "--no-python-downloads", "--system", request)
+    try:
+        return capture(command, cwd=Path(sys.executable).parent, env=env).strip()
+    except CartwheelError:
+        return ""
+
+
+# Emulation
+
+
+class _Machine(Struct, frozen=True, kw_only=True):
+    """How programs of another kind of Linux are known and emulated."""
+
+    qemu: str
+    """The ending of qemu's program for it."""
+    loader: str
+    """Where its file systems have the program that starts others."""
+
+
+_MACHINES = {
+    ("x86_64", "gnu"): _Machine(qemu="x86_64", loader="lib64/ld-linux-x86-64.so.2"),
+    ("i686", "gnu"): _Machine(qemu="i386", loader="lib/ld-linux.so.2"),
+    ("aarch64", "gnu"): _Machine(qemu="aarch64", loader="lib/ld-linux-aarch64.so.1"),
+    ("armv7l", "gnu"): _Machine(qemu="arm", loader="lib/ld-linux-armhf.so.3"),
+    ("armv6l", "gnu"): _Machine(qemu="arm", loader="lib/ld-linux-armhf.so.3"),
+    ("ppc64le", "gnu"): _Machine(qemu="ppc64le", loader="lib64/ld64.so.2"),
+    ("ppc64", "gnu"): _Machine(qemu="ppc64", loader="lib64/ld64.so.1"),
+    ("s390x", "gnu"): _Machine(qemu="s390x", loader="lib/ld64.so.1"),
+    ("riscv64", "gnu"): _Machine(qemu="riscv64", loader="lib/ld-linux-riscv64-lp64d.so.1"),
+    ("loongarch64", "gnu"): _Machine(qemu="loongarch64", loader="lib64/ld-linux-loongarch-lp64d.so.1"),
+    ("x86_64", "musl"): _Machine(qemu="x86_64", loader="lib/ld-musl-x86_64.so.1"),
+    ("i686", "musl"): _Machine(qemu="i386", loader="lib/ld-musl-i386.so.1"),
+    ("aarch64", "musl"): _Machine(qemu="aarch64", loader="lib/ld-musl-aarch64.so.1"),
+    ("armv7l", "musl"): _Machine(qemu="arm", loader="lib/ld-musl-armhf.so.1"),
+    ("ppc64le", "musl"): _Machine(qemu="ppc64le", loader="lib/ld-musl-powerpc64le.so.1"),
+    ("s390x", "musl"): _Machine(qemu="s390x", loader="lib/ld-musl-s390x.so.1"),
+    ("riscv64", "musl"): _Machine(qemu="riscv64", loader="lib/ld-musl-riscv64.so.1"),
+    ("loongarch64", "musl"): _Machine(qemu="loongarch64", loader="lib/ld-musl-loongarch64.so.1"),
+}
+"""qemu's targets, and the loaders that the processors' ABI supplements (as glibc's shlib-versions has them) and musl
+name; read November 2026."""
+
+QEMU = "apt-get install qemu-user-static, or your system's package of that name"
+SYSROOT = "CARTWHEEL_SYSROOT_"
+"""And the triple in capitals: the folder with a file system of such a machine."""
+
+
+def variable(target: Target) -> str:
+    """`CARTWHEEL_SYSROOT_AARCH64_UNKNOWN_LINUX_GNU`."""
+    return SYSROOT + re.sub(r"[^A-Za-z0-9]", "_", target.triple).upper()
+
+
+def sysroot(target: Target, env: Mapping[str, str]) -> Path | None:
+    """The folder that is named for such a machine, or that qemu is told of, if it is for one; looks, starts nothing."""
+    machine = _MACHINES.get((target.arch, target.libc)) if target.system == "linux" else None
+    if machine is None or sys.platform != "linux":
+        return None
+    if folder := env.get(variable(target)):
+        return Path(folder)
+    folder = env.get("QEMU_LD_PREFIX")
+    return Path(folder) if folder and os.path.lexists(Path(folder, machine.loader)) else None
+
+
+def emulated(target: Target, floor: str, python: str, env: Mapping[str, str]) -> Interpreter | Missing | None:
+    """One of the file system that is named for the target; None where none is."""
+    root = sysroot(target, env)
+    if root is None:
+        return None
+    machine = _MACHINES[target.arch, target.libc]
+    if not os.path.lexists(root / machine.loader):
+        return Missing(why=f"{root} has no {machine.loader}, so it is no file system of {target.triple}", all=True)
+    qemu = _qemu(machine, env)
+    if not qemu:
+        return Missing(why=f"qemu-{machine.qemu} is missing; {QEMU}", all=True)
+    path = _within(root, python)
+    if not path:
+        return Missing(why=f"{named(python)} is not in {root}")
+    prefix = (qemu, "-L", str(root))
+    interpreter = Interpreter(
+        path=path, by=f"emulated by {Path(qemu).name}", foreign=True, env={"QEMU_LD_PREFIX": str(root)},
+        through=lambda argv, env, cwd: (*prefix, *argv),
+    )  # fmt: skip
+    why = _unfit(target, floor, interpreter, root, env)
+    return Missing(why=why, all=True) if why else interpreter
+
+
+def _qemu(machine: _Machine, env: Mapping[str, str]) -> str:
+    names = (f"qemu-{machine.qemu}", f"qemu-{machine.qemu}-static")
+    return next((path for name in names if (path := shutil.which(name, path=env.get("PATH")))), "")
+
+
+_FOLDERS = ("usr/local/bin", "usr/bin", "bin", "opt/python/*/bin")
+
+
+def _within(root: Path, python: str) -> str:
+    """An interpreter inside a file system; links are followed as that file system means them."""
+    name = "python3" if python == PURE else python if python.startswith("pypy") else f"python{python}"
+    kept = (path for folder in _FOLDERS for path in sorted(root.glob(f"{folder}/{name}")))
+    return next((str(path) for path in kept if os.path.lexists(path)), "")
+
+
+_ASKED = """
+import os, venv
+try:
+    print(os.confstr("CS_GNU_LIBC_VERSION").split()[1])
+except (AttributeError, OSError, ValueError):
+    print("0.0")
+"""
+
+
+def _unfit(target: Target, floor: str, interpreter: Interpreter, root: Path, env: Mapping[str, str]) -> str:
+    """Why an environment for wheels of that floor cannot be made of it, by what it says itself; empty where it can."""
+    command = interpreter.through((interpreter.path, "-I", "-c", _ASKED), env, root)
+    try:
+        there = capture(command, cwd=root, env={**env, **interpreter.env}).strip()
+    except CartwheelError as error:
+        code, _, said = str(error).rpartition(": exit ")[2].partition(":")
+        return f"{interpreter.path} makes no environments: {(said.strip() or f'exit {code}').splitlines()[-1]}"
+    oldest = version_of_floor(target, floor or target.floor, where="floor")
+    version = tuple(int(part) for part in there.split(".")[:2])
+    if target.libc != "gnu" or version >= oldest:
+        return ""
+    return f"{root} has glibc {there}; the wheel is for {oldest[0]}.{oldest[1]} and newer"

@@ -1,0 +1,256 @@
+"""Configurations that can be read and cannot be meant; each is refused when it is read, not on release day."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath, PureWindowsPath
+
+from cartwheel.model.config.build_backend import BACKENDS_TAKE
+from cartwheel.model.config.layers import chosen_by, matches
+from cartwheel.model.config.manifests import Manifests
+from cartwheel.model.config.settings import IndexSettings, Override, Secret, Settings, Variant
+from cartwheel.model.destination import kind_of
+from cartwheel.model.errors import ConfigError, did_you_mean
+from cartwheel.model.versions.version import has_one_field, wrong_tag_form
+from cartwheel.model.wheels.python import allowed
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+
+
+def refuse_nonsense(settings: Settings, where: str) -> None:
+    """Raises `ConfigError` for the first value of a table that cannot be meant."""
+    for line in _nonsense(settings):
+        raise ConfigError(f"{where} {line}")
+
+
+def _nonsense(settings: Settings) -> Iterable[str]:
+    if settings.targets == ():
+        yield "targets: found an empty list; name at least one, or leave the key out for the default"
+    if settings.packages == ():
+        yield "packages: found an empty list; name at least one folder, or leave the key out for the root itself"
+    if settings.module and not all(part.isidentifier() for part in settings.module.split(".")):
+        yield f"module: '{settings.module}' cannot be imported; expected a dotted name such as 'stone.core'"
+    yield from _untunable(settings)
+    yield from _senseless_selection(settings)
+    for key in ("targets", "publish", "packages"):
+        values = getattr(settings, key) or ()
+        for value in values:
+            if values.count(value) > 1:
+                yield f"{key}: '{value}' stands there twice; name it once"
+    for name in (*(settings.publish or ()), *(settings.index or ())):
+        if not _NAME.fullmatch(name):
+            yield f"publish: '{name}' is no name of an index; expected letters, digits, '.', '_' and '-'"
+    for place, index in (settings.index or {}).items():
+        for rule, because in index.rules.items():
+            if not because.strip():
+                yield f"index.{place} rules: '{rule}' has no reason; say why it is let pass"
+        yield from _senseless_label(index.environment, f"index.{place} environment")
+    for name in settings.environment_pass or ():
+        yield from _senseless_variable(name, "environment-pass")
+    for path in settings.inputs or ():
+        yield from _outside(path, "inputs")
+    if settings.test and settings.test.skip and not settings.test.skip.strip():
+        yield "test.skip: found a blank; expected the reason, in words"
+    if settings.release:
+        for key, text in (("branch", settings.release.branch), ("remote", settings.release.remote)):
+            if not _REF.fullmatch(text):
+                yield f"release.{key}: '{text}' is no name that git takes"
+    for line in wrong_tag_form(settings.tag) if settings.tag is not None else ():
+        yield f"tag: {settings.tag!r} {line}"
+    yield from _senseless_message(settings.bump_message)
+    for where in settings.versions or ():
+        if not has_one_field(where.pattern):
+            yield f"versions: {where.pattern!r} has not one place for the version; expected {{version}} once in it"
+    names: set[str] = set()
+    for item in settings.checklist or ():
+        if bool(item.run) == bool(item.manual.strip()):
+            yield "checklist: an entry is either a command (run) or a question (manual); found both or neither"
+        if item.run and not item.run[0].strip():
+            yield "checklist: run begins with a blank; expected a command and its arguments"
+        if item.slug in names:
+            yield f"checklist: two entries are named '{item.slug}'; give one another 'name'"
+        names.add(item.slug)
+    yield from _misplaced(settings)
+    if settings.index and "pypi" in settings.index and settings.index["pypi"].rehearsal:
+        yield "index.pypi: the real index is no place to practise; remove 'rehearsal', or use testpypi"
+
+
+def _outside(path: str, key: str) -> Iterable[str]:
+    absolute = PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
+    if absolute or ".." in PurePosixPath(path).parts:
+        yield f"{key}: '{path}' lies outside the package; expected a path inside it"
+
+
+def _untunable(settings: Settings) -> Iterable[str]:
+    """What cannot be meant of the keys that differ from wheel to wheel, wherever they stand."""
+    named = [("", settings), *(("overrides ", o) for o in settings.overrides)]
+    for place, table in (*named, *(("variants ", v) for v in settings.variants)):
+        if table.python == ():
+            yield f"{place}python: found an empty list; name at least one, or leave the key out for the default"
+        for value in table.python or ():
+            if (table.python or ()).count(value) > 1:
+                yield f"{place}python: '{value}' stands there twice; name it once"
+        for before in table.before or ():
+            if not before.run or not before.run[0].strip():
+                yield f"{place}before: run begins with a blank; expected a command and its arguments"
+            for path in before.inputs:
+                yield from _outside(path, f"{place}before: inputs")
+        yield from _senseless_environment(table.environment or {}, f"{place}environment")
+        for key in ("runner", "image", "profile"):
+            if (value := getattr(table, key)) is not None and not value.strip():
+                yield f"{place}{key}: found a blank; say something, or leave the key out"
+        yield from _senseless_label(table.runner or "", f"{place}runner")
+        for key, reason in (("untested", table.untested), ("skip", getattr(table, "skip", None))):
+            if reason and not reason.strip():
+                yield f"{place}{key}: found a blank; expected the reason, in words"
+
+
+def _senseless_environment(values: Mapping[str, str | Secret], key: str) -> Iterable[str]:
+    for name, value in values.items():
+        yield from _senseless_variable(name, key)
+        if isinstance(value, Secret):
+            if not _VARIABLE.fullmatch(value.secret):
+                yield f"{key}: {name}: secret {value.secret!r}; expected a variable's name: letters, digits and '_'"
+        elif "\0" in value:
+            yield f"{key}: {name}: found a NUL in its value, which no variable can hold; remove it"
+
+
+def _senseless_variable(name: str, key: str) -> Iterable[str]:
+    if not name.strip() or "=" in name or "\0" in name:
+        yield f"{key}: {name!r} is no name of a variable; expected one without '=' and NUL, such as 'CFLAGS'"
+
+
+def _senseless_label(text: str, key: str) -> Iterable[str]:
+    """A name that goes into a pipeline's file, where a forge would take it for something else."""
+    if "${{" in text or (text and (text != text.strip() or not text.isprintable())):
+        yield f"{key}: {text!r}; expected a plain name: no '${{{{', no control characters, no blanks around it"
+
+
+def _senseless_selection(settings: Settings) -> Iterable[str]:
+    for override in settings.overrides:
+        chosen = chosen_by(override.select)
+        if override.python is not None and chosen.python != "*":
+            yield f"overrides: '{chosen.python}' selects wheels by their python, so it cannot say which there are"
+    names = [variant.name for variant in settings.variants]
+    for variant in settings.variants:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", variant.name):
+            yield f"variants: name '{variant.name}'; expected lower-case letters, digits and '-'"
+        if names.count(variant.name) > 1:
+            yield f"variants: two are named '{variant.name}'; give one another name"
+        if variant.build_tag and not re.fullmatch(r"[0-9][A-Za-z0-9_.]*", variant.build_tag):
+            yield f"variants: build-tag '{variant.build_tag}'; expected a digit, then letters and digits (PEP 427)"
+
+
+_FIELDS = ("name", "version", "tag")
+"""Of a commit's message."""
+
+
+def _senseless_message(template: str | None) -> Iterable[str]:
+    if template is not None and not template.strip():
+        yield "bump-message: found a blank; expected a message such as 'Version {version}'"
+    for field in re.findall(r"\{(\w*)\}", template or ""):
+        if field not in _FIELDS:
+            yield f"bump-message: '{{{field}}}' stands for nothing{did_you_mean(field, _FIELDS)}"
+
+
+_ONLY_FOR = {
+    "simple": "pypi",
+    "rules": "pypi",
+    "rehearsal": "pypi",
+    "auth": "pypi",
+    "repository": "github",
+    "crates": "crates",
+}
+"""Keys of an index that mean something for one kind alone."""
+
+
+_UNSAID = IndexSettings()
+
+
+def _misplaced(settings: Settings) -> Iterable[str]:
+    for name, table in (settings.index or {}).items():
+        kind = kind_of(name, settings.index or {})
+        for key, only in _ONLY_FOR.items():
+            if getattr(table, key) != getattr(_UNSAID, key) and kind != only:
+                yield f"index.{name}: '{key}' is for kind '{only}', and this is of kind '{kind}'; remove one of the two"
+        if table.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", table.repository, re.ASCII):
+            yield f"index.{name}: repository '{table.repository}'; expected owner/name"
+        if table.crates == ():
+            yield f"index.{name}: crates: found an empty list; name at least one, or leave the key out for the default"
+
+
+def refuse_idle(selecting: Iterable[Override | Variant], made: Iterable[tuple[str, str]], where: str) -> None:
+    """An override or a variant that matches nothing is a slip of the pen; raises `ConfigError`.
+
+    `made`: triple and interpreter of whatever the configuration would make, skipped or not.
+    """
+    every = tuple(made)
+    known = dict.fromkeys(triple for triple, _ in every)
+    for table in selecting:
+        kind = "overrides" if isinstance(table, Override) else "variants"
+        chosen = chosen_by(table.select)
+        for pattern in chosen.target.split() or [""]:
+            if not any(fnmatchcase(triple, pattern) for triple in known):
+                raise ConfigError(f"{where} {kind}: '{pattern}' selects none of the targets {', '.join(known)}")
+        there = dict.fromkeys(python for triple, python in every if matches(chosen.target, triple))
+        for pattern in chosen.python.split() or [""] if table.python is None else ():
+            if not any(fnmatchcase(python, pattern) for python in there):
+                raise ConfigError(
+                    f"{where} {kind}: python '{pattern}' selects none of the interpreters {', '.join(there)}"
+                )
+
+
+def refuse_too_old(name: str, wanted: str, where: str) -> None:
+    """An interpreter that `requires-python` (`wanted`) excludes; raises `ConfigError`."""
+    version = re.fullmatch(r"(?:pypy)?(3\.\d+)t?", name)
+    if wanted and version and not allowed(wanted, version[1]):
+        below = re.search(r">=?\s*3\.(\d+)", wanted)
+        older = below and int(version[1].split(".")[1]) < int(below[1])
+        how = "older than" if older else "not what"
+        raise ConfigError(f"{where} python: '{name}' is {how} requires-python ('{wanted}') allows")
+
+
+def refuse_cargo_keys(own: Settings, once: Settings, where: str) -> None:
+    """What only cargo understands, in the table of a package without a crate; raises `ConfigError`."""
+    for table in (own, *own.overrides, *own.variants, once):
+        for key in ("features", "profile", "sccache", "cargo_directory"):
+            if getattr(table, key, None) and (table is not once or key == "features"):
+                name = key.replace("_", "-")
+                raise ConfigError(f"{where} {name}: is for crates, and this package has none; remove it")
+        if table.toolchain and table.toolchain not in BACKENDS_TAKE:
+            raise ConfigError(
+                f"{where} toolchain: '{table.toolchain}' compiles crates, and this package has none; "
+                "expected 'native' or 'container'"
+            )
+
+
+def refuse_two_versions(manifests: Manifests, own: Settings, where: str) -> None:
+    """A version that comes from git and from elsewhere too; raises `ConfigError`."""
+    project = manifests.pyproject.get("project", {})
+    if manifests.cargo_path:
+        raise ConfigError(f"{where} version: 'scm', but maturin takes the version from Cargo.toml; remove it")
+    if "version" in project:
+        raise ConfigError(
+            f"{where} version: 'scm', but [project] version says '{project['version']}'; remove one of the two"
+        )
+    if project and "version" not in project.get("dynamic", ()):
+        raise ConfigError(f"{where} version: 'scm', but [project] dynamic does not name 'version'; add it")
+    for key, value in (("versions", own.versions), ("version-from", own.version_from)):
+        if value:
+            raise ConfigError(f"{where} {key}: the version comes from git and stands in no file; remove it")
+
+
+def refuse_not_abi3(name: str, minimum: str, where: str) -> None:
+    """A wheel for one version of a crate that always asks PyO3 for the stable ABI would be one for all of them, under
+    another name; raises `ConfigError`.  (PyO3 0.29's guide, "Features": free-threaded interpreters and PyPy have no
+    abi3, so what is built for them is for that version.)"""
+    version = re.fullmatch(r"3\.(\d+)", name)
+    if version and int(version[1]) >= int(minimum.split(".")[1]):
+        raise ConfigError(
+            f"{where} python: '{name}', but the crate's feature abi3 makes it a wheel for all from {minimum} on; "
+            "write 'abi3', or make the feature optional"
+        )

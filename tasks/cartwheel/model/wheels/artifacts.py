@@ -1,0 +1,95 @@
+"""The plan: every file that a release will hold, by exact name, before anything is built."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from cartwheel.model.project import Package, Project, Wheel, state_folder
+from cartwheel.model.wheels.target import ANY
+
+OUTWARD = ("tag", "publish", "verify", "release")
+"""Stages that reach the world outside; they run only when they are named."""
+
+
+class Artifact(Struct, frozen=True, kw_only=True):
+    """One file of a release."""
+
+    file: str
+    kind: str
+    """`wheel` or `sdist`."""
+    package: str
+    target: str
+    """A triple, or `any`."""
+    python: str
+    task: str
+    """The task that puts it into `dist/`."""
+    path: str
+    """Relative to the project."""
+    report: str
+    """The report of its check, relative to the project."""
+
+
+def artifacts(project: Project) -> tuple[Artifact, ...]:
+    """All files of the release, in the configuration's order."""
+    return tuple(a for package in project.packages for a in of_package(package))
+
+
+def of_package(package: Package) -> tuple[Artifact, ...]:
+    """The files of one package: its wheels, then its source distribution."""
+    return (*(_wheel(package, wheel) for wheel in package.wheels), _sdist(package))
+
+
+def _wheel(package: Package, wheel: Wheel) -> Artifact:
+    return Artifact(
+        file=wheel.file, kind="wheel", package=package.key, target=wheel.target.triple, python=wheel.python,
+        task=f"repair:{wheel.segments}", path=finished(package, wheel), report=report(wheel),
+    )  # fmt: skip
+
+
+def _sdist(package: Package) -> Artifact:
+    return Artifact(
+        file=package.sdist, kind="sdist", package=package.key, target=ANY, python="",
+        task=f"sdist:{package.key}", path=f"{package.dist}/{package.sdist}",
+        report=sdist_report(package),
+    )  # fmt: skip
+
+
+def finished(package: Package, wheel: Wheel) -> str:
+    """Where the repaired wheel lies, relative to the project."""
+    return f"{package.dist}/{wheel.file}"
+
+
+def report(wheel: Wheel) -> str:
+    """Where the report of a wheel's check lies, relative to the project."""
+    return f"{state_folder(debug=wheel.debug)}/checks/{wheel.place}.json"
+
+
+def ready(package: Package) -> tuple[str, ...]:
+    """The task that refuses early what could only be refused when everything is built; first of all that comes before
+    a tag."""
+    return (f"ready:{package.key}",)
+
+
+def checks(package: Package) -> tuple[str, ...]:
+    """The tasks that check all files of a package: each wheel, the source distribution, and the set of them."""
+    return (*(f"check:{w.segments}" for w in package.wheels), f"check:sdist:{package.key}", f"check:set:{package.key}")
+
+
+def sdist_report(package: Package) -> str:
+    """Where the report of the check of the source distribution lies, relative to the project."""
+    return f"{package.state}/checks/sdist/{package.key}.json"
+
+
+def set_report(package: Package) -> str:
+    """Where the report of the check of all files together lies, relative to the project."""
+    return f"{package.state}/checks/set/{package.key}.json"
+
+
+def ledger(package: Package, index: str) -> str:
+    """Where it is kept what of this version was sent to an index, relative to the project."""
+    return f".cartwheel/ledgers/{index}/{package.key}-{package.version}.json"
+
+
+def reports(package: Package) -> tuple[str, ...]:
+    """The reports of all checks of a package."""
+    return (*(artifact.report for artifact in of_package(package)), set_report(package))

@@ -1,0 +1,201 @@
+"""What compiled files say about themselves, and what they must say to be right for a target."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
+
+from msgspec import Struct
+
+from cartwheel.model.wheels.python import ABI3, ABI3T
+from cartwheel.model.wheels.target import FIRST_ON_ARM, Target, version_of_floor
+
+
+class Binary(Struct, frozen=True, kw_only=True):
+    """The facts of one compiled image; a universal Mach-O file holds one for each architecture."""
+
+    path: str
+    """Its name inside the wheel."""
+    format: str
+    """`elf`, `macho` or `pe`."""
+    architecture: str
+    """As platform tags write it (`x86_64`, `aarch64`, `arm64`, `win_amd64`); what the file says where no tag does."""
+    minimum_os: tuple[int, int] = (0, 0)
+    """The oldest macOS it asks for, `(0, 0)` where it says none."""
+    needed: tuple[str, ...] = ()
+    """The libraries it loads."""
+    versions: tuple[tuple[str, str], ...] = ()
+    """The ELF symbol versions it cannot load without, each with a symbol that needs it: `("GLIBC_2.34", "dlopen")`."""
+    imports: tuple[str, ...] = ()
+    """The symbols that others must give it."""
+    modules: tuple[str, ...] = ()
+    """The Python modules it can be imported as, from its `PyInit_…` or `PyModExport_…` symbols."""
+
+    @property
+    def libc(self) -> tuple[int, int]:
+        """The newest glibc it needs, `(0, 0)` where none."""
+        return max((glibc_version(version) for version, _ in self.versions), default=(0, 0))
+
+
+def glibc_version(version: str) -> tuple[int, int]:
+    """`(2, 17)` for `GLIBC_2.17`, `(0, 0)` for what is no glibc version (`GCC_3.0`, `GLIBC_PRIVATE`)."""
+    parts = version.removeprefix("GLIBC_").split(".")
+    if not version.startswith("GLIBC_") or not all(p.isdigit() for p in parts) or len(parts) < 2:
+        return (0, 0)
+    return (int(parts[0]), int(parts[1]))
+
+
+_FORMATS = {"linux": "elf", "android": "elf", "macos": "macho", "ios": "macho", "windows": "pe"}
+"""What can be looked into: of the others nothing is said."""
+
+_ARCHITECTURES = {
+    "universal2": ("arm64", "x86_64"),
+    "arm64_v8a": ("aarch64",),
+    "armeabi_v7a": ("armv7l",),
+    "x86": ("i686",),
+    "arm64_iphoneos": ("arm64",),
+    "arm64_iphonesimulator": ("arm64",),
+    "x86_64_iphonesimulator": ("x86_64",),
+    "armv6l": ("armv7l", "armv6l", "arm"),
+}
+"""What files say where the platform tag says this."""
+
+
+def machine_problems(binaries: tuple[Binary, ...], target: Target) -> tuple[str, ...]:
+    """Where a file is of another format or architecture; a universal one may hold more than the target's."""
+    if target.system not in _FORMATS:
+        return ()
+    held: dict[tuple[str, str], set[str]] = {}
+    for binary in binaries:
+        held.setdefault((binary.path, binary.format), set()).add(binary.architecture)
+    form = _FORMATS[target.system]
+    wanted = _ARCHITECTURES.get(target.arch, (target.arch,))
+    enough = all if target.parts else any
+    return tuple(
+        f"{path} is {listed(architectures)} ({kind}); {target.triple} is {listed(wanted)} ({form})"
+        for (path, kind), architectures in held.items()
+        if kind != form or not enough(one in architectures for one in wanted)
+    )
+
+
+def floor_problems(binaries: tuple[Binary, ...], target: Target, floor: str) -> tuple[str, ...]:
+    """Where a compiled file asks for a newer system than the floor promises."""
+    rule = _FLOORS.get((target.system, target.libc))
+    return tuple(problem for binary in binaries for problem in rule(binary, target, floor)) if rule else ()
+
+
+def _glibc_floor(binary: Binary, target: Target, floor: str) -> tuple[str, ...]:
+    if musl := [n for n in binary.needed if n == "libc.so" or n.startswith(("libc.musl", "ld-musl"))]:
+        return (f"{binary.path} is linked with musl ({listed(musl)}), its target {target.triple} has glibc",)
+    newest = version_of_floor(target, floor, where="floor")
+    if newest == (0, 0):
+        return ()
+    above: dict[str, list[str]] = {}
+    for version, symbol in binary.versions:
+        if glibc_version(version) > newest or version == "GLIBC_PRIVATE":
+            above.setdefault(version, []).append(symbol)
+    if not above:
+        return ()
+    worst = max(above, key=glibc_version)
+    symbols = listed(symbol for symbol in above[worst] if symbol)
+    reason = f" (symbol {symbols})" if symbols else ""
+    said = floor if "_" in floor else f"{floor} ({newest[0]}.{newest[1]})"
+    return (f"{binary.path} needs {worst}{reason}, the floor is {said}: build with zig or raise the floor",)
+
+
+def _musl_floor(binary: Binary, target: Target, _: str) -> tuple[str, ...]:
+    """musl has no symbol versions: what can be seen is that nothing of glibc is asked for."""
+    glibc = [n for n in binary.needed if n in _GLIBC_LIBRARIES or n.startswith("ld-linux")]
+    glibc += sorted({version for version, _ in binary.versions if version.startswith("GLIBC_")})
+    if not glibc:
+        return ()
+    return (f"{binary.path} needs glibc ({listed(glibc)}), its target {target.triple} has musl",)
+
+
+_GLIBC_LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1"}
+
+
+def _macos_floor(binary: Binary, target: Target, floor: str) -> tuple[str, ...]:
+    """Of a universal file only the target's own image counts."""
+    ours = binary.architecture in _ARCHITECTURES.get(target.arch, (target.arch,))
+    oldest = version_of_floor(target, floor, where="floor")
+    if target.parts and binary.architecture == "arm64":
+        oldest = max(oldest, FIRST_ON_ARM)
+    if not ours or binary.minimum_os <= oldest:
+        return ()
+    asked = ".".join(map(str, binary.minimum_os))
+    advice = f"build with MACOSX_DEPLOYMENT_TARGET={floor} or raise the floor"
+    return (f"{binary.path} needs macOS {asked}, the floor is {floor}: {advice}",)
+
+
+_FLOORS: dict[tuple[str, str], Callable[[Binary, Target, str], tuple[str, ...]]] = {
+    ("linux", "gnu"): _glibc_floor,
+    ("linux", "musl"): _musl_floor,
+    ("macos", ""): _macos_floor,
+}
+
+
+def module_problems(binaries: tuple[Binary, ...], target: Target, python: str, abi: str) -> tuple[str, ...]:
+    """Where an extension's file name is none that its Python looks for (PEP 3149); `abi` is the wheel's ABI tag."""
+    if python == "py3" or target.system not in _FORMATS:
+        return ()
+    pattern, example = _suffix(target, abi)
+    modules = {binary.path: binary for binary in binaries if binary.modules}
+    if not modules:
+        return (f"no extension module in it (nothing exports PyInit_…); it is for {python}",)
+    wrong = [p for p in modules if not re.fullmatch(rf"[^.]+{pattern}", PurePosixPath(p).name)]
+    renamed = [p for p, b in modules.items() if PurePosixPath(p).name.split(".")[0] not in b.modules]
+    return (
+        *(
+            f"{path} is not imported by {python} on this target; expected a name that ends in {example}"
+            for path in wrong
+        ),
+        *(
+            f"{path} exports PyInit_{modules[path].modules[0]}: it cannot be imported by its file's name"
+            for path in renamed
+        ),
+    )
+
+
+_SYSTEM_NAMES = {"i686": "i386", "ppc64le": "powerpc64le", "armv7l": "arm"}
+"""Where EXT_SUFFIX writes an architecture in another way than platform tags."""
+
+
+def _suffix(target: Target, abi: str) -> tuple[str, str]:
+    """The pattern of an extension's name after its first dot, and an example of it."""
+    if abi == "abi3.abi3t":
+        return (r"\.pyd", ".pyd") if target.system == "windows" else (r"\.abi3t(?:-[\w-]+)?\.so", ".abi3t.so")
+    if target.system == "windows":
+        versioned = f".{abi.replace('_', '-')}-{target.arch}.pyd"
+        return (r"\.pyd", ".pyd") if abi == "abi3" else (rf"(?:{re.escape(versioned)}|\.pyd)", versioned)
+    if abi.startswith("abi3"):
+        return (rf"\.{abi}\.so", f".{abi}.so")
+    tag = abi.replace("_", "-") if abi.startswith("pypy") else abi.replace("cp", "cpython-")
+    if target.system in ("ios", "android"):
+        return (r"\.[^.]+\.so", f".{tag}-{target.system}.so")
+    if target.system == "macos":
+        return (rf"\.{tag}-darwin\.so", f".{tag}-darwin.so")
+    arch = _SYSTEM_NAMES.get(target.arch, target.arch)
+    libc = "gnu" if target.libc == "gnu" else "(?:musl|gnu)"  # before 3.11 CPython said gnu on musl as well
+    return (rf"\.{tag}-{arch}-linux-{libc}(?:eabihf)?\.so", f".{tag}-{arch}-linux-{target.libc}.so")
+
+
+def dll_problems(binaries: tuple[Binary, ...], target: Target, python: str, abi: str) -> tuple[str, ...]:
+    """Where a Windows extension loads another Python than it is for: python3.dll for abi3, else its version's own."""
+    if target.system != "windows" or python == "py3":
+        return ()
+    version = abi.removeprefix("cp")
+    allowed = {"python3.dll", "python3t.dll"} | ({f"python{version}.dll"} if python not in (ABI3, ABI3T) else set())
+    found = []
+    for binary in (b for b in binaries if b.modules):
+        loaded = {name.lower() for name in binary.needed if re.fullmatch(r"(?i)(lib)?(python|pypy)\d.*\.dll", name)}
+        if loaded - allowed and not python.startswith("pypy"):
+            found.append(f"{binary.path} loads {listed(loaded - allowed)}; for {python} expected {listed(allowed)}")
+    return tuple(found)
+
+
+def listed(words: Iterable[object]) -> str:
+    """At most five, in order, and how many more there are."""
+    every = sorted(str(word) for word in words)
+    return ", ".join(every[:5]) + (f" and {len(every) - 5} more" if len(every) > 5 else "")

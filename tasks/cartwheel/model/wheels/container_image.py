@@ -1,0 +1,194 @@
+"""An image: what a wheel's container is made from, by name or by a Dockerfile of the project."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+from msgspec import Struct
+
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.wheels import python as pythons
+from cartwheel.model.wheels.target import Target, version_of_floor
+
+_USUAL = ("manylinux2014", "manylinux_2_28", "manylinux_2_34")
+
+_PYPA = {
+    "x86_64": _USUAL,
+    "i686": _USUAL,
+    "aarch64": (*_USUAL, "manylinux_2_39"),
+    "ppc64le": _USUAL,
+    "s390x": _USUAL,
+    "armv7l": ("manylinux_2_31", "manylinux_2_35"),
+    "riscv64": ("manylinux_2_39",),
+}
+"""The Python Packaging Authority's images for glibc by architecture, oldest first; for musl each has musllinux_1_2
+(pypa/manylinux, build.yml and README of November 2025, read November 2026)."""
+
+_MUSL = ("musllinux_1_2",)
+
+_PYPA_NAME = "quay.io/pypa/{policy}_{arch}"
+
+_WITHOUT_PYPY = ("armv7l", "ppc64le", "s390x", "riscv64")
+"""Architectures whose images have no PyPy (pypa/manylinux, python_versions.json, read November 2026); musl's have none
+either."""
+
+_DROPPED = ("3.13t",)
+"""Interpreters that they have no more (pypa/manylinux, read November 2026)."""
+
+_PLATFORMS = {
+    "x86_64": "linux/amd64",
+    "i686": "linux/386",
+    "aarch64": "linux/arm64",
+    "armv7l": "linux/arm/v7",
+    "armv6l": "linux/arm/v6",
+    "ppc64le": "linux/ppc64le",
+    "ppc64": "linux/ppc64",
+    "s390x": "linux/s390x",
+    "riscv64": "linux/riscv64",
+    "loongarch64": "linux/loong64",
+}
+"""Architectures as container engines write them (Go's names, OCI image specification 1.1)."""
+
+DOCKERFILE = "dockerfile:"
+"""What stands before the path of a Dockerfile."""
+
+CONTAINER = "container"
+"""The toolchain's name."""
+
+IN_IMAGE = "CARTWHEEL_IN_IMAGE"
+"""The variable by which an image of one's own says what it is: `manylinux_2_28_x86_64`, as pypa's say by
+AUDITWHEEL_PLAT (pypa/manylinux, Dockerfile, read November 2026)."""
+
+
+class Image(Struct, frozen=True, kw_only=True):
+    """Where a wheel's container comes from."""
+
+    name: str
+    """As a container engine knows it; empty where `dockerfile` is built."""
+    dockerfile: str
+    """Relative to the package; empty where `name` is fetched."""
+    policy: str
+    """The newest of the Python Packaging Authority's images that keeps the floor; the floor where there is none."""
+    arch: str
+
+    @property
+    def platform(self) -> str:
+        """The architecture as container engines write it."""
+        return _PLATFORMS[self.arch]
+
+    @property
+    def reference(self) -> str:
+        """The name by which an engine is asked for it; one built from a Dockerfile has a name of ours."""
+        return self.name or f"localhost/cartwheel:{self.key}"
+
+    @property
+    def key(self) -> str:
+        """A short name for folders."""
+        return sha256(repr(self).encode()).hexdigest()[:8]
+
+    @property
+    def context(self) -> str:
+        """The folder that a Dockerfile's `COPY` finds, relative to the package: its own.  Empty where that is the
+        package's, of which it finds nothing."""
+        return self.dockerfile.rpartition("/")[0]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What of the package it is made from."""
+        return (self.context or self.dockerfile,) if self.dockerfile else ()
+
+    def __str__(self) -> str:
+        return self.name or f"{DOCKERFILE}{self.dockerfile}"
+
+
+def image_of(target: Target, floor: str, declared: str, *, where: str = "[tool.cartwheel] image") -> Image:
+    """The image for a target and its floor: the declared one, its `{policy}` and `{arch}` filled in, or that of the
+    Python Packaging Authority.  Raises `ConfigError`."""
+    if target.system != "linux" or target.arch not in _PLATFORMS:
+        raise ConfigError(
+            f"{where}: wheels for {target.triple} are not made in a container; put it into an override that selects "
+            "Linux targets alone"
+        )
+    policy = _policy(target, floor)
+    template = declared or _PYPA_NAME
+    if not policy and (not declared or "{policy}" in declared):
+        raise ConfigError(
+            f"{where}: no image of the Python Packaging Authority keeps {floor} on {target.arch} "
+            f"(there is {', '.join(_policies(target)) or 'none'}); raise the floor, or name an image of your own"
+        )
+    filled = template.replace("{policy}", policy).replace("{arch}", target.arch)
+    if unknown := re.search(r"\{[^}]*\}", filled):
+        raise ConfigError(f"{where}: '{unknown[0]}' is not known; expected '{{policy}}' or '{{arch}}'")
+    file = filled.removeprefix(DOCKERFILE) if filled.startswith(DOCKERFILE) else ""
+    _refuse_misspelt(filled, file, where)
+    return Image(name="" if file else filled, dockerfile=file, policy=policy or floor, arch=target.arch)
+
+
+def files_of_image(target: Target, floor: str, declared: str) -> tuple[str, ...]:
+    """What of the package a declared image is made from; nothing where it is fetched."""
+    return image_of(target, floor, declared).inputs if declared.startswith(DOCKERFILE) else ()
+
+
+def refuse_no_image(target: Target, floor: str, declared: str, python: str, *, where: str) -> None:
+    """Raises `ConfigError` where there is no such image, or where its name tells that it lacks the interpreter."""
+    image = image_of(target, floor, declared, where=where)
+    if not image.name.startswith("quay.io/pypa/"):
+        return
+    plat = re.split("[:@]", image.name.removeprefix("quay.io/pypa/"))[0]
+    if plat.endswith(tuple(f"_{arch}" for arch in _PYPA)) and not runs_in_place(plat, target, floor):
+        raise ConfigError(
+            f"{where}: {image.name} is not for {target.triple} from {floor} on; expected one of that architecture and "
+            "no newer, or write {policy} and {arch}"
+        )
+    pypy = python.startswith("pypy") and (target.libc == "musl" or target.arch in _WITHOUT_PYPY)
+    if pypy or python in _DROPPED:
+        raise ConfigError(
+            f"{where}: {image.name} has no Python {python}; take '{python}' out for {target.triple}, or name an image "
+            "that has it"
+        )
+
+
+def runs_in_place(plat: str, target: Target, floor: str) -> bool:
+    """Whether a machine that says to be such an image (`manylinux_2_28_x86_64`) can build for the target by itself."""
+    policy, arch = plat.removesuffix(f"_{target.arch}"), target.arch
+    if plat != f"{policy}_{arch}" or not policy:
+        return False
+    try:
+        return _version(target, policy) <= _version(target, floor)
+    except ConfigError:  # of the other libc
+        return False
+
+
+def interpreter_folder(python: str) -> str:
+    """The folder of an interpreter below /opt/python in the Python Packaging Authority's images: `cp313-cp313t`."""
+    return "-".join(pythons.tags(python, "", where="python"))
+
+
+def _policies(target: Target) -> tuple[str, ...]:
+    known = _PYPA.get(target.arch, ())
+    return known if target.libc == "gnu" else (_MUSL if known else ())
+
+
+def _policy(target: Target, floor: str) -> str:
+    kept = [policy for policy in _policies(target) if _version(target, policy) <= _version(target, floor)]
+    return kept[-1] if kept else ""
+
+
+def _version(target: Target, floor: str) -> tuple[int, int]:
+    return version_of_floor(target, floor, where="image")
+
+
+_NAME = re.compile(r"[\w][\w.:/@+-]*", re.ASCII)
+
+
+def _refuse_misspelt(filled: str, file: str, where: str) -> None:
+    if filled.lower().startswith(DOCKERFILE) and not filled.startswith(DOCKERFILE):
+        raise ConfigError(f"{where}: '{filled}'; expected '{DOCKERFILE}' in lower case")
+    if file.startswith("/") or ".." in file.split("/"):
+        raise ConfigError(f"{where}: '{filled}' lies outside the package; name a Dockerfile in it")
+    if filled == DOCKERFILE or (not file and not _NAME.fullmatch(filled)):
+        raise ConfigError(f"{where}: '{filled}' names no image; expected one like 'registry.example/name:tag'")
+    digest = filled.partition("@")[2]
+    if digest and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+        raise ConfigError(f"{where}: '{digest}' is no digest; expected 'sha256:' and 64 hexadecimal digits")

@@ -1,0 +1,136 @@
+"""With which Pythons a wheel is tested, and what its tests are given."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from cartwheel.model.config.settings import Test
+from cartwheel.model.errors import ConfigError, did_you_mean
+from cartwheel.model.project import Package, Wheel
+from cartwheel.model.wheels.python import ABI3, ABI3T, FIRST_ABI3T, PURE, SUPPORTED, allowed, oldest
+from cartwheel.model.wheels.target import ANY
+from cartwheel.model.wheels.wheel_name import normalised
+
+_VERSION = re.compile(r"(pypy)?3\.(\d+)(t?)")
+
+
+def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
+    """Those that its tests are run with, as far as they can be started: the wheel's own; or, where several can take it,
+    those that `test.python` names, else every supported one.  A program has none of its own: `py3`, any."""
+    if not _for_many(wheel):
+        return (wheel.python,)
+    if wheel.test.python:
+        return wheel.test.python
+    if wheel.python == PURE and not package.module:
+        return (PURE,)
+    first = oldest(ABI3T if wheel.python == ABI3T else ABI3, package.minimum_python)
+    if wheel.python == ABI3T:
+        return (first, f"{first}t")
+    wanted = package.manifests.requires_python
+    kept = (v for v in SUPPORTED if _minor(v) >= _minor(first) and allowed(wanted, v))
+    return tuple(kept) or (first,)
+
+
+def from_sdist(package: Package) -> tuple[Wheel, ...]:
+    """The wheels that a source distribution may be built as on a machine, in the order in which they are tried: a crate
+    is built for the stable ABI where it can be, since any interpreter there will do; a backend compiles, where it
+    does."""
+    if package.manifest:
+        return tuple(sorted(package.wheels, key=lambda wheel: wheel.python not in (ABI3, PURE)))
+    return tuple(sorted(package.wheels, key=lambda wheel: wheel.target.triple == ANY))
+
+
+def needed(wheel: Wheel) -> bool:
+    """Whether it must have been tested with each of them, because the configuration names them, and not with one."""
+    return bool(wheel.test.python) or not _for_many(wheel)
+
+
+def _for_many(wheel: Wheel) -> bool:
+    return wheel.python in (PURE, ABI3, ABI3T)
+
+
+def _minor(version: str) -> int:
+    match = _VERSION.fullmatch(version)
+    return int(match[2]) if match else 0
+
+
+def settings(package: Package, test: Test) -> Mapping[str, str]:
+    """What the configuration says of the tests, by name; a change is a reason to run them again."""
+    groups = package.manifests.pyproject.get("dependency-groups", {})
+    rows = {
+        "test.command": " ".join(test.command),
+        "test.extras": " ".join(test.extras),
+        "test.groups": " ".join(test.groups),
+        "test.groups.say": json.dumps(groups, sort_keys=True) if test.groups else "",
+        "test.requires": " ".join(test.requires),
+        "test.python": " ".join(test.python),
+        "test.compile": "yes" if test.compile else "",
+        "test.skip": test.skip,
+        "module": package.module,
+    }
+    return {name: value for name, value in rows.items() if value}
+
+
+def requirements(package: Package, test: Test) -> tuple[str, ...]:
+    """What is installed for the tests besides the wheel and its extras: the dependency groups', and those named."""
+    if not test.groups:
+        return test.requires
+    from packaging.dependency_groups import resolve_dependency_groups
+
+    return (*resolve_dependency_groups(package.manifests.pyproject["dependency-groups"], *test.groups), *test.requires)
+
+
+def _is_requirement(text: str) -> bool:
+    if re.fullmatch(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?", text, re.ASCII):  # packaging takes 8 ms to import
+        return True
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return False
+    return True
+
+
+def refuse_untestable(python: str, minimum: str, test: Test, pyproject: Mapping[str, Any], where: str) -> None:
+    """What cannot be meant of the tests of one wheel; raises `ConfigError`."""
+    for line in (*_wrong_pythons(python, minimum, test), *_unknown(test, pyproject)):
+        raise ConfigError(f"{where} {line}")
+
+
+def _wrong_pythons(python: str, minimum: str, test: Test) -> Iterable[str]:
+    for asked in test.python:
+        match = _VERSION.fullmatch(asked)
+        if match is None or (match[1] and match[3]):
+            yield f"test.python: unknown interpreter '{asked}'; expected one like '3.13', '3.14t' or 'pypy3.11'"
+        elif test.python.count(asked) > 1:
+            yield f"test.python: '{asked}' stands there twice; name it once"
+        elif int(match[2]) < _minor(minimum):
+            yield f"test.python: '{asked}' is older than the wheel takes ({minimum})"
+        elif python == ABI3 and (match[1] or match[3]):
+            yield f"test.python: '{asked}' takes no wheel for the stable ABI; give it a wheel of its own"
+        elif python == ABI3T and (match[1] or int(match[2]) < FIRST_ABI3T):
+            yield f"test.python: '{asked}' takes no wheel for abi3t; expected 3.{FIRST_ABI3T} or newer"
+
+
+def _unknown(test: Test, pyproject: Mapping[str, Any]) -> Iterable[str]:
+    for part in test.command:
+        for field in re.findall(r"\{(\w+)\}", part):
+            if field != "package" and get_close_matches(field, ("package",), cutoff=0.8):
+                yield f"test.command: '{{{field}}}' stands for nothing; did you mean '{{package}}'?"
+    for line in test.requires:
+        if not _is_requirement(line):
+            yield f"test.requires: '{line}' is no requirement; expected one like 'numpy>=2'"
+    groups = {normalised(name) for name in pyproject.get("dependency-groups", {})}
+    for name in test.groups:
+        if normalised(name) not in groups:
+            yield f"test.groups: there is no [dependency-groups] {name}{did_you_mean(name, groups)}"
+    project = pyproject.get("project", {})
+    extras = {normalised(name) for name in project.get("optional-dependencies", {})}
+    for name in test.extras if project and "optional-dependencies" not in project.get("dynamic", ()) else ():
+        if normalised(name) not in extras:
+            yield f"test.extras: '{name}' is not in [project.optional-dependencies]{did_you_mean(name, extras)}"

@@ -1,0 +1,243 @@
+"""Bump: the next version in every place at once, with the changelog's heading and a commit; all of it or nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cartwheel.model.destination import CRATES, PYPI, kind_of
+from cartwheel.model.errors import ConfigError, StepFailed, did_you_mean
+from cartwheel.model.project import Package, Project
+from cartwheel.model.versions import release_notes
+from cartwheel.model.versions.next_version import next_version
+from cartwheel.model.versions.version import pep440, semver, tag_name
+
+Say = Callable[[str], None]
+
+
+class Bump(Struct, frozen=True, kw_only=True):
+    """What is about to change."""
+
+    packages: tuple[Package, ...]
+    """All whose version is decided in the one place that changes."""
+    now: str
+    version: str
+    """As the manifest writes it, like `now`."""
+    crates: tuple[str, ...]
+    """Whose version it is too."""
+    files: Mapping[str, bytes]
+    """The new content of each file, by its path in the project."""
+    lines: tuple[str, ...]
+    """What changes, for people."""
+    message: str
+    """The commit's."""
+
+
+def planned(root: Path, project: Project, names: Iterable[str], words: tuple[str, ...], *, date: str) -> Bump:
+    """What `words` make of the version of the named packages; only reads files.
+
+    `names`: by default the packages that share the only version there is.  `date`: `YYYY-MM-DD`, for the changelog.
+    Raises `ConfigError` or `StepFailed` with what stands in the way.
+    """
+    from cartwheel.filesystem.edits import edited
+    from cartwheel.version_sync import surveys
+    from cartwheel.versions.version_places import disagreements, survey
+
+    project = _without_git(project, tuple(names))
+    found = dict(zip((p.key for p in project.packages), surveys(root, project), strict=True))
+    wrong = tuple(line for one in found.values() for line in disagreements(one.places))
+    if wrong:
+        raise StepFailed(
+            "\n".join(("versions disagree; first make them one: doit version-sync", *dict.fromkeys(wrong)))
+        )
+    homes = {key: (one.truth.path, one.truth.at) for key, one in found.items()}
+    home = _home(project, tuple(names), homes)
+    packages = tuple(package for package in project.packages if homes[package.key] == home)
+    now = found[packages[0].key].truth.found
+    version = next_version(now, words, rust=Path(home[0]).name == "Cargo.toml")
+    moved = [p for package in packages for p in survey(root, package.folder, package.versions, to=version).places]
+    logs = _changelogs(root, packages, version, date)
+    clash = sorted({place.path for place in moved if place.found != place.expected} & logs.keys())
+    if clash:
+        raise ConfigError(f"{clash[0]} is a changelog, which keeps its old versions; remove it from 'versions'")
+    lines = [f"{p.path}: {p.what} {p.found} → {p.expected}" for p in moved if p.found != p.expected]
+    return Bump(
+        packages=packages, now=now, version=version,
+        crates=tuple(name for package in packages for name in found[package.key].crates),
+        files={**edited(root, moved), **logs},
+        lines=(*dict.fromkeys(lines), *(f"{path}: what was unreleased is {version} of {date}" for path in logs)),
+        message=_message(packages, version),
+    )  # fmt: skip
+
+
+def refuse_taken(root: Path, project: Project, bump: Bump, *, offline: bool) -> None:
+    """Raises `StepFailed` where the version was tagged or published already, or is lower than one that was.
+
+    `offline`: asks neither the remote nor the indexes; tag and publish do so in any case.
+    """
+    from cartwheel.repository.git import Repository
+    from cartwheel.repository.tags import last_tagged, remote_of
+
+    wrong: list[str] = []
+    with Repository(root) as repo:
+        remote = "" if offline else remote_of(repo, project.release.remote)
+        refs = repo.remote_refs(remote) if remote else {}
+        tags = repo.tags()
+        for package in (p for p in bump.packages if p.publish):
+            tag = tag_name(package.tag, bump.version, name=package.name)
+            places = (("here", tag in tags), (f"on {remote}", f"refs/tags/{tag}" in refs))
+            wrong += [f"the tag {tag} is {place} already; name another version" for place, there in places if there]
+            wrong += _below(last_tagged(repo, package.tag, package.name, refs=refs), bump, tag)
+    for package in bump.packages:
+        for name in () if offline else package.publish:
+            held = _held(root, project, package, name, bump)
+            if held:
+                wrong.append(f"{name} holds {package.name} {bump.version} already ({held[0]}); name another version")
+    if wrong:
+        raise StepFailed("\n".join(dict.fromkeys(wrong)))
+
+
+def carry_out(root: Path, project: Project, bump: Bump, *, commit: bool, say: Say) -> None:
+    """Write the files and commit them; where anything fails, every file is as it was.
+
+    Raises `StepFailed` where a file that is to be committed holds other changes, or a hook refuses.
+    """
+    from cartwheel.process.run import STOP, Interrupted
+    from cartwheel.repository.git import Repository
+    from cartwheel.repository.undo_note import noted
+
+    with Repository(root) as repo:
+        paths = tuple((root / path).resolve() for path in bump.files)
+        others = repo.foreign(paths)
+        foreign = [name for name, path in zip(bump.files, paths, strict=True) if path in others]
+        if foreign:
+            raise StepFailed(
+                f"{', '.join(foreign)}: lies in a submodule, so its version is that repository's; "
+                "name it without an exact pin (=), or release it first"
+            )
+        if commit:
+            changed = {(repo.root / path).resolve() for path in repo.dirty()}
+            mixed = sorted(path.name for path in paths if path in changed)
+            if mixed:
+                raise StepFailed(
+                    f"{', '.join(mixed)}: holds changes that are not committed; commit or stash them, or --no-commit"
+                )
+        with noted(root, bump.files, what=f"bump to {bump.version}", commit=repo.head()):
+            _refuse_disagreement(root, project)
+            if STOP.is_set():
+                raise Interrupted
+            made = repo.commit(repo.tracked(paths), bump.message) if commit else ""
+        for line in (*bump.lines, *([f"committed as {made[:12]}: {bump.message.splitlines()[0]}"] if made else [])):
+            say(line)
+
+
+def _without_git(project: Project, names: tuple[str, ...]) -> Project:
+    """Without the packages whose version stands in no file; raises `ConfigError` where one of them is meant."""
+    meant = [p for p in project.packages if p.from_git and (p.name in names or p.key in names)]
+    others = tuple(package for package in project.packages if not package.from_git)
+    if meant or not others:
+        package = (*meant, *project.packages)[0]
+        raise ConfigError(
+            f'{package.name} has its version from git (version = "scm"), so no file holds one; '
+            "say it when it is released: doit release version=1.2.0"
+        )
+    return replace(project, packages=others)
+
+
+def _home(project: Project, names: tuple[str, ...], homes: Mapping[str, tuple[object, ...]]) -> tuple[str, object]:
+    """Where the version is decided that changes."""
+    known = {**{p.key: p.key for p in project.packages}, **{p.name: p.key for p in project.packages}}
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"--package: there is no package '{name}'{did_you_mean(name, known)}")
+    chosen = {homes[known[name]] for name in names} or set(homes.values())
+    if len(chosen) > 1:
+        what = "these have versions of their own" if names else "the packages have versions of their own"
+        raise ConfigError(f"{what}; name one of them: --package {' | '.join(names or sorted(homes))}")
+    path, at = chosen.pop()
+    return str(path), at
+
+
+def _changelogs(root: Path, packages: Iterable[Package], version: str, date: str) -> Mapping[str, bytes]:
+    """The new content of each changelog in which the unreleased part becomes the version's."""
+    from cartwheel.versions.changelog_file import changelog_path, changelog_text, needs_entry, without_entry
+
+    made: dict[str, bytes] = {}
+    for package in packages:
+        path, text = changelog_path(root, package), changelog_text(root, package)
+        if not path or path in made:
+            continue
+        if release_notes.notes(text, version):
+            waits_no_more = release_notes.dated(text, version, date=date)
+            made |= {path: waits_no_more.encode()} if waits_no_more != text else {}
+            continue
+        needs = needs_entry(package, pep440(version))
+        if needs and package.publish and (missing := without_entry(root, package, release_notes.UNRELEASED)):
+            raise StepFailed("\n".join(missing))
+        waits = not needs and package.changelog.required == "final"
+        if waits or not release_notes.notes(text, release_notes.UNRELEASED):
+            continue
+        tag = tag_name(package.tag, version, name=package.name)
+        try:
+            made[path] = release_notes.released(text, version, date=date, tag=tag).encode()
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+    return made
+
+
+def _message(packages: tuple[Package, ...], version: str) -> str:
+    names = ", ".join(package.name for package in packages)
+    tag = tag_name(packages[0].tag, version, name=packages[0].name)
+    template = packages[0].bump_message
+    return template.replace("{name}", names).replace("{version}", version).replace("{tag}", tag)
+
+
+def _below(last: tuple[str, str], bump: Bump, tag: str) -> Iterable[str]:
+    from packaging.version import Version
+
+    version, other = last
+    if version and other != tag and Version(version) > Version(pep440(bump.version)):
+        yield f"{bump.version} is lower than the last tag {other}; versions only go up"
+
+
+def _held(root: Path, project: Project, package: Package, name: str, bump: Bump) -> tuple[str, ...]:
+    """The files or crates of the new version that a destination holds; a release page is known by its tag."""
+    ask = {PYPI: _on_index, CRATES: _in_registry}.get(kind_of(name, project.indexes))
+    try:
+        return ask(root, project, package, name, bump) if ask else ()
+    except StepFailed as error:
+        raise StepFailed(f"{error}; or --offline, and publish asks it") from None
+
+
+def _on_index(root: Path, project: Project, package: Package, name: str, bump: Bump) -> tuple[str, ...]:
+    from cartwheel.destinations.pypi_index import held, resolve
+
+    return tuple(held(resolve(name, project.indexes), package.name, pep440(bump.version)))
+
+
+def _in_registry(root: Path, project: Project, package: Package, name: str, bump: Bump) -> tuple[str, ...]:
+    """Of the crates whose version moves."""
+    from cartwheel.process.run import Log
+    from cartwheel.publish_crates import cargo_for, its_crates
+
+    new = semver(bump.version)
+    with TemporaryDirectory() as folder:
+        log = Log(Path(folder, "cargo.log"), shown_as="cargo's words")
+        cargo = cargo_for(project, package, name, root, log=log, environ=os.environ)
+        sent = its_crates(project, package, name, cargo, root)
+        moved = (replace(crate, version=new) for crate in sent if crate.name in bump.crates)
+        return tuple(crate.file for crate in moved if cargo.published(crate) is not None)
+
+
+def _refuse_disagreement(root: Path, project: Project) -> None:
+    from cartwheel.version_sync import surveys
+    from cartwheel.versions.version_places import disagreements
+
+    wrong = [line for one in surveys(root, project) for line in disagreements(one.places)]
+    if wrong:
+        raise StepFailed("\n".join(("after the change versions would disagree:", *dict.fromkeys(wrong))))

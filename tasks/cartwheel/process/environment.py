@@ -1,0 +1,126 @@
+"""The environment that tools are given: named variables, and no others.
+
+What changes a wheel is *counted*: it is passed and its digest is part of what a step depends on.  What only says
+where tools live or how they reach the network is passed and not counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from functools import cache
+
+from cartwheel.model.config.settings import Secret
+from cartwheel.model.errors import StepFailed
+
+PASSED = (
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_*", "TZ", "TERM", "TMPDIR", "TMP", "TEMP", "XDG_*",
+    "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "APPDATA", "LOCALAPPDATA",
+    "PROGRAMDATA", "PROGRAMFILES*", "COMMONPROGRAMFILES*", "PROCESSOR_*", "NUMBER_OF_PROCESSORS", "VSCMD_*", "VC*DIR",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_*", "UV_*", "PYENV_ROOT",
+    "CARGO_HOME", "CARGO_NET_*", "CARGO_HTTP_*", "CARGO_REGISTRIES_*_INDEX", "CARGO_INCREMENTAL", "CARGO_BUILD_JOBS",
+    "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "RUSTUP_DIST_SERVER", "RUSTUP_UPDATE_ROOT", "RUSTUP_AUTO_INSTALL",
+    "RUST_BACKTRACE", "ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR", "CARGO_ZIGBUILD_CACHE_DIR",
+    "SOURCE_DATE_EPOCH", "SCCACHE_*", "XWIN_CACHE_DIR", "XWIN_HTTP_RETRIES", "XWIN_ARCH",
+    "QEMU_*", "CARTWHEEL_SYSROOT_*",
+    "DOCKER_*", "CONTAINER_HOST", "CONTAINERS_*", "REGISTRY_AUTH_FILE", "DBUS_SESSION_BUS_ADDRESS",
+)  # fmt: skip
+"""Passed and not counted (who sets SOURCE_DATE_EPOCH to the time of the commit would rebuild for each)."""
+
+COUNTED = (
+    "MATURIN_PEP517_ARGS", "MATURIN_NO_INSTALL_RUST", "PYO3_*", "ARCHFLAGS", "SDKROOT",
+    "DEVELOPER_DIR", "TARGET_SYSROOT", "_PYTHON_HOST_PLATFORM",
+    "RUSTFLAGS", "RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER",
+    "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_RUSTC*", "CARGO_PROFILE_*", "CARGO_TARGET_*_*", "RUSTC_BOOTSTRAP", "CARGO_UNSTABLE_*",
+    "CC", "CXX", "AR", "LD", "RANLIB", "CC_*", "CXX_*", "AR_*", "HOST_CC", "TARGET_CC", "CFLAGS",
+    "CXXFLAGS", "CPPFLAGS",
+    "LDFLAGS", "CFLAGS_*", "CXXFLAGS_*", "PKG_CONFIG*", "LIBRARY_PATH", "LD_LIBRARY_PATH", "INCLUDE", "LIB", "LIBPATH",
+    "CMAKE_*", "SKBUILD_*", "FC", "FFLAGS", "DISTUTILS_USE_SDK", "MSSDK",
+    "XWIN_CROSS_COMPILER", "XWIN_VARIANT", "XWIN_VERSION", "XWIN_SDK_VERSION", "XWIN_CRT_VERSION", "XWIN_INCLUDE_*",
+)  # fmt: skip
+"""Passed and counted: what maturin, cargo, rustc and the cc crate read (CARGO documentation and sources, Nov 2026), and
+what CMake, scikit-build-core and setuptools do (their documentation, Nov 2026)."""
+
+
+def frozen(environ: Mapping[str, str]) -> bool:
+    """Whether this run only puts together what others built, so that nothing may be built in it."""
+    return environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
+
+
+def passed(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
+    """What a tool is given of `environ`; `extra` are further names or patterns."""
+    return _chosen(environ, (*PASSED, *COUNTED, *extra))
+
+
+def counted(environ: Mapping[str, str], extra: Iterable[str] = (), *, compiled: bool = True) -> dict[str, str]:
+    """The part of it that a wheel depends on.  Where nothing is compiled, that is what the project names itself."""
+    return _chosen(environ, (*(COUNTED if compiled else ()), *extra))
+
+
+def _chosen(environ: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:
+    exact, prefixes, globs = _sorted_out(tuple(patterns))
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in exact or name.startswith(prefixes) or any(fnmatchcase(name, glob) for glob in globs)
+    }
+
+
+@cache
+def _sorted_out(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
+    """Names, prefixes (`LC_*`) and other patterns: nearly all are of the first two kinds, which cost nothing."""
+    starred = [p for p in patterns if "*" in p]
+    prefixes = tuple(p[:-1] for p in starred if p.index("*") == len(p) - 1)
+    return frozenset(patterns).difference(starred), prefixes, tuple(p for p in starred if p[:-1] not in prefixes)
+
+
+def in_ci(environ: Mapping[str, str]) -> bool:
+    """Whether this is a job of a pipeline."""
+    return environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def fingerprint(value: str) -> str:
+    """A short digest that stands for a value in records: the value itself may be a secret and is never written."""
+    return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
+
+
+def given(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> dict[str, str]:
+    """What a wheel's `environment` gives its build; raises `StepFailed` where a secret is not there."""
+    if lacking := absent(values, environ):
+        raise StepFailed(lacking)
+    return {name: environ[v.secret] if isinstance(v, Secret) else v for name, v in values.items()}
+
+
+def absent(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> str:
+    """Which secret is not there, in words; empty where none is missing."""
+    lacking = unset(values, environ)
+    for name, value in values.items():
+        if isinstance(value, Secret) and value.secret in lacking:
+            return f"environment: {name} is to be what ${value.secret} holds, and that is not set; set it"
+    return ""
+
+
+def unset(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables of secrets that are not there.  An empty one is not: what nobody defined is one on GitHub."""
+    wanted = dict.fromkeys(value.secret for value in values.values() if isinstance(value, Secret))
+    return tuple(name for name in wanted if not environ.get(name))
+
+
+def said(values: Mapping[str, str | Secret]) -> dict[str, str]:
+    """The values that stand in the configuration.  A secret's does not count: it is another on every machine."""
+    return {name: value for name, value in values.items() if isinstance(value, str)}
+
+
+def secrets(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The values that no log may show."""
+    found = (environ.get(value.secret, "") for value in values.values() if isinstance(value, Secret))
+    return tuple(value for value in found if value)
+
+
+SET_BY_US = frozenset({
+    "CARGO", "CARGO_TARGET_DIR", "PATH", "MACOSX_DEPLOYMENT_TARGET", "OUT_DIR", "TARGET", "HOST", "PROFILE",
+})  # fmt: skip
+"""Set for each build by cartwheel, cargo or a wrapper, so what the user's environment says of them does not count."""

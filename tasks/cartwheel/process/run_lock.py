@@ -1,0 +1,85 @@
+"""One run at a time in a project: a lock that dies with its holder and with all of its children."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from cartwheel.process import run
+
+_POLL = 0.05
+
+
+class RunLock:
+    """Taken by the first step that acts and held to the end of the process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._holder = path.with_name("lock-holder")
+        self._mutex = threading.Lock()
+        self._held = -1
+
+    @property
+    def held(self) -> bool:
+        """Whether this process has it."""
+        return self._held >= 0
+
+    def take(self, waiting: Callable[[str], None]) -> bool:
+        """Take it, if this process does not hold it yet; whether another run was waited for.
+
+        `waiting` is told once for whom.  Raises `Interrupted` when the run is told to stop meanwhile.
+        """
+        with self._mutex:
+            if self._held >= 0:
+                return False
+            waited = False
+            while (descriptor := self._try()) < 0:
+                if not waited:
+                    waiting(self._who())
+                    waited = True
+                if run.STOP.wait(_POLL):
+                    raise run.Interrupted
+            self._held = descriptor
+            run.hand_down(descriptor)
+            self._sign()
+            return waited
+
+    def _try(self) -> int:
+        """The descriptor that holds the lock, -1 where another does.
+
+        Opened anew each time: who waits for a file that was removed meanwhile (`rm -r .cartwheel`) and then gets it
+        would hold what nobody else looks at.
+        """
+        from filelock import lock_descriptor
+
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if lock_descriptor(descriptor, blocking=False) and self._is_in_place(descriptor):
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return -1
+
+    def _is_in_place(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(self._path))
+        except FileNotFoundError:
+            return False
+
+    def _sign(self) -> None:
+        """Leave a name for those who wait; a full disk costs only that."""
+        try:
+            self._holder.write_text(f"{os.getpid()}\n")
+        except OSError:
+            pass
+
+    def _who(self) -> str:
+        try:
+            return f"process {int(self._holder.read_text())}"
+        except (OSError, ValueError):
+            return "another process"

@@ -1,0 +1,91 @@
+"""A note of a change to several files, kept while it is made: should the process be killed, the next one undoes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from cartwheel.filesystem.files import put_back, replaced, sweep_beside, write_atomically
+from cartwheel.model.errors import StepFailed
+
+NOTE = ".cartwheel/local/unfinished.json"
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """What is being changed; files by their path in the project."""
+
+    what: str
+    """In words, such as `bump to 1.3.0`."""
+    commit: str
+    """HEAD before; once it is another, the change is committed, or a person has gone on from it."""
+    before: Mapping[str, bytes]
+    after: Mapping[str, bytes]
+    modes: Mapping[str, int]
+
+
+@contextmanager
+def noted(root: Path, files: Mapping[str, bytes], *, what: str, commit: str) -> Iterator[None]:
+    """As `files.replaced`; a process that is killed meanwhile leaves a note, from which `undo` puts the files back."""
+    change = Change(
+        what=what,
+        commit=commit,
+        before={path: (root / path).read_bytes() for path in files},
+        after=files,
+        modes={path: (root / path).stat().st_mode & 0o7777 for path in files},
+    )
+    try:
+        write_atomically(root / NOTE, msgspec.json.encode(change))
+    except OSError as error:
+        raise StepFailed(f"{root / NOTE}: cannot be written ({error.strerror}); every file is as it was") from None
+    try:
+        with replaced(root, files):
+            yield
+    except BaseException:
+        if all(_content(root / path) == data for path, data in change.before.items()):
+            (root / NOTE).unlink(missing_ok=True)  # else the note is the only way back
+        raise
+    (root / NOTE).unlink(missing_ok=True)
+
+
+def undo(root: Path) -> tuple[str, ...]:
+    """Put back what a killed process left half-done here, and say so; nothing where none did.
+
+    A file that holds something else by now stays; so do all, where there is another commit by now.  Only for who alone
+    is at work here.  Raises `StepFailed` where a file cannot be written.
+    """
+    try:
+        change = msgspec.json.decode((root / NOTE).read_bytes(), type=Change)
+    except FileNotFoundError:
+        return ()
+    except (OSError, msgspec.DecodeError) as error:
+        raise StepFailed(f"{NOTE}: cannot be read ({error}); see `git status`, and remove that file") from None
+    from cartwheel.repository.git import Repository
+
+    with Repository(root) as repo:
+        here = repo.head() == change.commit
+    sweep_beside({(root / path).resolve(): data for path, data in change.after.items()})
+    left = [path for path, data in change.after.items() if _content(root / path) == data != change.before[path]]
+    if here:
+        lost = [p for p in left if not put_back((root / p).resolve(), change.before[p], change.modes[p])]
+        if lost:
+            raise StepFailed(f"{', '.join(lost)}: cannot be written; a {change.what} was killed, and these hold it")
+    (root / NOTE).unlink(missing_ok=True)
+    return (f"a {change.what} was killed before its end; put back: {', '.join(left)}",) if here and left else ()
+
+
+def refuse(root: Path) -> None:
+    """Undo what a killed process left, and raise `StepFailed` where there was something: all was read before that."""
+    said = undo(root)
+    if said:
+        raise StepFailed("\n".join((*said, "every file is as it was before; start again")))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

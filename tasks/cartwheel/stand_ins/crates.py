@@ -1,0 +1,159 @@
+"""A throw-away registry of crates on this machine: a sparse index, downloads, and the endpoint of `cargo publish`.
+
+Speaks what the Cargo book says under "Registry Index" and "Registry Web API" (read November 2026, cargo 1.95).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cartwheel.stand_ins.stub_server import Conversation, serving
+
+
+class CrateShelf:
+    """What the registry holds, and how it is reached while it serves."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, dict[str, Any]]] = {}
+        """A line of the index by crate and version."""
+        self.crates: dict[tuple[str, str], bytes | Path] = {}
+        self.base = ""
+
+    @property
+    def index(self) -> str:
+        """Its address, as cargo wants it."""
+        return f"sparse+{self.base}/index/"
+
+    def holds(self) -> tuple[str, ...]:
+        """`name version` of everything in it."""
+        return tuple(f"{name} {version}" for name, rows in sorted(self.rows.items()) for version in rows)
+
+    def add(self, row: dict[str, Any], crate: bytes | Path) -> None:
+        """Put a crate there."""
+        self.rows.setdefault(row["name"], {})[row["vers"]] = row
+        self.crates[row["name"], row["vers"]] = crate
+
+    def take(self, document: dict[str, Any], crate: bytes) -> str:
+        """What `cargo publish` sends; why it is refused, or nothing."""
+        name, version = document["name"], document["vers"]
+        if version in self.rows.get(name, {}):
+            return f"crate version `{version}` is already uploaded"
+        self.add(_row(document, hashlib.sha256(crate).hexdigest()), crate)
+        return ""
+
+    @contextmanager
+    def open(self, kind: type[Registry] | None = None) -> Iterator[CrateShelf]:
+        """Serve it."""
+        with serving(kind or Registry, self) as self.base:
+            yield self
+
+
+def _row(document: Mapping[str, Any], checksum: str) -> dict[str, Any]:
+    """The line of the index for what was published."""
+    return {
+        "name": document["name"], "vers": document["vers"], "deps": [_dependency(d) for d in document["deps"]],
+        "features": {}, "features2": document["features"], "v": 2, "cksum": checksum, "yanked": False,
+        "links": document.get("links"), "rust_version": document.get("rust_version"),
+    }  # fmt: skip
+
+
+def _dependency(sent: Mapping[str, Any]) -> dict[str, Any]:
+    renamed = sent.get("explicit_name_in_toml")
+    kept = ("features", "optional", "default_features", "target", "kind", "registry")
+    return {
+        "name": renamed or sent["name"], "req": sent["version_req"], **{key: sent.get(key) for key in kept},
+        "package": sent["name"] if renamed else None,
+    }  # fmt: skip
+
+
+def third_party(metadata: Mapping[str, Any], lock: Mapping[str, Any], caches: tuple[Path, ...]) -> CrateShelf:
+    """A registry of the crates that a project has locked, from what cargo says of them and has downloaded.
+
+    `metadata`: of `cargo metadata`; `lock`: a parsed Cargo.lock; `caches`: cargo's folders of downloaded crates.
+    """
+    shelf = CrateShelf()
+    checksums = {(row["name"], row["version"]): row.get("checksum") for row in lock.get("package", ())}
+    for package in metadata["packages"]:
+        name, version = package["name"], package["version"]
+        checksum = checksums.get((name, version))
+        file = _downloaded(f"{name}-{version}.crate", checksum, caches) if checksum else None
+        if file:
+            shelf.add(
+                {
+                    "name": name, "vers": version, "deps": [_locked(d) for d in package["dependencies"]],
+                    "features": {}, "features2": package["features"], "v": 2, "cksum": checksum, "yanked": False,
+                    "links": package.get("links"), "rust_version": package.get("rust_version"),
+                },
+                file,
+            )  # fmt: skip
+    return shelf
+
+
+def _locked(said: Mapping[str, Any]) -> dict[str, Any]:
+    renamed = said.get("rename")
+    return {
+        "name": renamed or said["name"], "req": said["req"], "features": said["features"],
+        "optional": said["optional"], "default_features": said["uses_default_features"], "target": said["target"],
+        "kind": said["kind"] or "normal", "registry": None, "package": said["name"] if renamed else None,
+    }  # fmt: skip
+
+
+def _downloaded(file: str, checksum: str, caches: tuple[Path, ...]) -> Path | None:
+    from cartwheel.filesystem.files import sha256_of
+
+    found = (cache / file for cache in caches)
+    return next((path for path in found if path.is_file() and sha256_of(path) == checksum), None)
+
+
+class Registry(Conversation):
+    """The requests that cargo makes."""
+
+    place: CrateShelf
+
+    def respond(self) -> None:
+        """Index, download or publish."""
+        parts = self.path.strip("/").split("/")
+        if self.command == "PUT" and self.path == "/api/v1/crates/new":
+            self.publish(*_unpacked(self.body()))
+        elif self.path == "/index/config.json":
+            base = self.place.base
+            self.tell(200, {"dl": f"{base}/crates", "api": base})
+        elif parts[0] == "index":
+            self.index(parts[-1])
+        elif parts[0] == "crates" and parts[-1] == "download":
+            self.download(parts[1], parts[2])
+        else:
+            self.answer(404)
+
+    def index(self, name: str) -> None:
+        """The lines of one crate."""
+        rows = next((rows for known, rows in self.place.rows.items() if known.lower() == name), {})
+        self.answer(200 if rows else 404, "".join(json.dumps(row) + "\n" for row in rows.values()).encode())
+
+    def download(self, name: str, version: str) -> None:
+        """One crate's bytes."""
+        crate = self.place.crates.get((name, version))
+        if crate is None:
+            self.answer(404)
+        else:
+            self.answer(200, crate if isinstance(crate, bytes) else crate.read_bytes())
+
+    def publish(self, document: dict[str, Any], crate: bytes) -> None:
+        """Take a crate, or say why not."""
+        why = self.place.take(document, crate)
+        self.tell(400 if why else 200, {"errors": [{"detail": why}]} if why else {"warnings": {}})
+
+
+def _unpacked(body: bytes) -> tuple[dict[str, Any], bytes]:
+    """The two parts of what is published, each after its length in four bytes, lowest first."""
+    (length,) = struct.unpack_from("<I", body)
+    document = json.loads(body[4 : 4 + length])
+    start = 4 + length
+    (size,) = struct.unpack_from("<I", body, start)
+    return document, body[start + 4 : start + 4 + size]

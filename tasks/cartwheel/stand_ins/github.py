@@ -1,0 +1,189 @@
+"""A stand-in for GitHub's releases on this machine: drafts, assets and their states, as the REST API tells of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from cartwheel.stand_ins.stub_server import Conversation, serving
+
+
+class ReleaseShelf:
+    """The releases of one repository, and how they are reached while it serves."""
+
+    repository = "rehearsal/project"
+
+    def __init__(self, tags: Callable[[], Mapping[str, str]]) -> None:
+        self.tags = tags
+        """The commit of each tag that the repository has."""
+        self.releases: dict[int, dict[str, Any]] = {}
+        self.assets: dict[int, dict[str, Any]] = {}
+        self.bytes: dict[int, bytes] = {}
+        self.immutable = False
+        """Whether a release can no longer be changed once it is published."""
+        self.digests = True
+        """Whether assets are listed with their digest."""
+        self.base = ""
+        self._last = 0
+
+    def number(self) -> int:
+        """A new id."""
+        self._last += 1
+        return self._last
+
+    def of(self, release: int) -> list[dict[str, Any]]:
+        """The assets of one release."""
+        return [asset for asset in self.assets.values() if asset["release"] == release]
+
+    def files(self, tag: str) -> dict[str, bytes]:
+        """The whole assets of a tag's releases, by name."""
+        releases = [row["id"] for row in self.releases.values() if row["tag_name"] == tag]
+        found = (asset for release in releases for asset in self.of(release) if asset["state"] == "uploaded")
+        return {asset["name"]: self.bytes[asset["id"]] for asset in found}
+
+    def add(self, **said: Any) -> dict[str, Any]:
+        """Make a release, as a person could."""
+        number = self.number()
+        row = {
+            "id": number, "name": "", "body": "", "draft": False, "prerelease": False, "immutable": False, **said,
+            "html_url": f"{self.base}/{self.repository}/releases/{number}",
+            "upload_url": f"{self.base}/uploads/{number}/assets{{?name,label}}",
+        }  # fmt: skip
+        row["immutable"] = self.immutable and not row["draft"]
+        self.releases[number] = row
+        return row
+
+    def attach(self, release: int, name: str, data: bytes, *, state: str = "uploaded") -> dict[str, Any]:
+        """Add an asset to a release."""
+        number = self.number()
+        self.bytes[number] = data
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}" if self.digests and state == "uploaded" else None
+        self.assets[number] = {
+            "id": number, "name": name, "size": len(data), "state": state, "digest": digest, "release": release,
+            "url": f"{self.base}/repos/{self.repository}/releases/assets/{number}",
+        }  # fmt: skip
+        return self.assets[number]
+
+    @contextmanager
+    def open(self, kind: type[GitHub] | None = None) -> Iterator[ReleaseShelf]:
+        """Serve it; `base` is the API's address."""
+        with serving(kind or GitHub, self) as self.base:
+            yield self
+
+
+class GitHub(Conversation):
+    """The requests of a release."""
+
+    place: ReleaseShelf
+    query: Mapping[str, list[str]] = {}
+
+    def respond(self) -> None:
+        """Find who answers."""
+        split = urlsplit(self.path)
+        self.query = parse_qs(split.query)
+        path = split.path.removeprefix(f"/repos/{self.place.repository}")
+        for method, pattern, name in ROUTES:
+            match = re.fullmatch(pattern, path)
+            if match and method == self.command:
+                getattr(self, name)(*match.groups())
+                return
+        self.refuse(404, "Not Found")
+
+    def refuse(self, status: int, message: str, *codes: str, **headers: str) -> None:
+        """An error in GitHub's form."""
+        errors = [{"resource": "ReleaseAsset", "field": "name", "code": code} for code in codes]
+        self.tell(status, {"message": message, **({"errors": errors} if errors else {})}, **headers)
+
+    def commit(self, tag: str) -> None:
+        """The commit of a tag."""
+        sha = self.place.tags().get(tag)
+        if sha:
+            self.tell(200, {"sha": sha})
+        else:
+            self.refuse(422, f"No commit found for SHA: tags/{tag}")
+
+    def releases(self) -> None:
+        """All releases, the newest first."""
+        self.page(sorted(self.place.releases.values(), key=lambda row: -int(row["id"])))
+
+    def page(self, rows: list[dict[str, Any]]) -> None:
+        """One page of a list, with the way to the next."""
+        size, number = int(self.query.get("per_page", ["30"])[0]), int(self.query.get("page", ["1"])[0])
+        path = self.path.partition("?")[0]
+        following = f'<{self.place.base}{path}?per_page={size}&page={number + 1}>; rel="next"'
+        more = {"Link": following} if len(rows) > size * number else {}
+        self.tell(200, rows[size * (number - 1) : size * number], **more)
+
+    def create(self) -> None:
+        """A new release."""
+        self.tell(201, self.place.add(**self.document()))
+
+    def change(self, number: str) -> None:
+        """Publish a release, or change its words."""
+        row, said = self.place.releases[int(number)], self.document()
+        said.pop("make_latest", None)
+        if row["immutable"] and set(said) - {"body", "name", "tag_name"}:
+            self.refuse(422, "Cannot change an immutable release")
+            return
+        row |= said
+        row["immutable"] = self.place.immutable and not row["draft"]
+        self.tell(200, row)
+
+    def drop(self, number: str) -> None:
+        """Delete a release."""
+        self.place.releases.pop(int(number), None)
+        self.answer(204)
+
+    def assets(self, number: str) -> None:
+        """The assets of a release."""
+        self.page(self.place.of(int(number)))
+
+    def upload(self, number: str) -> None:
+        """Take a file."""
+        data, name = self.body(), self.query["name"][0]
+        if self.place.releases[int(number)]["immutable"]:
+            self.refuse(422, "Cannot upload assets to an immutable release")
+        elif name in (asset["name"] for asset in self.place.of(int(number))):
+            self.refuse(422, "Validation Failed", "already_exists")
+        else:
+            self.tell(201, self.place.attach(int(number), name, data))
+
+    def remove(self, number: str) -> None:
+        """Delete an asset."""
+        self.place.assets.pop(int(number), None)
+        self.answer(204)
+
+    def asset(self, number: str) -> None:
+        """An asset's bytes lie elsewhere."""
+        self.answer(302, Location=f"{self.place.base}/stored/{number}")
+
+    def stored(self, number: str) -> None:
+        """Those bytes, for whoever has the address; a token has no business here."""
+        if self.headers.get("Authorization"):
+            self.answer(400)
+        else:
+            self.answer(200, self.place.bytes[int(number)])
+
+    def document(self) -> dict[str, Any]:
+        """What was sent, as JSON."""
+        found: dict[str, Any] = json.loads(self.body())
+        return found
+
+
+ROUTES = (
+    ("GET", r"/commits/tags/(.+)", "commit"),
+    ("GET", r"/releases", "releases"),
+    ("POST", r"/releases", "create"),
+    ("PATCH", r"/releases/(\d+)", "change"),
+    ("DELETE", r"/releases/(\d+)", "drop"),
+    ("GET", r"/releases/(\d+)/assets", "assets"),
+    ("GET", r"/releases/assets/(\d+)", "asset"),
+    ("DELETE", r"/releases/assets/(\d+)", "remove"),
+    ("POST", r"/uploads/(\d+)/assets", "upload"),
+    ("GET", r"/stored/(\d+)", "stored"),
+)

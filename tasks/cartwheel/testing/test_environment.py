@@ -1,0 +1,334 @@
+"""A fresh environment: a wheel's tests, run where nothing else is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePath
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cartwheel.machine import interpreters
+from cartwheel.machine.interpreters import Interpreter, directly
+from cartwheel.model.check_report import TestRun, tests
+from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.model.step import Words
+from cartwheel.model.wheels.wheel_name import WheelName
+from cartwheel.process.run import capture
+
+_WITNESS = Path(__file__).with_name("import_probe.py")
+
+
+class Installer(Struct, frozen=True, kw_only=True):
+    """What makes environments and fills them."""
+
+    name: str
+    create: Callable[[str, Path], tuple[str, ...]]
+    """From the base interpreter and the folder."""
+    install: Callable[[Path], tuple[str, ...]]
+    """From the environment's interpreter; what to install follows."""
+
+
+UV = Installer(
+    name="uv",
+    create=lambda base, folder: (
+        *interpreters.UV,
+        "venv",
+        "--no-project",
+        "--no-config",
+        "--python",
+        base,
+        str(folder),
+    ),
+    install=lambda python: (*interpreters.UV, "pip", "install", "--python", str(python)),
+)
+PIP = Installer(
+    name="pip",
+    create=lambda base, folder: (base, "-m", "venv", str(folder)),
+    install=lambda python: (str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"),
+)
+
+
+def installer(log: Words, env: Mapping[str, str]) -> Installer:
+    """uv where it starts, else venv and pip, which take 7 s for its half second; the log says so."""
+    try:
+        capture((*interpreters.UV, "--version"), cwd=Path(sys.executable).parent, env=env)
+    except CartwheelError as error:
+        log.say(f"uv cannot be used, so venv and pip are: {error}")
+        return PIP
+    return UV
+
+
+class Fresh(Struct, frozen=True, kw_only=True):
+    """A fresh environment."""
+
+    folder: Path
+    interpreter: Path
+    """Its own, which its base may have to start."""
+    starter: Path
+    """A program of this machine that is its interpreter to whoever starts it."""
+    base: Interpreter
+    env: Mapping[str, str]
+    """What its programs are given: its own on PATH, nothing that would lead them to other packages."""
+    only_wheels: bool = False
+    """Nothing may be compiled for it."""
+
+    def python(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """The command that starts its interpreter."""
+        return self.base.through((str(self.interpreter), *arguments), self.env if env is None else env, cwd)
+
+    def command(self, argv: tuple[str, ...], *, cwd: Path) -> tuple[str, ...]:
+        """The command that starts a program, its own first."""
+        name, *arguments = argv
+        if name in ("python", "python3"):
+            return self.python(*arguments, cwd=cwd)
+        own = shutil.which(name, path=str(self.interpreter.parent))
+        if self.base.through is directly or not (own or self.base.alone):
+            return (own or shutil.which(name, path=self.env["PATH"]) or name, *arguments)
+        if own and _is_script(Path(own)):
+            return self.python(own, *arguments, cwd=cwd)
+        return self.base.through((own or name, *arguments), self.env, cwd)
+
+
+def _is_script(program: Path) -> bool:
+    """Whether it is text for its environment's interpreter, as installers write it."""
+    with open(program, "rb") as file:
+        start = file.read(512)
+    return start.startswith(b"#!") and b"python" in start
+
+
+def fresh(
+    folder: Path, *, base: Interpreter, tool: Installer, log: Words, env: Mapping[str, str], only_wheels: bool = False
+) -> Fresh:
+    """Make an empty environment in `folder` from the interpreter `base`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    scripts = folder / ("Scripts" if os.name == "nt" else "bin")
+    inner = {k: v for k, v in env.items() if k not in ("PYTHONPATH", "PYTHONHOME", "PYTEST_ADDOPTS")} | {
+        "PATH": os.pathsep.join((str(scripts), env.get("PATH", os.defpath))),
+        "VIRTUAL_ENV": str(folder),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONSAFEPATH": "1",
+        **base.env,
+    }
+    interpreter = scripts / ("python.exe" if os.name == "nt" else "python")
+    made = Fresh(
+        folder=folder, interpreter=interpreter, starter=interpreter, base=base, env=inner, only_wheels=only_wheels
+    )
+    if base.through is directly:
+        log.run(tool.create(base.path, folder), cwd=folder.parent, env=env)
+        return made
+    if tool is not UV:
+        raise StepFailed("uv does not start here, and installing for another machine needs it; install uv again")
+    bare = base.through((base.path, "-m", "venv", "--without-pip", str(folder)), inner, folder.parent)
+    log.run(bare, cwd=folder.parent, env={**env, **base.env})
+    return replace(made, starter=_starter(made))
+
+
+def _starter(made: Fresh) -> Path:
+    """uv asks an interpreter what it takes by starting it; what it is told is then right for the other machine."""
+    program = made.folder.with_name("interpreter")
+    command = shlex.join(made.python(cwd=made.folder.parent))
+    program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', "utf-8")
+    program.chmod(0o755)
+    return program
+
+
+Install = Callable[["Fresh", "Installer", tuple[str, ...]], None]
+"""Puts what is to be tested into an environment, with what the test command needs besides."""
+
+
+def tests_pass(
+    wheel: Path,
+    *,
+    base: Interpreter,
+    module: str,
+    requirements: tuple[str, ...],
+    extras: tuple[str, ...],
+    command: tuple[str, ...],
+    tests_from: Path,
+    scratch: Path,
+    log: Words,
+    env: Mapping[str, str],
+    may_compile: bool,
+) -> TestRun:
+    """Install the wheel where nothing else is, and run its tests against the installed copy.
+
+    `module` is what must import from the fresh environment (`""` for a wheel without one), `tests_from` the package's
+    folder, for `{package}` in the command.  Only requirements and extras come from an index; the wheel is installed by
+    its path.  What is installed for another machine is not compiled, unless it `may_compile`.  Raises `StepFailed`.
+    """
+    named = f"{wheel.resolve()}[{','.join(extras)}]" if extras else str(wheel.resolve())
+
+    def install(made: Fresh, tool: Installer, needs: tuple[str, ...]) -> None:
+        finished = ("--only-binary", ":all:") if made.only_wheels else ()
+        argv = (*tool.install(made.starter), *finished, named, *requirements, *needs)
+        try:
+            log.run(argv, cwd=scratch, env=made.env)
+        except StepFailed as error:
+            raise _explained(error, made) from None
+
+    return installed_tests_pass(
+        install, wheel=wheel, base=base, module=module, command=command, tests_from=tests_from, scratch=scratch,
+        log=log, env=env, only_wheels=base.foreign and not may_compile,
+    )  # fmt: skip
+
+
+def _explained(error: StepFailed, made: Fresh) -> StepFailed:
+    if not made.only_wheels or "no usable wheels" not in str(error):
+        return error
+    return StepFailed(
+        f"a requirement of the tests has no wheel for the machine that is {made.base.by}, and is not compiled there; "
+        f"leave it out for this target, skip its tests (test.skip), or allow it (test.compile = true)\n{error}"
+    )
+
+
+def installed_tests_pass(
+    install: Install,
+    *,
+    wheel: Path | None = None,
+    base: Interpreter,
+    module: str,
+    command: tuple[str, ...],
+    tests_from: Path,
+    scratch: Path,
+    log: Words,
+    env: Mapping[str, str],
+    only_wheels: bool = False,
+) -> TestRun:
+    """The same for whatever `install` puts into the fresh environment; with `wheel`, that is compared with it."""
+    start = time.monotonic()
+    runner = _Runner.of(command)
+    shutil.rmtree(scratch, ignore_errors=True)
+    (scratch / "run").mkdir(parents=True)
+    tool = installer(log, env)
+    made = fresh(scratch / "env", base=base, tool=tool, log=log, env=env, only_wheels=only_wheels)
+    install(made, tool, runner.needs)
+    found = _imported(made, module, scratch, log)
+    if wheel is not None:
+        _installed_as_built(wheel, Path(found["platlib"]))
+    where = _inside(made, module, found["file"])
+    ran = TestRun(not_run="no test command is configured; it was installed and imported")
+    if command:
+        arguments = tuple(part.replace("{package}", str(tests_from.resolve())) for part in command)
+        ran = runner.run(made, arguments, module, scratch, log)
+    shutil.rmtree(made.folder, ignore_errors=True)
+    return replace(ran, seconds=time.monotonic() - start, python=found["python"], by=base.by, where=where)
+
+
+def minimum_of(name: WheelName) -> str:
+    """The oldest CPython that a wheel's tags promise, `3.11` for `cp311`; the running one where they name none."""
+    minors = [int(match[1]) for tag in name.pythons if (match := re.fullmatch(r"cp3(\d+)", tag))]
+    return f"3.{min(minors, default=sys.version_info.minor)}"
+
+
+_PROBE = """
+import importlib, json, platform, sys, sysconfig
+module = importlib.import_module(sys.argv[1]) if sys.argv[1] else None
+file = getattr(module, "__file__", None) or ""
+print()
+print(json.dumps({"file": file, "python": platform.python_version(), "platlib": sysconfig.get_path("platlib")}))
+"""
+
+
+def _imported(made: Fresh, module: str, scratch: Path, log: Words) -> dict[str, str]:
+    """Import it with nothing but the environment in reach (`-I`)."""
+    folder = scratch / "run"
+    said = log.read(made.python("-I", "-c", _PROBE, module, cwd=folder), cwd=folder, env=made.env)
+    found: dict[str, str] = json.loads(said.strip().splitlines()[-1])
+    return found
+
+
+def _inside(made: Fresh, module: str, file: str) -> str:
+    """The module's file, relative to the environment; raises `StepFailed` when it lies elsewhere."""
+    if not module:
+        return ""
+    path = Path(file).resolve()
+    if not file or not path.is_relative_to(made.folder.resolve()):
+        raise StepFailed(f"{module} was imported from {file or 'nowhere'}, not from the environment it is installed in")
+    return path.relative_to(made.folder.resolve()).as_posix()
+
+
+def _installed_as_built(wheel: Path, packages: Path) -> None:
+    """An installer's cache may hold other bytes under the same name (uv with `--find-links` does, measured)."""
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            top = entry.filename.split("/")[0]
+            if entry.is_dir() or top.endswith(".data") or entry.filename.endswith(".dist-info/RECORD"):
+                continue
+            copy = packages / entry.filename
+            if not copy.is_file() or copy.read_bytes() != archive.read(entry):
+                raise StepFailed(f"{wheel.name}: the installed {entry.filename} is not the one in the wheel")
+
+
+class _Runner(Struct, frozen=True, kw_only=True):
+    """A way to run tests."""
+
+    needs: tuple[str, ...]
+    run: Callable[[Fresh, tuple[str, ...], str, Path, Words], TestRun]
+
+    @classmethod
+    def of(cls, command: tuple[str, ...]) -> _Runner:
+        return (
+            cls(needs=("pytest",), run=_pytest) if _pytest_arguments(command) is not _OTHER else cls(needs=(), run=_any)
+        )
+
+
+_OTHER = ("",)
+
+
+def _pytest_arguments(command: tuple[str, ...]) -> tuple[str, ...]:
+    """What follows pytest in the command, `_OTHER` where it is another command."""
+    if command and PurePath(command[0]).name.removesuffix(".exe") in ("pytest", "py.test"):
+        return command[1:]
+    if command[1:3] == ("-m", "pytest") and PurePath(command[0]).stem in ("python", "python3"):
+        return command[3:]
+    return _OTHER
+
+
+def _pytest(made: Fresh, command: tuple[str, ...], module: str, scratch: Path, log: Words) -> TestRun:
+    """The project's own pytest settings hold, but for what would put its source tree in reach."""
+    witness = scratch / "witness"
+    witness.mkdir()
+    shutil.copy(_WITNESS, witness / "cartwheel_witness.py")
+    report = scratch / "tests.xml"
+    arguments = (
+        "-m", "pytest", "--rootdir", str(scratch / "run"), "--import-mode=importlib",
+        "-p", "no:cacheprovider", "-p", "cartwheel_witness", "-o", "pythonpath=", f"--junitxml={report}",
+        *_pytest_arguments(command),
+    )  # fmt: skip
+    env = {**made.env, "PYTHONPATH": str(witness), "CARTWHEEL_MODULE": module, "CARTWHEEL_WITNESS": str(witness)}
+    folder = scratch / "run"
+    log.run(made.python(*arguments, cwd=folder, env=env), cwd=folder, env=env)
+    for statement in sorted(witness.glob("*.txt")):
+        _inside(made, module, statement.read_text("utf-8"))
+    return TestRun(count=_passed(report, arguments))
+
+
+def _passed(report: Path, argv: tuple[str, ...]) -> int:
+    """How many tests passed by pytest's own report; raises `StepFailed` when none did."""
+    from xml.etree import ElementTree
+
+    suites = list(ElementTree.parse(report).getroot().iter("testsuite"))
+    collected, skipped = (sum(int(suite.get(key, "0")) for suite in suites) for key in ("tests", "skipped"))
+    if collected == 0:
+        raise StepFailed(
+            f"no test was collected by `pytest {' '.join(argv[argv.index('-o') + 3 :])}`; name their folder"
+        )
+    if collected == skipped:
+        raise StepFailed(f"nothing was tested: {tests(collected)} collected, all skipped")
+    return collected - skipped
+
+
+def _any(made: Fresh, command: tuple[str, ...], _: str, scratch: Path, log: Words) -> TestRun:
+    folder = scratch / "run"
+    log.run(made.command(command, cwd=folder), cwd=folder, env=made.env)
+    return TestRun(note=f"{PurePath(command[0]).stem} is judged by its exit code alone")

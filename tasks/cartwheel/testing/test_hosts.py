@@ -1,0 +1,122 @@
+"""Where a wheel's tests can be run: a table of places, each asked for an interpreter, in the order of preference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cartwheel.machine import interpreters
+from cartwheel.machine.host import this_machine
+from cartwheel.machine.interpreters import Interpreter, Missing
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.project import Package, Wheel
+from cartwheel.model.step import Work
+from cartwheel.model.wheels.container_image import interpreter_folder
+from cartwheel.model.wheels.python import PURE
+from cartwheel.process import environment
+from cartwheel.process.run import capture
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """An interpreter for the tests of a wheel."""
+
+    package: Package
+    wheel: Wheel
+    python: str
+    env: Mapping[str, str]
+    work: Work | None
+    """Of the check that is to run the tests; None where nothing may be started for it."""
+
+
+Place = Callable[[Wanted], Interpreter | Missing | None]
+"""What a place has, or why it has none; None where it is not at hand."""
+
+
+def interpreter(
+    package: Package, wheel: Wheel, python: str, env: Mapping[str, str], work: Work | None = None
+) -> Interpreter | Missing:
+    """The first that can be started for the wheel, or why none can: what the last place at hand says."""
+    wanted = Wanted(package=package, wheel=wheel, python=python, env=env, work=work)
+    said: Missing | None = None
+    for place in PLACES:
+        found = place(wanted)
+        if isinstance(found, Interpreter):
+            return found
+        said = found or said
+    return said or Missing(why="this machine cannot run it", all=True)
+
+
+def _own(wanted: Wanted) -> Interpreter | Missing | None:
+    return interpreters.own(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
+
+
+def _emulated(wanted: Wanted) -> Interpreter | Missing | None:
+    return interpreters.emulated(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
+
+
+def _contained(wanted: Wanted) -> Interpreter | Missing | None:
+    """The container that such wheels are made in here; or the target's own, where that alone brings another libc."""
+    wheel, work = wanted.wheel, wanted.work
+    if work is None:
+        return None
+    from cartwheel.toolchain.container_command import Mount
+    from cartwheel.toolchain.container_setup import made_in_one, opened
+
+    if not made_in_one(wanted.package, wheel) and not _brings_its_libc(wanted, work):
+        return None
+
+    try:
+        container = opened(wanted.package, wheel, work)
+    except StepFailed as error:
+        return Missing(why=str(error), all=True)
+    path = _in_image(container.interpreters, wanted)
+    if not path:
+        return Missing(why=f"{interpreters.named(wanted.python)} is not in {container.shown}")
+    if not container.engine:
+        return Interpreter(path=path)
+    inside = replace(
+        container,
+        mounts=(*container.mounts, *(Mount(source=folder) for folder in _uv_cache(wanted.env))),
+        named=(*container.named, "PYTHONPATH"),
+    )
+
+    def through(argv: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
+        return inside.argv(argv, env, cwd=cwd, writable=(work.scratch,))
+
+    return Interpreter(path=path, by=f"in {container.shown}", through=through, foreign=True, alone=True)
+
+
+def _brings_its_libc(wanted: Wanted, work: Work) -> bool:
+    """Whether only its libc keeps a wheel from running here, and an image that has it may be used: in a pipeline it is
+    fetched, elsewhere it must be here.  Not for a wheel that may be published untested."""
+    wheel, host = wanted.wheel, this_machine()
+    target = wheel.target
+    if target.system != "linux" or target.machine != host.machine or target.libc == host.libc or wheel.untested:
+        return False
+    if environment.in_ci(work.look.environ):
+        return True
+    from cartwheel.toolchain.container_setup import at_hand
+
+    try:
+        return at_hand(wanted.package, wheel, work) is not None
+    except StepFailed:
+        return False
+
+
+def _in_image(held: Mapping[str, str], wanted: Wanted) -> str:
+    if wanted.python != PURE:
+        return held.get(interpreter_folder(wanted.python), "")
+    return next((held[name] for name in sorted(held) if name.startswith("cp3")), "")
+
+
+def _uv_cache(env: Mapping[str, str]) -> tuple[Path, ...]:
+    """uv puts what it asks an interpreter with there; the interpreter has to see it."""
+    folder = Path(capture((*interpreters.UV, "cache", "dir"), cwd=Path.cwd(), env=env).strip())
+    folder.mkdir(parents=True, exist_ok=True)
+    return (folder,)
+
+
+PLACES: tuple[Place, ...] = (_own, _emulated, _contained)

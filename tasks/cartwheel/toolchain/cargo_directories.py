@@ -1,0 +1,134 @@
+"""cargo's target directories: one for each wheel and toolchain, a new one started as a copy of what it can share.
+
+In one directory, several interpreters compile pyo3 anew for each, every time (PyO3/maturin#2256), and two targets wait
+for each other.  In directories of their own nothing is undone, and a copy saves compiling the rest again: of the same
+target's directory for another interpreter all of it, of another target's the part made for this machine (build
+scripts and macros).  Copies, never hard links: cargo writes in place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from cartwheel.model.step import Slots
+from cartwheel.model.wheels.target import Target
+from cartwheel.toolchain import TOOLCHAINS
+
+FOLDER = ".cartwheel/cargo"
+HOSTED = frozenset(name for name, row in TOOLCHAINS.items() if row.hosted)
+
+SHARED = "all"
+"""Stands for the interpreter where all of a target share one directory."""
+
+_OWN = ("maturin", "wheels")
+"""What maturin leaves of one wheel."""
+
+
+class CargoDirectory(Struct, frozen=True, kw_only=True):
+    """The target directory of a wheel: `.cartwheel/cargo/<triple>/<package>/<python>-<toolchain>`."""
+
+    root: Path
+    target: Target
+    package: str
+    python: str
+    toolchain: str
+
+    @property
+    def path(self) -> Path:
+        return self._package(self.target.triple) / f"{self.python}-{self.toolchain}"
+
+    def _package(self, triple: str) -> Path:
+        return self.root / FOLDER / triple / self.package
+
+    @contextmanager
+    def reserved(self, slots: Slots) -> Iterator[None]:
+        """Use it alone.  Where it is not there yet, it is begun as a copy; the first of several that would share waits
+        for none, the others for that one.
+
+        A copy that fails (a full disk) costs the time that it would have saved.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(slots.alone(str(self.path)))
+            if not self.path.is_dir():
+                self._begin(slots, stack)
+            yield
+
+    def _begin(self, slots: Slots, stack: ExitStack) -> None:
+        """What is still held when this returns is held until the build has ended."""
+        with ExitStack() as family:
+            family.enter_context(slots.alone(f"interpreters of {self._package(self.target.triple)} {self.toolchain}"))
+            if self._copied(self._interpreters(), slots, _shared):
+                return
+            if self.toolchain in HOSTED:
+                with ExitStack() as others:
+                    others.enter_context(slots.alone(f"targets of {self.package}"))
+                    if not self._copied(self._targets(), slots, _for_this_machine):
+                        stack.push(others.pop_all())
+            stack.push(family.pop_all())
+
+    def _interpreters(self) -> Iterable[Path]:
+        return self._package(self.target.triple).glob(f"*-{self.toolchain}")
+
+    def _targets(self) -> Iterable[Path]:
+        found = (self.root / FOLDER).glob(f"*/{self.package}/*-*")
+        return (path for path in found if path.name.rpartition("-")[2] in HOSTED)
+
+    def _copied(self, sources: Iterable[Path], slots: Slots, wanted: Callable[[str], bool]) -> bool:
+        found = sorted((p for p in sources if p.is_dir()), key=lambda p: (not slots.free(str(p)), str(p)))
+        if not found:
+            return False
+        with slots.alone(str(found[0])):
+            return _copy(found[0], self.path, self._scratch(), wanted)
+
+    def _scratch(self) -> Path:
+        return self.root / ".cartwheel" / "scratch" / f"seed-{hashlib.sha256(str(self.path).encode()).hexdigest()[:12]}"
+
+
+def disk_use(root: Path) -> int:
+    """The bytes that all of the project's take."""
+    return sum(_bytes(folder) for folder in (root / FOLDER).glob("*"))
+
+
+def _bytes(folder: str | Path) -> int:
+    try:
+        with os.scandir(folder) as entries:
+            return sum(
+                _bytes(entry.path) if entry.is_dir(follow_symlinks=False) else entry.stat(follow_symlinks=False).st_size
+                for entry in entries
+            )
+    except OSError:  # gone meanwhile
+        return 0
+
+
+def _shared(name: str) -> bool:
+    return name not in _OWN
+
+
+def _for_this_machine(name: str) -> bool:
+    """Not the parts of targets, which are named by their triples, and not what is remembered of them."""
+    return _shared(name) and name.count("-") < 2 and not name.startswith("last-")
+
+
+def _copy(source: Path, to: Path, scratch: Path, wanted: Callable[[str], bool]) -> bool:
+    """Whole or not at all; modification times are kept, cargo goes by them."""
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if not wanted(name)] if folder == str(source) else []
+
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        scratch.parent.mkdir(parents=True, exist_ok=True)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, scratch, symlinks=True, ignore=ignored)
+        scratch.rename(to)
+    except OSError:
+        shutil.rmtree(scratch, ignore_errors=True)
+        return False
+    return True

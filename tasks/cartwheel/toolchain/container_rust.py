@@ -1,0 +1,155 @@
+"""What a container is lent for a crate: this machine's Rust where it has none, cargo's downloads, our maturin."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.model.project import Package, Wheel
+from cartwheel.model.step import Work
+from cartwheel.model.wheels.python import PURE
+from cartwheel.model.wheels.target import Target
+from cartwheel.process import environment, run
+from cartwheel.toolchain import CARGO_TEE
+from cartwheel.toolchain.container_command import Contained, Container, Mount
+from cartwheel.toolchain.container_setup import FOLDER, opened
+
+
+def for_cargo(package: Package, wheel: Wheel, work: Work) -> Container:
+    """The container that a crate is compiled in."""
+    inside = with_rust(opened(package, wheel, work), wheel.target, package, work)
+    if not inside.engine:
+        return inside
+    tee = shutil.copy(CARGO_TEE, work.scratch)
+    wrapper = work.scratch / "cargo-inside"
+    wrapper.write_text(f'#!/bin/sh\nexec "{inside.interpreter(PURE, "")}" -IE "{tee}" "$@"\n')
+    wrapper.chmod(0o755)
+    return replace(inside, environment={**inside.environment, "CARGO": str(wrapper), "CARTWHEEL_CARGO": "cargo"})
+
+
+def with_rust(container: Container, target: Target, package: Package, work: Work) -> Container:
+    """The same with Rust in it: the image's own, or this machine's, mounted; with cargo's downloads of this machine
+    and what configures it here."""
+    from cartwheel.cargo.config_files import cargo_home
+
+    if not container.engine:
+        return container
+    home = cargo_home(work.look.environ)
+    own = container.programs.get("cargo", "")
+    mounts = [*container.mounts, *_crates_outside(package, work)]
+    variables = {**container.environment, "CARGO_HOME": str(home)}
+    path = container.path
+    if own:
+        variables["RUSTUP_HOME"] = container.rustup
+    else:
+        sysroot = _sysroot_for(target, container, work.root / package.folder, work)
+        mounts.append(Mount(source=sysroot))
+        path = (str(sysroot / "bin"), *path)
+    mounts += _cargo_home(home, work.root / FOLDER / "cargo", replaced=not Path(own).is_relative_to(home))
+    return replace(container, mounts=tuple(mounts), environment=variables, path=path)
+
+
+def _crates_outside(package: Package, work: Work) -> Iterable[Mount]:
+    """Crates of other folders, and cargo's configuration above the project."""
+    from cartwheel.cargo.config_files import cargo_home, configuration
+    from cartwheel.cargo.local_crates import local_packages
+
+    root, home = work.root, cargo_home(work.look.environ)
+    paths = [p.folder for p in local_packages(root / package.manifest, root)]
+    paths += configuration(root / package.folder, work.look.environ).files
+    outside = {path for path in paths if not path.is_relative_to(root) and not path.is_relative_to(home)}
+    return [Mount(source=path) for path in sorted(outside)]
+
+
+def _cargo_home(home: Path, ours: Path, *, replaced: bool) -> Iterable[Mount]:
+    """cargo's home in the container: what this machine has downloaded, its configuration, never its credentials.
+
+    `replaced`: the image keeps nothing of its own there, so a folder of ours may take its place.
+    """
+    parts = [home / name for name in ("registry", "git") if (home / name).is_dir()]
+    settings = [home / name for name in ("config.toml", "config") if (home / name).is_file()]
+    for path in (*parts, *settings):  # an engine would make them, as root
+        place = ours / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.mkdir(exist_ok=True) if path in parts else place.touch()
+    if replaced:
+        ours.mkdir(parents=True, exist_ok=True)
+        yield Mount(source=ours, target=str(home), writable=True)
+    yield from (Mount(source=path, writable=True) for path in parts)
+    yield from (Mount(source=path) for path in settings)
+
+
+def _sysroot_for(target: Target, container: Container, cwd: Path, work: Work) -> Path:
+    """This machine's Rust that runs in the container: of the version that is in use here, for the container's kind."""
+    env = environment.passed(work.look.environ)
+    try:
+        sysroot = Path(run.capture(("rustc", "--print", "sysroot"), cwd=cwd, env=env).strip())
+        said = dict(re.findall(r"^(\w+): (\S+)", run.capture(("rustc", "-vV"), cwd=cwd, env=env), re.MULTILINE))
+    except CartwheelError:
+        raise StepFailed(f"{container.shown} has no Rust, and this machine has none to lend it; {_LEND}") from None
+    if sysroot.parent.name != "toolchains":
+        raise StepFailed(f"{container.shown} has no Rust, and this machine's ({sysroot}) is not rustup's; {_LEND}")
+    if said["host"] == target.triple:
+        return sysroot
+    stable = re.fullmatch(r"\d+\.\d+\.\d+", said["release"])  # else a channel, such as nightly-2026-11-01
+    channel = said["release"] if stable else sysroot.name.removesuffix(f"-{said['host']}")
+    wanted = sysroot.with_name(f"{channel}-{target.triple}")
+    if not (wanted / "bin" / "cargo").is_file():
+        work.announce(f"adding the Rust toolchain {wanted.name}, which runs in {container.shown}")
+        command = ("rustup", "toolchain", "install", wanted.name, "--profile=minimal", "--force-non-host")
+        try:
+            work.log.run((*command, "--no-self-update"), cwd=work.root, env=env)
+        except run.Interrupted:
+            raise
+        except StepFailed as error:
+            raise StepFailed(f"{container.shown} has no Rust, and {wanted.name} could not be added: {error}") from None
+    return wanted
+
+
+_LEND = "install Rust with rustup here, or name an image that has it"
+
+
+# ---- maturin -----------------------------------------------------------------------------------------------------
+
+_UV_PLATFORMS = frozenset({
+    "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl",
+})  # fmt: skip
+"""Targets that uv installs for from elsewhere (uv 0.13, `--python-platform`); others are left to the image's pip."""
+
+
+def maturin_in(container: Container, target: Target, work: Work) -> tuple[str, ...]:
+    """How maturin is started there: of the version that is here, kept for the next time."""
+    if not container.engine:
+        return run.own("maturin")
+    version = work.look.tool("maturin")
+    folder = work.root / FOLDER / "tools" / target.triple / f"maturin-{version}"
+    program = folder / "bin" / "maturin"
+    if not program.is_file():
+        new = work.scratch / "maturin"
+        new.mkdir()
+        _install(f"maturin=={version}", new, container, target, work)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            new.rename(folder)
+        except OSError:  # another step was quicker
+            if not program.is_file():
+                raise
+    return (str(program),)
+
+
+def _install(requirement: str, into: Path, container: Container, target: Target, work: Work) -> None:
+    env = environment.passed(work.look.environ)
+    common = ("install", "--target", str(into), "--only-binary", ":all:", "--no-deps", requirement)
+    if target.triple in _UV_PLATFORMS:
+        uv = (*run.of_ours("uv"), "pip", *common, "--python-platform", target.triple, "--python", sys.executable)
+        work.log.run(uv, cwd=work.root, env=env)
+        return
+    python = container.interpreter(PURE, "")
+    Contained(work.log, container, (into,)).run((python, "-m", "pip", *common), cwd=work.root, env=env)

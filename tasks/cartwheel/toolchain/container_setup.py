@@ -1,0 +1,163 @@
+"""The container of a wheel, made ready: its image here, and known what is in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from cartwheel.machine.host import this_machine
+from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.project import Package, Wheel
+from cartwheel.model.step import Look, Work
+from cartwheel.model.wheels.container_image import CONTAINER, IN_IMAGE, Image, image_of, runs_in_place
+from cartwheel.model.wheels.target import Target
+from cartwheel.process import environment, run
+from cartwheel.toolchain import container_engines, of_wheel
+from cartwheel.toolchain.container_command import Container, Mount
+
+FOLDER = ".cartwheel/containers"
+"""What containers keep from one run to the next."""
+
+
+def made_in_one(package: Package, wheel: Wheel) -> bool:
+    """Whether a wheel is made in a container here."""
+    try:
+        return of_wheel(package, wheel, this_machine()).name == CONTAINER
+    except ConfigError:
+        return False
+
+
+def at_hand(package: Package, wheel: Wheel, work: Work) -> Container | None:
+    """The container that a wheel was made in, if nothing must be fetched or installed for it."""
+    if not in_place(wheel.target, wheel.floor, work.look.environ) and not container_engines.identity(
+        image_of(wheel.target, wheel.floor, wheel.image).reference, work.look
+    ):
+        return None
+    return opened(package, wheel, work)
+
+
+def belongs_to(directory: Path, inside: Container) -> None:
+    """See that a cargo directory holds only what was compiled in this image; cargo does not see what it links with."""
+    mark = directory / "image"
+    known = mark.read_text("utf-8") if mark.is_file() else ""
+    if directory.is_dir() and known != inside.image:
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    mark.write_text(inside.image, encoding="utf-8")
+
+
+def in_place(target: Target, floor: str, environ: Mapping[str, str]) -> bool:
+    """Whether this machine is in an image of the target's kind already, as a job of a pipeline may be."""
+    return runs_in_place(environ.get(IN_IMAGE) or environ.get("AUDITWHEEL_PLAT", ""), target, floor)
+
+
+def opened(package: Package, wheel: Wheel, work: Work) -> Container:
+    """The container of a wheel; its image is fetched or built where it is not here.
+
+    Raises `StepFailed` where there is no engine, no image, or nothing that runs it.
+    """
+    look, root = work.look, work.root
+    home = root / FOLDER / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    if in_place(wheel.target, wheel.floor, look.environ):
+        return _found(Container(shown="this image", root=root, home=home), _facts_here(root, look.environ))
+    image = image_of(wheel.target, wheel.floor, wheel.image)
+    engine = container_engines.found(look.environ, root)
+    context = _context(image, root / package.folder, work) if image.dockerfile else None
+    local = container_engines.present(engine, image, context, work)
+    container = Container(
+        engine=engine.command, image=local.id, shown=str(image), root=root, home=home, user=engine.user,
+        mounts=tuple(Mount(source=path) for path in _repository_above(root)), named=tuple(wheel.environment),
+    )  # fmt: skip
+    key = f"what is in the image {local.id} for {engine.user or 'its user'}"
+    return _found(container, look.remember(key, lambda: _facts(container, image, look)))
+
+
+def _found(container: Container, facts: Mapping[str, str]) -> Container:
+    return replace(
+        container,
+        interpreters={k.removeprefix("python "): v for k, v in facts.items() if k.startswith("python ")},
+        programs={k.removeprefix("program "): v for k, v in facts.items() if k.startswith("program ") and v},
+        rustup=facts.get("rustup", ""),
+    )
+
+
+def _context(image: Image, package: Path, work: Work) -> Path:
+    """The folder that is sent to the engine: the Dockerfile's own, or one with nothing else in it."""
+    file = package / image.dockerfile
+    if not file.is_file():
+        raise StepFailed(f"image: {file.relative_to(work.root)} is missing; write it, or name an image")
+    if image.context:
+        return file.parent
+    alone = work.scratch / "context"
+    alone.mkdir()
+    shutil.copy(file, alone)
+    return alone
+
+
+def _repository_above(root: Path) -> Iterable[Path]:
+    """Whether there is a repository decides whether maturin reads .gitignore."""
+    if not (root / ".git").exists():
+        yield from [parent / ".git" for parent in root.parents if (parent / ".git").exists()][:1]
+
+
+# ---- what an image holds -----------------------------------------------------------------------------------------
+
+_PROBE = """
+echo "rustup=${RUSTUP_HOME:-$HOME/.rustup}"
+for name in cargo auditwheel; do echo "program $name=$(command -v $name)"; done
+for version in 3.8 3.9 3.10 3.11 3.12 3.13 3.14 3.15 3.16; do
+    tag="cp$(echo $version | tr -d .)"
+    found=$(command -v python$version) && echo "python $tag-$tag=$found"
+    found=$(command -v python${version}t) && echo "python $tag-${tag}t=$found"
+done
+for found in /opt/python/*/bin/python; do
+    [ -x "$found" ] && name="${found%/bin/python}" && echo "python ${name##*/}=$found"
+done
+true
+"""
+
+
+def _facts(container: Container, image: Image, look: Look) -> Mapping[str, str]:
+    command = (
+        *container.engine, "run", "--rm", "--pull=never", "--log-driver=none", "--entrypoint=/bin/sh",
+        *((f"--user={container.user}",) if container.user else ()), container.image, "-c", _PROBE,
+    )  # fmt: skip
+    try:
+        return _parsed(run.capture(command, cwd=look.root, env=environment.passed(look.environ)))
+    except StepFailed as error:
+        raise _explained(error, image) from None
+
+
+@cache
+def _facts_here_once(path: str, home: str, root: Path) -> Mapping[str, str]:
+    return _parsed(run.capture(("/bin/sh", "-c", _PROBE), cwd=root, env={"PATH": path, "HOME": home}))
+
+
+def _facts_here(root: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
+    return _facts_here_once(environ.get("PATH", os.defpath), environ.get("HOME", str(Path.home())), root)
+
+
+def _parsed(said: str) -> dict[str, str]:
+    rows = (line.partition("=") for line in said.splitlines() if "=" in line)
+    return {name: value for name, _, value in rows}
+
+
+def _explained(error: StepFailed, image: Image) -> StepFailed:
+    if "exec format error" in str(error).lower():
+        why = (
+            container_engines.not_emulated(image.arch, this_machine().machine)
+            if sys.platform.startswith("linux")
+            else ""
+        )
+        return StepFailed(
+            f"{image}: {why or f'programs for {image.arch} do not run here'}; {container_engines.EMULATE}"
+        )
+    last = str(error).strip().splitlines()[-1]
+    return StepFailed(f"a container of {image} does not start: {last}")
