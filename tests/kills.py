@@ -196,7 +196,7 @@ class Watch:
 
     def _look(self) -> None:
         while not self._over.wait(0.004):
-            self.look()
+            self.snapshot()
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -205,7 +205,7 @@ class Watch:
     def __exit__(self, *error: object) -> None:
         self._over.set()
         self._thread.join()
-        self.look()
+        self.snapshot()
 
 
 def unfinished(root: Path) -> list[str]:

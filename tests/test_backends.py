@@ -18,10 +18,10 @@ import pytest
 
 import images
 from cartwheel.machine.host import Host
-from cartwheel.machine.interpreters import found as path_of
+from cartwheel.machine.interpreters import interpreter_path as path_of
 from cartwheel.model.config import build_backend
 from cartwheel.model.config.manifests import Manifests, bindings_of
-from cartwheel.model.config.resolve import understood
+from cartwheel.model.config.resolve import resolve_project
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Project as Values
 from cartwheel.model.wheels.artifacts import artifacts
@@ -69,7 +69,7 @@ def manifests(
 
 def planned(found: Manifests, *, tags: tuple[str, ...] = (), **overrides: str) -> Values:
     """The project of that one package."""
-    return understood(found.pyproject, (found,), overrides, tags=tags)
+    return resolve_project(found.pyproject, (found,), overrides, tags=tags)
 
 
 def files(project: Values) -> list[str]:
@@ -223,7 +223,7 @@ def test_what_the_root_says_for_crates_passes_others_by() -> None:
         manifests({"targets": [LINUX]}, folder="a"),
         manifests({"targets": [LINUX]}, folder="b", cargo=crate, project={"name": "rusty"}),
     )
-    found = understood({"tool": {"cartwheel": root}}, packages, {})
+    found = resolve_project({"tool": {"cartwheel": root}}, packages, {})
     ours, rusty = (wheel for _, wheel in found.wheels)
     assert (ours.toolchain, ours.features, ours.profile, ours.python) == ("", (), "", "3.12")
     assert (rusty.toolchain, rusty.features, rusty.profile) == ("zig", ("fast",), "thin")
@@ -231,12 +231,12 @@ def test_what_the_root_says_for_crates_passes_others_by() -> None:
 
 def test_a_compiler_hears_of_the_floor_and_of_our_flags() -> None:
     given = {"CFLAGS": "-pipe"}
-    assert build_backend.environment(TARGETS[LINUX], "manylinux2014", (), given) == {}
-    assert build_backend.environment(TARGETS[LINUX], "manylinux2014", ("-O3", "-DX"), given) == {
+    assert build_backend.compiler_environment(TARGETS[LINUX], "manylinux2014", (), given) == {}
+    assert build_backend.compiler_environment(TARGETS[LINUX], "manylinux2014", ("-O3", "-DX"), given) == {
         "CFLAGS": "-pipe -O3 -DX",
         "CXXFLAGS": "-O3 -DX",
     }
-    assert build_backend.environment(TARGETS["universal2-apple-darwin"], "10.13", (), {}) == {
+    assert build_backend.compiler_environment(TARGETS["universal2-apple-darwin"], "10.13", (), {}) == {
         "MACOSX_DEPLOYMENT_TARGET": "10.13",
         "_PYTHON_HOST_PLATFORM": "macosx-10.13-universal2",
         "ARCHFLAGS": "-arch x86_64 -arch arm64",
@@ -285,7 +285,9 @@ def test_a_version_comes_from_the_run_or_from_heads_tag_or_is_always_the_same() 
     assert version(from_git(), "v1.2.0", "v1.10.0rc1", "latest", "other-v3.0") == "1.10.0rc1"
     assert version(from_git(), "v1.2.0", version="1.3") == "1.3"
     assert version(from_git({"tag": "demo/{version}"}), "v1.2.0", "demo/1.1") == "1.1"
-    (package,) = understood(from_git().pyproject, (from_git(),), {}, tags=("v1.2", "v1.3"), started_by="v1.2").packages
+    (package,) = resolve_project(
+        from_git().pyproject, (from_git(),), {}, tags=("v1.2", "v1.3"), started_by="v1.2"
+    ).packages
     assert package.version == "1.2"
 
 
@@ -313,7 +315,7 @@ def test_two_homes_of_a_version_are_refused(found: Manifests, said: str, part: s
 
 def test_a_backend_is_told_the_version_by_the_variables_that_it_reads() -> None:
     def told(*requires: str) -> set[str]:
-        return set(build_backend.pretended("My.demo-X", from_git(requires=requires).pyproject, "1.3"))
+        return set(build_backend.version_variables("My.demo-X", from_git(requires=requires).pyproject, "1.3"))
 
     named = "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MY_DEMO_X"
     assert told("setuptools", "setuptools_scm[toml]>=8") == {named}

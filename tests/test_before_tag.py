@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cartwheel import checklist, gate
-from cartwheel.checks.index_rules import misnamed
+from cartwheel.checks.index_rules import name_findings
 from cartwheel.pipeline import read_project
 from projects import Project, environment, pure
 from repositories import git
@@ -241,7 +241,7 @@ def test_a_rehearsal_runs_the_commands_and_asks_nobody(project: Project, monkeyp
     shelf = '{"url": "http://127.0.0.1:9/", "simple": "http://127.0.0.1:9/simple/", "rehearsal": true}'
     monkeypatch.setenv("CARTWHEEL_REHEARSAL", f'{{"pypi": {shelf}}}')
     found = read_project(project.root, {})
-    assert checklist.needed(found, found.packages[0]) == ("checklist:gravel:count",)
+    assert checklist.tasks_before_tag(found, found.packages[0]) == ("checklist:gravel:count",)
     assert "check:set:gravel" in gate.checks_before_tag(found, found.packages[0])
 
 
@@ -287,7 +287,7 @@ def test_a_pipeline_on_a_detached_head_without_the_tag_makes_none(project: Proje
 
 def test_where_a_pipeline_makes_the_wheels_the_names_of_all_files_are_judged_though_few_are_here() -> None:
     names = ("gravel-1.0.tar.gz", "gravel-1.0-py3-none-any.whl", "gravel-1.0-cp311-abi3-linux_x86_64.whl")
-    (finding,) = misnamed(names)
+    (finding,) = name_findings(names)
     assert str(finding) == f"{names[2]}: platform tag linux_x86_64 is not accepted (platform-tag)"
 
 

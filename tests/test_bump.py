@@ -23,14 +23,14 @@ from semver import Version as Semver
 
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.versions.next_version import NUMBERS, PHASES, WORDS, next_version
-from cartwheel.model.versions.release_notes import notes
+from cartwheel.model.versions.release_notes import notes_of
 from cartwheel.model.versions.version import pep440, semver
-from cartwheel.new_version import carry_out, planned, refuse_taken
+from cartwheel.new_version import apply_bump, bump_plan, refuse_taken
 from cartwheel.pipeline import read_project
-from cartwheel.repository.undo_note import NOTE, noted, undo
+from cartwheel.repository.undo_note import NOTE, replace_with_note, undo
 from cartwheel.stand_ins.crates import CrateShelf
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from cartwheel.versions.version_places import disagreements, places, written_version
+from cartwheel.versions.version_places import places, version_disagreements, written_version
 from crates import workspace
 from projects import Project, committed, pure
 from repositories import commit, git, hook, repository
@@ -151,9 +151,9 @@ def bump(root: Path, *words: str, names: tuple[str, ...] = (), commit: bool = Tr
     """Do it, without the command; what it says."""
     said: list[str] = []
     found = read_project(root, {})
-    plan = planned(root, found, names, words, date=TODAY)
+    plan = bump_plan(root, found, names, words, date=TODAY)
     refuse_taken(root, found, plan, offline=offline)
-    carry_out(root, found, plan, commit=commit, say=said.append)
+    apply_bump(root, found, plan, commit=commit, say=said.append)
     return said
 
 
@@ -162,7 +162,7 @@ def test_every_place_moves_with_the_changelog_in_one_commit_and_no_other_byte(tm
     root = made(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": CHANGES, "other.txt": "1.2.0\n"}, newline)
     before = contents(root)
     said = bump(root, "minor", "alpha")
-    assert disagreements(places(root, ".")) == ()
+    assert version_disagreements(places(root, ".")) == ()
     assert written_version(root, ".") == "1.3.0-alpha.1"
     changed = {path for path, data in contents(root).items() if before.get(path) != data and ".git/" not in path}
     others = {f"crates/{name}/Cargo.toml" for name in ("demo-core", "other", "old")}
@@ -308,7 +308,7 @@ def test_what_a_killed_bump_left_is_put_back_by_whatever_comes_next(tmp_path: Pa
         assert "a bump to 1.1 was killed before its end; put back: " in said
         if words[0] == "bump":
             assert written_version(one.root, ".") == "1.1"
-            assert notes((one.root / "CHANGELOG.md").read_text(), "1.1") == "- fast"
+            assert notes_of((one.root / "CHANGELOG.md").read_text(), "1.1") == "- fast"
             git(one.root, "checkout", "--quiet", ".")
         after = {path: data for path, data in contents(one.root).items() if not path.startswith((".git/", ".cartwh"))}
         assert after == before
@@ -317,7 +317,7 @@ def test_what_a_killed_bump_left_is_put_back_by_whatever_comes_next(tmp_path: Pa
 
 def test_what_was_committed_before_the_kill_stays(tmp_path: Path) -> None:
     root = made(tmp_path / "r", WORKSPACE)
-    with noted(root, {"uv.lock": b"new"}, what="bump to 1.3.0", commit=git(root, "rev-parse", "HEAD")):
+    with replace_with_note(root, {"uv.lock": b"new"}, what="bump to 1.3.0", commit=git(root, "rev-parse", "HEAD")):
         note = (root / NOTE).read_bytes()
         commit(root)
     (root / NOTE).write_bytes(note)
@@ -404,13 +404,13 @@ def test_a_version_that_was_tagged_is_refused_here_and_on_the_remote(tmp_path: P
     found = read_project(root, {})
     with LoopbackIndex(tmp_path / "shelf", name="pypi") as index:
         found = on_shelf(found, index)
-        plan = planned(root, found, (), ("minor",), date=TODAY)
+        plan = bump_plan(root, found, (), ("minor",), date=TODAY)
         with pytest.raises(StepFailed, match=rf"the tag v1\.3\.0 is {where} already; name another version"):
             refuse_taken(root, found, plan, offline=False)
-        refuse_taken(root, found, planned(root, found, (), ("1.3.1",), date=TODAY), offline=False)
+        refuse_taken(root, found, bump_plan(root, found, (), ("1.3.1",), date=TODAY), offline=False)
         shutil.copy(root / "pyproject.toml", index.folder / "demo-1.3.1.tar.gz")
         with pytest.raises(StepFailed, match=r"pypi holds demo 1\.3\.1 already \(demo-1\.3\.1\.tar\.gz\)"):
-            refuse_taken(root, found, planned(root, found, (), ("1.3.1",), date=TODAY), offline=False)
+            refuse_taken(root, found, bump_plan(root, found, (), ("1.3.1",), date=TODAY), offline=False)
 
 
 def on_shelf(found: object, index: LoopbackIndex) -> object:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.versions.release_notes import dated, draft, entries, notes, released
+from cartwheel.model.versions.release_notes import changelog_for_release, changelog_with_date, draft, entries, notes_of
 
 TODAY = "2026-11-21"
 KEPT = """\
@@ -57,36 +57,36 @@ All notable changes.
     ],
 )
 def test_an_entry_is_found_in_whichever_form_it_is_headed_and_in_either_grammar(heading: str, version: str) -> None:
-    assert notes(f"# Log\n\n{heading}\n\n- text\n\n## 0.1.0\n\n- other\n", version) == "- text"
+    assert notes_of(f"# Log\n\n{heading}\n\n- text\n\n## 0.1.0\n\n- other\n", version) == "- text"
 
 
 def test_notes_keep_their_form_and_lose_only_the_links_at_the_end() -> None:
-    assert notes(KEPT, "1.2.0rc1").startswith("### Fixed\n\n- A crash:\n\n  ```\n  ## [1.1.0] is not")
-    assert notes(KEPT, "1.2.0rc1").endswith("```")
-    assert notes(KEPT, "1.1.0") == "- First."
-    assert notes(KEPT, "unreleased") == "### Added\n\n- Speed."
+    assert notes_of(KEPT, "1.2.0rc1").startswith("### Fixed\n\n- A crash:\n\n  ```\n  ## [1.1.0] is not")
+    assert notes_of(KEPT, "1.2.0rc1").endswith("```")
+    assert notes_of(KEPT, "1.1.0") == "- First."
+    assert notes_of(KEPT, "unreleased") == "### Added\n\n- Speed."
 
 
 @pytest.mark.parametrize("version", ["9.9.9", "1.2.0", "", "nonsense", "1.1"])
 def test_there_are_no_notes_of_a_version_that_has_no_entry(version: str) -> None:
-    assert notes(KEPT, version) == ""
-    assert notes("", version) == ""
+    assert notes_of(KEPT, version) == ""
+    assert notes_of("", version) == ""
 
 
 def test_an_entry_with_nothing_in_it_has_no_notes() -> None:
-    assert notes("## 1.0\n\n## 0.9\n- x\n", "1.0") == ""
-    assert notes("## 1.0\n\n### Added\n\n###\n#### Deep\n\n## 0.9\n- x\n", "1.0") == ""
-    assert notes("## 1.0\n#hashtag\n", "1.0") == "#hashtag"
+    assert notes_of("## 1.0\n\n## 0.9\n- x\n", "1.0") == ""
+    assert notes_of("## 1.0\n\n### Added\n\n###\n#### Deep\n\n## 0.9\n- x\n", "1.0") == ""
+    assert notes_of("## 1.0\n#hashtag\n", "1.0") == "#hashtag"
 
 
 def test_what_was_unreleased_becomes_the_version_s_and_the_links_are_carried_on() -> None:
-    made = released(KEPT, "1.2.0", date=TODAY, tag="v1.2.0")
+    made = changelog_for_release(KEPT, "1.2.0", date=TODAY, tag="v1.2.0")
     links = "[Unreleased]: https://forge.example/x/compare/v1.2.0...HEAD\n"
     links += "[1.2.0]: https://forge.example/x/compare/v1.2.0-rc.1...v1.2.0\n"
     expected = KEPT.replace("## [Unreleased]\n", f"## [Unreleased]\n\n## [1.2.0] - {TODAY}\n")
     assert made == expected.replace(KEPT.splitlines(keepends=True)[-3], links)
-    assert notes(made, "1.2.0") == "### Added\n\n- Speed."
-    assert notes(made, "unreleased") == ""
+    assert notes_of(made, "1.2.0") == "### Added\n\n- Speed."
+    assert notes_of(made, "unreleased") == ""
 
 
 @pytest.mark.parametrize(
@@ -100,19 +100,19 @@ def test_what_was_unreleased_becomes_the_version_s_and_the_links_are_carried_on(
     ],
 )
 def test_the_new_heading_has_the_form_of_the_newest(last: str, heading: str) -> None:
-    assert f"\n{heading}\n" in released(f"## Unreleased\n\n- x\n\n{last}\n\n- y\n", "1.1", date=TODAY)
+    assert f"\n{heading}\n" in changelog_for_release(f"## Unreleased\n\n- x\n\n{last}\n\n- y\n", "1.1", date=TODAY)
 
 
 def test_a_changelog_s_first_entry_is_dated() -> None:
-    assert released("## Unreleased", "0.1", date=TODAY) == f"## Unreleased\n\n## 0.1 - {TODAY}\n"
-    assert f"## [0.1] - {TODAY}" in released("## [Unreleased]\n", "0.1", date=TODAY)
+    assert changelog_for_release("## Unreleased", "0.1", date=TODAY) == f"## Unreleased\n\n## 0.1 - {TODAY}\n"
+    assert f"## [0.1] - {TODAY}" in changelog_for_release("## [Unreleased]\n", "0.1", date=TODAY)
 
 
 def test_a_version_that_has_an_entry_or_a_changelog_that_has_no_place_is_refused() -> None:
     with pytest.raises(ConfigError, match="already"):
-        released(KEPT, "1.1.0", date=TODAY)
+        changelog_for_release(KEPT, "1.1.0", date=TODAY)
     with pytest.raises(ConfigError, match="no heading '## Unreleased'"):
-        released("## 1.0\n", "1.1", date=TODAY)
+        changelog_for_release("## 1.0\n", "1.1", date=TODAY)
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ def test_an_entry_that_waits_for_its_date_gets_it_and_nothing_else_changes(
     heading: str, below: str, made: str, end: str
 ) -> None:
     text = end.join(["# Log", "", "## Unreleased", "", "{}", "", "- x", "", below, "- y (unreleased)"])
-    assert dated(text.format(heading), "1.3.0", date=TODAY) == text.format(made)
-    assert dated(text.format(heading), "1.4.0", date=TODAY) == text.format(heading)
+    assert changelog_with_date(text.format(heading), "1.3.0", date=TODAY) == text.format(made)
+    assert changelog_with_date(text.format(heading), "1.4.0", date=TODAY) == text.format(heading)
 
 
 def test_a_draft_is_a_list_of_subjects_each_once_without_merges() -> None:
@@ -155,9 +155,9 @@ def test_only_the_new_heading_and_a_blank_line_are_added(
     text = end.join(["# Log", *head, "## Unreleased", *tail]) + (end if final else "")
     if not any(entry.version == "unreleased" for entry in entries(text)):
         return  # it stands in a block of code
-    made = released(text, "1.0", date=TODAY)
+    made = changelog_for_release(text, "1.0", date=TODAY)
     new = next(line for line in made.splitlines() if line.startswith("## 1.0"))
     added = f"{end}{new}{end}"
     assert made.count(added) == 1
     assert made.replace(added, "", 1) in (text, text + end)
-    assert notes(made, "1.0") == notes(text, "unreleased")
+    assert notes_of(made, "1.0") == notes_of(text, "unreleased")

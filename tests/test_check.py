@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 import wheels
-from cartwheel.checks.consistency import disagreements, metadata_of
-from cartwheel.checks.wheel import CHECKS, Examined, examine, problems
+from cartwheel.checks.consistency import metadata_differences, metadata_of
+from cartwheel.checks.wheel import CHECKS, WheelFacts, examine, problems
 from cartwheel.model.check_report import CheckReport, TestRun, parse_report, report_json
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.binary_facts import Binary
@@ -29,10 +29,10 @@ SHARED = {
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Callable[..., Examined]:
+def make(tmp_path: Path) -> Callable[..., WheelFacts]:
     """A wheel of the module `tide._tide`, good where nothing else is said, read as the checks read it."""
 
-    def made(triple: str = LINUX, files: dict[str, bytes | str] | None = None, **options: object) -> Examined:
+    def made(triple: str = LINUX, files: dict[str, bytes | str] | None = None, **options: object) -> WheelFacts:
         target = TARGETS[triple]
         python = "py3-none" if triple == "any" else "cp311-abi3"
         name = f"tide-0.1.0-{python}-{platform_tag(target, target.floor)}.whl"
@@ -45,22 +45,22 @@ def make(tmp_path: Path) -> Callable[..., Examined]:
     return made
 
 
-def found(check: str, wheel: Examined) -> tuple[str, ...]:
+def found(check: str, wheel: WheelFacts) -> tuple[str, ...]:
     """What one row says."""
     return next(row for row in CHECKS if row.name == check).problems(wheel)
 
 
-def binary(wheel: Examined, **changes: object) -> Examined:
+def binary(wheel: WheelFacts, **changes: object) -> WheelFacts:
     """The same wheel, its extension with other facts."""
     return replace(wheel, binaries=(replace(wheel.binaries[0], **changes),))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("triple", [LINUX, MUSL, MAC, WINDOWS, "any"])
-def test_a_good_wheel_has_no_problems(make: Callable[..., Examined], triple: str) -> None:
+def test_a_good_wheel_has_no_problems(make: Callable[..., WheelFacts], triple: str) -> None:
     assert problems(make(triple)) == ()
 
 
-def test_every_problem_begins_with_the_name_of_its_check(make: Callable[..., Examined]) -> None:
+def test_every_problem_begins_with_the_name_of_its_check(make: Callable[..., WheelFacts]) -> None:
     wheel = make(files={"tide/old.pyd": b""}, tags=("py3-none-any",))
     assert {problem.split(":")[0] for problem in problems(wheel)} == {"tags", "strangers"}
 
@@ -70,25 +70,25 @@ def test_the_table_names_each_check_once_and_says_what_it_asks() -> None:
     assert all(row.doc for row in CHECKS)
 
 
-def test_a_file_under_another_name_than_planned_is_refused_with_both(make: Callable[..., Examined]) -> None:
+def test_a_file_under_another_name_than_planned_is_refused_with_both(make: Callable[..., WheelFacts]) -> None:
     wheel = make()
     (said,) = found("name", replace(wheel, expected=wheel.expected.replace("cp311", "cp312")))
     assert said.startswith("the file is tide-0.1.0-cp311")
     assert "planned was tide-0.1.0-cp312" in said
 
 
-def test_a_name_that_promises_another_floor_is_refused(make: Callable[..., Examined]) -> None:
+def test_a_name_that_promises_another_floor_is_refused(make: Callable[..., WheelFacts]) -> None:
     (said,) = found("name", replace(make(), floor="manylinux_2_28"))
     assert said.endswith("with floor 'manylinux_2_28' is manylinux_2_28_x86_64")
 
 
-def test_tags_are_compared_as_sets(make: Callable[..., Examined]) -> None:
+def test_tags_are_compared_as_sets(make: Callable[..., WheelFacts]) -> None:
     tags = ("cp311-abi3-manylinux_2_17_x86_64", "cp311-abi3-manylinux2014_x86_64")
     assert found("tags", make(tags=tags)) == ()
     assert found("tags", make(tags=tags[:1]))
 
 
-def test_metadata_of_another_project_or_version_is_refused(make: Callable[..., Examined]) -> None:
+def test_metadata_of_another_project_or_version_is_refused(make: Callable[..., WheelFacts]) -> None:
     metadata = wheels.METADATA.format(name="Tide", version="0.1.1")
     assert found("identity", make(metadata=metadata)) == ("METADATA says Version '0.1.1', the file name 0.1.0",)
     assert "Name 'Wave'" in found("identity", make(metadata=metadata.replace("Tide", "Wave")))[0]
@@ -105,14 +105,14 @@ def test_metadata_of_another_project_or_version_is_refused(make: Callable[..., E
     ],
 )
 def test_a_file_for_another_machine_is_refused(
-    make: Callable[..., Examined], triple: str, changes: dict[str, object]
+    make: Callable[..., WheelFacts], triple: str, changes: dict[str, object]
 ) -> None:
     assert found("machine", make(triple)) == ()
     (said,) = found("machine", binary(make(triple), **changes))
     assert TARGETS[triple].arch in said
 
 
-def test_a_universal_file_may_hold_more_than_the_target(make: Callable[..., Examined]) -> None:
+def test_a_universal_file_may_hold_more_than_the_target(make: Callable[..., WheelFacts]) -> None:
     both = wheels.universal(wheels.macho(exports=("PyInit__tide",)), wheels.macho(cpu=0x01000007, minimum_os=(12, 0)))
     wheel = make(MAC, {"tide/_tide.abi3.so": both})
     assert found("machine", wheel) == found("floor", wheel) == ()
@@ -136,14 +136,14 @@ def test_a_universal_file_may_hold_more_than_the_target(make: Callable[..., Exam
     ],
 )
 def test_a_file_that_needs_a_newer_or_other_system_is_refused(
-    make: Callable[..., Examined], triple: str, changes: dict[str, object], words: str
+    make: Callable[..., WheelFacts], triple: str, changes: dict[str, object], words: str
 ) -> None:
     assert found("floor", make(triple)) == ()
     (said,) = found("floor", binary(make(triple), **changes))
     assert words in said
 
 
-def test_a_higher_floor_accepts_newer_symbols(make: Callable[..., Examined]) -> None:
+def test_a_higher_floor_accepts_newer_symbols(make: Callable[..., WheelFacts]) -> None:
     wheel = binary(make(), versions=(("GLIBC_2.28", "statx"),))
     assert found("floor", wheel)
     assert found("floor", replace(wheel, floor="manylinux_2_28")) == ()
@@ -178,39 +178,41 @@ NAMES = [
 
 @pytest.mark.parametrize(("triple", "abi", "file", "good"), NAMES)
 def test_an_extension_has_a_name_that_its_python_imports(
-    make: Callable[..., Examined], triple: str, abi: str, file: str, good: bool
+    make: Callable[..., WheelFacts], triple: str, abi: str, file: str, good: bool
 ) -> None:
     wheel = binary(make(triple), path=f"tide/{file}")
     said = found("module", replace(wheel, name=replace(wheel.name, abis=tuple(abi.split("."))), python="x"))
     assert (said == ()) == good
 
 
-def test_an_extension_that_is_called_otherwise_than_its_file_cannot_be_imported(make: Callable[..., Examined]) -> None:
+def test_an_extension_that_is_called_otherwise_than_its_file_cannot_be_imported(
+    make: Callable[..., WheelFacts],
+) -> None:
     (said,) = found("module", binary(make(), modules=("tide",)))
     assert "exports PyInit_tide: it cannot be imported" in said
 
 
 def test_a_wheel_for_a_python_without_an_extension_is_refused_a_program_needs_none(
-    make: Callable[..., Examined],
+    make: Callable[..., WheelFacts],
 ) -> None:
     wheel = binary(make(), modules=())
     assert found("module", wheel)
     assert found("module", replace(wheel, python="py3")) == ()
 
 
-def test_symbols_outside_the_limited_api_are_refused_by_name(make: Callable[..., Examined]) -> None:
+def test_symbols_outside_the_limited_api_are_refused_by_name(make: Callable[..., WheelFacts]) -> None:
     content = wheels.elf(imports={"_PyObject_GetDictPtr": "", "PyList_New": ""}, exports=("PyInit__tide",))
     (said,) = found("abi3", make(files={"tide/_tide.abi3.so": content}))
     assert said == "_tide.abi3.so uses _PyObject_GetDictPtr, which the limited API does not have"
 
 
-def test_symbols_of_a_later_limited_api_than_the_tag_says_are_refused(make: Callable[..., Examined]) -> None:
+def test_symbols_of_a_later_limited_api_than_the_tag_says_are_refused(make: Callable[..., WheelFacts]) -> None:
     content = wheels.elf(imports={"PyList_GetItemRef": ""}, exports=("PyInit__tide",))
     (said,) = found("abi3", make(files={"tide/_tide.abi3.so": content}))
     assert said == "_tide.abi3.so uses PyList_GetItemRef (since 3.13), its tag promises Python 3.11"
 
 
-def test_a_wheel_planned_as_abi3_and_tagged_for_one_version_is_refused(make: Callable[..., Examined]) -> None:
+def test_a_wheel_planned_as_abi3_and_tagged_for_one_version_is_refused(make: Callable[..., WheelFacts]) -> None:
     wheel = make()
     assert found("abi3", replace(wheel, name=replace(wheel.name, abis=("cp311",))))
 
@@ -227,7 +229,7 @@ def test_a_wheel_planned_as_abi3_and_tagged_for_one_version_is_refused(make: Cal
     ],
 )
 def test_on_windows_an_extension_loads_the_python_it_is_for(
-    make: Callable[..., Examined], python: str, abi: str, dll: str, good: bool
+    make: Callable[..., WheelFacts], python: str, abi: str, dll: str, good: bool
 ) -> None:
     wheel = binary(make(WINDOWS), needed=(dll, "KERNEL32.dll"))
     wheel = replace(wheel, python=python, name=replace(wheel.name, abis=(abi,)))
@@ -238,13 +240,15 @@ def test_on_windows_an_extension_loads_the_python_it_is_for(
     ("triple", "file"),
     [(LINUX, "tide/_tide.pyd"), (LINUX, "tide/lib.dylib"), (WINDOWS, "tide/_tide.so"), (MAC, "a.dll")],
 )
-def test_a_compiled_file_of_another_system_is_a_stranger(make: Callable[..., Examined], triple: str, file: str) -> None:
+def test_a_compiled_file_of_another_system_is_a_stranger(
+    make: Callable[..., WheelFacts], triple: str, file: str
+) -> None:
     (said,) = found("strangers", make(triple, {file: b"stale"}))
     assert said.startswith(file)
     assert "doit run clean" in said
 
 
-def test_a_second_copy_of_the_module_is_a_stranger_a_grafted_library_is_not(make: Callable[..., Examined]) -> None:
+def test_a_second_copy_of_the_module_is_a_stranger_a_grafted_library_is_not(make: Callable[..., WheelFacts]) -> None:
     stale = "tide/_tide.cpython-311-x86_64-linux-gnu.so"
     (said,) = found("strangers", make(files={stale: SHARED[LINUX][1]}))
     assert said.startswith(f"tide/_tide.abi3.so and {stale} are the same module")
@@ -252,16 +256,16 @@ def test_a_second_copy_of_the_module_is_a_stranger_a_grafted_library_is_not(make
     assert found("strangers", make(files=dict(grafted))) == ()
 
 
-def test_a_wheel_for_any_system_holds_nothing_compiled(make: Callable[..., Examined]) -> None:
+def test_a_wheel_for_any_system_holds_nothing_compiled(make: Callable[..., WheelFacts]) -> None:
     assert found("pure", make("any")) == ()
     assert len(found("pure", make("any", {"tide/a.so": wheels.elf(), "tide/b.dylib": b"text"}))) == 2
 
 
-def test_a_wheel_for_one_system_holds_something_compiled(make: Callable[..., Examined]) -> None:
+def test_a_wheel_for_one_system_holds_something_compiled(make: Callable[..., WheelFacts]) -> None:
     assert found("pure", replace(make(), binaries=())) == (f"nothing compiled in it; it is for {LINUX}",)
 
 
-def test_record_names_every_file_with_its_hash(make: Callable[..., Examined]) -> None:
+def test_record_names_every_file_with_its_hash(make: Callable[..., WheelFacts]) -> None:
     wheel = make()
     lines = [f"{path},{digest},{size}" for path, digest, size in wheel.record]
     assert found("record", wheel) == ()
@@ -272,13 +276,13 @@ def test_record_names_every_file_with_its_hash(make: Callable[..., Examined]) ->
     assert "tide/__init__.py has another hash or size than RECORD says" in found("record", make(record=changed))
 
 
-def test_a_file_that_is_there_twice_is_refused(make: Callable[..., Examined]) -> None:
+def test_a_file_that_is_there_twice_is_refused(make: Callable[..., WheelFacts]) -> None:
     wheel = make()
     twice = replace(wheel, entries=(*wheel.entries, wheel.entries[0]))
     assert found("record", twice) == ("tide/__init__.py is in the wheel twice",)
 
 
-def test_every_licence_file_is_in_the_wheel(make: Callable[..., Examined]) -> None:
+def test_every_licence_file_is_in_the_wheel(make: Callable[..., WheelFacts]) -> None:
     metadata = wheels.METADATA.format(name="tide", version="0.1.0").replace("Summary", "License-File: LICENSE\nSummary")
     licence: dict[str, bytes | str] = {"tide-0.1.0.dist-info/licenses/LICENSE": "MIT"}
     assert found("licences", make(metadata=metadata, files=licence)) == ()
@@ -287,24 +291,26 @@ def test_every_licence_file_is_in_the_wheel(make: Callable[..., Examined]) -> No
     )
 
 
-def test_a_missing_or_unreadable_description_is_refused_in_twines_words(make: Callable[..., Examined]) -> None:
+def test_a_missing_or_unreadable_description_is_refused_in_twines_words(make: Callable[..., WheelFacts]) -> None:
     bare = "Metadata-Version: 2.4\nName: tide\nVersion: 0.1.0\n"
     assert found("description", make(metadata=bare))[-1] == "`long_description` missing. Name a readme in [project]"
     broken = bare + "Description-Content-Type: text/x-rst\n\nHead\n==\n\n.. nothing:: here\n"
     assert any("markup" in said for said in found("description", make(metadata=broken)))
 
 
-def test_files_that_would_be_installed_into_the_wrong_place_are_refused(make: Callable[..., Examined]) -> None:
+def test_files_that_would_be_installed_into_the_wrong_place_are_refused(make: Callable[..., WheelFacts]) -> None:
     assert found("contents", make(files={"tide/__init__.pyc": b""}))[0].startswith("W001")
     assert found("contents", make(files={"README.md": b"x"}))[0].startswith("W003")
 
 
-def test_hooks_of_pyinstaller_are_no_modules_and_meant(make: Callable[..., Examined]) -> None:
+def test_hooks_of_pyinstaller_are_no_modules_and_meant(make: Callable[..., WheelFacts]) -> None:
     assert found("contents", make(files={"tide/_pyinstaller/hook-tide.py": b""})) == ()
     assert found("contents", make(files={"tide/other/hook-tide.py": b""}))[0].startswith("W004")
 
 
-def test_the_projects_own_settings_of_check_wheel_contents_hold(make: Callable[..., Examined], tmp_path: Path) -> None:
+def test_the_projects_own_settings_of_check_wheel_contents_hold(
+    make: Callable[..., WheelFacts], tmp_path: Path
+) -> None:
     settings = tmp_path / "pyproject.toml"
     settings.write_text('[tool.check-wheel-contents]\nignore = "W003,W009"\n')
     wheel = make(files={"README.md": b"x"})
@@ -317,7 +323,7 @@ def test_a_program_may_have_no_library_and_grafted_libraries_lie_at_the_top(tmp_
     assert problems(examine(program, expected=name, target=TARGETS[LINUX], python="py3")) == ()
 
 
-def test_grafted_libraries_at_the_top_are_in_place(make: Callable[..., Examined]) -> None:
+def test_grafted_libraries_at_the_top_are_in_place(make: Callable[..., WheelFacts]) -> None:
     assert found("contents", make(files={"tide.libs/libz-1.so.1": wheels.elf()})) == ()
 
 
@@ -332,15 +338,15 @@ def test_metadata_must_agree_over_the_files_of_a_package() -> None:
     one = Metadata.parse("Metadata-Version: 2.4\nName: tide\nRequires-Dist: a\nRequires-Dist: b\n")
     same = Metadata.parse("Metadata-Version: 2.2\nName: tide\nRequires-Dist: b\nRequires-Dist: a\nDynamic: Keywords\n")
     other = Metadata.parse("Metadata-Version: 2.4\nName: tide\nRequires-Dist: a\n")
-    assert disagreements({"a.whl": one, "b.tar.gz": same}) == ()
-    assert disagreements({}) == ()
-    (said,) = disagreements({"b.whl": other, "a.whl": one, "c.tar.gz": same})
+    assert metadata_differences({"a.whl": one, "b.tar.gz": same}) == ()
+    assert metadata_differences({}) == ()
+    (said,) = metadata_differences({"b.whl": other, "a.whl": one, "c.tar.gz": same})
     assert said == "Requires-Dist differs: a.whl says 'a', 'b', b.whl says 'a'"
 
 
 def test_a_field_that_the_sdist_leaves_to_its_wheels_may_differ() -> None:
     sdist = Metadata.parse("Name: tide\nDynamic: Requires-Dist\nRequires-Dist: a\n")
-    assert disagreements({"a.whl": Metadata.parse("Name: tide\n"), "a.tar.gz": sdist}) == ()
+    assert metadata_differences({"a.whl": Metadata.parse("Name: tide\n"), "a.tar.gz": sdist}) == ()
 
 
 def test_metadata_is_read_from_wheels_and_sdists(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ import pytest
 import wheels
 from cartwheel.machine import interpreters
 from cartwheel.machine.host import Host
-from cartwheel.machine.interpreters import Interpreter, Missing, cannot_run, own, some
+from cartwheel.machine.interpreters import Interpreter, NoInterpreter, cannot_run, native_interpreter, some
 from cartwheel.model.check_report import TestRun
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.target import TARGETS
 from cartwheel.model.wheels.wheel_name import WheelName
-from cartwheel.process.environment import passed
-from cartwheel.process.run import Log
+from cartwheel.process.environment import tool_environment
+from cartwheel.process.run import StepLog
 from cartwheel.testing import test_environment
 
 GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
@@ -42,14 +42,16 @@ def test_whether_a_wheel_runs_here_is_said_in_words(triple: str, floor: str, rea
     assert cannot_run(TARGETS[triple], GNU, floor) == reason
 
 
-ENV = passed(os.environ)
+ENV = tool_environment(os.environ)
 
 
 def test_an_interpreter_that_is_not_installed_is_a_reason() -> None:
-    assert own(TARGETS["any"], "", "3.99", ENV) == Missing(why="Python 3.99 is not installed here")
-    assert own(TARGETS["any"], "", "pypy3.99", ENV) == Missing(why="PyPy 3.99 is not installed here")
-    assert some("abi3", "3.98", ENV) == Missing(why="Python 3.98 or newer is not installed here")
-    assert isinstance(own(TARGETS["any"], "", "py3", ENV), Interpreter)
+    assert native_interpreter(TARGETS["any"], "", "3.99", ENV) == NoInterpreter(why="Python 3.99 is not installed here")
+    assert native_interpreter(TARGETS["any"], "", "pypy3.99", ENV) == NoInterpreter(
+        why="PyPy 3.99 is not installed here"
+    )
+    assert some("abi3", "3.98", ENV) == NoInterpreter(why="Python 3.98 or newer is not installed here")
+    assert isinstance(native_interpreter(TARGETS["any"], "", "py3", ENV), Interpreter)
 
 
 @pytest.mark.parametrize(
@@ -86,8 +88,8 @@ def attempt(tmp_path: Path) -> Callable[..., TestRun]:
         made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide/__init__.py": "origin = 'wheel'\n"})
         return test_environment.tests_pass(
             made, base=python3(), module="tide", requirements=(), extras=(), command=command, tests_from=package,
-            may_compile=False, scratch=tmp_path / "scratch", log=Log(tmp_path / "check.log", shown_as="check.log"),
-            env=passed(os.environ) | {"PYTHONPATH": str(package)},
+            may_compile=False, scratch=tmp_path / "scratch", log=StepLog(tmp_path / "check.log", shown_as="check.log"),
+            env=tool_environment(os.environ) | {"PYTHONPATH": str(package)},
         )  # fmt: skip
 
     return attempted
@@ -140,7 +142,7 @@ def test_a_module_that_cannot_be_imported_is_a_failure(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match="No module named 'tide'"):
         test_environment.tests_pass(
             made, base=python3(), module="tide", requirements=(), extras=(), command=(), tests_from=tmp_path,
-            may_compile=False, scratch=tmp_path / "scratch", log=Log(tmp_path / "a.log", shown_as="a.log"), env=ENV,
+            may_compile=False, scratch=tmp_path / "scratch", log=StepLog(tmp_path / "a.log", shown_as="a.log"), env=ENV,
         )  # fmt: skip
 
 
@@ -175,6 +177,6 @@ def test_where_uv_does_not_start_pip_is_used_and_the_log_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interpreters, "UV", (str(tmp_path / "uv"),))
-    log = Log(tmp_path / "a.log", shown_as="a.log")
-    assert test_environment.installer(log, passed(os.environ)) is test_environment.PIP
+    log = StepLog(tmp_path / "a.log", shown_as="a.log")
+    assert test_environment.installer(log, tool_environment(os.environ)) is test_environment.PIP
     assert "uv cannot be used" in (tmp_path / "a.log").read_text()

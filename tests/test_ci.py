@@ -17,14 +17,14 @@ import pytest
 from msgspec.structs import replace
 
 from boulder import on
-from cartwheel.check import meant_here, taking
-from cartwheel.ci.action_pins import PINS, Pin, newer, pinned
+from cartwheel.check import interpreter_for_tests, meant_here
+from cartwheel.ci.action_pins import PINS, Pin, newer, pins_in
 from cartwheel.ci.github_workflow import outputs, render
 from cartwheel.ci.jobs import Pipeline, builds, pipeline
 from cartwheel.ci.pipeline_files import FORGES
 from cartwheel.ci.selection import NOWHERE, selection
 from cartwheel.filesystem.edits import with_key
-from cartwheel.filesystem.snapshot import World
+from cartwheel.filesystem.snapshot import DiskSnapshot
 from cartwheel.machine.interpreters import Interpreter
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Project as Model
@@ -135,17 +135,17 @@ def test_a_target_whose_tests_no_machine_runs_is_known() -> None:
 def test_a_source_distribution_is_checked_with_an_interpreter_that_is_here(tmp_path: Path) -> None:
     here = f"3.{sys.version_info.minor}"
     several = alone({"targets": [LINUX], "python": ["3.16t", here]}, cargo=crate()).packages[0]
-    target, python, path = meant_here(several, World(tmp_path, os.environ, lambda *_: ""))
+    target, python, path = meant_here(several, DiskSnapshot(tmp_path, os.environ, lambda *_: ""))
     assert (target.triple, python, bool(path)) == (TRIPLE, here, True)
     stable = alone({"targets": [LINUX], "python": ["3.16t", "abi3"]}, cargo=ABI3).packages[0]
-    assert meant_here(stable, World(tmp_path, os.environ, lambda *_: ""))[1:] == ("abi3", "")
+    assert meant_here(stable, DiskSnapshot(tmp_path, os.environ, lambda *_: ""))[1:] == ("abi3", "")
     optional = {**crate(), "features": {"stable": ["pyo3/abi3"]}}
     ours = alone({"targets": [LINUX], "python": ["abi3"], "features": ["stable"]}, cargo=optional).packages[0]
-    found = meant_here(ours, World(tmp_path, os.environ, lambda *_: ""))
+    found = meant_here(ours, DiskSnapshot(tmp_path, os.environ, lambda *_: ""))
     assert found[1] != "abi3", "who installs from source has none of our features"
     assert found[2]
     named = alone({"targets": [LINUX], "test": {"python": ["3.16", here]}}, cargo=crate("abi3-py37")).packages[0]
-    base = taking(named, Path("demo-1.2.0-cp37-abi3-linux_x86_64.whl"), "abi3", dict(os.environ))
+    base = interpreter_for_tests(named, Path("demo-1.2.0-cp37-abi3-linux_x86_64.whl"), "abi3", dict(os.environ))
     assert isinstance(base, Interpreter)
     version = subprocess.run(
         (base.path, "-c", "import sys; print(sys.version_info.minor)"), capture_output=True, text=True
@@ -349,7 +349,7 @@ def test_exactly_one_of_tag_and_release_page_publishes() -> None:
 
 def test_a_newer_pin_is_kept_and_an_older_one_is_not() -> None:
     text = render(made("usual"))
-    assert pinned(text).keys() == PINS.keys()
+    assert pins_in(text).keys() == PINS.keys()
     ahead = text.replace(f"{PINS['actions/checkout'].commit} # v7.0.1", f"{'a' * 40} # v7.10.0")
     assert render(made("usual"), ahead) == ahead
     behind = text.replace(f"{PINS['actions/checkout'].commit} # v7.0.1", f"{'b' * 40} # v6.9.0")

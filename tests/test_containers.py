@@ -179,7 +179,7 @@ def program(folder: Path, name: str, script: str) -> dict[str, str]:
 
 def refused(environ: dict[str, str], cwd: Path) -> str:
     with pytest.raises(StepFailed) as error:
-        container_engines.found(environ, cwd)
+        container_engines.find_engine(environ, cwd)
     return str(error.value)
 
 
@@ -214,23 +214,23 @@ def test_an_engine_that_refuses_its_options_is_not_to_be_installed(tmp_path: Pat
 
 def test_an_engine_is_known_by_its_answer_and_runs_as_us_only_where_its_root_is_not_us(tmp_path: Path) -> None:
     alias = program(tmp_path / "a", "docker", """echo '{"host": {"arch": "amd64", "security": {"rootless": true}}}'""")
-    assert container_engines.found(alias, tmp_path) == container_engines.Engine(command=("docker",), user="")
+    assert container_engines.find_engine(alias, tmp_path) == container_engines.Engine(command=("docker",), user="")
     rootless = '{"Architecture": "aarch64", "SecurityOptions": ["name=seccomp", "name=rootless"]}'
-    assert container_engines.found(program(tmp_path / "b", "docker", f"echo '{rootless}'"), tmp_path).user == ""
+    assert container_engines.find_engine(program(tmp_path / "b", "docker", f"echo '{rootless}'"), tmp_path).user == ""
     daemon = program(tmp_path / "c", "docker", """echo '{"Architecture": "x86_64", "SecurityOptions": []}'""")
     expected = "" if os.getuid() == 0 or sys.platform != "linux" else f"{os.getuid()}:{os.getgid()}"
-    assert container_engines.found(daemon, tmp_path).user == expected
+    assert container_engines.find_engine(daemon, tmp_path).user == expected
 
 
 def test_emulation_that_is_missing_switched_off_or_hidden_from_containers_is_told(tmp_path: Path) -> None:
-    assert container_engines.not_emulated("i686", "x86_64", tmp_path) == ""
-    assert "qemu-aarch64 is not registered" in container_engines.not_emulated("aarch64", "x86_64", tmp_path)
+    assert container_engines.emulation_problem("i686", "x86_64", tmp_path) == ""
+    assert "qemu-aarch64 is not registered" in container_engines.emulation_problem("aarch64", "x86_64", tmp_path)
     (tmp_path / "qemu-aarch64").write_text("disabled\ninterpreter /usr/bin/qemu\nflags: POF\n")
-    assert "is switched off" in container_engines.not_emulated("aarch64", "x86_64", tmp_path)
+    assert "is switched off" in container_engines.emulation_problem("aarch64", "x86_64", tmp_path)
     (tmp_path / "qemu-aarch64").write_text("enabled\ninterpreter /usr/bin/qemu\nflags: PO\n")
-    assert "without the flag F" in container_engines.not_emulated("aarch64", "x86_64", tmp_path)
+    assert "without the flag F" in container_engines.emulation_problem("aarch64", "x86_64", tmp_path)
     (tmp_path / "qemu-aarch64").write_text("enabled\ninterpreter /usr/bin/qemu\nflags: POF\n")
-    assert container_engines.not_emulated("aarch64", "x86_64", tmp_path) == ""
+    assert container_engines.emulation_problem("aarch64", "x86_64", tmp_path) == ""
 
 
 # ---- what a user sees --------------------------------------------------------------------------------------------

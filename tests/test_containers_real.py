@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 import images
-from cartwheel.process.run import Log
-from cartwheel.toolchain.container_command import Contained, Container
+from cartwheel.process.run import StepLog
+from cartwheel.toolchain.container_command import Container, ContainerLog
 from example import Example
 from images import Images
 from projects import DODO, Project, committed, with_crate
@@ -152,8 +152,8 @@ def test_the_example_is_built_in_a_container_and_its_tests_pass_where_it_is_inst
 
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    log_of = Log(tmp_path / "log", shown_as="log")
-    words = Contained(log_of, inside(podman, image, project.root, tmp_path / "home"), (scratch,))
+    log_of = StepLog(tmp_path / "log", shown_as="log")
+    words = ContainerLog(log_of, inside(podman, image, project.root, tmp_path / "home"), (scratch,))
     env, tests = environment(podman), project.root / "examples" / "tidemark" / "tests"
     python = str(scratch / "env" / "bin" / "python")
     words.run(("/opt/python/cp311-cp311/bin/python", "-m", "venv", str(scratch / "env")), cwd=scratch, env=env)
@@ -174,8 +174,8 @@ def test_for_another_architecture_the_container_is_emulated_and_the_module_impor
     assert wheel.name == f"flint-1.0.0-cp311-cp311-{images.FLOOR}_aarch64.whl"
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    words = Contained(
-        Log(tmp_path / "log", shown_as="log"), inside(podman, image, project.root, tmp_path / "home"), (scratch,)
+    words = ContainerLog(
+        StepLog(tmp_path / "log", shown_as="log"), inside(podman, image, project.root, tmp_path / "home"), (scratch,)
     )
     env = environment(podman)
     python = "/opt/python/cp311-cp311/bin/python"
@@ -322,7 +322,7 @@ def test_docker_gives_us_what_is_written_and_ends_with_who_waits(docker: Images,
     for folder in (tmp_path, *tmp_path.parents[:2], root, scratch):
         folder.chmod(0o777)
     container = inside(docker, image, root, tmp_path / "home", user="4321:4321")
-    words, env = Contained(Log(tmp_path / "log", shown_as="log"), container, (scratch,)), environment(docker)
+    words, env = ContainerLog(StepLog(tmp_path / "log", shown_as="log"), container, (scratch,)), environment(docker)
     words.run(("sh", "-c", f"echo $WORD > {scratch}/made"), cwd=root, env=env | {"WORD": "seen"})
     made = scratch / "made"
     assert (made.read_text(), made.stat().st_uid, made.stat().st_gid) == ("seen\n", 4321, 4321)

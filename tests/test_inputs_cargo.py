@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.filesystem.read_set import Reads, files_below, named
+from cartwheel.filesystem.read_set import ReadSet, files_below, relative_name
 from cartwheel.inputs.cargo_reads import (
     CargoBuild,
     before_first_build,
@@ -164,7 +164,7 @@ def _run(build: CargoBuild, **variables: str) -> bool:
     return any(line.get("fresh") is False for line in said)
 
 
-def _listing(reads: Reads, root: Path, variables: Mapping[str, str]) -> dict[str, str]:
+def _listing(reads: ReadSet, root: Path, variables: Mapping[str, str]) -> dict[str, str]:
     paths = {*reads.files, *reads.absent, *(p for folder in reads.folders for p in files_below(root, folder))}
     found = {path: _digest(root / path) for path in paths}
     return found | {f"${name}": variables.get(name, "") for name in reads.env}
@@ -274,7 +274,7 @@ def test_what_was_read_is_told_exactly(tmp_path: Path) -> None:
         "lib/src/lib.rs", "mac/Cargo.toml", "mac/src/lib.rs", "quiet/Cargo.toml", "quiet/build.rs",
         "quiet/src/lib.rs", "some notes.txt",
     )  # fmt: skip
-    missing = {named("/nowhere/at all.txt", root), "app/missing.txt"}  # they may become folders
+    missing = {relative_name("/nowhere/at all.txt", root), "app/missing.txt"}  # they may become folders
     assert set(reads.folders) - missing == {
         "app/data", "app/src/bin", "quiet",
     }  # fmt: skip
@@ -469,14 +469,14 @@ def test_links_are_followed_once_and_keep_their_names(tmp_path: Path) -> None:
     (root / "a" / "more").symlink_to("../b")
     assert files_below(root, "a") == ("a/loop/b/y.txt", "a/more/y.txt", "a/x.txt")
     (tmp_path / "link").symlink_to("real")
-    assert named(tmp_path / "real/a/x.txt", tmp_path / "link") == "a/x.txt"
-    assert named(tmp_path / "link/a/more/y.txt", tmp_path / "link") == "a/more/y.txt"
-    assert named(root / "a/more/../a/x.txt", root) == "a/x.txt"
-    assert named(root / "a/../b/y.txt", root) == "b/y.txt"
-    assert named(tmp_path / "outside", root) == (tmp_path / "outside").as_posix()
-    assert named(root, root) == "."
+    assert relative_name(tmp_path / "real/a/x.txt", tmp_path / "link") == "a/x.txt"
+    assert relative_name(tmp_path / "link/a/more/y.txt", tmp_path / "link") == "a/more/y.txt"
+    assert relative_name(root / "a/more/../a/x.txt", root) == "a/x.txt"
+    assert relative_name(root / "a/../b/y.txt", root) == "b/y.txt"
+    assert relative_name(tmp_path / "outside", root) == (tmp_path / "outside").as_posix()
+    assert relative_name(root, root) == "."
 
 
 def test_reads_add_up() -> None:
-    one = Reads(files=("b",), env=("X",)) | Reads(files=("a", "b"), absent=("c",), folders=("d",))
-    assert one == Reads(files=("a", "b"), absent=("c",), folders=("d",), env=("X",))
+    one = ReadSet(files=("b",), env=("X",)) | ReadSet(files=("a", "b"), absent=("c",), folders=("d",))
+    assert one == ReadSet(files=("a", "b"), absent=("c",), folders=("d",), env=("X",))

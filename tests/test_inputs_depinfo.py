@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cartwheel.cargo.build_output import dep_info, directives, messages
-from cartwheel.cargo.resolution import crates_of
+from cartwheel.cargo.resolution import crates_in_tree
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_cargo_tree_is_joined_with_the_lock_file() -> None:
         ("libc", "0.2.1"): "sha256:ee",
         ("g", "0.3.0"): "git+https://host/g?branch=main#0a1b2c3d4e",
     }
-    assert crates_of(printed, locked) == {
+    assert crates_in_tree(printed, locked) == {
         "app": "local features=extra",
         "pyo3": "0.29.3 features=abi3,macros sha256:aa",
         "syn 1.0.9": "1.0.9 sha256:cc",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cartwheel.inputs import globs
-from cartwheel.inputs.wheel_tree import packed, stale_extensions
+from cartwheel.inputs.wheel_tree import packed_files, stale_extensions
 
 _MATURIN = shutil.which("maturin", path=str(Path(sys.executable).parent)) or ""
 needs_maturin = pytest.mark.skipif(not _MATURIN or not shutil.which("cargo"), reason="needs maturin and cargo")
@@ -51,7 +51,7 @@ def _project(folder: Path, files: dict[str, str], *, cargo: str = "", maturin: s
 def _packed(folder: Path, root: Path | None = None, *, git: bool | None = None) -> set[str]:
     pyproject = tomllib.loads((folder / "pyproject.toml").read_text())
     cargo = tomllib.loads((folder / "Cargo.toml").read_text())
-    return set(packed(folder, root or folder, pyproject=pyproject, cargo=cargo, git=git))
+    return set(packed_files(folder, root or folder, pyproject=pyproject, cargo=cargo, git=git))
 
 
 def _in_wheel(folder: Path, target: Path, out: Path) -> set[str]:

@@ -57,7 +57,7 @@ def crate(*features: str) -> Mapping[str, Any]:
 
 def understood(*packages: Manifests, overrides: Mapping[str, str] | None = None) -> Project:
     """The project of these packages; the first one's pyproject.toml is the root's."""
-    return resolve.understood(packages[0].pyproject, packages, overrides or {})
+    return resolve.resolve_project(packages[0].pyproject, packages, overrides or {})
 
 
 def files(project: Project) -> list[str]:
@@ -177,7 +177,7 @@ def test_a_target_for_one_run_may_be_that_of_one_package_alone() -> None:
     root = manifests({"packages": ["a", "b"], "publish": []}, project={"name": "root"})
     one = manifests({"targets": [linux, mac], "python": ["3.12"]}, folder="a", cargo=crate())
     other = manifests({"targets": [linux], "python": ["3.12"]}, folder="b", cargo=crate(), project={"name": "other"})
-    found = resolve.understood(root.pyproject, (one, other), {"targets": mac})
+    found = resolve.resolve_project(root.pyproject, (one, other), {"targets": mac})
     assert [wheel.target.triple for _, wheel in found.wheels] == [mac]
 
 
@@ -298,12 +298,12 @@ def test_a_package_without_a_crate_is_never_on_a_registry_of_crates() -> None:
     root = manifests({"packages": ["a", "b"], "publish": ["pypi", "crates-io"]}).pyproject
     crated = manifests({}, folder="a", cargo=crate())
     pure = manifests({}, folder="b", project={"name": "b"})
-    inheriting = resolve.understood(root, (crated, pure), {})
+    inheriting = resolve.resolve_project(root, (crated, pure), {})
     assert [p.publish for p in inheriting.packages] == [("pypi", "crates-io"), ("pypi",)]
     saying = manifests({"publish": ["crates-io"]}, folder="b", project={"name": "b"})
     expected = "b/pyproject.toml [tool.cartwheel] publish: 'crates-io' takes crates, and this package has none"
     with pytest.raises(ConfigError) as caught:
-        resolve.understood(root, (crated, saying), {})
+        resolve.resolve_project(root, (crated, saying), {})
     assert expected in str(caught.value)
     with pytest.raises(ConfigError, match="'house' takes crates"):
         understood(manifests({"publish": ["house"], "index": {"house": {"kind": "crates"}}}))
@@ -320,7 +320,7 @@ def test_a_rehearsal_changes_the_destinations_and_nothing_else() -> None:
 
     root = manifests({"packages": [".", "b"], "publish": ["pypi", "testpypi"]})
     project = understood(root, manifests({"publish": []}, folder="b", project={"name": "b"}))
-    there = model.rehearsing(project, {"pypi": IndexSettings(url="http://127.0.0.1:1/")})
+    there = model.rehearsal_project(project, {"pypi": IndexSettings(url="http://127.0.0.1:1/")})
     assert [p.publish for p in there.packages] == [("pypi", "testpypi"), ("rehearsal",)]
     assert {index.url for index in there.indexes.values()} == {"http://127.0.0.1:1/"}
     assert files(there) == files(project)

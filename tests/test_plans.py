@@ -25,7 +25,7 @@ def project(name: str) -> Project:
     table = tomllib.loads((PLANS / f"{name}.toml").read_text("utf-8"))
     packages = table.get("package", {".": table})
     read = tuple(_manifests(folder, each) for folder, each in packages.items())
-    return resolve.understood(table.get("root", table.get("pyproject")), read, {})
+    return resolve.resolve_project(table.get("root", table.get("pyproject")), read, {})
 
 
 def _manifests(folder: str, table: Mapping[str, Any]) -> Manifests:

@@ -18,9 +18,9 @@ from cartwheel.machine.host import Host
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.target import TARGETS, platform_tag
 from cartwheel.model.wheels.wheel_name import WheelName
-from cartwheel.process.environment import passed
-from cartwheel.process.run import Log
-from cartwheel.toolchain.repairers import REPAIRERS, Order, repair, repairer_for, retag
+from cartwheel.process.environment import tool_environment
+from cartwheel.process.run import StepLog
+from cartwheel.toolchain.repairers import REPAIRERS, RepairOrder, repair, repairer_for, retag
 
 GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
 ALPINE = replace(GNU, libc="musl", glibc=(0, 0))
@@ -58,7 +58,7 @@ def ordered(triple: str, host: Host, *, floor: str = "", raw: str = "") -> tuple
     """The command for a wheel, without the interpreter and the paths that every one has."""
     target = TARGETS[triple]
     expected = f"tide-0.1.0-cp311-abi3-{platform_tag(target, floor or target.floor)}.whl"
-    order = Order(
+    order = RepairOrder(
         raw=Path(raw or expected), expected=expected, target=target, floor=floor or target.floor, host=host,
         out=Path("out"), nothing=Path("nothing"),
     )  # fmt: skip
@@ -109,8 +109,8 @@ def fix(tmp_path: Path) -> Callable[..., Path]:
     ) -> Path:
         target = TARGETS[triple]
         name = expected or f"tide-0.1.0-cp311-abi3-{platform_tag(target, floor or target.floor)}.whl"
-        log = Log(tmp_path / "repair.log", shown_as="repair.log")
-        shown = passed(os.environ) | {"SOURCE_DATE_EPOCH": "1700000000"} | (env or {})
+        log = StepLog(tmp_path / "repair.log", shown_as="repair.log")
+        shown = tool_environment(os.environ) | {"SOURCE_DATE_EPOCH": "1700000000"} | (env or {})
         scratch = tmp_path / "scratch"
         repair(raw, tmp_path / "dist", expected=name, target=target, floor=floor, log=log, env=shown, scratch=scratch)
         assert not list(scratch.iterdir())

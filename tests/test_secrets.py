@@ -15,8 +15,8 @@ from cartwheel.commands.ci import _told
 from cartwheel.model.config.settings import Secret
 from cartwheel.model.errors import StepFailed
 from cartwheel.process import environment
-from cartwheel.process.redact import masked
-from cartwheel.process.run import Log
+from cartwheel.process.redact import redact
+from cartwheel.process.run import StepLog
 from ci_projects import LINUX
 from projects import Project, pure
 from test_model import crate, manifests, understood
@@ -29,7 +29,7 @@ LINES = "import os; print(*map(repr, os.environ['KEY'].splitlines()))"
 
 @pytest.mark.parametrize("program", [PLAIN, ESCAPED, LINES], ids=["plain", "escaped", "lines"])
 def test_no_line_of_a_secret_of_several_is_in_the_log_or_the_failure(program: str, tmp_path: Path) -> None:
-    log = Log(tmp_path / "log", shown_as="log")
+    log = StepLog(tmp_path / "log", shown_as="log")
     log.hide((KEY,))
     with pytest.raises(StepFailed) as failure:
         log.run((sys.executable, "-c", f"import os, sys; {program}; sys.stdout.flush(); os._exit(3)"),
@@ -41,7 +41,7 @@ def test_no_line_of_a_secret_of_several_is_in_the_log_or_the_failure(program: st
 
 
 def test_what_a_command_is_asked_for_is_masked_in_the_log_and_answered_as_it_is(tmp_path: Path) -> None:
-    log = Log(tmp_path / "log", shown_as="log")
+    log = StepLog(tmp_path / "log", shown_as="log")
     log.hide(("obsidian",))
     said = log.read((sys.executable, "-c", "print('obsi' + 'dian')"), cwd=tmp_path, env=os.environ)
     assert said.strip() == "obsidian"
@@ -62,16 +62,16 @@ def test_what_a_command_is_asked_for_is_masked_in_the_log_and_answered_as_it_is(
 def test_a_value_is_masked_with_its_lines_unless_it_is_too_short(
     text: str, secrets: tuple[str, ...], shown: str
 ) -> None:
-    assert masked(text, secrets) == shown
+    assert redact(text, secrets) == shown
 
 
 @pytest.mark.parametrize("environ", [{}, {"OURS": ""}], ids=["not defined", "empty"])
 def test_a_secret_without_a_value_is_not_set(environ: dict[str, str]) -> None:
     values = {"KEY": Secret(secret="OURS"), "PLAIN": ""}
-    assert "KEY is to be what $OURS holds, and that is not set" in environment.absent(values, environ)
+    assert "KEY is to be what $OURS holds, and that is not set" in environment.missing_secrets(values, environ)
     with pytest.raises(StepFailed, match="not set"):
-        environment.given(values, environ)
-    assert environment.given(values, {"OURS": "x"}) == {"KEY": "x", "PLAIN": ""}
+        environment.configured_environment(values, environ)
+    assert environment.configured_environment(values, {"OURS": "x"}) == {"KEY": "x", "PLAIN": ""}
 
 
 @pytest.fixture

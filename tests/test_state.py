@@ -18,9 +18,9 @@ import pytest
 from filelock import lock_descriptor
 
 from cartwheel.filesystem.files import Digests, sha256_of
-from cartwheel.filesystem.snapshot import Memory
+from cartwheel.filesystem.snapshot import AnswerCache
 from cartwheel.model.errors import StepFailed
-from cartwheel.process.run import Log
+from cartwheel.process.run import StepLog
 from cartwheel.process.run_lock import RunLock
 from graph import Graph
 
@@ -240,7 +240,7 @@ def test_a_command_whose_minder_is_killed_ends_with_it(graph: Graph) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="process groups of POSIX")
 @pytest.mark.parametrize("code", [0, 3])
 def test_what_a_command_leaves_running_ends_with_it(tmp_path: Path, code: int) -> None:
-    log = Log(tmp_path / "log", shown_as="log")
+    log = StepLog(tmp_path / "log", shown_as="log")
     line = ("sh", "-c", f"sleep 600 & exit {code}")
     with pytest.raises(StepFailed, match="exit code 3") if code else nullcontext():
         log.run(line, cwd=tmp_path, env=dict(os.environ))
@@ -294,7 +294,7 @@ def test_threads_that_look_first_at_the_same_moment_share_what_they_see(tmp_path
     for name in names:
         (tmp_path / name).write_text(name)
     digests = Digests(cast(Path, _SlowToRead()), tmp_path)
-    answers = Memory(cast(Path, _SlowToRead()))
+    answers = AnswerCache(cast(Path, _SlowToRead()))
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(digests, names))
         list(threads.map(lambda name: answers(name, lambda: {"answer": name}), names))

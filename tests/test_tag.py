@@ -18,7 +18,7 @@ from cartwheel.model.config.settings import Settings
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.versions.version import tag_name, version_in
 from cartwheel.repository import tags as tag
-from cartwheel.repository.tags import TagFacts, judge
+from cartwheel.repository.tags import TagFacts, tag_refusals
 from repositories import clone, commit, git, hook, refuse_pushes, repository, signing, with_remote
 
 HEAD, OTHER = "a" * 40, "b" * 40
@@ -35,7 +35,7 @@ READY = TagFacts(
 
 
 def test_a_clean_branch_that_equals_its_remote_may_be_tagged() -> None:
-    assert judge(READY) == ()
+    assert tag_refusals(READY) == ()
     assert not READY.done
 
 
@@ -62,26 +62,26 @@ def test_a_clean_branch_that_equals_its_remote_may_be_tagged() -> None:
     ],
 )
 def test_what_forbids_a_tag_is_said_with_what_to_do(change: dict[str, object], said: str) -> None:
-    (line,) = judge(replace(READY, **change))  # type: ignore[arg-type]
+    (line,) = tag_refusals(replace(READY, **change))  # type: ignore[arg-type]
     assert said in line
 
 
 def test_all_reasons_are_given_at_once() -> None:
     wrong = replace(READY, dirty=("a",), there=OTHER, behind=1, ahead=1, last=("2.0", "v2.0"))
-    assert len(judge(wrong)) == 5
+    assert len(tag_refusals(wrong)) == 5
 
 
 def test_a_tag_that_is_on_this_commit_everywhere_is_done() -> None:
     done = replace(READY, here=HEAD, there=HEAD, behind=3)
     assert done.done
-    assert judge(done) == ()
+    assert tag_refusals(done) == ()
 
 
 def test_a_pipeline_only_verifies_that_its_commit_carries_the_tag() -> None:
     verified = replace(READY, branch="", pipeline=True, here=HEAD, remote="")
     assert verified.done
-    assert judge(verified) == ()
-    assert judge(replace(verified, here=OTHER))
+    assert tag_refusals(verified) == ()
+    assert tag_refusals(replace(verified, here=OTHER))
 
 
 @pytest.mark.parametrize(
@@ -275,9 +275,9 @@ def test_a_pipeline_s_detached_head_is_verified_without_asking_the_remote(tmp_pa
     git(here, "remote", "set-url", "origin", "http://127.0.0.1:9/none.git")
     git(here, "checkout", "--quiet", "v1.0.0")
     found = look(here, pipeline=True)
-    assert judge(found) == ()
+    assert tag_refusals(found) == ()
     assert tag.make(here, found, "Release", quiet) == ()
-    assert judge(look(here, "v1.0.1", pipeline=True))
+    assert tag_refusals(look(here, "v1.0.1", pipeline=True))
 
 
 def test_a_repository_without_a_commit_and_a_remote_out_of_reach_are_said(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cartwheel.model.config.settings import VersionPattern
 from cartwheel.model.errors import ConfigError
-from cartwheel.versions.version_places import disagreements, survey, write
+from cartwheel.versions.version_places import survey, version_disagreements, write_versions
 from projects import committed, pure, with_crate
 from repositories import git
 from test_bump import bump, made
@@ -30,7 +30,7 @@ CRATE = {
 def moved(root: Path, *patterns: tuple[str, str], folder: str = ".") -> tuple[str, ...]:
     """Write what differs; what changed."""
     declared = tuple(VersionPattern(file=file, pattern=pattern) for file, pattern in patterns)
-    return write(root, survey(root, folder, declared).places)
+    return write_versions(root, survey(root, folder, declared).places)
 
 
 # Declared by a pattern ------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def test_where_pyproject_is_named_the_crates_and_their_workspace_follow_it(tmp_p
     )
     root = project(tmp_path, {**WORKSPACE, "pyproject.toml": named})
     assert len(moved(root)) == 11
-    assert disagreements(survey(root, ".").places) == ()
+    assert version_disagreements(survey(root, ".").places) == ()
     assert tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["package"]["version"] == "1.3.0-rc.1"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cartwheel.model.errors import ConfigError
 from cartwheel.versions import version_places
-from cartwheel.versions.version_places import disagreements, places, version_of, written_version
+from cartwheel.versions.version_places import places, version_disagreements, version_of, written_version
 
 WORKSPACE = {
     "pyproject.toml": """\
@@ -121,7 +121,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def write(root: Path, folder: str) -> tuple[str, ...]:
-    return version_places.write(root, places(root, folder))
+    return version_places.write_versions(root, places(root, folder))
 
 
 def bump(root: Path, version: str) -> None:
@@ -145,7 +145,7 @@ def test_every_place_is_found_and_all_agree(tmp_path: Path) -> None:
         ("uv.lock", "package.version of demo"),
         ("python/demo/__init__.py", "__version__"),
     ]
-    assert disagreements(found) == ()
+    assert version_disagreements(found) == ()
     assert write(tmp_path, ".") == ()
 
 
@@ -154,7 +154,7 @@ def test_writing_moves_the_package_s_own_places_and_no_other_byte(tmp_path: Path
     root = project(tmp_path, WORKSPACE, newline)
     bump(root, "1.3.0-alpha.1")
     before = contents(root)
-    assert len(disagreements(places(root, "."))) == 11
+    assert len(version_disagreements(places(root, "."))) == 11
     changed = write(root, ".")
     assert "crates/demo-macros/Cargo.toml: package.version 1.2.0 → 1.3.0-alpha.1" in changed
     assert "pyproject.toml: project.version 1.2.0 → 1.3.0a1" in changed
@@ -176,7 +176,7 @@ def test_writing_moves_the_package_s_own_places_and_no_other_byte(tmp_path: Path
     for path in ("pyproject.toml", "python/demo/__init__.py"):
         expected[path] = before[path].replace(b"1.2.0", python)
     assert after == expected
-    assert disagreements(places(root, ".")) == ()
+    assert version_disagreements(places(root, ".")) == ()
     assert version_of(root, ".") == "1.3.0a1"
     assert written_version(root, ".") == "1.3.0-alpha.1"
 
@@ -185,17 +185,17 @@ def test_the_example_package_agrees_and_moves_as_one(tmp_path: Path) -> None:
     example = Path(__file__).parents[1] / "examples" / "tidemark"
     root = tmp_path / "tidemark"
     shutil.copytree(example, root, ignore=shutil.ignore_patterns("target", ".cartwheel", "dist"))
-    assert disagreements(places(root, ".")) == ()
+    assert version_disagreements(places(root, ".")) == ()
     version = written_version(root, ".")
     manifest = root / "Cargo.toml"
     manifest.write_text(manifest.read_text().replace(f'version = "{version}"', 'version = "9.8.7"', 1))
     assert len(write(root, ".")) == 3
-    assert disagreements(places(root, ".")) == ()
+    assert version_disagreements(places(root, ".")) == ()
 
 
 def test_a_disagreement_says_where_what_and_what_was_expected(tmp_path: Path) -> None:
     files = {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"].replace("1.2.0", "1.1.0")}
-    assert disagreements(places(project(tmp_path, files), ".")) == (
+    assert version_disagreements(places(project(tmp_path, files), ".")) == (
         "pyproject.toml: project.version is '1.1.0', expected '1.2.0'",
     )
 

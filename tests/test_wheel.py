@@ -3,7 +3,7 @@
 import pytest
 
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.wheels.wheel_name import Metadata, WheelName, normalised
+from cartwheel.model.wheels.wheel_name import Metadata, WheelName, normalised_name
 
 LONG = "tidemark-0.1.0-cp311-abi3-manylinux2014_x86_64.manylinux_2_17_x86_64.whl"
 
@@ -30,7 +30,7 @@ def test_what_is_no_wheel_name_is_refused_in_words(text: str) -> None:
 
 @pytest.mark.parametrize(("name", "file"), [("Tide.Mark", "tide_mark"), ("a--b_.c", "a_b_c"), ("x", "x")])
 def test_a_project_name_is_written_with_underscores_in_file_names(name: str, file: str) -> None:
-    assert normalised(name) == file
+    assert normalised_name(name) == file
 
 
 def test_metadata_keeps_repeated_fields_continued_lines_and_the_description() -> None:

@@ -21,14 +21,14 @@ from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
 from cartwheel.filesystem import files
-from cartwheel.filesystem.snapshot import World
-from cartwheel.inputs.generated_files import untracked, without
+from cartwheel.filesystem.snapshot import DiskSnapshot
+from cartwheel.inputs.generated_files import untracked_files, without_generated
 from cartwheel.inputs.sources import look_again
-from cartwheel.inputs.staleness import reasons, settled
+from cartwheel.inputs.staleness import digests_to_record, reasons
 from cartwheel.machine.host import machine_id
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import BEFORE, Project
-from cartwheel.model.record import Record, Seen
+from cartwheel.model.record import Dependencies, Record
 from cartwheel.model.step import Step, Work
 from cartwheel.process import environment, run
 from cartwheel.process.run_lock import RunLock
@@ -38,20 +38,20 @@ from cartwheel.state import Records
 CLEAN_CARGO = "clean:cargo"
 
 
-class Workshop:
+class RunContext:
     """What the actions of one run share."""
 
-    def __init__(self, world: World, project: Project, *, named: tuple[str, ...]) -> None:
+    def __init__(self, world: DiskSnapshot, project: Project, *, named: tuple[str, ...]) -> None:
         self.world = world
         self.project = project
         self.named = named
         self.root = world.root
         self.lock = RunLock(world.root / ".cartwheel" / "local" / "lock")
         self.slots = Slots()
-        self.skipped: list[Judgement] = []
+        self.skipped: list[UpToDate] = []
         self._spoiled = ""
         self._beginning = threading.Lock()
-        self.nothing_may_be_built = environment.frozen(world.environ)
+        self.nothing_may_be_built = environment.builds_forbidden(world.environ)
         self.announce: Callable[[str], None] = lambda text: None
         self.seconds: dict[str, float] = {}
 
@@ -109,10 +109,10 @@ class Workshop:
             raise InvalidCommand(f"'{pattern}' selects no task; see them with: doit list --all")
 
 
-class Judgement:
+class UpToDate:
     """What doit calls to learn whether a step is up to date."""
 
-    def __init__(self, step: Step, workshop: Workshop) -> None:
+    def __init__(self, step: Step, workshop: RunContext) -> None:
         self.step = step
         self.workshop = workshop
 
@@ -139,10 +139,10 @@ _NEVER_ALONE = ("tag", "publish", "release")
 """Stages whose work cannot be taken back."""
 
 
-class Perform(BaseAction):  # type: ignore[misc]
+class PerformStep(BaseAction):  # type: ignore[misc]
     """Does a step and keeps its record."""
 
-    def __init__(self, judgement: Judgement) -> None:
+    def __init__(self, judgement: UpToDate) -> None:
         self.judgement = judgement
         self.step = judgement.step
         self.workshop = judgement.workshop
@@ -206,9 +206,9 @@ class Perform(BaseAction):  # type: ignore[misc]
             raise StepFailed(f"{step.name} needs {', '.join(missing)}, which no earlier step has made")
         with _Scratch(shop.root / ".cartwheel" / "scratch" / step.name.replace(":", "-")) as scratch:
             said = log_of(shop.root, step.name)
-            log = run.Log(said, shown_as=said.relative_to(shop.root).as_posix())
+            log = run.StepLog(said, shown_as=said.relative_to(shop.root).as_posix())
             work = Work(
-                root=shop.root, scratch=scratch, log=log, look=world, before=before,
+                root=shop.root, scratch=scratch, log=log, snapshot=world, before=before,
                 named=shop.named, slots=shared,
                 announce=lambda text: shop.announce(f"{step.name}: {text}"),
             )  # fmt: skip
@@ -231,7 +231,9 @@ class Perform(BaseAction):  # type: ignore[misc]
                 settings=dict(step.settings),
                 needs=needs,
                 makes=makes,
-                seen=without(self._settled(broad, learned, began, before.seen.written if before else ()), generated),
+                seen=without_generated(
+                    self._settled(broad, learned, began, before.seen.written if before else ()), generated
+                ),
                 tools={**step.chosen, **{name: version for name in step.tools if (version := world.tool(name))}},
                 machine=machine_id(),
                 seconds=seconds,
@@ -251,22 +253,24 @@ class Perform(BaseAction):  # type: ignore[misc]
         records = (*shop.records.every(), *((before,) if before else ()))
         alike = (record for record in records if record.settings.get(BEFORE) == said)
         known = (path for record in alike for path in record.seen.generated)
-        return untracked((*written, *known), shop.root)
+        return untracked_files((*written, *known), shop.root)
 
-    def _seen(self, learned: Seen | None) -> Seen:
+    def _seen(self, learned: Dependencies | None) -> Dependencies:
         sources = self.step.sources
-        return sources.seen(self.workshop.world, learned) if sources else Seen()
+        return sources.seen(self.workshop.world, learned) if sources else Dependencies()
 
-    def _settled(self, broad: Seen, learned: Mapping[str, tuple[str, ...]], began: int, usual: Iterable[str]) -> Seen:
+    def _settled(
+        self, broad: Dependencies, learned: Mapping[str, tuple[str, ...]], began: int, usual: Iterable[str]
+    ) -> Dependencies:
         """`usual`: what was written during the last one; what it leaves as it was is then the step's own writing."""
-        after = self._seen(Seen(learned=learned, hints=broad.hints)) if self.step.sources else Seen()
+        after = self._seen(Dependencies(learned=learned, hints=broad.hints)) if self.step.sources else Dependencies()
         if self.step.rewrites:
             return after
         world = self.workshop.world
         new = (path for path in after.listing if path not in broad.listing)
         written = {*filter(world.moved, broad.listing), *_changed_since(self.workshop.root, new, began)}
         own = {path for path in written.intersection(usual) if _is_as_it_was(path, broad, world)}
-        return settled(broad, after, edited=written - own, written=written)
+        return digests_to_record(broad, after, edited=written - own, written=written)
 
 
 def log_of(root: Path, name: str) -> Path:
@@ -274,10 +278,10 @@ def log_of(root: Path, name: str) -> Path:
     return root / ".cartwheel" / "logs" / f"{name.replace(':', '-')}.log"
 
 
-class Sweep(BaseAction):  # type: ignore[misc]
+class CleanAction(BaseAction):  # type: ignore[misc]
     """Removes what the tasks made, and says what; or only what cargo keeps for itself, which no record tells of."""
 
-    def __init__(self, workshop: Workshop, name: str) -> None:
+    def __init__(self, workshop: RunContext, name: str) -> None:
         self.workshop = workshop
         self.name = name
         self.task = None
@@ -300,7 +304,7 @@ class Sweep(BaseAction):  # type: ignore[misc]
         try:
             shop.begin()
             if self.name == CLEAN_CARGO:
-                removed = clean.remove(clean.compiled(shop.root), shop.root)
+                removed = clean.remove(clean.cargo_folders(shop.root), shop.root)
             else:
                 made = [path for record in shop.records.every() for path in record.makes]
                 removed = clean.remove(clean.leftovers(shop.root, shop.project, made), shop.root)
@@ -316,7 +320,7 @@ class Sweep(BaseAction):  # type: ignore[misc]
         return None
 
 
-def _is_as_it_was(path: str, broad: Seen, world: World) -> bool:
+def _is_as_it_was(path: str, broad: Dependencies, world: DiskSnapshot) -> bool:
     return world.files.again(path).removesuffix("+x") == broad.listing.get(path, "").removesuffix("+x")
 
 

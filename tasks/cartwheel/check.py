@@ -18,7 +18,7 @@ from cartwheel.model.config.settings import Secret, Test
 from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project, Wheel
-from cartwheel.model.step import Look, Step, Work
+from cartwheel.model.step import Snapshot, Step, Work
 from cartwheel.model.wheels import artifacts, test_plan
 from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.python import ABI3, ABI3T, PURE
@@ -26,7 +26,7 @@ from cartwheel.model.wheels.target import ANY, TARGETS, Target
 from cartwheel.process import environment
 
 if TYPE_CHECKING:
-    from cartwheel.machine.interpreters import Interpreter, Missing
+    from cartwheel.machine.interpreters import Interpreter, NoInterpreter
     from cartwheel.model.check_report import TestRun
 
 Learned = Mapping[str, tuple[str, ...]]
@@ -45,13 +45,13 @@ def _of_wheel(package: Package, wheel: Wheel) -> Step:
     return Step(
         name=f"check:{wheel.segments}",
         doc=f"{wheel.file} and its tests",
-        needs=(artifacts.finished(package, wheel),),
+        needs=(artifacts.wheel_path(package, wheel),),
         makes=(artifacts.report(wheel),),
         after=(f"repair:{wheel.segments}",),
         settings={"python": wheel.python, "floor": wheel.floor, **test_plan.settings(package, wheel.test)},
         tools=("abi3audit", "check-wheel-contents", "twine"),
         sources=_tests(package, wheel.test),
-        also=lambda look: _could_run_now(package, wheel, look),
+        also=lambda snapshot: _could_run_now(package, wheel, snapshot),
         act=lambda work: _check_wheel(package, wheel, work),
     )
 
@@ -62,53 +62,57 @@ def _tests(package: Package, test: Test) -> TreeSources:
     return TreeSources(folders=tuple(inside(package.folder, name) for name in named))
 
 
-def _could_run_now(package: Package, wheel: Wheel, look: Look) -> tuple[str, ...]:
+def _could_run_now(package: Package, wheel: Wheel, snapshot: Snapshot) -> tuple[str, ...]:
     """A check that could not run the wheel, or not with a Python that it must be tested with, is stale wherever it
     can."""
-    if not wheel.test.command or wheel.test.skip or not (this_machine().runs(wheel.target) or _elsewhere(wheel, look)):
+    if (
+        not wheel.test.command
+        or wheel.test.skip
+        or not (this_machine().runs(wheel.target) or _elsewhere(wheel, snapshot))
+    ):
         return ()
     from cartwheel.machine.interpreters import Interpreter
     from cartwheel.model.check_report import parse_report
-    from cartwheel.testing.test_hosts import interpreter
+    from cartwheel.testing.test_hosts import interpreter_for_tests
 
     try:
-        report = parse_report((look.root / artifacts.report(wheel)).read_bytes())
+        report = parse_report((snapshot.root / artifacts.report(wheel)).read_bytes())
     except (OSError, StepFailed):
         return ()
-    env = environment.passed(look.environ)
+    env = environment.tool_environment(snapshot.environ)
     missed = {run.python for run in report.runs if run.not_run} if report.untested else set()
     wanted = (python for python in test_plan.pythons(package, wheel) if missed & {python, ""}) if missed else ()
-    if not any(isinstance(interpreter(package, wheel, python, env), Interpreter) for python in wanted):
+    if not any(isinstance(interpreter_for_tests(package, wheel, python, env), Interpreter) for python in wanted):
         return ()
     return ("its tests were not run where it was checked, and this machine can run them",)
 
 
-def _elsewhere(wheel: Wheel, look: Look) -> bool:
+def _elsewhere(wheel: Wheel, snapshot: Snapshot) -> bool:
     """Whether there may be an interpreter of another machine for it here."""
     from cartwheel.machine.interpreters import sysroot
 
-    return sysroot(wheel.target, look.environ) is not None
+    return sysroot(wheel.target, snapshot.environ) is not None
 
 
 def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
-    from cartwheel.model.check_report import untested
+    from cartwheel.model.check_report import untested_reason
 
-    path = work.root / artifacts.finished(package, wheel)
-    refuse_misshapen(package, wheel, work.root)
+    path = work.root / artifacts.wheel_path(package, wheel)
+    refuse_invalid_wheel(package, wheel, work.root)
     runs = _runs(package, wheel, path, work)
-    if reason := untested(runs):
+    if reason := untested_reason(runs):
         work.announce(f"tests not run: {reason}")
     _report(path, runs, work.root / artifacts.report(wheel))
     return {}
 
 
-def refuse_misshapen(package: Package, wheel: Wheel, root: Path) -> None:
+def refuse_invalid_wheel(package: Package, wheel: Wheel, root: Path) -> None:
     """All of a wheel's check that runs nothing of it; raises `StepFailed` with every problem."""
     from cartwheel.checks.wheel import examine, problems
 
     found = problems(
         examine(
-            root / artifacts.finished(package, wheel),
+            root / artifacts.wheel_path(package, wheel),
             expected=wheel.file,
             target=wheel.target,
             floor=wheel.floor,
@@ -122,17 +126,17 @@ def refuse_misshapen(package: Package, wheel: Wheel, root: Path) -> None:
 
 def _runs(package: Package, wheel: Wheel, path: Path, work: Work) -> tuple[TestRun, ...]:
     """The tests with each Python that they are meant to be run with, or why not."""
-    from cartwheel.machine.interpreters import Missing
+    from cartwheel.machine.interpreters import NoInterpreter
     from cartwheel.model.check_report import TestRun
-    from cartwheel.testing.test_hosts import interpreter
+    from cartwheel.testing.test_hosts import interpreter_for_tests
 
     if wheel.test.skip:
         return (TestRun(not_run=wheel.test.skip),)
-    env, must = environment.passed(work.look.environ), test_plan.needed(wheel)
+    env, must = environment.tool_environment(work.snapshot.environ), test_plan.every_python_required(wheel)
     runs: list[TestRun] = []
     for python in test_plan.pythons(package, wheel):
-        base = interpreter(package, wheel, python, env, work)
-        if not isinstance(base, Missing):
+        base = interpreter_for_tests(package, wheel, python, env, work)
+        if not isinstance(base, NoInterpreter):
             runs.append(_test(package, wheel.test, path, base, work))
         elif base.all and not runs:
             return (TestRun(not_run=base.why),)
@@ -148,13 +152,13 @@ def _test(package: Package, test: Test, wheel: Path, base: Interpreter, work: Wo
         wheel,
         base=base,
         module=package.module,
-        requirements=test_plan.requirements(package, test),
+        requirements=test_plan.requirements_for_tests(package, test),
         extras=test.extras,
         command=test.command,
         tests_from=work.root / package.folder,
         scratch=work.scratch / "tests",
         log=work.log,
-        env=environment.passed(work.look.environ),
+        env=environment.tool_environment(work.snapshot.environ),
         may_compile=test.compile,
     )
 
@@ -174,7 +178,7 @@ def _of_sdist(package: Package) -> Step:
         after=(f"sdist:{package.key}",),
         settings=test_plan.settings(package, package.test),
         tools=("rustc",) if package.manifest else (),
-        lacks=lambda look: environment.absent(_variables_here(package), look.environ),
+        lacks=lambda snapshot: environment.missing_secrets(_variables_here(package), snapshot.environ),
         sources=replace(_tests(package, package.test), environment=_variables_here(package)),
         heavy=True,
         act=lambda work: _check_sdist(package, work),
@@ -194,7 +198,7 @@ def _check_sdist(package: Package, work: Work) -> Learned:
     if package.manifest:
         env["CARGO_TARGET_DIR"] = str(work.root / ".cartwheel" / "cargo" / "sdist" / package.key)
     out = work.scratch / "out"
-    target, python, interpreter = meant_here(package, work.look)
+    target, python, interpreter = meant_here(package, work.snapshot)
     uv_build("--wheel", source, out, env, work, python=interpreter)
     wheels = sorted(out.glob("*.whl"))
     if len(wheels) != 1:
@@ -206,28 +210,30 @@ def _check_sdist(package: Package, work: Work) -> Learned:
 
 def _of_the_built(package: Package, wheel: Path, python: str, work: Work) -> TestRun:
     """The tests of a wheel that was built for this machine alone, with one Python that takes it."""
-    from cartwheel.machine.interpreters import Missing
+    from cartwheel.machine.interpreters import NoInterpreter
     from cartwheel.model.check_report import TestRun
 
     if package.test.skip:
         return TestRun(not_run=package.test.skip)
-    base = taking(package, wheel, python, environment.passed(work.look.environ))
-    if isinstance(base, Missing):
+    base = interpreter_for_tests(package, wheel, python, environment.tool_environment(work.snapshot.environ))
+    if isinstance(base, NoInterpreter):
         raise StepFailed(f"{wheel.name}: {base.why}, and its tests need it; install it")
     return _test(package, package.test, wheel, base, work)
 
 
-def taking(package: Package, wheel: Path, python: str, env: Mapping[str, str]) -> Interpreter | Missing:
+def interpreter_for_tests(
+    package: Package, wheel: Path, python: str, env: Mapping[str, str]
+) -> Interpreter | NoInterpreter:
     """An interpreter of this machine for a wheel that was built on it: of those that the tests are meant for, where one
     is here and the wheel is for many."""
-    from cartwheel.machine.interpreters import Missing, some
+    from cartwheel.machine.interpreters import NoInterpreter, some
     from cartwheel.model.wheels.wheel_name import WheelName
     from cartwheel.testing.test_environment import minimum_of
 
     minimum = minimum_of(WheelName.parse(wheel.name))
     named = package.test.python if python in (ABI3, ABI3T, PURE) else ()
     found = (some(name, minimum, env) for name in named)
-    return next((one for one in found if not isinstance(one, Missing)), None) or some(python, minimum, env)
+    return next((one for one in found if not isinstance(one, NoInterpreter)), None) or some(python, minimum, env)
 
 
 def _variables_here(package: Package) -> Mapping[str, str | Secret]:
@@ -240,7 +246,7 @@ _NOT_FOR_A_LOCAL_BUILD = ("name: ", "floor: ")
 """A wheel built from source by its user is named for that machine and promises nothing to others."""
 
 
-def meant_here(package: Package, look: Look) -> tuple[Target, str, str]:
+def meant_here(package: Package, snapshot: Snapshot) -> tuple[Target, str, str]:
     """What a wheel that is built here from source is: its target, what it is for, and the interpreter that its backend
     runs in, empty where any will do.  The first wheel that this machine has one for."""
     host = this_machine()
@@ -250,22 +256,24 @@ def meant_here(package: Package, look: Look) -> tuple[Target, str, str]:
     for wheel in test_plan.from_sdist(package):
         target = TARGETS[host.triple] if package.manifest else wheel.target
         ours_alone = wheel.features and ABI3 not in stable_abi(package.manifests).kinds  # no installer reads those
-        if wheel.python == ABI3 and ours_alone and (found := _one_here(package, look)):
+        if wheel.python == ABI3 and ours_alone and (found := _one_here(package, snapshot)):
             return target, *found
         if package.manifest and wheel.python in (ABI3, PURE):
             return target, wheel.python, ""
-        path = host.runs(target) and build_interpreters.path(wheel.python, package.minimum_python, look)
+        path = host.runs(target) and build_interpreters.path(wheel.python, package.minimum_python, snapshot)
         if path:
             return target, wheel.python, path if target.triple != ANY else ""
     return TARGETS[host.triple if package.compiled else ANY], first, ""
 
 
-def _one_here(package: Package, look: Look) -> tuple[str, str] | None:
+def _one_here(package: Package, snapshot: Snapshot) -> tuple[str, str] | None:
     """The oldest maintained Python that is here and the package allows, and its path."""
     from cartwheel.toolchain import build_interpreters
 
     wanted = package.manifests.requires_python
-    found = ((v, build_interpreters.path(v, "", look)) for v in pythons.MAINTAINED if pythons.allowed(wanted, v))
+    found = (
+        (v, build_interpreters.path(v, "", snapshot)) for v in pythons.MAINTAINED if pythons.allows_python(wanted, v)
+    )
     return next((one for one in found if one[1]), None)
 
 
@@ -286,7 +294,7 @@ def _let_pass(project: Project, package: Package) -> tuple[str, ...]:
 
 
 def _of_set(package: Package, let_pass: tuple[str, ...]) -> Step:
-    files = artifacts.of_package(package)
+    files = artifacts.package_artifacts(package)
     return Step(
         name=f"check:set:{package.key}",
         doc=f"all files of {package.name} together: one metadata, the index's rules",
@@ -301,11 +309,11 @@ def _of_set(package: Package, let_pass: tuple[str, ...]) -> Step:
 def _check_set(package: Package, let_pass: tuple[str, ...], work: Work) -> Learned:
     from json import dumps
 
-    from cartwheel.checks.consistency import disagreements, metadata_of
+    from cartwheel.checks.consistency import metadata_differences, metadata_of
     from cartwheel.checks.index_rules import findings
 
-    paths = [work.root / artifact.path for artifact in artifacts.of_package(package)]
-    wrong = list(disagreements({path.name: metadata_of(path) for path in paths}))
+    paths = [work.root / artifact.path for artifact in artifacts.package_artifacts(package)]
+    wrong = list(metadata_differences({path.name: metadata_of(path) for path in paths}))
     besides = (*let_pass, *(("private",) if package.private else ()))
     wrong += [str(finding) for finding in findings(paths, besides=besides)]
     if wrong:

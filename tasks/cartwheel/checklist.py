@@ -11,8 +11,8 @@ from cartwheel.gate import checks_before_tag
 from cartwheel.model.config.settings import ChecklistItem
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
-from cartwheel.model.record import Seen
-from cartwheel.model.step import Look, Step, Work
+from cartwheel.model.record import Dependencies
+from cartwheel.model.step import Snapshot, Step, Work
 from cartwheel.process import environment
 
 
@@ -25,7 +25,7 @@ def steps(project: Project) -> Iterable[Step]:
             before = before if item.run else (*before, _name(package, item))  # questions come in their order
 
 
-def needed(project: Project, package: Package) -> tuple[str, ...]:
+def tasks_before_tag(project: Project, package: Package) -> tuple[str, ...]:
     """The tasks that come before a package's tag.  A rehearsal asks nobody; and where a tag started the run, it was
     made when all of this had been done."""
     items = () if project.started_by else package.checklist
@@ -60,23 +60,25 @@ def _question(package: Package, item: ChecklistItem, before: tuple[str, ...]) ->
 class ThisCommit(Struct, frozen=True, kw_only=True):
     """The commit that is checked out, with nothing changed in it: what passed there passed nowhere else."""
 
-    def seen(self, look: Look, before: Seen | None) -> Seen:
+    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
         from cartwheel.repository.git import state_of
 
-        return Seen(facts={"the commit": state_of(look.root, environment.passed(look.environ))})
+        return Dependencies(
+            facts={"the commit": state_of(snapshot.root, environment.tool_environment(snapshot.environ))}
+        )
 
 
 class Answered(Struct, frozen=True, kw_only=True):
     """Who answered, and when; it depends on nothing but the version."""
 
-    def seen(self, look: Look, before: Seen | None) -> Seen:
+    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
-        return Seen(learned=before.learned if before else {})
+        return Dependencies(learned=before.learned if before else {})
 
 
 def _run(package: Package, item: ChecklistItem, work: Work) -> Mapping[str, tuple[str, ...]]:
-    env = environment.passed(work.look.environ, package.environment_pass)
+    env = environment.tool_environment(work.snapshot.environ, package.environment_pass)
     argv = tuple(part.replace("{package}", package.folder) for part in item.run)
     work.log.run(argv, cwd=work.root / package.folder, env=env)
     return {}

@@ -24,7 +24,7 @@ def leftovers(root: Path, project: Project, made: Iterable[str]) -> tuple[Path, 
     return (*_there(named), *_there(debug), *_ours(root / ".cartwheel"), *_there(stale))
 
 
-def compiled(root: Path) -> tuple[Path, ...]:
+def cargo_folders(root: Path) -> tuple[Path, ...]:
     """cargo's directories alone: they take the most room, and only time is lost with them."""
     folder = root / FOLDER
     return (folder,) if folder.is_dir() else ()

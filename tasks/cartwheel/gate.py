@@ -11,7 +11,7 @@ from cartwheel.model.config.build_backend import UNVERSIONED
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Work
-from cartwheel.model.wheels.artifacts import Artifact, artifacts, checks, of_package, reports
+from cartwheel.model.wheels.artifacts import Artifact, artifacts, checks, package_artifacts, reports
 from cartwheel.model.wheels.target import TARGETS
 
 
@@ -63,10 +63,10 @@ def reports_before_tag(project: Project, package: Package) -> tuple[str, ...]:
 def made_here(package: Package) -> tuple[Artifact, ...]:
     """The files that this machine makes where a pipeline makes the others."""
     host = this_machine()
-    return tuple(a for a in of_package(package) if a.kind == "sdist" or host.runs(TARGETS[a.target]))
+    return tuple(a for a in package_artifacts(package) if a.kind == "sdist" or host.runs(TARGETS[a.target]))
 
 
-def proven(package: Package, root: Path, files: Iterable[Artifact] = ()) -> Mapping[str, str]:
+def verified_digests(package: Package, root: Path, files: Iterable[Artifact] = ()) -> Mapping[str, str]:
     """The SHA-256 of each planned file (or of those `files` of them), as its check recorded it.
 
     Raises `StepFailed` with all that is wrong.
@@ -76,7 +76,7 @@ def proven(package: Package, root: Path, files: Iterable[Artifact] = ()) -> Mapp
     excused = _excuses(package)
     digests: dict[str, str] = {}
     wrong: list[str] = []
-    for artifact in tuple(files) or of_package(package):
+    for artifact in tuple(files) or package_artifacts(package):
         try:
             report = parse_report((root / artifact.report).read_bytes(), where=artifact.report)
         except OSError:
@@ -108,7 +108,7 @@ def _place(artifact: Artifact) -> str:
     return f"sdist:{artifact.package}" if artifact.kind == "sdist" else artifact.target
 
 
-def strangers(project: Project, package: Package, root: Path) -> tuple[str, ...]:
+def unplanned_files(project: Project, package: Package, root: Path) -> tuple[str, ...]:
     """Files that lie where only planned ones may, each with what to do."""
     planned = {artifact.path for artifact in artifacts(project)}
     folder = root / package.dist

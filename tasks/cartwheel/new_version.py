@@ -20,7 +20,7 @@ from cartwheel.model.versions.version import pep440, semver, tag_name
 Say = Callable[[str], None]
 
 
-class Bump(Struct, frozen=True, kw_only=True):
+class BumpPlan(Struct, frozen=True, kw_only=True):
     """What is about to change."""
 
     packages: tuple[Package, ...]
@@ -38,19 +38,19 @@ class Bump(Struct, frozen=True, kw_only=True):
     """The commit's."""
 
 
-def planned(root: Path, project: Project, names: Iterable[str], words: tuple[str, ...], *, date: str) -> Bump:
+def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[str, ...], *, date: str) -> BumpPlan:
     """What `words` make of the version of the named packages; only reads files.
 
     `names`: by default the packages that share the only version there is.  `date`: `YYYY-MM-DD`, for the changelog.
     Raises `ConfigError` or `StepFailed` with what stands in the way.
     """
-    from cartwheel.filesystem.edits import edited
+    from cartwheel.filesystem.edits import new_contents
     from cartwheel.version_sync import surveys
-    from cartwheel.versions.version_places import disagreements, survey
+    from cartwheel.versions.version_places import survey, version_disagreements
 
     project = _without_git(project, tuple(names))
     found = dict(zip((p.key for p in project.packages), surveys(root, project), strict=True))
-    wrong = tuple(line for one in found.values() for line in disagreements(one.places))
+    wrong = tuple(line for one in found.values() for line in version_disagreements(one.places))
     if wrong:
         raise StepFailed(
             "\n".join(("versions disagree; first make them one: doit version-sync", *dict.fromkeys(wrong)))
@@ -66,22 +66,22 @@ def planned(root: Path, project: Project, names: Iterable[str], words: tuple[str
     if clash:
         raise ConfigError(f"{clash[0]} is a changelog, which keeps its old versions; remove it from 'versions'")
     lines = [f"{p.path}: {p.what} {p.found} → {p.expected}" for p in moved if p.found != p.expected]
-    return Bump(
+    return BumpPlan(
         packages=packages, now=now, version=version,
         crates=tuple(name for package in packages for name in found[package.key].crates),
-        files={**edited(root, moved), **logs},
+        files={**new_contents(root, moved), **logs},
         lines=(*dict.fromkeys(lines), *(f"{path}: what was unreleased is {version} of {date}" for path in logs)),
         message=_message(packages, version),
     )  # fmt: skip
 
 
-def refuse_taken(root: Path, project: Project, bump: Bump, *, offline: bool) -> None:
+def refuse_taken(root: Path, project: Project, bump: BumpPlan, *, offline: bool) -> None:
     """Raises `StepFailed` where the version was tagged or published already, or is lower than one that was.
 
     `offline`: asks neither the remote nor the indexes; tag and publish do so in any case.
     """
     from cartwheel.repository.git import Repository
-    from cartwheel.repository.tags import last_tagged, remote_of
+    from cartwheel.repository.tags import last_tag, remote_of
 
     wrong: list[str] = []
     with Repository(root) as repo:
@@ -92,7 +92,7 @@ def refuse_taken(root: Path, project: Project, bump: Bump, *, offline: bool) -> 
             tag = tag_name(package.tag, bump.version, name=package.name)
             places = (("here", tag in tags), (f"on {remote}", f"refs/tags/{tag}" in refs))
             wrong += [f"the tag {tag} is {place} already; name another version" for place, there in places if there]
-            wrong += _below(last_tagged(repo, package.tag, package.name, refs=refs), bump, tag)
+            wrong += _below(last_tag(repo, package.tag, package.name, refs=refs), bump, tag)
     for package in bump.packages:
         for name in () if offline else package.publish:
             held = _held(root, project, package, name, bump)
@@ -102,14 +102,14 @@ def refuse_taken(root: Path, project: Project, bump: Bump, *, offline: bool) -> 
         raise StepFailed("\n".join(dict.fromkeys(wrong)))
 
 
-def carry_out(root: Path, project: Project, bump: Bump, *, commit: bool, say: Say) -> None:
+def apply_bump(root: Path, project: Project, bump: BumpPlan, *, commit: bool, say: Say) -> None:
     """Write the files and commit them; where anything fails, every file is as it was.
 
     Raises `StepFailed` where a file that is to be committed holds other changes, or a hook refuses.
     """
     from cartwheel.process.run import STOP, Interrupted
     from cartwheel.repository.git import Repository
-    from cartwheel.repository.undo_note import noted
+    from cartwheel.repository.undo_note import replace_with_note
 
     with Repository(root) as repo:
         paths = tuple((root / path).resolve() for path in bump.files)
@@ -127,7 +127,7 @@ def carry_out(root: Path, project: Project, bump: Bump, *, commit: bool, say: Sa
                 raise StepFailed(
                     f"{', '.join(mixed)}: holds changes that are not committed; commit or stash them, or --no-commit"
                 )
-        with noted(root, bump.files, what=f"bump to {bump.version}", commit=repo.head()):
+        with replace_with_note(root, bump.files, what=f"bump to {bump.version}", commit=repo.head()):
             _refuse_disagreement(root, project)
             if STOP.is_set():
                 raise Interrupted
@@ -172,19 +172,19 @@ def _changelogs(root: Path, packages: Iterable[Package], version: str, date: str
         path, text = changelog_path(root, package), changelog_text(root, package)
         if not path or path in made:
             continue
-        if release_notes.notes(text, version):
-            waits_no_more = release_notes.dated(text, version, date=date)
+        if release_notes.notes_of(text, version):
+            waits_no_more = release_notes.changelog_with_date(text, version, date=date)
             made |= {path: waits_no_more.encode()} if waits_no_more != text else {}
             continue
         needs = needs_entry(package, pep440(version))
         if needs and package.publish and (missing := without_entry(root, package, release_notes.UNRELEASED)):
             raise StepFailed("\n".join(missing))
         waits = not needs and package.changelog.required == "final"
-        if waits or not release_notes.notes(text, release_notes.UNRELEASED):
+        if waits or not release_notes.notes_of(text, release_notes.UNRELEASED):
             continue
         tag = tag_name(package.tag, version, name=package.name)
         try:
-            made[path] = release_notes.released(text, version, date=date, tag=tag).encode()
+            made[path] = release_notes.changelog_for_release(text, version, date=date, tag=tag).encode()
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
     return made
@@ -197,7 +197,7 @@ def _message(packages: tuple[Package, ...], version: str) -> str:
     return template.replace("{name}", names).replace("{version}", version).replace("{tag}", tag)
 
 
-def _below(last: tuple[str, str], bump: Bump, tag: str) -> Iterable[str]:
+def _below(last: tuple[str, str], bump: BumpPlan, tag: str) -> Iterable[str]:
     from packaging.version import Version
 
     version, other = last
@@ -205,7 +205,7 @@ def _below(last: tuple[str, str], bump: Bump, tag: str) -> Iterable[str]:
         yield f"{bump.version} is lower than the last tag {other}; versions only go up"
 
 
-def _held(root: Path, project: Project, package: Package, name: str, bump: Bump) -> tuple[str, ...]:
+def _held(root: Path, project: Project, package: Package, name: str, bump: BumpPlan) -> tuple[str, ...]:
     """The files or crates of the new version that a destination holds; a release page is known by its tag."""
     ask = {PYPI: _on_index, CRATES: _in_registry}.get(kind_of(name, project.indexes))
     try:
@@ -214,20 +214,20 @@ def _held(root: Path, project: Project, package: Package, name: str, bump: Bump)
         raise StepFailed(f"{error}; or --offline, and publish asks it") from None
 
 
-def _on_index(root: Path, project: Project, package: Package, name: str, bump: Bump) -> tuple[str, ...]:
+def _on_index(root: Path, project: Project, package: Package, name: str, bump: BumpPlan) -> tuple[str, ...]:
     from cartwheel.destinations.pypi_index import held, resolve
 
     return tuple(held(resolve(name, project.indexes), package.name, pep440(bump.version)))
 
 
-def _in_registry(root: Path, project: Project, package: Package, name: str, bump: Bump) -> tuple[str, ...]:
+def _in_registry(root: Path, project: Project, package: Package, name: str, bump: BumpPlan) -> tuple[str, ...]:
     """Of the crates whose version moves."""
-    from cartwheel.process.run import Log
+    from cartwheel.process.run import StepLog
     from cartwheel.publish_crates import cargo_for, its_crates
 
     new = semver(bump.version)
     with TemporaryDirectory() as folder:
-        log = Log(Path(folder, "cargo.log"), shown_as="cargo's words")
+        log = StepLog(Path(folder, "cargo.log"), shown_as="cargo's words")
         cargo = cargo_for(project, package, name, root, log=log, environ=os.environ)
         sent = its_crates(project, package, name, cargo, root)
         moved = (replace(crate, version=new) for crate in sent if crate.name in bump.crates)
@@ -236,8 +236,8 @@ def _in_registry(root: Path, project: Project, package: Package, name: str, bump
 
 def _refuse_disagreement(root: Path, project: Project) -> None:
     from cartwheel.version_sync import surveys
-    from cartwheel.versions.version_places import disagreements
+    from cartwheel.versions.version_places import version_disagreements
 
-    wrong = [line for one in surveys(root, project) for line in disagreements(one.places)]
+    wrong = [line for one in surveys(root, project) for line in version_disagreements(one.places)]
     if wrong:
         raise StepFailed("\n".join(("after the change versions would disagree:", *dict.fromkeys(wrong))))

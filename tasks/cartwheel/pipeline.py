@@ -16,10 +16,10 @@ from doit.doit_cmd import get_var
 from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
-from cartwheel.action import CLEAN_CARGO, Judgement, Perform, Sweep, Workshop
+from cartwheel.action import CLEAN_CARGO, CleanAction, PerformStep, RunContext, UpToDate
 from cartwheel.filesystem.manifest_files import read_package, read_root
-from cartwheel.filesystem.snapshot import World
-from cartwheel.inputs.missing_files import refuse_absent
+from cartwheel.filesystem.snapshot import DiskSnapshot
+from cartwheel.inputs.missing_files import refuse_missing
 from cartwheel.machine.host import this_machine
 from cartwheel.model import project as model
 from cartwheel.model.config import resolve
@@ -77,8 +77,8 @@ class Pipeline:
     def __init__(self, project: model.Project, root: Path, environ: Mapping[str, str], named: tuple[str, ...]) -> None:
         self.project = project
         self.root = root
-        world = World(root, environ, version_of)
-        self.workshop = Workshop(world, project, named=named)
+        world = DiskSnapshot(root, environ, version_of)
+        self.workshop = RunContext(world, project, named=named)
         for name in STAGES:
             setattr(self, name.replace("-", "_"), Stage(self, name))
 
@@ -104,14 +104,14 @@ class Pipeline:
     @property
     def doit_config(self) -> dict[str, Any]:
         """`DOIT_CONFIG`: our state, our reporter, threads, and default tasks that publish nothing."""
-        from cartwheel.reporter import reporting
+        from cartwheel.reporter import reporter_class
 
         return {
             "backend": "cartwheel",
             "dep_file": str(self.root / model.state_folder(debug=self.project.debug) / "records"),
             "check_file_uptodate": Edges,
             "par_type": "thread",
-            "reporter": reporting(self.workshop, _patterns(sys.argv[1:])),
+            "reporter": reporter_class(self.workshop, _patterns(sys.argv[1:])),
             "default_tasks": self._defaults(),
             "minversion": "0.37.0",
             "verbosity": 2,
@@ -128,9 +128,9 @@ class Pipeline:
         """The stage's steps as tasks, with a group for the stage and one for each target, index or package."""
         if stage == "clean":
             self._refuse_unknown(stage, (stage, CLEAN_CARGO))
-            yield Task(stage, [Sweep(self.workshop, stage)], doc=STAGES[stage])
+            yield Task(stage, [CleanAction(self.workshop, stage)], doc=STAGES[stage])
             doc = "Remove cargo's directories alone: nothing that was made, only time"
-            yield Task(CLEAN_CARGO, [Sweep(self.workshop, CLEAN_CARGO)], subtask_of=stage, doc=doc)
+            yield Task(CLEAN_CARGO, [CleanAction(self.workshop, CLEAN_CARGO)], subtask_of=stage, doc=doc)
             return
         self._refuse_debug(stage)
         steps = tuple(self.steps(stage))
@@ -174,10 +174,10 @@ class Pipeline:
 
     def _task(self, step: Step, parent: str) -> Task:
         OURS.add(step.name)
-        judgement = Judgement(step, self.workshop)
+        judgement = UpToDate(step, self.workshop)
         return Task(
             step.name,
-            [Perform(judgement)],
+            [PerformStep(judgement)],
             file_dep=(*step.needs, *step.manifests),
             targets=step.makes,
             task_dep=(*step.after, *(step.follows if any(map(self._meant, step.follows)) else ())),
@@ -255,13 +255,13 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     """The project in `root`; raises `ConfigError`."""
     top = read_root(root)
     packages = tuple(read_package(root, f, top if f == "." else None) for f in resolve.folders(top))
-    project = resolve.understood(top, packages, overrides, **_tags(root, packages))
-    refuse_absent(root, project, os.environ)
+    project = resolve.resolve_project(top, packages, overrides, **_tags(root, packages))
+    refuse_missing(root, project, os.environ)
     stand_in = os.environ.get("CARTWHEEL_REHEARSAL")
     if not stand_in:
         return model.started_by(project, os.environ)
     rows = json.loads(stand_in).items()
-    return model.rehearsing(project, {kind: decode(IndexSettings, row, where="rehearsal") for kind, row in rows})
+    return model.rehearsal_project(project, {kind: decode(IndexSettings, row, where="rehearsal") for kind, row in rows})
 
 
 def _tags(root: Path, packages: Iterable[Manifests]) -> dict[str, Any]:
@@ -275,9 +275,9 @@ def _tags(root: Path, packages: Iterable[Manifests]) -> dict[str, Any]:
 
 def _mark(root: Path, words: str) -> None:
     """Have what is wrong with the configuration shown at its line, where a CI system can."""
-    from cartwheel.ci.ci_output import Voice
+    from cartwheel.ci.ci_output import CiOutput
 
-    if mark := Voice(os.environ, root).refused(words):
+    if mark := CiOutput(os.environ, root).refused(words):
         sys.stderr.write(mark + "\n")
 
 

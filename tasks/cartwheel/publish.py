@@ -8,13 +8,13 @@ from importlib import import_module
 from typing import Any
 
 from cartwheel.filesystem.files import sha256_of
-from cartwheel.gate import proven, refuse_unless_meant, refuse_unversioned, strangers
+from cartwheel.gate import refuse_unless_meant, refuse_unversioned, unplanned_files, verified_digests
 from cartwheel.model.config.settings import for_practice
 from cartwheel.model.destination import CRATES, GITHUB, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
-from cartwheel.model.wheels.artifacts import checks, ledger, of_package, ready, reports
+from cartwheel.model.wheels.artifacts import checks, ledger, package_artifacts, ready, reports
 from cartwheel.process import environment
 
 
@@ -27,7 +27,7 @@ def steps(project: Project) -> Iterable[Step]:
             yield Step(
                 name=f"publish:{name}:{package.key}",
                 doc=f"{package.name} {package.version} to {name}",
-                needs=(*reports(package), *(artifact.path for artifact in of_package(package))),
+                needs=(*reports(package), *(artifact.path for artifact in package_artifacts(package))),
                 after=(*early, *checks(package), *late),
                 follows=before,
                 always=True,
@@ -39,7 +39,7 @@ def steps(project: Project) -> Iterable[Step]:
 def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
     refuse_unless_meant(project, work, "publish", "release")
     refuse_unversioned(project, package)
-    if environment.frozen(work.look.environ):
+    if environment.builds_forbidden(work.snapshot.environ):
         _examine_again(package, work)
     other = elsewhere(project, name)
     return other.send(project, package, name, work) if other else _send(project, package, name, work)
@@ -48,11 +48,11 @@ def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[s
 def _examine_again(package: Package, work: Work) -> None:
     """Other machines made and checked the files; what of their checks runs nothing is done again where they are sent
     from.  (The set of them is checked here in any case.)  Raises `StepFailed`."""
-    from cartwheel.check import refuse_misshapen
+    from cartwheel.check import refuse_invalid_wheel
 
-    proven(package, work.root)
+    verified_digests(package, work.root)
     for wheel in package.wheels:
-        refuse_misshapen(package, wheel, work.root)
+        refuse_invalid_wheel(package, wheel, work.root)
     work.announce(f"{len(package.wheels)} wheels examined again")
 
 
@@ -89,7 +89,7 @@ def refuse_what_the_index_would(project: Project, package: Package, name: str, w
     Returns the SHA-256 of each file as its check recorded it.
     Raises `ConfigError` where nobody knows the index, and `StepFailed` with all that is wrong, whatever it is.
     """
-    from cartwheel.checks.index_rules import findings, weighed
+    from cartwheel.checks.index_rules import findings, refusals_and_notes
     from cartwheel.destinations.delivery import look
     from cartwheel.destinations.pypi_index import resolve
     from cartwheel.destinations.twine_upload import lacking
@@ -99,17 +99,17 @@ def refuse_what_the_index_would(project: Project, package: Package, name: str, w
         return {}
     index = resolve(name, project.indexes)
     wrong: list[str] = []
-    paths = [path for path in (work.root / artifact.path for artifact in of_package(package)) if path.is_file()]
+    paths = [path for path in (work.root / artifact.path for artifact in package_artifacts(package)) if path.is_file()]
     expected: Mapping[str, str] = {}
     with _noted(wrong):
-        expected = proven(package, work.root)
-    wrong += strangers(project, package, work.root)
-    refused, told = weighed(findings(paths, besides=("private",) if project.rehearsed else ()), index.rules)
+        expected = verified_digests(package, work.root)
+    wrong += unplanned_files(project, package, work.root)
+    refused, told = refusals_and_notes(findings(paths, besides=("private",) if project.rehearsed else ()), index.rules)
     wrong += [str(finding) for finding in refused]
     for line in told:
         work.announce(f"{name}: {line}")
     if any(word.split(":")[0] in ("publish", "release") for word in work.named):  # a tag alone needs none
-        wrong += filter(None, [lacking(index, work.look.environ)])
+        wrong += filter(None, [lacking(index, work.snapshot.environ)])
     with _noted(wrong):
         there = expected or {path.name: sha256_of(path) for path in paths}
         wrong += look(index, package.name, package.version, there)[1]
@@ -133,10 +133,10 @@ def _send(project: Project, package: Package, name: str, work: Work) -> Mapping[
 
     expected = refuse_what_the_index_would(project, package, name, work)
     index = resolve(name, project.indexes)
-    paths = [work.root / artifact.path for artifact in of_package(package)]
+    paths = [work.root / artifact.path for artifact in package_artifacts(package)]
     send(
         index, package.name, package.version, paths, expected=expected,
         ledger=work.root / ledger(package, name),
-        environ=work.look.environ, say=work.announce,
+        environ=work.snapshot.environ, say=work.announce,
     )  # fmt: skip
     return {}

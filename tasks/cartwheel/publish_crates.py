@@ -11,10 +11,10 @@ from cartwheel.destinations.crate_registry import ONE_AT_A_TIME, crates_of, look
 from cartwheel.destinations.crate_registry import send as send_crates
 from cartwheel.destinations.ledger import Ledger
 from cartwheel.destinations.pypi_index import Index
-from cartwheel.gate import proven
+from cartwheel.gate import verified_digests
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
-from cartwheel.model.step import Words, Work
+from cartwheel.model.step import CommandLog, Work
 from cartwheel.model.wheels.artifacts import ledger
 
 
@@ -25,7 +25,7 @@ def locate(project: Project, name: str, work: Work) -> None:
 
 def refuse(project: Project, package: Package, name: str, work: Work) -> None:
     """All that can be known before anything is public; raises `StepFailed` or `ConfigError`."""
-    proven(package, work.root)
+    verified_digests(package, work.root)
     with ONE_AT_A_TIME:
         cargo, crates = workshop(project, package, name, work)
         wrong = look(cargo, crates, verify=True).wrong
@@ -35,7 +35,7 @@ def refuse(project: Project, package: Package, name: str, work: Work) -> None:
 
 def send(project: Project, package: Package, name: str, work: Work) -> dict[str, tuple[str, ...]]:
     """Publish the crates that the registry lacks; raises `StepFailed`."""
-    proven(package, work.root)
+    verified_digests(package, work.root)
     with ONE_AT_A_TIME:
         cargo, crates = workshop(project, package, name, work)
         index = Index(name=name, url=cargo.registry.url, simple="")
@@ -56,12 +56,12 @@ def verify(project: Project, package: Package, name: str, work: Work) -> None:
 
 def workshop(project: Project, package: Package, name: str, work: Work) -> tuple[Cargo, tuple[Crate, ...]]:
     """cargo for this registry, and the crates of a package's release in the order of publishing."""
-    cargo = cargo_for(project, package, name, work.root, log=work.log, environ=work.look.environ)
+    cargo = cargo_for(project, package, name, work.root, log=work.log, environ=work.snapshot.environ)
     return cargo, its_crates(project, package, name, cargo, work.root)
 
 
 def cargo_for(
-    project: Project, package: Package, name: str, root: Path, *, log: Words, environ: Mapping[str, str]
+    project: Project, package: Package, name: str, root: Path, *, log: CommandLog, environ: Mapping[str, str]
 ) -> Cargo:
     """cargo in the workspace of a package."""
     return Cargo(

@@ -11,13 +11,13 @@ from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.release_page import SUMS, Wanted, extra_files, extra_names
 from cartwheel.destinations.retries import Patience
 from cartwheel.filesystem.files import sha256_of
-from cartwheel.gate import proven, strangers
+from cartwheel.gate import unplanned_files, verified_digests
 from cartwheel.model.destination import is_prerelease
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.project import Package, Project, sharing
+from cartwheel.model.project import Package, Project, packages_with_same_tag
 from cartwheel.model.step import Work
-from cartwheel.model.wheels.artifacts import ledger, of_package
-from cartwheel.model.wheels.wheel_name import normalised
+from cartwheel.model.wheels.artifacts import ledger, package_artifacts
+from cartwheel.model.wheels.wheel_name import normalised_name
 from cartwheel.versions.changelog_file import notes_for_tag
 
 PATIENCE = Patience()
@@ -31,7 +31,7 @@ def locate(project: Project, name: str, work: Work) -> None:
 def refuse(project: Project, package: Package, name: str, work: Work) -> None:
     """All that can be known before anything is public, also before the tag is there; raises `StepFailed`."""
     want = wanted(project, package, name, work, tagged=False)
-    with Api(place(project, name, work), work.look.environ) as api:
+    with Api(place(project, name, work), work.snapshot.environ) as api:
         wrong = look(api, want, say=work.announce, patience=PATIENCE)
     if wrong:
         raise StepFailed("\n".join((f"nothing was sent to {name}:", *wrong)))
@@ -42,7 +42,7 @@ def send(project: Project, package: Package, name: str, work: Work) -> dict[str,
     where = place(project, name, work)
     want = wanted(project, package, name, work, tagged=True)
     path = work.root / ledger(package, name)
-    with ONE_AT_A_TIME, Api(where, work.look.environ) as api:
+    with ONE_AT_A_TIME, Api(where, work.snapshot.environ) as api:
         book = Ledger(path, Index(name=name, url=where.url, simple=""), package.name, package.version, work.announce)
         complete(api, want, book=book, say=work.announce, patience=PATIENCE)
     return {}
@@ -51,7 +51,7 @@ def send(project: Project, package: Package, name: str, work: Work) -> dict[str,
 def verify(project: Project, package: Package, name: str, work: Work) -> None:
     """Raises `StepFailed` where the published release does not show every file with its bytes."""
     want = wanted(project, package, name, work, tagged=True)
-    with Api(place(project, name, work), work.look.environ) as api:
+    with Api(place(project, name, work), work.snapshot.environ) as api:
         wrong = shown(api, want, say=work.announce, patience=PATIENCE)
     if wrong:
         raise StepFailed("\n".join((f"{name} does not show what was published:", *wrong)))
@@ -60,7 +60,7 @@ def verify(project: Project, package: Package, name: str, work: Work) -> None:
 
 def place(project: Project, name: str, work: Work) -> Place:
     """The repository that the configuration or the release's remote names."""
-    return place_named(name, project.indexes, remote_of(project, work.root), work.look.environ)
+    return place_named(name, project.indexes, remote_of(project, work.root), work.snapshot.environ)
 
 
 def remote_of(project: Project, root: Path) -> str:
@@ -74,12 +74,12 @@ def remote_of(project: Project, root: Path) -> str:
 
 def wanted(project: Project, package: Package, name: str, work: Work, *, tagged: bool) -> Wanted:
     """The release as it shall be; raises `StepFailed` where a file is not the one that was checked."""
-    expected = proven(package, work.root)
-    odd = strangers(project, package, work.root)
+    expected = verified_digests(package, work.root)
+    odd = unplanned_files(project, package, work.root)
     if odd:
         raise StepFailed(odd[0])
-    partners = sharing(package, project.packages, name)
-    paths = [work.root / artifact.path for artifact in of_package(package)]
+    partners = packages_with_same_tag(package, project.packages, name)
+    paths = [work.root / artifact.path for artifact in package_artifacts(package)]
     extra = extra_files(paths, work.scratch, stem=_stem(package), sums=_sums(package, shared=bool(partners)))
     words = notes_for_tag(work.root, package)
     if not words:
@@ -90,7 +90,7 @@ def wanted(project: Project, package: Package, name: str, work: Work, *, tagged:
         title=package.tag_name if partners else f"{package.name} {package.version}",
         notes=words,
         prerelease=is_prerelease(package.version),
-        project=normalised(package.name),
+        project=normalised_name(package.name),
         files={path.name: path for path in (*paths, *extra)},
         sha256={**expected, **{path.name: sha256_of(path) for path in extra}},
         others=tuple(file for other in partners for file in files_of(other, shared=True)),
@@ -99,12 +99,12 @@ def wanted(project: Project, package: Package, name: str, work: Work, *, tagged:
 
 def files_of(package: Package, *, shared: bool) -> tuple[str, ...]:
     """The names of all files that a package's release holds; `shared`: other packages have the same tag."""
-    planned = tuple(artifact.file for artifact in of_package(package))
+    planned = tuple(artifact.file for artifact in package_artifacts(package))
     return (*planned, *extra_names(_stem(package), _sums(package, shared=shared)))
 
 
 def _stem(package: Package) -> str:
-    return f"{normalised(package.name)}-{package.version}"
+    return f"{normalised_name(package.name)}-{package.version}"
 
 
 def _sums(package: Package, *, shared: bool) -> str:

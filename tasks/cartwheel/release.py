@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
-from cartwheel.model.wheels.artifacts import checks, of_package
+from cartwheel.model.wheels.artifacts import checks, package_artifacts
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -48,5 +48,5 @@ def _what_follows(project: Project, package: Package) -> Iterable[str]:
     """What the pipeline does that the tag has started, and how to see how it ended."""
     targets = ", ".join(dict.fromkeys(wheel.target.triple for wheel in package.wheels))
     yield f"{package.tag_name} is on {project.release.remote}; {_STARTS[project.ci.trigger]} does the rest:"
-    yield f"it builds and checks {len(of_package(package))} files ({targets}, source distribution)"
+    yield f"it builds and checks {len(package_artifacts(package))} files ({targets}, source distribution)"
     yield f"it publishes them to {', '.join(package.publish)} and installs from there; see the pipeline of the tag"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from cartwheel.backends.wheel_step import build_environment, raw_wheel
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.step import Step, Work
-from cartwheel.model.wheels.artifacts import finished
+from cartwheel.model.wheels.artifacts import wheel_path
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -17,7 +17,7 @@ def steps(project: Project) -> Iterable[Step]:
             name=f"repair:{wheel.segments}",
             doc=wheel.file,
             needs=(raw_wheel(wheel),),
-            makes=(finished(package, wheel),),
+            makes=(wheel_path(package, wheel),),
             after=(f"build:{wheel.segments}",),
             settings={"floor": wheel.floor, "file": wheel.file},
             tools=("auditwheel", "repairwheel", "delocate", "delvewheel"),
@@ -30,7 +30,7 @@ def _finish(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[st
     from cartwheel.toolchain import container_setup
     from cartwheel.toolchain.repairers import repair
 
-    contained = container_setup.made_in_one(package, wheel)
+    contained = container_setup.builds_in_container(package, wheel)
     inside = container_setup.at_hand(package, wheel, work) if contained else None
     in_place = inside is not None and not inside.engine
     able = inside is not None and "auditwheel" in inside.programs

@@ -15,7 +15,7 @@ from typing import Any
 from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from cartwheel.action import Workshop, log_of
+from cartwheel.action import RunContext, log_of
 from cartwheel.model.wheels.artifacts import OUTWARD
 
 NAMED_ONLY = ("clean", *OUTWARD)
@@ -26,17 +26,17 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     """A line for each step that ran; nothing for what was up to date, but for a count at the end."""
 
     desc = "one line a step, and a table of the files"
-    workshop: Workshop
+    workshop: RunContext
     patterns: tuple[str, ...] = ()
 
     def __init__(self, outstream: Any, options: dict[str, Any]) -> None:
-        from cartwheel.ci.ci_output import Voice
+        from cartwheel.ci.ci_output import CiOutput
 
         super().__init__(outstream, options)
         self._mutex = threading.Lock()
         shop = self.workshop
         places = (place for p in shop.project.packages for place in (p.folder, p.manifest.rpartition("/")[0]) if place)
-        self._voice = Voice(shop.world.environ, shop.root, places)
+        self._voice = CiOutput(shop.world.environ, shop.root, places)
         self._ran: list[str] = []
         self._fresh = 0
         self._asked: list[str] = []
@@ -44,7 +44,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
         """Before the first task: a pattern that selects nothing is a mistake, a stage that has no step is said so."""
-        wrong = unmatched(self.patterns, tasks)
+        wrong = unmatched_patterns(self.patterns, tasks)
         if wrong:
             raise InvalidCommand(f"'{wrong[0]}' selects no task; see them with: doit list --all")
         self._refuse_by_pattern(selected_tasks)
@@ -124,11 +124,11 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         hands_over = self._voice.hands_over
         if not hands_over and not (self._ran and well):
             return
-        from cartwheel.summary import page, rows, table
+        from cartwheel.summary import page, rows, summary_table
 
         found = rows(self.workshop.root, self.workshop.project, self._asked)
         if self._ran and well and found:
-            self._say(table(found))
+            self._say(summary_table(found))
         if hands_over:
             failed = [failure["task"].name for failure in self.failures]
             notes = (*([", ".join(counts)] if counts else []), *(f"failed: {name}" for name in failed))
@@ -149,12 +149,12 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         return versions.pop() if len(versions) == 1 else ""
 
 
-def reporting(workshop: Workshop, patterns: tuple[str, ...]) -> type[Reporter]:
+def reporter_class(workshop: RunContext, patterns: tuple[str, ...]) -> type[Reporter]:
     """The reporter of one run, as the class that doit asks for."""
     return type("Reporting", (Reporter,), {"workshop": workshop, "patterns": patterns})
 
 
-def unmatched(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
+def unmatched_patterns(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
     """The patterns that no task's name matches."""
     known = tuple(names)
     return tuple(p for p in patterns if not any(fnmatch(name, p) for name in known))

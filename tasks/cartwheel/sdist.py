@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cartwheel.backends.maturin import locked, misfit
+from cartwheel.backends.maturin import lockfile_root, misfit
 from cartwheel.backends.pep517 import apart, backend_environment, uv_build
 from cartwheel.backends.wheel_step import commands_before, exactly_one, variables
 from cartwheel.filesystem import files
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project, said_before
-from cartwheel.model.step import Look, Step, Work
+from cartwheel.model.step import Snapshot, Step, Work
 from cartwheel.process import environment, run
 
 
@@ -27,7 +27,7 @@ def steps(project: Project) -> Iterable[Step]:
             after=("version-sync",),
             settings={"version": package.version, **said_before(package.before)},
             tools=("maturin",) if package.backend == "maturin" else (),
-            lacks=lambda look, package=package: _lacks(package, look),  # type: ignore[misc]
+            lacks=lambda snapshot, package=package: _lacks(package, snapshot),  # type: ignore[misc]
             sources=_sources(package),
             ships=True,
             prepare=commands_before(package, package.before, package.environment),
@@ -44,21 +44,21 @@ def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     out = work.scratch / "out"
     env = backend_environment(package, work) | variables(package.environment, work)
     if package.backend == "maturin":
-        home = locked(package, _sources(package), env, work)
+        home = lockfile_root(package, _sources(package), env, work)
         _leave_the_tree_alone(package, home, env, work)
-        work.log.run((*run.own("maturin"), "sdist", "--out", str(out)), cwd=home / package.folder, env=env)
+        work.log.run((*run.program_command("maturin"), "sdist", "--out", str(out)), cwd=home / package.folder, env=env)
     else:
         uv_build("--sdist", apart(package, work), out, env, work)
     files.move_into_place(exactly_one(out, package.sdist), work.root / package.dist / package.sdist)
     return {}
 
 
-def _lacks(package: Package, look: Look) -> str:
+def _lacks(package: Package, snapshot: Snapshot) -> str:
     from cartwheel.toolchain.requirements import rust
 
-    if lacking := environment.absent(package.environment, look.environ):
+    if lacking := environment.missing_secrets(package.environment, snapshot.environ):
         return lacking
-    for need in rust(look) if package.manifest else ():
+    for need in rust(snapshot) if package.manifest else ():
         return f"{need.name} is missing, and the source distribution of {package.name} needs it; {need.mend}"
     return ""
 

@@ -93,7 +93,7 @@ class Records:
         return [p for p in sorted(self.folder.rglob("*.json")) if p.parent.name != "listings"]
 
     def _read(self, task: str) -> Record | None:
-        from cartwheel.model.record import UnreadableRecord, from_json, with_listing
+        from cartwheel.model.record import UnreadableRecord, from_json, record_with_listing
 
         try:
             data = self.path(task).read_bytes()
@@ -111,7 +111,7 @@ class Records:
         except OSError:
             self._unreadable(task, "its list of inputs is gone")
             return None
-        return with_listing(record, listing)
+        return record_with_listing(record, listing)
 
     def _read_listing(self, name: str) -> Mapping[str, str]:
         from cartwheel.model.record import listing_from_json

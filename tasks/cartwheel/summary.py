@@ -24,7 +24,7 @@ def rows(root: Path, project: Project, asked: Iterable[str]) -> tuple[Row, ...]:
     return tuple(_row(root, a) for a in artifacts(project) if (root / a.path).is_file() and _meant(a, words))
 
 
-def table(rows: Sequence[Row]) -> str:
+def summary_table(rows: Sequence[Row]) -> str:
     """The rows for a terminal; empty where there are none."""
     if not rows:
         return ""
@@ -67,14 +67,14 @@ def _meant(artifact: Artifact, words: Iterable[list[str]]) -> bool:
 
 def _row(root: Path, artifact: Artifact) -> Row:
     path = root / artifact.path
-    return (artifact.path, size(path.stat().st_size), sha256_of(path)[:12], tested(root / artifact.report))
+    return (artifact.path, size(path.stat().st_size), sha256_of(path)[:12], tests_in_words(root / artifact.report))
 
 
 def size(count: int) -> str:
     return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
 
 
-def tested(report: Path) -> str:
+def tests_in_words(report: Path) -> str:
     """What the file's report says of its tests, in words."""
     from cartwheel.model.check_report import parse_report
 

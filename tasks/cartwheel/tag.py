@@ -10,7 +10,7 @@ from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
-from cartwheel.model.wheels.artifacts import of_package, ready
+from cartwheel.model.wheels.artifacts import package_artifacts, ready
 from cartwheel.process import environment
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def steps(project: Project) -> Iterable[Step]:
                     *ready(package),
                     "version-sync",
                     *gate.checks_before_tag(project, package),
-                    *checklist.needed(project, package),
+                    *checklist.tasks_before_tag(project, package),
                 ),
                 always=True,
                 act=lambda work, package=package: _tag(project, package, work),  # type: ignore[misc]
@@ -59,12 +59,12 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
 
 
 def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.repository.tags import judge, make
+    from cartwheel.repository.tags import make, tag_refusals
 
     gate.refuse_unless_meant(project, work, "tag", "publish", "release")
     gate.refuse_unversioned(project, package)
     found = _facts(project, package, work)
-    if not judge(found) and not found.done:
+    if not tag_refusals(found) and not found.done:
         _refuse_without_notes(package, work)
         _refuse_what_would_be_refused(project, package, work)
     make(work.root, found, _message(package, work), work.announce)
@@ -82,7 +82,7 @@ def _facts(project: Project, package: Package, work: Work) -> TagFacts:
         name=package.name,
         remote=project.release.remote,
         branch=project.release.branch,
-        pipeline=environment.in_ci(work.look.environ),
+        pipeline=environment.in_ci(work.snapshot.environ),
         started=bool(project.started_by),
     )
 
@@ -130,14 +130,14 @@ def _refuse_what_would_be_refused(project: Project, package: Package, work: Work
         for name in package.publish:
             refuse_what_the_index_would(project, package, name, work)
         return
-    from cartwheel.checks.index_rules import findings, misnamed, weighed
+    from cartwheel.checks.index_rules import findings, name_findings, refusals_and_notes
     from cartwheel.destinations.pypi_index import resolve
 
     own = gate.made_here(package)
-    gate.proven(package, work.root, own)
-    found = {*misnamed(a.file for a in of_package(package)), *findings(work.root / a.path for a in own)}
+    gate.verified_digests(package, work.root, own)
+    found = {*name_findings(a.file for a in package_artifacts(package)), *findings(work.root / a.path for a in own)}
     names = (name for name in package.publish if kind_of(name, project.indexes) == PYPI)
     indexes = (resolve(name, project.indexes) for name in names)
-    wrong = {f"  {index.name}: {finding}" for index in indexes for finding in weighed(found, index.rules)[0]}
+    wrong = {f"  {index.name}: {finding}" for index in indexes for finding in refusals_and_notes(found, index.rules)[0]}
     if wrong:
         raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *sorted(wrong))))

@@ -13,12 +13,12 @@ from msgspec import Struct
 from cartwheel.model.config.manifests import truth
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Project
-from cartwheel.model.record import Seen
-from cartwheel.model.step import Look, Step, Work
+from cartwheel.model.record import Dependencies
+from cartwheel.model.step import Snapshot, Step, Work
 from cartwheel.model.versions.version import version_in
 
 if TYPE_CHECKING:
-    from cartwheel.versions.version_places import Survey
+    from cartwheel.versions.version_places import VersionSurvey
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -28,30 +28,32 @@ def steps(project: Project) -> Iterable[Step]:
         doc="one version everywhere",
         manifests=_manifests(project),
         settings={package.key: package.version for package in project.packages},
-        sources=Places(project=project),
+        sources=VersionFiles(project=project),
         rewrites=True,
         act=lambda work: _agree(project, work),
     )
 
 
-class Places(Struct, frozen=True, kw_only=True):
+class VersionFiles(Struct, frozen=True, kw_only=True):
     """What stands where a version should: read again only when one of the files changed, or appeared."""
 
     project: Project
 
-    def seen(self, look: Look, before: Seen | None) -> Seen:
+    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
         learned = before.learned if before and before.learned else {"files": _manifests(self.project)}
-        files = " ".join(f"{path}={look.digest(path)}" for path in learned["files"])
+        files = " ".join(f"{path}={snapshot.digest(path)}" for path in learned["files"])
         key = sha256(f"{_declared(self.project)} {files}".encode()).hexdigest()[:32]
         try:
             if before and before.facts:
-                facts = look.remember(f"versions {key}", lambda: self._found(look.root))
+                facts = snapshot.remember(f"versions {key}", lambda: self._found(snapshot.root))
             else:  # While the step acts files may change that are not all known: nothing is kept under this key.
-                facts = self._found(look.root)
+                facts = self._found(snapshot.root)
         except CartwheelError:
             facts = {"versions": key}  # the step itself says what is wrong
-        return Seen(facts={**facts, **_members(look.root, self.project), **_started_by(self.project)}, learned=learned)
+        return Dependencies(
+            facts={**facts, **_members(snapshot.root, self.project), **_started_by(self.project)}, learned=learned
+        )
 
     def _found(self, root: Path) -> Mapping[str, str]:
         found = surveys(root, self.project)
@@ -62,7 +64,7 @@ class Places(Struct, frozen=True, kw_only=True):
         }
 
 
-def surveys(root: Path, project: Project) -> tuple[Survey, ...]:
+def surveys(root: Path, project: Project) -> tuple[VersionSurvey, ...]:
     """Where each package's version stands, in the configuration's order."""
     from cartwheel.versions.version_places import survey
 
@@ -96,13 +98,13 @@ def _started_by(project: Project) -> Mapping[str, str]:
     return {"the tag that started this run": project.started_by} if project.started_by else {}
 
 
-def _read(project: Project, found: Iterable[Survey]) -> tuple[str, ...]:
+def _read(project: Project, found: Iterable[VersionSurvey]) -> tuple[str, ...]:
     return tuple(sorted({*_manifests(project), *(path for one in found for path in one.read)}))
 
 
 def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.repository import undo_note
-    from cartwheel.versions.version_places import disagreements, write
+    from cartwheel.versions.version_places import version_disagreements, write_versions
 
     undo_note.refuse(work.root)
     refuse_another_version(project)
@@ -110,8 +112,8 @@ def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
     wrong = tuple(place for one in found for place in one.places if place.found != place.expected)
     if wrong and "version-sync" not in work.named:
         command = "versions disagree; this puts them right: doit version-sync"
-        raise StepFailed("\n".join((command, *dict.fromkeys(disagreements(wrong)))))
-    for line in write(work.root, wrong) if wrong else ():
+        raise StepFailed("\n".join((command, *dict.fromkeys(version_disagreements(wrong)))))
+    for line in write_versions(work.root, wrong) if wrong else ():
         work.announce(line)
     return {"files": _read(project, found)}
 

@@ -17,13 +17,13 @@ from cartwheel import toolchain
 from cartwheel.backends.wheel_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
 from cartwheel.filesystem import files
 from cartwheel.inputs.lockless_copy import FOLDER as UNLOCKED
-from cartwheel.inputs.lockless_copy import missing, renewed
+from cartwheel.inputs.lockless_copy import lacks_lockfile, refresh_copy
 from cartwheel.inputs.sources import CompiledSources
 from cartwheel.model.config.cargo_features import features as features_of
 from cartwheel.model.config.manifests import minimum_python, stable_abi
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Wheel
-from cartwheel.model.step import Look, Slots, Sources, Step, Words, Work
+from cartwheel.model.step import CommandLog, Slots, Snapshot, Sources, Step, Work
 from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.container_image import CONTAINER
 from cartwheel.model.wheels.wheel_name import WheelName
@@ -42,7 +42,7 @@ def step(package: Package, wheel: Wheel) -> Step:
         wheel,
         tools=("rustc", "maturin"),
         of_chain=lambda chain: (*chain.tools(wheel.target), *toolchain.image_tools(wheel, chain)),
-        lacks=lambda look: _lacks(package, wheel, look),
+        lacks=lambda snapshot: _lacks(package, wheel, snapshot),
         sources=CompiledSources(package=package, wheel=wheel),
         reserve=lambda slots, root: _reserved(package, wheel, slots, root),
         act=lambda work: _compile(package, wheel, work),
@@ -59,10 +59,10 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
         for triple in wheel.target.triples:
             _need_standard_library(triple, env, work)
     sources = CompiledSources(package=package, wheel=wheel)
-    home = locked(package, sources, env, work)
+    home = lockfile_root(package, sources, env, work)
     sources.distrust(directory, work)
     out = work.scratch / "out"
-    log, maturin, python = work.log, run.own("maturin"), _interpreter(package, wheel)
+    log, maturin, python = work.log, run.program_command("maturin"), _interpreter(package, wheel)
     if inside is not None:
         log, maturin, python = _tools_in(inside, package, wheel, directory, work)
     try:
@@ -78,7 +78,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
 def _interpreter(package: Package, wheel: Wheel) -> str:
     """By which maturin is asked for it; it need not be here."""
     if wheel.python != pythons.ABI3:
-        return pythons.interpreter(wheel.python)
+        return pythons.maturin_interpreter(wheel.python)
     abi = stable_abi(package.manifests, wheel.features)
     return f"python{minimum_python(package.manifests, abi)}" if pythons.ABI3 in abi.kinds and not abi.since else ""
 
@@ -91,16 +91,16 @@ def _container(package: Package, wheel: Wheel, work: Work) -> Container:
 
 def _tools_in(
     inside: Container, package: Package, wheel: Wheel, directory: Path, work: Work
-) -> tuple[Words, tuple[str, ...], str]:
+) -> tuple[CommandLog, tuple[str, ...], str]:
     """Where commands run in a container, how maturin is started there, and the interpreter, empty for none."""
-    from cartwheel.toolchain.container_command import Contained
+    from cartwheel.toolchain.container_command import ContainerLog
     from cartwheel.toolchain.container_rust import maturin_in
     from cartwheel.toolchain.container_setup import belongs_to
 
     belongs_to(directory, inside)
     maturin = maturin_in(inside, wheel.target, work)
     python = inside.interpreter(wheel.python, package.minimum_python) if wheel.python != pythons.PURE else ""
-    return Contained(work.log, inside, (work.scratch, directory)), maturin, python
+    return ContainerLog(work.log, inside, (work.scratch, directory)), maturin, python
 
 
 def unlocked(package: Package, root: Path) -> str:
@@ -117,9 +117,9 @@ def _lock(package: Package, root: Path) -> str:
     return lock.relative_to(root).as_posix() if lock.is_relative_to(root) else str(lock)
 
 
-def locked(package: Package, sources: Sources, env: Mapping[str, str], work: Work) -> Path:
+def lockfile_root(package: Package, sources: Sources, env: Mapping[str, str], work: Work) -> Path:
     """Where the crate is built with a lock file: in the project, or in a copy of it where the project has none."""
-    if not missing(package.manifest, work.root):
+    if not lacks_lockfile(package.manifest, work.root):
         return work.root
     work.announce(unlocked(package, work.root))
 
@@ -129,8 +129,8 @@ def locked(package: Package, sources: Sources, env: Mapping[str, str], work: Wor
             cwd=manifest.parent, env=env,
         )  # fmt: skip
 
-    listing = sources.seen(work.look, None).listing
-    return renewed(package.manifest, work.root, (*listing, *package.manifests.paths), resolve)
+    listing = sources.seen(work.snapshot, None).listing
+    return refresh_copy(package.manifest, work.root, (*listing, *package.manifests.paths), resolve)
 
 
 def misfit(error: StepFailed, package: Package) -> StepFailed | None:
@@ -162,7 +162,7 @@ def _reserved(package: Package, wheel: Wheel, slots: Slots, root: Path) -> Abstr
 def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root: Path) -> CargoDirectory:
     own = f"{wheel.python}-{wheel.variant}" if wheel.variant else wheel.python
     python = SHARED if package.cargo_directory == "triple" else own
-    name = "-".join((chain.name, *(image.key for image in toolchain.images(wheel, chain))))
+    name = "-".join((chain.name, *(image.key for image in toolchain.wheel_images(wheel, chain))))
     return CargoDirectory(root=root, target=wheel.target, package=wheel.package, python=python, toolchain=name)
 
 
@@ -189,7 +189,7 @@ def _environment(
     if "CARGO_BUILD_JOBS" not in env:
         env |= work.slots
     if package.sccache:
-        env |= sccache.environment(env, work)
+        env |= sccache.sccache_environment(env, work)
     env.pop("CARGO_TARGET_DIR", None)
     env["CARTWHEEL_CARGO"] = env.get("CARGO") or "cargo"
     env["CARTWHEEL_CARGO_MESSAGES"] = str(messages)
@@ -238,12 +238,12 @@ def _as_planned(out: Path, wheel: Wheel) -> Path:
     return out / wheel.file
 
 
-def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
-    from cartwheel.toolchain.requirements import missing
+def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
+    from cartwheel.toolchain.requirements import missing_needs
 
     chain = chain_of(package, wheel)
     sources = CompiledSources(package=package, wheel=wheel)
-    for need in missing(wheel.target, chain, look, wheel.floor, lambda: sources.crates(look)):
+    for need in missing_needs(wheel.target, chain, snapshot, wheel.floor, lambda: sources.crates(snapshot)):
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
     return ""
 

@@ -17,18 +17,18 @@ from cartwheel.backends.wheel_step import (
     variables,
 )
 from cartwheel.filesystem import files
-from cartwheel.inputs.sources import BackendSources, whole
+from cartwheel.inputs.sources import BackendSources, package_files
 from cartwheel.model.config import build_backend
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Wheel, said_before
-from cartwheel.model.step import Look, Step, Work
+from cartwheel.model.step import Snapshot, Step, Work
 from cartwheel.model.wheels.container_image import CONTAINER
 from cartwheel.model.wheels.target import ANY
 from cartwheel.process import run
 from cartwheel.toolchain import Toolchain
 
 if TYPE_CHECKING:
-    from cartwheel.toolchain.requirements import Need
+    from cartwheel.toolchain.requirements import ToolNeed
 
 
 def step(package: Package, wheel: Wheel) -> Step:
@@ -52,7 +52,7 @@ def _compiled(package: Package, wheel: Wheel) -> Step:
         package,
         wheel,
         of_chain=lambda chain: _tools(package, wheel, chain),
-        lacks=lambda look: _lacks(package, wheel, look),
+        lacks=lambda snapshot: _lacks(package, wheel, snapshot),
         sources=BackendSources(package=package, wheel=wheel),
         act=lambda work: _build(package, wheel, work),
     )
@@ -77,7 +77,7 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
     elif chain_of(package, wheel).name == CONTAINER:
         _build_inside(package, wheel, source, out, env, work)
     else:
-        uv_build("--wheel", source, out, env, work, python=_interpreter(package, wheel, work.look))
+        uv_build("--wheel", source, out, env, work, python=_interpreter(package, wheel, work.snapshot))
     try:
         made = exactly_one(out, wheel.raw)
     except StepFailed as error:
@@ -88,27 +88,27 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
 
 def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: Mapping[str, str], work: Work) -> None:
     """In the wheel's container, by the pip of its interpreter: every image with Python has one."""
-    from cartwheel.toolchain.container_command import Contained
-    from cartwheel.toolchain.container_setup import opened
+    from cartwheel.toolchain.container_command import ContainerLog
+    from cartwheel.toolchain.container_setup import open_container
 
-    inside = opened(package, wheel, work)
+    inside = open_container(package, wheel, work)
     python = inside.interpreter(wheel.python, package.minimum_python)
     argv = (python, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--wheel-dir", str(out))
-    Contained(work.log, inside, (work.scratch,)).run((*argv, str(source)), cwd=source, env=env)
+    ContainerLog(work.log, inside, (work.scratch,)).run((*argv, str(source)), cwd=source, env=env)
 
 
 def apart(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
     """The package's folder in a copy of what counts, in the scratch folder; only this step sees it."""
-    from cartwheel.inputs.isolated_copy import copied
+    from cartwheel.inputs.isolated_copy import copy_files
 
-    return copied(package.folder, whole(package, wheel, work.root), work.root, work.scratch / "source")
+    return copy_files(package.folder, package_files(package, wheel, work.root), work.root, work.scratch / "source")
 
 
 def backend_environment(package: Package, work: Work) -> dict[str, str]:
     """What a backend is given, and the version where it would take it from git."""
     env = build_environment(package, work) | {"GIT_OPTIONAL_LOCKS": "0"}
     if package.from_git:
-        env |= build_backend.pretended(package.name, package.manifests.pyproject, package.version)
+        env |= build_backend.version_variables(package.name, package.manifests.pyproject, package.version)
     return env
 
 
@@ -119,30 +119,30 @@ def _environment(package: Package, wheel: Wheel, work: Work) -> dict[str, str]:
     row = build_backend.backend_of(package.manifests.pyproject)
     if wheel.debug:
         env |= {name: f"{env.get(name, '')} {value}".strip() for name, value in row.debug.items()}
-    return env | dict(build_backend.environment(wheel.target, wheel.floor, wheel.flags, env))
+    return env | dict(build_backend.compiler_environment(wheel.target, wheel.floor, wheel.flags, env))
 
 
-def _interpreter(package: Package, wheel: Wheel, look: Look) -> str:
+def _interpreter(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
     """The path of the interpreter that a wheel is compiled for; raises `StepFailed` where there is none here."""
     from cartwheel.toolchain import build_interpreters
 
-    found = build_interpreters.path(wheel.python, package.minimum_python, look)
+    found = build_interpreters.path(wheel.python, package.minimum_python, snapshot)
     if not found:
-        raise StepFailed(build_interpreters.missing(wheel.python, package.minimum_python))
+        raise StepFailed(build_interpreters.missing_interpreter(wheel.python, package.minimum_python))
     return found
 
 
-def missing(package: Package, wheel: Wheel, chain: Toolchain, look: Look) -> tuple[Need, ...]:
+def missing_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> tuple[ToolNeed, ...]:
     """What is not here that a wheel is compiled with; starts nothing that was asked before."""
     from cartwheel.toolchain import build_interpreters, requirements
 
     if chain.name == CONTAINER:
-        return tuple(requirements.engine(wheel.target, look, wheel.floor))
-    return build_interpreters.needs(wheel.python, package.minimum_python, look)
+        return tuple(requirements.engine(wheel.target, snapshot, wheel.floor))
+    return build_interpreters.backend_needs(wheel.python, package.minimum_python, snapshot)
 
 
-def _lacks(package: Package, wheel: Wheel, look: Look) -> str:
-    for need in missing(package, wheel, chain_of(package, wheel), look):
+def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
+    for need in missing_needs(package, wheel, chain_of(package, wheel), snapshot):
         return f"{need.name} is missing, and {package.name} is compiled with it; {need.mend}"
     return ""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cartwheel import toolchain
-from cartwheel.inputs.generated_files import stats, written
+from cartwheel.inputs.generated_files import files_written, stats
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.settings import Before, Secret
 from cartwheel.model.errors import ConfigError, StepFailed
@@ -40,7 +40,7 @@ def step_of(package: Package, wheel: Wheel, *, doc: str, settings: Mapping[str, 
         manifests=package.manifests.paths,
         after=("version-sync",),
         settings={"version": package.version, **settings},
-        unset=lambda look: environment.absent(wheel.environment, look.environ),
+        unset=lambda snapshot: environment.missing_secrets(wheel.environment, snapshot.environ),
         prepare=commands_before(package, wheel.before, wheel.environment),
         ships=True,
         **more,
@@ -82,7 +82,7 @@ def python_in_words(wheel: Wheel) -> str:
 
 def build_environment(package: Package, work: Work) -> dict[str, str]:
     """What a backend is given: the named variables, our own tools first on PATH, and the moment of the build."""
-    env = environment.passed(work.look.environ, package.environment_pass)
+    env = environment.tool_environment(work.snapshot.environ, package.environment_pass)
     env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", "")))
     env.setdefault("SOURCE_DATE_EPOCH", MOMENT)
     return env
@@ -91,8 +91,8 @@ def build_environment(package: Package, work: Work) -> dict[str, str]:
 def variables(values: Mapping[str, str | Secret], work: Work) -> dict[str, str]:
     """What the configuration's `environment` gives a build, whose log then shows no secret of it.  Raises `StepFailed`
     where a secret is not there."""
-    work.log.hide(environment.secrets(values, work.look.environ))
-    return environment.given(values, work.look.environ)
+    work.log.hide(environment.secrets(values, work.snapshot.environ))
+    return environment.configured_environment(values, work.snapshot.environ)
 
 
 _BEFORE = threading.Lock()
@@ -113,11 +113,11 @@ def commands_before(
         made: list[str] = []
         with _BEFORE:
             for before in commands:
-                key = repr((str(cwd), before.run, sorted(environment.said(values).items())))
+                key = repr((str(cwd), before.run, sorted(environment.literal_values(values).items())))
                 if key not in _DONE:
                     there = stats(work.root)
                     work.log.run(before.run, cwd=cwd, env=env)
-                    _DONE[key] = written(there, stats(work.root))
+                    _DONE[key] = files_written(there, stats(work.root))
                 made += _DONE[key]
         return tuple(made)
 

@@ -24,7 +24,7 @@ class Directives(Struct, frozen=True, kw_only=True):
     env: tuple[str, ...]
 
 
-class Artifact(Struct, frozen=True, kw_only=True):
+class CompilerArtifact(Struct, frozen=True, kw_only=True):
     """A `compiler-artifact` message; `files` are absolute."""
 
     package: str
@@ -35,7 +35,7 @@ class Artifact(Struct, frozen=True, kw_only=True):
     files: tuple[Path, ...]
 
 
-class Script(Struct, frozen=True, kw_only=True):
+class BuildScriptRun(Struct, frozen=True, kw_only=True):
     """A `build-script-executed` message; `sets` are the variables it gives rustc."""
 
     package: str
@@ -43,11 +43,11 @@ class Script(Struct, frozen=True, kw_only=True):
     sets: tuple[str, ...]
 
 
-class Messages(Struct, frozen=True, kw_only=True):
+class CargoMessages(Struct, frozen=True, kw_only=True):
     """All that cargo said of one build; `complete` where it ended well and every line could be read."""
 
-    artifacts: tuple[Artifact, ...] = ()
-    scripts: tuple[Script, ...] = ()
+    artifacts: tuple[CompilerArtifact, ...] = ()
+    scripts: tuple[BuildScriptRun, ...] = ()
     complete: bool = False
 
 
@@ -90,10 +90,10 @@ def directives(output: str) -> Directives:
     return Directives(changed=tuple(found["rerun-if-changed"]), env=tuple(found["rerun-if-env-changed"]))
 
 
-def messages(text: str) -> Messages:
+def messages(text: str) -> CargoMessages:
     """Parse cargo's `--message-format=json` lines; several builds in one text count together."""
-    artifacts: list[Artifact] = []
-    scripts: list[Script] = []
+    artifacts: list[CompilerArtifact] = []
+    scripts: list[BuildScriptRun] = []
     ended: list[bool] = []
     try:
         for line in text.splitlines():
@@ -109,11 +109,11 @@ def messages(text: str) -> Messages:
                     ended.append(said["success"] is True)
     except (ValueError, KeyError, TypeError, AttributeError):
         ended.append(False)
-    return Messages(artifacts=tuple(artifacts), scripts=tuple(scripts), complete=bool(ended) and all(ended))
+    return CargoMessages(artifacts=tuple(artifacts), scripts=tuple(scripts), complete=bool(ended) and all(ended))
 
 
-def _artifact(said: Mapping[str, Any]) -> Artifact:
-    return Artifact(
+def _artifact(said: Mapping[str, Any]) -> CompilerArtifact:
+    return CompilerArtifact(
         package=said["package_id"],
         manifest=Path(said["manifest_path"]),
         kinds=tuple(said["target"]["kind"]),
@@ -123,5 +123,7 @@ def _artifact(said: Mapping[str, Any]) -> Artifact:
     )
 
 
-def _script(said: Mapping[str, Any]) -> Script:
-    return Script(package=said["package_id"], out_dir=Path(said["out_dir"]), sets=tuple(k for k, _ in said["env"]))
+def _script(said: Mapping[str, Any]) -> BuildScriptRun:
+    return BuildScriptRun(
+        package=said["package_id"], out_dir=Path(said["out_dir"]), sets=tuple(k for k, _ in said["env"])
+    )

@@ -9,23 +9,23 @@ from pathlib import Path
 from msgspec import Struct
 
 from cartwheel.cargo.local_crates import table, toml
-from cartwheel.filesystem.read_set import Reads, named
+from cartwheel.filesystem.read_set import ReadSet, relative_name
 
 _NAMES = (".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain")
 
 
-class Configuration(Struct, frozen=True, kw_only=True):
+class CargoConfigFiles(Struct, frozen=True, kw_only=True):
     """Files that are there, places where one would count, and crates that they substitute (`paths`, `[patch]`)."""
 
     files: tuple[Path, ...]
     missing: tuple[Path, ...]
     crates: tuple[Path, ...]
 
-    def reads(self, root: Path) -> Reads:
+    def reads(self, root: Path) -> ReadSet:
         """Both kinds, by name."""
-        return Reads(
-            files=tuple(sorted({named(path, root) for path in self.files})),
-            absent=tuple(sorted({named(path, root) for path in self.missing})),
+        return ReadSet(
+            files=tuple(sorted({relative_name(path, root) for path in self.files})),
+            absent=tuple(sorted({relative_name(path, root) for path in self.missing})),
         )
 
 
@@ -34,7 +34,7 @@ def cargo_home(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("CARGO_HOME") or Path.home() / ".cargo")
 
 
-def configuration(cwd: Path, environ: Mapping[str, str]) -> Configuration:
+def configuration(cwd: Path, environ: Mapping[str, str]) -> CargoConfigFiles:
     """What cargo and rustup look for from `cwd` upwards and in CARGO_HOME, with the files that those include."""
     start = Path(os.path.abspath(cwd))
     home = cargo_home(environ)
@@ -54,7 +54,7 @@ def configuration(cwd: Path, environ: Mapping[str, str]) -> Configuration:
         if not path.name.startswith("rust-toolchain"):
             waiting += _included(path)
             crates += _substituted(path)
-    return Configuration(files=tuple(files), missing=tuple(missing), crates=tuple(crates))
+    return CargoConfigFiles(files=tuple(files), missing=tuple(missing), crates=tuple(crates))
 
 
 def _included(config: Path) -> Iterator[Path]:

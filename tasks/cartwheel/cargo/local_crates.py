@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.filesystem.read_set import named
+from cartwheel.filesystem.read_set import relative_name
 from cartwheel.model.config.cargo_features import BUILT_OF
 from cartwheel.model.errors import ConfigError
 
@@ -42,7 +42,7 @@ def local_packages(manifest: Path, root: Path) -> tuple[LocalPackage, ...]:
         if "package" in data:
             found[path] = package_at(path)
         waiting += _reached(data, path, workspace_root(path))
-    return tuple(sorted(found.values(), key=lambda p: (p.manifest != start, named(p.folder, root))))
+    return tuple(sorted(found.values(), key=lambda p: (p.manifest != start, relative_name(p.folder, root))))
 
 
 def package_at(manifest: Path) -> LocalPackage:

@@ -14,7 +14,7 @@ _LINE = re.compile(
 )
 
 
-def resolved(
+def resolved_crates(
     manifest: Path,
     *,
     targets: tuple[str, ...],
@@ -39,10 +39,10 @@ def resolved(
         cwd=cwd, env=env,
     )  # fmt: skip
     lock = lock_path(manifest)
-    return crates_of(printed, checksums(lock) if lock else {})
+    return crates_in_tree(printed, checksums(lock) if lock else {})
 
 
-def crates_of(printed: str, locked: Mapping[tuple[str, str], str]) -> dict[str, str]:
+def crates_in_tree(printed: str, locked: Mapping[tuple[str, str], str]) -> dict[str, str]:
     """What `cargo tree -f '{p} {f}'` printed, joined with the lock file's checksums."""
     found: dict[tuple[str, str], set[str]] = {}
     for line in printed.splitlines():

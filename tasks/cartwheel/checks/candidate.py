@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from cartwheel.checks.distribution import Artifact
+from cartwheel.checks.distribution import Distribution
 
 if TYPE_CHECKING:
     from packaging.metadata import RawMetadata
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Candidate:
     """A file with its metadata and name parsed, as far as they can be."""
 
-    artifact: Artifact
+    artifact: Distribution
 
     @property
     def file(self) -> str:

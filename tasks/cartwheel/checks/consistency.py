@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from cartwheel.checks.wheel import as_text, metadata_folder
+from cartwheel.checks.wheel import decoded_text, metadata_folder
 from cartwheel.model.wheels.wheel_name import Metadata
 
 
@@ -16,18 +16,18 @@ def metadata_of(artifact: Path) -> Metadata:
     if artifact.suffix == ".whl":
         with zipfile.ZipFile(artifact) as archive:
             folder = metadata_folder(artifact.name, archive.namelist())
-            return Metadata.parse(as_text(archive.read(f"{folder}/METADATA")))
+            return Metadata.parse(decoded_text(archive.read(f"{folder}/METADATA")))
     top = artifact.name.removesuffix(".tar.gz")
     with tarfile.open(artifact) as sources:
         file = sources.extractfile(f"{top}/PKG-INFO")
-        return Metadata.parse(as_text(file.read() if file else b""))
+        return Metadata.parse(decoded_text(file.read() if file else b""))
 
 
 _MAY_DIFFER = {"Metadata-Version", "Dynamic"}
 """An sdist names here the fields its wheels decide; it needs Metadata 2.2 to do so, they do not."""
 
 
-def disagreements(artifacts: Mapping[str, Metadata]) -> tuple[str, ...]:
+def metadata_differences(artifacts: Mapping[str, Metadata]) -> tuple[str, ...]:
     """Where the metadata of one package's wheels and sdist differ; an sdist's `Dynamic` fields may."""
     if not artifacts:
         return ()

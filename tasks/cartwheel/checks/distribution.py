@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal
 from msgspec import Struct
 
 
-class Artifact(Struct, frozen=True, kw_only=True):
+class Distribution(Struct, frozen=True, kw_only=True):
     """What is known of one file without unpacking it."""
 
     file: str
@@ -34,7 +34,7 @@ class Artifact(Struct, frozen=True, kw_only=True):
     """Why it cannot be opened at all."""
 
 
-def opened(path: Path) -> Artifact:
+def open_distribution(path: Path) -> Distribution:
     """Look into a file; one that is damaged or of no known kind says so in `fault`."""
     kind: Literal["wheel", "sdist"] = "wheel" if path.name.endswith(".whl") else "sdist"
     size = path.stat().st_size
@@ -44,13 +44,13 @@ def opened(path: Path) -> Artifact:
         OSError, zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError, RuntimeError, KeyError, struct.error,
     ) as error:  # fmt: skip
         said = (str(error).strip("'\" ") or type(error).__name__).splitlines()[0]
-        return Artifact(file=path.name, kind=kind, size=size, fault=said)
+        return Distribution(file=path.name, kind=kind, size=size, fault=said)
 
 
 # Wheels --------------------------------------------------------------------------------------------------------------
 
 
-def _wheel(path: Path, size: int) -> Artifact:
+def _wheel(path: Path, size: int) -> Distribution:
     with zipfile.ZipFile(path) as archive:
         rows = archive.infolist()
         names = tuple(row.filename for row in rows)
@@ -59,7 +59,7 @@ def _wheel(path: Path, size: int) -> Artifact:
         def text(name: str) -> bytes:
             return archive.read(prefix + name) if prefix + name in names else b""
 
-        return Artifact(
+        return Distribution(
             file=path.name,
             kind="wheel",
             size=size,
@@ -163,16 +163,16 @@ def _long_size(data: bytes, size: int) -> int:
 # Source distributions ------------------------------------------------------------------------------------------------
 
 
-def _sdist(path: Path, size: int) -> Artifact:
+def _sdist(path: Path, size: int) -> Distribution:
     if not path.name.endswith(".tar.gz"):
-        return Artifact(file=path.name, kind="sdist", size=size, fault="neither a .whl nor a .tar.gz")
+        return Distribution(file=path.name, kind="sdist", size=size, fault="neither a .whl nor a .tar.gz")
     with tarfile.open(path, "r:gz") as archive:
         members = archive.getmembers()
         names = tuple(member.name + "/" * member.isdir() for member in members)
         prefix = names[0].split("/")[0] + "/" if names else ""
         info = next((member for member in members if member.name == f"{prefix}PKG-INFO" and member.isfile()), None)
         read = archive.extractfile(info) if info else None
-        return Artifact(
+        return Distribution(
             file=path.name,
             kind="sdist",
             size=size,

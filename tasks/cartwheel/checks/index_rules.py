@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from cartwheel.checks import file_rules, metadata_rules
 from cartwheel.checks.candidate import Candidate
-from cartwheel.checks.distribution import Artifact, opened
+from cartwheel.checks.distribution import Distribution, open_distribution
 from cartwheel.filesystem.files import sha256_of
 from cartwheel.model.errors import ConfigError, did_you_mean
 
@@ -28,7 +28,7 @@ WHEEL = "Binary distribution format, and PyPI's blog of 7 August 2025 on RECORD"
 Judge = Callable[[Candidate], Iterator[str]]
 
 
-class Rule(Struct, frozen=True, kw_only=True):
+class IndexRule(Struct, frozen=True, kw_only=True):
     """One thing an index refuses."""
 
     name: str
@@ -53,31 +53,31 @@ class Finding(Struct, frozen=True, kw_only=True):
         return rule == self.rule and bool(about)
 
 
-RULES: tuple[Rule, ...] = (
-    Rule(name="readable", source=LEGACY, judge=file_rules.readable),
-    Rule(name="size", source=LEGACY, judge=file_rules.size),
-    Rule(name="bomb", source=LEGACY, judge=file_rules.bomb),
-    Rule(name="container", source=ZIPFILES, judge=file_rules.container),
-    Rule(name="file-name", source=LEGACY, judge=file_rules.file_name),
-    Rule(name="platform-tag", source=LEGACY, judge=file_rules.platform_tags),
-    Rule(name="metadata-folder", source=f"{LEGACY}; {SDIST}", judge=file_rules.metadata_folder),
-    Rule(name="wheel-file", source=LEGACY, judge=file_rules.wheel_file),
-    Rule(name="record", source=f"{LEGACY}; {WHEEL}", judge=file_rules.record),
-    Rule(name="entry-points", source=LEGACY, judge=file_rules.entry_points),
-    Rule(name="metadata-version", source=METADATA, judge=metadata_rules.metadata_version),
-    Rule(name="metadata-fields", source=METADATA, judge=metadata_rules.fields),
-    Rule(name="same-as-named", source=LEGACY, judge=metadata_rules.same_as_named),
-    Rule(name="project-name", source=METADATA, judge=metadata_rules.project_name),
-    Rule(name="local-version", source=METADATA, judge=metadata_rules.local_version),
-    Rule(name="summary", source=METADATA, judge=metadata_rules.summary),
-    Rule(name="urls", source=METADATA, judge=metadata_rules.urls),
-    Rule(name="emails", source=METADATA, judge=metadata_rules.emails),
-    Rule(name="direct-url", source=METADATA, judge=metadata_rules.requirements),
-    Rule(name="classifiers", source=CLASSIFIERS, judge=metadata_rules.classifiers),
-    Rule(name="private", source=CLASSIFIERS, judge=metadata_rules.private),
-    Rule(name="licence", source=METADATA, judge=metadata_rules.licence),
-    Rule(name="licence-files", source=LEGACY, judge=metadata_rules.licence_files),
-    Rule(name="description", source=METADATA, judge=metadata_rules.description),
+RULES: tuple[IndexRule, ...] = (
+    IndexRule(name="readable", source=LEGACY, judge=file_rules.readable),
+    IndexRule(name="size", source=LEGACY, judge=file_rules.size),
+    IndexRule(name="bomb", source=LEGACY, judge=file_rules.bomb),
+    IndexRule(name="container", source=ZIPFILES, judge=file_rules.container),
+    IndexRule(name="file-name", source=LEGACY, judge=file_rules.file_name),
+    IndexRule(name="platform-tag", source=LEGACY, judge=file_rules.platform_tags),
+    IndexRule(name="metadata-folder", source=f"{LEGACY}; {SDIST}", judge=file_rules.metadata_folder),
+    IndexRule(name="wheel-file", source=LEGACY, judge=file_rules.wheel_file),
+    IndexRule(name="record", source=f"{LEGACY}; {WHEEL}", judge=file_rules.record),
+    IndexRule(name="entry-points", source=LEGACY, judge=file_rules.entry_points),
+    IndexRule(name="metadata-version", source=METADATA, judge=metadata_rules.metadata_version),
+    IndexRule(name="metadata-fields", source=METADATA, judge=metadata_rules.fields),
+    IndexRule(name="same-as-named", source=LEGACY, judge=metadata_rules.same_as_named),
+    IndexRule(name="project-name", source=METADATA, judge=metadata_rules.project_name),
+    IndexRule(name="local-version", source=METADATA, judge=metadata_rules.local_version),
+    IndexRule(name="summary", source=METADATA, judge=metadata_rules.summary),
+    IndexRule(name="urls", source=METADATA, judge=metadata_rules.urls),
+    IndexRule(name="emails", source=METADATA, judge=metadata_rules.emails),
+    IndexRule(name="direct-url", source=METADATA, judge=metadata_rules.requirements),
+    IndexRule(name="classifiers", source=CLASSIFIERS, judge=metadata_rules.classifiers),
+    IndexRule(name="private", source=CLASSIFIERS, judge=metadata_rules.private),
+    IndexRule(name="licence", source=METADATA, judge=metadata_rules.licence),
+    IndexRule(name="licence-files", source=LEGACY, judge=metadata_rules.licence_files),
+    IndexRule(name="description", source=METADATA, judge=metadata_rules.description),
 )
 """Every rule of one file, the readable one first: a file that cannot be opened is judged by it alone."""
 
@@ -88,11 +88,11 @@ OF_THE_SET = ("one-release", "same-bytes")
 def findings(paths: Iterable[Path], *, besides: Collection[str] = ()) -> tuple[Finding, ...]:
     """Everything that PyPI would refuse in these files; `besides`: keys as in `rules` of what is not judged."""
     paths = tuple(paths)
-    found = (*judged(opened(path) for path in paths), *_same_bytes(paths))
+    found = (*findings_of(open_distribution(path) for path in paths), *_same_bytes(paths))
     return tuple(finding for finding in found if not any(finding.is_of(key) for key in besides))
 
 
-def judged(artifacts: Iterable[Artifact]) -> tuple[Finding, ...]:
+def findings_of(artifacts: Iterable[Distribution]) -> tuple[Finding, ...]:
     """The same for files that were opened before."""
     candidates = tuple(Candidate(artifact=artifact) for artifact in artifacts)
     found = [
@@ -113,7 +113,9 @@ def refuse_unknown(keys: Iterable[str], *, where: str) -> None:
             raise ConfigError(f"{where}: '{name}' is no rule{did_you_mean(name, known)}")
 
 
-def weighed(found: Iterable[Finding], passes: Mapping[str, str]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+def refusals_and_notes(
+    found: Iterable[Finding], passes: Mapping[str, str]
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """What is refused in spite of `passes` (reasons by key), and a line for all that is let pass or idle there."""
     found = tuple(found)
     refused = tuple(finding for finding in found if not any(finding.is_of(key) for key in passes))
@@ -131,10 +133,10 @@ def weighed(found: Iterable[Finding], passes: Mapping[str, str]) -> tuple[tuple[
     return refused, tuple(lines)
 
 
-def misnamed(files: Iterable[str]) -> tuple[Finding, ...]:
+def name_findings(files: Iterable[str]) -> tuple[Finding, ...]:
     """What PyPI would refuse by the names alone, of files that are yet to be made."""
-    named = [Artifact(file=name, kind="wheel" if name.endswith(".whl") else "sdist", size=0) for name in files]
-    return tuple(finding for finding in judged(named) if finding.rule in ("file-name", "platform-tag"))
+    named = [Distribution(file=name, kind="wheel" if name.endswith(".whl") else "sdist", size=0) for name in files]
+    return tuple(finding for finding in findings_of(named) if finding.rule in ("file-name", "platform-tag"))
 
 
 def _one_release(candidates: tuple[Candidate, ...]) -> Iterator[Finding]:

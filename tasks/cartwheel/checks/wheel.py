@@ -24,16 +24,16 @@ from cartwheel.model.wheels.binary_facts import (
     Binary,
     dll_problems,
     floor_problems,
-    listed,
     machine_problems,
     module_problems,
+    shortened_list,
 )
 from cartwheel.model.wheels.target import ANY, Target, platform_tag
-from cartwheel.model.wheels.wheel_name import Metadata, WheelName, normalised
-from cartwheel.process.environment import passed
+from cartwheel.model.wheels.wheel_name import Metadata, WheelName, normalised_name
+from cartwheel.process.environment import tool_environment
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class WheelEntry(Struct, frozen=True, kw_only=True):
     """One file in a wheel."""
 
     path: str
@@ -42,7 +42,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     """As RECORD writes it: url-safe base64 without padding."""
 
 
-class Examined(Struct, frozen=True, kw_only=True):
+class WheelFacts(Struct, frozen=True, kw_only=True):
     """All that is known of a wheel file, beside what was planned."""
 
     file: Path
@@ -53,7 +53,7 @@ class Examined(Struct, frozen=True, kw_only=True):
     pyproject: str
     """The package's pyproject.toml, for `[tool.check-wheel-contents]`; `""` for none."""
     name: WheelName
-    entries: tuple[Entry, ...]
+    entries: tuple[WheelEntry, ...]
     binaries: tuple[Binary, ...]
     dist_info: str
     metadata: Metadata
@@ -71,12 +71,12 @@ class Check(Struct, frozen=True, kw_only=True):
 
     name: str
     doc: str
-    problems: Callable[[Examined], tuple[str, ...]]
+    problems: Callable[[WheelFacts], tuple[str, ...]]
 
 
 def examine(
     wheel: Path, *, expected: str, target: Target, floor: str = "", python: str, pyproject: str = ""
-) -> Examined:
+) -> WheelFacts:
     """Read a wheel; raises `StepFailed` where it cannot be read as one.
 
     `expected` is the planned file name, `floor` the oldest system promised (the target's own when empty), `python`
@@ -88,9 +88,9 @@ def examine(
     except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
         raise StepFailed(f"{wheel.name}: cannot be read as a wheel: {error}") from None
     dist_info = metadata_folder(wheel.name, [path for path, _ in files])
-    text = {p: as_text(content) for p, content in files if p.startswith(f"{dist_info}/") and p.count("/") == 1}
+    text = {p: decoded_text(content) for p, content in files if p.startswith(f"{dist_info}/") and p.count("/") == 1}
     listed = Metadata.parse(text.get(f"{dist_info}/WHEEL", ""))
-    return Examined(
+    return WheelFacts(
         file=wheel,
         expected=expected,
         target=target,
@@ -98,7 +98,7 @@ def examine(
         python=python,
         pyproject=pyproject,
         name=WheelName.parse(wheel.name),
-        entries=tuple(Entry(path=p, size=len(content), sha256=_record_hash(content)) for p, content in files),
+        entries=tuple(WheelEntry(path=p, size=len(content), sha256=_record_hash(content)) for p, content in files),
         binaries=tuple(image for p, content in files for image in images(p, content)),
         dist_info=dist_info,
         metadata=Metadata.parse(text.get(f"{dist_info}/METADATA", "")),
@@ -107,7 +107,7 @@ def examine(
     )
 
 
-def problems(examined: Examined) -> tuple[str, ...]:
+def problems(examined: WheelFacts) -> tuple[str, ...]:
     """What every check found wrong, each with the name of its check first; none means good."""
     from concurrent.futures import ThreadPoolExecutor  # three rows wait for a program each
 
@@ -123,7 +123,7 @@ def metadata_folder(wheel: str, paths: list[str]) -> str:
     return found[0]
 
 
-def as_text(content: bytes) -> str:
+def decoded_text(content: bytes) -> str:
     return content.decode("utf-8", errors="replace")
 
 
@@ -139,7 +139,7 @@ def _record(text: str) -> tuple[tuple[str, str, str], ...]:
 # The rows of CHECKS.
 
 
-def _named(wheel: Examined) -> tuple[str, ...]:
+def _named(wheel: WheelFacts) -> tuple[str, ...]:
     found = []
     if wheel.file.name != wheel.expected:
         found.append(f"the file is {wheel.file.name}, planned was {wheel.expected}")
@@ -150,16 +150,17 @@ def _named(wheel: Examined) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _tagged(wheel: Examined) -> tuple[str, ...]:
+def _tagged(wheel: WheelFacts) -> tuple[str, ...]:
     if wheel.tags == wheel.name.tags:
         return ()
-    return (f"the WHEEL file says {listed(wheel.tags)}, the file name {listed(wheel.name.tags)}; repair it again",)
+    inside, named = shortened_list(wheel.tags), shortened_list(wheel.name.tags)
+    return (f"the WHEEL file says {inside}, the file name {named}; repair it again",)
 
 
-def _identified(wheel: Examined) -> tuple[str, ...]:
+def _identified(wheel: WheelFacts) -> tuple[str, ...]:
     found = []
     name, version = wheel.metadata.one("Name"), wheel.metadata.one("Version")
-    if normalised(name) != wheel.name.distribution:
+    if normalised_name(name) != wheel.name.distribution:
         found.append(f"METADATA says Name '{name}', the file name {wheel.name.distribution}")
     if version != wheel.name.version:
         found.append(f"METADATA says Version '{version}', the file name {wheel.name.version}")
@@ -172,23 +173,23 @@ def _identified(wheel: Examined) -> tuple[str, ...]:
 _SUFFIXES = {".so": ("linux", "macos"), ".dylib": ("macos",), ".pyd": ("windows",), ".dll": ("windows",)}
 
 
-def _compiled_for(wheel: Examined) -> tuple[str, ...]:
+def _compiled_for(wheel: WheelFacts) -> tuple[str, ...]:
     return machine_problems(wheel.binaries, wheel.target)
 
 
-def _floor_kept(wheel: Examined) -> tuple[str, ...]:
+def _floor_kept(wheel: WheelFacts) -> tuple[str, ...]:
     return floor_problems(wheel.binaries, wheel.target, wheel.floor)
 
 
-def _importable(wheel: Examined) -> tuple[str, ...]:
+def _importable(wheel: WheelFacts) -> tuple[str, ...]:
     return module_problems(wheel.binaries, wheel.target, wheel.python, ".".join(wheel.name.abis))
 
 
-def _python_dll(wheel: Examined) -> tuple[str, ...]:
+def _python_dll(wheel: WheelFacts) -> tuple[str, ...]:
     return dll_problems(wheel.binaries, wheel.target, wheel.python, ".".join(wheel.name.abis))
 
 
-def _abi3(wheel: Examined) -> tuple[str, ...]:
+def _abi3(wheel: WheelFacts) -> tuple[str, ...]:
     """Its exit code is no evidence (0 for a wheel without anything to audit), so the report is read."""
     if wheel.python != "abi3":
         return ()
@@ -207,16 +208,16 @@ def _not_abi3(name: str, result: Mapping[str, object]) -> tuple[str, ...]:
     assert isinstance(later, dict)
     found = []
     if foreign:
-        found.append(f"{name} uses {listed(foreign)}, which the limited API does not have")
+        found.append(f"{name} uses {shortened_list(foreign)}, which the limited API does not have")
     if later:
-        newer = listed(f"{symbol} (since {since})" for symbol, since in later.items())
+        newer = shortened_list(f"{symbol} (since {since})" for symbol, since in later.items())
         found.append(f"{name} uses {newer}, its tag promises Python {result['baseline']}")
     if not found and not (result["is_abi3"] and result["is_abi3_baseline_compatible"]):
         found.append(f"{name} is not abi3, says abi3audit")
     return tuple(found)
 
 
-def _no_strangers(wheel: Examined) -> tuple[str, ...]:
+def _no_strangers(wheel: WheelFacts) -> tuple[str, ...]:
     """Compiled files that an in-place build, or one for another target, left in the package's source."""
     system = wheel.target.system
     advice = "remove it from the package's source (`doit run clean`)"
@@ -236,7 +237,7 @@ def _no_strangers(wheel: Examined) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _grafts(wheel: Examined) -> tuple[str, ...]:
+def _grafts(wheel: WheelFacts) -> tuple[str, ...]:
     """Where auditwheel and delvewheel, and delocate, put the libraries that they graft."""
     name = wheel.name.distribution
     return (f"{name}.libs/", f"{name}/.dylibs/", f"{name}.dylibs/")
@@ -247,7 +248,7 @@ def _module_of(path: str) -> str:
     return f"{folder}/{file.split('.')[0]}"
 
 
-def _pure(wheel: Examined) -> tuple[str, ...]:
+def _pure(wheel: WheelFacts) -> tuple[str, ...]:
     compiled = sorted({binary.path for binary in wheel.binaries})
     if wheel.target.system != ANY:
         return () if compiled else (f"nothing compiled in it; it is for {wheel.target.triple}",)
@@ -255,7 +256,7 @@ def _pure(wheel: Examined) -> tuple[str, ...]:
     return tuple(f"{path} is compiled, the wheel is for any system; remove it or name targets" for path in compiled)
 
 
-def _recorded(wheel: Examined) -> tuple[str, ...]:
+def _recorded(wheel: WheelFacts) -> tuple[str, ...]:
     """RECORD names every file with its hash and size, itself without (binary distribution format)."""
     own = f"{wheel.dist_info}/RECORD"
     unhashed = {own, f"{own}.jws", f"{own}.p7s"}
@@ -280,7 +281,7 @@ def _recorded(wheel: Examined) -> tuple[str, ...]:
     return tuple(text.format(path) for text, paths in texts for path in paths)
 
 
-def _licensed(wheel: Examined) -> tuple[str, ...]:
+def _licensed(wheel: WheelFacts) -> tuple[str, ...]:
     if wheel.metadata.one("Metadata-Version") < "2.4":
         return ()  # before 2.4 (PEP 639) the field said nothing of where the file lies
     return tuple(
@@ -290,7 +291,7 @@ def _licensed(wheel: Examined) -> tuple[str, ...]:
     )
 
 
-def _described(wheel: Examined) -> tuple[str, ...]:
+def _described(wheel: WheelFacts) -> tuple[str, ...]:
     said = _tool(wheel, "twine", "--no-color", "check", "--strict", str(wheel.file))
     if re.search(r"\bPASSED\b", said) and "FAILED" not in said:
         return ()
@@ -306,7 +307,7 @@ _MEANT = re.compile(r"\.(?:libs|dylibs)/$|(?:^|/)_{0,2}pyinstaller/(?:rthooks/)?
 their file (PyInstaller's manual, "Providing PyInstaller Hooks with your Package", November 2026)."""
 
 
-def _arranged(wheel: Examined) -> tuple[str, ...]:
+def _arranged(wheel: WheelFacts) -> tuple[str, ...]:
     from check_wheel_contents.checker import NO_CONFIG, WheelChecker  # type: ignore[import-untyped]
     from check_wheel_contents.contents import WheelContents  # type: ignore[import-untyped]
     from check_wheel_contents.errors import UserInputError, WheelValidationError  # type: ignore[import-untyped]
@@ -323,7 +324,9 @@ def _arranged(wheel: Examined) -> tuple[str, ...]:
         bare = failure.check.name == "W007" and any("/scripts/" in binary.path for binary in wheel.binaries)
         least = {"W007": 0, "W008": 0, "W009": 2}.get(failure.check.name, 1)
         if not bare and len(paths) >= least:
-            found.append(f"{failure.check.name} {failure.check.value}" + (f": {listed(paths)}" if paths else ""))
+            found.append(
+                f"{failure.check.name} {failure.check.value}" + (f": {shortened_list(paths)}" if paths else "")
+            )
     return tuple(found)
 
 
@@ -346,8 +349,8 @@ CHECKS = (
 """What a wheel is checked for; all rows have one signature and none acts on the file."""
 
 
-def _tool(wheel: Examined, name: str, *arguments: str) -> str:
+def _tool(wheel: WheelFacts, name: str, *arguments: str) -> str:
     from cartwheel.process.run import capture, of_ours
 
-    env = passed(os.environ) | {"NO_COLOR": "1", "TERM": "dumb", "PYTHONUTF8": "1"}
+    env = tool_environment(os.environ) | {"NO_COLOR": "1", "TERM": "dumb", "PYTHONUTF8": "1"}
     return capture((*of_ours(name), *arguments), cwd=wheel.file.parent, env=env, ok=(0, 1))

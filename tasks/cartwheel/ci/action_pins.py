@@ -27,7 +27,7 @@ PINS = {
 Pins = Mapping[str, Pin]
 
 
-def pinned(text: str) -> Pins:
+def pins_in(text: str) -> Pins:
     """The actions that a workflow file uses, with the versions that stand behind their commits."""
     found = re.findall(r"uses: ([\w.-]+/[\w.-]+)\S*@([0-9a-f]{40}) # (v[\d.]+)", text)
     return {action: Pin(version=version, commit=commit) for action, commit, version in found}

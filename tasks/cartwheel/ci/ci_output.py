@@ -27,7 +27,7 @@ LONGEST_LOG = 4_000_000
 """Characters of a step's log that are printed: its end, which says what went wrong."""
 
 
-class Platform(Struct, frozen=True, kw_only=True):
+class CiSystem(Struct, frozen=True, kw_only=True):
     """One row of `PLATFORMS`."""
 
     variable: str
@@ -54,14 +54,14 @@ def _drawn() -> str:
     return os.urandom(16).hex()
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """The data of a workflow command (actions/toolkit, command.ts)."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def escaped_property(text: str) -> str:
     """A property of a workflow command, whose values end at a comma."""
-    return escaped(text).replace(":", "%3A").replace(",", "%2C")
+    return escape(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def _github_inert(text: str) -> str:
@@ -73,13 +73,13 @@ def _github_inert(text: str) -> str:
 
 
 def _github_group(title: str, text: str, seconds: float) -> str:
-    return f"::group::{escaped(title)}\n{_github_inert(text)}\n::endgroup::"
+    return f"::group::{escape(title)}\n{_github_inert(text)}\n::endgroup::"
 
 
 def _github_mark(annotation: Annotation) -> str:
     place = {"file": annotation.path, "line": annotation.line, "col": annotation.column, "title": annotation.title}
     named = ",".join(f"{key}={escaped_property(str(value))}" for key, value in place.items() if value)
-    return f"::{annotation.level}{' ' * bool(named)}{named}::{escaped(annotation.message)}"
+    return f"::{annotation.level}{' ' * bool(named)}{named}::{escape(annotation.message)}"
 
 
 # GitLab --------------------------------------------------------------------------------------------------------------
@@ -105,24 +105,24 @@ def _gitlab_group(title: str, text: str, seconds: float) -> str:
 # The table -----------------------------------------------------------------------------------------------------------
 
 
-PLAIN = Platform(
+PLAIN = CiSystem(
     variable="", inert=lambda text: text, group=lambda title, text, seconds: title, mark=lambda annotation: ""
 )
 """A terminal, or a CI system that is not known: the logs stay in their files."""
 
 PLATFORMS = (
-    Platform(
+    CiSystem(
         variable="GITHUB_ACTIONS", inert=_github_inert, group=_github_group, mark=_github_mark,
         summary="GITHUB_STEP_SUMMARY", outputs="GITHUB_OUTPUT",
     ),
-    Platform(
+    CiSystem(
         variable="GITLAB_CI", inert=_gitlab_inert, group=_gitlab_group, mark=lambda annotation: "",
         report=".cartwheel/ci/code-quality.json",
     ),
 )  # fmt: skip
 
 
-def platform_of(environ: Mapping[str, str]) -> Platform:
+def platform_of(environ: Mapping[str, str]) -> CiSystem:
     """Where this job runs."""
     return next((p for p in PLATFORMS if environ.get(p.variable, "").lower() == "true"), PLAIN)
 
@@ -130,7 +130,7 @@ def platform_of(environ: Mapping[str, str]) -> Platform:
 # What a run says -----------------------------------------------------------------------------------------------------
 
 
-class Voice:
+class CiOutput:
     """What one run says to its platform: logs that fold, annotations, and at the end a summary and values."""
 
     def __init__(self, environ: Mapping[str, str], root: Path, folders: Iterable[str] = ()) -> None:

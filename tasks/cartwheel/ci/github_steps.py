@@ -8,7 +8,7 @@ from typing import Any
 
 from cartwheel.ci.action_pins import Pins
 from cartwheel.ci.jobs import FORGE, Job, Pipeline
-from cartwheel.ci.yaml_document import Noted
+from cartwheel.ci.yaml_document import Commented
 
 Step = dict[str, Any]
 
@@ -19,7 +19,7 @@ DOIT_TASKS = 'read -ra tasks <<< "$TASKS"\ndoit -n 4 "${tasks[@]}"\n'
 """Words of the plan's as tasks, four at a time: compilers share the processors whatever the number."""
 
 
-def prepared(pipeline: Pipeline, job: Job, *, python: str = "") -> list[Step]:
+def setup_steps(pipeline: Pipeline, job: Job, *, python: str = "") -> list[Step]:
     """The sources, interpreters (one a line; default: what cartwheel runs with) and cartwheel."""
     checkout = {"fetch-depth": 0, "persist-credentials": False} if job.history else {"persist-credentials": False}
     return [
@@ -71,7 +71,7 @@ def tokens(job: Job) -> dict[str, str]:
     }
 
 
-def of_package(key: str) -> str:
+def package_condition(key: str) -> str:
     """The condition that a package is part of what this run releases."""
     return f"contains(fromJSON(needs.plan.outputs.packages), '{key}')"
 
@@ -81,7 +81,7 @@ def commands(job: Job, verb: str, env: Mapping[str, str]) -> Iterable[Step]:
     for key, task in job.commands():
         step: Step = {"name": f"{verb} {key}"}
         if len(job.packages) > 1:
-            step["if"] = of_package(key)
+            step["if"] = package_condition(key)
         if env:
             step["env"] = env
         yield {**step, "run": f"doit {task}"}
@@ -92,4 +92,6 @@ def pinned_step(step: Step, pins: Pins) -> Step:
     if "uses" not in step:
         return step
     pin = pins["/".join(step["uses"].split("/")[:2])]
-    return {key: Noted(f"{value}@{pin.commit}", pin.version) if key == "uses" else value for key, value in step.items()}
+    return {
+        key: Commented(f"{value}@{pin.commit}", pin.version) if key == "uses" else value for key, value in step.items()
+    }

@@ -12,23 +12,23 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from cartwheel.ci.action_pins import Pins, newer, pinned
+from cartwheel.ci.action_pins import Pins, newer, pins_in
 from cartwheel.ci.github_steps import (
     DOIT_TASKS,
     FILES,
     Step,
     commands,
     merge,
-    of_package,
+    package_condition,
     pinned_step,
-    prepared,
+    setup_steps,
     tokens,
     upload,
     with_words,
 )
 from cartwheel.ci.jobs import BUILD, GATHER, PLAN, PUBLISH, SDIST, VERIFY, Build, Job, Pipeline
 from cartwheel.ci.selection import NOWHERE, Selection
-from cartwheel.ci.yaml_document import Lines, Noted, document
+from cartwheel.ci.yaml_document import Commented, FoldedText, yaml_text
 from cartwheel.model.versions.version import FIELDS
 
 HEAD = (
@@ -39,7 +39,7 @@ HEAD = (
 
 def render(pipeline: Pipeline, present: str = "") -> str:
     """The workflow file; newer pins of the `present` one are kept."""
-    pins = newer(pinned(present))
+    pins = newer(pins_in(present))
     tree: dict[str, Any] = {
         "name": "release",
         "on": _events(pipeline),
@@ -52,7 +52,7 @@ def render(pipeline: Pipeline, present: str = "") -> str:
         "env": {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUTF8": "1"},
         "jobs": {job.name: _job(pipeline, job, pins) for job in pipeline.jobs},
     }
-    text = document(tree, head=HEAD)
+    text = yaml_text(tree, head=HEAD)
     return re.sub(r"\n(  [\w-]+:\n    name: )", r"\n\n\1", text).replace("jobs:\n\n", "jobs:\n")
 
 
@@ -102,14 +102,14 @@ def _job(pipeline: Pipeline, job: Job, pins: Pins) -> dict[str, Any]:
     if job.needs:
         made["needs"] = list(job.needs)
     if condition:
-        made["if"] = Lines(condition)
+        made["if"] = FoldedText(condition)
     if job.does == BUILD:
         made["strategy"] = {"fail-fast": False, "matrix": "${{ fromJSON(needs.plan.outputs.matrix) }}"}
     made["runs-on"] = "${{ matrix.runner }}" if job.does == BUILD else "ubuntu-24.04"
     made["timeout-minutes"] = job.minutes
     if job.environment:
         made["environment"] = {"name": job.environment}
-    made["permissions"] = {p.scope: Noted(p.access, p.why) for p in job.permissions}
+    made["permissions"] = {p.scope: Commented(p.access, p.why) for p in job.permissions}
     if variables := {**({"CARTWHEEL_FROZEN": "1"} if job.files else {}), **job.variables, **_sccache(pipeline, job)}:
         made["env"] = variables
     if job.does == PLAN:
@@ -135,7 +135,7 @@ def _plan(pipeline: Pipeline, job: Job) -> Made:
     if pipeline.choices:
         plan["env"] = {"TO": "${{ inputs.to }}"}
     steps = [
-        *prepared(pipeline, job),
+        *setup_steps(pipeline, job),
         {"name": "Compare this file with the configuration", "run": "doit ci --check"},
         {
             "name": "What earlier files were made with",
@@ -161,7 +161,7 @@ def _plan(pipeline: Pipeline, job: Job) -> Made:
 
 
 def _build(pipeline: Pipeline, job: Job) -> Made:
-    steps = prepared(pipeline, job, python="${{ matrix.pythons }}")
+    steps = setup_steps(pipeline, job, python="${{ matrix.pythons }}")
     if any(build.system for build in pipeline.builds):
         run = 'read -ra packages <<< "$PACKAGES"\nsudo apt-get update --quiet\n'
         run += 'sudo apt-get install --yes --quiet --no-install-recommends "${packages[@]}"\n'
@@ -195,13 +195,13 @@ def _sdist(pipeline: Pipeline, job: Job) -> Made:
     work = with_words("Make and check", "TASKS", "needs.plan.outputs.sdists", DOIT_TASKS)
     del work["if"]
     work["env"] |= tokens(job)
-    steps = prepared(pipeline, job, python="\n".join(pipeline.for_sdists))
+    steps = setup_steps(pipeline, job, python="\n".join(pipeline.for_sdists))
     return "", ("needs.plan.outputs.sdists != ''",), [*steps, work, upload("built-sdist")]
 
 
 def _gather(pipeline: Pipeline, job: Job) -> Made:
     steps = [
-        *prepared(pipeline, job),
+        *setup_steps(pipeline, job),
         {
             "name": "Take earlier files",
             "if": "needs.plan.outputs.kept != ''",
@@ -226,14 +226,14 @@ def _publish(pipeline: Pipeline, job: Job) -> Made:
         "!cancelled() && !failure()",
         "&& needs.build.result == 'success' && needs.sdist.result == 'success'",
         f"&& {_any(started)}",
-        f"&& {_any(of_package(key) for key in job.packages)}",
+        f"&& {_any(package_condition(key) for key in job.packages)}",
     )
-    return "", condition, [*prepared(pipeline, job), merge(), *commands(job, "Publish", tokens(job))]
+    return "", condition, [*setup_steps(pipeline, job), merge(), *commands(job, "Publish", tokens(job))]
 
 
 def _verify(pipeline: Pipeline, job: Job) -> Made:
     condition = ("!cancelled() && !failure()", f"&& needs.{job.needs[-1]}.result == 'success'")
-    return "", condition, [*prepared(pipeline, job), merge(), *commands(job, "Verify", tokens(job))]
+    return "", condition, [*setup_steps(pipeline, job), merge(), *commands(job, "Verify", tokens(job))]
 
 
 def _started(pipeline: Pipeline, job: Job) -> tuple[str, ...]:

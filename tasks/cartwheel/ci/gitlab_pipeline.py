@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cartwheel.ci.gitlab_runners import APT, PLANNED, WORK, Machine, machine_of, prepared, runs
+from cartwheel.ci.gitlab_runners import APT, PLANNED, WORK, Runner, machine_of, runs, setup_scripts
 from cartwheel.ci.jobs import BUILD, FORGE, GATHER, PLAN, PUBLISH, PYTHON, SDIST, VERIFY, Build, Job, Pipeline
 from cartwheel.ci.selection import NOWHERE, Selection
-from cartwheel.ci.yaml_document import Each, Noted, document
+from cartwheel.ci.yaml_document import Commented, TextLines, yaml_text
 from cartwheel.destinations.trusted_publishing import identity_variable
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import FIELDS
@@ -38,14 +38,17 @@ def render(pipeline: Pipeline, present: str = "") -> str:
         "workflow": {"rules": _events(pipeline)},
         "default": {"image": _image(pipeline), "interruptible": True},
         "variables": _variables(pipeline),
-        **{f".{name}": {"before_script": Each(script)} for name, script in prepared(pipeline, machines).items()},
+        **{
+            f".{name}": {"before_script": TextLines(script)}
+            for name, script in setup_scripts(pipeline, machines).items()
+        },
     }
     for job in pipeline.jobs:
         if job.does == BUILD:
             tree |= {machine.name: _build(pipeline, job, machine, rows) for machine, rows in machines.items()}
         else:
             tree[job.name] = _KINDS[job.does](pipeline, job, builders)
-    return document(tree, head=HEAD)
+    return yaml_text(tree, head=HEAD)
 
 
 def outputs(selected: Selection) -> dict[str, str]:
@@ -136,12 +139,12 @@ def _plan(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Made:
     return {
         **_first(job, PLAN, extends=".prepared"),
         "cache": cache,
-        "script": Each(script),
+        "script": TextLines(script),
         "artifacts": {"paths": paths, "expire_in": "1 week"},
     }
 
 
-def _build(pipeline: Pipeline, job: Job, machine: Machine, rows: Iterable[Build]) -> Made:
+def _build(pipeline: Pipeline, job: Job, machine: Runner, rows: Iterable[Build]) -> Made:
     rows = tuple(rows)
     made = {**_first(job, BUILD, extends=f".{machine.system}"), "needs": list(job.needs)}
     if machine.tags:
@@ -156,7 +159,7 @@ def _build(pipeline: Pipeline, job: Job, machine: Machine, rows: Iterable[Build]
         made["cache"] = {"key": f"sccache-$BUILD-{_KEPT}", "paths": [".cartwheel/sccache/"]}
     needing = any(build.system and not build.image for build in rows)
     script = (*(APT if needing else ()), *WORK[machine.system])
-    return {**made, "script": Each(script), "artifacts": _handed_on()}
+    return {**made, "script": TextLines(script), "artifacts": _handed_on()}
 
 
 def _row_with_image(pipeline: Pipeline, build: Build) -> dict[str, str]:
@@ -174,7 +177,7 @@ def _sdist(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Made:
         **_first(job, BUILD, extends=".linux"),
         "needs": list(job.needs),
         "variables": {"BUILD": SDIST},
-        "script": Each(WORK["linux"]),
+        "script": TextLines(WORK["linux"]),
         "artifacts": _handed_on(),
     }
 
@@ -194,7 +197,7 @@ def _gather(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Made:
     cache = {
         "key": f"cartwheel-{_KEPT}",
         "paths": [*_FILES, f"{_HERE}/key"],
-        "policy": Noted("$KEEP", "what a merge request made is kept for nobody"),
+        "policy": Commented("$KEEP", "what a merge request made is kept for nobody"),
     }
     return {
         **_first(job, GATHER, extends=".prepared"),
@@ -202,7 +205,7 @@ def _gather(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Made:
         "rules": rules,
         "variables": {"CARTWHEEL_FROZEN": "1", "KEEP": "pull"},
         "cache": cache,
-        "script": Each(script),
+        "script": TextLines(script),
         "artifacts": {"paths": ["dist/"], "expire_in": "1 week", **_reports()},
     }
 
@@ -218,17 +221,17 @@ def _deliver(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Made:
     made["variables"] = {"CARTWHEEL_FROZEN": "1", **({"GIT_DEPTH": "0"} if job.history else {}), **job.variables}
     if job.does == PUBLISH:
         made["interruptible"] = False
-        made["resource_group"] = Noted("release", "one at a time")
+        made["resource_group"] = Commented("release", "one at a time")
     if job.environment:
         made["environment"] = {"name": _environment(job)}
     if job.identity:
         made["id_tokens"] = {identity_variable(job.index): {"aud": job.index}}
-    return {**made, "script": Each(tuple(_commands(job)))}
+    return {**made, "script": TextLines(tuple(_commands(job)))}
 
 
 def _environment(job: Job) -> Any:
     secrets = [_secret(job, variable) for variable in job.secrets]
-    return Noted(job.environment, f"protect it; it holds {', '.join(secrets)}") if secrets else job.environment
+    return Commented(job.environment, f"protect it; it holds {', '.join(secrets)}") if secrets else job.environment
 
 
 def _secret(job: Job, variable: str) -> str:
@@ -266,8 +269,8 @@ def _reports() -> Made:
     return {"reports": {"codequality": f"{_HERE}/code-quality.json"}}
 
 
-def _machines(builds: Iterable[Build]) -> Mapping[Machine, list[Build]]:
-    found: dict[Machine, list[Build]] = {}
+def _machines(builds: Iterable[Build]) -> Mapping[Runner, list[Build]]:
+    found: dict[Runner, list[Build]] = {}
     for build in builds:
         found.setdefault(machine_of(build), []).append(build)
     return found

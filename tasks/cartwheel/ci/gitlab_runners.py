@@ -15,7 +15,7 @@ PLANNED = ".cartwheel/ci/plan.txt"
 """What the plan's job found: for each job that has something to do a line `JOB=TASK TASK`, and what that needs."""
 
 
-class Machine(Struct, frozen=True, kw_only=True):
+class Runner(Struct, frozen=True, kw_only=True):
     """A kind of machine that jobs run on."""
 
     system: str
@@ -29,12 +29,12 @@ class Machine(Struct, frozen=True, kw_only=True):
         return f"{BUILD}-{re.sub(r'[^A-Za-z0-9_-]+', '-', '-'.join(self.tags)) or self.system}"
 
 
-_ARM = Machine(system="linux", tags=("saas-linux-small-arm64",))
-_APPLE = Machine(system="macos", tags=("saas-macos-medium-m1",))
-_MICROSOFT = Machine(system="windows", tags=("saas-windows-medium-amd64",))
+_ARM = Runner(system="linux", tags=("saas-linux-small-arm64",))
+_APPLE = Runner(system="macos", tags=("saas-macos-medium-m1",))
+_MICROSOFT = Runner(system="windows", tags=("saas-windows-medium-amd64",))
 
 MACHINES = {
-    **dict.fromkeys((LINUX, "ubuntu-latest", "ubuntu-26.04"), Machine(system="linux")),
+    **dict.fromkeys((LINUX, "ubuntu-latest", "ubuntu-26.04"), Runner(system="linux")),
     **dict.fromkeys(("ubuntu-24.04-arm", "ubuntu-26.04-arm"), _ARM),
     **dict.fromkeys(("macos-latest", "macos-26", "macos-15", "macos-26-intel", "macos-15-intel"), _APPLE),
     **dict.fromkeys(("windows-latest", "windows-2025", "windows-2022", "windows-11-arm"), _MICROSOFT),
@@ -48,12 +48,12 @@ _SYSTEMS = {"macos": "macos", "ios": "macos", "windows": "windows"}
 """Where a target is built that is not built on Linux."""
 
 
-def machine_of(build: Build) -> Machine:
+def machine_of(build: Build) -> Runner:
     """The kind of machine of a build; a label that is not GitHub's is a runner's tag."""
     if build.runner in MACHINES:
         return MACHINES[build.runner]
     system = _SYSTEMS.get(TARGETS[build.target].system, "linux")
-    return Machine(system=system, tags=(build.runner,))
+    return Runner(system=system, tags=(build.runner,))
 
 
 def runs(build: Build) -> bool:
@@ -127,7 +127,7 @@ _RUST = {"linux": _POSIX_RUST, "macos": _POSIX_RUST, "windows": _POWERSHELL_RUST
 WORK = {"linux": _POSIX_WORK, "macos": _POSIX_WORK, "windows": _POWERSHELL_WORK}
 
 
-def prepared(pipeline: Pipeline, machines: Iterable[Machine]) -> Mapping[str, tuple[str, ...]]:
+def setup_scripts(pipeline: Pipeline, machines: Iterable[Runner]) -> Mapping[str, tuple[str, ...]]:
     """What comes before a job's own commands, by the name of the hidden job that holds it: for each system what builds
     there, and `prepared` for all other jobs."""
     systems = dict.fromkeys(("linux", *(machine.system for machine in machines)))

@@ -67,14 +67,14 @@ _ROWS = (
 FORGES = {row.name: row for row in _ROWS}
 
 
-def forge_named(name: str) -> Forge:
+def forge_by_name(name: str) -> Forge:
     """The forge of that name; raises `ConfigError`."""
     if name not in FORGES:
         raise ConfigError(f"ci: '{name}' is no forge that pipelines are written for{did_you_mean(name, FORGES)}")
     return FORGES[name]
 
 
-def committed(root: Path) -> tuple[Forge, ...]:
+def committed_forges(root: Path) -> tuple[Forge, ...]:
     """The forges for which a pipeline of ours is there."""
     return tuple(forge for forge in FORGES.values() if forge.ours(_text(root, forge)))
 
@@ -82,7 +82,7 @@ def committed(root: Path) -> tuple[Forge, ...]:
 def refusals(root: Path, project: Project, *, version: str) -> tuple[str, ...]:
     """Why a tag would start no pipeline that makes the wheels as the configuration says, in words; `version` is
     cartwheel's own."""
-    if project.ci.own or committed(root):
+    if project.ci.own or committed_forges(root):
         return differences(root, project, version=version)
     theirs = [f"{forge.path} was not written by doit ci" for forge in FORGES.values() if _text(root, forge)]
     found = " and ".join(theirs) or "there is no pipeline that doit ci wrote"
@@ -98,7 +98,7 @@ def differences(root: Path, project: Project, *, version: str) -> tuple[str, ...
     A newer version of an action is no difference; `version` is cartwheel's own.
     """
     wanted = pipeline(project, version=version)
-    return tuple(line for forge in committed(root) for line in _difference(root, forge, wanted))
+    return tuple(line for forge in committed_forges(root) for line in _difference(root, forge, wanted))
 
 
 def _difference(root: Path, forge: Forge, wanted: Pipeline) -> Iterable[str]:

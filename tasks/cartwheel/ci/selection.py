@@ -14,7 +14,7 @@ NOWHERE = "nowhere"
 """What a person chooses for a run that builds and tests everything and publishes nothing."""
 
 
-class Chosen(Struct, frozen=True, kw_only=True):
+class SelectedBuild(Struct, frozen=True, kw_only=True):
     """One build of this run, with its doit tasks."""
 
     build: Build
@@ -24,7 +24,7 @@ class Chosen(Struct, frozen=True, kw_only=True):
 class Selection(Struct, frozen=True, kw_only=True):
     """What a run does."""
 
-    builds: tuple[Chosen, ...]
+    builds: tuple[SelectedBuild, ...]
     sdists: tuple[str, ...]
     """The tasks that make and check source distributions."""
     for_sdists: tuple[str, ...]
@@ -39,9 +39,9 @@ def selection(project: Project, pipeline: Pipeline, *, stale: Container[str], to
     `stale`: the names of the tasks that would run.  `to`: the index that a person chose, or `NOWHERE`.
     Raises `ConfigError` where what started the run is no release of this project.
     """
-    packages = released(project, pipeline, to)
+    packages = released_packages(project, pipeline, to)
     if packages:
-        made = (Chosen(build=b, tasks=b.tasks(packages)) for b in pipeline.builds)
+        made = (SelectedBuild(build=b, tasks=b.tasks(packages)) for b in pipeline.builds)
         return Selection(
             builds=tuple(chosen for chosen in made if chosen.tasks),
             sdists=tuple(f"check:sdist:{key}" for key in packages),
@@ -50,7 +50,7 @@ def selection(project: Project, pipeline: Pipeline, *, stale: Container[str], to
         )
     return Selection(
         builds=tuple(
-            Chosen(build=b, tasks=b.tasks(b.packages))
+            SelectedBuild(build=b, tasks=b.tasks(b.packages))
             for b in pipeline.builds
             if any(f"{stage}:{wheel}" in stale for wheel in b.wheels for stage in ("build", "repair", "check"))
         ),
@@ -64,7 +64,7 @@ def selection(project: Project, pipeline: Pipeline, *, stale: Container[str], to
     )
 
 
-def released(project: Project, pipeline: Pipeline, to: str) -> tuple[str, ...]:
+def released_packages(project: Project, pipeline: Pipeline, to: str) -> tuple[str, ...]:
     """The packages that this run releases, by key: those of the tag that started it, or for an index to practise on
     that a person chose, all that may go there."""
     tag = project.started_by

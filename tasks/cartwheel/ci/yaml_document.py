@@ -12,26 +12,26 @@ if TYPE_CHECKING:
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 
-class Noted(Struct, frozen=True):
+class Commented(Struct, frozen=True):
     """A value with a comment behind it."""
 
     value: Any
     note: str
 
 
-class Lines(Struct, frozen=True):
+class FoldedText(Struct, frozen=True):
     """One long text, written on several lines that are read as one."""
 
     parts: tuple[str, ...]
 
 
-class Each(Struct, frozen=True):
+class TextLines(Struct, frozen=True):
     """Texts that stand on a line each."""
 
     parts: tuple[str, ...]
 
 
-def document(tree: Mapping[str, Any], *, head: Sequence[str]) -> str:
+def yaml_text(tree: Mapping[str, Any], *, head: Sequence[str]) -> str:
     """The YAML text; `head` are comment lines at its top.  Texts of several lines stand as they are."""
     from ruamel.yaml import YAML
 
@@ -52,7 +52,7 @@ def _mapping(tree: Mapping[str, Any]) -> CommentedMap:
     made = CommentedMap()
     for key, value in tree.items():
         made[key] = _node(value)
-        if isinstance(value, Noted):
+        if isinstance(value, Commented):
             made.yaml_add_eol_comment(value.note, key, column=0)
     return made
 
@@ -69,11 +69,11 @@ def _sequence(values: Sequence[Any], *, flow: bool = True) -> CommentedSeq:
 def _node(value: Any) -> Any:
     from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString
 
-    if isinstance(value, Noted):
+    if isinstance(value, Commented):
         return _node(value.value)
-    if isinstance(value, Each):
+    if isinstance(value, TextLines):
         return _sequence(value.parts, flow=False)
-    if isinstance(value, Lines):
+    if isinstance(value, FoldedText):
         folded = FoldedScalarString(" ".join(value.parts))
         at = -1
         folded.fold_pos = [at := at + len(part) + 1 for part in value.parts[:-1]]

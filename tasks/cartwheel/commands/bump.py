@@ -43,7 +43,7 @@ class Bump(WordsAndOptions):
     )
 
     def _execute(self, packages: list[str], no_commit: bool, offline: bool, pos_args: list[str]) -> int:
-        from cartwheel.new_version import carry_out, planned, refuse_taken
+        from cartwheel.new_version import apply_bump, bump_plan, refuse_taken
         from cartwheel.pipeline import read_project
         from cartwheel.repository.undo_note import undo
 
@@ -58,10 +58,10 @@ class Bump(WordsAndOptions):
             undone = undo(shop.root)
             write("".join(f"{line}\n" for line in undone))
             project = read_project(shop.root, {}) if undone else shop.project
-            bump = planned(shop.root, project, packages, tuple(pos_args), date=date.today().isoformat())
+            bump = bump_plan(shop.root, project, packages, tuple(pos_args), date=date.today().isoformat())
             refuse_taken(shop.root, project, bump, offline=offline)
             run.stop_on_signals()  # from here on every file is put back
-            carry_out(shop.root, project, bump, commit=not no_commit, say=lambda line: write(f"{line}\n"))
+            apply_bump(shop.root, project, bump, commit=not no_commit, say=lambda line: write(f"{line}\n"))
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         except KeyboardInterrupt:

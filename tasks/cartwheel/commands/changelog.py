@@ -37,7 +37,7 @@ class Changelog(WordsAndOptions):
     )
 
     def _execute(self, package: str, draft: bool, pos_args: list[str]) -> int:
-        from cartwheel.versions.changelog_file import changelog_path, notes_of, offer
+        from cartwheel.versions.changelog_file import changelog_path, offer, package_notes
 
         shop = workshop_of(self.task_list)
         if len(pos_args) > (0 if draft else 1):
@@ -46,7 +46,7 @@ class Changelog(WordsAndOptions):
         try:
             chosen = _chosen(shop.project, package)
             version = pos_args[0] if pos_args else ""
-            text = offer(shop.root, chosen) if draft else notes_of(shop.root, chosen, version)
+            text = offer(shop.root, chosen) if draft else package_notes(shop.root, chosen, version)
             path = changelog_path(shop.root, chosen) or "CHANGELOG.md"
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None

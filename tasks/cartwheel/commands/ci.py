@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from doit.exceptions import InvalidCommand
 
 from cartwheel import __version__
-from cartwheel.action import Workshop
+from cartwheel.action import RunContext
 from cartwheel.ci import pipeline_files
 from cartwheel.ci.jobs import Pipeline, pipeline
 from cartwheel.ci.selection import Selection, selection
 from cartwheel.commands.options import WordsAndOptions
-from cartwheel.commands.plan import FRESH, Outlook, closure, outlook, workshop_of
+from cartwheel.commands.plan import FRESH, TaskForecast, closure, outlook, workshop_of
 from cartwheel.filesystem.edits import with_key
 from cartwheel.filesystem.files import write_atomically
 from cartwheel.model.errors import CartwheelError, did_you_mean
@@ -83,12 +83,12 @@ class Ci(WordsAndOptions):
         if not check and words[0] not in WORDS:
             raise InvalidCommand(f"ci: found '{words[0]}'{did_you_mean(words[0], WORDS)}")
 
-    def _done(self, shop: Workshop, word: str, to: str, forge: str) -> Iterable[str]:
+    def _done(self, shop: RunContext, word: str, to: str, forge: str) -> Iterable[str]:
         if word == "matrix":
-            return self._matrix(shop, to, pipeline_files.forge_named(forge))
+            return self._matrix(shop, to, pipeline_files.forge_by_name(forge))
         return [f"key={_key(shop)}"] if word == "key" else _written(shop, word)
 
-    def _matrix(self, shop: Workshop, to: str, forge: pipeline_files.Forge) -> Iterable[str]:
+    def _matrix(self, shop: RunContext, to: str, forge: pipeline_files.Forge) -> Iterable[str]:
         """`name=value` lines, and a summary where the forge takes one."""
         refuse_another_version(shop.project)
         found = {one.name: one for one in outlook(closure(self.task_list, ["check", "sdist"]), elsewhere=True)}
@@ -99,8 +99,8 @@ class Ci(WordsAndOptions):
         return (f"{name}={value}" for name, value in forge.outputs(selected).items())
 
 
-def _checked(shop: Workshop) -> Iterable[str]:
-    there = pipeline_files.committed(shop.root)
+def _checked(shop: RunContext) -> Iterable[str]:
+    there = pipeline_files.committed_forges(shop.root)
     if not there:
         raise InvalidCommand(
             f"ci: there is no pipeline to compare; write one: doit ci {' | '.join(pipeline_files.FORGES)}"
@@ -113,13 +113,13 @@ def _checked(shop: Workshop) -> Iterable[str]:
     return (f"{forge.path} is what the configuration says" for forge in there)
 
 
-def _written(shop: Workshop, name: str) -> Iterable[str]:
+def _written(shop: RunContext, name: str) -> Iterable[str]:
     if shop.project.overrides or shop.project.rehearsed:
         raise InvalidCommand("ci: takes no setting for one run; run it without")
     above = next((p for p in (shop.root, *shop.root.parents) if (p / ".git").exists()), shop.root)
     if above != shop.root:
         raise InvalidCommand(f"ci: a forge looks for its pipeline in {above}, and this project lies below it")
-    forge = pipeline_files.forge_named(name)
+    forge = pipeline_files.forge_by_name(name)
     wanted = pipeline(shop.project, version=__version__)
     changed = pipeline_files.write(shop.root, wanted, forge)
     yield f"{forge.path}: {'written' if changed else 'is as it should be'}"
@@ -148,22 +148,22 @@ def _told(wanted: Pipeline, forge: pipeline_files.Forge) -> Iterable[str]:
             )
 
 
-def _key(shop: Workshop) -> str:
+def _key(shop: RunContext) -> str:
     """Names what the files of another run must have been made with to be of use in this one."""
     versions = (f"{package.key} {package.version}" for package in shop.project.packages)
     parts = (__version__, str(SCHEMA), shop.world.tool("rustc"), *versions)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _summarise(selected: Selection, found: Mapping[str, Outlook], shop: Workshop) -> None:
-    from cartwheel.ci.ci_output import Voice
+def _summarise(selected: Selection, found: Mapping[str, TaskForecast], shop: RunContext) -> None:
+    from cartwheel.ci.ci_output import CiOutput
 
     page = "".join(f"{line}\n" for line in _summary(selected, found))
-    if said := Voice(shop.world.environ, shop.root).add_page(page):
+    if said := CiOutput(shop.world.environ, shop.root).add_page(page):
         sys.stderr.write(f"{said}\n")
 
 
-def _summary(selected: Selection, found: Mapping[str, Outlook]) -> Iterable[str]:
+def _summary(selected: Selection, found: Mapping[str, TaskForecast]) -> Iterable[str]:
     yield f"Releases {', '.join(selected.packages)}." if selected.packages else "Releases nothing."
     yield ""
     if not (selected.builds or selected.sdists):
@@ -178,7 +178,7 @@ def _summary(selected: Selection, found: Mapping[str, Outlook]) -> Iterable[str]
         yield f"| {task.removeprefix('check:')} | | {_why((task.removeprefix('check:'), task), found)} |"
 
 
-def _why(names: Iterable[str], found: Mapping[str, Outlook]) -> str:
+def _why(names: Iterable[str], found: Mapping[str, TaskForecast]) -> str:
     reasons = [why for name in names if name in found for why in found[name].why if found[name].state != FRESH]
     first = reasons[0] if reasons else "a release makes every file anew"
     return first.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -11,24 +11,24 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from cartwheel import toolchain
-from cartwheel.action import CLEAN_CARGO, Workshop
+from cartwheel.action import CLEAN_CARGO, RunContext
 from cartwheel.backends import pep517
 from cartwheel.commands.plan import workshop_of
 from cartwheel.inputs.sources import CompiledSources
 from cartwheel.machine.host import Host, this_machine
-from cartwheel.machine.interpreters import Missing
+from cartwheel.machine.interpreters import NoInterpreter
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.wheels import test_plan
 from cartwheel.model.wheels.target import ANY
-from cartwheel.process.environment import passed, unset
-from cartwheel.testing.test_hosts import interpreter
+from cartwheel.process.environment import tool_environment, unset
+from cartwheel.testing.test_hosts import interpreter_for_tests
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.cargo_directories import FOLDER, disk_use
-from cartwheel.toolchain.requirements import Need, missing
+from cartwheel.toolchain.requirements import ToolNeed, missing_needs
 
 
-class Diagnosis(Struct, frozen=True, kw_only=True):
+class TargetReadiness(Struct, frozen=True, kw_only=True):
     """A target, and whether it can be built here."""
 
     target: str
@@ -71,14 +71,14 @@ def _room(compiled: int) -> str:
     return f"cargo's directories take {compiled / 1e6:,.0f} MB in {FOLDER}; this drops them: doit run {CLEAN_CARGO}\n"
 
 
-def _caching(shop: Workshop) -> str:
+def _caching(shop: RunContext) -> str:
     if not any(package.sccache for package in shop.project.packages):
         return ""
-    found = sccache.installed(shop.world.environ.get("PATH"))
+    found = sccache.sccache_path(shop.world.environ.get("PATH"))
     return f"sccache: {found or f'wanted and not here; install it: {sccache.MEND}'}\n"
 
 
-def diagnoses(shop: Workshop, host: Host) -> tuple[Diagnosis, ...]:
+def diagnoses(shop: RunContext, host: Host) -> tuple[TargetReadiness, ...]:
     """One for each target of the project and each way in which its wheels are made, in the configuration's order."""
     groups: dict[tuple[str, str, str, str], list[tuple[Package, Wheel]]] = {}
     for package, wheel in shop.project.wheels:
@@ -87,25 +87,25 @@ def diagnoses(shop: Workshop, host: Host) -> tuple[Diagnosis, ...]:
     return tuple(_diagnosis(tuple(group), shop, host) for group in groups.values())
 
 
-def _missing(package: Package, wheel: Wheel, chain: toolchain.Toolchain, shop: Workshop) -> Iterable[Need]:
+def _missing(package: Package, wheel: Wheel, chain: toolchain.Toolchain, shop: RunContext) -> Iterable[ToolNeed]:
     if package.manifest:
-        return missing(wheel.target, chain, shop.world, wheel.floor, partial(_crates, package, wheel, shop))
-    return pep517.missing(package, wheel, chain, shop.world)
+        return missing_needs(wheel.target, chain, shop.world, wheel.floor, partial(_crates, package, wheel, shop))
+    return pep517.missing_needs(package, wheel, chain, shop.world)
 
 
-def _unset(wheel: Wheel, shop: Workshop) -> Iterable[Need]:
+def _unset(wheel: Wheel, shop: RunContext) -> Iterable[ToolNeed]:
     for name in unset(wheel.environment, shop.world.environ):
-        yield Need(name=f"${name}", mend=f"set {name}: the configuration's 'environment' takes a secret from it")
+        yield ToolNeed(name=f"${name}", mend=f"set {name}: the configuration's 'environment' takes a secret from it")
 
 
-def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: Workshop, host: Host) -> Diagnosis:
+def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: RunContext, host: Host) -> TargetReadiness:
     wheel = group[0][1]
     target = wheel.target
     own, tests = host.runs(target), _tests(group, shop)
     try:
         chains = [toolchain.of_wheel(package, wheel, host) for package, wheel in group if target.triple != ANY]
     except ConfigError as error:
-        return Diagnosis(
+        return TargetReadiness(
             target=target.triple, toolchain="-", ready=False, own=own, missing=(), mend=(str(error),), tests=tests
         )
     needs = tuple(
@@ -115,7 +115,7 @@ def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: Workshop, host: H
             for need in _missing(package, wheel, chain, shop)
         )
     ) + tuple(dict.fromkeys(need for _, wheel in group for need in _unset(wheel, shop)))
-    return Diagnosis(
+    return TargetReadiness(
         target=target.triple,
         toolchain=" ".join(dict.fromkeys(chain.name for chain in chains)) or "-",
         ready=not needs,
@@ -126,19 +126,19 @@ def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: Workshop, host: H
     )
 
 
-def _crates(package: Package, wheel: Wheel, shop: Workshop) -> tuple[str, ...]:
+def _crates(package: Package, wheel: Wheel, shop: RunContext) -> tuple[str, ...]:
     return CompiledSources(package=package, wheel=wheel).crates(shop.world) if package.manifest else ()
 
 
-def _tests(group: tuple[tuple[Package, Wheel], ...], shop: Workshop) -> str:
+def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
     """Where the tests of such wheels can be run, and with what, in words."""
-    env = passed(shop.world.environ)
+    env = tool_environment(shop.world.environ)
     places: dict[str, dict[str, None]] = {}
     missed: dict[str, None] = {}
     for package, wheel in group:
         for python in test_plan.pythons(package, wheel) if wheel.test.command and not wheel.test.skip else ():
-            found = interpreter(package, wheel, python, env)
-            if isinstance(found, Missing):
+            found = interpreter_for_tests(package, wheel, python, env)
+            if isinstance(found, NoInterpreter):
                 missed[found.why] = None
             else:
                 places.setdefault(found.by, {})[python] = None
@@ -151,7 +151,7 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], shop: Workshop) -> str:
     return "; ".join((*(f"{by}: {', '.join(pythons)}" for by, pythons in places.items()), *missed))
 
 
-def as_text(found: Iterable[Diagnosis]) -> str:
+def as_text(found: Iterable[TargetReadiness]) -> str:
     """A row a target; below it what mends it."""
     lines = []
     for d in found:

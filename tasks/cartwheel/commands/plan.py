@@ -13,10 +13,10 @@ from doit.exceptions import InvalidCommand
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from cartwheel.action import Judgement, Workshop
+from cartwheel.action import RunContext, UpToDate
 from cartwheel.backends.maturin import unlocked
 from cartwheel.commands.options import WordsAndOptions
-from cartwheel.inputs.lockless_copy import missing
+from cartwheel.inputs.lockless_copy import lacks_lockfile
 from cartwheel.inputs.missing_files import told_of_inputs
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Project
@@ -25,7 +25,7 @@ from cartwheel.model.wheels.artifacts import artifacts
 RUN, FRESH, BLOCKED = "run", "up-to-date", "blocked"
 
 
-class Outlook(Struct, frozen=True, kw_only=True):
+class TaskForecast(Struct, frozen=True, kw_only=True):
     """What would become of one task."""
 
     name: str
@@ -56,11 +56,11 @@ class Plan(WordsAndOptions):
         return 0
 
 
-def workshop_of(tasks: Iterable[Any]) -> Workshop:
+def workshop_of(tasks: Iterable[Any]) -> RunContext:
     """The workshop of the pipeline that made these tasks; raises `InvalidCommand` where there is none."""
     for task in tasks:
         judgement = (task.meta or {}).get("judgement")
-        if isinstance(judgement, Judgement):
+        if isinstance(judgement, UpToDate):
             return judgement.workshop
     raise InvalidCommand("dodo.py hands no cartwheel stage to doit; expected lines such as: task_build = wheels.build")
 
@@ -88,12 +88,12 @@ def closure(tasks: list[Any], asked: list[str]) -> tuple[Any, ...]:
     return tuple(ordered.values())
 
 
-def outlook(tasks: Iterable[Any], *, elsewhere: bool = False) -> tuple[Outlook, ...]:
+def outlook(tasks: Iterable[Any], *, elsewhere: bool = False) -> tuple[TaskForecast, ...]:
     """What would run, in order; a step after one that runs is taken to run too, which is an upper bound.
 
     `elsewhere`: other machines are to do it, so that variables which are not set here are no matter.
     """
-    found: dict[str, Outlook] = {}
+    found: dict[str, TaskForecast] = {}
     members: dict[str, tuple[str, ...]] = {}
     maker: dict[str, str] = {}
     for task in tasks:
@@ -107,36 +107,36 @@ def outlook(tasks: Iterable[Any], *, elsewhere: bool = False) -> tuple[Outlook, 
 
 
 def _one(
-    task: Any, after: tuple[str, ...], found: Mapping[str, Outlook], maker: Mapping[str, str], elsewhere: bool
-) -> Outlook:
+    task: Any, after: tuple[str, ...], found: Mapping[str, TaskForecast], maker: Mapping[str, str], elsewhere: bool
+) -> TaskForecast:
     judgement = (task.meta or {}).get("judgement")
-    if not isinstance(judgement, Judgement):
-        return Outlook(name=task.name, state=RUN, why=("a task of the project's own",), after=after)
+    if not isinstance(judgement, UpToDate):
+        return TaskForecast(name=task.name, state=RUN, why=("a task of the project's own",), after=after)
     step = judgement.step
     giving = tuple(found[name] for name in dict.fromkeys(maker[path] for path in step.needs if path in maker))
     try:
         own = judgement.reasons()
     except CartwheelError as error:
-        return Outlook(name=task.name, state=BLOCKED, why=(str(error),), after=after)
+        return TaskForecast(name=task.name, state=BLOCKED, why=(str(error),), after=after)
     stopped = tuple(f"needs {f.name}, which cannot be done here" for f in giving if f.state == BLOCKED)
     if stopped:
-        return Outlook(name=task.name, state=BLOCKED, why=stopped, after=after)
+        return TaskForecast(name=task.name, state=BLOCKED, why=stopped, after=after)
     unset = step.unset(judgement.workshop.world) if step.unset and not elsewhere else ""
     if own and (stop := step.blocked or unset):
-        return Outlook(name=task.name, state=BLOCKED, why=(stop, *own), after=after)
+        return TaskForecast(name=task.name, state=BLOCKED, why=(stop, *own), after=after)
     if own:
-        return Outlook(name=task.name, state=RUN, why=own, after=after)
+        return TaskForecast(name=task.name, state=RUN, why=own, after=after)
     coming = tuple(f"{f.name} runs, and what it makes may change" for f in giving if f.state == RUN)
-    return Outlook(name=task.name, state=RUN if coming else FRESH, why=coming, after=after)
+    return TaskForecast(name=task.name, state=RUN if coming else FRESH, why=coming, after=after)
 
 
 def notes(project: Project, root: Path) -> tuple[str, ...]:
     """What the plan rests on that is not said by the configuration."""
-    without_lock = (unlocked(package, root) for package in project.packages if missing(package.manifest, root))
+    without_lock = (unlocked(package, root) for package in project.packages if lacks_lockfile(package.manifest, root))
     return (*without_lock, *(line for package in project.packages for line in told_of_inputs(root, package)))
 
 
-def as_document(project: Project, outlooks: Iterable[Outlook], told: tuple[str, ...]) -> str:
+def as_document(project: Project, outlooks: Iterable[TaskForecast], told: tuple[str, ...]) -> str:
     """The JSON form, schema 1."""
     keys = ("file", "kind", "package", "target", "python", "task")
     return (
@@ -157,7 +157,7 @@ def as_document(project: Project, outlooks: Iterable[Outlook], told: tuple[str, 
     )
 
 
-def as_text(project: Project, outlooks: tuple[Outlook, ...], told: tuple[str, ...]) -> str:
+def as_text(project: Project, outlooks: tuple[TaskForecast, ...], told: tuple[str, ...]) -> str:
     """The form for people: the files of each package, then what would run."""
     lines = []
     for package in project.packages:

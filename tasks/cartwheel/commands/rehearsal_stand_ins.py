@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cartwheel.action import Workshop
+from cartwheel.action import RunContext
 from cartwheel.cargo.config_files import cargo_home
 from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of
 from cartwheel.process import run
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cartwheel.stand_ins.github import ReleaseShelf
 
 
-class Stage(Struct, frozen=True, kw_only=True):
+class RehearsalFolders(Struct, frozen=True, kw_only=True):
     """The folders of a rehearsal."""
 
     home: Path
@@ -50,7 +50,7 @@ class Stage(Struct, frozen=True, kw_only=True):
 class StandIns:
     """A stand-in on this machine for each kind of destination that the project publishes to; a context."""
 
-    def __init__(self, shop: Workshop, stage: Stage) -> None:
+    def __init__(self, shop: RunContext, stage: RehearsalFolders) -> None:
         self._shop, self._stage = shop, stage
         self._until = ExitStack()
         self.settings: dict[str, dict[str, object]] = {}
@@ -98,7 +98,7 @@ class StandIns:
         return "".join(lines)
 
 
-def _release_page(stage: Stage) -> AbstractContextManager[ReleaseShelf]:
+def _release_page(stage: RehearsalFolders) -> AbstractContextManager[ReleaseShelf]:
     from cartwheel.repository.git import Repository
     from cartwheel.stand_ins.github import ReleaseShelf
 
@@ -109,14 +109,14 @@ def _release_page(stage: Stage) -> AbstractContextManager[ReleaseShelf]:
     return ReleaseShelf(tags).open()
 
 
-def _locked_crates(shop: Workshop, stage: Stage) -> CrateShelf:
+def _locked_crates(shop: RunContext, stage: RehearsalFolders) -> CrateShelf:
     """A registry of all crates that the workspaces to be published have locked, which cargo fetches first."""
     from cartwheel.filesystem.manifest_files import read_toml
     from cartwheel.process import environment
     from cartwheel.stand_ins.crates import CrateShelf, third_party
 
-    env = environment.passed(shop.world.environ)
-    log = run.Log(stage.home / "crates.log", shown_as=str(stage.home / "crates.log"))
+    env = environment.tool_environment(shop.world.environ)
+    log = run.StepLog(stage.home / "crates.log", shown_as=str(stage.home / "crates.log"))
     home = cargo_home(env)
     shelf = CrateShelf()
     for manifest in sorted({p.manifests.workspace_path or p.manifest for p in shop.project.packages if p.manifest}):

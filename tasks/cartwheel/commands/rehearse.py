@@ -21,15 +21,15 @@ from typing import Any
 from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 
-from cartwheel.action import Workshop
+from cartwheel.action import RunContext
 from cartwheel.commands.plan import workshop_of
-from cartwheel.commands.rehearsal_stand_ins import Stage, StandIns
+from cartwheel.commands.rehearsal_stand_ins import RehearsalFolders, StandIns
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.build_backend import UNVERSIONED
 from cartwheel.model.errors import CartwheelError, did_you_mean
 from cartwheel.model.wheels.target import ANY
 from cartwheel.process import run
-from cartwheel.summary import size, tested
+from cartwheel.summary import size, tests_in_words
 
 
 class Rehearse(DoitCmdBase):  # type: ignore[misc]
@@ -60,7 +60,7 @@ class Rehearse(DoitCmdBase):  # type: ignore[misc]
             raise InvalidCommand(str(error)) from None
 
 
-def _chosen(shop: Workshop, words: Iterable[str]) -> tuple[str, ...]:
+def _chosen(shop: RunContext, words: Iterable[str]) -> tuple[str, ...]:
     """The triples to rehearse, of those that the project has."""
     known = dict.fromkeys(w.target.triple for _, w in shop.project.wheels)
     named = [part for word in words for part in word.replace(",", " ").split()] or ["host"]
@@ -78,7 +78,7 @@ def _chosen(shop: Workshop, words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(t for t in chosen if t != ANY))
 
 
-def rehearse(shop: Workshop, targets: tuple[str, ...], write: Any) -> int:
+def rehearse(shop: RunContext, targets: tuple[str, ...], write: Any) -> int:
     """Do it; the exit code of the release.  Raises `CartwheelError` where it cannot be started."""
     from cartwheel.repository.git import Repository
 
@@ -110,7 +110,7 @@ def rehearse(shop: Workshop, targets: tuple[str, ...], write: Any) -> int:
     return 0
 
 
-def _version(shop: Workshop) -> Mapping[str, str]:
+def _version(shop: RunContext) -> Mapping[str, str]:
     """What the packages are whose version comes from git: the clone knows no tag of it."""
     said = {p.version for p in shop.project.packages if p.from_git} - {UNVERSIONED}
     return {"CARTWHEEL_VERSION": said.pop()} if len(said) == 1 else {}
@@ -132,7 +132,7 @@ def _without_git(env: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _stage(root: Path) -> Iterator[Stage]:
+def _stage(root: Path) -> Iterator[RehearsalFolders]:
     """The rehearsal folder of this project, for one rehearsal at a time."""
     from filelock import FileLock, Timeout
     from platformdirs import user_cache_path
@@ -142,12 +142,12 @@ def _stage(root: Path) -> Iterator[Stage]:
     home.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(home / "lock", timeout=0):
-            yield Stage(home=home)
+            yield RehearsalFolders(home=home)
     except Timeout:
         raise InvalidCommand(f"another rehearsal of this project is running (it holds {home / 'lock'})") from None
 
 
-def _set_up(shop: Workshop, stage: Stage) -> None:
+def _set_up(shop: RunContext, stage: RehearsalFolders) -> None:
     """A new clone, remote and index; cargo's directories are carried over."""
     from cartwheel.repository.git import scratch_clone
 
@@ -166,7 +166,7 @@ def _set_up(shop: Workshop, stage: Stage) -> None:
         os.replace(stage.kept, directories)
 
 
-def _note_existing_tags(shop: Workshop, write: Any) -> None:
+def _note_existing_tags(shop: RunContext, write: Any) -> None:
     from cartwheel.repository.git import Repository
 
     with Repository(shop.root) as repository:
@@ -179,7 +179,7 @@ def _note_existing_tags(shop: Workshop, write: Any) -> None:
             )
 
 
-def _table(stage: Stage) -> str:
+def _table(stage: RehearsalFolders) -> str:
     """The files that the index holds at the end: name, size, digest, seconds of work, tests."""
     from cartwheel.filesystem.files import sha256_of
 
@@ -189,12 +189,14 @@ def _table(stage: Stage) -> str:
         sent = next(stage.index.rglob(file), None)
         if sent is not None:
             seconds = f"{made['seconds']:.1f} s"
-            rows.append((file, size(sent.stat().st_size), sha256_of(sent)[:12], seconds, tested(made["report"])))
+            rows.append(
+                (file, size(sent.stat().st_size), sha256_of(sent)[:12], seconds, tests_in_words(made["report"]))
+            )
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
     return "".join("  ".join((*(f"{c:{w}}" for c, w in zip(row, widths, strict=False)), row[4])) + "\n" for row in rows)
 
 
-def _records(stage: Stage) -> Iterator[dict[str, Any]]:
+def _records(stage: RehearsalFolders) -> Iterator[dict[str, Any]]:
     """What the clone's records say of each published file; the seconds of all its steps together."""
     folder = stage.clone / ".cartwheel" / "records"
     for path in sorted((*folder.glob("repair/*/*/*.json"), *folder.glob("sdist/*.json"))):

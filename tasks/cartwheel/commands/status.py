@@ -13,20 +13,20 @@ from tempfile import TemporaryDirectory
 from doit.exceptions import InvalidCommand
 from msgspec import Struct, to_builtins
 
-from cartwheel.action import Workshop
+from cartwheel.action import RunContext
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of
 from cartwheel.model.errors import CartwheelError, did_you_mean
-from cartwheel.model.project import Package, Project, sharing
-from cartwheel.model.wheels.artifacts import of_package
+from cartwheel.model.project import Package, Project, packages_with_same_tag
+from cartwheel.model.wheels.artifacts import package_artifacts
 from cartwheel.process import run
 
 THERE, MISSING, OTHER, EXTRA, BROKEN = "there", "missing", "other bytes", "not planned", "broken off"
 COMPLETE, PARTIAL, NOTHING, DIFFERS, UNKNOWN = "complete", "partial", "nothing", "differs", "unknown"
 
 
-class Item(Struct, frozen=True, kw_only=True):
+class FileStatus(Struct, frozen=True, kw_only=True):
     """A file or a crate, and how it stands on an index."""
 
     name: str
@@ -34,7 +34,7 @@ class Item(Struct, frozen=True, kw_only=True):
     """`there`, `missing`, `other bytes`, `not planned`, `broken off`."""
 
 
-class Destination(Struct, frozen=True, kw_only=True):
+class DestinationStatus(Struct, frozen=True, kw_only=True):
     """An index, and how much of a release it has."""
 
     name: str
@@ -42,10 +42,10 @@ class Destination(Struct, frozen=True, kw_only=True):
     state: str
     """`complete`, `partial`, `nothing`, `differs`, `unknown`."""
     detail: str = ""
-    items: tuple[Item, ...] = ()
+    items: tuple[FileStatus, ...] = ()
 
 
-class Tag(Struct, frozen=True, kw_only=True):
+class TagStatus(Struct, frozen=True, kw_only=True):
     """The tag of a version: the commit it leads to here and on the remote, empty where it is not; `unknown` where the
     remote could not be asked."""
 
@@ -55,14 +55,14 @@ class Tag(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-class Release(Struct, frozen=True, kw_only=True):
+class ReleaseStatus(Struct, frozen=True, kw_only=True):
     """One package's version, and where it is."""
 
     package: str
     version: str
     head: str
-    tag: Tag
-    indexes: tuple[Destination, ...]
+    tag: TagStatus
+    indexes: tuple[DestinationStatus, ...]
 
 
 class Status(WordsAndOptions):
@@ -89,7 +89,7 @@ class Status(WordsAndOptions):
         return 1 if any(_odd(row) for row in found) else 0
 
 
-def _odd(row: Release) -> bool:
+def _odd(row: ReleaseStatus) -> bool:
     """Whether something is other than planned, or could not be asked."""
     elsewhere = any(commit not in ("", row.head) for commit in (row.tag.here, row.tag.there))
     return elsewhere or any(index.state in (DIFFERS, UNKNOWN) for index in row.indexes)
@@ -103,27 +103,27 @@ def _asked(project: Project, names: list[str]) -> tuple[Package, ...]:
     return tuple(known[name] for name in names) or project.packages
 
 
-def release(project: Project, package: Package, shop: Workshop) -> Release:
+def release(project: Project, package: Package, shop: RunContext) -> ReleaseStatus:
     """One package's version and where it is.  What cannot be asked is said so, and the rest is still shown."""
     tag, head = _tag(project, package, shop.root)
     looks = {PYPI: _on_index, GITHUB: _on_page, CRATES: _in_registry}
-    digests = recorded(package, shop.root)
+    digests = recorded_digests(package, shop.root)
     found = []
     for name in package.publish:
         kind = kind_of(name, project.indexes)
         try:
             found.append(looks[kind](project, package, name, shop, digests))
         except CartwheelError as error:
-            found.append(Destination(name=name, kind=kind, state=UNKNOWN, detail=str(error)))
-    return Release(package=package.name, version=package.version, head=head, tag=tag, indexes=tuple(found))
+            found.append(DestinationStatus(name=name, kind=kind, state=UNKNOWN, detail=str(error)))
+    return ReleaseStatus(package=package.name, version=package.version, head=head, tag=tag, indexes=tuple(found))
 
 
-def recorded(package: Package, root: Path) -> dict[str, str]:
+def recorded_digests(package: Package, root: Path) -> dict[str, str]:
     """The SHA-256 of each planned file as its check recorded it; empty where it was not made here."""
     from cartwheel.model.check_report import parse_report
 
     found = {}
-    for artifact in of_package(package):
+    for artifact in package_artifacts(package):
         try:
             found[artifact.file] = parse_report((root / artifact.report).read_bytes(), where=artifact.report).sha256
         except (OSError, CartwheelError):
@@ -131,7 +131,7 @@ def recorded(package: Package, root: Path) -> dict[str, str]:
     return found
 
 
-def _tag(project: Project, package: Package, root: Path) -> tuple[Tag, str]:
+def _tag(project: Project, package: Package, root: Path) -> tuple[TagStatus, str]:
     from cartwheel.repository.git import Repository
     from cartwheel.repository.tags import remote_of
 
@@ -141,77 +141,79 @@ def _tag(project: Project, package: Package, root: Path) -> tuple[Tag, str]:
         try:
             remote = remote_of(repository, remote)
             if not remote:
-                return Tag(name=name, here=here, detail="the repository has no remote"), head
+                return TagStatus(name=name, here=here, detail="the repository has no remote"), head
             there = repository.remote_refs(remote).get(f"refs/tags/{name}", "")
         except CartwheelError as error:
-            return Tag(name=name, here=here, there=UNKNOWN, detail=" ".join(str(error).splitlines())), head
-    return Tag(name=name, here=here, there=there), head
+            return TagStatus(name=name, here=here, there=UNKNOWN, detail=" ".join(str(error).splitlines())), head
+    return TagStatus(name=name, here=here, there=there), head
 
 
 Digests = Mapping[str, str]
 
 
-def _on_index(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
+def _on_index(project: Project, package: Package, name: str, shop: RunContext, digests: Digests) -> DestinationStatus:
     from cartwheel.destinations.pypi_index import listing, resolve
 
     said: list[str] = []
     rows = listing(resolve(name, project.indexes), package.name, package.version, say=said.append)
     withdrawn = [row.file for row in rows if row.yanked]
-    items = compared(digests, {row.file: row.sha256 for row in rows})
+    items = file_statuses(digests, {row.file: row.sha256 for row in rows})
     detail = f"withdrawn: {', '.join(withdrawn)}" if withdrawn else "".join(said)
-    return Destination(name=name, kind=PYPI, state=summed(items), detail=detail, items=items)
+    return DestinationStatus(name=name, kind=PYPI, state=overall_state(items), detail=detail, items=items)
 
 
-def _on_page(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
+def _on_page(project: Project, package: Package, name: str, shop: RunContext, digests: Digests) -> DestinationStatus:
     from cartwheel.destinations.github_api import Api, Persistent, place_named
     from cartwheel.destinations.release_page import find
     from cartwheel.destinations.retries import Patience, sleep
     from cartwheel.publish_github import files_of, remote_of
 
-    partners = sharing(package, project.packages, name)
+    partners = packages_with_same_tag(package, project.packages, name)
     place = place_named(name, project.indexes, remote_of(project, shop.root), shop.world.environ)
     with Api(place, shop.world.environ) as api:
         page = find(Persistent(api, lambda text: None, Patience(tries=2, base=1.0), sleep), package.tag_name)
     if page is None:
-        nothing = tuple(Item(name=file, state=MISSING) for file in files_of(package, shared=bool(partners)))
-        return Destination(name=name, kind=GITHUB, state=NOTHING, detail="no release page", items=nothing)
+        nothing = tuple(FileStatus(name=file, state=MISSING) for file in files_of(package, shared=bool(partners)))
+        return DestinationStatus(name=name, kind=GITHUB, state=NOTHING, detail="no release page", items=nothing)
     planned = {file: digests.get(file, "") for file in files_of(package, shared=bool(partners))}
     others = {file for other in partners for file in files_of(other, shared=True)}
     assets = {asset.name: asset for asset in page.assets if asset.name in planned or asset.name not in others}
     items = tuple(
-        Item(name=item.name, state=BROKEN) if item.name in assets and not assets[item.name].whole else item
-        for item in compared(planned, {n: asset.sha256 for n, asset in assets.items()}, extra=False)
+        FileStatus(name=item.name, state=BROKEN) if item.name in assets and not assets[item.name].whole else item
+        for item in file_statuses(planned, {n: asset.sha256 for n, asset in assets.items()}, extra=False)
     )
     kind = "a draft" if page.draft else "published, and can no longer be changed" if page.immutable else "published"
-    state = summed(items)
+    state = overall_state(items)
     state = PARTIAL if page.draft and state == COMPLETE else state
-    return Destination(name=name, kind=GITHUB, state=state, detail=f"{kind}: {page.html}", items=items)
+    return DestinationStatus(name=name, kind=GITHUB, state=state, detail=f"{kind}: {page.html}", items=items)
 
 
-def _in_registry(project: Project, package: Package, name: str, shop: Workshop, digests: Digests) -> Destination:
+def _in_registry(
+    project: Project, package: Package, name: str, shop: RunContext, digests: Digests
+) -> DestinationStatus:
     from cartwheel.publish_crates import cargo_for, its_crates
 
     with TemporaryDirectory() as folder:
-        log = run.Log(Path(folder, "cargo.log"), shown_as="cargo's words")
+        log = run.StepLog(Path(folder, "cargo.log"), shown_as="cargo's words")
         cargo = cargo_for(project, package, name, shop.root, log=log, environ=shop.world.environ)
         crates = its_crates(project, package, name, cargo, shop.root)
         items = tuple(
-            Item(name=crate.file, state=MISSING if cargo.published(crate) is None else THERE) for crate in crates
+            FileStatus(name=crate.file, state=MISSING if cargo.published(crate) is None else THERE) for crate in crates
         )
-    return Destination(name=name, kind=CRATES, state=summed(items), items=items)
+    return DestinationStatus(name=name, kind=CRATES, state=overall_state(items), items=items)
 
 
-def compared(planned: Digests, held: Digests, *, extra: bool = True) -> tuple[Item, ...]:
+def file_statuses(planned: Digests, held: Digests, *, extra: bool = True) -> tuple[FileStatus, ...]:
     """Each planned file against what is held (SHA-256 by name, empty: not known), then what is held beside them."""
     items = []
     for file, ours in planned.items():
         theirs = held.get(file)
         same = theirs is not None and (not ours or not theirs or ours == theirs)
-        items.append(Item(name=file, state=MISSING if theirs is None else THERE if same else OTHER))
-    return (*items, *(Item(name=file, state=EXTRA) for file in held if extra and file not in planned))
+        items.append(FileStatus(name=file, state=MISSING if theirs is None else THERE if same else OTHER))
+    return (*items, *(FileStatus(name=file, state=EXTRA) for file in held if extra and file not in planned))
 
 
-def summed(items: Iterable[Item]) -> str:
+def overall_state(items: Iterable[FileStatus]) -> str:
     """The state of an index, from those of its files."""
     states = {item.state for item in items}
     if states & {OTHER, EXTRA}:
@@ -221,7 +223,7 @@ def summed(items: Iterable[Item]) -> str:
     return NOTHING if states == {MISSING} else PARTIAL
 
 
-def as_text(found: Iterable[Release]) -> str:
+def as_text(found: Iterable[ReleaseStatus]) -> str:
     """The form for people: the tag, a line for each index, and below it the files that are not simply there."""
     lines = []
     for row in found:
@@ -241,7 +243,7 @@ def as_text(found: Iterable[Release]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _said(row: Release) -> str:
+def _said(row: ReleaseStatus) -> str:
     words = []
     for place, commit in (("here", row.tag.here), ("on the remote", row.tag.there)):
         if commit == UNKNOWN:

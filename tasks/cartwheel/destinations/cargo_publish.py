@@ -21,7 +21,7 @@ from cartwheel.destinations.retries import LOST, seconds_until
 from cartwheel.destinations.twine_upload import Answer
 from cartwheel.model.config.settings import IndexSettings
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.model.step import Words
+from cartwheel.model.step import CommandLog
 from cartwheel.process import environment
 
 CRATES_IO = "crates-io"
@@ -62,8 +62,8 @@ class Registry(Struct, frozen=True, kw_only=True):
         if self.stand_in:
             stand_in = f"CARGO_REGISTRIES_{_shouted(self._known_as)}"
             led = {f"{stand_in}_INDEX": self.url, f"{stand_in}_TOKEN": "practice"}
-            return {**environment.passed(environ), **led, "CARGO_HOME": str(home)}
-        given = environment.passed(environ, ("CARGO_REGISTRY_*", "CARGO_REGISTRIES_*"))
+            return {**environment.tool_environment(environ), **led, "CARGO_HOME": str(home)}
+        given = environment.tool_environment(environ, ("CARGO_REGISTRY_*", "CARGO_REGISTRIES_*"))
         if self.url:
             given[f"{own}_INDEX"] = self.url
         token = environ.get(token_variable(self.name), "").strip()
@@ -96,7 +96,14 @@ class Cargo:
     """cargo in one workspace, for one registry."""
 
     def __init__(
-        self, registry: Registry, manifest: Path, *, log: Words, environ: Mapping[str, str], target: Path, home: Path
+        self,
+        registry: Registry,
+        manifest: Path,
+        *,
+        log: CommandLog,
+        environ: Mapping[str, str],
+        target: Path,
+        home: Path,
     ) -> None:
         self.registry = registry
         self._manifest, self._log, self._target = manifest, log, target

@@ -21,7 +21,7 @@ from cartwheel.destinations.retries import sleep as wait
 from cartwheel.destinations.twine_upload import Answer
 from cartwheel.filesystem.files import sha256_of
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.wheels.binary_facts import listed
+from cartwheel.model.wheels.binary_facts import shortened_list
 from cartwheel.process.run import STOP, Interrupted
 
 Say = Callable[[str], None]
@@ -137,7 +137,7 @@ def _compared(crate: Crate, ours: Path, theirs: bytes, crates: tuple[Crate, ...]
 
 def _conflict(crate: Crate, registry: str, ours: Path, theirs: bytes, files: tuple[str, ...]) -> str:
     return (
-        f"{crate.name} {crate.version}: {registry} has it with other content ({listed(files)}): "
+        f"{crate.name} {crate.version}: {registry} has it with other content ({shortened_list(files)}): "
         f"ours sha256 {sha256_of(ours)}, theirs {hashlib.sha256(theirs).hexdigest()}; "
         "a published crate is never replaced: release the next version"
     )

@@ -30,7 +30,7 @@ from cartwheel.destinations.pypi_index import (
 )
 from cartwheel.destinations.retries import LOST, passing, seconds_until
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.process.redact import masked
+from cartwheel.process.redact import redact
 
 if TYPE_CHECKING:
     import requests
@@ -220,7 +220,7 @@ class Sender:
 
     def _safe(self, text: str) -> str:
         """The text without any secret that an index may have sent back."""
-        return masked(text, self._secrets)
+        return redact(text, self._secrets)
 
 
 def _repository(index: Index, given: Credentials, environ: Mapping[str, str], pypirc: str) -> Repository:

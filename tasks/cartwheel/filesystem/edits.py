@@ -15,7 +15,7 @@ from cartwheel.model.config.manifests import Keys
 from cartwheel.model.errors import ConfigError
 
 
-class Place(Struct, frozen=True, kw_only=True):
+class TextPlace(Struct, frozen=True, kw_only=True):
     """A place where the version stands, and what should stand there."""
 
     path: str
@@ -30,20 +30,20 @@ class Place(Struct, frozen=True, kw_only=True):
     """From which byte of the file to which."""
 
 
-def edited(root: Path, places: Iterable[Place]) -> dict[str, bytes]:
+def new_contents(root: Path, places: Iterable[TextPlace]) -> dict[str, bytes]:
     """The new content of each file in which a place differs from what is expected there, by path.
 
     A replacement in TOML is proven, by parsing, to have changed that one value and nothing else.  Raises `ConfigError`
     where a value cannot be replaced exactly.
     """
-    by_path: dict[str, dict[tuple[object, ...], Place]] = {}
+    by_path: dict[str, dict[tuple[object, ...], TextPlace]] = {}
     for place in places:
         if place.found != place.expected:
             by_path.setdefault(place.path, {})[(place.at, place.span)] = place
     return {path: _replaced((root / path).read_bytes(), tuple(rows.values())) for path, rows in by_path.items()}
 
 
-def _replaced(data: bytes, places: tuple[Place, ...]) -> bytes:
+def _replaced(data: bytes, places: tuple[TextPlace, ...]) -> bytes:
     """Spans first, the last one first, so that none is moved before its turn."""
     for place in sorted((p for p in places if not p.at), key=lambda p: p.span, reverse=True):
         start, end = place.span
@@ -55,7 +55,7 @@ def _replaced(data: bytes, places: tuple[Place, ...]) -> bytes:
     return data
 
 
-def _in_toml(data: bytes, place: Place) -> bytes:
+def _in_toml(data: bytes, place: TextPlace) -> bytes:
     text = data.decode()
     present = tomllib.loads(text)
     wanted = _with_value(present, place.at, place.expected)
@@ -106,7 +106,9 @@ def with_key(data: bytes, table: tuple[str, ...], key: str, value: str, *, shown
         return data
     if key in inner:
         what = f"[{'.'.join(table)}] {key}"
-        return _in_toml(data, Place(path=shown_as, what=what, found=str(inner[key]), expected=value, at=(*table, key)))
+        return _in_toml(
+            data, TextPlace(path=shown_as, what=what, found=str(inner[key]), expected=value, at=(*table, key))
+        )
     wanted = copy.deepcopy(present)
     place = wanted
     for part in table:
@@ -138,7 +140,7 @@ def _parsed(text: str) -> dict[str, Any]:
         return {}
 
 
-def _nothing_matched(place: Place) -> ConfigError:
+def _nothing_matched(place: TextPlace) -> ConfigError:
     return ConfigError(
         f"{place.path}: {place.what} reads '{place.found}', but is not written out so; "
         f"change it by hand to '{place.expected}'"

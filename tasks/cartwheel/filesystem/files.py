@@ -50,7 +50,7 @@ def _beside(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644)
 
 
 @contextmanager
-def replaced(root: Path, files: Mapping[str, bytes]) -> Iterator[None]:
+def replace_all(root: Path, files: Mapping[str, bytes]) -> Iterator[None]:
     """Give each file, by its path below `root`, new content; all or none.
 
     Whatever fails, here or within the context, puts every file back as it was.  Raises `StepFailed` where one cannot be

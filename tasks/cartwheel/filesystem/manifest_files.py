@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cartwheel.model.config.manifest_schema import Cargo, Pyproject, refuse_misshapen
+from cartwheel.model.config.manifest_schema import Cargo, Pyproject, refuse_wrong_types
 from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.errors import ConfigError
 
@@ -27,7 +27,7 @@ def read_toml(path: Path, shown_as: str) -> Mapping[str, Any]:
 def read_root(root: Path) -> Mapping[str, Any]:
     """The root's pyproject.toml."""
     read = read_toml(root / "pyproject.toml", "pyproject.toml")
-    refuse_misshapen(Pyproject, read, "pyproject.toml")
+    refuse_wrong_types(Pyproject, read, "pyproject.toml")
     return read
 
 
@@ -39,7 +39,7 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
         if not here.is_dir():
             raise ConfigError(f"[tool.cartwheel] packages: there is no folder '{folder}'; name the folder of a package")
         pyproject = read_toml(here / "pyproject.toml", shown)
-        refuse_misshapen(Pyproject, pyproject, shown)
+        refuse_wrong_types(Pyproject, pyproject, shown)
     cargo_path = _crate_of(here, pyproject)
     cargo: Mapping[str, Any] = {}
     workspace: Mapping[str, Any] = {}
@@ -52,11 +52,11 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
                 "add the crate or name its manifest in [tool.maturin] manifest-path"
             )
         cargo = read_toml(cargo_path, _relative(cargo_path, root))
-        refuse_misshapen(Cargo, cargo, _relative(cargo_path, root))
+        refuse_wrong_types(Cargo, cargo, _relative(cargo_path, root))
         above = cargo_path if "workspace" in cargo else _workspace_above(cargo_path, cargo)
         workspace = cargo if above == cargo_path else read_toml(above, _relative(above, root)) if above else {}
         workspace_path = _relative(above, root) if above else ""
-        refuse_misshapen(Cargo, workspace, workspace_path)
+        refuse_wrong_types(Cargo, workspace, workspace_path)
     return Manifests(
         folder=folder,
         pyproject=pyproject,

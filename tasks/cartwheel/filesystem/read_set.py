@@ -17,7 +17,7 @@ MARKERS = ("CACHEDIR.TAG", ".rustc_info.json", "pyvenv.cfg")
 """Files by which a folder says that it can be made again: cargo's target directories, caches, environments."""
 
 
-class Reads(Struct, frozen=True, kw_only=True):
+class ReadSet(Struct, frozen=True, kw_only=True):
     """What a step was seen to depend on; paths are relative to the project where they lie in it, else absolute."""
 
     files: tuple[str, ...] = ()
@@ -29,8 +29,8 @@ class Reads(Struct, frozen=True, kw_only=True):
     env: tuple[str, ...] = ()
     """Environment variables whose value counts, or that they are not set."""
 
-    def __or__(self, other: Reads) -> Reads:
-        return Reads(
+    def __or__(self, other: ReadSet) -> ReadSet:
+        return ReadSet(
             files=_merged(self.files, other.files),
             absent=_merged(self.absent, other.absent),
             folders=_merged(self.folders, other.folders),
@@ -74,7 +74,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def named(path: str | Path, root: Path) -> str:
+def relative_name(path: str | Path, root: Path) -> str:
     """A path as `Reads` names it: relative to the project when inside it, with `/`; links are kept as they are."""
     plain = _without_dots(os.fspath(path))
     for top in (os.path.abspath(root), os.path.realpath(root)):
@@ -84,13 +84,13 @@ def named(path: str | Path, root: Path) -> str:
     return plain.replace("\\", "/") if os.name == "nt" else plain
 
 
-def there_or_not(paths: Iterable[Path], root: Path) -> Reads:
+def there_or_not(paths: Iterable[Path], root: Path) -> ReadSet:
     """Each path as one of the files, or as absent."""
     there: set[str] = set()
     missing: set[str] = set()
     for path in paths:
-        (there if path.is_file() else missing).add(named(path, root))
-    return Reads(files=tuple(sorted(there)), absent=tuple(sorted(missing)))
+        (there if path.is_file() else missing).add(relative_name(path, root))
+    return ReadSet(files=tuple(sorted(there)), absent=tuple(sorted(missing)))
 
 
 def below(path: str, top: str) -> str | None:

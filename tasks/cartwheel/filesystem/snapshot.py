@@ -10,7 +10,7 @@ from pathlib import Path
 from cartwheel.filesystem.files import Digests, write_atomically
 
 
-class Memory:
+class AnswerCache:
     """Answers kept in one local file under keys that name all they depend on; losing it costs only time."""
 
     def __init__(self, path: Path) -> None:
@@ -51,17 +51,17 @@ class Memory:
         self._new = False
 
 
-class World:
+class DiskSnapshot:
     """What steps see (`model.step.Look`)."""
 
-    def __init__(self, root: Path, environ: Mapping[str, str], version_of: Callable[[str, World], str]) -> None:
+    def __init__(self, root: Path, environ: Mapping[str, str], version_of: Callable[[str, DiskSnapshot], str]) -> None:
         local = root / ".cartwheel" / "local"
         self.root = root
         self.environ = environ
         self.readonly = False
         self._version_of = version_of
         self.files = Digests(local / "digests.json", root)
-        self.remember = Memory(local / "answers.json")
+        self.remember = AnswerCache(local / "answers.json")
         self._tools: dict[str, str] = {}
 
     def digest(self, path: str) -> str:

@@ -10,9 +10,17 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from cartwheel.cargo.build_output import Artifact, DepInfo, Directives, Messages, Script, dep_info, directives
+from cartwheel.cargo.build_output import (
+    BuildScriptRun,
+    CargoMessages,
+    CompilerArtifact,
+    DepInfo,
+    Directives,
+    dep_info,
+    directives,
+)
 from cartwheel.cargo.local_crates import LocalPackage, package_at
-from cartwheel.filesystem.read_set import Reads, below, files_below, named, there_or_not
+from cartwheel.filesystem.read_set import ReadSet, below, files_below, relative_name, there_or_not
 
 _SET_BY_CARGO = (
     "CARGO", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_*", "CARGO_CRATE_NAME", "CARGO_BIN_NAME",
@@ -53,11 +61,11 @@ class CargoBuild(Struct, frozen=True, kw_only=True):
         return self.target_dir / self.triple / DIRECTORIES.get(self.profile, self.profile)
 
 
-class Seen(Struct, frozen=True, kw_only=True):
+class BuildEvidence(Struct, frozen=True, kw_only=True):
     """A build, what cargo said of it, and the folders whose files do not count."""
 
     build: CargoBuild
-    said: Messages
+    said: CargoMessages
     elsewhere: tuple[str, ...]
 
     def counts(self, path: Path) -> bool:
@@ -66,27 +74,27 @@ class Seen(Struct, frozen=True, kw_only=True):
         return all(below(p, top) is None for p in plain for top in self.elsewhere)
 
 
-def seen_by(build: CargoBuild, said: Messages, home: Path) -> Seen:
+def seen_by(build: CargoBuild, said: CargoMessages, home: Path) -> BuildEvidence:
     """Left out are this target directory and the others (a seeded one names files of its model), and fetched crates."""
     places = (build.target_dir, build.root / ".cartwheel", home / "registry", home / "git")
-    return Seen(
+    return BuildEvidence(
         build=build,
         said=said,
         elsewhere=tuple({top for place in places for top in (os.path.abspath(place), os.path.realpath(place))}),
     )
 
 
-def observed(run: Seen, packages: Iterable[LocalPackage]) -> Reads:
+def reads_of_build(run: BuildEvidence, packages: Iterable[LocalPackage]) -> ReadSet:
     """Sources, watched files and variables; what cannot be understood makes whole packages of `packages` count."""
     return _sources(run, packages) | _scripts(run) | _variables(run)
 
 
-def whole(packages: Iterable[LocalPackage], root: Path) -> Reads:
+def whole_packages(packages: Iterable[LocalPackage], root: Path) -> ReadSet:
     """Every file of these packages."""
-    return Reads(folders=tuple(sorted({named(p.folder, root) for p in packages})))
+    return ReadSet(folders=tuple(sorted({relative_name(p.folder, root) for p in packages})))
 
 
-def asked_for(packages: Iterable[LocalPackage]) -> Reads:
+def asked_for(packages: Iterable[LocalPackage]) -> ReadSet:
     """The variables that a package's sources name, for want of a compiler's word on them."""
     names: set[str] = set()
     for package in packages:
@@ -94,7 +102,7 @@ def asked_for(packages: Iterable[LocalPackage]) -> Reads:
             if path.endswith(".rs"):
                 text = _text(package.folder / path) or ""
                 names |= {one or other for one, other in _ASKED_FOR.findall(text)}
-    return Reads(env=tuple(sorted(n for n in names if not _set_by_cargo(n))))
+    return ReadSet(env=tuple(sorted(n for n in names if not _set_by_cargo(n))))
 
 
 def is_local(package: str) -> bool:
@@ -105,7 +113,7 @@ def is_local(package: str) -> bool:
 # ---- sources -----------------------------------------------------------------------------------------------------
 
 
-def _sources(run: Seen, packages: Iterable[LocalPackage]) -> Reads:
+def _sources(run: BuildEvidence, packages: Iterable[LocalPackage]) -> ReadSet:
     """What the dep-info beside the finished library or programs names, provided that their own sources are in it."""
     root = run.build.root
     final = [artifact for artifact in run.said.artifacts if _is_final(artifact, run.build)]
@@ -113,18 +121,18 @@ def _sources(run: Seen, packages: Iterable[LocalPackage]) -> Reads:
     paths = {Path(path) for info in found if info is not None for path in info.files}
     reads = there_or_not([path for path in paths if run.counts(path) and not path.is_dir()], root)
     understood = final and None not in found and all(path.is_absolute() for path in paths)  # `dep-info-basedir` is not
-    if not understood or not {named(artifact.source, root) for artifact in final} <= set(reads.files):
-        return whole(packages, root)
+    if not understood or not {relative_name(artifact.source, root) for artifact in final} <= set(reads.files):
+        return whole_packages(packages, root)
     roots = {os.path.abspath(artifact.source) for artifact in run.said.artifacts}
-    return reads | Reads(absent=tuple(sorted(_other_places(reads.files, roots, root))))
+    return reads | ReadSet(absent=tuple(sorted(_other_places(reads.files, roots, root))))
 
 
-def _is_final(artifact: Artifact, build: CargoBuild) -> bool:
+def _is_final(artifact: CompilerArtifact, build: CargoBuild) -> bool:
     same = os.path.realpath(artifact.manifest) == os.path.realpath(build.manifest)
     return same and not {"custom-build", "proc-macro"} & set(artifact.kinds) and bool(artifact.files)
 
 
-def _uplifted(artifact: Artifact) -> DepInfo | None:
+def _uplifted(artifact: CompilerArtifact) -> DepInfo | None:
     """The dep-info of a finished artifact, which covers all the local crates that went into it."""
     for file in artifact.files:
         if file.parent.name != "deps":
@@ -149,8 +157,8 @@ def _other_places(files: Iterable[str], roots: set[str], root: Path) -> Iterator
 # ---- build scripts -----------------------------------------------------------------------------------------------
 
 
-def _scripts(run: Seen) -> Reads:
-    reads = Reads()
+def _scripts(run: BuildEvidence) -> ReadSet:
+    reads = ReadSet()
     manifests = {a.package: a.manifest for a in run.said.artifacts}
     for script in run.said.scripts:
         manifest = manifests.get(script.package)
@@ -158,7 +166,7 @@ def _scripts(run: Seen) -> Reads:
     return reads
 
 
-def _watched(script: Script, folder: Path | None, run: Seen) -> Reads:
+def _watched(script: BuildScriptRun, folder: Path | None, run: BuildEvidence) -> ReadSet:
     """What one build script asked to be watched; without a word from it, a local one's whole package.
 
     A path that is missing may appear as a file or as a folder.
@@ -166,25 +174,25 @@ def _watched(script: Script, folder: Path | None, run: Seen) -> Reads:
     root, local = run.build.root, is_local(script.package)
     text = _text(script.out_dir.parent / "output")
     asked = directives(text) if text is not None else Directives(changed=(), env=())
-    reads = Reads(env=tuple(sorted(asked.env)))
+    reads = ReadSet(env=tuple(sorted(asked.env)))
     if folder is None:
         return reads
     if local and not asked.changed and not asked.env:
-        return reads | Reads(folders=(named(folder, root),))
+        return reads | ReadSet(folders=(relative_name(folder, root),))
     for name in asked.changed:
         path = folder / name
         if not run.counts(path) or (not local and below(os.path.abspath(path), os.fspath(folder))):
             continue
         reads |= there_or_not([] if path.is_dir() else [path], root)
         if not path.is_file():
-            reads |= Reads(folders=(named(path, root),))
+            reads |= ReadSet(folders=(relative_name(path, root),))
     return reads
 
 
 # ---- variables ---------------------------------------------------------------------------------------------------
 
 
-def _variables(run: Seen) -> Reads:
+def _variables(run: BuildEvidence) -> ReadSet:
     """The variables that rustc was asked for, less those that cargo and the crate's own build script set."""
     own = {script.package: set(script.sets) for script in run.said.scripts}
     names: set[str] = set()
@@ -195,11 +203,11 @@ def _variables(run: Seen) -> Reads:
             names |= {n for info in found for n in info.env} - own.get(artifact.package, set())
         elif is_local(artifact.package):
             unknown.append(package_at(artifact.manifest))
-    reads = Reads(env=tuple(sorted(n for n in names if not _set_by_cargo(n))))
+    reads = ReadSet(env=tuple(sorted(n for n in names if not _set_by_cargo(n))))
     return reads | asked_for(unknown)
 
 
-def _beside(artifact: Artifact, run: Seen) -> list[DepInfo]:
+def _beside(artifact: CompilerArtifact, run: BuildEvidence) -> list[DepInfo]:
     """rustc's own dep-info of an artifact: one file, or several that it cannot be told from."""
     for file in artifact.files:
         if "custom-build" in artifact.kinds:
@@ -214,7 +222,7 @@ def _beside(artifact: Artifact, run: Seen) -> list[DepInfo]:
     return []
 
 
-def _of_uplifted(crate: str, run: Seen) -> list[Path]:
+def _of_uplifted(crate: str, run: BuildEvidence) -> list[Path]:
     """A finished artifact was linked out of `deps`, under a name with or without a hash."""
     places = {run.build.profile_dir / "deps"} | {s.out_dir.parent.parent.parent / "deps" for s in run.said.scripts}
     return [path for place in sorted(places) for path in (place / f"{crate}.d", *sorted(place.glob(f"{crate}-*.d")))]

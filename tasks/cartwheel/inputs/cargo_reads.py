@@ -13,7 +13,7 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 
-from cartwheel.cargo.build_output import Messages, messages
+from cartwheel.cargo.build_output import CargoMessages, messages
 from cartwheel.cargo.config_files import cargo_home, configuration
 from cartwheel.cargo.local_crates import (
     LocalPackage,
@@ -26,9 +26,16 @@ from cartwheel.cargo.local_crates import (
     toml,
     workspace_root,
 )
-from cartwheel.cargo.resolution import resolved
-from cartwheel.filesystem.read_set import Reads, named, there_or_not
-from cartwheel.inputs.build_reads import DIRECTORIES, CargoBuild, asked_for, is_local, observed, seen_by, whole
+from cartwheel.filesystem.read_set import ReadSet, relative_name, there_or_not
+from cartwheel.inputs.build_reads import (
+    DIRECTORIES,
+    CargoBuild,
+    asked_for,
+    is_local,
+    reads_of_build,
+    seen_by,
+    whole_packages,
+)
 
 __all__ = [
     "CargoBuild",
@@ -39,24 +46,23 @@ __all__ = [
     "lock_path",
     "reads_of",
     "reads_of_all",
-    "resolved",
     "stale_fingerprints",
 ]
 
 
-def before_first_build(manifest: Path, root: Path, cwd: Path, environ: Mapping[str, str] = os.environ) -> Reads:
+def before_first_build(manifest: Path, root: Path, cwd: Path, environ: Mapping[str, str] = os.environ) -> ReadSet:
     """All that might count as long as no build has told: whole packages, the lock file, every configuration file."""
     settings = configuration(cwd, environ)
     packages = (*local_packages(manifest, root), *_substitutes(settings.crates, root))
     return (
         settings.reads(root)
         | _standing(manifest, packages, root)
-        | whole(packages, root)
+        | whole_packages(packages, root)
         | there_or_not([workspace_root(Path(os.path.abspath(manifest))).with_name("Cargo.lock")], root)
     )
 
 
-def reads_of(build: CargoBuild, environ: Mapping[str, str] = os.environ) -> Reads:
+def reads_of(build: CargoBuild, environ: Mapping[str, str] = os.environ) -> ReadSet:
     """Exactly what this build was seen to read, with what would count if it appeared.
 
     The lock file is not in it (`resolved` says what of it counts), nor are fetched crates and what lies in the target
@@ -70,22 +76,22 @@ def reads_of(build: CargoBuild, environ: Mapping[str, str] = os.environ) -> Read
     reads = settings.reads(build.root)
     if not said.complete:
         reads |= _standing(build.manifest, packages, build.root)
-        return reads | whole(packages, build.root) | asked_for(packages)
+        return reads | whole_packages(packages, build.root) | asked_for(packages)
     here = {*(p.manifest for p in compiled), *(p.manifest for p in declared[:1])}  # others are another target's
     reads |= _standing(build.manifest, [p for p in packages if p.manifest in here], build.root)
-    return reads | observed(seen_by(build, said, cargo_home(environ)), packages)
+    return reads | reads_of_build(seen_by(build, said, cargo_home(environ)), packages)
 
 
-def reads_of_all(builds: Iterable[CargoBuild]) -> Reads:
+def reads_of_all(builds: Iterable[CargoBuild]) -> ReadSet:
     """What any of several was seen to read, as for a universal file."""
     return reduce(or_, (reads_of(build) for build in builds))
 
 
-def _said(build: CargoBuild) -> Messages:
+def _said(build: CargoBuild) -> CargoMessages:
     try:
         return messages(build.messages.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return Messages()
+        return CargoMessages()
 
 
 def _substitutes(manifests: Iterable[Path], root: Path) -> Iterator[LocalPackage]:
@@ -96,7 +102,7 @@ def _substitutes(manifests: Iterable[Path], root: Path) -> Iterator[LocalPackage
 # ---- what counts whether or not a build read it -----------------------------------------------------------------
 
 
-def _standing(manifest: Path, packages: Iterable[LocalPackage], root: Path) -> Reads:
+def _standing(manifest: Path, packages: Iterable[LocalPackage], root: Path) -> ReadSet:
     """Manifests, and the files that cargo takes up by their names alone once they are there.
 
     Programs count for the crate itself only: the wheel's list of components names them, not those of dependencies.
@@ -111,8 +117,8 @@ def _standing(manifest: Path, packages: Iterable[LocalPackage], root: Path) -> R
             paths.add(package.folder / "build.rs")
         if package.manifest == own and settings.get("autobins") is not False:
             paths.add(package.folder / "src" / "main.rs")
-            folders.add(named(package.folder / "src" / "bin", root))
-    return there_or_not(paths, root) | Reads(folders=tuple(sorted(folders)))
+            folders.add(relative_name(package.folder / "src" / "bin", root))
+    return there_or_not(paths, root) | ReadSet(folders=tuple(sorted(folders)))
 
 
 # ---- cargo's memory ----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from cartwheel.filesystem.read_set import files_below
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.record import Seen
+from cartwheel.model.record import Dependencies
 
 Stats = Mapping[str, tuple[int, ...]]
 
@@ -28,12 +28,12 @@ def stats(root: Path) -> Stats:
     return found
 
 
-def written(before: Stats, after: Stats) -> tuple[str, ...]:
+def files_written(before: Stats, after: Stats) -> tuple[str, ...]:
     """The files that came into being or were written in between."""
     return tuple(path for path, stat in after.items() if before.get(path) != stat)
 
 
-def untracked(paths: Iterable[str], root: Path) -> tuple[str, ...]:
+def untracked_files(paths: Iterable[str], root: Path) -> tuple[str, ...]:
     """Those that git does not hold; one that it holds is in every clone, and may have been edited by hand meanwhile."""
     named = sorted(set(paths))
     if not named:
@@ -48,7 +48,7 @@ def untracked(paths: Iterable[str], root: Path) -> tuple[str, ...]:
     return tuple(path for path in named if os.path.realpath(root / path) not in held)
 
 
-def without(seen: Seen, generated: Iterable[str]) -> Seen:
+def without_generated(seen: Dependencies, generated: Iterable[str]) -> Dependencies:
     """What counts of it where these files were made before the build."""
     made = frozenset(generated)
     if not made:

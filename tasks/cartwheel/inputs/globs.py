@@ -17,7 +17,7 @@ from msgspec import Struct
 from cartwheel.filesystem.read_set import MARKERS, SKIPPED
 
 
-class Rule(Struct, frozen=True, kw_only=True):
+class IgnoreRule(Struct, frozen=True, kw_only=True):
     """One line of an ignore file: what it matches, relative to that file's folder, and what follows."""
 
     matches: re.Pattern[str]
@@ -25,12 +25,12 @@ class Rule(Struct, frozen=True, kw_only=True):
     only_folders: bool
 
 
-def rules(lines: Iterable[str]) -> tuple[Rule, ...]:
+def rules(lines: Iterable[str]) -> tuple[IgnoreRule, ...]:
     """The lines of a `.gitignore` or `.ignore`; one that is no valid pattern is left out, as maturin does."""
     return tuple(rule for rule in map(_rule, lines) if rule)
 
 
-def verdict(found: tuple[Rule, ...], name: str, *, folder: bool) -> bool | None:
+def verdict(found: tuple[IgnoreRule, ...], name: str, *, folder: bool) -> bool | None:
     """Whether these rules ignore an entry (True), keep it (False) or say nothing; the last that matches decides."""
     for rule in reversed(found):
         if (folder or not rule.only_folders) and rule.matches.fullmatch(name):
@@ -39,7 +39,7 @@ def verdict(found: tuple[Rule, ...], name: str, *, folder: bool) -> bool | None:
 
 
 @cache
-def _rule(line: str) -> Rule | None:
+def _rule(line: str) -> IgnoreRule | None:
     text = line.removeprefix("\ufeff")
     if text.startswith("#"):
         return None
@@ -58,7 +58,7 @@ def _rule(line: str) -> Rule | None:
     if text.endswith("/**"):
         text += "/*"
     try:
-        return Rule(matches=re.compile(_translated(text), re.DOTALL), ignores=ignores, only_folders=only_folders)
+        return IgnoreRule(matches=re.compile(_translated(text), re.DOTALL), ignores=ignores, only_folders=only_folders)
     except re.error:
         return None
 
@@ -101,7 +101,7 @@ def _translated(glob: str) -> str:
     return out
 
 
-def matching(folder: Path, pattern: str) -> Iterator[Path]:
+def matching_files(folder: Path, pattern: str) -> Iterator[Path]:
     """The files that a pattern of maturin's `include` or of `license-files` names below a folder, hidden ones too.
 
     Folders that are nobody's source (`reads.SKIPPED`, cargo's target directories, environments) are not searched

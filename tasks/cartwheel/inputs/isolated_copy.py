@@ -16,7 +16,7 @@ _BESIDE = (".gitignore", ".ignore", ".gitattributes")
 """Files above a package that say what of it is packed."""
 
 
-def copied(folder: str, paths: Iterable[str], root: Path, into: Path) -> Path:
+def copy_files(folder: str, paths: Iterable[str], root: Path, into: Path) -> Path:
     """Copy files of the project, with their modes and times; returns the package's folder in the copy.
 
     Backends that ask git which files there are find the same repository (nothing is written to it while

@@ -28,18 +28,18 @@ _SEEN_FROM_THERE = ("/", ".cargo/")
 _one_at_a_time = threading.Lock()
 
 
-def missing(manifest: str, root: Path) -> bool:
+def lacks_lockfile(manifest: str, root: Path) -> bool:
     """Whether the crate, named by its manifest relative to the project, has no lock file."""
     return bool(manifest) and lock_path(root / manifest) is None
 
 
-def locked(manifest: str, root: Path) -> tuple[Path, Path | None]:
+def build_root(manifest: str, root: Path) -> tuple[Path, Path | None]:
     """Where cargo is to build the crate, the project itself or its copy, and the lock file there, if there is one."""
     own = lock_path(root / manifest)
     return (root, own) if own else (root / FOLDER, lock_path(root / FOLDER / manifest))
 
 
-def renewed(manifest: str, root: Path, paths: Iterable[str], resolve: Callable[[Path], None]) -> Path:
+def refresh_copy(manifest: str, root: Path, paths: Iterable[str], resolve: Callable[[Path], None]) -> Path:
     """Bring the copy up to date with these files of the project, and have `resolve` complete its lock file.
 
     Unchanged files are left alone and modification times kept: cargo goes by them.  `resolve` is given the copy's

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cartwheel.cargo.local_crates import table, toml
-from cartwheel.model.config.manifests import inside, is_debug, profiles, table_shown
+from cartwheel.model.config.manifests import inside, is_debug, profiles, table_name
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Package, Project, Wheel, declared_inputs
 from cartwheel.model.wheels.container_image import DOCKERFILE, image_of
 
 
-def refuse_absent(root: Path, project: Project, environ: Mapping[str, str]) -> None:
+def refuse_missing(root: Path, project: Project, environ: Mapping[str, str]) -> None:
     """Raises `ConfigError` for a Dockerfile or a profile of cargo that is not there."""
     for package in project.packages:
         known = {"", *_OF_CARGO, *profiles(package.manifests)}
@@ -37,7 +37,7 @@ _OF_CARGO = ("release", "dev", "test", "bench")
 def _refuse_no_dockerfile(root: Path, package: Package, wheel: Wheel) -> None:
     path = inside(package.folder, image_of(wheel.target, wheel.floor, wheel.image).dockerfile)
     if not (root / path).is_file():
-        where = table_shown(package.manifests)
+        where = table_name(package.manifests)
         raise ConfigError(f"{where} image: there is no file {path}; write it, or name an image")
 
 
@@ -45,7 +45,7 @@ def _refuse_no_profile(root: Path, package: Package, wheels: Iterable[Wheel], en
     """By cargo's configuration files and variables too, which may declare one."""
     from cartwheel.cargo.config_files import configuration
 
-    where = table_shown(package.manifests)
+    where = table_name(package.manifests)
     declared = package.manifests.workspace_path or package.manifests.cargo_path
     in_files: dict[str, Mapping[str, object]] = {}
     for file in configuration(root / package.folder, environ).files:

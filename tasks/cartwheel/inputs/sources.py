@@ -18,15 +18,15 @@ from cartwheel.model.config.manifests import inside
 from cartwheel.model.config.settings import Secret
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Package, Wheel, declared_inputs
-from cartwheel.model.record import Seen, is_variable
-from cartwheel.model.step import Look, Work
+from cartwheel.model.record import Dependencies, is_variable
+from cartwheel.model.step import Snapshot, Work
 from cartwheel.model.wheels.container_image import files_of_image
 from cartwheel.model.wheels.target import ANY
 from cartwheel.process import environment
 
 if TYPE_CHECKING:
     from cartwheel.cargo.local_crates import LocalPackage
-    from cartwheel.filesystem.read_set import Reads
+    from cartwheel.filesystem.read_set import ReadSet
 
 # What only some of it needs is imported there: every doit command loads this module.
 
@@ -38,30 +38,34 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     package: Package
     wheel: Wheel
 
-    def seen(self, look: Look, before: Seen | None) -> Seen:
+    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
-        learned = before.learned if before and before.learned else self._broad(look)
-        packed = self._packed(look)
+        learned = before.learned if before and before.learned else self._broad(snapshot)
+        packed = self._packed(snapshot)
         listing: dict[str, str] = {}
-        for group in (packed, *self._declared(look), *(_below(look.root, folder) for folder in learned["folders"])):
-            listing.update(look.digests(group))
-        listing.update((path, look.digest(path)) for path in (*learned["files"], *learned["absent"]))
+        for group in (
+            packed,
+            *self._declared(snapshot),
+            *(_below(snapshot.root, folder) for folder in learned["folders"]),
+        ):
+            listing.update(snapshot.digests(group))
+        listing.update((path, snapshot.digest(path)) for path in (*learned["files"], *learned["absent"]))
         for path, digest in listing.items():
             if digest.endswith("+x") and path.endswith(".rs") and path not in packed:
                 listing[path] = digest.removesuffix("+x")  # it is nothing to a compiler
-        outside = {path for path in listing if _is_absolute(path)} | self._configuration(look)
+        outside = {path for path in listing if _is_absolute(path)} | self._configuration(snapshot)
         if before:
             outside.update(before.local)
-        resolution, hint = self._resolution(look, before)
+        resolution, hint = self._resolution(snapshot, before)
         facts = {
             **{f"pyproject.toml: {part}": digest for part, digest in self._parts().items()},
-            **_variables(self.package, self.wheel, look, learned["env"]),
+            **_variables(self.package, self.wheel, snapshot, learned["env"]),
             **resolution,
         }
-        return Seen(
+        return Dependencies(
             listing={path: listing[path] for path in listing.keys() - outside} if outside else listing,
             facts=facts,
-            local={path: digest for path in outside if (digest := look.digest(path))},
+            local={path: digest for path in outside if (digest := snapshot.digest(path))},
             learned=learned,
             hints={"resolution": hint},
         )
@@ -85,11 +89,13 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             ),
             work.root,
         )
-        seen = self.seen(work.look, Seen(learned=learned))
+        seen = self.seen(work.snapshot, Dependencies(learned=learned))
         usual = work.before.seen.written if work.before else ()
-        meanwhile = {path for path in seen.listing if work.look.moved(path)}.difference(usual)
+        meanwhile = {path for path in seen.listing if work.snapshot.moved(path)}.difference(usual)
         if not meanwhile:  # else nobody knows what cargo has read
-            last_build.keep(last_build.place(directory, self.wheel.profile), self._with_settings(seen, work.look))
+            last_build.keep(
+                last_build.note_path(directory, self.wheel.profile), self._with_settings(seen, work.snapshot)
+            )
         return learned
 
     def distrust(self, directory: Path, work: Work) -> None:
@@ -97,8 +103,10 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         times, and does not know of inputs that only our configuration names."""
         from cartwheel.inputs import last_build
 
-        then = last_build.taken(last_build.place(directory, self.wheel.profile))
-        if not directory.is_dir() or (then and not self._beyond_cargo(then, last_build.moment(directory), work)):
+        then = last_build.take_note(last_build.note_path(directory, self.wheel.profile))
+        if not directory.is_dir() or (
+            then and not self._beyond_cargo(then, last_build.last_compile_time(directory), work)
+        ):
             return
         from shutil import rmtree
 
@@ -109,79 +117,79 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             for path in cargo_reads.stale_fingerprints(directory, triple, self.wheel.profile, names):
                 rmtree(path, ignore_errors=True)
 
-    def _beyond_cargo(self, then: Seen, built: float, work: Work) -> bool:
+    def _beyond_cargo(self, then: Dependencies, built: float, work: Work) -> bool:
         """Whether something changed since then that cargo may not notice."""
-        from cartwheel.inputs.last_build import modified
+        from cartwheel.inputs.last_build import modification_time
 
-        now = self._with_settings(self.seen(work.look, Seen(learned=then.learned)), work.look)
+        now = self._with_settings(self.seen(work.snapshot, Dependencies(learned=then.learned)), work.snapshot)
         changed = {p for p in {*then.listing, *now.listing} if then.listing.get(p) != now.listing.get(p)}
-        older = any(modified(work.root / path) <= built for path in changed)
-        named = changed.intersection(path for group in self._declared(work.look) for path in group)
+        older = any(modification_time(work.root / path) <= built for path in changed)
+        named = changed.intersection(path for group in self._declared(work.snapshot) for path in group)
         names = {name for name in {*then.facts, *now.facts} if is_variable(name)}
         variables = any(then.facts.get(name) != now.facts.get(name) for name in names)
         return bool(older or named or variables)
 
-    def _with_settings(self, seen: Seen, look: Look) -> Seen:
+    def _with_settings(self, seen: Dependencies, snapshot: Snapshot) -> Dependencies:
         """With what cargo is told besides, as if that were variables."""
-        settings = {"rustc": look.tool("rustc"), "features": str(self._features), "profile": self.wheel.profile}
+        settings = {"rustc": snapshot.tool("rustc"), "features": str(self._features), "profile": self.wheel.profile}
         return replace(seen, facts={**seen.facts, **settings})
 
-    def _broad(self, look: Look) -> Mapping[str, tuple[str, ...]]:
-        return _broad(look.root / self.package.manifest, look.root, look.root / self.package.folder)
+    def _broad(self, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
+        return _broad(snapshot.root / self.package.manifest, snapshot.root, snapshot.root / self.package.folder)
 
     def _local(self, root: Path) -> tuple[LocalPackage, ...]:
         return _local(root / self.package.manifest, root)
 
-    def _packed(self, look: Look) -> tuple[str, ...]:
-        return _packed(self.package.folder, look.root, self.package)
+    def _packed(self, snapshot: Snapshot) -> tuple[str, ...]:
+        return _packed(self.package.folder, snapshot.root, self.package)
 
-    def _configuration(self, look: Look) -> set[str]:
+    def _configuration(self, snapshot: Snapshot) -> set[str]:
         """cargo's and rustup's configuration above the project, which is this machine's own."""
-        found = _configured(look.root / self.package.folder, look.environ.get("CARGO_HOME", ""))
-        return {str(path) for path in found if not path.is_relative_to(look.root)}
+        found = _configured(snapshot.root / self.package.folder, snapshot.environ.get("CARGO_HOME", ""))
+        return {str(path) for path in found if not path.is_relative_to(snapshot.root)}
 
-    def _declared(self, look: Look) -> tuple[tuple[str, ...], ...]:
-        return tuple(_named_inputs(self.package, self.wheel, look.root))
+    def _declared(self, snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
+        return tuple(_named_inputs(self.package, self.wheel, snapshot.root))
 
     def _parts(self) -> Mapping[str, str]:
         from cartwheel.inputs import pyproject_parts
 
         return pyproject_parts.parts(self.package.manifests.pyproject, self.wheel.target.triple, self.wheel.python)
 
-    def _resolution(self, look: Look, before: Seen | None) -> tuple[Mapping[str, str], str]:
+    def _resolution(self, snapshot: Snapshot, before: Dependencies | None) -> tuple[Mapping[str, str], str]:
         """The crates that this target resolves to; asked anew only where the lock or a manifest changed.
 
         Where they cannot be resolved (the lock file does not fit, crates are not fetched), those of before and that.
         """
-        hint = self._resolution_key(look)
+        hint = self._resolution_key(snapshot)
         known = {k: v for k, v in before.facts.items() if k.startswith((_CRATE, _UNRESOLVED))} if before else {}
         if before and before.facts and before.hints.get("resolution") == hint:
             return known, hint
         try:
-            crates = look.remember(f"crates {hint}", lambda: self._resolved(look))
+            crates = snapshot.remember(f"crates {hint}", lambda: self._resolved(snapshot))
         except CartwheelError:
             return {**known, _UNRESOLVED: f"by {hint}"}, hint
         return {f"{_CRATE}{name}": version for name, version in crates.items()}, hint
 
-    def crates(self, look: Look) -> tuple[str, ...]:
+    def crates(self, snapshot: Snapshot) -> tuple[str, ...]:
         """The names of the crates that the wheel is made of; while they are not fetched, of all that the lock file
         holds for the package on any target."""
         from cartwheel.cargo.local_crates import locked_names
 
-        facts, _ = self._resolution(look, None)
+        facts, _ = self._resolution(snapshot, None)
         found = tuple(name.removeprefix(_CRATE) for name in facts if name.startswith(_CRATE))
-        return found or locked_names(look.root / self.package.manifest, look.root)
+        return found or locked_names(snapshot.root / self.package.manifest, snapshot.root)
 
-    def _resolved(self, look: Look) -> Mapping[str, str]:
-        from cartwheel.cargo.resolution import resolved
+    def _resolved(self, snapshot: Snapshot) -> Mapping[str, str]:
+        from cartwheel.cargo.resolution import resolved_crates
         from cartwheel.inputs import lockless_copy
 
-        home, _ = lockless_copy.locked(self.package.manifest, look.root)
-        return resolved(
+        home, _ = lockless_copy.build_root(self.package.manifest, snapshot.root)
+        return resolved_crates(
             home / self.package.manifest,
             targets=self.wheel.target.triples,
             features=(*self._features.given, *self._features.conditional),
-            env=environment.passed(look.environ, self.package.environment_pass),
+            env=environment.tool_environment(snapshot.environ, self.package.environment_pass),
             cwd=home / self.package.folder,
             default_features=self._features.default,
             all_features=self._features.every,
@@ -191,15 +199,15 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def _features(self) -> Features:
         return features(self.package.manifests.pyproject, self.wheel.python, self.wheel.features)
 
-    def _resolution_key(self, look: Look) -> str:
+    def _resolution_key(self, snapshot: Snapshot) -> str:
         from cartwheel.inputs import lockless_copy
 
-        _, lock = lockless_copy.locked(self.package.manifest, look.root)
-        read = [_shown(path, look.root) for path in ([lock] if lock else [])]
-        read += [_shown(local.manifest, look.root) for local in self._local(look.root)]
+        _, lock = lockless_copy.build_root(self.package.manifest, snapshot.root)
+        read = [_shown(path, snapshot.root) for path in ([lock] if lock else [])]
+        read += [_shown(local.manifest, snapshot.root) for local in self._local(snapshot.root)]
         if self.package.manifests.workspace_path:
             read.append(self.package.manifests.workspace_path)
-        parts = [f"{path} {look.digest(path)}" for path in sorted(set(read))]
+        parts = [f"{path} {snapshot.digest(path)}" for path in sorted(set(read))]
         named = json.dumps([self.wheel.target.triple, str(self._features), parts])
         return hashlib.sha256(named.encode()).hexdigest()[:32]
 
@@ -213,10 +221,10 @@ _CRATE = "crate "
 _UNRESOLVED = "what Cargo.lock names"
 
 
-def _learned(reads: Reads, root: Path) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.filesystem.read_set import named
+def _learned(reads: ReadSet, root: Path) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.filesystem.read_set import relative_name
 
-    files = tuple(named(path, root) if os.path.isabs(path) else path for path in reads.files)
+    files = tuple(relative_name(path, root) if os.path.isabs(path) else path for path in reads.files)
     absent = tuple(path for path in reads.absent if not os.path.isabs(path))
     return {"files": files, "absent": absent, "folders": reads.folders, "env": reads.env}
 
@@ -259,7 +267,7 @@ def _packed(folder: str, root: Path, package: Package) -> tuple[str, ...]:
     if key not in _PACKED:
         from cartwheel.inputs import wheel_tree
 
-        _PACKED[key] = wheel_tree.packed(
+        _PACKED[key] = wheel_tree.packed_files(
             root / folder, root, pyproject=package.manifests.pyproject, cargo=package.manifests.cargo
         )
     return _PACKED[key]
@@ -285,21 +293,21 @@ class BackendSources(Struct, frozen=True, kw_only=True):
     package: Package
     wheel: Wheel
 
-    def seen(self, look: Look, before: Seen | None) -> Seen:
+    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
         listing: dict[str, str] = {}
-        for group in _groups(self.package, self.wheel, look.root):
-            listing.update(look.digests(group))
+        for group in _groups(self.package, self.wheel, snapshot.root):
+            listing.update(snapshot.digests(group))
         for path in (inside(self.package.folder, "pyproject.toml"), ".git"):  # in a working tree of its own, a file
             listing.pop(path, None)
-        return Seen(
+        return Dependencies(
             listing=listing,
-            facts={**_tables(self.package.manifests.pyproject), **_variables(self.package, self.wheel, look)},
+            facts={**_tables(self.package.manifests.pyproject), **_variables(self.package, self.wheel, snapshot)},
             learned={"folders": (self.package.folder,)},
         )
 
 
-def whole(package: Package, wheel: Wheel | None, root: Path) -> tuple[str, ...]:
+def package_files(package: Package, wheel: Wheel | None, root: Path) -> tuple[str, ...]:
     """All files of a package without a crate, and what else is declared to count for it or for one wheel."""
     return tuple(sorted({path for group in _groups(package, wheel, root) for path in group}))
 
@@ -315,12 +323,12 @@ def _named_inputs(package: Package, wheel: Wheel | None, root: Path) -> Iterable
     return (_below(root, inside(package.folder, name)) or (inside(package.folder, name),) for name in named)
 
 
-def _variables(package: Package, wheel: Wheel, look: Look, names: Iterable[str] = ()) -> Mapping[str, str]:
+def _variables(package: Package, wheel: Wheel, snapshot: Snapshot, names: Iterable[str] = ()) -> Mapping[str, str]:
     """Fingerprints of the variables that count for a wheel, and of those that its build was seen to read (`names`)."""
-    said = environment.said(wheel.environment)
-    given = environment.passed(look.environ, package.environment_pass) | said
+    said = environment.literal_values(wheel.environment)
+    given = environment.tool_environment(snapshot.environ, package.environment_pass) | said
     compiled = wheel.target.triple != ANY
-    counted = environment.counted(look.environ, package.environment_pass, compiled=compiled)
+    counted = environment.counted_variables(snapshot.environ, package.environment_pass, compiled=compiled)
     chosen = {*counted, *said, *(name for name in names if name not in environment.SET_BY_US)}
     return {name: environment.fingerprint(given[name]) for name in sorted(chosen) if name in given}
 
@@ -353,21 +361,21 @@ class TreeSources(Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str | Secret] = {}
     """Variables that the configuration sets for it."""
 
-    def seen(self, look: Look, before: Seen | None) -> Seen:
+    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
-        learned = before.learned if before and before.learned else self._named(look)
+        learned = before.learned if before and before.learned else self._named(snapshot)
         paths = set(learned["files"])
         for folder in learned["folders"]:
-            paths.update(_below(look.root, folder))
+            paths.update(_below(snapshot.root, folder))
         if self.package is not None and self.package.manifest:
-            paths.update(_packed(self.package.folder, look.root, self.package))
-        said = environment.said(self.environment)
+            paths.update(_packed(self.package.folder, snapshot.root, self.package))
+        said = environment.literal_values(self.environment)
         facts = {name: environment.fingerprint(value) for name, value in said.items()}
-        return Seen(listing={path: look.digest(path) for path in paths}, facts=facts, learned=learned)
+        return Dependencies(listing={path: snapshot.digest(path) for path in paths}, facts=facts, learned=learned)
 
-    def _named(self, look: Look) -> Mapping[str, tuple[str, ...]]:
+    def _named(self, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
         named = {"files": self.files, "folders": self.folders}
         if self.package is not None and self.package.manifest:
-            broad = _broad(look.root / self.package.manifest, look.root, look.root / self.package.folder)
+            broad = _broad(snapshot.root / self.package.manifest, snapshot.root, snapshot.root / self.package.folder)
             named = {kind: (*names, *broad[kind]) for kind, names in named.items()}
         return {kind: tuple(n for n in names if not os.path.isabs(n)) for kind, names in named.items()}

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping
 
-from cartwheel.inputs.generated_files import without
+from cartwheel.inputs.generated_files import without_generated
 from cartwheel.machine.host import machine_id
-from cartwheel.model.record import Record, Seen, is_variable
-from cartwheel.model.step import Look, Step
+from cartwheel.model.record import Dependencies, Record, is_variable
+from cartwheel.model.step import Snapshot, Step
 
 EDITED_MEANWHILE = "edited while it was read"
 """Stands for the digest of a file that changed during the action: equal to no file, so the step is stale."""
 
 
-def reasons(step: Step, record: Record | None, look: Look) -> tuple[str, ...]:
+def reasons(step: Step, record: Record | None, snapshot: Snapshot) -> tuple[str, ...]:
     """Why the step must run, in words; empty when it is up to date."""
     if step.always:
         return ("runs whenever it is asked for",)
@@ -24,11 +24,11 @@ def reasons(step: Step, record: Record | None, look: Look) -> tuple[str, ...]:
         dict.fromkeys(
             (
                 *_settings(step.settings, record.settings),
-                *_files(record.needs, {path: look.digest(path) for path in step.needs}, look),
-                *_sources(step, record, look),
-                *_tools(step, record, look),
-                *_outputs(step, record, look),
-                *(step.also(look) if step.also else ()),
+                *_files(record.needs, {path: snapshot.digest(path) for path in step.needs}, snapshot),
+                *_sources(step, record, snapshot),
+                *_tools(step, record, snapshot),
+                *_outputs(step, record, snapshot),
+                *(step.also(snapshot) if step.also else ()),
             )
         )
     )
@@ -40,7 +40,7 @@ def _settings(now: Mapping[str, str], then: Mapping[str, str]) -> Iterable[str]:
             yield f"{name} {then.get(name) or 'unset'} → {now.get(name) or 'unset'}"
 
 
-def _files(then: Mapping[str, str], now: Mapping[str, str], look: Look) -> Iterable[str]:
+def _files(then: Mapping[str, str], now: Mapping[str, str], snapshot: Snapshot) -> Iterable[str]:
     if then == now:
         return
     for path in sorted({*then, *now}):
@@ -50,7 +50,7 @@ def _files(then: Mapping[str, str], now: Mapping[str, str], look: Look) -> Itera
         if old is None:
             yield f"{path} is new"
         elif new is None:
-            yield f"{path} is {'no longer part of it' if look.digest(path) else 'gone'}"
+            yield f"{path} is {'no longer part of it' if snapshot.digest(path) else 'gone'}"
         elif old == EDITED_MEANWHILE:
             yield f"{path} was edited while it was read"
         elif not new:
@@ -63,14 +63,14 @@ def _files(then: Mapping[str, str], now: Mapping[str, str], look: Look) -> Itera
             yield f"{path} changed"
 
 
-def _sources(step: Step, record: Record, look: Look) -> Iterable[str]:
+def _sources(step: Step, record: Record, snapshot: Snapshot) -> Iterable[str]:
     if step.sources is None:
         return
-    now = without(step.sources.seen(look, record.seen), record.seen.generated)
-    yield from _files(record.seen.listing, now.listing, look)
+    now = without_generated(step.sources.seen(snapshot, record.seen), record.seen.generated)
+    yield from _files(record.seen.listing, now.listing, snapshot)
     if record.machine == machine_id():
         before, after = ({p: d for p, d in seen.local.items() if d} for seen in (record.seen, now))
-        yield from _files(before, after, look)
+        yield from _files(before, after, snapshot)
     then = record.seen.facts
     if then == now.facts:
         return
@@ -98,19 +98,19 @@ def _changed(name: str, old: str, new: str) -> str:
     return f"{name} changed"
 
 
-def _tools(step: Step, record: Record, look: Look) -> Iterable[str]:
+def _tools(step: Step, record: Record, snapshot: Snapshot) -> Iterable[str]:
     """Only on the machine that made the record, and only what is here to be compared."""
     if record.machine != machine_id():
         return
     for name in (*step.chosen, *step.tools):
-        then, now = record.tools.get(name, ""), step.chosen.get(name) or look.tool(name)
+        then, now = record.tools.get(name, ""), step.chosen.get(name) or snapshot.tool(name)
         if then and now and then != now:
             yield f"{name} {then} → {now}"
 
 
-def _outputs(step: Step, record: Record, look: Look) -> Iterable[str]:
+def _outputs(step: Step, record: Record, snapshot: Snapshot) -> Iterable[str]:
     for path in step.makes:
-        digest, made = look.digest(path), record.makes.get(path)
+        digest, made = snapshot.digest(path), record.makes.get(path)
         if not digest:
             yield f"{path} is missing"
         elif made is None:
@@ -119,7 +119,9 @@ def _outputs(step: Step, record: Record, look: Look) -> Iterable[str]:
             yield f"{path} edited since it was made"
 
 
-def settled(before: Seen, after: Seen, *, edited: Container[str], written: Iterable[str]) -> Seen:
+def digests_to_record(
+    before: Dependencies, after: Dependencies, *, edited: Container[str], written: Iterable[str]
+) -> Dependencies:
     """What to record: the digests from before the action for what was known then, those from after it for what came to
     light only afterwards.  What was `edited` meanwhile is recorded as that even if it was put back: nobody knows which
     state of it was read.  `written` is that and what the step itself writes."""
@@ -129,7 +131,7 @@ def settled(before: Seen, after: Seen, *, edited: Container[str], written: Itera
     }
     local = {path: before.local.get(path, digest) for path, digest in after.local.items()}
     facts = {name: before.facts.get(name, value) for name, value in after.facts.items()}
-    return Seen(
+    return Dependencies(
         listing=listing, facts=facts, local=local, learned=after.learned, hints=after.hints,
         written=tuple(sorted(written)),
     )  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from cartwheel.cargo.local_crates import table, toml, workspace_root
-from cartwheel.filesystem.read_set import named
+from cartwheel.filesystem.read_set import relative_name
 from cartwheel.inputs import globs
 from cartwheel.inputs.pyproject_parts import wheel_patterns
 
@@ -25,7 +25,7 @@ _READMES = ("README.md", "README.txt", "README")
 _BINDINGS = ("uniffi.toml", "cbindgen.toml")
 
 
-def packed(
+def packed_files(
     folder: Path, root: Path, *, pyproject: Mapping[str, Any], cargo: Mapping[str, Any], git: bool | None = None
 ) -> tuple[str, ...]:
     """The files, besides the compiled ones, that end up in the wheel or feed its METADATA.
@@ -39,7 +39,7 @@ def packed(
     sources = {*_python(layout, git), *_included(layout), *_data(layout)}
     kept = {path for path in sources if not _is_excluded(path, layout.folder, excluded)}
     fixed = {*_documents(layout), *_stubs(layout), *_settings(layout)}
-    return tuple(sorted({named(path, root) for path in kept | fixed if path.is_file()}))
+    return tuple(sorted({relative_name(path, root) for path in kept | fixed if path.is_file()}))
 
 
 def stale_extensions(
@@ -50,7 +50,7 @@ def stale_extensions(
     suffixes = "|".join(re.escape(suffix) for suffix in _COMPILED)
     ours = re.compile(rf"(?:lib)?{re.escape(layout.extension)}(?:\.[^/]+)?(?:{suffixes})")
     found = {p for folder in layout.extension_folders for p in _files_in(folder) if ours.fullmatch(p.name)}
-    return tuple(sorted(named(path, root) for path in found))
+    return tuple(sorted(relative_name(path, root) for path in found))
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -118,8 +118,8 @@ class _Level(Struct, frozen=True, kw_only=True):
     """The ignore files of one folder on the way down, and whether a repository begins in it."""
 
     inside: str
-    ignore: tuple[globs.Rule, ...]
-    gitignore: tuple[globs.Rule, ...]
+    ignore: tuple[globs.IgnoreRule, ...]
+    gitignore: tuple[globs.IgnoreRule, ...]
     repository: bool
 
 
@@ -179,7 +179,7 @@ def _level(folder: Path, git: bool | None, *above: Path) -> _Level:
     )
 
 
-def _rules(path: Path) -> tuple[globs.Rule, ...]:
+def _rules(path: Path) -> tuple[globs.IgnoreRule, ...]:
     try:
         return globs.rules(path.read_text(encoding="utf-8", errors="replace").splitlines())
     except OSError:
@@ -204,7 +204,7 @@ def _ignored(levels: tuple[_Level, ...], path: str, *, folder: bool, git: bool |
     return False
 
 
-def _said(rules: tuple[globs.Rule, ...], level: _Level, path: str, folder: bool) -> bool | None:
+def _said(rules: tuple[globs.IgnoreRule, ...], level: _Level, path: str, folder: bool) -> bool | None:
     if not rules:
         return None
     return globs.verdict(rules, path[len(level.inside) :].replace(os.sep, "/"), folder=folder)
@@ -223,8 +223,8 @@ def _is_left_over(path: Path, extension: str) -> bool:
 def _included(layout: _Layout) -> Iterator[Path]:
     """`include` ignores every ignore file; what comes from OUT_DIR is the build script's, whose inputs count."""
     for pattern in _patterns(layout.settings.get("include")):
-        found = list(globs.matching(layout.folder, pattern))
-        yield from found or (path for python in layout.pythons for path in globs.matching(python, pattern))
+        found = list(globs.matching_files(layout.folder, pattern))
+        yield from found or (path for python in layout.pythons for path in globs.matching_files(python, pattern))
 
 
 def _data(layout: _Layout) -> Iterator[Path]:
@@ -234,7 +234,7 @@ def _data(layout: _Layout) -> Iterator[Path]:
         yield from (Path(parent) / file for file in files)
 
 
-def _is_excluded(path: Path, folder: Path, rules: tuple[globs.Rule, ...]) -> bool:
+def _is_excluded(path: Path, folder: Path, rules: tuple[globs.IgnoreRule, ...]) -> bool:
     """maturin excludes by the file alone, never by a folder above it, and also by the path in the wheel (deprecated,
     not followed here)."""
     return path.is_relative_to(folder) and bool(globs.verdict(rules, path.relative_to(folder).as_posix(), folder=False))
@@ -257,7 +257,7 @@ def _documents(layout: _Layout) -> Iterator[Path]:
         yield from ((home.parent if inherited else layout.crate) / name for name in names)
     patterns = project.get("license-files", _LICENSES)
     for pattern in _strings(patterns if isinstance(patterns, list | tuple) else list(_LICENSES)):
-        yield from globs.matching(layout.folder, pattern)
+        yield from globs.matching_files(layout.folder, pattern)
 
 
 def _stubs(layout: _Layout) -> Iterator[Path]:

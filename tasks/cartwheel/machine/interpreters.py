@@ -47,7 +47,7 @@ class Interpreter(Struct, frozen=True, kw_only=True):
     """Programs that are not in its environment are not to be had from this machine, but from where it is."""
 
 
-class Missing(Struct, frozen=True, kw_only=True):
+class NoInterpreter(Struct, frozen=True, kw_only=True):
     """None can be started."""
 
     why: str
@@ -56,28 +56,28 @@ class Missing(Struct, frozen=True, kw_only=True):
     """It would be the same for every other Python."""
 
 
-def own(target: Target, floor: str, python: str, env: Mapping[str, str]) -> Interpreter | Missing:
+def native_interpreter(target: Target, floor: str, python: str, env: Mapping[str, str]) -> Interpreter | NoInterpreter:
     """This machine's own, where it is of the target's kind; else one of a kind that it runs besides."""
     host = this_machine()
     if why := cannot_run(target, host, floor or target.floor):
         request = _besides(target, python, host)
         path = _asked(request, env) if request else ""
-        return Interpreter(path=path, by=f"{target.machine} here") if path else Missing(why=why, all=True)
-    path = found(python, env)
-    return Interpreter(path=path) if path else Missing(why=f"{named(python)} is not installed here")
+        return Interpreter(path=path, by=f"{target.machine} here") if path else NoInterpreter(why=why, all=True)
+    path = interpreter_path(python, env)
+    return Interpreter(path=path) if path else NoInterpreter(why=f"{display_name(python)} is not installed here")
 
 
-def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | Missing:
+def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | NoInterpreter:
     """This machine's own for a wheel that several can run, the oldest that it promises (`minimum`) where it is here."""
     stable = oldest(python, minimum) if python in (ABI3, ABI3T) else ""
     wanted = (stable, f">={stable}") if stable else (python,)
-    path = next((path for request in wanted if (path := found(request, env))), "")
+    path = next((path for request in wanted if (path := interpreter_path(request, env))), "")
     if path:
         return Interpreter(path=path)
-    return Missing(why=f"{f'Python {stable} or newer' if stable else named(python)} is not installed here")
+    return NoInterpreter(why=f"{f'Python {stable} or newer' if stable else display_name(python)} is not installed here")
 
 
-def named(python: str) -> str:
+def display_name(python: str) -> str:
     """`Python 3.13`, `PyPy 3.11`."""
     return f"PyPy {python.removeprefix('pypy')}" if python.startswith("pypy") else f"Python {python}"
 
@@ -125,7 +125,7 @@ def _besides(target: Target, python: str, host: Host) -> str:
     return f"{kind}-{version[2]}{free}-{platform}"
 
 
-def found(python: str, env: Mapping[str, str]) -> str:
+def interpreter_path(python: str, env: Mapping[str, str]) -> str:
     """The path of an interpreter (`3.13`, `3.14t`, `pypy3.11`, `>=3.16`, or `py3` for the running one's version); `""`
     for none.
 
@@ -203,27 +203,31 @@ def sysroot(target: Target, env: Mapping[str, str]) -> Path | None:
     return Path(folder) if folder and os.path.lexists(Path(folder, machine.loader)) else None
 
 
-def emulated(target: Target, floor: str, python: str, env: Mapping[str, str]) -> Interpreter | Missing | None:
+def emulated_interpreter(
+    target: Target, floor: str, python: str, env: Mapping[str, str]
+) -> Interpreter | NoInterpreter | None:
     """One of the file system that is named for the target; None where none is."""
     root = sysroot(target, env)
     if root is None:
         return None
     machine = _MACHINES[target.arch, target.libc]
     if not os.path.lexists(root / machine.loader):
-        return Missing(why=f"{root} has no {machine.loader}, so it is no file system of {target.triple}", all=True)
+        return NoInterpreter(
+            why=f"{root} has no {machine.loader}, so it is no file system of {target.triple}", all=True
+        )
     qemu = _qemu(machine, env)
     if not qemu:
-        return Missing(why=f"qemu-{machine.qemu} is missing; {QEMU}", all=True)
+        return NoInterpreter(why=f"qemu-{machine.qemu} is missing; {QEMU}", all=True)
     path = _within(root, python)
     if not path:
-        return Missing(why=f"{named(python)} is not in {root}")
+        return NoInterpreter(why=f"{display_name(python)} is not in {root}")
     prefix = (qemu, "-L", str(root))
     interpreter = Interpreter(
         path=path, by=f"emulated by {Path(qemu).name}", foreign=True, env={"QEMU_LD_PREFIX": str(root)},
         through=lambda argv, env, cwd: (*prefix, *argv),
     )  # fmt: skip
     why = _unfit(target, floor, interpreter, root, env)
-    return Missing(why=why, all=True) if why else interpreter
+    return NoInterpreter(why=why, all=True) if why else interpreter
 
 
 def _qemu(machine: _Machine, env: Mapping[str, str]) -> str:

@@ -46,7 +46,7 @@ class CheckReport(Struct, frozen=True, kw_only=True):
     @property
     def untested(self) -> str:
         """Why the file does not count as tested, in words; `""` where it does."""
-        return untested(self.runs)
+        return untested_reason(self.runs)
 
     @property
     def tested(self) -> str:
@@ -54,7 +54,7 @@ class CheckReport(Struct, frozen=True, kw_only=True):
         return in_words(self.runs)
 
 
-def untested(runs: Iterable[TestRun]) -> str:
+def untested_reason(runs: Iterable[TestRun]) -> str:
     """Why a wheel with these runs does not count as tested: none ran, or one that is needed did not."""
     runs = tuple(runs)
     missed = tuple(run for run in runs if run.not_run)

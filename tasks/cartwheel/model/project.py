@@ -23,7 +23,7 @@ from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import tag_name
 from cartwheel.model.wheels.target import ANY, Target
-from cartwheel.model.wheels.wheel_name import normalised
+from cartwheel.model.wheels.wheel_name import normalised_name
 
 DEBUG = "debug"
 """The folder of debug wheels in `dist/`, and of what is kept of them."""
@@ -166,7 +166,7 @@ class Package(Struct, frozen=True, kw_only=True):
     @property
     def sdist(self) -> str:
         """The source distribution's file name."""
-        return f"{normalised(self.name)}-{self.version}.tar.gz"
+        return f"{normalised_name(self.name)}-{self.version}.tar.gz"
 
     @property
     def tag_name(self) -> str:
@@ -204,7 +204,7 @@ class Project(Struct, frozen=True, kw_only=True):
         return tuple((package, wheel) for package in self.packages for wheel in package.wheels)
 
 
-def rehearsing(project: Project, stand_ins: Mapping[str, IndexSettings]) -> Project:
+def rehearsal_project(project: Project, stand_ins: Mapping[str, IndexSettings]) -> Project:
     """The same project with every destination replaced by the stand-in of its kind; what is never published goes to
     the one that is like PyPI.  Raises `ConfigError` where a kind has none."""
     packages = tuple(replace(p, publish=p.publish or (REHEARSAL,)) for p in project.packages)
@@ -245,7 +245,7 @@ REHEARSAL = "rehearsal"
 """The index that a rehearsal publishes private packages to."""
 
 
-def sharing(package: Package, packages: Iterable[Package], index: str) -> tuple[Package, ...]:
+def packages_with_same_tag(package: Package, packages: Iterable[Package], index: str) -> tuple[Package, ...]:
     """The other packages whose release on this index has the same tag."""
     return tuple(p for p in packages if p.key != package.key and index in p.publish and p.tag_name == package.tag_name)
 

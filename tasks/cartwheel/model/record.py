@@ -19,7 +19,7 @@ class UnreadableRecord(ValueError):
     """The file is not a record that this version understands; the text says why."""
 
 
-class Seen(Struct, frozen=True, kw_only=True):
+class Dependencies(Struct, frozen=True, kw_only=True):
     """What a step depends on besides its settings and earlier steps, and how that is found again."""
 
     listing: Mapping[str, str] = {}
@@ -48,7 +48,7 @@ class Record(Struct, frozen=True, kw_only=True):
     """Path to digest of what earlier steps wrote."""
     makes: Mapping[str, str]
     """Path to digest of what this step wrote."""
-    seen: Seen
+    seen: Dependencies
     tools: Mapping[str, str]
     """Name to version of what it was made with; compared only on `machine`."""
     machine: str
@@ -110,7 +110,7 @@ def listing_from_json(data: bytes, name: str) -> Mapping[str, str]:
     return found
 
 
-def with_listing(record: Record, listing: Mapping[str, str]) -> Record:
+def record_with_listing(record: Record, listing: Mapping[str, str]) -> Record:
     """The record with the listing of its inputs, which it was kept without."""
     return replace(record, seen=replace(record.seen, listing=listing))
 

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from cartwheel.model.record import Record, Seen
+from cartwheel.model.record import Dependencies, Record
 
 
-class Look(Protocol):
+class Snapshot(Protocol):
     """Looking at the world: the only way in which sources see it."""
 
     root: Path
@@ -34,7 +34,7 @@ class Look(Protocol):
         """What `make` gives, kept on this machine under `key`, which names all that it depends on."""
 
 
-class Words(Protocol):
+class CommandLog(Protocol):
     """Where a step's commands run and what they print is kept."""
 
     def hide(self, words: Sequence[str]) -> None:
@@ -71,8 +71,8 @@ class Work(Struct, frozen=True, kw_only=True):
     root: Path
     scratch: Path
     """An empty folder on the file system of the project; gone when the step ends."""
-    log: Words
-    look: Look
+    log: CommandLog
+    snapshot: Snapshot
     before: Record | None
     """The last success of this step, if there was one."""
     named: tuple[str, ...]
@@ -86,7 +86,7 @@ class Work(Struct, frozen=True, kw_only=True):
 class Sources(Protocol):
     """What a step reads that no earlier step wrote."""
 
-    def seen(self, look: Look, before: Seen | None) -> Seen:
+    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """How things stand now; with `before`, of exactly what was learned then, else of all that might count."""
 
 
@@ -118,9 +118,9 @@ class Step(Struct, frozen=True, kw_only=True):
     """What this machine chose by itself; recorded and compared like a tool's version."""
     blocked: str = ""
     """Why it cannot be done on this machine, if it cannot."""
-    unset: Callable[[Look], str] | None = None
+    unset: Callable[[Snapshot], str] | None = None
     """Which variable it needs that is not set here, in words, empty where none; the plan asks that as well."""
-    lacks: Callable[[Look], str] | None = None
+    lacks: Callable[[Snapshot], str] | None = None
     """What it lacks here, in words, empty where nothing; asked before anything of its last success is dropped."""
     sources: Sources | None = None
     always: bool = False
@@ -135,5 +135,5 @@ class Step(Struct, frozen=True, kw_only=True):
     """It compiles; only as many at once as there are slots."""
     reserve: Callable[[Slots, Path], AbstractContextManager[None]] | None = None
     """What it prepares and holds, in the project, before it takes a slot and until it ends."""
-    also: Callable[[Look], tuple[str, ...]] | None = None
+    also: Callable[[Snapshot], tuple[str, ...]] | None = None
     """Further reasons to run again, beyond what records can tell."""

@@ -45,17 +45,19 @@ COUNTED = (
 what CMake, scikit-build-core and setuptools do (their documentation, Nov 2026)."""
 
 
-def frozen(environ: Mapping[str, str]) -> bool:
+def builds_forbidden(environ: Mapping[str, str]) -> bool:
     """Whether this run only puts together what others built, so that nothing may be built in it."""
     return environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
 
 
-def passed(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
+def tool_environment(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
     """What a tool is given of `environ`; `extra` are further names or patterns."""
     return _chosen(environ, (*PASSED, *COUNTED, *extra))
 
 
-def counted(environ: Mapping[str, str], extra: Iterable[str] = (), *, compiled: bool = True) -> dict[str, str]:
+def counted_variables(
+    environ: Mapping[str, str], extra: Iterable[str] = (), *, compiled: bool = True
+) -> dict[str, str]:
     """The part of it that a wheel depends on.  Where nothing is compiled, that is what the project names itself."""
     return _chosen(environ, (*(COUNTED if compiled else ()), *extra))
 
@@ -87,14 +89,14 @@ def fingerprint(value: str) -> str:
     return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
 
 
-def given(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> dict[str, str]:
+def configured_environment(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> dict[str, str]:
     """What a wheel's `environment` gives its build; raises `StepFailed` where a secret is not there."""
-    if lacking := absent(values, environ):
+    if lacking := missing_secrets(values, environ):
         raise StepFailed(lacking)
     return {name: environ[v.secret] if isinstance(v, Secret) else v for name, v in values.items()}
 
 
-def absent(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> str:
+def missing_secrets(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> str:
     """Which secret is not there, in words; empty where none is missing."""
     lacking = unset(values, environ)
     for name, value in values.items():
@@ -109,7 +111,7 @@ def unset(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> tup
     return tuple(name for name in wanted if not environ.get(name))
 
 
-def said(values: Mapping[str, str | Secret]) -> dict[str, str]:
+def literal_values(values: Mapping[str, str | Secret]) -> dict[str, str]:
     """The values that stand in the configuration.  A secret's does not count: it is another on every machine."""
     return {name: value for name, value in values.items() if isinstance(value, str)}
 

@@ -10,7 +10,7 @@ SHORT = 3
 """A value, or a line of one, of so few characters is shown: to mask it would be to mask every such letter."""
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
+def redact(text: str, secrets: Iterable[str]) -> str:
     """The text with each of these values, each of their lines and the forms in which programs print them masked."""
     for form in _forms(tuple(secrets)):
         text = text.replace(form, "***")

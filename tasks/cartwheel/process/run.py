@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.process.redact import masked
+from cartwheel.process.redact import redact
 
 STOP = threading.Event()
 """Set once the run was told to stop; steps end early when it is."""
@@ -34,7 +34,7 @@ class Interrupted(StepFailed):
         super().__init__("interrupted")
 
 
-def own(name: str) -> tuple[str, ...]:
+def program_command(name: str) -> tuple[str, ...]:
     """How a program that was installed with us is started: by itself where it lies beside this interpreter, else as a
     module, but never one of that name in the folder it is run in."""
     found = Path(sys.executable).with_name(f"{name}.exe" if os.name == "nt" else name)
@@ -74,7 +74,7 @@ def show(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
     return code
 
 
-class Log:
+class StepLog:
     """The log of one step, and the way its commands are run."""
 
     def __init__(self, path: Path, *, shown_as: str) -> None:
@@ -115,7 +115,7 @@ class Log:
         lines = []
         try:
             for line in process.stdout or ():
-                lines.append(masked(line.decode(errors="replace"), hide))
+                lines.append(redact(line.decode(errors="replace"), hide))
                 self.say(lines[-1].rstrip("\r\n"))
             code = process.wait()
         finally:
@@ -139,7 +139,7 @@ class Log:
             finally:
                 _end(process)
         if out:
-            self.say(masked(out.decode(errors="replace"), self._hidden))
+            self.say(redact(out.decode(errors="replace"), self._hidden))
         if STOP.is_set():
             raise Interrupted
         if code:
@@ -283,7 +283,7 @@ def stop_on_signals() -> None:
             signal.signal(getattr(signal, name), _stop)
 
 
-def hand_down(descriptor: int) -> None:
+def inherit_descriptor(descriptor: int) -> None:
     """Let every child hold this descriptor (the run's lock) for as long as it lives.  POSIX only."""
     global _inherited
     if os.name == "posix":
@@ -291,7 +291,9 @@ def hand_down(descriptor: int) -> None:
 
 
 @contextmanager
-def background(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path) -> Iterator[Callable[[], bool]]:
+def running_in_background(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path
+) -> Iterator[Callable[[], bool]]:
     """A command that runs beside this process until the context ends; the value says whether it still does.
 
     Its whole group ends with the context, and with this process however that ends.

@@ -42,7 +42,7 @@ class RunLock:
                 if run.STOP.wait(_POLL):
                     raise run.Interrupted
             self._held = descriptor
-            run.hand_down(descriptor)
+            run.inherit_descriptor(descriptor)
             self._sign()
             return waited
 

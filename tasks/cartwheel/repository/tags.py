@@ -58,14 +58,14 @@ class TagFacts(Struct, frozen=True, kw_only=True):
         return wanted and self.here in ("", self.head) and self.there in ("", self.head)
 
 
-def judge(facts: TagFacts) -> tuple[str, ...]:
+def tag_refusals(facts: TagFacts) -> tuple[str, ...]:
     """Every reason not to tag; none: it may be made, or is there already."""
     return tuple(line for rule in RULES for line in rule(facts))
 
 
 def refuse(found: TagFacts) -> None:
     """Raises `StepFailed` with every reason of `judge` at once."""
-    refused = judge(found)
+    refused = tag_refusals(found)
     if refused:
         raise StepFailed("\n".join((f"{found.tag}: not tagged:", *(f"  {line}" for line in refused))))
 
@@ -110,7 +110,7 @@ def facts(
             ahead=repo.between(theirs, head) if known else 0,
             behind=repo.between(head, theirs) if known else -1 if theirs else 0,
             shallow=repo.shallow,
-            last=last_tagged(repo, template, name, refs=refs, but=tag),
+            last=last_tag(repo, template, name, refs=refs, but=tag),
             pipeline=verify_only,
         )
 
@@ -182,7 +182,7 @@ def remote_of(repo: Repository, wanted: str) -> str:
     raise ConfigError(f"[tool.cartwheel] release: which remote? this repository has {', '.join(names)}; name one")
 
 
-def last_tagged(
+def last_tag(
     repo: Repository, template: str, name: str, *, refs: Mapping[str, str] | None = None, but: str = ""
 ) -> tuple[str, str]:
     """The highest version tagged on HEAD or before it, and its tag; `refs`: what the remote has besides.

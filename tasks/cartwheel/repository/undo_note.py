@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from cartwheel.filesystem.files import put_back, replaced, sweep_beside, write_atomically
+from cartwheel.filesystem.files import put_back, replace_all, sweep_beside, write_atomically
 from cartwheel.model.errors import StepFailed
 
 NOTE = ".cartwheel/local/unfinished.json"
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class UndoNote(Struct, frozen=True, kw_only=True):
     """What is being changed; files by their path in the project."""
 
     what: str
@@ -28,9 +28,9 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def noted(root: Path, files: Mapping[str, bytes], *, what: str, commit: str) -> Iterator[None]:
+def replace_with_note(root: Path, files: Mapping[str, bytes], *, what: str, commit: str) -> Iterator[None]:
     """As `files.replaced`; a process that is killed meanwhile leaves a note, from which `undo` puts the files back."""
-    change = Change(
+    change = UndoNote(
         what=what,
         commit=commit,
         before={path: (root / path).read_bytes() for path in files},
@@ -42,7 +42,7 @@ def noted(root: Path, files: Mapping[str, bytes], *, what: str, commit: str) -> 
     except OSError as error:
         raise StepFailed(f"{root / NOTE}: cannot be written ({error.strerror}); every file is as it was") from None
     try:
-        with replaced(root, files):
+        with replace_all(root, files):
             yield
     except BaseException:
         if all(_content(root / path) == data for path, data in change.before.items()):
@@ -58,7 +58,7 @@ def undo(root: Path) -> tuple[str, ...]:
     is at work here.  Raises `StepFailed` where a file cannot be written.
     """
     try:
-        change = msgspec.json.decode((root / NOTE).read_bytes(), type=Change)
+        change = msgspec.json.decode((root / NOTE).read_bytes(), type=UndoNote)
     except FileNotFoundError:
         return ()
     except (OSError, msgspec.DecodeError) as error:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cartwheel.stand_ins.stub_server import Conversation, serving
+from cartwheel.stand_ins.stub_server import StubRequest, served_address
 
 
 class CrateShelf:
@@ -48,9 +48,9 @@ class CrateShelf:
         return ""
 
     @contextmanager
-    def open(self, kind: type[Registry] | None = None) -> Iterator[CrateShelf]:
+    def open(self, kind: type[CrateRequest] | None = None) -> Iterator[CrateShelf]:
         """Serve it."""
-        with serving(kind or Registry, self) as self.base:
+        with served_address(kind or CrateRequest, self) as self.base:
             yield self
 
 
@@ -111,7 +111,7 @@ def _downloaded(file: str, checksum: str, caches: tuple[Path, ...]) -> Path | No
     return next((path for path in found if path.is_file() and sha256_of(path) == checksum), None)
 
 
-class Registry(Conversation):
+class CrateRequest(StubRequest):
     """The requests that cargo makes."""
 
     place: CrateShelf

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from cartwheel.stand_ins.stub_server import Conversation, serving
+from cartwheel.stand_ins.stub_server import StubRequest, served_address
 
 
 class ReleaseShelf:
@@ -70,13 +70,13 @@ class ReleaseShelf:
         return self.assets[number]
 
     @contextmanager
-    def open(self, kind: type[GitHub] | None = None) -> Iterator[ReleaseShelf]:
+    def open(self, kind: type[GitHubRequest] | None = None) -> Iterator[ReleaseShelf]:
         """Serve it; `base` is the API's address."""
-        with serving(kind or GitHub, self) as self.base:
+        with served_address(kind or GitHubRequest, self) as self.base:
             yield self
 
 
-class GitHub(Conversation):
+class GitHubRequest(StubRequest):
     """The requests of a release."""
 
     place: ReleaseShelf

@@ -66,7 +66,9 @@ class LoopbackIndex:
         )  # fmt: skip
         with ExitStack() as trial:
             alive = trial.enter_context(
-                run.background(argv, cwd=self.folder, env=environment.passed(os.environ), log=self._log)
+                run.running_in_background(
+                    argv, cwd=self.folder, env=environment.tool_environment(os.environ), log=self._log
+                )
             )
             if not _answers(f"http://127.0.0.1:{port}/{word}", alive):
                 return False

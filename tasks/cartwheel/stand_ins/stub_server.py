@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
-class Conversation(BaseHTTPRequestHandler):
+class StubRequest(BaseHTTPRequestHandler):
     """One request; a subclass says in `respond` what is answered."""
 
     protocol_version = "HTTP/1.1"
@@ -50,7 +50,7 @@ class Conversation(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(kind: type[Conversation], place: object) -> Iterator[str]:
+def served_address(kind: type[StubRequest], place: object) -> Iterator[str]:
     """The server's address, without a slash at its end, for as long as the context lasts."""
     handler = type(kind.__name__, (kind,), {"place": place})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

@@ -20,7 +20,7 @@ from cartwheel.machine import interpreters
 from cartwheel.machine.interpreters import Interpreter, directly
 from cartwheel.model.check_report import TestRun, tests
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.model.step import Words
+from cartwheel.model.step import CommandLog
 from cartwheel.model.wheels.wheel_name import WheelName
 from cartwheel.process.run import capture
 
@@ -57,7 +57,7 @@ PIP = Installer(
 )
 
 
-def installer(log: Words, env: Mapping[str, str]) -> Installer:
+def installer(log: CommandLog, env: Mapping[str, str]) -> Installer:
     """uv where it starts, else venv and pip, which take 7 s for its half second; the log says so."""
     try:
         capture((*interpreters.UV, "--version"), cwd=Path(sys.executable).parent, env=env)
@@ -67,7 +67,7 @@ def installer(log: Words, env: Mapping[str, str]) -> Installer:
     return UV
 
 
-class Fresh(Struct, frozen=True, kw_only=True):
+class FreshEnvironment(Struct, frozen=True, kw_only=True):
     """A fresh environment."""
 
     folder: Path
@@ -106,8 +106,14 @@ def _is_script(program: Path) -> bool:
 
 
 def fresh(
-    folder: Path, *, base: Interpreter, tool: Installer, log: Words, env: Mapping[str, str], only_wheels: bool = False
-) -> Fresh:
+    folder: Path,
+    *,
+    base: Interpreter,
+    tool: Installer,
+    log: CommandLog,
+    env: Mapping[str, str],
+    only_wheels: bool = False,
+) -> FreshEnvironment:
     """Make an empty environment in `folder` from the interpreter `base`."""
     shutil.rmtree(folder, ignore_errors=True)
     scripts = folder / ("Scripts" if os.name == "nt" else "bin")
@@ -120,7 +126,7 @@ def fresh(
         **base.env,
     }
     interpreter = scripts / ("python.exe" if os.name == "nt" else "python")
-    made = Fresh(
+    made = FreshEnvironment(
         folder=folder, interpreter=interpreter, starter=interpreter, base=base, env=inner, only_wheels=only_wheels
     )
     if base.through is directly:
@@ -133,7 +139,7 @@ def fresh(
     return replace(made, starter=_starter(made))
 
 
-def _starter(made: Fresh) -> Path:
+def _starter(made: FreshEnvironment) -> Path:
     """uv asks an interpreter what it takes by starting it; what it is told is then right for the other machine."""
     program = made.folder.with_name("interpreter")
     command = shlex.join(made.python(cwd=made.folder.parent))
@@ -142,7 +148,7 @@ def _starter(made: Fresh) -> Path:
     return program
 
 
-Install = Callable[["Fresh", "Installer", tuple[str, ...]], None]
+Install = Callable[["FreshEnvironment", "Installer", tuple[str, ...]], None]
 """Puts what is to be tested into an environment, with what the test command needs besides."""
 
 
@@ -156,7 +162,7 @@ def tests_pass(
     command: tuple[str, ...],
     tests_from: Path,
     scratch: Path,
-    log: Words,
+    log: CommandLog,
     env: Mapping[str, str],
     may_compile: bool,
 ) -> TestRun:
@@ -168,7 +174,7 @@ def tests_pass(
     """
     named = f"{wheel.resolve()}[{','.join(extras)}]" if extras else str(wheel.resolve())
 
-    def install(made: Fresh, tool: Installer, needs: tuple[str, ...]) -> None:
+    def install(made: FreshEnvironment, tool: Installer, needs: tuple[str, ...]) -> None:
         finished = ("--only-binary", ":all:") if made.only_wheels else ()
         argv = (*tool.install(made.starter), *finished, named, *requirements, *needs)
         try:
@@ -182,7 +188,7 @@ def tests_pass(
     )  # fmt: skip
 
 
-def _explained(error: StepFailed, made: Fresh) -> StepFailed:
+def _explained(error: StepFailed, made: FreshEnvironment) -> StepFailed:
     if not made.only_wheels or "no usable wheels" not in str(error):
         return error
     return StepFailed(
@@ -200,7 +206,7 @@ def installed_tests_pass(
     command: tuple[str, ...],
     tests_from: Path,
     scratch: Path,
-    log: Words,
+    log: CommandLog,
     env: Mapping[str, str],
     only_wheels: bool = False,
 ) -> TestRun:
@@ -239,7 +245,7 @@ print(json.dumps({"file": file, "python": platform.python_version(), "platlib": 
 """
 
 
-def _imported(made: Fresh, module: str, scratch: Path, log: Words) -> dict[str, str]:
+def _imported(made: FreshEnvironment, module: str, scratch: Path, log: CommandLog) -> dict[str, str]:
     """Import it with nothing but the environment in reach (`-I`)."""
     folder = scratch / "run"
     said = log.read(made.python("-I", "-c", _PROBE, module, cwd=folder), cwd=folder, env=made.env)
@@ -247,7 +253,7 @@ def _imported(made: Fresh, module: str, scratch: Path, log: Words) -> dict[str, 
     return found
 
 
-def _inside(made: Fresh, module: str, file: str) -> str:
+def _inside(made: FreshEnvironment, module: str, file: str) -> str:
     """The module's file, relative to the environment; raises `StepFailed` when it lies elsewhere."""
     if not module:
         return ""
@@ -273,7 +279,7 @@ class _Runner(Struct, frozen=True, kw_only=True):
     """A way to run tests."""
 
     needs: tuple[str, ...]
-    run: Callable[[Fresh, tuple[str, ...], str, Path, Words], TestRun]
+    run: Callable[[FreshEnvironment, tuple[str, ...], str, Path, CommandLog], TestRun]
 
     @classmethod
     def of(cls, command: tuple[str, ...]) -> _Runner:
@@ -294,7 +300,7 @@ def _pytest_arguments(command: tuple[str, ...]) -> tuple[str, ...]:
     return _OTHER
 
 
-def _pytest(made: Fresh, command: tuple[str, ...], module: str, scratch: Path, log: Words) -> TestRun:
+def _pytest(made: FreshEnvironment, command: tuple[str, ...], module: str, scratch: Path, log: CommandLog) -> TestRun:
     """The project's own pytest settings hold, but for what would put its source tree in reach."""
     witness = scratch / "witness"
     witness.mkdir()
@@ -328,7 +334,7 @@ def _passed(report: Path, argv: tuple[str, ...]) -> int:
     return collected - skipped
 
 
-def _any(made: Fresh, command: tuple[str, ...], _: str, scratch: Path, log: Words) -> TestRun:
+def _any(made: FreshEnvironment, command: tuple[str, ...], _: str, scratch: Path, log: CommandLog) -> TestRun:
     folder = scratch / "run"
     log.run(made.command(command, cwd=folder), cwd=folder, env=made.env)
     return TestRun(note=f"{PurePath(command[0]).stem} is judged by its exit code alone")

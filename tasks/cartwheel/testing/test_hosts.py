@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from cartwheel.machine import interpreters
 from cartwheel.machine.host import this_machine
-from cartwheel.machine.interpreters import Interpreter, Missing
+from cartwheel.machine.interpreters import Interpreter, NoInterpreter
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Work
@@ -20,7 +20,7 @@ from cartwheel.process import environment
 from cartwheel.process.run import capture
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class InterpreterRequest(Struct, frozen=True, kw_only=True):
     """An interpreter for the tests of a wheel."""
 
     package: Package
@@ -31,50 +31,50 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """Of the check that is to run the tests; None where nothing may be started for it."""
 
 
-Place = Callable[[Wanted], Interpreter | Missing | None]
+Place = Callable[[InterpreterRequest], Interpreter | NoInterpreter | None]
 """What a place has, or why it has none; None where it is not at hand."""
 
 
-def interpreter(
+def interpreter_for_tests(
     package: Package, wheel: Wheel, python: str, env: Mapping[str, str], work: Work | None = None
-) -> Interpreter | Missing:
+) -> Interpreter | NoInterpreter:
     """The first that can be started for the wheel, or why none can: what the last place at hand says."""
-    wanted = Wanted(package=package, wheel=wheel, python=python, env=env, work=work)
-    said: Missing | None = None
+    wanted = InterpreterRequest(package=package, wheel=wheel, python=python, env=env, work=work)
+    said: NoInterpreter | None = None
     for place in PLACES:
         found = place(wanted)
         if isinstance(found, Interpreter):
             return found
         said = found or said
-    return said or Missing(why="this machine cannot run it", all=True)
+    return said or NoInterpreter(why="this machine cannot run it", all=True)
 
 
-def _own(wanted: Wanted) -> Interpreter | Missing | None:
-    return interpreters.own(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
+def _own(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
+    return interpreters.native_interpreter(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
 
 
-def _emulated(wanted: Wanted) -> Interpreter | Missing | None:
-    return interpreters.emulated(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
+def _emulated(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
+    return interpreters.emulated_interpreter(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
 
 
-def _contained(wanted: Wanted) -> Interpreter | Missing | None:
+def _contained(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
     """The container that such wheels are made in here; or the target's own, where that alone brings another libc."""
     wheel, work = wanted.wheel, wanted.work
     if work is None:
         return None
     from cartwheel.toolchain.container_command import Mount
-    from cartwheel.toolchain.container_setup import made_in_one, opened
+    from cartwheel.toolchain.container_setup import builds_in_container, open_container
 
-    if not made_in_one(wanted.package, wheel) and not _brings_its_libc(wanted, work):
+    if not builds_in_container(wanted.package, wheel) and not _brings_its_libc(wanted, work):
         return None
 
     try:
-        container = opened(wanted.package, wheel, work)
+        container = open_container(wanted.package, wheel, work)
     except StepFailed as error:
-        return Missing(why=str(error), all=True)
+        return NoInterpreter(why=str(error), all=True)
     path = _in_image(container.interpreters, wanted)
     if not path:
-        return Missing(why=f"{interpreters.named(wanted.python)} is not in {container.shown}")
+        return NoInterpreter(why=f"{interpreters.display_name(wanted.python)} is not in {container.shown}")
     if not container.engine:
         return Interpreter(path=path)
     inside = replace(
@@ -89,14 +89,14 @@ def _contained(wanted: Wanted) -> Interpreter | Missing | None:
     return Interpreter(path=path, by=f"in {container.shown}", through=through, foreign=True, alone=True)
 
 
-def _brings_its_libc(wanted: Wanted, work: Work) -> bool:
+def _brings_its_libc(wanted: InterpreterRequest, work: Work) -> bool:
     """Whether only its libc keeps a wheel from running here, and an image that has it may be used: in a pipeline it is
     fetched, elsewhere it must be here.  Not for a wheel that may be published untested."""
     wheel, host = wanted.wheel, this_machine()
     target = wheel.target
     if target.system != "linux" or target.machine != host.machine or target.libc == host.libc or wheel.untested:
         return False
-    if environment.in_ci(work.look.environ):
+    if environment.in_ci(work.snapshot.environ):
         return True
     from cartwheel.toolchain.container_setup import at_hand
 
@@ -106,7 +106,7 @@ def _brings_its_libc(wanted: Wanted, work: Work) -> bool:
         return False
 
 
-def _in_image(held: Mapping[str, str], wanted: Wanted) -> str:
+def _in_image(held: Mapping[str, str], wanted: InterpreterRequest) -> str:
     if wanted.python != PURE:
         return held.get(interpreter_folder(wanted.python), "")
     return next((held[name] for name in sorted(held) if name.startswith("cp3")), "")

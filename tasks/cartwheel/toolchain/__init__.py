@@ -81,7 +81,7 @@ TOOLCHAINS = {
         Toolchain(name="native", builds=_native, backends=_by_itself, hosted=True),
         Toolchain(name="zig", builds=_zig, arguments=("--zig",), tools=lambda target: ("zig",), hosted=True),
         Toolchain(name="mingw", builds=_mingw, tools=mingw_tools, hosted=True),
-        Toolchain(name="xwin", builds=_xwin, tools=lambda target: ("xwin",), environment=xwin.environment),
+        Toolchain(name="xwin", builds=_xwin, tools=lambda target: ("xwin",), environment=xwin.xwin_environment),
         Toolchain(name=CONTAINER, builds=_container, backends=_container),
     )
 }
@@ -90,11 +90,11 @@ TOOLCHAINS = {
 
 def of_wheel(package: Package, wheel: Wheel, host: Host) -> Toolchain:
     """How a wheel is compiled on a host; raises `ConfigError` where it cannot be."""
-    rule = chosen if package.manifest else chosen_for_backend
+    rule = choose_toolchain if package.manifest else chosen_for_backend
     return rule(wheel.target, wheel.floor, wheel.toolchain, host)
 
 
-def chosen(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
+def choose_toolchain(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
     """The declared toolchain, or the first that builds the target here and keeps its floor.
 
     Raises `ConfigError` when none does.
@@ -137,14 +137,14 @@ def chosen_for_backend(target: Target, floor: str, declared: str, host: Host) ->
 _BY_NAME_ONLY = ("android", "emscripten")
 
 
-def images(wheel: Wheel, chain: Toolchain) -> tuple[Image, ...]:
+def wheel_images(wheel: Wheel, chain: Toolchain) -> tuple[Image, ...]:
     """The image that a wheel is made in by this toolchain, or none.  Raises `ConfigError`."""
     return (image_of(wheel.target, wheel.floor, wheel.image),) if chain.name == CONTAINER else ()
 
 
 def image_tools(wheel: Wheel, chain: Toolchain) -> tuple[str, ...]:
     """The same among a step's tools, by whose version it is known again."""
-    return tuple(f"image {image.reference}" for image in images(wheel, chain))
+    return tuple(f"image {image.reference}" for image in wheel_images(wheel, chain))
 
 
 def _too_new(target: Target, floor: str, host: Host) -> bool:

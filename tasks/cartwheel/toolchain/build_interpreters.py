@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.step import Look
+from cartwheel.model.step import Snapshot
 from cartwheel.process import environment
-from cartwheel.toolchain.requirements import Need
+from cartwheel.toolchain.requirements import ToolNeed
 
 TOOL = "python "
 """What the names of interpreters among a step's tools begin with."""
@@ -23,33 +23,33 @@ def tool(python: str, minimum: str) -> str:
     return f"{TOOL}>={minimum}" if python in ("abi3", "abi3t") else f"{TOOL}{python}"
 
 
-def path(python: str, minimum: str, look: Look) -> str:
+def path(python: str, minimum: str, snapshot: Snapshot) -> str:
     """Where it is on this machine, the oldest that the wheel is for; empty where it is not here.
 
     uv takes 30 ms to find one, so the answer is kept under what the folders say in which it looks.
     """
     from cartwheel.machine import interpreters
 
-    env = environment.passed(look.environ)
+    env = environment.tool_environment(snapshot.environ)
 
     def find() -> Mapping[str, str]:
         found = interpreters.some(python, minimum, env)
-        if isinstance(found, interpreters.Missing):
+        if isinstance(found, interpreters.NoInterpreter):
             raise _NotHere
         return {"path": found.path}
 
-    key = f"interpreter {python} {minimum} by {' '.join(_state(p) for p in _places(look.environ))}"
+    key = f"interpreter {python} {minimum} by {' '.join(_state(p) for p in _places(snapshot.environ))}"
     try:
-        found = look.remember(key, find)["path"]
+        found = snapshot.remember(key, find)["path"]
         return found if os.path.exists(found) else find()["path"]
     except _NotHere:
         return ""
 
 
-def named(tool: str, look: Look) -> str:
+def interpreter_tool(tool: str, snapshot: Snapshot) -> str:
     """The path of the interpreter with that name among a step's tools."""
     python = tool.removeprefix(TOOL)
-    return path("abi3", python.removeprefix(">="), look) if python.startswith(">=") else path(python, "", look)
+    return path("abi3", python.removeprefix(">="), snapshot) if python.startswith(">=") else path(python, "", snapshot)
 
 
 class _NotHere(CartwheelError):
@@ -72,29 +72,31 @@ def _state(folder: Path) -> str:
         return f"{folder}=-"
 
 
-def missing(python: str, minimum: str) -> str:
+def missing_interpreter(python: str, minimum: str) -> str:
     """That it is not here, and what mends that."""
     version = minimum if python in ("abi3", "abi3t") else python
     return f"Python {version} is not here, and this wheel is compiled with it; {_mend(version)}"
 
 
-def needs(python: str, minimum: str, look: Look) -> tuple[Need, ...]:
+def backend_needs(python: str, minimum: str, snapshot: Snapshot) -> tuple[ToolNeed, ...]:
     """What is not here of what a backend needs to compile; starts nothing that was asked before."""
     version = minimum if python in ("abi3", "abi3t") else python
-    found = [] if path(python, minimum, look) else [Need(name=f"Python {version}", mend=_mend(version))]
-    if os.name != "nt" and not any(shutil.which(name, path=look.environ.get("PATH")) for name in _compilers(look)):
-        found.append(Need(name="a C compiler", mend=_COMPILER.get(sys.platform, "install gcc or clang")))
+    found = [] if path(python, minimum, snapshot) else [ToolNeed(name=f"Python {version}", mend=_mend(version))]
+    if os.name != "nt" and not any(
+        shutil.which(name, path=snapshot.environ.get("PATH")) for name in _compilers(snapshot)
+    ):
+        found.append(ToolNeed(name="a C compiler", mend=_COMPILER.get(sys.platform, "install gcc or clang")))
     return tuple(found)
 
 
-def compiler(name: str, look: Look) -> str:
+def compiler(name: str, snapshot: Snapshot) -> str:
     """The program that is run for `cc` or `c++`: what CC or CXX say, else the one of that name."""
-    said = shlex.split(look.environ.get({"cc": "CC", "c++": "CXX"}[name], ""))
+    said = shlex.split(snapshot.environ.get({"cc": "CC", "c++": "CXX"}[name], ""))
     return said[0] if said else name
 
 
-def _compilers(look: Look) -> tuple[str, ...]:
-    return (compiler("cc", look), "gcc", "clang")
+def _compilers(snapshot: Snapshot) -> tuple[str, ...]:
+    return (compiler("cc", snapshot), "gcc", "clang")
 
 
 _COMPILER = {

@@ -17,7 +17,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.step import Words
+from cartwheel.model.step import CommandLog
 from cartwheel.model.wheels.container_image import interpreter_folder
 from cartwheel.model.wheels.python import ABI3, ABI3T, FIRST_ABI3T, PURE
 from cartwheel.process import run
@@ -151,10 +151,10 @@ class Container(Struct, frozen=True, kw_only=True):
         return {**env, **self.environment, "PATH": path}
 
 
-class Contained:
+class ContainerLog:
     """The words of a step whose commands run in a container (`model.step.Words`)."""
 
-    def __init__(self, log: Words, container: Container, writable: Iterable[Path] = ()) -> None:
+    def __init__(self, log: CommandLog, container: Container, writable: Iterable[Path] = ()) -> None:
         self._log = log
         self._container = container
         self._writable = tuple(writable)

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from cartwheel.machine.host import this_machine
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.model.step import Look, Work
+from cartwheel.model.step import Snapshot, Work
 from cartwheel.model.wheels.container_image import Image
 from cartwheel.process import environment, run
 
@@ -38,14 +38,14 @@ class Engine(Struct, frozen=True, kw_only=True):
     """`uid:gid` to run as, so that what is written is ours; empty where root in a container is us outside."""
 
 
-class Local(Struct, frozen=True, kw_only=True):
+class LocalImage(Struct, frozen=True, kw_only=True):
     """An image that an engine has."""
 
     id: str
     architecture: str
 
 
-def found(environ: Mapping[str, str], cwd: Path) -> Engine:
+def find_engine(environ: Mapping[str, str], cwd: Path) -> Engine:
     """The engine that is named, or the first that answers.  Raises `StepFailed` that says what mends it."""
     commands = candidates(environ)
     if not commands:
@@ -59,7 +59,7 @@ def found(environ: Mapping[str, str], cwd: Path) -> Engine:
         )
     trouble: list[str] = []
     for command in commands:
-        engine, why = _answer(command, tuple(sorted(environment.passed(environ).items())), cwd)
+        engine, why = _answer(command, tuple(sorted(environment.tool_environment(environ).items())), cwd)
         if engine:
             return engine
         trouble.append(why)
@@ -110,20 +110,20 @@ def _user(rootless: bool) -> str:
     return f"{os.getuid()}:{os.getgid()}"
 
 
-def inspected(engine: tuple[str, ...], name: str, environ: Mapping[str, str], cwd: Path) -> Local | None:
+def local_image(engine: tuple[str, ...], name: str, environ: Mapping[str, str], cwd: Path) -> LocalImage | None:
     """The image of that name, if the engine has it."""
     command = (*engine, "image", "inspect", name)
     try:
-        said = json.loads(run.capture(command, cwd=cwd, env=environment.passed(environ)))
-        return Local(id=str(said[0]["Id"]).removeprefix("sha256:"), architecture=str(said[0]["Architecture"]))
+        said = json.loads(run.capture(command, cwd=cwd, env=environment.tool_environment(environ)))
+        return LocalImage(id=str(said[0]["Id"]).removeprefix("sha256:"), architecture=str(said[0]["Architecture"]))
     except (StepFailed, ValueError, LookupError, TypeError):
         return None
 
 
-def identity(name: str, look: Look) -> str:
+def image_id(name: str, snapshot: Snapshot) -> str:
     """What an image's name means now on this machine: its id, empty where the engine or the image is not here."""
-    for command in candidates(look.environ):
-        if local := inspected(command, name, look.environ, look.root):
+    for command in candidates(snapshot.environ):
+        if local := local_image(command, name, snapshot.environ, snapshot.root):
             return f"sha256:{local.id}"
     return ""
 
@@ -131,23 +131,23 @@ def identity(name: str, look: Look) -> str:
 _fetching = threading.Lock()
 
 
-def present(engine: Engine, image: Image, context: Path | None, work: Work) -> Local:
+def ensure_image(engine: Engine, image: Image, context: Path | None, work: Work) -> LocalImage:
     """The image on this machine, fetched, or built from `context` where it comes from a Dockerfile."""
     with _fetching:  # several wheels may want the same one
         if context is not None:
             return _built(engine, image, context, work)
-        local = inspected(engine.command, image.name, work.look.environ, work.root)
+        local = local_image(engine.command, image.name, work.snapshot.environ, work.root)
         if local is None or not _is_for(local, image):
             work.announce(f"fetching the image {image.name}")
             _fetch(engine, image, work)
-            local = inspected(engine.command, image.name, work.look.environ, work.root)
+            local = local_image(engine.command, image.name, work.snapshot.environ, work.root)
     if local is None or not _is_for(local, image):
         there = f"is for {local.architecture}" if local else "is not here"
         raise StepFailed(f"the image {image.name} {there}; expected one for {image.platform}")
     return local
 
 
-def _is_for(local: Local, image: Image) -> bool:
+def _is_for(local: LocalImage, image: Image) -> bool:
     return local.architecture == image.platform.split("/")[1]
 
 
@@ -157,13 +157,13 @@ def _fetch(engine: Engine, image: Image, work: Work) -> None:
 
 
 def _attempt(command: tuple[str, ...], trouble: str, work: Work) -> None:
-    code, said = work.log.attempt(command, cwd=work.root, env=environment.passed(work.look.environ))
+    code, said = work.log.attempt(command, cwd=work.root, env=environment.tool_environment(work.snapshot.environ))
     if code:
         last = next((line for line in reversed(said.strip().splitlines()) if line.strip()), f"exit code {code}")
         raise StepFailed(f"{trouble}: {last.strip()}")
 
 
-def _built(engine: Engine, image: Image, context: Path, work: Work) -> Local:
+def _built(engine: Engine, image: Image, context: Path, work: Work) -> LocalImage:
     """From a Dockerfile.  The engine's own cache makes it quick where nothing changed."""
     file = context / Path(image.dockerfile).name
     id_file = work.scratch / "image-id"
@@ -174,7 +174,7 @@ def _built(engine: Engine, image: Image, context: Path, work: Work) -> Local:
     )
     work.announce(f"building the image of {image.dockerfile}")
     _attempt(command, f"the image of {image.dockerfile} cannot be built", work)
-    local = inspected(engine.command, id_file.read_text().strip(), work.look.environ, work.root)
+    local = local_image(engine.command, id_file.read_text().strip(), work.snapshot.environ, work.root)
     if local is None:
         raise StepFailed(f"the image of {image.dockerfile} was built and is gone; run again")
     return local
@@ -192,7 +192,7 @@ _NATIVE = {"x86_64": ("x86_64", "i686"), "aarch64": ("aarch64",), "ppc64": ("ppc
 EMULATE = "apt-get install qemu-user-static, or: podman run --privileged --rm docker.io/tonistiigi/binfmt --install all"
 
 
-def not_emulated(arch: str, machine: str, binfmt: Path = _BINFMT) -> str:
+def emulation_problem(arch: str, machine: str, binfmt: Path = _BINFMT) -> str:
     """Why containers of an architecture cannot run on a Linux machine of another; empty where they can."""
     if arch in _NATIVE.get(machine, (machine,)):
         return ""
@@ -210,14 +210,14 @@ def not_emulated(arch: str, machine: str, binfmt: Path = _BINFMT) -> str:
     return ""
 
 
-def missing(arch: str, look: Look) -> tuple[tuple[str, str], ...]:
+def container_needs(arch: str, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     """What keeps containers of an architecture from running here, each with what mends it; uses no network."""
     problems: list[tuple[str, str]] = []
     try:
-        found(look.environ, look.root)
+        find_engine(snapshot.environ, snapshot.root)
     except StepFailed as error:
         problems.append(("a container engine", str(error)))
     host = this_machine()
-    if host.system == "linux" and (why := not_emulated(arch, host.machine)):
+    if host.system == "linux" and (why := emulation_problem(arch, host.machine)):
         problems.append((f"qemu for {arch}", f"{why}; {EMULATE}"))
     return tuple(problems)

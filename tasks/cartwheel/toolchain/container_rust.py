@@ -17,13 +17,13 @@ from cartwheel.model.wheels.python import PURE
 from cartwheel.model.wheels.target import Target
 from cartwheel.process import environment, run
 from cartwheel.toolchain import CARGO_TEE
-from cartwheel.toolchain.container_command import Contained, Container, Mount
-from cartwheel.toolchain.container_setup import FOLDER, opened
+from cartwheel.toolchain.container_command import Container, ContainerLog, Mount
+from cartwheel.toolchain.container_setup import FOLDER, open_container
 
 
 def for_cargo(package: Package, wheel: Wheel, work: Work) -> Container:
     """The container that a crate is compiled in."""
-    inside = with_rust(opened(package, wheel, work), wheel.target, package, work)
+    inside = with_rust(open_container(package, wheel, work), wheel.target, package, work)
     if not inside.engine:
         return inside
     tee = shutil.copy(CARGO_TEE, work.scratch)
@@ -40,7 +40,7 @@ def with_rust(container: Container, target: Target, package: Package, work: Work
 
     if not container.engine:
         return container
-    home = cargo_home(work.look.environ)
+    home = cargo_home(work.snapshot.environ)
     own = container.programs.get("cargo", "")
     mounts = [*container.mounts, *_crates_outside(package, work)]
     variables = {**container.environment, "CARGO_HOME": str(home)}
@@ -60,9 +60,9 @@ def _crates_outside(package: Package, work: Work) -> Iterable[Mount]:
     from cartwheel.cargo.config_files import cargo_home, configuration
     from cartwheel.cargo.local_crates import local_packages
 
-    root, home = work.root, cargo_home(work.look.environ)
+    root, home = work.root, cargo_home(work.snapshot.environ)
     paths = [p.folder for p in local_packages(root / package.manifest, root)]
-    paths += configuration(root / package.folder, work.look.environ).files
+    paths += configuration(root / package.folder, work.snapshot.environ).files
     outside = {path for path in paths if not path.is_relative_to(root) and not path.is_relative_to(home)}
     return [Mount(source=path) for path in sorted(outside)]
 
@@ -87,7 +87,7 @@ def _cargo_home(home: Path, ours: Path, *, replaced: bool) -> Iterable[Mount]:
 
 def _sysroot_for(target: Target, container: Container, cwd: Path, work: Work) -> Path:
     """This machine's Rust that runs in the container: of the version that is in use here, for the container's kind."""
-    env = environment.passed(work.look.environ)
+    env = environment.tool_environment(work.snapshot.environ)
     try:
         sysroot = Path(run.capture(("rustc", "--print", "sysroot"), cwd=cwd, env=env).strip())
         said = dict(re.findall(r"^(\w+): (\S+)", run.capture(("rustc", "-vV"), cwd=cwd, env=env), re.MULTILINE))
@@ -126,8 +126,8 @@ _UV_PLATFORMS = frozenset({
 def maturin_in(container: Container, target: Target, work: Work) -> tuple[str, ...]:
     """How maturin is started there: of the version that is here, kept for the next time."""
     if not container.engine:
-        return run.own("maturin")
-    version = work.look.tool("maturin")
+        return run.program_command("maturin")
+    version = work.snapshot.tool("maturin")
     folder = work.root / FOLDER / "tools" / target.triple / f"maturin-{version}"
     program = folder / "bin" / "maturin"
     if not program.is_file():
@@ -145,11 +145,11 @@ def maturin_in(container: Container, target: Target, work: Work) -> tuple[str, .
 
 
 def _install(requirement: str, into: Path, container: Container, target: Target, work: Work) -> None:
-    env = environment.passed(work.look.environ)
+    env = environment.tool_environment(work.snapshot.environ)
     common = ("install", "--target", str(into), "--only-binary", ":all:", "--no-deps", requirement)
     if target.triple in _UV_PLATFORMS:
         uv = (*run.of_ours("uv"), "pip", *common, "--python-platform", target.triple, "--python", sys.executable)
         work.log.run(uv, cwd=work.root, env=env)
         return
     python = container.interpreter(PURE, "")
-    Contained(work.log, container, (into,)).run((python, "-m", "pip", *common), cwd=work.root, env=env)
+    ContainerLog(work.log, container, (into,)).run((python, "-m", "pip", *common), cwd=work.root, env=env)

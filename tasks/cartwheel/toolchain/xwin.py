@@ -23,7 +23,7 @@ _BY_DEFAULT = ("x86_64", "aarch64")
 """What cargo-xwin fetches when it is not told."""
 
 
-def environment(target: Target) -> Mapping[str, str]:
+def xwin_environment(target: Target) -> Mapping[str, str]:
     """What maturin is given: of the libraries those of the target alone, so that it fetches none that are here."""
     return {"XWIN_ARCH": _ARCHITECTURES[target.arch]}
 
@@ -44,7 +44,7 @@ def _clang(environ: Mapping[str, str]) -> bool:
     return environ.get("XWIN_CROSS_COMPILER", "clang-cl") == "clang"
 
 
-def held(environ: Mapping[str, str]) -> tuple[str, ...]:
+def downloaded_architectures(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The architectures whose libraries are here, as cargo-xwin names them."""
     if _clang(environ):
         return tuple(_ARCHITECTURES.values()) if (cache(environ) / "windows-msvc-sysroot").is_dir() else ()
@@ -58,10 +58,10 @@ _TELLING = ("xwin/crt/include/crtversion.h", "xwin/sdk/include/shared/sdkddkver.
 """Files that are other ones in other versions of the C runtime and of the SDK."""
 
 
-def identity(environ: Mapping[str, str]) -> str:
+def libraries_id(environ: Mapping[str, str]) -> str:
     """A name for the libraries that are here, `""` where there are none; starts nothing."""
     folder = cache(environ)
-    if not held(environ):
+    if not downloaded_architectures(environ):
         return ""
     digest = hashlib.sha256()
     known = [path for path in (folder / name for name in _TELLING) if path.is_file()]
@@ -73,10 +73,10 @@ def identity(environ: Mapping[str, str]) -> str:
     return digest.hexdigest()[:12]
 
 
-def missing(target: Target, crates: Iterable[str], environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+def missing_libraries(target: Target, crates: Iterable[str], environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     """What is not here, each with the command that mends it."""
     path, crates = environ.get("PATH"), frozenset(crates)
-    if _ARCHITECTURES[target.arch] not in held(environ):
+    if _ARCHITECTURES[target.arch] not in downloaded_architectures(environ):
         yield "Microsoft's libraries", _fetch(target, environ)
     if not (shutil.which("lld-link", path=path) or shutil.which("rustup", path=path)):
         yield "lld-link", _LLVM
@@ -98,7 +98,7 @@ _LLVM = {"darwin": "brew install llvm"}.get(
 def _fetch(target: Target, environ: Mapping[str, str]) -> str:
     """The command that adds the target's libraries to those that are here, and says to whose licence one agrees."""
     what = "windows-msvc-sysroot" if _clang(environ) else "xwin"
-    all_of_them = dict.fromkeys((*held(environ), _ARCHITECTURES[target.arch]))
+    all_of_them = dict.fromkeys((*downloaded_architectures(environ), _ARCHITECTURES[target.arch]))
     setting = "" if set(all_of_them) <= set(_BY_DEFAULT) else f"XWIN_ARCH={','.join(all_of_them)} "
     ours = Path(sys.executable).with_name("cargo-xwin")
     known = ours if ours.is_file() else shutil.which("cargo-xwin", path=environ.get("PATH"))

@@ -8,9 +8,9 @@ from cartwheel.cargo.project_crates import relative, within
 from cartwheel.model.config.manifests import inside
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package
-from cartwheel.model.versions.release_notes import UNRELEASED, draft, notes
+from cartwheel.model.versions.release_notes import UNRELEASED, draft, notes_of
 from cartwheel.repository.git import Repository
-from cartwheel.repository.tags import last_tagged
+from cartwheel.repository.tags import last_tag
 
 _OFFERED = 20
 """Commits shown in a refusal; `doit changelog --draft` shows all."""
@@ -46,16 +46,16 @@ def changelog_text(root: Path, package: Package) -> str:
         raise ConfigError(f"{path}: is not UTF-8 text; save it as such") from None
 
 
-def notes_of(root: Path, package: Package, version: str = "") -> str:
+def package_notes(root: Path, package: Package, version: str = "") -> str:
     """The notes of a version (default: the package's own) in its changelog; empty where there are none."""
-    return notes(changelog_text(root, package), version or package.version)
+    return notes_of(changelog_text(root, package), version or package.version)
 
 
 def notes_for_tag(root: Path, package: Package) -> str:
     """What a tag of the package's version says beside its name: the version's notes, or, for a pre-release without
     any, what is unreleased."""
-    return notes_of(root, package) or (
-        "" if needs_entry(package, package.version) else notes_of(root, package, UNRELEASED)
+    return package_notes(root, package) or (
+        "" if needs_entry(package, package.version) else package_notes(root, package, UNRELEASED)
     )
 
 
@@ -73,7 +73,7 @@ def without_entry(root: Path, package: Package, version: str = "") -> tuple[str,
     nothing where it may.  `unreleased`: whether what is to come has any."""
     path = changelog_path(root, package)
     wanted = version or package.version
-    if not path or notes_of(root, package, wanted) or not (wanted == UNRELEASED or needs_entry(package, wanted)):
+    if not path or package_notes(root, package, wanted) or not (wanted == UNRELEASED or needs_entry(package, wanted)):
         return ()
     what = "nothing is under 'Unreleased'" if wanted == UNRELEASED else f"there is no entry for {wanted}"
     offered = offer(root, package).splitlines()
@@ -85,5 +85,5 @@ def without_entry(root: Path, package: Package, version: str = "") -> tuple[str,
 def offer(root: Path, package: Package) -> str:
     """A list of the commits in the package's folder since its last tag, for the changelog."""
     with Repository(root) as repo:
-        _, tag = last_tagged(repo, package.tag, package.name)
+        _, tag = last_tag(repo, package.tag, package.name)
         return draft(repo.subjects(tag, root / package.folder))

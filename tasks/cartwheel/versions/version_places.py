@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from cartwheel.cargo.project_crates import Crate, crates_of, locked, needs, read_crate, relative, within
-from cartwheel.filesystem.edits import Place, edited
+from cartwheel.filesystem.edits import TextPlace, new_contents
 from cartwheel.filesystem.manifest_files import read_package, read_toml
-from cartwheel.model.config.manifests import Keys, Manifests, Truth, crate_version, from_git, inside, truth
+from cartwheel.model.config.manifests import Keys, Manifests, VersionSource, crate_version, from_git, inside, truth
 from cartwheel.model.config.settings import VersionPattern
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.versions.version import matches, pep440, same, semver, written_as
+from cartwheel.model.versions.version import pep440, same, semver, version_spans, written_as
 
 if TYPE_CHECKING:
     import ast
 
 
-class Survey(Struct, frozen=True, kw_only=True):
+class VersionSurvey(Struct, frozen=True, kw_only=True):
     """Where a package's version stands, and what was read to know that."""
 
-    places: tuple[Place, ...]
+    places: tuple[TextPlace, ...]
     """The truth first; none where the version comes from git and so stands nowhere."""
     read: tuple[str, ...]
     """Relative to the project; with files that are not there and whose appearance counts."""
@@ -37,7 +37,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     """The names of the crates whose version this is."""
 
     @property
-    def truth(self) -> Place:
+    def truth(self) -> TextPlace:
         """The place where the version is decided."""
         return self.places[0]
 
@@ -52,17 +52,17 @@ def written_version(root: Path, folder: str) -> str:
     return truth(read_package(root, folder)).text
 
 
-def survey(root: Path, folder: str, declared: Iterable[VersionPattern] = (), *, to: str = "") -> Survey:
+def survey(root: Path, folder: str, declared: Iterable[VersionPattern] = (), *, to: str = "") -> VersionSurvey:
     """Every place where the package's version stands, in a stable order; `declared`: the package's `versions`.
 
     What is expected there follows from the truth, or, where the version is about to change, from the version `to`.
     """
     manifests = read_package(root, folder)
     if from_git(manifests.pyproject):
-        return Survey(places=(), read=manifests.paths)
+        return VersionSurvey(places=(), read=manifests.paths)
     source = truth(manifests)
     version = to or source.text
-    found = [Place(path=source.path, what=source.what, found=source.text, expected=version, at=source.at)]
+    found = [TextPlace(path=source.path, what=source.what, found=source.text, expected=version, at=source.at)]
     read, crates = set(manifests.paths), set[str]()
     if manifests.cargo_path:
         found += _rust_places(root, manifests, source, semver(version), read, crates)
@@ -72,15 +72,15 @@ def survey(root: Path, folder: str, declared: Iterable[VersionPattern] = (), *, 
     for pattern in declared:
         found.append(_declared(root, folder, pattern, version))
         read.add(found[-1].path)
-    return Survey(places=tuple(found), read=tuple(sorted(read)), crates=tuple(sorted(crates)))
+    return VersionSurvey(places=tuple(found), read=tuple(sorted(read)), crates=tuple(sorted(crates)))
 
 
-def places(root: Path, folder: str, declared: Iterable[VersionPattern] = ()) -> tuple[Place, ...]:
+def places(root: Path, folder: str, declared: Iterable[VersionPattern] = ()) -> tuple[TextPlace, ...]:
     """The places of `survey`."""
     return survey(root, folder, declared).places
 
 
-def disagreements(found: Iterable[Place]) -> tuple[str, ...]:
+def version_disagreements(found: Iterable[TextPlace]) -> tuple[str, ...]:
     """One line for each place where another version stands; nothing when all agree."""
     return tuple(
         f"{place.path}: {place.what} is '{place.found}', expected '{place.expected}'"
@@ -89,12 +89,12 @@ def disagreements(found: Iterable[Place]) -> tuple[str, ...]:
     )
 
 
-def write(root: Path, found: Iterable[Place]) -> tuple[str, ...]:
+def write_versions(root: Path, found: Iterable[TextPlace]) -> tuple[str, ...]:
     """Put the version wherever it must stand and say what changed; all files or none."""
-    from cartwheel.filesystem.files import replaced
+    from cartwheel.filesystem.files import replace_all
 
     wrong = tuple({(p.path, p.at, p.span): p for p in found if p.found != p.expected}.values())
-    with replaced(root, edited(root, wrong)):
+    with replace_all(root, new_contents(root, wrong)):
         return tuple(f"{place.path}: {place.what} {place.found} → {place.expected}" for place in wrong)
 
 
@@ -102,8 +102,8 @@ def write(root: Path, found: Iterable[Place]) -> tuple[str, ...]:
 
 
 def _rust_places(
-    root: Path, manifests: Manifests, source: Truth, version: str, read: set[str], names: set[str]
-) -> Iterator[Place]:
+    root: Path, manifests: Manifests, source: VersionSource, version: str, read: set[str], names: set[str]
+) -> Iterator[TextPlace]:
     """`version`: SemVer; `names` is given those of the crates that have it."""
     base = root / manifests.cargo_path
     top = read_crate(root, root / manifests.workspace_path) if manifests.workspace_path else read_crate(root, base)
@@ -125,7 +125,7 @@ def _rust_places(
 
 
 def _moving(
-    crates: Mapping[Path, Crate], own: Crate, top: Crate, home: Truth, lock: Mapping[str, str]
+    crates: Mapping[Path, Crate], own: Crate, top: Crate, home: VersionSource, lock: Mapping[str, str]
 ) -> dict[Path, Crate]:
     """The package's crate and those that share its version: by inheritance, or by an exact pin from one that does.
 
@@ -149,7 +149,7 @@ def _moving(
     return found
 
 
-def _requirements(crate: Crate, moving: Mapping[Path, Crate], version: str) -> Iterator[Place]:
+def _requirements(crate: Crate, moving: Mapping[Path, Crate], version: str) -> Iterator[TextPlace]:
     for need in needs(crate):
         if need.requirement and need.folder in moving:
             expected = _requirement(need.requirement, version)
@@ -193,7 +193,7 @@ def _fixed_by_caret(given: list[int]) -> int:
 
 def _lock_places(
     root: Path, top: Crate, lock: Mapping[str, str], moving: Mapping[Path, Crate], version: str
-) -> Iterator[Place]:
+) -> Iterator[TextPlace]:
     path = top.folder / "Cargo.lock"
     names = {crate.name for crate in moving.values()}
     if not names & lock.keys():
@@ -209,7 +209,7 @@ def _lock_places(
                 yield _toml_place(shown, at, str(text), f"{name} {version}", f"{entry['name']} on {name}")
 
 
-def _uv_lock(root: Path, folder: str, manifests: Manifests, version: str, read: set[str]) -> Iterator[Place]:
+def _uv_lock(root: Path, folder: str, manifests: Manifests, version: str, read: set[str]) -> Iterator[TextPlace]:
     """The package's entry in a uv.lock beside it or above; one whose version is dynamic has none there."""
     name = _normal(str(manifests.pyproject.get("project", {}).get("name", "")))
     here, top = (root / folder).resolve(), root.resolve()
@@ -232,14 +232,14 @@ def _uv_lock(root: Path, folder: str, manifests: Manifests, version: str, read: 
 # Python and whatever else ---------------------------------------------------------------------------------------------
 
 
-def _static_version(folder: str, manifests: Manifests, source: Truth, version: str) -> Iterator[Place]:
+def _static_version(folder: str, manifests: Manifests, source: VersionSource, version: str) -> Iterator[TextPlace]:
     found = manifests.pyproject.get("project", {}).get("version")
     path = inside(folder, "pyproject.toml")
     if isinstance(found, str) and source.path != path:
         yield _toml_place(path, ("project", "version"), found, _kept(found, pep440(version)))
 
 
-def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str, read: set[str]) -> Iterator[Place]:
+def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str, read: set[str]) -> Iterator[TextPlace]:
     for path in _module_files(root / folder, manifests.pyproject):
         shown = relative(path, root)
         if within(shown):
@@ -248,13 +248,13 @@ def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str,
             literal = _literal_version(path)
             if literal:
                 found, span = literal
-                yield Place(
+                yield TextPlace(
                     path=shown, what="__version__", found=found, expected=_kept(found, pep440(version)), span=span
                 )
             return
 
 
-def _declared(root: Path, folder: str, declared: VersionPattern, version: str) -> Place:
+def _declared(root: Path, folder: str, declared: VersionPattern, version: str) -> TextPlace:
     """The one place that a declared pattern matches; raises `ConfigError` where it matches nothing, or more."""
     shown = relative((root / folder / declared.file), root)
     where = f"{inside(folder, 'pyproject.toml')} [tool.cartwheel] versions"
@@ -266,7 +266,7 @@ def _declared(root: Path, folder: str, declared: VersionPattern, version: str) -
         raise ConfigError(f"{where}: '{declared.file}' cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{where}: '{declared.file}' is not UTF-8 text") from None
-    found = matches(declared.pattern, text)
+    found = version_spans(declared.pattern, text)
     if len(found) != 1:
         lines = ", ".join(str(text.count("\n", 0, start) + 1) for start, _ in found)
         raise ConfigError(
@@ -277,7 +277,7 @@ def _declared(root: Path, folder: str, declared: VersionPattern, version: str) -
     ((start, end),) = found
     span = len(text[:start].encode()), len(text[:end].encode())
     expected = written_as(declared.pattern, version)
-    return Place(
+    return TextPlace(
         path=shown, what=f"the version in {declared.pattern!r}", found=text[start:end], expected=expected, span=span
     )
 
@@ -327,9 +327,9 @@ def _span(data: bytes, literal: ast.Constant) -> tuple[int, int]:
     return start + offset, start + offset + len(text)
 
 
-def _toml_place(path: str, at: Keys, found: str, expected: str, of: str = "") -> Place:
+def _toml_place(path: str, at: Keys, found: str, expected: str, of: str = "") -> TextPlace:
     what = ".".join(_key(key) for key in at if isinstance(key, str))
-    return Place(path=path, what=f"{what} of {of}" if of else what, found=found, expected=expected, at=at)
+    return TextPlace(path=path, what=f"{what} of {of}" if of else what, found=found, expected=expected, at=at)
 
 
 def _key(key: str) -> str:

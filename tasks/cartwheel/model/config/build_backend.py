@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.wheels.target import Target, platform_tag, version_of_floor
-from cartwheel.model.wheels.wheel_name import normalised
+from cartwheel.model.wheels.wheel_name import normalised_name
 
 Pyproject = Mapping[str, Any]
 
@@ -91,7 +91,9 @@ def raw_name(file: str, target: Target, floor: str) -> str:
     return file.removesuffix(f"{platform_tag(target, floor)}.whl") + f"linux_{target.arch}.whl"
 
 
-def environment(target: Target, floor: str, flags: Iterable[str], given: Mapping[str, str]) -> Mapping[str, str]:
+def compiler_environment(
+    target: Target, floor: str, flags: Iterable[str], given: Mapping[str, str]
+) -> Mapping[str, str]:
     """What compilers are told of a target, its floor and our flags; `given` are the user's own, which are kept."""
     found: dict[str, str] = {}
     if more := " ".join(flags):
@@ -155,11 +157,11 @@ source would hear it too.  (Sources of setuptools-scm 10.3, hatch-vcs 0.5, pdm-b
 poetry-dynamic-versioning 1.10, November 2026.)"""
 
 
-def pretended(name: str, pyproject: Pyproject, version: str) -> Mapping[str, str]:
+def version_variables(name: str, pyproject: Pyproject, version: str) -> Mapping[str, str]:
     """The variables that tell a backend the version which it would take from git."""
-    required = {normalised(_distribution(row)).replace("_", "-") for row in _requirements(pyproject)}
+    required = {normalised_name(_distribution(row)).replace("_", "-") for row in _requirements(pyproject)}
     general = (variable for requirement, variable in _TOLD.items() if requirement in required)
-    return dict.fromkeys((_TOLD_BY_NAME.format(name=normalised(name).upper()), *general), version)
+    return dict.fromkeys((_TOLD_BY_NAME.format(name=normalised_name(name).upper()), *general), version)
 
 
 def _requirements(pyproject: Pyproject) -> Iterable[str]:

@@ -8,13 +8,13 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath, PureWindowsPath
 
 from cartwheel.model.config.build_backend import BACKENDS_TAKE
-from cartwheel.model.config.layers import chosen_by, matches
+from cartwheel.model.config.layers import chosen_by, pattern_matches
 from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.config.settings import IndexSettings, Override, Secret, Settings, Variant
 from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.versions.version import has_one_field, wrong_tag_form
-from cartwheel.model.wheels.python import allowed
+from cartwheel.model.wheels.python import allows_python
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -196,7 +196,7 @@ def refuse_idle(selecting: Iterable[Override | Variant], made: Iterable[tuple[st
         for pattern in chosen.target.split() or [""]:
             if not any(fnmatchcase(triple, pattern) for triple in known):
                 raise ConfigError(f"{where} {kind}: '{pattern}' selects none of the targets {', '.join(known)}")
-        there = dict.fromkeys(python for triple, python in every if matches(chosen.target, triple))
+        there = dict.fromkeys(python for triple, python in every if pattern_matches(chosen.target, triple))
         for pattern in chosen.python.split() or [""] if table.python is None else ():
             if not any(fnmatchcase(python, pattern) for python in there):
                 raise ConfigError(
@@ -207,7 +207,7 @@ def refuse_idle(selecting: Iterable[Override | Variant], made: Iterable[tuple[st
 def refuse_too_old(name: str, wanted: str, where: str) -> None:
     """An interpreter that `requires-python` (`wanted`) excludes; raises `ConfigError`."""
     version = re.fullmatch(r"(?:pypy)?(3\.\d+)t?", name)
-    if wanted and version and not allowed(wanted, version[1]):
+    if wanted and version and not allows_python(wanted, version[1]):
         below = re.search(r">=?\s*3\.(\d+)", wanted)
         older = below and int(version[1].split(".")[1]) < int(below[1])
         how = "older than" if older else "not what"

@@ -14,7 +14,7 @@ from cartwheel.model.config.settings import Override, Select, Settings, Test, Tu
 from cartwheel.model.wheels.target import Target
 
 
-class Tuning(Struct, frozen=True, kw_only=True):
+class SettingLayers(Struct, frozen=True, kw_only=True):
     """The tables that have a say in a package's wheels."""
 
     once: Settings
@@ -41,7 +41,7 @@ class Tuning(Struct, frozen=True, kw_only=True):
     def variants(self, target: Target) -> tuple[Variant, ...]:
         """Those that are made for a target."""
         every = (v for table in self.tables for v in table.variants)
-        return tuple(v for v in every if matches(chosen_by(v.select).target, target.triple))
+        return tuple(v for v in every if pattern_matches(chosen_by(v.select).target, target.triple))
 
     def of(self, key: str, default: Any, target: Target, python: str = "", variant: Variant | None = None) -> Any:
         """The value of a key of `Tunable` for a wheel."""
@@ -71,8 +71,8 @@ def chosen_by(select: str | Select) -> Select:
 def selects(select: str | Select, triple: str, python: str) -> bool:
     """Whether it selects a wheel; nothing that asks for interpreters selects a target without one."""
     chosen = chosen_by(select)
-    return matches(chosen.target, triple) and (
-        chosen.python == "*" or (bool(python) and matches(chosen.python, python))
+    return pattern_matches(chosen.target, triple) and (
+        chosen.python == "*" or (bool(python) and pattern_matches(chosen.python, python))
     )
 
 
@@ -85,7 +85,7 @@ def first(layers: Iterable[Tunable], key: str, default: Any) -> Any:
     return default
 
 
-def matches(patterns: str, name: str) -> bool:
+def pattern_matches(patterns: str, name: str) -> bool:
     """Whether one of the patterns, with spaces between them, fits the name."""
     return any(fnmatchcase(name, pattern) for pattern in patterns.split())
 

@@ -78,7 +78,7 @@ class Cargo(_Shape, frozen=True, kw_only=True):
     features: dict[str, list[str]] = {}
 
 
-def refuse_misshapen(kind: type[_Shape], data: Mapping[str, Any], shown_as: str) -> None:
+def refuse_wrong_types(kind: type[_Shape], data: Mapping[str, Any], shown_as: str) -> None:
     """Raises `ConfigError` that names the file, the key, what stands there and what should."""
     try:
         msgspec.convert(data, kind)

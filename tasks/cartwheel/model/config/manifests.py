@@ -13,7 +13,7 @@ from cartwheel.model.config.cargo_features import dependencies, features
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import pep440, semver
 from cartwheel.model.wheels import python as pythons
-from cartwheel.model.wheels.wheel_name import normalised
+from cartwheel.model.wheels.wheel_name import normalised_name
 
 Keys = tuple[str | int, ...]
 """The keys that lead to a value in a TOML document."""
@@ -51,7 +51,7 @@ class Manifests(Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(path for path in found if path and not path.startswith(("/", ".."))))
 
 
-class Truth(Struct, frozen=True, kw_only=True):
+class VersionSource(Struct, frozen=True, kw_only=True):
     """Where a package's version is decided."""
 
     path: str
@@ -66,7 +66,7 @@ def inside(folder: str, name: str) -> str:
     return name if folder == "." else f"{folder}/{name}"
 
 
-def table_shown(manifests: Manifests) -> str:
+def table_name(manifests: Manifests) -> str:
     """How messages name the package's own table."""
     return f"{'' if manifests.folder == '.' else manifests.folder + '/pyproject.toml '}[tool.cartwheel]"
 
@@ -79,7 +79,7 @@ def from_git(pyproject: Mapping[str, Any]) -> bool:
 SCM = "scm"
 
 
-def truth(manifests: Manifests) -> Truth:
+def truth(manifests: Manifests) -> VersionSource:
     """Where the version is decided: by this run or git's tag, as `version-from` says, else by the crate where there is
     one.
 
@@ -87,7 +87,7 @@ def truth(manifests: Manifests) -> Truth:
     """
     where = inside(manifests.folder, "pyproject.toml")
     if from_git(manifests.pyproject):
-        return Truth(path=where, what="version", at=(), text=manifests.version or UNVERSIONED)
+        return VersionSource(path=where, what="version", at=(), text=manifests.version or UNVERSIONED)
     named = manifests.pyproject.get("tool", {}).get("cartwheel", {}).get("version-from", "")
     if named == "Cargo.toml" and not manifests.cargo_path:
         raise ConfigError(f"{where} [tool.cartwheel] version-from: found 'Cargo.toml', but the package has no crate")
@@ -96,7 +96,7 @@ def truth(manifests: Manifests) -> Truth:
     return crate_version(manifests)
 
 
-def crate_version(manifests: Manifests) -> Truth:
+def crate_version(manifests: Manifests) -> VersionSource:
     """Where the crate's version is written, its own or its workspace's; raises `ConfigError` where nothing is."""
     crate = manifests.cargo.get("package")
     if crate is None:
@@ -106,7 +106,7 @@ def crate_version(manifests: Manifests) -> Truth:
         )
     version = crate.get("version")
     if isinstance(version, str):
-        return Truth(
+        return VersionSource(
             path=manifests.cargo_path,
             what="[package] version",
             at=("package", "version"),
@@ -122,7 +122,7 @@ def crate_version(manifests: Manifests) -> Truth:
             if not manifests.workspace_path
             else f"{where}: no [workspace.package] version, and {manifests.cargo_path} inherits it; add it"
         )
-    return Truth(
+    return VersionSource(
         path=manifests.workspace_path,
         what="[workspace.package] version",
         at=("workspace", "package", "version"),
@@ -218,7 +218,7 @@ def minimum_python(manifests: Manifests, abi: StableAbi) -> str:
         return abi.since
     if not manifests.cargo_path and (limited := limited_python(manifests.pyproject)):
         return limited
-    return pythons.first_allowed(manifests.requires_python)
+    return pythons.oldest_python(manifests.requires_python)
 
 
 def profiles(manifests: Manifests) -> Mapping[str, Any]:
@@ -263,7 +263,7 @@ def _supported(manifests: Manifests) -> tuple[str, ...]:
     named = {m[1] for row in classifiers if (m := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", row))}
     known = [version for version in pythons.MAINTAINED if version in named] or pythons.SUPPORTED
     wanted = manifests.requires_python
-    kept = tuple(version for version in known if not wanted or pythons.allowed(wanted, version))
+    kept = tuple(version for version in known if not wanted or pythons.allows_python(wanted, version))
     free = any(row.startswith("Programming Language :: Python :: Free Threading") for row in classifiers)
     return (*kept, *(v for v in pythons.FREE_THREADED if free and v.rstrip("t") in kept))
 
@@ -275,17 +275,17 @@ def module_of(manifests: Manifests, name: str) -> str:
     if bindings_of(manifests) == "bin":
         return ""
     library = manifests.cargo.get("lib", {}).get("name") or manifests.cargo.get("package", {}).get("name")
-    return normalised(library if isinstance(library, str) else name)
+    return normalised_name(library if isinstance(library, str) else name)
 
 
-def _truth_in_pyproject(manifests: Manifests) -> Truth:
+def _truth_in_pyproject(manifests: Manifests) -> VersionSource:
     path = inside(manifests.folder, "pyproject.toml")
     version = manifests.pyproject.get("project", {}).get("version")
     if not isinstance(version, str):
         missing = "and version-from names it" if manifests.cargo_path else "and no crate to take it from"
         raise ConfigError(f'{path}: no [project] version, {missing}; write version = "0.1.0"')
     pep440(version)
-    return Truth(path=path, what="[project] version", at=("project", "version"), text=version)
+    return VersionSource(path=path, what="[project] version", at=("project", "version"), text=version)
 
 
 def _valid(manifests: Manifests, version: str) -> str:

@@ -26,7 +26,7 @@ from cartwheel.model.config.config_checks import (
     refuse_too_old,
     refuse_two_versions,
 )
-from cartwheel.model.config.layers import Tuning, chosen_by, first, matches
+from cartwheel.model.config.layers import SettingLayers, chosen_by, first, pattern_matches
 from cartwheel.model.config.manifests import (
     Manifests,
     StableAbi,
@@ -40,7 +40,7 @@ from cartwheel.model.config.manifests import (
     package_name,
     profiles,
     stable_abi,
-    table_shown,
+    table_name,
     truth,
 )
 from cartwheel.model.config.settings import (
@@ -58,9 +58,17 @@ from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.versions.version import highest, pep440, version_in
 from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.container_image import CONTAINER, refuse_no_image
-from cartwheel.model.wheels.target import ANY, Target, makes, platform_tag, pypi_takes, refuse_impossible, target_named
+from cartwheel.model.wheels.target import (
+    ANY,
+    Target,
+    makes,
+    platform_tag,
+    pypi_takes,
+    refuse_impossible,
+    target_by_name,
+)
 from cartwheel.model.wheels.test_plan import refuse_untestable
-from cartwheel.model.wheels.wheel_name import normalised
+from cartwheel.model.wheels.wheel_name import normalised_name
 
 USUAL_TARGETS = (
     "x86_64-unknown-linux-gnu",
@@ -86,7 +94,7 @@ def folders(root: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((".",) if named is None else named))
 
 
-def understood(
+def resolve_project(
     root: Mapping[str, Any],
     packages: Iterable[Manifests],
     overrides: Mapping[str, str],
@@ -172,7 +180,7 @@ def _versioned(
     if not from_git(manifests.pyproject):
         return manifests
     where = inside(manifests.folder, "pyproject.toml")
-    refuse_two_versions(manifests, own, table_shown(manifests))
+    refuse_two_versions(manifests, own, table_name(manifests))
     form, name = first((own, common), "tag", _default_tag(single=single)), package_name(manifests, where)
     starting, tags = known
     found = said or version_in(form, starting, name=name)
@@ -190,7 +198,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         raise ConfigError(f"{where} [tool.cartwheel]: 'packages' belongs into the root's table; move it there")
     layers = (once, own, common)
     name = package_name(manifests, where)
-    key = normalised(name).replace("_", "-")
+    key = normalised_name(name).replace("_", "-")
     backend = "maturin" if manifests.cargo_path else "pep517"
     bindings = bindings_of(manifests)
     features = first(layers, "features", ())
@@ -200,14 +208,14 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     targets = _targets(manifests, once, own, common, where)
     publish = _destinations(manifests, layers, single=single)
     _refuse_mismatch(targets, manifests, where)
-    table = table_shown(manifests)
+    table = table_name(manifests)
     if not manifests.cargo_path and (single or own is not common):
         refuse_cargo_keys(own, once if single else Settings(), table)
     debug = is_debug(once.profile or "", profiles(manifests))
     test = _test(first(layers, "test", Test()), manifests)
     context = _Context(
-        tuning=Tuning(once=once, own=own, common=common), where=table, package=key,
-        stem=f"{normalised(name)}-{version}", features=features, abi=abi, minimum=minimum,
+        tuning=SettingLayers(once=once, own=own, common=common), where=table, package=key,
+        stem=f"{normalised_name(name)}-{version}", features=features, abi=abi, minimum=minimum,
         python=default_python(manifests, bindings, abi), test=test,
         bindings=bindings, debug=debug, manifests=manifests,
     )  # fmt: skip
@@ -255,7 +263,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
 class _Context(Struct, frozen=True, kw_only=True):
     """What the wheels of one package have in common."""
 
-    tuning: Tuning
+    tuning: SettingLayers
     where: str
     package: str
     stem: str
@@ -276,7 +284,7 @@ class _Context(Struct, frozen=True, kw_only=True):
         yield from (self._wheel(target, python) for python in usual if not self.tuning.skipped(target, python))
         for variant in self.tuning.variants(target):
             only = chosen_by(variant.select).python
-            named = variant.python or tuple(python for python in usual if matches(only, python))
+            named = variant.python or tuple(python for python in usual if pattern_matches(only, python))
             yield from (self._wheel(target, p, variant) for p in named if not self.tuning.skipped(target, p))
 
     def _python(self, target: Target) -> tuple[str, ...]:
@@ -385,11 +393,11 @@ def _declared(manifests: Manifests, own: Settings, common: Settings) -> tuple[st
 
 def _made(manifests: Manifests, own: Settings, common: Settings) -> Iterable[tuple[str, str]]:
     """Triple and interpreter of all that the configuration would make, skipped or not, whatever is set for one run."""
-    tuning = Tuning(once=Settings(), own=own, common=common)
+    tuning = SettingLayers(once=Settings(), own=own, common=common)
     abi = stable_abi(manifests, first((own, common), "features", ()))
     usual = default_python(manifests, bindings_of(manifests), abi)
     for triple in _declared(manifests, own, common):
-        target = target_named(triple, where="targets")
+        target = target_by_name(triple, where="targets")
         pythons_here = (pythons.PURE,) if triple == ANY else tuning.of("python", usual, target)
         of_variants = (python for variant in tuning.variants(target) for python in variant.python or ())
         yield from ((triple, python) for python in (*pythons_here, *of_variants))
@@ -398,10 +406,10 @@ def _made(manifests: Manifests, own: Settings, common: Settings) -> Iterable[tup
 def _targets(manifests: Manifests, once: Settings, own: Settings, common: Settings, where: str) -> tuple[Target, ...]:
     """The package's targets; what is named for one run chooses among them."""
     place = f"{'' if where == 'pyproject.toml' else where + ' '}[tool.cartwheel] targets"
-    targets = tuple(target_named(triple, where=place) for triple in _declared(manifests, own, common))
+    targets = tuple(target_by_name(triple, where=place) for triple in _declared(manifests, own, common))
     if once.targets is None:
         return targets
-    wanted = {target_named(triple, where="targets for this run").triple for triple in once.targets} | {ANY}
+    wanted = {target_by_name(triple, where="targets for this run").triple for triple in once.targets} | {ANY}
     return tuple(target for target in targets if target.triple in wanted)
 
 

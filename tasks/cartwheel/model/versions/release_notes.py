@@ -27,7 +27,7 @@ _TO_COME = re.compile(
 """What people write where the date of a release will be."""
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class ChangelogEntry(Struct, frozen=True, kw_only=True):
     """A part of a changelog: the lines under one heading of the second level."""
 
     version: str
@@ -44,7 +44,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     """What follows the version, such as ` - 2026-11-21`."""
 
 
-def notes(text: str, version: str) -> str:
+def notes_of(text: str, version: str) -> str:
     """The body of a version's entry, without blank lines around it; empty if there is none, or nothing but headings.
 
     `version` in either grammar; `unreleased` for what is to come.
@@ -61,7 +61,7 @@ def has(text: str, version: str) -> bool:
     return any(entry.version == _version(version) for entry in entries(text))
 
 
-def entries(text: str) -> tuple[Entry, ...]:
+def entries(text: str) -> tuple[ChangelogEntry, ...]:
     """The parts of a changelog, from the top; headings that name no version end a part and begin none."""
     lines = text.splitlines()
     heads = _headings(lines)
@@ -71,7 +71,7 @@ def entries(text: str) -> tuple[Entry, ...]:
         version = _version(match["title"]) if match else ""
         if match and version:
             found.append(
-                Entry(
+                ChangelogEntry(
                     version=version,
                     heading=number,
                     end=end,
@@ -83,7 +83,7 @@ def entries(text: str) -> tuple[Entry, ...]:
     return tuple(found)
 
 
-def released(text: str, version: str, *, date: str, tag: str = "") -> str:
+def changelog_for_release(text: str, version: str, *, date: str, tag: str = "") -> str:
     """The changelog with what is under "Unreleased" as the entry of `version`, below an empty "Unreleased" heading.
 
     The new heading has the form of the newest entry's: brackets, `v`, and a date (`YYYY-MM-DD`) where that one has one.
@@ -106,7 +106,7 @@ def released(text: str, version: str, *, date: str, tag: str = "") -> str:
     return "".join(_with_link(lines, version, tag, newline))
 
 
-def dated(text: str, version: str, *, date: str) -> str:
+def changelog_with_date(text: str, version: str, *, date: str) -> str:
     """The changelog with a date (`YYYY-MM-DD`) on the entry of `version` where that waits for one.
 
     It waits where it says "unreleased" or the like in the date's place, or says nothing there, unlike the entry below
@@ -148,7 +148,7 @@ def _headings(lines: list[str]) -> list[tuple[int, re.Match[str] | None]]:
     return found
 
 
-def _heading(found: tuple[Entry, ...], coming: Entry, version: str, date: str) -> str:
+def _heading(found: tuple[ChangelogEntry, ...], coming: ChangelogEntry, version: str, date: str) -> str:
     last = next((entry for entry in found if entry.version != UNRELEASED), None)
     if last is None:
         close = "]" if coming.open else ""

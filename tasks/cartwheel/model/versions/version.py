@@ -139,7 +139,7 @@ def version_in(template: str, tag: str, *, name: str = "") -> str:
         return ""
 
 
-def matches(pattern: str, text: str) -> tuple[tuple[int, int], ...]:
+def version_spans(pattern: str, text: str) -> tuple[tuple[int, int], ...]:
     """From where to where a version stands in `text` with the rest of `pattern` around it.
 
     `pattern` is plain text with one of the `FIELDS`; a line's end in it matches either kind.

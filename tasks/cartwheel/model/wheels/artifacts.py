@@ -31,10 +31,10 @@ class Artifact(Struct, frozen=True, kw_only=True):
 
 def artifacts(project: Project) -> tuple[Artifact, ...]:
     """All files of the release, in the configuration's order."""
-    return tuple(a for package in project.packages for a in of_package(package))
+    return tuple(a for package in project.packages for a in package_artifacts(package))
 
 
-def of_package(package: Package) -> tuple[Artifact, ...]:
+def package_artifacts(package: Package) -> tuple[Artifact, ...]:
     """The files of one package: its wheels, then its source distribution."""
     return (*(_wheel(package, wheel) for wheel in package.wheels), _sdist(package))
 
@@ -42,7 +42,7 @@ def of_package(package: Package) -> tuple[Artifact, ...]:
 def _wheel(package: Package, wheel: Wheel) -> Artifact:
     return Artifact(
         file=wheel.file, kind="wheel", package=package.key, target=wheel.target.triple, python=wheel.python,
-        task=f"repair:{wheel.segments}", path=finished(package, wheel), report=report(wheel),
+        task=f"repair:{wheel.segments}", path=wheel_path(package, wheel), report=report(wheel),
     )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def _sdist(package: Package) -> Artifact:
     )  # fmt: skip
 
 
-def finished(package: Package, wheel: Wheel) -> str:
+def wheel_path(package: Package, wheel: Wheel) -> str:
     """Where the repaired wheel lies, relative to the project."""
     return f"{package.dist}/{wheel.file}"
 
@@ -92,4 +92,4 @@ def ledger(package: Package, index: str) -> str:
 
 def reports(package: Package) -> tuple[str, ...]:
     """The reports of all checks of a package."""
-    return (*(artifact.report for artifact in of_package(package)), set_report(package))
+    return (*(artifact.report for artifact in package_artifacts(package)), set_report(package))

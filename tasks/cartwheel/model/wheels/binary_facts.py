@@ -73,7 +73,7 @@ def machine_problems(binaries: tuple[Binary, ...], target: Target) -> tuple[str,
     wanted = _ARCHITECTURES.get(target.arch, (target.arch,))
     enough = all if target.parts else any
     return tuple(
-        f"{path} is {listed(architectures)} ({kind}); {target.triple} is {listed(wanted)} ({form})"
+        f"{path} is {shortened_list(architectures)} ({kind}); {target.triple} is {shortened_list(wanted)} ({form})"
         for (path, kind), architectures in held.items()
         if kind != form or not enough(one in architectures for one in wanted)
     )
@@ -87,7 +87,7 @@ def floor_problems(binaries: tuple[Binary, ...], target: Target, floor: str) -> 
 
 def _glibc_floor(binary: Binary, target: Target, floor: str) -> tuple[str, ...]:
     if musl := [n for n in binary.needed if n == "libc.so" or n.startswith(("libc.musl", "ld-musl"))]:
-        return (f"{binary.path} is linked with musl ({listed(musl)}), its target {target.triple} has glibc",)
+        return (f"{binary.path} is linked with musl ({shortened_list(musl)}), its target {target.triple} has glibc",)
     newest = version_of_floor(target, floor, where="floor")
     if newest == (0, 0):
         return ()
@@ -98,7 +98,7 @@ def _glibc_floor(binary: Binary, target: Target, floor: str) -> tuple[str, ...]:
     if not above:
         return ()
     worst = max(above, key=glibc_version)
-    symbols = listed(symbol for symbol in above[worst] if symbol)
+    symbols = shortened_list(symbol for symbol in above[worst] if symbol)
     reason = f" (symbol {symbols})" if symbols else ""
     said = floor if "_" in floor else f"{floor} ({newest[0]}.{newest[1]})"
     return (f"{binary.path} needs {worst}{reason}, the floor is {said}: build with zig or raise the floor",)
@@ -110,7 +110,7 @@ def _musl_floor(binary: Binary, target: Target, _: str) -> tuple[str, ...]:
     glibc += sorted({version for version, _ in binary.versions if version.startswith("GLIBC_")})
     if not glibc:
         return ()
-    return (f"{binary.path} needs glibc ({listed(glibc)}), its target {target.triple} has musl",)
+    return (f"{binary.path} needs glibc ({shortened_list(glibc)}), its target {target.triple} has musl",)
 
 
 _GLIBC_LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1"}
@@ -191,11 +191,12 @@ def dll_problems(binaries: tuple[Binary, ...], target: Target, python: str, abi:
     for binary in (b for b in binaries if b.modules):
         loaded = {name.lower() for name in binary.needed if re.fullmatch(r"(?i)(lib)?(python|pypy)\d.*\.dll", name)}
         if loaded - allowed and not python.startswith("pypy"):
-            found.append(f"{binary.path} loads {listed(loaded - allowed)}; for {python} expected {listed(allowed)}")
+            wrong = shortened_list(loaded - allowed)
+            found.append(f"{binary.path} loads {wrong}; for {python} expected {shortened_list(allowed)}")
     return tuple(found)
 
 
-def listed(words: Iterable[object]) -> str:
+def shortened_list(words: Iterable[object]) -> str:
     """At most five, in order, and how many more there are."""
     every = sorted(str(word) for word in words)
     return ", ".join(every[:5]) + (f" and {len(every) - 5} more" if len(every) > 5 else "")

@@ -34,7 +34,7 @@ FREE_THREADED = ("3.14t",)
 cibuildwheel 4)."""
 
 
-def allowed(wanted: str, version: str) -> bool:
+def allows_python(wanted: str, version: str) -> bool:
     """Whether `requires-python` allows some release of a Python version, `3.13`."""
     if plain := re.fullmatch(r"\s*>=\s*3\.(\d+)(?:\.0)?\s*", wanted):  # packaging takes 8 ms to import
         return int(version.split(".")[1]) >= int(plain[1])
@@ -47,12 +47,12 @@ def allowed(wanted: str, version: str) -> bool:
     return any(specifiers.contains(f"{version}.{micro}") for micro in (0, 99))
 
 
-def first_allowed(wanted: str) -> str:
+def oldest_python(wanted: str) -> str:
     """The oldest CPython that `requires-python` allows; of those that are maintained where it says nothing."""
     if not wanted:
         return SUPPORTED[0]
     every = (f"3.{minor}" for minor in range(_OLDEST, _NEWEST + 1))
-    return next((version for version in every if allowed(wanted, version)), SUPPORTED[0])
+    return next((version for version in every if allows_python(wanted, version)), SUPPORTED[0])
 
 
 def oldest(python: str, minimum: str) -> str:
@@ -84,7 +84,7 @@ def _exists(minor: int, *, free_threaded: bool) -> bool:
     return (_FIRST_FREE_THREADED if free_threaded else _OLDEST) <= minor <= _NEWEST
 
 
-def interpreter(python: str) -> str:
+def maturin_interpreter(python: str) -> str:
     """The name by which maturin is asked for it: `python3.13`, `python3.14t`, `pypy3.11`; for the newer stable ABI the
     first that has it; empty where maturin knows by itself."""
     if python in (PURE, ABI3):

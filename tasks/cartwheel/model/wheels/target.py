@@ -114,7 +114,7 @@ _ROWS = (
 TARGETS = {row.triple: row for row in _ROWS}
 
 
-def target_named(triple: str, *, where: str) -> Target:
+def target_by_name(triple: str, *, where: str) -> Target:
     """The target of that name; `where` names the place it was written, for the error."""
     try:
         return TARGETS[triple]

@@ -11,9 +11,9 @@ from typing import Any
 from cartwheel.model.config.settings import Test
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Package, Wheel
-from cartwheel.model.wheels.python import ABI3, ABI3T, FIRST_ABI3T, PURE, SUPPORTED, allowed, oldest
+from cartwheel.model.wheels.python import ABI3, ABI3T, FIRST_ABI3T, PURE, SUPPORTED, allows_python, oldest
 from cartwheel.model.wheels.target import ANY
-from cartwheel.model.wheels.wheel_name import normalised
+from cartwheel.model.wheels.wheel_name import normalised_name
 
 _VERSION = re.compile(r"(pypy)?3\.(\d+)(t?)")
 
@@ -31,7 +31,7 @@ def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
     if wheel.python == ABI3T:
         return (first, f"{first}t")
     wanted = package.manifests.requires_python
-    kept = (v for v in SUPPORTED if _minor(v) >= _minor(first) and allowed(wanted, v))
+    kept = (v for v in SUPPORTED if _minor(v) >= _minor(first) and allows_python(wanted, v))
     return tuple(kept) or (first,)
 
 
@@ -44,7 +44,7 @@ def from_sdist(package: Package) -> tuple[Wheel, ...]:
     return tuple(sorted(package.wheels, key=lambda wheel: wheel.target.triple == ANY))
 
 
-def needed(wheel: Wheel) -> bool:
+def every_python_required(wheel: Wheel) -> bool:
     """Whether it must have been tested with each of them, because the configuration names them, and not with one."""
     return bool(wheel.test.python) or not _for_many(wheel)
 
@@ -75,7 +75,7 @@ def settings(package: Package, test: Test) -> Mapping[str, str]:
     return {name: value for name, value in rows.items() if value}
 
 
-def requirements(package: Package, test: Test) -> tuple[str, ...]:
+def requirements_for_tests(package: Package, test: Test) -> tuple[str, ...]:
     """What is installed for the tests besides the wheel and its extras: the dependency groups', and those named."""
     if not test.groups:
         return test.requires
@@ -125,12 +125,12 @@ def _unknown(test: Test, pyproject: Mapping[str, Any]) -> Iterable[str]:
     for line in test.requires:
         if not _is_requirement(line):
             yield f"test.requires: '{line}' is no requirement; expected one like 'numpy>=2'"
-    groups = {normalised(name) for name in pyproject.get("dependency-groups", {})}
+    groups = {normalised_name(name) for name in pyproject.get("dependency-groups", {})}
     for name in test.groups:
-        if normalised(name) not in groups:
+        if normalised_name(name) not in groups:
             yield f"test.groups: there is no [dependency-groups] {name}{did_you_mean(name, groups)}"
     project = pyproject.get("project", {})
-    extras = {normalised(name) for name in project.get("optional-dependencies", {})}
+    extras = {normalised_name(name) for name in project.get("optional-dependencies", {})}
     for name in test.extras if project and "optional-dependencies" not in project.get("dynamic", ()) else ():
-        if normalised(name) not in extras:
+        if normalised_name(name) not in extras:
             yield f"test.extras: '{name}' is not in [project.optional-dependencies]{did_you_mean(name, extras)}"

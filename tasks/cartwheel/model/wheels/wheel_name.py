@@ -49,7 +49,7 @@ class WheelName(Struct, frozen=True, kw_only=True):
         return frozenset(f"{p}-{a}-{q}" for p in self.pythons for a in self.abis for q in self.platforms)
 
 
-def normalised(name: str) -> str:
+def normalised_name(name: str) -> str:
     """A project's name as the file names of wheels and sdists write it: lower case, `_` for any run of `-_.`."""
     return re.sub(r"[-_.]+", "_", name).lower()
 
