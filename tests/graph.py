@@ -66,7 +66,7 @@ class Plain(pipeline.Pipeline):
 
 
 from cartwheel.model.project import Project
-from cartwheel.model.config.settings import ReleaseSettings
+from cartwheel.model.config.release_settings import ReleaseSettings
 wheels = Plain(Project(packages=(), indexes={}, release=ReleaseSettings(), overrides={}), ROOT, os.environ,
                pipeline._words(sys.argv[1:]))
 DOIT_CONFIG = wheels.doit_config | {"default_tasks": ["repair"]}

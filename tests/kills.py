@@ -276,7 +276,7 @@ from pathlib import Path
 from cartwheel import pipeline
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.project import Project
-from cartwheel.model.config.settings import ReleaseSettings
+from cartwheel.model.config.release_settings import ReleaseSettings
 from cartwheel.model.step import Step
 from cartwheel.filesystem.files import move_into_place
 

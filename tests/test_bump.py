@@ -417,7 +417,7 @@ def on_shelf(found: object, index: LoopbackIndex) -> object:
     """The project with its index on this machine."""
     from msgspec.structs import replace
 
-    from cartwheel.model.config.settings import IndexSettings
+    from cartwheel.model.config.release_settings import IndexSettings
 
     return replace(found, indexes={"pypi": IndexSettings(url=index.url, simple=index.simple)})  # type: ignore[type-var]
 

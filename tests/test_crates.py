@@ -19,7 +19,7 @@ from cartwheel.destinations.crate_registry import PATIENCE, crates_of, differenc
 from cartwheel.destinations.delivery import Ledger
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.twine_upload import LOST
-from cartwheel.model.config.settings import IndexSettings
+from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.process.run import StepLog
 from cartwheel.stand_ins.crates import CrateRequest as Requests

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cartwheel.model.config.settings import IndexSettings
+from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of
 from cartwheel.stand_ins.github import GitHubRequest
 from cartwheel.stand_ins.pypi import LoopbackIndex
@@ -264,7 +264,8 @@ def test_names_and_kinds() -> None:
 )
 def test_keys_that_mean_nothing_there_are_refused(table: dict[str, Any], said: str) -> None:
     from cartwheel.model.config.config_checks import refuse_nonsense
-    from cartwheel.model.config.settings import Settings, decode
+    from cartwheel.model.config.settings import Settings
+    from cartwheel.model.config.table import decode
     from cartwheel.model.errors import ConfigError
 
     with pytest.raises(ConfigError, match=said):

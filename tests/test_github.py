@@ -19,7 +19,7 @@ from cartwheel.destinations.github_api import Api, Place, place_named, token_for
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.release_page import SUMS, Wanted, extra_files
 from cartwheel.filesystem.files import sha256_of
-from cartwheel.model.config.settings import IndexSettings
+from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import api_of, is_prerelease, may_receive_the_token, repository_at
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.stand_ins.github import GitHubRequest, ReleaseShelf

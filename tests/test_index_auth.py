@@ -19,7 +19,9 @@ from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.trusted_publishing import CODES, mint
 from cartwheel.destinations.twine_upload import Credentials, found
 from cartwheel.model.config.config_checks import refuse_nonsense
-from cartwheel.model.config.settings import IndexSettings, Settings, decode
+from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.config.settings import Settings
+from cartwheel.model.config.table import decode
 from cartwheel.model.errors import CartwheelError
 from indexes import Faulty, Post, Step, faulty, garbage, lost, sdist, status, wheel
 

@@ -316,7 +316,7 @@ def test_every_target_has_a_platform_tag_at_its_own_floor(triple: str) -> None:
 
 
 def test_a_rehearsal_changes_the_destinations_and_nothing_else() -> None:
-    from cartwheel.model.config.settings import IndexSettings
+    from cartwheel.model.config.release_settings import IndexSettings
 
     root = manifests({"packages": [".", "b"], "publish": ["pypi", "testpypi"]})
     project = understood(root, manifests({"publish": []}, folder="b", project={"name": "b"}))

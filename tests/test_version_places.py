@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cartwheel.model.config.settings import VersionPattern
+from cartwheel.model.config.release_settings import VersionPattern
 from cartwheel.model.errors import ConfigError
 from cartwheel.versions.version_places import survey, version_disagreements, write_versions
 from projects import committed, pure, with_crate

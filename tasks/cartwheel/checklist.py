@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from cartwheel.gate import checks_before_tag
-from cartwheel.model.config.settings import ChecklistItem
+from cartwheel.model.config.release_settings import ChecklistItem
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.record import Dependencies

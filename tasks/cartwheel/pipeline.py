@@ -24,7 +24,8 @@ from cartwheel.machine.host import this_machine
 from cartwheel.model import project as model
 from cartwheel.model.config import resolve
 from cartwheel.model.config.manifests import Manifests, from_git
-from cartwheel.model.config.settings import IndexSettings, decode
+from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.config.table import decode
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
 from cartwheel.model.step import Step
 from cartwheel.model.wheels.artifacts import OUTWARD

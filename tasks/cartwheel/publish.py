@@ -9,8 +9,7 @@ from typing import Any
 
 from cartwheel.filesystem.files import sha256_of
 from cartwheel.gate import refuse_unless_meant, refuse_unversioned, unplanned_files, verified_digests
-from cartwheel.model.config.settings import for_practice
-from cartwheel.model.destination import CRATES, GITHUB, kind_of
+from cartwheel.model.destination import CRATES, GITHUB, is_rehearsal, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
@@ -79,8 +78,7 @@ def _for_practice(project: Project, name: str) -> bool:
     """Whether the index takes a release that is not tagged; a rehearsal's stand-in takes none."""
     if project.rehearsed:
         return False
-    settings = project.indexes.get(name)
-    return for_practice(name, settings.rehearsal if settings else None)
+    return is_rehearsal(name, project.indexes)
 
 
 def refuse_what_the_index_would(project: Project, package: Package, name: str, work: Work) -> Mapping[str, str]:

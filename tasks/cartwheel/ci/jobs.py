@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from cartwheel.destinations.pypi_index import token_variable
-from cartwheel.model.config.settings import IndexSettings, Secret, for_practice
-from cartwheel.model.destination import GITHUB, PYPI, kind_of
+from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.config.settings import Secret
+from cartwheel.model.destination import GITHUB, PYPI, is_rehearsal, kind_of
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.wheels import test_plan
 from cartwheel.model.wheels.container_image import CONTAINER, image_of
@@ -415,8 +416,7 @@ def _variables(index: str, *, asked_only: bool) -> Mapping[str, str]:
 
 def practice(project: Project, index: str) -> bool:
     """Whether an index takes what is not tagged."""
-    table = project.indexes.get(index)
-    return kind_of(index, project.indexes) == PYPI and for_practice(index, table.rehearsal if table else None)
+    return kind_of(index, project.indexes) == PYPI and is_rehearsal(index, project.indexes)
 
 
 def _slug(text: str) -> str:

@@ -19,7 +19,7 @@ from cartwheel.cargo.publish_order import Crate
 from cartwheel.destinations.pypi_index import is_loopback, token_variable
 from cartwheel.destinations.retries import LOST, seconds_until
 from cartwheel.destinations.twine_upload import Answer
-from cartwheel.model.config.settings import IndexSettings
+from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.step import CommandLog
 from cartwheel.process import environment

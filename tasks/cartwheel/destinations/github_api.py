@@ -20,7 +20,7 @@ from msgspec import Struct
 from cartwheel.destinations.pypi_index import CONNECT_SECONDS, is_loopback, reason, token_variable, without_userinfo
 from cartwheel.destinations.retries import LOST, Patience, pause, seconds_until, too_long
 from cartwheel.destinations.twine_upload import ANSWER_SECONDS, Answer
-from cartwheel.model.config.settings import IndexSettings
+from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import api_of, may_receive_the_token, repository_at
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.process.run import STOP, Interrupted

@@ -17,8 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.destinations.retries import LOST, READING, Patience, passing, pause, seconds_until, sleep, too_long
-from cartwheel.model.config.settings import for_practice
-from cartwheel.model.destination import KNOWN
+from cartwheel.model.destination import KNOWN, is_rehearsal
 from cartwheel.model.errors import ConfigError, StepFailed, did_you_mean
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC)
     simple = (settings.simple if settings else "") or _simple_of(name, url)
     for what, text in (("url", url), ("simple", simple)):
         _refuse_url(name, what, text)
-    rehearsal = for_practice(name, settings.rehearsal if settings else None)
+    rehearsal = is_rehearsal(name, table)
     return Index(
         name=name,
         url=url,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cartwheel.model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cartwheel.model.config.settings import IndexSettings
+    from cartwheel.model.config.release_settings import IndexSettings
 
 PYPI, GITHUB, CRATES = "pypi", "github", "crates"
 """Like PyPI; releases with their assets; registries of crates."""
@@ -23,6 +23,18 @@ def kind_of(name: str, indexes: Mapping[str, IndexSettings]) -> str:
     """The kind of the index of that name."""
     settings = indexes.get(name)
     return (settings.kind if settings else None) or _BY_NAME.get(name, PYPI)
+
+
+class _MayRehearse(Protocol):
+    @property
+    def rehearsal(self) -> bool | None: ...
+
+
+def is_rehearsal(name: str, indexes: Mapping[str, _MayRehearse]) -> bool:
+    """Whether an index is for practice: it needs no tag and takes development versions."""
+    settings = indexes.get(name)
+    said = settings.rehearsal if settings else None
+    return name == "testpypi" if said is None else said
 
 
 def repository_at(url: str) -> tuple[str, str]:

@@ -8,17 +8,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.model.config.manifests import Manifests, from_git, truth
-from cartwheel.model.config.settings import (
-    Before,
+from cartwheel.model.config.release_settings import (
     ChangelogSettings,
     ChecklistItem,
     CiSettings,
     IndexSettings,
     ReleaseSettings,
-    Secret,
-    Test,
     VersionPattern,
 )
+from cartwheel.model.config.settings import Before, Secret, Test
 from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import tag_name

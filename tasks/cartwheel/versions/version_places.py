@@ -18,7 +18,7 @@ from cartwheel.cargo.project_crates import Crate, crates_of, locked, needs, read
 from cartwheel.filesystem.edits import TextPlace, new_contents
 from cartwheel.filesystem.manifest_files import read_package, read_toml
 from cartwheel.model.config.manifests import Keys, Manifests, VersionSource, crate_version, from_git, inside, truth
-from cartwheel.model.config.settings import VersionPattern
+from cartwheel.model.config.release_settings import VersionPattern
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import pep440, same, semver, version_spans, written_as
 

@@ -10,7 +10,8 @@ from pathlib import PurePosixPath, PureWindowsPath
 from cartwheel.model.config.build_backend import BACKENDS_TAKE
 from cartwheel.model.config.layers import chosen_by, pattern_matches
 from cartwheel.model.config.manifests import Manifests
-from cartwheel.model.config.settings import IndexSettings, Override, Secret, Settings, Variant
+from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.config.settings import Override, Secret, Settings, Variant
 from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.versions.version import has_one_field, wrong_tag_form

@@ -43,15 +43,9 @@ from cartwheel.model.config.manifests import (
     table_name,
     truth,
 )
-from cartwheel.model.config.settings import (
-    ChangelogSettings,
-    CiSettings,
-    ReleaseSettings,
-    Settings,
-    Test,
-    Variant,
-    decode,
-)
+from cartwheel.model.config.release_settings import ChangelogSettings, CiSettings, ReleaseSettings
+from cartwheel.model.config.settings import Settings, Test, Variant
+from cartwheel.model.config.table import decode
 from cartwheel.model.destination import CRATES, PYPI, kind_of
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Project, Wheel

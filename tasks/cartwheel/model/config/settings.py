@@ -1,317 +1,195 @@
-"""`[tool.cartwheel]`: its keys, as they are written, with what each means and what it is when left out.
+"""The keys of `[tool.cartwheel]`.
 
-Decoding is strict: a key or value that is not listed here is refused with the place and the nearest name.
+The text under each key is its documentation: `python -m tools.reference` makes the reference and the JSON schema of it.
+"Default:" and "Example:" begin the last sentences of a text.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-import msgspec
-
-from cartwheel.model.errors import ConfigError, did_you_mean
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
-    """A table of the configuration; keys are written with dashes."""
+from cartwheel.model.config.release_settings import (
+    ChangelogSettings,
+    ChecklistItem,
+    CiSettings,
+    IndexSettings,
+    ReleaseSettings,
+    VersionPattern,
+)
+from cartwheel.model.config.table import Table
 
 
 class Test(Table, frozen=True, kw_only=True):
-    """`test`: how the installed wheel is tested."""
+    """`test`: how an installed wheel is tested."""
 
     command: tuple[str, ...] = ()
-    """The command and its arguments; `{package}` is the package's folder.  Default: pytest over `tests/`, if there."""
+    """The command and its arguments; `{package}` is the package's folder.  Default: `["pytest", "{package}/tests"]` if
+    there are Python files in `tests/`.  Example: `["pytest", "{package}/tests"]`"""
     extras: tuple[str, ...] = ()
-    """Extras of the package that are installed with it."""
+    """Extras of the package to install with it.  Example: `["test"]`"""
     requires: tuple[str, ...] = ()
-    """Further requirements."""
+    """Further requirements to install.  Example: `["pytest>=9"]`"""
     skip: str = ""
-    """A reason not to run the tests; the wheel may then be published untested."""
+    """The reason why the tests are not run; the wheel may then be published untested.
+    Example: `"numpy has no wheels for it"`"""
     python: tuple[str, ...] = ()
-    """The Python versions that the tests are run with.  Default: every supported one that is here and takes it."""
+    """The Python versions that the wheel must be tested with.  Default: every supported one that is installed here and
+    takes the wheel.  Example: `["3.11", "3.14"]`"""
     groups: tuple[str, ...] = ()
-    """Dependency groups of the package (PEP 735) whose requirements are installed with it."""
+    """Dependency groups of the package (PEP 735) to install.  Example: `["test"]`"""
     compile: bool = False
-    """Under emulation too, requirements may be compiled.  Default: no, for that takes hours."""
+    """Requirements may be compiled under emulation too, which can take hours."""
 
 
 class Before(Table, frozen=True, kw_only=True):
-    """An entry of `before`: a command that is run in the package's folder before its wheels are built."""
+    """An entry of `before`: a command to run before the build.
+
+    It runs in the package's folder on this machine, also where the build itself runs in a container; a command that
+    several wheels share runs once.  Files that it makes and git does not hold are no inputs: a clone may lack them, and
+    an edit of them shows when an input changes.
+    """
 
     run: tuple[str, ...]
-    """The command and its arguments."""
+    """The command and its arguments.  Example: `["make", "generate"]`"""
     inputs: tuple[str, ...] = ()
-    """The files and folders it reads, relative to the package; each is part of what the wheels depend on."""
+    """Files and folders that it reads, relative to the package; the wheels depend on each.  Example: `["schema/"]`"""
 
 
 class Secret(Table, frozen=True, kw_only=True):
-    """A value of `environment` that the configuration does not hold."""
+    """A value of `environment` that the configuration does not hold: it appears in no log, and a change of it is no
+    reason to build again."""
 
     secret: str
-    """The variable that holds it where the build is started."""
+    """The variable that holds the value where the build is started; an empty one counts as unset.
+    Example: `"LICENSE_KEY"`"""
 
 
 class Select(Table, frozen=True, kw_only=True):
-    """`select` of an override or a variant, where it is more than triples."""
+    """`select` of an override or a variant, where triples are not enough."""
 
     target: str = "*"
-    """Triples by pattern, such as `*-linux-musl`."""
+    """Triples by pattern; several patterns are separated by spaces.  Example: `"*-linux-musl"`"""
     python: str = "*"
-    """Interpreters by pattern, such as `pypy*`."""
-
-
-class IndexSettings(Table, frozen=True, kw_only=True):
-    """`index.NAME`: an index that is not known by its name."""
-
-    url: str = ""
-    """Where files are sent.  Default: what twine or `.pypirc` knows by that name."""
-    simple: str = ""
-    """Where the index is read (the simple API).  Default: derived from `url`."""
-    rehearsal: bool | None = None
-    """Kind `pypi`: a place to practise, which needs no tag and takes development versions.  Default: only testpypi is
-    one."""
-    auth: Literal["token", "trusted"] | None = None
-    """Kind `pypi`: how files are sent: with a `token` from the environment, .pypirc or the keyring, or `trusted`, with
-    one minted for the pipeline's job.  Default: a token where there is one, else on PyPI trusted publishing."""
-    environment: str = ""
-    """The environment of the pipeline's job that publishes, as the index's trusted publisher names it."""
-    rules: dict[str, str] = {}
-    """What PyPI refuses and this index takes: a rule by its name (`size`), or one value of it
-    (`platform-tag macosx_27_0_arm64`), each with the reason."""
-    kind: Literal["pypi", "github", "crates"] | None = None
-    """What it is.  Default: `github` and `crates-io` are known by name, every other is like PyPI."""
-    repository: str = ""
-    """Kind `github`: `owner/name`.  Default: what the remote's address says."""
-    crates: tuple[str, ...] | None = None
-    """Kind `crates`: exactly these are sent.  Default: those of the workspace that may be, but for the extension."""
-
-
-class ReleaseSettings(Table, frozen=True, kw_only=True):
-    """`release`: how a release is made."""
-
-    origin: Literal["here", "ci"] = msgspec.field(default="here", name="from")
-    """Where the wheels of a release are made: on this machine, or by the pipeline that the tag starts."""
-    branch: str = "main"
-    """The branch that releases are tagged on."""
-    remote: str = "origin"
-    """The remote that the branch and the tag are pushed to."""
-
-
-class CiSettings(Table, frozen=True, kw_only=True):
-    """`ci`: the pipeline that `doit ci` writes."""
-
-    trigger: Literal["tag", "release"] = "tag"
-    """What starts a release: a tag that is pushed, or a release page that is published."""
-    install: tuple[str, ...] = ()
-    """The arguments of `pip install` that bring cartwheel into a job.  Default: the version that wrote the pipeline,
-    with zig."""
-    own: bool = False
-    """A pipeline that you wrote yourself releases, so a tag is not refused where none of `doit ci` is there."""
-
-
-class VersionPattern(Table, frozen=True, kw_only=True):
-    """An entry of `versions`: a further place where the version stands."""
-
-    file: str
-    """Relative to the package; it may lie above it, within the project."""
-    pattern: str
-    """The text around it, with `{version}` (as the manifest writes it), `{pep440}` or `{semver}` in its place; it must
-    match exactly once in the file."""
-
-
-class ChangelogSettings(Table, frozen=True, kw_only=True):
-    """`changelog`: where a release's notes are kept, in the form of Keep a Changelog."""
-
-    file: str = ""
-    """Relative to the package; it may lie above it, within the project.  Default: `CHANGELOG.md`, if there."""
-    required: Literal["always", "final", "never"] = "always"
-    """Which versions are refused without an entry: every one, those that are no pre-release, or none."""
-
-
-class ChecklistItem(Table, frozen=True, kw_only=True):
-    """An entry of `checklist`: a command, or a question for a person."""
-
-    run: tuple[str, ...] = ()
-    """A command and its arguments, run in the package's folder; it must have passed on the commit that is tagged."""
-    manual: str = ""
-    """What a person confirms, once for each version."""
-    name: str = ""
-    """A short name for the task.  Default: taken from the command or the question."""
-
-    @property
-    def slug(self) -> str:
-        """The last part of its task's name."""
-        text = self.name or self.manual or " ".join(self.run)
-        return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].rstrip("-") or "item"
+    """Interpreters by pattern; several patterns are separated by spaces.  Example: `"pypy*"`"""
 
 
 class Tunable(Table, frozen=True, kw_only=True):
     """The keys that may differ from wheel to wheel."""
 
     python: tuple[str, ...] | None = None
-    """What wheels are for.  Default: `abi3` if the crate asks for it, else the versions `requires-python` allows."""
+    """What wheels are for: `abi3`, `abi3t`, `3.13`, `3.14t`, `pypy3.11`.  Default: `abi3` and `abi3t` as the crate's
+    PyO3 features or the backend's table ask for them; else the versions that the classifiers name, else the supported
+    ones, as far as `requires-python` allows; free-threaded ones too where a classifier says so.
+    Example: `["3.13", "3.14", "3.14t"]`"""
     floor: str | None = None
-    """The oldest system promised, such as `manylinux_2_28`.  Default: the target's own, see `doit plan`."""
+    """The oldest system promised.  Default: the target's own: `manylinux2014`, `musllinux_1_2`, macOS `10.12` on x86_64
+    and `11.0` on arm64; `doit plan` shows it.  Example: `"manylinux_2_28"`"""
     toolchain: Literal["native", "zig", "mingw", "xwin", "container"] | None = None
-    """How it is compiled.  Default: `native` where this machine can, else what crosses to the target."""
+    """How the target is compiled.  Default: `native` where this machine can and keeps the floor, else the first that
+    crosses to the target."""
     image: str | None = None
-    """Toolchain `container`, which it implies for Linux: the image, by name (`{policy}` and `{arch}` are filled in) or
-    as `dockerfile:PATH`.  Default: the newest of the Python Packaging Authority's that keeps the floor."""
+    """The container image to build Linux targets in, by name (`{policy}` and `{arch}` are filled in) or as
+    `dockerfile:PATH`; it implies `toolchain = "container"`.  Default: with that toolchain, the newest image of the
+    Python Packaging Authority that keeps the floor.  Example: `"registry.example/{policy}_{arch}-rust:2026.11"`"""
     features: tuple[str, ...] | None = None
-    """Cargo features added to those under `[tool.maturin]`."""
+    """Cargo features, added to those of `[tool.maturin]`.  Default: none.  Example: `["simd"]`"""
     profile: str | None = None
-    """The cargo profile.  Default: `release`."""
+    """The cargo profile.  Default: that of `[tool.maturin]`, else `release`.  Example: `"dist"`"""
     flags: tuple[str, ...] | None = None
-    """Flags for the compiler, added to those that `.cargo/config.toml` names for the target."""
+    """Compiler flags: for rustc, added to those that `.cargo/config.toml` has for the target; for other backends, as
+    `CFLAGS` and `CXXFLAGS`.  Default: none.  Example: `["-C target-cpu=x86-64-v3"]`"""
     environment: dict[str, str | Secret] | None = None
-    """Variables set for the build."""
+    """Variables set for the build, recorded as digests.  The source distribution is built with those of the package's
+    table.  Default: none.  Example: `{ OPENSSL_STATIC = "1", KEY = { secret = "LICENSE_KEY" } }`"""
     before: tuple[Before, ...] | None = None
-    """Commands that are run before the build."""
+    """Commands to run before the build; those of the package's table also before its source distribution.
+    Default: none.  Example: `[{ run = ["make", "generate"], inputs = ["schema/"] }]`"""
     runner: str | None = None
-    """The label of the machine that builds it in CI.  Default: one of the target's own kind."""
+    """The label of the machine that builds it in CI.  Default: one of the target's own kind.
+    Example: `"macos-15-intel"`"""
     untested: str | None = None
-    """A reason why such a wheel may be published although no machine has run its tests."""
+    """The reason why a wheel may be published although no machine has run its tests.  Default: every wheel must be
+    tested.  Example: `"no machine of this kind"`"""
 
 
 class Override(Tunable, frozen=True, kw_only=True):
-    """`[[overrides]]`: keys for the wheels that `select` matches; later ones win over earlier."""
+    """`[[overrides]]`: keys for the wheels that `select` matches; later entries win."""
 
     select: str | Select
-    """Triples by pattern, such as `*-linux-musl`, or a table of patterns for triples and interpreters."""
+    """Triples by pattern, or a table of patterns for triples and interpreters.
+    Example: `{ target = "*-linux-*", python = "pypy*" }`"""
     skip: str | None = None
-    """A reason not to make such wheels at all."""
+    """The reason why such wheels are not built.  Example: `"nobody uses it"`"""
     test: Test | None = None
-    """Keys of `test` that differ."""
+    """Keys of `test` that differ.  Example: `{ skip = "numpy has no wheels for it" }`"""
 
 
 class Variant(Tunable, frozen=True, kw_only=True):
-    """`[[variants]]`: further wheels of the same package for a target, made in another way."""
+    """`[[variants]]`: further wheels of the package for the same targets, built in another way."""
 
     name: str
-    """The last part of its task's name."""
+    """The last part of the task's name.  Example: `"small"`"""
     select: str | Select = "*"
-    """The targets that it is made for; with patterns for interpreters, only those of the package's own."""
+    """The targets that it is built for; patterns for interpreters choose among the package's own."""
     build_tag: str = ""
-    """What tells its file from another of the same interpreter and system, such as `1small` (PEP 427's build tag)."""
+    """The build tag (PEP 427) in the file's name, which tells it from another wheel for the same interpreter and
+    system.  Example: `"1small"`"""
 
 
 class Settings(Tunable, frozen=True, kw_only=True):
-    """`[tool.cartwheel]` of one package; what the root's table says is every package's default."""
+    """`[tool.cartwheel]` of a package.  Keys of the root's table are the defaults of every package."""
 
     packages: tuple[str, ...] | None = None
-    """Only in the root: the folders of the packages.  Default: the root itself."""
+    """Root only: the folders of the packages.  Default: the root itself.
+    Example: `["crates/core", "bindings/python"]`"""
     targets: tuple[str, ...] | None = None
-    """Rust triples, or `any`.  Default: `any` for pure Python, else both architectures of Linux (gnu and musl) and
-    macOS, and Windows on x86_64."""
+    """Rust triples, or `any`.  Default: `["any"]` for pure Python; else Linux (gnu and musl) and macOS on x86_64 and
+    aarch64, and Windows on x86_64.  Example: `["x86_64-unknown-linux-gnu", "aarch64-apple-darwin"]`"""
     publish: tuple[str, ...] | None = None
-    """The indexes of a release, in order; empty: built and checked, never sent.  Default: `pypi`."""
+    """The destinations of a release, in order; with `[]` the package is built and checked into `dist/private/` and
+    never uploaded.  Default: `["pypi"]`.  Example: `["pypi", "github", "crates-io"]`"""
     tag: str | None = None
-    """The tag's form.  Default: `v{version}`, in a project of several packages `{name}-v{version}`."""
+    """The form of the tag, of `{version}` (as the manifest writes it), `{pep440}`, `{semver}` and `{name}`.
+    Default: `v{version}`, in a project of several packages `{name}-v{version}`.  Example: `"release-{version}"`"""
     version: Literal["scm"] | None = None
-    """Of the package's own table: its version comes from git, by its backend's plugin (setuptools-scm, hatch-vcs).
-    Default: it stands in a manifest."""
+    """Package's own table only: the version comes from git, by a plugin of the backend such as setuptools-scm.
+    Default: a manifest holds it."""
     version_from: Literal["Cargo.toml", "pyproject.toml"] | None = None
-    """Of the package's own table: where its version is decided.  Default: the crate, where there is one."""
+    """Package's own table only: the manifest that decides the version.  Default: the crate's, where there is one."""
     versions: tuple[VersionPattern, ...] | None = None
-    """Of the package's own table: further places where the version stands."""
+    """Package's own table only: further files that hold the version.  Default: none.
+    Example: `[{ file = "docs/conf.py", pattern = 'release = "{version}"' }]`"""
     module: str | None = None
-    """Of the package's own table: what its wheels are imported as, empty where they are not.  Default: what
-    `[tool.maturin]`, the crate or the package is named."""
+    """Package's own table only: the module that its wheels are imported as; empty if they are not imported.
+    Default: as `[tool.maturin]`, the crate or the package is named.  Example: `"stone.core"`"""
     changelog: ChangelogSettings | None = None
+    """Where the release notes are.  Example: `{ file = "docs/changes.md", required = "final" }`"""
     bump_message: str | None = None
-    """The message of the commit that `doit bump` makes, with `{name}`, `{version}` and `{tag}`.
+    """The message of the commit of `doit bump`, with `{name}`, `{version}` and `{tag}`.
     Default: `Version {version}`, in a project of several packages `{name} {version}`."""
     checklist: tuple[ChecklistItem, ...] | None = None
-    """What must be done before a release is tagged."""
+    """What must be done before a release is tagged.  Default: nothing.
+    Example: `[{ run = ["cargo", "test"] }, { manual = "Are the docs up to date?" }]`"""
     test: Test | None = None
+    """How installed wheels are tested.  Example: `{ command = ["pytest", "{package}/tests"], extras = ["test"] }`"""
     inputs: tuple[str, ...] | None = None
-    """Further files and folders, relative to the package, that the wheel depends on."""
+    """Further files and folders, relative to the package, that the wheels depend on.  Default: none.
+    Example: `["../../schema.json"]`"""
     environment_pass: tuple[str, ...] | None = None
-    """Further variables, by name or pattern, that the build may read; each is then part of what it depends on."""
+    """Further variables, by name or pattern, that the build may read; the wheels depend on each.  Default: none: a
+    build sees only variables that are known to be harmless.  Example: `["VENDOR_*"]`"""
     cargo_directory: Literal["wheel", "triple"] | None = None
-    """What has a cargo directory of its own: every wheel (fast), or every target (small).  Default: `wheel`."""
+    """What has a cargo target directory: every wheel (fast) or every triple (small).  Default: `wheel`."""
     sccache: bool | None = None
-    """Compile through sccache where it is installed.  Default: no."""
+    """Compile through sccache where it is installed.  Default: `false`."""
     index: dict[str, IndexSettings] | None = None
+    """Root only: destinations that are not known by name.
+    Example: `{ house = { url = "https://packages.example/" } }`"""
     release: ReleaseSettings | None = None
+    """Root only: how a release is made.  Example: `{ branch = "trunk" }`"""
     ci: CiSettings | None = None
+    """Root only: the pipeline that `doit ci` writes.  Example: `{ trigger = "release" }`"""
     overrides: tuple[Override, ...] = ()
+    """Keys for some of the wheels."""
     variants: tuple[Variant, ...] = ()
-
-
-def for_practice(name: str, said: bool | None) -> bool:
-    """Whether an index is a place to practise, with what its table says, if it says so."""
-    return name == "testpypi" if said is None else said
-
-
-_T = TypeVar("_T", bound=Table)
-
-
-def decode(kind: type[_T], raw: object, *, where: str) -> _T:
-    """The table as a value; raises `ConfigError` that names the place, what stands there and what could."""
-    if isinstance(raw, Mapping):
-        _refuse_unknown(kind, raw, where)
-    try:
-        return msgspec.convert(raw, kind)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}{_place(str(error))}: {_said(str(error), kind, raw)}") from None
-
-
-def _refuse_unknown(kind: type[Table], raw: Mapping[str, Any], where: str) -> None:
-    known = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    for key, value in raw.items():
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key '{key}'{did_you_mean(key, known)}")
-        for nested in _tables_in(known[key].type):
-            if isinstance(value, Mapping):
-                parts = value.items() if _by_name(known[key].type) else (("", value),)
-                for name, part in parts:
-                    if isinstance(part, Mapping):
-                        _refuse_unknown(nested, part, f"{where} {key}{'.' + name if name else ''}")
-            elif isinstance(value, list):
-                for number, part in enumerate(value, 1):
-                    if isinstance(part, Mapping):
-                        _refuse_unknown(nested, part, f"{where} {key}, entry {number}")
-
-
-def _tables_in(annotation: object) -> tuple[type[Table], ...]:
-    if isinstance(annotation, type) and issubclass(annotation, Table):
-        return (annotation,)
-    inner = getattr(annotation, "__args__", ())
-    return tuple(table for part in inner for table in _tables_in(part))
-
-
-def _by_name(annotation: object) -> bool:
-    """Whether it is a table whose own keys are names."""
-    if getattr(annotation, "__origin__", None) is dict:
-        return True
-    return any(_by_name(part) for part in getattr(annotation, "__args__", ()))
-
-
-def _place(message: str) -> str:
-    match = re.search(r" - at `\$\.?([^`]*)`", message)
-    return f" {match[1]}".rstrip() if match else ""
-
-
-def _said(message: str, kind: type[Table], raw: object) -> str:
-    text = re.sub(r" - at `.*", "", message).replace(" | null", "")  # TOML has none
-    match = re.search(r"Invalid enum value '?([^']*)'?", text)
-    if match:
-        parts = re.split(r"[.\[]", _place(message).strip())
-        field = next((f for f in msgspec.structs.fields(kind) if f.encode_name == parts[0]), None)
-        tables = _tables_in(field.type) if field else ()
-        inner = next(
-            (f for table in tables for f in msgspec.structs.fields(table) if f.encode_name == parts[-1]), field
-        )
-        known = _literals_in(inner.type) if inner else ()
-        return f"unknown value '{match[1]}'{did_you_mean(match[1], known)}"
-    return text[:1].lower() + text[1:]
-
-
-def _literals_in(annotation: object) -> tuple[str, ...]:
-    inner = getattr(annotation, "__args__", ())
-    return tuple(part for part in inner if isinstance(part, str)) + tuple(
-        text for part in inner if not isinstance(part, str) for text in _literals_in(part)
-    )
+    """Further wheels, built in another way."""

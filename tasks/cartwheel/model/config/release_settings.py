@@ -1,0 +1,105 @@
+"""The tables of `[tool.cartwheel]` about versions, indexes, releases and pipelines."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import msgspec
+
+from cartwheel.model.config.table import Table
+
+
+class IndexSettings(Table, frozen=True, kw_only=True):
+    """`index.NAME`: a destination that is not known by its name alone."""
+
+    url: str = ""
+    """Where files are uploaded.  For kind `github` the API of a GitHub server, for kind `crates` cargo's index.
+    Default: what twine, `.pypirc` or cargo knows by that name.  Example: `"https://packages.example/legacy/"`"""
+    simple: str = ""
+    """Where the index is read (the simple API).  Default: derived from `url`.
+    Example: `"https://packages.example/simple/"`"""
+    rehearsal: bool | None = None
+    """Kind `pypi`: an index for practice.  It needs no tag and takes development versions.
+    Default: `true` for `testpypi`, else `false`."""
+    auth: Literal["token", "trusted"] | None = None
+    """Kind `pypi`: how uploads are authorised: with a `token` from the environment, `.pypirc` or the keyring, or by
+    trusted publishing, which issues a short-lived token to the pipeline's job.
+    Default: a token where there is one, else trusted publishing on `pypi`."""
+    environment: str = ""
+    """The environment of the publishing job in CI; name the same one in the index's trusted publisher.
+    Default: the index's name."""
+    rules: dict[str, str] = {}
+    """Rules of PyPI that this index does not have, each with the reason.  The key is a rule's name (`size`), or a name
+    and one value (`platform-tag macosx_27_0_arm64`).  Default: every rule counts.
+    Example: `{ size = "our limit is 300 MB" }`"""
+    kind: Literal["pypi", "github", "crates"] | None = None
+    """What the destination is: an index like PyPI, release pages of GitHub, or a registry of crates.
+    Default: `github` and `crates-io` are known by name; every other index is like PyPI."""
+    repository: str = ""
+    """Kind `github`: the repository.  Default: that of the remote's address.  Example: `"owner/name"`"""
+    crates: tuple[str, ...] | None = None
+    """Kind `crates`: exactly these crates are published.  Default: every crate of the workspace that may be published,
+    except the extension itself.  Example: `["core-lib"]`"""
+
+
+class ReleaseSettings(Table, frozen=True, kw_only=True):
+    """`release`: how a release is made."""
+
+    origin: Literal["here", "ci"] = msgspec.field(default="here", name="from")
+    """Where the wheels of a release are built: on this machine, or by the pipeline that the tag starts.  `doit ci`
+    writes `ci`."""
+    branch: str = "main"
+    """The branch that releases are tagged on."""
+    remote: str = "origin"
+    """The git remote that the branch and the tag are pushed to."""
+
+
+class CiSettings(Table, frozen=True, kw_only=True):
+    """`ci`: the pipeline that `doit ci` writes."""
+
+    trigger: Literal["tag", "release"] = "tag"
+    """What starts a release: a pushed tag, or a published release page."""
+    install: tuple[str, ...] = ()
+    """Arguments of `pip install` that install cartwheel in a job.  Default: the version that wrote the pipeline, with
+    zig.  Example: `["--editable", ".[zig]"]`"""
+    own: bool = False
+    """The repository releases with a pipeline of your own, so `doit tag` does not ask for one of `doit ci`."""
+
+
+class VersionPattern(Table, frozen=True, kw_only=True):
+    """An entry of `versions`: a further file that holds the version."""
+
+    file: str
+    """The file, relative to the package; it may lie above it, within the project.  Example: `"docs/conf.py"`"""
+    pattern: str
+    """The text around the version, with `{version}` (as the manifest writes it), `{pep440}` or `{semver}` in its place.
+    It must match exactly once in the file.  Example: `'release = "{version}"'`"""
+
+
+class ChangelogSettings(Table, frozen=True, kw_only=True):
+    """`changelog`: the file with the release notes, in the form of Keep a Changelog."""
+
+    file: str = ""
+    """The file, relative to the package; it may lie above it, within the project.  Default: `CHANGELOG.md` if there is
+    one.  Example: `"docs/changes.md"`"""
+    required: Literal["always", "final", "never"] = "always"
+    """Which versions need an entry: all, all but pre-releases, or none."""
+
+
+class ChecklistItem(Table, frozen=True, kw_only=True):
+    """An entry of `checklist`: a command that must pass or a question for a person."""
+
+    run: tuple[str, ...] = ()
+    """A command and its arguments, run in the package's folder; it must have passed on the commit that is tagged.
+    Example: `["cargo", "deny", "check"]`"""
+    manual: str = ""
+    """A question that a person confirms once for each version.  Example: `"Are the docs up to date?"`"""
+    name: str = ""
+    """A short name for the task.  Default: taken from the command or the question."""
+
+    @property
+    def slug(self) -> str:
+        """The last part of the task's name."""
+        text = self.name or self.manual or " ".join(self.run)
+        return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].rstrip("-") or "item"
