@@ -7,6 +7,8 @@ import random
 
 import pytest
 
+from support.seed import SEED
+
 REQUIRED = os.environ.get("CARTWHEEL_TEST_REQUIRE_TOOLS", "") not in ("", "0")
 """Under .ci/run a test that is skipped for want of a tool is a failure."""
 
@@ -23,10 +25,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"skipped where no tool may be missing: {report.longrepr[2]}"
     return report
-
-
-SEED = os.environ.setdefault("CARTWHEEL_TEST_SEED", str(random.randrange(10**6)))
-"""Chooses the sample of the `full` tests; set the variable to repeat a run.  Workers of one run inherit it."""
 
 
 def pytest_report_header() -> str:

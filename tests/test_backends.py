@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-import images
 from cartwheel.machine.host import Host
 from cartwheel.machine.interpreters import interpreter_path as path_of
 from cartwheel.model.config import build_backend
@@ -27,8 +26,9 @@ from cartwheel.model.project import Project as Values
 from cartwheel.model.wheels.artifacts import artifacts
 from cartwheel.model.wheels.target import TARGETS, platform_tag
 from cartwheel.toolchain import chosen_for_backend
-from projects import DODO, FLOOR, TRIPLE, Project, environment
-from repositories import git, repository
+from support import images
+from support.projects import DODO, FLOOR, TRIPLE, Project, environment
+from support.repositories import git, repository
 
 DEMO = {"name": "demo", "version": "1.2.0"}
 EXAMPLE = Path(__file__).parents[1] / "examples" / "plumbline"

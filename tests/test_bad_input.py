@@ -7,9 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -18,8 +17,9 @@ import pytest
 
 import cartwheel
 from cartwheel.filesystem.manifest_files import read_package
-from projects import FLOOR, TRIPLE, Project, committed, made, pure
-from repositories import commit, git
+from support.processes import SLOW, at_work, wait_for
+from support.projects import FLOOR, TRIPLE, Project, committed, made, pure
+from support.repositories import commit, git
 
 BUILD = f"build:{TRIPLE}:pebble:py3"
 TYPO = TRIPLE[:-2] + TRIPLE[-1] + TRIPLE[-2]
@@ -476,12 +476,6 @@ class unchangeable:  # noqa: N801
             subprocess.run(["chattr", "-i", self.folder], check=True)
 
 
-SLOW = """fn main() {
-    std::thread::sleep(std::time::Duration::from_secs(120));
-}
-"""
-
-
 @needs_posix
 @needs_cargo
 @pytest.mark.parametrize("threads", ["1", "2"])
@@ -500,24 +494,6 @@ def test_an_interrupted_compile_leaves_no_process_and_loses_nothing_else(project
     (project.root / "pebble" / "build.rs").unlink()
     project.doit("repair")
     assert set(project.states("repair").values()) == {"up-to-date"}
-
-
-def at_work(root: Path) -> list[str]:
-    """Command lines of processes that work in the project or on it."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "cwd", "exe"]):
-        words = [process.info["cwd"] or "", process.info["exe"] or "", *(process.info["cmdline"] or [])]
-        if any(str(root) in word for word in words) and process.pid != os.getpid():
-            found.append(" ".join(words))
-    return found
-
-
-def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Until it is so; fails when it never is."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 @needs_cargo

@@ -12,8 +12,8 @@ import pytest
 from cartwheel import checklist, gate
 from cartwheel.checks.index_rules import name_findings
 from cartwheel.pipeline import read_project
-from projects import Project, environment, pure
-from repositories import git
+from support.projects import Project, environment, pure
+from support.repositories import git
 
 LOG = "# Changes\n\n## Unreleased\n\n## 1.0\n\n- Everything.\n"
 CHECKLIST = """

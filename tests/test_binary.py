@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-import wheels
 from cartwheel.filesystem.binaries import binaries, images
 from cartwheel.model.wheels.binary_facts import glibc_version
+from support import wheels
 
 ELF = [
     (62, 64, "<", "x86_64"),

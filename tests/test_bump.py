@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -25,16 +24,16 @@ from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.versions.next_version import NUMBERS, PHASES, WORDS, next_version
 from cartwheel.model.versions.release_notes import notes_of
 from cartwheel.model.versions.version import pep440, semver
-from cartwheel.new_version import apply_bump, bump_plan, refuse_taken
+from cartwheel.new_version import bump_plan, refuse_taken
 from cartwheel.pipeline import read_project
 from cartwheel.repository.undo_note import NOTE, replace_with_note, undo
 from cartwheel.stand_ins.crates import CrateShelf
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from cartwheel.versions.version_places import places, version_disagreements, written_version
-from crates import workspace
-from projects import Project, committed, pure
-from repositories import commit, git, hook, repository
-from test_version_sync import WORKSPACE, contents, project
+from support.crates import workspace
+from support.projects import Project, committed, pure
+from support.repositories import commit, git, hook
+from support.version_workspace import TODAY, WORKSPACE, bump, contents, made, project
 
 # Which version comes next ---------------------------------------------------------------------------------------------
 
@@ -135,26 +134,6 @@ def test_whatever_is_asked_for_the_version_only_goes_up_in_both_grammars(
 # In files and commits -------------------------------------------------------------------------------------------------
 
 CHANGES = "# Changes\n\n## [Unreleased]\n\n- fast\n\n## [1.2.0] - 2026-01-02\n\n- slow\n"
-TODAY = "2026-11-21"
-
-
-def made(folder: Path, files: Mapping[str, str], newline: str = "\n") -> Path:
-    """A repository that holds these files."""
-    repository(folder)
-    git(folder, "config", "core.autocrlf", "false")
-    project(folder, files, newline)
-    commit(folder)
-    return folder
-
-
-def bump(root: Path, *words: str, names: tuple[str, ...] = (), commit: bool = True, offline: bool = True) -> list[str]:
-    """Do it, without the command; what it says."""
-    said: list[str] = []
-    found = read_project(root, {})
-    plan = bump_plan(root, found, names, words, date=TODAY)
-    refuse_taken(root, found, plan, offline=offline)
-    apply_bump(root, found, plan, commit=commit, say=said.append)
-    return said
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -229,7 +208,11 @@ def contents_but_git(root: Path) -> dict[str, bytes]:
     return {path: data for path, data in contents(root).items() if not path.startswith(".git/")}
 
 
-CODE = "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; import test_bump\n{}\n"
+CODE = """import sys; sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from support.version_workspace import bump
+{}
+"""
 
 
 def script(root: Path, text: str) -> tuple[str, ...]:
@@ -240,10 +223,7 @@ def script(root: Path, text: str) -> tuple[str, ...]:
 def test_a_file_that_cannot_be_written_puts_the_others_back(tmp_path: Path) -> None:
     root = made(tmp_path / "r", {**WORKSPACE, "Cargo.lock": WORKSPACE["Cargo.lock"] + "\n# long" * 500})
     before = contents_but_git(root)
-    text = (
-        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
-        "test_bump.bump(Path(sys.argv[2]), 'patch')"
-    )
+    text = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\nbump(Path(sys.argv[2]), 'patch')"
     done = subprocess.run(script(root, text), capture_output=True, text=True)
     assert "cannot be written (File too large); every file is as it was" in done.stderr
     assert contents_but_git(root) == before
@@ -291,7 +271,7 @@ def killed(a, b):
     if len(done) == 3:
         os._exit(9)
 files.os.replace = killed
-test_bump.bump(Path(sys.argv[2]), 'minor', commit=False)"""
+bump(Path(sys.argv[2]), 'minor', commit=False)"""
 
 
 def test_what_a_killed_bump_left_is_put_back_by_whatever_comes_next(tmp_path: Path) -> None:

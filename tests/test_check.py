@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-import wheels
 from cartwheel.checks.consistency import metadata_differences, metadata_of
 from cartwheel.checks.wheel import CHECKS, WheelFacts, examine, problems
 from cartwheel.model.check_report import CheckReport, TestRun, parse_report, report_json
@@ -14,6 +13,7 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.binary_facts import Binary
 from cartwheel.model.wheels.target import TARGETS, platform_tag
 from cartwheel.model.wheels.wheel_name import Metadata
+from support import wheels
 
 LINUX = "x86_64-unknown-linux-gnu"
 MUSL = "aarch64-unknown-linux-musl"

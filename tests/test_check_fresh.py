@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import wheels
 from cartwheel.machine import interpreters
 from cartwheel.machine.host import Host
 from cartwheel.machine.interpreters import Interpreter, NoInterpreter, cannot_run, native_interpreter, some
@@ -18,6 +17,7 @@ from cartwheel.model.wheels.wheel_name import WheelName
 from cartwheel.process.environment import tool_environment
 from cartwheel.process.run import StepLog
 from cartwheel.testing import test_environment
+from support import wheels
 
 GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
 

@@ -16,11 +16,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from boulder import on
 from cartwheel.check import interpreter_for_tests, meant_here
 from cartwheel.ci.action_pins import PINS, Pin, newer, pins_in
 from cartwheel.ci.github_workflow import outputs, render
-from cartwheel.ci.jobs import Pipeline, builds, pipeline
+from cartwheel.ci.jobs import builds, pipeline
 from cartwheel.ci.pipeline_files import FORGES
 from cartwheel.ci.selection import NOWHERE, selection
 from cartwheel.filesystem.edits import with_key
@@ -30,29 +29,15 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Project as Model
 from cartwheel.model.wheels import test_plan
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from ci_projects import ABI3, ARM, LINUX, MAC, MUSL, PROJECTS, WINDOWS, alone
-from indexes import sha256
-from projects import TRIPLE, Project, committed, pure, with_crate
-from repositories import git
-from test_model import crate
+from support.boulder import on
+from support.ci_projects import ABI3, ARM, LINUX, MAC, MUSL, PROJECTS, WINDOWS, alone, made
+from support.indexes import sha256
+from support.models import crate
+from support.projects import TRIPLE, Project, committed, pure, with_crate
+from support.repositories import git
+from support.snapshots import alike
 
-SNAPSHOTS = Path(__file__).resolve().parent / "snapshots"
 PATH = FORGES["github"].path
-WRITE = os.environ.get("CARTWHEEL_TEST_WRITE", "") not in ("", "0")
-"""Write the snapshots instead of comparing them."""
-
-
-def made(name: str) -> Pipeline:
-    """The pipeline of a configuration."""
-    return pipeline(PROJECTS[name](), version="1.0")
-
-
-def alike(path: str, text: str) -> None:
-    """The snapshot holds this text."""
-    if WRITE:
-        (SNAPSHOTS / path).parent.mkdir(parents=True, exist_ok=True)
-        (SNAPSHOTS / path).write_text(text, encoding="utf-8")
-    assert (SNAPSHOTS / path).read_text(encoding="utf-8") == text, "CARTWHEEL_TEST_WRITE=1 writes it anew; look at it"
 
 
 # What is decided ------------------------------------------------------------------------------------------------------
@@ -107,7 +92,7 @@ def test_what_is_not_public_is_never_offered_to_a_public_place() -> None:
 
 
 def test_a_secret_of_the_configuration_reaches_what_builds_and_nothing_else() -> None:
-    from test_model import crate, manifests, understood
+    from support.models import crate, manifests, understood
 
     table = {"targets": [LINUX], "environment": {"LICENSE_KEY": {"secret": "VENDOR_KEY"}}}
     found = pipeline(understood(manifests(table, cargo=crate("abi3-py311"))), version="1.0")

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from boulder import FILES, MAC, TAG, TARGETS, TOKEN, WINDOWS, boulder, on, shared
 from cartwheel.ci.action_pins import PINS
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from projects import Project, committed, environment, pure
-from repositories import git
+from support.boulder import FILES, MAC, TAG, TARGETS, TOKEN, WINDOWS, boulder, on, shared
+from support.projects import Project, committed, environment, pure
+from support.repositories import git
 
 ACT = shutil.which("act") or ""
 STUBS = Path(__file__).resolve().parent / "act"

@@ -16,16 +16,16 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from boulder import FILES, LINUX, MAC, MUSL, TAG, TARGETS, TOKEN, WINDOWS, boulder, on
 from cartwheel.ci.gitlab_pipeline import PATH, outputs, render
 from cartwheel.ci.gitlab_runners import machine_of, runs
 from cartwheel.ci.selection import NOWHERE, selection
 from cartwheel.model.errors import ConfigError
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from ci_projects import PROJECTS
-from projects import Project, committed, environment, pure
-from repositories import git
-from test_ci import alike, made
+from support.boulder import FILES, LINUX, MAC, MUSL, TAG, TARGETS, TOKEN, WINDOWS, boulder, on
+from support.ci_projects import PROJECTS, made
+from support.projects import Project, committed, environment, pure
+from support.repositories import git
+from support.snapshots import alike
 
 # The file -------------------------------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from projects import HOST, TRIPLE, Project, committed, made, pure
-from repositories import commit, git
+from support.projects import HOST, TRIPLE, Project, committed, made, pure
+from support.repositories import commit, git
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cartwheel.model.wheels.container_image import image_of, refuse_no_image, ru
 from cartwheel.model.wheels.target import TARGETS
 from cartwheel.toolchain import container_engines
 from cartwheel.toolchain.container_command import Container, Mount
-from projects import FLOOR, HOST, TRIPLE, with_crate
+from support.projects import FLOOR, HOST, TRIPLE, with_crate
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="containers see paths as POSIX has them")
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-import images
 from cartwheel.process.run import StepLog
 from cartwheel.toolchain.container_command import Container, ContainerLog
-from example import Example
-from images import Images
-from projects import DODO, Project, committed, with_crate
-from repositories import git, repository
+from support import images
+from support.example import Example
+from support.images import Images
+from support.projects import DODO, Project, committed, with_crate
+from support.repositories import git, repository
 
 pytestmark = pytest.mark.lab
 

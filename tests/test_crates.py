@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -23,10 +23,10 @@ from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.process.run import StepLog
 from cartwheel.stand_ins.crates import CrateRequest as Requests
-from cartwheel.stand_ins.crates import CrateShelf
-from crates import workspace
-from projects import Project, committed, environment
-from repositories import git
+from support.crate_shelf import Act, Scripted, Shelf
+from support.crates import workspace
+from support.projects import Project, committed, environment
+from support.repositories import git
 
 needs_cargo = pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo")
 TOKEN = "a-token-that-nobody-may-see"
@@ -148,44 +148,6 @@ def test_a_stand_in_is_the_only_place_that_cargo_is_led_to() -> None:
 
 
 # With the real cargo --------------------------------------------------------------------------------------------------
-
-
-class Scripted(Requests):
-    """A registry whose next answers to `publish` are scripted; then it behaves."""
-
-    place: Shelf
-
-    def publish(self, document: dict[str, Any], crate: bytes) -> None:
-        """The script first."""
-        self.place.posts.append(document["name"])
-        self.place.tokens.add(self.headers.get("Authorization", ""))
-        if self.place.script:
-            self.place.script.pop(0)(self, document, crate)
-        else:
-            super().publish(document, crate)
-
-    def index(self, name: str) -> None:
-        """What was just taken may be hidden for a while."""
-        if name in self.place.hidden:
-            self.place.hidden[name] -= 1
-            if self.place.hidden[name] >= 0:
-                self.answer(404)
-                return
-        super().index(name)
-
-
-Act = Callable[[Scripted, dict[str, Any], bytes], None]
-
-
-class Shelf(CrateShelf):
-    """A registry that notes what it is asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.posts: list[str] = []
-        self.tokens: set[str] = set()
-        self.script: list[Act] = []
-        self.hidden: dict[str, int] = {}
 
 
 @pytest.fixture

@@ -17,12 +17,12 @@ from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of
 from cartwheel.stand_ins.github import GitHubRequest
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from crates import workspace
-from projects import Project, committed, pure
-from repositories import git
-from test_crates import Scripted as CrateRequests
-from test_crates import Shelf as Crates
-from test_github import TOKEN, Scripted, Shelf, status
+from support.crate_shelf import Scripted as CrateRequests
+from support.crate_shelf import Shelf as Crates
+from support.crates import workspace
+from support.projects import Project, committed, pure
+from support.release_shelf import TOKEN, Scripted, Shelf, status
+from support.repositories import git
 
 ENVIRON = {"GITHUB_TOKEN": TOKEN, "CARTWHEEL_INDEX_SHELF_TOKEN": "another-token"}
 PAGE = """

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from edits import LAB, QUICK, REBUILT, UNREAD, Edit, raw
-from projects import FLOOR
-from quarry import EVERY, HOST, Quarry, tasks, version_of
+from support.edits import LAB, QUICK, REBUILT, UNREAD, Edit, raw
+from support.projects import FLOOR
+from support.quarry import EVERY, HOST, Quarry, tasks, version_of
 
 WHEELS = ("build", "repair")
 FOLLOWS = " runs, and what it makes may change"

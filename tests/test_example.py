@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +18,21 @@ from cartwheel.machine.host import this_machine
 from cartwheel.machine.interpreters import interpreter_path
 from cartwheel.model.wheels.python import SUPPORTED
 from cartwheel.process.environment import tool_environment
-from example import FILES, HOST, MAC, MUSL, PACKAGE, TARGETS, WINDOWS, Example, chains, tasks, wheels, without_rust
+from support.example import (
+    FILES,
+    HOST,
+    MAC,
+    MUSL,
+    PACKAGE,
+    TARGETS,
+    WINDOWS,
+    Example,
+    chains,
+    tasks,
+    wheels,
+    without_rust,
+)
+from support.processes import wait_for
 
 CHECKS = tuple(f"check:{triple}" for triple in TARGETS)
 CORE = "crates/tidemark-core/src"
@@ -103,7 +116,7 @@ def test_a_second_run_starts_no_compiler(built: Example) -> None:
 
 
 def test_nothing_is_written_into_the_users_tree(built: Example) -> None:
-    from repositories import git
+    from support.repositories import git
 
     assert git(built.root, "status", "--porcelain") == ""
 
@@ -349,14 +362,6 @@ def test_flags_reach_the_compiler_and_their_end_gives_the_old_wheel(built: Examp
 
 
 # ---- what a kill leaves behind -----------------------------------------------------------------------------------
-
-
-def wait_for(what: Callable[[], bool], seconds: float) -> None:
-    """Until it is so; fails when it never is."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

@@ -15,8 +15,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-import images
-import wheels
 from cartwheel import toolchain
 from cartwheel.commands.doctor import TargetReadiness, as_text
 from cartwheel.filesystem.snapshot import DiskSnapshot
@@ -33,9 +31,10 @@ from cartwheel.process.run import StepLog, program_command
 from cartwheel.testing import test_environment, test_hosts
 from cartwheel.testing.test_hosts import InterpreterRequest, interpreter_for_tests
 from cartwheel.toolchain import apple_sdk, xwin
-from projects import DODO, Project, committed, with_crate
-from repositories import repository
-from test_model import crate, manifests, understood
+from support import images, wheels
+from support.models import crate, manifests, understood
+from support.projects import DODO, Project, committed, with_crate
+from support.repositories import repository
 
 GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
 MAC = Host(system="macos", machine="arm64", libc="", glibc=(0, 0))

@@ -11,7 +11,7 @@ import pytest
 
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.repository.git import Repository, scratch_clone, without_credentials
-from repositories import clone, commit, git, refuse_pushes, repository, with_remote
+from support.repositories import clone, commit, git, refuse_pushes, repository, with_remote
 
 
 def test_a_folder_outside_of_git_is_refused_in_words(tmp_path: Path) -> None:

@@ -48,3 +48,9 @@ def test_no_file_names_the_host_of_a_registry() -> None:
         name for name in tracked if (ROOT / name).is_file() and hosts.search((ROOT / name).read_text("utf-8", "ignore"))
     ]
     assert named == []
+
+
+def test_no_test_module_imports_another() -> None:
+    """What several tests use stands in tests/support."""
+    found = re.compile(r"^\s*(?:from|import)\s+(?:test_\w+|conftest)\b", re.MULTILINE)
+    assert [path.name for path in (ROOT / "tests").rglob("*.py") if found.search(path.read_text("utf-8"))] == []

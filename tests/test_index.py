@@ -21,7 +21,7 @@ from cartwheel.destinations.retries import seconds_until
 from cartwheel.destinations.twine_upload import Answer, Sender, credentials
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from indexes import Post, faulty, sdist, sha256, status, wheel
+from support.indexes import Post, faulty, sdist, sha256, status, wheel
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.config.table import decode
 from cartwheel.model.errors import CartwheelError
-from indexes import Faulty, Post, Step, faulty, garbage, lost, sdist, status, wheel
+from support.indexes import Faulty, Post, Step, faulty, garbage, lost, sdist, status, wheel
 
 NAMES = ("demo-1.0-cp311-abi3-macosx_11_0_arm64.whl", "demo-1.0-cp311-abi3-win_amd64.whl", "demo-1.0-py3-none-any.whl")
 JOB = (

@@ -22,7 +22,7 @@ from cartwheel.destinations.ledger import SHOWN_WITHIN
 from cartwheel.destinations.pypi_index import Index, held
 from cartwheel.destinations.verify_index import wait_until_listed
 from cartwheel.model.errors import CartwheelError
-from indexes import (
+from support.indexes import (
     METADATA,
     Faulty,
     Post,

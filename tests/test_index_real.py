@@ -20,7 +20,7 @@ from cartwheel.destinations import delivery
 from cartwheel.destinations.pypi_index import Index, held
 from cartwheel.destinations.verify_index import environment_for_index, install_commands, requirement, wait_until_listed
 from cartwheel.model.errors import CartwheelError
-from indexes import sdist, sha256, wheel
+from support.indexes import sdist, sha256, wheel
 
 pytestmark = pytest.mark.lab
 

@@ -19,7 +19,7 @@ from cartwheel.checks import file_rules
 from cartwheel.checks.distribution import Distribution
 from cartwheel.checks.index_rules import OF_THE_SET, RULES, findings, findings_of, refusals_and_notes, refuse_unknown
 from cartwheel.model.errors import ConfigError
-from indexes import METADATA, sdist, wheel
+from support.indexes import METADATA, sdist, wheel
 
 INFO = "demo-1.0.dist-info"
 WHEEL = "demo-1.0-py3-none-any.whl"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from cartwheel.cargo.resolution import resolved_crates
 from cartwheel.filesystem.read_set import ReadSet, files_below, relative_name
 from cartwheel.inputs.cargo_reads import (
     CargoBuild,
@@ -22,7 +23,6 @@ from cartwheel.inputs.cargo_reads import (
     lock_digest,
     lock_path,
     reads_of,
-    resolved,
     stale_fingerprints,
 )
 from cartwheel.model.errors import ConfigError, StepFailed
@@ -357,7 +357,9 @@ def test_an_older_file_is_seen_once_the_fingerprints_are_gone(tmp_path: Path) ->
 def test_local_crates_resolve_without_checksums(tmp_path: Path) -> None:
     root = _write(tmp_path, _WORKSPACE)
     _replace(root / "lib/Cargo.toml", 'edition = "2021"', 'edition = "2021"\n[features]\nfast = []')
-    found = resolved(root / "app/Cargo.toml", targets=(_host(),), features=("lib/fast",), env=os.environ, cwd=root)
+    found = resolved_crates(
+        root / "app/Cargo.toml", targets=(_host(),), features=("lib/fast",), env=os.environ, cwd=root
+    )
     assert found == {"app-x": "local", "lib": "local features=fast", "mac": "local", "quiet": "local"}
 
 
@@ -366,7 +368,7 @@ def test_a_crate_that_is_not_fetched_is_an_error(tmp_path: Path) -> None:
     root = _write(tmp_path, {"Cargo.toml": '[package]\nname = "p"\n[dependencies]\nno-such = "1"\n', "src/lib.rs": ""})
     environ = {**os.environ, "CARGO_HOME": str(tmp_path / "home")}
     with pytest.raises(StepFailed, match="cargo tree"):
-        resolved(root / "Cargo.toml", targets=(_host(),), features=(), env=environ, cwd=root)
+        resolved_crates(root / "Cargo.toml", targets=(_host(),), features=(), env=environ, cwd=root)
 
 
 # ---- without cargo -----------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from projects import FLOOR, TRIPLE, Project
-from repositories import repository
+from support.projects import FLOOR, TRIPLE, Project
+from support.repositories import repository
 
 pytestmark = pytest.mark.lab
 

@@ -22,26 +22,29 @@ from typing import Any
 
 import pytest
 
-import kills
-from conftest import SEED
-from forgetful import power_cut
-from kills import DAMAGES, EDITS, MARKER, SIGNALS, STALE_HOLDERS, TERMINAL, Run, Watch, finished, records, wait_for
-from projects import CRATE, FLOOR, TRIPLE, committed, pure
+from support import kills
+from support.forgetful import power_cut
+from support.kill_scenes import CHECKS_ONLY, CRATES, MUSL, told
+from support.kills import (
+    DAMAGES,
+    EDITS,
+    MARKER,
+    SIGNALS,
+    STALE_HOLDERS,
+    TERMINAL,
+    Run,
+    Watch,
+    finished,
+    records,
+)
+from support.processes import wait_for
+from support.projects import TRIPLE, committed, pure
+from support.seed import SEED
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, terminals and mounts of Linux")
 
-_OK = re.compile(r"^  ok  (\S+)", re.MULTILINE)
 _WARNED = re.compile(r"^warning: the record of (\S+) is not used", re.MULTILINE)
-_FORGETFUL = Path(__file__).with_name("forgetful.py")
-
-
-CHECKS_ONLY = "version-sync"
-"""A step that looks and makes nothing: whether it runs again is of no account here."""
-
-
-def told(said: str) -> set[str]:
-    """The steps that a run says it has done."""
-    return set(_OK.findall(said)) - {CHECKS_ONLY}
+_FORGETFUL = Path(__file__).parent / "support" / "forgetful.py"
 
 
 class Scene:
@@ -124,37 +127,6 @@ class PlainScene(Scene):
         kills.edit(self.root, EDITS[state][0])
 
 
-MUSL = "x86_64-unknown-linux-musl"
-CRATES = {
-    "pebble/Cargo.toml": """[package]
-name = "pebble"
-version = "1.0.0"
-edition = "2021"
-
-[dependencies]
-grit = { path = "grit" }
-""",
-    "pebble/Cargo.lock": """version = 4
-
-[[package]]
-name = "grit"
-version = "0.1.0"
-
-[[package]]
-name = "pebble"
-version = "1.0.0"
-dependencies = [
- "grit",
-]
-""",
-    "pebble/grit/Cargo.toml": '[package]\nname = "grit"\nversion = "0.1.0"\nedition = "2021"\n',
-    "pebble/grit/src/lib.rs": 'pub fn size() -> &\'static str {\n    "small"\n}\n',
-    "pebble/src/main.rs": 'fn main() {\n    println!("pebble, {}", grit::size());\n}\n',
-    "pebble/README.md": "# pebble\n",
-    "pebble/pyproject.toml": CRATE.format(
-        triple=f'{TRIPLE}", "{MUSL}', floor=f'\n[[tool.cartwheel.overrides]]\nselect = "*-gnu"\nfloor = "{FLOOR}"'
-    ),
-}
 RUST_EDITS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     NOTHING: (),
     "the crate below was edited": (("pebble/grit/src/lib.rs", "small", "tiny"),),

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from projects import DODO, Project
-from repositories import git, repository
+from support.projects import DODO, Project
+from support.repositories import git, repository
 
 PACKAGES = {
     "rtoml": ("0.14.0", "3.13"),

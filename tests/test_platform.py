@@ -14,7 +14,7 @@ from cartwheel.ci.annotations import Annotation, found_in, plain
 from cartwheel.ci.ci_output import MOST, PLAIN, PLATFORMS, CiOutput, platform_of
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.summary import page, summary_table
-from projects import TRIPLE, Project, pure, with_crate
+from support.projects import TRIPLE, Project, pure, with_crate
 
 GITHUB = {"GITHUB_ACTIONS": "true"}
 GITLAB = {"GITLAB_CI": "true"}

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-import kills
-from example import without_rust
-from kills import CHAINS, MOMENT, NAMES
-from projects import TRIPLE, committed, pure
-from repositories import git
-from test_kills import CRATES, MUSL, told
+from support import kills
+from support.example import without_rust
+from support.kill_scenes import CRATES, MUSL, told
+from support.kills import CHAINS, MOMENT, NAMES
+from support.projects import TRIPLE, committed, pure
+from support.repositories import git
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the plain steps are written for POSIX")
 

@@ -15,7 +15,7 @@ from cartwheel.destinations.pypi_index import Index, held
 from cartwheel.destinations.retries import Patience, pause
 from cartwheel.model.errors import StepFailed
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from indexes import Faulty, faulty, sdist, sha256, wheel
+from support.indexes import Faulty, faulty, sdist, sha256, wheel
 
 ENVIRON = {"TWINE_PASSWORD": "s3cr3t"}
 NAMES = (

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from indexes import Faulty, faulty, kept, kill
-from projects import Project, committed, pure
-from repositories import git
+from support.indexes import Faulty, faulty, kept, kill
+from support.projects import Project, committed, pure
+from support.repositories import git
 
 LABEL = "a label that is longer than an index takes"
 URLS = f'\n[project.urls]\n"{LABEL}" = "https://a.example"\n\n[tool.cartwheel]\n'

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from crates import workspace
-from projects import TRIPLE, Project, committed, pure, with_crate
-from repositories import ENVIRONMENT, git
-from test_bad_input import SLOW, at_work, wait_for
+from support.crates import workspace
+from support.processes import SLOW, at_work, wait_for
+from support.projects import TRIPLE, Project, committed, pure, with_crate
+from support.repositories import ENVIRONMENT, git
 
 ROOT = Path(__file__).resolve().parents[1]
 

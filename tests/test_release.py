@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from projects import Project, committed, pure
-from repositories import git
+from support.projects import Project, committed, pure
+from support.repositories import git
 
 SKIP = 'test = { skip = "nothing to test" }'
 TEST = 'test = { command = ["pytest", "{package}/tests"] }'

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-import wheels
 from cartwheel.checks.wheel import CHECKS, examine, problems
 from cartwheel.filesystem.files import sha256_of
 from cartwheel.machine.host import Host
@@ -21,6 +20,7 @@ from cartwheel.model.wheels.wheel_name import WheelName
 from cartwheel.process.environment import tool_environment
 from cartwheel.process.run import StepLog
 from cartwheel.toolchain.repairers import REPAIRERS, RepairOrder, repair, repairer_for, retag
+from support import wheels
 
 GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
 ALPINE = replace(GNU, libc="musl", glibc=(0, 0))

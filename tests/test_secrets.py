@@ -17,9 +17,9 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.process import environment
 from cartwheel.process.redact import redact
 from cartwheel.process.run import StepLog
-from ci_projects import LINUX
-from projects import Project, pure
-from test_model import crate, manifests, understood
+from support.ci_projects import LINUX
+from support.models import crate, manifests, understood
+from support.projects import Project, pure
 
 KEY = '-----BEGIN KEY-----\nAbCd+/01\nq"uo\\te\n}\n-----END KEY-----\n'
 PLAIN = "import os; print(os.environ['KEY'])"

@@ -7,7 +7,6 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -22,7 +21,8 @@ from cartwheel.filesystem.snapshot import AnswerCache
 from cartwheel.model.errors import StepFailed
 from cartwheel.process.run import StepLog
 from cartwheel.process.run_lock import RunLock
-from graph import Graph
+from support.graph import Graph
+from support.processes import wait_for
 
 BOTH = {"one": "common\none\n", "two": "common\ntwo\n"}
 
@@ -31,14 +31,6 @@ BOTH = {"one": "common\none\n", "two": "common\ntwo\n"}
 def graph(tmp_path: Path) -> Graph:
     """A fresh project of plain steps."""
     return Graph(tmp_path / "project")
-
-
-def wait_for(what: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Until it is so; fails when it never is."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def left_behind(root: Path) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from example import PACKAGE, ROOT, Example
+from support.example import PACKAGE, ROOT, Example
 
 GNU = ("x86_64", "aarch64", "i686", "s390x", "riscv64gc")
 TARGETS = (

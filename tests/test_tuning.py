@@ -17,8 +17,8 @@ from cartwheel.backends.maturin import _interpreter as interpreter
 from cartwheel.model.config.settings import Secret
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Wheel
-from projects import TRIPLE, Project, committed, with_crate
-from test_model import crate, manifests, understood
+from support.models import crate, manifests, understood
+from support.projects import TRIPLE, Project, committed, with_crate
 
 LINUX, MUSL, MAC = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-apple-darwin"
 

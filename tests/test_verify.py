@@ -21,7 +21,7 @@ from cartwheel.destinations.verify_index import (
 )
 from cartwheel.model.errors import StepFailed
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from indexes import METADATA, Post, faulty, sdist, sha256, wheel
+from support.indexes import METADATA, Post, faulty, sdist, sha256, wheel
 
 FILES = {"demo-1.0-py3-none-any.whl": b"wheel", "demo-1.0.tar.gz": b"sdist"}
 EXPECTED = {name: sha256(data) for name, data in FILES.items()}

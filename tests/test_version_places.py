@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from cartwheel.model.config.release_settings import VersionPattern
 from cartwheel.model.errors import ConfigError
 from cartwheel.versions.version_places import survey, version_disagreements, write_versions
-from projects import committed, pure, with_crate
-from repositories import git
-from test_bump import bump, made
-from test_version_sync import WORKSPACE, contents, project
+from support.projects import committed, pure, with_crate
+from support.repositories import git
+from support.version_workspace import WORKSPACE, bump, contents, made, project
 
 CRATE = {
     "pyproject.toml": '[build-system]\nbuild-backend = "maturin"\n[project]\nname = "demo"\ndynamic = ["version"]\n',

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cartwheel.ci.jobs import Pipeline, pipeline
 from cartwheel.model.project import Project
-from test_model import crate, manifests, understood
+from support.models import crate, manifests, understood
 
 LINUX, MUSL = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl"
 ARM, MAC, WINDOWS = "aarch64-unknown-linux-gnu", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"
@@ -73,3 +74,8 @@ PROJECTS = {
     ),
     "private": lambda: alone({"targets": [LINUX, WINDOWS], "publish": []}),
 }
+
+
+def made(name: str) -> Pipeline:
+    """The pipeline of a configuration."""
+    return pipeline(PROJECTS[name](), version="1.0")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from projects import CRATE as BIN
-from projects import FLOOR, TRIPLE, Project, pure
+from support.projects import CRATE as BIN
+from support.projects import FLOOR, TRIPLE, Project, pure
 
 WORKSPACE = """[workspace]
 members = ["pebble", "sand", "loose"]

@@ -21,8 +21,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TypeAlias
 
-from projects import DODO, FLOOR, Project
-from repositories import git, repository
+from support.projects import DODO, FLOOR, Project
+from support.repositories import git, repository
 
 HOST = "x86_64-unknown-linux-gnu"
 MUSL = "x86_64-unknown-linux-musl"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from projects import CARGO, DODO, LOCK, PEBBLE, Project
-from repositories import git, repository
+from support.projects import CARGO, DODO, LOCK, PEBBLE, Project
+from support.repositories import git, repository
 
 LINUX, MUSL = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl"
 MAC, WINDOWS = "aarch64-apple-darwin", "x86_64-pc-windows-gnu"

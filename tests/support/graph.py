@@ -14,12 +14,8 @@ import os, sys
 from pathlib import Path
 
 from cartwheel import pipeline
-from cartwheel.action import Workshop
 from cartwheel.inputs.sources import TreeSources
-from cartwheel.model.errors import StepFailed
 from cartwheel.model.step import Step
-from cartwheel.toolchain.tool_versions import version_of
-from cartwheel.filesystem.snapshot import World
 from cartwheel.filesystem.files import move_into_place
 
 ROOT = Path(__file__).resolve().parent

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from cartwheel.machine.host import this_machine
-from repositories import git, repository
+from support.repositories import git, repository
 
 HOST = this_machine()
 TRIPLE = HOST.triple
 FLOOR = "manylinux_{}_{}".format(*HOST.glibc) if HOST.libc == "gnu" else ""
 """This machine's own, so that its compiler can build the wheel by itself."""
 
-DODO = Path(__file__).parent.with_name("dodo.py").read_text(encoding="utf-8")
+DODO = (Path(__file__).parents[2] / "dodo.py").read_text(encoding="utf-8")
 """This project's own, which any other may have as it is."""
 
 PURE = """[build-system]

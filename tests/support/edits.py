@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from projects import FLOOR
-from quarry import (
+from support.projects import FLOOR
+from support.quarry import (
     GRAVEL,
     HOST,
     MUSL,
@@ -26,7 +26,7 @@ from quarry import (
     compiler_that_claims_another_version,
     tasks,
 )
-from repositories import git
+from support.repositories import git
 
 Make = Callable[[Quarry], object]
 NOTHING: frozenset[str] = frozenset()

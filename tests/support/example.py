@@ -16,9 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from repositories import git, repository
+from support.repositories import git, repository
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "examples/tidemark"
 MOMENT = "1767225600"
 """SOURCE_DATE_EPOCH of all builds: the same sources give the same bytes."""

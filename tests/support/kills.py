@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
@@ -26,14 +25,6 @@ MOMENT = "1767225600"
 _ON_A_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
-
-
-def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
-    """Until it is so; fails when it never is."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.003)
 
 
 def processes(case: str, session: int) -> list[str]:
@@ -196,7 +187,7 @@ class Watch:
 
     def _look(self) -> None:
         while not self._over.wait(0.004):
-            self.snapshot()
+            self.look()
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -205,7 +196,7 @@ class Watch:
     def __exit__(self, *error: object) -> None:
         self._over.set()
         self._thread.join()
-        self.snapshot()
+        self.look()
 
 
 def unfinished(root: Path) -> list[str]:

@@ -1,0 +1,1 @@
+"""What several test modules use: projects, servers and wheels made for tests."""
