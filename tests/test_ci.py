@@ -22,7 +22,6 @@ from cartwheel.ci.github_workflow import outputs, render
 from cartwheel.ci.jobs import builds, pipeline
 from cartwheel.ci.pipeline_files import FORGES
 from cartwheel.ci.selection import NOWHERE, selection
-from cartwheel.filesystem.edits import with_key
 from cartwheel.filesystem.snapshot import DiskSnapshot
 from cartwheel.machine.interpreters import Interpreter
 from cartwheel.model.errors import ConfigError
@@ -359,6 +358,25 @@ def test_ci_writes_the_pipeline_and_says_where_releases_are_made(tmp_path: Path)
     assert (project.root / PATH).read_bytes() == before
 
 
+def test_ci_writes_nothing_if_the_configuration_cannot_be_edited(tmp_path: Path) -> None:
+    project = pure(tmp_path / "project")
+    project.write(
+        "pyproject.toml",
+        """\
+tool = { cartwheel = { publish = ["pypi"] } }
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "gravel"
+version = "1.0"
+""",
+    )
+    said = committed(project).doit("ci", "github", code=3)
+    assert 'pyproject.toml: from = "ci" cannot be added to [tool.cartwheel.release]; add it by hand' in said
+    assert git(project.root, "status", "--porcelain", "--ignored") == ""
+
+
 def test_a_pipeline_that_is_not_what_the_configuration_says_is_told_and_refuses_a_tag(tmp_path: Path) -> None:
     project = committed(pure(tmp_path / "project"))
     project.doit("ci", "github")
@@ -531,38 +549,6 @@ def altered(wheel: Path, name: str, text: str) -> None:
     with zipfile.ZipFile(wheel, "w") as archive:
         for entry, content in entries:
             archive.writestr(entry, text if entry.filename == name else content)
-
-
-# A key of the configuration -------------------------------------------------------------------------------------------
-
-TABLE = ("tool", "cartwheel", "release")
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ('[tool.cartwheel.release]\nfrom = "here" # or ci\n', '[tool.cartwheel.release]\nfrom = "ci" # or ci\n'),
-        (
-            '[tool.cartwheel.release] # how\nbranch = "x"\n',
-            '[tool.cartwheel.release] # how\nfrom = "ci"\nbranch = "x"\n',
-        ),
-        (
-            '[tool.cartwheel]\nrelease = { branch = "x" }\n',
-            '[tool.cartwheel]\nrelease = { from = "ci", branch = "x" }\n',
-        ),
-        ('[tool.cartwheel]\nrelease.branch = "x"\n', '[tool.cartwheel]\nrelease.from = "ci"\nrelease.branch = "x"\n'),
-        ("[tool.cartwheel]\r\n", '[tool.cartwheel]\r\n\r\n[tool.cartwheel.release]\r\nfrom = "ci"\r\n'),
-        ("", '\n\n[tool.cartwheel.release]\nfrom = "ci"\n'),
-        ('[tool.cartwheel.release]\nfrom = "ci"\n', '[tool.cartwheel.release]\nfrom = "ci"\n'),
-    ],
-)
-def test_a_key_is_added_and_nothing_else_moves(before: str, after: str) -> None:
-    assert with_key(before.encode(), TABLE, "from", "ci", shown_as="pyproject.toml") == after.encode()
-
-
-def test_a_table_that_cannot_take_a_key_is_told() -> None:
-    with pytest.raises(ConfigError, match=r"cannot be added to \[tool.cartwheel.release\]; add it by hand"):
-        with_key(b"tool = { cartwheel = {} }\n", TABLE, "from", "ci", shown_as="pyproject.toml")
 
 
 # This project's own ---------------------------------------------------------------------------------------------------

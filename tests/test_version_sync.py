@@ -185,14 +185,12 @@ def test_a_project_without_a_usable_version_is_refused_in_words(
         version_of(project(tmp_path, files), ".")
 
 
-def test_a_value_that_is_not_written_out_is_refused_and_nothing_changes(tmp_path: Path) -> None:
-    hidden = WORKSPACE["pyproject.toml"].replace('"1.2.0"', '"1.\\u0032.0"')
-    root = project(tmp_path, {**WORKSPACE, "pyproject.toml": hidden})
+def test_a_version_with_an_escape_in_its_string_moves_like_any_other(tmp_path: Path) -> None:
+    escaped = WORKSPACE["pyproject.toml"].replace('"1.2.0"', '"1.\\u0032.0"')
+    root = project(tmp_path, {**WORKSPACE, "pyproject.toml": escaped})
     bump(root, "1.3.0")
-    before = contents(root)
-    with pytest.raises(ConfigError, match="not written out"):
-        write(root, ".")
-    assert contents(root) == before
+    write(root, ".")
+    assert (root / "pyproject.toml").read_text() == escaped.replace('"1.\\u0032.0"', '"1.3.0"')
 
 
 def test_reading_the_version_neither_imports_tomlkit_nor_git(tmp_path: Path) -> None:

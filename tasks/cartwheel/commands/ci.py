@@ -16,8 +16,8 @@ from cartwheel.ci.jobs import Pipeline, pipeline
 from cartwheel.ci.selection import Selection, selection
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import FRESH, TaskForecast, closure, outlook, workshop_of
-from cartwheel.filesystem.edits import with_key
 from cartwheel.filesystem.files import write_atomically
+from cartwheel.filesystem.toml_edits import with_key
 from cartwheel.model.errors import CartwheelError, did_you_mean
 from cartwheel.model.record import SCHEMA
 from cartwheel.version_sync import refuse_another_version
@@ -121,12 +121,14 @@ def _written(shop: RunContext, name: str) -> Iterable[str]:
         raise InvalidCommand(f"ci: a forge looks for its pipeline in {above}, and this project lies below it")
     forge = pipeline_files.forge_by_name(name)
     wanted = pipeline(shop.project, version=__version__)
+    path = shop.root / "pyproject.toml"
+    before = path.read_bytes()
+    # Before anything is written: an edit that cannot be made leaves no pipeline behind.
+    after = with_key(before, ("tool", "cartwheel", "release"), "from", "ci", shown_as="pyproject.toml")
     changed = pipeline_files.write(shop.root, wanted, forge)
     yield f"{forge.path}: {'written' if changed else 'is as it should be'}"
-    if shop.project.release.origin != "ci":
-        path = shop.root / "pyproject.toml"
-        text = with_key(path.read_bytes(), ("tool", "cartwheel", "release"), "from", "ci", shown_as="pyproject.toml")
-        write_atomically(path, text)
+    if after != before:
+        write_atomically(path, after)
         yield 'pyproject.toml: [tool.cartwheel.release] from = "ci": what is tagged here is released by the pipeline'
     yield from _told(wanted, forge)
 
