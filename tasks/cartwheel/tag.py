@@ -55,6 +55,8 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
     if project.made_by_ci:
         _refuse_another_pipeline(project, work)
     _refuse_unknown_places(project, package, work)
+    if not found.done:
+        _refuse_lost_files(project, package, work)
     return {}
 
 
@@ -119,6 +121,20 @@ def _refuse_unknown_places(project: Project, package: Package, work: Work) -> No
 
     for name in package.publish:
         locate(project, name, work)
+
+
+def _refuse_lost_files(project: Project, package: Package, work: Work) -> None:
+    """Raises `StepFailed` for a file of the last release that this one loses without a reason.  An index that cannot be
+    read is told, and nothing is concluded from it."""
+    from cartwheel.last_release import change_before_release, comparison_index, losses_in_words, unread_in_words
+
+    try:
+        change = change_before_release(project, package, work.root)
+    except StepFailed as error:
+        work.announce(unread_in_words(comparison_index(project, package), error))
+        return
+    if change and (lines := losses_in_words(change)):
+        raise StepFailed("\n".join(lines))
 
 
 def _refuse_what_would_be_refused(project: Project, package: Package, work: Work) -> None:

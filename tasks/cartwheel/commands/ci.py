@@ -18,7 +18,7 @@ from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import FRESH, TaskForecast, closure, outlook, workshop_of
 from cartwheel.filesystem.files import write_atomically
 from cartwheel.filesystem.toml_edits import with_key
-from cartwheel.model.errors import CartwheelError, did_you_mean
+from cartwheel.model.errors import CartwheelError, StepFailed, did_you_mean
 from cartwheel.model.record import SCHEMA
 from cartwheel.version_sync import refuse_another_version
 
@@ -95,8 +95,25 @@ class Ci(WordsAndOptions):
         stale = {name for name, one in found.items() if one.state != FRESH}
         wanted = pipeline(shop.project, version=__version__)
         selected = selection(shop.project, wanted, stale=stale, to=to)
+        _refuse_lost_files(shop, selected)
         _summarise(selected, found, shop)
         return (f"{name}={value}" for name, value in forge.outputs(selected).items())
+
+
+def _refuse_lost_files(shop: RunContext, selected: Selection) -> None:
+    """Raises `StepFailed` where a release loses a file of the last one without a reason."""
+    from cartwheel.last_release import change_before_release, comparison_index, losses_in_words, unread_in_words
+
+    for package in shop.project.packages if shop.project.started_by else ():
+        if package.key not in selected.packages:
+            continue
+        try:
+            change = change_before_release(shop.project, package, shop.root)
+        except StepFailed as error:
+            sys.stderr.write(f"{unread_in_words(comparison_index(shop.project, package), error)}\n")
+            continue
+        if change and (lines := losses_in_words(change)):
+            raise StepFailed("\n".join(lines))
 
 
 def _checked(shop: RunContext) -> Iterable[str]:

@@ -40,15 +40,71 @@ class Plan(WordsAndOptions):
 
     name = "plan"
     doc_purpose = "show every file of the release, what would run and why"
-    doc_usage = "[TASK ...]"
-    doc_description = "Changes nothing.  Without a task: everything that a release needs."
+    doc_usage = "[TASK ...] | --against [INDEX[:VERSION]]"
+    doc_description = (
+        "Changes nothing.  Without a task: everything that a release needs.  --against compares the planned files with "
+        "those of a release on an index: files lost and gained, floors, metadata, sizes; the newest on the first index "
+        "where none is named.  Exits with 1 where a file is lost without a reason."
+    )
     cmd_options = (
         {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
+        {
+            "name": "against",
+            "short": "",
+            "long": "against",
+            "type": str,
+            "default": "",
+            "help": "compare with the release INDEX[:VERSION]",
+        },
+        {
+            "name": "markdown",
+            "short": "",
+            "long": "markdown",
+            "type": bool,
+            "default": False,
+            "help": "with --against: print Markdown",
+        },
+        {
+            "name": "sizes",
+            "short": "",
+            "long": "sizes",
+            "type": bool,
+            "default": False,
+            "help": "with --against: compare built files, their sizes and what they hold",
+        },
+        {
+            "name": "offline",
+            "short": "",
+            "long": "offline",
+            "type": bool,
+            "default": False,
+            "help": "with --against: use the index's last answer, and ask nobody",
+        },
     )
 
-    def _execute(self, as_json: bool, pos_args: list[str]) -> int:
+    def parse_execute(self, in_args: list[str]) -> Any:
+        """Parse and execute; a bare `--against` means the newest release on the first index."""
+        following = [*in_args, "-"][1:]
+        bare = (arg == "--against" and after.startswith("-") for arg, after in zip(in_args, following, strict=True))
+        return super().parse_execute(
+            ["--against=first" if is_bare else arg for arg, is_bare in zip(in_args, bare, strict=True)]
+        )
+
+    def _execute(
+        self, as_json: bool, against: str, markdown: bool, sizes: bool, offline: bool, pos_args: list[str]
+    ) -> int:
         shop = workshop_of(self.task_list)
         shop.world.readonly = True
+        if against:
+            from cartwheel.commands.against import compare_now, written
+
+            if pos_args:
+                raise InvalidCommand(f"plan: --against compares whole releases; found '{pos_args[0]}'")
+            found = compare_now(shop.project, shop.root, against, sizes=sizes, offline=offline)
+            self.outstream.write(written(found, as_json=as_json, markdown=markdown))
+            return 1 if any(row.change.comparison.unexplained for row in found) else 0
+        if markdown or sizes or offline:
+            raise InvalidCommand("plan: --markdown, --sizes and --offline belong to --against")
         outlooks = outlook(closure(self.task_list, pos_args))
         write = self.outstream.write
         told = notes(shop.project, shop.root)

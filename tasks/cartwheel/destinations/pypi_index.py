@@ -75,6 +75,10 @@ class Listed(Struct, frozen=True, kw_only=True):
     url: str
     uploaded: datetime | None = None
     yanked: bool = False
+    size: int = 0
+    """In bytes; 0 where the index does not say."""
+    metadata_url: str = ""
+    """Where its METADATA lies by itself (PEP 658); empty where the index has none."""
 
 
 # Which index ---------------------------------------------------------------------------------------------------------
@@ -184,6 +188,14 @@ def listing(
     An index that sends a reader on to another host or port for a project does not hold it (pypiserver's and GitLab's
     habit with projects that they do not know): `say` is told so.  Raises `StepFailed` where it cannot be read.
     """
+    rows = project_listing(index, project, patience=patience, say=say)
+    return tuple(row for row in rows if _is_of(row.file, version))
+
+
+def project_listing(
+    index: Index, project: str, *, patience: Patience = READING, say: Callable[[str], None] | None = None
+) -> tuple[Listed, ...]:
+    """The files of all versions, read as `listing` reads those of one."""
     import pypi_simple
 
     headers = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
@@ -203,7 +215,7 @@ def listing(
                 return None
 
     found = _read(page, f"index {index.name}: {without_userinfo(index.simple)}", patience)
-    return tuple(_listed(row) for row in (found.packages if found else ()) if _is_of(row.filename, version))
+    return tuple(_listed(row) for row in (found.packages if found else ()))
 
 
 class _Elsewhere(Exception):
@@ -231,6 +243,17 @@ def with_digests(rows: Iterable[Listed], files: Iterable[str]) -> tuple[Listed, 
     return tuple(
         replace(row, sha256=download_digest(row)) if row.file in wanted and not row.sha256 else row for row in rows
     )
+
+
+def read_bytes(url: str, *, shown_as: str, patience: Patience = READING) -> bytes:
+    """What an index serves at an address; raises `StepFailed`."""
+
+    def content() -> bytes:
+        with conversation(url) as session, session.get(url, timeout=(CONNECT_SECONDS, 60.0)) as answer:
+            answer.raise_for_status()
+            return answer.content
+
+    return _read(content, shown_as, patience)
 
 
 def download_digest(listed: Listed, *, patience: Patience = READING) -> str:
@@ -324,6 +347,8 @@ def _listed(row: Any) -> Listed:
         url=row.url,
         uploaded=uploaded.replace(tzinfo=UTC) if uploaded and uploaded.tzinfo is None else uploaded,
         yanked=row.is_yanked,
+        size=row.size or 0,
+        metadata_url=row.metadata_url if row.has_metadata else "",
     )
 
 

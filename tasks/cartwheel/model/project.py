@@ -140,6 +140,8 @@ class Package(Struct, frozen=True, kw_only=True):
     manifests: Manifests
     debug: bool
     """This run makes wheels to be looked into: they lie apart from the others, with all that is kept of them."""
+    dropped: tuple[tuple[str, str], ...] = ()
+    """Files of the last release that may end: patterns and reasons."""
 
     @property
     def from_git(self) -> bool:

@@ -50,6 +50,9 @@ def _nonsense(settings: Settings) -> Iterable[str]:
             if not because.strip():
                 yield f"index.{place} rules: '{rule}' has no reason; say why it is let pass"
         yield from _senseless_label(index.environment, f"index.{place} environment")
+    for pattern, because in (settings.dropped or {}).items():
+        if not because.strip():
+            yield f"dropped: '{pattern}' has no reason; say why such files end"
     for name in settings.environment_pass or ():
         yield from _senseless_variable(name, "environment-pass")
     for path in settings.inputs or ():

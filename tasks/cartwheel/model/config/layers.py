@@ -56,6 +56,21 @@ class SettingLayers(Struct, frozen=True, kw_only=True):
         """Why no such wheel is made; empty where it is."""
         return first((o for o in self.overrides(target, python)), "skip", "") or ""
 
+    def dropped(self) -> tuple[tuple[str, str], ...]:
+        """Which files may end and why, by pattern: `dropped`, and what the overrides skip (`TRIPLE` or
+        `TRIPLE:PYTHON`)."""
+        said = (row for table in self.tables for row in (table.dropped or {}).items())
+        skips = ((chosen_by(o.select), o.skip) for table in self.tables for o in table.overrides if o.skip)
+        return (
+            *said,
+            *(
+                (target if chosen.python == "*" else f"{target}:{python}", reason)
+                for chosen, reason in skips
+                for target in chosen.target.split()
+                for python in chosen.python.split()
+            ),
+        )
+
     def test(self, base: Test, target: Target, python: str) -> Test:
         """The package's way of testing with what the overrides say otherwise, key by key."""
         for override in reversed(self.overrides(target, python)):

@@ -251,6 +251,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         minimum_python=minimum,
         manifests=manifests,
         debug=debug,
+        dropped=context.tuning.dropped(),
     )
 
 

@@ -182,6 +182,10 @@ class Settings(Tunable, frozen=True, kw_only=True):
     """What has a cargo target directory: every wheel (fast) or every triple (small).  Default: `wheel`."""
     sccache: bool | None = None
     """Compile through sccache where it is installed.  Default: `false`."""
+    dropped: dict[str, str] | None = None
+    """Files of the last release that end, by pattern (of the file name without `.whl`, of `TRIPLE` or
+    `TRIPLE:PYTHON`), each with the reason.  Default: a release that loses a file is refused.
+    Example: `{ "*-win32" = "no users" }`"""
     index: dict[str, IndexSettings] | None = None
     """Root only: destinations that are not known by name.
     Example: `{ house = { url = "https://packages.example/" } }`"""

@@ -1,0 +1,311 @@
+"""`doit plan --against`: the planned release compared with one on an index, as text, JSON or Markdown."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from doit.exceptions import InvalidCommand
+from msgspec import Struct, to_builtins
+
+from cartwheel.adoption.metadata_change import differences, facts_of_metadata, facts_of_pyproject
+from cartwheel.last_release import QUOTA, ReleaseChange, comparison_index, last_release, release_change
+from cartwheel.model.destination import PYPI, kind_of
+from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.model.project import Package, Project
+from cartwheel.model.wheels.artifacts import package_artifacts
+from cartwheel.model.wheels.wheel_name import Metadata
+from cartwheel.summary import size
+
+FIRST = "first"
+"""Stands for the newest release on the package's first index."""
+
+
+class FileSize(Struct, frozen=True, kw_only=True):
+    """A built file and its counterpart in the last release, in bytes; 0 for one that is unknown."""
+
+    file: str
+    old: int
+    new: int
+
+
+class PackageReport(Struct, frozen=True, kw_only=True):
+    """All that is told of one package."""
+
+    change: ReleaseChange
+    metadata: tuple[str, ...]
+    sizes: tuple[FileSize, ...]
+    contents: tuple[str, ...]
+    """Modules and exported names that built wheels gain or lose."""
+    project_size: int
+    """Bytes on the index after this release, as far as sizes are known; 0 if none is."""
+    notes: tuple[str, ...]
+
+
+def reports(project: Project, root: Path, against: str, *, sizes: bool, offline: bool) -> tuple[PackageReport, ...]:
+    """The report of every published package; raises `InvalidCommand` for an index that no package has."""
+    name, _, version = against.partition(":")
+    name = "" if name == FIRST else name
+    found = []
+    for package in project.packages:
+        if not package.publish:
+            continue
+        index = name or comparison_index(project, package)
+        if not index and len(project.packages) > 1:
+            continue
+        if not index or kind_of(index, project.indexes) != PYPI:
+            raise InvalidCommand(
+                f"plan: '{index or package.name}': a release is compared on an index like PyPI; name one: "
+                "doit plan --against NAME[:VERSION]"
+            )
+        found.append(_report(project, package, root, index, version, sizes=sizes, offline=offline))
+    if not found:
+        raise InvalidCommand("plan: no package is published, so there is no release to compare with")
+    return tuple(found)
+
+
+def _report(
+    project: Project, package: Package, root: Path, index: str, version: str, *, sizes: bool, offline: bool
+) -> PackageReport:
+    from cartwheel.destinations.pypi_index import resolve
+
+    where = resolve(index, project.indexes)
+    change = release_change(package, last_release(where, package.name, root=root, version=version, offline=offline))
+    notes = []
+    if change.last is None:
+        notes.append(f"{index} holds no release of {package.name}: every planned file is new")
+    elif offline:
+        moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(change.last.read_at))
+        notes.append(f"{index} as it was read at {moment}")
+    metadata, more = _metadata(package, root, change, offline=offline)
+    rows = _sizes(package, root, change)
+    return PackageReport(
+        change=change,
+        metadata=metadata,
+        sizes=rows if sizes else (),
+        contents=_contents(package, root, change) if sizes and not offline else (),
+        project_size=_project_size(change, rows),
+        notes=(*notes, *more),
+    )
+
+
+def _metadata(
+    package: Package, root: Path, change: ReleaseChange, *, offline: bool
+) -> tuple[tuple[str, ...], list[str]]:
+    """Differences in the metadata, and why they are not all known."""
+    from cartwheel.destinations.pypi_index import read_bytes
+
+    if change.last is None or offline:
+        return (), []
+    served = next((row for row in change.last.files if row.metadata_url), None)
+    if served is None:
+        return (), [f"{change.last.index} serves no metadata of {change.last.version}, so it is not compared"]
+    try:
+        text = read_bytes(served.metadata_url, shown_as=f"{served.file}.metadata").decode(errors="replace")
+    except StepFailed as error:
+        return (), [f"the metadata is not compared: {error}"]
+    built = _built_metadata(package, root)
+    if built:
+        return differences(facts_of_metadata(Metadata.parse(text)), facts_of_metadata(built)), []
+    planned, unknown = facts_of_pyproject(package.manifests.pyproject)
+    note = [f"known once a wheel is built: {', '.join(unknown)}"] if unknown else []
+    return differences(facts_of_metadata(Metadata.parse(text)), planned, unknown), note
+
+
+def _built_metadata(package: Package, root: Path) -> Metadata | None:
+    from cartwheel.checks.distribution import open_distribution
+
+    for artifact in package_artifacts(package):
+        path = root / artifact.path
+        if artifact.kind == "wheel" and path.is_file():
+            return Metadata.parse(open_distribution(path).metadata.decode(errors="replace"))
+    return None
+
+
+def _sizes(package: Package, root: Path, change: ReleaseChange) -> tuple[FileSize, ...]:
+    old = {_tags(row.file): row.size for row in change.last.files} if change.last else {}
+    return tuple(
+        FileSize(file=a.file, old=old.get(_tags(a.file), 0), new=_bytes(root / a.path))
+        for a in package_artifacts(package)
+    )
+
+
+def _bytes(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _tags(file: str) -> str:
+    """What a file name says beside the version."""
+    return "-".join(file.split("-")[2:]) or "sdist"
+
+
+def _project_size(change: ReleaseChange, rows: Iterable[FileSize]) -> int:
+    """What the index holds, and this release: built files as they are, others as large as their predecessors."""
+    if change.last is None or not change.last.project_size:
+        return 0
+    rows = tuple(rows)
+    known = [row.new or row.old for row in rows if row.new or row.old]
+    mean = sum(known) // len(known) if known else 0
+    return change.last.project_size + sum(row.new or row.old or mean for row in rows)
+
+
+def _contents(package: Package, root: Path, change: ReleaseChange) -> tuple[str, ...]:
+    """Modules and exported names of each built wheel against the wheel with the same tags in the last release."""
+    from cartwheel.destinations.pypi_index import read_bytes
+
+    old = {_tags(row.file): row for row in change.last.files} if change.last else {}
+    lines: list[str] = []
+    for artifact in package_artifacts(package):
+        path, before = root / artifact.path, old.get(_tags(artifact.file))
+        if artifact.kind != "wheel" or before is None or not before.url or not path.is_file():
+            continue
+        was = _exported(io.BytesIO(read_bytes(before.url, shown_as=before.file)))
+        now = _exported(path)
+        lines += [f"{artifact.file}: {name} is gone" for name in sorted(was - now)]
+        lines += [f"{artifact.file}: {name} is new" for name in sorted(now - was)]
+    return tuple(lines)
+
+
+def _exported(wheel: Path | io.BytesIO) -> frozenset[str]:
+    """Files of a wheel's packages, compiled modules without their platform's suffix, and the modules these export."""
+    from cartwheel.filesystem.binaries import binaries
+
+    with TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
+        path = wheel if isinstance(wheel, Path) else Path(folder, "old.whl")
+        if isinstance(wheel, io.BytesIO):
+            path.write_bytes(wheel.getvalue())
+        names = (name for name in archive.namelist() if ".dist-info/" not in name and not name.endswith("/"))
+        files = {f"file {_without_suffix(name)}" for name in names}
+        modules = {f"module {name} in {_without_suffix(row.path)}" for row in binaries(path) for name in row.modules}
+    return frozenset(files | modules)
+
+
+def _without_suffix(name: str) -> str:
+    folder, slash, file = name.rpartition("/")
+    stem = file.split(".")[0] if file.endswith((".so", ".pyd", ".dll", ".dylib")) else file
+    return f"{folder}{slash}{stem}"
+
+
+# Forms ----------------------------------------------------------------------------------------------------------------
+
+
+def as_document(found: Iterable[PackageReport]) -> str:
+    """JSON, schema 1."""
+    packages = [_document(row) for row in found]
+    return json.dumps({"schema": 1, "packages": packages}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _document(row: PackageReport) -> Mapping[str, object]:
+    change, last = row.change, row.change.last
+    return {
+        "package": change.package,
+        "version": change.version,
+        "index": last.index if last else "",
+        "against": last.version if last else "",
+        "lost": [
+            {"file": lost.file, "users": [str(cell) for cell in lost.cells], "reason": lost.reason}
+            for lost in change.comparison.lost
+        ],
+        "gained": change.comparison.gained,
+        "kept": change.comparison.kept,
+        "floors": [to_builtins(floor) for floor in change.comparison.raised],
+        "metadata": row.metadata,
+        "sizes": [to_builtins(one) for one in row.sizes],
+        "contents": row.contents,
+        "project_size": row.project_size,
+        "quota": QUOTA if last and last.public else 0,
+        "notes": row.notes,
+    }
+
+
+def as_text(found: Iterable[PackageReport]) -> str:
+    """The form for people."""
+    return "\n".join(line for row in found for line in (*_lines(row), "")).rstrip() + "\n"
+
+
+def _lines(row: PackageReport) -> Iterable[str]:
+    change = row.change
+    yield _heading(row)
+    for lost in change.comparison.lost:
+        yield f"  lost    {lost.file}  {_users(lost.cells)}{f'  ({lost.reason})' if lost.reason else ''}".rstrip()
+    for file in change.comparison.gained if change.last else ():
+        yield f"  gained  {file}"
+    for floor in change.comparison.raised:
+        yield f"  floor   {floor.system}: {floor.old} → {floor.new}  ({', '.join(floor.interpreters)})"
+    yield from (f"  metadata  {line}" for line in row.metadata)
+    yield from (f"  size    {one.file}  {_growth(one)}" for one in row.sizes if one.new)
+    yield from (f"  content {line}" for line in row.contents)
+    yield from (f"  note: {note}" for note in (*row.notes, *_quota(row)))
+
+
+def _heading(row: PackageReport) -> str:
+    change, last = row.change, row.change.last
+    if last is None:
+        return f"{change.package} {change.version}: nothing to compare with"
+    comparison = change.comparison
+    return (
+        f"{change.package} {change.version} against {last.version} on {last.index}: "
+        f"{len(comparison.kept)} kept, {len(comparison.gained)} gained, {len(comparison.lost)} lost"
+        f"{f' ({len(comparison.unexplained)} without a reason)' if comparison.unexplained else ''}"
+    )
+
+
+def _users(cells: Iterable[object]) -> str:
+    rows = [str(cell) for cell in cells]
+    return f"no wheel for {', '.join(rows[:4])}{f' and {len(rows) - 4} more' if len(rows) > 4 else ''}" if rows else ""
+
+
+def _growth(one: FileSize) -> str:
+    if not one.old:
+        return f"{size(one.new)} (new)"
+    return f"{size(one.old)} → {size(one.new)} ({(one.new - one.old) / one.old:+.0%})"
+
+
+def _quota(row: PackageReport) -> Iterable[str]:
+    last = row.change.last
+    if row.project_size and last:
+        share = f", {row.project_size / QUOTA:.0%} of its 10 GiB" if last.public else ""
+        yield f"{last.index} then holds about {size(row.project_size)} of this project{share}"
+        if last.public and row.project_size > QUOTA:
+            yield "that is more than PyPI takes: ask for more, or delete old releases first"
+
+
+def as_markdown(found: Iterable[PackageReport]) -> str:
+    """For a pull request or a job's summary."""
+    lines: list[str] = []
+    for row in found:
+        comparison = row.change.comparison
+        lines += [f"### {_heading(row)}", ""]
+        table = [
+            *(("lost", f"`{one.file}`", one.reason or _users(one.cells)) for one in comparison.lost),
+            *(("gained", f"`{file}`", "") for file in (comparison.gained if row.change.last else ())),
+            *(
+                ("floor", one.system, f"{one.old} → {one.new}: {', '.join(one.interpreters)}")
+                for one in comparison.raised
+            ),
+            *(("metadata", "", line.replace("|", "\\|")) for line in row.metadata),
+            *(("size", f"`{one.file}`", _growth(one)) for one in row.sizes if one.new),
+            *(("content", "", line) for line in row.contents),
+        ]
+        lines += ["| change | what | why |", "|---|---|---|"] if table else []
+        lines += [f"| {' | '.join(cells)} |" for cells in table]
+        lines += ["", *(f"- {note}" for note in (*row.notes, *_quota(row))), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def written(found: tuple[PackageReport, ...], *, as_json: bool, markdown: bool) -> str:
+    """The reports in the form that was asked for."""
+    return as_document(found) if as_json else as_markdown(found) if markdown else as_text(found)
+
+
+def compare_now(project: Project, root: Path, against: str, *, sizes: bool, offline: bool) -> tuple[PackageReport, ...]:
+    """`reports`; what cannot be read is one line for the user."""
+    try:
+        return reports(project, root, against, sizes=sizes, offline=offline)
+    except CartwheelError as error:
+        raise InvalidCommand(str(error)) from None

@@ -1,0 +1,201 @@
+"""The last release on an index, and how the planned one differs from it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from cartwheel.adoption.file_sets import Comparison, compare, explained
+from cartwheel.destinations.pypi_index import Index, Listed, project_listing, resolve
+from cartwheel.destinations.retries import READING, Patience
+from cartwheel.model.destination import PYPI, kind_of
+from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.project import Package, Project
+from cartwheel.model.wheels.artifacts import package_artifacts
+
+ONCE = Patience(tries=1)
+"""For a look that only warns: an index that is down is not waited for."""
+
+QUOTA = 10 * 2**30
+"""Bytes that PyPI keeps of one project without asking (its help, "file and project size limits", November 2026)."""
+
+
+class LastRelease(Struct, frozen=True, kw_only=True):
+    """A version on an index with its files."""
+
+    index: str
+    public: bool
+    """PyPI's own rules hold there."""
+    version: str
+    files: tuple[Listed, ...]
+    project_size: int
+    """Bytes of all files of all versions; 0 where the index gives no sizes."""
+    read_at: float
+    """Seconds since 1970; older than now where the listing is a kept one."""
+
+
+class ReleaseChange(Struct, frozen=True, kw_only=True):
+    """A package's planned release against the last one."""
+
+    package: str
+    version: str
+    last: LastRelease | None
+    """None where the index holds no release of it."""
+    comparison: Comparison
+
+
+def comparison_index(project: Project, package: Package) -> str:
+    """The index that a package's releases are compared on: the first one like PyPI that is no place to practise."""
+    names = (name for name in package.publish if kind_of(name, project.indexes) == PYPI)
+    real = (name for name in names if not resolve(name, project.indexes).rehearsal)
+    return next(real, "")
+
+
+def release_change(package: Package, last: LastRelease | None) -> ReleaseChange:
+    """The change from the last release to the planned files, each loss with its reason from the configuration."""
+    planned = tuple(artifact.file for artifact in package_artifacts(package))
+    found = compare(tuple(row.file for row in last.files) if last else (), planned)
+    return ReleaseChange(
+        package=package.name, version=package.version, last=last, comparison=explained(found, package.dropped)
+    )
+
+
+def last_release(
+    index: Index, name: str, *, root: Path, version: str = "", below: str = "", offline: bool = False,
+    patience: Patience = READING,
+) -> LastRelease | None:  # fmt: skip
+    """The newest release of a project on an index, or the one of `version`; with `below` the newest older than that.
+
+    What is read is kept in `.cartwheel/indexes/`; `offline` reads only that.  None where the index holds no release.
+    Raises `StepFailed` where the index cannot be read, or nothing is kept, and `ConfigError` for a missing version.
+    """
+    kept = root / ".cartwheel" / "indexes" / index.name / f"{name}.json"
+    if offline:
+        rows, moment = _kept_rows(kept, index.name, name)
+    else:
+        rows, moment = project_listing(index, name, patience=patience), time.time()
+        _keep(kept, rows, moment)
+    by_version = _by_version(rows)
+    chosen = _chosen(by_version, version, below)
+    if version and not chosen:
+        known = ", ".join(list(by_version)[-5:]) or "none"
+        raise ConfigError(f"{index.name} holds no version {version} of {name}; the newest there: {known}")
+    if not chosen:
+        return None
+    return LastRelease(
+        index=index.name,
+        public=index.public,
+        version=chosen,
+        files=by_version[chosen],
+        project_size=sum(row.size for row in rows),
+        read_at=moment,
+    )
+
+
+def _chosen(by_version: Mapping[str, tuple[Listed, ...]], version: str, below: str) -> str:
+    from packaging.version import Version
+
+    if version:
+        return next((text for text in by_version if Version(text) == Version(version)), "")
+    older = [text for text in by_version if not below or Version(text) < Version(below)]
+    live = [text for text in older if not all(row.yanked for row in by_version[text])] or older
+    final = [text for text in live if not Version(text).is_prerelease] or live
+    return final[-1] if final else ""
+
+
+def _by_version(rows: Iterable[Listed]) -> dict[str, tuple[Listed, ...]]:
+    """The files by version, the oldest version first."""
+    from packaging.version import Version
+
+    found: dict[str, list[Listed]] = {}
+    for row in rows:
+        if version := _version_of(row.file):
+            found.setdefault(version, []).append(row)
+    return {version: tuple(found[version]) for version in sorted(found, key=Version)}
+
+
+def _version_of(file: str) -> str:
+    """The version in a file's name as PEP 440 writes it; empty for a name of no known form."""
+    from packaging.utils import (
+        InvalidSdistFilename,
+        InvalidWheelFilename,
+        parse_sdist_filename,
+        parse_wheel_filename,
+    )
+    from packaging.version import InvalidVersion
+
+    try:
+        return str(parse_wheel_filename(file)[1] if file.endswith(".whl") else parse_sdist_filename(file)[1])
+    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
+        return ""
+
+
+def _keep(path: Path, rows: Iterable[Listed], moment: float) -> None:
+    from cartwheel.filesystem.files import write_atomically
+
+    document = {
+        "schema": 1,
+        "read": moment,
+        "files": [{"file": row.file, "size": row.size, "yanked": row.yanked} for row in rows],
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(document).encode())
+    except OSError:
+        return  # a folder that cannot be written to costs the next offline look, nothing else
+
+
+def _kept_rows(path: Path, index: str, name: str) -> tuple[tuple[Listed, ...], float]:
+    try:
+        document = json.loads(path.read_bytes())
+        rows = document["files"]
+        return tuple(Listed(sha256="", url="", **row) for row in rows), float(document["read"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise StepFailed(
+            f"what {index} holds of {name} is not known here; look once without --offline, which keeps the answer"
+        ) from None
+
+
+def losses_in_words(change: ReleaseChange) -> tuple[str, ...]:
+    """Why a release would be refused: each file of the last one that it loses without a reason, and what to do."""
+    lost = change.comparison.unexplained
+    if not lost or change.last is None:
+        return ()
+    shown = [f"  {row.file}" for row in lost[:10]]
+    more = [f"  … and {len(lost) - 10} more"] if len(lost) > 10 else []
+    return (
+        f"{change.package} {change.version} loses {len(lost)} of the {len(change.last.files)} files of "
+        f"{change.last.version} on {change.last.index}:",
+        *shown,
+        *more,
+        "plan them again (targets, python), or say why they end: [tool.cartwheel] dropped = "
+        f'{{ "{_pattern(lost[0].file)}" = "no users" }}; all of it: doit plan --against {change.last.index}',
+    )
+
+
+def _pattern(file: str) -> str:
+    """A pattern for `dropped` that matches the file, whatever its version."""
+    parts = file.removesuffix(".whl").split("-")
+    return f"*-{parts[-1]}" if file.endswith(".whl") else "*.tar.gz"
+
+
+def unread_in_words(index: str, error: Exception) -> str:
+    """What to tell where the last release could not be read; nothing is concluded from that."""
+    return f"not compared with the last release on {index}: {error}"
+
+
+def change_before_release(project: Project, package: Package, root: Path) -> ReleaseChange | None:
+    """The planned release against the newest older one; None where there is nothing to compare with: a rehearsal, a
+    package that is sent to no such index.  Raises `StepFailed` where the index cannot be read."""
+    if project.rehearsed or not package.publish:
+        return None
+    name = comparison_index(project, package)
+    if not name:
+        return None
+    index = resolve(name, project.indexes)
+    last = last_release(index, package.name, root=root, below=package.version, patience=ONCE)
+    return release_change(package, last)
