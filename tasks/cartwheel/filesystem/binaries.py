@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cartwheel.model.wheels.architecture import elf_architecture, macho_architecture, pe_architecture
 from cartwheel.model.wheels.binary_facts import Binary
 
 
@@ -57,11 +58,10 @@ def _elf(path: str, content: bytes) -> Iterator[Binary]:
         yield Binary(path=path, format="elf", architecture="unreadable")
         return
     header = image.header
-    described = (header.machine_type.name, header.identity_class.name, header.identity_data.name)
     yield Binary(
         path=path,
         format="elf",
-        architecture=_ELF_ARCHITECTURES.get(described, "-".join(described).lower()),
+        architecture=elf_architecture(header.machine_type.name, header.identity_class.name, header.identity_data.name),
         needed=tuple(image.libraries),
         versions=_versions(image),
         imports=tuple(sorted(s.name for s in image.dynamic_symbols if s.name and not s.shndx)),
@@ -89,14 +89,13 @@ def _macho(path: str, content: bytes) -> Iterator[Binary]:
         yield Binary(path=path, format="macho", architecture="unreadable")
         return
     for image in parsed:
-        cpu = image.header.cpu_type.name
         stated = image.build_version.minos if image.build_version else None
         stated = stated or (image.version_min.version if image.version_min else (0, 0))
         own_name = lief.MachO.LoadCommand.TYPE.ID_DYLIB
         yield Binary(
             path=path,
             format="macho",
-            architecture=_MACHO_ARCHITECTURES.get(cpu, cpu.lower()),
+            architecture=macho_architecture(image.header.cpu_type.name),
             minimum_os=(int(stated[0]), int(stated[1])),
             needed=tuple(library.name for library in image.libraries if library.command != own_name),
             imports=tuple(sorted(s.name.removeprefix("_") for s in image.imported_symbols)),
@@ -117,12 +116,11 @@ def _pe(path: str, content: bytes) -> Iterator[Binary]:
     if image is None:
         yield Binary(path=path, format="pe", architecture="unreadable")
         return
-    machine = image.header.machine.name
     exported = image.get_export()
     yield Binary(
         path=path,
         format="pe",
-        architecture=_PE_ARCHITECTURES.get(machine, machine.lower()),
+        architecture=pe_architecture(image.header.machine.name),
         needed=tuple(image.libraries),
         imports=tuple(sorted({e.name for dll in image.imports for e in dll.entries if not e.is_ordinal})),
         modules=_modules(e.name for e in exported.entries) if exported else (),
@@ -145,20 +143,6 @@ def _lief() -> Any:
     lief.logging.disable()
     return lief
 
-
-_ELF_ARCHITECTURES = {
-    ("X86_64", "ELF64", "LSB"): "x86_64",
-    ("I386", "ELF32", "LSB"): "i686",
-    ("AARCH64", "ELF64", "LSB"): "aarch64",
-    ("ARM", "ELF32", "LSB"): "armv7l",
-    ("PPC64", "ELF64", "LSB"): "ppc64le",
-    ("PPC64", "ELF64", "MSB"): "ppc64",
-    ("S390", "ELF64", "MSB"): "s390x",
-    ("RISCV", "ELF64", "LSB"): "riscv64",
-    ("LOONGARCH", "ELF64", "LSB"): "loongarch64",
-}
-_MACHO_ARCHITECTURES = {"X86_64": "x86_64", "ARM64": "arm64", "X86": "i386"}
-_PE_ARCHITECTURES = {"AMD64": "win_amd64", "I386": "win32", "ARM64": "win_arm64"}
 
 _FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[str, bytes], Iterator[Binary]]], ...] = (
     (_is_elf, _elf),

@@ -9,10 +9,11 @@ from functools import cache
 
 from msgspec import Struct
 
+from cartwheel.model.wheels.architecture import linux_machine, macos_machine
 from cartwheel.model.wheels.target import TARGETS, Target
 
 _SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
-_MACHINES = {"amd64": {"linux": "x86_64", "macos": "x86_64"}, "arm64": {"linux": "aarch64"}, "i386": {"linux": "i686"}}
+_MACHINES = {"linux": linux_machine, "macos": macos_machine}
 
 
 class Host(Struct, frozen=True, kw_only=True):
@@ -48,7 +49,7 @@ def this_machine() -> Host:
     """The machine we run on."""
     system = _SYSTEMS.get(sys.platform, sys.platform)
     machine = _uname()[1].lower()
-    machine = _MACHINES.get(machine, {}).get(system, machine)
+    machine = _MACHINES.get(system, str)(machine)
     glibc = _glibc() if system == "linux" else (0, 0)
     libc = ("gnu" if glibc > (0, 0) else "musl") if system == "linux" else ""
     return Host(system=system, machine=machine, libc=libc, glibc=glibc)

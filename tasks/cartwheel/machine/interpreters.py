@@ -15,6 +15,7 @@ from msgspec import Struct
 from cartwheel.machine.host import Host, this_machine
 from cartwheel.model.check_report import HERE
 from cartwheel.model.errors import CartwheelError
+from cartwheel.model.wheels.architecture import BY_NAME
 from cartwheel.model.wheels.python import ABI3, ABI3T, PURE, oldest
 from cartwheel.model.wheels.target import Target, version_of_floor
 from cartwheel.process.run import capture, of_ours
@@ -150,37 +151,11 @@ def _asked(request: str, env: Mapping[str, str]) -> str:
 # Emulation
 
 
-class _Machine(Struct, frozen=True, kw_only=True):
-    """How programs of another kind of Linux are known and emulated."""
+def _loader(target: Target) -> str:
+    """The path of the dynamic loader in a file system for the target; empty if nobody emulates such a machine."""
+    row = BY_NAME.get(target.arch) if target.system == "linux" else None
+    return (row.musl_loader if target.libc == "musl" else row.glibc_loader) if row else ""
 
-    qemu: str
-    """The ending of qemu's program for it."""
-    loader: str
-    """Where its file systems have the program that starts others."""
-
-
-_MACHINES = {
-    ("x86_64", "gnu"): _Machine(qemu="x86_64", loader="lib64/ld-linux-x86-64.so.2"),
-    ("i686", "gnu"): _Machine(qemu="i386", loader="lib/ld-linux.so.2"),
-    ("aarch64", "gnu"): _Machine(qemu="aarch64", loader="lib/ld-linux-aarch64.so.1"),
-    ("armv7l", "gnu"): _Machine(qemu="arm", loader="lib/ld-linux-armhf.so.3"),
-    ("armv6l", "gnu"): _Machine(qemu="arm", loader="lib/ld-linux-armhf.so.3"),
-    ("ppc64le", "gnu"): _Machine(qemu="ppc64le", loader="lib64/ld64.so.2"),
-    ("ppc64", "gnu"): _Machine(qemu="ppc64", loader="lib64/ld64.so.1"),
-    ("s390x", "gnu"): _Machine(qemu="s390x", loader="lib/ld64.so.1"),
-    ("riscv64", "gnu"): _Machine(qemu="riscv64", loader="lib/ld-linux-riscv64-lp64d.so.1"),
-    ("loongarch64", "gnu"): _Machine(qemu="loongarch64", loader="lib64/ld-linux-loongarch-lp64d.so.1"),
-    ("x86_64", "musl"): _Machine(qemu="x86_64", loader="lib/ld-musl-x86_64.so.1"),
-    ("i686", "musl"): _Machine(qemu="i386", loader="lib/ld-musl-i386.so.1"),
-    ("aarch64", "musl"): _Machine(qemu="aarch64", loader="lib/ld-musl-aarch64.so.1"),
-    ("armv7l", "musl"): _Machine(qemu="arm", loader="lib/ld-musl-armhf.so.1"),
-    ("ppc64le", "musl"): _Machine(qemu="ppc64le", loader="lib/ld-musl-powerpc64le.so.1"),
-    ("s390x", "musl"): _Machine(qemu="s390x", loader="lib/ld-musl-s390x.so.1"),
-    ("riscv64", "musl"): _Machine(qemu="riscv64", loader="lib/ld-musl-riscv64.so.1"),
-    ("loongarch64", "musl"): _Machine(qemu="loongarch64", loader="lib/ld-musl-loongarch64.so.1"),
-}
-"""qemu's targets, and the loaders that the processors' ABI supplements (as glibc's shlib-versions has them) and musl
-name; read November 2026."""
 
 QEMU = "apt-get install qemu-user-static, or your system's package of that name"
 SYSROOT = "CARTWHEEL_SYSROOT_"
@@ -194,13 +169,13 @@ def variable(target: Target) -> str:
 
 def sysroot(target: Target, env: Mapping[str, str]) -> Path | None:
     """The folder that is named for such a machine, or that qemu is told of, if it is for one; looks, starts nothing."""
-    machine = _MACHINES.get((target.arch, target.libc)) if target.system == "linux" else None
-    if machine is None or sys.platform != "linux":
+    loader = _loader(target)
+    if not loader or sys.platform != "linux":
         return None
     if folder := env.get(variable(target)):
         return Path(folder)
     folder = env.get("QEMU_LD_PREFIX")
-    return Path(folder) if folder and os.path.lexists(Path(folder, machine.loader)) else None
+    return Path(folder) if folder and os.path.lexists(Path(folder, loader)) else None
 
 
 def emulated_interpreter(
@@ -210,14 +185,13 @@ def emulated_interpreter(
     root = sysroot(target, env)
     if root is None:
         return None
-    machine = _MACHINES[target.arch, target.libc]
-    if not os.path.lexists(root / machine.loader):
-        return NoInterpreter(
-            why=f"{root} has no {machine.loader}, so it is no file system of {target.triple}", all=True
-        )
-    qemu = _qemu(machine, env)
+    loader = _loader(target)
+    if not os.path.lexists(root / loader):
+        return NoInterpreter(why=f"{root} has no {loader}, so it is no file system of {target.triple}", all=True)
+    suffix = BY_NAME[target.arch].qemu or target.arch
+    qemu = _qemu(suffix, env)
     if not qemu:
-        return NoInterpreter(why=f"qemu-{machine.qemu} is missing; {QEMU}", all=True)
+        return NoInterpreter(why=f"qemu-{suffix} is missing; {QEMU}", all=True)
     path = _within(root, python)
     if not path:
         return NoInterpreter(why=f"{display_name(python)} is not in {root}")
@@ -230,8 +204,8 @@ def emulated_interpreter(
     return NoInterpreter(why=why, all=True) if why else interpreter
 
 
-def _qemu(machine: _Machine, env: Mapping[str, str]) -> str:
-    names = (f"qemu-{machine.qemu}", f"qemu-{machine.qemu}-static")
+def _qemu(suffix: str, env: Mapping[str, str]) -> str:
+    names = (f"qemu-{suffix}", f"qemu-{suffix}-static")
     return next((path for name in names if (path := shutil.which(name, path=env.get("PATH")))), "")
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from cartwheel.machine.host import Host
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
+from cartwheel.model.wheels.architecture import BY_WINDOWS_TAG
 from cartwheel.model.wheels.container_image import CONTAINER, Image, image_of
 from cartwheel.model.wheels.target import Target, makes, version_of_floor
 from cartwheel.toolchain import xwin
@@ -63,7 +64,7 @@ def _mingw(target: Target, host: Host) -> bool:
 
 def mingw_tools(target: Target) -> tuple[str, ...]:
     """The compiler of Debian's and Homebrew's mingw-w64 that links for the target."""
-    return (f"{'i686' if target.arch == 'win32' else 'x86_64'}-w64-mingw32-gcc",)
+    return (f"{BY_WINDOWS_TAG[target.arch].mingw}-gcc",)
 
 
 def _xwin(target: Target, host: Host) -> bool:

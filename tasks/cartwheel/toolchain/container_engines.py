@@ -17,6 +17,7 @@ from msgspec import Struct
 from cartwheel.machine.host import this_machine
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.step import Snapshot, Work
+from cartwheel.model.wheels.architecture import BY_NAME
 from cartwheel.model.wheels.container_image import Image
 from cartwheel.process import environment, run
 
@@ -184,19 +185,15 @@ def _built(engine: Engine, image: Image, context: Path, work: Work) -> LocalImag
 
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
-_QEMU = {"armv7l": "arm", "armv6l": "arm", "i686": "i386"}
-
-_NATIVE = {"x86_64": ("x86_64", "i686"), "aarch64": ("aarch64",), "ppc64": ("ppc64",)}
-"""What processors run by themselves; not every 64-bit ARM runs 32-bit programs."""
-
 EMULATE = "apt-get install qemu-user-static, or: podman run --privileged --rm docker.io/tonistiigi/binfmt --install all"
 
 
 def emulation_problem(arch: str, machine: str, binfmt: Path = _BINFMT) -> str:
     """Why containers of an architecture cannot run on a Linux machine of another; empty where they can."""
-    if arch in _NATIVE.get(machine, (machine,)):
+    row = BY_NAME.get(machine)
+    if arch in (machine, *(row.native if row else ())):  # not every 64-bit ARM runs 32-bit programs
         return ""
-    name = f"qemu-{_QEMU.get(arch, arch)}"
+    name = f"qemu-{BY_NAME[arch].qemu or arch}"
     try:
         entry = (binfmt / name).read_text()
     except OSError:

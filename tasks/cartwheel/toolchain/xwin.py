@@ -14,10 +14,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from cartwheel.model.wheels.architecture import BY_WINDOWS_TAG
 from cartwheel.model.wheels.target import Target
-
-_ARCHITECTURES = {"win_amd64": "x86_64", "win32": "x86", "win_arm64": "aarch64"}
-"""As platform tags and as cargo-xwin name them."""
 
 _BY_DEFAULT = ("x86_64", "aarch64")
 """What cargo-xwin fetches when it is not told."""
@@ -25,7 +23,7 @@ _BY_DEFAULT = ("x86_64", "aarch64")
 
 def xwin_environment(target: Target) -> Mapping[str, str]:
     """What maturin is given: of the libraries those of the target alone, so that it fetches none that are here."""
-    return {"XWIN_ARCH": _ARCHITECTURES[target.arch]}
+    return {"XWIN_ARCH": BY_WINDOWS_TAG[target.arch].msvc}
 
 
 def cache(environ: Mapping[str, str]) -> Path:
@@ -47,7 +45,11 @@ def _clang(environ: Mapping[str, str]) -> bool:
 def downloaded_architectures(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The architectures whose libraries are here, as cargo-xwin names them."""
     if _clang(environ):
-        return tuple(_ARCHITECTURES.values()) if (cache(environ) / "windows-msvc-sysroot").is_dir() else ()
+        return (
+            tuple(row.msvc for row in BY_WINDOWS_TAG.values())
+            if (cache(environ) / "windows-msvc-sysroot").is_dir()
+            else ()
+        )
     try:
         return tuple((cache(environ) / "xwin" / "DONE").read_text("utf-8").split())
     except (OSError, ValueError):
@@ -76,7 +78,7 @@ def libraries_id(environ: Mapping[str, str]) -> str:
 def missing_libraries(target: Target, crates: Iterable[str], environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     """What is not here, each with the command that mends it."""
     path, crates = environ.get("PATH"), frozenset(crates)
-    if _ARCHITECTURES[target.arch] not in downloaded_architectures(environ):
+    if BY_WINDOWS_TAG[target.arch].msvc not in downloaded_architectures(environ):
         yield "Microsoft's libraries", _fetch(target, environ)
     if not (shutil.which("lld-link", path=path) or shutil.which("rustup", path=path)):
         yield "lld-link", _LLVM
@@ -98,7 +100,7 @@ _LLVM = {"darwin": "brew install llvm"}.get(
 def _fetch(target: Target, environ: Mapping[str, str]) -> str:
     """The command that adds the target's libraries to those that are here, and says to whose licence one agrees."""
     what = "windows-msvc-sysroot" if _clang(environ) else "xwin"
-    all_of_them = dict.fromkeys((*downloaded_architectures(environ), _ARCHITECTURES[target.arch]))
+    all_of_them = dict.fromkeys((*downloaded_architectures(environ), BY_WINDOWS_TAG[target.arch].msvc))
     setting = "" if set(all_of_them) <= set(_BY_DEFAULT) else f"XWIN_ARCH={','.join(all_of_them)} "
     ours = Path(sys.executable).with_name("cargo-xwin")
     known = ours if ours.is_file() else shutil.which("cargo-xwin", path=environ.get("PATH"))

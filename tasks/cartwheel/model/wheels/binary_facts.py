@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
+from cartwheel.model.wheels.architecture import BY_NAME, accepted_architectures
 from cartwheel.model.wheels.python import ABI3, ABI3T
 from cartwheel.model.wheels.target import FIRST_ON_ARM, Target, version_of_floor
 
@@ -49,18 +50,6 @@ def glibc_version(version: str) -> tuple[int, int]:
 _FORMATS = {"linux": "elf", "android": "elf", "macos": "macho", "ios": "macho", "windows": "pe"}
 """What can be looked into: of the others nothing is said."""
 
-_ARCHITECTURES = {
-    "universal2": ("arm64", "x86_64"),
-    "arm64_v8a": ("aarch64",),
-    "armeabi_v7a": ("armv7l",),
-    "x86": ("i686",),
-    "arm64_iphoneos": ("arm64",),
-    "arm64_iphonesimulator": ("arm64",),
-    "x86_64_iphonesimulator": ("x86_64",),
-    "armv6l": ("armv7l", "armv6l", "arm"),
-}
-"""What files say where the platform tag says this."""
-
 
 def machine_problems(binaries: tuple[Binary, ...], target: Target) -> tuple[str, ...]:
     """Where a file is of another format or architecture; a universal one may hold more than the target's."""
@@ -70,7 +59,7 @@ def machine_problems(binaries: tuple[Binary, ...], target: Target) -> tuple[str,
     for binary in binaries:
         held.setdefault((binary.path, binary.format), set()).add(binary.architecture)
     form = _FORMATS[target.system]
-    wanted = _ARCHITECTURES.get(target.arch, (target.arch,))
+    wanted = accepted_architectures(target.system, target.arch)
     enough = all if target.parts else any
     return tuple(
         f"{path} is {shortened_list(architectures)} ({kind}); {target.triple} is {shortened_list(wanted)} ({form})"
@@ -118,7 +107,7 @@ _GLIBC_LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "
 
 def _macos_floor(binary: Binary, target: Target, floor: str) -> tuple[str, ...]:
     """Of a universal file only the target's own image counts."""
-    ours = binary.architecture in _ARCHITECTURES.get(target.arch, (target.arch,))
+    ours = binary.architecture in accepted_architectures(target.system, target.arch)
     oldest = version_of_floor(target, floor, where="floor")
     if target.parts and binary.architecture == "arm64":
         oldest = max(oldest, FIRST_ON_ARM)
@@ -158,10 +147,6 @@ def module_problems(binaries: tuple[Binary, ...], target: Target, python: str, a
     )
 
 
-_SYSTEM_NAMES = {"i686": "i386", "ppc64le": "powerpc64le", "armv7l": "arm"}
-"""Where EXT_SUFFIX writes an architecture in another way than platform tags."""
-
-
 def _suffix(target: Target, abi: str) -> tuple[str, str]:
     """The pattern of an extension's name after its first dot, and an example of it."""
     if abi == "abi3.abi3t":
@@ -176,7 +161,7 @@ def _suffix(target: Target, abi: str) -> tuple[str, str]:
         return (r"\.[^.]+\.so", f".{tag}-{target.system}.so")
     if target.system == "macos":
         return (rf"\.{tag}-darwin\.so", f".{tag}-darwin.so")
-    arch = _SYSTEM_NAMES.get(target.arch, target.arch)
+    arch = BY_NAME[target.arch].extension or target.arch
     libc = "gnu" if target.libc == "gnu" else "(?:musl|gnu)"  # before 3.11 CPython said gnu on musl as well
     return (rf"\.{tag}-{arch}-linux-{libc}(?:eabihf)?\.so", f".{tag}-{arch}-linux-{target.libc}.so")
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.wheels import python as pythons
+from cartwheel.model.wheels.architecture import BY_NAME
 from cartwheel.model.wheels.target import Target, version_of_floor
 
 _USUAL = ("manylinux2014", "manylinux_2_28", "manylinux_2_34")
@@ -36,20 +37,6 @@ either."""
 _DROPPED = ("3.13t",)
 """Interpreters that they have no more (pypa/manylinux, read November 2026)."""
 
-_PLATFORMS = {
-    "x86_64": "linux/amd64",
-    "i686": "linux/386",
-    "aarch64": "linux/arm64",
-    "armv7l": "linux/arm/v7",
-    "armv6l": "linux/arm/v6",
-    "ppc64le": "linux/ppc64le",
-    "ppc64": "linux/ppc64",
-    "s390x": "linux/s390x",
-    "riscv64": "linux/riscv64",
-    "loongarch64": "linux/loong64",
-}
-"""Architectures as container engines write them (Go's names, OCI image specification 1.1)."""
-
 DOCKERFILE = "dockerfile:"
 """What stands before the path of a Dockerfile."""
 
@@ -75,7 +62,7 @@ class Image(Struct, frozen=True, kw_only=True):
     @property
     def platform(self) -> str:
         """The architecture as container engines write it."""
-        return _PLATFORMS[self.arch]
+        return BY_NAME[self.arch].oci
 
     @property
     def reference(self) -> str:
@@ -105,7 +92,7 @@ class Image(Struct, frozen=True, kw_only=True):
 def image_of(target: Target, floor: str, declared: str, *, where: str = "[tool.cartwheel] image") -> Image:
     """The image for a target and its floor: the declared one, its `{policy}` and `{arch}` filled in, or that of the
     Python Packaging Authority.  Raises `ConfigError`."""
-    if target.system != "linux" or target.arch not in _PLATFORMS:
+    if target.system != "linux" or target.arch not in BY_NAME:
         raise ConfigError(
             f"{where}: wheels for {target.triple} are not made in a container; put it into an override that selects "
             "Linux targets alone"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError, did_you_mean
+from cartwheel.model.wheels.architecture import BY_WINDOWS_TAG
 
 ANY = "any"
 
@@ -44,8 +45,8 @@ def _linux(triple: str, arch: str, floor: str, *, runner: str = "") -> Target:
     return Target(triple=triple, system="linux", libc=libc, arch=arch, floor=floor, machine=arch, runner=runner)
 
 
-def _windows(triple: str, arch: str, machine: str, runner: str) -> Target:
-    libc = triple.rsplit("-", 1)[1]
+def _windows(triple: str, arch: str, runner: str) -> Target:
+    libc, machine = triple.rsplit("-", 1)[1], BY_WINDOWS_TAG[arch].windows_machine
     return Target(triple=triple, system="windows", libc=libc, arch=arch, machine=machine, runner=runner)
 
 
@@ -94,11 +95,11 @@ _ROWS = (
         triple="universal2-apple-darwin", system="macos", arch="universal2", floor="10.12",
         parts=("x86_64-apple-darwin", "aarch64-apple-darwin"), runner=_MACOS_ARM,
     ),
-    _windows("x86_64-pc-windows-msvc", "win_amd64", "amd64", _WINDOWS),
-    _windows("x86_64-pc-windows-gnu", "win_amd64", "amd64", _WINDOWS),
-    _windows("i686-pc-windows-msvc", "win32", "x86", _WINDOWS),
-    _windows("i686-pc-windows-gnu", "win32", "x86", _WINDOWS),
-    _windows("aarch64-pc-windows-msvc", "win_arm64", "arm64", _WINDOWS_ARM),
+    _windows("x86_64-pc-windows-msvc", "win_amd64", _WINDOWS),
+    _windows("x86_64-pc-windows-gnu", "win_amd64", _WINDOWS),
+    _windows("i686-pc-windows-msvc", "win32", _WINDOWS),
+    _windows("i686-pc-windows-gnu", "win32", _WINDOWS),
+    _windows("aarch64-pc-windows-msvc", "win_arm64", _WINDOWS_ARM),
     _ios("aarch64-apple-ios", "arm64_iphoneos"),
     _ios("aarch64-apple-ios-sim", "arm64_iphonesimulator"),
     _ios("x86_64-apple-ios", "x86_64_iphonesimulator"),
