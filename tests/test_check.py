@@ -1,18 +1,21 @@
-"""Each row of CHECKS: what it accepts and what it refuses."""
+"""The rules of a checked file: what each accepts and refuses."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.checks.consistency import metadata_differences, metadata_of
-from cartwheel.checks.wheel import CHECKS, WheelFacts, examine, problems
+from cartwheel.checks.candidate import Candidate, examine
+from cartwheel.checks.consistency import metadata_differences
+from cartwheel.checks.index_rules import findings, refusals_and_notes
+from cartwheel.checks.rules import RULES, problems, warnings
+from cartwheel.filesystem.distribution import Distribution, open_distribution
 from cartwheel.model.check_report import CheckReport, TestRun, parse_report, report_json
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.binary_facts import Binary
 from cartwheel.model.wheels.target import TARGETS, platform_tag
-from cartwheel.model.wheels.wheel_name import Metadata
 from support import wheels
 
 LINUX = "x86_64-unknown-linux-gnu"
@@ -29,10 +32,10 @@ SHARED = {
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Callable[..., WheelFacts]:
+def make(tmp_path: Path) -> Callable[..., Candidate]:
     """A wheel of the module `tide._tide`, good where nothing else is said, read as the checks read it."""
 
-    def made(triple: str = LINUX, files: dict[str, bytes | str] | None = None, **options: object) -> WheelFacts:
+    def made(triple: str = LINUX, files: dict[str, bytes | str] | None = None, **options: object) -> Candidate:
         target = TARGETS[triple]
         python = "py3-none" if triple == "any" else "cp311-abi3"
         name = f"tide-0.1.0-{python}-{platform_tag(target, target.floor)}.whl"
@@ -45,53 +48,65 @@ def make(tmp_path: Path) -> Callable[..., WheelFacts]:
     return made
 
 
-def found(check: str, wheel: WheelFacts) -> tuple[str, ...]:
-    """What one row says."""
-    return next(row for row in CHECKS if row.name == check).problems(wheel)
+def found(check: str, wheel: Candidate) -> tuple[str, ...]:
+    """The problems that one rule finds."""
+    return tuple(next(row for row in RULES if row.name == check).judge(wheel))
 
 
-def binary(wheel: WheelFacts, **changes: object) -> WheelFacts:
+def planned(wheel: Candidate, **changes: object) -> Candidate:
+    """The wheel, compared with another plan."""
+    assert wheel.plan
+    return replace(wheel, plan=replace(wheel.plan, **changes))
+
+
+def of_abi(wheel: Candidate, abi: str, **plan: object) -> Candidate:
+    """The wheel with another ABI tag in its name."""
+    assert wheel.name
+    return planned(replace(wheel, name=replace(wheel.name, abis=tuple(abi.split(".")))), **plan)
+
+
+def binary(wheel: Candidate, **changes: object) -> Candidate:
     """The same wheel, its extension with other facts."""
     return replace(wheel, binaries=(replace(wheel.binaries[0], **changes),))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("triple", [LINUX, MUSL, MAC, WINDOWS, "any"])
-def test_a_good_wheel_has_no_problems(make: Callable[..., WheelFacts], triple: str) -> None:
+def test_a_good_wheel_has_no_problems(make: Callable[..., Candidate], triple: str) -> None:
     assert problems(make(triple)) == ()
 
 
-def test_every_problem_begins_with_the_name_of_its_check(make: Callable[..., WheelFacts]) -> None:
+def test_every_problem_begins_with_the_name_of_its_check(make: Callable[..., Candidate]) -> None:
     wheel = make(files={"tide/old.pyd": b""}, tags=("py3-none-any",))
     assert {problem.split(":")[0] for problem in problems(wheel)} == {"tags", "strangers"}
 
 
 def test_the_table_names_each_check_once_and_says_what_it_asks() -> None:
-    assert len({row.name for row in CHECKS}) == len(CHECKS)
-    assert all(row.doc for row in CHECKS)
+    assert len({row.name for row in RULES}) == len(RULES)
+    assert all(row.doc and row.source for row in RULES)
 
 
-def test_a_file_under_another_name_than_planned_is_refused_with_both(make: Callable[..., WheelFacts]) -> None:
+def test_a_file_under_another_name_than_planned_is_refused_with_both(make: Callable[..., Candidate]) -> None:
     wheel = make()
-    (said,) = found("name", replace(wheel, expected=wheel.expected.replace("cp311", "cp312")))
+    (said,) = found("name", planned(wheel, file=wheel.file.replace("cp311", "cp312")))
     assert said.startswith("the file is tide-0.1.0-cp311")
     assert "planned was tide-0.1.0-cp312" in said
 
 
-def test_a_name_that_promises_another_floor_is_refused(make: Callable[..., WheelFacts]) -> None:
-    (said,) = found("name", replace(make(), floor="manylinux_2_28"))
+def test_a_name_that_promises_another_floor_is_refused(make: Callable[..., Candidate]) -> None:
+    (said,) = found("name", planned(make(), floor="manylinux_2_28"))
     assert said.endswith("with floor 'manylinux_2_28' is manylinux_2_28_x86_64")
 
 
-def test_tags_are_compared_as_sets(make: Callable[..., WheelFacts]) -> None:
+def test_tags_are_compared_as_sets(make: Callable[..., Candidate]) -> None:
     tags = ("cp311-abi3-manylinux_2_17_x86_64", "cp311-abi3-manylinux2014_x86_64")
     assert found("tags", make(tags=tags)) == ()
     assert found("tags", make(tags=tags[:1]))
 
 
-def test_metadata_of_another_project_or_version_is_refused(make: Callable[..., WheelFacts]) -> None:
+def test_metadata_of_another_project_or_version_is_refused(make: Callable[..., Candidate]) -> None:
     metadata = wheels.METADATA.format(name="Tide", version="0.1.1")
-    assert found("identity", make(metadata=metadata)) == ("METADATA says Version '0.1.1', the file name 0.1.0",)
-    assert "Name 'Wave'" in found("identity", make(metadata=metadata.replace("Tide", "Wave")))[0]
+    assert found("same-as-named", make(metadata=metadata)) == ("its metadata says version '0.1.1', its name 0.1.0",)
+    assert "is of 'Wave'" in found("same-as-named", make(metadata=metadata.replace("Tide", "Wave")))[0]
 
 
 @pytest.mark.parametrize(
@@ -105,14 +120,14 @@ def test_metadata_of_another_project_or_version_is_refused(make: Callable[..., W
     ],
 )
 def test_a_file_for_another_machine_is_refused(
-    make: Callable[..., WheelFacts], triple: str, changes: dict[str, object]
+    make: Callable[..., Candidate], triple: str, changes: dict[str, object]
 ) -> None:
     assert found("machine", make(triple)) == ()
     (said,) = found("machine", binary(make(triple), **changes))
     assert TARGETS[triple].arch in said
 
 
-def test_a_universal_file_may_hold_more_than_the_target(make: Callable[..., WheelFacts]) -> None:
+def test_a_universal_file_may_hold_more_than_the_target(make: Callable[..., Candidate]) -> None:
     both = wheels.universal(wheels.macho(exports=("PyInit__tide",)), wheels.macho(cpu=0x01000007, minimum_os=(12, 0)))
     wheel = make(MAC, {"tide/_tide.abi3.so": both})
     assert found("machine", wheel) == found("floor", wheel) == ()
@@ -136,17 +151,17 @@ def test_a_universal_file_may_hold_more_than_the_target(make: Callable[..., Whee
     ],
 )
 def test_a_file_that_needs_a_newer_or_other_system_is_refused(
-    make: Callable[..., WheelFacts], triple: str, changes: dict[str, object], words: str
+    make: Callable[..., Candidate], triple: str, changes: dict[str, object], words: str
 ) -> None:
     assert found("floor", make(triple)) == ()
     (said,) = found("floor", binary(make(triple), **changes))
     assert words in said
 
 
-def test_a_higher_floor_accepts_newer_symbols(make: Callable[..., WheelFacts]) -> None:
+def test_a_higher_floor_accepts_newer_symbols(make: Callable[..., Candidate]) -> None:
     wheel = binary(make(), versions=(("GLIBC_2.28", "statx"),))
     assert found("floor", wheel)
-    assert found("floor", replace(wheel, floor="manylinux_2_28")) == ()
+    assert found("floor", planned(wheel, floor="manylinux_2_28")) == ()
 
 
 NAMES = [
@@ -178,43 +193,43 @@ NAMES = [
 
 @pytest.mark.parametrize(("triple", "abi", "file", "good"), NAMES)
 def test_an_extension_has_a_name_that_its_python_imports(
-    make: Callable[..., WheelFacts], triple: str, abi: str, file: str, good: bool
+    make: Callable[..., Candidate], triple: str, abi: str, file: str, good: bool
 ) -> None:
     wheel = binary(make(triple), path=f"tide/{file}")
-    said = found("module", replace(wheel, name=replace(wheel.name, abis=tuple(abi.split("."))), python="x"))
+    said = found("module", of_abi(wheel, abi, python="x"))
     assert (said == ()) == good
 
 
 def test_an_extension_that_is_called_otherwise_than_its_file_cannot_be_imported(
-    make: Callable[..., WheelFacts],
+    make: Callable[..., Candidate],
 ) -> None:
     (said,) = found("module", binary(make(), modules=("tide",)))
     assert "exports PyInit_tide: it cannot be imported" in said
 
 
 def test_a_wheel_for_a_python_without_an_extension_is_refused_a_program_needs_none(
-    make: Callable[..., WheelFacts],
+    make: Callable[..., Candidate],
 ) -> None:
     wheel = binary(make(), modules=())
     assert found("module", wheel)
-    assert found("module", replace(wheel, python="py3")) == ()
+    assert found("module", planned(wheel, python="py3")) == ()
 
 
-def test_symbols_outside_the_limited_api_are_refused_by_name(make: Callable[..., WheelFacts]) -> None:
+def test_symbols_outside_the_limited_api_are_refused_by_name(make: Callable[..., Candidate]) -> None:
     content = wheels.elf(imports={"_PyObject_GetDictPtr": "", "PyList_New": ""}, exports=("PyInit__tide",))
     (said,) = found("abi3", make(files={"tide/_tide.abi3.so": content}))
     assert said == "_tide.abi3.so uses _PyObject_GetDictPtr, which the limited API does not have"
 
 
-def test_symbols_of_a_later_limited_api_than_the_tag_says_are_refused(make: Callable[..., WheelFacts]) -> None:
+def test_symbols_of_a_later_limited_api_than_the_tag_says_are_refused(make: Callable[..., Candidate]) -> None:
     content = wheels.elf(imports={"PyList_GetItemRef": ""}, exports=("PyInit__tide",))
     (said,) = found("abi3", make(files={"tide/_tide.abi3.so": content}))
     assert said == "_tide.abi3.so uses PyList_GetItemRef (since 3.13), its tag promises Python 3.11"
 
 
-def test_a_wheel_planned_as_abi3_and_tagged_for_one_version_is_refused(make: Callable[..., WheelFacts]) -> None:
+def test_a_wheel_planned_as_abi3_and_tagged_for_one_version_is_refused(make: Callable[..., Candidate]) -> None:
     wheel = make()
-    assert found("abi3", replace(wheel, name=replace(wheel.name, abis=("cp311",))))
+    assert found("abi3", of_abi(wheel, "cp311"))
 
 
 @pytest.mark.parametrize(
@@ -229,11 +244,10 @@ def test_a_wheel_planned_as_abi3_and_tagged_for_one_version_is_refused(make: Cal
     ],
 )
 def test_on_windows_an_extension_loads_the_python_it_is_for(
-    make: Callable[..., WheelFacts], python: str, abi: str, dll: str, good: bool
+    make: Callable[..., Candidate], python: str, abi: str, dll: str, good: bool
 ) -> None:
     wheel = binary(make(WINDOWS), needed=(dll, "KERNEL32.dll"))
-    wheel = replace(wheel, python=python, name=replace(wheel.name, abis=(abi,)))
-    assert (found("python-dll", wheel) == ()) == good
+    assert (found("python-dll", of_abi(wheel, abi, python=python)) == ()) == good
 
 
 @pytest.mark.parametrize(
@@ -241,14 +255,14 @@ def test_on_windows_an_extension_loads_the_python_it_is_for(
     [(LINUX, "tide/_tide.pyd"), (LINUX, "tide/lib.dylib"), (WINDOWS, "tide/_tide.so"), (MAC, "a.dll")],
 )
 def test_a_compiled_file_of_another_system_is_a_stranger(
-    make: Callable[..., WheelFacts], triple: str, file: str
+    make: Callable[..., Candidate], triple: str, file: str
 ) -> None:
     (said,) = found("strangers", make(triple, {file: b"stale"}))
     assert said.startswith(file)
     assert "doit run clean" in said
 
 
-def test_a_second_copy_of_the_module_is_a_stranger_a_grafted_library_is_not(make: Callable[..., WheelFacts]) -> None:
+def test_a_second_copy_of_the_module_is_a_stranger_a_grafted_library_is_not(make: Callable[..., Candidate]) -> None:
     stale = "tide/_tide.cpython-311-x86_64-linux-gnu.so"
     (said,) = found("strangers", make(files={stale: SHARED[LINUX][1]}))
     assert said.startswith(f"tide/_tide.abi3.so and {stale} are the same module")
@@ -256,65 +270,113 @@ def test_a_second_copy_of_the_module_is_a_stranger_a_grafted_library_is_not(make
     assert found("strangers", make(files=dict(grafted))) == ()
 
 
-def test_a_wheel_for_any_system_holds_nothing_compiled(make: Callable[..., WheelFacts]) -> None:
+def test_a_wheel_for_any_system_holds_nothing_compiled(make: Callable[..., Candidate]) -> None:
     assert found("pure", make("any")) == ()
     assert len(found("pure", make("any", {"tide/a.so": wheels.elf(), "tide/b.dylib": b"text"}))) == 2
 
 
-def test_a_wheel_for_one_system_holds_something_compiled(make: Callable[..., WheelFacts]) -> None:
+def test_a_wheel_for_one_system_holds_something_compiled(make: Callable[..., Candidate]) -> None:
     assert found("pure", replace(make(), binaries=())) == (f"nothing compiled in it; it is for {LINUX}",)
 
 
-def test_record_names_every_file_with_its_hash(make: Callable[..., WheelFacts]) -> None:
+def test_record_names_every_file_with_its_hash(make: Callable[..., Candidate]) -> None:
     wheel = make()
     lines = [f"{path},{digest},{size}" for path, digest, size in wheel.record]
-    assert found("record", wheel) == ()
-    assert found("record", make(record="")) == ("tide-0.1.0.dist-info/RECORD is missing or empty",)
-    assert "tide/__init__.py is not in RECORD" in found("record", make(record="\n".join(lines[1:])))
-    assert "gone.py is in RECORD, not in the wheel" in found("record", make(record="\n".join([*lines, "gone.py,,"])))
+    assert found("record", wheel) == found("hashes", wheel) == ()
+    assert found("record", make(record="")) == tuple(
+        f"{path} is not in its RECORD" for path in sorted(e.path for e in wheel.entries if "RECORD" not in e.path)
+    )
+    assert "tide/__init__.py is not in its RECORD" in found("record", make(record="\n".join(lines[1:])))
+    gone = make(record="\n".join([*lines, "gone.py,,"]))
+    assert "gone.py is in its RECORD and not in it" in found("record", gone)
     changed = "\n".join(lines).replace(lines[0][-20:], "AAAA,6")
-    assert "tide/__init__.py has another hash or size than RECORD says" in found("record", make(record=changed))
+    assert "tide/__init__.py has another hash or size than RECORD says" in found("hashes", make(record=changed))
 
 
-def test_a_file_that_is_there_twice_is_refused(make: Callable[..., WheelFacts]) -> None:
+def test_a_file_that_is_packed_twice_is_refused(make: Callable[..., Candidate]) -> None:
     wheel = make()
-    twice = replace(wheel, entries=(*wheel.entries, wheel.entries[0]))
-    assert found("record", twice) == ("tide/__init__.py is in the wheel twice",)
+    names = (*wheel.artifact.names, "tide/__init__.py")
+    twice = replace(wheel, artifact=replace(wheel.artifact, names=names))
+    assert found("container", twice) == ("tide/__init__.py is in it more than once",)
 
 
-def test_every_licence_file_is_in_the_wheel(make: Callable[..., WheelFacts]) -> None:
+def test_files_that_differ_in_case_alone_are_refused(make: Callable[..., Candidate]) -> None:
+    (said,) = found("case", make(files={"tide/Data.txt": "a", "tide/data.txt": "b"}))
+    assert said == "tide/Data.txt and tide/data.txt are one file on Windows and macOS; rename one of them"
+    assert found("case", make(files={"tide/data.txt": "a", "tide/date.txt": "b"})) == ()
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("tide/sub/.git", "gitdir: ../../.git/modules/sub\n", "tide/sub/.git belongs to git"),
+        ("tide/.cartwheel/wheels/x.whl", "x", "is cartwheel's own state"),
+        ("tide/data.bin", POINTER, "tide/data.bin is a pointer of Git LFS"),
+    ],
+)
+def test_the_state_of_a_tool_is_not_packed(
+    make: Callable[..., Candidate], tmp_path: Path, file: str, content: str, words: str
+) -> None:
+    import io
+    import tarfile
+
+    (said,) = found("foreign-files", make(files={file: content}))
+    assert words in said
+    with tarfile.open(tmp_path / "tide-0.1.0.tar.gz", "w:gz") as archive:
+        member = tarfile.TarInfo(f"tide-0.1.0/{file}")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content.encode()))
+    (said,) = found("foreign-files", Candidate(artifact=open_distribution(tmp_path / "tide-0.1.0.tar.gz")))
+    assert words in said
+
+
+def test_files_whose_names_only_look_like_a_tools_state_are_packed(make: Callable[..., Candidate]) -> None:
+    wheel = make(files={"tide/.gitignore": "x", "tide/x.git": "x", "tide/lfs.md": f"a pointer begins\n{POINTER}"})
+    assert found("foreign-files", wheel) == ()
+
+
+def test_every_licence_file_is_in_the_wheel(make: Callable[..., Candidate]) -> None:
     metadata = wheels.METADATA.format(name="tide", version="0.1.0").replace("Summary", "License-File: LICENSE\nSummary")
     licence: dict[str, bytes | str] = {"tide-0.1.0.dist-info/licenses/LICENSE": "MIT"}
-    assert found("licences", make(metadata=metadata, files=licence)) == ()
-    assert found("licences", make(metadata=metadata)) == (
-        "License-File LICENSE is not under tide-0.1.0.dist-info/licenses/",
+    assert found("licence-files", make(metadata=metadata, files=licence)) == ()
+    assert found("licence-files", make(metadata=metadata)) == (
+        "License-File LICENSE is not at tide-0.1.0.dist-info/licenses/LICENSE",
     )
 
 
-def test_a_missing_or_unreadable_description_is_refused_in_twines_words(make: Callable[..., WheelFacts]) -> None:
+def test_an_unreadable_description_is_refused(make: Callable[..., Candidate]) -> None:
     bare = "Metadata-Version: 2.4\nName: tide\nVersion: 0.1.0\n"
-    assert found("description", make(metadata=bare))[-1] == "`long_description` missing. Name a readme in [project]"
     broken = bare + "Description-Content-Type: text/x-rst\n\nHead\n==\n\n.. nothing:: here\n"
-    assert any("markup" in said for said in found("description", make(metadata=broken)))
+    assert found("description", make(metadata=broken))[0].startswith("its description is not valid reStructuredText")
 
 
-def test_files_that_would_be_installed_into_the_wrong_place_are_refused(make: Callable[..., WheelFacts]) -> None:
+def test_a_missing_readme_is_a_warning_that_an_index_can_refuse(make: Callable[..., Candidate]) -> None:
+    wheel = make("any", metadata="Metadata-Version: 2.4\nName: tide\nVersion: 0.1.0\n")
+    assert problems(wheel) == findings([wheel.path]) == ()
+    assert warnings([wheel, wheel]) == ("it has no description; name a readme in [project]",)
+    rules = {"refuse readme": "our users read it first"}
+    refused, notes = refusals_and_notes(findings([wheel.path], rules=rules), rules)
+    assert ([one.rule for one in refused], notes) == (["readme"], ())
+
+
+def test_files_that_would_be_installed_into_the_wrong_place_are_refused(make: Callable[..., Candidate]) -> None:
     assert found("contents", make(files={"tide/__init__.pyc": b""}))[0].startswith("W001")
     assert found("contents", make(files={"README.md": b"x"}))[0].startswith("W003")
 
 
-def test_hooks_of_pyinstaller_are_no_modules_and_meant(make: Callable[..., WheelFacts]) -> None:
+def test_hooks_of_pyinstaller_are_no_modules_and_meant(make: Callable[..., Candidate]) -> None:
     assert found("contents", make(files={"tide/_pyinstaller/hook-tide.py": b""})) == ()
     assert found("contents", make(files={"tide/other/hook-tide.py": b""}))[0].startswith("W004")
 
 
-def test_the_projects_own_settings_of_check_wheel_contents_hold(
-    make: Callable[..., WheelFacts], tmp_path: Path
-) -> None:
+def test_the_projects_own_settings_of_check_wheel_contents_hold(make: Callable[..., Candidate], tmp_path: Path) -> None:
     settings = tmp_path / "pyproject.toml"
     settings.write_text('[tool.check-wheel-contents]\nignore = "W003,W009"\n')
     wheel = make(files={"README.md": b"x"})
-    assert found("contents", replace(wheel, pyproject=str(settings))) == ()
+    assert found("contents", planned(wheel, pyproject=str(settings))) == ()
 
 
 def test_a_program_may_have_no_library_and_grafted_libraries_lie_at_the_top(tmp_path: Path) -> None:
@@ -323,8 +385,16 @@ def test_a_program_may_have_no_library_and_grafted_libraries_lie_at_the_top(tmp_
     assert problems(examine(program, expected=name, target=TARGETS[LINUX], python="py3")) == ()
 
 
-def test_grafted_libraries_at_the_top_are_in_place(make: Callable[..., WheelFacts]) -> None:
+def test_grafted_libraries_at_the_top_are_in_place(make: Callable[..., Candidate]) -> None:
     assert found("contents", make(files={"tide.libs/libz-1.so.1": wheels.elf()})) == ()
+
+
+def test_a_grafted_library_without_a_version_and_a_moved_program_are_no_modules(
+    make: Callable[..., Candidate],
+) -> None:
+    grafted = make(files={"tide.libs/libpebbledep-1a2b3c.so": wheels.elf(), "tide.scripts/tide": wheels.elf()})
+    assert found("contents", grafted) == ()
+    assert found("contents", make(files={"ti.de/lib.so": wheels.elf()}))[0].startswith("W004")
 
 
 def test_what_is_no_wheel_at_all_is_refused_in_words(tmp_path: Path) -> None:
@@ -334,32 +404,39 @@ def test_what_is_no_wheel_at_all_is_refused_in_words(tmp_path: Path) -> None:
         examine(path, expected=path.name, target=TARGETS["any"], python="py3")
 
 
+def stated(file: str, metadata: str) -> Candidate:
+    """A file that has this metadata."""
+    kind: Literal["wheel", "sdist"] = "wheel" if file.endswith(".whl") else "sdist"
+    return Candidate(artifact=Distribution(file=file, kind=kind, size=0, metadata=metadata.encode()))
+
+
 def test_metadata_must_agree_over_the_files_of_a_package() -> None:
-    one = Metadata.parse("Metadata-Version: 2.4\nName: tide\nRequires-Dist: a\nRequires-Dist: b\n")
-    same = Metadata.parse("Metadata-Version: 2.2\nName: tide\nRequires-Dist: b\nRequires-Dist: a\nDynamic: Keywords\n")
-    other = Metadata.parse("Metadata-Version: 2.4\nName: tide\nRequires-Dist: a\n")
-    assert metadata_differences({"a.whl": one, "b.tar.gz": same}) == ()
-    assert metadata_differences({}) == ()
-    (said,) = metadata_differences({"b.whl": other, "a.whl": one, "c.tar.gz": same})
+    one = "Metadata-Version: 2.4\nName: tide\nRequires-Dist: a\nRequires-Dist: b\n"
+    same = "Metadata-Version: 2.2\nName: tide\nRequires-Dist: b\nRequires-Dist: a\nDynamic: Keywords\n"
+    other = "Metadata-Version: 2.4\nName: tide\nRequires-Dist: a\n"
+    assert metadata_differences([stated("a.whl", one), stated("b.tar.gz", same)]) == ()
+    assert metadata_differences([]) == ()
+    (said,) = metadata_differences([stated("b.whl", other), stated("a.whl", one), stated("c.tar.gz", same)])
     assert said == "Requires-Dist differs: a.whl says 'a', 'b', b.whl says 'a'"
 
 
-def test_a_field_that_the_sdist_leaves_to_its_wheels_may_differ() -> None:
-    sdist = Metadata.parse("Name: tide\nDynamic: Requires-Dist\nRequires-Dist: a\n")
-    assert metadata_differences({"a.whl": Metadata.parse("Name: tide\n"), "a.tar.gz": sdist}) == ()
-
-
-def test_metadata_is_read_from_wheels_and_sdists(tmp_path: Path) -> None:
-    import io
-    import tarfile
-
-    made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": ""})
-    content = wheels.METADATA.format(name="tide", version="0.1.0").encode()
-    with tarfile.open(tmp_path / "tide-0.1.0.tar.gz", "w:gz") as archive:
-        info = tarfile.TarInfo("tide-0.1.0/PKG-INFO")
-        info.size = len(content)
-        archive.addfile(info, io.BytesIO(content))
-    assert metadata_of(made) == metadata_of(tmp_path / "tide-0.1.0.tar.gz")
+@pytest.mark.parametrize(
+    ("line", "header"),
+    [
+        ("Classifier: Private :: Not", "Classifier"),
+        ("Project-URL: Home, https://tide.example", "Project-Url"),
+        ("License-File: LICENSE", "License-File"),
+        ("Keywords: a,b", "Keywords"),
+        ("Provides-Extra: fast", "Provides-Extra"),
+    ],
+)
+def test_a_difference_names_the_header(line: str, header: str) -> None:
+    head = "Metadata-Version: 2.4\nName: tide\n"
+    (said,) = metadata_differences([stated("a.whl", head + line + "\n"), stated("b.whl", head)])
+    assert said.startswith(f"{header} differs: a.whl says '")
+    assert said.endswith("b.whl says nothing")
+    left_open = stated("b.tar.gz", f"{head}Dynamic: {header.lower()}\n")
+    assert metadata_differences([stated("a.whl", head + line + "\n"), left_open]) == ()
 
 
 RAN = TestRun(count=3, python="3.11.7", where="lib/tide.py")

@@ -69,7 +69,7 @@ def test_a_job_releases_by_its_identity_what_its_index_takes_against_pypi_s_rule
     state.files.clear()
     said = project.doit("release", env=state.identities.github(state.base))
     assert "(urls), because: our index is no PyPI" in said
-    assert "rules: 'licence' lets nothing pass any more" in said
+    assert "rules: 'licence' no longer waives anything" in said
     assert sorted(state.files) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
     (token,) = state.identities.minted
     assert {base64.b64decode(text.removeprefix("Basic ")).decode() for text in state.seen} == {f"__token__:{token}"}

@@ -1,9 +1,9 @@
-"""Wheel names and metadata as values."""
+"""Wheel names as values."""
 
 import pytest
 
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.wheels.wheel_name import Metadata, WheelName, normalised_name
+from cartwheel.model.wheels.wheel_name import WheelName, normalised_name
 
 LONG = "tidemark-0.1.0-cp311-abi3-manylinux2014_x86_64.manylinux_2_17_x86_64.whl"
 
@@ -31,14 +31,3 @@ def test_what_is_no_wheel_name_is_refused_in_words(text: str) -> None:
 @pytest.mark.parametrize(("name", "file"), [("Tide.Mark", "tide_mark"), ("a--b_.c", "a_b_c"), ("x", "x")])
 def test_a_project_name_is_written_with_underscores_in_file_names(name: str, file: str) -> None:
     assert normalised_name(name) == file
-
-
-def test_metadata_keeps_repeated_fields_continued_lines_and_the_description() -> None:
-    text = (
-        "Name: a\r\nClassifier: one\r\nclassifier: two\r\nLicense: first\r\n  second\r\n\r\n# Head\r\n\r\ntext: b\r\n"
-    )
-    metadata = Metadata.parse(text)
-    assert metadata.all("Classifier") == ("one", "two")
-    assert metadata.one("license") == "first\nsecond"
-    assert metadata.one("Description") == "# Head\n\ntext: b"
-    assert metadata.one("Summary") == ""

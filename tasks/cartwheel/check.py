@@ -38,7 +38,7 @@ def steps(project: Project) -> Iterable[Step]:
         for wheel in package.wheels:
             yield _of_wheel(package, wheel)
         yield _of_sdist(package)
-        yield _of_set(package, _let_pass(project, package))
+        yield _of_set(package, _waived(project, package))
 
 
 def _of_wheel(package: Package, wheel: Wheel) -> Step:
@@ -49,7 +49,7 @@ def _of_wheel(package: Package, wheel: Wheel) -> Step:
         makes=(artifacts.report(wheel),),
         after=(f"repair:{wheel.segments}",),
         settings={"python": wheel.python, "floor": wheel.floor, **test_plan.settings(package, wheel.test)},
-        tools=("abi3audit", "check-wheel-contents", "twine"),
+        tools=("abi3audit", "check-wheel-contents", "readme-renderer"),
         sources=_tests(package, wheel.test),
         also=lambda snapshot: _could_run_now(package, wheel, snapshot),
         act=lambda work: _check_wheel(package, wheel, work),
@@ -108,7 +108,8 @@ def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
 
 def refuse_invalid_wheel(package: Package, wheel: Wheel, root: Path) -> None:
     """All of a wheel's check that runs nothing of it; raises `StepFailed` with every problem."""
-    from cartwheel.checks.wheel import examine, problems
+    from cartwheel.checks.candidate import examine
+    from cartwheel.checks.rules import problems
 
     found = problems(
         examine(
@@ -242,8 +243,8 @@ def _variables_here(package: Package) -> Mapping[str, str | Secret]:
     return next((wheel.environment for wheel in package.wheels if host.runs(wheel.target)), package.environment)
 
 
-_NOT_FOR_A_LOCAL_BUILD = ("name: ", "floor: ")
-"""A wheel built from source by its user is named for that machine and promises nothing to others."""
+_NOT_FOR_A_LOCAL_BUILD = ("name", "floor")
+"""Rules that do not count for a wheel that its user builds: it is for that machine alone."""
 
 
 def meant_here(package: Package, snapshot: Snapshot) -> tuple[Target, str, str]:
@@ -278,22 +279,22 @@ def _one_here(package: Package, snapshot: Snapshot) -> tuple[str, str] | None:
 
 
 def _refuse_problems(package: Package, wheel: Path, target: Target, python: str) -> None:
-    from cartwheel.checks.wheel import examine, problems
+    from cartwheel.checks.candidate import examine
+    from cartwheel.checks.rules import problems
 
-    found = problems(examine(wheel, expected=wheel.name, target=target, python=python))
-    wrong = [line for line in found if not line.startswith(_NOT_FOR_A_LOCAL_BUILD)]
-    if wrong:
+    examined = examine(wheel, expected=wheel.name, target=target, python=python)
+    if wrong := problems(examined, but=_NOT_FOR_A_LOCAL_BUILD):
         raise StepFailed("\n".join((f"{wheel.name}, built from {package.sdist}, is not what it should be:", *wrong)))
 
 
-def _let_pass(project: Project, package: Package) -> tuple[str, ...]:
-    """Keys of PyPI's rules that every table of the package's indexes lets pass; publishing weighs them one by one."""
+def _waived(project: Project, package: Package) -> tuple[str, ...]:
+    """Keys of rules that every index of the package waives; publishing judges each index by itself."""
     tables = project.indexes
     known = [tables[name].rules for name in package.publish if name in tables and kind_of(name, tables) == PYPI]
     return tuple(key for key in (known[0] if known else ()) if all(key in rules for rules in known))
 
 
-def _of_set(package: Package, let_pass: tuple[str, ...]) -> Step:
+def _of_set(package: Package, waived: tuple[str, ...]) -> Step:
     files = artifacts.package_artifacts(package)
     return Step(
         name=f"check:set:{package.key}",
@@ -301,20 +302,26 @@ def _of_set(package: Package, let_pass: tuple[str, ...]) -> Step:
         needs=tuple(artifact.path for artifact in files),
         makes=(artifacts.set_report(package),),
         after=tuple(artifact.task for artifact in files),
-        settings={"private": str(package.private), "rules": ", ".join(let_pass)},
-        act=lambda work: _check_set(package, let_pass, work),
+        settings={"private": str(package.private), "rules": ", ".join(waived)},
+        act=lambda work: _check_set(package, waived, work),
     )
 
 
-def _check_set(package: Package, let_pass: tuple[str, ...], work: Work) -> Learned:
+def _check_set(package: Package, waived: tuple[str, ...], work: Work) -> Learned:
     from json import dumps
 
-    from cartwheel.checks.consistency import metadata_differences, metadata_of
+    from cartwheel.checks.candidate import Candidate
+    from cartwheel.checks.consistency import metadata_differences
     from cartwheel.checks.index_rules import findings
+    from cartwheel.checks.rules import warnings
+    from cartwheel.filesystem.distribution import open_distribution
 
     paths = [work.root / artifact.path for artifact in artifacts.package_artifacts(package)]
-    wrong = list(metadata_differences({path.name: metadata_of(path) for path in paths}))
-    besides = (*let_pass, *(("private",) if package.private else ()))
+    candidates = [Candidate(artifact=open_distribution(path)) for path in paths]
+    for warning in warnings(candidates):
+        work.announce(f"{package.name}: {warning}")
+    wrong = list(metadata_differences(candidates))
+    besides = (*waived, *(("private",) if package.private else ()))
     wrong += [str(finding) for finding in findings(paths, besides=besides)]
     if wrong:
         raise StepFailed("\n".join((f"the files of {package.name} do not make one release:", *wrong)))

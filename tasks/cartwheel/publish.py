@@ -102,7 +102,9 @@ def refuse_what_the_index_would(project: Project, package: Package, name: str, w
     with _noted(wrong):
         expected = verified_digests(package, work.root)
     wrong += unplanned_files(project, package, work.root)
-    refused, told = refusals_and_notes(findings(paths, besides=("private",) if project.rehearsed else ()), index.rules)
+    refused, told = refusals_and_notes(
+        findings(paths, besides=("private",) if project.rehearsed else (), rules=index.rules), index.rules
+    )
     wrong += [str(finding) for finding in refused]
     for line in told:
         work.announce(f"{name}: {line}")

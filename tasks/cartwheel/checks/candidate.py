@@ -1,23 +1,64 @@
-"""A file as it would be judged by an index: its name and metadata parsed, as far as they can be."""
+"""The value that every rule judges: a file, its metadata parsed as far as possible, and what was planned for it."""
 
 from __future__ import annotations
 
+import base64
+import csv
+import hashlib
+import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cartwheel.checks.distribution import Distribution
+from msgspec import Struct
+
+from cartwheel.filesystem.binaries import images
+from cartwheel.filesystem.distribution import Distribution, open_distribution, wheel_contents
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.wheels.binary_facts import Binary
+from cartwheel.model.wheels.target import Target
+from cartwheel.model.wheels.wheel_name import WheelName
 
 if TYPE_CHECKING:
     from packaging.metadata import RawMetadata
 
 
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A file with its metadata and name parsed, as far as they can be."""
+class WheelEntry(Struct, frozen=True, kw_only=True):
+    """One file in a wheel."""
+
+    path: str
+    size: int
+    sha256: str
+    """As RECORD writes it: url-safe base64 without padding."""
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What a wheel was planned as."""
+
+    file: str
+    target: Target
+    floor: str
+    """The oldest system that the wheel promises."""
+    python: str
+    """`abi3`, `3.13`, `py3`, ..."""
+    pyproject: str = ""
+    """The path of the package's pyproject.toml, for `[tool.check-wheel-contents]`; empty for none."""
+
+
+class Candidate(Struct, frozen=True, kw_only=True, dict=True):
+    """A wheel or source distribution as the rules see it.
+
+    `plan`, `name`, `entries` and `binaries` are set by `examine` alone; rules that compare with the plan or look at
+    contents are judged only there.
+    """
 
     artifact: Distribution
+    path: Path = Path()
+    plan: Plan | None = None
+    name: WheelName | None = None
+    entries: tuple[WheelEntry, ...] = ()
+    binaries: tuple[Binary, ...] = ()
 
     @property
     def file(self) -> str:
@@ -31,19 +72,20 @@ class Candidate:
     def _parsed(self) -> tuple[RawMetadata, Mapping[str, list[str]]]:
         from packaging.metadata import parse_email
 
-        found, rest = parse_email(self.artifact.metadata)
-        if found.get("metadata_version", "") < "2.4":  # setuptools wrote it too early; twine does not send it then
-            found.pop("license_files", None)
-        return found, rest
+        raw, rest = parse_email(self.artifact.metadata)
+        if raw.get("metadata_version", "") < "2.4":  # setuptools wrote the field too early; twine does not send it then
+            raw.pop("license_files", None)
+        return raw, rest
 
     @property
     def metadata(self) -> Mapping[str, Any]:
+        """The fields of METADATA or PKG-INFO by packaging's names (`requires_dist`)."""
         return self._parsed[0]
 
     def text(self, field: str) -> str:
-        """A field of the metadata; empty where it is not there, or is `UNKNOWN`, which is dropped on the way."""
-        found = str(self.metadata.get(field, ""))
-        return "" if found.strip() == "UNKNOWN" else found
+        """A field of the metadata; empty if it is missing or `UNKNOWN`, which twine does not send."""
+        value = str(self.metadata.get(field, ""))
+        return "" if value.strip() == "UNKNOWN" else value
 
     @property
     def unparsed(self) -> Mapping[str, list[str]]:
@@ -51,8 +93,8 @@ class Candidate:
         return self._parsed[1]
 
     @cached_property
-    def named(self) -> tuple[str, str]:
-        """Normalised project name and version by the file's name; empty where it is not a valid one."""
+    def name_and_version(self) -> tuple[str, str]:
+        """Normalised project name and version of the file's name; two empty strings if the name is invalid."""
         from packaging.utils import (
             InvalidSdistFilename,
             InvalidWheelFilename,
@@ -65,3 +107,42 @@ class Candidate:
         except (InvalidWheelFilename, InvalidSdistFilename):
             return ("", "")
         return parsed[0], str(parsed[1])
+
+    @cached_property
+    def listed_tags(self) -> frozenset[str]:
+        """The tags in the WHEEL file."""
+        from email import message_from_bytes
+
+        return frozenset(message_from_bytes(self.artifact.texts.get("WHEEL", b"")).get_all("Tag", ()))
+
+    @cached_property
+    def record(self) -> tuple[tuple[str, str, str], ...]:
+        """The rows of RECORD: path, hash, size."""
+        text = self.artifact.texts.get("RECORD", b"").decode(errors="replace")
+        rows = ((*row, "", "") for row in csv.reader(io.StringIO(text)) if row)
+        return tuple((path, digest, size) for path, digest, size, *_ in rows)
+
+
+def examine(
+    wheel: Path, *, expected: str, target: Target, floor: str = "", python: str, pyproject: str = ""
+) -> Candidate:
+    """Read a wheel with its contents, to be compared with its plan; raises `StepFailed` if it cannot be read.
+
+    `expected` is the planned file name, `floor` the oldest system promised (empty: the target's own floor).
+    """
+    artifact = open_distribution(wheel)
+    if artifact.fault:
+        raise StepFailed(f"{wheel.name}: cannot be read as a wheel: {artifact.fault}")
+    files = tuple(wheel_contents(wheel))
+    return Candidate(
+        artifact=artifact,
+        path=wheel,
+        plan=Plan(file=expected, target=target, floor=floor or target.floor, python=python, pyproject=pyproject),
+        name=WheelName.parse(wheel.name),
+        entries=tuple(WheelEntry(path=p, size=len(content), sha256=_record_hash(content)) for p, content in files),
+        binaries=tuple(image for path, content in files for image in images(path, content)),
+    )
+
+
+def _record_hash(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

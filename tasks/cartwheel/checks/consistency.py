@@ -1,50 +1,50 @@
-"""What the files of one package are checked for together: that their metadata is the same."""
+"""Whether the files of one package carry the same metadata."""
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable
+from typing import Any
 
-from cartwheel.checks.wheel import decoded_text, metadata_folder
-from cartwheel.model.wheels.wheel_name import Metadata
+from cartwheel.checks.candidate import Candidate
 
-
-def metadata_of(artifact: Path) -> Metadata:
-    """The metadata of a wheel or an sdist."""
-    if artifact.suffix == ".whl":
-        with zipfile.ZipFile(artifact) as archive:
-            folder = metadata_folder(artifact.name, archive.namelist())
-            return Metadata.parse(decoded_text(archive.read(f"{folder}/METADATA")))
-    top = artifact.name.removesuffix(".tar.gz")
-    with tarfile.open(artifact) as sources:
-        file = sources.extractfile(f"{top}/PKG-INFO")
-        return Metadata.parse(decoded_text(file.read() if file else b""))
+_MAY_DIFFER = {"metadata_version", "dynamic"}
+"""An sdist lists in `Dynamic` the fields that its wheels decide; that field needs Metadata 2.2, its wheels do not."""
 
 
-_MAY_DIFFER = {"Metadata-Version", "Dynamic"}
-"""An sdist names here the fields its wheels decide; it needs Metadata 2.2 to do so, they do not."""
-
-
-def metadata_differences(artifacts: Mapping[str, Metadata]) -> tuple[str, ...]:
+def metadata_differences(candidates: Iterable[Candidate]) -> tuple[str, ...]:
     """Where the metadata of one package's wheels and sdist differ; an sdist's `Dynamic` fields may."""
-    if not artifacts:
-        return ()
-    first, *others = sorted(artifacts, key=lambda name: (not name.endswith(".whl"), name))
-    return tuple(p for other in others for p in _differences(first, artifacts[first], other, artifacts[other]))
+    ordered = sorted(candidates, key=lambda it: (not it.is_wheel, it.file))
+    return tuple(line for other in ordered[1:] for line in _differences(ordered[0], other))
 
 
-def _differences(first: str, one: Metadata, second: str, two: Metadata) -> tuple[str, ...]:
-    free = _MAY_DIFFER | {field.title() for field in two.all("Dynamic") + one.all("Dynamic")}
-    fields = dict.fromkeys(field for field, _ in one.fields + two.fields if field not in free)
+def _differences(one: Candidate, two: Candidate) -> tuple[str, ...]:
+    dynamic = (*one.metadata.get("dynamic", ()), *two.metadata.get("dynamic", ()))
+    fields = {**one.metadata, **two.metadata}
+    free = _MAY_DIFFER | {field for field in fields if _header(field).title() in map(str.title, dynamic)}
     return tuple(
-        f"{field} differs: {first} says {_quoted(one.all(field))}, {second} says {_quoted(two.all(field))}"
+        f"{_header(field)} differs: {one.file} says {_quoted(one.metadata.get(field))}, "
+        f"{two.file} says {_quoted(two.metadata.get(field))}"
         for field in fields
-        if sorted(one.all(field)) != sorted(two.all(field))
+        if field not in free and _values(one.metadata.get(field)) != _values(two.metadata.get(field))
     )
 
 
-def _quoted(values: tuple[str, ...]) -> str:
-    text = ", ".join(f"'{value}'" for value in values) or "nothing"
+_PLURALS = ("classifiers", "dynamic", "license_files", "platforms", "project_urls", "supported_platforms")
+
+
+def _header(field: str) -> str:
+    """The header that packaging's name of a field stands for: `Requires-Dist` for `requires_dist`."""
+    name = field.removesuffix("s") if field in _PLURALS else field
+    return name.replace("_", "-").title()
+
+
+def _values(value: Any) -> list[str]:
+    """The values of a field in sorted order."""
+    if isinstance(value, dict):
+        return sorted(f"{key}, {text}" for key, text in value.items())
+    return sorted(value) if isinstance(value, list) else [str(value).strip()] if value else []
+
+
+def _quoted(value: Any) -> str:
+    text = ", ".join(f"'{one}'" for one in _values(value)) or "nothing"
     return text if len(text) <= 80 else f"{text[:77]}…'"

@@ -1,9 +1,7 @@
-"""What PyPI refuses of a file itself: its name, its size, its container and what every wheel must hold."""
+"""Rules about a file itself: its name, size and archive, and what must and must not be packed."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +11,7 @@ from cartwheel.model.wheels.target import pypi_takes
 
 MAXIMUM_SIZE = 100 * 1024 * 1024
 BOMB = (64 * 1024 * 1024, 50)
-"""What unpacks to more than so many bytes must not unpack to more than so many times its size."""
+"""An archive that unpacks to more than so many bytes must not unpack to more than so many times its own size."""
 LONGEST_NAME = 255 - len(".metadata")
 
 
@@ -43,8 +41,35 @@ def container(it: Candidate) -> Iterator[str]:
             yield f"{outside[0]} lies outside of {it.artifact.prefix}"
 
 
+def case(it: Candidate) -> Iterator[str]:
+    """Two such files are one file on Windows and macOS: the last one unpacked wins."""
+    spellings: dict[str, list[str]] = {}
+    for name in dict.fromkeys(it.artifact.files):
+        spellings.setdefault(name.casefold(), []).append(name)
+    for names in spellings.values():
+        if len(names) > 1:
+            yield f"{' and '.join(names)} are one file on Windows and macOS; rename one of them"
+
+
+def foreign_files(it: Candidate) -> Iterator[str]:
+    """Files that belong to a tool's own state: `.git` of a submodule, `.cartwheel`, and Git LFS pointers."""
+    for folder, reason in _TOOL_STATE.items():
+        inside = [name for name in it.artifact.files if folder in name.split("/")]
+        if inside:
+            more = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
+            yield f"{inside[0]}{more} {reason}"
+    for name in it.artifact.pointers:
+        yield f"{name} is a pointer of Git LFS, not the content it stands for; run 'git lfs pull'"
+
+
+_TOOL_STATE = {
+    ".git": "belongs to git; exclude it from what the build backend packs",
+    ".cartwheel": "is cartwheel's own state; add '.cartwheel/' to .gitignore or to the backend's excludes",
+}
+
+
 def file_name(it: Candidate) -> Iterator[str]:
-    name, version = it.named
+    name, version = it.name_and_version
     stem = name.replace("-", "_")
     if not name:
         yield "not a valid file name; expected " + (
@@ -59,7 +84,7 @@ def file_name(it: Candidate) -> Iterator[str]:
 
 
 def platform_tags(it: Candidate) -> Iterator[str]:
-    if it.is_wheel and it.named[0]:
+    if it.is_wheel and it.name_and_version[0]:
         tags = it.file.removesuffix(".whl").rsplit("-", 1)[1].split(".")
         for tag in tags:
             if not pypi_takes(tag):
@@ -67,24 +92,29 @@ def platform_tags(it: Candidate) -> Iterator[str]:
 
 
 def metadata_folder(it: Candidate) -> Iterator[str]:
-    name, version = it.named
-    found = it.artifact.prefix
-    said = "-".join(it.file.split("-")[:2]) + ".dist-info/"
+    name, version = it.name_and_version
+    folder = it.artifact.prefix
+    expected = "-".join(it.file.split("-")[:2]) + ".dist-info/"
+    several = sorted(
+        {part for part in (name.split("/")[0] for name in it.artifact.names) if part.endswith(".dist-info")}
+    )
     if not it.artifact.metadata:
-        yield f"no {'METADATA' if it.is_wheel else 'PKG-INFO'} in {found or 'it'}"
-    elif name and it.is_wheel and found != said:
-        yield f"its metadata is in {found}, expected {said}"
-    elif name and not it.is_wheel and not _is_folder_of(found.removesuffix("/"), name, version):
-        yield f"its top folder is {found}, expected {name.replace('-', '_')}-{version}/"
+        yield f"no {'METADATA' if it.is_wheel else 'PKG-INFO'} in {folder or 'it'}"
+    elif name and it.is_wheel and folder != expected:
+        yield f"its metadata is in {folder}, expected {expected}"
+    elif name and not it.is_wheel and not _is_folder_of(folder.removesuffix("/"), name, version):
+        yield f"its top folder is {folder}, expected {name.replace('-', '_')}-{version}/"
+    if it.is_wheel and len(several) > 1:
+        yield f"has {len(several)} .dist-info folders ({', '.join(several)}), expected one"
 
 
 def _is_folder_of(stem: str, name: str, version: str) -> bool:
     from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion, Version
 
-    found_name, _, found_version = stem.rpartition("-")
+    folder_name, _, folder_version = stem.rpartition("-")
     try:
-        return canonicalize_name(found_name) == name and str(Version(found_version)) == version
+        return canonicalize_name(folder_name) == name and str(Version(folder_version)) == version
     except InvalidVersion:
         return False
 
@@ -100,12 +130,11 @@ def record(it: Candidate) -> Iterator[str]:
     if "RECORD" not in it.artifact.texts:
         yield f"no RECORD in {it.artifact.prefix}"
         return
-    rows = csv.reader(io.StringIO(it.artifact.texts["RECORD"].decode(errors="replace")))
-    recorded = {row[0] for row in rows if row}
-    there = {name for name in it.artifact.names if not name.endswith("/")}
+    recorded = {path for path, _, _ in it.record}
+    packed = set(it.artifact.files)
     signatures = {it.artifact.prefix + name for name in ("RECORD", "RECORD.jws", "RECORD.p7s")}
-    yield from (f"{name} is not in its RECORD" for name in sorted(there - recorded - signatures))
-    yield from (f"{name} is in its RECORD and not in it" for name in sorted(recorded - there - signatures))
+    yield from (f"{name} is not in its RECORD" for name in sorted(packed - recorded - signatures))
+    yield from (f"{name} is in its RECORD and not in it" for name in sorted(recorded - packed - signatures))
 
 
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*(\s*:\s*[A-Za-z_][\w.]*)?\s*(\[[^\]]*\])?")

@@ -1,4 +1,4 @@
-"""What PyPI refuses of a file's metadata, beyond what the specification itself refuses."""
+"""Rules about a file's metadata."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ LONGEST_LABEL = 32
 
 
 def metadata_version(it: Candidate) -> Iterator[str]:
-    found = it.text("metadata_version")
-    if found not in METADATA_VERSIONS:
-        yield f"metadata version '{found}', expected one of {', '.join(METADATA_VERSIONS)}"
+    version = it.text("metadata_version")
+    if version not in METADATA_VERSIONS:
+        yield f"metadata version '{version}', expected one of {', '.join(METADATA_VERSIONS)}"
 
 
 def fields(it: Candidate) -> Iterator[str]:
-    """Every field by itself, as packaging judges it; the library is PyPI's own."""
+    """Every field as packaging validates it, which is what PyPI uses."""
     from packaging.metadata import Metadata
 
     for name in sorted(it.unparsed):
@@ -39,18 +39,18 @@ def same_as_named(it: Candidate) -> Iterator[str]:
     from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion, Version
 
-    name, version = it.named
-    said_name, said_version = it.text("name"), it.text("version")
+    name, version = it.name_and_version
+    stated_name, stated_version = it.text("name"), it.text("version")
     if not name or not it.artifact.metadata:
         return
-    if canonicalize_name(said_name) != name:
-        yield f"its metadata is of '{said_name}', expected '{name}'"
+    if canonicalize_name(stated_name) != name:
+        yield f"its metadata is of '{stated_name}', expected '{name}'"
     try:
-        said = Version(said_version)
-        if (said != Version(version)) if it.is_wheel else (str(said) != version):
-            yield f"its metadata says version '{said_version}', its name {version}"
+        stated = Version(stated_version)
+        if (stated != Version(version)) if it.is_wheel else (str(stated) != version):
+            yield f"its metadata says version '{stated_version}', its name {version}"
     except InvalidVersion:
-        yield f"its metadata says version '{said_version}', which PEP 440 has not"
+        yield f"its metadata says version '{stated_version}', which PEP 440 has not"
 
 
 def project_name(it: Candidate) -> Iterator[str]:
@@ -99,7 +99,7 @@ def _is_address(url: str) -> bool:
 
 
 def emails(it: Candidate) -> Iterator[str]:
-    """The first address of each; the library is PyPI's own."""
+    """The first address of each field, as PyPI's own library validates it."""
     from email.utils import parseaddr
 
     for field in ("author_email", "maintainer_email"):
@@ -123,7 +123,7 @@ def requirements(it: Candidate) -> Iterator[str]:
                 direct = Requirement(text).url
             except InvalidRequirement:
                 if field == "requires_dist":
-                    continue  # said by metadata-fields
+                    continue  # reported by metadata-fields
                 yield f"'{text}' is not a valid requirement"
                 continue
             if direct:
@@ -150,12 +150,12 @@ def private(it: Candidate) -> Iterator[str]:
             yield f"classifier '{text}' asks not to be published"
 
 
-def licence(it: Candidate) -> Iterator[str]:
+def license_fields(it: Candidate) -> Iterator[str]:
     if it.text("license_expression") and it.text("license"):
         yield "it has both License and License-Expression; expected one of them"
 
 
-def licence_files(it: Candidate) -> Iterator[str]:
+def license_files(it: Candidate) -> Iterator[str]:
     folder = it.artifact.prefix + ("licenses/" if it.is_wheel else "")
     for name in it.metadata.get("license_files", ()):
         if folder + name not in it.artifact.names:
@@ -163,14 +163,21 @@ def licence_files(it: Candidate) -> Iterator[str]:
 
 
 def description(it: Candidate) -> Iterator[str]:
-    """What would not be rendered; as twine's own check does."""
+    """reStructuredText that cannot be rendered; PyPI and twine use the same library."""
     kind = it.text("description_content_type").partition(";")[0].strip().lower()
     text = it.text("description")
     if kind not in ("text/x-rst", "") or not text.strip():
         return
     from readme_renderer import rst
 
-    said = io.StringIO()
-    if rst.render(text, stream=said) is None:
-        lines = said.getvalue().splitlines()
+    stream = io.StringIO()
+    if rst.render(text, stream=stream) is None:
+        lines = stream.getvalue().splitlines()
         yield "its description is not valid reStructuredText" + (f": {lines[0]}" if lines else "")
+
+
+def readme(it: Candidate) -> Iterator[str]:
+    if not it.text("description").strip():
+        yield "it has no description; name a readme in [project]"
+    elif not it.text("description_content_type"):
+        yield "its description has no content type, so an index reads it as reStructuredText"

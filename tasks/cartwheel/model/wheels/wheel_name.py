@@ -1,4 +1,4 @@
-"""A wheel's file name and metadata, as values."""
+"""A wheel's file name as a value."""
 
 from __future__ import annotations
 
@@ -52,32 +52,3 @@ class WheelName(Struct, frozen=True, kw_only=True):
 def normalised_name(name: str) -> str:
     """A project's name as the file names of wheels and sdists write it: lower case, `_` for any run of `-_.`."""
     return re.sub(r"[-_.]+", "_", name).lower()
-
-
-class Metadata(Struct, frozen=True, kw_only=True):
-    """What METADATA or PKG-INFO says: fields in order, the description among them as `Description`."""
-
-    fields: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def parse(cls, text: str) -> Metadata:
-        """The fields of a metadata file; lines that continue a field keep their line breaks."""
-        head, _, body = text.replace("\r\n", "\n").partition("\n\n")
-        fields: list[tuple[str, str]] = []
-        for line in head.split("\n"):
-            if line[:1].isspace() and fields:
-                fields[-1] = (fields[-1][0], f"{fields[-1][1]}\n{line.strip()}")
-            elif ":" in line:
-                key, _, value = line.partition(":")
-                fields.append((key.strip().title(), value.strip()))
-        if body.strip():
-            fields.append(("Description", body.strip()))
-        return cls(fields=tuple(fields))
-
-    def all(self, field: str) -> tuple[str, ...]:
-        """Every value of a field that may come several times."""
-        return tuple(value for key, value in self.fields if key == field.title())
-
-    def one(self, field: str) -> str:
-        """The value of a field that comes once, `""` where it is missing."""
-        return next(iter(self.all(field)), "")

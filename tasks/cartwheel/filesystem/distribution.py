@@ -1,4 +1,4 @@
-"""A wheel or sdist opened once: its entries and metadata, as an index's rules look at them."""
+"""The one reader of wheels and source distributions: entries, metadata, and faults of the archive itself."""
 
 from __future__ import annotations
 
@@ -14,28 +14,35 @@ from msgspec import Struct
 
 
 class Distribution(Struct, frozen=True, kw_only=True):
-    """What is known of one file without unpacking it."""
+    """A file's directory and metadata, read without unpacking it."""
 
     file: str
     kind: Literal["wheel", "sdist"]
     size: int
     names: tuple[str, ...] = ()
-    """Entries in their order, doubles included, folders with a slash at the end."""
+    """Entries in archive order, duplicates included; folders end in a slash."""
     unpacked: int = 0
-    """The size of all entries together."""
+    """The size of all entries together, in bytes."""
     oddities: tuple[str, ...] = ()
-    """What its container has that a plain one has not."""
+    """Features of the archive that a plain one does not have, in words."""
     prefix: str = ""
     """The folder of the metadata: `x-1.0.dist-info/`, or the sdist's top folder."""
     metadata: bytes = b""
     texts: Mapping[str, bytes] = {}
-    """RECORD, WHEEL and entry_points.txt, as far as they are there."""
+    """RECORD, WHEEL and entry_points.txt, those that exist."""
+    pointers: tuple[str, ...] = ()
+    """Entries that are pointers of Git LFS instead of the content they stand for."""
     fault: str = ""
-    """Why it cannot be opened at all."""
+    """Why the file cannot be opened."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The entries that are no folders."""
+        return tuple(name for name in self.names if not name.endswith("/"))
 
 
 def open_distribution(path: Path) -> Distribution:
-    """Look into a file; one that is damaged or of no known kind says so in `fault`."""
+    """Read a file's directory and metadata; `fault` says why a damaged file or one of another kind cannot be read."""
     kind: Literal["wheel", "sdist"] = "wheel" if path.name.endswith(".whl") else "sdist"
     size = path.stat().st_size
     try:
@@ -43,8 +50,26 @@ def open_distribution(path: Path) -> Distribution:
     except (
         OSError, zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError, RuntimeError, KeyError, struct.error,
     ) as error:  # fmt: skip
-        said = (str(error).strip("'\" ") or type(error).__name__).splitlines()[0]
-        return Distribution(file=path.name, kind=kind, size=size, fault=said)
+        reason = (str(error).strip("'\" ") or type(error).__name__).splitlines()[0]
+        return Distribution(file=path.name, kind=kind, size=size, fault=reason)
+
+
+def wheel_contents(wheel: Path) -> Iterator[tuple[str, bytes]]:
+    """Each file in a wheel with its content, in archive order."""
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            if not entry.is_dir():
+                yield entry.filename, archive.read(entry)
+
+
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_POINTER_SIZE = 1024
+"""How a pointer of Git LFS begins, and the size that it stays below (git-lfs, docs/spec.md, read November 2026)."""
+
+
+def is_lfs_pointer(content: bytes) -> bool:
+    """Whether a file's content is a pointer of Git LFS."""
+    return len(content) < _POINTER_SIZE and content.startswith(_POINTER)
 
 
 # Wheels --------------------------------------------------------------------------------------------------------------
@@ -69,40 +94,45 @@ def _wheel(path: Path, size: int) -> Distribution:
             prefix=prefix,
             metadata=text("METADATA"),
             texts={name: text(name) for name in ("RECORD", "WHEEL", "entry_points.txt") if prefix + name in names},
+            pointers=tuple(
+                row.filename
+                for row in rows
+                if len(_POINTER) < row.file_size < _POINTER_SIZE and is_lfs_pointer(archive.read(row))
+            ),
         )
 
 
 def _metadata_folder(file: str, names: tuple[str, ...]) -> str:
-    """The folder that the file's name says, if it is there, else the first of that kind."""
-    said = "-".join(file.split("-")[:2]) + ".dist-info/"
-    if any(name.startswith(said) for name in names):
-        return said
+    """The folder that the file's name asks for if it exists, else the first `.dist-info` folder."""
+    expected = "-".join(file.split("-")[:2]) + ".dist-info/"
+    if any(name.startswith(expected) for name in names):
+        return expected
     return next((name.split("/")[0] + "/" for name in names if ".dist-info/" in name), "")
 
 
 def _zip_oddities(path: Path, size: int, archive: zipfile.ZipFile, rows: list[zipfile.ZipInfo]) -> tuple[str, ...]:
-    said = [
+    oddities = [
         f"{row.filename} is compressed by method {row.compress_type}"
         for row in rows
         if row.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
     ]
-    said += [f"{row.filename} is encrypted" for row in rows if row.flag_bits & 1]
-    said += [f"{row.filename} has a comment" for row in rows if row.comment]
-    said += [f"the name {row.orig_filename!r} is not printable" for row in rows if _unprintable(row.orig_filename)]
+    oddities += [f"{row.filename} is encrypted" for row in rows if row.flag_bits & 1]
+    oddities += [f"{row.filename} has a comment" for row in rows if row.comment]
+    oddities += [f"the name {row.orig_filename!r} is not printable" for row in rows if _unprintable(row.orig_filename)]
     with open(path, "rb") as file:
         start = file.read(4)
         file.seek(max(0, size - 22))
         end = file.read()
         if archive.comment:
-            said.append("the archive has a comment")
+            oddities.append("the archive has a comment")
         elif not end.startswith(b"PK\x05\x06"):
-            said.append("there is data after the archive's end")
+            oddities.append("there is data after the archive's end")
         if start != b"PK\x03\x04":
-            said.append("there is data before the archive's start")
+            oddities.append("there is data before the archive's start")
         else:
             file.seek(0)
-            said += _differences(file, rows, archive.start_dir)
-    return tuple(said)
+            oddities += _differences(file, rows, archive.start_dir)
+    return tuple(oddities)
 
 
 def _unprintable(name: str) -> bool:
@@ -113,8 +143,8 @@ _UNIQUE_EXTRAS = {0x0001: "its 64 bit sizes", 0x7075: "its Unicode name"}
 
 
 def _differences(file: BinaryIO, rows: list[zipfile.ZipInfo], directory: int) -> Iterator[str]:
-    """How what a reader from the front finds differs from the directory at the end; there must be no two archives in
-    one file (Warehouse, utils/zipfiles.py; the format: APPNOTE.TXT 4.3.7 and 4.5.3)."""
+    """Where the entries read from the front differ from the directory at the end: one file must not hold two archives
+    (Warehouse, utils/zipfiles.py; the format: APPNOTE.TXT 4.3.7 and 4.5.3)."""
     sizes: defaultdict[str, list[int]] = defaultdict(list)
     for row in rows:
         sizes[row.orig_filename].append(row.compress_size)
@@ -145,7 +175,7 @@ def _differences(file: BinaryIO, rows: list[zipfile.ZipInfo], directory: int) ->
 
 
 def _extras(extra: bytes) -> Iterator[tuple[int, bytes]]:
-    """The fields behind an entry's name, by their number."""
+    """The extra fields of an entry: number and data."""
     while len(extra) >= 4:
         kind, size = struct.unpack("<HH", extra[:4])
         yield kind, extra[4 : 4 + size]
@@ -153,11 +183,11 @@ def _extras(extra: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _long_size(data: bytes, size: int) -> int:
-    """The packed size of an entry over 4 GB: the second of two numbers; of one, it is not packed."""
+    """The packed size of an entry over 4 GB: the second of two numbers, or the only one if it is stored unpacked."""
     if len(data) < 8:
         return size
-    found: int = struct.unpack("<Q", data[8:16] if len(data) >= 16 else data[:8])[0]
-    return found
+    packed: int = struct.unpack("<Q", data[8:16] if len(data) >= 16 else data[:8])[0]
+    return packed
 
 
 # Source distributions ------------------------------------------------------------------------------------------------
@@ -167,11 +197,17 @@ def _sdist(path: Path, size: int) -> Distribution:
     if not path.name.endswith(".tar.gz"):
         return Distribution(file=path.name, kind="sdist", size=size, fault="neither a .whl nor a .tar.gz")
     with tarfile.open(path, "r:gz") as archive:
-        members = archive.getmembers()
+        members, pointers, metadata = [], [], b""
+        for member in archive:  # in order: going back in a compressed stream reads it again from its start
+            members.append(member)
+            info = member.isfile() and member.name == f"{members[0].name.split('/')[0]}/PKG-INFO"
+            if info or (member.isfile() and len(_POINTER) < member.size < _POINTER_SIZE):
+                file = archive.extractfile(member)
+                content = file.read() if file else b""
+                metadata = content if info else metadata
+                pointers += [member.name] if is_lfs_pointer(content) else []
         names = tuple(member.name + "/" * member.isdir() for member in members)
         prefix = names[0].split("/")[0] + "/" if names else ""
-        info = next((member for member in members if member.name == f"{prefix}PKG-INFO" and member.isfile()), None)
-        read = archive.extractfile(info) if info else None
         return Distribution(
             file=path.name,
             kind="sdist",
@@ -180,18 +216,19 @@ def _sdist(path: Path, size: int) -> Distribution:
             unpacked=sum(member.size for member in members),
             oddities=_tar_oddities(members),
             prefix=prefix,
-            metadata=read.read() if read else b"",
+            metadata=metadata,
+            pointers=tuple(pointers),
         )
 
 
 def _tar_oddities(members: list[tarfile.TarInfo]) -> tuple[str, ...]:
-    said = []
+    oddities = []
     for member in members:
         parts = member.name.split("/")
         if member.issparse():
-            said.append(f"{member.name} is a sparse file")
+            oddities.append(f"{member.name} is a sparse file")
         elif not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
-            said.append(f"{member.name} is neither a file nor a folder nor a link")
+            oddities.append(f"{member.name} is neither a file nor a folder nor a link")
         if member.name.startswith("/") or ".." in parts:
-            said.append(f"{member.name} leads out of the archive")
-    return tuple(said)
+            oddities.append(f"{member.name} leads out of the archive")
+    return tuple(oddities)
