@@ -8,8 +8,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.model.wheels.wheel_name import Metadata
-
 
 class InstallFacts(Struct, frozen=True, kw_only=True):
     """What an installer reads of a release."""
@@ -20,12 +18,15 @@ class InstallFacts(Struct, frozen=True, kw_only=True):
     extras: tuple[str, ...] = ()
 
 
-def facts_of_metadata(metadata: Metadata) -> InstallFacts:
+def facts_of_metadata(metadata: bytes) -> InstallFacts:
     """The facts in a METADATA file."""
+    from packaging.metadata import parse_email
+
+    raw, _ = parse_email(metadata)
     return InstallFacts(
-        requires_python=_specifiers(metadata.one("Requires-Python")),
-        requires=_normalised(metadata.all("Requires-Dist")),
-        extras=tuple(sorted(map(_name, metadata.all("Provides-Extra")))),
+        requires_python=_specifiers(raw.get("requires_python", "")),
+        requires=_normalised(raw.get("requires_dist", ())),
+        extras=tuple(sorted(map(_name, raw.get("provides_extra", ())))),
     )
 
 

@@ -19,7 +19,6 @@ from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.wheels.artifacts import package_artifacts
-from cartwheel.model.wheels.wheel_name import Metadata
 from cartwheel.summary import size
 
 FIRST = "first"
@@ -106,25 +105,25 @@ def _metadata(
     if served is None:
         return (), [f"{change.last.index} serves no metadata of {change.last.version}, so it is not compared"]
     try:
-        text = read_bytes(served.metadata_url, shown_as=f"{served.file}.metadata").decode(errors="replace")
+        text = read_bytes(served.metadata_url, shown_as=f"{served.file}.metadata")
     except StepFailed as error:
         return (), [f"the metadata is not compared: {error}"]
     built = _built_metadata(package, root)
     if built:
-        return differences(facts_of_metadata(Metadata.parse(text)), facts_of_metadata(built)), []
+        return differences(facts_of_metadata(text), facts_of_metadata(built)), []
     planned, unknown = facts_of_pyproject(package.manifests.pyproject)
     note = [f"known once a wheel is built: {', '.join(unknown)}"] if unknown else []
-    return differences(facts_of_metadata(Metadata.parse(text)), planned, unknown), note
+    return differences(facts_of_metadata(text), planned, unknown), note
 
 
-def _built_metadata(package: Package, root: Path) -> Metadata | None:
-    from cartwheel.checks.distribution import open_distribution
+def _built_metadata(package: Package, root: Path) -> bytes:
+    from cartwheel.filesystem.distribution import open_distribution
 
     for artifact in package_artifacts(package):
         path = root / artifact.path
         if artifact.kind == "wheel" and path.is_file():
-            return Metadata.parse(open_distribution(path).metadata.decode(errors="replace"))
-    return None
+            return open_distribution(path).metadata
+    return b""
 
 
 def _sizes(package: Package, root: Path, change: ReleaseChange) -> tuple[FileSize, ...]:
