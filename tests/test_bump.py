@@ -29,11 +29,11 @@ from cartwheel.pipeline import read_project
 from cartwheel.repository.undo_note import NOTE, replace_with_note, undo
 from cartwheel.stand_ins.crates import CrateShelf
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from cartwheel.versions.version_places import places, version_disagreements, written_version
+from cartwheel.versions.version_places import places, version_disagreements
 from support.crates import workspace
 from support.projects import Project, committed, pure
 from support.repositories import commit, git, hook
-from support.version_workspace import TODAY, WORKSPACE, bump, contents, made, project
+from support.version_workspace import TODAY, WORKSPACE, bump, contents, made, project, written_version
 
 # Which version comes next ---------------------------------------------------------------------------------------------
 
@@ -210,7 +210,7 @@ def contents_but_git(root: Path) -> dict[str, bytes]:
 
 CODE = """import sys; sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from support.version_workspace import bump
+from support.version_workspace import bump, written_version
 {}
 """
 

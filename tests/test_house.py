@@ -1,10 +1,11 @@
-"""The house is in order: lint, form, types and the walls between the rooms."""
+"""The house is in order: lint, format, types, import contracts, dependencies and dead code."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,20 +15,31 @@ SCRIPTS = Path(sys.executable).parent
 
 CHECKS = {
     "lint": ("ruff", "check", "."),
-    "form": ("ruff", "format", "--check", "."),
+    "format": ("ruff", "format", "--check", "."),
     "types": ("mypy",),
-    "walls": ("lint-imports", "--no-cache"),
+    "import contracts": ("lint-imports", "--no-cache"),
+    "declared dependencies": ("deptry", "tasks"),
+    "dead code": ("vulture",),
+    "dead code in tests": ("vulture", "tasks", "benchmarks", "dodo.py", "tests"),
 }
+"""The programs that must find nothing.  Dead code is looked for twice: what only a test calls is dead too."""
 
 
 @pytest.mark.parametrize("what", CHECKS)
 def test_the_house_is_in_order(what: str) -> None:
     program, *arguments = CHECKS[what]
-    found = SCRIPTS / (f"{program}.exe" if sys.platform == "win32" else program)
-    if not found.exists():
+    path = SCRIPTS / (f"{program}.exe" if sys.platform == "win32" else program)
+    if not path.exists():
         pytest.skip(f"needs {program}")
-    done = subprocess.run([found, *arguments], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run([path, *arguments], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_dependency_that_is_never_imported_is_a_program_that_is_started() -> None:
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    programs = set(tool["deptry"]["per_rule_ignores"]["DEP002"])
+    sources = " ".join(path.read_text("utf-8") for path in (ROOT / "tasks").rglob("*.py"))
+    assert {name for name in programs if not re.search(rf'"(?:\S+ )*{name}\b', sources)} == set()
 
 
 def test_doits_plugins_load_little() -> None:

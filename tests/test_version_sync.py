@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.versions.version import pep440
 from cartwheel.versions import version_places
-from cartwheel.versions.version_places import places, version_disagreements, version_of, written_version
-from support.version_workspace import WORKSPACE, contents, project
+from cartwheel.versions.version_places import places, version_disagreements
+from support.version_workspace import WORKSPACE, contents, project, written_version
 
 
 def write(root: Path, folder: str) -> tuple[str, ...]:
@@ -72,7 +73,7 @@ def test_writing_moves_the_package_s_own_places_and_no_other_byte(tmp_path: Path
         expected[path] = before[path].replace(b"1.2.0", python)
     assert after == expected
     assert version_disagreements(places(root, ".")) == ()
-    assert version_of(root, ".") == "1.3.0a1"
+    assert pep440(written_version(root, ".")) == "1.3.0a1"
     assert written_version(root, ".") == "1.3.0-alpha.1"
 
 
@@ -147,7 +148,7 @@ def test_a_pure_python_package_has_its_version_in_pyproject(tmp_path: Path) -> N
         "src/demo_kit/__init__.py": '__version__: str = "2.0.0"\n',
     }
     root = project(tmp_path, files)
-    assert version_of(root, ".") == "2.0.0.post1"
+    assert pep440(written_version(root, ".")) == "2.0.0.post1"
     assert write(root, ".") == ("src/demo_kit/__init__.py: __version__ 2.0.0 → 2.0.0.post1",)
 
 
@@ -182,7 +183,7 @@ def test_a_project_without_a_usable_version_is_refused_in_words(
     tmp_path: Path, files: dict[str, str], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):
-        version_of(project(tmp_path, files), ".")
+        pep440(written_version(project(tmp_path, files), "."))
 
 
 def test_a_version_with_an_escape_in_its_string_moves_like_any_other(tmp_path: Path) -> None:
@@ -200,8 +201,8 @@ def test_reading_the_version_neither_imports_tomlkit_nor_git(tmp_path: Path) -> 
 
     project(tmp_path, WORKSPACE)
     code = (
-        "import sys; from pathlib import Path; from cartwheel.versions.version_places import version_of\n"
-        f"print(version_of(Path({str(tmp_path)!r}), '.'))\n"
+        "import sys; from pathlib import Path; from cartwheel.versions.version_places import survey\n"
+        f"print(survey(Path({str(tmp_path)!r}), '.').truth.found)\n"
         "assert not {'tomlkit', 'git', 'packaging', 'semver', 'twine'} & set(sys.modules), sorted(sys.modules)"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "tasks")}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from cartwheel.filesystem.manifest_files import read_package
+from cartwheel.model.config.manifests import truth
 from cartwheel.new_version import apply_bump, bump_plan, refuse_taken
 from cartwheel.pipeline import read_project
 from support.repositories import commit, git, repository
@@ -112,6 +114,11 @@ def project(root: Path, files: Mapping[str, str], newline: str = "\n") -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.replace("\n", newline).encode())
     return root
+
+
+def written_version(root: Path, folder: str) -> str:
+    """The package's version as its manifest writes it: SemVer in a Cargo.toml."""
+    return truth(read_package(root, folder)).text
 
 
 def contents(root: Path) -> dict[str, bytes]:

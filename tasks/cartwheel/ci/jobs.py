@@ -177,7 +177,6 @@ def _tags(project: Project, packages: tuple[str, ...]) -> tuple[str, ...]:
 # Making ---------------------------------------------------------------------------------------------------------------
 
 _READ = Permission(scope="contents", access="read", why="to check the sources out")
-_WRITE = Permission(scope="contents", access="write", why="to make the release page")
 _IDENTITY = Permission(scope="id-token", access="write", why="to publish as this very job")
 
 

@@ -10,7 +10,6 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from urllib.error import URLError
 
 from cartwheel.destinations.pypi_index import Index
@@ -47,9 +46,7 @@ class LoopbackIndex:
                 return self
         raise StepFailed(f"the index for the rehearsal did not start; the last words are in {self._log}")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._until.close()
 
     @property

@@ -42,16 +42,6 @@ class VersionSurvey(Struct, frozen=True, kw_only=True):
         return self.places[0]
 
 
-def version_of(root: Path, folder: str) -> str:
-    """The package's PEP 440 version; reads two or three files and nothing else."""
-    return pep440(written_version(root, folder))
-
-
-def written_version(root: Path, folder: str) -> str:
-    """The package's version as its manifest writes it: SemVer in a Cargo.toml."""
-    return truth(read_package(root, folder)).text
-
-
 def survey(root: Path, folder: str, declared: Iterable[VersionPattern] = (), *, to: str = "") -> VersionSurvey:
     """Every place where the package's version stands, in a stable order; `declared`: the package's `versions`.
 

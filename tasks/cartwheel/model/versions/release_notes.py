@@ -56,11 +56,6 @@ def notes_of(text: str, version: str) -> str:
     return "\n".join(body).strip() if any(line.strip() and not _ANY_HEADING.match(line) for line in body) else ""
 
 
-def has(text: str, version: str) -> bool:
-    """Whether there is a heading for the version."""
-    return any(entry.version == _version(version) for entry in entries(text))
-
-
 def entries(text: str) -> tuple[ChangelogEntry, ...]:
     """The parts of a changelog, from the top; headings that name no version end a part and begin none."""
     lines = text.splitlines()
