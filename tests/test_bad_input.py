@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 import cartwheel
-from cartwheel.filesystem.manifest_files import read_package
+from cartwheel.cargo.package_manifests import read_package
 from support.processes import SLOW, at_work, wait_for
 from support.projects import FLOOR, TRIPLE, Project, committed, made, pure
 from support.repositories import commit, git
@@ -507,7 +507,7 @@ def test_a_crate_without_a_lock_is_built_from_a_copy_that_has_one(project: Proje
     assert told in said
     assert inside(project.root / "pebble") == before
     assert " ok " not in project.doit(BUILD, "sdist:pebble"), "what was built from the copy is up to date"
-    lock = project.root / ".cartwheel/unlocked/pebble/Cargo.lock"
+    lock = project.root / ".cartwheel/unlocked/target/package/0/pebble/Cargo.lock"
     made = lock.read_bytes()
     project.edit("pebble/src/main.rs", 'println!("pebble")', 'println!("a stone")')
     assert f"ok  {BUILD}" in project.doit(BUILD)

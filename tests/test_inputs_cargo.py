@@ -14,17 +14,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from cartwheel.cargo.lockfile import locked_names
 from cartwheel.cargo.resolution import resolved_crates
+from cartwheel.cargo.workspace import local_packages, lock_path
 from cartwheel.filesystem.read_set import ReadSet, files_below, relative_name
-from cartwheel.inputs.cargo_reads import (
-    CargoBuild,
-    before_first_build,
-    local_packages,
-    lock_digest,
-    lock_path,
-    reads_of,
-    stale_fingerprints,
-)
+from cartwheel.inputs.build_reads import CargoBuild
+from cartwheel.inputs.cargo_reads import before_first_build, reads_of, stale_fingerprints
 from cartwheel.model.errors import ConfigError, StepFailed
 
 needs_cargo = pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo")
@@ -378,7 +373,7 @@ def test_path_dependencies_are_followed_and_dev_dependencies_are_not(tmp_path: P
     root = _write(tmp_path, _WORKSPACE)
     found = local_packages(root / "app/Cargo.toml", root)
     assert [p.name for p in found] == ["app-x", "lib", "mac", "quiet"]
-    assert {p.workspace_root_manifest for p in found} == {root / "Cargo.toml"}
+    assert {p.root_manifest for p in found} == {root / "Cargo.toml"}
 
 
 def test_patches_by_path_are_followed_where_the_lock_file_uses_them(tmp_path: Path) -> None:
@@ -419,7 +414,7 @@ def test_a_crate_alone_watches_for_a_workspace_above_it(tmp_path: Path) -> None:
 def test_an_excluded_crate_is_its_own_workspace(tmp_path: Path) -> None:
     files = {"Cargo.toml": '[workspace]\nexclude = ["x"]\n', "x/Cargo.toml": '[package]\nname = "x"\n'}
     root = _write(tmp_path, files)
-    assert local_packages(root / "x/Cargo.toml", root)[0].workspace_root_manifest == root / "x/Cargo.toml"
+    assert local_packages(root / "x/Cargo.toml", root)[0].root_manifest == root / "x/Cargo.toml"
     assert lock_path(root / "x/Cargo.toml") is None
 
 
@@ -442,13 +437,9 @@ def test_only_what_the_crate_reaches_counts_of_the_lock_file(tmp_path: Path) -> 
         tmp_path, {"Cargo.toml": '[package]\nname = "p"\n[workspace]\n', "Cargo.lock": _lock(a="1.0.0", b="1.0.0")}
     )
     manifest = root / "Cargo.toml"
-    first = lock_digest(manifest, root)
-    (root / "Cargo.lock").write_text("# a comment\n" + _lock(a="1.0.0", b="2.0.0"))
-    assert lock_digest(manifest, root) == first
-    (root / "Cargo.lock").write_text(_lock(a="1.0.1", b="1.0.0"))
-    assert lock_digest(manifest, root) != first
+    assert locked_names(manifest, root) == ("a", "p")
     (root / "Cargo.lock").unlink()
-    assert lock_digest(manifest, root) == ""
+    assert locked_names(manifest, root) == ()
 
 
 def test_a_folder_is_expanded_without_what_can_be_made_again(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
 from cartwheel.action import CLEAN_CARGO, CleanAction, PerformStep, RunContext, UpToDate
-from cartwheel.filesystem.manifest_files import read_package, read_root
+from cartwheel.cargo.package_manifests import read_package
+from cartwheel.filesystem.manifest_files import read_root
 from cartwheel.filesystem.snapshot import DiskSnapshot
 from cartwheel.inputs.missing_files import refuse_missing
 from cartwheel.machine.host import this_machine

@@ -81,15 +81,13 @@ def _declared(project: Project) -> str:
 
 def _members(root: Path, project: Project) -> Mapping[str, str]:
     """The crates of each workspace: one that joins by a pattern changes no file that was looked at before."""
-    from cartwheel.cargo.project_crates import members, relative
+    from cartwheel.cargo.workspace import members
+    from cartwheel.filesystem.read_set import relative_name
 
     named: dict[str, str] = {}
     for manifests in (package.manifests for package in project.packages):
         if manifests.workspace_path:
-            folder = (root / manifests.workspace_path).parent
-            crates = " ".join(
-                relative(m, root) for m in members(folder, manifests.workspace) if (m / "Cargo.toml").is_file()
-            )
+            crates = " ".join(relative_name(member, root) for member in members(root / manifests.workspace_path))
             named[f"the members of {manifests.workspace_path}"] = sha256(crates.encode()).hexdigest()[:16]
     return named
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from cartwheel.cargo.local_crates import table, toml
+from cartwheel.filesystem.manifest_files import table, toml
 from cartwheel.filesystem.read_set import ReadSet, relative_name
 
 _NAMES = (".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain")

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from cartwheel.cargo.local_crates import checksums, lock_path
+from cartwheel.cargo.lockfile import checksums
+from cartwheel.cargo.workspace import lock_path
 from cartwheel.process.run import capture
 
 _LINE = re.compile(

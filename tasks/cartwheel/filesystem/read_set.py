@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from msgspec import Struct
@@ -18,7 +19,7 @@ MARKERS = ("CACHEDIR.TAG", ".rustc_info.json", "pyvenv.cfg")
 
 
 class ReadSet(Struct, frozen=True, kw_only=True):
-    """What a step was seen to depend on; paths are relative to the project where they lie in it, else absolute."""
+    """What a step was seen to depend on; paths are named as `relative_name` names them."""
 
     files: tuple[str, ...] = ()
     """Their content counts."""
@@ -74,14 +75,36 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+COPIES = (".cartwheel", "unlocked")
+"""The folder of a project that holds copies of its sources, each in a folder below `target/package` and laid out as
+they are."""
+
+
+@cache
+def source_top(root: Path) -> Path:
+    """The highest folder whose files belong with the project in `root`: the top of its repository, or of its copy."""
+    for folder in (root, *root.parents):
+        if (folder / ".git").exists() or folder.parts[-5:-1] == (*COPIES, "target", "package"):
+            return folder
+    return root
+
+
 def relative_name(path: str | Path, root: Path) -> str:
-    """A path as `Reads` names it: relative to the project when inside it, with `/`; links are kept as they are."""
+    """A path with `/`, relative to the project if it lies in the project or its repository (`../core/src/lib.rs`),
+    else absolute; symbolic links are kept."""
     plain = _without_dots(os.fspath(path))
     for top in (os.path.abspath(root), os.path.realpath(root)):
         inner = below(plain, top)
         if inner is not None:
             return inner
+        if below(plain, os.fspath(source_top(Path(top)))) is not None:
+            return os.path.relpath(plain, top).replace(os.sep, "/")
     return plain.replace("\\", "/") if os.name == "nt" else plain
+
+
+def is_outside(name: str) -> bool:
+    """Whether a name made by `relative_name` leads out of the project."""
+    return name.startswith("../") or name == ".." or os.path.isabs(name)
 
 
 def there_or_not(paths: Iterable[Path], root: Path) -> ReadSet:

@@ -19,7 +19,7 @@ from cartwheel.cargo.build_output import (
     dep_info,
     directives,
 )
-from cartwheel.cargo.local_crates import LocalPackage, package_at
+from cartwheel.cargo.workspace import Crate, read_crate
 from cartwheel.filesystem.read_set import ReadSet, below, files_below, relative_name, there_or_not
 
 _SET_BY_CARGO = (
@@ -84,17 +84,17 @@ def seen_by(build: CargoBuild, said: CargoMessages, home: Path) -> BuildEvidence
     )
 
 
-def reads_of_build(run: BuildEvidence, packages: Iterable[LocalPackage]) -> ReadSet:
+def reads_of_build(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     """Sources, watched files and variables; what cannot be understood makes whole packages of `packages` count."""
     return _sources(run, packages) | _scripts(run) | _variables(run)
 
 
-def whole_packages(packages: Iterable[LocalPackage], root: Path) -> ReadSet:
+def whole_packages(packages: Iterable[Crate], root: Path) -> ReadSet:
     """Every file of these packages."""
     return ReadSet(folders=tuple(sorted({relative_name(p.folder, root) for p in packages})))
 
 
-def asked_for(packages: Iterable[LocalPackage]) -> ReadSet:
+def asked_for(packages: Iterable[Crate]) -> ReadSet:
     """The variables that a package's sources name, for want of a compiler's word on them."""
     names: set[str] = set()
     for package in packages:
@@ -113,7 +113,7 @@ def is_local(package: str) -> bool:
 # ---- sources -----------------------------------------------------------------------------------------------------
 
 
-def _sources(run: BuildEvidence, packages: Iterable[LocalPackage]) -> ReadSet:
+def _sources(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     """What the dep-info beside the finished library or programs names, provided that their own sources are in it."""
     root = run.build.root
     final = [artifact for artifact in run.said.artifacts if _is_final(artifact, run.build)]
@@ -196,13 +196,13 @@ def _variables(run: BuildEvidence) -> ReadSet:
     """The variables that rustc was asked for, less those that cargo and the crate's own build script set."""
     own = {script.package: set(script.sets) for script in run.said.scripts}
     names: set[str] = set()
-    unknown: list[LocalPackage] = []
+    unknown: list[Crate] = []
     for artifact in run.said.artifacts:
         found = _beside(artifact, run)
         if found:
             names |= {n for info in found for n in info.env} - own.get(artifact.package, set())
         elif is_local(artifact.package):
-            unknown.append(package_at(artifact.manifest))
+            unknown.append(read_crate(artifact.manifest, run.build.root))
     reads = ReadSet(env=tuple(sorted(n for n in names if not _set_by_cargo(n))))
     return reads | asked_for(unknown)
 

@@ -15,17 +15,8 @@ from pathlib import Path
 
 from cartwheel.cargo.build_output import CargoMessages, messages
 from cartwheel.cargo.config_files import cargo_home, configuration
-from cartwheel.cargo.local_crates import (
-    LocalPackage,
-    local_packages,
-    lock_digest,
-    lock_path,
-    manifests_above,
-    package_at,
-    table,
-    toml,
-    workspace_root,
-)
+from cartwheel.cargo.workspace import Crate, local_packages, read_crate, root_candidates, workspace_root
+from cartwheel.filesystem.manifest_files import table
 from cartwheel.filesystem.read_set import ReadSet, relative_name, there_or_not
 from cartwheel.inputs.build_reads import (
     DIRECTORIES,
@@ -36,18 +27,6 @@ from cartwheel.inputs.build_reads import (
     seen_by,
     whole_packages,
 )
-
-__all__ = [
-    "CargoBuild",
-    "LocalPackage",
-    "before_first_build",
-    "local_packages",
-    "lock_digest",
-    "lock_path",
-    "reads_of",
-    "reads_of_all",
-    "stale_fingerprints",
-]
 
 
 def before_first_build(manifest: Path, root: Path, cwd: Path, environ: Mapping[str, str] = os.environ) -> ReadSet:
@@ -71,7 +50,7 @@ def reads_of(build: CargoBuild, environ: Mapping[str, str] = os.environ) -> Read
     settings = configuration(build.cwd, environ)
     said = _said(build)
     declared = (*local_packages(build.manifest, build.root), *_substitutes(settings.crates, build.root))
-    compiled = tuple(package_at(a.manifest) for a in said.artifacts if is_local(a.package))
+    compiled = tuple(read_crate(a.manifest, build.root) for a in said.artifacts if is_local(a.package))
     packages = tuple({p.manifest: p for p in (*declared, *compiled)}.values())
     reads = settings.reads(build.root)
     if not said.complete:
@@ -94,7 +73,7 @@ def _said(build: CargoBuild) -> CargoMessages:
         return CargoMessages()
 
 
-def _substitutes(manifests: Iterable[Path], root: Path) -> Iterator[LocalPackage]:
+def _substitutes(manifests: Iterable[Path], root: Path) -> Iterator[Crate]:
     for manifest in manifests:
         yield from local_packages(manifest, root)
 
@@ -102,17 +81,17 @@ def _substitutes(manifests: Iterable[Path], root: Path) -> Iterator[LocalPackage
 # ---- what counts whether or not a build read it -----------------------------------------------------------------
 
 
-def _standing(manifest: Path, packages: Iterable[LocalPackage], root: Path) -> ReadSet:
+def _standing(manifest: Path, packages: Iterable[Crate], root: Path) -> ReadSet:
     """Manifests, and the files that cargo takes up by their names alone once they are there.
 
     Programs count for the crate itself only: the wheel's list of components names them, not those of dependencies.
     """
     own = Path(os.path.abspath(manifest))
-    paths: set[Path] = set(manifests_above(own, root))
+    paths: set[Path] = set(root_candidates(own))
     folders: set[str] = set()
     for package in packages:
-        paths |= {package.manifest, package.workspace_root_manifest}
-        settings = table(toml(package.manifest), "package")
+        paths |= {package.manifest, package.root_manifest}
+        settings = table(package.toml, "package")
         if "build" not in settings:
             paths.add(package.folder / "build.rs")
         if package.manifest == own and settings.get("autobins") is not False:

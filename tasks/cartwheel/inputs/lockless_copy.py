@@ -1,68 +1,84 @@
-"""A crate that comes without Cargo.lock: built from a copy that has one, so that none is written into the user's tree.
+"""A crate without Cargo.lock is built from a copy that has one, so that cargo writes none into the user's tree.
 
-cargo resolves once; from then on the copy's lock says what every wheel is made of, until the user commits one.
+cargo resolves once; from then on the copy's lockfile says what every wheel is made of, until the user commits one.
 """
 
 from __future__ import annotations
 
 import filecmp
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from cartwheel.cargo.local_crates import lock_path, workspace_root
-from cartwheel.cargo.project_crates import crates_of, read_crate
-from cartwheel.filesystem.read_set import files_below
+from cartwheel.cargo.workspace import lock_path, needed_by_cargo
+from cartwheel.filesystem.manifest_files import toml
+from cartwheel.filesystem.read_set import COPIES, files_below
 
-FOLDER = ".cartwheel/unlocked"
-"""The copy of the project, with the same paths below it."""
+FOLDER = "/".join(COPIES)
+"""The folder of the copies.  In it each copy has the layout of the sources, from the highest folder that cargo needs;
+cargo looks for no workspace above `target/package`, so none of the project's takes the copy for its own."""
 
 _BESIDE = (".gitignore", ".ignore")
 """Files that say what of a folder is packed."""
 
-_SEEN_FROM_THERE = ("/", ".cargo/")
-"""cargo finds configuration above the copy too, and would join the lists of both."""
+_SEEN_FROM_THERE = re.compile(r"/|[A-Za-z]:|(\.\./)*\.cargo/")
+"""cargo finds the configuration above the copy itself, and would join the lists of both."""
 
 _one_at_a_time = threading.Lock()
 
 
 def lacks_lockfile(manifest: str, root: Path) -> bool:
-    """Whether the crate, named by its manifest relative to the project, has no lock file."""
+    """Whether the crate, named by its manifest relative to the project, has no lockfile."""
     return bool(manifest) and lock_path(root / manifest) is None
 
 
 def build_root(manifest: str, root: Path) -> tuple[Path, Path | None]:
-    """Where cargo is to build the crate, the project itself or its copy, and the lock file there, if there is one."""
+    """Where cargo builds the crate, the project or its copy, and the lockfile there, if there is one."""
     own = lock_path(root / manifest)
-    return (root, own) if own else (root / FOLDER, lock_path(root / FOLDER / manifest))
+    if own:
+        return root, own
+    top, copy = _places(root / manifest, root)
+    home = copy / root.relative_to(top)
+    return home, lock_path(home / manifest)
 
 
 def refresh_copy(manifest: str, root: Path, paths: Iterable[str], resolve: Callable[[Path], None]) -> Path:
-    """Bring the copy up to date with these files of the project, and have `resolve` complete its lock file.
+    """Bring the copy up to date with these files of the project, and have `resolve` complete its lockfile.
 
     Unchanged files are left alone and modification times kept: cargo goes by them.  `resolve` is given the copy's
-    manifest.  Returns the copy's root.
+    manifest.  Returns the project's folder in the copy.
     """
-    copy = root / FOLDER
+    top, copy = _places(root / manifest, root)
+    home = copy / root.relative_to(top)
+    named = (Path(os.path.abspath(root / path)) for path in paths if not _SEEN_FROM_THERE.match(path))
     with _one_at_a_time:
-        every = (*paths, *_members(root / manifest, root))
-        wanted = {path for path in every if (root / path).is_file() and not path.startswith(_SEEN_FROM_THERE)}
-        folders = {parent for path in wanted for parent in Path(path).parents}
-        wanted |= {(f / name).as_posix() for f in folders for name in _BESIDE if (root / f / name).is_file()}
+        wanted = {path for path in (*named, *_crates(root / manifest)) if path.is_file()}
+        folders = {folder for path in wanted for folder in path.parents if folder.is_relative_to(top)}
+        wanted |= {folder / name for folder in folders for name in _BESIDE if (folder / name).is_file()}
         for path in sorted(wanted):
-            _bring(root / path, copy / path)
-        _drop(copy, root)
-        resolve(copy / manifest)
-    return copy
+            _bring(path, copy / path.relative_to(top))
+        _drop(copy, top)
+        resolve(home / manifest)
+    return home
 
 
-def _members(manifest: Path, root: Path) -> Iterable[str]:
-    """cargo wants every member of a workspace to be there, whichever it builds."""
-    top = read_crate(root, workspace_root(manifest))
-    for folder in crates_of(root, top, manifest):
-        yield from files_below(root, folder.relative_to(root.resolve()).as_posix())
+def _places(manifest: Path, root: Path) -> tuple[Path, Path]:
+    """The highest folder of the sources that cargo needs, and where its copy lies."""
+    folders = [path.parent for path in needed_by_cargo(manifest) if path.anchor == root.anchor]
+    top = Path(os.path.commonpath([root, *folders]))
+    levels = len(root.parts) - len(top.parts)
+    return top, root.joinpath(*COPIES, "target", "package", str(levels))
+
+
+def _crates(manifest: Path) -> Iterable[Path]:
+    """cargo wants every member of a workspace to be there, whichever it builds; of a virtual root, its manifest."""
+    for needed in needed_by_cargo(manifest):
+        yield needed
+        if "package" in toml(needed):
+            yield from (needed.parent / name for name in files_below(needed.parent, "."))
 
 
 def _bring(source: Path, to: Path) -> None:
@@ -72,10 +88,10 @@ def _bring(source: Path, to: Path) -> None:
     shutil.copy2(source, to)
 
 
-def _drop(copy: Path, root: Path) -> None:
-    """What is gone from the project goes from the copy, but for the lock file, which is the copy's own."""
+def _drop(copy: Path, top: Path) -> None:
+    """What is gone from the sources goes from the copy, but for the lockfile, which is the copy's own."""
     for folder, _, names in os.walk(copy):
         for name in names:
             path = Path(folder, name)
-            if name != "Cargo.lock" and not (root / path.relative_to(copy)).is_file():
+            if name != "Cargo.lock" and not (top / path.relative_to(copy)).is_file():
                 path.unlink()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cartwheel.cargo.local_crates import table, toml
+from cartwheel.filesystem.manifest_files import table, toml
 from cartwheel.model.config.manifests import inside, is_debug, profiles, table_name
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Package, Project, Wheel, declared_inputs

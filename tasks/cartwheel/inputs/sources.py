@@ -25,7 +25,7 @@ from cartwheel.model.wheels.target import ANY
 from cartwheel.process import environment
 
 if TYPE_CHECKING:
-    from cartwheel.cargo.local_crates import LocalPackage
+    from cartwheel.cargo.workspace import Crate
     from cartwheel.filesystem.read_set import ReadSet
 
 # What only some of it needs is imported there: every doit command loads this module.
@@ -73,10 +73,11 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def learn(self, directory: Path, messages: Path, home: Path, work: Work) -> Mapping[str, tuple[str, ...]]:
         """What the build that just ended, in the project or its copy `home`, was seen to read of the project."""
         from cartwheel.inputs import cargo_reads, last_build
+        from cartwheel.inputs.build_reads import CargoBuild
 
         learned = _learned(
             cargo_reads.reads_of_all(
-                cargo_reads.CargoBuild(
+                CargoBuild(
                     root=home,
                     manifest=home / self.package.manifest,
                     target_dir=directory,
@@ -137,16 +138,18 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def _broad(self, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
         return _broad(snapshot.root / self.package.manifest, snapshot.root, snapshot.root / self.package.folder)
 
-    def _local(self, root: Path) -> tuple[LocalPackage, ...]:
+    def _local(self, root: Path) -> tuple[Crate, ...]:
         return _local(root / self.package.manifest, root)
 
     def _packed(self, snapshot: Snapshot) -> tuple[str, ...]:
         return _packed(self.package.folder, snapshot.root, self.package)
 
     def _configuration(self, snapshot: Snapshot) -> set[str]:
-        """cargo's and rustup's configuration above the project, which is this machine's own."""
+        """cargo's and rustup's configuration outside the repository, which is this machine's own."""
+        from cartwheel.filesystem.read_set import source_top
+
         found = _configured(snapshot.root / self.package.folder, snapshot.environ.get("CARGO_HOME", ""))
-        return {str(path) for path in found if not path.is_relative_to(snapshot.root)}
+        return {str(path) for path in found if not path.is_relative_to(source_top(snapshot.root))}
 
     def _declared(self, snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
         return tuple(_named_inputs(self.package, self.wheel, snapshot.root))
@@ -174,7 +177,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def crates(self, snapshot: Snapshot) -> tuple[str, ...]:
         """The names of the crates that the wheel is made of; while they are not fetched, of all that the lock file
         holds for the package on any target."""
-        from cartwheel.cargo.local_crates import locked_names
+        from cartwheel.cargo.lockfile import locked_names
 
         facts, _ = self._resolution(snapshot, None)
         found = tuple(name.removeprefix(_CRATE) for name in facts if name.startswith(_CRATE))
@@ -200,11 +203,12 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return features(self.package.manifests.pyproject, self.wheel.python, self.wheel.features)
 
     def _resolution_key(self, snapshot: Snapshot) -> str:
+        from cartwheel.filesystem.read_set import relative_name
         from cartwheel.inputs import lockless_copy
 
         _, lock = lockless_copy.build_root(self.package.manifest, snapshot.root)
-        read = [_shown(path, snapshot.root) for path in ([lock] if lock else [])]
-        read += [_shown(local.manifest, snapshot.root) for local in self._local(snapshot.root)]
+        read = [relative_name(path, snapshot.root) for path in ([lock] if lock else [])]
+        read += [local.path for local in self._local(snapshot.root)]
         if self.package.manifests.workspace_path:
             read.append(self.package.manifests.workspace_path)
         parts = [f"{path} {snapshot.digest(path)}" for path in sorted(set(read))]
@@ -224,9 +228,14 @@ _UNRESOLVED = "what Cargo.lock names"
 def _learned(reads: ReadSet, root: Path) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.filesystem.read_set import relative_name
 
-    files = tuple(relative_name(path, root) if os.path.isabs(path) else path for path in reads.files)
-    absent = tuple(path for path in reads.absent if not os.path.isabs(path))
-    return {"files": files, "absent": absent, "folders": reads.folders, "env": reads.env}
+    def named(paths: Iterable[str]) -> tuple[str, ...]:
+        """A build in a copy names its files from there."""
+        return tuple(
+            relative_name(root / path, root) if path[:1] == "." or os.path.isabs(path) else path for path in paths
+        )
+
+    absent = tuple(path for path in named(reads.absent) if not os.path.isabs(path))
+    return {"files": named(reads.files), "absent": absent, "folders": named(reads.folders), "env": reads.env}
 
 
 @cache
@@ -252,8 +261,8 @@ def _broad(manifest_path: Path, root: Path, cwd: Path) -> Mapping[str, tuple[str
 
 
 @cache
-def _local(manifest_path: Path, root: Path) -> tuple[LocalPackage, ...]:
-    from cartwheel.cargo.local_crates import local_packages
+def _local(manifest_path: Path, root: Path) -> tuple[Crate, ...]:
+    from cartwheel.cargo.workspace import local_packages
 
     return local_packages(manifest_path, root)
 
@@ -280,10 +289,6 @@ def look_again() -> None:
     _broad.cache_clear()
     _configured.cache_clear()
     _local.cache_clear()
-
-
-def _shown(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
 class BackendSources(Struct, frozen=True, kw_only=True):

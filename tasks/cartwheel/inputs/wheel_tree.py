@@ -14,7 +14,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.cargo.local_crates import table, toml, workspace_root
+from cartwheel.cargo.workspace import inherited
+from cartwheel.filesystem.manifest_files import table
 from cartwheel.filesystem.read_set import relative_name
 from cartwheel.inputs import globs
 from cartwheel.inputs.pyproject_parts import wheel_patterns
@@ -242,19 +243,15 @@ def _is_excluded(path: Path, folder: Path, rules: tuple[globs.IgnoreRule, ...]) 
 
 def _documents(layout: _Layout) -> Iterator[Path]:
     """Readme and licence files, of pyproject.toml and of Cargo.toml."""
-    project, package = table(layout.pyproject, "project"), table(layout.cargo, "package")
-    home = workspace_root(layout.crate / "Cargo.toml")
-    shared = table(table(toml(home), "workspace"), "package")
+    project = table(layout.pyproject, "project")
     readme, license_ = project.get("readme"), project.get("license")
     for value in ({"file": readme} if isinstance(readme, str) else readme, license_):
         if isinstance(value, dict) and isinstance(value.get("file"), str):
             yield layout.folder / value["file"]
     for key in ("license-file", *(["readme"] if not project or "readme" in project.get("dynamic", ()) else [])):
-        value = package.get(key)
-        inherited = isinstance(value, dict) and value.get("workspace") is True
-        value = shared.get(key) if inherited else value
+        value, place = inherited(layout.crate / "Cargo.toml", key)
         names = (value,) if isinstance(value, str) else _READMES if key == "readme" and value is not False else ()
-        yield from ((home.parent if inherited else layout.crate) / name for name in names)
+        yield from (place / name for name in names)
     patterns = project.get("license-files", _LICENSES)
     for pattern in _strings(patterns if isinstance(patterns, list | tuple) else list(_LICENSES)):
         yield from globs.matching_files(layout.folder, pattern)

@@ -58,7 +58,7 @@ def with_rust(container: Container, target: Target, package: Package, work: Work
 def _crates_outside(package: Package, work: Work) -> Iterable[Mount]:
     """Crates of other folders, and cargo's configuration above the project."""
     from cartwheel.cargo.config_files import cargo_home, configuration
-    from cartwheel.cargo.local_crates import local_packages
+    from cartwheel.cargo.workspace import local_packages
 
     root, home = work.root, cargo_home(work.snapshot.environ)
     paths = [p.folder for p in local_packages(root / package.manifest, root)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cartwheel.cargo.project_crates import relative, within
+from cartwheel.filesystem.read_set import is_outside, relative_name
 from cartwheel.model.config.manifests import inside
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package
@@ -23,9 +23,9 @@ def changelog_path(root: Path, package: Package) -> str:
     """
     named = package.changelog.file
     path = root / package.folder / (named or "CHANGELOG.md")
-    shown = relative(path, root)
+    shown = relative_name(path.resolve(), root)
     where = inside(package.folder, "pyproject.toml")
-    if not within(shown) and (named or path.is_file()):
+    if is_outside(shown) and (named or path.is_file()):
         raise ConfigError(
             f"{where} [tool.cartwheel] changelog.file: '{named or path.name}' lies outside the project; "
             "expected a file in it"

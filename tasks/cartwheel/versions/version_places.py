@@ -7,6 +7,7 @@ lock files' own entries, the static version in pyproject.toml and a literal `__v
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from cartwheel.cargo.project_crates import Crate, crates_of, locked, needs, read_crate, relative, within
+from cartwheel.cargo.lockfile import locked_members
+from cartwheel.cargo.package_manifests import read_package
+from cartwheel.cargo.workspace import Crate, crates_of, needs, read_crate
 from cartwheel.filesystem.edits import TextPlace, new_contents
-from cartwheel.filesystem.manifest_files import read_package, read_toml
+from cartwheel.filesystem.manifest_files import read_toml
+from cartwheel.filesystem.read_set import is_outside, relative_name, source_top
 from cartwheel.model.config.manifests import Keys, Manifests, VersionSource, crate_version, from_git, inside, truth
 from cartwheel.model.config.release_settings import VersionPattern
 from cartwheel.model.errors import ConfigError
@@ -96,13 +100,13 @@ def _rust_places(
 ) -> Iterator[TextPlace]:
     """`version`: SemVer; `names` is given those of the crates that have it."""
     base = root / manifests.cargo_path
-    top = read_crate(root, root / manifests.workspace_path) if manifests.workspace_path else read_crate(root, base)
+    top = read_crate(root / (manifests.workspace_path or manifests.cargo_path), root)
     crates = crates_of(root, top, base)
-    lock = locked(root, top)
+    lock = locked_members(top)
     known = {top.path: top, **{crate.path: crate for crate in crates.values()}}
-    read.update(path for path in (*known, relative(top.folder / "Cargo.lock", root)) if within(path))
+    read.update(path for path in (*known, relative_name(top.folder / "Cargo.lock", root)) if not os.path.isabs(path))
     home = crate_version(manifests)
-    moving = _moving(crates, crates[base.parent.resolve()], top, home, lock)
+    moving = _moving(crates, crates[Path(os.path.abspath(base.parent))], top, home, lock)
     names.update(crate.name for crate in moving.values())
     if home.at[0] == "workspace" and home.path != source.path:
         yield _toml_place(home.path, home.at, home.text, version)
@@ -188,7 +192,7 @@ def _lock_places(
     names = {crate.name for crate in moving.values()}
     if not names & lock.keys():
         return
-    shown = relative(path, root)
+    shown = relative_name(path, root)
     for number, entry in enumerate(read_toml(path, shown)["package"]):
         if entry.get("name") in names and "source" not in entry:
             yield _toml_place(shown, ("package", number, "version"), str(entry["version"]), version, entry["name"])
@@ -202,12 +206,12 @@ def _lock_places(
 def _uv_lock(root: Path, folder: str, manifests: Manifests, version: str, read: set[str]) -> Iterator[TextPlace]:
     """The package's entry in a uv.lock beside it or above; one whose version is dynamic has none there."""
     name = _normal(str(manifests.pyproject.get("project", {}).get("name", "")))
-    here, top = (root / folder).resolve(), root.resolve()
+    here = (root / folder).resolve()
     for above in (here, *here.parents):
-        if not above.is_relative_to(top):
+        if not above.is_relative_to(source_top(root)):
             return
         path = above / "uv.lock"
-        shown = relative(path, root)
+        shown = relative_name(path, root)
         read.add(shown)
         if not path.is_file():
             continue
@@ -231,8 +235,8 @@ def _static_version(folder: str, manifests: Manifests, source: VersionSource, ve
 
 def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str, read: set[str]) -> Iterator[TextPlace]:
     for path in _module_files(root / folder, manifests.pyproject):
-        shown = relative(path, root)
-        if within(shown):
+        shown = relative_name(path, root)
+        if not is_outside(shown):
             read.add(shown)
         if path.is_file():
             literal = _literal_version(path)
@@ -246,9 +250,9 @@ def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str,
 
 def _declared(root: Path, folder: str, declared: VersionPattern, version: str) -> TextPlace:
     """The one place that a declared pattern matches; raises `ConfigError` where it matches nothing, or more."""
-    shown = relative((root / folder / declared.file), root)
+    shown = relative_name((root / folder / declared.file).resolve(), root)
     where = f"{inside(folder, 'pyproject.toml')} [tool.cartwheel] versions"
-    if not within(shown):
+    if os.path.isabs(shown):
         raise ConfigError(f"{where}: '{declared.file}' lies outside the project; expected a file in it")
     try:
         text = (root / shown).read_bytes().decode()

@@ -46,9 +46,9 @@ class Manifests(Struct, frozen=True, kw_only=True):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The files themselves, relative to the project; what lies outside it is left out."""
+        """The files themselves, relative to the project; what lies outside its repository is left out."""
         found = (inside(self.folder, "pyproject.toml"), self.cargo_path, self.workspace_path)
-        return tuple(dict.fromkeys(path for path in found if path and not path.startswith(("/", ".."))))
+        return tuple(dict.fromkeys(path for path in found if path and not path.startswith("/") and ":" not in path))
 
 
 class VersionSource(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,54 @@
+"""What the lockfile of a workspace holds for one of its crates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from cartwheel.cargo.workspace import Crate, local_packages, lock_path, lock_rows
+from cartwheel.filesystem.manifest_files import table, toml
+
+
+def locked_names(manifest: Path, root: Path) -> tuple[str, ...]:
+    """The names of the crates that the lockfile holds for this one on any target; none without a lockfile."""
+    path = lock_path(manifest)
+    return tuple(sorted({str(row.get("name")) for row in _rows_for(path, manifest, root)})) if path else ()
+
+
+def locked_members(top: Crate) -> dict[str, str]:
+    """Name and version of the workspace's own crates in its lockfile, which are the rows without a source."""
+    rows = lock_rows(top.folder / "Cargo.lock")
+    return {str(row.get("name")): str(row.get("version")) for row in rows if "source" not in row}
+
+
+def checksums(path: Path) -> dict[tuple[str, str], str]:
+    """`sha256:…`, else the source, of each crate of a lockfile that is not local, by name and version."""
+    old = {" ".join(key.split(" ")[1:3]): value for key, value in table(toml(path), "metadata").items()}
+    found: dict[tuple[str, str], str] = {}
+    for row in lock_rows(path):
+        if "source" in row:
+            name, version = str(row.get("name")), str(row.get("version"))
+            digest = row.get("checksum") or old.get(f"{name} {version}")
+            found[name, version] = f"sha256:{digest}" if digest else str(row["source"])
+    return found
+
+
+def _rows_for(path: Path, manifest: Path, root: Path) -> Iterable[dict[str, Any]]:
+    """The rows that the crate and its path dependencies reach; all rows if they are not in the lockfile."""
+    rows = lock_rows(path)
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_name.setdefault(str(row.get("name")), []).append(row)
+    local = {crate.name for crate in local_packages(manifest, root)}
+    waiting = [row for row in rows if "source" not in row and row.get("name") in local]
+    found: dict[int, dict[str, Any]] = {}
+    while waiting:
+        row = waiting.pop()
+        if id(row) in found:
+            continue
+        found[id(row)] = row
+        for need in row.get("dependencies", []):
+            name, *version = str(need).split(" ")
+            waiting += [r for r in by_name.get(name, []) if not version or r.get("version") == version[0]]
+    return found.values() if found else rows
