@@ -504,6 +504,25 @@ def test_the_command_takes_its_options_before_and_behind_the_words(one: Project)
     assert one.doit("changelog", "--draft").strip() == "- Version 1.1rc1\n- first"
 
 
+def test_a_dry_run_shows_every_line_that_the_commit_then_changes_and_writes_nothing(one: Project) -> None:
+    before = contents(one.root)
+    shown = one.doit("bump", "minor", "--dry-run", "--offline")
+    assert contents(one.root) == before
+    assert shown.splitlines()[-2:] == ["commit: Version 1.1", "gravel 1.0 → 1.1: dry run, nothing was written"]
+    one.doit("bump", "minor", "--offline")
+    lines = git(one.root, "show", "--format=", "--unified=0").splitlines()
+    patch = [line for line in lines if not line.startswith(("diff ", "index ", "@@"))]
+    assert sorted(line for line in shown.splitlines() if line[:1] in "+-") == sorted(patch)
+    assert {'+version = "1.1"', "+## 1.1", "--- a/CHANGELOG.md"} <= set(patch)
+
+
+def test_a_dry_run_refuses_what_the_bump_would_refuse(one: Project) -> None:
+    one.write("pyproject.toml", (one.root / "pyproject.toml").read_text() + "\n# more\n")
+    assert "pyproject.toml: holds changes that are not committed" in one.refused(
+        "bump", "minor", "--dry-run", "--offline"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -40,6 +40,28 @@ def test_without_git_on_path_it_says_to_install_git(tmp_path: Path) -> None:
     assert "install git and put it on PATH" in done.stdout, done.stderr
 
 
+def test_a_repository_of_another_format_answers_like_any(tmp_path: Path) -> None:
+    here = tmp_path / "r"
+    git(tmp_path, "init", "--quiet", "--object-format=sha256", "--initial-branch=main", str(here))
+    head = commit(here, a__txt="1")
+    git(here, "update-index", "--index-version=4")
+    with Repository(here) as repo:
+        repo.create_tag("v1", "one", commit=head)
+        assert (len(repo.head()), repo.branch, repo.tags()) == (64, "main", {"v1": head})
+        assert repo.tracked((here / "a.txt", here / "b.txt")) == (here / "a.txt",)
+        assert (repo.annotated("v1"), repo.has(head), repo.has("1" * 64)) == (True, True, False)
+        assert repo.subjects("", here) == ("change",)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_repository_of_another_user_is_refused_in_git_s_words(tmp_path: Path) -> None:
+    here = repository(tmp_path / "r", a__txt="1")
+    os.chown(here, 12345, 12345)
+    os.chown(here / ".git", 12345, 12345)
+    with Repository(here) as repo, pytest.raises(StepFailed, match="dubious ownership"):
+        repo.head()
+
+
 def test_branch_and_head_are_what_is_checked_out(tmp_path: Path) -> None:
     here = repository(tmp_path / "r", a__txt="1")
     with Repository(here) as repo:

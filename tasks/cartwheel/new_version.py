@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import unified_diff
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -102,14 +103,9 @@ def refuse_taken(root: Path, project: Project, bump: BumpPlan, *, offline: bool)
         raise StepFailed("\n".join(dict.fromkeys(wrong)))
 
 
-def apply_bump(root: Path, project: Project, bump: BumpPlan, *, commit: bool, say: Say) -> None:
-    """Write the files and commit them; where anything fails, every file is as it was.
-
-    Raises `StepFailed` where a file that is to be committed holds other changes, or a hook refuses.
-    """
-    from cartwheel.process.run import STOP, Interrupted
+def refuse_mixed(root: Path, bump: BumpPlan, *, commit: bool) -> None:
+    """Raises `StepFailed` if a file lies in a submodule, or is to be committed and holds other changes."""
     from cartwheel.repository.git import Repository
-    from cartwheel.repository.undo_note import replace_with_note
 
     with Repository(root) as repo:
         paths = tuple((root / path).resolve() for path in bump.files)
@@ -120,13 +116,33 @@ def apply_bump(root: Path, project: Project, bump: BumpPlan, *, commit: bool, sa
                 f"{', '.join(foreign)}: lies in a submodule, so its version is that repository's; "
                 "name it without an exact pin (=), or release it first"
             )
-        if commit:
-            changed = {(repo.root / path).resolve() for path in repo.dirty()}
-            mixed = sorted(path.name for path in paths if path in changed)
-            if mixed:
-                raise StepFailed(
-                    f"{', '.join(mixed)}: holds changes that are not committed; commit or stash them, or --no-commit"
-                )
+        changed = {(repo.root / path).resolve() for path in repo.dirty()} if commit else set()
+        mixed = sorted(path.name for path in paths if path in changed)
+        if mixed:
+            raise StepFailed(
+                f"{', '.join(mixed)}: holds changes that are not committed; commit or stash them, or --no-commit"
+            )
+
+
+def bump_diff(root: Path, bump: BumpPlan) -> Iterator[str]:
+    """Every line that changes, as a unified diff without context."""
+    for path, after in sorted(bump.files.items()):
+        lines = ((root / path).read_bytes().decode().splitlines(), after.decode().splitlines())
+        yield from unified_diff(*lines, f"a/{path}", f"b/{path}", n=0, lineterm="")
+
+
+def apply_bump(root: Path, project: Project, bump: BumpPlan, *, commit: bool, say: Say) -> None:
+    """Write the files and commit them; if anything fails, every file is as it was.
+
+    Raises `StepFailed` if a file that is to be committed holds other changes, or a hook refuses.
+    """
+    from cartwheel.process.run import STOP, Interrupted
+    from cartwheel.repository.git import Repository
+    from cartwheel.repository.undo_note import replace_with_note
+
+    refuse_mixed(root, bump, commit=commit)
+    with Repository(root) as repo:
+        paths = tuple((root / path).resolve() for path in bump.files)
         with replace_with_note(root, bump.files, what=f"bump to {bump.version}", commit=repo.head()):
             _refuse_disagreement(root, project)
             if STOP.is_set():

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 from doit.exceptions import InvalidCommand
 
-from cartwheel.commands.options import WordsAndOptions
+from cartwheel.action import RunContext
+from cartwheel.commands.options import WordsAndOptions, flag
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.errors import CartwheelError
+from cartwheel.model.project import Project
 from cartwheel.process import run
+
+if TYPE_CHECKING:
+    from cartwheel.new_version import BumpPlan
 
 
 class Bump(WordsAndOptions):
@@ -31,21 +37,13 @@ class Bump(WordsAndOptions):
             "default": [],
             "help": "whose version, where the packages have versions of their own",
         },
-        {"name": "no_commit", "short": "", "long": "no-commit", "type": bool, "default": False, "help": "only write"},
-        {
-            "name": "offline",
-            "short": "",
-            "long": "offline",
-            "type": bool,
-            "default": False,
-            "help": "ask neither the remote nor the indexes whether the version is taken",
-        },
+        flag("no-commit", "only write"),
+        flag("dry-run", "only show every line that would change"),
+        flag("offline", "ask neither the remote nor the indexes whether the version is taken"),
     )
 
-    def _execute(self, packages: list[str], no_commit: bool, offline: bool, pos_args: list[str]) -> int:
-        from cartwheel.new_version import apply_bump, bump_plan, refuse_taken
-        from cartwheel.pipeline import read_project
-        from cartwheel.repository.undo_note import undo
+    def _execute(self, packages: list[str], no_commit: bool, dry_run: bool, offline: bool, pos_args: list[str]) -> int:
+        from cartwheel.new_version import apply_bump, bump_diff, refuse_mixed
 
         shop = workshop_of(self.task_list)
         write = self.outstream.write
@@ -53,18 +51,45 @@ class Bump(WordsAndOptions):
             raise InvalidCommand("bump: which version?  " + self.doc_usage)
         if shop.project.overrides or shop.project.rehearsed:
             raise InvalidCommand("bump: takes no setting for one run; run it without")
+        commit = not no_commit
         try:
-            shop.lock.take(lambda who: write(f"waiting for the run of {who} in this project\n"))
-            undone = undo(shop.root)
-            write("".join(f"{line}\n" for line in undone))
-            project = read_project(shop.root, {}) if undone else shop.project
-            bump = bump_plan(shop.root, project, packages, tuple(pos_args), date=date.today().isoformat())
-            refuse_taken(shop.root, project, bump, offline=offline)
-            run.stop_on_signals()  # from here on every file is put back
-            apply_bump(shop.root, project, bump, commit=not no_commit, say=lambda line: write(f"{line}\n"))
+            project = shop.project if dry_run else self._after_undo(shop)
+            bump = self._plan(shop, project, tuple(packages), tuple(pos_args), offline=offline, dry_run=dry_run)
+            if dry_run:
+                refuse_mixed(shop.root, bump, commit=commit)
+                lines = (*bump_diff(shop.root, bump), *bump.lines, *([f"commit: {bump.message}"] if commit else []))
+                write("".join(f"{line}\n" for line in lines))
+            else:
+                run.stop_on_signals()  # from here on every file is put back
+                apply_bump(shop.root, project, bump, commit=commit, say=lambda line: write(f"{line}\n"))
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         except KeyboardInterrupt:
             raise InvalidCommand("interrupted; nothing was changed") from None
-        write(f"{', '.join(p.name for p in bump.packages)} {bump.now} → {bump.version}\n")
+        names = ", ".join(p.name for p in bump.packages)
+        write(f"{names} {bump.now} → {bump.version}{': dry run, nothing was written' if dry_run else ''}\n")
         return 0
+
+    def _after_undo(self, shop: RunContext) -> Project:
+        """The project, once this run is alone in it and what a killed bump left is undone."""
+        from cartwheel.pipeline import read_project
+        from cartwheel.repository.undo_note import undo
+
+        write = self.outstream.write
+        shop.lock.take(lambda who: write(f"waiting for the run of {who} in this project\n"))
+        undone = undo(shop.root)
+        write("".join(f"{line}\n" for line in undone))
+        return read_project(shop.root, {}) if undone else shop.project
+
+    def _plan(
+        self, shop: RunContext, project: Project, names: tuple[str, ...], words: tuple[str, ...], *,
+        offline: bool, dry_run: bool,
+    ) -> BumpPlan:  # fmt: skip
+        from cartwheel.new_version import bump_plan, refuse_taken
+        from cartwheel.repository.undo_note import NOTE
+
+        if dry_run and (shop.root / NOTE).exists():
+            raise CartwheelError(f"{NOTE}: a bump was killed before its end; a bump without --dry-run undoes it first")
+        bump = bump_plan(shop.root, project, names, words, date=date.today().isoformat())
+        refuse_taken(shop.root, project, bump, offline=offline)
+        return bump

@@ -9,6 +9,11 @@ from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
 
 
+def flag(long: str, help: str) -> dict[str, object]:
+    """A row of doit's `cmd_options`: an option without a value, off unless given; `dry-run` is passed as `dry_run`."""
+    return {"name": long.replace("-", "_"), "short": "", "long": long, "type": bool, "default": False, "help": help}
+
+
 class WordsAndOptions(DoitCmdBase):  # type: ignore[misc]
     """A command that takes its options before and behind its words, and says in a line which it does not know."""
 

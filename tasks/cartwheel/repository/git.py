@@ -1,6 +1,15 @@
 """The repository and its remotes, through GitPython, which is imported on first use and only here.
 
 Nothing here forces, moves or deletes anything; credentials in a remote's URL never reach a text.
+
+Some questions go through GitPython's `Repo.git` to git itself, because its objects do not answer them (3.2.1, 2026-11):
+- references and commits: GitPython reads references from their files, so it knows no reftable, expects 40 digits, so it
+  knows no SHA-256, and needs 5.8 s for 1,500 packed tags (`git for-each-ref`: 0.02 s);
+- status and tracked files: GitPython knows no index of version 4 and asks git once for each kind of change;
+- settings: GitPython does not see those of the environment (`GIT_CONFIG_COUNT`);
+- a commit: `IndexFile.commit` signs nothing and does not run every hook;
+- a remote's references: `Remote` knows those of the last fetch; a push of a commit: `Remote.push` loses what the remote
+  says of a source that is no reference, and logs warnings.
 """
 
 from __future__ import annotations
@@ -16,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.process.run import STOP, Interrupted, capture
+from cartwheel.repository.remote_failures import about_remote
 
 if TYPE_CHECKING:
     from git import Repo
@@ -42,48 +52,52 @@ class Repository:
 
     def head(self) -> str:
         """The commit that is checked out, 40 hexadecimal digits (64 in a SHA-256 repository)."""
-        found = self._ask("rev-parse", "--verify", "--quiet", "HEAD^{commit}", ok=(0, 1))
-        if not found:
+        commit = self._commit("HEAD")
+        if not commit:
             raise CartwheelError(f"{self.root}: a git repository without a commit; commit the project first")
-        return found
+        return commit
 
     @property
     def branch(self) -> str:
         """The branch that is checked out, or empty on a detached HEAD."""
-        return self._ask("symbolic-ref", "--quiet", "--short", "HEAD", ok=(0, 1))
+        return self._known("symbolic_ref", "HEAD", quiet=True, short=True)
 
     @property
     def shallow(self) -> bool:
         """Whether history is cut off, so that ancestors may be missing."""
-        return self._ask("rev-parse", "--is-shallow-repository") == "true"
+        return Path(self._repo.common_dir, "shallow").exists()
 
     def dirty(self) -> tuple[str, ...]:
         """Files that differ from the commit, and untracked ones that are not ignored, as git names them."""
-        said = self._ask(
-            "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=none"
-        )
-        return tuple(entry[3:] for entry in said.split("\0") if entry)
+        with _in_words("git status"):
+            status = self._git.status(
+                "--no-renames", porcelain="v1", z=True, untracked_files="all", ignore_submodules="none"
+            )
+        return tuple(entry[3:] for entry in status.split("\0") if entry)
 
     def tags(self, *, merged: bool = False) -> dict[str, str]:
         """The tags here, each with the commit it leads to; `merged`: only those on HEAD or before it."""
         form = "%(refname:strip=2)%00%(objectname)%00%(*objectname)"
-        said = self._ask("for-each-ref", f"--format={form}", *(("--merged=HEAD",) if merged else ()), "refs/tags")
-        rows = (line.split("\0") for line in said.splitlines() if line)
-        return {name: peeled or plain for name, plain, peeled in rows}
+        with _in_words("git for-each-ref"):
+            rows = self._git.for_each_ref("refs/tags", format=form, **({"merged": "HEAD"} if merged else {}))
+        fields = (line.split("\0") for line in rows.splitlines() if line)
+        return {name: peeled or plain for name, plain, peeled in fields}
 
     def remotes(self) -> tuple[str, ...]:
         """The names of the remotes."""
-        return tuple(self._ask("remote").split())
+        return tuple(remote.name for remote in self._repo.remotes)
 
     def url(self, remote: str) -> str:
-        """Where a remote lies, without credentials."""
-        return without_credentials(self._ask("remote", "get-url", remote))
+        """The address of a remote, without credentials."""
+        with _in_words("git remote"):
+            return without_credentials(next(self._repo.remote(remote).urls, ""))
 
     def remote_refs(self, remote: str) -> dict[str, str]:
         """The remote's branches and tags as they are now (`refs/heads/main`, `refs/tags/v1`), tags as commits."""
-        said = self._with_remote(remote, "ls-remote", "--heads", "--tags", remote)
+        with self._asking(remote):
+            rows = str(self._git.ls_remote(remote, heads=True, tags=True))
         found: dict[str, str] = {}
-        for line in said.splitlines():
+        for line in rows.splitlines():
             commit, _, name = line.partition("\t")
             if name.endswith("^{}"):
                 found[name[:-3]] = commit
@@ -93,21 +107,24 @@ class Repository:
 
     def has(self, commit: str) -> bool:
         """Whether this repository knows the commit."""
-        return bool(self._ask("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}", ok=(0, 1, 128)))
+        return bool(self._commit(commit))
 
     def between(self, older: str, newer: str) -> int:
-        """How many commits `newer` has that `older` does not."""
-        return int(self._ask("rev-list", "--count", f"{older}..{newer}"))
+        """The number of commits that `newer` has and `older` has not."""
+        with _in_words("git rev-list"):
+            return int(self._git.rev_list(f"{older}..{newer}", count=True))
 
     def subjects(self, since: str, folder: Path) -> tuple[str, ...]:
-        """The first lines of the commits after a tag (all, where it is empty) that touched a folder, newest first."""
+        """The first lines of the commits after a tag (all, if it is empty) that touched a folder, newest first."""
         commits = f"refs/tags/{since}..HEAD" if since else "HEAD"
-        return tuple(self._ask("log", "--no-merges", "--format=%s", commits, "--", str(folder)).splitlines())
+        with _in_words("git log"):
+            return tuple(self._git.log(commits, "--", str(folder), no_merges=True, format="%s").splitlines())
 
     def tracked(self, paths: Iterable[Path]) -> tuple[Path, ...]:
         """Those of the files that belong to the repository: neither ignored nor new."""
-        said = self._ask("ls-files", "-z", "--full-name", "--", *map(str, paths))
-        return tuple(self.root / name for name in said.split("\0") if name)
+        with _in_words("git ls-files"):
+            names = self._git.ls_files("--", *map(str, paths), z=True, full_name=True)
+        return tuple(self.root / name for name in names.split("\0") if name)
 
     def foreign(self, paths: Iterable[Path]) -> tuple[Path, ...]:
         """Those of the files that lie in another repository, such as a submodule."""
@@ -116,16 +133,17 @@ class Repository:
         return tuple(path for path, home in homes.items() if home != here)
 
     def commit(self, paths: Iterable[Path], message: str) -> str:
-        """Commit these files and nothing else, by the user's own settings and hooks; the commit.
+        """Commit these files and nothing else, by the user's settings and hooks; the commit.
 
-        Raises `StepFailed` in the words of the hook that refuses, and `Interrupted` where the run was told to stop in
-        time: then nothing is committed, now or later.
+        Raises `StepFailed` in the words of the hook that refuses, and `Interrupted` if the run is told to stop in time:
+        then nothing is committed, now or later.
         """
-        arguments = ("--quiet", "--cleanup=whitespace", "--message", message, "--only", "--", *map(str, paths))
         before = self.head()
-        process: Any = self._git.execute(["git", "commit", *arguments], as_process=True)
-        said: list[bytes] = []
-        listener = threading.Thread(target=lambda: said.extend(process.communicate()), daemon=True)
+        process = self._git.commit(
+            "--", *map(str, paths), quiet=True, cleanup="whitespace", message=message, only=True, as_process=True
+        )
+        output: list[bytes] = []
+        listener = threading.Thread(target=lambda: output.extend(process.communicate()), daemon=True)
         listener.start()
         while listener.is_alive() and not (STOP.is_set() and process.proc.poll() is not None):
             listener.join(0.05)
@@ -134,77 +152,79 @@ class Repository:
         if self.head() == before:
             if STOP.is_set():
                 raise Interrupted
-            words = without_credentials(b"\n".join(reversed(said)).decode(errors="replace").strip())
+            words = without_credentials(b"\n".join(reversed(output)).decode(errors="replace").strip())
             raise StepFailed(f"nothing was committed: {words or 'a hook refused without a word'}")
         return self.head()
 
     def create_tag(self, name: str, message: str, *, commit: str) -> None:
-        """An annotated tag on a commit, signed where git is set up to; an existing one is an error."""
-        self._do("tag", "--annotate", "--cleanup=whitespace", "--message", message, "--", name, commit)
+        """An annotated tag on a commit, signed if git is set up to; an existing one is an error."""
+        with _in_words("git tag"):
+            self._repo.create_tag(name, ref=commit, message=message, cleanup="whitespace")
 
     def annotated(self, tag: str) -> bool:
-        """Whether a tag here is an object of its own, with a message."""
-        return self._ask("cat-file", "-t", f"refs/tags/{tag}") == "tag"
+        """Whether a tag here is an object with a message."""
+        return self._known("for_each_ref", f"refs/tags/{tag}", format="%(objecttype)") == "tag"
 
     def lacks_signature(self, tag: str) -> bool:
         """Whether git is set up to sign tags and this one is not signed: git (2.39) makes it all the same, and exits
-        with 0, where an SSH key cannot be read."""
-        wanted = self._ask("config", "--type=bool", "--get", "tag.gpgSign", ok=(0, 1)) == "true"
-        return wanted and "-----BEGIN " not in self._ask("cat-file", "-p", f"refs/tags/{tag}")
+        with 0, if an SSH key cannot be read."""
+        wanted = self._known("config", "--get", "tag.gpgSign", type="bool") == "true"
+        return wanted and "-----BEGIN " not in self._known("cat_file", f"refs/tags/{tag}", p=True)
 
     def push_atomic(self, remote: str, refs: tuple[str, ...]) -> None:
         """Push all of `refs` (`refs/heads/main`, or `COMMIT:refs/heads/main`) or none of them.
 
-        Raises `StepFailed` with the remote's own words where it, or a hook, refuses.
+        Raises `StepFailed` with the remote's own words if the remote, or a hook, refuses.
         """
-        self._with_remote(remote, "push", "--atomic", "--porcelain", remote, *refs)
+        with self._asking(remote):
+            self._git.push(remote, *refs, atomic=True, porcelain=True)
 
-    def _with_remote(self, remote: str, *arguments: str) -> str:
+    @contextmanager
+    def _asking(self, remote: str) -> Iterator[None]:
+        """Around what a remote answers: its failure as `StepFailed` that names the remote."""
+        from git import GitCommandError
+
         try:
-            return self._do(*arguments)
-        except StepFailed as error:
-            raise StepFailed(_about_remote(remote, self.url(remote), str(error))) from None
+            yield
+        except GitCommandError as error:
+            raise StepFailed(about_remote(remote, self.url(remote), without_credentials(_words(error)))) from None
 
-    def _ask(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
-        """What git says; empty where it exits otherwise than 0 and that is `ok`."""
-        status, out, err = self._git.execute(
-            ["git", *arguments], with_extended_output=True, with_exceptions=False, strip_newline_in_stdout=True
-        )
-        if status not in ok:
-            raise StepFailed(without_credentials(f"git {arguments[0]}: {str(err or out).strip()}"))
-        return str(out) if status == 0 else ""
+    def _commit(self, name: str) -> str:
+        return self._known("rev_parse", f"{name}^{{commit}}", verify=True, quiet=True)
 
-    def _do(self, *arguments: str) -> str:
-        """What git says while it acts; its complaints, credentials taken out, as `StepFailed`."""
-        status, out, err = self._git.execute(
-            ["git", *arguments], with_extended_output=True, with_exceptions=False, strip_newline_in_stdout=True
+    def _known(self, command: str, *arguments: str, **options: Any) -> str:
+        """The answer of a git command; empty if it knows none, and so exits with 1 and says nothing."""
+        status, answer, complaint = getattr(self._git, command)(
+            *arguments, with_exceptions=False, with_extended_output=True, **options
         )
-        if status:
-            raise StepFailed(without_credentials(f"{str(err).strip()}\n{str(out).strip()}".strip()))
-        return str(out)
+        if status and complaint.strip():
+            raise StepFailed(without_credentials(f"git {command.replace('_', '-')}: {complaint.strip()}"))
+        return "" if status else str(answer)
 
 
 def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, without: tuple[str, ...] = ()) -> None:
     """A bare repository at `remote` with the commit that `source` has checked out as `branch`, and a clone of that.
 
-    Tags go along, but for those named in `without`; `source` itself is only read.  Tags made in the clone are never
-    signed: it is for practice.
+    Tags go along, except those in `without`; `source` is only read.  Tags made in the clone are never signed: it is for
+    practice.
     """
-    from git import Git
+    from git import Repo
 
-    with Repository(source) as here:
+    with Repository(source) as here, _in_words(f"git clone {source}"):
         commit = here.head()
-        with _complaining(f"git init {remote}"):
-            Git().execute(["git", "init", "--quiet", "--bare", f"--initial-branch={branch}", str(remote)])
-        with _made(remote) as bare:
-            bare._do("config", "receive.shallowUpdate", "true")
         tags = tuple(f"refs/tags/{name}" for name in here.tags() if name not in without)
-        here._do("push", "--quiet", "--no-verify", str(remote), f"{commit}:refs/heads/{branch}", *tags)
-    with _complaining(f"git clone {remote}"):
-        Git().execute(["git", "clone", "--quiet", "--branch", branch, "--", str(remote), str(clone)])
-    with _made(clone) as scratch:
-        for key, value in (("tag.gpgSign", "false"), ("commit.gpgSign", "false"), ("core.hooksPath", os.devnull)):
-            scratch._do("config", key, value)
+        with Repo.init(remote, bare=True, quiet=True, initial_branch=branch) as bare:
+            _configure(bare, {"receive.shallowUpdate": "true"})
+        # By git itself: `Remote.push` knows only remotes that stand in the user's configuration.
+        here._git.push(str(remote), f"{commit}:refs/heads/{branch}", *tags, quiet=True, verify=False)
+        with Repo.clone_from(str(remote), clone, branch=branch, quiet=True) as scratch:
+            _configure(scratch, {"tag.gpgSign": "false", "commit.gpgSign": "false", "core.hooksPath": os.devnull})
+
+
+def _configure(repo: Repo, settings: Mapping[str, str]) -> None:
+    with repo.config_writer() as config:
+        for key, value in settings.items():
+            config.set_value(*key.split("."), value)
 
 
 def state_of(root: Path, env: Mapping[str, str]) -> str:
@@ -240,19 +260,22 @@ def _open(path: Path) -> Repo:
 
 
 @contextmanager
-def _made(path: Path) -> Iterator[Repository]:
-    with Repository(path) as repository:
-        yield repository
-
-
-@contextmanager
-def _complaining(what: str) -> Iterator[None]:
+def _in_words(what: str) -> Iterator[None]:
+    """Around a call of GitPython: its failure as `StepFailed` in git's words."""
     from git import GitCommandError
 
     try:
         yield
     except GitCommandError as error:
-        raise StepFailed(without_credentials(f"{what}: {str(error.stderr).strip()}")) from None
+        raise StepFailed(without_credentials(f"{what}: {_words(error)}")) from None
+
+
+def _words(error: Any) -> str:
+    """What git printed, from a `GitCommandError`, which quotes it."""
+    texts = (
+        re.sub(r"(?s)^\s*(?:stderr|stdout): '(.*)'\s*$", r"\1", str(text)) for text in (error.stderr, error.stdout)
+    )
+    return "\n".join(text.strip() for text in texts if text.strip())
 
 
 def _environment(repo: Repo) -> Mapping[str, str]:
@@ -266,35 +289,6 @@ def _environment(repo: Repo) -> Mapping[str, str]:
         if not repo.bare:
             chosen["GIT_WORK_TREE"] = str(repo.working_dir)
     return chosen
-
-
-def _about_remote(remote: str, url: str, said: str) -> str:
-    """What a remote's failure means, in two lines: who refused, and the remote's own words."""
-    words = [line.removeprefix("remote:").strip() for line in said.splitlines() if line.startswith("remote:")]
-    refused = [line for line in said.splitlines() if line.startswith("!")]
-    if "non-fast-forward" in said or "fetch first" in said or "stale info" in said:
-        why = "it has commits that are not here; `git pull --rebase` and start again"
-    elif "already exists" in said:
-        why = "it has such a tag already, on another commit; `git fetch --tags` shows it"
-    elif not refused and "failed to push some refs" in said:  # no word of the remote's: it was never asked
-        return f"remote '{remote}' ({url}): nothing was pushed: this repository's own hook refused: {_hook_words(said)}"
-    elif refused:
-        why = "it was refused: " + "; ".join(words or [" ".join(line.split("\t")[1:]) for line in refused])
-    else:
-        why = _last_words(said)
-        return f"remote '{remote}' ({url}): cannot be used: {why}\ncheck the address and your access, and try again"
-    return f"remote '{remote}' ({url}): nothing was pushed: {why}"
-
-
-def _hook_words(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines()]
-    return "; ".join([line for line in lines if line and not line.startswith(("hint:", "error: failed to push"))][-3:])
-
-
-def _last_words(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("hint:")]
-    told = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))]
-    return "; ".join((told or lines)[:2])
 
 
 def _first_line(error: BaseException) -> str:
