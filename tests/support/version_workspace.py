@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from cartwheel.filesystem.manifest_files import read_package
+from cartwheel.cargo.package_manifests import read_package
 from cartwheel.model.config.manifests import truth
 from cartwheel.new_version import apply_bump, bump_plan, refuse_taken
 from cartwheel.pipeline import read_project
