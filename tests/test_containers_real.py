@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cartwheel.process.run import StepLog
+from cartwheel.process.step_log import StepLog
 from cartwheel.toolchain.container_command import Container, ContainerLog
 from support import images
 from support.example import Example

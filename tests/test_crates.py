@@ -21,7 +21,7 @@ from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.twine_upload import LOST
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.process.run import StepLog
+from cartwheel.process.step_log import StepLog
 from cartwheel.stand_ins.crates import CrateRequest as Requests
 from support.crate_shelf import Act, Scripted, Shelf
 from support.crates import workspace

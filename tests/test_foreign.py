@@ -27,7 +27,8 @@ from cartwheel.model.step import Work
 from cartwheel.model.wheels import test_plan
 from cartwheel.model.wheels.target import TARGETS
 from cartwheel.process.environment import tool_environment
-from cartwheel.process.run import StepLog, program_command
+from cartwheel.process.run import program_command
+from cartwheel.process.step_log import StepLog
 from cartwheel.testing import test_environment, test_hosts
 from cartwheel.testing.test_hosts import InterpreterRequest, interpreter_for_tests
 from cartwheel.toolchain import apple_sdk, xwin

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.ci.annotations import Annotation, found_in, plain
-from cartwheel.ci.ci_output import MOST, PLAIN, PLATFORMS, CiOutput, platform_of
+from cartwheel.ci.annotations import Annotation, annotations_in, plain_line
+from cartwheel.ci.ci_output import MOST, CiOutput
+from cartwheel.ci.ci_systems import CI_SYSTEMS, PLAIN, ci_system
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.summary import page, summary_table
 from support.projects import TRIPLE, Project, pure, with_crate
@@ -56,17 +57,17 @@ def steady(text: str) -> str:
     ],
 )
 def test_the_platform_is_told_by_its_own_variable(environ: Mapping[str, str], variable: str) -> None:
-    assert platform_of(environ).variable == variable
+    assert ci_system(environ).variable == variable
 
 
 def test_anywhere_else_a_step_is_a_line_and_its_log_stays_in_its_file(root: Path) -> None:
     voice = CiOutput({}, root)
-    assert voice.platform is PLAIN
+    assert voice.system is PLAIN
     assert voice.succeeded("  ok  build:x  1.0 s", logged(root, "::error::x\n"), 1.0) == "  ok  build:x  1.0 s"
     assert voice.failed("build:x", "maturin failed\nlast words", logged(root, "y")) == (
         "FAIL  build:x\n      maturin failed\n      last words"
     )
-    assert not voice.hands_over
+    assert not voice.takes_results
     assert voice.close("# page", {"a": "b"}) == ""
 
 
@@ -279,7 +280,7 @@ def test_no_error_of_ours_has_a_command_in_a_line(before: str, command: str) -> 
     for kind in (ConfigError, StepFailed):
         said = f"ERROR: {kind(f'unknown target {chr(39)}x{before}{command}{chr(39)}')}"
         assert "pwn'" in said
-        assert PLATFORMS[0].inert(said) == said, "nothing in it is taken for a command"
+        assert CI_SYSTEMS[0].inert(said) == said, "nothing in it is taken for a command"
         assert "\r" not in said.replace("\r\n", "")
     assert str(ConfigError("two lines:\n  std::fmt")) == "two lines:\n  std::fmt"
 
@@ -294,11 +295,11 @@ def test_a_value_of_the_configuration_is_no_command_of_a_pipeline(tmp_path: Path
 
 def test_properties_and_data_are_escaped_and_end_nothing(root: Path) -> None:
     (mark,) = (
-        PLATFORMS[0].mark(Annotation(level="error", message="a%0A\r\n::b", path="a:b,c%d", line=1, title="t,:")),
+        CI_SYSTEMS[0].mark(Annotation(level="error", message="a%0A\r\n::b", path="a:b,c%d", line=1, title="t,:")),
     )
     assert mark == "::error file=a%3Ab%2Cc%25d,line=1,title=t%2C%3A::a%250A%0D%0A::b"
-    assert plain("\x1b[31mred\x1b[0m\x07 \x00text\u2028more") == "red text more"
-    assert len(plain("x" * 9999)) == 600
+    assert plain_line("\x1b[31mred\x1b[0m\x07 \x00text\u2028more") == "red text more"
+    assert len(plain_line("x" * 9999)) == 600
 
 
 def test_each_is_shown_once_and_no_more_than_the_platform_shows(root: Path) -> None:
@@ -318,7 +319,7 @@ def test_a_log_of_any_bytes_is_survived(root: Path) -> None:
 
 def test_nothing_is_found_in_much_that_only_looks_like_it() -> None:
     many = " --> " * 2000 + "\n" + "a:" * 5000 + "\n" + "(" * 5000 + "\n" + 'File "' * 2000
-    assert found_in(many, failed=True, place=lambda path, folder: path) == ()
+    assert annotations_in(many, failed=True, place=lambda path, folder: path) == ()
 
 
 # What is handed over -------------------------------------------------------------------------------------------------
@@ -330,7 +331,7 @@ def test_the_summary_is_added_to_its_file_and_the_values_to_theirs(root: Path) -
     environ = {**GITHUB, "GITHUB_STEP_SUMMARY": str(root / "summary"), "GITHUB_OUTPUT": str(root / "output")}
     (root / "summary").write_text("before\n", "utf-8")
     voice = CiOutput(environ, root)
-    assert voice.hands_over
+    assert voice.takes_results
     said = voice.close(
         page("doit check:x", ROWS, ["1 done", "failed: build:y"]), {"version": "1.0", "more": "two\nlines"}
     )
@@ -353,14 +354,14 @@ def test_a_file_that_is_missing_or_cannot_be_written_is_told_and_fails_nothing(r
         f"::warning::GITHUB_OUTPUT: {root} cannot be written (WHY); what it should hold is lost",
     ]
     assert CiOutput(GITHUB, root).close("# page", {"version": "1.0"}) == "", "and where there is none, there is none"
-    assert not CiOutput(GITHUB, root).hands_over
+    assert not CiOutput(GITHUB, root).takes_results
 
 
 def test_on_gitlab_annotations_are_a_code_quality_report(root: Path) -> None:
     voice = CiOutput(GITLAB, root)
     said = voice.failed("build:x", "maturin failed", logged(root, RUSTC.format(root=root)))
     assert not marks(said)
-    assert voice.hands_over
+    assert voice.takes_results
     assert voice.close("", {}) == ""
     rows = json.loads((root / ".cartwheel" / "ci" / "code-quality.json").read_text("utf-8"))
     assert [(row["severity"], row["location"]["path"], row["location"]["lines"]["begin"]) for row in rows] == [
@@ -392,7 +393,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return with_crate(tmp_path_factory.mktemp("platform") / "project")
 
 
-def test_a_run_on_github_folds_its_logs_and_hands_over_what_it_made(project: Project, tmp_path: Path) -> None:
+def test_a_run_on_github_folds_its_logs_and_takes_results_what_it_made(project: Project, tmp_path: Path) -> None:
     files = {name: tmp_path / name for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
     said = project.doit(f"repair:{TRIPLE}", env={**GITHUB, **{name: str(path) for name, path in files.items()}})
     wheel = next((project.root / "dist" / "private").glob("*.whl"))

@@ -19,7 +19,7 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.target import TARGETS, platform_tag
 from cartwheel.model.wheels.wheel_name import WheelName
 from cartwheel.process.environment import tool_environment
-from cartwheel.process.run import StepLog
+from cartwheel.process.step_log import StepLog
 from cartwheel.toolchain.repairers import REPAIRERS, RepairOrder, repair, repairer_for, retag
 from support import wheels
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.ci.jobs import pipeline
 from cartwheel.ci.pipeline_files import FORGES
+from cartwheel.ci.project_pipeline import pipeline
 from cartwheel.commands.ci import _told
 from cartwheel.model.config.settings import Secret
 from cartwheel.model.errors import StepFailed
 from cartwheel.process import environment
 from cartwheel.process.redact import redact
-from cartwheel.process.run import StepLog
+from cartwheel.process.step_log import StepLog
 from support.ci_projects import LINUX
 from support.models import crate, manifests, understood
 from support.projects import Project, pure

@@ -19,8 +19,8 @@ from filelock import lock_descriptor
 from cartwheel.filesystem.files import Digests, sha256_of
 from cartwheel.filesystem.snapshot import AnswerCache
 from cartwheel.model.errors import StepFailed
-from cartwheel.process.run import StepLog
 from cartwheel.process.run_lock import RunLock
+from cartwheel.process.step_log import StepLog
 from support.graph import Graph
 from support.processes import wait_for
 

@@ -238,7 +238,7 @@ def _on_index(root: Path, project: Project, package: Package, name: str, bump: B
 
 def _in_registry(root: Path, project: Project, package: Package, name: str, bump: BumpPlan) -> tuple[str, ...]:
     """Of the crates whose version moves."""
-    from cartwheel.process.run import StepLog
+    from cartwheel.process.step_log import StepLog
     from cartwheel.publish_crates import cargo_for, its_crates
 
     new = semver(bump.version)

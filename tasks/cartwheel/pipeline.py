@@ -1,5 +1,4 @@
-"""The pipeline: the steps of a project as doit tasks.  With `state`, `action`, `reporter` and `commands/` all that
-knows doit."""
+"""The steps of a project as doit tasks."""
 
 from __future__ import annotations
 
@@ -12,12 +11,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from doit.doit_cmd import get_var
 from doit.exceptions import InvalidDodoFile
 from doit.task import Task
 
-from cartwheel.action import CLEAN_CARGO, CleanAction, PerformStep, RunContext, UpToDate
+from cartwheel.action import PerformStep
 from cartwheel.cargo.package_manifests import read_package
+from cartwheel.clean_action import CLEAN_CARGO, CleanAction
+from cartwheel.command_line import patterns, settings_for_run, words
 from cartwheel.filesystem.manifest_files import read_root
 from cartwheel.filesystem.snapshot import DiskSnapshot
 from cartwheel.inputs.missing_files import refuse_missing
@@ -30,6 +30,7 @@ from cartwheel.model.config.table import decode
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
 from cartwheel.model.step import Step
 from cartwheel.model.wheels.artifacts import OUTWARD
+from cartwheel.run_context import RunContext, UpToDate
 from cartwheel.state import GROUPS, OURS
 from cartwheel.toolchain.tool_versions import version_of
 
@@ -46,20 +47,17 @@ STAGES: Mapping[str, str] = {
     "verify": "Install from the indexes what was published, and test it",
     "release": "Everything, in order: checks, tag, publish, verify",
 }
-"""Each stage's line in `doit list`.  A stage's steps come from the module of that name."""
+"""The line of each stage in `doit list`.  The module of that name makes its steps."""
 
 _EMPTY: Mapping[str, str] = {
     "checklist": "nothing is on the checklist (checklist in [tool.cartwheel])",
     **dict.fromkeys(("tag", "publish", "verify"), "no package is published (publish in [tool.cartwheel])"),
 }
-"""Why a stage may have no step; said where it is asked for."""
-
-_KNOWN_ENVIRONMENT = ("CARTWHEEL_FROZEN", "CARTWHEEL_REHEARSAL", "CARTWHEEL_ENGINE", "CARTWHEEL_IN_IMAGE")
-_OWN_ENVIRONMENT = ("CARTWHEEL_INDEX_", "CARTWHEEL_SYSROOT_", "CARTWHEEL_CARGO", "CARTWHEEL_TEST_")
+"""Why a stage has no step; printed if it is named."""
 
 
 class Stage:
-    """The tasks of one stage; `task_build = wheels.build` in dodo.py hands it to doit."""
+    """The tasks of one stage; `task_build = wheels.build` in dodo.py passes it to doit."""
 
     def __init__(self, pipeline: Pipeline, name: str) -> None:
         self._pipeline = pipeline
@@ -74,7 +72,7 @@ class Stage:
 
 
 class Pipeline:
-    """How a project is released, as doit tasks.  Make one with `Pipeline.beside(__file__)` in dodo.py."""
+    """A project's doit tasks.  dodo.py creates it with `Pipeline.beside(__file__)`."""
 
     def __init__(self, project: model.Project, root: Path, environ: Mapping[str, str], named: tuple[str, ...]) -> None:
         self.project = project
@@ -85,7 +83,7 @@ class Pipeline:
             setattr(self, name.replace("-", "_"), Stage(self, name))
 
     def __getattr__(self, name: str) -> Stage:
-        if name == "create_doit_tasks" or name.startswith("_"):  # doit asks every value in dodo.py for the first
+        if name == "create_doit_tasks" or name.startswith("_"):  # doit looks for it in every value
             raise AttributeError(name)
         raise InvalidDodoFile(f"dodo.py: the pipeline has no stage '{name}'{did_you_mean(name, STAGES)}")
 
@@ -93,15 +91,15 @@ class Pipeline:
     def beside(cls, dodo: str) -> Pipeline:
         """The pipeline of the project whose dodo.py this is.
 
-        Raises doit's `InvalidDodoFile`, which doit prints as one line, where the configuration is wrong.
+        Raises doit's `InvalidDodoFile`, which doit prints as one line, if the configuration is wrong.
         """
         root = Path(dodo).resolve().parent
         try:
-            project = read_project(root, _overrides(os.environ))
+            project = read_project(root, settings_for_run(os.environ))
         except CartwheelError as error:
-            _mark(root, str(error))
+            _annotate(root, str(error))
             raise InvalidDodoFile(str(error)) from None
-        return cls(project, root, os.environ, _words(sys.argv[1:]))
+        return cls(project, root, os.environ, words(sys.argv[1:]))
 
     @property
     def doit_config(self) -> dict[str, Any]:
@@ -113,7 +111,7 @@ class Pipeline:
             "dep_file": str(self.root / model.state_folder(debug=self.project.debug) / "records"),
             "check_file_uptodate": Edges,
             "par_type": "thread",
-            "reporter": reporter_class(self.workshop, _patterns(sys.argv[1:])),
+            "reporter": reporter_class(self.workshop, patterns(sys.argv[1:])),
             "default_tasks": self._defaults(),
             "minversion": "0.37.0",
             "verbosity": 2,
@@ -121,13 +119,13 @@ class Pipeline:
         }
 
     def _defaults(self) -> list[str]:
-        """Every check that this machine's own kind can do."""
+        """The checks of every target that this machine can run."""
         host = this_machine()
         targets = dict.fromkeys(w.target for _, w in self.project.wheels if host.runs(w.target))
         return ["version-sync", *(f"check:{target.triple}" for target in targets)]
 
     def tasks(self, stage: str) -> Iterator[Task]:
-        """The stage's steps as tasks, with a group for the stage and one for each target, index or package."""
+        """The stage's steps as tasks, with groups for the stage and for each target, index or package."""
         if stage == "clean":
             self._refuse_unknown(stage, (stage, CLEAN_CARGO))
             yield Task(stage, [CleanAction(self.workshop, stage)], doc=STAGES[stage])
@@ -151,7 +149,7 @@ class Pipeline:
             yield self._group(name, members, steps)
         self._refuse_unknown(stage, (stage, *groups, *(step.name for step in steps)))
         if stage == "version-sync":
-            self.workshop.expect_some(_patterns(sys.argv[1:]))
+            self.workshop.expect_some(patterns(sys.argv[1:]))
         if not steps:
             yield Task(stage, None, doc=STAGES[stage], meta={"nothing": _EMPTY.get(stage, "")})
 
@@ -160,7 +158,7 @@ class Pipeline:
             raise ConfigError(f"{stage}: debug wheels are never published; leave out the profile, or build them only")
 
     def _refuse_unknown(self, stage: str, names: tuple[str, ...]) -> None:
-        """Whatever the command and the reporter: a task of this stage that is asked for must be there."""
+        """Refuse a named task of this stage that does not exist, for every command and reporter."""
         for word in self.workshop.named:
             if word.startswith(f"{stage}:") and not any(fnmatch(name, word) for name in names):
                 if "*" in word:
@@ -182,7 +180,7 @@ class Pipeline:
             [PerformStep(judgement)],
             file_dep=(*step.needs, *step.manifests),
             targets=step.makes,
-            task_dep=(*step.after, *(step.follows if any(map(self._meant, step.follows)) else ())),
+            task_dep=(*step.after, *(step.follows if any(map(self._is_named, step.follows)) else ())),
             uptodate=[judgement],
             clean=[(self._clean, [(step,)])],
             subtask_of=parent or None,
@@ -190,8 +188,8 @@ class Pipeline:
             meta={"judgement": judgement},
         )
 
-    def _meant(self, name: str) -> bool:
-        """Whether a task of `publish` is asked for on the command line, by its name, its group's or the release's."""
+    def _is_named(self, name: str) -> bool:
+        """Whether the command line names this publishing task, its group or its release."""
         package = name.rpartition(":")[2]
         return any(
             f"{name}:".startswith(f"{word}:") or word in ("release", f"release:{package}")
@@ -215,7 +213,7 @@ class Pipeline:
         )
 
     def _clean(self, steps: tuple[Step, ...], dryrun: bool) -> None:
-        """Remove what these steps made, and their records."""
+        """Remove the outputs and records of these steps."""
         for step in steps:
             paths = [self.root / path for path in step.makes]
             paths.append(self.workshop.records.path(step.name))
@@ -230,25 +228,24 @@ class Pipeline:
 
 
 class Edges:
-    """doit's file checker: file dependencies say only what comes first; whether their content changed is judged from
-    the records."""
+    """doit's file checker.  For steps, file dependencies only order tasks; the records decide what is stale."""
 
     CheckerError = OSError
 
     def exists(self, path: str) -> bool:
-        """Whether a target is there."""
+        """Whether a target exists."""
         return os.path.exists(path)
 
     def info(self, path: str) -> os.stat_result:
-        """Raises `OSError` where the file is not there."""
+        """The file's status; raises `OSError` if it is missing."""
         return os.stat(path)
 
     def check_modified(self, path: str, stat: os.stat_result, state: object) -> bool:
-        """A user's own task with a file dependency is judged by size and time; steps answer 1, for unchanged."""
+        """Whether a file dependency of a user's own task changed, by size and time; for steps (`state` 1) never."""
         return state != 1 and [stat.st_mtime_ns, stat.st_size] != state
 
     def get_state(self, path: str, state: object) -> list[int]:
-        """What is kept for a file dependency of a user's own task."""
+        """The stored state of a file dependency of a user's own task: time and size."""
         stat = os.stat(path)
         return [stat.st_mtime_ns, stat.st_size]
 
@@ -257,7 +254,7 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     """The project in `root`; raises `ConfigError`."""
     top = read_root(root)
     packages = tuple(read_package(root, f, top if f == "." else None) for f in resolve.folders(top))
-    project = resolve.resolve_project(top, packages, overrides, **_tags(root, packages))
+    project = resolve.resolve_project(top, packages, overrides, **_git_tags(root, packages))
     refuse_missing(root, project, os.environ)
     stand_in = os.environ.get("CARTWHEEL_REHEARSAL")
     if not stand_in:
@@ -266,8 +263,8 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     return model.rehearsal_project(project, {kind: decode(IndexSettings, row, where="rehearsal") for kind, row in rows})
 
 
-def _tags(root: Path, packages: Iterable[Manifests]) -> dict[str, Any]:
-    """The tags of HEAD and the one that started a pipeline's run, where a version comes from them."""
+def _git_tags(root: Path, packages: Iterable[Manifests]) -> dict[str, Any]:
+    """The tags of HEAD and the tag that started a pipeline's run, if some version comes from git."""
     if not any(from_git(manifests.pyproject) for manifests in packages):
         return {}
     from cartwheel.repository.scm_version import tags_on_head
@@ -275,37 +272,9 @@ def _tags(root: Path, packages: Iterable[Manifests]) -> dict[str, Any]:
     return {"tags": tags_on_head(root, os.environ), "started_by": model.starting_tag(os.environ)}
 
 
-def _mark(root: Path, words: str) -> None:
-    """Have what is wrong with the configuration shown at its line, where a CI system can."""
+def _annotate(root: Path, words: str) -> None:
+    """Annotate the line of the configuration that is wrong, on CI systems that can."""
     from cartwheel.ci.ci_output import CiOutput
 
     if mark := CiOutput(os.environ, root).refused(words):
         sys.stderr.write(mark + "\n")
-
-
-def _overrides(environ: Mapping[str, str]) -> dict[str, str]:
-    """What is set for this run: doit variables win over the environment."""
-    prefix = "CARTWHEEL_"
-    named = {f"{prefix}{key.upper()}": key for key in resolve.OVERRIDABLE}
-    for name in environ:
-        known = (*named, *_KNOWN_ENVIRONMENT)
-        if name.startswith(prefix) and name not in known and not name.startswith(_OWN_ENVIRONMENT):
-            raise ConfigError(f"environment variable {name} is not known{did_you_mean(name, known)}")
-    found = {key: environ[name] for name, key in named.items() if environ.get(name)}
-    for argument in sys.argv[1:]:
-        name, equals, _ = argument.partition("=")
-        if equals and not name.startswith("-"):
-            if name not in resolve.OVERRIDABLE:
-                raise ConfigError(f"variable '{argument}' is not known{did_you_mean(name, resolve.OVERRIDABLE)}")
-            value = get_var(name)
-            if value:
-                found[name] = value
-    return found
-
-
-def _words(arguments: Iterable[str]) -> tuple[str, ...]:
-    return tuple(a for a in arguments if not a.startswith("-") and "=" not in a)
-
-
-def _patterns(arguments: Iterable[str]) -> tuple[str, ...]:
-    return tuple(word for word in _words(arguments) if "*" in word)

@@ -15,8 +15,9 @@ from typing import Any
 from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from cartwheel.action import RunContext, log_of
+from cartwheel.action import log_path
 from cartwheel.model.wheels.artifacts import OUTWARD
+from cartwheel.run_context import RunContext
 
 NAMED_ONLY = ("clean", *OUTWARD)
 """Stages that no pattern may start."""
@@ -90,7 +91,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             if seconds is None:  # a task of the project's own, or done by the run that was waited for
                 self._say(line)
             else:
-                self._write(self._voice.succeeded(line, log_of(self.workshop.root, task.name), seconds))
+                self._write(self._voice.succeeded(line, log_path(self.workshop.root, task.name), seconds))
 
     def skip_uptodate(self, task: Any) -> None:
         """A step was up to date."""
@@ -104,7 +105,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 self._say(f"  --  {task.name}  not run: an earlier step failed")
             return
         self.failures.append({"task": task, "exception": fail})
-        self._write(self._voice.failed(task.name, fail.get_msg().strip(), log_of(self.workshop.root, task.name)))
+        self._write(self._voice.failed(task.name, fail.get_msg().strip(), log_path(self.workshop.root, task.name)))
 
     def complete_run(self) -> None:
         """The end: counts, and the files that were asked for."""
@@ -121,15 +122,15 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def _show_files(self, counts: list[str], well: bool) -> None:
         """The table of the files, and what is handed to the CI system."""
-        hands_over = self._voice.hands_over
-        if not hands_over and not (self._ran and well):
+        takes_results = self._voice.takes_results
+        if not takes_results and not (self._ran and well):
             return
         from cartwheel.summary import page, rows, summary_table
 
         found = rows(self.workshop.root, self.workshop.project, self._asked)
         if self._ran and well and found:
             self._say(summary_table(found))
-        if hands_over:
+        if takes_results:
             failed = [failure["task"].name for failure in self.failures]
             notes = (*([", ".join(counts)] if counts else []), *(f"failed: {name}" for name in failed))
             values = {

@@ -80,7 +80,7 @@ def _installed(package: Package, index: Index, expected: Mapping[str, str], work
         if tool is not UV:
             raise StepFailed("uv does not start here, and installing from one index alone needs it; install uv again")
         alone, rest = install_commands(
-            run.of_ours("uv"), made.interpreter, index, package.name, package.version,
+            run.module_command("uv"), made.interpreter, index, package.name, package.version,
             requirements=pinned, extras=package.test.extras, source=not own,
         )  # fmt: skip
         env_alone = environment_for_index(made.env)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cartwheel.ci.jobs import Pipeline, pipeline
+from cartwheel.ci.jobs import Pipeline
+from cartwheel.ci.project_pipeline import pipeline
 from cartwheel.model.project import Project
 from support.models import crate, manifests, understood
 

@@ -14,6 +14,7 @@ import os, sys
 from pathlib import Path
 
 from cartwheel import pipeline
+from cartwheel.command_line import words
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.step import Step
 from cartwheel.filesystem.files import move_into_place
@@ -64,7 +65,7 @@ class Plain(pipeline.Pipeline):
 from cartwheel.model.project import Project
 from cartwheel.model.config.release_settings import ReleaseSettings
 wheels = Plain(Project(packages=(), indexes={}, release=ReleaseSettings(), overrides={}), ROOT, os.environ,
-               pipeline._words(sys.argv[1:]))
+               words(sys.argv[1:]))
 DOIT_CONFIG = wheels.doit_config | {"default_tasks": ["repair"]}
 task_build = wheels.build
 task_repair = wheels.repair

@@ -164,5 +164,14 @@ def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
 def uv_build(what: str, source: Path, out: Path, env: Mapping[str, str], work: Work, *, python: str = "") -> None:
     """Have the package's own backend build, in an environment of its own (PEP 517), with the interpreter `python`."""
     chosen = ("--python", python) if python else ()
-    argv = (*run.of_ours("uv"), "build", what, "--no-create-gitignore", *chosen, "--out-dir", str(out), str(source))
+    argv = (
+        *run.module_command("uv"),
+        "build",
+        what,
+        "--no-create-gitignore",
+        *chosen,
+        "--out-dir",
+        str(out),
+        str(source),
+    )
     work.log.run(argv, cwd=work.root, env=env)

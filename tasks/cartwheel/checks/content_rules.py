@@ -40,10 +40,10 @@ def abi3(it: Candidate) -> Iterator[str]:
 
 def _abi3audit(it: Candidate) -> str:
     from cartwheel.process.environment import tool_environment
-    from cartwheel.process.run import capture, of_ours
+    from cartwheel.process.run import capture, module_command
 
     env = tool_environment(os.environ) | {"NO_COLOR": "1", "TERM": "dumb", "PYTHONUTF8": "1"}
-    return capture((*of_ours("abi3audit"), "--report", str(it.path)), cwd=it.path.parent, env=env, ok=(0, 1))
+    return capture((*module_command("abi3audit"), "--report", str(it.path)), cwd=it.path.parent, env=env, ok=(0, 1))
 
 
 def _outside_of_abi3(file: str, result: Mapping[str, object]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Annotations: errors and warnings with their place, found in what the tools of a step said."""
+"""Annotations: errors and warnings with their place in the sources, parsed from the output of tools."""
 
 from __future__ import annotations
 
@@ -10,62 +10,62 @@ from msgspec.structs import replace
 
 ERROR, WARNING = "error", "warning"
 LONGEST = 600
-"""Characters of one annotation's text; the rest is in the log."""
+"""Maximum length of an annotation's text in characters; the log has the rest."""
 
-# Patterns are compiled when first used: this module is loaded by every run.
+# Patterns are compiled on first use, because every run imports this module.
 
 
 class Annotation(Struct, frozen=True, kw_only=True):
-    """Something to be shown beside a line of the sources."""
+    """A message about a line of the sources."""
 
     level: str
-    """`error` or `warning`; empty where the tool did not say which."""
+    """`error` or `warning`; empty if the tool gave no level."""
     message: str
     path: str = ""
-    """Relative to the project, with `/`; empty where it belongs to no file."""
+    """Relative to the project, with `/`; empty if the message is about no file."""
     line: int = 0
-    """From 1; 0 where it is not known."""
+    """From 1; 0 if unknown."""
     column: int = 0
     title: str = ""
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """One line of a log, and the folder in which the command was run that said it."""
+    """One line of a log, and the folder of the command that printed it."""
 
     text: str
     folder: str
 
 
 Place = Callable[[str, str], str]
-"""From a path as a tool wrote it, and the folder where it ran, to the path in the project; empty where it is none."""
+"""Maps a path that a tool printed, and the folder where the tool ran, to a path in the project; empty if outside."""
 
 
-def found_in(log: str, *, failed: bool, place: Place) -> tuple[Annotation, ...]:
-    """Every error and warning in a step's log that belongs to a file of the project, each once, errors first.
+def annotations_in(log: str, *, failed: bool, place: Place) -> tuple[Annotation, ...]:
+    """The errors and warnings in a step's log about files of the project, without duplicates, errors first.
 
-    What a step says that succeeds is a warning at most: it was no reason to fail.
+    `failed`: whether the step failed; the messages of a successful step are warnings at most.
     """
     lines = _lines(log)
-    found: dict[Annotation, None] = {}
+    annotations: dict[Annotation, None] = {}
     for form in FORMS:
         for places, folder in form(lines):
             placed = ((annotation, place(annotation.path, folder)) for annotation in places)
             for annotation, path in ((a, path) for a, path in placed if path):
-                found[_levelled(replace(annotation, path=path), failed)] = None
+                annotations[_levelled(replace(annotation, path=path), failed)] = None
                 break
-    return tuple(sorted(found, key=lambda a: (a.level != ERROR, a.path, a.line, a.column)))
+    return tuple(sorted(annotations, key=lambda a: (a.level != ERROR, a.path, a.line, a.column)))
 
 
 def _levelled(annotation: Annotation, failed: bool) -> Annotation:
     level = (annotation.level or ERROR) if failed else WARNING
-    return replace(annotation, level=level, message=plain(annotation.message))
+    return replace(annotation, level=level, message=plain_line(annotation.message))
 
 
 _COLOUR = r"\x1b\[[0-9;?]*[A-Za-z]"
 
 
-def plain(text: str) -> str:
-    """One line of printable text, without colours and of bounded length."""
+def plain_line(text: str) -> str:
+    """The text as one printable line without colours, at most `LONGEST` characters."""
     text = "".join(c if c.isprintable() else " " for c in re.sub(_COLOUR, "", text))
     text = re.sub(r" {2,}", " ", text).strip()
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
@@ -75,7 +75,7 @@ _COMMAND = r"\$ .*   # in (?P<folder>.+)"
 
 
 def _lines(log: str) -> tuple[Line, ...]:
-    """The lines; the log says before each command where it is run (`process/run.py`)."""
+    """The lines; before each command the log names the folder that it runs in (`process/step_log.py`)."""
     folder, lines = "", []
     for text in re.sub(_COLOUR, "", log).splitlines():
         if command := re.fullmatch(_COMMAND, text):
@@ -84,16 +84,16 @@ def _lines(log: str) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-Found = Iterator[tuple[tuple[Annotation, ...], str]]
-"""Each with all places that it may be shown at, of which the first in the project counts, and its folder."""
+Matches = Iterator[tuple[tuple[Annotation, ...], str]]
+"""Pairs: an annotation at every place where it may be shown (the first one in the project counts), and its folder."""
 
 _HEAD = r"\s*(?P<level>error|warning|note|help)(?:\[(?P<code>[^\]]+)\])?: (?P<message>.+)"
 _ARROW = r"\s*--> (?P<path>.+?):(?P<line>\d+):(?P<column>\d+)"
 _RULE = r"(?P<message>[A-Z]+\d+ .+|[a-z-]+: .+)"
 
 
-def _arrows(lines: Sequence[Line]) -> Found:
-    """rustc, cargo and ruff: what is wrong, and below it `--> path:line:column`."""
+def _arrows(lines: Sequence[Line]) -> Matches:
+    """rustc, cargo and ruff: a message, and below it `--> path:line:column`."""
     for number, line in enumerate(lines):
         if arrow := re.fullmatch(_ARROW, line.text):
             head = _head(line.text for line in reversed(lines[max(0, number - 6) : number]))
@@ -103,7 +103,7 @@ def _arrows(lines: Sequence[Line]) -> Found:
 
 
 def _head(above: Iterable[str]) -> dict[str, str]:
-    """What stands above an arrow, perhaps on several lines; empty where nothing does that is known."""
+    """The message above an arrow, which may span several lines; empty if it has no known form."""
     for distance, text in enumerate(above):
         if not text:
             break
@@ -122,24 +122,24 @@ _CONCISE = (
 )
 
 
-def _concise(lines: Sequence[Line]) -> Found:
+def _concise(lines: Sequence[Line]) -> Matches:
     """`path:line:column: message` of C compilers, mypy, ruff and pytest, and `path(line,column): message` of MSVC."""
-    said = ""
+    reason = ""
     for line in lines:
         if line.text.startswith("E   "):
-            said = said or line.text[4:]
+            reason = reason or line.text[4:]
         elif match := re.fullmatch(_CONCISE, line.text):
             level = _LEVELS.get(match["level"] or "", "")
             if level != "note":
-                yield (_at(match, level, said or match["message"]),), line.folder
-            said = ""
+                yield (_at(match, level, reason or match["message"]),), line.folder
+            reason = ""
 
 
 _PANIC = r"\s*thread .* panicked at (?P<path>[^']+?):(?P<line>\d+):(?P<column>\d+):"
 
 
-def _panics(lines: Sequence[Line]) -> Found:
-    """A Rust program or build script that panicked; its words are on the next line."""
+def _panics(lines: Sequence[Line]) -> Matches:
+    """A panic of a Rust program or build script; its message is on the next line."""
     for line, following in zip(lines, (*lines, Line(text="", folder=""))[1:], strict=True):
         if match := re.fullmatch(_PANIC, line.text):
             yield (_at(match, ERROR, f"panicked: {following.text}"),), line.folder
@@ -148,8 +148,8 @@ def _panics(lines: Sequence[Line]) -> Found:
 _FRAME = r'\s+File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in .*)?'
 
 
-def _tracebacks(lines: Sequence[Line]) -> Found:
-    """A Python traceback, at the innermost frame that is the project's own."""
+def _tracebacks(lines: Sequence[Line]) -> Matches:
+    """A Python traceback, at the innermost frame in the project."""
     frames: list[re.Match[str]] = []
     for line in lines:
         if match := re.fullmatch(_FRAME, line.text):
@@ -160,13 +160,13 @@ def _tracebacks(lines: Sequence[Line]) -> Found:
 
 
 FORMS = (_arrows, _concise, _panics, _tracebacks)
-"""The forms in which tools say where something is wrong."""
+"""The message formats of tools."""
 
 
 def _at(match: re.Match[str], level: str, message: str) -> Annotation:
-    found = match.groupdict()
-    line, column = (found.get(key) or found.get(f"{key}2") or "0" for key in ("line", "column"))
+    groups = match.groupdict()
+    line, column = (groups.get(key) or groups.get(f"{key}2") or "0" for key in ("line", "column"))
     return Annotation(
         level="" if level not in (ERROR, WARNING) else level, message=message,
-        path=found["path"], line=int(line[:9]), column=int(column[:9]),
+        path=groups["path"], line=int(line[:9]), column=int(column[:9]),
     )  # fmt: skip

@@ -25,7 +25,7 @@ def setup_steps(pipeline: Pipeline, job: Job, *, python: str = "") -> list[Step]
     return [
         {"uses": "actions/checkout", "with": checkout},
         {"uses": "actions/setup-python", "with": {"python-version": python or pipeline.python}},
-        {"name": "Install cartwheel", "run": f"python -m pip install {shlex.join(pipeline.installs(job))}"},
+        {"name": "Install cartwheel", "run": f"python -m pip install {shlex.join(pipeline.install_arguments(job))}"},
     ]
 
 

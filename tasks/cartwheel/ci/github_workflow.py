@@ -97,22 +97,22 @@ _MAY_SAVE = "github.event_name == 'push' && !startsWith(github.ref, 'refs/tags/'
 
 
 def _job(pipeline: Pipeline, job: Job, pins: Pins) -> dict[str, Any]:
-    title, condition, steps = _KINDS[job.does](pipeline, job)
+    title, condition, steps = _KINDS[job.role](pipeline, job)
     made: dict[str, Any] = {"name": title or job.title}
     if job.needs:
         made["needs"] = list(job.needs)
     if condition:
         made["if"] = FoldedText(condition)
-    if job.does == BUILD:
+    if job.role == BUILD:
         made["strategy"] = {"fail-fast": False, "matrix": "${{ fromJSON(needs.plan.outputs.matrix) }}"}
-    made["runs-on"] = "${{ matrix.runner }}" if job.does == BUILD else "ubuntu-24.04"
+    made["runs-on"] = "${{ matrix.runner }}" if job.role == BUILD else "ubuntu-24.04"
     made["timeout-minutes"] = job.minutes
     if job.environment:
         made["environment"] = {"name": job.environment}
     made["permissions"] = {p.scope: Commented(p.access, p.why) for p in job.permissions}
     if variables := {**({"CARTWHEEL_FROZEN": "1"} if job.files else {}), **job.variables, **_sccache(pipeline, job)}:
         made["env"] = variables
-    if job.does == PLAN:
+    if job.role == PLAN:
         made["outputs"] = {name: f"${{{{ steps.plan.outputs.{name} }}}}" for name in OUTPUTS}
         made["outputs"]["kept"] = "${{ steps.kept.outputs.cache-matched-key }}"
         made["outputs"]["key"] = "${{ steps.key.outputs.key }}"
@@ -121,7 +121,7 @@ def _job(pipeline: Pipeline, job: Job, pins: Pins) -> dict[str, Any]:
 
 
 def _sccache(pipeline: Pipeline, job: Job) -> dict[str, str]:
-    wanted = pipeline.sccache and job.does == BUILD
+    wanted = pipeline.sccache and job.role == BUILD
     return {"SCCACHE_DIR": "${{ github.workspace }}/.cartwheel/sccache"} if wanted else {}
 
 
@@ -195,7 +195,7 @@ def _sdist(pipeline: Pipeline, job: Job) -> Made:
     work = with_words("Make and check", "TASKS", "needs.plan.outputs.sdists", DOIT_TASKS)
     del work["if"]
     work["env"] |= tokens(job)
-    steps = setup_steps(pipeline, job, python="\n".join(pipeline.for_sdists))
+    steps = setup_steps(pipeline, job, python="\n".join(pipeline.sdist_pythons))
     return "", ("needs.plan.outputs.sdists != ''",), [*steps, work, upload("built-sdist")]
 
 
@@ -252,7 +252,7 @@ def _any(conditions: Iterable[str]) -> str:
 _KINDS = {PLAN: _plan, BUILD: _build, SDIST: _sdist, GATHER: _gather, PUBLISH: _publish, VERIFY: _verify}
 
 
-def kept(job: Job, variable: str) -> str:
+def secret_place(job: Job, variable: str) -> str:
     """Where a person keeps a secret of a job."""
     return f"the secret {variable}" + (f" in the environment {job.environment}" if job.environment else "")
 
@@ -262,7 +262,7 @@ def kept(job: Job, variable: str) -> str:
 OUTPUTS = ("any", "matrix", "packages", "sdists")
 
 
-def outputs(selected: Selection) -> dict[str, str]:
+def plan_outputs(selected: Selection) -> dict[str, str]:
     """The values of `OUTPUTS` for one run."""
     return {
         "any": "true" if selected.builds else "false",

@@ -44,14 +44,14 @@ def render(pipeline: Pipeline, present: str = "") -> str:
         },
     }
     for job in pipeline.jobs:
-        if job.does == BUILD:
+        if job.role == BUILD:
             tree |= {machine.name: _build(pipeline, job, machine, rows) for machine, rows in machines.items()}
         else:
-            tree[job.name] = _KINDS[job.does](pipeline, job, builders)
+            tree[job.name] = _KINDS[job.role](pipeline, job, builders)
     return yaml_text(tree, head=HEAD)
 
 
-def outputs(selected: Selection) -> dict[str, str]:
+def plan_outputs(selected: Selection) -> dict[str, str]:
     """What each job of one run has to do, by name, and the packages that it releases."""
     found = {"packages": f",{','.join(selected.packages)},"}
     for chosen in selected.builds:
@@ -61,7 +61,7 @@ def outputs(selected: Selection) -> dict[str, str]:
         words[f"{name}.pythons"] = _besides(build.pythons) if runs(build) else ()
         found |= {key: " ".join(parts) for key, parts in words.items() if parts}
     if selected.sdists:
-        words = {SDIST: selected.sdists, f"{SDIST}.pythons": _besides(selected.for_sdists)}
+        words = {SDIST: selected.sdists, f"{SDIST}.pythons": _besides(selected.sdist_pythons)}
         found |= {key: " ".join(parts) for key, parts in words.items() if parts}
     return found
 
@@ -71,9 +71,9 @@ def _besides(pythons: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(python for python in pythons if python != PYTHON)
 
 
-def kept(job: Job, variable: str) -> str:
+def secret_place(job: Job, variable: str) -> str:
     """Where a person keeps a secret of a job.  A build's is of no environment: it does not deploy (`_build`)."""
-    scope = "without an environment scope" if job.does == BUILD else f"of the environment {job.environment}"
+    scope = "without an environment scope" if job.role == BUILD else f"of the environment {job.environment}"
     return f"the masked variable {variable}, {scope} (Settings > CI/CD > Variables)"
 
 
@@ -219,7 +219,7 @@ def _deliver(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Made:
     made = {**_first(job, "release", extends=".prepared"), "needs": needs}
     made["rules"] = _started(job)
     made["variables"] = {"CARTWHEEL_FROZEN": "1", **({"GIT_DEPTH": "0"} if job.history else {}), **job.variables}
-    if job.does == PUBLISH:
+    if job.role == PUBLISH:
         made["interruptible"] = False
         made["resource_group"] = Commented("release", "one at a time")
     if job.environment:

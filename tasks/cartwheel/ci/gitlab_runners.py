@@ -133,7 +133,7 @@ def setup_scripts(pipeline: Pipeline, machines: Iterable[Runner]) -> Mapping[str
     systems = dict.fromkeys(("linux", *(machine.system for machine in machines)))
     install, building = (
         f"python -m pip install --quiet {shlex.join(words)}"
-        for words in (pipeline.cartwheel, pipeline.installs(pipeline.named(BUILD)))
+        for words in (pipeline.cartwheel, pipeline.install_arguments(pipeline.job(BUILD)))
     )
     return {
         "prepared": (*_python("linux", pipeline.python), install, *_RUST["linux"]),

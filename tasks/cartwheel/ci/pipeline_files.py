@@ -10,7 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.ci.jobs import Build, Job, Pipeline, pipeline
+from cartwheel.ci.jobs import Build, Job, Pipeline
+from cartwheel.ci.project_pipeline import pipeline
 from cartwheel.ci.selection import Selection
 from cartwheel.filesystem.files import write_atomically
 from cartwheel.model.errors import ConfigError, did_you_mean
@@ -27,8 +28,8 @@ class Forge(Struct, frozen=True, kw_only=True):
     path: str
     """Relative to the project."""
     module: str
-    """It has `render(pipeline, present)`, `outputs(selection)`, `kept(job, variable)`, `HEAD`, and `runs(build)` where
-    that is another answer than the build's own."""
+    """The writer: `HEAD`, `render(pipeline, present)`, `plan_outputs(selection)`, `secret_place(job, variable)`, and
+    `runs(build)` if the answer differs from the build's own."""
 
     @property
     def _writer(self) -> Any:
@@ -44,18 +45,18 @@ class Forge(Struct, frozen=True, kw_only=True):
         can: bool = getattr(self._writer, "runs", lambda build: build.runs)(build)
         return can
 
-    def keeps(self, job: Job, variable: str) -> str:
+    def secret_place(self, job: Job, variable: str) -> str:
         """What it calls the place where a person keeps the secret of that name for a job."""
-        place: str = self._writer.kept(job, variable)
+        place: str = self._writer.secret_place(job, variable)
         return place
 
     def ours(self, text: str) -> bool:
         """Whether cartwheel wrote that file."""
         return text.startswith(f"# {self._writer.HEAD[0]}")
 
-    def outputs(self, selected: Selection) -> Mapping[str, str]:
+    def plan_outputs(self, selected: Selection) -> Mapping[str, str]:
         """What the plan's job tells the other jobs of one run, by name, each on one line."""
-        found: Mapping[str, str] = self._writer.outputs(selected)
+        found: Mapping[str, str] = self._writer.plan_outputs(selected)
         return found
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from doit.exceptions import InvalidCommand
 
 from cartwheel import __version__
-from cartwheel.action import RunContext
 from cartwheel.ci import pipeline_files
-from cartwheel.ci.jobs import Pipeline, pipeline
+from cartwheel.ci.jobs import Pipeline
+from cartwheel.ci.project_pipeline import pipeline
 from cartwheel.ci.selection import Selection, selection
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import FRESH, TaskForecast, closure, outlook, workshop_of
@@ -20,6 +20,7 @@ from cartwheel.filesystem.files import write_atomically
 from cartwheel.filesystem.toml_edits import with_key
 from cartwheel.model.errors import CartwheelError, StepFailed, did_you_mean
 from cartwheel.model.record import SCHEMA
+from cartwheel.run_context import RunContext
 from cartwheel.version_sync import refuse_another_version
 
 WORDS = (*pipeline_files.FORGES, "matrix", "key")
@@ -97,7 +98,7 @@ class Ci(WordsAndOptions):
         selected = selection(shop.project, wanted, stale=stale, to=to)
         _refuse_lost_files(shop, selected)
         _summarise(selected, found, shop)
-        return (f"{name}={value}" for name, value in forge.outputs(selected).items())
+        return (f"{name}={value}" for name, value in forge.plan_outputs(selected).items())
 
 
 def _refuse_lost_files(shop: RunContext, selected: Selection) -> None:
@@ -157,7 +158,7 @@ def _told(wanted: Pipeline, forge: pipeline_files.Forge) -> Iterable[str]:
             yield f"{job.index}: name this pipeline a trusted publisher there, with the environment {job.environment}"
         for variable in (name for name, secret in job.secrets.items() if secret == name):
             kept = "its token" if job.index else "what its wheels are built with"
-            yield f"{job.index or job.name}: keep {kept} as {forge.keeps(job, variable)}"
+            yield f"{job.index or job.name}: keep {kept} as {forge.secret_place(job, variable)}"
     sent = {key for job in wanted.jobs for key in job.packages}
     for build in wanted.builds:
         if not forge.runs(build) and sent.intersection(build.packages):

@@ -11,8 +11,8 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from cartwheel import toolchain
-from cartwheel.action import CLEAN_CARGO, RunContext
 from cartwheel.backends import pep517
+from cartwheel.clean_action import CLEAN_CARGO
 from cartwheel.commands.plan import workshop_of
 from cartwheel.inputs.sources import CompiledSources
 from cartwheel.machine.host import Host, this_machine
@@ -22,6 +22,7 @@ from cartwheel.model.project import Package, Wheel
 from cartwheel.model.wheels import test_plan
 from cartwheel.model.wheels.target import ANY
 from cartwheel.process.environment import tool_environment, unset
+from cartwheel.run_context import RunContext
 from cartwheel.testing.test_hosts import interpreter_for_tests
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.cargo_directories import FOLDER, disk_use

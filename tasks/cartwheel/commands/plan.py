@@ -13,7 +13,6 @@ from doit.exceptions import InvalidCommand
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from cartwheel.action import RunContext, UpToDate
 from cartwheel.backends.maturin import unlocked
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.inputs.lockless_copy import lacks_lockfile
@@ -21,6 +20,7 @@ from cartwheel.inputs.missing_files import told_of_inputs
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Project
 from cartwheel.model.wheels.artifacts import artifacts
+from cartwheel.run_context import RunContext, UpToDate
 
 RUN, FRESH, BLOCKED = "run", "up-to-date", "blocked"
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cartwheel.action import RunContext
 from cartwheel.cargo.config_files import cargo_home
 from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of
-from cartwheel.process import run
+from cartwheel.process.step_log import StepLog
+from cartwheel.run_context import RunContext
 
 if TYPE_CHECKING:
     from cartwheel.stand_ins.crates import CrateShelf
@@ -113,7 +113,7 @@ def _locked_crates(shop: RunContext, stage: RehearsalFolders) -> CrateShelf:
     from cartwheel.stand_ins.crates import CrateShelf, third_party
 
     env = environment.tool_environment(shop.world.environ)
-    log = run.StepLog(stage.home / "crates.log", shown_as=str(stage.home / "crates.log"))
+    log = StepLog(stage.home / "crates.log", shown_as=str(stage.home / "crates.log"))
     home = cargo_home(env)
     shelf = CrateShelf()
     for manifest in sorted({p.manifests.workspace_path or p.manifest for p in shop.project.packages if p.manifest}):

@@ -21,7 +21,6 @@ from typing import Any
 from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 
-from cartwheel.action import RunContext
 from cartwheel.commands.plan import workshop_of
 from cartwheel.commands.rehearsal_stand_ins import RehearsalFolders, StandIns
 from cartwheel.machine.host import this_machine
@@ -29,6 +28,7 @@ from cartwheel.model.config.build_backend import UNVERSIONED
 from cartwheel.model.errors import CartwheelError, did_you_mean
 from cartwheel.model.wheels.target import ANY
 from cartwheel.process import run
+from cartwheel.run_context import RunContext
 from cartwheel.summary import size, tests_in_words
 
 

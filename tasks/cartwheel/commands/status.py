@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from doit.exceptions import InvalidCommand
 from msgspec import Struct, to_builtins
 
-from cartwheel.action import RunContext
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of
@@ -21,6 +20,8 @@ from cartwheel.model.errors import CartwheelError, did_you_mean
 from cartwheel.model.project import Package, Project, packages_with_same_tag
 from cartwheel.model.wheels.artifacts import package_artifacts
 from cartwheel.process import run
+from cartwheel.process.step_log import StepLog
+from cartwheel.run_context import RunContext
 
 THERE, MISSING, OTHER, EXTRA, BROKEN = "there", "missing", "other bytes", "not planned", "broken off"
 COMPLETE, PARTIAL, NOTHING, DIFFERS, UNKNOWN = "complete", "partial", "nothing", "differs", "unknown"
@@ -194,7 +195,7 @@ def _in_registry(
     from cartwheel.publish_crates import cargo_for, its_crates
 
     with TemporaryDirectory() as folder:
-        log = run.StepLog(Path(folder, "cargo.log"), shown_as="cargo's words")
+        log = StepLog(Path(folder, "cargo.log"), shown_as="cargo's words")
         cargo = cargo_for(project, package, name, shop.root, log=log, environ=shop.world.environ)
         crates = its_crates(project, package, name, cargo, shop.root)
         items = tuple(

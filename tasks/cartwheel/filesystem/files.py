@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -273,3 +274,17 @@ class Digests:
 def _state(stat: os.stat_result) -> list[object]:
     """What changes whenever a file is written."""
     return [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_mode]
+
+
+def disk_error_in_words(error: OSError) -> str:
+    """What went wrong with a file or disk, and what to do."""
+    where = f" at {error.filename}" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return (
+            f"the disk is full{where}; free some space (doit run clean drops all that can be made again) and run again"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"cannot write{where}: {error.strerror}; make the folder writable and run again"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return f"cannot write{where}: {error.strerror}; move away what stands in the way and run again"
+    return f"{error.strerror or error}{where}"

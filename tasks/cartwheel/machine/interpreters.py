@@ -18,9 +18,9 @@ from cartwheel.model.errors import CartwheelError
 from cartwheel.model.wheels.architecture import BY_NAME
 from cartwheel.model.wheels.python import ABI3, ABI3T, PURE, oldest
 from cartwheel.model.wheels.target import Target, version_of_floor
-from cartwheel.process.run import capture, of_ours
+from cartwheel.process.run import capture, module_command
 
-UV = of_ours("uv")
+UV = module_command("uv")
 
 Through = Callable[[tuple[str, ...], Mapping[str, str], Path], tuple[str, ...]]
 """From a command, its environment and its folder to the command that this machine starts for it."""

@@ -57,7 +57,7 @@ class LoopbackIndex:
         """Whether ours answers on that port: another program may take it first, so it is asked for a secret word."""
         word = secrets.token_hex(8)
         argv = (
-            *run.of_ours("pypiserver"), "run", "--port", str(port), "--interface", "127.0.0.1",
+            *run.module_command("pypiserver"), "run", "--port", str(port), "--interface", "127.0.0.1",
             "--passwords", ".", "--authenticate", ".", "--disable-fallback", "--hash-algo", "sha256",
             "--server", "wsgiref", "--backend", "simple-dir", "--health-endpoint", f"/{word}", str(self.folder),
         )  # fmt: skip

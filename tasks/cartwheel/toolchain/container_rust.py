@@ -148,7 +148,7 @@ def _install(requirement: str, into: Path, container: Container, target: Target,
     env = environment.tool_environment(work.snapshot.environ)
     common = ("install", "--target", str(into), "--only-binary", ":all:", "--no-deps", requirement)
     if target.triple in _UV_PLATFORMS:
-        uv = (*run.of_ours("uv"), "pip", *common, "--python-platform", target.triple, "--python", sys.executable)
+        uv = (*run.module_command("uv"), "pip", *common, "--python-platform", target.triple, "--python", sys.executable)
         work.log.run(uv, cwd=work.root, env=env)
         return
     python = container.interpreter(PURE, "")

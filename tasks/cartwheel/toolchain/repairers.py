@@ -140,7 +140,7 @@ def _auditwheel(order: RepairOrder) -> tuple[str, ...]:
         named = set(WheelName.parse(order.raw.name).platforms) == set(WheelName.parse(order.expected).platforms)
         musl, kept = ("--exclude", "libc.so"), (("--no-update-tags",) if named else ())
     options = ("--plat", plat, "--only-plat", *musl, *elsewhere, *kept, "--wheel-dir", str(order.out))
-    return (*(order.auditwheel or run.of_ours("auditwheel")), "repair", *options, str(order.raw))
+    return (*(order.auditwheel or run.module_command("auditwheel")), "repair", *options, str(order.raw))
 
 
 def _dotted(order: RepairOrder) -> str:
@@ -156,18 +156,18 @@ def _auditwheel_policies() -> frozenset[str]:
 
 def _delocate(order: RepairOrder) -> tuple[str, ...]:
     options = ("--require-archs", order.target.arch, "--wheel-dir", str(order.out))
-    return (*run.of_ours("delocate.cmd.delocate_wheel"), *options, str(order.raw))
+    return (*run.module_command("delocate.cmd.delocate_wheel"), *options, str(order.raw))
 
 
 def _delvewheel(order: RepairOrder) -> tuple[str, ...]:
-    return (*run.of_ours("delvewheel"), "repair", "--wheel-dir", str(order.out), str(order.raw))
+    return (*run.module_command("delvewheel"), "repair", "--wheel-dir", str(order.out), str(order.raw))
 
 
 def _repairwheel(order: RepairOrder) -> tuple[str, ...]:
     """Libraries of this machine are not looked at: it is of another kind."""
     musl = ("--exclude", "libc.so") if order.target.libc == "musl" else ()
     options = ("--no-sys-paths", *musl, "--output-dir", str(order.out))
-    return (*run.of_ours("repairwheel"), *options, str(order.raw))
+    return (*run.module_command("repairwheel"), *options, str(order.raw))
 
 
 def _as_it_is(_: RepairOrder) -> tuple[str, ...]:

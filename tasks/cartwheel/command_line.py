@@ -1,0 +1,47 @@
+"""The command line and environment of one run: tasks that are named, and settings for this run alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+
+from doit.doit_cmd import get_var
+
+from cartwheel.model.config import resolve
+from cartwheel.model.errors import ConfigError, did_you_mean
+
+_KNOWN_ENVIRONMENT = ("CARTWHEEL_FROZEN", "CARTWHEEL_REHEARSAL", "CARTWHEEL_ENGINE", "CARTWHEEL_IN_IMAGE")
+_OWN_ENVIRONMENT = ("CARTWHEEL_INDEX_", "CARTWHEEL_SYSROOT_", "CARTWHEEL_CARGO", "CARTWHEEL_TEST_")
+
+
+def settings_for_run(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings of this run alone: `NAME=VALUE` arguments win over `CARTWHEEL_NAME` variables.
+
+    Raises `ConfigError` if one is unknown.
+    """
+    prefix = "CARTWHEEL_"
+    named = {f"{prefix}{key.upper()}": key for key in resolve.OVERRIDABLE}
+    for name in environ:
+        known = (*named, *_KNOWN_ENVIRONMENT)
+        if name.startswith(prefix) and name not in known and not name.startswith(_OWN_ENVIRONMENT):
+            raise ConfigError(f"environment variable {name} is not known{did_you_mean(name, known)}")
+    settings = {key: environ[name] for name, key in named.items() if environ.get(name)}
+    for argument in sys.argv[1:]:
+        name, equals, _ = argument.partition("=")
+        if equals and not name.startswith("-"):
+            if name not in resolve.OVERRIDABLE:
+                raise ConfigError(f"variable '{argument}' is not known{did_you_mean(name, resolve.OVERRIDABLE)}")
+            value = get_var(name)
+            if value:
+                settings[name] = value
+    return settings
+
+
+def words(arguments: Iterable[str]) -> tuple[str, ...]:
+    """The command line's tasks and commands, without options and settings."""
+    return tuple(a for a in arguments if not a.startswith("-") and "=" not in a)
+
+
+def patterns(arguments: Iterable[str]) -> tuple[str, ...]:
+    """The words of the command line that are patterns."""
+    return tuple(word for word in words(arguments) if "*" in word)

@@ -1,0 +1,117 @@
+"""The log of a step, and the commands that write to it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cartwheel.model.errors import StepFailed
+from cartwheel.process.redact import redact
+from cartwheel.process.run import STOP, Interrupted, end_group, start_in_group
+
+
+class StepLog:
+    """The log of one step; commands that run through it write their output there."""
+
+    def __init__(self, path: Path, *, shown_as: str) -> None:
+        self._path = path
+        self._shown_as = shown_as
+        self._hidden: tuple[str, ...] = ()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+    def hide(self, words: Sequence[str]) -> None:
+        """Redact these words in all that is logged from now on."""
+        self._hidden = tuple(words)
+
+    def say(self, text: str) -> None:
+        """Add a line to the log."""
+        with open(self._path, "ab") as file:
+            file.write(text.encode() + b"\n")
+
+    def run(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
+        """Run a command to its end; its output goes to the log.  Raises `StepFailed` with its last lines."""
+        self._run(argv, cwd=cwd, env=env, keep=False)
+
+    def read(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> str:
+        """Run a command to its end, log its output and return its standard output.  Raises `StepFailed`."""
+        return self._run(argv, cwd=cwd, env=env, keep=True)
+
+    def attempt(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], hide: Sequence[str] = ()
+    ) -> tuple[int, str]:
+        """Run a command to its end; returns its exit code and its output with the words in `hide` redacted.
+
+        Raises `Interrupted`.
+        """
+        if STOP.is_set():
+            raise Interrupted
+        self.say(f"$ {' '.join(_quoted(a) for a in argv)}   # in {cwd}")
+        process = start_in_group(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        lines = []
+        try:
+            for line in process.stdout or ():
+                lines.append(redact(line.decode(errors="replace"), hide))
+                self.say(lines[-1].rstrip("\r\n"))
+            code = process.wait()
+        finally:
+            end_group(process)
+        if STOP.is_set():
+            raise Interrupted
+        return code, "".join(lines)
+
+    def _run(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], keep: bool) -> str:
+        if STOP.is_set():
+            raise Interrupted
+        if self._hidden and not keep:
+            return self._run_hiding(argv, cwd=cwd, env=env)
+        self.say(f"$ {' '.join(_quoted(a) for a in argv)}   # in {cwd}")
+        with open(self._path, "ab") as file:
+            start = file.tell()
+            process = start_in_group(argv, cwd=cwd, env=env, stdout=subprocess.PIPE if keep else file, stderr=file)
+            try:
+                out = process.stdout.read() if process.stdout else b""
+                code = process.wait()
+            finally:
+                end_group(process)
+        if out:
+            self.say(redact(out.decode(errors="replace"), self._hidden))
+        if STOP.is_set():
+            raise Interrupted
+        if code:
+            raise StepFailed(self._failure(argv, code, start))
+        return out.decode(errors="replace")
+
+    def _run_hiding(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> str:
+        start = self._path.stat().st_size
+        code, said = self.attempt(argv, cwd=cwd, env=env, hide=self._hidden)
+        if code:
+            raise StepFailed(self._failure(argv, code, start))
+        return said
+
+    def _failure(self, argv: Sequence[str], code: int, start: int) -> str:
+        said = self._path.read_bytes()[start:].decode(errors="replace").strip()
+        last = "\n".join(_shortened(line) for line in said.splitlines()[-40:])
+        name = argv[argv.index("-m") + 1] if "-m" in argv[:4] else Path(argv[0]).name
+        if any(words in said for words in _FULL):
+            return f"{name}: the disk is full; free some space and run again; the whole of it is in {self._shown_as}"
+        full = shutil.disk_usage(self._path.parent).free < _LITTLE
+        found = "; the disk is full, or nearly so: free some space and run again" if full else ""
+        return f"{name} failed with exit code {code}{found}; the whole of it is in {self._shown_as}\n{last}".rstrip()
+
+
+_LITTLE = 4_000_000
+"""Free bytes below which linkers die of a signal without a message, because they write through memory maps."""
+
+_FULL = ("No space left on device", "(os error 28)", "not enough space on the disk")
+"""Messages of tools on a full disk, often under a traceback."""
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= 240 else f"{line[:200]} … (the rest is in the log)"
+
+
+def _quoted(argument: str) -> str:
+    return f"'{argument}'" if " " in argument or not argument else argument

@@ -1,0 +1,116 @@
+"""What the steps of one run share, and doit's question whether a step is up to date."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+
+from cartwheel.filesystem import files
+from cartwheel.filesystem.snapshot import DiskSnapshot
+from cartwheel.inputs.sources import look_again
+from cartwheel.inputs.staleness import reasons
+from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.model.project import Project
+from cartwheel.model.step import Step
+from cartwheel.process import environment, run
+from cartwheel.process.run_lock import RunLock
+from cartwheel.process.slots import Slots
+from cartwheel.state import Records
+
+
+class RunContext:
+    """The state that the actions of one run share."""
+
+    def __init__(self, world: DiskSnapshot, project: Project, *, named: tuple[str, ...]) -> None:
+        self.world = world
+        self.project = project
+        self.named = named
+        self.root = world.root
+        self.lock = RunLock(world.root / ".cartwheel" / "local" / "lock")
+        self.slots = Slots()
+        self.skipped: list[UpToDate] = []
+        self._stale_skip = ""
+        self._beginning = threading.Lock()
+        self.nothing_may_be_built = environment.builds_forbidden(world.environ)
+        self.announce: Callable[[str], None] = lambda text: None
+        self.seconds: dict[str, float] = {}
+
+    @property
+    def records(self) -> Records:
+        """doit's backend, which doit creates before any task."""
+        from doit.globals import Globals
+
+        backend = Globals.dep_manager.backend
+        assert isinstance(backend, Records), "dodo.py needs DOIT_CONFIG = wheels.doit_config"
+        if self.world.save not in backend.at_end:
+            backend.at_end.append(self.world.save)
+            backend.after_own.append(self.look_again)
+        return backend
+
+    def look_again(self) -> None:
+        """Forget cached file states: a user's task or a `before` command may have changed inputs of later steps."""
+        self.world.files.renew()
+        look_again()
+
+    def begin(self) -> None:
+        """Take the project's lock before anything is written, and reload the records that another run may have changed.
+
+        Raises `StepFailed` if a step that was skipped as fresh is stale now: the run that held the lock rebuilt it
+        with other settings or sources, and doit never revisits a step.
+        """
+        with self._beginning:
+            first = not self.lock.held
+            if self.lock.take(lambda who: self.announce(f"waiting for the run of {who} in this project")):
+                self.records.forget_all()
+                self.world.again()
+                look_again()
+                self._stale_skip = self._skipped_but_stale()
+            if self._stale_skip:
+                raise StepFailed(self._stale_skip)
+            if first:
+                state = self.root / ".cartwheel"
+                files.sweep((state / "records", state / "checks", state / "local"))
+
+    def _skipped_but_stale(self) -> str:
+        for skipped in self.skipped:
+            if why := skipped.reasons():
+                return f"{skipped.step.name} was up to date until the run that was waited for ({why[0]}); run again"
+        return ""
+
+    def expect_some(self, patterns: tuple[str, ...]) -> None:
+        """Refuse, at the end, a run whose patterns selected no task; works with every reporter."""
+        if patterns and not {"clean", "reset-dep"} & set(self.named):
+            self.records.at_end.append(lambda: self._refuse_nothing(patterns[0]))
+
+    def _refuse_nothing(self, pattern: str) -> None:
+        from doit.exceptions import InvalidCommand
+
+        if not self.records.asked and sys.exc_info()[0] is None:  # otherwise the reporter has already refused
+            raise InvalidCommand(f"'{pattern}' selects no task; see them with: doit list --all")
+
+
+class UpToDate:
+    """doit's `uptodate` callable of a step."""
+
+    def __init__(self, step: Step, workshop: RunContext) -> None:
+        self.step = step
+        self.workshop = workshop
+
+    def reasons(self) -> tuple[str, ...]:
+        """Why the step must run; empty if it is fresh."""
+        return reasons(self.step, self.workshop.records.load(self.step.name), self.workshop.world)
+
+    def __call__(self) -> bool:
+        from doit.exceptions import InvalidCommand
+
+        run.stop_on_signals()
+        if run.STOP.is_set():
+            raise InvalidCommand("interrupted")
+        try:
+            fresh = not self.reasons()
+        except CartwheelError as error:
+            raise InvalidCommand(str(error)) from None
+        if fresh:
+            self.workshop.skipped.append(self)
+        return fresh
