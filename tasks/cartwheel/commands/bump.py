@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from doit.exceptions import InvalidCommand
 
-from cartwheel.action import RunContext
+from cartwheel.run_context import RunContext
 from cartwheel.commands.options import WordsAndOptions, flag
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.errors import CartwheelError
