@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from doit.exceptions import InvalidCommand
 
-from cartwheel.run_context import RunContext
 from cartwheel.commands.options import WordsAndOptions, flag
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Project
 from cartwheel.process import run
+from cartwheel.run_context import RunContext
 
 if TYPE_CHECKING:
     from cartwheel.new_version import BumpPlan
