@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.projects import FLOOR, TRIPLE, Project
+from support.projects import DODO, FLOOR, TRIPLE, Project
 from support.repositories import repository
 
 pytestmark = pytest.mark.lab
@@ -70,7 +70,7 @@ def prism(tmp_path: Path) -> Project:
     project = Project(root)
     for name, text in FILES.items():
         project.write(name, text)
-    project.write("dodo.py", (Path(__file__).parents[1] / "dodo.py").read_text())
+    project.write("dodo.py", DODO)
     subprocess.run(["cargo", "generate-lockfile", "--quiet"], cwd=root, check=True)
     return project
 

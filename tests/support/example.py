@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from support.projects import DODO
 from support.repositories import git, repository
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +66,7 @@ class Example:
     def made(cls, root: Path) -> Example:
         """A repository of one commit: this one's dodo.py and the example, as they are in the working tree."""
         repository(root)
-        shutil.copy(ROOT / "dodo.py", root)
+        (root / "dodo.py").write_text(DODO, encoding="utf-8")
         shutil.copy(ROOT / ".gitignore", root)
         shutil.copytree(ROOT / PACKAGE, root / PACKAGE, ignore=shutil.ignore_patterns(*_NOT_A_SOURCE))
         (root / "pyproject.toml").write_text(f'[tool.cartwheel]\npackages = ["{PACKAGE}"]\n')

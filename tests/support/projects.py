@@ -21,8 +21,8 @@ TRIPLE = HOST.triple
 FLOOR = "manylinux_{}_{}".format(*HOST.glibc) if HOST.libc == "gnu" else ""
 """This machine's own, so that its compiler can build the wheel by itself."""
 
-DODO = (Path(__file__).parents[2] / "dodo.py").read_text(encoding="utf-8")
-"""This project's own, which any other may have as it is."""
+DODO = (Path(__file__).parents[2] / "dodo.py").read_text(encoding="utf-8").partition("\n\n\n")[0] + "\n"
+"""This project's own, without its chores: any other project may have it as it is."""
 
 PURE = """[build-system]
 requires = ["hatchling"]
