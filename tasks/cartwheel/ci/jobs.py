@@ -85,8 +85,6 @@ class Job(Struct, frozen=True, kw_only=True):
     """Whether it takes all files that earlier jobs built.  Such a job builds nothing."""
     index: str = ""
     """The index that it publishes to or verifies."""
-    index_kind: str = ""
-    """The kind of that index, from `model.destination`."""
     packages: tuple[str, ...] = ()
     """The keys of the packages that the index takes; each one in the release is one command."""
     tags: tuple[str, ...] = ()
