@@ -104,11 +104,21 @@ def refuse_taken(root: Path, project: Project, bump: BumpPlan, *, offline: bool)
 
 
 def refuse_mixed(root: Path, bump: BumpPlan, *, commit: bool) -> None:
-    """Raises `StepFailed` if a file lies in a submodule, or is to be committed and holds other changes."""
+    """Raises `StepFailed` if a file lies in a submodule, is to be committed and holds other changes, or lies above the
+    project and git does not track it."""
+    from cartwheel.filesystem.read_set import is_outside
     from cartwheel.repository.git import Repository
 
     with Repository(root) as repo:
         paths = tuple((root / path).resolve() for path in bump.files)
+        manifests = [path for path in bump.files if is_outside(path) and not path.endswith(".lock")]
+        lost = [path for path in manifests if not repo.tracked([(root / path).resolve()])]
+        if lost or any(os.path.isabs(path) for path in bump.files):
+            raise StepFailed(
+                f"{', '.join(lost or filter(os.path.isabs, bump.files))}: holds the version too, lies above the "
+                "project and is not tracked by its git repository; put dodo.py and a pyproject.toml with "
+                "[tool.cartwheel] packages beside the workspace's Cargo.toml, and that in git"
+            )
         others = repo.foreign(paths)
         foreign = [name for name, path in zip(bump.files, paths, strict=True) if path in others]
         if foreign:
