@@ -106,7 +106,7 @@ def test_every_script_for_a_shell_is_one(name: str) -> None:
     lines = [line for part in parts for line in (*part.get("before_script", ()), *part.get("script", ()))]
     done = subprocess.run([shell, "-n"], input="\n".join(lines), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert len(lines) > 20
+    assert lines
 
 
 def test_an_identity_is_for_one_index() -> None:

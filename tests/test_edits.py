@@ -162,10 +162,8 @@ def test_and_a_build_from_nothing_gives_the_same_wheels(whole: Quarry, tmp_path:
             assert whole.wheels().items() <= made.items()
 
 
-def test_the_table_is_whole() -> None:
-    assert len(REBUILT) + len(UNREAD) >= 60
+def test_every_chosen_row_is_in_the_table() -> None:
     assert {*QUICK, *LAB} <= REBUILT.keys()
-    assert len(LAB) >= 15
 
 
 # ---- while a build runs ----------------------------------------------------------------------------------------------

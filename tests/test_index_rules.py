@@ -499,9 +499,8 @@ def test_what_pypi_refuses_is_refused(name: str, tmp_path: Path) -> None:
     assert all(finding.file == path.name for finding in found)
 
 
-def test_there_are_many_bad_files_and_every_rule_has_one() -> None:
+def test_every_rule_has_a_bad_file() -> None:
     rules = Counter(rule for bad in BAD.values() for rule in bad.rule.split("|"))
-    assert len(BAD) >= 100
     judged_elsewhere = {"size", "case", "foreign-files"}  # test_check.py; the limit has a test of its own
     assert {rule.name for rule in RULES if rule.where in ("every", "index")} - set(rules) == judged_elsewhere
 
