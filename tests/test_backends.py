@@ -19,7 +19,8 @@ import pytest
 from cartwheel.machine.host import Host
 from cartwheel.machine.interpreters import interpreter_path as path_of
 from cartwheel.model.config import build_backend
-from cartwheel.model.config.manifests import Manifests, bindings_of
+from cartwheel.model.config.bindings import bindings_of
+from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.config.resolve import resolve_project
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Project as Values
@@ -139,16 +140,18 @@ CLASSIFIER = "Programming Language :: Python :: "
 @pytest.mark.parametrize(
     ("requires", "classifiers", "expected"),
     [
-        (">=3.11", [], ["3.11", "3.12", "3.13", "3.14"]),
-        (">=3.12", [], ["3.12", "3.13", "3.14"]),
-        (">=3.8", [], ["3.11", "3.12", "3.13", "3.14"]),
+        (">=3.11", [], ["3.11", "3.12", "3.13", "3.14", "3.15"]),
+        (">=3.12", [], ["3.12", "3.13", "3.14", "3.15"]),
+        (">=3.8", [], ["3.11", "3.12", "3.13", "3.14", "3.15"]),
         (">=3.11,<3.14", [], ["3.11", "3.12", "3.13"]),
-        (">=3.11,!=3.12.*", [], ["3.11", "3.13", "3.14"]),
-        (None, [], ["3.11", "3.12", "3.13", "3.14"]),
+        (">=3.11,!=3.12.*", [], ["3.11", "3.13", "3.14", "3.15"]),
+        (None, [], ["3.11", "3.12", "3.13", "3.14", "3.15"]),
         (">=3.11", ["3", "3.12", "3.13"], ["3.12", "3.13"]),
         (">=3.13", ["3.12", "3.13"], ["3.13"]),
         (">=3.11", ["3.14", "3.15"], ["3.14", "3.15"]),
-        (">=3.9", ["3.9", "3.14", "Free Threading :: 2 - Beta"], ["3.14", "3.14t"]),
+        (">=3.9", ["3.9", "3.14", "Free Threading :: 2 - Beta"], ["3.9", "3.14", "3.14t"]),
+        (">=3.8", ["3.8", "3.9", "3.10"], ["3.8", "3.9", "3.10"]),
+        (">=3.9", ["3.14", "3.15", "Free Threading"], ["3.14", "3.15", "3.14t", "3.15t"]),
         (">=3.9", ["3.12", "Free Threading"], ["3.12"]),
     ],
 )

@@ -51,6 +51,7 @@ def test_without_abi3_there_is_a_wheel_for_each_supported_python_that_is_not_too
     assert files(project)[:-1] == [
         "demo-1.2.0-cp313-cp313-win_amd64.whl",
         "demo-1.2.0-cp314-cp314-win_amd64.whl",
+        "demo-1.2.0-cp315-cp315-win_amd64.whl",
     ]
 
 

@@ -13,7 +13,8 @@ from cartwheel.backends.wheel_step import build_environment, variables
 from cartwheel.filesystem.files import sha256_of, write_atomically
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.machine.host import this_machine
-from cartwheel.model.config.manifests import inside, stable_abi
+from cartwheel.model.config.bindings import stable_abi
+from cartwheel.model.config.manifests import inside
 from cartwheel.model.config.settings import Secret, Test
 from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
@@ -273,7 +274,7 @@ def _one_here(package: Package, snapshot: Snapshot) -> tuple[str, str] | None:
 
     wanted = package.manifests.requires_python
     found = (
-        (v, build_interpreters.path(v, "", snapshot)) for v in pythons.MAINTAINED if pythons.allows_python(wanted, v)
+        (v, build_interpreters.path(v, "", snapshot)) for v in pythons.SUPPORTED if pythons.allows_python(wanted, v)
     )
     return next((one for one in found if one[1]), None)
 

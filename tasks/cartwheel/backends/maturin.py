@@ -19,8 +19,9 @@ from cartwheel.filesystem import files
 from cartwheel.inputs.lockless_copy import FOLDER as UNLOCKED
 from cartwheel.inputs.lockless_copy import lacks_lockfile, refresh_copy
 from cartwheel.inputs.sources import CompiledSources
+from cartwheel.model.config.bindings import stable_abi
 from cartwheel.model.config.cargo_features import features as features_of
-from cartwheel.model.config.manifests import minimum_python, stable_abi
+from cartwheel.model.config.default_python import minimum_python
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import CommandLog, Slots, Snapshot, Sources, Step, Work

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cartwheel.cargo.maturin_layout import crate_manifest, has_program, has_python, setup_compiles
 from cartwheel.cargo.workspace import workspace_root
 from cartwheel.filesystem.manifest_files import read_toml
 from cartwheel.filesystem.read_set import relative_name
+from cartwheel.model.config.crate_graph import TESTED_WITH, LocalCrate, crate_dependencies
 from cartwheel.model.config.manifest_schema import Cargo, Pyproject, refuse_wrong_types
 from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.errors import ConfigError
@@ -23,12 +26,12 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
             raise ConfigError(f"[tool.cartwheel] packages: there is no folder '{folder}'; name the folder of a package")
         pyproject = read_toml(here / "pyproject.toml", shown)
         refuse_wrong_types(Pyproject, pyproject, shown)
-    crate = _crate_of(here, pyproject)
+    crate = crate_manifest(here, pyproject)
     tests = any((here / "tests").rglob("*.py"))
     if crate is None:
         return Manifests(
             folder=folder, pyproject=pyproject, cargo={}, cargo_path="", workspace={}, workspace_path="",
-            has_tests=tests,
+            has_tests=tests, setup_compiles=setup_compiles(here, pyproject),
         )  # fmt: skip
     path = relative_name(crate, root)
     if not crate.is_file():
@@ -39,29 +42,44 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
     cargo = _read_cargo(crate, path)
     above = workspace_root(crate)
     shared = relative_name(above, root) if "workspace" in cargo or above.parent != crate.parent else ""
+    crates = tuple(_local_crates(crate, root))
     return Manifests(
         folder=folder,
         pyproject=pyproject,
         cargo=cargo,
         cargo_path=path,
-        workspace=cargo if shared == path else _read_cargo(above, shared) if shared else {},
+        workspace=crates[0].workspace if shared else {},
         workspace_path=shared,
         has_tests=tests,
+        crates=crates,
+        has_program=has_program(crate.parent, cargo),
+        has_python=has_python(here, pyproject, cargo),
     )
+
+
+def _local_crates(extension: Path, root: Path) -> Iterable[LocalCrate]:
+    """The extension and the crates that it depends on by path, directly or not, each once.  A dependency whose manifest
+    is missing is left to cargo."""
+    pending = [Path(os.path.abspath(extension))]
+    seen: set[Path] = set()
+    while pending:
+        manifest = pending.pop(0)
+        if manifest in seen or not manifest.is_file():
+            continue
+        seen.add(manifest)
+        above = workspace_root(manifest)
+        crate = LocalCrate(
+            folder=manifest.parent.as_posix(),
+            cargo=_read_cargo(manifest, relative_name(manifest, root)),
+            workspace=_read_cargo(above, relative_name(above, root)),
+            workspace_folder=above.parent.as_posix(),
+        )
+        yield crate
+        rows = crate_dependencies(crate, TESTED_WITH)
+        pending += [Path(row.path) / "Cargo.toml" for row in rows if row.path]
 
 
 def _read_cargo(manifest: Path, shown_as: str) -> Mapping[str, Any]:
     read = read_toml(manifest, shown_as)
     refuse_wrong_types(Cargo, read, shown_as)
     return read
-
-
-def _crate_of(here: Path, pyproject: Mapping[str, Any]) -> Path | None:
-    named = pyproject.get("tool", {}).get("maturin", {}).get("manifest-path")
-    backend = pyproject.get("build-system", {}).get("build-backend", "")
-    if named is None and backend != "maturin":
-        return None
-    found: Path = here / (named or "Cargo.toml")
-    if named is None and not found.is_file() and (here / "rust" / "Cargo.toml").is_file():
-        return here / "rust" / "Cargo.toml"
-    return found

@@ -14,11 +14,14 @@ from cartwheel.model.errors import ConfigError
 
 
 def read_toml(path: Path, shown_as: str) -> Mapping[str, Any]:
-    """The parsed file; raises `ConfigError` with the file's name, line and reason."""
+    """The parsed file.  Raises `ConfigError` with the file's name, the line and the reason."""
     try:
         return _loads(path)
     except FileNotFoundError:
         raise ConfigError(f"{shown_as}: no such file; a package needs one, see the README's 'Adopting it'") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{shown_as}: not valid TOML: line {line} is not UTF-8; save the file as UTF-8") from None
     except ValueError as error:
         raise ConfigError(f"{shown_as}: not valid TOML: {error}") from None
     except OSError as error:

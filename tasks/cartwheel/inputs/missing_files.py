@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cartwheel.filesystem.manifest_files import table, toml
-from cartwheel.model.config.manifests import inside, is_debug, profiles, table_name
+from cartwheel.model.config.cargo_profiles import is_debug, profiles
+from cartwheel.model.config.manifests import inside, table_name
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Package, Project, Wheel, declared_inputs
 from cartwheel.model.wheels.container_image import DOCKERFILE, image_of

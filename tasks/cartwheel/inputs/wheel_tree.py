@@ -14,11 +14,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from cartwheel.cargo.maturin_layout import crate_manifest
 from cartwheel.cargo.workspace import inherited
 from cartwheel.filesystem.manifest_files import table
 from cartwheel.filesystem.read_set import relative_name
 from cartwheel.inputs import globs
 from cartwheel.inputs.pyproject_parts import wheel_patterns
+from cartwheel.model.config.bindings import module_name
 
 _COMPILED = (".so", ".pyd", ".dll", ".dylib", ".pdb", ".dwp")
 _LICENSES = ("LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*")
@@ -94,15 +96,10 @@ class _Layout(Struct, frozen=True, kw_only=True):
 def _layout(folder: Path, pyproject: Mapping[str, Any], cargo: Mapping[str, Any]) -> _Layout:
     top = Path(os.path.abspath(folder))
     settings = table(table(pyproject, "tool"), "maturin")
-    manifest = settings.get("manifest-path")
-    crate = (top / manifest).parent if isinstance(manifest, str) else top
-    if not isinstance(manifest, str) and (top / "rust" / "Cargo.toml").is_file() and not (top / "Cargo.toml").is_file():
-        crate = top / "rust"
-    library = table(cargo, "lib").get("name") or str(table(cargo, "package").get("name", "")).replace("-", "_")
-    module = str(settings.get("module-name") or library)
+    manifest = crate_manifest(top, pyproject)
     return _Layout(
-        folder=top, crate=crate, pyproject=pyproject, cargo=cargo, settings=settings,
-        pythons=_pythons(top, settings), module=module,
+        folder=top, crate=manifest.parent if manifest else top, pyproject=pyproject, cargo=cargo, settings=settings,
+        pythons=_pythons(top, settings), module=module_name(pyproject, cargo),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from cartwheel.machine.host import Host, this_machine
 from cartwheel.model.check_report import HERE
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.wheels.architecture import BY_NAME
-from cartwheel.model.wheels.python import ABI3, ABI3T, PURE, oldest
+from cartwheel.model.wheels.python import ABI3, ABI3T, PURE, implementation, maturin_interpreter, oldest, version
 from cartwheel.model.wheels.target import Target, version_of_floor
 from cartwheel.process.run import capture, module_command
 
@@ -79,8 +79,12 @@ def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | NoI
 
 
 def display_name(python: str) -> str:
-    """`Python 3.13`, `PyPy 3.11`."""
-    return f"PyPy {python.removeprefix('pypy')}" if python.startswith("pypy") else f"Python {python}"
+    """`Python 3.13`, `PyPy 3.11`, `GraalPy 3.12`."""
+    kind = implementation(python)
+    return f"{_IMPLEMENTATIONS[kind]} {python.removeprefix(kind)}"
+
+
+_IMPLEMENTATIONS = {"cpython": "Python", "pypy": "PyPy", "graalpy": "GraalPy"}
 
 
 def cannot_run(target: Target, host: Host, floor: str) -> str:
@@ -119,11 +123,10 @@ def _besides(target: Target, python: str, host: Host) -> str:
     if target.libc not in ("", "gnu", "msvc") or (target.system == "linux" and host.libc != "gnu"):
         return ""
     platform = _BESIDES.get((host.system, host.machine, target.machine))
-    version = re.fullmatch(r"(pypy)?(3\.\d+)(t?)", python)
-    if not platform or not version:
+    if not platform or not version(python):
         return ""
-    kind, free = "pypy" if version[1] else "cpython", "+freethreaded" if version[3] else ""
-    return f"{kind}-{version[2]}{free}-{platform}"
+    free = "+freethreaded" if python.endswith("t") else ""
+    return f"{implementation(python)}-{version(python)}{free}-{platform}"
 
 
 def interpreter_path(python: str, env: Mapping[str, str]) -> str:
@@ -132,7 +135,7 @@ def interpreter_path(python: str, env: Mapping[str, str]) -> str:
 
     uv gives up at a broken program on PATH, such as pyenv's stand-ins: then pyenv's own folders are looked at.
     """
-    request = f"{sys.version_info.major}.{sys.version_info.minor}" if python == PURE else python
+    request = f"{sys.version_info.major}.{sys.version_info.minor}" if python == PURE else python.partition("-v")[0]
     if path := _asked(request, env):
         return path
     root = Path(env.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
@@ -214,7 +217,7 @@ _FOLDERS = ("usr/local/bin", "usr/bin", "bin", "opt/python/*/bin")
 
 def _within(root: Path, python: str) -> str:
     """An interpreter inside a file system; links are followed as that file system means them."""
-    name = "python3" if python == PURE else python if python.startswith("pypy") else f"python{python}"
+    name = "python3" if python == PURE else maturin_interpreter(python)
     kept = (path for folder in _FOLDERS for path in sorted(root.glob(f"{folder}/{name}")))
     return next((str(path) for path in kept if os.path.lexists(path)), "")
 

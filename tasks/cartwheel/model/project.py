@@ -118,6 +118,8 @@ class Package(Struct, frozen=True, kw_only=True):
     manifest: str
     """The crate's Cargo.toml relative to the project, or empty."""
     wheels: tuple[Wheel, ...]
+    left_out: tuple[str, ...]
+    """What a list of interpreters names and no wheel is for, with the reason; a line each."""
     publish: tuple[str, ...]
     private: bool
     """Built and checked, and never sent to an index."""

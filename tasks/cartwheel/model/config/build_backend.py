@@ -1,6 +1,6 @@
-"""Backends: what is known of those that are not maturin.
+"""Build backends other than maturin: which of them compile, and what they are told.
 
-One compiles where `targets` says so; where nothing is said, only what can be read in pyproject.toml decides.
+`targets` decides whether a package is compiled; without it, pyproject.toml and setup.py do.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Backend(Struct, frozen=True, kw_only=True):
     module: str
     """The first part of `build-backend`."""
     compiles: Callable[[Pyproject], bool]
-    """Whether its own table says that its wheels hold something compiled."""
+    """Whether pyproject.toml says that the wheels hold compiled code."""
     limited: Callable[[Pyproject], str]
-    """The tag that its own table asks for in place of an interpreter's: `cp311` for the limited API of 3.11, `py3`;
-    empty where it asks for none."""
+    """The Python tag that pyproject.toml asks for: `cp311` for the limited API of 3.11, `py3`; empty if it asks for
+    none."""
     debug: Mapping[str, str]
-    """Variables with which it compiles for looking into."""
+    """Variables for a debug build."""
 
 
 _UNOPTIMISED = {"CFLAGS": "-O0 -g", "CXXFLAGS": "-O0 -g"}
@@ -40,13 +40,19 @@ def _scikit_build_compiles(pyproject: Pyproject) -> bool:
 
 
 def _meson_limited(pyproject: Pyproject) -> str:
-    """It takes the version of the interpreter that it runs in, which is the oldest that is promised."""
+    """The oldest Python of `requires-python`: the backend takes the version of the interpreter that it runs in."""
     return _oldest(pyproject) if _at(pyproject, "tool", "meson-python", "limited-api") is True else ""
 
 
 def _oldest(pyproject: Pyproject) -> str:
-    found = re.search(r">=\s*3\.(\d+)", str(_at(pyproject, "project", "requires-python") or ""))
-    return f"cp3{found[1]}" if found else ""
+    match = re.search(r">=\s*3\.(\d+)", str(_at(pyproject, "project", "requires-python") or ""))
+    return f"cp3{match[1]}" if match else ""
+
+
+def _setuptools_compiles(pyproject: Pyproject) -> bool:
+    rust = _at(pyproject, "tool", "setuptools-rust")
+    required = {_distribution(row).lower().replace("_", "-") for row in _requirements(pyproject)}
+    return bool(_at(pyproject, "tool", "setuptools", "ext-modules") or rust or "setuptools-rust" in required)
 
 
 BACKENDS = (
@@ -59,33 +65,33 @@ BACKENDS = (
     Backend(module="mesonpy", compiles=lambda _: True, limited=_meson_limited, debug=_UNOPTIMISED),
     Backend(
         module="setuptools",
-        compiles=lambda pyproject: bool(_at(pyproject, "tool", "setuptools", "ext-modules")),
+        compiles=_setuptools_compiles,
         limited=lambda pyproject: str(_at(pyproject, "tool", "distutils", "bdist_wheel", "py_limited_api") or ""),
         debug=_UNOPTIMISED,
     ),
 )
-"""Backends that compile and say so in pyproject.toml (the documentation of scikit-build-core 0.11, meson-python 0.18
-and setuptools 80, November 2026)."""
+"""Backends that compile and say so in pyproject.toml (the documentation of scikit-build-core 0.11, meson-python 0.18,
+setuptools 80 and setuptools-rust 1.12, November 2026)."""
 
+_MATURIN = Backend(module="maturin", compiles=lambda _: True, limited=lambda _: "", debug={})
 _UNKNOWN = Backend(module="", compiles=lambda _: False, limited=lambda _: "", debug=_UNOPTIMISED)
 
 
 def backend_of(pyproject: Pyproject) -> Backend:
-    """The row of a package's backend; where it names none, PEP 517 means setuptools."""
+    """The row of a package's backend; setuptools if it names none (PEP 517)."""
     named = str(_at(pyproject, "build-system", "build-backend") or "setuptools")
     module = re.split(r"[.:]", named)[0]
-    return next((row for row in BACKENDS if row.module == module), _UNKNOWN)
+    return next((row for row in (*BACKENDS, _MATURIN) if row.module == module), _UNKNOWN)
 
 
 def limited_python(pyproject: Pyproject) -> str:
-    """The oldest Python of the limited API that the backend's table asks for, `3.11`; empty where it asks for none."""
-    found = re.fullmatch(r"cp3(\d+)", backend_of(pyproject).limited(pyproject))
-    return f"3.{found[1]}" if found else ""
+    """The oldest Python of the limited API that pyproject.toml asks for, `3.11`; empty if it asks for none."""
+    match = re.fullmatch(r"cp3(\d+)", backend_of(pyproject).limited(pyproject))
+    return f"3.{match[1]}" if match else ""
 
 
 def raw_name(file: str, target: Target, floor: str) -> str:
-    """The name under which a backend leaves a wheel: on Linux it promises nothing (`linux_x86_64`) until it is
-    repaired."""
+    """The file name of a wheel before repair: on Linux its platform tag is `linux_x86_64`."""
     if target.system != "linux":
         return file
     return file.removesuffix(f"{platform_tag(target, floor)}.whl") + f"linux_{target.arch}.whl"
@@ -94,27 +100,27 @@ def raw_name(file: str, target: Target, floor: str) -> str:
 def compiler_environment(
     target: Target, floor: str, flags: Iterable[str], given: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """What compilers are told of a target, its floor and our flags; `given` are the user's own, which are kept."""
-    found: dict[str, str] = {}
+    """The variables that tell a compiler its target, floor and flags; `given`: the user's own, which are kept."""
+    variables: dict[str, str] = {}
     if more := " ".join(flags):
-        found |= {name: f"{given.get(name, '')} {more}".strip() for name in ("CFLAGS", "CXXFLAGS")}
+        variables |= {name: f"{given.get(name, '')} {more}".strip() for name in ("CFLAGS", "CXXFLAGS")}
     if target.system == "macos":
         major, minor = version_of_floor(target, floor, where="floor")
         arches = ("x86_64", "arm64") if target.arch == "universal2" else (target.arch,)
-        found |= {
+        variables |= {
             "MACOSX_DEPLOYMENT_TARGET": floor,
             "_PYTHON_HOST_PLATFORM": f"macosx-{major}.{minor}-{target.arch}",
             "ARCHFLAGS": " ".join(f"-arch {arch}" for arch in arches),
         }
-    return found
+    return variables
 
 
 BACKENDS_TAKE = ("", "native", "container")
-"""Toolchains that a backend can compile with: its own machine's, or a container's."""
+"""Toolchains that a backend can compile with: this machine's, or a container's."""
 
 
 def oldest_system(target: Target, python: str) -> str:
-    """The floor where nobody says one: the target's, or the oldest macOS that the interpreter itself runs on.
+    """The default floor: the target's, or the oldest macOS that the interpreter itself runs on.
 
     python.org's installers: 10.13 on x86_64 from 3.12 on, PyPy's 10.15, on arm64 all 11.0 (cibuildwheel 3, `macos.py`,
     November 2026).
@@ -123,12 +129,12 @@ def oldest_system(target: Target, python: str) -> str:
         return target.floor
     if python.startswith("pypy"):
         return "10.15"
-    found = re.fullmatch(r"3\.(\d+)t?", python)
-    return target.floor if found and int(found[1]) < 12 else "10.13"
+    match = re.fullmatch(r"3\.(\d+)t?", python)
+    return target.floor if match and int(match[1]) < 12 else "10.13"
 
 
 def refuse_older_than_python(target: Target, floor: str, python: str, where: str) -> None:
-    """Compilers refuse a macOS older than the interpreter's own, and so do we; raises `ConfigError`."""
+    """Raises `ConfigError` for a macOS older than the interpreter's own, which compilers refuse."""
     oldest = oldest_system(target, python)
     if target.system == "macos" and version_of_floor(target, floor, where=where) < version_of_floor(
         target, oldest, where=where
@@ -142,8 +148,7 @@ def refuse_older_than_python(target: Target, floor: str, python: str, where: str
 # Versions that come from git ------------------------------------------------------------------------------------------
 
 UNVERSIONED = "0.0.0.dev0"
-"""What is built where neither the run nor a tag on HEAD says a version: always the same, so that a commit alone is no
-reason to build anything again."""
+"""The version if neither the run nor a tag on HEAD names one: constant, so that a commit alone rebuilds nothing."""
 
 _TOLD_BY_NAME = "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{name}"
 _TOLD = {
@@ -151,22 +156,22 @@ _TOLD = {
     "pdm-backend": "PDM_BUILD_SCM_VERSION",
     "poetry-dynamic-versioning": "POETRY_DYNAMIC_VERSIONING_BYPASS",
 }
-"""By a build requirement, the variable that it takes a version from.  hatch-vcs gives setuptools-scm no name, so it
-hears the general variable only; where nothing needs that it is not set, for a requirement that is itself built from
-source would hear it too.  (Sources of setuptools-scm 10.3, hatch-vcs 0.5, pdm-backend 2.5 and
+"""The variable that a build requirement takes a version from.  hatch-vcs passes setuptools-scm no name, so it reads
+the general variable only.  That one is not set for others: a requirement that is itself built from source would read
+it too.  (Sources of setuptools-scm 10.3, hatch-vcs 0.5, pdm-backend 2.5 and
 poetry-dynamic-versioning 1.10, November 2026.)"""
 
 
 def version_variables(name: str, pyproject: Pyproject, version: str) -> Mapping[str, str]:
-    """The variables that tell a backend the version which it would take from git."""
+    """The variables that set the version a backend would otherwise take from git."""
     required = {normalised_name(_distribution(row)).replace("_", "-") for row in _requirements(pyproject)}
     general = (variable for requirement, variable in _TOLD.items() if requirement in required)
     return dict.fromkeys((_TOLD_BY_NAME.format(name=normalised_name(name).upper()), *general), version)
 
 
 def _requirements(pyproject: Pyproject) -> Iterable[str]:
-    found = _at(pyproject, "build-system", "requires")
-    return [str(row) for row in found] if isinstance(found, list) else []
+    rows = _at(pyproject, "build-system", "requires")
+    return [str(row) for row in rows] if isinstance(rows, list) else []
 
 
 def _distribution(requirement: str) -> str:
@@ -174,7 +179,7 @@ def _distribution(requirement: str) -> str:
 
 
 def _at(table: object, *keys: str) -> object:
-    """What stands there, None where nothing does."""
+    """The value at a path of keys, None if there is none."""
     for key in keys:
         if not isinstance(table, Mapping):
             return None

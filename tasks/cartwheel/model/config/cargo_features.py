@@ -1,23 +1,23 @@
-"""Cargo features: which a wheel is built with, by `[tool.maturin]` and by ours."""
+"""The cargo features that a wheel is built with: those of `[tool.maturin]` and of `[tool.cartwheel]`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError, did_you_mean
+from cartwheel.model.wheels import python as pythons
 
 
 class Features(Struct, frozen=True, kw_only=True):
     """The cargo features of one wheel."""
 
     given: tuple[str, ...]
-    """What maturin is told on its command line, which takes the place of the plain ones of pyproject.toml."""
+    """The features on maturin's command line, which replace the plain ones of pyproject.toml."""
     conditional: tuple[str, ...]
-    """What it adds by itself for the wheel's interpreter."""
+    """The features that maturin adds for the wheel's interpreter."""
     default: bool
     every: bool
 
@@ -25,8 +25,8 @@ class Features(Struct, frozen=True, kw_only=True):
 def features(pyproject: Mapping[str, Any], python: str, more: Iterable[str]) -> Features:
     """The features of `[tool.maturin]` for an interpreter (`3.12`, `abi3`), and `more`.
 
-    A feature that depends on the interpreter (maturin 1.16, `FeatureSpec`) is taken to be on where the wheel's own
-    does not settle it.
+    A feature that depends on the interpreter (maturin 1.16, `FeatureSpec`) counts as enabled if the interpreter has no
+    one version.
     """
     maturin = pyproject.get("tool", {}).get("maturin", {})
     rows = [row if isinstance(row, Mapping) else {"feature": row} for row in maturin.get("features", ())]
@@ -43,22 +43,22 @@ _CONDITIONS = {"python-version", "python-implementation"}
 
 
 def _may_be_on(row: Mapping[str, Any], python: str) -> bool:
-    found = re.fullmatch(r"(pypy)?(3\.\d+)t?", python)
-    if not found:
+    version = pythons.version(python)
+    if not version:
         return True
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-    implementation = "pypy" if found[1] else "cpython"
+    implementation = pythons.implementation(python)
     try:
         versions = SpecifierSet(str(row.get("python-version", "")))
     except InvalidSpecifier:
         return True
-    return found[2] in versions and str(row.get("python-implementation", implementation)).lower() == implementation
+    return version in versions and str(row.get("python-implementation", implementation)).lower() == implementation
 
 
 def refuse_unknown(names: Iterable[str], cargo: Mapping[str, Any], *, where: str) -> None:
-    """Raises `ConfigError` for a feature that the crate does not have, by its table or an optional dependency (the
-    Cargo book, "Features", November 2026).  One of another crate (`pyo3/abi3`) is left to cargo."""
+    """Raises `ConfigError` for a feature that is neither in the crate's table nor an optional dependency ("Features" in
+    the Cargo book, November 2026).  A feature of another crate (`pyo3/abi3`) is left to cargo."""
     declared = cargo.get("features", {})
     hidden = {value.removeprefix("dep:") for row in declared.values() for value in row if value.startswith("dep:")}
     rows = dependencies(cargo, BUILT_OF)
@@ -71,13 +71,13 @@ def refuse_unknown(names: Iterable[str], cargo: Mapping[str, Any], *, where: str
 
 
 BUILT_OF = ("dependencies", "build-dependencies", "build_dependencies")
-"""The tables of a Cargo.toml that name what a crate is built of; those that only its tests need are not among them."""
+"""The tables of a Cargo.toml with the dependencies of a build; those of tests alone are not among them."""
 
 
 def dependencies(
     cargo: Mapping[str, Any], tables: Iterable[str] = ("dependencies",)
 ) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    """The name and what else is said of each dependency of a crate, on whichever target."""
+    """The name and the table of each dependency of a crate, on every target."""
     for part in (cargo, *cargo.get("target", {}).values()):
         for key in tables:
             for name, row in part.get(key, {}).items():

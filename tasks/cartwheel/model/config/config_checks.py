@@ -1,21 +1,17 @@
-"""Configurations that can be read and cannot be meant; each is refused when it is read, not on release day."""
+"""Values of a table that have the right type and cannot be right; each is refused when it is read."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 from pathlib import PurePosixPath, PureWindowsPath
 
-from cartwheel.model.config.build_backend import BACKENDS_TAKE
-from cartwheel.model.config.layers import chosen_by, pattern_matches
-from cartwheel.model.config.manifests import Manifests
+from cartwheel.model.config.layers import chosen_by
 from cartwheel.model.config.release_settings import IndexSettings
-from cartwheel.model.config.settings import Override, Secret, Settings, Variant
+from cartwheel.model.config.settings import Secret, Settings
 from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.versions.version import has_one_field, wrong_tag_form
-from cartwheel.model.wheels.python import allows_python
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -187,74 +183,22 @@ def _misplaced(settings: Settings) -> Iterable[str]:
             yield f"index.{name}: crates: found an empty list; name at least one, or leave the key out for the default"
 
 
-def refuse_idle(selecting: Iterable[Override | Variant], made: Iterable[tuple[str, str]], where: str) -> None:
-    """An override or a variant that matches nothing is a slip of the pen; raises `ConfigError`.
+ROOT_ONLY = ("packages", "index", "release", "ci")
+"""Keys about the whole project."""
 
-    `made`: triple and interpreter of whatever the configuration would make, skipped or not.
+PACKAGE_ONLY = ("version", "version_from", "versions", "module")
+"""Keys about one package."""
+
+
+def refuse_misplaced(settings: Settings, *, root: bool, package: bool, where: str) -> None:
+    """Raises `ConfigError` for a key in a table that does not use it.
+
+    `root`: the table is the root's; `package`: it is a package's.
     """
-    every = tuple(made)
-    known = dict.fromkeys(triple for triple, _ in every)
-    for table in selecting:
-        kind = "overrides" if isinstance(table, Override) else "variants"
-        chosen = chosen_by(table.select)
-        for pattern in chosen.target.split() or [""]:
-            if not any(fnmatchcase(triple, pattern) for triple in known):
-                raise ConfigError(f"{where} {kind}: '{pattern}' selects none of the targets {', '.join(known)}")
-        there = dict.fromkeys(python for triple, python in every if pattern_matches(chosen.target, triple))
-        for pattern in chosen.python.split() or [""] if table.python is None else ():
-            if not any(fnmatchcase(python, pattern) for python in there):
-                raise ConfigError(
-                    f"{where} {kind}: python '{pattern}' selects none of the interpreters {', '.join(there)}"
-                )
-
-
-def refuse_too_old(name: str, wanted: str, where: str) -> None:
-    """An interpreter that `requires-python` (`wanted`) excludes; raises `ConfigError`."""
-    version = re.fullmatch(r"(?:pypy)?(3\.\d+)t?", name)
-    if wanted and version and not allows_python(wanted, version[1]):
-        below = re.search(r">=?\s*3\.(\d+)", wanted)
-        older = below and int(version[1].split(".")[1]) < int(below[1])
-        how = "older than" if older else "not what"
-        raise ConfigError(f"{where} python: '{name}' is {how} requires-python ('{wanted}') allows")
-
-
-def refuse_cargo_keys(own: Settings, once: Settings, where: str) -> None:
-    """What only cargo understands, in the table of a package without a crate; raises `ConfigError`."""
-    for table in (own, *own.overrides, *own.variants, once):
-        for key in ("features", "profile", "sccache", "cargo_directory"):
-            if getattr(table, key, None) and (table is not once or key == "features"):
-                name = key.replace("_", "-")
-                raise ConfigError(f"{where} {name}: is for crates, and this package has none; remove it")
-        if table.toolchain and table.toolchain not in BACKENDS_TAKE:
-            raise ConfigError(
-                f"{where} toolchain: '{table.toolchain}' compiles crates, and this package has none; "
-                "expected 'native' or 'container'"
-            )
-
-
-def refuse_two_versions(manifests: Manifests, own: Settings, where: str) -> None:
-    """A version that comes from git and from elsewhere too; raises `ConfigError`."""
-    project = manifests.pyproject.get("project", {})
-    if manifests.cargo_path:
-        raise ConfigError(f"{where} version: 'scm', but maturin takes the version from Cargo.toml; remove it")
-    if "version" in project:
-        raise ConfigError(
-            f"{where} version: 'scm', but [project] version says '{project['version']}'; remove one of the two"
-        )
-    if project and "version" not in project.get("dynamic", ()):
-        raise ConfigError(f"{where} version: 'scm', but [project] dynamic does not name 'version'; add it")
-    for key, value in (("versions", own.versions), ("version-from", own.version_from)):
-        if value:
-            raise ConfigError(f"{where} {key}: the version comes from git and stands in no file; remove it")
-
-
-def refuse_not_abi3(name: str, minimum: str, where: str) -> None:
-    """A wheel for one version of a crate that always asks PyO3 for the stable ABI would be one for all of them, under
-    another name; raises `ConfigError`.  (PyO3 0.29's guide, "Features": free-threaded interpreters and PyPy have no
-    abi3, so what is built for them is for that version.)"""
-    version = re.fullmatch(r"3\.(\d+)", name)
-    if version and int(version[1]) >= int(minimum.split(".")[1]):
-        raise ConfigError(
-            f"{where} python: '{name}', but the crate's feature abi3 makes it a wheel for all from {minimum} on; "
-            "write 'abi3', or make the feature optional"
-        )
+    for key in ROOT_ONLY if not root else ():
+        if getattr(settings, key) is not None:
+            raise ConfigError(f"{where} {key}: belongs to the whole project; move it into the root's pyproject.toml")
+    for key in PACKAGE_ONLY if not package else ():
+        if getattr(settings, key) is not None:
+            name = key.replace("_", "-")
+            raise ConfigError(f"{where} {name}: belongs to one package; move it into that package's pyproject.toml")

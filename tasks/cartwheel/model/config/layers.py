@@ -1,5 +1,5 @@
-"""Which value a key has for one wheel: what is set for this run, then its variant, then the last override that selects
-it, then the package's table, the root's, the default."""
+"""The value of a key for one wheel.  From the strongest: this run's setting, the variant, the last override that
+selects the wheel, the package's table, the root's, the default."""
 
 from __future__ import annotations
 
@@ -15,46 +15,41 @@ from cartwheel.model.wheels.target import Target
 
 
 class SettingLayers(Struct, frozen=True, kw_only=True):
-    """The tables that have a say in a package's wheels."""
+    """The tables that apply to a package's wheels."""
 
     once: Settings
-    """What is set for this run."""
+    """The settings of this run."""
     own: Settings
     common: Settings
-    """The root's; the same as `own` for the package in the root."""
-
-    @property
-    def layers(self) -> tuple[Settings, ...]:
-        """The tables without their overrides, the strongest first."""
-        return (self.once, self.own, self.common)
+    """The root's table; identical to `own` for the package in the root."""
 
     @property
     def tables(self) -> tuple[Settings, ...]:
-        """Those that stand in files, each once."""
+        """The tables of files, strongest first, each once."""
         return (self.own,) if self.own is self.common else (self.own, self.common)
 
     def overrides(self, target: Target, python: str = "") -> tuple[Override, ...]:
-        """Those that select such a wheel, the strongest first; without `python` only those that select by target."""
-        found = (o for table in self.tables for o in reversed(table.overrides))
-        return tuple(o for o in found if selects(o.select, target.triple, python))
+        """The overrides that select a wheel, strongest first; without `python`, those that select by target alone."""
+        every = (o for table in self.tables for o in reversed(table.overrides))
+        return tuple(o for o in every if selects(o.select, target.triple, python))
 
     def variants(self, target: Target) -> tuple[Variant, ...]:
-        """Those that are made for a target."""
+        """The variants that are built for a target."""
         every = (v for table in self.tables for v in table.variants)
         return tuple(v for v in every if pattern_matches(chosen_by(v.select).target, target.triple))
 
     def of(self, key: str, default: Any, target: Target, python: str = "", variant: Variant | None = None) -> Any:
         """The value of a key of `Tunable` for a wheel."""
-        return first(self.said_of(target, python, variant), key, default)
+        return first(self.tunables(target, python, variant), key, default)
 
-    def said_of(self, target: Target, python: str = "", variant: Variant | None = None) -> tuple[Tunable, ...]:
-        """All that has a say in a wheel, the strongest first."""
+    def tunables(self, target: Target, python: str = "", variant: Variant | None = None) -> tuple[Tunable, ...]:
+        """All tables that apply to a wheel, strongest first."""
         special = (variant,) if variant else ()
         return (self.once, *special, *self.overrides(target, python), self.own, self.common)
 
     def skipped(self, target: Target, python: str) -> str:
-        """Why no such wheel is made; empty where it is."""
-        return first((o for o in self.overrides(target, python)), "skip", "") or ""
+        """Why a wheel is not built; empty if it is."""
+        return first(self.overrides(target, python), "skip", "") or ""
 
     def dropped(self) -> tuple[tuple[str, str], ...]:
         """Which files may end and why, by pattern: `dropped`, and what the overrides skip (`TRIPLE` or
@@ -72,19 +67,19 @@ class SettingLayers(Struct, frozen=True, kw_only=True):
         )
 
     def test(self, base: Test, target: Target, python: str) -> Test:
-        """The package's way of testing with what the overrides say otherwise, key by key."""
+        """The package's `test` table with the keys that overrides change."""
         for override in reversed(self.overrides(target, python)):
-            base = _with(base, override.test) if override.test else base
+            base = _merged(base, override.test) if override.test else base
         return base
 
 
 def chosen_by(select: str | Select) -> Select:
-    """What a selection means, in the longer of its two forms."""
+    """A selection in the longer of its two forms."""
     return Select(target=select) if isinstance(select, str) else select
 
 
 def selects(select: str | Select, triple: str, python: str) -> bool:
-    """Whether it selects a wheel; nothing that asks for interpreters selects a target without one."""
+    """Whether it selects a wheel; a selection by interpreter selects nothing if `python` is empty."""
     chosen = chosen_by(select)
     return pattern_matches(chosen.target, triple) and (
         chosen.python == "*" or (bool(python) and pattern_matches(chosen.python, python))
@@ -92,7 +87,7 @@ def selects(select: str | Select, triple: str, python: str) -> bool:
 
 
 def first(layers: Iterable[Tunable], key: str, default: Any) -> Any:
-    """The value of the first layer that says one."""
+    """The value of the first layer that sets the key."""
     for layer in layers:
         value = getattr(layer, key, None)
         if value is not None:
@@ -101,13 +96,13 @@ def first(layers: Iterable[Tunable], key: str, default: Any) -> Any:
 
 
 def pattern_matches(patterns: str, name: str) -> bool:
-    """Whether one of the patterns, with spaces between them, fits the name."""
+    """Whether one of the patterns, separated by spaces, matches the name."""
     return any(fnmatchcase(name, pattern) for pattern in patterns.split())
 
 
-_UNSAID = Test()
+_UNSET = Test()
 
 
-def _with(base: Test, said: Test) -> Test:
-    values = {f.name: getattr(said, f.name) for f in msgspec.structs.fields(Test)}
-    return msgspec.structs.replace(base, **{k: v for k, v in values.items() if v != getattr(_UNSAID, k)})
+def _merged(base: Test, changes: Test) -> Test:
+    values = {f.name: getattr(changes, f.name) for f in msgspec.structs.fields(Test)}
+    return msgspec.structs.replace(base, **{k: v for k, v in values.items() if v != getattr(_UNSET, k)})

@@ -156,12 +156,14 @@ def _suffix(target: Target, abi: str) -> tuple[str, str]:
         return (r"\.pyd", ".pyd") if abi == "abi3" else (rf"(?:{re.escape(versioned)}|\.pyd)", versioned)
     if abi.startswith("abi3"):
         return (rf"\.{abi}\.so", f".{abi}.so")
-    tag = abi.replace("_", "-") if abi.startswith("pypy") else abi.replace("cp", "cpython-")
+    tag = abi.replace("_", "-") if abi.startswith(("pypy", "graalpy")) else abi.replace("cp", "cpython-")
     if target.system in ("ios", "android"):
         return (r"\.[^.]+\.so", f".{tag}-{target.system}.so")
     if target.system == "macos":
         return (rf"\.{tag}-darwin\.so", f".{tag}-darwin.so")
     arch = BY_NAME[target.arch].extension or target.arch
+    if abi.startswith("graalpy"):
+        return (rf"\.{tag}-{arch}-linux\.so", f".{tag}-{arch}-linux.so")
     libc = "gnu" if target.libc == "gnu" else "(?:musl|gnu)"  # before 3.11 CPython said gnu on musl as well
     return (rf"\.{tag}-{arch}-linux-{libc}(?:eabihf)?\.so", f".{tag}-{arch}-linux-{target.libc}.so")
 
@@ -175,7 +177,7 @@ def dll_problems(binaries: tuple[Binary, ...], target: Target, python: str, abi:
     found = []
     for binary in (b for b in binaries if b.modules):
         loaded = {name.lower() for name in binary.needed if re.fullmatch(r"(?i)(lib)?(python|pypy)\d.*\.dll", name)}
-        if loaded - allowed and not python.startswith("pypy"):
+        if loaded - allowed and not python.startswith(("pypy", "graalpy")):
             wrong = shortened_list(loaded - allowed)
             found.append(f"{binary.path} loads {wrong}; for {python} expected {shortened_list(allowed)}")
     return tuple(found)

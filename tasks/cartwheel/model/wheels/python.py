@@ -1,4 +1,4 @@
-"""What a wheel is for: `abi3`, `abi3t`, `3.13`, `3.14t`, `pypy3.11`, `py3`, and the tags that say so in its name."""
+"""What a wheel is for (`abi3`, `abi3t`, `3.13`, `3.14t`, `pypy3.11`, `graalpy3.12`, `py3`) and its tags in the name."""
 
 from __future__ import annotations
 
@@ -7,31 +7,80 @@ import re
 from cartwheel.model.errors import ConfigError
 
 PURE = "py3"
-"""Pure Python, or a program: any Python 3."""
+"""Every Python 3: for pure Python, and for programs."""
 
 ABI3 = "abi3"
 
 ABI3T = "abi3t"
-"""The stable ABI that CPython with and without its global lock shares from 3.15 on (PEP 803)."""
+"""The stable ABI of CPython with and without its global lock, from 3.15 on (PEP 803)."""
 
 FIRST_ABI3T = 15
 """The minor version of CPython that brought it."""
 
-SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
-"""The CPython versions that are maintained (python.org, November 2026), without the newest, 3.15."""
+SUPPORTED = ("3.11", "3.12", "3.13", "3.14", "3.15")
+"""The CPython versions that are maintained: 3.15 is final, 3.10 reached its end in October 2026 (python.org and
+cibuildwheel 4.3.5, November 2026)."""
+
+FREE_THREADED = ("3.14t", "3.15t")
+"""Built for if a package says that it works without the lock; PyO3 0.29, manylinux and cibuildwheel 4 dropped 3.13t."""
 
 _OLDEST, _FIRST_FREE_THREADED, _NEWEST = 7, 13, 16
 """Minor versions of CPython 3: the oldest that maturin knows, the first without the lock, the one in development
 (python.org and PyO3 0.29, November 2026)."""
 
-_PYPY_ABI = {"3.9": "pypy39_pp73", "3.10": "pypy310_pp73", "3.11": "pypy311_pp73"}
+_PYPY_ABI = {
+    "pypy3.9": "pypy39_pp73",
+    "pypy3.10": "pypy310_pp73",
+    "pypy3.11": "pypy311_pp73",
+    "pypy3.11-v8": "pypy311_pp80",
+    "pypy3.12": "pypy312_pp80",
+}
+"""PyPy's ABI tags.  3.11 is published by PyPy 7.3 and by PyPy 8 (September 2026), which the manylinux images of October
+2026 hold; the suffix tells them apart in setup-python's form.  3.12 is published by PyPy 8 alone."""
+
+NEEDS_PYPY = ("pypy3.11-v8",)
+"""What maturin 1.16 builds with that PyPy alone: of each version it knows one release by itself (`pypy_abi_tag`)."""
+
+_GRAALPY_ABI = {"3.10": "240_310", "3.11": "242_311", "3.12": "250_312", "3.13": "253_313"}
+"""GraalPy's releases by Python version (maturin 1.16, `graalpy_version_for_python_version`)."""
+
+_ALTERNATIVE_SYSTEMS = {
+    "pypy": {
+        ("linux", "gnu"): ("x86_64", "i686", "aarch64"),
+        ("macos", ""): ("x86_64", "arm64"),
+        ("windows", ""): ("win_amd64",),
+    },
+    "graalpy": {
+        ("linux", "gnu"): ("x86_64", "aarch64"),
+        ("macos", ""): ("x86_64", "arm64"),
+        ("windows", ""): ("win_amd64",),
+    },
+}
+"""Where PyPy and GraalPy are published (cibuildwheel 4.3.5's build-platforms.toml and the manylinux images of October
+2026; none for musl)."""
 
 
-MAINTAINED = (*SUPPORTED, "3.15")
+def runs_on(python: str, system: str, libc: str, arch: str) -> bool:
+    """Whether an interpreter is published for a system; CPython is taken to be for every one."""
+    kind = implementation(python)
+    known = _ALTERNATIVE_SYSTEMS.get(kind)
+    return known is None or arch in known.get((system, libc if system == "linux" else ""), ())
 
-FREE_THREADED = ("3.14t",)
-"""What is built for where a package says that it can do without the lock (3.13t was dropped by PyO3 0.29, manylinux and
-cibuildwheel 4)."""
+
+def implementation(python: str) -> str:
+    """`cpython`, `pypy` or `graalpy`."""
+    return next((kind for kind in ("pypy", "graalpy") if python.startswith(kind)), "cpython")
+
+
+def version(python: str) -> str:
+    """The Python version of an interpreter, `3.11` for `pypy3.11-v8`; empty for `abi3` and `py3`."""
+    match = re.fullmatch(r"(?:pypy|graalpy)?(3\.\d+)t?(?:-v8)?", python)
+    return match[1] if match else ""
+
+
+def every_version() -> tuple[str, ...]:
+    """All CPython versions with a release, oldest first."""
+    return tuple(f"3.{minor}" for minor in range(_OLDEST, _NEWEST))
 
 
 def allows_python(wanted: str, version: str) -> bool:
@@ -74,10 +123,31 @@ def tags(python: str, minimum: str, *, where: str) -> tuple[str, str]:
     if (match := re.fullmatch(r"3\.(\d+)(t?)", python)) and _exists(int(match[1]), free_threaded=bool(match[2])):
         tag = f"cp3{match[1]}"
         return (tag, tag + match[2])
-    if (match := re.fullmatch(r"pypy(3\.\d+)", python)) and match[1] in _PYPY_ABI:
-        return ("pp" + match[1].replace(".", ""), _PYPY_ABI[match[1]])
+    if python in _PYPY_ABI:
+        return ("pp" + version(python).replace(".", ""), _PYPY_ABI[python])
+    if python.startswith("graalpy") and (abi := _GRAALPY_ABI.get(version(python))):
+        return ("graalpy" + version(python).replace(".", ""), f"graalpy{abi}_native")
+    if meant := _meant(python):
+        raise ConfigError(f"{where}: unknown interpreter '{python}'; did you mean '{meant}'?")
     known = f"'abi3', '3.13', '3.14t' or 'pypy3.11', and 3.{_NEWEST} at most"
     raise ConfigError(f"{where}: unknown interpreter '{python}'; expected one like {known}")
+
+
+def _meant(python: str) -> str:
+    """The name here of an interpreter in the form of a wheel's tag, of cibuildwheel or of maturin; empty if unknown."""
+    if tagged := re.match(r"(cp|pp|gp)3(\d+)(t?)(?:[-_].*|\*)?$", python):
+        free, minor = tagged[3], tagged[2]
+        kind = {"cp": "", "pp": "pypy", "gp": "graalpy"}[tagged[1]]
+        if kind == "" and python.endswith("abi3"):
+            return ABI3
+        return f"{kind}3.{minor}{free}"
+    if plain := re.fullmatch(r"(?:python|cpython)[-_ ]?(3\.\d+t?)", python):
+        return plain[1]
+    if pointed := re.fullmatch(r"(3\.\d+)\.\d+(t?)", python):
+        return pointed[1] + pointed[2]
+    if dashed := re.fullmatch(r"(pypy|graalpy)-?(3\.\d+)(-v?8)?(?:[-.v\d]+)?", python):
+        return dashed[1] + dashed[2] + ("-v8" if dashed[3] and dashed[2] == "3.11" else "")
+    return ABI3 if re.fullmatch(r"abi3-py3\d+", python) else ""
 
 
 def _exists(minor: int, *, free_threaded: bool) -> bool:
@@ -91,4 +161,4 @@ def maturin_interpreter(python: str) -> str:
         return ""
     if python == ABI3T:
         return f"python3.{FIRST_ABI3T}"
-    return python if python.startswith("pypy") else f"python{python}"
+    return f"python{python}" if implementation(python) == "cpython" else python.partition("-")[0]

@@ -15,7 +15,7 @@ from cartwheel.model.wheels.python import ABI3, ABI3T, FIRST_ABI3T, PURE, SUPPOR
 from cartwheel.model.wheels.target import ANY
 from cartwheel.model.wheels.wheel_name import normalised_name
 
-_VERSION = re.compile(r"(pypy)?3\.(\d+)(t?)")
+_VERSION = re.compile(r"(pypy|graalpy)?3\.(\d+)(t?)(?:-v8)?")
 
 
 def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:

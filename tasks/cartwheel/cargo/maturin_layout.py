@@ -1,0 +1,73 @@
+"""Which crate and which Python package maturin takes for a package, and what setuptools compiles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cartwheel.model.config.bindings import module_name
+from cartwheel.model.config.build_backend import backend_of
+
+
+def crate_manifest(here: Path, pyproject: Mapping[str, Any]) -> Path | None:
+    """The Cargo.toml that maturin takes for the package in `here`, there or not; None for another backend.
+
+    Without `manifest-path`, `rust/Cargo.toml` is taken if the package has a Python source folder or the src layout
+    (`resolve_manifest_paths` of maturin 1.16).
+    """
+    maturin = pyproject.get("tool", {}).get("maturin", {})
+    if named := maturin.get("manifest-path"):
+        return here / str(named)
+    if backend_of(pyproject).module != "maturin":
+        return None
+    nested = here / "rust" / "Cargo.toml"
+    if nested.is_file() and ("python-source" in maturin or _src_layout(here, pyproject)):
+        return nested
+    return here / "Cargo.toml"
+
+
+def _src_layout(here: Path, pyproject: Mapping[str, Any]) -> bool:
+    name = pyproject.get("project", {}).get("name")
+    packages = pyproject.get("tool", {}).get("maturin", {}).get("python-packages", ())
+    names = (str(name).replace("-", "_"), *packages) if name else ()
+    return any((here / "src" / package / "__init__.py").is_file() for package in names)
+
+
+def python_source(here: Path, pyproject: Mapping[str, Any]) -> Path:
+    """The folder that holds the Python packages."""
+    named = pyproject.get("tool", {}).get("maturin", {}).get("python-source")
+    if named:
+        return here / str(named)
+    return here / "src" if (here / "rust" / "Cargo.toml").is_file() and _src_layout(here, pyproject) else here
+
+
+def has_python(here: Path, pyproject: Mapping[str, Any], cargo: Mapping[str, Any]) -> bool:
+    """Whether there is a Python package of the extension's name (`ProjectLayout::determine` of maturin 1.16)."""
+    package = python_source(here, pyproject) / module_name(pyproject, cargo).split(".")[0]
+    is_crate = (package / "Cargo.toml").is_file() and not (package / "__init__.py").is_file()
+    return package.is_dir() and not is_crate
+
+
+def has_program(folder: Path, cargo: Mapping[str, Any]) -> bool:
+    """Whether cargo finds a binary target ("Cargo Targets" in the Cargo book, November 2026)."""
+    if cargo.get("bin"):
+        return True
+    if cargo.get("package", {}).get("autobins") is False:
+        return False
+    programs = folder / "src" / "bin"
+    return (folder / "src" / "main.rs").is_file() or any((*programs.glob("*.rs"), *programs.glob("*/main.rs")))
+
+
+_EXTENSIONS = re.compile(r"^[^#\n]*\b(ext_modules|rust_extensions|cffi_modules)\b", re.MULTILINE)
+
+
+def setup_compiles(here: Path, pyproject: Mapping[str, Any]) -> bool:
+    """Whether setup.py of a setuptools package names extension modules."""
+    if backend_of(pyproject).module != "setuptools":
+        return False
+    try:
+        return bool(_EXTENSIONS.search((here / "setup.py").read_text(encoding="utf-8", errors="replace")))
+    except OSError:
+        return False
