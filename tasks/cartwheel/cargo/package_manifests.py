@@ -58,22 +58,28 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
 
 
 def _local_crates(extension: Path, root: Path) -> Iterable[LocalCrate]:
-    """The extension and the crates that it depends on by path, directly or not, each once.  A dependency whose manifest
-    is missing is left to cargo."""
-    pending = [Path(os.path.abspath(extension))]
-    seen: set[Path] = set()
+    """The extension and the crates that it depends on by path, directly or not, each once.
+
+    A dependency that is missing or not a manifest is left to cargo.
+    """
+    first = Path(os.path.abspath(extension))
+    pending, seen = [first], set[Path]()
     while pending:
         manifest = pending.pop(0)
         if manifest in seen or not manifest.is_file():
             continue
         seen.add(manifest)
         above = workspace_root(manifest)
+        try:
+            cargo, workspace = (_read_cargo(path, relative_name(path, root)) for path in (manifest, above))
+        except ConfigError:
+            if manifest == first:
+                raise
+            continue
         crate = LocalCrate(
-            folder=manifest.parent.as_posix(),
-            cargo=_read_cargo(manifest, relative_name(manifest, root)),
-            workspace=_read_cargo(above, relative_name(above, root)),
+            folder=manifest.parent.as_posix(), cargo=cargo, workspace=workspace,
             workspace_folder=above.parent.as_posix(),
-        )
+        )  # fmt: skip
         yield crate
         rows = crate_dependencies(crate, TESTED_WITH)
         pending += [Path(row.path) / "Cargo.toml" for row in rows if row.path]
