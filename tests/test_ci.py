@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.check import interpreter_for_tests, meant_here
+from cartwheel.backends.from_sdist import local_build
+from cartwheel.backends.sdist_check import interpreter_for_tests
 from cartwheel.ci.action_pins import PINS, Pin, newer, pins_in
 from cartwheel.ci.build_matrix import builds
 from cartwheel.ci.github_workflow import plan_outputs, render
@@ -114,15 +115,17 @@ def test_a_target_whose_tests_no_machine_runs_is_known() -> None:
 def test_a_source_distribution_is_checked_with_an_interpreter_that_is_here(tmp_path: Path) -> None:
     here = f"3.{sys.version_info.minor}"
     several = alone({"targets": [LINUX], "python": ["3.16t", here]}, cargo=crate()).packages[0]
-    target, python, path = meant_here(several, DiskSnapshot(tmp_path, os.environ, lambda *_: ""))
-    assert (target.triple, python, bool(path)) == (TRIPLE, here, True)
+    snapshot = DiskSnapshot(tmp_path, os.environ, lambda *_: "")
+    build = local_build(several, snapshot)
+    assert (build.target.triple, build.python, bool(build.interpreter)) == (TRIPLE, here, True)
     stable = alone({"targets": [LINUX], "python": ["3.16t", "abi3"]}, cargo=ABI3).packages[0]
-    assert meant_here(stable, DiskSnapshot(tmp_path, os.environ, lambda *_: ""))[1:] == ("abi3", "")
+    build = local_build(stable, snapshot)
+    assert (build.python, build.interpreter) == ("abi3", "")
     optional = {**crate(), "features": {"stable": ["pyo3/abi3"]}}
     ours = alone({"targets": [LINUX], "python": ["abi3"], "features": ["stable"]}, cargo=optional).packages[0]
-    found = meant_here(ours, DiskSnapshot(tmp_path, os.environ, lambda *_: ""))
-    assert found[1] != "abi3", "who installs from source has none of our features"
-    assert found[2]
+    build = local_build(ours, snapshot)
+    assert build.python != "abi3", "who installs from source has none of our features"
+    assert build.interpreter
     named = alone({"targets": [LINUX], "test": {"python": ["3.16", here]}}, cargo=crate("abi3-py37")).packages[0]
     base = interpreter_for_tests(named, Path("demo-1.2.0-cp37-abi3-linux_x86_64.whl"), "abi3", dict(os.environ))
     assert isinstance(base, Interpreter)

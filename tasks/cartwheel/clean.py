@@ -47,7 +47,7 @@ def _ours(folder: Path) -> tuple[Path, ...]:
     if not folder.is_dir():
         return ()
     local = folder / "local"
-    inside = [path for path in folder.iterdir() if path != local]
+    inside = [path for path in folder.iterdir() if path not in (local, folder / ".gitignore")]
     inside += [path for path in local.iterdir() if path.name not in _KEPT] if local.is_dir() else []
     return tuple(sorted(inside))
 

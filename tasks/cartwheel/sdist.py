@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from cartwheel.backends.checkout import refuse_incomplete
 from cartwheel.backends.maturin import lockfile_root, misfit
+from cartwheel.backends.normalised_sdist import normalise
 from cartwheel.backends.pep517 import apart, backend_environment, uv_build
 from cartwheel.backends.wheel_step import commands_before, exactly_one, variables
 from cartwheel.filesystem import files
@@ -41,6 +43,7 @@ def _sources(package: Package) -> TreeSources:
 
 
 def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
+    refuse_incomplete(package, _sources(package).seen(work.snapshot, None).listing, work.root)
     out = work.scratch / "out"
     env = backend_environment(package, work) | variables(package.environment, work)
     if package.backend == "maturin":
@@ -49,6 +52,7 @@ def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
         work.log.run((*run.program_command("maturin"), "sdist", "--out", str(out)), cwd=home / package.folder, env=env)
     else:
         uv_build("--sdist", apart(package, work), out, env, work)
+        normalise(exactly_one(out, package.sdist), int(env["SOURCE_DATE_EPOCH"]))
     files.move_into_place(exactly_one(out, package.sdist), work.root / package.dist / package.sdist)
     return {}
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cartwheel import toolchain
+from cartwheel.backends.checkout import refuse_incomplete
 from cartwheel.backends.wheel_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
 from cartwheel.filesystem import files
 from cartwheel.inputs.lockless_copy import FOLDER as UNLOCKED
@@ -60,6 +61,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
         for triple in wheel.target.triples:
             _need_standard_library(triple, env, work)
     sources = CompiledSources(package=package, wheel=wheel)
+    refuse_incomplete(package, sources.seen(work.snapshot, None).listing, work.root)
     home = lockfile_root(package, sources, env, work)
     sources.distrust(directory, work)
     out = work.scratch / "out"

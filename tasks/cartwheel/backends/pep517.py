@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cartwheel import toolchain
+from cartwheel.backends.checkout import refuse_incomplete
 from cartwheel.backends.wheel_step import (
     build_environment,
     chain_of,
@@ -101,7 +102,9 @@ def apart(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
     """The package's folder in a copy of what counts, in the scratch folder; only this step sees it."""
     from cartwheel.inputs.isolated_copy import copy_files
 
-    return copy_files(package.folder, package_files(package, wheel, work.root), work.root, work.scratch / "source")
+    paths = package_files(package, wheel, work.root)
+    refuse_incomplete(package, paths, work.root)
+    return copy_files(package.folder, paths, work.root, work.scratch / "source")
 
 
 def backend_environment(package: Package, work: Work) -> dict[str, str]:
@@ -161,8 +164,13 @@ def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
     return StepFailed(f"{error}; {why}")
 
 
-def uv_build(what: str, source: Path, out: Path, env: Mapping[str, str], work: Work, *, python: str = "") -> None:
-    """Have the package's own backend build, in an environment of its own (PEP 517), with the interpreter `python`."""
+def uv_build(
+    what: str, source: Path, out: Path, env: Mapping[str, str], work: Work, *, python: str = "", cwd: Path | None = None
+) -> None:
+    """Have the package's own backend build in an isolated environment (PEP 517) with the interpreter `python`.
+
+    `cwd`: whose uv settings count; the project's by default.
+    """
     chosen = ("--python", python) if python else ()
     argv = (
         *run.module_command("uv"),
@@ -174,4 +182,4 @@ def uv_build(what: str, source: Path, out: Path, env: Mapping[str, str], work: W
         str(out),
         str(source),
     )
-    work.log.run(argv, cwd=work.root, env=env)
+    work.log.run(argv, cwd=cwd or work.root, env=env)

@@ -18,6 +18,13 @@ from cartwheel.model.errors import CartwheelError, StepFailed
 _UNFINISHED = ".new-"
 
 
+def state_folder_ignored(root: Path) -> None:
+    """Make the project's `.cartwheel` folder with a `.gitignore`, so that neither git nor a backend packs the state."""
+    ignore = root / ".cartwheel" / ".gitignore"
+    if not ignore.is_file():
+        write_atomically(ignore, b"*\n", durable=False)
+
+
 def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644) -> None:
     """Replace `path` by `data` in one step: whoever looks sees the old file or the new one, never half.
 

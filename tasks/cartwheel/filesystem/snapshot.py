@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cartwheel.filesystem.files import Digests, write_atomically
+from cartwheel.filesystem.files import Digests, state_folder_ignored, write_atomically
 
 
 class AnswerCache:
@@ -93,5 +93,6 @@ class DiskSnapshot:
     def save(self) -> None:
         """Keep what was learned, unless this is only a look."""
         if not self.readonly:
+            state_folder_ignored(self.root)
             self.files.save()
             self.remember.save()

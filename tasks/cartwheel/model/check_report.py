@@ -42,6 +42,10 @@ class CheckReport(Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
     runs: tuple[TestRun, ...]
     """One for each Python that the wheel is meant to be tested with; a single one where none of them could run it."""
+    built: tuple[str, ...] = ()
+    """For a source distribution: the files of the wheel that was built from it, sorted."""
+    built_for: str = ""
+    """For a source distribution: the triple of that wheel, or `any`."""
 
     @property
     def untested(self) -> str:
@@ -95,13 +99,15 @@ def report_json(report: CheckReport) -> bytes:
     A run that was not is `{"python", "not_run": reason, "needed": bool}`.  The time they took is left out: the same
     result, the same bytes.
     """
-    content = {
+    content: dict[str, object] = {
         "schema": 2,
         "file": report.file,
         "sha256": report.sha256,
         "problems": list(report.problems),
         "tests": [_as_row(run) for run in report.runs],
     }
+    if report.built:
+        content |= {"built": list(report.built), "built_for": report.built_for}
     return json.dumps(content, indent=2).encode() + b"\n"
 
 
@@ -122,6 +128,8 @@ def parse_report(content: bytes, *, where: str = "the check's report") -> CheckR
             sha256=str(raw["sha256"]),
             problems=tuple(str(problem) for problem in raw["problems"]),
             runs=tuple(_test_run(row) for row in raw["tests"]),
+            built=tuple(str(name) for name in raw.get("built", ())),
+            built_for=str(raw.get("built_for", "")),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise StepFailed(f"{where}: not one that this version writes ({error}); run the check again") from None

@@ -1,0 +1,64 @@
+"""Refuse to build from a checkout that lacks content: submodules that are not checked out, and Git LFS pointers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from cartwheel.filesystem.distribution import is_lfs_pointer
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.project import Package
+
+
+def refuse_incomplete(package: Package, paths: Iterable[str], root: Path) -> None:
+    """Raises `StepFailed` if content of the package is missing.  `paths`: all files that count, relative to `root`."""
+    paths = tuple(paths)
+    for folder in _missing_submodules(package, paths, root):
+        raise StepFailed(f"{folder} is a submodule that is not checked out; run 'git submodule update --init'")
+    if not _uses_lfs(paths, root):
+        return
+    pointers = sorted(path for path in paths if _is_pointer(root / path))
+    if pointers:
+        more = f" and {len(pointers) - 1} more" if len(pointers) > 1 else ""
+        raise StepFailed(
+            f"{pointers[0]}{more} is a pointer of Git LFS, not the content it stands for; run 'git lfs pull'"
+        )
+
+
+def _missing_submodules(package: Package, paths: tuple[str, ...], root: Path) -> Iterator[str]:
+    """Submodules beside or below the package's sources whose folder is empty."""
+    top = _repository(root)
+    if not (top / ".gitmodules").is_file():
+        return
+    text = (top / ".gitmodules").read_text("utf-8", errors="replace")
+    for match in re.finditer(r"(?m)^\s*path\s*=\s*(.+?)\s*$", text):
+        folder = top / match[1].strip('"')
+        if not folder.is_relative_to(root) or (folder.is_dir() and any(folder.iterdir())):
+            continue
+        shown = folder.relative_to(root).as_posix()
+        beside = PurePosixPath(shown).parent.as_posix()
+        own = package.folder in ("", ".") or f"{shown}/".startswith(f"{package.folder}/")
+        if own or (beside != "." and any(path.startswith(f"{beside}/") for path in paths)):
+            yield shown
+
+
+def _repository(root: Path) -> Path:
+    """The top folder of the repository that holds the project; the project's folder if there is none."""
+    return next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
+
+
+def _uses_lfs(paths: tuple[str, ...], root: Path) -> bool:
+    """Whether a `.gitattributes` file names Git LFS."""
+    top = _repository(root)
+    above = (folder / ".gitattributes" for folder in (root, *root.parents) if folder.is_relative_to(top))
+    below = (root / path for path in paths if PurePosixPath(path).name == ".gitattributes")
+    return any(file.is_file() and b"filter=lfs" in file.read_bytes() for file in (*above, *below))
+
+
+def _is_pointer(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return is_lfs_pointer(file.read(1024))
+    except OSError:
+        return False

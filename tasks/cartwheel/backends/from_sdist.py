@@ -1,0 +1,111 @@
+"""A wheel from a source distribution, built as an installer does it: from the archive alone, outside the project."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from cartwheel.backends.pep517 import backend_environment, uv_build
+from cartwheel.backends.wheel_step import build_environment, variables
+from cartwheel.machine.host import this_machine
+from cartwheel.model.config.bindings import stable_abi
+from cartwheel.model.config.settings import Secret
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.project import Package, Wheel
+from cartwheel.model.step import Snapshot, Work
+from cartwheel.model.wheels import python as pythons
+from cartwheel.model.wheels import test_plan
+from cartwheel.model.wheels.python import ABI3, PURE
+from cartwheel.model.wheels.target import ANY, TARGETS, Target
+
+
+class LocalBuild(Struct, frozen=True, kw_only=True):
+    """What an installer's build of the source distribution gives on this machine."""
+
+    target: Target
+    python: str
+    """`abi3`, `3.13`, `py3`, ..."""
+    interpreter: str
+    """The path of the interpreter that the backend runs in; empty if any will do."""
+
+
+@contextmanager
+def wheel_from_sdist(package: Package, sdist: Path, build: LocalBuild, work: Work) -> Iterator[Path]:
+    """The wheel that the source distribution builds; it is gone when the context ends.
+
+    The archive is unpacked in the user's cache folder: nothing above it belongs to the project, so no configuration of
+    cargo, no ignore file and no workspace of the project's can hide that a file is missing.  cargo's target directory
+    is kept between runs.
+    """
+    place = _outside_the_project(work.root) / package.key
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        with tarfile.open(sdist) as archive:
+            archive.extractall(place, filter="data")
+        source = place / sdist.name.removesuffix(".tar.gz")
+        env = build_environment(package, work) if package.manifest else backend_environment(package, work)
+        env |= variables(variables_here(package), work)
+        if package.manifest:
+            env["CARGO_TARGET_DIR"] = str(work.root / ".cartwheel" / "cargo" / "sdist" / package.key)
+        out = work.scratch / "out"
+        uv_build("--wheel", source, out, env, work, python=build.interpreter, cwd=source)
+        wheels = sorted(out.glob("*.whl"))
+        if len(wheels) != 1:
+            raise StepFailed(f"{sdist.name}: {len(wheels)} wheels were built from it, expected one")
+        yield wheels[0]
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _outside_the_project(root: Path) -> Path:
+    """A folder in the user's cache for this project."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("cartwheel") / "sdists" / hashlib.sha256(str(root).encode()).hexdigest()[:12]
+
+
+def variables_here(package: Package) -> Mapping[str, str | Secret]:
+    """The `environment` of the package's first wheel that this machine runs, else of its table."""
+    host = this_machine()
+    return next((wheel.environment for wheel in package.wheels if host.runs(wheel.target)), package.environment)
+
+
+def planned_here(package: Package) -> Wheel | None:
+    """The planned wheel that a build of the source distribution on this machine is compared with."""
+    host = this_machine()
+    return next((wheel for wheel in test_plan.from_sdist(package) if host.runs(wheel.target)), None)
+
+
+def local_build(package: Package, snapshot: Snapshot) -> LocalBuild:
+    """What a build on this machine makes: like the first planned wheel for which this machine has an interpreter."""
+    from cartwheel.toolchain import build_interpreters
+
+    host = this_machine()
+    first = package.wheels[0].python if package.wheels else PURE
+    for wheel in test_plan.from_sdist(package):
+        target = TARGETS[host.triple] if package.manifest else wheel.target
+        ours_alone = wheel.features and ABI3 not in stable_abi(package.manifests).kinds  # no installer reads those
+        if wheel.python == ABI3 and ours_alone and (oldest := _oldest_installed(package, snapshot)):
+            return LocalBuild(target=target, python=oldest[0], interpreter=oldest[1])
+        if package.manifest and wheel.python in (ABI3, PURE):
+            return LocalBuild(target=target, python=wheel.python, interpreter="")
+        path = host.runs(target) and build_interpreters.path(wheel.python, package.minimum_python, snapshot)
+        if path:
+            return LocalBuild(target=target, python=wheel.python, interpreter=path if target.triple != ANY else "")
+    return LocalBuild(target=TARGETS[host.triple if package.compiled else ANY], python=first, interpreter="")
+
+
+def _oldest_installed(package: Package, snapshot: Snapshot) -> tuple[str, str] | None:
+    """The oldest maintained Python that is installed here and that the package allows, and its path."""
+    from cartwheel.toolchain import build_interpreters
+
+    allowed = package.manifests.requires_python
+    versions = (v for v in pythons.SUPPORTED if pythons.allows_python(allowed, v))
+    pairs = ((version, build_interpreters.path(version, "", snapshot)) for version in versions)
+    return next((pair for pair in pairs if pair[1]), None)

@@ -1,0 +1,116 @@
+"""The check of a source distribution: it builds the planned wheel, and that wheel passes the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cartwheel.backends.from_sdist import local_build, wheel_from_sdist
+from cartwheel.backends.wheel_step import raw_wheel
+from cartwheel.filesystem.distribution import Distribution, open_distribution
+from cartwheel.filesystem.files import sha256_of, write_atomically
+from cartwheel.machine.interpreters import Interpreter, NoInterpreter, some
+from cartwheel.model.check_report import CheckReport, TestRun, parse_report, report_json
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.project import Package, Wheel
+from cartwheel.model.step import Work
+from cartwheel.model.wheels import artifacts, test_plan
+from cartwheel.model.wheels.python import ABI3, ABI3T, PURE
+from cartwheel.model.wheels.target import Target
+from cartwheel.model.wheels.wheel_name import WheelName
+from cartwheel.process import environment
+from cartwheel.process.run import capture
+
+
+def check_sdist(package: Package, planned: Wheel | None, work: Work) -> Mapping[str, tuple[str, ...]]:
+    """Build a wheel from the source distribution and nothing else; judge it, compare it with the planned one (in a
+    pipeline `check:set` does that), and run its tests."""
+    from cartwheel.checks.candidate import Candidate
+    from cartwheel.checks.rules import problems
+
+    sdist = work.root / package.dist / package.sdist
+    opened = open_distribution(sdist)
+    if wrong := problems(Candidate(artifact=opened)):
+        raise StepFailed("\n".join((f"{package.sdist} is not what it should be:", *wrong)))
+    build = local_build(package, work.snapshot)
+    with wheel_from_sdist(package, sdist, build, work) as wheel:
+        _refuse_problems(package, wheel, build.target, build.python)
+        built = open_distribution(wheel)
+        if planned is not None:
+            _refuse_differences(package, open_distribution(work.root / raw_wheel(planned)), built.files, opened, work)
+        run = _test_of_local_build(package, wheel, build.python, work)
+        report = CheckReport(
+            file=package.sdist, sha256=sha256_of(sdist), runs=(run,),
+            built=tuple(sorted(built.files)), built_for=build.target.triple,
+        )  # fmt: skip
+    write_atomically(work.root / artifacts.sdist_report(package), report_json(report))
+    return {}
+
+
+def _refuse_differences(
+    package: Package, planned: Distribution, built: Iterable[str], sdist: Distribution, work: Work
+) -> None:
+    """Raises `StepFailed` that names each file which only one of two wheels holds, and the reason."""
+    from cartwheel.checks.same_files import PackageSource, file_differences
+
+    folder = work.root / package.folder
+
+    def ignored() -> Iterable[str]:
+        command = ("git", "ls-files", "--others", "--ignored", "--exclude-standard")
+        return capture(command, cwd=folder, env=work.snapshot.environ, ok=(0, 128)).splitlines()
+
+    source = PackageSource(
+        root=work.root, folder=package.folder, pyproject=package.manifests.pyproject, ignored=ignored
+    )
+    if wrong := file_differences(planned, built, sdist, source):
+        raise StepFailed("\n".join((f"{package.sdist} does not build the planned wheel:", *wrong)))
+
+
+def _test_of_local_build(package: Package, wheel: Path, python: str, work: Work) -> TestRun:
+    """The tests of a wheel that was built for this machine alone, with one Python that takes it."""
+    if package.test.skip:
+        return TestRun(not_run=package.test.skip)
+    base = interpreter_for_tests(package, wheel, python, environment.tool_environment(work.snapshot.environ))
+    if isinstance(base, NoInterpreter):
+        raise StepFailed(f"{wheel.name}: {base.why}, and its tests need it; install it")
+    from cartwheel.testing.wheel_tests import run_tests
+
+    return run_tests(package, package.test, wheel, base, work)
+
+
+def interpreter_for_tests(
+    package: Package, wheel: Path, python: str, env: Mapping[str, str]
+) -> Interpreter | NoInterpreter:
+    """An interpreter of this machine for a wheel that was built on it: one that `test.python` names if it is installed
+    and the wheel is for several Pythons."""
+    from cartwheel.testing.test_environment import minimum_of
+
+    minimum = minimum_of(WheelName.parse(wheel.name))
+    named = package.test.python if python in (ABI3, ABI3T, PURE) else ()
+    each = (some(name, minimum, env) for name in named)
+    return next((one for one in each if not isinstance(one, NoInterpreter)), None) or some(python, minimum, env)
+
+
+_NOT_FOR_A_LOCAL_BUILD = ("name", "floor")
+"""Rules that do not count for a wheel that its user builds: it is for that machine alone."""
+
+
+def _refuse_problems(package: Package, wheel: Path, target: Target, python: str) -> None:
+    from cartwheel.checks.candidate import examine
+    from cartwheel.checks.rules import problems
+
+    examined = examine(wheel, expected=wheel.name, target=target, python=python)
+    if wrong := problems(examined, but=_NOT_FOR_A_LOCAL_BUILD):
+        raise StepFailed("\n".join((f"{wheel.name}, built from {package.sdist}, is not what it should be:", *wrong)))
+
+
+def refuse_other_files(package: Package, files: Mapping[str, Distribution], work: Work) -> None:
+    """Compare the files that the check of the source distribution built, on whatever machine, with the planned wheel.
+
+    `files`: the package's release by file name.  Raises `StepFailed`.
+    """
+    path = artifacts.sdist_report(package)
+    report = parse_report((work.root / path).read_bytes(), where=path)
+    planned = next((w for w in test_plan.from_sdist(package) if w.target.triple == report.built_for), None)
+    if planned is not None:
+        _refuse_differences(package, files[planned.file], report.built, files[package.sdist], work)

@@ -1,0 +1,253 @@
+"""The source distribution builds the planned wheel, and has the same bytes in every clone."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from cartwheel.backends.checkout import refuse_incomplete
+from cartwheel.backends.normalised_sdist import normalise
+from cartwheel.checks.same_files import PackageSource, file_differences
+from cartwheel.filesystem.distribution import Distribution
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.project import Package
+from support.projects import Project, committed, pure, with_crate
+from support.repositories import git
+
+WHEEL = "pebble-1.0-cp311-abi3-manylinux_2_17_x86_64.whl"
+SDIST = "pebble-1.0.tar.gz"
+
+
+def compared(
+    planned: set[str],
+    built: set[str],
+    sdist: set[str],
+    root: Path = Path(),
+    pyproject: Mapping[str, Any] | None = None,
+    ignored: tuple[str, ...] = (),
+) -> tuple[str, ...]:
+    """The differences of two wheels and their reasons."""
+    return file_differences(
+        Distribution(file=WHEEL, kind="wheel", size=0, names=tuple(planned)),
+        built,
+        Distribution(file=SDIST, kind="sdist", size=0, names=tuple(f"pebble-1.0/{name}" for name in sdist)),
+        PackageSource(root=root, folder=".", pyproject=pyproject or {}, ignored=lambda: ignored),
+    )
+
+
+INFO = "pebble-1.0.dist-info"
+
+
+def test_suffixes_grafts_and_bills_of_materials_are_not_compared() -> None:
+    planned = {"pebble/__init__.py", "pebble/_pebble.abi3.so", "pebble.libs/libz-1a2b.so.1", f"{INFO}/sboms/a.json"}
+    built = {"pebble/__init__.py", "pebble/_pebble.cpython-313-x86_64-linux-gnu.so"}
+    assert compared(planned, built, {"python/pebble/__init__.py"}) == ()
+
+
+def test_a_file_that_the_sdist_lacks_is_named_with_the_reason() -> None:
+    (said,) = compared({"pebble/page.html"}, set(), {"Cargo.toml"})
+    assert said == (
+        f"pebble/page.html is in {WHEEL}, and a wheel built from {SDIST} lacks it: "
+        "the sdist does not hold it; name it in the backend's include for the sdist"
+    )
+    (said,) = compared({"pebble/page.html"}, set(), set(), ignored=("python/pebble/page.html",))
+    assert "git ignores it" in said
+    include = {"tool": {"maturin": {"include": [{"path": "python/pebble/page.html", "format": "wheel"}]}}}
+    (said,) = compared({"pebble/page.html"}, set(), set(), pyproject=include, ignored=("python/pebble/page.html",))
+    assert 'include gives python/pebble/page.html to the wheel alone; write format = ["sdist", "wheel"]' in said
+
+
+def test_a_stub_that_the_sdist_holds_elsewhere_is_named_with_its_place() -> None:
+    (said,) = compared({"pebble/__init__.pyi"}, set(), {"py/pebble/__init__.pyi"})
+    assert said.endswith("the sdist holds it as pebble-1.0/py/pebble/__init__.pyi, where its build does not look")
+
+
+def test_a_file_behind_a_link_is_named_with_the_link(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "python" / "pebble").mkdir(parents=True)
+    (tmp_path / "python" / "pebble" / "data").symlink_to(tmp_path / "outside")
+    (said,) = compared(set(), {"pebble/data/x.txt"}, {"python/pebble/data/x.txt"}, tmp_path)
+    assert said == (
+        f"a wheel built from {SDIST} holds pebble/data/x.txt, and {WHEEL} lacks it: "
+        "python/pebble/data is a link, which a build from the project does not follow; replace it by its files"
+    )
+
+
+def archive(path: Path, members: Mapping[str, tuple[bytes, int]], *, owner: int, moment: int) -> Path:
+    """A source distribution whose members have these contents and modes."""
+    with tarfile.open(path, "w:gz") as made:
+        for name, (content, mode) in members.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode, member.mtime, member.uid = len(content), mode, moment, owner
+            made.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_a_normalised_sdist_has_the_same_bytes_whoever_made_it(tmp_path: Path) -> None:
+    one = {"a-1/PKG-INFO": (b"Name: a\n", 0o644), "a-1/run.sh": (b"#!/bin/sh\n", 0o755)}
+    two = {"a-1/run.sh": (b"#!/bin/sh\n", 0o700), "a-1/PKG-INFO": (b"Name: a\n", 0o600)}
+    first = archive(tmp_path / "one.tar.gz", one, owner=1000, moment=1)
+    second = archive(tmp_path / "two.tar.gz", two, owner=0, moment=2)
+    for path in (first, second):
+        normalise(path, 1580601600)
+    assert first.read_bytes() == second.read_bytes()
+    with tarfile.open(first) as made:
+        assert [(m.name, m.mode, m.mtime, m.uid) for m in made] == [
+            ("a-1/PKG-INFO", 0o644, 1580601600, 0),
+            ("a-1/run.sh", 0o755, 1580601600, 0),
+        ]
+        content = made.extractfile("a-1/run.sh")
+        assert content is not None
+        assert content.read() == b"#!/bin/sh\n"
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+def package(folder: str) -> Package:
+    """A package in that folder."""
+    return cast(Package, SimpleNamespace(folder=folder))
+
+
+@pytest.mark.parametrize("attributes", [".gitattributes", "py/.gitattributes"])
+def test_a_pointer_of_git_lfs_is_refused_before_building(tmp_path: Path, attributes: str) -> None:
+    (tmp_path / "py").mkdir()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "py/data.bin").write_text(POINTER)
+    paths = ("py/data.bin", "py/.gitattributes", "py/gone.bin")
+    refuse_incomplete(package("py"), paths, tmp_path)  # nothing here says that git-lfs is used
+    (tmp_path / attributes).write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    with pytest.raises(StepFailed, match=r"py/data\.bin is a pointer of Git LFS.*; run 'git lfs pull'"):
+        refuse_incomplete(package("py"), paths, tmp_path)
+    (tmp_path / "py/data.bin").write_bytes(b"\0" * 4000)
+    refuse_incomplete(package("py"), paths, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folder", "submodule", "refused"),
+    [
+        (".", "vendor", True),
+        ("py", "py/vendor/zlib", True),
+        ("py", "crates/native-sys/zlib", True),
+        ("py", "docs/theme", False),
+        ("py", "vendor", False),
+    ],
+)
+def test_a_submodule_that_is_not_checked_out_is_refused_where_its_content_counts(
+    tmp_path: Path, folder: str, submodule: str, refused: bool
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / submodule).mkdir(parents=True)
+    (tmp_path / ".gitmodules").write_text(f'[submodule "x"]\n\tpath = {submodule}\n\turl = https://x.example/x\n')
+    paths = ("py/pyproject.toml", "crates/native-sys/build.rs")
+    if refused:
+        with pytest.raises(StepFailed, match=f"{submodule} is a submodule that is not checked out"):
+            refuse_incomplete(package(folder), paths, tmp_path)
+    (tmp_path / submodule / "file.c").write_text("")
+    refuse_incomplete(package(folder), paths, tmp_path)
+
+
+def test_the_state_folder_ignores_itself(tmp_path: Path) -> None:
+    project = committed(pure(tmp_path / "project"))
+    (project.root / ".gitignore").write_text("dist/\n__pycache__/\n")
+    project.doit("version-sync")
+    assert (project.root / ".cartwheel/.gitignore").read_text() == "*\n"
+    assert ".cartwheel" not in git(project.root, "status", "--short")
+    project.doit("run", "clean")
+    assert (project.root / ".cartwheel/.gitignore").is_file()
+
+
+# Whole builds --------------------------------------------------------------------------------------------------------
+
+
+def with_python(root: Path) -> Project:
+    """A program in Rust with a Python package beside it."""
+    project = with_crate(root)
+    project.edit("pebble/pyproject.toml", 'bindings = "bin"\n', 'bindings = "bin"\npython-source = "python"\n')
+    project.edit("pebble/pyproject.toml", "publish = []\n", 'publish = []\ntest = { skip = "no tests" }\n')
+    project.write("pebble/python/pebble/__init__.py", "")
+    return project
+
+
+@pytest.mark.lab
+def test_data_behind_a_link_is_an_error_that_names_the_files(tmp_path: Path) -> None:
+    project = with_python(tmp_path / "project")
+    project.write("shared/table.txt", "1 2 3\n")
+    (project.root / "pebble/python/pebble/data").symlink_to("../../../shared")
+    committed(project)
+    said = project.doit("check:sdist:pebble", code=1)
+    assert "pebble/data/table.txt" in said
+    assert "pebble/python/pebble/data is a link" in said
+
+
+@pytest.mark.lab
+def test_a_generated_file_that_only_the_wheel_includes_is_an_error_with_the_reason(tmp_path: Path) -> None:
+    project = with_python(tmp_path / "project")
+    include = 'include = [{ path = "python/pebble/page.html", format = "wheel" }]\n'
+    project.edit("pebble/pyproject.toml", 'python-source = "python"\n', f'python-source = "python"\n{include}')
+    project.write("pebble/.gitignore", "page.html\n")
+    project.write("pebble/python/pebble/page.html", "<p>\n")
+    committed(project)
+    said = project.doit("check:sdist:pebble", code=1)
+    assert "pebble/page.html is in pebble-1.0.0" in said
+    assert "include gives python/pebble/page.html to the wheel alone" in said
+    project.edit("pebble/pyproject.toml", 'format = "wheel"', 'format = ["sdist", "wheel"]')
+    project.doit("check:sdist:pebble")
+
+
+@pytest.mark.lab
+def test_nothing_of_the_project_is_seen_and_the_set_compares_what_a_pipeline_built_elsewhere(tmp_path: Path) -> None:
+    project = with_python(tmp_path / "project")
+    project.write(".gitignore", ".cartwheel/\ndist/\n__pycache__/\nwords.txt\n")
+    project.write("pebble/src/words.txt", "tracked although git ignores it\n")
+    project.write("pebble/src/main.rs", 'fn main() {\n    println!(include_str!("words.txt"));\n}\n')
+    git(project.root, "add", "--force", "pebble/src/words.txt")
+    project.write("shared/table.txt", "1 2 3\n")
+    (project.root / "pebble/python/pebble/data").symlink_to("../../../shared")
+    committed(project)
+    project.doit("check:sdist:pebble", env={"CI": "true"})
+    assert "pebble/data/table.txt" in project.doit("check:set:pebble", env={"CI": "true"}, code=1)
+
+
+SETUPTOOLS = """[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "gravel"
+version = "1.0"
+description = "a pure package"
+readme = "README.md"
+requires-python = ">=3.11"
+
+[tool.setuptools]
+packages = ["gravel"]
+
+[tool.cartwheel]
+publish = []
+test = { skip = "nothing to test" }
+"""
+
+
+@pytest.mark.lab
+def test_setuptools_gives_the_same_sdist_in_every_clone(tmp_path: Path) -> None:
+    project = pure(tmp_path / "project")
+    project.write("pyproject.toml", SETUPTOOLS)
+    committed(project)
+    git(tmp_path, "clone", "--quiet", str(project.root), str(tmp_path / "clone"))
+    project.doit("sdist")
+    before = os.umask(0o077)
+    try:
+        clone = Project(tmp_path / "clone")
+        clone.doit("sdist")
+    finally:
+        os.umask(before)
+    ours, theirs = (next(path.rglob("gravel-1.0.tar.gz")) for path in (project.root, clone.root))
+    assert ours.read_bytes() == theirs.read_bytes()
