@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel import checklist, gate
+from cartwheel import checklist, gate, publish, tag
 from cartwheel.checks.index_rules import name_findings
 from cartwheel.pipeline import read_project
 from support.projects import Project, environment, pure
@@ -206,6 +206,16 @@ def test_without_a_terminal_the_questions_are_listed_and_nothing_is_tagged(proje
     assert git(project.root, "tag") == ""
 
 
+def test_questions_come_before_anything_is_built(project: Project) -> None:
+    read = read_project(project.root, {})
+    asked = {step.name for step in checklist.steps(read)}
+    assert all(not word.startswith("check:") for step in checklist.steps(read) for word in step.after)
+    for step in (*tag.steps(read), *publish.steps(read)):
+        checks = [place for place, name in enumerate(step.after) if name.startswith("check:")]
+        questions = [place for place, name in enumerate(step.after) if name in asked]
+        assert not checks or max(questions) < min(checks), step.name
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a terminal in a test is POSIX's")
 def test_a_person_answers_once_for_each_version(project: Project) -> None:
     code, said = on_a_terminal(project, "tag", answers=("yes", "perhaps", "no"))
@@ -217,7 +227,7 @@ def test_a_person_answers_once_for_each_version(project: Project) -> None:
     git(project.root, "push", "--quiet")
     code, said = on_a_terminal(project, "release", answers=("y",))
     assert (code, "Smoke test" in said) == (0, False), said
-    assert "v1.0 is on origin; the pipeline that it starts does the rest:" in said
+    assert "v1.0 is on the remote; the pipeline that it starts does the rest:" in said
     assert "it builds and checks 2 files (any, source distribution)" in said
     assert "it publishes them to shelf and installs from there" in said
     tag = git(project.root.parent / "remote.git", "cat-file", "-p", "v1.0")

@@ -111,7 +111,7 @@ def test_tags_lead_to_commits_annotated_or_not_here_and_on_the_remote(tmp_path: 
         repo.create_tag("v1", "First\n\n# Added\n- all", commit=head)
         git(here, "tag", "light")
         assert repo.tags() == {"v1": head, "light": head}
-        repo.push_atomic("origin", ("refs/heads/main", "refs/tags/v1", "refs/tags/light"))
+        repo.push("origin", ("refs/heads/main", "refs/tags/v1", "refs/tags/light"))
         refs = repo.remote_refs("origin")
         assert refs == {"refs/heads/main": head, "refs/tags/v1": head, "refs/tags/light": head}
     assert git(here, "cat-file", "-t", "v1") == "tag"
@@ -139,7 +139,7 @@ def test_an_atomic_push_brings_all_or_nothing(tmp_path: Path) -> None:
     with Repository(here) as repo:
         repo.create_tag("v1", "one", commit=head)
         with pytest.raises(StepFailed, match="commits that are not here") as failed:
-            repo.push_atomic("origin", ("refs/heads/main", "refs/tags/v1"))
+            repo.push("origin", ("refs/heads/main", "refs/tags/v1"))
         assert "nothing was pushed" in str(failed.value)
         assert "refs/tags/v1" not in repo.remote_refs("origin")
 
@@ -152,7 +152,7 @@ def test_a_hook_s_own_words_are_shown(tmp_path: Path) -> None:
     with Repository(here) as repo:
         repo.create_tag("v1", "one", commit=head)
         with pytest.raises(StepFailed, match="releases are frozen until Monday"):
-            repo.push_atomic("origin", ("refs/heads/main", "refs/tags/v1"))
+            repo.push("origin", ("refs/heads/main", "refs/tags/v1"))
 
 
 def test_a_remote_that_cannot_be_reached_is_named_without_its_password(tmp_path: Path) -> None:

@@ -168,8 +168,63 @@ def test_a_run_that_died_between_tag_and_push_is_completed(tmp_path: Path) -> No
     here = with_remote(tmp_path / "r", tmp_path / "remote.git")
     git(here, "tag", "--annotate", "--message", "first try", "v1.0.0")
     mine = git(here, "rev-parse", "v1.0.0")
-    assert make(here) == ("v1.0.0: pushed to origin with main",)
+    assert make(here) == (f"v1.0.0: pushed to origin ({tmp_path / 'remote.git'}) with main",)
     assert git(tmp_path / "remote.git", "rev-parse", "v1.0.0") == mine
+
+
+def test_a_remote_that_takes_one_reference_at_a_time_gets_the_tag_alone(tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    here = with_remote(tmp_path / "r", remote)
+    git(remote, "config", "receive.advertiseAtomic", "false")
+    head = git(here, "rev-parse", "HEAD")
+    assert make(here)[-1] == f"v1.0.0: pushed to origin ({remote}) with main"
+    assert git(remote, "rev-parse", "v1.0.0^{commit}") == head
+    assert make(here) == ()
+
+
+def test_such_a_remote_whose_branch_moved_meanwhile_gets_nothing(tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    here = with_remote(tmp_path / "r", remote)
+    git(remote, "config", "receive.advertiseAtomic", "false")
+    found = look(here)
+    other = clone(remote, tmp_path / "other")
+    commit(other, b__txt="theirs")
+    git(other, "push", "--quiet")
+    with pytest.raises(StepFailed, match=r"remote\.git\): nothing was pushed: main changed there; start again"):
+        tag.make(here, found, "Release", quiet)
+    assert git(remote, "tag") == ""
+
+
+def test_of_several_remotes_one_must_be_named_and_its_address_is_shown(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "fork.git")
+    git(here, "remote", "add", "upstream", "https://me:secret@example.org/project.git")
+    with pytest.raises(ConfigError) as asked:
+        look(here)
+    assert f"origin ({tmp_path / 'fork.git'}), upstream (https://***@example.org/project.git)" in str(asked.value)
+    found = tag.facts(here, tag="v1.0.0", version="1.0.0", template="v{version}", branch="main", remote="origin")
+    assert tag.before_push(found) == (f"v1.0.0: to be pushed to origin ({tmp_path / 'fork.git'}) with main",)
+    with pytest.raises(ConfigError, match="there is no remote 'upstraem'"):
+        tag.facts(here, tag="v1.0.0", version="1.0.0", template="v{version}", remote="upstraem")
+
+
+@pytest.mark.parametrize("forge", ["GitHub", "GitLab"])
+def test_a_job_whose_token_starts_no_pipeline_is_told_before_the_push(forge: str) -> None:
+    found = replace(READY, url="https://example.org/x.git")
+    assert "it starts no pipeline" in tag.before_push(found, pipeline=forge)[-1]
+    assert len(tag.before_push(found)) == 1
+    assert len(tag.before_push(replace(found, url="git@example.org:x.git"), pipeline=forge)) == 1
+
+
+def test_tags_of_another_scheme_are_left_out_by_a_key_that_the_refusal_names(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    for name in ("v2026.01.01", "v2-beta"):
+        git(here, "tag", name)
+    ((line,), last) = (tag_refusals(look(here)), look(here).last)
+    assert last[1] == "v2026.01.01"
+    assert 'leave it out: [tool.cartwheel.release] ignore-tags = ["v2026.01.01"]' in line
+    ignored = ("v20*", "v2-beta")
+    found = tag.facts(here, tag="v1.0.0", version="1.0.0", template="v{version}", branch="main", ignored=ignored)
+    assert tag_refusals(found) == ()
 
 
 def test_a_plain_tag_is_never_pushed_and_one_that_is_there_already_stays(tmp_path: Path) -> None:
@@ -297,7 +352,7 @@ def test_a_remote_that_goes_away_between_looking_and_pushing_leaves_a_tag_that_i
     with pytest.raises(StepFailed, match="cannot be used"):
         tag.make(here, found, "Release", quiet)
     (tmp_path / "away.git").rename(remote)
-    assert make(here) == ("v1.0.0: pushed to origin with main",)
+    assert make(here) == (f"v1.0.0: pushed to origin ({tmp_path / 'remote.git'}) with main",)
 
 
 def test_of_two_clones_that_tag_the_same_commit_at_once_both_end_well(tmp_path: Path) -> None:
@@ -322,7 +377,7 @@ def test_a_hook_of_one_s_own_that_refuses_the_push_is_quoted(tmp_path: Path) -> 
         make(here)
     assert git(tmp_path / "remote.git", "tag") == ""
     refusing.unlink()
-    assert make(here) == ("v1.0.0: pushed to origin with main",)
+    assert make(here) == (f"v1.0.0: pushed to origin ({tmp_path / 'remote.git'}) with main",)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
@@ -344,7 +399,7 @@ def test_a_push_that_is_killed_is_completed_by_the_next_run(tmp_path: Path) -> N
     process.wait()
     slow.unlink()
     assert git(remote, "tag") == ""
-    assert make(here) == ("v1.0.0: pushed to origin with main",)
+    assert make(here) == (f"v1.0.0: pushed to origin ({tmp_path / 'remote.git'}) with main",)
 
 
 def test_a_tag_is_signed_where_git_is_set_up_to(tmp_path: Path) -> None:

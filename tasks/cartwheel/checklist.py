@@ -1,5 +1,5 @@
 """Checklist: what the configuration wants done before a release: commands that pass on the commit, and questions that
-a person answers once for each version, with the checked files at hand."""
+a person answers once for each version, before anything is built."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from cartwheel.gate import checks_before_tag
 from cartwheel.model.config.release_settings import ChecklistItem
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
@@ -17,17 +16,19 @@ from cartwheel.process import environment
 
 
 def steps(project: Project) -> Iterable[Step]:
-    """One for each entry of each package's checklist."""
+    """One step for each entry of each package's checklist."""
     for package in project.packages:
-        before = checks_before_tag(project, package)
+        before: tuple[str, ...] = ()
         for item in package.checklist:
             yield _command(package, item) if item.run else _question(package, item, before)
             before = before if item.run else (*before, _name(package, item))  # questions come in their order
 
 
 def tasks_before_tag(project: Project, package: Package) -> tuple[str, ...]:
-    """The tasks that come before a package's tag.  A rehearsal asks nobody; and where a tag started the run, it was
-    made when all of this had been done."""
+    """The tasks that come before a package's tag, and before its files are built.
+
+    A rehearsal asks nobody; and if a tag started the run, all of this was done before it was made.
+    """
     items = () if project.started_by else package.checklist
     return tuple(_name(package, item) for item in items if item.run or not project.rehearsed)
 

@@ -62,7 +62,7 @@ def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[s
     now = found[packages[0].key].truth.found
     version = next_version(now, words, rust=Path(home[0]).name == "Cargo.toml")
     moved = [p for package in packages for p in survey(root, package.folder, package.versions, to=version).places]
-    logs = _changelogs(root, packages, version, date)
+    logs = _changelogs(root, packages, version, date, project.release.ignore_tags)
     clash = sorted({place.path for place in moved if place.found != place.expected} & logs.keys())
     if clash:
         raise ConfigError(f"{clash[0]} is a changelog, which keeps its old versions; remove it from 'versions'")
@@ -91,9 +91,10 @@ def refuse_taken(root: Path, project: Project, bump: BumpPlan, *, offline: bool)
         tags = repo.tags()
         for package in (p for p in bump.packages if p.publish):
             tag = tag_name(package.tag, bump.version, name=package.name)
+            last = last_tag(repo, package.tag, package.name, refs=refs, ignored=project.release.ignore_tags)
             places = (("here", tag in tags), (f"on {remote}", f"refs/tags/{tag}" in refs))
             wrong += [f"the tag {tag} is {place} already; name another version" for place, there in places if there]
-            wrong += _below(last_tag(repo, package.tag, package.name, refs=refs), bump, tag)
+            wrong += _below(last, bump, tag)
     for package in bump.packages:
         for name in () if offline else package.publish:
             held = _held(root, project, package, name, bump)
@@ -189,7 +190,9 @@ def _home(project: Project, names: tuple[str, ...], homes: Mapping[str, tuple[ob
     return str(path), at
 
 
-def _changelogs(root: Path, packages: Iterable[Package], version: str, date: str) -> Mapping[str, bytes]:
+def _changelogs(
+    root: Path, packages: Iterable[Package], version: str, date: str, ignored: tuple[str, ...]
+) -> Mapping[str, bytes]:
     """The new content of each changelog in which the unreleased part becomes the version's."""
     from cartwheel.versions.changelog_file import changelog_path, changelog_text, needs_entry, without_entry
 
@@ -203,7 +206,8 @@ def _changelogs(root: Path, packages: Iterable[Package], version: str, date: str
             made |= {path: waits_no_more.encode()} if waits_no_more != text else {}
             continue
         needs = needs_entry(package, pep440(version))
-        if needs and package.publish and (missing := without_entry(root, package, release_notes.UNRELEASED)):
+        missing = without_entry(root, package, release_notes.UNRELEASED, ignored=ignored) if needs else ()
+        if missing and package.publish:
             raise StepFailed("\n".join(missing))
         waits = not needs and package.changelog.required == "final"
         if waits or not release_notes.notes_of(text, release_notes.UNRELEASED):
@@ -226,9 +230,11 @@ def _message(packages: tuple[Package, ...], version: str) -> str:
 def _below(last: tuple[str, str], bump: BumpPlan, tag: str) -> Iterable[str]:
     from packaging.version import Version
 
+    from cartwheel.repository.tags import not_a_version
+
     version, other = last
     if version and other != tag and Version(version) > Version(pep440(bump.version)):
-        yield f"{bump.version} is lower than the last tag {other}; versions only go up"
+        yield f"{bump.version} is lower than the last tag {other}; versions only go up{not_a_version(other)}"
 
 
 def _held(root: Path, project: Project, package: Package, name: str, bump: BumpPlan) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from cartwheel.checklist import tasks_before_tag
 from cartwheel.filesystem.files import sha256_of
 from cartwheel.gate import refuse_unless_meant, refuse_unversioned, unplanned_files, verified_digests
 from cartwheel.model.destination import CRATES, GITHUB, is_rehearsal, kind_of
@@ -22,7 +23,7 @@ def steps(project: Project) -> Iterable[Step]:
     for package in project.packages:
         before: tuple[str, ...] = ()
         for name in package.publish:
-            early, late = ((), ()) if _for_practice(project, name) else (ready(package), (f"tag:{package.key}",))
+            early, late = ((), ()) if _for_practice(project, name) else _tag_tasks(project, package)
             yield Step(
                 name=f"publish:{name}:{package.key}",
                 doc=f"{package.name} {package.version} to {name}",
@@ -33,6 +34,11 @@ def steps(project: Project) -> Iterable[Step]:
                 act=lambda work, package=package, name=name: _act(project, package, name, work),  # type: ignore[misc]
             )
             before = (f"publish:{name}:{package.key}",)
+
+
+def _tag_tasks(project: Project, package: Package) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The tasks of a package's tag that come before its files are built, and those that come after."""
+    return (*ready(package), *tasks_before_tag(project, package)), (f"tag:{package.key}",)
 
 
 def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:

@@ -65,11 +65,12 @@ def place(project: Project, name: str, work: Work) -> Place:
 
 def remote_of(project: Project, root: Path) -> str:
     """The address of the remote that releases are pushed to; empty where there is none."""
+    from cartwheel.repository import tags
     from cartwheel.repository.git import Repository
 
     with Repository(root) as repository:
-        known = project.release.remote in repository.remotes()
-        return repository.url(project.release.remote) if known else ""
+        remote = tags.remote_of(repository, project.release.remote)
+        return repository.url(remote) if remote else ""
 
 
 def wanted(project: Project, package: Package, name: str, work: Work, *, tagged: bool) -> Wanted:

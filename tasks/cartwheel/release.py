@@ -47,6 +47,7 @@ _STARTS = {
 def _what_follows(project: Project, package: Package) -> Iterable[str]:
     """What the pipeline does that the tag has started, and how to see how it ended."""
     targets = ", ".join(dict.fromkeys(wheel.target.triple for wheel in package.wheels))
-    yield f"{package.tag_name} is on {project.release.remote}; {_STARTS[project.ci.trigger]} does the rest:"
+    where = project.release.remote or "the remote"
+    yield f"{package.tag_name} is on {where}; {_STARTS[project.ci.trigger]} does the rest:"
     yield f"it builds and checks {len(package_artifacts(package))} files ({targets}, source distribution)"
     yield f"it publishes them to {', '.join(package.publish)} and installs from there; see the pipeline of the tag"

@@ -34,8 +34,8 @@ def steps(project: Project) -> Iterable[Step]:
                 after=(
                     *ready(package),
                     "version-sync",
-                    *gate.checks_before_tag(project, package),
                     *checklist.tasks_before_tag(project, package),
+                    *gate.checks_before_tag(project, package),
                 ),
                 always=True,
                 act=lambda work, package=package: _tag(project, package, work),  # type: ignore[misc]
@@ -44,14 +44,16 @@ def steps(project: Project) -> Iterable[Step]:
 
 def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.repository import undo_note
-    from cartwheel.repository.tags import refuse
+    from cartwheel.repository.tags import before_push, refuse
 
     undo_note.refuse(work.root)
     gate.refuse_unversioned(project, package)
     found = _facts(project, package, work)
     refuse(found)
+    for line in () if found.done else before_push(found, pipeline=_starts(project, work)):
+        work.announce(line)
     if not found.done:
-        _refuse_without_notes(package, work)
+        _refuse_without_notes(package, work, project.release.ignore_tags)
     if project.made_by_ci:
         _refuse_another_pipeline(project, work)
     _refuse_unknown_places(project, package, work)
@@ -67,10 +69,15 @@ def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[s
     gate.refuse_unversioned(project, package)
     found = _facts(project, package, work)
     if not tag_refusals(found) and not found.done:
-        _refuse_without_notes(package, work)
+        _refuse_without_notes(package, work, project.release.ignore_tags)
         _refuse_what_would_be_refused(project, package, work)
-    make(work.root, found, _message(package, work), work.announce)
+    make(work.root, found, _message(package, work), work.announce, pipeline=_starts(project, work))
     return {}
+
+
+def _starts(project: Project, work: Work) -> str:
+    """The forge's job that this run is, if the tag should start a pipeline; empty: no such job, or no such pipeline."""
+    return environment.forge_job(work.snapshot.environ) if project.made_by_ci else ""
 
 
 def _facts(project: Project, package: Package, work: Work) -> TagFacts:
@@ -83,6 +90,7 @@ def _facts(project: Project, package: Package, work: Work) -> TagFacts:
         template=package.tag,
         name=package.name,
         remote=project.release.remote,
+        ignored=project.release.ignore_tags,
         branch=project.release.branch,
         pipeline=environment.in_ci(work.snapshot.environ),
         started=bool(project.started_by),
@@ -96,10 +104,10 @@ def _message(package: Package, work: Work) -> str:
     return f"{package.name} {package.version}\n\n{notes_for_tag(work.root, package)}".strip()
 
 
-def _refuse_without_notes(package: Package, work: Work) -> None:
+def _refuse_without_notes(package: Package, work: Work, ignored: tuple[str, ...]) -> None:
     from cartwheel.versions.changelog_file import without_entry
 
-    missing = without_entry(work.root, package)
+    missing = without_entry(work.root, package, ignored=ignored)
     if missing:
         raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *(f"  {line}" for line in missing))))
 

@@ -46,7 +46,11 @@ class Changelog(WordsAndOptions):
         try:
             chosen = _chosen(shop.project, package)
             version = pos_args[0] if pos_args else ""
-            text = offer(shop.root, chosen) if draft else package_notes(shop.root, chosen, version)
+            text = (
+                offer(shop.root, chosen, ignored=shop.project.release.ignore_tags)
+                if draft
+                else package_notes(shop.root, chosen, version)
+            )
             path = changelog_path(shop.root, chosen) or "CHANGELOG.md"
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None

@@ -220,7 +220,8 @@ def rehearsal_project(project: Project, stand_ins: Mapping[str, IndexSettings]) 
             )
         elif name in published:
             raise ConfigError(f"rehearsal: there is no stand-in for '{name}'; start it with: doit rehearse")
-    return replace(project, packages=packages, indexes=indexes, rehearsed=True, started_by="")
+    release = replace(project.release, remote="")  # the clone has one remote, whatever the project's is called
+    return replace(project, packages=packages, indexes=indexes, release=release, rehearsed=True, started_by="")
 
 
 _TAG_VARIABLES = (("CI_COMMIT_TAG", ""), ("GITHUB_REF", "refs/tags/"), ("CIRCLE_TAG", ""), ("BITBUCKET_TAG", ""))

@@ -84,6 +84,12 @@ def in_ci(environ: Mapping[str, str]) -> bool:
     return environ.get("CI", "").lower() not in ("", "0", "false")
 
 
+def forge_job(environ: Mapping[str, str]) -> str:
+    """`GitHub` or `GitLab`, if this is one of its jobs, whose own token starts no pipeline; else empty."""
+    jobs = {"GITHUB_ACTIONS": "GitHub", "GITLAB_CI": "GitLab"}
+    return next((forge for name, forge in jobs.items() if environ.get(name, "").lower() == "true"), "")
+
+
 def fingerprint(value: str) -> str:
     """A short digest that stands for a value in records: the value itself may be a secret and is never written."""
     return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]

@@ -34,6 +34,10 @@ _DIVERTING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 """Set by git for its hooks; left alone they would lead our questions to another repository."""
 
 
+class NoAtomicPush(StepFailed):
+    """The remote does not take several references or none; nothing was pushed."""
+
+
 class Repository:
     """The repository that `path` lies in; a context, since each open one holds processes and descriptors."""
 
@@ -171,13 +175,14 @@ class Repository:
         wanted = self._known("config", "--get", "tag.gpgSign", type="bool") == "true"
         return wanted and "-----BEGIN " not in self._known("cat_file", f"refs/tags/{tag}", p=True)
 
-    def push_atomic(self, remote: str, refs: tuple[str, ...]) -> None:
+    def push(self, remote: str, refs: tuple[str, ...]) -> None:
         """Push all of `refs` (`refs/heads/main`, or `COMMIT:refs/heads/main`) or none of them.
 
-        Raises `StepFailed` with the remote's own words if the remote, or a hook, refuses.
+        Raises `StepFailed` with the remote's own words if the remote, or a hook, refuses, and `NoAtomicPush` if the
+        remote cannot take several at once (Azure DevOps, CodeCommit).
         """
         with self._asking(remote):
-            self._git.push(remote, *refs, atomic=True, porcelain=True)
+            self._git.push(remote, *refs, atomic=len(refs) > 1, porcelain=True)
 
     @contextmanager
     def _asking(self, remote: str) -> Iterator[None]:
@@ -187,7 +192,9 @@ class Repository:
         try:
             yield
         except GitCommandError as error:
-            raise StepFailed(about_remote(remote, self.url(remote), without_credentials(_words(error)))) from None
+            words = without_credentials(_words(error))
+            kind = NoAtomicPush if "does not support --atomic push" in words else StepFailed
+            raise kind(about_remote(remote, self.url(remote), words)) from None
 
     def _commit(self, name: str) -> str:
         return self._known("rev_parse", f"{name}^{{commit}}", verify=True, quiet=True)

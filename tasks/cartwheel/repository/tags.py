@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.versions.version import version_in
-from cartwheel.repository.git import Repository
+from cartwheel.repository.git import NoAtomicPush, Repository
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -38,6 +39,8 @@ class TagFacts(Struct, frozen=True, kw_only=True):
     """The tag here has no message of its own."""
     remote: str = ""
     """Empty where the repository has none."""
+    url: str = ""
+    """The remote's address, without credentials."""
     remote_branch: str = ""
     """The commit of that branch on the remote; empty: no such branch there."""
     ahead: int = 0
@@ -78,13 +81,15 @@ def facts(
     template: str,
     name: str = "",
     remote: str = "",
+    ignored: tuple[str, ...] = (),
     branch: str = "",
     pipeline: bool = False,
     started: bool = False,
 ) -> TagFacts:
     """Look at the repository and its remote (asked once).
 
-    `remote`: its name; empty: `origin`, else the only one.  `branch`: where releases are tagged; empty: anywhere.
+    `remote`: its name; empty: the only one.  `ignored`: patterns of tags that are no versions.  `branch`: where
+    releases are tagged; empty: anywhere.
     `pipeline`: this is a pipeline's machine; on a detached HEAD, and wherever a tag `started` the run, the remote is
     not asked.
     """
@@ -106,19 +111,45 @@ def facts(
             plain=tag in tags and not repo.annotated(tag),
             there=refs.get(f"refs/tags/{tag}", ""),
             remote=chosen,
+            url=repo.url(chosen) if chosen else "",
             remote_branch=theirs,
             ahead=repo.between(theirs, head) if known else 0,
             behind=repo.between(head, theirs) if known else -1 if theirs else 0,
             shallow=repo.shallow,
-            last=last_tag(repo, template, name, refs=refs, but=tag),
+            last=last_tag(repo, template, name, refs=refs, but=tag, ignored=ignored),
             pipeline=verify_only,
         )
 
 
-def make(root: Path, found: TagFacts, message: str, say: Say) -> tuple[str, ...]:
+def before_push(found: TagFacts, *, pipeline: str = "") -> tuple[str, ...]:
+    """What a person should know before the tag is pushed.
+
+    `pipeline`: the forge's job that this is, if the tag is to start a pipeline.
+    """
+    if not found.remote:
+        return ()
+    address = f"{found.tag}: to be pushed to {found.remote} ({found.url}) with {found.branch}"
+    return (address, *_starts_nothing(found, pipeline))
+
+
+def _starts_nothing(found: TagFacts, pipeline: str) -> tuple[str, ...]:
+    if not pipeline or not found.url.startswith("http"):  # with SSH a key pushes, and that starts a pipeline
+        return ()
+    return (
+        f"{found.tag}: pushed with the token of this {pipeline} job it starts no pipeline; push with a token of an "
+        f"app or of a person, or start the pipeline by hand on {found.tag} ({_BY_HAND[pipeline]})",
+    )
+
+
+_BY_HAND = {"GitHub": "Actions, Run workflow", "GitLab": "Build, Pipelines, New pipeline"}
+"""Documentation of GitHub ("Triggering a workflow from a workflow") and GitLab ("CI/CD job token"), November 2026."""
+
+
+def make(root: Path, found: TagFacts, message: str, say: Say, *, pipeline: str = "") -> tuple[str, ...]:
     """Make what is missing of the tag, and push it; returns what was done.
 
-    Raises `StepFailed` with every reason of `judge` at once.  Done already: nothing is done.
+    `pipeline`: see `before_push`.  Raises `StepFailed` with every reason of `tag_refusals` at once.  If the tag is
+    where it should be, nothing is done.
     """
     refuse(found)
     if found.done:
@@ -139,16 +170,32 @@ def make(root: Path, found: TagFacts, message: str, say: Say) -> tuple[str, ...]
         if not found.remote:
             say(f"{found.tag}: stays on this machine: the repository has no remote")
             return tuple(done)
+        for line in _starts_nothing(found, pipeline):
+            say(line)
         try:
-            repo.push_atomic(found.remote, (f"{found.head}:refs/heads/{found.branch}", f"refs/tags/{found.tag}"))
+            _push(repo, found)
         except StepFailed:
             if not _is_there(repo, found):
                 raise
             say(f"{found.tag}: is on {found.remote} already, on this very commit: another clone pushed it meanwhile")
             return tuple(done)
-        done.append(f"{found.tag}: pushed to {found.remote} with {found.branch}")
+        done.append(f"{found.tag}: pushed to {found.remote} ({found.url}) with {found.branch}")
         say(done[-1])
     return tuple(done)
+
+
+def _push(repo: Repository, found: TagFacts) -> None:
+    """Push the tag with its branch, or, if the remote takes only one of them at a time, the tag to the branch that the
+    remote has already."""
+    tag = f"refs/tags/{found.tag}"
+    try:
+        repo.push(found.remote, (f"{found.head}:refs/heads/{found.branch}", tag))
+    except NoAtomicPush:
+        if repo.remote_refs(found.remote).get(f"refs/heads/{found.branch}") != found.head:
+            raise StepFailed(
+                f"remote '{found.remote}' ({found.url}): nothing was pushed: {found.branch} changed there; start again"
+            ) from None
+        repo.push(found.remote, (tag,))
 
 
 def _is_there(repo: Repository, found: TagFacts) -> bool:
@@ -167,7 +214,10 @@ def _refuse_changes(repo: Repository, found: TagFacts) -> None:
 
 
 def remote_of(repo: Repository, wanted: str) -> str:
-    """The remote of that name; empty: `origin`, or the only one.  Empty where the repository has none."""
+    """The remote of that name; empty: the only one.  Empty if the repository has none.
+
+    Raises `ConfigError` if there are several to choose from, or none of that name.
+    """
     names = repo.remotes()
     if wanted and wanted in names:
         return wanted
@@ -177,17 +227,27 @@ def remote_of(repo: Repository, wanted: str) -> str:
         raise ConfigError(
             f"[tool.cartwheel] release: there is no remote '{wanted}'; this repository has {', '.join(names)}"
         )
-    if "origin" in names or len(names) == 1:
-        return "origin" if "origin" in names else names[0]
-    raise ConfigError(f"[tool.cartwheel] release: which remote? this repository has {', '.join(names)}; name one")
+    if len(names) == 1:
+        return names[0]
+    shown = ", ".join(f"{name} ({repo.url(name)})" for name in names)
+    raise ConfigError(
+        f"[tool.cartwheel.release] remote: to which one are releases pushed? this repository has {shown}; "
+        f'write for example remote = "{"origin" if "origin" in names else names[0]}"'
+    )
 
 
 def last_tag(
-    repo: Repository, template: str, name: str, *, refs: Mapping[str, str] | None = None, but: str = ""
+    repo: Repository,
+    template: str,
+    name: str,
+    *,
+    refs: Mapping[str, str] | None = None,
+    but: str = "",
+    ignored: tuple[str, ...] = (),
 ) -> tuple[str, str]:
     """The highest version tagged on HEAD or before it, and its tag; `refs`: what the remote has besides.
 
-    Both are empty where there is none.  `but`: a tag that does not count.
+    Both are empty if there is none.  `but`: a tag that does not count.  `ignored`: patterns of tags that do not.
     """
     here, found = repo.tags(), repo.tags(merged=True)
     for ref, commit in (refs or {}).items():
@@ -195,7 +255,8 @@ def last_tag(
         ours = ref != other and other not in here and version_in(template, other, name=name)
         if ours and repo.has(commit) and repo.between("HEAD", commit) == 0:
             found[other] = commit
-    versions = [(version_in(template, other, name=name), other) for other in found if other != but]
+    counted = (o for o in found if o != but and not any(fnmatchcase(o, pattern) for pattern in ignored))
+    versions = [(version_in(template, other, name=name), other) for other in counted]
     return max(((v, t) for v, t in versions if v), key=lambda pair: _order(pair[0]), default=("", ""))
 
 
@@ -275,8 +336,13 @@ def _forward(facts: TagFacts) -> tuple[str, ...]:
     from packaging.version import Version
 
     if Version(version) > Version(facts.version):
-        return (f"version {facts.version} is lower than the last tag {tag}; release a higher one",)
+        return (f"version {facts.version} is lower than the last tag {tag}; release a higher one{not_a_version(tag)}",)
     return ()
+
+
+def not_a_version(tag: str) -> str:
+    """What to do about a tag of another scheme, to be added to a refusal."""
+    return f', or, if that tag is no version, leave it out: [tool.cartwheel.release] ignore-tags = ["{tag}"]'
 
 
 def _commits(count: int) -> str:

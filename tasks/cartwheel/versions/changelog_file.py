@@ -68,7 +68,7 @@ def needs_entry(package: Package, version: str) -> bool:
     return package.changelog.required == "always"
 
 
-def without_entry(root: Path, package: Package, version: str = "") -> tuple[str, ...]:
+def without_entry(root: Path, package: Package, version: str = "", *, ignored: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Why the version (default: the package's own) may not be released for want of notes, with what could be written;
     nothing where it may.  `unreleased`: whether what is to come has any."""
     path = changelog_path(root, package)
@@ -76,14 +76,14 @@ def without_entry(root: Path, package: Package, version: str = "") -> tuple[str,
     if not path or package_notes(root, package, wanted) or not (wanted == UNRELEASED or needs_entry(package, wanted)):
         return ()
     what = "nothing is under 'Unreleased'" if wanted == UNRELEASED else f"there is no entry for {wanted}"
-    offered = offer(root, package).splitlines()
+    offered = offer(root, package, ignored=ignored).splitlines()
     more = [f"- … and {len(offered) - _OFFERED} more: doit changelog --draft"] if len(offered) > _OFFERED else []
     since = ("the commits since the last tag:", *offered[:_OFFERED], *more) if offered else ()
     return (f"{path}: {what}; write what changed (changelog.required in [tool.cartwheel] says when)", *since)
 
 
-def offer(root: Path, package: Package) -> str:
+def offer(root: Path, package: Package, *, ignored: tuple[str, ...] = ()) -> str:
     """A list of the commits in the package's folder since its last tag, for the changelog."""
     with Repository(root) as repo:
-        _, tag = last_tag(repo, package.tag, package.name)
+        _, tag = last_tag(repo, package.tag, package.name, ignored=ignored)
         return draft(repo.subjects(tag, root / package.folder))

@@ -57,7 +57,7 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         yield "test.skip: found a blank; expected the reason, in words"
     if settings.release:
         for key, text in (("branch", settings.release.branch), ("remote", settings.release.remote)):
-            if not _REF.fullmatch(text):
+            if not _REF.fullmatch(text) and (text or key == "branch"):
                 yield f"release.{key}: '{text}' is no name that git takes"
     for line in wrong_tag_form(settings.tag) if settings.tag is not None else ():
         yield f"tag: {settings.tag!r} {line}"

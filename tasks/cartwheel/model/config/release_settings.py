@@ -51,8 +51,12 @@ class ReleaseSettings(Table, frozen=True, kw_only=True):
     writes `ci`."""
     branch: str = "main"
     """The branch that releases are tagged on."""
-    remote: str = "origin"
-    """The git remote that the branch and the tag are pushed to."""
+    remote: str = ""
+    """The git remote that the branch and the tag are pushed to.  Default: the only remote; with several, one must be
+    named.  Example: `"upstream"`"""
+    ignore_tags: tuple[str, ...] = ()
+    """Patterns of tags that are no versions of this project, such as those of an earlier scheme.
+    Example: `["v20*", "v2-beta"]`"""
 
 
 class CiSettings(Table, frozen=True, kw_only=True):
