@@ -15,15 +15,9 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from packaging.version import Version
-from semver import Version as Semver
 
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
-from cartwheel.model.versions.next_version import NUMBERS, PHASES, WORDS, next_version
 from cartwheel.model.versions.release_notes import notes_of
-from cartwheel.model.versions.version import pep440, semver
 from cartwheel.new_version import bump_plan, refuse_taken
 from cartwheel.pipeline import read_project
 from cartwheel.repository.undo_note import NOTE, replace_with_note, undo
@@ -34,102 +28,6 @@ from support.crates import workspace
 from support.projects import Project, committed, pure
 from support.repositories import commit, git, hook
 from support.version_workspace import TODAY, WORKSPACE, bump, contents, made, project, written_version
-
-# Which version comes next ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("now", "words", "rust", "python"),
-    [
-        ("1.2.3", "major", "2.0.0", "2.0.0"),
-        ("1.2.3", "minor", "1.3.0", "1.3.0"),
-        ("1.2.3", "patch", "1.2.4", "1.2.4"),
-        ("1.2.3", "rc", "1.2.4-rc.1", "1.2.4rc1"),
-        ("1.2.3", "minor alpha", "1.3.0-alpha.1", "1.3.0a1"),
-        ("1.3.0-alpha.1", "alpha", "1.3.0-alpha.2", "1.3.0a2"),
-        ("1.3.0-alpha.2", "beta", "1.3.0-beta.1", "1.3.0b1"),
-        ("1.3.0-beta.1", "minor rc", "1.3.0-rc.1", "1.3.0rc1"),
-        ("1.3.0-rc.1", "release", "1.3.0", "1.3.0"),
-        ("1.3.0-rc.1", "minor", "1.3.0", "1.3.0"),
-        ("1.3.0-rc.1", "patch", "1.3.0", "1.3.0"),
-        ("1.3.1-rc.1", "minor", "1.4.0", "1.4.0"),
-        ("2.0.0-rc.1", "major", "2.0.0", "2.0.0"),
-        ("1.3.0-rc.1", "major beta", "2.0.0-beta.1", "2.0.0b1"),
-        ("1.2.3", "1.10.0", "1.10.0", "1.10.0"),
-        ("1.2.3", "1.3.0a1", "1.3.0-alpha.1", "1.3.0a1"),
-        ("1.2.3", "1.3.0-alpha.1", "1.3.0-alpha.1", "1.3.0a1"),
-        ("1.3.0-dev.2", "release", "1.3.0", "1.3.0"),
-    ],
-)
-def test_the_next_version_is_the_lowest_of_its_kind_above_the_present_one(
-    now: str, words: str, rust: str, python: str
-) -> None:
-    assert next_version(now, tuple(words.split()), rust=True) == rust
-    assert next_version(pep440(now), tuple(words.split()), rust=False) == python
-
-
-@pytest.mark.parametrize(
-    ("now", "words", "expected"),
-    [
-        ("1.0", "minor", "1.1"),
-        ("1.0", "patch", "1.0.1"),
-        ("1.0a1", "patch", "1.0"),
-        ("2026.11", "minor", "2026.12"),
-        ("1.0.post1", "patch", "1.0.1"),
-        ("1!2.0", "minor", "1!2.1"),
-        ("1.0", "1.0.post1", "1.0.post1"),
-    ],
-)
-def test_a_python_version_keeps_its_own_form(now: str, words: str, expected: str) -> None:
-    assert next_version(now, tuple(words.split()), rust=False) == expected
-
-
-@pytest.mark.parametrize(
-    ("now", "words", "said"),
-    [
-        ("1.2.3", "1.2.3", "is 1.2.3 already"),
-        ("1.2.3", "1.2.2", "1.2.2 is lower than the present version 1.2.3; versions only go up"),
-        ("1.3.0-rc.1", "alpha", "lower than the present"),
-        ("1.2.3", "release", "1.2.3 is a release already; name what comes next"),
-        ("1.2.3", "minr", "did you mean 'minor'"),
-        ("1.2.3", "minor major", "expected a version, one of"),
-        ("1.2.3", "1.3.x", "nothing equal"),
-        ("1.2.3", "1.3.0.post1", "no post-release"),
-        ("1.3.0-dev.2", "alpha", "SemVer orders 1.3.0-alpha.1 before the present version"),
-        ("0.3.0-alpha9", "alpha", "SemVer orders 0.3.0-alpha.10 before"),
-    ],
-)
-def test_a_version_that_cannot_follow_is_refused_with_the_reason(now: str, words: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        next_version(now, tuple(words.split()), rust=True)
-
-
-def test_a_crate_that_wrote_its_pre_releases_without_a_dot_goes_on_so_where_semver_needs_it() -> None:
-    assert next_version("0.3.0-alpha1", ("alpha",), rust=True) == "0.3.0-alpha2"
-    assert next_version("0.3.0-alpha2", ("beta",), rust=True) == "0.3.0-beta.1"
-
-
-numbers = st.integers(0, 40)
-suffixes = st.sampled_from(["", "a1", "a9", "b2", "rc1", ".dev3"])
-
-
-@given(st.tuples(numbers, numbers, numbers), suffixes, st.lists(st.sampled_from(WORDS), min_size=1, max_size=2))
-def test_whatever_is_asked_for_the_version_only_goes_up_in_both_grammars(
-    release: tuple[int, int, int], suffix: str, words: list[str]
-) -> None:
-    python = ".".join(map(str, release)) + suffix
-    now = semver(python)
-    try:
-        rust = next_version(now, tuple(words), rust=True)
-    except ConfigError:
-        assert len(words) == 2 or words[0] in (*PHASES, "release"), "a higher number can always be had"
-        return
-    assert Semver.parse(rust) > Semver.parse(now)
-    assert Version(pep440(rust)) > Version(python)
-    assert pep440(rust) == next_version(python, tuple(words), rust=False)
-    place = NUMBERS.index(words[0]) if words[0] in NUMBERS else 3
-    assert not any(Version(pep440(rust)).release[place + 1 :])
-
 
 # In files and commits -------------------------------------------------------------------------------------------------
 
