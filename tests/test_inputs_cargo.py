@@ -260,7 +260,7 @@ def test_a_variable_that_was_asked_for_counts(tmp_path: Path, name: str) -> None
 
 @needs_cargo
 def test_what_was_read_is_told_exactly(tmp_path: Path) -> None:
-    root = _write(tmp_path / "my project", _WORKSPACE)
+    root = _steady(tmp_path / "my project")
     build = _build(root, tmp_path)
     _run(build)
     reads = reads_of(build, {"CARGO_HOME": str(tmp_path / "home")})
@@ -269,14 +269,13 @@ def test_what_was_read_is_told_exactly(tmp_path: Path) -> None:
         "lib/src/lib.rs", "mac/Cargo.toml", "mac/src/lib.rs", "quiet/Cargo.toml", "quiet/build.rs",
         "quiet/src/lib.rs", "some notes.txt",
     )  # fmt: skip
-    missing = {relative_name("/nowhere/at all.txt", root), "app/missing.txt"}  # they may become folders
-    assert set(reads.folders) - missing == {
-        "app/data", "app/src/bin", "quiet",
-    }  # fmt: skip
+    assert set(reads.folders) == {"app/data", "app/src/bin", "quiet"}
+    assert reads.unwatched == ("quiet",)
+    assert reads.git == ()
     assert reads.env == ("APP_VAR", "OPT_VAR")
     assert {
         ".cargo/config", ".cargo/config.toml", "rust-toolchain", "rust-toolchain.toml",
-        *missing, "lib/build.rs", "mac/build.rs", "app/src/main.rs", "app/src/foo/mod.rs",
+        "lib/build.rs", "mac/build.rs", "app/src/main.rs", "app/src/foo/mod.rs",
         (tmp_path / "home/config.toml").as_posix(), (tmp_path / ".cargo/config.toml").as_posix(),
     } <= set(reads.absent)  # fmt: skip
     assert not [path for path in (*reads.files, *reads.absent) if "target" in path]
@@ -284,6 +283,18 @@ def test_what_was_read_is_told_exactly(tmp_path: Path) -> None:
     assert {p.name.rpartition("-")[0] for p in (build.target_dir / "release/.fingerprint").iterdir()} == {
         "app-x", "quiet", "mac",
     }  # fmt: skip
+
+
+@needs_cargo
+def test_a_watched_path_that_is_missing_makes_the_whole_package_count(tmp_path: Path) -> None:
+    root = _write(tmp_path / "p", _WORKSPACE)
+    build = _build(root, tmp_path)
+    _run(build)
+    assert _run(build), "cargo runs the script at every build"
+    reads = reads_of(build)
+    missing = {relative_name("/nowhere/at all.txt", root), "app/missing.txt"}  # they may become folders
+    assert missing <= set(reads.absent) & set(reads.folders)
+    assert "app" in reads.folders
 
 
 @needs_cargo

@@ -30,8 +30,10 @@ from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.container_image import CONTAINER
 from cartwheel.model.wheels.wheel_name import WheelName
 from cartwheel.process import run
+from cartwheel.process.environment import literal_values
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.cargo_directories import SHARED, CargoDirectory
+from cartwheel.toolchain.tool_versions import rustc_tool
 
 if TYPE_CHECKING:
     from cartwheel.toolchain.container_command import Container
@@ -42,7 +44,7 @@ def step(package: Package, wheel: Wheel) -> Step:
     return compiled_step(
         package,
         wheel,
-        tools=("rustc", "maturin"),
+        tools=(rustc_tool(package.folder, literal_values(wheel.environment)), "maturin"),
         of_chain=lambda chain: (*chain.tools(wheel.target), *toolchain.image_tools(wheel, chain)),
         lacks=lambda snapshot: _lacks(package, wheel, snapshot),
         sources=CompiledSources(package=package, wheel=wheel),
@@ -59,7 +61,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     inside = _container(package, wheel, work) if chain.name == CONTAINER else None
     if inside is None:
         for triple in wheel.target.triples:
-            _need_standard_library(triple, env, work)
+            _need_standard_library(triple, work.root / package.folder, env, work)
     sources = CompiledSources(package=package, wheel=wheel)
     refuse_incomplete(package, sources.seen(work.snapshot, None).listing, work.root)
     home = lockfile_root(package, sources, env, work)
@@ -257,9 +259,9 @@ def _sysroot(cwd: Path, env: tuple[tuple[str, str], ...]) -> Path:
     return Path(run.capture(("rustc", "--print", "sysroot"), cwd=cwd, env=dict(env)).strip())
 
 
-def _need_standard_library(triple: str, env: Mapping[str, str], work: Work) -> None:
+def _need_standard_library(triple: str, cwd: Path, env: Mapping[str, str], work: Work) -> None:
     named = {name: env[name] for name in ("PATH", "HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN") if name in env}
-    if (_sysroot(work.root, tuple(named.items())) / "lib" / "rustlib" / triple / "lib").is_dir():
+    if (_sysroot(cwd, tuple(named.items())) / "lib" / "rustlib" / triple / "lib").is_dir():
         return
     if not shutil.which("rustup", path=env["PATH"]):
         raise StepFailed(
@@ -267,7 +269,7 @@ def _need_standard_library(triple: str, env: Mapping[str, str], work: Work) -> N
         )
     work.announce(f"adding the Rust standard library for {triple}")
     try:
-        work.log.run(("rustup", "target", "add", triple), cwd=work.root, env=env)
+        work.log.run(("rustup", "target", "add", triple), cwd=cwd, env=env)
     except run.Interrupted:
         raise
     except StepFailed as error:

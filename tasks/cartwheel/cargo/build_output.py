@@ -18,10 +18,11 @@ class DepInfo(Struct, frozen=True, kw_only=True):
 
 
 class Directives(Struct, frozen=True, kw_only=True):
-    """What a build script printed on when to run it again."""
+    """What a build script printed on when to run it again, and what it hands to the linker."""
 
-    changed: tuple[str, ...]
-    env: tuple[str, ...]
+    changed: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    link_args: tuple[str, ...] = ()
 
 
 class CompilerArtifact(Struct, frozen=True, kw_only=True):
@@ -41,6 +42,10 @@ class BuildScriptRun(Struct, frozen=True, kw_only=True):
     package: str
     out_dir: Path
     sets: tuple[str, ...]
+    libraries: tuple[str, ...] = ()
+    """As rustc's `-l` takes them: `static=foo`."""
+    library_folders: tuple[str, ...] = ()
+    """As rustc's `-L` takes them: `native=/usr/lib`."""
 
 
 class CargoMessages(Struct, frozen=True, kw_only=True):
@@ -79,15 +84,17 @@ def _words(text: str) -> list[str]:
 
 
 def directives(output: str) -> Directives:
-    """The `rerun-if-…` lines of a build script's output, in the old form and the new."""
-    found: dict[str, dict[str, None]] = {"rerun-if-changed": {}, "rerun-if-env-changed": {}}
+    """The lines of a build script's output that concern files and variables, in the old form and the new."""
+    kinds: dict[str, dict[str, None]] = {"rerun-if-changed": {}, "rerun-if-env-changed": {}, "link-arg": {}}
     for line in output.splitlines():
         if not line.startswith("cargo:"):
             continue
         key, _, value = line.removeprefix("cargo:").removeprefix(":").partition("=")
-        if key in found:
-            found[key][value.rstrip()] = None
-    return Directives(changed=tuple(found["rerun-if-changed"]), env=tuple(found["rerun-if-env-changed"]))
+        kind = "link-arg" if key.startswith("rustc-") and "link-arg" in key else key
+        if kind in kinds:
+            kinds[kind][value.rstrip()] = None
+    changed, env, link_args = map(tuple, kinds.values())
+    return Directives(changed=changed, env=env, link_args=link_args)
 
 
 def messages(text: str) -> CargoMessages:
@@ -125,5 +132,9 @@ def _artifact(said: Mapping[str, Any]) -> CompilerArtifact:
 
 def _script(said: Mapping[str, Any]) -> BuildScriptRun:
     return BuildScriptRun(
-        package=said["package_id"], out_dir=Path(said["out_dir"]), sets=tuple(k for k, _ in said["env"])
+        package=said["package_id"],
+        out_dir=Path(said["out_dir"]),
+        sets=tuple(k for k, _ in said["env"]),
+        libraries=tuple(said.get("linked_libs", ())),
+        library_folders=tuple(said.get("linked_paths", ())),
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
 from cartwheel.filesystem.manifest_files import table, toml
+from cartwheel.filesystem.named_files import named_in, words_of
 from cartwheel.filesystem.read_set import ReadSet, relative_name
 
 _NAMES = (".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain")
@@ -21,12 +23,20 @@ class CargoConfigFiles(Struct, frozen=True, kw_only=True):
     missing: tuple[Path, ...]
     crates: tuple[Path, ...]
 
-    def reads(self, root: Path) -> ReadSet:
-        """Both kinds, by name."""
-        return ReadSet(
+    def reads(self, root: Path, places: tuple[Path, ...] = ()) -> ReadSet:
+        """Both kinds, by name, and the files of the project that they name: linkers, wrappers, files in flags.
+
+        `places`: the folders that flags are relative to.
+        """
+        own = ReadSet(
             files=tuple(sorted({relative_name(path, root) for path in self.files})),
             absent=tuple(sorted({relative_name(path, root) for path in self.missing})),
         )
+        for path in self.files:
+            if not path.name.startswith("rust-toolchain"):
+                named = named_in(_words(toml(path)), (path.parent.parent, *places), root)
+                own |= named | ReadSet(unwatched=(*named.files, *named.folders))
+        return own
 
 
 def cargo_home(environ: Mapping[str, str]) -> Path:
@@ -55,6 +65,22 @@ def configuration(cwd: Path, environ: Mapping[str, str]) -> CargoConfigFiles:
             waiting += _included(path)
             crates += _substituted(path)
     return CargoConfigFiles(files=tuple(files), missing=tuple(missing), crates=tuple(crates))
+
+
+_TABLES = ("build", "target", "env", "host", "profile", "unstable")
+"""Tables whose values reach a compiler (the Cargo book, "Configuration", November 2026)."""
+
+
+def _words(data: Mapping[str, Any]) -> Iterator[str]:
+    waiting: list[object] = [table(data, name) for name in _TABLES]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str):
+            yield from words_of(value)
 
 
 def _included(config: Path) -> Iterator[Path]:

@@ -29,6 +29,10 @@ class ReadSet(Struct, frozen=True, kw_only=True):
     """Every file in them counts, at any depth, added and deleted ones too; a folder need not exist."""
     env: tuple[str, ...] = ()
     """Environment variables whose value counts, or that they are not set."""
+    unwatched: tuple[str, ...] = ()
+    """Those of the files and folders of which cargo takes no notice."""
+    git: tuple[str, ...] = ()
+    """`("HEAD",)` if the commit that is checked out counts."""
 
     def __or__(self, other: ReadSet) -> ReadSet:
         return ReadSet(
@@ -36,6 +40,8 @@ class ReadSet(Struct, frozen=True, kw_only=True):
             absent=_merged(self.absent, other.absent),
             folders=_merged(self.folders, other.folders),
             env=_merged(self.env, other.env),
+            unwatched=_merged(self.unwatched, other.unwatched),
+            git=_merged(self.git, other.git),
         )
 
 

@@ -19,7 +19,8 @@ from cartwheel.cargo.build_output import (
     dep_info,
     directives,
 )
-from cartwheel.cargo.workspace import Crate, read_crate
+from cartwheel.cargo.workspace import Crate, read_crate, workspace_root
+from cartwheel.filesystem.named_files import named_in
 from cartwheel.filesystem.read_set import ReadSet, below, files_below, relative_name, there_or_not
 
 _SET_BY_CARGO = (
@@ -86,7 +87,7 @@ def seen_by(build: CargoBuild, said: CargoMessages, home: Path) -> BuildEvidence
 
 def reads_of_build(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     """Sources, watched files and variables; what cannot be understood makes whole packages of `packages` count."""
-    return _sources(run, packages) | _scripts(run) | _variables(run)
+    return _sources(run, packages) | _scripts(run) | _variables(run) | _asks_git(run)
 
 
 def whole_packages(packages: Iterable[Crate], root: Path) -> ReadSet:
@@ -103,6 +104,21 @@ def asked_for(packages: Iterable[Crate]) -> ReadSet:
                 text = _text(package.folder / path) or ""
                 names |= {one or other for one, other in _ASKED_FOR.findall(text)}
     return ReadSet(env=tuple(sorted(n for n in names if not _set_by_cargo(n))))
+
+
+_GIT = re.compile(r'"git"|\.git\b|\b(?:git2|gix|vergen\w*|built|shadow_rs|git_version)::')
+
+
+def _asks_git(run: BuildEvidence) -> ReadSet:
+    """Whether a build script or a procedural macro of the project names git in its sources."""
+    for artifact in run.said.artifacts:
+        if is_local(artifact.package) and {"custom-build", "proc-macro"} & set(artifact.kinds):
+            names = {name for info in _beside(artifact, run) for name in info.files if name.endswith(".rs")}
+            tops = (artifact.manifest.parent, workspace_root(artifact.manifest).parent)
+            paths = (artifact.source, *(top / name for name in names for top in tops))
+            if any(_GIT.search(_text(path) or "") for path in paths):
+                return ReadSet(git=("HEAD",))
+    return ReadSet()
 
 
 def is_local(package: str) -> bool:
@@ -162,31 +178,68 @@ def _scripts(run: BuildEvidence) -> ReadSet:
     manifests = {a.package: a.manifest for a in run.said.artifacts}
     for script in run.said.scripts:
         manifest = manifests.get(script.package)
-        reads |= _watched(script, manifest.parent if manifest else None, run)
+        if manifest:
+            asked = _directives(script)
+            reads |= _watched(script, asked, manifest.parent, run)
+            reads |= _linked(script, asked or Directives(), manifest.parent, run)
+        reads |= ReadSet(env=tuple(sorted(_directives(script).env)))
     return reads
 
 
-def _watched(script: BuildScriptRun, folder: Path | None, run: BuildEvidence) -> ReadSet:
-    """What one build script asked to be watched; without a word from it, a local one's whole package.
+def _directives(script: BuildScriptRun) -> Directives:
+    """What a build script printed; nothing if that cannot be read."""
+    return directives(_text(script.out_dir.parent / "output") or "")
 
-    A path that is missing may appear as a file or as a folder.
+
+_INCLUDING = frozenset({
+    ".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".hxx", ".inl", ".m", ".mm", ".s", ".S", ".asm", ".cu", ".proto",
+    ".capnp", ".fbs", ".thrift", ".idl", ".rc", ".pest", ".lalrpop",
+})  # fmt: skip
+"""Suffixes of sources that take up others, which build scripts seldom name."""
+
+
+def _watched(script: BuildScriptRun, asked: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
+    """What one build script watches, and the whole package if it is local and that is not all that it reads.
+
+    That is so if it names no file (cargo watches the package, or after a variable was named, nothing), if it names one
+    that is missing (cargo runs it at every build), if it names a source that can include others, and if it links a
+    library that it made.  A path that is missing may appear as a file or as a folder.
     """
     root, local = run.build.root, is_local(script.package)
-    text = _text(script.out_dir.parent / "output")
-    asked = directives(text) if text is not None else Directives(changed=(), env=())
-    reads = ReadSet(env=tuple(sorted(asked.env)))
-    if folder is None:
-        return reads
-    if local and not asked.changed and not asked.env:
-        return reads | ReadSet(folders=(relative_name(folder, root),))
+    whole, reads = relative_name(folder, root), ReadSet()
+    made = any(_folder_of(name).is_relative_to(script.out_dir) for name in script.library_folders)
+    unseen = {whole} if local and (made or not asked.changed) else set[str]()
     for name in asked.changed:
         path = folder / name
         if not run.counts(path) or (not local and below(os.path.abspath(path), os.fspath(folder))):
             continue
+        there = path.exists()
+        reads |= ReadSet(git=("HEAD",) if ".git" in path.parts else ())
         reads |= there_or_not([] if path.is_dir() else [path], root)
-        if not path.is_file():
-            reads |= ReadSet(folders=(relative_name(path, root),))
-    return reads
+        reads |= ReadSet(folders=() if path.is_file() else (relative_name(path, root),))
+        if local and (not there or path.suffix in _INCLUDING):
+            unseen |= {whole, *((relative_name(path.parent, root),) if there else ())}
+    return reads | ReadSet(folders=tuple(sorted(unseen)), unwatched=tuple(sorted(unseen)))
+
+
+_LIBRARY_NAMES = ("lib{}.a", "lib{}.so", "lib{}.dylib", "lib{}.tbd", "lib{}.dll.a", "{}.lib", "{}.dll", "{}.o", "{}")
+
+
+def _linked(script: BuildScriptRun, asked: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
+    """The libraries that a build script has linked, where it says that they lie, and the files in its linker flags."""
+    root = run.build.root
+    names = {name.rpartition("=")[2].partition(":")[0] for name in script.libraries}
+    folders = {place for name in script.library_folders if run.counts(place := _folder_of(name))}
+    places = [place / form.format(name) for place in folders for name in names for form in _LIBRARY_NAMES]
+    flags = named_in(asked.link_args, (folder, workspace_root(folder / "Cargo.toml").parent), root)
+    reads = there_or_not([path for path in places if not path.is_dir()], root) | flags
+    return reads | ReadSet(unwatched=(*reads.files, *reads.absent))
+
+
+def _folder_of(name: str) -> Path:
+    """The folder of a row such as `native=/usr/lib`."""
+    kind, sign, path = name.partition("=")
+    return Path(path if sign and kind in ("dependency", "crate", "native", "framework", "all") else name)
 
 
 # ---- variables ---------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def before_first_build(manifest: Path, root: Path, cwd: Path, environ: Mapping[s
     settings = configuration(cwd, environ)
     packages = (*local_packages(manifest, root), *_substitutes(settings.crates, root))
     return (
-        settings.reads(root)
+        settings.reads(root, _flags_from(manifest, cwd))
         | _standing(manifest, packages, root)
         | whole_packages(packages, root)
         | there_or_not([workspace_root(Path(os.path.abspath(manifest))).with_name("Cargo.lock")], root)
@@ -52,13 +52,18 @@ def reads_of(build: CargoBuild, environ: Mapping[str, str] = os.environ) -> Read
     declared = (*local_packages(build.manifest, build.root), *_substitutes(settings.crates, build.root))
     compiled = tuple(read_crate(a.manifest, build.root) for a in said.artifacts if is_local(a.package))
     packages = tuple({p.manifest: p for p in (*declared, *compiled)}.values())
-    reads = settings.reads(build.root)
+    reads = settings.reads(build.root, _flags_from(build.manifest, build.cwd))
     if not said.complete:
         reads |= _standing(build.manifest, packages, build.root)
         return reads | whole_packages(packages, build.root) | asked_for(packages)
     here = {*(p.manifest for p in compiled), *(p.manifest for p in declared[:1])}  # others are another target's
     reads |= _standing(build.manifest, [p for p in packages if p.manifest in here], build.root)
     return reads | reads_of_build(seen_by(build, said, cargo_home(environ)), packages)
+
+
+def _flags_from(manifest: Path, cwd: Path) -> tuple[Path, ...]:
+    """What paths in flags are relative to: rustc runs in the workspace's root, cargo in `cwd`."""
+    return workspace_root(manifest).parent, cwd
 
 
 def reads_of_all(builds: Iterable[CargoBuild]) -> ReadSet:

@@ -61,6 +61,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             **{f"pyproject.toml: {part}": digest for part, digest in self._parts().items()},
             **_variables(self.package, self.wheel, snapshot, learned["env"]),
             **resolution,
+            **self._commit(learned, resolution, snapshot),
         }
         return Dependencies(
             listing={path: listing[path] for path in listing.keys() - outside} if outside else listing,
@@ -126,7 +127,9 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         changed = {p for p in {*then.listing, *now.listing} if then.listing.get(p) != now.listing.get(p)}
         older = any(modification_time(work.root / path) <= built for path in changed)
         named = changed.intersection(path for group in self._declared(work.snapshot) for path in group)
-        names = {name for name in {*then.facts, *now.facts} if is_variable(name)}
+        for unwatched in then.learned.get("unwatched", ()):
+            named |= {p for p in changed if unwatched in (p, ".") or p.startswith(f"{unwatched}/")}
+        names = {name for name in {*then.facts, *now.facts} if is_variable(name) or name == _COMMIT}
         variables = any(then.facts.get(name) != now.facts.get(name) for name in names)
         return bool(older or named or variables)
 
@@ -152,7 +155,23 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return {str(path) for path in found if not path.is_relative_to(source_top(snapshot.root))}
 
     def _declared(self, snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
-        return tuple(_named_inputs(self.package, self.wheel, snapshot.root))
+        """What the configuration names as an input, and what its flags and variables name."""
+        said = environment.literal_values(self.wheel.environment)
+        counted = environment.counted_variables(snapshot.environ, self.package.environment_pass)
+        words = (*self.wheel.flags, *said.values(), *(counted[name] for name in counted.keys() - said.keys()))
+        named = _named_in(words, self.package.folder, self.package.manifest, snapshot.root)
+        return (*_named_inputs(self.package, self.wheel, snapshot.root), *named)
+
+    def _commit(
+        self, learned: Mapping[str, tuple[str, ...]], resolution: Mapping[str, str], snapshot: Snapshot
+    ) -> Mapping[str, str]:
+        """The commit that is checked out, if the build reads it."""
+        crates = {name.split(" ")[1]: value for name, value in resolution.items() if name.startswith(_CRATE)}
+        if not learned.get("git") and not crates.keys() & _READ_GIT and "git2" not in crates.get("built", ""):
+            return {}
+        from cartwheel.repository.scm_version import head_commit
+
+        return {_COMMIT: head_commit(snapshot.root)}
 
     def _parts(self) -> Mapping[str, str]:
         from cartwheel.inputs import pyproject_parts
@@ -221,6 +240,14 @@ def _is_absolute(path: str) -> bool:
     return path[:1] == "/" or (os.name == "nt" and os.path.isabs(path))
 
 
+_COMMIT = "git HEAD"
+_READ_GIT = frozenset({
+    "vergen", "vergen-git2", "vergen-gix", "vergen-gitcl", "shadow-rs", "git-version", "git-version-macro",
+    "git-testament", "git-testament-derive", "build-info-build", "build-data",
+})  # fmt: skip
+"""Crates by which builds read the commit that is checked out (their documentation on docs.rs, November 2026); besides,
+`built` with its feature `git2`."""
+
 _CRATE = "crate "
 _UNRESOLVED = "what Cargo.lock names"
 
@@ -235,7 +262,15 @@ def _learned(reads: ReadSet, root: Path) -> Mapping[str, tuple[str, ...]]:
         )
 
     absent = tuple(path for path in named(reads.absent) if not os.path.isabs(path))
-    return {"files": named(reads.files), "absent": absent, "folders": named(reads.folders), "env": reads.env}
+    return {
+        "files": _without_git(named(reads.files)), "absent": absent, "folders": _without_git(named(reads.folders)),
+        "env": reads.env, "unwatched": named(reads.unwatched), "git": reads.git,
+    }  # fmt: skip
+
+
+def _without_git(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Files of a repository are another clone's own; the commit stands for them."""
+    return tuple(name for name in names if ".git" not in name.split("/"))
 
 
 @cache
@@ -289,6 +324,7 @@ def look_again() -> None:
     _broad.cache_clear()
     _configured.cache_clear()
     _local.cache_clear()
+    _named_in.cache_clear()
 
 
 class BackendSources(Struct, frozen=True, kw_only=True):
@@ -325,7 +361,22 @@ def _named_inputs(package: Package, wheel: Wheel | None, root: Path) -> Iterable
     """The files of each declared input."""
     image = files_of_image(wheel.target, wheel.floor, wheel.image) if wheel else ()
     named = (*declared_inputs(package, wheel), *image)
-    return (_below(root, inside(package.folder, name)) or (inside(package.folder, name),) for name in named)
+    words = tuple(word for before in (wheel.before if wheel else ()) for word in before.run)
+    yield from _named_in(words, package.folder, "", root)
+    yield from (_below(root, inside(package.folder, name)) or (inside(package.folder, name),) for name in named)
+
+
+@cache
+def _named_in(words: tuple[str, ...], folder: str, manifest: str, root: Path) -> tuple[tuple[str, ...], ...]:
+    """The files of the project that words of the configuration name, from the package or the workspace's root."""
+    if not words:
+        return ()
+    from cartwheel.cargo.workspace import workspace_root
+    from cartwheel.filesystem.named_files import named_in, words_of
+
+    places = (root / folder, *((workspace_root(root / manifest).parent,) if manifest else ()))
+    found = named_in((part for word in words for part in words_of(word)), places, root)
+    return (found.files, *(_below(root, name) for name in found.folders))
 
 
 def _variables(package: Package, wheel: Wheel, snapshot: Snapshot, names: Iterable[str] = ()) -> Mapping[str, str]:

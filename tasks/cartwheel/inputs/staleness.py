@@ -105,7 +105,7 @@ def _tools(step: Step, record: Record, snapshot: Snapshot) -> Iterable[str]:
     for name in (*step.chosen, *step.tools):
         then, now = record.tools.get(name, ""), step.chosen.get(name) or snapshot.tool(name)
         if then and now and then != now:
-            yield f"{name} {then} → {now}"
+            yield f"{name.partition(' in ')[0]} {then} → {now}"
 
 
 def _outputs(step: Step, record: Record, snapshot: Snapshot) -> Iterable[str]:

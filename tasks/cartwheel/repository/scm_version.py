@@ -24,6 +24,30 @@ def tags_on_head(root: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(said.split())
 
 
+def head_commit(root: Path) -> str:
+    """The commit that is checked out, read from the repository's files; empty if there is none."""
+    found = pointer(root)
+    if found is None:
+        return ""
+    place = Path(found[1].removeprefix("gitdir:").strip())
+    try:
+        head = (place / "HEAD").read_text(encoding="utf-8").strip()
+        shared = place / "commondir"
+        common = place / shared.read_text(encoding="utf-8").strip() if shared.is_file() else place
+        if (common / "reftable").is_dir():
+            return capture(("git", "rev-parse", "HEAD"), cwd=root, env=os.environ).strip()
+        name = head.removeprefix("ref: ")
+        if name == head:
+            return head
+        for folder in (place, common):
+            if (folder / name).is_file():
+                return (folder / name).read_text(encoding="utf-8").strip()
+        packed = (common / "packed-refs").read_text(encoding="utf-8").splitlines()
+        return next((line.split(" ")[0] for line in packed if line.endswith(f" {name}")), "")
+    except (OSError, CartwheelError):
+        return ""
+
+
 def pointer(root: Path) -> tuple[Path, str] | None:
     """The top of the repository that `root` lies in, and what a `.git` file says that leads to it from elsewhere.
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from cartwheel.filesystem.read_set import relative_name
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.step import Snapshot
 from cartwheel.model.wheels.wheel_name import normalised_name
@@ -38,8 +39,8 @@ def version_of(name: str, snapshot: Snapshot) -> str:
     """The version of a tool on this machine, empty where it is not here."""
     if name in _DISTRIBUTIONS:
         return _distribution(_DISTRIBUTIONS[name])
-    if name == "rustc":
-        return _rustc(snapshot)
+    if name == "rustc" or name.startswith("rustc in "):
+        return _rustc(name, snapshot)
     if name.startswith("python "):
         return _interpreter(name, snapshot)
     if name in ("cc", "c++"):
@@ -95,7 +96,7 @@ def _compiler(name: str, snapshot: Snapshot) -> str:
     return _program(compiler(name, snapshot), ("--version",), snapshot)
 
 
-def _asked(path: str, arguments: tuple[str, ...], snapshot: Snapshot) -> str:
+def _asked(path: str, arguments: tuple[str, ...], snapshot: Snapshot, version: str = r"\d+\.\d+(?:\.\d+)?\S*") -> str:
     """The version that a program prints, asked once for each state of its file."""
 
     def ask() -> Mapping[str, str]:
@@ -103,10 +104,10 @@ def _asked(path: str, arguments: tuple[str, ...], snapshot: Snapshot) -> str:
             said = run.capture((path, *arguments), cwd=snapshot.root, env=snapshot.environ)
         except CartwheelError:
             return {"version": ""}
-        match = re.search(r"\d+\.\d+(?:\.\d+)?\S*", said)
+        match = re.search(version, said)
         return {"version": match[0] if match else said.strip()[:60]}
 
-    return snapshot.remember(f"version of {_state_of(path)}", ask)["version"]
+    return snapshot.remember(f"version of {_state_of(path)} by {version}", ask)["version"]
 
 
 def _state_of(path: str) -> str:
@@ -118,25 +119,42 @@ def _state_of(path: str) -> str:
     return f"{path} {real} {stat.st_size} {stat.st_mtime_ns}"
 
 
-def _rustc(snapshot: Snapshot) -> str:
-    """The compiler behind rustup's proxy, if it is one: settled by rustup's settings and the toolchain files."""
-    named = snapshot.environ.get("RUSTC") or shutil.which("rustc", path=snapshot.environ.get("PATH"))
+def rustc_tool(folder: str, variables: Mapping[str, str]) -> str:
+    """The name of the compiler of a package in `folder`, as `version_of` takes it; `variables`: those of its build."""
+    chosen = ", ".join(f"{name}={variables[name]}" for name in ("RUSTUP_TOOLCHAIN", "RUSTC") if variables.get(name))
+    return "rustc" + (f" in {folder}" if folder != "." or chosen else "") + (f" with {chosen}" if chosen else "")
+
+
+def _rustc(name: str, snapshot: Snapshot) -> str:
+    """The compiler behind rustup's proxy, if it is one.
+
+    Variables, the toolchain files above the package and rustup's settings, with its overrides, settle which.
+    """
+    place, _, chosen = name.removeprefix("rustc").removeprefix(" in ").partition(" with ")
+    environ = {**snapshot.environ, **dict(row.split("=", 1) for row in chosen.split(", ") if row)}
+    named = environ.get("RUSTC") or shutil.which("rustc", path=environ.get("PATH"))
     if not named:
         return ""
     rustup = shutil.which("rustup", path=str(Path(named).parent))
-    if not rustup or snapshot.environ.get("RUSTC"):
-        return _asked(named, ("--version",), snapshot)
-    home = Path(snapshot.environ.get("RUSTUP_HOME") or Path(snapshot.environ.get("HOME", "~")).expanduser() / ".rustup")
-    files = [f"{name}={snapshot.digest(name)}" for name in ("rust-toolchain", "rust-toolchain.toml")]
-    key = " ".join(
-        (_state_of(named), _state_of(str(home / "settings.toml")), snapshot.environ.get("RUSTUP_TOOLCHAIN", ""), *files)
-    )
+    if not rustup or environ.get("RUSTC"):
+        return _asked(named, ("--version",), snapshot, _RUSTC_VERSION)
+    folder = snapshot.root / place
+    home = Path(environ.get("RUSTUP_HOME") or Path(environ.get("HOME", "~")).expanduser() / ".rustup")
+    names = ("rust-toolchain", "rust-toolchain.toml")
+    files = [parent / name for parent in (folder, *folder.parents) for name in names]
+    there = [relative_name(path, snapshot.root) for path in files if path.is_file()]
+    parts = [_state_of(named), _state_of(str(home / "settings.toml")), environ.get("RUSTUP_TOOLCHAIN", "")]
+    key = " ".join((*parts, *(f"{path}={snapshot.digest(path)}" for path in there)))
 
     def ask() -> Mapping[str, str]:
         try:
-            return {"path": run.capture((rustup, "which", "rustc"), cwd=snapshot.root, env=snapshot.environ).strip()}
+            return {"path": run.capture((rustup, "which", "rustc"), cwd=folder, env=environ).strip()}
         except CartwheelError:
             return {"path": ""}
 
-    path = snapshot.remember(f"rustc of {key} in {snapshot.root}", ask)["path"]
-    return _asked(path, ("--version",), snapshot) if path else ""
+    path = snapshot.remember(f"rustc of {key} in {folder}", ask)["path"]
+    return _asked(path, ("--version",), snapshot, _RUSTC_VERSION) if path else ""
+
+
+_RUSTC_VERSION = r"\d+\.\d+\.\d+(?:-\S+(?: \([^)]*\))?)?"
+"""A nightly, beta or own build has one version for many commits, so the commit is part of it."""
