@@ -438,6 +438,94 @@ def test_a_mistake_is_one_line_and_changes_nothing(one: Project, words: tuple[st
     assert git(one.root, "status", "--porcelain") == ""
 
 
+GATHER = """
+import pathlib, subprocess, sys
+version, date = sys.argv[1:]
+news = [path for path in sorted(pathlib.Path("newsfragments").glob("*.md"))]
+log = pathlib.Path("NEWS.md")
+entry = "".join(f"- {path.read_text().strip()}\\n" for path in news)
+head = f"<!-- start -->\\n\\n# gravel {version} ({date})\\n\\n"
+log.write_text(log.read_text().replace("<!-- start -->", head + entry))
+subprocess.run(["git", "rm", "-q", *news], check=True)
+"""
+
+
+def test_the_configured_tool_writes_the_entry_and_its_fragments_leave_with_the_commit(one: Project) -> None:
+    git(one.root, "rm", "--quiet", "CHANGELOG.md")
+    one.write("gather.py", GATHER)
+    one.write("NEWS.md", "<!-- start -->\n")
+    one.write("newsfragments/1.feature.md", "Faster.\n")
+    committed(one)
+    said = one.doit("bump", "minor", "--offline", "--dry-run")
+    assert "newsfragments: 1 fragments, and no tool that gathers them; name it: [tool.cartwheel] changelog.comm" in said
+    text = (one.root / "pyproject.toml").read_text()
+    command = f"['{Path(sys.executable).as_posix()}', 'gather.py', '{{version}}', '{{date}}']"
+    one.write("pyproject.toml", f"{text}\n[tool.cartwheel.changelog]\ncommand = {command}\n")
+    committed(one)
+    before = contents(one.root)
+    shown = one.doit("bump", "minor", "--offline", "--dry-run")
+    assert contents(one.root) == before
+    assert {"-Faster.", "--- a/newsfragments/1.feature.md", "+++ /dev/null", "+- Faster."} <= set(shown.splitlines())
+    one.doit("bump", "minor", "--offline")
+    assert git(one.root, "status", "--porcelain") == ""
+    assert sorted(git(one.root, "show", "--name-status", "--format=").split()) == sorted(
+        ["M", "NEWS.md", "D", "newsfragments/1.feature.md", "M", "pyproject.toml"]
+    )
+    assert one.doit("changelog").strip() == "- Faster."
+
+
+def test_a_tool_that_fails_or_writes_nothing_refuses_the_bump_and_nothing_changes(one: Project) -> None:
+    text = (one.root / "pyproject.toml").read_text()
+    for code, said in (
+        ("raise SystemExit('no news')", "no news"),
+        ("pass", "after it CHANGELOG.md has no entry for 1.1"),
+    ):
+        command = f"""['{Path(sys.executable).as_posix()}', '-c', "{code}"]"""
+        one.write("pyproject.toml", f"{text}\n[tool.cartwheel.changelog]\ncommand = {command}\n")
+        committed(one)
+        assert said in one.refused("bump", "minor", "--offline")
+        assert git(one.root, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("HISTORY.md", "# History\n\n## Unreleased\n\n- fast\n\n## 1.0\n\n- slow\n"),
+        ("CHANGES.rst", "Changes\n=======\n\nUnreleased\n----------\n\n- fast\n\n1.0\n---\n\n- slow\n"),
+        ("NEWS", "gravel unreleased\n=================\n\n- fast\n\ngravel 1.0\n==========\n\n- slow\n"),
+    ],
+)
+def test_a_changelog_of_another_name_is_found_and_one_without_versions_is_none(
+    one: Project, name: str, text: str
+) -> None:
+    git(one.root, "rm", "--quiet", "CHANGELOG.md")
+    one.write("CHANGES.md", "# What we want to change\n")
+    one.write(name, text)
+    committed(one)
+    assert f"{name}: what was unreleased is 1.1 of " in one.doit("bump", "minor", "--offline")
+    assert one.doit("changelog").strip() == "- fast"
+    assert one.doit("changelog", "1.0").strip() == "- slow"
+
+
+def test_notes_come_from_the_commits_where_the_configuration_says_so(one: Project) -> None:
+    git(one.root, "rm", "--quiet", "CHANGELOG.md")
+    text = (one.root / "pyproject.toml").read_text()
+    one.write("pyproject.toml", f'{text}\n[tool.cartwheel.changelog]\nfrom = "commits"\n')
+    committed(one)
+    git(one.root, "tag", "v1.0")
+    for message in ("feat: speed", "fix(io): a crash", "Merge branch 'x'", "Words"):
+        git(one.root, "commit", "--quiet", "--allow-empty", "--message", message)
+        one.write("gravel/__init__.py", f"# {message}\n")
+        git(one.root, "commit", "--quiet", "--all", "--message", message)
+    one.doit("bump", "minor", "--offline")
+    expected = (
+        "### Features\n\n- speed\n\n### Fixes\n\n- **io:** a crash\n\n### Other changes\n\n- Words\n- Merge branch 'x'"
+    )
+    assert one.doit("changelog").strip() == expected
+    git(one.root, "tag", "--annotate", "--message", "x", "v1.1")
+    assert one.doit("changelog").strip() == expected
+
+
 def test_notes_that_are_not_there_are_said(one: Project) -> None:
     assert "CHANGELOG.md: no notes for 3.0" in one.refused("changelog", "3.0")
     assert "changelog: found '1.0 3.0'; expected one version" in one.refused("changelog", "1.0", "3.0")

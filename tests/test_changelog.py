@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.versions.release_notes import changelog_for_release, changelog_with_date, draft, entries, notes_of
+from cartwheel.model.versions.changelog_headings import entries
+from cartwheel.model.versions.release_notes import (
+    changelog_for_release,
+    changelog_with_date,
+    draft,
+    grouped,
+    notes_of,
+    unmoved_link,
+)
 
 TODAY = "2026-11-21"
 KEPT = """\
@@ -161,3 +169,184 @@ def test_only_the_new_heading_and_a_blank_line_are_added(
     assert made.count(added) == 1
     assert made.replace(added, "", 1) in (text, text + end)
     assert notes_of(made, "1.0") == notes_of(text, "unreleased")
+
+
+# As people keep them --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("heading", "rst"),
+    [
+        ("# my-name 0.2.0 (2026-01-02)", False),
+        ("## My_Name 0.2.0", False),
+        ("# 0.2.0", False),
+        ("### 0.2.0", False),
+        ("### v0.2.0 - 2026-01-02 ###", False),
+        ("## Version 0.2.0", False),
+        ("## Release v0.2.0 / 2026-01-02", False),
+        ("## [0.2.0](https://forge.example/x/compare/v0.1.0...v0.2.0) (2026-01-02)", False),
+        ("## [0.2.0][v0.2.0] - 2026-01-02", False),
+        ("0.2.0\n=====", False),
+        ("0.2.0 (2026-01-02)\n------------------", False),
+        ("v0.2.0\n---", False),
+        ("0.2.0 (2026-01-02)\n------------------", True),
+        ("Version 0.2.0\n^^^^^^^^^^^^^", True),
+        ("My.Name 0.2.0 (2026-01-02)\n===========================", True),
+        ("==================\n0.2.0 (2026-01-02)\n==================", True),
+        ("v0.2.0\n++++++", True),
+    ],
+)
+def test_a_heading_of_any_usual_form_is_read(heading: str, rst: bool) -> None:
+    older = heading.replace("0.2.0", "0.1.0")
+    text = (
+        f"Log\n~~~\n\n{heading}\n\n- new\n\n{older}\n\n- old\n" if rst else f"{heading}\n\n- new\n\n{older}\n\n- old\n"
+    )
+    assert notes_of(text, "0.2.0", "my-name", rst=rst) == "- new"
+    assert notes_of(text, "0.1.0", "my-name", rst=rst) == "- old"
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["## Python 3.8", "### 3 fixes", "## Next steps", "## Notes on 1.0", "Text 0.2.0\n", "- 0.2.0\n---", "## 1.x"],
+)
+def test_a_heading_that_names_no_version_of_this_package_begins_no_entry(heading: str) -> None:
+    assert [entry.version for entry in entries(f"## 1.0\n\n{heading}\n\n- x\n", "my-name")] == ["1.0"]
+
+
+COMMENTED = """\
+# Changelog
+
+<!-- How to write an entry:
+## Unreleased
+
+### Added
+- what is new
+-->
+
+## [Unreleased]
+
+<!-- write here -->
+
+### Added
+
+- Speed. <!-- by a lot -->
+<!--
+- Not yet.
+-->
+
+## [1.0.0] - 2026-01-02
+
+<!-- nothing
+to say -->
+"""
+
+
+def test_comments_are_no_headings_and_no_notes() -> None:
+    assert notes_of(COMMENTED, "unreleased") == "### Added\n\n- Speed. <!-- by a lot -->"
+    assert notes_of(COMMENTED, "1.0.0") == ""
+    made = changelog_for_release(COMMENTED, "1.1.0", date=TODAY)
+    assert made == COMMENTED.replace("## [Unreleased]\n", f"## [Unreleased]\n\n## [1.1.0] - {TODAY}\n")
+
+
+FORGE = "https://forge.example/x"
+
+
+LINKS = (  # before, what is to come, the version's; @ is the forge
+    ("[Unreleased]: @/compare/v1.0...main", "[Unreleased]: @/compare/v1.1...main", "[1.1]: @/compare/v1.0...v1.1"),
+    ("[unreleased]: @/compare/v1.0..HEAD", "[unreleased]: @/compare/v1.1..HEAD", "[1.1]: @/compare/v1.0..v1.1"),
+    ("[Unreleased]: @/-/compare/v1.0...b", "[Unreleased]: @/-/compare/v1.1...b", "[1.1]: @/-/compare/v1.0...v1.1"),
+    (
+        "[Unreleased]:  @/compare/v1.0...x?w",
+        "[Unreleased]:  @/compare/v1.1...x?w",
+        "[1.1]:  @/compare/v1.0...v1.1?w",
+    ),
+    (
+        "[Unreleased]: @/compare/HEAD%0Dv1.0#d",
+        "[Unreleased]: @/compare/HEAD%0Dv1.1#d",
+        "[1.1]: @/compare/v1.1%0Dv1.0#d",
+    ),
+    (
+        "[Unreleased]: <@/compare/v1.0...m>",
+        "[Unreleased]: <@/compare/v1.1...m>",
+        "[1.1]: <@/compare/v1.0...v1.1>",
+    ),
+    ("[1.0]: @/compare/v0.9...v1.0", "[1.1]: @/compare/v1.0...v1.1", "[1.0]: @/compare/v0.9...v1.0"),
+    ("[1.0]: @/releases/tag/v1.0", "[1.1]: @/releases/tag/v1.1", "[1.0]: @/releases/tag/v1.0"),
+    ("[Unreleased]: @/commits/main", "[Unreleased]: @/commits/main", ""),
+)
+
+
+@pytest.mark.parametrize(("before", "first", "second"), LINKS)
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_links_at_the_end_are_carried_on(before: str, first: str, second: str, end: str) -> None:
+    newline = end or "\n"
+    entry = f"## [1.1] - {TODAY}\n\n"
+    head = "## [Unreleased]\n\n{}- x\n\n## [1.0] - 2026-01-02\n\n- y\n\n"
+    text = (head.format("") + before.replace("@", FORGE)).replace("\n", newline) + end
+    after = "\n".join(filter(None, [first, second])).replace("@", FORGE)
+    expected = (head.format(entry) + after).replace("\n", newline) + end
+    assert changelog_for_release(text, "1.1", date=TODAY, tag="v1.1") == expected
+
+
+def test_links_in_headings_are_carried_on() -> None:
+    last = f"## [1.0]({FORGE}/compare/v0.9...v1.0) (2026-01-02)"
+    text = f"## [Unreleased]({FORGE}/compare/v1.0...main)\n\n- x\n\n{last}\n\n- y\n"
+    made = changelog_for_release(text, "1.1", date=TODAY, tag="v1.1").splitlines()
+    assert made[0] == f"## [Unreleased]({FORGE}/compare/v1.1...main)"
+    assert made[2] == f"## [1.1]({FORGE}/compare/v1.0...v1.1) ({TODAY})"
+    only = f"## Unreleased\n\n- x\n\n## [v1.0]({FORGE}/releases/tag/v1.0)\n"
+    assert f"## [v1.1]({FORGE}/releases/tag/v1.1)\n" in changelog_for_release(only, "1.1", date=TODAY, tag="v1.1")
+
+
+def test_a_link_of_an_unknown_form_is_named() -> None:
+    url = f"{FORGE}/branchCompare?baseVersion=GT1.0&targetVersion=GBmain"
+    text = f"## [Unreleased]\n\n- x\n\n## [1.0]\n\n- y\n\n[Unreleased]: {url}\n"
+    assert unmoved_link(text) == url
+    assert unmoved_link(text.replace(url, f"{FORGE}/compare/1.0...main")) == ""
+
+
+ONE = "Unreleased\n----------\n\n* x\n\n1.0 (2026-01-02)\n----------------\n\n* y\n"
+TWO = "Next\n====\n\n* x\n\nVersion 1.0\n===========\n\n* y\n"
+OVER = "==========\nUnreleased\n==========\n\n* x\n\n===\n1.0\n===\n\n* y\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "made", "rst"),
+    [
+        (ONE, f"1.1 ({TODAY})\n----------------\n", True),
+        (ONE, f"1.1 ({TODAY})\n----------------\n", False),
+        (TWO, "Version 1.1\n===========\n", True),
+        (TWO, "Version 1.1\n===========\n", False),
+        (OVER, "===\n1.1\n===\n", True),
+    ],
+)
+def test_an_underlined_changelog_keeps_its_form(before: str, made: str, rst: bool) -> None:
+    after = changelog_for_release(before, "1.1", date=TODAY, rst=rst)
+    head = before[: before.index("\n\n") + 1]
+    assert after == before.replace(head, f"{head}\n{made}", 1)
+    assert notes_of(after, "1.1", rst=rst) == "* x"
+
+
+def test_a_date_that_makes_an_underlined_title_longer_makes_its_line_longer() -> None:
+    text = "1.1 (unreleased)\n----------------\n\n* x\n\n1.0\n---\n"
+    assert changelog_with_date(text, "1.1", date=TODAY, rst=True) == text.replace("unreleased", TODAY)
+    bare = "1.1\n---\n\n* x\n\n1.0 (2026-01-02)\n----------------\n"
+    assert changelog_with_date(bare, "1.1", date=TODAY, rst=True).startswith(f"1.1 ({TODAY})\n----------------\n")
+
+
+def test_commits_are_grouped_by_their_type() -> None:
+    commits = [
+        "feat(core)!: drop Python 3.9",
+        "fix: a crash",
+        "feat: speed\n\nBREAKING CHANGE: no more slowness",
+        "feat: more",
+        "Merged by hand",
+        "chore: tidy",
+        "fix: a crash",
+    ]
+    assert grouped(commits) == (
+        "### Breaking changes\n\n- **core:** drop Python 3.9\n- speed\n\n### Features\n\n- more\n\n"
+        "### Fixes\n\n- a crash\n\n### Other changes\n\n- Merged by hand\n- tidy"
+    )
+    assert grouped(["One thing", "Another"]) == "- One thing\n- Another"
+    assert grouped([]) == ""

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from cartwheel.model.destination import CRATES, PYPI, kind_of
 from cartwheel.model.errors import ConfigError, StepFailed, did_you_mean
 from cartwheel.model.project import Package, Project
-from cartwheel.model.versions import release_notes
 from cartwheel.model.versions.next_version import next_version
 from cartwheel.model.versions.version import pep440, semver, tag_name
 
@@ -31,8 +30,8 @@ class BumpPlan(Struct, frozen=True, kw_only=True):
     """As the manifest writes it, like `now`."""
     crates: tuple[str, ...]
     """Whose version it is too."""
-    files: Mapping[str, bytes]
-    """The new content of each file, by its path in the project."""
+    files: Mapping[str, bytes | None]
+    """The new content of each file, by its path in the project; None: the file is removed."""
     lines: tuple[str, ...]
     """What changes, for people."""
     message: str
@@ -47,6 +46,8 @@ def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[s
     """
     from cartwheel.filesystem.edits import new_contents
     from cartwheel.version_sync import surveys
+    from cartwheel.versions.changelog_file import forgotten_fragments
+    from cartwheel.versions.changelog_release import released_changelogs
     from cartwheel.versions.version_places import survey, version_disagreements
 
     project = _without_git(project, tuple(names))
@@ -62,7 +63,7 @@ def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[s
     now = found[packages[0].key].truth.found
     version = next_version(now, words, rust=Path(home[0]).name == "Cargo.toml")
     moved = [p for package in packages for p in survey(root, package.folder, package.versions, to=version).places]
-    logs = _changelogs(root, packages, version, date, project.release.ignore_tags)
+    logs, about_logs = released_changelogs(root, packages, version, date, project.release.ignore_tags)
     clash = sorted({place.path for place in moved if place.found != place.expected} & logs.keys())
     if clash:
         raise ConfigError(f"{clash[0]} is a changelog, which keeps its old versions; remove it from 'versions'")
@@ -71,7 +72,7 @@ def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[s
         packages=packages, now=now, version=version,
         crates=tuple(name for package in packages for name in found[package.key].crates),
         files={**new_contents(root, moved), **logs},
-        lines=(*dict.fromkeys(lines), *(f"{path}: what was unreleased is {version} of {date}" for path in logs)),
+        lines=(*dict.fromkeys(lines), *about_logs, *(line for p in packages for line in forgotten_fragments(root, p))),
         message=_message(packages, version),
     )  # fmt: skip
 
@@ -138,8 +139,9 @@ def refuse_mixed(root: Path, bump: BumpPlan, *, commit: bool) -> None:
 def bump_diff(root: Path, bump: BumpPlan) -> Iterator[str]:
     """Every line that changes, as a unified diff without context."""
     for path, after in sorted(bump.files.items()):
-        lines = ((root / path).read_bytes().decode().splitlines(), after.decode().splitlines())
-        yield from unified_diff(*lines, f"a/{path}", f"b/{path}", n=0, lineterm="")
+        old, new = (data.decode(errors="replace").splitlines() for data in ((root / path).read_bytes(), after or b""))
+        there = "/dev/null" if after is None else f"b/{path}"
+        yield from unified_diff(old, new, f"a/{path}", there, n=0, lineterm="")
 
 
 def apply_bump(root: Path, project: Project, bump: BumpPlan, *, commit: bool, say: Say) -> None:
@@ -188,36 +190,6 @@ def _home(project: Project, names: tuple[str, ...], homes: Mapping[str, tuple[ob
         raise ConfigError(f"{what}; name one of them: --package {' | '.join(names or sorted(homes))}")
     path, at = chosen.pop()
     return str(path), at
-
-
-def _changelogs(
-    root: Path, packages: Iterable[Package], version: str, date: str, ignored: tuple[str, ...]
-) -> Mapping[str, bytes]:
-    """The new content of each changelog in which the unreleased part becomes the version's."""
-    from cartwheel.versions.changelog_file import changelog_path, changelog_text, needs_entry, without_entry
-
-    made: dict[str, bytes] = {}
-    for package in packages:
-        path, text = changelog_path(root, package), changelog_text(root, package)
-        if not path or path in made:
-            continue
-        if release_notes.notes_of(text, version):
-            waits_no_more = release_notes.changelog_with_date(text, version, date=date)
-            made |= {path: waits_no_more.encode()} if waits_no_more != text else {}
-            continue
-        needs = needs_entry(package, pep440(version))
-        missing = without_entry(root, package, release_notes.UNRELEASED, ignored=ignored) if needs else ()
-        if missing and package.publish:
-            raise StepFailed("\n".join(missing))
-        waits = not needs and package.changelog.required == "final"
-        if waits or not release_notes.notes_of(text, release_notes.UNRELEASED):
-            continue
-        tag = tag_name(package.tag, version, name=package.name)
-        try:
-            made[path] = release_notes.changelog_for_release(text, version, date=date, tag=tag).encode()
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from None
-    return made
 
 
 def _message(packages: tuple[Package, ...], version: str) -> str:

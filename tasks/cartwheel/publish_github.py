@@ -82,7 +82,7 @@ def wanted(project: Project, package: Package, name: str, work: Work, *, tagged:
     partners = packages_with_same_tag(package, project.packages, name)
     paths = [work.root / artifact.path for artifact in package_artifacts(package)]
     extra = extra_files(paths, work.scratch, stem=_stem(package), sums=_sums(package, shared=bool(partners)))
-    words = notes_for_tag(work.root, package)
+    words = notes_for_tag(work.root, package, ignored=project.release.ignore_tags)
     if not words:
         work.announce(f"the changelog has no entry for {package.version}, so the release page has no notes")
     return Wanted(

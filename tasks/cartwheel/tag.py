@@ -71,7 +71,7 @@ def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[s
     if not tag_refusals(found) and not found.done:
         _refuse_without_notes(package, work, project.release.ignore_tags)
         _refuse_what_would_be_refused(project, package, work)
-    make(work.root, found, _message(package, work), work.announce, pipeline=_starts(project, work))
+    make(work.root, found, _message(project, package, work), work.announce, pipeline=_starts(project, work))
     return {}
 
 
@@ -97,11 +97,12 @@ def _facts(project: Project, package: Package, work: Work) -> TagFacts:
     )
 
 
-def _message(package: Package, work: Work) -> str:
+def _message(project: Project, package: Package, work: Work) -> str:
     """The tag's: the name and version, and the notes of the changelog."""
     from cartwheel.versions.changelog_file import notes_for_tag
 
-    return f"{package.name} {package.version}\n\n{notes_for_tag(work.root, package)}".strip()
+    notes = notes_for_tag(work.root, package, ignored=project.release.ignore_tags)
+    return f"{package.name} {package.version}\n\n{notes}".strip()
 
 
 def _refuse_without_notes(package: Package, work: Work, ignored: tuple[str, ...]) -> None:

@@ -37,7 +37,7 @@ class Changelog(WordsAndOptions):
     )
 
     def _execute(self, package: str, draft: bool, pos_args: list[str]) -> int:
-        from cartwheel.versions.changelog_file import changelog_path, offer, package_notes
+        from cartwheel.versions.changelog_file import changelog_of, offer, package_notes
 
         shop = workshop_of(self.task_list)
         if len(pos_args) > (0 if draft else 1):
@@ -49,9 +49,9 @@ class Changelog(WordsAndOptions):
             text = (
                 offer(shop.root, chosen, ignored=shop.project.release.ignore_tags)
                 if draft
-                else package_notes(shop.root, chosen, version)
+                else package_notes(shop.root, chosen, version, ignored=shop.project.release.ignore_tags)
             )
-            path = changelog_path(shop.root, chosen) or "CHANGELOG.md"
+            path = changelog_of(shop.root, chosen).path or "CHANGELOG.md"
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         if text:

@@ -58,8 +58,8 @@ def _beside(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644)
 
 
 @contextmanager
-def replace_all(root: Path, files: Mapping[str, bytes]) -> Iterator[None]:
-    """Give each file, by its path below `root`, new content; all or none.
+def replace_all(root: Path, files: Mapping[str, bytes | None]) -> Iterator[None]:
+    """Give each file, by its path below `root`, new content, or remove it if that is None; all or none.
 
     Whatever fails, here or within the context, puts every file back as it was.  Raises `StepFailed` where one cannot be
     written.  Modes and symbolic links stay.
@@ -69,10 +69,13 @@ def replace_all(root: Path, files: Mapping[str, bytes]) -> Iterator[None]:
     ready: dict[str, str] = {}
     try:
         for path, data in files.items():  # a disk that is full shows it here, when nothing has changed yet
-            ready[path] = _beside(paths[path], data, mode=before[path][1])
-        for path in files:
-            os.replace(ready[path], paths[path])
-            del ready[path]
+            if data is not None:
+                ready[path] = _beside(paths[path], data, mode=before[path][1])
+        for path, data in files.items():
+            if data is None:
+                os.unlink(paths[path])
+            else:
+                os.replace(ready.pop(path), paths[path])
         yield
     except BaseException as error:
         for scratch in ready.values():
@@ -89,7 +92,7 @@ def replace_all(root: Path, files: Mapping[str, bytes]) -> Iterator[None]:
 def put_back(path: Path, data: bytes, mode: int) -> bool:
     """Have the file hold that again; whether it does."""
     try:
-        if path.read_bytes() != data:
+        if not path.exists() or path.read_bytes() != data:
             write_atomically(path, data, mode=mode)
     except OSError:
         return False

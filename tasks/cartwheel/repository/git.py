@@ -124,6 +124,13 @@ class Repository:
         with _in_words("git log"):
             return tuple(self._git.log(commits, "--", str(folder), no_merges=True, format="%s").splitlines())
 
+    def messages(self, since: str, folder: Path) -> tuple[str, ...]:
+        """The messages of the commits after a tag (all, if it is empty) that touched a folder, newest first."""
+        commits = f"refs/tags/{since}..HEAD" if since else "HEAD"
+        with _in_words("git log"):
+            texts = self._git.log(commits, "--", str(folder), no_merges=True, format="%B%x00")
+        return tuple(text.strip() for text in texts.split("\0") if text.strip())
+
     def tracked(self, paths: Iterable[Path]) -> tuple[Path, ...]:
         """Those of the files that belong to the repository: neither ignored nor new."""
         with _in_words("git ls-files"):
@@ -207,6 +214,14 @@ class Repository:
         if status and complaint.strip():
             raise StepFailed(without_credentials(f"git {command.replace('_', '-')}: {complaint.strip()}"))
         return "" if status else str(answer)
+
+
+def local_clone(source: Path, clone: Path) -> None:
+    """A clone of the checked-out commit that shares its objects with `source`, which is only read."""
+    from git import Repo
+
+    with _in_words(f"git clone {source}"), Repo.clone_from(str(source), clone, shared=True, quiet=True) as made:
+        _configure(made, {"core.hooksPath": os.devnull})
 
 
 def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, without: tuple[str, ...] = ()) -> None:

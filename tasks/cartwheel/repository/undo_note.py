@@ -23,12 +23,13 @@ class UndoNote(Struct, frozen=True, kw_only=True):
     commit: str
     """HEAD before; once it is another, the change is committed, or a person has gone on from it."""
     before: Mapping[str, bytes]
-    after: Mapping[str, bytes]
+    after: Mapping[str, bytes | None]
+    """None: the file is removed."""
     modes: Mapping[str, int]
 
 
 @contextmanager
-def replace_with_note(root: Path, files: Mapping[str, bytes], *, what: str, commit: str) -> Iterator[None]:
+def replace_with_note(root: Path, files: Mapping[str, bytes | None], *, what: str, commit: str) -> Iterator[None]:
     """As `files.replaced`; a process that is killed meanwhile leaves a note, from which `undo` puts the files back."""
     change = UndoNote(
         what=what,
@@ -67,7 +68,7 @@ def undo(root: Path) -> tuple[str, ...]:
 
     with Repository(root) as repo:
         here = repo.head() == change.commit
-    sweep_beside({(root / path).resolve(): data for path, data in change.after.items()})
+    sweep_beside({(root / path).resolve(): data or b"" for path, data in change.after.items()})
     left = [path for path, data in change.after.items() if _content(root / path) == data != change.before[path]]
     if here:
         lost = [p for p in left if not put_back((root / p).resolve(), change.before[p], change.modes[p])]
@@ -84,8 +85,8 @@ def refuse(root: Path) -> None:
         raise StepFailed("\n".join((*said, "every file is as it was before; start again")))
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
     except OSError:
-        return b""
+        return None

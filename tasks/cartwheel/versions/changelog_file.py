@@ -2,60 +2,122 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+from msgspec import Struct
 
 from cartwheel.filesystem.read_set import is_outside, relative_name
 from cartwheel.model.config.manifests import inside
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package
-from cartwheel.model.versions.release_notes import UNRELEASED, draft, notes_of
+from cartwheel.model.versions.changelog_headings import UNRELEASED, entries
+from cartwheel.model.versions.release_notes import draft, grouped, notes_of
 from cartwheel.repository.git import Repository
 from cartwheel.repository.tags import last_tag
 
 _OFFERED = 20
 """Commits shown in a refusal; `doit changelog --draft` shows all."""
 
+_NAMES = ("changelog", "changes", "history", "news")
+_SUFFIXES = (".md", ".markdown", ".rst", ".txt", "")
+_FRAGMENTS = ("changelog.d", "changelog.d/unreleased", "newsfragments", "news", "changes", ".changes/unreleased")
+"""Where towncrier, scriv, changie and their like keep what the next release says, November 2026."""
 
-def changelog_path(root: Path, package: Package) -> str:
-    """The package's changelog relative to the project; empty where it has none.
 
-    Raises `ConfigError` where one is named that is not there, or it lies outside the project.
+class Changelog(Struct, frozen=True, kw_only=True):
+    """A package's changelog; `path` is empty if it has none."""
+
+    path: str = ""
+    """Relative to the project."""
+    text: str = ""
+    """With its line endings."""
+    name: str = ""
+    """The package's, which may stand in headings."""
+
+    @property
+    def rst(self) -> bool:
+        """Whether it is reStructuredText; a file of no such suffix is if its versions are underlined."""
+        if not self.path or self.path.endswith((".md", ".markdown", ".rst")):
+            return self.path.endswith(".rst")
+        return not entries(self.text, self.name) or not entries(self.text, self.name)[0].heading.marks
+
+    @property
+    def has_entries(self) -> bool:
+        """Whether a heading names a version, or what is to come."""
+        return bool(entries(self.text, self.name, rst=self.rst))
+
+    def notes(self, version: str) -> str:
+        """The notes of a version, or of `unreleased`; empty if there are none."""
+        return notes_of(self.text, version, self.name, rst=self.rst)
+
+    def heading(self, version: str) -> str:
+        """A heading of its form for a version."""
+        found = next(iter(entries(self.text, self.name, rst=self.rst)), None)
+        marks = "## " if found is None else f"{found.heading.marks} ".lstrip()
+        return f"{version}, underlined" if self.rst or not marks else f"{marks}{version}"
+
+
+def changelog_of(root: Path, package: Package) -> Changelog:
+    """The package's changelog.
+
+    Raises `ConfigError` if one is named that does not exist, or it lies outside the project, or is no text.
     """
+    if package.changelog.origin == "commits":
+        return Changelog()
     named = package.changelog.file
-    path = root / package.folder / (named or "CHANGELOG.md")
+    where = f"{inside(package.folder, 'pyproject.toml')} [tool.cartwheel] changelog.file"
+    if not named:
+        found = (_read(root, path, package) for path in _candidates(root / package.folder))
+        return next((one for one in found if one.has_entries or one.path.lower().endswith("changelog.md")), Changelog())
+    path = root / package.folder / named
+    if is_outside(relative_name(path.resolve(), root)):
+        raise ConfigError(f"{where}: '{named}' lies outside the project; expected a file in it")
+    if not path.is_file():
+        raise ConfigError(f"{where}: there is no '{named}'; create it, or correct it")
+    return _read(root, path, package)
+
+
+def _candidates(folder: Path) -> list[Path]:
+    """Files that are changelogs by their name, in the order in which they are looked at."""
+    files = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
+    names = (f"{name}{suffix}" for name in _NAMES for suffix in _SUFFIXES)
+    return [files[name] for name in names if name in files]
+
+
+def _read(root: Path, path: Path, package: Package) -> Changelog:
     shown = relative_name(path.resolve(), root)
-    where = inside(package.folder, "pyproject.toml")
-    if is_outside(shown) and (named or path.is_file()):
-        raise ConfigError(
-            f"{where} [tool.cartwheel] changelog.file: '{named or path.name}' lies outside the project; "
-            "expected a file in it"
-        )
-    if path.is_file():
-        return shown
-    if named:
-        raise ConfigError(f"{where} [tool.cartwheel] changelog.file: there is no '{named}'; create it, or correct it")
-    return ""
-
-
-def changelog_text(root: Path, package: Package) -> str:
-    """The changelog's text, line endings as they are; empty where there is none."""
-    path = changelog_path(root, package)
+    if is_outside(shown):
+        where = f"{inside(package.folder, 'pyproject.toml')} [tool.cartwheel] changelog.file"
+        raise ConfigError(f"{where}: '{path.name}' lies outside the project; expected a file in it")
     try:
-        return (root / path).read_bytes().decode() if path else ""
+        return Changelog(path=shown, text=path.read_bytes().decode(), name=package.name)
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not UTF-8 text; save it as such") from None
+        raise ConfigError(f"{shown}: is not UTF-8 text; save it as such") from None
 
 
-def package_notes(root: Path, package: Package, version: str = "") -> str:
-    """The notes of a version (default: the package's own) in its changelog; empty where there are none."""
-    return notes_of(changelog_text(root, package), version or package.version)
+def package_notes(root: Path, package: Package, version: str = "", *, ignored: tuple[str, ...] = ()) -> str:
+    """The notes of a version (default: the package's own); empty if there are none.
+
+    `ignored`: patterns of tags that are no versions.  Notes from commits are those since the last tag, of the package's
+    own version or of what is to come.
+    """
+    if package.changelog.origin == "file":
+        return changelog_of(root, package).notes(version or package.version)
+    if version not in ("", package.version, UNRELEASED):
+        return ""
+    with Repository(root) as repo:
+        _, tag = last_tag(repo, package.tag, package.name, but=package.tag_name, ignored=ignored)
+        messages = repo.messages(tag, root / package.folder)
+    own = re.sub(r"\\{\w+\\}", ".+", re.escape(package.bump_message.partition("\n")[0]))
+    return grouped(message for message in messages if not re.fullmatch(own, message.partition("\n")[0]))
 
 
-def notes_for_tag(root: Path, package: Package) -> str:
+def notes_for_tag(root: Path, package: Package, *, ignored: tuple[str, ...] = ()) -> str:
     """What a tag of the package's version says beside its name: the version's notes, or, for a pre-release without
     any, what is unreleased."""
-    return package_notes(root, package) or (
-        "" if needs_entry(package, package.version) else package_notes(root, package, UNRELEASED)
+    return package_notes(root, package, ignored=ignored) or (
+        "" if needs_entry(package, package.version) else package_notes(root, package, UNRELEASED, ignored=ignored)
     )
 
 
@@ -70,16 +132,36 @@ def needs_entry(package: Package, version: str) -> bool:
 
 def without_entry(root: Path, package: Package, version: str = "", *, ignored: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Why the version (default: the package's own) may not be released for want of notes, with what could be written;
-    nothing where it may.  `unreleased`: whether what is to come has any."""
-    path = changelog_path(root, package)
+    nothing if it may.  `unreleased`: whether what is to come has any."""
+    log = changelog_of(root, package)
     wanted = version or package.version
-    if not path or package_notes(root, package, wanted) or not (wanted == UNRELEASED or needs_entry(package, wanted)):
+    if not log.path or log.notes(wanted) or not (wanted == UNRELEASED or needs_entry(package, wanted)):
         return ()
-    what = "nothing is under 'Unreleased'" if wanted == UNRELEASED else f"there is no entry for {wanted}"
+    what = "nothing is under 'Unreleased'"
+    if wanted != UNRELEASED:
+        what = f"there is no entry for {wanted}, expected a heading like '{log.heading(wanted)}'"
     offered = offer(root, package, ignored=ignored).splitlines()
     more = [f"- … and {len(offered) - _OFFERED} more: doit changelog --draft"] if len(offered) > _OFFERED else []
     since = ("the commits since the last tag:", *offered[:_OFFERED], *more) if offered else ()
-    return (f"{path}: {what}; write what changed (changelog.required in [tool.cartwheel] says when)", *since)
+    return (
+        f"{log.path}: {what}; write what changed (changelog.required in [tool.cartwheel] says when)",
+        *forgotten_fragments(root, package),
+        *since,
+    )
+
+
+def forgotten_fragments(root: Path, package: Package) -> tuple[str, ...]:
+    """A line if there are fragments of a changelog and no tool is named that gathers them."""
+    folder = root / package.folder
+    for name in () if package.changelog.command else _FRAGMENTS:
+        files = [path.name for path in (folder / name).glob("*.*") if path.name[:1] not in "._" and path.is_file()]
+        count = len([file for file in files if not file.lower().startswith(("readme", "template"))])
+        if count and not (folder / name / "__init__.py").exists():
+            return (
+                f"{inside(package.folder, name)}: {count} fragments, and no tool that gathers them; name it: "
+                '[tool.cartwheel] changelog.command, such as ["towncrier", "build", "--yes", "--version", "{version}"]',
+            )
+    return ()
 
 
 def offer(root: Path, package: Package, *, ignored: tuple[str, ...] = ()) -> str:

@@ -82,11 +82,19 @@ class VersionPattern(Table, frozen=True, kw_only=True):
 
 
 class ChangelogSettings(Table, frozen=True, kw_only=True):
-    """`changelog`: the file with the release notes, in the form of Keep a Changelog."""
+    """`changelog`: where the release notes come from."""
 
+    origin: Literal["file", "commits"] = msgspec.field(default="file", name="from")
+    """The notes are the version's entry in a file, or the subjects of the commits since the last tag, grouped by their
+    type (Conventional Commits)."""
     file: str = ""
-    """The file, relative to the package; it may lie above it, within the project.  Default: `CHANGELOG.md` if there is
-    one.  Example: `"docs/changes.md"`"""
+    """The file, Markdown or reStructuredText, relative to the package; it may lie above it, within the project.
+    Default: the first of `CHANGELOG`, `CHANGES`, `HISTORY` and `NEWS` with entries of versions, whatever its suffix.
+    Example: `"docs/changes.md"`"""
+    command: tuple[str, ...] = ()
+    """The program that writes the version's entry when the version is set, such as towncrier or git-cliff.  It runs in
+    the package's folder in a clone of the commit; `{version}`, `{pep440}`, `{tag}` and `{date}` are replaced.
+    Example: `["towncrier", "build", "--yes", "--version", "{version}"]`"""
     required: Literal["always", "final", "never"] = "always"
     """Which versions need an entry: all, all but pre-releases, or none."""
 

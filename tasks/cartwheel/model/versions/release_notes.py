@@ -1,23 +1,27 @@
-"""A changelog in the form of Keep a Changelog: what it says of a version, and how its "Unreleased" part gets one."""
+"""What a changelog says of a version, and how its "Unreleased" part becomes the entry of one."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from msgspec import Struct
-
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.versions.version import pep440
-
-UNRELEASED = "unreleased"
-
-_HEADING = re.compile(
-    r"(?P<head>##[ \t]+(?P<open>\[?)(?P<v>[vV]?)(?P<title>[^\s\[\]()]+)\]?(?:\([^)\s]*\))?)(?P<rest>.*)"
+from cartwheel.model.versions.changelog_headings import (
+    UNRELEASED,
+    ChangelogEntry,
+    entries,
+    headings,
+    hidden,
+    version_of_title,
 )
-_ANY_HEADING = re.compile(r" {0,3}#{1,6}([ \t]|$)")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_LINK = re.compile(r"^ {0,3}\[[^\]\n]+\]:[ \t]*\S+[ \t]*$")
+from cartwheel.model.versions.changelog_links import (
+    link_after,
+    next_links,
+    unknown_link,
+    with_links,
+    without_definitions,
+)
+
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TO_COME = re.compile(
     r"(\[)?(?<![^\W_])(?:unreleased|not released|yyyy-mm-dd|\d{4}-(?:mm|xx|\?\?)-(?:dd|xx|\?\?)|xxxx-xx-xx|"
@@ -27,99 +31,96 @@ _TO_COME = re.compile(
 """What people write where the date of a release will be."""
 
 
-class ChangelogEntry(Struct, frozen=True, kw_only=True):
-    """A part of a changelog: the lines under one heading of the second level."""
+def notes_of(text: str, version: str, name: str = "", *, rst: bool = False) -> str:
+    """The body of a version's entry, without comments and without blank lines around it.
 
-    version: str
-    """PEP 440; `unreleased` for what is to come."""
-    heading: int
-    """The number of the heading's line, from 0."""
-    end: int
-    """The number of the first line that is no longer its own."""
-    open: str
-    """`[` where the version is a link."""
-    v: str
-    """`v` where the version is written with one."""
-    rest: str
-    """What follows the version, such as ` - 2026-11-21`."""
-
-
-def notes_of(text: str, version: str) -> str:
-    """The body of a version's entry, without blank lines around it; empty if there is none, or nothing but headings.
-
-    `version` in either grammar; `unreleased` for what is to come.
+    Empty if there is none, or nothing but headings.  `version` in either grammar; `unreleased` for what is to come.
     """
     wanted = _version(version)
+    found = next((entry for entry in entries(text, name, rst=rst) if entry.version == wanted), None)
+    if not found or not wanted:
+        return ""
     lines = text.splitlines()
-    found = next((entry for entry in entries(text) if entry.version == wanted), None)
-    body = _without_links(lines[found.heading + 1 : found.end]) if found and wanted else []
-    return "\n".join(body).strip() if any(line.strip() and not _ANY_HEADING.match(line) for line in body) else ""
+    comments: frozenset[int] = frozenset() if rst else hidden(lines)
+    shown = (number for number in range(found.heading.end, found.end) if number not in comments)
+    body = without_definitions([lines[number] for number in shown])
+    titles = {number for head in headings(body, rst=rst) for number in range(head.start, head.end)}
+    full = any(line.strip() and number not in titles for number, line in enumerate(body))
+    return "\n".join(body).strip() if full else ""
 
 
-def entries(text: str) -> tuple[ChangelogEntry, ...]:
-    """The parts of a changelog, from the top; headings that name no version end a part and begin none."""
-    lines = text.splitlines()
-    heads = _headings(lines)
-    found = []
-    for place, (number, match) in enumerate(heads):
-        end = heads[place + 1][0] if place + 1 < len(heads) else len(lines)
-        version = _version(match["title"]) if match else ""
-        if match and version:
-            found.append(
-                ChangelogEntry(
-                    version=version,
-                    heading=number,
-                    end=end,
-                    open=match["open"],
-                    v=match["v"],
-                    rest=match["rest"].rstrip(),
-                )  # fmt: skip
-            )
-    return tuple(found)
-
-
-def changelog_for_release(text: str, version: str, *, date: str, tag: str = "") -> str:
+def changelog_for_release(
+    text: str, version: str, *, date: str, tag: str = "", name: str = "", rst: bool = False
+) -> str:
     """The changelog with what is under "Unreleased" as the entry of `version`, below an empty "Unreleased" heading.
 
-    The new heading has the form of the newest entry's: brackets, `v`, and a date (`YYYY-MM-DD`) where that one has one.
-    A link at the end that compares the last tag with HEAD is carried on to `tag`.  Everything else, line endings
-    included, stays as it is.  Raises `ConfigError` where there is no such heading, or the version is there already.
+    The new heading has the form of the newest entry's, with a date (`YYYY-MM-DD`) if that one has one.  A link that
+    compares the last tag with what is to come is carried on to `tag`.  Everything else, line endings included, stays.
+    Raises `ConfigError` if there is no such heading, or an entry of the version.
     """
-    found = entries(text)
+    found = entries(text, name, rst=rst)
     if any(entry.version == _version(version) for entry in found):
         raise ConfigError(f"there is an entry for {version} already")
     coming = next((entry for entry in found if entry.version == UNRELEASED), None)
     if coming is None:
         raise ConfigError("there is no heading '## Unreleased'; write what is new under one")
+    last = _newest(found, coming)
     lines = text.splitlines(keepends=True)
-    newline = "\r\n" if "\r\n" in (lines[coming.heading] if coming.heading + 1 < len(lines) else text) else "\n"
-    heading = _heading(found, coming, version, date)
-    at = coming.heading + 1
-    if not lines[coming.heading].endswith("\n"):
-        lines[coming.heading] += newline
-    lines[at:at] = [newline, heading + newline]
-    return "".join(_with_link(lines, version, tag, newline))
+    end = coming.heading.end
+    newline = "\r\n" if "\r\n" in (lines[end - 1] if end < len(lines) else text) else "\n"
+    if not lines[end - 1].endswith("\n"):
+        lines[end - 1] += newline
+    old, own = coming.link, ""
+    if coming.link.startswith("(") and tag:
+        moved, own = next_links(coming.link.strip("()"), tag)
+        number = next(n for n in range(coming.heading.start, end) if coming.link in lines[n])
+        lines[number] = lines[number].replace(old, f"({moved})", 1) if moved else lines[number]
+    title, label = _title(coming, last, version, date, tag, own)
+    new = (last or coming).heading.like(title)
+    lines[end:end] = [newline, *(f"{line}{newline}" for line in new)]
+    return "".join(with_links(lines, coming, last, label, tag, newline))
 
 
-def changelog_with_date(text: str, version: str, *, date: str) -> str:
-    """The changelog with a date (`YYYY-MM-DD`) on the entry of `version` where that waits for one.
+def changelog_with_date(text: str, version: str, *, date: str, name: str = "", rst: bool = False) -> str:
+    """The changelog with a date (`YYYY-MM-DD`) on the entry of `version` if that waits for one.
 
-    It waits where it says "unreleased" or the like in the date's place, or says nothing there, unlike the entry below
-    it.  Everything else stays as it is.
+    It waits if it says "unreleased" or the like in the date's place, or says nothing there, unlike the entry below it.
+    Everything else stays.
     """
-    found = entries(text)
+    found = entries(text, name, rst=rst)
     own = next((entry for entry in found if entry.version == _version(version)), None)
     if own is None:
         return text
-    below = next((entry for entry in found if entry.heading > own.heading and entry.version != UNRELEASED), None)
+    below = next((e for e in found if e.heading.start > own.heading.start and e.version != UNRELEASED), None)
     rest = _TO_COME.sub(lambda match: f"- {date}" if match[1] else date, own.rest, count=1)
     if not own.rest.strip():
         rest = _rest_like(below.rest, date) if below else ""
+    if rest == own.rest:
+        return text
     lines = text.splitlines(keepends=True)
-    line = lines[own.heading]
-    bare = line.rstrip()
-    lines[own.heading] = line if rest == own.rest else bare.removesuffix(own.rest) + rest + line[len(bare) :]
+    head = own.heading
+    number = head.start + head.over
+    bare = lines[number].rstrip()
+    lines[number] = bare.removesuffix(own.rest) + rest + lines[number][len(bare) :]
+    title = lines[number].strip()
+    for under in () if head.marks else ((head.start, head.end - 1) if head.over else (head.end - 1,)):
+        line = lines[under].strip()
+        lines[under] = lines[under].replace(line, max(line, head.under * len(title), key=len), 1)
     return "".join(lines)
+
+
+def unmoved_link(text: str, name: str = "", *, rst: bool = False) -> str:
+    """The link of what is to come, if it names the last version in a form that cannot be carried on; else empty."""
+    found = entries(text, name, rst=rst)
+    coming = next((entry for entry in found if entry.version == UNRELEASED), None)
+    last = _newest(found, coming) if coming else None
+    return unknown_link(text, coming, last) if coming and last else ""
+
+
+def _newest(found: tuple[ChangelogEntry, ...], coming: ChangelogEntry) -> ChangelogEntry | None:
+    """The entry whose form a new one gets: the first below what is to come, and not in it."""
+    others = [entry for entry in found if entry.version != UNRELEASED]
+    return next((entry for entry in others if entry.heading.start >= coming.end), next(iter(others), None))
 
 
 def draft(subjects: Iterable[str]) -> str:
@@ -128,64 +129,57 @@ def draft(subjects: Iterable[str]) -> str:
     return "\n".join(f"- {subject}" for subject in kept if subject)
 
 
-def _headings(lines: list[str]) -> list[tuple[int, re.Match[str] | None]]:
-    """Every heading of the first and second level outside of code blocks, and how one of the second reads."""
-    found: list[tuple[int, re.Match[str] | None]] = []
-    fence = ""
-    for number, line in enumerate(lines):
-        mark = _FENCE.match(line)
-        if fence:
-            fence = "" if mark and mark[1].startswith(fence) and not line.strip(" `~") else fence
-        elif mark:
-            fence = mark[1]
-        elif re.match(r"##?[ \t]", line):
-            found.append((number, _HEADING.fullmatch(line)))
-    return found
+_GROUPS = {"feat": "Features", "fix": "Fixes", "perf": "Performance", "docs": "Documentation"}
+"""Types of Conventional Commits 1.0.0 that readers look for, with their headings."""
+_BREAKING, _OTHER = "Breaking changes", "Other changes"
+_CONVENTIONAL = re.compile(r"(?P<type>[a-zA-Z]+)(?:\((?P<scope>[^)]*)\))?(?P<breaking>!?):[ \t]+(?P<what>\S.*)")
 
 
-def _heading(found: tuple[ChangelogEntry, ...], coming: ChangelogEntry, version: str, date: str) -> str:
-    last = next((entry for entry in found if entry.version != UNRELEASED), None)
+def grouped(commits: Iterable[str]) -> str:
+    """Notes from the messages of commits, newest first: Conventional Commits by their type, all others as one list."""
+    groups: dict[str, dict[str, None]] = {title: {} for title in (_BREAKING, *_GROUPS.values(), _OTHER)}
+    for message in commits:
+        subject, _, body = message.strip().partition("\n")
+        match = _CONVENTIONAL.fullmatch(subject)
+        if match:
+            breaking = match["breaking"] or re.search(r"^BREAKING[ -]CHANGE:", body, re.MULTILINE)
+            title = _BREAKING if breaking else _GROUPS.get(match["type"].lower(), _OTHER)
+            groups[title][(f"**{match['scope']}:** " if match["scope"] else "") + match["what"]] = None
+        elif subject:
+            groups[_OTHER][subject] = None
+    used = {title: lines for title, lines in groups.items() if lines}
+    heads = [] if list(used) == [_OTHER] else used
+    return "\n\n".join(
+        (f"### {title}\n\n" if title in heads else "") + "\n".join(f"- {line}" for line in lines)
+        for title, lines in used.items()
+    )
+
+
+def _title(
+    coming: ChangelogEntry, last: ChangelogEntry | None, version: str, date: str, tag: str, link: str
+) -> tuple[str, str]:
+    """The title of a version's entry, and the version as it stands there."""
     if last is None:
+        inline = f"({link})" if link else ""
         close = "]" if coming.open else ""
-        return f"## {coming.open}{version}{close} - {date}"
-    rest = _rest_like(last.rest, date)
-    return f"## {last.open}{last.v}{version}{']' if last.open else ''}{rest}"
+        return f"{coming.lead}{coming.open}{version}{close}{inline} - {date}", version
+    if last.link.startswith("(") and not link and tag:
+        link = link_after(last.link.strip("()"), version, tag, last=last.text)
+    inline = f"({link})" if link and last.link else ""
+    label = f"{last.v}{version}"
+    close = "]" if last.open else ""
+    return f"{last.lead}{last.open}{label}{close}{inline}{_rest_like(last.rest, date)}", label
 
 
 def _rest_like(last: str, date: str) -> str:
     """What follows a version in a heading, in the form of another entry's: a date, or nothing."""
     found = _DATE.search(last)
     rest = f"{last[: found.start()]}{date}{last[found.end() :]}" if found else ""
-    if found and not re.fullmatch(r"[\s()\u2013\u2014-]*", rest.replace(date, "")):
+    if found and not re.fullmatch(r"[\s()\[\],:\u2013\u2014-]*", rest.replace(date, "")):
         return f" - {date}"  # more than a date stood there, which belongs to that release
     return rest
 
 
-def _with_link(lines: list[str], version: str, tag: str, newline: str) -> Iterable[str]:
-    """`[Unreleased]: …/compare/OLD...HEAD` becomes `…/TAG...HEAD`, with `[VERSION]: …/OLD...TAG` below it."""
-    for line in lines:
-        link = re.match(r"(\[unreleased\]:[ \t]*)(\S+/compare/)(\S+?)(\.{2,3})HEAD[ \t]*\r?\n?$", line, re.IGNORECASE)
-        if not link or not tag:
-            yield line
-            continue
-        end = "" if line == line.rstrip("\r\n") else newline
-        space = re.sub(r"[^ \t]", "", link[1])
-        yield f"{link[1]}{link[2]}{tag}{link[4]}HEAD{newline}"
-        yield f"[{version}]:{space}{link[2]}{link[3]}{link[4]}{tag}{end}"
-
-
-def _without_links(lines: list[str]) -> list[str]:
-    """Without the link definitions that end a changelog; the last entry would have them all."""
-    while lines and (not lines[-1].strip() or _LINK.match(lines[-1])):
-        lines = lines[:-1]
-    return lines
-
-
-def _version(title: str) -> str:
-    if title.lower() == UNRELEASED:
-        return UNRELEASED
-    text = title[1:] if title[:1] in "vV" and title[1:2].isdigit() else title
-    try:
-        return pep440(text) if text[:1].isdigit() else ""
-    except ConfigError:
-        return ""
+def _version(text: str) -> str:
+    plain = text[1:] if text[:1] in ("v", "V") and text[1:2].isdigit() else text
+    return version_of_title(plain)

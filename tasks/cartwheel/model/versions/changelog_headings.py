@@ -1,0 +1,216 @@
+"""The headings of a changelog in Markdown or reStructuredText, and the versions that they name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.versions.version import pep440
+
+UNRELEASED = "unreleased"
+
+_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_ADORNMENT = re.compile(r"([^\w\s])\1+[ \t]*")
+_NO_PARAGRAPH = re.compile(r"[ \t]*([-*+>#|]|\d+[.)])(\s|$)| {4}|\t")
+"""A line that begins a list, a quotation, a table or code; `---` below it underlines no title."""
+
+_TITLE = re.compile(
+    r"(?P<open>\[?)(?P<v>[vV]?)"
+    r"(?P<title>[0-9][^\s\[\]()<>,:;]*|(?:unreleased|upcoming|next(?: (?:release|version))?)\b)"
+    r"(?P<close>\]?)(?P<link>\([^)\s]*\)|\[[^\]]*\])?(?P<rest>.*)",
+    re.IGNORECASE,
+)
+_LEAD = re.compile(r"(?P<lead>(?P<name>[^\W\d][\w.-]*?)[ \t]+)(?=\[?[vV]?(?:\d|unreleased\b))", re.IGNORECASE)
+
+
+class Heading(Struct, frozen=True, kw_only=True):
+    """A heading outside of code and comments."""
+
+    start: int
+    """The number of its first line, from 0."""
+    end: int
+    """The number of the first line below it."""
+    level: int
+    title: str
+    marks: str
+    """`##`; empty if lines of punctuation mark it."""
+    under: str = ""
+    """The character of the line below it."""
+    over: bool = False
+    """Whether the same line stands above it."""
+
+    def like(self, title: str) -> tuple[str, ...]:
+        """The lines of another heading of this form."""
+        if self.marks:
+            return (f"{self.marks} {title}",)
+        line = self.under * max(len(title), 3)
+        return (line, title, line) if self.over else (title, line)
+
+
+class ChangelogEntry(Struct, frozen=True, kw_only=True):
+    """A part of a changelog: the lines under a heading that names a version."""
+
+    version: str
+    """PEP 440; `unreleased` for what is to come."""
+    heading: Heading
+    end: int
+    """The number of the first line below the entry."""
+    lead: str
+    """What stands before the version, such as the project's name and a space."""
+    open: str
+    """`[` if the version is a link."""
+    v: str
+    """`v` if the version is written with one."""
+    text: str
+    """The version as written."""
+    link: str
+    """The link's target behind the version, with its brackets; empty if there is none."""
+    rest: str
+    """What follows, such as ` - 2026-11-21`."""
+
+
+def entries(text: str, name: str = "", *, rst: bool = False) -> tuple[ChangelogEntry, ...]:
+    """The entries of a changelog, from the top.  `name`: the package's, which may stand before the version.
+
+    An entry ends at the next heading of its level or above.
+    """
+    lines = text.splitlines()
+    heads = headings(lines, rst=rst)
+    found = []
+    for place, head in enumerate(heads):
+        parts = _parts(head.title, name)
+        if parts:
+            end = next((other.start for other in heads[place + 1 :] if other.level <= head.level), len(lines))
+            found.append(ChangelogEntry(heading=head, end=end, **parts))
+    return tuple(found)
+
+
+def headings(lines: list[str], *, rst: bool = False) -> tuple[Heading, ...]:
+    """Every heading of a document."""
+    return tuple(_rst_headings(lines) if rst else _markdown_headings(lines))
+
+
+def version_of_title(title: str) -> str:
+    """The PEP 440 version that a title writes, `unreleased`, or empty for any other text."""
+    if not title[:1].isdigit():
+        return UNRELEASED if re.fullmatch(r"unreleased|upcoming|next( release| version)?", title.lower()) else ""
+    try:
+        return pep440(title)
+    except ConfigError:
+        return ""
+
+
+def hidden(lines: list[str]) -> frozenset[int]:
+    """The numbers of the lines of a Markdown text that hold nothing but a comment."""
+    return frozenset(number for number, line, state in _markdown(lines) if state == "comment" and lines[number].strip())
+
+
+def _parts(title: str, name: str) -> dict[str, str]:
+    lead = _LEAD.match(title)
+    known = ("version", "release", _plain(name))
+    start = lead.end() if lead and _plain(lead["name"]) in known else 0
+    match = _TITLE.fullmatch(title[start:])
+    version = version_of_title(match["title"].rstrip(".")) if match else ""
+    if not match or not version or bool(match["open"]) != bool(match["close"]):
+        return {}
+    plain = not (match["open"] or match["v"] or "." in match["title"])
+    if plain and match["rest"].strip()[:1].isalnum():  # "3 fixes", "Next steps"
+        return {}
+    return {
+        "version": version,
+        "lead": title[:start],
+        "open": match["open"],
+        "v": match["v"],
+        "text": match["title"],
+        "link": match["link"] or "",
+        "rest": match["rest"].rstrip(),
+    }
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+# Markdown -------------------------------------------------------------------------------------------------------------
+
+
+def _markdown(lines: list[str]) -> Iterator[tuple[int, str, str]]:
+    """Each line with its number, what a reader sees of it, and `text`, `code` or `comment`."""
+    fence, comment = "", False
+    for number, line in enumerate(lines):
+        mark = _FENCE.match(line)
+        if fence:
+            fence = "" if mark and mark[1].startswith(fence) and not line.strip(" `~") else fence
+            yield number, line, "code"
+        elif mark and not comment:
+            fence = mark[1]
+            yield number, line, "code"
+        else:
+            shown, comment = _without_comments(line, comment)
+            yield number, shown, "text" if shown.strip() or (not line.strip() and not comment) else "comment"
+
+
+def _without_comments(line: str, inside: bool) -> tuple[str, bool]:
+    """What a reader sees of a line, and whether a comment goes on behind it."""
+    shown = ""
+    while line:
+        before, mark, line = line.partition("-->" if inside else "<!--")
+        shown += "" if inside else before
+        inside = inside != bool(mark)
+    return shown, inside
+
+
+def _markdown_headings(lines: list[str]) -> Iterator[Heading]:
+    above, blank = "", True
+    """The text of the line above, if it is a paragraph of one line so far."""
+    for number, line, state in _markdown(lines):
+        atx = _ATX.fullmatch(line) if state == "text" else None
+        under = re.fullmatch(r" {0,3}(=+|-+)[ \t]*", line) if state == "text" and above else None
+        if atx:
+            yield Heading(start=number, end=number + 1, level=len(atx[1]), title=atx[2] or "", marks=atx[1])
+        elif under:
+            level = 1 if under[1][0] == "=" else 2
+            yield Heading(
+                start=number - 1, end=number + 1, level=level, title=above.strip(), marks="", under=under[1][0]
+            )
+        text = state == "text" and bool(line.strip()) and not atx and not under
+        above = line if text and blank and not _NO_PARAGRAPH.match(line) else ""
+        blank = not text
+
+
+# reStructuredText -----------------------------------------------------------------------------------------------------
+
+
+def _rst_headings(lines: list[str]) -> Iterator[Heading]:
+    """Titles are underlined, and may be overlined; the order in which the forms appear gives their levels."""
+    forms: list[tuple[str, bool]] = []
+    number = 0
+    while number + 1 < len(lines):
+        line, under = lines[number], lines[number + 1]
+        over = number + 2 < len(lines) and _adorns(line, lines[number + 2]) and bool(under.strip())
+        if over:
+            form, title, size = (line[0], True), under.strip(), 3
+        elif line.strip() and not line[:1].isspace() and not _ADORNMENT.fullmatch(line) and _underlines(under, line):
+            form, title, size = (under[0], False), line.strip(), 2
+        else:
+            number += 1
+            continue
+        if form not in forms:
+            forms.append(form)
+        level = forms.index(form) + 1
+        yield Heading(start=number, end=number + size, level=level, title=title, marks="", under=form[0], over=form[1])
+        number += size
+
+
+def _adorns(over: str, under: str) -> bool:
+    return bool(_ADORNMENT.fullmatch(over)) and over.strip() == under.strip()
+
+
+def _underlines(under: str, title: str) -> bool:
+    """docutils takes a line that is shorter than the title if it has four characters or more."""
+    length = len(under.strip())
+    return bool(_ADORNMENT.fullmatch(under)) and length >= min(len(title.strip()), 4)

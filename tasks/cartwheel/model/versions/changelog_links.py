@@ -1,0 +1,86 @@
+"""The links of a changelog that compare versions: how they are carried on to the next one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from cartwheel.model.versions.changelog_headings import ChangelogEntry
+
+_COMPARE = re.compile(
+    r"(?P<base>\S*/compare/)(?P<old>[^\s%]+?)(?P<dots>\.{2,3})(?P<new>[^\s.#?)>]\S*?)(?P<tail>[#?>]\S*)?"
+)
+"""GitHub, GitLab, Gitea, Codeberg: the older first."""
+_REVERSED = re.compile(
+    r"(?P<base>\S*/compare/)(?P<new>\S+?)(?P<dots>%0D)(?P<old>[^\s#?>]+)(?P<tail>[#?>]\S*)?", re.IGNORECASE
+)
+"""Bitbucket: the newer first."""
+_DEFINITION = re.compile(r"(?P<head> {0,3}\[(?P<label>[^\]\n]+)\]:[ \t]*)(?P<url><?\S+?>?)(?P<end>[ \t]*\r?\n?)")
+
+
+def next_links(url: str, tag: str) -> tuple[str, str]:
+    """The link of what is to come, and that of the version with this tag, from the present link of what is to come.
+
+    Both are empty if the link compares nothing.
+    """
+    for form, order in ((_REVERSED, "{new}{dots}{old}"), (_COMPARE, "{old}{dots}{new}")):
+        match = form.fullmatch(url)
+        if match:
+            parts = {key: value or "" for key, value in match.groupdict().items()}
+            texts = (
+                order.format(old=old, dots=parts["dots"], new=new)
+                for old, new in ((tag, parts["new"]), (parts["old"], tag))
+            )
+            coming, own = (f"{parts['base']}{text}{parts['tail']}" for text in texts)
+            return coming, own
+    return "", ""
+
+
+def link_after(url: str, version: str, tag: str, *, last: str) -> str:
+    """The link of a version, from that of the `last` one before it; empty if its form is unknown."""
+    for form in (_REVERSED, _COMPARE):
+        match = form.fullmatch(url)
+        if match:
+            return next_links(url, tag)[1].replace(match["old"], match["new"], 1)
+    old_tag = next((part for part in re.split(r"[/=]", url) if last in part), "")
+    new_tag = tag if re.sub(re.escape(last), "", old_tag) == re.sub(re.escape(version), "", tag) else ""
+    return url.replace(old_tag, new_tag) if old_tag and new_tag else ""
+
+
+def with_links(
+    lines: list[str], coming: ChangelogEntry, last: ChangelogEntry | None, new: str, tag: str, newline: str
+) -> Iterable[str]:
+    """The lines with the link definition of `new`, the label of a version, and that of what is to come carried on."""
+    version = new.removeprefix(last.v if last else "")
+    labels = {match["label"].lower() for line in lines if (match := _DEFINITION.fullmatch(line))}
+    for line in lines:
+        match = _DEFINITION.fullmatch(line)
+        label = match["label"].lower() if match else ""
+        if not match or not tag or new.lower() in labels:
+            yield line
+        elif label == coming.text.lower() and next_links(match["url"], tag)[0]:
+            head, end = match["head"], match["end"] or newline
+            yield f"{head}{next_links(match['url'], tag)[0]}{end if end.endswith(chr(10)) else end + newline}"
+            yield f"{head.replace(match['label'], new, 1)}{next_links(match['url'], tag)[1]}{match['end']}"
+        elif last and label == f"{last.v}{last.text}".lower() and coming.text.lower() not in labels:
+            url = link_after(match["url"], version, tag, last=last.text)
+            if url:
+                yield f"{match['head'].replace(match['label'], new, 1)}{url}{newline}"
+            yield line
+        else:
+            yield line
+
+
+def unknown_link(text: str, coming: ChangelogEntry, last: ChangelogEntry) -> str:
+    """The link of what is to come, if it names the last version in a form that cannot be carried on; else empty."""
+    found = (match for line in text.splitlines() if (match := _DEFINITION.fullmatch(line)))
+    urls = [match["url"] for match in found if match["label"].lower() == coming.text.lower()]
+    urls += [coming.link.strip("()")] if coming.link.startswith("(") else []
+    return next((url for url in urls if last.text in url and not next_links(url, "v0")[0]), "")
+
+
+def without_definitions(lines: list[str]) -> list[str]:
+    """Without the link definitions that end a changelog; the last entry would have them all."""
+    while lines and (not lines[-1].strip() or _DEFINITION.fullmatch(lines[-1])):
+        lines = lines[:-1]
+    return lines
