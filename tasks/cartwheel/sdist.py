@@ -11,6 +11,8 @@ from cartwheel.backends.normalised_sdist import normalise
 from cartwheel.backends.pep517 import apart, backend_environment, uv_build
 from cartwheel.backends.wheel_step import commands_before, exactly_one, variables
 from cartwheel.filesystem import files
+from cartwheel.filesystem.read_set import refuse_special_files
+from cartwheel.inputs.lockless_copy import refresh_listed_copy
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project, said_before
@@ -43,11 +45,15 @@ def _sources(package: Package) -> TreeSources:
 
 
 def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
-    refuse_incomplete(package, _sources(package).seen(work.snapshot, None).listing, work.root)
+    listing = _sources(package).seen(work.snapshot, None).listing
+    refuse_incomplete(package, listing, work.root)
     out = work.scratch / "out"
     env = backend_environment(package, work) | variables(package.environment, work)
     if package.backend == "maturin":
+        refuse_special_files(listing, work.root)
         home = lockfile_root(package, _sources(package), env, work)
+        if home != work.root:
+            home = refresh_listed_copy(package.manifest, work.root, (*listing, *package.manifests.paths), home)
         _leave_the_tree_alone(package, home, env, work)
         work.log.run((*run.program_command("maturin"), "sdist", "--out", str(out)), cwd=home / package.folder, env=env)
     else:

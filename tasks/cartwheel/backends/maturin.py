@@ -17,9 +17,11 @@ from cartwheel import toolchain
 from cartwheel.backends.checkout import refuse_incomplete
 from cartwheel.backends.wheel_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
 from cartwheel.filesystem import files
+from cartwheel.filesystem.read_set import refuse_special_files
 from cartwheel.inputs.lockless_copy import FOLDER as UNLOCKED
 from cartwheel.inputs.lockless_copy import lacks_lockfile, refresh_copy
 from cartwheel.inputs.sources import CompiledSources
+from cartwheel.inputs.wheel_tree import walked_files
 from cartwheel.model.config.bindings import stable_abi
 from cartwheel.model.config.cargo_features import features as features_of
 from cartwheel.model.config.default_python import minimum_python
@@ -123,10 +125,16 @@ def _lock(package: Package, root: Path) -> str:
 
 
 def lockfile_root(package: Package, sources: Sources, env: Mapping[str, str], work: Work) -> Path:
-    """Where the crate is built with a lock file: in the project, or in a copy of it where the project has none."""
-    if not lacks_lockfile(package.manifest, work.root):
+    """Where the crate is built with a lockfile: in the project, or in a copy if the project has none, or if maturin
+    would pack what belongs to git."""
+    lacking = lacks_lockfile(package.manifest, work.root)
+    manifests = package.manifests
+    walked = walked_files(work.root / package.folder, work.root, pyproject=manifests.pyproject, cargo=manifests.cargo)
+    refuse_special_files(walked, work.root)
+    if not lacking and not any(path.rpartition("/")[2] == ".git" for path in walked):
         return work.root
-    work.announce(unlocked(package, work.root))
+    if lacking:
+        work.announce(unlocked(package, work.root))
 
     def resolve(manifest: Path) -> None:
         run.capture(

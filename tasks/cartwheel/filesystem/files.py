@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
 
 from cartwheel.model.errors import CartwheelError, StepFailed
 
@@ -237,6 +238,8 @@ class Digests:
         try:
             stat = os.stat(full)
         except OSError:
+            return ""
+        if not S_ISREG(stat.st_mode):  # opening a FIFO waits for its other end
             return ""
         known = self._load()
         key = _state(stat)

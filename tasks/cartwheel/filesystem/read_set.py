@@ -6,8 +6,11 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from stat import S_ISDIR, S_ISFIFO, S_ISREG, S_ISSOCK
 
 from msgspec import Struct
+
+from cartwheel.model.errors import StepFailed
 
 SKIPPED = frozenset(
     {".git", ".hg", ".jj", ".svn", ".cartwheel", "__pycache__", "node_modules", ".hypothesis", ".tox", ".nox"}
@@ -69,9 +72,22 @@ def _walk(folder: str, below: str, dist: str, above: frozenset[str]) -> Iterator
         return
     for entry in entries:
         if not _is_folder(entry):
-            yield below + entry.name
+            if entry.name != ".git":  # of a submodule or a working tree: another in every clone
+                yield below + entry.name
         elif entry.name not in SKIPPED and os.path.normpath(entry.path) != dist:
             yield from _walk(entry.path, f"{below}{entry.name}/", dist, above | {real})
+
+
+def refuse_special_files(paths: Iterable[str], root: Path) -> None:
+    """Raises `StepFailed` for a FIFO, a socket or a device: whoever packs it waits for ever."""
+    for path in paths:
+        try:
+            mode = os.stat(root / path).st_mode
+        except OSError:
+            continue
+        if not S_ISREG(mode) and not S_ISDIR(mode):
+            kind = "a FIFO" if S_ISFIFO(mode) else "a socket" if S_ISSOCK(mode) else "a device"
+            raise StepFailed(f"{path} is {kind}, and would be packed as a file; remove it, or exclude it")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

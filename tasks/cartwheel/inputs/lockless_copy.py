@@ -1,6 +1,8 @@
 """A crate without Cargo.lock is built from a copy that has one, so that cargo writes none into the user's tree.
 
 cargo resolves once; from then on the copy's lockfile says what every wheel is made of, until the user commits one.
+The source distribution is made from a second copy, a working tree of the same repository: cargo lists hidden files
+only if git holds them.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 from cartwheel.cargo.workspace import lock_path, needed_by_cargo
 from cartwheel.filesystem.manifest_files import toml
 from cartwheel.filesystem.read_set import COPIES, files_below
+from cartwheel.repository.scm_version import pointer
 
 FOLDER = "/".join(COPIES)
 """The folder of the copies.  In it each copy has the layout of the sources, from the highest folder that cargo needs;
@@ -53,24 +56,50 @@ def refresh_copy(manifest: str, root: Path, paths: Iterable[str], resolve: Calla
     """
     top, copy = _places(root / manifest, root)
     home = copy / root.relative_to(top)
-    named = (Path(os.path.abspath(root / path)) for path in paths if not _SEEN_FROM_THERE.match(path))
     with _one_at_a_time:
-        wanted = {path for path in (*named, *_crates(root / manifest)) if path.is_file()}
-        folders = {folder for path in wanted for folder in path.parents if folder.is_relative_to(top)}
-        wanted |= {folder / name for folder in folders for name in _BESIDE if (folder / name).is_file()}
-        for path in sorted(wanted):
-            _bring(path, copy / path.relative_to(top))
-        _drop(copy, top)
+        _update(copy, top, root, manifest, paths)
+        if own := lock_path(root / manifest):
+            _bring(own, copy / own.relative_to(top))
         resolve(home / manifest)
     return home
 
 
-def _places(manifest: Path, root: Path) -> tuple[Path, Path]:
-    """The highest folder of the sources that cargo needs, and where its copy lies."""
+def refresh_listed_copy(manifest: str, root: Path, paths: Iterable[str], home: Path) -> Path:
+    """Bring the copy that git takes for a working tree up to date; the project's folder in it.
+
+    `home`: the project in the copy that wheels are built from, whose lockfile is taken over.  Without a repository
+    that copy serves.
+    """
+    found = pointer(root)
+    if found is None:
+        return home
+    top, copy = _places(root / manifest, root, found[0])
+    with _one_at_a_time:
+        _update(copy, top, root, manifest, paths)
+        (copy / found[0].relative_to(top) / ".git").write_text(found[1], encoding="utf-8", newline="")
+        if lock := lock_path(home / manifest):
+            place = Path(os.path.abspath(root / os.path.relpath(lock, home)))
+            _bring(lock, copy / place.relative_to(top))
+    return copy / root.relative_to(top)
+
+
+def _update(copy: Path, top: Path, root: Path, manifest: str, paths: Iterable[str]) -> None:
+    named = (Path(os.path.abspath(root / path)) for path in paths if not _SEEN_FROM_THERE.match(path))
+    every = (*named, *_crates(root / manifest))
+    wanted = {path for path in every if path.is_relative_to(top) and path.is_file()}
+    folders = {folder for path in wanted for folder in path.parents if folder.is_relative_to(top)}
+    wanted |= {folder / name for folder in folders for name in _BESIDE if (folder / name).is_file()}
+    for path in sorted(wanted):
+        _bring(path, copy / path.relative_to(top))
+    _drop(copy, top)
+
+
+def _places(manifest: Path, root: Path, repository: Path | None = None) -> tuple[Path, Path]:
+    """The highest folder of the sources that cargo needs, and where its copy lies; with the repository, another."""
     folders = [path.parent for path in needed_by_cargo(manifest) if path.anchor == root.anchor]
-    top = Path(os.path.commonpath([root, *folders]))
-    levels = len(root.parts) - len(top.parts)
-    return top, root.joinpath(*COPIES, "target", "package", str(levels))
+    top = Path(os.path.commonpath([root, *folders, *([repository] if repository else [])]))
+    name = f"{len(root.parts) - len(top.parts)}{'-listed' if repository else ''}"
+    return top, root.joinpath(*COPIES, "target", "package", name)
 
 
 def _crates(manifest: Path) -> Iterable[Path]:
@@ -93,5 +122,5 @@ def _drop(copy: Path, top: Path) -> None:
     for folder, _, names in os.walk(copy):
         for name in names:
             path = Path(folder, name)
-            if name != "Cargo.lock" and not (top / path.relative_to(copy)).is_file():
+            if name not in ("Cargo.lock", ".git") and not (top / path.relative_to(copy)).is_file():
                 path.unlink()

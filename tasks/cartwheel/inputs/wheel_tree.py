@@ -42,7 +42,14 @@ def packed_files(
     sources = {*_python(layout, git), *_included(layout), *_data(layout)}
     kept = {path for path in sources if not _is_excluded(path, layout.folder, excluded)}
     fixed = {*_documents(layout), *_stubs(layout), *_settings(layout)}
-    return tuple(sorted({relative_name(path, root) for path in kept | fixed if path.is_file()}))
+    return tuple(sorted({relative_name(p, root) for p in kept | fixed if p.name != ".git" and p.is_file()}))
+
+
+def walked_files(
+    folder: Path, root: Path, *, pyproject: Mapping[str, Any], cargo: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """What maturin opens in the Python packages, with what is no file and what belongs to git."""
+    return tuple(relative_name(path, root) for path in _python(_layout(folder, pyproject, cargo), None))
 
 
 def stale_extensions(
