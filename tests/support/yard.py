@@ -1,0 +1,97 @@
+"""A small project whose one wheel is built step by step, and from nothing for comparison."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from support.projects import DODO, FLOOR, TRIPLE, Project
+from support.repositories import git, repository
+
+BUILD = f"build:{TRIPLE}:app:py3"
+
+PYPROJECT = f"""[build-system]
+requires = ["maturin>=1.9.4,<2"]
+build-backend = "maturin"
+
+[project]
+name = "app"
+dynamic = ["version"]
+description = "a program"
+requires-python = ">=3.11"
+
+[tool.maturin]
+bindings = "bin"
+manifest-path = "app/Cargo.toml"
+
+[tool.cartwheel]
+targets = ["{TRIPLE}"]
+publish = []
+floor = "{FLOOR}"
+test = {{ skip = "nothing to test" }}
+"""
+CRATE = '[package]\nname = "{}"\nversion = "1.0.0"\nedition = "2021"\n'
+PROFILE = '[profile.release]\nopt-level = 0\npanic = "abort"\nstrip = true\nincremental = false\n'
+
+
+class Failed(Exception):
+    """The build ended with an error; its words."""
+
+
+class Yard(Project):
+    """The project, with the environment of its next build."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.env = {"SOURCE_DATE_EPOCH": "1767225600", "CARGO_NET_OFFLINE": "true"}
+
+    @classmethod
+    def laid_out(cls, root: Path, files: Mapping[str, str], *, members: tuple[str, ...] = ("app",)) -> Yard:
+        """A repository with the crate `app`, other members, and these files; nothing is built."""
+        yard = cls(repository(root))
+        listed = ", ".join(f'"{member}"' for member in members)
+        usual = {
+            "pyproject.toml": PYPROJECT,
+            "dodo.py": DODO,
+            ".gitignore": ".cartwheel/\ndist/\n__pycache__/\n",
+            "Cargo.toml": f'[workspace]\nresolver = "2"\nmembers = [{listed}]\n{PROFILE}',
+            **{f"{member}/Cargo.toml": CRATE.format(member) for member in members},
+        }
+        for name, text in (usual | dict(files)).items():
+            yard.write(name, text)
+        command = ("cargo", "generate-lockfile", "--offline")
+        subprocess.run(command, cwd=root, check=True, capture_output=True)
+        git(root, "add", "--all")
+        git(root, "commit", "--quiet", "--message", "first")
+        return yard
+
+    def path(self, name: str) -> Path:
+        """A file of the project."""
+        return self.root / name
+
+    def build(self) -> bool:
+        """Build what is stale; whether that was anything.  Raises `Failed`."""
+        process = self.start(BUILD, env=self.env, python=sys.executable)
+        out, err = process.communicate(timeout=900)
+        if process.returncode:
+            raise Failed(out + err)
+        return f"ok  {BUILD}" in out
+
+    def wheel(self) -> bytes:
+        """The wheel as it was built last."""
+        (path,) = self.path(".cartwheel/wheels").rglob("*.whl")
+        return path.read_bytes()
+
+    def clean_wheel(self) -> bytes:
+        """The wheel that a build from nothing makes in this folder; what was made before stays.  Raises `Failed`."""
+        made, aside = self.path(".cartwheel"), self.root.with_name("aside")
+        made.rename(aside)
+        try:
+            self.build()
+            return self.wheel()
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+            aside.rename(made)
