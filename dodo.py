@@ -38,6 +38,11 @@ def task_fix():
     return chore("ruff check --fix .", "ruff format .")
 
 
+def task_reference():
+    """Write the configuration's reference and JSON schema from the settings"""
+    return chore("tools.reference")
+
+
 def task_test():
     """Run the quick tests"""
     return chore("pytest -n 2 --dist loadfile")

@@ -77,13 +77,15 @@ class Tunable(Table, frozen=True, kw_only=True):
     """The keys that may differ from wheel to wheel."""
 
     python: tuple[str, ...] | None = None
-    """What wheels are for: `abi3`, `abi3t`, `3.13`, `3.14t`, `pypy3.11`.  Default: `abi3` and `abi3t` as the crate's
-    PyO3 features or the backend's table ask for them; else the versions that the classifiers name, else the supported
-    ones, as far as `requires-python` allows; free-threaded ones too where a classifier says so.
-    Example: `["3.13", "3.14", "3.14t"]`"""
+    """What wheels are for: `abi3`, `abi3t`, `3.13`, `3.14t`, `pypy3.11` (PyPy 7.3; `pypy3.11-v8` is PyPy 8),
+    `pypy3.12`, `graalpy3.12`.  PyPy and GraalPy are left out where they are not published.  Default: `abi3` and
+    `abi3t` as the crate's PyO3 features or the backend's table ask for them; else the versions that the classifiers
+    name, else the supported ones, as far as `requires-python` allows; free-threaded ones too where a classifier
+    says so. Example: `["3.13", "3.14", "3.14t"]`"""
     floor: str | None = None
-    """The oldest system promised.  Default: the target's own: `manylinux2014`, `musllinux_1_2`, macOS `10.12` on x86_64
-    and `11.0` on arm64; `doit plan` shows it.  Example: `"manylinux_2_28"`"""
+    """The oldest system promised.  Default: `compatibility` or `macos-deployment-target` of `[tool.maturin]`, else the
+    target's own: `manylinux2014`, `musllinux_1_2`, macOS `10.12` on x86_64 and `11.0` on arm64.  Example:
+    `"manylinux_2_28"`"""
     toolchain: Literal["native", "zig", "mingw", "xwin", "container"] | None = None
     """How the target is compiled.  Default: `native` where this machine can and keeps the floor, else the first that
     crosses to the target."""
@@ -163,7 +165,8 @@ class Settings(Tunable, frozen=True, kw_only=True):
     """Package's own table only: the module that its wheels are imported as; empty if they are not imported.
     Default: as `[tool.maturin]`, the crate or the package is named.  Example: `"stone.core"`"""
     changelog: ChangelogSettings | None = None
-    """Where the release notes are.  Example: `{ file = "docs/changes.md", required = "final" }`"""
+    """Where the release notes are.  Default: the keys of `changelog` below.  Example: `{ file = "docs/changes.md",
+    required = "final" }`"""
     bump_message: str | None = None
     """The message of the commit of `doit bump`, with `{name}`, `{version}` and `{tag}`.
     Default: `Version {version}`, in a project of several packages `{name} {version}`."""
@@ -171,10 +174,11 @@ class Settings(Tunable, frozen=True, kw_only=True):
     """What must be done before a release is tagged.  Default: nothing.
     Example: `[{ run = ["cargo", "test"] }, { manual = "Are the docs up to date?" }]`"""
     test: Test | None = None
-    """How installed wheels are tested.  Example: `{ command = ["pytest", "{package}/tests"], extras = ["test"] }`"""
+    """How installed wheels are tested.  Default: the keys of `test` below.  Example: `{ command = ["pytest",
+    "{package}/tests"], extras = ["test"] }`"""
     inputs: tuple[str, ...] | None = None
     """Further files and folders, relative to the package, that the wheels depend on.  Default: none.
-    Example: `["../../schema.json"]`"""
+    Example: `["schema/", "data.json"]`"""
     environment_pass: tuple[str, ...] | None = None
     """Further variables, by name or pattern, that the build may read; the wheels depend on each.  Default: none: a
     build sees only variables that are known to be harmless.  Example: `["VENDOR_*"]`"""
@@ -190,9 +194,10 @@ class Settings(Tunable, frozen=True, kw_only=True):
     """Root only: destinations that are not known by name.
     Example: `{ house = { url = "https://packages.example/" } }`"""
     release: ReleaseSettings | None = None
-    """Root only: how a release is made.  Example: `{ branch = "trunk" }`"""
+    """Root only: how a release is made.  Default: the keys of `release` below.  Example: `{ branch = "trunk" }`"""
     ci: CiSettings | None = None
-    """Root only: the pipeline that `doit ci` writes.  Example: `{ trigger = "release" }`"""
+    """Root only: the pipeline that `doit ci` writes.  Default: the keys of `ci` below.  Example: `{ trigger =
+    "release" }`"""
     overrides: tuple[Override, ...] = ()
     """Keys for some of the wheels."""
     variants: tuple[Variant, ...] = ()

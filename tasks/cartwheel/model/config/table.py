@@ -28,7 +28,10 @@ def decode(kind: type[_T], raw: object, *, where: str) -> _T:
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}{_place(str(error))}: {_explanation(str(error), kind, raw)}") from None
+        text, _, place = str(error).partition(" - at `$")
+        keys = tuple(re.findall(r"[^.\[\]`]+", place))
+        shown = f"{where} {place.removeprefix('.').rstrip('`')}".rstrip()
+        raise ConfigError(f"{shown}: {_explanation(text, kind, raw, keys)}") from None
 
 
 def tables_in(annotation: object) -> tuple[type[Table], ...]:
@@ -40,18 +43,31 @@ def tables_in(annotation: object) -> tuple[type[Table], ...]:
 
 
 def literals_in(annotation: object) -> tuple[str, ...]:
-    """The texts that a field's type allows, where it allows only some: `("here", "ci")`."""
+    """The texts that a field's type allows, if it allows only some: `("here", "ci")`."""
     inner = getattr(annotation, "__args__", ())
     return tuple(part for part in inner if isinstance(part, str)) + tuple(
         text for part in inner if not isinstance(part, str) for text in literals_in(part)
     )
 
 
+_FOREIGN = {
+    "build": "python", "archs": "targets", "target": "targets", "interpreter": "python", "index-url": "index.NAME.url",
+    "test-command": "test.command", "test-requires": "test.requires", "test-extras": "test.extras",
+    "test-groups": "test.groups", "test-skip": "test.skip", "before-build": "before", "before-all": "before",
+    "skip": "overrides with skip", "compatibility": "floor", "manylinux": "floor", "config-settings": "environment",
+    "repair-wheel-command": "before", "macos-deployment-target": "floor",
+}  # fmt: skip
+"""Keys of cibuildwheel 4 and maturin 1.16, and the one here with that meaning (their documentation, November 2026)."""
+
+
 def _refuse_unknown(kind: type[Table], raw: Mapping[str, Any], where: str) -> None:
     known = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for key, value in raw.items():
         if key not in known:
-            raise ConfigError(f"{where}: unknown key '{key}'{did_you_mean(key, known)}")
+            image = "image" if re.fullmatch(r"(many|musl)linux-.*-image", key) else ""
+            meant = image or _FOREIGN.get(key, "")
+            hint = f"; here that is: {meant}" if meant.partition(".")[0].split(" ")[0] in known else ""
+            raise ConfigError(f"{where}: unknown key '{key}'{hint or did_you_mean(key, known)}")
         for nested in tables_in(known[key].type):
             if isinstance(value, Mapping):
                 parts = value.items() if _has_free_keys(known[key].type) else (("", value),)
@@ -71,21 +87,68 @@ def _has_free_keys(annotation: object) -> bool:
     return any(_has_free_keys(part) for part in getattr(annotation, "__args__", ()))
 
 
-def _place(message: str) -> str:
-    match = re.search(r" - at `\$\.?([^`]*)`", message)
-    return f" {match[1]}".rstrip() if match else ""
+def _explanation(text: str, kind: type[Table], raw: object, keys: tuple[str, ...]) -> str:
+    """A message of msgspec in TOML's words."""
+    table, field = _field_at(kind, keys)
+    if match := re.search(r"Invalid enum value '?([^']*)'?", text):
+        return f"unknown value '{match[1]}'{did_you_mean(match[1], literals_in(field.type) if field else ())}"
+    if match := re.search(r"required field `([^`]*)`", text):
+        return f"has no '{match[1]}'; add it"
+    match = re.search(r"Expected `([^`]*)`, got `([^`]*)`", text)
+    if not match:
+        return text[:1].lower() + text[1:]
+    value = _value_at(raw, keys)
+    return f"found {_NAMES.get(match[2], match[2])}, expected {_expected(match[1], table, field, value, keys)}"
 
 
-def _explanation(message: str, kind: type[Table], raw: object) -> str:
-    text = re.sub(r" - at `.*", "", message).replace(" | null", "")  # TOML has no null
-    match = re.search(r"Invalid enum value '?([^']*)'?", text)
-    if match:
-        parts = re.split(r"[.\[]", _place(message).strip())
-        field = next((f for f in msgspec.structs.fields(kind) if f.encode_name == parts[0]), None)
-        tables = tables_in(field.type) if field else ()
-        inner = next(
-            (f for table in tables for f in msgspec.structs.fields(table) if f.encode_name == parts[-1]), field
-        )
-        known = literals_in(inner.type) if inner else ()
-        return f"unknown value '{match[1]}'{did_you_mean(match[1], known)}"
-    return text[:1].lower() + text[1:]
+def _expected(wanted: str, table: type[Table], field: Any, value: object, keys: tuple[str, ...]) -> str:
+    kinds = [kind for kind in wanted.split(" | ") if kind != "null"]  # TOML has no null
+    words = " or ".join(_NAMES.get(kind, kind) for kind in kinds)
+    if field is None:
+        return words
+    if kinds == ["array"] and isinstance(value, str):
+        words = "a list"
+        return f"{words}; write {keys[-1]} = {_list(value, split=field.encode_name in ('command', 'run'))}"
+    from cartwheel.model.config.key_docs import example_of
+
+    example = example_of(table, field.encode_name) if field.encode_name == keys[-1] else ""
+    return f"{words}, such as {example}" if example else words
+
+
+def _list(text: str, *, split: bool) -> str:
+    import json
+    import shlex
+
+    try:
+        parts = shlex.split(text) if split else [text]
+    except ValueError:
+        parts = [text]
+    return json.dumps(parts, ensure_ascii=False)
+
+
+def _field_at(kind: type[Table], keys: tuple[str, ...]) -> tuple[type[Table], Any]:
+    """The table and the field that a path of keys leads to; None for the field if there is none."""
+    table, field = kind, None
+    for key in keys:
+        tables = tables_in(field.type) if field else (table,)
+        found = next(((t, f) for t in tables for f in msgspec.structs.fields(t) if f.encode_name == key), None)
+        if found:
+            table, field = found
+    return table, field
+
+
+def _value_at(raw: object, keys: tuple[str, ...]) -> object:
+    for key in keys:
+        if isinstance(raw, Mapping):
+            raw = raw.get(key)
+        elif isinstance(raw, list) and key.isdigit() and int(key) < len(raw):
+            raw = raw[int(key)]
+        else:
+            return None
+    return raw
+
+
+_NAMES = {
+    "str": "a string", "array": "a list", "object": "a table", "int": "a number", "float": "a number",
+    "bool": "true or false", "datetime": "a date", "date": "a date",
+}  # fmt: skip

@@ -120,8 +120,28 @@ def target_by_name(triple: str, *, where: str) -> Target:
     try:
         return TARGETS[triple]
     except KeyError:
-        hint = did_you_mean(triple, TARGETS)
+        meant = _by_platform(triple)
+        hint = f"; did you mean '{meant}'?" if meant else did_you_mean(triple, TARGETS)
         raise ConfigError(f"{where}: unknown target '{triple}'{hint}") from None
+
+
+_KINDS = {"manylinux": "gnu", "linux": "gnu", "musllinux": "musl"}
+
+
+def _by_platform(text: str) -> str:
+    """The triple that a platform means to cibuildwheel or in a wheel's name: `manylinux_x86_64`, `win32`, `macosx_arm64`;
+    empty if it means none."""
+    match = re.fullmatch(r"(manylinux|musllinux|linux|macosx?|win(?:dows)?)(?:\d*_\d+)*[_-]?(\w*)", text.lower())
+    if not match:
+        return ""
+    system = {"win": "windows", "macosx": "macos"}.get(match[1], "linux" if match[1] in _KINDS else match[1])
+    arch = match[2] or ("arm64" if system == "macos" else "x86_64")
+    names = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64", "32": "i686", "x86": "i686"}
+    cpu = names.get(arch, arch)
+    rows = (
+        row for row in TARGETS.values() if row.system == system and row.libc in ("", _KINDS.get(match[1], ""), "msvc")
+    )
+    return next((row.triple for row in rows if arch == row.arch or row.triple.partition("-")[0] == cpu), "")
 
 
 def version_of_floor(target: Target, floor: str, *, where: str) -> tuple[int, int]:
