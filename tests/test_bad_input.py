@@ -52,7 +52,7 @@ MISTAKES = {
     ),
     "a value of another type": (
         "pebble/pyproject.toml", "publish = []", 'publish = "shelf"',
-        "pebble/pyproject.toml [tool.cartwheel] publish: found a string, expected a list; write publish = ["shelf"]",
+        'pebble/pyproject.toml [tool.cartwheel] publish: found a string, expected a list; write publish = ["shelf"]',
     ),
     "a misspelt target": (
         "pebble/pyproject.toml", TRIPLE, TYPO, f"targets: unknown target '{TYPO}'; did you mean '{TRIPLE}'?",

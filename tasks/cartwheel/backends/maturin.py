@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -239,9 +240,8 @@ def _as_planned(out: Path, wheel: Wheel) -> Path:
     try:
         made = exactly_one(out, str(replace(planned, build="")))
     except StepFailed as error:
-        if wheel.python == pythons.ABI3 or "-abi3-" not in str(error):
+        if not (advice := _advice(str(error), wheel)):
             raise
-        advice = 'a crate that it depends on asks for the stable ABI; write python = ["abi3"]'
         raise StepFailed(f"{error}: {advice}") from None
     if not planned.build:
         return made
@@ -251,12 +251,24 @@ def _as_planned(out: Path, wheel: Wheel) -> Path:
     return out / wheel.file
 
 
+def _advice(error: str, wheel: Wheel) -> str:
+    """What to write so that the plan names the wheel that maturin makes; empty if that is not known."""
+    if abi := re.search(r"but \S*-cp3(\d+)-abi3-", error):
+        asks = f'a crate of a registry asks PyO3 for the stable ABI: ask for it too, with "abi3-py3{abi[1]}" among the '
+        return asks + 'features of pyo3 in Cargo.toml, and write python = ["abi3"]'
+    if found := re.search(r"but \S*-pp\d+-pypy3(\d+)_pp(73|80)-", error):
+        suffix = "-v8" if found[2] == "80" and found[1] == "11" else ""
+        return f"that PyPy is another release; write 'pypy3.{found[1]}{suffix}' in place of '{wheel.python}'"
+    return ""
+
+
 def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
-    from cartwheel.toolchain.requirements import missing_needs
+    from cartwheel.toolchain.requirements import crate_needs, missing_needs
 
     chain = chain_of(package, wheel)
     sources = CompiledSources(package=package, wheel=wheel)
-    for need in missing_needs(wheel.target, chain, snapshot, wheel.floor, lambda: sources.crates(snapshot)):
+    tools = missing_needs(wheel.target, chain, snapshot, wheel.floor, lambda: sources.crates(snapshot))
+    for need in (*tools, *crate_needs(package, wheel, chain, snapshot)):
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
     return ""
 

@@ -1,10 +1,9 @@
-"""`doit doctor`: what can be built here, what is missing, and the exact command that mends it."""
+"""`doit doctor`: what can be built here, what is missing, and the exact command that fixes it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import partial
 
 from doit.cmd_base import DoitCmdBase
 from msgspec import Struct
@@ -26,7 +25,7 @@ from cartwheel.run_context import RunContext
 from cartwheel.testing.test_hosts import interpreter_for_tests
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.cargo_directories import FOLDER, disk_use
-from cartwheel.toolchain.requirements import ToolNeed, missing_needs
+from cartwheel.toolchain.requirements import ToolNeed, crate_needs, missing_needs
 
 
 class TargetReadiness(Struct, frozen=True, kw_only=True):
@@ -39,7 +38,7 @@ class TargetReadiness(Struct, frozen=True, kw_only=True):
     """It is of this machine's own kind."""
     missing: tuple[str, ...]
     mend: tuple[str, ...]
-    """A command, or a sentence, for what is missing; one may mend several things."""
+    """A command, or a sentence, for what is missing; one may fix several things."""
     tests: str
     """Where its tests can be run and with which Pythons, or why not, in words."""
 
@@ -48,7 +47,7 @@ class Doctor(DoitCmdBase):  # type: ignore[misc]
     """The command, as doit's plugin `doctor`."""
 
     name = "doctor"
-    doc_purpose = "show which targets can be built and tested here, and how to mend what is missing"
+    doc_purpose = "show which targets can be built and tested here, and how to get what is missing"
     doc_usage = ""
     doc_description = "Exits with 1 if a target of this machine's own kind is not ready.  Uses no network."
     cmd_options = (
@@ -80,7 +79,7 @@ def _caching(shop: RunContext) -> str:
 
 
 def diagnoses(shop: RunContext, host: Host) -> tuple[TargetReadiness, ...]:
-    """One for each target of the project and each way in which its wheels are made, in the configuration's order."""
+    """One for each target and each way in which its wheels are built, in the configuration's order."""
     groups: dict[tuple[str, str, str, str], list[tuple[Package, Wheel]]] = {}
     for package, wheel in shop.project.wheels:
         key = (wheel.target.triple, wheel.toolchain, wheel.image, package.backend)
@@ -90,7 +89,9 @@ def diagnoses(shop: RunContext, host: Host) -> tuple[TargetReadiness, ...]:
 
 def _missing(package: Package, wheel: Wheel, chain: toolchain.Toolchain, shop: RunContext) -> Iterable[ToolNeed]:
     if package.manifest:
-        return missing_needs(wheel.target, chain, shop.world, wheel.floor, partial(_crates, package, wheel, shop))
+        sources = CompiledSources(package=package, wheel=wheel)
+        tools = missing_needs(wheel.target, chain, shop.world, wheel.floor, lambda: sources.crates(shop.world))
+        return (*tools, *crate_needs(package, wheel, chain, shop.world))
     return pep517.missing_needs(package, wheel, chain, shop.world)
 
 
@@ -122,13 +123,17 @@ def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: RunContext, host:
         ready=not needs,
         own=own,
         missing=tuple(dict.fromkeys(need.name for need in needs)),
-        mend=tuple(dict.fromkeys(need.mend for need in needs)),
+        mend=(*dict.fromkeys(need.mend for need in needs), *_unfetched(group, shop)),
         tests=tests,
     )
 
 
-def _crates(package: Package, wheel: Wheel, shop: RunContext) -> tuple[str, ...]:
-    return CompiledSources(package=package, wheel=wheel).crates(shop.world) if package.manifest else ()
+def _unfetched(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> Iterable[str]:
+    """A line if crates are not fetched, for targets whose needs depend on them."""
+    package, wheel = group[0]
+    crosses = wheel.target.system in ("macos", "windows") and not this_machine().runs(wheel.target)
+    if crosses and package.manifest and CompiledSources(package=package, wheel=wheel).unfetched(shop.world):
+        yield "crates are not fetched, so what they link is not known yet; fetch them: cargo fetch --locked"
 
 
 def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
@@ -153,7 +158,7 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
 
 
 def as_text(found: Iterable[TargetReadiness]) -> str:
-    """A row a target; below it what mends it."""
+    """A row for each target, and below it what fixes it."""
     lines = []
     for d in found:
         state = "ready" if d.ready else f"needs {', '.join(d.missing)}" if d.missing else "not here"

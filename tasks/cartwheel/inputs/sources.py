@@ -194,13 +194,15 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return {f"{_CRATE}{name}": version for name, version in crates.items()}, hint
 
     def crates(self, snapshot: Snapshot) -> tuple[str, ...]:
-        """The names of the crates that the wheel is made of; while they are not fetched, of all that the lock file
-        holds for the package on any target."""
+        """The names of the crates that the wheel is made of; none while they are not fetched."""
+        facts, _ = self._resolution(snapshot, None)
+        return tuple(name.removeprefix(_CRATE) for name in facts if name.startswith(_CRATE))
+
+    def unfetched(self, snapshot: Snapshot) -> bool:
+        """Whether crates of the lockfile are not fetched, so that nobody knows which of them the target needs."""
         from cartwheel.cargo.lockfile import locked_names
 
-        facts, _ = self._resolution(snapshot, None)
-        found = tuple(name.removeprefix(_CRATE) for name in facts if name.startswith(_CRATE))
-        return found or locked_names(snapshot.root / self.package.manifest, snapshot.root)
+        return not self.crates(snapshot) and bool(locked_names(snapshot.root / self.package.manifest, snapshot.root))
 
     def _resolved(self, snapshot: Snapshot) -> Mapping[str, str]:
         from cartwheel.cargo.resolution import resolved_crates

@@ -1,4 +1,4 @@
-"""Toolchains: the ways in which a target is compiled, and the table that chooses one for a target and a host."""
+"""Toolchains: the ways to compile a target, and the table that chooses one for a target and a host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cartwheel.model.wheels.target import Target, makes, version_of_floor
 from cartwheel.toolchain import xwin
 
 CARGO_TEE = Path(__file__).with_name("cargo_tee.py")
-"""The program that stands in for cargo."""
+"""The program that runs in place of cargo."""
 
 
 class Toolchain(Struct, frozen=True, kw_only=True):
@@ -24,18 +24,18 @@ class Toolchain(Struct, frozen=True, kw_only=True):
 
     name: str
     builds: Callable[[Target, Host], bool]
-    """Whether it can make wheels for the target on the host, tools aside."""
+    """Whether it can build wheels for the target on the host, if its tools are there."""
     arguments: tuple[str, ...] = ()
-    """What maturin is told for it."""
+    """Its arguments for maturin."""
     tools: Callable[[Target], tuple[str, ...]] = lambda target: ()
-    """The tools it takes besides Rust and maturin."""
+    """The tools it needs besides Rust and maturin."""
     backends: Callable[[Target, Host], bool] = lambda target, host: False
-    """The same as `builds`, for what is compiled by a backend that knows no targets."""
+    """Whether it can build them with a backend that knows no targets."""
     environment: Callable[[Target], Mapping[str, str]] = lambda target: {}
-    """What maturin is given for it."""
+    """Its variables for maturin."""
     hosted: bool = False
-    """Whether this machine's own compiler and linker make what runs while it compiles (build scripts, macros): that is
-    then the same for all targets of all such toolchains, and compiled once."""
+    """Whether this machine's compiler and linker build what runs during a build (build scripts, macros): it is then
+    the same for all targets of all such toolchains, and compiled once."""
 
 
 def _native(target: Target, host: Host) -> bool:
@@ -46,16 +46,33 @@ def _native(target: Target, host: Host) -> bool:
 
 
 def _by_itself(target: Target, host: Host) -> bool:
-    """Where interpreters for the target run; compilers on macOS make both architectures."""
+    """Whether interpreters for the target run here; compilers on macOS build for both architectures."""
     return (target.system == host.system == "macos") or host.runs(target)
 
 
-_NOT_BY_ZIG = ("ppc64le",)
-"""Architectures for whose glibc zig 0.13 to 0.17 has nothing to link with (measured November 2026)."""
+_ZIG_GLIBC = {"ppc64le": ((0, 17), (2, 19))}
+"""Architectures that zig links for from one of its releases on, and from one glibc on (zig 0.13 to 0.17.1, measured
+November 2026); the others go with every release, from Rust's own glibc on."""
 
 
 def _zig(target: Target, host: Host) -> bool:
-    return makes("zig", target) and target.arch not in _NOT_BY_ZIG
+    return makes("zig", target) and (target.libc != "gnu" or _zig_version() >= _ZIG_GLIBC.get(target.arch, ((), ()))[0])
+
+
+def _zig_version() -> tuple[int, ...]:
+    """The release of zig that is installed, by its package; the newest that is known if another zig is used."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return tuple(int(part) for part in version("ziglang").split(".")[:2])
+    except (PackageNotFoundError, ValueError):
+        return (0, 17)
+
+
+def _zig_floor(target: Target, floor: str) -> tuple[int, ...]:
+    """The oldest glibc that zig links for, if the floor is older; empty if zig keeps the floor."""
+    oldest = _ZIG_GLIBC.get(target.arch, ((), ()))[1] if target.libc == "gnu" else ()
+    return oldest if oldest and version_of_floor(target, floor, where="floor") < oldest else ()
 
 
 def _mingw(target: Target, host: Host) -> bool:
@@ -63,7 +80,7 @@ def _mingw(target: Target, host: Host) -> bool:
 
 
 def mingw_tools(target: Target) -> tuple[str, ...]:
-    """The compiler of Debian's and Homebrew's mingw-w64 that links for the target."""
+    """The compiler of mingw-w64 that links for the target."""
     return (f"{BY_WINDOWS_TAG[target.arch].mingw}-gcc",)
 
 
@@ -72,7 +89,7 @@ def _xwin(target: Target, host: Host) -> bool:
 
 
 def _container(target: Target, host: Host) -> bool:
-    """A container sees every folder under the path it has outside, which Windows has no way to write."""
+    """Not on Windows: a container sees every folder under its path outside, which Linux cannot spell there."""
     return makes(CONTAINER, target) and host.system != "windows"
 
 
@@ -86,11 +103,11 @@ TOOLCHAINS = {
         Toolchain(name=CONTAINER, builds=_container, backends=_container),
     )
 }
-"""In the order in which they are preferred."""
+"""In order of preference."""
 
 
 def of_wheel(package: Package, wheel: Wheel, host: Host) -> Toolchain:
-    """How a wheel is compiled on a host; raises `ConfigError` where it cannot be."""
+    """How a wheel is compiled on a host.  Raises `ConfigError` if it cannot be."""
     rule = choose_toolchain if package.manifest else chosen_for_backend
     return rule(wheel.target, wheel.floor, wheel.toolchain, host)
 
@@ -107,9 +124,15 @@ def choose_toolchain(target: Target, floor: str, declared: str, host: Host) -> T
                 f"toolchain '{declared}' does not build {target.triple} on {host}; "
                 f"expected {_able(target, host) or 'another machine'}"
             )
+        if declared == "zig" and (oldest := _zig_floor(target, floor)):
+            least = "_".join(map(str, oldest))
+            raise ConfigError(
+                f"toolchain 'zig' links {target.triple} from manylinux_{least} on; raise the floor to that"
+            )
         return toolchain
+    cannot = {"native": _too_new(target, floor, host), "zig": bool(_zig_floor(target, floor))}
     for toolchain in TOOLCHAINS.values():
-        if toolchain.builds(target, host) and not (toolchain.name == "native" and _too_new(target, floor, host)):
+        if toolchain.builds(target, host) and not cannot.get(toolchain.name):
             return toolchain
     if target.system in _BY_NAME_ONLY:
         raise ConfigError(f"{target.triple}: its wheels can be planned, but there is no toolchain for it here")
@@ -117,9 +140,9 @@ def choose_toolchain(target: Target, floor: str, declared: str, host: Host) -> T
 
 
 def chosen_for_backend(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
-    """The same for a package without a crate, whose backend compiles for the machine that it runs on.
+    """The toolchain of a package without a crate, whose backend compiles for the machine that it runs on.
 
-    Raises `ConfigError` when none does.
+    Raises `ConfigError` if none compiles the target here.
     """
     able = [toolchain for toolchain in TOOLCHAINS.values() if toolchain.backends(target, host)]
     if declared:
@@ -139,17 +162,17 @@ _BY_NAME_ONLY = ("android", "emscripten")
 
 
 def wheel_images(wheel: Wheel, chain: Toolchain) -> tuple[Image, ...]:
-    """The image that a wheel is made in by this toolchain, or none.  Raises `ConfigError`."""
+    """The image that a toolchain builds a wheel in, or none.  Raises `ConfigError`."""
     return (image_of(wheel.target, wheel.floor, wheel.image),) if chain.name == CONTAINER else ()
 
 
 def image_tools(wheel: Wheel, chain: Toolchain) -> tuple[str, ...]:
-    """The same among a step's tools, by whose version it is known again."""
+    """The image of a wheel as one of a step's tools, whose version is recorded."""
     return tuple(f"image {image.reference}" for image in wheel_images(wheel, chain))
 
 
 def _too_new(target: Target, floor: str, host: Host) -> bool:
-    """What a newer glibc links asks for that glibc, so only an old enough host keeps a floor by itself."""
+    """Whether this host's glibc is newer than the floor: what it links needs that glibc."""
     return (
         target.system == "linux"
         and target.libc == "gnu"

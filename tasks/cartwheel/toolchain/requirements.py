@@ -1,15 +1,20 @@
-"""What a target needs on this machine, whether it is there, and the command that mends it when it is not."""
+"""What a target needs on this machine, whether it is here, and how to get what is missing."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
+from cartwheel.machine.host import this_machine
+from cartwheel.model.config.bindings import PYO3, pyo3_requirement
+from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Snapshot
 from cartwheel.model.wheels.container_image import CONTAINER
+from cartwheel.model.wheels.python import NEEDS_PYPY
 from cartwheel.model.wheels.target import Target
 from cartwheel.toolchain import Toolchain, mingw_tools, xwin
 from cartwheel.toolchain.apple_sdk import developer_tools, frameworks, sdk
@@ -26,29 +31,68 @@ class ToolNeed(Struct, frozen=True, kw_only=True):
 
     name: str
     mend: str
-    """The command, or the sentence, that mends it."""
+    """The command, or the sentence, that fixes it."""
 
 
 Crates = Callable[[], Iterable[str]]
-"""The names of the crates that the target's wheels are made of, found out only where that decides."""
+"""Gives the names of the crates that the target's wheels are made of; asked only if the answer matters."""
 
 
 def missing_needs(
     target: Target, chain: Toolchain, snapshot: Snapshot, floor: str = "", crates: Crates = tuple[str, ...]
 ) -> tuple[ToolNeed, ...]:
-    """What is not here; empty when the target can be built.  Starts nothing but
-    a container engine, to ask whether it can run."""
+    """What is missing; empty if the target can be built.  Starts nothing but a container engine, to ask whether it
+    answers."""
     return tuple(_missing(target, chain, snapshot, floor, crates))
 
 
+def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> Iterable[ToolNeed]:
+    """What a crate itself lacks for a wheel on this machine, whatever tools are here."""
+    if (
+        wheel.target.system == "windows"
+        and sys.platform != "win32"
+        and (version := _old_pyo3(package, wheel, snapshot))
+    ):
+        yield ToolNeed(
+            name="PyO3's feature generate-import-lib",
+            mend=f"PyO3 {version} needs it to build for Windows on another system; in {package.manifest} write "
+            'pyo3 = { …, features = ["generate-import-lib"] }, or use PyO3 0.29 or newer',
+        )
+    if wheel.python in NEEDS_PYPY and chain.name != CONTAINER:
+        from cartwheel.machine.interpreters import interpreter_path
+
+        host = this_machine()
+        if not host.runs(wheel.target) or not interpreter_path(wheel.python, snapshot.environ):
+            version = wheel.python.removeprefix("pypy").partition("-")[0]
+            yield ToolNeed(
+                name=f"PyPy 8 for Python {version}",
+                mend=f"maturin builds for it with that PyPy alone; install it, or write 'pypy{version}' for PyPy 7.3",
+            )
+
+
+def _old_pyo3(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
+    """The version of a PyO3 that cannot make an import library with these features; empty if it can or is missing
+    (`has_windows_import_lib_support` of maturin 1.16)."""
+    from cartwheel.cargo.workspace import lock_path, lock_rows
+
+    required, asked = pyo3_requirement(package.manifests, wheel.features)
+    if package.bindings != PYO3 or {"generate-import-lib", "generate-abi3-import-lib"} & asked:
+        return ""
+    lock = lock_path(snapshot.root / package.manifest)
+    locked = [str(row.get("version")) for row in (lock_rows(lock) if lock else ()) if row.get("name") == "pyo3"]
+    version = locked[0] if len(locked) == 1 else required
+    match = re.match(r"[=^~]?\s*(\d+)(?:\.(\d+))?", version)
+    return version if match and match[2] and (int(match[1]), int(match[2])) < (0, 29) else ""
+
+
 def rust(snapshot: Snapshot) -> tuple[ToolNeed, ...]:
-    """What is not here of Rust itself."""
+    """The missing programs of Rust itself."""
     path = snapshot.environ.get("PATH")
     return tuple(ToolNeed(name=name, mend=_RUSTUP) for name in ("rustc", "cargo") if not shutil.which(name, path=path))
 
 
 def _missing(target: Target, chain: Toolchain, snapshot: Snapshot, floor: str, crates: Crates) -> Iterable[ToolNeed]:
-    if chain.name != CONTAINER:  # else an image may have it, and one that has not says so
+    if chain.name != CONTAINER:  # an image may hold it, and one that does not says so
         yield from rust(snapshot)
     if not snapshot.tool("maturin"):
         yield ToolNeed(name="maturin", mend=f"{sys.executable} -m pip install maturin")
@@ -57,7 +101,7 @@ def _missing(target: Target, chain: Toolchain, snapshot: Snapshot, floor: str, c
 
 
 def _linker(target: Target, snapshot: Snapshot, floor: str, crates: Crates) -> Iterable[ToolNeed]:
-    """What rustc starts to link with; on Windows it finds Microsoft's by itself, or says what to install."""
+    """The linker that rustc starts; on Windows rustc finds Microsoft's, or says what to install."""
     path = snapshot.environ.get("PATH")
     if sys.platform == "darwin" and not developer_tools(snapshot.environ):
         yield ToolNeed(name="Xcode's command line tools", mend="xcode-select --install")
@@ -93,8 +137,7 @@ def _engine(target: Target, snapshot: Snapshot, floor: str, crates: Crates) -> I
 
 
 def engine(target: Target, snapshot: Snapshot, floor: str) -> tuple[ToolNeed, ...]:
-    """An engine that answers, and qemu for an architecture that is not this machine's; nothing where this machine is in
-    the right image itself."""
+    """An engine that answers, and qemu for a foreign architecture; nothing if this machine runs in the right image."""
     from cartwheel.toolchain import container_engines, container_setup
 
     if container_setup.in_place(target, floor or target.floor, snapshot.environ):
@@ -111,4 +154,4 @@ _OF_TOOLCHAINS: Mapping[str, Callable[[Target, Snapshot, str, Crates], Iterable[
     "xwin": _xwin,
     CONTAINER: _engine,
 }
-"""What each takes besides Rust and maturin."""
+"""What each toolchain needs besides Rust and maturin."""

@@ -129,8 +129,8 @@ _KINDS = {"manylinux": "gnu", "linux": "gnu", "musllinux": "musl"}
 
 
 def _by_platform(text: str) -> str:
-    """The triple that a platform means to cibuildwheel or in a wheel's name: `manylinux_x86_64`, `win32`, `macosx_arm64`;
-    empty if it means none."""
+    """The triple of a platform in cibuildwheel's words or a wheel's name: `manylinux_x86_64`, `win32`, `macosx_arm64`;
+    empty if there is none."""
     match = re.fullmatch(r"(manylinux|musllinux|linux|macosx?|win(?:dows)?)(?:\d*_\d+)*[_-]?(\w*)", text.lower())
     if not match:
         return ""
