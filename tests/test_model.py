@@ -318,7 +318,7 @@ def test_a_rehearsal_changes_the_destinations_and_nothing_else() -> None:
         ({"inputs": ["/etc/hosts"]}, "inputs: '/etc/hosts' lies outside the package"),
         ({"untested": " "}, "untested: found a blank; expected the reason"),
         ({"release": {"branch": "-f"}}, "release.branch: '-f' is no name that git takes"),
-        ({"release": {"remote": ""}}, "release.remote: '' is no name that git takes"),
+        ({"release": {"remote": "-f"}}, "release.remote: '-f' is no name that git takes"),
         ({"index": {"pypi": {"rehearsal": True}}}, "index.pypi: the real index is no place to practise"),
         ({"overrides": [{"select": "x86_64-linux-*"}]}, "'x86_64-linux-*' selects none of the targets"),
         ({"python": ["3.10"]}, "python: '3.10' is older than requires-python ('>=3.11') allows"),
