@@ -13,16 +13,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.destinations import github_release
-from cartwheel.destinations.delivery import Ledger, Patience
-from cartwheel.destinations.github_api import Api, Place, place_named, token_for
-from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.delivery import shown
+from cartwheel.destinations.github_api import Api
+from cartwheel.destinations.github_place import Place, place_named, token_for
+from cartwheel.destinations.github_release import GitHubRelease
+from cartwheel.destinations.protocol import Item
 from cartwheel.destinations.release_page import SUMS, Wanted, extra_files
+from cartwheel.destinations.retries import Patience
 from cartwheel.filesystem.files import sha256_of
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import api_of, is_prerelease, may_receive_the_token, repository_at
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.stand_ins.github import GitHubRequest
+from support.deliveries import book_of, publish
 from support.indexes import sdist, sha256, wheel
 from support.release_shelf import HEAD, REPOSITORY, TOKEN, Scripted, Shelf, status
 
@@ -46,6 +49,10 @@ def wanted(tmp_path: Path) -> Wanted:
     )  # fmt: skip
 
 
+def items_of(wanted: Wanted) -> tuple[Item, ...]:
+    return tuple(Item(name=name, path=path, sha256=wanted.sha256[name]) for name, path in wanted.files.items())
+
+
 class Run:
     """One run after another against one shelf, with what they said and how long they waited."""
 
@@ -60,18 +67,22 @@ class Run:
         return Place(name="github", api=self.shelf.base, repository=REPOSITORY)
 
     def __call__(self, wanted: Wanted, **patience: Any) -> tuple[str, ...]:
-        place = self.place()
-        book = Ledger(
-            self.path, Index(name="github", url=place.url, simple=""), wanted.project, "1.0", self.said.append
-        )
-        with Api(place, self.environ) as api:
-            return github_release.complete(
-                api, wanted, book=book, say=self.said.append, patience=Patience(**patience), sleep=self.slept.append
-            )
+        page = self.page(wanted, **patience)
+        book = book_of(self.path, page, wanted.project, "1.0", self.said.append)
+        return publish(page, items_of(wanted), book, say=self.said.append, wait=self.slept.append)
+
+    def page(self, wanted: Wanted, **patience: Any) -> GitHubRelease:
+        return GitHubRelease(
+            Api(self.place(), self.environ), wanted, say=self.said.append, patience=Patience(**patience),
+            wait=self.slept.append,
+        )  # fmt: skip
 
     def shown(self, wanted: Wanted) -> tuple[str, ...]:
-        with Api(self.place(), self.environ) as api:
-            return github_release.shown(api, wanted, say=self.said.append, patience=Patience(), sleep=self.slept.append)
+        page = self.page(wanted)
+        clock = iter(range(0, 10**6, 15))
+        with page.alone():
+            items = page.items(items_of(wanted))
+            return shown(page, items, say=self.said.append, wait=self.slept.append, clock=lambda: float(next(clock)))
 
     def states(self) -> dict[str, str]:
         return {file: row["state"] for file, row in json.loads(self.path.read_bytes())["files"].items()}
@@ -187,7 +198,7 @@ def test_a_release_is_drafted_filled_and_published_and_a_second_run_changes_noth
     before = shelf.calls("POST") + shelf.calls("PATCH")
     assert run(wanted) == ()
     assert shelf.calls("POST") + shelf.calls("PATCH") == before
-    assert set(run.states().values()) == {"there"}
+    assert set(run.states().values()) == {"sent"}
     assert TOKEN not in "".join(run.said) + run.path.read_text()
 
 

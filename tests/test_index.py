@@ -16,11 +16,17 @@ import pytest
 import requests
 from msgspec.structs import replace
 
-from cartwheel.destinations.pypi_index import conversation, held, listing, resolve, token_variable
+from cartwheel.destinations.credentials import environment_credentials as credentials
+from cartwheel.destinations.credentials import token_variable
+from cartwheel.destinations.http import conversation
+from cartwheel.destinations.protocol import Answer
+from cartwheel.destinations.pypi_index import resolve
+from cartwheel.destinations.pypi_reader import held, listing
 from cartwheel.destinations.retries import seconds_until
-from cartwheel.destinations.twine_upload import Answer, Sender, credentials
+from cartwheel.destinations.twine_upload import Sender
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.stand_ins.pypi import LoopbackIndex
+from support.deliveries import index_of, item_of
 from support.indexes import Post, faulty, sdist, sha256, status, wheel
 
 
@@ -30,6 +36,8 @@ class Table:
     simple: str = ""
     rehearsal: bool | None = None
     auth: str | None = None
+    user: str = ""
+    plain_http: bool = False
     environment: str = ""
     rules: Mapping[str, str] = field(default_factory=dict)
 
@@ -149,8 +157,8 @@ def test_an_index_that_asks_who_reads_is_told_what_netrc_says_and_no_other_host_
         assert list(held(state.index, "demo", "1.0")) == ["demo-1.0.tar.gz"]
         other = f"http://localhost:{state.base.rsplit(':', 1)[1]}/simple/demo/"
         state.looks = [lambda post: post.answer(302, headers={"Location": other}), ask]
-        with conversation(state.index.simple) as session:
-            session.get(f"{state.index.simple}demo/").raise_for_status()
+        with conversation(state.index.simple) as talk:
+            talk.session.get(f"{state.index.simple}demo/").raise_for_status()
     assert asked == [requests.auth._basic_auth_str("me", "word"), ""]
 
 
@@ -167,8 +175,8 @@ def test_an_index_that_asks_who_reads_is_told_what_netrc_says_and_no_other_host_
 def test_a_look_is_never_led_from_https_down_to_http(start: str, to: str, stays: bool) -> None:
     answer = requests.Response()
     answer.status_code, answer.url, answer.headers["Location"] = 302, start, to
-    with conversation("https://a.example/") as session:
-        (hook,) = session.hooks["response"]
+    with conversation("https://a.example/") as talk:
+        (hook,) = talk.session.hooks["response"]
         if stays:
             hook(answer)
         else:
@@ -180,7 +188,7 @@ def test_an_upload_is_exactly_one_post_whatever_the_answer(tmp_path: Path) -> No
     path = wheel(tmp_path)
     with faulty(script=[status(500), status(429, Retry_After="7"), status(403, "Invalid token")]) as state:
         with Sender(state.index, environ={"CARTWHEEL_INDEX_FAULTY_TOKEN": "t"}) as sender:
-            answers = [sender.upload(path) for _ in range(4)]
+            answers = [sender.upload(item_of(path)) for _ in range(4)]
         assert [answer.status for answer in answers] == [500, 429, 403, 200]
         assert [answer.passing for answer in answers] == [True, True, False, False]
         assert answers[1].retry_after == 7
@@ -194,11 +202,13 @@ def test_an_upload_that_fails_prints_nothing_by_itself(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from cartwheel.destinations.twine_upload import Sender; "
         "from cartwheel.destinations.pypi_index import Index; "
         "index = Index(name='shelf', url=sys.argv[1], simple=sys.argv[1], anonymous=True); "
-        "print(Sender(index, environ={}).upload(Path(sys.argv[2])).status)"
+        "from support.deliveries import item_of; "
+        "print(Sender(index, environ={}).upload(item_of(Path(sys.argv[2]))).status)"
     )
     with faulty(script=[status(503)]) as state:
         argv = (sys.executable, "-c", code, state.index.url, str(wheel(tmp_path)))
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=env)
     assert (done.stdout.strip(), done.stderr) == ("503", "")
 
 
@@ -208,7 +218,7 @@ def test_a_broken_connection_is_an_answer_without_a_status(tmp_path: Path) -> No
         faulty(script=[lambda post: post.drop()]) as state,
         Sender(replace(state.index, anonymous=True), environ={}) as sender,
     ):
-        answer = sender.upload(path)
+        answer = sender.upload(item_of(path))
         assert (answer.status, answer.passing) == (0, True)
         assert "onnection" in answer.words
 
@@ -218,7 +228,7 @@ def test_a_token_reaches_the_index_and_nothing_else(tmp_path: Path, capfd: pytes
     echo = status(403, f"no such token {secret}")
     with faulty(script=[echo]) as state:
         with Sender(state.index, environ={"CARTWHEEL_INDEX_FAULTY_TOKEN": secret + "\n"}) as sender:
-            answer = sender.upload(wheel(tmp_path))
+            answer = sender.upload(item_of(wheel(tmp_path)))
         assert state.seen == [requests.auth._basic_auth_str("__token__", secret)]
     assert secret not in repr(answer)
     assert secret not in "".join(capfd.readouterr())
@@ -234,7 +244,7 @@ def test_the_index_s_own_token_goes_before_twine_s_and_an_anonymous_index_gets_n
             (replace(state.index, anonymous=True), both),
         ):
             with Sender(index, environ=environ) as sender:
-                sender.upload(wheel(tmp_path))
+                sender.upload(item_of(wheel(tmp_path)))
         basic = requests.auth._basic_auth_str
         assert state.seen == [basic("__token__", "own"), basic("me", "twine"), ""]
     assert token_variable("my-house.2") == "CARTWHEEL_INDEX_MY_HOUSE_2_TOKEN"
@@ -246,7 +256,7 @@ def test_pypirc_gives_credentials_only_to_the_address_it_names(tmp_path: Path) -
         section = "[distutils]\nindex-servers = faulty\n[faulty]\nrepository = {}\nusername = me\npassword = pw\n"
         path.write_text(section.format(state.index.url))
         with Sender(state.index, environ={}, pypirc=str(path)) as sender:
-            sender.upload(wheel(tmp_path))
+            sender.upload(item_of(wheel(tmp_path)))
         assert state.seen == [requests.auth._basic_auth_str("me", "pw")]
         path.write_text(section.format("https://index.example/"))
         with pytest.raises(CartwheelError, match="no credentials; set CARTWHEEL_INDEX_FAULTY_TOKEN"):
@@ -276,13 +286,14 @@ def test_the_rehearsal_s_index_takes_files_once_and_shows_their_digests(tmp_path
     first, other = wheel(tmp_path / "a"), wheel(tmp_path / "b", files={"demo/more.py": ""})
     source = sdist(tmp_path / "a")
     with LoopbackIndex(tmp_path / "index") as loopback:
-        assert held(loopback.index, "demo", "1.0") == {}
-        with Sender(loopback.index, environ={"TWINE_PASSWORD": "never sent"}) as sender:
-            assert sender.upload(first).taken
-            assert sender.upload(source).taken
-            assert sender.upload(first).status == 400
-            assert sender.upload(other).status == 400
-        assert held(loopback.index, "demo", "1.0") == {path.name: sha256(path.read_bytes()) for path in (first, source)}
+        assert held(index_of(loopback), "demo", "1.0") == {}
+        with Sender(index_of(loopback), environ={"TWINE_PASSWORD": "never sent"}) as sender:
+            assert sender.upload(item_of(first)).taken
+            assert sender.upload(item_of(source)).taken
+            assert sender.upload(item_of(first)).status == 400
+            assert sender.upload(item_of(other)).status == 400
+        ours = {path.name: sha256(path.read_bytes()) for path in (first, source)}
+        assert held(index_of(loopback), "demo", "1.0") == ours
 
 
 def test_the_rehearsal_s_index_ends_with_its_context_also_on_an_error(tmp_path: Path) -> None:
@@ -302,17 +313,6 @@ def test_the_rehearsal_s_index_ends_with_its_context_also_on_an_error(tmp_path: 
 def test_two_rehearsals_have_an_index_each(tmp_path: Path) -> None:
     with LoopbackIndex(tmp_path / "one") as one, LoopbackIndex(tmp_path / "two") as two:
         assert one.url != two.url
-
-
-def test_a_taken_port_is_given_up_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cartwheel.stand_ins import pypi as module
-
-    with faulty() as state:
-        ports = [int(state.base.rsplit(":", 1)[1]), module._free_port()]
-        monkeypatch.setattr(module, "_free_port", lambda: ports.pop(0))
-        with LoopbackIndex(tmp_path / "index") as loopback:
-            assert loopback.url != f"{state.base}/"
-            assert ports == []
 
 
 def test_the_rehearsal_s_index_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:

@@ -14,15 +14,16 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.destinations import delivery
+from cartwheel.destinations.credentials import Credentials
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.trusted_publishing import CODES, mint
-from cartwheel.destinations.twine_upload import Credentials, found
+from cartwheel.destinations.twine_upload import uploading_credentials as found
 from cartwheel.model.config.config_checks import refuse_nonsense
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.config.table import decode
 from cartwheel.model.errors import CartwheelError
+from support import deliveries as delivery
 from support.indexes import Faulty, Post, Step, faulty, garbage, lost, sdist, status, wheel
 
 NAMES = ("demo-1.0-cp311-abi3-macosx_11_0_arm64.whl", "demo-1.0-cp311-abi3-win_amd64.whl", "demo-1.0-py3-none-any.whl")
@@ -313,8 +314,8 @@ class Keyring(keyring.backend.KeyringBackend):
 """
 ASKS = """
 import json, os, sys
-from cartwheel.destinations.twine_upload import found
 from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.twine_upload import uploading_credentials as found
 given = found(Index(name="house", url=sys.argv[1], simple="https://index.example/simple/", auth="token"), {}, "none")
 print(json.dumps([given.username, given.password, repr(given)]))
 """

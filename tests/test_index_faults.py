@@ -17,11 +17,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.destinations import delivery
 from cartwheel.destinations.ledger import SHOWN_WITHIN
-from cartwheel.destinations.pypi_index import Index, held
-from cartwheel.destinations.verify_index import wait_until_listed
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.pypi_reader import held
 from cartwheel.model.errors import CartwheelError
+from support import deliveries as delivery
+from support.deliveries import wait_until_listed
 from support.indexes import (
     METADATA,
     Faulty,
@@ -271,7 +272,7 @@ FAULTS = (
 def test_after_a_fault_nothing_is_wrong_and_the_next_run_goes_on(
     fault: Fault, release: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cartwheel.destinations.pypi_index.sleep", lambda seconds: None)
+    monkeypatch.setattr("cartwheel.destinations.retries.sleep", lambda seconds: None)
     run, second = Run(tmp_path), Run(tmp_path)
     with faulty(**fault.settings) as state:
         state.script, state.always, state.looks = list(fault.script), fault.always, list(fault.looks)
@@ -362,17 +363,19 @@ def test_the_ledger_keeps_what_the_index_answered_then(release: tuple[Path, ...]
         assert run.rows == rows
 
 
-def test_a_file_that_changes_while_the_release_is_sent_is_not_sent(release: tuple[Path, ...], tmp_path: Path) -> None:
-    run = Run(tmp_path)
+def test_a_file_that_changes_while_the_release_is_sent_is_sent_as_it_was_checked(
+    release: tuple[Path, ...], tmp_path: Path
+) -> None:
+    run, checked = Run(tmp_path), {path.name: path.read_bytes() for path in release}
 
     def changing(post: Post) -> None:
         release[1].write_bytes(b"other")
         post.faulty.take(post)
 
     with faulty(script=[changing]) as state:
-        assert "it was changed while the release was sent" in run(state.index, release)
-        assert list(state.files) == [release[0].name]
-        assert list(run.rows) == [release[0].name]
+        assert run(state.index, release) == ""
+        assert state.files == checked
+        assert {name: row["sha256"] for name, row in run.rows.items()} == {n: sha256(d) for n, d in checked.items()}
 
 
 def test_a_file_that_twine_does_not_take_is_refused_without_a_byte(release: tuple[Path, ...], tmp_path: Path) -> None:
@@ -387,12 +390,14 @@ def test_a_file_that_twine_does_not_take_is_refused_without_a_byte(release: tupl
 
 # Killed --------------------------------------------------------------------------------------------------------------
 
-SENDS = """
+SENDS = f"""
 import json, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+"""
+SENDS += """
 from pathlib import Path
-from cartwheel.destinations.delivery import send
-from cartwheel.destinations.verify_index import wait_until_listed
-from cartwheel.destinations.pypi_index import Index, held
+from support.deliveries import send
+from cartwheel.destinations.pypi_index import Index
 base, ledger, *files = sys.argv[1:]
 index = Index(name="faulty", url=f"{base}/upload/", simple=f"{base}/simple/")
 send(index, "demo", "1.0", [Path(f) for f in files], ledger=Path(ledger),

@@ -16,10 +16,12 @@ import pytest
 import requests
 
 from cartwheel.checks.index_rules import findings
-from cartwheel.destinations import delivery
-from cartwheel.destinations.pypi_index import Index, held
-from cartwheel.destinations.verify_index import environment_for_index, install_commands, requirement, wait_until_listed
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.pypi_install import install_commands, installer_environment, requirement
+from cartwheel.destinations.pypi_reader import held
 from cartwheel.model.errors import CartwheelError
+from support import deliveries as delivery
+from support.deliveries import wait_until_listed
 from support.indexes import sdist, sha256, wheel
 
 pytestmark = pytest.mark.lab
@@ -180,10 +182,13 @@ def test_a_wrong_password_is_refused_and_not_shown(index: Index, tmp_path: Path)
     assert len(publish(index, release, tmp_path / "ledger")[0]) == 4
 
 
-KILLED = """
+KILLED = f"""
 import json, os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+"""
+KILLED += """
 from pathlib import Path
-from cartwheel.destinations import delivery
+from support import deliveries as delivery
 from cartwheel.destinations.pypi_index import Index
 index, ledger, upload, *files = sys.argv[1:]
 sent = []
@@ -217,7 +222,7 @@ def test_what_is_on_a_real_index_installs_from_there_alone(index: Index, tmp_pat
     pinned = tmp_path / "pinned.txt"
     pinned.write_text(requirement("used", "1.0", digests))
     alone, _ = install_commands((sys.executable, "-m", "uv"), python, index, "used", "1.0", requirements=pinned)
-    done = subprocess.run(alone, env=environment_for_index(os.environ), capture_output=True, text=True)
+    done = subprocess.run(alone, env=installer_environment(os.environ), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert subprocess.run([python, "-c", "import used; assert used.VALUE == 1"]).returncode == 0
 

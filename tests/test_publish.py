@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.destinations import delivery as publish
-from cartwheel.destinations.delivery import Conflict, Settlement, in_order, settle, too_late
-from cartwheel.destinations.pypi_index import Index, held
+from cartwheel.destinations.protocol import in_order
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.pypi_reader import held
 from cartwheel.destinations.retries import Patience, pause
+from cartwheel.destinations.settlement import Conflict, Settlement, conflict_lines, settle, too_late
 from cartwheel.model.errors import StepFailed
 from cartwheel.stand_ins.pypi import LoopbackIndex
+from support import deliveries as publish
 from support.indexes import Faulty, faulty, sdist, sha256, wheel
 
 ENVIRON = {"TWINE_PASSWORD": "s3cr3t"}
@@ -87,7 +89,7 @@ def test_each_file_is_sent_skipped_or_in_conflict() -> None:
 
 
 def test_what_refuses_a_release_is_said_with_both_digests_and_what_to_do() -> None:
-    lines = publish.refusals(settle({"c.whl": "3", "d.whl": "4"}, {"c.whl": "x", "d.whl": "", "e.whl": "5"}), "house")
+    lines = conflict_lines(settle({"c.whl": "3", "d.whl": "4"}, {"c.whl": "x", "d.whl": "", "e.whl": "5"}), "house")
     assert "ours sha256 3, theirs x" in lines[0]
     assert "release the next version" in lines[0]
     assert "gives no digest" in lines[1]
@@ -118,13 +120,13 @@ def test_a_release_is_sent_in_order_and_a_second_run_sends_nothing(release: tupl
 
 def test_a_real_index_takes_a_release_once(tmp_path: Path, release: tuple[Path, ...], run: Run) -> None:
     with LoopbackIndex(tmp_path / "index") as loopback:
-        assert len(run(loopback.index, release)) == 4
+        assert len(run(publish.index_of(loopback), release)) == 4
         run.ledger.unlink()
-        assert run(loopback.index, release) == ()
-        assert held(loopback.index, "demo", "1.0") == {p.name: sha256(p.read_bytes()) for p in release}
+        assert run(publish.index_of(loopback), release) == ()
+        assert held(publish.index_of(loopback), "demo", "1.0") == {p.name: sha256(p.read_bytes()) for p in release}
         other = wheel(tmp_path / "other", NAMES[2], files={"demo/more.py": ""})
         with pytest.raises(StepFailed, match=f"theirs {sha256(release[3].read_bytes())}"):
-            run(loopback.index, (*release[:3], other))
+            run(publish.index_of(loopback), (*release[:3], other))
 
 
 def test_files_that_are_not_the_checked_ones_are_not_sent(release: tuple[Path, ...], run: Run) -> None:
@@ -183,7 +185,7 @@ def test_pypi_s_window_of_fourteen_days_stops_a_late_file(release: tuple[Path, .
     old = (datetime.now(UTC) - timedelta(days=15)).isoformat()
     planned = {path.name: sha256(path.read_bytes()) for path in release}
     with faulty(files={release[0].name: release[0].read_bytes()}, uploaded=old) as state:
-        assert publish.look(state.index, "demo", "1.0", planned)[1] == ()
-        _, refused = publish.look(replace(state.index, public=True), "demo", "1.0", planned)
+        assert publish.look(state.index, "demo", "1.0", planned).wrong == ()
+        refused = publish.look(replace(state.index, public=True), "demo", "1.0", planned).wrong
         assert "takes no file after 14 days" in refused[0]
     assert too_late((), datetime.now(UTC)) == ()

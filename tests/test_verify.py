@@ -11,16 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.pypi_install import install_commands, installer_environment, once_shown, requirement
 from cartwheel.destinations.twine_upload import Sender
-from cartwheel.destinations.verify_index import (
-    environment_for_index,
-    install_commands,
-    once_shown,
-    requirement,
-    wait_until_listed,
-)
 from cartwheel.model.errors import StepFailed
 from cartwheel.stand_ins.pypi import LoopbackIndex
+from support.deliveries import index_of, item_of, wait_until_listed
 from support.indexes import METADATA, Post, faulty, sdist, sha256, wheel
 
 FILES = {"demo-1.0-py3-none-any.whl": b"wheel", "demo-1.0.tar.gz": b"sdist"}
@@ -61,7 +56,7 @@ def test_an_index_that_lags_is_waited_for_and_told_of_once() -> None:
     wait = Waiting()
     with faulty(files=dict(FILES), unlisted=5) as state:
         assert wait(state.index) == ()
-    assert wait.said == ["faulty shows 0 of 2 files; waiting"]
+    assert [line.partition(" until ")[0] for line in wait.said] == ["faulty shows 0 of 2 files; waiting"]
     assert wait.now > 5
 
 
@@ -83,13 +78,17 @@ def test_other_bytes_are_wrong_at_once_and_both_digests_shown() -> None:
     wait = Waiting()
     with faulty(files=dict(FILES), listed_wrong={"demo-1.0.tar.gz"}) as state:
         (line,) = wait(state.index)
-    assert line == f"demo-1.0.tar.gz: listed with sha256 {sha256(b'other')}, expected {sha256(b'sdist')}"
+    assert line.startswith(
+        f"demo-1.0.tar.gz: faulty has it with other bytes: ours sha256 {sha256(b'sdist')}, theirs {sha256(b'other')}"
+    )
     assert wait.now == 0
 
 
 def test_a_file_too_many_is_wrong() -> None:
     with faulty(files={**FILES, "demo-1.0-cp39-cp39-win32.whl": b"?"}) as state:
-        assert Waiting()(state.index) == ("demo-1.0-cp39-cp39-win32.whl: on the index, and not part of the release",)
+        assert Waiting()(state.index) == (
+            "demo-1.0-cp39-cp39-win32.whl: faulty has it and the plan has not; plan it, or release the next version",
+        )
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -98,7 +97,7 @@ def test_without_digests_the_bytes_themselves_are_compared(as_json: bool) -> Non
         assert Waiting()(state.index) == ()
         state.files["demo-1.0.tar.gz"] = b"other"
         (line,) = Waiting()(state.index)
-        assert line.startswith(f"demo-1.0.tar.gz: it downloads with sha256 {sha256(b'other')}")
+        assert f"theirs {sha256(b'other')}" in line
 
 
 def test_the_dependencies_come_from_the_main_index_and_the_release_from_its_own_alone() -> None:
@@ -108,11 +107,16 @@ def test_the_dependencies_come_from_the_main_index_and_the_release_from_its_own_
     )
     assert alone == (
         "uv", "pip", "install", "--python", "py", "--no-config", "--no-cache", "--no-deps", "--require-hashes",
-        "--default-index", "http://127.0.0.1:1/simple/", "--only-binary", "demo", "--requirements", "r.txt",
+        "--default-index", "verified=http://127.0.0.1:1/simple/", "--only-binary", "demo", "--requirements", "r.txt",
     )  # fmt: skip
-    assert rest == ("uv", "pip", "install", "--python", "py", "demo[test]==1.0")
-    assert environment_for_index({"UV_INDEX_URL": "x", "UV_EXTRA_INDEX_URL": "y", "UV_CACHE_DIR": "z"}) == {
-        "UV_CACHE_DIR": "z"
+    start = ("uv", "pip", "install", "--python", "py", "--no-config")
+    assert rest == (*start, "--index", "verified=http://127.0.0.1:1/simple/", "demo[test]==1.0")
+    for other in (replace(index, rehearsal=True), replace(index, public=True)):
+        _, rest = install_commands(("uv",), Path("py"), other, "demo", "1.0", requirements=Path("r.txt"))
+        assert rest == (*start, "demo==1.0"), "a namesake on an index for practice is never installed"
+    assert installer_environment({"UV_INDEX_URL": "x", "UV_EXTRA_INDEX_URL": "y", "UV_CACHE_DIR": "z"}) == {
+        "UV_CACHE_DIR": "z",
+        "PIP_CONFIG_FILE": os.devnull,
     }
 
 
@@ -127,7 +131,7 @@ def uv() -> str:
 
 
 def run(argv: tuple[str, ...], folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    env = {**environment_for_index(os.environ), **environ}
+    env = {**installer_environment(os.environ), **environ}
     return subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
@@ -139,6 +143,7 @@ def test_an_installer_that_does_not_see_it_yet_is_asked_again(page: str, tmp_pat
     assert run((uv(), "venv", "--quiet", "--python", sys.executable, "env"), tmp_path).returncode == 0
     python = tmp_path / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     said: list[str] = []
+    waited: list[float] = []
 
     def stale(post: Post) -> None:
         if page == "of nothing at all":
@@ -156,8 +161,10 @@ def test_an_installer_that_does_not_see_it_yet_is_asked_again(page: str, tmp_pat
             if done.returncode:
                 raise StepFailed(done.stderr)
 
-        once_shown(install, state.index, say=said.append, sleep=lambda seconds: None)
-    assert said == [f"the installer does not see it on faulty yet; again in {n} s" for n in (5, 10)]
+        once_shown(install, state.index, say=said.append, wait=waited.append)
+    assert len(waited) == 2
+    (line,) = said
+    assert line.startswith("the installer does not see it on faulty yet; waiting until ")
 
 
 def test_an_installation_that_fails_for_another_reason_is_not_tried_again() -> None:
@@ -179,10 +186,10 @@ def test_uv_installs_exactly_this_release_and_refuses_other_bytes(tmp_path: Path
     python = tmp_path / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     requirements = tmp_path / "requirements.txt"
     with LoopbackIndex(tmp_path / "index") as loopback:
-        with Sender(loopback.index, environ={}) as sender:
-            assert sender.upload(path).taken
-            assert sender.upload(source).taken
-        alone, rest = install_commands((uv(),), python, loopback.index, "demo", "1.0", requirements=requirements)
+        with Sender(index_of(loopback), environ={}) as sender:
+            assert sender.upload(item_of(path)).taken
+            assert sender.upload(item_of(source)).taken
+        alone, rest = install_commands((uv(),), python, index_of(loopback), "demo", "1.0", requirements=requirements)
         requirements.write_text(requirement("demo", "1.0", {"x": "0" * 64}))
         refused = run(alone, tmp_path)
         assert refused.returncode != 0

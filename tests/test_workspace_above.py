@@ -173,9 +173,10 @@ def test_an_excluded_package_has_its_own_crates_lock_and_profiles(tmp_path: Path
 
 
 def test_the_crates_of_an_excluded_package_are_those_of_its_own_workspace(tmp_path: Path) -> None:
+    from cartwheel.publish_crates import cargo_for, its_crates
+
     from cartwheel.pipeline import read_project
     from cartwheel.process.run import StepLog
-    from cartwheel.publish_crates import cargo_for, its_crates
 
     project = excluded(tmp_path / "top")
     read = read_project(project.root, {})

@@ -30,6 +30,9 @@ from cartwheel.process import run
 from cartwheel.process.step_log import StepLog
 from cartwheel.run_context import UpToDate
 
+_REHEARSED = "rehearsal: "
+"""Begins every line about a destination that is only a stand-in."""
+
 _NEVER_ALONE = ("tag", "publish", "release")
 """Stages that cannot be undone, and so never run without the steps before them."""
 
@@ -54,7 +57,8 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         try:
             self._execute()
         except CartwheelError as error:
-            return TaskFailed(str(error))
+            outward = self.workshop.project.rehearsed and self.step.always
+            return TaskFailed(f"{_REHEARSED if outward else ''}{error}")
         except OSError as error:
             return TaskFailed(disk_error_in_words(error))
         return None
@@ -101,11 +105,12 @@ class PerformStep(BaseAction):  # type: ignore[misc]
             raise StepFailed(f"{step.name} needs {', '.join(missing)}, which no earlier step has made")
         with _Scratch(shop.root / ".cartwheel" / "scratch" / step.name.replace(":", "-")) as scratch:
             log_file = log_path(shop.root, step.name)
+            begin = _REHEARSED if shop.project.rehearsed else ""
             log = StepLog(log_file, shown_as=log_file.relative_to(shop.root).as_posix())
             work = Work(
                 root=shop.root, scratch=scratch, log=log, snapshot=world, before=before,
                 named=shop.named, slots=shared,
-                announce=lambda text: shop.announce(f"{step.name}: {text}"),
+                announce=lambda text: shop.announce(f"{step.name}: {begin}{text}"),
             )  # fmt: skip
             generated: tuple[str, ...] = ()
             if step.prepare:

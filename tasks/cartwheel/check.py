@@ -18,7 +18,7 @@ from cartwheel.machine.host import this_machine
 from cartwheel.model.check_report import CheckReport, TestRun, parse_report, report_json, untested_reason
 from cartwheel.model.config.manifests import inside
 from cartwheel.model.config.settings import Test
-from cartwheel.model.destination import PYPI, kind_of
+from cartwheel.model.destination import kind_row
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.step import Snapshot, Step, Work
@@ -103,14 +103,15 @@ def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
     return {}
 
 
-def refuse_invalid_wheel(package: Package, wheel: Wheel, root: Path) -> None:
-    """All of a wheel's check that runs nothing of it; raises `StepFailed` with every problem."""
+def refuse_invalid_wheel(package: Package, wheel: Wheel, root: Path, copy: Path | None = None) -> None:
+    """All of a wheel's check that runs nothing of it, on the file in `dist/` or on a `copy` of it; raises `StepFailed`
+    with every problem."""
     from cartwheel.checks.candidate import examine
     from cartwheel.checks.rules import problems
 
     found = problems(
         examine(
-            root / artifacts.wheel_path(package, wheel),
+            copy or root / artifacts.wheel_path(package, wheel),
             expected=wheel.file,
             target=wheel.target,
             floor=wheel.floor,
@@ -163,7 +164,7 @@ def _of_sdist(project: Project, package: Package) -> Step:
 def _waived(project: Project, package: Package) -> tuple[str, ...]:
     """Keys of rules that every index of the package waives; publishing judges each index by itself."""
     tables = project.indexes
-    known = [tables[name].rules for name in package.publish if name in tables and kind_of(name, tables) == PYPI]
+    known = [tables[name].rules for name in package.publish if name in tables and kind_row(name, tables).wheel_rules]
     return tuple(key for key in (known[0] if known else ()) if all(key in rules for rules in known))
 
 

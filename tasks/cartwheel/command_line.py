@@ -10,7 +10,9 @@ from doit.doit_cmd import get_var
 from cartwheel.model.config import resolve
 from cartwheel.model.errors import ConfigError, did_you_mean
 
-_KNOWN_ENVIRONMENT = ("CARTWHEEL_FROZEN", "CARTWHEEL_REHEARSAL", "CARTWHEEL_ENGINE", "CARTWHEEL_IN_IMAGE")
+_KNOWN_ENVIRONMENT = (
+    "CARTWHEEL_FROZEN", "CARTWHEEL_REHEARSAL", "CARTWHEEL_REHEARSAL_TOKEN", "CARTWHEEL_ENGINE", "CARTWHEEL_IN_IMAGE",
+)  # fmt: skip
 _OWN_ENVIRONMENT = ("CARTWHEEL_INDEX_", "CARTWHEEL_SYSROOT_", "CARTWHEEL_CARGO", "CARTWHEEL_TEST_")
 
 

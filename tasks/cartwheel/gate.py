@@ -1,9 +1,12 @@
-"""Proof: what must have passed before a tag, and that every file is there, checked as it is, and tested or excused."""
+"""The gate before a tag and an upload: every file is there, checked as it is, and tested or excused, and no destination
+refuses it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cartwheel.filesystem.files import sha256_of
 from cartwheel.machine.host import this_machine
@@ -13,6 +16,9 @@ from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Work
 from cartwheel.model.wheels.artifacts import Artifact, artifacts, checks, package_artifacts, reports
 from cartwheel.model.wheels.target import TARGETS
+
+if TYPE_CHECKING:
+    from cartwheel.destinations.protocol import Destination, Item
 
 
 def refuse_unless_meant(project: Project, work: Work, *stages: str) -> None:
@@ -117,3 +123,105 @@ def unplanned_files(project: Project, package: Package, root: Path) -> tuple[str
     )
     advice = "it is not part of this release; move it away (doit run clean removes what cartwheel made)"
     return tuple(f"{path}: {advice}" for path in sorted(found) if path not in planned)
+
+
+# What the destinations say -------------------------------------------------------------------------------------------
+
+
+def locate_destinations(project: Project, package: Package, work: Work) -> None:
+    """Raises `ConfigError` for an index that cannot be meant as it is configured; asks none."""
+    from cartwheel.destinations.protocol import implementation
+
+    for name in package.publish:
+        implementation(name, project.indexes).locate(project, name, work.root, work.snapshot.environ)
+
+
+def destination(project: Project, package: Package, name: str, work: Work, *, tagged: bool = True) -> Destination:
+    """The package's release to that index.  Raises `ConfigError` where the index cannot be meant."""
+    from cartwheel.destinations.protocol import Release, implementation
+    from cartwheel.versions.changelog_file import notes_for_tag
+
+    release = Release(
+        project=project, package=package, index=name, root=work.root, environ=work.snapshot.environ,
+        say=work.announce, log=work.log, scratch=work.scratch, tagged=tagged,
+        notes=lambda: notes_for_tag(work.root, package, ignored=project.release.ignore_tags),
+    )  # fmt: skip
+    return implementation(name, project.indexes).destination(release)
+
+
+def checked_files(package: Package, work: Work) -> tuple[Item, ...]:
+    """The planned files, each with the digest that its check recorded.  Raises `StepFailed` with all that is wrong."""
+    from cartwheel.destinations.protocol import Item
+
+    expected = verified_digests(package, work.root)
+    paths = (work.root / artifact.path for artifact in package_artifacts(package))
+    return tuple(Item(name=path.name, path=path, sha256=expected[path.name]) for path in paths)
+
+
+def judged(
+    destination: Destination, project: Project, package: Package, work: Work, *, sending: bool, copies: bool
+) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """The files of a release, and the items that the destination makes of them, after all that can refuse them before
+    anything is public: the checks, files that are not planned, the destination's rules, and what it holds.
+
+    `sending`: credentials must be there by now.  `copies`: the files are private copies, judged and then sent.
+    Raises `StepFailed` with all that is wrong.
+    """
+    from cartwheel.destinations.delivery import refusals, staged
+    from cartwheel.destinations.protocol import Item
+
+    wrong: list[str] = []
+    files: tuple[Item, ...] = ()
+    items: tuple[Item, ...] = ()
+    with _noted(wrong):
+        files = checked_files(package, work)
+    if not files:
+        paths = [path for a in package_artifacts(package) if (path := work.root / a.path).is_file()]
+        files = tuple(Item(name=path.name, path=path, sha256=sha256_of(path)) for path in paths)
+    elif copies:
+        expected = {item.name: item.sha256 for item in files}
+        with _noted(wrong):
+            files = staged([item.path for item in files], work.scratch / "upload", expected)
+    wrong += unplanned_files(project, package, work.root)
+    with _noted(wrong):
+        items = destination.items(files)
+        wrong += refusals(destination, items, sending=sending)
+    if wrong:
+        raise StepFailed("\n".join((f"nothing was sent to {destination.name}:", *dict.fromkeys(wrong))))
+    return files, items
+
+
+@contextmanager
+def _noted(wrong: list[str]) -> Iterator[None]:
+    """What fails here is one of the things that are wrong, and hides no other."""
+    try:
+        yield
+    except StepFailed as error:
+        wrong += str(error).splitlines()
+
+
+def refuse_before_tag(project: Project, package: Package, work: Work) -> None:
+    """What the destinations would say to the files: to all of them, or, where a pipeline makes the others, to those
+    that are here and to the names of all.  Raises `StepFailed`."""
+    from cartwheel.destinations.protocol import Release, implementation
+
+    if not project.made_by_ci:
+        sending = any(word.split(":")[0] in ("publish", "release") for word in work.named)
+        for name in package.publish:
+            there = destination(project, package, name, work, tagged=False)
+            with there.alone():
+                judged(there, project, package, work, sending=sending, copies=False)
+        return
+    own = made_here(package)
+    verified_digests(package, work.root, own)
+    names = [artifact.file for artifact in package_artifacts(package)]
+    wrong: list[str] = []
+    for name in package.publish:
+        release = Release(
+            project=project, package=package, index=name, root=work.root, environ=work.snapshot.environ,
+            say=work.announce,
+        )  # fmt: skip
+        told = implementation(name, project.indexes).name_refusals(release, names, [work.root / a.path for a in own])
+        wrong += (f"  {line}" for line in told)
+    if wrong:
+        raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *sorted(set(wrong)))))

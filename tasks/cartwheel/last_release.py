@@ -10,7 +10,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from cartwheel.adoption.file_sets import Comparison, compare, explained
-from cartwheel.destinations.pypi_index import Index, Listed, project_listing, resolve
+from cartwheel.destinations.pypi_index import Index, resolve
+from cartwheel.destinations.pypi_reader import Listed, project_listing
 from cartwheel.destinations.retries import READING, Patience
 from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import ConfigError, StepFailed

@@ -6,12 +6,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import unified_diff
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.model.destination import CRATES, PYPI, kind_of
 from cartwheel.model.errors import ConfigError, StepFailed, did_you_mean
 from cartwheel.model.project import Package, Project
 from cartwheel.model.versions.next_version import next_version
@@ -211,31 +209,16 @@ def _below(last: tuple[str, str], bump: BumpPlan, tag: str) -> Iterable[str]:
 
 def _held(root: Path, project: Project, package: Package, name: str, bump: BumpPlan) -> tuple[str, ...]:
     """The files or crates of the new version that a destination holds; a release page is known by its tag."""
-    ask = {PYPI: _on_index, CRATES: _in_registry}.get(kind_of(name, project.indexes))
+    from cartwheel.destinations.protocol import Release, implementation
+
+    release = Release(
+        project=project, package=package, index=name, root=root, environ=os.environ, say=lambda text: None
+    )
+    crates = dict.fromkeys(bump.crates, semver(bump.version))
     try:
-        return ask(root, project, package, name, bump) if ask else ()
+        return implementation(name, project.indexes).held(release, pep440(bump.version), crates)
     except StepFailed as error:
         raise StepFailed(f"{error}; or --offline, and publish asks it") from None
-
-
-def _on_index(root: Path, project: Project, package: Package, name: str, bump: BumpPlan) -> tuple[str, ...]:
-    from cartwheel.destinations.pypi_index import held, resolve
-
-    return tuple(held(resolve(name, project.indexes), package.name, pep440(bump.version)))
-
-
-def _in_registry(root: Path, project: Project, package: Package, name: str, bump: BumpPlan) -> tuple[str, ...]:
-    """Of the crates whose version moves."""
-    from cartwheel.process.step_log import StepLog
-    from cartwheel.publish_crates import cargo_for, its_crates
-
-    new = semver(bump.version)
-    with TemporaryDirectory() as folder:
-        log = StepLog(Path(folder, "cargo.log"), shown_as="cargo's words")
-        cargo = cargo_for(project, package, name, root, log=log, environ=os.environ)
-        sent = its_crates(project, package, name, cargo, root)
-        moved = (replace(crate, version=new) for crate in sent if crate.name in bump.crates)
-        return tuple(crate.file for crate in moved if cargo.published(crate) is not None)
 
 
 def _refuse_disagreement(root: Path, project: Project) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from cartwheel import checklist, gate
-from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
-from cartwheel.model.wheels.artifacts import package_artifacts, ready
+from cartwheel.model.wheels.artifacts import ready
 from cartwheel.process import environment
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
         _refuse_without_notes(package, work, project.release.ignore_tags)
     if project.made_by_ci:
         _refuse_another_pipeline(project, work)
-    _refuse_unknown_places(project, package, work)
+    gate.locate_destinations(project, package, work)
     if not found.done:
         _refuse_lost_files(project, package, work)
     return {}
@@ -70,7 +69,7 @@ def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[s
     found = _facts(project, package, work)
     if not tag_refusals(found) and not found.done:
         _refuse_without_notes(package, work, project.release.ignore_tags)
-        _refuse_what_would_be_refused(project, package, work)
+        gate.refuse_before_tag(project, package, work)
     make(work.root, found, _message(project, package, work), work.announce, pipeline=_starts(project, work))
     return {}
 
@@ -124,14 +123,6 @@ def _refuse_another_pipeline(project: Project, work: Work) -> None:
         raise StepFailed("\n".join(wrong))
 
 
-def _refuse_unknown_places(project: Project, package: Package, work: Work) -> None:
-    """Raises `ConfigError` for an index that cannot be meant as it is configured; asks none."""
-    from cartwheel.publish import locate
-
-    for name in package.publish:
-        locate(project, name, work)
-
-
 def _refuse_lost_files(project: Project, package: Package, work: Work) -> None:
     """Raises `StepFailed` for a file of the last release that this one loses without a reason.  An index that cannot be
     read is told, and nothing is concluded from it."""
@@ -144,25 +135,3 @@ def _refuse_lost_files(project: Project, package: Package, work: Work) -> None:
         return
     if change and (lines := losses_in_words(change)):
         raise StepFailed("\n".join(lines))
-
-
-def _refuse_what_would_be_refused(project: Project, package: Package, work: Work) -> None:
-    """What the indexes would say to the files: to all of them, or, where a pipeline makes the others, to those that are
-    here and to the names of all."""
-    from cartwheel.publish import refuse_what_the_index_would
-
-    if not project.made_by_ci:
-        for name in package.publish:
-            refuse_what_the_index_would(project, package, name, work)
-        return
-    from cartwheel.checks.index_rules import findings, name_findings, refusals_and_notes
-    from cartwheel.destinations.pypi_index import resolve
-
-    own = gate.made_here(package)
-    gate.verified_digests(package, work.root, own)
-    found = {*name_findings(a.file for a in package_artifacts(package)), *findings(work.root / a.path for a in own)}
-    names = (name for name in package.publish if kind_of(name, project.indexes) == PYPI)
-    indexes = (resolve(name, project.indexes) for name in names)
-    wrong = {f"  {index.name}: {finding}" for index in indexes for finding in refusals_and_notes(found, index.rules)[0]}
-    if wrong:
-        raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *sorted(wrong))))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from cartwheel.ci.jobs import BUILD, FORGE, PLAN, PUBLISH, SDIST, VERIFY, Job, Permission, slug
-from cartwheel.destinations.pypi_index import token_variable
+from cartwheel.destinations.credentials import token_variable
+from cartwheel.destinations.protocol import JobNeeds, implementation
 from cartwheel.model.config.release_settings import IndexSettings
-from cartwheel.model.destination import GITHUB, PYPI, is_rehearsal, kind_of
 from cartwheel.model.project import Project
 
 TESTPYPI = "testpypi"
@@ -38,12 +38,9 @@ def publish_jobs(project: Project) -> Iterable[Job]:
 def _publish(
     project: Project, index: str, packages: tuple[str, ...], before: tuple[str, ...], *, asked_only: bool = False
 ) -> Job:
-    table = _table(project, index)
-    kind = kind_of(index, project.indexes)
-    identity = kind == PYPI and _by_identity(index, table)
-    own_page = kind == GITHUB and not (table.url or table.repository)
-    permissions = [_WRITE if own_page else READ]
-    if identity:
+    table, needs = _table(project, index), _needs(project, index)
+    permissions = [_WRITE if needs.own_page else READ]
+    if needs.identity:
         permissions.append(_IDENTITY)
     return Job(
         name=f"publish-{slug(index)}",
@@ -59,16 +56,14 @@ def _publish(
         tags=tag_patterns(project, packages),
         asked_only=asked_only,
         environment=table.environment or index,
-        identity=identity,
-        secrets=_secrets(index, identity=identity, own_page=own_page),
+        identity=needs.identity,
+        secrets=_secrets(index, identity=needs.identity, own_page=needs.own_page),
         variables=_variables(index, asked_only=asked_only),
     )
 
 
 def _verify(project: Project, index: str, packages: tuple[str, ...], *, asked_only: bool = False) -> Job:
-    table = _table(project, index)
-    kind = kind_of(index, project.indexes)
-    own_page = kind == GITHUB and not (table.url or table.repository)
+    needs = _needs(project, index)
     return Job(
         name=f"verify-{slug(index)}",
         role=VERIFY,
@@ -76,13 +71,13 @@ def _verify(project: Project, index: str, packages: tuple[str, ...], *, asked_on
         needs=(PLAN, f"publish-{slug(index)}"),
         permissions=(READ,),
         minutes=60,
-        history=kind == GITHUB,
+        history=needs.history,
         files=True,
         index=index,
         packages=packages,
         tags=tag_patterns(project, packages),
         asked_only=asked_only,
-        secrets=_secrets(index, identity=False, own_page=True) if own_page else {},
+        secrets=_secrets(index, identity=False, own_page=needs.own_page) if needs.own_page or needs.private else {},
         variables=_variables(index, asked_only=asked_only),
     )
 
@@ -91,9 +86,9 @@ def _table(project: Project, index: str) -> IndexSettings:
     return project.indexes.get(index, IndexSettings())
 
 
-def _by_identity(index: str, table: IndexSettings) -> bool:
-    """Whether an index takes trusted publishing: as configured, by default on PyPI and TestPyPI."""
-    return table.auth == "trusted" or (table.auth is None and index in ("pypi", TESTPYPI) and not table.url)
+def _needs(project: Project, index: str) -> JobNeeds:
+    """What the jobs of an index need, as its kind says."""
+    return implementation(index, project.indexes).job_needs(index, _table(project, index))
 
 
 def _secrets(index: str, *, identity: bool, own_page: bool) -> Mapping[str, str]:
@@ -109,7 +104,7 @@ def _variables(index: str, *, asked_only: bool) -> Mapping[str, str]:
 
 def is_rehearsal_index(project: Project, index: str) -> bool:
     """Whether an index takes versions without a tag."""
-    return kind_of(index, project.indexes) == PYPI and is_rehearsal(index, project.indexes)
+    return _needs(project, index).practice
 
 
 def tag_patterns(project: Project, packages: tuple[str, ...]) -> tuple[str, ...]:

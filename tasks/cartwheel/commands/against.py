@@ -97,7 +97,7 @@ def _metadata(
     package: Package, root: Path, change: ReleaseChange, *, offline: bool
 ) -> tuple[tuple[str, ...], list[str]]:
     """Differences in the metadata, and why they are not all known."""
-    from cartwheel.destinations.pypi_index import read_bytes
+    from cartwheel.destinations.pypi_reader import read_bytes
 
     if change.last is None or offline:
         return (), []
@@ -155,7 +155,7 @@ def _project_size(change: ReleaseChange, rows: Iterable[FileSize]) -> int:
 
 def _contents(package: Package, root: Path, change: ReleaseChange) -> tuple[str, ...]:
     """Modules and exported names of each built wheel against the wheel with the same tags in the last release."""
-    from cartwheel.destinations.pypi_index import read_bytes
+    from cartwheel.destinations.pypi_reader import read_bytes
 
     old = {_tags(row.file): row for row in change.last.files} if change.last else {}
     lines: list[str] = []

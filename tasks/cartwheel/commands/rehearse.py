@@ -91,21 +91,22 @@ def rehearse(shop: RunContext, targets: tuple[str, ...], write: Any) -> int:
         write(f"note: {len(dirty)} changed or new files are not committed, so they are not part of it\n")
     with _stage(shop.root) as stage:
         _set_up(shop, stage)
-        with StandIns(shop, stage) as stand_ins:
+        with StandIns(shop.project, stage) as stand_ins:
             env = {
                 **_without_tokens(shop.world.environ),
                 "CARTWHEEL_REHEARSAL": json.dumps(stand_ins.settings),
                 "CARTWHEEL_TARGETS": " ".join((*targets, ANY)),
                 **_version(shop),
+                **stand_ins.environ,
             }
-            argv = (sys.executable, "-m", "doit", "--file", "dodo.py", "release")
+            argv = (sys.executable, "-m", "doit", "--file", "dodo.py", "release", *_set_for_this_run(shop))
             code = run.show(argv, cwd=stage.clone, env=_without_git(env))
         _note_existing_tags(shop, write)
         if code:
             write(f"the rehearsal failed; it lies in {stage.clone}, with the logs in .cartwheel/logs\n")
             return code
         write(_table(stage))
-        write(stand_ins.told())
+        write(stand_ins.summary())
         write(f"rehearsed in {time.monotonic() - began:.0f} s; nothing left this machine\n")
     return 0
 
@@ -116,12 +117,21 @@ def _version(shop: RunContext) -> Mapping[str, str]:
     return {"CARTWHEEL_VERSION": said.pop()} if len(said) == 1 else {}
 
 
+def _set_for_this_run(shop: RunContext) -> tuple[str, ...]:
+    """The settings of this run, such as `python=3.12`; targets and version are passed otherwise."""
+    told = {name: value for name, value in shop.project.overrides.items() if name not in ("targets", "version")}
+    return tuple(f"{name}={value}" for name, value in told.items())
+
+
 def _without_tokens(env: Mapping[str, str]) -> dict[str, str]:
     """Without what would let anybody publish anywhere: no stand-in asks for it."""
     return {name: value for name, value in env.items() if not _TOKEN.fullmatch(name)}
 
 
-_TOKEN = re.compile(r"CARTWHEEL_INDEX_\w+_TOKEN|TWINE_PASSWORD|GITHUB_TOKEN|GH_TOKEN|CARGO_REGISTRY_TOKEN")
+_TOKEN = re.compile(
+    r"CARTWHEEL_INDEX_\w+_TOKEN|TWINE_(PASSWORD|USERNAME)|(GITHUB|GH)(_ENTERPRISE)?_TOKEN|CARGO_REGISTR(Y|IES_\w+)_TOKEN"
+    r"|UV_PUBLISH_\w+|UV_INDEX_\w+_(PASSWORD|USERNAME)|ACTIONS_ID_TOKEN_\w+|\w+_ID_TOKEN|NETRC"
+)
 
 
 def _without_git(env: Mapping[str, str]) -> dict[str, str]:

@@ -15,35 +15,21 @@ from msgspec import Struct, to_builtins
 
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import workshop_of
-from cartwheel.model.destination import CRATES, GITHUB, PYPI, kind_of
+from cartwheel.destinations.protocol import (
+    DIFFERS,
+    PARTIAL,
+    THERE,
+    UNKNOWN,
+    DestinationStatus,
+    Release,
+    implementation,
+)
+from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import CartwheelError, did_you_mean
-from cartwheel.model.project import Package, Project, packages_with_same_tag
+from cartwheel.model.project import Package, Project
 from cartwheel.model.wheels.artifacts import package_artifacts
 from cartwheel.process import run
-from cartwheel.process.step_log import StepLog
 from cartwheel.run_context import RunContext
-
-THERE, MISSING, OTHER, EXTRA, BROKEN = "there", "missing", "other bytes", "not planned", "broken off"
-COMPLETE, PARTIAL, NOTHING, DIFFERS, UNKNOWN = "complete", "partial", "nothing", "differs", "unknown"
-
-
-class FileStatus(Struct, frozen=True, kw_only=True):
-    """A file or a crate, and how it stands on an index."""
-
-    name: str
-    state: str
-    """`there`, `missing`, `other bytes`, `not planned`, `broken off`."""
-
-
-class DestinationStatus(Struct, frozen=True, kw_only=True):
-    """An index, and how much of a release it has."""
-
-    name: str
-    kind: str
-    state: str
-    """`complete`, `partial`, `nothing`, `differs`, `unknown`."""
-    detail: str = ""
-    items: tuple[FileStatus, ...] = ()
 
 
 class TagStatus(Struct, frozen=True, kw_only=True):
@@ -107,16 +93,27 @@ def _asked(project: Project, names: list[str]) -> tuple[Package, ...]:
 def release(project: Project, package: Package, shop: RunContext) -> ReleaseStatus:
     """One package's version and where it is.  What cannot be asked is said so, and the rest is still shown."""
     tag, head = _tag(project, package, shop.root)
-    looks = {PYPI: _on_index, GITHUB: _on_page, CRATES: _in_registry}
     digests = recorded_digests(package, shop.root)
-    found = []
-    for name in package.publish:
+    statuses = tuple(_status(project, package, name, shop, digests) for name in package.publish)
+    return ReleaseStatus(package=package.name, version=package.version, head=head, tag=tag, indexes=statuses)
+
+
+def _status(
+    project: Project, package: Package, name: str, shop: RunContext, digests: Mapping[str, str]
+) -> DestinationStatus:
+    try:
+        with TemporaryDirectory() as folder:
+            there = implementation(name, project.indexes).destination(
+                Release(
+                    project=project, package=package, index=name, root=shop.root, environ=shop.world.environ,
+                    say=lambda text: None, scratch=Path(folder),
+                )
+            )  # fmt: skip
+            with there.alone():
+                return there.status(digests)
+    except CartwheelError as error:
         kind = kind_of(name, project.indexes)
-        try:
-            found.append(looks[kind](project, package, name, shop, digests))
-        except CartwheelError as error:
-            found.append(DestinationStatus(name=name, kind=kind, state=UNKNOWN, detail=str(error)))
-    return ReleaseStatus(package=package.name, version=package.version, head=head, tag=tag, indexes=tuple(found))
+        return DestinationStatus(name=name, kind=kind, state=UNKNOWN, detail=str(error))
 
 
 def recorded_digests(package: Package, root: Path) -> dict[str, str]:
@@ -149,87 +146,12 @@ def _tag(project: Project, package: Package, root: Path) -> tuple[TagStatus, str
     return TagStatus(name=name, here=here, there=there), head
 
 
-Digests = Mapping[str, str]
-
-
-def _on_index(project: Project, package: Package, name: str, shop: RunContext, digests: Digests) -> DestinationStatus:
-    from cartwheel.destinations.pypi_index import listing, resolve
-
-    said: list[str] = []
-    rows = listing(resolve(name, project.indexes), package.name, package.version, say=said.append)
-    withdrawn = [row.file for row in rows if row.yanked]
-    items = file_statuses(digests, {row.file: row.sha256 for row in rows})
-    detail = f"withdrawn: {', '.join(withdrawn)}" if withdrawn else "".join(said)
-    return DestinationStatus(name=name, kind=PYPI, state=overall_state(items), detail=detail, items=items)
-
-
-def _on_page(project: Project, package: Package, name: str, shop: RunContext, digests: Digests) -> DestinationStatus:
-    from cartwheel.destinations.github_api import Api, Persistent, place_named
-    from cartwheel.destinations.release_page import find
-    from cartwheel.destinations.retries import Patience, sleep
-    from cartwheel.publish_github import files_of, remote_of
-
-    partners = packages_with_same_tag(package, project.packages, name)
-    place = place_named(name, project.indexes, remote_of(project, shop.root), shop.world.environ)
-    with Api(place, shop.world.environ) as api:
-        page = find(Persistent(api, lambda text: None, Patience(tries=2, base=1.0), sleep), package.tag_name)
-    if page is None:
-        nothing = tuple(FileStatus(name=file, state=MISSING) for file in files_of(package, shared=bool(partners)))
-        return DestinationStatus(name=name, kind=GITHUB, state=NOTHING, detail="no release page", items=nothing)
-    planned = {file: digests.get(file, "") for file in files_of(package, shared=bool(partners))}
-    others = {file for other in partners for file in files_of(other, shared=True)}
-    assets = {asset.name: asset for asset in page.assets if asset.name in planned or asset.name not in others}
-    items = tuple(
-        FileStatus(name=item.name, state=BROKEN) if item.name in assets and not assets[item.name].whole else item
-        for item in file_statuses(planned, {n: asset.sha256 for n, asset in assets.items()}, extra=False)
-    )
-    kind = "a draft" if page.draft else "published, and can no longer be changed" if page.immutable else "published"
-    state = overall_state(items)
-    state = PARTIAL if page.draft and state == COMPLETE else state
-    return DestinationStatus(name=name, kind=GITHUB, state=state, detail=f"{kind}: {page.html}", items=items)
-
-
-def _in_registry(
-    project: Project, package: Package, name: str, shop: RunContext, digests: Digests
-) -> DestinationStatus:
-    from cartwheel.publish_crates import cargo_for, its_crates
-
-    with TemporaryDirectory() as folder:
-        log = StepLog(Path(folder, "cargo.log"), shown_as="cargo's words")
-        cargo = cargo_for(project, package, name, shop.root, log=log, environ=shop.world.environ)
-        crates = its_crates(project, package, name, cargo, shop.root)
-        items = tuple(
-            FileStatus(name=crate.file, state=MISSING if cargo.published(crate) is None else THERE) for crate in crates
-        )
-    return DestinationStatus(name=name, kind=CRATES, state=overall_state(items), items=items)
-
-
-def file_statuses(planned: Digests, held: Digests, *, extra: bool = True) -> tuple[FileStatus, ...]:
-    """Each planned file against what is held (SHA-256 by name, empty: not known), then what is held beside them."""
-    items = []
-    for file, ours in planned.items():
-        theirs = held.get(file)
-        same = theirs is not None and (not ours or not theirs or ours == theirs)
-        items.append(FileStatus(name=file, state=MISSING if theirs is None else THERE if same else OTHER))
-    return (*items, *(FileStatus(name=file, state=EXTRA) for file in held if extra and file not in planned))
-
-
-def overall_state(items: Iterable[FileStatus]) -> str:
-    """The state of an index, from those of its files."""
-    states = {item.state for item in items}
-    if states & {OTHER, EXTRA}:
-        return DIFFERS
-    if states <= {THERE}:
-        return COMPLETE
-    return NOTHING if states == {MISSING} else PARTIAL
-
-
 def as_text(found: Iterable[ReleaseStatus]) -> str:
     """The form for people: the tag, a line for each index, and below it the files that are not simply there."""
     lines = []
     for row in found:
         lines.append(f"{row.package} {row.version}  (HEAD {row.head[:12]})")
-        lines.append(f"  {'tag ' + row.tag.name:24}{_said(row)}")
+        lines.append(f"  {'tag ' + row.tag.name:24}{_tag_in_words(row)}")
         for index in row.indexes:
             there = sum(item.state == THERE for item in index.items)
             counted = f"{there} of {len(index.items)}" if index.items else ""
@@ -244,7 +166,7 @@ def as_text(found: Iterable[ReleaseStatus]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _said(row: ReleaseStatus) -> str:
+def _tag_in_words(row: ReleaseStatus) -> str:
     words = []
     for place, commit in (("here", row.tag.here), ("on the remote", row.tag.there)):
         if commit == UNKNOWN:

@@ -16,13 +16,15 @@ from msgspec import Struct
 
 from cartwheel.cargo.config_files import cargo_home
 from cartwheel.cargo.publish_order import Crate
-from cartwheel.destinations.pypi_index import is_loopback, token_variable
+from cartwheel.destinations.credentials import REHEARSAL_TOKEN, refuse_misdirected, refuse_unsendable, token_variable
+from cartwheel.destinations.http import is_insecure, is_loopback
+from cartwheel.destinations.protocol import Answer
 from cartwheel.destinations.retries import LOST, seconds_until
-from cartwheel.destinations.twine_upload import Answer
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.step import CommandLog
 from cartwheel.process import environment
+from cartwheel.process.redact import inert, redact
 
 CRATES_IO = "crates-io"
 _STAND_IN = "cartwheel-rehearsal"
@@ -51,23 +53,28 @@ class Registry(Struct, frozen=True, kw_only=True):
         """The name that a variable can give to a stand-in; cargo takes only one name for an address."""
         return _STAND_IN if self.name == CRATES_IO else self.name
 
-    @property
-    def proof(self) -> tuple[str, ...]:
-        """What `cargo publish` asks for beside; the word for a stand-in is no secret."""
-        return ("--token", "practice") if self.stand_in and self.name == CRATES_IO else ()
+    def proof(self, environ: Mapping[str, str]) -> tuple[str, ...]:
+        """What `cargo publish` asks for beside: it takes the token of an index without a name from its arguments alone,
+        and the token of a stand-in is good for one rehearsal."""
+        return ("--token", self._practice(environ)) if self.stand_in and self.name == CRATES_IO else ()
+
+    def _practice(self, environ: Mapping[str, str]) -> str:
+        return environ.get(REHEARSAL_TOKEN) or "practice"
 
     def environ(self, environ: Mapping[str, str], home: Path) -> dict[str, str]:
         """What cargo is given of the environment; `home`: cargo's, for a stand-in."""
         own = f"CARGO_REGISTRIES_{_shouted(self.name)}"
         if self.stand_in:
             stand_in = f"CARGO_REGISTRIES_{_shouted(self._known_as)}"
-            led = {f"{stand_in}_INDEX": self.url, f"{stand_in}_TOKEN": "practice"}
+            led = {f"{stand_in}_INDEX": self.url, f"{stand_in}_TOKEN": self._practice(environ)}
             return {**environment.tool_environment(environ), **led, "CARGO_HOME": str(home)}
         given = environment.tool_environment(environ, ("CARGO_REGISTRY_*", "CARGO_REGISTRIES_*"))
         if self.url:
             given[f"{own}_INDEX"] = self.url
         token = environ.get(token_variable(self.name), "").strip()
         if token:
+            refuse_unsendable(self.name, token_variable(self.name), token)
+            refuse_misdirected(self.name, token_variable(self.name), token, self.url.removeprefix("sparse+"))
             given["CARGO_REGISTRY_TOKEN" if self.name == CRATES_IO else f"{own}_TOKEN"] = token
         return given
 
@@ -81,6 +88,11 @@ def registry_named(name: str, table: Mapping[str, IndexSettings]) -> Registry:
     if url and not re.match(r"(sparse\+https?|https?|ssh|registry\+https?)://[^/@]+(/|$)", url):
         raise ConfigError(
             f"index {name}: its url is no index of cargo's without credentials; expected sparse+https://…"
+        )
+    if is_insecure(re.sub(r"^(sparse|registry)\+", "", url)) and not (settings and settings.plain_http):
+        raise ConfigError(
+            f"index {name}: its url is without TLS: anybody in between reads the token; use https, or allow it with "
+            f"plain-http = true in [tool.cartwheel.index.{name}]"
         )
     if url.startswith("sparse+") and not url.endswith("/"):
         url += "/"
@@ -108,7 +120,8 @@ class Cargo:
         self.registry = registry
         self._manifest, self._log, self._target = manifest, log, target
         self._env = registry.environ(environ, home)
-        self._hidden = tuple(v for k, v in self._env.items() if k.endswith("_TOKEN"))
+        self._proof = registry.proof(environ)
+        self._hidden = (*(v for k, v in self._env.items() if k.endswith("_TOKEN")), *self._proof[1:])
 
     def metadata(self, manifest: Path | None = None) -> Mapping[str, Any]:
         """What cargo knows of the crates of a workspace; asks nobody."""
@@ -137,7 +150,7 @@ class Cargo:
 
     def publish(self, crate: Crate) -> Answer:
         """Send one crate by one `cargo publish`; what became of it."""
-        argv = ("cargo", "publish", *self._common, *self.registry.proof, "--no-verify", "--package", crate.name)
+        argv = ("cargo", "publish", *self._common, *self._proof, "--no-verify", "--package", crate.name)
         code, said = self._try(argv)
         return Answer(status=200, words="") if code == 0 else understood(said, datetime.now(UTC))
 
@@ -176,7 +189,8 @@ class Cargo:
         return said
 
     def _try(self, argv: tuple[str, ...]) -> tuple[int, str]:
-        return self._log.attempt(argv, cwd=self._manifest.parent, env=self._env, hide=self._hidden)
+        code, said = self._log.attempt(argv, cwd=self._manifest.parent, env=self._env, hide=self._hidden)
+        return code, redact(said, self._hidden)
 
 
 _STATUS = re.compile(r"\(status (\d{3})|200 OK response, got (\d{3})")
@@ -228,4 +242,4 @@ def _last_words(said: str) -> str:
     """cargo's error in one line, without what it said while all was well."""
     lines = [line.strip() for line in said.partition("\n  headers:")[0].splitlines()]
     told = [line.removeprefix("error: ") for line in lines if line and not line.startswith(_CHATTER)]
-    return "; ".join(told[:6])[:600] or "no reason given"
+    return inert("; ".join(told[:6]))[:600] or "no reason given"

@@ -6,46 +6,39 @@ November 2026).  A token is sent to the API's own hosts only; nothing is followe
 
 from __future__ import annotations
 
-import re
+import hashlib
+import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from cartwheel.destinations.pypi_index import CONNECT_SECONDS, is_loopback, reason, token_variable, without_userinfo
-from cartwheel.destinations.retries import LOST, Patience, pause, seconds_until, too_long
-from cartwheel.destinations.twine_upload import ANSWER_SECONDS, Answer
-from cartwheel.model.config.release_settings import IndexSettings
-from cartwheel.model.destination import api_of, may_receive_the_token, repository_at
-from cartwheel.model.errors import ConfigError, StepFailed
-from cartwheel.process.run import STOP, Interrupted
+from cartwheel.destinations.credentials import token_variable
+from cartwheel.destinations.github_place import Place, token_for, token_names
+from cartwheel.destinations.http import (
+    READ_SECONDS,
+    SEND_SECONDS,
+    Conversation,
+    NoAuth,
+    conversation,
+    in_words,
+    reason,
+    sending_seconds,
+)
+from cartwheel.destinations.protocol import Answer, Say, Sleep
+from cartwheel.destinations.retries import LOST, Patience, Trouble, retried, seconds_until
+from cartwheel.model.destination import may_receive_the_token
+from cartwheel.model.errors import StepFailed
+
+if TYPE_CHECKING:
+    import requests
 
 VERSION = "2022-11-28"
 SECONDARY_SECONDS = 60.0
 """How long to wait at a limit that names no time (GitHub's own advice)."""
-
-Say = Callable[[str], None]
-Sleep = Callable[[float], None]
-
-
-class Place(Struct, frozen=True, kw_only=True):
-    """A repository's releases."""
-
-    name: str
-    """Of the index in the configuration."""
-    api: str
-    repository: str
-    anonymous: bool = False
-    """A stand-in on this machine, which is sent no token."""
-
-    @property
-    def url(self) -> str:
-        """The repository in the API."""
-        return f"{self.api}/repos/{self.repository}"
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -62,43 +55,11 @@ class Reply(Struct, frozen=True, kw_only=True):
         """The HTTP status, or `LOST`; a limit that GitHub answers with 403 counts as 429."""
         return self.answer.status
 
-
-def place_named(name: str, table: Mapping[str, IndexSettings], remote: str, environ: Mapping[str, str]) -> Place:
-    """The releases that an index of this kind means.
-
-    `remote`: the address of the release's git remote.  On a runner of GitHub's the environment says which API it is.
-    Raises `ConfigError` where neither tells the repository.
-    """
-    settings = table.get(name)
-    host, at_remote = repository_at(remote)
-    repository = (settings.repository if settings else "") or at_remote
-    if not repository:
-        raise ConfigError(
-            f"index {name}: the remote ({without_userinfo(remote) or 'none'}) names no repository of GitHub's; "
-            f'add [tool.cartwheel.index.{name}] repository = "owner/name"'
-        )
-    api = (settings.url if settings else "") or _of_runner(host, environ) or api_of(host or "github.com")
-    if not re.fullmatch(r"https?://[^/@\s]+(/[^\s?#]*)?", api) or not (api.startswith("https") or is_loopback(api)):
-        raise ConfigError(
-            f"index {name}: its url is '{without_userinfo(api)}'; "
-            "expected the API's address, with https and without a user"
-        )
-    api = api.rstrip("/")
-    return Place(
-        name=name, api=api, repository=repository,
-        anonymous=bool(settings and settings.rehearsal) and is_loopback(api),
-    )  # fmt: skip
-
-
-def _of_runner(host: str, environ: Mapping[str, str]) -> str:
-    server = environ.get("GITHUB_SERVER_URL", "").rstrip("/")
-    return environ.get("GITHUB_API_URL", "") if host and server == f"https://{host}" else ""
-
-
-def token_for(place: Place, environ: Mapping[str, str]) -> str:
-    """The token that the environment gives for it; empty where there is none."""
-    names = (token_variable(place.name), "GITHUB_TOKEN", "GH_TOKEN")
-    return "" if place.anonymous else next((t for n in names if (t := environ.get(n, "").strip())), "")
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of the errors in it, such as `already_exists`."""
+        errors = self.document.get("errors") or () if isinstance(self.document, dict) else ()
+        return tuple(str(error.get("code")) for error in errors if isinstance(error, dict))
 
 
 class Api:
@@ -106,16 +67,13 @@ class Api:
 
     def __init__(self, place: Place, environ: Mapping[str, str]) -> None:
         import requests
-        from requests.adapters import HTTPAdapter
 
         self.place = place
         self._token = token_for(place, environ)
         self._session = requests.Session()
-        self._session.trust_env = not is_loopback(place.api)
-        self._session.auth = _Bearer(self._token)  # else a .netrc would put other credentials in its place
+        self._session.auth = NoAuth(self._token)  # else a .netrc would put other credentials in its place
         self._session.headers.update({"X-GitHub-Api-Version": VERSION, "User-Agent": "cartwheel"})
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=0))
+        self._conversation = Conversation(self._session, place.api)
 
     def __enter__(self) -> Api:
         return self
@@ -136,106 +94,80 @@ class Api:
     def upload(self, url: str, path: Path) -> Reply:
         """Send a file, once."""
         with open(path, "rb") as file:
-            length = {"Content-Length": str(path.stat().st_size)}
-            return self._once("POST", url, data=file, headers={"Content-Type": "application/octet-stream", **length})
+            size = path.stat().st_size
+            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+            return self._once("POST", url, data=file, headers=headers, seconds=sending_seconds(size))
 
     def digest(self, url: str) -> str:
         """The SHA-256 of an asset's bytes as they are served; the token stays with the API."""
-        import hashlib
-
         import requests
 
         reply = self._once("GET", url, headers={"Accept": "application/octet-stream"}, raw=True)
         if not reply.location:
             if reply.status != 200:
-                raise StepFailed(f"{self.place.name}: an asset cannot be downloaded: {told(reply)}")
+                raise StepFailed(f"{self.place.name}: an asset cannot be downloaded: {reply.answer.text}")
             return str(reply.document)
-        digest = hashlib.sha256()
+
+        def ask(session: requests.Session) -> str:
+            digest = hashlib.sha256()
+            with session.get(reply.location) as response:
+                response.raise_for_status()
+                for part in response.iter_content(1 << 20):
+                    digest.update(part)
+            return digest.hexdigest()
+
         try:
-            with _anonymous(reply.location) as session:
-                wait = (CONNECT_SECONDS, ANSWER_SECONDS)
-                with session.get(reply.location, stream=True, timeout=wait) as response:
-                    response.raise_for_status()
-                    for part in response.iter_content(1 << 20):
-                        digest.update(part)
+            with conversation(reply.location, NoAuth()) as talk:
+                return talk.exchange(ask, seconds=3 * SEND_SECONDS)
         except requests.RequestException as error:
             raise StepFailed(f"{self.place.name}: an asset cannot be downloaded: {reason(error)}") from None
-        return digest.hexdigest()
 
-    def _once(self, method: str, url: str, *, raw: bool = False, **how: Any) -> Reply:
-        import hashlib
-
+    def _once(self, method: str, url: str, *, raw: bool = False, seconds: float = READ_SECONDS, **how: Any) -> Reply:
         import requests
 
-        if STOP.is_set():
-            raise Interrupted
         if not may_receive_the_token(self.place.api, url):
             raise StepFailed(
-                f"{self.place.name}: it names another host for the next step ({url}); nothing was sent there"
+                f"{self.place.name}: it names another host for the next step ({in_words(url, (self._token,))}); "
+                "nothing was sent there"
             )
         headers = {"Accept": "application/vnd.github+json", **how.pop("headers", {})}
+
+        def ask(session: requests.Session) -> tuple[requests.Response, bytes]:
+            with session.request(method, url, headers=headers, allow_redirects=False, **how) as response:
+                return response, response.content
+
         try:
-            response = self._session.request(
-                method, url, headers=headers, allow_redirects=False, timeout=(CONNECT_SECONDS, ANSWER_SECONDS), **how
-            )
-            with response:
-                content = response.content
+            response, content = self._conversation.exchange(ask, seconds=seconds)
         except requests.RequestException as error:
-            return Reply(answer=Answer(status=LOST, words=self._safe(reason(error))))
+            self._conversation = Conversation(self._session, self.place.api)
+            return Reply(answer=Answer(status=LOST, words=reason(error, (self._token,))))
         good = 200 <= response.status_code < 300
         document: Any = hashlib.sha256(content).hexdigest() if raw and good else _document(content)
-        answer = _answer(response.status_code, document, response.headers, str(response.reason or ""))
         return Reply(
-            answer=Answer(status=answer.status, words=self._safe(answer.words), retry_after=answer.retry_after),
+            answer=_answer(response, document, self._token),
             document=document,
             more=response.links.get("next", {}).get("url", ""),
             location=response.headers.get("Location", "") if response.is_redirect else "",
         )
 
-    def _safe(self, text: str) -> str:
-        return text.replace(self._token, "***") if len(self._token) > 3 else text
-
-
-class _Bearer:
-    """The token in its header."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: Any) -> Any:
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-@contextmanager
-def _anonymous(url: str) -> Iterator[Any]:
-    import requests
-
-    with requests.Session() as session:
-        session.trust_env = not is_loopback(url)
-        session.auth = _Bearer("")
-        yield session
-
 
 def _document(content: bytes) -> Any:
-    import json
-
     try:
         return json.loads(content) if content else None
     except ValueError:
         return None
 
 
-def _answer(status: int, document: Any, headers: Mapping[str, str], phrase: str) -> Answer:
-    words = _words(document) or phrase
+def _answer(response: requests.Response, document: Any, token: str) -> Answer:
+    headers, status = response.headers, response.status_code
+    words = in_words(_words(document) or str(response.reason or ""), (token,))
     wait = seconds_until(headers.get("Retry-After", ""), datetime.now(UTC))
     if headers.get("X-RateLimit-Remaining") == "0" and headers.get("X-RateLimit-Reset", "").isdigit() and not wait:
         wait = max(1.0, float(headers["X-RateLimit-Reset"]) - time.time())
     limited = status == 429 or (status == 403 and (wait or "rate limit" in words.lower()))
-    return Answer(status=429, words=words, retry_after=wait or SECONDARY_SECONDS) if limited else Answer(
-        status=status, words=words, retry_after=wait
-    )  # fmt: skip
+    if limited:
+        return Answer(status=429, words=words, retry_after=wait or SECONDARY_SECONDS)
+    return Answer(status=status, words=words, retry_after=wait)
 
 
 def _words(document: Any) -> str:
@@ -244,38 +176,37 @@ def _words(document: Any) -> str:
         return ""
     errors = (error for error in document.get("errors") or () if isinstance(error, dict))
     codes = (str(error.get("message") or f"{error.get('field')}: {error.get('code')}") for error in errors)
-    return "; ".join(dict.fromkeys((str(document["message"]).rstrip("."), *codes)))[:300]
-
-
-def code_of(reply: Reply) -> tuple[str, ...]:
-    """The codes of the errors in an answer, such as `already_exists`."""
-    errors = reply.document.get("errors") or () if isinstance(reply.document, dict) else ()
-    return tuple(str(error.get("code")) for error in errors if isinstance(error, dict))
-
-
-def told(reply: Reply) -> str:
-    """An answer in words."""
-    return reply.answer.words if reply.status == LOST else f"{reply.status} {reply.answer.words}".strip()
+    return "; ".join(dict.fromkeys((str(document["message"]).rstrip("."), *codes)))
 
 
 class Persistent:
     """Asks again while a failure may pass, one request at a time; what will not pass is put in words."""
 
-    def __init__(self, api: Api, say: Say, patience: Patience, sleep: Sleep) -> None:
+    def __init__(self, api: Api, say: Say, patience: Patience, wait: Sleep) -> None:
         self.api = api
-        self._say, self._patience, self._sleep = say, patience, sleep
+        self.patience = patience
+        self._say, self._wait = say, wait
 
     def ask(
         self, method: str, path: str, document: Mapping[str, Any] | None = None, *, ok: tuple[int, ...] = ()
     ) -> Reply:
         """An answer of 2xx, or of a status in `ok`.  For requests that may be repeated."""
-        for attempt in range(1, self._patience.tries + 1):
-            reply = self.api.ask(method, path, document)
-            if reply.answer.taken or reply.status in ok:
-                return reply
-            if not self.again(path.split("?")[0], attempt, reply):
-                break
-        raise StepFailed(self.refused(reply))
+        reply = self.attempt(lambda: self.api.ask(method, path, document), path.split("?")[0], ok=ok)
+        if reply.answer.taken or reply.status in ok:
+            return reply
+        raise StepFailed(self.refused(reply.answer))
+
+    def attempt(self, ask: Any, what: str, *, ok: tuple[int, ...] = ()) -> Reply:
+        """The last reply to `ask`, which is asked again after what passes."""
+
+        def trouble_of(reply: Reply) -> Trouble | None:
+            if reply.answer.taken or reply.status in ok or not reply.answer.passing:
+                return None
+            return Trouble(words=reply.answer.text, retry_after=reply.answer.retry_after)
+
+        who = f"{what}: {self.api.place.name}"
+        reply: Reply = retried(ask, trouble_of, patience=self.patience, who=who, say=self._say, wait=self._wait)
+        return reply
 
     def pages(self, path: str) -> Iterator[Any]:
         """Every row of a list, from all its pages."""
@@ -289,35 +220,24 @@ class Persistent:
             yield from reply.document
             following = reply.more
 
-    def again(self, what: str, attempt: int, reply: Reply) -> bool:
-        """Whether to try once more: waits as long as the answer asks; raises where that is too long."""
-        if not reply.answer.passing or attempt == self._patience.tries:
-            return False
-        seconds = pause(attempt, reply.answer.retry_after, self._patience)
-        name = self.api.place.name
-        if waiting := too_long(seconds, self._patience):
-            raise StepFailed(f"{name}: {told(reply)}: {waiting}")
-        self._say(f"{what}: {name}: {told(reply)}; again in {seconds:.0f} s")
-        self._sleep(seconds)
-        return True
-
-    def refused(self, reply: Reply, what: str = "") -> str:
+    def refused(self, answer: Answer, what: str = "") -> str:
         """Why it ended, and what to do."""
-        place, said = self.api.place, told(reply)
+        place, said = self.api.place, answer.text
         where = f"{what}: {place.name}" if what else place.name
-        variable = token_variable(place.name)
-        if reply.status == 401:
-            return f"{where} does not accept the token ({said}); set {variable} or GITHUB_TOKEN to a valid one"
-        if reply.status == 403:
+        own = token_variable(place.name)
+        other = token_names(place)[1:2] or (own,)
+        if answer.status == 401:
+            return f"{where} does not accept the token ({said}); set {own} or {other[0]} to a valid one"
+        if answer.status == 403:
             return f"{where}: the token may not do this ({said}); it needs to write contents of {place.repository}"
-        if reply.status == 404:
-            given = "the token may not see it" if self.api.has_token else f"no token is set ({variable}, GITHUB_TOKEN)"
+        if answer.status == 404:
+            given = "the token may not see it" if self.api.has_token else f"no token is set ({own}, {other[0]})"
             return f"{where}: {place.repository} is not found at {place.api} ({said}): another name, or {given}"
-        if reply.location:
+        if answer.status in (301, 302, 307, 308):
             return (
-                f"{where}: {place.repository} has moved ({reply.status}); update the remote's address or 'repository'"
+                f"{where}: {place.repository} has moved ({answer.status}); update the remote's address or 'repository'"
             )
-        if reply.answer.passing:
+        if answer.passing:
             again = "start again later: only what is missing is sent"
-            return f"{where} did not do it after {self._patience.tries} tries ({said}); {again}"
+            return f"{where} did not do it after {self.patience.tries} tries ({said}); {again}"
         return f"{where} refuses it ({said})"

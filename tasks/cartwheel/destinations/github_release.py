@@ -1,4 +1,4 @@
-"""A release on GitHub: a draft with every file, then published; one that is half made is completed.
+"""A release page: a draft with every file that is then published, or completed where it is half made.
 
 Nothing that was published is replaced or deleted.  What is removed is only what an upload that broke off left behind:
 an asset in the state "starter", which nobody can download and which keeps its name from being used.
@@ -7,236 +7,291 @@ an asset in the state "starter", which nobody can download and which keeps its n
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from cartwheel.destinations.github_api import Api, Persistent, Reply, code_of, told
-from cartwheel.destinations.ledger import Ledger
-from cartwheel.destinations.release_page import Asset, Page, Wanted, asset_of, find, judge, page_of, rows_of
+from msgspec.structs import replace
+
+from cartwheel.destinations import retries
+from cartwheel.destinations.github_api import Api, Persistent, Reply
+from cartwheel.destinations.github_place import token_names
+from cartwheel.destinations.protocol import (
+    BROKEN,
+    COMPLETE,
+    MISSING,
+    NOTHING,
+    PARTIAL,
+    Answer,
+    DestinationStatus,
+    Item,
+    ItemStatus,
+    Release,
+    Say,
+    Sleep,
+    Standing,
+    item_statuses,
+    overall_state,
+)
+from cartwheel.destinations.release_page import (
+    Asset,
+    Page,
+    Wanted,
+    archive_stem,
+    asset_of,
+    extra_files,
+    files_of,
+    find,
+    judge,
+    latest,
+    page_of,
+    partners,
+    rows_of,
+    sums_name,
+)
 from cartwheel.destinations.retries import Patience
-from cartwheel.destinations.retries import sleep as wait
-from cartwheel.destinations.twine_upload import Answer
+from cartwheel.filesystem.files import sha256_of
+from cartwheel.model.destination import GITHUB
 from cartwheel.model.errors import StepFailed
 
-Say = Callable[[str], None]
-Sleep = Callable[[float], None]
-
-ONE_AT_A_TIME = threading.Lock()
+PATIENCE = Patience()
+_ONE_AT_A_TIME = threading.Lock()
 """Held while a release is worked on: packages may share one, and two drafts of a tag would be two releases."""
 
 
-def look(api: Api, wanted: Wanted, *, say: Say, patience: Patience, sleep: Sleep | None = None) -> tuple[str, ...]:
-    """Every reason not to send anything; none: it may be.  Changes nothing."""
-    forge = Persistent(api, say, patience, sleep or wait)
-    _refuse_without_token(forge)
-    wrong = _about_tag(forge, wanted)
-    return (*wrong, *judge(find(forge, wanted.tag), wanted, lambda asset: api.digest(asset.url)).wrong)
+class GitHubRelease:
+    """The release page of one tag."""
 
+    content, lags, one_by_one, deadline = "bytes", False, False, 60.0
 
-def _refuse_without_token(forge: Persistent) -> None:
-    if not forge.api.has_token:
-        from cartwheel.destinations.pypi_index import token_variable
+    def __init__(
+        self,
+        api: Api,
+        wanted: Wanted,
+        *,
+        say: Say,
+        patience: Patience | None = None,
+        wait: Sleep | None = None,
+        release: Release | None = None,
+    ) -> None:
+        self.name, self.url = api.place.name, api.place.url
+        self.patience = patience or PATIENCE
+        self._api, self._wanted, self._say, self._release = api, wanted, say, release
+        self._forge = Persistent(api, say, self.patience, wait or retries.sleep)
+        self._page: Page | None = None
 
-        place = forge.api.place
-        raise StepFailed(
-            f"{place.name}: no token; set {token_variable(place.name)} (or GITHUB_TOKEN) to one that may write "
-            f"contents of {place.repository}"
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One release at a time; ends the connections."""
+        with _ONE_AT_A_TIME, self._api:
+            yield
+
+    def items(self, files: Sequence[Item]) -> tuple[Item, ...]:
+        """The planned files, an archive of all, and the list of their digests."""
+        extra: tuple[Path, ...] = ()
+        if self._release:
+            stem, sums = archive_stem(self._release.package), sums_name(self._release)
+            extra = extra_files([item.path for item in files], self._release.scratch, stem=stem, sums=sums)
+            if not self._wanted.notes:
+                version = self._release.package.version
+                self._say(f"the changelog has no entry for {version}, so the release page has no notes")
+        made = (Item(name=path.name, path=path, sha256=sha256_of(path)) for path in extra)
+        items = (*files, *made)
+        self._wanted = replace(
+            self._wanted, files={i.name: i.path for i in items}, sha256={i.name: i.sha256 for i in items}
         )
+        return items
 
-
-def _about_tag(forge: Persistent, wanted: Wanted) -> tuple[str, ...]:
-    """GitHub makes a tag of its own where there is none, on whatever its default branch leads to then."""
-    if not wanted.commit:
-        return ()
-    reply = forge.ask("GET", f"commits/tags/{wanted.tag}", ok=(404, 422))
-    found = str((reply.document or {}).get("sha", "")) if reply.answer.taken else ""
-    place = forge.api.place
-    if not found:
-        return (f"{place.repository} has no tag {wanted.tag} at {place.api}; push it first: doit tag",)
-    if found != wanted.commit:
-        return (
-            f"{wanted.tag} is on commit {found[:12]} there, and this is {wanted.commit[:12]}; a tag is never moved",
-        )
-    return ()
-
-
-# Making it -----------------------------------------------------------------------------------------------------------
-
-
-def complete(
-    api: Api, wanted: Wanted, *, book: Ledger, say: Say, patience: Patience, sleep: Sleep | None = None
-) -> tuple[str, ...]:
-    """Make the release, or what is missing of it, and publish it; the names of the files that were sent.
-
-    Raises `StepFailed` before anything is changed where anything conflicts, and later where GitHub refuses; a second
-    run does only the rest.
-    """
-    forge = Persistent(api, say, patience, sleep or wait)
-    _refuse_without_token(forge)
-    wrong = _about_tag(forge, wanted)
-    page = find(forge, wanted.tag)
-    standing = judge(page, wanted, lambda asset: api.digest(asset.url))
-    wrong += (*standing.wrong, *book.refusals(wanted.sha256))
-    if wrong:
-        raise StepFailed("\n".join((f"{api.place.name}: nothing was sent:", *(f"  {line}" for line in wrong))))
-    for name in standing.there:
-        book.note(name, wanted.sha256[name], "there")
-        say(f"{name}: on {api.place.name} already, with the same bytes")
-    page = page or _draft(forge, wanted, say)
-    courier = _Courier(forge, page, wanted, book, say)
-    for asset in standing.broken:
-        courier.remove_rest(asset)
-    for name in standing.send:
-        courier.deliver(name)
-    _publish(forge, wanted, page, say)
-    return standing.send
-
-
-def _draft(forge: Persistent, wanted: Wanted, say: Say) -> Page:
-    document = {"tag_name": wanted.tag, "name": wanted.title, "body": wanted.notes, "draft": True}
-    document |= {"prerelease": wanted.prerelease}
-    for attempt in range(1, 100):
-        reply = forge.api.ask("POST", "releases", document)
-        if reply.answer.taken:
-            break
-        found = find(forge, wanted.tag) if reply.answer.passing else None
-        if found:  # the answer was lost, not the request
-            return found
-        if not forge.again(wanted.tag, attempt, reply):
-            raise StepFailed(forge.refused(reply, wanted.tag))
-    page = page_of(forge, reply.document)
-    _give_way(forge, wanted, page)
-    say(f"{wanted.tag}: a draft is made")
-    return page
-
-
-def _give_way(forge: Persistent, wanted: Wanted, page: Page) -> None:
-    """Of two releases at once the one with the older draft goes on; the other takes its own, still empty, away."""
-    other = next((row for row in rows_of(forge, wanted.tag) if row["id"] < page.id), None)
-    if other:
-        forge.ask("DELETE", f"releases/{page.id}", ok=(404,))
-        raise StepFailed(
-            f"{forge.api.place.name}: another run makes the release of {wanted.tag} at this moment "
-            f"({other.get('html_url')}); start again when it has ended"
-        )
-
-
-def _publish(forge: Persistent, wanted: Wanted, page: Page, say: Say) -> None:
-    """Compare all that is there once more, then make it public."""
-    found = find(forge, wanted.tag, page.id)
-    if found is None or found.id != page.id:
-        raise StepFailed(f"{forge.api.place.name}: the release of {wanted.tag} is gone while it was made; start again")
-    standing = judge(found, wanted, lambda asset: forge.api.digest(asset.url))
-    if standing.wrong or standing.send:
-        lines = standing.wrong or tuple(f"{name}: sent, and the release does not show it" for name in standing.send)
-        raise StepFailed("\n".join((f"{forge.api.place.name}: {wanted.tag} is not published:", *lines)))
-    missing = sorted(set(wanted.others) - {asset.name for asset in found.assets if asset.whole})
-    if found.draft and missing:
-        say(f"{wanted.tag}: stays a draft until {missing[0]} and what else shares the release is there")
-        return
-    change: dict[str, Any] = {} if found.notes or not wanted.notes or found.immutable else {"body": wanted.notes}
-    if found.draft:
-        change |= {"draft": False, "prerelease": wanted.prerelease, "make_latest": "legacy"}
-    if change:
-        reply = forge.ask("PATCH", f"releases/{found.id}", {"tag_name": wanted.tag, **change})
-        if (reply.document or {}).get("draft"):
-            raise StepFailed(
-                f"{forge.api.place.name}: {wanted.tag} is still a draft, although it was told to publish it"
+    def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
+        """A token that is missing, and, where the tag must be there, a tag that is missing or elsewhere."""
+        if not self._api.has_token:
+            names = " or ".join(token_names(self._api.place))
+            return (
+                f"{self.name}: no token; set {names} to one that may write contents of {self._api.place.repository}",
             )
-    if found.prerelease != wanted.prerelease and not found.draft:
-        kind = "a pre-release" if found.prerelease else "no pre-release"
-        say(f"{wanted.tag}: was published as {kind}, unlike its version; change it by hand if it matters")
-    say(f"{wanted.tag}: {'published' if found.draft else 'complete'}: {found.html}")
+        return self._about_tag() if sending else ()
 
+    def look(self, items: Sequence[Item], *, public: bool = False) -> Standing:
+        """What the release holds against what is planned; `public`: a draft does not count, which nobody sees."""
+        part = self._part(items)
+        self._page = find(self._forge, self._wanted.tag, self._page.id if self._page else 0)
+        standing = judge(self._page, part, self._digest)
+        hidden = ""
+        if public and (self._page is None or self._page.draft):
+            hidden = f"{self._wanted.tag}: {'a draft, which nobody sees' if self._page else 'no release'}"
+        return Standing(send=standing.send, there=standing.there, wrong=standing.wrong, trouble=hidden)
 
-class _Courier:
-    """Delivers one file at a time, and knows what to make of every answer."""
+    def prepare(self, standing: Standing) -> None:
+        """A draft, and no rest of a broken upload under a name that is needed."""
+        self._page = self._page or self._draft()
+        for asset in judge(self._page, self._wanted, self._digest).broken:
+            self._remove_rest(asset)
 
-    def __init__(self, forge: Persistent, page: Page, wanted: Wanted, book: Ledger, say: Say) -> None:
-        self._forge, self._page, self._wanted, self._book, self._say = forge, page, wanted, book, say
-        self._name = forge.api.place.name
+    def send(self, item: Item) -> Answer:
+        """One upload.  The rest that a broken one leaves is removed, and its answer counts as a passing failure."""
+        if self._page is None:
+            raise StepFailed(f"{self.name}: no draft of {self._wanted.tag} to send {item.name} to")
+        if sha256_of(item.path) != item.sha256:
+            raise StepFailed(f"{item.name}: it was changed while the release was sent; start again")
+        reply = self._api.upload(f"{self._page.upload}?name={item.name}", item.path)
+        if reply.answer.taken and self._as_sent(item, reply):
+            return reply.answer
+        taken = reply.answer.taken or "already_exists" in reply.codes
+        if taken or reply.answer.passing:
+            page = find(self._forge, self._wanted.tag, self._page.id)
+            for asset in judge(page, self._part((item,)), self._digest).broken:
+                self._remove_rest(asset)
+        return Answer(status=503, words=reply.answer.text) if taken else reply.answer
 
-    def deliver(self, name: str) -> None:
-        """Send until the release has it; raises `StepFailed` where it will not."""
-        path, sha256 = self._wanted.files[name], self._wanted.sha256[name]
-        for attempt in range(1, 100):
-            self._book.note(name, sha256, "sending")
-            reply = self._forge.api.upload(f"{self._page.upload}?name={name}", path)
-            if reply.answer.taken and self._as_sent(name, reply):
-                self._book.note(name, sha256, "sent", reply.answer)
-                self._say(f"{name}: sent to {self._name}")
-                return
-            if self._is_there(name, reply):
-                self._book.note(name, sha256, "there", reply.answer)
-                self._say(f"{name}: on {self._name}, with the same bytes")
-                return
-            if not self._forge.again(name, attempt, _as_passing(reply)):
-                break
-        self._book.note(name, sha256, "unknown" if reply.answer.open else "refused", reply.answer)
-        raise StepFailed(f"{self._forge.refused(reply, name)}; nothing after it was sent")
+    def renewed(self, answer: Answer) -> bool:
+        """A token is not replaced."""
+        return False
 
-    def remove_rest(self, asset: Asset) -> None:
+    def settles(self, answer: Answer) -> int:
+        """One look: a release shows at once what it has."""
+        return 0 if answer.status in (401, 403, 404, 413, 429) or not (answer.passing or answer.open) else 1
+
+    def refused(self, item: Item, answer: Answer) -> str:
+        """Why the file was not taken."""
+        return f"{self._forge.refused(answer, item.name)}; nothing after it was sent"
+
+    def finish(self, items: Sequence[Item]) -> None:
+        """Compare all that is there once more, then make it public."""
+        wanted, name = self._wanted, self.name
+        page = find(self._forge, wanted.tag, self._page.id if self._page else 0)
+        if page is None or (self._page and page.id != self._page.id):
+            raise StepFailed(f"{name}: the release of {wanted.tag} is gone while it was made; start again")
+        standing = judge(page, wanted, self._digest)
+        if standing.wrong or standing.send:
+            lines = standing.wrong or tuple(f"{file}: sent, and the release does not show it" for file in standing.send)
+            raise StepFailed("\n".join((f"{name}: {wanted.tag} is not published:", *lines)))
+        missing = sorted(set(wanted.others) - {asset.name for asset in page.assets if asset.whole})
+        if page.draft and missing:
+            self._say(f"{wanted.tag}: stays a draft until {missing[0]} and what else shares the release is there")
+            return
+        self._publish(page)
+        if page.prerelease != wanted.prerelease and not page.draft:
+            kind = "a pre-release" if page.prerelease else "no pre-release"
+            self._say(f"{wanted.tag}: was published as {kind}, unlike its version; change it by hand if it matters")
+        self._say(f"{wanted.tag}: {'published' if page.draft else 'complete'}: {page.html}")
+
+    def prove(self, items: Sequence[Item]) -> str:
+        """Nothing to install: that every file is shown was the proof."""
+        return f"{len(items)} files on the release {self._wanted.tag}, each with the same bytes"
+
+    def status(self, digests: Mapping[str, str]) -> DestinationStatus:
+        """Each file of the page against what was made here; the page's own state with its address."""
+        assert self._release is not None
+        release, wanted = self._release, self._wanted
+        names = files_of(release.package, shared=bool(partners(release)))
+        page = find(self._forge, wanted.tag)
+        if page is None:
+            missing = tuple(ItemStatus(name=file, state=MISSING) for file in names)
+            return DestinationStatus(
+                name=self.name, kind=GITHUB, state=NOTHING, detail="no release page", items=missing
+            )
+        planned = {file: digests.get(file, "") for file in names}
+        assets = {
+            asset.name: asset for asset in page.assets if asset.name in planned or asset.name not in wanted.others
+        }
+        held = {file: asset.sha256 for file, asset in assets.items()}
+        items = tuple(
+            ItemStatus(name=item.name, state=BROKEN) if item.name in assets and not assets[item.name].whole else item
+            for item in item_statuses(planned, held, extra=False)
+        )
+        kind = "a draft" if page.draft else "published, and can no longer be changed" if page.immutable else "published"
+        state = overall_state(items)
+        state = PARTIAL if page.draft and state == COMPLETE else state
+        return DestinationStatus(name=self.name, kind=GITHUB, state=state, detail=f"{kind}: {page.html}", items=items)
+
+    # What it is made of
+
+    def _digest(self, asset: Asset) -> str:
+        return self._api.digest(asset.url)
+
+    def _part(self, items: Sequence[Item]) -> Wanted:
+        """The release with these items alone; what else belongs to it is known and not judged."""
+        names = {item.name for item in items}
+        rest = tuple(file for file in self._wanted.files if file not in names)
+        return replace(
+            self._wanted, files={i.name: i.path for i in items}, sha256={i.name: i.sha256 for i in items},
+            others=(*rest, *self._wanted.others),
+        )  # fmt: skip
+
+    def _about_tag(self) -> tuple[str, ...]:
+        """GitHub makes a tag of its own where there is none, on whatever its default branch leads to then."""
+        wanted, place = self._wanted, self._api.place
+        if not wanted.commit:
+            return ()
+        reply = self._forge.ask("GET", f"commits/tags/{wanted.tag}", ok=(404, 422))
+        commit = str((reply.document or {}).get("sha", "")) if reply.answer.taken else ""
+        if not commit:
+            return (f"{place.repository} has no tag {wanted.tag} at {place.api}; push it first: doit tag",)
+        if commit != wanted.commit:
+            return (
+                f"{wanted.tag} is on commit {commit[:12]} there, and this is {wanted.commit[:12]}; "
+                "a tag is never moved",
+            )
+        return ()
+
+    def _draft(self) -> Page:
+        wanted = self._wanted
+        document = {"tag_name": wanted.tag, "name": wanted.title, "body": wanted.notes, "draft": True}
+        document |= {"prerelease": wanted.prerelease}
+        lost: list[Page] = []
+
+        def make() -> Reply:
+            reply = self._api.ask("POST", "releases", document)
+            if reply.answer.passing and (page := find(self._forge, wanted.tag)):
+                lost.append(page)  # the answer was lost, not the request
+                return Reply(answer=Answer(status=200, words=""))
+            return reply
+
+        reply = self._forge.attempt(make, wanted.tag)
+        if lost:
+            return lost[-1]
+        if not reply.answer.taken:
+            raise StepFailed(self._forge.refused(reply.answer, wanted.tag))
+        page = page_of(self._forge, reply.document)
+        self._give_way(page)
+        self._say(f"{wanted.tag}: a draft is made")
+        return page
+
+    def _give_way(self, page: Page) -> None:
+        """Of two releases at once the one with the older draft goes on; the other takes its own, still empty, away."""
+        other = next((row for row in rows_of(self._forge, self._wanted.tag) if row["id"] < page.id), None)
+        if other:
+            self._forge.ask("DELETE", f"releases/{page.id}", ok=(404,))
+            raise StepFailed(
+                f"{self.name}: another run makes the release of {self._wanted.tag} at this moment "
+                f"({other.get('html_url')}); start again when it has ended"
+            )
+
+    def _publish(self, page: Page) -> None:
+        wanted = self._wanted
+        change: dict[str, Any] = {} if page.notes or not wanted.notes or page.immutable else {"body": wanted.notes}
+        if page.draft:
+            newest = latest(self._forge, wanted)
+            change |= {"draft": False, "prerelease": wanted.prerelease, "make_latest": "true" if newest else "false"}
+        if not change:
+            return
+        reply = self._forge.ask("PATCH", f"releases/{page.id}", {"tag_name": wanted.tag, **change})
+        if (reply.document or {}).get("draft"):
+            raise StepFailed(f"{self.name}: {wanted.tag} is still a draft, although it was told to publish it")
+
+    def _remove_rest(self, asset: Asset) -> None:
         """Remove what an upload that broke off left."""
         self._forge.ask("DELETE", f"releases/assets/{asset.id}", ok=(404,))
         self._say(f"{asset.name}: the rest of an upload that broke off is removed")
 
-    def _as_sent(self, name: str, reply: Reply) -> bool:
+    def _as_sent(self, item: Item, reply: Reply) -> bool:
         """Whether the answer is about the whole file; GitHub changes names it does not like."""
         if not isinstance(reply.document, dict):
             return False
         asset = asset_of(reply.document)
-        if asset.name != name:
+        if asset.name != item.name:
             raise StepFailed(
-                f"{name}: {self._name} calls it {asset.name}; remove it there, and give the file a name it keeps"
+                f"{item.name}: {self.name} calls it {asset.name}; remove it there, and give the file a name it keeps"
             )
-        return asset.whole and asset.size == self._wanted.files[name].stat().st_size
-
-    def _is_there(self, name: str, reply: Reply) -> bool:
-        """Whether these very bytes are there after all; other bytes raise, and the rest of a broken upload is
-        removed, since its name is taken until then."""
-        if reply.status in (401, 403, 404, 413, 429):
-            return False
-        if not (reply.answer.passing or reply.answer.taken or "already_exists" in code_of(reply)):
-            return False
-        found = find(self._forge, self._wanted.tag, self._page.id)
-        one = Wanted(
-            tag=self._wanted.tag, commit="", title="", notes="", prerelease=False, project=self._wanted.project,
-            files={name: self._wanted.files[name]}, sha256={name: self._wanted.sha256[name]},
-            others=(*self._wanted.files, *self._wanted.others),
-        )  # fmt: skip
-        standing = judge(found, one, lambda asset: self._forge.api.digest(asset.url))
-        if standing.wrong:
-            self._book.note(name, self._wanted.sha256[name], "refused", reply.answer)
-            raise StepFailed("\n".join(standing.wrong))
-        for asset in standing.broken:
-            self.remove_rest(asset)
-        return bool(standing.there)
-
-
-def _as_passing(reply: Reply) -> Reply:
-    """A name that was taken by the rest of a broken upload, or an upload that came to an end and is not whole, is
-    tried again like any failure that passes."""
-    if reply.answer.taken or "already_exists" in code_of(reply):
-        return Reply(answer=Answer(status=503, words=told(reply), retry_after=0.0))
-    return reply
-
-
-# Seeing it -----------------------------------------------------------------------------------------------------------
-
-
-def shown(
-    api: Api, wanted: Wanted, *, say: Say, patience: Patience, sleep: Sleep | None = None, looks: int = 5
-) -> tuple[str, ...]:
-    """What is wrong with the published release; none: every file is there with our bytes, and all can see it."""
-    forge = Persistent(api, say, patience, sleep or wait)
-    wrong: tuple[str, ...] = ()
-    for number in range(looks):
-        page = find(forge, wanted.tag)
-        standing = judge(page, wanted, lambda asset: api.digest(asset.url))
-        wrong = standing.wrong + tuple(f"{name}: not on the release" for name in standing.send)
-        if page is None or page.draft:
-            wrong = (f"{wanted.tag}: {'a draft, which nobody sees' if page else 'no release'}", *wrong)
-        if not wrong or standing.wrong or number + 1 == looks:
-            break
-        (sleep or wait)(patience.lag)
-    return wrong
+        return asset.whole and asset.size == item.path.stat().st_size and asset.sha256 in ("", item.sha256)

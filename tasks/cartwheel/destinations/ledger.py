@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cartwheel.destinations.pypi_index import Index
-from cartwheel.destinations.twine_upload import Answer
+from cartwheel.destinations.protocol import Answer
 from cartwheel.filesystem.files import write_atomically
 from cartwheel.model.errors import StepFailed
 
@@ -24,9 +23,11 @@ class Ledger:
     it may have arrived) and `refused`.  Each row has the digest, the time, and the answer's status and words.
     """
 
-    def __init__(self, path: Path, index: Index, project: str, version: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, *, index: str, url: str, project: str, version: str, say: Callable[[str], None]
+    ) -> None:
         self._path = path
-        self._head = {"schema": 1, "index": index.name, "url": index.url, "project": project, "version": version}
+        self._head = {"schema": 1, "index": index, "url": url, "project": project, "version": version}
         self._files = self._read(say)
 
     def sent(self, file: str, sha256: str) -> bool:
@@ -91,7 +92,9 @@ class Ledger:
 
 
 def _is_old(row: Mapping[str, object]) -> bool:
+    """Whether a row says nothing of now any more; one from the future was written by a clock that was wrong."""
     try:
-        return datetime.now(UTC) - datetime.fromisoformat(str(row.get("at"))) > SHOWN_WITHIN
+        age = datetime.now(UTC) - datetime.fromisoformat(str(row.get("at")))
+        return not timedelta(0) <= age <= SHOWN_WITHIN
     except (ValueError, TypeError):
         return True

@@ -9,10 +9,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.destinations.delivery import in_order
 from cartwheel.destinations.github_api import Persistent
+from cartwheel.destinations.protocol import Release, in_order
 from cartwheel.filesystem.files import sha256_of
 from cartwheel.model.errors import StepFailed
+from cartwheel.model.project import Package, packages_with_same_tag
+from cartwheel.model.wheels.artifacts import package_artifacts
+from cartwheel.model.wheels.wheel_name import normalised_name
 
 SUMS = "SHA256SUMS"
 
@@ -54,8 +57,10 @@ class Wanted(Struct, frozen=True, kw_only=True):
     prerelease: bool
     project: str
     """The normalised name that all its files start with."""
-    files: Mapping[str, Path]
-    sha256: Mapping[str, str]
+    form: str = "v{version}"
+    """The form of its tag, with the package's name filled in."""
+    files: Mapping[str, Path] = {}
+    sha256: Mapping[str, str] = {}
     others: tuple[str, ...] = ()
     """Files of the packages that share the release: it is published when these are there too."""
 
@@ -70,6 +75,27 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 
 # The files -----------------------------------------------------------------------------------------------------------
+
+
+def partners(release: Release) -> tuple[Package, ...]:
+    """The other packages whose files belong on the same page."""
+    return packages_with_same_tag(release.package, release.project.packages, release.index)
+
+
+def files_of(package: Package, *, shared: bool) -> tuple[str, ...]:
+    """The names of all files that a package's release holds; `shared`: other packages have the same tag."""
+    planned = tuple(artifact.file for artifact in package_artifacts(package))
+    return (*planned, *extra_names(archive_stem(package), f"{SUMS}-{package.key}" if shared else SUMS))
+
+
+def archive_stem(package: Package) -> str:
+    """What the name of the archive begins with."""
+    return f"{normalised_name(package.name)}-{package.version}"
+
+
+def sums_name(release: Release) -> str:
+    """The name of the list of digests; packages on one page have one each."""
+    return f"{SUMS}-{release.package.key}" if partners(release) else SUMS
 
 
 def extra_files(files: Iterable[Path], folder: Path, *, stem: str, sums: str = SUMS) -> tuple[Path, ...]:
@@ -121,6 +147,29 @@ def find(forge: Persistent, tag: str, own: int = 0) -> Page | None:
 def rows_of(forge: Persistent, tag: str) -> tuple[Mapping[str, Any], ...]:
     """What GitHub lists of a tag: at most one published release, and any number of drafts."""
     return tuple(row for row in forge.pages("releases") if row.get("tag_name") == tag)
+
+
+def latest(forge: Persistent, wanted: Wanted) -> bool:
+    """Whether the release is the newest final version among the published ones with tags of its form.
+
+    GitHub itself goes by date ("legacy"), so a patch of an old branch would be offered as the latest.
+    """
+    from packaging.version import InvalidVersion, Version
+
+    from cartwheel.model.versions.version import version_in
+
+    def version_of(tag: str) -> Version | None:
+        try:
+            return Version(version_in(wanted.form, tag))
+        except InvalidVersion:
+            return None
+
+    own = version_of(wanted.tag)
+    if own is None or wanted.prerelease:
+        return False
+    published = (row for row in forge.pages("releases") if not row.get("draft") and not row.get("prerelease"))
+    others = (version_of(str(row.get("tag_name"))) for row in published)
+    return not any(other and not other.is_prerelease and other > own for other in others)
 
 
 def page_of(forge: Persistent, row: Mapping[str, Any]) -> Page:

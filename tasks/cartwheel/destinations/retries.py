@@ -1,9 +1,12 @@
-"""Patience: which failures of an index pass, and how long they are waited for; the one home of all retries."""
+"""Retries and waiting: which failures pass, how long they are waited for, and the two loops that do it."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -12,6 +15,8 @@ from cartwheel.process.run import STOP, Interrupted
 
 LOST = 0
 """The status of an answer that never came."""
+
+_T = TypeVar("_T")
 
 
 class Patience(Struct, frozen=True, kw_only=True):
@@ -28,6 +33,74 @@ class Patience(Struct, frozen=True, kw_only=True):
 
 READING = Patience(tries=3, base=0.5)
 """For looking, which changes nothing: whoever looks is told soon that an index is down."""
+
+
+class Trouble(Struct, frozen=True, kw_only=True):
+    """Why an attempt has to be made again."""
+
+    words: str
+    retry_after: float = 0.0
+    """Seconds, 0 where no time is named."""
+    at_once: bool = False
+    """Without waiting: the cause is removed."""
+
+
+def retried(
+    ask: Callable[[], _T],
+    trouble_of: Callable[[_T], Trouble | None],
+    *,
+    patience: Patience,
+    who: str,
+    say: Callable[[str], None] | None = None,
+    wait: Callable[[float], None] | None = None,
+) -> _T:
+    """What `ask` returns, asked again after each trouble that may pass; the last answer where `tries` are used up.
+
+    `who`: what a message about waiting begins with.  Raises `StepFailed` where an answer asks for more time than is
+    waited, and `Interrupted`.
+    """
+    for attempt in range(1, patience.tries + 1):
+        if STOP.is_set():
+            raise Interrupted
+        answer = ask()
+        trouble = trouble_of(answer)
+        if trouble is None or attempt == patience.tries:
+            return answer
+        if trouble.at_once:
+            continue
+        seconds = pause(attempt, trouble.retry_after, patience)
+        if late := too_long(seconds, patience):
+            raise StepFailed(f"{who}: {trouble.words}: {late}" if trouble.words else f"{who} {late}")
+        if say:
+            say(f"{who}: {trouble.words}; again in {seconds:.0f} s")
+        (wait or sleep)(seconds)
+    raise AssertionError("a patience has at least one try")
+
+
+def until(
+    look: Callable[[], str],
+    *,
+    seconds: float,
+    say: Callable[[str], None],
+    wait: Callable[[float], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> str:
+    """Look until nothing is waited for, at most so many `seconds`; what is still waited for then, empty where nothing.
+
+    `look` returns what it waits for, in words that are said once, with the time until which it waits.
+    """
+    end, step, told = clock() + seconds, 1.0, ""
+    while waited_for := look():
+        if clock() >= end:
+            return waited_for
+        if waited_for != told:
+            left = max(0.0, end - clock())
+            limit = datetime.fromtimestamp(time.time() + left).strftime("%H:%M")
+            say(f"{waited_for}; waiting until {limit} ({max(1.0, left / 60):.0f} min)")
+            told = waited_for
+        (wait or sleep)(min(step, max(0.1, end - clock())))
+        step = min(step * 1.5, 30.0)
+    return ""
 
 
 def passing(status: int) -> bool:
@@ -47,19 +120,11 @@ def too_long(seconds: float, patience: Patience) -> str:
     return f"asks to wait {seconds / 60:.0f} minutes; start again then: only what is missing is sent"
 
 
-def wait_asked(who: str, attempt: int, retry_after: float, patience: Patience) -> float:
-    """`pause`; raises `StepFailed` that begins with `who` where it is longer than is waited."""
-    seconds = pause(attempt, retry_after, patience)
-    if late := too_long(seconds, patience):
-        raise StepFailed(f"{who} {late}")
-    return seconds
-
-
 def seconds_until(retry_after: str, now: datetime) -> float:
     """A Retry-After header, in seconds or as a date, as seconds from now; 0 where there is none that can be read."""
     text = retry_after.strip()
     if text.isdecimal() and text.isascii():
-        return float(text)
+        return min(float(text), 1e9)
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:
@@ -69,6 +134,6 @@ def seconds_until(retry_after: str, now: datetime) -> float:
 
 
 def sleep(seconds: float) -> None:
-    """Wait; an interrupted run does not wait to the end."""
+    """Wait; raises `Interrupted` as soon as the run is told to stop."""
     if STOP.wait(seconds):
         raise Interrupted

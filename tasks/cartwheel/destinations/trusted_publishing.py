@@ -19,8 +19,19 @@ from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 
-from cartwheel.destinations.pypi_index import Index, conversation, reason
-from cartwheel.destinations.retries import LOST, READING, Patience, passing, pause, seconds_until, sleep, too_long
+from cartwheel.destinations.http import NoAuth, conversation, in_words, reason
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.retries import (
+    LOST,
+    READING,
+    Patience,
+    Trouble,
+    passing,
+    retried,
+    seconds_until,
+    sleep,
+    too_long,
+)
 from cartwheel.model.errors import CartwheelError, ConfigError
 
 LIFETIME = 900.0
@@ -54,8 +65,8 @@ class Minted:
     """Seconds since 1970."""
 
 
-class _Said(Struct, frozen=True, kw_only=True):
-    """What one exchange came to, if it came to no token."""
+class _Refusal(Struct, frozen=True, kw_only=True):
+    """Why an exchange gave no token."""
 
     status: int
     words: str
@@ -90,26 +101,27 @@ def mint(
     An identity is exchanged only once (the index takes it only once), and its token then kept for this process.
     `again`: where that token has expired; raises if there is no new identity to be had.
     """
-    why = ""
-    for attempt in range(1, patience.tries + 1):
-        found = _exchange(index, again)
-        if isinstance(found, Minted):
-            return found
-        seconds = pause(attempt, found.retry_after, patience)
-        late = too_long(seconds, patience)
-        why = late or found.words
-        if not passing(found.status) or late or attempt == patience.tries:
-            break
-        (wait or sleep)(seconds)
+
+    def trouble_of(answer: Minted | _Refusal) -> Trouble | None:
+        if isinstance(answer, Minted) or not passing(answer.status) or too_long(answer.retry_after, patience):
+            return None
+        return Trouble(words=answer.words, retry_after=answer.retry_after)
+
+    answer = retried(
+        lambda: _exchange(index, again), trouble_of, patience=patience, who=f"index {index.name}", wait=wait or sleep
+    )
+    if isinstance(answer, Minted):
+        return answer
+    why = too_long(answer.retry_after, patience) or answer.words
     raise CartwheelError(f"index {index.name}: no token by trusted publishing: {why}")
 
 
 _KEPT: dict[tuple[str, str], Minted] = {}
 
 
-def _exchange(index: Index, again: bool) -> Minted | _Said:
+def _exchange(index: Index, again: bool) -> Minted | _Refusal:
     asked = _ask(index, "GET", "audience")
-    if isinstance(asked, _Said):
+    if isinstance(asked, _Refusal):
         return asked
     audience = str(asked.get("audience", ""))
     identity = _identity(index, audience)
@@ -124,7 +136,7 @@ def _exchange(index: Index, again: bool) -> Minted | _Said:
             )
         return _KEPT[key]
     given = _ask(index, "POST", "mint-token", {"token": identity})
-    if isinstance(given, _Said):
+    if isinstance(given, _Refusal):
         return given
     if not isinstance(given.get("token"), str):
         return _refused(index, given, claims, identity)
@@ -135,36 +147,38 @@ def _exchange(index: Index, again: bool) -> Minted | _Said:
     return _KEPT[key]
 
 
-def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = None) -> dict[str, Any] | _Said:
+def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = None) -> dict[str, Any] | _Refusal:
     """One request to the index's own host, never sent on to another, with nobody's password (not even ~/.netrc's);
     an answer that is JSON, refusals included."""
     import requests
 
     parts = urlsplit(index.url)
     url = urlunsplit((parts.scheme, parts.netloc, f"/_/oidc/{what}", "", ""))
-    try:
-        with (
-            conversation(url) as session,
-            session.request(
-                method, url, json=body, auth=lambda request: request, timeout=(20.0, 30.0), allow_redirects=False
-            ) as answer,
-        ):
-            if passing(answer.status_code):
-                after = seconds_until(answer.headers.get("Retry-After", ""), datetime.now(UTC))
-                return _Said(
-                    status=answer.status_code,
-                    words=f"it answers {answer.status_code} {answer.reason} to {what}; start again later",
-                    retry_after=after,
+    hidden = tuple((body or {}).values())
+
+    def ask(session: requests.Session) -> dict[str, Any] | _Refusal:
+        with session.request(method, url, json=body, timeout=(20.0, 30.0), allow_redirects=False) as answer:
+            status = answer.status_code
+            if passing(status):
+                return _Refusal(
+                    status=status,
+                    words=f"it answers {status} {in_words(str(answer.reason), hidden)} to {what}; start again later",
+                    retry_after=seconds_until(answer.headers.get("Retry-After", ""), datetime.now(UTC)),
                 )
-            found = answer.json() if answer.status_code in (200, 422) else None
-    except requests.JSONDecodeError:
-        found = None
+            try:
+                document = answer.json() if status in (200, 422) else None
+            except requests.JSONDecodeError:
+                document = None
+        if isinstance(document, dict):
+            return document
+        words = f"it answers {status} to {what}, as an index does that has none; publish with a token"
+        return _Refusal(status=status, words=words)
+
+    try:
+        with conversation(url, NoAuth()) as talk:
+            return talk.exchange(ask, seconds=60.0)
     except requests.RequestException as error:
-        return _Said(status=LOST, words=f"it cannot be reached: {reason(error)}; start again later")
-    if isinstance(found, dict):
-        return found
-    words = f"it answers {answer.status_code} to {what}, as an index does that has none; publish with a token"
-    return _Said(status=answer.status_code, words=words)
+        return _Refusal(status=LOST, words=f"it cannot be reached: {reason(error, hidden)}; start again later")
 
 
 def _identity(index: Index, audience: str) -> str:
@@ -216,10 +230,10 @@ def _refuse_other_environment(index: Index, claims: Mapping[str, Any]) -> None:
         )
 
 
-def _refused(index: Index, answer: Mapping[str, Any], claims: Mapping[str, Any], identity: str) -> _Said:
+def _refused(index: Index, answer: Mapping[str, Any], claims: Mapping[str, Any], identity: str) -> _Refusal:
     errors = [error for error in answer.get("errors", ()) if isinstance(error, dict)]
     code = str(errors[0].get("code", "")) if errors else ""
     words = CODES.get(code, f"it says {errors or answer.get('message', 'nothing')}; look at the publisher there")
     if code in _OF_THE_PUBLISHER:
         words += " " + ", ".join(f"{name} = {claims[name]}" for name in _SHOWN if claims.get(name))
-    return _Said(status=422, words=f"{words.replace(identity, '***')}" + (f" ({code})" if code else ""))
+    return _Refusal(status=422, words=in_words(words, (identity,), limit=1000) + (f" ({code})" if code else ""))

@@ -1,4 +1,4 @@
-"""Destinations: of which kind each index of a release is, and which repository a remote's address means."""
+"""Destinations: the table of kinds, of which kind an index is, and which repository a remote's address means."""
 
 from __future__ import annotations
 
@@ -6,16 +6,47 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
+
 from cartwheel.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from cartwheel.model.config.release_settings import IndexSettings
 
 PYPI, GITHUB, CRATES = "pypi", "github", "crates"
-"""Like PyPI; releases with their assets; registries of crates."""
 
-_BY_NAME = {"github": GITHUB, "crates-io": CRATES}
-KNOWN = ("pypi", "testpypi", *_BY_NAME)
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """A kind of destination: what the configuration and the graph need to know of it."""
+
+    module: str
+    """Where it is implemented (`destinations.protocol.Implementation`); imported when it acts."""
+    indexes: tuple[str, ...] = ()
+    """Indexes of this kind that are known by name and need no table."""
+    keys: tuple[str, ...] = ()
+    """Keys of `index.NAME` that mean something for this kind alone."""
+    needs_crate: bool = False
+    """It takes crates, so a package without one is not published there."""
+    page_of_tag: bool = False
+    """Packages with the same tag share one release there."""
+    wheel_rules: bool = False
+    """PyPI's rules apply to the names and the metadata of files."""
+
+
+KINDS: dict[str, Kind] = {
+    PYPI: Kind(
+        module="cartwheel.destinations.pypi",
+        indexes=("pypi", "testpypi"),
+        keys=("simple", "rehearsal", "auth", "user", "rules"),
+        wheel_rules=True,
+    ),
+    GITHUB: Kind(module="cartwheel.destinations.github", indexes=("github",), keys=("repository",), page_of_tag=True),
+    CRATES: Kind(module="cartwheel.destinations.crates", indexes=("crates-io",), keys=("crates",), needs_crate=True),
+}
+"""Every kind by the name that `index.NAME.kind` gives it; an index without a kind and of an unknown name is `pypi`."""
+
+_BY_NAME = {index: kind for kind, row in KINDS.items() for index in row.indexes}
+KNOWN = tuple(_BY_NAME)
 """The indexes that need no table."""
 
 
@@ -23,6 +54,14 @@ def kind_of(name: str, indexes: Mapping[str, IndexSettings]) -> str:
     """The kind of the index of that name."""
     settings = indexes.get(name)
     return (settings.kind if settings else None) or _BY_NAME.get(name, PYPI)
+
+
+def kind_row(name: str, indexes: Mapping[str, IndexSettings]) -> Kind:
+    """The row of the kind of the index of that name; raises `ConfigError` for an unknown kind."""
+    kind = kind_of(name, indexes)
+    if kind not in KINDS:
+        raise ConfigError(f"index {name}: unknown kind '{kind}'; expected one of {', '.join(KINDS)}")
+    return KINDS[kind]
 
 
 class _MayRehearse(Protocol):
@@ -33,8 +72,8 @@ class _MayRehearse(Protocol):
 def is_rehearsal(name: str, indexes: Mapping[str, _MayRehearse]) -> bool:
     """Whether an index is for practice: it needs no tag and takes development versions."""
     settings = indexes.get(name)
-    said = settings.rehearsal if settings else None
-    return name == "testpypi" if said is None else said
+    chosen = settings.rehearsal if settings else None
+    return name == "testpypi" if chosen is None else chosen
 
 
 def repository_at(url: str) -> tuple[str, str]:
@@ -60,7 +99,7 @@ def repository_at(url: str) -> tuple[str, str]:
 
 
 def api_of(host: str) -> str:
-    """Where the API of a GitHub host answers (github.com, NAME.ghe.com, or a server of one's own)."""
+    """Where the API of a GitHub host answers (github.com, NAME.ghe.com, or a GitHub Enterprise server)."""
     if host in ("github.com", "ssh.github.com", "www.github.com"):
         return "https://api.github.com"
     return f"https://api.{host}" if host.endswith(".ghe.com") else f"https://{host}/api/v3"

@@ -1,30 +1,135 @@
-"""Masks: what of a secret no log, message or console may show, and the text without it."""
+"""Redaction: text without the secrets that a server or a tool may echo, and without characters that act on a terminal.
+
+A secret is matched in the forms in which programs print it: plain, percent-encoded, as HTML entities, with the escapes
+of JSON, Python and Rust, in base64 (also behind a user name, as in `Authorization: Basic`) and in hexadecimal; wrapped
+over lines or split by tags; in another case; and cut off at its end.  Redact first, then cut.
+"""
 
 from __future__ import annotations
 
+import base64
+import html
 import json
-from collections.abc import Iterable
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
 from functools import cache
 
+from msgspec import Struct
+
+MASK = "***"
 SHORT = 3
 """A value, or a line of one, of so few characters is shown: to mask it would be to mask every such letter."""
+_LONG = 8
+"""From this length on, a value is also matched in another case and with tags or line breaks in between."""
+_HEAD = 12
+"""So many first characters of a longer value are masked even if the rest is cut off."""
+
+_GAP = (
+    r"(?:<[^<>]*>|&(?:shy|ZeroWidthSpace|#173|#8203);|\\[rn]|\x1b\[[0-9;]*[A-Za-z]"
+    r"|[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff])*"
+)
+
+
+class _Form(Struct, frozen=True):
+    """One way to print a secret: how it begins, and each character that may follow."""
+
+    head: re.Pattern[str]
+    rest: tuple[re.Pattern[str], ...]
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """The text with each of these values, each of their lines and the forms in which programs print them masked."""
+    """The text with `***` in place of each of these values, and of each line of a value that has several."""
     for form in _forms(tuple(secrets)):
-        text = text.replace(form, "***")
+        text = _without(text, form)
     return text
 
 
+def inert(text: str) -> str:
+    """The text with what acts on a terminal written out (`\\x1b`, `\\u202e`); line feeds and tabs stay."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in _ACTING else _written_out(c) for c in text)
+
+
+_ACTING = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
+
+
+def _written_out(character: str) -> str:
+    return (
+        character.encode("ascii", "backslashreplace").decode() if ord(character) > 127 else f"\\x{ord(character):02x}"
+    )
+
+
+def _without(text: str, form: _Form) -> str:
+    parts, done = [], 0
+    for match in form.head.finditer(text):
+        if match.start() < done:
+            continue
+        end = match.end()
+        for character in form.rest:
+            following = character.match(text, end)
+            if following is None:
+                break
+            end = following.end()
+        parts += [text[done : match.start()], MASK]
+        done = end
+    return "".join((*parts, text[done:])) if parts else text
+
+
 @cache
-def _forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    """The longest first, so that none leaves the rest of another behind."""
-    parts = (part.strip() for secret in secrets for part in (secret, *secret.splitlines()))
-    forms = {form for part in parts if len(part) > SHORT for form in (part, *_escaped(part))}
-    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
+def _forms(secrets: tuple[str, ...]) -> tuple[_Form, ...]:
+    """The longest value first, so that none leaves the rest of another behind."""
+    parts = {part.strip() for secret in secrets for part in (secret, *secret.splitlines())}
+    values = sorted((part for part in parts if len(part) > SHORT), key=lambda part: (-len(part), part))
+    return tuple(form for value in values for form in (*_encoded(value), _form(value)))
 
 
-def _escaped(part: str) -> tuple[str, ...]:
-    """As it stands between the quotes of Python's `repr` and of JSON; Rust's `{:?}` is like one of the two."""
-    return repr(part)[1:-1], json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1]
+def _form(value: str) -> _Form:
+    long = len(value) >= _LONG
+    flags = re.IGNORECASE if long else re.NOFLAG
+    gap = _GAP if long else ""
+    patterns = [_character(c) for c in value]
+    cut = _HEAD if len(value) > _HEAD + SHORT else len(value)
+    return _Form(
+        re.compile(gap.join(patterns[:cut]), flags),
+        tuple(re.compile(gap + pattern, flags) for pattern in patterns[cut:]),
+    )
+
+
+def _encoded(value: str) -> Iterator[_Form]:
+    """Base64 at each of the three places where the value may begin in what is encoded, and hexadecimal."""
+    data = value.encode("utf-8", "surrogatepass")
+    if len(data) < _LONG:
+        return
+    for skipped in range(3):
+        whole = base64.b64encode(b"\0" * skipped + data).decode().rstrip("=")
+        first = -(-skipped * 8 // 6)
+        middle = whole[first : (skipped + len(data)) * 8 // 6]
+        patterns = [_BASE64.get(c, re.escape(c)) for c in middle]
+        yield _Form(
+            re.compile(r"[A-Za-z0-9+/_-]*" + _GAP.join(patterns[:_HEAD])),
+            (
+                *(re.compile(_GAP + pattern) for pattern in patterns[_HEAD:]),
+                re.compile(r"(?:[A-Za-z0-9+/_=-]|%3[Dd])*"),
+            ),
+        )
+    yield _Form(re.compile(r"(?:0x)?" + data.hex(), re.IGNORECASE), ())
+
+
+_BASE64 = {"+": r"(?:\+|-|%2[Bb]|&#43;)", "/": r"(?:\\?/|_|%2[Ff]|&#47;)"}
+
+
+@cache
+def _character(character: str) -> str:
+    """A pattern of every way in which one character is printed."""
+    code = ord(character)
+    data = character.encode("utf-8", "surrogatepass")
+    forms = {
+        character, html.escape(character), repr(character)[1:-1], json.dumps(character)[1:-1],
+        "".join(f"%{byte:02x}" for byte in data), "".join(f"%{byte:02X}" for byte in data),
+        "".join(f"\\x{byte:02x}" for byte in data), f"\\u{code:04x}", f"\\u{code:04X}", f"\\u{{{code:x}}}",
+    }  # fmt: skip
+    forms |= {"+"} if character == " " else set()
+    forms |= {"&apos;"} if character == "'" else set()
+    listed = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
+    escaped = [rf"\\+{character}"] if character in "\"'/" else []
+    return "(?:" + "|".join((f"&#0*{code};", f"&#[xX]0*(?i:{code:x});", *escaped, *listed)) + ")"

@@ -6,6 +6,7 @@ Speaks what the Cargo book says under "Registry Index" and "Registry Web API" (r
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import struct
 from collections.abc import Iterator, Mapping
@@ -19,11 +20,25 @@ from cartwheel.stand_ins.stub_server import StubRequest, served_address
 class CrateShelf:
     """What the registry holds, and how it is reached while it serves."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, token: str = "") -> None:
+        self.token = token
+        """What is published needs it; empty: anybody may publish."""
+        self.locked: tuple[str, ...] = ()
+        """What it held before anything was published."""
         self.rows: dict[str, dict[str, dict[str, Any]]] = {}
         """A line of the index by crate and version."""
         self.crates: dict[tuple[str, str], bytes | Path] = {}
         self.base = ""
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What replaces the table of the index that it stands for."""
+        return {"url": self.index}
+
+    def summary(self) -> str:
+        """A line about the crates that were published."""
+        sent = [crate for crate in self.holds() if crate not in self.locked]
+        return f"crates: {', '.join(sent) or 'none'}\n"
 
     @property
     def index(self) -> str:
@@ -120,7 +135,11 @@ class CrateRequest(StubRequest):
         """Index, download or publish."""
         parts = self.path.strip("/").split("/")
         if self.command == "PUT" and self.path == "/api/v1/crates/new":
-            self.publish(*_unpacked(self.body()))
+            body = self.body()
+            if self.place.token and not hmac.compare_digest(self.headers.get("Authorization", ""), self.place.token):
+                self.tell(403, {"errors": [{"detail": "the token is not the one of this rehearsal"}]})
+                return
+            self.publish(*_unpacked(body))
         elif self.path == "/index/config.json":
             base = self.place.base
             self.tell(200, {"dl": f"{base}/crates", "api": base})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,9 +19,11 @@ class ReleaseShelf:
 
     repository = "rehearsal/project"
 
-    def __init__(self, tags: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, tags: Callable[[], Mapping[str, str]], *, token: str = "") -> None:
         self.tags = tags
         """The commit of each tag that the repository has."""
+        self.token = token
+        """What is changed needs it; empty: anybody may change it."""
         self.releases: dict[int, dict[str, Any]] = {}
         self.assets: dict[int, dict[str, Any]] = {}
         self.bytes: dict[int, bytes] = {}
@@ -30,6 +33,20 @@ class ReleaseShelf:
         """Whether assets are listed with their digest."""
         self.base = ""
         self._last = 0
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What replaces the table of the index that it stands for."""
+        return {"url": self.base, "repository": self.repository}
+
+    def summary(self) -> str:
+        """A line for each release page."""
+        lines = (
+            f"release page {row['tag_name']}: {'a draft' if row['draft'] else 'published'}, "
+            f"{len(self.files(row['tag_name']))} files\n"
+            for row in self.releases.values()
+        )
+        return "".join(lines)
 
     def number(self) -> int:
         """A new id."""
@@ -87,12 +104,19 @@ class GitHubRequest(StubRequest):
         split = urlsplit(self.path)
         self.query = parse_qs(split.query)
         path = split.path.removeprefix(f"/repos/{self.place.repository}")
+        if self.place.token and self.command != "GET" and not self._admitted():
+            self.body()
+            self.refuse(401, "Bad credentials")
+            return
         for method, pattern, name in ROUTES:
             match = re.fullmatch(pattern, path)
             if match and method == self.command:
                 getattr(self, name)(*match.groups())
                 return
         self.refuse(404, "Not Found")
+
+    def _admitted(self) -> bool:
+        return hmac.compare_digest(self.headers.get("Authorization", ""), f"Bearer {self.place.token}")
 
     def refuse(self, status: int, message: str, *codes: str, **headers: str) -> None:
         """An error in GitHub's form."""

@@ -1,92 +1,167 @@
-"""A throw-away index on this machine, for the rehearsal: pypiserver over a folder, reachable from here only."""
+"""A stand-in for an index on this machine: PyPI's upload form and the simple API over a folder of files.
+
+It speaks what PEP 503, 629 and 691 say, as far as twine, pip and uv need it.
+"""
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
-import time
-import urllib.request
-from collections.abc import Callable
+import base64
+import hashlib
+import hmac
+import html
+import re
+import threading
 from contextlib import ExitStack
 from pathlib import Path
-from urllib.error import URLError
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
-from cartwheel.destinations.pypi_index import Index
-from cartwheel.model.errors import StepFailed
-from cartwheel.process import environment, run
+from cartwheel.stand_ins.stub_server import StubRequest, served_address
 
-_START_SECONDS = 30.0
-_TRIES = 5
+JSON = "application/vnd.pypi.simple.v1+json"
 
 
 class LoopbackIndex:
     """A context in which an index answers at `url` and `simple`; it ends with the context and with this process."""
 
-    def __init__(self, folder: Path, *, name: str = "rehearsal") -> None:
+    def __init__(self, folder: Path, *, name: str = "rehearsal", password: str = "", private: bool = False) -> None:
         self.folder = folder
         self.name = name
+        self.password = password
+        """Uploads need it; empty: anybody may upload."""
+        self.private = private
+        """Reading needs it too."""
         self.url = ""
+        self.lock = threading.Lock()
         self._until = ExitStack()
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What replaces the table of the index that it stands for."""
+        return {"url": self.url, "simple": self.simple}
 
     @property
     def simple(self) -> str:
         """Where it is read."""
         return f"{self.url}simple/"
 
-    @property
-    def index(self) -> Index:
-        """The same as an index of the configuration."""
-        return Index(name=self.name, url=self.url, simple=self.simple, rehearsal=True, anonymous=True)
+    def summary(self) -> str:
+        """Nothing: the rehearsal's table shows its files."""
+        return ""
+
+    def files(self, project: str = "") -> dict[str, Path]:
+        """The files that it holds, of one project or of all, by name."""
+        paths = sorted(path for path in self.folder.iterdir() if path.is_file())
+        return {path.name: path for path in paths if not project or _project_of(path.name) == normalised(project)}
+
+    def take(self, file: str, data: bytes, sha256: str) -> tuple[int, str]:
+        """Keep an uploaded file; the status and words of the answer.  A name is taken once."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.(whl|tar\.gz)", file):
+            return 400, "not the name of a wheel or a source distribution"
+        if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+            return 400, "The digest supplied does not match a digest calculated from the uploaded file"
+        with self.lock:
+            if (self.folder / file).exists():
+                return 400, f"File already exists ('{file}')"
+            (self.folder / file).write_bytes(data)
+        return 200, "OK"
 
     def __enter__(self) -> LoopbackIndex:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for _ in range(_TRIES):
-            if self._start(_free_port()):
-                return self
-        raise StepFailed(f"the index for the rehearsal did not start; the last words are in {self._log}")
+        self.url = self._until.enter_context(served_address(IndexRequest, self)) + "/"
+        return self
 
     def __exit__(self, *error: object) -> None:
         self._until.close()
 
-    @property
-    def _log(self) -> Path:
-        return self.folder.with_name(f"{self.folder.name}.log")
 
-    def _start(self, port: int) -> bool:
-        """Whether ours answers on that port: another program may take it first, so it is asked for a secret word."""
-        word = secrets.token_hex(8)
-        argv = (
-            *run.module_command("pypiserver"), "run", "--port", str(port), "--interface", "127.0.0.1",
-            "--passwords", ".", "--authenticate", ".", "--disable-fallback", "--hash-algo", "sha256",
-            "--server", "wsgiref", "--backend", "simple-dir", "--health-endpoint", f"/{word}", str(self.folder),
-        )  # fmt: skip
-        with ExitStack() as trial:
-            alive = trial.enter_context(
-                run.running_in_background(
-                    argv, cwd=self.folder, env=environment.tool_environment(os.environ), log=self._log
-                )
-            )
-            if not _answers(f"http://127.0.0.1:{port}/{word}", alive):
-                return False
-            self._until = trial.pop_all()
-        self.url = f"http://127.0.0.1:{port}/"
-        return True
+class IndexRequest(StubRequest):
+    """The requests of twine, pip, uv and our own reader."""
 
+    place: LoopbackIndex
 
-def _answers(url: str, alive: Callable[[], bool]) -> bool:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + _START_SECONDS
-    while alive() and time.monotonic() < deadline and not run.STOP.is_set():
+    def respond(self) -> None:
+        """Upload, page or file."""
+        path = unquote(urlsplit(self.path).path)
+        body = self.body()
+        if self.place.password and (self.command == "POST" or self.place.private) and not self._admitted():
+            self.answer(401, b"wrong user name or password", WWW_Authenticate='Basic realm="stand-in"')
+        elif self.command == "POST" and path == "/":
+            self._upload(body)
+        elif self.command == "GET" and path == "/":
+            self.answer(200, _html("Stand-in", '<a href="/simple/">simple</a>'), Content_Type="text/html")
+        elif self.command == "GET" and (match := re.fullmatch(r"/simple/(?:([^/]+)/?)?", path)):
+            self._page(match[1] or "")
+        elif self.command == "GET" and (found := self.place.files().get(path.removeprefix("/packages/"))):
+            self.answer(200, found.read_bytes(), Content_Type="application/octet-stream")
+        else:
+            self.answer(404)
+
+    def _admitted(self) -> bool:
+        sent = self.headers.get("Authorization", "").removeprefix("Basic ")
         try:
-            with direct.open(url, timeout=2):
-                return True
-        except (URLError, OSError):
-            time.sleep(0.02)
-    return False
+            password = base64.b64decode(sent).decode().partition(":")[2]
+        except ValueError:
+            return False
+        return hmac.compare_digest(password.encode(), self.place.password.encode())
+
+    def _upload(self, body: bytes) -> None:
+        form = _form(self.headers.get("Content-Type", ""), body)
+        file, data = form.get("content", ("", b""))
+        status, words = self.place.take(file, data, form.get("sha256_digest", ("", b""))[1].decode())
+        self.answer(status, words.encode(), Content_Type="text/plain")
+
+    def _page(self, project: str) -> None:
+        if not project:
+            names = sorted({_project_of(file) for file in self.place.files()})
+            links = "".join(f'<a href="/simple/{name}/">{name}</a><br>\n' for name in names)
+            self.answer(200, _html("Simple index", links), Content_Type="text/html")
+            return
+        paths = self.place.files(project)
+        if not paths:
+            self.answer(404)
+            return
+        rows = [
+            {
+                "filename": name, "url": f"/packages/{quote(name)}",
+                "hashes": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}, "size": path.stat().st_size,
+            }
+            for name, path in paths.items()
+        ]  # fmt: skip
+        if JSON in self.headers.get("Accept", ""):
+            versions = sorted({name.split("-")[1] for name in paths})
+            page: dict[str, Any] = {"meta": {"api-version": "1.1"}, "name": normalised(project)}
+            self.tell(200, {**page, "versions": versions, "files": rows}, Content_Type=JSON)
+            return
+        links = "".join(
+            f'<a href="{row["url"]}#sha256={row["hashes"]["sha256"]}">{html.escape(str(row["filename"]))}</a><br>\n'  # type: ignore[index]
+            for row in rows
+        )
+        self.answer(200, _html(f"Links for {normalised(project)}", links), Content_Type="text/html")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _html(title: str, links: str) -> bytes:
+    meta = '<meta name="pypi:repository-version" content="1.0">'
+    return f"<!DOCTYPE html>\n<html><head>{meta}<title>{title}</title></head><body>\n{links}</body></html>\n".encode()
+
+
+def normalised(name: str) -> str:
+    """A project's name as PEP 503 writes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _project_of(file: str) -> str:
+    stem = file.removesuffix(".tar.gz")
+    return normalised(file.split("-")[0] if file.endswith(".whl") else stem.rpartition("-")[0])
+
+
+def _form(kind: str, body: bytes) -> dict[str, tuple[str, bytes]]:
+    """The parts of an upload by name: file name (empty for a plain value) and content."""
+    boundary = re.search(r"boundary=\"?([^\s\";]+)", kind)
+    parts: dict[str, tuple[str, bytes]] = {}
+    for part in body.split(b"--" + boundary[1].encode()) if boundary else ():
+        head, _, content = part.partition(b"\r\n\r\n")
+        match = re.search(rb'name="([^"]+)"(?:; filename="([^"]+)")?', head)
+        if match:
+            parts[match[1].decode()] = ((match[2] or b"").decode(), content.removesuffix(b"\r\n"))
+    return parts

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from cartwheel.model.config.layers import chosen_by
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Secret, Settings
-from cartwheel.model.destination import kind_of
+from cartwheel.model.destination import KINDS, kind_of
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.versions.version import has_one_field, wrong_tag_form
 
@@ -157,24 +157,16 @@ def _senseless_message(template: str | None) -> Iterable[str]:
             yield f"bump-message: '{{{field}}}' stands for nothing{did_you_mean(field, _FIELDS)}"
 
 
-_ONLY_FOR = {
-    "simple": "pypi",
-    "rules": "pypi",
-    "rehearsal": "pypi",
-    "auth": "pypi",
-    "repository": "github",
-    "crates": "crates",
-}
-"""Keys of an index that mean something for one kind alone."""
-
-
 _UNSAID = IndexSettings()
 
 
 def _misplaced(settings: Settings) -> Iterable[str]:
     for name, table in (settings.index or {}).items():
         kind = kind_of(name, settings.index or {})
-        for key, only in _ONLY_FOR.items():
+        if kind not in KINDS:
+            yield f"index.{name} kind: unknown value '{kind}'{did_you_mean(kind, KINDS)}"
+            continue
+        for key, only in ((key, only) for only, row in KINDS.items() for key in row.keys):
             if getattr(table, key) != getattr(_UNSAID, key) and kind != only:
                 yield f"index.{name}: '{key}' is for kind '{only}', and this is of kind '{kind}'; remove one of the two"
         if table.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", table.repository, re.ASCII):

@@ -12,7 +12,7 @@ from cartwheel.model.config.layers import chosen_by, pattern_matches
 from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Override, Settings, Variant
-from cartwheel.model.destination import PYPI, kind_of
+from cartwheel.model.destination import kind_row
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.wheels import python as pythons
@@ -106,7 +106,7 @@ def refuse_untakeable(
     wheels: Iterable[Wheel], publish: tuple[str, ...], tables: Mapping[str, IndexSettings], where: str
 ) -> None:
     """Raises `ConfigError` for a wheel with a platform tag that PyPI refuses, unless the index's `rules` waive that."""
-    for name in (name for name in publish if kind_of(name, tables) == PYPI):
+    for name in (name for name in publish if kind_row(name, tables).wheel_rules):
         waived = tables[name].rules if name in tables else {}
         for wheel in wheels:
             for tag in platform_tag(wheel.target, wheel.floor).split("."):

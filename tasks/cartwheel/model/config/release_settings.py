@@ -33,7 +33,13 @@ class IndexSettings(Table, frozen=True, kw_only=True):
     """Rules of PyPI that this index does not have, each with the reason.  The key is a rule's name (`size`), or a name
     and one value (`platform-tag macosx_27_0_arm64`).  Default: every rule counts.
     Example: `{ size = "our limit is 300 MB" }`"""
-    kind: Literal["pypi", "github", "crates"] | None = None
+    user: str = ""
+    """Kind `pypi`: the user name that belongs to the password in `CARTWHEEL_INDEX_NAME_TOKEN`, for uploads and for
+    reading a private index on the same host.  Default: `__token__`.  Example: `"ci-bot"`"""
+    plain_http: bool = False
+    """Allow an address without TLS on another machine: who sits in between reads the credentials and may change the
+    files.  Default: `false`; this machine's own addresses need no permission."""
+    kind: str | None = None
     """What the destination is: an index like PyPI, release pages of GitHub, or a registry of crates.
     Default: `github` and `crates-io` are known by name; every other index is like PyPI."""
     repository: str = ""

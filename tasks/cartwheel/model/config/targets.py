@@ -10,7 +10,7 @@ from cartwheel.model.config.default_python import default_python
 from cartwheel.model.config.layers import SettingLayers, first
 from cartwheel.model.config.manifests import Manifests, inside, table_name
 from cartwheel.model.config.settings import Settings
-from cartwheel.model.destination import CRATES, kind_of
+from cartwheel.model.destination import kind_row
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.target import ANY, Target, target_by_name
@@ -71,7 +71,7 @@ def destinations(manifests: Manifests, layers: tuple[Settings, ...], *, single: 
     named: tuple[str, ...] = first(layers, "publish", ("pypi",))
     if manifests.cargo_path:
         return named
-    registries = tuple(name for name in named if kind_of(name, common.index or {}) == CRATES)
+    registries = tuple(name for name in named if kind_row(name, common.index or {}).needs_crate)
     its_own = own is not common and once.publish is None and own.publish is not None
     if registries and (single or its_own):
         raise ConfigError(

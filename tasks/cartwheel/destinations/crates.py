@@ -1,0 +1,287 @@
+"""Destinations of the kind `crates`: registries that take the crates of a package's workspace.
+
+cargo alone speaks to the registry.  Each crate is waited for until the next one can use it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from msgspec.structs import replace
+
+from cartwheel.cargo.config_files import cargo_home
+from cartwheel.cargo.publish_order import Crate, chosen, reached, understood
+from cartwheel.destinations.cargo_publish import Cargo, registry_named
+from cartwheel.destinations.crate_content import differences
+from cartwheel.destinations.protocol import (
+    MISSING,
+    THERE,
+    Answer,
+    DestinationStatus,
+    Item,
+    ItemStatus,
+    JobNeeds,
+    Release,
+    Standing,
+    overall_state,
+)
+from cartwheel.destinations.retries import Patience
+from cartwheel.filesystem.files import sha256_of
+from cartwheel.filesystem.manifest_files import read_toml
+from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.destination import CRATES
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.project import Package, Project
+from cartwheel.model.step import CommandLog
+from cartwheel.model.wheels.binary_facts import shortened_list
+from cartwheel.process import environment
+from cartwheel.process.step_log import StepLog
+from cartwheel.stand_ins.crates import CrateShelf, third_party
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Held while crates are sent or compared: packages of one workspace may have crates in common."""
+
+PATIENCE = Patience(lag=5.0)
+
+
+def locate(project: Project, name: str, root: Path, environ: Mapping[str, str]) -> None:
+    """Raises `ConfigError` where the registry's address cannot be meant."""
+    registry_named(name, project.indexes)
+
+
+def destination(release: Release) -> CrateRelease:
+    """The crates of a package's release."""
+    log = release.log
+    if log is None:
+        folder = release.scratch if release.scratch != Path() else Path(TemporaryDirectory().name)
+        log = StepLog(folder / "cargo.log", shown_as="cargo's words")
+    cargo = cargo_for(release, log)
+    return CrateRelease(cargo, its_crates(release, cargo))
+
+
+def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
+    """Nothing: a registry of crates takes no file of these."""
+    return ()
+
+
+def held(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
+    """The crates that the registry holds in their new version, of those that move."""
+    with TemporaryDirectory() as folder:
+        cargo = cargo_for(release, StepLog(Path(folder, "cargo.log"), shown_as="cargo's words"))
+        sent = its_crates(release, cargo)
+        moved = (replace(crate, version=crates[crate.name]) for crate in sent if crate.name in crates)
+        return tuple(crate.file for crate in moved if cargo.published(crate) is not None)
+
+
+def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
+    """A token, as for any index."""
+    return JobNeeds()
+
+
+@contextmanager
+def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterator[CrateShelf]:
+    """A registry of all crates that the workspaces to be published have locked, which cargo fetches first."""
+    import os
+
+    env = environment.tool_environment(os.environ)
+    log = StepLog(folder.with_suffix(".log"), shown_as=str(folder.with_suffix(".log")))
+    caches = tuple((cargo_home(env) / "registry" / "cache").glob("*"))
+    shelf = CrateShelf(token=token)
+    for manifest in sorted({_workspace(package) for package in project.packages if package.manifest}):
+        workspace = (clone / manifest).parent
+        log.run(("cargo", "fetch", "--locked", "--manifest-path", str(clone / manifest)), cwd=workspace, env=env)
+        argv = ("cargo", "metadata", "--locked", "--offline", "--format-version", "1", "--manifest-path")
+        metadata = json.loads(log.read((*argv, str(clone / manifest)), cwd=workspace, env=env))
+        caches = tuple((cargo_home(env) / "registry" / "cache").glob("*"))
+        locked = third_party(metadata, read_toml(workspace / "Cargo.lock", "Cargo.lock"), caches)
+        for (name, version), crate in locked.crates.items():
+            shelf.add(locked.rows[name][version], crate)
+    shelf.locked = shelf.holds()
+    with shelf.open():
+        yield shelf
+
+
+class CrateRelease:
+    """The crates of one release at a registry, in the order of publishing."""
+
+    content, lags, one_by_one, deadline = "content", True, True, 900.0
+
+    def __init__(self, cargo: Cargo, crates: tuple[Crate, ...], *, patience: Patience = PATIENCE) -> None:
+        self.name, self.url, self.patience = cargo.registry.name, cargo.registry.url, patience
+        self._cargo, self._crates = cargo, {crate.file: crate for crate in crates}
+        self._theirs: dict[str, bytes] = {}
+        self._verified: set[str] = set()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One release of crates at a time."""
+        with _ONE_AT_A_TIME:
+            yield
+
+    def items(self, files: Sequence[Item]) -> tuple[Item, ...]:
+        """Each crate as cargo packs it."""
+        crates = tuple(self._crates.values())
+        packed = self._cargo.package(crates, verify=False)
+        return tuple(
+            Item(
+                name=crate.file, path=packed[crate.name], sha256=sha256_of(packed[crate.name]),
+                title=f"{crate.name} {crate.version}",
+            )
+            for crate in crates
+        )  # fmt: skip
+
+    def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
+        """Crates that do not compile from their files."""
+        try:
+            standing = self.look(items)
+            if not standing.wrong:
+                self._compile(standing)
+        except StepFailed as error:
+            return tuple(str(error).splitlines())
+        return ()
+
+    def look(self, items: Sequence[Item], *, public: bool = False) -> Standing:
+        """Which crates the registry serves, compared by content."""
+        send, there, wrong = [], [], []
+        for item in items:
+            theirs = self._published(item.name)
+            if theirs is None:
+                send.append(item.name)
+            elif names := differences(item.path.read_bytes(), theirs, (c.name for c in self._crates.values())):
+                wrong.append(
+                    f"{item.label}: {self.name} has it with other content ({shortened_list(names)}): "
+                    f"ours sha256 {item.sha256}, theirs {hashlib.sha256(theirs).hexdigest()}; "
+                    "a published crate is never replaced: release the next version"
+                )
+            else:
+                there.append(item.name)
+        return Standing(send=tuple(send), there=tuple(there), wrong=tuple(wrong))
+
+    def prepare(self, standing: Standing) -> None:
+        """Compile what will be sent from its files, all before the first is sent."""
+        self._compile(standing)
+
+    def send(self, item: Item) -> Answer:
+        """One `cargo publish`."""
+        return self._cargo.publish(self._crates[item.name])
+
+    def renewed(self, answer: Answer) -> bool:
+        """A token is not replaced."""
+        return False
+
+    def settles(self, answer: Answer) -> int:
+        """A look after every answer but those that certainly kept nothing; several where it speaks of a crate there."""
+        if answer.status in (401, 403, 413, 429):
+            return 0
+        return 3 if _says_existing(answer) else 1
+
+    def refused(self, item: Item, answer: Answer) -> str:
+        """Why the registry did not take the crate, and what to do."""
+        where, said = f"{item.label}: {self.name}", answer.words
+        again = "start again later: only what is missing is sent"
+        if answer.status in (401, 403) or "no token found" in said:
+            return f"{where} does not accept the credentials ({said}); check the token and what it may do"
+        if _says_existing(answer):
+            return (
+                f"{where} says it has it but does not show it ({said}); it may be withdrawn, or just uploaded: {again}"
+            )
+        if answer.passing:
+            return f"{where} could not take it after {self.patience.tries} tries ({said}); {again}"
+        return f"{where} refuses it ({said}); nothing after it was sent"
+
+    def finish(self, items: Sequence[Item]) -> None:
+        """Nothing: what is sent is public at once."""
+
+    def prove(self, items: Sequence[Item]) -> str:
+        """Nothing to install: that every crate is served was the proof."""
+        return f"{self.name} serves {', '.join(item.label for item in items)}"
+
+    def status(self, digests: Mapping[str, str]) -> DestinationStatus:
+        """Which crates the registry serves; their content is not compared."""
+        items = tuple(
+            ItemStatus(name=file, state=MISSING if self._published(file) is None else THERE) for file in self._crates
+        )
+        return DestinationStatus(name=self.name, kind=CRATES, state=overall_state(items), items=items)
+
+    def _published(self, file: str) -> bytes | None:
+        """The crate as the registry serves it, asked for until it is there: what is published does not change."""
+        if file not in self._theirs and (data := self._cargo.published(self._crates[file])) is not None:
+            self._theirs[file] = data
+        return self._theirs.get(file)
+
+    def _compile(self, standing: Standing) -> None:
+        """Compile the crates that are to be sent from their packed files, once."""
+        waiting = set(standing.send) - self._verified
+        if waiting:
+            self._cargo.package((self._crates[file] for file in standing.send), verify=True)
+            self._verified |= waiting
+
+
+def _says_existing(answer: Answer) -> bool:
+    return "already uploaded" in answer.words or "already exists" in answer.words
+
+
+# Which crates --------------------------------------------------------------------------------------------------------
+
+
+def cargo_for(release: Release, log: CommandLog) -> Cargo:
+    """cargo in the workspace of a package, for its registry."""
+    return Cargo(
+        registry_named(release.index, release.project.indexes),
+        release.root / _workspace(release.package),
+        log=log,
+        environ=release.environ,
+        target=release.root / ".cartwheel" / "crates" / release.package.key,
+        home=release.root / ".cartwheel" / "local" / "cargo",
+    )
+
+
+def its_crates(release: Release, cargo: Cargo) -> tuple[Crate, ...]:
+    """The crates that the package's release sends there; raises `ConfigError` where there are none."""
+    settings, root = release.settings, release.root
+    crated = [p for p in release.project.packages if p.manifest]
+    return crates_of(
+        cargo,
+        (root / release.package.manifest).parent,
+        root=root,
+        extensions=[(root / p.manifest).parent for p in crated if p.bindings != "bin"],
+        asked=settings.crates if settings else None,
+        alone=sum(_workspace(p) == _workspace(release.package) for p in crated) == 1,
+    )
+
+
+def _workspace(package: Package) -> str:
+    return package.manifests.workspace_path or package.manifest
+
+
+def crates_of(
+    cargo: Cargo, own: Path, *, root: Path, extensions: Iterable[Path], asked: tuple[str, ...] | None, alone: bool
+) -> tuple[Crate, ...]:
+    """The crates that a package's release sends, each after those it needs.
+
+    `own`: the folder of the package's crate.  All crates of its workspace count, and those that they need by path
+    within the project; where other packages share the workspace (not `alone`), only those that this one needs.
+    """
+    folders = tuple(_as_cargo_says(path) for path in extensions)
+    known = {crate.folder: crate for crate in understood(cargo.metadata(), folders)}
+    home, waiting = root.resolve(), list(known.values())
+    while waiting:
+        for sibling in waiting.pop().siblings:
+            manifest = Path(sibling.folder, "Cargo.toml")
+            if sibling.published and sibling.folder not in known and manifest.resolve().is_relative_to(home):
+                more = understood(cargo.metadata(manifest), folders)
+                found = [crate for crate in more if crate.folder == sibling.folder]
+                known.update({crate.folder: crate for crate in found})
+                waiting += found
+    needed = known if alone or asked is not None else reached(_as_cargo_says(own), known)
+    return chosen((crate for folder, crate in known.items() if folder in needed), cargo.registry.name, asked)
+
+
+def _as_cargo_says(folder: Path) -> str:
+    return str(folder.resolve()).replace("\\", "/")

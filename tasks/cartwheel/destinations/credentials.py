@@ -1,0 +1,233 @@
+"""Credentials: where those of an index are kept, which may be sent where, and what says that they cannot be sent."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from cartwheel.destinations.http import host_of, without_userinfo
+from cartwheel.model.destination import KINDS, PYPI
+from cartwheel.model.errors import CartwheelError, ConfigError
+from cartwheel.process.run import STOP, Interrupted
+
+if TYPE_CHECKING:
+    from cartwheel.destinations.pypi_index import Index
+
+PYPIRC = "~/.pypirc"
+REHEARSAL_TOKEN = "CARTWHEEL_REHEARSAL_TOKEN"
+"""The variable with the token of a rehearsal's stand-ins, which are sent nothing else."""
+_KEYRING_SECONDS = 60.0
+"""A keyring may ask a person to unlock it."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """A user name and password; never shown."""
+
+    username: str
+    password: str
+    expires: float = 0.0
+    """For a token of trusted publishing: when it ends, in seconds since 1970; 0 for any other."""
+
+    def __repr__(self) -> str:
+        return "Credentials(…)"
+
+
+def token_variable(name: str) -> str:
+    """The environment variable that holds an index's token or password."""
+    return f"CARTWHEEL_INDEX_{re.sub(r'[^A-Za-z0-9]+', '_', name).upper()}_TOKEN"
+
+
+def environment_credentials(index: Index, environ: Mapping[str, str]) -> Credentials | None:
+    """What the environment says for this index, if it says anything.
+
+    twine's variables may be meant for another index: they count for the one that TWINE_REPOSITORY or
+    TWINE_REPOSITORY_URL name, if they name one.  Raises `ConfigError` for a token that may not go there.
+    """
+    if index.anonymous:
+        return Credentials(username="rehearsal", password=environ.get(REHEARSAL_TOKEN, ""))
+    variable = token_variable(index.name)
+    token = environ.get(variable, "").strip()
+    if token:
+        refuse_unsendable(index.name, variable, token)
+        refuse_misdirected(index.name, variable, token, index.url, public=index.public)
+        return Credentials(username=index.user or "__token__", password=token)
+    password = environ.get("TWINE_PASSWORD", "").strip()
+    if password and _meant(index, environ) and not misdirected(password, index.url, public=index.public):
+        username = index.user or environ.get("TWINE_USERNAME", "").strip() or "__token__"
+        refuse_unsendable(index.name, "TWINE_PASSWORD", password)
+        refuse_unsendable(index.name, "TWINE_USERNAME", username)
+        return Credentials(username=username, password=password)
+    return None
+
+
+def _meant(index: Index, environ: Mapping[str, str]) -> bool:
+    return environ.get("TWINE_REPOSITORY_URL", index.url) in ("", index.url) and environ.get(
+        "TWINE_REPOSITORY", index.name
+    ) in ("", index.name)
+
+
+# What may be sent where ----------------------------------------------------------------------------------------------
+
+
+def refuse_unsendable(name: str, variable: str, value: str) -> None:
+    """Raises `ConfigError` for a value that no header of HTTP can hold, without showing it."""
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError as error:
+        wrong = f"a character that cannot be sent (U+{ord(value[error.start]):04X}, the {error.start + 1}th)"
+    else:
+        control = next((i for i, c in enumerate(value) if ord(c) < 32 or ord(c) == 127), None)
+        if control is None:
+            return
+        wrong = f"a control character (the {control + 1}th)"
+    raise ConfigError(f"index {name}: {variable} holds {wrong}; nothing was sent: copy it again, without quotes")
+
+
+def refuse_misdirected(name: str, variable: str, token: str, url: str, *, public: bool = False) -> None:
+    """Raises `ConfigError` for a token that is for another host than that of `url`."""
+    if whose := misdirected(token, url, public=public, meant=name not in _PYPI_NAMES):
+        raise ConfigError(
+            f"index {name}: {variable} holds a token of {whose}, and its url is {without_userinfo(url)}; "
+            f"nothing was sent there: set {variable} to a token of that index, or correct the url"
+        )
+
+
+_PYPI_NAMES = KINDS[PYPI].indexes
+
+
+def misdirected(token: str, url: str, *, public: bool, meant: bool = False) -> str:
+    """Whose a token is, by its form, where that is not the host of `url`; empty where it may be sent there.
+
+    `public`: `url` is one of PyPI's own; `meant`: the token was named for this very index, which is none of PyPI's by
+    name, so that a form like theirs that names no host may be its own.
+    """
+    host = urlsplit(url).hostname or ""
+    if token.startswith("pypi-"):
+        where = _location(token)
+        if where:
+            return "" if host in (where, f"upload.{where}") else where
+        return "" if public or meant else "PyPI"
+    if re.match(r"gh[pousr]_|github_pat_", token):
+        return "GitHub" if public else ""
+    return ""
+
+
+def _location(token: str) -> str:
+    """The host that a token of PyPI's form names: it is a macaroon of the second format, whose first field is the
+    location (libmacaroons' description of the format; PyPI's tokens, November 2026).  Empty where it is none."""
+    text = token.removeprefix("pypi-")
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return ""
+    if data[:2] != b"\x02\x01" or len(data) < 4 or data[2] > 127:
+        return ""
+    found = data[3 : 3 + data[2]].decode("ascii", "replace")
+    return found if re.fullmatch(r"[a-z0-9.-]+", found) else ""
+
+
+# Stored credentials ---------------------------------------------------------------------------------------------------
+
+
+def stored(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> Credentials | None:
+    """What .pypirc or the keyring has for the address that files are sent to, as twine finds it."""
+    from twine import utils
+    from twine.auth import CredentialInput, Private
+    from twine.exceptions import NonInteractive
+
+    config: utils.RepositoryConfig = {"repository": index.url, "username": None, "password": None}
+    if in_pypirc(index, pypirc):
+        config = utils.get_repository_from_config(pypirc, index.name)
+    resolver = Private(config, CredentialInput(username=index.user or environ.get("TWINE_USERNAME") or None))
+
+    def look() -> Credentials | None:
+        try:
+            username = resolver.username
+        except NonInteractive:
+            return None
+        password = config.get("password") or resolver.get_password_from_keyring()
+        return Credentials(username=username or "", password=password) if password else None
+
+    found = _unless_stopped(look)
+    if found:
+        refuse_unsendable(index.name, f"{pypirc} or the keyring", found.password)
+    return None if found and misdirected(found.password, index.url, public=index.public, meant=True) else found
+
+
+def reading_credentials(
+    index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC, *, keyring: bool = True
+) -> Credentials | None:
+    """What a private index is read with: those of its uploads where it is read on the same host, else what .netrc (or
+    the file that NETRC names) or, with `keyring`, the keyring has for the host that is read.  None: nothing is sent."""
+    import requests
+
+    if index.public or index.anonymous:
+        return None
+    if host_of(index.url) == host_of(index.simple):
+        if (given := environment_credentials(index, environ)) and given.password:
+            return given
+        if index.auth != "trusted" and in_pypirc(index, pypirc) and (given := stored(index, environ, pypirc)):
+            return given
+    if found := requests.utils.get_netrc_auth(index.simple):
+        return Credentials(username=found[0], password=found[1])
+    return _unless_stopped(lambda: _from_keyring(index)) if keyring else None
+
+
+def _from_keyring(index: Index) -> Credentials | None:
+    import keyring
+    from keyring.errors import KeyringError
+
+    for address in (index.simple, urlsplit(index.simple).netloc, index.url):
+        if host_of(index.url) != host_of(index.simple) and address == index.url:
+            continue
+        try:
+            found = keyring.get_credential(address, index.user or None)
+        except (KeyringError, RuntimeError):
+            return None
+        if found:
+            return Credentials(username=found.username, password=found.password)
+    return None
+
+
+def in_pypirc(index: Index, pypirc: str) -> bool:
+    """Whether .pypirc means the very same address by this name: only then are its credentials for it."""
+    from twine import exceptions, utils
+
+    try:
+        return utils.get_repository_from_config(pypirc, index.name)["repository"] == index.url
+    except exceptions.TwineException:
+        return False
+
+
+def _unless_stopped(look: Callable[[], _T]) -> _T:
+    """What `look` returns; a keyring may wait for a person, and an interrupted run does not."""
+    done: list[_T] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            done.append(look())
+        except BaseException as error:  # raised again in the caller's thread
+            failed.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    waited = 0.0
+    while thread.is_alive() and waited < _KEYRING_SECONDS and not STOP.is_set():
+        thread.join(0.05)
+        waited += 0.05
+    if STOP.is_set():
+        raise Interrupted
+    if failed:
+        raise failed[0]
+    if not done:
+        raise CartwheelError(f"the keyring does not answer within {_KEYRING_SECONDS:.0f} s; unlock it and start again")
+    return done[0]

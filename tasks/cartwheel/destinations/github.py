@@ -1,0 +1,97 @@
+"""Destinations of the kind `github`: the release page of a tag, with all files and their digests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cartwheel.destinations.github_api import Api
+from cartwheel.destinations.github_place import Place, place_named
+from cartwheel.destinations.github_release import GitHubRelease
+from cartwheel.destinations.protocol import (
+    JobNeeds,
+    Release,
+)
+from cartwheel.destinations.release_page import (
+    Wanted,
+    files_of,
+    partners,
+)
+from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.destination import is_prerelease
+from cartwheel.model.project import Project
+from cartwheel.model.wheels.wheel_name import normalised_name
+from cartwheel.stand_ins.github import ReleaseShelf
+
+
+def locate(project: Project, name: str, root: Path, environ: Mapping[str, str]) -> None:
+    """Raises `ConfigError` where the configuration and the remote name no repository, or no address of an API."""
+    _place(project, name, root, environ)
+
+
+def destination(release: Release) -> GitHubRelease:
+    """The release page of a package's tag."""
+    api = Api(_place(release.project, release.index, release.root, release.environ), release.environ)
+    return GitHubRelease(api, _page_of(release), say=release.say, release=release)
+
+
+def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
+    """A release page takes every name."""
+    return ()
+
+
+def held(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
+    """Nothing: a release page is known by its tag, which is asked for elsewhere."""
+    return ()
+
+
+def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
+    """The job's own token writes the repository's own page."""
+    return JobNeeds(own_page=not (settings.url or settings.repository), history=True)
+
+
+@contextmanager
+def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterator[ReleaseShelf]:
+    """Release pages of the tags that the rehearsal's remote has."""
+    from cartwheel.repository.git import Repository
+
+    def tags() -> Mapping[str, str]:
+        with Repository(clone.with_name("remote.git")) as remote:
+            return remote.tags()
+
+    with ReleaseShelf(tags, token=token).open() as shelf:
+        yield shelf
+
+
+def _place(project: Project, name: str, root: Path, environ: Mapping[str, str]) -> Place:
+    """The repository that the configuration or the release's remote names."""
+    from cartwheel.repository import tags
+    from cartwheel.repository.git import Repository
+
+    with Repository(root) as repository:
+        remote = tags.remote_of(repository, project.release.remote)
+        address = repository.url(remote) if remote else ""
+    return place_named(name, project.indexes, address, environ)
+
+
+def _page_of(release: Release) -> Wanted:
+    """The release as it shall be, without its files."""
+    package, others = release.package, partners(release)
+    return Wanted(
+        tag=package.tag_name,
+        commit=_head(release.root) if release.tagged else "",
+        title=package.tag_name if others else f"{package.name} {package.version}",
+        notes=release.notes(),
+        prerelease=is_prerelease(package.version),
+        project=normalised_name(package.name),
+        form=package.tag.replace("{name}", package.name),
+        others=tuple(file for other in others for file in files_of(other, shared=True)),
+    )
+
+
+def _head(root: Path) -> str:
+    from cartwheel.repository.git import Repository
+
+    with Repository(root) as repository:
+        return repository.head()

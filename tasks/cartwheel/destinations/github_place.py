@@ -1,0 +1,94 @@
+"""Where the releases of a repository are, and which token goes there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from cartwheel.destinations.credentials import REHEARSAL_TOKEN, refuse_misdirected, refuse_unsendable, token_variable
+from cartwheel.destinations.http import is_loopback, without_userinfo
+from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.destination import api_of, repository_at
+from cartwheel.model.errors import ConfigError
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """A repository's releases."""
+
+    name: str
+    """Of the index in the configuration."""
+    api: str
+    repository: str
+    anonymous: bool = False
+    """A stand-in on this machine, which is sent only the token of the rehearsal."""
+    own_token: bool = True
+    """GITHUB_TOKEN and GH_TOKEN are for this host."""
+
+    @property
+    def url(self) -> str:
+        """The repository in the API."""
+        return f"{self.api}/repos/{self.repository}"
+
+
+def place_named(name: str, table: Mapping[str, IndexSettings], remote: str, environ: Mapping[str, str]) -> Place:
+    """The releases that an index of this kind means.
+
+    `remote`: the address of the release's git remote.  On a runner of GitHub's the environment says which API it is.
+    Raises `ConfigError` where neither tells the repository.
+    """
+    settings = table.get(name)
+    host, at_remote = repository_at(remote)
+    repository = (settings.repository if settings else "") or at_remote
+    if not repository:
+        raise ConfigError(
+            f"index {name}: the remote ({without_userinfo(remote) or 'none'}) names no repository of GitHub's; "
+            f'add [tool.cartwheel.index.{name}] repository = "owner/name"'
+        )
+    api = (settings.url if settings else "") or _of_runner(host, environ) or api_of(host or "github.com")
+    secure = api.startswith("https") or is_loopback(api) or bool(settings and settings.plain_http)
+    if not re.fullmatch(r"https?://[^/@\s]+(/[^\s?#]*)?", api) or not secure:
+        raise ConfigError(
+            f"index {name}: its url is '{without_userinfo(api)}'; "
+            "expected the API's address, with https and without a user"
+        )
+    api = api.rstrip("/")
+    return Place(
+        name=name, api=api, repository=repository,
+        anonymous=bool(settings and settings.rehearsal) and is_loopback(api), own_token=_is_github(api, environ),
+    )  # fmt: skip
+
+
+def _of_runner(host: str, environ: Mapping[str, str]) -> str:
+    server = environ.get("GITHUB_SERVER_URL", "").rstrip("/")
+    return environ.get("GITHUB_API_URL", "") if host and server == f"https://{host}" else ""
+
+
+def _is_github(api: str, environ: Mapping[str, str]) -> bool:
+    """Whether GITHUB_TOKEN and GH_TOKEN are for an API: GitHub's own, the one of the runner, or one on this machine.
+    (`gh` has the same rule: GH_ENTERPRISE_TOKEN is for any other; its manual, November 2026.)"""
+    host = urlsplit(api).hostname or ""
+    runner = urlsplit(environ.get("GITHUB_API_URL", "")).hostname
+    return host == "api.github.com" or host.endswith(".ghe.com") or host == runner or is_loopback(api)
+
+
+def token_names(place: Place) -> tuple[str, ...]:
+    """The variables that may hold the token, the first that is set counts."""
+    own = token_variable(place.name)
+    if place.anonymous:
+        return (REHEARSAL_TOKEN,)
+    others = ("GITHUB_TOKEN", "GH_TOKEN") if place.own_token else ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
+    return (own, *others)
+
+
+def token_for(place: Place, environ: Mapping[str, str]) -> str:
+    """The token that the environment gives for it; empty where there is none.  Raises `ConfigError` for one that
+    cannot be sent, or that is for another host."""
+    for variable in token_names(place):
+        if token := environ.get(variable, "").strip():
+            refuse_unsendable(place.name, variable, token)
+            refuse_misdirected(place.name, variable, token, place.api)
+            return token
+    return ""

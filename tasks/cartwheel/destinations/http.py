@@ -1,0 +1,280 @@
+"""HTTP as every destination speaks it: each exchange ends, answers are redacted, credentials stay at their host."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from html import unescape
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+from cartwheel.destinations.protocol import Answer
+from cartwheel.destinations.retries import seconds_until
+from cartwheel.process.redact import inert, redact
+from cartwheel.process.run import STOP, Interrupted
+
+if TYPE_CHECKING:
+    import requests
+
+CONNECT_SECONDS = 20.0
+READ_SECONDS = 120.0
+"""For a whole exchange that reads: a page, an identity, a call of an API."""
+SEND_SECONDS = 300.0
+"""For a whole exchange that sends or downloads a file, and a second more for each `SLOWEST` bytes."""
+SLOWEST = 50_000
+_POLL = 0.05
+_WORDS = 300
+_BODY = 1 << 20
+"""More of an answer in words is not read."""
+
+_T = TypeVar("_T")
+
+
+def sending_seconds(size: int) -> float:
+    """The deadline of an exchange that sends or downloads so many bytes."""
+    return SEND_SECONDS + size / SLOWEST
+
+
+class Conversation:
+    """A `requests` session whose exchanges all end: at their deadline, and at once when the run is told to stop.
+
+    `requests` has no deadline for a whole answer, and nothing interrupts it where a server drips a byte at a time.  So
+    each exchange runs in a thread of its own, and its sockets are shut down where it must end.
+    """
+
+    def __init__(self, session: requests.Session, url: str) -> None:
+        self.session = session
+        self._open: set[Any] = set()
+        self._cancelled = False
+        session.trust_env = not is_loopback(url)
+        session.stream = True
+        adapter = _adapter(self)
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, adapter)
+
+    def exchange(self, ask: Callable[[requests.Session], _T], *, seconds: float = READ_SECONDS) -> _T:
+        """What `ask` returns, which must read its answer to the end.  Raises what it raises, `Interrupted`, and
+        `requests.Timeout` where it takes longer than `seconds`."""
+        import requests
+
+        done: list[_T] = []
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                done.append(ask(self.session))
+            except BaseException as error:  # raised again in the caller's thread
+                failed.append(error)
+
+        if STOP.is_set():
+            raise Interrupted
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        end = time.monotonic() + seconds
+        while thread.is_alive() and not STOP.is_set() and time.monotonic() < end:
+            thread.join(_POLL)
+        if thread.is_alive():
+            self.cancel()
+            thread.join(0.5)
+        if STOP.is_set() and not done:
+            raise Interrupted
+        if done:
+            return done[0]
+        if self._cancelled or not failed:
+            raise requests.Timeout(f"no whole answer within {seconds:.0f} s")
+        raise failed[0]
+
+    def cancel(self) -> None:
+        """End every exchange at once; the next one needs a new conversation."""
+        import socket
+
+        self._cancelled = True
+        for connection in list(self._open):
+            if connection.sock is not None:
+                try:
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # it is closed already
+
+    def opened(self, connection: Any) -> None:
+        """Know a connection that is about to be made; raises `ConnectionError` once all is cancelled."""
+        if self._cancelled:
+            raise ConnectionAbortedError("the exchange was ended")
+        self._open.add(connection)
+
+
+def _adapter(conversation: Conversation) -> Any:
+    """An adapter without retries, which are ours, and with time limits, that makes its connections known."""
+    from requests.adapters import HTTPAdapter
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            conversation.opened(self)
+            super().connect()
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            conversation.opened(self)
+            super().connect()
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    pools = {"http": PlainPool, "https": SecurePool}
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **named: Any) -> None:
+            super().init_poolmanager(*args, **named)
+            self.poolmanager.pool_classes_by_scheme = pools
+
+        def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
+            manager = super().proxy_manager_for(proxy, **named)
+            manager.pool_classes_by_scheme = pools
+            return manager
+
+        def send(self, request: Any, **how: Any) -> Any:  # type: ignore[override]
+            how["timeout"] = how.get("timeout") or (CONNECT_SECONDS, SEND_SECONDS)
+            return super().send(request, **how)
+
+    return Adapter(max_retries=0)
+
+
+class NoAuth:
+    """Sends no credentials, not even those of a .netrc, or the token of a `Bearer` header."""
+
+    def __init__(self, token: str = "") -> None:
+        self._token = token
+
+    def __call__(self, request: Any) -> Any:
+        """Prepare a request."""
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+@contextmanager
+def conversation(url: str, auth: Any = None) -> Iterator[Conversation]:
+    """A conversation with the host of `url`, never sent on from https to http.
+
+    `auth`: what `requests` takes; None: what .netrc says of that host, if anything.
+    """
+    import requests
+
+    def stay(answer: requests.Response, *_: Any, **__: Any) -> None:
+        if answer.is_redirect and answer.url.startswith("https:"):
+            to = answer.headers.get("Location", "")
+            if to.lower().startswith("http:"):
+                if answer.raw is not None:
+                    answer.close()
+                raise requests.exceptions.InvalidURL(f"it redirects from https to {without_userinfo(to)}")
+
+    with requests.Session() as session:
+        session.hooks["response"].append(stay)
+        made = Conversation(session, url)
+        if auth is not None:
+            session.auth = auth
+        elif not session.trust_env:
+            session.auth = requests.utils.get_netrc_auth(url)
+        yield made
+
+
+def answer_of(response: requests.Response, secrets: Iterable[str]) -> Answer:
+    """An answer in words: the reason of its status line (PyPI's habit) and a short body, without HTML and secrets."""
+    hidden = tuple(secrets)
+    body = body_of(response)
+    redirect = response.is_redirect or bool(response.headers.get("Location") and response.status_code == 304)
+    return Answer(
+        status=response.status_code,
+        words=in_words(f"{response.reason or ''}\n{body}", hidden),
+        retry_after=seconds_until(response.headers.get("Retry-After", ""), datetime.now(UTC)),
+        location=in_words(response.headers.get("Location", ""), hidden) if redirect else "",
+        page="html" in response.headers.get("Content-Type", "") and bool(re.search(r"(?i)<(html|form|body)\b", body)),
+    )
+
+
+def body_of(response: requests.Response) -> str:
+    """The beginning of an answer's body; empty where it breaks off at once."""
+    import urllib3
+
+    data = b""
+    try:
+        for part in response.raw.stream(1 << 14, decode_content=True):
+            data += part
+            if len(data) >= _BODY:
+                break
+    except urllib3.exceptions.HTTPError:
+        pass  # what came is what is known
+    return data.decode(response.encoding or "utf-8", "replace") if response.encoding != "binary" else ""
+
+
+def in_words(text: str, secrets: Iterable[str], *, limit: int = _WORDS) -> str:
+    """What a server said, in one line that may be shown: first redacted, then without HTML, then cut."""
+    hidden = tuple(secrets)
+    text = redact(text, hidden)
+    text = unescape(re.sub(r"(?s)<(style|script|head)\b.*?</\1>|<[^>]+>", " ", text))
+    text = redact(text, hidden)
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    text = inert(" ".join(" ".join(dict.fromkeys(line for line in lines if line)).split()))
+    return text[:limit]
+
+
+def redirects_away(answer: requests.Response, url: str) -> str:
+    """Where an answer sends its reader, if that is another host or port than that of `url`; http to https is none."""
+    if answer.is_redirect:
+        to = urljoin(answer.url, answer.headers["Location"])
+        if host_of(to) != host_of(url):
+            return to
+    return ""
+
+
+def host_of(url: str) -> tuple[str, int]:
+    """Host and port of an address, 0 for the port of its scheme."""
+    parts = urlsplit(url)
+    port = parts.port or 0
+    return parts.hostname or "", 0 if port == {"http": 80, "https": 443}.get(parts.scheme) else port
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is this machine itself, which no proxy leads to."""
+    return urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
+
+
+def is_insecure(url: str) -> bool:
+    """Whether an address is plain http on another machine."""
+    return urlsplit(url).scheme == "http" and not is_loopback(url)
+
+
+def reason(error: Exception, secrets: Iterable[str] = ()) -> str:
+    """What went wrong on the way, in one line; never the request, whose headers hold the credentials."""
+    cause: BaseException = error
+    for inner in _causes(error):
+        cause = inner
+    text = first_line(cause) if str(cause).strip() else type(cause).__name__
+    return in_words(re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?", "", without_userinfo(text)), secrets)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    for inner in (getattr(error, "reason", None), *error.args):
+        if isinstance(inner, BaseException):
+            yield inner
+            yield from _causes(inner)
+            return
+
+
+def without_userinfo(text: str) -> str:
+    """The text with `***` for the user name and password of every address in it."""
+    return re.sub(r"(?<=://)[^/\s]+@|[^/:@\s'\"]+:[^/:@\s]+@", "***@", text)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's text, or its type."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

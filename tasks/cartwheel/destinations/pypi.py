@@ -1,0 +1,203 @@
+"""Destinations of the kind `pypi`: PyPI, TestPyPI, and every index with PyPI's upload form and the simple API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cartwheel.destinations.protocol import (
+    Answer,
+    DestinationStatus,
+    Item,
+    JobNeeds,
+    Release,
+    Say,
+    Standing,
+    in_order,
+    item_statuses,
+    overall_state,
+)
+from cartwheel.destinations.pypi_answers import refusal_in_words, says_existing
+from cartwheel.destinations.pypi_index import Index, resolve
+from cartwheel.destinations.pypi_reader import Unreadable, listing, with_digests
+from cartwheel.destinations.pypi_reader import held as held_files
+from cartwheel.destinations.retries import READING, Patience
+from cartwheel.destinations.settlement import conflict_lines, settle, too_late
+from cartwheel.destinations.twine_upload import Sender, lacking
+from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.destination import PYPI, is_rehearsal
+from cartwheel.model.project import Project
+from cartwheel.stand_ins.pypi import LoopbackIndex
+
+
+def locate(project: Project, name: str, root: Path, environ: Mapping[str, str]) -> None:
+    """Raises `ConfigError` where nobody knows the index, or its table cannot be meant."""
+    resolve(name, project.indexes)
+
+
+def destination(release: Release) -> PypiDestination:
+    """A package's version on the index."""
+    return PypiDestination(
+        resolve(release.index, release.project.indexes), release.package.name, release.package.version,
+        environ=release.environ, say=release.say, release=release,
+    )  # fmt: skip
+
+
+def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
+    """What the index's rules say to these names, and to the files that are here."""
+    from cartwheel.checks.index_rules import findings, name_findings, refusals_and_notes
+
+    rules = resolve(release.index, release.project.indexes).rules
+    found = {*name_findings(names), *findings(paths)}
+    return tuple(sorted(f"{release.index}: {finding}" for finding in refusals_and_notes(found, rules)[0]))
+
+
+def held(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
+    """The files of another version that the index holds."""
+    index = resolve(release.index, release.project.indexes)
+    return tuple(held_files(index, release.package.name, version, environ=release.environ))
+
+
+def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
+    """Trusted publishing where the configuration says so, and on PyPI's own indexes unless it says otherwise."""
+    known = name in ("pypi", "testpypi") and not settings.url
+    return JobNeeds(
+        identity=settings.auth == "trusted" or (settings.auth is None and known),
+        private=bool(settings.user) and settings.auth != "trusted",
+        practice=is_rehearsal(name, {name: settings}),
+    )
+
+
+@contextmanager
+def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterator[LoopbackIndex]:
+    """An index over a folder that takes uploads with `token` alone."""
+    with LoopbackIndex(folder, password=token) as shelf:
+        yield shelf
+
+
+class PypiDestination:
+    """One version of a project on an index."""
+
+    content, lags, one_by_one, deadline = "bytes", True, False, 1800.0
+
+    def __init__(
+        self,
+        index: Index,
+        project: str,
+        version: str,
+        *,
+        environ: Mapping[str, str],
+        say: Say,
+        patience: Patience | None = None,
+        release: Release | None = None,
+    ) -> None:
+        self.index, self.name, self.url = index, index.name, index.url
+        self.patience = patience or Patience()
+        self._project, self._version = project, version
+        self._environ, self._say, self._release = environ, say, release
+        self._planned: tuple[str, ...] = ()
+        self._sender: Sender | None = None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Ends the connections; several packages may be sent at once."""
+        try:
+            yield
+        finally:
+            if self._sender:
+                self._sender.close()
+                self._sender = None
+
+    def items(self, files: Sequence[Item]) -> tuple[Item, ...]:
+        """The planned files themselves."""
+        by_name = {item.name: item for item in files}
+        self._planned = in_order(set(by_name))
+        return tuple(by_name[name] for name in self._planned)
+
+    def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
+        """What the index's rules refuse, and credentials that are missing; what the rules waive is told."""
+        from cartwheel.checks.index_rules import findings, refusals_and_notes
+
+        besides = ("private",) if self._release and self._release.project.rehearsed else ()
+        refused, notes = refusals_and_notes(
+            findings([item.path for item in items], besides=besides, rules=self.index.rules), self.index.rules
+        )
+        for line in notes:
+            self._say(f"{self.name}: {line}")
+        without = lacking(self.index, self._environ) if sending else ""
+        return (*(str(finding) for finding in refused), *filter(None, (without,)))
+
+    def look(self, items: Sequence[Item], *, public: bool = False) -> Standing:
+        """What the index lists against what is planned; a part of the files is compared without judging the others."""
+        planned = {item.name: item.sha256 for item in items}
+        part = bool(set(self._planned) - set(planned))
+        patience = Patience(tries=1) if public or part else READING
+        told: list[str] = []
+        try:
+            rows = listing(
+                self.index, self._project, self._version, environ=self._environ, patience=patience, say=told.append
+            )
+            rows = with_digests([row for row in rows if row.file in planned or not part], planned, self.index)
+        except Unreadable as error:
+            if not error.may_pass:
+                raise
+            return Standing(trouble=str(error))
+        if not public:
+            for line in told:
+                self._say(line)
+        settled = settle(planned, {row.file: row.sha256 for row in rows})
+        late = too_late(rows, datetime.now(UTC)) if self.index.public and settled.send and not public else ()
+        yanked = tuple(f"{row.file}: {self.name} lists it as withdrawn" for row in rows if row.yanked)
+        return Standing(
+            send=settled.send,
+            there=settled.skip,
+            wrong=(*conflict_lines(settled, self.name), *late),
+            withdrawn=yanked if public else (),
+            trouble="; ".join(told) if public else "",
+        )
+
+    def prepare(self, standing: Standing) -> None:
+        """Nothing: an index takes the first file as any other."""
+
+    def send(self, item: Item) -> Answer:
+        """One POST, through twine."""
+        if self._sender is None:
+            self._sender = Sender(self.index, environ=self._environ)
+        self._sender.refresh()
+        return self._sender.upload(item)
+
+    def renewed(self, answer: Answer) -> bool:
+        """Whether an expired token of trusted publishing could be replaced."""
+        return self._sender is not None and self._sender.renewed()
+
+    def settles(self, answer: Answer) -> int:
+        """A look after every answer but those that certainly kept nothing; several where it speaks of a file there."""
+        if answer.status in (401, 413, 429) or answer.location:
+            return 0
+        return 3 if says_existing(answer) else 1
+
+    def refused(self, item: Item, answer: Answer) -> str:
+        """Why the index did not take the file, and what to do."""
+        return refusal_in_words(item.name, self.name, self.url, answer, self.patience.tries)
+
+    def finish(self, items: Sequence[Item]) -> None:
+        """Nothing: what is sent is public at once."""
+
+    def prove(self, items: Sequence[Item]) -> str:
+        """Install the version from the index, as a user would, and run its tests."""
+        from cartwheel.destinations.pypi_verify import installed
+
+        if self._release is None:
+            return ""
+        return installed(self._release, self.index, {item.name: item.sha256 for item in items})
+
+    def status(self, digests: Mapping[str, str]) -> DestinationStatus:
+        """Each planned file against what the index lists."""
+        told: list[str] = []
+        rows = listing(self.index, self._project, self._version, environ=self._environ, say=told.append)
+        withdrawn = [row.file for row in rows if row.yanked]
+        items = item_statuses(digests, {row.file: row.sha256 for row in rows})
+        detail = f"withdrawn: {', '.join(withdrawn)}" if withdrawn else "".join(told)
+        return DestinationStatus(name=self.name, kind=PYPI, state=overall_state(items), detail=detail, items=items)

@@ -1,0 +1,112 @@
+"""The version that an index shows, installed from there by our rules and not by the user's settings."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from cartwheel.destinations.credentials import Credentials, token_variable
+from cartwheel.destinations.protocol import Say, Sleep
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.retries import until
+from cartwheel.model.errors import StepFailed
+
+_NAME = "verified"
+"""What uv is told to call the index, so that variables can hold its credentials."""
+
+_OBEYED = (
+    "UV_CACHE_DIR", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_HTTP_*", "UV_KEYRING_PROVIDER", "UV_CREDENTIALS_DIR",
+    "UV_PYTHON_INSTALL_*", "UV_CONCURRENT_*", "UV_NO_PROGRESS", "UV_LINK_MODE", "PIP_CERT", "PIP_CLIENT_CERT",
+    "PIP_PROXY",
+)  # fmt: skip
+"""Settings of uv and pip that count here: caches, certificates, proxies, credentials.  No other index, no constraint,
+no date before which files must be uploaded, and no configuration file leads a verification elsewhere."""
+
+INSTALL_SECONDS = 300.0
+"""How long the installer is waited for: caches in front of an index may give it an older page than we were given."""
+
+_UNSEEN = re.compile(r"no version of|no versions of|not found in the package registry", re.IGNORECASE)
+_REFUSED = re.compile(r"40[137] |lack of valid authentication|authentication credentials|unauthorized", re.IGNORECASE)
+"""What uv says where the page that it reads has no such version, and where it may not read it (uv 0.9 to 0.13)."""
+
+
+def requirement(name: str, version: str, expected: Mapping[str, str]) -> str:
+    """The one line of a requirements file that admits these files of that version and no others."""
+    hashes = sorted(set(expected.values()))
+    return " ".join((f"{name}=={version}", *(f"--hash=sha256:{digest}" for digest in hashes))) + "\n"
+
+
+def install_commands(
+    uv: tuple[str, ...],
+    python: Path,
+    index: Index,
+    name: str,
+    version: str,
+    *,
+    requirements: Path,
+    extras: tuple[str, ...] = (),
+    source: bool = False,
+) -> tuple[tuple[str, ...], ...]:
+    """How uv installs the very version into the environment of `python`, in two commands.
+
+    First it alone, from this index alone, with the hashes in `requirements` (the text of `requirement`) and no cache.
+    Then its dependencies from the main index, and from a private index as well, but never from one for practice, where
+    anybody may put a namesake.  `source`: no wheel of the release runs here, so that it is built from the sdist.
+    """
+    install = (*uv, "pip", "install", "--python", str(python), "--no-config")
+    alone = (
+        *install, "--no-cache", "--no-deps", "--require-hashes", "--default-index", f"{_NAME}={index.simple}",
+        *(() if source else ("--only-binary", name)), "--requirements", str(requirements),
+    )  # fmt: skip
+    extra = f"[{','.join(extras)}]" if extras else ""
+    private = () if index.public or index.rehearsal else ("--index", f"{_NAME}={index.simple}")
+    return alone, (*install, *private, f"{name}{extra}=={version}")
+
+
+def installer_environment(environ: Mapping[str, str], given: Credentials | None = None) -> dict[str, str]:
+    """The environment of both commands: without the user's settings of uv and pip but those that are `_OBEYED`, and
+    with the credentials of the index, which stand on no command line."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(("UV_", "PIP_")) or any(fnmatchcase(name, pattern) for pattern in _OBEYED)
+    }
+    kept["PIP_CONFIG_FILE"] = os.devnull
+    if given:
+        kept |= {
+            f"UV_INDEX_{_NAME.upper()}_USERNAME": given.username,
+            f"UV_INDEX_{_NAME.upper()}_PASSWORD": given.password,
+        }
+    return kept
+
+
+def once_shown(
+    install: Callable[[], None], index: Index, *, say: Say, wait: Sleep | None = None, seconds: float = INSTALL_SECONDS
+) -> None:
+    """Install; where the installer does not see yet what is listed, again a little later.
+
+    Raises `StepFailed` with the installer's own words: at once where it is refused or cannot install it.
+    """
+    last: list[StepFailed] = []
+
+    def attempt() -> str:
+        try:
+            install()
+        except StepFailed as error:
+            text = str(error)
+            if _REFUSED.search(text):
+                raise StepFailed(
+                    f"the installer may not read {index.name}: set {token_variable(index.name)} (and 'user' in its "
+                    f"table), or give its user name and password in ~/.netrc or the keyring\n{text}"
+                ) from None
+            if not _UNSEEN.search(text):
+                raise
+            last.append(error)
+            return f"the installer does not see it on {index.name} yet"
+        return ""
+
+    if until(attempt, seconds=seconds, say=say, wait=wait):
+        raise last[-1]

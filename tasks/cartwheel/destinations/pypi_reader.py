@@ -1,0 +1,255 @@
+"""What an index of the PyPI kind holds, read by the simple API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cartwheel.destinations.credentials import Credentials, reading_credentials, token_variable
+from cartwheel.destinations.http import (
+    CONNECT_SECONDS,
+    SEND_SECONDS,
+    conversation,
+    host_of,
+    reason,
+    without_userinfo,
+)
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.retries import LOST, READING, Patience, Trouble, passing, retried, seconds_until
+from cartwheel.destinations.simple_page import Elsewhere, NoIndex, project_page
+from cartwheel.model.errors import StepFailed
+
+if TYPE_CHECKING:
+    import requests
+
+
+class Unreadable(StepFailed):
+    """An index that could not be read."""
+
+    def __init__(self, text: str, *, status: int, may_pass: bool) -> None:
+        super().__init__(text)
+        self.status = status
+        self.may_pass = may_pass
+        """The same look may succeed later: it is worth waiting for."""
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """A file as an index lists it."""
+
+    file: str
+    sha256: str
+    """Empty where the index gives no such digest."""
+    url: str
+    uploaded: datetime | None = None
+    yanked: bool = False
+    size: int = 0
+    """In bytes; 0 where the index does not say."""
+    metadata_url: str = ""
+    """Where its METADATA lies by itself (PEP 658); empty where the index has none."""
+
+
+def held(index: Index, project: str, version: str, **how: Any) -> dict[str, str]:
+    """The files of one version that the index holds, by name, with their SHA-256 (empty where it gives none)."""
+    return {row.file: row.sha256 for row in listing(index, project, version, **how)}
+
+
+def listing(
+    index: Index,
+    project: str,
+    version: str,
+    *,
+    environ: Mapping[str, str] | None = None,
+    patience: Patience = READING,
+    say: Callable[[str], None] | None = None,
+) -> tuple[Listed, ...]:
+    """The files of one version as the index lists them now; see `project_listing`."""
+    rows = project_listing(index, project, environ=environ, patience=patience, say=say)
+    return tuple(row for row in rows if _is_of(row.file, version))
+
+
+def project_listing(
+    index: Index,
+    project: str,
+    *,
+    environ: Mapping[str, str] | None = None,
+    patience: Patience = READING,
+    say: Callable[[str], None] | None = None,
+) -> tuple[Listed, ...]:
+    """The files of all versions as the index lists them now, from JSON or HTML; none where it knows no such project.
+
+    An index that sends a reader on to the project's page on another host does not hold it (pypiserver's and GitLab's
+    habit with projects that they do not know): `say` is told so.  A page of another kind, such as one to sign in, is
+    no answer.  Raises `Unreadable` where it cannot be read.
+    """
+    environ = os.environ if environ is None else environ
+    credentials = reading_credentials(index, environ, keyring=False)
+
+    def page() -> Any:
+        nonlocal credentials
+        try:
+            return project_page(index, project, credentials)
+        except Elsewhere as error:
+            if say:
+                say(f"{index.name} does not hold {project}: it sends readers on to {error}")
+            return None
+        except Exception as error:
+            if _status_of(error)[0] == 401 and credentials is None:
+                credentials = reading_credentials(index, environ)
+                if credentials:
+                    return page()
+            raise
+
+    rows = _read(page, f"index {index.name}: {without_userinfo(index.simple)}", patience, index, lambda: credentials)
+    return tuple(_listed(row) for row in (rows.packages if rows else ()))
+
+
+def with_digests(rows: Iterable[Listed], files: Iterable[str], index: Index | None = None) -> tuple[Listed, ...]:
+    """The rows, where a file among `files` that is listed without a digest is downloaded for it."""
+    asked = frozenset(files)
+    return tuple(
+        replace(row, sha256=download_digest(row, index)) if row.file in asked and not row.sha256 else row
+        for row in rows
+    )
+
+
+def download_digest(
+    listed: Listed,
+    index: Index | None = None,
+    *,
+    patience: Patience = READING,
+    environ: Mapping[str, str] | None = None,
+) -> str:
+    """The SHA-256 of a listed file's bytes as the index serves them; its credentials go to its own host only."""
+    import hashlib
+
+    given = None
+    if index and host_of(listed.url) == host_of(index.simple):
+        given = reading_credentials(index, os.environ if environ is None else environ, keyring=False)
+
+    def ask(session: Any) -> str:
+        digest = hashlib.sha256()
+        with session.get(listed.url, timeout=(CONNECT_SECONDS, 60.0)) as answer:
+            answer.raise_for_status()
+            for part in answer.iter_content(1 << 20):
+                digest.update(part)
+        return digest.hexdigest()
+
+    def digest() -> str:
+        with conversation(listed.url, (given.username, given.password) if given else None) as talk:
+            return talk.exchange(ask, seconds=3 * SEND_SECONDS)
+
+    return _read(digest, listed.file, patience, index, lambda: given)
+
+
+def read_bytes(url: str, *, shown_as: str, patience: Patience = READING) -> bytes:
+    """What an index serves at an address; raises `Unreadable`."""
+
+    def ask(session: requests.Session) -> bytes:
+        with session.get(url, timeout=(CONNECT_SECONDS, 60.0)) as answer:
+            answer.raise_for_status()
+            return answer.content
+
+    def content() -> bytes:
+        with conversation(url) as talk:
+            return talk.exchange(ask, seconds=3 * SEND_SECONDS)
+
+    return _read(content, shown_as, patience, None, lambda: None)
+
+
+_Found = TypeVar("_Found")
+
+
+def _read(
+    ask: Callable[[], _Found],
+    what: str,
+    patience: Patience,
+    index: Index | None,
+    credentials: Callable[[], Credentials | None],
+) -> _Found:
+    """Ask, and ask again after what passes; raises `Unreadable` where it cannot be read."""
+    import pypi_simple
+    import requests
+
+    def attempt() -> _Found | Exception:
+        try:
+            return ask()
+        except (requests.RequestException, ValueError, pypi_simple.UnsupportedRepoVersionError, NoIndex) as error:
+            return error
+
+    def trouble_of(answer: _Found | Exception) -> Trouble | None:
+        if not isinstance(answer, requests.RequestException) or isinstance(answer, requests.exceptions.InvalidURL):
+            return None
+        status, after = _status_of(answer)
+        if not passing(status) or after > patience.obeyed:
+            return None
+        return Trouble(words=reason(answer), retry_after=after)
+
+    answer = retried(attempt, trouble_of, patience=patience, who=what)
+    if not isinstance(answer, Exception):
+        return answer
+    status, after = _status_of(answer)
+    given = credentials()
+    said = reason(answer, (given.password,) if given else ())
+    if after > patience.obeyed:
+        advice = f"asks to wait {after / 60:.0f} minutes; start again then: only what is missing is sent"
+    else:
+        advice = _advice(status, index, given)
+    may_pass = isinstance(answer, requests.RequestException) and passing(status)
+    raise Unreadable(f"{what} cannot be read: {said}; {advice}", status=status, may_pass=may_pass)
+
+
+def _advice(status: int, index: Index | None, given: Credentials | None) -> str:
+    if status not in (401, 403):
+        return (
+            "look at its 'simple' address"
+            if status not in (LOST,) and not passing(status)
+            else ("try again when it answers")
+        )
+    own = f"set {token_variable(index.name)} (and 'user' in its table), or " if index else ""
+    if status == 401 and not given:
+        return f"{own}give this machine's user name and password in ~/.netrc or the keyring, and start again"
+    return (
+        f"look whether these credentials may read there; {own}give others in ~/.netrc or the keyring, and start again"
+    )
+
+
+def _status_of(error: Exception) -> tuple[int, float]:
+    """The status of a failed request, and its Retry-After in seconds."""
+    response = getattr(error, "response", None)
+    if response is None:
+        return LOST, 0.0
+    return response.status_code, seconds_until(response.headers.get("Retry-After", ""), datetime.now(UTC))
+
+
+def _listed(row: Any) -> Listed:
+    uploaded = row.upload_time
+    return Listed(
+        file=row.filename,
+        sha256=str(row.digests.get("sha256", "")).lower(),
+        url=row.url,
+        uploaded=uploaded.replace(tzinfo=UTC) if uploaded and uploaded.tzinfo is None else uploaded,
+        yanked=row.is_yanked,
+        size=row.size or 0,
+        metadata_url=row.metadata_url if row.has_metadata else "",
+    )
+
+
+def _is_of(file: str, version: str) -> bool:
+    from packaging.utils import (
+        InvalidSdistFilename,
+        InvalidWheelFilename,
+        parse_sdist_filename,
+        parse_wheel_filename,
+    )
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        parsed = parse_wheel_filename(file)[1] if file.endswith(".whl") else parse_sdist_filename(file)[1]
+    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
+        return False
+    return parsed == Version(version)

@@ -1,0 +1,52 @@
+"""A release installed from its index into a fresh environment, and its tests run there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cartwheel.destinations.credentials import reading_credentials
+from cartwheel.destinations.protocol import Release
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.pypi_install import install_commands, installer_environment, once_shown, requirement
+from cartwheel.machine.host import this_machine
+from cartwheel.machine.interpreters import NoInterpreter, cannot_run, some
+from cartwheel.model.check_report import tests
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.wheels import test_plan
+from cartwheel.model.wheels.python import PURE
+from cartwheel.process import environment, run
+from cartwheel.testing.test_environment import UV, FreshEnvironment, Installer, installed_tests_pass
+
+
+def installed(release: Release, index: Index, expected: Mapping[str, str]) -> str:
+    """A line about it; `expected`: the SHA-256 of each file of the release.  Raises `StepFailed`."""
+    package, log = release.package, release.log
+    assert log is not None
+    env = environment.tool_environment(release.environ)
+    own = [wheel for wheel in package.wheels if not cannot_run(wheel.target, this_machine(), wheel.floor)]
+    base = some(own[0].python if own else PURE, package.minimum_python, env)
+    if isinstance(base, NoInterpreter):
+        raise StepFailed(f"{package.name}: {base.why}, and its tests need it; install it")
+    pinned = release.scratch / "pinned.txt"
+    pinned.write_text(requirement(package.name, package.version, expected), encoding="utf-8")
+    credentials = reading_credentials(index, release.environ)
+    if credentials:
+        log.hide((credentials.password,))
+
+    def install(made: FreshEnvironment, tool: Installer, needs: tuple[str, ...]) -> None:
+        if tool is not UV:
+            raise StepFailed("uv does not start here, and installing from one index alone needs it; install uv again")
+        alone, rest = install_commands(
+            run.module_command("uv"), made.interpreter, index, package.name, package.version,
+            requirements=pinned, extras=package.test.extras, source=not own,
+        )  # fmt: skip
+        installer = installer_environment(made.env, credentials)
+        once_shown(lambda: log.run(alone, cwd=release.scratch, env=installer), index, say=release.say)
+        requirements = (*test_plan.requirements_for_tests(package, package.test), *needs)
+        log.run((*rest, *requirements), cwd=release.scratch, env=installer)
+
+    ran = installed_tests_pass(
+        install, base=base, module=package.module, command=() if package.test.skip else package.test.command,
+        tests_from=release.root / package.folder, scratch=release.scratch / "tests", log=log, env=env,
+    )  # fmt: skip
+    return f"installed from {index.name} with Python {ran.python}: " + (ran.not_run or f"{tests(ran.count)} passed")
