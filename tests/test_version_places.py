@@ -410,3 +410,73 @@ def test_after_a_bump_cargo_and_uv_find_their_lock_files_in_order(tmp_path: Path
         subprocess.run((*uv, "--check"), cwd=root, check=True, capture_output=True)
     assert 'version = "1.2.0"' in (root / "other/Cargo.toml").read_text()
     assert git(root, "status", "--porcelain") == ""
+
+
+# Elsewhere in the repository ------------------------------------------------------------------------------------------
+
+ELSEWHERE = {
+    "pyproject.toml": CRATE["pyproject.toml"].replace('"demo"', '"my-demo"'),
+    "Cargo.toml": '[package]\nname = "demo"\nversion = "1.2.0"\n[workspace]\nexclude = ["fuzz", "other"]\n',
+    "Cargo.lock": 'version = 4\n\n[[package]]\nname = "demo"\nversion = "1.2.0"\n',
+    "src/lib.rs": "",
+    "fuzz/Cargo.toml": (
+        '[package]\nname = "fuzz"\nversion = "0.0.0"\n[workspace]\n'
+        "[dependencies]\ndemo = { path = '..', version = '=1.2.0' }\n"
+    ),
+    "fuzz/src/lib.rs": "",
+    "fuzz/Cargo.lock": (
+        'version = 4\n\n[[package]]\nname = "demo"\nversion = "1.2.0"\n\n'
+        '[[package]]\nname = "fuzz"\nversion = "0.0.0"\n'
+        'dependencies = [\n "demo",\n]\n'
+    ),
+    "other/Cargo.toml": '[package]\nname = "demo"\nversion = "1.2.0"\n[workspace]\n',
+    "other/Cargo.lock": 'version = 4\n\n[[package]]\nname = "demo"\nversion = "1.2.0"\n',
+    "docs/uv.lock": (
+        '[[package]]\nname = "my-demo"\nversion = "1.2.0"\nsource = { editable = "../" }\n\n'
+        '[[package]]\nname = "my-demo"\nversion = "1.2.0"\nsource = { registry = "https://example.org" }\n'
+    ),
+    "pylock.dev.toml": '[[packages]]\nname = "my-demo"\nversion = "1.2.0"\ndirectory = { path = "." }\n',
+    "app/poetry.lock": (
+        '[[package]]\nname = "My.Demo"\nversion = "1.2.0"\n\n[package.source]\ntype = "directory"\nurl = ".."\n'
+    ),
+    "app/pdm.lock": '[[package]]\nname = "my-demo"\nversion = "1.2.0"\npath = "../"\neditable = true\n',
+    "app/pyproject.toml": '[project]\nname = "app"\ndependencies = ["my_demo[x] == 1.2.0", "demo==1.2.0"]\n',
+    "app/requirements-dev.txt": "my-demo==1.2\nmy-demo==1.1\n",
+    "template/{{ name }}/Cargo.toml": "[package]\nname = {{ name }}\n",
+}
+
+
+def test_every_tracked_file_of_the_repository_that_holds_the_package_moves_or_is_named(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", ELSEWHERE)
+    before = contents(root)
+    lines = bump(root, "1.3.0-rc.1")
+    now = contents(root)
+    moved = {path for path, data in now.items() if not path.startswith(".git/") and data != before.get(path)}
+    assert moved == {
+        *("Cargo.toml", "Cargo.lock", "fuzz/Cargo.toml", "fuzz/Cargo.lock"),
+        *("docs/uv.lock", "pylock.dev.toml", "app/poetry.lock", "app/pdm.lock"),
+    }
+    assert b"version = '=1.3.0-rc.1'" in now["fuzz/Cargo.toml"]
+    assert now["docs/uv.lock"].count(b"1.3.0rc1") == 1
+    named = [line for line in lines if "by hand" in line]
+    assert named == [
+        "app/pyproject.toml: requires 'my_demo[x] == 1.2.0'; change it by hand if it should follow",
+        "app/requirements-dev.txt: requires 'my-demo==1.2'; change it by hand if it should follow",
+    ]
+    assert git(root, "status", "--porcelain") == ""
+
+
+def test_a_lockfile_that_is_not_tracked_and_belongs_to_another_workspace_stays(tmp_path: Path) -> None:
+    root = made(tmp_path / "r", {**ELSEWHERE, ".gitignore": "fuzz/Cargo.lock\n"})
+    before = (root / "fuzz/Cargo.lock").read_bytes()
+    bump(root, "1.3.0")
+    assert (root / "fuzz/Cargo.lock").read_bytes() == before
+
+
+def test_a_project_below_the_top_of_its_repository_moves_what_lies_above_it(tmp_path: Path) -> None:
+    files = {f"bindings/py/{path}": text for path, text in CRATE.items()}
+    lock = '[[package]]\nname = "demo"\nversion = "1.2.0"\nsource = { editable = "../bindings/py" }\n'
+    root = made(tmp_path / "r", {**files, "docs/uv.lock": lock})
+    bump(root / "bindings" / "py", "1.3.0")
+    assert (root / "docs/uv.lock").read_text() == lock.replace("1.2.0", "1.3.0")
+    assert git(root, "status", "--porcelain") == ""

@@ -43,6 +43,7 @@ def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[s
     Raises `ConfigError` or `StepFailed` with what stands in the way.
     """
     from cartwheel.filesystem.edits import new_contents
+    from cartwheel.repository.scm_version import tracked_files
     from cartwheel.version_sync import surveys
     from cartwheel.versions.changelog_file import forgotten_fragments
     from cartwheel.versions.changelog_release import released_changelogs
@@ -60,17 +61,21 @@ def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[s
     packages = tuple(package for package in project.packages if homes[package.key] == home)
     now = found[packages[0].key].truth.found
     version = next_version(now, words, rust=Path(home[0]).name == "Cargo.toml")
-    moved = [p for package in packages for p in survey(root, package.folder, package.versions, to=version).places]
+    tracked = tracked_files(root, os.environ)
+    after = [survey(root, p.folder, p.versions, to=version, tracked=tracked) for p in packages]
+    moved = [place for one in after for place in one.places]
     logs, about_logs = released_changelogs(root, packages, version, date, project.release.ignore_tags)
     clash = sorted({place.path for place in moved if place.found != place.expected} & logs.keys())
     if clash:
         raise ConfigError(f"{clash[0]} is a changelog, which keeps its old versions; remove it from 'versions'")
+    fragments = (line for package in packages for line in forgotten_fragments(root, package))
+    notes = (*(note for one in after for note in one.notes), *about_logs, *fragments)
     lines = [f"{p.path}: {p.what} {p.found} → {p.expected}" for p in moved if p.found != p.expected]
     return BumpPlan(
         packages=packages, now=now, version=version,
         crates=tuple(name for package in packages for name in found[package.key].crates),
         files={**new_contents(root, moved), **logs},
-        lines=(*dict.fromkeys(lines), *about_logs, *(line for p in packages for line in forgotten_fragments(root, p))),
+        lines=tuple(dict.fromkeys((*lines, *notes))),
         message=_message(packages, version),
     )  # fmt: skip
 

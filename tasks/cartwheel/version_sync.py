@@ -64,11 +64,11 @@ class VersionFiles(Struct, frozen=True, kw_only=True):
         }
 
 
-def surveys(root: Path, project: Project) -> tuple[VersionSurvey, ...]:
-    """Where each package's version stands, in the configuration's order."""
+def surveys(root: Path, project: Project, tracked: tuple[str, ...] = ()) -> tuple[VersionSurvey, ...]:
+    """Where each package's version stands, in the configuration's order; `tracked`: see `survey`."""
     from cartwheel.versions.version_places import survey
 
-    return tuple(survey(root, package.folder, package.versions) for package in project.packages)
+    return tuple(survey(root, package.folder, package.versions, tracked=tracked) for package in project.packages)
 
 
 def _manifests(project: Project) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
 
     undo_note.refuse(work.root)
     refuse_another_version(project)
-    found = surveys(work.root, project)
+    found = surveys(work.root, project, _tracked(work))
     wrong = tuple(place for one in found for place in one.places if place.found != place.expected)
     if wrong and "version-sync" not in work.named:
         command = "versions disagree; this puts them right: doit version-sync"
@@ -114,6 +114,13 @@ def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
     for line in write_versions(work.root, wrong) if wrong else ():
         work.announce(line)
     return {"files": _read(project, found)}
+
+
+def _tracked(work: Work) -> tuple[str, ...]:
+    """The files of the repository; none outside of one."""
+    from cartwheel.repository.scm_version import tracked_files
+
+    return tracked_files(work.root, work.snapshot.environ)
 
 
 def refuse_another_version(project: Project) -> None:

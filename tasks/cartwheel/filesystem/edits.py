@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,6 +26,13 @@ class TextPlace(Struct, frozen=True, kw_only=True):
     """The place's keys in a TOML file; empty: `span` is the place."""
     span: tuple[int, int] = (0, 0)
     """The first byte of the place, and the first byte after it."""
+
+
+def toml_place(path: str, at: Keys, found: str, expected: str, of: str = "") -> TextPlace:
+    """A place in a TOML file; `of`: whose version it is, if the keys do not say so."""
+    keys = (key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f"'{key}'" for key in at if isinstance(key, str))
+    what = ".".join(keys)
+    return TextPlace(path=path, what=f"{what} of {of}" if of else what, found=found, expected=expected, at=at)
 
 
 def new_contents(root: Path, places: Iterable[TextPlace]) -> dict[str, bytes]:

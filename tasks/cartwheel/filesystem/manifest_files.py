@@ -13,6 +13,14 @@ from cartwheel.model.config.manifest_schema import Pyproject, refuse_wrong_types
 from cartwheel.model.errors import ConfigError
 
 
+def toml_or_nothing(path: Path) -> Mapping[str, Any]:
+    """The parsed file; empty if it is missing or not valid TOML, as templates are.  For files of other projects."""
+    try:
+        return toml(path)
+    except ConfigError:
+        return {}
+
+
 def read_toml(path: Path, shown_as: str) -> Mapping[str, Any]:
     """The parsed file.  Raises `ConfigError` with the file's name, the line and the reason."""
     try:

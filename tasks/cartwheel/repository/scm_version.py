@@ -48,6 +48,20 @@ def head_commit(root: Path) -> str:
         return ""
 
 
+def tracked_files(root: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The files of the repository that `root` lies in, relative to `root`, with `/`; none outside of one."""
+    env = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
+    found = pointer(root)
+    try:
+        names = capture(("git", "ls-files", "-z"), cwd=found[0], env=env).split("\0") if found else ()
+    except CartwheelError:
+        return ()
+    below = os.path.relpath(root.resolve(), found[0].resolve()) if found else "."
+    if below == ".":
+        return tuple(name for name in names if name)
+    return tuple(os.path.relpath(name, below).replace(os.sep, "/") for name in names if name)
+
+
 def pointer(root: Path) -> tuple[Path, str] | None:
     """The top of the repository that `root` lies in, and what a `.git` file says that leads to it from elsewhere.
 

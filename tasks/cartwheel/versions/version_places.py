@@ -8,23 +8,21 @@ lock files' own entries, the static version in pyproject.toml and a literal `__v
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from cartwheel.cargo.lockfile import locked_members
 from cartwheel.cargo.package_manifests import read_package
-from cartwheel.cargo.workspace import Crate, crates_of, needs, read_crate
-from cartwheel.filesystem.edits import TextPlace, new_contents
-from cartwheel.filesystem.manifest_files import read_toml
+from cartwheel.filesystem.edits import TextPlace, new_contents, toml_place
 from cartwheel.filesystem.read_set import is_outside, relative_name, source_top
-from cartwheel.model.config.manifests import Keys, Manifests, VersionSource, crate_version, from_git, inside, truth
+from cartwheel.model.config.manifests import Manifests, VersionSource, from_git, inside, truth
 from cartwheel.model.config.release_settings import VersionPattern
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import pep440, same, semver, version_spans, written_as
+from cartwheel.versions.python_locks import lock_places, locks_above, normal, pinned_elsewhere
+from cartwheel.versions.rust_places import rust_places
 
 if TYPE_CHECKING:
     import ast
@@ -39,6 +37,8 @@ class VersionSurvey(Struct, frozen=True, kw_only=True):
     """Relative to the project; with files that are not there and whose appearance counts."""
     crates: tuple[str, ...] = ()
     """The names of the crates whose version this is."""
+    notes: tuple[str, ...] = ()
+    """Lines about files that hold the version and are not changed."""
 
     @property
     def truth(self) -> TextPlace:
@@ -46,27 +46,40 @@ class VersionSurvey(Struct, frozen=True, kw_only=True):
         return self.places[0]
 
 
-def survey(root: Path, folder: str, declared: Iterable[VersionPattern] = (), *, to: str = "") -> VersionSurvey:
+def survey(
+    root: Path, folder: str, declared: Iterable[VersionPattern] = (), *, to: str = "", tracked: tuple[str, ...] = ()
+) -> VersionSurvey:
     """Every place where the package's version stands, in a stable order; `declared`: the package's `versions`.
 
-    What is expected there follows from the truth, or, where the version is about to change, from the version `to`.
+    What is expected there follows from the truth, or, if the version is about to change, from the version `to`.
+    `tracked`: the files of the repository, relative to the project, whose other workspaces and lockfiles count too.
     """
     manifests = read_package(root, folder)
     if from_git(manifests.pyproject):
         return VersionSurvey(places=(), read=manifests.paths)
     source = truth(manifests)
     version = to or source.text
+    name = str(manifests.pyproject.get("project", {}).get("name", ""))
     found = [TextPlace(path=source.path, what=source.what, found=source.text, expected=version, at=source.at)]
-    read, crates = set(manifests.paths), set[str]()
+    read, crates = set(manifests.paths), tuple[str, ...]()
     if manifests.cargo_path:
-        found += _rust_places(root, manifests, source, semver(version), read, crates)
+        rust = rust_places(root, manifests, source, semver(version), tracked)
+        found, crates = [*found, *rust.places], rust.crates
+        read.update(rust.read)
     found += _static_version(folder, manifests, source, version)
-    found += _uv_lock(root, folder, manifests, version, read)
+    locks = locks_above(root, folder, source_top(root))
+    read.update(locks)
+    found += lock_places(root, folder, name, version, dict.fromkeys((*locks, *tracked)))
     found += _dunder_version(root, folder, manifests, version, read)
     for pattern in declared:
         found.append(_declared(root, folder, pattern, version))
         read.add(found[-1].path)
-    return VersionSurvey(places=tuple(found), read=tuple(sorted(read)), crates=tuple(sorted(crates)))
+    return VersionSurvey(
+        places=tuple(found),
+        read=tuple(sorted(read)),
+        crates=tuple(sorted(crates)),
+        notes=tuple(pinned_elsewhere(root, folder, name, source.text, tracked)) if to else (),
+    )
 
 
 def places(root: Path, folder: str, declared: Iterable[VersionPattern] = ()) -> tuple[TextPlace, ...]:
@@ -92,137 +105,6 @@ def write_versions(root: Path, found: Iterable[TextPlace]) -> tuple[str, ...]:
         return tuple(f"{place.path}: {place.what} {place.found} → {place.expected}" for place in wrong)
 
 
-# The crates of a workspace -------------------------------------------------------------------------------------------
-
-
-def _rust_places(
-    root: Path, manifests: Manifests, source: VersionSource, version: str, read: set[str], names: set[str]
-) -> Iterator[TextPlace]:
-    """`version`: SemVer; `names` is given those of the crates that have it."""
-    base = root / manifests.cargo_path
-    top = read_crate(root / (manifests.workspace_path or manifests.cargo_path), root)
-    crates = crates_of(root, top, base)
-    lock = locked_members(top)
-    known = {top.path: top, **{crate.path: crate for crate in crates.values()}}
-    read.update(path for path in (*known, relative_name(top.folder / "Cargo.lock", root)) if not os.path.isabs(path))
-    home = crate_version(manifests)
-    moving = _moving(crates, crates[Path(os.path.abspath(base.parent))], top, home, lock)
-    names.update(crate.name for crate in moving.values())
-    if home.at[0] == "workspace" and home.path != source.path:
-        yield _toml_place(home.path, home.at, home.text, version)
-    for crate in moving.values():
-        if crate.version and crate.path != source.path:
-            yield _toml_place(crate.path, ("package", "version"), crate.version, version)
-    for crate in known.values():
-        yield from _requirements(crate, moving, version)
-    yield from _lock_places(root, top, lock, moving, version)
-
-
-def _moving(
-    crates: Mapping[Path, Crate], own: Crate, top: Crate, home: VersionSource, lock: Mapping[str, str]
-) -> dict[Path, Crate]:
-    """The package's crate and those that share its version: by inheritance, or by an exact pin from one that does.
-
-    A pinned crate with a version of its own stays: it moves only from the version that the package has or, by
-    Cargo.lock, had.
-    """
-    shared = {home.text, lock.get(own.name, home.text)}
-    found = {own.folder: own}
-    if home.at[0] == "workspace":
-        found |= {folder: crate for folder, crate in crates.items() if crate.inherits}
-    waiting = list(found.values())
-    while waiting:
-        crate = waiting.pop()
-        for need in (*needs(crate), *(needs(top) if crate is own else ())):
-            other = crates.get(need.folder)
-            if other is None or other.folder in found or not other.version:
-                continue
-            if need.requirement.replace(" ", "").startswith("=") and other.version in shared:
-                found[other.folder] = other
-                waiting.append(other)
-    return found
-
-
-def _requirements(crate: Crate, moving: Mapping[Path, Crate], version: str) -> Iterator[TextPlace]:
-    for need in needs(crate):
-        if need.requirement and need.folder in moving:
-            expected = _requirement(need.requirement, version)
-            yield _toml_place(crate.path, (*need.keys, "version"), need.requirement, expected)
-
-
-def _requirement(found: str, version: str) -> str:
-    """The requirement with the version in it where it is a pin, or where it would not admit the version."""
-    match = re.fullmatch(r"(\s*(=|\^|~|)\s*)([0-9][0-9A-Za-z.+-]*)\s*", found)
-    if match is None or (match[2] != "=" and _admits(match[2], match[3], version)):
-        return found
-    return match[1] + version
-
-
-def _admits(operator: str, bound: str, version: str) -> bool:
-    """Whether `^1.2` or `~1.2` takes the version, by Cargo's rules."""
-    from semver import Version
-
-    numbers = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?((?:-[^+]*)?)(?:\+.*)?", bound)
-    wanted = Version.parse(version)
-    if numbers is None:
-        return True
-    given = [int(part) for part in numbers.groups()[:3] if part is not None]
-    low = Version.parse(".".join(str(part) for part in (*given, 0, 0)[:3]) + numbers[4])
-    if wanted.prerelease and wanted.finalize_version() != low.finalize_version():
-        return False
-    if wanted.prerelease and not low.prerelease:
-        return False
-    fixed = min(len(given), 2) if operator == "~" else _fixed_by_caret(given)
-    mine = (wanted.major, wanted.minor, wanted.patch)
-    return wanted >= low and mine[:fixed] == (*given, 0, 0)[:fixed]
-
-
-def _fixed_by_caret(given: list[int]) -> int:
-    """How many leading numbers a caret requirement holds fast: up to the first that is not zero."""
-    return next((place + 1 for place, part in enumerate(given) if part), len(given))
-
-
-# Lock files ----------------------------------------------------------------------------------------------------------
-
-
-def _lock_places(
-    root: Path, top: Crate, lock: Mapping[str, str], moving: Mapping[Path, Crate], version: str
-) -> Iterator[TextPlace]:
-    path = top.folder / "Cargo.lock"
-    names = {crate.name for crate in moving.values()}
-    if not names & lock.keys():
-        return
-    shown = relative_name(path, root)
-    for number, entry in enumerate(read_toml(path, shown)["package"]):
-        if entry.get("name") in names and "source" not in entry:
-            yield _toml_place(shown, ("package", number, "version"), str(entry["version"]), version, entry["name"])
-        for place, text in enumerate(entry.get("dependencies", ())):
-            name, _, rest = str(text).partition(" ")
-            if rest and rest == lock.get(name) and name in names:  # written out where the lock has two of that name
-                at = ("package", number, "dependencies", place)
-                yield _toml_place(shown, at, str(text), f"{name} {version}", f"{entry['name']} on {name}")
-
-
-def _uv_lock(root: Path, folder: str, manifests: Manifests, version: str, read: set[str]) -> Iterator[TextPlace]:
-    """The package's entry in a uv.lock beside it or above; one whose version is dynamic has none there."""
-    name = _normal(str(manifests.pyproject.get("project", {}).get("name", "")))
-    here = (root / folder).resolve()
-    for above in (here, *here.parents):
-        if not above.is_relative_to(source_top(root)):
-            return
-        path = above / "uv.lock"
-        shown = relative_name(path, root)
-        read.add(shown)
-        if not path.is_file():
-            continue
-        for number, entry in enumerate(read_toml(path, shown).get("package", ())):
-            local = [str(entry.get("source", {}).get(kind, "")) for kind in ("editable", "virtual", "directory")]
-            ours = any(where and (above / where).resolve() == here for where in local)
-            if ours and "version" in entry and _normal(str(entry.get("name"))) == name:
-                at = ("package", number, "version")
-                yield _toml_place(shown, at, str(entry["version"]), pep440(version), name)
-
-
 # Python and whatever else ---------------------------------------------------------------------------------------------
 
 
@@ -230,7 +112,7 @@ def _static_version(folder: str, manifests: Manifests, source: VersionSource, ve
     found = manifests.pyproject.get("project", {}).get("version")
     path = inside(folder, "pyproject.toml")
     if isinstance(found, str) and source.path != path:
-        yield _toml_place(path, ("project", "version"), found, _kept(found, pep440(version)))
+        yield toml_place(path, ("project", "version"), found, _kept(found, pep440(version)))
 
 
 def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str, read: set[str]) -> Iterator[TextPlace]:
@@ -280,7 +162,7 @@ def _module_files(here: Path, pyproject: Mapping[str, Any]) -> Iterator[Path]:
     """Where the module's `__init__.py` may lie: by the backend's own settings first, then by habit."""
     tool = pyproject.get("tool", {})
     maturin = tool.get("maturin", {})
-    name = str(maturin.get("module-name") or _normal(str(pyproject.get("project", {}).get("name", "")))).split(".")[0]
+    name = str(maturin.get("module-name") or normal(str(pyproject.get("project", {}).get("name", "")))).split(".")[0]
     name = name.replace("-", "_")
     hatch = tool.get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {}).get("packages", ())
     for folder in hatch:
@@ -321,19 +203,6 @@ def _span(data: bytes, literal: ast.Constant) -> tuple[int, int]:
     return start + offset, start + offset + len(text)
 
 
-def _toml_place(path: str, at: Keys, found: str, expected: str, of: str = "") -> TextPlace:
-    what = ".".join(_key(key) for key in at if isinstance(key, str))
-    return TextPlace(path=path, what=f"{what} of {of}" if of else what, found=found, expected=expected, at=at)
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f"'{key}'"
-
-
 def _kept(found: str, expected: str) -> str:
     """A Python version written in another spelling of the same version may stay."""
     return found if not same(found, expected) else expected
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,115 @@
+"""Where the version of a Python package stands in the lockfiles of uv, pip, poetry and pdm, and in requirements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from cartwheel.filesystem.edits import TextPlace, toml_place
+from cartwheel.filesystem.manifest_files import table, toml_or_nothing
+from cartwheel.filesystem.read_set import relative_name
+from cartwheel.model.versions.version import pep440
+
+
+class LockForm(Struct, frozen=True, kw_only=True):
+    """One row of `FORMS`: how a lockfile says that a package is a folder of the repository."""
+
+    name: str
+    """The file's name, as a regular expression."""
+    rows: str
+    """The array of tables with a row for each package."""
+    folder: tuple[tuple[str, ...], ...]
+    """The keys of a row that may hold the package's folder, relative to the lockfile."""
+
+
+FORMS = (
+    LockForm(
+        name=r"uv\.lock",
+        rows="package",
+        folder=(("source", "editable"), ("source", "virtual"), ("source", "directory")),
+    ),
+    LockForm(name=r"pylock(\.[^.]+)?\.toml", rows="packages", folder=(("directory", "path"),)),
+    LockForm(name=r"poetry\.lock", rows="package", folder=(("source", "url"),)),
+    LockForm(name=r"pdm\.lock", rows="package", folder=(("path",),)),
+)
+"""uv 0.9's lockfile of version 1, PEP 751, and the lockfiles of poetry 2 and pdm 2, November 2026."""
+
+
+def lock_places(root: Path, folder: str, name: str, version: str, paths: Iterable[str]) -> Iterator[TextPlace]:
+    """The package's version in those of the files that are lockfiles; a row without a version holds none.
+
+    `folder`: the package's; `name`: its name; `version`: in either grammar; `paths`: relative to the project.
+    """
+    here = (root / folder).resolve()
+    for path in paths:
+        form = next((form for form in FORMS if re.fullmatch(form.name, Path(path).name)), None)
+        if form is None or not (root / path).is_file():
+            continue
+        above = (root / path).parent
+        for number, row in enumerate(toml_or_nothing(root / path).get(form.rows, ())):
+            local = [_text(row, keys) for keys in form.folder]
+            ours = any(where and (above / where).resolve() == here for where in local)
+            if ours and "version" in row and normal(str(row.get("name"))) == normal(name):
+                at = (form.rows, number, "version")
+                yield toml_place(path, at, str(row["version"]), pep440(version), normal(name))
+
+
+def locks_above(root: Path, folder: str, top: Path) -> tuple[str, ...]:
+    """Every `uv.lock` that uv may use for a package, existing or not: beside it and above, up to `top`."""
+    here = (root / folder).resolve()
+    return tuple(relative_name(p / "uv.lock", root) for p in (here, *here.parents) if p.is_relative_to(top))
+
+
+def pinned_elsewhere(root: Path, folder: str, name: str, version: str, tracked: Iterable[str]) -> Iterator[str]:
+    """A line for each requirement of another project in the repository that pins the package to `version`."""
+    pin = re.compile(rf"{_pattern(name)}(?:\[[^\]]*\])?\s*\(?\s*={{2,3}}\s*([0-9][0-9A-Za-z.+!-]*)")
+    for path in tracked:
+        place = root / path
+        if place.parent.resolve() == (root / folder).resolve():
+            continue
+        if place.name == "pyproject.toml":
+            texts = [*_requirements(toml_or_nothing(place))]
+        elif re.fullmatch(r"(?:[\w.-]*requirements[\w.-]*|constraints[\w.-]*)\.(?:txt|in)", place.name):
+            texts = place.read_text(encoding="utf-8", errors="replace").splitlines() if place.is_file() else []
+        else:
+            continue
+        for text in texts:
+            match = pin.match(text.strip())
+            if match and _equal(match[1], version):
+                yield f"{path}: requires '{text.strip()}'; change it by hand if it should follow"
+
+
+def _requirements(pyproject: Mapping[str, Any]) -> Iterator[str]:
+    project = table(pyproject, "project")
+    groups = (*table(project, "optional-dependencies").values(), *table(pyproject, "dependency-groups").values())
+    for rows in (project.get("dependencies", []), *groups):
+        yield from (row for row in rows if isinstance(row, str)) if isinstance(rows, list) else ()
+
+
+def _equal(one: str, other: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(one) == Version(pep440(other))
+    except InvalidVersion:
+        return False
+
+
+def _text(row: Mapping[str, Any], keys: tuple[str, ...]) -> str:
+    value: Any = row
+    for key in keys:
+        value = value.get(key, "") if isinstance(value, Mapping) else ""
+    return value if isinstance(value, str) else ""
+
+
+def _pattern(name: str) -> str:
+    return f"(?i:{'[-_.]+'.join(map(re.escape, normal(name).split('-')))})"
+
+
+def normal(name: str) -> str:
+    """The name as an index compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()

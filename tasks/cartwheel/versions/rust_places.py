@@ -1,0 +1,159 @@
+"""Where the version of a package's crate stands: manifests, requirements and lockfiles of cargo."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from cartwheel.cargo.lockfile import locked_members
+from cartwheel.cargo.workspace import Crate, crates_of, needs, read_crate
+from cartwheel.filesystem.edits import TextPlace, toml_place
+from cartwheel.filesystem.manifest_files import read_toml, toml_or_nothing
+from cartwheel.filesystem.read_set import relative_name
+from cartwheel.model.config.manifests import Manifests, VersionSource, crate_version
+
+
+class RustPlaces(Struct, frozen=True, kw_only=True):
+    """The version of a package's crate in manifests and lockfiles of cargo."""
+
+    places: tuple[TextPlace, ...]
+    read: tuple[str, ...]
+    """The manifests and lockfiles of the crate's own workspace, existing or not; relative to the project."""
+    crates: tuple[str, ...]
+    """The names of the crates that have this version."""
+
+
+def rust_places(
+    root: Path, manifests: Manifests, source: VersionSource, version: str, tracked: Iterable[str] = ()
+) -> RustPlaces:
+    """Every place of the crate's version, in its workspace and in the others of the repository.
+
+    `source`: where the package's version is decided.  `version`: SemVer, expected in each place.  `tracked`: files of
+    the repository, relative to the project, among which other workspaces are looked for.
+    """
+    base = root / manifests.cargo_path
+    top = read_crate(root / (manifests.workspace_path or manifests.cargo_path), root)
+    crates = crates_of(root, top, base)
+    lock = locked_members(top)
+    known = {top.path: top, **{crate.path: crate for crate in crates.values()}}
+    own_lock = relative_name(top.folder / "Cargo.lock", root)
+    home = crate_version(manifests)
+    moving = _moving(crates, crates[Path(os.path.abspath(base.parent))], top, home, lock)
+    found: list[TextPlace] = []
+    if home.at[0] == "workspace" and home.path != source.path:
+        found.append(toml_place(home.path, home.at, home.text, version))
+    for crate in moving.values():
+        if crate.version and crate.path != source.path:
+            found.append(toml_place(crate.path, ("package", "version"), crate.version, version))
+    for crate in known.values():
+        found += _requirements(crate, moving, version)
+    found += _lock_places(root, top, lock, moving, version)
+    found += _other_workspaces(root, {*known, own_lock}, moving, version, tracked)
+    return RustPlaces(
+        places=tuple(found),
+        read=tuple(path for path in (*known, own_lock) if not os.path.isabs(path)),
+        crates=tuple(crate.name for crate in moving.values()),
+    )
+
+
+def _other_workspaces(
+    root: Path, known: Collection[str], moving: Mapping[Path, Crate], version: str, tracked: Iterable[str]
+) -> Iterator[TextPlace]:
+    """Requirements on the moving crates in other manifests of the repository, and their rows in other lockfiles."""
+    for path in tracked:
+        if path in known or Path(path).name not in ("Cargo.toml", "Cargo.lock"):
+            continue
+        manifest = (root / path).with_name("Cargo.toml")
+        if not toml_or_nothing(manifest):  # a template, or a lockfile without its workspace
+            continue
+        top = read_crate(manifest, root)
+        if Path(path).name == "Cargo.toml":
+            yield from _requirements(top, moving, version)
+        elif set(crates_of(root, top, manifest)) & set(moving):
+            yield from _lock_places(root, top, locked_members(top), moving, version)
+
+
+def _moving(
+    crates: Mapping[Path, Crate], own: Crate, top: Crate, home: VersionSource, lock: Mapping[str, str]
+) -> dict[Path, Crate]:
+    """The package's crate and those that share its version: by inheritance, or by an exact pin from one that does.
+
+    A pinned crate with a version of its own stays: it moves only from the version that the package has or, by
+    Cargo.lock, had.
+    """
+    shared = {home.text, lock.get(own.name, home.text)}
+    found = {own.folder: own}
+    if home.at[0] == "workspace":
+        found |= {folder: crate for folder, crate in crates.items() if crate.inherits}
+    waiting = list(found.values())
+    while waiting:
+        crate = waiting.pop()
+        for need in (*needs(crate), *(needs(top) if crate is own else ())):
+            other = crates.get(need.folder)
+            if other is None or other.folder in found or not other.version:
+                continue
+            if need.requirement.replace(" ", "").startswith("=") and other.version in shared:
+                found[other.folder] = other
+                waiting.append(other)
+    return found
+
+
+def _requirements(crate: Crate, moving: Mapping[Path, Crate], version: str) -> Iterator[TextPlace]:
+    for need in needs(crate):
+        if need.requirement and need.folder in moving:
+            expected = _requirement(need.requirement, version)
+            yield toml_place(crate.path, (*need.keys, "version"), need.requirement, expected)
+
+
+def _requirement(found: str, version: str) -> str:
+    """The requirement with the version in it where it is a pin, or where it would not admit the version."""
+    match = re.fullmatch(r"(\s*(=|\^|~|)\s*)([0-9][0-9A-Za-z.+-]*)\s*", found)
+    if match is None or (match[2] != "=" and _admits(match[2], match[3], version)):
+        return found
+    return match[1] + version
+
+
+def _admits(operator: str, bound: str, version: str) -> bool:
+    """Whether `^1.2` or `~1.2` takes the version, by Cargo's rules."""
+    from semver import Version
+
+    numbers = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?((?:-[^+]*)?)(?:\+.*)?", bound)
+    wanted = Version.parse(version)
+    if numbers is None:
+        return True
+    given = [int(part) for part in numbers.groups()[:3] if part is not None]
+    low = Version.parse(".".join(str(part) for part in (*given, 0, 0)[:3]) + numbers[4])
+    if wanted.prerelease and wanted.finalize_version() != low.finalize_version():
+        return False
+    if wanted.prerelease and not low.prerelease:
+        return False
+    fixed = min(len(given), 2) if operator == "~" else _fixed_by_caret(given)
+    mine = (wanted.major, wanted.minor, wanted.patch)
+    return wanted >= low and mine[:fixed] == (*given, 0, 0)[:fixed]
+
+
+def _fixed_by_caret(given: list[int]) -> int:
+    """How many leading numbers a caret requirement holds fast: up to the first that is not zero."""
+    return next((place + 1 for place, part in enumerate(given) if part), len(given))
+
+
+def _lock_places(
+    root: Path, top: Crate, lock: Mapping[str, str], moving: Mapping[Path, Crate], version: str
+) -> Iterator[TextPlace]:
+    path = top.folder / "Cargo.lock"
+    names = {crate.name for crate in moving.values()}
+    if not names & lock.keys():
+        return
+    shown = relative_name(path, root)
+    for number, entry in enumerate(read_toml(path, shown)["package"]):
+        if entry.get("name") in names and "source" not in entry:
+            yield toml_place(shown, ("package", number, "version"), str(entry["version"]), version, entry["name"])
+        for place, text in enumerate(entry.get("dependencies", ())):
+            name, _, rest = str(text).partition(" ")
+            if rest and rest == lock.get(name) and name in names:  # written out where the lock has two of that name
+                at = ("package", number, "dependencies", place)
+                yield toml_place(shown, at, str(text), f"{name} {version}", f"{entry['name']} on {name}")
