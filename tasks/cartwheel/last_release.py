@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -13,6 +14,9 @@ from cartwheel.adoption.file_sets import Comparison, compare, explained
 from cartwheel.destinations.pypi_index import Index, resolve
 from cartwheel.destinations.pypi_reader import Listed, project_listing
 from cartwheel.destinations.retries import READING, Patience
+from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.config.settings import Settings
+from cartwheel.model.config.table import decode
 from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Package, Project
@@ -56,6 +60,14 @@ def comparison_index(project: Project, package: Package) -> str:
     return next(real, "")
 
 
+def comparison_name(table: Mapping[str, Any]) -> tuple[Mapping[str, IndexSettings], str]:
+    """The indexes of a `[tool.cartwheel]` as it is written, and the name of the one that releases are compared on."""
+    settings = decode(Settings, table, where="[tool.cartwheel]")
+    indexes = settings.index or {}
+    named = (name for name in settings.publish or () if kind_of(name, indexes) == PYPI and name != "testpypi")
+    return indexes, next(named, "pypi")
+
+
 def release_change(package: Package, last: LastRelease | None) -> ReleaseChange:
     """The change from the last release to the planned files, each loss with its reason from the configuration."""
     planned = tuple(artifact.file for artifact in package_artifacts(package))
@@ -67,11 +79,11 @@ def release_change(package: Package, last: LastRelease | None) -> ReleaseChange:
 
 def last_release(
     index: Index, name: str, *, root: Path, version: str = "", below: str = "", offline: bool = False,
-    patience: Patience = READING,
+    patience: Patience = READING, keep: bool = True,
 ) -> LastRelease | None:  # fmt: skip
     """The newest release of a project on an index, or the one of `version`; with `below` the newest older than that.
 
-    What is read is kept in `.cartwheel/indexes/`; `offline` reads only that.  None where the index holds no release.
+    With `keep`, what is read is kept in `.cartwheel/indexes/`; `offline` reads only that.  None without a release.
     Raises `StepFailed` where the index cannot be read, or nothing is kept, and `ConfigError` for a missing version.
     """
     kept = root / ".cartwheel" / "indexes" / index.name / f"{name}.json"
@@ -79,7 +91,8 @@ def last_release(
         rows, moment = _kept_rows(kept, index.name, name)
     else:
         rows, moment = project_listing(index, name, patience=patience), time.time()
-        _keep(kept, rows, moment)
+        if keep:
+            _keep(kept, rows, moment)
     by_version = _by_version(rows)
     chosen = _chosen(by_version, version, below)
     if version and not chosen:

@@ -207,6 +207,22 @@ def platforms(tag: str) -> tuple[Platform, ...]:
     return (Platform(system=tag, arch=""),)
 
 
+Identity = tuple[str, frozenset[str], frozenset[tuple[str, tuple[int, int]]]]
+
+
+def identity(file: str) -> Identity:
+    """What makes two file names of different releases the same file: the build tag, the interpreters, and each platform
+    with its lowest floor.  How tags are spelled or ordered does not count."""
+    cells = cells_of(file)
+    if not cells:
+        return ("sdist" if is_sdist(file) else file, frozenset(), frozenset())
+    name = WheelName.parse(file)
+    lowest: dict[str, tuple[int, int]] = {}
+    for cell, floor in cells.items():
+        lowest[cell.system] = min(floor, lowest.get(cell.system, floor))
+    return name.build, frozenset((*name.pythons, *name.abis)), frozenset(lowest.items())
+
+
 def is_wheel(file: str) -> bool:
     """Whether a file name is a wheel's."""
     return file.endswith(".whl")

@@ -80,9 +80,8 @@ def _dotted(tag: str) -> str:
 
 _CANDIDATES = (
     *(f"pypy3.{minor}" for minor in range(7, 16)),
-    *(f"pypy3.{minor}-{series}" for minor in range(9, 16) for series in ("7.3", "8")),
+    *(f"pypy3.{minor}-v8" for minor in range(11, 16)),
     *(f"graalpy3.{minor}" for minor in range(8, 16)),
-    *(f"graalpy{series}" for series in ("23.1", "24.0", "24.1", "24.2", "25.0", "25.1")),
 )
 
 

@@ -64,6 +64,22 @@ def with_key(data: bytes, table: tuple[str, ...], key: str, value: str, *, shown
     raise ConfigError(f'{shown_as}: {key} = "{value}" cannot be added to [{".".join(table)}]; add it by hand')
 
 
+def with_value(data: bytes, table: tuple[str, ...], key: str, value: Any, *, shown_as: str) -> bytes:
+    """The file with one key set to a list or another value; the table must be there.
+
+    Raises `ConfigError` if that is not possible without another change.
+    """
+    bom, text = _text(data, shown_as)
+    expected, document = _parsed(text), _whole(text)
+    _place(expected, table)[key] = value
+    if document is not None:
+        _place(document, table)[key] = value
+        candidate: str = document.as_string()
+        if _parsed(candidate) == expected:
+            return (bom + candidate).encode()
+    raise ConfigError(f"{shown_as}: {key} cannot be set in [{'.'.join(table)}]; set it by hand to {value}")
+
+
 # Replacing a string ---------------------------------------------------------------------------------------------------
 
 

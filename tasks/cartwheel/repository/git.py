@@ -66,6 +66,11 @@ class Repository:
         """The branch that is checked out, or empty on a detached HEAD."""
         return self._known("symbolic_ref", "HEAD", quiet=True, short=True)
 
+    def default_branch(self, remote: str) -> str:
+        """The branch that the remote's HEAD leads to, as it was at the last clone or fetch; empty if it is unknown."""
+        name = self._known("symbolic_ref", f"refs/remotes/{remote}/HEAD", quiet=True, short=True) if remote else ""
+        return name.removeprefix(f"{remote}/")
+
     @property
     def shallow(self) -> bool:
         """Whether history is cut off, so that ancestors may be missing."""

@@ -1,0 +1,326 @@
+"""What the jobs of a workflow build: targets, interpreters and floors of maturin, containers and plain backends."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from cartwheel.adoption.workflows import JobRun, JobStep, Texts, Workflow
+
+FOUND = "found"
+"""Stands for the interpreters that the build finds: all that the package supports."""
+
+HOST = "host"
+"""Stands for the single interpreter that the job has set up, unknown which."""
+
+
+class BuildCall(Struct, frozen=True, kw_only=True):
+    """One command of a workflow that makes wheels or a source distribution."""
+
+    tool: str
+    """`maturin`, `cibuildwheel`, `build`, `cargo-dist`."""
+    workflow: str
+    job: str
+    triples: tuple[str, ...] = ()
+    """Empty for a source distribution alone."""
+    pythons: tuple[str, ...] = ()
+    """As `python` in the configuration has them, `FOUND` or `HOST`; empty for what the crate decides."""
+    floor: str = ""
+    """As the configuration writes it; empty for the target's own."""
+    sdist: bool = False
+    folder: str = "."
+    """Of the package, relative to the repository."""
+    features: tuple[str, ...] = ()
+    profile: str = ""
+    container: str = ""
+    """The image, if one is named that is not the tool's own."""
+    before: str = ""
+    """A script that runs before the build."""
+    runner: str = ""
+    environment: Mapping[str, str] = {}
+
+
+def build_calls(found: Iterable[Workflow], texts: Texts) -> tuple[BuildCall, ...]:
+    """Every build of the workflows, each row of a matrix by itself."""
+    return tuple(
+        call for workflow in found for job in workflow.jobs for step in job.steps for call in _calls(step, job, texts)
+    )
+
+
+def _calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[BuildCall]:
+    from cartwheel.adoption.cibuildwheel import cibuildwheel_calls
+
+    if step.uses == "pyo3/maturin-action":
+        yield from _maturin_action(step, job)
+    elif step.uses == "pypa/cibuildwheel" or re.search(r"\bcibuildwheel\b(?!\s*[=<>~])", _commands(step.run)):
+        yield from cibuildwheel_calls(step, job, texts)
+    elif step.run:
+        yield from _scripted(step, job)
+
+
+def _commands(script: str) -> str:
+    """A script without the lines that only install something."""
+    return "\n".join(line for line in script.splitlines() if not re.search(r"\b(?:install|add)\b", line))
+
+
+# maturin ------------------------------------------------------------------------------------------------------------
+
+_ALIASES: Mapping[str, Mapping[str, str]] = {
+    "linux": {
+        **dict.fromkeys(("x86_64", "x64", "amd64"), "x86_64-unknown-linux-gnu"),
+        **dict.fromkeys(("i686", "x86", "i386"), "i686-unknown-linux-gnu"),
+        **dict.fromkeys(("aarch64", "arm64"), "aarch64-unknown-linux-gnu"),
+        **dict.fromkeys(("armv7", "armv7l", "armv7hf"), "armv7-unknown-linux-gnueabihf"),
+        **dict.fromkeys(("arm", "armv6l", "armv6"), "arm-unknown-linux-gnueabihf"),
+        **dict.fromkeys(("ppc64le", "powerpc64le"), "powerpc64le-unknown-linux-gnu"),
+        **dict.fromkeys(("ppc64", "powerpc64"), "powerpc64-unknown-linux-gnu"),
+        "s390x": "s390x-unknown-linux-gnu",
+        **dict.fromkeys(("riscv64", "riscv64gc"), "riscv64gc-unknown-linux-gnu"),
+        **dict.fromkeys(("loongarch64",), "loongarch64-unknown-linux-gnu"),
+    },
+    "macos": {
+        **dict.fromkeys(("x86_64", "x64", "amd64"), "x86_64-apple-darwin"),
+        **dict.fromkeys(("aarch64", "arm64"), "aarch64-apple-darwin"),
+        **dict.fromkeys(("universal2", "universal2-apple-darwin"), "universal2-apple-darwin"),
+    },
+    "windows": {
+        **dict.fromkeys(("x86_64", "x64", "amd64"), "x86_64-pc-windows-msvc"),
+        **dict.fromkeys(("i686", "x86", "i386", "x32"), "i686-pc-windows-msvc"),
+        **dict.fromkeys(("aarch64", "arm64"), "aarch64-pc-windows-msvc"),
+    },
+}
+"""Short names of targets by the runner's system (maturin-action 1.51, `src/index.ts`, November 2026)."""
+
+
+def triple_of(name: str, system: str, arch: str = "x86_64") -> str:
+    """The triple that a target's short or full name means on a runner's system; empty name: the runner's own."""
+    return _ALIASES[system].get((name or arch).lower(), name)
+
+
+def _maturin_action(step: JobStep, job: JobRun) -> Iterable[BuildCall]:
+    command = step.with_.get("command", "build") or "build"
+    arguments = _split(step.with_.get("args", ""))
+    if command not in ("build", "sdist", "publish"):
+        return
+    yield from _maturin(
+        command,
+        arguments,
+        job,
+        target=step.with_.get("target", ""),
+        manylinux=step.with_.get("manylinux", ""),
+        folder=step.with_.get("working-directory", step.folder) or step.folder,
+        container=step.with_.get("container", ""),
+        before=step.with_.get("before-script-linux", ""),
+        env=step.env,
+    )
+
+
+def _maturin(
+    command: str, arguments: list[str], job: JobRun, *, target: str, manylinux: str, folder: str,
+    container: str = "", before: str = "", env: Mapping[str, str] | None = None,
+) -> Iterable[BuildCall]:  # fmt: skip
+    options = _options(arguments)
+    folder = _package_folder(folder, options)
+    system = job.system
+    named = options.get("--target", [target])[-1] or target
+    triple = triple_of(named, system, _set_up_arch(job) or job.arch)
+    policy = (options.get("--compatibility") or options.get("--manylinux") or [manylinux])[-1]
+    triple, floor = _with_policy(triple, policy, container or job.container)
+    if command == "sdist":
+        yield BuildCall(tool="maturin", workflow=job.workflow, job=job.job, sdist=True, folder=folder)
+        return
+    pythons = tuple(_python_names(options.get("-i", []), job))
+    if "--find-interpreter" in options or "-f" in options:
+        pythons = (FOUND,)
+    yield BuildCall(
+        tool="maturin",
+        workflow=job.workflow,
+        job=job.job,
+        triples=(triple,),
+        pythons=pythons,
+        floor=floor,
+        sdist="--sdist" in options,
+        folder=folder,
+        features=tuple(f for text in options.get("--features", []) for f in re.split(r"[,\s]+", text) if f),
+        profile=(options.get("--profile") or [""])[-1],
+        container="" if container in ("", "auto", "off") else container,
+        before=before.strip(),
+        runner=job.runner,
+        environment={k: v for k, v in (env or {}).items() if k in ("RUSTFLAGS", "MACOSX_DEPLOYMENT_TARGET", "CFLAGS")},
+    )
+
+
+def _package_folder(folder: str, options: Mapping[str, list[str]]) -> str:
+    manifest = (options.get("-m") or options.get("--manifest-path") or [""])[-1]
+    below = manifest.rpartition("/")[0] if manifest.endswith("Cargo.toml") else ""
+    whole = "/".join(part for part in (folder, below) if part not in ("", "."))
+    return re.sub(r"(?:^|/)\./", "/", whole).strip("/") or "."
+
+
+_VALUED = ("-i", "--interpreter", "-m", "--manifest-path", "--target", "--compatibility", "--manylinux", "--features",
+           "-F", "--profile", "-o", "--out", "--auditwheel", "-j", "--bindings", "-b", "--config")  # fmt: skip
+_SAME = {"--interpreter": "-i", "-F": "--features"}
+
+
+def _options(arguments: list[str]) -> dict[str, list[str]]:
+    """Options of a maturin command line, each with its values; `-i` takes as many words as follow."""
+    found: dict[str, list[str]] = {}
+    option = ""
+    for word in arguments:
+        name, equals, value = word.partition("=")
+        if word.startswith("-") and not re.fullmatch(r"-\d.*", word):
+            if re.fullmatch(r"-[iFmo]\S+", word) and not equals:
+                name, value, equals = word[:2], word[2:], "="
+            option = _SAME.get(name, name)
+            found.setdefault(option, [])
+            if equals:
+                found[option].append(value)
+                option = option if option == "-i" else ""
+            elif name not in _VALUED:
+                option = ""
+        elif option:
+            found[option].append(word)
+            option = option if option == "-i" else ""
+    return found
+
+
+def _python_names(words: Iterable[str], job: JobRun) -> Iterable[str]:
+    """Interpreters as the configuration names them, from what maturin's `-i` takes."""
+    for word in (part for text in words for part in re.split(r"[,\s]+", text) if part):
+        yield python_name(word) or HOST
+
+
+def python_name(word: str) -> str:
+    """`3.13t` for `python3.13t`, `/opt/python/cp313-cp313t/bin/python` or `cp313t`; empty for what names no version."""
+    if match := re.search(r"\bcp3(\d+)-cp3\d+(t?)\b", word):
+        return f"3.{match[1]}{match[2]}"
+    if match := re.search(r"\bpp3(\d+)-pypy", word):
+        return f"pypy3.{match[1]}"
+    if match := re.fullmatch(r"(?:.*[\\/])?(?:python|py)?-?(3\.\d+)(t?)(?:\.exe|-dev)?", word):
+        return match[1] + match[2]
+    if match := re.fullmatch(r"(?:.*[\\/])?(pypy|graalpy)-?(\d+\.\d+)(?:-.*)?", word):
+        return match[1] + match[2]
+    match = re.fullmatch(r"cp3(\d+)(t?)", word)
+    return f"3.{match[1]}{match[2]}" if match else ""
+
+
+def _with_policy(triple: str, policy: str, container: str) -> tuple[str, str]:
+    """The triple and the floor of what a policy asks for; `musllinux` makes a gnu triple a musl one."""
+    text = policy.lower().removeprefix("manylinux_").removeprefix("manylinux")
+    if "linux" not in triple:
+        return triple, ""
+    if "musl" in text:
+        musl = triple.replace("gnueabihf", "musleabihf").replace("-gnu", "-musl")
+        version = re.search(r"(\d+)_(\d+)", text)
+        return musl, f"musllinux_{version[1]}_{version[2]}" if version else ""
+    if text in ("auto", "off", "", "pypi", "linux"):
+        image = re.search(r"(manylinux2014|manylinux_\d+_\d+|musllinux_\d+_\d+)", container)
+        return (triple, image[1]) if image and "musl" not in image[1] else (triple, "")
+    if match := re.fullmatch(r"(\d+)[._](\d+)", text):
+        return triple, "manylinux2014" if match[0].replace(".", "_") == "2_17" else f"manylinux_{match[1]}_{match[2]}"
+    return triple, f"manylinux{text}" if text in ("1", "2010", "2014") else ""
+
+
+def _set_up_arch(job: JobRun) -> str:
+    """The architecture that setup-python was asked for."""
+    found = [step.with_.get("architecture", "") for step in job.steps if step.uses == "actions/setup-python"]
+    return found[-1] if found else ""
+
+
+# Plain scripts --------------------------------------------------------------------------------------------------------
+
+_MATURIN = re.compile(r"\bmaturin\s+(build|sdist|publish)\b([^\n;&|]*)")
+_DOCKER = re.compile(r"\b(?:docker|podman)\s+run\b([^\n;&|]*)")
+_IMAGE = re.compile(r"\S*(?:manylinux|musllinux|pyo3/maturin)\S*")
+_PLAIN = re.compile(
+    r"(?:\bpython3?\s+-m\s+build\b|\bpyproject-build\b|\buv\s+build\b|\bpip3?\s+wheel\b"
+    r"|setup\.py\s+(?:bdist_wheel|sdist))([^\n;&|]*)"
+)
+
+
+def _scripted(step: JobStep, job: JobRun) -> Iterable[BuildCall]:
+    script = step.run.replace("\\\n", " ")
+    for line in script.splitlines():
+        contained = _DOCKER.search(line)
+        image = _IMAGE.search(contained[1]) if contained else None
+        if image:
+            yield from _in_container(image[0], line, step, job)
+            continue
+        for match in _MATURIN.finditer(line):
+            yield from _maturin(
+                match[1], _split(match[2]), job, target="", manylinux="", folder=_cd(script, step.folder), env=step.env
+            )
+        for match in _PLAIN.finditer(line):
+            yield _plain(match[0], match[1], step, job)
+    if re.search(r"\b(?:dist|cargo-dist|cargo dist)\s+build\b", script):
+        yield BuildCall(tool="cargo-dist", workflow=job.workflow, job=job.job, runner=job.runner)
+
+
+def _in_container(image: str, line: str, step: JobStep, job: JobRun) -> Iterable[BuildCall]:
+    """A wheel built by hand in an image of the Python Packaging Authority's, or in maturin's own."""
+    after = line.partition(image)[2]
+    policy, arch = image_policy(image)
+    command = re.search(r"\b(build|sdist|publish)\b(.*)", after)
+    if "pyo3/maturin" in image and command:
+        yield from _maturin(
+            command[1], _split(command[2]), job, target="", manylinux="2014", folder=step.folder, env=step.env
+        )
+        return
+    triple, floor = _with_policy(triple_of(arch or job.arch, "linux"), policy, "")
+    inner = re.search(r"\bmaturin\s+(?:build|publish)\b(.*)", after)
+    options = _options(_split(inner[1].strip(" '\""))) if inner else {}
+    paths = re.findall(r"/opt/python/(\S+?)/bin", after)
+    pythons = [python_name(part) or HOST for part in (*options.get("-i", []), *paths)]
+    yield BuildCall(
+        tool="maturin" if inner else "build",
+        workflow=job.workflow,
+        job=job.job,
+        triples=(triple,),
+        pythons=(FOUND,) if "--find-interpreter" in options else tuple(dict.fromkeys(pythons)) or (HOST,),
+        floor=floor,
+        folder=_package_folder(step.folder, options),
+        container=image,
+        runner=job.runner,
+    )
+
+
+def image_policy(image: str) -> tuple[str, str]:
+    """Policy and architecture in the name of an image: `("manylinux_2_28", "aarch64")`."""
+    match = re.search(r"((?:many|musl)linux(?:_\d+_\d+|\d+))(?:[_-](\w+?))?(?:[:@].*)?$", image)
+    return (match[1], match[2] or "") if match else ("", "")
+
+
+def _plain(command: str, rest: str, step: JobStep, job: JobRun) -> BuildCall:
+    only_sdist = "--sdist" in rest and "--wheel" not in rest
+    makes_sdist = only_sdist or "setup.py sdist" in command or not re.search(r"--wheel|pip3? wheel|bdist", command)
+    wheels = not only_sdist and "setup.py sdist" not in command
+    words = [word for word in _split(rest) if not word.startswith("-") and "/" in word and "dist" not in word]
+    policy, arch = image_policy(job.container)
+    triple = triple_of(arch or _set_up_arch(job) or job.arch, job.system)
+    triple, floor = _with_policy(triple, policy, "") if policy else (triple, "")
+    return BuildCall(
+        tool="build",
+        workflow=job.workflow,
+        job=job.job,
+        triples=(triple,) if wheels else (),
+        pythons=(HOST,),
+        floor=floor,
+        sdist=makes_sdist,
+        folder=words[0].strip("./") if words else step.folder,
+        runner=job.runner,
+    )
+
+
+def _cd(script: str, folder: str) -> str:
+    match = re.search(r"^\s*cd\s+([\w./-]+)", script, re.MULTILINE)
+    return match[1] if match and folder == "." else folder
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text.replace("\n", " "))
+    except ValueError:
+        return text.split()

@@ -1,0 +1,275 @@
+"""What a repository holds: its packages, and how each is tested, tagged and described, from its files alone."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from cartwheel.adoption.cibuildwheel import test_settings
+from cartwheel.adoption.workflows import Texts, Workflow
+from cartwheel.model.config.build_backend import backend_of
+from cartwheel.model.wheels.wheel_name import normalised_name
+
+NO_PLACE = frozenset(
+    ("tests", "test", "testing", "examples", "example", "benches", "benchmarks", "benchmark", "fuzz", "docs", "doc",
+     "vendor", "third_party", "third-party", "node_modules", "target", "dist", "build", "testdata", "test-data",
+     "fixtures", "templates", "test-crates", "site-packages")
+)  # fmt: skip
+"""Folders whose pyproject.toml is no package of the project."""
+
+
+class FoundPackage(Struct, frozen=True, kw_only=True):
+    """A package that may be released."""
+
+    folder: str
+    name: str
+    backend: str
+    """The first part of `build-backend`."""
+    compiled: bool
+    rust: bool
+    private: bool
+    """Its classifiers keep it from every index."""
+
+
+class SkippedFolder(Struct, frozen=True, kw_only=True):
+    """A folder with a pyproject.toml that is no package, and why."""
+
+    folder: str
+    why: str
+
+
+def parsed_toml(texts: Texts, path: str) -> Mapping[str, Any]:
+    """The parsed file; empty for one that is missing or invalid."""
+    try:
+        return tomllib.loads(texts.get(path, "").removeprefix("\ufeff"))
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def below(folder: str, name: str) -> str:
+    """A path inside a folder, `.` for the root."""
+    return name if folder == "." else f"{folder}/{name}"
+
+
+def packages(texts: Texts) -> tuple[tuple[FoundPackage, ...], tuple[SkippedFolder, ...]]:
+    """The packages of a repository, the root first, and the folders that look like one and are none.
+
+    Where a package compiles, pure packages beside it count only in the root and as members of its uv workspace.
+    """
+    found: list[FoundPackage] = []
+    skipped: list[SkippedFolder] = []
+    paths = [path for path in texts if path.rpartition("/")[2] == "pyproject.toml"]
+    for path in sorted(paths, key=lambda p: (p.count("/"), p)):
+        folder = path.rpartition("/")[0] or "."
+        row = _package(folder, texts)
+        (found if isinstance(row, FoundPackage) else skipped).append(row)  # type: ignore[arg-type]
+    members = _uv_members(texts, [row.folder for row in found])
+    if any(row.compiled for row in found):
+        for row in [r for r in found if not r.compiled and r.folder != "." and r.folder not in members]:
+            found.remove(row)
+            skipped.append(SkippedFolder(folder=row.folder, why="pure Python and no member of a uv workspace"))
+    return tuple(found), tuple(skipped)
+
+
+def _package(folder: str, texts: Texts) -> FoundPackage | SkippedFolder:
+    document = parsed_toml(texts, below(folder, "pyproject.toml"))
+    where = next((part for part in folder.split("/") if part in NO_PLACE), "")
+    if where:
+        return SkippedFolder(folder=folder, why=f"lies in {where}/")
+    if document.get("tool", {}).get("uv", {}).get("package") is False:
+        return SkippedFolder(folder=folder, why="[tool.uv] package = false")
+    build, project = document.get("build-system"), document.get("project")
+    if not build:
+        return SkippedFolder(folder=folder, why="no [build-system]")
+    backend = re.split(r"[.:]", str(build.get("build-backend", "setuptools")))[0]
+    crate = parsed_toml(texts, below(folder, "Cargo.toml")).get("package", {})
+    name = (project or {}).get("name") or (crate.get("name") if backend == "maturin" else "")
+    if not name:
+        return SkippedFolder(folder=folder, why="no [project] name; name and version have to stand in pyproject.toml")
+    requires = " ".join(map(str, build.get("requires", ())))
+    rust = backend == "maturin" or "setuptools-rust" in requires or "setuptools_rust" in requires
+    return FoundPackage(
+        folder=folder,
+        name=str(name),
+        backend=backend,
+        compiled=rust or backend_of(document).compiles(document) or _compiles(folder, texts),
+        rust=rust,
+        private=any(str(row).startswith("Private ::") for row in (project or {}).get("classifiers", ())),
+    )
+
+
+def _compiles(folder: str, texts: Texts) -> bool:
+    """Whether a setup.py builds extensions."""
+    text = texts.get(below(folder, "setup.py"), "")
+    return bool(re.search(r"ext_modules\s*=|rust_extensions\s*=|Extension\(|CMakeExtension", text))
+
+
+def _uv_members(texts: Texts, folders: Iterable[str]) -> frozenset[str]:
+    from fnmatch import fnmatchcase
+
+    table = parsed_toml(texts, "pyproject.toml").get("tool", {}).get("uv", {}).get("workspace", {})
+    patterns, out = map(str, table.get("members", ())), tuple(map(str, table.get("exclude", ())))
+    inside = tuple(patterns)
+    return frozenset(
+        folder
+        for folder in folders
+        if any(fnmatchcase(folder, p.strip("./")) for p in inside) and not any(fnmatchcase(folder, p) for p in out)
+    )
+
+
+# Tests ----------------------------------------------------------------------------------------------------------------
+
+
+class FoundTests(Struct, frozen=True, kw_only=True):
+    """How a package is tested, as `test` in the configuration; empty values for what the default does."""
+
+    command: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    origin: str = ""
+    """Where that stands."""
+
+    def table(self) -> Mapping[str, tuple[str, ...]]:
+        """The keys that differ from the default."""
+        rows = {"command": self.command, "requires": self.requires, "extras": self.extras, "groups": self.groups}
+        return {key: value for key, value in rows.items() if value}
+
+
+def tests_of(package: FoundPackage, texts: Texts, found: Iterable[Workflow]) -> FoundTests:
+    """How a package is tested: cibuildwheel's settings, pytest's, a folder of tests, a workflow's own step."""
+    document = parsed_toml(texts, below(package.folder, "pyproject.toml"))
+    said = test_settings(document) or test_settings(parsed_toml(texts, "pyproject.toml"))
+    if command := said.get("command"):
+        words = tuple(_placed(word, package.folder) for word in command)
+        if not set(" ".join(words)) & set("&|;><$"):
+            return FoundTests(
+                command=words,
+                requires=said.get("requires", ()),
+                extras=said.get("extras", ()),
+                groups=said.get("groups", ()),
+                origin="[tool.cibuildwheel] test-command",
+            )
+    place, origin = _tests_folder(package, document, texts, found)
+    groups, extras = _requirements(document)
+    if not place:
+        return FoundTests()
+    if place == "tests":
+        return FoundTests(groups=groups, extras=extras, origin=origin)
+    return FoundTests(
+        command=("pytest", f"{{package}}/{place}"), requires=("pytest",), groups=groups, extras=extras, origin=origin
+    )
+
+
+def _placed(word: str, folder: str) -> str:
+    """cibuildwheel's `{project}` (the repository) and `{package}` as ours, which is the package."""
+    up = "/".join(".." for _ in folder.split("/")) if folder != "." else ""
+    return word.replace("{project}", f"{{package}}/{up}".rstrip("/"))
+
+
+_TEST_FOLDERS = ("tests", "test", "tests-py", "tests_py", "py-tests", "py_tests", "python/tests", "tests/python",
+                 "python/test", "testing")  # fmt: skip
+
+
+def _tests_folder(
+    package: FoundPackage, document: Mapping[str, Any], texts: Texts, found: Iterable[Workflow]
+) -> tuple[str, str]:
+    """The folder of tests relative to the package, and where that is known from; empty without tests."""
+    pytest = document.get("tool", {}).get("pytest", {})
+    paths = (pytest.get("ini_options") or pytest).get("testpaths") or []
+    named = [paths] if isinstance(paths, str) else [str(path) for path in paths]
+    folder = package.folder
+    for place in (*named, *_TEST_FOLDERS):
+        start = below(folder, place.strip("/")) + "/"
+        if any(path.startswith(start) and path.endswith(".py") for path in texts):
+            return place.strip("/"), "[tool.pytest] testpaths" if place in named else f"{place}/"
+    for workflow in found:
+        for job in workflow.jobs:
+            for step in job.steps:
+                match = re.search(r"\bpytest\b[^\n]*?\s((?!-)[\w./-]*tests?[\w./-]*)", step.run)
+                if match and any(path.startswith(below(folder, match[1].strip("./")) + "/") for path in texts):
+                    return match[1].strip("./"), f"{workflow.path}, job {job.job}"
+    return "", ""
+
+
+_NAMES = ("test", "tests", "testing", "dev")
+
+
+def _requirements(document: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The dependency group, or else the extra, that brings pytest."""
+    groups, extras = document.get("dependency-groups", {}), document.get("project", {}).get("optional-dependencies", {})
+    for name in _NAMES:
+        if any("pytest" in str(row) for row in groups.get(name, ())):
+            return (name,), ()
+    for name in _NAMES:
+        if any("pytest" in str(row) for row in extras.get(name, ())):
+            return (), (name,)
+    return (), ()
+
+
+_RUNNERS = {
+    "tox.ini": "tox", "noxfile.py": "nox", "justfile": "just", "Justfile": "just", ".justfile": "just",
+    "Makefile": "make",
+}  # fmt: skip
+
+
+def test_runners(texts: Texts) -> tuple[str, ...]:
+    """Other ways in which the repository starts its tests, such as `just test`."""
+    found = []
+    for file, program in _RUNNERS.items():
+        text = texts.get(file, "")
+        if program in ("just", "make"):
+            found += [f"{program} {m}" for m in re.findall(r"^(tests?[\w-]*)\b[^=\n]*:(?!=)", text, re.MULTILINE)[:1]]
+        elif text:
+            found.append(program)
+    return tuple(dict.fromkeys(found))
+
+
+# Changelog and tags ---------------------------------------------------------------------------------------------------
+
+_CHANGELOGS = ("CHANGELOG", "CHANGES", "HISTORY", "NEWS", "RELEASE_NOTES", "RELEASES", "CHANGE_LOG")
+
+
+def changelog_of(folder: str, texts: Texts) -> str:
+    """The changelog, relative to the package: its own, or the repository's; empty without one."""
+    up = "/".join(".." for _ in folder.split("/")) if folder != "." else ""
+    for place, prefix in ((folder, ""), (".", f"{up}/")) if up else ((folder, ""),):
+        names = {path.upper(): path for path in texts if (path.rpartition("/")[0] or ".") == place}
+        for stem in _CHANGELOGS:
+            for suffix in (".MD", ".RST", "", ".TXT"):
+                path = names.get(below(place, stem + suffix).upper())
+                if path:
+                    return prefix + path.rpartition("/")[2]
+    return ""
+
+
+_VERSION = re.compile(r"(?P<prefix>.*?)(?P<version>\d+(?:\.\d+)+(?:[-.]?[a-zA-Z]+[-.]?\d*)*)$")
+
+
+def tag_form(tags: Iterable[str], name: str, versions: Iterable[str], *, single: bool) -> str:
+    """The form of a package's tags, with `{version}`; empty without any that can be its own.
+
+    `versions`: those of the package that are known, on an index or in its manifest.
+    """
+    known = {re.sub(r"[-.]?([a-z]+)[-.]?", r"\1", version.lower()) for version in versions}
+    ours: Counter[str] = Counter()
+    every: Counter[str] = Counter()
+    for tag in tags:
+        if match := _VERSION.fullmatch(tag):
+            every[match["prefix"]] += 1
+            ours[match["prefix"]] += re.sub(r"[-.]?([a-z]+)[-.]?", r"\1", match["version"].lower()) in known
+    own = {name, normalised_name(name), normalised_name(name).replace("_", "-")}
+    named = [prefix for prefix in every if any(prefix.lower().startswith(s.lower()) for s in own)]
+    plain = [prefix for prefix in every if prefix.lower() in ("", "v", "py-", "py-v", "python-", "python-v", "python/v",
+                                                              "py/v", "release-", "release/", "r")]  # fmt: skip
+    candidates = (named or plain) if not single else [*named, *plain]
+    candidates = candidates or [prefix for prefix in every if ours[prefix]]
+    if not candidates:
+        return ""
+    best = max(candidates, key=lambda prefix: (ours[prefix], prefix in named, every[prefix]))
+    return f"{best}{{version}}"

@@ -1,0 +1,335 @@
+"""GitHub workflows and GitLab pipelines as values: jobs multiplied by their matrices, with the steps of a release."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cartwheel.adoption.expressions import UNKNOWN, as_text, filled, holds
+
+Texts = Mapping[str, str]
+"""Contents of a repository's files by path."""
+
+FOLDER = ".github/workflows/"
+
+
+class JobStep(Struct, frozen=True, kw_only=True):
+    """One step with all expressions filled in."""
+
+    uses: str = ""
+    """`owner/action`, without the version."""
+    run: str = ""
+    with_: Mapping[str, str] = {}
+    env: Mapping[str, str] = {}
+    """All variables that it sees: the workflow's, the job's, its own."""
+    folder: str = "."
+    name: str = ""
+
+
+class JobRun(Struct, frozen=True, kw_only=True):
+    """One job for one row of its matrix."""
+
+    workflow: str
+    """The path of the file."""
+    job: str
+    matrix: Mapping[str, Any] = {}
+    runner: str = ""
+    """The first label of `runs-on`."""
+    labels: tuple[str, ...] = ()
+    container: str = ""
+    environment: str = ""
+    permissions: Mapping[str, str] = {}
+    needs: tuple[str, ...] = ()
+    steps: tuple[JobStep, ...] = ()
+    events: tuple[str, ...] = ()
+    """The events that start it: `push` (of a tag), `release`, `workflow_dispatch`."""
+
+    @property
+    def system(self) -> str:
+        """`linux`, `macos` or `windows`, by the runner's label."""
+        text = " ".join((self.runner, *self.labels)).lower()
+        if "macos" in text or "mac-" in text:
+            return "macos"
+        return "windows" if "windows" in text else "linux"
+
+    @property
+    def arch(self) -> str:
+        """The architecture of the runner, as Rust names it."""
+        text = " ".join((self.runner, *self.labels)).lower()
+        if re.search(r"(?:^|[^a-z])(?:arm64|aarch64|arm)(?:$|[^a-z0-9])|-arm$", text):
+            return "aarch64"
+        if self.system == "macos" and not re.search(r"intel|x64|large|macos-1[0-3]", text):
+            return "aarch64"
+        return "x86_64"
+
+
+class Workflow(Struct, frozen=True, kw_only=True):
+    """One pipeline file."""
+
+    path: str
+    name: str
+    forge: str
+    triggers: Mapping[str, Any]
+    """By event, `push`, `release`, with what narrows it."""
+    jobs: tuple[JobRun, ...]
+    faults: tuple[str, ...] = ()
+    """What of it cannot be understood, in words."""
+
+    @property
+    def called_only(self) -> bool:
+        """Whether only other workflows start it."""
+        return bool(self.triggers) and set(self.triggers) <= {"workflow_call"}
+
+
+_RUN: Mapping[str, Any] = {
+    "event_name": "push",
+    "ref": "refs/tags/v1.0.0",
+    "ref_name": "v1.0.0",
+    "ref_type": "tag",
+    "event": {"release": UNKNOWN, "inputs": UNKNOWN, "action": "published"},
+    "repository": UNKNOWN,
+    "repository_owner": UNKNOWN,
+    "actor": UNKNOWN,
+}
+"""The run that a pushed tag starts."""
+
+_EVENTS: Mapping[str, Mapping[str, Any]] = {
+    "push": _RUN,
+    "release": {**_RUN, "event_name": "release"},
+    "workflow_dispatch": {**_RUN, "event_name": "workflow_dispatch", "ref": UNKNOWN, "ref_type": UNKNOWN},
+}
+"""The runs that a workflow is read for, by what starts them."""
+
+
+def workflows(texts: Texts) -> tuple[Workflow, ...]:
+    """The repository's GitHub workflows and its GitLab pipeline."""
+    from cartwheel.adoption.gitlab import gitlab_pipeline
+
+    found = [
+        github_workflow(path, texts)
+        for path in sorted(texts)
+        if path.startswith(FOLDER) and path.count("/") == 2 and path.endswith((".yml", ".yaml"))
+    ]
+    if ".gitlab-ci.yml" in texts:
+        found.append(gitlab_pipeline(".gitlab-ci.yml", texts))
+    return tuple(found)
+
+
+def parsed_yaml(text: str) -> Any:
+    """A YAML document as plain values; raises `ValueError`."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import SafeConstructor
+    from ruamel.yaml.error import YAMLError
+
+    class Constructor(SafeConstructor):
+        """A number has no underscores, so that `2_28` is a text."""
+
+        def construct_yaml_int(self, node: Any) -> Any:
+            return node.value if "_" in node.value else super().construct_yaml_int(node)
+
+    Constructor.add_constructor("tag:yaml.org,2002:int", Constructor.construct_yaml_int)
+    reader = YAML(typ="safe", pure=True)
+    reader.Constructor = Constructor
+    reader.version = (1, 2)  # `on` and `off` are words, as GitHub reads them
+    reader.allow_duplicate_keys = True
+    try:
+        return reader.load(text)
+    except YAMLError as error:
+        raise ValueError(str(error).splitlines()[0]) from None
+
+
+def github_workflow(path: str, texts: Texts) -> Workflow:
+    """One workflow file; what cannot be understood is told in `faults`."""
+    name = path.rpartition("/")[2]
+    try:
+        document = parsed_yaml(texts[path])
+    except ValueError as error:
+        return Workflow(path=path, name=name, forge="github", triggers={}, jobs=(), faults=(f"not YAML: {error}",))
+    if not isinstance(document, Mapping):
+        return Workflow(path=path, name=name, forge="github", triggers={}, jobs=(), faults=("holds no workflow",))
+    triggers = _triggers(document.get("on", document.get(True)))
+    merged: dict[str, JobRun] = {}
+    faults: list[str] = []
+    for event in [event for event in _EVENTS if event in triggers] or ["push"]:
+        jobs: list[JobRun] = []
+        inputs: Any = UNKNOWN if event == "workflow_dispatch" else {}
+        _add_jobs(document, path, texts, inputs, jobs, faults, depth=0, run=_EVENTS[event])
+        for job in jobs:
+            before = merged.get(repr(job), job)
+            merged[repr(job)] = replace(before, events=(*before.events, event))
+    return Workflow(
+        path=path,
+        name=str(document.get("name", name)),
+        forge="github",
+        triggers=triggers,
+        jobs=tuple(merged.values()),
+        faults=tuple(dict.fromkeys(faults)),
+    )
+
+
+def _triggers(on: Any) -> Mapping[str, Any]:
+    if isinstance(on, str):
+        return {on: {}}
+    if isinstance(on, list):
+        return {str(event): {} for event in on}
+    return {str(event): filters or {} for event, filters in on.items()} if isinstance(on, Mapping) else {}
+
+
+def _add_jobs(
+    document: Mapping[str, Any], path: str, texts: Texts, inputs: Any, jobs: list[JobRun],
+    faults: list[str], *, depth: int, run: Mapping[str, Any], caller: str = "",
+) -> None:  # fmt: skip
+    """`caller`: the job that called this workflow, as the forge shows it (`release / `)."""
+    defaults = document.get("defaults") or {}
+    for job, body in (document.get("jobs") or {}).items():
+        if not isinstance(body, Mapping):
+            continue
+        for row in expanded_matrix(body.get("strategy"), {"github": run, "inputs": inputs}, faults, f"{path}: {job}"):
+            context = {"github": run, "inputs": inputs, "matrix": row, "env": {}}
+            env = {**filled(document.get("env") or {}, context)}
+            context["env"] = env = {**env, **filled(body.get("env") or {}, {**context, "env": env})}
+            if not holds(body.get("if"), context):
+                continue
+            if "uses" in body:
+                _add_called(body, job, path, texts, context, jobs, faults, depth)
+                continue
+            jobs.append(_job_run(body, f"{caller}{job}", path, texts, context, defaults, document))
+
+
+def _add_called(
+    body: Mapping[str, Any], job: str, path: str, texts: Texts, context: Mapping[str, Any], jobs: list[JobRun],
+    faults: list[str], depth: int,
+) -> None:  # fmt: skip
+    """The jobs of a reusable workflow of the same repository."""
+    called = str(body["uses"]).removeprefix("./")
+    if called not in texts or depth > 3:
+        faults.append(f"{job} calls {body['uses']}, which is not in this repository")
+        return
+    try:
+        document = parsed_yaml(texts[called])
+    except ValueError as error:
+        faults.append(f"{called}: not YAML: {error}")
+        return
+    declared = (_triggers(document.get("on", document.get(True))).get("workflow_call") or {}).get("inputs") or {}
+    inputs = {name: (row or {}).get("default") for name, row in declared.items()}
+    inputs |= filled(body.get("with") or {}, context)
+    run = context["github"]
+    _add_jobs(document, path, texts, inputs, jobs, faults, depth=depth + 1, run=run, caller=f"{job} / ")
+
+
+def _job_run(
+    body: Mapping[str, Any], job: str, path: str, texts: Texts, context: Mapping[str, Any],
+    defaults: Mapping[str, Any], document: Mapping[str, Any],
+) -> JobRun:  # fmt: skip
+    runs_on = filled(body.get("runs-on", ""), context)
+    if isinstance(runs_on, Mapping):
+        runs_on = runs_on.get("labels", "")
+    labels = tuple(map(as_text, runs_on)) if isinstance(runs_on, list) else (as_text(runs_on),)
+    container = filled(body.get("container", ""), context)
+    environment = filled(body.get("environment", ""), context)
+    permissions = body.get("permissions", document.get("permissions", {}))
+    draft = JobRun(workflow=path, job=job, runner=labels[0] if labels else "", labels=labels)
+    context = {**context, "runner": {"os": {"linux": "Linux", "macos": "macOS", "windows": "Windows"}[draft.system]}}
+    folder = ((body.get("defaults") or defaults).get("run") or {}).get("working-directory", ".")
+    return JobRun(
+        workflow=path,
+        job=job,
+        matrix=context["matrix"],
+        runner=draft.runner,
+        labels=labels,
+        container=as_text(container.get("image", "") if isinstance(container, Mapping) else container),
+        environment=as_text(environment.get("name", "") if isinstance(environment, Mapping) else environment),
+        permissions=dict.fromkeys(("id-token",), "write") if permissions == "write-all" else _texts(permissions),
+        needs=tuple([needs] if isinstance(needs := body.get("needs") or [], str) else map(str, needs)),
+        steps=tuple(_steps(body.get("steps") or (), context, texts, str(filled(folder, context)), depth=0)),
+    )
+
+
+def _texts(table: Any) -> dict[str, str]:
+    return {str(key): as_text(value) for key, value in table.items()} if isinstance(table, Mapping) else {}
+
+
+def _steps(
+    rows: Iterable[Any], context: Mapping[str, Any], texts: Texts, folder: str, *, depth: int
+) -> Iterable[JobStep]:
+    for row in rows:
+        if not isinstance(row, Mapping) or not holds(row.get("if"), context):
+            continue
+        env = {**context["env"], **filled(row.get("env") or {}, context)}
+        seen = {**context, "env": env}
+        uses = as_text(filled(row.get("uses", ""), seen))
+        given = {str(k): v for k, v in (filled(row.get("with") or {}, seen)).items()}
+        if uses.startswith("./") and depth < 3:
+            yield from _composite(uses, given, seen, texts, folder, depth)
+            continue
+        yield JobStep(
+            uses=uses.partition("@")[0].lower(),
+            run=as_text(filled(row.get("run", ""), seen)),
+            with_={key: as_text(value) for key, value in given.items()},
+            env={key: as_text(value) for key, value in env.items()},
+            folder=as_text(filled(row.get("working-directory", folder), seen)) or ".",
+            name=as_text(row.get("name", "")),
+        )
+
+
+def _composite(
+    uses: str, given: Mapping[str, Any], context: Mapping[str, Any], texts: Texts, folder: str, depth: int
+) -> Iterable[JobStep]:
+    """The steps of a composite action of the same repository."""
+    place = uses.removeprefix("./").rstrip("/")
+    text = next((texts[p] for p in (f"{place}/action.yml", f"{place}/action.yaml") if p in texts), "")
+    try:
+        document = parsed_yaml(text) or {}
+    except ValueError:
+        return
+    inputs = {name: (row or {}).get("default") for name, row in (document.get("inputs") or {}).items()}
+    rows = (document.get("runs") or {}).get("steps") or ()
+    yield from _steps(rows, {**context, "inputs": {**inputs, **given}}, texts, folder, depth=depth + 1)
+
+
+def expanded_matrix(
+    strategy: Any, context: Mapping[str, Any], faults: list[str], where: str
+) -> tuple[Mapping[str, Any], ...]:
+    """The rows of a matrix, as GitHub combines vectors, `exclude` and `include` (its documentation of
+    `jobs.<job_id>.strategy.matrix`, November 2026); one empty row without a matrix."""
+    matrix = filled((strategy or {}).get("matrix"), context) if isinstance(strategy, Mapping) else None
+    if matrix is None:
+        return ({},)
+    if not isinstance(matrix, Mapping):
+        faults.append(f"{where}: only a run knows its matrix")
+        return ({},)
+    vectors = {k: v for k, v in matrix.items() if k not in ("include", "exclude") and isinstance(v, list)}
+    if any(v is UNKNOWN for v in matrix.values()):
+        faults.append(f"{where}: only a run knows its matrix")
+    rows = [dict(zip(vectors, values, strict=True)) for values in itertools.product(*vectors.values())]
+    rows = [] if not vectors else rows
+    for out in _rows(matrix.get("exclude")):
+        rows = [row for row in rows if not _matches(out, row)]
+    original = [dict(row) for row in rows]
+    for more in _rows(matrix.get("include")):
+        fits = [
+            row for row, first in zip(rows, original, strict=False)
+            if all(first.get(key) == value for key, value in more.items() if key in first)
+        ]  # fmt: skip
+        for row in fits:
+            row.update(more)
+        if not fits:
+            rows.append(dict(more))
+    return tuple(rows) or ({},)
+
+
+def _rows(value: Any) -> list[Mapping[str, Any]]:
+    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+
+
+def _matches(part: Mapping[str, Any], row: Any) -> bool:
+    return all(
+        _matches(value, row.get(key)) if isinstance(value, Mapping) and isinstance(row.get(key), Mapping)
+        else row.get(key) == value
+        for key, value in part.items()
+    )  # fmt: skip

@@ -1,0 +1,255 @@
+"""`doit adopt`: the configuration of an existing project, with every file that it ships."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from doit.cmd_base import Command
+from doit.exceptions import InvalidCommand
+from msgspec import Struct
+
+from cartwheel.adoption.adopted_files import FileEdit
+from cartwheel.adoption.evidence import GitFacts, PackageEvidence
+from cartwheel.adoption.layout import FoundPackage, SkippedFolder
+from cartwheel.adoption.workflows import Workflow
+from cartwheel.model.errors import CartwheelError, ConfigError
+
+
+class Adopt(Command):  # type: ignore[misc]
+    """The command, as doit's plugin `adopt`.  It needs no dodo.py."""
+
+    name = "adopt"
+    doc_purpose = "write dodo.py and [tool.cartwheel] for this project, with every file that it ships"
+    doc_usage = ""
+    doc_description = (
+        "Looks at the packages, the workflows, the tags and the newest release on the index, shows what it would write "
+        "as a diff, and asks; --write does not ask.  Nothing that is there is overwritten.  In an adopted project it "
+        "proposes what has changed since."
+    )
+    cmd_options = (
+        {"name": "write", "short": "", "long": "write", "type": bool, "default": False, "help": "write without asking"},
+        {
+            "name": "offline",
+            "short": "",
+            "long": "offline",
+            "type": bool,
+            "default": False,
+            "help": "do not ask the index what is shipped; follow the workflows",
+        },
+        {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
+    )
+
+    def execute(self, opt_values: Mapping[str, Any], pos_args: list[str]) -> int:
+        """Propose, show and write; 1 where a published file would be lost without a reason."""
+        from cartwheel.commands.adopt_report import as_document, as_text
+
+        if pos_args:
+            raise InvalidCommand(f"adopt: takes no word; found '{pos_args[0]}'")
+        try:
+            adoption = adopt(project_root(Path.cwd()), offline=opt_values["offline"])
+            if opt_values["as_json"]:
+                if opt_values["write"]:
+                    write(adoption)
+                _print(as_document(adoption, written=opt_values["write"]))
+            else:
+                written = self._write_if_meant(adoption, opt_values["write"])
+                _print(as_text(adoption, written=written))
+        except CartwheelError as error:
+            raise InvalidCommand(str(error)) from None
+        return 1 if adoption.unexplained else 0
+
+    def _write_if_meant(self, adoption: Adoption, meant: bool) -> bool:
+        from cartwheel.process import prompt
+
+        if not adoption.edits:
+            return False
+        _print("".join(f"{edit.diff()}\n" for edit in adoption.edits))
+        if not meant and prompt.is_there():
+            meant = adoption.new or prompt.confirm(f"write {', '.join(edit.path for edit in adoption.edits)}?")
+        if meant:
+            write(adoption)
+        return meant
+
+
+def _print(text: str) -> None:
+    import sys
+
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+class PackageAdoption(Struct, frozen=True, kw_only=True):
+    """One package: what is published, what is planned, and every difference."""
+
+    name: str
+    folder: str
+    version: str
+    source: str
+    published: tuple[str, ...]
+    planned: tuple[str, ...]
+    rows: tuple[Any, ...]
+    """Of `AdoptionRow`."""
+    unread: str
+
+
+class Adoption(Struct, frozen=True, kw_only=True):
+    """All that a run finds and proposes."""
+
+    root: Path
+    packages: tuple[PackageAdoption, ...]
+    skipped: tuple[SkippedFolder, ...]
+    edits: tuple[FileEdit, ...]
+    rivals: tuple[str, ...]
+    notes: tuple[str, ...]
+    again: bool
+    """The project is adopted already."""
+    forge: str = "github"
+    """Whose pipeline `doit ci` is to write."""
+    new: bool = False
+    """Nothing of it is committed yet, so there is nothing to ask about."""
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether a published file would be lost and nothing says why."""
+        return any(row.state == "lost" and not row.why for package in self.packages for row in package.rows)
+
+
+def project_root(start: Path) -> Path:
+    """The nearest folder with a dodo.py, else the repository's root, else the folder itself."""
+    for folder in (start, *start.parents):
+        if (folder / "dodo.py").is_file() or (folder / ".git").exists():
+            return folder
+    return start
+
+
+def write(adoption: Adoption) -> None:
+    """Write every file; raises `ConfigError` for one that changed meanwhile."""
+    from cartwheel.filesystem.files import write_atomically
+
+    for edit in adoption.edits:
+        path = adoption.root / edit.path
+        present = path.read_bytes().decode() if path.is_file() else ""
+        if present != edit.old:
+            raise ConfigError(f"{edit.path} was changed meanwhile; run it again: doit adopt")
+    for edit in adoption.edits:
+        write_atomically(adoption.root / edit.path, edit.new.encode())
+
+
+Released = Callable[[Path, str, Any], tuple[str, tuple[str, ...], str]]
+"""Version and files of a project's newest release on an index, and why they are not known."""
+
+
+def adopt(root: Path, *, offline: bool, released: Released | None = None) -> Adoption:
+    """The proposal for a project; changes nothing.  Raises `ConfigError` where there is nothing to adopt."""
+    from cartwheel.adoption.layout import packages
+    from cartwheel.adoption.workflows import workflows
+    from cartwheel.commands.adopt_changes import changes
+    from cartwheel.commands.adopt_new import first_adoption
+    from cartwheel.filesystem.repository_files import read_repository
+
+    texts = read_repository(root)
+    found, skipped = packages(texts)
+    if not found:
+        why = "; ".join(f"{row.folder}: {row.why}" for row in skipped)
+        raise ConfigError(
+            f"adopt: no package in {root}{f' ({why})' if why else ''}; expected a pyproject.toml with [build-system]. "
+            "A new one: maturin new -b pyo3 NAME"
+        )
+    pipelines = workflows(texts)
+    evidence = gathered(root, texts, found, pipelines, None if offline else released or _released)
+    git = git_facts(root)
+    if "dodo.py" in texts and "cartwheel" in _tool(texts, "pyproject.toml"):
+        return changes(root, texts, evidence, skipped, pipelines)
+    return first_adoption(root, texts, evidence, skipped, pipelines, git)
+
+
+def _tool(texts: Mapping[str, str], path: str) -> Mapping[str, Any]:
+    from cartwheel.adoption.layout import parsed_toml
+
+    table: Mapping[str, Any] = parsed_toml(texts, path).get("tool", {})
+    return table
+
+
+def gathered(
+    root: Path,
+    texts: Mapping[str, str],
+    found: Iterable[FoundPackage],
+    pipelines: Iterable[Workflow],
+    look: Released | None,
+) -> tuple[PackageEvidence, ...]:
+    """What is known of each package: its manifests, its release on the index, its builds.  `look` is None offline."""
+    from cartwheel.adoption.built_wheels import build_calls
+    from cartwheel.adoption.evidence import calls_of
+    from cartwheel.adoption.layout import changelog_of, tag_form, tests_of
+    from cartwheel.cargo.package_manifests import read_package
+    from cartwheel.destinations.pypi_index import resolve
+    from cartwheel.last_release import comparison_name
+    from cartwheel.model.config.manifests import truth
+
+    rows, pipelines = tuple(found), tuple(pipelines)
+    calls = build_calls(pipelines, texts)
+    git = git_facts(root)
+    tables, publish = comparison_name(_tool(texts, "pyproject.toml").get("cartwheel", {}))
+    made = []
+    for package in rows:
+        manifests = read_package(root, package.folder)
+        nothing: tuple[str, tuple[str, ...], str] = ("", (), "")
+        if look and not package.private:
+            released, files, unread = look(root, package.name, resolve(publish, tables))
+        else:
+            released, files, unread = nothing
+        versions = [version for version in (released, _version(manifests, truth)) if version]
+        made.append(
+            PackageEvidence(
+                package=package,
+                manifests=manifests,
+                index=publish,
+                released=released,
+                files=files,
+                unread=unread,
+                calls=calls_of(package.folder, calls, [row.folder for row in rows]),
+                tests=tests_of(package, texts, pipelines),
+                changelog=changelog_of(package.folder, texts),
+                tag=tag_form(git.tags, package.name, versions, single=len(rows) == 1),
+            )
+        )
+    return tuple(made)
+
+
+def _version(manifests: Any, truth: Any) -> str:
+    try:
+        text: str = truth(manifests).text
+    except ConfigError:
+        return ""
+    return text
+
+
+def _released(root: Path, name: str, index: Any) -> tuple[str, tuple[str, ...], str]:
+    """Version and files of the newest release, and why they are not known."""
+    from cartwheel.last_release import ONCE, last_release
+
+    try:
+        last = last_release(index, name, root=root, patience=ONCE, keep=False)
+    except CartwheelError as error:
+        return "", (), str(error)
+    return (last.version, tuple(row.file for row in last.files), "") if last else ("", (), "")
+
+
+def git_facts(root: Path) -> GitFacts:
+    """Tags, default branch and remotes; empty without a repository."""
+    from cartwheel.repository.git import Repository
+
+    if not (root / ".git").exists():
+        return GitFacts(new=True)
+    try:
+        with Repository(root) as repository:
+            names = repository.remotes()
+            remotes = {name: repository.url(name) for name in names}
+            branch = repository.default_branch(names[0] if names else "") or repository.branch
+            return GitFacts(
+                new=not repository.has("HEAD"), tags=tuple(repository.tags()), branch=branch, remotes=remotes
+            )
+    except CartwheelError:
+        return GitFacts()

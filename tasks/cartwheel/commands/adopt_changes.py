@@ -1,0 +1,109 @@
+"""A later run in an adopted project: what the index or the repository has that the configuration does not plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cartwheel.adoption.adopted_files import FileEdit, added_overrides, gitignore_edit
+from cartwheel.adoption.evidence import PackageEvidence, adoption_rows, package_table
+from cartwheel.adoption.file_sets import compare, explained
+from cartwheel.adoption.layout import SkippedFolder, below
+from cartwheel.adoption.shipped_wheels import shipped_wheels
+from cartwheel.adoption.workflows import Workflow
+from cartwheel.commands.adopt import Adoption, PackageAdoption
+from cartwheel.commands.adopt_new import rival_lines
+from cartwheel.filesystem.toml_edits import with_value
+from cartwheel.model.project import Package, Project
+from cartwheel.model.wheels.artifacts import package_artifacts
+
+Texts = Mapping[str, str]
+
+
+def changes(
+    root: Path, texts: Texts, evidence: tuple[PackageEvidence, ...], skipped: tuple[SkippedFolder, ...],
+    pipelines: tuple[Workflow, ...],
+) -> Adoption:  # fmt: skip
+    """What has changed since the project was adopted, and nothing else."""
+    from cartwheel.pipeline import read_project
+
+    project = read_project(root, {})
+    known = {package.folder: package for package in project.packages}
+    made, edited, notes = [], dict(texts), []
+    for row in evidence:
+        package = known.get(row.package.folder)
+        if package is None:
+            notes.append(
+                f"{row.package.folder}: {row.package.name} is not among the packages; add it to 'packages', or leave it"
+            )
+            continue
+        adopted = _package(row, package)
+        made.append(adopted)
+        if any(line.state == "lost" and not line.why for line in adopted.rows):
+            _plan_again(edited, row, package, single=len(project.packages) == 1)
+    edits = [
+        FileEdit(path=path, old=texts.get(path, ""), new=text) for path, text in edited.items() if text != texts[path]
+    ]
+    ignored = gitignore_edit(texts)
+    return Adoption(
+        root=root,
+        packages=tuple(made),
+        skipped=skipped,
+        edits=(*edits, *((ignored,) if ignored else ())),
+        rivals=rival_lines(
+            root, texts, pipelines, tags=_tags(project), indexes=_indexes(project), trigger=project.ci.trigger
+        ),
+        notes=tuple(notes),
+        again=True,
+    )
+
+
+def _tags(project: Project) -> list[str]:
+    return [package.tag.replace("{name}", package.name) for package in project.packages]
+
+
+def _indexes(project: Project) -> list[str]:
+    return [name for package in project.packages for name in package.publish]
+
+
+def _package(row: PackageEvidence, package: Package) -> PackageAdoption:
+    planned = tuple(artifact.file for artifact in package_artifacts(package))
+    found = explained(compare(row.files, planned), package.dropped)
+    lines = tuple(line for line in adoption_rows(found, package_table(row), planned) if line.state != "gained")
+    return PackageAdoption(
+        name=package.name,
+        folder=package.folder,
+        version=row.released,
+        source=f"{row.released} on {row.index}" if row.files else "",
+        published=row.files,
+        planned=planned,
+        rows=lines if row.files else (),
+        unread=row.unread,
+    )
+
+
+def _plan_again(texts: dict[str, str], row: PackageEvidence, package: Package, *, single: bool) -> None:
+    """Add the targets and interpreters of published wheels that are planned no more to the package's table."""
+    planned = tuple(artifact.file for artifact in package_artifacts(package))
+    lost = {line.file for line in explained(compare(row.files, planned), package.dropped).unexplained}
+    wheels = [wheel for file in row.files for wheel in shipped_wheels(file) if wheel.known]
+    mine: dict[str, tuple[str, ...]] = {}
+    for wheel in package.wheels:
+        mine[wheel.target.triple] = (*mine.get(wheel.target.triple, ()), wheel.python)
+    targets = list(mine)
+    overrides: list[dict[str, Any]] = []
+    for triple in dict.fromkeys(wheel.triple for wheel in wheels if wheel.file in lost):
+        wanted = [w for w in wheels if w.triple == triple]
+        pythons = tuple(dict.fromkeys((*mine.get(triple, ()), *(w.python for w in wanted))))
+        targets += [triple] if triple not in targets else []
+        keys = {
+            "python": list(pythons),
+            **({"floor": wanted[0].floor} if triple not in mine and wanted[0].floor else {}),
+        }
+        overrides.append({"select": triple, **keys})
+    path = "pyproject.toml" if single else below(package.folder, "pyproject.toml")
+    data = texts[path].encode()
+    if targets != list(mine):
+        data = with_value(data, ("tool", "cartwheel"), "targets", targets, shown_as=path)
+    texts[path] = added_overrides(path, data.decode(), overrides)

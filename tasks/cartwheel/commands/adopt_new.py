@@ -1,0 +1,194 @@
+"""The first adoption of a project: dodo.py, the tables, .gitignore, proven by planning with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cartwheel.adoption.adopted_files import FileEdit, dodo_edit, gitignore_edit, table_edit
+from cartwheel.adoption.evidence import (
+    GitFacts,
+    PackageEvidence,
+    PackageTable,
+    adoption_rows,
+    package_table,
+    release_table,
+    version_keys,
+)
+from cartwheel.adoption.file_sets import compare
+from cartwheel.adoption.layout import SkippedFolder, below, parsed_toml, test_runners
+from cartwheel.adoption.proposal import planned_files, usual_triples, with_table
+from cartwheel.adoption.publishers import publishers, rivals, started_by_tags
+from cartwheel.adoption.workflows import Workflow
+from cartwheel.ci.pipeline_files import FORGES, committed_forges
+from cartwheel.commands.adopt import Adoption, PackageAdoption
+from cartwheel.model.config.bindings import bindings_of, stable_abi
+from cartwheel.model.config.default_python import default_python
+from cartwheel.model.errors import ConfigError
+
+Texts = Mapping[str, str]
+
+
+def first_adoption(
+    root: Path, texts: Texts, evidence: tuple[PackageEvidence, ...], skipped: tuple[SkippedFolder, ...],
+    pipelines: tuple[Workflow, ...], git: GitFacts,
+) -> Adoption:  # fmt: skip
+    """All files that a project needs, and what they plan."""
+    made = tuple(package_table(row) for row in evidence)
+    tables, comments = _tables(evidence, made, pipelines, git)
+    planned = _planned(texts, evidence, tables)
+    edits = [dodo_edit(texts), *_table_edits(texts, tables, comments), gitignore_edit(texts)]
+    publish = tables["."].get("publish", ["pypi"])
+    tags = [tables.get(row.package.folder, {}).get("tag") or tables["."].get("tag", "v{version}") for row in evidence]
+    return Adoption(
+        root=root,
+        packages=tuple(
+            _package(row, table, planned[row.package.folder]) for row, table in zip(evidence, made, strict=True)
+        ),
+        skipped=skipped,
+        edits=tuple(edit for edit in edits if edit),
+        rivals=rival_lines(
+            root, texts, pipelines, tags=tags, indexes=publish, trigger=tables["."].get("ci", {}).get("trigger", "tag")
+        ),
+        notes=tuple(dict.fromkeys(_notes(texts, evidence, made, pipelines))),
+        again=False,
+        forge="gitlab" if any("gitlab" in url for url in git.remotes.values()) or _only_gitlab(texts) else "github",
+        new=git.new,
+    )
+
+
+def _package(evidence: PackageEvidence, made: PackageTable, planned: tuple[str, ...]) -> PackageAdoption:
+    rows = adoption_rows(compare(made.expected, planned), made, planned) if made.expected else ()
+    return PackageAdoption(
+        name=evidence.package.name,
+        folder=evidence.package.folder,
+        version=evidence.released,
+        source=made.source,
+        published=made.expected,
+        planned=planned,
+        rows=rows,
+        unread=evidence.unread,
+    )
+
+
+def _tables(
+    evidence: tuple[PackageEvidence, ...],
+    made: tuple[PackageTable, ...],
+    pipelines: tuple[Workflow, ...],
+    git: GitFacts,
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
+    """`[tool.cartwheel]` by folder, and its comments: the root's for the project, each package's own."""
+    crates = any(row.manifests.cargo_path for row in evidence)
+    single = len(evidence) == 1
+    forms = [row.tag or ("v{version}" if single else f"{row.package.name}-v{{version}}") for row in evidence]
+    release, why = release_table(publishers(started_by_tags(pipelines, forms)), git, crates=crates)
+    root: dict[str, Any] = {}
+    root_comments: dict[str, str] = {}
+    folders = [row.package.folder for row in evidence]
+    if folders != ["."]:
+        root["packages"] = folders
+    tables: dict[str, dict[str, Any]] = {".": root}
+    comments: dict[str, dict[str, str]] = {".": root_comments}
+    on_index = any(row.files for row in evidence)
+    for row, package in zip(evidence, made, strict=True):
+        place = "." if single else row.package.folder
+        own, notes = tables.setdefault(place, {}), comments.setdefault(place, {})
+        own.update(package.table)
+        notes.update(package.comments)
+        for key, value in version_keys(row.manifests).items():
+            tables.setdefault(row.package.folder, {})[key] = value
+        default_tag = "v{version}" if single else f"{row.package.name}-v{{version}}"
+        if row.tag and row.tag != default_tag:
+            own["tag"] = row.tag
+            notes["tag"] = "as the tags that are here"
+        if row.package.private or (not single and on_index and not row.files and not row.unread):
+            own["publish"] = []
+            notes["publish"] = "private" if row.package.private else f"not on {row.index}"
+    shared = release if not single or "publish" not in root else {k: v for k, v in release.items() if k != "publish"}
+    tables["."] = {**root, **shared} if "publish" not in root else {**shared, **root}
+    root_comments.update(why)
+    _spelled_out(tables, evidence, single=single)
+    return tables, comments
+
+
+def _spelled_out(tables: dict[str, dict[str, Any]], evidence: tuple[PackageEvidence, ...], *, single: bool) -> None:
+    """What the package in the root says would be every package's default, so the others say their own."""
+    for row in evidence if not single else ():
+        own = tables.setdefault(row.package.folder, {})
+        if row.package.folder == ".":
+            continue
+        if "targets" in tables["."]:
+            own.setdefault("targets", list(usual_triples(row.manifests)))
+        if "python" in tables["."] and own.get("targets") != ["any"]:
+            kept = default_python(row.manifests, bindings_of(row.manifests), stable_abi(row.manifests))
+            own.setdefault("python", list(kept))
+        if tables["."].get("publish") == [] and "publish" not in own:
+            own["publish"] = ["pypi"]
+
+
+def _planned(
+    texts: Texts, evidence: tuple[PackageEvidence, ...], tables: Mapping[str, Mapping[str, Any]]
+) -> dict[str, tuple[str, ...]]:
+    """The files that the new tables plan, by folder; raises `ConfigError` where they cannot be meant."""
+    root = dict(parsed_toml(texts, "pyproject.toml"))
+    root["tool"] = {**root.get("tool", {}), "cartwheel": dict(tables["."])}
+    manifests = [with_table(row.manifests, tables.get(row.package.folder, {})) for row in evidence]
+    try:
+        return planned_files(root, manifests)
+    except ConfigError as error:
+        raise ConfigError(f"adopt: what was found cannot be planned: {error}") from None
+
+
+def _table_edits(
+    texts: Texts, tables: Mapping[str, Mapping[str, Any]], comments: Mapping[str, Mapping[str, str]]
+) -> Iterable[FileEdit | None]:
+    for folder, table in tables.items():
+        path = below(folder, "pyproject.toml")
+        if "cartwheel" in parsed_toml(texts, path).get("tool", {}):
+            continue  # what a person wrote there stays
+        yield table_edit(path, texts.get(path, ""), table, comments.get(folder, {}))
+
+
+def rival_lines(
+    root: Path,
+    texts: Texts,
+    pipelines: Iterable[Workflow],
+    *,
+    tags: Iterable[str],
+    indexes: Iterable[str],
+    trigger: str,
+) -> tuple[str, ...]:
+    """Other workflows that publish on the trigger of a release, with the lines to take out."""
+    ours = [forge.path for forge in committed_forges(root)]
+    found = rivals(pipelines, texts, ours=ours, tags=tags, indexes=indexes, trigger=trigger)
+    return tuple(row.advice() for row in found)
+
+
+def _notes(
+    texts: Texts, evidence: tuple[PackageEvidence, ...], made: tuple[PackageTable, ...], pipelines: Iterable[Workflow]
+) -> Iterable[str]:
+    for row, package in zip(evidence, made, strict=True):
+        if row.unread:
+            followed = f"the plan follows {package.source}" if package.source else "the plan is the default"
+            yield f"what is shipped of {row.package.name} is not known, so {followed}: {row.unread}"
+        if not row.tests.table() and not row.manifests.has_tests:
+            ways = test_runners(texts)
+            hint = f" (the project runs {', '.join(ways)})" if ways else ""
+            yield f'{row.package.name}: no tests found{hint}; name them: test = {{ command = ["pytest", "…"] }}'
+        for call in row.calls:
+            if call.before:
+                yield f"{call.workflow}, job {call.job}: runs before the build: {_short(call.before)}; see: before"
+        for name, value in {k: v for call in row.calls for k, v in call.environment.items()}.items():
+            yield f"the workflow builds with {name}={value}; if the wheels need it: environment, flags"
+    for workflow in pipelines:
+        yield from (f"{workflow.path}: {fault}" for fault in workflow.faults)
+
+
+def _only_gitlab(texts: Texts) -> bool:
+    return FORGES["gitlab"].path in texts and not any(path.startswith(".github/workflows/") for path in texts)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else f"{line[:77]}…"

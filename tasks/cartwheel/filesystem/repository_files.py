@@ -1,0 +1,49 @@
+"""The files of a repository that say how it is built, tested and published, read whole."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+_SKIPPED = frozenset(
+    ("target", "node_modules", "__pycache__", "venv", "dist", "build", "site-packages", "vendor", "third_party")
+)
+_HIDDEN = frozenset((".github", ".cargo"))
+_READ = re.compile(
+    r"(?:.*/)?(?:pyproject\.toml|Cargo\.toml|setup\.(?:py|cfg)|dist-workspace\.toml|action\.ya?ml)"
+    r"|\.github/workflows/[^/]+\.ya?ml|\.gitlab-ci\.yml|(?:.*/)?[^/]*gitlab-ci[^/]*\.yml|\.gitlab/.*\.yml"
+    r"|tox\.ini|noxfile\.py|\.?[jJ]ustfile|Makefile|dodo\.py|\.gitignore"
+)
+_DEEPEST = 6
+_LARGEST = 1_000_000
+
+
+def read_repository(root: Path) -> dict[str, str]:
+    """Texts by path relative to `root`: what says something about a release, and every other file as an empty text.
+
+    Folders of what tools make (`target`, `node_modules`, hidden ones but `.github`) and nested repositories are left
+    out.
+    """
+    texts: dict[str, str] = {}
+    for folder, names, files in os.walk(root):
+        here = Path(folder).relative_to(root)
+        names[:] = sorted(name for name in names if _wanted(Path(folder, name), name, len(here.parts)))
+        for file in files:
+            path = (here / file).as_posix()
+            texts[path] = _text(Path(folder, file)) if _READ.fullmatch(path) else ""
+    return texts
+
+
+def _wanted(path: Path, name: str, depth: int) -> bool:
+    hidden = name.startswith(".") and name not in _HIDDEN and name != ".gitlab"
+    skipped = name in _SKIPPED and ".github" not in path.parts
+    return not (hidden or skipped or depth >= _DEEPEST or (path / ".git").exists() or path.is_symlink())
+
+
+def _text(path: Path) -> str:
+    """With the line endings as they are; empty for what is no UTF-8 text of a usual size."""
+    try:
+        return path.read_bytes().decode() if path.stat().st_size <= _LARGEST else ""
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,234 @@
+"""`doit adopt` over the shapes of real repositories: what it plans is what they ship."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cartwheel.adoption.file_sets import identity
+from cartwheel.commands.adopt import Adoption, Released, adopt, write
+from cartwheel.pipeline import read_project
+from support.projects import Project
+from support.repositories import git, repository
+
+SHAPES = Path(__file__).with_name("repositories")
+NAMES = sorted(path.stem for path in SHAPES.glob("*.txt"))
+
+
+def sections(name: str) -> list[tuple[str, str]]:
+    """The files of a shape and what is expected of it, each with its heading."""
+    parts = (SHAPES / f"{name}.txt").read_text().split("=== ")[1:]
+    return [(part.partition("\n")[0], part.partition("\n")[2]) for part in parts]
+
+
+def expected(name: str, heading: str) -> list[str]:
+    return [line for head, text in sections(name) if head == heading for line in text.splitlines()]
+
+
+_OTHERS = {
+    "pypy3.9": "pp39-pypy39_pp73",
+    "pypy3.10": "pp310-pypy310_pp73",
+    "pypy3.11": "pp311-pypy311_pp73",
+    "graalpy3.12": "graalpy312-graalpy250_312_native",
+    "py3": "py3-none",
+}
+
+
+def tag(python: str) -> str:
+    """The tag of an interpreter as the shapes write it; `abi3-3.9` is the stable ABI since 3.9."""
+    if python in _OTHERS:
+        return _OTHERS[python]
+    kind, _, version = python.rpartition("-")
+    digits = version.rstrip("t").replace(".", "")
+    return f"cp{digits}-" + (kind or "cp" + version.replace(".", ""))
+
+
+def shipped(name: str) -> dict[str, tuple[str, ...]]:
+    """The published files of each package, by its folder."""
+    found: dict[str, tuple[str, ...]] = {}
+    for head, text in sections(name):
+        if head.startswith("SHIPPED "):
+            _, stem, folder = f"{head} .".split(" ")[:3]
+            files = []
+            for line in text.splitlines():
+                pythons, _, platforms = line.partition(": ")
+                files += [
+                    f"{stem}-{tag(py)}-{platform}.whl" for py in pythons.split() for platform in platforms.split()
+                ]
+                files += [f"{stem}.tar.gz"] if line == "sdist" else []
+            found[folder] = tuple(files)
+    return found
+
+
+def unpacked(name: str, root: Path) -> Path:
+    """The shape as a git repository with its tags."""
+    repository(root)
+    for path, text in sections(name):
+        if path.partition(" ")[0] not in ("SHIPPED", "TAGS", "PUBLISHED", "DIFFERS"):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text)
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "everything")
+    for line in expected(name, "TAGS"):
+        git(root, "tag", line)
+    return root
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def shape(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """The name of a shape and its repository; no test writes there."""
+    return request.param, unpacked(request.param, tmp_path_factory.mktemp(request.param) / "x")
+
+
+def listing(name: str) -> Released:
+    """What an index holds of the packages of a shape."""
+    held = {files[0].partition("-")[0]: files for files in shipped(name).values()}
+
+    def released(root: Path, package: str, index: object) -> tuple[str, tuple[str, ...], str]:
+        files = held.get(package.replace("-", "_"), ())
+        return (files[0].split("-")[1] if files else ""), files, ""
+
+    return released
+
+
+def planned(adoption: Adoption) -> dict[str, set[str]]:
+    """Tags of the planned files by folder, without name and version."""
+    return {p.folder: {str(sorted(map(str, identity(f)))) for f in p.planned} for p in adoption.packages}
+
+
+def wanted(name: str) -> dict[str, set[str]]:
+    return {folder: {str(sorted(map(str, identity(f)))) for f in files} for folder, files in shipped(name).items()}
+
+
+def test_what_is_planned_is_what_the_index_holds_file_by_file(shape: tuple[str, Path]) -> None:
+    name, root = shape
+    found = adopt(root, offline=False, released=listing(name))
+    assert planned(found) == wanted(name)
+    assert [row for package in found.packages for row in package.rows] == []
+    lines = found.rivals
+    for row in expected(name, "PUBLISHED TWICE"):
+        path, rest = row.split(" ", 1)
+        job, _, index = rest.rpartition(" ")
+        start = f"{path}: job '{job}' publishes to {index} on the same trigger"
+        advice = next(line for line in lines if line.startswith(start))
+        first, last = map(int, advice.split("lines ")[1].split(",")[0].split("-"))
+        text = (root / path).read_text().splitlines()
+        assert text[first - 1].strip() == f"{job.partition(' / ')[0]}:"
+        assert last == len(text) or len(text[last]) - len(text[last].lstrip()) <= 2
+    assert len(lines) == len(expected(name, "PUBLISHED TWICE"))
+
+
+def test_without_an_index_the_workflows_say_the_same(shape: tuple[str, Path]) -> None:
+    name, root = shape
+    assert planned(adopt(root, offline=True)) == wanted(name)
+
+
+def test_what_is_written_is_read_by_doit_and_a_second_run_proposes_nothing(
+    shape: tuple[str, Path], tmp_path: Path
+) -> None:
+    name, root = shape
+    copy = shutil.copytree(root, tmp_path / "x")
+    first = adopt(copy, offline=False, released=listing(name))
+    write(first)
+    assert [package.folder for package in read_project(copy, {}).packages] == [p.folder for p in first.packages]
+    again = adopt(copy, offline=False, released=listing(name))
+    assert again.again
+    assert again.edits == ()
+    assert [row for package in again.packages for row in package.rows] == []
+
+
+# What is written ------------------------------------------------------------------------------------------------------
+
+
+def table(root: Path, folder: str = ".") -> dict[str, Any]:
+    """`[tool.cartwheel]` as it was written."""
+    found: dict[str, Any] = tomllib.loads((root / folder / "pyproject.toml").read_text())["tool"]["cartwheel"]
+    return found
+
+
+def after_adoption(name: str, root: Path) -> Path:
+    write(adopt(unpacked(name, root), offline=False, released=listing(name)))
+    return root
+
+
+def test_a_package_below_the_root_has_its_table_there_with_the_form_of_its_tags(tmp_path: Path) -> None:
+    found = table(after_adoption("monorepo", tmp_path / "x"))
+    assert found["packages"] == ["bindings/python"]
+    assert found["tag"] == "python-v{version}"
+    assert found["test"] == {"extras": ["testing"]}
+    assert found["index"] == {"pypi": {"auth": "token"}}
+    assert "publish" not in found  # the crates have a workflow and tags of their own
+
+
+def test_settings_of_cibuildwheel_and_of_the_workflow_are_taken_over(tmp_path: Path) -> None:
+    found = table(after_adoption("cibuildwheel-cpp", tmp_path / "x"))
+    assert found["test"] == {"command": ["pytest", "{package}/tests", "-q"], "requires": ["pytest", "numpy"]}
+    assert found["changelog"] == {"file": "CHANGES.rst"}
+    assert found["ci"] == {"trigger": "release"}
+    assert found["index"] == {"pypi": {"auth": "token"}}
+
+
+def test_a_place_to_practise_is_known_by_its_token(tmp_path: Path) -> None:
+    found = table(after_adoption("testpypi-token", tmp_path / "x"))
+    assert found["index"]["testpypi"] == {"auth": "token"}
+    assert found["test"] == {"command": ["pytest", "{package}/tests-py"], "requires": ["pytest"]}
+
+
+def test_each_of_several_packages_has_its_own_tags_and_pure_members_their_own_table(tmp_path: Path) -> None:
+    root = after_adoption("two-packages", tmp_path / "two")
+    assert table(root)["packages"] == ["crates/jasper", "crates/opal"]
+    assert table(root, "crates/opal")["tag"] == "opal/v{version}"
+    assert table(root, "crates/jasper")["python"] == ["3.12", "3.13", "3.14"]
+    root = after_adoption("uv-workspace", tmp_path / "uv")
+    assert sorted(table(root)["packages"]) == ["packages/pumice", "packages/pumice-cli"]
+
+
+def test_comments_say_where_each_key_comes_from(tmp_path: Path) -> None:
+    root = after_adoption("single-abi3", tmp_path / "x")
+    text = (root / "pyproject.toml").read_text()
+    assert text.startswith(dict(sections("single-abi3"))["pyproject.toml"].rstrip())
+    assert "# as 1.4.0 on pypi\ntargets = [" in text
+    assert (root / ".gitignore").read_text() == ".cartwheel/\ndist/\n"
+
+
+# Through doit ---------------------------------------------------------------------------------------------------------
+
+
+def test_adopt_shows_a_diff_and_writes_only_when_it_is_told_to(tmp_path: Path) -> None:
+    project = Project(unpacked("single-abi3", tmp_path / "x"))
+    said = project.doit("adopt", "--offline")
+    assert "+++ b/dodo.py" in said
+    assert "nothing is written; doit adopt --write writes it" in said
+    assert "take it out: lines 32-40" in said
+    assert git(project.root, "status", "--porcelain") == ""
+    found = json.loads(project.doit("adopt", "--offline", "--write", "--json"))
+    assert found["written"] is True
+    assert found["packages"][0]["planned"][-1] == "flint-1.4.0.tar.gz"
+    assert project.plan()["artifacts"][-1]["file"] == "flint-1.4.0.tar.gz"
+    assert "nothing has changed" in project.doit("adopt", "--offline")
+
+
+def test_a_folder_without_a_package_says_what_is_expected(tmp_path: Path) -> None:
+    project = Project(repository(tmp_path / "x"))
+    assert "maturin new" in project.refused("adopt", "--offline")
+    project.write("pyproject.toml", "[tool.uv]\npackage = false\n")
+    assert "[tool.uv] package = false" in project.refused("adopt", "--offline")
+    assert "takes no word" in project.refused("adopt", "all")
+
+
+def test_what_was_published_since_and_is_not_planned_is_proposed_by_itself(tmp_path: Path) -> None:
+    root = after_adoption("single-abi3", tmp_path / "x")
+    text = (root / "pyproject.toml").read_text().replace('    "aarch64-pc-windows-msvc",\n', "")
+    (root / "pyproject.toml").write_text(text)
+    again = adopt(root, offline=False, released=listing("single-abi3"))
+    assert [edit.path for edit in again.edits] == ["pyproject.toml"]
+    assert [(row.state, row.what) for row in again.packages[0].rows] == [
+        ("lost", "flint-1.4.0-cp39-abi3-win_arm64.whl")
+    ]
+    write(again)
+    assert planned(adopt(root, offline=False, released=listing("single-abi3"))) == wanted("single-abi3")
