@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +13,9 @@ from semver import Version as Semver
 
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import pep440, same, semver
+from cartwheel.repository.scm_version import why_no_tag
+from cartwheel.versions.version_places import survey
+from support.repositories import commit, git, repository
 
 
 @pytest.mark.parametrize(
@@ -100,3 +106,32 @@ def test_whatever_is_written_is_translated_to_an_equal_version_or_refused(text: 
         return
     assert Semver.is_valid(rust)
     assert Version(pep440(rust)) == Version(text)
+
+
+@pytest.mark.parametrize(
+    ("requires", "more"),
+    [
+        ('["setuptools>=80", "setuptools_scm[toml]>=8"]', ""),
+        ('["hatchling", "hatch-vcs"]', '[tool.hatch.version]\nsource = "vcs"\n'),
+        ('["pdm-backend"]', '[tool.pdm.version]\nsource = "scm"\n'),
+        ('["setuptools"]', "[tool.setuptools_scm]\n"),
+    ],
+)
+def test_a_version_that_comes_from_git_names_the_key_that_says_so(tmp_path: Path, requires: str, more: str) -> None:
+    text = f'[build-system]\nrequires = {requires}\n[project]\nname = "a"\ndynamic = ["version"]\n{more}'
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r'comes from git; write version = "scm" into \[tool.cartwheel\]'):
+        survey(tmp_path, ".")
+
+
+def test_why_a_commit_has_no_tag_is_in_git_s_words(tmp_path: Path) -> None:
+    here = repository(tmp_path / "r", a__txt="1")
+    assert why_no_tag(here, os.environ) == "this clone has no tags; `git fetch --tags`"
+    commit(here, a__txt="2")
+    git(tmp_path, "clone", "--quiet", "--depth=1", here.as_uri(), "shallow")
+    assert why_no_tag(tmp_path / "shallow", os.environ).startswith("this clone has a part of the history")
+    git(here, "tag", "v1")
+    assert why_no_tag(here, os.environ) == ""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        os.chown(here, 12345, 12345)
+        assert "dubious ownership" in why_no_tag(here, os.environ)

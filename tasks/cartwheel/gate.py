@@ -38,12 +38,15 @@ _HARMLESS = {"publish", "version"}
 """Settings for one run that change where files go and not what they are, and the one that only a run can say."""
 
 
-def refuse_unversioned(project: Project, package: Package) -> None:
+def refuse_unversioned(project: Project, package: Package, work: Work) -> None:
     """What comes from git without anybody saying a version is for looking at; raises `StepFailed`."""
     if package.from_git and package.version == UNVERSIONED and not project.rehearsed:
+        from cartwheel.repository.scm_version import why_no_tag
+
+        why = why_no_tag(work.root, work.snapshot.environ)
         raise StepFailed(
             f"{package.name}: its version comes from git, and HEAD has no tag of the form '{package.tag}'; "
-            "say which it is: doit release version=1.2.0"
+            "say which it is: doit release version=1.2.0" + (f"\n{why}" if why else "")
         )
 
 

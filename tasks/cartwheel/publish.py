@@ -51,7 +51,7 @@ def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[s
     from cartwheel.destinations.ledger import Ledger
 
     refuse_unless_meant(project, work, "publish", "release")
-    refuse_unversioned(project, package)
+    refuse_unversioned(project, package, work)
     destination = gate.destination(project, package, name, work)
     with destination.alone():
         files, items = gate.judged(destination, project, package, work, sending=True, copies=True)

@@ -46,7 +46,7 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
     from cartwheel.repository.tags import before_push, refuse
 
     undo_note.refuse(work.root)
-    gate.refuse_unversioned(project, package)
+    gate.refuse_unversioned(project, package, work)
     found = _facts(project, package, work)
     refuse(found)
     for line in () if found.done else before_push(found, pipeline=_starts(project, work)):
@@ -65,7 +65,7 @@ def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[s
     from cartwheel.repository.tags import make, tag_refusals
 
     gate.refuse_unless_meant(project, work, "tag", "publish", "release")
-    gate.refuse_unversioned(project, package)
+    gate.refuse_unversioned(project, package, work)
     found = _facts(project, package, work)
     if not tag_refusals(found) and not found.done:
         _refuse_without_notes(package, work, project.release.ignore_tags)

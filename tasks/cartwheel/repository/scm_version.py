@@ -24,6 +24,19 @@ def tags_on_head(root: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(said.split())
 
 
+def why_no_tag(root: Path, environ: Mapping[str, str]) -> str:
+    """Why HEAD may have no tag here although it has one elsewhere, with what to do; empty if nothing says so."""
+    env = {name: value for name, value in environ.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
+    try:
+        shallow = capture(("git", "rev-parse", "--is-shallow-repository"), cwd=root, env=env).strip() == "true"
+        tags = capture(("git", "tag"), cwd=root, env=env).strip()
+    except CartwheelError as error:
+        return " ".join(str(error).split())
+    if shallow or not tags:
+        return "this clone has " + ("a part of the history" if shallow else "no tags") + "; `git fetch --tags`"
+    return ""
+
+
 def head_commit(root: Path) -> str:
     """The commit that is checked out, read from the repository's files; empty if there is none."""
     found = pointer(root)

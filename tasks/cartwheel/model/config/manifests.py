@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -147,10 +148,36 @@ def package_name(manifests: Manifests, where: str) -> str:
     return name
 
 
+_SCM_TOOLS = {
+    *("flit-scm", "hatch-vcs", "poetry-dynamic-versioning", "setuptools-git-versioning", "setuptools-scm"),
+    *("uv-dynamic-versioning", "vcs-versioning", "versioneer", "versioningit"),
+}
+"""Build requirements that take a version from git, by their names on PyPI, November 2026."""
+
+
+def _mentions_scm(pyproject: Mapping[str, Any]) -> bool:
+    """Whether the build takes the version from git, by its requirements or the tables of such tools."""
+    rows = pyproject.get("build-system", {}).get("requires", ())
+    names = (re.split(r"[^\w.-]", str(row).strip().lower())[0].replace("_", "-") for row in rows)
+    tool = pyproject.get("tool", {})
+    sources = (tool.get(name, {}).get("version", {}) for name in ("hatch", "pdm"))
+    return (
+        not _SCM_TOOLS.isdisjoint(names)
+        or not {"setuptools_scm", "setuptools-scm", "versioningit"}.isdisjoint(tool)
+        or any(isinstance(row, Mapping) and row.get("source") in ("vcs", "scm") for row in sources)
+    )
+
+
 def _truth_in_pyproject(manifests: Manifests) -> VersionSource:
     path = inside(manifests.folder, "pyproject.toml")
     version = manifests.pyproject.get("project", {}).get("version")
     if not isinstance(version, str):
+        if "version" in manifests.pyproject.get("project", {}).get("dynamic", ()) and _mentions_scm(
+            manifests.pyproject
+        ):
+            raise ConfigError(
+                f'{path}: [project] version is dynamic and comes from git; write version = "scm" into [tool.cartwheel]'
+            )
         missing = "and version-from names it" if manifests.cargo_path else "and no crate to take it from"
         raise ConfigError(f'{path}: no [project] version, {missing}; write version = "0.1.0"')
     pep440(version)
