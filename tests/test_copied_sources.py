@@ -16,7 +16,7 @@ from cartwheel.filesystem.files import Digests
 from cartwheel.filesystem.read_set import files_below, refuse_special_files
 from cartwheel.inputs.wheel_tree import packed_files, walked_files
 from cartwheel.model.errors import StepFailed
-from support.projects import TRIPLE, Project, committed, with_crate
+from support.projects import CARGO, TRIPLE, Project, committed, with_crate
 from support.repositories import git, repository
 
 BUILD = f"build:{TRIPLE}:pebble:py3"
@@ -122,3 +122,29 @@ def test_without_a_lock_the_source_distribution_holds_what_maturin_packs(tmp_pat
     with tarfile.open(sdist) as ours, tarfile.open(expected) as theirs:
         assert sorted(ours.getnames()) == sorted(theirs.getnames())
     assert git(project.root, "status", "--porcelain") == ""
+
+
+@needs_cargo
+@pytest.mark.lab
+def test_without_a_lock_a_file_beside_the_crates_may_be_included(tmp_path: Path) -> None:
+    project = with_package(tmp_path / "project")
+    (project.root / "pebble/Cargo.lock").unlink()
+    project.write("shared/said.txt", "a stone")
+    project.edit("pebble/src/main.rs", '"pebble"', 'include_str!("../../shared/said.txt")')
+    assert f"ok  {BUILD}" in project.doit(BUILD)
+    project.write("shared/said.txt", "a rock")
+    assert f"ok  {BUILD}" in project.doit(BUILD)
+
+
+def test_the_plan_names_a_procedural_macro_that_opens_files(tmp_path: Path) -> None:
+    project = with_crate(tmp_path / "project")
+    project.write("pebble/mac/Cargo.toml", CARGO.replace("pebble", "mac") + "[lib]\nproc-macro = true\n")
+    project.write("pebble/mac/src/lib.rs", "// quiet\n")
+    with (project.root / "pebble/Cargo.toml").open("a") as file:
+        file.write('[dependencies]\nmac = { path = "mac" }\n')
+    assert "procedural macro" not in project.doit("plan")
+    project.write("pebble/mac/src/lib.rs", 'fn f() { std::fs::read_to_string("x.txt").unwrap(); }\n')
+    assert "the procedural macro mac opens files" in project.doit("plan")
+    project.write("pebble/x.txt", "")
+    project.edit("pebble/pyproject.toml", "publish = []", 'publish = []\ninputs = ["x.txt"]')
+    assert "procedural macro" not in project.doit("plan")

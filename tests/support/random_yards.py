@@ -74,6 +74,11 @@ class RandomYard:
             self._crate(name)
         if self.macro:
             self._macro()
+        self.pyproject = PYPROJECT + TOKENS
+        if self.draw.random() < 0.5:
+            self._python()
+        if self.draw.random() < 0.2:
+            self._command()
         members = ", ".join(f'"{name}"' for name in (*self.crates, *(["mac"] if self.macro else [])))
         members = members.replace('"app"', '"py/app"') if self.above else members
         root = f'[workspace]\nresolver = "2"\nmembers = [{members}]\n[workspace.package]\n'
@@ -112,6 +117,34 @@ class RandomYard:
                 + features.replace("[]\nloud", ('["loud"]' if int(token[1:]) % 2 else "[]") + "\nloud", 1)
                 + f"[{table}]\n{needs}"
             ),
+        )
+
+    def _python(self) -> None:
+        """A Python package beside the program, with patterns and ignored files."""
+        self.pyproject = self.pyproject.replace(
+            'bindings = "bin"\n',
+            'bindings = "bin"\nmodule-name = "app"\npython-source = "python"\ninclude = ["extra/*.txt"]\n'
+            'exclude = ["python/app/data/*.skip"]\n',
+        )
+        self._add("python/app/__init__.py", lambda token: f'TOKEN = "{token}"\n')
+        for name in ("python/app/data/a.txt", "python/app/data/.b.txt", "python/app/data/c.skip", "extra/a.txt"):
+            self._text(name)
+        self._add("python/.gitignore", lambda token: "*.local\n" if int(token[1:]) % 2 else "*.skip\n")
+        self._text("python/app/data/d.local")
+        self.folders += ["python/app/data", "extra"]
+        self.links["python/app/link.txt"] = ("data/a.txt", "data/.b.txt")
+
+    def _command(self) -> None:
+        """A command that makes a source before the build, from a file that it is told."""
+        self.pyproject += 'before = [{ run = ["sh", "gen.sh", "template.txt"] }]\n'
+        self._add("gen.sh", lambda token: f'(cat "$1"; echo {token}) > app/src/made.txt\n')
+        self._text("template.txt")
+        main = self.tokens["app/src/main.rs"]
+        start = 'print!("{} '
+        assert start in main("t0")
+        self._add(
+            "app/src/main.rs",
+            lambda token: main(token).replace(start, f'print!("{{}}", include_str!("made.txt")); {start}'),
         )
 
     def _to(self, name: str, other: str) -> str:
@@ -176,10 +209,15 @@ class RandomYard:
     def _written(self, folder: Path) -> Yard:
         top = Project(folder)
         place = "py/" if self.above else ""
-        files = {f"py/{n}" if self.above and n.startswith("app/") else n: text for n, text in self.files.items()}
+        files = {self._place(name): text for name, text in self.files.items()}
         yard = Yard.laid_out(
             folder,
-            {**files, f"{place}pyproject.toml": PYPROJECT + TOKENS, f"{place}LICENSE": "free\n"},
+            {
+                **files,
+                f"{place}pyproject.toml": self.pyproject,
+                f"{place}LICENSE": "free\n",
+                ".gitignore": ".cartwheel/\ndist/\n__pycache__/\nmade.txt\n",
+            },
             members=(),
         )
         self.tokens["LICENSE"] = lambda token: f"{token}\n"
@@ -200,8 +238,7 @@ class RandomYard:
         return yard
 
     def _place(self, name: str) -> str:
-        mine = name.startswith(("app/", "LICENSE"))
-        return f"py/{name}" if self.above and mine else name
+        return f"py/{name}" if self.above and name.startswith(_OF_PROJECT) else name
 
     def path(self, name: str) -> Path:
         """Where a file of the project lies."""
@@ -217,6 +254,7 @@ class RandomYard:
             (3 if self.folders else 0, self._new_in_folder), (2 if self.folders else 0, self._gone_from_folder),
             (3 if self.optional else 0, self._comes_or_goes), (2 if self.links else 0, self._leads_elsewhere),
             (2, self._variable), (2, self._commit), (1, self._module_by_folder), (1, self._program_more),
+            (1, self._configuration), (1, self._script_more),
         ]  # fmt: skip
         weights, edits = zip(*weighted, strict=True)
         said = [edit() for edit in self.draw.choices(edits, weights, k=self.draw.choice((1, 1, 1, 2)))]
@@ -315,6 +353,25 @@ class RandomYard:
                     return f"{old.name} of {crate} is {new.name}"
         return "nothing"
 
+    def _configuration(self) -> str:
+        """cargo's configuration comes or goes, at the top or beside the program."""
+        path = self.top / self.draw.choice((".cargo/config.toml", self._place("app/.cargo/config.toml"), "config.md"))
+        if path.exists():
+            path.unlink()
+            return f"{path.name} gone"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'[env]\nYARD_SET = "{self.token()}"\n')
+        return f"{path} new"
+
+    def _script_more(self) -> str:
+        """A build script where there was none."""
+        for crate in self.crates:
+            path = self.path(f"{crate}/build.rs")
+            if not path.exists():
+                path.write_text(f'fn main() {{ println!("cargo:rustc-env=CARGO_PKG_DESCRIPTION={self.token()}"); }}\n')
+                return f"build.rs of {crate} new"
+        return "nothing"
+
     def _program_more(self) -> str:
         path = self.path("app/src/bin/more.rs")
         if path.exists():
@@ -324,6 +381,9 @@ class RandomYard:
         path.write_text(f'fn main() {{ print!("{self.token()}"); }}\n')
         return "a program more"
 
+
+_OF_PROJECT = ("app/", "LICENSE", "python/", "extra/", "gen.sh", "template.txt")
+"""Files that lie beside pyproject.toml wherever that is."""
 
 # ---- parts of a crate, each an expression -------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from msgspec.structs import asdict
 from cartwheel.backends.maturin import unlocked
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.inputs.lockless_copy import lacks_lockfile
-from cartwheel.inputs.missing_files import told_of_inputs
+from cartwheel.inputs.missing_files import told_of_inputs, told_of_macros
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Project
 from cartwheel.model.wheels.artifacts import artifacts
@@ -189,7 +189,10 @@ def _one(
 def notes(project: Project, root: Path) -> tuple[str, ...]:
     """What the plan rests on that is not said by the configuration."""
     without_lock = (unlocked(package, root) for package in project.packages if lacks_lockfile(package.manifest, root))
-    return (*without_lock, *(line for package in project.packages for line in told_of_inputs(root, package)))
+    told = (
+        line for package in project.packages for say in (told_of_inputs, told_of_macros) for line in say(root, package)
+    )
+    return (*without_lock, *told)
 
 
 def as_document(project: Project, outlooks: Iterable[TaskForecast], told: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cartwheel.cargo.workspace import lock_path, needed_by_cargo
 from cartwheel.filesystem.manifest_files import toml
-from cartwheel.filesystem.read_set import COPIES, files_below
+from cartwheel.filesystem.read_set import COPIES, files_below, source_top
 from cartwheel.repository.scm_version import pointer
 
 FOLDER = "/".join(COPIES)
@@ -91,7 +91,16 @@ def _update(copy: Path, top: Path, root: Path, manifest: str, paths: Iterable[st
     wanted |= {folder / name for folder in folders for name in _BESIDE if (folder / name).is_file()}
     for path in sorted(wanted):
         _bring(path, copy / path.relative_to(top))
+    for path in _beside_crates(top, root) - wanted:
+        _bring(path, copy / path.relative_to(top), shallow=True)
     _drop(copy, top)
+
+
+def _beside_crates(top: Path, root: Path) -> set[Path]:
+    """Every file that a crate may include from outside of all crates: of the project, and of its repository as far as
+    crates lie in it."""
+    place = top if top.is_relative_to(source_top(root)) else root
+    return {path for name in files_below(place, ".") if (path := place / name).is_file()}
 
 
 def _places(manifest: Path, root: Path, repository: Path | None = None) -> tuple[Path, Path]:
@@ -110,8 +119,9 @@ def _crates(manifest: Path) -> Iterable[Path]:
             yield from (needed.parent / name for name in files_below(needed.parent, "."))
 
 
-def _bring(source: Path, to: Path) -> None:
-    if to.is_file() and filecmp.cmp(source, to, shallow=False) and os.stat(source).st_mode == os.stat(to).st_mode:
+def _bring(source: Path, to: Path, *, shallow: bool = False) -> None:
+    """Copy a file that differs; `shallow`: by its size and time, as is enough for what is seldom read."""
+    if to.is_file() and filecmp.cmp(source, to, shallow) and os.stat(source).st_mode == os.stat(to).st_mode:
         return
     to.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(source, to)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -29,6 +30,25 @@ def told_of_inputs(root: Path, package: Package) -> tuple[str, ...]:
     named = dict.fromkeys(name for wheel in (None, *package.wheels) for name in declared_inputs(package, wheel))
     paths = (inside(package.folder, name) for name in named)
     return tuple(f"{package.name}: the input {path} is not there" for path in paths if not (root / path).exists())
+
+
+_OPENS_FILES = re.compile(r"\b(?:File::open|fs::read\w*|read_to_string|read_dir|WalkDir|glob)\b")
+
+
+def told_of_macros(root: Path, package: Package) -> tuple[str, ...]:
+    """What is said of the project's procedural macros that open files, as long as no input is declared."""
+    if not package.manifest or package.inputs:
+        return ()
+    from cartwheel.cargo.workspace import local_packages
+
+    crates = local_packages(root / package.manifest, root)
+    macros = (c for c in crates if table(c.toml, "lib").keys() & {"proc-macro", "proc_macro"})
+    return tuple(
+        f"{package.name}: the procedural macro {macro.name} opens files, and nobody can see which; "
+        'name them: inputs = ["…"] in [tool.cartwheel]'
+        for macro in macros
+        if any(_OPENS_FILES.search(path.read_text("utf-8", "replace")) for path in (macro.folder / "src").rglob("*.rs"))
+    )
 
 
 _OF_CARGO = ("release", "dev", "test", "bench")
