@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.repository.git import Repository, scratch_clone, without_credentials
+from cartwheel.repository.clones import scratch_clone
+from cartwheel.repository.git import Repository, without_credentials
 from support.repositories import clone, commit, git, refuse_pushes, repository, with_remote
 
 

@@ -30,6 +30,7 @@ from cartwheel.model.config.table import decode
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
 from cartwheel.model.step import Step
 from cartwheel.model.wheels.artifacts import OUTWARD
+from cartwheel.release_checkout import FROM_COMMIT, ReleaseCheckout
 from cartwheel.run_context import RunContext, UpToDate
 from cartwheel.state import GROUPS, OURS
 from cartwheel.toolchain.tool_versions import version_of
@@ -77,6 +78,7 @@ class Pipeline:
     def __init__(self, project: model.Project, root: Path, environ: Mapping[str, str], named: tuple[str, ...]) -> None:
         self.project = project
         self.root = root
+        self._checkout: ReleaseCheckout | None = None
         world = DiskSnapshot(root, environ, version_of)
         self.workshop = RunContext(world, project, named=named)
         for name in STAGES:
@@ -134,6 +136,8 @@ class Pipeline:
             return
         self._refuse_debug(stage)
         steps = tuple(self.steps(stage))
+        if stage in FROM_COMMIT:
+            steps = self._from_commit(steps)
         groups: dict[str, list[str]] = {}
         for step in steps:
             parts = step.name.split(":")
@@ -187,6 +191,12 @@ class Pipeline:
             doc=STAGES.get(step.name) or step.doc,
             meta={"judgement": judgement},
         )
+
+    def _from_commit(self, steps: Iterable[Step]) -> tuple[Step, ...]:
+        """The same steps, or, if the working tree holds more than the commit, one run in a clean checkout of it."""
+        if self._checkout is None:
+            self._checkout = ReleaseCheckout.of_run(self.root, self.project, self.workshop.world.environ, sys.argv[1:])
+        return tuple(map(self._checkout.instead_of, steps))
 
     def _is_named(self, name: str) -> bool:
         """Whether the command line names this publishing task, its group or its release."""

@@ -42,6 +42,7 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.release_checkout import differences
     from cartwheel.repository import undo_note
     from cartwheel.repository.tags import before_push, refuse
 
@@ -49,6 +50,8 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
     gate.refuse_unversioned(project, package, work)
     found = _facts(project, package, work)
     refuse(found)
+    for line in differences(work.root):
+        work.announce(f"not in the commit, and so not in the release: {line}")
     for line in () if found.done else before_push(found, pipeline=_starts(project, work)):
         work.announce(line)
     if not found.done:
@@ -93,6 +96,7 @@ def _facts(project: Project, package: Package, work: Work) -> TagFacts:
         branch=project.release.branch,
         pipeline=environment.in_ci(work.snapshot.environ),
         started=bool(project.started_by),
+        checked_out=environment.released_branch(work.snapshot.environ),
     )
 
 

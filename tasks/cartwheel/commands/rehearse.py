@@ -159,7 +159,7 @@ def _stage(root: Path) -> Iterator[RehearsalFolders]:
 
 def _set_up(shop: RunContext, stage: RehearsalFolders) -> None:
     """A new clone, remote and index; cargo's directories are carried over."""
-    from cartwheel.repository.git import scratch_clone
+    from cartwheel.repository.clones import scratch_clone
 
     directories = stage.clone / ".cartwheel" / "cargo"
     if directories.is_dir():

@@ -84,6 +84,15 @@ def in_ci(environ: Mapping[str, str]) -> bool:
     return environ.get("CI", "").lower() not in ("", "0", "false")
 
 
+BRANCH = "CARTWHEEL_RELEASED_BRANCH"
+"""Set in the clean checkout of a release, which is on no branch: the branch of the working tree it was started from."""
+
+
+def released_branch(environ: Mapping[str, str]) -> str:
+    """The branch that a clean checkout stands for; empty in any other tree."""
+    return environ.get(BRANCH, "")
+
+
 def forge_job(environ: Mapping[str, str]) -> str:
     """`GitHub` or `GitLab`, if this is one of its jobs, whose own token starts no pipeline; else empty."""
     jobs = {"GITHUB_ACTIONS": "GitHub", "GITLAB_CI": "GitLab"}

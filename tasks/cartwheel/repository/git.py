@@ -45,8 +45,9 @@ class Repository:
         self.path = path
         self._repo = _open(path)
         self.root = Path(str(self._repo.working_dir))
-        self._git = self._repo.git
-        self._git.update_environment(**_environment(self._repo))
+        self.git = self._repo.git
+        """Git's commands, as GitPython calls them, for this repository alone."""
+        self.git.update_environment(**_environment(self._repo))
 
     def __enter__(self) -> Repository:
         return self
@@ -78,8 +79,8 @@ class Repository:
 
     def dirty(self) -> tuple[str, ...]:
         """Files that differ from the commit, and untracked ones that are not ignored, as git names them."""
-        with _in_words("git status"):
-            status = self._git.status(
+        with in_words("git status"):
+            status = self.git.status(
                 "--no-renames", porcelain="v1", z=True, untracked_files="all", ignore_submodules="none"
             )
         return tuple(entry[3:] for entry in status.split("\0") if entry)
@@ -87,8 +88,8 @@ class Repository:
     def tags(self, *, merged: bool = False) -> dict[str, str]:
         """The tags here, each with the commit it leads to; `merged`: only those on HEAD or before it."""
         form = "%(refname:strip=2)%00%(objectname)%00%(*objectname)"
-        with _in_words("git for-each-ref"):
-            rows = self._git.for_each_ref("refs/tags", format=form, **({"merged": "HEAD"} if merged else {}))
+        with in_words("git for-each-ref"):
+            rows = self.git.for_each_ref("refs/tags", format=form, **({"merged": "HEAD"} if merged else {}))
         fields = (line.split("\0") for line in rows.splitlines() if line)
         return {name: peeled or plain for name, plain, peeled in fields}
 
@@ -98,13 +99,13 @@ class Repository:
 
     def url(self, remote: str) -> str:
         """The address of a remote, without credentials."""
-        with _in_words("git remote"):
+        with in_words("git remote"):
             return without_credentials(next(self._repo.remote(remote).urls, ""))
 
     def remote_refs(self, remote: str) -> dict[str, str]:
         """The remote's branches and tags as they are now (`refs/heads/main`, `refs/tags/v1`), tags as commits."""
         with self._asking(remote):
-            rows = str(self._git.ls_remote(remote, heads=True, tags=True))
+            rows = str(self.git.ls_remote(remote, heads=True, tags=True))
         found: dict[str, str] = {}
         for line in rows.splitlines():
             commit, _, name = line.partition("\t")
@@ -120,26 +121,51 @@ class Repository:
 
     def between(self, older: str, newer: str) -> int:
         """The number of commits that `newer` has and `older` has not."""
-        with _in_words("git rev-list"):
-            return int(self._git.rev_list(f"{older}..{newer}", count=True))
+        with in_words("git rev-list"):
+            return int(self.git.rev_list(f"{older}..{newer}", count=True))
 
     def subjects(self, since: str, folder: Path) -> tuple[str, ...]:
         """The first lines of the commits after a tag (all, if it is empty) that touched a folder, newest first."""
         commits = f"refs/tags/{since}..HEAD" if since else "HEAD"
-        with _in_words("git log"):
-            return tuple(self._git.log(commits, "--", str(folder), no_merges=True, format="%s").splitlines())
+        with in_words("git log"):
+            return tuple(self.git.log(commits, "--", str(folder), no_merges=True, format="%s").splitlines())
 
     def messages(self, since: str, folder: Path) -> tuple[str, ...]:
         """The messages of the commits after a tag (all, if it is empty) that touched a folder, newest first."""
         commits = f"refs/tags/{since}..HEAD" if since else "HEAD"
-        with _in_words("git log"):
-            texts = self._git.log(commits, "--", str(folder), no_merges=True, format="%B%x00")
+        with in_words("git log"):
+            texts = self.git.log(commits, "--", str(folder), no_merges=True, format="%B%x00")
         return tuple(text.strip() for text in texts.split("\0") if text.strip())
+
+    def submodules(self) -> tuple[Any, ...]:
+        """GitPython's objects of the submodules."""
+        return tuple(self._repo.submodules)
+
+    def hidden_changes(self) -> tuple[str, ...]:
+        """Files that differ from the commit and that `git status` does not show, each with the reason."""
+        found = []
+        with in_words("git ls-files"):
+            for row in self.git.ls_files(v=True, z=True).split("\0"):
+                flag, _, name = row.partition(" ")
+                if name and (flag == "S" or flag.islower()) and self._differs(name):
+                    found.append(f"{name} ({'skip-worktree' if flag.upper() == 'S' else 'assume-unchanged'})")
+            shown = self.git.ls_files(others=True, z=True, exclude_per_directory=".gitignore", directory=True)
+        ours = (".cartwheel/", "dist/")
+        others = (name for name in shown.split("\0") if name and not name.endswith(ours))
+        visible = set(self.dirty())
+        found += [f"{name} (excluded by git's settings on this machine)" for name in others if name not in visible]
+        return tuple(found)
+
+    def _differs(self, name: str) -> bool:
+        path = self.root / name
+        if not path.is_file():
+            return True
+        return bool(self._known("rev_parse", f"HEAD:{name}") != self.git.hash_object("--", name))
 
     def tracked(self, paths: Iterable[Path]) -> tuple[Path, ...]:
         """Those of the files that belong to the repository: neither ignored nor new."""
-        with _in_words("git ls-files"):
-            names = self._git.ls_files("--", *map(str, paths), z=True, full_name=True)
+        with in_words("git ls-files"):
+            names = self.git.ls_files("--", *map(str, paths), z=True, full_name=True)
         return tuple(self.root / name for name in names.split("\0") if name)
 
     def foreign(self, paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -155,7 +181,7 @@ class Repository:
         then nothing is committed, now or later.
         """
         before = self.head()
-        process = self._git.commit(
+        process = self.git.commit(
             "--", *map(str, paths), quiet=True, cleanup="whitespace", message=message, only=True, as_process=True
         )
         output: list[bytes] = []
@@ -174,7 +200,7 @@ class Repository:
 
     def create_tag(self, name: str, message: str, *, commit: str) -> None:
         """An annotated tag on a commit, signed if git is set up to; an existing one is an error."""
-        with _in_words("git tag"):
+        with in_words("git tag"):
             self._repo.create_tag(name, ref=commit, message=message, cleanup="whitespace")
 
     def annotated(self, tag: str) -> bool:
@@ -194,7 +220,7 @@ class Repository:
         remote cannot take several at once (Azure DevOps, CodeCommit).
         """
         with self._asking(remote):
-            self._git.push(remote, *refs, atomic=len(refs) > 1, porcelain=True)
+            self.git.push(remote, *refs, atomic=len(refs) > 1, porcelain=True)
 
     @contextmanager
     def _asking(self, remote: str) -> Iterator[None]:
@@ -213,45 +239,12 @@ class Repository:
 
     def _known(self, command: str, *arguments: str, **options: Any) -> str:
         """The answer of a git command; empty if it knows none, and so exits with 1 and says nothing."""
-        status, answer, complaint = getattr(self._git, command)(
+        status, answer, complaint = getattr(self.git, command)(
             *arguments, with_exceptions=False, with_extended_output=True, **options
         )
         if status and complaint.strip():
             raise StepFailed(without_credentials(f"git {command.replace('_', '-')}: {complaint.strip()}"))
         return "" if status else str(answer)
-
-
-def local_clone(source: Path, clone: Path) -> None:
-    """A clone of the checked-out commit that shares its objects with `source`, which is only read."""
-    from git import Repo
-
-    with _in_words(f"git clone {source}"), Repo.clone_from(str(source), clone, shared=True, quiet=True) as made:
-        _configure(made, {"core.hooksPath": os.devnull})
-
-
-def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, without: tuple[str, ...] = ()) -> None:
-    """A bare repository at `remote` with the commit that `source` has checked out as `branch`, and a clone of that.
-
-    Tags go along, except those in `without`; `source` is only read.  Tags made in the clone are never signed: it is for
-    practice.
-    """
-    from git import Repo
-
-    with Repository(source) as here, _in_words(f"git clone {source}"):
-        commit = here.head()
-        tags = tuple(f"refs/tags/{name}" for name in here.tags() if name not in without)
-        with Repo.init(remote, bare=True, quiet=True, initial_branch=branch) as bare:
-            _configure(bare, {"receive.shallowUpdate": "true"})
-        # By git itself: `Remote.push` knows only remotes that stand in the user's configuration.
-        here._git.push(str(remote), f"{commit}:refs/heads/{branch}", *tags, quiet=True, verify=False)
-        with Repo.clone_from(str(remote), clone, branch=branch, quiet=True) as scratch:
-            _configure(scratch, {"tag.gpgSign": "false", "commit.gpgSign": "false", "core.hooksPath": os.devnull})
-
-
-def _configure(repo: Repo, settings: Mapping[str, str]) -> None:
-    with repo.config_writer() as config:
-        for key, value in settings.items():
-            config.set_value(*key.split("."), value)
 
 
 def state_of(root: Path, env: Mapping[str, str]) -> str:
@@ -287,7 +280,7 @@ def _open(path: Path) -> Repo:
 
 
 @contextmanager
-def _in_words(what: str) -> Iterator[None]:
+def in_words(what: str) -> Iterator[None]:
     """Around a call of GitPython: its failure as `StepFailed` in git's words."""
     from git import GitCommandError
 

@@ -85,16 +85,17 @@ def facts(
     branch: str = "",
     pipeline: bool = False,
     started: bool = False,
+    checked_out: str = "",
 ) -> TagFacts:
     """Look at the repository and its remote (asked once).
 
     `remote`: its name; empty: the only one.  `ignored`: patterns of tags that are no versions.  `branch`: where
     releases are tagged; empty: anywhere.
     `pipeline`: this is a pipeline's machine; on a detached HEAD, and wherever a tag `started` the run, the remote is
-    not asked.
+    not asked.  `checked_out`: the branch, if this is a detached checkout of it.
     """
     with Repository(root) as repo:
-        head, here, tags = repo.head(), repo.branch, repo.tags()
+        head, here, tags = repo.head(), repo.branch or checked_out, repo.tags()
         verify_only = started or (pipeline and not here)
         chosen = "" if verify_only else remote_of(repo, remote)
         refs = repo.remote_refs(chosen) if chosen else {}

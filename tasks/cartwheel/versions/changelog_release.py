@@ -70,7 +70,8 @@ def _by_command(root: Path, package: Package, version: str, date: str) -> Conten
     """What the configured program changes, run in a clone of the commit."""
     from cartwheel.process import environment
     from cartwheel.process.run import capture
-    from cartwheel.repository.git import Repository, local_clone
+    from cartwheel.repository.clones import local_clone
+    from cartwheel.repository.git import Repository
 
     fields = {"version": version, "pep440": pep440(version), "date": date}
     fields["tag"] = tag_name(package.tag, version, name=package.name)

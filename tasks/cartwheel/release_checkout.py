@@ -1,0 +1,132 @@
+"""A release is the commit: if the working tree holds anything else, tags and files are made in a clean checkout.
+
+What earlier runs made is taken there and back, so nothing is compiled again that the commit's files do not change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.model.project import Project
+from cartwheel.model.step import Step, Work
+from cartwheel.process import environment
+
+FROM_COMMIT = ("tag", "publish", "release")
+"""The stages whose work is done on the commit."""
+
+_STATE = (
+    ".cartwheel/records",
+    ".cartwheel/wheels",
+    ".cartwheel/checks",
+    ".cartwheel/ledgers",
+    ".cartwheel/logs",
+    "dist",
+)
+
+
+class ReleaseCheckout:
+    """What a run releases beside the commit, and the run in a clean checkout that takes its place."""
+
+    def __init__(self, root: Path, differences: tuple[str, ...], words: tuple[str, ...]) -> None:
+        self._root = root
+        self._differences = differences
+        self._words = words
+        self._running = threading.Lock()
+        self._done = False
+
+    @classmethod
+    def of_run(
+        cls, root: Path, project: Project, environ: Mapping[str, str], arguments: Iterable[str]
+    ) -> ReleaseCheckout:
+        """That of a run of doit with these arguments; a run that releases nothing, or a pipeline's, needs none."""
+        words = tuple(a for a in arguments if not a.startswith("-"))
+        command = next((word for word in words if "=" not in word), "")
+        named = tuple(word for word in words if "=" in word or ("*" not in word and word.split(":")[0] in FROM_COMMIT))
+        here = command == "run" or command.split(":")[0] in _TASKS
+        other = project.rehearsed or project.made_by_ci or project.started_by or environment.in_ci(environ)
+        if not here or all("=" in word for word in named) or other or environment.released_branch(environ):
+            return cls(root, (), ())
+        return cls(root, differences(root), named)
+
+    def instead_of(self, step: Step) -> Step:
+        """The step, or one that runs all of the release in the checkout; whether a tag may be made is asked here."""
+        if not self._differences or step.name.startswith("ready:"):
+            return step
+        after = tuple(name for name in step.after if name.split(":")[0] in ("ready", *FROM_COMMIT))
+        return Step(name=step.name, doc=step.doc, after=after, follows=step.follows, always=True, act=self._run)
+
+    def _run(self, work: Work) -> Mapping[str, tuple[str, ...]]:
+        with self._running:
+            if not self._done:
+                work.announce("the working tree holds more than the commit; what follows is done in a clean checkout")
+                release_from_commit(self._root, self._words)
+                self._done = True
+        return {}
+
+
+_TASKS = ("build", "repair", "check", "sdist", "checklist", "ready", "version-sync", "verify", *FROM_COMMIT)
+
+
+def differences(root: Path) -> tuple[str, ...]:
+    """The files in which the working tree differs from the commit although `git status` shows none, with the reason."""
+    from cartwheel.repository.git import Repository
+
+    try:
+        with Repository(root) as repo:
+            return repo.hidden_changes() if repo.head() else ()
+    except CartwheelError:
+        return ()  # the step that needs the commit says so
+
+
+def release_from_commit(root: Path, words: Iterable[str]) -> None:
+    """Run doit with these words in a clean checkout of the commit.  Raises `StepFailed` if that fails."""
+    from cartwheel.process import run
+    from cartwheel.repository.clones import clean_checkout
+    from cartwheel.repository.git import Repository
+
+    with Repository(root) as repo:
+        branch, top = repo.branch, repo.root.resolve()
+    place = _place(top)
+    clean_checkout(root, place)
+    inner = place / root.resolve().relative_to(top)
+    if not (inner / "dodo.py").is_file():
+        raise StepFailed("dodo.py is not in the commit that is released; commit it")
+    _take_over(root, inner)
+    env = {**os.environ, environment.BRANCH: branch or "HEAD"}
+    try:
+        code = run.show((sys.executable, "-m", "doit", "--file", "dodo.py", *words), cwd=inner, env=env)
+    finally:
+        _take_over(inner, root)
+    if code:
+        raise StepFailed(f"the release from the clean checkout in {place} failed; its own lines above say why")
+
+
+def _place(top: Path) -> Path:
+    from platformdirs import user_cache_path
+
+    name = f"{top.name}-{hashlib.sha256(str(top).encode()).hexdigest()[:12]}"
+    return user_cache_path("cartwheel") / "releases" / name
+
+
+def _take_over(source: Path, target: Path) -> None:
+    """Copy records, reports, ledgers and files that are newer in `source`, or missing in `target`."""
+    for folder in _STATE:
+        for path in sorted((source / folder).rglob("*")):
+            there = target / path.relative_to(source)
+            if path.is_file() and not path.name.startswith(".") and _is_newer(path, there):
+                there.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, there)
+
+
+def _is_newer(path: Path, there: Path) -> bool:
+    try:
+        return path.stat().st_mtime_ns > there.stat().st_mtime_ns
+    except OSError:
+        return True

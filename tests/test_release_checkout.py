@@ -1,0 +1,116 @@
+"""A release is the commit: what git hides in the working tree is in no published file."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cartwheel import tag
+from cartwheel.pipeline import read_project
+from cartwheel.release_checkout import ReleaseCheckout, differences
+from cartwheel.repository.clones import clean_checkout
+from support.indexes import Faulty, faulty
+from support.projects import Project, committed, pure
+from support.repositories import commit, git, repository
+
+
+@pytest.fixture
+def state() -> Iterator[Faulty]:
+    with faulty() as index:
+        yield index
+
+
+@pytest.fixture
+def project(tmp_path: Path, state: Faulty) -> Project:
+    """A committed project with a remote, which publishes to the index."""
+    made = pure(tmp_path / "project")
+    address = f'url = "{state.base}/upload/"\nsimple = "{state.base}/simple/"'
+    made.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', address)
+    committed(made)
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
+    git(made.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    return made
+
+
+def hide(root: Path) -> None:
+    """Edits that `git status` does not show."""
+    git(root, "update-index", "--skip-worktree", "gravel/__init__.py")
+    git(root, "update-index", "--assume-unchanged", "README.md")
+    (root / "gravel" / "__init__.py").write_text('"""Gravel, and a SECRET."""\n')
+    (root / "README.md").write_text("# SECRET\n")
+    (root / "gravel" / "hidden.py").write_text("SECRET = 1\n")
+    with (root / ".git" / "info" / "exclude").open("a") as file:
+        file.write("hidden.py\n")
+
+
+SAID = (
+    "README.md (assume-unchanged)",
+    "gravel/__init__.py (skip-worktree)",
+    "gravel/hidden.py (excluded by git's settings on this machine)",
+)
+
+
+def test_what_git_hides_is_said_and_is_in_no_published_file(project: Project, state: Faulty, tmp_path: Path) -> None:
+    project.doit("check")
+    hide(project.root)
+    assert differences(project.root) == SAID
+    env = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "CARTWHEEL_INDEX_SHELF_TOKEN": "t"}
+    said = project.doit("ready", env=env)
+    for line in SAID:
+        assert f"not in the commit, and so not in the release: {line}" in said
+    said = project.doit("publish", env=env)
+    assert "what follows is done in a clean checkout" in said
+    assert git(project.root, "rev-parse", "v1.0^{commit}") == git(project.root, "rev-parse", "HEAD")
+    assert "v1.0" in git(tmp_path / "remote.git", "tag")
+    assert sorted(state.files) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
+    with zipfile.ZipFile(io.BytesIO(state.files["gravel-1.0-py3-none-any.whl"])) as wheel:
+        assert "gravel/hidden.py" not in wheel.namelist()
+        assert all(b"SECRET" not in wheel.read(name) for name in wheel.namelist())
+    dist = (project.root / "dist" / "gravel-1.0-py3-none-any.whl").read_bytes()
+    assert dist == state.files["gravel-1.0-py3-none-any.whl"], "the published files are here too"
+    assert "SECRET" in (project.root / "README.md").read_text(), "the working tree stays"
+    posts = len(state.posts)
+    project.doit("publish", env=env)
+    assert len(state.posts) == posts
+
+
+def test_a_tree_that_is_the_commit_is_released_in_place(project: Project) -> None:
+    assert differences(project.root) == ()
+    (project.root / "dist").mkdir()
+    (project.root / ".cartwheel").mkdir()
+    git(project.root, "update-index", "--skip-worktree", "README.md")
+    assert differences(project.root) == (), "a flag alone changes nothing"
+
+
+@pytest.mark.parametrize("words", [("plan", "release"), ("build",), ("list",), ("release:*",), ("help", "publish")])
+def test_a_run_that_releases_nothing_looks_for_nothing(project: Project, words: tuple[str, ...]) -> None:
+    hide(project.root)
+    read = read_project(project.root, {})
+    step = next(step for step in tag.steps(read) if step.name.startswith("tag:"))
+    assert ReleaseCheckout.of_run(project.root, read, {}, words).instead_of(step) is step
+    assert ReleaseCheckout.of_run(project.root, read, {}, ("tag",)).instead_of(step) is not step
+
+
+def test_a_clean_checkout_follows_the_commit_and_holds_its_submodules(tmp_path: Path) -> None:
+    inner = repository(tmp_path / "inner", data__txt="inner")
+    here = repository(tmp_path / "r", a__txt="1")
+    allowed = ("-c", "protocol.file.allow=always")
+    subprocess.run(["git", *allowed, "submodule", "--quiet", "add", str(inner), "sub"], cwd=here, check=True)
+    commit(here, a__txt="2")
+    place = tmp_path / "cache" / "tree"
+    clean_checkout(here, place)
+    assert ((place / "a.txt").read_text(), (place / "sub" / "data.txt").read_text()) == ("2", "inner")
+    (place / "a.txt").write_text("edited")
+    (place / "stray.txt").write_text("left over")
+    commit(here, a__txt="3")
+    clean_checkout(here, place)
+    assert (place / "a.txt").read_text() == "3"
+    assert not (place / "stray.txt").exists()
+    assert git(place, "rev-parse", "HEAD") == git(here, "rev-parse", "HEAD")
+    assert git(here, "status", "--porcelain") == ""
