@@ -16,7 +16,7 @@ from cartwheel.model.wheels.target import TARGETS
 from cartwheel.model.wheels.wheel_name import WheelName
 from cartwheel.process.environment import tool_environment
 from cartwheel.process.step_log import StepLog
-from cartwheel.testing import test_environment
+from cartwheel.testing import installers, test_environment
 from support import wheels
 
 GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
@@ -86,7 +86,7 @@ def attempt(tmp_path: Path) -> Callable[..., TestRun]:
         if conftest:
             (package / "tests" / "conftest.py").write_text(conftest)
         made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide/__init__.py": "origin = 'wheel'\n"})
-        return test_environment.tests_pass(
+        return test_environment.run_wheel_tests(
             made, base=python3(), module="tide", requirements=(), extras=(), command=command, tests_from=package,
             may_compile=False, scratch=tmp_path / "scratch", log=StepLog(tmp_path / "check.log", shown_as="check.log"),
             env=tool_environment(os.environ) | {"PYTHONPATH": str(package)},
@@ -140,7 +140,7 @@ def test_without_a_command_it_is_installed_and_imported(attempt: Callable[..., T
 def test_a_module_that_cannot_be_imported_is_a_failure(tmp_path: Path) -> None:
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"wave/__init__.py": ""})
     with pytest.raises(StepFailed, match="No module named 'tide'"):
-        test_environment.tests_pass(
+        test_environment.run_wheel_tests(
             made, base=python3(), module="tide", requirements=(), extras=(), command=(), tests_from=tmp_path,
             may_compile=False, scratch=tmp_path / "scratch", log=StepLog(tmp_path / "a.log", shown_as="a.log"), env=ENV,
         )  # fmt: skip
@@ -178,5 +178,5 @@ def test_where_uv_does_not_start_pip_is_used_and_the_log_says_so(
 ) -> None:
     monkeypatch.setattr(interpreters, "UV", (str(tmp_path / "uv"),))
     log = StepLog(tmp_path / "a.log", shown_as="a.log")
-    assert test_environment.installer(log, tool_environment(os.environ)) is test_environment.PIP
+    assert installers.installer(log, tool_environment(os.environ)) is installers.PIP
     assert "uv cannot be used" in (tmp_path / "a.log").read_text()

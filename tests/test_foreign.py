@@ -230,7 +230,7 @@ def test_everything_of_an_emulated_environment_is_started_by_the_emulator(
         "tide-0.1.0.dist-info/entry_points.txt": "[console_scripts]\ntide = tide:main\n",
     }
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", files)
-    run = test_environment.tests_pass(
+    run = test_environment.run_wheel_tests(
         made, base=base, module="tide", requirements=(), extras=(), command=command, may_compile=False,
         tests_from=tmp_path / "package", scratch=tmp_path / "scratch",
         log=StepLog(tmp_path / "log", shown_as="log"), env=env,
@@ -256,7 +256,7 @@ def test_what_has_no_wheel_for_another_machine_is_not_compiled_and_said(tmp_path
     assert isinstance(base, Interpreter)
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": ""})
     with pytest.raises(StepFailed) as failed:
-        test_environment.tests_pass(
+        test_environment.run_wheel_tests(
             made, base=base, module="tide", requirements=("slow",), extras=(), command=(), may_compile=False,
             tests_from=tmp_path, scratch=tmp_path / "scratch", log=StepLog(tmp_path / "log", shown_as="log"), env=env,
         )  # fmt: skip
@@ -288,7 +288,7 @@ def test_a_32_bit_interpreter_on_the_path_runs_32_bit_wheels(tmp_path: Path) -> 
         "import sys, tide\ndef test_tide():\n    assert sys.maxsize == 2**31 - 1\n"
     )
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": ""})
-    run = test_environment.tests_pass(
+    run = test_environment.run_wheel_tests(
         made, base=base, module="tide", requirements=(), extras=(), command=("pytest", "{package}/tests"),
         may_compile=False, tests_from=tmp_path, scratch=tmp_path / "scratch",
         log=StepLog(tmp_path / "log", shown_as="log"), env=env,
@@ -320,7 +320,7 @@ def test_the_tests_of_a_wheel_made_in_a_container_run_in_it(tmp_path: Path) -> N
     base = test_hosts._contained(wanted)
     assert isinstance(base, Interpreter)
     made = wheels.wheel(tmp_path / "project", "tide-0.1.0-py3-none-any.whl", {"tide.py": "x = 1\n"})
-    run = test_environment.tests_pass(
+    run = test_environment.run_wheel_tests(
         made, base=base, module="tide", requirements=(), extras=(), command=("pytest", "{package}/tests"),
         may_compile=False, tests_from=root, scratch=work.scratch / "tests", log=work.log, env=env,
     )  # fmt: skip

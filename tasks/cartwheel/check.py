@@ -56,9 +56,12 @@ def _of_wheel(package: Package, wheel: Wheel) -> Step:
 
 
 def _tests(package: Package, test: Test) -> TreeSources:
-    """What the test command names of the package's own files."""
-    named = (part.split("{package}/", 1)[1] for part in test.command if "{package}/" in part)
-    return TreeSources(folders=tuple(inside(package.folder, name) for name in named))
+    """The package's files that its tests read: those named in the command, or all if the tests run in its folder."""
+    named = [part.split("{package}/", 1)[1] for part in test.command if "{package}/" in part]
+    files = [name for line in test.requires if (name := test_plan.requirements_file(line))]
+    locks = ("uv.lock", inside(package.folder, "uv.lock")) if test.locked else ()
+    folders = (package.folder,) if test.cwd else tuple(inside(package.folder, name) for name in named)
+    return TreeSources(folders=folders, files=(*(inside(package.folder, name) for name in files), *locks))
 
 
 def _could_run_now(package: Package, wheel: Wheel, snapshot: Snapshot) -> tuple[str, ...]:
@@ -77,7 +80,7 @@ def _could_run_now(package: Package, wheel: Wheel, snapshot: Snapshot) -> tuple[
         report = parse_report((snapshot.root / artifacts.report(wheel)).read_bytes())
     except (OSError, StepFailed):
         return ()
-    env = environment.tool_environment(snapshot.environ)
+    env = environment.uv_environment(snapshot.environ)
     missed = {run.python for run in report.runs if run.not_run} if report.untested else set()
     wanted = (python for python in test_plan.pythons(package, wheel) if missed & {python, ""}) if missed else ()
     if not any(isinstance(interpreter_for_tests(package, wheel, python, env), Interpreter) for python in wanted):
@@ -131,7 +134,7 @@ def _runs(package: Package, wheel: Wheel, path: Path, work: Work) -> tuple[TestR
 
     if wheel.test.skip:
         return (TestRun(not_run=wheel.test.skip),)
-    env, must = environment.tool_environment(work.snapshot.environ), test_plan.every_python_required(wheel)
+    env, must = environment.uv_environment(work.snapshot.environ), test_plan.every_python_required(wheel)
     runs: list[TestRun] = []
     for python in test_plan.pythons(package, wheel):
         base = interpreter_for_tests(package, wheel, python, env, work)

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cartwheel.backends.checkout import refuse_incomplete
+from cartwheel.backends.frontend import uv_build
 from cartwheel.backends.maturin import lockfile_root, misfit
 from cartwheel.backends.normalised_sdist import normalise
-from cartwheel.backends.pep517 import apart, backend_environment, uv_build
+from cartwheel.backends.pep517 import apart, backend_environment
 from cartwheel.backends.wheel_step import commands_before, exactly_one, variables
 from cartwheel.filesystem import files
 from cartwheel.filesystem.read_set import refuse_special_files

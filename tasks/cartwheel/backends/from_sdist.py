@@ -11,7 +11,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from cartwheel.backends.pep517 import backend_environment, uv_build
+from cartwheel.backends.frontend import uv_build
+from cartwheel.backends.pep517 import backend_environment
 from cartwheel.backends.wheel_step import build_environment, variables
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.bindings import stable_abi

@@ -204,6 +204,8 @@ def _environment(
         env |= work.slots
     if package.sccache:
         env |= sccache.sccache_environment(env, work)
+    elif wrapper := env.get("RUSTC_WRAPPER"):
+        env |= sccache.wrapped_by_user(wrapper, env, work)
     env.pop("CARGO_TARGET_DIR", None)
     env["CARTWHEEL_CARGO"] = env.get("CARGO") or "cargo"
     env["CARTWHEEL_CARGO_MESSAGES"] = str(messages)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cartwheel import toolchain
 from cartwheel.backends.checkout import refuse_incomplete
+from cartwheel.backends.frontend import pip_build, uv_build
 from cartwheel.backends.wheel_step import (
     build_environment,
     chain_of,
@@ -25,7 +26,6 @@ from cartwheel.model.project import Package, Wheel, said_before
 from cartwheel.model.step import Snapshot, Step, Work
 from cartwheel.model.wheels.container_image import CONTAINER
 from cartwheel.model.wheels.target import ANY
-from cartwheel.process import run
 from cartwheel.toolchain import Toolchain
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: 
 
     inside = open_container(package, wheel, work)
     python = inside.interpreter(wheel.python, package.minimum_python)
-    argv = (python, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--wheel-dir", str(out))
-    ContainerLog(work.log, inside, (work.scratch,)).run((*argv, str(source)), cwd=source, env=env)
+    pip_build(python, source, out, env, work, ContainerLog(work.log, inside, (work.scratch,)))
 
 
 def apart(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
@@ -162,24 +161,3 @@ def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
     else:
         return error
     return StepFailed(f"{error}; {why}")
-
-
-def uv_build(
-    what: str, source: Path, out: Path, env: Mapping[str, str], work: Work, *, python: str = "", cwd: Path | None = None
-) -> None:
-    """Have the package's own backend build in an isolated environment (PEP 517) with the interpreter `python`.
-
-    `cwd`: whose uv settings count; the project's by default.
-    """
-    chosen = ("--python", python) if python else ()
-    argv = (
-        *run.module_command("uv"),
-        "build",
-        what,
-        "--no-create-gitignore",
-        *chosen,
-        "--out-dir",
-        str(out),
-        str(source),
-    )
-    work.log.run(argv, cwd=cwd or work.root, env=env)

@@ -70,7 +70,7 @@ def _test_of_local_build(package: Package, wheel: Path, python: str, work: Work)
     """The tests of a wheel that was built for this machine alone, with one Python that takes it."""
     if package.test.skip:
         return TestRun(not_run=package.test.skip)
-    base = interpreter_for_tests(package, wheel, python, environment.tool_environment(work.snapshot.environ))
+    base = interpreter_for_tests(package, wheel, python, environment.uv_environment(work.snapshot.environ))
     if isinstance(base, NoInterpreter):
         raise StepFailed(f"{wheel.name}: {base.why}, and its tests need it; install it")
     from cartwheel.testing.wheel_tests import run_tests

@@ -9,7 +9,7 @@ from typing import Any
 
 from cartwheel.cargo.maturin_layout import crate_manifest, has_program, has_python, setup_compiles
 from cartwheel.cargo.workspace import workspace_root
-from cartwheel.filesystem.manifest_files import read_toml
+from cartwheel.filesystem.manifest_files import read_toml, table, toml
 from cartwheel.filesystem.read_set import relative_name
 from cartwheel.model.config.crate_graph import TESTED_WITH, LocalCrate, crate_dependencies
 from cartwheel.model.config.manifest_schema import Cargo, Pyproject, refuse_wrong_types
@@ -31,7 +31,7 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
     if crate is None:
         return Manifests(
             folder=folder, pyproject=pyproject, cargo={}, cargo_path="", workspace={}, workspace_path="",
-            has_tests=tests, setup_compiles=setup_compiles(here, pyproject),
+            has_tests=tests, setup_compiles=setup_compiles(here, pyproject), groups_above=_groups_above(root, folder),
         )  # fmt: skip
     path = relative_name(crate, root)
     if not crate.is_file():
@@ -54,7 +54,21 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
         crates=crates,
         has_program=has_program(crate.parent, cargo),
         has_python=has_python(here, pyproject, cargo),
+        groups_above=_groups_above(root, folder),
     )
+
+
+def _groups_above(root: Path, folder: str) -> Mapping[str, Any]:
+    """`[dependency-groups]` of the nearest pyproject.toml above the package that has `[tool.uv.workspace]`."""
+    if folder == ".":
+        return {}
+    for above in (root / folder).parents:
+        pyproject = toml(above / "pyproject.toml")
+        if "workspace" in table(table(pyproject, "tool"), "uv"):
+            return table(pyproject, "dependency-groups")
+        if above == root:
+            break
+    return {}
 
 
 def _local_crates(extension: Path, root: Path) -> Iterable[LocalCrate]:

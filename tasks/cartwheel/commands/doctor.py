@@ -20,7 +20,7 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.wheels import test_plan
 from cartwheel.model.wheels.target import ANY
-from cartwheel.process.environment import tool_environment, unset
+from cartwheel.process.environment import unset, uv_environment
 from cartwheel.run_context import RunContext
 from cartwheel.testing.test_hosts import interpreter_for_tests
 from cartwheel.toolchain import sccache
@@ -138,7 +138,7 @@ def _unfetched(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> It
 
 def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
     """Where the tests of such wheels can be run, and with what, in words."""
-    env = tool_environment(shop.world.environ)
+    env = uv_environment(shop.world.environ)
     places: dict[str, dict[str, None]] = {}
     missed: dict[str, None] = {}
     for package, wheel in group:

@@ -12,10 +12,11 @@ from cartwheel.machine.host import this_machine
 from cartwheel.machine.interpreters import NoInterpreter, cannot_run, some
 from cartwheel.model.check_report import tests
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.wheels import test_plan
 from cartwheel.model.wheels.python import PURE
 from cartwheel.process import environment, run
-from cartwheel.testing.test_environment import UV, FreshEnvironment, Installer, installed_tests_pass
+from cartwheel.testing.installers import UV, Installer, installer_variables
+from cartwheel.testing.test_environment import FreshEnvironment, run_installed_tests
+from cartwheel.testing.wheel_tests import TestPlace, folder_for_tests, requirements
 
 
 def installed(release: Release, index: Index, expected: Mapping[str, str]) -> str:
@@ -24,9 +25,12 @@ def installed(release: Release, index: Index, expected: Mapping[str, str]) -> st
     assert log is not None
     env = environment.tool_environment(release.environ)
     own = [wheel for wheel in package.wheels if not cannot_run(wheel.target, this_machine(), wheel.floor)]
-    base = some(own[0].python if own else PURE, package.minimum_python, env)
+    base = some(own[0].python if own else PURE, package.minimum_python, environment.uv_environment(release.environ))
     if isinstance(base, NoInterpreter):
         raise StepFailed(f"{package.name}: {base.why}, and its tests need it; install it")
+    folder = release.root / package.folder
+    place = TestPlace(root=release.root, scratch=release.scratch, log=log, environ=release.environ)
+    copy = folder_for_tests(package, package.test, place)
     pinned = release.scratch / "pinned.txt"
     pinned.write_text(requirement(package.name, package.version, expected), encoding="utf-8")
     credentials = reading_credentials(index, release.environ)
@@ -40,13 +44,14 @@ def installed(release: Release, index: Index, expected: Mapping[str, str]) -> st
             run.module_command("uv"), made.interpreter, index, package.name, package.version,
             requirements=pinned, extras=package.test.extras, source=not own,
         )  # fmt: skip
-        installer = installer_environment(made.env, credentials)
+        installer = installer_environment(made.installer_env, credentials)
         once_shown(lambda: log.run(alone, cwd=release.scratch, env=installer), index, say=release.say)
-        requirements = (*test_plan.requirements_for_tests(package, package.test), *needs)
-        log.run((*rest, *requirements), cwd=release.scratch, env=installer)
+        log.run((*rest, *requirements(package, package.test, place), *needs), cwd=release.scratch, env=installer)
 
-    ran = installed_tests_pass(
+    ran = run_installed_tests(
         install, base=base, module=package.module, command=() if package.test.skip else package.test.command,
-        tests_from=release.root / package.folder, scratch=release.scratch / "tests", log=log, env=env,
+        tests_from=copy or folder, scratch=release.scratch / "tests", log=log, env=env,
+        installer_env=installer_variables(release.environ, folder, release.scratch / "installer"),
+        cwd=copy / package.test.cwd if copy else None,
     )  # fmt: skip
     return f"installed from {index.name} with Python {ran.python}: " + (ran.not_run or f"{tests(ran.count)} passed")

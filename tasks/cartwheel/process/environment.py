@@ -1,12 +1,14 @@
 """The environment that tools are given: named variables, and no others.
 
 What changes a wheel is *counted*: it is passed and its digest is part of what a step depends on.  What only says
-where tools live or how they reach the network is passed and not counted.
+where tools live or how they reach the network is passed and not counted.  A build or a test sees no credential of a
+publisher or an index: the variables of uv, pip, container engines and sccache reach these tools alone.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
@@ -19,15 +21,34 @@ PASSED = (
     "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "APPDATA", "LOCALAPPDATA",
     "PROGRAMDATA", "PROGRAMFILES*", "COMMONPROGRAMFILES*", "PROCESSOR_*", "NUMBER_OF_PROCESSORS", "VSCMD_*", "VC*DIR",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_*", "UV_*", "PYENV_ROOT",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PYENV_ROOT",
     "CARGO_HOME", "CARGO_NET_*", "CARGO_HTTP_*", "CARGO_REGISTRIES_*_INDEX", "CARGO_INCREMENTAL", "CARGO_BUILD_JOBS",
     "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "RUSTUP_DIST_SERVER", "RUSTUP_UPDATE_ROOT", "RUSTUP_AUTO_INSTALL",
     "RUST_BACKTRACE", "ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR", "CARGO_ZIGBUILD_CACHE_DIR",
-    "SOURCE_DATE_EPOCH", "SCCACHE_*", "XWIN_CACHE_DIR", "XWIN_HTTP_RETRIES", "XWIN_ARCH",
+    "SOURCE_DATE_EPOCH", "XWIN_CACHE_DIR", "XWIN_HTTP_RETRIES", "XWIN_ARCH",
     "QEMU_*", "CARTWHEEL_SYSROOT_*",
-    "DOCKER_*", "CONTAINER_HOST", "CONTAINERS_*", "REGISTRY_AUTH_FILE", "DBUS_SESSION_BUS_ADDRESS",
 )  # fmt: skip
 """Passed and not counted (who sets SOURCE_DATE_EPOCH to the time of the commit would rebuild for each)."""
+
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "uv": ("UV_*",),
+    "pip": ("PIP_*",),
+    "engine": ("DOCKER_*", "CONTAINER_HOST", "CONTAINERS_*", "REGISTRY_AUTH_FILE", "DBUS_SESSION_BUS_ADDRESS"),
+    "sccache": ("SCCACHE_*", "AWS_*", "ALIBABA_CLOUD_*", "TENCENTCLOUD_*", "ACTIONS_CACHE_*", "ACTIONS_RESULTS_URL",
+                "ACTIONS_RUNTIME_TOKEN"),
+}  # fmt: skip
+"""The variables of tools that reach an index, a registry or a store, and of nobody else (their documentation, November
+2026)."""
+
+_NEVER = ("UV_PUBLISH_*",)
+"""Credentials of publishers that no tool here needs: uploads go by twine and cargo, which get theirs from elsewhere."""
+
+_CREDENTIAL_NAME = re.compile(
+    r"(?:^|_)(?:TOKEN|PASSWORD|PASSWD|USERNAME|SECRET|CREDENTIALS?|AUTH|KEY|CONNECTION_STRING)(?:_|$)|^(?:AWS|ACTIONS|"
+    r"ALIBABA_CLOUD|TENCENTCLOUD)_"
+)
+_CREDENTIAL_VALUE = re.compile(r"://[^/\s@]*[^/\s@:][^/\s@]*@")
+"""A URL with a user, a password or a token before its host."""
 
 COUNTED = (
     "MATURIN_PEP517_ARGS", "MATURIN_NO_INSTALL_RUST", "PYO3_*", "ARCHFLAGS", "SDKROOT",
@@ -77,6 +98,23 @@ def _sorted_out(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, .
     starred = [p for p in patterns if "*" in p]
     prefixes = tuple(p[:-1] for p in starred if p.index("*") == len(p) - 1)
     return frozenset(patterns).difference(starred), prefixes, tuple(p for p in starred if p[:-1] not in prefixes)
+
+
+def family(environ: Mapping[str, str], *tools: str, credentials: bool = True) -> dict[str, str]:
+    """The variables of these tools (see `FAMILIES`); without `credentials`, those that a build may see as well."""
+    own = _chosen(environ, tuple(pattern for tool in tools for pattern in FAMILIES[tool]))
+    never = _chosen(own, _NEVER)
+    return {k: v for k, v in own.items() if k not in never and (credentials or not is_credential(k, v))}
+
+
+def uv_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What uv is given to look for interpreters."""
+    return {**tool_environment(environ), **family(environ, "uv")}
+
+
+def is_credential(name: str, value: str) -> bool:
+    """Whether a variable of a tool holds a credential: by its name, or as a URL with a user or a password."""
+    return bool(_CREDENTIAL_NAME.search(name) or _CREDENTIAL_VALUE.search(value))
 
 
 def in_ci(environ: Mapping[str, str]) -> bool:

@@ -16,70 +16,31 @@ from pathlib import Path, PurePath
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.machine import interpreters
 from cartwheel.machine.interpreters import Interpreter, directly
 from cartwheel.model.check_report import TestRun, tests
-from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.model.errors import StepFailed
 from cartwheel.model.step import CommandLog
 from cartwheel.model.wheels.wheel_name import WheelName
-from cartwheel.process.run import capture
+from cartwheel.testing.installers import UV, Installer, installer
 
 _WITNESS = Path(__file__).with_name("import_probe.py")
 
 
-class Installer(Struct, frozen=True, kw_only=True):
-    """What makes environments and fills them."""
-
-    name: str
-    create: Callable[[str, Path], tuple[str, ...]]
-    """From the base interpreter and the folder."""
-    install: Callable[[Path], tuple[str, ...]]
-    """From the environment's interpreter; what to install follows."""
-
-
-UV = Installer(
-    name="uv",
-    create=lambda base, folder: (
-        *interpreters.UV,
-        "venv",
-        "--no-project",
-        "--no-config",
-        "--python",
-        base,
-        str(folder),
-    ),
-    install=lambda python: (*interpreters.UV, "pip", "install", "--python", str(python)),
-)
-PIP = Installer(
-    name="pip",
-    create=lambda base, folder: (base, "-m", "venv", str(folder)),
-    install=lambda python: (str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"),
-)
-
-
-def installer(log: CommandLog, env: Mapping[str, str]) -> Installer:
-    """uv where it starts, else venv and pip, which take 7 s for its half second; the log says so."""
-    try:
-        capture((*interpreters.UV, "--version"), cwd=Path(sys.executable).parent, env=env)
-    except CartwheelError as error:
-        log.say(f"uv cannot be used, so venv and pip are: {error}")
-        return PIP
-    return UV
-
-
 class FreshEnvironment(Struct, frozen=True, kw_only=True):
-    """A fresh environment."""
+    """An environment of its own for one wheel's tests."""
 
     folder: Path
     interpreter: Path
-    """Its own, which its base may have to start."""
+    """The path of its interpreter; `base.through` starts it."""
     starter: Path
-    """A program of this machine that is its interpreter to whoever starts it."""
+    """A program of this machine that starts its interpreter."""
     base: Interpreter
     env: Mapping[str, str]
-    """What its programs are given: its own on PATH, nothing that would lead them to other packages."""
+    """For the tests: its own programs first on PATH, nothing that leads to other packages, no credential."""
+    installer_env: Mapping[str, str]
+    """For the installer: the same, and where packages come from."""
     only_wheels: bool = False
-    """Nothing may be compiled for it."""
+    """Requirements are not compiled for it."""
 
     def python(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """The command that starts its interpreter."""
@@ -112,9 +73,11 @@ def fresh(
     tool: Installer,
     log: CommandLog,
     env: Mapping[str, str],
+    installer_env: Mapping[str, str],
     only_wheels: bool = False,
 ) -> FreshEnvironment:
-    """Make an empty environment in `folder` from the interpreter `base`."""
+    """Make an empty environment in `folder` from the interpreter `base`; `installer_env`: what only the installer is
+    given beside `env`."""
     shutil.rmtree(folder, ignore_errors=True)
     scripts = folder / ("Scripts" if os.name == "nt" else "bin")
     inner = {k: v for k, v in env.items() if k not in ("PYTHONPATH", "PYTHONHOME", "PYTEST_ADDOPTS")} | {
@@ -127,10 +90,11 @@ def fresh(
     }
     interpreter = scripts / ("python.exe" if os.name == "nt" else "python")
     made = FreshEnvironment(
-        folder=folder, interpreter=interpreter, starter=interpreter, base=base, env=inner, only_wheels=only_wheels
-    )
+        folder=folder, interpreter=interpreter, starter=interpreter, base=base, env=inner,
+        installer_env={**inner, **installer_env}, only_wheels=only_wheels,
+    )  # fmt: skip
     if base.through is directly:
-        log.run(tool.create(base.path, folder), cwd=folder.parent, env=env)
+        log.run(tool.create(base.path, folder), cwd=folder.parent, env={**env, **installer_env})
         return made
     if tool is not UV:
         raise StepFailed("uv does not start here, and installing for another machine needs it; install uv again")
@@ -152,7 +116,7 @@ Install = Callable[["FreshEnvironment", "Installer", tuple[str, ...]], None]
 """Puts what is to be tested into an environment, with what the test command needs besides."""
 
 
-def tests_pass(
+def run_wheel_tests(
     wheel: Path,
     *,
     base: Interpreter,
@@ -165,12 +129,15 @@ def tests_pass(
     log: CommandLog,
     env: Mapping[str, str],
     may_compile: bool,
+    installer_env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> TestRun:
     """Install the wheel where nothing else is, and run its tests against the installed copy.
 
-    `module` is what must import from the fresh environment (`""` for a wheel without one), `tests_from` the package's
-    folder, for `{package}` in the command.  Only requirements and extras come from an index; the wheel is installed by
-    its path.  What is installed for another machine is not compiled, unless it `may_compile`.  Raises `StepFailed`.
+    `module` must import from the fresh environment (`""` for a wheel without one).  `tests_from`: the package's folder,
+    for `{package}` in the command; `cwd`: the folder that the tests run in, an empty one by default.  Requirements and
+    extras come from an index, the wheel from its path.  Requirements for another machine are compiled only if
+    `may_compile`.  `installer_env`: what only the installer is given.  Raises `StepFailed`.
     """
     named = f"{wheel.resolve()}[{','.join(extras)}]" if extras else str(wheel.resolve())
 
@@ -178,13 +145,13 @@ def tests_pass(
         finished = ("--only-binary", ":all:") if made.only_wheels else ()
         argv = (*tool.install(made.starter), *finished, named, *requirements, *needs)
         try:
-            log.run(argv, cwd=scratch, env=made.env)
+            log.run(argv, cwd=scratch, env=made.installer_env)
         except StepFailed as error:
             raise _explained(error, made) from None
 
-    return installed_tests_pass(
+    return run_installed_tests(
         install, wheel=wheel, base=base, module=module, command=command, tests_from=tests_from, scratch=scratch,
-        log=log, env=env, only_wheels=base.foreign and not may_compile,
+        log=log, env=env, only_wheels=base.foreign and not may_compile, installer_env=installer_env, cwd=cwd,
     )  # fmt: skip
 
 
@@ -197,7 +164,7 @@ def _explained(error: StepFailed, made: FreshEnvironment) -> StepFailed:
     )
 
 
-def installed_tests_pass(
+def run_installed_tests(
     install: Install,
     *,
     wheel: Path | None = None,
@@ -209,14 +176,20 @@ def installed_tests_pass(
     log: CommandLog,
     env: Mapping[str, str],
     only_wheels: bool = False,
+    installer_env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> TestRun:
-    """The same for whatever `install` puts into the fresh environment; with `wheel`, that is compared with it."""
+    """Run the tests against what `install` puts into a fresh environment; a `wheel` is compared with the installed
+    files.  See `run_wheel_tests`."""
     start = time.monotonic()
     runner = _Runner.of(command)
     shutil.rmtree(scratch, ignore_errors=True)
     (scratch / "run").mkdir(parents=True)
-    tool = installer(log, env)
-    made = fresh(scratch / "env", base=base, tool=tool, log=log, env=env, only_wheels=only_wheels)
+    for_installer = dict(installer_env or {})
+    tool = installer(log, {**env, **for_installer})
+    made = fresh(
+        scratch / "env", base=base, tool=tool, log=log, env=env, installer_env=for_installer, only_wheels=only_wheels
+    )
     install(made, tool, runner.needs)
     found = _imported(made, module, scratch, log)
     if wheel is not None:
@@ -225,7 +198,7 @@ def installed_tests_pass(
     ran = TestRun(not_run="no test command is configured; it was installed and imported")
     if command:
         arguments = tuple(part.replace("{package}", str(tests_from.resolve())) for part in command)
-        ran = runner.run(made, arguments, module, scratch, log)
+        ran = runner.run(made, arguments, module, scratch, cwd or scratch / "run", log)
     shutil.rmtree(made.folder, ignore_errors=True)
     return replace(ran, seconds=time.monotonic() - start, python=found["python"], by=base.by, where=where)
 
@@ -279,7 +252,8 @@ class _Runner(Struct, frozen=True, kw_only=True):
     """A way to run tests."""
 
     needs: tuple[str, ...]
-    run: Callable[[FreshEnvironment, tuple[str, ...], str, Path, CommandLog], TestRun]
+    run: Callable[[FreshEnvironment, tuple[str, ...], str, Path, Path, CommandLog], TestRun]
+    """From the environment, the command, the module, the scratch folder and the folder to run in."""
 
     @classmethod
     def of(cls, command: tuple[str, ...]) -> _Runner:
@@ -300,19 +274,20 @@ def _pytest_arguments(command: tuple[str, ...]) -> tuple[str, ...]:
     return _OTHER
 
 
-def _pytest(made: FreshEnvironment, command: tuple[str, ...], module: str, scratch: Path, log: CommandLog) -> TestRun:
-    """The project's own pytest settings hold, but for what would put its source tree in reach."""
+def _pytest(
+    made: FreshEnvironment, command: tuple[str, ...], module: str, scratch: Path, folder: Path, log: CommandLog
+) -> TestRun:
+    """The project's pytest settings count, except those that make its source tree importable."""
     witness = scratch / "witness"
     witness.mkdir()
     shutil.copy(_WITNESS, witness / "cartwheel_witness.py")
     report = scratch / "tests.xml"
     arguments = (
-        "-m", "pytest", "--rootdir", str(scratch / "run"), "--import-mode=importlib",
+        "-m", "pytest", "--rootdir", str(folder), "--import-mode=importlib",
         "-p", "no:cacheprovider", "-p", "cartwheel_witness", "-o", "pythonpath=", f"--junitxml={report}",
         *_pytest_arguments(command),
     )  # fmt: skip
     env = {**made.env, "PYTHONPATH": str(witness), "CARTWHEEL_MODULE": module, "CARTWHEEL_WITNESS": str(witness)}
-    folder = scratch / "run"
     log.run(made.python(*arguments, cwd=folder, env=env), cwd=folder, env=env)
     for statement in sorted(witness.glob("*.txt")):
         _inside(made, module, statement.read_text("utf-8"))
@@ -334,7 +309,8 @@ def _passed(report: Path, argv: tuple[str, ...]) -> int:
     return collected - skipped
 
 
-def _any(made: FreshEnvironment, command: tuple[str, ...], _: str, scratch: Path, log: CommandLog) -> TestRun:
-    folder = scratch / "run"
+def _any(
+    made: FreshEnvironment, command: tuple[str, ...], _: str, scratch: Path, folder: Path, log: CommandLog
+) -> TestRun:
     log.run(made.command(command, cwd=folder), cwd=folder, env=made.env)
     return TestRun(note=f"{PurePath(command[0]).stem} is judged by its exit code alone")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -86,7 +87,9 @@ def _contained(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None
     def through(argv: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
         return inside.argv(argv, env, cwd=cwd, writable=(work.scratch,))
 
-    return Interpreter(path=path, by=f"in {container.shown}", through=through, foreign=True, alone=True)
+    return Interpreter(
+        path=path, by=f"in {container.shown}", through=through, foreign=True, alone=True, env=container.client
+    )
 
 
 def _brings_its_libc(wanted: InterpreterRequest, work: Work) -> bool:
@@ -114,7 +117,8 @@ def _in_image(held: Mapping[str, str], wanted: InterpreterRequest) -> str:
 
 def _uv_cache(env: Mapping[str, str]) -> tuple[Path, ...]:
     """uv puts what it asks an interpreter with there; the interpreter has to see it."""
-    folder = Path(capture((*interpreters.UV, "cache", "dir"), cwd=Path.cwd(), env=env).strip())
+    own = {**env, **environment.family(os.environ, "uv")}
+    folder = Path(capture((*interpreters.UV, "cache", "dir"), cwd=Path.cwd(), env=own).strip())
     folder.mkdir(parents=True, exist_ok=True)
     return (folder,)
 

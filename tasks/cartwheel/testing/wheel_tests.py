@@ -2,30 +2,139 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cartwheel.machine.interpreters import Interpreter
+from msgspec import Struct
+
+from cartwheel.filesystem.manifest_files import toml
+from cartwheel.filesystem.read_set import files_below
+from cartwheel.machine.interpreters import UV, Interpreter
 from cartwheel.model.check_report import TestRun
+from cartwheel.model.config.manifests import inside
 from cartwheel.model.config.settings import Test
+from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package
-from cartwheel.model.step import Work
+from cartwheel.model.step import CommandLog, Work
 from cartwheel.model.wheels import test_plan
 from cartwheel.process import environment
 from cartwheel.testing import test_environment
+from cartwheel.testing.installers import installer_variables
+
+
+class TestPlace(Struct, frozen=True, kw_only=True):
+    """Where tests run, and what their commands are given."""
+
+    __test__ = False  # no test, whatever pytest takes its name for
+
+    root: Path
+    """The project."""
+    scratch: Path
+    log: CommandLog
+    environ: Mapping[str, str]
 
 
 def run_tests(package: Package, test: Test, wheel: Path, base: Interpreter, work: Work) -> TestRun:
     """Install the wheel in a fresh environment of `base` and run the tests; raises `StepFailed` if one fails."""
-    return test_environment.tests_pass(
+    folder = work.root / package.folder
+    place = TestPlace(root=work.root, scratch=work.scratch, log=work.log, environ=work.snapshot.environ)
+    copy = folder_for_tests(package, test, place)
+    run = test_environment.run_wheel_tests(
         wheel,
         base=base,
         module=package.module,
-        requirements=test_plan.requirements_for_tests(package, test),
+        requirements=requirements(package, test, place),
         extras=test.extras,
         command=test.command,
-        tests_from=work.root / package.folder,
+        tests_from=copy or folder,
         scratch=work.scratch / "tests",
         log=work.log,
         env=environment.tool_environment(work.snapshot.environ),
         may_compile=test.compile,
+        installer_env=installer_variables(work.snapshot.environ, folder, work.scratch / "installer"),
+        cwd=copy / test.cwd if copy else None,
     )
+    if not test.command and (hint := "; ".join(_test_places(folder))):
+        run = TestRun(not_run=f"{run.not_run}; {hint}")
+    return run
+
+
+def requirements(package: Package, test: Test, place: TestPlace) -> tuple[str, ...]:
+    """What is installed beside the wheel and its extras, as arguments of an installer.
+
+    Raises `StepFailed` if a requirements file or `uv.lock` is missing.
+    """
+    folder = place.root / package.folder
+    arguments: list[str] = []
+    for line in test_plan.requirements_for_tests(package, test):
+        name = test_plan.requirements_file(line)
+        if name and not (folder / name).is_file():
+            raise StepFailed(f"test.requires: {inside(package.folder, name)} is missing; correct its path")
+        arguments += ("-r", str(folder / name)) if name else (line,)
+    return (*arguments, *(("-c", str(_locked_versions(package, place))) if test.locked else ()))
+
+
+def locked_file(package: Package, root: Path) -> str:
+    """The `uv.lock` of the package or of the workspace above it, relative to the project; empty if there is none."""
+    folder = root / package.folder
+    for place in (folder, *folder.parents):
+        if (place / "uv.lock").is_file():
+            return (place / "uv.lock").relative_to(root).as_posix()
+        if place == root:
+            break
+    return ""
+
+
+def _locked_versions(package: Package, place: TestPlace) -> Path:
+    """The versions of `uv.lock` as a constraints file."""
+    if not (lock := locked_file(package, place.root)):
+        raise StepFailed("test.locked: there is no uv.lock in the package or above it; run 'uv lock' and commit it")
+    what = ("--frozen", "--all-packages", "--all-extras", "--all-groups", "--no-emit-workspace", "--no-hashes")
+    shown = ("--no-annotate", "--no-header", "--no-editable", "--quiet")
+    text = place.log.read(
+        (*UV, "export", *what, *shown), cwd=(place.root / lock).parent,
+        env=environment.uv_environment(place.environ),
+    )  # fmt: skip
+    path = place.scratch / "locked.txt"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def folder_for_tests(package: Package, test: Test, place: TestPlace) -> Path | None:
+    """A copy of the package's folder for tests that run in it, without the sources of its module, so that they import
+    the installed wheel; None if `test.cwd` is not set."""
+    if not test.cwd:
+        return None
+    folder, copy = place.root / package.folder, place.scratch / "package"
+    shutil.rmtree(copy, ignore_errors=True)
+    top = package.module.split(".")[0]
+    source = str(package.manifests.maturin.get("python-source", "."))
+    hidden = {Path(place) / name for place in (".", "src", source) for name in (top, f"{top}.py")} if top else set()
+    for relative in map(Path, files_below(folder, ".")):
+        if not (folder / relative).is_file() or any(relative.is_relative_to(one) for one in hidden):
+            continue
+        (copy / relative).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(folder / relative, copy / relative)
+    return copy
+
+
+_PLACES = ("tests", "test", "tests-py", "py-tests", "python-tests", "tests_py", "testing")
+_RUNNERS = ("justfile", "Justfile", "Makefile", "noxfile.py", "tox.ini", "Taskfile.yml")
+
+
+def _test_places(folder: Path) -> Iterator[str]:
+    """Where a package without a test command seems to have tests, with what to write."""
+    advice = 'write test = {{ command = ["pytest", "{{package}}/{0}"] }}'
+    tool = toml(folder / "pyproject.toml").get("tool", {})
+    pytest = tool.get("pytest", {})
+    named = pytest.get("testpaths") or pytest.get("ini_options", {}).get("testpaths") or ()
+    for name in dict.fromkeys((*((named,) if isinstance(named, str) else named), *_PLACES)):
+        if any((folder / name).rglob("*.py")):
+            yield f"there are tests in {name}: {advice.format(name)}"
+            return
+    for name in _RUNNERS:
+        file = folder / name
+        if file.is_file() and "test" in file.read_text("utf-8", errors="replace"):
+            yield f"{name} mentions tests: name their command in [tool.cartwheel] test"
+            return

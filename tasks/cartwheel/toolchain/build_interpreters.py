@@ -30,7 +30,7 @@ def path(python: str, minimum: str, snapshot: Snapshot) -> str:
     """
     from cartwheel.machine import interpreters
 
-    env = environment.tool_environment(snapshot.environ)
+    env = environment.uv_environment(snapshot.environ)
 
     def find() -> Mapping[str, str]:
         found = interpreters.some(python, minimum, env)

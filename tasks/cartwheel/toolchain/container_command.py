@@ -88,6 +88,8 @@ class Container(Struct, frozen=True, kw_only=True):
     """Folders before the image's own PATH."""
     named: tuple[str, ...] = ()
     """Variables that are passed whatever they speak of: the project declares them."""
+    client: Mapping[str, str] = {}
+    """Variables of the engine's client alone, its credentials among them; none is passed into the container."""
     interpreters: Mapping[str, str] = {}
     """Its interpreters: the path of each by the name of its folder in pypa's images, `cp313-cp313`."""
     programs: Mapping[str, str] = {}
@@ -146,7 +148,7 @@ class Container(Struct, frozen=True, kw_only=True):
     def inner_environment(self, env: Mapping[str, str]) -> dict[str, str]:
         """`env` for a command that runs in place, where this machine is in the image already; else as it is."""
         if self.engine:
-            return dict(env)
+            return {**env, **self.client}
         path = os.pathsep.join((*self.path, env.get("PATH", os.defpath)))
         return {**env, **self.environment, "PATH": path}
 

@@ -60,11 +60,16 @@ def find_engine(environ: Mapping[str, str], cwd: Path) -> Engine:
         )
     trouble: list[str] = []
     for command in commands:
-        engine, why = _answer(command, tuple(sorted(environment.tool_environment(environ).items())), cwd)
+        engine, why = _answer(command, tuple(sorted(engine_environment(environ).items())), cwd)
         if engine:
             return engine
         trouble.append(why)
     raise StepFailed("; ".join(trouble))
+
+
+def engine_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What an engine's own client is given: its host, its configuration and its credentials too."""
+    return {**environment.tool_environment(environ), **environment.family(environ, "engine")}
 
 
 def candidates(environ: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
@@ -115,7 +120,7 @@ def local_image(engine: tuple[str, ...], name: str, environ: Mapping[str, str], 
     """The image of that name, if the engine has it."""
     command = (*engine, "image", "inspect", name)
     try:
-        said = json.loads(run.capture(command, cwd=cwd, env=environment.tool_environment(environ)))
+        said = json.loads(run.capture(command, cwd=cwd, env=engine_environment(environ)))
         return LocalImage(id=str(said[0]["Id"]).removeprefix("sha256:"), architecture=str(said[0]["Architecture"]))
     except (StepFailed, ValueError, LookupError, TypeError):
         return None
@@ -158,7 +163,7 @@ def _fetch(engine: Engine, image: Image, work: Work) -> None:
 
 
 def _attempt(command: tuple[str, ...], trouble: str, work: Work) -> None:
-    code, said = work.log.attempt(command, cwd=work.root, env=environment.tool_environment(work.snapshot.environ))
+    code, said = work.log.attempt(command, cwd=work.root, env=engine_environment(work.snapshot.environ))
     if code:
         last = next((line for line in reversed(said.strip().splitlines()) if line.strip()), f"exit code {code}")
         raise StepFailed(f"{trouble}: {last.strip()}")

@@ -145,7 +145,8 @@ def maturin_in(container: Container, target: Target, work: Work) -> tuple[str, .
 
 
 def _install(requirement: str, into: Path, container: Container, target: Target, work: Work) -> None:
-    env = environment.tool_environment(work.snapshot.environ)
+    given = work.snapshot.environ
+    env = {**environment.tool_environment(given), **environment.family(given, "uv", "pip")}
     common = ("install", "--target", str(into), "--only-binary", ":all:", "--no-deps", requirement)
     if target.triple in _UV_PLATFORMS:
         uv = (*run.module_command("uv"), "pip", *common, "--python-platform", target.triple, "--python", sys.executable)

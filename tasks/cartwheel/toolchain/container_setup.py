@@ -73,6 +73,7 @@ def open_container(package: Package, wheel: Wheel, work: Work) -> Container:
     local = container_engines.ensure_image(engine, image, context, work)
     container = Container(
         engine=engine.command, image=local.id, shown=str(image), root=root, home=home, user=engine.user,
+        client=environment.family(snapshot.environ, "engine"),
         mounts=tuple(Mount(source=path) for path in _repository_above(root)), named=tuple(wheel.environment),
     )  # fmt: skip
     key = f"what is in the image {local.id} for {engine.user or 'its user'}"
@@ -130,7 +131,9 @@ def _facts(container: Container, image: Image, snapshot: Snapshot) -> Mapping[st
         *((f"--user={container.user}",) if container.user else ()), container.image, "-c", _PROBE,
     )  # fmt: skip
     try:
-        return _parsed(run.capture(command, cwd=snapshot.root, env=environment.tool_environment(snapshot.environ)))
+        return _parsed(
+            run.capture(command, cwd=snapshot.root, env=container_engines.engine_environment(snapshot.environ))
+        )
     except StepFailed as error:
         raise _explained(error, image) from None
 

@@ -35,6 +35,8 @@ class Manifests(Struct, frozen=True, kw_only=True):
     """Whether the crate has a binary target."""
     has_python: bool = False
     """Whether there is a Python package of the extension's name, which maturin puts the extension into."""
+    groups_above: Mapping[str, Any] = {}
+    """`[dependency-groups]` of the workspace's root, for groups that the package does not have."""
     setup_compiles: bool = False
     """Whether setup.py names extension modules."""
     version: str = ""

@@ -169,7 +169,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     refuse_published_debug(wheels, publish, manifests, table)
     refuse_untakeable(wheels, publish, common.index or {}, table)
     for python, said in dict.fromkeys((wheel.python, wheel.test) for wheel in wheels):
-        refuse_untestable(python, plan.minimum, said, manifests.pyproject, table)
+        refuse_untestable(python, plan.minimum, said, manifests, table)
     if own is not common:
         refuse_idle((*own.overrides, *own.variants), every_selection(manifests, own, common), table)
     return Package(

@@ -28,7 +28,13 @@ class Test(Table, frozen=True, kw_only=True):
     extras: tuple[str, ...] = ()
     """Extras of the package to install with it.  Example: `["test"]`"""
     requires: tuple[str, ...] = ()
-    """Further requirements to install.  Example: `["pytest>=9"]`"""
+    """Further requirements to install, and files of them.  Example: `["pytest>=9", "-r requirements/test.txt"]`"""
+    locked: bool = False
+    """Requirements are installed in the versions of `uv.lock`, the package's or that of the workspace above it."""
+    cwd: str = ""
+    """The folder that the tests run in, relative to the package.  They run in a copy of the package's folder without
+    the sources of its module, so that the installed wheel is what they import.  Default: an empty folder.
+    Example: `"."`"""
     skip: str = ""
     """The reason why the tests are not run; the wheel may then be published untested.
     Example: `"numpy has no wheels for it"`"""
@@ -36,7 +42,7 @@ class Test(Table, frozen=True, kw_only=True):
     """The Python versions that the wheel must be tested with.  Default: every supported one that is installed here and
     takes the wheel.  Example: `["3.11", "3.14"]`"""
     groups: tuple[str, ...] = ()
-    """Dependency groups of the package (PEP 735) to install.  Example: `["test"]`"""
+    """Dependency groups (PEP 735) to install, of the package or of the workspace above it.  Example: `["test"]`"""
     compile: bool = False
     """Requirements may be compiled under emulation too, which can take hours."""
 

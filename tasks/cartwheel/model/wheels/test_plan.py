@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.config.settings import Test
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Package, Wheel
@@ -60,12 +61,14 @@ def _minor(version: str) -> int:
 
 def settings(package: Package, test: Test) -> Mapping[str, str]:
     """What the configuration says of the tests, by name; a change is a reason to run them again."""
-    groups = package.manifests.pyproject.get("dependency-groups", {})
+    groups = [_groups_with(package.manifests, name) for name in test.groups]
     rows = {
         "test.command": " ".join(test.command),
         "test.extras": " ".join(test.extras),
         "test.groups": " ".join(test.groups),
         "test.groups.say": json.dumps(groups, sort_keys=True) if test.groups else "",
+        "test.locked": "yes" if test.locked else "",
+        "test.cwd": test.cwd,
         "test.requires": " ".join(test.requires),
         "test.python": " ".join(test.python),
         "test.compile": "yes" if test.compile else "",
@@ -81,7 +84,23 @@ def requirements_for_tests(package: Package, test: Test) -> tuple[str, ...]:
         return test.requires
     from packaging.dependency_groups import resolve_dependency_groups
 
-    return (*resolve_dependency_groups(package.manifests.pyproject["dependency-groups"], *test.groups), *test.requires)
+    groups = (
+        row for name in test.groups for row in resolve_dependency_groups(_groups_with(package.manifests, name), name)
+    )
+    return (*groups, *test.requires)
+
+
+def _groups_with(manifests: Manifests, name: str) -> dict[str, Any]:
+    """The dependency groups of the file that has this one: the package's, else the workspace root's."""
+    own = manifests.pyproject.get("dependency-groups", {})
+    names = {normalised_name(group) for group in own}
+    return dict(own if normalised_name(name) in names else manifests.groups_above)
+
+
+def requirements_file(line: str) -> str:
+    """The file that an entry of `test.requires` names, relative to the package; empty if it is a requirement."""
+    match = re.fullmatch(r"(?:-r|--requirement)(?:\s+|=)(\S.*)", line.strip())
+    return match[1] if match else ""
 
 
 def _is_requirement(text: str) -> bool:
@@ -96,9 +115,9 @@ def _is_requirement(text: str) -> bool:
     return True
 
 
-def refuse_untestable(python: str, minimum: str, test: Test, pyproject: Mapping[str, Any], where: str) -> None:
+def refuse_untestable(python: str, minimum: str, test: Test, manifests: Manifests, where: str) -> None:
     """What cannot be meant of the tests of one wheel; raises `ConfigError`."""
-    for line in (*_wrong_pythons(python, minimum, test), *_unknown(test, pyproject)):
+    for line in (*_wrong_pythons(python, minimum, test), *_unknown(test, manifests)):
         raise ConfigError(f"{where} {line}")
 
 
@@ -117,15 +136,18 @@ def _wrong_pythons(python: str, minimum: str, test: Test) -> Iterable[str]:
             yield f"test.python: '{asked}' takes no wheel for abi3t; expected 3.{FIRST_ABI3T} or newer"
 
 
-def _unknown(test: Test, pyproject: Mapping[str, Any]) -> Iterable[str]:
+def _unknown(test: Test, manifests: Manifests) -> Iterable[str]:
+    pyproject = manifests.pyproject
     for part in test.command:
         for field in re.findall(r"\{(\w+)\}", part):
             if field != "package" and get_close_matches(field, ("package",), cutoff=0.8):
                 yield f"test.command: '{{{field}}}' stands for nothing; did you mean '{{package}}'?"
     for line in test.requires:
-        if not _is_requirement(line):
-            yield f"test.requires: '{line}' is no requirement; expected one like 'numpy>=2'"
-    groups = {normalised_name(name) for name in pyproject.get("dependency-groups", {})}
+        if not requirements_file(line) and not _is_requirement(line):
+            yield f"test.requires: '{line}' is no requirement; expected one like 'numpy>=2' or '-r FILE'"
+    if test.cwd.startswith("/") or ".." in test.cwd.split("/"):
+        yield f"test.cwd: '{test.cwd}' lies outside the package; name a folder in it, '.' for its own"
+    groups = {normalised_name(n) for n in (*pyproject.get("dependency-groups", {}), *manifests.groups_above)}
     for name in test.groups:
         if normalised_name(name) not in groups:
             yield f"test.groups: there is no [dependency-groups] {name}{did_you_mean(name, groups)}"

@@ -1,0 +1,141 @@
+"""Installers that make test environments and fill them: uv, or pip.
+
+The user's settings say where packages come from, and nothing else: not which versions are chosen (constraints,
+overrides, cooldowns), nor how they are built.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from cartwheel.machine import interpreters
+from cartwheel.model.errors import CartwheelError
+from cartwheel.model.step import CommandLog
+from cartwheel.process import environment
+from cartwheel.process.run import capture
+
+
+class Installer(Struct, frozen=True, kw_only=True):
+    """A program that makes environments and fills them."""
+
+    name: str
+    create: Callable[[str, Path], tuple[str, ...]]
+    """From the base interpreter and the folder."""
+    install: Callable[[Path], tuple[str, ...]]
+    """From the environment's interpreter; what to install follows."""
+
+
+UV = Installer(
+    name="uv",
+    create=lambda base, folder: (
+        *(*interpreters.UV, "venv", "--no-project", "--no-config", "--python", base),
+        str(folder),
+    ),
+    install=lambda python: (*interpreters.UV, "pip", "install", "--python", str(python)),
+)
+PIP = Installer(
+    name="pip",
+    create=lambda base, folder: (base, "-m", "venv", str(folder)),
+    install=lambda python: (str(python), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"),
+)
+
+
+def installer(log: CommandLog, env: Mapping[str, str]) -> Installer:
+    """uv if it starts, else venv and pip, which take 7 s for its half second; the log says so."""
+    try:
+        capture((*interpreters.UV, "--version"), cwd=Path(sys.executable).parent, env=env)
+    except CartwheelError as error:
+        log.say(f"uv cannot be used, so venv and pip are: {error}")
+        return PIP
+    return UV
+
+
+_SOURCES = (
+    "UV_INDEX*", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_OFFLINE", "UV_CACHE_DIR",
+    "UV_NO_CACHE", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_INSECURE_HOST", "UV_KEYRING_PROVIDER", "UV_HTTP_*",
+    "UV_REQUEST_TIMEOUT", "UV_CONCURRENT_*", "UV_LINK_MODE", "UV_CREDENTIALS_DIR", "UV_PYTHON*",
+    "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_CERT", "PIP_CLIENT_CERT",
+    "PIP_TRUSTED_HOST", "PIP_PROXY", "PIP_CACHE_DIR", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES", "PIP_KEYRING_PROVIDER",
+)  # fmt: skip
+"""Variables that say where packages come from and how they are fetched (uv 0.9 and pip 26, November 2026)."""
+
+
+def installer_variables(environ: Mapping[str, str], project: Path, scratch: Path) -> dict[str, str]:
+    """What an installer is given beside a test's environment; writes uv's settings to `scratch`.
+
+    `project`: the folder whose uv settings may name indexes.
+    """
+    own = environment.family(environ, "uv", "pip")
+    kept = {name: value for name, value in own.items() if any(fnmatchcase(name, pattern) for pattern in _SOURCES)}
+    return kept | {"UV_CONFIG_FILE": str(_uv_settings(environ, project, scratch))} | _pip_settings(own)
+
+
+_KEYS = ("index", "index-url", "extra-index-url", "find-links", "no-index", "index-strategy", "keyring-provider",
+         "native-tls", "allow-insecure-host", "offline", "cache-dir")  # fmt: skip
+"""Keys of uv's settings that say where packages come from (uv 0.9, November 2026)."""
+
+
+def _uv_settings(environ: Mapping[str, str], project: Path, scratch: Path) -> Path:
+    """A settings file with the indexes of the user's own; the first file that sets a key decides."""
+    settings: dict[str, Any] = {}
+    for file, table in _uv_tables(environ, project):
+        for key in (key for key in _KEYS if key in table and key not in settings):
+            value = table[key]
+            if key == "index":
+                value = [row for row in value if not row.get("explicit")]
+            if key == "find-links":
+                value = [link if "://" in link else str(file.parent / link) for link in value]
+            settings[key] = value
+    path = scratch / "uv.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{key} = {_toml(value)}\n" for key, value in settings.items()), encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def _toml(value: Any) -> str:
+    """A value of uv's settings as TOML writes it."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(row)}" for key, row in value.items()) + " }"
+    return f"[{', '.join(map(_toml, value))}]" if isinstance(value, list) else json.dumps(value)
+
+
+def _uv_tables(environ: Mapping[str, str], project: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """uv's settings in the order in which they count: the named file alone, else project, user, system."""
+    home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home()) / ".config")
+    user = Path(environ["APPDATA"]) if os.name == "nt" and "APPDATA" in environ else home
+    above = [folder / name for folder in (project, *project.parents) for name in ("uv.toml", "pyproject.toml")]
+    named = environ.get("UV_CONFIG_FILE")
+    for file in (Path(named),) if named else (*above, user / "uv" / "uv.toml", Path("/etc/uv/uv.toml")):
+        try:
+            table = tomllib.loads(file.read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        yield file, table.get("tool", {}).get("uv", {}) if file.name == "pyproject.toml" else table
+
+
+_PIP_KEYS = ("index-url", "extra-index-url", "find-links", "no-index", "cert", "trusted-host", "proxy")
+
+
+def _pip_settings(env: Mapping[str, str]) -> dict[str, str]:
+    """pip's indexes as variables, and no settings file."""
+    variables = {"PIP_CONFIG_FILE": os.devnull}
+    try:
+        listed = capture((sys.executable, "-m", "pip", "config", "list"), cwd=Path(sys.executable).parent, env=env)
+    except CartwheelError:  # a Python without pip has no settings of it either
+        return variables
+    for key, value in re.findall(r"(?m)^(?:global|install)\.([\w-]+)='(.*)'$", listed):
+        name = f"PIP_{key.upper().replace('-', '_')}"
+        if key in _PIP_KEYS and name not in env:
+            variables[name] = value.replace("\\n", " ")
+    return variables
