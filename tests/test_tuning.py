@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from cartwheel.backends.maturin import _as_planned as as_planned
-from cartwheel.backends.maturin import _flags as flags
 from cartwheel.backends.maturin import _interpreter as interpreter
 from cartwheel.model.config.settings import Secret
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Wheel
+from cartwheel.toolchain.compiler_flags import flags_environment, holds
 from support.models import crate, manifests, understood
 from support.projects import TRIPLE, Project, committed, with_crate
 
@@ -103,24 +103,57 @@ def test_an_image_alone_means_a_container() -> None:
     assert made[f"{LINUX}:3.13"].toolchain == ""
 
 
+NATIVE = f"CARGO_TARGET_{LINUX.upper().replace('-', '_')}_RUSTFLAGS"
+UNIX = frozenset({"unix", 'target_os="linux"', "debug_assertions"})
+
+
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "config", "told"),
     [
-        ({}, {"CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS": "-C target-cpu=native"}),
-        ({"RUSTFLAGS": "-g"}, {"RUSTFLAGS": "-g -C target-cpu=native"}),
-        ({"CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS": "-g"},
-         {"CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS": "-g -C target-cpu=native"}),
+        ({}, "", {"CARGO_BUILD_RUSTFLAGS": "-g"}),
+        ({}, '[build]\nrustflags = ["-C", "x"]\n', {"CARGO_BUILD_RUSTFLAGS": "-g"}),
+        ({"CARGO_BUILD_RUSTFLAGS": "-v"}, "", {"CARGO_BUILD_RUSTFLAGS": "-v -g"}),
+        ({"RUSTFLAGS": "-v"}, f"[target.{LINUX}]\nrustflags = '-C x'\n", {"RUSTFLAGS": "-v -g"}),
+        ({"CARGO_ENCODED_RUSTFLAGS": "-v\x1f-C x"}, "", {"CARGO_ENCODED_RUSTFLAGS": "-v\x1f-C x\x1f-g"}),
+        ({NATIVE: "-v"}, "", {NATIVE: "-v -g"}),
+        ({}, f"[target.{LINUX}]\nrustflags = '-C x'\n", {NATIVE: "-g"}),
+        ({}, f"[target.{MUSL}]\nrustflags = '-C x'\n", {"CARGO_BUILD_RUSTFLAGS": "-g"}),
+        ({}, f"[target.{LINUX}]\nlinker = 'cc'\n", {"CARGO_BUILD_RUSTFLAGS": "-g"}),
+        ({}, "[target.'cfg(all(unix, not(target_os = \"macos\")))']\nrustflags = ['-v']\n", {NATIVE: "-g"}),
+        ({}, "[target.'cfg(windows)']\nrustflags = ['-v']\n", {"CARGO_BUILD_RUSTFLAGS": "-g"}),
     ],
-)  # fmt: skip
-def test_flags_are_added_to_those_of_the_environment(given: Mapping[str, str], told: Mapping[str, str]) -> None:
-    made = wheels({"flags": ["-C target-cpu=native"]})
-    assert flags(made[f"{LINUX}:3.13"], given) == told
+)
+def test_flags_are_added_to_the_source_that_cargo_takes_them_from(
+    tmp_path: Path, given: Mapping[str, str], config: str, told: Mapping[str, str]
+) -> None:
+    (tmp_path / ".cargo").mkdir()
+    (tmp_path / ".cargo/config.toml").write_text(config)
+    env = {"CARGO_HOME": str(tmp_path / "home"), **given}
+    assert flags_environment(("-g",), (LINUX,), tmp_path, env, lambda triple: UNIX) == told
 
 
-def test_a_universal_wheel_is_told_them_for_both_of_its_parts() -> None:
-    made = wheels({"targets": ["universal2-apple-darwin"], "flags": ["-g"]})
-    told = flags(made["universal2-apple-darwin:3.13"], {})
-    assert sorted(told) == [f"CARGO_TARGET_{arch}_APPLE_DARWIN_RUSTFLAGS" for arch in ("AARCH64", "X86_64")]
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("unix", True),
+        ("windows", False),
+        ('target_os = "linux"', True),
+        ('any(windows, target_os = "linux")', True),
+        ('all(unix, target_os = "macos")', False),
+        ("not(any(windows, target_family))", True),
+        ("all()", True),
+        ("any()", False),
+    ],
+)
+def test_a_condition_of_a_target_table_is_judged_as_cargo_does(condition: str, expected: bool) -> None:
+    assert holds(condition, UNIX) == expected
+
+
+def test_a_universal_wheel_is_told_them_for_each_of_its_parts(tmp_path: Path) -> None:
+    env = {"CARGO_TARGET_AARCH64_APPLE_DARWIN_RUSTFLAGS": "-v", "CARGO_HOME": str(tmp_path / "home")}
+    triples = ("aarch64-apple-darwin", "x86_64-apple-darwin")
+    told = flags_environment(("-g",), triples, tmp_path, env, lambda triple: frozenset())
+    assert told == {"CARGO_TARGET_AARCH64_APPLE_DARWIN_RUSTFLAGS": "-v -g", "CARGO_BUILD_RUSTFLAGS": "-g"}
 
 
 REFUSED: list[tuple[Mapping[str, Any], str]] = [
@@ -324,6 +357,8 @@ def _says(project: Project, wheel: Path) -> str:
 
 def test_flags_secrets_commands_and_variants_reach_the_build(project: Project) -> None:
     _tuned(project)
+    project.write("pebble/.cargo/config.toml", '[build]\nrustflags = ["--cfg", "users"]\n')
+    project.edit("pebble/src/main.rs", "cfg!(pebbled)", "cfg!(all(pebbled, users))")
     builds = (f"build:{TRIPLE}:pebble:py3", f"build:{TRIPLE}:pebble:py3:small")
     said = project.doit(*builds, code=1)
     assert "SECRET_WORD is to be what $OUR_WORD holds, and that is not set" in said

@@ -36,6 +36,7 @@ from cartwheel.process import run
 from cartwheel.process.environment import literal_values
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.cargo_directories import SHARED, CargoDirectory
+from cartwheel.toolchain.compiler_flags import flags_environment
 from cartwheel.toolchain.tool_versions import rustc_tool
 
 if TYPE_CHECKING:
@@ -199,7 +200,8 @@ def _environment(
     package: Package, wheel: Wheel, chain: toolchain.Toolchain, work: Work, messages: Path
 ) -> dict[str, str]:
     env = build_environment(package, work) | dict(chain.environment(wheel.target)) | variables(wheel.environment, work)
-    env |= _flags(wheel, env)
+    folder = work.root / package.folder
+    env |= flags_environment(wheel.flags, wheel.target.triples, folder, env, lambda triple: _cfg(triple, folder, env))
     if "CARGO_BUILD_JOBS" not in env:
         env |= work.slots
     if package.sccache:
@@ -213,16 +215,6 @@ def _environment(
     if wheel.target.system == "macos":
         env["MACOSX_DEPLOYMENT_TARGET"] = wheel.floor
     return env
-
-
-def _flags(wheel: Wheel, env: Mapping[str, str]) -> dict[str, str]:
-    """The compiler's flags as a variable.  That of a target adds to what `.cargo/config.toml` says of it; cargo looks
-    past it where one for all targets is set (the Cargo book, "Configuration", November 2026)."""
-    if not wheel.flags:
-        return {}
-    triples = (triple.upper().replace("-", "_") for triple in wheel.target.triples)
-    names = ["RUSTFLAGS"] if "RUSTFLAGS" in env else [f"CARGO_TARGET_{triple}_RUSTFLAGS" for triple in triples]
-    return {name: " ".join((*env.get(name, "").split(), *wheel.flags)) for name in names}
 
 
 def _wrapper(scratch: Path) -> Path:
@@ -273,6 +265,11 @@ def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
     for need in (*tools, *crate_needs(package, wheel, chain, snapshot)):
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
     return ""
+
+
+def _cfg(triple: str, folder: Path, env: Mapping[str, str]) -> frozenset[str]:
+    """What the compiler says of a target, for `cfg(...)` tables of cargo's configuration."""
+    return frozenset(run.capture(("rustc", "--print", "cfg", "--target", triple), cwd=folder, env=env).splitlines())
 
 
 @cache

@@ -1,0 +1,81 @@
+"""The compiler flags of a wheel, added to all that the user's own configuration gives cargo.
+
+cargo takes flags from one source alone: CARGO_ENCODED_RUSTFLAGS, RUSTFLAGS, the `target` tables with their variables,
+or `build.rustflags` with its variable; each hides the ones after it (the Cargo book, "Configuration", November 2026).
+So flags are added to the source that counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cartwheel.cargo.config_files import configuration
+from cartwheel.filesystem.manifest_files import table, toml
+
+Cfg = Callable[[str], frozenset[str]]
+"""From a triple to what `rustc --print cfg` says of it: `unix`, `target_os="linux"`."""
+
+
+def flags_environment(
+    flags: tuple[str, ...], triples: Iterable[str], folder: Path, env: Mapping[str, str], cfg: Cfg
+) -> dict[str, str]:
+    """Variables that give rustc `flags` for these triples beside those of the user.
+
+    `folder`: where cargo runs; its configuration files and `env` say which source of flags counts.
+    """
+    if not flags:
+        return {}
+    if "CARGO_ENCODED_RUSTFLAGS" in env:
+        return {"CARGO_ENCODED_RUSTFLAGS": "\x1f".join(filter(None, (env["CARGO_ENCODED_RUSTFLAGS"], *flags)))}
+    if "RUSTFLAGS" in env:
+        return {"RUSTFLAGS": _added("RUSTFLAGS", flags, env)}
+    tables = [toml(file) for file in configuration(folder, env).files if not file.name.startswith("rust-toolchain")]
+    names = (
+        _variable(triple) if _has_target_flags(triple, tables, env, cfg) else "CARGO_BUILD_RUSTFLAGS"
+        for triple in triples
+    )
+    return {name: _added(name, flags, env) for name in names}
+
+
+def _variable(triple: str) -> str:
+    return f"CARGO_TARGET_{triple.upper().replace('-', '_')}_RUSTFLAGS"
+
+
+def _added(name: str, flags: tuple[str, ...], env: Mapping[str, str]) -> str:
+    return " ".join((*env.get(name, "").split(), *flags))
+
+
+def _has_target_flags(triple: str, tables: Iterable[Mapping[str, Any]], env: Mapping[str, str], cfg: Cfg) -> bool:
+    """Whether flags for this triple hide `build.rustflags`."""
+    if _variable(triple) in env:
+        return True
+    names = {name for data in tables for name, row in table(data, "target").items() if "rustflags" in row}
+    conditions = [match[1] for name in names if (match := re.fullmatch(r"cfg\((.*)\)", name.strip(), re.DOTALL))]
+    return triple in names or any(holds(condition, cfg(triple)) for condition in conditions)
+
+
+def holds(condition: str, facts: frozenset[str]) -> bool:
+    """Whether a `cfg(...)` condition holds for a target; `facts` as `rustc --print cfg` lists them."""
+    tokens = re.findall(r'"[^"]*"|\w+|[(),=]', condition)
+
+    def term() -> bool:
+        name = tokens.pop(0)
+        if tokens[:1] == ["("]:
+            tokens.pop(0)
+            values = []
+            while tokens and tokens[0] != ")":
+                values.append(term())
+                if tokens[:1] == [","]:
+                    tokens.pop(0)
+            del tokens[:1]
+            return {"all": all(values), "any": any(values), "not": not any(values)}.get(name, False)
+        if tokens[:1] == ["="]:
+            value = tokens[1]
+            del tokens[:2]
+            return f"{name}={value}" in facts
+        return name == "true" or name in facts
+
+    return term() if tokens else False
