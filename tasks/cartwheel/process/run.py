@@ -149,17 +149,44 @@ def _at_work(group: int) -> bool:
     return False
 
 
+_AGAIN = 0.3
+"""Seconds after which another signal is a second one: a terminal and a wrapper program may both deliver the first."""
+
+_LAST = 1.8
+"""Seconds after a signal in which the run ends, whatever it waits for: a file that is no file, a network, a lock."""
+
+_stopped_at = 0.0
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
+    global _stopped_at
+    if STOP.is_set():
+        if time.monotonic() - _stopped_at > _AGAIN:
+            _exit_now(number)
+        return
     STOP.set()
+    _stopped_at = time.monotonic()
     for process in list(_running):
         _signal(process, hard=False)
-    later = threading.Timer(_GRACE, _kill_all)
-    later.daemon = True
-    later.start()
+    for seconds, act in ((_GRACE, _kill_all), (_LAST, lambda: _exit_now(number))):
+        later = threading.Timer(seconds, act)
+        later.daemon = True
+        later.start()
+    _tell(f"\nstopping ({signal.Signals(number).name})\n")
+
+
+def _exit_now(number: int) -> None:
+    """End this process and all children.  Records are committed by rename, so they are true at any moment."""
+    _kill_all()
+    _tell("ended at once; what had finished is recorded\n")
+    os._exit(128 + number)
+
+
+def _tell(text: str) -> None:
     try:
-        os.write(2, f"\nstopping ({signal.Signals(number).name})\n".encode())
+        os.write(2, text.encode())
     except OSError:
-        pass  # the terminal that hung up is the one this would go to
+        pass  # the terminal hung up
 
 
 def _kill_all() -> None:
