@@ -55,8 +55,8 @@ def demo(table: Mapping[str, Any], *, minimum: str = "py311", **more: Any) -> tu
 @pytest.mark.parametrize(
     ("table", "minimum", "project", "expected", "needed"),
     [
-        ({}, "py311", {}, ("3.11", "3.12", "3.13", "3.14"), False),
-        ({}, "py313", {}, ("3.13", "3.14"), False),
+        ({}, "py311", {}, ("3.11", "3.12", "3.13", "3.14", "3.15"), False),
+        ({}, "py313", {}, ("3.13", "3.14", "3.15"), False),
         ({}, "py315", {}, ("3.15",), False),
         ({}, "py311", {"requires-python": ">=3.11,<3.13"}, ("3.11", "3.12"), False),
         ({"test": {"python": ["3.12", "3.14"]}}, "py311", {}, ("3.12", "3.14"), True),
@@ -75,7 +75,7 @@ def test_a_wheel_is_tested_with_every_supported_python_that_takes_it_or_with_tho
 
 def test_a_pure_package_is_tested_with_all_of_them_and_a_program_with_any() -> None:
     pure = understood(manifests({}, project={"requires-python": ">=3.12"})).wheels[0]
-    assert test_plan.pythons(*pure) == ("3.12", "3.13", "3.14")
+    assert test_plan.pythons(*pure) == ("3.12", "3.13", "3.14", "3.15")
     program = understood(manifests({"targets": [ARM]}, cargo={"package": {"name": "demo", "version": "1.2.0"}}))
     assert test_plan.pythons(*program.wheels[0]) == ("py3",)
 

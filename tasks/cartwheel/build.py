@@ -1,4 +1,4 @@
-"""Build: compile each wheel, raw, as its package's backend makes it for the target."""
+"""Build: compile each raw wheel for its target with the package's backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check: examine each finished file, and run its tests where it was installed, as far as this machine can."""
+"""Check: examine each finished file, install it in a fresh environment and run its tests there, if this machine can."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Learned = Mapping[str, tuple[str, ...]]
 
 
 def steps(project: Project) -> Iterable[Step]:
-    """One for each wheel, one for each source distribution, one for all files of a package together."""
+    """One step for each wheel and each source distribution, and one for all files of a package together."""
     for package in project.packages:
         for wheel in package.wheels:
             yield _of_wheel(package, wheel)
@@ -65,8 +65,7 @@ def _tests(package: Package, test: Test) -> TreeSources:
 
 
 def _could_run_now(package: Package, wheel: Wheel, snapshot: Snapshot) -> tuple[str, ...]:
-    """A check that could not run the wheel, or not with a Python that it must be tested with, is stale wherever it
-    can."""
+    """Why the check is stale on this machine: tests that did not run where it was checked can run here."""
     if (
         not wheel.test.command
         or wheel.test.skip
@@ -89,7 +88,7 @@ def _could_run_now(package: Package, wheel: Wheel, snapshot: Snapshot) -> tuple[
 
 
 def _elsewhere(wheel: Wheel, snapshot: Snapshot) -> bool:
-    """Whether there may be an interpreter of another machine for it here."""
+    """Whether this machine has a sysroot for the wheel's target."""
     from cartwheel.machine.interpreters import sysroot
 
     return sysroot(wheel.target, snapshot.environ) is not None
@@ -107,8 +106,8 @@ def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
 
 
 def refuse_invalid_wheel(package: Package, wheel: Wheel, root: Path, copy: Path | None = None) -> None:
-    """All of a wheel's check that runs nothing of it, on the file in `dist/` or on a `copy` of it; raises `StepFailed`
-    with every problem."""
+    """Judge a wheel, or a `copy` of it, by all rules that run none of its code; raises `StepFailed` with every
+    problem."""
     from cartwheel.checks.candidate import examine
     from cartwheel.checks.rules import problems
 
@@ -127,7 +126,7 @@ def refuse_invalid_wheel(package: Package, wheel: Wheel, root: Path, copy: Path 
 
 
 def _runs(package: Package, wheel: Wheel, path: Path, work: Work) -> tuple[TestRun, ...]:
-    """The tests with each Python that they are meant to be run with, or why not."""
+    """The result of the tests with each planned Python, or the reason why they did not run."""
     from cartwheel.machine.interpreters import NoInterpreter
     from cartwheel.testing.test_hosts import interpreter_for_tests
     from cartwheel.testing.wheel_tests import run_tests

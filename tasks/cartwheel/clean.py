@@ -1,4 +1,4 @@
-"""Clean: remove what the tasks made, and compiled files that an in-place build left in the sources; nothing else."""
+"""Clean: remove the files that tasks made, and compiled files that an in-place build left in the sources."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cartwheel.model.wheels.artifacts import artifacts
 from cartwheel.toolchain.cargo_directories import FOLDER
 
 _KEPT = ("lock", "lock-holder", "unfinished.json")
-"""Held by the run that cleans; and the way back from a bump that was killed."""
+"""Files that stay: the lock of this run, and the note from which an interrupted bump is undone."""
 
 
 def leftovers(root: Path, project: Project, made: Iterable[str]) -> tuple[Path, ...]:
-    """What can go: planned files, those that a record names (`made`), our own folder, stale compiled files."""
+    """What can be removed: planned files, files in records (`made`), the state folder, stale compiled files."""
     named = [root / path for path in (*made, *(a.path for a in artifacts(project)))]
     stale = [root / path for package in project.packages if package.manifest for path in _stale(root, package)]
     debug = (root / "dist" / DEBUG).glob("*")
@@ -25,7 +25,7 @@ def leftovers(root: Path, project: Project, made: Iterable[str]) -> tuple[Path, 
 
 
 def cargo_folders(root: Path) -> tuple[Path, ...]:
-    """cargo's directories alone: they take the most room, and only time is lost with them."""
+    """cargo's target directories: they take the most room, and removing them costs only time."""
     folder = root / FOLDER
     return (folder,) if folder.is_dir() else ()
 

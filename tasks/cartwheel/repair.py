@@ -1,4 +1,4 @@
-"""Repair: from the wheel that maturin made to the one that keeps its promise, foreign libraries grafted into it."""
+"""Repair: graft foreign libraries into a raw wheel and name it for its floor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Build, for crates: maturin compiles each wheel, raw, in a cargo directory of its own."""
+"""Build crates: maturin compiles each raw wheel in its own cargo directory."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
 
 
 def _interpreter(package: Package, wheel: Wheel) -> str:
-    """By which maturin is asked for it; it need not be here."""
+    """The interpreter's name for maturin; it need not be installed."""
     if wheel.python != pythons.ABI3:
         return pythons.maturin_interpreter(wheel.python)
     abi = stable_abi(package.manifests, wheel.features)
@@ -101,7 +101,7 @@ def _container(package: Package, wheel: Wheel, work: Work) -> Container:
 def _tools_in(
     inside: Container, package: Package, wheel: Wheel, directory: Path, work: Work
 ) -> tuple[CommandLog, tuple[str, ...], str]:
-    """Where commands run in a container, how maturin is started there, and the interpreter, empty for none."""
+    """For a build in a container: the log that runs commands there, maturin's command, and the interpreter or empty."""
     from cartwheel.toolchain.container_command import ContainerLog
     from cartwheel.toolchain.container_rust import maturin_in
     from cartwheel.toolchain.container_setup import belongs_to
@@ -113,7 +113,7 @@ def _tools_in(
 
 
 def unlocked(package: Package, root: Path) -> str:
-    """What is said of a package that comes without Cargo.lock."""
+    """The warning for a package without Cargo.lock."""
     shown = _lock(package, root)
     return (
         f"{shown} is missing: {package.name} is built from a copy in {UNLOCKED}, whose Cargo.lock is made once; "
@@ -149,7 +149,7 @@ def lockfile_root(package: Package, sources: Sources, env: Mapping[str, str], wo
 
 
 def misfit(error: StepFailed, package: Package) -> StepFailed | None:
-    """The same failure in better words, if it was that cargo wanted to write Cargo.lock."""
+    """The failure in better words if cargo wanted to write Cargo.lock; None for other failures."""
     if "because --locked was passed" not in str(error):
         return None
     return StepFailed(
@@ -184,7 +184,7 @@ def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root:
 def _arguments(
     package: Package, wheel: Wheel, chain: toolchain.Toolchain, directory: Path, out: Path, python: str
 ) -> tuple[str, ...]:
-    """The target directory is an argument: as a variable, sccache would take it for a part of what it compiles."""
+    """maturin's arguments.  The target directory is one of them: as a variable it would change sccache's keys."""
     features = features_of(package.manifests.pyproject, wheel.python, wheel.features).given
     return (
         *("build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
@@ -218,7 +218,7 @@ def _environment(
 
 
 def _wrapper(scratch: Path) -> Path:
-    """A program that runs cargo and keeps its JSON messages; maturin starts what $CARGO names."""
+    """Write a program that runs cargo and keeps its JSON messages; maturin starts the program in $CARGO."""
     if os.name == "nt":
         path, text = scratch / "cargo.bat", f'@"{sys.executable}" -ISE "{toolchain.CARGO_TEE}" %*\r\n'
     else:
@@ -229,7 +229,7 @@ def _wrapper(scratch: Path) -> Path:
 
 
 def _as_planned(out: Path, wheel: Wheel) -> Path:
-    """The one wheel that maturin made, with the variant's build tag, of which it knows nothing."""
+    """The one wheel that maturin made, with the variant's build tag added."""
     planned = WheelName.parse(wheel.file)
     try:
         made = exactly_one(out, str(replace(planned, build="")))
@@ -274,7 +274,7 @@ def _cfg(triple: str, folder: Path, env: Mapping[str, str]) -> frozenset[str]:
 
 @cache
 def _sysroot(cwd: Path, env: tuple[tuple[str, str], ...]) -> Path:
-    """Asked once a run: rustup's proxy takes 50 ms to answer."""
+    """The compiler's sysroot, cached: rustup's proxy takes 50 ms to answer."""
     return Path(run.capture(("rustc", "--print", "sysroot"), cwd=cwd, env=dict(env)).strip())
 
 

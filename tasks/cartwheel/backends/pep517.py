@@ -1,4 +1,4 @@
-"""Build, for packages without a crate: by their own backend (PEP 517), from a copy that holds exactly what counts."""
+"""Build packages without a crate: by their own backend (PEP 517), from a copy that holds exactly what counts."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
 
 
 def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: Mapping[str, str], work: Work) -> None:
-    """In the wheel's container, by the pip of its interpreter: every image with Python has one."""
+    """Build in the wheel's container with the pip of its interpreter."""
     from cartwheel.toolchain.container_command import ContainerLog
     from cartwheel.toolchain.container_setup import open_container
 
@@ -98,7 +98,7 @@ def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: 
 
 
 def apart(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
-    """The package's folder in a copy of what counts, in the scratch folder; only this step sees it."""
+    """Copy the files that count to the scratch folder; returns the package's folder in the copy."""
     from cartwheel.inputs.isolated_copy import copy_files
 
     paths = package_files(package, wheel, work.root)
@@ -107,7 +107,7 @@ def apart(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
 
 
 def backend_environment(package: Package, work: Work) -> dict[str, str]:
-    """What a backend is given, and the version where it would take it from git."""
+    """The environment of a backend, with the version if the backend takes it from git."""
     env = build_environment(package, work) | {"GIT_OPTIONAL_LOCKS": "0"}
     if package.from_git:
         env |= build_backend.version_variables(package.name, package.manifests.pyproject, package.version)
@@ -125,7 +125,7 @@ def _environment(package: Package, wheel: Wheel, work: Work) -> dict[str, str]:
 
 
 def _interpreter(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
-    """The path of the interpreter that a wheel is compiled for; raises `StepFailed` where there is none here."""
+    """The path of the interpreter that a wheel is compiled for; raises `StepFailed` if it is not installed."""
     from cartwheel.toolchain import build_interpreters
 
     found = build_interpreters.path(wheel.python, package.minimum_python, snapshot)
@@ -135,7 +135,7 @@ def _interpreter(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
 
 
 def missing_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> tuple[ToolNeed, ...]:
-    """What is not here that a wheel is compiled with; starts nothing that was asked before."""
+    """Tools that a wheel needs and this machine lacks; answers are cached."""
     from cartwheel.toolchain import build_interpreters, requirements
 
     if chain.name == CONTAINER:
@@ -150,7 +150,7 @@ def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
 
 
 def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
-    """Why a backend may name a wheel in another way than was planned."""
+    """The failure with the reason why a backend may name a wheel otherwise than planned."""
     named = str(error)
     if package.from_git and f"-{package.version}-" not in named.partition(", but ")[2]:
         why = "the backend did not take the version that it was told; see the README's 'Versions from git'"

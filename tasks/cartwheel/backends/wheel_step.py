@@ -1,4 +1,4 @@
-"""What the builds of all backends share: the step of a wheel, what runs before it, and what a backend is given."""
+"""What the builds of all backends share: a wheel's step, the commands before it, and the backend's environment."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from cartwheel.model.step import Step, Work
 from cartwheel.process import environment
 
 MOMENT = "1580601600"
-"""SOURCE_DATE_EPOCH where the user sets none: 2 February 2020, the moment that hatchling gives the files of its wheels.
+"""SOURCE_DATE_EPOCH by default: 2 February 2020, the time that hatchling gives the files of its wheels.
 
-Not the time of the commit: a wheel is not built again for a commit that changes nothing in it, and must still be what
-its tag gives anywhere else.
+Not the time of the commit: a commit that changes nothing in a wheel does not rebuild it, and the wheel must still have
+the bytes that its tag gives elsewhere.
 """
 
 
 def raw_wheel(wheel: Wheel) -> str:
-    """Where the wheel lies before it is repaired, relative to the project."""
+    """The path of the wheel before it is repaired, relative to the project."""
     return f"{state_folder(debug=wheel.debug)}/wheels/{wheel.place}/{wheel.raw}"
 
 
 def step_of(package: Package, wheel: Wheel, *, doc: str, settings: Mapping[str, str], **more: Any) -> Step:
-    """The step of a wheel, whatever makes it; `more`: what else differs, its sources and its action."""
+    """The build step shared by all backends; `more` sets further fields, such as sources and action."""
     return Step(
         name=f"build:{wheel.segments}",
         doc=doc,
@@ -55,7 +55,7 @@ def compiled_step(
     of_chain: Callable[[toolchain.Toolchain], tuple[str, ...]],
     **more: Any,
 ) -> Step:
-    """The same of one that is compiled.  `of_chain`: the tools that its toolchain takes besides `tools`."""
+    """The build step of a compiled wheel.  `of_chain`: the tools that a toolchain needs beside `tools`."""
     blocked = ""
     chose: dict[str, str] = {}
     try:
@@ -75,13 +75,13 @@ def chain_of(package: Package, wheel: Wheel) -> toolchain.Toolchain:
 
 
 def python_in_words(wheel: Wheel) -> str:
-    """What a wheel is for, for people."""
+    """The Python that a wheel is for, for people."""
     named = {"py3": "any Python 3", "abi3": "the stable ABI", "abi3t": "the stable ABI of 3.15 and newer"}
     return named.get(wheel.python, f"Python {wheel.python}")
 
 
 def build_environment(package: Package, work: Work) -> dict[str, str]:
-    """What a backend is given: the named variables, our own tools first on PATH, and the moment of the build."""
+    """The environment of a backend: allowed variables, this installation's tools first on PATH, SOURCE_DATE_EPOCH."""
     env = environment.tool_environment(work.snapshot.environ, package.environment_pass)
     env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", "")))
     env.setdefault("SOURCE_DATE_EPOCH", MOMENT)
@@ -89,21 +89,21 @@ def build_environment(package: Package, work: Work) -> dict[str, str]:
 
 
 def variables(values: Mapping[str, str | Secret], work: Work) -> dict[str, str]:
-    """What the configuration's `environment` gives a build, whose log then shows no secret of it.  Raises `StepFailed`
-    where a secret is not there."""
+    """The variables of the configuration's `environment`; their secrets are redacted in the log from now on.  Raises
+    `StepFailed` if a secret is not set."""
     work.log.hide(environment.secrets(values, work.snapshot.environ))
     return environment.configured_environment(values, work.snapshot.environ)
 
 
 _BEFORE = threading.Lock()
 _DONE: dict[str, tuple[str, ...]] = {}
-"""What was run before the wheels of this process, so that each is run once, and what it wrote."""
+"""Commands that this process ran before wheels, and the files they wrote: each command runs once."""
 
 
 def commands_before(
     package: Package, commands: tuple[Before, ...], values: Mapping[str, str | Secret]
 ) -> Callable[[Work], tuple[str, ...]] | None:
-    """Runs what the configuration wants to be run before something is built; the same command for several once."""
+    """An action that runs the commands of `before`, each once for all wheels; None if there are none."""
     if not commands:
         return None
 

@@ -1,4 +1,4 @@
-"""This machine: what it is, and a name for it by which records know it again."""
+"""This machine: its system and architecture, and an id under which records keep what is bound to it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Host(Struct, frozen=True, kw_only=True):
     libc: str
     """`gnu` or `musl` on Linux, else empty."""
     glibc: tuple[int, int]
-    """Its glibc, `(0, 0)` where there is none."""
+    """The version of glibc, `(0, 0)` without glibc."""
 
     def runs(self, target: Target) -> bool:
-        """Whether a program for this target starts here, interpreters aside."""
+        """Whether programs for this target start on this machine."""
         if target.system == "any":
             return True
         same_libc = target.system != "linux" or target.libc == self.libc
@@ -36,7 +36,7 @@ class Host(Struct, frozen=True, kw_only=True):
 
     @property
     def triple(self) -> str:
-        """The target of this machine's own kind, `any` where the table has none."""
+        """The target that this machine is an instance of; `any` if the table has no such row."""
         own = (t for t, row in TARGETS.items() if row.system == self.system and self.runs(row))
         return next(own, "any")
 
@@ -46,7 +46,7 @@ class Host(Struct, frozen=True, kw_only=True):
 
 @cache
 def this_machine() -> Host:
-    """The machine we run on."""
+    """The machine that runs this process."""
     system = _SYSTEMS.get(sys.platform, sys.platform)
     machine = _uname()[1].lower()
     machine = _MACHINES.get(system, str)(machine)
@@ -75,7 +75,7 @@ def _glibc() -> tuple[int, int]:
 
 @cache
 def machine_id() -> str:
-    """A digest that is the same for every run on this machine and, very likely, for no other."""
+    """A digest that identifies this machine."""
     parts = [_uname()[0], sys.platform]
     try:
         with open("/etc/machine-id", encoding="ascii") as file:

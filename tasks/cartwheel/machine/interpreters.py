@@ -1,5 +1,5 @@
-"""Interpreters that can be started here, and how: this machine's own, those of a machine it can stand in for, and those
-of another one in a file system that is named, by qemu."""
+"""Interpreters that can be started on this machine: native ones, compatible ones (32-bit, Rosetta), and those of
+another architecture in a sysroot, emulated by qemu."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ from cartwheel.process.run import capture, module_command
 UV = module_command("uv")
 
 Through = Callable[[tuple[str, ...], Mapping[str, str], Path], tuple[str, ...]]
-"""From a command, its environment and its folder to the command that this machine starts for it."""
+"""Turns a command, its environment and its folder into the command that this machine starts for it."""
 
 
 def directly(argv: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
-    """As it is."""
+    """The command unchanged: the interpreter is native."""
     return argv
 
 
 class Interpreter(Struct, frozen=True, kw_only=True):
-    """One that can be started here."""
+    """An interpreter that can be started on this machine."""
 
     path: str
-    """Its file; in a container's own file system where it is in one."""
+    """Its path; inside the container if it is in one."""
     by: str = HERE
-    """What starts it, in words."""
+    """What starts it, for people: `here`, `emulated by qemu-aarch64`."""
     through: Through = directly
-    """How it, and other programs for its machine, are started."""
+    """How the interpreter and other programs for its machine are started."""
     env: Mapping[str, str] = {}
-    """What its programs are given besides."""
+    """Further variables for its programs."""
     foreign: bool = False
-    """It is for another machine than this: nothing is compiled for it unless that is allowed."""
+    """It is for another kind of machine, so requirements are not compiled for it unless `test.compile` allows that."""
     alone: bool = False
-    """Programs that are not in its environment are not to be had from this machine, but from where it is."""
+    """Programs that its environment lacks come from where the interpreter is, not from this machine."""
 
 
 class NoInterpreter(Struct, frozen=True, kw_only=True):
-    """None can be started."""
+    """The reason why no interpreter can be started."""
 
     why: str
-    """In words."""
+    """The reason, for people."""
     all: bool = False
-    """It would be the same for every other Python."""
+    """The reason applies to every Python version."""
 
 
 def native_interpreter(target: Target, floor: str, python: str, env: Mapping[str, str]) -> Interpreter | NoInterpreter:
-    """This machine's own, where it is of the target's kind; else one of a kind that it runs besides."""
+    """A native interpreter for the target, else a compatible one (32-bit, Rosetta, Windows' emulation)."""
     host = this_machine()
     if why := cannot_run(target, host, floor or target.floor):
         request = _besides(target, python, host)
@@ -69,7 +69,8 @@ def native_interpreter(target: Target, floor: str, python: str, env: Mapping[str
 
 
 def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | NoInterpreter:
-    """This machine's own for a wheel that several can run, the oldest that it promises (`minimum`) where it is here."""
+    """A native interpreter for a wheel that several can run: the oldest that the wheel promises (`minimum`) if it is
+    installed, else a newer one."""
     stable = oldest(python, minimum) if python in (ABI3, ABI3T) else ""
     wanted = (stable, f">={stable}") if stable else (python,)
     path = next((path for request in wanted if (path := interpreter_path(request, env))), "")
@@ -88,7 +89,7 @@ _IMPLEMENTATIONS = {"cpython": "Python", "pypy": "PyPy", "graalpy": "GraalPy"}
 
 
 def cannot_run(target: Target, host: Host, floor: str) -> str:
-    """Why `host` cannot run what is compiled for `target`, `""` when it can."""
+    """Why `host` cannot run code that is compiled for `target`; empty if it can."""
     if not host.runs(target):
         meant = _in_words(target.system, target.machine, target.libc)
         return f"this machine is {_in_words(host.system, host.machine, host.libc)}; the wheel is for {meant}"
@@ -114,12 +115,12 @@ _BESIDES = {
     ("windows", "arm64", "x86"): "windows-x86-none",
     ("macos", "arm64", "x86_64"): "macos-x86_64-none",
 }
-"""System, machine and the other machine whose programs it starts too (32-bit ones, Rosetta 2, Windows' emulation), with
-uv's name for such an interpreter.  Whether one is here decides: a kernel or a Mac may lack the support."""
+"""uv's name for an interpreter of a compatible machine, by system, machine and compatible machine (32-bit programs,
+Rosetta 2, Windows' emulation).  It is used only if it is installed: a kernel or a Mac may lack the support."""
 
 
 def _besides(target: Target, python: str, host: Host) -> str:
-    """What uv is asked for, empty where this machine runs nothing for the target."""
+    """The interpreter that uv is asked for; empty if this machine is not compatible with the target."""
     if target.libc not in ("", "gnu", "msvc") or (target.system == "linux" and host.libc != "gnu"):
         return ""
     platform = _BESIDES.get((host.system, host.machine, target.machine))
@@ -130,10 +131,10 @@ def _besides(target: Target, python: str, host: Host) -> str:
 
 
 def interpreter_path(python: str, env: Mapping[str, str]) -> str:
-    """The path of an interpreter (`3.13`, `3.14t`, `pypy3.11`, `>=3.16`, or `py3` for the running one's version); `""`
-    for none.
+    """The path of an interpreter (`3.13`, `3.14t`, `pypy3.11`, `>=3.16`, or `py3` for the version of this process);
+    empty if it is not installed.
 
-    uv gives up at a broken program on PATH, such as pyenv's stand-ins: then pyenv's own folders are looked at.
+    uv stops at a broken program on PATH, such as a shim of pyenv; pyenv's own folders are searched then.
     """
     request = f"{sys.version_info.major}.{sys.version_info.minor}" if python == PURE else python.partition("-v")[0]
     if path := _asked(request, env):
@@ -162,7 +163,7 @@ def _loader(target: Target) -> str:
 
 QEMU = "apt-get install qemu-user-static, or your system's package of that name"
 SYSROOT = "CARTWHEEL_SYSROOT_"
-"""And the triple in capitals: the folder with a file system of such a machine."""
+"""Prefix of the variables that name a sysroot; the triple follows in capitals."""
 
 
 def variable(target: Target) -> str:
@@ -171,7 +172,8 @@ def variable(target: Target) -> str:
 
 
 def sysroot(target: Target, env: Mapping[str, str]) -> Path | None:
-    """The folder that is named for such a machine, or that qemu is told of, if it is for one; looks, starts nothing."""
+    """The sysroot for the target: the folder that its variable names, or QEMU_LD_PREFIX if that folder fits.  Starts
+    no process."""
     loader = _loader(target)
     if not loader or sys.platform != "linux":
         return None
@@ -184,7 +186,7 @@ def sysroot(target: Target, env: Mapping[str, str]) -> Path | None:
 def emulated_interpreter(
     target: Target, floor: str, python: str, env: Mapping[str, str]
 ) -> Interpreter | NoInterpreter | None:
-    """One of the file system that is named for the target; None where none is."""
+    """An interpreter in the target's sysroot; None if there is no sysroot."""
     root = sysroot(target, env)
     if root is None:
         return None
@@ -216,7 +218,7 @@ _FOLDERS = ("usr/local/bin", "usr/bin", "bin", "opt/python/*/bin")
 
 
 def _within(root: Path, python: str) -> str:
-    """An interpreter inside a file system; links are followed as that file system means them."""
+    """The path of an interpreter below a sysroot, not resolved: links in a sysroot are relative to it."""
     name = "python3" if python == PURE else maturin_interpreter(python)
     kept = (path for folder in _FOLDERS for path in sorted(root.glob(f"{folder}/{name}")))
     return next((str(path) for path in kept if os.path.lexists(path)), "")
@@ -232,7 +234,7 @@ except (AttributeError, OSError, ValueError):
 
 
 def _unfit(target: Target, floor: str, interpreter: Interpreter, root: Path, env: Mapping[str, str]) -> str:
-    """Why an environment for wheels of that floor cannot be made of it, by what it says itself; empty where it can."""
+    """Why an emulated interpreter cannot make test environments for wheels with this floor; empty if it can."""
     command = interpreter.through((interpreter.path, "-I", "-c", _ASKED), env, root)
     try:
         there = capture(command, cwd=root, env={**env, **interpreter.env}).strip()

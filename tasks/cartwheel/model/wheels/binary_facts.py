@@ -1,4 +1,4 @@
-"""What compiled files say about themselves, and what they must say to be right for a target."""
+"""Facts of compiled files, and what they must be for a target."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from cartwheel.model.wheels.target import FIRST_ON_ARM, Target, version_of_floor
 
 
 class Binary(Struct, frozen=True, kw_only=True):
-    """The facts of one compiled image; a universal Mach-O file holds one for each architecture."""
+    """One compiled image; a universal Mach-O file holds one for each architecture."""
 
     path: str
     """Its name inside the wheel."""
     format: str
     """`elf`, `macho` or `pe`."""
     architecture: str
-    """As platform tags write it (`x86_64`, `aarch64`, `arm64`, `win_amd64`); what the file says where no tag does."""
+    """The name in platform tags (`x86_64`, `aarch64`, `arm64`, `win_amd64`); the file's own word if there is no tag."""
     minimum_os: tuple[int, int] = (0, 0)
-    """The oldest macOS it asks for, `(0, 0)` where it says none."""
+    """The oldest macOS it requires, `(0, 0)` if it states none."""
     needed: tuple[str, ...] = ()
     """The libraries it loads."""
     versions: tuple[tuple[str, str], ...] = ()
-    """The ELF symbol versions it cannot load without, each with a symbol that needs it: `("GLIBC_2.34", "dlopen")`."""
+    """The ELF symbol versions it requires, each with a symbol that needs it: `("GLIBC_2.34", "dlopen")`."""
     imports: tuple[str, ...] = ()
-    """The symbols that others must give it."""
+    """The undefined symbols."""
     modules: tuple[str, ...] = ()
     """The Python modules it can be imported as, from its `PyInit_…` or `PyModExport_…` symbols."""
 
     @property
     def libc(self) -> tuple[int, int]:
-        """The newest glibc it needs, `(0, 0)` where none."""
+        """The newest glibc it requires, `(0, 0)` if none."""
         return max((glibc_version(version) for version, _ in self.versions), default=(0, 0))
 
 
 def glibc_version(version: str) -> tuple[int, int]:
-    """`(2, 17)` for `GLIBC_2.17`, `(0, 0)` for what is no glibc version (`GCC_3.0`, `GLIBC_PRIVATE`)."""
+    """`(2, 17)` for `GLIBC_2.17`, `(0, 0)` for other symbol versions (`GCC_3.0`, `GLIBC_PRIVATE`)."""
     parts = version.removeprefix("GLIBC_").split(".")
     if not version.startswith("GLIBC_") or not all(p.isdigit() for p in parts) or len(parts) < 2:
         return (0, 0)
@@ -48,11 +48,11 @@ def glibc_version(version: str) -> tuple[int, int]:
 
 
 _FORMATS = {"linux": "elf", "android": "elf", "macos": "macho", "ios": "macho", "windows": "pe"}
-"""What can be looked into: of the others nothing is said."""
+"""The binary format of each system; wheels for other systems are not judged."""
 
 
 def machine_problems(binaries: tuple[Binary, ...], target: Target) -> tuple[str, ...]:
-    """Where a file is of another format or architecture; a universal one may hold more than the target's."""
+    """Files of another format or architecture; a universal file may hold more architectures than the target."""
     if target.system not in _FORMATS:
         return ()
     held: dict[tuple[str, str], set[str]] = {}
@@ -69,7 +69,7 @@ def machine_problems(binaries: tuple[Binary, ...], target: Target) -> tuple[str,
 
 
 def floor_problems(binaries: tuple[Binary, ...], target: Target, floor: str) -> tuple[str, ...]:
-    """Where a compiled file asks for a newer system than the floor promises."""
+    """Compiled files that require a newer system than the floor promises."""
     rule = _FLOORS.get((target.system, target.libc))
     return tuple(problem for binary in binaries for problem in rule(binary, target, floor)) if rule else ()
 
@@ -94,7 +94,7 @@ def _glibc_floor(binary: Binary, target: Target, floor: str) -> tuple[str, ...]:
 
 
 def _musl_floor(binary: Binary, target: Target, _: str) -> tuple[str, ...]:
-    """musl has no symbol versions: what can be seen is that nothing of glibc is asked for."""
+    """musl has no symbol versions, so only a requirement of glibc can be detected."""
     glibc = [n for n in binary.needed if n in _GLIBC_LIBRARIES or n.startswith("ld-linux")]
     glibc += sorted({version for version, _ in binary.versions if version.startswith("GLIBC_")})
     if not glibc:
@@ -106,7 +106,7 @@ _GLIBC_LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "
 
 
 def _macos_floor(binary: Binary, target: Target, floor: str) -> tuple[str, ...]:
-    """Of a universal file only the target's own image counts."""
+    """Judge the target's image alone; a universal file may hold others."""
     ours = binary.architecture in accepted_architectures(target.system, target.arch)
     oldest = version_of_floor(target, floor, where="floor")
     if target.parts and binary.architecture == "arm64":
@@ -126,7 +126,7 @@ _FLOORS: dict[tuple[str, str], Callable[[Binary, Target, str], tuple[str, ...]]]
 
 
 def module_problems(binaries: tuple[Binary, ...], target: Target, python: str, abi: str) -> tuple[str, ...]:
-    """Where an extension's file name is none that its Python looks for (PEP 3149); `abi` is the wheel's ABI tag."""
+    """Extensions whose file name their Python does not import (PEP 3149); `abi` is the wheel's ABI tag."""
     if python == "py3" or target.system not in _FORMATS:
         return ()
     pattern, example = _suffix(target, abi)
@@ -148,7 +148,7 @@ def module_problems(binaries: tuple[Binary, ...], target: Target, python: str, a
 
 
 def _suffix(target: Target, abi: str) -> tuple[str, str]:
-    """The pattern of an extension's name after its first dot, and an example of it."""
+    """The pattern of an extension's suffix, and an example."""
     if abi == "abi3.abi3t":
         return (r"\.pyd", ".pyd") if target.system == "windows" else (r"\.abi3t(?:-[\w-]+)?\.so", ".abi3t.so")
     if target.system == "windows":
@@ -169,7 +169,7 @@ def _suffix(target: Target, abi: str) -> tuple[str, str]:
 
 
 def dll_problems(binaries: tuple[Binary, ...], target: Target, python: str, abi: str) -> tuple[str, ...]:
-    """Where a Windows extension loads another Python than it is for: python3.dll for abi3, else its version's own."""
+    """Windows extensions that load the wrong Python: expected is python3.dll for abi3, else the version's own DLL."""
     if target.system != "windows" or python == "py3":
         return ()
     version = abi.removeprefix("cp")
@@ -184,6 +184,6 @@ def dll_problems(binaries: tuple[Binary, ...], target: Target, python: str, abi:
 
 
 def shortened_list(words: Iterable[object]) -> str:
-    """At most five, in order, and how many more there are."""
+    """At most five words in sorted order, and how many more there are."""
     every = sorted(str(word) for word in words)
     return ", ".join(every[:5]) + (f" and {len(every) - 5} more" if len(every) > 5 else "")

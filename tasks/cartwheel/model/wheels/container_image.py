@@ -1,4 +1,4 @@
-"""An image: what a wheel's container is made from, by name or by a Dockerfile of the project."""
+"""Container images for wheels: fetched by name, or built from a Dockerfile of the project."""
 
 from __future__ import annotations
 
@@ -35,54 +35,54 @@ _WITHOUT_PYPY = ("armv7l", "ppc64le", "s390x", "riscv64")
 either."""
 
 _DROPPED = ("3.13t",)
-"""Interpreters that they have no more (pypa/manylinux, read November 2026)."""
+"""Interpreters that these images no longer have (pypa/manylinux, read November 2026)."""
 
 DOCKERFILE = "dockerfile:"
-"""What stands before the path of a Dockerfile."""
+"""The prefix of a Dockerfile's path in the key `image`."""
 
 CONTAINER = "container"
-"""The toolchain's name."""
+"""The name of the toolchain that builds in containers."""
 
 IN_IMAGE = "CARTWHEEL_IN_IMAGE"
-"""The variable by which an image of one's own says what it is: `manylinux_2_28_x86_64`, as pypa's say by
+"""The variable in which a custom image states its policy, `manylinux_2_28_x86_64`; pypa's images use
 AUDITWHEEL_PLAT (pypa/manylinux, Dockerfile, read November 2026)."""
 
 
 class Image(Struct, frozen=True, kw_only=True):
-    """Where a wheel's container comes from."""
+    """The image of a wheel's container."""
 
     name: str
-    """As a container engine knows it; empty where `dockerfile` is built."""
+    """Its name for a container engine; empty if it is built from `dockerfile`."""
     dockerfile: str
-    """Relative to the package; empty where `name` is fetched."""
+    """The path relative to the package; empty if `name` is fetched."""
     policy: str
-    """The newest of the Python Packaging Authority's images that keeps the floor; the floor where there is none."""
+    """The newest policy of the Python Packaging Authority's images that keeps the floor; the floor if none does."""
     arch: str
 
     @property
     def platform(self) -> str:
-        """The architecture as container engines write it."""
+        """The platform name for container engines."""
         return BY_NAME[self.arch].oci
 
     @property
     def reference(self) -> str:
-        """The name by which an engine is asked for it; one built from a Dockerfile has a name of ours."""
+        """The name that an engine is given; an image built from a Dockerfile gets a name here."""
         return self.name or f"localhost/cartwheel:{self.key}"
 
     @property
     def key(self) -> str:
-        """A short name for folders."""
+        """A short name for use in folder names."""
         return sha256(repr(self).encode()).hexdigest()[:8]
 
     @property
     def context(self) -> str:
-        """The folder that a Dockerfile's `COPY` finds, relative to the package: its own.  Empty where that is the
-        package's, of which it finds nothing."""
+        """The build context of a Dockerfile, relative to the package: its own folder.  Empty if the Dockerfile lies in
+        the package's folder; the context then holds nothing else."""
         return self.dockerfile.rpartition("/")[0]
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """What of the package it is made from."""
+        """Files and folders of the package that the image is built from."""
         return (self.context or self.dockerfile,) if self.dockerfile else ()
 
     def __str__(self) -> str:
@@ -90,8 +90,8 @@ class Image(Struct, frozen=True, kw_only=True):
 
 
 def image_of(target: Target, floor: str, declared: str, *, where: str = "[tool.cartwheel] image") -> Image:
-    """The image for a target and its floor: the declared one, its `{policy}` and `{arch}` filled in, or that of the
-    Python Packaging Authority.  Raises `ConfigError`."""
+    """The image for a target and its floor: the declared one with `{policy}` and `{arch}` filled in, or the default of
+    the Python Packaging Authority.  Raises `ConfigError`."""
     if target.system != "linux" or target.arch not in BY_NAME:
         raise ConfigError(
             f"{where}: wheels for {target.triple} are not made in a container; put it into an override that selects "
@@ -113,12 +113,12 @@ def image_of(target: Target, floor: str, declared: str, *, where: str = "[tool.c
 
 
 def files_of_image(target: Target, floor: str, declared: str) -> tuple[str, ...]:
-    """What of the package a declared image is made from; nothing where it is fetched."""
+    """Files and folders of the package that a declared image is built from; empty if it is fetched."""
     return image_of(target, floor, declared).inputs if declared.startswith(DOCKERFILE) else ()
 
 
 def refuse_no_image(target: Target, floor: str, declared: str, python: str, *, where: str) -> None:
-    """Raises `ConfigError` where there is no such image, or where its name tells that it lacks the interpreter."""
+    """Raises `ConfigError` if there is no such image, or if its name shows that it lacks the interpreter."""
     image = image_of(target, floor, declared, where=where)
     if not image.name.startswith("quay.io/pypa/"):
         return
@@ -137,7 +137,7 @@ def refuse_no_image(target: Target, floor: str, declared: str, python: str, *, w
 
 
 def runs_in_place(plat: str, target: Target, floor: str) -> bool:
-    """Whether a machine that says to be such an image (`manylinux_2_28_x86_64`) can build for the target by itself."""
+    """Whether a machine that runs inside the image `plat` (`manylinux_2_28_x86_64`) can build for the target."""
     policy, arch = plat.removesuffix(f"_{target.arch}"), target.arch
     if plat != f"{policy}_{arch}" or not policy:
         return False

@@ -24,19 +24,19 @@ class Target(Struct, frozen=True, kw_only=True):
     libc: str = ""
     """`gnu` or `musl` on Linux, `gnu` or `msvc` on Windows, else empty."""
     arch: str = ""
-    """The architecture as the wheel's platform tag writes it."""
+    """The architecture in the wheel's platform tag."""
     floor: str = ""
-    """The oldest system promised when the project does not say: `manylinux2014`, `musllinux_1_2`, `11.0`."""
+    """The default floor, the oldest system promised: `manylinux2014`, `musllinux_1_2`, `11.0`."""
     machine: str = ""
-    """The architecture as `platform.machine()` says it on a machine of this kind, lower case."""
+    """`platform.machine()` on such a machine, in lower case."""
     parts: tuple[str, ...] = ()
-    """The triples that are compiled for it, where that is not its own."""
+    """The triples that are compiled and joined, for a universal target."""
     runner: str = ""
-    """GitHub's machine of its own kind, which can run its tests; empty where there is none."""
+    """GitHub's runner that can run the target's tests; empty if GitHub has none."""
 
     @property
     def triples(self) -> tuple[str, ...]:
-        """What is compiled for it: its own triple, or those that are joined."""
+        """The triples to compile: its own, or those that are joined."""
         return self.parts or (self.triple,)
 
 
@@ -116,7 +116,7 @@ TARGETS = {row.triple: row for row in _ROWS}
 
 
 def target_by_name(triple: str, *, where: str) -> Target:
-    """The target of that name; `where` names the place it was written, for the error."""
+    """The target of that name; raises `ConfigError` that names `where`, the place it was written."""
     try:
         return TARGETS[triple]
     except KeyError:
@@ -145,8 +145,8 @@ def _by_platform(text: str) -> str:
 
 
 def version_of_floor(target: Target, floor: str, *, where: str) -> tuple[int, int]:
-    """The libc, macOS, iOS or Android version that a floor names, `(2, 17)` for `manylinux2014`; `(0, 0)` where there
-    is none.  Raises `ConfigError` where it is none that the target can have."""
+    """The libc, macOS, iOS or Android version of a floor, `(2, 17)` for `manylinux2014`; `(0, 0)` if the target has no
+    floor.  Raises `ConfigError` if the floor is invalid for the target."""
     if target.floor == _NO_PROMISE and floor == _NO_PROMISE:
         return (0, 0)
     kind = _FLOOR_FORMS.get((target.system, target.libc), _FLOOR_FORMS.get((target.system, "")))
@@ -164,7 +164,7 @@ def version_of_floor(target: Target, floor: str, *, where: str) -> tuple[int, in
 
 
 _NO_PROMISE = "linux"
-"""The floor of a Linux target that no policy covers: its wheels run where they were built."""
+"""The floor of a Linux target that no manylinux policy covers; its wheels run only where they were built."""
 
 _FLOOR_FORMS = {
     ("linux", "gnu"): (r"manylinux_(2)_(\d+)", "manylinux_2_28"),
@@ -177,8 +177,8 @@ _FLOOR_FORMS = {
 
 
 def refuse_impossible(target: Target, floor: str, *, where: str) -> None:
-    """Raises `ConfigError` where a floor has the right form, but the target cannot have it: below what Rust's standard
-    library for it needs, a libc that there is not, or a macOS version of which PyPI takes no wheel."""
+    """Raises `ConfigError` for a well-formed floor that is impossible: older than Rust's standard library supports, a
+    libc that does not exist yet, or a macOS version whose tag PyPI refuses."""
     asked = version_of_floor(target, floor, where=where)
     if asked > (newest := _NEWEST.get(target.libc, asked)):
         raise ConfigError(
@@ -203,7 +203,7 @@ NEWS), the last that maturin 1.16 knows of; musl is at 1.2 since 2020."""
 
 
 def platform_tag(target: Target, floor: str) -> str:
-    """The platform part of the wheel's file name, in the sorted order that the binary distribution format asks for."""
+    """The platform tags of the wheel's file name, sorted as the binary distribution format requires."""
     major, minor = version_of_floor(target, floor, where="floor")
     return _PLATFORMS.get((target.system, target.libc), _PLATFORMS.get((target.system, ""), _plain))(
         target, major, minor
@@ -245,7 +245,7 @@ _PLATFORMS: dict[tuple[str, str], Callable[[Target, int, int], str]] = {
 
 
 def makes(toolchain: str, target: Target) -> bool:
-    """Whether there is a machine on which a toolchain makes wheels for a target."""
+    """Whether a toolchain can make wheels for a target on some machine."""
     return toolchain not in _MADE_BY or (target.system, target.libc) in _MADE_BY[toolchain]
 
 
@@ -256,11 +256,11 @@ _MADE_BY = {
     "xwin": (("windows", "msvc"),),
     "container": _LINUX,
 }
-"""What each toolchain is for; every other one is for the machine that it runs on."""
+"""The systems and libcs that each cross toolchain supports; other toolchains build for their own machine."""
 
 
 def pypi_takes(platform: str) -> bool:
-    """Whether PyPI takes wheels with this platform tag (`legacy.py` of Warehouse, 21 August 2026)."""
+    """Whether PyPI accepts wheels with this platform tag (`legacy.py` of Warehouse, 21 August 2026)."""
     return any(re.fullmatch(pattern, platform) for pattern in _TAKEN)
 
 

@@ -1,4 +1,4 @@
-"""With which Pythons a wheel is tested, and what its tests are given."""
+"""The Pythons a wheel is tested with, and what is installed for its tests."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _VERSION = re.compile(r"(pypy|graalpy)?3\.(\d+)(t?)(?:-v8)?")
 
 
 def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
-    """Those that its tests are run with, as far as they can be started: the wheel's own; or, where several can take it,
-    those that `test.python` names, else every supported one.  A program has none of its own: `py3`, any."""
+    """The Pythons that run the wheel's tests: its own; for a wheel that fits several, those in `test.python`, else
+    every supported one.  For a program `py3`, any Python."""
     if not _for_many(wheel):
         return (wheel.python,)
     if wheel.test.python:
@@ -37,16 +37,15 @@ def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
 
 
 def from_sdist(package: Package) -> tuple[Wheel, ...]:
-    """The wheels that a source distribution may be built as on a machine, in the order in which they are tried: a crate
-    is built for the stable ABI where it can be, since any interpreter there will do; a backend compiles, where it
-    does."""
+    """The wheels that an installer may build from the source distribution, in order of preference: for a crate those of
+    the stable ABI first, which any interpreter can build; for other backends the compiled ones first."""
     if package.manifest:
         return tuple(sorted(package.wheels, key=lambda wheel: wheel.python not in (ABI3, PURE)))
     return tuple(sorted(package.wheels, key=lambda wheel: wheel.target.triple == ANY))
 
 
 def every_python_required(wheel: Wheel) -> bool:
-    """Whether it must have been tested with each of them, because the configuration names them, and not with one."""
+    """Whether the wheel must be tested with each of its Pythons, because the configuration names them."""
     return bool(wheel.test.python) or not _for_many(wheel)
 
 
@@ -60,7 +59,7 @@ def _minor(version: str) -> int:
 
 
 def settings(package: Package, test: Test) -> Mapping[str, str]:
-    """What the configuration says of the tests, by name; a change is a reason to run them again."""
+    """The settings of the tests by name; a change makes the check stale."""
     groups = [_groups_with(package.manifests, name) for name in test.groups]
     rows = {
         "test.command": " ".join(test.command),
@@ -79,7 +78,7 @@ def settings(package: Package, test: Test) -> Mapping[str, str]:
 
 
 def requirements_for_tests(package: Package, test: Test) -> tuple[str, ...]:
-    """What is installed for the tests besides the wheel and its extras: the dependency groups', and those named."""
+    """What is installed beside the wheel and its extras: dependency groups, then `test.requires`."""
     if not test.groups:
         return test.requires
     from packaging.dependency_groups import resolve_dependency_groups
@@ -116,7 +115,7 @@ def _is_requirement(text: str) -> bool:
 
 
 def refuse_untestable(python: str, minimum: str, test: Test, manifests: Manifests, where: str) -> None:
-    """What cannot be meant of the tests of one wheel; raises `ConfigError`."""
+    """Raises `ConfigError` for test settings that cannot work for one wheel."""
     for line in (*_wrong_pythons(python, minimum, test), *_unknown(test, manifests)):
         raise ConfigError(f"{where} {line}")
 
