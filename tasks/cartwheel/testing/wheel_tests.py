@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cartwheel.filesystem.manifest_files import toml
 from cartwheel.filesystem.read_set import files_below
@@ -56,7 +57,7 @@ def run_tests(package: Package, test: Test, wheel: Path, base: Interpreter, work
         cwd=copy / test.cwd if copy else None,
     )
     if not test.command and (hint := "; ".join(_test_places(folder))):
-        run = TestRun(not_run=f"{run.not_run}; {hint}")
+        run = replace(run, not_run=f"{run.not_run}; {hint}")
     return run
 
 
