@@ -16,6 +16,7 @@ from cartwheel.destinations.ledger import Ledger
 from cartwheel.destinations.protocol import Answer, Destination, Item, Say, Sleep, Standing
 from cartwheel.destinations.retries import Trouble, retried, until
 from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.process.run import Interrupted
 
 
 def staged(paths: Sequence[Path], folder: Path, expected: Mapping[str, str]) -> tuple[Item, ...]:
@@ -124,7 +125,9 @@ class _Courier:
         self._book.note(item.name, item.sha256, "sending")
         try:
             answer = self._destination.send(item)
-        except StepFailed:  # it did not leave this machine, or is there with other bytes
+        except Interrupted:
+            raise  # it may have arrived
+        except StepFailed:  # it did not leave this machine
             self._book.note(item.name, item.sha256, "refused")
             raise
         if answer.taken:

@@ -80,10 +80,10 @@ class Conversation:
         if thread.is_alive():
             self.cancel()
             thread.join(0.5)
-        if STOP.is_set() and not done:
-            raise Interrupted
-        if done:
+        if done and not self._cancelled:  # what was cut off may look whole
             return done[0]
+        if STOP.is_set():
+            raise Interrupted
         if self._cancelled or not failed:
             raise requests.Timeout(f"no whole answer within {seconds:.0f} s")
         raise failed[0]
@@ -202,7 +202,9 @@ def answer_of(response: requests.Response, secrets: Iterable[str]) -> Answer:
 
 
 def body_of(response: requests.Response) -> str:
-    """The beginning of an answer's body; empty where it breaks off at once."""
+    """The beginning of an answer's body, as far as it came.  Raises `requests.ConnectionError` where an answer that
+    says that all is well breaks off: nobody knows what else it would have said."""
+    import requests
     import urllib3
 
     data = b""
@@ -211,8 +213,9 @@ def body_of(response: requests.Response) -> str:
             data += part
             if len(data) >= _BODY:
                 break
-    except urllib3.exceptions.HTTPError:
-        pass  # what came is what is known
+    except urllib3.exceptions.HTTPError as error:
+        if response.ok:
+            raise requests.ConnectionError(error) from None
     return data.decode(response.encoding or "utf-8", "replace") if response.encoding != "binary" else ""
 
 
