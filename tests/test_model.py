@@ -334,3 +334,146 @@ def test_what_can_be_read_and_not_be_meant_is_refused_at_once(table: Mapping[str
         understood(package)
     assert said in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize("name", ["a$(id)b", "/tmp/x", "a\nb", "-a", "a.", "a b", "ä", "a/../b"])
+def test_a_name_that_no_index_takes_is_refused_when_it_is_read(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[project\] name .*; expected letters, digits"):
+        understood(manifests(project={"name": name}))
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"publish": ["a$(id)b"]}, "publish: 'a$(id)b' is no name of an index"),
+        ({"publish": ["a\nb"]}, r"publish: 'a\nb' is no name of an index"),
+        ({"index": {"/tmp/x": {"url": "https://x.example/"}}}, "publish: '/tmp/x' is no name of an index"),
+        ({"tag": "v{version}$(id)"}, "tag: 'v{version}$(id)'; expected letters, digits and any of ._/+@-"),
+        ({"tag": "v{version}\n"}, r"tag: 'v{version}\n'"),
+        ({"targets": ["a$(id)b"]}, "targets: unknown target 'a$(id)b'"),
+        ({"packages": ["../x"]}, "packages: '../x' is no folder of the project"),
+        ({"packages": ["/tmp/x"]}, "packages: '/tmp/x' is no folder of the project"),
+        ({"profile": "a$(id)b", "targets": ["aarch64-apple-darwin"]}, "profile: 'a$(id)b'; expected letters, digits"),
+    ],
+)
+def test_a_name_that_would_reach_a_path_or_a_shell_is_refused(table: Mapping[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        understood(manifests(table))
+    assert said in str(caught.value)
+
+
+def test_names_that_are_set_for_one_run_are_held_to_the_same() -> None:
+    with pytest.raises(ConfigError, match="a setting for this run, publish: '/tmp/x' is no name of an index"):
+        understood(manifests(), overrides={"publish": "/tmp/x"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("packages", ["x"]), ("index", {"house": {}}), ("release", {"branch": "x"}), ("ci", {"own": True})],
+)
+def test_a_key_of_the_project_in_a_members_table_says_where_to_go(key: str, value: object) -> None:
+    root = manifests({"packages": [".", "b"]})
+    member = manifests({key: value}, folder="b", project={"name": "b"})
+    words = rf"b/pyproject.toml \[tool.cartwheel\] {key}: belongs to the whole project; move it into the root's"
+    with pytest.raises(ConfigError, match=words):
+        understood(root, member)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("version", "scm"), ("version-from", "Cargo.toml"), ("module", "x"),
+        ("versions", [{"file": "x", "pattern": "{version}"}]),
+    ],
+)  # fmt: skip
+def test_a_key_of_one_package_in_the_table_of_a_root_that_is_none_says_where_to_go(key: str, value: object) -> None:
+    root = manifests({"packages": ["b"], key: value})
+    with pytest.raises(ConfigError, match=rf"\[tool.cartwheel\] {key}: belongs to one package; move it into that"):
+        resolve.resolve_project(root.pyproject, (manifests(folder="b"),), {})
+
+
+def test_every_key_has_a_home() -> None:
+    """A key of the root alone or of a package alone is refused elsewhere; every other works in both."""
+    from cartwheel.model.config.config_checks import PACKAGE_ONLY, ROOT_ONLY
+    from cartwheel.model.config.key_docs import key_docs
+    from cartwheel.model.config.settings import Settings
+
+    said = {doc.key.replace("-", "_"): doc.text.partition(":")[0] for doc in key_docs(Settings)}
+    assert {key for key, home in said.items() if home == "Root only"} == set(ROOT_ONLY)
+    assert {key for key, home in said.items() if home == "Package's own table only"} == set(PACKAGE_ONLY)
+
+
+PYPY_SYSTEMS = [
+    ("x86_64-unknown-linux-gnu", True), ("s390x-unknown-linux-gnu", False), ("powerpc64le-unknown-linux-gnu", False),
+    ("i686-pc-windows-msvc", False), ("aarch64-pc-windows-msvc", False), ("x86_64-unknown-linux-musl", False),
+    ("i686-unknown-linux-gnu", True), ("aarch64-apple-darwin", True), ("x86_64-pc-windows-msvc", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("triple", "published"), PYPY_SYSTEMS)
+def test_pypy_is_left_out_where_it_is_not_published_and_that_is_told(triple: str, published: bool) -> None:
+    read = manifests({"targets": [triple], "python": ["3.13", "pypy3.11"]}, cargo=crate())
+    [package] = understood(read).packages
+    assert any(wheel.python == "pypy3.11" for wheel in package.wheels) == published
+    told = [f"no pypy3.11 for {triple}: it is not published there"]
+    assert list(package.left_out) == ([] if published else told)
+
+
+def test_an_interpreter_that_an_override_names_for_a_system_without_it_is_refused() -> None:
+    override = {"select": "s390x-*", "python": ["pypy3.11"]}
+    table = {"targets": ["s390x-unknown-linux-gnu"], "overrides": [override]}
+    with pytest.raises(ConfigError, match=r"python 'pypy3.11' is not published for s390x-unknown-linux-gnu; remove it"):
+        understood(manifests(table, cargo=crate()))
+
+
+@pytest.mark.parametrize(
+    ("python", "tags"),
+    [
+        ("pypy3.11", "pp311-pypy311_pp73"), ("pypy3.11-v8", "pp311-pypy311_pp80"), ("pypy3.12", "pp312-pypy312_pp80"),
+        ("graalpy3.12", "graalpy312-graalpy250_312_native"), ("3.15t", "cp315-cp315t"), ("3.9", "cp39-cp39"),
+    ],
+)  # fmt: skip
+def test_an_interpreter_has_its_tags(python: str, tags: str) -> None:
+    read = manifests({"targets": ["x86_64-unknown-linux-gnu"], "python": [python]}, cargo=crate())
+    assert files(understood(read))[0].startswith(f"demo-1.2.0-{tags}-manylinux")
+
+
+@pytest.mark.parametrize(("python", "platform"), [("3.13", "pyemscripten_2025_0"), ("3.14", "pyemscripten_2026_0")])
+def test_the_platform_of_emscripten_follows_the_python(python: str, platform: str) -> None:
+    read = manifests({"targets": ["wasm32-unknown-emscripten"], "python": [python]}, cargo=crate())
+    assert files(understood(read))[0].endswith(f"-{platform}_wasm32.whl")
+
+
+def test_what_the_defaults_leave_out_is_told() -> None:
+    said = {"classifiers": [f"Programming Language :: Python :: {v}" for v in ("3", "3.9", "3.14", "3.99")]}
+    [package] = understood(manifests(cargo=crate(), project=said)).packages
+    old, unknown, others = package.left_out
+    assert (old, unknown) == (
+        "built although past its end, because a classifier names it: 3.9",
+        "not built, because there is no release of it: 3.99",
+    )
+    assert "s390x-unknown-linux-gnu" in others
+    assert "i686-pc-windows-msvc" in others
+    assert {wheel.python for wheel in package.wheels} == {"3.9", "3.14"}
+
+
+def test_a_stable_abi_package_for_free_threaded_python_has_their_wheels_too() -> None:
+    said = {"classifiers": ["Programming Language :: Python :: Free Threading :: 3 - Stable"]}
+    for features, expected in ((("abi3-py311",), ["abi3", "3.14t", "3.15t"]), (("abi3t",), ["abi3t", "3.14t"])):
+        read = manifests({"targets": ["aarch64-apple-darwin"]}, cargo=crate(*features), project=said)
+        assert [wheel.python for _, wheel in understood(read).wheels] == expected
+
+
+@pytest.mark.parametrize("floor", ["manylinux_2_42", "manylinux_2_44"])
+def test_a_libc_that_auditwheel_has_no_policy_for_is_refused(floor: str) -> None:
+    with pytest.raises(ConfigError, match=r"auditwheel has no policy for it; expected 2\.41 or older"):
+        understood(manifests({"targets": ["x86_64-unknown-linux-gnu"], "floor": floor}, cargo=crate()))
+
+
+def test_a_floor_that_maturin_would_overrule_is_refused() -> None:
+    table = {"targets": ["x86_64-apple-darwin"], "floor": "11.0", "python": ["3.13"]}
+    own = {"target": {"x86_64-apple-darwin": {"macos-deployment-target": "12.0"}}}
+    with pytest.raises(ConfigError, match=r"macos-deployment-target is '12.0', and maturin takes that; write one"):
+        understood(manifests(table, cargo=crate(), maturin=own))
+    same = {"target": {"x86_64-apple-darwin": {"macos-deployment-target": "11.0"}}}
+    assert files(understood(manifests(table, cargo=crate(), maturin=same)))[0].endswith("macosx_11_0_x86_64.whl")

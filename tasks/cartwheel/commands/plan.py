@@ -192,7 +192,8 @@ def notes(project: Project, root: Path) -> tuple[str, ...]:
     told = (
         line for package in project.packages for say in (told_of_inputs, told_of_macros) for line in say(root, package)
     )
-    return (*without_lock, *told)
+    left = (f"{package.name}: {line}" for package in project.packages for line in package.left_out)
+    return (*without_lock, *left, *told)
 
 
 def as_document(project: Project, outlooks: Iterable[TaskForecast], told: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""What the configuration names outside its own tables must be there when it is read, not when the first build ends."""
+"""What the configuration names outside its tables must exist when it is read, not when the first build ends."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from pathlib import Path
 from cartwheel.filesystem.manifest_files import table, toml
 from cartwheel.model.config.cargo_profiles import is_debug, profiles
 from cartwheel.model.config.manifests import inside, table_name
+from cartwheel.model.destination import KNOWN
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Package, Project, Wheel, declared_inputs
 from cartwheel.model.wheels.container_image import DOCKERFILE, image_of
 
 
 def refuse_missing(root: Path, project: Project, environ: Mapping[str, str]) -> None:
-    """Raises `ConfigError` for a Dockerfile or a profile of cargo that is not there."""
+    """Raises `ConfigError` for an index, a Dockerfile or a profile of cargo that nothing defines."""
+    for package in project.packages:
+        _refuse_unknown_index(package, project, environ)
     for package in project.packages:
         known = {"", *_OF_CARGO, *profiles(package.manifests)}
         for wheel in package.wheels:
@@ -26,7 +29,7 @@ def refuse_missing(root: Path, project: Project, environ: Mapping[str, str]) -> 
 
 
 def told_of_inputs(root: Path, package: Package) -> tuple[str, ...]:
-    """What is said of declared inputs that are not there: to be made later, or a slip of the pen."""
+    """A line for each declared input that is missing: it is generated later, or misspelt."""
     named = dict.fromkeys(name for wheel in (None, *package.wheels) for name in declared_inputs(package, wheel))
     paths = (inside(package.folder, name) for name in named)
     return tuple(f"{package.name}: the input {path} is not there" for path in paths if not (root / path).exists())
@@ -51,8 +54,29 @@ def told_of_macros(root: Path, package: Package) -> tuple[str, ...]:
     )
 
 
+def _refuse_unknown_index(package: Package, project: Project, environ: Mapping[str, str]) -> None:
+    """An index must be known by name, by a table or by the user's .pypirc, which twine reads."""
+    unknown = [name for name in package.publish if name not in KNOWN and name not in project.indexes]
+    if not unknown:
+        return
+    from configparser import Error, RawConfigParser
+
+    pypirc = RawConfigParser()
+    try:
+        pypirc.read(Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home(), ".pypirc"), encoding="utf-8")
+    except (Error, UnicodeDecodeError):
+        return  # twine says what is wrong with it
+    for name in unknown:
+        if not pypirc.has_section(name):
+            known = {*KNOWN, *project.indexes, *pypirc.sections()} - {"distutils"}
+            raise ConfigError(
+                f"{table_name(package.manifests)} publish: unknown index '{name}'{did_you_mean(name, known)}\n"
+                f'for one of your own add [tool.cartwheel.index.{name}] with url = "…" and simple = "…"'
+            )
+
+
 _OF_CARGO = ("release", "dev", "test", "bench")
-"""The profiles that every crate has (the Cargo book, "Profiles", November 2026)."""
+"""The profiles of every crate (the Cargo book, "Profiles", November 2026)."""
 
 
 def _refuse_no_dockerfile(root: Path, package: Package, wheel: Wheel) -> None:
@@ -63,7 +87,7 @@ def _refuse_no_dockerfile(root: Path, package: Package, wheel: Wheel) -> None:
 
 
 def _refuse_no_profile(root: Path, package: Package, wheels: Iterable[Wheel], environ: Mapping[str, str]) -> None:
-    """By cargo's configuration files and variables too, which may declare one."""
+    """Raises `ConfigError` unless a manifest, a configuration file or a variable of cargo declares the profile."""
     from cartwheel.cargo.config_files import configuration
 
     where = table_name(package.manifests)

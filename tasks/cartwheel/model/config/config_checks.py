@@ -40,7 +40,7 @@ def _nonsense(settings: Settings) -> Iterable[str]:
                 yield f"{key}: '{value}' stands there twice; name it once"
     for name in (*(settings.publish or ()), *(settings.index or ())):
         if not _NAME.fullmatch(name):
-            yield f"publish: '{name}' is no name of an index; expected letters, digits, '.', '_' and '-'"
+            yield f"publish: {name!r} is no name of an index; expected letters, digits, '.', '_' and '-'"
     for place, index in (settings.index or {}).items():
         for rule, because in index.rules.items():
             if not because.strip():
@@ -61,6 +61,12 @@ def _nonsense(settings: Settings) -> Iterable[str]:
                 yield f"release.{key}: '{text}' is no name that git takes"
     for line in wrong_tag_form(settings.tag) if settings.tag is not None else ():
         yield f"tag: {settings.tag!r} {line}"
+    if settings.tag and not re.fullmatch(r"[A-Za-z0-9._/+@{}-]+", settings.tag):
+        yield f"tag: {settings.tag!r}; expected letters, digits and any of ._/+@- around the version"
+    for path in settings.packages or ():
+        outside = PurePosixPath(path).is_absolute() or ".." in path.split("/")
+        if outside or not path.isprintable() or path != path.strip():
+            yield f"packages: {path!r} is no folder of the project; expected one such as 'bindings/python'"
     yield from _senseless_message(settings.bump_message)
     for where in settings.versions or ():
         if not has_one_field(where.pattern):
@@ -104,6 +110,8 @@ def _untunable(settings: Settings) -> Iterable[str]:
             if (value := getattr(table, key)) is not None and not value.strip():
                 yield f"{place}{key}: found a blank; say something, or leave the key out"
         yield from _senseless_label(table.runner or "", f"{place}runner")
+        if table.profile and not re.fullmatch(r"[A-Za-z0-9_-]+", table.profile.strip()):
+            yield f"{place}profile: {table.profile!r}; expected letters, digits, '_' and '-', as cargo does"
         for key, reason in (("untested", table.untested), ("skip", getattr(table, "skip", None))):
             if reason and not reason.strip():
                 yield f"{place}{key}: found a blank; expected the reason, in words"

@@ -22,14 +22,16 @@ def minimum_python(manifests: Manifests, abi: StableAbi) -> str:
 def default_python(manifests: Manifests, bindings: str, abi: StableAbi) -> tuple[str, ...]:
     """What the compiled wheels of a package are for.
 
-    A program is for every Python, unless PyO3 is in its graph: maturin then builds it for one interpreter each.  If the
-    stable ABI begins after `requires-python`, older versions have their own wheels.
+    A program is for every Python, unless PyO3 is in its graph: maturin then builds it for one interpreter each.
+    Interpreters that do not load the stable ABI have their own wheels: older ones, if only newer ones ask for it, and
+    free-threaded ones, if a classifier says that the package is for them.
     """
     if bindings in (CFFI, UNIFFI) or (bindings == BIN and not binds_python(manifests)):
         return (pythons.PURE,)
     supported = supported_python(manifests)
     if abi.kinds and bindings != BIN:
-        return (*_older(supported, abi.since if abi.conditional else ""), *abi.kinds)
+        free = tuple(v for v in supported if v.endswith("t") and not (pythons.ABI3T in abi.kinds and v >= "3.15"))
+        return (*_older(supported, abi.since if abi.conditional else ""), *abi.kinds, *free)
     if bindings:
         return supported
     limited = backend_of(manifests.pyproject).limited(manifests.pyproject)

@@ -147,6 +147,11 @@ def package_name(manifests: Manifests, where: str) -> str:
     name = manifests.pyproject.get("project", {}).get("name") or manifests.cargo.get("package", {}).get("name")
     if not isinstance(name, str):
         raise ConfigError(f"{where}: found no [project] name; expected the name the package has on the index")
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
+        raise ConfigError(
+            f"{where}: [project] name {name!r}; expected letters, digits, '.', '_' and '-', with a letter or digit at "
+            "both ends (the core metadata's specification)"
+        )
     return name
 
 

@@ -16,6 +16,7 @@ from cartwheel.model.config.cargo_profiles import is_debug, profiles
 from cartwheel.model.config.config_checks import refuse_misplaced, refuse_nonsense
 from cartwheel.model.config.default_python import default_python, minimum_python
 from cartwheel.model.config.layers import SettingLayers, first
+from cartwheel.model.config.left_out import left_out
 from cartwheel.model.config.manifests import Manifests, from_git, inside, package_name, table_name, truth
 from cartwheel.model.config.plan_checks import (
     refuse_cargo_keys,
@@ -34,7 +35,7 @@ from cartwheel.model.config.wheel_plan import WheelPlan
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Project
 from cartwheel.model.versions.version import highest, pep440, version_in
-from cartwheel.model.wheels.target import ANY, Target
+from cartwheel.model.wheels.target import ANY
 from cartwheel.model.wheels.test_plan import refuse_untestable
 from cartwheel.model.wheels.wheel_name import normalised_name
 
@@ -102,7 +103,9 @@ def _own(manifests: Manifests, common: Settings) -> Settings:
 
 def _settings_of(overrides: Mapping[str, str]) -> Settings:
     raw = {key: _split(text) if key in _LISTS else text for key, text in overrides.items() if key != VERSION}
-    return decode(Settings, raw, where="a setting for this run,")
+    settings = decode(Settings, raw, where="a setting for this run,")
+    refuse_nonsense(settings, "a setting for this run,")
+    return settings
 
 
 def _split(text: str) -> list[str]:
@@ -182,7 +185,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         module=module_of(manifests, name) if own.module is None else own.module,
         manifest=manifests.cargo_path,
         wheels=wheels,
-        left_out=_left_out(plan, targets),
+        left_out=left_out(plan, targets, usual=first((own, common), "targets", None) is None),
         publish=() if plan.debug else publish,
         private=plan.debug or not publish,
         tag=first(layers, "tag", _default_tag(single=single)),
@@ -229,14 +232,3 @@ def _test(test: Test, manifests: Manifests) -> Test:
     if test.command or not manifests.has_tests:
         return test
     return replace(test, command=("pytest", "{package}/tests"), requires=("pytest", *test.requires))
-
-
-def _left_out(plan: WheelPlan, targets: Iterable[Target]) -> tuple[str, ...]:
-    """What the plan does not build although a list of interpreters names it, a line each."""
-    missing: dict[str, list[str]] = {}
-    for target in targets:
-        for python in plan.left_out(target):
-            missing.setdefault(python, []).append(target.triple)
-    return tuple(
-        f"no {python} for {', '.join(triples)}: it is not published there" for python, triples in missing.items()
-    )

@@ -177,13 +177,13 @@ _FLOOR_FORMS = {
 
 
 def refuse_impossible(target: Target, floor: str, *, where: str) -> None:
-    """Raises `ConfigError` for a well-formed floor that is impossible: older than Rust's standard library supports, a
-    libc that does not exist yet, or a macOS version whose tag PyPI refuses."""
+    """Raises `ConfigError` for a floor that the target cannot have: older than Rust's standard library for it, newer
+    than every policy, or a macOS version of which PyPI takes no wheel."""
     asked = version_of_floor(target, floor, where=where)
     if asked > (newest := _NEWEST.get(target.libc, asked)):
         raise ConfigError(
-            f"{where}: floor '{floor}' for {target.triple}: there is no such libc yet; "
-            f"expected {newest[0]}.{newest[1]} or older"
+            f"{where}: floor '{floor}' for {target.triple}: there is no such libc yet, or auditwheel has no policy for "
+            f"it; expected {newest[0]}.{newest[1]} or older"
         )
     if asked < version_of_floor(target, target.floor, where=where):
         raise ConfigError(
@@ -197,9 +197,8 @@ def refuse_impossible(target: Target, floor: str, *, where: str) -> None:
         )
 
 
-_NEWEST = {"gnu": (2, 44), "musl": (1, 2)}
-"""The newest libc of each kind: glibc has a release each February and August, and 2.42 was that of August 2025 (its
-NEWS), the last that maturin 1.16 knows of; musl is at 1.2 since 2020."""
+_NEWEST = {"gnu": (2, 41), "musl": (1, 2)}
+"""The newest libc of each kind that auditwheel 6.8.2 has a policy for (November 2026)."""
 
 
 def platform_tag(target: Target, floor: str) -> str:

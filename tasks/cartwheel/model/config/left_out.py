@@ -1,0 +1,53 @@
+"""What a plan leaves out, or builds although it is past its end, in lines for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from cartwheel.model.config.wheel_plan import WheelPlan
+from cartwheel.model.wheels import python as pythons
+from cartwheel.model.wheels.target import ANY, TARGETS, Target, platform_tag, pypi_takes
+
+
+def left_out(plan: WheelPlan, targets: tuple[Target, ...], *, usual: bool) -> tuple[str, ...]:
+    """The lines for a package.  `usual`: its targets are the default."""
+    compiled = tuple(target for target in targets if target.triple != ANY)
+    if not compiled:
+        return ()
+    return (*_unpublished(plan, compiled), *_classified(plan), *(_other_targets(compiled) if usual else ()))
+
+
+def _unpublished(plan: WheelPlan, targets: Iterable[Target]) -> Iterable[str]:
+    missing: dict[str, list[str]] = {}
+    for target in targets:
+        for python in plan.left_out(target):
+            missing.setdefault(python, []).append(target.triple)
+    return (f"no {python} for {', '.join(triples)}: it is not published there" for python, triples in missing.items())
+
+
+def _classified(plan: WheelPlan) -> Iterable[str]:
+    """Versions that the classifiers name: past their end but built, or not built."""
+    classifiers = plan.manifests.pyproject.get("project", {}).get("classifiers", ())
+    rows = (re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", str(row)) for row in classifiers)
+    named = [row[1] for row in rows if row]
+    built = {pythons.version(python) for python in plan.python}
+    old = [version for version in named if version in built and version not in pythons.SUPPORTED]
+    if old:
+        yield f"built although past its end, because a classifier names it: {', '.join(old)}"
+    unknown = [version for version in named if version not in pythons.every_version()]
+    if unknown:
+        yield f"not built, because there is no release of it: {', '.join(unknown)}"
+
+
+def _other_targets(targets: tuple[Target, ...]) -> Iterable[str]:
+    """The Linux and Windows systems that PyPI takes and the default does not name."""
+    planned = {(target.system, target.libc, target.arch) for target in targets}
+    others = (
+        row.triple
+        for row in TARGETS.values()
+        if row.system in ("linux", "windows") and row.libc != "gnu" * (row.system == "windows")
+        if (row.system, row.libc, row.arch) not in planned
+        if all(pypi_takes(tag) for tag in platform_tag(row, row.floor).split("."))
+    )
+    yield f"targets is not set, so the usual ones are built; there are also {', '.join(others)}"

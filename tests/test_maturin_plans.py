@@ -1,0 +1,115 @@
+"""The plan is what plain `maturin build` makes: the file's name, its files, its metadata, what it exports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from email import message_from_string
+from pathlib import Path
+
+import pytest
+
+from cartwheel.inputs.wheel_tree import packed_files
+from cartwheel.machine.host import this_machine
+from cartwheel.model.config.bindings import module_name
+from cartwheel.model.project import Package, Wheel
+from cartwheel.pipeline import read_project
+from support.maturin_projects import CASES, Case
+
+LINUX = "x86_64-unknown-linux-gnu"
+PYTHON = "3.11"
+
+needs_linux = pytest.mark.skipif(this_machine().triple != LINUX, reason="its cases are for x86_64 Linux with glibc")
+
+
+def written(case: Case, root: Path) -> tuple[Package, tuple[Wheel, ...]]:
+    """The project in a folder, and its wheels that CPython 3.11 builds."""
+    table = f'\n[tool.cartwheel]\ntargets = ["{case.target or LINUX}"]\npublish = []\n'
+    for path, text in case.files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text + (table if path == "pyproject.toml" else ""), encoding="utf-8")
+    [package] = read_project(root, {}).packages
+    return package, tuple(wheel for wheel in package.wheels if wheel.python in (PYTHON, "abi3", "py3"))
+
+
+@needs_linux
+@pytest.mark.parametrize("name", CASES)
+def test_the_plan_names_the_wheel(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    package, wheels = written(case, tmp_path)
+    named = ["-".join(wheel.file.removesuffix(".whl").split("-")[2:4]) for wheel in wheels]
+    if "later" in name:  # 3.11 has its own wheel, newer ones share another
+        assert named == [case.tags, "cp312-abi3"]
+    else:
+        assert named == [case.tags]
+    if case.platform:
+        assert {wheel.file.removesuffix(".whl").split("-")[4] for wheel in wheels} == {case.platform}
+    folder, _, last = case.extension.rpartition(".")
+    assert module_name(package.manifests.pyproject, package.manifests.cargo).split(".")[-1] == last or not last
+    python = any(path.endswith("demo/__init__.py") for path in case.files)
+    assert package.module == (folder.split(".")[0] or ("demo" if python else ""))
+
+
+@pytest.fixture(scope="session")
+def target_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where everything is compiled, so that PyO3 is once for each set of its features."""
+    return tmp_path_factory.mktemp("compiled")
+
+
+@needs_linux
+@pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo")
+@pytest.mark.full(sample=0.1)
+@pytest.mark.parametrize("name", CASES)
+def test_maturin_makes_what_is_planned(name: str, tmp_path: Path, target_dir: Path) -> None:
+    case = CASES[name]
+    package, wheels = written(case, tmp_path)
+    wheel = wheels[0]
+    oldest = "3.9" if case.tags.startswith("cp39") else PYTHON
+    out = tmp_path / "out"
+    zig = ("--zig",) if case.target else ()
+    env = {
+        **os.environ,
+        "CARGO_NET_OFFLINE": "true",
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+    }
+    command = ("maturin", "build", "--target", case.target or LINUX, "--target-dir", str(target_dir), "--out", str(out),
+               "--auditwheel", "skip", "--interpreter", f"python{oldest}", *zig)  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    [made] = out.iterdir()
+    platform = -1 if case.platform else -2
+    assert made.name.split("-")[: platform or None] == wheel.file.split("-")[: platform or None]
+    if case.platform:
+        assert made.name == wheel.file
+    with zipfile.ZipFile(made) as archive:
+        holds = {entry for entry in archive.namelist() if not entry.endswith("/")}
+        metadata = message_from_string(
+            archive.read(next(e for e in holds if e.endswith(".dist-info/METADATA"))).decode()
+        )
+        binaries = {entry: archive.read(entry) for entry in holds if case.extension and is_extension(entry, case)}
+    assert (metadata["Name"], metadata["Version"]) == (package.name, package.version)
+    assert metadata["Requires-Python"] == package.manifests.requires_python
+    assert holds_planned(holds, package, tmp_path) == set()
+    if case.extension:
+        last = case.extension.rpartition(".")[2]
+        [content] = binaries.values()
+        assert f"PyInit_{last}".encode() in content
+
+
+def is_extension(entry: str, case: Case) -> bool:
+    """Whether an entry of the wheel is the extension."""
+    return entry.startswith(case.extension.replace(".", "/") + ".") and entry.endswith(".so")
+
+
+def holds_planned(holds: set[str], package: Package, root: Path) -> set[str]:
+    """Files that are packed and not counted, or counted for their content and not packed."""
+    manifests = package.manifests
+    counted = packed_files(root, root, pyproject=manifests.pyproject, cargo=manifests.cargo)
+    python = manifests.maturin.get("python-source", "src" if (root / "rust").is_dir() else "")
+    places = {path.removeprefix(f"{python}/") if python else path for path in counted}
+    sources = {entry for entry in holds if ".dist-info/" not in entry and not entry.endswith((".so", "/__init__.py"))}
+    own = {entry for entry in sources if ".data/scripts/" not in entry}
+    return {entry for entry in own if not any(entry.endswith(place.rpartition("/")[2]) for place in places)}
