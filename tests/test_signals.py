@@ -33,6 +33,7 @@ WAITS = {
     "for a lock": "from cartwheel.process.run_lock import RunLock\nimport fcntl\n"
     "held = open(here / 'lock', 'w'); fcntl.flock(held, fcntl.LOCK_EX)\n"
     + READY + "RunLock(here / 'lock').take(lambda who: None)\n",
+    "for a quick query": READY + "run.capture(('sleep', '600'), cwd=here, env=dict(os.environ))\n",
     "for a command that ignores signals": READY
     + "run.show(('sh', '-c', 'trap \\\"\\\" TERM INT; while :; do sleep 1; done'), cwd=here, env=dict(os.environ))\n",
 }  # fmt: skip

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -177,7 +177,12 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _exit_now(number: int) -> None:
     """End this process and all children.  Records are committed by rename, so they are true at any moment."""
+    import psutil
+
     _kill_all()
+    for child in psutil.Process().children(recursive=True):  # such as a quick query, which has no group
+        with suppress(psutil.Error):
+            child.kill()
     _tell("ended at once; what had finished is recorded\n")
     os._exit(128 + number)
 
