@@ -5,7 +5,9 @@ twine's interface as a library is not promised: all that sends by it is in this 
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -134,12 +136,28 @@ class Sender:
                 return answer_of(response, self._secrets)
 
         try:
-            answer = self._conversation.exchange(ask, seconds=sending_seconds(item.path.stat().st_size))
+            with _held(item) as package.filename:
+                answer = self._conversation.exchange(ask, seconds=sending_seconds(item.path.stat().st_size))
         except requests.RequestException as error:
             self._conversation = Conversation(self._repository.session, self._index.url)
             return Answer(status=LOST, words=reason(error, self._secrets))
         self._accepted = self._accepted or answer.taken
         return answer
+
+
+@contextmanager
+def _held(item: Item) -> Iterator[str]:
+    """A name for twine to open the file by that leads to the bytes that were just digested, even if another file takes
+    the place of the item meanwhile.  On Windows an open file cannot be replaced."""
+    with open(item.path, "rb") as file:
+        digest = hashlib.sha256()
+        while part := file.read(1 << 20):
+            digest.update(part)
+        if digest.hexdigest() != item.sha256:
+            raise StepFailed(f"{item.name}: nothing was sent: it was exchanged at the last moment; start again")
+        file.seek(0)
+        opened = f"/dev/fd/{file.fileno()}"
+        yield opened if os.path.exists(opened) else str(item.path)
 
 
 def _repository(index: Index, given: Credentials, environ: Mapping[str, str], pypirc: str) -> Repository:

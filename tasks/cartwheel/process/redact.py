@@ -36,6 +36,8 @@ class _Form(Struct, frozen=True):
 
     head: re.Pattern[str]
     rest: tuple[re.Pattern[str], ...]
+    tail: re.Pattern[str] = re.compile("")
+    """What goes with it, however much of the rest is there."""
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -70,6 +72,8 @@ def _without(text: str, form: _Form) -> str:
             if following is None:
                 break
             end = following.end()
+        tail = form.tail.match(text, end)
+        end = tail.end() if tail else end
         parts += [text[done : match.start()], MASK]
         done = end
     return "".join((*parts, text[done:])) if parts else text
@@ -97,9 +101,13 @@ def _form(value: str) -> _Form:
 
 def _encoded(value: str) -> Iterator[_Form]:
     """Base64 at each of the three places where the value may begin in what is encoded, and hexadecimal."""
-    data = value.encode("utf-8", "surrogatepass")
-    if len(data) < _LONG:
-        return
+    for encoding in ("utf-8",) if value.isascii() else ("utf-8", "latin-1"):  # HTTP's own is the second
+        data = value.encode(encoding, "replace" if encoding == "latin-1" else "surrogatepass")
+        if len(data) >= _LONG:
+            yield from _encoded_bytes(data)
+
+
+def _encoded_bytes(data: bytes) -> Iterator[_Form]:
     for skipped in range(3):
         whole = base64.b64encode(b"\0" * skipped + data).decode().rstrip("=")
         first = -(-skipped * 8 // 6)
@@ -107,10 +115,8 @@ def _encoded(value: str) -> Iterator[_Form]:
         patterns = [_BASE64.get(c, re.escape(c)) for c in middle]
         yield _Form(
             re.compile(r"[A-Za-z0-9+/_-]*" + _GAP.join(patterns[:_HEAD])),
-            (
-                *(re.compile(_GAP + pattern) for pattern in patterns[_HEAD:]),
-                re.compile(r"(?:[A-Za-z0-9+/_=-]|%3[Dd])*"),
-            ),
+            tuple(re.compile(_GAP + pattern) for pattern in patterns[_HEAD:]),
+            re.compile(r"(?:[A-Za-z0-9+/_=-]|%3[Dd]|%2[BbFf])*"),
         )
     yield _Form(re.compile(r"(?:0x)?" + data.hex(), re.IGNORECASE), ())
 
@@ -126,10 +132,11 @@ def _character(character: str) -> str:
     forms = {
         character, html.escape(character), repr(character)[1:-1], json.dumps(character)[1:-1],
         "".join(f"%{byte:02x}" for byte in data), "".join(f"%{byte:02X}" for byte in data),
-        "".join(f"\\x{byte:02x}" for byte in data), f"\\u{code:04x}", f"\\u{code:04X}", f"\\u{{{code:x}}}",
+        f"\\u{{{code:x}}}",
     }  # fmt: skip
     forms |= {"+"} if character == " " else set()
     forms |= {"&apos;"} if character == "'" else set()
     listed = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
-    escaped = [rf"\\+{character}"] if character in "\"'/" else []
+    escaped = ["".join(rf"\\+x(?i:{byte:02x})" for byte in data), rf"\\+u(?i:{code:04x})"]
+    escaped += [rf"\\+{character}"] if character in "\"'/" else []
     return "(?:" + "|".join((f"&#0*{code};", f"&#[xX]0*(?i:{code:x});", *escaped, *listed)) + ")"
