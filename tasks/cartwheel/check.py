@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,9 +105,13 @@ def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
     return {}
 
 
-def refuse_invalid_wheel(package: Package, wheel: Wheel, root: Path, copy: Path | None = None) -> None:
-    """Judge a wheel, or a `copy` of it, by all rules that run none of its code; raises `StepFailed` with every
-    problem."""
+def refuse_invalid_wheel(
+    package: Package, wheel: Wheel, root: Path, copy: Path | None = None, *, but: Collection[str] = ()
+) -> None:
+    """Judge a wheel, or a `copy` of it, by all rules that run none of its code, except the rules named in `but`.
+
+    Raises `StepFailed` with every problem.
+    """
     from cartwheel.checks.candidate import examine
     from cartwheel.checks.rules import problems
 
@@ -119,7 +123,8 @@ def refuse_invalid_wheel(package: Package, wheel: Wheel, root: Path, copy: Path 
             floor=wheel.floor,
             python=wheel.python,
             pyproject=str(root / inside(package.folder, "pyproject.toml")),
-        )
+        ),
+        but=but,
     )
     if found:
         raise StepFailed("\n".join((f"{wheel.file} is not what it should be:", *found)))

@@ -69,8 +69,10 @@ def _examine_again(package: Package, files: Sequence[Item], work: Work) -> None:
     """Other machines made and checked the files; what of their checks runs nothing is done again on the copies that are
     sent.  (The set of them is checked here in any case.)  Raises `StepFailed`."""
     from cartwheel.check import refuse_invalid_wheel
+    from cartwheel.checks.rules import OF_OTHER_TOOLS
 
     copies = {item.name: item.path for item in files}
     for wheel in package.wheels:
-        refuse_invalid_wheel(package, wheel, work.root, copies[wheel.file])
-    work.announce(f"{len(package.wheels)} wheels examined again")
+        refuse_invalid_wheel(package, wheel, work.root, copies[wheel.file], but=OF_OTHER_TOOLS)
+    left = ", ".join(OF_OTHER_TOOLS)
+    work.announce(f"{len(package.wheels)} wheels examined again (where they were built: {left})")

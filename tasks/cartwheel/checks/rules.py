@@ -191,17 +191,25 @@ RULES = (
 """Every rule, the readable one first: a file that cannot be opened is judged by it alone."""
 
 
-def judged(candidate: Candidate, where: Collection[Where]) -> Iterator[tuple[str, str]]:
-    """The problems of a file by the rules that count in these places: the rule's name, and the problem in words."""
+def judged(candidate: Candidate, where: Collection[Where], *, but: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """The problems of a file by the rules that count in these places: the rule's name, and the problem in words.
+
+    `but`: the names of rules to skip.
+    """
     for rule in RULES if not candidate.artifact.fault else RULES[:1]:
-        if rule.where in where:
+        if rule.where in where and rule.name not in but:
             yield from ((rule.name, problem) for problem in rule.judge(candidate))
+
+
+OF_OTHER_TOOLS = ("abi3", "contents")
+"""Rules that start another tool.  The job that built a wheel judges by them; the job that publishes it does not have
+these tools."""
 
 
 def problems(candidate: Candidate, *, but: Collection[str] = ()) -> tuple[str, ...]:
     """What is wrong with a file when it is checked, each problem after the name of its rule; `but`: rules to skip."""
     where: tuple[Where, ...] = ("every", *(("plan",) if candidate.plan else ()))
-    return tuple(f"{rule}: {problem}" for rule, problem in judged(candidate, where) if rule not in but)
+    return tuple(f"{rule}: {problem}" for rule, problem in judged(candidate, where, but=but))
 
 
 def warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:

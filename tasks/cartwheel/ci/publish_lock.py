@@ -1,0 +1,128 @@
+"""The lock of jobs that hold an identity or a token: every package that publishing imports, with hashes.
+
+A wheel of cartwheel ships a lock of its extra `publish` (`publish_lock.txt`); `doit ci` writes it into the project, and
+`doit ci lock` resolves it anew.  The form is that of `pip install --require-hashes --no-deps`; no index is named.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.metadata import requires
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cartwheel.ci.jobs import PYTHON
+from cartwheel.model.errors import CartwheelError, ConfigError
+
+SHIPPED = Path(__file__).with_name("publish_lock.txt")
+
+EXTRA = "publish"
+"""The extra of cartwheel that lists what publishing imports."""
+
+NOT_IMPORTED = (
+    "cffi", "cryptography", "docutils", "jaraco-classes", "jaraco-context", "jaraco-functools", "jeepney", "keyring",
+    "markdown-it-py", "mdurl", "more-itertools", "nh3", "pycparser", "pygments", "readme-renderer", "secretstorage",
+)  # fmt: skip
+"""Dependencies of twine and rich that an upload never imports: keyrings of desktops, `twine check`, Markdown (read in
+the modules that an upload loads, twine 7.0 and rich 15.0, November 2026)."""
+
+_FROM_SOURCES = ("hatchling>=1.27", "editables>=0.3")
+"""What builds cartwheel itself where it is installed from its sources."""
+
+
+def head(version: str) -> str:
+    """The first line of a lock."""
+    return f"# What cartwheel {version} publishes with, locked; written by `doit ci`, renewed by `doit ci lock`.\n"
+
+
+def locked_names(text: str) -> frozenset[str]:
+    """The names of the packages in a lock."""
+    return frozenset(re.findall(r"^([a-z0-9-]+)==", text, re.M))
+
+
+def is_current(text: str, version: str, *, sources: bool) -> bool:
+    """Whether a lock is of this version of cartwheel and holds what that ships.  `sources`: see `from_sources`."""
+    return text.startswith(head(version)) and locked_names(text) >= locked_names(shipped(sources=sources))
+
+
+def shipped(*, sources: bool) -> str:
+    """The lock that this version of cartwheel ships, without a first line."""
+    text, _, more = SHIPPED.read_text(encoding="utf-8").partition(_PARTING)
+    return text + more if sources else text
+
+
+def from_sources(arguments: Iterable[str]) -> bool:
+    """Whether arguments of `pip install` install cartwheel from a folder, which has to be built first."""
+    words = tuple(arguments)
+    return any(word in ("-e", "--editable") or word.startswith((".", "/", "--editable=")) for word in words)
+
+
+def new_lock(version: str, environ: Mapping[str, str], *, sources: bool, own: bool, renew: bool) -> tuple[str, str]:
+    """The text of a lock, and a warning if cartwheel itself could not be locked.
+
+    `own`: cartwheel comes from an index and so is part of the lock.  `renew`: resolve every package now, instead of
+    taking the versions that this version of cartwheel ships.  Raises `CartwheelError` if that is impossible.
+    """
+    text = _renewed(environ, sources=sources) if renew else shipped(sources=sources)
+    if not own:
+        return head(version) + text, ""
+    try:
+        line = _resolve((f"cartwheel=={version}",), environ, "--no-deps", quick=not renew)
+    except CartwheelError:
+        return head(version) + text, (
+            f"cartwheel {version} could not be looked up on an index, so the lock has no hash of it; "
+            "once it is there: doit ci lock"
+        )
+    return head(version) + line + text, ""
+
+
+def _renewed(environ: Mapping[str, str], *, sources: bool) -> str:
+    needed = _publish_requirements()
+    left_out = tuple(word for name in NOT_IMPORTED for word in ("--no-emit-package", name))
+    return _resolve((*needed, *(_FROM_SOURCES if sources else ())), environ, *left_out)
+
+
+def _publish_requirements() -> tuple[str, ...]:
+    """The requirements of the extra `publish`, as the installed cartwheel declares them."""
+    marker = re.compile(rf"""\s*;\s*extra == ["']{EXTRA}["']""")
+    return tuple(marker.sub("", line) for line in requires("cartwheel") or () if marker.search(line))
+
+
+def _resolve(requirements: Iterable[str], environ: Mapping[str, str], *options: str, quick: bool = False) -> str:
+    from cartwheel.process.environment import tool_environment
+    from cartwheel.process.run import capture, module_command
+
+    once = {"UV_HTTP_TIMEOUT": "5", "UV_HTTP_RETRIES": "0"} if quick else {}
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "requirements.in")
+        file.write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
+        argv = (
+            *module_command("uv"), "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate",
+            "--no-emit-index-url", "--no-emit-find-links", "--python-version", PYTHON,
+            "--python-platform", "x86_64-manylinux_2_28", "--only-binary", ":all:", *options, str(file),
+        )  # fmt: skip
+        text = capture(argv, cwd=Path(folder), env=tool_environment(environ, ("UV_*",)) | once)
+    if not locked_names(text):
+        raise ConfigError("ci: nothing was resolved for the lock")
+    return re.sub(r"^\s*#.*\n|^--.*\n", "", text, flags=re.M)
+
+
+_PARTING = "# To build cartwheel from its sources:\n"
+
+
+def main() -> None:
+    """Renew the lock that cartwheel ships."""
+    import os
+
+    plain = _renewed(os.environ, sources=False)
+    whole = _renewed(os.environ, sources=True)
+    rows = re.findall(r"^[a-z0-9-]+==.*(?:\n    --hash.*)+\n", whole, re.M)
+    more = "".join(row for row in rows if row.partition("==")[0] not in locked_names(plain))
+    SHIPPED.write_text(plain + _PARTING + more, encoding="utf-8")
+    sys.stdout.write(f"{len(locked_names(plain))} packages locked\n")
+
+
+if __name__ == "__main__":
+    main()
