@@ -16,13 +16,15 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.ci.gitlab_pipeline import PATH, plan_outputs, render
+from cartwheel.ci.gitlab_events import PATH
+from cartwheel.ci.gitlab_pipeline import plan_outputs, render
 from cartwheel.ci.gitlab_runners import machine_of, runs
+from cartwheel.ci.project_pipeline import pipeline
 from cartwheel.ci.selection import NOWHERE, selection
 from cartwheel.model.errors import ConfigError
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from support.boulder import FILES, LINUX, MAC, MUSL, TAG, TARGETS, TOKEN, WINDOWS, boulder, on
-from support.ci_projects import PROJECTS, made
+from support.ci_projects import PROJECTS, alone, made
 from support.projects import Project, committed, environment, pure
 from support.repositories import git
 from support.snapshots import alike
@@ -91,7 +93,8 @@ def test_what_publishes_is_alone_and_never_stopped_and_only_it_has_an_identity(n
     assert publishing == {job.name for job in made(name).jobs_of_role("publish")}
     for key, job in jobs(name).items():
         assert ("id_tokens" in job) <= (key in publishing)
-        assert ("environment" in job) == ("resource_group" in job) == (key in publishing)
+        assert ("resource_group" in job) == (key in publishing)
+        assert ("environment" in job) == (key in publishing or key == "announce")
         assert job.get("interruptible", True) == (key not in publishing)
         assert re.fullmatch(r"\d+ minutes", job["timeout"])
 
@@ -101,8 +104,8 @@ def test_every_script_for_a_shell_is_one(name: str) -> None:
     shell = shutil.which("bash")
     if not shell or sys.platform == "win32":
         pytest.skip("needs bash")
-    hidden = [part for key, part in tree(name).items() if key[0] == "." and key != ".windows"]
-    parts = [*hidden, *(job for job in jobs(name).values() if job["extends"] != ".windows")]
+    hidden = [part for key, part in tree(name).items() if key[0] == "." and not key.endswith("windows")]
+    parts = [*hidden, *(job for job in jobs(name).values() if not job.get("extends", "").endswith("windows"))]
     lines = [line for part in parts for line in (*part.get("before_script", ()), *part.get("script", ()))]
     done = subprocess.run([shell, "-n"], input="\n".join(lines), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -125,9 +128,11 @@ def test_a_cache_is_never_that_of_a_release_and_only_the_branch_leaves_files(nam
             if key == "gather":
                 assert cache["policy"] == "$KEEP"
                 assert job["variables"]["KEEP"] == "pull"
-                (pushing,) = (rule for rule in job["rules"] if "variables" in rule)
-                assert pushing["if"].startswith("$CI_COMMIT_BRANCH == ")
-                assert pushing["variables"] == {"KEEP": "push"}
+                pushing = [rule for rule in job["rules"] if "variables" in rule]
+                assert len(pushing) == len(made(name).branches)
+                for rule in pushing:
+                    assert rule["if"].startswith(("$CI_COMMIT_BRANCH == ", "$CI_COMMIT_BRANCH =~ "))
+                    assert rule["variables"] == {"KEEP": "push"}
 
 
 @pytest.mark.parametrize(
@@ -193,11 +198,57 @@ def test_what_is_made_in_a_container_is_made_in_a_job_of_that_image() -> None:
     assert jobs("own-machines")["build-linux"]["image"] == "$IMAGE"
 
 
-def test_an_image_that_nobody_has_pushed_is_refused() -> None:
-    found = made("own-machines")
-    builds = tuple(replace(b, image="dockerfile:ci/Dockerfile" if b.image else "") for b in found.builds)
-    with pytest.raises(ConfigError, match=r"is built in 'dockerfile:ci/Dockerfile'.*push it to a registry"):
-        render(replace(found, builds=builds))
+def test_an_image_of_a_dockerfile_is_built_once_for_each_architecture_and_kept_in_the_registry() -> None:
+    found = jobs("dockerfile")
+    arm = found["image-ci-Dockerfile-aarch64"]
+    assert arm["tags"] == ["saas-linux-small-arm64"]
+    address = "$CI_REGISTRY_IMAGE/cartwheel-ci-dockerfile:aarch64-$CI_COMMIT_SHA"
+    assert f'docker push "{address}"' in arm["script"]
+    builder = found["build-saas-linux-small-arm64"]
+    assert builder["parallel"]["matrix"][0]["IMAGE"] == address
+    assert "image-ci-Dockerfile-aarch64" in builder["needs"]
+    assert [name for name in found if name.startswith("image-")] == [
+        f"image-ci-Dockerfile-{a}" for a in ("x86_64", "aarch64")
+    ]
+
+
+def test_an_action_of_github_is_refused_and_so_is_a_group_without_labels() -> None:
+    step = {"uses": f"owner/setup@{'a' * 40}"}
+    with pytest.raises(ConfigError, match=r"'owner/setup' is an action of GitHub; on GitLab give 'run'"):
+        render(pipeline(alone({"ci": {"steps": {"before": {"build": [step]}}}}), version="1.0"))
+    with pytest.raises(ConfigError, match=r"group big has no labels, and GitLab knows runners by tags alone"):
+        render(pipeline(alone({"targets": [LINUX], "runner": {"group": "big"}}), version="1.0"))
+
+
+def test_a_file_to_include_leaves_the_stages_and_events_of_other_jobs_alone() -> None:
+    found = tree("elsewhere")
+    assert not {"stages", "workflow", "default"} & set(found)
+    own = {key: job for key, job in found.items() if isinstance(job, dict) and "script" in job}
+    assert {job["stage"] for job in own.values()} <= {"build", "test", "deploy"}
+    assert all(job["rules"] and job["image"] for job in own.values())
+    assert found[".cartwheel-prepared"]["before_script"][0] == "cd python/demo"
+    assert found["plan"]["cache"]["paths"][0] == "python/demo/dist/"
+    assert found["variables"]["GIT_SUBMODULE_STRATEGY"] == "recursive"
+
+
+def test_a_job_that_may_publish_works_in_a_checkout_of_its_own() -> None:
+    for name in PROJECTS:
+        for job in made(name).jobs:
+            if job.locked:
+                row = tree(name)[job.name]
+                assert row["extends"] in (".released", ".cartwheel-released")
+                script = tree(name)[row["extends"]]["before_script"]
+                place = script.index('doit ci place "$MADE"')
+                assert script[place + 1] == "git diff --exit-code HEAD"
+                assert any('checkout --quiet --detach "$CI_COMMIT_SHA"' in line for line in script[:place])
+                assert any("--require-hashes" in line for line in script[:place])
+
+
+def test_a_release_reads_no_compiled_crate_of_another_run() -> None:
+    lines = tree("own-machines")[".linux"]["before_script"]
+    assert (
+        lines[-1] == 'if [ -n "$CI_COMMIT_TAG" ] || [ "${TO:-nowhere}" != nowhere ]; then rm -rf .cartwheel/sccache; fi'
+    )
 
 
 def chosen(name: str, *, stale: tuple[str, ...] = (), tag: str = "", to: str = "") -> dict[str, str]:

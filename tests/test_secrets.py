@@ -12,7 +12,7 @@ import pytest
 from cartwheel.ci.pipeline_files import FORGES
 from cartwheel.ci.project_pipeline import pipeline
 from cartwheel.commands.ci import _told
-from cartwheel.model.config.settings import Secret
+from cartwheel.model.config.values import Secret
 from cartwheel.model.errors import StepFailed
 from cartwheel.process import environment
 from cartwheel.process.redact import redact

@@ -13,7 +13,7 @@ import pytest
 
 from cartwheel.backends.maturin import _as_planned as as_planned
 from cartwheel.backends.maturin import _interpreter as interpreter
-from cartwheel.model.config.settings import Secret
+from cartwheel.model.config.values import Secret
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Wheel
 from cartwheel.toolchain.compiler_flags import flags_environment, holds

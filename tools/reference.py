@@ -17,13 +17,20 @@ from cartwheel.model.config.key_docs import KeyDoc, key_docs
 from cartwheel.model.config.release_settings import (
     ChangelogSettings,
     ChecklistItem,
+    CiJob,
     CiSettings,
+    CiStep,
+    CiSteps,
+    CiStepsOfJobs,
+    GithubFile,
+    GitlabFile,
     IndexSettings,
     ReleaseSettings,
     VersionPattern,
 )
-from cartwheel.model.config.settings import Before, Override, Secret, Select, Settings, Test, Tunable, Variant
+from cartwheel.model.config.settings import Before, Override, Select, Settings, Test, Tunable, Variant
 from cartwheel.model.config.table import Table, tables_in
+from cartwheel.model.config.values import RunnerGroup, Secret
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference" / "configuration.md"
@@ -43,6 +50,9 @@ An editor checks and completes these keys with the JSON schema `cartwheel.schema
 _SECTIONS: Mapping[type[Table], str] = {
     Test: "`test`", Before: "`before`", Secret: "`environment`", Override: "`[[overrides]]`", Select: "`select`",
     Variant: "`[[variants]]`", IndexSettings: "`index.NAME`", ReleaseSettings: "`release`", CiSettings: "`ci`",
+    CiStep: "steps of `ci.steps` and `ci.jobs`", CiSteps: "`ci.steps`",
+    CiStepsOfJobs: "`ci.steps.before`, `ci.steps.after`",
+    CiJob: "`ci.jobs.NAME`", GithubFile: "`ci.github`", GitlabFile: "`ci.gitlab`", RunnerGroup: "`runner`",
     VersionPattern: "`versions`", ChangelogSettings: "`changelog`", ChecklistItem: "`checklist`",
 }  # fmt: skip
 """The headings of the tables inside `[tool.cartwheel]` that have one of their own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cartwheel.ci.jobs import Pipeline
+from cartwheel.ci.jobs import Pipeline, RepositoryFacts
 from cartwheel.ci.project_pipeline import pipeline
 from cartwheel.model.project import Project
 from support.models import crate, manifests, understood
@@ -42,7 +42,7 @@ PROJECTS = {
     ),
     "several": _several,
     "by-release-page": lambda: alone(
-        {"targets": [LINUX], "publish": ["pypi", "github"], "ci": {"trigger": "release"}, "tag": "release/{version}"}
+        {"targets": [LINUX], "publish": ["pypi"], "ci": {"trigger": "release"}, "tag": "release/{version}"}
     ),
     "tokens": lambda: alone(
         {
@@ -73,10 +73,66 @@ PROJECTS = {
             ],
         }
     ),
+    "extended": lambda: alone(
+        {
+            "targets": [LINUX, "i686-pc-windows-msvc", "powerpc64le-unknown-linux-gnu"],
+            "publish": ["github", "pypi"],
+            "index": {
+                "pypi": {"environment": "release"},
+                "testpypi": {"auth": "token"},
+                "nightly": {"url": "https://wheels.example/nightly/", "rehearsal": True},
+            },
+            "overrides": [
+                {"select": LINUX, "runner": ["self-hosted", "Linux"]},
+                {"select": "i686-*", "runner": {"group": "large", "labels": ["windows"]}},
+                {"select": "powerpc64le-*", **EXCUSED},
+            ],
+            "ci": {
+                "branches": ["main", "release/*"],
+                "paths": ["src/**", "pyproject.toml"],
+                "runner": ["self-hosted", "linux"],
+                "on-request": ["pypi"],
+                "schedule": "17 3 * * *",
+                "nightly": "nightly",
+                "steps": {
+                    "before": {"build": [{"name": "Protocol buffers", "run": ["make protoc"]}]},
+                    "after": {"verify": [{"run": ["make smoke"], "environment": {"LEVEL": "2"}}]},
+                },
+                "jobs": {
+                    "docs": {"steps": [{"run": ["make docs", "make linkcheck"]}]},
+                    "announce": {
+                        "needs": "verify",
+                        "environment": "announce",
+                        "steps": [{"run": ["make news"], "environment": {"NEWS_TOKEN": {"secret": "NEWS_TOKEN"}}}],
+                    },
+                },
+            },
+        }
+    ),
+    "elsewhere": lambda: alone(
+        {
+            "targets": [LINUX],
+            "sccache": True,
+            "ci": {
+                "github": {"file": ".github/workflows/publish.yml", "reusable": ".github/workflows/wheels.yml"},
+                "gitlab": {"file": ".gitlab/wheels.yml"},
+                "jobs": {
+                    "pages": {"needs": "publish", "steps": [{"run": ["make pages"]}], "permissions": {"pages": "write"}}
+                },
+            },
+        }
+    ),
+    "dockerfile": lambda: alone(
+        {"targets": [LINUX, ARM], "image": "dockerfile:ci/Dockerfile", "toolchain": "container", "publish": ["pypi"]}
+    ),
     "private": lambda: alone({"targets": [LINUX, WINDOWS], "publish": []}),
 }
 
 
+WHERE = {"elsewhere": RepositoryFacts(folder="python/demo", submodules=True, lfs=True)}
+"""Repositories that differ from a project at their root, by configuration."""
+
+
 def made(name: str) -> Pipeline:
     """The pipeline of a configuration."""
-    return pipeline(PROJECTS[name](), version="1.0")
+    return pipeline(PROJECTS[name](), version="1.0", where=WHERE.get(name, RepositoryFacts()))

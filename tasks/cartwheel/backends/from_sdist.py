@@ -16,7 +16,7 @@ from cartwheel.backends.pep517 import backend_environment
 from cartwheel.backends.wheel_step import build_environment, variables
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.bindings import stable_abi
-from cartwheel.model.config.settings import Secret
+from cartwheel.model.config.values import Secret
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Snapshot, Work

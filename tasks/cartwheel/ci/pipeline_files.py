@@ -1,7 +1,8 @@
-"""Pipelines as they are committed: where they differ from the configuration, and how they are written anew."""
+"""Pipelines as they are committed: where they differ from the configuration, and how they are written."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from difflib import unified_diff
 from importlib import import_module
@@ -10,10 +11,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from cartwheel.ci import publish_lock
 from cartwheel.ci.jobs import Build, Job, Pipeline
 from cartwheel.ci.project_pipeline import pipeline
+from cartwheel.ci.repository_facts import repository_facts, repository_root
 from cartwheel.ci.selection import Selection
 from cartwheel.filesystem.files import write_atomically
+from cartwheel.model.config.release_settings import CiSettings
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Project
 
@@ -26,19 +30,26 @@ class Forge(Struct, frozen=True, kw_only=True):
 
     name: str
     path: str
-    """Relative to the project."""
+    """The default path, relative to the repository."""
+    lock: str
+    """The lock of jobs that may publish, relative to the repository."""
     module: str
-    """The writer: `HEAD`, `render(pipeline, present)`, `plan_outputs(selection)`, `secret_place(job, variable)`, and
-    `runs(build)` if the answer differs from the build's own."""
+    """The writer: `HEAD`, `path(ci)`, `files(pipeline, present)`, `plan_outputs(selection)`, `secret_place(job,
+    variable)`, and `runs(build)` if the answer differs from the build's own."""
 
     @property
     def _writer(self) -> Any:
         return import_module(self.module)
 
-    def text(self, wanted: Pipeline, present: str) -> str:
-        """The file as it should be; newer pins of the `present` one are kept."""
-        made: str = self._writer.render(wanted, present)
-        return made
+    def path_in(self, ci: CiSettings) -> str:
+        """The path of the pipeline's main file, relative to the repository."""
+        path: str = self._writer.path(ci)
+        return path
+
+    def files(self, wanted: Pipeline, present: Mapping[str, str]) -> Mapping[str, str]:
+        """The texts of the pipeline's files by path; newer pins of the `present` texts are kept."""
+        texts: Mapping[str, str] = self._writer.files(wanted, present)
+        return texts
 
     def runs(self, build: Build) -> bool:
         """Whether its machine for a build can run what that makes."""
@@ -51,19 +62,25 @@ class Forge(Struct, frozen=True, kw_only=True):
         return place
 
     def ours(self, text: str) -> bool:
-        """Whether cartwheel wrote that file."""
+        """Whether `doit ci` wrote that file."""
         return text.startswith(f"# {self._writer.HEAD[0]}")
 
     def plan_outputs(self, selected: Selection) -> Mapping[str, str]:
-        """What the plan's job tells the other jobs of one run, by name, each on one line."""
-        found: Mapping[str, str] = self._writer.plan_outputs(selected)
-        return found
+        """The values that the plan of one run hands to its other jobs, by name, each on one line."""
+        values: Mapping[str, str] = self._writer.plan_outputs(selected)
+        return values
 
 
 _ROWS = (
-    Forge(name="github", path=".github/workflows/release.yml", module="cartwheel.ci.github_workflow"),
-    Forge(name="gitlab", path=".gitlab-ci.yml", module="cartwheel.ci.gitlab_pipeline"),
-)
+    Forge(
+        name="github", path=".github/workflows/release.yml", lock=".github/cartwheel-publish.txt",
+        module="cartwheel.ci.github_workflow",
+    ),
+    Forge(
+        name="gitlab", path=".gitlab-ci.yml", lock=".gitlab/cartwheel-publish.txt",
+        module="cartwheel.ci.gitlab_pipeline",
+    ),
+)  # fmt: skip
 
 FORGES = {row.name: row for row in _ROWS}
 
@@ -75,70 +92,129 @@ def forge_by_name(name: str) -> Forge:
     return FORGES[name]
 
 
-def committed_forges(root: Path) -> tuple[Forge, ...]:
-    """The forges for which a pipeline of ours is there."""
-    return tuple(forge for forge in FORGES.values() if forge.ours(_text(root, forge)))
+def project_pipeline(root: Path, project: Project, *, version: str) -> Pipeline:
+    """The pipeline of the project in `root`, as its repository needs it."""
+    return pipeline(project, version=version, where=repository_facts(root))
+
+
+_DEFAULTS = CiSettings()
+
+
+def committed_forges(root: Path, ci: CiSettings = _DEFAULTS) -> tuple[Forge, ...]:
+    """The forges that have a pipeline written by `doit ci`."""
+    top = repository_root(root)
+    return tuple(forge for forge in FORGES.values() if forge.ours(_text(top, forge.path_in(ci))))
 
 
 def refusals(root: Path, project: Project, *, version: str) -> tuple[str, ...]:
-    """Why a tag would start no pipeline that makes the wheels as the configuration says, in words; `version` is
-    cartwheel's own."""
-    if project.ci.own or committed_forges(root):
+    """Why a tag would start no pipeline that builds the wheels as configured; `version` is cartwheel's own."""
+    if project.ci.own or committed_forges(root, project.ci):
         return differences(root, project, version=version)
-    theirs = [f"{forge.path} was not written by doit ci" for forge in FORGES.values() if _text(root, forge)]
-    found = " and ".join(theirs) or "there is no pipeline that doit ci wrote"
+    top = repository_root(root)
+    paths = (forge.path_in(project.ci) for forge in FORGES.values())
+    theirs = [f"{path} was not written by doit ci" for path in paths if _text(top, path)]
+    reason = " and ".join(theirs) or "there is no pipeline that doit ci wrote"
     return (
-        f'release.from is "ci", and {found}; write one and commit it: doit ci {" | ".join(FORGES)}',
+        f'release.from is "ci", and {reason}; write one and commit it: doit ci {" | ".join(FORGES)}',
         'or say [tool.cartwheel.ci] own = true where a pipeline of your own releases, or release.from = "here"',
     )
 
 
 def differences(root: Path, project: Project, *, version: str) -> tuple[str, ...]:
-    """Where the pipelines that are there differ from what the configuration says, in words; nothing where none does.
+    """Where committed pipelines differ from the configuration, in words; empty if nowhere.
 
-    A newer version of an action is no difference; `version` is cartwheel's own.
+    A newer pin of an action is no difference.  `version` is cartwheel's own.
     """
-    wanted = pipeline(project, version=version)
-    return tuple(line for forge in committed_forges(root) for line in _difference(root, forge, wanted))
+    forges = committed_forges(root, project.ci)
+    if not forges:
+        return ()
+    wanted = project_pipeline(root, project, version=version)
+    return tuple(line for forge in forges for line in _difference(repository_root(root), forge, wanted, version))
 
 
-def _difference(root: Path, forge: Forge, wanted: Pipeline) -> Iterable[str]:
-    present = _text(root, forge)
-    text = forge.text(wanted, present)
-    if text == present:
-        return
-    yield f"{forge.path} is not what the configuration says; write it again and commit it: doit ci {forge.name}"
-    diff = unified_diff(present.splitlines(), text.splitlines(), "as it is", "as it should be", lineterm="", n=1)
-    lines = [line for line in diff if not line.startswith("@@")]
-    yield from (f"  {line}" for line in lines[:SHOWN])
-    if len(lines) > SHOWN:
-        yield f"  … and {len(lines) - SHOWN} lines more"
+def _difference(top: Path, forge: Forge, wanted: Pipeline, version: str) -> Iterable[str]:
+    present = _present(top, forge, wanted)
+    for path, text in forge.files(wanted, present).items():
+        if text == present[path]:
+            continue
+        yield f"{path} is not what the configuration says; write it again and commit it: doit ci {forge.name}"
+        diff = unified_diff(
+            present[path].splitlines(), text.splitlines(), "as it is", "as it should be", lineterm="", n=1
+        )
+        lines = [line for line in diff if not line.startswith("@@")]
+        yield from (f"  {line}" for line in lines[:SHOWN])
+        if len(lines) > SHOWN:
+            yield f"  … and {len(lines) - SHOWN} lines more"
+    if _needs_lock(wanted) and not _lock_is_current(top, forge, wanted, version):
+        yield f"{forge.lock} is missing or not of cartwheel {version}; write and commit it: doit ci {forge.name}"
 
 
-def write(root: Path, wanted: Pipeline, forge: Forge) -> bool:
-    """Write a forge's pipeline; whether that changed anything.
+def written_files(
+    root: Path, wanted: Pipeline, forge: Forge, version: str, environ: Mapping[str, str] = os.environ
+) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Write a forge's pipeline and its lock.  Returns `written` or `is as it should be` by path, and warnings.
 
-    Raises `ConfigError` where a file is in the way that somebody else wrote.
+    Raises `ConfigError`, before anything is written, if a file is in the way that somebody else wrote.
     """
-    path = root / forge.path
-    present = _text(root, forge)
-    if present and not forge.ours(present):
-        raise ConfigError(f"{forge.path} is there and was not written by doit ci; move it away first")
-    text = forge.text(wanted, present)
-    if text != present:
-        write_atomically(path, text.encode())
-    return text != present
+    top = repository_root(root)
+    present = _present(top, forge, wanted)
+    for path, text in present.items():
+        if text and not forge.ours(text):
+            raise ConfigError(f"{path} is there and was not written by doit ci; {_way_out(forge)}")
+    texts = dict(forge.files(wanted, present))
+    warning = ""
+    if _needs_lock(wanted) and not _lock_is_current(top, forge, wanted, version):
+        texts[forge.lock], warning = _new_lock(wanted, version, environ, renew=False)
+    changed = {}
+    for path, text in texts.items():
+        changed[path] = "is as it should be" if text == present.get(path) else "written"
+        if text != present.get(path):
+            write_atomically(top / path, text.encode())
+    return changed, (warning,) if warning else ()
 
 
-def _text(root: Path, forge: Forge) -> str:
-    """With line endings as git has them in the repository; empty where the file is not there."""
+def _way_out(forge: Forge) -> str:
+    other = {
+        "github": 'choose another name: [tool.cartwheel.ci.github] file = ".github/workflows/wheels.yml"',
+        "gitlab": 'have it include another file: [tool.cartwheel.ci.gitlab] file = ".gitlab/wheels.yml"',
+    }
+    return f"move it away first, or {other[forge.name]}"
+
+
+def renewed_lock(root: Path, wanted: Pipeline, forge: Forge, version: str, environ: Mapping[str, str]) -> str:
+    """Resolve a forge's lock anew and write it; returns a warning, or an empty text.  Raises `CartwheelError`."""
+    text, warning = _new_lock(wanted, version, environ, renew=True)
+    write_atomically(repository_root(root) / forge.lock, text.encode())
+    return warning
+
+
+def _new_lock(wanted: Pipeline, version: str, environ: Mapping[str, str], *, renew: bool) -> tuple[str, str]:
+    sources = publish_lock.from_sources(wanted.cartwheel)
+    return publish_lock.new_lock(version, environ, sources=sources, own=not wanted.ci.install, renew=renew)
+
+
+def _needs_lock(wanted: Pipeline) -> bool:
+    return any(job.locked for job in wanted.jobs)
+
+
+def _lock_is_current(top: Path, forge: Forge, wanted: Pipeline, version: str) -> bool:
+    sources = publish_lock.from_sources(wanted.cartwheel)
+    return publish_lock.is_current(_text(top, forge.lock), version, sources=sources)
+
+
+def _present(top: Path, forge: Forge, wanted: Pipeline) -> Mapping[str, str]:
+    return {path: _text(top, path) for path in forge.files(wanted, {})}
+
+
+def _text(top: Path, path: str) -> str:
+    """A file's text with the line endings that git stores; empty if the file is missing."""
     try:
-        return (root / forge.path).read_bytes().decode().replace("\r\n", "\n")
+        return (top / path).read_bytes().decode().replace("\r\n", "\n")
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
-        raise ConfigError(f"{forge.path}: is not UTF-8 text; move it away, and write it again: doit ci") from None
+        raise ConfigError(f"{path}: is not UTF-8 text; move it away, and write it again: doit ci") from None
     except OSError as error:
         raise ConfigError(
-            f"{forge.path}: cannot be read ({error.strerror}); a pipeline is a file there; move it away"
+            f"{path}: cannot be read ({error.strerror}); a pipeline is a file there; move it away"
         ) from None

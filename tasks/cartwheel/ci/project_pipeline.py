@@ -5,25 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from cartwheel.ci.build_matrix import builds, sdist_pythons
-from cartwheel.ci.jobs import BUILD, GATHER, PLAN, PUBLISH, SDIST, Job, Pipeline
+from cartwheel.ci.jobs import BUILD, GATHER, OWN, PLAN, PUBLISH, SDIST, Job, Permission, Pipeline, RepositoryFacts
 from cartwheel.ci.publish_jobs import READ, publish_jobs, tag_patterns
-from cartwheel.model.config.settings import Secret
+from cartwheel.model.config.values import Secret
+from cartwheel.model.destination import GITHUB, is_rehearsal, kind_of
+from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Project
 
+_AT_ROOT = RepositoryFacts()
 
-def pipeline(project: Project, *, version: str) -> Pipeline:
-    """The pipeline of a project.  `version`: cartwheel's own, installed unless the project configures another."""
+
+def pipeline(project: Project, *, version: str, where: RepositoryFacts = _AT_ROOT) -> Pipeline:
+    """The pipeline of a project.
+
+    `version`: cartwheel's own, installed unless the project configures another.  Raises `ConfigError` if a setting
+    fits no index of the project, or a release could not be finished.
+    """
+    _refuse_unfit(project)
     publishing = tuple(publish_jobs(project))
     return Pipeline(
-        jobs=(*_build_jobs(project), *publishing),
+        jobs=(*_build_jobs(project), *publishing, *_own_jobs(project, publishing)),
         builds=builds(project),
         sdist_pythons=sdist_pythons(project),
         cartwheel=project.ci.install or (f"cartwheel[zig]=={version}",),
-        branch=project.release.branch,
+        branches=project.ci.branches or (project.release.branch,),
         tags=tag_patterns(project, tuple(p.key for p in project.packages if p.publish)),
         trigger=project.ci.trigger,
         sccache=any(package.sccache for package in project.packages),
         choices=tuple(job.index for job in publishing if job.role == PUBLISH),
+        ci=project.ci,
+        where=where,
     )
 
 
@@ -50,3 +61,37 @@ def _build_secrets(project: Project) -> Mapping[str, str]:
     tables = (*(wheel.environment for _, wheel in project.wheels), *(p.environment for p in project.packages))
     values = (value for table in tables for value in table.values())
     return {value.secret: value.secret for value in values if isinstance(value, Secret)}
+
+
+def _own_jobs(project: Project, publishing: Iterable[Job]) -> Iterable[Job]:
+    for name, own in project.ci.jobs.items():
+        before = tuple(job.name for job in publishing if job.role == own.needs and job.by_tag)
+        if own.needs != BUILD and not before:
+            raise ConfigError(f"[tool.cartwheel] ci.jobs.{name}: needs {own.needs}, and no tag publishes anything")
+        extra = (Permission(scope=s, access=a, why="for your own steps") for s, a in own.permissions.items())
+        permissions = {p.scope: p for p in (READ, *extra)}
+        yield Job(
+            name=name, role=OWN, title=name, needs=(PLAN, BUILD, SDIST, *before), permissions=(*permissions.values(),),
+            minutes=own.minutes, files=True, environment=own.environment, runner=own.runner,
+        )  # fmt: skip
+
+
+def _refuse_unfit(project: Project) -> None:
+    published = tuple(dict.fromkeys(name for package in project.packages for name in package.publish))
+    for name in project.ci.on_request:
+        if name not in published:
+            raise ConfigError(
+                f"[tool.cartwheel] ci.on-request: '{name}' is not in publish{did_you_mean(name, published)}"
+            )
+    nightly = project.ci.nightly
+    if nightly and not is_rehearsal(nightly, project.indexes):
+        raise ConfigError(
+            f"[tool.cartwheel] ci.nightly: {nightly} is no index for practice; development versions go to one with "
+            f"rehearsal = true in [tool.cartwheel.index.{nightly}]"
+        )
+    if project.ci.trigger == "release" and (pages := [n for n in published if kind_of(n, project.indexes) == GITHUB]):
+        raise ConfigError(
+            f'[tool.cartwheel] ci.trigger = "release": a published page starts the run, and {pages[0]} would then add '
+            "files to that page, which a repository with immutable releases refuses after everything else is public; "
+            f'take {pages[0]} out of publish, or say trigger = "tag"'
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from msgspec.structs import replace
+
 from cartwheel.ci.jobs import BUILD, FORGE, PLAN, PUBLISH, SDIST, VERIFY, Job, Permission, slug
 from cartwheel.destinations.credentials import token_variable
 from cartwheel.destinations.protocol import JobNeeds, implementation
@@ -21,65 +23,63 @@ def publish_jobs(project: Project) -> Iterable[Job]:
     """For each index in order a job that publishes and a job that verifies.
 
     Each pair waits for the pairs before it: a release appears on the last index only after it is verified on the first.
+    Indexes of `ci.on-request`, the one for nightly versions and TestPyPI follow a tag in no case.
     """
     before: tuple[str, ...] = ()
     listed = dict.fromkeys(name for package in project.packages for name in package.publish)
     for index in listed:
         packages = tuple(p.key for p in project.packages if index in p.publish)
-        pair = (_publish(project, index, packages, before), _verify(project, index, packages))
+        pair = _pair(project, index, packages, before=before, by_tag=index not in project.ci.on_request)
         yield from pair
         before += tuple(job.name for job in pair)
     public = tuple(p.key for p in project.packages if "pypi" in p.publish)
-    if public and TESTPYPI not in listed and "pypi" not in project.indexes:  # what is private stays off public indexes
-        yield _publish(project, TESTPYPI, public, (), asked_only=True)
-        yield _verify(project, TESTPYPI, public, asked_only=True)
+    if public and TESTPYPI not in listed and not _table(project, "pypi").url:  # private files stay off public indexes
+        yield from _pair(project, TESTPYPI, public, by_tag=False, added=True)
+    nightly, published = project.ci.nightly, tuple(p.key for p in project.packages if p.publish)
+    if nightly and nightly not in listed and not (nightly == TESTPYPI and public):
+        yield from _pair(project, nightly, published, by_tag=False, added=True)
 
 
-def _publish(
-    project: Project, index: str, packages: tuple[str, ...], before: tuple[str, ...], *, asked_only: bool = False
-) -> Job:
-    table, needs = _table(project, index), _needs(project, index)
-    permissions = [_WRITE if needs.own_page else READ]
-    if needs.identity:
-        permissions.append(_IDENTITY)
-    return Job(
+def _pair(
+    project: Project, index: str, packages: tuple[str, ...], *, before: tuple[str, ...] = (),
+    by_tag: bool, added: bool = False,
+) -> tuple[Job, Job]:  # fmt: skip
+    """The job that publishes to an index and the one that verifies it.  `added`: the index is not in `publish`."""
+    needs = _needs(project, index)
+    environment = _table(project, index).environment or index
+    secrets = _secrets(index, identity=needs.identity, own_page=needs.own_page)
+    publish = Job(
         name=f"publish-{slug(index)}",
         role=PUBLISH,
         title=f"Publish to {index}",
         needs=(PLAN, BUILD, SDIST, *before),
-        permissions=tuple(permissions),
+        permissions=(_WRITE if needs.own_page else READ, *((_IDENTITY,) if needs.identity else ())),
         minutes=60,
         history=True,
         files=True,
         index=index,
         packages=packages,
         tags=tag_patterns(project, packages),
-        asked_only=asked_only,
-        environment=table.environment or index,
+        by_tag=by_tag,
+        by_schedule=index == project.ci.nightly,
+        environment=environment,
         identity=needs.identity,
-        secrets=_secrets(index, identity=needs.identity, own_page=needs.own_page),
-        variables=_variables(index, asked_only=asked_only),
+        secrets=secrets,
+        variables={"CARTWHEEL_PUBLISH": index} if added else {},
     )
-
-
-def _verify(project: Project, index: str, packages: tuple[str, ...], *, asked_only: bool = False) -> Job:
-    needs = _needs(project, index)
-    return Job(
+    verify = replace(
+        publish,
         name=f"verify-{slug(index)}",
         role=VERIFY,
         title=f"Verify {index}",
-        needs=(PLAN, f"publish-{slug(index)}"),
+        needs=(PLAN, publish.name),
         permissions=(READ,),
-        minutes=60,
         history=needs.history,
-        files=True,
-        index=index,
-        packages=packages,
-        tags=tag_patterns(project, packages),
-        asked_only=asked_only,
-        secrets=_secrets(index, identity=False, own_page=needs.own_page) if needs.own_page or needs.private else {},
-        variables=_variables(index, asked_only=asked_only),
+        environment=environment if needs.private else "",
+        identity=False,
+        secrets=secrets if needs.own_page or needs.private else {},
     )
+    return publish, verify
 
 
 def _table(project: Project, index: str) -> IndexSettings:
@@ -95,11 +95,6 @@ def _secrets(index: str, *, identity: bool, own_page: bool) -> Mapping[str, str]
     if own_page:
         return {"GITHUB_TOKEN": FORGE}
     return {} if identity else {token_variable(index): token_variable(index)}
-
-
-def _variables(index: str, *, asked_only: bool) -> Mapping[str, str]:
-    """The variables of a job whose index is not in `publish`: it is added for this run."""
-    return {"CARTWHEEL_PUBLISH": index} if asked_only else {}
 
 
 def is_rehearsal_index(project: Project, index: str) -> bool:

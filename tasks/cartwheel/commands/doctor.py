@@ -16,6 +16,7 @@ from cartwheel.commands.plan import workshop_of
 from cartwheel.inputs.sources import CompiledSources
 from cartwheel.machine.host import Host, this_machine
 from cartwheel.machine.interpreters import NoInterpreter
+from cartwheel.model.config.values import runner_text
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.wheels import test_plan
@@ -152,7 +153,7 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
         reasons = dict.fromkeys(wheel.test.skip or "there is no command for them" for _, wheel in group)
         return f"none: {'; '.join(reasons)}"
     if not places:
-        runner = group[0][1].runner or group[0][1].target.runner
+        runner = runner_text(group[0][1].runner) or group[0][1].target.runner
         return f"{f'left to {runner}' if runner else 'not here'}: {'; '.join(missed)}"
     return "; ".join((*(f"{by}: {', '.join(pythons)}" for by, pythons in places.items()), *missed))
 

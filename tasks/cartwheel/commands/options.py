@@ -1,7 +1,10 @@
-"""Options of our commands may stand behind the words too; doit's own parser stops at the first word."""
+"""Commands whose options may follow words; doit's own parser stops at the first word."""
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from typing import Any
 
 from doit.cmd_base import DoitCmdBase
@@ -15,22 +18,35 @@ def flag(long: str, help: str) -> dict[str, object]:
 
 
 class WordsAndOptions(DoitCmdBase):  # type: ignore[misc]
-    """A command that takes its options before and behind its words, and says in a line which it does not know."""
+    """A command that takes options before and after words, and refuses unknown ones in a line."""
+
+    outstream: Any
 
     def parse_execute(self, in_args: list[str]) -> Any:
-        """Parse and execute; raises `InvalidCommand` where an option is none of the command's."""
+        """Parse and execute.  Raises `InvalidCommand` for an unknown option.
+
+        A reader that closes the pipe early (`| head -1`) ends the command quietly.
+        """
         try:
-            return super().parse_execute(in_args)
+            result = super().parse_execute(in_args)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return result
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at its end
+            return 0
         except CmdParseError as error:
             why = error.__context__ or error  # doit's own text goes on with all its options, as Python objects
             raise InvalidCommand(f"{self.name}: {why}; see: doit help {self.name}") from None
 
     def execute(self, params: Any, args: list[str]) -> Any:
-        """Execute, with the options that stand behind words taken from among them."""
-        return super().execute(*_behind_words(self, params, args))
+        """Execute with the options found after words."""
+        if self.outstream is None:  # closed by the caller: `>&-`
+            self.outstream = io.StringIO()
+        return super().execute(*_options_after_words(self, params, args))
 
 
-def _behind_words(command: WordsAndOptions, params: Any, args: list[str]) -> tuple[Any, list[str]]:
+def _options_after_words(command: WordsAndOptions, params: Any, args: list[str]) -> tuple[Any, list[str]]:
     words: list[str] = []
     rest = list(args)
     while rest:

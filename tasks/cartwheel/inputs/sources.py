@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from cartwheel.model.config.cargo_features import Features, features
 from cartwheel.model.config.manifests import inside
-from cartwheel.model.config.settings import Secret
+from cartwheel.model.config.values import Secret
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Package, Wheel, declared_inputs
 from cartwheel.model.record import Dependencies, is_variable

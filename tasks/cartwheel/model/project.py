@@ -16,7 +16,8 @@ from cartwheel.model.config.release_settings import (
     ReleaseSettings,
     VersionPattern,
 )
-from cartwheel.model.config.settings import Before, Secret, Test
+from cartwheel.model.config.settings import Before, Test
+from cartwheel.model.config.values import RunnerGroup, Secret
 from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import tag_name
@@ -59,8 +60,8 @@ class Wheel(Struct, frozen=True, kw_only=True):
     flags: tuple[str, ...]
     environment: Mapping[str, str | Secret]
     before: tuple[Before, ...]
-    runner: str
-    """The label of the machine that builds it in CI; empty where one is chosen for it."""
+    runner: str | tuple[str, ...] | RunnerGroup
+    """The machine that builds it in CI, by label, labels or group; empty for the default."""
     test: Test
     untested: str
     """Why it may be published although no machine has run its tests; empty where it may not."""

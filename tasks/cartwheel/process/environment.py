@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 
-from cartwheel.model.config.settings import Secret
+from cartwheel.model.config.values import Secret
 from cartwheel.model.errors import StepFailed
 
 PASSED = (

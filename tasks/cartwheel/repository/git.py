@@ -72,6 +72,10 @@ class Repository:
         name = self._known("symbolic_ref", f"refs/remotes/{remote}/HEAD", quiet=True, short=True) if remote else ""
         return name.removeprefix(f"{remote}/")
 
+    def has_branch(self, name: str) -> bool:
+        """Whether there is a local branch of that name."""
+        return bool(self._commit(f"refs/heads/{name}"))
+
     @property
     def shallow(self) -> bool:
         """Whether history is cut off, so that ancestors may be missing."""

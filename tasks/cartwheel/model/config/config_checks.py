@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 
+from cartwheel.model.config.ci_checks import ci_problems, plain_name_problems, runner_problems
 from cartwheel.model.config.layers import chosen_by
 from cartwheel.model.config.release_settings import IndexSettings
-from cartwheel.model.config.settings import Secret, Settings
+from cartwheel.model.config.settings import Settings
+from cartwheel.model.config.values import Secret
 from cartwheel.model.destination import KINDS, kind_of
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.versions.version import has_one_field, wrong_tag_form
@@ -45,7 +47,7 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         for rule, because in index.rules.items():
             if not because.strip():
                 yield f"index.{place} rules: '{rule}' has no reason; say why it is let pass"
-        yield from _senseless_label(index.environment, f"index.{place} environment")
+        yield from plain_name_problems(index.environment, f"index.{place} environment")
     for pattern, because in (settings.dropped or {}).items():
         if not because.strip():
             yield f"dropped: '{pattern}' has no reason; say why such files end"
@@ -55,6 +57,8 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         yield from _outside(path, "inputs")
     if settings.test and settings.test.skip and not settings.test.skip.strip():
         yield "test.skip: found a blank; expected the reason, in words"
+    if settings.ci:
+        yield from ci_problems(settings.ci)
     if settings.release:
         for key, text in (("branch", settings.release.branch), ("remote", settings.release.remote)):
             if not _REF.fullmatch(text) and (text or key == "branch"):
@@ -106,10 +110,11 @@ def _untunable(settings: Settings) -> Iterable[str]:
             for path in before.inputs:
                 yield from _outside(path, f"{place}before: inputs")
         yield from _senseless_environment(table.environment or {}, f"{place}environment")
-        for key in ("runner", "image", "profile"):
+        for key in ("image", "profile"):
             if (value := getattr(table, key)) is not None and not value.strip():
                 yield f"{place}{key}: found a blank; say something, or leave the key out"
-        yield from _senseless_label(table.runner or "", f"{place}runner")
+        if table.runner is not None:
+            yield from runner_problems(table.runner, f"{place}runner")
         if table.profile and not re.fullmatch(r"[A-Za-z0-9_-]+", table.profile.strip()):
             yield f"{place}profile: {table.profile!r}; expected letters, digits, '_' and '-', as cargo does"
         for key, reason in (("untested", table.untested), ("skip", getattr(table, "skip", None))):
@@ -130,12 +135,6 @@ def _senseless_environment(values: Mapping[str, str | Secret], key: str) -> Iter
 def _senseless_variable(name: str, key: str) -> Iterable[str]:
     if not name.strip() or "=" in name or "\0" in name:
         yield f"{key}: {name!r} is no name of a variable; expected one without '=' and NUL, such as 'CFLAGS'"
-
-
-def _senseless_label(text: str, key: str) -> Iterable[str]:
-    """A name that goes into a pipeline's file, where a forge would take it for something else."""
-    if "${{" in text or (text and (text != text.strip() or not text.isprintable())):
-        yield f"{key}: {text!r}; expected a plain name: no '${{{{', no control characters, no blanks around it"
 
 
 def _senseless_selection(settings: Settings) -> Iterable[str]:

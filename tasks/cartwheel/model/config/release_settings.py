@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from cartwheel.model.config.table import Table
+from cartwheel.model.config.values import RunnerGroup, Secret
 
 
 class IndexSettings(Table, frozen=True, kw_only=True):
@@ -65,6 +66,85 @@ class ReleaseSettings(Table, frozen=True, kw_only=True):
     Example: `["v20*", "v2-beta"]`"""
 
 
+class CiStep(Table, frozen=True, kw_only=True):
+    """A step of your own in a job of the pipeline: commands, or on GitHub an action."""
+
+    name: str = ""
+    """What the step is called in the log.  Default: its first command, or its action."""
+    run: tuple[str, ...] = ()
+    """Lines of the shell script that is run in the project's folder.  Example: `["make docs"]`"""
+    uses: str = ""
+    """GitHub only: an action, pinned by its commit.  Example:
+    `"arduino/setup-protoc@f4d5893b897028ff5739576ea0409746887fa536"`"""
+    inputs: dict[str, str] = msgspec.field(default={}, name="with")
+    """Inputs of the action."""
+    environment: dict[str, str | Secret] = {}
+    """Variables of the step.  Example: `{ DOCS_TOKEN = { secret = "DOCS_TOKEN" } }`"""
+
+
+class CiStepsOfJobs(Table, frozen=True, kw_only=True):
+    """`ci.steps.before` and `ci.steps.after`: steps for each kind of job, before or after cartwheel's own work."""
+
+    plan: tuple[CiStep, ...] = ()
+    """Steps of the job that plans a run."""
+    build: tuple[CiStep, ...] = ()
+    """Steps of every job that builds wheels."""
+    sdist: tuple[CiStep, ...] = ()
+    """Steps of the job that builds source distributions."""
+    gather: tuple[CiStep, ...] = ()
+    """Steps of the job that checks all files of a run together."""
+    publish: tuple[CiStep, ...] = ()
+    """Steps of every job that publishes.  They see that job's identity."""
+    verify: tuple[CiStep, ...] = ()
+    """Steps of every job that verifies an index."""
+
+
+class CiSteps(Table, frozen=True, kw_only=True):
+    """`ci.steps`: steps of your own in the pipeline's jobs."""
+
+    before: CiStepsOfJobs = CiStepsOfJobs()
+    """Steps that run before the job's work, when cartwheel is installed."""
+    after: CiStepsOfJobs = CiStepsOfJobs()
+    """Steps that run after the job's work."""
+
+
+class CiJob(Table, frozen=True, kw_only=True):
+    """`ci.jobs.NAME`: a job of your own in the pipeline."""
+
+    needs: Literal["build", "publish", "verify"] = "build"
+    """What it waits for: the builds of any run, or the publishing or verifying jobs of a release.  The files of the
+    run lie in `dist/`."""
+    steps: tuple[CiStep, ...]
+    """Its steps, in order.  Example: `[{ run = ["make docs"] }]`"""
+    runner: str | tuple[str, ...] | RunnerGroup = ""
+    """The machine that runs it.  Default: `ci.runner`."""
+    permissions: dict[str, Literal["read", "write", "none"]] = {}
+    """GitHub only: permissions besides reading the sources.  Example: `{ pages = "write" }`"""
+    environment: str = ""
+    """The forge's environment that holds its secrets."""
+    minutes: int = 60
+    """Minutes after which the job is stopped."""
+
+
+class GithubFile(Table, frozen=True, kw_only=True):
+    """`ci.github`: the workflow file of `doit ci github`."""
+
+    file: str = ".github/workflows/release.yml"
+    """The file, relative to the repository; GitHub reads workflows in `.github/workflows` only."""
+    reusable: str = ""
+    """A second file, in the same folder, that takes the jobs up to the finished files and can be called by workflows of
+    your own (`workflow_call`).  The first file calls it and publishes: PyPI takes trusted publishing from the file
+    that was started only.  Example: `".github/workflows/wheels.yml"`"""
+
+
+class GitlabFile(Table, frozen=True, kw_only=True):
+    """`ci.gitlab`: the pipeline file of `doit ci gitlab`."""
+
+    file: str = ".gitlab-ci.yml"
+    """The file, relative to the repository.  Another name than the default is for a `.gitlab-ci.yml` of your own that
+    includes it.  Example: `".gitlab/wheels.yml"`"""
+
+
 class CiSettings(Table, frozen=True, kw_only=True):
     """`ci`: the pipeline that `doit ci` writes."""
 
@@ -75,6 +155,32 @@ class CiSettings(Table, frozen=True, kw_only=True):
     zig.  Example: `["--editable", ".[zig]"]`"""
     own: bool = False
     """The repository releases with a pipeline of your own, so `doit tag` does not ask for one of `doit ci`."""
+    github: GithubFile = GithubFile()
+    """The workflow file of GitHub.  Example: `{ file = ".github/workflows/wheels.yml" }`"""
+    gitlab: GitlabFile = GitlabFile()
+    """The pipeline file of GitLab.  Example: `{ file = ".gitlab/wheels.yml" }`"""
+    branches: tuple[str, ...] = ()
+    """Branches, by name or pattern, whose pushes are built and tested.  Default: `release.branch`.
+    Example: `["main", "release/*"]`"""
+    paths: tuple[str, ...] = ()
+    """Only pushes and pull requests that change these paths start a run; tags always do.  Patterns of the forge,
+    relative to the repository.  Default: every change.  Example: `["src/**", "pyproject.toml"]`"""
+    runner: str | tuple[str, ...] | RunnerGroup = ""
+    """The machine of jobs that build no wheel.  Default: the forge's Linux."""
+    on_request: tuple[str, ...] = ()
+    """Indexes of `publish` that a tag does not publish to: a person starts the run on the tag and chooses the index.
+    Example: `["pypi"]`"""
+    schedule: str = ""
+    """When runs start besides, as cron writes it (UTC).  On GitLab schedules are set in its pages.
+    Example: `"17 3 * * *"`"""
+    nightly: str = ""
+    """The index that scheduled runs publish development versions to (`1.2.4.dev57`); one with `rehearsal = true`.
+    Example: `"nightly"`"""
+    steps: CiSteps = CiSteps()
+    """Steps of your own in the jobs of the pipeline.  Example:
+    `{ before = { build = [{ run = ["sudo apt-get install --yes protobuf-compiler"] }] } }`"""
+    jobs: dict[str, CiJob] = {}
+    """Jobs of your own, by name.  Example: `{ docs = { steps = [{ run = ["make docs"] }] } }`"""
 
 
 class VersionPattern(Table, frozen=True, kw_only=True):

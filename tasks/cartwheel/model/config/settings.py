@@ -17,6 +17,7 @@ from cartwheel.model.config.release_settings import (
     VersionPattern,
 )
 from cartwheel.model.config.table import Table
+from cartwheel.model.config.values import RunnerGroup, Secret
 
 
 class Test(Table, frozen=True, kw_only=True):
@@ -61,15 +62,6 @@ class Before(Table, frozen=True, kw_only=True):
     """Files and folders that it reads, relative to the package; the wheels depend on each.  Example: `["schema/"]`"""
 
 
-class Secret(Table, frozen=True, kw_only=True):
-    """A value of `environment` that the configuration does not hold: it appears in no log, and a change of it is no
-    reason to build again."""
-
-    secret: str
-    """The variable that holds the value where the build is started; an empty one counts as unset.
-    Example: `"LICENSE_KEY"`"""
-
-
 class Select(Table, frozen=True, kw_only=True):
     """`select` of an override or a variant, where triples are not enough."""
 
@@ -112,9 +104,9 @@ class Tunable(Table, frozen=True, kw_only=True):
     before: tuple[Before, ...] | None = None
     """Commands to run before the build; those of the package's table also before its source distribution.
     Default: none.  Example: `[{ run = ["make", "generate"], inputs = ["schema/"] }]`"""
-    runner: str | None = None
-    """The label of the machine that builds it in CI.  Default: one of the target's own kind.
-    Example: `"macos-15-intel"`"""
+    runner: str | tuple[str, ...] | RunnerGroup | None = None
+    """The machine that builds such a wheel in CI: a label, several labels, or a group.  Default: a hosted one of the
+    target's kind.  Example: `["self-hosted", "Linux", "X64"]`"""
     untested: str | None = None
     """The reason why a wheel may be published although no machine has run its tests.  Default: every wheel must be
     tested.  Example: `"no machine of this kind"`"""

@@ -1,0 +1,53 @@
+"""GitLab: what starts a pipeline and its jobs, and what differs in a file that another one includes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from cartwheel.ci.jobs import Pipeline
+from cartwheel.model.versions.version import FIELDS
+
+PATH = ".gitlab-ci.yml"
+"""The file that GitLab reads by default."""
+
+
+def is_included(pipeline: Pipeline) -> bool:
+    """Whether the file is for another one to include, which then decides on stages, defaults and events."""
+    return pipeline.ci.gitlab.file != PATH
+
+
+def hidden_name(pipeline: Pipeline, name: str) -> str:
+    return f".cartwheel-{name}" if is_included(pipeline) else f".{name}"
+
+
+def events(pipeline: Pipeline) -> list[dict[str, Any]]:
+    changes = {"changes": list(pipeline.ci.paths)} if pipeline.ci.paths else {}
+    rules: list[dict[str, Any]] = [{"if": '$CI_PIPELINE_SOURCE == "merge_request_event"', **changes}]
+    if pipeline.choices:
+        if pipeline.tags:
+            rules.append({"if": tag_rule(pipeline.tags)})
+        rules.append({"if": '$CI_PIPELINE_SOURCE == "web"'})
+    return [*rules, *({"if": branch_rule(name), **changes} for name in pipeline.branches)]
+
+
+def branch_rule(name: str) -> str:
+    """A push to a branch, by name or pattern."""
+    if "*" not in name:
+        return f'$CI_COMMIT_BRANCH == "{name}"'
+    pattern = re.sub(r"([^A-Za-z0-9_*-])", r"\\\1", name).replace("*", ".*")
+    return f"$CI_COMMIT_BRANCH =~ /^{pattern}$/"
+
+
+def tag_rule(forms: Iterable[str]) -> str:
+    """A tag of one of these forms was pushed; who starts a run by hand on a tag says where to publish."""
+    matches = " || ".join(f"$CI_COMMIT_TAG =~ {_pattern(form)}" for form in forms)
+    return f'$CI_PIPELINE_SOURCE != "web" && ({matches})'
+
+
+def _pattern(form: str) -> str:
+    """A tag's form as a regular expression: a version begins with a digit."""
+    field = next(f"{{{field}}}" for field in FIELDS if f"{{{field}}}" in form)
+    before, _, after = (re.sub(r"([^A-Za-z0-9_-])", r"\\\1", part) for part in form.partition(field))
+    return f"/^{before}\\d.*{after}$/"

@@ -1,0 +1,291 @@
+"""GitLab's jobs, as they stand in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cartwheel.ci.gitlab_events import branch_rule, events, hidden_name, is_included, tag_rule
+from cartwheel.ci.gitlab_runners import Runner, machine_of, tags_of
+from cartwheel.ci.gitlab_scripts import APT, FILES, IS_RELEASE, PLANNED, STATE, WORK, own_lines, unpacked, unprotected
+from cartwheel.ci.jobs import BUILD, FORGE, GATHER, OWN, PLAN, PUBLISH, SDIST, VERIFY, Build, Job, Pipeline, slug
+from cartwheel.ci.placed_files import KEPT, PREFIX
+from cartwheel.ci.selection import NOWHERE
+from cartwheel.ci.yaml_document import Commented, TextLines
+from cartwheel.destinations.trusted_publishing import identity_variable
+from cartwheel.model.wheels.container_image import DOCKERFILE, IN_IMAGE
+from cartwheel.model.wheels.target import TARGETS
+
+Row = dict[str, Any]
+
+_KEPT = "$CI_COMMIT_TAG-$TO"
+"""Part of every cache's key, so that a run which may publish finds nothing: no other run writes it."""
+
+
+_LAST = (PUBLISH, VERIFY, OWN)
+STAGES = {PLAN: PLAN, BUILD: BUILD, SDIST: BUILD, GATHER: GATHER, **dict.fromkeys(_LAST, "release")}
+_COMMON_STAGES = {PLAN: "build", BUILD: "build", SDIST: "build", GATHER: "test", **dict.fromkeys(_LAST, "deploy")}
+"""The stages of jobs; in a file to include those that every pipeline has."""
+
+
+def _stage(pipeline: Pipeline, role: str) -> str:
+    return (_COMMON_STAGES if is_included(pipeline) else STAGES)[role]
+
+
+def _in_repository(pipeline: Pipeline, paths: Iterable[str]) -> list[str]:
+    """Paths of the project, relative to the repository."""
+    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
+    return [f"{folder}{path}" for path in paths]
+
+
+def _plan(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
+    nightly = f"schedule,*) TO={pipeline.nightly} ;; " if pipeline.nightly else ""
+    by_tag = (f'case "$CI_PIPELINE_SOURCE,$CI_COMMIT_TAG" in {nightly}web,* | *,) ;; *) TO= ;; esac',)
+    to = ' --to="$TO"' if pipeline.choices else ""
+    folders = " ".join(FILES)
+    script = (
+        "doit ci --check",
+        f"mkdir -p {STATE} {folders}",
+        f"doit ci key > {STATE}/key.now",
+        f"if {IS_RELEASE} || ! cmp -s {STATE}/key {STATE}/key.now; then rm -rf {folders}; mkdir -p {folders}; fi",
+        *(by_tag if pipeline.choices else ()),
+        f"doit ci matrix --for gitlab{to} > {PLANNED}",
+        f"cat {PLANNED}",
+        f"tar --create --file {STATE}/{KEPT}.tar {folders}",
+    )
+    cache = {
+        "key": f"cartwheel-{_KEPT}", "paths": _in_repository(pipeline, (*FILES, f"{STATE}/key")), "policy": "pull",
+    }  # fmt: skip
+    paths = _in_repository(pipeline, (PLANNED, f"{STATE}/key.now", f"{STATE}/{KEPT}.tar"))
+    return {
+        **_first(pipeline, job, extends="prepared"),
+        "cache": cache,
+        "script": _script(pipeline, job, script),
+        "artifacts": {"paths": paths, "expire_in": "1 week"},
+    }
+
+
+def _script(pipeline: Pipeline, job: Job, work: Iterable[str]) -> TextLines:
+    """A job's work between the user's own steps."""
+    key = "[tool.cartwheel] ci.jobs" if job.role == OWN else "[tool.cartwheel] ci.steps"
+    before, after = (own_lines(pipeline.steps(job, when), key) for when in ("before", "after"))
+    return TextLines((*before, *work, *after))
+
+
+def build_row(pipeline: Pipeline, job: Job, machine: Runner, rows: Iterable[Build]) -> Row:
+    rows = tuple(rows)
+    made = {**_first(pipeline, job, extends=machine.system), "needs": [*job.needs, *_image_needs(rows)]}
+    if machine.tags:
+        made["tags"] = list(machine.tags)
+    if any(build.image for build in rows):
+        made["image"] = "$IMAGE"
+        made["parallel"] = {"matrix": [_row_with_image(pipeline, build) for build in rows]}
+    else:
+        made["parallel"] = {"matrix": [{"BUILD": [build.name for build in rows]}]}
+    if pipeline.sccache:
+        folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
+        made["variables"] = {"SCCACHE_DIR": f"$CI_PROJECT_DIR/{folder}.cartwheel/sccache"}
+        made["cache"] = {"key": f"sccache-$BUILD-{_KEPT}", "paths": _in_repository(pipeline, (".cartwheel/sccache/",))}
+    needing = any(build.system and not build.image for build in rows)
+    script = (*(APT if needing else ()), *WORK[machine.system], *_packed(machine.system))
+    return {**made, "script": _script(pipeline, job, script), "artifacts": _handed_on(pipeline)}
+
+
+def _packed(system: str) -> tuple[str, ...]:
+    """Packs a build's results into one file, so that unpacking an artifact overwrites nothing."""
+    if system == "windows":
+        folders = ", ".join(f"'{folder}'" for folder in FILES)
+        return (
+            f"$made = @({folders}) | Where-Object {{ Test-Path $_ }}",
+            f'tar -cf "{STATE}/{PREFIX}$env:BUILD.tar" $made',
+        )
+    return (f'tar --create --file "{STATE}/{PREFIX}$BUILD.tar" $(ls -d {" ".join(FILES)} 2> /dev/null)',)
+
+
+def _row_with_image(pipeline: Pipeline, build: Build) -> dict[str, str]:
+    row = {"BUILD": build.name, "IMAGE": _image_address(build) or default_image(pipeline)}
+    return {**row, IN_IMAGE: build.promise} if build.promise else row
+
+
+def _image_address(build: Build) -> str:
+    """The address of a build's image; one from a Dockerfile is kept in the project's registry, under the commit."""
+    if not build.image.startswith(DOCKERFILE):
+        return build.image
+    name = slug(build.image.removeprefix(DOCKERFILE)).lower()
+    return f"$CI_REGISTRY_IMAGE/cartwheel-{name}:{TARGETS[build.target].arch}-$CI_COMMIT_SHA"
+
+
+def _image_job(build: Build) -> str:
+    return f"image-{slug(build.image.removeprefix(DOCKERFILE))}-{TARGETS[build.target].arch}"
+
+
+def _image_needs(rows: Iterable[Build]) -> list[str]:
+    return list(dict.fromkeys(_image_job(build) for build in rows if build.image.startswith(DOCKERFILE)))
+
+
+def image_jobs(pipeline: Pipeline) -> Row:
+    """For each Dockerfile and architecture a job that builds its image once, into the project's registry."""
+    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
+    rows: Row = {}
+    for build in pipeline.builds:
+        if not build.image.startswith(DOCKERFILE):
+            continue
+        file = f"{folder}{build.image.removeprefix(DOCKERFILE)}"
+        address, context = _image_address(build), file.rpartition("/")[0] or "."
+        script = (
+            'echo "$CI_REGISTRY_PASSWORD" | docker login -u "$CI_REGISTRY_USER" --password-stdin "$CI_REGISTRY"',
+            f'docker build --pull --file "{file}" --tag "{address}" "{context}"',
+            f'docker push "{address}"',
+        )
+        rows[_image_job(build)] = {
+            "stage": _stage(pipeline, PLAN),
+            **({"rules": events(pipeline)} if is_included(pipeline) else {}),
+            **({"tags": list(tags)} if (tags := machine_of(build).tags) else {}),
+            "timeout": "60 minutes",
+            "image": "docker:29",
+            "services": ["docker:29-dind"],
+            "needs": [],
+            "script": TextLines(script),
+        }
+    return rows
+
+
+def _sdist(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
+    return {
+        **_first(pipeline, job, extends="linux"),
+        "needs": list(job.needs),
+        "variables": {"BUILD": SDIST},
+        "script": _script(pipeline, job, (*WORK["linux"], *_packed("linux"))),
+        "artifacts": _handed_on(pipeline),
+    }
+
+
+_TAKE = (
+    "MADE=$(mktemp -d)",
+    unpacked(f"{STATE}/{KEPT}.tar {STATE}/{PREFIX}*.tar"),
+    'doit ci place "$MADE"',
+)
+"""Takes what other jobs built, in a job that holds no identity."""
+
+
+def _gather(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
+    script = (*_TAKE, "doit check", f"mv {STATE}/key.now {STATE}/key")
+    tagged = (tag_rule(pipeline.tags),) if pipeline.tags else ()
+    releases = (*tagged, f'$TO != "{NOWHERE}"') if pipeline.choices else ()
+    rules = [
+        *({"if": release, "when": "never"} for release in releases),
+        *({"if": branch_rule(name), "variables": {"KEEP": "push"}} for name in pipeline.branches),
+        *([*events(pipeline)] if is_included(pipeline) else [{"when": "on_success"}]),
+    ]
+    cache = {
+        "key": f"cartwheel-{_KEPT}",
+        "paths": _in_repository(pipeline, (*FILES, f"{STATE}/key")),
+        "policy": Commented("$KEEP", "what a merge request made is kept for nobody"),
+    }
+    return {
+        **_first(pipeline, job, extends="prepared"),
+        "needs": [PLAN, *builders, SDIST],
+        "rules": rules,
+        "variables": {"CARTWHEEL_FROZEN": "1", "KEEP": "pull"},
+        "cache": cache,
+        "script": _script(pipeline, job, script),
+        "artifacts": {"paths": _in_repository(pipeline, ("dist/",)), "expire_in": "1 week", **_reports(pipeline)},
+    }
+
+
+def _deliver(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
+    """A job that publishes to an index or verifies it, or one of the user's own."""
+    earlier = [name for name in job.needs if name not in (PLAN, BUILD, SDIST)]
+    mine = f"publish-{job.name.partition('-')[2]}" if job.role == VERIFY else ""
+    needs: list[Any] = [PLAN, *builders, SDIST]
+    needs += [name if name == mine else {"job": name, "optional": True} for name in earlier]
+    locked = job.locked
+    made = {**_first(pipeline, job, extends="released" if locked else "prepared"), "needs": needs}
+    if rules := _started(pipeline, job):
+        made["rules"] = rules
+    made["variables"] = {"CARTWHEEL_FROZEN": "1", **({"GIT_DEPTH": "0"} if job.history else {}), **job.variables}
+    if job.role == PUBLISH:
+        made["interruptible"] = False
+        made["resource_group"] = Commented("release", "one at a time")
+    if job.environment:
+        made["environment"] = {"name": _environment(job)}
+    if job.identity:
+        made["id_tokens"] = {identity_variable(job.index): {"aud": job.index}}
+    work = (*unprotected(job), *(() if locked else _TAKE), *_commands(job, locked=locked))
+    return {**made, "script": _script(pipeline, job, work)}
+
+
+def _environment(job: Job) -> Any:
+    secrets = [_secret(job, variable) for variable in job.secrets]
+    return Commented(job.environment, f"protect it; it holds {', '.join(secrets)}") if secrets else job.environment
+
+
+def _secret(job: Job, variable: str) -> str:
+    """The variable that a person sets on GitLab; the token of another forge is none that it gives."""
+    return f"{variable} for {job.index}" if job.secrets[variable] == FORGE else variable
+
+
+def _started(pipeline: Pipeline, job: Job) -> list[dict[str, Any]]:
+    """The rules of a job that is part of some runs only."""
+    if job.role == OWN:
+        if all(name in (PLAN, BUILD, SDIST) for name in job.needs):
+            return events(pipeline) if is_included(pipeline) else []
+        return [{"if": tag_rule(pipeline.tags)}]
+    scheduled = [{"if": '$CI_PIPELINE_SOURCE == "schedule"'}] if job.by_schedule else []
+    return [*([{"if": tag_rule(job.tags)}] if job.by_tag else []), *scheduled, {"if": f'$TO == "{job.index}"'}]
+
+
+def _commands(job: Job, *, locked: bool) -> Iterable[str]:
+    if len(job.packages) == 1:
+        yield from (f"doit {task}" for _, task in job.commands())
+        return
+    if job.packages:
+        where = f'"$BUILT/{PLANNED}"' if locked else PLANNED
+        yield f"PACKAGES=$(sed -n 's/^packages=//p' {where})"
+    for key, task in job.commands():
+        yield f'case "$PACKAGES" in *,{key},*) doit {task} ;; esac'
+
+
+_ROWS = {PLAN: _plan, SDIST: _sdist, GATHER: _gather, PUBLISH: _deliver, VERIFY: _deliver, OWN: _deliver}
+
+
+def job_row(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
+    """A job that builds no wheel.  `builders`: the names of the jobs that do."""
+    row: Row = _ROWS[job.role](pipeline, job, builders)
+    return row
+
+
+def _first(pipeline: Pipeline, job: Job, *, extends: str) -> Row:
+    row: Row = {
+        "stage": _stage(pipeline, job.role),
+        "extends": hidden_name(pipeline, extends),
+        "timeout": f"{job.minutes} minutes",
+    }
+    if is_included(pipeline):
+        row |= {"image": default_image(pipeline), "interruptible": True}
+        row |= {"rules": events(pipeline)} if job.role in (PLAN, BUILD, SDIST) else {}
+    if job.role != BUILD and (tags := tags_of(job.runner or pipeline.runner)):
+        row["tags"] = list(tags)
+    return row
+
+
+def _handed_on(pipeline: Pipeline) -> Row:
+    paths = _in_repository(pipeline, (f"{STATE}/{PREFIX}*.tar",))
+    return {"paths": paths, "expire_in": "1 week", "when": "always", **_reports(pipeline)}
+
+
+def _reports(pipeline: Pipeline) -> Row:
+    """Annotations, where `ci/ci_output.py` writes them."""
+    (path,) = _in_repository(pipeline, (f"{STATE}/code-quality.json",))
+    return {"reports": {"codequality": path}}
+
+
+def machines_of(builds: Iterable[Build]) -> Mapping[Runner, list[Build]]:
+    machines: dict[Runner, list[Build]] = {}
+    for build in builds:
+        machines.setdefault(machine_of(build), []).append(build)
+    return machines
+
+
+def default_image(pipeline: Pipeline) -> str:
+    return f"python:{pipeline.python}"

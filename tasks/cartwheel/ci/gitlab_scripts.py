@@ -1,0 +1,225 @@
+"""What GitLab's jobs do in a shell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+
+from cartwheel.ci.gitlab_runners import Runner
+from cartwheel.ci.jobs import BUILD, Job, Pipeline
+from cartwheel.ci.placed_files import PREFIX
+from cartwheel.ci.publish_lock import from_sources
+from cartwheel.model.config.release_settings import CiStep
+from cartwheel.model.config.values import Secret
+from cartwheel.model.errors import ConfigError
+
+LOCK = ".gitlab/cartwheel-publish.txt"
+"""The lock of jobs that may publish, relative to the repository."""
+
+STATE = ".cartwheel/ci"
+"""The folder of what jobs tell each other, relative to the project."""
+
+PLANNED = f"{STATE}/plan.txt"
+"""The plan: for each job that has something to do a line `JOB=TASK TASK`, and what those tasks need."""
+
+FILES = ("dist/", ".cartwheel/checks/", ".cartwheel/records/", ".cartwheel/wheels/")
+"""The folders of a task's results that other jobs need."""
+
+_VENV = ".cartwheel/venv"
+
+_POSIX_RUST = (
+    "if ! command -v cargo; then python -m pip install --quiet puccinialin; "
+    'python -m puccinialin --location "$PWD/.cartwheel/rust" --info-json /dev/null; '
+    'export CARGO_HOME="$PWD/.cartwheel/rust/cargo" RUSTUP_HOME="$PWD/.cartwheel/rust/rustup"; '
+    'export PATH="$CARGO_HOME/bin:$PATH"; fi',
+)
+
+_POSIX_NEEDED = (
+    f'TASKS=$(sed -n "s/^$BUILD=//p" {PLANNED})',
+    'if [ -z "$TASKS" ]; then echo "$BUILD is up to date"; exit 0; fi',
+)
+
+APT = (
+    f'SYSTEM=$(sed -n "s/^$BUILD[.]system=//p" {PLANNED})',
+    'if [ -n "$SYSTEM" ]; then apt-get update --quiet; '
+    "apt-get install --yes --quiet --no-install-recommends $SYSTEM; fi",
+)
+
+_POSIX_WORK = (
+    f'RUST=$(sed -n "s/^$BUILD[.]rust=//p" {PLANNED})',
+    'if [ -n "$RUST" ]; then rustup target add $RUST; fi',
+    f'PYTHONS=$(sed -n "s/^$BUILD[.]pythons=//p" {PLANNED})',
+    'for python in $PYTHONS; do uv python find --quiet "$python" || uv python install "$python"; done',
+    "doit -n 4 $TASKS",
+)
+
+_POWERSHELL_READ = (
+    "function Planned($name) { Get-Content " + PLANNED + ' | Where-Object { $_.StartsWith("$name=") } '
+    '| ForEach-Object { $_.Substring($name.Length + 1) -split " " } }'
+)
+
+_POWERSHELL_NEEDED = (
+    _POWERSHELL_READ,
+    "$tasks = @(Planned $env:BUILD)",
+    'if (-not $tasks) { Write-Output "$env:BUILD is up to date"; exit 0 }',
+)
+
+_POWERSHELL_RUST = (
+    "if (-not (Get-Command cargo -ErrorAction SilentlyContinue)) { python -m pip install --quiet puccinialin; "
+    'python -m puccinialin --location "$PWD\\.cartwheel\\rust"; '
+    '$env:CARGO_HOME = "$PWD\\.cartwheel\\rust\\cargo"; '
+    '$env:RUSTUP_HOME = "$PWD\\.cartwheel\\rust\\rustup"; '
+    '$env:PATH = "$env:CARGO_HOME\\bin;$env:PATH" }',
+)
+
+_POWERSHELL_WORK = (
+    '$rust = @(Planned "$env:BUILD.rust")',
+    "if ($rust) { rustup target add @rust }",
+    'foreach ($python in @(Planned "$env:BUILD.pythons")) { uv python install $python; if (-not $?) { exit 1 } }',
+    "doit -n 4 @tasks",
+)
+
+_NEEDED = {"linux": _POSIX_NEEDED, "macos": _POSIX_NEEDED, "windows": _POWERSHELL_NEEDED}
+"""What a job has to do; one that has nothing to do ends here."""
+
+_RUST = {"linux": _POSIX_RUST, "macos": _POSIX_RUST, "windows": _POWERSHELL_RUST}
+"""A machine or image without Rust is given it, for this job alone."""
+
+WORK = {"linux": _POSIX_WORK, "macos": _POSIX_WORK, "windows": _POWERSHELL_WORK}
+
+
+IS_RELEASE = '[ -n "$CI_COMMIT_TAG" ] || [ "${TO:-nowhere}" != nowhere ]'
+"""The condition, in a shell, that a run may publish."""
+
+_CLEAN_CRATES = {
+    "posix": (f"if {IS_RELEASE}; then rm -rf .cartwheel/sccache; fi",),
+    "windows": (
+        'if ($env:CI_COMMIT_TAG -or ($env:TO -and $env:TO -ne "nowhere")) '
+        "{ Remove-Item -Recurse -Force -ErrorAction SilentlyContinue .cartwheel/sccache }",
+    ),
+}
+"""A release compiles everything itself: any branch could have filled the cache."""
+
+
+def setup_scripts(pipeline: Pipeline, machines: Iterable[Runner]) -> Mapping[str, tuple[str, ...]]:
+    """What comes before a job's own commands, by the name of the hidden job that holds it.
+
+    For each system of builders one; `prepared` for jobs without an identity, `released` for jobs that hold an identity
+    or a token.
+    """
+    systems = dict.fromkeys(("linux", *(machine.system for machine in machines)))
+    cartwheel, building = (
+        f"python -m pip install --quiet {shlex.join(words)}"
+        for words in (pipeline.cartwheel, pipeline.install_arguments(pipeline.job(BUILD)))
+    )
+    folder = (f"cd {shlex.quote(pipeline.where.folder)}",) if pipeline.where.folder else ()
+    scripts = {
+        "prepared": (*folder, *_python("linux", pipeline.python), cartwheel, *_RUST["linux"], *_nightly(pipeline)),
+        **{
+            system: (
+                *folder, *_NEEDED[system], *_python(system, pipeline.python), building, *_RUST[system],
+                *_nightly(pipeline, system), *_without_cache(pipeline, system),
+            )
+            for system in systems
+        },
+    }  # fmt: skip
+    if any(job.locked for job in pipeline.jobs):
+        scripts["released"] = _released(pipeline)
+    return scripts
+
+
+def _without_cache(pipeline: Pipeline, system: str) -> tuple[str, ...]:
+    if not pipeline.sccache:
+        return ()
+    return _CLEAN_CRATES["windows" if system == "windows" else "posix"]
+
+
+def _released(pipeline: Pipeline) -> tuple[str, ...]:
+    """A checkout of the commit elsewhere, the locked installation, and of what other jobs built the planned files.
+
+    GitLab unpacks artifacts over the job's own checkout, which is therefore used for nothing but reading them; the
+    commit's content is what its hash says, wherever the objects come from.
+    """
+    folder = f"/{pipeline.where.folder}" if pipeline.where.folder else ""
+    isolated = "--no-build-isolation " if from_sources(pipeline.cartwheel) else ""
+    return (
+        f'BUILT="$CI_PROJECT_DIR{folder}"',
+        'ELSEWHERE=$(mktemp -d); MADE="$ELSEWHERE/made"; mkdir "$MADE"',
+        'git clone --quiet --no-local --no-checkout "$CI_PROJECT_DIR" "$ELSEWHERE/sources"',
+        'cd "$ELSEWHERE/sources"',
+        'git remote set-url origin "$CI_REPOSITORY_URL"',
+        'git checkout --quiet --detach "$CI_COMMIT_SHA"',
+        *(("git submodule update --init --recursive --quiet",) if pipeline.where.submodules else ()),
+        f'LOCK="$PWD/{LOCK}"',
+        *((f"cd {shlex.quote(pipeline.where.folder)}",) if folder else ()),
+        *_python("linux", pipeline.python),
+        'python -m pip install --quiet --no-deps --require-hashes --only-binary :all: --requirement "$LOCK"',
+        f"python -m pip install --quiet --no-deps {isolated}{shlex.join(pipeline.cartwheel)}",
+        *_nightly(pipeline),
+        unpacked(f'"$BUILT"/{STATE}/{PREFIX}*.tar'),
+        'doit ci place "$MADE"',
+        "git diff --exit-code HEAD",
+    )
+
+
+def unpacked(files: str) -> str:
+    """Unpacks these tar files into folders of their names below `$MADE`."""
+    return (
+        f'for made in {files}; do if [ -f "$made" ]; then name=$(basename "$made" .tar); '
+        'mkdir "$MADE/$name"; tar --extract --file "$made" --directory "$MADE/$name"; fi; done'
+    )
+
+
+def unprotected(job: Job) -> tuple[str, ...]:
+    """Says why a protected variable is missing, where it is."""
+    return tuple(
+        f'if [ -z "${variable}" ] && [ "$CI_COMMIT_REF_PROTECTED" != true ]; then echo "{variable} is not set. '
+        "$CI_COMMIT_REF_NAME is not protected, and protected variables exist for protected branches and tags only: "
+        'protect it (Settings > Repository), or add the variable"; exit 1; fi'
+        for variable in job.secrets
+    )
+
+
+def own_lines(steps: Iterable[CiStep], key: str) -> tuple[str, ...]:
+    """The lines of steps of the user's.  Raises `ConfigError` for an action, which GitLab does not have."""
+    lines: list[str] = []
+    for step in steps:
+        if step.uses:
+            raise ConfigError(f"{key}: '{step.uses.partition('@')[0]}' is an action of GitHub; on GitLab give 'run'")
+        for name, value in step.environment.items():
+            text = f'"${value.secret}"' if isinstance(value, Secret) else shlex.quote(value)
+            lines.append(f"export {name}={text}")
+        lines += step.run
+    return tuple(lines)
+
+
+def _nightly(pipeline: Pipeline, system: str = "linux") -> tuple[str, ...]:
+    """Scheduled runs give the packages a development version."""
+    if not pipeline.nightly:
+        return ()
+    if system == "windows":
+        return ('if ($env:CI_PIPELINE_SOURCE -eq "schedule") { doit ci nightly $env:CI_PIPELINE_IID }',)
+    return ('if [ "$CI_PIPELINE_SOURCE" = schedule ]; then doit ci nightly "$CI_PIPELINE_IID"; fi',)
+
+
+def _python(system: str, version: str) -> tuple[str, ...]:
+    """A virtual environment for this job, with this version of Python if the machine has or gets it."""
+    short = version.replace(".", "")
+    if system == "windows":
+        return (
+            "if (-not (Get-Command python -ErrorAction SilentlyContinue)) { "
+            f'choco install --yes --no-progress python{short}; $env:PATH = "C:\\Python{short};$env:PATH" }}',
+            f"python -m venv {_VENV}",
+            f'& "{_VENV}/Scripts/Activate.ps1"',
+        )
+    found = {
+        "linux": (
+            f"PYTHON=/opt/python/cp{short}-cp{short}/bin/python",  # in the images of the Python Packaging Authority
+            'if [ ! -x "$PYTHON" ]; then PYTHON=python3; fi',
+        ),
+        "macos": (
+            f"PYTHON=python{version}",
+            f'if ! command -v "$PYTHON"; then brew install --quiet python@{version}; fi',
+        ),
+    }
+    return (*found[system], f'"$PYTHON" -m venv {_VENV}', f". {_VENV}/bin/activate")

@@ -1,0 +1,132 @@
+"""What the pipeline asks `doit ci` itself: what a run builds, its cache key, files of other jobs, nightly versions."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cartwheel import __version__
+from cartwheel.ci.pipeline_files import Forge, project_pipeline
+from cartwheel.ci.selection import Selection, selection
+from cartwheel.commands.plan import FRESH, TaskForecast, closure, outlook
+from cartwheel.model.config.values import runner_text
+from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
+from cartwheel.model.record import SCHEMA
+from cartwheel.run_context import RunContext
+from cartwheel.version_sync import refuse_another_version
+
+
+def matrix(shop: RunContext, tasks: list[Any], to: str, forge: Forge) -> Iterable[str]:
+    """`name=value` lines with what this run builds; adds a summary to the forge's page."""
+    refuse_another_version(shop.project)
+    forecasts = {one.name: one for one in outlook(closure(tasks, ["check", "sdist"]), elsewhere=True)}
+    stale = {name for name, one in forecasts.items() if one.state != FRESH}
+    wanted = project_pipeline(shop.root, shop.project, version=__version__)
+    selected = selection(shop.project, wanted, stale=stale, to=to)
+    _refuse_lost_files(shop, selected)
+    _summarise(selected, forecasts, shop)
+    return (f"{name}={value}" for name, value in forge.plan_outputs(selected).items())
+
+
+def place_files(shop: RunContext, made: Path) -> Iterable[str]:
+    """Move the planned files of other jobs from below `made` to their places."""
+    from cartwheel.ci.placed_files import place, planned_files
+
+    if not made.is_dir():
+        raise ConfigError(f"ci place: there is no folder {made}; no job handed anything on")
+    wanted = project_pipeline(shop.root, shop.project, version=__version__)
+    moved, left = place(shop.root, made, planned_files(shop.project, wanted))
+    yield f"{len(moved)} files of other jobs are in their places"
+    if left:
+        more = f" and {len(left) - 20} more" if len(left) > 20 else ""
+        yield f"left where they are, since nothing of that name is planned: {', '.join(left[:20])}{more}"
+
+
+def set_nightly_version(shop: RunContext, number: str) -> Iterable[str]:
+    """Commit a development version of every package that is published, in this clone only."""
+    from msgspec.structs import replace
+
+    from cartwheel.new_version import apply_bump, bump_plan
+
+    if not number.isdigit():
+        raise ConfigError(f"ci nightly: found '{number}'; expected the number of the run")
+    project = shop.project
+    quiet = replace(
+        project, packages=tuple(replace(p, changelog=replace(p.changelog, required="never")) for p in project.packages)
+    )
+    done: set[str] = set()
+    for package in quiet.packages:
+        if package.from_git or package.key in done or not package.publish:
+            continue
+        version = nightly_version(package.version, number)
+        bump = bump_plan(shop.root, quiet, (package.name,), (version,), date="1970-01-01")
+        done |= {other.key for other in bump.packages}
+        apply_bump(shop.root, quiet, bump, commit=True, say=lambda line: None)
+        yield f"{', '.join(p.name for p in bump.packages)} {bump.now} → {bump.version}"
+
+
+def nightly_version(version: str, number: str) -> str:
+    """The development version of a run: of the release that a development version leads to, else of the next patch."""
+    release = re.match(r"\d+(?:\.\d+)*", version)
+    parts = [int(part) for part in (release[0] if release else "0").split(".")]
+    parts += [0] * (3 - len(parts))
+    if ".dev" not in version:
+        parts[-1] += 1
+    return f"{'.'.join(map(str, parts))}.dev{int(number)}"
+
+
+def _refuse_lost_files(shop: RunContext, selected: Selection) -> None:
+    """Raises `StepFailed` where a release loses a file of the last one without a reason."""
+    from cartwheel.last_release import change_before_release, losses_in_words, unread_in_words
+
+    for package in shop.project.packages if shop.project.started_by else ():
+        if package.key not in selected.packages:
+            continue
+        try:
+            change = change_before_release(shop.project, package, shop.root)
+        except CartwheelError as error:  # an index that nobody can read is told by the publishing job
+            sys.stderr.write(f"{unread_in_words(', '.join(package.publish), error)}\n")
+            continue
+        if change and (lines := losses_in_words(change)):
+            raise StepFailed("\n".join(lines))
+
+
+def cache_key(shop: RunContext) -> str:
+    """The part of the cache's key that says what files were built with: other files are of no use in this run."""
+    versions = (f"{package.key} {package.version}" for package in shop.project.packages)
+    parts = (__version__, str(SCHEMA), shop.world.tool("rustc"), *versions)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _summarise(selected: Selection, forecasts: Mapping[str, TaskForecast], shop: RunContext) -> None:
+    from cartwheel.ci.ci_output import CiOutput
+
+    page = "".join(f"{line}\n" for line in _summary(selected, forecasts))
+    if warning := CiOutput(shop.world.environ, shop.root).add_page(page):
+        sys.stderr.write(f"{warning}\n")
+
+
+def _summary(selected: Selection, forecasts: Mapping[str, TaskForecast]) -> Iterable[str]:
+    yield f"Releases {', '.join(selected.packages)}." if selected.packages else "Releases nothing."
+    yield ""
+    if not (selected.builds or selected.sdists):
+        yield "Every file is up to date; nothing is built."
+        return
+    yield "| what | where | why |"
+    yield "|---|---|---|"
+    for chosen in selected.builds:
+        names = [f"{stage}:{wheel}" for wheel in chosen.build.wheels for stage in ("build", "repair", "check")]
+        yield f"| {chosen.build.name} | {runner_text(chosen.build.runner)} | {_why(names, forecasts)} |"
+    for task in selected.sdists:
+        yield f"| {task.removeprefix('check:')} | | {_why((task.removeprefix('check:'), task), forecasts)} |"
+
+
+def _why(names: Iterable[str], forecasts: Mapping[str, TaskForecast]) -> str:
+    stale = [forecasts[name] for name in names if name in forecasts and forecasts[name].state != FRESH]
+    reasons = [why for forecast in stale for why in forecast.why]
+    first = reasons[0] if reasons else "a release makes every file anew"
+    return first.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
