@@ -11,7 +11,7 @@ import pytest
 
 from cartwheel.ci.pipeline_files import FORGES
 from cartwheel.ci.project_pipeline import pipeline
-from cartwheel.commands.ci import _told
+from cartwheel.commands.ci_advice import advice
 from cartwheel.model.config.values import Secret
 from cartwheel.model.errors import StepFailed
 from cartwheel.process import environment
@@ -120,5 +120,6 @@ def test_a_pipelines_plan_does_not_miss_a_secret_that_only_its_builds_have(proje
 )
 def test_where_a_secret_is_kept_is_said_in_the_words_of_the_forge(forge: str, words: str) -> None:
     table = {"targets": [LINUX], "environment": {"LICENSE_KEY": {"secret": "VENDOR_KEY"}}}
-    wanted = pipeline(understood(manifests(table, cargo=crate("abi3-py311"))), version="1.0")
-    assert f"build: keep what its wheels are built with as {words}" in list(_told(wanted, FORGES[forge]))
+    model = understood(manifests(table, cargo=crate("abi3-py311")))
+    lines = list(advice(pipeline(model, version="1.0"), FORGES[forge], model))
+    assert f"build: keep what its wheels are built with as {words}" in lines
