@@ -53,7 +53,7 @@ def started(tmp_path: Path, body: str) -> subprocess.Popen[bytes]:
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.lab)])
 @pytest.mark.parametrize("wait", WAITS)
 def test_a_run_ends_within_two_seconds_wherever_it_waits(tmp_path: Path, wait: str, number: signal.Signals) -> None:
     process = started(tmp_path, WAITS[wait])

@@ -265,6 +265,7 @@ import os, random, sys
 from pathlib import Path
 
 from cartwheel import pipeline
+from cartwheel.command_line import words
 from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.project import Project
 from cartwheel.model.config.release_settings import ReleaseSettings
@@ -313,7 +314,7 @@ class Plain(pipeline.Pipeline):
 
 
 wheels = Plain(Project(packages=(), indexes={}, release=ReleaseSettings(), overrides={}), ROOT, os.environ,
-               pipeline._words(sys.argv[1:]))
+               words(sys.argv[1:]))
 DOIT_CONFIG = wheels.doit_config | {"default_tasks": ["check"]}
 task_build = wheels.build
 task_repair = wheels.repair

@@ -77,7 +77,7 @@ def installer_variables(environ: Mapping[str, str], project: Path, scratch: Path
     """
     own = environment.family(environ, "uv", "pip")
     kept = {name: value for name, value in own.items() if any(fnmatchcase(name, pattern) for pattern in _SOURCES)}
-    return kept | {"UV_CONFIG_FILE": str(_uv_settings(environ, project, scratch))} | _pip_settings(own)
+    return kept | {"UV_CONFIG_FILE": str(_uv_settings(environ, project, scratch)), "PIP_CONFIG_FILE": os.devnull}
 
 
 _KEYS = ("index", "index-url", "extra-index-url", "find-links", "no-index", "index-strategy", "keyring-provider",
@@ -127,9 +127,9 @@ def _uv_tables(environ: Mapping[str, str], project: Path) -> Iterator[tuple[Path
 _PIP_KEYS = ("index-url", "extra-index-url", "find-links", "no-index", "cert", "trusted-host", "proxy")
 
 
-def _pip_settings(env: Mapping[str, str]) -> dict[str, str]:
-    """pip's indexes as variables, and no settings file."""
-    variables = {"PIP_CONFIG_FILE": os.devnull}
+def pip_variables(env: Mapping[str, str]) -> dict[str, str]:
+    """The indexes in pip's settings as variables, for a pip that reads no settings file."""
+    variables: dict[str, str] = {}
     try:
         listed = capture((sys.executable, "-m", "pip", "config", "list"), cwd=Path(sys.executable).parent, env=env)
     except CartwheelError:  # a Python without pip has no settings of it either

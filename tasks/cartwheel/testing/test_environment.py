@@ -21,7 +21,7 @@ from cartwheel.model.check_report import TestRun, tests
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.step import CommandLog
 from cartwheel.model.wheels.wheel_name import WheelName
-from cartwheel.testing.installers import UV, Installer, installer
+from cartwheel.testing.installers import PIP, UV, Installer, installer, pip_variables
 
 _WITNESS = Path(__file__).with_name("import_probe.py")
 
@@ -187,6 +187,8 @@ def run_installed_tests(
     (scratch / "run").mkdir(parents=True)
     for_installer = dict(installer_env or {})
     tool = installer(log, {**env, **for_installer})
+    if tool is PIP and for_installer:
+        for_installer |= pip_variables(env)
     made = fresh(
         scratch / "env", base=base, tool=tool, log=log, env=env, installer_env=for_installer, only_wheels=only_wheels
     )
