@@ -80,6 +80,29 @@ def test_what_git_hides_is_said_and_is_in_no_published_file(project: Project, st
     assert len(state.posts) == posts
 
 
+def test_a_file_that_git_ignores_and_a_build_reads_is_in_no_published_file(
+    project: Project, state: Faulty, tmp_path: Path
+) -> None:
+    project.edit(".gitignore", "dist/\n", "dist/\nlocal.py\n")
+    git(project.root, "commit", "--quiet", "--all", "--message", "ignore")
+    git(project.root, "push", "--quiet")
+    project.edit(
+        "pyproject.toml", "[tool.cartwheel]\n", '[tool.hatch.build]\nartifacts = ["local.py"]\n\n[tool.cartwheel]\n'
+    )
+    git(project.root, "commit", "--quiet", "--all", "--message", "pack it")
+    git(project.root, "push", "--quiet")
+    project.write("gravel/local.py", "SECRET = 1\n")
+    env = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "CARTWHEEL_INDEX_SHELF_TOKEN": "t"}
+    said = project.doit("publish", env=env, code=1)
+    assert "a release is the commit, and these are not in it:" in said
+    assert "gravel/local.py (read by build:any:gravel:py3, and ignored by git)" in said
+    assert (state.files, git(project.root, "tag")) == ({}, "")
+    said = project.doit("publish", env=env)
+    assert "what follows is done in a clean checkout" in said
+    with zipfile.ZipFile(io.BytesIO(state.files["gravel-1.0-py3-none-any.whl"])) as wheel:
+        assert "gravel/local.py" not in wheel.namelist()
+
+
 def test_a_tree_that_is_the_commit_is_released_in_place(project: Project) -> None:
     assert differences(project.root) == ()
     (project.root / "dist").mkdir()

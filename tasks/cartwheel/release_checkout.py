@@ -75,14 +75,57 @@ _TASKS = ("build", "repair", "check", "sdist", "checklist", "ready", "version-sy
 
 
 def differences(root: Path) -> tuple[str, ...]:
-    """The files in which the working tree differs from the commit although `git status` shows none, with the reason."""
+    """The files in which the working tree differs from the commit although `git status` shows none, with the reason.
+
+    They are those that git's settings on this machine hide, and those that earlier builds read and git ignores.
+    """
     from cartwheel.repository.git import Repository
 
     try:
         with Repository(root) as repo:
-            return repo.hidden_changes() if repo.head() else ()
+            return (*repo.hidden_changes(), *uncommitted_inputs(root)) if repo.head() else ()
     except CartwheelError:
         return ()  # the step that needs the commit says so
+
+
+def uncommitted_inputs(root: Path) -> tuple[str, ...]:
+    """The files of the working tree that the last builds read and that are not in the commit, with the step."""
+    from cartwheel.model.record import UnreadableRecord, from_json, listing_from_json
+    from cartwheel.repository.scm_version import tracked_files
+
+    folder = root / ".cartwheel" / "records"
+    tracked = frozenset(tracked_files(root, os.environ, submodules=True))
+    if not tracked:
+        return ()
+    found: dict[str, str] = {}
+    for path in sorted((*folder.glob("build/**/*.json"), *folder.glob("sdist/**/*.json"))):
+        try:
+            record, name = from_json(path.read_bytes())
+            listing = listing_from_json((folder / "listings" / f"{name}.json").read_bytes(), name)
+        except (OSError, UnreadableRecord):
+            continue  # the step will run again
+        known = tracked.union(record.seen.generated, record.makes, record.needs)
+        for place, digest in listing.items():
+            if digest and place not in known and not place.startswith(_OURS) and (root / place).is_file():
+                found.setdefault(place, record.task)
+    return tuple(f"{place} (read by {task}, and ignored by git)" for place, task in found.items())
+
+
+_OURS = (".cartwheel/", "dist/", "/")
+
+
+def refuse_uncommitted_inputs(root: Path, project: Project, environ: Mapping[str, str]) -> None:
+    """Raises `StepFailed` if a file that is about to be released was built of something that is not in the commit."""
+    if project.rehearsed or project.made_by_ci or project.started_by or environment.in_ci(environ):
+        return
+    found = () if environment.released_branch(environ) else uncommitted_inputs(root)
+    if found:
+        raise StepFailed(
+            "\n".join(("a release is the commit, and these are not in it:", *(f"  {line}" for line in found), _AGAIN))
+        )
+
+
+_AGAIN = "commit them, or start again: then the release is made in a clean checkout of the commit"
 
 
 def release_from_commit(root: Path, words: Iterable[str]) -> None:

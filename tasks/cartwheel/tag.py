@@ -65,9 +65,11 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
 
 
 def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.release_checkout import refuse_uncommitted_inputs
     from cartwheel.repository.tags import make, tag_refusals
 
     gate.refuse_unless_meant(project, work, "tag", "publish", "release")
+    refuse_uncommitted_inputs(work.root, project, work.snapshot.environ)
     gate.refuse_unversioned(project, package, work)
     found = _facts(project, package, work)
     if not tag_refusals(found) and not found.done:

@@ -61,12 +61,16 @@ def head_commit(root: Path) -> str:
         return ""
 
 
-def tracked_files(root: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The files of the repository that `root` lies in, relative to `root`, with `/`; none outside of one."""
+def tracked_files(root: Path, environ: Mapping[str, str], *, submodules: bool = False) -> tuple[str, ...]:
+    """The files of the repository that `root` lies in, relative to `root`, with `/`; none outside of one.
+
+    `submodules`: those of its submodules too.
+    """
     env = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
     found = pointer(root)
     try:
-        names = capture(("git", "ls-files", "-z"), cwd=found[0], env=env).split("\0") if found else ()
+        command = ("git", "ls-files", "-z", *(("--recurse-submodules",) if submodules else ()))
+        names = capture(command, cwd=found[0], env=env).split("\0") if found else ()
     except CartwheelError:
         return ()
     below = os.path.relpath(root.resolve(), found[0].resolve()) if found else "."
