@@ -111,5 +111,7 @@ def holds_planned(holds: set[str], package: Package, root: Path) -> set[str]:
     python = manifests.maturin.get("python-source", "src" if (root / "rust").is_dir() else "")
     places = {path.removeprefix(f"{python}/") if python else path for path in counted}
     sources = {entry for entry in holds if ".dist-info/" not in entry and not entry.endswith((".so", "/__init__.py"))}
-    own = {entry for entry in sources if ".data/scripts/" not in entry}
+    name = module_name(manifests.pyproject, manifests.cargo).rpartition(".")[2]
+    made_of_stub = {f"{name}/__init__.pyi", f"{name}/py.typed"} if f"{name}.pyi" in counted else set()
+    own = {entry for entry in sources - made_of_stub if ".data/scripts/" not in entry}
     return {entry for entry in own if not any(entry.endswith(place.rpartition("/")[2]) for place in places)}

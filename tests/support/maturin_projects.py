@@ -207,7 +207,7 @@ NAMES: Mapping[str, Case] = {
 
 METADATA: Mapping[str, Case] = {
     "a version of the project": Case(
-        files=plain(**{"pyproject.toml": pyproject(version=True), "Cargo.toml": cargo(version='"0.0.1"')}),
+        files=plain(**{"pyproject.toml": pyproject(version=True), "Cargo.toml": cargo(version='"1.2.0"')}),
         extension="demo.demo", tags=ONE,
     ),
     "a pre-release of cargo": Case(

@@ -21,6 +21,7 @@ from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Project
 from cartwheel.model.wheels.artifacts import artifacts
 from cartwheel.run_context import RunContext, UpToDate
+from cartwheel.toolchain.requirements import import_library_needs
 
 RUN, FRESH, BLOCKED = "run", "up-to-date", "blocked"
 
@@ -193,7 +194,11 @@ def notes(project: Project, root: Path) -> tuple[str, ...]:
         line for package in project.packages for say in (told_of_inputs, told_of_macros) for line in say(root, package)
     )
     left = (f"{package.name}: {line}" for package in project.packages for line in package.left_out)
-    return (*without_lock, *left, *told)
+    old = {need: wheel for package, wheel in project.wheels for need in import_library_needs(package, wheel, root)}
+    lacking = (
+        f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}" for need, wheel in old.items()
+    )
+    return (*without_lock, *left, *lacking, *told)
 
 
 def as_document(project: Project, outlooks: Iterable[TaskForecast], told: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""What goes wrong, in two kinds: the configuration is wrong, or a step failed."""
+"""The two kinds of errors: the configuration is wrong, or a step failed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from difflib import get_close_matches
 class CartwheelError(Exception):
     """A user's mistake or a failed step; its text says what was found, what was expected and what to do.
 
-    Nothing in it, such as a value of the configuration, is taken for a command by a CI system that reads it: a line
-    that would be one goes on the line before, its break written as `\\n`.
+    A CI system takes nothing in it for a command: a line that would be one is joined to the line before, with its break
+    written as `\\n`.
     """
 
     def __init__(self, text: str = "") -> None:
@@ -19,7 +19,7 @@ class CartwheelError(Exception):
 
 
 _BREAKS = r"[\v\f\x1c-\x1e\x85\u2028\u2029]|\r(?!\n)|[\r\n](?=\W*::)|\x1b\[0K"
-"""Before GitHub's commands, and what ends a mark of GitLab's (`ci.platform`)."""
+"""Line breaks before GitHub's commands, and the end of GitLab's section marks (`ci.ci_output`)."""
 
 
 class ConfigError(CartwheelError):
@@ -31,7 +31,7 @@ class StepFailed(CartwheelError):
 
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` where one of `known` is close to `found`, else what there is."""
+    """`; did you mean 'x'?` if one of `known` is close to `found`, else the list of them."""
     names = sorted(known)
     close = get_close_matches(found, names, n=1, cutoff=0.6)
     if close:

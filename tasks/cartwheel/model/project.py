@@ -1,4 +1,4 @@
-"""A project: its packages and, for each, every wheel it ships, with all that the configuration says of it."""
+"""A project: its packages and, for each, every wheel it ships, with its settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cartwheel.model.wheels.target import ANY, Target
 from cartwheel.model.wheels.wheel_name import normalised_name
 
 DEBUG = "debug"
-"""The folder of debug wheels in `dist/`, and of what is kept of them."""
+"""The folder of debug wheels in `dist/`, and of their state."""
 
 
 def state_folder(*, debug: bool) -> str:
@@ -34,11 +34,11 @@ def state_folder(*, debug: bool) -> str:
 
 
 BEFORE = "before"
-"""The setting of a step that says which commands come before it."""
+"""The setting of a step that holds the commands before it."""
 
 
 def said_before(commands: tuple[Before, ...]) -> Mapping[str, str]:
-    """The commands before a step, as one of its settings; nothing where there are none."""
+    """The commands before a step, as one of its settings; no setting without commands."""
     return {BEFORE: "; ".join(" ".join(before.run) for before in commands)} if commands else {}
 
 
@@ -49,12 +49,12 @@ class Wheel(Struct, frozen=True, kw_only=True):
     target: Target
     python: str
     variant: str
-    """The name of the way it is made, empty for the usual one."""
+    """The name of its `variants` entry; empty for the usual wheel."""
     floor: str
     toolchain: str
-    """As declared; empty where the default for this machine is taken."""
+    """As configured; empty for this machine's default."""
     image: str
-    """As declared, for toolchain `container`; empty where the target's own is taken."""
+    """As configured, for toolchain `container`; empty for the target's default image."""
     features: tuple[str, ...]
     profile: str
     flags: tuple[str, ...]
@@ -64,12 +64,12 @@ class Wheel(Struct, frozen=True, kw_only=True):
     """The machine that builds it in CI, by label, labels or group; empty for the default."""
     test: Test
     untested: str
-    """Why it may be published although no machine has run its tests; empty where it may not."""
+    """Why it may be published although no machine has run its tests; empty if it may not."""
     debug: bool
-    """It is made to be looked into, and never published."""
+    """It is built for debugging and never published."""
     file: str
     raw: str
-    """The name under which it lies before it is repaired."""
+    """Its file name before repair."""
 
     @property
     def segments(self) -> str:
@@ -78,7 +78,7 @@ class Wheel(Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """The same as a path, for records, reports and raw wheels."""
+        """The segments as a path, for records, reports and raw wheels."""
         return "/".join(self._parts)
 
     @property
@@ -87,8 +87,7 @@ class Wheel(Struct, frozen=True, kw_only=True):
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """What the configuration says of how it is made, by name, without what is empty; a change is a reason to make
-        it again."""
+        """The settings that a build depends on, by name, without empty ones; a change is a reason to build again."""
         said = {
             "floor": self.floor,
             "toolchain": self.toolchain,
@@ -111,11 +110,11 @@ class Package(Struct, frozen=True, kw_only=True):
     folder: str
     version: str
     backend: str
-    """`maturin`, or `pep517` for everything built by its own backend."""
+    """`maturin`, or `pep517` for every other backend."""
     bindings: str
-    """`pyo3`, `cffi`, `bin`, or empty without a crate."""
+    """`pyo3`, `cffi`, `uniffi`, `bin`, or empty without a crate."""
     module: str
-    """The dotted name of what the tests import."""
+    """The dotted name of the module that the wheels are imported as."""
     manifest: str
     """The crate's Cargo.toml relative to the project, or empty."""
     wheels: tuple[Wheel, ...]
@@ -123,7 +122,7 @@ class Package(Struct, frozen=True, kw_only=True):
     """What a list of interpreters names and no wheel is for, with the reason; a line each."""
     publish: tuple[str, ...]
     private: bool
-    """Built and checked, and never sent to an index."""
+    """Built and checked, and never uploaded."""
     tag: str
     versions: tuple[VersionPattern, ...]
     changelog: ChangelogSettings
@@ -132,23 +131,23 @@ class Package(Struct, frozen=True, kw_only=True):
     test: Test
     inputs: tuple[str, ...]
     environment: Mapping[str, str | Secret]
-    """Of its table or the root's: what its source distribution is made with."""
+    """The variables that its source distribution is built with: its table's or the root's."""
     before: tuple[Before, ...]
-    """The same: what is run before that."""
+    """The commands before its source distribution: its table's or the root's."""
     environment_pass: tuple[str, ...]
     cargo_directory: str
-    """`wheel` or `triple`: which wheels compile in one directory."""
+    """`wheel` or `triple`: what has a cargo target directory."""
     sccache: bool
     minimum_python: str
     manifests: Manifests
     debug: bool
-    """This run makes wheels to be looked into: they lie apart from the others, with all that is kept of them."""
+    """This run makes debug wheels; they and their state have folders of their own."""
     dropped: tuple[tuple[str, str], ...] = ()
     """Files of the last release that may end: patterns and reasons."""
 
     @property
     def from_git(self) -> bool:
-        """Whether its version comes from git, and so stands in no file."""
+        """Whether its version comes from git and is in no file."""
         return from_git(self.manifests.pyproject)
 
     @property
@@ -163,7 +162,7 @@ class Package(Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> str:
-        """The folder of what is kept of its files: raw wheels, reports."""
+        """The folder of its raw wheels and reports."""
         return state_folder(debug=self.debug)
 
     @property
@@ -185,7 +184,7 @@ class Project(Struct, frozen=True, kw_only=True):
     release: ReleaseSettings
     ci: CiSettings = CiSettings()
     overrides: Mapping[str, str]
-    """What was set for this run only."""
+    """The settings of this run, as text."""
     rehearsed: bool = False
     """Its indexes are stand-ins on this machine."""
     started_by: str = ""
@@ -198,7 +197,8 @@ class Project(Struct, frozen=True, kw_only=True):
 
     @property
     def made_by_ci(self) -> bool:
-        """Whether the pipeline that the tag starts makes the wheels; that pipeline itself, and a rehearsal, do all."""
+        """Whether the wheels are built by the pipeline that the tag starts; false in that pipeline and in a rehearsal,
+        which build them."""
         return self.release.origin == "ci" and not self.rehearsed and not self.started_by
 
     @property

@@ -1,7 +1,7 @@
-"""A record: what a step read and wrote when it last succeeded.  One small JSON file a task.
+"""A record: what a step read and wrote when it last succeeded.  One small JSON file for each task.
 
-Digests are of content and paths are relative, so a record means the same in every clone and on every machine;
-only `tools` and `seen.local` are bound to the machine that made it.
+Digests are of content and paths are relative, so a record is valid in every clone and on every machine; only `tools`
+and `seen.local` are valid on one machine alone.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ SCHEMA = 1
 
 
 class UnreadableRecord(ValueError):
-    """The file is not a record that this version understands; the text says why."""
+    """The file is not a record that this version reads; the text says why."""
 
 
 class Dependencies(Struct, frozen=True, kw_only=True):
-    """What a step depends on besides its settings and earlier steps, and how that is found again."""
+    """What a step depends on besides its settings and earlier steps, and how to look at it again."""
 
     listing: Mapping[str, str] = {}
-    """Path to digest; `""` where no file was and its appearance counts."""
+    """Path to digest; `""` for a missing file whose appearance counts."""
     facts: Mapping[str, str] = {}
-    """Values of other kinds by name, compared as text and shown in reasons: `pyo3` to `0.29.3 …`."""
+    """Other values by name, compared as text and shown in reasons: `pyo3` to `0.29.3 …`."""
     local: Mapping[str, str] = {}
     """Absolute path to digest: files outside the project; compared only on the machine that made the record."""
     learned: Mapping[str, tuple[str, ...]] = {}
-    """Names by kind that the step was seen to read; what its sources need to look again."""
+    """Names that the step was seen to read, by kind; its sources look at these again."""
     written: tuple[str, ...] = ()
-    """What was written while the step ran: by itself, where it is the same at the next one."""
+    """Files that were written while the step ran; if they are the same at the next run, the step writes them itself."""
     generated: tuple[str, ...] = ()
-    """What the commands before it made, and git does not hold: not part of the listing."""
+    """Files that the commands before it made and git does not hold; not in the listing."""
     hints: Mapping[str, str] = {}
-    """Digests that save looking again; never compared."""
+    """Cached digests; never compared."""
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -43,20 +43,20 @@ class Record(Struct, frozen=True, kw_only=True):
 
     task: str
     settings: Mapping[str, str]
-    """The declared settings, by name; shown in reasons."""
+    """The settings, by name; shown in reasons."""
     needs: Mapping[str, str]
-    """Path to digest of what earlier steps wrote."""
+    """Path to digest of the files that earlier steps wrote."""
     makes: Mapping[str, str]
-    """Path to digest of what this step wrote."""
+    """Path to digest of the files that this step wrote."""
     seen: Dependencies
     tools: Mapping[str, str]
-    """Name to version of what it was made with; compared only on `machine`."""
+    """Tool to version; compared only on `machine`."""
     machine: str
     seconds: float
 
 
 class _File(Struct, frozen=True, kw_only=True):
-    """A record as it is kept: its listing of inputs lies in a shared file of its own, named by its digest."""
+    """A record on disk: its listing of inputs is in a shared file that is named by its digest."""
 
     schema: int
     listing: str
@@ -68,7 +68,7 @@ class _Head(Struct):
 
 
 def is_variable(fact: str) -> bool:
-    """Whether a name among `Seen.facts` is that of an environment variable: the others are words with spaces."""
+    """Whether a name in `Dependencies.facts` is an environment variable's; the other names contain spaces."""
     return " " not in fact
 
 
@@ -103,7 +103,7 @@ def listing_to_json(listing: Mapping[str, str]) -> bytes:
 
 
 def listing_from_json(data: bytes, name: str) -> Mapping[str, str]:
-    """The listing; raises `UnreadableRecord` where the file is not the one of that name."""
+    """The listing; raises `UnreadableRecord` if the file's digest is not its name."""
     if listing_name(data) != name:
         raise UnreadableRecord("its list of inputs is damaged")
     found: Mapping[str, str] = json.decode(data, type=dict[str, str])
@@ -111,7 +111,7 @@ def listing_from_json(data: bytes, name: str) -> Mapping[str, str]:
 
 
 def record_with_listing(record: Record, listing: Mapping[str, str]) -> Record:
-    """The record with the listing of its inputs, which it was kept without."""
+    """The record with the listing of its inputs, which is stored apart from it."""
     return replace(record, seen=replace(record.seen, listing=listing))
 
 

@@ -13,29 +13,29 @@ from cartwheel.model.record import Dependencies, Record
 
 
 class Snapshot(Protocol):
-    """Looking at the world: the only way in which sources see it."""
+    """The state of files, variables and tools, as sources see it."""
 
     root: Path
     environ: Mapping[str, str]
 
     def digest(self, path: str) -> str:
-        """The digest of a file's content, `""` where there is none; read at most once a process."""
+        """The digest of a file's content, `""` if it is missing; read at most once a process."""
 
     def digests(self, paths: tuple[str, ...]) -> Mapping[str, str]:
-        """The digests of files that many steps read; the same tuple is gone through once."""
+        """The digests of files that many steps read; computed once for one tuple."""
 
     def moved(self, path: str) -> bool:
-        """Whether a file was written, came or went since its digest was taken, even if it is as it was again."""
+        """Whether a file was written, created or removed since its digest was taken, even if its content is equal."""
 
     def tool(self, name: str) -> str:
-        """The version of a tool on this machine, `""` where it is not here."""
+        """The version of a tool on this machine, `""` if it is missing."""
 
     def remember(self, key: str, make: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
-        """What `make` gives, kept on this machine under `key`, which names all that it depends on."""
+        """The result of `make`, cached on this machine under `key`, which names everything that it depends on."""
 
 
 class CommandLog(Protocol):
-    """Where a step's commands run and what they print is kept."""
+    """Runs a step's commands and keeps their output."""
 
     def hide(self, words: Sequence[str]) -> None:
         """Keep these words out of the log."""
@@ -47,26 +47,26 @@ class CommandLog(Protocol):
         """Run a command to its end; raises `StepFailed` with its last words."""
 
     def read(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> str:
-        """The same, and return what it printed."""
+        """Run a command to its end and return its output; raises `StepFailed` with its last words."""
 
     def attempt(
         self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], hide: tuple[str, ...] = ()
     ) -> tuple[int, str]:
-        """Run a command to its end, whatever that is: its exit code and words, without those in `hide`."""
+        """Run a command to its end; returns its exit code and its output without the words in `hide`."""
 
 
 class Slots(Protocol):
-    """What the steps of a run hold while they are at work."""
+    """The locks of a run."""
 
     def alone(self, name: str) -> AbstractContextManager[None]:
-        """Be the only one that holds this name."""
+        """Hold a lock by name."""
 
     def free(self, name: str) -> bool:
-        """Whether nobody holds the name now."""
+        """Whether nobody holds the lock."""
 
 
 class Work(Struct, frozen=True, kw_only=True):
-    """What a step's action is given."""
+    """The arguments of a step's action."""
 
     root: Path
     scratch: Path
@@ -76,26 +76,26 @@ class Work(Struct, frozen=True, kw_only=True):
     before: Record | None
     """The last success of this step, if there was one."""
     named: tuple[str, ...]
-    """The tasks that stand literally on the command line: what publishes runs only when it is among them."""
+    """The tasks that the command line names literally; a publishing task runs only if it is one of them."""
     announce: Callable[[str], None]
     """Tell the user something, in one line."""
     slots: Mapping[str, str] = {}
-    """What compilers must find in their environment to share this run's slots."""
+    """The variables by which compilers share this run's slots."""
 
 
 class Sources(Protocol):
-    """What a step reads that no earlier step wrote."""
+    """The files and facts that a step depends on, besides the outputs of earlier steps."""
 
     def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
-        """How things stand now; with `before`, of exactly what was learned then, else of all that might count."""
+        """Their state now: with `before`, of exactly what that build read; without, of everything that may count."""
 
 
 Act = Callable[[Work], Mapping[str, tuple[str, ...]]]
-"""Does the work; returns what it learned that it reads, by kind (see `Seen.learned`).  Raises `StepFailed`."""
+"""Does the work; returns the names it was seen to read, by kind (`Dependencies.learned`).  Raises `StepFailed`."""
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """One unit of work: what it needs, reads and makes, and how it is done."""
+    """One unit of work: its inputs, its outputs and its action."""
 
     name: str
     doc: str
@@ -103,37 +103,37 @@ class Step(Struct, frozen=True, kw_only=True):
     needs: tuple[str, ...] = ()
     """Files that earlier steps wrote, relative to the project."""
     manifests: tuple[str, ...] = ()
-    """Files shown by `doit info` as what it reads; how their content counts is the sources' business."""
+    """Files that `doit info` shows as inputs; `sources` decide how their content counts."""
     makes: tuple[str, ...] = ()
     """Files that it writes, relative to the project."""
     after: tuple[str, ...] = ()
-    """Tasks that come first without giving it a file."""
+    """Tasks that run first and give it no file."""
     follows: tuple[str, ...] = ()
-    """Tasks that come first where one of them is asked for as well, and are not brought along where none is."""
+    """Ordering only: runs after these tasks if they are selected too; never selects them."""
     settings: Mapping[str, str] = {}
-    """What the configuration says of it, by name; a change is a reason to run."""
+    """Its settings in the configuration, by name; a change is a reason to run."""
     tools: tuple[str, ...] = ()
     """Tools whose version is part of the result."""
     chosen: Mapping[str, str] = {}
-    """What this machine chose by itself; recorded and compared like a tool's version."""
+    """What this machine chooses by default; recorded and compared like a tool's version."""
     blocked: str = ""
-    """Why it cannot be done on this machine, if it cannot."""
+    """Why it cannot run on this machine; empty if it can."""
     unset: Callable[[Snapshot], str] | None = None
-    """Which variable it needs that is not set here, in words, empty where none; the plan asks that as well."""
+    """Gives the variable that it needs and that is not set, in words, or an empty text; the plan asks it too."""
     lacks: Callable[[Snapshot], str] | None = None
-    """What it lacks here, in words, empty where nothing; asked before anything of its last success is dropped."""
+    """Gives what is missing on this machine, in words, or an empty text; asked before its record is dropped."""
     sources: Sources | None = None
     always: bool = False
-    """It looks at the world outside (a remote, an index) and so runs whenever it is asked for."""
+    """It looks at a remote or an index, so it runs whenever it is selected."""
     rewrites: bool = False
-    """It may write what it reads: what counts afterwards is how it left that."""
+    """It may write its own inputs; their state after it counts."""
     ships: bool = False
-    """What it makes is published, or becomes that."""
+    """Its output is published, or becomes something that is."""
     prepare: Callable[[Work], tuple[str, ...]] | None = None
-    """What comes before it and may write what it reads; done before that is looked at.  Returns what it wrote."""
+    """Runs before its inputs are digested and may write them; returns what it wrote."""
     heavy: bool = False
-    """It compiles; only as many at once as there are slots."""
+    """It compiles: at most one per slot at a time."""
     reserve: Callable[[Slots, Path], AbstractContextManager[None]] | None = None
-    """What it prepares and holds, in the project, before it takes a slot and until it ends."""
+    """What it prepares and locks in the project before it takes a slot, until it ends."""
     also: Callable[[Snapshot], tuple[str, ...]] | None = None
     """Further reasons to run again, beyond what records can tell."""

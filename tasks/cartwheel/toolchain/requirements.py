@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -48,16 +49,7 @@ def missing_needs(
 
 def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> Iterable[ToolNeed]:
     """What a crate itself lacks for a wheel on this machine, whatever tools are here."""
-    if (
-        wheel.target.system == "windows"
-        and sys.platform != "win32"
-        and (version := _old_pyo3(package, wheel, snapshot))
-    ):
-        yield ToolNeed(
-            name="PyO3's feature generate-import-lib",
-            mend=f"PyO3 {version} needs it to build for Windows on another system; in {package.manifest} write "
-            'pyo3 = { …, features = ["generate-import-lib"] }, or use PyO3 0.29 or newer',
-        )
+    yield from import_library_needs(package, wheel, snapshot.root)
     if wheel.python in NEEDS_PYPY and chain.name != CONTAINER:
         from cartwheel.machine.interpreters import interpreter_path
 
@@ -70,7 +62,18 @@ def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snap
             )
 
 
-def _old_pyo3(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
+def import_library_needs(package: Package, wheel: Wheel, root: Path) -> Iterable[ToolNeed]:
+    """The feature of PyO3 that a wheel for Windows needs if it is built on another system."""
+    crosses = wheel.target.system == "windows" and sys.platform != "win32"
+    if crosses and (version := _old_pyo3(package, wheel, root)):
+        yield ToolNeed(
+            name="PyO3's feature generate-import-lib",
+            mend=f"PyO3 {version} needs it to build for Windows on another system; in {package.manifest} write "
+            'pyo3 = { …, features = ["generate-import-lib"] }, or use PyO3 0.29 or newer',
+        )
+
+
+def _old_pyo3(package: Package, wheel: Wheel, root: Path) -> str:
     """The version of a PyO3 that cannot make an import library with these features; empty if it can or is missing
     (`has_windows_import_lib_support` of maturin 1.16)."""
     from cartwheel.cargo.workspace import lock_path, lock_rows
@@ -78,7 +81,7 @@ def _old_pyo3(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
     required, asked = pyo3_requirement(package.manifests, wheel.features)
     if package.bindings != PYO3 or {"generate-import-lib", "generate-abi3-import-lib"} & asked:
         return ""
-    lock = lock_path(snapshot.root / package.manifest)
+    lock = lock_path(root / package.manifest)
     locked = [str(row.get("version")) for row in (lock_rows(lock) if lock else ()) if row.get("name") == "pyo3"]
     version = locked[0] if len(locked) == 1 else required
     match = re.match(r"[=^~]?\s*(\d+)(?:\.(\d+))?", version)

@@ -81,4 +81,4 @@ def dependencies(
     for part in (cargo, *cargo.get("target", {}).values()):
         for key in tables:
             for name, row in part.get(key, {}).items():
-                yield name, row if isinstance(row, Mapping) else {}
+                yield name, row if isinstance(row, Mapping) else {"version": row}

@@ -50,6 +50,11 @@ _LISTS = ("targets", "python", "features", "publish")
 def folders(root: Mapping[str, Any]) -> tuple[str, ...]:
     """The folders of a project's packages, from the root's pyproject.toml."""
     named = _table(root, "pyproject.toml").packages
+    if root.get("tool", {}).get("uv", {}).get("package") is False and (named is None or "." in named):
+        raise ConfigError(
+            "[tool.cartwheel] packages: the root is no package, by [tool.uv] package = false; name the folders of the "
+            'packages, such as packages = ["packages/one"]'
+        )
     return tuple(dict.fromkeys((".",) if named is None else named))
 
 

@@ -1,0 +1,149 @@
+"""What a target lacks on this machine: told before a build starts, and never falsely."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from cartwheel import toolchain
+from cartwheel.commands.plan import notes
+from cartwheel.filesystem.snapshot import DiskSnapshot
+from cartwheel.inputs.sources import CompiledSources
+from cartwheel.machine.host import this_machine
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.project import Project
+from cartwheel.model.wheels.target import TARGETS
+from cartwheel.pipeline import read_project
+from cartwheel.toolchain.requirements import crate_needs, import_library_needs
+from cartwheel.toolchain.tool_versions import version_of
+
+WINDOWS, LINUX, PPC = "x86_64-pc-windows-gnu", "x86_64-unknown-linux-gnu", "powerpc64le-unknown-linux-gnu"
+
+PYPROJECT = """[build-system]
+requires = ["maturin>=1.9,<2"]
+build-backend = "maturin"
+
+[project]
+name = "demo"
+version = "1.0.0"
+requires-python = ">=3.11"
+
+[tool.cartwheel]
+targets = ["{triple}"]
+python = ["{python}"]
+publish = []
+"""
+
+CARGO = """[package]
+name = "demo"
+version = "1.0.0"
+edition = "2021"
+
+[lib]
+crate-type = ["cdylib"]
+
+[dependencies]
+pyo3 = {pyo3}
+"""
+
+LOCK = """version = 4
+
+[[package]]
+name = "demo"
+version = "1.0.0"
+dependencies = ["pyo3"]
+
+[[package]]
+name = "pyo3"
+version = "{version}"
+source = "registry+https://github.com/rust-lang/crates.io-index"
+checksum = "{checksum}"
+"""
+
+
+def crate(
+    root: Path, *, pyo3: str = '"0.29"', locked: str = "", triple: str = WINDOWS, python: str = "3.13"
+) -> Project:
+    """An extension for one target, with a lockfile if `locked` names a version of PyO3."""
+    files = {"pyproject.toml": PYPROJECT.format(triple=triple, python=python), "Cargo.toml": CARGO.format(pyo3=pyo3),
+             "src/lib.rs": ""}  # fmt: skip
+    if locked:
+        files["Cargo.lock"] = LOCK.format(version=locked, checksum="0" * 64)
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    return read_project(root, {})
+
+
+needs_other_system = pytest.mark.skipif(sys.platform == "win32", reason="is about building for Windows elsewhere")
+
+
+@needs_other_system
+@pytest.mark.parametrize(
+    ("pyo3", "locked", "old"),
+    [
+        ('"0.29"', "", ""),
+        ('"0.28"', "", "0.28"),
+        ('">=0.20"', "", ""),
+        ('">=0.20"', "0.28.3", "0.28.3"),
+        ('"0.28"', "0.28.3", "0.28.3"),
+        ('">=0.20"', "0.29.1", ""),
+        ('{ version = "0.28", features = ["generate-import-lib"] }', "0.28.3", ""),
+        ('{ version = "0.28", features = ["abi3-py311"] }', "0.28.3", "0.28.3"),
+    ],
+)
+def test_a_pyo3_that_needs_a_feature_for_windows_is_told_by_doctor_and_plan(
+    tmp_path: Path, pyo3: str, locked: str, old: str
+) -> None:
+    python = "abi3" if "abi3" in pyo3 else "3.13"
+    project = crate(tmp_path, pyo3=pyo3, locked=locked, python=python)
+    [(package, wheel)] = project.wheels
+    found = list(import_library_needs(package, wheel, tmp_path))
+    assert [need.name for need in found] == (["PyO3's feature generate-import-lib"] if old else [])
+    assert all(f"PyO3 {old} needs it" in need.mend and "0.29 or newer" in need.mend for need in found)
+    assert any("generate-import-lib" in line for line in notes(project, tmp_path)) == bool(old)
+
+
+def test_no_other_system_needs_it(tmp_path: Path) -> None:
+    project = crate(tmp_path, pyo3='"0.28"', triple=LINUX)
+    assert [list(import_library_needs(package, wheel, tmp_path)) for package, wheel in project.wheels] == [[]]
+
+
+def test_crates_that_are_not_fetched_are_no_lack(tmp_path: Path) -> None:
+    [(package, wheel)] = crate(tmp_path, pyo3='"99"', locked="99.0.0", triple="aarch64-apple-darwin").wheels
+    sources = CompiledSources(package=package, wheel=wheel)
+    snapshot = DiskSnapshot(tmp_path, {"PATH": "", "CARGO_HOME": str(tmp_path / "cargo")}, version_of)
+    assert sources.crates(snapshot) == ()
+    assert sources.unfetched(snapshot)
+
+
+@pytest.mark.skipif(this_machine().system != "linux", reason="is about crossing on Linux")
+@pytest.mark.parametrize(
+    ("zig", "floor", "able"),
+    [((0, 17), "manylinux_2_28", True), ((0, 17), "manylinux_2_19", True), ((0, 17), "manylinux2014", False),
+     ((0, 16), "manylinux_2_28", False)],
+)  # fmt: skip
+def test_zig_links_for_ppc64le_as_that_release_does(
+    monkeypatch: pytest.MonkeyPatch, zig: tuple[int, int], floor: str, able: bool
+) -> None:
+    monkeypatch.setattr(toolchain, "_zig_version", lambda: zig)
+    target, host = TARGETS[PPC], replace(this_machine(), machine="x86_64")
+    assert (toolchain.choose_toolchain(target, floor, "", host).name == "zig") == able
+    if zig == (0, 17) and not able:
+        with pytest.raises(ConfigError, match="links powerpc64le-unknown-linux-gnu from manylinux_2_19 on"):
+            toolchain.choose_toolchain(target, floor, "zig", host)
+
+
+@pytest.mark.skipif(this_machine().triple == "aarch64-unknown-linux-gnu", reason="is about another machine's target")
+def test_a_release_of_pypy_that_maturin_does_not_know_by_itself_is_a_need(tmp_path: Path) -> None:
+    triple = "aarch64-unknown-linux-gnu"
+    known: Mapping[str, list[str]] = {"pypy3.11": [], "pypy3.11-v8": ["PyPy 8 for Python 3.11"], "pypy3.12": []}
+    for python, expected in known.items():
+        [(package, wheel)] = crate(tmp_path, triple=triple, python=python).wheels
+        chain = toolchain.TOOLCHAINS["zig"]
+        snapshot = DiskSnapshot(tmp_path, {"PATH": ""}, version_of)
+        assert [need.name for need in crate_needs(package, wheel, chain, snapshot)] == expected
