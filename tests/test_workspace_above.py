@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 from cartwheel.cargo.workspace import lock_rows
+from cartwheel.destinations.crates import cargo_for, its_crates
+from cartwheel.destinations.protocol import Release
+from cartwheel.pipeline import read_project
+from cartwheel.process.step_log import StepLog
 from support.projects import DODO, FLOOR, TRIPLE, Project
 from support.repositories import git, repository
 
@@ -173,17 +177,25 @@ def test_an_excluded_package_has_its_own_crates_lock_and_profiles(tmp_path: Path
 
 
 def test_the_crates_of_an_excluded_package_are_those_of_its_own_workspace(tmp_path: Path) -> None:
-    from cartwheel.publish_crates import cargo_for, its_crates
-
-    from cartwheel.pipeline import read_project
-    from cartwheel.process.run import StepLog
-
     project = excluded(tmp_path / "top")
     read = read_project(project.root, {})
-    log = StepLog(tmp_path / "cargo.log", shown_as="cargo.log")
-    cargo = cargo_for(read, read.packages[0], "crates-io", project.root, log=log, environ=os.environ)
-    sent = its_crates(read, read.packages[0], "crates-io", cargo, project.root)
-    assert [crate.name for crate in sent] == ["pyx"]
+    release = Release(
+        project=read, package=read.packages[0], index="crates-io", root=project.root, environ=os.environ, say=print
+    )
+    cargo = cargo_for(release, StepLog(tmp_path / "cargo.log", shown_as="cargo.log"))
+    assert [crate.name for crate in its_crates(release, cargo)] == ["pyx"]
+
+
+def test_a_bump_of_manifests_with_a_byte_order_mark_keeps_it(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    project = above(top, need='{ path = "../../core", version = "0.1.0" }')
+    for manifest in (top / "Cargo.toml", project.root / "Cargo.toml"):
+        manifest.write_bytes(b"\xef\xbb\xbf" + manifest.read_bytes())
+    metadata(top)
+    committed(top)
+    project.doit("bump", "minor", "--offline")
+    assert metadata(top, "--locked") == {"core-x": "0.2.0", "pyx": "0.2.0"}
+    assert (top / "Cargo.toml").read_bytes().startswith(b"\xef\xbb\xbf[workspace]")
 
 
 @pytest.mark.lab

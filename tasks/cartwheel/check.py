@@ -13,7 +13,7 @@ from cartwheel.backends import sdist_check
 from cartwheel.backends.from_sdist import planned_here, variables_here
 from cartwheel.backends.wheel_step import raw_wheel
 from cartwheel.filesystem.files import sha256_of, write_atomically
-from cartwheel.inputs.sources import TreeSources
+from cartwheel.inputs.folder_sources import TreeSources
 from cartwheel.machine.host import this_machine
 from cartwheel.model.check_report import CheckReport, TestRun, parse_report, report_json, untested_reason
 from cartwheel.model.config.manifests import inside

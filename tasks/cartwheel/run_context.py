@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from cartwheel.filesystem import files
 from cartwheel.filesystem.snapshot import DiskSnapshot
-from cartwheel.inputs.sources import look_again
 from cartwheel.inputs.staleness import reasons
+from cartwheel.inputs.tree_looks import look_again
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Project
 from cartwheel.model.step import Step

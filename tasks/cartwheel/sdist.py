@@ -13,8 +13,8 @@ from cartwheel.backends.pep517 import apart, backend_environment
 from cartwheel.backends.wheel_step import commands_before, exactly_one, variables
 from cartwheel.filesystem import files
 from cartwheel.filesystem.read_set import refuse_special_files
+from cartwheel.inputs.folder_sources import TreeSources
 from cartwheel.inputs.lockless_copy import refresh_listed_copy
-from cartwheel.inputs.sources import TreeSources
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project, said_before
 from cartwheel.model.step import Snapshot, Step, Work

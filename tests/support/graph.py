@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cartwheel import pipeline
 from cartwheel.command_line import words
-from cartwheel.inputs.sources import TreeSources
+from cartwheel.inputs.folder_sources import TreeSources
 from cartwheel.model.step import Step
 from cartwheel.filesystem.files import move_into_place
 

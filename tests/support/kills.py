@@ -266,7 +266,7 @@ from pathlib import Path
 
 from cartwheel import pipeline
 from cartwheel.command_line import words
-from cartwheel.inputs.sources import TreeSources
+from cartwheel.inputs.folder_sources import TreeSources
 from cartwheel.model.project import Project
 from cartwheel.model.config.release_settings import ReleaseSettings
 from cartwheel.model.step import Step

@@ -22,7 +22,6 @@ from cartwheel.filesystem.read_set import refuse_special_files
 from cartwheel.inputs.lockless_copy import FOLDER as UNLOCKED
 from cartwheel.inputs.lockless_copy import lacks_lockfile, refresh_copy
 from cartwheel.inputs.sources import CompiledSources
-from cartwheel.inputs.wheel_tree import walked_files
 from cartwheel.model.config.bindings import stable_abi
 from cartwheel.model.config.cargo_features import features as features_of
 from cartwheel.model.config.default_python import minimum_python
@@ -129,6 +128,8 @@ def _lock(package: Package, root: Path) -> str:
 def lockfile_root(package: Package, sources: Sources, env: Mapping[str, str], work: Work) -> Path:
     """Where the crate is built with a lockfile: in the project, or in a copy if the project has none, or if maturin
     would pack what belongs to git."""
+    from cartwheel.inputs.wheel_tree import walked_files
+
     lacking = lacks_lockfile(package.manifest, work.root)
     manifests = package.manifests
     walked = walked_files(work.root / package.folder, work.root, pyproject=manifests.pyproject, cargo=manifests.cargo)

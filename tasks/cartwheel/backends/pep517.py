@@ -19,7 +19,7 @@ from cartwheel.backends.wheel_step import (
     variables,
 )
 from cartwheel.filesystem import files
-from cartwheel.inputs.sources import BackendSources, package_files
+from cartwheel.inputs.folder_sources import BackendSources, package_files
 from cartwheel.model.config import build_backend
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Wheel, said_before

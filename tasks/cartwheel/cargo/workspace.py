@@ -75,7 +75,7 @@ def read_crate(manifest: Path, root: Path) -> Crate:
 
 
 def workspace_root(manifest: Path) -> Path:
-    """The manifest of the workspace's root that cargo takes for a crate; the crate's own if it is in no workspace."""
+    """The manifest of a crate's workspace root; the crate's own if it is in no workspace."""
     manifest = Path(os.path.abspath(manifest))
     for place in (manifest, *_manifests_above(manifest)):
         data = toml(place)
@@ -213,8 +213,9 @@ def needed_by_cargo(manifest: Path) -> tuple[Path, ...]:
     These are the members, what they need by path, for tests too, the patches of the root, and the roots of all these.
     """
     root = workspace_root(manifest)
+    patches = (_manifest_in(root.parent, row["path"]) for _, row in _patch_rows(root))
     found: set[Path] = set()
-    waiting = [Path(os.path.abspath(manifest)), root, *members(root), *_patches(root)]
+    waiting = [Path(os.path.abspath(manifest)), root, *members(root), *patches]
     while waiting:
         path = waiting.pop()
         if path not in found and path.is_file():
@@ -265,10 +266,6 @@ def _patches_used(root: Path) -> Iterator[Path]:
     for name, row in rows:
         if not used or str(row.get("package", name)).partition(":")[0] in used:
             yield _manifest_in(root.parent, row["path"])
-
-
-def _patches(root: Path) -> Iterator[Path]:
-    return (_manifest_in(root.parent, row["path"]) for _, row in _patch_rows(root))
 
 
 def _patch_rows(root: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

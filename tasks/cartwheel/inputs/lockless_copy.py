@@ -18,7 +18,6 @@ from pathlib import Path
 from cartwheel.cargo.workspace import lock_path, needed_by_cargo
 from cartwheel.filesystem.manifest_files import toml
 from cartwheel.filesystem.read_set import COPIES, files_below, source_top
-from cartwheel.repository.scm_version import pointer
 
 FOLDER = "/".join(COPIES)
 """The folder of the copies.  In it each copy has the layout of the sources, from the highest folder that cargo needs;
@@ -70,6 +69,8 @@ def refresh_listed_copy(manifest: str, root: Path, paths: Iterable[str], home: P
     `home`: the project in the copy that wheels are built from, whose lockfile is taken over.  Without a repository
     that copy serves.
     """
+    from cartwheel.repository.scm_version import pointer
+
     found = pointer(root)
     if found is None:
         return home

@@ -1,32 +1,37 @@
-"""What each kind of step reads: the sources of a compiled wheel, a pure one, and a source distribution."""
+"""What a compiled wheel depends on: its package, its crates, their resolution, variables and the commit."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cartwheel.inputs.tree_looks import (
+    broad_reads,
+    configuration_files,
+    counted_values,
+    crates_by_path,
+    declared_files,
+    files_at,
+    files_named,
+    learned_names,
+    packed_with,
+)
 from cartwheel.model.config.cargo_features import Features, features
-from cartwheel.model.config.manifests import inside
-from cartwheel.model.config.values import Secret
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.project import Package, Wheel, declared_inputs
+from cartwheel.model.project import Package, Wheel
 from cartwheel.model.record import Dependencies, is_variable
 from cartwheel.model.step import Snapshot, Work
-from cartwheel.model.wheels.container_image import files_of_image
-from cartwheel.model.wheels.target import ANY
 from cartwheel.process import environment
 
 if TYPE_CHECKING:
     from cartwheel.cargo.workspace import Crate
-    from cartwheel.filesystem.read_set import ReadSet
 
 # What only some of it needs is imported there: every doit command loads this module.
 
@@ -46,7 +51,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         for group in (
             packed,
             *self._declared(snapshot),
-            *(_below(snapshot.root, folder) for folder in learned["folders"]),
+            *(files_at(snapshot.root, folder) for folder in learned["folders"]),
         ):
             listing.update(snapshot.digests(group))
         listing.update((path, snapshot.digest(path)) for path in (*learned["files"], *learned["absent"]))
@@ -59,7 +64,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         resolution, hint = self._resolution(snapshot, before)
         facts = {
             **{f"pyproject.toml: {part}": digest for part, digest in self._parts().items()},
-            **_variables(self.package, self.wheel, snapshot, learned["env"]),
+            **counted_values(self.package, self.wheel, snapshot, learned["env"]),
             **resolution,
             **self._commit(learned, resolution, snapshot),
         }
@@ -76,7 +81,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         from cartwheel.inputs import cargo_reads, last_build
         from cartwheel.inputs.build_reads import CargoBuild
 
-        learned = _learned(
+        learned = learned_names(
             cargo_reads.reads_of_all(
                 CargoBuild(
                     root=home,
@@ -139,19 +144,19 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return replace(seen, facts={**seen.facts, **settings})
 
     def _broad(self, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
-        return _broad(snapshot.root / self.package.manifest, snapshot.root, snapshot.root / self.package.folder)
+        return broad_reads(snapshot.root / self.package.manifest, snapshot.root, snapshot.root / self.package.folder)
 
     def _local(self, root: Path) -> tuple[Crate, ...]:
-        return _local(root / self.package.manifest, root)
+        return crates_by_path(root / self.package.manifest, root)
 
     def _packed(self, snapshot: Snapshot) -> tuple[str, ...]:
-        return _packed(self.package.folder, snapshot.root, self.package)
+        return packed_with(self.package, snapshot.root)
 
     def _configuration(self, snapshot: Snapshot) -> set[str]:
         """cargo's and rustup's configuration outside the repository, which is this machine's own."""
         from cartwheel.filesystem.read_set import source_top
 
-        found = _configured(snapshot.root / self.package.folder, snapshot.environ.get("CARGO_HOME", ""))
+        found = configuration_files(snapshot.root / self.package.folder, snapshot.environ.get("CARGO_HOME", ""))
         return {str(path) for path in found if not path.is_relative_to(source_top(snapshot.root))}
 
     def _declared(self, snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
@@ -159,8 +164,8 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         said = environment.literal_values(self.wheel.environment)
         counted = environment.counted_variables(snapshot.environ, self.package.environment_pass)
         words = (*self.wheel.flags, *said.values(), *(counted[name] for name in counted.keys() - said.keys()))
-        named = _named_in(words, self.package.folder, self.package.manifest, snapshot.root)
-        return (*_named_inputs(self.package, self.wheel, snapshot.root), *named)
+        named = files_named(words, self.package.folder, self.package.manifest, snapshot.root)
+        return (*declared_files(self.package, self.wheel, snapshot.root), *named)
 
     def _commit(
         self, learned: Mapping[str, tuple[str, ...]], resolution: Mapping[str, str], snapshot: Snapshot
@@ -252,188 +257,3 @@ _READ_GIT = frozenset({
 
 _CRATE = "crate "
 _UNRESOLVED = "what Cargo.lock names"
-
-
-def _learned(reads: ReadSet, root: Path) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.filesystem.read_set import relative_name
-
-    def named(paths: Iterable[str]) -> tuple[str, ...]:
-        """A build in a copy names its files from there."""
-        return tuple(
-            relative_name(root / path, root) if path[:1] == "." or os.path.isabs(path) else path for path in paths
-        )
-
-    absent = tuple(path for path in named(reads.absent) if not os.path.isabs(path))
-    return {
-        "files": _without_git(named(reads.files)), "absent": absent, "folders": _without_git(named(reads.folders)),
-        "env": reads.env, "unwatched": named(reads.unwatched), "git": reads.git,
-    }  # fmt: skip
-
-
-def _without_git(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Files of a repository are another clone's own; the commit stands for them."""
-    return tuple(name for name in names if ".git" not in name.split("/"))
-
-
-@cache
-def _below(root: Path, name: str) -> tuple[str, ...]:
-    """The files of a folder, or the one file of that name."""
-    from cartwheel.filesystem.read_set import files_below
-
-    return (name,) if (root / name).is_file() else files_below(root, name)
-
-
-@cache
-def _configured(cwd: Path, cargo_home: str) -> tuple[Path, ...]:
-    from cartwheel.cargo.config_files import configuration
-
-    return configuration(cwd, {"CARGO_HOME": cargo_home}).files
-
-
-@cache
-def _broad(manifest_path: Path, root: Path, cwd: Path) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.inputs.cargo_reads import before_first_build
-
-    return _learned(before_first_build(manifest_path, root, cwd), root)
-
-
-@cache
-def _local(manifest_path: Path, root: Path) -> tuple[Crate, ...]:
-    from cartwheel.cargo.workspace import local_packages
-
-    return local_packages(manifest_path, root)
-
-
-_PACKED: dict[tuple[str, Path], tuple[str, ...]] = {}
-
-
-def _packed(folder: str, root: Path, package: Package) -> tuple[str, ...]:
-    """What else the wheel holds; the walk is done once a process."""
-    key = (folder, root)
-    if key not in _PACKED:
-        from cartwheel.inputs import wheel_tree
-
-        _PACKED[key] = wheel_tree.packed_files(
-            root / folder, root, pyproject=package.manifests.pyproject, cargo=package.manifests.cargo
-        )
-    return _PACKED[key]
-
-
-def look_again() -> None:
-    """Forget what was seen of the tree in this process."""
-    _PACKED.clear()
-    _below.cache_clear()
-    _broad.cache_clear()
-    _configured.cache_clear()
-    _local.cache_clear()
-    _named_in.cache_clear()
-
-
-class BackendSources(Struct, frozen=True, kw_only=True):
-    """What a backend other than maturin reads for a wheel: the package's folder.  What it or its hooks read of it
-    cannot be seen, so every file counts; what comes out the same stops there."""
-
-    package: Package
-    wheel: Wheel
-
-    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
-        """See `model.step.Sources`."""
-        listing: dict[str, str] = {}
-        for group in _groups(self.package, self.wheel, snapshot.root):
-            listing.update(snapshot.digests(group))
-        for path in (inside(self.package.folder, "pyproject.toml"), ".git"):  # in a working tree of its own, a file
-            listing.pop(path, None)
-        return Dependencies(
-            listing=listing,
-            facts={**_tables(self.package.manifests.pyproject), **_variables(self.package, self.wheel, snapshot)},
-            learned={"folders": (self.package.folder,)},
-        )
-
-
-def package_files(package: Package, wheel: Wheel | None, root: Path) -> tuple[str, ...]:
-    """All files of a package without a crate, and what else is declared to count for it or for one wheel."""
-    return tuple(sorted({path for group in _groups(package, wheel, root) for path in group}))
-
-
-def _groups(package: Package, wheel: Wheel | None, root: Path) -> tuple[tuple[str, ...], ...]:
-    return (_below(root, package.folder), *_named_inputs(package, wheel, root))
-
-
-def _named_inputs(package: Package, wheel: Wheel | None, root: Path) -> Iterable[tuple[str, ...]]:
-    """The files of each declared input."""
-    image = files_of_image(wheel.target, wheel.floor, wheel.image) if wheel else ()
-    named = (*declared_inputs(package, wheel), *image)
-    words = tuple(word for before in (wheel.before if wheel else ()) for word in before.run)
-    yield from _named_in(words, package.folder, "", root)
-    yield from (_below(root, inside(package.folder, name)) or (inside(package.folder, name),) for name in named)
-
-
-@cache
-def _named_in(words: tuple[str, ...], folder: str, manifest: str, root: Path) -> tuple[tuple[str, ...], ...]:
-    """The files of the project that words of the configuration name, from the package or the workspace's root."""
-    if not words:
-        return ()
-    from cartwheel.cargo.workspace import workspace_root
-    from cartwheel.filesystem.named_files import named_in, words_of
-
-    places = (root / folder, *((workspace_root(root / manifest).parent,) if manifest else ()))
-    found = named_in((part for word in words for part in words_of(word)), places, root)
-    return (found.files, *(_below(root, name) for name in found.folders))
-
-
-def _variables(package: Package, wheel: Wheel, snapshot: Snapshot, names: Iterable[str] = ()) -> Mapping[str, str]:
-    """Fingerprints of the variables that count for a wheel, and of those that its build was seen to read (`names`)."""
-    said = environment.literal_values(wheel.environment)
-    given = environment.tool_environment(snapshot.environ, package.environment_pass) | said
-    compiled = wheel.target.triple != ANY
-    counted = environment.counted_variables(snapshot.environ, package.environment_pass, compiled=compiled)
-    chosen = {*counted, *said, *(name for name in names if name not in environment.SET_BY_US)}
-    return {name: environment.fingerprint(given[name]) for name in sorted(chosen) if name in given}
-
-
-_OTHER_TOOLS = frozenset({
-    "cartwheel", "doit", "ruff", "mypy", "pyright", "pytest", "coverage", "black", "isort", "pylint", "importlinter",
-    "cibuildwheel", "tox", "nox", "towncrier", "bumpversion", "commitizen", "codespell",
-})  # fmt: skip
-"""Tables of pyproject.toml that no build backend reads."""
-
-
-def _tables(pyproject: Mapping[str, object]) -> Mapping[str, str]:
-    """The tables of pyproject.toml that a backend or a plugin of it may read."""
-    tool = pyproject.get("tool", {})
-    assert isinstance(tool, Mapping)
-    tables = {name: table for name, table in pyproject.items() if name != "tool"}
-    tables |= {f"tool.{name}": table for name, table in tool.items() if name not in _OTHER_TOOLS}
-    return {
-        f"pyproject.toml: {name}": hashlib.sha256(json.dumps(table, sort_keys=True, default=str).encode()).hexdigest()
-        for name, table in tables.items()
-    }
-
-
-class TreeSources(Struct, frozen=True, kw_only=True):
-    """Everything in some folders and of some files, and nothing learned: for source distributions and tests."""
-
-    folders: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    package: Package | None = None
-    environment: Mapping[str, str | Secret] = {}
-    """Variables that the configuration sets for it."""
-
-    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
-        """See `model.step.Sources`."""
-        learned = before.learned if before and before.learned else self._named(snapshot)
-        paths = set(learned["files"])
-        for folder in learned["folders"]:
-            paths.update(_below(snapshot.root, folder))
-        if self.package is not None and self.package.manifest:
-            paths.update(_packed(self.package.folder, snapshot.root, self.package))
-        said = environment.literal_values(self.environment)
-        facts = {name: environment.fingerprint(value) for name, value in said.items()}
-        return Dependencies(listing={path: snapshot.digest(path) for path in paths}, facts=facts, learned=learned)
-
-    def _named(self, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
-        named = {"files": self.files, "folders": self.folders}
-        if self.package is not None and self.package.manifest:
-            broad = _broad(snapshot.root / self.package.manifest, snapshot.root, snapshot.root / self.package.folder)
-            named = {kind: (*names, *broad[kind]) for kind, names in named.items()}
-        return {kind: tuple(n for n in names if not os.path.isabs(n)) for kind, names in named.items()}

@@ -1,0 +1,98 @@
+"""What steps read that nobody can watch: everything in some folders."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from cartwheel.inputs.tree_looks import broad_reads, counted_values, declared_files, files_at, packed_with
+from cartwheel.model.config.manifests import inside
+from cartwheel.model.config.values import Secret
+from cartwheel.model.project import Package, Wheel
+from cartwheel.model.record import Dependencies
+from cartwheel.model.step import Snapshot
+from cartwheel.process import environment
+
+
+class BackendSources(Struct, frozen=True, kw_only=True):
+    """What a backend other than maturin reads for a wheel: the package's folder.  What it or its hooks read of it
+    cannot be seen, so every file counts; what comes out the same stops there."""
+
+    package: Package
+    wheel: Wheel
+
+    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
+        """See `model.step.Sources`."""
+        listing: dict[str, str] = {}
+        for group in _groups(self.package, self.wheel, snapshot.root):
+            listing.update(snapshot.digests(group))
+        for path in (inside(self.package.folder, "pyproject.toml"), ".git"):  # in a working tree of its own, a file
+            listing.pop(path, None)
+        return Dependencies(
+            listing=listing,
+            facts={**_tables(self.package.manifests.pyproject), **counted_values(self.package, self.wheel, snapshot)},
+            learned={"folders": (self.package.folder,)},
+        )
+
+
+def package_files(package: Package, wheel: Wheel | None, root: Path) -> tuple[str, ...]:
+    """All files of a package without a crate, and what else is declared to count for it or for one wheel."""
+    return tuple(sorted({path for group in _groups(package, wheel, root) for path in group}))
+
+
+def _groups(package: Package, wheel: Wheel | None, root: Path) -> tuple[tuple[str, ...], ...]:
+    return (files_at(root, package.folder), *declared_files(package, wheel, root))
+
+
+_OTHER_TOOLS = frozenset({
+    "cartwheel", "doit", "ruff", "mypy", "pyright", "pytest", "coverage", "black", "isort", "pylint", "importlinter",
+    "cibuildwheel", "tox", "nox", "towncrier", "bumpversion", "commitizen", "codespell",
+})  # fmt: skip
+"""Tables of pyproject.toml that no build backend reads."""
+
+
+def _tables(pyproject: Mapping[str, object]) -> Mapping[str, str]:
+    """The tables of pyproject.toml that a backend or a plugin of it may read."""
+    tool = pyproject.get("tool", {})
+    assert isinstance(tool, Mapping)
+    tables = {name: table for name, table in pyproject.items() if name != "tool"}
+    tables |= {f"tool.{name}": table for name, table in tool.items() if name not in _OTHER_TOOLS}
+    return {
+        f"pyproject.toml: {name}": hashlib.sha256(json.dumps(table, sort_keys=True, default=str).encode()).hexdigest()
+        for name, table in tables.items()
+    }
+
+
+class TreeSources(Struct, frozen=True, kw_only=True):
+    """Everything in some folders and of some files, and nothing learned: for source distributions and tests."""
+
+    folders: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    package: Package | None = None
+    environment: Mapping[str, str | Secret] = {}
+    """Variables that the configuration sets for it."""
+
+    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
+        """See `model.step.Sources`."""
+        learned = before.learned if before and before.learned else self._named(snapshot)
+        paths = set(learned["files"])
+        for folder in learned["folders"]:
+            paths.update(files_at(snapshot.root, folder))
+        if self.package is not None and self.package.manifest:
+            paths.update(packed_with(self.package, snapshot.root))
+        said = environment.literal_values(self.environment)
+        facts = {name: environment.fingerprint(value) for name, value in said.items()}
+        return Dependencies(listing={path: snapshot.digest(path) for path in paths}, facts=facts, learned=learned)
+
+    def _named(self, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
+        named = {"files": self.files, "folders": self.folders}
+        if self.package is not None and self.package.manifest:
+            root = snapshot.root
+            broad = broad_reads(root / self.package.manifest, root, root / self.package.folder)
+            named = {kind: (*names, *broad[kind]) for kind, names in named.items()}
+        return {kind: tuple(n for n in names if not os.path.isabs(n)) for kind, names in named.items()}

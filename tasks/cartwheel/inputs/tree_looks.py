@@ -1,0 +1,133 @@
+"""Looks at a project's tree that several kinds of sources share, each taken once a process until `look_again`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cartwheel.model.config.manifests import inside
+from cartwheel.model.project import Package, Wheel, declared_inputs
+from cartwheel.model.step import Snapshot
+from cartwheel.model.wheels.container_image import files_of_image
+from cartwheel.model.wheels.target import ANY
+from cartwheel.process import environment
+
+if TYPE_CHECKING:
+    from cartwheel.cargo.workspace import Crate
+    from cartwheel.filesystem.read_set import ReadSet
+
+# What only some of it needs is imported there: every doit command loads this module.
+
+
+def learned_names(reads: ReadSet, root: Path) -> Mapping[str, tuple[str, ...]]:
+    """What a build was seen to read, by kind, as a record keeps it: named from the project."""
+    from cartwheel.filesystem.read_set import relative_name
+
+    def named(paths: Iterable[str]) -> tuple[str, ...]:
+        """A build in a copy names its files from there."""
+        return tuple(
+            relative_name(root / path, root) if path[:1] == "." or os.path.isabs(path) else path for path in paths
+        )
+
+    absent = tuple(path for path in named(reads.absent) if not os.path.isabs(path))
+    return {
+        "files": _without_git(named(reads.files)), "absent": absent, "folders": _without_git(named(reads.folders)),
+        "env": reads.env, "unwatched": named(reads.unwatched), "git": reads.git,
+    }  # fmt: skip
+
+
+def _without_git(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Files of a repository are another clone's own; the commit stands for them."""
+    return tuple(name for name in names if ".git" not in name.split("/"))
+
+
+@cache
+def files_at(root: Path, name: str) -> tuple[str, ...]:
+    """The files of a folder, or the one file of that name."""
+    from cartwheel.filesystem.read_set import files_below
+
+    return (name,) if (root / name).is_file() else files_below(root, name)
+
+
+@cache
+def configuration_files(cwd: Path, cargo_home: str) -> tuple[Path, ...]:
+    """The files that configure cargo and rustup in a folder."""
+    from cartwheel.cargo.config_files import configuration
+
+    return configuration(cwd, {"CARGO_HOME": cargo_home}).files
+
+
+@cache
+def broad_reads(manifest_path: Path, root: Path, cwd: Path) -> Mapping[str, tuple[str, ...]]:
+    """What may count for a crate before its first build, by kind."""
+    from cartwheel.inputs.cargo_reads import before_first_build
+
+    return learned_names(before_first_build(manifest_path, root, cwd), root)
+
+
+@cache
+def crates_by_path(manifest_path: Path, root: Path) -> tuple[Crate, ...]:
+    """A crate and those that it is built of by path."""
+    from cartwheel.cargo.workspace import local_packages
+
+    return local_packages(manifest_path, root)
+
+
+_PACKED: dict[tuple[str, Path], tuple[str, ...]] = {}
+
+
+def packed_with(package: Package, root: Path) -> tuple[str, ...]:
+    """What else a package's wheels hold; the walk is done once a process."""
+    key = (package.folder, root)
+    if key not in _PACKED:
+        from cartwheel.inputs import wheel_tree
+
+        _PACKED[key] = wheel_tree.packed_files(
+            root / package.folder, root, pyproject=package.manifests.pyproject, cargo=package.manifests.cargo
+        )
+    return _PACKED[key]
+
+
+def look_again() -> None:
+    """Forget what was seen of the tree in this process."""
+    _PACKED.clear()
+    files_at.cache_clear()
+    broad_reads.cache_clear()
+    configuration_files.cache_clear()
+    crates_by_path.cache_clear()
+    files_named.cache_clear()
+
+
+def declared_files(package: Package, wheel: Wheel | None, root: Path) -> Iterable[tuple[str, ...]]:
+    """The files of each declared input."""
+    image = files_of_image(wheel.target, wheel.floor, wheel.image) if wheel else ()
+    named = (*declared_inputs(package, wheel), *image)
+    words = tuple(word for before in (wheel.before if wheel else ()) for word in before.run)
+    yield from files_named(words, package.folder, "", root)
+    yield from (files_at(root, inside(package.folder, name)) or (inside(package.folder, name),) for name in named)
+
+
+@cache
+def files_named(words: tuple[str, ...], folder: str, manifest: str, root: Path) -> tuple[tuple[str, ...], ...]:
+    """The files of the project that words of the configuration name, from the package or the workspace's root."""
+    if not words:
+        return ()
+    from cartwheel.cargo.workspace import workspace_root
+    from cartwheel.filesystem.named_files import named_in, words_of
+
+    places = (root / folder, *((workspace_root(root / manifest).parent,) if manifest else ()))
+    found = named_in((part for word in words for part in words_of(word)), places, root)
+    return (found.files, *(files_at(root, name) for name in found.folders))
+
+
+def counted_values(package: Package, wheel: Wheel, snapshot: Snapshot, names: Iterable[str] = ()) -> Mapping[str, str]:
+    """Fingerprints of the variables that count for a wheel, and of those that its build was seen to read (`names`)."""
+    said = environment.literal_values(wheel.environment)
+    given = environment.tool_environment(snapshot.environ, package.environment_pass) | said
+    compiled = wheel.target.triple != ANY
+    counted = environment.counted_variables(snapshot.environ, package.environment_pass, compiled=compiled)
+    chosen = {*counted, *said, *(name for name in names if name not in environment.SET_BY_US)}
+    return {name: environment.fingerprint(given[name]) for name in sorted(chosen) if name in given}
