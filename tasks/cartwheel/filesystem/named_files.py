@@ -7,8 +7,9 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
-from cartwheel.filesystem.read_set import ReadSet, relative_name, source_top
+from cartwheel.filesystem.read_set import SKIPPED, ReadSet, is_made_again, relative_name, source_top
 
 _DEPTH = 3
 """How deep files of arguments (`@file`) may name one another."""
@@ -18,7 +19,7 @@ def named_in(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSe
     """What lies in the project or its repository and is named by a word, as a path from one of `places`.
 
     A word may hold a path behind `=`, `,`, `@` or a flag of one letter; the arguments in a file that is named by `@`
-    count as words too.  A folder that holds a place is not meant.
+    count as words too.  A folder that holds a place is not meant, nor one that holds what was made.
     """
     files: set[str] = set()
     folders: set[str] = set()
@@ -27,10 +28,13 @@ def named_in(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSe
     for path in _paths(tuple(words), tops, _DEPTH):
         if not path.is_relative_to(top):
             continue
-        if path.is_file():
+        mode = _mode(path)
+        if S_ISREG(mode):
             files.add(relative_name(path, root))
-        elif path.is_dir() and not any(place.is_relative_to(path) for place in tops) and path != root:
-            folders.add(relative_name(path, root))
+        elif S_ISDIR(mode) and not any(place.is_relative_to(path) for place in (*tops, root)):
+            name = relative_name(path, root)
+            if not (SKIPPED & set(name.split("/")) or name.split("/")[0] == "dist" or is_made_again(path)):
+                folders.add(name)
     return ReadSet(files=tuple(sorted(files)), folders=tuple(sorted(folders)))
 
 
@@ -40,8 +44,16 @@ def _paths(words: Iterable[str], places: tuple[Path, ...], depth: int) -> Iterat
             for place in places:
                 path = Path(os.path.abspath(place / part))
                 yield path
-                if word.endswith("@" + part) and depth and path.is_file():
+                if word.endswith("@" + part) and depth and S_ISREG(_mode(path)):
                     yield from _paths(_arguments(path), places, depth - 1)
+
+
+def _mode(path: Path) -> int:
+    """The kind of a file; 0 if it is missing or the text is no path, as what is long."""
+    try:
+        return os.stat(path).st_mode
+    except (OSError, ValueError):
+        return 0
 
 
 def _parts(word: str) -> Iterator[str]:

@@ -78,6 +78,11 @@ def _walk(folder: str, below: str, dist: str, above: frozenset[str]) -> Iterator
             yield from _walk(entry.path, f"{below}{entry.name}/", dist, above | {real})
 
 
+def is_made_again(folder: Path) -> bool:
+    """Whether a folder says that it can be made again."""
+    return any((folder / name).exists() for name in MARKERS)
+
+
 def refuse_special_files(paths: Iterable[str], root: Path) -> None:
     """Raises `StepFailed` for a FIFO, a socket or a device: whoever packs it waits for ever."""
     for path in paths:

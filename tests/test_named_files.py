@@ -1,0 +1,56 @@
+"""Files that the words of a command, of flags or of a setting name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cartwheel.filesystem.named_files import named_in, words_of
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in (
+        "gen.sh", "tools/wrap.sh", "tools/deep/x.txt", "link.args", "more.args", "libs/libf.a", "exports.map",
+        "dist/a.whl", "target/CACHEDIR.TAG", "target/x", ".cartwheel/x", "node_modules/x",
+    ):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "link.args").write_text("@more.args libs/libf.a\n")
+    (tmp_path / "more.args").write_text("@link.args -Wl,--version-script=exports.map\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "files", "folders"),
+    [
+        (("sh", "gen.sh"), ("gen.sh",), ()),
+        (("sh", "./gen.sh", "missing.txt"), ("gen.sh",), ()),
+        (("make", "-C", "tools"), (), ("tools",)),
+        (("-Llibs", "-lf"), (), ("libs",)),
+        (("--script=gen.sh",), ("gen.sh",), ()),
+        (("-Clink-arg=-Wl,--version-script,exports.map",), ("exports.map",), ()),
+        (("-Clink-arg=@link.args",), ("exports.map", "libs/libf.a", "link.args", "more.args"), ()),
+        (("", ".", "/", "-", "=", "x" * 5000, "a\0b"), (), ()),
+        (("--out", "dist", "--target-dir", "target", ".cartwheel", "node_modules"), (), ()),
+        (("/bin/sh", "../outside"), (), ()),
+    ],
+)
+def test_words_name_files_of_the_project(
+    root: Path, words: tuple[str, ...], files: tuple[str, ...], folders: tuple[str, ...]
+) -> None:
+    found = named_in(words, (root,), root)
+    assert (found.files, found.folders) == (files, folders)
+
+
+def test_a_setting_is_read_by_spaces_and_by_the_sign_between_encoded_flags(root: Path) -> None:
+    assert "b c" not in words_of("a\x1fb c")
+    assert {"a", "b", "c"} <= set(words_of("a\x1fb c"))
+
+
+def test_a_path_is_taken_from_each_place(root: Path) -> None:
+    assert named_in(("wrap.sh", "deep/x.txt"), (root, root / "tools"), root).files == (
+        "tools/deep/x.txt",
+        "tools/wrap.sh",
+    )
