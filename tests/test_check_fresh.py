@@ -16,7 +16,7 @@ from cartwheel.model.wheels.target import TARGETS
 from cartwheel.model.wheels.wheel_name import WheelName
 from cartwheel.process.environment import tool_environment
 from cartwheel.process.step_log import StepLog
-from cartwheel.testing import installers, test_environment
+from cartwheel.testing import installers, test_environment, test_runners
 from support import wheels
 
 GNU = Host(system="linux", machine="x86_64", libc="gnu", glibc=(2, 36))
@@ -161,16 +161,13 @@ def test_other_bytes_under_the_wheels_name_are_noticed(tmp_path: Path) -> None:
         (("pytest", "-x"), ("-x",)),
         (("py.test",), ()),
         (("python", "-m", "pytest", "a"), ("a",)),
-        (("python", "run.py"), test_environment._OTHER),
-        (("tox",), test_environment._OTHER),
-        ((), test_environment._OTHER),
+        (("python", "run.py"), test_runners._OTHER),
+        (("tox",), test_runners._OTHER),
+        ((), test_runners._OTHER),
     ],
 )
 def test_pytest_is_known_in_its_several_forms(command: tuple[str, ...], arguments: tuple[str, ...]) -> None:
-    assert (
-        test_environment._pytest_arguments(command) is arguments
-        or test_environment._pytest_arguments(command) == arguments
-    )
+    assert test_runners._pytest_arguments(command) is arguments or test_runners._pytest_arguments(command) == arguments
 
 
 def test_where_uv_does_not_start_pip_is_used_and_the_log_says_so(

@@ -14,8 +14,9 @@ from cartwheel.model.check_report import tests
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.python import PURE
 from cartwheel.process import environment, run
+from cartwheel.testing.fresh_environment import FreshEnvironment
 from cartwheel.testing.installers import UV, Installer, installer_variables
-from cartwheel.testing.test_environment import FreshEnvironment, run_installed_tests
+from cartwheel.testing.test_environment import run_installed_tests
 from cartwheel.testing.wheel_tests import TestPlace, folder_for_tests, requirements
 
 

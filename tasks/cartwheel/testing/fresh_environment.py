@@ -1,0 +1,113 @@
+"""An environment in which nothing but a wheel and what its tests need is installed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cartwheel.machine.interpreters import Interpreter, directly
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.step import CommandLog
+from cartwheel.testing.installers import UV, Installer
+
+
+class FreshEnvironment(Struct, frozen=True, kw_only=True):
+    """An environment of its own for one wheel's tests."""
+
+    folder: Path
+    interpreter: Path
+    """The path of its interpreter; `base.through` starts it."""
+    starter: Path
+    """A program of this machine that starts its interpreter."""
+    base: Interpreter
+    env: Mapping[str, str]
+    """For the tests: its own programs first on PATH, nothing that leads to other packages, no credential."""
+    installer_env: Mapping[str, str]
+    """For the installer: the same, and where packages come from."""
+    only_wheels: bool = False
+    """Requirements are not compiled for it."""
+
+    def python(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """The command that starts the environment's interpreter."""
+        return self.base.through((str(self.interpreter), *arguments), self.env if env is None else env, cwd)
+
+    def command(self, argv: tuple[str, ...], *, cwd: Path) -> tuple[str, ...]:
+        """The command that starts a program, preferably the environment's own."""
+        name, *arguments = argv
+        if name in ("python", "python3"):
+            return self.python(*arguments, cwd=cwd)
+        own = shutil.which(name, path=str(self.interpreter.parent))
+        if self.base.through is directly or not (own or self.base.alone):
+            return (own or shutil.which(name, path=self.env["PATH"]) or name, *arguments)
+        if own and _is_script(Path(own)):
+            return self.python(own, *arguments, cwd=cwd)
+        return self.base.through((own or name, *arguments), self.env, cwd)
+
+
+def _is_script(program: Path) -> bool:
+    """Whether a program is a script for the environment's interpreter, as installers write it."""
+    with open(program, "rb") as file:
+        start = file.read(512)
+    return start.startswith(b"#!") and b"python" in start
+
+
+def fresh(
+    folder: Path,
+    *,
+    base: Interpreter,
+    tool: Installer,
+    log: CommandLog,
+    env: Mapping[str, str],
+    installer_env: Mapping[str, str],
+    only_wheels: bool = False,
+) -> FreshEnvironment:
+    """Make an empty environment in `folder` from the interpreter `base`; `installer_env`: what only the installer is
+    given beside `env`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    scripts = folder / ("Scripts" if os.name == "nt" else "bin")
+    inner = {k: v for k, v in env.items() if k not in ("PYTHONPATH", "PYTHONHOME", "PYTEST_ADDOPTS")} | {
+        "PATH": os.pathsep.join((str(scripts), env.get("PATH", os.defpath))),
+        "VIRTUAL_ENV": str(folder),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONSAFEPATH": "1",
+        **base.env,
+    }
+    interpreter = scripts / ("python.exe" if os.name == "nt" else "python")
+    made = FreshEnvironment(
+        folder=folder, interpreter=interpreter, starter=interpreter, base=base, env=inner,
+        installer_env={**inner, **installer_env}, only_wheels=only_wheels,
+    )  # fmt: skip
+    if base.through is directly:
+        log.run(tool.create(base.path, folder), cwd=folder.parent, env={**env, **installer_env})
+        return made
+    if tool is not UV:
+        raise StepFailed("uv does not start here, and installing for another machine needs it; install uv again")
+    bare = base.through((base.path, "-m", "venv", "--without-pip", str(folder)), inner, folder.parent)
+    log.run(bare, cwd=folder.parent, env={**env, **base.env})
+    return replace(made, starter=_starter(made))
+
+
+def _starter(made: FreshEnvironment) -> Path:
+    """A script that starts the interpreter: uv queries it and then installs what fits the other machine."""
+    program = made.folder.with_name("interpreter")
+    command = shlex.join(made.python(cwd=made.folder.parent))
+    program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', "utf-8")
+    program.chmod(0o755)
+    return program
+
+
+def inside(made: FreshEnvironment, module: str, file: str) -> str:
+    """The module's file, relative to the environment; raises `StepFailed` if it lies elsewhere."""
+    if not module:
+        return ""
+    path = Path(file).resolve()
+    if not file or not path.is_relative_to(made.folder.resolve()):
+        raise StepFailed(f"{module} was imported from {file or 'nowhere'}, not from the environment it is installed in")
+    return path.relative_to(made.folder.resolve()).as_posix()
