@@ -48,6 +48,8 @@ class FixedSources:
         self.now = seen
 
     def seen(self, snapshot: object, before: Dependencies | None) -> Dependencies:
+        assert isinstance(snapshot, FixedSnapshot)
+        assert before is not None, "what was learned then says where to look now"
         return self.now
 
 
@@ -158,6 +160,7 @@ def test_what_was_generated_before_the_build_is_no_source() -> None:
 def test_files_outside_the_project_count_on_the_machine_of_the_record_alone() -> None:
     then, now = Dependencies(local={"/etc/a": "1", "/gone": ""}), Dependencies(local={"/etc/a": "2", "/never": ""})
     assert read(then, now) == ("/etc/a changed",)
+    assert read(then, Dependencies(), **{"/etc/a": "1"}) == ("/etc/a is no longer part of it",)
     assert read(then, now, machine=ELSEWHERE) == ()
 
 

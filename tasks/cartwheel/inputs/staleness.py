@@ -103,7 +103,7 @@ def _tools(step: Step, record: Record, snapshot: Snapshot) -> Iterable[str]:
     if record.machine != machine_id():
         return
     for name in (*step.chosen, *step.tools):
-        then, now = record.tools.get(name, ""), step.chosen.get(name) or snapshot.tool(name)
+        then, now = record.tools.get(name), step.chosen.get(name) or snapshot.tool(name)
         if then and now and then != now:
             yield f"{name.partition(' in ')[0]} {then} → {now}"
 
