@@ -1,7 +1,7 @@
 """The screens in the README, taken from real runs: `python -m tools.screens` runs the commands and writes them.
 
-They run in a copy of examples/tidemark that would be published to PyPI.  The rehearsal compiles for this machine and takes
-a minute or two.
+They run in a copy of examples/tidemark that would be published to PyPI.  The rehearsal compiles for this machine: a
+minute or two.
 """
 
 from __future__ import annotations

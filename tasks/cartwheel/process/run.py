@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -215,27 +215,3 @@ def inherit_descriptor(descriptor: int) -> None:
     global _inherited
     if os.name == "posix":
         _inherited = (descriptor,)
-
-
-@contextmanager
-def running_in_background(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path
-) -> Iterator[Callable[[], bool]]:
-    """Run a command in the background until the context ends; yields a function that says whether it still runs.
-
-    The command's process group ends with the context, and with this process.
-    """
-    if STOP.is_set():
-        raise Interrupted
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "ab") as file:
-        process = start_in_group(argv, cwd=cwd, env=env, stdout=file, stderr=file)
-    try:
-        yield lambda: process.poll() is None
-    finally:
-        if process.stdin:
-            process.stdin.close()  # the shim ends its group
-        deadline = time.monotonic() + _GRACE
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        end_group(process)

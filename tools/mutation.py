@@ -1,4 +1,4 @@
-"""Mutation testing of the modules that decide: `python tests/mutation.py SUBJECT …` shows changes that no test sees.
+"""Mutation testing of the modules that decide: `python -m tools.mutation SUBJECT …` shows changes that no test sees.
 
 mutmut (3.8) changes one function at a time and runs the tests that call it.  It knows a project only in `src/`, so it
 gets a copy.  Tables at module level and decorated functions are not changed.  Needs the dependency group `mutation`.
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SUBJECTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "staleness": (("inputs/staleness.py",), ("test_staleness.py",)),
     "records": (("model/record.py", "state.py"), ("test_record.py",)),
-    "delivery": (("destinations/delivery.py", "destinations/retries.py"), ("test_publish.py", "test_index_faults.py")),
+    "delivery": (("destinations/delivery.py", "destinations/retries.py"), ("test_delivery.py",)),
     "ledger": (("destinations/ledger.py",), ("test_ledger.py",)),
     "rules": (("checks/*.py",), ("test_check.py", "test_index_rules.py")),
     "versions": (("model/versions/*.py",), ("test_version.py", "test_next_version.py", "test_changelog.py")),
@@ -32,7 +32,7 @@ CONFIGURATION = """
 [tool.mutmut]
 source_paths = ["src"]
 only_mutate = {modules}
-also_copy = ["dodo.py", "examples", "README.md"]
+also_copy = ["dodo.py", "examples", "tools", "README.md"]
 pytest_add_cli_args = ["-p", "no:cacheprovider"]
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false
@@ -71,7 +71,7 @@ def survivors(subject: str) -> int:
 def _copy_project(to: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__", ".cartwheel", "dist")
     shutil.copytree(ROOT / "tasks", to / "src", ignore=ignored)
-    for name in ("tests", "examples"):
+    for name in ("tests", "tools", "examples"):
         shutil.copytree(ROOT / name, to / name, ignore=ignored)
     for name in ("dodo.py", "README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, to)
@@ -79,7 +79,7 @@ def _copy_project(to: Path) -> None:
 
 def _mutmut(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "PYTHONPATH": str(folder / "mutants" / "src")}
-    argv = [Path(sys.executable).with_name("mutmut"), *words]
+    argv = [str(Path(sys.executable).with_name("mutmut")), *words]
     return subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True)
 
 
