@@ -36,7 +36,7 @@ from cartwheel.process.run import STOP, Interrupted
 TAKEN = Answer(status=200, words="OK")
 BUSY = Answer(status=503, words="busy")
 ITEMS = tuple(Item(name=name, path=Path(name), sha256=name * 2, title=title) for name, title in (("a", "A"), ("b", "")))
-A, B = ITEMS
+A = ITEMS[0]
 PATIENCE = Patience(tries=3, base=2.0, lag=7.0)
 
 

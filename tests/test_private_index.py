@@ -83,7 +83,7 @@ def test_the_keyring_is_asked_where_nothing_else_is_known(tmp_path: Path, monkey
 
     path = wheel(tmp_path / "dist")
     with LoopbackIndex(tmp_path / "index", password=WORD, private=True) as loopback:
-        monkeypatch.setattr(keyring, "get_credential", lambda service, user: SimpleCredential("me", WORD))
+        monkeypatch.setattr(keyring, "get_credential", lambda *asked: SimpleCredential("me", WORD))
         (loopback.folder / path.name).write_bytes(path.read_bytes())
         assert list(held(private(loopback), "demo", "1.0", environ={})) == [path.name]
 
