@@ -184,6 +184,15 @@ def test_a_worktree_and_a_shallow_clone_answer_like_any_repository(tmp_path: Pat
         assert (repo.head(), repo.shallow) == (git(here, "rev-parse", "HEAD"), True)
 
 
+def test_a_scratch_clone_holds_the_submodules(tmp_path: Path) -> None:
+    inner = repository(tmp_path / "inner", data__txt="inner")
+    here = repository(tmp_path / "r", a__txt="1")
+    git(here, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner), "sub")
+    commit(here, a__txt="2")
+    scratch_clone(here, remote=tmp_path / "s" / "remote.git", clone=tmp_path / "s" / "clone", branch="main")
+    assert (tmp_path / "s" / "clone" / "sub" / "data.txt").read_text() == "inner"
+
+
 @pytest.mark.parametrize("state", ["branch", "detached", "shallow"])
 def test_a_scratch_clone_holds_the_commit_and_leaves_the_source_as_it_was(tmp_path: Path, state: str) -> None:
     here = with_remote(tmp_path / "r", tmp_path / "remote.git")

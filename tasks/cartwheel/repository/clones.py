@@ -39,6 +39,8 @@ def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, witho
         here.git.push(str(remote), f"{commit}:refs/heads/{branch}", *tags, quiet=True, verify=False)
         with Repo.clone_from(str(remote), clone, branch=branch, quiet=True) as scratch:
             _configure(scratch, {"tag.gpgSign": "false", "commit.gpgSign": "false", "core.hooksPath": os.devnull})
+        with Repository(clone) as tree:
+            _fill_submodules(here, tree)
 
 
 def clean_checkout(source: Path, place: Path) -> None:
@@ -53,14 +55,19 @@ def clean_checkout(source: Path, place: Path) -> None:
             shutil.rmtree(place, ignore_errors=True)
             here.git.worktree("prune")
             here.git(c=_NO_HOOKS).worktree("add", "--force", "--detach", "--no-checkout", str(place), commit)
-        submodules = {str(module.name): here.root / str(module.path) for module in here.submodules()}
-    with Repository(place) as tree, in_words(f"git checkout {commit}"):
-        tree.git(c=_NO_HOOKS).checkout("--force", "--detach", commit)
-        tree.git.clean("-ffdx", "-e", ".cartwheel", "-e", "dist")
-        local = [f"submodule.{name}.url={path}" for name, path in submodules.items() if (path / ".git").exists()]
-        if submodules:
-            options = [_NO_HOOKS, "protocol.file.allow=always", *local]
-            tree.git(c=options).submodule("update", "--init", "--recursive", "--force")
+        with Repository(place) as tree:
+            tree.git(c=_NO_HOOKS).checkout("--force", "--detach", commit)
+            tree.git.clean("-ffdx", "-e", ".cartwheel", "-e", "dist")
+            _fill_submodules(here, tree)
+
+
+def _fill_submodules(source: Repository, tree: Repository) -> None:
+    """Check out the submodules of a tree: from those that `source` has, else from where they come from."""
+    submodules = {str(module.name): source.root / str(module.path) for module in tree.submodules()}
+    local = [f"submodule.{name}.url={path}" for name, path in submodules.items() if (path / ".git").exists()]
+    if submodules:
+        options = [_NO_HOOKS, "protocol.file.allow=always", *local]
+        tree.git(c=options).submodule("update", "--init", "--recursive", "--force")
 
 
 _NO_HOOKS = f"core.hooksPath={os.devnull}"
