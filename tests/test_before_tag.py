@@ -129,7 +129,7 @@ def test_what_git_knows_refuses_before_anything_is_built(tmp_path: Path, word: s
 @pytest.mark.parametrize(
     ("publish", "table", "said"),
     [
-        ("nosuch", "", "index 'nosuch' is neither one that twine knows"),
+        ("nosuch", "", "unknown index 'nosuch'; expected one of"),
         ("github", "", 'add [tool.cartwheel.index.github] repository = "owner/name"'),
         ("github", 'url = "nonsense"\nrepository = "o/r"', "its url is 'nonsense'; expected the API's address"),
         (
@@ -159,7 +159,7 @@ def test_a_version_without_an_entry_in_the_changelog_is_refused_early_with_the_c
     project.write("CHANGELOG.md", LOG.replace("## 1.0\n\n- Everything.\n", ""))
     committed(project, "Entry lost")
     said = project.refused("tag")
-    assert "CHANGELOG.md: there is no entry for 1.0; write what changed" in said
+    assert "CHANGELOG.md: there is no entry for 1.0, expected a heading like '## 1.0'; write what changed" in said
     assert "- Entry lost" in said
     assert "ok " not in said
     assert "- Entry lost" in project.doit("changelog", "--draft")

@@ -138,7 +138,7 @@ def test_an_index_that_nobody_knows_stops_the_release_before_the_tag(project: Pr
     project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["nosuch"]')
     git(project.root, "commit", "-qam", "a slip")
     git(project.root, "push", "-q")
-    assert "index 'nosuch' is neither one that twine knows" in project.doit("release", code=1)
+    assert "unknown index 'nosuch'; expected one of" in project.doit("release", code=3)
     assert git(project.root, "tag") == ""
     assert git(project.root, "ls-remote", "--tags", "origin") == ""
 
