@@ -33,7 +33,8 @@ class StepFailed(CartwheelError):
 def did_you_mean(found: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` if one of `known` is close to `found`, else the list of them."""
     names = sorted(known)
-    close = get_close_matches(found, names, n=1, cutoff=0.6)
+    swapped = [name for name in names if sorted(name) == sorted(found)]  # letters in another order
+    close = swapped or get_close_matches(found, names, n=1, cutoff=0.6)
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; expected one of {', '.join(names)}" if names else ""
