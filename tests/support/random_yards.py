@@ -132,7 +132,9 @@ class RandomYard:
         self._add("python/.gitignore", lambda token: "*.local\n" if int(token[1:]) % 2 else "*.skip\n")
         self._text("python/app/data/d.local")
         self.folders += ["python/app/data", "extra"]
-        self.links["python/app/link.txt"] = ("data/a.txt", "data/.b.txt")
+        self._text("python/app/one.txt")
+        self._text("python/app/.two.txt")
+        self.links["python/app/link.txt"] = ("one.txt", ".two.txt")  # files that no edit deletes
 
     def _command(self) -> None:
         """A command that makes a source before the build, from a file that it is told."""
