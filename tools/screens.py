@@ -25,7 +25,7 @@ select = "aarch64-*"
 untested = "no such machine at hand"
 """
 
-SCREENS = ("plan", "rehearse")
+SCREENS = {"plan": ("plan", "check:x86_64-unknown-linux-gnu"), "rehearse": ("rehearse",)}
 
 
 def main() -> None:
@@ -34,8 +34,8 @@ def main() -> None:
         project = Path(folder).resolve() / "tidemark"
         write_project(project)
         text = README.read_text(encoding="utf-8")
-        for name in SCREENS:
-            text = with_screen(text, name, screen(project, name))
+        for name, words in SCREENS.items():
+            text = with_screen(text, name, screen(project, *words))
         README.write_text(text, encoding="utf-8")
 
 
