@@ -232,6 +232,30 @@ def test_a_persons_draft_is_completed_and_published_with_its_own_words(shelf: Sh
     assert set(wanted.files) < set(shelf.files("v1.0"))
 
 
+@pytest.mark.parametrize(
+    ("others", "ours", "latest"),
+    [
+        ({"v0.9": False, "v1.0rc1": True}, "v1.0", "v1.0"),
+        ({"v2.0": False}, "v1.0", ""),
+        ({"v2.0": True}, "v1.0", "v1.0"),
+        ({"v2.0rc1": False, "other-v3.0": False, "nightly": False}, "v1.0", "v1.0"),
+        ({}, "v1.0", "v1.0"),
+    ],
+)
+def test_a_release_is_the_latest_by_its_version_and_not_by_its_date(
+    shelf: Shelf, wanted: Wanted, run: Run, others: dict[str, bool], ours: str, latest: str
+) -> None:
+    for tag, prerelease in others.items():
+        shelf.add(tag_name=tag, prerelease=prerelease)
+    run(wanted)
+    assert shelf.latest == latest
+
+
+def test_a_pre_release_is_never_the_latest(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+    run(replace(wanted, prerelease=True))
+    assert shelf.latest == ""
+
+
 def test_an_empty_page_gets_the_notes(shelf: Shelf, wanted: Wanted, run: Run) -> None:
     shelf.add(tag_name="v1.0")
     run(wanted)

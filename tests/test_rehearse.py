@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from cartwheel.commands.rehearse import settings_for_this_run
 from support.crates import workspace
 from support.processes import SLOW, at_work, wait_for
 from support.projects import TRIPLE, Project, committed, pure, with_crate
@@ -59,11 +63,26 @@ def test_a_rehearsal_publishes_here_and_leaves_the_repository_as_it_was(tmp_path
     assert "note: 1 changed or new files are not committed, so they are not part of it" in said
     assert "gravel-1.0-py3-none-any.whl" in said.splitlines()[-3]
     assert "nothing left this machine" in said.splitlines()[-1]
+    outward = [line for line in said.splitlines() if re.search(r"\bshelf\b(?!:gravel  )|tagged|pushed", line)]
+    assert len(outward) >= 6
+    assert [line for line in outward if "rehearsal" not in line] == [], "each line about the outside says what it is"
     sent = clone_in(tmp_path).with_name("index")
     assert sorted(p.name for p in sent.rglob("*.*")) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
     assert git(clone_in(tmp_path).with_name("remote.git"), "tag") == "v1.0", (
         "one package, so its name is not in the tag"
     )
+
+
+def test_settings_of_the_run_are_passed_on_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
+    project = committed(pure(tmp_path / "project"))
+    for setting, said in (
+        ("toolchain=zig", "toolchain: 'zig' compiles crates, and this package has none"),
+        ("pyton=3.12", "variable 'pyton=3.12' is not known; did you mean 'python'?"),
+    ):
+        assert said in project.doit("rehearse", setting, env=away(tmp_path), code=3)
+    overrides = {"python": "3.12", "targets": "any", "version": "1.0", "profile": "dev"}
+    context = cast(Any, SimpleNamespace(project=SimpleNamespace(overrides=overrides)))
+    assert settings_for_this_run(context) == ("python=3.12", "profile=dev")
 
 
 @needs_cargo

@@ -86,7 +86,9 @@ def rehearse(shop: RunContext, targets: tuple[str, ...], write: Any) -> int:
     run.stop_on_signals()
     with Repository(shop.root) as repository:
         commit, dirty = repository.head(), repository.dirty()
-    write(f"rehearsing commit {commit[:12]} for {', '.join(targets) or 'any'}\n")
+    settings = settings_for_this_run(shop)
+    chosen = f" with {', '.join(settings)}" if settings else ""
+    write(f"rehearsing commit {commit[:12]} for {', '.join(targets) or 'any'}{chosen}\n")
     if dirty:
         write(f"note: {len(dirty)} changed or new files are not committed, so they are not part of it\n")
     with _stage(shop.root) as stage:
@@ -99,7 +101,7 @@ def rehearse(shop: RunContext, targets: tuple[str, ...], write: Any) -> int:
                 **_version(shop),
                 **stand_ins.environ,
             }
-            argv = (sys.executable, "-m", "doit", "--file", "dodo.py", "release", *_set_for_this_run(shop))
+            argv = (sys.executable, "-m", "doit", "--file", "dodo.py", "release", *settings)
             code = run.show(argv, cwd=stage.clone, env=_without_git(env))
         _note_existing_tags(shop, write)
         if code:
@@ -117,7 +119,7 @@ def _version(shop: RunContext) -> Mapping[str, str]:
     return {"CARTWHEEL_VERSION": said.pop()} if len(said) == 1 else {}
 
 
-def _set_for_this_run(shop: RunContext) -> tuple[str, ...]:
+def settings_for_this_run(shop: RunContext) -> tuple[str, ...]:
     """The settings of this run, such as `python=3.12`; targets and version are passed otherwise."""
     told = {name: value for name, value in shop.project.overrides.items() if name not in ("targets", "version")}
     return tuple(f"{name}={value}" for name, value in told.items())

@@ -31,6 +31,8 @@ class ReleaseShelf:
         """Whether a release can no longer be changed once it is published."""
         self.digests = True
         """Whether assets are listed with their digest."""
+        self.latest = ""
+        """The tag of the release that is offered as the latest."""
         self.base = ""
         self._last = 0
 
@@ -150,7 +152,8 @@ class GitHubRequest(StubRequest):
     def change(self, number: str) -> None:
         """Publish a release, or change its words."""
         row, said = self.place.releases[int(number)], self.document()
-        said.pop("make_latest", None)
+        if said.pop("make_latest", "") == "true":
+            self.place.latest = row["tag_name"]
         if row["immutable"] and set(said) - {"body", "name", "tag_name"}:
             self.refuse(422, "Cannot change an immutable release")
             return
