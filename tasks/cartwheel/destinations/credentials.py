@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import re
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cartwheel.destinations.http import host_of, without_userinfo
+from cartwheel.destinations.worker import within
 from cartwheel.model.destination import KINDS, PYPI
-from cartwheel.model.errors import CartwheelError, ConfigError
-from cartwheel.process.run import STOP, Interrupted
+from cartwheel.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from cartwheel.destinations.pypi_index import Index
@@ -23,8 +22,7 @@ REHEARSAL_TOKEN = "CARTWHEEL_REHEARSAL_TOKEN"
 """The variable with the token of a rehearsal's stand-ins, which are sent nothing else."""
 _KEYRING_SECONDS = 60.0
 """A keyring may ask a person to unlock it."""
-
-_T = TypeVar("_T")
+_LOCKED = "the keyring does not answer; unlock it and start again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +154,7 @@ def stored(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> Cr
         password = config.get("password") or resolver.get_password_from_keyring()
         return Credentials(username=username or "", password=password) if password else None
 
-    found = _unless_stopped(look)
+    found = within(look, seconds=_KEYRING_SECONDS, late=_LOCKED)
     if found:
         refuse_unsendable(index.name, f"{pypirc} or the keyring", found.password)
     return None if found and misdirected(found.password, index.url, public=index.public, meant=True) else found
@@ -178,7 +176,7 @@ def reading_credentials(
             return given
     if found := requests.utils.get_netrc_auth(index.simple):
         return Credentials(username=found[0], password=found[1])
-    return _unless_stopped(lambda: _from_keyring(index)) if keyring else None
+    return within(lambda: _from_keyring(index), seconds=_KEYRING_SECONDS, late=_LOCKED) if keyring else None
 
 
 def _from_keyring(index: Index) -> Credentials | None:
@@ -205,29 +203,3 @@ def in_pypirc(index: Index, pypirc: str) -> bool:
         return utils.get_repository_from_config(pypirc, index.name)["repository"] == index.url
     except exceptions.TwineException:
         return False
-
-
-def _unless_stopped(look: Callable[[], _T]) -> _T:
-    """What `look` returns; a keyring may wait for a person, and an interrupted run does not."""
-    done: list[_T] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            done.append(look())
-        except BaseException as error:  # raised again in the caller's thread
-            failed.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    waited = 0.0
-    while thread.is_alive() and waited < _KEYRING_SECONDS and not STOP.is_set():
-        thread.join(0.05)
-        waited += 0.05
-    if STOP.is_set():
-        raise Interrupted
-    if failed:
-        raise failed[0]
-    if not done:
-        raise CartwheelError(f"the keyring does not answer within {_KEYRING_SECONDS:.0f} s; unlock it and start again")
-    return done[0]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from cartwheel.destinations.protocol import Answer
 from cartwheel.destinations.retries import seconds_until
+from cartwheel.destinations.worker import Worker
 from cartwheel.process.redact import inert, redact
 from cartwheel.process.run import STOP, Interrupted
 
@@ -26,7 +25,6 @@ READ_SECONDS = 120.0
 SEND_SECONDS = 300.0
 """For a whole exchange that sends or downloads a file, and a second more for each `SLOWEST` bytes."""
 SLOWEST = 50_000
-_POLL = 0.05
 _WORDS = 300
 _BODY = 1 << 20
 """More of an answer in words is not read."""
@@ -61,32 +59,18 @@ class Conversation:
         `requests.Timeout` where it takes longer than `seconds`."""
         import requests
 
-        done: list[_T] = []
-        failed: list[BaseException] = []
-
-        def work() -> None:
-            try:
-                done.append(ask(self.session))
-            except BaseException as error:  # raised again in the caller's thread
-                failed.append(error)
-
-        if STOP.is_set():
-            raise Interrupted
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        end = time.monotonic() + seconds
-        while thread.is_alive() and not STOP.is_set() and time.monotonic() < end:
-            thread.join(_POLL)
-        if thread.is_alive():
+        work = Worker(lambda: ask(self.session))
+        work.wait(seconds)
+        if work.running:
             self.cancel()
-            thread.join(0.5)
-        if done and not self._cancelled:  # what was cut off may look whole
-            return done[0]
+            work.wait(0.5, stopped=True)
+        if work.done and not self._cancelled:  # what was cut off may look whole
+            return work.done[0]
         if STOP.is_set():
             raise Interrupted
-        if self._cancelled or not failed:
+        if self._cancelled or not work.failed:
             raise requests.Timeout(f"no whole answer within {seconds:.0f} s")
-        raise failed[0]
+        raise work.failed[0]
 
     def cancel(self) -> None:
         """End every exchange at once; the next one needs a new conversation."""

@@ -32,6 +32,7 @@ from cartwheel.destinations.retries import (
     sleep,
     too_long,
 )
+from cartwheel.destinations.worker import within
 from cartwheel.model.errors import CartwheelError, ConfigError
 
 LIFETIME = 900.0
@@ -186,7 +187,8 @@ def _identity(index: Index, audience: str) -> str:
     import id
 
     try:
-        identity = id.detect_credential(audience)
+        late = f"index {index.name}: the job's identity is not given; start the job again"
+        identity = within(lambda: id.detect_credential(audience), seconds=60.0, late=late)
     except id.GitHubOidcPermissionCredentialError:
         raise ConfigError(
             f"index {index.name}: this job may not show who it is; give it 'permissions: id-token: write'"

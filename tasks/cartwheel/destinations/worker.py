@@ -1,0 +1,57 @@
+"""A call that may wait for a person or a server, and ends with the run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from cartwheel.model.errors import CartwheelError
+from cartwheel.process.run import STOP, Interrupted
+
+_POLL = 0.05
+
+_T = TypeVar("_T")
+
+
+class Worker(Generic[_T]):
+    """A call in a thread of its own, which ends with this process at the latest."""
+
+    def __init__(self, call: Callable[[], _T]) -> None:
+        if STOP.is_set():
+            raise Interrupted
+        self.done: list[_T] = []
+        self.failed: list[BaseException] = []
+        self._call = call
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            self.done.append(self._call())
+        except BaseException as error:  # raised again in the caller's thread
+            self.failed.append(error)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._thread.is_alive()
+
+    def wait(self, seconds: float, *, stopped: bool = False) -> None:
+        """Until it ends, for so many seconds, or until the run is told to stop, unless it is `stopped` already."""
+        end = time.monotonic() + seconds
+        while self.running and time.monotonic() < end and (stopped or not STOP.is_set()):
+            self._thread.join(_POLL)
+
+
+def within(call: Callable[[], _T], *, seconds: float, late: str) -> _T:
+    """What a call returns that may wait for a person or a server.  Raises what it raises, `Interrupted`, and
+    `CartwheelError` with the words `late` after so many seconds."""
+    work = Worker(call)
+    work.wait(seconds)
+    if work.done:
+        return work.done[0]
+    if STOP.is_set():
+        raise Interrupted
+    raise work.failed[0] if work.failed else CartwheelError(late)
