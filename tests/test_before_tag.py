@@ -244,7 +244,7 @@ def test_a_person_answers_once_for_each_version(project: Project) -> None:
 def test_a_checklist_whose_stage_is_missing_in_dodo_py_is_said_in_a_line(project: Project) -> None:
     project.edit("dodo.py", "task_checklist = wheels.checklist\n", "")
     said = project.refused("tag")
-    assert said == "ERROR: tag:gravel. Task dependency 'checklist:gravel:count' does not exist."
+    assert said == "ERROR: publish:shelf:gravel. Task dependency 'checklist:gravel:count' does not exist."
 
 
 def test_a_rehearsal_runs_the_commands_and_asks_nobody(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
