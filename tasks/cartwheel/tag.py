@@ -60,6 +60,7 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
         _refuse_another_pipeline(project, work)
     gate.locate_destinations(project, package, work)
     if not found.done:
+        _refuse_other_publishers(project, package, work)
         _refuse_lost_files(project, package, work)
     return {}
 
@@ -127,6 +128,17 @@ def _refuse_another_pipeline(project: Project, work: Work) -> None:
     wrong = refusals(work.root, project, version=__version__)
     if wrong:
         raise StepFailed("\n".join(wrong))
+
+
+def _refuse_other_publishers(project: Project, package: Package, work: Work) -> None:
+    """Raises `StepFailed` where the tag would start a workflow that publishes the same version once more."""
+    from cartwheel.ci.other_publishers import other_publishers
+
+    if project.rehearsed or project.started_by:
+        return
+    if lines := other_publishers(work.root, project):
+        own = "or, where that workflow is to release, say [tool.cartwheel.ci] own = true"
+        raise StepFailed("\n".join((f"{package.tag_name} would be published twice:", *lines, own)))
 
 
 def _refuse_lost_files(project: Project, package: Package, work: Work) -> None:

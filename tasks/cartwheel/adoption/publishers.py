@@ -172,17 +172,17 @@ class Rival(Struct, frozen=True, kw_only=True):
 
 
 def rivals(
-    found: Iterable[Workflow], texts: Mapping[str, str], *, ours: Iterable[str], tags: Iterable[str],
+    found: Iterable[Workflow], texts: Mapping[str, str], *, tags: Iterable[str],
     indexes: Iterable[str], trigger: str = TAG,
 ) -> tuple[Rival, ...]:  # fmt: skip
-    """The jobs of other workflows that a release would start as well.
+    """The jobs of the workflows `found` that a release would start as well.
 
-    `ours`: paths that `doit ci` writes; `tags`: forms of the project's tags; `indexes`: where the project publishes.
+    `tags`: forms of the project's tags; `indexes`: where the project publishes.
     """
-    ours, indexes, tags = set(ours), set(indexes), tuple(tags)
+    indexes, tags = set(indexes), tuple(tags)
     rows = []
     for workflow in found:
-        if workflow.path in ours or workflow.called_only:
+        if workflow.called_only:
             continue
         same = RELEASE in started_by(workflow) if trigger == RELEASE else any(takes_tag(workflow, t) for t in tags)
         if not same:

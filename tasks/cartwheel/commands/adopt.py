@@ -161,7 +161,7 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None) -> Ado
     evidence = gathered(root, texts, found, pipelines, None if offline else released or _released)
     git = git_facts(root)
     if "dodo.py" in texts and "cartwheel" in _tool(texts, "pyproject.toml"):
-        return changes(root, texts, evidence, skipped, pipelines)
+        return changes(root, texts, evidence, skipped)
     return first_adoption(root, texts, evidence, skipped, pipelines, git)
 
 

@@ -11,11 +11,10 @@ from cartwheel.adoption.evidence import PackageEvidence, adoption_rows, package_
 from cartwheel.adoption.file_sets import compare, explained
 from cartwheel.adoption.layout import SkippedFolder, below
 from cartwheel.adoption.shipped_wheels import shipped_wheels
-from cartwheel.adoption.workflows import Workflow
+from cartwheel.ci.other_publishers import other_publishers
 from cartwheel.commands.adopt import Adoption, PackageAdoption
-from cartwheel.commands.adopt_new import rival_lines
 from cartwheel.filesystem.toml_edits import with_value
-from cartwheel.model.project import Package, Project
+from cartwheel.model.project import Package
 from cartwheel.model.wheels.artifacts import package_artifacts
 
 Texts = Mapping[str, str]
@@ -23,7 +22,6 @@ Texts = Mapping[str, str]
 
 def changes(
     root: Path, texts: Texts, evidence: tuple[PackageEvidence, ...], skipped: tuple[SkippedFolder, ...],
-    pipelines: tuple[Workflow, ...],
 ) -> Adoption:  # fmt: skip
     """What has changed since the project was adopted, and nothing else."""
     from cartwheel.pipeline import read_project
@@ -51,20 +49,10 @@ def changes(
         packages=tuple(made),
         skipped=skipped,
         edits=(*edits, *((ignored,) if ignored else ())),
-        rivals=rival_lines(
-            root, texts, pipelines, tags=_tags(project), indexes=_indexes(project), trigger=project.ci.trigger
-        ),
+        rivals=other_publishers(root, project),
         notes=tuple(notes),
         again=True,
     )
-
-
-def _tags(project: Project) -> list[str]:
-    return [package.tag.replace("{name}", package.name) for package in project.packages]
-
-
-def _indexes(project: Project) -> list[str]:
-    return [name for package in project.packages for name in package.publish]
 
 
 def _package(row: PackageEvidence, package: Package) -> PackageAdoption:

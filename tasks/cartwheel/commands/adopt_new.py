@@ -19,8 +19,9 @@ from cartwheel.adoption.evidence import (
 from cartwheel.adoption.file_sets import compare
 from cartwheel.adoption.layout import SkippedFolder, below, parsed_toml, test_runners
 from cartwheel.adoption.proposal import planned_files, usual_triples, with_table
-from cartwheel.adoption.publishers import publishers, rivals, started_by_tags
+from cartwheel.adoption.publishers import publishers, started_by_tags
 from cartwheel.adoption.workflows import Workflow
+from cartwheel.ci.other_publishers import advice
 from cartwheel.ci.pipeline_files import FORGES, committed_forges
 from cartwheel.commands.adopt import Adoption, PackageAdoption
 from cartwheel.model.config.bindings import bindings_of, stable_abi
@@ -48,8 +49,12 @@ def first_adoption(
         ),
         skipped=skipped,
         edits=tuple(edit for edit in edits if edit),
-        rivals=rival_lines(
-            root, texts, pipelines, tags=tags, indexes=publish, trigger=tables["."].get("ci", {}).get("trigger", "tag")
+        rivals=advice(
+            texts,
+            ours=[forge.path for forge in committed_forges(root)],
+            tags=tags,
+            indexes=publish,
+            trigger=tables["."].get("ci", {}).get("trigger", "tag"),
         ),
         notes=tuple(dict.fromkeys(_notes(texts, evidence, made, pipelines))),
         again=False,
@@ -133,7 +138,12 @@ def _planned(
     """The files that the new tables plan, by folder; raises `ConfigError` where they cannot be meant."""
     root = dict(parsed_toml(texts, "pyproject.toml"))
     root["tool"] = {**root.get("tool", {}), "cartwheel": dict(tables["."])}
-    manifests = [with_table(row.manifests, tables.get(row.package.folder, {})) for row in evidence]
+    manifests = [
+        row.manifests
+        if "cartwheel" in row.manifests.pyproject.get("tool", {})  # what a person wrote there stays
+        else with_table(row.manifests, tables.get(row.package.folder, {}))
+        for row in evidence
+    ]
     try:
         return planned_files(root, manifests)
     except ConfigError as error:
@@ -148,21 +158,6 @@ def _table_edits(
         if "cartwheel" in parsed_toml(texts, path).get("tool", {}):
             continue  # what a person wrote there stays
         yield table_edit(path, texts.get(path, ""), table, comments.get(folder, {}))
-
-
-def rival_lines(
-    root: Path,
-    texts: Texts,
-    pipelines: Iterable[Workflow],
-    *,
-    tags: Iterable[str],
-    indexes: Iterable[str],
-    trigger: str,
-) -> tuple[str, ...]:
-    """Other workflows that publish on the trigger of a release, with the lines to take out."""
-    ours = [forge.path for forge in committed_forges(root)]
-    found = rivals(pipelines, texts, ours=ours, tags=tags, indexes=indexes, trigger=trigger)
-    return tuple(row.advice() for row in found)
 
 
 def _notes(

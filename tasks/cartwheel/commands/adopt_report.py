@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 from msgspec import to_builtins
 
@@ -27,7 +28,7 @@ def as_document(adoption: Adoption, *, written: bool) -> str:
 
 def as_text(adoption: Adoption, *, written: bool) -> str:
     """The form for people, after the diff."""
-    lines: list[str] = []
+    lines: list[str] = [] if adoption.root == Path.cwd() else [f"the project is {adoption.root}", ""]
     for package in adoption.packages:
         lines += [*_package(package), ""]
     for row in adoption.skipped:

@@ -10,6 +10,7 @@ from doit.exceptions import InvalidCommand
 from cartwheel import __version__
 from cartwheel.ci import pipeline_files
 from cartwheel.ci.jobs import Pipeline
+from cartwheel.ci.other_publishers import other_publishers
 from cartwheel.ci.repository_facts import repository_root
 from cartwheel.commands.ci_advice import advice
 from cartwheel.commands.ci_run import cache_key, matrix, place_files, set_nightly_version
@@ -137,6 +138,9 @@ def _written(shop: RunContext, name: str) -> Iterable[str]:
         yield 'pyproject.toml: [tool.cartwheel.release] from = "ci": what is tagged here is released by the pipeline'
     yield from warnings
     yield from advice(wanted, forge, shop.project)
+    if lines := other_publishers(shop.root, shop.project):
+        yield "what is tagged would be published twice, and ready refuses that:"
+        yield from (f"  {line}" for line in lines)
 
 
 def _pipeline(shop: RunContext, branch: str) -> Pipeline:

@@ -13,6 +13,7 @@ from cartwheel import toolchain
 from cartwheel.backends import pep517
 from cartwheel.clean_action import CLEAN_CARGO
 from cartwheel.commands.plan import workshop_of
+from cartwheel.commands.seek import Seeking
 from cartwheel.inputs.sources import CompiledSources
 from cartwheel.machine.host import Host, this_machine
 from cartwheel.machine.interpreters import NoInterpreter
@@ -44,7 +45,7 @@ class TargetReadiness(Struct, frozen=True, kw_only=True):
     """Where its tests can be run and with which Pythons, or why not, in words."""
 
 
-class Doctor(DoitCmdBase):  # type: ignore[misc]
+class Doctor(Seeking, DoitCmdBase):  # type: ignore[misc]
     """The command, as doit's plugin `doctor`."""
 
     name = "doctor"

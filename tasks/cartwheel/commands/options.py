@@ -11,13 +11,15 @@ from doit.cmd_base import DoitCmdBase
 from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
 
+from cartwheel.commands.seek import Seeking
+
 
 def flag(long: str, help: str) -> dict[str, object]:
     """A row of doit's `cmd_options`: an option without a value, off unless given; `dry-run` is passed as `dry_run`."""
     return {"name": long.replace("-", "_"), "short": "", "long": long, "type": bool, "default": False, "help": help}
 
 
-class WordsAndOptions(DoitCmdBase):  # type: ignore[misc]
+class WordsAndOptions(Seeking, DoitCmdBase):  # type: ignore[misc]
     """A command that takes options before and after words, and refuses unknown ones in a line."""
 
     outstream: Any

@@ -35,6 +35,17 @@ def read_repository(root: Path) -> dict[str, str]:
     return texts
 
 
+def read_workflows(root: Path) -> dict[str, str]:
+    """The texts of `read_repository` that say what a forge runs: workflows, actions, GitLab's files."""
+    texts: dict[str, str] = {}
+    files = [*root.glob(".github/**/*.y*ml"), *root.glob(".gitlab/**/*.yml"), *root.glob("*gitlab-ci*.yml")]
+    for path in files:
+        name = path.relative_to(root).as_posix()
+        if path.is_file() and _READ.fullmatch(name):
+            texts[name] = _text(path)
+    return texts
+
+
 def _wanted(path: Path, name: str, depth: int) -> bool:
     hidden = name.startswith(".") and name not in _HIDDEN and name != ".gitlab"
     skipped = name in _SKIPPED and ".github" not in path.parts
