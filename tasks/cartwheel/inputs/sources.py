@@ -199,7 +199,14 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return {f"{_CRATE}{name}": version for name, version in crates.items()}, hint
 
     def crates(self, snapshot: Snapshot) -> tuple[str, ...]:
-        """The names of the crates that the wheel is made of; none while they are not fetched."""
+        """The names of the crates that the wheel is made of; while they are not fetched, of those that its manifest
+        needs on every target."""
+        rows = self.package.manifests.cargo.get("dependencies", {}).items()
+        certain = (row.get("package", name) if isinstance(row, Mapping) else name for name, row in rows
+                   if not (isinstance(row, Mapping) and row.get("optional")))  # fmt: skip
+        return self._fetched(snapshot) or tuple(certain)
+
+    def _fetched(self, snapshot: Snapshot) -> tuple[str, ...]:
         facts, _ = self._resolution(snapshot, None)
         return tuple(name.removeprefix(_CRATE) for name in facts if name.startswith(_CRATE))
 
@@ -207,7 +214,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         """Whether crates of the lockfile are not fetched, so that nobody knows which of them the target needs."""
         from cartwheel.cargo.lockfile import locked_names
 
-        return not self.crates(snapshot) and bool(locked_names(snapshot.root / self.package.manifest, snapshot.root))
+        return not self._fetched(snapshot) and bool(locked_names(snapshot.root / self.package.manifest, snapshot.root))
 
     def _resolved(self, snapshot: Snapshot) -> Mapping[str, str]:
         from cartwheel.cargo.resolution import resolved_crates
