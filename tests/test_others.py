@@ -26,14 +26,12 @@ PACKAGES = {
 """A parser, a serialiser, a hash with assembly and C in it, and a sanitiser for the stable ABI."""
 
 FROM_SDIST = {
-    "bcrypt": ("5.0.0", "abi3", "manylinux_2_36"),
     "fastuuid": ("0.14.0", "3.13", ""),
     "jellyfish": ("1.2.1", "3.13", ""),
     "rpds-py": ("0.29.0", "3.13", ""),
     "uuid-utils": ("0.12.0", "abi3", ""),
 }
-"""Version, Python and floor.  bcrypt is built by setuptools-rust, whose compiler links for this machine; the others by
-maturin, with stubs beside the module (fastuuid, rpds-py) or in the package, one for the stable ABI (uuid-utils)."""
+"""Version, Python and floor: stubs beside the module (fastuuid, rpds-py) or in the package, one for the stable ABI."""
 
 TARGETS = (
     "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-apple-darwin", "x86_64-pc-windows-gnu",
