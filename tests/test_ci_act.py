@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from cartwheel.ci.action_pins import PINS
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from support.boulder import FILES, MAC, TAG, TARGETS, TOKEN, WINDOWS, boulder, on, shared
+from support.boulder import FILES, MAC, TAG, TARGETS, TOKEN, WINDOWS, boulder, dry_python, on, shared
 from support.projects import Project, committed, environment, pure
 from support.repositories import git
 
@@ -66,7 +66,7 @@ class Forge:
             "CI_COMMIT_WANTED": ref if kind == "tag" else "origin/main",
             "CI_STORE": str(store),
             "CI_CACHE": str(self.cache),
-            "CI_BIN": str(Path(sys.executable).parent),
+            "CI_BIN": f"{dry_python(self.folder / 'bin')}:{Path(sys.executable).parent}",
             "CI_LOST": lost,
             "CI_RUN": str(self.runs),
         }

@@ -23,7 +23,7 @@ from cartwheel.ci.project_pipeline import pipeline
 from cartwheel.ci.selection import NOWHERE, selection
 from cartwheel.model.errors import ConfigError
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from support.boulder import FILES, LINUX, MAC, MUSL, TAG, TARGETS, TOKEN, WINDOWS, boulder, on
+from support.boulder import FILES, LINUX, MAC, MUSL, TAG, TARGETS, TOKEN, WINDOWS, boulder, dry_python, on
 from support.ci_projects import PROJECTS, alone, made
 from support.projects import Project, committed, environment, pure
 from support.repositories import git
@@ -307,7 +307,7 @@ class Forge:
         self.bin = folder / "bin"
         self.bin.mkdir()
         python = self.bin / "python3"  # an environment that has cartwheel, in place of one to install it into
-        here = Path(sys.executable).parent
+        here = f"{dry_python(folder / 'dry')}:{Path(sys.executable).parent}"
         python.write_text(
             f'#!/bin/sh\ntest "$1 $2" = "-m venv" && mkdir -p "$3/bin" && '
             f'echo \'PATH="{here}:$PATH"; export PATH\' > "$3/bin/activate"\n'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from cartwheel.stand_ins.pypi import LoopbackIndex
@@ -82,6 +83,18 @@ def shared(project: Project) -> Project:
     git(folder, "remote", "add", "origin", str(folder.parent / "remote.git"))
     git(folder, "push", "--quiet", "--set-upstream", "origin", "main")
     return project
+
+
+def dry_python(folder: Path) -> Path:
+    """A folder with a `python` that resolves and hashes what is locked, but installs nothing: the rest is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / "python"
+    script.write_text(
+        f'#!/bin/sh\ncase "$*" in *--require-hashes*) exec "{sys.executable}" "$@" --dry-run ;; esac\n'
+        f'exec "{sys.executable}" "$@"\n'
+    )
+    script.chmod(0o755)
+    return folder
 
 
 def on(shelf: LoopbackIndex) -> list[str]:
