@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from cartwheel.filesystem.files import sha256_of
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.build_backend import UNVERSIONED
-from cartwheel.model.errors import StepFailed
+from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Work
-from cartwheel.model.wheels.artifacts import Artifact, artifacts, checks, package_artifacts, reports
+from cartwheel.model.wheels.artifacts import Artifact, artifacts, checks, package_artifacts, report, reports
 from cartwheel.model.wheels.target import TARGETS
+from cartwheel.process import environment
 
 if TYPE_CHECKING:
     from cartwheel.destinations.protocol import Destination, Item
@@ -201,6 +202,43 @@ def _noted(wrong: list[str]) -> Iterator[None]:
         yield
     except StepFailed as error:
         wrong += str(error).splitlines()
+
+
+def refuse_untested(project: Project, package: Package, work: Work) -> None:
+    """Raises `StepFailed` if wheels would be refused because their tests cannot run, before anything is built.
+
+    A pipeline that the tag starts tests the wheels that this machine does not build; a report of passed tests counts
+    wherever it is from.
+    """
+    from cartwheel.machine.interpreters import NoInterpreter
+    from cartwheel.model.wheels import test_plan
+    from cartwheel.testing.test_hosts import interpreter_for_tests
+
+    if project.started_by or project.rehearsed:
+        return
+    wrong = list(test_plan.without_tests(package))
+    host, env = this_machine(), environment.uv_environment(work.snapshot.environ)
+    for wheel in package.wheels:
+        if not wheel.test.command or wheel.test.skip or wheel.untested or _passed(work.root / report(wheel)):
+            continue
+        if not host.runs(wheel.target) or not test_plan.every_python_required(wheel):
+            continue
+        for python in test_plan.pythons(package, wheel):
+            base = interpreter_for_tests(package, wheel, python, env, work)
+            if isinstance(base, NoInterpreter):
+                wrong.append(f"{wheel.file} must be tested before it is published, and {base.why}")
+    if wrong:
+        raise StepFailed("\n".join(dict.fromkeys(wrong)))
+
+
+def _passed(path: Path) -> bool:
+    """Whether a report says that the file's tests ran and passed."""
+    from cartwheel.model.check_report import parse_report
+
+    try:
+        return not parse_report(path.read_bytes()).untested
+    except (OSError, CartwheelError):
+        return False
 
 
 def refuse_before_tag(project: Project, package: Package, work: Work) -> None:

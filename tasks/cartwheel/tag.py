@@ -61,6 +61,7 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
     gate.locate_destinations(project, package, work)
     if not found.done:
         _refuse_other_publishers(project, package, work)
+        gate.refuse_untested(project, package, work)
         _refuse_lost_files(project, package, work)
     return {}
 

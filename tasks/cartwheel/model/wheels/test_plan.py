@@ -155,3 +155,15 @@ def _unknown(test: Test, manifests: Manifests) -> Iterable[str]:
     for name in test.extras if project and "optional-dependencies" not in project.get("dynamic", ()) else ():
         if normalised_name(name) not in extras:
             yield f"test.extras: '{name}' is not in [project.optional-dependencies]{did_you_mean(name, extras)}"
+
+
+def without_tests(package: Package) -> tuple[str, ...]:
+    """Why a release of the package would be refused for want of tests, known before anything is built."""
+    files = tuple(w.file for w in package.wheels if not (w.test.command or w.test.skip or w.untested))
+    if not package.publish or not files:
+        return ()
+    which = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+    return (
+        f"{package.name}: no test command is known for {which}, so it would not be published; set test.command, or "
+        "test.skip or 'untested' with the reason",
+    )
