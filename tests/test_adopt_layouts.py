@@ -79,6 +79,17 @@ def test_a_dodo_above_that_is_not_of_cartwheel_is_left_alone(tmp_path: Path) -> 
     assert "Could not find dodo file" in doit(tmp_path / "below", "list")[1]
 
 
+def test_a_project_of_doit_with_a_loader_of_its_own_needs_no_dodo(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from doit.cmd_base import NamespaceTaskLoader\n"
+        "def task_x():\n    return {'actions': [], 'doc': 'from a loader'}\n"
+        "class Mine(NamespaceTaskLoader):\n"
+        "    def setup(self, opt_values):\n        self.namespace = {'task_x': task_x}\n"
+    )
+    (tmp_path / "doit.cfg").write_text("[GLOBAL]\nloader = mine\n[LOADER]\nmine = mine:Mine\n")
+    assert doit(tmp_path, "list") == (0, "x   from a loader\n")
+
+
 def test_a_second_publisher_on_the_tag_is_refused_by_ready_and_named_by_ci_until_it_is_meant(project: Project) -> None:
     project.write(".github/workflows/old.yml", OTHER.format(url="https://packages.example/"))
     address = 'url = "http://127.0.0.1:9/"'

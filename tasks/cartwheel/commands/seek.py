@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from doit.cmd_base import DodoTaskLoader
 from doit.cmd_clean import Clean as DoitClean
 from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_info import Info as DoitInfo
@@ -18,16 +19,19 @@ _NAMED = ("-f", "--file", "-d", "--dir", "-k", "--seek-file")
 class Seeking:
     """A command of doit's whose project may lie above the current folder.
 
-    Only a dodo.py that names cartwheel is taken from above; other projects of doit are left as they are.
+    Only a dodo.py that names cartwheel is taken from above. doit's other projects stay as they are: those with a
+    dodo.py of another name, or with a task loader that reads none.
     """
 
+    loader: Any
     opt_vals: dict[str, Any]
 
     def parse_execute(self, in_args: list[str]) -> Any:
         """Parse and execute; raises `InvalidCommand` if no dodo.py is here or above."""
         here = Path.cwd()
         named = any(arg.startswith(_NAMED) for arg in in_args) or self.opt_vals.get("dodoFile", "dodo.py") != "dodo.py"
-        if not (named or self.opt_vals.get("cwdPath") or (here / "dodo.py").exists()):
+        reads_dodo = isinstance(self.loader, DodoTaskLoader)
+        if reads_dodo and not (named or self.opt_vals.get("cwdPath") or (here / "dodo.py").exists()):
             above = next((folder for folder in here.parents if (folder / "dodo.py").is_file()), None)
             if above is None:
                 raise InvalidCommand("there is no dodo.py here or above; doit adopt writes one for this project")
