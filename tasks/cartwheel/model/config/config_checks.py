@@ -65,7 +65,7 @@ def _nonsense(settings: Settings) -> Iterable[str]:
                 yield f"release.{key}: '{text}' is no name that git takes"
     for line in wrong_tag_form(settings.tag) if settings.tag is not None else ():
         yield f"tag: {settings.tag!r} {line}"
-    if settings.tag and not re.fullmatch(r"[A-Za-z0-9._/+@{}-]+", settings.tag):
+    if settings.tag and not re.fullmatch(r"[\w./+@{}-]+", settings.tag):
         yield f"tag: {settings.tag!r}; expected letters, digits and any of ._/+@- around the version"
     for path in settings.packages or ():
         outside = PurePosixPath(path).is_absolute() or ".." in path.split("/")
