@@ -1,4 +1,4 @@
-"""What one build was seen to read: its dep-info, its build scripts' directives, the variables rustc was asked for."""
+"""What one build read, from its dep-info, its build scripts' directives and the variables that rustc looked up."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _SET_BY_CARGO = (
     "CARGO", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_*", "CARGO_CRATE_NAME", "CARGO_BIN_NAME",
     "CARGO_BIN_EXE_*", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "CARGO_RUSTC_CURRENT_DIR", "OUT_DIR",
 )  # fmt: skip
-"""Variables that cargo gives rustc from the manifests (The Cargo Book, Environment Variables, November 2026)."""
+"""Variables that cargo passes to rustc from the manifests (The Cargo Book, Environment Variables, November 2026)."""
 
 DIRECTORIES = {"dev": "debug", "test": "debug", "bench": "release"}
-"""Profiles whose directory has another name."""
+"""Profiles whose output directory has another name."""
 
 _ASKED_FOR = re.compile(
     r"""(?:\benv!|\boption_env!|\benv::var|\benv::var_os|\bvar|\bvar_os)\s*\(\s*"([A-Za-z_][A-Za-z0-9_]*)"
@@ -40,43 +40,44 @@ _ASKED_FOR = re.compile(
 
 
 class CargoBuild(Struct, frozen=True, kw_only=True):
-    """One run of cargo that ended well."""
+    """One successful run of cargo."""
 
     root: Path
-    """The project."""
+    """The project's folder."""
     manifest: Path
-    """Cargo.toml of the crate that was built."""
+    """Cargo.toml of the built crate."""
     target_dir: Path
     triple: str
-    """As passed to `--target`."""
+    """The triple passed to `--target`."""
     profile: str
-    """`release`, `dev` or a custom one."""
+    """`release`, `dev` or a custom profile."""
     messages: Path
-    """The `--message-format=json` lines that cargo printed."""
+    """The file of cargo's `--message-format=json` lines."""
     cwd: Path
     """cargo's working directory."""
 
     @property
     def profile_dir(self) -> Path:
-        """Where the target's part of this build lies."""
+        """The folder of this build's output for the target."""
         return self.target_dir / self.triple / DIRECTORIES.get(self.profile, self.profile)
 
 
 class BuildEvidence(Struct, frozen=True, kw_only=True):
-    """A build, what cargo said of it, and the folders whose files do not count."""
+    """A build, cargo's messages about it, and the folders whose files are ignored."""
 
     build: CargoBuild
     said: CargoMessages
     elsewhere: tuple[str, ...]
 
     def counts(self, path: Path) -> bool:
-        """Whether a file is neither made by a build nor fetched."""
+        """Whether a file is an input: not made by a build and not downloaded."""
         plain = {os.path.abspath(path), os.path.realpath(path)}
         return all(below(p, top) is None for p in plain for top in self.elsewhere)
 
 
 def seen_by(build: CargoBuild, said: CargoMessages, home: Path) -> BuildEvidence:
-    """Left out are this target directory and the others (a seeded one names files of its model), and fetched crates."""
+    """The evidence of a build. Ignored are fetched crates and all target directories (a copied one names files of its
+    original)."""
     places = (build.target_dir, build.root / ".cartwheel", home / "registry", home / "git")
     return BuildEvidence(
         build=build,
@@ -86,7 +87,7 @@ def seen_by(build: CargoBuild, said: CargoMessages, home: Path) -> BuildEvidence
 
 
 def reads_of_build(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
-    """Sources, watched files and variables; what cannot be understood makes whole packages of `packages` count."""
+    """Sources, watched files and variables. If the evidence is incomplete, whole packages of `packages` count."""
     return _sources(run, packages) | _scripts(run) | _variables(run) | _asks_git(run)
 
 
@@ -96,7 +97,7 @@ def whole_packages(packages: Iterable[Crate], root: Path) -> ReadSet:
 
 
 def asked_for(packages: Iterable[Crate]) -> ReadSet:
-    """The variables that a package's sources name, for want of a compiler's word on them."""
+    """The variables named in the packages' sources, used if the compiler's dep-info is missing."""
     names: set[str] = set()
     for package in packages:
         for path in files_below(package.folder, "."):
@@ -110,7 +111,7 @@ _GIT = re.compile(r'"git"|\.git\b|\b(?:git2|gix|vergen\w*|built|shadow_rs|git_ve
 
 
 def _asks_git(run: BuildEvidence) -> ReadSet:
-    """Whether a build script or a procedural macro of the project names git in its sources."""
+    """Read of the commit, if a local build script or procedural macro mentions git in its sources."""
     for artifact in run.said.artifacts:
         if is_local(artifact.package) and {"custom-build", "proc-macro"} & set(artifact.kinds):
             names = {name for info in _beside(artifact, run) for name in info.files if name.endswith(".rs")}
@@ -122,7 +123,8 @@ def _asks_git(run: BuildEvidence) -> ReadSet:
 
 
 def is_local(package: str) -> bool:
-    """Package ids are `path+file:///folder#1.0.0`; before cargo 1.77 `name 1.0.0 (path+file:///folder)`."""
+    """Whether a package id is a path: `path+file:///folder#1.0.0`; before cargo 1.77 `name 1.0.0
+    (path+file:///folder)`."""
     return "path+file:" in package
 
 
@@ -130,13 +132,14 @@ def is_local(package: str) -> bool:
 
 
 def _sources(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
-    """What the dep-info beside the finished library or programs names, provided that their own sources are in it."""
+    """The sources in the dep-info beside the final artifacts; whole packages if it does not list the artifacts' own
+    sources."""
     root = run.build.root
     final = [artifact for artifact in run.said.artifacts if _is_final(artifact, run.build)]
     found = [_uplifted(artifact) for artifact in final]
     paths = {Path(path) for info in found if info is not None for path in info.files}
     reads = there_or_not([path for path in paths if run.counts(path) and not path.is_dir()], root)
-    understood = final and None not in found and all(path.is_absolute() for path in paths)  # `dep-info-basedir` is not
+    understood = final and None not in found and all(path.is_absolute() for path in paths)  # not with `dep-info-basedir`
     if not understood or not {relative_name(artifact.source, root) for artifact in final} <= set(reads.files):
         return whole_packages(packages, root)
     roots = {os.path.abspath(artifact.source) for artifact in run.said.artifacts}
@@ -149,7 +152,7 @@ def _is_final(artifact: CompilerArtifact, build: CargoBuild) -> bool:
 
 
 def _uplifted(artifact: CompilerArtifact) -> DepInfo | None:
-    """The dep-info of a finished artifact, which covers all the local crates that went into it."""
+    """The dep-info of a final artifact; it covers all local crates linked into it."""
     for file in artifact.files:
         if file.parent.name != "deps":
             text = _text(file.with_suffix(".d"))
@@ -159,7 +162,8 @@ def _uplifted(artifact: CompilerArtifact) -> DepInfo | None:
 
 
 def _other_places(files: Iterable[str], roots: set[str], root: Path) -> Iterator[str]:
-    """`foo/mod.rs` for `foo.rs` and the other way round: rustc refuses both, so the other's appearance counts."""
+    """`foo/mod.rs` for `foo.rs` and vice versa. rustc rejects having both, so the appearance of the other one
+    counts."""
     for file in files:
         folder, _, name = file.rpartition("/")
         if not name.endswith(".rs") or os.path.abspath(os.path.join(root, file)) in roots:
@@ -187,7 +191,7 @@ def _scripts(run: BuildEvidence) -> ReadSet:
 
 
 def _directives(script: BuildScriptRun) -> Directives:
-    """What a build script printed; nothing if that cannot be read."""
+    """The directives that a build script printed; empty if its output is unreadable."""
     return directives(_text(script.out_dir.parent / "output") or "")
 
 
@@ -195,15 +199,15 @@ _INCLUDING = frozenset({
     ".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".hxx", ".inl", ".m", ".mm", ".s", ".S", ".asm", ".cu", ".proto",
     ".capnp", ".fbs", ".thrift", ".idl", ".rc", ".pest", ".lalrpop",
 })  # fmt: skip
-"""Suffixes of sources that take up others, which build scripts seldom name."""
+"""Suffixes of sources that include other files, which build scripts rarely report."""
 
 
 def _watched(script: BuildScriptRun, asked: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
-    """What one build script watches, and the whole package if it is local and that is not all that it reads.
+    """What one build script watches; the whole package if the script is local and its directives are incomplete.
 
-    That is so if it names no file (cargo watches the package, or after a variable was named, nothing), if it names one
-    that is missing (cargo runs it at every build), if it names a source that can include others, and if it links a
-    library that it made.  A path that is missing may appear as a file or as a folder.
+    They are incomplete if the script names no file (cargo then watches the package or, after a named variable,
+    nothing), names a missing file (cargo then runs it in every build), names a source that can include others, or links
+    a library that it built. A missing path may later appear as a file or as a folder.
     """
     root, local = run.build.root, is_local(script.package)
     whole, reads = relative_name(folder, root), ReadSet()
@@ -226,7 +230,7 @@ _LIBRARY_NAMES = ("lib{}.a", "lib{}.so", "lib{}.dylib", "lib{}.tbd", "lib{}.dll.
 
 
 def _linked(script: BuildScriptRun, asked: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
-    """The libraries that a build script has linked, where it says that they lie, and the files in its linker flags."""
+    """The libraries that a build script links, in its library folders, and the files in its linker flags."""
     root = run.build.root
     names = {name.rpartition("=")[2].partition(":")[0] for name in script.libraries}
     folders = {place for name in script.library_folders if run.counts(place := _folder_of(name))}
@@ -237,7 +241,7 @@ def _linked(script: BuildScriptRun, asked: Directives, folder: Path, run: BuildE
 
 
 def _folder_of(name: str) -> Path:
-    """The folder of a row such as `native=/usr/lib`."""
+    """The path in a value such as `native=/usr/lib`."""
     kind, sign, path = name.partition("=")
     return Path(path if sign and kind in ("dependency", "crate", "native", "framework", "all") else name)
 
@@ -246,7 +250,7 @@ def _folder_of(name: str) -> Path:
 
 
 def _variables(run: BuildEvidence) -> ReadSet:
-    """The variables that rustc was asked for, less those that cargo and the crate's own build script set."""
+    """The variables that rustc looked up, except those set by cargo and by the crate's build script."""
     own = {script.package: set(script.sets) for script in run.said.scripts}
     names: set[str] = set()
     unknown: list[Crate] = []
@@ -261,7 +265,7 @@ def _variables(run: BuildEvidence) -> ReadSet:
 
 
 def _beside(artifact: CompilerArtifact, run: BuildEvidence) -> list[DepInfo]:
-    """rustc's own dep-info of an artifact: one file, or several that it cannot be told from."""
+    """rustc's dep-info of an artifact: one file, or all candidates if they cannot be told apart."""
     for file in artifact.files:
         if "custom-build" in artifact.kinds:
             candidates = sorted(file.parent.glob("*.d"))
@@ -276,7 +280,7 @@ def _beside(artifact: CompilerArtifact, run: BuildEvidence) -> list[DepInfo]:
 
 
 def _of_uplifted(crate: str, run: BuildEvidence) -> list[Path]:
-    """A finished artifact was linked out of `deps`, under a name with or without a hash."""
+    """Candidate dep-info files in `deps` for an artifact that cargo copied out, with or without a hash in the name."""
     places = {run.build.profile_dir / "deps"} | {s.out_dir.parent.parent.parent / "deps" for s in run.said.scripts}
     return [path for place in sorted(places) for path in (place / f"{crate}.d", *sorted(place.glob(f"{crate}-*.d")))]
 

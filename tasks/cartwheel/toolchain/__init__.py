@@ -1,4 +1,4 @@
-"""Toolchains: the ways to compile a target, and the table that chooses one for a target and a host."""
+"""Toolchains: the ways to compile a target, and the table from which one is chosen for a target and a host."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Toolchain(Struct, frozen=True, kw_only=True):
 
     name: str
     builds: Callable[[Target, Host], bool]
-    """Whether it can build wheels for the target on the host, if its tools are there."""
+    """Whether it can build wheels for the target on the host, provided that its tools are installed."""
     arguments: tuple[str, ...] = ()
-    """Its arguments for maturin."""
+    """Command-line arguments for maturin."""
     tools: Callable[[Target], tuple[str, ...]] = lambda target: ()
     """The tools it needs besides Rust and maturin."""
     backends: Callable[[Target, Host], bool] = lambda target, host: False
-    """Whether it can build them with a backend that knows no targets."""
+    """Whether it can build for the target with a backend that cannot cross-compile."""
     environment: Callable[[Target], Mapping[str, str]] = lambda target: {}
-    """Its variables for maturin."""
+    """Environment variables for maturin."""
     hosted: bool = False
-    """Whether this machine's compiler and linker build what runs during a build (build scripts, macros): it is then
-    the same for all targets of all such toolchains, and compiled once."""
+    """Whether the host's compiler and linker build what runs during a build (build scripts, procedural macros). Such
+    output is identical for all targets and is compiled once."""
 
 
 def _native(target: Target, host: Host) -> bool:
@@ -46,13 +46,13 @@ def _native(target: Target, host: Host) -> bool:
 
 
 def _by_itself(target: Target, host: Host) -> bool:
-    """Whether interpreters for the target run here; compilers on macOS build for both architectures."""
+    """Whether interpreters for the target run on the host. Compilers on macOS build for both architectures."""
     return (target.system == host.system == "macos") or host.runs(target)
 
 
 _ZIG_GLIBC = {"ppc64le": ((0, 17), (2, 19))}
-"""Architectures that zig links for from one of its releases on, and from one glibc on (zig 0.13 to 0.17.1, measured
-November 2026); the others go with every release, from Rust's own glibc on."""
+"""By architecture: the first zig release that links for it, and the oldest glibc it links against (zig 0.13 to 0.17.1,
+measured November 2026). Other architectures work with every release and Rust's oldest glibc."""
 
 
 def _zig(target: Target, host: Host) -> bool:
@@ -60,7 +60,7 @@ def _zig(target: Target, host: Host) -> bool:
 
 
 def _zig_version() -> tuple[int, ...]:
-    """The release of zig that is installed, by its package; the newest that is known if another zig is used."""
+    """The release of the installed package ziglang; the newest known release if zig comes from elsewhere."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -70,7 +70,7 @@ def _zig_version() -> tuple[int, ...]:
 
 
 def _zig_floor(target: Target, floor: str) -> tuple[int, ...]:
-    """The oldest glibc that zig links for, if the floor is older; empty if zig keeps the floor."""
+    """The oldest glibc that zig links against, if it is newer than the floor; empty if zig can keep the floor."""
     oldest = _ZIG_GLIBC.get(target.arch, ((), ()))[1] if target.libc == "gnu" else ()
     return oldest if oldest and version_of_floor(target, floor, where="floor") < oldest else ()
 
@@ -80,7 +80,7 @@ def _mingw(target: Target, host: Host) -> bool:
 
 
 def mingw_tools(target: Target) -> tuple[str, ...]:
-    """The compiler of mingw-w64 that links for the target."""
+    """The mingw-w64 compiler that links for the target."""
     return (f"{BY_WINDOWS_TAG[target.arch].mingw}-gcc",)
 
 
@@ -89,7 +89,7 @@ def _xwin(target: Target, host: Host) -> bool:
 
 
 def _container(target: Target, host: Host) -> bool:
-    """Not on Windows: a container sees every folder under its path outside, which Linux cannot spell there."""
+    """False on Windows: a container mounts each folder under its host path, and a Windows path is invalid in Linux."""
     return makes(CONTAINER, target) and host.system != "windows"
 
 
@@ -103,19 +103,19 @@ TOOLCHAINS = {
         Toolchain(name=CONTAINER, builds=_container, backends=_container),
     )
 }
-"""In order of preference."""
+"""The toolchains by name, in order of preference."""
 
 
 def of_wheel(package: Package, wheel: Wheel, host: Host) -> Toolchain:
-    """How a wheel is compiled on a host.  Raises `ConfigError` if it cannot be."""
+    """The toolchain that compiles a wheel on a host. Raises `ConfigError` if there is none."""
     rule = choose_toolchain if package.manifest else chosen_for_backend
     return rule(wheel.target, wheel.floor, wheel.toolchain, host)
 
 
 def choose_toolchain(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
-    """The declared toolchain, or the first that builds the target here and keeps its floor.
+    """The declared toolchain, or the first that builds the target on this host and keeps the floor.
 
-    Raises `ConfigError` when none does.
+    Raises `ConfigError` if there is none.
     """
     if declared:
         toolchain = TOOLCHAINS[declared]
@@ -140,9 +140,9 @@ def choose_toolchain(target: Target, floor: str, declared: str, host: Host) -> T
 
 
 def chosen_for_backend(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
-    """The toolchain of a package without a crate, whose backend compiles for the machine that it runs on.
+    """The toolchain for a package without a crate, whose backend compiles only for the machine it runs on.
 
-    Raises `ConfigError` if none compiles the target here.
+    Raises `ConfigError` if none compiles the target on this host.
     """
     able = [toolchain for toolchain in TOOLCHAINS.values() if toolchain.backends(target, host)]
     if declared:
@@ -162,17 +162,17 @@ _BY_NAME_ONLY = ("android", "emscripten")
 
 
 def wheel_images(wheel: Wheel, chain: Toolchain) -> tuple[Image, ...]:
-    """The image that a toolchain builds a wheel in, or none.  Raises `ConfigError`."""
+    """The container image that the toolchain builds a wheel in; empty for other toolchains. Raises `ConfigError`."""
     return (image_of(wheel.target, wheel.floor, wheel.image),) if chain.name == CONTAINER else ()
 
 
 def image_tools(wheel: Wheel, chain: Toolchain) -> tuple[str, ...]:
-    """The image of a wheel as one of a step's tools, whose version is recorded."""
+    """The wheel's image as an entry of a step's tools, so that its version is recorded."""
     return tuple(f"image {image.reference}" for image in wheel_images(wheel, chain))
 
 
 def _too_new(target: Target, floor: str, host: Host) -> bool:
-    """Whether this host's glibc is newer than the floor: what it links needs that glibc."""
+    """Whether the host's glibc is newer than the floor. A native build then requires the newer glibc."""
     return (
         target.system == "linux"
         and target.libc == "gnu"

@@ -1,4 +1,5 @@
-"""What crates link that is not made of Rust, told by their names."""
+"""Apple frameworks that crates link (recognised by crate name), and whether the SDK and tools to link them are
+present."""
 
 from __future__ import annotations
 
@@ -12,12 +13,13 @@ _LINKS_APPLE = (
     "security-framework-sys", "system-configuration-sys",
 )  # fmt: skip
 _NOT_APPLE = ("objc2-encode", "objc2-exception-helper", "objc2-proc-macros")
-"""Crates that link frameworks of macOS, or its libobjc, wherever they are built for it; and some that do not, whatever
-their name: found by `link(… kind = "framework")` and `rustc-link-lib=framework` in their sources, November 2026."""
+"""Crates that link macOS frameworks or libobjc in every macOS build, and crates that match a pattern but link neither.
+Found by searching the sources for `link(… kind = "framework")` and `rustc-link-lib=framework`, November 2026."""
 
 
 def frameworks(crates: Iterable[str]) -> tuple[str, ...]:
-    """Those of the crates that link frameworks of macOS; keys of the resolution may carry a version."""
+    """The crates among `crates` that link macOS frameworks. A key of the resolution may carry a version after the
+    name."""
     names = dict.fromkeys(crate.split(" ")[0] for crate in crates)
     return tuple(
         name for name in names if name not in _NOT_APPLE and any(fnmatchcase(name, row) for row in _LINKS_APPLE)
@@ -25,7 +27,7 @@ def frameworks(crates: Iterable[str]) -> tuple[str, ...]:
 
 
 def sdk(environ: Mapping[str, str]) -> str:
-    """Why the SDK of macOS that is named cannot be used, or that none is; `""` where it can."""
+    """Why the macOS SDK in SDKROOT is unusable or unset; `""` if it is usable."""
     named = environ.get("SDKROOT", "")
     if not named:
         return "SDKROOT is not set"
@@ -38,6 +40,6 @@ _TOOLS = ("/Library/Developer/CommandLineTools/usr/bin", "/Applications/Xcode.ap
 
 
 def developer_tools(environ: Mapping[str, str]) -> bool:
-    """Whether a Mac has its linker: /usr/bin/cc is there before the tools are, and asks for them."""
+    """Whether a Mac has its linker. /usr/bin/cc exists even without it, and then only asks the user to install it."""
     named = environ.get("DEVELOPER_DIR", "")
     return any(Path(folder).is_dir() for folder in (*((f"{named}/usr/bin",) if named else ()), *_TOOLS))

@@ -1,4 +1,4 @@
-"""The interpreters of this machine that backends compile for: found, and known again without starting them."""
+"""The interpreters that backends compile for, identified in later runs without being started."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from cartwheel.process import environment
 from cartwheel.toolchain.requirements import ToolNeed
 
 TOOL = "python "
-"""What the names of interpreters among a step's tools begin with."""
+"""Prefix of interpreter names among a step's tools."""
 
 
 def tool(python: str, minimum: str) -> str:
-    """The name of the interpreter among a step's tools: `python 3.13`, `python >=3.11` for the limited API."""
+    """The interpreter's name among a step's tools: `python 3.13`, or `python >=3.11` for the limited API."""
     return f"{TOOL}>={minimum}" if python in ("abi3", "abi3t") else f"{TOOL}{python}"
 
 
 def path(python: str, minimum: str, snapshot: Snapshot) -> str:
-    """Where it is on this machine, the oldest that the wheel is for; empty where it is not here.
+    """The path of the oldest matching interpreter on this machine; empty if there is none.
 
-    uv takes 30 ms to find one, so the answer is kept under what the folders say in which it looks.
+    uv takes 30 ms to find an interpreter, so the answer is cached. The key holds the state of the searched folders.
     """
     from cartwheel.machine import interpreters
 
@@ -47,17 +47,17 @@ def path(python: str, minimum: str, snapshot: Snapshot) -> str:
 
 
 def interpreter_tool(tool: str, snapshot: Snapshot) -> str:
-    """The path of the interpreter with that name among a step's tools."""
+    """The path of the interpreter that a step's tool name stands for; empty if missing."""
     python = tool.removeprefix(TOOL)
     return path("abi3", python.removeprefix(">="), snapshot) if python.startswith(">=") else path(python, "", snapshot)
 
 
 class _NotHere(CartwheelError):
-    """Not kept: it may be installed where nobody looked."""
+    """Raised so that a miss is not cached: the interpreter may be installed later in a folder outside the key."""
 
 
 def _places(environ: Mapping[str, str]) -> Iterator[Path]:
-    """Folders in which installing an interpreter leaves a trace."""
+    """Folders whose modification time changes when an interpreter is installed."""
     yield from (Path(part) for part in environ.get("PATH", "").split(os.pathsep) if part)
     home = Path(environ.get("HOME") or environ.get("USERPROFILE") or "~").expanduser()
     yield Path(environ.get("PYENV_ROOT") or home / ".pyenv") / "versions"
@@ -73,13 +73,13 @@ def _state(folder: Path) -> str:
 
 
 def missing_interpreter(python: str, minimum: str) -> str:
-    """That it is not here, and what mends that."""
+    """The error message for a missing interpreter, with the command that installs it."""
     version = minimum if python in ("abi3", "abi3t") else python
     return f"Python {version} is not here, and this wheel is compiled with it; {_mend(version)}"
 
 
 def backend_needs(python: str, minimum: str, snapshot: Snapshot) -> tuple[ToolNeed, ...]:
-    """What is not here of what a backend needs to compile; starts nothing that was asked before."""
+    """The missing tools that a backend needs to compile. The result is cached, so repeated calls start no programs."""
     version = minimum if python in ("abi3", "abi3t") else python
     found = [] if path(python, minimum, snapshot) else [ToolNeed(name=f"Python {version}", mend=_mend(version))]
     if os.name != "nt" and not any(
@@ -90,7 +90,7 @@ def backend_needs(python: str, minimum: str, snapshot: Snapshot) -> tuple[ToolNe
 
 
 def compiler(name: str, snapshot: Snapshot) -> str:
-    """The program that is run for `cc` or `c++`: what CC or CXX say, else the one of that name."""
+    """The program to run for `cc` or `c++`: from CC or CXX if set, else that name."""
     said = shlex.split(snapshot.environ.get({"cc": "CC", "c++": "CXX"}[name], ""))
     return said[0] if said else name
 

@@ -1,9 +1,9 @@
-"""cargo's target directories: one for each wheel and toolchain, a new one started as a copy of what it can share.
+"""Cargo's target directories: one for each wheel and toolchain; a new one starts as a copy of what it can reuse.
 
-In one directory, several interpreters compile pyo3 anew for each, every time (PyO3/maturin#2256), and two targets wait
-for each other.  In directories of their own nothing is undone, and a copy saves compiling the rest again: of the same
-target's directory for another interpreter all of it, of another target's the part made for this machine (build
-scripts and macros).  Copies, never hard links: cargo writes in place.
+In a shared directory, pyo3 is recompiled at every change of interpreter (PyO3/maturin#2256), and builds of two targets
+block each other. Separate directories avoid both. Copying an existing directory saves compilation: for another
+interpreter of the same target everything is reused, for another target only the part built for the host (build scripts
+and macros). Files are copied, not hard-linked, because cargo writes in place.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ FOLDER = ".cartwheel/cargo"
 HOSTED = frozenset(name for name, row in TOOLCHAINS.items() if row.hosted)
 
 SHARED = "all"
-"""Stands for the interpreter where all of a target share one directory."""
+"""Takes the place of the interpreter's name if all interpreters of a target share one directory."""
 
 _OWN = ("maturin", "wheels")
-"""What maturin leaves of one wheel."""
+"""Folders in which maturin leaves the output of one wheel."""
 
 
 class CargoDirectory(Struct, frozen=True, kw_only=True):
@@ -49,10 +49,10 @@ class CargoDirectory(Struct, frozen=True, kw_only=True):
 
     @contextmanager
     def reserved(self, slots: Slots) -> Iterator[None]:
-        """Use it alone.  Where it is not there yet, it is begun as a copy; the first of several that would share waits
-        for none, the others for that one.
+        """Hold the directory exclusively. A new directory is first filled with a copy of a similar one.
 
-        A copy that fails (a full disk) costs the time that it would have saved.
+        Of several new directories that could share a copy, the first builds from nothing and the others wait for it. A
+        failed copy (a full disk) is ignored and costs only time.
         """
         with ExitStack() as stack:
             stack.enter_context(slots.alone(str(self.path)))
@@ -61,7 +61,7 @@ class CargoDirectory(Struct, frozen=True, kw_only=True):
             yield
 
     def _begin(self, slots: Slots, stack: ExitStack) -> None:
-        """What is still held when this returns is held until the build has ended."""
+        """Fill the directory. Locks left on `stack` are held until the build has ended."""
         with ExitStack() as family:
             family.enter_context(slots.alone(f"interpreters of {self._package(self.target.triple)} {self.toolchain}"))
             if self._copied(self._interpreters(), slots, _shared):
@@ -92,7 +92,7 @@ class CargoDirectory(Struct, frozen=True, kw_only=True):
 
 
 def disk_use(root: Path) -> int:
-    """The bytes that all of the project's take."""
+    """The size in bytes of all cargo directories of the project."""
     return sum(_bytes(folder) for folder in (root / FOLDER).glob("*"))
 
 
@@ -103,7 +103,7 @@ def _bytes(folder: str | Path) -> int:
                 _bytes(entry.path) if entry.is_dir(follow_symlinks=False) else entry.stat(follow_symlinks=False).st_size
                 for entry in entries
             )
-    except OSError:  # gone meanwhile
+    except OSError:  # removed meanwhile
         return 0
 
 
@@ -112,12 +112,13 @@ def _shared(name: str) -> bool:
 
 
 def _for_this_machine(name: str) -> bool:
-    """Not the parts of targets, which are named by their triples, and not what is remembered of them."""
+    """Whether an entry is host output: not a target's folder (named by its triple), and not a record of the last
+    build."""
     return _shared(name) and name.count("-") < 2 and not name.startswith("last-")
 
 
 def _copy(source: Path, to: Path, scratch: Path, wanted: Callable[[str], bool]) -> bool:
-    """Whole or not at all; modification times are kept, cargo goes by them."""
+    """Copy the whole directory, or nothing on failure. Modification times are kept because cargo compares them."""
 
     def ignored(folder: str, names: list[str]) -> list[str]:
         return [name for name in names if not wanted(name)] if folder == str(source) else []

@@ -1,6 +1,6 @@
-"""Stands in for cargo while maturin builds: runs it, and keeps a copy of the JSON messages on its standard output.
+"""A wrapper for cargo while maturin builds: runs cargo and saves a copy of the JSON messages on its standard output.
 
-maturin starts the program that $CARGO names.  Standard library only; it is started without site-packages.
+maturin starts the program in $CARGO. Only the standard library is used: the wrapper starts without site-packages.
 """
 
 import os
@@ -14,7 +14,7 @@ _UNSTABLE = (_SWITCH, "CARGO_UNSTABLE_TARGET_APPLIES_TO_HOST", "__CARGO_TEST_CHA
 
 
 def main() -> int:
-    """cargo's exit code."""
+    """Run cargo; returns its exit code."""
     kept = os.environ["CARTWHEEL_CARGO_MESSAGES"]
     given = {name: value for name, value in os.environ.items() if name not in _OURS}
     arguments, env = linked_by_zig_alone(sys.argv[1:], given)
@@ -32,13 +32,12 @@ def main() -> int:
 
 
 def linked_by_zig_alone(arguments: Sequence[str], env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """cargo's arguments and environment; where zig links for this machine's own triple, so that it links the one crate
-    whose result counts and nothing that is compiled for this machine.
+    """Arguments and environment for cargo. If zig links for the host's own triple, zig is limited to the final crate.
 
-    cargo-zigbuild (0.24, in maturin 1.16) names zig as the linker of the triple, and by an unstable switch of cargo
-    keeps it from build scripts and macros.  Under that switch their fingerprints are others than for any other target,
-    and all of them would be compiled once more.  A linker among rustc's own arguments needs no switch: they come last,
-    and the last one counts (cargo and rustc 1.95).
+    cargo-zigbuild (0.24, in maturin 1.16) sets zig as the linker of the triple and uses an unstable cargo switch to
+    exclude build scripts and macros. That switch changes the fingerprints of host output, so all of it would be
+    compiled again. A linker passed as rustc argument needs no switch: it comes last, and the last one wins (cargo and
+    rustc 1.95).
     """
     target = arguments[arguments.index("--target") + 1] if "--target" in arguments[:-1] else ""
     name = f"CARGO_TARGET_{target.upper().replace('-', '_')}_LINKER"

@@ -1,8 +1,8 @@
-"""The compiler flags of a wheel, added to all that the user's own configuration gives cargo.
+"""Adds a wheel's compiler flags to the flags that the user's cargo configuration sets.
 
-cargo takes flags from one source alone: CARGO_ENCODED_RUSTFLAGS, RUSTFLAGS, the `target` tables with their variables,
-or `build.rustflags` with its variable; each hides the ones after it (the Cargo book, "Configuration", November 2026).
-So flags are added to the source that counts.
+Cargo takes flags from one source only: CARGO_ENCODED_RUSTFLAGS, RUSTFLAGS, the `target` tables with their variables, or
+`build.rustflags` with its variable. Each hides those after it (the Cargo book, "Configuration", November 2026). Flags
+are therefore added to the source in effect.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from cartwheel.cargo.config_files import configuration
 from cartwheel.filesystem.manifest_files import table, toml
 
 Cfg = Callable[[str], frozenset[str]]
-"""From a triple to what `rustc --print cfg` says of it: `unix`, `target_os="linux"`."""
+"""Maps a triple to the output of `rustc --print cfg`, by line: `unix`, `target_os="linux"`."""
 
 
 def flags_environment(
     flags: tuple[str, ...], triples: Iterable[str], folder: Path, env: Mapping[str, str], cfg: Cfg
 ) -> dict[str, str]:
-    """Variables that give rustc `flags` for these triples beside those of the user.
+    """Variables that pass `flags` to rustc for these triples, in addition to the user's flags.
 
-    `folder`: where cargo runs; its configuration files and `env` say which source of flags counts.
+    `folder` is cargo's working directory. Its configuration files and `env` determine the source of flags in effect.
     """
     if not flags:
         return {}
@@ -49,7 +49,7 @@ def _added(name: str, flags: tuple[str, ...], env: Mapping[str, str]) -> str:
 
 
 def _has_target_flags(triple: str, tables: Iterable[Mapping[str, Any]], env: Mapping[str, str], cfg: Cfg) -> bool:
-    """Whether flags for this triple hide `build.rustflags`."""
+    """Whether target-specific flags for this triple hide `build.rustflags`."""
     if _variable(triple) in env:
         return True
     names = {name for data in tables for name, row in table(data, "target").items() if "rustflags" in row}
@@ -58,7 +58,7 @@ def _has_target_flags(triple: str, tables: Iterable[Mapping[str, Any]], env: Map
 
 
 def holds(condition: str, facts: frozenset[str]) -> bool:
-    """Whether a `cfg(...)` condition holds for a target; `facts` as `rustc --print cfg` lists them."""
+    """Whether a `cfg(...)` condition holds; `facts` are the lines of `rustc --print cfg`."""
     tokens = re.findall(r'"[^"]*"|\w+|[(),=]', condition)
 
     def term() -> bool:

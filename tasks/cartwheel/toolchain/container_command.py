@@ -1,7 +1,7 @@
-"""A container: the same folders as outside, another system around them.
+"""Runs commands in a container that sees the project's folders under their host paths.
 
-Everything is seen under the path it has outside, so that what compilers and test runners report means the same there
-and here.  What is not said to be writable is mounted read-only.
+With equal paths, the output of compilers and test runners is valid on the host too. Mounts are read-only unless
+declared writable.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cartwheel.model.wheels.python import ABI3, ABI3T, FIRST_ABI3T, PURE
 from cartwheel.process import run
 
 LABEL = "cartwheel"
-"""By this label a container is known, with its project."""
+"""The label on each container; its value is the project's folder."""
 
 TETHER = Path(__file__).parents[1] / "process" / "hold_stdin.py"
 
@@ -37,7 +37,7 @@ _HOST_ONLY = (
     "REGISTRY_AUTH_FILE", "DBUS_SESSION_BUS_ADDRESS", "CARGO_MAKEFLAGS", "MAKEFLAGS", "SYSTEMROOT",
     "SYSTEMDRIVE", "COMSPEC",
 )  # fmt: skip
-"""Variables that speak of this machine's own folders, programs and pipes, and mean nothing in a container."""
+"""Variables about the host's folders, programs and pipes, which have no meaning in a container."""
 
 _ENTRY = """\
 exec 3<&0 </dev/null
@@ -51,54 +51,56 @@ if command -v manylinux-entrypoint >/dev/null 2>&1 && [ -n "${AUDITWHEEL_ARCH:-}
 fi
 "$@" 3<&- &
 wait $!"""
-"""The first process of a container: it runs the command and ends with it, or when its standard input does, and with it
-ends everything else in there.  The entry point of pypa's images makes 64-bit kernels look like 32-bit ones where the
-image is such."""
+"""The first process of a container. It runs the command and exits with it, or when standard input closes; all other
+processes then end too. The entry point of PyPA images makes a 64-bit kernel look like a 32-bit one in 32-bit images."""
 
 
 class Mount(Struct, frozen=True, kw_only=True):
-    """A file or folder of this machine in the container."""
+    """A file or folder of the host that is mounted in the container."""
 
     source: Path
     target: str = ""
-    """Where it is seen; empty: under its own path."""
+    """The path in the container; empty: the same as `source`."""
     writable: bool = False
 
 
 class Container(Struct, frozen=True, kw_only=True):
-    """How commands are run in a wheel's container; without an engine this machine is in the image already."""
+    """How to run commands in a wheel's container. Without an engine, this process already runs in the image."""
 
     engine: tuple[str, ...] = ()
-    """The engine and its own options: `("podman",)`."""
+    """The engine and its options: `("podman",)`."""
     image: str = ""
-    """The image's id on this machine, or its name with a digest."""
+    """The local image id, or its name with a digest."""
     shown: str = ""
-    """The image as messages name it."""
+    """The image's name in messages."""
     root: Path
-    """The project, which is seen in it, read-only."""
+    """The project's folder, mounted read-only."""
     home: Path
-    """A folder that is HOME in it, writable."""
+    """HOME in the container, writable."""
     user: str = ""
     """`uid:gid` that commands run as; empty: the image's own user."""
     mounts: tuple[Mount, ...] = ()
-    """What else is seen in it."""
+    """Further mounts."""
     environment: Mapping[str, str] = {}
-    """Variables set in it, by value: nothing secret."""
+    """Variables set by value on the command line; they must not hold secrets."""
     path: tuple[str, ...] = ()
-    """Folders before the image's own PATH."""
+    """Folders that precede the image's PATH."""
     named: tuple[str, ...] = ()
-    """Variables that are passed whatever they speak of: the project declares them."""
+    """Variables that the project declares; they are passed even if `_HOST_ONLY` lists them."""
     client: Mapping[str, str] = {}
-    """Variables of the engine's client alone, its credentials among them; none is passed into the container."""
+    """Variables for the engine's client only, including credentials; none is passed into the container."""
     interpreters: Mapping[str, str] = {}
-    """Its interpreters: the path of each by the name of its folder in pypa's images, `cp313-cp313`."""
+    """Interpreter paths by PyPA folder name, such as `cp313-cp313`."""
     programs: Mapping[str, str] = {}
-    """Programs of its own: the path of each by name, of `cargo` and `auditwheel` as far as they are there."""
+    """Paths of `cargo` and `auditwheel` in the image, by name, as far as they are installed."""
     rustup: str = ""
-    """Where its own rustup would keep its toolchains."""
+    """RUSTUP_HOME in the image."""
 
     def interpreter(self, python: str, minimum: str) -> str:
-        """The interpreter for such a wheel, `minimum` the oldest for abi3.  Raises `StepFailed` with what is there."""
+        """The interpreter for a wheel's python; `minimum` is the oldest version for abi3.
+
+        Raises `StepFailed`, listing the available interpreters, if none fits.
+        """
         if python in (ABI3, ABI3T, PURE):
             minimum = f"3.{FIRST_ABI3T}" if python == ABI3T else minimum
             able = sorted((f for f in self.interpreters if _serves(f, minimum)), key=_minor)
@@ -116,11 +118,11 @@ class Container(Struct, frozen=True, kw_only=True):
     def argv(
         self, argv: Iterable[str], env: Mapping[str, str], *, cwd: Path, writable: Iterable[Path] = ()
     ) -> tuple[str, ...]:
-        """The command line that runs `argv` there, to be started with `env` on this machine.
+        """The host command line that runs `argv` in the container; start it with `env`.
 
-        `env` is what a tool is given here; in the container it has the same, but for what speaks of this machine's own
-        folders (`_HOST_ONLY`), and by name only, so that no value is seen on a command line.  Of its PATH the folders
-        below `writable` are kept.  The container ends with the command, and with whoever waits for it.
+        The variables of `env` are passed by name, so that no value appears on a command line; host-specific ones
+        (`_HOST_ONLY`) are dropped. Of PATH, folders below `writable` are kept. The container ends with the command, or
+        when the process waiting for it ends.
         """
         if not self.engine:
             return tuple(argv)
@@ -146,7 +148,8 @@ class Container(Struct, frozen=True, kw_only=True):
         )
 
     def inner_environment(self, env: Mapping[str, str]) -> dict[str, str]:
-        """`env` for a command that runs in place, where this machine is in the image already; else as it is."""
+        """The environment for starting a command: with the engine, `env` and the client's variables; without, the
+        image's."""
         if self.engine:
             return {**env, **self.client}
         path = os.pathsep.join((*self.path, env.get("PATH", os.defpath)))
@@ -154,7 +157,7 @@ class Container(Struct, frozen=True, kw_only=True):
 
 
 class ContainerLog:
-    """The words of a step whose commands run in a container (`model.step.Words`)."""
+    """A `CommandLog` whose commands run in a container."""
 
     def __init__(self, log: CommandLog, container: Container, writable: Iterable[Path] = ()) -> None:
         self._log = log
@@ -162,33 +165,33 @@ class ContainerLog:
         self._writable = tuple(writable)
 
     def say(self, text: str) -> None:
-        """See `Words.say`."""
+        """See `CommandLog.say`."""
         self._log.say(text)
 
     def hide(self, words: Sequence[str]) -> None:
-        """See `Words.hide`."""
+        """See `CommandLog.hide`."""
         self._log.hide(words)
 
     def run(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> None:
-        """See `Words.run`."""
+        """See `CommandLog.run`."""
         with self._named(argv):
             self._log.run(self._inside(argv, cwd, env), cwd=cwd, env=self._container.inner_environment(env))
 
     def read(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> str:
-        """See `Words.read`."""
+        """See `CommandLog.read`."""
         with self._named(argv):
             return self._log.read(self._inside(argv, cwd, env), cwd=cwd, env=self._container.inner_environment(env))
 
     def attempt(
         self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], hide: tuple[str, ...] = ()
     ) -> tuple[int, str]:
-        """See `Words.attempt`."""
+        """See `CommandLog.attempt`."""
         inside = self._inside(argv, cwd, env)
         return self._log.attempt(inside, cwd=cwd, env=self._container.inner_environment(env), hide=hide)
 
     @contextmanager
     def _named(self, argv: tuple[str, ...]) -> Iterator[None]:
-        """What fails is the command, and not the engine that it is a command to."""
+        """Errors name the command and the image, not the engine's command line."""
         try:
             yield
         except run.Interrupted:
@@ -201,7 +204,7 @@ class ContainerLog:
 
 
 def _serves(folder: str, minimum: str) -> bool:
-    """Whether it is a CPython with the usual ABI and new enough; any where there is no minimum."""
+    """Whether a folder name is a CPython with the default ABI, at least `minimum`; an empty `minimum` allows any."""
     return re.fullmatch(r"cp3\d+-cp3\d+", folder) is not None and _minor(folder) >= int(minimum.partition(".")[2] or 0)
 
 
@@ -219,7 +222,7 @@ def _below(path: str, folders: Iterable[Path]) -> bool:
 
 
 def _mounted(mount: Mount) -> str:
-    """An engine reads it as one line of CSV."""
+    """The mount as one line of CSV, as engines parse it."""
     parts = [
         "type=bind",
         f"source={mount.source}",

@@ -1,4 +1,4 @@
-"""Container engines: which one is here, whether it can run, and the images that it has."""
+"""Container engines: which one is installed, whether it works, and which images it has."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from cartwheel.model.wheels.container_image import Image
 from cartwheel.process import environment, run
 
 NAMED = "CARTWHEEL_ENGINE"
-"""The variable that names the engine, as a command: `podman`, `/opt/bin/docker`, `podman --runtime runc`."""
+"""The variable that sets the engine's command: `podman`, `/opt/bin/docker`, `podman --runtime runc`."""
 
 ENGINES = {
     "podman": "apt-get install podman, or your system's package of that name",
     "docker": "start its daemon (systemctl start docker), or let this user reach it (usermod -aG docker $USER)",
 }
-"""Looked for in this order; what mends one that is here and cannot run."""
+"""Engines in order of preference, each with advice if it is installed but does not work."""
 
 
 class Engine(Struct, frozen=True, kw_only=True):
-    """An engine that answers."""
+    """An engine that responds."""
 
     command: tuple[str, ...]
     user: str
-    """`uid:gid` to run as, so that what is written is ours; empty where root in a container is us outside."""
+    """`uid:gid` to run as, so that this user owns the output; empty if root in a container maps to this user."""
 
 
 class LocalImage(Struct, frozen=True, kw_only=True):
-    """An image that an engine has."""
+    """An image in the engine's local storage."""
 
     id: str
     architecture: str
 
 
 def find_engine(environ: Mapping[str, str], cwd: Path) -> Engine:
-    """The engine that is named, or the first that answers.  Raises `StepFailed` that says what mends it."""
+    """The configured engine, or the first that responds. Raises `StepFailed` with advice if there is none."""
     commands = candidates(environ)
     if not commands:
         named = environ.get(NAMED, "")
@@ -68,29 +68,29 @@ def find_engine(environ: Mapping[str, str], cwd: Path) -> Engine:
 
 
 def engine_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What an engine's own client is given: its host, its configuration and its credentials too."""
+    """The environment for the engine's client, with its host, configuration and credentials."""
     return {**environment.tool_environment(environ), **environment.family(environ, "engine")}
 
 
 def candidates(environ: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
-    """The commands of the engines that are here; of the named one alone where one is named."""
+    """The commands of the installed engines; only the configured one if `CARTWHEEL_ENGINE` is set."""
     named = environ.get(NAMED, "")
     commands = (_words(named),) if named else tuple((name,) for name in ENGINES)
     return tuple(c for c in commands if c and shutil.which(c[0], path=environ.get("PATH")))
 
 
 def _words(named: str) -> tuple[str, ...]:
-    """A command as its words; none where it cannot be read as one."""
+    """The command split into words; empty if it cannot be parsed."""
     try:
         words = tuple(shlex.split(named))
-    except ValueError:  # a quote that is not closed
+    except ValueError:  # unclosed quote
         return ()
     return words if words and words[0] else ()
 
 
 @cache
 def _answer(command: tuple[str, ...], env: tuple[tuple[str, str], ...], cwd: Path) -> tuple[Engine | None, str]:
-    """Asked once a run: it takes 50 ms and more."""
+    """The engine, or why it does not work. Cached for the run: the query takes 50 ms or more."""
     name = Path(command[0]).name
     try:
         said = json.loads(run.capture((*command, "info", "--format", "{{json .}}"), cwd=cwd, env=dict(env)))
@@ -102,22 +102,22 @@ def _answer(command: tuple[str, ...], env: tuple[tuple[str, str], ...], cwd: Pat
         if len(command) > 1:
             mend = f"correct its options in {NAMED}, or leave them out"
         return None, f"{name} is here and cannot run ({last}); {mend}"
-    if "host" in said:  # podman, under whatever name: its root is root, or us where it is rootless
+    if "host" in said:  # podman under any name: its root is the host's root, or this user if rootless
         return Engine(command=command, user=""), ""
     rootless = any("rootless" in str(option) for option in said.get("SecurityOptions") or ())
     return Engine(command=command, user=_user(rootless)), ""
 
 
 def _user(rootless: bool) -> str:
-    """Docker's root is root outside too, but where its daemon is rootless, or in a machine of its own (Docker Desktop),
-    which gives every file to us."""
+    """The `user` of a Docker engine. Root in a Docker container is root on the host, unless the daemon is rootless or
+    runs in a virtual machine (Docker Desktop), which assigns all files to this user."""
     if rootless or not sys.platform.startswith("linux") or os.getuid() == 0:
         return ""
     return f"{os.getuid()}:{os.getgid()}"
 
 
 def local_image(engine: tuple[str, ...], name: str, environ: Mapping[str, str], cwd: Path) -> LocalImage | None:
-    """The image of that name, if the engine has it."""
+    """The image with that name; None if the engine does not have it."""
     command = (*engine, "image", "inspect", name)
     try:
         said = json.loads(run.capture(command, cwd=cwd, env=engine_environment(environ)))
@@ -127,7 +127,7 @@ def local_image(engine: tuple[str, ...], name: str, environ: Mapping[str, str], 
 
 
 def image_id(name: str, snapshot: Snapshot) -> str:
-    """What an image's name means now on this machine: its id, empty where the engine or the image is not here."""
+    """The local id of an image; empty if the engine or the image is missing."""
     for command in candidates(snapshot.environ):
         if local := local_image(command, name, snapshot.environ, snapshot.root):
             return f"sha256:{local.id}"
@@ -138,8 +138,11 @@ _fetching = threading.Lock()
 
 
 def ensure_image(engine: Engine, image: Image, context: Path | None, work: Work) -> LocalImage:
-    """The image on this machine, fetched, or built from `context` where it comes from a Dockerfile."""
-    with _fetching:  # several wheels may want the same one
+    """The local image; pulled if missing, or built from `context` if it comes from a Dockerfile.
+
+    Raises `StepFailed` if the image is unavailable or for another architecture.
+    """
+    with _fetching:  # several wheels may need the same image
         if context is not None:
             return _built(engine, image, context, work)
         local = local_image(engine.command, image.name, work.snapshot.environ, work.root)
@@ -170,7 +173,7 @@ def _attempt(command: tuple[str, ...], trouble: str, work: Work) -> None:
 
 
 def _built(engine: Engine, image: Image, context: Path, work: Work) -> LocalImage:
-    """From a Dockerfile.  The engine's own cache makes it quick where nothing changed."""
+    """Build the image from its Dockerfile. The engine's cache makes unchanged builds fast."""
     file = context / Path(image.dockerfile).name
     id_file = work.scratch / "image-id"
     command = (
@@ -194,9 +197,9 @@ EMULATE = "apt-get install qemu-user-static, or: podman run --privileged --rm do
 
 
 def emulation_problem(arch: str, machine: str, binfmt: Path = _BINFMT) -> str:
-    """Why containers of an architecture cannot run on a Linux machine of another; empty where they can."""
+    """Why a Linux `machine` cannot run containers of `arch`; empty if it can."""
     row = BY_NAME.get(machine)
-    if arch in (machine, *(row.native if row else ())):  # not every 64-bit ARM runs 32-bit programs
+    if arch in (machine, *(row.native if row else ())):  # some 64-bit ARM CPUs cannot run 32-bit programs
         return ""
     name = f"qemu-{BY_NAME[arch].qemu or arch}"
     try:
@@ -213,7 +216,7 @@ def emulation_problem(arch: str, machine: str, binfmt: Path = _BINFMT) -> str:
 
 
 def container_needs(arch: str, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
-    """What keeps containers of an architecture from running here, each with what mends it; uses no network."""
+    """What prevents containers of an architecture from running here, as pairs of name and advice; uses no network."""
     problems: list[tuple[str, str]] = []
     try:
         find_engine(snapshot.environ, snapshot.root)

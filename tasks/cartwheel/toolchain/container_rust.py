@@ -1,4 +1,5 @@
-"""What a container is lent for a crate: this machine's Rust where it has none, cargo's downloads, our maturin."""
+"""Provides a container with what a crate needs: the host's Rust if the image has none, cargo's downloads, and
+maturin."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from cartwheel.toolchain.container_setup import FOLDER, open_container
 
 
 def for_cargo(package: Package, wheel: Wheel, work: Work) -> Container:
-    """The container that a crate is compiled in."""
+    """The container in which a crate is compiled."""
     inside = with_rust(open_container(package, wheel, work), wheel.target, package, work)
     if not inside.engine:
         return inside
@@ -34,8 +35,8 @@ def for_cargo(package: Package, wheel: Wheel, work: Work) -> Container:
 
 
 def with_rust(container: Container, target: Target, package: Package, work: Work) -> Container:
-    """The same with Rust in it: the image's own, or this machine's, mounted; with cargo's downloads of this machine
-    and what configures it here."""
+    """The container with Rust added: the image's Rust if installed, else the host's, mounted. Cargo's downloads and
+    configuration on the host are mounted too."""
     from cartwheel.cargo.config_files import cargo_home
 
     if not container.engine:
@@ -56,7 +57,7 @@ def with_rust(container: Container, target: Target, package: Package, work: Work
 
 
 def _crates_outside(package: Package, work: Work) -> Iterable[Mount]:
-    """Crates of other folders, and cargo's configuration above the project."""
+    """Mounts for crates outside the project and for cargo configuration files above it."""
     from cartwheel.cargo.config_files import cargo_home, configuration
     from cartwheel.cargo.workspace import local_packages
 
@@ -68,13 +69,13 @@ def _crates_outside(package: Package, work: Work) -> Iterable[Mount]:
 
 
 def _cargo_home(home: Path, ours: Path, *, replaced: bool) -> Iterable[Mount]:
-    """cargo's home in the container: what this machine has downloaded, its configuration, never its credentials.
+    """Mounts for cargo's home: the host's downloads and configuration, never its credentials.
 
-    `replaced`: the image keeps nothing of its own there, so a folder of ours may take its place.
+    `replaced`: the image stores nothing in that folder, so a folder of the project can take its place.
     """
     parts = [home / name for name in ("registry", "git") if (home / name).is_dir()]
     settings = [home / name for name in ("config.toml", "config") if (home / name).is_file()]
-    for path in (*parts, *settings):  # an engine would make them, as root
+    for path in (*parts, *settings):  # engines create missing mount points, owned by root
         place = ours / path.name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.mkdir(exist_ok=True) if path in parts else place.touch()
@@ -86,7 +87,8 @@ def _cargo_home(home: Path, ours: Path, *, replaced: bool) -> Iterable[Mount]:
 
 
 def _sysroot_for(target: Target, container: Container, cwd: Path, work: Work) -> Path:
-    """This machine's Rust that runs in the container: of the version that is in use here, for the container's kind."""
+    """The host's Rust toolchain that runs in the container: the active version, for the container's triple. Installed
+    with rustup if missing."""
     env = environment.tool_environment(work.snapshot.environ)
     try:
         sysroot = Path(run.capture(("rustc", "--print", "sysroot"), cwd=cwd, env=env).strip())
@@ -120,11 +122,11 @@ _LEND = "install Rust with rustup here, or name an image that has it"
 _UV_PLATFORMS = frozenset({
     "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl",
 })  # fmt: skip
-"""Targets that uv installs for from elsewhere (uv 0.13, `--python-platform`); others are left to the image's pip."""
+"""Targets for which `uv pip install --python-platform` works (uv 0.13); other targets use the image's pip."""
 
 
 def maturin_in(container: Container, target: Target, work: Work) -> tuple[str, ...]:
-    """How maturin is started there: of the version that is here, kept for the next time."""
+    """The command that starts maturin in the container. It has the host's version and is cached for later runs."""
     if not container.engine:
         return run.program_command("maturin")
     version = work.snapshot.tool("maturin")
@@ -138,7 +140,7 @@ def maturin_in(container: Container, target: Target, work: Work) -> tuple[str, .
         shutil.rmtree(folder, ignore_errors=True)
         try:
             new.rename(folder)
-        except OSError:  # another step was quicker
+        except OSError:  # another step was faster
             if not program.is_file():
                 raise
     return (str(program),)

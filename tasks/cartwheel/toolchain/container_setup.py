@@ -1,4 +1,4 @@
-"""The container of a wheel, made ready: its image here, and known what is in it."""
+"""Prepares a wheel's container: obtains the image and examines its contents."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from cartwheel.toolchain import container_engines, of_wheel
 from cartwheel.toolchain.container_command import Container, Mount
 
 FOLDER = ".cartwheel/containers"
-"""What containers keep from one run to the next."""
+"""Folder for what containers keep between runs."""
 
 
 def builds_in_container(package: Package, wheel: Wheel) -> bool:
-    """Whether a wheel is made in a container here."""
+    """Whether a wheel is built in a container on this machine."""
     try:
         return of_wheel(package, wheel, this_machine()).name == CONTAINER
     except ConfigError:
@@ -34,7 +34,7 @@ def builds_in_container(package: Package, wheel: Wheel) -> bool:
 
 
 def at_hand(package: Package, wheel: Wheel, work: Work) -> Container | None:
-    """The container that a wheel was made in, if nothing must be fetched or installed for it."""
+    """The container of a wheel; None if its image would first have to be pulled or built."""
     if not in_place(wheel.target, wheel.floor, work.snapshot.environ) and not container_engines.image_id(
         image_of(wheel.target, wheel.floor, wheel.image).reference, work.snapshot
     ):
@@ -43,7 +43,8 @@ def at_hand(package: Package, wheel: Wheel, work: Work) -> Container | None:
 
 
 def belongs_to(directory: Path, inside: Container) -> None:
-    """See that a cargo directory holds only what was compiled in this image; cargo does not see what it links with."""
+    """Delete a cargo directory that was filled in another image: cargo does not notice a change of the linked
+    libraries."""
     mark = directory / "image"
     known = mark.read_text("utf-8") if mark.is_file() else ""
     if directory.is_dir() and known != inside.image:
@@ -53,14 +54,14 @@ def belongs_to(directory: Path, inside: Container) -> None:
 
 
 def in_place(target: Target, floor: str, environ: Mapping[str, str]) -> bool:
-    """Whether this machine is in an image of the target's kind already, as a job of a pipeline may be."""
+    """Whether this process already runs in an image for the target, as pipeline jobs may."""
     return runs_in_place(environ.get(IN_IMAGE) or environ.get("AUDITWHEEL_PLAT", ""), target, floor)
 
 
 def open_container(package: Package, wheel: Wheel, work: Work) -> Container:
-    """The container of a wheel; its image is fetched or built where it is not here.
+    """The container of a wheel; its image is pulled or built if missing.
 
-    Raises `StepFailed` where there is no engine, no image, or nothing that runs it.
+    Raises `StepFailed` if the engine or the image is missing, or if the image cannot run here.
     """
     snapshot, root = work.snapshot, work.root
     home = root / FOLDER / "home"
@@ -90,7 +91,7 @@ def _found(container: Container, facts: Mapping[str, str]) -> Container:
 
 
 def _context(image: Image, package: Path, work: Work) -> Path:
-    """The folder that is sent to the engine: the Dockerfile's own, or one with nothing else in it."""
+    """The build context for the engine: the Dockerfile's folder, or a folder that holds only the Dockerfile."""
     file = package / image.dockerfile
     if not file.is_file():
         raise StepFailed(f"image: {file.relative_to(work.root)} is missing; write it, or name an image")
@@ -103,7 +104,7 @@ def _context(image: Image, package: Path, work: Work) -> Path:
 
 
 def _repository_above(root: Path) -> Iterable[Path]:
-    """Whether there is a repository decides whether maturin reads .gitignore."""
+    """The .git of an enclosing repository. maturin reads .gitignore only inside a repository."""
     if not (root / ".git").exists():
         yield from [parent / ".git" for parent in root.parents if (parent / ".git").exists()][:1]
 

