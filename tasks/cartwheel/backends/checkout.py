@@ -1,4 +1,4 @@
-"""Refuse to build from a checkout that lacks content: submodules that are not checked out, and Git LFS pointers."""
+"""Refuses to build from an incomplete checkout: submodules that are not checked out, and Git LFS pointers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cartwheel.model.project import Package
 
 
 def refuse_incomplete(package: Package, paths: Iterable[str], root: Path) -> None:
-    """Raises `StepFailed` if content of the package is missing.  `paths`: all files that count, relative to `root`."""
+    """Raise `StepFailed` if content of the package is missing. `paths`: all input files, relative to `root`."""
     paths = tuple(paths)
     for folder in _missing_submodules(package, paths, root):
         raise StepFailed(f"{folder} is a submodule that is not checked out; run 'git submodule update --init'")
@@ -27,7 +27,7 @@ def refuse_incomplete(package: Package, paths: Iterable[str], root: Path) -> Non
 
 
 def _missing_submodules(package: Package, paths: tuple[str, ...], root: Path) -> Iterator[str]:
-    """Submodules beside or below the package's sources whose folder is empty."""
+    """Submodules in the package, or in a folder of its sources, whose folder is empty or missing."""
     top = _repository(root)
     if not (top / ".gitmodules").is_file():
         return
@@ -44,12 +44,12 @@ def _missing_submodules(package: Package, paths: tuple[str, ...], root: Path) ->
 
 
 def _repository(root: Path) -> Path:
-    """The top folder of the repository that holds the project; the project's folder if there is none."""
+    """The top folder of the project's repository; the project's folder if there is none."""
     return next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
 
 
 def _uses_lfs(paths: tuple[str, ...], root: Path) -> bool:
-    """Whether a `.gitattributes` file names Git LFS."""
+    """Whether a `.gitattributes` file uses Git LFS."""
     top = _repository(root)
     above = (folder / ".gitattributes" for folder in (root, *root.parents) if folder.is_relative_to(top))
     below = (root / path for path in paths if PurePosixPath(path).name == ".gitattributes")

@@ -1,4 +1,4 @@
-"""A wheel from a source distribution, built as an installer does it: from the archive alone, outside the project."""
+"""Builds a wheel from a source distribution as an installer does: from the archive alone, outside the project."""
 
 from __future__ import annotations
 
@@ -27,22 +27,21 @@ from cartwheel.model.wheels.target import ANY, TARGETS, Target
 
 
 class LocalBuild(Struct, frozen=True, kw_only=True):
-    """What an installer's build of the source distribution gives on this machine."""
+    """The wheel that an installer on this machine builds from the source distribution."""
 
     target: Target
     python: str
     """`abi3`, `3.13`, `py3`, ..."""
     interpreter: str
-    """The path of the interpreter that the backend runs in; empty if any will do."""
+    """The path of the backend's interpreter; empty if any interpreter works."""
 
 
 @contextmanager
 def wheel_from_sdist(package: Package, sdist: Path, build: LocalBuild, work: Work) -> Iterator[Path]:
-    """The wheel that the source distribution builds; it is gone when the context ends.
+    """The wheel that the source distribution builds. It is deleted when the context ends.
 
-    The archive is unpacked in the user's cache folder: nothing above it belongs to the project, so no configuration of
-    cargo, no ignore file and no workspace of the project's can hide that a file is missing.  cargo's target directory
-    is kept between runs.
+    The archive is unpacked in the user's cache folder. No cargo configuration, ignore file or workspace of the project
+    applies there, so a file missing from the archive is noticed. Cargo's target directory is kept between runs.
     """
     place = _outside_the_project(work.root) / package.key
     shutil.rmtree(place, ignore_errors=True)
@@ -65,33 +64,34 @@ def wheel_from_sdist(package: Package, sdist: Path, build: LocalBuild, work: Wor
 
 
 def _outside_the_project(root: Path) -> Path:
-    """A folder in the user's cache for this project."""
+    """The project's folder in the user's cache."""
     from platformdirs import user_cache_path
 
     return user_cache_path("cartwheel") / "sdists" / hashlib.sha256(str(root).encode()).hexdigest()[:12]
 
 
 def variables_here(package: Package) -> Mapping[str, str | Secret]:
-    """The `environment` of the package's first wheel that this machine runs, else of its table."""
+    """The `environment` of the package's first wheel that runs on this machine; the package's own if there is none."""
     host = this_machine()
     return next((wheel.environment for wheel in package.wheels if host.runs(wheel.target)), package.environment)
 
 
 def planned_here(package: Package) -> Wheel | None:
-    """The planned wheel that a build of the source distribution on this machine is compared with."""
+    """The planned wheel to compare with a local build of the source distribution; None if no planned wheel runs
+    here."""
     host = this_machine()
     return next((wheel for wheel in test_plan.from_sdist(package) if host.runs(wheel.target)), None)
 
 
 def local_build(package: Package, snapshot: Snapshot) -> LocalBuild:
-    """What a build on this machine makes: like the first planned wheel for which this machine has an interpreter."""
+    """The target and Python of a local build: those of the first planned wheel with an interpreter on this machine."""
     from cartwheel.toolchain import build_interpreters
 
     host = this_machine()
     first = package.wheels[0].python if package.wheels else PURE
     for wheel in test_plan.from_sdist(package):
         target = TARGETS[host.triple] if package.manifest else wheel.target
-        ours_alone = wheel.features and ABI3 not in stable_abi(package.manifests).kinds  # no installer reads those
+        ours_alone = wheel.features and ABI3 not in stable_abi(package.manifests).kinds  # installers ignore them
         if wheel.python == ABI3 and ours_alone and (oldest := _oldest_installed(package, snapshot)):
             return LocalBuild(target=target, python=oldest[0], interpreter=oldest[1])
         if package.manifest and wheel.python in (ABI3, PURE):
@@ -103,7 +103,8 @@ def local_build(package: Package, snapshot: Snapshot) -> LocalBuild:
 
 
 def _oldest_installed(package: Package, snapshot: Snapshot) -> tuple[str, str] | None:
-    """The oldest maintained Python that is installed here and that the package allows, and its path."""
+    """The oldest maintained Python that is installed and that the package allows, with its path; None if there is
+    none."""
     from cartwheel.toolchain import build_interpreters
 
     allowed = package.manifests.requires_python

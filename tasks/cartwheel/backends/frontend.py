@@ -1,7 +1,7 @@
-"""Build frontends: uv on this machine, pip in a container; both run a package's own backend (PEP 517).
+"""Build frontends: uv on this machine, pip in a container. Both run a package's backend (PEP 517).
 
-A backend sees no credential of an index.  If the user's environment holds one, the build requirements are installed
-first, by an installer that has it, and the backend then runs without it and without an index.
+A backend never receives index credentials. If the user's environment has some, an installer with access to them
+installs the build requirements first; the backend then runs without credentials and without build isolation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def uv_build(
 ) -> None:
     """Build `--wheel` or `--sdist` in an isolated environment with the interpreter `python`; empty: any that fits.
 
-    `env`: what the backend sees, without the variables of uv; `cwd`: whose uv settings count, the project's by default.
+    `env`: the backend's environment, without uv's variables. `cwd`: the folder whose uv settings apply; None: the
+    project.
     """
     given, folder = work.snapshot.environ, cwd or work.root
     shared = {**env, **environment.family(given, "uv", credentials=False)}
@@ -47,7 +48,7 @@ def uv_build(
 
 
 def pip_build(python: str, source: Path, out: Path, env: Mapping[str, str], work: Work, inside: CommandLog) -> None:
-    """Build a wheel with the pip of an interpreter in a container, where commands run by `inside`."""
+    """Build a wheel in a container with an interpreter's pip; `inside` runs the commands."""
     given = work.snapshot.environ
     shared = {**env, **environment.family(given, "pip", credentials=False)}
     wheel = ("-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--wheel-dir", str(out))
@@ -77,7 +78,7 @@ def _interpreter(place: Path) -> Path:
 
 
 _SETUPTOOLS = {"requires": ["setuptools>=40.8.0"], "build-backend": "setuptools.build_meta:__legacy__"}
-"""What counts without `[build-system]` (PEP 517)."""
+"""The default of `[build-system]` (PEP 517)."""
 
 _HOOK = """
 import functools, importlib, json, os, sys
@@ -95,7 +96,7 @@ print(json.dumps(wanted))
 def _install_requirements(
     what: str, source: Path, interpreter: Path, install: Install, env: Mapping[str, str], log: CommandLog
 ) -> None:
-    """Install what `[build-system]` names, then what the backend asks for."""
+    """Install the requirements of `[build-system]`, then those that the backend requests."""
     system = {**_SETUPTOOLS, **table(toml(source / "pyproject.toml"), "build-system")}
     if requires := tuple(map(str, system["requires"])):
         install(interpreter, requires)

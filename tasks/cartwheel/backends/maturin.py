@@ -1,4 +1,4 @@
-"""Build crates: maturin compiles each raw wheel in its own cargo directory."""
+"""Builds crates: maturin compiles each raw wheel in its own cargo directory."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def step(package: Package, wheel: Wheel) -> Step:
-    """The step of one wheel."""
+    """The build step of one wheel."""
     return compiled_step(
         package,
         wheel,
@@ -84,7 +84,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
 
 
 def _interpreter(package: Package, wheel: Wheel) -> str:
-    """The interpreter's name for maturin; it need not be installed."""
+    """The interpreter's name for maturin. The interpreter may be missing on this machine."""
     if wheel.python != pythons.ABI3:
         return pythons.maturin_interpreter(wheel.python)
     abi = stable_abi(package.manifests, wheel.features)
@@ -100,7 +100,8 @@ def _container(package: Package, wheel: Wheel, work: Work) -> Container:
 def _tools_in(
     inside: Container, package: Package, wheel: Wheel, directory: Path, work: Work
 ) -> tuple[CommandLog, tuple[str, ...], str]:
-    """For a build in a container: the log that runs commands there, maturin's command, and the interpreter or empty."""
+    """For a build in a container: the log that runs commands there, maturin's command, and the interpreter (may be
+    empty)."""
     from cartwheel.toolchain.container_command import ContainerLog
     from cartwheel.toolchain.container_rust import maturin_in
     from cartwheel.toolchain.container_setup import belongs_to
@@ -126,8 +127,10 @@ def _lock(package: Package, root: Path) -> str:
 
 
 def lockfile_root(package: Package, sources: Sources, env: Mapping[str, str], work: Work) -> Path:
-    """Where the crate is built with a lockfile: in the project, or in a copy if the project has none, or if maturin
-    would pack what belongs to git."""
+    """The folder to build in: the project, or a copy of it with a lockfile.
+
+    A copy is used if the project has no lockfile, or if maturin would pack a `.git` file.
+    """
     from cartwheel.inputs.wheel_tree import walked_files
 
     lacking = lacks_lockfile(package.manifest, work.root)
@@ -150,7 +153,7 @@ def lockfile_root(package: Package, sources: Sources, env: Mapping[str, str], wo
 
 
 def misfit(error: StepFailed, package: Package) -> StepFailed | None:
-    """The failure in better words if cargo wanted to write Cargo.lock; None for other failures."""
+    """The failure with a clearer message if cargo would have to change Cargo.lock; None for other failures."""
     if "because --locked was passed" not in str(error):
         return None
     return StepFailed(
@@ -185,7 +188,7 @@ def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root:
 def _arguments(
     package: Package, wheel: Wheel, chain: toolchain.Toolchain, directory: Path, out: Path, python: str
 ) -> tuple[str, ...]:
-    """maturin's arguments.  The target directory is one of them: as a variable it would change sccache's keys."""
+    """maturin's arguments. The target directory is passed as an argument: a variable would change sccache's keys."""
     features = features_of(package.manifests.pyproject, wheel.python, wheel.features).given
     return (
         *("build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
@@ -219,7 +222,7 @@ def _environment(
 
 
 def _wrapper(scratch: Path) -> Path:
-    """Write a program that runs cargo and keeps its JSON messages; maturin starts the program in $CARGO."""
+    """Write a program for $CARGO, which maturin starts: it runs cargo and saves its JSON messages."""
     if os.name == "nt":
         path, text = scratch / "cargo.bat", f'@"{sys.executable}" -ISE "{toolchain.CARGO_TEE}" %*\r\n'
     else:
@@ -230,7 +233,7 @@ def _wrapper(scratch: Path) -> Path:
 
 
 def _as_planned(out: Path, wheel: Wheel) -> Path:
-    """The one wheel that maturin made, with the variant's build tag added."""
+    """The only wheel that maturin made, with the variant's build tag added."""
     planned = WheelName.parse(wheel.file)
     try:
         made = exactly_one(out, str(replace(planned, build="")))
@@ -247,7 +250,7 @@ def _as_planned(out: Path, wheel: Wheel) -> Path:
 
 
 def _advice(error: str, wheel: Wheel) -> str:
-    """What to write so that the plan names the wheel that maturin makes; empty if that is not known."""
+    """How to change the configuration so that the plan matches maturin's wheel; empty if unknown."""
     if abi := re.search(r"but \S*-cp3(\d+)-abi3-", error):
         asks = f'a crate of a registry asks PyO3 for the stable ABI: ask for it too, with "abi3-py3{abi[1]}" among the '
         return asks + 'features of pyo3 in Cargo.toml, and write python = ["abi3"]'
@@ -269,13 +272,13 @@ def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
 
 
 def _cfg(triple: str, folder: Path, env: Mapping[str, str]) -> frozenset[str]:
-    """What the compiler says of a target, for `cfg(...)` tables of cargo's configuration."""
+    """The output of `rustc --print cfg`, by line, for `cfg(...)` tables in cargo's configuration."""
     return frozenset(run.capture(("rustc", "--print", "cfg", "--target", triple), cwd=folder, env=env).splitlines())
 
 
 @cache
 def _sysroot(cwd: Path, env: tuple[tuple[str, str], ...]) -> Path:
-    """The compiler's sysroot, cached: rustup's proxy takes 50 ms to answer."""
+    """The compiler's sysroot. Cached because rustup's proxy takes 50 ms."""
     return Path(run.capture(("rustc", "--print", "sysroot"), cwd=cwd, env=dict(env)).strip())
 
 

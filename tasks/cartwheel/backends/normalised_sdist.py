@@ -1,4 +1,4 @@
-"""A source distribution with the same bytes in every clone, whatever its backend wrote."""
+"""Makes source distributions reproducible: the same bytes in every clone, independent of the backend."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def normalise(sdist: Path, moment: int) -> None:
-    """Write the archive again: members in order, one time, no owner, and permissions without the umask.
+    """Rewrite the archive with sorted members, one time, no owner, and permissions independent of the umask.
 
-    `moment`: the time of every member, in seconds since 1970 (SOURCE_DATE_EPOCH).  Names, contents, links and the bit
-    that makes a file executable stay.
+    `moment`: the time of every member in seconds since 1970 (SOURCE_DATE_EPOCH). Names, contents, links and the
+    executable bit are kept.
     """
     packed = io.BytesIO()
     with (

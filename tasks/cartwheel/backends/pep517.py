@@ -1,4 +1,4 @@
-"""Build packages without a crate: by their own backend (PEP 517), from a copy that holds exactly what counts."""
+"""Builds packages without a crate with their own backend (PEP 517), from an isolated copy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def step(package: Package, wheel: Wheel) -> Step:
-    """The step of one wheel, compiled or pure."""
+    """The build step of one wheel, compiled or pure."""
     return _compiled(package, wheel) if wheel.target.triple != ANY else _pure(package, wheel)
 
 
@@ -88,7 +88,7 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
 
 
 def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: Mapping[str, str], work: Work) -> None:
-    """Build in the wheel's container with the pip of its interpreter."""
+    """Build in the wheel's container with its interpreter's pip."""
     from cartwheel.toolchain.container_command import ContainerLog
     from cartwheel.toolchain.container_setup import open_container
 
@@ -98,7 +98,7 @@ def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: 
 
 
 def apart(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
-    """Copy the files that count to the scratch folder; returns the package's folder in the copy."""
+    """Create the isolated copy in the scratch folder; returns the package's folder in it."""
     from cartwheel.inputs.isolated_copy import copy_files
 
     paths = package_files(package, wheel, work.root)
@@ -107,7 +107,7 @@ def apart(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
 
 
 def backend_environment(package: Package, work: Work) -> dict[str, str]:
-    """The environment of a backend, with the version if the backend takes it from git."""
+    """The backend's environment, with the version if the backend takes it from git."""
     env = build_environment(package, work) | {"GIT_OPTIONAL_LOCKS": "0"}
     if package.from_git:
         env |= build_backend.version_variables(package.name, package.manifests.pyproject, package.version)
@@ -125,7 +125,7 @@ def _environment(package: Package, wheel: Wheel, work: Work) -> dict[str, str]:
 
 
 def _interpreter(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
-    """The path of the interpreter that a wheel is compiled for; raises `StepFailed` if it is not installed."""
+    """The path of the interpreter to compile for. Raises `StepFailed` if it is not installed."""
     from cartwheel.toolchain import build_interpreters
 
     found = build_interpreters.path(wheel.python, package.minimum_python, snapshot)
@@ -135,7 +135,7 @@ def _interpreter(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
 
 
 def missing_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> tuple[ToolNeed, ...]:
-    """Tools that a wheel needs and this machine lacks; answers are cached."""
+    """The tools that a wheel needs and this machine lacks. Answers are cached."""
     from cartwheel.toolchain import build_interpreters, requirements
 
     if chain.name == CONTAINER:
@@ -150,7 +150,7 @@ def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
 
 
 def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
-    """The failure with the reason why a backend may name a wheel otherwise than planned."""
+    """The failure, with the likely reason if the backend named the wheel differently than planned."""
     named = str(error)
     if package.from_git and f"-{package.version}-" not in named.partition(", but ")[2]:
         why = "the backend did not take the version that it was told; see the README's 'Versions from git'"

@@ -1,4 +1,4 @@
-"""The check of a source distribution: it builds the planned wheel, and that wheel passes the tests."""
+"""Checks a source distribution: it must build the planned wheel, and that wheel must pass the tests."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ from cartwheel.process.run import capture
 
 
 def check_sdist(package: Package, planned: Wheel | None, work: Work) -> Mapping[str, tuple[str, ...]]:
-    """Build a wheel from the source distribution and nothing else; judge it, compare it with the planned one (in a
-    pipeline `check:set` does that), and run its tests."""
+    """Check the archive, build a wheel from it alone, check and test that wheel, and write the report.
+
+    `planned`: the wheel whose files must be equal; None in a pipeline, where `check:set` compares them.
+    """
     from cartwheel.checks.candidate import Candidate
     from cartwheel.checks.rules import problems
 
@@ -50,7 +52,7 @@ def check_sdist(package: Package, planned: Wheel | None, work: Work) -> Mapping[
 def _refuse_differences(
     package: Package, planned: Distribution, built: Iterable[str], sdist: Distribution, work: Work
 ) -> None:
-    """Raises `StepFailed` that names each file which only one of two wheels holds, and the reason."""
+    """Raise `StepFailed` that names each file in only one of the two wheels, with the reason."""
     from cartwheel.checks.same_files import PackageSource, file_differences
 
     folder = work.root / package.folder
@@ -67,7 +69,7 @@ def _refuse_differences(
 
 
 def _test_of_local_build(package: Package, wheel: Path, python: str, work: Work) -> TestRun:
-    """The tests of a wheel that was built for this machine alone, with one Python that takes it."""
+    """Run the tests of a locally built wheel with one compatible Python."""
     if package.test.skip:
         return TestRun(not_run=package.test.skip)
     base = interpreter_for_tests(package, wheel, python, environment.uv_environment(work.snapshot.environ))
@@ -81,8 +83,8 @@ def _test_of_local_build(package: Package, wheel: Path, python: str, work: Work)
 def interpreter_for_tests(
     package: Package, wheel: Path, python: str, env: Mapping[str, str]
 ) -> Interpreter | NoInterpreter:
-    """An interpreter of this machine for a wheel that was built on it: one that `test.python` names if it is installed
-    and the wheel is for several Pythons."""
+    """An interpreter to test a locally built wheel: the first installed one in `test.python` if the wheel fits several
+    Pythons; else any compatible one."""
     from cartwheel.testing.test_environment import minimum_of
 
     minimum = minimum_of(WheelName.parse(wheel.name))
@@ -92,7 +94,7 @@ def interpreter_for_tests(
 
 
 _NOT_FOR_A_LOCAL_BUILD = ("name", "floor")
-"""Rules that do not count for a wheel that its user builds: it is for that machine alone."""
+"""Rules waived for a locally built wheel, which is only used on this machine."""
 
 
 def _refuse_problems(package: Package, wheel: Path, target: Target, python: str) -> None:
@@ -105,9 +107,9 @@ def _refuse_problems(package: Package, wheel: Path, target: Target, python: str)
 
 
 def refuse_other_files(package: Package, files: Mapping[str, Distribution], work: Work) -> None:
-    """Compare the files that the check of the source distribution built, on whatever machine, with the planned wheel.
+    """Compare the files in the source distribution's report, possibly from another machine, with the planned wheel.
 
-    `files`: the package's release by file name.  Raises `StepFailed`.
+    `files`: the package's release by file name. Raises `StepFailed` if they differ.
     """
     path = artifacts.sdist_report(package)
     report = parse_report((work.root / path).read_bytes(), where=path)

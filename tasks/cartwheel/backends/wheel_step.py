@@ -1,4 +1,4 @@
-"""What the builds of all backends share: a wheel's step, the commands before it, and the backend's environment."""
+"""Shared by all backends: a wheel's build step, the commands before a build, and the backend's environment."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from cartwheel.model.step import Step, Work
 from cartwheel.process import environment
 
 MOMENT = "1580601600"
-"""SOURCE_DATE_EPOCH by default: 2 February 2020, the time that hatchling gives the files of its wheels.
+"""SOURCE_DATE_EPOCH by default: 2 February 2020, the time that hatchling gives the files in its wheels.
 
-Not the time of the commit: a commit that changes nothing in a wheel does not rebuild it, and the wheel must still have
-the bytes that its tag gives elsewhere.
+The commit's time is not used. A commit that does not affect a wheel does not rebuild it, so its bytes would differ from
+those built elsewhere at the tag.
 """
 
 
 def raw_wheel(wheel: Wheel) -> str:
-    """The path of the wheel before it is repaired, relative to the project."""
+    """The path of the wheel before repair, relative to the project."""
     return f"{state_folder(debug=wheel.debug)}/wheels/{wheel.place}/{wheel.raw}"
 
 
@@ -56,7 +56,7 @@ def compiled_step(
     of_chain: Callable[[toolchain.Toolchain], tuple[str, ...]],
     **more: Any,
 ) -> Step:
-    """The build step of a compiled wheel.  `of_chain`: the tools that a toolchain needs beside `tools`."""
+    """The build step of a compiled wheel. `of_chain` returns the tools that a toolchain needs besides `tools`."""
     blocked = ""
     chose: dict[str, str] = {}
     try:
@@ -71,18 +71,18 @@ def compiled_step(
 
 
 def chain_of(package: Package, wheel: Wheel) -> toolchain.Toolchain:
-    """How the wheel is compiled on this machine; raises `ConfigError` where it cannot be."""
+    """The toolchain that compiles the wheel on this machine. Raises `ConfigError` if there is none."""
     return toolchain.of_wheel(package, wheel, this_machine())
 
 
 def python_in_words(wheel: Wheel) -> str:
-    """The Python that a wheel is for, for people."""
+    """A wheel's Python, as shown in messages."""
     named = {"py3": "any Python 3", "abi3": "the stable ABI", "abi3t": "the stable ABI of 3.15 and newer"}
     return named.get(wheel.python, f"Python {wheel.python}")
 
 
 def build_environment(package: Package, work: Work) -> dict[str, str]:
-    """The environment of a backend: allowed variables, this installation's tools first on PATH, SOURCE_DATE_EPOCH."""
+    """A backend's environment: allowed variables, this installation's tools first on PATH, and SOURCE_DATE_EPOCH."""
     env = environment.tool_environment(work.snapshot.environ, package.environment_pass)
     env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", "")))
     env.setdefault("SOURCE_DATE_EPOCH", MOMENT)
@@ -90,21 +90,24 @@ def build_environment(package: Package, work: Work) -> dict[str, str]:
 
 
 def variables(values: Mapping[str, str | Secret], work: Work) -> dict[str, str]:
-    """The variables of the configuration's `environment`; their secrets are redacted in the log from now on.  Raises
-    `StepFailed` if a secret is not set."""
+    """The variables of `environment` in the configuration; their secrets are redacted in the log from now on.
+
+    Raises `StepFailed` if a secret is not set.
+    """
     work.log.hide(environment.secrets(values, work.snapshot.environ))
     return environment.configured_environment(values, work.snapshot.environ)
 
 
 _BEFORE = threading.Lock()
 _DONE: dict[str, tuple[str, ...]] = {}
-"""Commands that this process ran before wheels, and the files they wrote: each command runs once."""
+"""Commands that ran before wheels in this process, and the files they wrote. Each command runs once."""
 
 
 def commands_before(
     package: Package, commands: tuple[Before, ...], values: Mapping[str, str | Secret]
 ) -> Callable[[Work], tuple[str, ...]] | None:
-    """An action that runs the commands of `before`, each once for all wheels; None if there are none."""
+    """An action that runs the commands of `before`, once for all wheels; it returns the files they wrote. None if there
+    are no commands."""
     if not commands:
         return None
 
@@ -126,7 +129,7 @@ def commands_before(
 
 
 def exactly_one(folder: Path, expected: str) -> Path:
-    """The one file in `folder`, if it has the expected name; raises `StepFailed` that names both."""
+    """The only file in `folder`. Raises `StepFailed` if it does not have the expected name."""
     found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     if found != [expected]:
         raise StepFailed(f"planned {expected}, but {', '.join(found) or 'nothing'} was made")

@@ -1,4 +1,4 @@
-"""What cargo and rustc leave behind, parsed: dep-info files, build scripts' directives, the JSON messages."""
+"""Parsers for the output of cargo and rustc: dep-info files, build scripts' directives and JSON messages."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from msgspec import Struct
 
 
 class DepInfo(Struct, frozen=True, kw_only=True):
-    """A `.d` file: the files that went into its targets, and the variables that rustc was asked for."""
+    """A `.d` file: the files that its targets are made from, and the variables that rustc looked up."""
 
     files: tuple[str, ...]
     env: tuple[str, ...]
 
 
 class Directives(Struct, frozen=True, kw_only=True):
-    """What a build script printed on when to run it again, and what it hands to the linker."""
+    """A build script's directives: when to run it again, and arguments for the linker."""
 
     changed: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class Directives(Struct, frozen=True, kw_only=True):
 
 
 class CompilerArtifact(Struct, frozen=True, kw_only=True):
-    """A `compiler-artifact` message; `files` are absolute."""
+    """A `compiler-artifact` message. Paths in `files` are absolute."""
 
     package: str
     manifest: Path
@@ -37,19 +37,19 @@ class CompilerArtifact(Struct, frozen=True, kw_only=True):
 
 
 class BuildScriptRun(Struct, frozen=True, kw_only=True):
-    """A `build-script-executed` message; `sets` are the variables it gives rustc."""
+    """A `build-script-executed` message; `sets` are the variables that it passes to rustc."""
 
     package: str
     out_dir: Path
     sets: tuple[str, ...]
     libraries: tuple[str, ...] = ()
-    """As rustc's `-l` takes them: `static=foo`."""
+    """In the syntax of rustc's `-l`: `static=foo`."""
     library_folders: tuple[str, ...] = ()
-    """As rustc's `-L` takes them: `native=/usr/lib`."""
+    """In the syntax of rustc's `-L`: `native=/usr/lib`."""
 
 
 class CargoMessages(Struct, frozen=True, kw_only=True):
-    """All that cargo said of one build; `complete` where it ended well and every line could be read."""
+    """Cargo's messages about one build; `complete` if the build succeeded and every line was readable."""
 
     artifacts: tuple[CompilerArtifact, ...] = ()
     scripts: tuple[BuildScriptRun, ...] = ()
@@ -84,7 +84,7 @@ def _words(text: str) -> list[str]:
 
 
 def directives(output: str) -> Directives:
-    """The lines of a build script's output that concern files and variables, in the old form and the new."""
+    """The directives about files, variables and the linker in a build script's output (`cargo:` and `cargo::`)."""
     kinds: dict[str, dict[str, None]] = {"rerun-if-changed": {}, "rerun-if-env-changed": {}, "link-arg": {}}
     for line in output.splitlines():
         if not line.startswith("cargo:"):
@@ -98,7 +98,7 @@ def directives(output: str) -> Directives:
 
 
 def messages(text: str) -> CargoMessages:
-    """Parse cargo's `--message-format=json` lines; several builds in one text count together."""
+    """Parse cargo's `--message-format=json` lines. The messages of several builds in one text are merged."""
     artifacts: list[CompilerArtifact] = []
     scripts: list[BuildScriptRun] = []
     ended: list[bool] = []

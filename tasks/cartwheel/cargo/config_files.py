@@ -1,4 +1,4 @@
-"""The files that configure cargo and rustup for a working directory, those that are there and those that are not."""
+"""The configuration files of cargo and rustup for a working directory, present and missing."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ _NAMES = (".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-to
 
 
 class CargoConfigFiles(Struct, frozen=True, kw_only=True):
-    """Files that are there, places where one would count, and crates that they substitute (`paths`, `[patch]`)."""
+    """Existing files, missing files that would count, and local crates that the files substitute (`paths`,
+    `[patch]`)."""
 
     files: tuple[Path, ...]
     missing: tuple[Path, ...]
     crates: tuple[Path, ...]
 
     def reads(self, root: Path, places: tuple[Path, ...] = ()) -> ReadSet:
-        """Both kinds, by name, and the files of the project that they name: linkers, wrappers, files in flags.
+        """The configuration files, present and missing, and the project's files that they name: linkers, wrappers,
+        files in flags.
 
         `places`: the folders that flags are relative to.
         """
@@ -40,12 +42,13 @@ class CargoConfigFiles(Struct, frozen=True, kw_only=True):
 
 
 def cargo_home(environ: Mapping[str, str]) -> Path:
-    """Where cargo keeps its configuration and the crates it fetched."""
+    """The folder of cargo's configuration and fetched crates."""
     return Path(environ.get("CARGO_HOME") or Path.home() / ".cargo")
 
 
 def configuration(cwd: Path, environ: Mapping[str, str]) -> CargoConfigFiles:
-    """What cargo and rustup look for from `cwd` upwards and in CARGO_HOME, with the files that those include."""
+    """The files that cargo and rustup look for in `cwd`, in its parents and in CARGO_HOME, and the files that they
+    include."""
     start = Path(os.path.abspath(cwd))
     home = cargo_home(environ)
     waiting = [parent / name for parent in (start, *start.parents) for name in _NAMES]
@@ -92,7 +95,7 @@ def _included(config: Path) -> Iterator[Path]:
 
 
 def _substituted(config: Path) -> Iterator[Path]:
-    """Manifests of `paths` overrides and `[patch]` tables; relative to the folder that holds `.cargo`."""
+    """The manifests of `paths` overrides and `[patch]` tables, which are relative to the folder that holds `.cargo`."""
     data = toml(config)
     names = [name for name in data.get("paths", []) if isinstance(name, str)]
     for rows in table(data, "patch").values():

@@ -1,4 +1,4 @@
-"""What the lockfile of a workspace holds for one of its crates."""
+"""The crates and checksums that a workspace's lockfile lists."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from cartwheel.filesystem.manifest_files import table, toml
 
 
 def locked_names(manifest: Path, root: Path) -> tuple[str, ...]:
-    """The names of the crates that the lockfile holds for this one on any target; none without a lockfile."""
+    """The names of the crates that the lockfile lists for a crate, for all targets; empty without a lockfile."""
     path = lock_path(manifest)
     return tuple(sorted({str(row.get("name")) for row in _rows_for(path, manifest, root)})) if path else ()
 
 
 def locked_members(top: Crate) -> dict[str, str]:
-    """Name and version of the workspace's own crates in its lockfile, which are the rows without a source."""
+    """Names and versions of the workspace's own crates in its lockfile: the rows without a source."""
     rows = lock_rows(top.folder / "Cargo.lock")
     return {str(row.get("name")): str(row.get("version")) for row in rows if "source" not in row}
 
 
 def checksums(path: Path) -> dict[tuple[str, str], str]:
-    """`sha256:…`, else the source, of each crate of a lockfile that is not local, by name and version."""
+    """The checksum `sha256:…` of each non-local crate in a lockfile, by name and version; its source if it has none."""
     old = {" ".join(key.split(" ")[1:3]): value for key, value in table(toml(path), "metadata").items()}
     found: dict[tuple[str, str], str] = {}
     for row in lock_rows(path):
@@ -35,7 +35,7 @@ def checksums(path: Path) -> dict[tuple[str, str], str]:
 
 
 def _rows_for(path: Path, manifest: Path, root: Path) -> Iterable[dict[str, Any]]:
-    """The rows that the crate and its path dependencies reach; all rows if they are not in the lockfile."""
+    """The rows that the crate and its path dependencies reach; all rows if the lockfile has none of these crates."""
     rows = lock_rows(path)
     by_name: dict[str, list[dict[str, Any]]] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""Which crate and which Python package maturin takes for a package, and what setuptools compiles."""
+"""Which crate and Python package maturin uses for a package, and whether setuptools compiles extensions."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cartwheel.model.config.build_backend import backend_of
 
 
 def crate_manifest(here: Path, pyproject: Mapping[str, Any]) -> Path | None:
-    """The Cargo.toml that maturin takes for the package in `here`, there or not; None for another backend.
+    """The path of the Cargo.toml that maturin uses for the package in `here`, existing or not; None for other backends.
 
-    Without `manifest-path`, `rust/Cargo.toml` is taken if the package has a Python source folder or the src layout
+    Without `manifest-path`, `rust/Cargo.toml` is used if the package has `python-source` or the src layout
     (`resolve_manifest_paths` of maturin 1.16).
     """
     maturin = pyproject.get("tool", {}).get("maturin", {})
@@ -44,7 +44,7 @@ def python_source(here: Path, pyproject: Mapping[str, Any]) -> Path:
 
 
 def has_python(here: Path, pyproject: Mapping[str, Any], cargo: Mapping[str, Any]) -> bool:
-    """Whether there is a Python package of the extension's name (`ProjectLayout::determine` of maturin 1.16)."""
+    """Whether a Python package with the extension's name exists (`ProjectLayout::determine` of maturin 1.16)."""
     package = python_source(here, pyproject) / module_name(pyproject, cargo).split(".")[0]
     is_crate = (package / "Cargo.toml").is_file() and not (package / "__init__.py").is_file()
     return package.is_dir() and not is_crate
@@ -64,7 +64,7 @@ _EXTENSIONS = re.compile(r"^[^#\n]*\b(ext_modules|rust_extensions|cffi_modules)\
 
 
 def setup_compiles(here: Path, pyproject: Mapping[str, Any]) -> bool:
-    """Whether setup.py of a setuptools package names extension modules."""
+    """Whether the setup.py of a setuptools package mentions extension modules."""
     if backend_of(pyproject).module != "setuptools":
         return False
     try:

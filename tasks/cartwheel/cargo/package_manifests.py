@@ -1,4 +1,4 @@
-"""The manifests of a package: its pyproject.toml, its crate's Cargo.toml and that of the crate's workspace."""
+"""The manifests of a package: pyproject.toml, its crate's Cargo.toml and the Cargo.toml of the crate's workspace."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from cartwheel.model.errors import ConfigError
 
 
 def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = None) -> Manifests:
-    """All manifests of the package in `folder`, `.` for the root itself."""
+    """All manifests of the package in `folder`; `.` is the project's root.
+
+    Raises `ConfigError` if the folder or a manifest is missing or invalid.
+    """
     here = root / folder
     shown = "pyproject.toml" if folder == "." else f"{folder}/pyproject.toml"
     if pyproject is None:
@@ -59,7 +62,7 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
 
 
 def _groups_above(root: Path, folder: str) -> Mapping[str, Any]:
-    """`[dependency-groups]` of the nearest pyproject.toml above the package that has `[tool.uv.workspace]`."""
+    """`[dependency-groups]` of the nearest pyproject.toml above the package with `[tool.uv.workspace]`."""
     if folder == ".":
         return {}
     for above in (root / folder).parents:
@@ -72,9 +75,9 @@ def _groups_above(root: Path, folder: str) -> Mapping[str, Any]:
 
 
 def _local_crates(extension: Path, root: Path) -> Iterable[LocalCrate]:
-    """The extension and the crates that it depends on by path, directly or not, each once.
+    """The extension's crate and its path dependencies, direct and indirect, each once.
 
-    A dependency that is missing or not a manifest is left to cargo.
+    Missing or invalid manifests of dependencies are skipped; cargo reports them.
     """
     first = Path(os.path.abspath(extension))
     pending, seen = [first], set[Path]()

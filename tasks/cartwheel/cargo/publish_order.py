@@ -1,4 +1,4 @@
-"""The crates of a workspace as `cargo metadata` tells of them: which are published, and in which order."""
+"""The crates of a workspace, from `cargo metadata`: which are published, and in which order."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cartwheel.model.errors import ConfigError, did_you_mean
 
 
 class Sibling(Struct, frozen=True, kw_only=True):
-    """What a crate needs of another by path."""
+    """A path dependency of a crate on another."""
 
     name: str
     folder: str
     published: bool
-    """It stays in the published manifest (a development dependency without a version does not)."""
+    """Whether the dependency stays in the published manifest; a dev-dependency without a version does not."""
 
 
 class Crate(Struct, frozen=True, kw_only=True):
@@ -26,27 +26,27 @@ class Crate(Struct, frozen=True, kw_only=True):
     name: str
     version: str
     folder: str
-    """Absolute, with slashes."""
+    """An absolute path with forward slashes."""
     registries: tuple[str, ...] | None
-    """Where its manifest lets it be published; None: anywhere."""
+    """The registries that the manifest allows; None: all."""
     extension: bool
-    """What Python imports, and no use to other crates."""
+    """Whether it is an extension module that only Python imports."""
     siblings: tuple[Sibling, ...]
     lacks: tuple[str, ...] = ()
-    """What crates.io asks of a manifest and this one does not say (the Cargo Book, "Publishing", November 2026)."""
+    """Fields that crates.io requires and the manifest lacks (the Cargo Book, "Publishing", November 2026)."""
 
     @property
     def file(self) -> str:
-        """The file that is published."""
+        """The name of the published file."""
         return f"{self.name}-{self.version}.crate"
 
     def goes_to(self, registry: str) -> bool:
-        """Whether its manifest lets it be published there."""
+        """Whether the manifest allows publishing to the registry."""
         return self.registries is None or registry in self.registries
 
 
 def understood(metadata: Mapping[str, Any], extensions: Iterable[str]) -> tuple[Crate, ...]:
-    """The crates in what `cargo metadata --no-deps` printed; `extensions`: folders of crates that Python imports."""
+    """The crates in the output of `cargo metadata --no-deps`; `extensions` are the folders of extension crates."""
     imported = {_slashes(folder) for folder in extensions}
     return tuple(_crate(package, imported) for package in metadata["packages"])
 
@@ -82,7 +82,7 @@ def _lacking(package: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _only_loaded(targets: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether all a crate makes is a library that other programs load, such as an extension."""
+    """Whether the crate only produces a library that other programs load, such as an extension."""
     kinds = {kind for target in targets for kind in target["crate_types"] if target["kind"] != ["custom-build"]}
     named = [kind for target in targets for kind in target["kind"]]
     return "cdylib" in kinds and not {"lib", "rlib", "bin", "proc-macro"} & set(named)
@@ -93,7 +93,7 @@ def _slashes(path: str) -> str:
 
 
 def reached(start: str, crates: Mapping[str, Crate]) -> frozenset[str]:
-    """The folders of the crates that the one in `start` needs by path, itself included."""
+    """The folders of the crate in `start` and of all crates that it needs by path."""
     found: set[str] = set()
     waiting = [start]
     while waiting:
@@ -107,8 +107,8 @@ def reached(start: str, crates: Mapping[str, Crate]) -> frozenset[str]:
 def chosen(crates: Iterable[Crate], registry: str, asked: tuple[str, ...] | None) -> tuple[Crate, ...]:
     """The crates to publish, each after those that it needs.
 
-    `asked`: exactly these; None: all that their manifests let go there, but for extensions.  Raises `ConfigError`
-    where nothing is left, where one may not go there, and where one needs another that never will.
+    `asked`: exactly these names; None: all crates that may go to the registry, without extensions. Raises `ConfigError`
+    if none is left, if one may not go there, or if one needs a crate that may not go there.
     """
     known = {crate.name: crate for crate in crates}
     where = f"[tool.cartwheel.index.{registry}] crates"

@@ -25,10 +25,10 @@ def resolved_crates(
     default_features: bool = True,
     all_features: bool = False,
 ) -> dict[str, str]:
-    """Each crate that a build for one of `targets` reaches: `{"pyo3": "0.29.3 features=abi3,macros sha256:…"}`.
+    """Every crate that a build for one of `targets` uses: `{"pyo3": "0.29.3 features=abi3,macros sha256:…"}`.
 
-    Keys of crates in several versions carry the version; a local crate's entry is only its features, for its sources
-    are files.  cargo is asked, offline; raises `StepFailed` where crates are not fetched or the lock file is stale.
+    If a crate occurs in several versions, its keys include the version. A local crate's entry holds only its features,
+    because its files count. Runs cargo offline; raises `StepFailed` if crates are not fetched or the lockfile is stale.
     """
     flags = [f"--features={','.join(features)}"] if features else []
     flags += [] if default_features else ["--no-default-features"]
@@ -44,7 +44,7 @@ def resolved_crates(
 
 
 def crates_in_tree(printed: str, locked: Mapping[tuple[str, str], str]) -> dict[str, str]:
-    """What `cargo tree -f '{p} {f}'` printed, joined with the lock file's checksums."""
+    """The output of `cargo tree -f '{p} {f}'`, combined with the lockfile's checksums."""
     found: dict[tuple[str, str], set[str]] = {}
     for line in printed.splitlines():
         parsed = _LINE.fullmatch(line.removesuffix("(*)").rstrip())
@@ -58,7 +58,7 @@ def crates_in_tree(printed: str, locked: Mapping[tuple[str, str], str]) -> dict[
 
 
 def _entry(name: str, version: str, sets: set[str], locked: Mapping[tuple[str, str], str]) -> str:
-    """Host and target may build a crate with different features: `features=a,b|a`."""
+    """One crate's entry. Host and target may build it with different features: `features=a,b|a`."""
     features = f" features={'|'.join(sorted(sets))}" if any(sets) else ""
     digest = locked.get((name, version))
     return f"local{features}" if digest is None else f"{version}{features} {digest}"

@@ -1,7 +1,7 @@
-"""Cargo workspaces: the root, members, path dependencies and lockfile of a crate, read from the manifests alone.
+"""Cargo workspaces: a crate's root, members, path dependencies and lockfile, read from the manifests.
 
-The rules are cargo's (`core/workspace.rs` of cargo 1.95, November 2026); cargo itself is never started.  Paths are
-absolute and keep their symbolic links, as cargo does with `--manifest-path`.
+The rules are cargo's (`core/workspace.rs` of cargo 1.95, November 2026); cargo is never started. Paths are absolute and
+keep symbolic links, as cargo does with `--manifest-path`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _OF_TESTS = ("dev-dependencies", "dev_dependencies")
 
 
 class Crate(Struct, frozen=True, kw_only=True):
-    """A Cargo.toml as parsed: a package, the root of a workspace, or both."""
+    """A parsed Cargo.toml: of a package, of a workspace's root, or of both."""
 
     path: str
-    """Relative to the project."""
+    """The manifest's path relative to the project."""
     manifest: Path
     toml: Mapping[str, Any]
 
@@ -36,7 +36,7 @@ class Crate(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The package's name; its folder's where the manifest has none."""
+        """The package's name; the folder's name if the manifest has none."""
         return str(table(self.toml, "package").get("name", self.folder.name))
 
     @property
@@ -57,7 +57,7 @@ class Crate(Struct, frozen=True, kw_only=True):
 
 
 class Need(Struct, frozen=True, kw_only=True):
-    """One path dependency, as some manifest declares it."""
+    """One path dependency as a manifest declares it."""
 
     keys: Keys
     folder: Path
@@ -65,7 +65,8 @@ class Need(Struct, frozen=True, kw_only=True):
 
 
 def read_crate(manifest: Path, root: Path) -> Crate:
-    """The crate of a manifest; raises `ConfigError` if it is missing or not valid TOML.  `root`: the project's."""
+    """The crate of a manifest; `root` is the project's folder. Raises `ConfigError` if the file is missing or invalid
+    TOML."""
     place = Path(os.path.abspath(manifest))
     path = relative_name(place, root)
     return Crate(path=path, manifest=place, toml=toml(place) or read_toml(place, path))
@@ -88,7 +89,8 @@ def workspace_root(manifest: Path) -> Path:
 
 
 def _manifests_above(manifest: Path) -> Iterator[Path]:
-    """Where cargo looks for a root: in each folder above, but not above CARGO_HOME or a crate that it verifies."""
+    """The manifests that cargo tries as the root: in each parent folder up to CARGO_HOME, and not above
+    `target/package`, where cargo verifies packaged crates."""
     home = Path(os.path.abspath(os.environ.get("CARGO_HOME") or Path.home() / ".cargo"))
     for folder in manifest.parent.parents:
         if folder.parts[-2:] == ("target", "package"):
@@ -99,7 +101,8 @@ def _manifests_above(manifest: Path) -> Iterator[Path]:
 
 
 def _is_excluded(manifest: Path, root: Path) -> bool:
-    """By `exclude` of a root, whose rows are plain paths; a row of `members` overrules it if it is one too."""
+    """Whether a root's `exclude`, a list of plain paths, covers the manifest. A plain path in `members` overrides
+    it."""
     settings = table(toml(root), "workspace")
 
     def lists(key: str) -> bool:
@@ -119,10 +122,10 @@ def root_candidates(manifest: Path) -> tuple[Path, ...]:
 
 
 def members(root: Path) -> tuple[Path, ...]:
-    """The manifests of all members of a workspace, virtual roots left out; `root`: the manifest of its root.
+    """The manifests of all members of a workspace, except virtual roots; `root` is the root's manifest.
 
-    Members are what `members` lists, the root itself, and what any of them needs by path as far as it lies below the
-    root or names this workspace as its own.
+    Members are the rows of `members`, the root, and their path dependencies that lie below the root or name this
+    workspace.
     """
     root = Path(os.path.abspath(root))
     data = toml(root)
@@ -145,7 +148,7 @@ def _belongs(manifest: Path, root: Path) -> bool:
 
 
 def _listed(folder: Path, workspace: Mapping[str, Any]) -> Iterator[Path]:
-    """The manifests that `members` names, by path or by pattern."""
+    """The manifests that `members` lists, by path or by pattern."""
     for row in _strings(workspace.get("members")):
         if not any(sign in row for sign in "*?["):
             yield _manifest_in(folder, row)
@@ -157,7 +160,8 @@ def _listed(folder: Path, workspace: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def inherited(manifest: Path, key: str) -> tuple[Any, Path]:
-    """A value of `[package]`, from `[workspace.package]` if the crate inherits it, and the folder it stands in."""
+    """A value of `[package]`, or of `[workspace.package]` if inherited, and the folder of the manifest that defines
+    it."""
     value = table(toml(manifest), "package").get(key)
     if not _from_workspace(value):
         return value, manifest.parent
@@ -173,10 +177,10 @@ def _from_workspace(value: object) -> bool:
 
 
 def local_packages(manifest: Path, root: Path) -> tuple[Crate, ...]:
-    """This crate and every crate it is built of by path: the crate first, the others by folder.
+    """The crate and its path dependencies, direct and indirect: the crate first, the others by folder.
 
-    Followed are normal, build and target-specific dependencies, inherited ones, and `[patch]` and `[replace]` of the
-    workspace's root as far as the lockfile uses them; not dev-dependencies.  Raises `ConfigError` for invalid TOML.
+    Includes normal, build, target-specific and inherited dependencies, and entries of `[patch]` and `[replace]` in the
+    workspace's root that the lockfile uses. Excludes dev-dependencies. Raises `ConfigError` for invalid TOML.
     """
     start = Path(os.path.abspath(manifest))
     found: dict[Path, Crate] = {}
@@ -192,7 +196,7 @@ def local_packages(manifest: Path, root: Path) -> tuple[Crate, ...]:
 
 
 def crates_of(root: Path, top: Crate, own: Path) -> dict[Path, Crate]:
-    """The members of a workspace and the crates they need by path, as far as they lie in the repository, by folder.
+    """The members of a workspace and their path dependencies inside the repository, by folder.
 
     `root`: the project; `top`: the workspace's root; `own`: the manifest of one member.
     """
@@ -210,7 +214,8 @@ def crates_of(root: Path, top: Crate, own: Path) -> dict[Path, Crate]:
 def needed_by_cargo(manifest: Path) -> tuple[Path, ...]:
     """Every manifest that cargo loads to resolve a crate's workspace.
 
-    These are the members, what they need by path, for tests too, the patches of the root, and the roots of all these.
+    These are the members, their path dependencies (dev-dependencies too), the root's patches, and the workspace roots
+    of all of them.
     """
     root = workspace_root(manifest)
     patches = (_manifest_in(root.parent, row["path"]) for _, row in _patch_rows(root))
@@ -225,7 +230,7 @@ def needed_by_cargo(manifest: Path) -> tuple[Path, ...]:
 
 
 def needs(crate: Crate) -> Iterator[Need]:
-    """Every path dependency that a manifest declares itself, in all its tables and in `[workspace.dependencies]`."""
+    """Every path dependency that a manifest declares, in any dependency table or in `[workspace.dependencies]`."""
     for keys, rows in _dependency_tables(crate.toml, (*BUILT_OF, *_OF_TESTS), workspace=True):
         for name, row in rows.items():
             if isinstance(row, dict) and isinstance(row.get("path"), str):
@@ -238,7 +243,7 @@ def needs(crate: Crate) -> Iterator[Need]:
 
 
 def reached(manifest: Path, tables: Iterable[str]) -> Iterator[Path]:
-    """The manifests that these tables of a crate lead to by path, inherited dependencies included."""
+    """The manifests that a crate's dependency tables `tables` refer to by path, inherited dependencies included."""
     root = workspace_root(manifest)
     shared = table(table(toml(root), "workspace"), "dependencies")
     for _, rows in _dependency_tables(toml(manifest), tuple(tables)):
@@ -260,7 +265,7 @@ def _dependency_tables(
 
 
 def _patches_used(root: Path) -> Iterator[Path]:
-    """The patches by path that the lockfile names; all of them as long as there is none."""
+    """The path patches that the lockfile uses; all of them if there is no lockfile."""
     rows = tuple(_patch_rows(root))
     used = {row.get("name") for row in lock_rows(root.with_name("Cargo.lock")) if "source" not in row} if rows else ()
     for name, row in rows:

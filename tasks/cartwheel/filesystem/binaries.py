@@ -1,4 +1,4 @@
-"""What compiled files say about themselves, read from the wheel that holds them: ELF, Mach-O and PE."""
+"""Reads the compiled files (ELF, Mach-O, PE) in a wheel: architecture, libraries, symbols and versions."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cartwheel.model.wheels.binary_facts import Binary
 
 
 def binaries(wheel: Path) -> tuple[Binary, ...]:
-    """Every compiled image in a wheel, found by its first bytes, in the order of the zip file."""
+    """Every compiled image in a wheel, recognised by its first bytes, in the order of the zip file."""
     return tuple(image for path, content in wheel_contents(wheel) for image in images(path, content))
 
 
 def images(path: str, content: bytes) -> Iterator[Binary]:
-    """The compiled images in one file, none where it is something else."""
+    """The compiled images in one file; none if its format is not ELF, Mach-O or PE."""
     for recognised, read in _FORMATS:
         if recognised(content):
             yield from read(path, content)
@@ -39,7 +39,7 @@ def _is_pe(content: bytes) -> bool:
 def _is_macho(content: bytes) -> bool:
     if content[:4] in (b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"):
         return True
-    # A Java class begins like a universal file; its version, 45 and up, stands where the number of images does.
+    # A Java class file has the same magic. Its version (45 or more) is where a universal file has its image count.
     return content[:4] in (b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf") and 0 < content[7] < 45
 
 
@@ -64,7 +64,8 @@ def _elf(path: str, content: bytes) -> Iterator[Binary]:
 
 
 def _versions(image: Any) -> tuple[tuple[str, str], ...]:
-    """The loader refuses a file for a version it lacks even where no symbol uses it: the versions come first."""
+    """Required symbol versions with the symbols that use them. A version without a symbol counts too: the loader
+    rejects a file for any missing version."""
     found = {(aux.name, "") for need in image.symbols_version_requirement for aux in need.get_auxiliary_symbols()}
     for symbol in (s for s in image.dynamic_symbols if not s.shndx):
         auxiliary = symbol.symbol_version.symbol_version_auxiliary if symbol.has_version else None
@@ -98,7 +99,7 @@ def _macho(path: str, content: bytes) -> Iterator[Binary]:
 
 
 def _defined(image: Any) -> Iterator[Any]:
-    """Older linkers write exports into the symbol table only; beside them stand a debugger's (N_STAB, 0xE0)."""
+    """Exported symbols from the symbol table, where older linkers put them, without debugger entries (N_STAB, 0xE0)."""
     return (symbol for symbol in image.symbols if symbol.raw_type & 0xEE == 0x0E)
 
 
@@ -122,7 +123,7 @@ def _pe(path: str, content: bytes) -> Iterator[Binary]:
 
 
 _EXPORTED = ("PyInit_", "PyModExport_")
-"""What the symbol begins with by which a module is imported (PEP 3121; PEP 793, from 3.15 on)."""
+"""Prefixes of the symbol through which a module is imported (PEP 3121; PEP 793, from 3.15 on)."""
 
 
 def _modules(symbols: Iterator[str]) -> tuple[str, ...]:
@@ -131,7 +132,7 @@ def _modules(symbols: Iterator[str]) -> tuple[str, ...]:
 
 
 def _lief() -> Any:
-    """Half a second to import, and talkative about what it can do without."""
+    """The module lief without its log messages. Importing it takes half a second."""
     import lief
 
     lief.logging.disable()

@@ -1,4 +1,4 @@
-"""The one reader of wheels and source distributions: entries, metadata, and faults of the archive itself."""
+"""Reads wheels and source distributions: entries, metadata, and faults of the archive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 
 class Distribution(Struct, frozen=True, kw_only=True):
-    """A file's directory and metadata, read without unpacking it."""
+    """A file's list of entries and its metadata, read without unpacking the file."""
 
     file: str
     kind: Literal["wheel", "sdist"]
@@ -22,27 +22,28 @@ class Distribution(Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
     """Entries in archive order, duplicates included; folders end in a slash."""
     unpacked: int = 0
-    """The size of all entries together, in bytes."""
+    """The total size of all entries in bytes."""
     oddities: tuple[str, ...] = ()
-    """Features of the archive that a plain one does not have, in words."""
+    """Unusual features of the archive, as messages."""
     prefix: str = ""
     """The folder of the metadata: `x-1.0.dist-info/`, or the sdist's top folder."""
     metadata: bytes = b""
     texts: Mapping[str, bytes] = {}
-    """RECORD, WHEEL and entry_points.txt, those that exist."""
+    """RECORD, WHEEL and entry_points.txt by name, if they exist."""
     pointers: tuple[str, ...] = ()
-    """Entries that are pointers of Git LFS instead of the content they stand for."""
+    """Entries that hold a Git LFS pointer instead of the content."""
     fault: str = ""
     """Why the file cannot be opened."""
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The entries that are no folders."""
+        """The entries that are not folders."""
         return tuple(name for name in self.names if not name.endswith("/"))
 
 
 def open_distribution(path: Path) -> Distribution:
-    """Read a file's directory and metadata; `fault` says why a damaged file or one of another kind cannot be read."""
+    """Read a file's entries and metadata. If the file is damaged or of another kind, `fault` says why it is
+    unreadable."""
     kind: Literal["wheel", "sdist"] = "wheel" if path.name.endswith(".whl") else "sdist"
     size = path.stat().st_size
     try:
@@ -64,11 +65,11 @@ def wheel_contents(wheel: Path) -> Iterator[tuple[str, bytes]]:
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _POINTER_SIZE = 1024
-"""How a pointer of Git LFS begins, and the size that it stays below (git-lfs, docs/spec.md, read November 2026)."""
+"""The first bytes of a Git LFS pointer, and the size limit in bytes (git-lfs, docs/spec.md, read November 2026)."""
 
 
 def is_lfs_pointer(content: bytes) -> bool:
-    """Whether a file's content is a pointer of Git LFS."""
+    """Whether a file's content is a Git LFS pointer."""
     return len(content) < _POINTER_SIZE and content.startswith(_POINTER)
 
 
@@ -103,7 +104,7 @@ def _wheel(path: Path, size: int) -> Distribution:
 
 
 def _metadata_folder(file: str, names: tuple[str, ...]) -> str:
-    """The folder that the file's name asks for if it exists, else the first `.dist-info` folder."""
+    """The `.dist-info` folder that matches the file name; if missing, the first `.dist-info` folder."""
     expected = "-".join(file.split("-")[:2]) + ".dist-info/"
     if any(name.startswith(expected) for name in names):
         return expected
@@ -143,8 +144,8 @@ _UNIQUE_EXTRAS = {0x0001: "its 64 bit sizes", 0x7075: "its Unicode name"}
 
 
 def _differences(file: BinaryIO, rows: list[zipfile.ZipInfo], directory: int) -> Iterator[str]:
-    """Where the entries read from the front differ from the directory at the end: one file must not hold two archives
-    (Warehouse, utils/zipfiles.py; the format: APPNOTE.TXT 4.3.7 and 4.5.3)."""
+    """Differences between the entries read from the front and the central directory at the end: one file must not hold
+    two archives (Warehouse, utils/zipfiles.py; the format: APPNOTE.TXT 4.3.7 and 4.5.3)."""
     sizes: defaultdict[str, list[int]] = defaultdict(list)
     for row in rows:
         sizes[row.orig_filename].append(row.compress_size)
@@ -175,7 +176,7 @@ def _differences(file: BinaryIO, rows: list[zipfile.ZipInfo], directory: int) ->
 
 
 def _extras(extra: bytes) -> Iterator[tuple[int, bytes]]:
-    """The extra fields of an entry: number and data."""
+    """The extra fields of an entry, as number and data."""
     while len(extra) >= 4:
         kind, size = struct.unpack("<HH", extra[:4])
         yield kind, extra[4 : 4 + size]
@@ -183,7 +184,8 @@ def _extras(extra: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _long_size(data: bytes, size: int) -> int:
-    """The packed size of an entry over 4 GB: the second of two numbers, or the only one if it is stored unpacked."""
+    """The compressed size of an entry over 4 GB: the second of two numbers; the only one if the entry is stored
+    uncompressed."""
     if len(data) < 8:
         return size
     packed: int = struct.unpack("<Q", data[8:16] if len(data) >= 16 else data[:8])[0]
@@ -198,7 +200,7 @@ def _sdist(path: Path, size: int) -> Distribution:
         return Distribution(file=path.name, kind="sdist", size=size, fault="neither a .whl nor a .tar.gz")
     with tarfile.open(path, "r:gz") as archive:
         members, pointers, metadata = [], [], b""
-        for member in archive:  # in order: going back in a compressed stream reads it again from its start
+        for member in archive:  # in order: seeking back in a compressed stream decompresses it again
             members.append(member)
             info = member.isfile() and member.name == f"{members[0].name.split('/')[0]}/PKG-INFO"
             if info or (member.isfile() and len(_POINTER) < member.size < _POINTER_SIZE):

@@ -1,4 +1,4 @@
-"""Exact replacements in files: every byte outside of the replaced places stays."""
+"""Exact replacements in files: all bytes outside the replaced places are kept."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from cartwheel.model.errors import ConfigError
 
 
 class TextPlace(Struct, frozen=True, kw_only=True):
-    """A place that holds the version, and what it should hold."""
+    """A place that holds a version, and the version it should hold."""
 
     path: str
     """Relative to the project."""
     what: str
-    """The place for people, such as `[workspace.package] version`."""
+    """The place's name in messages, such as `[workspace.package] version`."""
     found: str
     expected: str
     at: Keys = ()
-    """The place's keys in a TOML file; empty: `span` is the place."""
+    """The place's keys in a TOML file; empty: `span` locates the place."""
     span: tuple[int, int] = (0, 0)
-    """The first byte of the place, and the first byte after it."""
+    """The byte offsets of the place: its start, and its end (exclusive)."""
 
 
 def toml_place(path: str, at: Keys, found: str, expected: str, of: str = "") -> TextPlace:
-    """A place in a TOML file; `of`: whose version it is, if the keys do not say so."""
+    """A place in a TOML file. `of` names the owner of the version if the keys do not."""
     keys = (key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f"'{key}'" for key in at if isinstance(key, str))
     what = ".".join(keys)
     return TextPlace(path=path, what=f"{what} of {of}" if of else what, found=found, expected=expected, at=at)
 
 
 def new_contents(root: Path, places: Iterable[TextPlace]) -> dict[str, bytes]:
-    """The new content of each file in which a place does not hold what is expected, by path.
+    """The new content, by path, of each file with a place that differs from its expected value.
 
-    Raises `ConfigError` where a place cannot be replaced exactly.
+    Raises `ConfigError` if a place cannot be replaced exactly.
     """
     by_path: dict[str, dict[tuple[object, ...], TextPlace]] = {}
     for place in places:
@@ -48,7 +48,7 @@ def new_contents(root: Path, places: Iterable[TextPlace]) -> dict[str, bytes]:
 
 
 def _replaced(path: str, data: bytes, places: tuple[TextPlace, ...]) -> bytes:
-    """Spans first, from the end of the file, so that no replacement moves another place."""
+    """Replace spans from the end of the file to its start, so that the offsets stay valid; then TOML keys."""
     for place in sorted((p for p in places if not p.at), key=lambda p: p.span, reverse=True):
         start, end = place.span
         if data[start:end] != place.found.encode():

@@ -1,4 +1,4 @@
-"""Files: read, written whole or not at all, and digested once."""
+"""Files: atomic writes and cached digests."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ _UNFINISHED = ".new-"
 
 
 def state_folder_ignored(root: Path) -> None:
-    """Make the project's `.cartwheel` folder with a `.gitignore`, so that neither git nor a backend packs the state."""
+    """Create the project's `.cartwheel` folder with a `.gitignore`, so that neither git nor a backend packs its
+    contents."""
     ignore = root / ".cartwheel" / ".gitignore"
     if not ignore.is_file():
         write_atomically(ignore, b"*\n", durable=False)
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644) -> None:
-    """Replace `path` by `data` in one step: whoever looks sees the old file or the new one, never half.
+    """Replace `path` by `data` atomically: readers see the old file or the new one, never a part.
 
-    Durable, it is there after a power cut too, and so is all that was made durable before it.
+    If `durable`, the file survives a power failure, and so does everything that was written durably before it.
     """
     scratch = _beside(path, data, durable=durable, mode=mode)
     try:
@@ -42,7 +43,7 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int
 
 
 def _beside(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644) -> str:
-    """A new file in the same folder that is ready to take the place of `path`."""
+    """Write a temporary file in the folder of `path`, ready to replace it; returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)
     try:
@@ -60,16 +61,17 @@ def _beside(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o644)
 
 @contextmanager
 def replace_all(root: Path, files: Mapping[str, bytes | None]) -> Iterator[None]:
-    """Give each file, by its path below `root`, new content, or remove it if that is None; all or none.
+    """Replace the content of each file, or delete it if the content is None: all files or none. Paths are relative to
+    `root`.
 
-    Whatever fails, here or within the context, puts every file back as it was.  Raises `StepFailed` where one cannot be
-    written.  Modes and symbolic links stay.
+    If an error occurs here or within the context, every file is restored. Raises `StepFailed` if a file cannot be
+    written. Modes and symbolic links are kept.
     """
     paths = {path: (root / path).resolve() for path in files}
     before = {path: (full.read_bytes(), full.stat().st_mode & 0o7777) for path, full in paths.items()}
     ready: dict[str, str] = {}
     try:
-        for path, data in files.items():  # a disk that is full shows it here, when nothing has changed yet
+        for path, data in files.items():  # a full disk fails here, before any file has changed
             if data is not None:
                 ready[path] = _beside(paths[path], data, mode=before[path][1])
         for path, data in files.items():
@@ -91,7 +93,7 @@ def replace_all(root: Path, files: Mapping[str, bytes | None]) -> Iterator[None]
 
 
 def put_back(path: Path, data: bytes, mode: int) -> bool:
-    """Have the file hold that again; whether it does."""
+    """Restore the file's content; returns whether it now has that content."""
     try:
         if not path.exists() or path.read_bytes() != data:
             write_atomically(path, data, mode=mode)
@@ -101,7 +103,7 @@ def put_back(path: Path, data: bytes, mode: int) -> bool:
 
 
 def move_into_place(made: Path, path: Path) -> None:
-    """Rename a finished file to its place; it must lie on the same file system."""
+    """Rename a finished file to its place on the same file system, durably."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(made, "rb+") as file:
         os.fsync(file.fileno())
@@ -110,13 +112,13 @@ def move_into_place(made: Path, path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file so that it stays deleted after a power cut."""
+    """Delete a file durably: it stays deleted after a power failure."""
     path.unlink()
     _sync_names(path.parent)
 
 
 def sweep(folders: Iterable[Path]) -> None:
-    """Remove what a killed process left half-written below these folders.  Only for who alone writes there."""
+    """Delete temporary files that a killed process left below these folders. No other process may write there."""
     for folder in folders:
         for parent, _, names in os.walk(folder):
             for name in names:
@@ -125,7 +127,8 @@ def sweep(folders: Iterable[Path]) -> None:
 
 
 def sweep_beside(files: Mapping[Path, bytes]) -> None:
-    """Remove what a killed process left half-written beside these files: the beginning of what one was to hold."""
+    """Delete temporary files that a killed process left beside these files: those that hold the start of one file's
+    content."""
     for folder in {path.parent for path in files}:
         for name in folder.glob(f"{_UNFINISHED}*"):
             if name.is_file() and any(data.startswith(name.read_bytes()) for data in files.values()):
@@ -133,9 +136,9 @@ def sweep_beside(files: Mapping[Path, bytes]) -> None:
 
 
 def _sync_names(folder: Path) -> None:
-    """Have the folder's names on the disk: a rename is not there after a power cut because the file's content is.
+    """Flush the folder to disk: without it, a rename can be lost in a power failure although the content is on disk.
 
-    Windows has no such call, and some network file systems refuse it.
+    Windows has no such call, and some network file systems reject it.
     """
     if os.name == "nt":
         return
@@ -162,23 +165,23 @@ def sha256_of(path: str | Path) -> str:
 
 
 _TICK, _COARSE = 50_000_000, 2_000_000_000
-"""Nanoseconds within which two writes can get one time: clocks of files tick every 4 to 16 ms, and file systems that
-keep whole seconds, or two of them (FAT), show no fraction."""
+"""Nanoseconds within which two writes can get the same time. File clocks tick every 4 to 16 ms; file systems with a
+resolution of one or two seconds (FAT) show no fraction."""
 
 
 def _settled(stat: os.stat_result) -> bool:
-    """Whether another write from now on would be seen by the file's times."""
+    """Whether any later write would change the file's times."""
     last = max(stat.st_mtime_ns, stat.st_ctime_ns)
     whole = not stat.st_mtime_ns % 1_000_000_000 and not stat.st_ctime_ns % 1_000_000_000
     return time.time_ns() - last > (_COARSE if whole else _TICK)
 
 
 class Digests:
-    """The digest of each file's content, read at most once a process and remembered between runs.
+    """The digest of each file's content, read at most once a process and cached between runs.
 
-    The memory lies in one local file and is keyed by inode, size, modification and change time; it only saves
-    reading, and is never taken to another machine.  What was read so young that a further write could get the same
-    times is not kept for the next run.  The executable bit is part of a digest (a wheel carries it).
+    The cache is a local file, keyed by inode, size, modification and change time. It only saves reading and is never
+    moved to another machine. A digest is not kept for the next run if another write could still get the same times. The
+    executable bit is part of a digest, because wheels contain it.
     """
 
     def __init__(self, memory: Path, root: Path) -> None:
@@ -193,12 +196,13 @@ class Digests:
         self.reads = 0
 
     def __call__(self, path: str) -> str:
-        """The digest of a file as first seen by this process, `""` where no file is; relative to the project."""
+        """The digest of a file, as this process first saw it; `""` if there is no file. `path` is relative to the
+        project."""
         found = self._seen.get(path)
         return self.again(path) if found is None else found
 
     def again(self, path: str) -> str:
-        """The digest of the file as it is now."""
+        """The file's current digest."""
         digest = self._look(path)
         if self._seen.get(path, digest) != digest:
             self._groups.clear()
@@ -206,7 +210,7 @@ class Digests:
         return digest
 
     def group(self, paths: tuple[str, ...]) -> Mapping[str, str]:
-        """The digests of these files; the same tuple, told by identity, is gone through once.  Not to be changed."""
+        """The digests of these files. Cached by the identity of the tuple; callers must not change the result."""
         kept = self._groups.get(id(paths))
         if kept is None:
             found = {path: self(path) for path in paths}
@@ -214,7 +218,7 @@ class Digests:
         return kept[1]
 
     def moved(self, path: str) -> bool:
-        """Whether a file whose digest was taken was written since, came or went, though it may be as it was."""
+        """Whether a file was written, created or removed since its digest was taken, even if its content is equal."""
         taken = self._seen.get(path)
         try:
             stat = os.stat(os.path.join(self._root, path))
@@ -223,13 +227,13 @@ class Digests:
         return taken is not None and self._load().get(path, [])[:5] != _state(stat)
 
     def renew(self) -> None:
-        """Look again at the files that were written since their digest was taken."""
+        """Drop the digests of files that were written since they were taken."""
         for path in [path for path in self._seen if self.moved(path)]:
             del self._seen[path]
         self._groups.clear()
 
     def forget(self) -> None:
-        """Look at every file again from now on."""
+        """Drop all digests of this process."""
         self._seen.clear()
         self._groups.clear()
 
@@ -239,7 +243,7 @@ class Digests:
             stat = os.stat(full)
         except OSError:
             return ""
-        if not S_ISREG(stat.st_mode):  # opening a FIFO waits for its other end
+        if not S_ISREG(stat.st_mode):  # opening a FIFO blocks until its other end opens
             return ""
         known = self._load()
         key = _state(stat)
@@ -262,7 +266,7 @@ class Digests:
         return digest
 
     def _load(self) -> dict[str, list[object]]:
-        """What is remembered, one dictionary for all threads: what one of them notes must not be lost."""
+        """The cache. All threads share one dictionary, so that no entry is lost."""
         with self._loading:
             if self._known is None:
                 try:
@@ -273,7 +277,7 @@ class Digests:
             return self._known
 
     def save(self) -> None:
-        """Keep what was learned for the next run; a disk that refuses costs only time."""
+        """Store the cache for the next run. A failed write is ignored and costs only time."""
         if not self._fresh:
             return
         kept = {path: known for path, known in dict(self._load()).items() if path not in self._young}
@@ -285,12 +289,12 @@ class Digests:
 
 
 def _state(stat: os.stat_result) -> list[object]:
-    """What changes whenever a file is written."""
+    """The values that change when a file is written."""
     return [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_mode]
 
 
 def disk_error_in_words(error: OSError) -> str:
-    """What went wrong with a file or disk, and what to do."""
+    """A message for a file or disk error, with advice."""
     where = f" at {error.filename}" if error.filename else ""
     if error.errno == errno.ENOSPC:
         return (

@@ -1,4 +1,4 @@
-"""TOML files, read from disk as they stand."""
+"""TOML files, parsed from disk and cached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cartwheel.model.errors import ConfigError
 
 
 def toml_or_nothing(path: Path) -> Mapping[str, Any]:
-    """The parsed file; empty if it is missing or not valid TOML, as templates are.  For files of other projects."""
+    """The parsed file; empty if it is missing or invalid, as templates are. For files of other projects."""
     try:
         return toml(path)
     except ConfigError:
@@ -22,7 +22,7 @@ def toml_or_nothing(path: Path) -> Mapping[str, Any]:
 
 
 def read_toml(path: Path, shown_as: str) -> Mapping[str, Any]:
-    """The parsed file.  Raises `ConfigError` with the file's name, the line and the reason."""
+    """The parsed file. Raises `ConfigError` with the file's name, the line and the reason."""
     try:
         return _loads(path)
     except FileNotFoundError:
@@ -37,14 +37,15 @@ def read_toml(path: Path, shown_as: str) -> Mapping[str, Any]:
 
 
 def read_root(root: Path) -> Mapping[str, Any]:
-    """The root's pyproject.toml."""
+    """The parsed pyproject.toml of the project's root. Raises `ConfigError` if it is missing or invalid."""
     read = read_toml(root / "pyproject.toml", "pyproject.toml")
     refuse_wrong_types(Pyproject, read, "pyproject.toml")
     return read
 
 
 def toml(path: Path) -> dict[str, Any]:
-    """A TOML file, `{}` if it is missing; raises `ConfigError` if it is not valid.  Not to be changed."""
+    """The parsed file; `{}` if it is missing. Raises `ConfigError` if it is invalid. Callers must not change the
+    result."""
     try:
         stat = os.stat(path)
     except OSError:
@@ -54,7 +55,7 @@ def toml(path: Path) -> dict[str, Any]:
 
 @lru_cache(maxsize=512)
 def _parsed(path: Path, *state: int) -> dict[str, Any]:
-    """Parsed once for each state of the file: every target of a package asks for the same manifests."""
+    """The parsed file, cached by its state: every target of a package reads the same manifests."""
     try:
         return _loads(path)
     except OSError:
@@ -64,11 +65,11 @@ def _parsed(path: Path, *state: int) -> dict[str, Any]:
 
 
 def _loads(path: Path) -> dict[str, Any]:
-    """A byte order mark is allowed, as cargo and maturin allow it."""
+    """Parse a file that may start with a byte order mark, as cargo and maturin accept it."""
     return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
 
 
 def table(data: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A table of a TOML file; empty if there is none of that name."""
+    """A table of a TOML file; empty if there is no table with that name."""
     value = data.get(key)
     return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""Files and folders of a project that the words of a command line, of flags or of a setting name."""
+"""The project's files and folders that are named by words of a command line, of flags or of a setting."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from stat import S_ISDIR, S_ISREG
 from cartwheel.filesystem.read_set import SKIPPED, ReadSet, is_made_again, relative_name, source_top
 
 _DEPTH = 3
-"""How deep files of arguments (`@file`) may name one another."""
+"""The nesting limit of argument files (`@file`)."""
 
 
 def named_in(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSet:
-    """What lies in the project or its repository and is named by a word, as a path from one of `places`.
+    """The files and folders in the project or its repository that words name, relative to one of `places`.
 
-    A word may hold a path behind `=`, `,`, `@` or a flag of one letter; the arguments in a file that is named by `@`
-    count as words too.  A folder that holds a place is not meant, nor one that holds what was made.
+    A path may follow `=`, `,`, `@` or a one-letter flag. Arguments in a file named by `@` count as words too. Folders
+    that contain one of `places`, and folders of generated files, are left out.
     """
     files: set[str] = set()
     folders: set[str] = set()
@@ -49,7 +49,7 @@ def _paths(words: Iterable[str], places: tuple[Path, ...], depth: int) -> Iterat
 
 
 def _mode(path: Path) -> int:
-    """The kind of a file; 0 if it is missing or the text is no path, as what is long."""
+    """The file's mode; 0 if it is missing or the text is not a valid path (too long, for example)."""
     try:
         return os.stat(path).st_mode
     except (OSError, ValueError):
@@ -72,5 +72,5 @@ def _arguments(path: Path) -> list[str]:
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words of a setting: by spaces, by cargo's separator of encoded flags, and the whole text."""
+    """The words of a setting: the whole text, and its parts between spaces or cargo's separator of encoded flags."""
     return tuple(dict.fromkeys((text, *re.split(r"[\s\x1f]+", text))))

@@ -1,4 +1,4 @@
-"""What a step was seen to depend on, as names; the digests are somebody else's."""
+"""Read sets: the names of what a step was seen to depend on. Digests are taken elsewhere."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from cartwheel.model.errors import StepFailed
 SKIPPED = frozenset(
     {".git", ".hg", ".jj", ".svn", ".cartwheel", "__pycache__", "node_modules", ".hypothesis", ".tox", ".nox"}
 )
-"""Folders that are nobody's source."""
+"""Names of folders that hold no sources."""
 
 MARKERS = ("CACHEDIR.TAG", ".rustc_info.json", "pyvenv.cfg")
-"""Files by which a folder says that it can be made again: cargo's target directories, caches, environments."""
+"""Files that mark a folder as reproducible: cargo's target directories, caches, virtual environments."""
 
 
 class ReadSet(Struct, frozen=True, kw_only=True):
-    """What a step was seen to depend on; paths are named as `relative_name` names them."""
+    """The inputs of a step; paths have the form of `relative_name`."""
 
     files: tuple[str, ...] = ()
-    """Their content counts."""
+    """Files whose content counts."""
     absent: tuple[str, ...] = ()
-    """Not there, and their appearance would count."""
+    """Missing files whose appearance would count."""
     folders: tuple[str, ...] = ()
-    """Every file in them counts, at any depth, added and deleted ones too; a folder need not exist."""
+    """Folders in which every file counts, at any depth, including files added or deleted later. A folder may be
+    missing."""
     env: tuple[str, ...] = ()
-    """Environment variables whose value counts, or that they are not set."""
+    """Environment variables whose value, or absence, counts."""
     unwatched: tuple[str, ...] = ()
-    """Those of the files and folders of which cargo takes no notice."""
+    """The files and folders, among the above, that cargo does not watch."""
     git: tuple[str, ...] = ()
-    """`("HEAD",)` if the commit that is checked out counts."""
+    """`("HEAD",)` if the checked-out commit counts."""
 
     def __or__(self, other: ReadSet) -> ReadSet:
         return ReadSet(
@@ -49,10 +50,10 @@ class ReadSet(Struct, frozen=True, kw_only=True):
 
 
 def files_below(root: Path, folder: str) -> tuple[str, ...]:
-    """Every file in a folder of `Reads.folders`, at any depth, sorted.
+    """Every file in a folder of `ReadSet.folders`, at any depth, sorted.
 
-    Left out are what version control and Python leave there (`SKIPPED`), folders below it that hold one of `MARKERS`
-    (a cargo target directory, a virtual environment), and the project's own `dist/`.  Links are followed once.
+    Left out are folders named in `SKIPPED`, subfolders that hold one of `MARKERS` (a cargo target directory, a virtual
+    environment), and the project's `dist/`. A cycle of symbolic links is followed once.
     """
     top = os.path.normpath(os.path.join(root, folder))
     prefix = "" if os.path.normpath(folder) == "." else folder.rstrip("/") + "/"
@@ -72,19 +73,19 @@ def _walk(folder: str, below: str, dist: str, above: frozenset[str]) -> Iterator
         return
     for entry in entries:
         if not _is_folder(entry):
-            if entry.name != ".git":  # of a submodule or a working tree: another in every clone
+            if entry.name != ".git":  # of a submodule or linked worktree: differs between clones
                 yield below + entry.name
         elif entry.name not in SKIPPED and os.path.normpath(entry.path) != dist:
             yield from _walk(entry.path, f"{below}{entry.name}/", dist, above | {real})
 
 
 def is_made_again(folder: Path) -> bool:
-    """Whether a folder says that it can be made again."""
+    """Whether a marker file in the folder says that its content is reproducible."""
     return any((folder / name).exists() for name in MARKERS)
 
 
 def refuse_special_files(paths: Iterable[str], root: Path) -> None:
-    """Raises `StepFailed` for a FIFO, a socket or a device: whoever packs it waits for ever."""
+    """Raise `StepFailed` for a FIFO, a socket or a device: a program that packs it blocks forever."""
     for path in paths:
         try:
             mode = os.stat(root / path).st_mode
@@ -103,13 +104,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 COPIES = (".cartwheel", "unlocked")
-"""The folder of a project that holds copies of its sources, each in a folder below `target/package` and laid out as
-they are."""
+"""The project's folder for copies of its sources. Each copy is a folder below `target/package` with the layout of the
+sources."""
 
 
 @cache
 def source_top(root: Path) -> Path:
-    """The highest folder whose files belong with the project in `root`: the top of its repository, or of its copy."""
+    """The highest folder whose files belong to the project in `root`: the top of its repository, or of its lockless
+    copy."""
     for folder in (root, *root.parents):
         if (folder / ".git").exists() or folder.parts[-5:-1] == (*COPIES, "target", "package"):
             return folder
@@ -117,8 +119,8 @@ def source_top(root: Path) -> Path:
 
 
 def relative_name(path: str | Path, root: Path) -> str:
-    """A path with `/`, relative to the project if it lies in the project or its repository (`../core/src/lib.rs`),
-    else absolute; symbolic links are kept."""
+    """A path with `/`: relative to the project if it lies in the project or its repository (`../core/src/lib.rs`), else
+    absolute. Symbolic links are kept."""
     plain = _without_dots(os.fspath(path))
     for top in (os.path.abspath(root), os.path.realpath(root)):
         inner = below(plain, top)
@@ -130,12 +132,12 @@ def relative_name(path: str | Path, root: Path) -> str:
 
 
 def is_outside(name: str) -> bool:
-    """Whether a name made by `relative_name` leads out of the project."""
+    """Whether a name from `relative_name` lies outside the project."""
     return name.startswith("../") or name == ".." or os.path.isabs(name)
 
 
 def there_or_not(paths: Iterable[Path], root: Path) -> ReadSet:
-    """Each path as one of the files, or as absent."""
+    """The existing paths as `files`, the missing ones as `absent`."""
     there: set[str] = set()
     missing: set[str] = set()
     for path in paths:
@@ -144,7 +146,7 @@ def there_or_not(paths: Iterable[Path], root: Path) -> ReadSet:
 
 
 def below(path: str, top: str) -> str | None:
-    """`path` relative to `top` with `/`, None where it lies elsewhere; both normal and absolute."""
+    """`path` relative to `top` with `/`; None if it is not below `top`. Both must be normalised and absolute."""
     one, other = os.path.normcase(path), os.path.normcase(top)
     if one == other:
         return "."
@@ -153,7 +155,8 @@ def below(path: str, top: str) -> str | None:
 
 
 def _without_dots(path: str) -> str:
-    """Absolute, and `..` taken out: by the names alone where that leads to the same place."""
+    """The absolute path without `..`. Symbolic links are resolved only if removing `..` would change the file it
+    names."""
     plain = os.path.abspath(path)
     if ".." in Path(path).parts and os.path.realpath(path) != os.path.realpath(plain):
         return os.path.realpath(path)

@@ -1,4 +1,4 @@
-"""The files of a repository that say how it is built, tested and published, read whole."""
+"""Reads the files of a repository that define how it is built, tested and published."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _LARGEST = 1_000_000
 
 
 def read_repository(root: Path) -> dict[str, str]:
-    """Texts by path relative to `root`: what says something about a release, and every other file as an empty text.
+    """All files of a repository by path relative to `root`: the text of those about a release, an empty text for
+    others.
 
-    Folders of what tools make (`target`, `node_modules`, hidden ones but `.github`) and nested repositories are left
-    out.
+    Left out are generated folders (`target`, `node_modules`), hidden ones except `.github`, `.gitlab` and `.cargo`, and
+    nested repositories.
     """
     texts: dict[str, str] = {}
     for folder, names, files in os.walk(root):
@@ -36,7 +37,7 @@ def read_repository(root: Path) -> dict[str, str]:
 
 
 def read_workflows(root: Path) -> dict[str, str]:
-    """The texts of `read_repository` that say what a forge runs: workflows, actions, GitLab's files."""
+    """The files of `read_repository` that define pipelines: workflows, actions, GitLab's files."""
     texts: dict[str, str] = {}
     files = [*root.glob(".github/**/*.y*ml"), *root.glob(".gitlab/**/*.yml"), *root.glob("*gitlab-ci*.yml")]
     for path in files:
@@ -53,7 +54,7 @@ def _wanted(path: Path, name: str, depth: int) -> bool:
 
 
 def _text(path: Path) -> str:
-    """With the line endings as they are; empty for what is no UTF-8 text of a usual size."""
+    """The text with its original line endings; empty if it is not UTF-8 or larger than `_LARGEST` bytes."""
     try:
         return path.read_bytes().decode() if path.stat().st_size <= _LARGEST else ""
     except (OSError, UnicodeDecodeError):

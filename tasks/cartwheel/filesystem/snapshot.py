@@ -1,4 +1,4 @@
-"""Looking at the world, once: digests, tools and answers that are kept between runs on this machine."""
+"""One look at the disk and the environment: digests, tool versions, and answers cached between runs on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cartwheel.filesystem.files import Digests, state_folder_ignored, write_atom
 
 
 class AnswerCache:
-    """Answers kept in one local file under keys that name all they depend on; losing it costs only time."""
+    """A cache in one local file. Keys name everything that the answer depends on; losing the file costs only time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -21,7 +21,7 @@ class AnswerCache:
         self._new = False
 
     def __call__(self, key: str, make: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
-        """The kept answer, or the one that `make` gives, which is then kept."""
+        """The cached answer; if missing, the result of `make`, which is then cached."""
         kept = self._load()
         self._used.add(key)
         if key not in kept:
@@ -30,7 +30,7 @@ class AnswerCache:
         return kept[key]
 
     def _load(self) -> dict[str, dict[str, str]]:
-        with self._loading:  # two threads must not each have their own
+        with self._loading:  # all threads share one dictionary
             if self._kept is None:
                 try:
                     loaded = json.loads(self._path.read_bytes())
@@ -40,7 +40,7 @@ class AnswerCache:
             return self._kept
 
     def save(self) -> None:
-        """Keep new answers; when there are many, only those that this run used."""
+        """Store new answers. A large cache keeps only the answers that this run used."""
         if not self._new or self._kept is None:
             return
         kept = dict(self._kept) if len(self._kept) < 500 else {k: v for k, v in self._kept.items() if k in self._used}
@@ -52,7 +52,7 @@ class AnswerCache:
 
 
 class DiskSnapshot:
-    """What steps see (`model.step.Look`)."""
+    """The snapshot of the project in `root` (see `model.step.Snapshot`)."""
 
     def __init__(self, root: Path, environ: Mapping[str, str], version_of: Callable[[str, DiskSnapshot], str]) -> None:
         local = root / ".cartwheel" / "local"
@@ -65,33 +65,33 @@ class DiskSnapshot:
         self._tools: dict[str, str] = {}
 
     def digest(self, path: str) -> str:
-        """See `Look.digest`."""
+        """See `Snapshot.digest`."""
         return self.files(path)
 
     def digests(self, paths: tuple[str, ...]) -> Mapping[str, str]:
-        """See `Look.digests`."""
+        """See `Snapshot.digests`."""
         return self.files.group(paths)
 
     def moved(self, path: str) -> bool:
-        """See `Look.moved`."""
+        """See `Snapshot.moved`."""
         return self.files.moved(path)
 
     def tool(self, name: str) -> str:
-        """See `Look.tool`."""
+        """See `Snapshot.tool`."""
         if name not in self._tools:
             self._tools[name] = self._version_of(name, self)
         return self._tools[name]
 
     def again(self) -> None:
-        """Forget what was seen in this process; another run may have changed it."""
+        """Drop all digests of this process, because another run may have changed files."""
         self.files.forget()
 
     def forget(self) -> None:
-        """Keep nothing of what was learned."""
+        """Do not store anything learned in this run."""
         self.readonly = True
 
     def save(self) -> None:
-        """Keep what was learned, unless this is only a look."""
+        """Store what this run learned, unless `forget` was called."""
         if not self.readonly:
             state_folder_ignored(self.root)
             self.files.save()

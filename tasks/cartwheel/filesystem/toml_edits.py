@@ -1,7 +1,7 @@
-"""Edits of TOML files by tomlkit, each one proven: the named value changes and every other byte stays.
+"""Edits of TOML files with tomlkit. Each edit is verified: the named value changes and every other byte is kept.
 
 tomlkit (0.15.2) keeps quotes, line endings, comments and order, with one known exception: it writes an array of tables
-whose entries are not adjacent as one block.  Such a file is edited one table at a time.
+with non-adjacent entries as one block. Such a file is edited one table at a time.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class _NotExact(Exception):
 
 
 def with_strings(data: bytes, values: Mapping[Keys, str], *, shown_as: str) -> bytes:
-    """The file with new strings at the given keys; each string keeps its kind of quotes.
+    """The file with new strings at the given keys; each string keeps its quoting style.
 
-    Raises `ConfigError` if one of them cannot be replaced without another change.
+    Raises `ConfigError` if a string cannot be replaced without another change.
     """
     bom, text = _text(data, shown_as)
     expected, document = _parsed(text), _whole(text)
@@ -44,9 +44,9 @@ def with_strings(data: bytes, values: Mapping[Keys, str], *, shown_as: str) -> b
 
 
 def with_key(data: bytes, table: tuple[str, ...], key: str, value: str, *, shown_as: str) -> bytes:
-    """The file with one key set to a string; the table is added where it is missing.
+    """The file with one key set to a string; a missing table is added.
 
-    Raises `ConfigError` if that is not possible without another change.
+    Raises `ConfigError` if that is impossible without another change.
     """
     bom, text = _text(data, shown_as)
     expected = _parsed(text)
@@ -65,9 +65,9 @@ def with_key(data: bytes, table: tuple[str, ...], key: str, value: str, *, shown
 
 
 def with_value(data: bytes, table: tuple[str, ...], key: str, value: Any, *, shown_as: str) -> bytes:
-    """The file with one key set to a list or another value; the table must be there.
+    """The file with one key set to a list or another value; the table must exist.
 
-    Raises `ConfigError` if that is not possible without another change.
+    Raises `ConfigError` if that is impossible without another change.
     """
     bom, text = _text(data, shown_as)
     expected, document = _parsed(text), _whole(text)
@@ -84,7 +84,7 @@ def with_value(data: bytes, table: tuple[str, ...], key: str, value: Any, *, sho
 
 
 def _whole(text: str) -> Any:
-    """The tomlkit document, if that writes the text as it is; else None."""
+    """The tomlkit document if tomlkit reproduces the text exactly; else None."""
     import tomlkit
 
     try:
@@ -100,7 +100,7 @@ def _in_document(document: Any, text: str, at: Keys, value: str) -> str:
 
 
 def _in_section(text: str, at: Keys, value: str) -> str:
-    """The text with one string replaced in the table that holds it; other tables are not given to tomlkit."""
+    """The text with one string replaced. Only the table that holds the string is passed to tomlkit."""
     expected = _parsed(text)
     _place(expected, at[:-1])[at[-1]] = value
     for start, end in _sections(text):
@@ -116,7 +116,7 @@ def _in_section(text: str, at: Keys, value: str) -> str:
 
 
 def _set(document: Any, at: Keys, value: str) -> tuple[str, str]:
-    """Set a string in a tomlkit document; how it was written before, and how it is written now."""
+    """Set a string in a tomlkit document; returns its old and new text, quotes included."""
     from tomlkit import string
     from tomlkit.items import String
 
@@ -131,8 +131,8 @@ def _set(document: Any, at: Keys, value: str) -> tuple[str, str]:
 
 
 def _place(document: Any, keys: Keys) -> Any:
-    """The container at these keys.  A section that is parsed alone holds one entry of an array of tables, or, below
-    that entry's header, none: its number is then 0, or left out."""
+    """The container at these keys. A section parsed alone contains one entry of an array of tables (index 0) or, below
+    that entry's header, no array; the index is then skipped."""
     for key in keys:
         if isinstance(key, int) and isinstance(document, Mapping):
             continue
@@ -141,7 +141,7 @@ def _place(document: Any, keys: Keys) -> Any:
 
 
 def _refuse_other_bytes(before: str, after: str, old: str, new: str) -> str:
-    """`after`, if it is `before` with one `old` replaced by `new`."""
+    """Return `after` if it equals `before` with one `old` replaced by `new`; else raise `_NotExact`."""
     if before == after and old == new:
         return after
     same = _common_prefix(before, after)
@@ -152,7 +152,8 @@ def _refuse_other_bytes(before: str, after: str, old: str, new: str) -> str:
 
 
 def _sections(text: str) -> Iterator[tuple[int, int]]:
-    """The start and end of each table's text; a `[` at the start of any other line ends a section early."""
+    """The start and end offsets of each table's text. A `[` at the start of a line that is not a header also ends a
+    section."""
     starts = [0, *(match.start() for match in _HEADER.finditer(text))]
     yield from zip(starts, (*starts[1:], len(text)), strict=True)
 
@@ -161,7 +162,8 @@ def _sections(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _with_new_key(text: str, table: tuple[str, ...], key: str, value: str) -> Iterator[str]:
-    """By tomlkit, where it leaves the rest as it is; else with a table of its own at the end."""
+    """Candidate texts with the new key: from tomlkit if it keeps the rest unchanged, then with a new table at the
+    end."""
     import tomlkit
 
     newline = "\r\n" if "\r\n" in text else "\n"
@@ -175,7 +177,7 @@ def _with_new_key(text: str, table: tuple[str, ...], key: str, value: str) -> It
             place[key] = value
             yield from _inserted(text, document.as_string(), newline)
     except (tomlkit.exceptions.TOMLKitError, TypeError, ValueError, _NotExact):
-        pass  # an inline table takes no table with a header
+        pass  # an inline table cannot be extended by a table with a header
     nested: dict[str, Any] = {key: value}
     for part in reversed(table):
         nested = {part: nested}
@@ -184,9 +186,9 @@ def _with_new_key(text: str, table: tuple[str, ...], key: str, value: str) -> It
 
 
 def _inserted(before: str, after: str, newline: str) -> Iterator[str]:
-    """`before` with what `after` adds to it, in the file's line endings; spaces that tomlkit drops stay.
+    """`before` with the text that `after` adds, in the file's line endings; spaces that tomlkit drops are kept.
 
-    tomlkit adds lines below the comment of the next table; they stand above it in the first of the texts.
+    tomlkit adds lines below the next table's comment; the first candidate has them above it.
     """
     start = _common_prefix(before, after)
     rest = min(len(before), len(after)) - start
@@ -205,7 +207,7 @@ def _inserted(before: str, after: str, newline: str) -> Iterator[str]:
 
 
 def _text(data: bytes, shown_as: str) -> tuple[str, str]:
-    """The byte order mark, or nothing, and the text behind it."""
+    """The byte order mark (or an empty text) and the text after it. Raises `ConfigError` if it is not valid TOML."""
     try:
         text = data.decode()
         tomllib.loads(text.removeprefix(_BOM))
@@ -215,7 +217,7 @@ def _text(data: bytes, shown_as: str) -> tuple[str, str]:
 
 
 def _common_prefix(one: str, other: str) -> int:
-    """The number of characters with which both texts begin."""
+    """The length of the common prefix in characters."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -225,7 +227,7 @@ def _common_prefix(one: str, other: str) -> int:
 
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text, parse_float=str)  # nan equals nothing, and a float keeps its digits
+        return tomllib.loads(text, parse_float=str)  # nan is not equal to itself, and a float loses digits
     except tomllib.TOMLDecodeError:
         return {}
 

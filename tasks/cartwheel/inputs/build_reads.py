@@ -139,7 +139,7 @@ def _sources(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     found = [_uplifted(artifact) for artifact in final]
     paths = {Path(path) for info in found if info is not None for path in info.files}
     reads = there_or_not([path for path in paths if run.counts(path) and not path.is_dir()], root)
-    understood = final and None not in found and all(path.is_absolute() for path in paths)  # not with `dep-info-basedir`
+    understood = final and None not in found and all(path.is_absolute() for path in paths)  # see `dep-info-basedir`
     if not understood or not {relative_name(artifact.source, root) for artifact in final} <= set(reads.files):
         return whole_packages(packages, root)
     roots = {os.path.abspath(artifact.source) for artifact in run.said.artifacts}

@@ -1,7 +1,7 @@
-"""What a compiled wheel depends on by way of cargo: everything near it before a build, what was read after one.
+"""What a compiled wheel depends on through cargo: all nearby files before the first build, the files read after it.
 
-`reads_of` is told by cargo itself: its JSON messages name the artifacts and build scripts of this very build, the
-dep-info files beside them the sources and variables, the scripts' outputs what they asked to be watched.
+The evidence after a build comes from cargo and rustc: cargo's JSON messages name the artifacts and build scripts,
+dep-info files name sources and variables, and the scripts' output names watched files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from cartwheel.inputs.build_reads import (
 
 
 def before_first_build(manifest: Path, root: Path, cwd: Path, environ: Mapping[str, str] = os.environ) -> ReadSet:
-    """All that might count as long as no build has told: whole packages, the lock file, every configuration file."""
+    """Everything that may count before the first build: whole packages, the lockfile and every configuration file."""
     settings = configuration(cwd, environ)
     packages = (*local_packages(manifest, root), *_substitutes(settings.crates, root))
     return (
@@ -42,10 +42,10 @@ def before_first_build(manifest: Path, root: Path, cwd: Path, environ: Mapping[s
 
 
 def reads_of(build: CargoBuild, environ: Mapping[str, str] = os.environ) -> ReadSet:
-    """Exactly what this build was seen to read, with what would count if it appeared.
+    """What this build read, and the missing files that would count if they appeared.
 
-    The lock file is not in it (`resolved` says what of it counts), nor are fetched crates and what lies in the target
-    directory.  What cannot be read or understood is made up for by the whole of the packages concerned.
+    The lockfile, fetched crates and the target directory are excluded; `resolution.resolved_crates` covers the
+    lockfile. If evidence is missing or unreadable, the whole packages concerned count.
     """
     settings = configuration(build.cwd, environ)
     said = _said(build)
@@ -56,18 +56,18 @@ def reads_of(build: CargoBuild, environ: Mapping[str, str] = os.environ) -> Read
     if not said.complete:
         reads |= _standing(build.manifest, packages, build.root)
         return reads | whole_packages(packages, build.root) | asked_for(packages)
-    here = {*(p.manifest for p in compiled), *(p.manifest for p in declared[:1])}  # others are another target's
+    here = {*(p.manifest for p in compiled), *(p.manifest for p in declared[:1])}  # others belong to another target
     reads |= _standing(build.manifest, [p for p in packages if p.manifest in here], build.root)
     return reads | reads_of_build(seen_by(build, said, cargo_home(environ)), packages)
 
 
 def _flags_from(manifest: Path, cwd: Path) -> tuple[Path, ...]:
-    """What paths in flags are relative to: rustc runs in the workspace's root, cargo in `cwd`."""
+    """The folders that paths in flags are relative to: rustc runs in the workspace's root, cargo in `cwd`."""
     return workspace_root(manifest).parent, cwd
 
 
 def reads_of_all(builds: Iterable[CargoBuild]) -> ReadSet:
-    """What any of several was seen to read, as for a universal file."""
+    """The union of what several builds read, for a universal wheel."""
     return reduce(or_, (reads_of(build) for build in builds))
 
 
@@ -87,9 +87,10 @@ def _substitutes(manifests: Iterable[Path], root: Path) -> Iterator[Crate]:
 
 
 def _standing(manifest: Path, packages: Iterable[Crate], root: Path) -> ReadSet:
-    """Manifests, and the files that cargo takes up by their names alone once they are there.
+    """Manifests, and files that cargo finds by name alone as soon as they exist.
 
-    Programs count for the crate itself only: the wheel's list of components names them, not those of dependencies.
+    Programs count for the crate itself only: the wheel's list of components names them, and leaves out those of
+    dependencies.
     """
     own = Path(os.path.abspath(manifest))
     paths: set[Path] = set(root_candidates(own))
@@ -109,10 +110,10 @@ def _standing(manifest: Path, packages: Iterable[Crate], root: Path) -> ReadSet:
 
 
 def stale_fingerprints(target_dir: Path, triple: str, profile: str, packages: Iterable[str]) -> tuple[Path, ...]:
-    """The folders to delete so that cargo looks again at these packages, in the target's part and in the host's.
+    """The fingerprint folders to delete so that cargo checks these packages again, for the target and for the host.
 
-    For when an input's content changed and its modification time is not newer than that directory's last build:
-    cargo goes by times and would call the old build fresh.
+    Needed if an input's content changed but its modification time is not newer than the directory's last build: cargo
+    compares times only and would consider the old build fresh.
     """
     names = "|".join(re.escape(name) for name in sorted(set(packages)))
     wanted = re.compile(rf"(?:{names})-[0-9a-f]{{16}}") if names else None

@@ -1,4 +1,4 @@
-"""What steps read that nobody can watch: everything in some folders."""
+"""Inputs of steps that cannot be observed: every file in some folders."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ from cartwheel.process import environment
 
 
 class BackendSources(Struct, frozen=True, kw_only=True):
-    """What a backend other than maturin reads for a wheel: the package's folder.  What it or its hooks read of it
-    cannot be seen, so every file counts; what comes out the same stops there."""
+    """The inputs of a wheel from a backend other than maturin: every file of the package's folder.
+
+    What the backend or its hooks read cannot be observed. An output identical to the last one makes no later step
+    stale.
+    """
 
     package: Package
     wheel: Wheel
@@ -31,7 +34,7 @@ class BackendSources(Struct, frozen=True, kw_only=True):
         listing: dict[str, str] = {}
         for group in _groups(self.package, self.wheel, snapshot.root):
             listing.update(snapshot.digests(group))
-        for path in (inside(self.package.folder, "pyproject.toml"), ".git"):  # in a working tree of its own, a file
+        for path in (inside(self.package.folder, "pyproject.toml"), ".git"):  # a file in linked worktrees
             listing.pop(path, None)
         return Dependencies(
             listing=listing,
@@ -41,7 +44,7 @@ class BackendSources(Struct, frozen=True, kw_only=True):
 
 
 def package_files(package: Package, wheel: Wheel | None, root: Path) -> tuple[str, ...]:
-    """All files of a package without a crate, and what else is declared to count for it or for one wheel."""
+    """All files of a package without a crate, and the files declared as inputs of the package or of one wheel."""
     return tuple(sorted({path for group in _groups(package, wheel, root) for path in group}))
 
 
@@ -57,7 +60,7 @@ _OTHER_TOOLS = frozenset({
 
 
 def _tables(pyproject: Mapping[str, object]) -> Mapping[str, str]:
-    """The tables of pyproject.toml that a backend or a plugin of it may read."""
+    """Digests of the tables in pyproject.toml that a backend or its plugins may read."""
     tool = pyproject.get("tool", {})
     assert isinstance(tool, Mapping)
     tables = {name: table for name, table in pyproject.items() if name != "tool"}
@@ -69,13 +72,14 @@ def _tables(pyproject: Mapping[str, object]) -> Mapping[str, str]:
 
 
 class TreeSources(Struct, frozen=True, kw_only=True):
-    """Everything in some folders and of some files, and nothing learned: for source distributions and tests."""
+    """Every file of some folders, and some single files, without learning from runs: for source distributions and
+    tests."""
 
     folders: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     package: Package | None = None
     environment: Mapping[str, str | Secret] = {}
-    """Variables that the configuration sets for it."""
+    """Variables that the configuration sets for the step."""
 
     def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""

@@ -1,5 +1,8 @@
-"""What the commands before a build make.  It is no input: what it is made from is declared, and every machine that
-builds makes it anew; one that only puts together what others built has none of it."""
+"""The files that the commands before a build generate.
+
+They are not inputs: what they are generated from is declared, and each machine that builds generates them anew. A
+machine that only assembles artifacts built elsewhere has none of them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ Stats = Mapping[str, tuple[int, ...]]
 
 
 def stats(root: Path) -> Stats:
-    """What tells of a write, for every file of the project."""
+    """Inode, size in bytes and times in ns of every file of the project; a write changes at least one of them."""
     found = {}
     for path in files_below(root, "."):
         try:
@@ -29,12 +32,13 @@ def stats(root: Path) -> Stats:
 
 
 def files_written(before: Stats, after: Stats) -> tuple[str, ...]:
-    """The files that came into being or were written in between."""
+    """The files that were created or written between the two calls of `stats`."""
     return tuple(path for path, stat in after.items() if before.get(path) != stat)
 
 
 def untracked_files(paths: Iterable[str], root: Path) -> tuple[str, ...]:
-    """Those that git does not hold; one that it holds is in every clone, and may have been edited by hand meanwhile."""
+    """The files that git does not track. A tracked file is in every clone and may have been edited by hand
+    meanwhile."""
     named = sorted(set(paths))
     if not named:
         return ()
@@ -43,13 +47,13 @@ def untracked_files(paths: Iterable[str], root: Path) -> tuple[str, ...]:
     try:
         with Repository(root) as repository:
             held = {os.path.realpath(path) for path in repository.tracked(root / path for path in named)}
-    except CartwheelError:  # no repository, or no git
+    except CartwheelError:  # no repository, or git is missing
         held = set()
     return tuple(path for path in named if os.path.realpath(root / path) not in held)
 
 
 def without_generated(seen: Dependencies, generated: Iterable[str]) -> Dependencies:
-    """What counts of it where these files were made before the build."""
+    """The dependencies without the files that were generated before the build."""
     made = frozenset(generated)
     if not made:
         return seen

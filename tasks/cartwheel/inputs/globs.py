@@ -1,7 +1,7 @@
-"""Patterns as maturin reads them: the `ignore` and `globset` crates for ignoring, the `glob` crate for including.
+"""Patterns as maturin reads them: the `ignore` and `globset` crates for exclusion, the `glob` crate for inclusion.
 
-Not pathspec: that matches as git does, a folder's pattern with all that is below it, and knows no `{a,b}`.  maturin's
-crates match one entry at a time and do know them; where the two differ, a file that is packed would be missed.
+pathspec does not fit. It matches as git does (a folder's pattern matches everything below it) and does not know
+`{a,b}`. maturin's crates match one entry at a time and know it. With pathspec, packed files would be missed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cartwheel.filesystem.read_set import MARKERS, SKIPPED
 
 
 class IgnoreRule(Struct, frozen=True, kw_only=True):
-    """One line of an ignore file: what it matches, relative to that file's folder, and what follows."""
+    """One line of an ignore file, as a pattern relative to that file's folder."""
 
     matches: re.Pattern[str]
     ignores: bool
@@ -26,12 +26,12 @@ class IgnoreRule(Struct, frozen=True, kw_only=True):
 
 
 def rules(lines: Iterable[str]) -> tuple[IgnoreRule, ...]:
-    """The lines of a `.gitignore` or `.ignore`; one that is no valid pattern is left out, as maturin does."""
+    """The rules in the lines of a `.gitignore` or `.ignore`. Invalid patterns are skipped, as in maturin."""
     return tuple(rule for rule in map(_rule, lines) if rule)
 
 
 def verdict(found: tuple[IgnoreRule, ...], name: str, *, folder: bool) -> bool | None:
-    """Whether these rules ignore an entry (True), keep it (False) or say nothing; the last that matches decides."""
+    """Whether the rules ignore an entry (True) or keep it (False); None if none matches. The last match decides."""
     for rule in reversed(found):
         if (folder or not rule.only_folders) and rule.matches.fullmatch(name):
             return rule.ignores
@@ -64,7 +64,7 @@ def _rule(line: str) -> IgnoreRule | None:
 
 
 def _translated(glob: str) -> str:
-    """A regular expression for a globset pattern in which `*` and `?` stop at `/`."""
+    """The regular expression for a globset pattern whose `*` and `?` do not match `/`."""
     out, at, depth = "", 0, 0
     while at < len(glob):
         rest = glob[at:]
@@ -102,10 +102,10 @@ def _translated(glob: str) -> str:
 
 
 def matching_files(folder: Path, pattern: str) -> Iterator[Path]:
-    """The files that a pattern of maturin's `include` or of `license-files` names below a folder, hidden ones too.
+    """The files, hidden ones too, that match a pattern of maturin's `include` or of `license-files` below a folder.
 
-    Folders that are nobody's source (`reads.SKIPPED`, cargo's target directories, environments) are not searched
-    for `**`.
+    `**` does not descend into folders that hold no sources (`read_set.SKIPPED`, cargo's target directories, virtual
+    environments).
     """
     parts = [part for part in pattern.replace("\\", "/").split("/") if part not in ("", ".")]
     return iter(dict.fromkeys(_matching(folder, parts, frozenset())))

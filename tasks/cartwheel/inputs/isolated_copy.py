@@ -1,7 +1,7 @@
-"""A package in a place of its own: a copy that holds exactly what counts, for backends that nobody can watch.
+"""Isolated copies: a copy of a package that holds exactly its inputs, for backends that cannot be observed.
 
-What they leave behind (`build/`, `*.egg-info`, a version file) is then never part of the next build, nor of the user's
-tree, and what is not in the copy cannot be read unseen.
+Files that a backend leaves behind (`build/`, `*.egg-info`, a version file) then affect neither the next build nor the
+user's tree, and a file that is not an input cannot be read unnoticed.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from pathlib import Path
 from cartwheel.repository.scm_version import pointer
 
 _BESIDE = (".gitignore", ".ignore", ".gitattributes")
-"""Files above a package that say what of it is packed."""
+"""Files above a package that affect which of its files are packed."""
 
 
 def copy_files(folder: str, paths: Iterable[str], root: Path, into: Path) -> Path:
-    """Copy files of the project, with their modes and times; returns the package's folder in the copy.
+    """Copy files of the project with their modes and times; returns the package's folder in the copy.
 
-    Backends that ask git which files there are find the same repository (nothing is written to it while
-    GIT_OPTIONAL_LOCKS is 0).
+    The copy points to the project's repository, so that backends can ask git for the list of files. Nothing is written
+    to the repository while GIT_OPTIONAL_LOCKS is 0.
     """
     found = pointer(root)
     top = found[0] if found else root
     for path in paths:
-        if (root / path).is_file() and Path(path).name != ".git":  # a submodule's leads nowhere from the copy
+        if (root / path).is_file() and Path(path).name != ".git":  # a submodule's points elsewhere in the copy
             _bring(root / path, into / (root / path).relative_to(top))
     for above in (root / folder, *(root / folder).parents):
         for name in _BESIDE:

@@ -1,4 +1,5 @@
-"""What a cargo directory was last built from, kept in it: a record may come from another clone or another setting."""
+"""The inputs of the last build in a cargo directory, stored in it: a record may come from another clone or
+configuration."""
 
 from __future__ import annotations
 
@@ -12,13 +13,16 @@ from cartwheel.model.record import Dependencies
 
 
 def note_path(directory: Path, profile: str) -> Path:
-    """The file for builds with a profile, which cargo keeps apart by folder.  What else differs between two builds may
-    or may not be kept apart, crate by crate, so there is one last build for all of that."""
+    """The file that describes the last build with a profile.
+
+    Cargo separates profiles by folder. Other differences between builds may share files, crate by crate, so one file
+    covers them all.
+    """
     return directory / f"last-{DIRECTORIES.get(profile, profile)}.json"
 
 
 def take_note(path: Path) -> Dependencies | None:
-    """What the last build there saw, which is forgotten until the next one has ended well; None if not known."""
+    """The inputs of the last build; None if unknown. The file is deleted until the next build succeeds."""
     try:
         seen = json.decode(path.read_bytes(), type=Dependencies)
         path.unlink()
@@ -28,7 +32,7 @@ def take_note(path: Path) -> Dependencies | None:
 
 
 def keep(path: Path, seen: Dependencies) -> None:
-    """Remember it for the next build; a disk that refuses costs only time."""
+    """Store the inputs for the next build. A failed write is ignored and costs only time."""
     from cartwheel.filesystem.files import write_atomically
 
     try:
@@ -38,7 +42,7 @@ def keep(path: Path, seen: Dependencies) -> None:
 
 
 def last_compile_time(directory: Path) -> float:
-    """When cargo last started a compiler in this target directory."""
+    """When cargo last started a compiler in this target directory, in seconds since the epoch; 0 if never."""
     stamps = (
         *directory.glob("*/.fingerprint/*/invoked.timestamp"),
         *directory.glob("*/*/.fingerprint/*/invoked.timestamp"),
@@ -47,7 +51,7 @@ def last_compile_time(directory: Path) -> float:
 
 
 def modification_time(path: Path) -> float:
-    """The file's modification time, 0 where it is gone."""
+    """The file's modification time in seconds since the epoch; 0 if the file is missing."""
     try:
         return os.stat(path).st_mtime
     except OSError:

@@ -1,8 +1,9 @@
-"""A crate without Cargo.lock is built from a copy that has one, so that cargo writes none into the user's tree.
+"""Lockless copies: a crate without Cargo.lock is built from a copy, so that cargo writes no lockfile into the user's
+tree.
 
-cargo resolves once; from then on the copy's lockfile says what every wheel is made of, until the user commits one.
-The source distribution is made from a second copy, a working tree of the same repository: cargo lists hidden files
-only if git holds them.
+Cargo resolves once. The copy's lockfile then determines the crates of every wheel until the user commits one. The
+source distribution is made from a second copy, a working tree of the same repository, because cargo lists hidden files
+only if git tracks them.
 """
 
 from __future__ import annotations
@@ -20,25 +21,26 @@ from cartwheel.filesystem.manifest_files import toml
 from cartwheel.filesystem.read_set import COPIES, files_below, source_top
 
 FOLDER = "/".join(COPIES)
-"""The folder of the copies.  In it each copy has the layout of the sources, from the highest folder that cargo needs;
-cargo looks for no workspace above `target/package`, so none of the project's takes the copy for its own."""
+"""The folder of the copies. A copy has the layout of the sources, from the highest folder that cargo needs. Cargo does
+not search for a workspace above `target/package`, so a copy is not taken for a member of the project's workspace."""
 
 _BESIDE = (".gitignore", ".ignore")
-"""Files that say what of a folder is packed."""
+"""Files that affect which files of a folder are packed."""
 
 _SEEN_FROM_THERE = re.compile(r"/|[A-Za-z]:|(\.\./)*\.cargo/")
-"""cargo finds the configuration above the copy itself, and would join the lists of both."""
+"""Paths that are not copied. Cargo finds configuration files above the copy by itself, and would merge a copied one
+with the original."""
 
 _one_at_a_time = threading.Lock()
 
 
 def lacks_lockfile(manifest: str, root: Path) -> bool:
-    """Whether the crate, named by its manifest relative to the project, has no lockfile."""
+    """Whether the crate has no lockfile; `manifest` is relative to the project."""
     return bool(manifest) and lock_path(root / manifest) is None
 
 
 def build_root(manifest: str, root: Path) -> tuple[Path, Path | None]:
-    """Where cargo builds the crate, the project or its copy, and the lockfile there, if there is one."""
+    """The folder in which cargo builds the crate (the project or its copy), and the lockfile there, if it exists."""
     own = lock_path(root / manifest)
     if own:
         return root, own
@@ -48,10 +50,10 @@ def build_root(manifest: str, root: Path) -> tuple[Path, Path | None]:
 
 
 def refresh_copy(manifest: str, root: Path, paths: Iterable[str], resolve: Callable[[Path], None]) -> Path:
-    """Bring the copy up to date with these files of the project, and have `resolve` complete its lockfile.
+    """Update the copy from these files of the project, and let `resolve` complete its lockfile.
 
-    Unchanged files are left alone and modification times kept: cargo goes by them.  `resolve` is given the copy's
-    manifest.  Returns the project's folder in the copy.
+    Unchanged files are not rewritten and modification times are kept, because cargo compares them. `resolve` receives
+    the copy's manifest. Returns the project's folder in the copy.
     """
     top, copy = _places(root / manifest, root)
     home = copy / root.relative_to(top)
@@ -64,10 +66,10 @@ def refresh_copy(manifest: str, root: Path, paths: Iterable[str], resolve: Calla
 
 
 def refresh_listed_copy(manifest: str, root: Path, paths: Iterable[str], home: Path) -> Path:
-    """Bring the copy that git takes for a working tree up to date; the project's folder in it.
+    """Update the copy that git treats as a working tree; returns the project's folder in it.
 
-    `home`: the project in the copy that wheels are built from, whose lockfile is taken over.  Without a repository
-    that copy serves.
+    `home` is the project's folder in the copy that wheels are built from; its lockfile is copied. Without a repository,
+    `home` is returned.
     """
     from cartwheel.repository.scm_version import pointer
 
@@ -98,14 +100,15 @@ def _update(copy: Path, top: Path, root: Path, manifest: str, paths: Iterable[st
 
 
 def _beside_crates(top: Path, root: Path) -> set[Path]:
-    """Every file that a crate may include from outside of all crates: of the project, and of its repository as far as
-    crates lie in it."""
+    """Files outside all crates that a crate may include: the project's, and the repository's if a crate lies outside
+    the project."""
     place = top if top.is_relative_to(source_top(root)) else root
     return {path for name in files_below(place, ".") if (path := place / name).is_file()}
 
 
 def _places(manifest: Path, root: Path, repository: Path | None = None) -> tuple[Path, Path]:
-    """The highest folder of the sources that cargo needs, and where its copy lies; with the repository, another."""
+    """The highest source folder that cargo needs (or the repository, if given and higher), and the folder of its
+    copy."""
     folders = [path.parent for path in needed_by_cargo(manifest) if path.anchor == root.anchor]
     top = Path(os.path.commonpath([root, *folders, *([repository] if repository else [])]))
     name = f"{len(root.parts) - len(top.parts)}{'-listed' if repository else ''}"
@@ -113,7 +116,8 @@ def _places(manifest: Path, root: Path, repository: Path | None = None) -> tuple
 
 
 def _crates(manifest: Path) -> Iterable[Path]:
-    """cargo wants every member of a workspace to be there, whichever it builds; of a virtual root, its manifest."""
+    """The files of every crate in the workspace (cargo requires all members to exist), and a virtual root's
+    manifest."""
     for needed in needed_by_cargo(manifest):
         yield needed
         if "package" in toml(needed):
@@ -121,7 +125,7 @@ def _crates(manifest: Path) -> Iterable[Path]:
 
 
 def _bring(source: Path, to: Path, *, shallow: bool = False) -> None:
-    """Copy a file that differs; `shallow`: by its size and time, as is enough for what is seldom read."""
+    """Copy a file if it differs; `shallow` compares only size and time."""
     if to.is_file() and filecmp.cmp(source, to, shallow) and os.stat(source).st_mode == os.stat(to).st_mode:
         return
     to.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +133,7 @@ def _bring(source: Path, to: Path, *, shallow: bool = False) -> None:
 
 
 def _drop(copy: Path, top: Path) -> None:
-    """What is gone from the sources goes from the copy, but for the lockfile, which is the copy's own."""
+    """Delete files from the copy that the sources no longer have. Cargo.lock and .git belong to the copy and stay."""
     for folder, _, names in os.walk(copy):
         for name in names:
             path = Path(folder, name)

@@ -1,4 +1,4 @@
-"""What the configuration names outside its tables must exist when it is read, not when the first build ends."""
+"""Checks, as soon as the configuration is read, that the indexes, files and profiles it names exist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cartwheel.model.wheels.container_image import DOCKERFILE, image_of
 
 
 def refuse_missing(root: Path, project: Project, environ: Mapping[str, str]) -> None:
-    """Raises `ConfigError` for an index, a Dockerfile or a profile of cargo that nothing defines."""
+    """Raise `ConfigError` for an index, a Dockerfile or a cargo profile that is not defined."""
     for package in project.packages:
         _refuse_unknown_index(package, project, environ)
     for package in project.packages:
@@ -29,7 +29,7 @@ def refuse_missing(root: Path, project: Project, environ: Mapping[str, str]) -> 
 
 
 def told_of_inputs(root: Path, package: Package) -> tuple[str, ...]:
-    """A line for each declared input that is missing: it is generated later, or misspelt."""
+    """A message for each declared input that is missing: it is generated later, or misspelt."""
     named = dict.fromkeys(name for wheel in (None, *package.wheels) for name in declared_inputs(package, wheel))
     paths = (inside(package.folder, name) for name in named)
     return tuple(f"{package.name}: the input {path} is not there" for path in paths if not (root / path).exists())
@@ -39,7 +39,7 @@ _OPENS_FILES = re.compile(r"\b(?:File::open|fs::read\w*|read_to_string|read_dir|
 
 
 def told_of_macros(root: Path, package: Package) -> tuple[str, ...]:
-    """What is said of the project's procedural macros that open files, as long as no input is declared."""
+    """A message for each local procedural macro that opens files, if the package declares no inputs."""
     if not package.manifest or package.inputs:
         return ()
     from cartwheel.cargo.workspace import local_packages
@@ -55,7 +55,7 @@ def told_of_macros(root: Path, package: Package) -> tuple[str, ...]:
 
 
 def _refuse_unknown_index(package: Package, project: Project, environ: Mapping[str, str]) -> None:
-    """An index must be known by name, by a table or by the user's .pypirc, which twine reads."""
+    """An index must be known by name, or defined in a table or in the user's .pypirc, which twine reads."""
     unknown = [name for name in package.publish if name not in KNOWN and name not in project.indexes]
     if not unknown:
         return
@@ -65,7 +65,7 @@ def _refuse_unknown_index(package: Package, project: Project, environ: Mapping[s
     try:
         pypirc.read(Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home(), ".pypirc"), encoding="utf-8")
     except (Error, UnicodeDecodeError):
-        return  # twine says what is wrong with it
+        return  # twine reports the error
     for name in unknown:
         if not pypirc.has_section(name):
             known = {*KNOWN, *project.indexes, *pypirc.sections()} - {"distutils"}
@@ -76,7 +76,7 @@ def _refuse_unknown_index(package: Package, project: Project, environ: Mapping[s
 
 
 _OF_CARGO = ("release", "dev", "test", "bench")
-"""The profiles of every crate (the Cargo book, "Profiles", November 2026)."""
+"""Profiles that every crate has (the Cargo book, "Profiles", November 2026)."""
 
 
 def _refuse_no_dockerfile(root: Path, package: Package, wheel: Wheel) -> None:
@@ -87,7 +87,7 @@ def _refuse_no_dockerfile(root: Path, package: Package, wheel: Wheel) -> None:
 
 
 def _refuse_no_profile(root: Path, package: Package, wheels: Iterable[Wheel], environ: Mapping[str, str]) -> None:
-    """Raises `ConfigError` unless a manifest, a configuration file or a variable of cargo declares the profile."""
+    """Raise `ConfigError` unless a manifest, a cargo configuration file or a variable defines the profile."""
     from cartwheel.cargo.config_files import configuration
 
     where = table_name(package.manifests)

@@ -1,4 +1,4 @@
-"""The parts of pyproject.toml that reach a wheel made by maturin."""
+"""The parts of pyproject.toml that affect a wheel made by maturin."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from cartwheel.model.config.cargo_features import features
 
 _BUILD_SYSTEM = ("requires", "build-backend")
 _NOT_IN_WHEELS = frozenset({"sdist-generator", "sdist-include", "editable-profile", "generate-ci"})
-"""Keys of `[tool.maturin]` for source distributions, in-place builds and `maturin generate-ci`."""
+"""Keys of `[tool.maturin]` that only affect source distributions, in-place builds or `maturin generate-ci`."""
 
 
 def parts(pyproject: Mapping[str, Any], triple: str, python: str) -> dict[str, str]:
-    """A digest for each key of `[project]`, `[tool.maturin]` and `[build-system]` that counts for the wheel of a target
-    and an interpreter, by its full name.
+    """Digests of the values in `[project]`, `[tool.maturin]` and `[build-system]` that affect a wheel, by full key.
 
-    Comments, layout, the order of keys and the tables of other tools do not show; the order within a value does
-    (METADATA lists URLs and extras in it).
+    Comments, layout, the order of keys and other tools' tables do not count. The order within a value does, because
+    METADATA lists URLs and extras in that order.
     """
     return {name: _digest(value) for name, value in sorted(_counting(pyproject, triple, python))}
 
@@ -47,12 +46,12 @@ def _counting(pyproject: Mapping[str, Any], triple: str, python: str) -> Iterato
 
 
 def _concerns(named: str, triple: str) -> bool:
-    """A universal wheel is two targets' to maturin."""
+    """Whether a target's table applies to the triple; a universal wheel is two targets to maturin."""
     return named == triple or (triple.startswith("universal2-") and named.endswith("-apple-darwin"))
 
 
 def wheel_patterns(rows: object) -> list[object]:
-    """The rows of maturin's `include` or `exclude` that apply to wheels, as they stand."""
+    """The rows of maturin's `include` or `exclude` that apply to wheels, unchanged."""
     return [row for row in rows if _for_wheels(row)] if isinstance(rows, list) else []
 
 

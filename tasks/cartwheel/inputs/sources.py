@@ -33,12 +33,14 @@ from cartwheel.process import environment
 if TYPE_CHECKING:
     from cartwheel.cargo.workspace import Crate
 
-# What only some of it needs is imported there: every doit command loads this module.
+# Most imports are inside functions: every doit command loads this module.
 
 
 class CompiledSources(Struct, frozen=True, kw_only=True):
-    """What cargo and maturin read for one wheel: before the first build all that might count, after it what that build
-    was seen to read (CARGO.md's recipe is told in `inputs.cargo`)."""
+    """The inputs of a compiled wheel: before the first build everything that may count, then what the build read.
+
+    See `cargo_reads.reads_of`.
+    """
 
     package: Package
     wheel: Wheel
@@ -57,7 +59,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         listing.update((path, snapshot.digest(path)) for path in (*learned["files"], *learned["absent"]))
         for path, digest in listing.items():
             if digest.endswith("+x") and path.endswith(".rs") and path not in packed:
-                listing[path] = digest.removesuffix("+x")  # it is nothing to a compiler
+                listing[path] = digest.removesuffix("+x")  # compilers ignore the mode
         outside = {path for path in listing if _is_absolute(path)} | self._configuration(snapshot)
         if before:
             outside.update(before.local)
@@ -77,7 +79,8 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         )
 
     def learn(self, directory: Path, messages: Path, home: Path, work: Work) -> Mapping[str, tuple[str, ...]]:
-        """What the build that just ended, in the project or its copy `home`, was seen to read of the project."""
+        """What the finished build read, by kind, with paths from the project; `home` is the project or its lockless
+        copy."""
         from cartwheel.inputs import cargo_reads, last_build
         from cartwheel.inputs.build_reads import CargoBuild
 
@@ -99,15 +102,17 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         seen = self.seen(work.snapshot, Dependencies(learned=learned))
         usual = work.before.seen.written if work.before else ()
         meanwhile = {path for path in seen.listing if work.snapshot.moved(path)}.difference(usual)
-        if not meanwhile:  # else nobody knows what cargo has read
+        if not meanwhile:  # else it is unknown which content cargo read
             last_build.keep(
                 last_build.note_path(directory, self.wheel.profile), self._with_settings(seen, work.snapshot)
             )
         return learned
 
     def distrust(self, directory: Path, work: Work) -> None:
-        """Make cargo look again at the package's own crates where it would not by itself: it goes by modification
-        times, and does not know of inputs that only our configuration names."""
+        """Delete fingerprints of the package's crates if cargo would miss a change.
+
+        Cargo compares modification times and does not know inputs that only cartwheel's configuration names.
+        """
         from cartwheel.inputs import last_build
 
         then = last_build.take_note(last_build.note_path(directory, self.wheel.profile))
@@ -125,7 +130,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
                 rmtree(path, ignore_errors=True)
 
     def _beyond_cargo(self, then: Dependencies, built: float, work: Work) -> bool:
-        """Whether something changed since then that cargo may not notice."""
+        """Whether a change since the last build may escape cargo."""
         from cartwheel.inputs.last_build import modification_time
 
         now = self._with_settings(self.seen(work.snapshot, Dependencies(learned=then.learned)), work.snapshot)
@@ -139,7 +144,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return bool(older or named or variables)
 
     def _with_settings(self, seen: Dependencies, snapshot: Snapshot) -> Dependencies:
-        """With what cargo is told besides, as if that were variables."""
+        """The dependencies with compiler, features and profile added as facts."""
         settings = {"rustc": snapshot.tool("rustc"), "features": str(self._features), "profile": self.wheel.profile}
         return replace(seen, facts={**seen.facts, **settings})
 
@@ -153,14 +158,14 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return packed_with(self.package, snapshot.root)
 
     def _configuration(self, snapshot: Snapshot) -> set[str]:
-        """cargo's and rustup's configuration outside the repository, which is this machine's own."""
+        """Configuration files of cargo and rustup outside the repository. They belong to this machine."""
         from cartwheel.filesystem.read_set import source_top
 
         found = configuration_files(snapshot.root / self.package.folder, snapshot.environ.get("CARGO_HOME", ""))
         return {str(path) for path in found if not path.is_relative_to(source_top(snapshot.root))}
 
     def _declared(self, snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
-        """What the configuration names as an input, and what its flags and variables name."""
+        """The files that the configuration declares as inputs, and those named in its flags and variables."""
         said = environment.literal_values(self.wheel.environment)
         counted = environment.counted_variables(snapshot.environ, self.package.environment_pass)
         words = (*self.wheel.flags, *said.values(), *(counted[name] for name in counted.keys() - said.keys()))
@@ -170,7 +175,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def _commit(
         self, learned: Mapping[str, tuple[str, ...]], resolution: Mapping[str, str], snapshot: Snapshot
     ) -> Mapping[str, str]:
-        """The commit that is checked out, if the build reads it."""
+        """The checked-out commit, if the build reads it."""
         crates = {name.split(" ")[1]: value for name, value in resolution.items() if name.startswith(_CRATE)}
         if not learned.get("git") and not crates.keys() & _READ_GIT and "git2" not in crates.get("built", ""):
             return {}
@@ -184,9 +189,11 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return pyproject_parts.parts(self.package.manifests.pyproject, self.wheel.target.triple, self.wheel.python)
 
     def _resolution(self, snapshot: Snapshot, before: Dependencies | None) -> tuple[Mapping[str, str], str]:
-        """The crates that this target resolves to; asked anew only where the lock or a manifest changed.
+        """The crates that the target resolves to, and the key of the resolution. They are resolved again only if the
+        lockfile or a manifest changed.
 
-        Where they cannot be resolved (the lock file does not fit, crates are not fetched), those of before and that.
+        If cargo cannot resolve them (stale lockfile, crates not fetched): the previous crates and a fact that marks the
+        failure.
         """
         hint = self._resolution_key(snapshot)
         known = {k: v for k, v in before.facts.items() if k.startswith((_CRATE, _UNRESOLVED))} if before else {}
@@ -199,8 +206,8 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return {f"{_CRATE}{name}": version for name, version in crates.items()}, hint
 
     def crates(self, snapshot: Snapshot) -> tuple[str, ...]:
-        """The names of the crates that the wheel is made of; while they are not fetched, of those that its manifest
-        needs on every target."""
+        """The names of the crates in the wheel; if they are not fetched, the manifest's own mandatory dependencies for
+        every target."""
         rows = self.package.manifests.cargo.get("dependencies", {}).items()
         certain = (row.get("package", name) if isinstance(row, Mapping) else name for name, row in rows
                    if not (isinstance(row, Mapping) and row.get("optional")))  # fmt: skip
@@ -211,7 +218,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return tuple(name.removeprefix(_CRATE) for name in facts if name.startswith(_CRATE))
 
     def unfetched(self, snapshot: Snapshot) -> bool:
-        """Whether crates of the lockfile are not fetched, so that nobody knows which of them the target needs."""
+        """Whether crates of the lockfile are not fetched, so that the target's crates are unknown."""
         from cartwheel.cargo.lockfile import locked_names
 
         return not self._fetched(snapshot) and bool(locked_names(snapshot.root / self.package.manifest, snapshot.root))
@@ -250,7 +257,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
 
 
 def _is_absolute(path: str) -> bool:
-    """The quick half of `os.path.isabs`, which is asked for every source of every wheel."""
+    """A fast `os.path.isabs`: it is called for every source of every wheel."""
     return path[:1] == "/" or (os.name == "nt" and os.path.isabs(path))
 
 
@@ -259,8 +266,8 @@ _READ_GIT = frozenset({
     "vergen", "vergen-git2", "vergen-gix", "vergen-gitcl", "shadow-rs", "git-version", "git-version-macro",
     "git-testament", "git-testament-derive", "build-info-build", "build-data",
 })  # fmt: skip
-"""Crates by which builds read the commit that is checked out (their documentation on docs.rs, November 2026); besides,
-`built` with its feature `git2`."""
+"""Crates through which builds read the checked-out commit (their documentation on docs.rs, November 2026); `built` with
+its feature `git2` does too."""
 
 _CRATE = "crate "
 _UNRESOLVED = "what Cargo.lock names"

@@ -1,4 +1,4 @@
-"""Is a step up to date, and if not, why: its record against the world."""
+"""Whether a step is up to date, and if not, why: compares its record with a snapshot."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cartwheel.model.record import Dependencies, Record, is_variable
 from cartwheel.model.step import Snapshot, Step
 
 EDITED_MEANWHILE = "edited while it was read"
-"""Stands for the digest of a file that changed during the action: equal to no file, so the step is stale."""
+"""Recorded instead of a digest for a file that changed during the action. It equals no digest, so the step is stale."""
 
 
 def reasons(step: Step, record: Record | None, snapshot: Snapshot) -> tuple[str, ...]:
-    """Why the step must run, in words; empty when it is up to date."""
+    """The reasons why the step must run, as messages; empty if it is up to date."""
     if step.always:
         return ("runs whenever it is asked for",)
     if record is None:
@@ -84,7 +84,8 @@ _VERSION = re.compile(r"\d+\.\d")
 
 
 def _changed(name: str, old: str, new: str) -> str:
-    """`pyo3 0.29.2 → 0.29.3` where the first words are versions and differ, else `… changed`."""
+    """`pyo3 0.29.2 → 0.29.3` if both values start with versions that differ; otherwise that the fact appeared,
+    disappeared or changed."""
     before, after = old.split(" ")[0], new.split(" ")[0]
     versions = bool(_VERSION.match(before or after) and _VERSION.match(after or before))
     if not after:
@@ -99,7 +100,7 @@ def _changed(name: str, old: str, new: str) -> str:
 
 
 def _tools(step: Step, record: Record, snapshot: Snapshot) -> Iterable[str]:
-    """Only on the machine that made the record, and only what is here to be compared."""
+    """Changed tool versions. Compared only on the machine that made the record, and only for installed tools."""
     if record.machine != machine_id():
         return
     for name in (*step.chosen, *step.tools):
@@ -122,9 +123,11 @@ def _outputs(step: Step, record: Record, snapshot: Snapshot) -> Iterable[str]:
 def digests_to_record(
     before: Dependencies, after: Dependencies, *, edited: Container[str], written: Iterable[str]
 ) -> Dependencies:
-    """What to record: the digests from before the action for what was known then, those from after it for what came to
-    light only afterwards.  What was `edited` meanwhile is recorded as that even if it was put back: nobody knows which
-    state of it was read.  `written` is that and what the step itself writes."""
+    """The dependencies to record: digests from before the action, or from after it for inputs discovered by it.
+
+    Files in `edited` are marked with `EDITED_MEANWHILE` even if they were restored, because it is unknown which content
+    was read. `written` is stored in the record: the edited files and those that the step itself writes.
+    """
     listing = {
         path: EDITED_MEANWHILE if path in edited else before.listing.get(path, digest)
         for path, digest in after.listing.items()

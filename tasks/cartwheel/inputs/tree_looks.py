@@ -1,4 +1,4 @@
-"""Looks at a project's tree that several kinds of sources share, each taken once a process until `look_again`."""
+"""Queries of the project's tree that several kinds of sources share, cached for the process until `look_again`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from cartwheel.cargo.workspace import Crate
     from cartwheel.filesystem.read_set import ReadSet
 
-# What only some of it needs is imported there: every doit command loads this module.
+# Most imports are inside functions: every doit command loads this module.
 
 
 def learned_names(reads: ReadSet, root: Path) -> Mapping[str, tuple[str, ...]]:
-    """What a build was seen to read, by kind, as a record keeps it: named from the project."""
+    """What a build read, by kind, in the form of a record: paths relative to the project."""
     from cartwheel.filesystem.read_set import relative_name
 
     def named(paths: Iterable[str]) -> tuple[str, ...]:
-        """A build in a copy names its files from there."""
+        """The paths relative to the project; a build in a copy reports them relative to the copy."""
         return tuple(
             relative_name(root / path, root) if path[:1] == "." or os.path.isabs(path) else path for path in paths
         )
@@ -40,13 +40,13 @@ def learned_names(reads: ReadSet, root: Path) -> Mapping[str, tuple[str, ...]]:
 
 
 def _without_git(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Files of a repository are another clone's own; the commit stands for them."""
+    """The paths without a repository's own files, which differ between clones; the commit represents them."""
     return tuple(name for name in names if ".git" not in name.split("/"))
 
 
 @cache
 def files_at(root: Path, name: str) -> tuple[str, ...]:
-    """The files of a folder, or the one file of that name."""
+    """The files of a folder; for the path of a file, that file."""
     from cartwheel.filesystem.read_set import files_below
 
     return (name,) if (root / name).is_file() else files_below(root, name)
@@ -54,7 +54,7 @@ def files_at(root: Path, name: str) -> tuple[str, ...]:
 
 @cache
 def configuration_files(cwd: Path, cargo_home: str) -> tuple[Path, ...]:
-    """The files that configure cargo and rustup in a folder."""
+    """The files that configure cargo and rustup for a working directory."""
     from cartwheel.cargo.config_files import configuration
 
     return configuration(cwd, {"CARGO_HOME": cargo_home}).files
@@ -70,7 +70,7 @@ def broad_reads(manifest_path: Path, root: Path, cwd: Path) -> Mapping[str, tupl
 
 @cache
 def crates_by_path(manifest_path: Path, root: Path) -> tuple[Crate, ...]:
-    """A crate and those that it is built of by path."""
+    """A crate and its path dependencies, direct and indirect."""
     from cartwheel.cargo.workspace import local_packages
 
     return local_packages(manifest_path, root)
@@ -80,7 +80,7 @@ _PACKED: dict[tuple[str, Path], tuple[str, ...]] = {}
 
 
 def packed_with(package: Package, root: Path) -> tuple[str, ...]:
-    """What else a package's wheels hold; the walk is done once a process."""
+    """Files besides the compiled ones that the package's wheels contain. The tree is walked once a process."""
     key = (package.folder, root)
     if key not in _PACKED:
         from cartwheel.inputs import wheel_tree
@@ -92,7 +92,7 @@ def packed_with(package: Package, root: Path) -> tuple[str, ...]:
 
 
 def look_again() -> None:
-    """Forget what was seen of the tree in this process."""
+    """Clear the caches of this module."""
     _PACKED.clear()
     files_at.cache_clear()
     broad_reads.cache_clear()
@@ -102,7 +102,7 @@ def look_again() -> None:
 
 
 def declared_files(package: Package, wheel: Wheel | None, root: Path) -> Iterable[tuple[str, ...]]:
-    """The files of each declared input."""
+    """The files of each declared input, of the image, and of the commands that run before the build."""
     image = files_of_image(wheel.target, wheel.floor, wheel.image) if wheel else ()
     named = (*declared_inputs(package, wheel), *image)
     words = tuple(word for before in (wheel.before if wheel else ()) for word in before.run)
@@ -112,7 +112,7 @@ def declared_files(package: Package, wheel: Wheel | None, root: Path) -> Iterabl
 
 @cache
 def files_named(words: tuple[str, ...], folder: str, manifest: str, root: Path) -> tuple[tuple[str, ...], ...]:
-    """The files of the project that words of the configuration name, from the package or the workspace's root."""
+    """The project's files named by words of the configuration, relative to the package or the workspace's root."""
     if not words:
         return ()
     from cartwheel.cargo.workspace import workspace_root
@@ -124,7 +124,7 @@ def files_named(words: tuple[str, ...], folder: str, manifest: str, root: Path) 
 
 
 def counted_values(package: Package, wheel: Wheel, snapshot: Snapshot, names: Iterable[str] = ()) -> Mapping[str, str]:
-    """Fingerprints of the variables that count for a wheel, and of those that its build was seen to read (`names`)."""
+    """Fingerprints of the variables that count for a wheel, and of those that its build looked up (`names`)."""
     said = environment.literal_values(wheel.environment)
     given = environment.tool_environment(snapshot.environ, package.environment_pass) | said
     compiled = wheel.target.triple != ANY

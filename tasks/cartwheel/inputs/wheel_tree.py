@@ -1,7 +1,7 @@
-"""What maturin puts into a wheel besides what was compiled, and what its METADATA is made from.
+"""The files that maturin packs into a wheel besides compiled ones, and those that METADATA is made from.
 
-By maturin's own rules (1.14's source, tried with 1.16): it walks the folder of pyproject.toml with the `ignore` crate,
-hidden files too, and keeps what lies below the Python packages.
+The rules are maturin's (1.14's source, tested with 1.16): it walks the folder of pyproject.toml with the `ignore`
+crate, including hidden files, and keeps what lies below the Python packages.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _BINDINGS = ("uniffi.toml", "cbindgen.toml")
 def packed_files(
     folder: Path, root: Path, *, pyproject: Mapping[str, Any], cargo: Mapping[str, Any], git: bool | None = None
 ) -> tuple[str, ...]:
-    """The files, besides the compiled ones, that end up in the wheel or feed its METADATA.
+    """The files, besides compiled ones, that are packed into the wheel or used for its METADATA.
 
-    `folder` is that of pyproject.toml, `cargo` the manifest of its crate.  `git` says whether `.gitignore` files
-    count; by itself maturin lets them count where the folder, one above it or one it walks into holds a `.git`, and
-    takes those of the folder and below it only.
+    `folder` holds pyproject.toml; `cargo` is the crate's manifest. `git` says whether `.gitignore` files apply. With
+    None, they apply as in maturin: if the folder, a parent or a walked folder holds a `.git`, and only files from the
+    folder downwards are read.
     """
     layout = _layout(folder, pyproject, cargo)
     excluded = globs.rules(_patterns(layout.settings.get("exclude")))
@@ -48,14 +48,14 @@ def packed_files(
 def walked_files(
     folder: Path, root: Path, *, pyproject: Mapping[str, Any], cargo: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """What maturin opens in the Python packages, with what is no file and what belongs to git."""
+    """Every path that maturin visits in the Python packages, including non-files and git's own files."""
     return tuple(relative_name(path, root) for path in _python(_layout(folder, pyproject, cargo), None))
 
 
 def stale_extensions(
     folder: Path, root: Path, *, pyproject: Mapping[str, Any], cargo: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """Compiled files of this package's own module that an in-place build left in the Python source."""
+    """Compiled files of the package's extension module that an in-place build left in the Python sources."""
     layout = _layout(folder, pyproject, cargo)
     suffixes = "|".join(re.escape(suffix) for suffix in _COMPILED)
     ours = re.compile(rf"(?:lib)?{re.escape(layout.extension)}(?:\.[^/]+)?(?:{suffixes})")
@@ -71,7 +71,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 class _Layout(Struct, frozen=True, kw_only=True):
-    """Where maturin looks for what."""
+    """The folders and settings from which maturin collects files."""
 
     folder: Path
     crate: Path
@@ -88,13 +88,13 @@ class _Layout(Struct, frozen=True, kw_only=True):
 
     @property
     def extension_folders(self) -> tuple[Path, ...]:
-        """Where an in-place build puts the module."""
+        """The folders in which an in-place build puts the module."""
         parts = self.module.split(".")
         return tuple(python.joinpath(*(parts[:-1] or parts)) for python in self.pythons)
 
     @property
     def tops(self) -> tuple[Path, ...]:
-        """The Python packages."""
+        """The folders of the Python packages."""
         names = [self.module.split(".")[0], *_strings(self.settings.get("python-packages"))]
         found = (Path(os.path.abspath(python / name)) for python in self.pythons for name in names)
         return tuple(dict.fromkeys(found))
@@ -111,7 +111,7 @@ def _layout(folder: Path, pyproject: Mapping[str, Any], cargo: Mapping[str, Any]
 
 
 def _pythons(folder: Path, settings: Mapping[str, Any]) -> tuple[Path, ...]:
-    """`python-source`; without it the folder itself, and `src`, which some versions take up by themselves."""
+    """The folder in `python-source`; without it, the package's folder and `src`, which some maturin versions detect."""
     wanted = settings.get("python-source")
     return (Path(os.path.abspath(folder / wanted)),) if isinstance(wanted, str) else (folder, folder / "src")
 
@@ -120,7 +120,7 @@ def _pythons(folder: Path, settings: Mapping[str, Any]) -> tuple[Path, ...]:
 
 
 class _Level(Struct, frozen=True, kw_only=True):
-    """The ignore files of one folder on the way down, and whether a repository begins in it."""
+    """The ignore files of one folder on the path downwards, and whether it is the root of a repository."""
 
     inside: str
     ignore: tuple[globs.IgnoreRule, ...]
@@ -141,9 +141,9 @@ def _python(layout: _Layout, git: bool | None) -> Iterator[Path]:
 
 
 def _levels_to(folder: Path, top: Path, git: bool | None) -> tuple[_Level, ...] | None:
-    """The rules from the folder down to a package; None where maturin's walk does not come there.
+    """The rules from the folder down to a package; None if maturin's walk does not reach the package.
 
-    A package outside the folder is not walked by maturin; it is taken whole, to be on the safe side.
+    maturin does not walk a package outside the folder. It gets no rules, so that all of it counts.
     """
     if not top.is_dir():
         return None
@@ -192,7 +192,8 @@ def _rules(path: Path) -> tuple[globs.IgnoreRule, ...]:
 
 
 def _ignored(levels: tuple[_Level, ...], path: str, *, folder: bool, git: bool | None) -> bool:
-    """The nearest `.ignore` that says something decides, else the nearest `.gitignore` of the same repository."""
+    """Whether an entry is ignored. The nearest `.ignore` with a match decides, else the nearest `.gitignore` in the
+    same repository."""
     nearest = levels[::-1]
     for level in nearest:
         said = _said(level.ignore, level, path, folder)
@@ -216,7 +217,7 @@ def _said(rules: tuple[globs.IgnoreRule, ...], level: _Level, path: str, folder:
 
 
 def _is_left_over(path: Path, extension: str) -> bool:
-    """Whether maturin takes a file for what an in-place build left, and leaves it out."""
+    """Whether maturin considers a file the output of an in-place build and omits it."""
     bundles = [part.removesuffix(".dSYM") for part in path.parts if part.endswith(".dSYM")]
     name = bundles[0] if bundles else path.name
     return (bool(bundles) or name.endswith(_COMPILED)) and name.startswith((extension, f"lib{extension}"))
@@ -226,7 +227,8 @@ def _is_left_over(path: Path, extension: str) -> bool:
 
 
 def _included(layout: _Layout) -> Iterator[Path]:
-    """`include` ignores every ignore file; what comes from OUT_DIR is the build script's, whose inputs count."""
+    """The files that `include` names, regardless of ignore files. Rows from OUT_DIR are left out: the build script's
+    inputs count instead."""
     for pattern in _patterns(layout.settings.get("include")):
         found = list(globs.matching_files(layout.folder, pattern))
         yield from found or (path for python in layout.pythons for path in globs.matching_files(python, pattern))
@@ -240,13 +242,13 @@ def _data(layout: _Layout) -> Iterator[Path]:
 
 
 def _is_excluded(path: Path, folder: Path, rules: tuple[globs.IgnoreRule, ...]) -> bool:
-    """maturin excludes by the file alone, never by a folder above it, and also by the path in the wheel (deprecated,
-    not followed here)."""
+    """Whether `exclude` matches. maturin matches the file's path only, never a folder above it. Its deprecated match by
+    the path in the wheel is not reproduced."""
     return path.is_relative_to(folder) and bool(globs.verdict(rules, path.relative_to(folder).as_posix(), folder=False))
 
 
 def _documents(layout: _Layout) -> Iterator[Path]:
-    """Readme and licence files, of pyproject.toml and of Cargo.toml."""
+    """The readme and licence files named in pyproject.toml and Cargo.toml."""
     project = table(layout.pyproject, "project")
     readme, license_ = project.get("readme"), project.get("license")
     for value in ({"file": readme} if isinstance(readme, str) else readme, license_):
@@ -262,14 +264,14 @@ def _documents(layout: _Layout) -> Iterator[Path]:
 
 
 def _stubs(layout: _Layout) -> Iterator[Path]:
-    """Without a Python package of that name, `<module>.pyi` beside pyproject.toml becomes its stub."""
+    """`<module>.pyi` beside pyproject.toml, which becomes the stub if the module has no Python package."""
     stub = layout.folder / f"{layout.extension}.pyi"
     if stub.is_file():
         yield stub
 
 
 def _settings(layout: _Layout) -> Iterator[Path]:
-    """Files that steer what maturin generates."""
+    """Files that control what maturin generates."""
     for name in _strings(table(layout.settings, "sbom").get("include")):
         yield layout.folder / name
     yield from (layout.crate / name for name in _BINDINGS if (layout.crate / name).is_file())
