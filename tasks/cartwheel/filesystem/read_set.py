@@ -18,7 +18,7 @@ SKIPPED = frozenset(
 """Names of folders that hold no sources."""
 
 MARKERS = ("CACHEDIR.TAG", ".rustc_info.json", "pyvenv.cfg")
-"""Files that mark a folder as reproducible: cargo's target directories, caches, virtual environments."""
+"""Files that mark a folder whose content can be regenerated: cargo target directories, caches, virtual environments."""
 
 
 class ReadSet(Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ def files_below(root: Path, folder: str) -> tuple[str, ...]:
     """Every file in a folder of `ReadSet.folders`, at any depth, sorted.
 
     Left out are folders named in `SKIPPED`, subfolders that hold one of `MARKERS` (a cargo target directory, a virtual
-    environment), and the project's `dist/`. A cycle of symbolic links is followed once.
+    environment), and the project's `dist/`. Symbolic links are followed; a cycle ends at its first repetition.
     """
     top = os.path.normpath(os.path.join(root, folder))
     prefix = "" if os.path.normpath(folder) == "." else folder.rstrip("/") + "/"
@@ -80,7 +80,7 @@ def _walk(folder: str, below: str, dist: str, above: frozenset[str]) -> Iterator
 
 
 def is_made_again(folder: Path) -> bool:
-    """Whether a marker file in the folder says that its content is reproducible."""
+    """Whether a marker file in the folder says that its content can be regenerated."""
     return any((folder / name).exists() for name in MARKERS)
 
 

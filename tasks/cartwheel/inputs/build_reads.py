@@ -111,7 +111,7 @@ _GIT = re.compile(r'"git"|\.git\b|\b(?:git2|gix|vergen\w*|built|shadow_rs|git_ve
 
 
 def _asks_git(run: BuildEvidence) -> ReadSet:
-    """Read of the commit, if a local build script or procedural macro mentions git in its sources."""
+    """A dependency on the commit, if the sources of a local build script or procedural macro mention git."""
     for artifact in run.said.artifacts:
         if is_local(artifact.package) and {"custom-build", "proc-macro"} & set(artifact.kinds):
             names = {name for info in _beside(artifact, run) for name in info.files if name.endswith(".rs")}
@@ -139,7 +139,8 @@ def _sources(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     found = [_uplifted(artifact) for artifact in final]
     paths = {Path(path) for info in found if info is not None for path in info.files}
     reads = there_or_not([path for path in paths if run.counts(path) and not path.is_dir()], root)
-    understood = final and None not in found and all(path.is_absolute() for path in paths)  # see `dep-info-basedir`
+    # With cargo's `dep-info-basedir`, paths are relative.
+    understood = final and None not in found and all(path.is_absolute() for path in paths)
     if not understood or not {relative_name(artifact.source, root) for artifact in final} <= set(reads.files):
         return whole_packages(packages, root)
     roots = {os.path.abspath(artifact.source) for artifact in run.said.artifacts}

@@ -34,7 +34,8 @@ class BackendSources(Struct, frozen=True, kw_only=True):
         listing: dict[str, str] = {}
         for group in _groups(self.package, self.wheel, snapshot.root):
             listing.update(snapshot.digests(group))
-        for path in (inside(self.package.folder, "pyproject.toml"), ".git"):  # a file in linked worktrees
+        # .git is a file in a linked worktree.
+        for path in (inside(self.package.folder, "pyproject.toml"), ".git"):
             listing.pop(path, None)
         return Dependencies(
             listing=listing,

@@ -25,7 +25,8 @@ def copy_files(folder: str, paths: Iterable[str], root: Path, into: Path) -> Pat
     found = pointer(root)
     top = found[0] if found else root
     for path in paths:
-        if (root / path).is_file() and Path(path).name != ".git":  # a submodule's points elsewhere in the copy
+        # The .git file of a submodule holds a relative path, which is wrong in the copy.
+        if (root / path).is_file() and Path(path).name != ".git":
             _bring(root / path, into / (root / path).relative_to(top))
     for above in (root / folder, *(root / folder).parents):
         for name in _BESIDE:

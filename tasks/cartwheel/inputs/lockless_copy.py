@@ -100,8 +100,8 @@ def _update(copy: Path, top: Path, root: Path, manifest: str, paths: Iterable[st
 
 
 def _beside_crates(top: Path, root: Path) -> set[Path]:
-    """Files outside all crates that a crate may include: the project's, and the repository's if a crate lies outside
-    the project."""
+    """Files outside all crates that a crate may include: those of `top` if it lies in the repository, else the
+    project's."""
     place = top if top.is_relative_to(source_top(root)) else root
     return {path for name in files_below(place, ".") if (path := place / name).is_file()}
 

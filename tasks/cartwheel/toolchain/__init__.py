@@ -52,7 +52,7 @@ def _by_itself(target: Target, host: Host) -> bool:
 
 _ZIG_GLIBC = {"ppc64le": ((0, 17), (2, 19))}
 """By architecture: the first zig release that links for it, and the oldest glibc it links against (zig 0.13 to 0.17.1,
-measured November 2026). Other architectures work with every release and Rust's oldest glibc."""
+measured November 2026). Other architectures work with every release, from the oldest glibc that Rust supports."""
 
 
 def _zig(target: Target, host: Host) -> bool:

@@ -1,5 +1,4 @@
-"""Apple frameworks that crates link (recognised by crate name), and whether the SDK and tools to link them are
-present."""
+"""Crates that link Apple frameworks, recognised by name, and whether the SDK and the tools for them are present."""
 
 from __future__ import annotations
 

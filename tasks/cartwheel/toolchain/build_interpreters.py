@@ -79,7 +79,7 @@ def missing_interpreter(python: str, minimum: str) -> str:
 
 
 def backend_needs(python: str, minimum: str, snapshot: Snapshot) -> tuple[ToolNeed, ...]:
-    """The missing tools that a backend needs to compile. The result is cached, so repeated calls start no programs."""
+    """The missing tools that a backend needs to compile. An interpreter found before is not searched again."""
     version = minimum if python in ("abi3", "abi3t") else python
     found = [] if path(python, minimum, snapshot) else [ToolNeed(name=f"Python {version}", mend=_mend(version))]
     if os.name != "nt" and not any(

@@ -1,5 +1,4 @@
-"""Provides a container with what a crate needs: the host's Rust if the image has none, cargo's downloads, and
-maturin."""
+"""Adds to a container what a crate needs: Rust if the image has none, cargo's downloads, and maturin."""
 
 from __future__ import annotations
 
