@@ -1,4 +1,4 @@
-"""The report of a check: problems, and the result of the tests with each Python or why they did not run."""
+"""The report of a check: the problems, and for each Python the test result or the reason that tests did not run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from msgspec import Struct
 from cartwheel.model.errors import StepFailed
 
 HERE = "here"
-"""The place of a native interpreter."""
+"""The value of `TestRun.by` for a native interpreter."""
 
 
 class TestRun(Struct, frozen=True, kw_only=True):
-    """The tests of an installed wheel with one Python.  A failure is no value: it raises `StepFailed`."""
+    """The tests of an installed wheel with one Python.  A test failure has no `TestRun`; it raises `StepFailed`."""
 
-    __test__ = False  # not a test itself, whatever pytest thinks of the name
+    __test__ = False  # pytest collects classes named Test…
 
     count: int = 0
     """The number of tests that passed; 0 if the command is not pytest, of which only the exit code is known."""
@@ -24,24 +24,24 @@ class TestRun(Struct, frozen=True, kw_only=True):
     python: str = ""
     """The version that ran the tests, `3.11.7`.  If they did not run: the planned version, `3.11`, or empty for all."""
     by: str = HERE
-    """What started the interpreter, for people."""
+    """How the interpreter is started, in words for the report: `here`, or an emulator or container."""
     where: str = ""
     """The file the module was imported from, inside the fresh environment."""
     note: str = ""
     not_run: str = ""
     """Why the tests did not run; empty if they did."""
     needed: bool = False
-    """The configuration names this Python: without it the wheel counts as untested."""
+    """The configuration names this Python; if its tests do not run, the wheel counts as untested."""
 
 
 class CheckReport(Struct, frozen=True, kw_only=True):
-    """The check of one file."""
+    """The result of checking one file."""
 
     file: str
     sha256: str
     problems: tuple[str, ...] = ()
     runs: tuple[TestRun, ...]
-    """One for each planned Python; a single one if no Python could run the wheel."""
+    """One run for each planned Python; a single one if no Python can run the wheel."""
     built: tuple[str, ...] = ()
     """For a source distribution: the files of the wheel that was built from it, sorted."""
     built_for: str = ""
@@ -54,7 +54,7 @@ class CheckReport(Struct, frozen=True, kw_only=True):
 
     @property
     def tested(self) -> str:
-        """What was tested with which Python, and what was not, for people."""
+        """A summary for people: the Pythons that ran tests and the Pythons that did not.  See `in_words`."""
         return in_words(self.runs)
 
 
@@ -74,7 +74,7 @@ def tests(*counts: int) -> str:
 
 
 def in_words(runs: Iterable[TestRun]) -> str:
-    """`12 tests passed (3.11, 3.12; emulated by qemu-aarch64: 3.13), not with 3.14`."""
+    """One line on the tests: `12 tests passed (3.11, 3.12; emulated by qemu-aarch64: 3.13), not with 3.14`."""
     runs = tuple(runs)
     ran = tuple(run for run in runs if not run.not_run)
     missed = tuple(run for run in runs if run.not_run)
@@ -94,10 +94,10 @@ def _by_place(ran: tuple[TestRun, ...]) -> str:
 
 
 def report_json(report: CheckReport) -> bytes:
-    """`{"schema": 2, "file", "sha256", "problems": […], "tests": [{"python", "by", "ran": n, "where", "note"}, …]}`.
+    """The report's file: `{"schema": 2, "file", "sha256", "problems": […], "tests": […]}`.
 
-    A run that was not is `{"python", "not_run": reason, "needed": bool}`.  The time they took is left out: the same
-    result, the same bytes.
+    A row of `tests` is `{"python", "by", "ran": count, "where", "note"}`; if the tests did not run, it is
+    `{"python", "not_run": reason, "needed"}`.  Durations are left out, so the same result gives the same bytes.
     """
     content: dict[str, object] = {
         "schema": 2,

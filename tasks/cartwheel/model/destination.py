@@ -1,4 +1,4 @@
-"""Destinations: the table of kinds, of which kind an index is, and which repository a remote's address means."""
+"""Destinations: the table of kinds, the kind of each index, and the repository that a remote's address names."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ PYPI, GITHUB, CRATES = "pypi", "github", "crates"
 
 
 class Kind(Struct, frozen=True, kw_only=True):
-    """A kind of destination: what the configuration and the graph need to know of it."""
+    """A kind of destination: the facts that the configuration and the graph need."""
 
     module: str
-    """Where it is implemented (`destinations.protocol.Implementation`); imported when it acts."""
+    """The module that implements it (`destinations.protocol.Implementation`); imported only when a step acts."""
     indexes: tuple[str, ...] = ()
-    """Indexes of this kind that are known by name and need no table."""
+    """Well-known indexes of this kind; they need no table in the configuration."""
     keys: tuple[str, ...] = ()
-    """Keys of `index.NAME` that mean something for this kind alone."""
+    """Keys of `index.NAME` that are valid for this kind only."""
     needs_crate: bool = False
-    """It takes crates, so a package without one is not published there."""
+    """It accepts crates; a package without a crate is not published there."""
     page_of_tag: bool = False
-    """Packages with the same tag share one release there."""
+    """Packages with the same tag share one release page."""
     wheel_rules: bool = False
-    """PyPI's rules apply to the names and the metadata of files."""
+    """PyPI's rules for file names and metadata apply."""
 
 
 KINDS: dict[str, Kind] = {
@@ -43,21 +43,21 @@ KINDS: dict[str, Kind] = {
     GITHUB: Kind(module="cartwheel.destinations.github", indexes=("github",), keys=("repository",), page_of_tag=True),
     CRATES: Kind(module="cartwheel.destinations.crates", indexes=("crates-io",), keys=("crates",), needs_crate=True),
 }
-"""Every kind by the name that `index.NAME.kind` gives it; an index without a kind and of an unknown name is `pypi`."""
+"""All kinds by their name in `index.NAME.kind`.  An index without `kind` whose name is not well known is `pypi`."""
 
 _BY_NAME = {index: kind for kind, row in KINDS.items() for index in row.indexes}
 KNOWN = tuple(_BY_NAME)
-"""The indexes that need no table."""
+"""The well-known indexes, which need no table."""
 
 
 def kind_of(name: str, indexes: Mapping[str, IndexSettings]) -> str:
-    """The kind of the index of that name."""
+    """The kind of the index `name`."""
     settings = indexes.get(name)
     return (settings.kind if settings else None) or _BY_NAME.get(name, PYPI)
 
 
 def kind_row(name: str, indexes: Mapping[str, IndexSettings]) -> Kind:
-    """The row of the kind of the index of that name; raises `ConfigError` for an unknown kind."""
+    """The `KINDS` row of the index `name`; raises `ConfigError` for an unknown kind."""
     kind = kind_of(name, indexes)
     if kind not in KINDS:
         raise ConfigError(f"index {name}: unknown kind '{kind}'; expected one of {', '.join(KINDS)}")
@@ -70,16 +70,16 @@ class _MayRehearse(Protocol):
 
 
 def is_rehearsal(name: str, indexes: Mapping[str, _MayRehearse]) -> bool:
-    """Whether an index is for practice: it needs no tag and takes development versions."""
+    """Whether an index is a rehearsal index, which needs no tag and accepts development versions."""
     settings = indexes.get(name)
     chosen = settings.rehearsal if settings else None
     return name == "testpypi" if chosen is None else chosen
 
 
 def repository_at(url: str) -> tuple[str, str]:
-    """Host and `owner/name` of a remote's address, in the forms that git takes; empty where it names none.
+    """Host and `owner/name` of a git remote's address; two empty texts if the address has no such form.
 
-    `git@host:owner/name.git` → `("host", "owner/name")`.
+    `git@host:owner/name.git` gives `("host", "owner/name")`.
     """
     from urllib.parse import urlsplit
 
@@ -99,14 +99,15 @@ def repository_at(url: str) -> tuple[str, str]:
 
 
 def api_of(host: str) -> str:
-    """Where the API of a GitHub host answers (github.com, NAME.ghe.com, or a GitHub Enterprise server)."""
+    """The API address of a GitHub host: github.com, NAME.ghe.com, or a GitHub Enterprise server."""
     if host in ("github.com", "ssh.github.com", "www.github.com"):
         return "https://api.github.com"
     return f"https://api.{host}" if host.endswith(".ghe.com") else f"https://{host}/api/v3"
 
 
 def may_receive_the_token(api: str, url: str) -> bool:
-    """Whether an address that the API named is the API's own: its host, or `uploads.` beside `api.`."""
+    """Whether `url`, found in an answer of the API at `api`, may get the API's token: it has the same scheme, and the
+    same host or `uploads.HOST` beside `api.HOST`."""
     from urllib.parse import urlsplit
 
     ours, theirs = urlsplit(api), urlsplit(url)
@@ -115,7 +116,7 @@ def may_receive_the_token(api: str, url: str) -> bool:
 
 
 def is_prerelease(version: str) -> bool:
-    """Whether a PEP 440 version is a pre-release or a development version."""
+    """Whether a PEP 440 version is a pre-release or a development version; raises `ConfigError` for any other text."""
     from packaging.version import InvalidVersion, Version
 
     try:

@@ -1,4 +1,4 @@
-"""The two kinds of errors: the configuration is wrong, or a step failed."""
+"""The two kinds of errors: a wrong configuration and a failed step."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from difflib import get_close_matches
 
 
 class CartwheelError(Exception):
-    """A user's mistake or a failed step; its text says what was found, what was expected and what to do.
+    """A user's mistake or a failed step; the text says what was found, what was expected and what to do.
 
-    A CI system takes nothing in it for a command: a line that would be one is joined to the line before, with its break
-    written as `\\n`.
+    The text cannot inject a command into a CI log: a line break before a command is written as an escape (`\\n`).
     """
 
     def __init__(self, text: str = "") -> None:
@@ -19,21 +18,22 @@ class CartwheelError(Exception):
 
 
 _BREAKS = r"[\v\f\x1c-\x1e\x85\u2028\u2029]|\r(?!\n)|[\r\n](?=\W*::)|\x1b\[0K"
-"""Line breaks before GitHub's commands, and the end of GitLab's section marks (`ci.ci_output`)."""
+"""Line breaks before GitHub's workflow commands, and the end of GitLab's section marks (see `ci.ci_output`)."""
 
 
 class ConfigError(CartwheelError):
-    """The configuration, or the project it describes, is wrong; nothing was started."""
+    """The configuration, or the project that it describes, is wrong; raised before any step starts."""
 
 
 class StepFailed(CartwheelError):
-    """A step was started and did not succeed."""
+    """A step started and failed."""
 
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` if one of `known` is close to `found`, else the list of them."""
+    """`; did you mean 'x'?` if a known name is close to `found`, else `; expected one of …`; empty if nothing is
+    known."""
     names = sorted(known)
-    swapped = [name for name in names if sorted(name) == sorted(found)]  # letters in another order
+    swapped = [name for name in names if sorted(name) == sorted(found)]  # transposed letters
     close = swapped or get_close_matches(found, names, n=1, cutoff=0.6)
     if close:
         return f"; did you mean '{close[0]}'?"

@@ -1,4 +1,4 @@
-"""A project: its packages and, for each, every wheel it ships, with its settings."""
+"""A project: its packages and, for each package, every wheel with its settings."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from cartwheel.model.wheels.target import ANY, Target
 from cartwheel.model.wheels.wheel_name import normalised_name
 
 DEBUG = "debug"
-"""The folder of debug wheels in `dist/`, and of their state."""
+"""The subfolder for debug wheels in `dist/` and for their state in `.cartwheel/`."""
 
 
 def state_folder(*, debug: bool) -> str:
-    """The folder of records, raw wheels and reports."""
+    """The folder of records, raw wheels and reports, relative to the project."""
     return f".cartwheel/{DEBUG}" if debug else ".cartwheel"
 
 
 BEFORE = "before"
-"""The setting of a step that holds the commands before it."""
+"""The name of the step setting that holds the `before` commands."""
 
 
 def said_before(commands: tuple[Before, ...]) -> Mapping[str, str]:
-    """The commands before a step, as one of its settings; no setting without commands."""
+    """The `before` commands as one step setting; empty without commands."""
     return {BEFORE: "; ".join(" ".join(before.run) for before in commands)} if commands else {}
 
 
 class Wheel(Struct, frozen=True, kw_only=True):
-    """One wheel: what it is for and how it is made."""
+    """One wheel: its target and Python, and its build and test settings."""
 
     package: str
     target: Target
@@ -52,21 +52,21 @@ class Wheel(Struct, frozen=True, kw_only=True):
     """The name of its `variants` entry; empty for the usual wheel."""
     floor: str
     toolchain: str
-    """As configured; empty for this machine's default."""
+    """The configured value; empty for this machine's default."""
     image: str
-    """As configured, for toolchain `container`; empty for the target's default image."""
+    """The configured value for the toolchain `container`; empty for the target's default image."""
     features: tuple[str, ...]
     profile: str
     flags: tuple[str, ...]
     environment: Mapping[str, str | Secret]
     before: tuple[Before, ...]
     runner: str | tuple[str, ...] | RunnerGroup
-    """The machine that builds it in CI, by label, labels or group; empty for the default."""
+    """The CI machine that builds it: label, labels or group; empty for the default."""
     test: Test
     untested: str
-    """Why it may be published although no machine has run its tests; empty if it may not."""
+    """The reason to publish it although its tests ran on no machine; empty if tests are required."""
     debug: bool
-    """It is built for debugging and never published."""
+    """It has a debug profile and is never published."""
     file: str
     raw: str
     """Its file name before repair."""
@@ -87,7 +87,7 @@ class Wheel(Struct, frozen=True, kw_only=True):
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """The settings that a build depends on, by name, without empty ones; a change is a reason to build again."""
+        """The non-empty settings that a build depends on, by name; a change makes the build stale."""
         said = {
             "floor": self.floor,
             "toolchain": self.toolchain,
@@ -102,11 +102,11 @@ class Wheel(Struct, frozen=True, kw_only=True):
 
 
 class Package(Struct, frozen=True, kw_only=True):
-    """One thing with a name on an index."""
+    """One distribution: a name on an index, with its wheels and its source distribution."""
 
     name: str
     key: str
-    """The normalised name: its segment in task names."""
+    """The normalised name, used in task names."""
     folder: str
     version: str
     backend: str
@@ -114,15 +114,15 @@ class Package(Struct, frozen=True, kw_only=True):
     bindings: str
     """`pyo3`, `cffi`, `uniffi`, `bin`, or empty without a crate."""
     module: str
-    """The dotted name of the module that the wheels are imported as."""
+    """The dotted name of the module that the wheels provide."""
     manifest: str
     """The crate's Cargo.toml relative to the project, or empty."""
     wheels: tuple[Wheel, ...]
     left_out: tuple[str, ...]
-    """What a list of interpreters names and no wheel is for, with the reason; a line each."""
+    """Configured interpreters that get no wheel; one line each, with the reason."""
     publish: tuple[str, ...]
     private: bool
-    """Built and checked, and never uploaded."""
+    """Built and checked, but never uploaded."""
     tag: str
     versions: tuple[VersionPattern, ...]
     changelog: ChangelogSettings
@@ -131,38 +131,38 @@ class Package(Struct, frozen=True, kw_only=True):
     test: Test
     inputs: tuple[str, ...]
     environment: Mapping[str, str | Secret]
-    """The variables that its source distribution is built with: its table's or the root's."""
+    """The environment variables for building the source distribution."""
     before: tuple[Before, ...]
-    """The commands before its source distribution: its table's or the root's."""
+    """The commands to run before the source distribution is built."""
     environment_pass: tuple[str, ...]
     cargo_directory: str
-    """`wheel` or `triple`: what has a cargo target directory."""
+    """`wheel` or `triple`: the unit that has a separate cargo target directory."""
     sccache: bool
     minimum_python: str
     manifests: Manifests
     debug: bool
-    """This run makes debug wheels; they and their state have folders of their own."""
+    """This run makes debug wheels; their files and state are in separate folders."""
     dropped: tuple[tuple[str, str], ...] = ()
-    """Files of the last release that may end: patterns and reasons."""
+    """Files of the last release that this release may drop: pairs of pattern and reason."""
 
     @property
     def from_git(self) -> bool:
-        """Whether its version comes from git and is in no file."""
+        """Whether the version comes from git and is in no file."""
         return from_git(self.manifests.pyproject)
 
     @property
     def compiled(self) -> bool:
-        """Whether some of its wheels hold compiled code."""
+        """Whether any of its wheels holds compiled code."""
         return any(wheel.target.triple != ANY for wheel in self.wheels)
 
     @property
     def dist(self) -> str:
-        """The folder of its finished files."""
+        """The folder of its finished files, relative to the project."""
         return f"dist/{DEBUG}" if self.debug else "dist/private" if self.private else "dist"
 
     @property
     def state(self) -> str:
-        """The folder of its raw wheels and reports."""
+        """The folder of its raw wheels and reports, relative to the project."""
         return state_folder(debug=self.debug)
 
     @property
@@ -184,9 +184,9 @@ class Project(Struct, frozen=True, kw_only=True):
     release: ReleaseSettings
     ci: CiSettings = CiSettings()
     overrides: Mapping[str, str]
-    """The settings of this run, as text."""
+    """Command-line overrides of this run, as text."""
     rehearsed: bool = False
-    """Its indexes are stand-ins on this machine."""
+    """Its indexes are stand-ins on this machine (`doit rehearse`)."""
     started_by: str = ""
     """The tag that started this pipeline's run; empty for any other run."""
 
@@ -197,8 +197,8 @@ class Project(Struct, frozen=True, kw_only=True):
 
     @property
     def made_by_ci(self) -> bool:
-        """Whether the wheels are built by the pipeline that the tag starts; false in that pipeline and in a rehearsal,
-        which build them."""
+        """Whether a tag's CI pipeline builds the wheels; false in that pipeline and in a rehearsal, which build
+        them."""
         return self.release.origin == "ci" and not self.rehearsed and not self.started_by
 
     @property
@@ -208,8 +208,10 @@ class Project(Struct, frozen=True, kw_only=True):
 
 
 def rehearsal_project(project: Project, stand_ins: Mapping[str, IndexSettings]) -> Project:
-    """The same project with every destination replaced by the stand-in of its kind; what is never published goes to
-    the one that is like PyPI.  Raises `ConfigError` where a kind has none."""
+    """The project with every destination replaced by the stand-in of its kind.
+
+    Packages that are never published go to `REHEARSAL`.  Raises `ConfigError` if a kind has no stand-in.
+    """
     packages = tuple(
         replace(p, publish=p.publish or (REHEARSAL,), wheels=tuple(_rehearsed_wheel(wheel) for wheel in p.wheels))
         for p in project.packages
@@ -224,29 +226,32 @@ def rehearsal_project(project: Project, stand_ins: Mapping[str, IndexSettings]) 
             )
         elif name in published:
             raise ConfigError(f"rehearsal: there is no stand-in for '{name}'; start it with: doit rehearse")
-    release = replace(project.release, remote="")  # the clone has one remote, whatever the project's is called
+    release = replace(project.release, remote="")  # the clone's only remote may have another name
     return replace(project, packages=packages, indexes=indexes, release=release, rehearsed=True, started_by="")
 
 
 def _rehearsed_wheel(wheel: Wheel) -> Wheel:
-    """A wheel whose tests this machine cannot run does not stop a rehearsal; `doit rehearse` names it at its end."""
+    """Waive tests that this machine cannot run, so that a rehearsal continues; `doit rehearse` lists the wheels at its
+    end."""
     return wheel if wheel.untested or not wheel.test.command else replace(wheel, untested=NOT_TESTED_HERE)
 
 
 NOT_TESTED_HERE = "a rehearsal goes on without the interpreters that are not here"
 
 _TAG_VARIABLES = (("CI_COMMIT_TAG", ""), ("GITHUB_REF", "refs/tags/"), ("CIRCLE_TAG", ""), ("BITBUCKET_TAG", ""))
-"""Where a pipeline says which tag started it, and what stands before the tag there.  GitLab's and GitHub's
-documentation of predefined variables, CircleCI's and Bitbucket's likewise, November 2026."""
+"""The variables in which CI systems name the tag that started a run, and the prefix before the tag.
+
+Source: documentation of predefined variables of GitLab, GitHub, CircleCI and Bitbucket, November 2026.
+"""
 
 
 def started_by(project: Project, environ: Mapping[str, str]) -> Project:
-    """The same project, in a run that a tag may have started."""
+    """The project with `started_by` set from the environment.  See `starting_tag`."""
     return replace(project, started_by=starting_tag(environ))
 
 
 def starting_tag(environ: Mapping[str, str]) -> str:
-    """The tag that started a pipeline's run, empty in any other."""
+    """The tag that started this pipeline's run; empty for any other run."""
     tags = (
         environ[name].removeprefix(prefix)
         for name, prefix in _TAG_VARIABLES
@@ -256,14 +261,14 @@ def starting_tag(environ: Mapping[str, str]) -> str:
 
 
 REHEARSAL = "rehearsal"
-"""The index that a rehearsal publishes private packages to."""
+"""The stand-in index to which a rehearsal publishes private packages."""
 
 
 def packages_with_same_tag(package: Package, packages: Iterable[Package], index: str) -> tuple[Package, ...]:
-    """The other packages whose release on this index has the same tag."""
+    """The other packages that have the same tag and are published to the same index."""
     return tuple(p for p in packages if p.key != package.key and index in p.publish and p.tag_name == package.tag_name)
 
 
 def declared_inputs(package: Package, wheel: Wheel | None) -> tuple[str, ...]:
-    """What the configuration names that counts for a package and for one of its wheels, relative to the package."""
+    """The configured input patterns for a package and one of its wheels, relative to the package."""
     return (*package.inputs, *(name for before in (wheel.before if wheel else ()) for name in before.inputs))

@@ -1,7 +1,7 @@
-"""A record: what a step read and wrote when it last succeeded.  One small JSON file for each task.
+"""A record: the inputs and outputs of a step's last success, in one small JSON file per task.
 
-Digests are of content and paths are relative, so a record is valid in every clone and on every machine; only `tools`
-and `seen.local` are valid on one machine alone.
+Digests are of content and paths are relative, so a record is valid in every clone and on every machine, except `tools`
+and `seen.local`, which are valid only on the machine that made them.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ SCHEMA = 1
 
 
 class UnreadableRecord(ValueError):
-    """The file is not a record that this version reads; the text says why."""
+    """The file is not a record that this version can read; the text says why."""
 
 
 class Dependencies(Struct, frozen=True, kw_only=True):
-    """What a step depends on besides its settings and earlier steps, and how to look at it again."""
+    """The files and facts that a step depends on, besides its settings and the outputs of earlier steps."""
 
     listing: Mapping[str, str] = {}
-    """Path to digest; `""` for a missing file whose appearance counts."""
+    """Path to digest; `""` for a missing file whose creation would make the step stale."""
     facts: Mapping[str, str] = {}
-    """Other values by name, compared as text and shown in reasons: `pyo3` to `0.29.3 …`."""
+    """Other values by name, compared as text and shown in reasons: `{"pyo3": "0.29.3 …"}`."""
     local: Mapping[str, str] = {}
-    """Absolute path to digest: files outside the project; compared only on the machine that made the record."""
+    """Absolute path to digest of files outside the project; compared only on the machine that made the record."""
     learned: Mapping[str, tuple[str, ...]] = {}
-    """Names that the step was seen to read, by kind; its sources look at these again."""
+    """Names that the step was seen to read, by kind; its `Sources` evaluate them at the next judgement."""
     written: tuple[str, ...] = ()
-    """Files that were written while the step ran; if they are the same at the next run, the step writes them itself."""
+    """Files that changed while the step ran.  If the next run leaves them equal, the step itself writes them."""
     generated: tuple[str, ...] = ()
-    """Files that the commands before it made and git does not hold; not in the listing."""
+    """Files that `before` commands made and that git ignores; not in the listing."""
     hints: Mapping[str, str] = {}
-    """Cached digests; never compared."""
+    """A cache of digests; never compared."""
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -43,20 +43,20 @@ class Record(Struct, frozen=True, kw_only=True):
 
     task: str
     settings: Mapping[str, str]
-    """The settings, by name; shown in reasons."""
+    """Setting name to value; shown in reasons."""
     needs: Mapping[str, str]
-    """Path to digest of the files that earlier steps wrote."""
+    """Path to digest of the outputs of earlier steps."""
     makes: Mapping[str, str]
-    """Path to digest of the files that this step wrote."""
+    """Path to digest of the outputs of this step."""
     seen: Dependencies
     tools: Mapping[str, str]
-    """Tool to version; compared only on `machine`."""
+    """Tool name to version; compared only on `machine`."""
     machine: str
     seconds: float
 
 
 class _File(Struct, frozen=True, kw_only=True):
-    """A record on disk: its listing of inputs is in a shared file that is named by its digest."""
+    """A record on disk.  Its input listing is in a separate file, shared by records and named by its digest."""
 
     schema: int
     listing: str
@@ -68,18 +68,18 @@ class _Head(Struct):
 
 
 def is_variable(fact: str) -> bool:
-    """Whether a name in `Dependencies.facts` is an environment variable's; the other names contain spaces."""
+    """Whether a name in `Dependencies.facts` is an environment variable; all other names contain a space."""
     return " " not in fact
 
 
 def to_json(record: Record, listing: str) -> bytes:
-    """The record's file; `listing` names the file with the listing of its inputs."""
+    """The content of the record's file; `listing` is the name of the input listing's file."""
     kept = replace(record, seen=replace(record.seen, listing={}))
     return json.format(json.encode(_File(schema=SCHEMA, listing=listing, record=kept)), indent=1) + b"\n"
 
 
 def from_json(data: bytes) -> tuple[Record, str]:
-    """The record and the name of its listing; raises `UnreadableRecord`."""
+    """The record and the name of its input listing; raises `UnreadableRecord`."""
     try:
         found = json.decode(data, type=_File)
     except (DecodeError, UnicodeDecodeError):
@@ -98,12 +98,12 @@ def _why(data: bytes) -> str:
 
 
 def listing_to_json(listing: Mapping[str, str]) -> bytes:
-    """The shared file of a listing."""
+    """The content of a listing's file, sorted by path."""
     return json.format(json.encode(dict(sorted(listing.items()))), indent=0)
 
 
 def listing_from_json(data: bytes, name: str) -> Mapping[str, str]:
-    """The listing; raises `UnreadableRecord` if the file's digest is not its name."""
+    """Parse a listing; raises `UnreadableRecord` if the digest of `data` is not `name`."""
     if listing_name(data) != name:
         raise UnreadableRecord("its list of inputs is damaged")
     found: Mapping[str, str] = json.decode(data, type=dict[str, str])
@@ -111,10 +111,10 @@ def listing_from_json(data: bytes, name: str) -> Mapping[str, str]:
 
 
 def record_with_listing(record: Record, listing: Mapping[str, str]) -> Record:
-    """The record with the listing of its inputs, which is stored apart from it."""
+    """The record with its input listing filled in."""
     return replace(record, seen=replace(record.seen, listing=listing))
 
 
 def listing_name(data: bytes) -> str:
-    """The name of a listing's file: its digest."""
+    """The name of a listing's file: 32 hexadecimal digits of the SHA-256 of its content."""
     return hashlib.sha256(data).hexdigest()[:32]

@@ -6,40 +6,41 @@ from msgspec import Struct
 
 
 class Architecture(Struct, frozen=True, kw_only=True):
-    """One processor architecture and its name in each scheme; an empty column means that the scheme has no name."""
+    """One processor architecture and its name in each scheme; an empty column means that the scheme does not name
+    it."""
 
     name: str
-    """Linux platform tags and `uname -m`: `x86_64`."""
+    """The name in Linux platform tags and `uname -m`: `x86_64`."""
     aliases: tuple[str, ...] = ()
     """Other spellings that operating systems report for the same machine."""
     elf: tuple[str, str, str]
     """Machine, class and byte order of an ELF header, as LIEF names them."""
     extension: str = ""
-    """EXT_SUFFIX of CPython on Linux, where it differs from `name`."""
+    """The name in CPython's EXT_SUFFIX on Linux, if it differs from `name`."""
     oci: str = ""
-    """Container engines, in Go's spelling (OCI image specification 1.1)."""
+    """The platform of container engines, in Go's spelling (OCI image specification 1.1)."""
     qemu: str = ""
-    """The suffix of qemu's user-mode program, where it differs from `name`."""
+    """The suffix of qemu's user-mode program, if it differs from `name`."""
     glibc_loader: str = ""
-    """The path of glibc's dynamic loader below the root folder (glibc's shlib-versions)."""
+    """The path of glibc's dynamic loader, relative to the root folder (glibc's shlib-versions)."""
     musl_loader: str = ""
-    """The path of musl's dynamic loader below the root folder."""
+    """The path of musl's dynamic loader, relative to the root folder."""
     native: tuple[str, ...] = ()
-    """Other architectures whose Linux programs every processor of this one runs."""
+    """Other architectures whose Linux programs run on every processor of this one."""
     macos: str = ""
-    """macOS platform tags."""
+    """The name in macOS platform tags."""
     macho: str = ""
     """The CPU type of a Mach-O header, as LIEF names it."""
     android: str = ""
-    """Android platform tags."""
+    """The name in Android platform tags."""
     windows: str = ""
-    """Windows platform tags."""
+    """The Windows platform tag."""
     windows_machine: str = ""
     """`platform.machine()` on Windows, in lower case."""
     pe: str = ""
     """The machine of a PE header, as LIEF names it."""
     msvc: str = ""
-    """cargo-xwin's name for Microsoft's libraries."""
+    """cargo-xwin's name for the architecture of Microsoft's libraries."""
     mingw: str = ""
     """The prefix of MinGW's compilers."""
 
@@ -98,29 +99,29 @@ BY_WINDOWS_TAG = {row.windows: row for row in ARCHITECTURES if row.windows}
 
 
 def linux_machine(reported: str) -> str:
-    """The name of a machine in Linux platform tags, from what an operating system reports in lower case."""
+    """The name in Linux platform tags for a machine name that an operating system reports, in lower case."""
     return next((row.name for row in ARCHITECTURES if reported in (row.name, *row.aliases)), reported)
 
 
 def macos_machine(reported: str) -> str:
-    """The name of a machine in macOS platform tags, from what an operating system reports in lower case."""
+    """The name in macOS platform tags for a machine name that an operating system reports, in lower case."""
     rows = (row for row in ARCHITECTURES if reported in (row.name, *row.aliases, row.macos))
     return next((row.macos for row in rows if row.macos), reported)
 
 
 def elf_architecture(machine: str, bits: str, order: str) -> str:
-    """The Linux name for an ELF header; the header's own words if no architecture matches."""
+    """The Linux name for an ELF header; `machine-bits-order` in lower case if no architecture matches."""
     rows = (row.name for row in ARCHITECTURES if row.elf == (machine, bits, order))
     return next(rows, "-".join((machine, bits, order)).lower())
 
 
 def macho_architecture(cpu: str) -> str:
-    """The macOS name for a Mach-O CPU type; the type itself in lower case if no architecture matches."""
+    """The macOS name for a Mach-O CPU type; the type in lower case if no architecture matches."""
     return next((row.macos or row.name for row in ARCHITECTURES if row.macho == cpu), cpu.lower())
 
 
 def pe_architecture(machine: str) -> str:
-    """The Windows platform tag for a PE machine; the machine itself in lower case if no architecture matches."""
+    """The Windows platform tag for a PE machine; the machine in lower case if no architecture matches."""
     return next((row.windows for row in ARCHITECTURES if row.pe == machine), machine.lower())
 
 
@@ -128,7 +129,7 @@ _IOS = {"arm64_iphoneos": "arm64", "arm64_iphonesimulator": "arm64", "x86_64_iph
 
 
 def accepted_architectures(system: str, tag: str) -> tuple[str, ...]:
-    """The architectures that a compiled file may state, in its format's names, in a wheel whose platform tag ends in
+    """The architectures, in the words of `Binary.architecture`, that a wheel may hold if its platform tag ends in
     `tag`."""
     if tag == "universal2":
         return ("arm64", "x86_64")

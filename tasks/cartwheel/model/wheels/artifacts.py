@@ -1,4 +1,4 @@
-"""The plan: every file that a release will hold, by exact name, before anything is built."""
+"""The plan: every file of a release by exact name, known before anything is built."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cartwheel.model.project import Package, Project, Wheel, state_folder
 from cartwheel.model.wheels.target import ANY
 
 OUTWARD = ("tag", "publish", "verify", "release")
-"""Stages that reach the world outside; they run only when they are named."""
+"""Stages that act outside this machine; they run only if the command line names them."""
 
 
 class Artifact(Struct, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class Artifact(Struct, frozen=True, kw_only=True):
     """A triple, or `any`."""
     python: str
     task: str
-    """The task that puts it into `dist/`."""
+    """The task that writes the file into `dist/`."""
     path: str
     """Relative to the project."""
     report: str
@@ -55,18 +55,18 @@ def _sdist(package: Package) -> Artifact:
 
 
 def wheel_path(package: Package, wheel: Wheel) -> str:
-    """Where the repaired wheel lies, relative to the project."""
+    """The path of the repaired wheel, relative to the project."""
     return f"{package.dist}/{wheel.file}"
 
 
 def report(wheel: Wheel) -> str:
-    """Where the report of a wheel's check lies, relative to the project."""
+    """The path of the wheel's check report, relative to the project."""
     return f"{state_folder(debug=wheel.debug)}/checks/{wheel.place}.json"
 
 
 def ready(package: Package) -> tuple[str, ...]:
-    """The task that refuses early what could only be refused when everything is built; first of all that comes before
-    a tag."""
+    """The task that finds reasons to refuse the release before anything is built; it precedes all other tasks before a
+    tag."""
     return (f"ready:{package.key}",)
 
 
@@ -76,20 +76,20 @@ def checks(package: Package) -> tuple[str, ...]:
 
 
 def sdist_report(package: Package) -> str:
-    """Where the report of the check of the source distribution lies, relative to the project."""
+    """The path of the source distribution's check report, relative to the project."""
     return f"{package.state}/checks/sdist/{package.key}.json"
 
 
 def set_report(package: Package) -> str:
-    """Where the report of the check of all files together lies, relative to the project."""
+    """The path of the report of the check of all files together, relative to the project."""
     return f"{package.state}/checks/set/{package.key}.json"
 
 
 def ledger(package: Package, index: str) -> str:
-    """Where it is kept what of this version was sent to an index, relative to the project."""
+    """The path of the ledger of this version on an index, relative to the project."""
     return f".cartwheel/ledgers/{index}/{package.key}-{package.version}.json"
 
 
 def reports(package: Package) -> tuple[str, ...]:
-    """The reports of all checks of a package."""
+    """The paths of all check reports of a package, relative to the project."""
     return (*(artifact.report for artifact in package_artifacts(package)), set_report(package))

@@ -1,4 +1,4 @@
-"""Facts of compiled files, and what they must be for a target."""
+"""Facts about compiled files, and what a target requires of them."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ class Binary(Struct, frozen=True, kw_only=True):
     """One compiled image; a universal Mach-O file holds one for each architecture."""
 
     path: str
-    """Its name inside the wheel."""
+    """The path inside the wheel."""
     format: str
     """`elf`, `macho` or `pe`."""
     architecture: str
-    """The name in platform tags (`x86_64`, `aarch64`, `arm64`, `win_amd64`); the file's own word if there is no tag."""
+    """The name in platform tags (`x86_64`, `aarch64`, `arm64`, `win_amd64`); the header's own name if no tag has it."""
     minimum_os: tuple[int, int] = (0, 0)
-    """The oldest macOS it requires, `(0, 0)` if it states none."""
+    """The oldest macOS that it runs on; `(0, 0)` if it states none."""
     needed: tuple[str, ...] = ()
     """The libraries it loads."""
     versions: tuple[tuple[str, str], ...] = ()
-    """The ELF symbol versions it requires, each with a symbol that needs it: `("GLIBC_2.34", "dlopen")`."""
+    """The ELF symbol versions that it requires, each with one symbol of that version: `("GLIBC_2.34", "dlopen")`."""
     imports: tuple[str, ...] = ()
     """The undefined symbols."""
     modules: tuple[str, ...] = ()
-    """The Python modules it can be imported as, from its `PyInit_…` or `PyModExport_…` symbols."""
+    """The Python modules that it exports, from its `PyInit_…` or `PyModExport_…` symbols."""
 
     @property
     def libc(self) -> tuple[int, int]:
-        """The newest glibc it requires, `(0, 0)` if none."""
+        """The newest glibc version that it requires; `(0, 0)` if it requires no glibc."""
         return max((glibc_version(version) for version, _ in self.versions), default=(0, 0))
 
 
@@ -48,11 +48,11 @@ def glibc_version(version: str) -> tuple[int, int]:
 
 
 _FORMATS = {"linux": "elf", "android": "elf", "macos": "macho", "ios": "macho", "windows": "pe"}
-"""The binary format of each system; wheels for other systems are not judged."""
+"""The binary format of each system; wheels for other systems are not examined."""
 
 
 def machine_problems(binaries: tuple[Binary, ...], target: Target) -> tuple[str, ...]:
-    """Files of another format or architecture; a universal file may hold more architectures than the target."""
+    """Files of another format or architecture than the target's.  A universal file may hold further architectures."""
     if target.system not in _FORMATS:
         return ()
     held: dict[tuple[str, str], set[str]] = {}
@@ -69,7 +69,7 @@ def machine_problems(binaries: tuple[Binary, ...], target: Target) -> tuple[str,
 
 
 def floor_problems(binaries: tuple[Binary, ...], target: Target, floor: str) -> tuple[str, ...]:
-    """Compiled files that require a newer system than the floor promises."""
+    """Compiled files that require a newer system than the floor promises; one line each."""
     rule = _FLOORS.get((target.system, target.libc))
     return tuple(problem for binary in binaries for problem in rule(binary, target, floor)) if rule else ()
 
@@ -94,7 +94,7 @@ def _glibc_floor(binary: Binary, target: Target, floor: str) -> tuple[str, ...]:
 
 
 def _musl_floor(binary: Binary, target: Target, _: str) -> tuple[str, ...]:
-    """musl has no symbol versions, so only a requirement of glibc can be detected."""
+    """Only a requirement of glibc can be detected, because musl has no symbol versions."""
     glibc = [n for n in binary.needed if n in _GLIBC_LIBRARIES or n.startswith("ld-linux")]
     glibc += sorted({version for version, _ in binary.versions if version.startswith("GLIBC_")})
     if not glibc:
@@ -106,7 +106,7 @@ _GLIBC_LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "
 
 
 def _macos_floor(binary: Binary, target: Target, floor: str) -> tuple[str, ...]:
-    """Judge the target's image alone; a universal file may hold others."""
+    """Only the target's architecture counts; a universal file may hold others."""
     ours = binary.architecture in accepted_architectures(target.system, target.arch)
     oldest = version_of_floor(target, floor, where="floor")
     if target.parts and binary.architecture == "arm64":
@@ -126,7 +126,7 @@ _FLOORS: dict[tuple[str, str], Callable[[Binary, Target, str], tuple[str, ...]]]
 
 
 def module_problems(binaries: tuple[Binary, ...], target: Target, python: str, abi: str) -> tuple[str, ...]:
-    """Extensions whose file name their Python does not import (PEP 3149); `abi` is the wheel's ABI tag."""
+    """Extension modules whose file name the wheel's Python does not import (PEP 3149); `abi` is the wheel's ABI tag."""
     if python == "py3" or target.system not in _FORMATS:
         return ()
     pattern, example = _suffix(target, abi)
@@ -148,7 +148,7 @@ def module_problems(binaries: tuple[Binary, ...], target: Target, python: str, a
 
 
 def _suffix(target: Target, abi: str) -> tuple[str, str]:
-    """The pattern of an extension's suffix, and an example."""
+    """The pattern of an extension module's suffix, and an example of it."""
     if abi == "abi3.abi3t":
         return (r"\.pyd", ".pyd") if target.system == "windows" else (r"\.abi3t(?:-[\w-]+)?\.so", ".abi3t.so")
     if target.system == "windows":
@@ -164,12 +164,12 @@ def _suffix(target: Target, abi: str) -> tuple[str, str]:
     arch = BY_NAME[target.arch].extension or target.arch
     if abi.startswith("graalpy"):
         return (rf"\.{tag}-{arch}-linux\.so", f".{tag}-{arch}-linux.so")
-    libc = "gnu" if target.libc == "gnu" else "(?:musl|gnu)"  # before 3.11 CPython said gnu on musl as well
+    libc = "gnu" if target.libc == "gnu" else "(?:musl|gnu)"  # CPython before 3.11 wrote gnu on musl too
     return (rf"\.{tag}-{arch}-linux-{libc}(?:eabihf)?\.so", f".{tag}-{arch}-linux-{target.libc}.so")
 
 
 def dll_problems(binaries: tuple[Binary, ...], target: Target, python: str, abi: str) -> tuple[str, ...]:
-    """Windows extensions that load the wrong Python: expected is python3.dll for abi3, else the version's own DLL."""
+    """Windows extension modules that load a wrong Python DLL; right is python3.dll for abi3, else the version's DLL."""
     if target.system != "windows" or python == "py3":
         return ()
     version = abi.removeprefix("cp")
@@ -184,6 +184,6 @@ def dll_problems(binaries: tuple[Binary, ...], target: Target, python: str, abi:
 
 
 def shortened_list(words: Iterable[object]) -> str:
-    """At most five words in sorted order, and how many more there are."""
+    """At most five items in sorted order, then `and N more`."""
     every = sorted(str(word) for word in words)
     return ", ".join(every[:5]) + (f" and {len(every) - 5} more" if len(every) > 5 else "")

@@ -1,4 +1,4 @@
-"""Container images for wheels: fetched by name, or built from a Dockerfile of the project."""
+"""Container images for building wheels: fetched by name, or built from a Dockerfile of the project."""
 
 from __future__ import annotations
 
@@ -23,61 +23,69 @@ _PYPA = {
     "armv7l": ("manylinux_2_31", "manylinux_2_35"),
     "riscv64": ("manylinux_2_39",),
 }
-"""The Python Packaging Authority's images for glibc by architecture, oldest first; for musl each has musllinux_1_2
-(pypa/manylinux, build.yml and README of November 2025, read November 2026)."""
+"""The glibc images of the Python Packaging Authority by architecture, oldest first; each also has musllinux_1_2.
+
+Source: pypa/manylinux, build.yml and README of November 2025, read November 2026.
+"""
 
 _MUSL = ("musllinux_1_2",)
 
 _PYPA_NAME = "quay.io/pypa/{policy}_{arch}"
 
 _WITHOUT_PYPY = ("armv7l", "ppc64le", "s390x", "riscv64")
-"""Architectures whose images have no PyPy (pypa/manylinux, python_versions.json, read November 2026); musl's have none
-either."""
+"""Architectures whose glibc images have no PyPy; no musl image has it.
+
+Source: pypa/manylinux, python_versions.json, read November 2026.
+"""
 
 _DROPPED = ("3.13t",)
-"""Interpreters that these images no longer have (pypa/manylinux, read November 2026)."""
+"""Interpreters removed from these images (pypa/manylinux, read November 2026)."""
 
 DOCKERFILE = "dockerfile:"
-"""The prefix of a Dockerfile's path in the key `image`."""
+"""The prefix of a Dockerfile's path in the config key `image`."""
 
 CONTAINER = "container"
 """The name of the toolchain that builds in containers."""
 
 IN_IMAGE = "CARTWHEEL_IN_IMAGE"
-"""The variable in which a custom image states its policy, `manylinux_2_28_x86_64`; pypa's images use
-AUDITWHEEL_PLAT (pypa/manylinux, Dockerfile, read November 2026)."""
+"""The variable in which a custom image states its policy, such as `manylinux_2_28_x86_64`.
+
+The Python Packaging Authority's images use AUDITWHEEL_PLAT (pypa/manylinux, Dockerfile, read November 2026).
+"""
 
 
 class Image(Struct, frozen=True, kw_only=True):
-    """The image of a wheel's container."""
+    """The container image in which a wheel is built."""
 
     name: str
-    """Its name for a container engine; empty if it is built from `dockerfile`."""
+    """The name for the container engine; empty if the image is built from `dockerfile`."""
     dockerfile: str
-    """The path relative to the package; empty if `name` is fetched."""
+    """The path relative to the package; empty if the image is fetched by `name`."""
     policy: str
-    """The newest policy of the Python Packaging Authority's images that keeps the floor; the floor if none does."""
+    """The newest manylinux or musllinux image policy that keeps the floor; the floor if no policy does."""
     arch: str
 
     @property
     def platform(self) -> str:
-        """The platform name for container engines."""
+        """The platform for container engines: `linux/arm64`."""
         return BY_NAME[self.arch].oci
 
     @property
     def reference(self) -> str:
-        """The name that an engine is given; an image built from a Dockerfile gets a name here."""
+        """The name to pass to the engine; an image built from a Dockerfile gets a local name."""
         return self.name or f"localhost/cartwheel:{self.key}"
 
     @property
     def key(self) -> str:
-        """A short name for use in folder names."""
+        """A short digest for folder names."""
         return sha256(repr(self).encode()).hexdigest()[:8]
 
     @property
     def context(self) -> str:
-        """The build context of a Dockerfile, relative to the package: its own folder.  Empty if the Dockerfile lies in
-        the package's folder; the context then holds nothing else."""
+        """The Dockerfile's folder, which is its build context, relative to the package.
+
+        Empty if the Dockerfile is in the package's folder; the context then holds only the Dockerfile.
+        """
         return self.dockerfile.rpartition("/")[0]
 
     @property
@@ -90,8 +98,10 @@ class Image(Struct, frozen=True, kw_only=True):
 
 
 def image_of(target: Target, floor: str, declared: str, *, where: str = "[tool.cartwheel] image") -> Image:
-    """The image for a target and its floor: the declared one with `{policy}` and `{arch}` filled in, or the default of
-    the Python Packaging Authority.  Raises `ConfigError`."""
+    """The image for a target and its floor: `declared` with `{policy}` and `{arch}` filled in, else the default image.
+
+    Raises `ConfigError` naming `where` if no image fits or `declared` is invalid.
+    """
     if target.system != "linux" or target.arch not in BY_NAME:
         raise ConfigError(
             f"{where}: wheels for {target.triple} are not made in a container; put it into an override that selects "
@@ -113,12 +123,12 @@ def image_of(target: Target, floor: str, declared: str, *, where: str = "[tool.c
 
 
 def files_of_image(target: Target, floor: str, declared: str) -> tuple[str, ...]:
-    """Files and folders of the package that a declared image is built from; empty if it is fetched."""
+    """Files and folders of the package that a declared image is built from; empty if the image is fetched."""
     return image_of(target, floor, declared).inputs if declared.startswith(DOCKERFILE) else ()
 
 
 def refuse_no_image(target: Target, floor: str, declared: str, python: str, *, where: str) -> None:
-    """Raises `ConfigError` if there is no such image, or if its name shows that it lacks the interpreter."""
+    """Raises `ConfigError` if no image fits, or if a known image does not fit the target or lacks the interpreter."""
     image = image_of(target, floor, declared, where=where)
     if not image.name.startswith("quay.io/pypa/"):
         return
@@ -137,18 +147,18 @@ def refuse_no_image(target: Target, floor: str, declared: str, python: str, *, w
 
 
 def runs_in_place(plat: str, target: Target, floor: str) -> bool:
-    """Whether a machine that runs inside the image `plat` (`manylinux_2_28_x86_64`) can build for the target."""
+    """Whether this process, in the image `plat` (`manylinux_2_28_x86_64`), can build for the target and its floor."""
     policy, arch = plat.removesuffix(f"_{target.arch}"), target.arch
     if plat != f"{policy}_{arch}" or not policy:
         return False
     try:
         return _version(target, policy) <= _version(target, floor)
-    except ConfigError:  # of the other libc
+    except ConfigError:  # a policy of the other libc
         return False
 
 
 def interpreter_folder(python: str) -> str:
-    """The folder of an interpreter below /opt/python in the Python Packaging Authority's images: `cp313-cp313t`."""
+    """The folder of an interpreter in /opt/python of the Python Packaging Authority's images: `cp313-cp313t`."""
     return "-".join(pythons.tags(python, "", where="python"))
 
 

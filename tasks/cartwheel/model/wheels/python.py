@@ -1,4 +1,4 @@
-"""What a wheel is for (`abi3`, `abi3t`, `3.13`, `3.14t`, `pypy3.11`, `graalpy3.12`, `py3`) and its tags in the name."""
+"""The `python` of a wheel (`abi3`, `abi3t`, `3.13`, `3.14t`, `pypy3.11`, `graalpy3.12`, `py3`) and its wheel tags."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from cartwheel.model.errors import ConfigError
 
 PURE = "py3"
-"""Every Python 3: for pure Python, and for programs."""
+"""Any Python 3: for pure Python packages and for programs."""
 
 ABI3 = "abi3"
 
@@ -15,18 +15,22 @@ ABI3T = "abi3t"
 """The stable ABI of CPython with and without its global lock, from 3.15 on (PEP 803)."""
 
 FIRST_ABI3T = 15
-"""The minor version of CPython that brought it."""
+"""The first minor version of CPython with `abi3t`."""
 
 SUPPORTED = ("3.11", "3.12", "3.13", "3.14", "3.15")
-"""The CPython versions that are maintained: 3.15 is final, 3.10 reached its end in October 2026 (python.org and
-cibuildwheel 4.3.5, November 2026)."""
+"""Maintained CPython versions: 3.15 is final, 3.10 reached its end of life in October 2026.
+
+Source: python.org and cibuildwheel 4.3.5, November 2026.
+"""
 
 FREE_THREADED = ("3.14t", "3.15t")
-"""Built for if a package says that it works without the lock; PyO3 0.29, manylinux and cibuildwheel 4 dropped 3.13t."""
+"""Built if the package declares free-threading support.  PyO3 0.29, manylinux and cibuildwheel 4 dropped 3.13t."""
 
 _OLDEST, _FIRST_FREE_THREADED, _NEWEST = 7, 13, 16
-"""Minor versions of CPython 3: the oldest that maturin knows, the first without the lock, the one in development
-(python.org and PyO3 0.29, November 2026)."""
+"""Minor versions of CPython 3: the oldest known to maturin, the first free-threaded one, the one in development.
+
+Source: python.org and PyO3 0.29, November 2026.
+"""
 
 _PYPY_ABI = {
     "pypy3.9": "pypy39_pp73",
@@ -35,14 +39,17 @@ _PYPY_ABI = {
     "pypy3.11-v8": "pypy311_pp80",
     "pypy3.12": "pypy312_pp80",
 }
-"""PyPy's ABI tags.  3.11 is published by PyPy 7.3 and by PyPy 8 (September 2026), which the manylinux images of October
-2026 hold; the suffix tells them apart in setup-python's form.  3.12 is published by PyPy 8 alone."""
+"""PyPy's ABI tags.
+
+PyPy 7.3 and PyPy 8 (September 2026) both provide 3.11; the manylinux images of October 2026 hold both.  The suffix
+`-v8` tells them apart, as in setup-python.  Only PyPy 8 provides 3.12.
+"""
 
 NEEDS_PYPY = ("pypy3.11-v8",)
-"""What maturin 1.16 builds with that PyPy alone: of each version it knows one release by itself (`pypy_abi_tag`)."""
+"""Interpreters for which maturin 1.16 must run the PyPy itself: it knows one PyPy for each version (`pypy_abi_tag`)."""
 
 _GRAALPY_ABI = {"3.10": "240_310", "3.11": "242_311", "3.12": "250_312", "3.13": "253_313"}
-"""GraalPy's releases by Python version (maturin 1.16, `graalpy_version_for_python_version`)."""
+"""GraalPy's ABI by Python version (maturin 1.16, `graalpy_version_for_python_version`)."""
 
 _ALTERNATIVE_SYSTEMS = {
     "pypy": {
@@ -56,12 +63,14 @@ _ALTERNATIVE_SYSTEMS = {
         ("windows", ""): ("win_amd64",),
     },
 }
-"""Where PyPy and GraalPy are published (cibuildwheel 4.3.5's build-platforms.toml and the manylinux images of October
-2026; none for musl)."""
+"""The systems for which PyPy and GraalPy are published; none is musl.
+
+Source: cibuildwheel 4.3.5, build-platforms.toml, and the manylinux images of October 2026.
+"""
 
 
 def runs_on(python: str, system: str, libc: str, arch: str) -> bool:
-    """Whether an interpreter is published for a system; CPython is taken to be for every one."""
+    """Whether an interpreter is published for a system; CPython is assumed to exist for every system."""
     kind = implementation(python)
     known = _ALTERNATIVE_SYSTEMS.get(kind)
     return known is None or arch in known.get((system, libc if system == "linux" else ""), ())
@@ -84,7 +93,7 @@ def every_version() -> tuple[str, ...]:
 
 
 def allows_python(wanted: str, version: str) -> bool:
-    """Whether `requires-python` allows some release of a Python version, `3.13`."""
+    """Whether `requires-python` allows some release of a Python version such as `3.13`; true if its text is invalid."""
     if plain := re.fullmatch(r"\s*>=\s*3\.(\d+)(?:\.0)?\s*", wanted):  # packaging takes 8 ms to import
         return int(version.split(".")[1]) >= int(plain[1])
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -97,7 +106,7 @@ def allows_python(wanted: str, version: str) -> bool:
 
 
 def oldest_python(wanted: str) -> str:
-    """The oldest CPython that `requires-python` allows; of those that are maintained where it says nothing."""
+    """The oldest CPython that `requires-python` allows; the oldest maintained one if the text is empty."""
     if not wanted:
         return SUPPORTED[0]
     every = (f"3.{minor}" for minor in range(_OLDEST, _NEWEST + 1))
@@ -105,15 +114,17 @@ def oldest_python(wanted: str) -> str:
 
 
 def oldest(python: str, minimum: str) -> str:
-    """The oldest interpreter that a wheel is for: `3.11`; `minimum` for the stable ABI, as far as that goes back."""
+    """The oldest interpreter that a wheel supports; for the stable ABI, `minimum` or the first version with the ABI."""
     if python == ABI3T:
         return f"3.{max(FIRST_ABI3T, int(minimum.split('.')[1]))}"
     return minimum if python == ABI3 else python
 
 
 def tags(python: str, minimum: str, *, where: str) -> tuple[str, str]:
-    """Interpreter and ABI tag: `("cp311", "abi3")`, `("cp314", "cp314t")`, `("cp315", "abi3.abi3t")`; `minimum` is the
-    oldest for the stable ABI, `3.11`."""
+    """The interpreter and ABI tags: `("cp311", "abi3")`, `("cp314", "cp314t")`, `("cp315", "abi3.abi3t")`.
+
+    `minimum` is the oldest version for the stable ABI, `3.11`.  Raises `ConfigError` for an unknown interpreter.
+    """
     if python == PURE:
         return ("py3", "none")
     if python == ABI3:
@@ -134,7 +145,7 @@ def tags(python: str, minimum: str, *, where: str) -> tuple[str, str]:
 
 
 def _meant(python: str) -> str:
-    """The name here of an interpreter in the form of a wheel's tag, of cibuildwheel or of maturin; empty if unknown."""
+    """An interpreter in the notation of wheel tags, cibuildwheel or maturin, translated to ours; empty if unknown."""
     if tagged := re.match(r"(cp|pp|gp)3(\d+)(t?)(?:[-_].*|\*)?$", python):
         free, minor = tagged[3], tagged[2]
         kind = {"cp": "", "pp": "pypy", "gp": "graalpy"}[tagged[1]]
@@ -155,8 +166,7 @@ def _exists(minor: int, *, free_threaded: bool) -> bool:
 
 
 def maturin_interpreter(python: str) -> str:
-    """The name by which maturin is asked for it: `python3.13`, `python3.14t`, `pypy3.11`; for the newer stable ABI the
-    first that has it; empty where maturin knows by itself."""
+    """The interpreter's name for maturin: `python3.13`, `python3.14t`, `pypy3.11`; empty if maturin needs none."""
     if python in (PURE, ABI3):
         return ""
     if python == ABI3T:

@@ -1,4 +1,4 @@
-"""A target: where a wheel runs, named by its Rust triple, and the platform tag that promises it."""
+"""A target: where a wheel runs, named by its Rust triple, and the platform tag of the wheel."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Target(Struct, frozen=True, kw_only=True):
     arch: str = ""
     """The architecture in the wheel's platform tag."""
     floor: str = ""
-    """The default floor, the oldest system promised: `manylinux2014`, `musllinux_1_2`, `11.0`."""
+    """The default floor, the oldest supported system: `manylinux2014`, `musllinux_1_2`, `11.0`."""
     machine: str = ""
-    """`platform.machine()` on such a machine, in lower case."""
+    """`platform.machine()` on the target, in lower case."""
     parts: tuple[str, ...] = ()
-    """The triples that are compiled and joined, for a universal target."""
+    """The triples of a universal target, compiled separately and joined."""
     runner: str = ""
-    """GitHub's runner that can run the target's tests; empty if GitHub has none."""
+    """The GitHub runner that can run the target's tests; empty if GitHub has none."""
 
     @property
     def triples(self) -> tuple[str, ...]:
-        """The triples to compile: its own, or those that are joined."""
+        """The triples to compile: `parts` for a universal target, else `triple`."""
         return self.parts or (self.triple,)
 
 
@@ -64,7 +64,7 @@ def _android(triple: str, arch: str) -> Target:
 
 _UBUNTU, _UBUNTU_ARM, _MACOS_ARM, _MACOS_INTEL = "ubuntu-24.04", "ubuntu-24.04-arm", "macos-15", "macos-15-intel"
 _WINDOWS, _WINDOWS_ARM = "windows-2025", "windows-11-arm"
-"""GitHub's machines (its documentation of runners, August 2026)."""
+"""GitHub's runner labels (documentation of GitHub-hosted runners, August 2026)."""
 
 
 _ROWS = (
@@ -109,14 +109,16 @@ _ROWS = (
     _android("i686-linux-android", "x86"),
     Target(triple="wasm32-unknown-emscripten", system="emscripten", arch="wasm32", floor="2025_0"),
 )  # fmt: skip
-"""Triple, platform tag and lowest floor: maturin's platform table; what PyPI takes: Warehouse's; both read November
-2026."""
+"""Triples, platform tags and lowest floors from maturin's platform table; accepted tags from Warehouse.
+
+Both read in November 2026.
+"""
 
 TARGETS = {row.triple: row for row in _ROWS}
 
 
 def target_by_name(triple: str, *, where: str) -> Target:
-    """The target of that name; raises `ConfigError` that names `where`, the place it was written."""
+    """The target of a triple; raises `ConfigError` naming `where`, the place in the configuration."""
     try:
         return TARGETS[triple]
     except KeyError:
@@ -129,8 +131,8 @@ _KINDS = {"manylinux": "gnu", "linux": "gnu", "musllinux": "musl"}
 
 
 def _by_platform(text: str) -> str:
-    """The triple of a platform in cibuildwheel's words or a wheel's name: `manylinux_x86_64`, `win32`, `macosx_arm64`;
-    empty if there is none."""
+    """The triple of a platform in cibuildwheel's words or a wheel's name, such as `manylinux_x86_64`, `win32` or
+    `macosx_arm64`; empty if unknown."""
     match = re.fullmatch(r"(manylinux|musllinux|linux|macosx?|win(?:dows)?)(?:\d*_\d+)*[_-]?(\w*)", text.lower())
     if not match:
         return ""
@@ -145,8 +147,10 @@ def _by_platform(text: str) -> str:
 
 
 def version_of_floor(target: Target, floor: str, *, where: str) -> tuple[int, int]:
-    """The libc, macOS, iOS or Android version of a floor, `(2, 17)` for `manylinux2014`; `(0, 0)` if the target has no
-    floor.  Raises `ConfigError` if the floor is invalid for the target."""
+    """The libc or system version of a floor, `(2, 17)` for `manylinux2014`; `(0, 0)` if the target has no floor.
+
+    Raises `ConfigError` if the floor is invalid for the target.
+    """
     if target.floor == _NO_PROMISE and floor == _NO_PROMISE:
         return (0, 0)
     kind = _FLOOR_FORMS.get((target.system, target.libc), _FLOOR_FORMS.get((target.system, "")))
@@ -164,7 +168,7 @@ def version_of_floor(target: Target, floor: str, *, where: str) -> tuple[int, in
 
 
 _NO_PROMISE = "linux"
-"""The floor of a Linux target that no manylinux policy covers; its wheels run only where they were built."""
+"""The floor of a Linux target without a manylinux policy; its wheels are compatible only with the build system."""
 
 _FLOOR_FORMS = {
     ("linux", "gnu"): (r"manylinux_(2)_(\d+)", "manylinux_2_28"),
@@ -177,8 +181,11 @@ _FLOOR_FORMS = {
 
 
 def refuse_impossible(target: Target, floor: str, *, where: str) -> None:
-    """Raises `ConfigError` for a floor that the target cannot have: older than Rust's standard library for it, newer
-    than every policy, or a macOS version of which PyPI takes no wheel."""
+    """Raises `ConfigError` for a floor that the target cannot have.
+
+    Such a floor is older than Rust's standard library supports, newer than every policy, or a macOS version that PyPI
+    refuses.
+    """
     asked = version_of_floor(target, floor, where=where)
     if asked > (newest := _NEWEST.get(target.libc, asked)):
         raise ConfigError(
@@ -202,7 +209,7 @@ _NEWEST = {"gnu": (2, 41), "musl": (1, 2)}
 
 
 def platform_tag(target: Target, floor: str) -> str:
-    """The platform tags of the wheel's file name, sorted as the binary distribution format requires."""
+    """The platform tags of the wheel's file name, joined by dots, sorted as the binary distribution format requires."""
     major, minor = version_of_floor(target, floor, where="floor")
     return _PLATFORMS.get((target.system, target.libc), _PLATFORMS.get((target.system, ""), _plain))(
         target, major, minor
@@ -218,7 +225,7 @@ def _manylinux(target: Target, major: int, minor: int) -> str:
 
 
 FIRST_ON_ARM = (11, 0)
-"""The first macOS on Apple's own processors."""
+"""The first macOS for Apple silicon."""
 
 
 def _macosx(target: Target, major: int, minor: int) -> str:
@@ -244,7 +251,7 @@ _PLATFORMS: dict[tuple[str, str], Callable[[Target, int, int], str]] = {
 
 
 def makes(toolchain: str, target: Target) -> bool:
-    """Whether a toolchain can make wheels for a target on some machine."""
+    """Whether a toolchain can build for a target on at least one kind of machine."""
     return toolchain not in _MADE_BY or (target.system, target.libc) in _MADE_BY[toolchain]
 
 
@@ -255,7 +262,7 @@ _MADE_BY = {
     "xwin": (("windows", "msvc"),),
     "container": _LINUX,
 }
-"""The systems and libcs that each cross toolchain supports; other toolchains build for their own machine."""
+"""Systems and libcs supported by each cross toolchain; any other toolchain builds for its own machine."""
 
 
 def pypi_takes(platform: str) -> bool:

@@ -1,4 +1,4 @@
-"""The Pythons a wheel is tested with, and what is installed for its tests."""
+"""The Pythons that test a wheel, and the requirements of its tests."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ _VERSION = re.compile(r"(pypy|graalpy)?3\.(\d+)(t?)(?:-v8)?")
 
 
 def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
-    """The Pythons that run the wheel's tests: its own; for a wheel that fits several, those in `test.python`, else
-    every supported one.  For a program `py3`, any Python."""
+    """The Pythons that run the wheel's tests: its own Python, if it is for one only.
+
+    Otherwise those in `test.python`, or every supported one; `py3`, any Python, for a program.
+    """
     if not _for_many(wheel):
         return (wheel.python,)
     if wheel.test.python:
@@ -37,15 +39,18 @@ def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
 
 
 def from_sdist(package: Package) -> tuple[Wheel, ...]:
-    """The wheels that an installer may build from the source distribution, in order of preference: for a crate those of
-    the stable ABI first, which any interpreter can build; for other backends the compiled ones first."""
+    """The wheels that an installer may build from the source distribution, preferred first.
+
+    For a crate, wheels of the stable ABI come first, because any interpreter can build them; for other backends,
+    compiled wheels come first.
+    """
     if package.manifest:
         return tuple(sorted(package.wheels, key=lambda wheel: wheel.python not in (ABI3, PURE)))
     return tuple(sorted(package.wheels, key=lambda wheel: wheel.target.triple == ANY))
 
 
 def every_python_required(wheel: Wheel) -> bool:
-    """Whether the wheel must be tested with each of its Pythons, because the configuration names them."""
+    """Whether each of the wheel's Pythons must run the tests, because the configuration names them."""
     return bool(wheel.test.python) or not _for_many(wheel)
 
 
@@ -59,7 +64,7 @@ def _minor(version: str) -> int:
 
 
 def settings(package: Package, test: Test) -> Mapping[str, str]:
-    """The settings of the tests by name; a change makes the check stale."""
+    """The non-empty test settings by name; a change makes the check stale."""
     groups = [_groups_with(package.manifests, name) for name in test.groups]
     rows = {
         "test.command": " ".join(test.command),
@@ -78,7 +83,7 @@ def settings(package: Package, test: Test) -> Mapping[str, str]:
 
 
 def requirements_for_tests(package: Package, test: Test) -> tuple[str, ...]:
-    """What is installed beside the wheel and its extras: dependency groups, then `test.requires`."""
+    """The requirements to install beside the wheel and its extras: dependency groups, then `test.requires`."""
     if not test.groups:
         return test.requires
     from packaging.dependency_groups import resolve_dependency_groups
@@ -90,14 +95,14 @@ def requirements_for_tests(package: Package, test: Test) -> tuple[str, ...]:
 
 
 def _groups_with(manifests: Manifests, name: str) -> dict[str, Any]:
-    """The dependency groups of the file that has this one: the package's, else the workspace root's."""
+    """The dependency groups of the file that defines `name`: the package's pyproject.toml, or the workspace root's."""
     own = manifests.pyproject.get("dependency-groups", {})
     names = {normalised_name(group) for group in own}
     return dict(own if normalised_name(name) in names else manifests.groups_above)
 
 
 def requirements_file(line: str) -> str:
-    """The file that an entry of `test.requires` names, relative to the package; empty if it is a requirement."""
+    """The file that an entry of `test.requires` names, relative to the package; empty if the entry is a requirement."""
     match = re.fullmatch(r"(?:-r|--requirement)(?:\s+|=)(\S.*)", line.strip())
     return match[1] if match else ""
 
@@ -115,7 +120,7 @@ def _is_requirement(text: str) -> bool:
 
 
 def refuse_untestable(python: str, minimum: str, test: Test, manifests: Manifests, where: str) -> None:
-    """Raises `ConfigError` for test settings that cannot work for one wheel."""
+    """Raises `ConfigError` for test settings that cannot work for a wheel."""
     for line in (*_wrong_pythons(python, minimum, test), *_unknown(test, manifests)):
         raise ConfigError(f"{where} {line}")
 
@@ -158,7 +163,7 @@ def _unknown(test: Test, manifests: Manifests) -> Iterable[str]:
 
 
 def without_tests(package: Package) -> tuple[str, ...]:
-    """Why a release of the package would be refused for want of tests, known before anything is built."""
+    """One line if missing test commands would block the release of the package; needs no built file."""
     files = tuple(w.file for w in package.wheels if not (w.test.command or w.test.skip or w.untested))
     if not package.publish or not files:
         return ()

@@ -1,4 +1,4 @@
-"""A wheel's file name as a value."""
+"""The file name of a wheel, as a value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class WheelName(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def parse(cls, filename: str) -> WheelName:
-        """The parts of `filename`; raises `CartwheelError` where it is no wheel's name."""
+        """Parse `filename`; raises `CartwheelError` if it is not a wheel's file name."""
         match = _NAME.fullmatch(filename)
         if match is None:
             raise CartwheelError(f"{filename}: not a wheel's name; expected NAME-VERSION-PYTHON-ABI-PLATFORM.whl")
@@ -45,10 +45,10 @@ class WheelName(Struct, frozen=True, kw_only=True):
 
     @property
     def tags(self) -> frozenset[str]:
-        """Every tag the name stands for, written out: `cp311-abi3-manylinux_2_17_x86_64`."""
+        """Every tag of the name's compressed tag set, expanded: `cp311-abi3-manylinux_2_17_x86_64`."""
         return frozenset(f"{p}-{a}-{q}" for p in self.pythons for a in self.abis for q in self.platforms)
 
 
 def normalised_name(name: str) -> str:
-    """A project's name as the file names of wheels and sdists write it: lower case, `_` for any run of `-_.`."""
+    """A project's name as in file names of wheels and sdists: lower case, `_` for any run of `-_.`."""
     return re.sub(r"[-_.]+", "_", name).lower()
