@@ -1,4 +1,4 @@
-"""This machine: its system and architecture, and an id under which records keep what is bound to it."""
+"""This machine: its system and architecture, and an id for machine-bound data in records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Host(Struct, frozen=True, kw_only=True):
     """The version of glibc, `(0, 0)` without glibc."""
 
     def runs(self, target: Target) -> bool:
-        """Whether programs for this target start on this machine."""
+        """Whether programs for this target run on this machine."""
         if target.system == "any":
             return True
         same_libc = target.system != "linux" or target.libc == self.libc
@@ -36,7 +36,7 @@ class Host(Struct, frozen=True, kw_only=True):
 
     @property
     def triple(self) -> str:
-        """The target that this machine is an instance of; `any` if the table has no such row."""
+        """The triple of this machine; `any` if `TARGETS` has no matching row."""
         own = (t for t, row in TARGETS.items() if row.system == self.system and self.runs(row))
         return next(own, "any")
 
@@ -56,7 +56,7 @@ def this_machine() -> Host:
 
 
 def _uname() -> tuple[str, str]:
-    """Name and machine; `platform` takes 2 ms to import and on POSIX knows no more."""
+    """Node name and machine, without `platform` on POSIX, which takes 2 ms to import."""
     if hasattr(os, "uname"):
         return os.uname().nodename, os.uname().machine
     import platform

@@ -1,5 +1,4 @@
-"""Interpreters that can be started on this machine: native ones, compatible ones (32-bit, Rosetta), and those of
-another architecture in a sysroot, emulated by qemu."""
+"""Interpreters that this machine can start: native, compatible (32-bit, Rosetta), or in a sysroot emulated by qemu."""
 
 from __future__ import annotations
 
@@ -23,11 +22,11 @@ from cartwheel.process.run import capture, module_command
 UV = module_command("uv")
 
 Through = Callable[[tuple[str, ...], Mapping[str, str], Path], tuple[str, ...]]
-"""Turns a command, its environment and its folder into the command that this machine starts for it."""
+"""Maps a command, its environment and its folder to the command that this machine starts for it."""
 
 
 def directly(argv: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
-    """The command unchanged: the interpreter is native."""
+    """The command unchanged, for a native interpreter."""
     return argv
 
 
@@ -35,24 +34,24 @@ class Interpreter(Struct, frozen=True, kw_only=True):
     """An interpreter that can be started on this machine."""
 
     path: str
-    """Its path; inside the container if it is in one."""
+    """The path; inside the container if the interpreter is in one."""
     by: str = HERE
-    """What starts it, for people: `here`, `emulated by qemu-aarch64`."""
+    """How it is started, in words for reports: `here`, `emulated by qemu-aarch64`."""
     through: Through = directly
-    """How the interpreter and other programs for its machine are started."""
+    """Wraps commands for the interpreter and for other programs of its machine."""
     env: Mapping[str, str] = {}
-    """Further variables for its programs."""
+    """Further environment variables for its programs."""
     foreign: bool = False
-    """It is for another kind of machine, so requirements are not compiled for it unless `test.compile` allows that."""
+    """It is for another kind of machine, so requirements are compiled for it only if `test.compile` allows that."""
     alone: bool = False
-    """Programs that its environment lacks come from where the interpreter is, not from this machine."""
+    """Programs missing in its environment are searched beside the interpreter, not on this machine."""
 
 
 class NoInterpreter(Struct, frozen=True, kw_only=True):
-    """The reason why no interpreter can be started."""
+    """The reason that no interpreter can be started."""
 
     why: str
-    """The reason, for people."""
+    """The reason in words for people."""
     all: bool = False
     """The reason applies to every Python version."""
 
@@ -69,8 +68,8 @@ def native_interpreter(target: Target, floor: str, python: str, env: Mapping[str
 
 
 def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | NoInterpreter:
-    """A native interpreter for a wheel that several can run: the oldest that the wheel promises (`minimum`) if it is
-    installed, else a newer one."""
+    """A native interpreter for a wheel that several can run: the oldest supported (`minimum`) if installed, else a
+    newer one."""
     stable = oldest(python, minimum) if python in (ABI3, ABI3T) else ""
     wanted = (stable, f">={stable}") if stable else (python,)
     path = next((path for request in wanted if (path := interpreter_path(request, env))), "")
@@ -89,7 +88,7 @@ _IMPLEMENTATIONS = {"cpython": "Python", "pypy": "PyPy", "graalpy": "GraalPy"}
 
 
 def cannot_run(target: Target, host: Host, floor: str) -> str:
-    """Why `host` cannot run code that is compiled for `target`; empty if it can."""
+    """The reason that `host` cannot run code compiled for `target`; empty if it can."""
     if not host.runs(target):
         meant = _in_words(target.system, target.machine, target.libc)
         return f"this machine is {_in_words(host.system, host.machine, host.libc)}; the wheel is for {meant}"
@@ -104,7 +103,7 @@ def cannot_run(target: Target, host: Host, floor: str) -> str:
 def _in_words(system: str, machine: str, libc: str) -> str:
     name = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}.get(system, system)
     runtime = {"gnu": " with glibc", "musl": " with musl"}.get(libc, "") if system == "linux" else ""
-    return f"{machine} {name}{runtime}".lstrip()  # a universal wheel is for no machine in particular
+    return f"{machine} {name}{runtime}".lstrip()  # a universal wheel has no machine
 
 
 _BESIDES = {
@@ -115,12 +114,15 @@ _BESIDES = {
     ("windows", "arm64", "x86"): "windows-x86-none",
     ("macos", "arm64", "x86_64"): "macos-x86_64-none",
 }
-"""uv's name for an interpreter of a compatible machine, by system, machine and compatible machine (32-bit programs,
-Rosetta 2, Windows' emulation).  It is used only if it is installed: a kernel or a Mac may lack the support."""
+"""uv's platform of an interpreter for a compatible machine, by system, machine and compatible machine.
+
+These are 32-bit programs, Rosetta 2 and Windows' emulation.  A kernel or a Mac may lack the support, so such an
+interpreter is used only if it is installed.
+"""
 
 
 def _besides(target: Target, python: str, host: Host) -> str:
-    """The interpreter that uv is asked for; empty if this machine is not compatible with the target."""
+    """uv's request for a compatible interpreter; empty if this machine is not compatible with the target."""
     if target.libc not in ("", "gnu", "msvc") or (target.system == "linux" and host.libc != "gnu"):
         return ""
     platform = _BESIDES.get((host.system, host.machine, target.machine))
@@ -131,10 +133,10 @@ def _besides(target: Target, python: str, host: Host) -> str:
 
 
 def interpreter_path(python: str, env: Mapping[str, str]) -> str:
-    """The path of an interpreter (`3.13`, `3.14t`, `pypy3.11`, `>=3.16`, or `py3` for the version of this process);
-    empty if it is not installed.
+    """The path of an interpreter; empty if it is not installed.
 
-    uv stops at a broken program on PATH, such as a shim of pyenv; pyenv's own folders are searched then.
+    `python` is `3.13`, `3.14t`, `pypy3.11`, `>=3.16`, or `py3` for the version of this process.  uv stops at a broken
+    program on PATH, such as a shim of pyenv; then pyenv's folders are searched.
     """
     request = f"{sys.version_info.major}.{sys.version_info.minor}" if python == PURE else python.partition("-v")[0]
     if path := _asked(request, env):
@@ -156,24 +158,24 @@ def _asked(request: str, env: Mapping[str, str]) -> str:
 
 
 def _loader(target: Target) -> str:
-    """The path of the dynamic loader in a file system for the target; empty if nobody emulates such a machine."""
+    """The path of the dynamic loader in the target's file system; empty for targets that qemu does not emulate."""
     row = BY_NAME.get(target.arch) if target.system == "linux" else None
     return (row.musl_loader if target.libc == "musl" else row.glibc_loader) if row else ""
 
 
 QEMU = "apt-get install qemu-user-static, or your system's package of that name"
 SYSROOT = "CARTWHEEL_SYSROOT_"
-"""Prefix of the variables that name a sysroot; the triple follows in capitals."""
+"""The prefix of variables that name a sysroot; the triple follows in capitals."""
 
 
 def variable(target: Target) -> str:
-    """`CARTWHEEL_SYSROOT_AARCH64_UNKNOWN_LINUX_GNU`."""
+    """The variable that names the target's sysroot: `CARTWHEEL_SYSROOT_AARCH64_UNKNOWN_LINUX_GNU`."""
     return SYSROOT + re.sub(r"[^A-Za-z0-9]", "_", target.triple).upper()
 
 
 def sysroot(target: Target, env: Mapping[str, str]) -> Path | None:
-    """The sysroot for the target: the folder that its variable names, or QEMU_LD_PREFIX if that folder fits.  Starts
-    no process."""
+    """The sysroot for the target: the folder in its variable, or in QEMU_LD_PREFIX if that folder fits.  Starts no
+    process."""
     loader = _loader(target)
     if not loader or sys.platform != "linux":
         return None
@@ -186,7 +188,7 @@ def sysroot(target: Target, env: Mapping[str, str]) -> Path | None:
 def emulated_interpreter(
     target: Target, floor: str, python: str, env: Mapping[str, str]
 ) -> Interpreter | NoInterpreter | None:
-    """An interpreter in the target's sysroot; None if there is no sysroot."""
+    """An interpreter in the target's sysroot; `None` without a sysroot."""
     root = sysroot(target, env)
     if root is None:
         return None
@@ -218,7 +220,7 @@ _FOLDERS = ("usr/local/bin", "usr/bin", "bin", "opt/python/*/bin")
 
 
 def _within(root: Path, python: str) -> str:
-    """The path of an interpreter below a sysroot, not resolved: links in a sysroot are relative to it."""
+    """The path of an interpreter in a sysroot, with links unresolved, because they are relative to the sysroot."""
     name = "python3" if python == PURE else maturin_interpreter(python)
     kept = (path for folder in _FOLDERS for path in sorted(root.glob(f"{folder}/{name}")))
     return next((str(path) for path in kept if os.path.lexists(path)), "")
@@ -234,7 +236,8 @@ except (AttributeError, OSError, ValueError):
 
 
 def _unfit(target: Target, floor: str, interpreter: Interpreter, root: Path, env: Mapping[str, str]) -> str:
-    """Why an emulated interpreter cannot make test environments for wheels with this floor; empty if it can."""
+    """The reason that an emulated interpreter cannot create test environments for wheels with this floor; empty if it
+    can."""
     command = interpreter.through((interpreter.path, "-I", "-c", _ASKED), env, root)
     try:
         there = capture(command, cwd=root, env={**env, **interpreter.env}).strip()

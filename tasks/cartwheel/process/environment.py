@@ -1,8 +1,8 @@
-"""The environment that tools are given: named variables, and no others.
+"""The environment of tools: an allowlist of variables.
 
-What changes a wheel is *counted*: it is passed and its digest is part of what a step depends on.  What only says
-where tools live or how they reach the network is passed and not counted.  A build or a test sees no credential of a
-publisher or an index: the variables of uv, pip, container engines and sccache reach these tools alone.
+A variable that changes a wheel is *counted*: it is passed, and its digest is part of a step's dependencies.  A variable
+that only locates tools or configures the network is passed and not counted.  Builds and tests see no credentials of
+publishers or indexes: the variables of uv, pip, container engines and sccache reach only these tools.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PASSED = (
     "SOURCE_DATE_EPOCH", "XWIN_CACHE_DIR", "XWIN_HTTP_RETRIES", "XWIN_ARCH",
     "QEMU_*", "CARTWHEEL_SYSROOT_*",
 )  # fmt: skip
-"""Passed and not counted (who sets SOURCE_DATE_EPOCH to the time of the commit would rebuild for each)."""
+"""Passed and not counted.  A counted SOURCE_DATE_EPOCH, set to the commit's time, would rebuild for each commit."""
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "uv": ("UV_*",),
@@ -37,18 +37,20 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "sccache": ("SCCACHE_*", "AWS_*", "ALIBABA_CLOUD_*", "TENCENTCLOUD_*", "ACTIONS_CACHE_*", "ACTIONS_RESULTS_URL",
                 "ACTIONS_RUNTIME_TOKEN"),
 }  # fmt: skip
-"""The variables of tools that reach an index, a registry or a store, and of nobody else (their documentation, November
-2026)."""
+"""Variables of tools that reach an index, a registry or a store; no other tool gets them.
+
+Source: the tools' documentation, November 2026.
+"""
 
 _NEVER = ("UV_PUBLISH_*",)
-"""Credentials of publishers that no tool here needs: uploads go by twine and cargo, which get theirs from elsewhere."""
+"""Publishing credentials that no tool here needs: uploads use twine and cargo, which get theirs separately."""
 
 _CREDENTIAL_NAME = re.compile(
     r"(?:^|_)(?:TOKEN|PASSWORD|PASSWD|USERNAME|SECRET|CREDENTIALS?|AUTH|KEY|CONNECTION_STRING)(?:_|$)|^(?:AWS|ACTIONS|"
     r"ALIBABA_CLOUD|TENCENTCLOUD)_"
 )
 _CREDENTIAL_VALUE = re.compile(r"://[^/\s@]*[^/\s@:][^/\s@]*@")
-"""A URL with a user, a password or a token before its host."""
+"""A URL with a user name, a password or a token before its host."""
 
 COUNTED = (
     "MATURIN_PEP517_ARGS", "MATURIN_NO_INSTALL_RUST", "PYO3_*", "ARCHFLAGS", "SDKROOT",
@@ -62,24 +64,27 @@ COUNTED = (
     "CMAKE_*", "SKBUILD_*", "FC", "FFLAGS", "DISTUTILS_USE_SDK", "MSSDK",
     "XWIN_CROSS_COMPILER", "XWIN_VARIANT", "XWIN_VERSION", "XWIN_SDK_VERSION", "XWIN_CRT_VERSION", "XWIN_INCLUDE_*",
 )  # fmt: skip
-"""Passed and counted: what maturin, cargo, rustc and the cc crate read (CARGO documentation and sources, Nov 2026), and
-what CMake, scikit-build-core and setuptools do (their documentation, Nov 2026)."""
+"""Passed and counted: variables that maturin, cargo, rustc, the cc crate, CMake, scikit-build-core and setuptools read.
+
+Source: their documentation and cargo's sources, November 2026.
+"""
 
 
 def builds_forbidden(environ: Mapping[str, str]) -> bool:
-    """Whether this run may build nothing: it only assembles what other jobs built."""
+    """Whether this run must not build (`CARTWHEEL_FROZEN`), because it only assembles files that other jobs built."""
     return environ.get("CARTWHEEL_FROZEN", "") not in ("", "0")
 
 
 def tool_environment(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
-    """What a tool is given of `environ`; `extra` are further names or patterns."""
+    """The variables of `environ` to pass to a tool; `extra` adds names or patterns."""
     return _chosen(environ, (*PASSED, *COUNTED, *extra))
 
 
 def counted_variables(
     environ: Mapping[str, str], extra: Iterable[str] = (), *, compiled: bool = True
 ) -> dict[str, str]:
-    """The variables that a wheel depends on; without a compiler only those that the project names."""
+    """The variables that a wheel depends on; for a wheel without compiled code, only the names and patterns in
+    `extra`."""
     return _chosen(environ, (*(COUNTED if compiled else ()), *extra))
 
 
@@ -94,26 +99,27 @@ def _chosen(environ: Mapping[str, str], patterns: Iterable[str]) -> dict[str, st
 
 @cache
 def _sorted_out(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...], tuple[str, ...]]:
-    """Patterns as exact names, prefixes (`LC_*`) and other patterns; the first two kinds match fast."""
+    """Split patterns into exact names, prefixes (`LC_*`) and other patterns; the first two kinds match fast."""
     starred = [p for p in patterns if "*" in p]
     prefixes = tuple(p[:-1] for p in starred if p.index("*") == len(p) - 1)
     return frozenset(patterns).difference(starred), prefixes, tuple(p for p in starred if p[:-1] not in prefixes)
 
 
 def family(environ: Mapping[str, str], *tools: str, credentials: bool = True) -> dict[str, str]:
-    """The variables of these tools (see `FAMILIES`); without `credentials`, those that a build may see as well."""
+    """The variables of these tools (see `FAMILIES`); without `credentials`, only those that a build may see too."""
     own = _chosen(environ, tuple(pattern for tool in tools for pattern in FAMILIES[tool]))
     never = _chosen(own, _NEVER)
     return {k: v for k, v in own.items() if k not in never and (credentials or not is_credential(k, v))}
 
 
 def uv_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What uv is given to look for interpreters."""
+    """The environment for uv's search for interpreters."""
     return {**tool_environment(environ), **family(environ, "uv")}
 
 
 def is_credential(name: str, value: str) -> bool:
-    """Whether a variable of a tool holds a credential: by its name, or as a URL with a user or a password."""
+    """Whether a tool's variable holds a credential: by its name, or because its value is a URL with user
+    information."""
     return bool(_CREDENTIAL_NAME.search(name) or _CREDENTIAL_VALUE.search(value))
 
 
@@ -123,7 +129,7 @@ def in_ci(environ: Mapping[str, str]) -> bool:
 
 
 BRANCH = "CARTWHEEL_RELEASED_BRANCH"
-"""Set in the clean checkout of a release, which is on no branch: the branch of the working tree it was started from."""
+"""The branch of the working tree from which a release's clean checkout, which is detached, was made."""
 
 
 def released_branch(environ: Mapping[str, str]) -> str:
@@ -132,13 +138,13 @@ def released_branch(environ: Mapping[str, str]) -> str:
 
 
 def forge_job(environ: Mapping[str, str]) -> str:
-    """`GitHub` or `GitLab`, if this is one of its jobs, whose own token starts no pipeline; else empty."""
+    """`GitHub` or `GitLab` in a job of that forge, whose job token starts no pipeline; else empty."""
     jobs = {"GITHUB_ACTIONS": "GitHub", "GITLAB_CI": "GitLab"}
     return next((forge for name, forge in jobs.items() if environ.get(name, "").lower() == "true"), "")
 
 
 def fingerprint(value: str) -> str:
-    """A short digest for records; the value may be a secret and is never written."""
+    """A short digest for records, because the value may be a secret and must not be written."""
     return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:16]
 
 
@@ -150,7 +156,7 @@ def configured_environment(values: Mapping[str, str | Secret], environ: Mapping[
 
 
 def missing_secrets(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> str:
-    """Which secret is not set, in words; empty if all are set."""
+    """A message about one secret that is not set; empty if all are set."""
     lacking = unset(values, environ)
     for name, value in values.items():
         if isinstance(value, Secret) and value.secret in lacking:
@@ -159,18 +165,18 @@ def missing_secrets(values: Mapping[str, str | Secret], environ: Mapping[str, st
 
 
 def unset(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The variables of secrets that are not set.  Empty ones count as not set: GitHub passes undefined secrets so."""
+    """The names of secrets' variables that are not set or are empty: GitHub passes undefined secrets as empty."""
     wanted = dict.fromkeys(value.secret for value in values.values() if isinstance(value, Secret))
     return tuple(name for name in wanted if not environ.get(name))
 
 
 def literal_values(values: Mapping[str, str | Secret]) -> dict[str, str]:
-    """The values in the configuration, without secrets, which differ on every machine."""
+    """The configured values that are not secrets; secrets differ between machines."""
     return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
 def secrets(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The secret values, which no log may show."""
+    """The values of the secrets, to be redacted in logs."""
     found = (environ.get(value.secret, "") for value in values.values() if isinstance(value, Secret))
     return tuple(value for value in found if value)
 
@@ -178,4 +184,4 @@ def secrets(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> t
 SET_BY_US = frozenset({
     "CARGO", "CARGO_TARGET_DIR", "PATH", "MACOSX_DEPLOYMENT_TARGET", "OUT_DIR", "TARGET", "HOST", "PROFILE",
 })  # fmt: skip
-"""Variables that cartwheel, cargo or a wrapper sets for each build; the user's values do not count."""
+"""Variables that cartwheel, cargo or a wrapper sets for each build; the user's values have no effect."""

@@ -1,9 +1,8 @@
-"""Runs one command with a standard input that stays open for exactly as long as somebody waits for it.
+"""Run one command whose standard input stays open until this process ends.
 
-A container engine's client is only a messenger: ending it leaves the container at work.  What runs in the container
-watches its standard input instead (`toolchain.container`), and the client, in a session of its own so that no signal
-to our group takes it away before it has passed that on, tells it when this process ends, however that ends.
-Standard library only.
+Ending a container engine's client does not end the container.  The process in the container watches its standard input
+instead (`toolchain.container`).  The client runs in a separate session, so that a signal to this process group does not
+end it before the container sees the end of input, whatever ends this process.  Standard library only.
 """
 
 import os
@@ -13,7 +12,7 @@ import sys
 
 
 def main() -> int:
-    """The command's exit code; 127 where it cannot be started."""
+    """The command's exit code; 127 if it cannot be started."""
     try:
         client = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, start_new_session=True)
     except OSError as error:

@@ -14,12 +14,12 @@ _YES, _NO = ("y", "yes"), ("n", "no", "")
 
 
 def is_there() -> bool:
-    """Whether somebody can be asked."""
+    """Whether this process has a terminal for questions."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def confirm(question: str) -> bool:
-    """Whether a person says yes; asks again until the answer is yes or no.  Raises `Interrupted`."""
+    """Ask until the answer is yes or no; returns whether it is yes.  Raises `Interrupted`."""
     with _ONE_AT_A_TIME:
         while True:
             sys.stdout.write(f"      {question} [y/N] ")
@@ -30,7 +30,7 @@ def confirm(question: str) -> bool:
 
 
 def who() -> str:
-    """The user who is asked."""
+    """The name of the user who answers; `unknown` if the system knows none."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -38,8 +38,11 @@ def who() -> str:
 
 
 def _line() -> str:
-    """A line from the terminal.  Read beside, since a signal that only sets a flag does not end a read; and below
-    Python's buffer, which a thread that is still reading would hold at the interpreter's end."""
+    """A line from the terminal; raises `Interrupted`.
+
+    A thread reads, because a signal handler that only sets a flag does not end a read.  `os.read` bypasses Python's
+    buffer, whose lock a thread that still reads would hold at interpreter exit.
+    """
     said: list[bytes] = []
     reader = threading.Thread(target=lambda: said.append(os.read(0, 4096)), daemon=True)
     reader.start()

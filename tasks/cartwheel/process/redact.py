@@ -1,8 +1,8 @@
-"""Redaction: text without the secrets that a server or a tool may echo, and without characters that act on a terminal.
+"""Redaction of secrets that a server or a tool may echo, and escaping of characters that control a terminal.
 
 A secret is matched in the forms in which programs print it: plain, percent-encoded, as HTML entities, with the escapes
-of JSON, Python and Rust, in base64 (also behind a user name, as in `Authorization: Basic`) and in hexadecimal; wrapped
-over lines or split by tags; in another case; and cut off at its end.  Redact first, then cut.
+of JSON, Python and Rust, in base64 (also after a user name, as in `Authorization: Basic`) and in hexadecimal; wrapped
+over lines or split by tags; in another case; and truncated.  Redact before truncating.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from msgspec import Struct
 
 MASK = "***"
 SHORT = 3
-"""A value, or a line of one, of so few characters is shown: to mask it would be to mask every such letter."""
+"""A value, or a line of one, with at most so many characters is not masked, because it would match ordinary text."""
 _LONG = 8
-"""From this length on, a value is also matched in another case and with tags or line breaks in between."""
+"""The minimum length for matching in another case and across tags or line breaks."""
 _HEAD = 12
-"""So many first characters of a longer value are masked even if the rest is cut off."""
+"""The length of the prefix of a longer value that is masked even if the rest is cut off."""
 
 _GAP = (
     r"(?:<[^<>]*>|&(?:shy|ZeroWidthSpace|#173|#8203);|\\[rn]|\x1b\[[0-9;]*[A-Za-z]"
@@ -32,23 +32,23 @@ _GAP = (
 
 
 class _Form(Struct, frozen=True):
-    """One way to print a secret: how it begins, and each character that may follow."""
+    """One printed form of a secret: a pattern for its beginning, and one for each further character."""
 
     head: re.Pattern[str]
     rest: tuple[re.Pattern[str], ...]
     tail: re.Pattern[str] = re.compile("")
-    """What goes with it, however much of the rest is there."""
+    """Masked after the secret, even if the secret is truncated."""
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """The text with `***` in place of each of these values, and of each line of a value that has several."""
+    """The text with `***` for each of these values, and for each line of a value with several lines."""
     for form in _forms(tuple(secrets)):
         text = _without(text, form)
     return text
 
 
 def inert(text: str) -> str:
-    """The text with what acts on a terminal written out (`\\x1b`, `\\u202e`); line feeds and tabs stay."""
+    """The text with control characters escaped (`\\x1b`, `\\u202e`); line feeds and tabs stay."""
     return "".join(c if c in "\n\t" or unicodedata.category(c) not in _ACTING else _written_out(c) for c in text)
 
 
@@ -81,7 +81,7 @@ def _without(text: str, form: _Form) -> str:
 
 @cache
 def _forms(secrets: tuple[str, ...]) -> tuple[_Form, ...]:
-    """The longest value first, so that none leaves the rest of another behind."""
+    """The forms of all secrets, longest value first, so that a shorter value cannot leave the rest of a longer one."""
     parts = {part.strip() for secret in secrets for part in (secret, *secret.splitlines())}
     values = sorted((part for part in parts if len(part) > SHORT), key=lambda part: (-len(part), part))
     return tuple(form for value in values for form in (*_encoded(value), _form(value)))
@@ -100,8 +100,8 @@ def _form(value: str) -> _Form:
 
 
 def _encoded(value: str) -> Iterator[_Form]:
-    """Base64 at each of the three places where the value may begin in what is encoded, and hexadecimal."""
-    for encoding in ("utf-8",) if value.isascii() else ("utf-8", "latin-1"):  # HTTP's own is the second
+    """The value in base64, at each of the three byte offsets in an encoded text, and in hexadecimal."""
+    for encoding in ("utf-8",) if value.isascii() else ("utf-8", "latin-1"):  # HTTP Basic uses latin-1 too
         data = value.encode(encoding, "replace" if encoding == "latin-1" else "surrogatepass")
         if len(data) >= _LONG:
             yield from _encoded_bytes(data)
@@ -126,7 +126,7 @@ _BASE64 = {"+": r"(?:\+|-|%2[Bb]|&#43;)", "/": r"(?:\\?/|_|%2[Ff]|&#47;)"}
 
 @cache
 def _character(character: str) -> str:
-    """A pattern of every way in which one character is printed."""
+    """A pattern that matches every printed form of one character."""
     code = ord(character)
     data = character.encode("utf-8", "surrogatepass")
     forms = {

@@ -16,7 +16,7 @@ from types import FrameType
 from cartwheel.model.errors import CartwheelError, StepFailed
 
 STOP = threading.Event()
-"""Set by an interrupt; running steps then end early."""
+"""Set by a stop signal; running steps then end early."""
 
 _GRACE = 1.0
 _SHIM = Path(__file__).with_name("shim.py")
@@ -26,31 +26,31 @@ _inherited: tuple[int, ...] = ()
 
 
 class Interrupted(StepFailed):
-    """An interrupt stopped the run while this step was working."""
+    """A stop signal ended the run while this step was working."""
 
     def __init__(self) -> None:
         super().__init__("interrupted")
 
 
 def program_command(name: str) -> tuple[str, ...]:
-    """The command of a program that is installed with cartwheel: its script beside this interpreter, else `-m name`.
+    """The command of a program installed with cartwheel: its script beside this interpreter, else `-m name`.
 
-    Never a program or module of that name in the working directory.
+    A program or module of that name in the working directory is never used.
     """
     script = Path(sys.executable).with_name(f"{name}.exe" if os.name == "nt" else name)
     return (str(script),) if script.is_file() else module_command(name)
 
 
 def module_command(name: str) -> tuple[str, ...]:
-    """The command that starts an installed Python module with this interpreter; ignores the working directory."""
+    """The command that runs an installed Python module with this interpreter; ignores the working directory."""
     return (sys.executable, "-P", "-m", name)
 
 
 def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], ok: Sequence[int] = (0,)) -> str:
-    """The standard output of a short command.
+    """Run a short command and return its standard output.
 
-    Raises `StepFailed` with the command and its last output if its exit code is not in `ok`, and `CartwheelError` if
-    the program cannot be started.
+    Raises `StepFailed` with the command and the end of its output if its exit code is not in `ok`, and `CartwheelError`
+    if the program cannot be started.
     """
     try:
         done = subprocess.run(argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True)
@@ -77,7 +77,8 @@ def show(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
 def start_in_group(
     argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdout: object, stderr: object
 ) -> subprocess.Popen[bytes]:
-    """Start a command behind the shim, in a new process group that ends with this process, even if that is killed."""
+    """Start a command behind the shim, in a new process group that ends when this process ends, even if it is
+    killed."""
     group: dict[str, object] = (
         {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
         if os.name == "nt"
@@ -94,9 +95,9 @@ def start_in_group(
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
-    """Forget an ended process and kill what is left of its group, such as a crashed compiler's symbolizer.
+    """Close an ended process and kill the rest of its group, such as a crashed compiler's symbolizer.
 
-    After an interrupt the group first gets a grace period to end by itself.
+    After a stop signal the group first gets a grace period.
     """
     if STOP.is_set() or process.poll() is None:
         _wait_until_gone(process)
@@ -119,7 +120,7 @@ def _wait_until_gone(process: subprocess.Popen[bytes]) -> None:
 def _signal(process: subprocess.Popen[bytes], *, hard: bool) -> None:
     try:
         if os.name == "nt":
-            process.kill()  # the shim's own children end with it: it watches its standard input
+            process.kill()  # the shim's children end with it, because it watches its standard input
         else:
             os.killpg(process.pid, signal.SIGKILL if hard else signal.SIGTERM)
     except (ProcessLookupError, PermissionError):
@@ -137,7 +138,7 @@ def _alive(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _at_work(group: int) -> bool:
-    """Whether a process of the group still runs.  Zombies do not count: in a container they may stay for ever."""
+    """Whether a process of the group still runs.  Zombies do not count; in a container they may never be reaped."""
     import psutil
 
     for pid in psutil.pids():
@@ -150,10 +151,10 @@ def _at_work(group: int) -> bool:
 
 
 _AGAIN = 0.3
-"""Seconds after which another signal is a second one: a terminal and a wrapper program may both deliver the first."""
+"""Seconds before another signal counts as a second one: a terminal and a wrapper may both deliver the first."""
 
 _LAST = 1.8
-"""Seconds after a signal in which the run ends, whatever it waits for: a file that is no file, a network, a lock."""
+"""Seconds from a signal to the forced end of the run, even if it is blocked on a file, a network or a lock."""
 
 _stopped_at = 0.0
 
@@ -176,11 +177,11 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _exit_now(number: int) -> None:
-    """End this process and all children.  Records are committed by rename, so they are true at any moment."""
+    """End this process and all children at once.  Records stay valid, because they are written by rename."""
     import psutil
 
     _kill_all()
-    for child in psutil.Process().children(recursive=True):  # such as a quick query, which has no group
+    for child in psutil.Process().children(recursive=True):  # such as a `capture` command, which has no group
         with suppress(psutil.Error):
             child.kill()
     _tell("ended at once; what had finished is recorded\n")
@@ -200,7 +201,8 @@ def _kill_all() -> None:
 
 
 def stop_on_signals() -> None:
-    """Install signal handlers that end every child and let the run close in order.  Only from the main thread."""
+    """Install signal handlers that end every child and let the run close in order.  Does nothing outside the main
+    thread."""
     global _handled
     if _handled or threading.current_thread() is not threading.main_thread():
         return
@@ -211,7 +213,7 @@ def stop_on_signals() -> None:
 
 
 def inherit_descriptor(descriptor: int) -> None:
-    """Let every child inherit this descriptor (the run's lock).  POSIX only."""
+    """Let every child inherit this descriptor, which holds the run's lock.  POSIX only."""
     global _inherited
     if os.name == "posix":
         _inherited = (descriptor,)

@@ -1,4 +1,4 @@
-"""One run at a time in a project: a lock that dies with its holder and with all of its children."""
+"""The lock that allows one run at a time in a project; it is held until its holder and all of its children end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _POLL = 0.05
 
 
 class RunLock:
-    """Taken by the first step that acts and held to the end of the process."""
+    """Taken by the first step that acts, and held to the end of the process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -23,13 +23,13 @@ class RunLock:
 
     @property
     def held(self) -> bool:
-        """Whether this process has it."""
+        """Whether this process holds the lock."""
         return self._held >= 0
 
     def take(self, waiting: Callable[[str], None]) -> bool:
-        """Take it, if this process does not hold it yet; whether another run was waited for.
+        """Take the lock unless this process holds it; returns whether it had to wait for another run.
 
-        `waiting` is told once for whom.  Raises `Interrupted` when the run is told to stop meanwhile.
+        `waiting` is called once with the holder's description.  Raises `Interrupted` on a stop signal during the wait.
         """
         with self._mutex:
             if self._held >= 0:
@@ -47,10 +47,10 @@ class RunLock:
             return waited
 
     def _try(self) -> int:
-        """The descriptor that holds the lock, -1 where another does.
+        """The descriptor that holds the lock; -1 if another process holds it.
 
-        Opened anew each time: who waits for a file that was removed meanwhile (`rm -r .cartwheel`) and then gets it
-        would hold what nobody else looks at.
+        The file is opened for each attempt: if it is removed (`rm -r .cartwheel`) during the wait, a lock on the old
+        file would exclude no other process.
         """
         from filelock import lock_descriptor
 
@@ -72,7 +72,7 @@ class RunLock:
             return False
 
     def _sign(self) -> None:
-        """Leave a name for those who wait; a full disk costs only that."""
+        """Write the process id for waiting runs; a failure, such as a full disk, is ignored."""
         try:
             self._holder.write_text(f"{os.getpid()}\n")
         except OSError:

@@ -1,6 +1,6 @@
-"""Runs one command and ends it, with everything it started, when the process that asked for it is gone.
+"""Run one command, and end it with all its descendants when the requesting process is gone.
 
-Standard input is a pipe from that process: its end means that nobody waits any more.  Standard library only.
+Standard input is a pipe from the requesting process; its end means that the process is gone.  Standard library only.
 """
 
 import os
@@ -24,10 +24,10 @@ def _watch(child: "subprocess.Popen[bytes]") -> None:
 
 
 def _outlive_the_command() -> "list[int]":
-    """Let a signal to the group end the command and not this process: the command may ignore it, and then only this
-    process can still end it when the one that asked for it is gone.  The command itself starts with the usual handlers.
+    """Let a signal to the group end the command and not this process.
 
-    Returns the list that the signals are put into.
+    The command may ignore the signal; then only this process can end it once the requesting process is gone.  The
+    command itself starts with default handlers.  Returns the list that collects received signals.
     """
     told: list[int] = []
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
@@ -37,7 +37,7 @@ def _outlive_the_command() -> "list[int]":
 
 
 def main() -> int:
-    """The command's exit code; 127 where it cannot be started."""
+    """The command's exit code; 127 if it cannot be started."""
     told = _outlive_the_command()
     try:
         child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
@@ -47,7 +47,7 @@ def main() -> int:
     threading.Thread(target=_watch, args=(child,), daemon=True).start()
     code = child.wait()
     if told:
-        os.killpg(0, signal.SIGKILL)  # what the command started may ignore the signal as well
+        os.killpg(0, signal.SIGKILL)  # descendants of the command may ignore the signal too
     return code if code >= 0 else 128 - code
 
 

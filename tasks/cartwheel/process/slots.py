@@ -1,5 +1,4 @@
-"""How much runs at once: compilers share one slot a processor, light work has slots of its own, and what only one step
-may use is held by name."""
+"""Limits on parallel work: compile slots (one per processor), light slots, and named exclusive locks."""
 
 from __future__ import annotations
 
@@ -11,17 +10,17 @@ from contextlib import contextmanager
 from cartwheel.process.run import STOP, Interrupted
 
 _PATIENCE = 0.1
-"""Seconds after which who waits looks whether the run was told to stop."""
+"""Seconds between checks for a stop signal while waiting."""
 
 _LIGHT_FOR_EACH = 4
-"""Slots for light work (it waits for disks, networks and other programs), for each processor."""
+"""Light slots per processor; light work waits for disks, networks and other programs."""
 
 
 class Slots:
     """The slots of one run.
 
-    Compile slots are the tokens of a jobserver (GNU make's protocol, which cargo and rustc speak): a compiler that runs
-    alone may use every processor, two at once share them, and there are never more than `processors` at work.
+    Compile slots are tokens of a jobserver (GNU make's protocol, which cargo and rustc support): a single compiler may
+    use every processor, several share them, and at most `processors` tokens are in use.
     """
 
     def __init__(self, processors: int | None = None) -> None:
@@ -33,7 +32,7 @@ class Slots:
 
     @contextmanager
     def compiling(self) -> Iterator[Mapping[str, str]]:
-        """Hold a compile slot; the value is what the environment of the compilers must say to share the others."""
+        """Hold a compile slot; yields the environment variables through which compilers share the other slots."""
         with self._changed:
             if self._tokens is None:
                 self._tokens = _tokens(self.processors)
@@ -55,7 +54,7 @@ class Slots:
 
     @contextmanager
     def alone(self, name: str) -> Iterator[None]:
-        """Be the only one that holds this name; raises `Interrupted` when the run is told to stop before it is free."""
+        """Hold the named lock exclusively; raises `Interrupted` on a stop signal during the wait."""
         with self._changed:
             while name in self._held:
                 _go_on()
@@ -69,12 +68,12 @@ class Slots:
                 self._changed.notify_all()
 
     def free(self, name: str) -> bool:
-        """Whether nobody holds the name now."""
+        """Whether the named lock is free."""
         return name not in self._held
 
 
 def available() -> int:
-    """The processors that this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -89,7 +88,7 @@ def _take(semaphore: threading.BoundedSemaphore) -> None:
 
 
 class _Semaphore:
-    """Slots that compilers know nothing of, where there is no jobserver."""
+    """Compile slots without a jobserver; compilers do not share them."""
 
     environment: Mapping[str, str] = {}
 
@@ -104,7 +103,7 @@ class _Semaphore:
 
 
 class _Jobserver:
-    """A token a processor in a pipe; the one that a slot takes is what its compiler may use without asking."""
+    """A pipe with one token per processor.  A slot takes one token, which is its compiler's implicit token."""
 
     def __init__(self, count: int) -> None:
         self._pipe, named = _pipe()
@@ -128,10 +127,10 @@ class _Jobserver:
 
 
 def _pipe() -> tuple[int, str]:
-    """A pipe for reading and writing, and a name by which other processes open it.
+    """A pipe open for reading and writing, and a path by which other processes open it.
 
-    Linux names the pipes of a process, so nothing lies on the disk; elsewhere it is a file outside the project (who
-    copies a folder with a pipe in it waits for ever), gone when this process ends.
+    On Linux the path is in /proc, so no file is on the disk.  Elsewhere it is a FIFO outside the project, because
+    copying a folder with a FIFO blocks; it is removed when this process ends.
     """
     if os.path.exists("/proc/self/fd"):
         reading, writing = os.pipe()
@@ -151,11 +150,12 @@ def _pipe() -> tuple[int, str]:
 
 
 def _tokens(count: int) -> _Jobserver | _Semaphore:
-    """The protocol separates words by spaces, so a pipe with one in its path cannot be named."""
+    """A jobserver, or a semaphore if the system has no FIFOs or the pipe's path has a space, which the protocol cannot
+    quote."""
     if hasattr(os, "mkfifo"):
         try:
             made = _Jobserver(count)
-        except OSError:  # no pipes there
+        except OSError:  # the file system has no FIFOs
             return _Semaphore(count)
         if " " not in made.environment["CARGO_MAKEFLAGS"].partition("fifo:")[2]:
             return made

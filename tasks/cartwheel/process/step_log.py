@@ -13,7 +13,7 @@ from cartwheel.process.run import STOP, Interrupted, end_group, start_in_group
 
 
 class StepLog:
-    """The log of one step; commands that run through it write their output there."""
+    """The log of one step; commands that run through it write their output to it."""
 
     def __init__(self, path: Path, *, shown_as: str) -> None:
         self._path = path
@@ -23,7 +23,7 @@ class StepLog:
         path.write_bytes(b"")
 
     def hide(self, words: Sequence[str]) -> None:
-        """Redact these words in all that is logged from now on."""
+        """Redact these words in everything logged from now on."""
         self._hidden = tuple(words)
 
     def say(self, text: str) -> None:
@@ -32,7 +32,7 @@ class StepLog:
             file.write(text.encode() + b"\n")
 
     def run(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
-        """Run a command to its end; its output goes to the log.  Raises `StepFailed` with its last lines."""
+        """Run a command to its end; its output goes to the log.  Raises `StepFailed` with the output's end."""
         self._run(argv, cwd=cwd, env=env, keep=False)
 
     def read(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> str:
@@ -106,7 +106,7 @@ _LITTLE = 4_000_000
 """Free bytes below which linkers die of a signal without a message, because they write through memory maps."""
 
 _FULL = ("No space left on device", "(os error 28)", "not enough space on the disk")
-"""Messages of tools on a full disk, often under a traceback."""
+"""Messages of tools on a full disk, often inside a traceback."""
 
 
 def _shortened(line: str) -> str:

@@ -1,4 +1,4 @@
-"""Other working trees of a repository: clones for practice, and a clean checkout of the commit that is released."""
+"""Other working trees of a repository: clones for rehearsals, and a clean checkout of the commit to release."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def local_clone(source: Path, clone: Path) -> None:
-    """A clone of the checked-out commit that shares its objects with `source`, which is only read."""
+    """Clone the checked-out commit of `source`.  The clone shares the objects of `source`, which is only read."""
     from git import Repo
 
     with in_words(f"git clone {source}"), Repo.clone_from(str(source), clone, shared=True, quiet=True) as made:
@@ -23,10 +23,11 @@ def local_clone(source: Path, clone: Path) -> None:
 
 
 def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, without: tuple[str, ...] = ()) -> None:
-    """A bare repository at `remote` with the commit that `source` has checked out as `branch`, and a clone of that.
+    """Make a bare repository at `remote`, whose branch `branch` is the checked-out commit of `source`, and a clone of
+    it.
 
-    Tags go along, except those in `without`; `source` is only read.  Tags made in the clone are never signed: it is for
-    practice.
+    All tags except those in `without` are copied; `source` is only read.  The clone signs neither tags nor commits,
+    because it is for rehearsals.
     """
     from git import Repo
 
@@ -35,7 +36,7 @@ def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, witho
         tags = tuple(f"refs/tags/{name}" for name in here.tags() if name not in without)
         with Repo.init(remote, bare=True, quiet=True, initial_branch=branch) as bare:
             _configure(bare, {"receive.shallowUpdate": "true"})
-        # By git itself: `Remote.push` knows only remotes that stand in the user's configuration.
+        # Direct `git push`: `Remote.push` knows only remotes in the user's configuration.
         here.git.push(str(remote), f"{commit}:refs/heads/{branch}", *tags, quiet=True, verify=False)
         with Repo.clone_from(str(remote), clone, branch=branch, quiet=True) as scratch:
             _configure(scratch, {"tag.gpgSign": "false", "commit.gpgSign": "false", "core.hooksPath": os.devnull})
@@ -44,10 +45,10 @@ def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, witho
 
 
 def clean_checkout(source: Path, place: Path) -> None:
-    """The commit that `source` has checked out, at `place`, with its submodules; files that git ignores are removed.
+    """Check out the HEAD commit of `source` at `place`, with submodules; remove files that git ignores.
 
-    It is another working tree of the same repository, so remotes, tags, settings and the files of LFS are shared.  What
-    lies in its `.cartwheel` and `dist` stays.  GitPython has no objects for working trees.
+    `place` is a git worktree of the same repository, so remotes, tags, settings and LFS files are shared.  Its folders
+    `.cartwheel` and `dist` are kept.  GitPython has no API for worktrees.
     """
     with Repository(source) as here, in_words(f"git worktree add {place}"):
         commit = here.head()
@@ -62,7 +63,7 @@ def clean_checkout(source: Path, place: Path) -> None:
 
 
 def _fill_submodules(source: Repository, tree: Repository) -> None:
-    """Check out the submodules of a tree: from those that `source` has, else from where they come from."""
+    """Check out the submodules of a tree, from the submodules of `source` if they are present, else from their URLs."""
     submodules = {str(module.name): source.root / str(module.path) for module in tree.submodules()}
     local = [f"submodule.{name}.url={path}" for name, path in submodules.items() if (path / ".git").exists()]
     if submodules:
@@ -74,7 +75,7 @@ _NO_HOOKS = f"core.hooksPath={os.devnull}"
 
 
 def _is_open(place: Path) -> bool:
-    """Whether a working tree still belongs to its repository."""
+    """Whether a worktree still belongs to its repository."""
     try:
         with Repository(place) as tree:
             return tree.root.resolve() == place.resolve() and bool(tree.head())

@@ -1,15 +1,15 @@
 """The repository and its remotes, through GitPython, which is imported on first use and only here.
 
-Nothing here forces, moves or deletes anything; credentials in a remote's URL never reach a text.
+No function here forces, moves or deletes anything; credentials in a remote's URL never reach a message.
 
-Some questions go through GitPython's `Repo.git` to git itself, because its objects do not answer them (3.2.1, 2026-11):
-- references and commits: GitPython reads references from their files, so it knows no reftable, expects 40 digits, so it
-  knows no SHA-256, and needs 5.8 s for 1,500 packed tags (`git for-each-ref`: 0.02 s);
-- status and tracked files: GitPython knows no index of version 4 and asks git once for each kind of change;
-- settings: GitPython does not see those of the environment (`GIT_CONFIG_COUNT`);
-- a commit: `IndexFile.commit` signs nothing and does not run every hook;
-- a remote's references: `Remote` knows those of the last fetch; a push of a commit: `Remote.push` loses what the remote
-  says of a source that is no reference, and logs warnings.
+Some queries call git through GitPython's `Repo.git`, because GitPython's objects cannot answer them (3.2.1, 2026-11):
+- references and commits: GitPython reads reference files, so it does not support reftable; it expects 40 digits, so it
+  does not support SHA-256; and it needs 5.8 s for 1,500 packed tags (`git for-each-ref`: 0.02 s);
+- status and tracked files: GitPython does not support index version 4 and runs git once for each kind of change;
+- settings: GitPython ignores those in the environment (`GIT_CONFIG_COUNT`);
+- a commit: `IndexFile.commit` does not sign and does not run every hook;
+- a remote's references: `Remote` knows those of the last fetch; a push of a commit: `Remote.push` loses the remote's
+  message about a source that is no reference, and logs warnings.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from git import Repo
 
 _DIVERTING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-"""Set by git for its hooks; left alone they would lead our questions to another repository."""
+"""Variables that git sets for its hooks; unchanged, they would direct queries to another repository."""
 
 
 class NoAtomicPush(StepFailed):
-    """The remote does not take several references or none; nothing was pushed."""
+    """The remote does not support atomic pushes of several references; nothing was pushed."""
 
 
 class Repository:
-    """The repository that `path` lies in; a context, since each open one holds processes and descriptors."""
+    """The repository that contains `path`; a context manager, because an open one holds processes and descriptors."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._repo = _open(path)
         self.root = Path(str(self._repo.working_dir))
         self.git = self._repo.git
-        """Git's commands, as GitPython calls them, for this repository alone."""
+        """GitPython's interface to git commands, bound to this repository."""
         self.git.update_environment(**_environment(self._repo))
 
     def __enter__(self) -> Repository:
@@ -56,7 +56,10 @@ class Repository:
         self._repo.close()
 
     def head(self) -> str:
-        """The commit that is checked out, 40 hexadecimal digits (64 in a SHA-256 repository)."""
+        """The checked-out commit, 40 hexadecimal digits (64 in a SHA-256 repository).
+
+        Raises `CartwheelError` if the repository has no commit.
+        """
         commit = self._commit("HEAD")
         if not commit:
             raise CartwheelError(f"{self.root}: a git repository without a commit; commit the project first")
@@ -64,25 +67,25 @@ class Repository:
 
     @property
     def branch(self) -> str:
-        """The branch that is checked out, or empty on a detached HEAD."""
+        """The checked-out branch; empty on a detached HEAD."""
         return self._known("symbolic_ref", "HEAD", quiet=True, short=True)
 
     def default_branch(self, remote: str) -> str:
-        """The branch that the remote's HEAD leads to, as it was at the last clone or fetch; empty if it is unknown."""
+        """The branch of the remote's HEAD, as of the last clone or fetch; empty if unknown."""
         name = self._known("symbolic_ref", f"refs/remotes/{remote}/HEAD", quiet=True, short=True) if remote else ""
         return name.removeprefix(f"{remote}/")
 
     def has_branch(self, name: str) -> bool:
-        """Whether there is a local branch of that name."""
+        """Whether the local branch `name` exists."""
         return bool(self._commit(f"refs/heads/{name}"))
 
     @property
     def shallow(self) -> bool:
-        """Whether history is cut off, so that ancestors may be missing."""
+        """Whether the clone is shallow, so that ancestors may be missing."""
         return Path(self._repo.common_dir, "shallow").exists()
 
     def dirty(self) -> tuple[str, ...]:
-        """Files that differ from the commit, and untracked ones that are not ignored, as git names them."""
+        """Files that differ from the commit, and untracked files that are not ignored, as git names them."""
         with in_words("git status"):
             status = self.git.status(
                 "--no-renames", porcelain="v1", z=True, untracked_files="all", ignore_submodules="none"
@@ -90,7 +93,7 @@ class Repository:
         return tuple(entry[3:] for entry in status.split("\0") if entry)
 
     def tags(self, *, merged: bool = False) -> dict[str, str]:
-        """The tags here, each with the commit it leads to; `merged`: only those on HEAD or before it."""
+        """The local tags, each with the commit it points to; with `merged`, only tags on HEAD or its ancestors."""
         form = "%(refname:strip=2)%00%(objectname)%00%(*objectname)"
         with in_words("git for-each-ref"):
             rows = self.git.for_each_ref("refs/tags", format=form, **({"merged": "HEAD"} if merged else {}))
@@ -107,7 +110,7 @@ class Repository:
             return without_credentials(next(self._repo.remote(remote).urls, ""))
 
     def remote_refs(self, remote: str) -> dict[str, str]:
-        """The remote's branches and tags as they are now (`refs/heads/main`, `refs/tags/v1`), tags as commits."""
+        """The remote's current branches and tags (`refs/heads/main`, `refs/tags/v1`), each with its commit."""
         with self._asking(remote):
             rows = str(self.git.ls_remote(remote, heads=True, tags=True))
         found: dict[str, str] = {}
@@ -120,33 +123,35 @@ class Repository:
         return found
 
     def has(self, commit: str) -> bool:
-        """Whether this repository knows the commit."""
+        """Whether this repository has the commit."""
         return bool(self._commit(commit))
 
     def between(self, older: str, newer: str) -> int:
-        """The number of commits that `newer` has and `older` has not."""
+        """The number of commits that are reachable from `newer` and not from `older`."""
         with in_words("git rev-list"):
             return int(self.git.rev_list(f"{older}..{newer}", count=True))
 
     def subjects(self, since: str, folder: Path) -> tuple[str, ...]:
-        """The first lines of the commits after a tag (all, if it is empty) that touched a folder, newest first."""
+        """The subject lines of commits that touch a folder, newest first: those after the tag `since`, or all if it is
+        empty."""
         commits = f"refs/tags/{since}..HEAD" if since else "HEAD"
         with in_words("git log"):
             return tuple(self.git.log(commits, "--", str(folder), no_merges=True, format="%s").splitlines())
 
     def messages(self, since: str, folder: Path) -> tuple[str, ...]:
-        """The messages of the commits after a tag (all, if it is empty) that touched a folder, newest first."""
+        """The messages of commits that touch a folder, newest first: those after the tag `since`, or all if it is
+        empty."""
         commits = f"refs/tags/{since}..HEAD" if since else "HEAD"
         with in_words("git log"):
             texts = self.git.log(commits, "--", str(folder), no_merges=True, format="%B%x00")
         return tuple(text.strip() for text in texts.split("\0") if text.strip())
 
     def submodules(self) -> tuple[Any, ...]:
-        """GitPython's objects of the submodules."""
+        """GitPython's submodule objects."""
         return tuple(self._repo.submodules)
 
     def hidden_changes(self) -> tuple[str, ...]:
-        """Files that differ from the commit and that `git status` does not show, each with the reason."""
+        """Files that differ from the commit although `git status` does not show them, each with the reason."""
         found = []
         with in_words("git ls-files"):
             for row in self.git.ls_files(v=True, z=True).split("\0"):
@@ -167,22 +172,22 @@ class Repository:
         return bool(self._known("rev_parse", f"HEAD:{name}") != self.git.hash_object("--", name))
 
     def tracked(self, paths: Iterable[Path]) -> tuple[Path, ...]:
-        """Those of the files that belong to the repository: neither ignored nor new."""
+        """The files among `paths` that git tracks."""
         with in_words("git ls-files"):
             names = self.git.ls_files("--", *map(str, paths), z=True, full_name=True)
         return tuple(self.root / name for name in names.split("\0") if name)
 
     def foreign(self, paths: Iterable[Path]) -> tuple[Path, ...]:
-        """Those of the files that lie in another repository, such as a submodule."""
+        """The files among `paths` that belong to another repository, such as a submodule."""
         here = self.root.resolve()
         homes = {path: next((p for p in path.parents if (p / ".git").exists()), here) for path in paths}
         return tuple(path for path, home in homes.items() if home != here)
 
     def commit(self, paths: Iterable[Path], message: str) -> str:
-        """Commit these files and nothing else, by the user's settings and hooks; the commit.
+        """Commit these files only, with the user's settings and hooks; returns the new commit.
 
-        Raises `StepFailed` in the words of the hook that refuses, and `Interrupted` if the run is told to stop in time:
-        then nothing is committed, now or later.
+        Raises `StepFailed` with the output of the hook that refuses, and `Interrupted` if a stop signal comes before
+        the commit; then nothing is committed, now or later.
         """
         before = self.head()
         process = self.git.commit(
@@ -194,7 +199,7 @@ class Repository:
         while listener.is_alive() and not (STOP.is_set() and process.proc.poll() is not None):
             listener.join(0.05)
             if STOP.is_set():
-                process.proc.terminate()  # else it would commit when its hook has ended; that may go on writing
+                process.proc.terminate()  # else git commits when its hook ends; the hook may run on
         if self.head() == before:
             if STOP.is_set():
                 raise Interrupted
@@ -203,32 +208,32 @@ class Repository:
         return self.head()
 
     def create_tag(self, name: str, message: str, *, commit: str) -> None:
-        """An annotated tag on a commit, signed if git is set up to; an existing one is an error."""
+        """Create an annotated tag on a commit, signed if git is configured to sign; fails if the tag exists."""
         with in_words("git tag"):
             self._repo.create_tag(name, ref=commit, message=message, cleanup="whitespace")
 
     def annotated(self, tag: str) -> bool:
-        """Whether a tag here is an object with a message."""
+        """Whether the local tag is annotated."""
         return self._known("for_each_ref", f"refs/tags/{tag}", format="%(objecttype)") == "tag"
 
     def lacks_signature(self, tag: str) -> bool:
-        """Whether git is set up to sign tags and this one is not signed: git (2.39) makes it all the same, and exits
-        with 0, if an SSH key cannot be read."""
+        """Whether git is configured to sign tags but the tag is unsigned: git 2.39 creates an unsigned tag and exits
+        with 0 if it cannot read an SSH key."""
         wanted = self._known("config", "--get", "tag.gpgSign", type="bool") == "true"
         return wanted and "-----BEGIN " not in self._known("cat_file", f"refs/tags/{tag}", p=True)
 
     def push(self, remote: str, refs: tuple[str, ...]) -> None:
         """Push all of `refs` (`refs/heads/main`, or `COMMIT:refs/heads/main`) or none of them.
 
-        Raises `StepFailed` with the remote's own words if the remote, or a hook, refuses, and `NoAtomicPush` if the
-        remote cannot take several at once (Azure DevOps, CodeCommit).
+        Raises `StepFailed` with the message of the remote or hook that refuses, and `NoAtomicPush` if the remote cannot
+        push several atomically (Azure DevOps, CodeCommit).
         """
         with self._asking(remote):
             self.git.push(remote, *refs, atomic=len(refs) > 1, porcelain=True)
 
     @contextmanager
     def _asking(self, remote: str) -> Iterator[None]:
-        """Around what a remote answers: its failure as `StepFailed` that names the remote."""
+        """Translate a git failure in the block to a `StepFailed` that names the remote."""
         from git import GitCommandError
 
         try:
@@ -242,7 +247,8 @@ class Repository:
         return self._known("rev_parse", f"{name}^{{commit}}", verify=True, quiet=True)
 
     def _known(self, command: str, *arguments: str, **options: Any) -> str:
-        """The answer of a git command; empty if it knows none, and so exits with 1 and says nothing."""
+        """The output of a git command; empty if it exits with an error code and prints no error, as for an unknown
+        name."""
         status, answer, complaint = getattr(self.git, command)(
             *arguments, with_exceptions=False, with_extended_output=True, **options
         )
@@ -252,7 +258,7 @@ class Repository:
 
 
 def state_of(root: Path, env: Mapping[str, str]) -> str:
-    """The commit that is checked out; with changes in it, something that never comes again.  Needs no GitPython."""
+    """The checked-out commit; with uncommitted changes, a text that never repeats.  Does not import GitPython."""
     commit = capture(("git", "rev-parse", "HEAD"), cwd=root, env=env).strip()
     status = (
         "git",
@@ -266,14 +272,14 @@ def state_of(root: Path, env: Mapping[str, str]) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """The text with user names and passwords in URLs replaced by `***`."""
+    """The text with credentials in URLs replaced by `***`."""
     return re.sub(r"(?<=://)[^/@\s'\"]+@", "***@", text)
 
 
 def _open(path: Path) -> Repo:
     try:
         import git
-    except ImportError as error:  # GitPython looks for the program when it is imported
+    except ImportError as error:  # GitPython looks for the git program on import
         raise CartwheelError(f"git: cannot be used ({_first_line(error)}); install git and put it on PATH") from None
     try:
         return git.Repo(path, search_parent_directories=True)
@@ -285,7 +291,7 @@ def _open(path: Path) -> Repo:
 
 @contextmanager
 def in_words(what: str) -> Iterator[None]:
-    """Around a call of GitPython: its failure as `StepFailed` in git's words."""
+    """Translate a git failure in the block to a `StepFailed` with git's output."""
     from git import GitCommandError
 
     try:
@@ -295,7 +301,7 @@ def in_words(what: str) -> Iterator[None]:
 
 
 def _words(error: Any) -> str:
-    """What git printed, from a `GitCommandError`, which quotes it."""
+    """The output of git, unquoted from a `GitCommandError`."""
     texts = (
         re.sub(r"(?s)^\s*(?:stderr|stdout): '(.*)'\s*$", r"\1", str(text)) for text in (error.stderr, error.stdout)
     )
@@ -303,8 +309,11 @@ def _words(error: Any) -> str:
 
 
 def _environment(repo: Repo) -> Mapping[str, str]:
-    """What git is given besides our own environment: no questions on the terminal, no endless waiting, and no writing
-    of the index where we only look (`git status` would refresh it, and get in the way of the user's own git)."""
+    """Variables for git besides this process's environment.
+
+    Git must not prompt, must not wait for ever, and must not write the index in queries: `git status` would refresh it
+    and disturb the user's git.
+    """
     chosen = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     waiting = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
     chosen |= {name: value for name, value in waiting.items() if name not in os.environ}

@@ -1,17 +1,17 @@
-"""What it means when a remote, or a hook on the way to it, refuses."""
+"""Explanations of failures of a remote or of a hook."""
 
 from __future__ import annotations
 
 
 def about_remote(remote: str, url: str, heard: str) -> str:
-    """What a remote's failure means, in two lines: who refused, and the remote's own words."""
+    """An explanation of a remote's failure: who refused, and the remote's own message from git's output `heard`."""
     words = [line.removeprefix("remote:").strip() for line in heard.splitlines() if line.startswith("remote:")]
     refused = [line for line in heard.splitlines() if line.startswith("!")]
     if "non-fast-forward" in heard or "fetch first" in heard or "stale info" in heard:
         why = "it has commits that are not here; `git pull --rebase` and start again"
     elif "already exists" in heard:
         why = "it has such a tag already, on another commit; `git fetch --tags` shows it"
-    elif not refused and "failed to push some refs" in heard:  # no word of the remote's: it was never asked
+    elif not refused and "failed to push some refs" in heard:  # the remote sent no message: it was never contacted
         why = f"this repository's own hook refused: {_hook_words(heard)}"
     elif refused:
         why = "it was refused: " + "; ".join(words or [" ".join(line.split("\t")[1:]) for line in refused])

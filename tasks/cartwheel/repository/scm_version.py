@@ -1,7 +1,7 @@
-"""The tags of the commit that is checked out, for packages whose version comes from git.
+"""Git facts read without GitPython: tags of HEAD, its commit, and tracked files.
 
-Asked of git itself with one short command: this is read whenever doit loads such a project, and GitPython alone takes
-longer to import.
+Packages whose version comes from git need them whenever doit loads the project, and GitPython takes longer to import
+than one git command to run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cartwheel.process.run import capture
 
 
 def tags_on_head(root: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The tags that lead to HEAD; none outside a repository, before its first commit, or without git."""
+    """The tags on HEAD; empty outside a repository, before its first commit, or without git."""
     env = {name: value for name, value in environ.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
     try:
         said = capture(("git", "tag", "--points-at", "HEAD"), cwd=root, env=env)
@@ -25,7 +25,7 @@ def tags_on_head(root: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def why_no_tag(root: Path, environ: Mapping[str, str]) -> str:
-    """Why HEAD may have no tag here although it has one elsewhere, with what to do; empty if nothing says so."""
+    """The reason that HEAD may lack a tag in this clone only, and the fix; empty if no reason is known."""
     env = {name: value for name, value in environ.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
     try:
         shallow = capture(("git", "rev-parse", "--is-shallow-repository"), cwd=root, env=env).strip() == "true"
@@ -38,7 +38,7 @@ def why_no_tag(root: Path, environ: Mapping[str, str]) -> str:
 
 
 def head_commit(root: Path) -> str:
-    """The commit that is checked out, read from the repository's files; empty if there is none."""
+    """The checked-out commit, read from the repository's files; empty if unknown."""
     found = pointer(root)
     if found is None:
         return ""
@@ -62,10 +62,8 @@ def head_commit(root: Path) -> str:
 
 
 def tracked_files(root: Path, environ: Mapping[str, str], *, submodules: bool = False) -> tuple[str, ...]:
-    """The files of the repository that `root` lies in, relative to `root`, with `/`; none outside of one.
-
-    `submodules`: those of its submodules too.
-    """
+    """The tracked files below `root`, relative to it with `/`; with `submodules`, also theirs.  Empty outside a
+    repository."""
     env = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
     found = pointer(root)
     try:
@@ -80,9 +78,9 @@ def tracked_files(root: Path, environ: Mapping[str, str], *, submodules: bool = 
 
 
 def pointer(root: Path) -> tuple[Path, str] | None:
-    """The top of the repository that `root` lies in, and what a `.git` file says that leads to it from elsewhere.
+    """The top folder of the repository that contains `root`, and the text of a `.git` file that points to it.
 
-    With it a copy of the tree is to git another working tree of the same repository; None where there is none.
+    With such a file, git treats a copy of the tree as a worktree of the same repository.  None outside a repository.
     """
     for top in (root, *root.parents):
         place = top / ".git"

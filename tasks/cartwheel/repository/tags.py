@@ -1,4 +1,4 @@
-"""Tags: judged from facts, then made and pushed with their branch in one atomic push."""
+"""Tags: judged from facts, then created and pushed with their branch in one atomic push."""
 
 from __future__ import annotations
 
@@ -20,54 +20,54 @@ Say = Callable[[str], None]
 
 
 class TagFacts(Struct, frozen=True, kw_only=True):
-    """All that decides whether a commit may be tagged."""
+    """All facts that decide whether a commit may be tagged."""
 
     tag: str
     version: str
-    """PEP 440."""
+    """In PEP 440 form."""
     head: str
     branch: str
     """Empty on a detached HEAD."""
     release_branch: str
-    """The branch that releases are tagged on; empty: any."""
+    """The branch on which releases are tagged; empty if any branch may be."""
     dirty: tuple[str, ...] = ()
     here: str = ""
-    """The commit that the tag leads to here; empty: no such tag."""
+    """The commit of the local tag; empty if there is no such tag."""
     there: str = ""
-    """The same on the remote."""
+    """The commit of the remote's tag; empty if there is no such tag."""
     plain: bool = False
-    """The tag here has no message of its own."""
+    """The local tag is not annotated."""
     remote: str = ""
-    """Empty where the repository has none."""
+    """The remote's name; empty if the repository has no remote."""
     url: str = ""
     """The remote's address, without credentials."""
     remote_branch: str = ""
-    """The commit of that branch on the remote; empty: no such branch there."""
+    """The commit of `branch` on the remote; empty if the remote has no such branch."""
     ahead: int = 0
-    """Commits here that the remote's branch lacks."""
+    """The number of commits of HEAD that the remote's branch lacks."""
     behind: int = 0
-    """Commits that the remote's branch has and HEAD lacks; -1: some that are not even known here."""
+    """The number of commits of the remote's branch that HEAD lacks; -1 if the branch's commit is unknown locally."""
     last: tuple[str, str] = ("", "")
-    """The highest version tagged before HEAD and its tag."""
+    """The highest version tagged on HEAD's ancestors, and its tag."""
     shallow: bool = False
-    """Whether history is cut off, so that earlier tags may be missing."""
+    """The clone is shallow, so earlier tags may be missing."""
     pipeline: bool = False
-    """On a pipeline's machine a tag is verified, never made."""
+    """This run verifies a tag and never creates one, as in a CI job on a detached HEAD."""
 
     @property
     def done(self) -> bool:
-        """The tag is wherever it should be, on this very commit."""
+        """Whether the tag is on HEAD everywhere it must be."""
         wanted = self.here == self.head if self.pipeline or not self.remote else self.there == self.head
         return wanted and self.here in ("", self.head) and self.there in ("", self.head)
 
 
 def tag_refusals(facts: TagFacts) -> tuple[str, ...]:
-    """Every reason not to tag; none: it may be made, or is there already."""
+    """Every reason not to tag, from `RULES`; empty if the tag may be made or exists on HEAD."""
     return tuple(line for rule in RULES for line in rule(facts))
 
 
 def refuse(found: TagFacts) -> None:
-    """Raises `StepFailed` with every reason of `judge` at once."""
+    """Raises `StepFailed` with all lines of `tag_refusals`."""
     refused = tag_refusals(found)
     if refused:
         raise StepFailed("\n".join((f"{found.tag}: not tagged:", *(f"  {line}" for line in refused))))
@@ -87,12 +87,11 @@ def facts(
     started: bool = False,
     checked_out: str = "",
 ) -> TagFacts:
-    """Look at the repository and its remote (asked once).
+    """The facts of the repository and its remote, which is queried once.
 
-    `remote`: its name; empty: the only one.  `ignored`: patterns of tags that are no versions.  `branch`: where
-    releases are tagged; empty: anywhere.
-    `pipeline`: this is a pipeline's machine; on a detached HEAD, and wherever a tag `started` the run, the remote is
-    not asked.  `checked_out`: the branch, if this is a detached checkout of it.
+    `remote`: its name; empty for the only one.  `ignored`: patterns of tags that are not versions.  `branch`: the
+    release branch; empty for any.  `pipeline`: this is a CI job.  The remote is not queried in a CI job on a detached
+    HEAD, nor if a tag `started` the run.  `checked_out`: the branch that a detached checkout stands for.
     """
     with Repository(root) as repo:
         head, here, tags = repo.head(), repo.branch or checked_out, repo.tags()
@@ -123,9 +122,9 @@ def facts(
 
 
 def before_push(found: TagFacts, *, pipeline: str = "") -> tuple[str, ...]:
-    """What a person should know before the tag is pushed.
+    """Lines to show before the tag is pushed: the remote, and a warning if the push will start no pipeline.
 
-    `pipeline`: the forge's job that this is, if the tag is to start a pipeline.
+    `pipeline`: the forge whose job this is, if the tag is meant to start a pipeline; else empty.
     """
     if not found.remote:
         return ()
@@ -134,7 +133,7 @@ def before_push(found: TagFacts, *, pipeline: str = "") -> tuple[str, ...]:
 
 
 def _starts_nothing(found: TagFacts, pipeline: str) -> tuple[str, ...]:
-    if not pipeline or not found.url.startswith("http"):  # with SSH a key pushes, and that starts a pipeline
+    if not pipeline or not found.url.startswith("http"):  # with SSH, a key pushes, and that starts a pipeline
         return ()
     return (
         f"{found.tag}: pushed with the token of this {pipeline} job it starts no pipeline; push with a token of an "
@@ -143,14 +142,15 @@ def _starts_nothing(found: TagFacts, pipeline: str) -> tuple[str, ...]:
 
 
 _BY_HAND = {"GitHub": "Actions, Run workflow", "GitLab": "Build, Pipelines, New pipeline"}
-"""Documentation of GitHub ("Triggering a workflow from a workflow") and GitLab ("CI/CD job token"), November 2026."""
+"""Source: documentation of GitHub ("Triggering a workflow from a workflow") and GitLab ("CI/CD job token"), November
+2026."""
 
 
 def make(root: Path, found: TagFacts, message: str, say: Say, *, pipeline: str = "") -> tuple[str, ...]:
-    """Make what is missing of the tag, and push it; returns what was done.
+    """Create the tag if it is missing, and push it; returns one line for each action.
 
-    `pipeline`: see `before_push`.  Raises `StepFailed` with every reason of `tag_refusals` at once.  If the tag is
-    where it should be, nothing is done.
+    Does nothing if the tag is on HEAD everywhere it must be.  `pipeline`: see `before_push`.  Raises `StepFailed` with
+    all lines of `tag_refusals`.
     """
     refuse(found)
     if found.done:
@@ -186,8 +186,7 @@ def make(root: Path, found: TagFacts, message: str, say: Say, *, pipeline: str =
 
 
 def _push(repo: Repository, found: TagFacts) -> None:
-    """Push the tag with its branch, or, if the remote takes only one of them at a time, the tag to the branch that the
-    remote has already."""
+    """Push the tag with its branch; without atomic push, push the tag only, if the remote's branch is at its commit."""
     tag = f"refs/tags/{found.tag}"
     try:
         repo.push(found.remote, (f"{found.head}:refs/heads/{found.branch}", tag))
@@ -200,8 +199,8 @@ def _push(repo: Repository, found: TagFacts) -> None:
 
 
 def _is_there(repo: Repository, found: TagFacts) -> bool:
-    """Whether the remote holds the tag on this commit although a push failed: another was faster, or only the answer
-    was lost."""
+    """Whether the remote has the tag on this commit despite a failed push: another clone pushed it, or the answer was
+    lost."""
     try:
         return repo.remote_refs(found.remote).get(f"refs/tags/{found.tag}") == found.head
     except StepFailed:
@@ -209,15 +208,15 @@ def _is_there(repo: Repository, found: TagFacts) -> bool:
 
 
 def _refuse_changes(repo: Repository, found: TagFacts) -> None:
-    """What was judged must still be so when we act."""
+    """Raises `StepFailed` if the repository changed after `facts` read it."""
     if repo.head() != found.head or repo.dirty() or repo.tags().get(found.tag, "") != found.here:
         raise StepFailed(f"{found.tag}: the repository changed since it was looked at; start again")
 
 
 def remote_of(repo: Repository, wanted: str) -> str:
-    """The remote of that name; empty: the only one.  Empty if the repository has none.
+    """The remote `wanted`, or the only one if `wanted` is empty; empty if the repository has no remote.
 
-    Raises `ConfigError` if there are several to choose from, or none of that name.
+    Raises `ConfigError` if there are several to choose from, or `wanted` does not exist.
     """
     names = repo.remotes()
     if wanted and wanted in names:
@@ -246,9 +245,9 @@ def last_tag(
     but: str = "",
     ignored: tuple[str, ...] = (),
 ) -> tuple[str, str]:
-    """The highest version tagged on HEAD or before it, and its tag; `refs`: what the remote has besides.
+    """The highest version tagged on HEAD or its ancestors, and its tag; both empty if there is none.
 
-    Both are empty if there is none.  `but`: a tag that does not count.  `ignored`: patterns of tags that do not.
+    `refs`: further tags, from a remote.  `but`: a tag to skip.  `ignored`: patterns of tags to skip.
     """
     here, found = repo.tags(), repo.tags(merged=True)
     for ref, commit in (refs or {}).items():
@@ -342,7 +341,7 @@ def _forward(facts: TagFacts) -> tuple[str, ...]:
 
 
 def not_a_version(tag: str) -> str:
-    """What to do about a tag of another scheme, to be added to a refusal."""
+    """Advice for a refusal: how to ignore a tag that is not a version."""
     return f', or, if that tag is no version, leave it out: [tool.cartwheel.release] ignore-tags = ["{tag}"]'
 
 

@@ -1,4 +1,4 @@
-"""A note of a change to several files, kept while it is made: should the process be killed, the next one undoes it."""
+"""A note of a change to several files, kept during the change, so that the next run can undo a killed one."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ NOTE = ".cartwheel/local/unfinished.json"
 
 
 class UndoNote(Struct, frozen=True, kw_only=True):
-    """What is being changed; files by their path in the project."""
+    """A change in progress; paths are relative to the project."""
 
     what: str
     """In words, such as `bump to 1.3.0`."""
     commit: str
-    """HEAD before; once it is another, the change is committed, or a person has gone on from it."""
+    """HEAD before the change.  A different HEAD means that the change was committed or a person went on from it."""
     before: Mapping[str, bytes]
     after: Mapping[str, bytes | None]
-    """None: the file is removed."""
+    """`None` for a file to remove."""
     modes: Mapping[str, int]
 
 
 @contextmanager
 def replace_with_note(root: Path, files: Mapping[str, bytes | None], *, what: str, commit: str) -> Iterator[None]:
-    """As `files.replaced`; a process that is killed meanwhile leaves a note, from which `undo` puts the files back."""
+    """Replace files like `filesystem.files.replace_all`, and leave a note for `undo` if this process is killed."""
     change = UndoNote(
         what=what,
         commit=commit,
@@ -47,16 +47,16 @@ def replace_with_note(root: Path, files: Mapping[str, bytes | None], *, what: st
             yield
     except BaseException:
         if all(_content(root / path) == data for path, data in change.before.items()):
-            (root / NOTE).unlink(missing_ok=True)  # else the note is the only way back
+            (root / NOTE).unlink(missing_ok=True)  # else `undo` still needs the note
         raise
     (root / NOTE).unlink(missing_ok=True)
 
 
 def undo(root: Path) -> tuple[str, ...]:
-    """Put back what a killed process left half-done here, and say so; nothing where none did.
+    """Undo the unfinished change of a killed process; returns one line about it, empty if there is none.
 
-    A file that holds something else by now stays; so do all, where there is another commit by now.  Only for who alone
-    is at work here.  Raises `StepFailed` where a file cannot be written.
+    A file is kept if its content has changed since; all files are kept if HEAD has.  Call it only while holding the
+    run's lock.  Raises `StepFailed` if a file cannot be written.
     """
     try:
         change = msgspec.json.decode((root / NOTE).read_bytes(), type=UndoNote)
@@ -79,7 +79,8 @@ def undo(root: Path) -> tuple[str, ...]:
 
 
 def refuse(root: Path) -> None:
-    """Undo what a killed process left, and raise `StepFailed` where there was something: all was read before that."""
+    """Undo the change of a killed process; raises `StepFailed` if there was one, because this run has read the old
+    state."""
     said = undo(root)
     if said:
         raise StepFailed("\n".join((*said, "every file is as it was before; start again")))
