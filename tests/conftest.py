@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import random
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,12 @@ REQUIRED = os.environ.get("CARTWHEEL_TEST_REQUIRE_TOOLS", "") not in ("", "0")
 
 for _name in ("GITHUB_ACTIONS", "GITLAB_CI", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
     os.environ.pop(_name, None)  # what doit says in a test is read here, and not by the CI system that runs the tests
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile our modules once: under PYTHONDONTWRITEBYTECODE each doit of a test would compile all of them again."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(Path(__file__).resolve().parents[1] / "tasks", quiet=1)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from cartwheel.backends import sdist_check
 from cartwheel.backends.from_sdist import planned_here, variables_here
 from cartwheel.backends.wheel_step import raw_wheel
 from cartwheel.filesystem.files import sha256_of, write_atomically
@@ -164,8 +163,14 @@ def _of_sdist(project: Project, package: Package) -> Step:
         lacks=lambda snapshot: environment.missing_secrets(variables_here(package), snapshot.environ),
         sources=replace(_tests(package, package.test), environment=variables_here(package)),
         heavy=True,
-        act=lambda work: sdist_check.check_sdist(package, wheel, work),
+        act=lambda work: _check_sdist(package, wheel, work),
     )
+
+
+def _check_sdist(package: Package, planned: Wheel | None, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.backends.sdist_check import check_sdist
+
+    return check_sdist(package, planned, work)
 
 
 def _waived(project: Project, package: Package) -> tuple[str, ...]:
@@ -191,6 +196,7 @@ def _of_set(package: Package, waived: tuple[str, ...]) -> Step:
 def _check_set(package: Package, waived: tuple[str, ...], work: Work) -> Learned:
     from json import dumps
 
+    from cartwheel.backends.sdist_check import refuse_other_files
     from cartwheel.checks.candidate import Candidate
     from cartwheel.checks.consistency import metadata_differences
     from cartwheel.checks.index_rules import findings
@@ -206,7 +212,7 @@ def _check_set(package: Package, waived: tuple[str, ...], work: Work) -> Learned
     wrong += [str(finding) for finding in findings(paths, besides=besides)]
     if wrong:
         raise StepFailed("\n".join((f"the files of {package.name} do not make one release:", *wrong)))
-    sdist_check.refuse_other_files(package, {candidate.file: candidate.artifact for candidate in candidates}, work)
+    refuse_other_files(package, {candidate.file: candidate.artifact for candidate in candidates}, work)
     digests = {path.name: sha256_of(path) for path in paths}
     write_atomically(
         work.root / artifacts.set_report(package), dumps({"schema": 1, "files": digests}, indent=1).encode()

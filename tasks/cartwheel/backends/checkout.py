@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from cartwheel.filesystem.distribution import is_lfs_pointer
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package
 
@@ -57,6 +56,8 @@ def _uses_lfs(paths: tuple[str, ...], root: Path) -> bool:
 
 
 def _is_pointer(path: Path) -> bool:
+    from cartwheel.filesystem.distribution import is_lfs_pointer
+
     try:
         with open(path, "rb") as file:
             return is_lfs_pointer(file.read(1024))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +45,8 @@ def wheel_from_sdist(package: Package, sdist: Path, build: LocalBuild, work: Wor
     place = _outside_the_project(work.root) / package.key
     shutil.rmtree(place, ignore_errors=True)
     try:
+        import tarfile
+
         with tarfile.open(sdist) as archive:
             archive.extractall(place, filter="data")
         source = place / sdist.name.removesuffix(".tar.gz")

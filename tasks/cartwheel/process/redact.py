@@ -8,10 +8,8 @@ over lines or split by tags; in another case; and truncated.  Redact before trun
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cache
 
@@ -49,7 +47,9 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 def inert(text: str) -> str:
     """The text with control characters escaped (`\\x1b`, `\\u202e`); line feeds and tabs stay."""
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in _ACTING else _written_out(c) for c in text)
+    from unicodedata import category
+
+    return "".join(c if c in "\n\t" or category(c) not in _ACTING else _written_out(c) for c in text)
 
 
 _ACTING = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn")
@@ -127,10 +127,12 @@ _BASE64 = {"+": r"(?:\+|-|%2[Bb]|&#43;)", "/": r"(?:\\?/|_|%2[Ff]|&#47;)"}
 @cache
 def _character(character: str) -> str:
     """A pattern that matches every printed form of one character."""
+    from html import escape
+
     code = ord(character)
     data = character.encode("utf-8", "surrogatepass")
     forms = {
-        character, html.escape(character), repr(character)[1:-1], json.dumps(character)[1:-1],
+        character, escape(character), repr(character)[1:-1], json.dumps(character)[1:-1],
         "".join(f"%{byte:02x}" for byte in data), "".join(f"%{byte:02X}" for byte in data),
         f"\\u{{{code:x}}}",
     }  # fmt: skip

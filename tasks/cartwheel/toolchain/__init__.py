@@ -56,7 +56,8 @@ measured November 2026). Other architectures work with every release, from the o
 
 
 def _zig(target: Target, host: Host) -> bool:
-    return makes("zig", target) and (target.libc != "gnu" or _zig_version() >= _ZIG_GLIBC.get(target.arch, ((), ()))[0])
+    since = _ZIG_GLIBC.get(target.arch, ((), ()))[0] if target.libc == "gnu" else ()
+    return makes("zig", target) and (not since or _zig_version() >= since)
 
 
 def _zig_version() -> tuple[int, ...]:
