@@ -1,6 +1,6 @@
-"""cargo as the way to a registry of crates: what it is asked to do there, and what its answers mean.
+"""Runs cargo against a registry of crates and parses what it answers.
 
-Measured with cargo 1.95, November 2026.  Packaging several crates that need one another takes cargo 1.90 or newer.
+Measured with cargo 1.95, November 2026. Packaging several crates that depend on each other needs cargo 1.90 or newer.
 """
 
 from __future__ import annotations
@@ -31,38 +31,45 @@ _STAND_IN = "cartwheel-rehearsal"
 
 
 class Registry(Struct, frozen=True, kw_only=True):
-    """A registry by its name in the configuration."""
+    """A registry of crates, by its name in the configuration."""
 
     name: str
     url: str = ""
-    """Its index; empty where cargo knows it by name."""
+    """The address of its index; empty for a registry that cargo knows by name."""
     stand_in: bool = False
-    """On this machine, for practice: no credentials of the user's go there, and cargo's home is a throw-away one."""
+    """True for a rehearsal's stand-in on this machine: it gets no credentials of the user, and a throw-away
+    CARGO_HOME."""
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """How a cargo command is led there, and nowhere else."""
+        """The cargo options that select this registry and no other."""
         if not self.stand_in:
             return ("--registry", self.name)
-        # cargo knows crates-io by heart, and no variable moves it; others' crates are in the stand-in as well
+        # cargo has crates-io built in and no variable moves it, so the source is replaced; the stand-in serves
+        # third-party crates too
         there = ("--index", self.url) if self.name == CRATES_IO else ("--registry", self.name)
         return ("--config", f'source.crates-io.replace-with="{self._known_as}"', *there)
 
     @property
     def _known_as(self) -> str:
-        """The name that a variable can give to a stand-in; cargo takes only one name for an address."""
+        """The name under which variables configure a stand-in; cargo accepts only one name for an address."""
         return _STAND_IN if self.name == CRATES_IO else self.name
 
     def proof(self, environ: Mapping[str, str]) -> tuple[str, ...]:
-        """What `cargo publish` asks for beside: it takes the token of an index without a name from its arguments alone,
-        and the token of a stand-in is good for one rehearsal."""
+        """Further options of `cargo publish`: for a stand-in of crates-io, the rehearsal's token.
+
+        cargo takes the token of an unnamed index only from its arguments; this token is valid for one rehearsal.
+        """
         return ("--token", self._practice(environ)) if self.stand_in and self.name == CRATES_IO else ()
 
     def _practice(self, environ: Mapping[str, str]) -> str:
         return environ.get(REHEARSAL_TOKEN) or "practice"
 
     def environ(self, environ: Mapping[str, str], home: Path) -> dict[str, str]:
-        """What cargo is given of the environment; `home`: cargo's, for a stand-in."""
+        """The environment for cargo, with the registry's token. `home`: CARGO_HOME for a stand-in.
+
+        Raises `ConfigError` if the token cannot be sent or belongs to another host.
+        """
         own = f"CARGO_REGISTRIES_{_shouted(self.name)}"
         if self.stand_in:
             stand_in = f"CARGO_REGISTRIES_{_shouted(self._known_as)}"
@@ -80,7 +87,7 @@ class Registry(Struct, frozen=True, kw_only=True):
 
 
 def registry_named(name: str, table: Mapping[str, IndexSettings]) -> Registry:
-    """The registry of that name in the configuration; raises `ConfigError` where its address cannot be meant."""
+    """The registry called `name` in the configuration; raises `ConfigError` if its address is invalid or insecure."""
     settings = table.get(name)
     url = settings.url if settings else ""
     if url and name == CRATES_IO and not (settings and settings.rehearsal):
@@ -105,7 +112,7 @@ def _shouted(name: str) -> str:
 
 
 class Cargo:
-    """cargo in one workspace, for one registry."""
+    """Runs cargo in one workspace, for one registry."""
 
     def __init__(
         self,
@@ -124,16 +131,17 @@ class Cargo:
         self._hidden = (*(v for k, v in self._env.items() if k.endswith("_TOKEN")), *self._proof[1:])
 
     def metadata(self, manifest: Path | None = None) -> Mapping[str, Any]:
-        """What cargo knows of the crates of a workspace; asks nobody."""
+        """The output of `cargo metadata --no-deps` for a workspace; works offline."""
         argv = ("cargo", "metadata", "--no-deps", "--format-version", "1", "--manifest-path")
         said = self._log.read((*argv, str(manifest or self._manifest)), cwd=self._manifest.parent, env=self._env)
         found: Mapping[str, Any] = json.loads(said)
         return found
 
     def package(self, crates: Iterable[Crate], *, verify: bool) -> dict[str, Path]:
-        """Each crate's file, packed as it would be published; with `verify` each is also compiled from its file.
+        """Packs crates as they would be published and returns each file by crate name; `verify` also compiles each from
+        it.
 
-        Crates that need one another find the files of this very call.
+        One call packs all crates, so that crates that depend on each other are resolved. Raises `StepFailed`.
         """
         picked = tuple(crates)
         self._ask(
@@ -145,17 +153,20 @@ class Cargo:
         return {crate.name: self.packed(crate) for crate in picked}
 
     def packed(self, crate: Crate) -> Path:
-        """Where a crate's file lies once it is packed."""
+        """The path of a crate's packed file."""
         return self._target / "package" / crate.file
 
     def publish(self, crate: Crate) -> Answer:
-        """Send one crate by one `cargo publish`; what became of it."""
+        """Sends one crate with one `cargo publish` and returns the registry's answer."""
         argv = ("cargo", "publish", *self._common, *self._proof, "--no-verify", "--package", crate.name)
         code, said = self._try(argv)
         return Answer(status=200, words="") if code == 0 else understood(said, datetime.now(UTC))
 
     def published(self, crate: Crate) -> bytes | None:
-        """The crate's file as the registry serves it, or None where the registry does not know this version."""
+        """The crate's file as the registry serves it, or None if the registry does not have this version.
+
+        Raises `StepFailed` if the registry cannot be read.
+        """
         argv = ("cargo", "info", *self.registry.arguments, "--locked", f"{crate.name}@{crate.version}")
         code, said = self._try(argv)
         if code and f"could not find `{crate.name}@{crate.version}` in registry" in said:
@@ -172,8 +183,11 @@ class Cargo:
         )  # fmt: skip
 
     def _downloaded(self, crate: Crate) -> bytes:
-        """The file that cargo has just looked into.  A cache is kept for each registry under a name that only cargo
-        can make, so that two registries with other bytes under the same name cannot be told apart."""
+        """The file that cargo has just downloaded.
+
+        cargo names the cache folder of each registry with a hash that only it can compute, so two registries with
+        different bytes for one file name cannot be told apart: that raises `StepFailed`.
+        """
         home = cargo_home(self._env)
         found = {path.read_bytes(): path for path in sorted((home / "registry" / "cache").glob(f"*/{crate.file}"))}
         if len(found) != 1:
@@ -182,7 +196,7 @@ class Cargo:
         return next(iter(found))
 
     def _ask(self, argv: tuple[str, ...]) -> str:
-        """What it prints; raises `StepFailed` with its own words."""
+        """The command's output; raises `StepFailed` with cargo's error."""
         code, said = self._try(argv)
         if code:
             raise StepFailed(f"{argv[0]} {argv[1]}: {_last_words(said)}")
@@ -197,13 +211,13 @@ _STATUS = re.compile(r"\(status (\d{3})|200 OK response, got (\d{3})")
 _HEADER = re.compile(r"^\s*retry-after:\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
 _AFTER = re.compile(r"try again (?:after|in|at) (.+? GMT|\d+ seconds?|\d+ minutes?|\S+Z)", re.IGNORECASE)
 _NETWORK = re.compile(r"^\s*\[(\d+)\] ", re.MULTILINE)
-"""An error of curl's, by its number: the answer never came."""
+"""A curl error with its number: no answer arrived."""
 
 
 def understood(said: str, now: datetime) -> Answer:
-    """What the words of a cargo that failed say of the registry's answer.
+    """The registry's answer, parsed from the output of a failed cargo.
 
-    The status is 400 where the registry refused without one, and `LOST` where the answer never came.
+    The status is 400 if the registry refused without a status, and `LOST` if no answer arrived.
     """
     words = _last_words(said)
     match = _STATUS.search(said)
@@ -213,7 +227,8 @@ def understood(said: str, now: datetime) -> Answer:
 
 
 def _asked_to_wait(said: str, now: datetime) -> float:
-    """Seconds to wait, from a header that cargo shows or from the words "try again after" with a date."""
+    """Seconds to wait, from a Retry-After header that cargo shows or from the words "try again after"; 0 without
+    either."""
     header, told = _HEADER.search(said), _AFTER.search(said)
     seconds = seconds_until(header[1], now) if header else 0.0
     if told:
@@ -239,7 +254,7 @@ _CHATTER = (
 
 
 def _last_words(said: str) -> str:
-    """cargo's error in one line, without what it said while all was well."""
+    """cargo's error in one line, without its progress messages."""
     lines = [line.strip() for line in said.partition("\n  headers:")[0].splitlines()]
     told = [line.removeprefix("error: ") for line in lines if line and not line.startswith(_CHATTER)]
     return inert("; ".join(told[:6]))[:600] or "no reason given"

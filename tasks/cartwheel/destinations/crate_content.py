@@ -1,4 +1,4 @@
-"""What counts of a .crate file: two of them are the same release where this does not differ."""
+"""Compares the content of two .crate files and ignores what packing may change."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from cartwheel.model.errors import StepFailed
 
 
 def differences(ours: bytes, theirs: bytes, crates: Iterable[str]) -> tuple[str, ...]:
-    """The files of two .crate files that differ in what counts.
+    """The names of the files whose content differs between two .crate files.
 
-    Which commit they were packed on does not (`.cargo_vcs_info.json`), nor the form of the manifest that cargo
-    writes, nor the checksums in Cargo.lock of the release's own `crates`, which change with the commit.
+    Ignored: the commit that they were packed on (`.cargo_vcs_info.json`), the layout of the manifest that cargo writes,
+    and in Cargo.lock the checksums of the release's own `crates`, which change with the commit. Raises `StepFailed` if
+    a file is unreadable.
     """
     names = frozenset(crates)
     left, right = _contents(ours, names), _contents(theirs, names)

@@ -1,6 +1,6 @@
 """Destinations of the kind `crates`: registries that take the crates of a package's workspace.
 
-cargo alone speaks to the registry.  Each crate is waited for until the next one can use it.
+Only cargo talks to the registry. Each crate must be available before the next one is sent.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ from cartwheel.process.step_log import StepLog
 from cartwheel.stand_ins.crates import CrateShelf, third_party
 
 _ONE_AT_A_TIME = threading.Lock()
-"""Held while crates are sent or compared: packages of one workspace may have crates in common."""
+"""Held while crates are sent or compared: packages of one workspace may share crates."""
 
 PATIENCE = Patience(lag=5.0)
 
 
 def locate(project: Project, name: str, root: Path, environ: Mapping[str, str]) -> None:
-    """Raises `ConfigError` where the registry's address cannot be meant."""
+    """Raises `ConfigError` if the registry's address is invalid."""
     registry_named(name, project.indexes)
 
 
@@ -66,12 +66,12 @@ def destination(release: Release) -> CrateRelease:
 
 
 def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
-    """Nothing: a registry of crates takes no file of these."""
+    """Always empty: a registry of crates takes no wheels or sdists."""
     return ()
 
 
 def held(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
-    """The crates that the registry holds in their new version, of those that move."""
+    """The files of the crates in `crates` (new version by name) that the registry already has in that version."""
     with TemporaryDirectory() as folder:
         cargo = cargo_for(release, StepLog(Path(folder, "cargo.log"), shown_as="cargo's words"))
         sent = its_crates(release, cargo)
@@ -80,13 +80,13 @@ def held(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str
 
 
 def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
-    """A token, as for any index."""
+    """Nothing special: a token, as for any index."""
     return JobNeeds()
 
 
 @contextmanager
 def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterator[CrateShelf]:
-    """A registry of all crates that the workspaces to be published have locked, which cargo fetches first."""
+    """A registry that serves every crate in the lockfiles of the workspaces to publish; cargo fetches them first."""
     import os
 
     env = environment.tool_environment(os.environ)
@@ -108,7 +108,7 @@ def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterato
 
 
 class CrateRelease:
-    """The crates of one release at a registry, in the order of publishing."""
+    """The crates of one release at a registry, in publishing order."""
 
     content, lags, one_by_one, deadline = "content", True, True, 900.0
 
@@ -120,7 +120,7 @@ class CrateRelease:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """One release of crates at a time."""
+        """Serializes the releases of crates in this process."""
         with _ONE_AT_A_TIME:
             yield
 
@@ -137,7 +137,7 @@ class CrateRelease:
         )  # fmt: skip
 
     def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
-        """Crates that do not compile from their files."""
+        """The errors of crates that do not compile from their packed files, or of a registry that cannot be read."""
         try:
             standing = self.look(items)
             if not standing.wrong:
@@ -164,19 +164,19 @@ class CrateRelease:
         return Standing(send=tuple(send), there=tuple(there), wrong=tuple(wrong))
 
     def prepare(self, standing: Standing) -> None:
-        """Compile what will be sent from its files, all before the first is sent."""
+        """Compiles every crate to send from its packed file, before the first is sent."""
         self._compile(standing)
 
     def send(self, item: Item) -> Answer:
-        """One `cargo publish`."""
+        """Sends one crate with one `cargo publish`."""
         return self._cargo.publish(self._crates[item.name])
 
     def renewed(self, answer: Answer) -> bool:
-        """A token is not replaced."""
+        """Always False: a registry token cannot be renewed."""
         return False
 
     def settles(self, answer: Answer) -> int:
-        """A look after every answer but those that certainly kept nothing; several where it speaks of a crate there."""
+        """0 for answers that rule out that the crate was kept, 3 if the registry claims to have it, else 1."""
         if answer.status in (401, 403, 413, 429):
             return 0
         return 3 if _says_existing(answer) else 1
@@ -196,27 +196,27 @@ class CrateRelease:
         return f"{where} refuses it ({said}); nothing after it was sent"
 
     def finish(self, items: Sequence[Item]) -> None:
-        """Nothing: what is sent is public at once."""
+        """Does nothing: a crate is public once it is sent."""
 
     def prove(self, items: Sequence[Item]) -> str:
-        """Nothing to install: that every crate is served was the proof."""
+        """Installs nothing: that the registry serves every crate is the proof."""
         return f"{self.name} serves {', '.join(item.label for item in items)}"
 
     def status(self, digests: Mapping[str, str]) -> DestinationStatus:
-        """Which crates the registry serves; their content is not compared."""
+        """Which crates the registry serves; does not compare their content."""
         items = tuple(
             ItemStatus(name=file, state=MISSING if self._published(file) is None else THERE) for file in self._crates
         )
         return DestinationStatus(name=self.name, kind=CRATES, state=overall_state(items), items=items)
 
     def _published(self, file: str) -> bytes | None:
-        """The crate as the registry serves it, asked for until it is there: what is published does not change."""
+        """The crate as the registry serves it, cached once it exists: a published crate never changes."""
         if file not in self._theirs and (data := self._cargo.published(self._crates[file])) is not None:
             self._theirs[file] = data
         return self._theirs.get(file)
 
     def _compile(self, standing: Standing) -> None:
-        """Compile the crates that are to be sent from their packed files, once."""
+        """Compiles the crates to send from their packed files, each at most once."""
         waiting = set(standing.send) - self._verified
         if waiting:
             self._cargo.package((self._crates[file] for file in standing.send), verify=True)
@@ -231,7 +231,7 @@ def _says_existing(answer: Answer) -> bool:
 
 
 def cargo_for(release: Release, log: CommandLog) -> Cargo:
-    """cargo in the workspace of a package, for its registry."""
+    """cargo in the workspace of a package, for the release's registry."""
     return Cargo(
         registry_named(release.index, release.project.indexes),
         release.root / _workspace(release.package),
@@ -243,7 +243,7 @@ def cargo_for(release: Release, log: CommandLog) -> Cargo:
 
 
 def its_crates(release: Release, cargo: Cargo) -> tuple[Crate, ...]:
-    """The crates that the package's release sends there; raises `ConfigError` where there are none."""
+    """The crates that the package's release sends to this registry; raises `ConfigError` if it has none."""
     settings, root = release.settings, release.root
     crated = [p for p in release.project.packages if p.manifest]
     return crates_of(
@@ -263,10 +263,11 @@ def _workspace(package: Package) -> str:
 def crates_of(
     cargo: Cargo, own: Path, *, root: Path, extensions: Iterable[Path], asked: tuple[str, ...] | None, alone: bool
 ) -> tuple[Crate, ...]:
-    """The crates that a package's release sends, each after those it needs.
+    """The crates that a package's release sends, each after its dependencies.
 
-    `own`: the folder of the package's crate.  All crates of its workspace count, and those that they need by path
-    within the project; where other packages share the workspace (not `alone`), only those that this one needs.
+    `own`: the folder of the package's crate. Includes all crates of its workspace and their path dependencies within
+    the project. If other packages share the workspace (not `alone`), only the crates that this package needs. `asked`:
+    the names from the configuration, which select crates explicitly.
     """
     folders = tuple(_as_cargo_says(path) for path in extensions)
     known = {crate.folder: crate for crate in understood(cargo.metadata(), folders)}

@@ -1,4 +1,4 @@
-"""Credentials: where those of an index are kept, which may be sent where, and what says that they cannot be sent."""
+"""Finds the credentials of an index, and refuses those that cannot be sent or that belong to another host."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
 
 PYPIRC = "~/.pypirc"
 REHEARSAL_TOKEN = "CARTWHEEL_REHEARSAL_TOKEN"
-"""The variable with the token of a rehearsal's stand-ins, which are sent nothing else."""
+"""The variable with the token of a rehearsal's stand-ins; they receive no other credentials."""
 _KEYRING_SECONDS = 60.0
-"""A keyring may ask a person to unlock it."""
+"""Long enough for a person to unlock the keyring."""
 _LOCKED = "the keyring does not answer; unlock it and start again"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """A user name and password; never shown."""
+    """A user name and password; hidden in its repr."""
 
     username: str
     password: str
     expires: float = 0.0
-    """For a token of trusted publishing: when it ends, in seconds since 1970; 0 for any other."""
+    """Expiry of a trusted-publishing token, in seconds since 1970; 0 for other credentials."""
 
     def __repr__(self) -> str:
         return "Credentials(…)"
 
 
 def token_variable(name: str) -> str:
-    """The environment variable that holds an index's token or password."""
+    """The environment variable that holds the token or password of an index."""
     return f"CARTWHEEL_INDEX_{re.sub(r'[^A-Za-z0-9]+', '_', name).upper()}_TOKEN"
 
 
 def environment_credentials(index: Index, environ: Mapping[str, str]) -> Credentials | None:
-    """What the environment says for this index, if it says anything.
+    """The credentials in the environment for this index, or None.
 
-    twine's variables may be meant for another index: they count for the one that TWINE_REPOSITORY or
-    TWINE_REPOSITORY_URL name, if they name one.  Raises `ConfigError` for a token that may not go there.
+    twine's variables may be meant for another index: if TWINE_REPOSITORY or TWINE_REPOSITORY_URL is set, they count
+    only for that index. Raises `ConfigError` for a token that must not be sent to this index.
     """
     if index.anonymous:
         return Credentials(username="rehearsal", password=environ.get(REHEARSAL_TOKEN, ""))
@@ -76,7 +76,7 @@ def _meant(index: Index, environ: Mapping[str, str]) -> bool:
 
 
 def refuse_unsendable(name: str, variable: str, value: str) -> None:
-    """Raises `ConfigError` for a value that no header of HTTP can hold, without showing it."""
+    """Raises `ConfigError` for a value that an HTTP header cannot hold; the message does not show the value."""
     try:
         value.encode("latin-1")
     except UnicodeEncodeError as error:
@@ -90,7 +90,7 @@ def refuse_unsendable(name: str, variable: str, value: str) -> None:
 
 
 def refuse_misdirected(name: str, variable: str, token: str, url: str, *, public: bool = False) -> None:
-    """Raises `ConfigError` for a token that is for another host than that of `url`."""
+    """Raises `ConfigError` for a token that belongs to another host than that of `url`."""
     if whose := misdirected(token, url, public=public, meant=name not in _PYPI_NAMES):
         raise ConfigError(
             f"index {name}: {variable} holds a token of {whose}, and its url is {without_userinfo(url)}; "
@@ -102,10 +102,10 @@ _PYPI_NAMES = KINDS[PYPI].indexes
 
 
 def misdirected(token: str, url: str, *, public: bool, meant: bool = False) -> str:
-    """Whose a token is, by its form, where that is not the host of `url`; empty where it may be sent there.
+    """The owner of a token, judged by its format, if that is not the host of `url`; empty if it may be sent to `url`.
 
-    `public`: `url` is one of PyPI's own; `meant`: the token was named for this very index, which is none of PyPI's by
-    name, so that a form like theirs that names no host may be its own.
+    `public`: `url` belongs to PyPI or TestPyPI. `meant`: the token was configured for this very index, which has no
+    PyPI name; a token in PyPI's format that names no host is then accepted.
     """
     host = urlsplit(url).hostname or ""
     if token.startswith("pypi-"):
@@ -119,8 +119,11 @@ def misdirected(token: str, url: str, *, public: bool, meant: bool = False) -> s
 
 
 def _location(token: str) -> str:
-    """The host that a token of PyPI's form names: it is a macaroon of the second format, whose first field is the
-    location (libmacaroons' description of the format; PyPI's tokens, November 2026).  Empty where it is none."""
+    """The host named in a token of PyPI's format; empty if there is none.
+
+    Such a token is a macaroon of format 2, whose first field is the location (libmacaroons' description of the format;
+    PyPI's tokens, November 2026).
+    """
     text = token.removeprefix("pypi-")
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -136,7 +139,10 @@ def _location(token: str) -> str:
 
 
 def stored(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> Credentials | None:
-    """What .pypirc or the keyring has for the address that files are sent to, as twine finds it."""
+    """The credentials in .pypirc or the keyring for the upload address, looked up by twine; None if there are none.
+
+    Raises `ConfigError` for a value that cannot be sent, `CartwheelError` if the keyring does not answer.
+    """
     from twine import utils
     from twine.auth import CredentialInput, Private
     from twine.exceptions import NonInteractive
@@ -163,8 +169,11 @@ def stored(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> Cr
 def reading_credentials(
     index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC, *, keyring: bool = True
 ) -> Credentials | None:
-    """What a private index is read with: those of its uploads where it is read on the same host, else what .netrc (or
-    the file that NETRC names) or, with `keyring`, the keyring has for the host that is read.  None: nothing is sent."""
+    """The credentials for reading a private index; None: send none.
+
+    The upload credentials if uploads go to the same host, else those in .netrc (or the file in NETRC) or, with
+    `keyring`, in the keyring for the host that is read.
+    """
     import requests
 
     if index.public or index.anonymous:
@@ -196,7 +205,7 @@ def _from_keyring(index: Index) -> Credentials | None:
 
 
 def in_pypirc(index: Index, pypirc: str) -> bool:
-    """Whether .pypirc means the very same address by this name: only then are its credentials for it."""
+    """Whether .pypirc has the same address under this name; otherwise its credentials belong to another index."""
     from twine import exceptions, utils
 
     try:

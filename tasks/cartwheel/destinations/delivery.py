@@ -1,6 +1,6 @@
-"""A release delivered: settled as a whole first, then item by item with a ledger, so that it can be resumed.
+"""Delivers a release: compares the whole first, then sends item by item with a ledger, so that it can resume.
 
-The one place that retries, waits and keeps the ledger, whatever the destination is.
+Retries, waiting and the ledger live only here, for every kind of destination.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from cartwheel.process.run import Interrupted
 
 
 def staged(paths: Sequence[Path], folder: Path, expected: Mapping[str, str]) -> tuple[Item, ...]:
-    """A private copy of each file, digested as it is copied: what is examined and sent later is this copy.
+    """Copies each file to a private folder and digests it while copying; only the copies are examined and sent later.
 
-    `expected`: the SHA-256 by file name that the files' checks recorded.  Raises `StepFailed` for another one.
+    `expected`: the SHA-256 by file name, as recorded by the checks. Raises `StepFailed` if a digest or a name differs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     os.chmod(folder, 0o700)
@@ -41,7 +41,7 @@ def staged(paths: Sequence[Path], folder: Path, expected: Mapping[str, str]) -> 
 
 
 def _copy(path: Path, copy: Path) -> str:
-    """Copy a file; the SHA-256 of what was written, so that no second look at the original is needed."""
+    """Copies a file and returns the SHA-256 of what was written; the original is read only once."""
     digest = hashlib.sha256()
     try:
         with open(path, "rb") as source, open(copy, "xb") as target:
@@ -55,7 +55,10 @@ def _copy(path: Path, copy: Path) -> str:
 
 
 def refusals(destination: Destination, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
-    """All that can be known before anything is public; none: it may be sent.  A failed look is a line as well."""
+    """Every reason against sending that can be known before anything is public; empty: sending is allowed.
+
+    A destination that cannot be read is also a reason.
+    """
     lines = list(destination.refusals(items, sending=sending))
     try:
         standing = destination.look(items)
@@ -68,10 +71,10 @@ def refusals(destination: Destination, items: Sequence[Item], *, sending: bool) 
 def deliver(
     destination: Destination, items: Sequence[Item], book: Ledger, *, say: Say, wait: Sleep | None = None
 ) -> tuple[str, ...]:
-    """Send whatever of `items` the destination lacks, make it public, and return the names that were sent.
+    """Sends the `items` that the destination lacks, makes them public, and returns the names that were sent.
 
-    Raises `StepFailed` before the first byte where anything conflicts, and later where the destination refuses; what
-    was sent by then is in the ledger and there, and a second run sends only the rest.
+    Raises `StepFailed` before the first byte on a conflict, and later if the destination refuses an item. What was sent
+    by then is in the ledger, and a second run sends only the rest.
     """
     planned = {item.name: item for item in items}
     standing = destination.look(items)
@@ -108,13 +111,13 @@ def deliver(
 
 
 class _Courier:
-    """Delivers one item at a time, and knows what to make of every answer."""
+    """Delivers one item at a time and decides what each answer means."""
 
     def __init__(self, destination: Destination, book: Ledger, say: Say, wait: Sleep) -> None:
         self._destination, self._book, self._say, self._wait = destination, book, say, wait
 
     def deliver(self, item: Item) -> None:
-        """Send until the destination has it; raises `CartwheelError` where it will not."""
+        """Sends until the destination has the item; raises `CartwheelError` if it refuses."""
         answer, done = retried(
             lambda: self._attempt(item), self._trouble_of, patience=self._destination.patience,
             who=f"{item.label}: {self._destination.name}", say=self._say, wait=self._wait,
@@ -123,7 +126,7 @@ class _Courier:
             raise StepFailed(self._destination.refused(item, answer))
 
     def _attempt(self, item: Item) -> tuple[Answer, bool]:
-        """One request; the answer, and whether the destination has the item now."""
+        """Sends one request; returns the answer, and whether the destination has the item now."""
         self._book.note(item.name, item.sha256, "sending")
         try:
             answer = self._destination.send(item)
@@ -153,9 +156,9 @@ class _Courier:
         return Trouble(words=answer.text, retry_after=answer.retry_after) if answer.passing else None
 
     def _is_there(self, item: Item, answer: Answer) -> bool:
-        """Whether the destination has these very bytes after all; a conflict raises.
+        """Whether the destination has these bytes despite its answer; raises `StepFailed` on a conflict.
 
-        What speaks of an item that is there may be ahead of the destination's own page, which is looked at again then.
+        The page of a destination may lag behind its answer that the item exists, so it is read again after a pause.
         """
         looks = self._destination.settles(answer)
         for number in range(looks):
@@ -163,7 +166,7 @@ class _Courier:
                 standing = self._destination.look((item,))
             except StepFailed as error:
                 if answer.passing:
-                    return False  # in trouble itself; the item is sent again, which no destination takes twice
+                    return False  # the destination is down; to send twice is safe
                 raise StepFailed(f"{self._destination.refused(item, answer)}\n{error}") from None
             if standing.wrong:
                 self._book.note(item.name, item.sha256, "refused", answer)

@@ -1,7 +1,7 @@
-"""GitHub's API, as far as a release needs it: each call is one request, and says what was answered.
+"""A client for the part of GitHub's REST API that a release needs; each call is one request.
 
-The calls and their answers are those of the REST API's pages "Releases" and "Release assets" (version 2022-11-28, read
-November 2026).  A token is sent to the API's own hosts only; nothing is followed to another address with it.
+Follows the API's pages "Releases" and "Release assets" (version 2022-11-28, read November 2026). The token is sent to
+the API's hosts only; redirects with it are not followed.
 """
 
 from __future__ import annotations
@@ -38,32 +38,32 @@ if TYPE_CHECKING:
 
 VERSION = "2022-11-28"
 SECONDARY_SECONDS = 60.0
-"""How long to wait at a limit that names no time (GitHub's own advice)."""
+"""Wait at a rate limit that names no time (GitHub's advice)."""
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """What was answered to one request."""
+    """The response to one request."""
 
     answer: Answer
     document: Any = None
     more: str = ""
-    """The address of the next page."""
+    """The address of the next page; empty on the last."""
     location: str = ""
 
     @property
     def status(self) -> int:
-        """The HTTP status, or `LOST`; a limit that GitHub answers with 403 counts as 429."""
+        """The HTTP status, or `LOST`; a rate limit that GitHub reports as 403 is 429 here."""
         return self.answer.status
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The codes of the errors in it, such as `already_exists`."""
+        """The error codes in the document, such as `already_exists`."""
         errors = self.document.get("errors") or () if isinstance(self.document, dict) else ()
         return tuple(str(error.get("code")) for error in errors if isinstance(error, dict))
 
 
 class Api:
-    """A conversation about one repository; a context, since it holds connections."""
+    """A connection to the API for one repository; a context manager that closes its connections."""
 
     def __init__(self, place: Place, environ: Mapping[str, str]) -> None:
         import requests
@@ -71,7 +71,7 @@ class Api:
         self.place = place
         self._token = token_for(place, environ)
         self._session = requests.Session()
-        self._session.auth = NoAuth(self._token)  # else a .netrc would put other credentials in its place
+        self._session.auth = NoAuth(self._token)  # else requests would take credentials from .netrc
         self._session.headers.update({"X-GitHub-Api-Version": VERSION, "User-Agent": "cartwheel"})
         self._conversation = Conversation(self._session, place.api)
 
@@ -83,23 +83,23 @@ class Api:
 
     @property
     def has_token(self) -> bool:
-        """Whether it may write at all."""
+        """Whether it has credentials to write with."""
         return bool(self._token) or self.place.anonymous
 
     def ask(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> Reply:
-        """One request below the repository, or to an address of the API's own."""
+        """Sends one request; `path` is below the repository or an absolute address of the API."""
         url = path if path.startswith(("http://", "https://")) else f"{self.place.url}/{path}"
         return self._once(method, url, json=document)
 
     def upload(self, url: str, path: Path) -> Reply:
-        """Send a file, once."""
+        """Sends a file, once."""
         with open(path, "rb") as file:
             size = path.stat().st_size
             headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
             return self._once("POST", url, data=file, headers=headers, seconds=sending_seconds(size))
 
     def digest(self, url: str) -> str:
-        """The SHA-256 of an asset's bytes as they are served; the token stays with the API."""
+        """The SHA-256 of an asset's bytes as served; a redirect is followed without the token."""
         import requests
 
         reply = self._once("GET", url, headers={"Accept": "application/octet-stream"}, raw=True)
@@ -171,7 +171,7 @@ def _answer(response: requests.Response, document: Any, token: str) -> Answer:
 
 
 def _words(document: Any) -> str:
-    """GitHub's reason: its message, and the code of each error in it."""
+    """GitHub's reason: the message and each error, or empty."""
     if not isinstance(document, dict) or not document.get("message"):
         return ""
     errors = (error for error in document.get("errors") or () if isinstance(error, dict))
@@ -180,7 +180,7 @@ def _words(document: Any) -> str:
 
 
 class Persistent:
-    """Asks again while a failure may pass, one request at a time; what will not pass is put in words."""
+    """Repeats requests while a failure may pass, and words the failures that may not."""
 
     def __init__(self, api: Api, say: Say, patience: Patience, wait: Sleep) -> None:
         self.api = api
@@ -190,14 +190,15 @@ class Persistent:
     def ask(
         self, method: str, path: str, document: Mapping[str, Any] | None = None, *, ok: tuple[int, ...] = ()
     ) -> Reply:
-        """An answer of 2xx, or of a status in `ok`.  For requests that may be repeated."""
+        """The reply, which has a 2xx status or one in `ok`; only for requests that may be repeated. Raises
+        `StepFailed`."""
         reply = self.attempt(lambda: self.api.ask(method, path, document), path.split("?")[0], ok=ok)
         if reply.answer.taken or reply.status in ok:
             return reply
         raise StepFailed(self.refused(reply.answer))
 
     def attempt(self, ask: Any, what: str, *, ok: tuple[int, ...] = ()) -> Reply:
-        """The last reply to `ask`, which is asked again after what passes."""
+        """The last reply to `ask`, which is repeated after passing failures."""
 
         def trouble_of(reply: Reply) -> Trouble | None:
             if reply.answer.taken or reply.status in ok or not reply.answer.passing:
@@ -209,7 +210,7 @@ class Persistent:
         return reply
 
     def pages(self, path: str) -> Iterator[Any]:
-        """Every row of a list, from all its pages."""
+        """The rows of a list, from all its pages."""
         following = f"{path}?per_page=100"
         while following:
             reply = self.ask("GET", following)
@@ -221,7 +222,7 @@ class Persistent:
             following = reply.more
 
     def refused(self, answer: Answer, what: str = "") -> str:
-        """Why it ended, and what to do."""
+        """Why the request failed, and what to do."""
         place, said = self.api.place, answer.text
         where = f"{what}: {place.name}" if what else place.name
         own = token_variable(place.name)

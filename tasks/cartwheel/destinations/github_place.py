@@ -1,4 +1,4 @@
-"""Where the releases of a repository are, and which token goes there."""
+"""Finds the repository whose releases are meant, and the token for it."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from cartwheel.model.errors import ConfigError
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """A repository's releases."""
+    """The releases of a repository."""
 
     name: str
-    """Of the index in the configuration."""
+    """The name of the index in the configuration."""
     api: str
     repository: str
     anonymous: bool = False
-    """A stand-in on this machine, which is sent only the token of the rehearsal."""
+    """True for a stand-in on this machine, which receives only the rehearsal's token."""
     own_token: bool = True
-    """GITHUB_TOKEN and GH_TOKEN are for this host."""
+    """Whether GITHUB_TOKEN and GH_TOKEN are meant for this host."""
 
     @property
     def url(self) -> str:
-        """The repository in the API."""
+        """The repository's address in the API."""
         return f"{self.api}/repos/{self.repository}"
 
 
 def place_named(name: str, table: Mapping[str, IndexSettings], remote: str, environ: Mapping[str, str]) -> Place:
-    """The releases that an index of this kind means.
+    """The repository that an index of the kind `github` means.
 
-    `remote`: the address of the release's git remote.  On a runner of GitHub's the environment says which API it is.
-    Raises `ConfigError` where neither tells the repository.
+    `remote`: the address of the release's git remote. On a GitHub runner the environment names the API. Raises
+    `ConfigError` if neither the table nor the remote names a repository, or if the API's address is invalid.
     """
     settings = table.get(name)
     host, at_remote = repository_at(remote)
@@ -67,15 +67,17 @@ def _of_runner(host: str, environ: Mapping[str, str]) -> str:
 
 
 def _is_github(api: str, environ: Mapping[str, str]) -> bool:
-    """Whether GITHUB_TOKEN and GH_TOKEN are for an API: GitHub's own, the one of the runner, or one on this machine.
-    (`gh` has the same rule: GH_ENTERPRISE_TOKEN is for any other; its manual, November 2026.)"""
+    """Whether GITHUB_TOKEN and GH_TOKEN are meant for an API: GitHub's, the runner's, or one on this machine.
+
+    `gh` has the same rule, with GH_ENTERPRISE_TOKEN for any other host (its manual, November 2026).
+    """
     host = urlsplit(api).hostname or ""
     runner = urlsplit(environ.get("GITHUB_API_URL", "")).hostname
     return host == "api.github.com" or host.endswith(".ghe.com") or host == runner or is_loopback(api)
 
 
 def token_names(place: Place) -> tuple[str, ...]:
-    """The variables that may hold the token, the first that is set counts."""
+    """The variables that may hold the token; the first one that is set counts."""
     own = token_variable(place.name)
     if place.anonymous:
         return (REHEARSAL_TOKEN,)
@@ -84,8 +86,10 @@ def token_names(place: Place) -> tuple[str, ...]:
 
 
 def token_for(place: Place, environ: Mapping[str, str]) -> str:
-    """The token that the environment gives for it; empty where there is none.  Raises `ConfigError` for one that
-    cannot be sent, or that is for another host."""
+    """The token from the environment; empty if no variable is set.
+
+    Raises `ConfigError` for a token that cannot be sent or that belongs to another host.
+    """
     for variable in token_names(place):
         if token := environ.get(variable, "").strip():
             refuse_unsendable(place.name, variable, token)

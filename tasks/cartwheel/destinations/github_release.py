@@ -1,7 +1,7 @@
-"""A release page: a draft with every file that is then published, or completed where it is half made.
+"""Makes a release page: a draft that gets every file and is then published, or completes an unfinished page.
 
-Nothing that was published is replaced or deleted.  What is removed is only what an upload that broke off left behind:
-an asset in the state "starter", which nobody can download and which keeps its name from being used.
+Nothing published is replaced or deleted. The only thing removed is an asset in the state "starter", left by an
+interrupted upload: it cannot be downloaded and blocks its name.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from cartwheel.model.errors import StepFailed
 
 PATIENCE = Patience()
 _ONE_AT_A_TIME = threading.Lock()
-"""Held while a release is worked on: packages may share one, and two drafts of a tag would be two releases."""
+"""Held while a release is made: packages may share a page, and two drafts of one tag would become two releases."""
 
 
 class GitHubRelease:
@@ -83,12 +83,12 @@ class GitHubRelease:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """One release at a time; ends the connections."""
+        """Serializes the releases of this process; closes the connections at the end."""
         with _ONE_AT_A_TIME, self._api:
             yield
 
     def items(self, files: Sequence[Item]) -> tuple[Item, ...]:
-        """The planned files, an archive of all, and the list of their digests."""
+        """The planned files, an archive of them all, and the list of their digests."""
         extra: tuple[Path, ...] = ()
         if self._release:
             stem, sums = archive_stem(self._release.package), sums_name(self._release)
@@ -104,7 +104,7 @@ class GitHubRelease:
         return items
 
     def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
-        """A token that is missing, and, where the tag must be there, a tag that is missing or elsewhere."""
+        """A missing token; with `sending`, also a tag that is missing on the remote or on another commit."""
         if not self._api.has_token:
             names = " or ".join(token_names(self._api.place))
             return (
@@ -113,7 +113,7 @@ class GitHubRelease:
         return self._about_tag() if sending else ()
 
     def look(self, items: Sequence[Item], *, public: bool = False) -> Standing:
-        """What the release holds against what is planned; `public`: a draft does not count, which nobody sees."""
+        """Compares the page with the plan; with `public` a draft does not count, since users cannot see it."""
         part = self._part(items)
         self._page = find(self._forge, self._wanted.tag, self._page.id if self._page else 0)
         standing = judge(self._page, part, self._digest)
@@ -123,13 +123,14 @@ class GitHubRelease:
         return Standing(send=standing.send, there=standing.there, wrong=standing.wrong, trouble=hidden)
 
     def prepare(self, standing: Standing) -> None:
-        """A draft, and no rest of a broken upload under a name that is needed."""
+        """Makes the draft, and removes remains of interrupted uploads under the planned names."""
         self._page = self._page or self._draft()
         for asset in judge(self._page, self._wanted, self._digest).broken:
             self._remove_rest(asset)
 
     def send(self, item: Item) -> Answer:
-        """One upload.  The rest that a broken one leaves is removed, and its answer counts as a passing failure."""
+        """Uploads one file, once. Remains of an interrupted upload are removed; the answer then has status 503, so
+        it is retried."""
         if self._page is None:
             raise StepFailed(f"{self.name}: no draft of {self._wanted.tag} to send {item.name} to")
         if sha256_of(item.path) != item.sha256:
@@ -145,11 +146,11 @@ class GitHubRelease:
         return Answer(status=503, words=reply.answer.text) if taken else reply.answer
 
     def renewed(self, answer: Answer) -> bool:
-        """A token is not replaced."""
+        """Always False: a GitHub token cannot be renewed."""
         return False
 
     def settles(self, answer: Answer) -> int:
-        """One look: a release shows at once what it has."""
+        """At most one look: a release page shows at once what it has."""
         return 0 if answer.status in (401, 403, 404, 413, 429) or not (answer.passing or answer.open) else 1
 
     def refused(self, item: Item, answer: Answer) -> str:
@@ -157,7 +158,8 @@ class GitHubRelease:
         return f"{self._forge.refused(answer, item.name)}; nothing after it was sent"
 
     def finish(self, items: Sequence[Item]) -> None:
-        """Compare all that is there once more, then make it public."""
+        """Compares all files once more, then publishes the page; it stays a draft while files of packages that share
+        it are missing."""
         wanted, name = self._wanted, self.name
         page = find(self._forge, wanted.tag, self._page.id if self._page else 0)
         if page is None or (self._page and page.id != self._page.id):
@@ -177,11 +179,11 @@ class GitHubRelease:
         self._say(f"{wanted.tag}: {'published' if page.draft else 'complete'}: {page.html}")
 
     def prove(self, items: Sequence[Item]) -> str:
-        """Nothing to install: that every file is shown was the proof."""
+        """Installs nothing: that the page shows every file is the proof."""
         return f"{len(items)} files on the release {self._wanted.tag}, each with the same bytes"
 
     def status(self, digests: Mapping[str, str]) -> DestinationStatus:
-        """Each file of the page against what was made here; the page's own state with its address."""
+        """Each file of the page compared with `digests`, and the state and address of the page."""
         assert self._release is not None
         release, wanted = self._release, self._wanted
         names = files_of(release.package, shared=bool(partners(release)))
@@ -205,13 +207,14 @@ class GitHubRelease:
         state = PARTIAL if page.draft and state == COMPLETE else state
         return DestinationStatus(name=self.name, kind=GITHUB, state=state, detail=f"{kind}: {page.html}", items=items)
 
-    # What it is made of
+    # Parts of the above
+    # ------------------------------------------------------------------------------------------------
 
     def _digest(self, asset: Asset) -> str:
         return self._api.digest(asset.url)
 
     def _part(self, items: Sequence[Item]) -> Wanted:
-        """The release with these items alone; what else belongs to it is known and not judged."""
+        """The plan reduced to these items; the other files of the page stay known but are not judged."""
         names = {item.name for item in items}
         rest = tuple(file for file in self._wanted.files if file not in names)
         return replace(
@@ -220,7 +223,7 @@ class GitHubRelease:
         )  # fmt: skip
 
     def _about_tag(self) -> tuple[str, ...]:
-        """GitHub makes a tag of its own where there is none, on whatever its default branch leads to then."""
+        """Why the tag is wrong on GitHub, which would otherwise create a missing tag on its default branch."""
         wanted, place = self._wanted, self._api.place
         if not wanted.commit:
             return ()
@@ -259,7 +262,8 @@ class GitHubRelease:
         return page
 
     def _give_way(self, page: Page) -> None:
-        """Of two releases at once the one with the older draft goes on; the other takes its own, still empty, away."""
+        """Resolves a race of two runs: the older draft wins, and this run deletes its still empty draft and raises
+        `StepFailed`."""
         other = next((row for row in rows_of(self._forge, self._wanted.tag) if row["id"] < page.id), None)
         if other:
             self._forge.ask("DELETE", f"releases/{page.id}", ok=(404,))
@@ -281,12 +285,12 @@ class GitHubRelease:
             raise StepFailed(f"{self.name}: {wanted.tag} is still a draft, although it was told to publish it")
 
     def _remove_rest(self, asset: Asset) -> None:
-        """Remove what an upload that broke off left."""
+        """Removes what an interrupted upload left."""
         self._forge.ask("DELETE", f"releases/assets/{asset.id}", ok=(404,))
         self._say(f"{asset.name}: the rest of an upload that broke off is removed")
 
     def _as_sent(self, item: Item, reply: Reply) -> bool:
-        """Whether the answer is about the whole file; GitHub changes names it does not like."""
+        """Whether the reply describes the whole file. Raises `StepFailed` if GitHub changed the file's name."""
         if not isinstance(reply.document, dict):
             return False
         asset = asset_of(reply.document)

@@ -1,4 +1,5 @@
-"""The ledger: what was sent to one index for one version, what it answered, and when; true after any kill."""
+"""The ledger: what was sent to one index for one version, the answers, and the times; valid after a kill at any
+moment."""
 
 from __future__ import annotations
 
@@ -12,15 +13,16 @@ from cartwheel.filesystem.files import write_atomically
 from cartwheel.model.errors import StepFailed
 
 SHOWN_WITHIN = timedelta(hours=1)
-"""An index shows what it took within that time (half an hour was seen); later it has lost it, and is sent it again."""
+"""An index lists a file within this time after taking it (half an hour was seen); later the file counts as lost and
+is sent again."""
 
 
 class Ledger:
-    """One file for one index and version, written before and after every upload, by atomic rename.
+    """One file for one index and version, written atomically before and after every upload.
 
-    The states of a file: `sending` (if it is the last word, the run was killed before the answer came), `sent`,
-    `there` (the index has these bytes, from this run or another), `unknown` (no answer, or a fault of the index:
-    it may have arrived) and `refused`.  Each row has the digest, the time, and the answer's status and words.
+    States of a file: `sending` (if it stays so, the run was killed before the answer came), `sent`, `there` (the index
+    has these bytes, from this run or another), `unknown` (no answer, or a server error: it may have arrived) and
+    `refused`. Each row has the digest, the time, and the answer's status and words.
     """
 
     def __init__(
@@ -31,17 +33,17 @@ class Ledger:
         self._files = self._read(say)
 
     def sent(self, file: str, sha256: str) -> bool:
-        """Whether the index has answered, not long ago, that it took these bytes."""
+        """Whether the index accepted these bytes within `SHOWN_WITHIN`."""
         row = self._files.get(file, {})
         return row.get("state") == "sent" and row.get("sha256") == sha256 and not _is_old(row)
 
     def holds(self, file: str, sha256: str) -> bool:
-        """Whether it is written down that the index has these bytes."""
+        """Whether the ledger says that the index has these bytes."""
         row = self._files.get(file, {})
         return row.get("state") in ("sent", "there") and row.get("sha256") == sha256
 
     def refusals(self, planned: Mapping[str, str]) -> tuple[str, ...]:
-        """Files that were sent before with other bytes than now, listed by the index or not."""
+        """Files that were sent earlier with other bytes, whether the index lists them or not."""
         return tuple(
             f"{file}: it was sent on {row.get('at')} with sha256 {row.get('sha256')}, and is {planned[file]} now; "
             "a published file is never replaced: release the next version"
@@ -50,7 +52,7 @@ class Ledger:
         )
 
     def note(self, file: str, sha256: str, state: str, answer: Answer | None = None) -> None:
-        """Write down what has become of a file."""
+        """Records the state of a file; raises `StepFailed` if the ledger cannot be written."""
         row: dict[str, object] = {
             "sha256": sha256,
             "state": state,
@@ -69,7 +71,7 @@ class Ledger:
             ) from None
 
     def _read(self, say: Callable[[str], None]) -> dict[str, dict[str, object]]:
-        """The rows of an earlier run; one that is damaged or of another address is set aside."""
+        """The rows of an earlier run; a ledger that is damaged or for another address is renamed and ignored."""
         try:
             found = json.loads(self._path.read_bytes())
             rows = {str(file): dict(row) for file, row in found["files"].items()}
@@ -92,7 +94,7 @@ class Ledger:
 
 
 def _is_old(row: Mapping[str, object]) -> bool:
-    """Whether a row says nothing of now any more; one from the future was written by a clock that was wrong."""
+    """Whether a row is too old to rely on; a time in the future comes from a wrong clock and counts as old."""
     try:
         age = datetime.now(UTC) - datetime.fromisoformat(str(row.get("at")))
         return not timedelta(0) <= age <= SHOWN_WITHIN
