@@ -1,4 +1,4 @@
-"""A package's changelog on disk, and what the commits since its last tag have to say where it says nothing."""
+"""A package's changelog on disk, and drafts from the commits since its last tag."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from cartwheel.repository.git import Repository
 from cartwheel.repository.tags import last_tag
 
 _OFFERED = 20
-"""Commits shown in a refusal; `doit changelog --draft` shows all."""
+"""The maximum number of commits shown in a refusal; `doit changelog --draft` shows all."""
 
 _NAMES = ("changelog", "changes", "history", "news")
 _SUFFIXES = (".md", ".markdown", ".rst", ".txt", "")
 _FRAGMENTS = ("changelog.d", "changelog.d/unreleased", "newsfragments", "news", "changes", ".changes/unreleased")
-"""Where towncrier, scriv, changie and their like keep what the next release says, November 2026."""
+"""Folders in which towncrier, scriv, changie and similar tools keep changelog fragments, November 2026."""
 
 
 class Changelog(Struct, frozen=True, kw_only=True):
@@ -31,20 +31,20 @@ class Changelog(Struct, frozen=True, kw_only=True):
     path: str = ""
     """Relative to the project."""
     text: str = ""
-    """With its line endings."""
+    """With its original line endings."""
     name: str = ""
-    """The package's, which may stand in headings."""
+    """The package's name, which may be part of headings."""
 
     @property
     def rst(self) -> bool:
-        """Whether it is reStructuredText; a file of no such suffix is if its versions are underlined."""
+        """Whether it is reStructuredText: by its suffix, else by underlined version headings."""
         if not self.path or self.path.endswith((".md", ".markdown", ".rst")):
             return self.path.endswith(".rst")
         return not entries(self.text, self.name) or not entries(self.text, self.name)[0].heading.marks
 
     @property
     def has_entries(self) -> bool:
-        """Whether a heading names a version, or what is to come."""
+        """Whether any heading names a version or the unreleased part."""
         return bool(entries(self.text, self.name, rst=self.rst))
 
     def notes(self, version: str) -> str:
@@ -52,16 +52,16 @@ class Changelog(Struct, frozen=True, kw_only=True):
         return notes_of(self.text, version, self.name, rst=self.rst)
 
     def heading(self, version: str) -> str:
-        """A heading of its form for a version."""
+        """An example of a heading for a version, in the style of this changelog."""
         found = next(iter(entries(self.text, self.name, rst=self.rst)), None)
         marks = "## " if found is None else f"{found.heading.marks} ".lstrip()
         return f"{version}, underlined" if self.rst or not marks else f"{marks}{version}"
 
 
 def changelog_of(root: Path, package: Package) -> Changelog:
-    """The package's changelog.
+    """The changelog of a package.
 
-    Raises `ConfigError` if one is named that does not exist, or it lies outside the project, or is no text.
+    Raises `ConfigError` if the configured file does not exist, is outside the project, or is not UTF-8 text.
     """
     if package.changelog.origin == "commits":
         return Changelog()
@@ -79,7 +79,7 @@ def changelog_of(root: Path, package: Package) -> Changelog:
 
 
 def _candidates(folder: Path) -> list[Path]:
-    """Files that are changelogs by their name, in the order in which they are looked at."""
+    """Files whose names are usual for changelogs, preferred first."""
     files = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
     names = (f"{name}{suffix}" for name in _NAMES for suffix in _SUFFIXES)
     return [files[name] for name in names if name in files]
@@ -97,10 +97,10 @@ def _read(root: Path, path: Path, package: Package) -> Changelog:
 
 
 def package_notes(root: Path, package: Package, version: str = "", *, ignored: tuple[str, ...] = ()) -> str:
-    """The notes of a version (default: the package's own); empty if there are none.
+    """The notes of a version (default: the package's version); empty if there are none.
 
-    `ignored`: patterns of tags that are no versions.  Notes from commits are those since the last tag, of the package's
-    own version or of what is to come.
+    `ignored`: patterns of tags that are not versions.  Notes from commits exist only for the package's version and for
+    `unreleased`; they cover the commits since the last tag.
     """
     if package.changelog.origin == "file":
         return changelog_of(root, package).notes(version or package.version)
@@ -114,15 +114,15 @@ def package_notes(root: Path, package: Package, version: str = "", *, ignored: t
 
 
 def notes_for_tag(root: Path, package: Package, *, ignored: tuple[str, ...] = ()) -> str:
-    """What a tag of the package's version says beside its name: the version's notes, or, for a pre-release without
-    any, what is unreleased."""
+    """The message of a version's tag after its name: the version's notes.  A pre-release without notes gets the
+    unreleased part."""
     return package_notes(root, package, ignored=ignored) or (
         "" if needs_entry(package, package.version) else package_notes(root, package, UNRELEASED, ignored=ignored)
     )
 
 
 def needs_entry(package: Package, version: str) -> bool:
-    """Whether the configuration wants an entry for this version (PEP 440), if there is a changelog."""
+    """Whether the configuration requires a changelog entry for this PEP 440 version, if there is a changelog."""
     if package.changelog.required == "final":
         from packaging.version import Version
 
@@ -131,8 +131,11 @@ def needs_entry(package: Package, version: str) -> bool:
 
 
 def without_entry(root: Path, package: Package, version: str = "", *, ignored: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Why the version (default: the package's own) may not be released for want of notes, with what could be written;
-    nothing if it may.  `unreleased`: whether what is to come has any."""
+    """The reason that a version (default: the package's) lacks required notes, and a draft of them; empty if it may be
+    released.
+
+    For `unreleased`: the reason that the unreleased part is empty.
+    """
     log = changelog_of(root, package)
     wanted = version or package.version
     if not log.path or log.notes(wanted) or not (wanted == UNRELEASED or needs_entry(package, wanted)):
@@ -151,7 +154,7 @@ def without_entry(root: Path, package: Package, version: str = "", *, ignored: t
 
 
 def forgotten_fragments(root: Path, package: Package) -> tuple[str, ...]:
-    """A line if there are fragments of a changelog and no tool is named that gathers them."""
+    """A line if the package has changelog fragments but no `changelog.command` to assemble them."""
     folder = root / package.folder
     for name in () if package.changelog.command else _FRAGMENTS:
         files = [path.name for path in (folder / name).glob("*.*") if path.name[:1] not in "._" and path.is_file()]
@@ -165,7 +168,7 @@ def forgotten_fragments(root: Path, package: Package) -> tuple[str, ...]:
 
 
 def offer(root: Path, package: Package, *, ignored: tuple[str, ...] = ()) -> str:
-    """A list of the commits in the package's folder since its last tag, for the changelog."""
+    """A list of the commits that touch the package's folder since its last tag, as a draft for the changelog."""
     with Repository(root) as repo:
         _, tag = last_tag(repo, package.tag, package.name, ignored=ignored)
         return draft(repo.subjects(tag, root / package.folder))

@@ -1,4 +1,4 @@
-"""The changelogs of a new version: what is unreleased becomes its entry, by us or by the program that is configured."""
+"""The changelogs of a new version: the unreleased part becomes its entry, by us or by the configured program."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from cartwheel.model.versions.version import pep440, tag_name
 from cartwheel.versions.changelog_file import Changelog, changelog_of, needs_entry, without_entry
 
 Contents = Mapping[str, bytes | None]
-"""The new content of each file by its path in the project; None: the file is removed."""
+"""The new content of each file by its path in the project; `None` removes the file."""
 
 
 def released_changelogs(
     root: Path, packages: Iterable[Package], version: str, date: str, ignored: tuple[str, ...]
 ) -> tuple[Contents, tuple[str, ...]]:
-    """The files of each changelog in which the unreleased part becomes the version's, and a line for each change.
+    """The changelog files with the unreleased part as the version's entry, and one line for each change.
 
-    Raises `ConfigError` or `StepFailed` if the version needs an entry and nothing is unreleased.
+    Raises `ConfigError` or `StepFailed` if the version needs an entry and the unreleased part is empty.
     """
     files: dict[str, bytes | None] = {}
     lines: list[str] = []
@@ -67,7 +67,7 @@ def _unmoved_link(log: Changelog) -> tuple[str, ...]:
 
 
 def _by_command(root: Path, package: Package, version: str, date: str) -> Contents:
-    """What the configured program changes, run in a clone of the commit."""
+    """The files that the configured program changes in a clone of the commit; raises `StepFailed` if it fails."""
     from cartwheel.process import environment
     from cartwheel.process.run import capture
     from cartwheel.repository.clones import local_clone

@@ -1,4 +1,4 @@
-"""Where the version of a Python package stands in the lockfiles of uv, pip, poetry and pdm, and in requirements."""
+"""The places of a Python package's version in lockfiles of uv, pip, poetry and pdm, and in requirements."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from cartwheel.model.versions.version import pep440
 
 
 class LockForm(Struct, frozen=True, kw_only=True):
-    """One row of `FORMS`: how a lockfile says that a package is a folder of the repository."""
+    """One row of `FORMS`: how a lockfile states that a package is a folder of the repository."""
 
     name: str
-    """The file's name, as a regular expression."""
+    """A regular expression for the file's name."""
     rows: str
-    """The array of tables with a row for each package."""
+    """The array of tables with one row per package."""
     folder: tuple[tuple[str, ...], ...]
     """The keys of a row that may hold the package's folder, relative to the lockfile."""
 
@@ -36,13 +36,14 @@ FORMS = (
     LockForm(name=r"poetry\.lock", rows="package", folder=(("source", "url"),)),
     LockForm(name=r"pdm\.lock", rows="package", folder=(("path",),)),
 )
-"""uv 0.9's lockfile of version 1, PEP 751, and the lockfiles of poetry 2 and pdm 2, November 2026."""
+"""Lockfiles of uv 0.9 (version 1), PEP 751, poetry 2 and pdm 2, November 2026."""
 
 
 def lock_places(root: Path, folder: str, name: str, version: str, paths: Iterable[str]) -> Iterator[TextPlace]:
-    """The package's version in those of the files that are lockfiles; a row without a version holds none.
+    """The places of the package's version in the lockfiles among `paths`; rows without a version are skipped.
 
-    `folder`: the package's; `name`: its name; `version`: in either grammar; `paths`: relative to the project.
+    `folder`: the package's folder.  `version`: the expected version, in either grammar.  `paths` are relative to the
+    project.
     """
     here = (root / folder).resolve()
     for path in paths:
@@ -59,13 +60,13 @@ def lock_places(root: Path, folder: str, name: str, version: str, paths: Iterabl
 
 
 def locks_above(root: Path, folder: str, top: Path) -> tuple[str, ...]:
-    """Every `uv.lock` that uv may use for a package, existing or not: beside it and above, up to `top`."""
+    """Every `uv.lock` that uv may use for a package, existing or not: in its folder and above, up to `top`."""
     here = (root / folder).resolve()
     return tuple(relative_name(p / "uv.lock", root) for p in (here, *here.parents) if p.is_relative_to(top))
 
 
 def pinned_elsewhere(root: Path, folder: str, name: str, version: str, tracked: Iterable[str]) -> Iterator[str]:
-    """A line for each requirement of another project in the repository that pins the package to `version`."""
+    """One line for each requirement of another project in the repository that pins the package to `version`."""
     pin = re.compile(rf"{_pattern(name)}(?:\[[^\]]*\])?\s*\(?\s*={{2,3}}\s*([0-9][0-9A-Za-z.+!-]*)")
     for path in tracked:
         place = root / path
@@ -111,5 +112,5 @@ def _pattern(name: str) -> str:
 
 
 def normal(name: str) -> str:
-    """The name as an index compares it."""
+    """The normalised name, as indexes compare names (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,4 +1,4 @@
-"""Where the version of a package's crate stands: manifests, requirements and lockfiles of cargo."""
+"""The places of a crate's version: manifests, requirements and lockfiles of cargo."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RustPlaces(Struct, frozen=True, kw_only=True):
 
     places: tuple[TextPlace, ...]
     read: tuple[str, ...]
-    """The manifests and lockfiles of the crate's own workspace, existing or not; relative to the project."""
+    """The manifests and the lockfile of the crate's workspace, existing or not; relative to the project."""
     crates: tuple[str, ...]
     """The names of the crates that have this version."""
 
@@ -30,10 +30,10 @@ class RustPlaces(Struct, frozen=True, kw_only=True):
 def rust_places(
     root: Path, manifests: Manifests, source: VersionSource, version: str, tracked: Iterable[str] = ()
 ) -> RustPlaces:
-    """Every place of the crate's version, in its workspace and in the others of the repository.
+    """Every place of the crate's version, in its workspace and in the repository's other workspaces.
 
-    `source`: where the package's version is decided.  `version`: SemVer, expected in each place.  `tracked`: files of
-    the repository, relative to the project, among which other workspaces are looked for.
+    `source`: the place that decides the package's version.  `version`: the version expected in each place, in SemVer
+    form.  `tracked`: the repository's files, relative to the project, to find other workspaces.
     """
     base = root / manifests.cargo_path
     top = read_crate(root / (manifests.workspace_path or manifests.cargo_path), root)
@@ -63,12 +63,13 @@ def rust_places(
 def _other_workspaces(
     root: Path, known: Collection[str], moving: Mapping[Path, Crate], version: str, tracked: Iterable[str]
 ) -> Iterator[TextPlace]:
-    """Requirements on the moving crates in other manifests of the repository, and their rows in other lockfiles."""
+    """Requirements on the moving crates in other manifests of the repository, and rows of the crates in other
+    lockfiles."""
     for path in tracked:
         if path in known or Path(path).name not in ("Cargo.toml", "Cargo.lock"):
             continue
         manifest = (root / path).with_name("Cargo.toml")
-        if not toml_or_nothing(manifest):  # a template, or a lockfile without its workspace
+        if not toml_or_nothing(manifest):  # a template, or a lockfile without a workspace
             continue
         top = read_crate(manifest, root)
         if Path(path).name == "Cargo.toml":
@@ -80,10 +81,10 @@ def _other_workspaces(
 def _moving(
     crates: Mapping[Path, Crate], own: Crate, top: Crate, home: VersionSource, lock: Mapping[str, str]
 ) -> dict[Path, Crate]:
-    """The package's crate and those that share its version: by inheritance, or by an exact pin from one that does.
+    """The package's crate and the crates that move with it, because they inherit its version or are pinned to it
+    exactly.
 
-    A pinned crate with a version of its own stays: it moves only from the version that the package has or, by
-    Cargo.lock, had.
+    A pinned crate moves only if its version is the package's or, by Cargo.lock, the package's former version.
     """
     shared = {home.text, lock.get(own.name, home.text)}
     found = {own.folder: own}
@@ -110,7 +111,7 @@ def _requirements(crate: Crate, moving: Mapping[Path, Crate], version: str) -> I
 
 
 def _requirement(found: str, version: str) -> str:
-    """The requirement with the version in it where it is a pin, or where it would not admit the version."""
+    """The requirement changed to the version if it is an exact pin or does not admit the version; else unchanged."""
     match = re.fullmatch(r"(\s*(=|\^|~|)\s*)([0-9][0-9A-Za-z.+-]*)\s*", found)
     if match is None or (match[2] != "=" and _admits(match[2], match[3], version)):
         return found
@@ -118,7 +119,7 @@ def _requirement(found: str, version: str) -> str:
 
 
 def _admits(operator: str, bound: str, version: str) -> bool:
-    """Whether `^1.2` or `~1.2` takes the version, by Cargo's rules."""
+    """Whether a requirement such as `^1.2` or `~1.2` admits the version, by Cargo's rules."""
     from semver import Version
 
     numbers = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?((?:-[^+]*)?)(?:\+.*)?", bound)
@@ -137,7 +138,7 @@ def _admits(operator: str, bound: str, version: str) -> bool:
 
 
 def _fixed_by_caret(given: list[int]) -> int:
-    """How many leading numbers a caret requirement holds fast: up to the first that is not zero."""
+    """The number of leading parts that a caret requirement fixes: up to the first that is not zero."""
     return next((place + 1 for place, part in enumerate(given) if part), len(given))
 
 
@@ -154,6 +155,6 @@ def _lock_places(
             yield toml_place(shown, ("package", number, "version"), str(entry["version"]), version, entry["name"])
         for place, text in enumerate(entry.get("dependencies", ())):
             name, _, rest = str(text).partition(" ")
-            if rest and rest == lock.get(name) and name in names:  # written out where the lock has two of that name
+            if rest and rest == lock.get(name) and name in names:  # the lockfile holds two versions of this name
                 at = ("package", number, "dependencies", place)
                 yield toml_place(shown, at, str(text), f"{name} {version}", f"{entry['name']} on {name}")

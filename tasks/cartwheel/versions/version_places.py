@@ -1,8 +1,8 @@
-"""One version everywhere: where it is the truth, where else it must stand, and what differs.
+"""One version everywhere: the place that decides it, the places that must agree, and the differences.
 
-The truth is the crate's version (its own or its workspace's), or `[project] version` where there is no crate.  What
-moves with it: crates that inherit it, path dependencies pinned to it with `=`, requirements on those crates, the two
-lock files' own entries, the static version in pyproject.toml and a literal `__version__`.  No other crate moves.
+The deciding place is the crate's version (its manifest's or its workspace's), or `[project] version` without a crate.
+These move with it: crates that inherit it, path dependencies pinned to it with `=`, requirements on those crates, the
+package's entries in lockfiles, the static version in pyproject.toml and a literal `__version__`.  No other crate moves.
 """
 
 from __future__ import annotations
@@ -29,30 +29,31 @@ if TYPE_CHECKING:
 
 
 class VersionSurvey(Struct, frozen=True, kw_only=True):
-    """Where a package's version stands, and what was read to know that."""
+    """The places of a package's version, and the files that were read to find them."""
 
     places: tuple[TextPlace, ...]
-    """The truth first; none where the version comes from git and so stands nowhere."""
+    """The deciding place first; empty if the version comes from git."""
     read: tuple[str, ...]
-    """Relative to the project; with files that are not there and whose appearance counts."""
+    """Relative to the project; includes missing files whose creation would matter."""
     crates: tuple[str, ...] = ()
-    """The names of the crates whose version this is."""
+    """The names of the crates with this version."""
     notes: tuple[str, ...] = ()
-    """Lines about files that hold the version and are not changed."""
+    """Lines about files that hold the version but are not changed."""
 
     @property
     def truth(self) -> TextPlace:
-        """The place where the version is decided."""
+        """The place that decides the version."""
         return self.places[0]
 
 
 def survey(
     root: Path, folder: str, declared: Iterable[VersionPattern] = (), *, to: str = "", tracked: tuple[str, ...] = ()
 ) -> VersionSurvey:
-    """Every place where the package's version stands, in a stable order; `declared`: the package's `versions`.
+    """Every place of the package's version, in a stable order.
 
-    What is expected there follows from the truth, or, if the version is about to change, from the version `to`.
-    `tracked`: the files of the repository, relative to the project, whose other workspaces and lockfiles count too.
+    `declared`: the package's config key `versions`.  `to`: the new version, if it is about to change; it is then
+    expected in every place.  `tracked`: the repository's files, relative to the project, for places in other workspaces
+    and lockfiles.
     """
     manifests = read_package(root, folder)
     if from_git(manifests.pyproject):
@@ -88,7 +89,7 @@ def places(root: Path, folder: str, declared: Iterable[VersionPattern] = ()) -> 
 
 
 def version_disagreements(found: Iterable[TextPlace]) -> tuple[str, ...]:
-    """One line for each place where another version stands; nothing when all agree."""
+    """One line for each place that holds another version; empty if all agree."""
     return tuple(
         f"{place.path}: {place.what} is '{place.found}', expected '{place.expected}'"
         for place in found
@@ -97,7 +98,8 @@ def version_disagreements(found: Iterable[TextPlace]) -> tuple[str, ...]:
 
 
 def write_versions(root: Path, found: Iterable[TextPlace]) -> tuple[str, ...]:
-    """Put the version wherever it must stand and say what changed; all files or none."""
+    """Write the expected version to every place that differs; returns one line per place.  Changes all files or
+    none."""
     from cartwheel.filesystem.files import replace_all
 
     wrong = tuple({(p.path, p.at, p.span): p for p in found if p.found != p.expected}.values())
@@ -131,7 +133,7 @@ def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str,
 
 
 def _declared(root: Path, folder: str, declared: VersionPattern, version: str) -> TextPlace:
-    """The one place that a declared pattern matches; raises `ConfigError` where it matches nothing, or more."""
+    """The only match of a declared pattern; raises `ConfigError` unless there is exactly one."""
     shown = relative_name((root / folder / declared.file).resolve(), root)
     where = f"{inside(folder, 'pyproject.toml')} [tool.cartwheel] versions"
     if os.path.isabs(shown):
@@ -159,7 +161,7 @@ def _declared(root: Path, folder: str, declared: VersionPattern, version: str) -
 
 
 def _module_files(here: Path, pyproject: Mapping[str, Any]) -> Iterator[Path]:
-    """Where the module's `__init__.py` may lie: by the backend's own settings first, then by habit."""
+    """Candidate paths of the module's `__init__.py`: from the backend's settings first, then the usual folders."""
     tool = pyproject.get("tool", {})
     maturin = tool.get("maturin", {})
     name = str(maturin.get("module-name") or normal(str(pyproject.get("project", {}).get("name", "")))).split(".")[0]
@@ -172,14 +174,14 @@ def _module_files(here: Path, pyproject: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def _literal_version(path: Path) -> tuple[str, tuple[int, int]] | None:
-    """The text of `__version__ = "…"` at a module's top level, and the bytes between its quotes."""
+    """The text of a top-level `__version__ = "…"`, and the byte range between its quotes."""
     import ast
 
     data = path.read_bytes()
     try:
         tree = ast.parse(data)
     except (SyntaxError, ValueError):
-        return None  # the build or the tests say so, with the place
+        return None  # the build or the tests report it, with the place
     for node in tree.body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else ()
@@ -192,8 +194,8 @@ def _literal_version(path: Path) -> tuple[str, tuple[int, int]] | None:
 
 
 def _span(data: bytes, literal: ast.Constant) -> tuple[int, int]:
-    """The bytes of a string's text in its source; where it is written with escapes, those that are not its text."""
-    lines = data.splitlines(keepends=True)  # for bytes at \n, \r and \r\n only, as Python's own parser does
+    """The byte range of a string's text in the source; a wrong range if the literal has escapes."""
+    lines = data.splitlines(keepends=True)  # splits bytes at \n, \r and \r\n only, like Python's parser
     start = sum(map(len, lines[: literal.lineno - 1])) + literal.col_offset
     start += 3 if literal.lineno == 1 and data.startswith(b"\xef\xbb\xbf") else 0
     end = sum(map(len, lines[: (literal.end_lineno or 0) - 1])) + (literal.end_col_offset or 0)
@@ -204,5 +206,5 @@ def _span(data: bytes, literal: ast.Constant) -> tuple[int, int]:
 
 
 def _kept(found: str, expected: str) -> str:
-    """A Python version written in another spelling of the same version may stay."""
+    """Keep the text that was found if it is another spelling of the expected Python version."""
     return found if not same(found, expected) else expected

@@ -16,7 +16,7 @@ _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _ADORNMENT = re.compile(r"([^\w\s])\1+[ \t]*")
 _NO_PARAGRAPH = re.compile(r"[ \t]*([-*+>#|]|\d+[.)])(\s|$)| {4}|\t")
-"""A line that begins a list, a quotation, a table or code; `---` below it underlines no title."""
+"""A line that begins a list, a quotation, a table or code; a `---` line below it does not make it a heading."""
 
 _TITLE = re.compile(
     r"(?P<open>\[?)(?P<v>[vV]?)"
@@ -31,20 +31,20 @@ class Heading(Struct, frozen=True, kw_only=True):
     """A heading outside of code and comments."""
 
     start: int
-    """The number of its first line, from 0."""
+    """The index of its first line, from 0."""
     end: int
-    """The number of the first line below it."""
+    """The index of the first line after it."""
     level: int
     title: str
     marks: str
-    """`##`; empty if lines of punctuation mark it."""
+    """`##`; empty for a heading marked by punctuation lines."""
     under: str = ""
-    """The character of the line below it."""
+    """The character of the underline; empty for a heading with `marks`."""
     over: bool = False
-    """Whether the same line stands above it."""
+    """Whether the same line is above the title too."""
 
     def like(self, title: str) -> tuple[str, ...]:
-        """The lines of another heading of this form."""
+        """The lines of a heading with another title in the same style."""
         if self.marks:
             return (f"{self.marks} {title}",)
         line = self.under * max(len(title), 3)
@@ -52,31 +52,31 @@ class Heading(Struct, frozen=True, kw_only=True):
 
 
 class ChangelogEntry(Struct, frozen=True, kw_only=True):
-    """A part of a changelog: the lines under a heading that names a version."""
+    """The part of a changelog under a heading that names a version."""
 
     version: str
-    """PEP 440; `unreleased` for what is to come."""
+    """In PEP 440 form; `unreleased` for the next release."""
     heading: Heading
     end: int
-    """The number of the first line below the entry."""
+    """The index of the first line after the entry."""
     lead: str
-    """What stands before the version, such as the project's name and a space."""
+    """The text before the version, such as the project's name and a space."""
     open: str
     """`[` if the version is a link."""
     v: str
-    """`v` if the version is written with one."""
+    """`v` if the version is written with this prefix."""
     text: str
     """The version as written."""
     link: str
-    """The link's target behind the version, with its brackets; empty if there is none."""
+    """The link's target after the version, with its brackets; empty if there is none."""
     rest: str
-    """What follows, such as ` - 2026-11-21`."""
+    """The text after the version, such as ` - 2026-11-21`."""
 
 
 def entries(text: str, name: str = "", *, rst: bool = False) -> tuple[ChangelogEntry, ...]:
-    """The entries of a changelog, from the top.  `name`: the package's, which may stand before the version.
+    """The entries of a changelog, in the file's order.
 
-    An entry ends at the next heading of its level or above.
+    `name` is the package's name, which may precede a version.  An entry ends at the next heading of its level or above.
     """
     lines = text.splitlines()
     heads = headings(lines, rst=rst)
@@ -90,12 +90,12 @@ def entries(text: str, name: str = "", *, rst: bool = False) -> tuple[ChangelogE
 
 
 def headings(lines: list[str], *, rst: bool = False) -> tuple[Heading, ...]:
-    """Every heading of a document."""
+    """Every heading of a document, outside of code and comments."""
     return tuple(_rst_headings(lines) if rst else _markdown_headings(lines))
 
 
 def version_of_title(title: str) -> str:
-    """The PEP 440 version that a title writes, `unreleased`, or empty for any other text."""
+    """The PEP 440 version in a title, `unreleased`, or empty for any other text."""
     if not title[:1].isdigit():
         return UNRELEASED if re.fullmatch(r"unreleased|upcoming|next( release| version)?", title.lower()) else ""
     try:
@@ -105,7 +105,7 @@ def version_of_title(title: str) -> str:
 
 
 def hidden(lines: list[str]) -> frozenset[int]:
-    """The numbers of the lines of a Markdown text that hold nothing but a comment."""
+    """The indexes of Markdown lines that hold only a comment."""
     return frozenset(number for number, line, state in _markdown(lines) if state == "comment" and lines[number].strip())
 
 
@@ -139,7 +139,7 @@ def _plain(name: str) -> str:
 
 
 def _markdown(lines: list[str]) -> Iterator[tuple[int, str, str]]:
-    """Each line with its number, what a reader sees of it, and `text`, `code` or `comment`."""
+    """For each line: its index, the visible text, and `text`, `code` or `comment`."""
     fence, comment = "", False
     for number, line in enumerate(lines):
         mark = _FENCE.match(line)
@@ -155,7 +155,7 @@ def _markdown(lines: list[str]) -> Iterator[tuple[int, str, str]]:
 
 
 def _without_comments(line: str, inside: bool) -> tuple[str, bool]:
-    """What a reader sees of a line, and whether a comment goes on behind it."""
+    """The visible text of a line, and whether a comment continues after it."""
     shown = ""
     while line:
         before, mark, line = line.partition("-->" if inside else "<!--")
@@ -166,7 +166,7 @@ def _without_comments(line: str, inside: bool) -> tuple[str, bool]:
 
 def _markdown_headings(lines: list[str]) -> Iterator[Heading]:
     above, blank = "", True
-    """The text of the line above, if it is a paragraph of one line so far."""
+    """The previous line, if it is a paragraph's only line so far."""
     for number, line, state in _markdown(lines):
         atx = _ATX.fullmatch(line) if state == "text" else None
         under = re.fullmatch(r" {0,3}(=+|-+)[ \t]*", line) if state == "text" and above else None
@@ -186,7 +186,7 @@ def _markdown_headings(lines: list[str]) -> Iterator[Heading]:
 
 
 def _rst_headings(lines: list[str]) -> Iterator[Heading]:
-    """Titles are underlined, and may be overlined; the order in which the forms appear gives their levels."""
+    """Titles are underlined and may be overlined; the order of first use of each style gives the levels."""
     forms: list[tuple[str, bool]] = []
     number = 0
     while number + 1 < len(lines):
@@ -211,6 +211,6 @@ def _adorns(over: str, under: str) -> bool:
 
 
 def _underlines(under: str, title: str) -> bool:
-    """docutils takes a line that is shorter than the title if it has four characters or more."""
+    """docutils accepts an underline shorter than the title if it has at least four characters."""
     length = len(under.strip())
     return bool(_ADORNMENT.fullmatch(under)) and length >= min(len(title.strip()), 4)

@@ -1,4 +1,4 @@
-"""The links of a changelog that compare versions: how they are carried on to the next one."""
+"""The links of a changelog that compare versions: the links for the next version."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from cartwheel.model.versions.changelog_headings import ChangelogEntry
 _COMPARE = re.compile(
     r"(?P<base>\S*/compare/)(?P<old>[^\s%]+?)(?P<dots>\.{2,3})(?P<new>[^\s.#?)>]\S*?)(?P<tail>[#?>]\S*)?"
 )
-"""GitHub, GitLab, Gitea, Codeberg: the older first."""
+"""GitHub, GitLab, Gitea, Codeberg: the older version first."""
 _REVERSED = re.compile(
     r"(?P<base>\S*/compare/)(?P<new>\S+?)(?P<dots>%0D)(?P<old>[^\s#?>]+)(?P<tail>[#?>]\S*)?", re.IGNORECASE
 )
-"""Bitbucket: the newer first."""
+"""Bitbucket: the newer version first."""
 _DEFINITION = re.compile(r"(?P<head> {0,3}\[(?P<label>[^\]\n]+)\]:[ \t]*)(?P<url><?\S+?>?)(?P<end>[ \t]*\r?\n?)")
 
 
 def next_links(url: str, tag: str) -> tuple[str, str]:
-    """The link of what is to come, and that of the version with this tag, from the present link of what is to come.
+    """The links of the unreleased part and of the version with this tag, from the unreleased part's current link.
 
-    Both are empty if the link compares nothing.
+    Both are empty if the link is no comparison.
     """
     for form, order in ((_REVERSED, "{new}{dots}{old}"), (_COMPARE, "{old}{dots}{new}")):
         match = form.fullmatch(url)
@@ -37,7 +37,7 @@ def next_links(url: str, tag: str) -> tuple[str, str]:
 
 
 def link_after(url: str, version: str, tag: str, *, last: str) -> str:
-    """The link of a version, from that of the `last` one before it; empty if its form is unknown."""
+    """The link of a version, from the link of the version `last` before it; empty if the form is unknown."""
     for form in (_REVERSED, _COMPARE):
         match = form.fullmatch(url)
         if match:
@@ -50,7 +50,7 @@ def link_after(url: str, version: str, tag: str, *, last: str) -> str:
 def with_links(
     lines: list[str], coming: ChangelogEntry, last: ChangelogEntry | None, new: str, tag: str, newline: str
 ) -> Iterable[str]:
-    """The lines with the link definition of `new`, the label of a version, and that of what is to come carried on."""
+    """The lines with a link definition for the version label `new` and an updated one for the unreleased part."""
     version = new.removeprefix(last.v if last else "")
     labels = {match["label"].lower() for line in lines if (match := _DEFINITION.fullmatch(line))}
     for line in lines:
@@ -72,7 +72,7 @@ def with_links(
 
 
 def unknown_link(text: str, coming: ChangelogEntry, last: ChangelogEntry) -> str:
-    """The link of what is to come, if it names the last version in a form that cannot be carried on; else empty."""
+    """The unreleased part's link, if it names the last version in an unknown form; else empty."""
     found = (match for line in text.splitlines() if (match := _DEFINITION.fullmatch(line)))
     urls = [match["url"] for match in found if match["label"].lower() == coming.text.lower()]
     urls += [coming.link.strip("()")] if coming.link.startswith("(") else []
@@ -80,7 +80,7 @@ def unknown_link(text: str, coming: ChangelogEntry, last: ChangelogEntry) -> str
 
 
 def without_definitions(lines: list[str]) -> list[str]:
-    """Without the link definitions that end a changelog; the last entry would have them all."""
+    """The lines without the link definitions at the end of a changelog, which are not part of the last entry."""
     while lines and (not lines[-1].strip() or _DEFINITION.fullmatch(lines[-1])):
         lines = lines[:-1]
     return lines

@@ -1,4 +1,4 @@
-"""The next version: by number, or by the word for it; always higher than the present one, in both grammars."""
+"""The next version: a number or a word; always higher than the current version, by PEP 440 and by SemVer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ _LETTER = {"alpha": "a", "beta": "b", "rc": "rc"}
 
 
 def next_version(now: str, words: tuple[str, ...], *, rust: bool) -> str:
-    """The version that `words` ask for, as the manifest writes it: SemVer if `rust`, else PEP 440.
+    """The requested version as the manifest writes it: SemVer if `rust`, else PEP 440.
 
-    `words`: a version; `major`, `minor`, `patch`: the next higher of that kind; one of them and `alpha`, `beta`, `rc`:
-    the next such pre-release of it; one of these alone: the next of the present pre-release, or the first of the next
-    patch; `release`: the final version of the present pre-release.  Raises `ConfigError` where that is none, or is not
-    higher than `now`.
+    `words` is one of:
+    - a version;
+    - `major`, `minor` or `patch`: the next version of that kind;
+    - one of these and `alpha`, `beta` or `rc`: its next pre-release of that phase;
+    - `alpha`, `beta` or `rc` alone: the next such pre-release of the current version, or the first of the next patch;
+    - `release`: the final version of the current pre-release.
+
+    Raises `ConfigError` for other words, or if the version is not higher than `now`.
     """
     given = len(words) == 1 and words[0][:1].isdigit()
     options = _written(words[0] if given else _by_words(now, words), now, rust=rust)
@@ -35,7 +39,7 @@ def next_version(now: str, words: tuple[str, ...], *, rust: bool) -> str:
 
 
 def lower(now: str, wanted: str, *, rust: bool) -> str:
-    """Why `wanted` cannot follow `now`; empty where it can."""
+    """The reason that `wanted` cannot follow `now`; empty if it can."""
     from packaging.version import Version
 
     if pep440(now) == pep440(wanted):
@@ -79,12 +83,13 @@ def _by_words(now: str, words: tuple[str, ...]) -> str:
 
 
 def _finals(version: Version) -> bool:
-    """Whether the numbers of a version are taken: a pre-release leaves them to its final version."""
+    """Whether the numbers of a version are used up; a pre-release leaves them to its final version."""
     return not version.is_prerelease
 
 
 def _release(version: Version, number: str, taken: bool) -> tuple[int, ...]:
-    """The lowest numbers of that kind (`minor`: 1.3.0) above the version, as many as it has, or as are needed."""
+    """The lowest release numbers of that kind above the version (`minor`: 1.3.0), with at least as many parts as
+    needed."""
     place = NUMBERS.index(number)
     parts = (*version.release, *(0,) * (place + 1 - len(version.release)))
     if not taken and not any(parts[place + 1 :]):
@@ -93,7 +98,7 @@ def _release(version: Version, number: str, taken: bool) -> tuple[int, ...]:
 
 
 def _pre(version: Version, number: str, phase: str) -> str:
-    """The next pre-release of that phase: the next of the present one's, or the first of the next numbers'."""
+    """The next pre-release of that phase, of the current numbers, or of the next ones if `number` is given."""
     release = _release(version, number, _finals(version)) if number else version.release
     same = version.pre and version.pre[0] == _LETTER[phase] and release == version.release
     return f"{_text(version, release)}{_LETTER[phase]}{version.pre[1] + 1 if same and version.pre else 1}"
@@ -104,8 +109,11 @@ def _text(version: Version, release: Iterable[int]) -> str:
 
 
 def _written(text: str, now: str, *, rust: bool) -> tuple[str, ...]:
-    """The version as the manifest may write it; where Rust's crates wrote `-alpha1` so far, that form comes second,
-    for SemVer orders `alpha.2` before `alpha1`."""
+    """The spellings of a version that the manifest may use, preferred first.
+
+    If the crate's versions are of the form `-alpha1` so far, that form is second, because SemVer orders `alpha.2`
+    before `alpha1`.
+    """
     if not rust:
         return (pep440(text),)
     dotted = semver(text)

@@ -1,4 +1,4 @@
-"""What a changelog says of a version, and how its "Unreleased" part becomes the entry of one."""
+"""A version's notes in a changelog, and the conversion of its "Unreleased" part to a version's entry."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _TO_COME = re.compile(
     r"\?{4}-\?\?-\?\?|tbd|tba)(?![^\W_])(?(1)\])",
     re.IGNORECASE,
 )
-"""What people write where the date of a release will be."""
+"""Placeholders for a release's date."""
 
 
 def notes_of(text: str, version: str, name: str = "", *, rst: bool = False) -> str:
-    """The body of a version's entry, without comments and without blank lines around it.
+    """The body of a version's entry, without comments and surrounding blank lines.
 
-    Empty if there is none, or nothing but headings.  `version` in either grammar; `unreleased` for what is to come.
+    Empty if there is no entry, or if it holds only headings.  `version` is in either grammar, or `unreleased`.
     """
     wanted = _version(version)
     found = next((entry for entry in entries(text, name, rst=rst) if entry.version == wanted), None)
@@ -52,11 +52,11 @@ def notes_of(text: str, version: str, name: str = "", *, rst: bool = False) -> s
 def changelog_for_release(
     text: str, version: str, *, date: str, tag: str = "", name: str = "", rst: bool = False
 ) -> str:
-    """The changelog with what is under "Unreleased" as the entry of `version`, below an empty "Unreleased" heading.
+    """The changelog with the "Unreleased" part as the entry of `version`, below an empty "Unreleased" heading.
 
-    The new heading has the form of the newest entry's, with a date (`YYYY-MM-DD`) if that one has one.  A link that
-    compares the last tag with what is to come is carried on to `tag`.  Everything else, line endings included, stays.
-    Raises `ConfigError` if there is no such heading, or an entry of the version.
+    The new heading has the style of the newest entry's, with a date (`YYYY-MM-DD`) if that heading has one.  A link
+    that compares the last tag with the unreleased part is updated to `tag`.  All other text is kept, including line
+    endings.  Raises `ConfigError` if there is no "Unreleased" heading, or already an entry for the version.
     """
     found = entries(text, name, rst=rst)
     if any(entry.version == _version(version) for entry in found):
@@ -82,10 +82,10 @@ def changelog_for_release(
 
 
 def changelog_with_date(text: str, version: str, *, date: str, name: str = "", rst: bool = False) -> str:
-    """The changelog with a date (`YYYY-MM-DD`) on the entry of `version` if that waits for one.
+    """The changelog with a date (`YYYY-MM-DD`) in the heading of `version`, if the date is missing there.
 
-    It waits if it says "unreleased" or the like in the date's place, or says nothing there, unlike the entry below it.
-    Everything else stays.
+    It is missing if the heading has a placeholder, such as "unreleased", or ends after the version although the heading
+    of the entry below goes on.  All other text is kept.
     """
     found = entries(text, name, rst=rst)
     own = next((entry for entry in found if entry.version == _version(version)), None)
@@ -110,7 +110,7 @@ def changelog_with_date(text: str, version: str, *, date: str, name: str = "", r
 
 
 def unmoved_link(text: str, name: str = "", *, rst: bool = False) -> str:
-    """The link of what is to come, if it names the last version in a form that cannot be carried on; else empty."""
+    """The unreleased part's link, if it names the last version in an unknown form; else empty."""
     found = entries(text, name, rst=rst)
     coming = next((entry for entry in found if entry.version == UNRELEASED), None)
     last = _newest(found, coming) if coming else None
@@ -118,25 +118,25 @@ def unmoved_link(text: str, name: str = "", *, rst: bool = False) -> str:
 
 
 def _newest(found: tuple[ChangelogEntry, ...], coming: ChangelogEntry) -> ChangelogEntry | None:
-    """The entry whose form a new one gets: the first below what is to come, and not in it."""
+    """The entry whose style a new entry gets: the first below the unreleased part."""
     others = [entry for entry in found if entry.version != UNRELEASED]
     return next((entry for entry in others if entry.heading.start >= coming.end), next(iter(others), None))
 
 
 def draft(subjects: Iterable[str]) -> str:
-    """What could be written, from the first lines of commits: a list, each once, without merges."""
+    """A draft of notes from the subject lines of commits: a list without duplicates and merges."""
     kept = dict.fromkeys(subject.strip() for subject in subjects if not subject.startswith("Merge "))
     return "\n".join(f"- {subject}" for subject in kept if subject)
 
 
 _GROUPS = {"feat": "Features", "fix": "Fixes", "perf": "Performance", "docs": "Documentation"}
-"""Types of Conventional Commits 1.0.0 that readers look for, with their headings."""
+"""Types of Conventional Commits 1.0.0 that matter to readers, with their headings."""
 _BREAKING, _OTHER = "Breaking changes", "Other changes"
 _CONVENTIONAL = re.compile(r"(?P<type>[a-zA-Z]+)(?:\((?P<scope>[^)]*)\))?(?P<breaking>!?):[ \t]+(?P<what>\S.*)")
 
 
 def grouped(commits: Iterable[str]) -> str:
-    """Notes from the messages of commits, newest first: Conventional Commits by their type, all others as one list."""
+    """Notes from commit messages, newest first: Conventional Commits grouped by type, all others in one list."""
     groups: dict[str, dict[str, None]] = {title: {} for title in (_BREAKING, *_GROUPS.values(), _OTHER)}
     for message in commits:
         subject, _, body = message.strip().partition("\n")
@@ -158,7 +158,7 @@ def grouped(commits: Iterable[str]) -> str:
 def _title(
     coming: ChangelogEntry, last: ChangelogEntry | None, version: str, date: str, tag: str, link: str
 ) -> tuple[str, str]:
-    """The title of a version's entry, and the version as it stands there."""
+    """The title of a version's entry, and the version's label in it."""
     if last is None:
         inline = f"({link})" if link else ""
         close = "]" if coming.open else ""
@@ -172,11 +172,11 @@ def _title(
 
 
 def _rest_like(last: str, date: str) -> str:
-    """What follows a version in a heading, in the form of another entry's: a date, or nothing."""
+    """The text after a version in a heading, in the style of another heading: a date, or nothing."""
     found = _DATE.search(last)
     rest = f"{last[: found.start()]}{date}{last[found.end() :]}" if found else ""
     if found and not re.fullmatch(r"[\s()\[\],:\u2013\u2014-]*", rest.replace(date, "")):
-        return f" - {date}"  # more than a date stood there, which belongs to that release
+        return f" - {date}"  # text beside the date belongs to that release only
     return rest
 
 

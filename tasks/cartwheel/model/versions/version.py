@@ -1,4 +1,4 @@
-"""One version in two grammars: PEP 440 for Python, SemVer for Rust, translated to an equal version or refused."""
+"""Versions in two grammars: PEP 440 for Python and SemVer for Rust, translated to an equal version or refused."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _SEMVER_WORD = {"a": "alpha", "b": "beta", "rc": "rc"}
 
 
 def pep440(text: str) -> str:
-    """The PEP 440 version, normalised, that equals a version written in either grammar.
+    """The normalised PEP 440 version equal to a version in either grammar: `1.2.0a1` for `1.2.0-alpha.1`.
 
-    `1.2.0-alpha.1` → `1.2.0a1`.  Raises `ConfigError` where none does or where the two grammars read it differently.
+    Raises `ConfigError` if there is none, or if the two grammars give the text different meanings.
     """
     if _PLAIN.fullmatch(text):
         return text
@@ -34,9 +34,9 @@ def pep440(text: str) -> str:
 
 
 def semver(text: str) -> str:
-    """The SemVer version that equals a version written in either grammar; one that is SemVer already stays as written.
+    """The SemVer version equal to a version in either grammar; a SemVer text is returned unchanged.
 
-    `1.2.0a1` → `1.2.0-alpha.1`, `1.2.0.dev3` → `1.2.0-dev.3`.  Raises `ConfigError` where SemVer has none.
+    `1.2.0a1` gives `1.2.0-alpha.1`, `1.2.0.dev3` gives `1.2.0-dev.3`.  Raises `ConfigError` if there is none.
     """
     if _PLAIN.fullmatch(text):
         return text
@@ -45,7 +45,7 @@ def semver(text: str) -> str:
 
 
 def same(one: str, other: str) -> tuple[str, ...]:
-    """Why two texts are not one version, in whichever grammar each is written; nothing when they are."""
+    """The reason that two texts, each in either grammar, are not one version; empty if they are."""
     if one == other:
         return ()
     try:
@@ -101,12 +101,18 @@ _VERSION = r"([0-9](?:[0-9A-Za-z.!+-]*[0-9A-Za-z])?)"
 
 
 _NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\{}]|\s|\.\.|//|^[-/.]|/\.|[/.]$|\.lock(/|$)")
-"""Any of these, and git takes no such name (git-check-ref-format(1), 2.39); `-` as gitcli(7) wants it, and braces, so
-that a field misspelt is none of the name."""
+"""Text that git refuses in a tag name (git-check-ref-format(1), 2.39).
+
+Also a leading `-` (gitcli(7)), and braces, so that a misspelt field does not become part of a name.
+"""
 
 
 def tag_name(template: str, written: str, *, name: str = "") -> str:
-    """The tag for a version: `{version}` as the manifest writes it, `{pep440}`, `{semver}`, `{name}`."""
+    """The tag for a version, from a template with `{version}` (as the manifest writes it), `{pep440}`, `{semver}`,
+    `{name}`.
+
+    Raises `ConfigError` if the template is invalid or git refuses the name.
+    """
     text = _filled(template.replace("{name}", name), written)
     for line in (*wrong_tag_form(template), *_wrong_ref(text)):
         raise ConfigError(f"[tool.cartwheel] tag: {template!r} {line}")
@@ -114,7 +120,7 @@ def tag_name(template: str, written: str, *, name: str = "") -> str:
 
 
 def wrong_tag_form(template: str) -> tuple[str, ...]:
-    """Why a tag's form cannot be meant, whatever the version; nothing where it can."""
+    """Reasons that a tag template is invalid for every version; empty if it is valid."""
     if not has_one_field(template):
         return (
             "has not one place for the version, so a tag could not be read back; expected a form such as 'v{version}' "
@@ -130,7 +136,7 @@ def _wrong_ref(text: str) -> tuple[str, ...]:
 
 
 def version_in(template: str, tag: str, *, name: str = "") -> str:
-    """The PEP 440 version that a tag of this form stands for; empty for any other tag."""
+    """The PEP 440 version in a tag of this template; empty for any other tag."""
     parts = _parts(template.replace("{name}", name))
     match = re.fullmatch(parts[0] + _VERSION + parts[1], tag) if parts else None
     try:
@@ -140,9 +146,9 @@ def version_in(template: str, tag: str, *, name: str = "") -> str:
 
 
 def version_spans(pattern: str, text: str) -> tuple[tuple[int, int], ...]:
-    """From where to where a version stands in `text` with the rest of `pattern` around it.
+    """The start and end of each version in `text` that is surrounded by the rest of `pattern`.
 
-    `pattern` is plain text with one of the `FIELDS`; a line's end in it matches either kind.
+    `pattern` is plain text with one of `FIELDS`; a line end in it matches LF and CRLF.
     """
     parts = _parts(pattern)
     if not parts:
@@ -152,7 +158,7 @@ def version_spans(pattern: str, text: str) -> tuple[tuple[int, int], ...]:
 
 
 def highest(versions: Iterable[str]) -> str:
-    """The highest of PEP 440 versions; empty where there is none but empty ones."""
+    """The highest of PEP 440 versions, ignoring empty texts; empty if there is none."""
     found = [version for version in versions if version]
     if len(found) < 2:
         return found[0] if found else ""
@@ -162,18 +168,18 @@ def highest(versions: Iterable[str]) -> str:
 
 
 def written_as(pattern: str, written: str) -> str:
-    """What a pattern's field stands for: the version as the manifest writes it, or in one of the two grammars."""
+    """The value of a pattern's field: the version as the manifest writes it, or in one of the two grammars."""
     field = next(field for field in FIELDS if f"{{{field}}}" in pattern)
     return _filled(f"{{{field}}}", written)
 
 
 def has_one_field(pattern: str) -> bool:
-    """Whether a pattern says where the version stands, once."""
+    """Whether a pattern has exactly one version field."""
     return bool(_parts(pattern))
 
 
 def _parts(template: str) -> tuple[str, str] | None:
-    """What stands before and after the only field, as regular expressions; None where there is not just one."""
+    """The text before and after the only version field, as regular expressions; `None` unless there is exactly one."""
     found = re.findall(r"\{(?:version|pep440|semver)\}", template)
     if len(found) != 1:
         return None
