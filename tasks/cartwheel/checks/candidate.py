@@ -1,4 +1,4 @@
-"""The value that every rule judges: a file, its metadata parsed as far as possible, and what was planned for it."""
+"""The value that rules judge: a file, its metadata parsed as far as possible, and its plan."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ class WheelEntry(Struct, frozen=True, kw_only=True):
     path: str
     size: int
     sha256: str
-    """As RECORD writes it: url-safe base64 without padding."""
+    """As in RECORD: url-safe base64 without padding."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What a wheel was planned as."""
+    """The planned properties of a wheel."""
 
     file: str
     target: Target
     floor: str
-    """The oldest system that the wheel promises."""
+    """The oldest system that the wheel supports."""
     python: str
     """`abi3`, `3.13`, `py3`, ..."""
     pyproject: str = ""
-    """The path of the package's pyproject.toml, for `[tool.check-wheel-contents]`; empty for none."""
+    """The path of the package's pyproject.toml, for `[tool.check-wheel-contents]`; empty if it has none."""
 
 
 class Candidate(Struct, frozen=True, kw_only=True, dict=True):
     """A wheel or source distribution as the rules see it.
 
-    `plan`, `name`, `entries` and `binaries` are set by `examine` alone; rules that compare with the plan or look at
-    contents are judged only there.
+    Only `examine` sets `plan`, `name`, `entries` and `binaries`; rules that compare with the plan or read contents
+    apply only then.
     """
 
     artifact: Distribution
@@ -73,28 +73,28 @@ class Candidate(Struct, frozen=True, kw_only=True, dict=True):
         from packaging.metadata import parse_email
 
         raw, rest = parse_email(self.artifact.metadata)
-        if raw.get("metadata_version", "") < "2.4":  # setuptools wrote the field too early; twine does not send it then
+        if raw.get("metadata_version", "") < "2.4":  # setuptools writes the field in older versions too; twine omits it
             raw.pop("license_files", None)
         return raw, rest
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """The fields of METADATA or PKG-INFO by packaging's names (`requires_dist`)."""
+        """The fields of METADATA or PKG-INFO, by packaging's names (`requires_dist`)."""
         return self._parsed[0]
 
     def text(self, field: str) -> str:
-        """A field of the metadata; empty if it is missing or `UNKNOWN`, which twine does not send."""
+        """A metadata field; empty if it is missing or `UNKNOWN`, which twine omits."""
         value = str(self.metadata.get(field, ""))
         return "" if value.strip() == "UNKNOWN" else value
 
     @property
     def unparsed(self) -> Mapping[str, list[str]]:
-        """Fields that are unknown, doubled or malformed."""
+        """Metadata fields that are unknown, duplicated or malformed."""
         return self._parsed[1]
 
     @cached_property
     def name_and_version(self) -> tuple[str, str]:
-        """Normalised project name and version of the file's name; two empty strings if the name is invalid."""
+        """The normalised project name and the version in the file name; two empty texts if the file name is invalid."""
         from packaging.utils import (
             InvalidSdistFilename,
             InvalidWheelFilename,
@@ -117,7 +117,7 @@ class Candidate(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def record(self) -> tuple[tuple[str, str, str], ...]:
-        """The rows of RECORD: path, hash, size."""
+        """The rows of RECORD: path, hash and size."""
         text = self.artifact.texts.get("RECORD", b"").decode(errors="replace")
         rows = ((*row, "", "") for row in csv.reader(io.StringIO(text)) if row)
         return tuple((path, digest, size) for path, digest, size, *_ in rows)
@@ -126,9 +126,10 @@ class Candidate(Struct, frozen=True, kw_only=True, dict=True):
 def examine(
     wheel: Path, *, expected: str, target: Target, floor: str = "", python: str, pyproject: str = ""
 ) -> Candidate:
-    """Read a wheel with its contents, to be compared with its plan; raises `StepFailed` if it cannot be read.
+    """Read a wheel and its contents, for comparison with its plan.
 
-    `expected` is the planned file name, `floor` the oldest system promised (empty: the target's own floor).
+    `expected`: the planned file name.  `floor`: the oldest supported system; empty for the target's default floor.
+    Raises `StepFailed` if the wheel cannot be read.
     """
     artifact = open_distribution(wheel)
     if artifact.fault:

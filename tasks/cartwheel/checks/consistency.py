@@ -1,4 +1,4 @@
-"""Whether the files of one package carry the same metadata."""
+"""Comparison of the metadata of one package's files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 from cartwheel.checks.candidate import Candidate
 
 _MAY_DIFFER = {"metadata_version", "dynamic"}
-"""An sdist lists in `Dynamic` the fields that its wheels decide; that field needs Metadata 2.2, its wheels do not."""
+"""`Dynamic` lists the fields that may differ between an sdist and its wheels; it requires Metadata 2.2 of the sdist
+only."""
 
 
 def metadata_differences(candidates: Iterable[Candidate]) -> tuple[str, ...]:
-    """Where the metadata of one package's wheels and sdist differ; an sdist's `Dynamic` fields may."""
+    """Differences in the metadata of one package's wheels and sdist; fields in an sdist's `Dynamic` may differ."""
     ordered = sorted(candidates, key=lambda it: (not it.is_wheel, it.file))
     return tuple(line for other in ordered[1:] for line in _differences(ordered[0], other))
 
@@ -33,13 +34,13 @@ _PLURALS = ("classifiers", "dynamic", "license_files", "platforms", "project_url
 
 
 def _header(field: str) -> str:
-    """The header that packaging's name of a field stands for: `Requires-Dist` for `requires_dist`."""
+    """The header for packaging's name of a field: `Requires-Dist` for `requires_dist`."""
     name = field.removesuffix("s") if field in _PLURALS else field
     return name.replace("_", "-").title()
 
 
 def _values(value: Any) -> list[str]:
-    """The values of a field in sorted order."""
+    """The values of a field, sorted."""
     if isinstance(value, dict):
         return sorted(f"{key}, {text}" for key, text in value.items())
     return sorted(value) if isinstance(value, list) else [str(value).strip()] if value else []

@@ -1,4 +1,4 @@
-"""Rules that read a wheel's contents: the hashes of RECORD, the limited API, and where files are installed."""
+"""Rules that read a wheel's contents: hashes in RECORD, the limited API, and install locations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def hashes(it: Candidate) -> Iterator[str]:
 
 
 def abi3(it: Candidate) -> Iterator[str]:
-    """abi3audit exits with 0 for a wheel without anything to audit, so its report is read."""
+    """Reads abi3audit's report, because abi3audit exits with 0 if there is nothing to audit."""
     plan, named = plan_and_name(it)
     if plan.python != "abi3":
         return
@@ -63,9 +63,11 @@ _NO_MODULES = re.compile(
     r"^[^/]+\.(?:libs|dylibs|scripts)/|^[^/]+/\.dylibs/"
     r"|(?:^|/)_{0,2}pyinstaller/(?:rthooks/)?(?:hook|pyi_rth)[-_][^/]*\.py$"
 )
-"""Paths that are no modules on purpose: libraries that a repair grafted, programs that auditwheel moved beside them,
-and PyInstaller's hooks, which it loads by their file (PyInstaller's manual, "Providing PyInstaller Hooks with your
-Package", November 2026)."""
+"""Paths that are deliberately not importable modules.
+
+Libraries grafted by a repair, programs that auditwheel moved beside them, and PyInstaller's hooks, which PyInstaller
+loads by file (its manual, "Providing PyInstaller Hooks with your Package", November 2026).
+"""
 
 
 def contents(it: Candidate) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Rules about a file itself: its name, size and archive, and what must and must not be packed."""
+"""Rules about the file itself: its name, its size, its archive, and the files in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from cartwheel.model.wheels.target import pypi_takes
 
 MAXIMUM_SIZE = 100 * 1024 * 1024
 BOMB = (64 * 1024 * 1024, 50)
-"""An archive that unpacks to more than so many bytes must not unpack to more than so many times its own size."""
+"""A size in bytes and a ratio: an archive that unpacks to more bytes must not unpack to more than ratio times its
+size."""
 LONGEST_NAME = 255 - len(".metadata")
 
 
@@ -42,7 +43,7 @@ def container(it: Candidate) -> Iterator[str]:
 
 
 def case(it: Candidate) -> Iterator[str]:
-    """Two such files are one file on Windows and macOS: the last one unpacked wins."""
+    """Names that differ only in case are one file on Windows and macOS; the last one unpacked wins."""
     spellings: dict[str, list[str]] = {}
     for name in dict.fromkeys(it.artifact.files):
         spellings.setdefault(name.casefold(), []).append(name)
@@ -52,7 +53,7 @@ def case(it: Candidate) -> Iterator[str]:
 
 
 def foreign_files(it: Candidate) -> Iterator[str]:
-    """Files that belong to a tool's own state: `.git` of a submodule, `.cartwheel`, and Git LFS pointers."""
+    """Files that belong to a tool's state (`.git` of a submodule, `.cartwheel`), and Git LFS pointers."""
     for folder, reason in _TOOL_STATE.items():
         inside = [name for name in it.artifact.files if folder in name.split("/")]
         if inside:

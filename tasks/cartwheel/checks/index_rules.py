@@ -1,7 +1,7 @@
-"""What an index refuses, judged before the first byte is sent: all findings of all files at once.
+"""The reasons for which an index refuses files, found before any upload: all findings of all files at once.
 
-`[tool.cartwheel.index.NAME] rules` waives a rule, or one value of it, each with a reason; `"refuse RULE"` refuses what
-is a warning elsewhere.
+`[tool.cartwheel.index.NAME] rules` waives a rule, or one value of a rule, with a reason; `"refuse RULE"` turns a
+warning into a refusal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cartwheel.model.errors import ConfigError, did_you_mean
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """A file that an index would refuse, the rule and the reason."""
+    """A problem for which an index refuses a file, and the rule that found it."""
 
     file: str
     rule: str
@@ -31,14 +31,15 @@ class Finding(Struct, frozen=True, kw_only=True):
         return f"{self.file}: {self.text} ({self.rule})"
 
     def is_of(self, key: str) -> bool:
-        """Whether a key of `rules` covers it: the rule's name, or the name and a value in the finding's text."""
+        """Whether a key of `rules` covers this finding: the rule's name, or the name and a value in the finding's
+        text."""
         rule, _, value = key.partition(" ")
         about = not value.strip() or re.search(rf"(?<!\w){re.escape(value.strip())}(?!\w)", self.text)
         return rule == self.rule and bool(about)
 
 
 OF_THE_SET = ("one-release", "same-bytes")
-"""Rules about all files together."""
+"""Rules about all files of a release together."""
 
 _REFUSE = "refuse "
 _WARNINGS = tuple(rule.name for rule in RULES if rule.where == "warning")
@@ -48,9 +49,10 @@ _BY_INDEX = tuple(rule.name for rule in RULES if rule.where in ("every", "index"
 def findings(
     paths: Iterable[Path], *, besides: Collection[str] = (), rules: Collection[str] = ()
 ) -> tuple[Finding, ...]:
-    """Everything that an index would refuse in these files.
+    """All problems for which an index refuses these files.
 
-    `besides`: waived keys, in the form of an index's `rules`; `rules`: the index's own, of which `refuse RULE` counts.
+    `besides`: waived keys, in the form of an index's `rules`.  `rules`: the keys of the index, of which only `refuse
+    RULE` has an effect here.
     """
     paths = tuple(paths)
     every = (*findings_of((open_distribution(path) for path in paths), rules), *_same_bytes(paths))
@@ -58,7 +60,7 @@ def findings(
 
 
 def findings_of(artifacts: Iterable[Distribution], rules: Collection[str] = ()) -> tuple[Finding, ...]:
-    """Everything that an index with these `rules` would refuse in files that are already open."""
+    """All problems for which an index with these `rules` refuses opened files."""
     candidates = tuple(Candidate(artifact=artifact) for artifact in artifacts)
     each = [
         Finding(file=candidate.file, rule=rule, text=text)
@@ -70,7 +72,7 @@ def findings_of(artifacts: Iterable[Distribution], rules: Collection[str] = ()) 
 
 
 def refuse_unknown(keys: Iterable[str], *, where: str) -> None:
-    """Raises `ConfigError` for a key of `rules` that names no rule."""
+    """Raises `ConfigError` for a key of `rules` that names no known rule."""
     for key in keys:
         refusing = key.startswith(_REFUSE)
         known = _WARNINGS if refusing else (*_BY_INDEX, *OF_THE_SET)
@@ -82,8 +84,10 @@ def refuse_unknown(keys: Iterable[str], *, where: str) -> None:
 def refusals_and_notes(
     found: Iterable[Finding], passes: Mapping[str, str]
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-    """What is refused although an index waives `passes` (reasons by key), and a line for each finding that is waived
-    and each key that waives nothing."""
+    """The findings that `passes` (reasons by key) does not waive, and log lines.
+
+    There is one line for each waived finding, and one for each key that waives nothing.
+    """
     found = tuple(found)
     passes = {key: reason for key, reason in passes.items() if not key.startswith(_REFUSE)}
     refused = tuple(finding for finding in found if not any(finding.is_of(key) for key in passes))
@@ -102,13 +106,13 @@ def refusals_and_notes(
 
 
 def name_findings(files: Iterable[str]) -> tuple[Finding, ...]:
-    """What PyPI would refuse by the names alone, for files that do not exist yet."""
+    """The findings of PyPI's rules about file names, for files that need not exist."""
     named = [Distribution(file=name, kind="wheel" if name.endswith(".whl") else "sdist", size=0) for name in files]
     return tuple(finding for finding in findings_of(named) if finding.rule in ("file-name", "platform-tag"))
 
 
 def _one_release(candidates: tuple[Candidate, ...]) -> Iterator[Finding]:
-    """A release has one sdist, and all its files one name and version."""
+    """A release has at most one sdist, and all its files have the same name and version."""
     sdists = [candidate.file for candidate in candidates if not candidate.is_wheel]
     for file in sdists[1:]:
         yield Finding(file=file, rule="one-release", text=f"a second sdist beside {sdists[0]}; a release has one")
@@ -122,7 +126,7 @@ def _one_release(candidates: tuple[Candidate, ...]) -> Iterator[Finding]:
 
 
 def _same_bytes(paths: tuple[Path, ...]) -> Iterator[Finding]:
-    """The same bytes under a second name are "File already exists" to PyPI; only files of one size are read for it."""
+    """PyPI refuses the same bytes under a second name ("File already exists").  Only files of equal size are read."""
     by_size: defaultdict[int, list[Path]] = defaultdict(list)
     for path in paths:
         by_size[path.stat().st_size].append(path)

@@ -20,7 +20,7 @@ def metadata_version(it: Candidate) -> Iterator[str]:
 
 
 def fields(it: Candidate) -> Iterator[str]:
-    """Every field as packaging validates it, which is what PyPI uses."""
+    """Every field, as packaging validates it; PyPI uses packaging too."""
     from packaging.metadata import Metadata
 
     for name in sorted(it.unparsed):
@@ -35,7 +35,7 @@ def fields(it: Candidate) -> Iterator[str]:
 
 
 def same_as_named(it: Candidate) -> Iterator[str]:
-    """A wheel's name may spell the version differently; an sdist's may not."""
+    """A wheel's file name may spell the version differently from its metadata; an sdist's may not."""
     from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion, Version
 
@@ -99,7 +99,7 @@ def _is_address(url: str) -> bool:
 
 
 def emails(it: Candidate) -> Iterator[str]:
-    """The first address of each field, as PyPI's own library validates it."""
+    """The first address of each field, validated by the library that PyPI uses."""
     from email.utils import parseaddr
 
     for field in ("author_email", "maintainer_email"):
@@ -123,7 +123,7 @@ def requirements(it: Candidate) -> Iterator[str]:
                 direct = Requirement(text).url
             except InvalidRequirement:
                 if field == "requires_dist":
-                    continue  # reported by metadata-fields
+                    continue  # reported by the rule metadata-fields
                 yield f"'{text}' is not a valid requirement"
                 continue
             if direct:
@@ -163,7 +163,7 @@ def license_files(it: Candidate) -> Iterator[str]:
 
 
 def description(it: Candidate) -> Iterator[str]:
-    """reStructuredText that cannot be rendered; PyPI and twine use the same library."""
+    """reStructuredText that cannot be rendered, by the library that PyPI and twine use."""
     kind = it.text("description_content_type").partition(";")[0].strip().lower()
     text = it.text("description")
     if kind not in ("text/x-rst", "") or not text.strip():

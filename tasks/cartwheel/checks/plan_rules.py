@@ -1,4 +1,4 @@
-"""Rules that compare a wheel with its plan: name, tags, and what its compiled files say about themselves."""
+"""Rules that compare a wheel with its plan: its name, its tags, and the facts of its compiled files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cartwheel.model.wheels.wheel_name import WheelName
 
 
 def plan_and_name(it: Candidate) -> tuple[Plan, WheelName]:
-    """The plan and the parsed file name of a wheel that `examine` read."""
+    """The plan and the parsed file name; only for a candidate of `examine`."""
     assert it.plan is not None
     assert it.name is not None
     return it.plan, it.name
@@ -64,7 +64,7 @@ _SUFFIXES = {".so": ("linux", "macos"), ".dylib": ("macos",), ".pyd": ("windows"
 
 
 def strangers(it: Candidate) -> Iterator[str]:
-    """Compiled files that an in-place build, or one for another target, left in the package's source."""
+    """Compiled files in the package's sources, left by an in-place build or by a build for another target."""
     plan, named = plan_and_name(it)
     system = plan.target.system
     advice = "remove it from the package's source (`doit run clean`)"
@@ -83,7 +83,7 @@ def strangers(it: Candidate) -> Iterator[str]:
 
 
 def _graft_folders(distribution: str) -> tuple[str, ...]:
-    """The folders that auditwheel and delvewheel, and delocate, graft libraries into."""
+    """The folders into which auditwheel, delvewheel and delocate graft libraries."""
     return (f"{distribution}.libs/", f"{distribution}/.dylibs/", f"{distribution}.dylibs/")
 
 

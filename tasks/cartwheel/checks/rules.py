@@ -1,4 +1,4 @@
-"""The one table of what must hold of a finished file, with a column for where each rule counts."""
+"""The table of all rules for finished files, with the places where each rule applies."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class Rule(Struct, frozen=True, kw_only=True):
     name: str
     doc: str
     where: Where
-    """`plan`: a wheel is compared with its plan when it is checked.  `every`: counts for every file, when it is checked
-    and by the index's rules.  `index`: only an index refuses it.  `warning`: reported, and refused only by an index
-    whose rules refuse it."""
+    """The place where the rule applies.
+
+    `plan`: the check compares a wheel with its plan.  `every`: the check, and every index.  `index`: only indexes.
+    `warning`: reported only, unless an index's `rules` refuse it.
+    """
     source: str = "cartwheel"
     judge: Callable[[Candidate], Iterable[str]]
-    """Yields the problems, in words."""
+    """Yields the problems of a candidate, in words."""
 
 
 _LEGACY = "Warehouse, forklift/legacy.py, 21 August 2026"
@@ -188,11 +190,11 @@ RULES = (
         doc="the package has a description",
     ),
 )  # fmt: skip
-"""Every rule, the readable one first: a file that cannot be opened is judged by it alone."""
+"""Every rule.  `readable` is first, because a file that cannot be opened is judged by it alone."""
 
 
 def judged(candidate: Candidate, where: Collection[Where], *, but: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-    """The problems of a file by the rules that count in these places: the rule's name, and the problem in words.
+    """The problems of a file by the rules that apply in these places: pairs of rule name and problem.
 
     `but`: the names of rules to skip.
     """
@@ -202,17 +204,16 @@ def judged(candidate: Candidate, where: Collection[Where], *, but: Collection[st
 
 
 OF_OTHER_TOOLS = ("abi3", "contents")
-"""Rules that start another tool.  The job that built a wheel judges by them; the job that publishes it does not have
-these tools."""
+"""Rules that run another tool.  The job that builds a wheel applies them; the job that publishes it lacks the tools."""
 
 
 def problems(candidate: Candidate, *, but: Collection[str] = ()) -> tuple[str, ...]:
-    """What is wrong with a file when it is checked, each problem after the name of its rule; `but`: rules to skip."""
+    """The problems of a file in a check, each with its rule's name; `but`: the names of rules to skip."""
     where: tuple[Where, ...] = ("every", *(("plan",) if candidate.plan else ()))
     return tuple(f"{rule}: {problem}" for rule, problem in judged(candidate, where, but=but))
 
 
 def warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
-    """What is worth a word about these files and refused nowhere, each problem once."""
+    """The warnings about these files, without duplicates."""
     where: tuple[Where, ...] = ("warning",)
     return tuple(dict.fromkeys(problem for candidate in candidates for _, problem in judged(candidate, where)))

@@ -1,4 +1,4 @@
-"""Whether the wheel that an installer builds from the source distribution holds the files of the planned wheel."""
+"""Comparison of the planned wheel with a wheel that an installer builds from the source distribution, by file names."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from cartwheel.filesystem.distribution import Distribution
 
 
 class PackageSource(Struct, frozen=True, kw_only=True):
-    """Where the reason for a difference is looked for."""
+    """The package's source tree, where the reason for a difference is searched."""
 
     root: Path
-    """The project."""
+    """The project's folder."""
     folder: str
     """The package's folder, relative to the project."""
     pyproject: Mapping[str, Any]
     ignored: Callable[[], Iterable[str]] = tuple
-    """Lists the files below the package's folder that git ignores; called if a file is missing."""
+    """Lists the files in the package's folder that git ignores; called only if a file is missing."""
 
 
 def file_differences(
     planned: Distribution, built: Iterable[str], sdist: Distribution, source: PackageSource
 ) -> tuple[str, ...]:
-    """The files that only one of two wheels holds, each with the reason: the planned one, and the one built from
-    `sdist`, which holds the files `built`.
+    """The files that only one of two wheels holds, each with the reason.
 
-    The suffix of extension modules, software bills of materials and grafted libraries are not compared.
+    One wheel is `planned`; the other is built from `sdist` and holds the files `built`.  Suffixes of extension modules,
+    software bills of materials and grafted libraries are not compared.
     """
     ours = {_comparable(name): name for name in planned.files if not _PER_BUILD.search(name)}
     theirs = {_comparable(name): name for name in built if not _PER_BUILD.search(name)}
@@ -42,19 +42,19 @@ def file_differences(
 
 
 _PER_BUILD = re.compile(r"^[^/]+\.(?:libs|dylibs|scripts)/|^[^/]+/\.dylibs/|\.dist-info/sboms/|\.dist-info/RECORD\.")
-"""Grafted libraries, moved programs, bills of materials (PEP 770) and signatures."""
+"""Grafted libraries, programs moved by a repair, bills of materials (PEP 770) and signatures."""
 
 _COMPILED = (".so", ".pyd", ".dylib")
 
 
 def _comparable(name: str) -> str:
-    """The name of an extension module without the suffix that says which Python loads it."""
+    """The name of an extension module without the suffix for a Python version; other names are unchanged."""
     path = PurePosixPath(name)
     return f"{path.parent}/{path.name.split('.')[0]}{_COMPILED[0]}" if path.suffix in _COMPILED else name
 
 
 def _missing_reason(path: str, sdist: Distribution, source: PackageSource) -> str:
-    """Why the source distribution does not bring a file of the planned wheel into a wheel."""
+    """The reason that a wheel from the source distribution lacks a file of the planned wheel."""
     inside = re.sub(r"^[^/]+\.data/[^/]+/", "", path)
     ends = re.sub(r"^[^/]+\.dist-info/(?:licenses/)?", "", inside)
     packed = next((name for name in sdist.files if f"/{name}".endswith(f"/{ends}")), "")
@@ -71,7 +71,7 @@ def _missing_reason(path: str, sdist: Distribution, source: PackageSource) -> st
 
 
 def _extra_reason(path: str, source: PackageSource) -> str:
-    """Why the project's own build leaves out a file that the source distribution brings into a wheel."""
+    """The reason that the project's build leaves out a file that a build from the source distribution includes."""
     for name in reversed(PurePosixPath(path).parts[:-1]):
         for folder in (source.root / source.folder).rglob(name):
             if folder.is_symlink():

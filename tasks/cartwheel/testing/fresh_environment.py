@@ -1,4 +1,4 @@
-"""An environment in which nothing but a wheel and what its tests need is installed."""
+"""An environment that holds only a wheel and the requirements of its tests."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from cartwheel.testing.installers import UV, Installer
 
 
 class FreshEnvironment(Struct, frozen=True, kw_only=True):
-    """An environment of its own for one wheel's tests."""
+    """A separate environment for the tests of one wheel."""
 
     folder: Path
     interpreter: Path
-    """The path of its interpreter; `base.through` starts it."""
+    """The path of its interpreter; start it through `base.through`."""
     starter: Path
-    """A program of this machine that starts its interpreter."""
+    """A program of this machine that starts the environment's interpreter."""
     base: Interpreter
     env: Mapping[str, str]
-    """For the tests: its own programs first on PATH, nothing that leads to other packages, no credential."""
+    """For the tests: the environment's programs are first on PATH; no path to other packages and no credentials."""
     installer_env: Mapping[str, str]
-    """For the installer: the same, and where packages come from."""
+    """For the installer: `env` and the variables that configure package sources."""
     only_wheels: bool = False
-    """Requirements are not compiled for it."""
+    """Requirements are installed from wheels only, never compiled."""
 
     def python(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """The command that starts the environment's interpreter."""
         return self.base.through((str(self.interpreter), *arguments), self.env if env is None else env, cwd)
 
     def command(self, argv: tuple[str, ...], *, cwd: Path) -> tuple[str, ...]:
-        """The command that starts a program, preferably the environment's own."""
+        """The command that starts a program, preferably the one in the environment."""
         name, *arguments = argv
         if name in ("python", "python3"):
             return self.python(*arguments, cwd=cwd)
@@ -51,7 +51,7 @@ class FreshEnvironment(Struct, frozen=True, kw_only=True):
 
 
 def _is_script(program: Path) -> bool:
-    """Whether a program is a script for the environment's interpreter, as installers write it."""
+    """Whether a program is a Python script as installers write it."""
     with open(program, "rb") as file:
         start = file.read(512)
     return start.startswith(b"#!") and b"python" in start
@@ -67,8 +67,10 @@ def fresh(
     installer_env: Mapping[str, str],
     only_wheels: bool = False,
 ) -> FreshEnvironment:
-    """Make an empty environment in `folder` from the interpreter `base`; `installer_env`: what only the installer is
-    given beside `env`."""
+    """Create an empty environment in `folder` from the interpreter `base`.
+
+    `installer_env`: further variables for the installer only.  Raises `StepFailed`.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     scripts = folder / ("Scripts" if os.name == "nt" else "bin")
     inner = {k: v for k, v in env.items() if k not in ("PYTHONPATH", "PYTHONHOME", "PYTEST_ADDOPTS")} | {
@@ -95,7 +97,8 @@ def fresh(
 
 
 def _starter(made: FreshEnvironment) -> Path:
-    """A script that starts the interpreter: uv queries it and then installs what fits the other machine."""
+    """A script that starts the interpreter.  uv runs it to query the platform, and installs wheels for the other
+    machine."""
     program = made.folder.with_name("interpreter")
     command = shlex.join(made.python(cwd=made.folder.parent))
     program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', "utf-8")
@@ -104,7 +107,8 @@ def _starter(made: FreshEnvironment) -> Path:
 
 
 def inside(made: FreshEnvironment, module: str, file: str) -> str:
-    """The module's file, relative to the environment; raises `StepFailed` if it lies elsewhere."""
+    """The module's file, relative to the environment; empty without a module.  Raises `StepFailed` if it lies
+    elsewhere."""
     if not module:
         return ""
     path = Path(file).resolve()

@@ -1,7 +1,7 @@
-"""A pytest plugin that runs in the fresh environment and writes down from where the tested module was imported.
+"""A pytest plugin that runs in the fresh environment and records the file from which the tested module was imported.
 
-Standard library only, for whatever Python the wheel is for.  pytest's "no test was collected" (5) becomes 0: the
-count is judged by who started it.
+Standard library only, for any Python that a wheel supports.  pytest's exit code 5 (no test was collected) becomes 0;
+the caller judges the number of tests.
 """
 
 import os
@@ -12,7 +12,7 @@ FOLDER = os.environ.get("CARTWHEEL_WITNESS", "")
 
 
 def pytest_sessionfinish(session, exitstatus):  # type: ignore[no-untyped-def]
-    """In every process, so that the workers of pytest-xdist are witnesses too."""
+    """Runs in every process, so that workers of pytest-xdist record their imports too."""
     imported = sys.modules.get(MODULE)
     if imported is not None:
         with open(os.path.join(FOLDER, f"{os.getpid()}.txt"), "w", encoding="utf-8") as file:

@@ -1,7 +1,7 @@
-"""Installers that make test environments and fill them: uv, or pip.
+"""Installers that create and fill test environments: uv, or pip.
 
-The user's settings say where packages come from, and nothing else: not which versions are chosen (constraints,
-overrides, cooldowns), nor how they are built.
+The user's settings decide only where packages come from.  Settings that choose versions (constraints, overrides,
+cooldowns) or change builds are ignored.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from cartwheel.process.run import capture
 
 
 class Installer(Struct, frozen=True, kw_only=True):
-    """A program that makes environments and fills them."""
+    """A program that creates environments and installs packages."""
 
     name: str
     create: Callable[[str, Path], tuple[str, ...]]
-    """From the base interpreter and the folder."""
+    """The command to create an environment, from the base interpreter and the folder."""
     install: Callable[[Path], tuple[str, ...]]
-    """From the environment's interpreter; what to install follows."""
+    """The command to install, from the environment's interpreter; the caller appends the packages."""
 
 
 UV = Installer(
@@ -51,7 +51,7 @@ PIP = Installer(
 
 
 def installer(log: CommandLog, env: Mapping[str, str]) -> Installer:
-    """uv if it starts, else venv and pip, which take 7 s for its half second; the log says so."""
+    """uv if it starts, else venv and pip, which take 7 s instead of 0.5 s; the log says so."""
     try:
         capture((*interpreters.UV, "--version"), cwd=Path(sys.executable).parent, env=env)
     except CartwheelError as error:
@@ -67,11 +67,11 @@ _SOURCES = (
     "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_CERT", "PIP_CLIENT_CERT",
     "PIP_TRUSTED_HOST", "PIP_PROXY", "PIP_CACHE_DIR", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES", "PIP_KEYRING_PROVIDER",
 )  # fmt: skip
-"""Variables that say where packages come from and how they are fetched (uv 0.9 and pip 26, November 2026)."""
+"""Variables that configure package sources and downloads (uv 0.9 and pip 26, November 2026)."""
 
 
 def installer_variables(environ: Mapping[str, str], project: Path, scratch: Path) -> dict[str, str]:
-    """What an installer is given beside a test's environment; writes uv's settings to `scratch`.
+    """Further variables for an installer; writes uv's settings file to `scratch`.
 
     `project`: the folder whose uv settings may name indexes.
     """
@@ -82,11 +82,12 @@ def installer_variables(environ: Mapping[str, str], project: Path, scratch: Path
 
 _KEYS = ("index", "index-url", "extra-index-url", "find-links", "no-index", "index-strategy", "keyring-provider",
          "native-tls", "allow-insecure-host", "offline", "cache-dir")  # fmt: skip
-"""Keys of uv's settings that say where packages come from (uv 0.9, November 2026)."""
+"""Keys of uv's settings that configure package sources (uv 0.9, November 2026)."""
 
 
 def _uv_settings(environ: Mapping[str, str], project: Path, scratch: Path) -> Path:
-    """A settings file with the indexes of the user's own; the first file that sets a key decides."""
+    """Write a settings file with the package sources of the user's settings; for each key the first file that sets it
+    wins."""
     settings: dict[str, Any] = {}
     for file, table in _uv_tables(environ, project):
         for key in (key for key in _KEYS if key in table and key not in settings):
@@ -104,14 +105,14 @@ def _uv_settings(environ: Mapping[str, str], project: Path, scratch: Path) -> Pa
 
 
 def _toml(value: Any) -> str:
-    """A value of uv's settings as TOML writes it."""
+    """A value of uv's settings in TOML syntax."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(row)}" for key, row in value.items()) + " }"
     return f"[{', '.join(map(_toml, value))}]" if isinstance(value, list) else json.dumps(value)
 
 
 def _uv_tables(environ: Mapping[str, str], project: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """uv's settings in the order in which they count: the named file alone, else project, user, system."""
+    """uv's settings in order of precedence: the file in UV_CONFIG_FILE alone, else project, user, system."""
     home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home()) / ".config")
     user = Path(environ["APPDATA"]) if os.name == "nt" and "APPDATA" in environ else home
     above = [folder / name for folder in (project, *project.parents) for name in ("uv.toml", "pyproject.toml")]
@@ -128,11 +129,11 @@ _PIP_KEYS = ("index-url", "extra-index-url", "find-links", "no-index", "cert", "
 
 
 def pip_variables(env: Mapping[str, str]) -> dict[str, str]:
-    """The indexes in pip's settings as variables, for a pip that reads no settings file."""
+    """The indexes in pip's settings, as variables for a pip that reads no settings file."""
     variables: dict[str, str] = {}
     try:
         listed = capture((sys.executable, "-m", "pip", "config", "list"), cwd=Path(sys.executable).parent, env=env)
-    except CartwheelError:  # a Python without pip has no settings of it either
+    except CartwheelError:  # without pip, there are no settings of pip
         return variables
     for key, value in re.findall(r"(?m)^(?:global|install)\.([\w-]+)='(.*)'$", listed):
         name = f"PIP_{key.upper().replace('-', '_')}"

@@ -1,4 +1,4 @@
-"""A fresh environment: a wheel's tests, run where nothing else is installed."""
+"""Run tests against an installed wheel in a fresh environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cartwheel.testing.installers import PIP, Installer, installer, pip_variable
 from cartwheel.testing.test_runners import Runner
 
 Install = Callable[["FreshEnvironment", "Installer", tuple[str, ...]], None]
-"""Installs what is tested into an environment, with what the test command needs."""
+"""Installs the distribution to test and the further requirements of the test runner into an environment."""
 
 
 def run_wheel_tests(
@@ -42,12 +42,12 @@ def run_wheel_tests(
     installer_env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> TestRun:
-    """Install the wheel where nothing else is, and run its tests against the installed copy.
+    """Install the wheel in a fresh environment and run its tests against the installed copy.
 
-    `module` must import from the fresh environment (`""` for a wheel without one).  `tests_from`: the package's folder,
-    for `{package}` in the command; `cwd`: the folder that the tests run in, an empty one by default.  Requirements and
-    extras come from an index, the wheel from its path.  Requirements for another machine are compiled only if
-    `may_compile`.  `installer_env`: what only the installer is given.  Raises `StepFailed`.
+    `module`: the module that must be imported from the environment; empty if the wheel has none.  `tests_from`: the
+    value of `{package}` in the command, the package's folder.  `cwd`: the folder to run in; by default an empty one.
+    The wheel is installed from its path, requirements and extras from an index.  Requirements for another machine are
+    compiled only if `may_compile`.  `installer_env`: further variables for the installer only.  Raises `StepFailed`.
     """
     named = f"{wheel.resolve()}[{','.join(extras)}]" if extras else str(wheel.resolve())
 
@@ -89,8 +89,10 @@ def run_installed_tests(
     installer_env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> TestRun:
-    """Run the tests against what `install` puts into a fresh environment; a `wheel` is compared with the installed
-    files.  See `run_wheel_tests`."""
+    """Run the tests against whatever `install` puts into a fresh environment.
+
+    If `wheel` is given, the installed files are compared with it.  For the other arguments see `run_wheel_tests`.
+    """
     start = time.monotonic()
     runner = Runner.of(command)
     shutil.rmtree(scratch, ignore_errors=True)
@@ -116,7 +118,7 @@ def run_installed_tests(
 
 
 def minimum_of(name: WheelName) -> str:
-    """The oldest CPython in a wheel's tags, `3.11` for `cp311`; the version of this process if they name none."""
+    """The oldest CPython in a wheel's tags, `3.11` for `cp311`; the version of this process if the tags name none."""
     minors = [int(match[1]) for tag in name.pythons if (match := re.fullmatch(r"cp3(\d+)", tag))]
     return f"3.{min(minors, default=sys.version_info.minor)}"
 
@@ -131,7 +133,7 @@ print(json.dumps({"file": file, "python": platform.python_version(), "platlib": 
 
 
 def _imported(made: FreshEnvironment, module: str, scratch: Path, log: CommandLog) -> dict[str, str]:
-    """Import the module in isolated mode (`-I`); returns its file, the Python version and `platlib`."""
+    """Import the module in isolated mode (`-I`); returns `file`, `python` (the version) and `platlib`."""
     folder = scratch / "run"
     said = log.read(made.python("-I", "-c", _PROBE, module, cwd=folder), cwd=folder, env=made.env)
     found: dict[str, str] = json.loads(said.strip().splitlines()[-1])
@@ -139,8 +141,10 @@ def _imported(made: FreshEnvironment, module: str, scratch: Path, log: CommandLo
 
 
 def _installed_as_built(wheel: Path, packages: Path) -> None:
-    """Compare installed files with the wheel: an installer's cache may hold other bytes under the same name (uv with
-    `--find-links`, measured)."""
+    """Raises `StepFailed` if an installed file differs from the wheel.
+
+    An installer's cache may hold other bytes under the same file name (measured with uv and `--find-links`).
+    """
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
             top = entry.filename.split("/")[0]

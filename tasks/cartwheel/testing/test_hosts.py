@@ -1,4 +1,4 @@
-"""Where a wheel's tests can run: a table of places in order of preference, each asked for an interpreter."""
+"""Places where a wheel's tests can run, in order of preference; each may provide an interpreter."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from cartwheel.process.run import capture
 
 
 class InterpreterRequest(Struct, frozen=True, kw_only=True):
-    """A request for an interpreter that runs the tests of a wheel."""
+    """A request for an interpreter to run the tests of a wheel."""
 
     package: Package
     wheel: Wheel
     python: str
     env: Mapping[str, str]
     work: Work | None
-    """The work of the check that runs the tests; None if nothing may be started."""
+    """The `Work` of the check that runs the tests; `None` if no container may be started."""
 
 
 Place = Callable[[InterpreterRequest], Interpreter | NoInterpreter | None]
-"""Returns an interpreter, the reason why the place has none, or None if the place does not apply."""
+"""Returns an interpreter, the reason that the place has none, or `None` if the place does not apply."""
 
 
 def interpreter_for_tests(
     package: Package, wheel: Wheel, python: str, env: Mapping[str, str], work: Work | None = None
 ) -> Interpreter | NoInterpreter:
-    """The first interpreter that can be started for the wheel, or the reason of the last place that applies."""
+    """The first interpreter that can be started for the wheel, else the reason of the last place that applies."""
     wanted = InterpreterRequest(package=package, wheel=wheel, python=python, env=env, work=work)
     said: NoInterpreter | None = None
     for place in PLACES:
@@ -59,7 +59,8 @@ def _emulated(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
 
 
 def _contained(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
-    """The container in which such wheels are built; or the target's own image, if it is needed only for its libc."""
+    """An interpreter in the wheel's build container, or in the target's image if this machine lacks only the target's
+    libc."""
     wheel, work = wanted.wheel, wanted.work
     if work is None:
         return None
@@ -93,8 +94,10 @@ def _contained(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None
 
 
 def _brings_its_libc(wanted: InterpreterRequest, work: Work) -> bool:
-    """Whether only its libc keeps a wheel from running here, and an image with that libc may be used: a pipeline
-    fetches it, elsewhere it must be present.  Not for a wheel that may be published untested."""
+    """Whether this machine lacks only the wheel's libc, and an image with that libc may be used.
+
+    A CI job may fetch the image; elsewhere it must be present.  False for a wheel that may be published untested.
+    """
     wheel, host = wanted.wheel, this_machine()
     target = wheel.target
     if target.system != "linux" or target.machine != host.machine or target.libc == host.libc or wheel.untested:
@@ -116,7 +119,7 @@ def _in_image(held: Mapping[str, str], wanted: InterpreterRequest) -> str:
 
 
 def _uv_cache(env: Mapping[str, str]) -> tuple[Path, ...]:
-    """uv's cache, mounted because uv starts a script in it to query an interpreter."""
+    """uv's cache folder; mounted, because uv queries an interpreter by a script in its cache."""
     own = {**env, **environment.family(os.environ, "uv")}
     folder = Path(capture((*interpreters.UV, "cache", "dir"), cwd=Path.cwd(), env=own).strip())
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Test commands: pytest, whose report and imports are examined, and any other, of which only the exit code is known."""
+"""Test commands: pytest, whose report and imports are examined, and other commands, judged by their exit code."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ _WITNESS = Path(__file__).with_name("import_probe.py")
 
 
 class Runner(Struct, frozen=True, kw_only=True):
-    """How a test command runs, and what it needs installed."""
+    """How a test command runs, and the requirements it adds."""
 
     needs: tuple[str, ...]
     run: Callable[[FreshEnvironment, tuple[str, ...], str, Path, Path, CommandLog], TestRun]
-    """From the environment, the command, the module, the scratch folder and the folder to run in."""
+    """Runs the tests; takes the environment, the command, the module, the scratch folder, the working folder and the
+    log."""
 
     @classmethod
     def of(cls, command: tuple[str, ...]) -> Runner:
@@ -45,7 +46,7 @@ def _pytest_arguments(command: tuple[str, ...]) -> tuple[str, ...]:
 def _pytest(
     made: FreshEnvironment, command: tuple[str, ...], module: str, scratch: Path, folder: Path, log: CommandLog
 ) -> TestRun:
-    """The project's pytest settings count, except those that make its source tree importable."""
+    """Run pytest.  The project's pytest settings apply, except those that make its source tree importable."""
     witness = scratch / "witness"
     witness.mkdir()
     shutil.copy(_WITNESS, witness / "cartwheel_witness.py")
@@ -63,7 +64,7 @@ def _pytest(
 
 
 def _passed(report: Path, argv: tuple[str, ...]) -> int:
-    """The number of tests that passed, from pytest's report; raises `StepFailed` if none did."""
+    """The number of passed tests in pytest's report; raises `StepFailed` if none passed."""
     from xml.etree import ElementTree
 
     suites = list(ElementTree.parse(report).getroot().iter("testsuite"))

@@ -1,4 +1,4 @@
-"""The tests of one wheel, as its package's configuration describes them."""
+"""The tests of one wheel, as configured for its package."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from cartwheel.testing.installers import installer_variables
 
 
 class TestPlace(Struct, frozen=True, kw_only=True):
-    """Where tests run, and what their commands are given."""
+    """The folders, log and variables of a test run."""
 
-    __test__ = False  # no test, whatever pytest takes its name for
+    __test__ = False  # pytest collects classes named Test…
 
     root: Path
-    """The project."""
+    """The project's folder."""
     scratch: Path
     log: CommandLog
     environ: Mapping[str, str]
 
 
 def run_tests(package: Package, test: Test, wheel: Path, base: Interpreter, work: Work) -> TestRun:
-    """Install the wheel in a fresh environment of `base` and run the tests; raises `StepFailed` if one fails."""
+    """Install the wheel in a fresh environment of `base` and run its tests; raises `StepFailed` if a test fails."""
     folder = work.root / package.folder
     place = TestPlace(root=work.root, scratch=work.scratch, log=work.log, environ=work.snapshot.environ)
     copy = folder_for_tests(package, test, place)
@@ -62,7 +62,7 @@ def run_tests(package: Package, test: Test, wheel: Path, base: Interpreter, work
 
 
 def requirements(package: Package, test: Test, place: TestPlace) -> tuple[str, ...]:
-    """What is installed beside the wheel and its extras, as arguments of an installer.
+    """The installer's arguments for everything installed beside the wheel and its extras.
 
     Raises `StepFailed` if a requirements file or `uv.lock` is missing.
     """
@@ -77,7 +77,7 @@ def requirements(package: Package, test: Test, place: TestPlace) -> tuple[str, .
 
 
 def locked_file(package: Package, root: Path) -> str:
-    """The `uv.lock` of the package or of the workspace above it, relative to the project; empty if there is none."""
+    """The `uv.lock` of the package or of a folder above it, relative to the project; empty if there is none."""
     folder = root / package.folder
     for place in (folder, *folder.parents):
         if (place / "uv.lock").is_file():
@@ -88,7 +88,7 @@ def locked_file(package: Package, root: Path) -> str:
 
 
 def _locked_versions(package: Package, place: TestPlace) -> Path:
-    """The versions of `uv.lock` as a constraints file."""
+    """A constraints file with the versions in `uv.lock`; raises `StepFailed` if there is no lockfile."""
     if not (lock := locked_file(package, place.root)):
         raise StepFailed("test.locked: there is no uv.lock in the package or above it; run 'uv lock' and commit it")
     what = ("--frozen", "--all-packages", "--all-extras", "--all-groups", "--no-emit-workspace", "--no-hashes")
@@ -103,8 +103,10 @@ def _locked_versions(package: Package, place: TestPlace) -> Path:
 
 
 def folder_for_tests(package: Package, test: Test, place: TestPlace) -> Path | None:
-    """A copy of the package's folder for tests that run in it, without the sources of its module, so that they import
-    the installed wheel; None if `test.cwd` is not set."""
+    """A copy of the package's folder for tests that run in it; `None` if `test.cwd` is not set.
+
+    It omits the sources of the package's module, so that the tests import the installed wheel.
+    """
     if not test.cwd:
         return None
     folder, copy = place.root / package.folder, place.scratch / "package"
@@ -125,7 +127,7 @@ _RUNNERS = ("justfile", "Justfile", "Makefile", "noxfile.py", "tox.ini", "Taskfi
 
 
 def _test_places(folder: Path) -> Iterator[str]:
-    """Where a package without a test command seems to have tests, with what to write."""
+    """A hint for a package without a test command: where its tests seem to be, and the setting to write."""
     advice = 'write test = {{ command = ["pytest", "{{package}}/{0}"] }}'
     tool = toml(folder / "pyproject.toml").get("tool", {})
     pytest = tool.get("pytest", {})
