@@ -8,8 +8,7 @@ from typing import Any
 from cartwheel.checks.candidate import Candidate
 
 _MAY_DIFFER = {"metadata_version", "dynamic"}
-"""`Dynamic` lists the fields that may differ between an sdist and its wheels; it requires Metadata 2.2 of the sdist
-only."""
+"""An sdist lists in `Dynamic` the fields that its wheels may change; only the sdist needs Metadata 2.2 for it."""
 
 
 def metadata_differences(candidates: Iterable[Candidate]) -> tuple[str, ...]:

@@ -11,8 +11,7 @@ from cartwheel.model.wheels.target import pypi_takes
 
 MAXIMUM_SIZE = 100 * 1024 * 1024
 BOMB = (64 * 1024 * 1024, 50)
-"""A size in bytes and a ratio: an archive that unpacks to more bytes must not unpack to more than ratio times its
-size."""
+"""Bytes and ratio: an archive that unpacks to more bytes must not unpack to more than ratio times its size."""
 LONGEST_NAME = 255 - len(".metadata")
 
 

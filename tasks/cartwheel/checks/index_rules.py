@@ -31,8 +31,7 @@ class Finding(Struct, frozen=True, kw_only=True):
         return f"{self.file}: {self.text} ({self.rule})"
 
     def is_of(self, key: str) -> bool:
-        """Whether a key of `rules` covers this finding: the rule's name, or the name and a value in the finding's
-        text."""
+        """Whether a key of `rules` covers this finding: the rule's name, optionally with a value in the text."""
         rule, _, value = key.partition(" ")
         about = not value.strip() or re.search(rf"(?<!\w){re.escape(value.strip())}(?!\w)", self.text)
         return rule == self.rule and bool(about)

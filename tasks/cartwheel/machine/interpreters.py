@@ -68,8 +68,7 @@ def native_interpreter(target: Target, floor: str, python: str, env: Mapping[str
 
 
 def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | NoInterpreter:
-    """A native interpreter for a wheel that several can run: the oldest supported (`minimum`) if installed, else a
-    newer one."""
+    """A native interpreter that can run the wheel: the oldest supported (`minimum`) if installed, else a newer one."""
     stable = oldest(python, minimum) if python in (ABI3, ABI3T) else ""
     wanted = (stable, f">={stable}") if stable else (python,)
     path = next((path for request in wanted if (path := interpreter_path(request, env))), "")
@@ -174,8 +173,7 @@ def variable(target: Target) -> str:
 
 
 def sysroot(target: Target, env: Mapping[str, str]) -> Path | None:
-    """The sysroot for the target: the folder in its variable, or in QEMU_LD_PREFIX if that folder fits.  Starts no
-    process."""
+    """The sysroot: the folder in the target's variable, or in QEMU_LD_PREFIX if it fits.  Starts no process."""
     loader = _loader(target)
     if not loader or sys.platform != "linux":
         return None
@@ -236,8 +234,7 @@ except (AttributeError, OSError, ValueError):
 
 
 def _unfit(target: Target, floor: str, interpreter: Interpreter, root: Path, env: Mapping[str, str]) -> str:
-    """The reason that an emulated interpreter cannot create test environments for wheels with this floor; empty if it
-    can."""
+    """The reason that an emulated interpreter cannot test wheels with this floor; empty if it can."""
     command = interpreter.through((interpreter.path, "-I", "-c", _ASKED), env, root)
     try:
         there = capture(command, cwd=root, env={**env, **interpreter.env}).strip()

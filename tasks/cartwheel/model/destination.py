@@ -106,8 +106,10 @@ def api_of(host: str) -> str:
 
 
 def may_receive_the_token(api: str, url: str) -> bool:
-    """Whether `url`, found in an answer of the API at `api`, may get the API's token: it has the same scheme, and the
-    same host or `uploads.HOST` beside `api.HOST`."""
+    """Whether `url`, from an answer of the API at `api`, may get the API's token.
+
+    It may if it has the API's scheme, and the API's host or `uploads.HOST` for `api.HOST`.
+    """
     from urllib.parse import urlsplit
 
     ours, theirs = urlsplit(api), urlsplit(url)

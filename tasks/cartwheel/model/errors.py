@@ -30,8 +30,7 @@ class StepFailed(CartwheelError):
 
 
 def did_you_mean(found: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` if a known name is close to `found`, else `; expected one of …`; empty if nothing is
-    known."""
+    """`; did you mean 'x'?` if a known name is close to `found`, else `; expected one of …`; empty if `known` is."""
     names = sorted(known)
     swapped = [name for name in names if sorted(name) == sorted(found)]  # transposed letters
     close = swapped or get_close_matches(found, names, n=1, cutoff=0.6)

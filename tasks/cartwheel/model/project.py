@@ -197,8 +197,7 @@ class Project(Struct, frozen=True, kw_only=True):
 
     @property
     def made_by_ci(self) -> bool:
-        """Whether a tag's CI pipeline builds the wheels; false in that pipeline and in a rehearsal, which build
-        them."""
+        """Whether a tag's CI pipeline builds the wheels; false in that pipeline and in a rehearsal."""
         return self.release.origin == "ci" and not self.rehearsed and not self.started_by
 
     @property
@@ -231,8 +230,7 @@ def rehearsal_project(project: Project, stand_ins: Mapping[str, IndexSettings]) 
 
 
 def _rehearsed_wheel(wheel: Wheel) -> Wheel:
-    """Waive tests that this machine cannot run, so that a rehearsal continues; `doit rehearse` lists the wheels at its
-    end."""
+    """Waive tests that this machine cannot run; `doit rehearse` lists such wheels at its end."""
     return wheel if wheel.untested or not wheel.test.command else replace(wheel, untested=NOT_TESTED_HERE)
 
 

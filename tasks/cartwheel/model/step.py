@@ -31,8 +31,7 @@ class Snapshot(Protocol):
         """The version of a tool on this machine, `""` if it is missing."""
 
     def remember(self, key: str, make: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
-        """The result of `make`, cached on this machine under `key`; the key must name everything that the result
-        depends on."""
+        """The result of `make`, cached on this machine; `key` must name everything that the result depends on."""
 
 
 class CommandLog(Protocol):

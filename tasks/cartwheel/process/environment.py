@@ -83,8 +83,7 @@ def tool_environment(environ: Mapping[str, str], extra: Iterable[str] = ()) -> d
 def counted_variables(
     environ: Mapping[str, str], extra: Iterable[str] = (), *, compiled: bool = True
 ) -> dict[str, str]:
-    """The variables that a wheel depends on; for a wheel without compiled code, only the names and patterns in
-    `extra`."""
+    """The variables that a wheel depends on; without compiled code only those that `extra` names."""
     return _chosen(environ, (*(COUNTED if compiled else ()), *extra))
 
 
@@ -118,8 +117,7 @@ def uv_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_credential(name: str, value: str) -> bool:
-    """Whether a tool's variable holds a credential: by its name, or because its value is a URL with user
-    information."""
+    """Whether a tool's variable holds a credential: by its name, or as a URL with user information."""
     return bool(_CREDENTIAL_NAME.search(name) or _CREDENTIAL_VALUE.search(value))
 
 

@@ -77,8 +77,7 @@ def show(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
 def start_in_group(
     argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdout: object, stderr: object
 ) -> subprocess.Popen[bytes]:
-    """Start a command behind the shim, in a new process group that ends when this process ends, even if it is
-    killed."""
+    """Start a command behind the shim, in a new process group that ends with this process, even if it is killed."""
     group: dict[str, object] = (
         {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
         if os.name == "nt"
@@ -201,8 +200,7 @@ def _kill_all() -> None:
 
 
 def stop_on_signals() -> None:
-    """Install signal handlers that end every child and let the run close in order.  Does nothing outside the main
-    thread."""
+    """Install signal handlers that end every child and let the run close in order; only in the main thread."""
     global _handled
     if _handled or threading.current_thread() is not threading.main_thread():
         return

@@ -150,8 +150,7 @@ def _pipe() -> tuple[int, str]:
 
 
 def _tokens(count: int) -> _Jobserver | _Semaphore:
-    """A jobserver, or a semaphore if the system has no FIFOs or the pipe's path has a space, which the protocol cannot
-    quote."""
+    """A jobserver; a semaphore without FIFOs, or if the pipe's path has a space, which the protocol cannot quote."""
     if hasattr(os, "mkfifo"):
         try:
             made = _Jobserver(count)

@@ -23,8 +23,7 @@ def local_clone(source: Path, clone: Path) -> None:
 
 
 def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, without: tuple[str, ...] = ()) -> None:
-    """Make a bare repository at `remote`, whose branch `branch` is the checked-out commit of `source`, and a clone of
-    it.
+    """Make a bare repository at `remote` with the checked-out commit of `source` as `branch`, and a clone of it.
 
     All tags except those in `without` are copied; `source` is only read.  The clone signs neither tags nor commits,
     because it is for rehearsals.

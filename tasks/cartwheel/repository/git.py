@@ -132,15 +132,13 @@ class Repository:
             return int(self.git.rev_list(f"{older}..{newer}", count=True))
 
     def subjects(self, since: str, folder: Path) -> tuple[str, ...]:
-        """The subject lines of commits that touch a folder, newest first: those after the tag `since`, or all if it is
-        empty."""
+        """The subject lines of commits that touch a folder, newest first; after the tag `since`, if it is given."""
         commits = f"refs/tags/{since}..HEAD" if since else "HEAD"
         with in_words("git log"):
             return tuple(self.git.log(commits, "--", str(folder), no_merges=True, format="%s").splitlines())
 
     def messages(self, since: str, folder: Path) -> tuple[str, ...]:
-        """The messages of commits that touch a folder, newest first: those after the tag `since`, or all if it is
-        empty."""
+        """The messages of commits that touch a folder, newest first; after the tag `since`, if it is given."""
         commits = f"refs/tags/{since}..HEAD" if since else "HEAD"
         with in_words("git log"):
             texts = self.git.log(commits, "--", str(folder), no_merges=True, format="%B%x00")
@@ -217,8 +215,10 @@ class Repository:
         return self._known("for_each_ref", f"refs/tags/{tag}", format="%(objecttype)") == "tag"
 
     def lacks_signature(self, tag: str) -> bool:
-        """Whether git is configured to sign tags but the tag is unsigned: git 2.39 creates an unsigned tag and exits
-        with 0 if it cannot read an SSH key."""
+        """Whether git is configured to sign tags but the tag is unsigned.
+
+        git 2.39 creates an unsigned tag and exits with 0 if it cannot read an SSH key.
+        """
         wanted = self._known("config", "--get", "tag.gpgSign", type="bool") == "true"
         return wanted and "-----BEGIN " not in self._known("cat_file", f"refs/tags/{tag}", p=True)
 
@@ -247,8 +247,7 @@ class Repository:
         return self._known("rev_parse", f"{name}^{{commit}}", verify=True, quiet=True)
 
     def _known(self, command: str, *arguments: str, **options: Any) -> str:
-        """The output of a git command; empty if it exits with an error code and prints no error, as for an unknown
-        name."""
+        """The output of a git command; empty if it fails without a message, as for an unknown name."""
         status, answer, complaint = getattr(self.git, command)(
             *arguments, with_exceptions=False, with_extended_output=True, **options
         )

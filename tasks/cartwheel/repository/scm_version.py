@@ -62,8 +62,10 @@ def head_commit(root: Path) -> str:
 
 
 def tracked_files(root: Path, environ: Mapping[str, str], *, submodules: bool = False) -> tuple[str, ...]:
-    """The tracked files below `root`, relative to it with `/`; with `submodules`, also theirs.  Empty outside a
-    repository."""
+    """The tracked files below `root`, relative to it with `/`; empty outside a repository.
+
+    With `submodules`, the files of submodules too.
+    """
     env = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
     found = pointer(root)
     try:

@@ -142,8 +142,7 @@ def _starts_nothing(found: TagFacts, pipeline: str) -> tuple[str, ...]:
 
 
 _BY_HAND = {"GitHub": "Actions, Run workflow", "GitLab": "Build, Pipelines, New pipeline"}
-"""Source: documentation of GitHub ("Triggering a workflow from a workflow") and GitLab ("CI/CD job token"), November
-2026."""
+"""GitHub's documentation "Triggering a workflow from a workflow", GitLab's "CI/CD job token", November 2026."""
 
 
 def make(root: Path, found: TagFacts, message: str, say: Say, *, pipeline: str = "") -> tuple[str, ...]:
@@ -199,8 +198,10 @@ def _push(repo: Repository, found: TagFacts) -> None:
 
 
 def _is_there(repo: Repository, found: TagFacts) -> bool:
-    """Whether the remote has the tag on this commit despite a failed push: another clone pushed it, or the answer was
-    lost."""
+    """Whether the remote has the tag on this commit despite a failed push.
+
+    Another clone may have pushed it, or only the answer was lost.
+    """
     try:
         return repo.remote_refs(found.remote).get(f"refs/tags/{found.tag}") == found.head
     except StepFailed:

@@ -79,8 +79,7 @@ def undo(root: Path) -> tuple[str, ...]:
 
 
 def refuse(root: Path) -> None:
-    """Undo the change of a killed process; raises `StepFailed` if there was one, because this run has read the old
-    state."""
+    """Undo the change of a killed process; raises `StepFailed` if there was one, as this run read the old state."""
     said = undo(root)
     if said:
         raise StepFailed("\n".join((*said, "every file is as it was before; start again")))

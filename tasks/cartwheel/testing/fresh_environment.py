@@ -97,8 +97,7 @@ def fresh(
 
 
 def _starter(made: FreshEnvironment) -> Path:
-    """A script that starts the interpreter.  uv runs it to query the platform, and installs wheels for the other
-    machine."""
+    """A script that starts the interpreter; uv runs it to find out the platform to install for."""
     program = made.folder.with_name("interpreter")
     command = shlex.join(made.python(cwd=made.folder.parent))
     program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', "utf-8")
@@ -107,8 +106,7 @@ def _starter(made: FreshEnvironment) -> Path:
 
 
 def inside(made: FreshEnvironment, module: str, file: str) -> str:
-    """The module's file, relative to the environment; empty without a module.  Raises `StepFailed` if it lies
-    elsewhere."""
+    """The module's file, relative to the environment; raises `StepFailed` if it lies elsewhere."""
     if not module:
         return ""
     path = Path(file).resolve()

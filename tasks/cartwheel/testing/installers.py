@@ -86,8 +86,7 @@ _KEYS = ("index", "index-url", "extra-index-url", "find-links", "no-index", "ind
 
 
 def _uv_settings(environ: Mapping[str, str], project: Path, scratch: Path) -> Path:
-    """Write a settings file with the package sources of the user's settings; for each key the first file that sets it
-    wins."""
+    """Write a settings file with the user's package sources; for each key, the first file that sets it wins."""
     settings: dict[str, Any] = {}
     for file, table in _uv_tables(environ, project):
         for key in (key for key in _KEYS if key in table and key not in settings):

@@ -59,8 +59,7 @@ def _emulated(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
 
 
 def _contained(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
-    """An interpreter in the wheel's build container, or in the target's image if this machine lacks only the target's
-    libc."""
+    """An interpreter in the wheel's build container, or in the target's image if only the libc differs."""
     wheel, work = wanted.wheel, wanted.work
     if work is None:
         return None

@@ -21,8 +21,7 @@ class Runner(Struct, frozen=True, kw_only=True):
 
     needs: tuple[str, ...]
     run: Callable[[FreshEnvironment, tuple[str, ...], str, Path, Path, CommandLog], TestRun]
-    """Runs the tests; takes the environment, the command, the module, the scratch folder, the working folder and the
-    log."""
+    """Takes the environment, the command, the module, the scratch folder, the working folder and the log."""
 
     @classmethod
     def of(cls, command: tuple[str, ...]) -> Runner:

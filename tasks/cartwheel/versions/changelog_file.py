@@ -114,8 +114,7 @@ def package_notes(root: Path, package: Package, version: str = "", *, ignored: t
 
 
 def notes_for_tag(root: Path, package: Package, *, ignored: tuple[str, ...] = ()) -> str:
-    """The message of a version's tag after its name: the version's notes.  A pre-release without notes gets the
-    unreleased part."""
+    """The notes for a tag's message: the version's, or for a pre-release without notes the unreleased part."""
     return package_notes(root, package, ignored=ignored) or (
         "" if needs_entry(package, package.version) else package_notes(root, package, UNRELEASED, ignored=ignored)
     )
@@ -131,10 +130,9 @@ def needs_entry(package: Package, version: str) -> bool:
 
 
 def without_entry(root: Path, package: Package, version: str = "", *, ignored: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The reason that a version (default: the package's) lacks required notes, and a draft of them; empty if it may be
-    released.
+    """The reason that a version lacks required notes, and a draft of them; empty if it may be released.
 
-    For `unreleased`: the reason that the unreleased part is empty.
+    `version`: by default the package's; for `unreleased`, the unreleased part must have notes.
     """
     log = changelog_of(root, package)
     wanted = version or package.version

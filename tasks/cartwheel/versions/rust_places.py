@@ -63,8 +63,7 @@ def rust_places(
 def _other_workspaces(
     root: Path, known: Collection[str], moving: Mapping[Path, Crate], version: str, tracked: Iterable[str]
 ) -> Iterator[TextPlace]:
-    """Requirements on the moving crates in other manifests of the repository, and rows of the crates in other
-    lockfiles."""
+    """Requirements on the moving crates, and their lockfile rows, in other workspaces of the repository."""
     for path in tracked:
         if path in known or Path(path).name not in ("Cargo.toml", "Cargo.lock"):
             continue
@@ -81,8 +80,7 @@ def _other_workspaces(
 def _moving(
     crates: Mapping[Path, Crate], own: Crate, top: Crate, home: VersionSource, lock: Mapping[str, str]
 ) -> dict[Path, Crate]:
-    """The package's crate and the crates that move with it, because they inherit its version or are pinned to it
-    exactly.
+    """The package's crate, and the crates that inherit its version or are pinned to it exactly.
 
     A pinned crate moves only if its version is the package's or, by Cargo.lock, the package's former version.
     """

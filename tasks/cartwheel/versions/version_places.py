@@ -98,8 +98,7 @@ def version_disagreements(found: Iterable[TextPlace]) -> tuple[str, ...]:
 
 
 def write_versions(root: Path, found: Iterable[TextPlace]) -> tuple[str, ...]:
-    """Write the expected version to every place that differs; returns one line per place.  Changes all files or
-    none."""
+    """Write the expected version to every place that differs, in all files or none; returns one line per place."""
     from cartwheel.filesystem.files import replace_all
 
     wrong = tuple({(p.path, p.at, p.span): p for p in found if p.found != p.expected}.values())

@@ -88,8 +88,7 @@ def _finals(version: Version) -> bool:
 
 
 def _release(version: Version, number: str, taken: bool) -> tuple[int, ...]:
-    """The lowest release numbers of that kind above the version (`minor`: 1.3.0), with at least as many parts as
-    needed."""
+    """The lowest release numbers of that kind (`minor`: 1.3.0) above the version."""
     place = NUMBERS.index(number)
     parts = (*version.release, *(0,) * (place + 1 - len(version.release)))
     if not taken and not any(parts[place + 1 :]):

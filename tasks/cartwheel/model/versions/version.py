@@ -108,10 +108,10 @@ Also a leading `-` (gitcli(7)), and braces, so that a misspelt field does not be
 
 
 def tag_name(template: str, written: str, *, name: str = "") -> str:
-    """The tag for a version, from a template with `{version}` (as the manifest writes it), `{pep440}`, `{semver}`,
-    `{name}`.
+    """The tag for a version, from a template.
 
-    Raises `ConfigError` if the template is invalid or git refuses the name.
+    Fields: `{version}` (as the manifest writes it), `{pep440}`, `{semver}`, `{name}`.  Raises `ConfigError` if the
+    template is invalid or git refuses the name.
     """
     text = _filled(template.replace("{name}", name), written)
     for line in (*wrong_tag_form(template), *_wrong_ref(text)):

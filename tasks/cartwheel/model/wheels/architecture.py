@@ -6,8 +6,7 @@ from msgspec import Struct
 
 
 class Architecture(Struct, frozen=True, kw_only=True):
-    """One processor architecture and its name in each scheme; an empty column means that the scheme does not name
-    it."""
+    """One processor architecture and its names; an empty column means that the scheme has no name for it."""
 
     name: str
     """The name in Linux platform tags and `uname -m`: `x86_64`."""
@@ -129,8 +128,7 @@ _IOS = {"arm64_iphoneos": "arm64", "arm64_iphonesimulator": "arm64", "x86_64_iph
 
 
 def accepted_architectures(system: str, tag: str) -> tuple[str, ...]:
-    """The architectures, in the words of `Binary.architecture`, that a wheel may hold if its platform tag ends in
-    `tag`."""
+    """The values of `Binary.architecture` that a wheel may hold if its platform tag ends in `tag`."""
     if tag == "universal2":
         return ("arm64", "x86_64")
     if system == "ios":

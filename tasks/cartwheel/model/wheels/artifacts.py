@@ -65,8 +65,7 @@ def report(wheel: Wheel) -> str:
 
 
 def ready(package: Package) -> tuple[str, ...]:
-    """The task that finds reasons to refuse the release before anything is built; it precedes all other tasks before a
-    tag."""
+    """The task that finds reasons to refuse the release before anything is built."""
     return (f"ready:{package.key}",)
 
 

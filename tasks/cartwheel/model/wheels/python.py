@@ -46,7 +46,7 @@ PyPy 7.3 and PyPy 8 (September 2026) both provide 3.11; the manylinux images of 
 """
 
 NEEDS_PYPY = ("pypy3.11-v8",)
-"""Interpreters for which maturin 1.16 must run the PyPy itself: it knows one PyPy for each version (`pypy_abi_tag`)."""
+"""Pythons that can be built for only with their PyPy installed: maturin 1.16 knows another one (`pypy_abi_tag`)."""
 
 _GRAALPY_ABI = {"3.10": "240_310", "3.11": "242_311", "3.12": "250_312", "3.13": "253_313"}
 """GraalPy's ABI by Python version (maturin 1.16, `graalpy_version_for_python_version`)."""

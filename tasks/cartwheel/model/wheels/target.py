@@ -131,8 +131,10 @@ _KINDS = {"manylinux": "gnu", "linux": "gnu", "musllinux": "musl"}
 
 
 def _by_platform(text: str) -> str:
-    """The triple of a platform in cibuildwheel's words or a wheel's name, such as `manylinux_x86_64`, `win32` or
-    `macosx_arm64`; empty if unknown."""
+    """The triple of a platform in cibuildwheel's or a wheel tag's words; empty if unknown.
+
+    Examples: `manylinux_x86_64`, `win32`, `macosx_arm64`.
+    """
     match = re.fullmatch(r"(manylinux|musllinux|linux|macosx?|win(?:dows)?)(?:\d*_\d+)*[_-]?(\w*)", text.lower())
     if not match:
         return ""

@@ -20,9 +20,10 @@ _VERSION = re.compile(r"(pypy|graalpy)?3\.(\d+)(t?)(?:-v8)?")
 
 
 def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
-    """The Pythons that run the wheel's tests: its own Python, if it is for one only.
+    """The Pythons that run the wheel's tests.
 
-    Otherwise those in `test.python`, or every supported one; `py3`, any Python, for a program.
+    A wheel for one Python is tested with that Python; other wheels with those in `test.python`, else with every
+    supported one.  A program is tested with `py3`, any Python.
     """
     if not _for_many(wheel):
         return (wheel.python,)
