@@ -192,10 +192,11 @@ def shown(
     seconds: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[str, ...]:
-    """Wait until the destination shows all `items` (or those `awaited`); what is wrong then, none: all is well.
+    """Waits until the destination shows all `items`, or those in `awaited`; returns the problems, empty if all are
+    shown.
 
-    An item that is not shown yet is waited for; one with other bytes is wrong at once, and what will not pass, such as
-    an address that wants other credentials, raises `StepFailed` at once.
+    An item that is not shown yet is waited for. Other bytes end the wait at once. A failure that will not pass, such as
+    rejected credentials, raises `StepFailed` at once.
     """
     awaited = awaited or items
     limit = destination.deadline if seconds is None else seconds

@@ -26,7 +26,8 @@ from cartwheel.stand_ins.github import ReleaseShelf
 
 
 def locate(project: Project, name: str, root: Path, environ: Mapping[str, str]) -> None:
-    """Raises `ConfigError` where the configuration and the remote name no repository, or no address of an API."""
+    """Raises `ConfigError` if neither the configuration nor the remote names a repository, or if the API's address
+    is invalid."""
     _place(project, name, root, environ)
 
 
@@ -37,23 +38,23 @@ def destination(release: Release) -> GitHubRelease:
 
 
 def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
-    """A release page takes every name."""
+    """Always empty: a release page accepts every file name."""
     return ()
 
 
 def held(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
-    """Nothing: a release page is known by its tag, which is asked for elsewhere."""
+    """Always empty: a release page exists only with its tag, which is checked elsewhere."""
     return ()
 
 
 def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
-    """The job's own token writes the repository's own page."""
+    """The job's own token can write the repository's own release page."""
     return JobNeeds(own_page=not (settings.url or settings.repository), history=True)
 
 
 @contextmanager
 def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterator[ReleaseShelf]:
-    """Release pages of the tags that the rehearsal's remote has."""
+    """Release pages for the tags of the rehearsal's remote."""
     from cartwheel.repository.git import Repository
 
     def tags() -> Mapping[str, str]:
@@ -65,7 +66,7 @@ def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterato
 
 
 def _place(project: Project, name: str, root: Path, environ: Mapping[str, str]) -> Place:
-    """The repository that the configuration or the release's remote names."""
+    """The repository from the configuration, else from the release's git remote."""
     from cartwheel.repository import tags
     from cartwheel.repository.git import Repository
 
@@ -76,7 +77,7 @@ def _place(project: Project, name: str, root: Path, environ: Mapping[str, str]) 
 
 
 def _page_of(release: Release) -> Wanted:
-    """The release as it shall be, without its files."""
+    """The planned release page, without its files."""
     package, others = release.package, partners(release)
     return Wanted(
         tag=package.tag_name,

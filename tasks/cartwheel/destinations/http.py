@@ -1,4 +1,4 @@
-"""HTTP as every destination speaks it: each exchange ends, answers are redacted, credentials stay at their host."""
+"""HTTP for every destination: each exchange ends, answers are redacted, credentials go only to their host."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 20.0
 READ_SECONDS = 120.0
-"""For a whole exchange that reads: a page, an identity, a call of an API."""
+"""Deadline of an exchange that reads: a page, an identity, an API call."""
 SEND_SECONDS = 300.0
-"""For a whole exchange that sends or downloads a file, and a second more for each `SLOWEST` bytes."""
+"""Base deadline of an exchange that sends or downloads a file; one second more per `SLOWEST` bytes."""
 SLOWEST = 50_000
 _WORDS = 300
 _BODY = 1 << 20
-"""More of an answer in words is not read."""
+"""Bytes of an answer's body that are read at most."""
 
 _T = TypeVar("_T")
 
 
 def sending_seconds(size: int) -> float:
-    """The deadline of an exchange that sends or downloads so many bytes."""
+    """The deadline, in seconds, of an exchange that sends or downloads `size` bytes."""
     return SEND_SECONDS + size / SLOWEST
 
 
 class Conversation:
-    """A `requests` session whose exchanges all end: at their deadline, and at once when the run is told to stop.
+    """A `requests` session whose exchanges all end: at their deadline, or at once when the run is stopped.
 
-    `requests` has no deadline for a whole answer, and nothing interrupts it where a server drips a byte at a time.  So
-    each exchange runs in a thread of its own, and its sockets are shut down where it must end.
+    `requests` has no deadline for a whole answer, and cannot be interrupted while a server sends byte by byte. So each
+    exchange runs in its own thread, and its sockets are shut down to end it.
     """
 
     def __init__(self, session: requests.Session, url: str) -> None:
@@ -55,8 +55,10 @@ class Conversation:
             session.mount(scheme, adapter)
 
     def exchange(self, ask: Callable[[requests.Session], _T], *, seconds: float = READ_SECONDS) -> _T:
-        """What `ask` returns, which must read its answer to the end.  Raises what it raises, `Interrupted`, and
-        `requests.Timeout` where it takes longer than `seconds`."""
+        """Returns what `ask` returns; `ask` must read its answer to the end.
+
+        Raises what `ask` raises, `Interrupted`, and `requests.Timeout` after `seconds`.
+        """
         import requests
 
         work = Worker(lambda: ask(self.session))
@@ -64,7 +66,7 @@ class Conversation:
         if work.running:
             self.cancel()
             work.wait(0.5, stopped=True)
-        if work.done and not self._cancelled:  # what was cut off may look whole
+        if work.done and not self._cancelled:  # a cut-off answer may look whole
             return work.done[0]
         if STOP.is_set():
             raise Interrupted
@@ -73,7 +75,7 @@ class Conversation:
         raise work.failed[0]
 
     def cancel(self) -> None:
-        """End every exchange at once; the next one needs a new conversation."""
+        """Ends every exchange at once; the next one needs a new conversation."""
         import socket
 
         self._cancelled = True
@@ -82,17 +84,17 @@ class Conversation:
                 try:
                     connection.sock.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    pass  # it is closed already
+                    pass  # already closed
 
     def opened(self, connection: Any) -> None:
-        """Know a connection that is about to be made; raises `ConnectionError` once all is cancelled."""
+        """Registers a connection before it is made; raises `ConnectionError` after `cancel`."""
         if self._cancelled:
             raise ConnectionAbortedError("the exchange was ended")
         self._open.add(connection)
 
 
 def _adapter(conversation: Conversation) -> Any:
-    """An adapter without retries, which are ours, and with time limits, that makes its connections known."""
+    """An adapter with time limits that registers its connections; it never retries, since `retries` does."""
     from requests.adapters import HTTPAdapter
     from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
     from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -133,13 +135,13 @@ def _adapter(conversation: Conversation) -> Any:
 
 
 class NoAuth:
-    """Sends no credentials, not even those of a .netrc, or the token of a `Bearer` header."""
+    """Sends a `Bearer` token, or no credentials at all; either way .netrc is ignored."""
 
     def __init__(self, token: str = "") -> None:
         self._token = token
 
     def __call__(self, request: Any) -> Any:
-        """Prepare a request."""
+        """Adds the header to a request."""
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request
@@ -147,9 +149,9 @@ class NoAuth:
 
 @contextmanager
 def conversation(url: str, auth: Any = None) -> Iterator[Conversation]:
-    """A conversation with the host of `url`, never sent on from https to http.
+    """A conversation with the host of `url`; refuses redirects from https to http.
 
-    `auth`: what `requests` takes; None: what .netrc says of that host, if anything.
+    `auth`: as for `requests`; None: the credentials in .netrc for that host, if any.
     """
     import requests
 
@@ -172,7 +174,8 @@ def conversation(url: str, auth: Any = None) -> Iterator[Conversation]:
 
 
 def answer_of(response: requests.Response, secrets: Iterable[str]) -> Answer:
-    """An answer in words: the reason of its status line (PyPI's habit) and a short body, without HTML and secrets."""
+    """Parses a response: the status line's reason (PyPI puts its message there) and a short body, without HTML and
+    secrets."""
     hidden = tuple(secrets)
     body = body_of(response)
     redirect = response.is_redirect or bool(response.headers.get("Location") and response.status_code == 304)
@@ -186,8 +189,10 @@ def answer_of(response: requests.Response, secrets: Iterable[str]) -> Answer:
 
 
 def body_of(response: requests.Response) -> str:
-    """The beginning of an answer's body, as far as it came.  Raises `requests.ConnectionError` where an answer that
-    says that all is well breaks off: nobody knows what else it would have said."""
+    """The beginning of a response's body, as far as it arrived.
+
+    Raises `requests.ConnectionError` if a response with a success status breaks off, since its outcome is unknown.
+    """
     import requests
     import urllib3
 
@@ -204,7 +209,7 @@ def body_of(response: requests.Response) -> str:
 
 
 def in_words(text: str, secrets: Iterable[str], *, limit: int = _WORDS) -> str:
-    """What a server said, in one line that may be shown: first redacted, then without HTML, then cut."""
+    """A server's text in one line that is safe to show: redacted, then without HTML, then cut to `limit`."""
     hidden = tuple(secrets)
     text = redact(text, hidden)
     text = unescape(re.sub(r"(?s)<(style|script|head)\b.*?</\1>|<[^>]+>", " ", text))
@@ -215,7 +220,8 @@ def in_words(text: str, secrets: Iterable[str], *, limit: int = _WORDS) -> str:
 
 
 def redirects_away(answer: requests.Response, url: str) -> str:
-    """Where an answer sends its reader, if that is another host or port than that of `url`; http to https is none."""
+    """The address that a response redirects to, if its host or port differs from that of `url`; else empty. The
+    default ports of http and https count as equal."""
     if answer.is_redirect:
         to = urljoin(answer.url, answer.headers["Location"])
         if host_of(to) != host_of(url):
@@ -224,14 +230,14 @@ def redirects_away(answer: requests.Response, url: str) -> str:
 
 
 def host_of(url: str) -> tuple[str, int]:
-    """Host and port of an address, 0 for the port of its scheme."""
+    """Host and port of an address; the port is 0 if it is the default of the scheme."""
     parts = urlsplit(url)
     port = parts.port or 0
     return parts.hostname or "", 0 if port == {"http": 80, "https": 443}.get(parts.scheme) else port
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address is this machine itself, which no proxy leads to."""
+    """Whether an address is on the loopback interface, where no proxy is used."""
     return urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
 
 
@@ -241,7 +247,7 @@ def is_insecure(url: str) -> bool:
 
 
 def reason(error: Exception, secrets: Iterable[str] = ()) -> str:
-    """What went wrong on the way, in one line; never the request, whose headers hold the credentials."""
+    """The cause of a failed request in one line; without the request, whose headers hold credentials."""
     cause: BaseException = error
     for inner in _causes(error):
         cause = inner
@@ -258,7 +264,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def without_userinfo(text: str) -> str:
-    """The text with `***` for the user name and password of every address in it."""
+    """The text with `***` for the user name and password in every address."""
     return re.sub(r"(?<=://)[^/\s]+@|[^/:@\s'\"]+:[^/:@\s]+@", "***@", text)
 
 

@@ -1,6 +1,6 @@
-"""What every kind of destination promises: a release is located, judged, looked at, sent item by item, and verified.
+"""The interface of every kind of destination: a release is located, judged, looked at, sent item by item, and verified.
 
-A kind is a module with the functions of `Implementation`, named by its row in `model.destination.KINDS`; `delivery`
+A kind is a module with the functions of `Implementation`, named by its row in `model.destination.KINDS`. `delivery`
 does the rest: the ledger, the retries and the waiting.
 """
 
@@ -21,81 +21,81 @@ from cartwheel.model.project import Package, Project
 from cartwheel.model.step import CommandLog
 
 Say = Callable[[str], None]
-"""Tells the user something, in one line."""
+"""Shows the user one line."""
 Sleep = Callable[[float], None]
-"""Waits so many seconds."""
+"""Waits for a number of seconds."""
 
 THERE, MISSING, OTHER, EXTRA, BROKEN = "there", "missing", "other bytes", "not planned", "broken off"
 COMPLETE, PARTIAL, NOTHING, DIFFERS, UNKNOWN = "complete", "partial", "nothing", "differs", "unknown"
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What a destination answered to one request; without secrets."""
+    """A destination's answer to one request; contains no secrets."""
 
     status: int
     """The HTTP status, or `LOST`."""
     words: str
     retry_after: float = 0.0
-    """Seconds, 0 where it names none."""
+    """Seconds; 0 if the answer names none."""
     location: str = ""
-    """Where it would have the request sent instead; that is not followed, the credentials are for this address."""
+    """The redirect target; it is not followed, since the credentials are for the original address."""
     page: bool = False
-    """A web page for people, such as a sign-in page, whatever the status says."""
+    """Whether the body is a web page for people, such as a sign-in page, whatever the status."""
 
     @property
     def taken(self) -> bool:
-        """The item is there now, by this request or by an equal earlier one."""
+        """Whether the destination has the item now, from this request or from an equal earlier one."""
         return 200 <= self.status < 300 and self.status != 203 and not self.page
 
     @property
     def passing(self) -> bool:
-        """The same request may succeed later."""
+        """Whether the same request may succeed later."""
         return passing(self.status)
 
     @property
     def open(self) -> bool:
-        """The destination may have kept what was sent, although it did not say so."""
+        """Whether the destination may have kept the item although it did not confirm it."""
         return self.status == LOST or self.status >= 500 or (200 <= self.status < 300 and not self.taken)
 
     @property
     def text(self) -> str:
-        """The answer in words, for a message."""
+        """The status and words, for a message."""
         return self.words if self.status == LOST else f"{self.status} {self.words}".strip()
 
 
 class Item(Struct, frozen=True, kw_only=True):
-    """One thing that is sent: a file, or a crate."""
+    """One thing to send: a file or a crate."""
 
     name: str
-    """Its file name, by which the ledger knows it."""
+    """Its file name, which is its key in the ledger."""
     path: Path
     sha256: str
     title: str = ""
-    """What messages call it; empty: by its name."""
+    """Its name in messages; empty: `name`."""
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return self.title or self.name
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """Where the items of a release stand at a destination, by name."""
+    """The state of a release's items at a destination, by name."""
 
     send: tuple[str, ...] = ()
-    """Missing there, in the order in which to send them."""
+    """Missing there, in sending order."""
     there: tuple[str, ...] = ()
-    """There already, with the same content."""
+    """Already there with the same content."""
     wrong: tuple[str, ...] = ()
-    """Why nothing may be sent, each in words; none: the rest may."""
+    """Reasons against sending anything; empty: `send` may be sent."""
     trouble: str = ""
-    """Why the destination could not be asked, where that may pass; nothing is known then."""
+    """Why the destination could not be asked, if that may pass; the other fields are then empty."""
     withdrawn: tuple[str, ...] = ()
-    """There, and not offered to anybody (PEP 592); a verification refuses that."""
+    """There but yanked (PEP 592); verification refuses them."""
 
 
 class ItemStatus(Struct, frozen=True, kw_only=True):
-    """An item, and how it stands at a destination."""
+    """An item and its state at a destination."""
 
     name: str
     state: str
@@ -114,22 +114,22 @@ class DestinationStatus(Struct, frozen=True, kw_only=True):
 
 
 class JobNeeds(Struct, frozen=True, kw_only=True):
-    """What the CI jobs need that publish to a destination and verify it."""
+    """What a destination requires of the CI jobs that publish to it and verify it."""
 
     identity: bool = False
-    """Trusted publishing: the job may ask for its identity."""
+    """Trusted publishing: the job needs permission to request its identity."""
     own_page: bool = False
-    """The job's own token is enough: the repository's own release page."""
+    """The job's own token suffices: the repository's own release page."""
     history: bool = False
-    """Verifying reads git's history."""
+    """Verifying needs git's history."""
     private: bool = False
-    """Reading needs credentials as well, so the verifying job is given them."""
+    """Reading needs credentials too, so the verifying job gets them."""
     practice: bool = False
-    """It takes a release that is not tagged."""
+    """The destination accepts an untagged release."""
 
 
 class Release(Struct, frozen=True, kw_only=True):
-    """One package's release to one index, and what is needed to act on it."""
+    """One package's release to one index, with everything needed to act on it."""
 
     project: Project
     package: Package
@@ -140,113 +140,116 @@ class Release(Struct, frozen=True, kw_only=True):
     say: Say
     log: CommandLog | None = None
     scratch: Path = Path()
-    """An empty folder for this step alone."""
+    """An empty folder for this step."""
     notes: Callable[[], str] = str
     """The changelog's notes of this version."""
     tagged: bool = True
-    """Whether the tag must be there by now."""
+    """Whether the tag must exist by now."""
 
     @property
     def settings(self) -> IndexSettings | None:
-        """The index's table, where there is one."""
+        """The index's table; None if it has none."""
         return self.project.indexes.get(self.index)
 
 
 class Destination(Protocol):
-    """One release at one destination.  Methods that ask it raise `StepFailed` where it cannot be asked."""
+    """One release at one destination. Methods that contact it raise `StepFailed` if it cannot be reached."""
 
     name: str
     url: str
-    """Where things are sent; the ledger of another address does not count."""
+    """The address that receives the items; a ledger for another address is ignored."""
     patience: Patience
     content: str
-    """What is compared: `bytes`, or `content` where packing may differ."""
+    """What is compared: `bytes`, or `content` if packing is not reproducible."""
     lags: bool
-    """It may take a while to show what it took; what it took not long ago is not sent again meanwhile."""
+    """Whether it may list an item late; an item sent recently is then not sent again."""
     one_by_one: bool
-    """Each item must be shown before the next is sent."""
+    """Whether each item must be shown before the next is sent."""
     deadline: float
     """Seconds to wait until everything is shown."""
 
     def alone(self) -> AbstractContextManager[object]:
-        """Held while the release is worked on; closes connections at its end."""
+        """The context to hold while the release is worked on; it closes connections at its end."""
 
     def items(self, files: Sequence[Item]) -> tuple[Item, ...]:
-        """What is sent for these planned files, in order."""
+        """The items to send for these planned files, in order."""
 
     def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
-        """Why nothing may be sent, as far as it is known without looking at what is held; asks nobody for a rule.
+        """Reasons against sending that do not depend on what the destination holds. Usually offline.
 
-        `sending`: credentials and the tag must be there by now.
+        `sending`: credentials and the tag must exist by now.
         """
 
     def look(self, items: Sequence[Item], *, public: bool = False) -> Standing:
-        """What it holds against what is planned; changes nothing.  `public`: only what everybody sees counts."""
+        """Compares what the destination holds with the plan; changes nothing. `public`: counts only what every user
+        sees."""
 
     def prepare(self, standing: Standing) -> None:
-        """What must be there before the first item."""
+        """Makes what must exist before the first item is sent, or does nothing."""
 
     def send(self, item: Item) -> Answer:
-        """Send one item by one request."""
+        """Sends one item with one request."""
 
     def renewed(self, answer: Answer) -> bool:
-        """Whether credentials that were refused could be replaced, so that the item is sent again."""
+        """Whether refused credentials could be replaced, so that the item is sent again."""
 
     def settles(self, answer: Answer) -> int:
-        """How often to look whether the item is there after all; 0: the answer leaves no doubt."""
+        """How often to look for the item despite this answer; 0: the answer is conclusive."""
 
     def refused(self, item: Item, answer: Answer) -> str:
         """Why the item was not taken, and what to do."""
 
     def finish(self, items: Sequence[Item]) -> None:
-        """Make public what was sent."""
+        """Publishes what was sent."""
 
     def prove(self, items: Sequence[Item]) -> str:
-        """What verification does once everything is shown; a line about it."""
+        """Runs the final verification once everything is shown; returns a line about it."""
 
     def status(self, digests: Mapping[str, str]) -> DestinationStatus:
-        """How much of the release is there; `digests`: the SHA-256 of the files that were made here, by name."""
+        """How much of the release is there; `digests`: the SHA-256 by name of the files made on this machine."""
 
 
 class StandIn(Protocol):
     """A destination on this machine, for a rehearsal."""
 
     settings: Mapping[str, object]
-    """What replaces the index's table."""
+    """The keys that replace the index's table."""
 
     def summary(self) -> str:
-        """What it holds, in lines; empty where the table of files shows it."""
+        """Its contents in lines; empty if the rehearsal's table shows them."""
 
 
 class Implementation(Protocol):
     """The functions of a kind's module."""
 
     def locate(self, project: Project, name: str, root: Path, environ: Mapping[str, str]) -> None:
-        """Raises `ConfigError` where nobody knows where the index is, or its table cannot be meant; asks nobody."""
+        """Raises `ConfigError` if the index is unknown or its table is invalid; works offline."""
 
     def destination(self, release: Release) -> Destination:
         """The release at this destination."""
 
     def name_refusals(self, release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
-        """What the destination's rules say to these names of files and to the files that are here; asks nobody."""
+        """What the destination's rules refuse about these file names and files; works offline."""
 
     def held(self, release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
-        """What the destination holds of another `version` of the package; `crates`: the new version by crate."""
+        """What the destination already has of another `version` of the package; `crates`: the new version by crate
+        name."""
 
     def job_needs(self, name: str, settings: IndexSettings) -> JobNeeds:
-        """What a CI job needs for it; pure."""
+        """What a CI job needs for this destination; computes only."""
 
     def stand_in(self, project: Project, folder: Path, clone: Path, token: str) -> AbstractContextManager[StandIn]:
-        """A stand-in that takes uploads with `token` alone; `folder` is its own, `clone` the rehearsed project."""
+        """A stand-in that accepts uploads only with `token`; `folder` is for its use, `clone` is the rehearsed
+        project."""
 
 
 def implementation(name: str, indexes: Mapping[str, IndexSettings]) -> Implementation:
-    """The module of the kind of the index of that name."""
+    """The module for the kind of the index called `name`."""
     return cast(Implementation, import_module(kind_row(name, indexes).module))
 
 
 def overall_state(items: Sequence[ItemStatus]) -> str:
-    """The state of a destination, from those of its items."""
+    """The state of a destination, computed from the states of its items."""
     states = {item.state for item in items}
     if states & {OTHER, EXTRA}:
         return DIFFERS
@@ -256,7 +259,8 @@ def overall_state(items: Sequence[ItemStatus]) -> str:
 
 
 def item_statuses(planned: Mapping[str, str], held: Mapping[str, str], *, extra: bool = True) -> tuple[ItemStatus, ...]:
-    """Each planned file against what is held (SHA-256 by name, empty: not known), then what is held beside them."""
+    """Each planned file compared with `held` (SHA-256 by name, empty if unknown); then, with `extra`, unplanned
+    files. Unknown digests count as equal."""
     items = []
     for file, ours in planned.items():
         theirs = held.get(file)
@@ -266,9 +270,10 @@ def item_statuses(planned: Mapping[str, str], held: Mapping[str, str], *, extra:
 
 
 def in_order(files: Sequence[str] | Mapping[str, object] | set[str]) -> tuple[str, ...]:
-    """Wheels for one platform first, then those for any, the sdist last: until a platform has its wheel, nothing that
-    would be compiled there instead can be found.
+    """Sorts files for upload: wheels for one platform, then those for any, then the sdist.
 
-    Every run has the same order, so of two releases at once the later one stops at the first file that differs, and
-    all that the index holds is of the other one."""
+    An installer must not find the sdist before its platform's wheel, or it would compile it. The order is the same in
+    every run, so of two concurrent releases the later one stops at the first file that differs, and everything on the
+    index is from the other one.
+    """
     return tuple(sorted(files, key=lambda file: (not file.endswith(".whl"), file.endswith("-any.whl"), file)))

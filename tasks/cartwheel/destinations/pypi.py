@@ -33,7 +33,7 @@ from cartwheel.stand_ins.pypi import LoopbackIndex
 
 
 def locate(project: Project, name: str, root: Path, environ: Mapping[str, str]) -> None:
-    """Raises `ConfigError` where nobody knows the index, or its table cannot be meant."""
+    """Raises `ConfigError` if the index is unknown or its table is invalid."""
     resolve(name, project.indexes)
 
 
@@ -46,7 +46,7 @@ def destination(release: Release) -> PypiDestination:
 
 
 def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
-    """What the index's rules say to these names, and to the files that are here."""
+    """What the index's rules refuse about these names and about the existing files."""
     from cartwheel.checks.index_rules import findings, name_findings, refusals_and_notes
 
     rules = resolve(release.index, release.project.indexes).rules
@@ -55,13 +55,13 @@ def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path])
 
 
 def held(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
-    """The files of another version that the index holds."""
+    """The files of another version on the index."""
     index = resolve(release.index, release.project.indexes)
     return tuple(held_files(index, release.package.name, version, environ=release.environ))
 
 
 def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
-    """Trusted publishing where the configuration says so, and on PyPI's own indexes unless it says otherwise."""
+    """Trusted publishing if the configuration asks for it, and by default on PyPI and TestPyPI."""
     known = name in ("pypi", "testpypi") and not settings.url
     return JobNeeds(
         identity=settings.auth == "trusted" or (settings.auth is None and known),
@@ -72,7 +72,7 @@ def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
 
 @contextmanager
 def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterator[LoopbackIndex]:
-    """An index over a folder that takes uploads with `token` alone."""
+    """An index over a folder that accepts uploads only with `token`."""
     with LoopbackIndex(folder, password=token) as shelf:
         yield shelf
 
@@ -102,7 +102,7 @@ class PypiDestination:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Ends the connections; several packages may be sent at once."""
+        """Closes the connections at the end; several packages may be sent at once."""
         try:
             yield
         finally:
@@ -111,13 +111,13 @@ class PypiDestination:
                 self._sender = None
 
     def items(self, files: Sequence[Item]) -> tuple[Item, ...]:
-        """The planned files themselves."""
+        """The planned files, in upload order."""
         by_name = {item.name: item for item in files}
         self._planned = in_order(set(by_name))
         return tuple(by_name[name] for name in self._planned)
 
     def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
-        """What the index's rules refuse, and credentials that are missing; what the rules waive is told."""
+        """What the index's rules refuse, and missing credentials; waived findings are announced."""
         from cartwheel.checks.index_rules import findings, refusals_and_notes
 
         besides = ("private",) if self._release and self._release.project.rehearsed else ()
@@ -130,7 +130,7 @@ class PypiDestination:
         return (*(str(finding) for finding in refused), *filter(None, (without,)))
 
     def look(self, items: Sequence[Item], *, public: bool = False) -> Standing:
-        """What the index lists against what is planned; a part of the files is compared without judging the others."""
+        """Compares what the index lists with the plan; with a part of the planned files, the others are not judged."""
         planned = {item.name: item.sha256 for item in items}
         part = bool(set(self._planned) - set(planned))
         patience = Patience(tries=1) if public or part else READING
@@ -159,21 +159,21 @@ class PypiDestination:
         )
 
     def prepare(self, standing: Standing) -> None:
-        """Nothing: an index takes the first file as any other."""
+        """Does nothing: an index needs no preparation."""
 
     def send(self, item: Item) -> Answer:
-        """One POST, through twine."""
+        """Sends one file with one POST, through twine."""
         if self._sender is None:
             self._sender = Sender(self.index, environ=self._environ)
         self._sender.refresh()
         return self._sender.upload(item)
 
     def renewed(self, answer: Answer) -> bool:
-        """Whether an expired token of trusted publishing could be replaced."""
+        """Whether an expired trusted-publishing token could be replaced."""
         return self._sender is not None and self._sender.renewed()
 
     def settles(self, answer: Answer) -> int:
-        """A look after every answer but those that certainly kept nothing; several where it speaks of a file there."""
+        """0 for answers that rule out that the file was kept, 3 if the index claims to have it, else 1."""
         if answer.status in (401, 413, 429) or answer.location:
             return 0
         return 3 if says_existing(answer) else 1
@@ -183,10 +183,10 @@ class PypiDestination:
         return refusal_in_words(item.name, self.name, self.url, answer, self.patience.tries)
 
     def finish(self, items: Sequence[Item]) -> None:
-        """Nothing: what is sent is public at once."""
+        """Does nothing: a file is public once it is sent."""
 
     def prove(self, items: Sequence[Item]) -> str:
-        """Install the version from the index, as a user would, and run its tests."""
+        """Installs the version from the index, as a user would, and runs its tests."""
         from cartwheel.destinations.pypi_verify import installed
 
         if self._release is None:
@@ -194,7 +194,7 @@ class PypiDestination:
         return installed(self._release, self.index, {item.name: item.sha256 for item in items})
 
     def status(self, digests: Mapping[str, str]) -> DestinationStatus:
-        """Each planned file against what the index lists."""
+        """Each planned file compared with what the index lists."""
         told: list[str] = []
         rows = listing(self.index, self._project, self._version, environ=self._environ, say=told.append)
         withdrawn = [row.file for row in rows if row.yanked]

@@ -1,4 +1,4 @@
-"""What indexes answer to an upload: how each registry says that it has a file, and what to do about a refusal."""
+"""Interprets how indexes answer an upload: that they have the file already, or why they refuse it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def refusal_in_words(file: str, index: str, url: str, answer: Answer, tries: int
 
 
 class _Existing(Struct, frozen=True):
-    """How a registry says that it has a file of that name."""
+    """How one registry says that it already has a file of that name."""
 
     statuses: tuple[int, ...]
     words: str
-    """A pattern of its own words."""
+    """A pattern for the registry's message."""
 
 
 _EXISTING = (
@@ -41,27 +41,27 @@ _EXISTING = (
     _Existing((403,), r"overwrite artifact|not enough permissions to (delete|overwrite)|already exist"),  # Artifactory
     _Existing((422,), r"already[ _]exist"),
 )
-"""twine's rules for `--skip-existing` (twine 3.8 to 6.2, commands/upload.py) and the registries' documentation,
-November 2026.  None of these is believed: the index is looked at."""
+"""Sources: twine's rules for `--skip-existing` (twine 3.8 to 6.2, commands/upload.py) and the registries'
+documentation, November 2026. A match is only a hint: the index is always read to confirm it."""
 
 
 def says_existing(answer: Answer) -> bool:
-    """Whether an index says in its own way that it has a file of that name."""
+    """Whether an answer says, in any registry's form, that the file already exists."""
     return any(answer.status in row.statuses and re.search(row.words, answer.words, re.IGNORECASE) for row in _EXISTING)
 
 
 class _Advice(Struct, frozen=True, kw_only=True):
-    """What to say of an answer that refuses a file, and what to do."""
+    """The message for one kind of refusal, with what to do."""
 
     statuses: tuple[int, ...]
     words: str = ""
-    """A pattern of the index's own words."""
+    """A pattern for the index's message."""
     text: str
     page: bool = False
-    """The answer must be a page for people."""
+    """Whether the answer must be a page for people."""
 
     def fits(self, answer: Answer) -> bool:
-        """Whether the row is about such an answer."""
+        """Whether the row applies to an answer."""
         return (
             answer.status in self.statuses
             and (answer.page or not self.page)
@@ -120,4 +120,4 @@ ADVICE = (
         text="{where} finds it too large ({said}); make it smaller, or ask there for a higher limit",
     ),
 )  # fmt: skip
-"""The first row that fits counts.  The words are Warehouse's, forklift/legacy.py, 21 August 2026."""
+"""The first row that fits applies. The words are Warehouse's, forklift/legacy.py, 21 August 2026."""

@@ -1,6 +1,6 @@
-"""An index of the PyPI kind, by its name in the configuration.
+"""Resolves an index of the PyPI kind from its name in the configuration.
 
-twine and pypi-simple know the public indexes by name; their host names are never written here.
+twine and pypi-simple know the addresses of the public indexes; their host names are never written here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cartwheel.model.errors import ConfigError, did_you_mean
 
 
 class IndexTable(Protocol):
-    """`[tool.cartwheel.index.NAME]`, as far as it matters here."""
+    """The keys of `[tool.cartwheel.index.NAME]` that are read here."""
 
     @property
     def url(self) -> str: ...
@@ -39,33 +39,34 @@ class IndexTable(Protocol):
 
 
 class Index(Struct, frozen=True, kw_only=True):
-    """An index by its name in the configuration."""
+    """An index, by its name in the configuration."""
 
     name: str
     url: str
-    """Where files are sent."""
+    """The address for uploads."""
     simple: str
-    """Where it is read: the simple API's root, with a slash at its end."""
+    """The root of the simple API, with a slash at its end."""
     rehearsal: bool = False
     """For practice: needs no tag and takes development versions."""
     anonymous: bool = False
-    """Nobody's credentials are looked for or sent, only the token of a rehearsal."""
+    """Whether it gets only a rehearsal's token, and no credentials of the user."""
     public: bool = False
-    """One of PyPI's own, with PyPI's rules."""
+    """Whether it is PyPI or TestPyPI, with PyPI's rules."""
     auth: str = ""
-    """`token`, `trusted`, or empty: whichever is there."""
+    """`token`, `trusted`, or empty: whichever is available."""
     user: str = ""
-    """The user name of its credentials, where the configuration says one."""
+    """The user name of its credentials, if configured."""
     environment: str = ""
-    """The environment that the pipeline's job must run in, where one is said."""
+    """The environment that the pipeline's job must run in, if configured."""
     rules: Mapping[str, str] = {}
-    """Which of PyPI's rules are waived here, and why."""
+    """The rules of PyPI that are waived here, with the reasons."""
 
 
 def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC) -> Index:
-    """The index of that name: from `[tool.cartwheel.index.NAME]`, twine's own names, or .pypirc.
+    """The index called `name`: from `[tool.cartwheel.index.NAME]`, twine's built-in names, or .pypirc.
 
-    An index for practice that is on this machine is anonymous.  Raises `ConfigError` where nobody knows the name.
+    A rehearsal index on this machine is anonymous. Raises `ConfigError` if the name is unknown or an address is
+    invalid.
     """
     settings = table.get(name)
     written = settings.url if settings else ""
@@ -91,14 +92,14 @@ def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC)
 
 
 def is_public(url: str) -> bool:
-    """Whether files that are sent to `url` go to PyPI or TestPyPI."""
+    """Whether `url` is the upload address of PyPI or TestPyPI."""
     from twine import utils
 
     return url.startswith((utils.DEFAULT_REPOSITORY, utils.TEST_REPOSITORY))
 
 
 def refuse_plain_http(name: str, what: str, url: str) -> None:
-    """Raises `ConfigError` for an address without TLS on another machine."""
+    """Raises `ConfigError` for plain http on another machine."""
     if is_insecure(url):
         raise ConfigError(
             f"index {name}: its {what} is '{without_userinfo(url)}', without TLS: anybody in between reads the "
@@ -120,7 +121,7 @@ def _by_name(name: str, pypirc: str, table: Iterable[str]) -> str:
     try:
         url = utils.get_repository_from_config(pypirc, name)["repository"]
     except exceptions.TwineException:
-        url = utils.TEST_REPOSITORY if name == "testpypi" else None  # a .pypirc may list its servers without it
+        url = utils.TEST_REPOSITORY if name == "testpypi" else None  # a .pypirc may list servers without it
     if not url:
         others = {*KNOWN, *table} - {name}
         raise ConfigError(
@@ -131,7 +132,8 @@ def _by_name(name: str, pypirc: str, table: Iterable[str]) -> str:
 
 
 def _simple_of(name: str, url: str) -> str:
-    """Where an index is read that is sent to at `url`; only known for PyPI's own."""
+    """The simple API of the index with the upload address `url`; known only for PyPI and TestPyPI, else
+    `ConfigError`."""
     import pypi_simple
     from twine import utils
 

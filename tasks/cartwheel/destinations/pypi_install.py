@@ -1,4 +1,4 @@
-"""The version that an index shows, installed from there by our rules and not by the user's settings."""
+"""Installs a version from the index that shows it, by fixed rules instead of the user's settings."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from cartwheel.destinations.retries import until
 from cartwheel.model.errors import StepFailed
 
 _NAME = "verified"
-"""What uv is told to call the index, so that variables can hold its credentials."""
+"""uv's name for the index; its credentials are passed in variables with this name."""
 
 _OBEYED = (
     "UV_CACHE_DIR", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_HTTP_*", "UV_KEYRING_PROVIDER", "UV_CREDENTIALS_DIR",
     "UV_PYTHON_INSTALL_*", "UV_CONCURRENT_*", "UV_NO_PROGRESS", "UV_LINK_MODE", "PIP_CERT", "PIP_CLIENT_CERT",
     "PIP_PROXY",
 )  # fmt: skip
-"""Settings of uv and pip that count here: caches, certificates, proxies, credentials.  No other index, no constraint,
-no date before which files must be uploaded, and no configuration file leads a verification elsewhere."""
+"""Settings of uv and pip that still apply: caches, certificates, proxies, credentials. All others are removed:
+another index, constraints, an upload-date limit or a configuration file would change what is verified."""
 
 INSTALL_SECONDS = 300.0
-"""How long the installer is waited for: caches in front of an index may give it an older page than we were given."""
+"""How long to wait for the installer: a cache in front of the index may serve it an older page than the reader got."""
 
 _UNSEEN = re.compile(r"no version of|no versions of|not found in the package registry", re.IGNORECASE)
 _REFUSED = re.compile(r"40[137] |lack of valid authentication|authentication credentials|unauthorized", re.IGNORECASE)
-"""What uv says where the page that it reads has no such version, and where it may not read it (uv 0.9 to 0.13)."""
+"""uv's messages if the page lacks the version, and if it may not read the page (uv 0.9 to 0.13)."""
 
 
 def requirement(name: str, version: str, expected: Mapping[str, str]) -> str:
-    """The one line of a requirements file that admits these files of that version and no others."""
+    """A line of a requirements file that admits only these files of that version."""
     hashes = sorted(set(expected.values()))
     return " ".join((f"{name}=={version}", *(f"--hash=sha256:{digest}" for digest in hashes))) + "\n"
 
@@ -50,11 +50,12 @@ def install_commands(
     extras: tuple[str, ...] = (),
     source: bool = False,
 ) -> tuple[tuple[str, ...], ...]:
-    """How uv installs the very version into the environment of `python`, in two commands.
+    """The two commands with which uv installs exactly this version into the environment of `python`.
 
-    First it alone, from this index alone, with the hashes in `requirements` (the text of `requirement`) and no cache.
-    Then its dependencies from the main index, and from a private index as well, but never from one for practice, where
-    anybody may put a namesake.  `source`: no wheel of the release runs here, so that it is built from the sdist.
+    The first installs the package alone, from this index alone, with the hashes in `requirements` (the text of
+    `requirement`) and without a cache. The second adds its dependencies from the main index, and also from a private
+    index, but never from a rehearsal index, where anyone may register the same names. `source`: no wheel of the release
+    runs here, so the sdist is built.
     """
     install = (*uv, "pip", "install", "--python", str(python), "--no-config")
     alone = (
@@ -67,8 +68,10 @@ def install_commands(
 
 
 def installer_environment(environ: Mapping[str, str], given: Credentials | None = None) -> dict[str, str]:
-    """The environment of both commands: without the user's settings of uv and pip but those that are `_OBEYED`, and
-    with the credentials of the index, which stand on no command line."""
+    """The environment of both commands: without the user's settings of uv and pip except those in `_OBEYED`.
+
+    The index's credentials are passed here, since a command line is visible to others.
+    """
     kept = {
         name: value
         for name, value in environ.items()
@@ -86,9 +89,9 @@ def installer_environment(environ: Mapping[str, str], given: Credentials | None 
 def once_shown(
     install: Callable[[], None], index: Index, *, say: Say, wait: Sleep | None = None, seconds: float = INSTALL_SECONDS
 ) -> None:
-    """Install; where the installer does not see yet what is listed, again a little later.
+    """Runs `install`, and repeats it while the installer does not see the version that the index lists.
 
-    Raises `StepFailed` with the installer's own words: at once where it is refused or cannot install it.
+    Raises `StepFailed` with the installer's message; at once if access is refused or installing fails.
     """
     last: list[StepFailed] = []
 

@@ -1,4 +1,4 @@
-"""What an index of the PyPI kind holds, read by the simple API."""
+"""Reads what an index of the PyPI kind holds, through the simple API."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class Unreadable(StepFailed):
-    """An index that could not be read."""
+    """The index could not be read."""
 
     def __init__(self, text: str, *, status: int, may_pass: bool) -> None:
         super().__init__(text)
         self.status = status
         self.may_pass = may_pass
-        """The same look may succeed later: it is worth waiting for."""
+        """Whether the same request may succeed later."""
 
 
 class Listed(Struct, frozen=True, kw_only=True):
@@ -43,18 +43,18 @@ class Listed(Struct, frozen=True, kw_only=True):
 
     file: str
     sha256: str
-    """Empty where the index gives no such digest."""
+    """Empty if the index gives no SHA-256."""
     url: str
     uploaded: datetime | None = None
     yanked: bool = False
     size: int = 0
-    """In bytes; 0 where the index does not say."""
+    """Bytes; 0 if the index gives no size."""
     metadata_url: str = ""
-    """Where its METADATA lies by itself (PEP 658); empty where the index has none."""
+    """The address of its METADATA file (PEP 658); empty if the index serves none."""
 
 
 def held(index: Index, project: str, version: str, **how: Any) -> dict[str, str]:
-    """The files of one version that the index holds, by name, with their SHA-256 (empty where it gives none)."""
+    """The files of one version on the index, by name, with their SHA-256 (empty if unknown)."""
     return {row.file: row.sha256 for row in listing(index, project, version, **how)}
 
 
@@ -67,7 +67,7 @@ def listing(
     patience: Patience = READING,
     say: Callable[[str], None] | None = None,
 ) -> tuple[Listed, ...]:
-    """The files of one version as the index lists them now; see `project_listing`."""
+    """The files of one version as the index lists them now. See `project_listing`."""
     rows = project_listing(index, project, environ=environ, patience=patience, say=say)
     return tuple(row for row in rows if _is_of(row.file, version))
 
@@ -80,11 +80,11 @@ def project_listing(
     patience: Patience = READING,
     say: Callable[[str], None] | None = None,
 ) -> tuple[Listed, ...]:
-    """The files of all versions as the index lists them now, from JSON or HTML; none where it knows no such project.
+    """The files of all versions as the index lists them now, from JSON or HTML; empty if it does not know the project.
 
-    An index that sends a reader on to the project's page on another host does not hold it (pypiserver's and GitLab's
-    habit with projects that they do not know): `say` is told so.  A page of another kind, such as one to sign in, is
-    no answer.  Raises `Unreadable` where it cannot be read.
+    An index that redirects to the project's page on another host does not hold the project (pypiserver and GitLab do so
+    for unknown projects); `say` gets a line about it. Raises `Unreadable` if the index cannot be read or serves another
+    kind of page, such as a sign-in page.
     """
     environ = os.environ if environ is None else environ
     credentials = reading_credentials(index, environ, keyring=False)
@@ -109,7 +109,7 @@ def project_listing(
 
 
 def with_digests(rows: Iterable[Listed], files: Iterable[str], index: Index | None = None) -> tuple[Listed, ...]:
-    """The rows, where a file among `files` that is listed without a digest is downloaded for it."""
+    """The rows, with digests: a row for one of `files` that lacks a digest is downloaded and digested."""
     asked = frozenset(files)
     return tuple(
         replace(row, sha256=download_digest(row, index)) if row.file in asked and not row.sha256 else row
@@ -124,7 +124,7 @@ def download_digest(
     patience: Patience = READING,
     environ: Mapping[str, str] | None = None,
 ) -> str:
-    """The SHA-256 of a listed file's bytes as the index serves them; its credentials go to its own host only."""
+    """The SHA-256 of a listed file's bytes as the index serves them; credentials go only to the index's host."""
     import hashlib
 
     given = None
@@ -147,7 +147,7 @@ def download_digest(
 
 
 def read_bytes(url: str, *, shown_as: str, patience: Patience = READING) -> bytes:
-    """What an index serves at an address; raises `Unreadable`."""
+    """The content of an address; raises `Unreadable`."""
 
     def ask(session: requests.Session) -> bytes:
         with session.get(url, timeout=(CONNECT_SECONDS, 60.0)) as answer:
@@ -171,7 +171,7 @@ def _read(
     index: Index | None,
     credentials: Callable[[], Credentials | None],
 ) -> _Found:
-    """Ask, and ask again after what passes; raises `Unreadable` where it cannot be read."""
+    """Calls `ask`, and repeats it after passing failures; raises `Unreadable` in the end."""
     import pypi_simple
     import requests
 

@@ -1,4 +1,4 @@
-"""A release installed from its index into a fresh environment, and its tests run there."""
+"""Installs a release from its index into a fresh environment and runs its tests there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from cartwheel.testing.wheel_tests import TestPlace, folder_for_tests, requireme
 
 
 def installed(release: Release, index: Index, expected: Mapping[str, str]) -> str:
-    """A line about it; `expected`: the SHA-256 of each file of the release.  Raises `StepFailed`."""
+    """Returns a line about the result; `expected`: the SHA-256 of each file of the release.
+
+    Raises `StepFailed` if the installation or the tests fail.
+    """
     package, log = release.package, release.log
     assert log is not None
     env = environment.tool_environment(release.environ)

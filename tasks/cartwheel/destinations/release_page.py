@@ -1,4 +1,4 @@
-"""A release page as it is and as it shall be, the files that belong to it, and what is to be done with each."""
+"""A release page as it is and as it is planned, the files that belong to it, and what to do with each."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Asset(Struct, frozen=True, kw_only=True):
     name: str
     size: int
     sha256: str
-    """Empty where the server gives none (before 2025, and older servers of one's own)."""
+    """Empty if the server gives no digest (GitHub before 2025, older GitHub Enterprise servers)."""
     whole: bool
-    """False: the rest of an upload that broke off."""
+    """False: the remains of an interrupted upload."""
     url: str
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """A release as it stands."""
+    """A release page as it exists."""
 
     id: int
     draft: bool
@@ -47,26 +47,26 @@ class Page(Struct, frozen=True, kw_only=True):
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """A release as it shall be."""
+    """A release page as it is planned."""
 
     tag: str
     commit: str
-    """The commit that the tag must lead to there; empty: the tag is not there yet, and not asked for."""
+    """The commit that the tag must point to on GitHub; empty if the tag is not made yet and is not checked."""
     title: str
     notes: str
     prerelease: bool
     project: str
     """The normalised name that all its files start with."""
     form: str = "v{version}"
-    """The form of its tag, with the package's name filled in."""
+    """The tag template, with the package's name filled in."""
     files: Mapping[str, Path] = {}
     sha256: Mapping[str, str] = {}
     others: tuple[str, ...] = ()
-    """Files of the packages that share the release: it is published when these are there too."""
+    """Files of packages that share the page; it is published only once these are there too."""
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """What is to be done with each file, in order."""
+    """What to do with each file, in order."""
 
     send: tuple[str, ...]
     there: tuple[str, ...]
@@ -83,25 +83,25 @@ def partners(release: Release) -> tuple[Package, ...]:
 
 
 def files_of(package: Package, *, shared: bool) -> tuple[str, ...]:
-    """The names of all files that a package's release holds; `shared`: other packages have the same tag."""
+    """The names of all files that a package puts on its page; `shared`: other packages have the same tag."""
     planned = tuple(artifact.file for artifact in package_artifacts(package))
     return (*planned, *extra_names(archive_stem(package), f"{SUMS}-{package.key}" if shared else SUMS))
 
 
 def archive_stem(package: Package) -> str:
-    """What the name of the archive begins with."""
+    """The start of the archive's name."""
     return f"{normalised_name(package.name)}-{package.version}"
 
 
 def sums_name(release: Release) -> str:
-    """The name of the list of digests; packages on one page have one each."""
+    """The name of the list of digests; packages that share a page have one each."""
     return f"{SUMS}-{release.package.key}" if partners(release) else SUMS
 
 
 def extra_files(files: Iterable[Path], folder: Path, *, stem: str, sums: str = SUMS) -> tuple[Path, ...]:
-    """Write the archive of all `files` and the list of digests to `folder`; the same files always give the same bytes.
+    """Writes an archive of all `files` and a list of digests to `folder`; equal files give equal bytes.
 
-    The archive is not compressed: what is in it is, and a compressor's version would show in the bytes.
+    The archive is not compressed: its members already are, and the output would depend on the compressor's version.
     """
     paths = sorted(files, key=lambda path: path.name)
     archive, listed = folder / f"{stem}-all.tar", folder / sums
@@ -112,7 +112,7 @@ def extra_files(files: Iterable[Path], folder: Path, *, stem: str, sums: str = S
 
 
 def extra_names(stem: str, sums: str = SUMS) -> tuple[str, str]:
-    """The names of those two."""
+    """The names of the archive and of the list of digests."""
     return f"{stem}-all.tar", sums
 
 
@@ -125,14 +125,14 @@ def _pack(paths: Iterable[Path], made: Path) -> None:
                 archive.addfile(member, file)
 
 
-# What is there -------------------------------------------------------------------------------------------------------
+# Reading the page -----------------------------------------------------------------------------------------------------
 
 
 def find(forge: Persistent, tag: str, own: int = 0) -> Page | None:
-    """The release of that tag, published, or else a draft (the one with the id `own`, where there are several).
+    """The published release of the tag, else its draft (the one with the id `own` if there are several), else None.
 
-    None where there is none.  Raises `StepFailed` where there are several drafts, which GitHub allows, and none is
-    known to be ours: a person must choose.
+    Raises `StepFailed` if there are several drafts, which GitHub allows, and none has the id `own`: a person must
+    choose.
     """
     rows = rows_of(forge, tag)
     meant = [row for row in rows if not row.get("draft")] or [row for row in rows if row["id"] == own] or rows
@@ -145,14 +145,14 @@ def find(forge: Persistent, tag: str, own: int = 0) -> Page | None:
 
 
 def rows_of(forge: Persistent, tag: str) -> tuple[Mapping[str, Any], ...]:
-    """What GitHub lists of a tag: at most one published release, and any number of drafts."""
+    """GitHub's rows for a tag: at most one published release, and any number of drafts."""
     return tuple(row for row in forge.pages("releases") if row.get("tag_name") == tag)
 
 
 def latest(forge: Persistent, wanted: Wanted) -> bool:
-    """Whether the release is the newest final version among the published ones with tags of its form.
+    """Whether the release is the newest final version among the published ones with tags of the same form.
 
-    GitHub itself goes by date ("legacy"), so a patch of an old branch would be offered as the latest.
+    GitHub's own rule ("legacy") goes by date, so a patch of an old branch would become the latest.
     """
     from packaging.version import InvalidVersion, Version
 
@@ -173,7 +173,7 @@ def latest(forge: Persistent, wanted: Wanted) -> bool:
 
 
 def page_of(forge: Persistent, row: Mapping[str, Any]) -> Page:
-    """A release with all its assets, from GitHub's row of it."""
+    """A release page with all its assets, from GitHub's row."""
     return Page(
         id=row["id"],
         draft=bool(row.get("draft")),
@@ -187,7 +187,7 @@ def page_of(forge: Persistent, row: Mapping[str, Any]) -> Page:
 
 
 def asset_of(row: Mapping[str, Any]) -> Asset:
-    """An asset, from GitHub's row of it."""
+    """An asset, from GitHub's row."""
     digest = str(row.get("digest") or "")
     return Asset(
         id=row["id"], name=row["name"], size=row["size"], whole=row.get("state", "uploaded") == "uploaded",
@@ -196,7 +196,8 @@ def asset_of(row: Mapping[str, Any]) -> Asset:
 
 
 def judge(page: Page | None, wanted: Wanted, digest: Callable[[Asset], str]) -> Standing:
-    """What is to be done, and every reason not to.  `digest`: of an asset that is listed without one."""
+    """What to do with each file, and every reason against it. `digest`: computes the digest of an asset listed
+    without one."""
     assets = {asset.name: asset for asset in page.assets} if page else {}
     wrong, there = [], []
     for name in in_order(set(wanted.files) & set(assets)):

@@ -1,4 +1,4 @@
-"""Retries and waiting: which failures pass, how long they are waited for, and the two loops that do it."""
+"""Retries and waiting: which failures may pass, how long to wait for them, and the two loops that do it."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.process.run import STOP, Interrupted
 
 LOST = 0
-"""The status of an answer that never came."""
+"""The status for an answer that never arrived."""
 
 _T = TypeVar("_T")
 
 
 class Patience(Struct, frozen=True, kw_only=True):
-    """How often and how long a passing failure is waited for; times are in seconds."""
+    """How often to retry a passing failure and how long to wait; times are in seconds."""
 
     tries: int = 6
     base: float = 2.0
     longest: float = 60.0
     obeyed: float = 900.0
-    """The longest Retry-After that is waited for."""
+    """The longest Retry-After that is obeyed."""
     lag: float = 10.0
-    """Between two looks for a file that the index says it has and does not list."""
+    """Wait between two looks for a file that the index claims to have but does not list."""
 
 
 READING = Patience(tries=3, base=0.5)
-"""For looking, which changes nothing: whoever looks is told soon that an index is down."""
+"""For reads, which change nothing: fail soon if an index is down."""
 
 
 class Trouble(Struct, frozen=True, kw_only=True):
-    """Why an attempt has to be made again."""
+    """Why an attempt must be repeated."""
 
     words: str
     retry_after: float = 0.0
-    """Seconds, 0 where no time is named."""
+    """Seconds; 0 if no time is named."""
     at_once: bool = False
-    """Without waiting: the cause is removed."""
+    """Whether to repeat without waiting, since the cause is removed."""
 
 
 def retried(
@@ -54,10 +54,11 @@ def retried(
     say: Callable[[str], None] | None = None,
     wait: Callable[[float], None] | None = None,
 ) -> _T:
-    """What `ask` returns, asked again after each trouble that may pass; the last answer where `tries` are used up.
+    """Calls `ask`, and repeats it while `trouble_of` finds a passing failure; returns the last answer after `tries`
+    calls.
 
-    `who`: what a message about waiting begins with.  Raises `StepFailed` where an answer asks for more time than is
-    waited, and `Interrupted`.
+    `who`: the start of the message about waiting. Raises `StepFailed` if an answer asks for a longer wait than
+    `patience` allows, and `Interrupted`.
     """
     for attempt in range(1, patience.tries + 1):
         if STOP.is_set():
@@ -85,9 +86,9 @@ def until(
     wait: Callable[[float], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> str:
-    """Look until nothing is waited for, at most so many `seconds`; what is still waited for then, empty where nothing.
+    """Polls `look` until it returns an empty text, for at most `seconds`; returns the last text.
 
-    `look` returns what it waits for, in words that are said once, with the time until which it waits.
+    `look` returns what it waits for; each new text is shown once, with the time at which the wait ends.
     """
     end, step, told = clock() + seconds, 1.0, ""
     while waited_for := look():
@@ -104,24 +105,24 @@ def until(
 
 
 def passing(status: int) -> bool:
-    """Whether the same request may succeed later: no answer, too many requests, or a fault of the index itself."""
+    """Whether the same request may succeed later: no answer, too many requests, or a server error."""
     return status in (LOST, 408, 425, 429) or status >= 500
 
 
 def pause(attempt: int, retry_after: float, patience: Patience) -> float:
-    """Seconds to wait after the `attempt`th failure (from 1): what the index asks for, or twice as long each time."""
+    """Seconds to wait after failure number `attempt` (from 1): an exponential backoff, or `retry_after` if longer."""
     return max(retry_after, min(patience.base * 2.0 ** (attempt - 1), patience.longest))
 
 
 def too_long(seconds: float, patience: Patience) -> str:
-    """What to say where an index asks for more time than is waited; empty where it is waited for."""
+    """The message if the wait is longer than `patience` allows; else empty."""
     if seconds <= patience.obeyed:
         return ""
     return f"asks to wait {seconds / 60:.0f} minutes; start again then: only what is missing is sent"
 
 
 def seconds_until(retry_after: str, now: datetime) -> float:
-    """A Retry-After header, in seconds or as a date, as seconds from now; 0 where there is none that can be read."""
+    """A Retry-After header (seconds or a date) as seconds from now; 0 if it is missing or unreadable."""
     text = retry_after.strip()
     if text.isdecimal() and text.isascii():
         return min(float(text), 1e9)
@@ -134,6 +135,6 @@ def seconds_until(retry_after: str, now: datetime) -> float:
 
 
 def sleep(seconds: float) -> None:
-    """Wait; raises `Interrupted` as soon as the run is told to stop."""
+    """Waits; raises `Interrupted` as soon as the run is stopped."""
     if STOP.wait(seconds):
         raise Interrupted

@@ -1,4 +1,4 @@
-"""What an index of the PyPI kind lists, settled against what is planned; computes only."""
+"""Compares what an index of the PyPI kind lists with the plan; computes only."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cartwheel.destinations.protocol import in_order
 from cartwheel.destinations.pypi_reader import Listed
 
 WINDOW = timedelta(days=14)
-"""PyPI takes new files for a release that long after its first (pypi/warehouse#19727, 8 July 2026)."""
+"""How long after the first file PyPI accepts further files for a release (pypi/warehouse#19727, 8 July 2026)."""
 
 
 class Conflict(Struct, frozen=True, kw_only=True):
-    """A file that is on the index with other bytes."""
+    """A file on the index with other bytes."""
 
     file: str
     ours: str
@@ -23,20 +23,20 @@ class Conflict(Struct, frozen=True, kw_only=True):
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
-    """What is to be done with each file of a release, in the order to do it."""
+    """What to do with each file of a release, in order."""
 
     send: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
-    """There already, with the same bytes."""
+    """Already there with the same bytes."""
     conflicts: tuple[Conflict, ...] = ()
     unknown: tuple[str, ...] = ()
-    """There already, and the index does not say with which bytes."""
+    """Already there, without a digest to compare."""
     foreign: tuple[str, ...] = ()
-    """There and not part of the plan."""
+    """There but not planned."""
 
 
 def settle(planned: Mapping[str, str], listed: Mapping[str, str]) -> Settlement:
-    """Compare what is planned with what the index lists, both as SHA-256 by file name."""
+    """Compares planned with listed files; both are SHA-256 by file name."""
     there = {file: listed[file] for file in planned if file in listed}
     return Settlement(
         send=in_order({file for file in planned if file not in listed}),
@@ -52,7 +52,7 @@ def settle(planned: Mapping[str, str], listed: Mapping[str, str]) -> Settlement:
 
 
 def conflict_lines(settled: Settlement, index: str) -> tuple[str, ...]:
-    """Why nothing may be sent; none: the rest may."""
+    """Reasons against sending; empty: sending is allowed."""
     lines = [
         f"{c.file}: {index} has it with other bytes: ours sha256 {c.ours}, theirs {c.theirs}; "
         "a published file is never replaced: release the next version"
@@ -69,7 +69,7 @@ def conflict_lines(settled: Settlement, index: str) -> tuple[str, ...]:
 
 
 def too_late(listed: Iterable[Listed], now: datetime) -> tuple[str, ...]:
-    """Why PyPI would take no more files of a release; none: it would."""
+    """Why PyPI would refuse further files of a release; empty if it would not."""
     first = min((row.uploaded for row in listed if row.uploaded), default=now)
     if now - first <= WINDOW:
         return ()

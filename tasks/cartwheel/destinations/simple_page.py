@@ -1,4 +1,4 @@
-"""A project's page of the simple API, asked for once; what is no such page is told from it."""
+"""Requests a project's page of the simple API once, and recognises answers that are not such a page."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class Elsewhere(Exception):
-    """An index sends its readers on to the address that is the text."""
+    """The index redirects readers to another host; the text is the address."""
 
 
 class NoIndex(Exception):
-    """What was answered is no page of the simple API; the text says what it is."""
+    """The answer is not a page of the simple API; the text says what it is."""
 
 
 def project_page(index: Index, project: str, credentials: Credentials | None) -> Any:
-    """The project's page; None where the index knows no such project."""
+    """The project's page; None if the index does not know the project. Raises `Elsewhere` and `NoIndex`."""
     import pypi_simple
 
     def stay(answer: requests.Response, *_: Any, **__: Any) -> None:
@@ -60,8 +60,11 @@ def _same_project(name: str, project: str) -> bool:
 
 
 def _is_simple(page: Any, project: str, text: str) -> bool:
-    """Whether a page of HTML is one of the simple API: it says so, or links to files, or has the heading of an empty
-    one (PEP 503 and 629; the heading is that of its example, which Nexus, GitLab, Azure and pypiserver write too)."""
+    """Whether an HTML page belongs to the simple API: it declares a version, links to files, or has the heading of an
+    empty page.
+
+    PEP 503 and 629; the heading is that of the example there, which Nexus, GitLab, Azure and pypiserver also write.
+    """
     if page.repository_version is not None or any(row.package_type is not None for row in page.packages):
         return True
     heading = re.search(r"(?is)<(title|h1)[^>]*>\s*links for\s+(.*?)\s*</", text)

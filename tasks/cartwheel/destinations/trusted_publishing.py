@@ -1,7 +1,7 @@
-"""Trusted publishing: the identity of a CI job, exchanged for a token of a quarter of an hour.
+"""Trusted publishing: exchanges the identity of a CI job for a token that lives 15 minutes.
 
-The index says for which audience the identity must be (GET `/_/oidc/audience`) and gives a token for it (POST
-`/_/oidc/mint-token`); a 422 says by a code why not.  Source: PyPI's documentation of the token exchange, and
+The index names the audience of the identity (GET `/_/oidc/audience`) and exchanges it for a token (POST
+`/_/oidc/mint-token`); a 422 has a code for the reason. Source: PyPI's documentation of the token exchange, and
 Warehouse, oidc/views.py, 21 August 2026.
 """
 
@@ -36,7 +36,7 @@ from cartwheel.destinations.worker import within
 from cartwheel.model.errors import CartwheelError, ConfigError
 
 LIFETIME = 900.0
-"""Seconds that a token is good for where the index does not say."""
+"""Lifetime of a token in seconds if the index does not state it."""
 
 CODES: Mapping[str, str] = {
     "not-enabled": "it has trusted publishing switched off; start again later, or publish with a token",
@@ -54,12 +54,12 @@ _OF_THE_PUBLISHER = ("invalid-publisher", "invalid-pending-publisher")
 _SHOWN = (
     "repository", "workflow_ref", "job_workflow_ref", "project_path", "ci_config_ref_uri", "environment", "ref",
 )  # fmt: skip
-"""Claims by which a publisher is recognised on GitHub and GitLab; none of them is secret."""
+"""Claims that identify a publisher on GitHub and GitLab; none is secret."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Minted:
-    """A token that an index gave for a job's identity."""
+    """A token that an index minted for a job's identity."""
 
     token: str = field(repr=False)
     expires: float
@@ -75,14 +75,14 @@ class _Refusal(Struct, frozen=True, kw_only=True):
 
 
 def offered(environ: Mapping[str, str]) -> bool:
-    """Whether this is a job of GitHub or GitLab that was given an identity, or the right to ask for one."""
+    """Whether this is a GitHub or GitLab job with an identity, or with permission to request one."""
     if environ.get("GITHUB_ACTIONS") and environ.get("ACTIONS_ID_TOKEN_REQUEST_URL"):
         return True
     return bool(environ.get("GITLAB_CI")) and any(name.endswith("_ID_TOKEN") for name in environ)
 
 
 def lacking(index: Index, environ: Mapping[str, str]) -> str:
-    """Why there will be no identity, as far as it can be told without asking anybody; empty where there may be."""
+    """Why no identity can exist, as far as it is known offline; empty if one may."""
     if any(environ.get(name) for name in _JOBS):
         return ""
     return (
@@ -99,8 +99,8 @@ def mint(
 ) -> Minted:
     """A token of this index for this job; raises `CartwheelError` that says what the job or the index lacks.
 
-    An identity is exchanged only once (the index takes it only once), and its token then kept for this process.
-    `again`: where that token has expired; raises if there is no new identity to be had.
+    The index accepts an identity only once, so the token is cached for this process. `again`: the cached token has
+    expired; raises if no new identity is available.
     """
 
     def trouble_of(answer: Minted | _Refusal) -> Trouble | None:
@@ -149,8 +149,10 @@ def _exchange(index: Index, again: bool) -> Minted | _Refusal:
 
 
 def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = None) -> dict[str, Any] | _Refusal:
-    """One request to the index's own host, never sent on to another, with nobody's password (not even ~/.netrc's);
-    an answer that is JSON, refusals included."""
+    """Sends one request to the index's own host, without redirects and without credentials (.netrc is ignored).
+
+    Returns the JSON document, including that of a refusal by status 422.
+    """
     import requests
 
     parts = urlsplit(index.url)
@@ -183,7 +185,7 @@ def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = Non
 
 
 def _identity(index: Index, audience: str) -> str:
-    """This job's identity for that audience."""
+    """This job's identity for an audience."""
     import id
 
     try:
@@ -204,17 +206,17 @@ def _identity(index: Index, audience: str) -> str:
 
 
 def identity_variable(audience: str) -> str:
-    """Where a job of GitLab finds its identity for an audience (PyPI's `id`, detect_gitlab)."""
+    """The variable in which a GitLab job finds its identity for an audience (PyPI's `id`, detect_gitlab)."""
     return "".join(c if c.isalnum() else "_" for c in audience.upper()) + "_ID_TOKEN"
 
 
 def _first_line(error: Exception) -> str:
-    """What went wrong, without what a server sent along: it may hold the identity itself."""
+    """The error without the server's response body, which may contain the identity."""
     return (str(error).splitlines() or [type(error).__name__])[0].split(", body=")[0]
 
 
 def _claims(identity: str) -> Mapping[str, Any]:
-    """What the identity says, not verified: for messages only."""
+    """The claims of an identity, not verified; only for messages."""
     try:
         part = identity.split(".")[1]
         found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))

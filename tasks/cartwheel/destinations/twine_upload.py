@@ -1,6 +1,6 @@
-"""One file sent to an index by exactly one POST, through twine.
+"""Sends one file to an index with exactly one POST, through twine.
 
-twine's interface as a library is not promised: all that sends by it is in this file.
+twine promises no stable library interface, so everything that sends with it is in this file.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from twine.repository import Repository
 
 BEFORE_THE_END = 60.0
-"""A token is replaced that many seconds before it expires."""
+"""A token is replaced this many seconds before it expires."""
 
 
 def uploading_credentials(
     index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC, *, again: bool = False
 ) -> Credentials:
-    """The credentials for an index, in the way that its `auth` says; raises `CartwheelError` where there are none.
+    """The upload credentials for an index, according to its `auth`; raises `CartwheelError` if there are none.
 
-    `token`: from the environment, .pypirc or the keyring.  `trusted`: minted for this CI job.  Neither said: the
-    first, or for PyPI's own indexes the second.  `again`: the minted one has expired.
+    `token`: from the environment, .pypirc or the keyring. `trusted`: minted for this CI job. Unset: like `token`, else
+    minted on PyPI and TestPyPI. `again`: the minted token has expired.
     """
     if index.auth != "trusted":
         given = environment_credentials(index, environ) or stored(index, environ, pypirc)
@@ -55,7 +55,7 @@ def uploading_credentials(
 
 
 def lacking(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> str:
-    """Why nothing could be sent for want of credentials, asked before anything is public; empty where they are here."""
+    """Why credentials are missing, known before anything is public; empty if they exist."""
     try:
         if index.auth == "trusted":
             return trusted_publishing.lacking(index, environ)
@@ -75,7 +75,7 @@ def _no_credentials(index: Index, pypirc: str) -> str:
 
 
 class Sender:
-    """A conversation with an index: its credentials are found once, then each `upload` is exactly one POST."""
+    """A connection to an index: credentials are looked up once, and each `upload` is exactly one POST."""
 
     def __init__(self, index: Index, *, environ: Mapping[str, str], pypirc: str = PYPIRC) -> None:
         self._index, self._environ, self._pypirc = index, environ, pypirc
@@ -92,16 +92,16 @@ class Sender:
         self.close()
 
     def close(self) -> None:
-        """End the connections."""
+        """Closes the connections."""
         self._repository.close()
 
     def refresh(self) -> None:
-        """Replace a token that is about to expire; raises `CartwheelError` where the job can have no other."""
+        """Replaces a token that is about to expire; raises `CartwheelError` if the job cannot get another."""
         if self._credentials.expires and self._credentials.expires - time.time() < BEFORE_THE_END:
             self.renewed()
 
     def renewed(self) -> bool:
-        """Whether a token that was accepted before, and is not now, could be replaced; only a minted one can."""
+        """Whether a token that was accepted earlier and is now refused could be replaced; only minted tokens can."""
         if not (self._credentials.expires and self._accepted):
             return False
         self._credentials = uploading_credentials(self._index, self._environ, self._pypirc, again=True)
@@ -111,9 +111,10 @@ class Sender:
         return True
 
     def upload(self, item: Item) -> Answer:
-        """Send one file, once.  A connection that breaks is an answer too: `LOST`, and nobody knows if it arrived.
+        """Sends one file, once. A broken connection returns an answer with the status `LOST`: the file may have
+        arrived.
 
-        Raises `StepFailed`, and sends nothing, where what twine would send is not what was checked.
+        Raises `StepFailed`, and sends nothing, if twine would send something other than what was checked.
         """
         import requests
         from twine.exceptions import TwineException
@@ -147,8 +148,10 @@ class Sender:
 
 @contextmanager
 def _held(item: Item) -> Iterator[str]:
-    """A name for twine to open the file by that leads to the bytes that were just digested, even if another file takes
-    the place of the item meanwhile.  On Windows an open file cannot be replaced."""
+    """A path for twine that leads to the bytes just digested, even if the file is replaced meanwhile.
+
+    On Windows an open file cannot be replaced.
+    """
     with open(item.path, "rb") as file:
         digest = hashlib.sha256()
         while part := file.read(1 << 20):
@@ -184,8 +187,7 @@ def _repository(index: Index, given: Credentials, environ: Mapping[str, str], py
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """twine prints through rich's shared console, which nothing else here uses; and it warns that it retries, which it
-    does not: a log that nobody set up would print that."""
+    """Silences twine: it prints through rich's shared console, and warns about retries that it does not make."""
     from rich import get_console
 
     twine = logging.getLogger("twine")

@@ -1,4 +1,4 @@
-"""A call that may wait for a person or a server, and ends with the run."""
+"""Runs a call that may block on a person or a server, and ends with the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 class Worker(Generic[_T]):
-    """A call in a thread of its own, which ends with this process at the latest."""
+    """A call in its own daemon thread."""
 
     def __init__(self, call: Callable[[], _T]) -> None:
         if STOP.is_set():
@@ -35,19 +35,22 @@ class Worker(Generic[_T]):
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the call has not ended."""
         return self._thread.is_alive()
 
     def wait(self, seconds: float, *, stopped: bool = False) -> None:
-        """Until it ends, for so many seconds, or until the run is told to stop, unless it is `stopped` already."""
+        """Waits until the call ends, for `seconds`, or until the run is stopped; `stopped`: ignores that the run is
+        stopped."""
         end = time.monotonic() + seconds
         while self.running and time.monotonic() < end and (stopped or not STOP.is_set()):
             self._thread.join(_POLL)
 
 
 def within(call: Callable[[], _T], *, seconds: float, late: str) -> _T:
-    """What a call returns that may wait for a person or a server.  Raises what it raises, `Interrupted`, and
-    `CartwheelError` with the words `late` after so many seconds."""
+    """Runs a call that may block on a person or a server and returns its result.
+
+    Raises what the call raises, `Interrupted`, and `CartwheelError` with the text `late` after `seconds`.
+    """
     work = Worker(call)
     work.wait(seconds)
     if work.done:
