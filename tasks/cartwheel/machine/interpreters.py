@@ -78,7 +78,7 @@ def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | NoI
 
 
 def display_name(python: str) -> str:
-    """`Python 3.13`, `PyPy 3.11`, `GraalPy 3.12`."""
+    """The interpreter's name in messages: `Python 3.13`, `PyPy 3.11`, `GraalPy 3.12`."""
     kind = implementation(python)
     return f"{_IMPLEMENTATIONS[kind]} {python.removeprefix(kind)}"
 

@@ -69,7 +69,7 @@ def untested_reason(runs: Iterable[TestRun]) -> str:
 
 
 def tests(*counts: int) -> str:
-    """`1 test`, `12 tests`, `2 to 3 tests`."""
+    """A number or a range of tests in words: `1 test`, `12 tests`, `2 to 3 tests`."""
     return f"{' to '.join(map(str, counts))} test{'' if counts == (1,) else 's'}"
 
 

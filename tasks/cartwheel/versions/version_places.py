@@ -106,7 +106,7 @@ def write_versions(root: Path, found: Iterable[TextPlace]) -> tuple[str, ...]:
         return tuple(f"{place.path}: {place.what} {place.found} → {place.expected}" for place in wrong)
 
 
-# Python and whatever else ---------------------------------------------------------------------------------------------
+# Python files and declared patterns -----------------------------------------------------------------------------------
 
 
 def _static_version(folder: str, manifests: Manifests, source: VersionSource, version: str) -> Iterator[TextPlace]:
@@ -193,7 +193,10 @@ def _literal_version(path: Path) -> tuple[str, tuple[int, int]] | None:
 
 
 def _span(data: bytes, literal: ast.Constant) -> tuple[int, int]:
-    """The byte range of a string's text in the source; a wrong range if the literal has escapes."""
+    """The byte range of a string's text in its source.
+
+    A literal with escapes gives a range with other text, which `filesystem.edits.new_contents` refuses.
+    """
     lines = data.splitlines(keepends=True)  # splits bytes at \n, \r and \r\n only, like Python's parser
     start = sum(map(len, lines[: literal.lineno - 1])) + literal.col_offset
     start += 3 if literal.lineno == 1 and data.startswith(b"\xef\xbb\xbf") else 0

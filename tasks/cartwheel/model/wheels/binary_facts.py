@@ -40,7 +40,7 @@ class Binary(Struct, frozen=True, kw_only=True):
 
 
 def glibc_version(version: str) -> tuple[int, int]:
-    """`(2, 17)` for `GLIBC_2.17`, `(0, 0)` for other symbol versions (`GCC_3.0`, `GLIBC_PRIVATE`)."""
+    """A version: `(2, 17)` for `GLIBC_2.17`, `(0, 0)` for other symbol versions (`GCC_3.0`, `GLIBC_PRIVATE`)."""
     parts = version.removeprefix("GLIBC_").split(".")
     if not version.startswith("GLIBC_") or not all(p.isdigit() for p in parts) or len(parts) < 2:
         return (0, 0)
