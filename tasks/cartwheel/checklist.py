@@ -1,5 +1,5 @@
-"""Checklist: what the configuration wants done before a release: commands that pass on the commit, and questions that
-a person answers once for each version, before anything is built."""
+"""Checklist: the configured tasks before a release: commands that must pass on the commit, and questions that a
+person answers once per version, before anything is built."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def steps(project: Project) -> Iterable[Step]:
         before: tuple[str, ...] = ()
         for item in package.checklist:
             yield _command(package, item) if item.run else _question(package, item, before)
-            before = before if item.run else (*before, _name(package, item))  # questions come in their order
+            before = before if item.run else (*before, _name(package, item))  # questions keep their order
 
 
 def tasks_before_tag(project: Project, package: Package) -> tuple[str, ...]:
-    """The tasks that come before a package's tag, and before its files are built.
+    """The checklist tasks that come before a package's tag and before its files are built.
 
-    A rehearsal asks nobody; and if a tag started the run, all of this was done before it was made.
+    A rehearsal skips the questions. If a tag started the run, all were done before the tag was made.
     """
     items = () if project.started_by else package.checklist
     return tuple(_name(package, item) for item in items if item.run or not project.rehearsed)
@@ -59,7 +59,7 @@ def _question(package: Package, item: ChecklistItem, before: tuple[str, ...]) ->
 
 
 class ThisCommit(Struct, frozen=True, kw_only=True):
-    """The commit that is checked out, with nothing changed in it: what passed there passed nowhere else."""
+    """The checked-out commit: a command that passed counts only for it, and never with uncommitted changes."""
 
     def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
@@ -71,7 +71,7 @@ class ThisCommit(Struct, frozen=True, kw_only=True):
 
 
 class Answered(Struct, frozen=True, kw_only=True):
-    """Who answered, and when; it depends on nothing but the version."""
+    """Who answered, and when; it depends only on the version."""
 
     def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""

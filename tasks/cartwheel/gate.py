@@ -1,5 +1,5 @@
-"""The gate before a tag and an upload: every file is there, checked as it is, and tested or excused, and no destination
-refuses it."""
+"""The gate before a tag and an upload: every planned file exists, is checked, is tested or excused, and is not
+refused by any destination."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def refuse_unless_meant(project: Project, work: Work, *stages: str) -> None:
-    """What cannot be taken back runs only when it stands on the command line, never through a pattern, and only for
-    the configuration as it is committed."""
+    """Raises `StepFailed` unless one of `stages` is on the command line by name (not by a pattern), since it is
+    irreversible, and unless the committed configuration is used without overrides that change the files."""
     if not any("*" not in word and word.split(":")[0] in stages for word in work.named):
         raise StepFailed(f"this cannot be taken back, so it runs only when it is named: doit {stages[0]}")
     other = sorted(set(project.overrides) - _HARMLESS)
@@ -36,11 +36,13 @@ def refuse_unless_meant(project: Project, work: Work, *stages: str) -> None:
 
 
 _HARMLESS = {"publish", "version"}
-"""Settings for one run that change where files go and not what they are, and the one that only a run can say."""
+"""Settings for one run that do not change the files: `publish` changes their destination, and `version` can only be
+set for a run."""
 
 
 def refuse_unversioned(project: Project, package: Package, work: Work) -> None:
-    """What comes from git without anybody saying a version is for looking at; raises `StepFailed`."""
+    """Raises `StepFailed` for a version derived from git without a tag or an explicit version; such files are not
+    for release."""
     if package.from_git and package.version == UNVERSIONED and not project.rehearsed:
         from cartwheel.repository.scm_version import why_no_tag
 
@@ -52,8 +54,11 @@ def refuse_unversioned(project: Project, package: Package, work: Work) -> None:
 
 
 def checks_before_tag(project: Project, package: Package) -> tuple[str, ...]:
-    """The checks that must have passed before a tag.  A pipeline that the tag started only verifies that it is there
-    and right; where one is yet to start, it does what this machine does not."""
+    """The checks that must pass before a tag.
+
+    A run started by the tag needs none. If the tag will start a pipeline, only the files of this machine are checked
+    here; the pipeline checks the others.
+    """
     if project.started_by:
         return ()
     if not project.made_by_ci:
@@ -64,22 +69,23 @@ def checks_before_tag(project: Project, package: Package) -> tuple[str, ...]:
 
 
 def reports_before_tag(project: Project, package: Package) -> tuple[str, ...]:
-    """Their reports."""
+    """The reports of the checks that must pass before a tag."""
     if project.started_by:
         return ()
     return tuple(a.report for a in made_here(package)) if project.made_by_ci else reports(package)
 
 
 def made_here(package: Package) -> tuple[Artifact, ...]:
-    """The files that this machine makes where a pipeline makes the others."""
+    """The files that this machine makes when a pipeline makes the others."""
     host = this_machine()
     return tuple(a for a in package_artifacts(package) if a.kind == "sdist" or host.runs(TARGETS[a.target]))
 
 
 def verified_digests(package: Package, root: Path, files: Iterable[Artifact] = ()) -> Mapping[str, str]:
-    """The SHA-256 of each planned file (or of those `files` of them), as its check recorded it.
+    """The SHA-256 of each planned file (or of `files`), as recorded by its check.
 
-    Raises `StepFailed` with all that is wrong.
+    Raises `StepFailed` with all problems: files that are not checked, missing, changed since the check, or untested
+    without a reason.
     """
     from cartwheel.model.check_report import parse_report
 
@@ -108,7 +114,7 @@ def verified_digests(package: Package, root: Path, files: Iterable[Artifact] = (
 
 
 def _excuses(package: Package) -> Mapping[str, str]:
-    """Why each file may be published untested, by name; the source distribution where that holds for every wheel."""
+    """The reason for which each file may be published untested, by name. The sdist has one only if every wheel has."""
     wheels = {wheel.file: wheel.untested or wheel.test.skip for wheel in package.wheels}
     reasons = tuple(wheels.values())
     return {**wheels, package.sdist: reasons[0] if reasons and all(reasons) else package.test.skip}
@@ -119,7 +125,7 @@ def _place(artifact: Artifact) -> str:
 
 
 def unplanned_files(project: Project, package: Package, root: Path) -> tuple[str, ...]:
-    """Files that lie where only planned ones may, each with what to do."""
+    """Unplanned files in the folder for planned ones, each with what to do."""
     planned = {artifact.path for artifact in artifacts(project)}
     folder = root / package.dist
     found = (
@@ -129,11 +135,11 @@ def unplanned_files(project: Project, package: Package, root: Path) -> tuple[str
     return tuple(f"{path}: {advice}" for path in sorted(found) if path not in planned)
 
 
-# What the destinations say -------------------------------------------------------------------------------------------
+# Destinations ------------------------------------------------------------------------------------------------------
 
 
 def locate_destinations(project: Project, package: Package, work: Work) -> None:
-    """Raises `ConfigError` for an index that cannot be meant as it is configured; asks none."""
+    """Raises `ConfigError` for an index whose configuration is invalid; works offline."""
     from cartwheel.destinations.protocol import implementation
 
     for name in package.publish:
@@ -141,7 +147,7 @@ def locate_destinations(project: Project, package: Package, work: Work) -> None:
 
 
 def destination(project: Project, package: Package, name: str, work: Work, *, tagged: bool = True) -> Destination:
-    """The package's release to that index.  Raises `ConfigError` where the index cannot be meant."""
+    """The package's release to the index called `name`. Raises `ConfigError` if the index is invalid."""
     from cartwheel.destinations.protocol import Release, implementation
     from cartwheel.versions.changelog_file import notes_for_tag
 
@@ -154,7 +160,7 @@ def destination(project: Project, package: Package, name: str, work: Work, *, ta
 
 
 def checked_files(package: Package, work: Work) -> tuple[Item, ...]:
-    """The planned files, each with the digest that its check recorded.  Raises `StepFailed` with all that is wrong."""
+    """The planned files, each with the digest recorded by its check. Raises `StepFailed` with all problems."""
     from cartwheel.destinations.protocol import Item
 
     expected = verified_digests(package, work.root)
@@ -165,11 +171,11 @@ def checked_files(package: Package, work: Work) -> tuple[Item, ...]:
 def judged(
     destination: Destination, project: Project, package: Package, work: Work, *, sending: bool, copies: bool
 ) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
-    """The files of a release, and the items that the destination makes of them, after all that can refuse them before
-    anything is public: the checks, files that are not planned, the destination's rules, and what it holds.
+    """The files of a release, and the destination's items for them, after everything that can refuse them before
+    anything is public: checks, unplanned files, the destination's rules, and what it holds.
 
-    `sending`: credentials must be there by now.  `copies`: the files are private copies, judged and then sent.
-    Raises `StepFailed` with all that is wrong.
+    `sending`: credentials must exist by now. `copies`: the files are private copies, judged and then sent. Raises
+    `StepFailed` with all problems.
     """
     from cartwheel.destinations.delivery import refusals, staged
     from cartwheel.destinations.protocol import Item
@@ -197,7 +203,7 @@ def judged(
 
 @contextmanager
 def _noted(wrong: list[str]) -> Iterator[None]:
-    """What fails here is one of the things that are wrong, and hides no other."""
+    """Adds the lines of a `StepFailed` to `wrong`, so that later problems are reported too."""
     try:
         yield
     except StepFailed as error:
@@ -205,10 +211,10 @@ def _noted(wrong: list[str]) -> Iterator[None]:
 
 
 def refuse_untested(project: Project, package: Package, work: Work) -> None:
-    """Raises `StepFailed` if wheels would be refused because their tests cannot run, before anything is built.
+    """Raises `StepFailed` before anything is built if wheels would be refused because their tests cannot run here.
 
-    A pipeline that the tag starts tests the wheels that this machine does not build; a report of passed tests counts
-    wherever it is from.
+    A pipeline that the tag starts tests the wheels that this machine does not build. A report of passed tests counts
+    from any machine.
     """
     from cartwheel.machine.interpreters import NoInterpreter
     from cartwheel.model.wheels import test_plan
@@ -242,8 +248,10 @@ def _passed(path: Path) -> bool:
 
 
 def refuse_before_tag(project: Project, package: Package, work: Work) -> None:
-    """What the destinations would say to the files: to all of them, or, where a pipeline makes the others, to those
-    that are here and to the names of all.  Raises `StepFailed`."""
+    """Raises `StepFailed` if a destination would refuse the release, before it is tagged.
+
+    If a pipeline makes the other files, only their names and the files of this machine are judged.
+    """
     from cartwheel.destinations.protocol import Release, implementation
 
     if not project.made_by_ci:

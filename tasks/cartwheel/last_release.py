@@ -23,10 +23,10 @@ from cartwheel.model.project import Package, Project
 from cartwheel.model.wheels.artifacts import package_artifacts
 
 ONCE = Patience(tries=1)
-"""For a look that only warns: an index that is down is not waited for."""
+"""For a look that only warns: no waiting for an index that is down."""
 
 QUOTA = 10 * 2**30
-"""Bytes that PyPI keeps of one project without asking (its help, "file and project size limits", November 2026)."""
+"""Bytes that PyPI allows per project by default (its help, "file and project size limits", November 2026)."""
 
 
 class LastRelease(Struct, frozen=True, kw_only=True):
@@ -34,34 +34,35 @@ class LastRelease(Struct, frozen=True, kw_only=True):
 
     index: str
     public: bool
-    """PyPI's own rules hold there."""
+    """Whether PyPI's rules apply there."""
     version: str
     files: tuple[Listed, ...]
     project_size: int
-    """Bytes of all files of all versions; 0 where the index gives no sizes."""
+    """Bytes of all files of all versions; 0 if the index gives no sizes."""
     read_at: float
-    """Seconds since 1970; older than now where the listing is a kept one."""
+    """When the listing was read, in seconds since 1970; earlier than now if it comes from the cache."""
 
 
 class ReleaseChange(Struct, frozen=True, kw_only=True):
-    """A package's planned release against the last one."""
+    """A package's planned release compared with the last one."""
 
     package: str
     version: str
     last: LastRelease | None
-    """None where the index holds no release of it."""
+    """None if the index holds no release of the package."""
     comparison: Comparison
 
 
 def comparison_index(project: Project, package: Package) -> str:
-    """The index that a package's releases are compared on: the first one like PyPI that is no place to practise."""
+    """The index to compare releases on: the first of the PyPI kind that is not a rehearsal index; empty if there is
+    none."""
     names = (name for name in package.publish if kind_of(name, project.indexes) == PYPI)
     real = (name for name in names if not resolve(name, project.indexes).rehearsal)
     return next(real, "")
 
 
 def comparison_name(table: Mapping[str, Any]) -> tuple[Mapping[str, IndexSettings], str]:
-    """The indexes of a `[tool.cartwheel]` as it is written, and the name of the one that releases are compared on."""
+    """The indexes in a raw `[tool.cartwheel]` table, and the name of the one to compare releases on."""
     settings = decode(Settings, table, where="[tool.cartwheel]")
     indexes = settings.index or {}
     named = (name for name in settings.publish or () if kind_of(name, indexes) == PYPI and name != "testpypi")
@@ -69,7 +70,7 @@ def comparison_name(table: Mapping[str, Any]) -> tuple[Mapping[str, IndexSetting
 
 
 def release_change(package: Package, last: LastRelease | None) -> ReleaseChange:
-    """The change from the last release to the planned files, each loss with its reason from the configuration."""
+    """The change from the last release to the planned files; each loss has its reason from the configuration."""
     planned = tuple(artifact.file for artifact in package_artifacts(package))
     found = compare(tuple(row.file for row in last.files) if last else (), planned)
     return ReleaseChange(
@@ -81,10 +82,11 @@ def last_release(
     index: Index, name: str, *, root: Path, version: str = "", below: str = "", offline: bool = False,
     patience: Patience = READING, keep: bool = True,
 ) -> LastRelease | None:  # fmt: skip
-    """The newest release of a project on an index, or the one of `version`; with `below` the newest older than that.
+    """The newest release of a project on an index, or `version`, or with `below` the newest older than that; None if
+    there is none.
 
-    With `keep`, what is read is kept in `.cartwheel/indexes/`; `offline` reads only that.  None without a release.
-    Raises `StepFailed` where the index cannot be read, or nothing is kept, and `ConfigError` for a missing version.
+    With `keep`, the listing is cached in `.cartwheel/indexes/`; `offline` reads only that cache. Raises `StepFailed` if
+    the index cannot be read or the cache is empty, and `ConfigError` if `version` does not exist.
     """
     kept = root / ".cartwheel" / "indexes" / index.name / f"{name}.json"
     if offline:
@@ -122,7 +124,7 @@ def _chosen(by_version: Mapping[str, tuple[Listed, ...]], version: str, below: s
 
 
 def _by_version(rows: Iterable[Listed]) -> dict[str, tuple[Listed, ...]]:
-    """The files by version, the oldest version first."""
+    """The files by version, oldest version first."""
     from packaging.version import Version
 
     found: dict[str, list[Listed]] = {}
@@ -133,7 +135,7 @@ def _by_version(rows: Iterable[Listed]) -> dict[str, tuple[Listed, ...]]:
 
 
 def _version_of(file: str) -> str:
-    """The version in a file's name as PEP 440 writes it; empty for a name of no known form."""
+    """The version in a file name, in PEP 440 form; empty if the name has no known form."""
     from packaging.utils import (
         InvalidSdistFilename,
         InvalidWheelFilename,
@@ -160,7 +162,7 @@ def _keep(path: Path, rows: Iterable[Listed], moment: float) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(document).encode())
     except OSError:
-        return  # a folder that cannot be written to costs the next offline look, nothing else
+        return  # an unwritable folder only costs the next offline look
 
 
 def _kept_rows(path: Path, index: str, name: str) -> tuple[tuple[Listed, ...], float]:
@@ -192,19 +194,21 @@ def losses_in_words(change: ReleaseChange) -> tuple[str, ...]:
 
 
 def _pattern(file: str) -> str:
-    """A pattern for `dropped` that matches the file, whatever its version."""
+    """A pattern for `dropped` that matches the file in every version."""
     parts = file.removesuffix(".whl").split("-")
     return f"*-{parts[-1]}" if file.endswith(".whl") else "*.tar.gz"
 
 
 def unread_in_words(index: str, error: Exception) -> str:
-    """What to tell where the last release could not be read; nothing is concluded from that."""
+    """The line to show if the last release cannot be read; nothing else follows from that."""
     return f"not compared with the last release on {index}: {error}"
 
 
 def change_before_release(project: Project, package: Package, root: Path) -> ReleaseChange | None:
-    """The planned release against the newest older one; None where there is nothing to compare with: a rehearsal, a
-    package that is sent to no such index.  Raises `StepFailed` where the index cannot be read."""
+    """The planned release compared with the newest older one; None for a rehearsal or a package without such an index.
+
+    Raises `StepFailed` if the index cannot be read.
+    """
     if project.rehearsed or not package.publish:
         return None
     name = comparison_index(project, package)

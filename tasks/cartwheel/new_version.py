@@ -1,4 +1,4 @@
-"""Bump: the next version in every place at once, with the changelog's heading and a commit; all of it or nothing."""
+"""Bump: sets the next version in every place at once, with the changelog's heading and a commit, or changes nothing."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ Say = Callable[[str], None]
 
 
 class BumpPlan(Struct, frozen=True, kw_only=True):
-    """What is about to change."""
+    """What a bump will change."""
 
     packages: tuple[Package, ...]
-    """All whose version is decided in the one place that changes."""
+    """All packages whose version is set in the place that changes."""
     now: str
     version: str
-    """As the manifest writes it, like `now`."""
+    """In the manifest's notation, like `now`."""
     crates: tuple[str, ...]
-    """Whose version it is too."""
+    """The crates that share the version."""
     files: Mapping[str, bytes | None]
     """The new content of each file, by its path in the project; None: the file is removed."""
     lines: tuple[str, ...]
-    """What changes, for people."""
+    """The changes in words, for the user."""
     message: str
-    """The commit's."""
+    """The commit message."""
 
 
 def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[str, ...], *, date: str) -> BumpPlan:
-    """What `words` make of the version of the named packages; only reads files.
+    """The plan for giving the named packages the version that `words` describe; only reads files.
 
-    `names`: by default the packages that share the only version there is.  `date`: `YYYY-MM-DD`, for the changelog.
-    Raises `ConfigError` or `StepFailed` with what stands in the way.
+    `names`: empty for all packages if they share one version. `date`: `YYYY-MM-DD`, for the changelog. Raises
+    `ConfigError` or `StepFailed` with all obstacles.
     """
     from cartwheel.filesystem.edits import new_contents
     from cartwheel.repository.scm_version import tracked_files
@@ -81,9 +81,9 @@ def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[s
 
 
 def refuse_taken(root: Path, project: Project, bump: BumpPlan, *, offline: bool) -> None:
-    """Raises `StepFailed` where the version was tagged or published already, or is lower than one that was.
+    """Raises `StepFailed` if the version is already tagged or published, or is lower than the last tag.
 
-    `offline`: asks neither the remote nor the indexes; tag and publish do so in any case.
+    `offline`: skips the remote and the indexes; tag and publish ask them in any case.
     """
     from cartwheel.repository.git import Repository
     from cartwheel.repository.tags import last_tag, remote_of
@@ -109,8 +109,8 @@ def refuse_taken(root: Path, project: Project, bump: BumpPlan, *, offline: bool)
 
 
 def refuse_mixed(root: Path, bump: BumpPlan, *, commit: bool) -> None:
-    """Raises `StepFailed` if a file lies in a submodule, is to be committed and holds other changes, or lies above the
-    project and git does not track it."""
+    """Raises `StepFailed` if a file is in a submodule, if a file to commit has other changes, or if a file is above
+    the project and not tracked by git."""
     from cartwheel.filesystem.read_set import is_outside
     from cartwheel.repository.git import Repository
 
@@ -140,7 +140,7 @@ def refuse_mixed(root: Path, bump: BumpPlan, *, commit: bool) -> None:
 
 
 def bump_diff(root: Path, bump: BumpPlan) -> Iterator[str]:
-    """Every line that changes, as a unified diff without context."""
+    """The changed lines as a unified diff without context."""
     for path, after in sorted(bump.files.items()):
         old, new = (data.decode(errors="replace").splitlines() for data in ((root / path).read_bytes(), after or b""))
         there = "/dev/null" if after is None else f"b/{path}"
@@ -148,9 +148,9 @@ def bump_diff(root: Path, bump: BumpPlan) -> Iterator[str]:
 
 
 def apply_bump(root: Path, project: Project, bump: BumpPlan, *, commit: bool, say: Say) -> None:
-    """Write the files and commit them; if anything fails, every file is as it was.
+    """Writes the files and commits them; if anything fails, every file is restored.
 
-    Raises `StepFailed` if a file that is to be committed holds other changes, or a hook refuses.
+    Raises `StepFailed` if a file to commit has other changes, or if a hook refuses the commit.
     """
     from cartwheel.process.run import STOP, Interrupted
     from cartwheel.repository.git import Repository
@@ -169,7 +169,7 @@ def apply_bump(root: Path, project: Project, bump: BumpPlan, *, commit: bool, sa
 
 
 def _without_git(project: Project, names: tuple[str, ...]) -> Project:
-    """Without the packages whose version stands in no file; raises `ConfigError` where one of them is meant."""
+    """The project without the packages whose version comes from git; raises `ConfigError` if one of these is named."""
     meant = [p for p in project.packages if p.from_git and (p.name in names or p.key in names)]
     others = tuple(package for package in project.packages if not package.from_git)
     if meant or not others:
@@ -182,7 +182,7 @@ def _without_git(project: Project, names: tuple[str, ...]) -> Project:
 
 
 def _home(project: Project, names: tuple[str, ...], homes: Mapping[str, tuple[object, ...]]) -> tuple[str, object]:
-    """Where the version is decided that changes."""
+    """The place (file, position in it) that sets the version to change; raises `ConfigError` if it is ambiguous."""
     known = {**{p.key: p.key for p in project.packages}, **{p.name: p.key for p in project.packages}}
     for name in names:
         if name not in known:
@@ -213,7 +213,7 @@ def _below(last: tuple[str, str], bump: BumpPlan, tag: str) -> Iterable[str]:
 
 
 def _held(root: Path, project: Project, package: Package, name: str, bump: BumpPlan) -> tuple[str, ...]:
-    """The files or crates of the new version that a destination holds; a release page is known by its tag."""
+    """The files or crates of the new version that a destination already holds. See `Implementation.held`."""
     from cartwheel.destinations.protocol import Release, implementation
 
     release = Release(

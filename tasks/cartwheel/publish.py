@@ -1,4 +1,4 @@
-"""Publish: the files of each package to each of its indexes; what can refuse them does so before the first byte."""
+"""Publish: sends the files of each package to each of its indexes; everything that can refuse them is asked first."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 def _tag_tasks(project: Project, package: Package) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The tasks of a package's tag that come before its files are built, and those that come after."""
+    """The tasks of a package's tag to run before its files are built, and those to run after."""
     return (*ready(package), *tasks_before_tag(project, package)), (f"tag:{package.key}",)
 
 
 def _needs_no_tag(project: Project, name: str) -> bool:
-    """Whether the index takes a release that is not tagged; a rehearsal's stand-in takes none."""
+    """Whether the index accepts an untagged release; always False in a rehearsal, whose stand-ins require the tag."""
     return not project.rehearsed and is_rehearsal(name, project.indexes)
 
 
@@ -69,8 +69,11 @@ def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[s
 
 
 def _examine_again(package: Package, files: Sequence[Item], work: Work) -> None:
-    """Other machines made and checked the files; what of their checks runs nothing is done again on the copies that are
-    sent.  (The set of them is checked here in any case.)  Raises `StepFailed`."""
+    """Repeats on the copies to send those checks that run no other tool, since other machines made and checked the
+    files.
+
+    The set of files is checked in any case. Raises `StepFailed`.
+    """
     from cartwheel.check import refuse_invalid_wheel
     from cartwheel.checks.rules import OF_OTHER_TOOLS
 

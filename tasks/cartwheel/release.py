@@ -1,4 +1,4 @@
-"""Release: the end of the graph; everything that a package's release needs comes before it."""
+"""Release: the end of the task graph; all that a package's release needs comes before it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cartwheel.model.wheels.artifacts import checks, package_artifacts
 
 
 def steps(project: Project) -> Iterable[Step]:
-    """One step for each package; a package that is never published is released when it is checked."""
+    """One step for each package; a package that is never published ends with its checks."""
     for package in project.packages:
         yield Step(
             name=f"release:{package.key}",
@@ -45,7 +45,7 @@ _STARTS = {
 
 
 def _what_follows(project: Project, package: Package) -> Iterable[str]:
-    """What the pipeline does that the tag has started, and how to see how it ended."""
+    """Lines on what the pipeline does after the tag, and where to see its result."""
     targets = ", ".join(dict.fromkeys(wheel.target.triple for wheel in package.wheels))
     where = project.release.remote or "the remote"
     yield f"{package.tag_name} is on {where}; {_STARTS[project.ci.trigger]} does the rest:"

@@ -1,6 +1,6 @@
-"""A release is the commit: if the working tree holds anything else, tags and files are made in a clean checkout.
+"""A release is the commit: if the working tree differs from it, tags and files are made in a clean checkout.
 
-What earlier runs made is taken there and back, so nothing is compiled again that the commit's files do not change.
+Results of earlier runs are copied there and back, so only what differs in the commit is built again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cartwheel.model.step import Step, Work
 from cartwheel.process import environment
 
 FROM_COMMIT = ("tag", "publish", "release")
-"""The stages whose work is done on the commit."""
+"""The stages that run on the commit."""
 
 _STATE = (
     ".cartwheel/records",
@@ -32,7 +32,7 @@ _STATE = (
 
 
 class ReleaseCheckout:
-    """What a run releases beside the commit, and the run in a clean checkout that takes its place."""
+    """The differences of the working tree from the commit, and the run in a clean checkout that replaces this one."""
 
     def __init__(self, root: Path, differences: tuple[str, ...], words: tuple[str, ...]) -> None:
         self._root = root
@@ -45,7 +45,8 @@ class ReleaseCheckout:
     def of_run(
         cls, root: Path, project: Project, environ: Mapping[str, str], arguments: Iterable[str]
     ) -> ReleaseCheckout:
-        """That of a run of doit with these arguments; a run that releases nothing, or a pipeline's, needs none."""
+        """The checkout for a run of doit with these `arguments`; without differences if the run releases nothing or
+        is a pipeline's."""
         words = tuple(a for a in arguments if not a.startswith("-"))
         command = next((word for word in words if "=" not in word), "")
         named = tuple(word for word in words if "=" in word or ("*" not in word and word.split(":")[0] in FROM_COMMIT))
@@ -56,7 +57,7 @@ class ReleaseCheckout:
         return cls(root, differences(root), named)
 
     def instead_of(self, step: Step) -> Step:
-        """The step, or one that runs all of the release in the checkout; whether a tag may be made is asked here."""
+        """The step itself, or one that runs the whole release in the checkout. `ready` steps always run here."""
         if not self._differences or step.name.startswith("ready:"):
             return step
         after = tuple(name for name in step.after if name.split(":")[0] in ("ready", *FROM_COMMIT))
@@ -75,9 +76,9 @@ _TASKS = ("build", "repair", "check", "sdist", "checklist", "ready", "version-sy
 
 
 def differences(root: Path) -> tuple[str, ...]:
-    """The files in which the working tree differs from the commit although `git status` shows none, with the reason.
+    """Files of the working tree that differ from the commit although `git status` shows none, with the reason.
 
-    They are those that git's settings on this machine hide, and those that earlier builds read and git ignores.
+    These are files hidden by git's settings on this machine, and ignored files that earlier builds read.
     """
     from cartwheel.repository.git import Repository
 
@@ -85,11 +86,11 @@ def differences(root: Path) -> tuple[str, ...]:
         with Repository(root) as repo:
             return (*repo.hidden_changes(), *uncommitted_inputs(root)) if repo.head() else ()
     except CartwheelError:
-        return ()  # the step that needs the commit says so
+        return ()  # the step that needs the commit reports it
 
 
 def uncommitted_inputs(root: Path) -> tuple[str, ...]:
-    """The files of the working tree that the last builds read and that are not in the commit, with the step."""
+    """Files that the last builds read and that are not in the commit, with the step that read them."""
     from cartwheel.model.record import UnreadableRecord, from_json, listing_from_json
     from cartwheel.repository.scm_version import tracked_files
 
@@ -115,7 +116,7 @@ _OURS = (".cartwheel/", "dist/", "/")
 
 
 def refuse_uncommitted_inputs(root: Path, project: Project, environ: Mapping[str, str]) -> None:
-    """Raises `StepFailed` if a file that is about to be released was built of something that is not in the commit."""
+    """Raises `StepFailed` if a file to release was built from a file that is not in the commit."""
     if project.rehearsed or project.made_by_ci or project.started_by or environment.in_ci(environ):
         return
     found = () if environment.released_branch(environ) else uncommitted_inputs(root)
@@ -129,7 +130,7 @@ _AGAIN = "commit them, or start again: then the release is made in a clean check
 
 
 def release_from_commit(root: Path, words: Iterable[str]) -> None:
-    """Run doit with these words in a clean checkout of the commit.  Raises `StepFailed` if that fails."""
+    """Runs doit with `words` in a clean checkout of the commit. Raises `StepFailed` if that fails."""
     from cartwheel.process import run
     from cartwheel.repository.clones import clean_checkout
     from cartwheel.repository.git import Repository
@@ -159,7 +160,7 @@ def _place(top: Path) -> Path:
 
 
 def _take_over(source: Path, target: Path) -> None:
-    """Copy records, reports, ledgers and files that are newer in `source`, or missing in `target`."""
+    """Copies records, reports, ledgers and files that are newer in `source` or missing in `target`."""
     for folder in _STATE:
         for path in sorted((source / folder).rglob("*")):
             there = target / path.relative_to(source)

@@ -1,4 +1,4 @@
-"""Tag: the version of each published package on this commit, once everything before it is proven."""
+"""Tag: marks this commit with the version of each published package, once all checks before it have passed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def steps(project: Project) -> Iterable[Step]:
-    """Two for each package that is published: before all else whether it may be tagged, and the tag."""
+    """Two steps for each published package: `ready` (may it be tagged?, first of all) and `tag`."""
     for package in project.packages:
         if package.publish:
             yield Step(
@@ -82,7 +82,8 @@ def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[s
 
 
 def _starts(project: Project, work: Work) -> str:
-    """The forge's job that this run is, if the tag should start a pipeline; empty: no such job, or no such pipeline."""
+    """The forge's job that this run is, if the tag should start a pipeline; empty if it is not a job or the tag
+    starts none."""
     return environment.forge_job(work.snapshot.environ) if project.made_by_ci else ""
 
 
@@ -105,7 +106,7 @@ def _facts(project: Project, package: Package, work: Work) -> TagFacts:
 
 
 def _message(project: Project, package: Package, work: Work) -> str:
-    """The tag's: the name and version, and the notes of the changelog."""
+    """The message of the tag: name, version, and the notes of the changelog."""
     from cartwheel.versions.changelog_file import notes_for_tag
 
     notes = notes_for_tag(work.root, package, ignored=project.release.ignore_tags)
@@ -121,8 +122,8 @@ def _refuse_without_notes(package: Package, work: Work, ignored: tuple[str, ...]
 
 
 def _refuse_another_pipeline(project: Project, work: Work) -> None:
-    """The tag starts the pipeline as it is committed; raises `StepFailed` where the configuration says another, or
-    there is none."""
+    """Raises `StepFailed` if the committed pipeline, which the tag starts, is missing or differs from the
+    configuration."""
     from cartwheel import __version__
     from cartwheel.ci.pipeline_files import refusals
 
@@ -132,7 +133,7 @@ def _refuse_another_pipeline(project: Project, work: Work) -> None:
 
 
 def _refuse_other_publishers(project: Project, package: Package, work: Work) -> None:
-    """Raises `StepFailed` where the tag would start a workflow that publishes the same version once more."""
+    """Raises `StepFailed` if the tag would start another workflow that publishes the same version."""
     from cartwheel.ci.other_publishers import other_publishers
 
     if project.rehearsed or project.started_by:
@@ -143,8 +144,8 @@ def _refuse_other_publishers(project: Project, package: Package, work: Work) -> 
 
 
 def _refuse_lost_files(project: Project, package: Package, work: Work) -> None:
-    """Raises `StepFailed` for a file of the last release that this one loses without a reason.  An index that cannot be
-    read is told, and nothing is concluded from it."""
+    """Raises `StepFailed` if this release loses a file of the last one without a reason; an unreadable index is only
+    announced."""
     from cartwheel.last_release import change_before_release, comparison_index, losses_in_words, unread_in_words
 
     try:

@@ -13,7 +13,7 @@ from cartwheel.model.wheels.artifacts import package_artifacts
 
 
 def steps(project: Project) -> Iterable[Step]:
-    """One step for each package and index; named alone, it only looks: nothing is tagged or sent for it."""
+    """One step for each package and index; run alone, it only reads: it neither tags nor sends."""
     for package in project.packages:
         for name in package.publish:
             yield Step(
@@ -29,7 +29,7 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 def _with_the_same_page(project: Project, package: Package, name: str) -> tuple[Package, ...]:
-    """Packages whose files must be there before the release of this one is seen by anybody."""
+    """The other packages whose files must be there before the shared release page becomes public."""
     shared = kind_row(name, project.indexes).page_of_tag
     return packages_with_same_tag(package, project.packages, name) if shared else ()
 

@@ -1,5 +1,5 @@
-"""Version-sync: one version everywhere.  Named on the command line it writes what differs; before other steps it only
-checks, and refuses with the command to type."""
+"""Version-sync: one version everywhere. Named on the command line it writes what differs; as a dependency of other
+steps it only checks, and fails with the command to run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 class VersionFiles(Struct, frozen=True, kw_only=True):
-    """What stands where a version should: read again only when one of the files changed, or appeared."""
+    """The versions in all version places; they are read again only if one of the files changes or appears."""
 
     project: Project
 
@@ -47,10 +47,10 @@ class VersionFiles(Struct, frozen=True, kw_only=True):
         try:
             if before and before.facts:
                 facts = snapshot.remember(f"versions {key}", lambda: self._found(snapshot.root))
-            else:  # While the step acts files may change that are not all known: nothing is kept under this key.
+            else:  # While the step acts, files may change that are not all known, so nothing is cached under this key.
                 facts = self._found(snapshot.root)
         except CartwheelError:
-            facts = {"versions": key}  # the step itself says what is wrong
+            facts = {"versions": key}  # the step reports the error
         return Dependencies(
             facts={**facts, **_members(snapshot.root, self.project), **_started_by(self.project)}, learned=learned
         )
@@ -65,7 +65,7 @@ class VersionFiles(Struct, frozen=True, kw_only=True):
 
 
 def surveys(root: Path, project: Project, tracked: tuple[str, ...] = ()) -> tuple[VersionSurvey, ...]:
-    """Where each package's version stands, in the configuration's order; `tracked`: see `survey`."""
+    """The version places of each package, in the configuration's order; `tracked`: see `survey`."""
     from cartwheel.versions.version_places import survey
 
     return tuple(survey(root, package.folder, package.versions, tracked=tracked) for package in project.packages)
@@ -80,7 +80,7 @@ def _declared(project: Project) -> str:
 
 
 def _members(root: Path, project: Project) -> Mapping[str, str]:
-    """The crates of each workspace: one that joins by a pattern changes no file that was looked at before."""
+    """The crates of each workspace: a crate that joins by a glob pattern changes no file in the list."""
     from cartwheel.cargo.workspace import members
     from cartwheel.filesystem.read_set import relative_name
 
@@ -117,14 +117,14 @@ def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
 
 
 def _tracked(work: Work) -> tuple[str, ...]:
-    """The files of the repository; none outside of one."""
+    """The files tracked by git; empty outside a repository."""
     from cartwheel.repository.scm_version import tracked_files
 
     return tracked_files(work.root, work.snapshot.environ)
 
 
 def refuse_another_version(project: Project) -> None:
-    """Which version is this?  The tag that started a pipeline's run must be that of a package as its manifest is."""
+    """Raises `StepFailed` if the tag that started the pipeline's run is not the tag of a package's current version."""
     tag = project.started_by
     published = tuple(package for package in project.packages if package.publish)
     meant = tuple(p for p in published if version_in(p.tag, tag, name=p.name))

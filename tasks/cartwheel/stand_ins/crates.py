@@ -1,6 +1,6 @@
 """A throw-away registry of crates on this machine: a sparse index, downloads, and the endpoint of `cargo publish`.
 
-Speaks what the Cargo book says under "Registry Index" and "Registry Web API" (read November 2026, cargo 1.95).
+Implements the Cargo book's "Registry Index" and "Registry Web API" (read November 2026, cargo 1.95).
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from cartwheel.stand_ins.stub_server import StubRequest, served_address
 
 
 class CrateShelf:
-    """What the registry holds, and how it is reached while it serves."""
+    """The contents of the registry, and its address while it serves."""
 
     def __init__(self, *, token: str = "") -> None:
         self.token = token
-        """What is published needs it; empty: anybody may publish."""
+        """Required for publishing; empty: anyone may publish."""
         self.locked: tuple[str, ...] = ()
-        """What it held before anything was published."""
+        """The crates it held before anything was published, as `name version`."""
         self.rows: dict[str, dict[str, dict[str, Any]]] = {}
-        """A line of the index by crate and version."""
+        """The index line by crate name and version."""
         self.crates: dict[tuple[str, str], bytes | Path] = {}
         self.base = ""
 
     @property
     def settings(self) -> dict[str, object]:
-        """What replaces the table of the index that it stands for."""
+        """The keys that replace the table of the index it stands in for."""
         return {"url": self.index}
 
     def summary(self) -> str:
@@ -42,20 +42,20 @@ class CrateShelf:
 
     @property
     def index(self) -> str:
-        """Its address, as cargo wants it."""
+        """The address of its index, in cargo's form."""
         return f"sparse+{self.base}/index/"
 
     def holds(self) -> tuple[str, ...]:
-        """`name version` of everything in it."""
+        """All crates in the registry, as `name version`."""
         return tuple(f"{name} {version}" for name, rows in sorted(self.rows.items()) for version in rows)
 
     def add(self, row: dict[str, Any], crate: bytes | Path) -> None:
-        """Put a crate there."""
+        """Adds a crate."""
         self.rows.setdefault(row["name"], {})[row["vers"]] = row
         self.crates[row["name"], row["vers"]] = crate
 
     def take(self, document: dict[str, Any], crate: bytes) -> str:
-        """What `cargo publish` sends; why it is refused, or nothing."""
+        """Handles the upload of `cargo publish`; returns why it is refused, or an empty text."""
         name, version = document["name"], document["vers"]
         if version in self.rows.get(name, {}):
             return f"crate version `{version}` is already uploaded"
@@ -64,13 +64,13 @@ class CrateShelf:
 
     @contextmanager
     def open(self, kind: type[CrateRequest] | None = None) -> Iterator[CrateShelf]:
-        """Serve it."""
+        """Serves the registry while the context lasts."""
         with served_address(kind or CrateRequest, self) as self.base:
             yield self
 
 
 def _row(document: Mapping[str, Any], checksum: str) -> dict[str, Any]:
-    """The line of the index for what was published."""
+    """The index line for an upload."""
     return {
         "name": document["name"], "vers": document["vers"], "deps": [_dependency(d) for d in document["deps"]],
         "features": {}, "features2": document["features"], "v": 2, "cksum": checksum, "yanked": False,
@@ -88,9 +88,10 @@ def _dependency(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def third_party(metadata: Mapping[str, Any], lock: Mapping[str, Any], caches: tuple[Path, ...]) -> CrateShelf:
-    """A registry of the crates that a project has locked, from what cargo says of them and has downloaded.
+    """A registry of the crates in a project's lockfile, from cargo's metadata and downloads.
 
-    `metadata`: of `cargo metadata`; `lock`: a parsed Cargo.lock; `caches`: cargo's folders of downloaded crates.
+    `metadata`: the output of `cargo metadata`; `lock`: a parsed Cargo.lock; `caches`: cargo's folders of downloaded
+    crates.
     """
     shelf = CrateShelf()
     checksums = {(row["name"], row["version"]): row.get("checksum") for row in lock.get("package", ())}
@@ -132,7 +133,7 @@ class CrateRequest(StubRequest):
     place: CrateShelf
 
     def respond(self) -> None:
-        """Index, download or publish."""
+        """Dispatches to index, download or publish."""
         parts = self.path.strip("/").split("/")
         if self.command == "PUT" and self.path == "/api/v1/crates/new":
             body = self.body()
@@ -151,12 +152,12 @@ class CrateRequest(StubRequest):
             self.answer(404)
 
     def index(self, name: str) -> None:
-        """The lines of one crate."""
+        """Answers with the index lines of one crate."""
         rows = next((rows for known, rows in self.place.rows.items() if known.lower() == name), {})
         self.answer(200 if rows else 404, "".join(json.dumps(row) + "\n" for row in rows.values()).encode())
 
     def download(self, name: str, version: str) -> None:
-        """One crate's bytes."""
+        """Answers with the bytes of one crate."""
         crate = self.place.crates.get((name, version))
         if crate is None:
             self.answer(404)
@@ -164,13 +165,13 @@ class CrateRequest(StubRequest):
             self.answer(200, crate if isinstance(crate, bytes) else crate.read_bytes())
 
     def publish(self, document: dict[str, Any], crate: bytes) -> None:
-        """Take a crate, or say why not."""
+        """Accepts a crate, or answers why not."""
         why = self.place.take(document, crate)
         self.tell(400 if why else 200, {"errors": [{"detail": why}]} if why else {"warnings": {}})
 
 
 def _unpacked(body: bytes) -> tuple[dict[str, Any], bytes]:
-    """The two parts of what is published, each after its length in four bytes, lowest first."""
+    """The JSON and the crate of an upload; each follows its length as a 4-byte little-endian integer."""
     (length,) = struct.unpack_from("<I", body)
     document = json.loads(body[4 : 4 + length])
     start = 4 + length

@@ -1,4 +1,4 @@
-"""A stand-in for GitHub's releases on this machine: drafts, assets and their states, as the REST API tells of them."""
+"""A stand-in for GitHub's releases on this machine: drafts, assets and their states, in the form of the REST API."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from cartwheel.stand_ins.stub_server import StubRequest, served_address
 
 
 class ReleaseShelf:
-    """The releases of one repository, and how they are reached while it serves."""
+    """The releases of one repository, and their address while they are served."""
 
     repository = "rehearsal/project"
 
     def __init__(self, tags: Callable[[], Mapping[str, str]], *, token: str = "") -> None:
         self.tags = tags
-        """The commit of each tag that the repository has."""
+        """Returns the commit of each tag in the repository."""
         self.token = token
-        """What is changed needs it; empty: anybody may change it."""
+        """Required for changes; empty: anyone may change releases."""
         self.releases: dict[int, dict[str, Any]] = {}
         self.assets: dict[int, dict[str, Any]] = {}
         self.bytes: dict[int, bytes] = {}
         self.immutable = False
-        """Whether a release can no longer be changed once it is published."""
+        """Whether a published release can no longer be changed."""
         self.digests = True
         """Whether assets are listed with their digest."""
         self.latest = ""
-        """The tag of the release that is offered as the latest."""
+        """The tag of the release that is marked as the latest."""
         self.base = ""
         self._last = 0
 
     @property
     def settings(self) -> dict[str, object]:
-        """What replaces the table of the index that it stands for."""
+        """The keys that replace the table of the index it stands in for."""
         return {"url": self.base, "repository": self.repository}
 
     def summary(self) -> str:
@@ -60,13 +60,13 @@ class ReleaseShelf:
         return [asset for asset in self.assets.values() if asset["release"] == release]
 
     def files(self, tag: str) -> dict[str, bytes]:
-        """The whole assets of a tag's releases, by name."""
+        """The complete assets of a tag's releases, by name."""
         releases = [row["id"] for row in self.releases.values() if row["tag_name"] == tag]
         found = (asset for release in releases for asset in self.of(release) if asset["state"] == "uploaded")
         return {asset["name"]: self.bytes[asset["id"]] for asset in found}
 
     def add(self, **said: Any) -> dict[str, Any]:
-        """Make a release, as a person could."""
+        """Adds a release, as a person could through the web page."""
         number = self.number()
         row = {
             "id": number, "name": "", "body": "", "draft": False, "prerelease": False, "immutable": False, **said,
@@ -78,7 +78,7 @@ class ReleaseShelf:
         return row
 
     def attach(self, release: int, name: str, data: bytes, *, state: str = "uploaded") -> dict[str, Any]:
-        """Add an asset to a release."""
+        """Adds an asset to a release."""
         number = self.number()
         self.bytes[number] = data
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}" if self.digests and state == "uploaded" else None
@@ -90,7 +90,7 @@ class ReleaseShelf:
 
     @contextmanager
     def open(self, kind: type[GitHubRequest] | None = None) -> Iterator[ReleaseShelf]:
-        """Serve it; `base` is the API's address."""
+        """Serves the releases while the context lasts; `base` is the API's address."""
         with served_address(kind or GitHubRequest, self) as self.base:
             yield self
 
@@ -102,7 +102,7 @@ class GitHubRequest(StubRequest):
     query: Mapping[str, list[str]] = {}
 
     def respond(self) -> None:
-        """Find who answers."""
+        """Dispatches a request by method and path."""
         split = urlsplit(self.path)
         self.query = parse_qs(split.query)
         path = split.path.removeprefix(f"/repos/{self.place.repository}")
@@ -121,12 +121,12 @@ class GitHubRequest(StubRequest):
         return hmac.compare_digest(self.headers.get("Authorization", ""), f"Bearer {self.place.token}")
 
     def refuse(self, status: int, message: str, *codes: str, **headers: str) -> None:
-        """An error in GitHub's form."""
+        """Answers with an error in GitHub's form."""
         errors = [{"resource": "ReleaseAsset", "field": "name", "code": code} for code in codes]
         self.tell(status, {"message": message, **({"errors": errors} if errors else {})}, **headers)
 
     def commit(self, tag: str) -> None:
-        """The commit of a tag."""
+        """Answers with the commit of a tag."""
         sha = self.place.tags().get(tag)
         if sha:
             self.tell(200, {"sha": sha})
@@ -134,11 +134,11 @@ class GitHubRequest(StubRequest):
             self.refuse(422, f"No commit found for SHA: tags/{tag}")
 
     def releases(self) -> None:
-        """All releases, the newest first."""
+        """Answers with all releases, newest first."""
         self.page(sorted(self.place.releases.values(), key=lambda row: -int(row["id"])))
 
     def page(self, rows: list[dict[str, Any]]) -> None:
-        """One page of a list, with the way to the next."""
+        """Answers with one page of a list and a link to the next."""
         size, number = int(self.query.get("per_page", ["30"])[0]), int(self.query.get("page", ["1"])[0])
         path = self.path.partition("?")[0]
         following = f'<{self.place.base}{path}?per_page={size}&page={number + 1}>; rel="next"'
@@ -146,11 +146,11 @@ class GitHubRequest(StubRequest):
         self.tell(200, rows[size * (number - 1) : size * number], **more)
 
     def create(self) -> None:
-        """A new release."""
+        """Makes a release."""
         self.tell(201, self.place.add(**self.document()))
 
     def change(self, number: str) -> None:
-        """Publish a release, or change its words."""
+        """Changes a release: publishes it or edits its text."""
         row, said = self.place.releases[int(number)], self.document()
         if said.pop("make_latest", "") == "true":
             self.place.latest = row["tag_name"]
@@ -162,16 +162,16 @@ class GitHubRequest(StubRequest):
         self.tell(200, row)
 
     def drop(self, number: str) -> None:
-        """Delete a release."""
+        """Deletes a release."""
         self.place.releases.pop(int(number), None)
         self.answer(204)
 
     def assets(self, number: str) -> None:
-        """The assets of a release."""
+        """Answers with the assets of a release."""
         self.page(self.place.of(int(number)))
 
     def upload(self, number: str) -> None:
-        """Take a file."""
+        """Accepts a file."""
         data, name = self.body(), self.query["name"][0]
         if self.place.releases[int(number)]["immutable"]:
             self.refuse(422, "Cannot upload assets to an immutable release")
@@ -181,23 +181,24 @@ class GitHubRequest(StubRequest):
             self.tell(201, self.place.attach(int(number), name, data))
 
     def remove(self, number: str) -> None:
-        """Delete an asset."""
+        """Deletes an asset."""
         self.place.assets.pop(int(number), None)
         self.answer(204)
 
     def asset(self, number: str) -> None:
-        """An asset's bytes lie elsewhere."""
+        """Redirects to the storage address of an asset's bytes."""
         self.answer(302, Location=f"{self.place.base}/stored/{number}")
 
     def stored(self, number: str) -> None:
-        """Those bytes, for whoever has the address; a token has no business here."""
+        """Answers with an asset's bytes; refuses requests that carry a token, which must not be sent to the storage
+        host."""
         if self.headers.get("Authorization"):
             self.answer(400)
         else:
             self.answer(200, self.place.bytes[int(number)])
 
     def document(self) -> dict[str, Any]:
-        """What was sent, as JSON."""
+        """The request's body, parsed as JSON."""
         found: dict[str, Any] = json.loads(self.body())
         return found
 

@@ -1,6 +1,6 @@
 """A stand-in for an index on this machine: PyPI's upload form and the simple API over a folder of files.
 
-It speaks what PEP 503, 629 and 691 say, as far as twine, pip and uv need it.
+Implements PEP 503, 629 and 691 as far as twine, pip and uv need them.
 """
 
 from __future__ import annotations
@@ -22,40 +22,40 @@ JSON = "application/vnd.pypi.simple.v1+json"
 
 
 class LoopbackIndex:
-    """A context in which an index answers at `url` and `simple`; it ends with the context and with this process."""
+    """A context manager that serves an index at `url` and `simple` while the context lasts."""
 
     def __init__(self, folder: Path, *, name: str = "rehearsal", password: str = "", private: bool = False) -> None:
         self.folder = folder
         self.name = name
         self.password = password
-        """Uploads need it; empty: anybody may upload."""
+        """Required for uploads; empty: anyone may upload."""
         self.private = private
-        """Reading needs it too."""
+        """Whether reading needs the password too."""
         self.url = ""
         self.lock = threading.Lock()
         self._until = ExitStack()
 
     @property
     def settings(self) -> dict[str, object]:
-        """What replaces the table of the index that it stands for."""
+        """The keys that replace the table of the index it stands in for."""
         return {"url": self.url, "simple": self.simple}
 
     @property
     def simple(self) -> str:
-        """Where it is read."""
+        """The address of the simple API."""
         return f"{self.url}simple/"
 
     def summary(self) -> str:
-        """Nothing: the rehearsal's table shows its files."""
+        """Always empty: the rehearsal's table shows the files."""
         return ""
 
     def files(self, project: str = "") -> dict[str, Path]:
-        """The files that it holds, of one project or of all, by name."""
+        """The files on the index by name, of one project or of all."""
         paths = sorted(path for path in self.folder.iterdir() if path.is_file())
         return {path.name: path for path in paths if not project or _project_of(path.name) == normalised(project)}
 
     def take(self, file: str, data: bytes, sha256: str) -> tuple[int, str]:
-        """Keep an uploaded file; the status and words of the answer.  A name is taken once."""
+        """Stores an uploaded file; returns the status and text of the answer. A file name is accepted once."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.(whl|tar\.gz)", file):
             return 400, "not the name of a wheel or a source distribution"
         if sha256 and hashlib.sha256(data).hexdigest() != sha256:
@@ -76,12 +76,12 @@ class LoopbackIndex:
 
 
 class IndexRequest(StubRequest):
-    """The requests of twine, pip, uv and our own reader."""
+    """The requests of twine, pip, uv and cartwheel's reader."""
 
     place: LoopbackIndex
 
     def respond(self) -> None:
-        """Upload, page or file."""
+        """Dispatches to upload, page or file."""
         path = unquote(urlsplit(self.path).path)
         body = self.body()
         if self.place.password and (self.command == "POST" or self.place.private) and not self._admitted():
@@ -146,7 +146,7 @@ def _html(title: str, links: str) -> bytes:
 
 
 def normalised(name: str) -> str:
-    """A project's name as PEP 503 writes it."""
+    """A project name, normalised by PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -156,7 +156,7 @@ def _project_of(file: str) -> str:
 
 
 def _form(kind: str, body: bytes) -> dict[str, tuple[str, bytes]]:
-    """The parts of an upload by name: file name (empty for a plain value) and content."""
+    """The parts of an upload by name, as file name (empty for a plain value) and content."""
     boundary = re.search(r"boundary=\"?([^\s\";]+)", kind)
     parts: dict[str, tuple[str, bytes]] = {}
     for part in body.split(b"--" + boundary[1].encode()) if boundary else ():

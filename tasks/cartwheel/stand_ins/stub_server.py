@@ -1,4 +1,4 @@
-"""A small HTTP server on this machine's own interface, for the stand-ins of a rehearsal and of the tests."""
+"""A small HTTP server on the loopback interface, for the stand-ins of rehearsals and tests."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Any
 
 
 class StubRequest(BaseHTTPRequestHandler):
-    """One request; a subclass says in `respond` what is answered."""
+    """One request; subclasses answer it in `respond`."""
 
     protocol_version = "HTTP/1.1"
     place: Any = None
-    """What the requests are about; the same for all of one server."""
+    """The state that the requests work on, shared by all requests of one server."""
 
     def respond(self) -> None:
-        """Answer the request."""
+        """Answers the request."""
         raise NotImplementedError
 
     def do_GET(self) -> None:
-        """Every method is answered in one place."""
+        """Sends every method to `respond`."""
         self.respond()
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815  the names are http.server's
 
     def body(self) -> bytes:
-        """What was sent along."""
+        """The request's body."""
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def answer(self, status: int, content: bytes = b"", **headers: str) -> None:
-        """Status, body and headers (`Retry_After` is `Retry-After`)."""
+        """Sends status, body and headers; `_` in a header's name becomes `-`."""
         self.send_response(status)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         for name, value in {**named, "Content-Length": str(len(content)), "Connection": "close"}.items():
@@ -42,16 +42,16 @@ class StubRequest(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def tell(self, status: int, document: Mapping[str, Any] | list[Any], **headers: str) -> None:
-        """The same with JSON."""
+        """Sends a JSON document with status and headers."""
         self.answer(status, json.dumps(document).encode(), **{"Content_Type": "application/json", **headers})
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Nothing is printed."""
+        """Prints nothing."""
 
 
 @contextmanager
 def served_address(kind: type[StubRequest], place: object) -> Iterator[str]:
-    """The server's address, without a slash at its end, for as long as the context lasts."""
+    """Serves while the context lasts; yields the address without a slash at its end."""
     handler = type(kind.__name__, (kind,), {"place": place})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
