@@ -1,4 +1,4 @@
-"""`doit adopt`: the configuration of an existing project, with every file that it ships."""
+"""`doit adopt`: configures an existing project so that every file it ships is planned."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cartwheel.model.errors import CartwheelError, ConfigError
 
 
 class Adopt(Command):  # type: ignore[misc]
-    """The command, as doit's plugin `adopt`.  It needs no dodo.py."""
+    """The command, as doit's plugin `adopt`. Needs no dodo.py."""
 
     name = "adopt"
     doc_purpose = "write dodo.py and [tool.cartwheel] for this project, with every file that it ships"
@@ -42,7 +42,7 @@ class Adopt(Command):  # type: ignore[misc]
     )
 
     def execute(self, opt_values: Mapping[str, Any], pos_args: list[str]) -> int:
-        """Propose, show and write; 1 where a published file would be lost without a reason."""
+        """Proposes, shows and writes; returns 1 if a published file would be lost without a reason."""
         from cartwheel.commands.adopt_report import as_document, as_text
 
         if pos_args:
@@ -90,12 +90,12 @@ class PackageAdoption(Struct, frozen=True, kw_only=True):
     published: tuple[str, ...]
     planned: tuple[str, ...]
     rows: tuple[Any, ...]
-    """Of `AdoptionRow`."""
+    """Each is an `AdoptionRow`."""
     unread: str
 
 
 class Adoption(Struct, frozen=True, kw_only=True):
-    """All that a run finds and proposes."""
+    """Everything that a run finds and proposes."""
 
     root: Path
     packages: tuple[PackageAdoption, ...]
@@ -104,20 +104,20 @@ class Adoption(Struct, frozen=True, kw_only=True):
     rivals: tuple[str, ...]
     notes: tuple[str, ...]
     again: bool
-    """The project is adopted already."""
+    """Whether the project is already adopted."""
     forge: str = "github"
-    """Whose pipeline `doit ci` is to write."""
+    """The forge for which `doit ci` should write the pipeline."""
     new: bool = False
-    """Nothing of it is committed yet, so there is nothing to ask about."""
+    """Whether the repository has no commit yet; then files are written without a question."""
 
     @property
     def unexplained(self) -> bool:
-        """Whether a published file would be lost and nothing says why."""
+        """Whether a published file would be lost without a reason."""
         return any(row.state == "lost" and not row.why for package in self.packages for row in package.rows)
 
 
 def project_root(start: Path) -> Path:
-    """The nearest folder with a dodo.py, else the repository's root, else the folder itself."""
+    """The nearest folder with a dodo.py, else the repository's root, else `start`."""
     for folder in (start, *start.parents):
         if (folder / "dodo.py").is_file() or (folder / ".git").exists():
             return folder
@@ -125,7 +125,7 @@ def project_root(start: Path) -> Path:
 
 
 def write(adoption: Adoption) -> None:
-    """Write every file; raises `ConfigError` for one that changed meanwhile."""
+    """Writes every file; raises `ConfigError` for a file that changed since it was read."""
     from cartwheel.filesystem.files import write_atomically
 
     for edit in adoption.edits:
@@ -138,11 +138,11 @@ def write(adoption: Adoption) -> None:
 
 
 Released = Callable[[Path, str, Any], tuple[str, tuple[str, ...], str]]
-"""Version and files of a project's newest release on an index, and why they are not known."""
+"""Returns version and files of a project's newest release on an index, and why these are unknown (else empty)."""
 
 
 def adopt(root: Path, *, offline: bool, released: Released | None = None) -> Adoption:
-    """The proposal for a project; changes nothing.  Raises `ConfigError` where there is nothing to adopt."""
+    """The proposal for a project; changes nothing. Raises `ConfigError` if there is no package to adopt."""
     from cartwheel.adoption.layout import packages
     from cartwheel.adoption.workflows import workflows
     from cartwheel.commands.adopt_changes import changes
@@ -179,7 +179,7 @@ def gathered(
     pipelines: Iterable[Workflow],
     look: Released | None,
 ) -> tuple[PackageEvidence, ...]:
-    """What is known of each package: its manifests, its release on the index, its builds.  `look` is None offline."""
+    """The evidence for each package: its manifests, its release on the index, its builds. `look` is None offline."""
     from cartwheel.adoption.built_wheels import build_calls
     from cartwheel.adoption.evidence import calls_of
     from cartwheel.adoption.layout import changelog_of, tag_form, tests_of
@@ -227,7 +227,7 @@ def _version(manifests: Any, truth: Any) -> str:
 
 
 def _released(root: Path, name: str, index: Any) -> tuple[str, tuple[str, ...], str]:
-    """Version and files of the newest release, and why they are not known."""
+    """Version and files of the newest release, and why these are unknown (else empty)."""
     from cartwheel.last_release import ONCE, last_release
 
     try:

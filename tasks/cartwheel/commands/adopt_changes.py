@@ -1,4 +1,4 @@
-"""A later run in an adopted project: what the index or the repository has that the configuration does not plan."""
+"""A later run of adopt: what the index or the repository has that the configuration does not plan."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Texts = Mapping[str, str]
 def changes(
     root: Path, texts: Texts, evidence: tuple[PackageEvidence, ...], skipped: tuple[SkippedFolder, ...],
 ) -> Adoption:  # fmt: skip
-    """What has changed since the project was adopted, and nothing else."""
+    """What has changed since the project was adopted."""
     from cartwheel.pipeline import read_project
 
     project = read_project(root, {})
@@ -72,7 +72,8 @@ def _package(row: PackageEvidence, package: Package) -> PackageAdoption:
 
 
 def _plan_again(texts: dict[str, str], row: PackageEvidence, package: Package, *, single: bool) -> None:
-    """Add the targets and interpreters of published wheels that are planned no more to the package's table."""
+    """Adds the targets and interpreters of published but unplanned wheels to the package's table, in place in
+    `texts`."""
     planned = tuple(artifact.file for artifact in package_artifacts(package))
     lost = {line.file for line in explained(compare(row.files, planned), package.dropped).unexplained}
     wheels = [wheel for file in row.files for wheel in shipped_wheels(file) if wheel.known]

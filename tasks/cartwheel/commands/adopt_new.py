@@ -1,4 +1,4 @@
-"""The first adoption of a project: dodo.py, the tables, .gitignore, proven by planning with them."""
+"""The first adoption of a project: dodo.py, the tables and .gitignore, verified by planning with them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def first_adoption(
     root: Path, texts: Texts, evidence: tuple[PackageEvidence, ...], skipped: tuple[SkippedFolder, ...],
     pipelines: tuple[Workflow, ...], git: GitFacts,
 ) -> Adoption:  # fmt: skip
-    """All files that a project needs, and what they plan."""
+    """All files that the project needs, and what they plan."""
     made = tuple(package_table(row) for row in evidence)
     tables, comments = _tables(evidence, made, pipelines, git)
     planned = _planned(texts, evidence, tables)
@@ -83,7 +83,7 @@ def _tables(
     pipelines: tuple[Workflow, ...],
     git: GitFacts,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
-    """`[tool.cartwheel]` by folder, and its comments: the root's for the project, each package's own."""
+    """`[tool.cartwheel]` and its comments, by folder: the root's for the project, and each package's."""
     crates = any(row.manifests.cargo_path for row in evidence)
     single = len(evidence) == 1
     forms = [row.tag or ("v{version}" if single else f"{row.package.name}-v{{version}}") for row in evidence]
@@ -118,7 +118,7 @@ def _tables(
 
 
 def _spelled_out(tables: dict[str, dict[str, Any]], evidence: tuple[PackageEvidence, ...], *, single: bool) -> None:
-    """What the package in the root says would be every package's default, so the others say their own."""
+    """Writes defaults out in the tables of other packages, since the root's table would change their defaults."""
     for row in evidence if not single else ():
         own = tables.setdefault(row.package.folder, {})
         if row.package.folder == ".":
@@ -135,12 +135,12 @@ def _spelled_out(tables: dict[str, dict[str, Any]], evidence: tuple[PackageEvide
 def _planned(
     texts: Texts, evidence: tuple[PackageEvidence, ...], tables: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, tuple[str, ...]]:
-    """The files that the new tables plan, by folder; raises `ConfigError` where they cannot be meant."""
+    """The files that the new tables plan, by folder; raises `ConfigError` if the tables are invalid."""
     root = dict(parsed_toml(texts, "pyproject.toml"))
     root["tool"] = {**root.get("tool", {}), "cartwheel": dict(tables["."])}
     manifests = [
         row.manifests
-        if "cartwheel" in row.manifests.pyproject.get("tool", {})  # what a person wrote there stays
+        if "cartwheel" in row.manifests.pyproject.get("tool", {})  # an existing table stays as it is
         else with_table(row.manifests, tables.get(row.package.folder, {}))
         for row in evidence
     ]
@@ -156,7 +156,7 @@ def _table_edits(
     for folder, table in tables.items():
         path = below(folder, "pyproject.toml")
         if "cartwheel" in parsed_toml(texts, path).get("tool", {}):
-            continue  # what a person wrote there stays
+            continue  # an existing table stays as it is
         yield table_edit(path, texts.get(path, ""), table, comments.get(folder, {}))
 
 

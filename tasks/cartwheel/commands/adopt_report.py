@@ -1,4 +1,4 @@
-"""What `doit adopt` tells: the table of files, what cannot be expressed, other publishers, the next commands."""
+"""The report of `doit adopt`: the table of files, what cannot be expressed, other publishers, the next commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cartwheel.commands.adopt import Adoption, PackageAdoption
 
 
 def as_document(adoption: Adoption, *, written: bool) -> str:
-    """JSON, schema 1."""
+    """The JSON form, schema 1."""
     document = {
         "schema": 1,
         "packages": [to_builtins(package) for package in adoption.packages],
@@ -27,7 +27,7 @@ def as_document(adoption: Adoption, *, written: bool) -> str:
 
 
 def as_text(adoption: Adoption, *, written: bool) -> str:
-    """The form for people, after the diff."""
+    """The text form, shown after the diff."""
     lines: list[str] = [] if adoption.root == Path.cwd() else [f"the project is {adoption.root}", ""]
     for package in adoption.packages:
         lines += [*_package(package), ""]

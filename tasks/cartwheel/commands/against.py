@@ -1,4 +1,4 @@
-"""`doit plan --against`: the planned release compared with one on an index, as text, JSON or Markdown."""
+"""`doit plan --against`: compares the planned release with one on an index, as text, JSON or Markdown."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from cartwheel.model.wheels.artifacts import package_artifacts
 from cartwheel.summary import size
 
 FIRST = "first"
-"""Stands for the newest release on the package's first index."""
+"""Means the newest release on the package's first index."""
 
 
 class FileSize(Struct, frozen=True, kw_only=True):
-    """A built file and its counterpart in the last release, in bytes; 0 for one that is unknown."""
+    """A built file and its counterpart in the last release; sizes in bytes, 0 if unknown."""
 
     file: str
     old: int
@@ -34,7 +34,7 @@ class FileSize(Struct, frozen=True, kw_only=True):
 
 
 class PackageReport(Struct, frozen=True, kw_only=True):
-    """All that is told of one package."""
+    """The report on one package."""
 
     change: ReleaseChange
     metadata: tuple[str, ...]
@@ -42,7 +42,7 @@ class PackageReport(Struct, frozen=True, kw_only=True):
     contents: tuple[str, ...]
     """Modules and exported names that built wheels gain or lose."""
     project_size: int
-    """Bytes on the index after this release, as far as sizes are known; 0 if none is."""
+    """Bytes on the index after this release, as far as sizes are known; 0 if none is known."""
     notes: tuple[str, ...]
 
 
@@ -96,7 +96,7 @@ def _report(
 def _metadata(
     package: Package, root: Path, change: ReleaseChange, *, offline: bool
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Differences in the metadata, and why they are not all known."""
+    """Differences in the metadata, and notes on what is still unknown."""
     from cartwheel.destinations.pypi_reader import read_bytes
 
     if change.last is None or offline:
@@ -139,12 +139,13 @@ def _bytes(path: Path) -> int:
 
 
 def _tags(file: str) -> str:
-    """What a file name says beside the version."""
+    """A wheel's name without its version."""
     return "-".join(file.split("-")[2:]) or "sdist"
 
 
 def _project_size(change: ReleaseChange, rows: Iterable[FileSize]) -> int:
-    """What the index holds, and this release: built files as they are, others as large as their predecessors."""
+    """Bytes on the index after this release: built files count with their size, others with that of their
+    predecessor."""
     if change.last is None or not change.last.project_size:
         return 0
     rows = tuple(rows)
@@ -154,7 +155,7 @@ def _project_size(change: ReleaseChange, rows: Iterable[FileSize]) -> int:
 
 
 def _contents(package: Package, root: Path, change: ReleaseChange) -> tuple[str, ...]:
-    """Modules and exported names of each built wheel against the wheel with the same tags in the last release."""
+    """Modules and exported names of each built wheel compared with the wheel of the same tags in the last release."""
     from cartwheel.destinations.pypi_reader import read_bytes
 
     old = {_tags(row.file): row for row in change.last.files} if change.last else {}
@@ -171,7 +172,7 @@ def _contents(package: Package, root: Path, change: ReleaseChange) -> tuple[str,
 
 
 def _exported(wheel: Path | io.BytesIO) -> frozenset[str]:
-    """Files of a wheel's packages, compiled modules without their platform's suffix, and the modules these export."""
+    """A wheel's files, with compiled modules named without their platform suffix, and the modules that they export."""
     from cartwheel.filesystem.binaries import binaries
 
     with TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
@@ -194,7 +195,7 @@ def _without_suffix(name: str) -> str:
 
 
 def as_document(found: Iterable[PackageReport]) -> str:
-    """JSON, schema 1."""
+    """The JSON form, schema 1."""
     packages = [_document(row) for row in found]
     return json.dumps({"schema": 1, "packages": packages}, indent=2, ensure_ascii=False) + "\n"
 
@@ -223,7 +224,7 @@ def _document(row: PackageReport) -> Mapping[str, object]:
 
 
 def as_text(found: Iterable[PackageReport]) -> str:
-    """The form for people."""
+    """The text form."""
     return "\n".join(line for row in found for line in (*_lines(row), "")).rstrip() + "\n"
 
 
@@ -275,7 +276,7 @@ def _quota(row: PackageReport) -> Iterable[str]:
 
 
 def as_markdown(found: Iterable[PackageReport]) -> str:
-    """For a pull request or a job's summary."""
+    """The Markdown form, for a pull request or a job summary."""
     lines: list[str] = []
     for row in found:
         comparison = row.change.comparison
@@ -298,12 +299,12 @@ def as_markdown(found: Iterable[PackageReport]) -> str:
 
 
 def written(found: tuple[PackageReport, ...], *, as_json: bool, markdown: bool) -> str:
-    """The reports in the form that was asked for."""
+    """The reports in the requested form."""
     return as_document(found) if as_json else as_markdown(found) if markdown else as_text(found)
 
 
 def compare_now(project: Project, root: Path, against: str, *, sizes: bool, offline: bool) -> tuple[PackageReport, ...]:
-    """`reports`; what cannot be read is one line for the user."""
+    """Calls `reports`; turns its errors into one line for the user."""
     try:
         return reports(project, root, against, sizes=sizes, offline=offline)
     except CartwheelError as error:

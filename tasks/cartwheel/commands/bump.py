@@ -1,4 +1,4 @@
-"""`doit bump`: a new version in every place, the changelog's heading, and a commit."""
+"""`doit bump`: sets a new version in every place, gives the changelog its heading, and commits."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Bump(WordsAndOptions):
                 lines = (*bump_diff(shop.root, bump), *bump.lines, *([f"commit: {bump.message}"] if commit else []))
                 write("".join(f"{line}\n" for line in lines))
             else:
-                run.stop_on_signals()  # from here on every file is put back
+                run.stop_on_signals()  # from here on an interrupt restores every file
                 apply_bump(shop.root, project, bump, commit=commit, say=lambda line: write(f"{line}\n"))
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
@@ -71,7 +71,7 @@ class Bump(WordsAndOptions):
         return 0
 
     def _after_undo(self, shop: RunContext) -> Project:
-        """The project, once this run is alone in it and what a killed bump left is undone."""
+        """The project, after this run has its lock and has undone what a killed bump left."""
         from cartwheel.pipeline import read_project
         from cartwheel.repository.undo_note import undo
 

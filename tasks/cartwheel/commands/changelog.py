@@ -1,4 +1,4 @@
-"""`doit changelog`: the notes of a version, or what the commits since the last tag would put there."""
+"""`doit changelog`: shows the notes of a version, or a draft from the commits since the last tag."""
 
 from __future__ import annotations
 

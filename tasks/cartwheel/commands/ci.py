@@ -1,4 +1,4 @@
-"""`doit ci`: write a project's pipeline for a forge, compare it, and answer the pipeline's own questions."""
+"""`doit ci`: writes a project's pipeline for a forge, compares it, and answers questions of the running pipeline."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cartwheel.run_context import RunContext
 WORDS = (*pipeline_files.FORGES, "lock", "pins", "matrix", "key", "place", "nightly")
 
 _WITH_ARGUMENT = {"place": "FOLDER", "nightly": "NUMBER"}
-"""Words that take one more word."""
+"""Words that take an argument."""
 
 
 class Ci(WordsAndOptions):
@@ -122,7 +122,7 @@ def _written(shop: RunContext, name: str) -> Iterable[str]:
     forge = pipeline_files.forge_by_name(name)
     path = shop.root / "pyproject.toml"
     before = path.read_bytes()
-    # Before anything is written: an edit that cannot be made leaves no pipeline behind.
+    # Before anything is written, so that an impossible edit leaves no pipeline behind.
     after = with_key(before, ("tool", "cartwheel", "release"), "from", "ci", shown_as="pyproject.toml")
     branch = _default_branch(shop)
     if branch:
@@ -153,7 +153,7 @@ def _pipeline(shop: RunContext, branch: str) -> Pipeline:
 
 
 def _default_branch(shop: RunContext) -> str:
-    """The repository's default branch, if the configuration names none and there is no `main`; else empty."""
+    """The repository's default branch if it is not `main` and the configuration names none; else empty."""
     from cartwheel.repository.git import Repository
 
     release = shop.project.release
@@ -178,7 +178,7 @@ def _renewed_locks(shop: RunContext) -> Iterable[str]:
 
 
 def _renewed_pins(root: Path) -> Iterable[str]:
-    """Renew older pins of known actions in every workflow of the repository."""
+    """Updates older pins of known actions in every workflow of the repository."""
     from cartwheel.ci.action_pins import renewed_text
 
     top = repository_root(root)

@@ -1,4 +1,4 @@
-"""What `doit ci` tells a person to do on the forge, and what would stop a release there."""
+"""Advice of `doit ci`: what to set up on the forge, and what would stop a release there."""
 
 from __future__ import annotations
 

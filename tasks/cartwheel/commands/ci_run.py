@@ -1,4 +1,4 @@
-"""What the pipeline asks `doit ci` itself: what a run builds, its cache key, files of other jobs, nightly versions."""
+"""Answers of `doit ci` to a running pipeline: what to build, the cache key, files of other jobs, nightly versions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cartwheel.version_sync import refuse_another_version
 
 
 def matrix(shop: RunContext, tasks: list[Any], to: str, forge: Forge) -> Iterable[str]:
-    """`name=value` lines with what this run builds; adds a summary to the forge's page."""
+    """`name=value` lines that say what this run builds; adds a summary to the forge's page."""
     refuse_another_version(shop.project)
     forecasts = {one.name: one for one in outlook(closure(tasks, ["check", "sdist"]), elsewhere=True)}
     stale = {name for name, one in forecasts.items() if one.state != FRESH}
@@ -33,7 +33,7 @@ def matrix(shop: RunContext, tasks: list[Any], to: str, forge: Forge) -> Iterabl
 
 
 def place_files(shop: RunContext, made: Path) -> Iterable[str]:
-    """Move the planned files of other jobs from below `made` to their places."""
+    """Moves the planned files of other jobs from the folder `made` to their places."""
     from cartwheel.ci.placed_files import place, planned_files
 
     if not made.is_dir():
@@ -47,7 +47,7 @@ def place_files(shop: RunContext, made: Path) -> Iterable[str]:
 
 
 def set_nightly_version(shop: RunContext, number: str) -> Iterable[str]:
-    """Commit a development version of every package that is published, in this clone only."""
+    """Commits a development version of every published package, in this clone only."""
     from msgspec.structs import replace
 
     from cartwheel.new_version import apply_bump, bump_plan
@@ -70,7 +70,8 @@ def set_nightly_version(shop: RunContext, number: str) -> Iterable[str]:
 
 
 def nightly_version(version: str, number: str) -> str:
-    """The development version of a run: of the release that a development version leads to, else of the next patch."""
+    """The version of a nightly run, `X.Y.Z.devN`: of the same release if `version` is a `.dev` version, else of the
+    next patch."""
     release = re.match(r"\d+(?:\.\d+)*", version)
     parts = [int(part) for part in (release[0] if release else "0").split(".")]
     parts += [0] * (3 - len(parts))
@@ -80,7 +81,7 @@ def nightly_version(version: str, number: str) -> str:
 
 
 def _refuse_lost_files(shop: RunContext, selected: Selection) -> None:
-    """Raises `StepFailed` where a release loses a file of the last one without a reason."""
+    """Raises `StepFailed` if a release loses a file of the last one without a reason."""
     from cartwheel.last_release import change_before_release, losses_in_words, unread_in_words
 
     for package in shop.project.packages if shop.project.started_by else ():
@@ -88,7 +89,7 @@ def _refuse_lost_files(shop: RunContext, selected: Selection) -> None:
             continue
         try:
             change = change_before_release(shop.project, package, shop.root)
-        except CartwheelError as error:  # an index that nobody can read is told by the publishing job
+        except CartwheelError as error:  # the publishing job reports an unreadable index
             sys.stderr.write(f"{unread_in_words(', '.join(package.publish), error)}\n")
             continue
         if change and (lines := losses_in_words(change)):
@@ -96,7 +97,7 @@ def _refuse_lost_files(shop: RunContext, selected: Selection) -> None:
 
 
 def cache_key(shop: RunContext) -> str:
-    """The part of the cache's key that says what files were built with: other files are of no use in this run."""
+    """The part of the cache key that must match for cached files to be useful: versions and compiler."""
     versions = (f"{package.key} {package.version}" for package in shop.project.packages)
     parts = (__version__, str(SCHEMA), shop.world.tool("rustc"), *versions)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

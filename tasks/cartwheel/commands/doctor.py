@@ -1,4 +1,4 @@
-"""`doit doctor`: what can be built here, what is missing, and the exact command that fixes it."""
+"""`doit doctor`: shows what can be built here, what is missing, and the exact command that fixes it."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class TargetReadiness(Struct, frozen=True, kw_only=True):
     toolchain: str
     ready: bool
     own: bool
-    """It is of this machine's own kind."""
+    """Whether this machine can run the target's binaries."""
     missing: tuple[str, ...]
     mend: tuple[str, ...]
-    """A command, or a sentence, for what is missing; one may fix several things."""
+    """Commands or sentences that fix what is missing; one may fix several things."""
     tests: str
-    """Where its tests can be run and with which Pythons, or why not, in words."""
+    """Where its tests can run and with which Pythons, or why not, in words."""
 
 
 class Doctor(Seeking, DoitCmdBase):  # type: ignore[misc]
@@ -81,7 +81,7 @@ def _caching(shop: RunContext) -> str:
 
 
 def diagnoses(shop: RunContext, host: Host) -> tuple[TargetReadiness, ...]:
-    """One for each target and each way in which its wheels are built, in the configuration's order."""
+    """One for each target and each way of building its wheels, in the configuration's order."""
     groups: dict[tuple[str, str, str, str], list[tuple[Package, Wheel]]] = {}
     for package, wheel in shop.project.wheels:
         key = (wheel.target.triple, wheel.toolchain, wheel.image, package.backend)
@@ -115,7 +115,7 @@ def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: RunContext, host:
     needs = tuple(
         dict.fromkeys(
             need
-            for (package, wheel), chain in zip(group, chains, strict=False)  # there is none for 'any'
+            for (package, wheel), chain in zip(group, chains, strict=False)  # 'any' has no toolchain
             for need in _missing(package, wheel, chain, shop)
         )
     ) + tuple(dict.fromkeys(need for _, wheel in group for need in _unset(wheel, shop)))
@@ -139,7 +139,7 @@ def _unfetched(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> It
 
 
 def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
-    """Where the tests of such wheels can be run, and with what, in words."""
+    """Where the tests of these wheels can run, and with what, in words."""
     env = uv_environment(shop.world.environ)
     places: dict[str, dict[str, None]] = {}
     missed: dict[str, None] = {}
@@ -160,7 +160,7 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
 
 
 def as_text(found: Iterable[TargetReadiness]) -> str:
-    """A row for each target, and below it what fixes it."""
+    """A row for each target, followed by what fixes it."""
     lines = []
     for d in found:
         state = "ready" if d.ready else f"needs {', '.join(d.missing)}" if d.missing else "not here"

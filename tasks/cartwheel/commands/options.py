@@ -20,12 +20,12 @@ def flag(long: str, help: str) -> dict[str, object]:
 
 
 class WordsAndOptions(Seeking, DoitCmdBase):  # type: ignore[misc]
-    """A command that takes options before and after words, and refuses unknown ones in a line."""
+    """A command that accepts options before and after words, and refuses unknown ones in one line."""
 
     outstream: Any
 
     def parse_execute(self, in_args: list[str]) -> Any:
-        """Parse and execute.  Raises `InvalidCommand` for an unknown option.
+        """Parses and executes; raises `InvalidCommand` for an unknown option.
 
         A reader that closes the pipe early (`| head -1`) ends the command quietly.
         """
@@ -35,14 +35,14 @@ class WordsAndOptions(Seeking, DoitCmdBase):  # type: ignore[misc]
                 sys.stdout.flush()
             return result
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at exit
             return 0
         except CmdParseError as error:
-            why = error.__context__ or error  # doit's own text goes on with all its options, as Python objects
+            why = error.__context__ or error  # doit's own text lists all its options as Python objects
             raise InvalidCommand(f"{self.name}: {why}; see: doit help {self.name}") from None
 
     def execute(self, params: Any, args: list[str]) -> Any:
-        """Execute with the options found after words."""
+        """Executes with the options found after words."""
         if self.outstream is None:  # closed by the caller: `>&-`
             self.outstream = io.StringIO()
         return super().execute(*_options_after_words(self, params, args))

@@ -1,4 +1,4 @@
-"""`doit plan`: every artifact by name, what would run and why; changes nothing."""
+"""`doit plan`: shows every artifact by name, what would run and why; changes nothing."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ RUN, FRESH, BLOCKED = "run", "up-to-date", "blocked"
 
 
 class TaskForecast(Struct, frozen=True, kw_only=True):
-    """What would become of one task."""
+    """The forecast for one task."""
 
     name: str
     state: str
     why: tuple[str, ...]
     after: tuple[str, ...]
-    """The tasks that come before it."""
+    """The tasks that run before it."""
 
 
 class Plan(WordsAndOptions):
@@ -84,7 +84,7 @@ class Plan(WordsAndOptions):
     )
 
     def parse_execute(self, in_args: list[str]) -> Any:
-        """Parse and execute; a bare `--against` means the newest release on the first index."""
+        """Parses and executes; a bare `--against` means the newest release on the first index."""
         following = [*in_args, "-"][1:]
         bare = (arg == "--against" and after.startswith("-") for arg, after in zip(in_args, following, strict=True))
         return super().parse_execute(
@@ -114,7 +114,7 @@ class Plan(WordsAndOptions):
 
 
 def workshop_of(tasks: Iterable[Any]) -> RunContext:
-    """The workshop of the pipeline that made these tasks; raises `InvalidCommand` where there is none."""
+    """The context of the pipeline that made these tasks; raises `InvalidCommand` if no task is cartwheel's."""
     for task in tasks:
         judgement = (task.meta or {}).get("judgement")
         if isinstance(judgement, UpToDate):
@@ -123,7 +123,7 @@ def workshop_of(tasks: Iterable[Any]) -> RunContext:
 
 
 def closure(tasks: list[Any], asked: list[str]) -> tuple[Any, ...]:
-    """The asked tasks, by name or pattern, with all that they need, each after what it needs."""
+    """The requested tasks, by name or pattern, with all their dependencies, in execution order."""
     names = [task.name for task in tasks]
     for pattern in asked:
         if not any(fnmatch(name, pattern) for name in names):
@@ -146,9 +146,9 @@ def closure(tasks: list[Any], asked: list[str]) -> tuple[Any, ...]:
 
 
 def outlook(tasks: Iterable[Any], *, elsewhere: bool = False) -> tuple[TaskForecast, ...]:
-    """What would run, in order; a step after one that runs is taken to run too, which is an upper bound.
+    """What would run, in order. A step after one that runs is assumed to run too, so this is an upper bound.
 
-    `elsewhere`: other machines are to do it, so that variables which are not set here are no matter.
+    `elsewhere`: other machines will run it, so variables that are not set here do not matter.
     """
     found: dict[str, TaskForecast] = {}
     members: dict[str, tuple[str, ...]] = {}
@@ -188,7 +188,7 @@ def _one(
 
 
 def notes(project: Project, root: Path) -> tuple[str, ...]:
-    """What the plan rests on that is not said by the configuration."""
+    """Assumptions of the plan that the configuration does not state."""
     without_lock = (unlocked(package, root) for package in project.packages if lacks_lockfile(package.manifest, root))
     told = (
         line for package in project.packages for say in (told_of_inputs, told_of_macros) for line in say(root, package)
@@ -223,7 +223,7 @@ def as_document(project: Project, outlooks: Iterable[TaskForecast], told: tuple[
 
 
 def as_text(project: Project, outlooks: tuple[TaskForecast, ...], told: tuple[str, ...]) -> str:
-    """The form for people: the files of each package, then what would run."""
+    """The text form: the files of each package, then what would run."""
     lines = []
     for package in project.packages:
         where = ", ".join(package.publish) or "never published"

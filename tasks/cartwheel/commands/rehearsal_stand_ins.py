@@ -33,17 +33,17 @@ class RehearsalFolders(Struct, frozen=True, kw_only=True):
 
     @property
     def index(self) -> Path:
-        """The files that the stand-in index holds."""
+        """The files on the stand-in index."""
         return self.home / "index"
 
     @property
     def kept(self) -> Path:
-        """cargo's directories between two rehearsals, so that the second compiles little."""
+        """cargo's directories, kept between rehearsals so that the next one compiles little."""
         return self.home / "cargo"
 
 
 class StandIns:
-    """The stand-ins while they serve; a context.  They take uploads with a token drawn for this rehearsal alone."""
+    """A context manager that serves the stand-ins; they accept uploads only with a random token of this rehearsal."""
 
     def __init__(self, project: Project, folders: RehearsalFolders) -> None:
         self._project, self._folders = project, folders
@@ -68,14 +68,14 @@ class StandIns:
 
     @property
     def settings(self) -> Mapping[str, Mapping[str, object]]:
-        """What replaces the settings of every index, by kind."""
+        """The keys that replace the settings of every index, by kind."""
         return {kind: {**row.settings, "kind": kind, "rehearsal": True} for kind, row in self._serving.items()}
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The token that the stand-ins of this rehearsal take."""
+        """The variable with the token of this rehearsal's stand-ins."""
         return {REHEARSAL_TOKEN: self._token}
 
     def summary(self) -> str:
-        """What went elsewhere than to the index, a line each."""
+        """What went to destinations other than the index, a line each."""
         return "".join(row.summary() for row in self._serving.values())

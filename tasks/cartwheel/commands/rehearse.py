@@ -1,7 +1,7 @@
-"""`doit rehearse`: the whole release of the checked-out commit on this machine, with stand-ins for its destinations.
+"""`doit rehearse`: makes the whole release of the checked-out commit on this machine, with stand-ins for destinations.
 
-A scratch clone gets a bare remote and an index on the loopback interface; there the very same `doit release` runs.
-The user's tree, tags and branches are only read.
+A scratch clone gets a bare remote and an index on the loopback interface, and runs the real `doit release`. The user's
+tree, tags and branches are only read.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Rehearse(Seeking, DoitCmdBase):  # type: ignore[misc]
 
 
 def _chosen(shop: RunContext, words: Iterable[str]) -> tuple[str, ...]:
-    """The triples to rehearse, of those that the project has."""
+    """The triples to rehearse, selected from those of the project."""
     known = dict.fromkeys(w.target.triple for _, w in shop.project.wheels)
     named = [part for word in words for part in word.replace(",", " ").split()] or ["host"]
     host = this_machine()
@@ -80,7 +80,7 @@ def _chosen(shop: RunContext, words: Iterable[str]) -> tuple[str, ...]:
 
 
 def rehearse(shop: RunContext, targets: tuple[str, ...], write: Any) -> int:
-    """Do it; the exit code of the release.  Raises `CartwheelError` where it cannot be started."""
+    """Runs the rehearsal; returns the exit code of the release. Raises `CartwheelError` if it cannot start."""
     from cartwheel.repository.git import Repository
 
     began = time.monotonic()
@@ -116,19 +116,19 @@ def rehearse(shop: RunContext, targets: tuple[str, ...], write: Any) -> int:
 
 
 def _version(shop: RunContext) -> Mapping[str, str]:
-    """What the packages are whose version comes from git: the clone knows no tag of it."""
+    """The variable that sets the version of packages that get theirs from git, since the clone has no tag for it."""
     said = {p.version for p in shop.project.packages if p.from_git} - {UNVERSIONED}
     return {"CARTWHEEL_VERSION": said.pop()} if len(said) == 1 else {}
 
 
 def settings_for_this_run(shop: RunContext) -> tuple[str, ...]:
-    """The settings of this run, such as `python=3.12`; targets and version are passed otherwise."""
+    """The overrides of this run, such as `python=3.12`, without targets and version, which are passed in variables."""
     told = {name: value for name, value in shop.project.overrides.items() if name not in ("targets", "version")}
     return tuple(f"{name}={value}" for name, value in told.items())
 
 
 def _without_tokens(env: Mapping[str, str]) -> dict[str, str]:
-    """Without what would let anybody publish anywhere: no stand-in asks for it."""
+    """The environment without credentials for publishing; no stand-in needs them."""
     return {name: value for name, value in env.items() if not _TOKEN.fullmatch(name)}
 
 
@@ -139,7 +139,8 @@ _TOKEN = re.compile(
 
 
 def _without_git(env: Mapping[str, str]) -> dict[str, str]:
-    """Without variables that would point git at the user's repository, and with somebody to tag as."""
+    """The environment without variables that point git at the user's repository, and with a name and address for
+    commits."""
     who = {"GIT_AUTHOR_NAME": "rehearsal", "GIT_AUTHOR_EMAIL": "rehearsal@localhost"}
     who |= {k.replace("AUTHOR", "COMMITTER"): v for k, v in who.items()}
     return {k: v for k, v in env.items() if not k.startswith("GIT_")} | who
@@ -147,7 +148,7 @@ def _without_git(env: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def _stage(root: Path) -> Iterator[RehearsalFolders]:
-    """The rehearsal folder of this project, for one rehearsal at a time."""
+    """The project's rehearsal folder, locked for one rehearsal at a time."""
     from filelock import FileLock, Timeout
     from platformdirs import user_cache_path
 
@@ -162,7 +163,7 @@ def _stage(root: Path) -> Iterator[RehearsalFolders]:
 
 
 def _set_up(shop: RunContext, stage: RehearsalFolders) -> None:
-    """A new clone, remote and index; cargo's directories are carried over."""
+    """Makes a new clone, remote and index; moves cargo's directories into the clone."""
     from cartwheel.repository.clones import scratch_clone
 
     directories = stage.clone / ".cartwheel" / "cargo"
@@ -194,7 +195,7 @@ def _note_existing_tags(shop: RunContext, write: Any) -> None:
 
 
 def _table(stage: RehearsalFolders) -> str:
-    """The files that the index holds at the end: name, size, digest, seconds of work, tests."""
+    """A table of the files on the index at the end: name, size, digest, seconds of work, tests."""
     from cartwheel.filesystem.files import sha256_of
 
     rows = []
@@ -211,7 +212,7 @@ def _table(stage: RehearsalFolders) -> str:
 
 
 def _untested(shop: RunContext, stage: RehearsalFolders) -> str:
-    """The wheels that nobody tested and that a real release would be refused for."""
+    """A note on the untested wheels for which a real release would be refused; empty if there are none."""
     excused = {wheel.file for _, wheel in shop.project.wheels if wheel.untested or wheel.test.skip}
     files = ((Path(made["path"]).name, tests_in_words(made["report"])) for made in _records(stage))
     found = [file for file, words in files if words.startswith("tests not run") and file.endswith(".whl")]
@@ -225,7 +226,7 @@ def _untested(shop: RunContext, stage: RehearsalFolders) -> str:
 
 
 def _records(stage: RehearsalFolders) -> Iterator[dict[str, Any]]:
-    """What the clone's records say of each published file; the seconds of all its steps together."""
+    """The path, check report and total seconds of all steps for each file in the clone's records."""
     folder = stage.clone / ".cartwheel" / "records"
     for path in sorted((*folder.glob("repair/*/*/*.json"), *folder.glob("sdist/*.json"))):
         record = json.loads(path.read_bytes())["record"]

@@ -1,4 +1,4 @@
-"""doit's commands in a folder below the project: the dodo.py above is found; without one, `doit adopt` is advised."""
+"""Lets doit's commands run in a folder below the project: finds the dodo.py above, or advises `doit adopt`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _NAMED = ("-f", "--file", "-d", "--dir", "-k", "--seek-file")
 
 
 class Seeking:
-    """A command of doit's whose project may lie above the current folder.
+    """A doit command whose project may lie above the current folder.
 
-    Only a dodo.py that names cartwheel is taken from above. doit's other projects stay as they are: those with a
-    dodo.py of another name, or with a task loader that reads none.
+    Only a dodo.py that names cartwheel is used from above. Other doit projects are not affected: those with a dodo.py
+    of another name, or with a task loader that reads none.
     """
 
     loader: Any
     opt_vals: dict[str, Any]
 
     def parse_execute(self, in_args: list[str]) -> Any:
-        """Parse and execute; raises `InvalidCommand` if no dodo.py is here or above."""
+        """Parses and executes; raises `InvalidCommand` if there is no dodo.py here or above."""
         here = Path.cwd()
         named = any(arg.startswith(_NAMED) for arg in in_args) or self.opt_vals.get("dodoFile", "dodo.py") != "dodo.py"
         reads_dodo = isinstance(self.loader, DodoTaskLoader)

@@ -1,6 +1,6 @@
-"""`doit status`: what of a release is where: the tag, each index, each file, the crates, the release page.
+"""`doit status`: shows how far a release has got: the tag, each index, each file, the crates, the release page.
 
-Looks and changes nothing.
+Only reads.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ from cartwheel.run_context import RunContext
 
 
 class TagStatus(Struct, frozen=True, kw_only=True):
-    """The tag of a version: the commit it leads to here and on the remote, empty where it is not; `unknown` where the
-    remote could not be asked."""
+    """The tag of a version: the commit it points to here and on the remote.
+
+    Empty if the tag does not exist there, `unknown` if the remote could not be asked.
+    """
 
     name: str
     here: str = ""
@@ -77,7 +79,7 @@ class Status(WordsAndOptions):
 
 
 def _odd(row: ReleaseStatus) -> bool:
-    """Whether something is other than planned, or could not be asked."""
+    """Whether something differs from the plan, or could not be asked."""
     elsewhere = any(commit not in ("", row.head) for commit in (row.tag.here, row.tag.there))
     return elsewhere or any(index.state in (DIFFERS, UNKNOWN) for index in row.indexes)
 
@@ -91,7 +93,7 @@ def _asked(project: Project, names: list[str]) -> tuple[Package, ...]:
 
 
 def release(project: Project, package: Package, shop: RunContext) -> ReleaseStatus:
-    """One package's version and where it is.  What cannot be asked is said so, and the rest is still shown."""
+    """One package's version and where it is. A destination that cannot be asked is reported as unknown."""
     tag, head = _tag(project, package, shop.root)
     digests = recorded_digests(package, shop.root)
     statuses = tuple(_status(project, package, name, shop, digests) for name in package.publish)
@@ -117,7 +119,7 @@ def _status(
 
 
 def recorded_digests(package: Package, root: Path) -> dict[str, str]:
-    """The SHA-256 of each planned file as its check recorded it; empty where it was not made here."""
+    """The SHA-256 of each planned file as recorded by its check; empty if it was not made here."""
     from cartwheel.model.check_report import parse_report
 
     found = {}
@@ -147,7 +149,7 @@ def _tag(project: Project, package: Package, root: Path) -> tuple[TagStatus, str
 
 
 def as_text(found: Iterable[ReleaseStatus]) -> str:
-    """The form for people: the tag, a line for each index, and below it the files that are not simply there."""
+    """The text form: the tag, a line for each index, and the files that are not simply there."""
     lines = []
     for row in found:
         lines.append(f"{row.package} {row.version}  (HEAD {row.head[:12]})")
