@@ -89,7 +89,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     wrong: tuple[str, ...] = ()
     """Reasons against sending anything; empty: `send` may be sent."""
     trouble: str = ""
-    """Why the destination could not be asked, if that may pass; the other fields are then empty."""
+    """Why the state is unknown or not public yet, if that may pass; empty: the state is known."""
     withdrawn: tuple[str, ...] = ()
     """There but yanked (PEP 592); verification refuses them."""
 
