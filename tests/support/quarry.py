@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 from support.projects import DODO, FLOOR, Project
@@ -98,6 +99,14 @@ class Quarry(Project):
         """A file of the project."""
         return self.root / name
 
+    def write(self, path: str, text: str) -> None:
+        """Write a file below the root at once: a compiler that runs meanwhile sees the old text or the new one."""
+        place = self.path(path)
+        if place.is_symlink() or not place.exists():
+            super().write(path, text)
+        else:
+            _replace(place, text.encode(), place.stat().st_mode)
+
     def append(self, name: str, text: str) -> None:
         """Add to the end of a file that is there."""
         assert self.path(name).exists()
@@ -148,16 +157,14 @@ class Quarry(Project):
     @staticmethod
     def _put(path: Path, held: object, mode: object, moment: object) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
         if isinstance(held, str):
+            path.unlink(missing_ok=True)
             path.symlink_to(held)
             return
         assert isinstance(held, bytes)
         assert isinstance(mode, int)
         assert isinstance(moment, int)
-        path.write_bytes(held)
-        path.chmod(mode)
-        os.utime(path, ns=(moment, moment))
+        _replace(path, held, mode, moment)
 
     def wheels(self) -> dict[str, str]:
         """The digest of every wheel as it was built, by the file's name."""
@@ -198,6 +205,17 @@ class Quarry(Project):
 # ---- tools that claim another version --------------------------------------------------------------------------------
 
 CLAIMED = "99.0.0"
+
+
+def _replace(path: Path, content: bytes, mode: int, moment: int | None = None) -> None:
+    """Exchange a file in one step; `moment`: its modification time in nanoseconds, now by default."""
+    with TemporaryDirectory() as folder:  # the projects of tests lie on the same file system
+        new = Path(folder, "new")
+        new.write_bytes(content)
+        new.chmod(stat.S_IMODE(mode))
+        if moment is not None:
+            os.utime(new, ns=(moment, moment))
+        new.replace(path)
 
 
 def claims_another_version(distribution: str, scratch: Path) -> Mapping[str, str]:
