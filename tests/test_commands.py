@@ -195,7 +195,7 @@ def test_run_clean_removes_all_that_the_tasks_made_and_no_source(project: Projec
     assert "removed dist/gravel-1.0-py3-none-any.whl" in said
     assert project.kept() == {"dist/mine.txt": project.kept()["dist/mine.txt"]}
     assert git(project.root, "status", "--porcelain", "--untracked-files=no") == ""
-    assert {p.name for p in (project.root / ".cartwheel").iterdir()} <= {"local"}
+    assert {p.name for p in (project.root / ".cartwheel").iterdir()} <= {"local", ".gitignore"}
     assert set(project.states("repair").values()) == {"run"}
 
 
