@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.filesystem.files import Digests
+from cartwheel.filesystem.digests import Digests
 from cartwheel.filesystem.read_set import files_below, refuse_special_files
 from cartwheel.inputs.wheel_tree import packed_files, walked_files
 from cartwheel.model.errors import StepFailed

@@ -20,7 +20,7 @@ from cartwheel.destinations.github_release import GitHubRelease
 from cartwheel.destinations.protocol import Item
 from cartwheel.destinations.release_page import SUMS, Wanted, extra_files
 from cartwheel.destinations.retries import Patience
-from cartwheel.filesystem.files import sha256_of
+from cartwheel.filesystem.digests import sha256_of
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import api_of, is_prerelease, may_receive_the_token, repository_at
 from cartwheel.model.errors import ConfigError, StepFailed

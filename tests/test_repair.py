@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from cartwheel.checks.candidate import examine
 from cartwheel.checks.rules import RULES, problems
-from cartwheel.filesystem.files import sha256_of
+from cartwheel.filesystem.digests import sha256_of
 from cartwheel.machine.host import Host
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.target import TARGETS, platform_tag

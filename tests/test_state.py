@@ -16,7 +16,7 @@ import psutil
 import pytest
 from filelock import lock_descriptor
 
-from cartwheel.filesystem.files import Digests, sha256_of
+from cartwheel.filesystem.digests import Digests, sha256_of
 from cartwheel.filesystem.snapshot import AnswerCache
 from cartwheel.model.errors import StepFailed
 from cartwheel.process.run_lock import RunLock

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from cartwheel.backends.from_sdist import planned_here, variables_here
 from cartwheel.backends.wheel_step import raw_wheel
-from cartwheel.filesystem.files import sha256_of, write_atomically
+from cartwheel.filesystem.digests import sha256_of
+from cartwheel.filesystem.files import write_atomically
 from cartwheel.inputs.folder_sources import TreeSources
 from cartwheel.machine.host import this_machine
 from cartwheel.model.check_report import CheckReport, TestRun, parse_report, report_json, untested_reason

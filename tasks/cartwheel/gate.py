@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cartwheel.filesystem.files import sha256_of
+from cartwheel.filesystem.digests import sha256_of
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.build_backend import UNVERSIONED
 from cartwheel.model.errors import CartwheelError, StepFailed

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cartwheel.filesystem.files import sha256_of
+from cartwheel.filesystem.digests import sha256_of
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Project
 from cartwheel.model.wheels.artifacts import Artifact, artifacts

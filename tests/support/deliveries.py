@@ -13,7 +13,7 @@ from cartwheel.destinations.protocol import Destination, Item, Standing
 from cartwheel.destinations.pypi import PypiDestination
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.retries import Patience
-from cartwheel.filesystem.files import sha256_of
+from cartwheel.filesystem.digests import sha256_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.stand_ins.pypi import LoopbackIndex
 

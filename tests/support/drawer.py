@@ -23,7 +23,7 @@ from cartwheel.destinations.protocol import (
     overall_state,
 )
 from cartwheel.destinations.retries import Patience
-from cartwheel.filesystem.files import sha256_of
+from cartwheel.filesystem.digests import sha256_of
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.project import Project
 

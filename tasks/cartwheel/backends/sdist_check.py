@@ -7,8 +7,9 @@ from pathlib import Path
 
 from cartwheel.backends.from_sdist import local_build, wheel_from_sdist
 from cartwheel.backends.wheel_step import raw_wheel
+from cartwheel.filesystem.digests import sha256_of
 from cartwheel.filesystem.distribution import Distribution, open_distribution
-from cartwheel.filesystem.files import sha256_of, write_atomically
+from cartwheel.filesystem.files import write_atomically
 from cartwheel.machine.interpreters import Interpreter, NoInterpreter, some
 from cartwheel.model.check_report import CheckReport, TestRun, parse_report, report_json
 from cartwheel.model.errors import StepFailed

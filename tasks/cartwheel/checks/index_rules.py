@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from cartwheel.checks.candidate import Candidate
 from cartwheel.checks.rules import RULES, judged
+from cartwheel.filesystem.digests import sha256_of
 from cartwheel.filesystem.distribution import Distribution, open_distribution
-from cartwheel.filesystem.files import sha256_of
 from cartwheel.model.errors import ConfigError, did_you_mean
 
 

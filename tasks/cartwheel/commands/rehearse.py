@@ -196,7 +196,7 @@ def _note_existing_tags(shop: RunContext, write: Any) -> None:
 
 def _table(stage: RehearsalFolders) -> str:
     """A table of the files on the index at the end: name, size, digest, seconds of work, tests."""
-    from cartwheel.filesystem.files import sha256_of
+    from cartwheel.filesystem.digests import sha256_of
 
     rows = []
     for made in _records(stage):

@@ -51,7 +51,7 @@ from cartwheel.destinations.release_page import (
     sums_name,
 )
 from cartwheel.destinations.retries import Patience
-from cartwheel.filesystem.files import sha256_of
+from cartwheel.filesystem.digests import sha256_of
 from cartwheel.model.destination import GITHUB
 from cartwheel.model.errors import StepFailed
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from cartwheel.destinations.github_api import Persistent
 from cartwheel.destinations.protocol import Release, in_order
-from cartwheel.filesystem.files import sha256_of
+from cartwheel.filesystem.digests import sha256_of
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, packages_with_same_tag
 from cartwheel.model.wheels.artifacts import package_artifacts

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cartwheel.filesystem.files import Digests, state_folder_ignored, write_atomically
+from cartwheel.filesystem.digests import Digests
+from cartwheel.filesystem.files import state_folder_ignored, write_atomically
 
 
 class AnswerCache:

@@ -121,7 +121,7 @@ def _locked(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _downloaded(file: str, checksum: str, caches: tuple[Path, ...]) -> Path | None:
-    from cartwheel.filesystem.files import sha256_of
+    from cartwheel.filesystem.digests import sha256_of
 
     found = (cache / file for cache in caches)
     return next((path for path in found if path.is_file() and sha256_of(path) == checksum), None)
