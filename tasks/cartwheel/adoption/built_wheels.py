@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from cartwheel.adoption.platform_names import image_policy, python_name, triple_of, with_policy
 from cartwheel.adoption.workflows import JobRun, JobStep, Texts, Workflow
 
 FOUND = "found"
@@ -68,37 +69,6 @@ def _commands(script: str) -> str:
 
 # maturin ------------------------------------------------------------------------------------------------------------
 
-_ALIASES: Mapping[str, Mapping[str, str]] = {
-    "linux": {
-        **dict.fromkeys(("x86_64", "x64", "amd64"), "x86_64-unknown-linux-gnu"),
-        **dict.fromkeys(("i686", "x86", "i386"), "i686-unknown-linux-gnu"),
-        **dict.fromkeys(("aarch64", "arm64"), "aarch64-unknown-linux-gnu"),
-        **dict.fromkeys(("armv7", "armv7l", "armv7hf"), "armv7-unknown-linux-gnueabihf"),
-        **dict.fromkeys(("arm", "armv6l", "armv6"), "arm-unknown-linux-gnueabihf"),
-        **dict.fromkeys(("ppc64le", "powerpc64le"), "powerpc64le-unknown-linux-gnu"),
-        **dict.fromkeys(("ppc64", "powerpc64"), "powerpc64-unknown-linux-gnu"),
-        "s390x": "s390x-unknown-linux-gnu",
-        **dict.fromkeys(("riscv64", "riscv64gc"), "riscv64gc-unknown-linux-gnu"),
-        **dict.fromkeys(("loongarch64",), "loongarch64-unknown-linux-gnu"),
-    },
-    "macos": {
-        **dict.fromkeys(("x86_64", "x64", "amd64"), "x86_64-apple-darwin"),
-        **dict.fromkeys(("aarch64", "arm64"), "aarch64-apple-darwin"),
-        **dict.fromkeys(("universal2", "universal2-apple-darwin"), "universal2-apple-darwin"),
-    },
-    "windows": {
-        **dict.fromkeys(("x86_64", "x64", "amd64"), "x86_64-pc-windows-msvc"),
-        **dict.fromkeys(("i686", "x86", "i386", "x32"), "i686-pc-windows-msvc"),
-        **dict.fromkeys(("aarch64", "arm64"), "aarch64-pc-windows-msvc"),
-    },
-}
-"""Short names of targets by the runner's system (maturin-action 1.51, `src/index.ts`, November 2026)."""
-
-
-def triple_of(name: str, system: str, arch: str = "x86_64") -> str:
-    """The triple that a target's short or full name means on a runner's system; empty name: the runner's own."""
-    return _ALIASES[system].get((name or arch).lower(), name)
-
 
 def _maturin_action(step: JobStep, job: JobRun) -> Iterable[BuildCall]:
     command = step.with_.get("command", "build") or "build"
@@ -128,7 +98,7 @@ def _maturin(
     named = options.get("--target", [target])[-1] or target
     triple = triple_of(named, system, _set_up_arch(job) or job.arch)
     policy = (options.get("--compatibility") or options.get("--manylinux") or [manylinux])[-1]
-    triple, floor = _with_policy(triple, policy, container or job.container)
+    triple, floor = with_policy(triple, policy, container or job.container)
     if command == "sdist":
         yield BuildCall(tool="maturin", workflow=job.workflow, job=job.job, sdist=True, folder=folder)
         return
@@ -193,37 +163,6 @@ def _python_names(words: Iterable[str], job: JobRun) -> Iterable[str]:
         yield python_name(word) or HOST
 
 
-def python_name(word: str) -> str:
-    """`3.13t` for `python3.13t`, `/opt/python/cp313-cp313t/bin/python` or `cp313t`; empty for what names no version."""
-    if match := re.search(r"\bcp3(\d+)-cp3\d+(t?)\b", word):
-        return f"3.{match[1]}{match[2]}"
-    if match := re.search(r"\bpp3(\d+)-pypy", word):
-        return f"pypy3.{match[1]}"
-    if match := re.fullmatch(r"(?:.*[\\/])?(?:python|py)?-?(3\.\d+)(t?)(?:\.exe|-dev)?", word):
-        return match[1] + match[2]
-    if match := re.fullmatch(r"(?:.*[\\/])?(pypy|graalpy)-?(\d+\.\d+)(?:-.*)?", word):
-        return match[1] + match[2]
-    match = re.fullmatch(r"cp3(\d+)(t?)", word)
-    return f"3.{match[1]}{match[2]}" if match else ""
-
-
-def _with_policy(triple: str, policy: str, container: str) -> tuple[str, str]:
-    """The triple and the floor of what a policy asks for; `musllinux` makes a gnu triple a musl one."""
-    text = policy.lower().removeprefix("manylinux_").removeprefix("manylinux")
-    if "linux" not in triple:
-        return triple, ""
-    if "musl" in text:
-        musl = triple.replace("gnueabihf", "musleabihf").replace("-gnu", "-musl")
-        version = re.search(r"(\d+)_(\d+)", text)
-        return musl, f"musllinux_{version[1]}_{version[2]}" if version else ""
-    if text in ("auto", "off", "", "pypi", "linux"):
-        image = re.search(r"(manylinux2014|manylinux_\d+_\d+|musllinux_\d+_\d+)", container)
-        return (triple, image[1]) if image and "musl" not in image[1] else (triple, "")
-    if match := re.fullmatch(r"(\d+)[._](\d+)", text):
-        return triple, "manylinux2014" if match[0].replace(".", "_") == "2_17" else f"manylinux_{match[1]}_{match[2]}"
-    return triple, f"manylinux{text}" if text in ("1", "2010", "2014") else ""
-
-
 def _set_up_arch(job: JobRun) -> str:
     """The architecture that setup-python was asked for."""
     found = [step.with_.get("architecture", "") for step in job.steps if step.uses == "actions/setup-python"]
@@ -269,7 +208,7 @@ def _in_container(image: str, line: str, step: JobStep, job: JobRun) -> Iterable
             command[1], _split(command[2]), job, target="", manylinux="2014", folder=step.folder, env=step.env
         )
         return
-    triple, floor = _with_policy(triple_of(arch or job.arch, "linux"), policy, "")
+    triple, floor = with_policy(triple_of(arch or job.arch, "linux"), policy, "")
     inner = re.search(r"\bmaturin\s+(?:build|publish)\b(.*)", after)
     options = _options(_split(inner[1].strip(" '\""))) if inner else {}
     paths = re.findall(r"/opt/python/(\S+?)/bin", after)
@@ -287,12 +226,6 @@ def _in_container(image: str, line: str, step: JobStep, job: JobRun) -> Iterable
     )
 
 
-def image_policy(image: str) -> tuple[str, str]:
-    """Policy and architecture in the name of an image: `("manylinux_2_28", "aarch64")`."""
-    match = re.search(r"((?:many|musl)linux(?:_\d+_\d+|\d+))(?:[_-](\w+?))?(?:[:@].*)?$", image)
-    return (match[1], match[2] or "") if match else ("", "")
-
-
 def _plain(command: str, rest: str, step: JobStep, job: JobRun) -> BuildCall:
     only_sdist = "--sdist" in rest and "--wheel" not in rest
     makes_sdist = only_sdist or "setup.py sdist" in command or not re.search(r"--wheel|pip3? wheel|bdist", command)
@@ -300,7 +233,7 @@ def _plain(command: str, rest: str, step: JobStep, job: JobRun) -> BuildCall:
     words = [word for word in _split(rest) if not word.startswith("-") and "/" in word and "dist" not in word]
     policy, arch = image_policy(job.container)
     triple = triple_of(arch or _set_up_arch(job) or job.arch, job.system)
-    triple, floor = _with_policy(triple, policy, "") if policy else (triple, "")
+    triple, floor = with_policy(triple, policy, "") if policy else (triple, "")
     return BuildCall(
         tool="build",
         workflow=job.workflow,

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from cartwheel.adoption.built_wheels import BuildCall, triple_of
+from cartwheel.adoption.built_wheels import BuildCall
+from cartwheel.adoption.platform_names import triple_of
 from cartwheel.adoption.workflows import JobRun, JobStep, Texts
 from cartwheel.model.wheels.python import allows_python
 
