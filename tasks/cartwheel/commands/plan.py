@@ -97,7 +97,8 @@ class Plan(WordsAndOptions):
         shop = workshop_of(self.task_list)
         shop.world.readonly = True
         if against:
-            from cartwheel.commands.against import compare_now, written
+            from cartwheel.commands.against import compare_now
+            from cartwheel.commands.against_report import written
 
             if pos_args:
                 raise InvalidCommand(f"plan: --against compares whole releases; found '{pos_args[0]}'")
