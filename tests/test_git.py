@@ -11,7 +11,8 @@ import pytest
 
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.repository.clones import scratch_clone
-from cartwheel.repository.git import Repository, without_credentials
+from cartwheel.repository.git import Repository
+from cartwheel.repository.git_messages import without_credentials
 from support.repositories import clone, commit, git, refuse_pushes, repository, with_remote
 
 

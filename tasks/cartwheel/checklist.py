@@ -63,7 +63,7 @@ class ThisCommit(Struct, frozen=True, kw_only=True):
 
     def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
-        from cartwheel.repository.git import state_of
+        from cartwheel.repository.head_state import state_of
 
         return Dependencies(
             facts={"the commit": state_of(snapshot.root, environment.tool_environment(snapshot.environ))}

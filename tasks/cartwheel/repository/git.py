@@ -15,16 +15,15 @@ Some queries call git through GitPython's `Repo.git`, because GitPython's object
 from __future__ import annotations
 
 import os
-import re
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.process.run import STOP, Interrupted, capture
+from cartwheel.process.run import STOP, Interrupted
+from cartwheel.repository.git_messages import git_words, without_credentials
 from cartwheel.repository.remote_failures import about_remote
 
 if TYPE_CHECKING:
@@ -239,7 +238,7 @@ class Repository:
         try:
             yield
         except GitCommandError as error:
-            words = without_credentials(_words(error))
+            words = without_credentials(git_words(error))
             kind = NoAtomicPush if "does not support --atomic push" in words else StepFailed
             raise kind(about_remote(remote, self.url(remote), words)) from None
 
@@ -254,25 +253,6 @@ class Repository:
         if status and complaint.strip():
             raise StepFailed(without_credentials(f"git {command.replace('_', '-')}: {complaint.strip()}"))
         return "" if status else str(answer)
-
-
-def state_of(root: Path, env: Mapping[str, str]) -> str:
-    """The checked-out commit; with uncommitted changes, a text that never repeats.  Does not import GitPython."""
-    commit = capture(("git", "rev-parse", "HEAD"), cwd=root, env=env).strip()
-    status = (
-        "git",
-        "--no-optional-locks",
-        "status",
-        "--porcelain",
-        "--untracked-files=all",
-        "--ignore-submodules=none",
-    )
-    return f"{commit} and changes at {time.time_ns()}" if capture(status, cwd=root, env=env) else commit
-
-
-def without_credentials(text: str) -> str:
-    """The text with credentials in URLs replaced by `***`."""
-    return re.sub(r"(?<=://)[^/@\s'\"]+@", "***@", text)
 
 
 def _open(path: Path) -> Repo:
@@ -296,15 +276,7 @@ def in_words(what: str) -> Iterator[None]:
     try:
         yield
     except GitCommandError as error:
-        raise StepFailed(without_credentials(f"{what}: {_words(error)}")) from None
-
-
-def _words(error: Any) -> str:
-    """The output of git, unquoted from a `GitCommandError`."""
-    texts = (
-        re.sub(r"(?s)^\s*(?:stderr|stdout): '(.*)'\s*$", r"\1", str(text)) for text in (error.stderr, error.stdout)
-    )
-    return "\n".join(text.strip() for text in texts if text.strip())
+        raise StepFailed(without_credentials(f"{what}: {git_words(error)}")) from None
 
 
 def _environment(repo: Repo) -> Mapping[str, str]:
