@@ -18,7 +18,7 @@ from cartwheel.model.config.settings import Settings
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.versions.version import tag_name, version_in
 from cartwheel.repository import tags as tag
-from cartwheel.repository.tags import TagFacts, tag_refusals
+from cartwheel.repository.tag_rules import TagFacts, tag_refusals
 from support.repositories import clone, commit, git, hook, refuse_pushes, repository, signing, with_remote
 
 HEAD, OTHER = "a" * 40, "b" * 40

@@ -205,7 +205,7 @@ def _message(packages: tuple[Package, ...], version: str) -> str:
 def _below(last: tuple[str, str], bump: BumpPlan, tag: str) -> Iterable[str]:
     from packaging.version import Version
 
-    from cartwheel.repository.tags import not_a_version
+    from cartwheel.repository.tag_rules import not_a_version
 
     version, other = last
     if version and other != tag and Version(version) > Version(pep440(bump.version)):

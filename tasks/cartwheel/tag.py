@@ -13,7 +13,7 @@ from cartwheel.model.wheels.artifacts import ready
 from cartwheel.process import environment
 
 if TYPE_CHECKING:
-    from cartwheel.repository.tags import TagFacts
+    from cartwheel.repository.tag_rules import TagFacts
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -68,7 +68,8 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
 
 def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.release_checkout import refuse_uncommitted_inputs
-    from cartwheel.repository.tags import make, tag_refusals
+    from cartwheel.repository.tag_rules import tag_refusals
+    from cartwheel.repository.tags import make
 
     gate.refuse_unless_meant(project, work, "tag", "publish", "release")
     refuse_uncommitted_inputs(work.root, project, work.snapshot.environ)
