@@ -11,9 +11,11 @@ from msgspec import Struct
 from cartwheel.adoption.built_wheels import FOUND, HOST, BuildCall
 from cartwheel.adoption.file_sets import Comparison, cells_of, identity
 from cartwheel.adoption.layout import FoundPackage, FoundTests
-from cartwheel.adoption.proposal import Proposal, from_build, proposal, shortened, usual_triples
+from cartwheel.adoption.proposal import Proposal, from_build, proposal
+from cartwheel.adoption.proposed_keys import usual_triples
 from cartwheel.adoption.publishers import BRANCH, HAND, RELEASE, TAG, Publisher
 from cartwheel.adoption.shipped_wheels import ShippedWheel, shipped_wheels
+from cartwheel.adoption.short_selections import shortened
 from cartwheel.model.config.bindings import bindings_of, stable_abi
 from cartwheel.model.config.default_python import default_python, minimum_python
 from cartwheel.model.config.manifests import Manifests

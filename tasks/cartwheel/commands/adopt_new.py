@@ -18,7 +18,8 @@ from cartwheel.adoption.evidence import (
 )
 from cartwheel.adoption.file_sets import compare
 from cartwheel.adoption.layout import SkippedFolder, below, parsed_toml, test_runners
-from cartwheel.adoption.proposal import planned_files, usual_triples, with_table
+from cartwheel.adoption.proposal import planned_files, with_table
+from cartwheel.adoption.proposed_keys import usual_triples
 from cartwheel.adoption.publishers import publishers, started_by_tags
 from cartwheel.adoption.workflows import Workflow
 from cartwheel.ci.other_publishers import advice
