@@ -13,6 +13,8 @@ from fnmatch import fnmatchcase
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cartwheel.adoption.platform_tags import is_sdist, is_wheel, platforms
+from cartwheel.adoption.shipped_wheels import shipped_wheels
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.wheels.wheel_name import WheelName
 
@@ -23,20 +25,6 @@ OLDEST_OF_PURE = 10
 """The oldest CPython 3 that a `py3-none` wheel is taken to serve when wheels for single versions replace it."""
 
 ANY_OTHER = "any other"
-
-
-class Platform(Struct, frozen=True, kw_only=True):
-    """One platform tag: a system, an architecture and the oldest version of the system that it runs on."""
-
-    system: str
-    """`glibc`, `musl`, `linux`, `macos`, `windows`, `ios`, `android`, `wasm`, `any`, or the tag itself if unknown."""
-    arch: str
-    floor: tuple[int, int] = (0, 0)
-
-    @property
-    def label(self) -> str:
-        """`glibc x86_64`, `windows win32`."""
-        return f"{self.system} {self.arch}".strip()
 
 
 class Cell(Struct, frozen=True, kw_only=True, order=True):
@@ -175,38 +163,6 @@ def _interpreters(pythons: Iterable[str], abis: Iterable[str]) -> Iterable[str]:
                 yield abi if abi != "none" else python
 
 
-_PLATFORMS = (
-    (re.compile(r"manylinux_(\d+)_(\d+)_(\w+)"), "glibc"),
-    (re.compile(r"musllinux_(\d+)_(\d+)_(\w+)"), "musl"),
-    (re.compile(r"macosx_(\d+)_(\d+)_(\w+)"), "macos"),
-    (re.compile(r"ios_(\d+)_(\d+)_(\w+)"), "ios"),
-    (re.compile(r"android_(\d+)()_(\w+)"), "android"),
-    (re.compile(r"(?:pyemscripten|pyodide|emscripten)_(\d+)_(\d+)(?:_\d+)?_(wasm32)"), "wasm"),
-    (re.compile(r"(linux)()_(\w+)"), "linux"),
-    (re.compile(r"(win)()(32|_\w+)"), "windows"),
-)
-_LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
-"""PEP 513, 571 and 599."""
-_FAT = {"universal2": ("x86_64", "arm64"), "intel": ("x86_64", "i386")}
-"""macOS architectures that a fat binary joins (packaging 26, `tags.py`)."""
-
-
-def platforms(tag: str) -> tuple[Platform, ...]:
-    """The platforms of one platform tag; two for a fat macOS binary."""
-    legacy, _, arch = tag.partition("_")
-    if legacy in _LEGACY:
-        return (Platform(system="glibc", arch=arch, floor=_LEGACY[legacy]),)
-    for pattern, system in _PLATFORMS:
-        if match := pattern.fullmatch(tag):
-            if system in ("windows", "linux"):
-                return (Platform(system=system, arch=tag if system == "windows" else match[3]),)
-            floor = (int(match[1]), int(match[2] or 0))
-            arches = _FAT.get(match[3], (match[3],)) if system == "macos" else (match[3],)
-            oldest = {"arm64": (11, 0)} if system == "macos" else {}
-            return tuple(Platform(system=system, arch=a, floor=max(floor, oldest.get(a, floor))) for a in arches)
-    return (Platform(system=tag, arch=""),)
-
-
 Identity = tuple[str, frozenset[str], frozenset[tuple[str, tuple[int, int]]]]
 
 
@@ -221,16 +177,6 @@ def identity(file: str) -> Identity:
     for cell, floor in cells.items():
         lowest[cell.system] = min(floor, lowest.get(cell.system, floor))
     return name.build, frozenset((*name.pythons, *name.abis)), frozenset(lowest.items())
-
-
-def is_wheel(file: str) -> bool:
-    """Whether a file name is a wheel's."""
-    return file.endswith(".whl")
-
-
-def is_sdist(file: str) -> bool:
-    """Whether a file name is a source distribution's."""
-    return file.endswith((".tar.gz", ".zip"))
 
 
 def explained(comparison: Comparison, reasons: Iterable[tuple[str, str]]) -> Comparison:
@@ -252,7 +198,5 @@ def _reason(file: str, rows: tuple[tuple[str, str], ...]) -> str:
 
 def plan_names(file: str) -> tuple[str, ...]:
     """`TRIPLE` and `TRIPLE:PYTHON` of a wheel, as far as the tables know its tags."""
-    from cartwheel.adoption.shipped_wheels import shipped_wheels
-
     rows = shipped_wheels(file)
     return tuple(dict.fromkeys(name for r in rows for name in (r.triple, f"{r.triple}:{r.python}")))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from cartwheel.adoption.file_sets import is_wheel, platforms
+from cartwheel.adoption.platform_tags import is_wheel, platforms
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.target import TARGETS, Target
