@@ -65,8 +65,7 @@ class Need(Struct, frozen=True, kw_only=True):
 
 
 def read_crate(manifest: Path, root: Path) -> Crate:
-    """The crate of a manifest; `root` is the project's folder. Raises `ConfigError` if the file is missing or invalid
-    TOML."""
+    """A manifest's crate; `root` is the project. Raises `ConfigError` if the file is missing or invalid TOML."""
     place = Path(os.path.abspath(manifest))
     path = relative_name(place, root)
     return Crate(path=path, manifest=place, toml=toml(place) or read_toml(place, path))
@@ -101,8 +100,7 @@ def _manifests_above(manifest: Path) -> Iterator[Path]:
 
 
 def _is_excluded(manifest: Path, root: Path) -> bool:
-    """Whether a root's `exclude`, a list of plain paths, covers the manifest. A plain path in `members` overrides
-    it."""
+    """Whether a root's `exclude` covers the manifest and its `members` does not; both as plain paths."""
     settings = table(toml(root), "workspace")
 
     def lists(key: str) -> bool:
@@ -160,8 +158,7 @@ def _listed(folder: Path, workspace: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def inherited(manifest: Path, key: str) -> tuple[Any, Path]:
-    """A value of `[package]`, or of `[workspace.package]` if inherited, and the folder of the manifest that defines
-    it."""
+    """A value of `[package]`, or of `[workspace.package]` if inherited, and the folder of its manifest."""
     value = table(toml(manifest), "package").get(key)
     if not _from_workspace(value):
         return value, manifest.parent
@@ -212,11 +209,8 @@ def crates_of(root: Path, top: Crate, own: Path) -> dict[Path, Crate]:
 
 
 def needed_by_cargo(manifest: Path) -> tuple[Path, ...]:
-    """Every manifest that cargo loads to resolve a crate's workspace.
-
-    These are the members, their path dependencies (dev-dependencies too), the root's patches, and the workspace roots
-    of all of them.
-    """
+    """Every manifest that cargo loads to resolve a crate's workspace: the members, their path dependencies
+    (dev-dependencies too), the root's patches, and the workspace roots of all of them."""
     root = workspace_root(manifest)
     patches = (_manifest_in(root.parent, row["path"]) for _, row in _patch_rows(root))
     found: set[Path] = set()

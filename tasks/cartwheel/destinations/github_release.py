@@ -158,8 +158,7 @@ class GitHubRelease:
         return f"{self._forge.refused(answer, item.name)}; nothing after it was sent"
 
     def finish(self, items: Sequence[Item]) -> None:
-        """Compares all files once more, then publishes the page; it stays a draft while files of packages that share
-        it are missing."""
+        """Compares all files again and publishes the page, unless files of packages that share it are missing."""
         wanted, name = self._wanted, self.name
         page = find(self._forge, wanted.tag, self._page.id if self._page else 0)
         if page is None or (self._page and page.id != self._page.id):
@@ -262,8 +261,7 @@ class GitHubRelease:
         return page
 
     def _give_way(self, page: Page) -> None:
-        """Resolves a race of two runs: the older draft wins, and this run deletes its still empty draft and raises
-        `StepFailed`."""
+        """Resolves a race of two runs: if the other draft is older, deletes this empty one; raises `StepFailed`."""
         other = next((row for row in rows_of(self._forge, self._wanted.tag) if row["id"] < page.id), None)
         if other:
             self._forge.ask("DELETE", f"releases/{page.id}", ok=(404,))
