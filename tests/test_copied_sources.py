@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -116,7 +117,7 @@ def test_without_a_lock_the_source_distribution_holds_what_maturin_packs(tmp_pat
     (sdist,) = (project.root / "dist").rglob("*.tar.gz")
     plain = tmp_path / "plain"
     git(project.root, "clone", "--quiet", str(project.root), str(plain))
-    command = ("maturin", "sdist", "--out", str(tmp_path / "out"))
+    command = (sys.executable, "-m", "maturin", "sdist", "--out", str(tmp_path / "out"))
     subprocess.run(command, cwd=plain / "pebble", check=True, capture_output=True)
     (expected,) = (tmp_path / "out").iterdir()
     with tarfile.open(sdist) as ours, tarfile.open(expected) as theirs:
