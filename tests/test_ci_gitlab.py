@@ -302,6 +302,7 @@ class Forge:
 
     def __init__(self, folder: Path, remote: Path) -> None:
         self.clone = folder / "clone"
+        self.remote = remote
         folder.mkdir()
         git(folder, "clone", "--quiet", str(remote), "clone")
         self.bin = folder / "bin"
@@ -322,6 +323,7 @@ class Forge:
             LOCAL, "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--no-color",
             "--max-job-name-padding", "0", "--concurrency", "2", *chosen, *arguments,
             "--variable", f"CARTWHEEL_INDEX_SHELF_TOKEN={TOKEN}", "--variable", "GITLAB_CI=true",
+            "--variable", f"CI_REPOSITORY_URL={self.remote}",
         )  # fmt: skip
         env = environment({"PATH": os.pathsep.join((str(self.bin), os.environ["PATH"]))})
         done = subprocess.run(argv, cwd=self.clone, env=env, capture_output=True, text=True)

@@ -137,15 +137,16 @@ def _without_cache(pipeline: Pipeline, system: str) -> tuple[str, ...]:
 def _released(pipeline: Pipeline) -> tuple[str, ...]:
     """A checkout of the commit elsewhere, the locked installation, and of what other jobs built the planned files.
 
-    GitLab unpacks artifacts over the job's own checkout, which is therefore used for nothing but reading them; the
-    commit's content is what its hash says, wherever the objects come from.
+    GitLab unpacks artifacts over the job's checkout. That checkout is therefore only read: its objects, which the
+    commit's hash identifies, and the artifacts. A job's commands start in it, so `$PWD` names it on every executor and
+    in gitlab-ci-local, which sets `$CI_PROJECT_DIR` to a container's path even when no container runs (4.62.0).
     """
     folder = f"/{pipeline.where.folder}" if pipeline.where.folder else ""
     isolated = "--no-build-isolation " if from_sources(pipeline.cartwheel) else ""
     return (
-        f'BUILT="$CI_PROJECT_DIR{folder}"',
+        f'CHECKOUT="$PWD"; BUILT="$PWD{folder}"',
         'ELSEWHERE=$(mktemp -d); MADE="$ELSEWHERE/made"; mkdir "$MADE"',
-        'git clone --quiet --no-local --no-checkout "$CI_PROJECT_DIR" "$ELSEWHERE/sources"',
+        'git clone --quiet --no-local --no-checkout "$CHECKOUT" "$ELSEWHERE/sources"',
         'cd "$ELSEWHERE/sources"',
         'git remote set-url origin "$CI_REPOSITORY_URL"',
         'git checkout --quiet --detach "$CI_COMMIT_SHA"',
