@@ -155,7 +155,7 @@ def test_a_push_builds_what_it_changed_and_a_tag_releases_everything(tmp_path: P
 
         by_hand = forge.run("workflow_dispatch", "refs/heads/main", to="shelf")
         assert by_hand.results == {"Plan": "failure"}
-        assert f"shelf takes what is tagged, and this run was started on a branch; start it on {TAG}" in by_hand.said
+        assert f"shelf takes tagged versions only, and this run started on a branch; start it on {TAG}" in by_hand.said
 
         git(project.root, "tag", "--annotate", "--message", "first", TAG)
         git(project.root, "push", "--quiet", "origin", TAG)
