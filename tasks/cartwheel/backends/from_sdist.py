@@ -13,6 +13,7 @@ from msgspec import Struct
 from cartwheel.backends.frontend import uv_build
 from cartwheel.backends.pep517 import backend_environment
 from cartwheel.backends.wheel_step import build_environment, variables
+from cartwheel.cargo.config_files import registry_variables
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.bindings import stable_abi
 from cartwheel.model.config.values import Secret
@@ -40,7 +41,8 @@ def wheel_from_sdist(package: Package, sdist: Path, build: LocalBuild, work: Wor
     """The wheel that the source distribution builds. It is deleted when the context ends.
 
     The archive is unpacked in the user's cache folder. No cargo configuration, ignore file or workspace of the project
-    applies there, so a file missing from the archive is noticed. Cargo's target directory is kept between runs.
+    applies there, so a file missing from the archive is noticed. Only the addresses of crate registries are passed on,
+    as everyone who builds the archive must know them. Cargo's target directory is kept between runs.
     """
     place = _outside_the_project(work.root) / package.key
     shutil.rmtree(place, ignore_errors=True)
@@ -53,6 +55,7 @@ def wheel_from_sdist(package: Package, sdist: Path, build: LocalBuild, work: Wor
         env = build_environment(package, work) if package.manifest else backend_environment(package, work)
         env |= variables(variables_here(package), work)
         if package.manifest:
+            env |= registry_variables(work.root / package.folder, env)
             env["CARGO_TARGET_DIR"] = str(work.root / ".cartwheel" / "cargo" / "sdist" / package.key)
         out = work.scratch / "out"
         uv_build("--wheel", source, out, env, work, python=build.interpreter, cwd=source)

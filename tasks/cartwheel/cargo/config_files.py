@@ -70,6 +70,20 @@ def configuration(cwd: Path, environ: Mapping[str, str]) -> CargoConfigFiles:
     return CargoConfigFiles(files=tuple(files), missing=tuple(missing), crates=tuple(crates))
 
 
+def registry_variables(cwd: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The registries of the configuration files as variables, for a cargo that runs where it finds no such file.
+
+    `CARGO_REGISTRIES_<NAME>_INDEX` holds the address of an index (the Cargo book, "Configuration", November 2026). A
+    file nearer to `cwd` wins, and a variable of `environ` wins over each file.
+    """
+    variables: dict[str, str] = {}
+    for path in configuration(cwd, environ).files:  # the nearest last
+        for name, row in ({} if path.name.startswith("rust-toolchain") else table(toml(path), "registries")).items():
+            if isinstance(row, dict) and isinstance(row.get("index"), str):
+                variables[f"CARGO_REGISTRIES_{name.upper().replace('-', '_')}_INDEX"] = row["index"]
+    return {name: environ.get(name) or index for name, index in variables.items()}
+
+
 _TABLES = ("build", "target", "env", "host", "profile", "unstable")
 """Tables whose values reach a compiler (the Cargo book, "Configuration", November 2026)."""
 
