@@ -16,10 +16,11 @@ from msgspec.structs import replace
 from cartwheel.adoption.platform_tags import is_sdist, is_wheel, platforms
 from cartwheel.adoption.shipped_wheels import shipped_wheels
 from cartwheel.model.errors import CartwheelError
+from cartwheel.model.wheels.outside_facts import SUPPORTED
 from cartwheel.model.wheels.wheel_name import WheelName
 
-NEWEST_MINOR = 15
-"""The newest released CPython 3 (python.org, November 2026): how far an `abi3` wheel is taken to reach."""
+NEWEST_MINOR = int(SUPPORTED[-1].split(".")[1])
+"""The newest released CPython 3: how far an `abi3` wheel is taken to reach."""
 
 OLDEST_OF_PURE = 10
 """The oldest CPython 3 that a `py3-none` wheel is taken to serve when wheels for single versions replace it."""

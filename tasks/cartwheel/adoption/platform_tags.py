@@ -6,6 +6,8 @@ import re
 
 from msgspec import Struct
 
+from cartwheel.model.wheels.outside_facts import LEGACY_MANYLINUX
+
 
 class Platform(Struct, frozen=True, kw_only=True):
     """One platform tag: a system, an architecture and the oldest version of the system that it runs on."""
@@ -33,10 +35,6 @@ _PLATFORMS = (
 )
 
 
-_LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
-"""PEP 513, 571 and 599."""
-
-
 _FAT = {"universal2": ("x86_64", "arm64"), "intel": ("x86_64", "i386")}
 """macOS architectures that a fat binary joins (packaging 26, `tags.py`)."""
 
@@ -44,8 +42,8 @@ _FAT = {"universal2": ("x86_64", "arm64"), "intel": ("x86_64", "i386")}
 def platforms(tag: str) -> tuple[Platform, ...]:
     """The platforms of one platform tag; two for a fat macOS binary."""
     legacy, _, arch = tag.partition("_")
-    if legacy in _LEGACY:
-        return (Platform(system="glibc", arch=arch, floor=_LEGACY[legacy]),)
+    if legacy in LEGACY_MANYLINUX:
+        return (Platform(system="glibc", arch=arch, floor=LEGACY_MANYLINUX[legacy]),)
     for pattern, system in _PLATFORMS:
         if match := pattern.fullmatch(tag):
             if system in ("windows", "linux"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import date
 
 from doit.cmd_base import DoitCmdBase
 from msgspec import Struct
@@ -20,7 +21,7 @@ from cartwheel.machine.interpreters import NoInterpreter
 from cartwheel.model.config.values import runner_text
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
-from cartwheel.model.wheels import test_plan
+from cartwheel.model.wheels import outside_facts, test_plan
 from cartwheel.model.wheels.target import ANY
 from cartwheel.process.environment import unset, uv_environment
 from cartwheel.run_context import RunContext
@@ -61,10 +62,30 @@ class Doctor(Seeking, DoitCmdBase):  # type: ignore[misc]
         found = diagnoses(shop, this_machine())
         shop.world.save()
         compiled = disk_use(shop.root)
-        rows = {"schema": 1, "targets": [asdict(d) for d in found], "disk": {"cargo": compiled}}
-        text = as_text(found) + _room(compiled) + _caching(shop)
+        rows = {
+            "schema": 1,
+            "targets": [asdict(d) for d in found],
+            "disk": {"cargo": compiled},
+            "tables": {"date": outside_facts.DATE, "sources": outside_facts.SOURCES},
+        }
+        text = as_text(found) + _room(compiled) + _caching(shop) + age_of_tables(date.today())
         self.outstream.write(json.dumps(rows, indent=2) + "\n" if as_json else text)
         return 1 if any(d.own and not d.ready for d in found) else 0
+
+
+def age_of_tables(today: date) -> str:
+    """A line if the table of outside facts is older than 200 days, else empty."""
+    days = (today - date.fromisoformat(outside_facts.DATE)).days
+    if days <= _MAXIMUM_AGE:
+        return ""
+    return (
+        f"cartwheel's tables of Pythons and platforms are {days} days old (read on {outside_facts.DATE}); "
+        "get newer ones: pip install --upgrade cartwheel\n"
+    )
+
+
+_MAXIMUM_AGE = 200
+"""Days; a Python version appears each year."""
 
 
 def _room(compiled: int) -> str:

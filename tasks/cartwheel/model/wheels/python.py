@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.wheels import outside_facts as facts
 
 PURE = "py3"
 """Any Python 3: for pure Python packages and for programs."""
@@ -17,62 +18,23 @@ ABI3T = "abi3t"
 FIRST_ABI3T = 15
 """The first minor version of CPython with `abi3t`."""
 
-SUPPORTED = ("3.11", "3.12", "3.13", "3.14", "3.15")
-"""Maintained CPython versions: 3.15 is final, 3.10 reached its end of life in October 2026.
+SUPPORTED = facts.SUPPORTED
+"""CPython versions with a final release that get fixes, oldest first."""
 
-Source: python.org and cibuildwheel 4.3.5, November 2026.
-"""
+FREE_THREADED = facts.FREE_THREADED
+"""Built if the package declares free-threading support."""
 
-FREE_THREADED = ("3.14t", "3.15t")
-"""Built if the package declares free-threading support.  PyO3 0.29, manylinux and cibuildwheel 4 dropped 3.13t."""
-
-_OLDEST, _FIRST_FREE_THREADED, _NEWEST = 7, 13, 16
-"""Minor versions of CPython 3: the oldest known to maturin, the first free-threaded one, the one in development.
-
-Source: python.org and PyO3 0.29, November 2026.
-"""
-
-_PYPY_ABI = {
-    "pypy3.9": "pypy39_pp73",
-    "pypy3.10": "pypy310_pp73",
-    "pypy3.11": "pypy311_pp73",
-    "pypy3.11-v8": "pypy311_pp80",
-    "pypy3.12": "pypy312_pp80",
-}
-"""PyPy's ABI tags.
-
-PyPy 7.3 and PyPy 8 (September 2026) both provide 3.11; the manylinux images of October 2026 hold both.  The suffix
-`-v8` tells them apart, as in setup-python.  Only PyPy 8 provides 3.12.
-"""
+_OLDEST, _FIRST_FREE_THREADED = 7, 13
+"""Minor versions of CPython 3: the oldest known to maturin, the first free-threaded one (PyO3 0.29, November 2026)."""
 
 NEEDS_PYPY = ("pypy3.11-v8",)
 """Pythons that can be built for only with their PyPy installed: maturin 1.16 knows another one (`pypy_abi_tag`)."""
-
-_GRAALPY_ABI = {"3.10": "240_310", "3.11": "242_311", "3.12": "250_312", "3.13": "253_313"}
-"""GraalPy's ABI by Python version (maturin 1.16, `graalpy_version_for_python_version`)."""
-
-_ALTERNATIVE_SYSTEMS = {
-    "pypy": {
-        ("linux", "gnu"): ("x86_64", "i686", "aarch64"),
-        ("macos", ""): ("x86_64", "arm64"),
-        ("windows", ""): ("win_amd64",),
-    },
-    "graalpy": {
-        ("linux", "gnu"): ("x86_64", "aarch64"),
-        ("macos", ""): ("x86_64", "arm64"),
-        ("windows", ""): ("win_amd64",),
-    },
-}
-"""The systems for which PyPy and GraalPy are published; none is musl.
-
-Source: cibuildwheel 4.3.5, build-platforms.toml, and the manylinux images of October 2026.
-"""
 
 
 def runs_on(python: str, system: str, libc: str, arch: str) -> bool:
     """Whether an interpreter is published for a system; CPython is assumed to exist for every system."""
     kind = implementation(python)
-    known = _ALTERNATIVE_SYSTEMS.get(kind)
+    known = facts.ALTERNATIVE_SYSTEMS.get(kind)
     return known is None or arch in known.get((system, libc if system == "linux" else ""), ())
 
 
@@ -89,7 +51,7 @@ def version(python: str) -> str:
 
 def every_version() -> tuple[str, ...]:
     """All CPython versions with a release, oldest first."""
-    return tuple(f"3.{minor}" for minor in range(_OLDEST, _NEWEST))
+    return tuple(f"3.{minor}" for minor in range(_OLDEST, int(SUPPORTED[-1].split(".")[1]) + 1))
 
 
 def allows_python(wanted: str, version: str) -> bool:
@@ -109,7 +71,7 @@ def oldest_python(wanted: str) -> str:
     """The oldest CPython that `requires-python` allows; the oldest maintained one if the text is empty."""
     if not wanted:
         return SUPPORTED[0]
-    every = (f"3.{minor}" for minor in range(_OLDEST, _NEWEST + 1))
+    every = (f"3.{minor}" for minor in range(_OLDEST, facts.NEWEST_MINOR + 1))
     return next((version for version in every if allows_python(wanted, version)), SUPPORTED[0])
 
 
@@ -134,13 +96,13 @@ def tags(python: str, minimum: str, *, where: str) -> tuple[str, str]:
     if (match := re.fullmatch(r"3\.(\d+)(t?)", python)) and _exists(int(match[1]), free_threaded=bool(match[2])):
         tag = f"cp3{match[1]}"
         return (tag, tag + match[2])
-    if python in _PYPY_ABI:
-        return ("pp" + version(python).replace(".", ""), _PYPY_ABI[python])
-    if python.startswith("graalpy") and (abi := _GRAALPY_ABI.get(version(python))):
+    if python in facts.PYPY_ABI:
+        return ("pp" + version(python).replace(".", ""), facts.PYPY_ABI[python])
+    if python.startswith("graalpy") and (abi := facts.GRAALPY_ABI.get(version(python))):
         return ("graalpy" + version(python).replace(".", ""), f"graalpy{abi}_native")
     if meant := _meant(python):
         raise ConfigError(f"{where}: unknown interpreter '{python}'; did you mean '{meant}'?")
-    known = f"'abi3', '3.13', '3.14t' or 'pypy3.11', and 3.{_NEWEST} at most"
+    known = f"'abi3', '3.13', '3.14t' or 'pypy3.11', and 3.{facts.NEWEST_MINOR} at most"
     raise ConfigError(f"{where}: unknown interpreter '{python}'; expected one like {known}")
 
 
@@ -162,7 +124,7 @@ def _meant(python: str) -> str:
 
 
 def _exists(minor: int, *, free_threaded: bool) -> bool:
-    return (_FIRST_FREE_THREADED if free_threaded else _OLDEST) <= minor <= _NEWEST
+    return (_FIRST_FREE_THREADED if free_threaded else _OLDEST) <= minor <= facts.NEWEST_MINOR
 
 
 def maturin_interpreter(python: str) -> str:

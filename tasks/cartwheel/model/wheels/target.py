@@ -9,10 +9,9 @@ from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.wheels.architecture import BY_WINDOWS_TAG
+from cartwheel.model.wheels.outside_facts import LEGACY_MANYLINUX, NEWEST_LIBC
 
 ANY = "any"
-
-_LEGACY_MANYLINUX = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -161,8 +160,8 @@ def version_of_floor(target: Target, floor: str, *, where: str) -> tuple[int, in
             raise ConfigError(f"{where}: floor '{floor}' for {target.triple}; this target has none, remove it")
         return (0, 0)
     pattern, example = kind
-    if floor in _LEGACY_MANYLINUX and target.libc == "gnu":
-        return _LEGACY_MANYLINUX[floor]
+    if floor in LEGACY_MANYLINUX and target.libc == "gnu":
+        return LEGACY_MANYLINUX[floor]
     match = re.fullmatch(pattern, floor)
     if match is None:
         raise ConfigError(f"{where}: floor '{floor}' for {target.triple}; expected one like '{example}'")
@@ -189,7 +188,7 @@ def refuse_impossible(target: Target, floor: str, *, where: str) -> None:
     refuses.
     """
     asked = version_of_floor(target, floor, where=where)
-    if asked > (newest := _NEWEST.get(target.libc, asked)):
+    if asked > (newest := NEWEST_LIBC.get(target.libc, asked)):
         raise ConfigError(
             f"{where}: floor '{floor}' for {target.triple}: there is no such libc yet, or auditwheel has no policy for "
             f"it; expected {newest[0]}.{newest[1]} or older"
@@ -206,10 +205,6 @@ def refuse_impossible(target: Target, floor: str, *, where: str) -> None:
         )
 
 
-_NEWEST = {"gnu": (2, 41), "musl": (1, 2)}
-"""The newest libc of each kind that auditwheel 6.8.2 has a policy for (November 2026)."""
-
-
 def platform_tag(target: Target, floor: str) -> str:
     """The platform tags of the wheel's file name, joined by dots, sorted as the binary distribution format requires."""
     major, minor = version_of_floor(target, floor, where="floor")
@@ -222,7 +217,7 @@ def _manylinux(target: Target, major: int, minor: int) -> str:
     if target.floor == _NO_PROMISE and not major:
         return f"linux_{target.arch}"
     modern = f"manylinux_{major}_{minor}_{target.arch}"
-    legacy = [f"{name}_{target.arch}" for name, version in _LEGACY_MANYLINUX.items() if version == (major, minor)]
+    legacy = [f"{name}_{target.arch}" for name, version in LEGACY_MANYLINUX.items() if version == (major, minor)]
     return ".".join(sorted([modern, *legacy]))
 
 
