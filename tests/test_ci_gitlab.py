@@ -325,7 +325,9 @@ class Forge:
             "--variable", f"CARTWHEEL_INDEX_SHELF_TOKEN={TOKEN}", "--variable", "GITLAB_CI=true",
             "--variable", f"CI_REPOSITORY_URL={self.remote}",
         )  # fmt: skip
-        env = environment({"PATH": os.pathsep.join((str(self.bin), os.environ["PATH"]))})
+        # gitlab-ci-local gives bash a socket as its input.  With SHLVL below 1, bash then takes itself for a remote
+        # login and reads ~/.bashrc, which may put another python3 first on PATH.
+        env = environment({"PATH": os.pathsep.join((str(self.bin), os.environ["PATH"])), "SHLVL": "2"})
         done = subprocess.run(argv, cwd=self.clone, env=env, capture_output=True, text=True)
         said = done.stdout + done.stderr
         return Ran(code=done.returncode, results=_results(said), said=said)
