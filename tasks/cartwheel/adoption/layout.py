@@ -57,7 +57,7 @@ def below(folder: str, name: str) -> str:
 
 
 def packages(texts: Texts) -> tuple[tuple[FoundPackage, ...], tuple[SkippedFolder, ...]]:
-    """The packages of a repository, the root first, and the folders that look like one and are none.
+    """The packages of a repository, the root first, and the folders that only look like a package.
 
     Where a package compiles, pure packages beside it count only in the root and as members of its uv workspace.
     """

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from cartwheel.filesystem.repository_files import repository_root
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package
 
@@ -27,7 +28,7 @@ def refuse_incomplete(package: Package, paths: Iterable[str], root: Path) -> Non
 
 def _missing_submodules(package: Package, paths: tuple[str, ...], root: Path) -> Iterator[str]:
     """Submodules in the package, or in a folder of its sources, whose folder is empty or missing."""
-    top = _repository(root)
+    top = repository_root(root)
     if not (top / ".gitmodules").is_file():
         return
     text = (top / ".gitmodules").read_text("utf-8", errors="replace")
@@ -42,14 +43,9 @@ def _missing_submodules(package: Package, paths: tuple[str, ...], root: Path) ->
             yield shown
 
 
-def _repository(root: Path) -> Path:
-    """The top folder of the project's repository; the project's folder if there is none."""
-    return next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
-
-
 def _uses_lfs(paths: tuple[str, ...], root: Path) -> bool:
     """Whether a `.gitattributes` file uses Git LFS."""
-    top = _repository(root)
+    top = repository_root(root)
     above = (folder / ".gitattributes" for folder in (root, *root.parents) if folder.is_relative_to(top))
     below = (root / path for path in paths if PurePosixPath(path).name == ".gitattributes")
     return any(file.is_file() and b"filter=lfs" in file.read_bytes() for file in (*above, *below))

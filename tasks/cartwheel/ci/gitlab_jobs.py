@@ -221,7 +221,7 @@ def _environment(job: Job) -> Any:
 
 
 def _secret(job: Job, variable: str) -> str:
-    """The variable that a person sets on GitLab; the token of another forge is none that it gives."""
+    """The variable that a person sets on GitLab; GitLab gives no token of another forge."""
     return f"{variable} for {job.index}" if job.secrets[variable] == FORGE else variable
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from cartwheel.adoption.publishers import rivals
 from cartwheel.adoption.workflows import workflows
 from cartwheel.ci.pipeline_files import committed_forges
-from cartwheel.ci.repository_facts import repository_root
-from cartwheel.filesystem.repository_files import read_workflows
+from cartwheel.filesystem.repository_files import read_workflows, repository_root
 from cartwheel.model.project import Project
 
 

@@ -14,9 +14,10 @@ from msgspec import Struct
 from cartwheel.ci import publish_lock
 from cartwheel.ci.jobs import Build, Job, Pipeline
 from cartwheel.ci.project_pipeline import pipeline
-from cartwheel.ci.repository_facts import repository_facts, repository_root
+from cartwheel.ci.repository_facts import repository_facts
 from cartwheel.ci.selection import Selection
 from cartwheel.filesystem.files import write_atomically
+from cartwheel.filesystem.repository_files import repository_root
 from cartwheel.model.config.release_settings import CiSettings
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Project

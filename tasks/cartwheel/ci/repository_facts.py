@@ -5,11 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cartwheel.ci.jobs import RepositoryFacts
-
-
-def repository_root(root: Path) -> Path:
-    """The folder of the repository that holds a project; the project's own if there is none."""
-    return next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
+from cartwheel.filesystem.repository_files import repository_root
 
 
 def repository_facts(root: Path) -> RepositoryFacts:

@@ -11,12 +11,12 @@ from cartwheel import __version__
 from cartwheel.ci import pipeline_files
 from cartwheel.ci.jobs import Pipeline
 from cartwheel.ci.other_publishers import other_publishers
-from cartwheel.ci.repository_facts import repository_root
 from cartwheel.commands.ci_advice import advice
 from cartwheel.commands.ci_run import cache_key, matrix, place_files, set_nightly_version
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import workshop_of
 from cartwheel.filesystem.files import write_atomically
+from cartwheel.filesystem.repository_files import repository_root
 from cartwheel.filesystem.toml_edits import with_key
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
 from cartwheel.run_context import RunContext

@@ -19,6 +19,11 @@ _DEEPEST = 6
 _LARGEST = 1_000_000
 
 
+def repository_root(root: Path) -> Path:
+    """The folder of the repository that holds a project; the project's own if there is none."""
+    return next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
+
+
 def read_repository(root: Path) -> dict[str, str]:
     """All files of a repository by path relative to `root`: the text of those about a release, an empty text for
     others.
