@@ -73,14 +73,18 @@ def attempt(tmp_path: Path) -> Callable[..., TestRun]:
     """Run a test file against the wheel of `tide`, beside a source tree that says something else."""
 
     def attempted(
-        tests: str, *, command: tuple[str, ...] = ("pytest", "{package}/tests"), conftest: str = ""
+        tests: str,
+        *,
+        command: tuple[str, ...] = ("pytest", "{package}/tests"),
+        conftest: str = "",
+        pythonpath: str = '["."]',
     ) -> TestRun:
         package = tmp_path / "package"
         (package / "tests").mkdir(parents=True)
         (package / "tide").mkdir()
         (package / "tide" / "__init__.py").write_text("origin = 'source'\n")
         (package / "pyproject.toml").write_text(
-            '[tool.pytest.ini_options]\npythonpath = ["."]\nmarkers = ["slow: x"]\n'
+            f'[tool.pytest.ini_options]\npythonpath = {pythonpath}\nmarkers = ["slow: x"]\n'
         )
         (package / "tests" / "test_tide.py").write_text(tests)
         if conftest:
@@ -111,6 +115,16 @@ def test_tests_that_reach_for_the_source_tree_are_caught(attempt: Callable[..., 
     reach = "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parents[1]))\n"
     with pytest.raises(StepFailed, match=r"tide was imported from .*package.tide.__init__\.py, not from the env"):
         attempt("import tide\ndef test_origin():\n    assert tide.origin == 'source'\n", conftest=reach)
+
+
+def test_helpers_that_pytests_settings_make_importable_stay_importable(
+    attempt: Callable[..., TestRun], tmp_path: Path
+) -> None:
+    (tmp_path / "package" / "helpers").mkdir(parents=True)
+    (tmp_path / "package" / "helpers" / "lighthouse.py").write_text("height = 30\n")
+    run = attempt(INSTALLED, conftest="from lighthouse import height\n", pythonpath='["helpers", "."]')
+    assert run.count == 1
+    assert run.where.endswith("site-packages/tide/__init__.py")
 
 
 @pytest.mark.parametrize(

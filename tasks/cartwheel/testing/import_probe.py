@@ -6,9 +6,26 @@ the caller judges the number of tests.
 
 import os
 import sys
+from pathlib import Path
 
 MODULE = os.environ.get("CARTWHEEL_MODULE", "")
 FOLDER = os.environ.get("CARTWHEEL_WITNESS", "")
+
+
+def pytest_load_initial_conftests(early_config):  # type: ignore[no-untyped-def]
+    """Removes the folders of pytest's `pythonpath` that hold sources of the module: the wheel's copy is tested.
+
+    Other folders of `pythonpath`, such as one with helpers for tests, stay.  pytest adds them before this hook and
+    loads conftest files after it (pytest 7.0 to 9.2).
+    """
+    top = MODULE.split(".")[0]
+    try:
+        folders = early_config.getini("pythonpath")
+    except ValueError:  # pytest before 7.0 has no such setting
+        folders = []
+    for folder in map(Path, folders):
+        if str(folder) in sys.path and any(path.name.split(".")[0] == top for path in folder.glob("*")):
+            sys.path.remove(str(folder))
 
 
 def pytest_sessionfinish(session, exitstatus):  # type: ignore[no-untyped-def]

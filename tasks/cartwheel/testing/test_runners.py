@@ -52,26 +52,24 @@ def _pytest(
     report = scratch / "tests.xml"
     arguments = (
         "-m", "pytest", "--rootdir", str(folder), "--import-mode=importlib",
-        "-p", "no:cacheprovider", "-p", "cartwheel_witness", "-o", "pythonpath=", f"--junitxml={report}",
+        "-p", "no:cacheprovider", "-p", "cartwheel_witness", f"--junitxml={report}",
         *_pytest_arguments(command),
     )  # fmt: skip
     env = {**made.env, "PYTHONPATH": str(witness), "CARTWHEEL_MODULE": module, "CARTWHEEL_WITNESS": str(witness)}
     log.run(made.python(*arguments, cwd=folder, env=env), cwd=folder, env=env)
     for statement in sorted(witness.glob("*.txt")):
         inside(made, module, statement.read_text("utf-8"))
-    return TestRun(count=_passed(report, arguments))
+    return TestRun(count=_passed(report, _pytest_arguments(command)))
 
 
-def _passed(report: Path, argv: tuple[str, ...]) -> int:
+def _passed(report: Path, arguments: tuple[str, ...]) -> int:
     """The number of passed tests in pytest's report; raises `StepFailed` if none passed."""
     from xml.etree import ElementTree
 
     suites = list(ElementTree.parse(report).getroot().iter("testsuite"))
     collected, skipped = (sum(int(suite.get(key, "0")) for suite in suites) for key in ("tests", "skipped"))
     if collected == 0:
-        raise StepFailed(
-            f"no test was collected by `pytest {' '.join(argv[argv.index('-o') + 3 :])}`; name their folder"
-        )
+        raise StepFailed(f"no test was collected by `pytest {' '.join(arguments)}`; name their folder")
     if collected == skipped:
         raise StepFailed(f"nothing was tested: {tests(collected)} collected, all skipped")
     return collected - skipped
