@@ -113,12 +113,13 @@ class PerformStep(BaseAction):  # type: ignore[misc]
                 announce=lambda text: shop.announce(f"{step.name}: {begin}{text}"),
             )  # fmt: skip
             generated: tuple[str, ...] = ()
-            if step.prepare:
-                generated = self._generated(step.prepare(work), before)
-                shop.look_again()
-            broad = self._dependencies(None)
-            started, began = time.monotonic(), time.time_ns()
-            learned = step.act(work)
+            with shop.shown_at_work(step.name, log):
+                if step.prepare:
+                    generated = self._generated(step.prepare(work), before)
+                    shop.look_again()
+                broad = self._dependencies(None)
+                started, began = time.monotonic(), time.time_ns()
+                learned = step.act(work)
         seconds = round(time.monotonic() - started, 3)
         makes = {path: world.files.again(path) for path in step.makes}
         unmade = sorted(path for path, digest in makes.items() if not digest)

@@ -45,6 +45,17 @@ def words(arguments: Iterable[str]) -> tuple[str, ...]:
     return tuple(a for a in arguments if not a.startswith("-") and "=" not in a)
 
 
+QUIET, USUAL, VERBOSE = 0, 1, 2
+"""How much a run says: the table and failures alone; a line for each step; also all output of the tools."""
+
+_VERBOSITY = {"-q": QUIET, "--quiet": QUIET, "-v": VERBOSE, "--verbose": VERBOSE}
+
+
+def verbosity(arguments: Iterable[str]) -> int:
+    """How much the run says, by the last `-q` or `-v` on the command line.  doit's own `-v 2` counts as `-v`."""
+    return next((_VERBOSITY[word] for word in reversed(tuple(arguments)) if word in _VERBOSITY), USUAL)
+
+
 def patterns(arguments: Iterable[str]) -> tuple[str, ...]:
     """The words of the command line that are patterns."""
     return tuple(word for word in words(arguments) if "*" in word)

@@ -17,7 +17,7 @@ from doit.task import Task
 from cartwheel.action import PerformStep
 from cartwheel.cargo.package_manifests import read_package
 from cartwheel.clean_action import CLEAN_CARGO, CleanAction
-from cartwheel.command_line import patterns, settings_for_run, words
+from cartwheel.command_line import patterns, settings_for_run, verbosity, words
 from cartwheel.filesystem.manifest_files import read_root
 from cartwheel.filesystem.snapshot import DiskSnapshot
 from cartwheel.inputs.missing_files import refuse_missing
@@ -113,7 +113,7 @@ class Pipeline:
             "dep_file": str(self.root / model.state_folder(debug=self.project.debug) / "records"),
             "check_file_uptodate": Edges,
             "par_type": "thread",
-            "reporter": reporter_class(self.workshop, patterns(sys.argv[1:])),
+            "reporter": reporter_class(self.workshop, patterns(sys.argv[1:]), verbosity(sys.argv[1:])),
             "default_tasks": self._defaults(),
             "minversion": "0.37.0",
             "verbosity": 2,

@@ -6,18 +6,21 @@ In a job of a CI system it says so in the system's own way (`ci/ci_output.py`).
 from __future__ import annotations
 
 import json
-import sys
-import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from cartwheel.action import log_path
+from cartwheel.command_line import QUIET, USUAL, VERBOSE
+from cartwheel.log_stream import LogStream
 from cartwheel.model.wheels.artifacts import OUTWARD
 from cartwheel.run_context import RunContext
+from cartwheel.screen import WorkingStep, screen_of
 
 NAMED_ONLY = ("clean", *OUTWARD)
 """Stages that no pattern may start."""
@@ -29,19 +32,36 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     desc = "one line a step, and a table of the files"
     workshop: RunContext
     patterns: tuple[str, ...] = ()
+    verbosity: int = USUAL
 
     def __init__(self, outstream: Any, options: dict[str, Any]) -> None:
         from cartwheel.ci.ci_output import CiOutput
 
         super().__init__(outstream, options)
-        self._mutex = threading.Lock()
-        shop = self.workshop
+        shop, environ = self.workshop, self.workshop.world.environ
         places = (place for p in shop.project.packages for place in (p.folder, p.manifest.rpartition("/")[0]) if place)
-        self._voice = CiOutput(shop.world.environ, shop.root, places)
+        self._voice = CiOutput(environ, shop.root, places)
+        quiet, plain = self.verbosity == QUIET, self._voice.in_ci
+        self._screen = screen_of(outstream, environ, self._at_work, self._file, plain=quiet or plain)
+        self._stream = LogStream(shop, self._say) if self.verbosity == VERBOSE else None
         self._ran: list[str] = []
         self._fresh = 0
         self._asked: list[str] = []
-        self.workshop.announce = lambda text: self._say(f"      {text}")
+        self.workshop.announce = self._announce
+
+    def _at_work(self) -> Iterable[WorkingStep]:
+        now = time.monotonic()
+        for name, log in tuple(self.workshop.at_work.items()):
+            last = "" if self._stream else log.last_line()
+            yield WorkingStep(name=name, seconds=now - log.began, progress=log.progress(), last=last)
+
+    def _file(self, path: str) -> Path | None:
+        place = self._voice.place(path)
+        return self.workshop.root / place if place else None
+
+    def _announce(self, text: str) -> None:
+        if self.verbosity != QUIET:
+            self._say(f"      {text}")
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
         """Before the first task: a pattern that selects nothing is a mistake, a stage that has no step is said so."""
@@ -72,20 +92,27 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._write(self._voice.inert(text))
 
     def _write(self, text: str) -> None:
-        encoding = getattr(self.outstream, "encoding", None) or "utf-8"
-        with self._mutex:
-            self.outstream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
-            self.outstream.flush()
+        self._screen.write(text)
 
     def execute_task(self, task: Any) -> None:
-        """A step starts."""
-        if task.actions and task.name[0] != "_" and sys.stdout.isatty():
-            self._say(f"  …   {task.name}")
+        """A step starts.  A task of the project's own writes to the terminal itself."""
+        if not task.actions:
+            return
+        if (task.meta or {}).get("judgement"):
+            self._screen.begin()
+            if self._stream:
+                self._stream.begin()
+        else:
+            self._screen.pause()
 
     def add_success(self, task: Any) -> None:
         """A step ended well."""
         if task.actions and task.name[0] != "_":
             self._ran.append(task.name)
+            if self._stream:
+                self._stream.finish(task.name)
+            if self.verbosity == QUIET:
+                return
             seconds = self.workshop.seconds.get(task.name)
             line = f"  ok  {task.name}" + (f"  {seconds:.1f} s" if seconds is not None else "")
             if seconds is None:  # a task of the project's own, or done by the run that was waited for
@@ -105,10 +132,17 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 self._say(f"  --  {task.name}  not run: an earlier step failed")
             return
         self.failures.append({"task": task, "exception": fail})
+        if self._stream:
+            self._stream.finish(task.name)
         self._write(self._voice.failed(task.name, fail.get_msg().strip(), log_path(self.workshop.root, task.name)))
+        if (task.meta or {}).get("judgement") and not self.workshop.project.rehearsed:
+            self._say(f"      again: {repeat_command(task.name, self.workshop.project.overrides)}")
 
     def complete_run(self) -> None:
         """The end: counts, and the files that were asked for."""
+        self._screen.end()
+        if self._stream:
+            self._stream.end()
         for message in self.runtime_errors:
             self._say(f"error: {message}")
         counts = [f"{len(self._ran)} done"] if self._ran else []
@@ -117,7 +151,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         well = not self.failures and not self.runtime_errors
         if not self.workshop.project.rehearsed:
             self._show_files(counts, well)
-        if counts:
+        if counts and self.verbosity != QUIET:
             self._say(", ".join(counts))
 
     def _show_files(self, counts: list[str], well: bool) -> None:
@@ -150,9 +184,16 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         return versions.pop() if len(versions) == 1 else ""
 
 
-def reporter_class(workshop: RunContext, patterns: tuple[str, ...]) -> type[Reporter]:
+def reporter_class(workshop: RunContext, patterns: tuple[str, ...], verbosity: int = USUAL) -> type[Reporter]:
     """The reporter of one run, as the class that doit asks for."""
-    return type("Reporting", (Reporter,), {"workshop": workshop, "patterns": patterns})
+    return type("Reporting", (Reporter,), {"workshop": workshop, "patterns": patterns, "verbosity": verbosity})
+
+
+def repeat_command(task: str, settings: Mapping[str, str]) -> str:
+    """The command that runs one task again with the settings of this run, to paste into a shell."""
+    from shlex import quote
+
+    return " ".join(("doit", quote(task), *(quote(f"{name}={value}") for name, value in settings.items())))
 
 
 def unmatched_patterns(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from cartwheel.filesystem import files
 from cartwheel.filesystem.snapshot import DiskSnapshot
@@ -16,6 +17,7 @@ from cartwheel.model.step import Step
 from cartwheel.process import environment, run
 from cartwheel.process.run_lock import RunLock
 from cartwheel.process.slots import Slots
+from cartwheel.process.step_log import StepLog
 from cartwheel.state import Records
 
 
@@ -35,6 +37,10 @@ class RunContext:
         self.nothing_may_be_built = environment.builds_forbidden(world.environ)
         self.announce: Callable[[str], None] = lambda text: None
         self.seconds: dict[str, float] = {}
+        self.at_work: dict[str, StepLog] = {}
+        """The logs of the steps at work, by step; the display reads them from another thread."""
+        self.worked: set[str] = set()
+        """The steps that have started to work in this run."""
 
     @property
     def records(self) -> Records:
@@ -47,6 +53,16 @@ class RunContext:
             backend.at_end.append(self.world.save)
             backend.after_own.append(self.look_again)
         return backend
+
+    @contextmanager
+    def shown_at_work(self, name: str, log: StepLog) -> Iterator[None]:
+        """The display shows this step inside the block."""
+        self.at_work[name] = log
+        self.worked.add(name)
+        try:
+            yield
+        finally:
+            del self.at_work[name]
 
     def look_again(self) -> None:
         """Forget cached file states: a user's task or a `before` command may have changed inputs of later steps."""

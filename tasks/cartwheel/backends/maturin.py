@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from cartwheel import toolchain
 from cartwheel.backends.checkout import refuse_incomplete
 from cartwheel.backends.wheel_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
+from cartwheel.cargo.crate_count import CrateCount
 from cartwheel.filesystem import files
 from cartwheel.filesystem.read_set import refuse_special_files
 from cartwheel.inputs.lockless_copy import FOLDER as UNLOCKED
@@ -70,6 +71,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     home = lockfile_root(package, sources, env, work)
     sources.distrust(directory, work)
     out = work.scratch / "out"
+    work.log.measure(CrateCount(messages, len(sources.fetched(work.snapshot))).words)
     log, maturin, python = work.log, run.program_command("maturin"), _interpreter(package, wheel)
     if inside is not None:
         log, maturin, python = _tools_in(inside, package, wheel, directory, work)

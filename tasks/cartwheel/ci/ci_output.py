@@ -32,6 +32,15 @@ class CiOutput:
         self._began = time.time()
 
     @property
+    def in_ci(self) -> bool:
+        """Whether the run is a job of a known CI system."""
+        return self.system is not PLAIN
+
+    def place(self, path: str) -> str:
+        """The project file that a tool's output means, relative to the project; empty if there is none."""
+        return self._places.place(path, str(self._root))
+
+    @property
     def takes_results(self) -> bool:
         """Whether the system takes a summary, values or a report at the end."""
         here = self.system

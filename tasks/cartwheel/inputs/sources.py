@@ -211,9 +211,10 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         rows = self.package.manifests.cargo.get("dependencies", {}).items()
         certain = (row.get("package", name) if isinstance(row, Mapping) else name for name, row in rows
                    if not (isinstance(row, Mapping) and row.get("optional")))  # fmt: skip
-        return self._fetched(snapshot) or tuple(certain)
+        return self.fetched(snapshot) or tuple(certain)
 
-    def _fetched(self, snapshot: Snapshot) -> tuple[str, ...]:
+    def fetched(self, snapshot: Snapshot) -> tuple[str, ...]:
+        """The names of the crates in the wheel; empty if they are not fetched."""
         facts, _ = self._resolution(snapshot, None)
         return tuple(name.removeprefix(_CRATE) for name in facts if name.startswith(_CRATE))
 
@@ -221,7 +222,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         """Whether crates of the lockfile are not fetched, so that the target's crates are unknown."""
         from cartwheel.cargo.lockfile import locked_names
 
-        return not self._fetched(snapshot) and bool(locked_names(snapshot.root / self.package.manifest, snapshot.root))
+        return not self.fetched(snapshot) and bool(locked_names(snapshot.root / self.package.manifest, snapshot.root))
 
     def _resolved(self, snapshot: Snapshot) -> Mapping[str, str]:
         from cartwheel.cargo.resolution import resolved_crates

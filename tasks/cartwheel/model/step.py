@@ -40,6 +40,9 @@ class CommandLog(Protocol):
     def hide(self, words: Sequence[str]) -> None:
         """Redact these words in the log."""
 
+    def measure(self, progress: Callable[[], str]) -> None:
+        """From now on `progress` tells how far the step is, such as `12/45 crates`."""
+
     def say(self, text: str) -> None:
         """Add a line to the log."""
 

@@ -18,6 +18,9 @@ from cartwheel.model.errors import CartwheelError, StepFailed
 STOP = threading.Event()
 """Set by a stop signal; running steps then end early."""
 
+SHOWN = threading.Event()
+"""Set while a command of `show` writes to the terminal; nothing else draws there meanwhile."""
+
 _GRACE = 1.0
 _SHIM = Path(__file__).with_name("shim.py")
 _running: set[subprocess.Popen[bytes]] = set()
@@ -64,11 +67,13 @@ def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], ok: Seque
 
 def show(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
     """Run a command to its end with its output on this terminal; returns its exit code.  Raises `Interrupted`."""
+    SHOWN.set()
     process = start_in_group(argv, cwd=cwd, env=env, stdout=None, stderr=None)
     try:
         code = process.wait()
     finally:
         end_group(process)
+        SHOWN.clear()
     if STOP.is_set():
         raise Interrupted
     return code

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cartwheel.model.errors import StepFailed
@@ -19,12 +21,36 @@ class StepLog:
         self._path = path
         self._shown_as = shown_as
         self._hidden: tuple[str, ...] = ()
+        self._progress: Callable[[], str] = str
+        self.began = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
 
     def hide(self, words: Sequence[str]) -> None:
         """Redact these words in everything logged from now on."""
         self._hidden = tuple(words)
+
+    def measure(self, progress: Callable[[], str]) -> None:
+        """From now on `progress` tells how far the step is; it must be quick and is called from another thread."""
+        self._progress = progress
+
+    def progress(self) -> str:
+        """How far the step is, such as `12/45 crates`; empty if unknown."""
+        try:
+            return self._progress()
+        except (OSError, ValueError):
+            return ""
+
+    def last_line(self) -> str:
+        """The last line of output, redacted; the part after the last carriage return, as a terminal would show it."""
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(max(0, file.seek(0, 2) - _TAIL))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            return ""
+        lines = (line.rstrip("\r").rpartition("\r")[2].strip() for line in reversed(text.split("\n")))
+        return redact(next((line for line in lines if line and not line.startswith("$ ")), ""), self._hidden)
 
     def say(self, text: str) -> None:
         """Add a line to the log."""
@@ -93,7 +119,7 @@ class StepLog:
 
     def _failure(self, argv: Sequence[str], code: int, start: int) -> str:
         said = self._path.read_bytes()[start:].decode(errors="replace").strip()
-        last = "\n".join(_shortened(line) for line in said.splitlines()[-40:])
+        last = "\n".join(_shortened(line) for line in _telling_lines(said.splitlines()))
         name = argv[argv.index("-m") + 1] if "-m" in argv[:4] else Path(argv[0]).name
         if any(words in said for words in _FULL):
             return f"{name}: the disk is full; free some space and run again; the whole of it is in {self._shown_as}"
@@ -102,11 +128,25 @@ class StepLog:
         return f"{name} failed with exit code {code}{found}; the whole of it is in {self._shown_as}\n{last}".rstrip()
 
 
+_TAIL = 4_000
+"""Bytes from the end of a log in which the last line is looked for."""
+
 _LITTLE = 4_000_000
 """Free bytes below which linkers die of a signal without a message, because they write through memory maps."""
 
 _FULL = ("No space left on device", "(os error 28)", "not enough space on the disk")
 """Messages of tools on a full disk, often inside a traceback."""
+
+
+_MOST = 40
+"""Lines of a failed command's output that are shown."""
+
+
+def _telling_lines(lines: Sequence[str]) -> Sequence[str]:
+    """The lines from the first error of the Rust compiler, else the last ones."""
+    first = next((n for n, line in enumerate(lines) if re.match(r"error(\[E\d+\])?: ", line)), len(lines))
+    start = min(first, max(0, len(lines) - _MOST))
+    return lines[start : start + _MOST]
 
 
 def _shortened(line: str) -> str:

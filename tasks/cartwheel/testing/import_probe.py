@@ -28,6 +28,28 @@ def pytest_load_initial_conftests(early_config):  # type: ignore[no-untyped-def]
             sys.path.remove(str(folder))
 
 
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+_counts = {"done": 0, "all": 0}
+
+
+def pytest_collection_finish(session):  # type: ignore[no-untyped-def]
+    """Records the number of tests.  Each worker of pytest-xdist collects all of them, its controller none."""
+    _counts["all"] = len(session.items)
+    _write_counts("collected" if WORKER else "progress")
+
+
+def pytest_runtest_logfinish() -> None:
+    """Records that a test ended.  The controller of pytest-xdist sees the tests of all workers."""
+    _counts["done"] += 1
+    if not WORKER:
+        _write_counts("progress")
+
+
+def _write_counts(name: str) -> None:
+    with open(os.path.join(FOLDER, name), "w", encoding="utf-8") as file:
+        file.write(f"{_counts['done']} {_counts['all']}")
+
+
 def pytest_sessionfinish(session, exitstatus):  # type: ignore[no-untyped-def]
     """Runs in every process, so that workers of pytest-xdist record their imports too."""
     imported = sys.modules.get(MODULE)

@@ -56,10 +56,21 @@ def _pytest(
         *_pytest_arguments(command),
     )  # fmt: skip
     env = {**made.env, "PYTHONPATH": str(witness), "CARTWHEEL_MODULE": module, "CARTWHEEL_WITNESS": str(witness)}
+    log.measure(lambda: _tests_done(witness))
     log.run(made.python(*arguments, cwd=folder, env=env), cwd=folder, env=env)
+    log.measure(str)
     for statement in sorted(witness.glob("*.txt")):
         inside(made, module, statement.read_text("utf-8"))
     return TestRun(count=_passed(report, _pytest_arguments(command)))
+
+
+def _tests_done(folder: Path) -> str:
+    """How many tests have run, as `import_probe.py` writes it; empty before the first.  Raises `OSError`."""
+    done, total = (folder / "progress").read_text("utf-8").split()
+    collected = folder / "collected"
+    if total == "0" and collected.is_file():  # the controller of pytest-xdist collects nothing
+        total = collected.read_text("utf-8").split()[1]
+    return f"{done}/{total} tests" if total != "0" else ""
 
 
 def _passed(report: Path, arguments: tuple[str, ...]) -> int:

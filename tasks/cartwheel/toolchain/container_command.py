@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -171,6 +171,10 @@ class ContainerLog:
     def hide(self, words: Sequence[str]) -> None:
         """See `CommandLog.hide`."""
         self._log.hide(words)
+
+    def measure(self, progress: Callable[[], str]) -> None:
+        """See `CommandLog.measure`."""
+        self._log.measure(progress)
 
     def run(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> None:
         """See `CommandLog.run`."""

@@ -1,0 +1,329 @@
+"""What a user sees while a run works: recorded in a pseudo-terminal, and as plain lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from cartwheel.cargo.crate_count import CrateCount
+from cartwheel.command_line import QUIET, USUAL, VERBOSE, verbosity
+from cartwheel.commands.seek import STAGE_NAMES, options_first
+from cartwheel.pipeline import STAGES
+from cartwheel.reporter import repeat_command
+from cartwheel.screen import LiveScreen, PlainScreen, WorkingStep, duration, screen_of, styled, working_line
+from support.projects import Project, committed, environment, pure, with_crate
+
+LONG = "build:x86_64-unknown-linux-gnu:pebble:abi3"
+
+
+def step(**more: object) -> WorkingStep:
+    """A step that compiles."""
+    values = {"name": LONG, "seconds": 14.6, "progress": "12/45 crates", "last": "   Compiling serde v1.0.228"}
+    return WorkingStep(**{**values, **more})  # type: ignore[arg-type]
+
+
+# lines ---------------------------------------------------------------------------------------------------------------
+
+
+def shown(width: int, **more: object) -> str:
+    """The line of that step."""
+    return "".join(working_line(step(**more), "*", width))
+
+
+def test_a_step_at_work_shows_its_count_time_and_last_line() -> None:
+    assert shown(300) == f"  * {LONG}  12/45 crates  14 s  Compiling serde v1.0.228"
+
+
+def test_what_does_not_fit_is_left_out_in_order() -> None:
+    assert shown(80) == f"  * {LONG}  12/45 crates  14 s  Compiling s…"
+    assert shown(76) == f"  * {LONG}  12/45 crates  14 s"
+    assert shown(50) == "  * build:x86_64-unknown-linu…  12/45 crates  14 s"
+    assert shown(20) == "  * build:x86_64-un…"
+    assert shown(26, name="repair") == "  * repair  12/45 crates"
+
+
+@pytest.mark.parametrize("width", [1, 5, 20, 40, 79, 80, 120, 300])
+@pytest.mark.parametrize("last", ["", "x" * 900, "\x1b[31mred\x1b[0m"])
+def test_no_line_is_wider_than_the_terminal(width: int, last: str) -> None:
+    line = shown(width, last=last)
+    assert len(line) <= width
+    assert "\x1b" not in line
+
+
+def test_times_are_in_words() -> None:
+    assert [duration(s) for s in (0.2, 59.9, 65, 3720)] == ["0 s", "59 s", "1 min 05 s", "1 h 02 min"]
+
+
+def test_a_place_in_the_compilers_words_is_a_link(tmp_path: Path) -> None:
+    file = tmp_path / "lib.rs"
+    file.write_text("")
+    places = {"src/lib.rs": file}
+    text = styled("   --> src/lib.rs:10:5", places.get)
+    assert [(span.start, span.end, span.style) for span in text.spans] == [(7, 22, f"link {file.as_uri()}")]
+    assert not styled("   --> /rustc/library/core.rs:10:5", places.get).spans
+
+
+# counts --------------------------------------------------------------------------------------------------------------
+
+
+def artifact(name: str) -> bytes:
+    """cargo's message that a unit of a crate is done."""
+    return json.dumps({"reason": "compiler-artifact", "package_id": name}, separators=(",", ":")).encode() + b"\n"
+
+
+def test_crates_are_counted_once_while_cargo_writes(tmp_path: Path) -> None:
+    file = tmp_path / "cargo.json"
+    count = CrateCount(file, 3)
+    assert count.words() == "", "cargo has not started"
+    file.write_bytes(artifact("a") + artifact("a") + artifact("b")[:20])
+    assert count.words() == "1/3 crates"
+    file.write_bytes(artifact("a") + artifact("a") + artifact("b") + artifact("c"))
+    assert count.words() == "3/3 crates"
+    assert CrateCount(file, 0).words() == "3 crates"
+    assert CrateCount(file, 2).words() == "3/3 crates", "build dependencies of the host may come on top"
+
+
+# options -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_stages_known_to_the_command_line_are_those_of_the_pipeline() -> None:
+    assert set(STAGE_NAMES) == set(STAGES)
+
+
+@pytest.mark.parametrize(
+    ("words", "level"),
+    [
+        ("build -v", VERBOSE),
+        ("-v build", VERBOSE),
+        ("build -q", QUIET),
+        ("build --quiet -v", VERBOSE),
+        ("build", USUAL),
+    ],
+)
+def test_options_say_how_much_is_shown_wherever_they_stand(words: str, level: int) -> None:
+    assert verbosity(words.split()) == level
+
+
+def run_options() -> list[object]:
+    """The options of doit's run command."""
+    from doit.cmd_run import Run
+    from doit.cmdparse import CmdOption
+
+    return [CmdOption(option) for option in Run.cmd_options]
+
+
+@pytest.mark.parametrize(
+    ("words", "ordered"),
+    [
+        ("build -v", "build"),
+        ("build -v 2 check", "build check"),
+        ("build -n 4 -c", "-n 4 -c build"),
+        ("build -n4", "-n4 build"),
+        ("build --continue repair:x", "--continue build repair:x"),
+        ("build --process=4", "--process=4 build"),
+        ("mine -n 4", "mine -n 4"),
+        ("build mine -n 4", "build mine -n 4"),
+    ],
+)
+def test_options_may_follow_our_tasks_and_stay_with_a_users_own(words: str, ordered: str) -> None:
+    assert options_first(words.split(), run_options()) == ordered.split()
+
+
+def test_the_command_that_repeats_a_step_has_the_settings_of_the_run() -> None:
+    assert repeat_command(LONG, {"profile": "dev", "python": "3.12 3.13"}) == (
+        f"doit {LONG} profile=dev 'python=3.12 3.13'"
+    )
+
+
+# which screen --------------------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def kind(stream: io.StringIO, *, plain: bool = False, **environ: str) -> type:
+    """The class of the screen for a stream."""
+    return type(screen_of(stream, environ, tuple, lambda path: None, plain=plain))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows consoles have no TERM")
+def test_only_a_terminal_that_moves_the_cursor_is_live() -> None:
+    assert kind(Terminal(), TERM="xterm") is LiveScreen
+    assert kind(Terminal(), TERM="xterm", NO_COLOR="1") is LiveScreen
+    assert kind(Terminal(), TERM="dumb") is PlainScreen
+    assert kind(Terminal()) is PlainScreen
+    assert kind(Terminal(), plain=True, TERM="xterm") is PlainScreen
+    assert kind(io.StringIO(), TERM="xterm") is PlainScreen
+
+
+# recordings ----------------------------------------------------------------------------------------------------------
+
+pty = pytest.importorskip("pty") if os.name != "nt" else None
+on_posix = pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are a thing of POSIX")
+
+
+class Recording:
+    """A run of doit in a pseudo-terminal: every picture that its user saw."""
+
+    def __init__(self, project: Project, *words: str, columns: int, env: Mapping[str, str] | None = None) -> None:
+        import fcntl
+        import termios
+
+        import pyte
+
+        own, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "doit", *words], cwd=project.root, stdin=subprocess.DEVNULL,
+            env=environment({"TERM": "xterm-256color", **(env or {})}), stdout=theirs, stderr=theirs,
+            start_new_session=True,
+        )  # fmt: skip
+        os.close(theirs)
+        self.raw = b""
+        self.pictures: list[str] = []
+        screen = pyte.Screen(columns, 40)
+        stream = pyte.ByteStream(screen)
+        for part in _parts(own):
+            self.raw += part
+            stream.feed(part)
+            self.pictures.append("\n".join(line.rstrip() for line in screen.display).rstrip())
+        os.close(own)
+        self.code = self.process.wait()
+        self.cursor_hidden = screen.cursor.hidden
+
+    @property
+    def final(self) -> str:
+        """The last picture, with times and digests replaced."""
+        text = re.sub(r"\d+\.\d s", "0.0 s", self.pictures[-1])
+        return re.sub(r"\b[0-9a-f]{12}\b", "<digest>", text)
+
+
+def _parts(descriptor: int) -> Iterator[bytes]:
+    while True:
+        try:
+            part = os.read(descriptor, 4096)
+        except OSError:  # Linux, when the last program has closed the terminal
+            return
+        if not part:
+            return
+        yield part
+
+
+@pytest.fixture(scope="module")
+def gravel(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A pure package."""
+    return committed(pure(tmp_path_factory.mktemp("screen") / "project"))
+
+
+@on_posix
+@pytest.mark.parametrize("columns", [20, 80, 300])
+def test_a_recorded_run_shows_the_step_at_work_and_then_one_line(gravel: Project, columns: int) -> None:
+    shutil.rmtree(gravel.root / ".cartwheel", ignore_errors=True)
+    record = Recording(gravel, "build", columns=columns)
+    assert record.code == 0, record.final
+    name = "build:any:gravel:py3"
+    begin = name if columns > 20 else "build:any:grav"
+    working = [p for p in record.pictures if re.search(rf"^  [{'⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏'}] {begin}", p, re.MULTILINE)]
+    assert working, record.pictures
+    assert all(line == "" or len(line) <= columns for p in record.pictures for line in p.splitlines())
+    expected = "  ok  version-sync  0.0 s\n  ok  build:any:gravel:py3  0.0 s\n2 done"
+    if columns == 20:  # the terminal wraps lines that stay
+        assert record.final.split() != expected.split()
+        assert "".join(record.final.split()) == "".join(expected.split())
+    else:
+        assert record.final == expected
+    assert not record.cursor_hidden
+    if columns == 300:
+        assert any("Building wheel" in picture for picture in working), "the last line of the tool"
+
+
+@on_posix
+def test_no_color_leaves_the_live_lines_without_colour(gravel: Project) -> None:
+    shutil.rmtree(gravel.root / ".cartwheel", ignore_errors=True)
+    record = Recording(gravel, "build", columns=80, env={"NO_COLOR": "1"})
+    assert b"\x1b[32m" not in record.raw
+    assert b"\x1b[36m" not in record.raw
+    assert len(set(record.pictures)) > 3
+
+
+@on_posix
+def test_a_dumb_terminal_gets_plain_lines(gravel: Project) -> None:
+    shutil.rmtree(gravel.root / ".cartwheel", ignore_errors=True)
+    record = Recording(gravel, "build", columns=80, env={"TERM": "dumb"})
+    assert b"\x1b" not in record.raw
+    assert record.final == "  ok  version-sync  0.0 s\n  ok  build:any:gravel:py3  0.0 s\n2 done"
+
+
+def test_a_pipe_gets_plain_lines(gravel: Project) -> None:
+    shutil.rmtree(gravel.root / ".cartwheel", ignore_errors=True)
+    said = re.sub(r"\d+\.\d s", "0.0 s", gravel.doit("build"))
+    assert said == "  ok  version-sync  0.0 s\n  ok  build:any:gravel:py3  0.0 s\n2 done\n"
+
+
+def test_verbose_streams_whole_lines_with_their_step(gravel: Project) -> None:
+    shutil.rmtree(gravel.root / ".cartwheel", ignore_errors=True)
+    said = gravel.doit("build", "-v").splitlines()
+    streamed = [line for line in said if line.startswith("build:any:gravel:py3 | ")]
+    assert any("uv build" in line for line in streamed)
+    assert any("Successfully built" in line for line in streamed)
+    assert len(streamed) + 3 == len(said), said
+
+
+def test_quiet_says_nothing_of_steps(gravel: Project) -> None:
+    shutil.rmtree(gravel.root / ".cartwheel", ignore_errors=True)
+    assert gravel.doit("-q", "build") == ""
+    assert gravel.doit("build", "-q") == ""
+
+
+@on_posix
+def test_a_stop_leaves_the_cursor_visible(gravel: Project) -> None:
+    shutil.rmtree(gravel.root / ".cartwheel", ignore_errors=True)
+    start = subprocess.Popen.__init__
+
+    def and_stop(self: subprocess.Popen[bytes], *arguments: object, **more: object) -> None:
+        start(self, *arguments, **more)  # type: ignore[arg-type]
+        import threading
+
+        threading.Timer(1.2, lambda: os.kill(self.pid, signal.SIGINT)).start()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess.Popen, "__init__", and_stop)
+        record = Recording(gravel, "build", columns=80)
+    assert record.code != 0
+    assert not record.cursor_hidden
+
+
+def test_a_failure_shows_the_compilers_words_the_place_and_the_command_to_repeat(tmp_path: Path) -> None:
+    if not shutil.which("cargo"):
+        pytest.skip("needs cargo")
+    project = with_crate(tmp_path / "project")
+    project.edit("pebble/src/main.rs", 'println!("pebble");', "let x: u8 = missing;")
+    committed(project)
+    process = project.start("build")
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "error[E0425]: cannot find value `missing` in this scope" in out
+    assert " --> src/main.rs:2:17" in out
+    name = next(line.split()[1] for line in out.splitlines() if line.startswith("FAIL"))
+    assert f"      again: doit {name}\n" in out
+
+
+def test_a_run_with_nothing_to_do_imports_no_rich(gravel: Project) -> None:
+    gravel.doit("build")
+    code = "import sys; from doit.doit_cmd import DoitMain; DoitMain().run(['build']); assert 'rich' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=gravel.root, env=environment({}), check=True)
