@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,36 @@ def test_doit_itself_in_a_sub_folder_runs_the_project_above(project: Project) ->
     code, said = doit(project.root / "gravel", "version-sync")
     assert code == 0, said
     assert "version-sync" in said
+
+
+UNREADABLE = {
+    "an unfinished list": (b'[project]\nname = "x"\nx = [\n', "not valid TOML: Invalid value (at end of document)"),
+    "a byte order mark": (
+        b'\xef\xbb\xbf[project]\nname = "x"\n',
+        "begins with a byte order mark, which doit does not read; save it as UTF-8 without one",
+    ),
+    "latin-1": (b'[project]\nname = "\xe9"\n', "not valid TOML: line 2 is not UTF-8; save the file as UTF-8"),
+    "UTF-16": ("[project]\n".encode("utf-16"), "not valid TOML: line 1 is not UTF-8; save the file as UTF-8"),
+    "a key that stands twice": (
+        b"[project]\nname = 1\nname = 2\n", "not valid TOML: Cannot overwrite a value (at line 3, column 9)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", UNREADABLE)
+@pytest.mark.parametrize("command", [(), ("adopt",), ("build",)])
+def test_a_pyproject_that_doit_cannot_read_is_told_in_one_line(
+    tmp_path: Path, fault: str, command: tuple[str, ...]
+) -> None:
+    text, expected = UNREADABLE[fault]
+    (tmp_path / "pyproject.toml").write_bytes(text)
+    assert doit(tmp_path, *command) == (3, f"ERROR: pyproject.toml: {expected}\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has another reason for a folder")
+def test_a_folder_in_place_of_pyproject_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").mkdir()
+    assert doit(tmp_path, "plan") == (3, "ERROR: pyproject.toml: cannot be read: Is a directory\n")
 
 
 @pytest.mark.parametrize("command", [(), ("plan",), ("list",), ("build",)])

@@ -5,17 +5,26 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from msgspec import Struct
 
+from cartwheel.adoption.parsed_files import Texts, parsed_toml
 from cartwheel.adoption.platform_names import image_policy, python_name, triple_of, with_policy
-from cartwheel.adoption.workflows import JobRun, JobStep, Texts, Workflow
+from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
 
 FOUND = "found"
 """Stands for the interpreters that the build finds: all that the package supports."""
 
 HOST = "host"
 """Stands for the single interpreter that the job has set up, unknown which."""
+
+
+OFF = "off"
+"""Stands for a build on the machine itself where the tool usually takes a container."""
+
+
+CARGO_DIST = "cargo-dist"
 
 
 class BuildCall(Struct, frozen=True, kw_only=True):
@@ -37,7 +46,7 @@ class BuildCall(Struct, frozen=True, kw_only=True):
     features: tuple[str, ...] = ()
     profile: str = ""
     container: str = ""
-    """The image, if one is named that is not the tool's own."""
+    """The image, if one is named that is not the tool's own; `OFF` for none."""
     before: str = ""
     """A script that runs before the build."""
     runner: str = ""
@@ -45,10 +54,30 @@ class BuildCall(Struct, frozen=True, kw_only=True):
 
 
 def build_calls(found: Iterable[Workflow], texts: Texts) -> tuple[BuildCall, ...]:
-    """Every build of the workflows, each row of a matrix by itself."""
-    return tuple(
+    """Every build of the workflows, each row of a matrix by itself, and the targets of cargo-dist's configuration."""
+    calls = (
         call for workflow in found for job in workflow.jobs for step in job.steps for call in _calls(step, job, texts)
     )
+    return (*calls, *_cargo_dist(texts))
+
+
+def _cargo_dist(texts: Texts) -> Iterable[BuildCall]:
+    """One call for each target (cargo-dist 0.30: dist-workspace.toml, dist.toml, `metadata.dist` in Cargo.toml)."""
+    places: tuple[tuple[str, tuple[str, ...]], ...] = (
+        ("dist-workspace.toml", ("dist",)),
+        ("dist.toml", ("dist",)),
+        ("Cargo.toml", ("workspace", "metadata", "dist")),
+        ("Cargo.toml", ("package", "metadata", "dist")),
+    )
+    for path, keys in places:
+        table: Any = parsed_toml(texts, path)
+        for key in keys:
+            table = table.get(key, {}) if isinstance(table, Mapping) else {}
+        targets = table.get("targets", ()) if isinstance(table, Mapping) else ()
+        if targets:
+            for triple in map(str, targets):
+                yield BuildCall(tool=CARGO_DIST, workflow=path, job="dist", triples=(triple,))
+            return
 
 
 def _calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[BuildCall]:
@@ -84,7 +113,7 @@ def _maturin_action(step: JobStep, job: JobRun) -> Iterable[BuildCall]:
         folder=step.with_.get("working-directory", step.folder) or step.folder,
         container=step.with_.get("container", ""),
         before=step.with_.get("before-script-linux", ""),
-        env=step.env,
+        env={**step.env, **dict(re.findall(r"(?:-e|--env)[ =](\w+)=(\S*)", step.with_.get("docker-options", "")))},
     )
 
 
@@ -99,6 +128,8 @@ def _maturin(
     triple = triple_of(named, system, _set_up_arch(job) or job.arch)
     policy = (options.get("--compatibility") or options.get("--manylinux") or [manylinux])[-1]
     triple, floor = with_policy(triple, policy, container or job.container)
+    if triple.endswith("-apple-darwin") and env:
+        floor = deployment_target(env.get("MACOSX_DEPLOYMENT_TARGET", ""), triple)
     if command == "sdist":
         yield BuildCall(tool="maturin", workflow=job.workflow, job=job.job, sdist=True, folder=folder)
         return
@@ -116,10 +147,10 @@ def _maturin(
         folder=folder,
         features=tuple(f for text in options.get("--features", []) for f in re.split(r"[,\s]+", text) if f),
         profile=(options.get("--profile") or [""])[-1],
-        container="" if container in ("", "auto", "off") else container,
+        container="" if container == "auto" else container,
         before=before.strip(),
         runner=job.runner,
-        environment={k: v for k, v in (env or {}).items() if k in ("RUSTFLAGS", "MACOSX_DEPLOYMENT_TARGET", "CFLAGS")},
+        environment=env or {},
     )
 
 
@@ -128,6 +159,13 @@ def _package_folder(folder: str, options: Mapping[str, list[str]]) -> str:
     below = manifest.rpartition("/")[0] if manifest.endswith("Cargo.toml") else ""
     whole = "/".join(part for part in (folder, below) if part not in ("", "."))
     return re.sub(r"(?:^|/)\./", "/", whole).strip("/") or "."
+
+
+def deployment_target(text: str, triple: str) -> str:
+    """The floor that MACOSX_DEPLOYMENT_TARGET asks for; empty if the processor has no such old system."""
+    match = re.fullmatch(r"(\d+)(?:\.(\d+))?", text.strip())
+    older = not match or (triple.startswith("aarch64") and int(match[1]) < 11)
+    return "" if older or match is None else f"{match[1]}.{match[2] or 0}"
 
 
 _VALUED = ("-i", "--interpreter", "-m", "--manifest-path", "--target", "--compatibility", "--manylinux", "--features",
@@ -194,8 +232,6 @@ def _scripted(step: JobStep, job: JobRun) -> Iterable[BuildCall]:
             )
         for match in _PLAIN.finditer(line):
             yield _plain(match[0], match[1], step, job)
-    if re.search(r"\b(?:dist|cargo-dist|cargo dist)\s+build\b", script):
-        yield BuildCall(tool="cargo-dist", workflow=job.workflow, job=job.job, runner=job.runner)
 
 
 def _in_container(image: str, line: str, step: JobStep, job: JobRun) -> Iterable[BuildCall]:

@@ -4,14 +4,14 @@ interpreters."""
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
 
-from cartwheel.adoption.built_wheels import BuildCall
+from cartwheel.adoption.built_wheels import BuildCall, deployment_target
+from cartwheel.adoption.cibuildwheel_options import Options, tables
+from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.platform_names import triple_of
-from cartwheel.adoption.workflows import JobRun, JobStep, Texts
+from cartwheel.adoption.workflows import JobRun, JobStep
 from cartwheel.model.wheels.python import allows_python
 
 _PYTHONS = ("cp38", "cp39", "cp310", "cp311", "cp312", "cp313", "cp314", "cp315")
@@ -25,7 +25,28 @@ _ARCHES: Mapping[str, tuple[str, ...]] = {
     "linux": ("x86_64", "i686", "aarch64", "armv7l", "ppc64le", "s390x", "riscv64"),
     "macos": ("x86_64", "arm64", "universal2"),
     "windows": ("AMD64", "x86", "ARM64"),
+    "android": ("arm64_v8a", "x86_64"),
+    "ios": ("arm64_iphoneos", "arm64_iphonesimulator", "x86_64_iphonesimulator"),
+    "pyodide": ("wasm32",),
 }
+_ELSEWHERE: Mapping[str, Mapping[str, str]] = {
+    "android": {"arm64_v8a": "aarch64-linux-android", "x86_64": "x86_64-linux-android"},
+    "ios": {
+        "arm64_iphoneos": "aarch64-apple-ios",
+        "arm64_iphonesimulator": "aarch64-apple-ios-sim",
+        "x86_64_iphonesimulator": "x86_64-apple-ios",
+    },
+    "pyodide": {"wasm32": "wasm32-unknown-emscripten"},
+}
+"""Targets of platforms that are cross-compiled, by cibuildwheel's architecture."""
+_ELSEWHERE_PYTHONS = {
+    "android": ("cp313", "cp314", "cp315"),
+    "ios": ("cp313", "cp314", "cp315"),
+    "pyodide": ("cp312", "cp313", "cp314", "cp315"),
+}
+_ENABLE_PYODIDE = {"cp312": "pyodide-eol", "cp315": "pyodide-prerelease"}
+"""Interpreters of these platforms, and those that `enable` has to name (cibuildwheel 4.3.5, `build-platforms.toml` and
+`selector.py`, November 2026)."""
 _NATIVE = {
     ("linux", "x86_64"): ("x86_64",),
     ("linux", "aarch64"): ("aarch64",),
@@ -33,6 +54,12 @@ _NATIVE = {
     ("macos", "aarch64"): ("arm64",),
     ("windows", "x86_64"): ("AMD64",),
     ("windows", "aarch64"): ("ARM64",),
+    ("android", "x86_64"): ("x86_64",),
+    ("android", "aarch64"): ("arm64_v8a",),
+    ("ios", "x86_64"): ("x86_64_iphonesimulator",),
+    ("ios", "aarch64"): ("arm64_iphoneos", "arm64_iphonesimulator"),
+    ("pyodide", "x86_64"): ("wasm32",),
+    ("pyodide", "aarch64"): ("wasm32",),
 }
 _IDENTIFIER = {"AMD64": "win_amd64", "x86": "win32", "ARM64": "win_arm64"}
 _DEFAULT_IMAGE = {"manylinux": "manylinux_2_28", "musllinux": "musllinux_1_2"}
@@ -45,14 +72,16 @@ def cibuildwheel_calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Bui
     """One call for each target, with the interpreters that the options select."""
     folder = (step.with_.get("package-dir", "") or _argument(step.run) or step.folder).removeprefix("./").strip("/")
     folder = folder or "."
-    options = _Options(step, job.system, _tables(folder, texts))
+    options = Options(step, _platform(step, job), tables(folder, texts))
     requires = options.pyproject.get("project", {}).get("requires-python", "")
     by_triple: dict[tuple[str, str], list[str]] = {}
     only = step.with_.get("only", "") or step.env.get("CIBW_ONLY", "")
     for identifier in identifiers(options, job, str(requires), only):
-        row = wheel_of(identifier, job.system, options)
+        row = wheel_of(identifier, options)
         if row:
             by_triple.setdefault(row[:2], []).append(row[2])
+    environment = options.environment()
+    before = "\n".join(_from_package(options.text(name), folder) for name in ("before-all", "before-build"))
     for (triple, floor), pythons in by_triple.items():
         yield BuildCall(
             tool="cibuildwheel",
@@ -62,9 +91,26 @@ def cibuildwheel_calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Bui
             pythons=tuple(dict.fromkeys(pythons)),
             floor=floor,
             folder=folder,
-            before=options.text("before-all"),
+            before=before,
             runner=job.runner,
+            environment=environment,
         )
+
+
+def _platform(step: JobStep, job: JobRun) -> str:
+    """The platform that cibuildwheel is asked for, else that of the runner."""
+    words = re.search(r"--platform[ =](\w+)", step.run)
+    only = re.search(r"-(android|ios|pyodide)_", step.with_.get("only", "") or step.env.get("CIBW_ONLY", ""))
+    named = words or only
+    text = (named[1] if named else step.with_.get("platform", "") or step.env.get("CIBW_PLATFORM", "")).lower()
+    return job.system if text in ("", "auto") else text
+
+
+def _from_package(script: str, folder: str) -> str:
+    """A script that starts in the repository, as one that starts in the package's folder."""
+    up = "/".join(".." for _ in folder.split("/")) if folder != "." else "."
+    placed = script.replace("{project}", up).replace("{package}", ".")
+    return f"cd {up} && {placed}" if script.strip() and up != "." else placed
 
 
 def _argument(script: str) -> str:
@@ -72,68 +118,20 @@ def _argument(script: str) -> str:
     return match[1] if match and not match[1].startswith("-") and "dist" not in match[1] else ""
 
 
-def _tables(folder: str, texts: Texts) -> Mapping[str, Any]:
-    for path in (f"{folder}/pyproject.toml" if folder != "." else "pyproject.toml", "pyproject.toml"):
-        try:
-            return tomllib.loads(texts[path])
-        except (KeyError, tomllib.TOMLDecodeError):
-            continue
-    return {}
-
-
-class _Options:
-    """cibuildwheel's options for one system: variables first, then the system's table, then the general one."""
-
-    def __init__(self, step: JobStep, system: str, pyproject: Mapping[str, Any]) -> None:
-        self._env = step.env
-        self._system = system
-        self.pyproject = pyproject
-        self.table: Mapping[str, Any] = pyproject.get("tool", {}).get("cibuildwheel", {})
-
-    def value(self, name: str) -> Any:
-        """A list or text; None where nothing says it."""
-        variable = "CIBW_" + name.upper().replace("-", "_")
-        for found in (f"{variable}_{self._system.upper()}", variable):
-            if self._env.get(found):
-                return self._env[found]
-        own = self.table.get(self._system, {})
-        return own.get(name, self.table.get(name))
-
-    def words(self, name: str) -> list[str]:
-        """A list of words, which blanks separate; architectures commas too."""
-        value = self.value(name)
-        if isinstance(value, str):
-            return (value.replace(",", " ") if name == "archs" else value).split()
-        return [str(row) for row in value or ()]
-
-    def text(self, name: str) -> str:
-        """A command; several are joined by `&&`."""
-        value = self.value(name)
-        return " && ".join(map(str, value)) if isinstance(value, list) else str(value or "")
-
-
-def test_settings(pyproject: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
-    """`command`, `requires`, `extras` and `groups` of `[tool.cibuildwheel]`'s tests, as words."""
-    table = pyproject.get("tool", {}).get("cibuildwheel", {})
-    found = {}
-    for key, name in (("test-command", "command"), ("test-requires", "requires"), ("test-extras", "extras"),
-                      ("test-groups", "groups")):  # fmt: skip
-        value = table.get(key)
-        if value:
-            found[name] = tuple(value.split()) if isinstance(value, str) else tuple(map(str, value))
-    return found
-
-
-def identifiers(options: _Options, job: JobRun, requires: str, only: str = "") -> Iterable[str]:
+def identifiers(options: Options, job: JobRun, requires: str, only: str = "") -> Iterable[str]:
     """The build identifiers that are selected, such as `cp313-manylinux_x86_64`."""
     if only:
         yield only
+        return
+    if options.system not in _ARCHES:
         return
     selected = options.words("build") or ["*"]
     skipped = [pattern for word in options.words("skip") for pattern in _braces(word)]
     chosen = [pattern for word in selected for pattern in _braces(word)]
     enabled = set(options.words("enable"))
-    for python in (*_PYTHONS, *_FREE, *_PYPY, *_GRAALPY):
+    for python in _ELSEWHERE_PYTHONS.get(options.system, (*_PYTHONS, *_FREE, *_PYPY, *_GRAALPY)):
+        if options.system == "pyodide" and _ENABLE_PYODIDE.get(python, "all") not in (*enabled, "all"):
+            continue
         if not _is_enabled(python, enabled) or not _is_required(python, requires):
             continue
         for platform in _platforms(options, job):
@@ -172,32 +170,35 @@ def _is_built(python: str, platform: str) -> bool:
     return True
 
 
-def _platforms(options: _Options, job: JobRun) -> Iterable[str]:
+def _platforms(options: Options, job: JobRun) -> Iterable[str]:
     for arch in _architectures(options, job):
-        if job.system == "linux":
+        if options.system in _ELSEWHERE:
+            yield f"{options.system}_{arch}"
+        elif options.system == "linux":
             yield f"manylinux_{arch}"
             yield f"musllinux_{arch}"
-        elif job.system == "macos":
+        elif options.system == "macos":
             yield f"macosx_{arch}"
         else:
             yield _IDENTIFIER[arch]
 
 
-def _architectures(options: _Options, job: JobRun) -> Iterable[str]:
-    native = _NATIVE[(job.system, "aarch64" if job.arch == "aarch64" else "x86_64")]
+def _architectures(options: Options, job: JobRun) -> Iterable[str]:
+    system = options.system
+    native = _NATIVE[(system, "aarch64" if job.arch == "aarch64" else "x86_64")]
     for word in options.words("archs") or ["auto"]:
         if word == "all":
-            yield from _ARCHES[job.system]
+            yield from _ARCHES[system]
         elif word in ("auto", "native"):
             yield from native
             if word == "auto" and native == ("AMD64",):
                 yield "x86"
         elif word == "auto64":
-            yield from native
+            yield from () if system == "pyodide" else native
         elif word == "auto32":
-            yield from {"linux": ("i686",), "windows": ("x86",)}.get(job.system, ())
+            yield from {"linux": ("i686",), "windows": ("x86",), "pyodide": native}.get(system, ())
         else:
-            known = {arch.lower(): arch for arch in _ARCHES[job.system]}
+            known = {arch.lower(): arch for arch in _ARCHES[system]}
             if word.lower() in known:
                 yield known[word.lower()]
 
@@ -210,7 +211,7 @@ def _braces(pattern: str) -> list[str]:
     return [whole for part in parts for whole in _braces(part)]
 
 
-def wheel_of(identifier: str, system: str, options: _Options) -> tuple[str, str, str] | None:
+def wheel_of(identifier: str, options: Options) -> tuple[str, str, str] | None:
     """Triple, floor and interpreter of a build identifier; None for one of another form."""
     python, _, platform = identifier.partition("-")
     name = python_of(python)
@@ -222,21 +223,29 @@ def wheel_of(identifier: str, system: str, options: _Options) -> tuple[str, str,
         if policy == "musllinux":
             triple = triple.replace("gnueabihf", "musleabihf").replace("-gnu", "-musl")
         return triple, _floor(options, policy, arch), name
+    if policy in _ELSEWHERE:
+        return _ELSEWHERE[policy].get(arch, arch), _elsewhere_floor(options, policy), name
     if policy == "macosx":
         return triple_of(arch, "macos"), _deployment_target(options, arch), name
     return triple_of({"win_amd64": "x64", "win32": "x86", "win_arm64": "arm64"}.get(platform, ""), "windows"), "", name
 
 
-def _deployment_target(options: _Options, arch: str) -> str:
+_ELSEWHERE_FLOORS = {"ios": ("IPHONEOS_DEPLOYMENT_TARGET", r"\d+\.\d+"), "android": ("ANDROID_API_LEVEL", r"\d+")}
+
+
+def _elsewhere_floor(options: Options, platform: str) -> str:
+    """The oldest iOS or Android that `environment` asks for; empty for the interpreter's own."""
+    variable, pattern = _ELSEWHERE_FLOORS.get(platform, ("", ""))
+    text = options.environment().get(variable, "")
+    return text if text and re.fullmatch(pattern, text) else ""
+
+
+def _deployment_target(options: Options, arch: str) -> str:
     """The oldest macOS that `environment` asks for; empty where it says nothing, or less than the processor has."""
-    found = options.value("environment")
-    text = found.get("MACOSX_DEPLOYMENT_TARGET", "") if isinstance(found, Mapping) else found
-    match = re.search(r"(?:^|MACOSX_DEPLOYMENT_TARGET=[\"']?)(\d+)(?:\.(\d+))?", str(text or ""))
-    older = not match or (arch == "arm64" and int(match[1]) < 11)
-    return "" if older or match is None else f"{match[1]}.{match[2] or 0}"
+    return deployment_target(options.environment().get("MACOSX_DEPLOYMENT_TARGET", ""), triple_of(arch, "macos"))
 
 
-def _floor(options: _Options, policy: str, arch: str) -> str:
+def _floor(options: Options, policy: str, arch: str) -> str:
     image = options.text(f"{policy}-{arch}-image") or _OLDEST.get(arch if policy == "manylinux" else "", "")
     image = image or _DEFAULT_IMAGE[policy]
     match = re.search(r"((?:many|musl)linux(?:_\d+_\d+|\d+))", image)

@@ -8,18 +8,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.adoption.built_wheels import FOUND, HOST, BuildCall
+from cartwheel.adoption.build_settings import build_settings
+from cartwheel.adoption.built_wheels import CARGO_DIST, FOUND, HOST, BuildCall
 from cartwheel.adoption.file_sets import Comparison, cells_of, identity
 from cartwheel.adoption.layout import FoundPackage, FoundTests
 from cartwheel.adoption.proposal import Proposal, from_build, proposal
 from cartwheel.adoption.proposed_keys import usual_triples
-from cartwheel.adoption.publishers import BRANCH, HAND, RELEASE, TAG, Publisher
 from cartwheel.adoption.shipped_wheels import ShippedWheel, shipped_wheels
 from cartwheel.adoption.short_selections import shortened
-from cartwheel.model.config.bindings import bindings_of, stable_abi
+from cartwheel.model.config.bindings import BIN, bindings_of, stable_abi
 from cartwheel.model.config.default_python import default_python, minimum_python
+from cartwheel.model.config.floors import default_floor
 from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.wheels import python as pythons
+from cartwheel.model.wheels.target import TARGETS
 
 
 class PackageEvidence(Struct, frozen=True, kw_only=True):
@@ -51,6 +53,10 @@ class PackageTable(Struct, frozen=True, kw_only=True):
     """What the wheels follow: `1.2.0 on pypi`, `.github/workflows/release.yml`, or empty for the defaults."""
     expected: tuple[str, ...]
     """The published files, empty without a release."""
+    files: Mapping[str, str] = {}
+    """New files, such as a Dockerfile, by path relative to the package."""
+    steps: tuple[str, ...] = ()
+    """Shell lines that the pipeline's build jobs run first."""
 
 
 def calls_of(folder: str, calls: Iterable[BuildCall], folders: Iterable[str]) -> tuple[BuildCall, ...]:
@@ -61,15 +67,25 @@ def calls_of(folder: str, calls: Iterable[BuildCall], folders: Iterable[str]) ->
     return mine or (rows if len(others) == 1 else ())
 
 
+_BROWSER = "wasm32-unknown-emscripten"
+"""The platform of this target follows the interpreter."""
+
+
 def built_wheels(manifests: Manifests, calls: Iterable[BuildCall]) -> tuple[ShippedWheel, ...]:
-    """What a package's workflows build, in words of the configuration."""
+    """What a package's workflows build, in words of the configuration.
+
+    cargo-dist builds programs alone: its targets count for a package that is a program and has no other builds.
+    """
     bindings, abi = bindings_of(manifests), stable_abi(manifests)
+    rows = tuple(calls)
+    calls = [c for c in rows if c.tool != CARGO_DIST] or [c for c in rows if bindings == BIN]
     default = default_python(manifests, bindings, abi)
     found: dict[tuple[str, str, str], ShippedWheel] = {}
     for call in calls:
         for triple in call.triples:
             for python in _pythons(call, default, minimum_python(manifests, abi)):
-                row = from_build(triple, python, call.floor, f"{call.workflow}: {call.job}")
+                own = default_floor(manifests, TARGETS[triple], python) if triple == _BROWSER else ""
+                row = from_build(triple, python, call.floor or own, f"{call.workflow}: {call.job}")
                 found.setdefault((triple, python, row.floor), row)
     return tuple(found.values())
 
@@ -93,11 +109,18 @@ def package_table(evidence: PackageEvidence) -> PackageTable:
     source = f"{evidence.released} on {evidence.index}" if wheels else ""
     if not wheels:
         wheels = built_wheels(evidence.manifests, evidence.calls) if evidence.package.compiled else ()
-        source = ", ".join(dict.fromkeys(call.workflow for call in evidence.calls if call.triples))
+        calls = [call for call in evidence.calls if call.triples]
+        calls = [call for call in calls if call.tool != CARGO_DIST] or (calls if wheels else [])
+        source = ", ".join(dict.fromkeys(call.workflow for call in calls))
     aim = proposal(evidence.manifests, wheels)
     targets = aim.table.get("targets") or usual_triples(evidence.manifests)
-    table = shortened(aim.table, targets)
-    comments = {key: f"as {source}" for key in table if source}
+    settings = build_settings(evidence.calls, targets)
+    rows = (*aim.table.get("overrides", ()), *settings.overrides)
+    table = shortened({**aim.table, **({"overrides": rows} if rows else {})}, targets)
+    comments = {key: f"as {source}" for key in aim.table if source}
+    comments |= {"overrides": comments.get("overrides", "as the workflows build them")} if settings.overrides else {}
+    table |= settings.table
+    comments |= settings.comments
     table |= _runners(evidence.calls, set(targets), table)
     for key, origin in _of_builds(evidence, comments):
         table |= origin if key else {}
@@ -106,7 +129,15 @@ def package_table(evidence: PackageEvidence) -> PackageTable:
         comments["test"] = f"from {evidence.tests.origin}"
     if evidence.changelog and evidence.changelog != "CHANGELOG.md":
         table["changelog"] = {"file": evidence.changelog}
-    return PackageTable(table=table, comments=comments, aim=aim, source=source, expected=evidence.files)
+    return PackageTable(
+        table=table,
+        comments=comments,
+        aim=aim,
+        source=source,
+        expected=evidence.files,
+        files=settings.files,
+        steps=settings.steps,
+    )
 
 
 def _of_builds(evidence: PackageEvidence, comments: dict[str, str]) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -153,78 +184,6 @@ def version_keys(manifests: Manifests) -> dict[str, Any]:
     static = project.get("version")
     crate = manifests.cargo.get("package", {}).get("version")
     return {"version-from": "pyproject.toml"} if isinstance(static, str) and static != crate else {}
-
-
-# The release ----------------------------------------------------------------------------------------------------------
-
-
-class GitFacts(Struct, frozen=True, kw_only=True):
-    """What git knows of the repository."""
-
-    tags: tuple[str, ...] = ()
-    branch: str = ""
-    """The default branch of the remote, or the one that is checked out; empty if unknown."""
-    remotes: Mapping[str, str] = {}
-    """Addresses by name."""
-    new: bool = False
-    """Nothing is committed yet."""
-
-
-def release_table(found: Iterable[Publisher], git: GitFacts, *, crates: bool) -> tuple[dict[str, Any], dict[str, str]]:
-    """`publish`, `index` and `release` of the root's table, and their comments."""
-    rows = [row for row in found if crates or row.index != "crates-io"]
-    released = [row for row in rows if {TAG, RELEASE, BRANCH} & set(row.started_by) or _only_by_hand(row, rows)]
-    table: dict[str, Any] = {}
-    comments: dict[str, str] = {}
-    names = {row.index: _index_name(row.index) for row in rows}
-    order = ("testpypi", "pypi", "github", "crates-io")
-    listed = sorted({row.index for row in released}, key=lambda i: order.index(i) if i in order else -1)
-    if "pypi" in listed and "testpypi" in listed:
-        listed.remove("testpypi")  # an index to practise on is chosen for a run by hand
-    if listed and [names[i] for i in listed] != ["pypi"]:
-        table["publish"] = [names[index] for index in listed]
-        comments["publish"] = "from " + ", ".join(dict.fromkeys(f"{r.workflow} ({r.job})" for r in released))
-    index: dict[str, Any] = {}
-    for row in rows:
-        name, keys = names[row.index], {}
-        if name not in ("pypi", "testpypi", "github", "crates-io"):
-            keys["url"] = row.index
-        if row.index in ("pypi", "testpypi") and not row.trusted and row.secret:
-            keys["auth"] = "token"
-        if row.environment and row.index in ("pypi", "testpypi") and row.environment != name:
-            keys["environment"] = row.environment
-        if keys and name not in index:
-            index[name] = keys
-            comments[f"index.{name}"] = f"from {row.workflow}, job {row.job}"
-    if index:
-        table["index"] = index
-    release = {}
-    if git.branch and git.branch != "main":
-        release["branch"] = git.branch
-    if git.remotes and "origin" not in git.remotes:
-        release["remote"] = next(iter(git.remotes))
-    pages = [row for row in released if row.index == "pypi" and RELEASE in row.started_by]
-    if pages and all(TAG not in row.started_by for row in released if row.index == "pypi"):
-        table["ci"] = {"trigger": "release"}
-        comments["ci"] = f"as {pages[0].workflow}, which a release page starts"
-        if "github" in table.get("publish", ()):  # the page is there before the pipeline
-            table["publish"].remove("github")
-    if release:
-        table["release"] = release
-        comments["release"] = "from git"
-    return table, comments
-
-
-def _only_by_hand(row: Publisher, rows: Iterable[Publisher]) -> bool:
-    """Whether a person starts every publisher of this index, and it is no place to practise."""
-    return row.index != "testpypi" and all(
-        set(other.started_by) <= {HAND} for other in rows if other.index == row.index
-    )
-
-
-def _index_name(index: str) -> str:
-    match = re.match(r"https?://([^/:]+)", index)
-    return re.sub(r"[^A-Za-z0-9]+", "-", match[1]).strip("-") if match else index
 
 
 # What is told ---------------------------------------------------------------------------------------------------------

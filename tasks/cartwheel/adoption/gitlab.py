@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cartwheel.adoption.workflows import JobRun, JobStep, Texts, Workflow, parsed_yaml
+from cartwheel.adoption.parsed_files import Texts, parsed_yaml
+from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
 
 _RESERVED = frozenset(
     ("default", "include", "stages", "variables", "workflow", "image", "services", "cache", "before_script",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.adoption.cibuildwheel import test_settings
-from cartwheel.adoption.workflows import Texts, Workflow
+from cartwheel.adoption.cibuildwheel_options import test_settings
+from cartwheel.adoption.parsed_files import Texts, parsed_toml
+from cartwheel.adoption.workflows import Workflow
 from cartwheel.model.config.build_backend import backend_of
 from cartwheel.model.wheels.wheel_name import normalised_name
 
@@ -41,14 +41,6 @@ class SkippedFolder(Struct, frozen=True, kw_only=True):
 
     folder: str
     why: str
-
-
-def parsed_toml(texts: Texts, path: str) -> Mapping[str, Any]:
-    """The parsed file; empty for one that is missing or invalid."""
-    try:
-        return tomllib.loads(texts.get(path, "").removeprefix("\ufeff"))
-    except tomllib.TOMLDecodeError:
-        return {}
 
 
 def below(folder: str, name: str) -> str:

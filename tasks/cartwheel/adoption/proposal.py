@@ -102,7 +102,8 @@ def _refusal(manifests: Manifests, wheel: ShippedWheel) -> str:
         return "no interpreter of cartwheel's tables has this tag"
     target, kind = TARGETS[wheel.triple], pythons.implementation(wheel.python)
     if not pythons.runs_on(wheel.python, target.system, target.libc, target.arch):
-        return f"no {kind} is published for this system, so nobody can install it"
+        named = wheel.python if kind == "cpython" else kind
+        return f"no {named} is published for this system, so nobody can install it"
     requires = manifests.requires_python
     version = wheel.python.removeprefix("pypy").removeprefix("graalpy").rstrip("t")
     if requires and version.startswith("3.") and not pythons.allows_python(requires, version.partition("-")[0]):

@@ -11,9 +11,7 @@ from msgspec.structs import replace
 
 from cartwheel.adoption.expressions import UNKNOWN, as_text, filled, holds
 from cartwheel.adoption.job_matrix import expanded_matrix
-
-Texts = Mapping[str, str]
-"""Contents of a repository's files by path."""
+from cartwheel.adoption.parsed_files import Texts, parsed_yaml
 
 FOLDER = ".github/workflows/"
 
@@ -118,29 +116,6 @@ def workflows(texts: Texts) -> tuple[Workflow, ...]:
     if ".gitlab-ci.yml" in texts:
         found.append(gitlab_pipeline(".gitlab-ci.yml", texts))
     return tuple(found)
-
-
-def parsed_yaml(text: str) -> Any:
-    """A YAML document as plain values; raises `ValueError`."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.constructor import SafeConstructor
-    from ruamel.yaml.error import YAMLError
-
-    class Constructor(SafeConstructor):
-        """A number has no underscores, so that `2_28` is a text."""
-
-        def construct_yaml_int(self, node: Any) -> Any:
-            return node.value if "_" in node.value else super().construct_yaml_int(node)
-
-    Constructor.add_constructor("tag:yaml.org,2002:int", Constructor.construct_yaml_int)
-    reader = YAML(typ="safe", pure=True)
-    reader.Constructor = Constructor
-    reader.version = (1, 2)  # `on` and `off` are words, as GitHub reads them
-    reader.allow_duplicate_keys = True
-    try:
-        return reader.load(text)
-    except YAMLError as error:
-        raise ValueError(str(error).splitlines()[0]) from None
 
 
 def github_workflow(path: str, texts: Texts) -> Workflow:

@@ -11,8 +11,9 @@ from doit.exceptions import InvalidCommand
 from msgspec import Struct
 
 from cartwheel.adoption.adopted_files import FileEdit
-from cartwheel.adoption.evidence import GitFacts, PackageEvidence
+from cartwheel.adoption.evidence import PackageEvidence
 from cartwheel.adoption.layout import FoundPackage, SkippedFolder
+from cartwheel.adoption.release_keys import GitFacts
 from cartwheel.adoption.workflows import Workflow
 from cartwheel.model.errors import CartwheelError, ConfigError
 
@@ -166,7 +167,7 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None) -> Ado
 
 
 def _tool(texts: Mapping[str, str], path: str) -> Mapping[str, Any]:
-    from cartwheel.adoption.layout import parsed_toml
+    from cartwheel.adoption.parsed_files import parsed_toml
 
     table: Mapping[str, Any] = parsed_toml(texts, path).get("tool", {})
     return table

@@ -8,19 +8,19 @@ from typing import Any
 
 from cartwheel.adoption.adopted_files import FileEdit, dodo_edit, gitignore_edit, table_edit
 from cartwheel.adoption.evidence import (
-    GitFacts,
     PackageEvidence,
     PackageTable,
     adoption_rows,
     package_table,
-    release_table,
     version_keys,
 )
 from cartwheel.adoption.file_sets import compare
-from cartwheel.adoption.layout import SkippedFolder, below, parsed_toml, test_runners
+from cartwheel.adoption.layout import SkippedFolder, below, test_runners
+from cartwheel.adoption.parsed_files import parsed_toml
 from cartwheel.adoption.proposal import planned_files, with_table
 from cartwheel.adoption.proposed_keys import usual_triples
 from cartwheel.adoption.publishers import publishers, started_by_tags
+from cartwheel.adoption.release_keys import GitFacts, release_table
 from cartwheel.adoption.workflows import Workflow
 from cartwheel.ci.other_publishers import advice
 from cartwheel.ci.pipeline_files import FORGES, committed_forges
@@ -40,7 +40,8 @@ def first_adoption(
     made = tuple(package_table(row) for row in evidence)
     tables, comments = _tables(evidence, made, pipelines, git)
     planned = _planned(texts, evidence, tables)
-    edits = [dodo_edit(texts), *_table_edits(texts, tables, comments), gitignore_edit(texts)]
+    dockerfiles = _dockerfiles(texts, evidence, made)
+    edits = [dodo_edit(texts), *_table_edits(texts, tables, comments), *dockerfiles, gitignore_edit(texts)]
     publish = tables["."].get("publish", ["pypi"])
     tags = [tables.get(row.package.folder, {}).get("tag") or tables["."].get("tag", "v{version}") for row in evidence]
     return Adoption(
@@ -114,6 +115,10 @@ def _tables(
     shared = release if not single or "publish" not in root else {k: v for k, v in release.items() if k != "publish"}
     tables["."] = {**root, **shared} if "publish" not in root else {**shared, **root}
     root_comments.update(why)
+    if lines := tuple(dict.fromkeys(line for package in made for line in package.steps)):
+        step = {"name": "packages of the system", "run": list(lines)}
+        tables["."].setdefault("ci", {})["steps"] = {"before": {"build": [step]}}
+        root_comments.setdefault("ci", "from the workflows")
     _spelled_out(tables, evidence, single=single)
     return tables, comments
 
@@ -172,19 +177,29 @@ def _notes(
             ways = test_runners(texts)
             hint = f" (the project runs {', '.join(ways)})" if ways else ""
             yield f'{row.package.name}: no tests found{hint}; name them: test = {{ command = ["pytest", "…"] }}'
-        for call in row.calls:
-            if call.before:
-                yield f"{call.workflow}, job {call.job}: runs before the build: {_short(call.before)}; see: before"
-        for name, value in {k: v for call in row.calls for k, v in call.environment.items()}.items():
-            yield f"the workflow builds with {name}={value}; if the wheels need it: environment, flags"
+        for file in package.files:
+            yield (
+                f"{row.package.name}: {file} installs what the workflow's script installs; Linux wheels are then built "
+                "in a container. If nothing in it is needed, delete it and take the key 'image' out"
+            )
     for workflow in pipelines:
         yield from (f"{workflow.path}: {fault}" for fault in workflow.faults)
 
 
+def _dockerfiles(
+    texts: Texts, evidence: tuple[PackageEvidence, ...], made: tuple[PackageTable, ...]
+) -> Iterable[FileEdit]:
+    """The new Dockerfiles of all packages; raises `ConfigError` if another file has the name."""
+    for row, package in zip(evidence, made, strict=True):
+        for name, text in package.files.items():
+            path = below(row.package.folder, name)
+            if texts.get(path, text) != text:
+                raise ConfigError(
+                    f"adopt: {path} exists already, and the build's image would be written there; rename it"
+                )
+            if path not in texts:
+                yield FileEdit(path=path, old="", new=text)
+
+
 def _only_gitlab(texts: Texts) -> bool:
     return FORGES["gitlab"].path in texts and not any(path.startswith(".github/workflows/") for path in texts)
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 80 else f"{line[:77]}…"

@@ -31,8 +31,19 @@ NEEDS_PYPY = ("pypy3.11-v8",)
 """Pythons that can be built for only with their PyPy installed: maturin 1.16 knows another one (`pypy_abi_tag`)."""
 
 
+CPYTHON_ELSEWHERE = {
+    "android": ("3.13", "3.14", "3.15"),
+    "ios": ("3.13", "3.14", "3.15"),
+    "emscripten": ("3.13", "3.14"),
+}
+"""The CPython versions for phones and browsers: cibuildwheel 4.3.5 (`build-platforms.toml`); for Emscripten those whose
+platform indexes accept (PEP 783: Pyodide of 3.12 has another tag, that of 3.15 is a pre-release).  November 2026."""
+
+
 def runs_on(python: str, system: str, libc: str, arch: str) -> bool:
-    """Whether an interpreter is published for a system; CPython is assumed to exist for every system."""
+    """Whether an interpreter is published for a system; CPython is assumed to exist for every desktop system."""
+    if system in CPYTHON_ELSEWHERE and version(python):
+        return python in CPYTHON_ELSEWHERE[system]
     kind = implementation(python)
     known = facts.ALTERNATIVE_SYSTEMS.get(kind)
     return known is None or arch in known.get((system, libc if system == "linux" else ""), ())

@@ -1,0 +1,71 @@
+"""Scripts that workflows run before a build, as entries of `before` or as lines of a Dockerfile."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from msgspec import Struct
+
+_BROUGHT = re.compile(
+    r"^(?:sudo\s+)?(?:rustup\b|rustc\b|curl\b.*(?:rustup|sh\.rustup\.rs)|(?:python3?\s+-m\s+)?(?:uv\s+)?pip[\d.]*\s+install\b"
+    r"|pipx?\s+install\b|uv\s+(?:sync|tool\s+install)\b|cargo\s+(?:--version|-V)|source\b|\.\s|set\s+[-+]|echo\b|true$)"
+)
+"""Commands that a build of cartwheel needs no more: Rust, maturin and build requirements are installed by it or by the
+job that it writes."""
+
+_PACKAGES = re.compile(
+    r"\b(?:yum|dnf|microdnf|apt|apt-get|aptitude|apk|zypper|pacman|brew|choco|vcpkg)\b(?:\s+-\S+)*\s+"
+    r"(?:install|add|update|upgrade|-S\w*|makecache|config-manager)\b|\bvcpkg\b"
+)
+_CONTROL = re.compile(r"^\s*(?:if|for|while|case|function|\{|\(|cd|export|pushd)\b|[|><`$*]|^\s*\w+=")
+
+
+class BeforeBuild(Struct, frozen=True, kw_only=True):
+    """What a script does, apart from what cartwheel brings itself."""
+
+    commands: tuple[tuple[str, ...], ...] = ()
+    """Commands of the project, each with its arguments; a script with control structures is one `sh -c`."""
+    image: tuple[str, ...] = ()
+    """Lines of a shell script that installs packages of the system."""
+
+
+def before_build(script: str) -> BeforeBuild:
+    """The parts of a script. A script that installs packages inside of control structures is kept as a whole."""
+    lines = _lines(script)
+    if any(_CONTROL.search(line) for line in lines):
+        rest = [line for line in lines if not _BROUGHT.match(line)]
+        if not rest:
+            return BeforeBuild()
+        if _PACKAGES.search(script):
+            return BeforeBuild(image=tuple(rest))
+        return BeforeBuild(commands=(("sh", "-ec", "\n".join(rest)),))
+    commands: list[tuple[str, ...]] = []
+    packages: list[str] = []
+    for line in (part.strip() for whole in lines for part in re.split(r"&&|;", whole)):
+        if not line or _BROUGHT.match(line):
+            continue
+        if _PACKAGES.search(line):
+            packages.append(line.removeprefix("sudo "))
+        else:
+            commands.append(tuple(_words(line)))
+    return BeforeBuild(commands=tuple(commands), image=tuple(packages))
+
+
+def dockerfile(lines: tuple[str, ...]) -> str:
+    """An image of the Python Packaging Authority with what the lines install."""
+    script = " && \\\n    ".join(lines) if not any(_CONTROL.search(line) for line in lines) else ""
+    run = script or "<<SCRIPT\n" + "\n".join(("set -e", *lines)) + "\nSCRIPT"
+    return f"ARG POLICY\nARG ARCH\nFROM quay.io/pypa/${{POLICY}}_${{ARCH}}\nRUN {run}\n"
+
+
+def _lines(script: str) -> list[str]:
+    joined = script.replace("\\\n", " ")
+    return [line.strip() for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return ["sh", "-ec", line]

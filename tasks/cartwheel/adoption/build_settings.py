@@ -1,0 +1,138 @@
+"""Compiler flags, variables and commands of a workflow's builds as keys of `[tool.cartwheel]`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from cartwheel.adoption.build_scripts import before_build, dockerfile
+from cartwheel.adoption.built_wheels import OFF, BuildCall
+from cartwheel.model.wheels.architecture import BY_NAME
+from cartwheel.model.wheels.target import ANY, TARGETS
+
+_VARIABLE = re.compile(
+    r"(?:HOST_|TARGET_)?(?:C|CXX|CPP|LD)FLAGS(?:_\w+)?|CARGO_(?:PROFILE|FEATURE|TARGET)_\w+|PYO3_\w+|CMAKE_\w+"
+    r"|\w+_(?:STATIC|NO_PKG_CONFIG|NO_VENDOR|SYS_\w+|VENDORED|FORCE_\w+|DIR|LIB_DIR|INCLUDE_DIR)|MATURIN_PEP517_ARGS"
+    r"|SETUPTOOLS_\w+|JEMALLOC_\w+|LIBSQLITE3_\w+|OPENSSL_\w+"
+)
+"""Variables that compilers and build scripts of crates read; others of a workflow are for its own steps."""
+_OF_THE_MACHINE = re.compile(r"PYO3_PYTHON|PYO3_CONFIG_FILE|CARGO_TARGET_DIR|\w*(?:TEMP|CACHE|HOME|WORKSPACE)_DIR")
+
+
+class BuildSettings(Struct, frozen=True, kw_only=True):
+    """Keys for a package's builds."""
+
+    table: Mapping[str, Any]
+    """Keys that all targets share."""
+    overrides: tuple[Mapping[str, Any], ...]
+    comments: Mapping[str, str]
+    files: Mapping[str, str]
+    """New Dockerfiles by path relative to the package."""
+    steps: tuple[str, ...]
+    """Shell lines for `ci.steps.before.build`: packages that the jobs install on the machine itself."""
+
+
+def build_settings(calls: Iterable[BuildCall], targets: Iterable[str]) -> BuildSettings:
+    """What the builds of `targets` are given in the workflows."""
+    every = [triple for triple in targets if triple != ANY]
+    found: dict[str, dict[str, Any]] = {}
+    source: dict[str, str] = {}
+    files: dict[str, str] = {}
+    steps: dict[str, None] = {}
+    for call in calls:
+        for triple in call.triples:
+            if triple in every and triple not in found:
+                found[triple] = _keys(call, triple, files, steps)
+                source[triple] = f"{call.workflow}, job {call.job}"
+    table: dict[str, Any] = {}
+    comments: dict[str, str] = {}
+    rows: list[dict[str, Any]] = []
+    for key in ("flags", "environment", "before", "image"):
+        groups: dict[str, list[str]] = {}
+        for triple in every:
+            if key in found.get(triple, {}):
+                groups.setdefault(repr(found[triple][key]), []).append(triple)
+        for triples in groups.values():
+            value = found[triples[0]][key]
+            if len(triples) == len(every) and key != "image":
+                table[key] = value
+                comments[key] = f"from {source[triples[0]]}"
+            else:
+                rows.append({"select": " ".join(triples), key: value})
+    return BuildSettings(
+        table=table, overrides=tuple(_joined(rows)), comments=comments, files=files, steps=tuple(steps)
+    )
+
+
+def _joined(rows: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    """One row for each selection."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        found.setdefault(row["select"], {"select": row["select"]}).update(row)
+    return found.values()
+
+
+_UNAME = {"linux": "Linux", "macos": "Darwin", "windows": "MINGW*"}
+
+
+def _keys(call: BuildCall, triple: str, files: dict[str, str], steps: dict[str, None]) -> dict[str, Any]:
+    keys: dict[str, Any] = {}
+    if flags := compiler_flags(call.environment.get("RUSTFLAGS", "")):
+        keys["flags"] = list(flags)
+    variables = {name: value for name, value in call.environment.items() if _is_of_build(name, value)}
+    if variables:
+        keys["environment"] = variables
+    script = before_build(call.before)
+    if script.commands:
+        keys["before"] = [{"run": list(command)} for command in script.commands]
+    system = TARGETS[triple].system
+    if script.image and system in _UNAME and not (system == "linux" and _has_image(call, triple)):
+        lines = "; ".join(line if line.startswith(("brew", "choco")) else f"sudo {line}" for line in script.image)
+        steps[f'case "$(uname -s)" in {_UNAME[system]}) {lines} ;; esac'] = None
+    elif script.image and system == "linux":
+        text = dockerfile(script.image)
+        name = next((name for name, known in files.items() if known == text), "")
+        name = name or f"wheels{f'-{len(files) + 1}' if files else ''}.Dockerfile"
+        files[name] = text
+        keys["image"] = f"dockerfile:{name}"
+    return keys
+
+
+def _has_image(call: BuildCall, triple: str) -> bool:
+    """Whether the build runs in an image of the Python Packaging Authority, or in one like it."""
+    target = TARGETS[triple]
+    return call.container != OFF and target.arch in BY_NAME
+
+
+def _is_of_build(name: str, value: str) -> bool:
+    return bool(
+        value
+        and _VARIABLE.fullmatch(name)
+        and not _OF_THE_MACHINE.fullmatch(name)
+        and not re.search(r"[$`]|^/(?:root|home|github)/", value)
+    )
+
+
+_TAKES_VALUE = r"-[CLlADFWZ]|--(?:cfg|check-cfg|extern|codegen|remap-path-prefix|allow|warn|deny|forbid|cap-lints)"
+"""Options of rustc whose value may be the next word (rustc 1.96, `--help`)."""
+
+
+def compiler_flags(text: str) -> tuple[str, ...]:
+    """RUSTFLAGS as `flags` has them: an option and its value together, without levels of lints."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        words = text.split()
+    flags: list[str] = []
+    for word in words:
+        if flags and re.fullmatch(_TAKES_VALUE, flags[-1]):
+            flags[-1] += f" {word}"
+        else:
+            flags.append(word)
+    return tuple(
+        flag for flag in flags if not re.match(r"-[ADFW]\b|-[ADFW]\w|--(?:allow|warn|deny|forbid|cap-lints)\b", flag)
+    )

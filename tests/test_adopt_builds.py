@@ -1,0 +1,223 @@
+"""What `doit adopt` takes over from the builds of workflows: flags, variables, scripts, platforms."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cartwheel.adoption.build_scripts import before_build
+from cartwheel.adoption.build_settings import compiler_flags
+from cartwheel.commands.adopt import Adoption, adopt, write
+from cartwheel.pipeline import read_project
+from support.repositories import git, repository
+
+CRATE = '[package]\nname = "agate"\nversion = "1.0.0"\nedition = "2021"\n[lib]\ncrate-type = ["cdylib"]\n'
+PYO3 = f'{CRATE}[dependencies]\npyo3 = {{ version = "0.29", features = ["abi3-py311"] }}\n'
+PACKAGE = """[build-system]
+requires = ["maturin>=1.9"]
+build-backend = "maturin"
+[project]
+name = "agate"
+dynamic = ["version"]
+"""
+
+
+def adopted(root: Path, *, workflow: str = "", **files: str) -> tuple[Adoption, dict[str, Any]]:
+    """The adoption of a small crate with a workflow and further files, written, and the table that it wrote."""
+    repository(root)
+    texts = {"Cargo.toml": PYO3, "pyproject.toml": PACKAGE, "src/lib.rs": "", **files}
+    if workflow:
+        texts[".github/workflows/wheels.yml"] = workflow
+    for path, text in texts.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "everything")
+    found = adopt(root, offline=True)
+    write(found)
+    read_project(root, {})
+    table: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text()).get("tool", {}).get("cartwheel", {})
+    return found, table
+
+
+def workflow(*jobs: str, env: str = "") -> str:
+    """A workflow of jobs, each `runner | inputs of maturin-action`."""
+    text = f"on: {{ push: {{ tags: ['v*'] }} }}\n{env}jobs:\n"
+    for number, job in enumerate(jobs):
+        runner, _, inputs = job.partition(" | ")
+        text += f"  job{number}:\n    runs-on: {runner}\n    steps:\n      - uses: PyO3/maturin-action@v1\n"
+        text += f"        with: {{ {inputs} }}\n"
+    return text
+
+
+LINUX, MUSL = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl"
+EVERYWHERE = ("ubuntu-latest | target: x86_64", "macos-latest | target: aarch64", "windows-latest | target: x64")
+
+
+def test_flags_of_all_builds_stand_in_the_table_and_levels_of_lints_are_left_out(tmp_path: Path) -> None:
+    text = workflow(*EVERYWHERE, env="env: { RUSTFLAGS: '-D warnings -C target-cpu=x86-64-v3 --cfg fast' }\n")
+    _, table = adopted(tmp_path / "x", workflow=text)
+    assert table["flags"] == ["-C target-cpu=x86-64-v3", "--cfg fast"]
+    assert "overrides" not in table
+    written = (tmp_path / "x" / "pyproject.toml").read_text()
+    assert "# from .github/workflows/wheels.yml, job job0\nflags = " in written
+
+
+def test_flags_of_one_build_are_an_override_of_its_target(tmp_path: Path) -> None:
+    text = workflow(*EVERYWHERE).replace(
+        "target: aarch64 }\n",
+        "target: aarch64 }\n        env: { RUSTFLAGS: '-Ctarget-cpu=apple-m1', JEMALLOC_SYS_STATIC: 1 }\n",
+    )
+    _, table = adopted(tmp_path / "x", workflow=text)
+    (row,) = table["overrides"]
+    assert row == {
+        "select": "aarch64-apple-darwin",
+        "flags": ["-Ctarget-cpu=apple-m1"],
+        "environment": {"JEMALLOC_SYS_STATIC": "1"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("-D warnings", ()),
+        ("-Dwarnings -C lto=thin", ("-C lto=thin",)),
+        ("-C link-arg=-s -Clink-arg=-w", ("-C link-arg=-s", "-Clink-arg=-w")),
+        ("--cap-lints warn -Z share-generics=y", ("-Z share-generics=y",)),
+        ("--cfg=tokio_unstable -g", ("--cfg=tokio_unstable", "-g")),
+        ("-L native=/opt/lib -l ssl", ("-L native=/opt/lib", "-l ssl")),
+        ("", ()),
+    ],
+)
+def test_an_option_of_rustc_is_kept_with_its_value(text: str, flags: tuple[str, ...]) -> None:
+    assert compiler_flags(text) == flags
+
+
+def test_variables_for_the_steps_of_a_workflow_are_not_taken_over(tmp_path: Path) -> None:
+    env = "env: { CARGO_TERM_COLOR: always, PYO3_PYTHON: python3.11, CARGO_PROFILE_RELEASE_LTO: fat, CI: 1 }\n"
+    _, table = adopted(tmp_path / "x", workflow=workflow(*EVERYWHERE, env=env))
+    assert table["environment"] == {"CARGO_PROFILE_RELEASE_LTO": "fat"}
+
+
+def test_the_oldest_macos_of_a_job_is_the_floor(tmp_path: Path) -> None:
+    text = workflow(*EVERYWHERE, env="env: { MACOSX_DEPLOYMENT_TARGET: '12.0' }\n")
+    _, table = adopted(tmp_path / "x", workflow=text)
+    assert table["overrides"] == [{"select": "aarch64-apple-darwin", "floor": "12.0"}]
+
+
+def test_a_command_of_the_project_before_the_build_is_written_as_before(tmp_path: Path) -> None:
+    script = "before-script-linux: 'rustup component add rustfmt && make generate'"
+    text = workflow(f"ubuntu-latest | target: x86_64, {script}", *EVERYWHERE[1:])
+    _, table = adopted(tmp_path / "x", workflow=text)
+    assert table["overrides"] == [{"select": LINUX, "before": [{"run": ["make", "generate"]}]}]
+
+
+def test_packages_that_a_script_installs_in_the_container_make_an_image(tmp_path: Path) -> None:
+    script = "before-script-linux: 'yum install -y openssl-devel perl-IPC-Cmd && protoc/fetch.sh'"
+    text = workflow(
+        f"ubuntu-latest | target: x86_64, manylinux: 2_28, {script}",
+        "ubuntu-latest | target: x86_64, manylinux: musllinux_1_2, before-script-linux: apk add openssl-dev",
+        *EVERYWHERE[1:],
+    )
+    found, table = adopted(tmp_path / "x", workflow=text)
+    rows = {row["select"]: row for row in table["overrides"]}
+    assert rows[MUSL]["image"] == "dockerfile:wheels-2.Dockerfile"
+    one = {key: value for row in table["overrides"] if row["select"] == LINUX for key, value in row.items()}
+    assert one["image"] == "dockerfile:wheels.Dockerfile"
+    assert one["before"] == [{"run": ["protoc/fetch.sh"]}]
+    assert (tmp_path / "x" / "wheels.Dockerfile").read_text() == (
+        "ARG POLICY\nARG ARCH\nFROM quay.io/pypa/${POLICY}_${ARCH}\nRUN yum install -y openssl-devel perl-IPC-Cmd\n"
+    )
+    assert "apk add openssl-dev" in (tmp_path / "x" / "wheels-2.Dockerfile").read_text()
+    assert any("Linux wheels are then built in a container" in note for note in found.notes)
+
+
+def test_packages_that_are_installed_on_the_runner_itself_are_a_step_of_the_build_jobs(tmp_path: Path) -> None:
+    script = "container: off, before-script-linux: sudo apt-get install -y libpcap-dev"
+    _, table = adopted(tmp_path / "x", workflow=workflow(f"ubuntu-latest | target: x86_64, {script}", *EVERYWHERE[1:]))
+    (step,) = table["ci"]["steps"]["before"]["build"]
+    assert step["run"] == ['case "$(uname -s)" in Linux) sudo apt-get install -y libpcap-dev ;; esac']
+
+
+def test_a_script_that_chooses_between_systems_is_kept_as_a_whole() -> None:
+    script = "if command -v yum; then\n  yum install -y openssl-devel\nelse\n  apt-get install -y libssl-dev\nfi\n"
+    assert before_build(script).image == tuple(line.strip() for line in script.splitlines())
+    assert before_build("curl https://sh.rustup.rs -sSf | sh -s -- -y") == before_build("")
+    assert before_build("for f in a b; do\n./gen $f\ndone").commands == (
+        ("sh", "-ec", "for f in a b; do\n./gen $f\ndone"),
+    )
+    assert before_build("pip install -r req.txt\n# a comment\n./configure --static").commands == (
+        ("./configure", "--static"),
+    )  # fmt: skip
+
+
+CIBUILDWHEEL = """
+[tool.cibuildwheel]
+build = "cp311-*"
+skip = "*-musllinux_* *-win32"
+before-all = "make -C {project} tables"
+environment = { RUSTFLAGS = "-C target-cpu=x86-64-v2", PATH = "$HOME/.cargo/bin:$PATH" }
+[tool.cibuildwheel.macos]
+before-all = ["brew install protobuf", "make tables"]
+environment = { MACOSX_DEPLOYMENT_TARGET = "13.0" }
+"""
+
+
+def cibuildwheel(*runners: str, env: str = "") -> str:
+    rows = "".join(
+        f"  job{n}:\n    runs-on: {runner}\n    steps:\n      - uses: pypa/cibuildwheel@v4.3.5\n{env}" for n, runner in
+        enumerate(runners)
+    )  # fmt: skip
+    return f"on: {{ push: {{ tags: ['v*'] }} }}\njobs:\n{rows}"
+
+
+def test_options_of_cibuildwheel_are_read_for_each_system(tmp_path: Path) -> None:
+    text = cibuildwheel("ubuntu-latest", "macos-latest", "windows-latest")
+    _, table = adopted(tmp_path / "x", workflow=text, **{"pyproject.toml": PACKAGE + CIBUILDWHEEL})
+    keys = {row["select"]: row for row in table["overrides"]}
+    assert table["ci"]["steps"]["before"]["build"][0]["run"] == [
+        'case "$(uname -s)" in Darwin) brew install protobuf ;; esac'
+    ]
+    assert any(row.get("before") == [{"run": ["make", "tables"]}] for row in table["overrides"])
+    assert any(row.get("before") == [{"run": ["make", "-C", ".", "tables"]}] for row in table["overrides"])
+    assert any(row.get("floor") == "13.0" for row in table["overrides"])
+    flagged = [select for select, row in keys.items() if row.get("flags") == ["-C target-cpu=x86-64-v2"]]
+    assert flagged
+    assert not any("darwin" in select for select in flagged), "the table of macOS replaces the general one"
+
+
+@pytest.mark.parametrize(
+    ("platform", "runner", "tags"),
+    [
+        ("ios", "macos-latest", ("ios_13_0_arm64_iphoneos", "ios_13_0_arm64_iphonesimulator")),
+        ("android", "ubuntu-latest", ("android_24_x86_64",)),
+        ("pyodide", "ubuntu-latest", ("pyemscripten_2025_0_wasm32", "pyemscripten_2026_0_wasm32")),
+    ],
+)
+def test_platforms_that_are_cross_compiled_are_planned_as_cibuildwheel_builds_them(
+    tmp_path: Path, platform: str, runner: str, tags: tuple[str, ...]
+) -> None:
+    crate = PYO3.replace(', features = ["abi3-py311"]', "")
+    env = f"        env: {{ CIBW_PLATFORM: {platform} }}\n"
+    found, table = adopted(tmp_path / "x", workflow=cibuildwheel(runner, env=env), **{"Cargo.toml": crate})
+    made = {Path(file).stem.rpartition("-")[2] for file in found.packages[0].planned if file.endswith(".whl")}
+    assert made == set(tags)
+    assert "3.12" not in str(table.get("python"))
+
+
+def test_the_targets_of_cargo_dist_count_for_a_program_that_nothing_else_builds(tmp_path: Path) -> None:
+    program = {"Cargo.toml": '[package]\nname = "agate"\nversion = "1.0.0"\nedition = "2021"\n', "src/main.rs": ""}
+    package = {"pyproject.toml": PACKAGE + '[tool.maturin]\nbindings = "bin"\n'}
+    dist = '[workspace]\n[dist]\ntargets = ["x86_64-unknown-linux-musl", "aarch64-pc-windows-msvc"]\n'
+    _, table = adopted(tmp_path / "x", **{**program, **package, "dist-workspace.toml": dist})
+    assert table["targets"] == ["x86_64-unknown-linux-musl", "aarch64-pc-windows-msvc"]
+    assert "# as dist-workspace.toml\ntargets" in (tmp_path / "x" / "pyproject.toml").read_text()
+    old = '[workspace.metadata.dist]\ntargets = ["x86_64-apple-darwin"]\n'
+    crate = {**program, "Cargo.toml": program["Cargo.toml"] + old}
+    _, table = adopted(tmp_path / "y", **{**crate, **package})
+    assert table["targets"] == ["x86_64-apple-darwin"]
+    _, table = adopted(tmp_path / "z", **{"dist-workspace.toml": dist})
+    assert "targets" not in table, "a module is no program of cargo-dist"
