@@ -458,7 +458,7 @@ def test_how_a_backend_compiles_follows_from_the_machine() -> None:
 def test_the_doctor_names_the_interpreters_that_are_missing(plumbline: Project) -> None:
     one, _ = interpreters()
     targets = json.loads(plumbline.doit("doctor", "--json", f"python={one},3.16", code=1))["targets"]
-    assert [(t["target"], t["missing"], t["mend"]) for t in targets] == [
+    assert [(t["target"], t["missing"], t["fix"]) for t in targets] == [
         (TRIPLE, ["Python 3.16"], ["uv python install 3.16"])
     ]
 

@@ -122,7 +122,7 @@ def test_a_profile_may_be_declared_where_cargo_looks_for_it(project: Project) ->
 def test_an_input_that_is_not_there_is_told_by_the_plan(project: Project) -> None:
     before = 'before = [{ run = ["true"], inputs = ["gone.txt", "src"] }]'
     project.edit("pebble/pyproject.toml", "publish = []", f'publish = []\ninputs = ["none/such"]\n{before}')
-    told = [f"pebble: the input pebble/{path} is not there" for path in ("none/such", "gone.txt")]
+    told = [f"pebble: the input pebble/{path} is missing" for path in ("none/such", "gone.txt")]
     assert project.plan()["notes"] == told
     assert all(line in project.doit("plan") for line in told)
 
@@ -335,21 +335,21 @@ def test_mingw_that_is_missing_is_told(project: Project, tmp_path: Path) -> None
 
 @needs_posix
 @pytest.mark.parametrize(
-    ("hidden", "triple", "mend"),
+    ("hidden", "triple", "fix"),
     [
         ("maturin", TRIPLE, "-m pip install maturin"),
         ("ziglang", "riscv64gc-unknown-linux-gnu", "-m pip install 'cartwheel[zig]'"),
     ],
 )
 def test_a_python_tool_that_is_missing_is_told(
-    project: Project, tmp_path: Path, hidden: str, triple: str, mend: str
+    project: Project, tmp_path: Path, hidden: str, triple: str, fix: str
 ) -> None:
     for_target(project, triple)
     env = only(tmp_path / "bin", "git", "rustc", "cargo") | {"PYTHONPATH": site_without(hidden, tmp_path / "site")}
     said = project.refused(f"build:{triple}", env=env, python=sys._base_executable)  # type: ignore[attr-defined]
     name = hidden.removesuffix("lang")
     assert f"{name} is missing, and {triple} needs it; " in said
-    assert mend in said
+    assert fix in said
 
 
 def metadata_of(name: str) -> str:

@@ -117,7 +117,7 @@ def test_doctor_has_a_row_for_each_target(project: Project) -> None:
     found = json.loads(project.doit("doctor", "--json"))
     assert found["schema"] == 1
     assert found["targets"][1] == {
-        "target": TRIPLE, "toolchain": "native", "ready": True, "own": True, "missing": [], "mend": [],
+        "target": TRIPLE, "toolchain": "native", "ready": True, "own": True, "missing": [], "fix": [],
         "tests": "none: nothing to test",
     }  # fmt: skip
 

@@ -14,7 +14,7 @@ import pytest
 
 from cartwheel.cargo import publish_order as model
 from cartwheel.cargo.publish_order import Crate
-from cartwheel.destinations.cargo_publish import Cargo, Registry, registry_named, understood
+from cartwheel.destinations.cargo_publish import Cargo, Registry, answer_from, registry_named
 from cartwheel.destinations.crate_content import differences
 from cartwheel.destinations.crates import CrateRelease, crates_of
 from cartwheel.destinations.delivery import shown
@@ -50,7 +50,7 @@ CDYLIB = [{"kind": ["cdylib"], "crate_types": ["cdylib"]}]
 
 def picked(*packages: dict[str, Any], asked: tuple[str, ...] | None = None, extensions: tuple[str, ...] = ()) -> str:
     """The names of the crates that go to crates-io, in order."""
-    found = model.understood({"packages": packages}, extensions)
+    found = model.crates_from_metadata({"packages": packages}, extensions)
     return " ".join(crate.name for crate in model.chosen(found, "crates-io", asked))
 
 
@@ -125,7 +125,7 @@ Caused by:
     ],
 )  # fmt: skip
 def test_the_registrys_answer_is_read_from_cargos_words(words: str, status: int, seconds: float) -> None:
-    answer = understood(SAID.format(words), NOW)
+    answer = answer_from(SAID.format(words), NOW)
     assert (answer.status, answer.retry_after) == (status, seconds)
     assert answer.words.startswith("failed to publish sand")
     assert "Updating" not in answer.words

@@ -96,7 +96,7 @@ def test_an_override_says_otherwise_for_one_target() -> None:
         ({"python": ["3"]}, "test.python: unknown interpreter '3'; expected one like '3.13', '3.14t' or 'pypy3.11'"),
         ({"python": ["3.10"]}, "test.python: '3.10' is older than the wheel takes (3.11)"),
         ({"python": ["3.12", "3.12"]}, "test.python: '3.12' stands there twice; name it once"),
-        ({"python": ["3.14t"]}, "test.python: '3.14t' takes no wheel for the stable ABI; give it a wheel of its own"),
+        ({"python": ["3.14t"]}, "test.python: '3.14t' takes no wheel for the stable ABI; plan a separate wheel for it"),
         ({"groups": ["tests"]}, "test.groups: there is no [dependency-groups] tests"),
         ({"extras": ["tset"]}, "test.extras: 'tset' is not in [project.optional-dependencies]; did you mean 'test'?"),
     ],
@@ -361,13 +361,13 @@ def test_libraries_that_are_not_here_are_fetched_by_who_agrees_to_their_licence(
     path = {"PATH": str(program(tmp_path / "bin" / "lld-link", "").parent)}
     env = fetched(tmp_path / "cache", "x86_64", "aarch64") | path
     assert list(xwin.missing_libraries(TARGETS[MSVC], (), env)) == []
-    ((name, mend),) = xwin.missing_libraries(TARGETS["i686-pc-windows-msvc"], (), env)
+    ((name, fix),) = xwin.missing_libraries(TARGETS["i686-pc-windows-msvc"], (), env)
     assert name == "Microsoft's libraries"
-    assert "XWIN_ARCH=x86_64,aarch64,x86 " in mend, "those that are here stay"
-    assert mend.endswith("cargo-xwin xwin cache xwin (from Microsoft, under its licence)")
+    assert "XWIN_ARCH=x86_64,aarch64,x86 " in fix, "those that are here stay"
+    assert fix.endswith("cargo-xwin xwin cache xwin (from Microsoft, under its licence)")
     none = {**path, "XWIN_CACHE_DIR": str(tmp_path / "none")}
-    ((_, mend),) = xwin.missing_libraries(TARGETS["aarch64-pc-windows-msvc"], (), none)
-    assert "XWIN_ARCH" not in mend
+    ((_, fix),) = xwin.missing_libraries(TARGETS["aarch64-pc-windows-msvc"], (), none)
+    assert "XWIN_ARCH" not in fix
     assert xwin.libraries_id(none) == ""
 
 
@@ -469,14 +469,14 @@ def test_doctor_asks_for_an_sdk_where_what_is_locked_links_frameworks(crate_for_
     )  # fmt: skip
     row = json.loads(project.doit("doctor", "--json", env={"SDKROOT": ""}))["targets"][-1]
     assert (row["toolchain"], row["missing"]) == ("zig", ["the SDK of macOS"])
-    assert row["mend"][0].startswith("core-foundation-sys link frameworks of macOS, and SDKROOT is not set; ")
+    assert row["fix"][0].startswith("core-foundation-sys link frameworks of macOS, and SDKROOT is not set; ")
     said = project.refused("build:aarch64-apple-darwin", env={"SDKROOT": ""}, but="version-sync")
     assert "the SDK of macOS is missing, and aarch64-apple-darwin needs it" in said
 
 
 def test_a_target_is_a_row_with_what_mends_it_and_where_its_tests_run() -> None:
     row = TargetReadiness(
-        target=ARM, toolchain="zig", ready=False, own=False, missing=("zig",), mend=("pip install it",),
+        target=ARM, toolchain="zig", ready=False, own=False, missing=("zig",), fix=("pip install it",),
         tests="emulated by qemu-aarch64: 3.11; Python 3.12 is not in /arm",
     )  # fmt: skip
     assert as_text((row,)).splitlines() == [

@@ -104,7 +104,7 @@ def test_a_pyo3_that_needs_a_feature_for_windows_is_told_by_doctor_and_plan(
     [(package, wheel)] = project.wheels
     found = list(import_library_needs(package, wheel, tmp_path))
     assert [need.name for need in found] == (["PyO3's feature generate-import-lib"] if old else [])
-    assert all(f"PyO3 {old} needs it" in need.mend and "0.29 or newer" in need.mend for need in found)
+    assert all(f"PyO3 {old} needs it" in need.fix and "0.29 or newer" in need.fix for need in found)
     assert any("generate-import-lib" in line for line in notes(project, tmp_path)) == bool(old)
 
 

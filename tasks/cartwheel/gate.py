@@ -270,7 +270,7 @@ def refuse_before_tag(project: Project, package: Package, work: Work) -> None:
             project=project, package=package, index=name, root=work.root, environ=work.snapshot.environ,
             say=work.announce,
         )  # fmt: skip
-        told = implementation(name, project.indexes).name_refusals(release, names, [work.root / a.path for a in own])
-        wrong += (f"  {line}" for line in told)
+        lines = implementation(name, project.indexes).name_refusals(release, names, [work.root / a.path for a in own])
+        wrong += (f"  {line}" for line in lines)
     if wrong:
         raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *sorted(set(wrong)))))

@@ -172,9 +172,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 "stale": json.dumps([*self._ran, *failed]),
                 "version": self._version(),
             }
-            said = self._voice.close(page(f"doit {' '.join(self.workshop.named)}".strip(), found, notes), values)
-            if said:
-                self._write(said)
+            text = self._voice.close(page(f"doit {' '.join(self.workshop.named)}".strip(), found, notes), values)
+            if text:
+                self._write(text)
 
     def _version(self) -> str:
         """Of the packages that the tasks are about; empty where they have several."""

@@ -70,7 +70,7 @@ def _lacks(package: Package, snapshot: Snapshot) -> str:
     if lacking := environment.missing_secrets(package.environment, snapshot.environ):
         return lacking
     for need in rust(snapshot) if package.manifest else ():
-        return f"{need.name} is missing, and the source distribution of {package.name} needs it; {need.mend}"
+        return f"{need.name} is missing, and the source distribution of {package.name} needs it; {need.fix}"
     return ""
 
 

@@ -129,7 +129,9 @@ def refuse_another_version(project: Project) -> None:
     published = tuple(package for package in project.packages if package.publish)
     meant = tuple(p for p in published if version_in(p.tag, tag, name=p.name))
     if meant and not any(package.tag_name == tag for package in meant):
-        said = "; ".join(
+        differences = "; ".join(
             f"{truth(p.manifests).path} says {truth(p.manifests).text}, tagged {p.tag_name}" for p in meant
         )
-        raise StepFailed(f"this run was started by the tag {tag}, but {said}; tag the commit that holds that version")
+        raise StepFailed(
+            f"this run was started by the tag {tag}, but {differences}; tag the commit that holds that version"
+        )

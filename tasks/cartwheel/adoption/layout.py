@@ -136,15 +136,15 @@ class FoundTests(Struct, frozen=True, kw_only=True):
 def tests_of(package: FoundPackage, texts: Texts, found: Iterable[Workflow]) -> FoundTests:
     """How a package is tested: cibuildwheel's settings, pytest's, a folder of tests, a workflow's own step."""
     document = parsed_toml(texts, below(package.folder, "pyproject.toml"))
-    said = test_settings(document) or test_settings(parsed_toml(texts, "pyproject.toml"))
-    if command := said.get("command"):
+    settings = test_settings(document) or test_settings(parsed_toml(texts, "pyproject.toml"))
+    if command := settings.get("command"):
         words = tuple(_placed(word, package.folder) for word in command)
         if not set(" ".join(words)) & set("&|;><$"):
             return FoundTests(
                 command=words,
-                requires=said.get("requires", ()),
-                extras=said.get("extras", ()),
-                groups=said.get("groups", ()),
+                requires=settings.get("requires", ()),
+                extras=settings.get("extras", ()),
+                groups=settings.get("groups", ()),
                 origin="[tool.cibuildwheel] test-command",
             )
     place, origin = _tests_folder(package, document, texts, found)

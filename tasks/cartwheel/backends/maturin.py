@@ -269,7 +269,7 @@ def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
     sources = CompiledSources(package=package, wheel=wheel)
     tools = missing_needs(wheel.target, chain, snapshot, wheel.floor, lambda: sources.crates(snapshot))
     for need in (*tools, *crate_needs(package, wheel, chain, snapshot)):
-        return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}"
+        return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.fix}"
     return ""
 
 

@@ -145,7 +145,7 @@ def missing_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Sn
 
 def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
     for need in missing_needs(package, wheel, chain_of(package, wheel), snapshot):
-        return f"{need.name} is missing, and {package.name} is compiled with it; {need.mend}"
+        return f"{need.name} is missing, and {package.name} is compiled with it; {need.fix}"
     return ""
 
 

@@ -106,35 +106,35 @@ def messages(text: str) -> CargoMessages:
         for line in text.splitlines():
             if not line.startswith("{"):
                 continue
-            said = json.loads(line)
-            match said.get("reason"):
+            message = json.loads(line)
+            match message.get("reason"):
                 case "compiler-artifact":
-                    artifacts.append(_artifact(said))
+                    artifacts.append(_artifact(message))
                 case "build-script-executed":
-                    scripts.append(_script(said))
+                    scripts.append(_script(message))
                 case "build-finished":
-                    ended.append(said["success"] is True)
+                    ended.append(message["success"] is True)
     except (ValueError, KeyError, TypeError, AttributeError):
         ended.append(False)
     return CargoMessages(artifacts=tuple(artifacts), scripts=tuple(scripts), complete=bool(ended) and all(ended))
 
 
-def _artifact(said: Mapping[str, Any]) -> CompilerArtifact:
+def _artifact(message: Mapping[str, Any]) -> CompilerArtifact:
     return CompilerArtifact(
-        package=said["package_id"],
-        manifest=Path(said["manifest_path"]),
-        kinds=tuple(said["target"]["kind"]),
-        name=said["target"]["name"],
-        source=Path(said["target"]["src_path"]),
-        files=tuple(Path(f) for f in said["filenames"]),
+        package=message["package_id"],
+        manifest=Path(message["manifest_path"]),
+        kinds=tuple(message["target"]["kind"]),
+        name=message["target"]["name"],
+        source=Path(message["target"]["src_path"]),
+        files=tuple(Path(f) for f in message["filenames"]),
     )
 
 
-def _script(said: Mapping[str, Any]) -> BuildScriptRun:
+def _script(message: Mapping[str, Any]) -> BuildScriptRun:
     return BuildScriptRun(
-        package=said["package_id"],
-        out_dir=Path(said["out_dir"]),
-        sets=tuple(k for k, _ in said["env"]),
-        libraries=tuple(said.get("linked_libs", ())),
-        library_folders=tuple(said.get("linked_paths", ())),
+        package=message["package_id"],
+        out_dir=Path(message["out_dir"]),
+        sets=tuple(k for k, _ in message["env"]),
+        libraries=tuple(message.get("linked_libs", ())),
+        library_folders=tuple(message.get("linked_paths", ())),
     )

@@ -45,7 +45,7 @@ class Crate(Struct, frozen=True, kw_only=True):
         return self.registries is None or registry in self.registries
 
 
-def understood(metadata: Mapping[str, Any], extensions: Iterable[str]) -> tuple[Crate, ...]:
+def crates_from_metadata(metadata: Mapping[str, Any], extensions: Iterable[str]) -> tuple[Crate, ...]:
     """The crates in the output of `cargo metadata --no-deps`; `extensions` are the folders of extension crates."""
     imported = {_slashes(folder) for folder in extensions}
     return tuple(_crate(package, imported) for package in metadata["packages"])

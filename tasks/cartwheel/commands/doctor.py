@@ -40,7 +40,7 @@ class TargetReadiness(Struct, frozen=True, kw_only=True):
     own: bool
     """Whether this machine can run the target's binaries."""
     missing: tuple[str, ...]
-    mend: tuple[str, ...]
+    fix: tuple[str, ...]
     """Commands or sentences that fix what is missing; one may fix several things."""
     tests: str
     """Where its tests can run and with which Pythons, or why not, in words."""
@@ -98,7 +98,7 @@ def _caching(shop: RunContext) -> str:
     if not any(package.sccache for package in shop.project.packages):
         return ""
     found = sccache.sccache_path(shop.world.environ.get("PATH"))
-    return f"sccache: {found or f'wanted and not here; install it: {sccache.MEND}'}\n"
+    return f"sccache: {found or f'missing; install it: {sccache.INSTALL}'}\n"
 
 
 def diagnoses(shop: RunContext, host: Host) -> tuple[TargetReadiness, ...]:
@@ -120,7 +120,7 @@ def _missing(package: Package, wheel: Wheel, chain: toolchain.Toolchain, shop: R
 
 def _unset(wheel: Wheel, shop: RunContext) -> Iterable[ToolNeed]:
     for name in unset(wheel.environment, shop.world.environ):
-        yield ToolNeed(name=f"${name}", mend=f"set {name}: the configuration's 'environment' takes a secret from it")
+        yield ToolNeed(name=f"${name}", fix=f"set {name}: the configuration's 'environment' takes a secret from it")
 
 
 def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: RunContext, host: Host) -> TargetReadiness:
@@ -131,7 +131,7 @@ def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: RunContext, host:
         chains = [toolchain.of_wheel(package, wheel, host) for package, wheel in group if target.triple != ANY]
     except ConfigError as error:
         return TargetReadiness(
-            target=target.triple, toolchain="-", ready=False, own=own, missing=(), mend=(str(error),), tests=tests
+            target=target.triple, toolchain="-", ready=False, own=own, missing=(), fix=(str(error),), tests=tests
         )
     needs = tuple(
         dict.fromkeys(
@@ -146,7 +146,7 @@ def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: RunContext, host:
         ready=not needs,
         own=own,
         missing=tuple(dict.fromkeys(need.name for need in needs)),
-        mend=(*dict.fromkeys(need.mend for need in needs), *_unfetched(group, shop)),
+        fix=(*dict.fromkeys(need.fix for need in needs), *_unfetched(group, shop)),
         tests=tests,
     )
 
@@ -186,5 +186,5 @@ def as_text(found: Iterable[TargetReadiness]) -> str:
     for d in found:
         state = "ready" if d.ready else f"needs {', '.join(d.missing)}" if d.missing else "not here"
         lines.append(f"{d.target:32}{d.toolchain:10}{state}")
-        lines += [f"{'':42}{line}" for line in (*d.mend, f"tests {d.tests}")]
+        lines += [f"{'':42}{line}" for line in (*d.fix, f"tests {d.tests}")]
     return "\n".join(lines) + "\n"

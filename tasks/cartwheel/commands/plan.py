@@ -109,8 +109,8 @@ class Plan(WordsAndOptions):
             raise InvalidCommand("plan: --markdown, --sizes and --offline belong to --against")
         outlooks = outlook(closure(self.task_list, pos_args))
         write = self.outstream.write
-        told = notes(shop.project, shop.root)
-        write(as_document(shop.project, outlooks, told) if as_json else as_text(shop.project, outlooks, told))
+        remarks = notes(shop.project, shop.root)
+        write(as_document(shop.project, outlooks, remarks) if as_json else as_text(shop.project, outlooks, remarks))
         return 0
 
 
@@ -191,18 +191,16 @@ def _one(
 def notes(project: Project, root: Path) -> tuple[str, ...]:
     """Assumptions of the plan that the configuration does not state."""
     without_lock = (unlocked(package, root) for package in project.packages if lacks_lockfile(package.manifest, root))
-    told = (
+    missing_tools = (
         line for package in project.packages for say in (told_of_inputs, told_of_macros) for line in say(root, package)
     )
     left = (f"{package.name}: {line}" for package in project.packages for line in package.left_out)
     old = {need: wheel for package, wheel in project.wheels for need in import_library_needs(package, wheel, root)}
-    lacking = (
-        f"{need.name} is missing, and {wheel.target.triple} needs it; {need.mend}" for need, wheel in old.items()
-    )
-    return (*without_lock, *left, *lacking, *told)
+    lacking = (f"{need.name} is missing, and {wheel.target.triple} needs it; {need.fix}" for need, wheel in old.items())
+    return (*without_lock, *left, *lacking, *missing_tools)
 
 
-def as_document(project: Project, outlooks: Iterable[TaskForecast], told: tuple[str, ...]) -> str:
+def as_document(project: Project, outlooks: Iterable[TaskForecast], remarks: tuple[str, ...]) -> str:
     """The JSON form, schema 1."""
     keys = ("file", "kind", "package", "target", "python", "task")
     return (
@@ -215,7 +213,7 @@ def as_document(project: Project, outlooks: Iterable[TaskForecast], told: tuple[
                 ],
                 "artifacts": [{key: asdict(a)[key] for key in keys} for a in artifacts(project)],
                 "tasks": [asdict(outlook) for outlook in outlooks],
-                **({"notes": told} if told else {}),
+                **({"notes": remarks} if remarks else {}),
             },
             indent=2,
         )
@@ -223,7 +221,7 @@ def as_document(project: Project, outlooks: Iterable[TaskForecast], told: tuple[
     )
 
 
-def as_text(project: Project, outlooks: tuple[TaskForecast, ...], told: tuple[str, ...]) -> str:
+def as_text(project: Project, outlooks: tuple[TaskForecast, ...], remarks: tuple[str, ...]) -> str:
     """The text form: the files of each package, then what would run."""
     lines = []
     for package in project.packages:
@@ -231,7 +229,7 @@ def as_text(project: Project, outlooks: tuple[TaskForecast, ...], told: tuple[st
         lines.append(f"{package.name} {package.version}  ({where})")
         lines += [f"  {a.path}" for a in artifacts(project) if a.package == package.key]
     waiting = [o for o in outlooks if o.state != FRESH]
-    lines += ["", *told] if told else []
+    lines += ["", *remarks] if remarks else []
     lines.append("")
     width = max((len(o.name) for o in waiting), default=0)
     for o in waiting:

@@ -117,14 +117,14 @@ def rehearse(shop: RunContext, targets: tuple[str, ...], write: Any) -> int:
 
 def _version(shop: RunContext) -> Mapping[str, str]:
     """The variable that sets the version of packages that get theirs from git, since the clone has no tag for it."""
-    said = {p.version for p in shop.project.packages if p.from_git} - {UNVERSIONED}
-    return {"CARTWHEEL_VERSION": said.pop()} if len(said) == 1 else {}
+    versions = {p.version for p in shop.project.packages if p.from_git} - {UNVERSIONED}
+    return {"CARTWHEEL_VERSION": versions.pop()} if len(versions) == 1 else {}
 
 
 def settings_for_this_run(shop: RunContext) -> tuple[str, ...]:
     """The overrides of this run, such as `python=3.12`, without targets and version, which are passed in variables."""
-    told = {name: value for name, value in shop.project.overrides.items() if name not in ("targets", "version")}
-    return tuple(f"{name}={value}" for name, value in told.items())
+    settings = {name: value for name, value in shop.project.overrides.items() if name not in ("targets", "version")}
+    return tuple(f"{name}={value}" for name, value in settings.items())
 
 
 def _without_tokens(env: Mapping[str, str]) -> dict[str, str]:

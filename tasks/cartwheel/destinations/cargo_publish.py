@@ -70,9 +70,9 @@ class Registry(Struct, frozen=True, kw_only=True):
 
         Raises `ConfigError` if the token cannot be sent or belongs to another host.
         """
-        own = f"CARGO_REGISTRIES_{_shouted(self.name)}"
+        own = f"CARGO_REGISTRIES_{_variable_name(self.name)}"
         if self.stand_in:
-            stand_in = f"CARGO_REGISTRIES_{_shouted(self._known_as)}"
+            stand_in = f"CARGO_REGISTRIES_{_variable_name(self._known_as)}"
             led = {f"{stand_in}_INDEX": self.url, f"{stand_in}_TOKEN": self._practice(environ)}
             return {**environment.tool_environment(environ), **led, "CARGO_HOME": str(home)}
         given = environment.tool_environment(environ, ("CARGO_REGISTRY_*", "CARGO_REGISTRIES_*"))
@@ -107,7 +107,7 @@ def registry_named(name: str, table: Mapping[str, IndexSettings]) -> Registry:
     return Registry(name=name, url=url, stand_in=rehearsal and is_loopback(url.removeprefix("sparse+")))
 
 
-def _shouted(name: str) -> str:
+def _variable_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
 
 
@@ -133,8 +133,8 @@ class Cargo:
     def metadata(self, manifest: Path | None = None) -> Mapping[str, Any]:
         """The output of `cargo metadata --no-deps` for a workspace; works offline."""
         argv = ("cargo", "metadata", "--no-deps", "--format-version", "1", "--manifest-path")
-        said = self._log.read((*argv, str(manifest or self._manifest)), cwd=self._manifest.parent, env=self._env)
-        found: Mapping[str, Any] = json.loads(said)
+        output = self._log.read((*argv, str(manifest or self._manifest)), cwd=self._manifest.parent, env=self._env)
+        found: Mapping[str, Any] = json.loads(output)
         return found
 
     def package(self, crates: Iterable[Crate], *, verify: bool) -> dict[str, Path]:
@@ -159,8 +159,8 @@ class Cargo:
     def publish(self, crate: Crate) -> Answer:
         """Sends one crate with one `cargo publish` and returns the registry's answer."""
         argv = ("cargo", "publish", *self._common, *self._proof, "--no-verify", "--package", crate.name)
-        code, said = self._try(argv)
-        return Answer(status=200, words="") if code == 0 else understood(said, datetime.now(UTC))
+        code, output = self._try(argv)
+        return Answer(status=200, words="") if code == 0 else answer_from(output, datetime.now(UTC))
 
     def published(self, crate: Crate) -> bytes | None:
         """The crate's file as the registry serves it, or None if the registry does not have this version.
@@ -168,12 +168,12 @@ class Cargo:
         Raises `StepFailed` if the registry cannot be read.
         """
         argv = ("cargo", "info", *self.registry.arguments, "--locked", f"{crate.name}@{crate.version}")
-        code, said = self._try(argv)
-        if code and f"could not find `{crate.name}@{crate.version}` in registry" in said:
+        code, output = self._try(argv)
+        if code and f"could not find `{crate.name}@{crate.version}` in registry" in output:
             return None
         if code:
-            raise StepFailed(f"{self.registry.name}: cannot be read: {understood(said, datetime.now(UTC)).words}")
-        return self._downloaded(crate)
+            raise StepFailed(f"{self.registry.name}: cannot be read: {answer_from(output, datetime.now(UTC)).words}")
+        return self._download(crate)
 
     @property
     def _common(self) -> tuple[str, ...]:
@@ -182,7 +182,7 @@ class Cargo:
             "--target-dir", str(self._target),
         )  # fmt: skip
 
-    def _downloaded(self, crate: Crate) -> bytes:
+    def _download(self, crate: Crate) -> bytes:
         """The file that cargo has just downloaded.
 
         cargo names the cache folder of each registry with a hash that only it can compute, so two registries with
@@ -197,14 +197,14 @@ class Cargo:
 
     def _ask(self, argv: tuple[str, ...]) -> str:
         """The command's output; raises `StepFailed` with cargo's error."""
-        code, said = self._try(argv)
+        code, output = self._try(argv)
         if code:
-            raise StepFailed(f"{argv[0]} {argv[1]}: {_last_words(said)}")
-        return said
+            raise StepFailed(f"{argv[0]} {argv[1]}: {_last_words(output)}")
+        return output
 
     def _try(self, argv: tuple[str, ...]) -> tuple[int, str]:
-        code, said = self._log.attempt(argv, cwd=self._manifest.parent, env=self._env, hide=self._hidden)
-        return code, redact(said, self._hidden)
+        code, output = self._log.attempt(argv, cwd=self._manifest.parent, env=self._env, hide=self._hidden)
+        return code, redact(output, self._hidden)
 
 
 _STATUS = re.compile(r"\(status (\d{3})|200 OK response, got (\d{3})")
@@ -214,29 +214,29 @@ _NETWORK = re.compile(r"^\s*\[(\d+)\] ", re.MULTILINE)
 """A curl error with its number: no answer arrived."""
 
 
-def understood(said: str, now: datetime) -> Answer:
+def answer_from(output: str, now: datetime) -> Answer:
     """The registry's answer, parsed from the output of a failed cargo.
 
     The status is 400 if the registry refused without a status, and `LOST` if no answer arrived.
     """
-    words = _last_words(said)
-    match = _STATUS.search(said)
+    words = _last_words(output)
+    match = _STATUS.search(output)
     if match:
-        return Answer(status=int(match[1] or match[2]), words=words, retry_after=_asked_to_wait(said, now))
-    return Answer(status=LOST if _NETWORK.search(said) else 400, words=words)
+        return Answer(status=int(match[1] or match[2]), words=words, retry_after=_requested_wait(output, now))
+    return Answer(status=LOST if _NETWORK.search(output) else 400, words=words)
 
 
-def _asked_to_wait(said: str, now: datetime) -> float:
+def _requested_wait(output: str, now: datetime) -> float:
     """Seconds to wait, from a Retry-After header that cargo shows or from the words "try again after"; 0 without
     either."""
-    header, told = _HEADER.search(said), _AFTER.search(said)
+    header, advice = _HEADER.search(output), _AFTER.search(output)
     seconds = seconds_until(header[1], now) if header else 0.0
-    if told:
-        number, _, unit = told[1].partition(" ")
+    if advice:
+        number, _, unit = advice[1].partition(" ")
         if number.isdigit():
             seconds = max(seconds, float(number) * (60.0 if unit.lower().startswith("minute") else 1.0))
         else:
-            seconds = max(seconds, _until(told[1], now))
+            seconds = max(seconds, _until(advice[1], now))
     return seconds
 
 
@@ -253,8 +253,8 @@ _CHATTER = (
 )  # fmt: skip
 
 
-def _last_words(said: str) -> str:
+def _last_words(output: str) -> str:
     """cargo's error in one line, without its progress messages."""
-    lines = [line.strip() for line in said.partition("\n  headers:")[0].splitlines()]
-    told = [line.removeprefix("error: ") for line in lines if line and not line.startswith(_CHATTER)]
-    return inert("; ".join(told[:6]))[:600] or "no reason given"
+    lines = [line.strip() for line in output.partition("\n  headers:")[0].splitlines()]
+    reasons = [line.removeprefix("error: ") for line in lines if line and not line.startswith(_CHATTER)]
+    return inert("; ".join(reasons[:6]))[:600] or "no reason given"

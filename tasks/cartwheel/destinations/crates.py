@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from msgspec.structs import replace
 
 from cartwheel.cargo.config_files import cargo_home
-from cartwheel.cargo.publish_order import Crate, chosen, reached, understood
+from cartwheel.cargo.publish_order import Crate, chosen, crates_from_metadata, reached
 from cartwheel.destinations.cargo_publish import Cargo, registry_named
 from cartwheel.destinations.crate_content import differences
 from cartwheel.destinations.protocol import (
@@ -183,17 +183,17 @@ class CrateRelease:
 
     def refused(self, item: Item, answer: Answer) -> str:
         """Why the registry did not take the crate, and what to do."""
-        where, said = f"{item.label}: {self.name}", answer.words
+        where, words = f"{item.label}: {self.name}", answer.words
         again = "start again later: only what is missing is sent"
-        if answer.status in (401, 403) or "no token found" in said:
-            return f"{where} does not accept the credentials ({said}); check the token and what it may do"
+        if answer.status in (401, 403) or "no token found" in words:
+            return f"{where} does not accept the credentials ({words}); check the token and what it may do"
         if _says_existing(answer):
             return (
-                f"{where} says it has it but does not show it ({said}); it may be withdrawn, or just uploaded: {again}"
+                f"{where} says it has it but does not show it ({words}); it may be withdrawn, or just uploaded: {again}"
             )
         if answer.passing:
-            return f"{where} could not take it after {self.patience.tries} tries ({said}); {again}"
-        return f"{where} refuses it ({said}); nothing after it was sent"
+            return f"{where} could not take it after {self.patience.tries} tries ({words}); {again}"
+        return f"{where} refuses it ({words}); nothing after it was sent"
 
     def finish(self, items: Sequence[Item]) -> None:
         """Does nothing: a crate is public once it is sent."""
@@ -270,13 +270,13 @@ def crates_of(
     the names from the configuration, which select crates explicitly.
     """
     folders = tuple(_as_cargo_says(path) for path in extensions)
-    known = {crate.folder: crate for crate in understood(cargo.metadata(), folders)}
+    known = {crate.folder: crate for crate in crates_from_metadata(cargo.metadata(), folders)}
     home, waiting = root.resolve(), list(known.values())
     while waiting:
         for sibling in waiting.pop().siblings:
             manifest = Path(sibling.folder, "Cargo.toml")
             if sibling.published and sibling.folder not in known and manifest.resolve().is_relative_to(home):
-                more = understood(cargo.metadata(manifest), folders)
+                more = crates_from_metadata(cargo.metadata(manifest), folders)
                 found = [crate for crate in more if crate.folder == sibling.folder]
                 known.update({crate.folder: crate for crate in found})
                 waiting += found

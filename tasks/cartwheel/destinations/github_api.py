@@ -223,22 +223,22 @@ class Persistent:
 
     def refused(self, answer: Answer, what: str = "") -> str:
         """Why the request failed, and what to do."""
-        place, said = self.api.place, answer.text
+        place, reason = self.api.place, answer.text
         where = f"{what}: {place.name}" if what else place.name
         own = token_variable(place.name)
         other = token_names(place)[1:2] or (own,)
         if answer.status == 401:
-            return f"{where} does not accept the token ({said}); set {own} or {other[0]} to a valid one"
+            return f"{where} does not accept the token ({reason}); set {own} or {other[0]} to a valid one"
         if answer.status == 403:
-            return f"{where}: the token may not do this ({said}); it needs to write contents of {place.repository}"
+            return f"{where}: the token may not do this ({reason}); it needs to write contents of {place.repository}"
         if answer.status == 404:
             given = "the token may not see it" if self.api.has_token else f"no token is set ({own}, {other[0]})"
-            return f"{where}: {place.repository} is not found at {place.api} ({said}): another name, or {given}"
+            return f"{where}: {place.repository} is not found at {place.api} ({reason}): another name, or {given}"
         if answer.status in (301, 302, 307, 308):
             return (
                 f"{where}: {place.repository} has moved ({answer.status}); update the remote's address or 'repository'"
             )
         if answer.passing:
             again = "start again later: only what is missing is sent"
-            return f"{where} did not do it after {self.patience.tries} tries ({said}); {again}"
-        return f"{where} refuses it ({said})"
+            return f"{where} did not do it after {self.patience.tries} tries ({reason}); {again}"
+        return f"{where} refuses it ({reason})"

@@ -134,10 +134,10 @@ class PypiDestination:
         planned = {item.name: item.sha256 for item in items}
         part = bool(set(self._planned) - set(planned))
         patience = Patience(tries=1) if public or part else READING
-        told: list[str] = []
+        lines: list[str] = []
         try:
             rows = listing(
-                self.index, self._project, self._version, environ=self._environ, patience=patience, say=told.append
+                self.index, self._project, self._version, environ=self._environ, patience=patience, say=lines.append
             )
             rows = with_digests([row for row in rows if row.file in planned or not part], planned, self.index)
         except Unreadable as error:
@@ -145,7 +145,7 @@ class PypiDestination:
                 raise
             return Standing(trouble=str(error))
         if not public:
-            for line in told:
+            for line in lines:
                 self._say(line)
         settled = settle(planned, {row.file: row.sha256 for row in rows})
         late = too_late(rows, datetime.now(UTC)) if self.index.public and settled.send and not public else ()
@@ -155,7 +155,7 @@ class PypiDestination:
             there=settled.skip,
             wrong=(*conflict_lines(settled, self.name), *late),
             withdrawn=yanked if public else (),
-            trouble="; ".join(told) if public else "",
+            trouble="; ".join(lines) if public else "",
         )
 
     def prepare(self, standing: Standing) -> None:
@@ -195,9 +195,9 @@ class PypiDestination:
 
     def status(self, digests: Mapping[str, str]) -> DestinationStatus:
         """Each planned file compared with what the index lists."""
-        told: list[str] = []
-        rows = listing(self.index, self._project, self._version, environ=self._environ, say=told.append)
+        lines: list[str] = []
+        rows = listing(self.index, self._project, self._version, environ=self._environ, say=lines.append)
         withdrawn = [row.file for row in rows if row.yanked]
         items = item_statuses(digests, {row.file: row.sha256 for row in rows})
-        detail = f"withdrawn: {', '.join(withdrawn)}" if withdrawn else "".join(told)
+        detail = f"withdrawn: {', '.join(withdrawn)}" if withdrawn else "".join(lines)
         return DestinationStatus(name=self.name, kind=PYPI, state=overall_state(items), detail=detail, items=items)

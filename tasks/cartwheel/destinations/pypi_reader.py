@@ -194,13 +194,13 @@ def _read(
         return answer
     status, after = _status_of(answer)
     given = credentials()
-    said = reason(answer, (given.password,) if given else ())
+    why = reason(answer, (given.password,) if given else ())
     if after > patience.obeyed:
         advice = f"asks to wait {after / 60:.0f} minutes; start again then: only what is missing is sent"
     else:
         advice = _advice(status, index, given)
     may_pass = isinstance(answer, requests.RequestException) and passing(status)
-    raise Unreadable(f"{what} cannot be read: {said}; {advice}", status=status, may_pass=may_pass)
+    raise Unreadable(f"{what} cannot be read: {why}; {advice}", status=status, may_pass=may_pass)
 
 
 def _advice(status: int, index: Index | None, given: Credentials | None) -> str:

@@ -90,15 +90,15 @@ def until(
 
     `look` returns what it waits for; each new text is shown once, with the time at which the wait ends.
     """
-    end, step, told = clock() + seconds, 1.0, ""
+    end, step, announced = clock() + seconds, 1.0, ""
     while waited_for := look():
         if clock() >= end:
             return waited_for
-        if waited_for != told:
+        if waited_for != announced:
             left = max(0.0, end - clock())
             limit = datetime.fromtimestamp(time.time() + left).strftime("%H:%M")
             say(f"{waited_for}; waiting until {limit} ({max(1.0, left / 60):.0f} min)")
-            told = waited_for
+            announced = waited_for
         (wait or sleep)(min(step, max(0.1, end - clock())))
         step = min(step * 1.5, 30.0)
     return ""

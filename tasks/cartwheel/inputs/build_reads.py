@@ -66,7 +66,7 @@ class BuildEvidence(Struct, frozen=True, kw_only=True):
     """A build, cargo's messages about it, and the folders whose files are ignored."""
 
     build: CargoBuild
-    said: CargoMessages
+    messages: CargoMessages
     elsewhere: tuple[str, ...]
 
     def counts(self, path: Path) -> bool:
@@ -75,13 +75,13 @@ class BuildEvidence(Struct, frozen=True, kw_only=True):
         return all(below(p, top) is None for p in plain for top in self.elsewhere)
 
 
-def seen_by(build: CargoBuild, said: CargoMessages, home: Path) -> BuildEvidence:
+def seen_by(build: CargoBuild, messages: CargoMessages, home: Path) -> BuildEvidence:
     """The evidence of a build. Ignored are fetched crates and all target directories (a copied one names files of its
     original)."""
     places = (build.target_dir, build.root / ".cartwheel", home / "registry", home / "git")
     return BuildEvidence(
         build=build,
-        said=said,
+        messages=messages,
         elsewhere=tuple({top for place in places for top in (os.path.abspath(place), os.path.realpath(place))}),
     )
 
@@ -112,7 +112,7 @@ _GIT = re.compile(r'"git"|\.git\b|\b(?:git2|gix|vergen\w*|built|shadow_rs|git_ve
 
 def _asks_git(run: BuildEvidence) -> ReadSet:
     """A dependency on the commit, if the sources of a local build script or procedural macro mention git."""
-    for artifact in run.said.artifacts:
+    for artifact in run.messages.artifacts:
         if is_local(artifact.package) and {"custom-build", "proc-macro"} & set(artifact.kinds):
             names = {name for info in _beside(artifact, run) for name in info.files if name.endswith(".rs")}
             tops = (artifact.manifest.parent, workspace_root(artifact.manifest).parent)
@@ -135,7 +135,7 @@ def _sources(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     """The sources in the dep-info beside the final artifacts; whole packages if it does not list the artifacts' own
     sources."""
     root = run.build.root
-    final = [artifact for artifact in run.said.artifacts if _is_final(artifact, run.build)]
+    final = [artifact for artifact in run.messages.artifacts if _is_final(artifact, run.build)]
     found = [_uplifted(artifact) for artifact in final]
     paths = {Path(path) for info in found if info is not None for path in info.files}
     reads = there_or_not([path for path in paths if run.counts(path) and not path.is_dir()], root)
@@ -143,7 +143,7 @@ def _sources(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     understood = final and None not in found and all(path.is_absolute() for path in paths)
     if not understood or not {relative_name(artifact.source, root) for artifact in final} <= set(reads.files):
         return whole_packages(packages, root)
-    roots = {os.path.abspath(artifact.source) for artifact in run.said.artifacts}
+    roots = {os.path.abspath(artifact.source) for artifact in run.messages.artifacts}
     return reads | ReadSet(absent=tuple(sorted(_other_places(reads.files, roots, root))))
 
 
@@ -180,8 +180,8 @@ def _other_places(files: Iterable[str], roots: set[str], root: Path) -> Iterator
 
 def _scripts(run: BuildEvidence) -> ReadSet:
     reads = ReadSet()
-    manifests = {a.package: a.manifest for a in run.said.artifacts}
-    for script in run.said.scripts:
+    manifests = {a.package: a.manifest for a in run.messages.artifacts}
+    for script in run.messages.scripts:
         manifest = manifests.get(script.package)
         if manifest:
             asked = _directives(script)
@@ -252,10 +252,10 @@ def _folder_of(name: str) -> Path:
 
 def _variables(run: BuildEvidence) -> ReadSet:
     """The variables that rustc looked up, except those set by cargo and by the crate's build script."""
-    own = {script.package: set(script.sets) for script in run.said.scripts}
+    own = {script.package: set(script.sets) for script in run.messages.scripts}
     names: set[str] = set()
     unknown: list[Crate] = []
-    for artifact in run.said.artifacts:
+    for artifact in run.messages.artifacts:
         found = _beside(artifact, run)
         if found:
             names |= {n for info in found for n in info.env} - own.get(artifact.package, set())
@@ -282,7 +282,7 @@ def _beside(artifact: CompilerArtifact, run: BuildEvidence) -> list[DepInfo]:
 
 def _of_uplifted(crate: str, run: BuildEvidence) -> list[Path]:
     """Candidate dep-info files in `deps` for an artifact that cargo copied out, with or without a hash in the name."""
-    places = {run.build.profile_dir / "deps"} | {s.out_dir.parent.parent.parent / "deps" for s in run.said.scripts}
+    places = {run.build.profile_dir / "deps"} | {s.out_dir.parent.parent.parent / "deps" for s in run.messages.scripts}
     return [path for place in sorted(places) for path in (place / f"{crate}.d", *sorted(place.glob(f"{crate}-*.d")))]
 
 

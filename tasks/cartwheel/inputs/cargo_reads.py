@@ -48,17 +48,17 @@ def reads_of(build: CargoBuild, environ: Mapping[str, str] = os.environ) -> Read
     lockfile. If evidence is missing or unreadable, the whole packages concerned count.
     """
     settings = configuration(build.cwd, environ)
-    said = _said(build)
+    messages = _cargo_messages(build)
     declared = (*local_packages(build.manifest, build.root), *_substitutes(settings.crates, build.root))
-    compiled = tuple(read_crate(a.manifest, build.root) for a in said.artifacts if is_local(a.package))
+    compiled = tuple(read_crate(a.manifest, build.root) for a in messages.artifacts if is_local(a.package))
     packages = tuple({p.manifest: p for p in (*declared, *compiled)}.values())
     reads = settings.reads(build.root, _flags_from(build.manifest, build.cwd))
-    if not said.complete:
+    if not messages.complete:
         reads |= _standing(build.manifest, packages, build.root)
         return reads | whole_packages(packages, build.root) | asked_for(packages)
     here = {*(p.manifest for p in compiled), *(p.manifest for p in declared[:1])}  # others belong to another target
     reads |= _standing(build.manifest, [p for p in packages if p.manifest in here], build.root)
-    return reads | reads_of_build(seen_by(build, said, cargo_home(environ)), packages)
+    return reads | reads_of_build(seen_by(build, messages, cargo_home(environ)), packages)
 
 
 def _flags_from(manifest: Path, cwd: Path) -> tuple[Path, ...]:
@@ -71,7 +71,7 @@ def reads_of_all(builds: Iterable[CargoBuild]) -> ReadSet:
     return reduce(or_, (reads_of(build) for build in builds))
 
 
-def _said(build: CargoBuild) -> CargoMessages:
+def _cargo_messages(build: CargoBuild) -> CargoMessages:
     try:
         return messages(build.messages.read_text(encoding="utf-8"))
     except (OSError, ValueError):

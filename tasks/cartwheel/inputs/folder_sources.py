@@ -90,8 +90,8 @@ class TreeSources(Struct, frozen=True, kw_only=True):
             paths.update(files_at(snapshot.root, folder))
         if self.package is not None and self.package.manifest:
             paths.update(packed_with(self.package, snapshot.root))
-        said = environment.literal_values(self.environment)
-        facts = {name: environment.fingerprint(value) for name, value in said.items()}
+        literals = environment.literal_values(self.environment)
+        facts = {name: environment.fingerprint(value) for name, value in literals.items()}
         return Dependencies(listing={path: snapshot.digest(path) for path in paths}, facts=facts, learned=learned)
 
     def _named(self, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:

@@ -32,7 +32,7 @@ def told_of_inputs(root: Path, package: Package) -> tuple[str, ...]:
     """A message for each declared input that is missing: it is generated later, or misspelt."""
     named = dict.fromkeys(name for wheel in (None, *package.wheels) for name in declared_inputs(package, wheel))
     paths = (inside(package.folder, name) for name in named)
-    return tuple(f"{package.name}: the input {path} is not there" for path in paths if not (root / path).exists())
+    return tuple(f"{package.name}: the input {path} is missing" for path in paths if not (root / path).exists())
 
 
 _OPENS_FILES = re.compile(r"\b(?:File::open|fs::read\w*|read_to_string|read_dir|WalkDir|glob)\b")

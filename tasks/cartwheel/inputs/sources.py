@@ -166,9 +166,9 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
 
     def _declared(self, snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
         """The files that the configuration declares as inputs, and those named in its flags and variables."""
-        said = environment.literal_values(self.wheel.environment)
+        literals = environment.literal_values(self.wheel.environment)
         counted = environment.counted_variables(snapshot.environ, self.package.environment_pass)
-        words = (*self.wheel.flags, *said.values(), *(counted[name] for name in counted.keys() - said.keys()))
+        words = (*self.wheel.flags, *literals.values(), *(counted[name] for name in counted.keys() - literals.keys()))
         named = files_named(words, self.package.folder, self.package.manifest, snapshot.root)
         return (*declared_files(self.package, self.wheel, snapshot.root), *named)
 

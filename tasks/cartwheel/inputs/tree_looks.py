@@ -125,9 +125,9 @@ def files_named(words: tuple[str, ...], folder: str, manifest: str, root: Path) 
 
 def counted_values(package: Package, wheel: Wheel, snapshot: Snapshot, names: Iterable[str] = ()) -> Mapping[str, str]:
     """Fingerprints of the variables that count for a wheel, and of those that its build looked up (`names`)."""
-    said = environment.literal_values(wheel.environment)
-    given = environment.tool_environment(snapshot.environ, package.environment_pass) | said
+    literals = environment.literal_values(wheel.environment)
+    given = environment.tool_environment(snapshot.environ, package.environment_pass) | literals
     compiled = wheel.target.triple != ANY
     counted = environment.counted_variables(snapshot.environ, package.environment_pass, compiled=compiled)
-    chosen = {*counted, *said, *(name for name in names if name not in environment.SET_BY_US)}
+    chosen = {*counted, *literals, *(name for name in names if name not in environment.SET_BY_US)}
     return {name: environment.fingerprint(given[name]) for name in sorted(chosen) if name in given}

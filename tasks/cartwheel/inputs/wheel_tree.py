@@ -196,21 +196,21 @@ def _ignored(levels: tuple[_Level, ...], path: str, *, folder: bool, git: bool |
     same repository."""
     nearest = levels[::-1]
     for level in nearest:
-        said = _said(level.ignore, level, path, folder)
-        if said is not None:
-            return said
+        verdict = _verdict(level.ignore, level, path, folder)
+        if verdict is not None:
+            return verdict
     if git is False or (git is None and not any(level.repository for level in levels)):
         return False
     for level in nearest:
-        said = _said(level.gitignore, level, path, folder)
-        if said is not None:
-            return said
+        verdict = _verdict(level.gitignore, level, path, folder)
+        if verdict is not None:
+            return verdict
         if level.repository:
             break
     return False
 
 
-def _said(rules: tuple[globs.IgnoreRule, ...], level: _Level, path: str, folder: bool) -> bool | None:
+def _verdict(rules: tuple[globs.IgnoreRule, ...], level: _Level, path: str, folder: bool) -> bool | None:
     if not rules:
         return None
     return globs.verdict(rules, path[len(level.inside) :].replace(os.sep, "/"), folder=folder)

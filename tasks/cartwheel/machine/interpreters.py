@@ -61,7 +61,7 @@ def native_interpreter(target: Target, floor: str, python: str, env: Mapping[str
     host = this_machine()
     if why := cannot_run(target, host, floor or target.floor):
         request = _besides(target, python, host)
-        path = _asked(request, env) if request else ""
+        path = _uv_find(request, env) if request else ""
         return Interpreter(path=path, by=f"{target.machine} here") if path else NoInterpreter(why=why, all=True)
     path = interpreter_path(python, env)
     return Interpreter(path=path) if path else NoInterpreter(why=f"{display_name(python)} is not installed here")
@@ -138,14 +138,14 @@ def interpreter_path(python: str, env: Mapping[str, str]) -> str:
     program on PATH, such as a shim of pyenv; then pyenv's folders are searched.
     """
     request = f"{sys.version_info.major}.{sys.version_info.minor}" if python == PURE else python.partition("-v")[0]
-    if path := _asked(request, env):
+    if path := _uv_find(request, env):
         return path
     root = Path(env.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     kept = sorted(root.glob(f"{request}.*/bin/python{request}")) if re.fullmatch(r"3\.\d+t?", request) else []
     return str(kept[-1]) if kept else ""
 
 
-def _asked(request: str, env: Mapping[str, str]) -> str:
+def _uv_find(request: str, env: Mapping[str, str]) -> str:
     command = (*UV, "python", "find", "--no-project", "--no-config", "--no-python-downloads", "--system", request)
     try:
         return capture(command, cwd=Path(sys.executable).parent, env=env).strip()
@@ -239,8 +239,8 @@ def _unfit(target: Target, floor: str, interpreter: Interpreter, root: Path, env
     try:
         there = capture(command, cwd=root, env={**env, **interpreter.env}).strip()
     except CartwheelError as error:
-        code, _, said = str(error).rpartition(": exit ")[2].partition(":")
-        return f"{interpreter.path} makes no environments: {(said.strip() or f'exit {code}').splitlines()[-1]}"
+        code, _, output = str(error).rpartition(": exit ")[2].partition(":")
+        return f"{interpreter.path} makes no environments: {(output.strip() or f'exit {code}').splitlines()[-1]}"
     oldest = version_of_floor(target, floor or target.floor, where="floor")
     version = tuple(int(part) for part in there.split(".")[:2])
     if target.libc != "gnu" or version >= oldest:

@@ -81,10 +81,10 @@ def in_words(runs: Iterable[TestRun]) -> str:
     if not ran:
         return f"tests not run: {'; '.join(dict.fromkeys(run.not_run for run in missed))}"
     counts = sorted({run.count for run in ran})
-    said = f"{tests(*(counts if len(counts) == 1 else (counts[0], counts[-1])))} passed"
+    text = f"{tests(*(counts if len(counts) == 1 else (counts[0], counts[-1])))} passed"
     plain = len(runs) == 1 and ran[0].by == HERE
-    said += "" if plain else f" ({_by_place(ran)})"
-    return said + (f", not with {', '.join(run.python for run in missed)}" if missed else "")
+    text += "" if plain else f" ({_by_place(ran)})"
+    return text + (f", not with {', '.join(run.python for run in missed)}" if missed else "")
 
 
 def _by_place(ran: tuple[TestRun, ...]) -> str:

@@ -88,7 +88,7 @@ class Wheel(Struct, frozen=True, kw_only=True):
     @property
     def settings(self) -> Mapping[str, str]:
         """The non-empty settings that a build depends on, by name; a change makes the build stale."""
-        said = {
+        settings = {
             "floor": self.floor,
             "toolchain": self.toolchain,
             "image": self.image,
@@ -98,7 +98,7 @@ class Wheel(Struct, frozen=True, kw_only=True):
             "python": self.python,
             **said_before(self.before),
         }
-        return {name: value for name, value in said.items() if value}
+        return {name: value for name, value in settings.items() if value}
 
 
 class Package(Struct, frozen=True, kw_only=True):

@@ -43,11 +43,11 @@ def _line() -> str:
     A thread reads, because a signal handler that only sets a flag does not end a read.  `os.read` bypasses Python's
     buffer, whose lock a thread that still reads would hold at interpreter exit.
     """
-    said: list[bytes] = []
-    reader = threading.Thread(target=lambda: said.append(os.read(0, 4096)), daemon=True)
+    chunks: list[bytes] = []
+    reader = threading.Thread(target=lambda: chunks.append(os.read(0, 4096)), daemon=True)
     reader.start()
     while reader.is_alive():
         reader.join(0.05)
         if STOP.is_set():
             raise Interrupted
-    return b"".join(said).decode(errors="replace")
+    return b"".join(chunks).decode(errors="replace")

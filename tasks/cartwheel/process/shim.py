@@ -29,16 +29,16 @@ def _outlive_the_command() -> "list[int]":
     The command may ignore the signal; then only this process can end it once the requesting process is gone.  The
     command itself starts with default handlers.  Returns the list that collects received signals.
     """
-    told: list[int] = []
+    signals: list[int] = []
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         if os.name != "nt":
-            signal.signal(getattr(signal, name), lambda number, frame: told.append(number))
-    return told
+            signal.signal(getattr(signal, name), lambda number, frame: signals.append(number))
+    return signals
 
 
 def main() -> int:
     """The command's exit code; 127 if it cannot be started."""
-    told = _outlive_the_command()
+    signals = _outlive_the_command()
     try:
         child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
     except OSError as error:
@@ -46,7 +46,7 @@ def main() -> int:
         return 127
     threading.Thread(target=_watch, args=(child,), daemon=True).start()
     code = child.wait()
-    if told:
+    if signals:
         os.killpg(0, signal.SIGKILL)  # descendants of the command may ignore the signal too
     return code if code >= 0 else 128 - code
 

@@ -112,16 +112,16 @@ class StepLog:
 
     def _run_hiding(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> str:
         start = self._path.stat().st_size
-        code, said = self.attempt(argv, cwd=cwd, env=env, hide=self._hidden)
+        code, output = self.attempt(argv, cwd=cwd, env=env, hide=self._hidden)
         if code:
             raise StepFailed(self._failure(argv, code, start))
-        return said
+        return output
 
     def _failure(self, argv: Sequence[str], code: int, start: int) -> str:
-        said = self._path.read_bytes()[start:].decode(errors="replace").strip()
-        last = "\n".join(_shortened(line) for line in _telling_lines(said.splitlines()))
+        output = self._path.read_bytes()[start:].decode(errors="replace").strip()
+        last = "\n".join(_shortened(line) for line in _telling_lines(output.splitlines()))
         name = argv[argv.index("-m") + 1] if "-m" in argv[:4] else Path(argv[0]).name
-        if any(words in said for words in _FULL):
+        if any(words in output for words in _FULL):
             return f"{name}: the disk is full; free some space and run again; the whole of it is in {self._shown_as}"
         full = shutil.disk_usage(self._path.parent).free < _LITTLE
         found = "; the disk is full, or nearly so: free some space and run again" if full else ""

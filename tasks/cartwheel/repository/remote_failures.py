@@ -28,5 +28,5 @@ def _hook_words(heard: str) -> str:
 
 def _last_words(heard: str) -> str:
     lines = [line.strip() for line in heard.splitlines() if line.strip() and not line.startswith("hint:")]
-    told = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))]
-    return "; ".join((told or lines)[:2])
+    errors = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))]
+    return "; ".join((errors or lines)[:2])

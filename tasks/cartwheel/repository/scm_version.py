@@ -18,10 +18,10 @@ def tags_on_head(root: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
     """The tags on HEAD; empty outside a repository, before its first commit, or without git."""
     env = {name: value for name, value in environ.items() if not name.startswith("GIT_")} | {"LC_ALL": "C"}
     try:
-        said = capture(("git", "tag", "--points-at", "HEAD"), cwd=root, env=env)
+        output = capture(("git", "tag", "--points-at", "HEAD"), cwd=root, env=env)
     except CartwheelError:
         return ()
-    return tuple(said.split())
+    return tuple(output.split())
 
 
 def why_no_tag(root: Path, environ: Mapping[str, str]) -> str:

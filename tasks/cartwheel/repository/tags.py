@@ -117,7 +117,7 @@ def make(root: Path, found: TagFacts, message: str, say: Say, *, pipeline: str =
         if repo.lacks_signature(found.tag):
             raise StepFailed(
                 f"{found.tag}: is not signed, though git is set up to sign (tag.gpgSign), so it is not pushed; "
-                f"mend the key, `git tag -d {found.tag}` and start again"
+                f"fix the signing key, run `git tag -d {found.tag}` and start again"
             )
         if not found.remote:
             say(f"{found.tag}: stays on this machine: the repository has no remote")

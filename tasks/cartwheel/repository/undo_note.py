@@ -80,9 +80,9 @@ def undo(root: Path) -> tuple[str, ...]:
 
 def refuse(root: Path) -> None:
     """Undo the change of a killed process; raises `StepFailed` if there was one, as this run read the old state."""
-    said = undo(root)
-    if said:
-        raise StepFailed("\n".join((*said, "every file is as it was before; start again")))
+    undone = undo(root)
+    if undone:
+        raise StepFailed("\n".join((*undone, "every file is as it was before; start again")))
 
 
 def _content(path: Path) -> bytes | None:

@@ -111,12 +111,12 @@ def third_party(metadata: Mapping[str, Any], lock: Mapping[str, Any], caches: tu
     return shelf
 
 
-def _locked(said: Mapping[str, Any]) -> dict[str, Any]:
-    renamed = said.get("rename")
+def _locked(row: Mapping[str, Any]) -> dict[str, Any]:
+    renamed = row.get("rename")
     return {
-        "name": renamed or said["name"], "req": said["req"], "features": said["features"],
-        "optional": said["optional"], "default_features": said["uses_default_features"], "target": said["target"],
-        "kind": said["kind"] or "normal", "registry": None, "package": said["name"] if renamed else None,
+        "name": renamed or row["name"], "req": row["req"], "features": row["features"],
+        "optional": row["optional"], "default_features": row["uses_default_features"], "target": row["target"],
+        "kind": row["kind"] or "normal", "registry": None, "package": row["name"] if renamed else None,
     }  # fmt: skip
 
 

@@ -65,11 +65,11 @@ class ReleaseShelf:
         found = (asset for release in releases for asset in self.of(release) if asset["state"] == "uploaded")
         return {asset["name"]: self.bytes[asset["id"]] for asset in found}
 
-    def add(self, **said: Any) -> dict[str, Any]:
+    def add(self, **fields: Any) -> dict[str, Any]:
         """Adds a release, as a person could through the web page."""
         number = self.number()
         row = {
-            "id": number, "name": "", "body": "", "draft": False, "prerelease": False, "immutable": False, **said,
+            "id": number, "name": "", "body": "", "draft": False, "prerelease": False, "immutable": False, **fields,
             "html_url": f"{self.base}/{self.repository}/releases/{number}",
             "upload_url": f"{self.base}/uploads/{number}/assets{{?name,label}}",
         }  # fmt: skip
@@ -151,13 +151,13 @@ class GitHubRequest(StubRequest):
 
     def change(self, number: str) -> None:
         """Changes a release: publishes it or edits its text."""
-        row, said = self.place.releases[int(number)], self.document()
-        if said.pop("make_latest", "") == "true":
+        row, changes = self.place.releases[int(number)], self.document()
+        if changes.pop("make_latest", "") == "true":
             self.place.latest = row["tag_name"]
-        if row["immutable"] and set(said) - {"body", "name", "tag_name"}:
+        if row["immutable"] and set(changes) - {"body", "name", "tag_name"}:
             self.refuse(422, "Cannot change an immutable release")
             return
-        row |= said
+        row |= changes
         row["immutable"] = self.place.immutable and not row["draft"]
         self.tell(200, row)
 

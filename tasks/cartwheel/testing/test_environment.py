@@ -135,8 +135,8 @@ print(json.dumps({"file": file, "python": platform.python_version(), "platlib": 
 def _imported(made: FreshEnvironment, module: str, scratch: Path, log: CommandLog) -> dict[str, str]:
     """Import the module in isolated mode (`-I`); returns `file`, `python` (the version) and `platlib`."""
     folder = scratch / "run"
-    said = log.read(made.python("-I", "-c", _PROBE, module, cwd=folder), cwd=folder, env=made.env)
-    found: dict[str, str] = json.loads(said.strip().splitlines()[-1])
+    output = log.read(made.python("-I", "-c", _PROBE, module, cwd=folder), cwd=folder, env=made.env)
+    found: dict[str, str] = json.loads(output.strip().splitlines()[-1])
     return found
 
 

@@ -41,13 +41,13 @@ def interpreter_for_tests(
 ) -> Interpreter | NoInterpreter:
     """The first interpreter that can be started for the wheel, else the reason of the last place that applies."""
     wanted = InterpreterRequest(package=package, wheel=wheel, python=python, env=env, work=work)
-    said: NoInterpreter | None = None
+    refusal: NoInterpreter | None = None
     for place in PLACES:
         found = place(wanted)
         if isinstance(found, Interpreter):
             return found
-        said = found or said
-    return said or NoInterpreter(why="this machine cannot run it", all=True)
+        refusal = found or refusal
+    return refusal or NoInterpreter(why="this machine cannot run it", all=True)
 
 
 def _own(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:

@@ -75,24 +75,26 @@ def _state(folder: Path) -> str:
 def missing_interpreter(python: str, minimum: str) -> str:
     """The error message for a missing interpreter, with the command that installs it."""
     version = minimum if python in ("abi3", "abi3t") else python
-    return f"Python {version} is not here, and this wheel is compiled with it; {_mend(version)}"
+    return f"Python {version} is not here, and this wheel is compiled with it; {_install_command(version)}"
 
 
 def backend_needs(python: str, minimum: str, snapshot: Snapshot) -> tuple[ToolNeed, ...]:
     """The missing tools that a backend needs to compile. An interpreter found before is not searched again."""
     version = minimum if python in ("abi3", "abi3t") else python
-    found = [] if path(python, minimum, snapshot) else [ToolNeed(name=f"Python {version}", mend=_mend(version))]
+    found = (
+        [] if path(python, minimum, snapshot) else [ToolNeed(name=f"Python {version}", fix=_install_command(version))]
+    )
     if os.name != "nt" and not any(
         shutil.which(name, path=snapshot.environ.get("PATH")) for name in _compilers(snapshot)
     ):
-        found.append(ToolNeed(name="a C compiler", mend=_COMPILER.get(sys.platform, "install gcc or clang")))
+        found.append(ToolNeed(name="a C compiler", fix=_COMPILER.get(sys.platform, "install gcc or clang")))
     return tuple(found)
 
 
 def compiler(name: str, snapshot: Snapshot) -> str:
     """The program to run for `cc` or `c++`: from CC or CXX if set, else that name."""
-    said = shlex.split(snapshot.environ.get({"cc": "CC", "c++": "CXX"}[name], ""))
-    return said[0] if said else name
+    command = shlex.split(snapshot.environ.get({"cc": "CC", "c++": "CXX"}[name], ""))
+    return command[0] if command else name
 
 
 def _compilers(snapshot: Snapshot) -> tuple[str, ...]:
@@ -105,5 +107,5 @@ _COMPILER = {
 }
 
 
-def _mend(version: str) -> str:
+def _install_command(version: str) -> str:
     return f"uv python install {version}"

@@ -93,18 +93,18 @@ def _answer(command: tuple[str, ...], env: tuple[tuple[str, str], ...], cwd: Pat
     """The engine, or why it does not work. Cached for the run: the query takes 50 ms or more."""
     name = Path(command[0]).name
     try:
-        said = json.loads(run.capture((*command, "info", "--format", "{{json .}}"), cwd=cwd, env=dict(env)))
-        if errors := said.get("ServerErrors"):
+        info = json.loads(run.capture((*command, "info", "--format", "{{json .}}"), cwd=cwd, env=dict(env)))
+        if errors := info.get("ServerErrors"):
             raise StepFailed(str(errors[0]))
     except (CartwheelError, ValueError) as error:
         last = str(error).strip().splitlines()[-1]
-        mend = ENGINES.get(name, f"name another in {NAMED}")
+        fix = ENGINES.get(name, f"name another in {NAMED}")
         if len(command) > 1:
-            mend = f"correct its options in {NAMED}, or leave them out"
-        return None, f"{name} is here and cannot run ({last}); {mend}"
-    if "host" in said:  # podman under any name: its root is the host's root, or this user if rootless
+            fix = f"correct its options in {NAMED}, or leave them out"
+        return None, f"{name} is here and cannot run ({last}); {fix}"
+    if "host" in info:  # podman under any name: its root is the host's root, or this user if rootless
         return Engine(command=command, user=""), ""
-    rootless = any("rootless" in str(option) for option in said.get("SecurityOptions") or ())
+    rootless = any("rootless" in str(option) for option in info.get("SecurityOptions") or ())
     return Engine(command=command, user=_user(rootless)), ""
 
 
@@ -120,8 +120,8 @@ def local_image(engine: tuple[str, ...], name: str, environ: Mapping[str, str], 
     """The image with that name; None if the engine does not have it."""
     command = (*engine, "image", "inspect", name)
     try:
-        said = json.loads(run.capture(command, cwd=cwd, env=engine_environment(environ)))
-        return LocalImage(id=str(said[0]["Id"]).removeprefix("sha256:"), architecture=str(said[0]["Architecture"]))
+        rows = json.loads(run.capture(command, cwd=cwd, env=engine_environment(environ)))
+        return LocalImage(id=str(rows[0]["Id"]).removeprefix("sha256:"), architecture=str(rows[0]["Architecture"]))
     except (StepFailed, ValueError, LookupError, TypeError):
         return None
 
@@ -166,9 +166,9 @@ def _fetch(engine: Engine, image: Image, work: Work) -> None:
 
 
 def _attempt(command: tuple[str, ...], trouble: str, work: Work) -> None:
-    code, said = work.log.attempt(command, cwd=work.root, env=engine_environment(work.snapshot.environ))
+    code, output = work.log.attempt(command, cwd=work.root, env=engine_environment(work.snapshot.environ))
     if code:
-        last = next((line for line in reversed(said.strip().splitlines()) if line.strip()), f"exit code {code}")
+        last = next((line for line in reversed(output.strip().splitlines()) if line.strip()), f"exit code {code}")
         raise StepFailed(f"{trouble}: {last.strip()}")
 
 

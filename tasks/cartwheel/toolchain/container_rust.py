@@ -91,15 +91,15 @@ def _sysroot_for(target: Target, container: Container, cwd: Path, work: Work) ->
     env = environment.tool_environment(work.snapshot.environ)
     try:
         sysroot = Path(run.capture(("rustc", "--print", "sysroot"), cwd=cwd, env=env).strip())
-        said = dict(re.findall(r"^(\w+): (\S+)", run.capture(("rustc", "-vV"), cwd=cwd, env=env), re.MULTILINE))
+        version = dict(re.findall(r"^(\w+): (\S+)", run.capture(("rustc", "-vV"), cwd=cwd, env=env), re.MULTILINE))
     except CartwheelError:
-        raise StepFailed(f"{container.shown} has no Rust, and this machine has none to lend it; {_LEND}") from None
+        raise StepFailed(f"{container.shown} has no Rust, and this machine has none either; {_ADVICE}") from None
     if sysroot.parent.name != "toolchains":
-        raise StepFailed(f"{container.shown} has no Rust, and this machine's ({sysroot}) is not rustup's; {_LEND}")
-    if said["host"] == target.triple:
+        raise StepFailed(f"{container.shown} has no Rust, and this machine's ({sysroot}) is not rustup's; {_ADVICE}")
+    if version["host"] == target.triple:
         return sysroot
-    stable = re.fullmatch(r"\d+\.\d+\.\d+", said["release"])  # else a channel, such as nightly-2026-11-01
-    channel = said["release"] if stable else sysroot.name.removesuffix(f"-{said['host']}")
+    stable = re.fullmatch(r"\d+\.\d+\.\d+", version["release"])  # else a channel, such as nightly-2026-11-01
+    channel = version["release"] if stable else sysroot.name.removesuffix(f"-{version['host']}")
     wanted = sysroot.with_name(f"{channel}-{target.triple}")
     if not (wanted / "bin" / "cargo").is_file():
         work.announce(f"adding the Rust toolchain {wanted.name}, which runs in {container.shown}")
@@ -113,7 +113,7 @@ def _sysroot_for(target: Target, container: Container, cwd: Path, work: Work) ->
     return wanted
 
 
-_LEND = "install Rust with rustup here, or name an image that has it"
+_ADVICE = "install Rust with rustup here, or name an image that has it"
 
 
 # ---- maturin -----------------------------------------------------------------------------------------------------

@@ -148,8 +148,8 @@ def _facts_here(root: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
     return _facts_here_once(environ.get("PATH", os.defpath), environ.get("HOME", str(Path.home())), root)
 
 
-def _parsed(said: str) -> dict[str, str]:
-    rows = (line.partition("=") for line in said.splitlines() if "=" in line)
+def _parsed(output: str) -> dict[str, str]:
+    rows = (line.partition("=") for line in output.splitlines() if "=" in line)
     return {name: value for name, _, value in rows}
 
 

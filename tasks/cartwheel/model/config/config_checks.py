@@ -46,7 +46,7 @@ def _nonsense(settings: Settings) -> Iterable[str]:
     for place, index in (settings.index or {}).items():
         for rule, because in index.rules.items():
             if not because.strip():
-                yield f"index.{place} rules: '{rule}' has no reason; say why it is let pass"
+                yield f"index.{place} rules: '{rule}' has no reason; say why it is waived"
         yield from plain_name_problems(index.environment, f"index.{place} environment")
     for pattern, because in (settings.dropped or {}).items():
         if not because.strip():

@@ -54,10 +54,10 @@ class SettingLayers(Struct, frozen=True, kw_only=True):
     def dropped(self) -> tuple[tuple[str, str], ...]:
         """Which files may end and why, by pattern: `dropped`, and what the overrides skip (`TRIPLE` or
         `TRIPLE:PYTHON`)."""
-        said = (row for table in self.tables for row in (table.dropped or {}).items())
+        configured = (row for table in self.tables for row in (table.dropped or {}).items())
         skips = ((chosen_by(o.select), o.skip) for table in self.tables for o in table.overrides if o.skip)
         return (
-            *said,
+            *configured,
             *(
                 (target if chosen.python == "*" else f"{target}:{python}", reason)
                 for chosen, reason in skips

@@ -75,9 +75,11 @@ def resolve_project(
     packages = tuple(packages)
     refuse_misplaced(common, root=True, package=any(m.folder == "." for m in packages), where="[tool.cartwheel]")
     once = _settings_of(overrides)
-    said = _version_of_run(overrides, packages)
+    run_version = _version_of_run(overrides, packages)
     known = (started_by, tags)
-    read = tuple(_versioned(m, _own(m, common), common, said, known, single=len(packages) == 1) for m in packages)
+    read = tuple(
+        _versioned(m, _own(m, common), common, run_version, known, single=len(packages) == 1) for m in packages
+    )
     made = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
     if common.overrides or common.variants:
         every = (row for m in read for row in every_selection(m, _own(m, common), common))
@@ -119,15 +121,15 @@ def _split(text: str) -> list[str]:
 
 def _version_of_run(overrides: Mapping[str, str], packages: Iterable[Manifests]) -> str:
     """The version set for this run, for packages whose version comes from git."""
-    said = overrides.get(VERSION, "")
-    if not said:
+    version = overrides.get(VERSION, "")
+    if not version:
         return ""
     if not any(from_git(manifests.pyproject) for manifests in packages):
         raise ConfigError(
-            f"version for this run: every version here stands in a file; change it with: doit bump {said}"
+            f"version for this run: every version here stands in a file; change it with: doit bump {version}"
         )
     try:
-        return pep440(said)
+        return pep440(version)
     except ConfigError as error:
         raise ConfigError(f"version for this run: {error}") from None
 
@@ -136,7 +138,7 @@ def _versioned(
     manifests: Manifests,
     own: Settings,
     common: Settings,
-    said: str,
+    run_version: str,
     known: tuple[str, tuple[str, ...]],
     *,
     single: bool,
@@ -149,7 +151,7 @@ def _versioned(
     refuse_two_versions(manifests, own, table_name(manifests))
     form, name = first((own, common), "tag", _default_tag(single=single)), package_name(manifests, where)
     starting, tags = known
-    version = said or version_in(form, starting, name=name)
+    version = run_version or version_in(form, starting, name=name)
     return replace(manifests, version=version or highest(version_in(form, tag, name=name) for tag in tags))
 
 
@@ -176,8 +178,8 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         raise ConfigError(f"{table} overrides: no wheel is left of {name}; remove one 'skip', or the package")
     refuse_published_debug(wheels, publish, manifests, table)
     refuse_untakeable(wheels, publish, common.index or {}, table)
-    for python, said in dict.fromkeys((wheel.python, wheel.test) for wheel in wheels):
-        refuse_untestable(python, plan.minimum, said, manifests, table)
+    for python, test in dict.fromkeys((wheel.python, wheel.test) for wheel in wheels):
+        refuse_untestable(python, plan.minimum, test, manifests, table)
     if own is not common:
         refuse_idle((*own.overrides, *own.variants), every_selection(manifests, own, common), table)
     return Package(

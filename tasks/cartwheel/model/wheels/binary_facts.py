@@ -89,8 +89,8 @@ def _glibc_floor(binary: Binary, target: Target, floor: str) -> tuple[str, ...]:
     worst = max(above, key=glibc_version)
     symbols = shortened_list(symbol for symbol in above[worst] if symbol)
     reason = f" (symbol {symbols})" if symbols else ""
-    said = floor if "_" in floor else f"{floor} ({newest[0]}.{newest[1]})"
-    return (f"{binary.path} needs {worst}{reason}, the floor is {said}: build with zig or raise the floor",)
+    promise = floor if "_" in floor else f"{floor} ({newest[0]}.{newest[1]})"
+    return (f"{binary.path} needs {worst}{reason}, the floor is {promise}: build with zig or raise the floor",)
 
 
 def _musl_floor(binary: Binary, target: Target, _: str) -> tuple[str, ...]:

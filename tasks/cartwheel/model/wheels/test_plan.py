@@ -136,7 +136,7 @@ def _wrong_pythons(python: str, minimum: str, test: Test) -> Iterable[str]:
         elif int(match[2]) < _minor(minimum):
             yield f"test.python: '{asked}' is older than the wheel takes ({minimum})"
         elif python == ABI3 and (match[1] or match[3]):
-            yield f"test.python: '{asked}' takes no wheel for the stable ABI; give it a wheel of its own"
+            yield f"test.python: '{asked}' takes no wheel for the stable ABI; plan a separate wheel for it"
         elif python == ABI3T and (match[1] or int(match[2]) < FIRST_ABI3T):
             yield f"test.python: '{asked}' takes no wheel for abi3t; expected 3.{FIRST_ABI3T} or newer"
 
