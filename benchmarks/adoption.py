@@ -37,7 +37,7 @@ def main(names: tuple[str, ...]) -> None:
 
 def _row(name: str) -> str:
     with TemporaryDirectory() as folder:
-        root = _unpacked(name, Path(folder))
+        root = _unpack_sources(name, Path(folder))
         found = adopt(root, offline=False)
     package = next(p for p in found.packages if p.name.lower().replace("_", "-") == name)
     rows = Counter(row.state for row in package.rows)
@@ -58,7 +58,7 @@ def _only_the_floor_differs(package: PackageAdoption) -> int:
     return sum(identity(file) not in planned and file not in told for file in package.published)
 
 
-def _unpacked(name: str, folder: Path) -> Path:
+def _unpack_sources(name: str, folder: Path) -> Path:
     """The source distribution of the newest release; raises `CartwheelError` if there is none."""
     last = last_release(resolve("pypi", {}), name, root=folder, keep=False)
     source = next((row for row in last.files if row.file.endswith(".tar.gz")), None) if last else None

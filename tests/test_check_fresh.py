@@ -163,10 +163,10 @@ def test_a_module_that_cannot_be_imported_is_a_failure(tmp_path: Path) -> None:
 def test_other_bytes_under_the_wheels_name_are_noticed(tmp_path: Path) -> None:
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": "x = 2\n"})
     shutil.unpack_archive(made, tmp_path / "installed", "zip")
-    test_environment._installed_as_built(made, tmp_path / "installed")
+    test_environment._compare_installed(made, tmp_path / "installed")
     (tmp_path / "installed" / "tide.py").write_text("x = 1\n")
     with pytest.raises(StepFailed, match=r"the installed tide\.py is not the one in the wheel"):
-        test_environment._installed_as_built(made, tmp_path / "installed")
+        test_environment._compare_installed(made, tmp_path / "installed")
 
 
 @pytest.mark.parametrize(

@@ -317,7 +317,7 @@ def test_the_tests_of_a_wheel_made_in_a_container_run_in_it(tmp_path: Path) -> N
     )  # fmt: skip
     work.scratch.mkdir()
     wanted = InterpreterRequest(package=package, wheel=wheel, python="3.11", env=env, work=work)
-    base = test_hosts._contained(wanted)
+    base = test_hosts._container(wanted)
     assert isinstance(base, Interpreter)
     made = wheels.wheel(tmp_path / "project", "tide-0.1.0-py3-none-any.whl", {"tide.py": "x = 1\n"})
     run = test_environment.run_wheel_tests(
@@ -325,7 +325,7 @@ def test_the_tests_of_a_wheel_made_in_a_container_run_in_it(tmp_path: Path) -> N
         may_compile=False, tests_from=root, scratch=work.scratch / "tests", log=work.log, env=env,
     )  # fmt: skip
     assert (run.count, run.by) == (1, f"in {image}")
-    missing = test_hosts._contained(replace(wanted, python="3.12"))
+    missing = test_hosts._container(replace(wanted, python="3.12"))
     assert missing == NoInterpreter(why=f"Python 3.12 is not in {image}")
     assert engine.none_left(root)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cartwheel.backends.maturin import _as_planned as as_planned
+from cartwheel.backends.maturin import _final_wheel as final_wheel
 from cartwheel.backends.maturin import _interpreter as interpreter
 from cartwheel.model.config.values import Secret
 from cartwheel.model.errors import ConfigError, StepFailed
@@ -94,7 +94,7 @@ def test_a_stable_abi_that_no_manifest_of_ours_asks_for_is_told(tmp_path: Path) 
     made = wheels({"targets": [LINUX]})[f"{LINUX}:3.13"]
     (tmp_path / made.file.replace("cp313-cp313", "cp311-abi3")).touch()
     with pytest.raises(StepFailed, match=r'with "abi3-py311" among the features of pyo3 in Cargo.toml'):
-        as_planned(tmp_path, made)
+        final_wheel(tmp_path, made)
 
 
 def test_an_image_alone_means_a_container() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tools import update_tables
-from tools.update_tables import TABLE, difference, known_facts, read_facts, rendered
+from tools.update_tables import TABLE, difference, known_facts, read_facts, render
 
 from cartwheel.commands.doctor import age_of_tables
 
@@ -72,7 +72,7 @@ def wheels(folder: Path, members: Mapping[str, Mapping[str, str]] = MEMBERS) -> 
 
 
 def test_the_table_is_what_the_script_writes() -> None:
-    assert TABLE.read_text(encoding="utf-8") == rendered(known_facts())
+    assert TABLE.read_text(encoding="utf-8") == render(known_facts())
 
 
 def test_each_fact_is_read_from_its_package(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_the_difference_shows_facts_and_not_dates() -> None:
 def test_check_fails_on_a_difference_and_write_ends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(update_tables, "downloaded", lambda _: wheels(tmp_path))
+    monkeypatch.setattr(update_tables, "download", lambda _: wheels(tmp_path))
     monkeypatch.setattr(update_tables, "TABLE", tmp_path / "table.py")
     assert update_tables.main(["--check"], TODAY) == 1
     assert "+NEWEST_MINOR = 17" in capsys.readouterr().out

@@ -78,7 +78,7 @@ def known_facts() -> Facts:
     return Facts(*(getattr(outside_facts, name.upper()) for name in Facts._fields))
 
 
-def rendered(facts: Facts) -> str:
+def render(facts: Facts) -> str:
     """The table as a Python module."""
     parts = [_HEAD]
     for name, value in facts._asdict().items():
@@ -95,7 +95,7 @@ def _literal(value: object, indent: str = "") -> str:
     return json.dumps(value)
 
 
-def downloaded(folder: Path) -> dict[str, Path]:
+def download(folder: Path) -> dict[str, Path]:
     """The newest wheel of each package, by name; ends the program with pip's message if pip fails."""
     command = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
     done = subprocess.run([sys.executable, *command, *PACKAGES], capture_output=True, text=True, encoding="utf-8")
@@ -135,11 +135,11 @@ def read_facts(wheels: Mapping[str, Path], known: Facts, today: date) -> Facts:
 def _member(wheel: Path, name: str) -> str:
     with zipfile.ZipFile(wheel) as archive:
         if name not in archive.namelist():
-            raise _changed(f"{name} in {wheel.name}")
+            raise _unexpected(f"{name} in {wheel.name}")
         return archive.read(name).decode()
 
 
-def _changed(what: str) -> SystemExit:
+def _unexpected(what: str) -> SystemExit:
     return SystemExit(f"found no {what}; the package has changed: adapt tools/update_tables.py")
 
 
@@ -164,7 +164,7 @@ def cibuildwheel_rows(text: str) -> tuple[Row, ...]:
         python, _, platform = row["identifier"].partition("-")
         rows.append(Row(python, platform, row["version"], row.get("path_str", "").rpartition("-")[2]))
     if not rows:
-        raise _changed("interpreter in build-platforms.toml")
+        raise _unexpected("interpreter in build-platforms.toml")
     return tuple(rows)
 
 
@@ -177,7 +177,7 @@ def cpython_versions(rows: Iterable[Row], today: date) -> tuple[tuple[str, ...],
         if match and int(match[1]) >= oldest and re.fullmatch(r"[\d.]+", row.version) and row.platform == "win_amd64":
             found[match[2]].add(int(match[1]))
     if not found[""]:
-        raise _changed("maintained CPython for win_amd64 in build-platforms.toml")
+        raise _unexpected("maintained CPython for win_amd64 in build-platforms.toml")
     supported, free_threaded = (
         tuple(f"3.{minor}{suffix}" for minor in sorted(minors)) for suffix, minors in found.items()
     )
@@ -220,7 +220,7 @@ def newest_classifier(text: str) -> int:
     """The newest minor version of CPython 3 that the source of trove-classifiers names."""
     minors = [int(minor) for minor in re.findall(r'"Programming Language :: Python :: 3\.(\d+)"', text)]
     if not minors:
-        raise _changed("Python version in trove-classifiers")
+        raise _unexpected("Python version in trove-classifiers")
     return max(minors)
 
 
@@ -230,7 +230,7 @@ def legacy_manylinux(text: str) -> dict[str, tuple[int, int]]:
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "_LEGACY_MANYLINUX_MAP":
             pairs = re.findall(r"\((\d+), (\d+)\): '(\w+)'", ast.unparse(node))
             return {name: (int(major), int(minor)) for major, minor, name in sorted(pairs, key=lambda p: int(p[1]))}
-    raise _changed("_LEGACY_MANYLINUX_MAP in packaging")
+    raise _unexpected("_LEGACY_MANYLINUX_MAP in packaging")
 
 
 def newest_policy(text: str) -> tuple[int, int]:
@@ -238,7 +238,7 @@ def newest_policy(text: str) -> tuple[int, int]:
     matches = (re.fullmatch(r"(?:many|musl)linux_(\d+)_(\d+)", policy["name"]) for policy in json.loads(text))
     versions = [(int(match[1]), int(match[2])) for match in matches if match]
     if not versions:
-        raise _changed("policy in auditwheel")
+        raise _unexpected("policy in auditwheel")
     return max(versions)
 
 
@@ -247,13 +247,13 @@ def difference(old: Facts, new: Facts) -> str:
 
     A newer minor version of maturin counts as a fact: the rules of `model/config` are read from its source.
     """
-    if _compared(old) == _compared(new):
+    if _without_dates(old) == _without_dates(new):
         return ""
-    before, after = (rendered(facts).splitlines(keepends=True) for facts in (old, new))
+    before, after = (render(facts).splitlines(keepends=True) for facts in (old, new))
     return "".join(difflib.unified_diff(before, after, f"the table of {old.date}", f"the packages of {new.date}"))
 
 
-def _compared(facts: Facts) -> Facts:
+def _without_dates(facts: Facts) -> Facts:
     return facts._replace(date="", sources={"maturin": ".".join(facts.sources["maturin"].split(".")[:2])})
 
 
@@ -266,12 +266,12 @@ def main(arguments: list[str], today: date) -> int:
     options = parser.parse_args(arguments)
     old = known_facts()
     with tempfile.TemporaryDirectory() as folder:
-        new = read_facts(downloaded(Path(folder)), old, today)
+        new = read_facts(download(Path(folder)), old, today)
     text, age = difference(old, new), (today - date.fromisoformat(old.date)).days
     print(text or f"every fact holds; the table was last read on {old.date}, {age} days ago")
     print("read: " + ", ".join(f"{name} {version}" for name, version in new.sources.items()))
     if options.write:
-        TABLE.write_text(rendered(new), encoding="utf-8", newline="\n")
+        TABLE.write_text(render(new), encoding="utf-8", newline="\n")
     elif text or age > MAXIMUM_AGE:
         print("write the table: python -m tools.update_tables --write")
         return int(options.check)

@@ -95,7 +95,7 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         if run.STOP.is_set():
             raise run.Interrupted
         before = shop.records.load(step.name)
-        self._remove_superseded(before)  # before the record is dropped: only the record knows these files
+        self._remove_old_outputs(before)  # before the record is dropped: only the record knows these files
         shop.records.drop(step.name)
         for path in step.makes:
             (shop.root / path).unlink(missing_ok=True)
@@ -115,7 +115,7 @@ class PerformStep(BaseAction):  # type: ignore[misc]
             generated: tuple[str, ...] = ()
             with shop.shown_at_work(step.name, log):
                 if step.prepare:
-                    generated = self._generated(step.prepare(work), before)
+                    generated = self._generated_files(step.prepare(work), before)
                     shop.look_again()
                 broad = self._dependencies(None)
                 started, began = time.monotonic(), time.time_ns()
@@ -140,13 +140,13 @@ class PerformStep(BaseAction):  # type: ignore[misc]
             )  # fmt: skip
         )
 
-    def _remove_superseded(self, before: Record | None) -> None:
+    def _remove_old_outputs(self, before: Record | None) -> None:
         """Remove unedited outputs that this step made under another name, such as those of an earlier version."""
         for path, digest in before.makes.items() if before else ():
             if path not in self.step.makes and self.workshop.world.files.again(path) == digest:
                 files.remove(self.workshop.root / path)
 
-    def _generated(self, written: Iterable[str], before: Record | None) -> tuple[str, ...]:
+    def _generated_files(self, written: Iterable[str], before: Record | None) -> tuple[str, ...]:
         """Untracked files written by the `before` commands, now or in an earlier run of a step with the same ones.
 
         Earlier runs count because such a command may leave a file that is up to date untouched.

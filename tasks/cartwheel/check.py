@@ -36,7 +36,7 @@ def steps(project: Project) -> Iterable[Step]:
         for wheel in package.wheels:
             yield _of_wheel(package, wheel)
         yield _of_sdist(project, package)
-        yield _of_set(package, _waived(project, package))
+        yield _of_set(package, _waivers(project, package))
 
 
 def _of_wheel(package: Package, wheel: Wheel) -> Step:
@@ -175,7 +175,7 @@ def _check_sdist(package: Package, planned: Wheel | None, work: Work) -> Mapping
     return check_sdist(package, planned, work)
 
 
-def _waived(project: Project, package: Package) -> tuple[str, ...]:
+def _waivers(project: Project, package: Package) -> tuple[str, ...]:
     """Keys of rules that every index of the package waives; publishing judges each index by itself."""
     tables = project.indexes
     known = [tables[name].rules for name in package.publish if name in tables and kind_row(name, tables).wheel_rules]

@@ -183,17 +183,17 @@ def judged(
     wrong: list[str] = []
     files: tuple[Item, ...] = ()
     items: tuple[Item, ...] = ()
-    with _noted(wrong):
+    with _collect(wrong):
         files = checked_files(package, work)
     if not files:
         paths = [path for a in package_artifacts(package) if (path := work.root / a.path).is_file()]
         files = tuple(Item(name=path.name, path=path, sha256=sha256_of(path)) for path in paths)
     elif copies:
         expected = {item.name: item.sha256 for item in files}
-        with _noted(wrong):
+        with _collect(wrong):
             files = staged([item.path for item in files], work.scratch / "upload", expected)
     wrong += unplanned_files(project, package, work.root)
-    with _noted(wrong):
+    with _collect(wrong):
         items = destination.items(files)
         wrong += refusals(destination, items, sending=sending)
     if wrong:
@@ -202,7 +202,7 @@ def judged(
 
 
 @contextmanager
-def _noted(wrong: list[str]) -> Iterator[None]:
+def _collect(wrong: list[str]) -> Iterator[None]:
     """Adds the lines of a `StepFailed` to `wrong`, so that later problems are reported too."""
     try:
         yield
@@ -225,7 +225,7 @@ def refuse_untested(project: Project, package: Package, work: Work) -> None:
     wrong = list(test_plan.without_tests(package))
     host, env = this_machine(), environment.uv_environment(work.snapshot.environ)
     for wheel in package.wheels:
-        if not wheel.test.command or wheel.test.skip or wheel.untested or _passed(work.root / report(wheel)):
+        if not wheel.test.command or wheel.test.skip or wheel.untested or _has_passed(work.root / report(wheel)):
             continue
         if not host.runs(wheel.target) or not test_plan.every_python_required(wheel):
             continue
@@ -237,7 +237,7 @@ def refuse_untested(project: Project, package: Package, work: Work) -> None:
         raise StepFailed("\n".join(dict.fromkeys(wrong)))
 
 
-def _passed(path: Path) -> bool:
+def _has_passed(path: Path) -> bool:
     """Whether a report says that the file's tests ran and passed."""
     from cartwheel.model.check_report import parse_report
 

@@ -96,7 +96,7 @@ def last_release(
         if keep:
             _keep(kept, rows, moment)
     by_version = _by_version(rows)
-    chosen = _chosen(by_version, version, below)
+    chosen = _pick(by_version, version, below)
     if version and not chosen:
         known = ", ".join(list(by_version)[-5:]) or "none"
         raise ConfigError(f"{index.name} holds no version {version} of {name}; the newest there: {known}")
@@ -112,7 +112,7 @@ def last_release(
     )
 
 
-def _chosen(by_version: Mapping[str, tuple[Listed, ...]], version: str, below: str) -> str:
+def _pick(by_version: Mapping[str, tuple[Listed, ...]], version: str, below: str) -> str:
     from packaging.version import Version
 
     if version:

@@ -101,7 +101,7 @@ def refuse_taken(root: Path, project: Project, bump: BumpPlan, *, offline: bool)
             wrong += _below(last, bump, tag)
     for package in bump.packages:
         for name in () if offline else package.publish:
-            held = _held(root, project, package, name, bump)
+            held = _taken_files(root, project, package, name, bump)
             if held:
                 wrong.append(f"{name} holds {package.name} {bump.version} already ({held[0]}); name another version")
     if wrong:
@@ -212,7 +212,7 @@ def _below(last: tuple[str, str], bump: BumpPlan, tag: str) -> Iterable[str]:
         yield f"{bump.version} is lower than the last tag {other}; versions only go up{not_a_version(other)}"
 
 
-def _held(root: Path, project: Project, package: Package, name: str, bump: BumpPlan) -> tuple[str, ...]:
+def _taken_files(root: Path, project: Project, package: Package, name: str, bump: BumpPlan) -> tuple[str, ...]:
     """The files or crates of the new version that a destination already holds. See `Implementation.held`."""
     from cartwheel.destinations.protocol import Release, implementation
 

@@ -229,11 +229,13 @@ class Pipeline:
             paths.append(self.workshop.records.path(step.name))
             for path in paths:
                 if path.is_file():
-                    sys.stdout.write(f"{step.name} - {'would remove' if dryrun else 'removing'} {self._shown(path)}\n")
+                    sys.stdout.write(
+                        f"{step.name} - {'would remove' if dryrun else 'removing'} {self._in_root(path)}\n"
+                    )
                     if not dryrun:
                         path.unlink()
 
-    def _shown(self, path: Path) -> str:
+    def _in_root(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
 

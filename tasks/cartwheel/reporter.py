@@ -79,12 +79,12 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         for pattern in self.patterns:
             for name in selected:
                 stage = name.split(":")[0]
-                if stage in NAMED_ONLY and fnmatch(name, pattern) and not self._named(stage):
+                if stage in NAMED_ONLY and fnmatch(name, pattern) and not self._is_requested(stage):
                     raise InvalidCommand(
                         f"'{pattern}' selects {name}, which runs only when it is named; nothing was run"
                     )
 
-    def _named(self, stage: str) -> bool:
+    def _is_requested(self, stage: str) -> bool:
         return any("*" not in word and word.split(":")[0] == stage for word in self.workshop.named)
 
     def _say(self, text: str) -> None:

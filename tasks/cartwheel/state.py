@@ -56,7 +56,7 @@ class Records:
     def load(self, task: str) -> Record | None:
         """The record of a step's last success, or none; a damaged one costs a warning and counts as none."""
         if task not in self._loaded:
-            self._loaded[task] = self._read(task)
+            self._loaded[task] = self._load(task)
         return self._loaded[task]
 
     def drop(self, task: str) -> None:
@@ -92,7 +92,7 @@ class Records:
     def _files(self) -> list[Path]:
         return [p for p in sorted(self.folder.rglob("*.json")) if p.parent.name != "listings"]
 
-    def _read(self, task: str) -> Record | None:
+    def _load(self, task: str) -> Record | None:
         from cartwheel.model.record import UnreadableRecord, from_json, record_with_listing
 
         try:

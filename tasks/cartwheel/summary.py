@@ -21,7 +21,7 @@ Row = tuple[str, str, str, str]
 def rows(root: Path, project: Project, asked: Iterable[str]) -> tuple[Row, ...]:
     """One for each file that the asked tasks are about and that is there."""
     words = [name.split(":") for name in asked]
-    return tuple(_row(root, a) for a in artifacts(project) if (root / a.path).is_file() and _meant(a, words))
+    return tuple(_row(root, a) for a in artifacts(project) if (root / a.path).is_file() and _is_requested(a, words))
 
 
 def summary_table(rows: Sequence[Row]) -> str:
@@ -51,7 +51,7 @@ def _literal(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+!|<>&~@])", lambda c: f"&#{ord(c[1])};", " ".join(text.split()))
 
 
-def _meant(artifact: Artifact, words: Iterable[list[str]]) -> bool:
+def _is_requested(artifact: Artifact, words: Iterable[list[str]]) -> bool:
     for stage, *rest in words:
         if stage not in _MAKING:
             continue

@@ -43,21 +43,21 @@ class VersionFiles(Struct, frozen=True, kw_only=True):
         """See `model.step.Sources`."""
         learned = before.learned if before and before.learned else {"files": _manifests(self.project)}
         files = " ".join(f"{path}={snapshot.digest(path)}" for path in learned["files"])
-        key = sha256(f"{_declared(self.project)} {files}".encode()).hexdigest()[:32]
+        key = sha256(f"{_declared_places(self.project)} {files}".encode()).hexdigest()[:32]
         try:
             if before and before.facts:
-                facts = snapshot.remember(f"versions {key}", lambda: self._found(snapshot.root))
+                facts = snapshot.remember(f"versions {key}", lambda: self._versions(snapshot.root))
             else:  # While the step acts, files may change that are not all known, so nothing is cached under this key.
-                facts = self._found(snapshot.root)
+                facts = self._versions(snapshot.root)
         except CartwheelError:
             facts = {"versions": key}  # the step reports the error
         return Dependencies(
             facts={**facts, **_members(snapshot.root, self.project), **_started_by(self.project)}, learned=learned
         )
 
-    def _found(self, root: Path) -> Mapping[str, str]:
+    def _versions(self, root: Path) -> Mapping[str, str]:
         found = surveys(root, self.project)
-        read = sha256(" ".join(_read(self.project, found)).encode()).hexdigest()[:16]
+        read = sha256(" ".join(_read_files(self.project, found)).encode()).hexdigest()[:16]
         return {
             "the files to look at": read,
             **{f"{place.path}: {place.what}": place.found for one in found for place in one.places},
@@ -75,7 +75,7 @@ def _manifests(project: Project) -> tuple[str, ...]:
     return tuple(sorted({path for package in project.packages for path in package.manifests.paths}))
 
 
-def _declared(project: Project) -> str:
+def _declared_places(project: Project) -> str:
     return " ".join(f"{v.file}={v.pattern}" for package in project.packages for v in package.versions)
 
 
@@ -96,7 +96,7 @@ def _started_by(project: Project) -> Mapping[str, str]:
     return {"the tag that started this run": project.started_by} if project.started_by else {}
 
 
-def _read(project: Project, found: Iterable[VersionSurvey]) -> tuple[str, ...]:
+def _read_files(project: Project, found: Iterable[VersionSurvey]) -> tuple[str, ...]:
     return tuple(sorted({*_manifests(project), *(path for one in found for path in one.read)}))
 
 
@@ -106,17 +106,17 @@ def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
 
     undo_note.refuse(work.root)
     refuse_another_version(project)
-    found = surveys(work.root, project, _tracked(work))
+    found = surveys(work.root, project, _tracked_files(work))
     wrong = tuple(place for one in found for place in one.places if place.found != place.expected)
     if wrong and "version-sync" not in work.named:
         command = "versions disagree; this puts them right: doit version-sync"
         raise StepFailed("\n".join((command, *dict.fromkeys(version_disagreements(wrong)))))
     for line in write_versions(work.root, wrong) if wrong else ():
         work.announce(line)
-    return {"files": _read(project, found)}
+    return {"files": _read_files(project, found)}
 
 
-def _tracked(work: Work) -> tuple[str, ...]:
+def _tracked_files(work: Work) -> tuple[str, ...]:
     """The files tracked by git; empty outside a repository."""
     from cartwheel.repository.scm_version import tracked_files
 

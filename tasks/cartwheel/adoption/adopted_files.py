@@ -79,7 +79,7 @@ def table_edit(path: str, old: str, table: Mapping[str, Any], comments: Mapping[
     block = table_text(table, comments).replace("\n", newline)
     text = old.rstrip("\r\n\t ") + newline * 2 if old.strip() else ""
     new = text + block
-    if _parsed(new, path) != _with_cartwheel(_parsed(old, path), table):
+    if _parse(new, path) != _with_cartwheel(_parse(old, path), table):
         raise ConfigError(f"{path}: [tool.cartwheel] cannot be added at its end; add it by hand:\n{block}")
     return FileEdit(path=path, old=old, new=new)
 
@@ -91,7 +91,7 @@ def added_overrides(path: str, old: str, overrides: Iterable[Mapping[str, Any]])
     return old.rstrip() + newline * 2 + rows if rows else old
 
 
-def _parsed(text: str, path: str) -> dict[str, Any]:
+def _parse(text: str, path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:

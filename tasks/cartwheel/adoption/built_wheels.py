@@ -88,7 +88,7 @@ def _calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[BuildCall]:
     elif step.uses == "pypa/cibuildwheel" or re.search(r"\bcibuildwheel\b(?!\s*[=<>~])", _commands(step.run)):
         yield from cibuildwheel_calls(step, job, texts)
     elif step.run:
-        yield from _scripted(step, job)
+        yield from _calls_in_script(step, job)
 
 
 def _commands(script: str) -> str:
@@ -218,7 +218,7 @@ _PLAIN = re.compile(
 )
 
 
-def _scripted(step: JobStep, job: JobRun) -> Iterable[BuildCall]:
+def _calls_in_script(step: JobStep, job: JobRun) -> Iterable[BuildCall]:
     script = step.run.replace("\\\n", " ")
     for line in script.splitlines():
         contained = _DOCKER.search(line)

@@ -132,17 +132,17 @@ def identifiers(options: Options, job: JobRun, requires: str, only: str = "") ->
     for python in _ELSEWHERE_PYTHONS.get(options.system, (*_PYTHONS, *_FREE, *_PYPY, *_GRAALPY)):
         if options.system == "pyodide" and _ENABLE_PYODIDE.get(python, "all") not in (*enabled, "all"):
             continue
-        if not _is_enabled(python, enabled) or not _is_required(python, requires):
+        if not _has_group(python, enabled) or not _is_required(python, requires):
             continue
         for platform in _platforms(options, job):
             name = f"{python}-{platform}"
-            if not _is_built(python, platform):
+            if not _exists(python, platform):
                 continue
             if any(fnmatchcase(name, p) for p in chosen) and not any(fnmatchcase(name, p) for p in skipped):
                 yield name
 
 
-def _is_enabled(python: str, enabled: set[str]) -> bool:
+def _has_group(python: str, enabled: set[str]) -> bool:
     if "all" in enabled:
         return True
     if python.startswith("pp"):
@@ -155,7 +155,7 @@ def _is_required(python: str, requires: str) -> bool:
     return not requires or not match or allows_python(requires, f"3.{match[1]}")
 
 
-def _is_built(python: str, platform: str) -> bool:
+def _exists(python: str, platform: str) -> bool:
     """Which combinations cibuildwheel has."""
     if python.startswith(("pp", "gp")):
         if platform.startswith("musllinux") or platform.endswith(

@@ -206,7 +206,7 @@ def adoption_rows(found: Comparison, made: PackageTable, files: Iterable[str]) -
     lost = {row.file for row in found.lost}
     rows = [AdoptionRow(state="lost", what=row.file, why=row.reason or reasons.get(row.file, "")) for row in found.lost]
     rows += [
-        AdoptionRow(state="replaced", what=file, why=reasons.get(file, "") or _replaced(file))
+        AdoptionRow(state="replaced", what=file, why=reasons.get(file, "") or _successor(file))
         for file in made.expected
         if file not in lost and identity(file) not in planned and file not in other_floor
     ]
@@ -222,7 +222,7 @@ def adoption_rows(found: Comparison, made: PackageTable, files: Iterable[str]) -
     return tuple(rows)
 
 
-def _replaced(file: str) -> str:
+def _successor(file: str) -> str:
     systems = {cell.system for cell in cells_of(file)}
     many = len(systems) > 1 and not any(system.startswith("macos") for system in systems)
     return (

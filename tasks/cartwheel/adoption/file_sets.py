@@ -80,8 +80,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
 def compare(old: Iterable[str], new: Iterable[str]) -> Comparison:
     """The change from the files of the last release to those of the next, by name; versions are ignored."""
     old, new = tuple(old), tuple(new)
-    served = _served(new)
-    before = _served(old)
+    served = _cells(new)
+    before = _cells(old)
     lost = []
     for file in old:
         if is_wheel(file):
@@ -99,11 +99,11 @@ def compare(old: Iterable[str], new: Iterable[str]) -> Comparison:
         kept=tuple(file for file in new if file not in gained),
         lost=tuple(lost),
         gained=gained,
-        raised=_raised(before, served),
+        raised=_higher_floors(before, served),
     )
 
 
-def _served(files: Iterable[str]) -> Mapping[Cell, tuple[int, int]]:
+def _cells(files: Iterable[str]) -> Mapping[Cell, tuple[int, int]]:
     """Every kind of user whom the wheels serve, with the lowest floor."""
     found: dict[Cell, tuple[int, int]] = {}
     for file in filter(is_wheel, files):
@@ -117,7 +117,9 @@ def _serves(served: Mapping[Cell, tuple[int, int]], cell: Cell) -> bool:
     return cell in served or replace(cell, system="any") in served
 
 
-def _raised(before: Mapping[Cell, tuple[int, int]], after: Mapping[Cell, tuple[int, int]]) -> tuple[RaisedFloor, ...]:
+def _higher_floors(
+    before: Mapping[Cell, tuple[int, int]], after: Mapping[Cell, tuple[int, int]]
+) -> tuple[RaisedFloor, ...]:
     rows: dict[tuple[str, tuple[int, int], tuple[int, int]], list[str]] = {}
     for cell, floor in before.items():
         if (new := after.get(cell, floor)) > floor:

@@ -88,7 +88,7 @@ def _runs(name: str, document: Mapping[str, Any], path: str) -> Iterable[JobRun]
     default = document.get("default") or {}
     parallel = body.get("parallel")
     rows = parallel.get("matrix", []) if isinstance(parallel, Mapping) else []
-    for row in [combined for one in rows for combined in _combined(one)] or [{}]:
+    for row in [combined for one in rows for combined in _combinations(one)] or [{}]:
         variables = {**_variables(document.get("variables")), **_variables(body.get("variables")), **row}
         image = body.get("image", default.get("image", document.get("image", "")))
         image = image.get("name", "") if isinstance(image, Mapping) else image
@@ -111,7 +111,7 @@ def _runs(name: str, document: Mapping[str, Any], path: str) -> Iterable[JobRun]
         )
 
 
-def _combined(row: Mapping[str, Any]) -> Iterable[dict[str, str]]:
+def _combinations(row: Mapping[str, Any]) -> Iterable[dict[str, str]]:
     lists = {str(k): [str(x) for x in v] if isinstance(v, list) else [str(v)] for k, v in row.items()}
     yield from (dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values()))
 

@@ -138,7 +138,7 @@ def tests_of(package: FoundPackage, texts: Texts, found: Iterable[Workflow]) -> 
     document = parsed_toml(texts, below(package.folder, "pyproject.toml"))
     settings = test_settings(document) or test_settings(parsed_toml(texts, "pyproject.toml"))
     if command := settings.get("command"):
-        words = tuple(_placed(word, package.folder) for word in command)
+        words = tuple(_own_placeholders(word, package.folder) for word in command)
         if not set(" ".join(words)) & set("&|;><$"):
             return FoundTests(
                 command=words,
@@ -158,7 +158,7 @@ def tests_of(package: FoundPackage, texts: Texts, found: Iterable[Workflow]) -> 
     )
 
 
-def _placed(word: str, folder: str) -> str:
+def _own_placeholders(word: str, folder: str) -> str:
     """cibuildwheel's `{project}` (the repository) and `{package}` as ours, which is the package."""
     up = "/".join(".." for _ in folder.split("/")) if folder != "." else ""
     return word.replace("{project}", f"{{package}}/{up}".rstrip("/"))

@@ -25,7 +25,7 @@ def facts_of_metadata(metadata: bytes) -> InstallFacts:
     raw, _ = parse_email(metadata)
     return InstallFacts(
         requires_python=_specifiers(raw.get("requires_python", "")),
-        requires=_normalised(raw.get("requires_dist", ())),
+        requires=_normal_rows(raw.get("requires_dist", ())),
         extras=tuple(sorted(map(_name, raw.get("provides_extra", ())))),
     )
 
@@ -39,7 +39,7 @@ def facts_of_pyproject(pyproject: Mapping[str, Any]) -> tuple[InstallFacts, tupl
     return (
         InstallFacts(
             requires_python=_specifiers(str(project.get("requires-python", ""))),
-            requires=_normalised((*map(str, project.get("dependencies", ())), *optional)),
+            requires=_normal_rows((*map(str, project.get("dependencies", ())), *optional)),
             extras=tuple(sorted(map(_name, extras))),
         ),
         tuple(field for field in project.get("dynamic", ()) if field in fields),
@@ -65,7 +65,7 @@ def _specifiers(text: str) -> str:
         return text
 
 
-def _normalised(rows: Iterable[str]) -> tuple[str, ...]:
+def _normal_rows(rows: Iterable[str]) -> tuple[str, ...]:
     from packaging.requirements import InvalidRequirement, Requirement
 
     found = set()

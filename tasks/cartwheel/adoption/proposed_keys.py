@@ -43,7 +43,7 @@ def proposed_keys(manifests: Manifests, rows: list[WheelRow]) -> dict[str, Any]:
         table["python"] = list(base)
     overrides += _floors(manifests, usual, triples)
     if overrides:
-        table["overrides"] = _merged(overrides)
+        table["overrides"] = _merge(overrides)
     if special:
         table["variants"] = _variants(manifests, special, triples)
     return table
@@ -128,7 +128,7 @@ def _default_floor(manifests: Manifests, row: WheelRow) -> str:
     return default_floor(manifests, TARGETS[row.triple], row.python)
 
 
-def _merged(pairs: Pairs) -> list[dict[str, Any]]:
+def _merge(pairs: Pairs) -> list[dict[str, Any]]:
     """Overrides with one row for each selection; rows that select by interpreter come last, so that they win."""
     every = tuple(dict.fromkeys(t for triples, _, _ in pairs for t in triples))
     rows: dict[tuple[tuple[str, ...], str], dict[str, Any]] = {}

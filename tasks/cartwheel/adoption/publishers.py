@@ -44,7 +44,7 @@ def publishers(found: Iterable[Workflow]) -> tuple[Publisher, ...]:
 
 
 def _of_step(step: JobStep, job: JobRun, workflow: Workflow) -> Iterable[Publisher]:
-    for index, what, password in _sent(step):
+    for index, what, password in _uploads(step):
         yield Publisher(
             workflow=workflow.path,
             job=job.job,
@@ -63,7 +63,7 @@ _EVENT = {TAG: "push", BRANCH: "push", RELEASE: "release", HAND: "workflow_dispa
 """The event of each trigger."""
 
 
-def _sent(step: JobStep) -> Iterable[tuple[str, str, str]]:
+def _uploads(step: JobStep) -> Iterable[tuple[str, str, str]]:
     """Index, action or command, and what is known of the password, of what a step sends."""
     token = next((k for k in ("TWINE_PASSWORD", "UV_PUBLISH_TOKEN", "MATURIN_PYPI_TOKEN", "UV_PUBLISH_PASSWORD")
                   if k in step.env), "")  # fmt: skip
@@ -75,7 +75,7 @@ def _sent(step: JobStep) -> Iterable[tuple[str, str, str]]:
     elif step.uses in _PAGES and any(step.with_.get(key) for key in ("files", "artifacts", "file")):
         yield "github", step.uses, ""
     for command, kind in _COMMANDS:
-        for match in command.finditer(_joined(step.run)):
+        for match in command.finditer(_commands(step.run)):
             index = _index(match[0] + _repository(step.env)) if kind == "pypi" else kind
             yield index, re.sub(r"\s+", " ", match[0]).strip()[:40].strip(), token if kind == "pypi" else ""
 
@@ -92,7 +92,7 @@ _COMMANDS = (
 )
 
 
-def _joined(script: str) -> str:
+def _commands(script: str) -> str:
     return "\n".join(
         line for line in script.replace("\\\n", " ").splitlines() if "--dry-run" not in line and line.strip()[:1] != "#"
     )

@@ -54,7 +54,7 @@ def shipped_wheels(file: str) -> tuple[ShippedWheel, ...]:
 def _pythons(name: WheelName) -> Iterable[tuple[str, str]]:
     """Names of interpreters as `python` in the configuration has them, each with the oldest Python of a stable ABI."""
     if {"abi3", "abi3t"} <= set(name.abis):
-        yield pythons.ABI3T, _dotted(name.pythons[0])
+        yield pythons.ABI3T, _python_version(name.pythons[0])
         return
     for python in name.pythons:
         for abi in name.abis:
@@ -63,7 +63,7 @@ def _pythons(name: WheelName) -> Iterable[tuple[str, str]]:
 
 def _python(python: str, abi: str) -> tuple[str, str]:
     if abi == "abi3":
-        return pythons.ABI3, _dotted(python)
+        return pythons.ABI3, _python_version(python)
     if python in ("py3", "py2") and abi == "none":
         return pythons.PURE, ""
     if match := re.fullmatch(r"cp3(\d+)", python):
@@ -73,7 +73,7 @@ def _python(python: str, abi: str) -> tuple[str, str]:
     return _NAMES.get(abi, ""), ""
 
 
-def _dotted(tag: str) -> str:
+def _python_version(tag: str) -> str:
     match = re.fullmatch(r"(?:cp|pp)3(\d+)", tag)
     return f"3.{match[1]}" if match else ""
 

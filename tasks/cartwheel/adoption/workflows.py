@@ -171,12 +171,12 @@ def _add_jobs(
             if not holds(body.get("if"), context):
                 continue
             if "uses" in body:
-                _add_called(body, job, path, texts, context, jobs, faults, depth)
+                _add_reusable_jobs(body, job, path, texts, context, jobs, faults, depth)
                 continue
             jobs.append(_job_run(body, f"{caller}{job}", path, texts, context, defaults, document))
 
 
-def _add_called(
+def _add_reusable_jobs(
     body: Mapping[str, Any], job: str, path: str, texts: Texts, context: Mapping[str, Any], jobs: list[JobRun],
     faults: list[str], depth: int,
 ) -> None:  # fmt: skip

@@ -96,7 +96,7 @@ def local_build(package: Package, snapshot: Snapshot) -> LocalBuild:
     for wheel in test_plan.from_sdist(package):
         target = TARGETS[host.triple] if package.manifest else wheel.target
         ours_alone = wheel.features and ABI3 not in stable_abi(package.manifests).kinds  # installers ignore them
-        if wheel.python == ABI3 and ours_alone and (oldest := _oldest_installed(package, snapshot)):
+        if wheel.python == ABI3 and ours_alone and (oldest := _oldest_interpreter(package, snapshot)):
             return LocalBuild(target=target, python=oldest[0], interpreter=oldest[1])
         if package.manifest and wheel.python in (ABI3, PURE):
             return LocalBuild(target=target, python=wheel.python, interpreter="")
@@ -106,7 +106,7 @@ def local_build(package: Package, snapshot: Snapshot) -> LocalBuild:
     return LocalBuild(target=TARGETS[host.triple if package.compiled else ANY], python=first, interpreter="")
 
 
-def _oldest_installed(package: Package, snapshot: Snapshot) -> tuple[str, str] | None:
+def _oldest_interpreter(package: Package, snapshot: Snapshot) -> tuple[str, str] | None:
     """The oldest maintained Python that is installed and that the package allows, with its path; None if there is
     none."""
     from cartwheel.toolchain import build_interpreters

@@ -52,7 +52,7 @@ def step(package: Package, wheel: Wheel) -> Step:
         of_chain=lambda chain: (*chain.tools(wheel.target), *toolchain.image_tools(wheel, chain)),
         lacks=lambda snapshot: _lacks(package, wheel, snapshot),
         sources=CompiledSources(package=package, wheel=wheel),
-        reserve=lambda slots, root: _reserved(package, wheel, slots, root),
+        reserve=lambda slots, root: _reservation(package, wheel, slots, root),
         act=lambda work: _compile(package, wheel, work),
     )
 
@@ -80,8 +80,8 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
             (*maturin, *_arguments(package, wheel, chain, directory, out, python)), cwd=home / package.folder, env=env
         )
     except StepFailed as error:
-        raise _explained(error, package, wheel) from None
-    files.move_into_place(_as_planned(out, wheel), work.root / raw_wheel(wheel))
+        raise _clearer(error, package, wheel) from None
+    files.move_into_place(_final_wheel(out, wheel), work.root / raw_wheel(wheel))
     return sources.learn(directory, messages, home, work)
 
 
@@ -164,7 +164,7 @@ def misfit(error: StepFailed, package: Package) -> StepFailed | None:
     )
 
 
-def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
+def _clearer(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
     if lock := misfit(error, package):
         return lock
     if "Failed to find a python interpreter" not in str(error):
@@ -175,7 +175,7 @@ def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
     )
 
 
-def _reserved(package: Package, wheel: Wheel, slots: Slots, root: Path) -> AbstractContextManager[None]:
+def _reservation(package: Package, wheel: Wheel, slots: Slots, root: Path) -> AbstractContextManager[None]:
     chain = chain_of(package, wheel)
     return _directory(package, wheel, chain, root).reserved(slots)
 
@@ -234,7 +234,7 @@ def _wrapper(scratch: Path) -> Path:
     return path
 
 
-def _as_planned(out: Path, wheel: Wheel) -> Path:
+def _final_wheel(out: Path, wheel: Wheel) -> Path:
     """The only wheel that maturin made, with the variant's build tag added."""
     planned = WheelName.parse(wheel.file)
     try:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def step(package: Package, wheel: Wheel) -> Step:
     """The build step of one wheel, compiled or pure."""
-    return _compiled(package, wheel) if wheel.target.triple != ANY else _pure(package, wheel)
+    return _compile_step(package, wheel) if wheel.target.triple != ANY else _pure(package, wheel)
 
 
 def _pure(package: Package, wheel: Wheel) -> Step:
@@ -48,7 +48,7 @@ def _pure(package: Package, wheel: Wheel) -> Step:
     )
 
 
-def _compiled(package: Package, wheel: Wheel) -> Step:
+def _compile_step(package: Package, wheel: Wheel) -> Step:
     return compiled_step(
         package,
         wheel,
@@ -82,7 +82,7 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
     try:
         made = exactly_one(out, wheel.raw)
     except StepFailed as error:
-        raise _explained(error, package, wheel) from None
+        raise _clearer(error, package, wheel) from None
     files.move_into_place(made, work.root / raw_wheel(wheel))
     return {}
 
@@ -149,7 +149,7 @@ def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
     return ""
 
 
-def _explained(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
+def _clearer(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
     """The failure, with the likely reason if the backend named the wheel differently than planned."""
     named = str(error)
     if package.from_git and f"-{package.version}-" not in named.partition(", but ")[2]:

@@ -65,8 +65,8 @@ def configuration(cwd: Path, environ: Mapping[str, str]) -> CargoConfigFiles:
             continue
         files.append(path)
         if not path.name.startswith("rust-toolchain"):
-            waiting += _included(path)
-            crates += _substituted(path)
+            waiting += _includes(path)
+            crates += _patch_manifests(path)
     return CargoConfigFiles(files=tuple(files), missing=tuple(missing), crates=tuple(crates))
 
 
@@ -100,7 +100,7 @@ def _words(data: Mapping[str, Any]) -> Iterator[str]:
             yield from words_of(value)
 
 
-def _included(config: Path) -> Iterator[Path]:
+def _includes(config: Path) -> Iterator[Path]:
     rows = toml(config).get("include", [])
     for row in [rows] if isinstance(rows, str | dict) else rows if isinstance(rows, list) else []:
         name = row.get("path") if isinstance(row, dict) else row
@@ -108,7 +108,7 @@ def _included(config: Path) -> Iterator[Path]:
             yield Path(os.path.abspath(config.parent / name))
 
 
-def _substituted(config: Path) -> Iterator[Path]:
+def _patch_manifests(config: Path) -> Iterator[Path]:
     """The manifests of `paths` overrides and `[patch]` tables, which are relative to the folder that holds `.cargo`."""
     data = toml(config)
     names = [name for name in data.get("paths", []) if isinstance(name, str)]

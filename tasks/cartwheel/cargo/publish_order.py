@@ -59,7 +59,7 @@ def _crate(package: Mapping[str, Any], imported: set[str]) -> Crate:
         version=package["version"],
         folder=folder,
         registries=None if publish is None else tuple(publish),
-        extension=folder in imported or _only_loaded(package["targets"]),
+        extension=folder in imported or _is_extension(package["targets"]),
         siblings=tuple(
             Sibling(
                 name=need["name"], folder=_slashes(need["path"]),
@@ -81,7 +81,7 @@ def _lacking(package: Mapping[str, Any]) -> Iterable[str]:
             yield f"a version for the dependency {need['name']}"
 
 
-def _only_loaded(targets: Iterable[Mapping[str, Any]]) -> bool:
+def _is_extension(targets: Iterable[Mapping[str, Any]]) -> bool:
     """Whether the crate only produces a library that other programs load, such as an extension."""
     kinds = {kind for target in targets for kind in target["crate_types"] if target["kind"] != ["custom-build"]}
     named = [kind for target in targets for kind in target["kind"]]

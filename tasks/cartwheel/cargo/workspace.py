@@ -127,7 +127,7 @@ def members(root: Path) -> tuple[Path, ...]:
     """
     root = Path(os.path.abspath(root))
     data = toml(root)
-    waiting = [(root, False), *((path, False) for path in _listed(root.parent, table(data, "workspace")))]
+    waiting = [(root, False), *((path, False) for path in _listed_manifests(root.parent, table(data, "workspace")))]
     found: set[Path] = set()
     while waiting:
         manifest, by_path = waiting.pop()
@@ -145,7 +145,7 @@ def _belongs(manifest: Path, root: Path) -> bool:
     return manifest.is_relative_to(root.parent) or workspace_root(manifest) == root
 
 
-def _listed(folder: Path, workspace: Mapping[str, Any]) -> Iterator[Path]:
+def _listed_manifests(folder: Path, workspace: Mapping[str, Any]) -> Iterator[Path]:
     """The manifests that `members` lists, by path or by pattern."""
     for row in _strings(workspace.get("members")):
         if not any(sign in row for sign in "*?["):
@@ -181,7 +181,7 @@ def local_packages(manifest: Path, root: Path) -> tuple[Crate, ...]:
     """
     start = Path(os.path.abspath(manifest))
     found: dict[Path, Crate] = {}
-    waiting = [start, *_patches_used(workspace_root(start))]
+    waiting = [start, *_active_patches(workspace_root(start))]
     while waiting:
         path = waiting.pop()
         if path in found or not path.is_file():
@@ -258,7 +258,7 @@ def _dependency_tables(
                 yield (*keys, name), head[name]
 
 
-def _patches_used(root: Path) -> Iterator[Path]:
+def _active_patches(root: Path) -> Iterator[Path]:
     """The path patches that the lockfile uses; all of them if there is no lockfile."""
     rows = tuple(_patch_rows(root))
     used = {row.get("name") for row in lock_rows(root.with_name("Cargo.lock")) if "source" not in row} if rows else ()

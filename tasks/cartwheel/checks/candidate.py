@@ -69,7 +69,7 @@ class Candidate(Struct, frozen=True, kw_only=True, dict=True):
         return self.artifact.kind == "wheel"
 
     @cached_property
-    def _parsed(self) -> tuple[RawMetadata, Mapping[str, list[str]]]:
+    def _metadata_parts(self) -> tuple[RawMetadata, Mapping[str, list[str]]]:
         from packaging.metadata import parse_email
 
         raw, rest = parse_email(self.artifact.metadata)
@@ -80,7 +80,7 @@ class Candidate(Struct, frozen=True, kw_only=True, dict=True):
     @property
     def metadata(self) -> Mapping[str, Any]:
         """The fields of METADATA or PKG-INFO, by packaging's names (`requires_dist`)."""
-        return self._parsed[0]
+        return self._metadata_parts[0]
 
     def text(self, field: str) -> str:
         """A metadata field; empty if it is missing or `UNKNOWN`, which twine omits."""
@@ -90,7 +90,7 @@ class Candidate(Struct, frozen=True, kw_only=True, dict=True):
     @property
     def unparsed(self) -> Mapping[str, list[str]]:
         """Metadata fields that are unknown, duplicated or malformed."""
-        return self._parsed[1]
+        return self._metadata_parts[1]
 
     @cached_property
     def name_and_version(self) -> tuple[str, str]:

@@ -22,8 +22,8 @@ def _differences(one: Candidate, two: Candidate) -> tuple[str, ...]:
     fields = {**one.metadata, **two.metadata}
     free = _MAY_DIFFER | {field for field in fields if _header(field).title() in map(str.title, dynamic)}
     return tuple(
-        f"{_header(field)} differs: {one.file} says {_quoted(one.metadata.get(field))}, "
-        f"{two.file} says {_quoted(two.metadata.get(field))}"
+        f"{_header(field)} differs: {one.file} says {_quote(one.metadata.get(field))}, "
+        f"{two.file} says {_quote(two.metadata.get(field))}"
         for field in fields
         if field not in free and _values(one.metadata.get(field)) != _values(two.metadata.get(field))
     )
@@ -45,6 +45,6 @@ def _values(value: Any) -> list[str]:
     return sorted(value) if isinstance(value, list) else [str(value).strip()] if value else []
 
 
-def _quoted(value: Any) -> str:
+def _quote(value: Any) -> str:
     text = ", ".join(f"'{one}'" for one in _values(value)) or "nothing"
     return text if len(text) <= 80 else f"{text[:77]}…'"

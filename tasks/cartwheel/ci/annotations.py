@@ -51,12 +51,12 @@ def annotations_in(log: str, *, failed: bool, place: Place) -> tuple[Annotation,
         for places, folder in form(lines):
             placed = ((annotation, place(annotation.path, folder)) for annotation in places)
             for annotation, path in ((a, path) for a, path in placed if path):
-                annotations[_levelled(replace(annotation, path=path), failed)] = None
+                annotations[_with_level(replace(annotation, path=path), failed)] = None
                 break
     return tuple(sorted(annotations, key=lambda a: (a.level != ERROR, a.path, a.line, a.column)))
 
 
-def _levelled(annotation: Annotation, failed: bool) -> Annotation:
+def _with_level(annotation: Annotation, failed: bool) -> Annotation:
     level = (annotation.level or ERROR) if failed else WARNING
     return replace(annotation, level=level, message=plain_line(annotation.message))
 

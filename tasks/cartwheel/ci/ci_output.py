@@ -54,7 +54,7 @@ class CiOutput:
         """The lines of a successful step: its title, its folded log, and its warnings as annotations."""
         text = self._log_text(log)
         line = self.system.group(title, _end_of(text), seconds) if text else self.inert(title)
-        return _joined((line, *self._marks(text, failed=False)))
+        return _join((line, *self._marks(text, failed=False)))
 
     def failed(self, name: str, words: str, log: Path) -> str:
         """The lines of a failed step: its error, its folded log, and its errors as annotations."""
@@ -63,9 +63,7 @@ class CiOutput:
         whole = Annotation(level=ERROR, title=name, message=f"{title}\n{rest}".strip())
         shown = f"FAIL  {name}\n" + "\n".join(f"      {line}" for line in words.splitlines())
         folded = self.system.group(f"log of {name}", _end_of(text), 0) if text else ""
-        return _joined(
-            (self.inert(shown), folded, *self._marks(text, failed=True, first=(self._places.placed(whole),)))
-        )
+        return _join((self.inert(shown), folded, *self._marks(text, failed=True, first=(self._places.placed(whole),))))
 
     def refused(self, words: str) -> str:
         """The annotation of a configuration error, at its line."""
@@ -94,13 +92,13 @@ class CiOutput:
 
     def close(self, page: str, values: Mapping[str, str]) -> str:
         """Write the summary, the values and the report.  Returns warnings for what could not be written."""
-        assignments = "".join(f"{name}{_assigned(value)}" for name, value in values.items())
+        assignments = "".join(f"{name}{_assignment(value)}" for name, value in values.items())
         warnings = (
             self.add_page(page),
             self._warning(self._append(self.system.outputs, assignments)),
             self._warning(self._write_report()),
         )
-        return _joined(warnings)
+        return _join(warnings)
 
     def _warning(self, why: str) -> str:
         return (self.system.mark(Annotation(level=WARNING, message=why)) or f"warning: {why}") if why else ""
@@ -130,7 +128,7 @@ class CiOutput:
         return ""
 
 
-def _joined(lines: Iterable[str]) -> str:
+def _join(lines: Iterable[str]) -> str:
     return "\n".join(line for line in lines if line)
 
 
@@ -140,7 +138,7 @@ def _end_of(text: str) -> str:
     return f"… ({len(text) - LONGEST_LOG} characters before this are in the log's file)\n{text[-LONGEST_LOG:]}"
 
 
-def _assigned(value: str) -> str:
+def _assignment(value: str) -> str:
     """The part after the name of an assignment in GITHUB_OUTPUT."""
     if "\n" not in value and "\r" not in value:
         return f"={value}\n"

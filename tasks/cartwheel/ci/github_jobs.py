@@ -217,10 +217,10 @@ _NOT_STOPPED = "!cancelled() && !failure()"
 def _publish(pipeline: Pipeline, job: Job) -> Parts:
     plan = _plan_job(pipeline, job)
     built = (WHEELS,) if plan == WHEELS else (BUILD, SDIST)
-    started = (*_started(pipeline, job), f"inputs.to == '{job.index}'")
+    started = (*_triggers(pipeline, job), f"inputs.to == '{job.index}'")
     condition = (
         _NOT_STOPPED,
-        f"&& {' && '.join(_succeeded(name) for name in built)}",
+        f"&& {' && '.join(_success_condition(name) for name in built)}",
         f"&& {_any(started)}",
         f"&& {_any(package_condition(key, plan) for key in job.packages)}",
     )
@@ -230,7 +230,7 @@ def _publish(pipeline: Pipeline, job: Job) -> Parts:
 
 def _verify(pipeline: Pipeline, job: Job) -> Parts:
     plan = _plan_job(pipeline, job)
-    condition = (_NOT_STOPPED, f"&& {_succeeded(job.needs[-1])}")
+    condition = (_NOT_STOPPED, f"&& {_success_condition(job.needs[-1])}")
     setup = [*setup_steps(pipeline, job), *take(plan=plan)]
     return "", condition, setup, [*commands(job, "Verify", tokens(job), plan)]
 
@@ -238,18 +238,18 @@ def _verify(pipeline: Pipeline, job: Job) -> Parts:
 def _own(pipeline: Pipeline, job: Job) -> Parts:
     plan = _plan_job(pipeline, job)
     before = [name for name in job.needs if name not in BUILDING]
-    condition = (_NOT_STOPPED, *((f"&& {_any(map(_succeeded, before))}",) if before else ()))
+    condition = (_NOT_STOPPED, *((f"&& {_any(map(_success_condition, before))}",) if before else ()))
     return "", condition, [*setup_steps(pipeline, job), *take(kept=not before, plan=plan)], []
 
 
-def _started(pipeline: Pipeline, job: Job) -> tuple[str, ...]:
+def _triggers(pipeline: Pipeline, job: Job) -> tuple[str, ...]:
     """The events that start this job."""
     by = {"tag": "github.event_name == 'push' && github.ref_type == 'tag'", "release": "github.event_name == 'release'"}
     scheduled = ("github.event_name == 'schedule'",) if job.by_schedule else ()
     return (*((by[pipeline.trigger],) if job.by_tag else ()), *scheduled)
 
 
-def _succeeded(name: str) -> str:
+def _success_condition(name: str) -> str:
     return f"needs.{name}.result == 'success'"
 
 

@@ -87,11 +87,11 @@ def build_row(pipeline: Pipeline, job: Job, machine: Runner, rows: Iterable[Buil
         made["variables"] = {"SCCACHE_DIR": f"$CI_PROJECT_DIR/{folder}.cartwheel/sccache"}
         made["cache"] = {"key": f"sccache-$BUILD-{_KEPT}", "paths": _in_repository(pipeline, (".cartwheel/sccache/",))}
     needing = any(build.system and not build.image for build in rows)
-    script = (*(APT if needing else ()), *WORK[machine.system], *_packed(machine.system))
+    script = (*(APT if needing else ()), *WORK[machine.system], *_pack_commands(machine.system))
     return {**made, "script": _script(pipeline, job, script), "artifacts": _handed_on(pipeline)}
 
 
-def _packed(system: str) -> tuple[str, ...]:
+def _pack_commands(system: str) -> tuple[str, ...]:
     """Packs a build's results into one file, so that unpacking an artifact overwrites nothing."""
     if system == "windows":
         folders = ", ".join(f"'{folder}'" for folder in FILES)
@@ -155,7 +155,7 @@ def _sdist(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
         **_first(pipeline, job, extends="linux"),
         "needs": list(job.needs),
         "variables": {"BUILD": SDIST},
-        "script": _script(pipeline, job, (*WORK["linux"], *_packed("linux"))),
+        "script": _script(pipeline, job, (*WORK["linux"], *_pack_commands("linux"))),
         "artifacts": _handed_on(pipeline),
     }
 
@@ -201,7 +201,7 @@ def _deliver(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     needs += [name if name == mine else {"job": name, "optional": True} for name in earlier]
     locked = job.locked
     made = {**_first(pipeline, job, extends="released" if locked else "prepared"), "needs": needs}
-    if rules := _started(pipeline, job):
+    if rules := _rules(pipeline, job):
         made["rules"] = rules
     made["variables"] = {"CARTWHEEL_FROZEN": "1", **({"GIT_DEPTH": "0"} if job.history else {}), **job.variables}
     if job.role == PUBLISH:
@@ -225,7 +225,7 @@ def _secret(job: Job, variable: str) -> str:
     return f"{variable} for {job.index}" if job.secrets[variable] == FORGE else variable
 
 
-def _started(pipeline: Pipeline, job: Job) -> list[dict[str, Any]]:
+def _rules(pipeline: Pipeline, job: Job) -> list[dict[str, Any]]:
     """The rules of a job that is part of some runs only."""
     if job.role == OWN:
         if all(name in (PLAN, BUILD, SDIST) for name in job.needs):

@@ -124,7 +124,7 @@ def setup_scripts(pipeline: Pipeline, machines: Iterable[Runner]) -> Mapping[str
         },
     }  # fmt: skip
     if any(job.locked for job in pipeline.jobs):
-        scripts["released"] = _released(pipeline)
+        scripts["released"] = _release_setup(pipeline)
     return scripts
 
 
@@ -134,7 +134,7 @@ def _without_cache(pipeline: Pipeline, system: str) -> tuple[str, ...]:
     return _CLEAN_CRATES["windows" if system == "windows" else "posix"]
 
 
-def _released(pipeline: Pipeline) -> tuple[str, ...]:
+def _release_setup(pipeline: Pipeline) -> tuple[str, ...]:
     """A checkout of the commit elsewhere, the locked installation, and of what other jobs built the planned files.
 
     GitLab unpacks artifacts over the job's checkout. That checkout is therefore only read: its objects, which the

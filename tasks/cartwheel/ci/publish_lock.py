@@ -65,7 +65,7 @@ def new_lock(version: str, environ: Mapping[str, str], *, sources: bool, own: bo
     `own`: cartwheel comes from an index and so is part of the lock.  `renew`: resolve every package now, instead of
     taking the versions that this version of cartwheel ships.  Raises `CartwheelError` if that is impossible.
     """
-    text = _renewed(environ, sources=sources) if renew else shipped(sources=sources)
+    text = _fresh_lock(environ, sources=sources) if renew else shipped(sources=sources)
     if not own:
         return head(version) + text, ""
     try:
@@ -78,7 +78,7 @@ def new_lock(version: str, environ: Mapping[str, str], *, sources: bool, own: bo
     return head(version) + line + text, ""
 
 
-def _renewed(environ: Mapping[str, str], *, sources: bool) -> str:
+def _fresh_lock(environ: Mapping[str, str], *, sources: bool) -> str:
     needed = _publish_requirements()
     left_out = tuple(word for name in NOT_IMPORTED for word in ("--no-emit-package", name))
     return _resolve((*needed, *(_FROM_SOURCES if sources else ())), environ, *left_out)
@@ -116,8 +116,8 @@ def main() -> None:
     """Renew the lock that cartwheel ships."""
     import os
 
-    plain = _renewed(os.environ, sources=False)
-    whole = _renewed(os.environ, sources=True)
+    plain = _fresh_lock(os.environ, sources=False)
+    whole = _fresh_lock(os.environ, sources=True)
     rows = re.findall(r"^[a-z0-9-]+==.*(?:\n    --hash.*)+\n", whole, re.M)
     more = "".join(row for row in rows if row.partition("==")[0] not in locked_names(plain))
     SHIPPED.write_text(plain + _PARTING + more, encoding="utf-8")

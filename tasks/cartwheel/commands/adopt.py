@@ -55,13 +55,13 @@ class Adopt(Command):  # type: ignore[misc]
                     write(adoption)
                 _print(as_document(adoption, written=opt_values["write"]))
             else:
-                written = self._write_if_meant(adoption, opt_values["write"])
+                written = self._offer(adoption, opt_values["write"])
                 _print(as_text(adoption, written=written))
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         return 1 if adoption.unexplained else 0
 
-    def _write_if_meant(self, adoption: Adoption, meant: bool) -> bool:
+    def _offer(self, adoption: Adoption, meant: bool) -> bool:
         from cartwheel.process import prompt
 
         if not adoption.edits:
@@ -159,7 +159,7 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None) -> Ado
             "A new one: maturin new -b pyo3 NAME"
         )
     pipelines = workflows(texts)
-    evidence = gathered(root, texts, found, pipelines, None if offline else released or _released)
+    evidence = gathered(root, texts, found, pipelines, None if offline else released or _latest_release)
     git = git_facts(root)
     if "dodo.py" in texts and "cartwheel" in _tool(texts, "pyproject.toml"):
         return changes(root, texts, evidence, skipped)
@@ -227,7 +227,7 @@ def _version(manifests: Any, truth: Any) -> str:
     return text
 
 
-def _released(root: Path, name: str, index: Any) -> tuple[str, tuple[str, ...], str]:
+def _latest_release(root: Path, name: str, index: Any) -> tuple[str, tuple[str, ...], str]:
     """Version and files of the newest release, and why these are unknown (else empty)."""
     from cartwheel.last_release import ONCE, last_release
 

@@ -39,7 +39,7 @@ def first_adoption(
     """All files that the project needs, and what they plan."""
     made = tuple(package_table(row) for row in evidence)
     tables, comments = _tables(evidence, made, pipelines, git)
-    planned = _planned(texts, evidence, tables)
+    planned = _files_by_folder(texts, evidence, tables)
     dockerfiles = _dockerfiles(texts, evidence, made)
     edits = [dodo_edit(texts), *_table_edits(texts, tables, comments), *dockerfiles, gitignore_edit(texts)]
     publish = tables["."].get("publish", ["pypi"])
@@ -138,7 +138,7 @@ def _spelled_out(tables: dict[str, dict[str, Any]], evidence: tuple[PackageEvide
             own["publish"] = ["pypi"]
 
 
-def _planned(
+def _files_by_folder(
     texts: Texts, evidence: tuple[PackageEvidence, ...], tables: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, tuple[str, ...]]:
     """The files that the new tables plan, by folder; raises `ConfigError` if the tables are invalid."""

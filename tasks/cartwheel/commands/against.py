@@ -162,14 +162,14 @@ def _contents(package: Package, root: Path, change: ReleaseChange) -> tuple[str,
         path, before = root / artifact.path, old.get(_tags(artifact.file))
         if artifact.kind != "wheel" or before is None or not before.url or not path.is_file():
             continue
-        was = _exported(io.BytesIO(read_bytes(before.url, shown_as=before.file)))
-        now = _exported(path)
+        was = _importable_files(io.BytesIO(read_bytes(before.url, shown_as=before.file)))
+        now = _importable_files(path)
         lines += [f"{artifact.file}: {name} is gone" for name in sorted(was - now)]
         lines += [f"{artifact.file}: {name} is new" for name in sorted(now - was)]
     return tuple(lines)
 
 
-def _exported(wheel: Path | io.BytesIO) -> frozenset[str]:
+def _importable_files(wheel: Path | io.BytesIO) -> frozenset[str]:
     """A wheel's files, with compiled modules named without their platform suffix, and the modules that they export."""
     from cartwheel.filesystem.binaries import binaries
 

@@ -44,7 +44,7 @@ class Changelog(WordsAndOptions):
             expected = "no version beside --draft" if draft else "one version"
             raise InvalidCommand(f"changelog: found '{' '.join(pos_args)}'; expected {expected}")
         try:
-            chosen = _chosen(shop.project, package)
+            chosen = _package(shop.project, package)
             version = pos_args[0] if pos_args else ""
             text = (
                 offer(shop.root, chosen, ignored=shop.project.release.ignore_tags)
@@ -61,7 +61,7 @@ class Changelog(WordsAndOptions):
         raise InvalidCommand(what)
 
 
-def _chosen(project: Project, name: str) -> Package:
+def _package(project: Project, name: str) -> Package:
     known = {p.key: p for p in project.packages} | {p.name: p for p in project.packages}
     if name and name not in known:
         raise ConfigError(f"--package: there is no package '{name}'{did_you_mean(name, known)}")

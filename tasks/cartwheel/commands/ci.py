@@ -71,7 +71,7 @@ class Ci(WordsAndOptions):
         shop.world.readonly = True
         self._refuse_nonsense(check, pos_args)
         try:
-            for line in _checked(shop) if check else self._answer(shop, pos_args, to, forge):
+            for line in _check(shop) if check else self._answer(shop, pos_args, to, forge):
                 self.outstream.write(f"{line}\n")
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
@@ -99,10 +99,10 @@ class Ci(WordsAndOptions):
             "lock": lambda: _renewed_locks(shop),
             "pins": lambda: _renewed_pins(shop.root),
         }
-        return answers[word]() if word in answers else _written(shop, word)
+        return answers[word]() if word in answers else _write(shop, word)
 
 
-def _checked(shop: RunContext) -> Iterable[str]:
+def _check(shop: RunContext) -> Iterable[str]:
     forges = pipeline_files.committed_forges(shop.root, shop.project.ci)
     if not forges:
         raise InvalidCommand(
@@ -116,7 +116,7 @@ def _checked(shop: RunContext) -> Iterable[str]:
     return (f"{forge.path_in(shop.project.ci)} is what the configuration says" for forge in forges)
 
 
-def _written(shop: RunContext, name: str) -> Iterable[str]:
+def _write(shop: RunContext, name: str) -> Iterable[str]:
     if shop.project.overrides or shop.project.rehearsed:
         raise InvalidCommand("ci: takes no setting for one run; run it without")
     forge = pipeline_files.forge_by_name(name)

@@ -14,7 +14,7 @@ from cartwheel.model.project import Project
 def advice(wanted: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
     """One line for each thing to do or to know."""
     yield from _credentials(wanted, forge)
-    yield from _untested(wanted, forge, project)
+    yield from _missing_tests(wanted, forge, project)
     yield from {"github": _github, "gitlab": _gitlab}[forge.name](wanted)
     for job in wanted.jobs_of_role(PUBLISH):
         if wanted.steps(job, "before") or wanted.steps(job, "after"):
@@ -38,7 +38,7 @@ def _credentials(wanted: Pipeline, forge: Forge) -> Iterable[str]:
             yield f"{job.index or job.name}: keep {kept} as {forge.secret_place(job, variable)}"
 
 
-def _untested(wanted: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
+def _missing_tests(wanted: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
     excused = {wheel.segments for _, wheel in project.wheels if wheel.untested or wheel.test.skip}
     sent = {key for job in wanted.jobs for key in job.packages}
     for build in wanted.builds:

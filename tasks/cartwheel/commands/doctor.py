@@ -146,12 +146,12 @@ def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: RunContext, host:
         ready=not needs,
         own=own,
         missing=tuple(dict.fromkeys(need.name for need in needs)),
-        fix=(*dict.fromkeys(need.fix for need in needs), *_unfetched(group, shop)),
+        fix=(*dict.fromkeys(need.fix for need in needs), *_fetch_advice(group, shop)),
         tests=tests,
     )
 
 
-def _unfetched(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> Iterable[str]:
+def _fetch_advice(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> Iterable[str]:
     """A line if crates are not fetched, for targets whose needs depend on them."""
     package, wheel = group[0]
     crosses = wheel.target.system in ("macos", "windows") and not this_machine().runs(wheel.target)

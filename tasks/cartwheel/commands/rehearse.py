@@ -55,13 +55,13 @@ class Rehearse(Seeking, DoitCmdBase):  # type: ignore[misc]
         shop = workshop_of(self.task_list)
         write = self.outstream.write
         try:
-            chosen = _chosen(shop, [*targets, *pos_args])
+            chosen = _triples(shop, [*targets, *pos_args])
             return rehearse(shop, chosen, write)
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
 
 
-def _chosen(shop: RunContext, words: Iterable[str]) -> tuple[str, ...]:
+def _triples(shop: RunContext, words: Iterable[str]) -> tuple[str, ...]:
     """The triples to rehearse, selected from those of the project."""
     known = dict.fromkeys(w.target.triple for _, w in shop.project.wheels)
     named = [part for word in words for part in word.replace(",", " ").split()] or ["host"]
@@ -110,7 +110,7 @@ def rehearse(shop: RunContext, targets: tuple[str, ...], write: Any) -> int:
             return code
         write(_table(stage))
         write(stand_ins.summary())
-        write(_untested(shop, stage))
+        write(_untested_note(shop, stage))
         write(f"rehearsed in {time.monotonic() - began:.0f} s; nothing left this machine\n")
     return 0
 
@@ -211,7 +211,7 @@ def _table(stage: RehearsalFolders) -> str:
     return "".join("  ".join((*(f"{c:{w}}" for c, w in zip(row, widths, strict=False)), row[4])) + "\n" for row in rows)
 
 
-def _untested(shop: RunContext, stage: RehearsalFolders) -> str:
+def _untested_note(shop: RunContext, stage: RehearsalFolders) -> str:
     """A note on the untested wheels for which a real release would be refused; empty if there are none."""
     excused = {wheel.file for _, wheel in shop.project.wheels if wheel.untested or wheel.test.skip}
     files = ((Path(made["path"]).name, tests_in_words(made["report"])) for made in _records(stage))

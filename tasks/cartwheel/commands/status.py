@@ -70,7 +70,7 @@ class Status(WordsAndOptions):
         shop.world.readonly = True
         run.stop_on_signals()
         try:
-            found = tuple(release(shop.project, package, shop) for package in _asked(shop.project, pos_args))
+            found = tuple(release(shop.project, package, shop) for package in _packages(shop.project, pos_args))
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         document = {"schema": 1, "packages": [to_builtins(row) for row in found]}
@@ -84,7 +84,7 @@ def _odd(row: ReleaseStatus) -> bool:
     return elsewhere or any(index.state in (DIFFERS, UNKNOWN) for index in row.indexes)
 
 
-def _asked(project: Project, names: list[str]) -> tuple[Package, ...]:
+def _packages(project: Project, names: list[str]) -> tuple[Package, ...]:
     known = {package.key: package for package in project.packages}
     for name in names:
         if name not in known:

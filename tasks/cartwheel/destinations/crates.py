@@ -150,7 +150,7 @@ class CrateRelease:
         """Which crates the registry serves, compared by content."""
         send, there, wrong = [], [], []
         for item in items:
-            theirs = self._published(item.name)
+            theirs = self._remote_crate(item.name)
             if theirs is None:
                 send.append(item.name)
             elif names := differences(item.path.read_bytes(), theirs, (c.name for c in self._crates.values())):
@@ -205,11 +205,11 @@ class CrateRelease:
     def status(self, digests: Mapping[str, str]) -> DestinationStatus:
         """Which crates the registry serves; does not compare their content."""
         items = tuple(
-            ItemStatus(name=file, state=MISSING if self._published(file) is None else THERE) for file in self._crates
+            ItemStatus(name=file, state=MISSING if self._remote_crate(file) is None else THERE) for file in self._crates
         )
         return DestinationStatus(name=self.name, kind=CRATES, state=overall_state(items), items=items)
 
-    def _published(self, file: str) -> bytes | None:
+    def _remote_crate(self, file: str) -> bytes | None:
         """The crate as the registry serves it, cached once it exists: a published crate never changes."""
         if file not in self._theirs and (data := self._cargo.published(self._crates[file])) is not None:
             self._theirs[file] = data

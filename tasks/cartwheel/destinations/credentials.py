@@ -58,7 +58,7 @@ def environment_credentials(index: Index, environ: Mapping[str, str]) -> Credent
         refuse_misdirected(index.name, variable, token, index.url, public=index.public)
         return Credentials(username=index.user or "__token__", password=token)
     password = environ.get("TWINE_PASSWORD", "").strip()
-    if password and _meant(index, environ) and not misdirected(password, index.url, public=index.public):
+    if password and _is_for(index, environ) and not misdirected(password, index.url, public=index.public):
         username = index.user or environ.get("TWINE_USERNAME", "").strip() or "__token__"
         refuse_unsendable(index.name, "TWINE_PASSWORD", password)
         refuse_unsendable(index.name, "TWINE_USERNAME", username)
@@ -66,7 +66,7 @@ def environment_credentials(index: Index, environ: Mapping[str, str]) -> Credent
     return None
 
 
-def _meant(index: Index, environ: Mapping[str, str]) -> bool:
+def _is_for(index: Index, environ: Mapping[str, str]) -> bool:
     return environ.get("TWINE_REPOSITORY_URL", index.url) in ("", index.url) and environ.get(
         "TWINE_REPOSITORY", index.name
     ) in ("", index.name)

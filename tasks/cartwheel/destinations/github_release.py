@@ -77,7 +77,7 @@ class GitHubRelease:
     ) -> None:
         self.name, self.url = api.place.name, api.place.url
         self.patience = patience or PATIENCE
-        self._api, self._wanted, self._say, self._release = api, wanted, say, release
+        self._api, self._spec, self._say, self._release = api, wanted, say, release
         self._forge = Persistent(api, say, self.patience, wait or retries.sleep)
         self._page: Page | None = None
 
@@ -93,13 +93,13 @@ class GitHubRelease:
         if self._release:
             stem, sums = archive_stem(self._release.package), sums_name(self._release)
             extra = extra_files([item.path for item in files], self._release.scratch, stem=stem, sums=sums)
-            if not self._wanted.notes:
+            if not self._spec.notes:
                 version = self._release.package.version
                 self._say(f"the changelog has no entry for {version}, so the release page has no notes")
         made = (Item(name=path.name, path=path, sha256=sha256_of(path)) for path in extra)
         items = (*files, *made)
-        self._wanted = replace(
-            self._wanted, files={i.name: i.path for i in items}, sha256={i.name: i.sha256 for i in items}
+        self._spec = replace(
+            self._spec, files={i.name: i.path for i in items}, sha256={i.name: i.sha256 for i in items}
         )
         return items
 
@@ -115,32 +115,32 @@ class GitHubRelease:
     def look(self, items: Sequence[Item], *, public: bool = False) -> Standing:
         """Compares the page with the plan; with `public` a draft does not count, since users cannot see it."""
         part = self._part(items)
-        self._page = find(self._forge, self._wanted.tag, self._page.id if self._page else 0)
+        self._page = find(self._forge, self._spec.tag, self._page.id if self._page else 0)
         standing = judge(self._page, part, self._digest)
         hidden = ""
         if public and (self._page is None or self._page.draft):
-            hidden = f"{self._wanted.tag}: {'a draft, which nobody sees' if self._page else 'no release'}"
+            hidden = f"{self._spec.tag}: {'a draft, which nobody sees' if self._page else 'no release'}"
         return Standing(send=standing.send, there=standing.there, wrong=standing.wrong, trouble=hidden)
 
     def prepare(self, standing: Standing) -> None:
         """Makes the draft, and removes remains of interrupted uploads under the planned names."""
         self._page = self._page or self._draft()
-        for asset in judge(self._page, self._wanted, self._digest).broken:
+        for asset in judge(self._page, self._spec, self._digest).broken:
             self._remove_rest(asset)
 
     def send(self, item: Item) -> Answer:
         """Uploads one file, once. Remains of an interrupted upload are removed; the answer then has status 503, so
         it is retried."""
         if self._page is None:
-            raise StepFailed(f"{self.name}: no draft of {self._wanted.tag} to send {item.name} to")
+            raise StepFailed(f"{self.name}: no draft of {self._spec.tag} to send {item.name} to")
         if sha256_of(item.path) != item.sha256:
             raise StepFailed(f"{item.name}: it was changed while the release was sent; start again")
         reply = self._api.upload(f"{self._page.upload}?name={item.name}", item.path)
-        if reply.answer.taken and self._as_sent(item, reply):
+        if reply.answer.taken and self._is_complete(item, reply):
             return reply.answer
         taken = reply.answer.taken or "already_exists" in reply.codes
         if taken or reply.answer.passing:
-            page = find(self._forge, self._wanted.tag, self._page.id)
+            page = find(self._forge, self._spec.tag, self._page.id)
             for asset in judge(page, self._part((item,)), self._digest).broken:
                 self._remove_rest(asset)
         return Answer(status=503, words=reply.answer.text) if taken else reply.answer
@@ -159,7 +159,7 @@ class GitHubRelease:
 
     def finish(self, items: Sequence[Item]) -> None:
         """Compares all files again and publishes the page, unless files of packages that share it are missing."""
-        wanted, name = self._wanted, self.name
+        wanted, name = self._spec, self.name
         page = find(self._forge, wanted.tag, self._page.id if self._page else 0)
         if page is None or (self._page and page.id != self._page.id):
             raise StepFailed(f"{name}: the release of {wanted.tag} is gone while it was made; start again")
@@ -179,12 +179,12 @@ class GitHubRelease:
 
     def prove(self, items: Sequence[Item]) -> str:
         """Installs nothing: that the page shows every file is the proof."""
-        return f"{len(items)} files on the release {self._wanted.tag}, each with the same bytes"
+        return f"{len(items)} files on the release {self._spec.tag}, each with the same bytes"
 
     def status(self, digests: Mapping[str, str]) -> DestinationStatus:
         """Each file of the page compared with `digests`, and the state and address of the page."""
         assert self._release is not None
-        release, wanted = self._release, self._wanted
+        release, wanted = self._release, self._spec
         names = files_of(release.package, shared=bool(partners(release)))
         page = find(self._forge, wanted.tag)
         if page is None:
@@ -215,15 +215,15 @@ class GitHubRelease:
     def _part(self, items: Sequence[Item]) -> Wanted:
         """The plan reduced to these items; the other files of the page stay known but are not judged."""
         names = {item.name for item in items}
-        rest = tuple(file for file in self._wanted.files if file not in names)
+        rest = tuple(file for file in self._spec.files if file not in names)
         return replace(
-            self._wanted, files={i.name: i.path for i in items}, sha256={i.name: i.sha256 for i in items},
-            others=(*rest, *self._wanted.others),
+            self._spec, files={i.name: i.path for i in items}, sha256={i.name: i.sha256 for i in items},
+            others=(*rest, *self._spec.others),
         )  # fmt: skip
 
     def _about_tag(self) -> tuple[str, ...]:
         """Why the tag is wrong on GitHub, which would otherwise create a missing tag on its default branch."""
-        wanted, place = self._wanted, self._api.place
+        wanted, place = self._spec, self._api.place
         if not wanted.commit:
             return ()
         reply = self._forge.ask("GET", f"commits/tags/{wanted.tag}", ok=(404, 422))
@@ -238,7 +238,7 @@ class GitHubRelease:
         return ()
 
     def _draft(self) -> Page:
-        wanted = self._wanted
+        wanted = self._spec
         document = {"tag_name": wanted.tag, "name": wanted.title, "body": wanted.notes, "draft": True}
         document |= {"prerelease": wanted.prerelease}
         lost: list[Page] = []
@@ -262,16 +262,16 @@ class GitHubRelease:
 
     def _give_way(self, page: Page) -> None:
         """Resolves a race of two runs: if the other draft is older, deletes this empty one; raises `StepFailed`."""
-        other = next((row for row in rows_of(self._forge, self._wanted.tag) if row["id"] < page.id), None)
+        other = next((row for row in rows_of(self._forge, self._spec.tag) if row["id"] < page.id), None)
         if other:
             self._forge.ask("DELETE", f"releases/{page.id}", ok=(404,))
             raise StepFailed(
-                f"{self.name}: another run makes the release of {self._wanted.tag} at this moment "
+                f"{self.name}: another run makes the release of {self._spec.tag} at this moment "
                 f"({other.get('html_url')}); start again when it has ended"
             )
 
     def _publish(self, page: Page) -> None:
-        wanted = self._wanted
+        wanted = self._spec
         change: dict[str, Any] = {} if page.notes or not wanted.notes or page.immutable else {"body": wanted.notes}
         if page.draft:
             newest = latest(self._forge, wanted)
@@ -287,7 +287,7 @@ class GitHubRelease:
         self._forge.ask("DELETE", f"releases/assets/{asset.id}", ok=(404,))
         self._say(f"{asset.name}: the rest of an upload that broke off is removed")
 
-    def _as_sent(self, item: Item, reply: Reply) -> bool:
+    def _is_complete(self, item: Item, reply: Reply) -> bool:
         """Whether the reply describes the whole file. Raises `StepFailed` if GitHub changed the file's name."""
         if not isinstance(reply.document, dict):
             return False

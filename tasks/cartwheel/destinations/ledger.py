@@ -30,7 +30,7 @@ class Ledger:
     ) -> None:
         self._path = path
         self._head = {"schema": 1, "index": index, "url": url, "project": project, "version": version}
-        self._files = self._read(say)
+        self._files = self._load(say)
 
     def sent(self, file: str, sha256: str) -> bool:
         """Whether the index accepted these bytes within `SHOWN_WITHIN`."""
@@ -70,7 +70,7 @@ class Ledger:
                 "make it writable and start again: the index itself is asked"
             ) from None
 
-    def _read(self, say: Callable[[str], None]) -> dict[str, dict[str, object]]:
+    def _load(self, say: Callable[[str], None]) -> dict[str, dict[str, object]]:
         """The rows of an earlier run; a ledger that is damaged or for another address is renamed and ignored."""
         try:
             found = json.loads(self._path.read_bytes())

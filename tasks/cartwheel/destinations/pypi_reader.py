@@ -104,8 +104,8 @@ def project_listing(
                     return page()
             raise
 
-    rows = _read(page, f"index {index.name}: {without_userinfo(index.simple)}", patience, index, lambda: credentials)
-    return tuple(_listed(row) for row in (rows.packages if rows else ()))
+    rows = _retry(page, f"index {index.name}: {without_userinfo(index.simple)}", patience, index, lambda: credentials)
+    return tuple(_listed_file(row) for row in (rows.packages if rows else ()))
 
 
 def with_digests(rows: Iterable[Listed], files: Iterable[str], index: Index | None = None) -> tuple[Listed, ...]:
@@ -143,7 +143,7 @@ def download_digest(
         with conversation(listed.url, (given.username, given.password) if given else None) as talk:
             return talk.exchange(ask, seconds=3 * SEND_SECONDS)
 
-    return _read(digest, listed.file, patience, index, lambda: given)
+    return _retry(digest, listed.file, patience, index, lambda: given)
 
 
 def read_bytes(url: str, *, shown_as: str, patience: Patience = READING) -> bytes:
@@ -158,30 +158,30 @@ def read_bytes(url: str, *, shown_as: str, patience: Patience = READING) -> byte
         with conversation(url) as talk:
             return talk.exchange(ask, seconds=3 * SEND_SECONDS)
 
-    return _read(content, shown_as, patience, None, lambda: None)
+    return _retry(content, shown_as, patience, None, lambda: None)
 
 
-_Found = TypeVar("_Found")
+_Response = TypeVar("_Response")
 
 
-def _read(
-    ask: Callable[[], _Found],
+def _retry(
+    ask: Callable[[], _Response],
     what: str,
     patience: Patience,
     index: Index | None,
     credentials: Callable[[], Credentials | None],
-) -> _Found:
+) -> _Response:
     """Calls `ask`, and repeats it after passing failures; raises `Unreadable` in the end."""
     import pypi_simple
     import requests
 
-    def attempt() -> _Found | Exception:
+    def attempt() -> _Response | Exception:
         try:
             return ask()
         except (requests.RequestException, ValueError, pypi_simple.UnsupportedRepoVersionError, NoIndex) as error:
             return error
 
-    def trouble_of(answer: _Found | Exception) -> Trouble | None:
+    def trouble_of(answer: _Response | Exception) -> Trouble | None:
         if not isinstance(answer, requests.RequestException) or isinstance(answer, requests.exceptions.InvalidURL):
             return None
         status, after = _status_of(answer)
@@ -226,7 +226,7 @@ def _status_of(error: Exception) -> tuple[int, float]:
     return response.status_code, seconds_until(response.headers.get("Retry-After", ""), datetime.now(UTC))
 
 
-def _listed(row: Any) -> Listed:
+def _listed_file(row: Any) -> Listed:
     uploaded = row.upload_time
     return Listed(
         file=row.filename,

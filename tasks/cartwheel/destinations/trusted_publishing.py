@@ -140,7 +140,7 @@ def _exchange(index: Index, again: bool) -> Minted | _Refusal:
     if isinstance(given, _Refusal):
         return given
     if not isinstance(given.get("token"), str):
-        return _refused(index, given, claims, identity)
+        return _refusal(index, given, claims, identity)
     expires = given.get("expires")
     _KEPT[key] = Minted(
         token=given["token"], expires=float(expires) if isinstance(expires, int | float) else time.time() + LIFETIME
@@ -234,7 +234,7 @@ def _refuse_other_environment(index: Index, claims: Mapping[str, Any]) -> None:
         )
 
 
-def _refused(index: Index, answer: Mapping[str, Any], claims: Mapping[str, Any], identity: str) -> _Refusal:
+def _refusal(index: Index, answer: Mapping[str, Any], claims: Mapping[str, Any], identity: str) -> _Refusal:
     errors = [error for error in answer.get("errors", ()) if isinstance(error, dict)]
     code = str(errors[0].get("code", "")) if errors else ""
     words = CODES.get(code, f"it says {errors or answer.get('message', 'nothing')}; look at the publisher there")

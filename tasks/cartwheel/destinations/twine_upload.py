@@ -137,7 +137,7 @@ class Sender:
                 return answer_of(response, self._secrets)
 
         try:
-            with _held(item) as package.filename:
+            with _stable_path(item) as package.filename:
                 answer = self._conversation.exchange(ask, seconds=sending_seconds(item.path.stat().st_size))
         except requests.RequestException as error:
             self._conversation = Conversation(self._repository.session, self._index.url)
@@ -147,7 +147,7 @@ class Sender:
 
 
 @contextmanager
-def _held(item: Item) -> Iterator[str]:
+def _stable_path(item: Item) -> Iterator[str]:
     """A path for twine that leads to the bytes just digested, even if the file is replaced meanwhile.
 
     On Windows an open file cannot be replaced.

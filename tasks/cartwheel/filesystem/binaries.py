@@ -94,11 +94,11 @@ def _macho(path: str, content: bytes) -> Iterator[Binary]:
             minimum_os=(int(stated[0]), int(stated[1])),
             needed=tuple(library.name for library in image.libraries if library.command != own_name),
             imports=tuple(sorted(s.name.removeprefix("_") for s in image.imported_symbols)),
-            modules=_modules(s.name.removeprefix("_") for s in (*image.exported_symbols, *_defined(image))),
+            modules=_modules(s.name.removeprefix("_") for s in (*image.exported_symbols, *_symbol_table(image))),
         )
 
 
-def _defined(image: Any) -> Iterator[Any]:
+def _symbol_table(image: Any) -> Iterator[Any]:
     """Exported symbols from the symbol table, where older linkers put them, without debugger entries (N_STAB, 0xE0)."""
     return (symbol for symbol in image.symbols if symbol.raw_type & 0xEE == 0x0E)
 

@@ -25,7 +25,7 @@ _TICK, _COARSE = 50_000_000, 2_000_000_000
 resolution of one or two seconds (FAT) show no fraction."""
 
 
-def _settled(stat: os.stat_result) -> bool:
+def _is_settled(stat: os.stat_result) -> bool:
     """Whether any later write would change the file's times."""
     last = max(stat.st_mtime_ns, stat.st_ctime_ns)
     whole = not stat.st_mtime_ns % 1_000_000_000 and not stat.st_ctime_ns % 1_000_000_000
@@ -115,7 +115,7 @@ class Digests:
             digest += "+x"
         known[path] = [*key, digest]
         self._fresh = True
-        if _settled(stat):
+        if _is_settled(stat):
             self._young.discard(path)
         else:
             self._young.add(path)

@@ -44,10 +44,10 @@ def new_contents(root: Path, places: Iterable[TextPlace]) -> dict[str, bytes]:
     for place in places:
         if place.found != place.expected:
             by_path.setdefault(place.path, {})[(place.at, place.span)] = place
-    return {path: _replaced(path, (root / path).read_bytes(), tuple(rows.values())) for path, rows in by_path.items()}
+    return {path: _apply(path, (root / path).read_bytes(), tuple(rows.values())) for path, rows in by_path.items()}
 
 
-def _replaced(path: str, data: bytes, places: tuple[TextPlace, ...]) -> bytes:
+def _apply(path: str, data: bytes, places: tuple[TextPlace, ...]) -> bytes:
     """Replace spans from the end of the file to its start, so that the offsets stay valid; then TOML keys."""
     for place in sorted((p for p in places if not p.at), key=lambda p: p.span, reverse=True):
         start, end = place.span

@@ -50,11 +50,11 @@ def toml(path: Path) -> dict[str, Any]:
         stat = os.stat(path)
     except OSError:
         return {}
-    return _parsed(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return _parse(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
 @lru_cache(maxsize=512)
-def _parsed(path: Path, *state: int) -> dict[str, Any]:
+def _parse(path: Path, *state: int) -> dict[str, Any]:
     """The parsed file, cached by its state: every target of a package reads the same manifests."""
     try:
         return _loads(path)

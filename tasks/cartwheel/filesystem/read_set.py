@@ -40,12 +40,12 @@ class ReadSet(Struct, frozen=True, kw_only=True):
 
     def __or__(self, other: ReadSet) -> ReadSet:
         return ReadSet(
-            files=_merged(self.files, other.files),
-            absent=_merged(self.absent, other.absent),
-            folders=_merged(self.folders, other.folders),
-            env=_merged(self.env, other.env),
-            unwatched=_merged(self.unwatched, other.unwatched),
-            git=_merged(self.git, other.git),
+            files=_union(self.files, other.files),
+            absent=_union(self.absent, other.absent),
+            folders=_union(self.folders, other.folders),
+            env=_union(self.env, other.env),
+            unwatched=_union(self.unwatched, other.unwatched),
+            git=_union(self.git, other.git),
         )
 
 
@@ -163,5 +163,5 @@ def _without_dots(path: str) -> str:
     return plain
 
 
-def _merged(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({*one, *other}))

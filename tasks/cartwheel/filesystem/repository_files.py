@@ -34,7 +34,7 @@ def read_repository(root: Path) -> dict[str, str]:
     texts: dict[str, str] = {}
     for folder, names, files in os.walk(root):
         here = Path(folder).relative_to(root)
-        names[:] = sorted(name for name in names if _wanted(Path(folder, name), name, len(here.parts)))
+        names[:] = sorted(name for name in names if _may_enter(Path(folder, name), name, len(here.parts)))
         for file in files:
             path = (here / file).as_posix()
             texts[path] = _text(Path(folder, file)) if _READ.fullmatch(path) else ""
@@ -52,7 +52,7 @@ def read_workflows(root: Path) -> dict[str, str]:
     return texts
 
 
-def _wanted(path: Path, name: str, depth: int) -> bool:
+def _may_enter(path: Path, name: str, depth: int) -> bool:
     hidden = name.startswith(".") and name not in _HIDDEN and name != ".gitlab"
     skipped = name in _SKIPPED and ".github" not in path.parts
     return not (hidden or skipped or depth >= _DEEPEST or (path / ".git").exists() or path.is_symlink())

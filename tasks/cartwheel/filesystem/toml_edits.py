@@ -29,16 +29,16 @@ def with_strings(data: bytes, values: Mapping[Keys, str], *, shown_as: str) -> b
     Raises `ConfigError` if a string cannot be replaced without another change.
     """
     bom, text = _text(data, shown_as)
-    expected, document = _parsed(text), _whole(text)
+    expected, document = _parse(text), _whole(text)
     for at, value in values.items():
         _place(expected, at[:-1])[at[-1]] = value
         try:
             text = _in_document(document, text, at, value) if document is not None else _in_section(text, at, value)
         except _NotExact:
             raise ConfigError(
-                f"{shown_as}: {_shown(at)} cannot be replaced without another change; change it by hand to '{value}'"
+                f"{shown_as}: {_path_of(at)} cannot be replaced without another change; change it by hand to '{value}'"
             ) from None
-    if _parsed(text) != expected:
+    if _parse(text) != expected:
         raise ConfigError(f"{shown_as}: an edit would change another value; change the file by hand")
     return (bom + text).encode()
 
@@ -49,7 +49,7 @@ def with_key(data: bytes, table: tuple[str, ...], key: str, value: str, *, shown
     Raises `ConfigError` if that is impossible without another change.
     """
     bom, text = _text(data, shown_as)
-    expected = _parsed(text)
+    expected = _parse(text)
     place: Any = expected
     for part in table:
         place = place.setdefault(part, {}) if isinstance(place, dict) else {}
@@ -59,7 +59,7 @@ def with_key(data: bytes, table: tuple[str, ...], key: str, value: str, *, shown
         return with_strings(data, {(*table, key): value}, shown_as=shown_as)
     place[key] = value
     for candidate in _with_new_key(text, table, key, value):
-        if _parsed(candidate) == expected:
+        if _parse(candidate) == expected:
             return (bom + candidate).encode()
     raise ConfigError(f'{shown_as}: {key} = "{value}" cannot be added to [{".".join(table)}]; add it by hand')
 
@@ -70,12 +70,12 @@ def with_value(data: bytes, table: tuple[str, ...], key: str, value: Any, *, sho
     Raises `ConfigError` if that is impossible without another change.
     """
     bom, text = _text(data, shown_as)
-    expected, document = _parsed(text), _whole(text)
+    expected, document = _parse(text), _whole(text)
     _place(expected, table)[key] = value
     if document is not None:
         _place(document, table)[key] = value
         candidate: str = document.as_string()
-        if _parsed(candidate) == expected:
+        if _parse(candidate) == expected:
             return (bom + candidate).encode()
     raise ConfigError(f"{shown_as}: {key} cannot be set in [{'.'.join(table)}]; set it by hand to {value}")
 
@@ -101,7 +101,7 @@ def _in_document(document: Any, text: str, at: Keys, value: str) -> str:
 
 def _in_section(text: str, at: Keys, value: str) -> str:
     """The text with one string replaced. Only the table that holds the string is passed to tomlkit."""
-    expected = _parsed(text)
+    expected = _parse(text)
     _place(expected, at[:-1])[at[-1]] = value
     for start, end in _sections(text):
         document = _whole(text[start:end])
@@ -110,7 +110,7 @@ def _in_section(text: str, at: Keys, value: str) -> str:
         except (LookupError, TypeError, _NotExact):
             continue
         candidate = text[:start] + section + text[end:]
-        if section and _parsed(candidate) == expected:
+        if section and _parse(candidate) == expected:
             return candidate
     raise _NotExact
 
@@ -175,7 +175,7 @@ def _with_new_key(text: str, table: tuple[str, ...], key: str, value: str) -> It
             place = place[part]
         if document is not None:
             place[key] = value
-            yield from _inserted(text, document.as_string(), newline)
+            yield from _insertion(text, document.as_string(), newline)
     except (tomlkit.exceptions.TOMLKitError, TypeError, ValueError, _NotExact):
         pass  # an inline table cannot be extended by a table with a header
     nested: dict[str, Any] = {key: value}
@@ -185,7 +185,7 @@ def _with_new_key(text: str, table: tuple[str, ...], key: str, value: str) -> It
     yield text + gap + tomlkit.dumps(nested).replace("\n", newline)
 
 
-def _inserted(before: str, after: str, newline: str) -> Iterator[str]:
+def _insertion(before: str, after: str, newline: str) -> Iterator[str]:
     """`before` with the text that `after` adds, in the file's line endings; spaces that tomlkit drops are kept.
 
     tomlkit adds lines below the next table's comment; the first candidate has them above it.
@@ -225,12 +225,12 @@ def _common_prefix(one: str, other: str) -> int:
     return low
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def _parse(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text, parse_float=str)  # nan is not equal to itself, and a float loses digits
     except tomllib.TOMLDecodeError:
         return {}
 
 
-def _shown(at: Keys) -> str:
+def _path_of(at: Keys) -> str:
     return ".".join(str(key) for key in at)

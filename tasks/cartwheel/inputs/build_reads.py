@@ -136,7 +136,7 @@ def _sources(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     sources."""
     root = run.build.root
     final = [artifact for artifact in run.messages.artifacts if _is_final(artifact, run.build)]
-    found = [_uplifted(artifact) for artifact in final]
+    found = [_final_dep_info(artifact) for artifact in final]
     paths = {Path(path) for info in found if info is not None for path in info.files}
     reads = there_or_not([path for path in paths if run.counts(path) and not path.is_dir()], root)
     # With cargo's `dep-info-basedir`, paths are relative.
@@ -152,7 +152,7 @@ def _is_final(artifact: CompilerArtifact, build: CargoBuild) -> bool:
     return same and not {"custom-build", "proc-macro"} & set(artifact.kinds) and bool(artifact.files)
 
 
-def _uplifted(artifact: CompilerArtifact) -> DepInfo | None:
+def _final_dep_info(artifact: CompilerArtifact) -> DepInfo | None:
     """The dep-info of a final artifact; it covers all local crates linked into it."""
     for file in artifact.files:
         if file.parent.name != "deps":
@@ -185,8 +185,8 @@ def _scripts(run: BuildEvidence) -> ReadSet:
         manifest = manifests.get(script.package)
         if manifest:
             asked = _directives(script)
-            reads |= _watched(script, asked, manifest.parent, run)
-            reads |= _linked(script, asked or Directives(), manifest.parent, run)
+            reads |= _script_reads(script, asked, manifest.parent, run)
+            reads |= _link_reads(script, asked or Directives(), manifest.parent, run)
         reads |= ReadSet(env=tuple(sorted(_directives(script).env)))
     return reads
 
@@ -203,7 +203,7 @@ _INCLUDING = frozenset({
 """Suffixes of sources that include other files, which build scripts rarely report."""
 
 
-def _watched(script: BuildScriptRun, asked: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
+def _script_reads(script: BuildScriptRun, asked: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
     """What one build script watches; the whole package if the script is local and its directives are incomplete.
 
     They are incomplete if the script names no file (cargo then watches the package or, after a named variable,
@@ -230,7 +230,7 @@ def _watched(script: BuildScriptRun, asked: Directives, folder: Path, run: Build
 _LIBRARY_NAMES = ("lib{}.a", "lib{}.so", "lib{}.dylib", "lib{}.tbd", "lib{}.dll.a", "{}.lib", "{}.dll", "{}.o", "{}")
 
 
-def _linked(script: BuildScriptRun, asked: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
+def _link_reads(script: BuildScriptRun, asked: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
     """The libraries that a build script links, in its library folders, and the files in its linker flags."""
     root = run.build.root
     names = {name.rpartition("=")[2].partition(":")[0] for name in script.libraries}
@@ -273,14 +273,14 @@ def _beside(artifact: CompilerArtifact, run: BuildEvidence) -> list[DepInfo]:
         elif file.parent.name == "deps":
             candidates = [file.with_suffix(".d"), file.with_name(file.stem.removeprefix("lib") + ".d")]
         else:
-            candidates = _of_uplifted(artifact.name.replace("-", "_"), run)
+            candidates = _dep_info_candidates(artifact.name.replace("-", "_"), run)
         texts = [text for text in map(_text, candidates) if text is not None]
         if texts:
             return [dep_info(text) for text in texts]
     return []
 
 
-def _of_uplifted(crate: str, run: BuildEvidence) -> list[Path]:
+def _dep_info_candidates(crate: str, run: BuildEvidence) -> list[Path]:
     """Candidate dep-info files in `deps` for an artifact that cargo copied out, with or without a hash in the name."""
     places = {run.build.profile_dir / "deps"} | {s.out_dir.parent.parent.parent / "deps" for s in run.messages.scripts}
     return [path for place in sorted(places) for path in (place / f"{crate}.d", *sorted(place.glob(f"{crate}-*.d")))]

@@ -84,7 +84,7 @@ class TreeSources(Struct, frozen=True, kw_only=True):
 
     def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
-        learned = before.learned if before and before.learned else self._named(snapshot)
+        learned = before.learned if before and before.learned else self._extra_facts(snapshot)
         paths = set(learned["files"])
         for folder in learned["folders"]:
             paths.update(files_at(snapshot.root, folder))
@@ -94,7 +94,7 @@ class TreeSources(Struct, frozen=True, kw_only=True):
         facts = {name: environment.fingerprint(value) for name, value in literals.items()}
         return Dependencies(listing={path: snapshot.digest(path) for path in paths}, facts=facts, learned=learned)
 
-    def _named(self, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
+    def _extra_facts(self, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
         named = {"files": self.files, "folders": self.folders}
         if self.package is not None and self.package.manifest:
             root = snapshot.root

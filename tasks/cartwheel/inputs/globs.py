@@ -58,12 +58,12 @@ def _rule(line: str) -> IgnoreRule | None:
     if text.endswith("/**"):
         text += "/*"
     try:
-        return IgnoreRule(matches=re.compile(_translated(text), re.DOTALL), ignores=ignores, only_folders=only_folders)
+        return IgnoreRule(matches=re.compile(_regex(text), re.DOTALL), ignores=ignores, only_folders=only_folders)
     except re.error:
         return None
 
 
-def _translated(glob: str) -> str:
+def _regex(glob: str) -> str:
     """The regular expression for a globset pattern whose `*` and `?` do not match `/`."""
     out, at, depth = "", 0, 0
     while at < len(glob):
@@ -119,7 +119,7 @@ def _matching(folder: Path, parts: list[str], above: frozenset[str]) -> Iterator
         yield from _matching(folder, rest or ["*"], above)
         real = os.path.realpath(folder)
         for entry in _entries(folder) if real not in above else ():
-            if entry.name not in SKIPPED and entry.is_dir() and not _is_marked(entry.path):
+            if entry.name not in SKIPPED and entry.is_dir() and not _has_marker(entry.path):
                 yield from _matching(Path(entry.path), parts, above | {real})
         return
     if not set(first) & set("*?["):
@@ -149,5 +149,5 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _is_marked(folder: str) -> bool:
+def _has_marker(folder: str) -> bool:
     return any(Path(folder, name).exists() for name in MARKERS)

@@ -48,11 +48,11 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
         learned = before.learned if before and before.learned else self._broad(snapshot)
-        packed = self._packed(snapshot)
+        packed = self._packed_files(snapshot)
         listing: dict[str, str] = {}
         for group in (
             packed,
-            *self._declared(snapshot),
+            *self._declared_files(snapshot),
             *(files_at(snapshot.root, folder) for folder in learned["folders"]),
         ):
             listing.update(snapshot.digests(group))
@@ -136,7 +136,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         now = self._with_settings(self.seen(work.snapshot, Dependencies(learned=then.learned)), work.snapshot)
         changed = {p for p in {*then.listing, *now.listing} if then.listing.get(p) != now.listing.get(p)}
         older = any(modification_time(work.root / path) <= built for path in changed)
-        named = changed.intersection(path for group in self._declared(work.snapshot) for path in group)
+        named = changed.intersection(path for group in self._declared_files(work.snapshot) for path in group)
         for unwatched in then.learned.get("unwatched", ()):
             named |= {p for p in changed if unwatched in (p, ".") or p.startswith(f"{unwatched}/")}
         names = {name for name in {*then.facts, *now.facts} if is_variable(name) or name == _COMMIT}
@@ -154,7 +154,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def _local(self, root: Path) -> tuple[Crate, ...]:
         return crates_by_path(root / self.package.manifest, root)
 
-    def _packed(self, snapshot: Snapshot) -> tuple[str, ...]:
+    def _packed_files(self, snapshot: Snapshot) -> tuple[str, ...]:
         return packed_with(self.package, snapshot.root)
 
     def _configuration(self, snapshot: Snapshot) -> set[str]:
@@ -164,7 +164,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         found = configuration_files(snapshot.root / self.package.folder, snapshot.environ.get("CARGO_HOME", ""))
         return {str(path) for path in found if not path.is_relative_to(source_top(snapshot.root))}
 
-    def _declared(self, snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
+    def _declared_files(self, snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
         """The files that the configuration declares as inputs, and those named in its flags and variables."""
         literals = environment.literal_values(self.wheel.environment)
         counted = environment.counted_variables(snapshot.environ, self.package.environment_pass)
@@ -200,7 +200,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         if before and before.facts and before.hints.get("resolution") == hint:
             return known, hint
         try:
-            crates = snapshot.remember(f"crates {hint}", lambda: self._resolved(snapshot))
+            crates = snapshot.remember(f"crates {hint}", lambda: self._resolve(snapshot))
         except CartwheelError:
             return {**known, _UNRESOLVED: f"by {hint}"}, hint
         return {f"{_CRATE}{name}": version for name, version in crates.items()}, hint
@@ -224,7 +224,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
 
         return not self.fetched(snapshot) and bool(locked_names(snapshot.root / self.package.manifest, snapshot.root))
 
-    def _resolved(self, snapshot: Snapshot) -> Mapping[str, str]:
+    def _resolve(self, snapshot: Snapshot) -> Mapping[str, str]:
         from cartwheel.cargo.resolution import resolved_crates
         from cartwheel.inputs import lockless_copy
 

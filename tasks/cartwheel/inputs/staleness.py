@@ -77,13 +77,13 @@ def _sources(step: Step, record: Record, snapshot: Snapshot) -> Iterable[str]:
     for name in sorted({*then, *now.facts}):
         old, new = then.get(name, ""), now.facts.get(name, "")
         if old != new:
-            yield _changed(name, old, new)
+            yield _difference(name, old, new)
 
 
 _VERSION = re.compile(r"\d+\.\d")
 
 
-def _changed(name: str, old: str, new: str) -> str:
+def _difference(name: str, old: str, new: str) -> str:
     """`pyo3 0.29.2 → 0.29.3` if both values start with versions that differ; otherwise that the fact appeared,
     disappeared or changed."""
     before, after = old.split(" ")[0], new.split(" ")[0]

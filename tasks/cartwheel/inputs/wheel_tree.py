@@ -39,7 +39,7 @@ def packed_files(
     """
     layout = _layout(folder, pyproject, cargo)
     excluded = globs.rules(_patterns(layout.settings.get("exclude")))
-    sources = {*_python(layout, git), *_included(layout), *_data(layout)}
+    sources = {*_python(layout, git), *_include_files(layout), *_data(layout)}
     kept = {path for path in sources if not _is_excluded(path, layout.folder, excluded)}
     fixed = {*_documents(layout), *_stubs(layout), *_settings(layout)}
     return tuple(sorted({relative_name(p, root) for p in kept | fixed if p.name != ".git" and p.is_file()}))
@@ -151,7 +151,7 @@ def _levels_to(folder: Path, top: Path, git: bool | None) -> tuple[_Level, ...] 
         return ()
     levels: tuple[_Level, ...] = (_level(folder, git, *folder.parents),)
     for parent in [*[p for p in reversed(top.parents) if folder in p.parents], top]:
-        if parent.is_symlink() or _ignored(levels, os.fspath(parent), folder=True, git=git):
+        if parent.is_symlink() or _is_ignored(levels, os.fspath(parent), folder=True, git=git):
             return None
         if parent != top:
             levels += (_level(parent, git),)
@@ -166,7 +166,7 @@ def _walk(folder: Path, above: tuple[_Level, ...], git: bool | None) -> Iterator
         return
     for entry in entries:
         is_folder = entry.is_dir(follow_symlinks=False)
-        if _ignored(levels, entry.path, folder=is_folder, git=git):
+        if _is_ignored(levels, entry.path, folder=is_folder, git=git):
             continue
         if is_folder:
             yield from _walk(Path(entry.path), levels, git)
@@ -191,7 +191,7 @@ def _rules(path: Path) -> tuple[globs.IgnoreRule, ...]:
         return ()
 
 
-def _ignored(levels: tuple[_Level, ...], path: str, *, folder: bool, git: bool | None) -> bool:
+def _is_ignored(levels: tuple[_Level, ...], path: str, *, folder: bool, git: bool | None) -> bool:
     """Whether an entry is ignored. The nearest `.ignore` with a match decides, else the nearest `.gitignore` in the
     same repository."""
     nearest = levels[::-1]
@@ -226,7 +226,7 @@ def _is_left_over(path: Path, extension: str) -> bool:
 # ---- what else is named ------------------------------------------------------------------------------------------
 
 
-def _included(layout: _Layout) -> Iterator[Path]:
+def _include_files(layout: _Layout) -> Iterator[Path]:
     """The files that `include` names, regardless of ignore files. Rows from OUT_DIR are left out: the build script's
     inputs count instead."""
     for pattern in _patterns(layout.settings.get("include")):

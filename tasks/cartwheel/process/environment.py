@@ -77,17 +77,17 @@ def builds_forbidden(environ: Mapping[str, str]) -> bool:
 
 def tool_environment(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
     """The variables of `environ` to pass to a tool; `extra` adds names or patterns."""
-    return _chosen(environ, (*PASSED, *COUNTED, *extra))
+    return _select(environ, (*PASSED, *COUNTED, *extra))
 
 
 def counted_variables(
     environ: Mapping[str, str], extra: Iterable[str] = (), *, compiled: bool = True
 ) -> dict[str, str]:
     """The variables that a wheel depends on; without compiled code only those that `extra` names."""
-    return _chosen(environ, (*(COUNTED if compiled else ()), *extra))
+    return _select(environ, (*(COUNTED if compiled else ()), *extra))
 
 
-def _chosen(environ: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:
+def _select(environ: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:
     exact, prefixes, globs = _sorted_out(tuple(patterns))
     return {
         name: value
@@ -106,8 +106,8 @@ def _sorted_out(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, .
 
 def family(environ: Mapping[str, str], *tools: str, credentials: bool = True) -> dict[str, str]:
     """The variables of these tools (see `FAMILIES`); without `credentials`, only those that a build may see too."""
-    own = _chosen(environ, tuple(pattern for tool in tools for pattern in FAMILIES[tool]))
-    never = _chosen(own, _NEVER)
+    own = _select(environ, tuple(pattern for tool in tools for pattern in FAMILIES[tool]))
+    never = _select(own, _NEVER)
     return {k: v for k, v in own.items() if k not in never and (credentials or not is_credential(k, v))}
 
 

@@ -84,7 +84,7 @@ def _forms(secrets: tuple[str, ...]) -> tuple[_Form, ...]:
     """The forms of all secrets, longest value first, so that a shorter value cannot leave the rest of a longer one."""
     parts = {part.strip() for secret in secrets for part in (secret, *secret.splitlines())}
     values = sorted((part for part in parts if len(part) > SHORT), key=lambda part: (-len(part), part))
-    return tuple(form for value in values for form in (*_encoded(value), _form(value)))
+    return tuple(form for value in values for form in (*_encodings(value), _form(value)))
 
 
 def _form(value: str) -> _Form:
@@ -99,7 +99,7 @@ def _form(value: str) -> _Form:
     )
 
 
-def _encoded(value: str) -> Iterator[_Form]:
+def _encodings(value: str) -> Iterator[_Form]:
     """The value in base64, at each of the three byte offsets in an encoded text, and in hexadecimal."""
     for encoding in ("utf-8",) if value.isascii() else ("utf-8", "latin-1"):  # HTTP Basic uses latin-1 too
         data = value.encode(encoding, "replace" if encoding == "latin-1" else "surrogatepass")

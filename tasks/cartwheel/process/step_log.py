@@ -74,7 +74,7 @@ class StepLog:
         """
         if STOP.is_set():
             raise Interrupted
-        self.say(f"$ {' '.join(_quoted(a) for a in argv)}   # in {cwd}")
+        self.say(f"$ {' '.join(_quote(a) for a in argv)}   # in {cwd}")
         process = start_in_group(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         lines = []
         try:
@@ -93,7 +93,7 @@ class StepLog:
             raise Interrupted
         if self._hidden and not keep:
             return self._run_hiding(argv, cwd=cwd, env=env)
-        self.say(f"$ {' '.join(_quoted(a) for a in argv)}   # in {cwd}")
+        self.say(f"$ {' '.join(_quote(a) for a in argv)}   # in {cwd}")
         with open(self._path, "ab") as file:
             start = file.tell()
             process = start_in_group(argv, cwd=cwd, env=env, stdout=subprocess.PIPE if keep else file, stderr=file)
@@ -119,7 +119,7 @@ class StepLog:
 
     def _failure(self, argv: Sequence[str], code: int, start: int) -> str:
         output = self._path.read_bytes()[start:].decode(errors="replace").strip()
-        last = "\n".join(_shortened(line) for line in _telling_lines(output.splitlines()))
+        last = "\n".join(_shorten(line) for line in _telling_lines(output.splitlines()))
         name = argv[argv.index("-m") + 1] if "-m" in argv[:4] else Path(argv[0]).name
         if any(words in output for words in _FULL):
             return f"{name}: the disk is full; free some space and run again; the whole of it is in {self._shown_as}"
@@ -149,9 +149,9 @@ def _telling_lines(lines: Sequence[str]) -> Sequence[str]:
     return lines[start : start + _MOST]
 
 
-def _shortened(line: str) -> str:
+def _shorten(line: str) -> str:
     return line if len(line) <= 240 else f"{line[:200]} … (the rest is in the log)"
 
 
-def _quoted(argument: str) -> str:
+def _quote(argument: str) -> str:
     return f"'{argument}'" if " " in argument or not argument else argument

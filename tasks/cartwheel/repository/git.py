@@ -67,11 +67,11 @@ class Repository:
     @property
     def branch(self) -> str:
         """The checked-out branch; empty on a detached HEAD."""
-        return self._known("symbolic_ref", "HEAD", quiet=True, short=True)
+        return self._lookup("symbolic_ref", "HEAD", quiet=True, short=True)
 
     def default_branch(self, remote: str) -> str:
         """The branch of the remote's HEAD, as of the last clone or fetch; empty if unknown."""
-        name = self._known("symbolic_ref", f"refs/remotes/{remote}/HEAD", quiet=True, short=True) if remote else ""
+        name = self._lookup("symbolic_ref", f"refs/remotes/{remote}/HEAD", quiet=True, short=True) if remote else ""
         return name.removeprefix(f"{remote}/")
 
     def has_branch(self, name: str) -> bool:
@@ -166,7 +166,7 @@ class Repository:
         path = self.root / name
         if not path.is_file():
             return True
-        return bool(self._known("rev_parse", f"HEAD:{name}") != self.git.hash_object("--", name))
+        return bool(self._lookup("rev_parse", f"HEAD:{name}") != self.git.hash_object("--", name))
 
     def tracked(self, paths: Iterable[Path]) -> tuple[Path, ...]:
         """The files among `paths` that git tracks."""
@@ -211,15 +211,15 @@ class Repository:
 
     def annotated(self, tag: str) -> bool:
         """Whether the local tag is annotated."""
-        return self._known("for_each_ref", f"refs/tags/{tag}", format="%(objecttype)") == "tag"
+        return self._lookup("for_each_ref", f"refs/tags/{tag}", format="%(objecttype)") == "tag"
 
     def lacks_signature(self, tag: str) -> bool:
         """Whether git is configured to sign tags but the tag is unsigned.
 
         git 2.39 creates an unsigned tag and exits with 0 if it cannot read an SSH key.
         """
-        wanted = self._known("config", "--get", "tag.gpgSign", type="bool") == "true"
-        return wanted and "-----BEGIN " not in self._known("cat_file", f"refs/tags/{tag}", p=True)
+        wanted = self._lookup("config", "--get", "tag.gpgSign", type="bool") == "true"
+        return wanted and "-----BEGIN " not in self._lookup("cat_file", f"refs/tags/{tag}", p=True)
 
     def push(self, remote: str, refs: tuple[str, ...]) -> None:
         """Push all of `refs` (`refs/heads/main`, or `COMMIT:refs/heads/main`) or none of them.
@@ -243,9 +243,9 @@ class Repository:
             raise kind(about_remote(remote, self.url(remote), words)) from None
 
     def _commit(self, name: str) -> str:
-        return self._known("rev_parse", f"{name}^{{commit}}", verify=True, quiet=True)
+        return self._lookup("rev_parse", f"{name}^{{commit}}", verify=True, quiet=True)
 
-    def _known(self, command: str, *arguments: str, **options: Any) -> str:
+    def _lookup(self, command: str, *arguments: str, **options: Any) -> str:
         """The output of a git command; empty if it fails without a message, as for an unknown name."""
         status, answer, complaint = getattr(self.git, command)(
             *arguments, with_exceptions=False, with_extended_output=True, **options

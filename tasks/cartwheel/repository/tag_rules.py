@@ -73,7 +73,7 @@ def _on_its_commit(facts: TagFacts) -> tuple[str, ...]:
     )
 
 
-def _annotated(facts: TagFacts) -> tuple[str, ...]:
+def _annotation(facts: TagFacts) -> tuple[str, ...]:
     if not facts.plain or facts.done or facts.here != facts.head:
         return ()
     return (f"{facts.tag} is here without a message; a release's is annotated: `git tag -d {facts.tag}`, start again",)
@@ -132,4 +132,4 @@ def _commits(count: int) -> str:
     return f"{count} commit{'s' if count != 1 else ''}"
 
 
-RULES = (_clean, _on_its_commit, _annotated, _on_its_branch, _with_its_remote, _forward)
+RULES = (_clean, _on_its_commit, _annotation, _on_its_branch, _with_its_remote, _forward)

@@ -98,11 +98,11 @@ def third_party(metadata: Mapping[str, Any], lock: Mapping[str, Any], caches: tu
     for package in metadata["packages"]:
         name, version = package["name"], package["version"]
         checksum = checksums.get((name, version))
-        file = _downloaded(f"{name}-{version}.crate", checksum, caches) if checksum else None
+        file = _cached_crate(f"{name}-{version}.crate", checksum, caches) if checksum else None
         if file:
             shelf.add(
                 {
-                    "name": name, "vers": version, "deps": [_locked(d) for d in package["dependencies"]],
+                    "name": name, "vers": version, "deps": [_index_row(d) for d in package["dependencies"]],
                     "features": {}, "features2": package["features"], "v": 2, "cksum": checksum, "yanked": False,
                     "links": package.get("links"), "rust_version": package.get("rust_version"),
                 },
@@ -111,7 +111,7 @@ def third_party(metadata: Mapping[str, Any], lock: Mapping[str, Any], caches: tu
     return shelf
 
 
-def _locked(row: Mapping[str, Any]) -> dict[str, Any]:
+def _index_row(row: Mapping[str, Any]) -> dict[str, Any]:
     renamed = row.get("rename")
     return {
         "name": renamed or row["name"], "req": row["req"], "features": row["features"],
@@ -120,7 +120,7 @@ def _locked(row: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _downloaded(file: str, checksum: str, caches: tuple[Path, ...]) -> Path | None:
+def _cached_crate(file: str, checksum: str, caches: tuple[Path, ...]) -> Path | None:
     from cartwheel.filesystem.digests import sha256_of
 
     found = (cache / file for cache in caches)
@@ -140,7 +140,7 @@ class CrateRequest(StubRequest):
             if self.place.token and not hmac.compare_digest(self.headers.get("Authorization", ""), self.place.token):
                 self.tell(403, {"errors": [{"detail": "the token is not the one of this rehearsal"}]})
                 return
-            self.publish(*_unpacked(body))
+            self.publish(*_split_upload(body))
         elif self.path == "/index/config.json":
             base = self.place.base
             self.tell(200, {"dl": f"{base}/crates", "api": base})
@@ -170,7 +170,7 @@ class CrateRequest(StubRequest):
         self.tell(400 if why else 200, {"errors": [{"detail": why}]} if why else {"warnings": {}})
 
 
-def _unpacked(body: bytes) -> tuple[dict[str, Any], bytes]:
+def _split_upload(body: bytes) -> tuple[dict[str, Any], bytes]:
     """The JSON and the crate of an upload; each follows its length as a 4-byte little-endian integer."""
     (length,) = struct.unpack_from("<I", body)
     document = json.loads(body[4 : 4 + length])

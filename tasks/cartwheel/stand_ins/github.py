@@ -106,7 +106,7 @@ class GitHubRequest(StubRequest):
         split = urlsplit(self.path)
         self.query = parse_qs(split.query)
         path = split.path.removeprefix(f"/repos/{self.place.repository}")
-        if self.place.token and self.command != "GET" and not self._admitted():
+        if self.place.token and self.command != "GET" and not self._is_authorized():
             self.body()
             self.refuse(401, "Bad credentials")
             return
@@ -117,7 +117,7 @@ class GitHubRequest(StubRequest):
                 return
         self.refuse(404, "Not Found")
 
-    def _admitted(self) -> bool:
+    def _is_authorized(self) -> bool:
         return hmac.compare_digest(self.headers.get("Authorization", ""), f"Bearer {self.place.token}")
 
     def refuse(self, status: int, message: str, *codes: str, **headers: str) -> None:

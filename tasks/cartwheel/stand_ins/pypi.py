@@ -84,7 +84,7 @@ class IndexRequest(StubRequest):
         """Dispatches to upload, page or file."""
         path = unquote(urlsplit(self.path).path)
         body = self.body()
-        if self.place.password and (self.command == "POST" or self.place.private) and not self._admitted():
+        if self.place.password and (self.command == "POST" or self.place.private) and not self._is_authorized():
             self.answer(401, b"wrong user name or password", WWW_Authenticate='Basic realm="stand-in"')
         elif self.command == "POST" and path == "/":
             self._upload(body)
@@ -97,7 +97,7 @@ class IndexRequest(StubRequest):
         else:
             self.answer(404)
 
-    def _admitted(self) -> bool:
+    def _is_authorized(self) -> bool:
         sent = self.headers.get("Authorization", "").removeprefix("Basic ")
         try:
             password = base64.b64decode(sent).decode().partition(":")[2]

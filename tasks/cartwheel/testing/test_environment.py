@@ -57,7 +57,7 @@ def run_wheel_tests(
         try:
             log.run(argv, cwd=scratch, env=made.installer_env)
         except StepFailed as error:
-            raise _explained(error, made) from None
+            raise _clearer(error, made) from None
 
     return run_installed_tests(
         install, wheel=wheel, base=base, module=module, command=command, tests_from=tests_from, scratch=scratch,
@@ -65,7 +65,7 @@ def run_wheel_tests(
     )  # fmt: skip
 
 
-def _explained(error: StepFailed, made: FreshEnvironment) -> StepFailed:
+def _clearer(error: StepFailed, made: FreshEnvironment) -> StepFailed:
     if not made.only_wheels or "no usable wheels" not in str(error):
         return error
     return StepFailed(
@@ -105,9 +105,9 @@ def run_installed_tests(
         scratch / "env", base=base, tool=tool, log=log, env=env, installer_env=for_installer, only_wheels=only_wheels
     )
     install(made, tool, runner.needs)
-    found = _imported(made, module, scratch, log)
+    found = _import_module(made, module, scratch, log)
     if wheel is not None:
-        _installed_as_built(wheel, Path(found["platlib"]))
+        _compare_installed(wheel, Path(found["platlib"]))
     where = inside(made, module, found["file"])
     ran = TestRun(not_run="no test command is configured; it was installed and imported")
     if command:
@@ -132,7 +132,7 @@ print(json.dumps({"file": file, "python": platform.python_version(), "platlib": 
 """
 
 
-def _imported(made: FreshEnvironment, module: str, scratch: Path, log: CommandLog) -> dict[str, str]:
+def _import_module(made: FreshEnvironment, module: str, scratch: Path, log: CommandLog) -> dict[str, str]:
     """Import the module in isolated mode (`-I`); returns `file`, `python` (the version) and `platlib`."""
     folder = scratch / "run"
     output = log.read(made.python("-I", "-c", _PROBE, module, cwd=folder), cwd=folder, env=made.env)
@@ -140,7 +140,7 @@ def _imported(made: FreshEnvironment, module: str, scratch: Path, log: CommandLo
     return found
 
 
-def _installed_as_built(wheel: Path, packages: Path) -> None:
+def _compare_installed(wheel: Path, packages: Path) -> None:
     """Raises `StepFailed` if an installed file differs from the wheel.
 
     An installer's cache may hold other bytes under the same file name (measured with uv and `--find-links`).

@@ -54,11 +54,11 @@ def _own(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
     return interpreters.native_interpreter(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
 
 
-def _emulated(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
+def _emulator(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
     return interpreters.emulated_interpreter(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
 
 
-def _contained(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
+def _container(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
     """An interpreter in the wheel's build container, or in the target's image if only the libc differs."""
     wheel, work = wanted.wheel, wanted.work
     if work is None:
@@ -125,4 +125,4 @@ def _uv_cache(env: Mapping[str, str]) -> tuple[Path, ...]:
     return (folder,)
 
 
-PLACES: tuple[Place, ...] = (_own, _emulated, _contained)
+PLACES: tuple[Place, ...] = (_own, _emulator, _container)

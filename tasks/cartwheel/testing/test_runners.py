@@ -61,7 +61,7 @@ def _pytest(
     log.measure(str)
     for statement in sorted(witness.glob("*.txt")):
         inside(made, module, statement.read_text("utf-8"))
-    return TestRun(count=_passed(report, _pytest_arguments(command)))
+    return TestRun(count=_passed_tests(report, _pytest_arguments(command)))
 
 
 def _tests_done(folder: Path) -> str:
@@ -73,7 +73,7 @@ def _tests_done(folder: Path) -> str:
     return f"{done}/{total} tests" if total != "0" else ""
 
 
-def _passed(report: Path, arguments: tuple[str, ...]) -> int:
+def _passed_tests(report: Path, arguments: tuple[str, ...]) -> int:
     """The number of passed tests in pytest's report; raises `StepFailed` if none passed."""
     from xml.etree import ElementTree
 

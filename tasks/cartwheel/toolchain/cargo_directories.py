@@ -64,12 +64,12 @@ class CargoDirectory(Struct, frozen=True, kw_only=True):
         """Fill the directory. Locks left on `stack` are held until the build has ended."""
         with ExitStack() as family:
             family.enter_context(slots.alone(f"interpreters of {self._package(self.target.triple)} {self.toolchain}"))
-            if self._copied(self._interpreters(), slots, _shared):
+            if self._copy_from(self._interpreters(), slots, _is_shared):
                 return
             if self.toolchain in HOSTED:
                 with ExitStack() as others:
                     others.enter_context(slots.alone(f"targets of {self.package}"))
-                    if not self._copied(self._targets(), slots, _for_this_machine):
+                    if not self._copy_from(self._targets(), slots, _for_this_machine):
                         stack.push(others.pop_all())
             stack.push(family.pop_all())
 
@@ -80,7 +80,7 @@ class CargoDirectory(Struct, frozen=True, kw_only=True):
         found = (self.root / FOLDER).glob(f"*/{self.package}/*-*")
         return (path for path in found if path.name.rpartition("-")[2] in HOSTED)
 
-    def _copied(self, sources: Iterable[Path], slots: Slots, wanted: Callable[[str], bool]) -> bool:
+    def _copy_from(self, sources: Iterable[Path], slots: Slots, wanted: Callable[[str], bool]) -> bool:
         found = sorted((p for p in sources if p.is_dir()), key=lambda p: (not slots.free(str(p)), str(p)))
         if not found:
             return False
@@ -107,14 +107,14 @@ def _bytes(folder: str | Path) -> int:
         return 0
 
 
-def _shared(name: str) -> bool:
+def _is_shared(name: str) -> bool:
     return name not in _OWN
 
 
 def _for_this_machine(name: str) -> bool:
     """Whether an entry is host output: not a target's folder (named by its triple), and not a record of the last
     build."""
-    return _shared(name) and name.count("-") < 2 and not name.startswith("last-")
+    return _is_shared(name) and name.count("-") < 2 and not name.startswith("last-")
 
 
 def _copy(source: Path, to: Path, scratch: Path, wanted: Callable[[str], bool]) -> bool:

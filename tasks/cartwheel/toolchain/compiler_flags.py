@@ -31,20 +31,20 @@ def flags_environment(
     if "CARGO_ENCODED_RUSTFLAGS" in env:
         return {"CARGO_ENCODED_RUSTFLAGS": "\x1f".join(filter(None, (env["CARGO_ENCODED_RUSTFLAGS"], *flags)))}
     if "RUSTFLAGS" in env:
-        return {"RUSTFLAGS": _added("RUSTFLAGS", flags, env)}
+        return {"RUSTFLAGS": _append("RUSTFLAGS", flags, env)}
     tables = [toml(file) for file in configuration(folder, env).files if not file.name.startswith("rust-toolchain")]
     names = (
         _variable(triple) if _has_target_flags(triple, tables, env, cfg) else "CARGO_BUILD_RUSTFLAGS"
         for triple in triples
     )
-    return {name: _added(name, flags, env) for name in names}
+    return {name: _append(name, flags, env) for name in names}
 
 
 def _variable(triple: str) -> str:
     return f"CARGO_TARGET_{triple.upper().replace('-', '_')}_RUSTFLAGS"
 
 
-def _added(name: str, flags: tuple[str, ...], env: Mapping[str, str]) -> str:
+def _append(name: str, flags: tuple[str, ...], env: Mapping[str, str]) -> str:
     return " ".join((*env.get(name, "").split(), *flags))
 
 

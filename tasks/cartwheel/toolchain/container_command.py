@@ -141,7 +141,7 @@ class Container(Struct, frozen=True, kw_only=True):
             *("--log-driver=none", "--security-opt=label=disable", "--entrypoint=/bin/sh", f"--workdir={cwd}"),
             f"--label={LABEL}={self.root}",
             *((f"--user={self.user}",) if self.user else ()),
-            *(f"--mount={_mounted(mount)}" for mount in mounts),
+            *(f"--mount={_mount_option(mount)}" for mount in mounts),
             *(f"--env={name}" for name in named),
             *(f"--env={name}={value}" for name, value in sorted(set_here.items())),
             *(self.image, "-c", _ENTRY, "cartwheel", "".join(f"{part}:" for part in (*inner, *self.path)), *argv),
@@ -178,12 +178,12 @@ class ContainerLog:
 
     def run(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> None:
         """See `CommandLog.run`."""
-        with self._named(argv):
+        with self._errors_by_command(argv):
             self._log.run(self._inside(argv, cwd, env), cwd=cwd, env=self._container.inner_environment(env))
 
     def read(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> str:
         """See `CommandLog.read`."""
-        with self._named(argv):
+        with self._errors_by_command(argv):
             return self._log.read(self._inside(argv, cwd, env), cwd=cwd, env=self._container.inner_environment(env))
 
     def attempt(
@@ -194,7 +194,7 @@ class ContainerLog:
         return self._log.attempt(inside, cwd=cwd, env=self._container.inner_environment(env), hide=hide)
 
     @contextmanager
-    def _named(self, argv: tuple[str, ...]) -> Iterator[None]:
+    def _errors_by_command(self, argv: tuple[str, ...]) -> Iterator[None]:
         """Errors name the command and the image, not the engine's command line."""
         try:
             yield
@@ -225,7 +225,7 @@ def _below(path: str, folders: Iterable[Path]) -> bool:
     return any(Path(path).is_relative_to(folder) for folder in folders)
 
 
-def _mounted(mount: Mount) -> str:
+def _mount_option(mount: Mount) -> str:
     """The mount as one line of CSV, as engines parse it."""
     parts = [
         "type=bind",

@@ -144,7 +144,7 @@ def ensure_image(engine: Engine, image: Image, context: Path | None, work: Work)
     """
     with _fetching:  # several wheels may need the same image
         if context is not None:
-            return _built(engine, image, context, work)
+            return _build(engine, image, context, work)
         local = local_image(engine.command, image.name, work.snapshot.environ, work.root)
         if local is None or not _is_for(local, image):
             work.announce(f"fetching the image {image.name}")
@@ -172,7 +172,7 @@ def _attempt(command: tuple[str, ...], trouble: str, work: Work) -> None:
         raise StepFailed(f"{trouble}: {last.strip()}")
 
 
-def _built(engine: Engine, image: Image, context: Path, work: Work) -> LocalImage:
+def _build(engine: Engine, image: Image, context: Path, work: Work) -> LocalImage:
     """Build the image from its Dockerfile. The engine's cache makes unchanged builds fast."""
     file = context / Path(image.dockerfile).name
     id_file = work.scratch / "image-id"

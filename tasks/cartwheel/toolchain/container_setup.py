@@ -67,7 +67,7 @@ def open_container(package: Package, wheel: Wheel, work: Work) -> Container:
     home = root / FOLDER / "home"
     home.mkdir(parents=True, exist_ok=True)
     if in_place(wheel.target, wheel.floor, snapshot.environ):
-        return _found(Container(shown="this image", root=root, home=home), _facts_here(root, snapshot.environ))
+        return _with_facts(Container(shown="this image", root=root, home=home), _facts_here(root, snapshot.environ))
     image = image_of(wheel.target, wheel.floor, wheel.image)
     engine = container_engines.find_engine(snapshot.environ, root)
     context = _context(image, root / package.folder, work) if image.dockerfile else None
@@ -78,10 +78,10 @@ def open_container(package: Package, wheel: Wheel, work: Work) -> Container:
         mounts=tuple(Mount(source=path) for path in _repository_above(root)), named=tuple(wheel.environment),
     )  # fmt: skip
     key = f"what is in the image {local.id} for {engine.user or 'its user'}"
-    return _found(container, snapshot.remember(key, lambda: _facts(container, image, snapshot)))
+    return _with_facts(container, snapshot.remember(key, lambda: _facts(container, image, snapshot)))
 
 
-def _found(container: Container, facts: Mapping[str, str]) -> Container:
+def _with_facts(container: Container, facts: Mapping[str, str]) -> Container:
     return replace(
         container,
         interpreters={k.removeprefix("python "): v for k, v in facts.items() if k.startswith("python ")},
@@ -132,28 +132,28 @@ def _facts(container: Container, image: Image, snapshot: Snapshot) -> Mapping[st
         *((f"--user={container.user}",) if container.user else ()), container.image, "-c", _PROBE,
     )  # fmt: skip
     try:
-        return _parsed(
+        return _parse(
             run.capture(command, cwd=snapshot.root, env=container_engines.engine_environment(snapshot.environ))
         )
     except StepFailed as error:
-        raise _explained(error, image) from None
+        raise _clearer(error, image) from None
 
 
 @cache
 def _facts_here_once(path: str, home: str, root: Path) -> Mapping[str, str]:
-    return _parsed(run.capture(("/bin/sh", "-c", _PROBE), cwd=root, env={"PATH": path, "HOME": home}))
+    return _parse(run.capture(("/bin/sh", "-c", _PROBE), cwd=root, env={"PATH": path, "HOME": home}))
 
 
 def _facts_here(root: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
     return _facts_here_once(environ.get("PATH", os.defpath), environ.get("HOME", str(Path.home())), root)
 
 
-def _parsed(output: str) -> dict[str, str]:
+def _parse(output: str) -> dict[str, str]:
     rows = (line.partition("=") for line in output.splitlines() if "=" in line)
     return {name: value for name, _, value in rows}
 
 
-def _explained(error: StepFailed, image: Image) -> StepFailed:
+def _clearer(error: StepFailed, image: Image) -> StepFailed:
     if "exec format error" in str(error).lower():
         why = (
             container_engines.emulation_problem(image.arch, this_machine().machine)

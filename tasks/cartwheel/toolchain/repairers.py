@@ -95,7 +95,7 @@ def repair(
         _run(command, repairer, order, _where(inside, log, work), env)
     else:
         shutil.copyfile(raw, out / raw.name)
-    made = _named_as_planned(_only_wheel(order, repairer), order, repairer)
+    made = _planned_name(_only_wheel(order, repairer), order, repairer)
     if command:
         _keeps_floor(made, order)  # grafted libraries may need a newer system
     move_into_place(made, into / expected)
@@ -132,9 +132,9 @@ def _auditwheel(order: RepairOrder) -> tuple[str, ...]:
     library. `libc.so` is excluded: auditwheel would graft it, or crash if it resolves to glibc's linker script.
     """
     target, host = order.target, order.host
-    wanted = f"manylinux_{_dotted(order)}_{target.arch}"
+    wanted = f"manylinux_{_macos_floor(order)}_{target.arch}"
     own_kind = target.libc == "gnu" and (host.machine, host.libc) == (target.machine, "gnu")
-    plat = wanted if own_kind and f"manylinux_{_dotted(order)}" in _auditwheel_policies() else "auto"
+    plat = wanted if own_kind and f"manylinux_{_macos_floor(order)}" in _auditwheel_policies() else "auto"
     elsewhere: tuple[str, ...] = ()
     if order.made_elsewhere or (target.libc == "musl" and host.libc != "musl"):
         elsewhere = ("--ldpaths", str(order.nothing))
@@ -147,7 +147,7 @@ def _auditwheel(order: RepairOrder) -> tuple[str, ...]:
     return (*(order.auditwheel or run.module_command("auditwheel")), "repair", *options, str(order.raw))
 
 
-def _dotted(order: RepairOrder) -> str:
+def _macos_floor(order: RepairOrder) -> str:
     major, minor = version_of_floor(order.target, order.floor, where="floor")
     return f"{major}_{minor}"
 
@@ -223,7 +223,7 @@ def _only_wheel(order: RepairOrder, repairer: Repairer) -> Path:
     return made[0]
 
 
-def _named_as_planned(made: Path, order: RepairOrder, repairer: Repairer) -> Path:
+def _planned_name(made: Path, order: RepairOrder, repairer: Repairer) -> Path:
     """The wheel under its planned name, even if the repairer tagged it for an older floor."""
     found, planned = WheelName.parse(made.name), WheelName.parse(order.expected)
     if found.tags != planned.tags and not _keeps_more(found, planned, order):
@@ -273,11 +273,11 @@ def retag(wheel: Path, into: Path, name: WheelName) -> None:
         for entry in entries:
             content = changed if entry.filename == path else old.read(entry)
             if entry.filename == path.replace("/WHEEL", "/RECORD"):
-                content = _recorded(content.decode(), path, changed).encode()
+                content = _record_row(content.decode(), path, changed).encode()
             new.writestr(entry, content, compress_type=entry.compress_type)
 
 
-def _recorded(record: str, path: str, content: bytes) -> str:
+def _record_row(record: str, path: str, content: bytes) -> str:
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
     rows = [row for row in record.splitlines() if row]
     return "".join(f"{path},sha256={digest},{len(content)}\n" if r.startswith(f"{path},") else f"{r}\n" for r in rows)

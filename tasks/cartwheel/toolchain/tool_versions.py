@@ -58,11 +58,11 @@ def version_of(name: str, snapshot: Snapshot) -> str:
 
 
 def _distribution(name: str) -> str:
-    return _installed(tuple(sys.path)).get(normalised_name(name), "")
+    return _distributions(tuple(sys.path)).get(normalised_name(name), "")
 
 
 @cache
-def _installed(path: tuple[str, ...]) -> Mapping[str, str]:
+def _distributions(path: tuple[str, ...]) -> Mapping[str, str]:
     """The version of each distribution on `sys.path`, from the names of the metadata folders. Reading the metadata
     takes a millisecond for each."""
     found: dict[str, str] = {}
@@ -80,14 +80,14 @@ def _installed(path: tuple[str, ...]) -> Mapping[str, str]:
 
 def _program(name: str, arguments: tuple[str, ...], snapshot: Snapshot) -> str:
     path = shutil.which(name, path=snapshot.environ.get("PATH"))
-    return _asked(path, arguments, snapshot) if path else ""
+    return _version_of(path, arguments, snapshot) if path else ""
 
 
 def _interpreter(name: str, snapshot: Snapshot) -> str:
     from cartwheel.toolchain.build_interpreters import interpreter_tool
 
     path = interpreter_tool(name, snapshot)
-    return _asked(path, ("--version",), snapshot) if path else ""
+    return _version_of(path, ("--version",), snapshot) if path else ""
 
 
 def _compiler(name: str, snapshot: Snapshot) -> str:
@@ -96,7 +96,9 @@ def _compiler(name: str, snapshot: Snapshot) -> str:
     return _program(compiler(name, snapshot), ("--version",), snapshot)
 
 
-def _asked(path: str, arguments: tuple[str, ...], snapshot: Snapshot, version: str = r"\d+\.\d+(?:\.\d+)?\S*") -> str:
+def _version_of(
+    path: str, arguments: tuple[str, ...], snapshot: Snapshot, version: str = r"\d+\.\d+(?:\.\d+)?\S*"
+) -> str:
     """The version that a program prints; asked once for each state of its file."""
 
     def ask() -> Mapping[str, str]:
@@ -139,7 +141,7 @@ def _rustc(name: str, snapshot: Snapshot) -> str:
         return ""
     rustup = shutil.which("rustup", path=str(Path(named).parent))
     if not rustup or environ.get("RUSTC"):
-        return _asked(named, ("--version",), snapshot, _RUSTC_VERSION)
+        return _version_of(named, ("--version",), snapshot, _RUSTC_VERSION)
     folder = snapshot.root / place
     home = Path(environ.get("RUSTUP_HOME") or Path(environ.get("HOME", "~")).expanduser() / ".rustup")
     names = ("rust-toolchain", "rust-toolchain.toml")
@@ -155,7 +157,7 @@ def _rustc(name: str, snapshot: Snapshot) -> str:
             return {"path": ""}
 
     path = snapshot.remember(f"rustc of {key} in {folder}", ask)["path"]
-    return _asked(path, ("--version",), snapshot, _RUSTC_VERSION) if path else ""
+    return _version_of(path, ("--version",), snapshot, _RUSTC_VERSION) if path else ""
 
 
 _RUSTC_VERSION = r"\d+\.\d+\.\d+(?:-\S+(?: \([^)]*\))?)?"

@@ -68,14 +68,14 @@ def changelog_of(root: Path, package: Package) -> Changelog:
     named = package.changelog.file
     where = f"{inside(package.folder, 'pyproject.toml')} [tool.cartwheel] changelog.file"
     if not named:
-        found = (_read(root, path, package) for path in _candidates(root / package.folder))
+        found = (_load(root, path, package) for path in _candidates(root / package.folder))
         return next((one for one in found if one.has_entries or one.path.lower().endswith("changelog.md")), Changelog())
     path = root / package.folder / named
     if is_outside(relative_name(path.resolve(), root)):
         raise ConfigError(f"{where}: '{named}' lies outside the project; expected a file in it")
     if not path.is_file():
         raise ConfigError(f"{where}: there is no '{named}'; create it, or correct it")
-    return _read(root, path, package)
+    return _load(root, path, package)
 
 
 def _candidates(folder: Path) -> list[Path]:
@@ -85,7 +85,7 @@ def _candidates(folder: Path) -> list[Path]:
     return [files[name] for name in names if name in files]
 
 
-def _read(root: Path, path: Path, package: Package) -> Changelog:
+def _load(root: Path, path: Path, package: Package) -> Changelog:
     shown = relative_name(path.resolve(), root)
     if is_outside(shown):
         where = f"{inside(package.folder, 'pyproject.toml')} [tool.cartwheel] changelog.file"

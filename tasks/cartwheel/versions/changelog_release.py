@@ -36,7 +36,7 @@ def released_changelogs(
             program = package.changelog.command[0]
             lines += [f"{path}: {'removed' if files[path] is None else 'written'} by {program}" for path in files]
         elif log.path:
-            text = _released(root, package, log, version, date, ignored)
+            text = _dated(root, package, log, version, date, ignored)
             if text != log.text:
                 files[log.path] = text.encode()
                 lines.append(f"{log.path}: what was unreleased is {version} of {date}")
@@ -44,7 +44,7 @@ def released_changelogs(
     return files, tuple(lines)
 
 
-def _released(root: Path, package: Package, log: Changelog, version: str, date: str, ignored: tuple[str, ...]) -> str:
+def _dated(root: Path, package: Package, log: Changelog, version: str, date: str, ignored: tuple[str, ...]) -> str:
     if log.notes(version):
         return release_notes.changelog_with_date(log.text, version, date=date, name=log.name, rst=log.rst)
     needs = needs_entry(package, pep440(version))
@@ -75,7 +75,7 @@ def _by_command(root: Path, package: Package, version: str, date: str) -> Conten
 
     fields = {"version": version, "pep440": pep440(version), "date": date}
     fields["tag"] = tag_name(package.tag, version, name=package.name)
-    argv = tuple(_filled(part, fields) for part in package.changelog.command)
+    argv = tuple(_fill(part, fields) for part in package.changelog.command)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder, Repository(root) as here:
         below = root.resolve().relative_to(here.root.resolve())
         clone = Path(folder, "clone")
@@ -94,7 +94,7 @@ def _by_command(root: Path, package: Package, version: str, date: str) -> Conten
         return {p: (clone / below / p).read_bytes() if (clone / below / p).exists() else None for p in changed}
 
 
-def _filled(text: str, fields: Mapping[str, str]) -> str:
+def _fill(text: str, fields: Mapping[str, str]) -> str:
     for name, value in fields.items():
         text = text.replace(f"{{{name}}}", value)
     return text

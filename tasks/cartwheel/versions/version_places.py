@@ -73,7 +73,7 @@ def survey(
     found += lock_places(root, folder, name, version, dict.fromkeys((*locks, *tracked)))
     found += _dunder_version(root, folder, manifests, version, read)
     for pattern in declared:
-        found.append(_declared(root, folder, pattern, version))
+        found.append(_declared_place(root, folder, pattern, version))
         read.add(found[-1].path)
     return VersionSurvey(
         places=tuple(found),
@@ -113,7 +113,7 @@ def _static_version(folder: str, manifests: Manifests, source: VersionSource, ve
     found = manifests.pyproject.get("project", {}).get("version")
     path = inside(folder, "pyproject.toml")
     if isinstance(found, str) and source.path != path:
-        yield toml_place(path, ("project", "version"), found, _kept(found, pep440(version)))
+        yield toml_place(path, ("project", "version"), found, _spelling(found, pep440(version)))
 
 
 def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str, read: set[str]) -> Iterator[TextPlace]:
@@ -126,12 +126,16 @@ def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str,
             if literal:
                 found, span = literal
                 yield TextPlace(
-                    path=shown, what="__version__", found=found, expected=_kept(found, pep440(version)), span=span
+                    path=shown,
+                    what="__version__",
+                    found=found,
+                    expected=_spelling(found, pep440(version)),
+                    span=span,
                 )
             return
 
 
-def _declared(root: Path, folder: str, declared: VersionPattern, version: str) -> TextPlace:
+def _declared_place(root: Path, folder: str, declared: VersionPattern, version: str) -> TextPlace:
     """The only match of a declared pattern; raises `ConfigError` unless there is exactly one."""
     shown = relative_name((root / folder / declared.file).resolve(), root)
     where = f"{inside(folder, 'pyproject.toml')} [tool.cartwheel] versions"
@@ -207,6 +211,6 @@ def _span(data: bytes, literal: ast.Constant) -> tuple[int, int]:
     return start + offset, start + offset + len(text)
 
 
-def _kept(found: str, expected: str) -> str:
+def _spelling(found: str, expected: str) -> str:
     """Keep the text that was found if it is another spelling of the expected Python version."""
     return found if not same(found, expected) else expected

@@ -39,7 +39,7 @@ def _scikit_build_compiles(pyproject: Pyproject) -> bool:
     return _at(pyproject, "tool", "scikit-build", "wheel", "cmake") is not False
 
 
-def _meson_limited(pyproject: Pyproject) -> str:
+def _meson_abi3(pyproject: Pyproject) -> str:
     """The oldest Python of `requires-python`: the backend takes the version of the interpreter that it runs in."""
     return _oldest(pyproject) if _at(pyproject, "tool", "meson-python", "limited-api") is True else ""
 
@@ -62,7 +62,7 @@ BACKENDS = (
         limited=lambda pyproject: str(_at(pyproject, "tool", "scikit-build", "wheel", "py-api") or ""),
         debug={"SKBUILD_CMAKE_BUILD_TYPE": "Debug"},
     ),
-    Backend(module="mesonpy", compiles=lambda _: True, limited=_meson_limited, debug=_UNOPTIMISED),
+    Backend(module="mesonpy", compiles=lambda _: True, limited=_meson_abi3, debug=_UNOPTIMISED),
     Backend(
         module="setuptools",
         compiles=_setuptools_compiles,

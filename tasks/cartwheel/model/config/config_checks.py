@@ -84,7 +84,7 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         if item.slug in names:
             yield f"checklist: two entries are named '{item.slug}'; give one another 'name'"
         names.add(item.slug)
-    yield from _misplaced(settings)
+    yield from _misplaced_keys(settings)
     if settings.index and "pypi" in settings.index and settings.index["pypi"].rehearsal:
         yield "index.pypi: the real index is no place to practise; remove 'rehearsal', or use testpypi"
 
@@ -167,7 +167,7 @@ def _senseless_message(template: str | None) -> Iterable[str]:
 _UNSAID = IndexSettings()
 
 
-def _misplaced(settings: Settings) -> Iterable[str]:
+def _misplaced_keys(settings: Settings) -> Iterable[str]:
     for name, table in (settings.index or {}).items():
         kind = kind_of(name, settings.index or {})
         if kind not in KINDS:

@@ -69,7 +69,7 @@ class SettingLayers(Struct, frozen=True, kw_only=True):
     def test(self, base: Test, target: Target, python: str) -> Test:
         """The package's `test` table with the keys that overrides change."""
         for override in reversed(self.overrides(target, python)):
-            base = _merged(base, override.test) if override.test else base
+            base = _merge(base, override.test) if override.test else base
         return base
 
 
@@ -103,6 +103,6 @@ def pattern_matches(patterns: str, name: str) -> bool:
 _UNSET = Test()
 
 
-def _merged(base: Test, changes: Test) -> Test:
+def _merge(base: Test, changes: Test) -> Test:
     values = {f.name: getattr(changes, f.name) for f in msgspec.structs.fields(Test)}
     return msgspec.structs.replace(base, **{k: v for k, v in values.items() if v != getattr(_UNSET, k)})

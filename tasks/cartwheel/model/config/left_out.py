@@ -15,10 +15,14 @@ def left_out(plan: WheelPlan, targets: tuple[Target, ...], *, usual: bool) -> tu
     compiled = tuple(target for target in targets if target.triple != ANY)
     if not compiled:
         return ()
-    return (*_unpublished(plan, compiled), *_classified(plan), *(_other_targets(compiled) if usual else ()))
+    return (
+        *_end_of_life(plan, compiled),
+        *_unbuilt(plan),
+        *(_other_targets(compiled) if usual else ()),
+    )
 
 
-def _unpublished(plan: WheelPlan, targets: Iterable[Target]) -> Iterable[str]:
+def _end_of_life(plan: WheelPlan, targets: Iterable[Target]) -> Iterable[str]:
     missing: dict[str, list[str]] = {}
     for target in targets:
         for python in plan.left_out(target):
@@ -26,7 +30,7 @@ def _unpublished(plan: WheelPlan, targets: Iterable[Target]) -> Iterable[str]:
     return (f"no {python} for {', '.join(triples)}: it is not published there" for python, triples in missing.items())
 
 
-def _classified(plan: WheelPlan) -> Iterable[str]:
+def _unbuilt(plan: WheelPlan) -> Iterable[str]:
     """Versions that the classifiers name: past their end but built, or not built."""
     classifiers = plan.manifests.pyproject.get("project", {}).get("classifiers", ())
     rows = (re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", str(row)) for row in classifiers)

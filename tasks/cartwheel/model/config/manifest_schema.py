@@ -86,7 +86,7 @@ def refuse_wrong_types(kind: type[_Shape], data: Mapping[str, Any], shown_as: st
         text, _, place = str(error).partition(" - at ")
         wanted, got = re.findall(r"`([^`]*)`", text)[:2] or ("", "")
         key = place.strip("`").removeprefix("$.")
-        raise ConfigError(f"{shown_as}: {key}: found {_named(got)}, expected {_named(wanted)}") from None
+        raise ConfigError(f"{shown_as}: {key}: found {_type_name(got)}, expected {_type_name(wanted)}") from None
 
 
 _NAMES = {
@@ -95,5 +95,5 @@ _NAMES = {
 }  # fmt: skip
 
 
-def _named(kind: str) -> str:
+def _type_name(kind: str) -> str:
     return _NAMES.get(kind, kind)

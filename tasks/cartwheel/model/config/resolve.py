@@ -78,7 +78,7 @@ def resolve_project(
     run_version = _version_of_run(overrides, packages)
     known = (started_by, tags)
     read = tuple(
-        _versioned(m, _own(m, common), common, run_version, known, single=len(packages) == 1) for m in packages
+        _with_version(m, _own(m, common), common, run_version, known, single=len(packages) == 1) for m in packages
     )
     made = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
     if common.overrides or common.variants:
@@ -134,7 +134,7 @@ def _version_of_run(overrides: Mapping[str, str], packages: Iterable[Manifests])
         raise ConfigError(f"version for this run: {error}") from None
 
 
-def _versioned(
+def _with_version(
     manifests: Manifests,
     own: Settings,
     common: Settings,

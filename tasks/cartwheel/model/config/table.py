@@ -98,10 +98,10 @@ def _explanation(text: str, kind: type[Table], raw: object, keys: tuple[str, ...
     if not match:
         return text[:1].lower() + text[1:]
     value = _value_at(raw, keys)
-    return f"found {_NAMES.get(match[2], match[2])}, expected {_expected(match[1], table, field, value, keys)}"
+    return f"found {_NAMES.get(match[2], match[2])}, expected {_expectation(match[1], table, field, value, keys)}"
 
 
-def _expected(wanted: str, table: type[Table], field: Any, value: object, keys: tuple[str, ...]) -> str:
+def _expectation(wanted: str, table: type[Table], field: Any, value: object, keys: tuple[str, ...]) -> str:
     kinds = [kind for kind in wanted.split(" | ") if kind != "null"]  # TOML has no null
     words = " or ".join(_NAMES.get(kind, kind) for kind in kinds)
     if field is None:

@@ -57,7 +57,7 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
     def left_out(self, target: Target) -> tuple[str, ...]:
         """The interpreters of the configuration that are published for no system of this kind."""
         named: tuple[str, ...] = () if target.triple == ANY else self.tuning.of("python", (), target)
-        return tuple(python for python in named if not self._published(python, target))
+        return tuple(python for python in named if not self._has_interpreter(python, target))
 
     def _interpreters(self, target: Target) -> tuple[str, ...]:
         if target.triple == ANY:
@@ -65,11 +65,11 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
         named: tuple[str, ...] = self.tuning.of("python", self.python, target)
         for override in self.tuning.overrides(target):
             for python in override.python or ():
-                if not self._published(python, target):
+                if not self._has_interpreter(python, target):
                     raise ConfigError(
                         f"{self.where} overrides: python '{python}' is not published for {target.triple}; remove it"
                     )
-        published = tuple(python for python in named if self._published(python, target))
+        published = tuple(python for python in named if self._has_interpreter(python, target))
         if not published:
             raise ConfigError(
                 f"{self.where} python: {', '.join(named)} is not published for {target.triple}; remove that target, or "
@@ -77,7 +77,7 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
             )
         return published
 
-    def _published(self, python: str, target: Target) -> bool:
+    def _has_interpreter(self, python: str, target: Target) -> bool:
         """Whether there is such an interpreter for a target; an image of one's own may hold any."""
         return pythons.runs_on(python, target.system, target.libc, target.arch) or bool(
             self.tuning.of("image", "", target, python)

@@ -31,7 +31,7 @@ def next_version(now: str, words: tuple[str, ...], *, rust: bool) -> str:
     Raises `ConfigError` for other words, or if the version is not higher than `now`.
     """
     given = len(words) == 1 and words[0][:1].isdigit()
-    options = _written(words[0] if given else _by_words(now, words), now, rust=rust)
+    options = _spellings(words[0] if given else _by_words(now, words), now, rust=rust)
     higher = [text for text in options if not lower(now, text, rust=rust)]
     if not higher:
         raise ConfigError(lower(now, options[0], rust=rust))
@@ -107,7 +107,7 @@ def _text(version: Version, release: Iterable[int]) -> str:
     return (f"{version.epoch}!" if version.epoch else "") + ".".join(map(str, release))
 
 
-def _written(text: str, now: str, *, rust: bool) -> tuple[str, ...]:
+def _spellings(text: str, now: str, *, rust: bool) -> tuple[str, ...]:
     """The spellings of a version that the manifest may use, preferred first.
 
     If the crate's versions are of the form `-alpha1` so far, that form is second, because SemVer orders `alpha.2`

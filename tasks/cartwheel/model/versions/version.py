@@ -23,13 +23,13 @@ def pep440(text: str) -> str:
     try:
         version = Version(text)
     except InvalidVersion:
-        raise _refused(
+        raise _refusal(
             text, "PEP 440 has nothing equal to it; write it like 1.2.0, 1.2.0-alpha.1 or 1.2.0rc1"
         ) from None
     if _is_semver(text):
         _refuse_misread(text, version.post, version.pre, version.dev)
         if version.local and version.local != text.partition("+")[2]:
-            raise _refused(text, f"PEP 440 writes its build part '{version.local}'; write it so")
+            raise _refusal(text, f"PEP 440 writes its build part '{version.local}'; write it so")
     return str(version)
 
 
@@ -60,13 +60,13 @@ def _as_semver(text: str, normal: str) -> str:
 
     version = Version(normal)
     if version.epoch:
-        raise _refused(text, "SemVer has no epoch")
+        raise _refusal(text, "SemVer has no epoch")
     if version.post is not None:
-        raise _refused(text, "SemVer has no post-release; release the next patch version instead")
+        raise _refusal(text, "SemVer has no post-release; release the next patch version instead")
     if version.pre and version.dev is not None:
-        raise _refused(text, "SemVer cannot order a .dev of a pre-release before it; use one of the two")
+        raise _refusal(text, "SemVer cannot order a .dev of a pre-release before it; use one of the two")
     if any(version.release[3:]):
-        raise _refused(text, "SemVer has three numbers, major.minor.patch")
+        raise _refusal(text, "SemVer has three numbers, major.minor.patch")
     parts = ".".join(str(part) for part in (*version.release, 0, 0)[:3])
     if version.pre:
         parts += f"-{_SEMVER_WORD[version.pre[0]]}.{version.pre[1]}"
@@ -83,14 +83,14 @@ def _is_semver(text: str) -> bool:
 
 def _refuse_misread(text: str, post: int | None, pre: tuple[str, int] | None, dev: int | None) -> None:
     if post is not None:
-        raise _refused(
+        raise _refusal(
             text, "SemVer reads a pre-release there and PEP 440 a post-release; write -alpha.N, -beta.N, -rc.N"
         )
     if pre and dev is not None:
-        raise _refused(text, "SemVer orders it after that pre-release and PEP 440 before it; use one of the two")
+        raise _refusal(text, "SemVer orders it after that pre-release and PEP 440 before it; use one of the two")
 
 
-def _refused(text: str, reason: str) -> ConfigError:
+def _refusal(text: str, reason: str) -> ConfigError:
     return ConfigError(f"version '{text}': {reason}")
 
 
@@ -113,7 +113,7 @@ def tag_name(template: str, written: str, *, name: str = "") -> str:
     Fields: `{version}` (as the manifest writes it), `{pep440}`, `{semver}`, `{name}`.  Raises `ConfigError` if the
     template is invalid or git refuses the name.
     """
-    text = _filled(template.replace("{name}", name), written)
+    text = _fill(template.replace("{name}", name), written)
     for line in (*wrong_tag_form(template), *_wrong_ref(text)):
         raise ConfigError(f"[tool.cartwheel] tag: {template!r} {line}")
     return text
@@ -126,7 +126,7 @@ def wrong_tag_form(template: str) -> tuple[str, ...]:
             "has not one place for the version, so a tag could not be read back; expected a form such as 'v{version}' "
             "with one of {version}, {pep440} and {semver} once in it",
         )
-    return _wrong_ref(_filled(template.replace("{name}", "name"), "1.2.0"))
+    return _wrong_ref(_fill(template.replace("{name}", "name"), "1.2.0"))
 
 
 def _wrong_ref(text: str) -> tuple[str, ...]:
@@ -170,7 +170,7 @@ def highest(versions: Iterable[str]) -> str:
 def written_as(pattern: str, written: str) -> str:
     """The value of a pattern's field: the version as the manifest writes it, or in one of the two grammars."""
     field = next(field for field in FIELDS if f"{{{field}}}" in pattern)
-    return _filled(f"{{{field}}}", written)
+    return _fill(f"{{{field}}}", written)
 
 
 def has_one_field(pattern: str) -> bool:
@@ -187,7 +187,7 @@ def _parts(template: str) -> tuple[str, str] | None:
     return re.escape(before), re.escape(after)
 
 
-def _filled(template: str, written: str) -> str:
+def _fill(template: str, written: str) -> str:
     text = template.replace("{version}", written)
     if "{pep440}" in text:
         text = text.replace("{pep440}", pep440(written))
