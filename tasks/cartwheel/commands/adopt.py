@@ -15,6 +15,7 @@ from cartwheel.adoption.evidence import PackageEvidence
 from cartwheel.adoption.layout import FoundPackage, SkippedFolder
 from cartwheel.adoption.release_keys import GitFacts
 from cartwheel.adoption.workflows import Workflow
+from cartwheel.commands.seek import asks_for_help
 from cartwheel.model.errors import CartwheelError, ConfigError
 
 
@@ -41,6 +42,14 @@ class Adopt(Command):  # type: ignore[misc]
         },
         {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
     )
+
+    def parse_execute(self, in_args: list[str]) -> Any:
+        """Parses and executes; `--help` prints the help."""
+        if asks_for_help(in_args):
+            from cartwheel.commands.help import print_help
+
+            return print_help(self.name, in_args, {self.name: type(self)})
+        return super().parse_execute(in_args)
 
     def execute(self, opt_values: Mapping[str, Any], pos_args: list[str]) -> int:
         """Proposes, shows and writes; returns 1 if a published file would be lost without a reason."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_info import Info as DoitInfo
 from doit.cmd_list import List as DoitList
 from doit.cmd_run import Run as DoitRun
+from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
 
 STAGE_NAMES = (
@@ -62,6 +64,11 @@ def names_cartwheel(loader_options: Mapping[str, Any], arguments: list[str]) -> 
     return dodo is not None and "cartwheel" in dodo.read_text(encoding="utf-8", errors="replace")
 
 
+def asks_for_help(arguments: Iterable[str]) -> bool:
+    """Whether `--help` or `-h` is among the arguments."""
+    return bool({"--help", "-h"} & {*arguments})
+
+
 class Seeking:
     """A doit command whose project may lie above the current folder.
 
@@ -69,11 +76,23 @@ class Seeking:
     of another name, or with a task loader that reads none.
     """
 
+    name: str | None
+    task_list: list[Any]
+    get_name: Any
     loader: Any
     opt_vals: dict[str, Any]
 
+    def __init__(self, task_loader: Any, cmds: Any = None, **more: Any) -> None:
+        super().__init__(task_loader=task_loader, cmds=cmds, **more)  # type: ignore[call-arg]
+        self.commands: Any = cmds if cmds is not None else {}
+        """doit's `PluginDict` of all commands."""
+
     def parse_execute(self, in_args: list[str]) -> Any:
         """Parses and executes; raises `InvalidCommand` if there is no dodo.py here or above."""
+        if names_cartwheel(self.opt_vals, in_args) and asks_for_help(in_args):
+            from cartwheel.commands.help import print_help
+
+            return print_help(self.name or self.get_name(), in_args, self.commands.to_dict())
         here = Path.cwd()
         named = any(arg.startswith(_NAMED) for arg in in_args) or self.opt_vals.get("dodoFile", "dodo.py") != "dodo.py"
         reads_dodo = isinstance(self.loader, DodoTaskLoader)
@@ -83,7 +102,28 @@ class Seeking:
                 raise InvalidCommand("there is no dodo.py here or above; doit adopt writes one for this project")
             if "cartwheel" in (above / "dodo.py").read_text(encoding="utf-8", errors="replace"):
                 self.opt_vals = {**self.opt_vals, "seek_file": True}
-        return super().parse_execute(in_args)  # type: ignore[misc]
+        try:
+            return super().parse_execute(in_args)  # type: ignore[misc]
+        except InvalidCommand as error:
+            listed = re.fullmatch(r"'(.+)' is not a task\.", str(error))
+            word = error.not_found or (listed[1] if listed else "")
+            if not word or not names_cartwheel(self.opt_vals, in_args):
+                raise
+            raise InvalidCommand(self._unknown(word)) from None
+
+    def _unknown(self, word: str) -> str:
+        """What to say about a word that is no command, task or file."""
+        from cartwheel.model.errors import did_you_mean
+
+        tasks = tuple(task for task in self.task_list if not task.name.startswith("_"))
+        depth = word.count(":")
+        names = {task.name for task in tasks if task.name.count(":") == depth}
+        files = {path for task in tasks for path in task.targets}
+        commands = {*self.commands} if self.get_name() == "run" and depth == 0 else set()
+        advice = did_you_mean(word, names | commands) if "/" not in word else did_you_mean(word, files)
+        kinds = "command, task or file" if commands else "task or file"
+        known = advice if "did you mean" in advice else "; see: doit help, doit list --all"
+        return f"'{word}' is no {kinds}{known}"
 
 
 class Run(Seeking, DoitRun):  # type: ignore[misc]
@@ -91,9 +131,15 @@ class Run(Seeking, DoitRun):  # type: ignore[misc]
 
     def parse_execute(self, in_args: list[str]) -> Any:
         """Parses and executes, with options accepted after the tasks of our stages too."""
-        if names_cartwheel(self.opt_vals, in_args):
-            in_args = options_first(in_args, self.cmdparser.options)
-        return super().parse_execute(in_args)
+        if not names_cartwheel(self.opt_vals, in_args):
+            return super().parse_execute(in_args)
+        try:
+            return super().parse_execute(options_first(in_args, self.cmdparser.options))
+        except CmdParseError as error:
+            why = str(error).splitlines()
+            option = re.search(r"'(\w+)' <class 'int'>", why[0])
+            said = f"option --{option[1].replace('num_', '')} needs a number" if option else why[0].rstrip(".")
+            raise InvalidCommand(f"{said}; see: doit help {(in_args or ['run'])[0]}") from None
 
 
 class List(Seeking, DoitList):  # type: ignore[misc]
@@ -102,6 +148,13 @@ class List(Seeking, DoitList):  # type: ignore[misc]
 
 class Info(Seeking, DoitInfo):  # type: ignore[misc]
     """`doit info`."""
+
+    def _execute(self, pos_args: list[str], hide_status: bool = False) -> Any:
+        """doit 0.37 ends with a traceback for an unknown task."""
+        for word in pos_args:
+            if word not in {task.name for task in self.task_list}:
+                raise InvalidCommand(not_found=word)
+        return super()._execute(pos_args=pos_args, hide_status=hide_status)
 
 
 class Clean(Seeking, DoitClean):  # type: ignore[misc]

@@ -1,0 +1,151 @@
+"""Help, near misses and completion, through the real doit."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cartwheel.commands.completion import SCRIPTS
+from cartwheel.commands.help_pages import COMMAND_PAGES, TASK_PAGES
+from cartwheel.pipeline import STAGES
+from support.projects import TRIPLE, Project, committed, environment, with_crate
+
+EXAMPLES = [words for page in TASK_PAGES.values() for words, _ in page.examples]
+EXAMPLES += [words for examples in COMMAND_PAGES.values() for words, _ in examples]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in which nothing was built."""
+    return committed(with_crate(tmp_path_factory.mktemp("help") / "project"))
+
+
+def test_every_stage_has_a_page_and_every_page_three_examples() -> None:
+    assert {*TASK_PAGES} == {*STAGES, "ready"}
+    assert all(len(page.examples) == 3 for page in TASK_PAGES.values())
+    assert all(len(examples) == 3 for examples in COMMAND_PAGES.values())
+
+
+@pytest.mark.parametrize("words", EXAMPLES)
+def test_every_example_names_something_that_exists(words: str) -> None:
+    first = words.split()[0].split(":")[0]
+    assert first in {*TASK_PAGES, *COMMAND_PAGES, "run"}
+
+
+@pytest.mark.parametrize("name", ["build", "publish", "ready", "plan", "adopt", "list", "completion"])
+def test_each_name_has_help_with_what_it_does_and_examples(project: Project, name: str) -> None:
+    text = project.doit("help", name)
+    assert text.startswith(f"doit {name}")
+    assert text.partition("\nExamples\n")[2].count("  doit ") >= 3
+    assert all(len(line) <= 100 for line in text.splitlines())
+    assert "choices" not in text
+
+
+@pytest.mark.parametrize("words", [("build", "--help"), ("build", "-h"), ("run", "build", "--help"), ("help", "build")])
+def test_help_is_the_same_wherever_it_is_asked_for(project: Project, words: tuple[str, ...]) -> None:
+    assert project.doit(*words) == project.doit("help", f"build:{TRIPLE}")
+
+
+def test_the_overview_has_the_tasks_and_leaves_doits_rare_commands_out(project: Project) -> None:
+    text = project.doit("help")
+    assert all(re.search(rf"^  {name} ", text, re.MULTILINE) for name in (*TASK_PAGES, *COMMAND_PAGES))
+    assert "dumpdb" not in text
+    assert "strace" not in text
+    assert "dumpdb" in project.doit("help", "doit")
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (("biuld",), "ERROR: 'biuld' is no command, task or file; did you mean 'build'?"),
+        (("dcotor",), "ERROR: 'dcotor' is no command, task or file; did you mean 'doctor'?"),
+        (("list", "chekc"), "ERROR: 'chekc' is no task or file; did you mean 'check'?"),
+        (("info", "sdits"), "ERROR: 'sdits' is no task or file; did you mean 'sdist'?"),
+        (("xyzzy",), "ERROR: 'xyzzy' is no command, task or file; see: doit help, doit list --all"),
+        (("help", "biuld"), "ERROR: help: nothing is called 'biuld'; did you mean 'build'; see: doit help"),
+        (("build", "-n"), "ERROR: option --process needs a number; see: doit help build"),
+        (("completion", "bsh"), "ERROR: completion: 'bsh' is no shell that it knows; did you mean 'bash'?"),
+    ],
+)
+def test_a_near_miss_is_answered_in_one_line(project: Project, words: tuple[str, ...], answer: str) -> None:
+    assert project.refused(*words) == answer
+
+
+def test_help_of_a_project_without_cartwheel_is_doits_own(tmp_path: Path) -> None:
+    (tmp_path / "dodo.py").write_text(
+        'def task_hello():\n    """says hello"""\n    return {"actions": ["echo hello"]}\n'
+    )
+    foreign = Project(tmp_path)
+    assert "automation tool" in foreign.doit("help")
+    assert foreign.doit("help", "hello").startswith("hello  says hello")
+    assert 'Invalid parameter: "helo"' in foreign.doit("helo", code=3)
+
+
+# completion ----------------------------------------------------------------------------------------------------------
+
+
+def doit_on_path(folder: Path) -> dict[str, str]:
+    """An environment in which `doit` is this interpreter's."""
+    folder.mkdir()
+    program = folder / "doit"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m doit "$@"\n')
+    program.chmod(0o755)
+    own = environment({})
+    return {**own, "PATH": f"{folder}:{own['PATH']}"}
+
+
+def completed(shell: str, script: str, project: Project, tmp_path: Path) -> list[str]:
+    """What a script for that shell prints."""
+    if not shutil.which(shell):
+        pytest.skip(f"needs {shell}")
+    argv = [shell, "-f", "-c", script] if shell == "zsh" else [shell, "--no-config", "-c", script]
+    if shell == "bash":
+        argv = ["bash", "--norc", "-c", script]
+    done = subprocess.run(argv, cwd=project.root, env=doit_on_path(tmp_path / "bin"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+BASH = """
+source <(doit completion bash)
+COMP_WORDBREAKS=$' \\t\\n\\"\\'><=;|&(:'
+COMP_LINE='{line}' COMP_POINT={length} COMP_WORDS=({line}) COMP_CWORD=1
+_doit
+echo "${{COMPREPLY[@]}}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("doit doc", ["doctor"]),
+        (f"doit build:{TRIPLE[:12]}", [f"{TRIPLE}:pebble:py3", TRIPLE]),
+        (f"doit build:{TRIPLE}:p", ["pebble:py3"]),
+        ("doit plan --ag", ["--against"]),
+    ],
+)
+def test_bash_completes_commands_tasks_and_options(
+    project: Project, tmp_path: Path, line: str, words: list[str]
+) -> None:
+    found = completed("bash", BASH.format(line=line, length=len(line)), project, tmp_path)
+    assert [word.removeprefix(f"{TRIPLE}:") if line.endswith(":p") else word for word in found] == words
+
+
+def test_fish_completes_tasks_and_options(project: Project, tmp_path: Path) -> None:
+    script = "doit completion fish | source; complete -C 'doit doc'; complete -C 'doit plan --ag'"
+    assert completed("fish", script, project, tmp_path) == ["doctor", "--against"]
+
+
+def test_zsh_reads_the_script(project: Project, tmp_path: Path) -> None:
+    script = "autoload -Uz compinit && compinit -D; source <(doit completion zsh); print ${_comps[doit]}"
+    assert completed("zsh", script, project, tmp_path) == ["_doit"]
+
+
+@pytest.mark.parametrize("shell", SCRIPTS)
+def test_each_shell_has_a_script_that_asks_doit(project: Project, shell: str) -> None:
+    assert "completion words" in project.doit("completion", shell)
