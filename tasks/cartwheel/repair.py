@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from cartwheel.backends.finished_wheel import finish
 from cartwheel.backends.wheel_step import build_environment, raw_wheel
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.step import Step, Work
@@ -34,16 +35,19 @@ def _finish(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[st
     inside = container_setup.at_hand(package, wheel, work) if contained else None
     in_place = inside is not None and not inside.engine
     able = inside is not None and "auditwheel" in inside.programs
+    env = build_environment(package, work)
+    raw = work.root / raw_wheel(wheel)
     repair(
-        work.root / raw_wheel(wheel),
+        raw,
         work.root / package.dist,
         expected=wheel.file,
         target=wheel.target,
         floor=wheel.floor,
         log=work.log,
-        env=build_environment(package, work),
+        env=env,
         scratch=work.scratch,
         made_elsewhere=contained and not in_place,
         inside=inside if able and not in_place else None,
+        finish=lambda made: finish(made, raw, package, wheel, env, work),
     )
     return {}

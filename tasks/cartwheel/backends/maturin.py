@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,8 @@ from msgspec.structs import replace
 
 from cartwheel import toolchain
 from cartwheel.backends.checkout import refuse_incomplete
+from cartwheel.backends.finished_wheel import with_own_bill
+from cartwheel.backends.path_free import cargo_remaps
 from cartwheel.backends.wheel_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
 from cartwheel.cargo.crate_count import CrateCount
 from cartwheel.filesystem import files
@@ -37,6 +37,7 @@ from cartwheel.process.environment import literal_values
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.cargo_directories import SHARED, CargoDirectory
 from cartwheel.toolchain.compiler_flags import flags_environment
+from cartwheel.toolchain.installed_rust import need_standard_library
 from cartwheel.toolchain.tool_versions import rustc_tool
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     inside = _container(package, wheel, work) if chain.name == CONTAINER else None
     if inside is None:
         for triple in wheel.target.triples:
-            _need_standard_library(triple, work.root / package.folder, env, work)
+            need_standard_library(triple, work.root / package.folder, env, work)
     sources = CompiledSources(package=package, wheel=wheel)
     refuse_incomplete(package, sources.seen(work.snapshot, None).listing, work.root)
     home = lockfile_root(package, sources, env, work)
@@ -81,7 +82,9 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
         )
     except StepFailed as error:
         raise _clearer(error, package, wheel) from None
-    files.move_into_place(_final_wheel(out, wheel), work.root / raw_wheel(wheel))
+    made = _final_wheel(out, wheel)
+    with_own_bill(made, package, wheel, env, work, sources.resolved(work.snapshot))
+    files.move_into_place(made, work.root / raw_wheel(wheel))
     return sources.learn(directory, messages, home, work)
 
 
@@ -207,7 +210,10 @@ def _environment(
 ) -> dict[str, str]:
     env = build_environment(package, work) | dict(chain.environment(wheel.target)) | variables(wheel.environment, work)
     folder = work.root / package.folder
-    env |= flags_environment(wheel.flags, wheel.target.triples, folder, env, lambda triple: _cfg(triple, folder, env))
+    triples = wheel.target.triples
+    remapped, more = ((), {}) if wheel.debug else cargo_remaps(wheel, chain, folder, env, work.root)
+    env |= flags_environment(wheel.flags, triples, folder, env, lambda triple: _cfg(triple, folder, env), remapped)
+    env |= more
     if "CARGO_BUILD_JOBS" not in env:
         env |= work.slots
     if package.sccache:
@@ -276,26 +282,3 @@ def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
 def _cfg(triple: str, folder: Path, env: Mapping[str, str]) -> frozenset[str]:
     """The output of `rustc --print cfg`, by line, for `cfg(...)` tables in cargo's configuration."""
     return frozenset(run.capture(("rustc", "--print", "cfg", "--target", triple), cwd=folder, env=env).splitlines())
-
-
-@cache
-def _sysroot(cwd: Path, env: tuple[tuple[str, str], ...]) -> Path:
-    """The compiler's sysroot. Cached because rustup's proxy takes 50 ms."""
-    return Path(run.capture(("rustc", "--print", "sysroot"), cwd=cwd, env=dict(env)).strip())
-
-
-def _need_standard_library(triple: str, cwd: Path, env: Mapping[str, str], work: Work) -> None:
-    named = {name: env[name] for name in ("PATH", "HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN") if name in env}
-    if (_sysroot(cwd, tuple(named.items())) / "lib" / "rustlib" / triple / "lib").is_dir():
-        return
-    if not shutil.which("rustup", path=env["PATH"]):
-        raise StepFailed(
-            f"the standard library for {triple} is missing, and there is no rustup to add it; install rustup"
-        )
-    work.announce(f"adding the Rust standard library for {triple}")
-    try:
-        work.log.run(("rustup", "target", "add", triple), cwd=cwd, env=env)
-    except run.Interrupted:
-        raise
-    except StepFailed as error:
-        raise StepFailed(f"the standard library for {triple} could not be added: {error}") from None

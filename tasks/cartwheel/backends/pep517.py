@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cartwheel import toolchain
 from cartwheel.backends.checkout import refuse_incomplete
 from cartwheel.backends.frontend import pip_build, uv_build
+from cartwheel.backends.path_free import backend_variables
 from cartwheel.backends.wheel_step import (
     build_environment,
     chain_of,
@@ -76,9 +77,12 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
     if wheel.target.triple == ANY:
         uv_build("--wheel", source, out, env, work)
     elif chain_of(package, wheel).name == CONTAINER:
+        env |= {} if wheel.debug else backend_variables(wheel, source, env, "")
         _build_inside(package, wheel, source, out, env, work)
     else:
-        uv_build("--wheel", source, out, env, work, python=_interpreter(package, wheel, work.snapshot))
+        python = _interpreter(package, wheel, work.snapshot)
+        env |= {} if wheel.debug else backend_variables(wheel, source, env, python)
+        uv_build("--wheel", source, out, env, work, python=python)
     try:
         made = exactly_one(out, wheel.raw)
     except StepFailed as error:

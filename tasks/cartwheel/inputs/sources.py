@@ -205,6 +205,11 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             return {**known, _UNRESOLVED: f"by {hint}"}, hint
         return {f"{_CRATE}{name}": version for name, version in crates.items()}, hint
 
+    def resolved(self, snapshot: Snapshot) -> Mapping[str, str]:
+        """The crates that the target resolves to, as `cargo.resolution` returns them; empty if they are unknown."""
+        facts, _ = self._resolution(snapshot, None)
+        return {name.removeprefix(_CRATE): entry for name, entry in facts.items() if name.startswith(_CRATE)}
+
     def crates(self, snapshot: Snapshot) -> tuple[str, ...]:
         """The names of the crates in the wheel; if they are not fetched, the manifest's own mandatory dependencies for
         every target."""
@@ -215,8 +220,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
 
     def fetched(self, snapshot: Snapshot) -> tuple[str, ...]:
         """The names of the crates in the wheel; empty if they are not fetched."""
-        facts, _ = self._resolution(snapshot, None)
-        return tuple(name.removeprefix(_CRATE) for name in facts if name.startswith(_CRATE))
+        return tuple(self.resolved(snapshot))
 
     def unfetched(self, snapshot: Snapshot) -> bool:
         """Whether crates of the lockfile are not fetched, so that the target's crates are unknown."""

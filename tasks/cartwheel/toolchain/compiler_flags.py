@@ -20,24 +20,56 @@ Cfg = Callable[[str], frozenset[str]]
 
 
 def flags_environment(
-    flags: tuple[str, ...], triples: Iterable[str], folder: Path, env: Mapping[str, str], cfg: Cfg
+    flags: tuple[str, ...],
+    triples: Iterable[str],
+    folder: Path,
+    env: Mapping[str, str],
+    cfg: Cfg,
+    whole: tuple[str, ...] = (),
 ) -> dict[str, str]:
     """Variables that pass `flags` to rustc for these triples, in addition to the user's flags.
 
     `folder` is cargo's working directory. Its configuration files and `env` determine the source of flags in effect.
+    `whole`: further flags, each one argument even if it holds spaces.
     """
-    if not flags:
+    if not (flags or whole):
         return {}
     if "CARGO_ENCODED_RUSTFLAGS" in env:
-        return {"CARGO_ENCODED_RUSTFLAGS": "\x1f".join(filter(None, (env["CARGO_ENCODED_RUSTFLAGS"], *flags)))}
+        return {"CARGO_ENCODED_RUSTFLAGS": _encoded((env["CARGO_ENCODED_RUSTFLAGS"],), flags, whole)}
+    tables = [toml(file) for file in configuration(folder, env).files if not file.name.startswith("rust-toolchain")]
+    if any(" " in flag for flag in whole):
+        users = {_flags_in_effect(triple, tables, env, cfg) for triple in triples}
+        if len(users) == 1:
+            return {"CARGO_ENCODED_RUSTFLAGS": _encoded(*users, " ".join(flags).split(), whole)}
+    flags = (*flags, *(flag for flag in whole if " " not in flag))
     if "RUSTFLAGS" in env:
         return {"RUSTFLAGS": _append("RUSTFLAGS", flags, env)}
-    tables = [toml(file) for file in configuration(folder, env).files if not file.name.startswith("rust-toolchain")]
     names = (
         _variable(triple) if _has_target_flags(triple, tables, env, cfg) else "CARGO_BUILD_RUSTFLAGS"
         for triple in triples
     )
     return {name: _append(name, flags, env) for name in names}
+
+
+def _encoded(*parts: Iterable[str]) -> str:
+    return "\x1f".join(flag for part in parts for flag in part if flag)
+
+
+def _flags_in_effect(
+    triple: str, tables: Iterable[Mapping[str, Any]], env: Mapping[str, str], cfg: Cfg
+) -> tuple[str, ...]:
+    """The user's flags for a triple, from the source that cargo takes them from; values of several files are joined."""
+    if "RUSTFLAGS" in env:
+        return tuple(env["RUSTFLAGS"].split())
+    tables = tuple(tables)
+    if _has_target_flags(triple, tables, env, cfg):
+        rows = [row for data in tables for row in _target_rows(triple, data, cfg)]
+        name = _variable(triple)
+    else:
+        rows, name = [table(data, "build") for data in tables], "CARGO_BUILD_RUSTFLAGS"
+    values = (row.get("rustflags", ()) for row in rows)
+    words = (value.split() if isinstance(value, str) else value for value in values)
+    return (*(str(flag) for value in words for flag in value), *env.get(name, "").split())
 
 
 def _variable(triple: str) -> str:
@@ -52,9 +84,19 @@ def _has_target_flags(triple: str, tables: Iterable[Mapping[str, Any]], env: Map
     """Whether target-specific flags for this triple hide `build.rustflags`."""
     if _variable(triple) in env:
         return True
-    names = {name for data in tables for name, row in table(data, "target").items() if "rustflags" in row}
-    conditions = [match[1] for name in names if (match := re.fullmatch(r"cfg\((.*)\)", name.strip(), re.DOTALL))]
-    return triple in names or any(holds(condition, cfg(triple)) for condition in conditions)
+    return any(_target_rows(triple, data, cfg) for data in tables)
+
+
+def _target_rows(triple: str, data: Mapping[str, Any], cfg: Cfg) -> list[Mapping[str, Any]]:
+    """The `target` tables of a configuration file that set flags for a triple."""
+    found = []
+    for name, row in table(data, "target").items():
+        if not isinstance(row, Mapping) or "rustflags" not in row:
+            continue
+        condition = re.fullmatch(r"cfg\((.*)\)", name.strip(), re.DOTALL)
+        if name == triple or (condition and holds(condition[1], cfg(triple))):
+            found.append(row)
+    return found
 
 
 def holds(condition: str, facts: frozenset[str]) -> bool:

@@ -72,8 +72,11 @@ def repair(
     scratch: Path,
     made_elsewhere: bool = False,
     inside: Container | None = None,
+    finish: Callable[[Path], None] = lambda made: None,
 ) -> None:
     """Write the repaired wheel to `into/expected`; `scratch` is on the same file system.
+
+    `finish` edits the repaired wheel before it gets there.
 
     `made_elsewhere`: the wheel was built in a container. `inside`: that container, if it is available and has
     auditwheel. Raises `StepFailed` if the wheel needs a newer system than `floor`, or if the repairer gives it an
@@ -98,6 +101,7 @@ def repair(
     made = _planned_name(_only_wheel(order, repairer), order, repairer)
     if command:
         _keeps_floor(made, order)  # grafted libraries may need a newer system
+    finish(made)
     move_into_place(made, into / expected)
     shutil.rmtree(work, ignore_errors=True)
 

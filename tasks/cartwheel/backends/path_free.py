@@ -1,0 +1,55 @@
+"""Builds that leave no path of this machine in a wheel."""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+from cartwheel.cargo.config_files import cargo_home
+from cartwheel.filesystem.read_set import source_top
+from cartwheel.model.project import Wheel
+from cartwheel.model.wheels.container_image import CONTAINER
+from cartwheel.provenance.path_remaps import (
+    CARGO,
+    PROJECT,
+    PYTHON,
+    c_flags,
+    crate_c_variables,
+    remaps,
+    rust_flags,
+    standard_library,
+)
+from cartwheel.toolchain import Toolchain
+from cartwheel.toolchain.installed_rust import compiler_commit, sysroot
+
+
+def cargo_remaps(
+    wheel: Wheel, chain: Toolchain, folder: Path, env: Mapping[str, str], root: Path
+) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """rustc's flags, each one argument, and the cc crate's variables; `folder`: cargo's working directory.
+
+    zig's linker for macOS writes an identifier of the file that covers the paths of object files; `-S` omits them. In a
+    container the compiler is another one, so its standard library keeps its paths.
+    """
+    folders = {source_top(root): PROJECT, cargo_home(env): CARGO}
+    if chain.name != CONTAINER:
+        folders |= standard_library(sysroot(folder, env), compiler_commit(folder, env))
+    pairs = remaps(folders)
+    linker = ("-Clink-arg=-Wl,-S",) if chain.name == "zig" and wheel.target.system == "macos" else ()
+    return (*rust_flags(pairs), *linker), crate_c_variables(wheel.target.triples, pairs, env)
+
+
+def backend_variables(wheel: Wheel, source: Path, env: Mapping[str, str], interpreter: str) -> dict[str, str]:
+    """CFLAGS and CXXFLAGS for a backend that compiles the copy of the package in `source`; the user's flags are kept.
+
+    `interpreter`: the path of the Python whose headers are read; empty if it is in a container. Microsoft's compiler
+    has no such flag.
+    """
+    if wheel.target.system == "windows":
+        return {}
+    folders = {source: PROJECT}
+    if interpreter:
+        folders |= {Path(interpreter).resolve().parent.parent: PYTHON, Path(sysconfig.get_path("include")): PYTHON}
+    more = " ".join(c_flags(remaps(folders)))
+    return {name: f"{env.get(name, '')} {more}".strip() for name in ("CFLAGS", "CXXFLAGS")} if more else {}
