@@ -14,6 +14,7 @@ from cartwheel.machine.host import this_machine
 from cartwheel.model.wheels.target import TARGETS
 from cartwheel.process import run
 from cartwheel.process import slots as world_slots
+from cartwheel.process.capacity import Capacity, capacity
 from cartwheel.process.slots import Slots
 from cartwheel.toolchain import TOOLCHAINS, Toolchain, cargo_directories
 from cartwheel.toolchain.cargo_directories import CargoDirectory
@@ -51,11 +52,52 @@ def most_at_once(slots: Slots, kind: str, threads: int = 12) -> int:
     return most
 
 
-@pytest.mark.parametrize("jobserver", ["with", "without"])
-def test_no_more_compilers_than_processors_are_at_work(jobserver: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if jobserver == "without":
-        monkeypatch.setattr(world_slots, "_pipe", _no_pipe)
-    assert most_at_once(Slots(3), "compile") == 3
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a jobserver of named pipes is for POSIX")
+@pytest.mark.parametrize("wheels", [2, 3, 5])
+def test_no_more_wheels_compile_at_once_than_memory_allows(wheels: int) -> None:
+    assert most_at_once(Slots(3, wheels=wheels), "compile") == wheels
+
+
+@pytest.mark.parametrize(("wheels", "most"), [(2, 2), (9, 3)])
+def test_without_a_jobserver_no_more_wheels_than_processors_compile(
+    wheels: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world_slots, "_pipe", _no_pipe)
+    assert most_at_once(Slots(3, wheels=wheels), "compile") == most
+
+
+@pytest.mark.parametrize(
+    ("processors", "gigabytes", "wheels"), [(2, 24, 8), (2, 7, 4), (4, 16, 10), (16, 16, 10), (2, 1, 1), (64, 512, 256)]
+)
+def test_the_wheels_at_once_follow_from_processors_and_free_memory(
+    processors: int, gigabytes: int, wheels: int
+) -> None:
+    assert Capacity(processors=processors, memory=gigabytes * 10**9).wheels == wheels
+
+
+def test_the_limits_of_a_container_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cartwheel.process.capacity._CGROUP", tmp_path)
+    for name, text in (("cpu.max", "100000 100000"), ("memory.max", "3000000000"), ("memory.current", "1000000000")):
+        (tmp_path / name).write_text(text + "\n")
+    limits = capacity()
+    assert (limits.processors, limits.memory) == (1, 2_000_000_000)
+    for name in ("cpu.max", "memory.max"):
+        (tmp_path / name).write_text("max 100000\n" if name == "cpu.max" else "max\n")
+    assert capacity().memory > 2_000_000_000
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a jobserver of named pipes is for POSIX")
+def test_tokens_are_one_for_each_processor_however_many_wheels_come_and_go() -> None:
+    slots = Slots(2, wheels=4)
+    with slots.compiling() as shared, slots.compiling(), slots.compiling(), slots.compiling():
+        named = shared["CARGO_MAKEFLAGS"].partition("fifo:")[2]
+        pipe = os.open(named, os.O_RDWR | os.O_NONBLOCK)
+        with pytest.raises(BlockingIOError):
+            os.read(pipe, 1)
+    try:
+        assert os.read(pipe, 9) == b"++"
+    finally:
+        os.close(pipe)
 
 
 def _no_pipe() -> tuple[int, str]:
@@ -87,7 +129,7 @@ def test_a_compiler_that_runs_alone_may_use_every_processor_and_two_share_them(t
 
 @pytest.mark.parametrize("waiting", ["compile", "name"])
 def test_who_waits_ends_when_the_run_is_told_to_stop(tmp_path: Path, waiting: str, stop: threading.Event) -> None:
-    slots = Slots(1)
+    slots = Slots(1, wheels=1)
     held = threading.Event()
     found: list[BaseException] = []
 

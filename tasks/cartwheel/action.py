@@ -33,6 +33,15 @@ from cartwheel.run_context import UpToDate
 _REHEARSED = "rehearsal: "
 """Begins every line about a destination that is only a stand-in."""
 
+
+class _OtherFailed(Exception):
+    """Another step of the run failed before this one began."""
+
+
+class NotStarted(TaskFailed):  # type: ignore[misc]
+    """The step waited for its turn when an earlier one failed or the run was stopped; its record is unchanged."""
+
+
 _NEVER_ALONE = ("tag", "publish", "release")
 """Stages that cannot be undone, and so never run without the steps before them."""
 
@@ -44,6 +53,7 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         self.judgement = judgement
         self.step = judgement.step
         self.workshop = judgement.workshop
+        self._started = False
         self.task: Any = None
         self.out = self.err = None
         self.result: Any = None
@@ -54,18 +64,24 @@ class PerformStep(BaseAction):  # type: ignore[misc]
 
     def execute(self, out: object = None, err: object = None) -> TaskFailed | None:
         """Run the step.  Returns a failure as doit's `TaskFailed`; raises nothing."""
+        shop = self.workshop
         try:
             self._execute()
+        except _OtherFailed:
+            return NotStarted("not started: another step failed")
+        except run.Interrupted as error:
+            return TaskFailed(str(error)) if self._started else NotStarted(str(error))
         except CartwheelError as error:
-            outward = self.workshop.project.rehearsed and self.step.always
+            shop.failed.set()
+            outward = shop.project.rehearsed and self.step.always
             return TaskFailed(f"{_REHEARSED if outward else ''}{error}")
         except OSError as error:
+            shop.failed.set()
             return TaskFailed(disk_error_in_words(error))
         return None
 
     def _execute(self) -> None:
-        if run.STOP.is_set():
-            raise run.Interrupted
+        self._go_on()
         shop, step = self.workshop, self.step
         if step.blocked:
             raise StepFailed(step.blocked)
@@ -81,10 +97,20 @@ class PerformStep(BaseAction):  # type: ignore[misc]
             if lack and (lacking := lack(shop.world)):
                 raise StepFailed(lacking)
         with (
+            shop.slots.alone("publish") if step.name.startswith("publish:") else nullcontext(),
             step.reserve(shop.slots, shop.root) if step.reserve else nullcontext(),
             shop.slots.compiling() if step.heavy else shop.slots.light() as shared,
         ):
+            self._go_on()
+            self._started = True
             self._perform(shared)
+
+    def _go_on(self) -> None:
+        """Raises `Interrupted` if the run was stopped, `_OtherFailed` if another step failed and the run ends."""
+        if run.STOP.is_set():
+            raise run.Interrupted
+        if self.workshop.failed.is_set() and not self.workshop.keep_going:
+            raise _OtherFailed
 
     def _alone(self) -> bool:
         """Whether doit runs with `--single`, without the steps before this one."""
@@ -92,8 +118,6 @@ class PerformStep(BaseAction):  # type: ignore[misc]
 
     def _perform(self, shared: Mapping[str, str]) -> None:
         shop, step, world = self.workshop, self.step, self.workshop.world
-        if run.STOP.is_set():
-            raise run.Interrupted
         before = shop.records.load(step.name)
         self._remove_old_outputs(before)  # before the record is dropped: only the record knows these files
         shop.records.drop(step.name)

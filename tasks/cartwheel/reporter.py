@@ -15,7 +15,7 @@ from typing import Any
 from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from cartwheel.action import log_path
+from cartwheel.action import NotStarted, log_path
 from cartwheel.command_line import QUIET, USUAL, VERBOSE
 from cartwheel.log_stream import LogStream
 from cartwheel.model.wheels.artifacts import OUTWARD
@@ -130,6 +130,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if isinstance(fail, UnmetDependency):
             if task.actions:
                 self._say(f"  --  {task.name}  not run: an earlier step failed")
+            return
+        if isinstance(fail, NotStarted):
             return
         self.failures.append({"task": task, "exception": fail})
         if self._stream:

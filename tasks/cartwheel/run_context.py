@@ -41,6 +41,10 @@ class RunContext:
         """The logs of the steps at work, by step; the display reads them from another thread."""
         self.worked: set[str] = set()
         """The steps that have started to work in this run."""
+        self.keep_going = False
+        """Whether the run goes on after a failure (`doit --continue`)."""
+        self.failed = threading.Event()
+        """Set by the first failure; a step that has not started then does not start, unless `keep_going`."""
 
     @property
     def records(self) -> Records:

@@ -19,7 +19,7 @@ Step = dict[str, Any]
 LOCK = ".github/cartwheel-publish.txt"
 """The lock of jobs that may publish, relative to the repository."""
 
-DOIT_TASKS = 'read -ra tasks <<< "$TASKS"\ndoit -n 4 "${tasks[@]}"\n'
+DOIT_TASKS = 'read -ra tasks <<< "$TASKS"\ndoit "${tasks[@]}"\n'
 """Runs the tasks of a variable, four at a time: compilers share the processors whatever the number."""
 
 

@@ -50,7 +50,7 @@ _POSIX_WORK = (
     'if [ -n "$RUST" ]; then rustup target add $RUST; fi',
     f'PYTHONS=$(sed -n "s/^$BUILD[.]pythons=//p" {PLANNED})',
     'for python in $PYTHONS; do uv python find --quiet "$python" || uv python install "$python"; done',
-    "doit -n 4 $TASKS",
+    "doit $TASKS",
 )
 
 _POWERSHELL_READ = (
@@ -76,7 +76,7 @@ _POWERSHELL_WORK = (
     '$rust = @(Planned "$env:BUILD.rust")',
     "if ($rust) { rustup target add @rust }",
     'foreach ($python in @(Planned "$env:BUILD.pythons")) { uv python install $python; if (-not $?) { exit 1 } }',
-    "doit -n 4 @tasks",
+    "doit @tasks",
 )
 
 _NEEDED = {"linux": _POSIX_NEEDED, "macos": _POSIX_NEEDED, "windows": _POWERSHELL_NEEDED}

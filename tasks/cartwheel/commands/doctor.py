@@ -23,6 +23,7 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.wheels import outside_facts, test_plan
 from cartwheel.model.wheels.target import ANY
+from cartwheel.process.capacity import Capacity, capacity
 from cartwheel.process.environment import unset, uv_environment
 from cartwheel.run_context import RunContext
 from cartwheel.testing.test_hosts import interpreter_for_tests
@@ -62,13 +63,15 @@ class Doctor(Seeking, DoitCmdBase):  # type: ignore[misc]
         found = diagnoses(shop, this_machine())
         shop.world.save()
         compiled = disk_use(shop.root)
+        limits = capacity()
         rows = {
             "schema": 1,
             "targets": [asdict(d) for d in found],
             "disk": {"cargo": compiled},
+            "parallel": {"processors": limits.processors, "memory": limits.memory, "wheels": limits.wheels},
             "tables": {"date": outside_facts.DATE, "sources": outside_facts.SOURCES},
         }
-        text = as_text(found) + _room(compiled) + _caching(shop) + age_of_tables(date.today())
+        text = as_text(found) + _at_once(limits) + _room(compiled) + _caching(shop) + age_of_tables(date.today())
         self.outstream.write(json.dumps(rows, indent=2) + "\n" if as_json else text)
         return 1 if any(d.own and not d.ready for d in found) else 0
 
@@ -86,6 +89,14 @@ def age_of_tables(today: date) -> str:
 
 _MAXIMUM_AGE = 200
 """Days; a Python version appears each year."""
+
+
+def _at_once(limits: Capacity) -> str:
+    free = limits.memory / 1e9
+    return (
+        f"at once: up to {limits.wheels} wheels compile and link ({limits.processors} processors, {free:.1f} GB of "
+        "memory free); one task at a time: doit -n 1\n"
+    )
 
 
 def _room(compiled: int) -> str:

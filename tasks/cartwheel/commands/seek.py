@@ -17,6 +17,8 @@ from doit.cmd_run import Run as DoitRun
 from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
 
+from cartwheel.commands.parallel import threads_by_default
+
 STAGE_NAMES = (
     "clean", "version-sync", "build", "repair", "check", "sdist", "checklist", "tag", "publish", "verify", "release",
 )  # fmt: skip
@@ -127,7 +129,7 @@ class Seeking:
 
 
 class Run(Seeking, DoitRun):  # type: ignore[misc]
-    """`doit` and `doit run`."""
+    """`doit` and `doit run`; steps run in parallel unless `-n` or the configuration names a number."""
 
     def parse_execute(self, in_args: list[str]) -> Any:
         """Parses and executes, with options accepted after the tasks of our stages too."""
@@ -140,6 +142,19 @@ class Run(Seeking, DoitRun):  # type: ignore[misc]
             option = re.search(r"'(\w+)' <class 'int'>", why[0])
             said = f"option --{option[1].replace('num_', '')} needs a number" if option else why[0].rstrip(".")
             raise InvalidCommand(f"{said}; see: doit help {(in_args or ['run'])[0]}") from None
+
+    def _execute(
+        self, outfile: Any, verbosity: Any = None, always: bool = False, continue_: bool = False,
+        reporter: Any = "console", num_process: int = 0, par_type: str = "process", single: bool = False,
+        auto_delayed_regex: bool = False, force_verbosity: bool = False, failure_verbosity: int = 0, pdb: bool = False,
+    ) -> Any:  # fmt: skip
+        """Run the selected tasks; the signature is doit's, which passes options by name."""
+        if not num_process and (threads := threads_by_default(self.task_list, self.sel_tasks or (), continue_)):
+            num_process, par_type = threads, "thread"
+        return super()._execute(
+            outfile, verbosity, always, continue_, reporter, num_process, par_type, single, auto_delayed_regex,
+            force_verbosity, failure_verbosity, pdb,
+        )  # fmt: skip
 
 
 class List(Seeking, DoitList):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Limits on parallel work: compile slots (one per processor), light slots, and named exclusive locks."""
+"""Limits on parallel work: compile slots (bound by memory), light slots, and named exclusive locks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from cartwheel.process.capacity import capacity, processors
 from cartwheel.process.run import STOP, Interrupted
 
 _PATIENCE = 0.1
@@ -19,12 +20,15 @@ _LIGHT_FOR_EACH = 4
 class Slots:
     """The slots of one run.
 
-    Compile slots are tokens of a jobserver (GNU make's protocol, which cargo and rustc support): a single compiler may
-    use every processor, several share them, and at most `processors` tokens are in use.
+    A compile slot is for one wheel. There may be more of them than processors, so that no processor is idle while a
+    wheel links or is packed, and no wheel is left to compile alone at the end. Compilers share the tokens of a
+    jobserver (GNU make's protocol, which cargo and rustc support), one for each processor: a single wheel may use every
+    processor; where more wheels than processors compile, each has one compiler.
     """
 
-    def __init__(self, processors: int | None = None) -> None:
-        self.processors = processors or available()
+    def __init__(self, processor_count: int | None = None, *, wheels: int | None = None) -> None:
+        self.processors = processor_count or processors()
+        self._wheels = wheels
         self._tokens: _Jobserver | _Semaphore | None = None
         self._light = threading.BoundedSemaphore(self.processors * _LIGHT_FOR_EACH)
         self._held: set[str] = set()
@@ -35,7 +39,7 @@ class Slots:
         """Hold a compile slot; yields the environment variables through which compilers share the other slots."""
         with self._changed:
             if self._tokens is None:
-                self._tokens = _tokens(self.processors)
+                self._tokens = _tokens(self.processors, self._wheels or capacity().wheels)
         tokens = self._tokens
         tokens.take()
         try:
@@ -72,11 +76,6 @@ class Slots:
         return name not in self._held
 
 
-def available() -> int:
-    """The number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _go_on() -> None:
     if STOP.is_set():
         raise Interrupted
@@ -88,7 +87,7 @@ def _take(semaphore: threading.BoundedSemaphore) -> None:
 
 
 class _Semaphore:
-    """Compile slots without a jobserver; compilers do not share them."""
+    """Compile slots without a jobserver, at most one per processor; compilers do not share them."""
 
     environment: Mapping[str, str] = {}
 
@@ -103,27 +102,37 @@ class _Semaphore:
 
 
 class _Jobserver:
-    """A pipe with one token per processor.  A slot takes one token, which is its compiler's implicit token."""
+    """A pipe with one token per processor.
 
-    def __init__(self, count: int) -> None:
+    A compile slot holds a token while there is one to hold. It is the implicit token of the slot's cargo, which starts
+    with or without it.
+    """
+
+    def __init__(self, count: int, wheels: int) -> None:
         self._pipe, named = _pipe()
         os.write(self._pipe, b"+" * count)
         self.environment = {"CARGO_MAKEFLAGS": f"-j{count} --jobserver-auth=fifo:{named}"}
+        self._slots = threading.BoundedSemaphore(wheels)
+        self._changing = threading.Lock()
+        self._taken = 0
+        self._tokens = 0
 
     def take(self) -> None:
-        import select
-
-        while True:
-            _go_on()
-            select.select([self._pipe], [], [], _PATIENCE)
+        _take(self._slots)
+        with self._changing:
+            self._taken += 1
             try:
-                os.read(self._pipe, 1)
+                self._tokens += len(os.read(self._pipe, 1))
             except BlockingIOError:
-                continue
-            return
+                pass  # other compilers use every processor for now
 
     def give(self) -> None:
-        os.write(self._pipe, b"+")
+        with self._changing:
+            self._taken -= 1
+            if self._tokens > self._taken:
+                self._tokens -= 1
+                os.write(self._pipe, b"+")
+        self._slots.release()
 
 
 def _pipe() -> tuple[int, str]:
@@ -149,13 +158,13 @@ def _pipe() -> tuple[int, str]:
     return os.open(named, os.O_RDWR | os.O_NONBLOCK), named
 
 
-def _tokens(count: int) -> _Jobserver | _Semaphore:
+def _tokens(count: int, wheels: int) -> _Jobserver | _Semaphore:
     """A jobserver; a semaphore without FIFOs, or if the pipe's path has a space, which the protocol cannot quote."""
     if hasattr(os, "mkfifo"):
         try:
-            made = _Jobserver(count)
+            made = _Jobserver(count, wheels)
         except OSError:  # the file system has no FIFOs
-            return _Semaphore(count)
+            return _Semaphore(min(count, wheels))
         if " " not in made.environment["CARGO_MAKEFLAGS"].partition("fifo:")[2]:
             return made
-    return _Semaphore(count)
+    return _Semaphore(min(count, wheels))
