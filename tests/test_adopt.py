@@ -232,3 +232,29 @@ def test_what_was_published_since_and_is_not_planned_is_proposed_by_itself(tmp_p
     ]
     write(again)
     assert planned(adopt(root, offline=False, released=listing("single-abi3"))) == wanted("single-abi3")
+
+
+def test_a_package_that_is_new_is_listed_and_the_old_one_keeps_its_tags(tmp_path: Path) -> None:
+    root = after_adoption("single-abi3", tmp_path / "x")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "adopted")
+    (root / "tools").mkdir()
+    project = '[project]\nname = "flint-tools"\nversion = "0.1"\n'
+    (root / "tools" / "pyproject.toml").write_text(
+        f'[build-system]\nrequires = ["maturin>=1.9"]\nbuild-backend = "maturin"\n{project}'
+    )
+    crate = '[package]\nname = "flint-tools"\nversion = "0.1.0"\n[dependencies]\npyo3 = "0.29"\n'
+    (root / "tools" / "Cargo.toml").write_text(crate)
+    again = adopt(root, offline=False, released=listing("single-abi3"))
+    assert sorted(edit.path for edit in again.edits) == ["pyproject.toml", "tools/pyproject.toml"]
+    assert again.notes == ("tools: flint-tools is new, and is added to 'packages'",)
+    write(again)
+    assert table(root)["packages"] == [".", "tools"]
+    assert table(root)["tag"] == "v{version}"
+    assert table(root, "tools")["tag"] == "flint-tools-v{version}"
+    assert len(table(root, "tools")["targets"]) > 1, "the root's targets are not those of the new package"
+    packages = {package.name: package for package in read_project(root, {}).packages}
+    assert packages["flint"].tag_name == "v1.4.0"
+    assert {row.folder: set(row.planned) for row in again.packages}["tools"] >= {"flint_tools-0.1.tar.gz"}
+    after = adopt(root, offline=False, released=listing("single-abi3"))
+    assert after.edits == ()

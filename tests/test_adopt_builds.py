@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from cartwheel.adoption.build_scripts import before_build
 from cartwheel.adoption.build_settings import compiler_flags
 from cartwheel.commands.adopt import Adoption, adopt, write
+from cartwheel.model.errors import ConfigError
 from cartwheel.pipeline import read_project
 from support.repositories import git, repository
 
@@ -221,3 +224,121 @@ def test_the_targets_of_cargo_dist_count_for_a_program_that_nothing_else_builds(
     assert table["targets"] == ["x86_64-apple-darwin"]
     _, table = adopted(tmp_path / "z", **{"dist-workspace.toml": dist})
     assert "targets" not in table, "a module is no program of cargo-dist"
+
+
+# setup.py alone -------------------------------------------------------------------------------------------------------
+
+SETUP = """from setuptools import Extension, find_packages, setup
+
+VERSION = "2.3"
+
+setup(
+    name="agate",
+    version=VERSION,
+    description="stones",
+    long_description=open("README.md").read(),
+    author="A. Stone",
+    url="https://agate.example",
+    python_requires=">=3.11",
+    classifiers=["Programming Language :: Python :: 3.11", "Programming Language :: Python :: 3.12"],
+    packages=find_packages(),
+    ext_modules=[Extension("agate._core", ["agate/core.c"])],
+    install_requires=["attrs"],
+    extras_require={"fast": ["orjson"]},
+    entry_points={"console_scripts": ["agate = agate:main"]},
+)
+"""
+SOURCES = {"README.md": "# agate\n", "agate/__init__.py": "def main(): pass\n", "agate/core.c": ""}
+
+
+def legacy(root: Path, **files: str) -> Path:
+    """A repository without pyproject.toml."""
+    repository(root)
+    for path, text in {**SOURCES, **files}.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "everything")
+    return root
+
+
+def test_a_package_with_setup_py_alone_gets_both_tables_and_keeps_the_rest_there(tmp_path: Path) -> None:
+    root = legacy(tmp_path / "x", **{"setup.py": SETUP})
+    found = adopt(root, offline=True)
+    assert [edit.path for edit in found.edits] == ["dodo.py", ".gitignore", "pyproject.toml"]
+    write(found)
+    document = tomllib.loads((root / "pyproject.toml").read_text())
+    assert document["build-system"] == {"requires": ["setuptools>=77"], "build-backend": "setuptools.build_meta"}
+    assert document["project"]["name"] == "agate"
+    assert document["project"]["version"] == "2.3"
+    assert document["project"]["requires-python"] == ">=3.11"
+    assert document["project"]["dynamic"] == [
+        "authors", "dependencies", "description", "optional-dependencies", "readme", "scripts", "urls",
+    ]  # fmt: skip
+    (package,) = read_project(root, {}).packages
+    assert {wheel.python for wheel in package.wheels} == {"3.11", "3.12"}
+    assert adopt(root, offline=True).edits == ()
+
+
+CFG = """[metadata]
+name = agate
+version = attr: agate.__version__
+[options]
+python_requires = >=3.11
+install_requires =
+    attrs
+[options.entry_points]
+console_scripts =
+    agate = agate:main
+"""
+
+
+def test_setup_cfg_is_read_with_a_version_that_a_module_holds(tmp_path: Path) -> None:
+    files = {"setup.py": "from setuptools import setup\nsetup()\n", "setup.cfg": CFG}
+    root = legacy(tmp_path / "x", **files, **{"agate/__init__.py": '__version__ = "0.4.1"\n'})
+    write(adopt(root, offline=True))
+    document = tomllib.loads((root / "pyproject.toml").read_text())
+    assert document["project"]["version"] == "0.4.1"
+    assert document["project"]["dynamic"] == ["dependencies", "scripts"]
+
+
+def test_a_version_from_git_stays_there(tmp_path: Path) -> None:
+    script = (
+        'from setuptools import setup\nsetup(name="agate", use_scm_version=True, setup_requires=["setuptools_scm"])\n'
+    )
+    root = legacy(tmp_path / "x", **{"setup.py": script})
+    write(adopt(root, offline=True))
+    document = tomllib.loads((root / "pyproject.toml").read_text())
+    assert document["project"]["dynamic"] == ["version"]
+    assert document["tool"]["cartwheel"]["version"] == "scm"
+    assert document["build-system"]["requires"] == ["setuptools>=77", "setuptools_scm"]
+
+
+def test_a_setup_py_that_computes_its_version_says_what_to_write(tmp_path: Path) -> None:
+    script = 'from setuptools import setup\nimport os\nsetup(name="agate", version=os.environ["V"])\n'
+    root = legacy(tmp_path / "x", **{"setup.py": script})
+    with pytest.raises(
+        ConfigError, match=r"setup\.py computes version; write \[project\] name and version in pyproject"
+    ):
+        adopt(root, offline=True)
+
+
+@pytest.mark.lab
+def test_the_metadata_of_a_setup_py_is_the_same_with_the_tables(tmp_path: Path) -> None:
+    root = legacy(tmp_path / "x", **{"setup.py": SETUP})
+    before = metadata(root, tmp_path / "before")
+    write(adopt(root, offline=True))
+    assert metadata(root, tmp_path / "after") == before
+
+
+def metadata(root: Path, out: Path) -> list[str]:
+    """The lines of the metadata that setuptools makes, and its entry points."""
+    out.mkdir()
+    code = f"from setuptools.build_meta import prepare_metadata_for_build_wheel as p; p({str(out)!r})"
+    argv = ("-m", "uv", "run", "--no-project", "--with", "setuptools>=80", "python", "-c", code)
+    done = subprocess.run([sys.executable, *argv], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "defined outside of" not in done.stderr
+    lines = [line for name in ("METADATA", "entry_points.txt") for path in out.rglob(name)
+             for line in path.read_text().splitlines()]  # fmt: skip
+    return sorted(line for line in lines if not line.startswith("Dynamic: "))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,6 +166,35 @@ def test_the_plan_is_compared_with_the_newest_release_and_says_what_is_lost(proj
     assert found["packages"][0]["against"] == "0.8"
     assert found["packages"][0]["lost"] == []
     assert "| lost | `gravel-0.9-1small-py3-none-any.whl` |" in project.doit("plan", "--against", "--markdown", code=1)
+
+
+def test_with_sizes_each_built_file_stands_beside_that_of_the_last_release(project: Project, shelf: Faulty) -> None:
+    project.doit("repair", "sdist")
+    built = {path.name: path.read_bytes() for path in sorted((project.root / "dist").glob("gravel-1.0*"))}
+    (wheel,) = (data for name, data in built.items() if name.endswith(".whl"))
+    shelf.files["gravel-0.9-py3-none-any.whl"] = with_one_more_module(wheel)
+    shelf.files["gravel-0.9.tar.gz"] = b"x" * 100
+    old = len(shelf.files["gravel-0.9-py3-none-any.whl"])
+
+    found = json.loads(project.doit("plan", "--against", "--sizes", "--json"))["packages"][0]
+    sizes = {row["file"]: (row["old"], row["new"]) for row in found["sizes"]}
+    assert sizes["gravel-1.0-py3-none-any.whl"] == (old, len(wheel))
+    assert sizes["gravel-1.0.tar.gz"] == (100, len(built["gravel-1.0.tar.gz"]))
+    assert found["contents"] == ["gravel-1.0-py3-none-any.whl: file gravel/more.py is gone"]
+    assert found["project_size"] == old + 100 + sum(map(len, built.values()))
+
+    text = project.doit("plan", "--against", "--sizes")
+    assert "size    gravel-1.0-py3-none-any.whl  " in text
+    assert "content gravel-1.0-py3-none-any.whl: file gravel/more.py is gone" in text
+    assert "size " not in project.doit("plan", "--against")
+
+
+def with_one_more_module(wheel: bytes) -> bytes:
+    """The wheel with a module `gravel/more.py`."""
+    made = io.BytesIO(wheel)
+    with zipfile.ZipFile(made, "a") as archive:
+        archive.writestr("gravel/more.py", "# more\n")
+    return made.getvalue()
 
 
 def test_a_missing_version_or_index_is_said_with_those_that_are_there(project: Project, shelf: Faulty) -> None:

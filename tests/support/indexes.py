@@ -132,6 +132,7 @@ class Faulty:
                     "filename": name,
                     "url": f"{self.base}/files/{name}",
                     "hashes": {"sha256": digests[name]} if self.digests else {},
+                    "size": len(self.files[name]),
                     **({"upload-time": self.uploaded} if self.uploaded else {}),
                 }
                 for name in files

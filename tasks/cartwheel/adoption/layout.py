@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from cartwheel.adoption.cibuildwheel_options import test_settings
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
+from cartwheel.adoption.setup_files import why_unreadable
 from cartwheel.adoption.workflows import Workflow
 from cartwheel.model.config.build_backend import backend_of
 from cartwheel.model.wheels.wheel_name import normalised_name
@@ -55,9 +56,9 @@ def packages(texts: Texts) -> tuple[tuple[FoundPackage, ...], tuple[SkippedFolde
     """
     found: list[FoundPackage] = []
     skipped: list[SkippedFolder] = []
-    paths = [path for path in texts if path.rpartition("/")[2] == "pyproject.toml"]
-    for path in sorted(paths, key=lambda p: (p.count("/"), p)):
-        folder = path.rpartition("/")[0] or "."
+    marks = ("pyproject.toml", "setup.py")
+    folders = {path.rpartition("/")[0] or "." for path in texts if path.rpartition("/")[2] in marks}
+    for folder in sorted(folders, key=lambda f: (f != ".", f.count("/"), f)):
         row = _package(folder, texts)
         (found if isinstance(row, FoundPackage) else skipped).append(row)  # type: ignore[arg-type]
     members = _uv_members(texts, [row.folder for row in found])
@@ -73,16 +74,19 @@ def _package(folder: str, texts: Texts) -> FoundPackage | SkippedFolder:
     where = next((part for part in folder.split("/") if part in NO_PLACE), "")
     if where:
         return SkippedFolder(folder=folder, why=f"lies in {where}/")
+    if texts.get(below(folder, "pyproject.toml"), "").strip() and not document:
+        return SkippedFolder(folder=folder, why="pyproject.toml is not valid TOML")
     if document.get("tool", {}).get("uv", {}).get("package") is False:
         return SkippedFolder(folder=folder, why="[tool.uv] package = false")
     build, project = document.get("build-system"), document.get("project")
     if not build:
-        return SkippedFolder(folder=folder, why="no [build-system]")
+        return SkippedFolder(folder=folder, why=why_unreadable(folder, texts) or "no [build-system]")
     backend = re.split(r"[.:]", str(build.get("build-backend", "setuptools")))[0]
     crate = parsed_toml(texts, below(folder, "Cargo.toml")).get("package", {})
     name = (project or {}).get("name") or (crate.get("name") if backend == "maturin" else "")
     if not name:
-        return SkippedFolder(folder=folder, why="no [project] name; name and version have to stand in pyproject.toml")
+        why = why_unreadable(folder, texts) or "no [project] name; name and version have to stand in pyproject.toml"
+        return SkippedFolder(folder=folder, why=why)
     requires = " ".join(map(str, build.get("requires", ())))
     rust = backend == "maturin" or "setuptools-rust" in requires or "setuptools_rust" in requires
     return FoundPackage(

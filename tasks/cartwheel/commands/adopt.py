@@ -154,12 +154,14 @@ Released = Callable[[Path, str, Any], tuple[str, tuple[str, ...], str]]
 def adopt(root: Path, *, offline: bool, released: Released | None = None) -> Adoption:
     """The proposal for a project; changes nothing. Raises `ConfigError` if there is no package to adopt."""
     from cartwheel.adoption.layout import packages
+    from cartwheel.adoption.setup_files import with_project_tables
     from cartwheel.adoption.workflows import workflows
     from cartwheel.commands.adopt_changes import changes
     from cartwheel.commands.adopt_new import first_adoption
     from cartwheel.filesystem.repository_files import read_repository
 
-    texts = read_repository(root)
+    present = read_repository(root)
+    texts = with_project_tables(present)
     found, skipped = packages(texts)
     if not found:
         why = "; ".join(f"{row.folder}: {row.why}" for row in skipped)
@@ -172,7 +174,21 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None) -> Ado
     git = git_facts(root)
     if "dodo.py" in texts and "cartwheel" in _tool(texts, "pyproject.toml"):
         return changes(root, texts, evidence, skipped)
-    return first_adoption(root, texts, evidence, skipped, pipelines, git)
+    return _from_present(first_adoption(root, texts, evidence, skipped, pipelines, git), present, texts)
+
+
+def _from_present(adoption: Adoption, present: Mapping[str, str], texts: Mapping[str, str]) -> Adoption:
+    """The adoption with edits that start from the files as they are, without the tables that were added to them."""
+    from msgspec.structs import replace
+
+    added = {path: text for path, text in texts.items() if present.get(path) != text}
+    edits = [replace(edit, old=present.get(edit.path, "")) if edit.path in added else edit for edit in adoption.edits]
+    edited = {edit.path for edit in edits}
+    folders = {package.folder for package in adoption.packages}
+    for path, text in added.items():
+        if path not in edited and (path.rpartition("/")[0] or ".") in folders:
+            edits.append(FileEdit(path=path, old=present.get(path, ""), new=text))
+    return replace(adoption, edits=tuple(edits))
 
 
 def _tool(texts: Mapping[str, str], path: str) -> Mapping[str, Any]:
@@ -192,10 +208,12 @@ def gathered(
     """The evidence for each package: its manifests, its release on the index, its builds. `look` is None offline."""
     from cartwheel.adoption.built_wheels import build_calls
     from cartwheel.adoption.evidence import calls_of
-    from cartwheel.adoption.layout import changelog_of, tag_form, tests_of
+    from cartwheel.adoption.layout import below, changelog_of, tag_form, tests_of
+    from cartwheel.adoption.parsed_files import parsed_toml
     from cartwheel.cargo.package_manifests import read_package
     from cartwheel.destinations.pypi_index import resolve
     from cartwheel.last_release import comparison_name
+    from cartwheel.model.config.manifest_schema import Pyproject, refuse_wrong_types
     from cartwheel.model.config.manifests import truth
 
     rows, pipelines = tuple(found), tuple(pipelines)
@@ -204,7 +222,10 @@ def gathered(
     tables, publish = comparison_name(_tool(texts, "pyproject.toml").get("cartwheel", {}))
     made = []
     for package in rows:
-        manifests = read_package(root, package.folder)
+        path = below(package.folder, "pyproject.toml")
+        pyproject = parsed_toml(texts, path)
+        refuse_wrong_types(Pyproject, pyproject, path)
+        manifests = read_package(root, package.folder, pyproject)
         nothing: tuple[str, tuple[str, ...], str] = ("", (), "")
         if look and not package.private:
             released, files, unread = look(root, package.name, resolve(publish, tables))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from cartwheel.adoption.adopted_files import FileEdit, added_overrides, gitignore_edit
 from cartwheel.adoption.evidence import PackageEvidence, adoption_rows, package_table
 from cartwheel.adoption.file_sets import compare, explained
 from cartwheel.adoption.layout import SkippedFolder, below
+from cartwheel.adoption.parsed_files import parsed_toml
+from cartwheel.adoption.proposal import planned_files
 from cartwheel.adoption.shipped_wheels import shipped_wheels
 from cartwheel.ci.other_publishers import other_publishers
 from cartwheel.commands.adopt import Adoption, PackageAdoption
+from cartwheel.commands.adopt_added import add_packages
 from cartwheel.filesystem.toml_edits import with_value
 from cartwheel.model.project import Package
 from cartwheel.model.wheels.artifacts import package_artifacts
@@ -28,20 +33,23 @@ def changes(
 
     project = read_project(root, {})
     known = {package.folder: package for package in project.packages}
-    made, edited, notes = [], dict(texts), []
+    made, edited, added = [], dict(texts), []
     for row in evidence:
         package = known.get(row.package.folder)
         if package is None:
-            notes.append(
-                f"{row.package.folder}: {row.package.name} is not among the packages; add it to 'packages', or leave it"
-            )
+            added.append(row)
             continue
         adopted = _package(row, package)
         made.append(adopted)
         if any(line.state == "lost" and not line.why for line in adopted.rows):
             _plan_again(edited, row, package, single=len(project.packages) == 1)
+    if added:
+        add_packages(edited, known, tuple(added))
+        made += _planned_with(edited, tuple(added))
     edits = [
-        FileEdit(path=path, old=texts.get(path, ""), new=text) for path, text in edited.items() if text != texts[path]
+        FileEdit(path=path, old=texts.get(path, ""), new=text)
+        for path, text in edited.items()
+        if text != texts.get(path, "")
     ]
     ignored = gitignore_edit(texts)
     return Adoption(
@@ -50,9 +58,35 @@ def changes(
         skipped=skipped,
         edits=(*edits, *((ignored,) if ignored else ())),
         rivals=other_publishers(root, project),
-        notes=tuple(notes),
+        notes=tuple(f"{row.package.folder}: {row.package.name} is new, and is added to 'packages'" for row in added),
         again=True,
     )
+
+
+def _planned_with(texts: Texts, added: tuple[PackageEvidence, ...]) -> Iterable[PackageAdoption]:
+    """What the new packages plan with the tables in `texts`; raises `ConfigError` if that is impossible."""
+    root = parsed_toml(texts, "pyproject.toml")
+    for row in added:
+        table = parsed_toml(texts, below(row.package.folder, "pyproject.toml"))
+        (files,) = planned_files(
+            {
+                **root,
+                "tool": {**root["tool"], "cartwheel": {**root["tool"]["cartwheel"], "packages": [row.package.folder]}},
+            },
+            [replace(row.manifests, pyproject=table)],
+        ).values()
+        made = package_table(row)
+        rows = adoption_rows(compare(made.expected, files), made, files) if made.expected else ()
+        yield PackageAdoption(
+            name=row.package.name,
+            folder=row.package.folder,
+            version=row.released,
+            source=made.source,
+            published=made.expected,
+            planned=files,
+            rows=rows,
+            unread=row.unread,
+        )
 
 
 def _package(row: PackageEvidence, package: Package) -> PackageAdoption:

@@ -119,11 +119,11 @@ def _tables(
         step = {"name": "packages of the system", "run": list(lines)}
         tables["."].setdefault("ci", {})["steps"] = {"before": {"build": [step]}}
         root_comments.setdefault("ci", "from the workflows")
-    _spelled_out(tables, evidence, single=single)
+    spelled_out(tables, evidence, single=single)
     return tables, comments
 
 
-def _spelled_out(tables: dict[str, dict[str, Any]], evidence: tuple[PackageEvidence, ...], *, single: bool) -> None:
+def spelled_out(tables: dict[str, dict[str, Any]], evidence: tuple[PackageEvidence, ...], *, single: bool) -> None:
     """Writes defaults out in the tables of other packages, since the root's table would change their defaults."""
     for row in evidence if not single else ():
         own = tables.setdefault(row.package.folder, {})

@@ -11,7 +11,8 @@ _SKIPPED = frozenset(
 )
 _HIDDEN = frozenset((".github", ".cargo"))
 _READ = re.compile(
-    r"(?:.*/)?(?:pyproject\.toml|Cargo\.toml|setup\.(?:py|cfg)|dist-workspace\.toml|action\.ya?ml)"
+    r"(?:.*/)?(?:pyproject\.toml|Cargo\.toml|setup\.(?:py|cfg)|dist(?:-workspace)?\.toml|action\.ya?ml"
+    r"|__init__\.py|_*(?:version|about)_*\.py|VERSION(?:\.txt)?)"
     r"|\.github/workflows/[^/]+\.ya?ml|\.gitlab-ci\.yml|(?:.*/)?[^/]*gitlab-ci[^/]*\.yml|\.gitlab/.*\.yml"
     r"|tox\.ini|noxfile\.py|\.?[jJ]ustfile|Makefile|dodo\.py|\.gitignore"
 )
