@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.adoption.file_sets import compare, explained
+from cartwheel.adoption.file_sets import compare, with_reasons
 from cartwheel.adoption.metadata_change import differences, facts_of_metadata, facts_of_pyproject
 from cartwheel.adoption.shipped_wheels import shipped_wheels
 from support.indexes import Faulty, faulty
@@ -83,7 +83,7 @@ def test_wheels_of_a_variant_are_other_files() -> None:
 
 @pytest.mark.parametrize("pattern", ["*-win32", "i686-pc-windows-*", "i686-pc-windows-msvc:3.13", "x-1-cp313-*"])
 def test_a_loss_has_a_reason_by_file_name_or_by_the_words_of_the_plan(pattern: str) -> None:
-    found = explained(compare(["x-1-cp313-cp313-win32.whl"], []), [("*-macosx*", "no"), (pattern, "no users")])
+    found = with_reasons(compare(["x-1-cp313-cp313-win32.whl"], []), [("*-macosx*", "no"), (pattern, "no users")])
     assert [row.reason for row in found.lost] == ["no users"]
     assert not found.unexplained
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cartwheel.cargo.package_manifests import read_package
-from cartwheel.cargo.workspace import inherited, local_packages, lock_path, members, needed_by_cargo, workspace_root
+from cartwheel.cargo.workspace import local_packages, lock_path, members, needed_by_cargo, package_value, workspace_root
 
 pytestmark = pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo")
 
@@ -239,7 +239,7 @@ def test_root_members_and_lockfile_are_those_that_cargo_names(tmp_path: Path, na
     assert lock_path(manifest) == root.with_name("Cargo.lock")
 
     (own,) = (p for p in packages if p["manifest_path"] == str(manifest))
-    assert inherited(manifest, "version")[0] == own["version"]
+    assert package_value(manifest, "version")[0] == own["version"]
     reached, waiting = {str(manifest.parent)}, [own]
     while waiting:
         found = {n["path"] for n in waiting.pop()["dependencies"] if n["kind"] != "dev"} - reached

@@ -12,7 +12,7 @@ from cartwheel.model.versions.release_notes import (
     changelog_for_release,
     changelog_with_date,
     draft,
-    grouped,
+    notes_from_commits,
     notes_of,
     unmoved_link,
 )
@@ -344,9 +344,9 @@ def test_commits_are_grouped_by_their_type() -> None:
         "chore: tidy",
         "fix: a crash",
     ]
-    assert grouped(commits) == (
+    assert notes_from_commits(commits) == (
         "### Breaking changes\n\n- **core:** drop Python 3.9\n- speed\n\n### Features\n\n- more\n\n"
         "### Fixes\n\n- a crash\n\n### Other changes\n\n- Merged by hand\n- tidy"
     )
-    assert grouped(["One thing", "Another"]) == "- One thing\n- Another"
-    assert grouped([]) == ""
+    assert notes_from_commits(["One thing", "Another"]) == "- One thing\n- Another"
+    assert notes_from_commits([]) == ""

@@ -17,7 +17,7 @@ from cartwheel.ci.github_workflow import plan_outputs, render
 from cartwheel.ci.pipeline_files import FORGES
 from cartwheel.ci.placed_files import place, planned_files
 from cartwheel.ci.project_pipeline import pipeline
-from cartwheel.ci.publish_lock import is_current, locked_names, new_lock, shipped
+from cartwheel.ci.publish_lock import is_current, locked_names, new_lock, shipped_lock
 from cartwheel.ci.selection import selection
 from cartwheel.commands.ci_advice import advice
 from cartwheel.commands.ci_run import nightly_version
@@ -209,13 +209,13 @@ def test_a_page_that_starts_a_release_and_is_written_by_it_is_refused() -> None:
 
 
 def test_the_lock_is_small_hashed_and_names_no_host() -> None:
-    text = shipped(sources=False)
+    text = shipped_lock(sources=False)
     assert len(locked_names(text)) <= 32
     assert all("--hash=sha256:" in block for block in text.split("\n\n")[0].split("==")[1:])
     assert "://" not in text
     assert "keyring" not in locked_names(text)
     assert {"twine", "doit", "msgspec"} <= locked_names(text)
-    assert "hatchling" in locked_names(shipped(sources=True))
+    assert "hatchling" in locked_names(shipped_lock(sources=True))
 
 
 def test_a_lock_of_another_version_or_without_a_package_is_not_current() -> None:

@@ -14,10 +14,10 @@ import pytest
 
 from cartwheel.cargo import publish_order as model
 from cartwheel.cargo.publish_order import Crate
-from cartwheel.destinations.cargo_publish import Cargo, Registry, answer_from, registry_named
+from cartwheel.destinations.cargo_publish import Cargo, Registry, answer_from, registry_of
 from cartwheel.destinations.crate_content import differences
 from cartwheel.destinations.crates import CrateRelease, crates_of
-from cartwheel.destinations.delivery import shown
+from cartwheel.destinations.delivery import wait_until_visible
 from cartwheel.destinations.retries import LOST
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import ConfigError, StepFailed
@@ -51,7 +51,7 @@ CDYLIB = [{"kind": ["cdylib"], "crate_types": ["cdylib"]}]
 def picked(*packages: dict[str, Any], asked: tuple[str, ...] | None = None, extensions: tuple[str, ...] = ()) -> str:
     """The names of the crates that go to crates-io, in order."""
     found = model.crates_from_metadata({"packages": packages}, extensions)
-    return " ".join(crate.name for crate in model.chosen(found, "crates-io", asked))
+    return " ".join(crate.name for crate in model.crates_to_publish(found, "crates-io", asked))
 
 
 def test_each_crate_comes_after_those_it_needs() -> None:
@@ -132,16 +132,16 @@ def test_the_registrys_answer_is_read_from_cargos_words(words: str, status: int,
 
 
 def test_a_registrys_address_must_be_one_that_cargo_takes() -> None:
-    assert registry_named("house", {"house": IndexSettings(url="sparse+https://h.example/x")}).url.endswith("/x/")
-    assert registry_named("crates-io", {}).arguments == ("--registry", "crates-io")
+    assert registry_of("house", {"house": IndexSettings(url="sparse+https://h.example/x")}).url.endswith("/x/")
+    assert registry_of("crates-io", {}).arguments == ("--registry", "crates-io")
     for name, url in (("house", "h.example"), ("house", "sparse+https://a:b@h.example/"), ("crates-io", "https://x/")):
         with pytest.raises(ConfigError, match=f"index {name}: "):
-            registry_named(name, {name: IndexSettings(url=url)})
+            registry_of(name, {name: IndexSettings(url=url)})
 
 
 def test_a_stand_in_is_the_only_place_that_cargo_is_led_to() -> None:
     table = {"crates-io": IndexSettings(url="sparse+http://127.0.0.1:9/index/", rehearsal=True)}
-    registry = registry_named("crates-io", table)
+    registry = registry_of("crates-io", table)
     assert registry.arguments[-2:] == ("--index", "sparse+http://127.0.0.1:9/index/")
     given = registry.environ({"CARGO_REGISTRY_TOKEN": TOKEN, "CARGO_HOME": "/home/me/.cargo"}, Path("/away"))
     assert TOKEN not in given.values()
@@ -399,12 +399,12 @@ def test_what_is_not_shown_yet_is_waited_for(shelf: Shelf, run: Run) -> None:
     shelf.hidden["pebble"] = 2
     release = CrateRelease(cargo, crates)
     items = release.items(())
-    assert shown(release, items, say=run.said.append, wait=run._sleep) == ()
+    assert wait_until_visible(release, items, say=run.said.append, wait=run._sleep) == ()
     assert "house shows 1 of 2 files; waiting until" in run.said[-1]
     shelf.hidden["pebble"] = 10**6
     clock = iter(range(0, 10**6, 400))
     later = CrateRelease(cargo, crates)
-    (line,) = shown(later, items, say=run.said.append, wait=run._sleep, clock=lambda: float(next(clock)))
+    (line,) = wait_until_visible(later, items, say=run.said.append, wait=run._sleep, clock=lambda: float(next(clock)))
     assert "pebble-1.0.0.crate: not on house after 900 s" in line
 
 

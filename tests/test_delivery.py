@@ -14,7 +14,7 @@ import pytest
 
 from cartwheel.destinations import retries
 from cartwheel.destinations.crates import CrateRelease
-from cartwheel.destinations.delivery import deliver, refusals, shown, staged
+from cartwheel.destinations.delivery import deliver, refusals, stage, wait_until_visible
 from cartwheel.destinations.github_release import GitHubRelease
 from cartwheel.destinations.ledger import Ledger
 from cartwheel.destinations.protocol import Answer, Item, Standing
@@ -25,10 +25,10 @@ from cartwheel.destinations.retries import (
     Trouble,
     passing,
     pause,
-    retried,
     seconds_until,
     too_long,
     until,
+    with_retries,
 )
 from cartwheel.model.errors import StepFailed
 from cartwheel.process.run import STOP, Interrupted
@@ -93,14 +93,14 @@ class Scripted:
             self.held.add(item.name)
         return answer
 
-    def renewed(self, answer: Answer) -> bool:
+    def renew_credentials(self, answer: Answer) -> bool:
         self.renewals -= 1
         return self.renewals >= 0
 
     def settles(self, answer: Answer) -> int:
         return self.certain
 
-    def refused(self, item: Item, answer: Answer) -> str:
+    def refusal(self, item: Item, answer: Answer) -> str:
         return f"{item.label}: shelf refuses it ({answer.text})"
 
     def finish(self, items: Sequence[Item]) -> None:
@@ -321,7 +321,7 @@ def test_what_is_sent_is_a_private_copy_of_what_was_checked(tmp_path: Path) -> N
     path = tmp_path / "a.whl"
     path.write_bytes(b"wheel" * 400_000)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    (item,) = staged([path], tmp_path / "private" / "deep", {"a.whl": digest})
+    (item,) = stage([path], tmp_path / "private" / "deep", {"a.whl": digest})
     path.write_bytes(b"swapped")
     assert item == Item(name="a.whl", path=tmp_path / "private" / "deep" / "a.whl", sha256=digest)
     assert hashlib.sha256(item.path.read_bytes()).hexdigest() == digest
@@ -331,7 +331,7 @@ def test_a_file_that_is_not_the_checked_one_is_named_with_both_digests(tmp_path:
     (tmp_path / "a.whl").write_bytes(b"")
     empty = hashlib.sha256(b"").hexdigest()
     with pytest.raises(StepFailed) as caught:
-        staged([tmp_path / "a.whl"], tmp_path / "copy", {"b.whl": "bb"})
+        stage([tmp_path / "a.whl"], tmp_path / "copy", {"b.whl": "bb"})
     assert str(caught.value).splitlines() == [
         "nothing was sent: these files are not the ones that were checked:",
         f"  a.whl: sha256 {empty}, expected no such file",
@@ -341,7 +341,7 @@ def test_a_file_that_is_not_the_checked_one_is_named_with_both_digests(tmp_path:
 
 def test_a_file_that_cannot_be_copied_stops_it(tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match=r"^a\.whl: cannot be copied for the upload: No such file"):
-        staged([tmp_path / "a.whl"], tmp_path / "copy", {})
+        stage([tmp_path / "a.whl"], tmp_path / "copy", {})
 
 
 # Until it is shown ----------------------------------------------------------------------------------------------------
@@ -362,20 +362,24 @@ class Clock:
         self.slept.append(seconds)
         self.now += seconds
 
-    def shown(self, shelf: Scripted, awaited: Sequence[Item] = (), seconds: float | None = None) -> tuple[str, ...]:
-        return shown(shelf, ITEMS, awaited, say=self.said.append, wait=self.wait, seconds=seconds, clock=self)
+    def wait_until_visible(
+        self, shelf: Scripted, awaited: Sequence[Item] = (), seconds: float | None = None
+    ) -> tuple[str, ...]:
+        return wait_until_visible(
+            shelf, ITEMS, awaited, say=self.said.append, wait=self.wait, seconds=seconds, clock=self
+        )
 
 
 def test_a_release_that_is_shown_is_not_waited_for() -> None:
     clock, shelf = Clock(), Scripted(held={"a", "b"})
-    assert clock.shown(shelf) == ()
+    assert clock.wait_until_visible(shelf) == ()
     assert (shelf.log, clock.said, clock.slept) == (["look a b in public"], [], [])
 
 
 def test_what_is_not_shown_yet_is_waited_for_with_a_word() -> None:
     clock, shelf = Clock(), Scripted(looks=[Standing(send=("b",), there=("a",)), Standing(trouble="503 busy")])
     shelf.held = {"a", "b"}
-    assert clock.shown(shelf) == ()
+    assert clock.wait_until_visible(shelf) == ()
     assert [line.partition(";")[0] for line in clock.said] == [
         "shelf shows 1 of 2 files", "shelf shows 0 of 2 files (503 busy)",
     ]  # fmt: skip
@@ -384,23 +388,25 @@ def test_what_is_not_shown_yet_is_waited_for_with_a_word() -> None:
 
 def test_one_item_of_several_is_named_while_it_is_waited_for() -> None:
     clock = Clock()
-    assert clock.shown(Scripted(looks=[Standing(send=("a",), trouble="404")], held={"a"}), [A]) == ()
+    assert clock.wait_until_visible(Scripted(looks=[Standing(send=("a",), trouble="404")], held={"a"}), [A]) == ()
     assert clock.said[0].startswith("shelf does not show A yet (404); waiting until ")
 
 
 def test_what_is_never_shown_is_named_after_the_deadline() -> None:
     clock = Clock()
-    assert clock.shown(Scripted(held={"a"}), seconds=5.0) == ("b: not on shelf after 5 s; start again later",)
+    assert clock.wait_until_visible(Scripted(held={"a"}), seconds=5.0) == (
+        "b: not on shelf after 5 s; start again later",
+    )
     assert sum(clock.slept) == pytest.approx(5.0)
     assert len(clock.said) == 1
-    assert Clock().shown(Scripted(deadline=0.0)) == tuple(
+    assert Clock().wait_until_visible(Scripted(deadline=0.0)) == tuple(
         f"{name}: not on shelf after 0 s; start again later" for name in "ab"
     )
 
 
 def test_a_trouble_that_lasts_is_named() -> None:
     shelf = Scripted(looks=[Standing(trouble="503 busy")])
-    assert Clock().shown(shelf, seconds=0.0) == tuple(
+    assert Clock().wait_until_visible(shelf, seconds=0.0) == tuple(
         f"{name}: not on shelf after 0 s; start again later (503 busy)" for name in "ab"
     )
 
@@ -408,8 +414,8 @@ def test_a_trouble_that_lasts_is_named() -> None:
 def test_other_bytes_and_withdrawn_files_are_wrong_at_once() -> None:
     clock = Clock()
     both = Standing(send=("b",), wrong=("a: other bytes",), withdrawn=("b: withdrawn",))
-    assert clock.shown(Scripted(looks=[both])) == ("a: other bytes", "b: withdrawn")
-    assert clock.shown(Scripted(looks=[Standing(withdrawn=("b: withdrawn",))])) == ("b: withdrawn",)
+    assert clock.wait_until_visible(Scripted(looks=[both])) == ("a: other bytes", "b: withdrawn")
+    assert clock.wait_until_visible(Scripted(looks=[Standing(withdrawn=("b: withdrawn",))])) == ("b: withdrawn",)
     assert clock.slept == []
 
 
@@ -464,14 +470,16 @@ def test_more_time_than_is_waited_ends_it_with_the_advice() -> None:
     assert too_long(1200.0, patience) == advice
     for words, message in (("429 slowly", f"shelf: 429 slowly: {advice}"), ("", f"shelf {advice}")):
         with pytest.raises(StepFailed) as caught:
-            retried(lambda: 1, lambda _: Trouble(words=words, retry_after=1200.0), patience=patience, who="shelf")  # noqa: B023
+            with_retries(lambda: 1, lambda _: Trouble(words=words, retry_after=1200.0), patience=patience, who="shelf")  # noqa: B023
         assert str(caught.value) == message
 
 
 def test_the_last_answer_is_returned_where_all_tries_are_used_up() -> None:
     answers, slept = iter(range(9)), list[float]()
     trouble = Trouble(words="busy")
-    last = retried(lambda: next(answers), lambda _: trouble, patience=Patience(tries=3), who="x", wait=slept.append)
+    last = with_retries(
+        lambda: next(answers), lambda _: trouble, patience=Patience(tries=3), who="x", wait=slept.append
+    )
     assert (last, slept) == (2, [2.0, 4.0])
 
 
@@ -520,7 +528,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     "call",
     [
         lambda: retries.sleep(60.0),
-        lambda: retried(lambda: 1, lambda _: None, patience=Patience(), who="x"),
+        lambda: with_retries(lambda: 1, lambda _: None, patience=Patience(), who="x"),
         lambda: until(lambda: "a", seconds=60.0, say=lambda _: None),
     ],
 )

@@ -50,8 +50,8 @@ def test_a_repository_of_another_format_answers_like_any(tmp_path: Path) -> None
     with Repository(here) as repo:
         repo.create_tag("v1", "one", commit=head)
         assert (len(repo.head()), repo.branch, repo.tags()) == (64, "main", {"v1": head})
-        assert repo.tracked((here / "a.txt", here / "b.txt")) == (here / "a.txt",)
-        assert (repo.annotated("v1"), repo.has(head), repo.has("1" * 64)) == (True, True, False)
+        assert repo.tracked_files((here / "a.txt", here / "b.txt")) == (here / "a.txt",)
+        assert (repo.is_annotated("v1"), repo.has(head), repo.has("1" * 64)) == (True, True, False)
         assert repo.subjects("", here) == ("change",)
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.destinations.delivery import shown
+from cartwheel.destinations.delivery import wait_until_visible
 from cartwheel.destinations.github_api import Api
-from cartwheel.destinations.github_place import Place, place_named, token_for
+from cartwheel.destinations.github_place import Place, place_of, token_for
 from cartwheel.destinations.github_release import GitHubRelease
 from cartwheel.destinations.protocol import Item
-from cartwheel.destinations.release_page import SUMS, Wanted, extra_files
+from cartwheel.destinations.release_page import SUMS, PageSpec, extra_files
 from cartwheel.destinations.retries import Patience
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.model.config.release_settings import IndexSettings
@@ -38,18 +38,18 @@ def shelf() -> Iterator[Shelf]:
 
 
 @pytest.fixture
-def wanted(tmp_path: Path) -> Wanted:
+def wanted(tmp_path: Path) -> PageSpec:
     names = ("demo-1.0-cp311-abi3-win_amd64.whl", "demo-1.0-py3-none-any.whl")
     paths = [sdist(tmp_path / "dist"), *(wheel(tmp_path / "dist", name) for name in names)]
     (tmp_path / "extra").mkdir()
     paths += extra_files(paths, tmp_path / "extra", stem="demo-1.0")
-    return Wanted(
+    return PageSpec(
         tag="v1.0", commit=HEAD, title="demo 1.0", notes="- First.", prerelease=False, project="demo",
         files={path.name: path for path in paths}, sha256={path.name: sha256_of(path) for path in paths},
     )  # fmt: skip
 
 
-def items_of(wanted: Wanted) -> tuple[Item, ...]:
+def items_of(wanted: PageSpec) -> tuple[Item, ...]:
     return tuple(Item(name=name, path=path, sha256=wanted.sha256[name]) for name, path in wanted.files.items())
 
 
@@ -66,23 +66,25 @@ class Run:
     def place(self) -> Place:
         return Place(name="github", api=self.shelf.base, repository=REPOSITORY)
 
-    def __call__(self, wanted: Wanted, **patience: Any) -> tuple[str, ...]:
+    def __call__(self, wanted: PageSpec, **patience: Any) -> tuple[str, ...]:
         page = self.page(wanted, **patience)
         book = book_of(self.path, page, wanted.project, "1.0", self.said.append)
         return publish(page, items_of(wanted), book, say=self.said.append, wait=self.slept.append)
 
-    def page(self, wanted: Wanted, **patience: Any) -> GitHubRelease:
+    def page(self, wanted: PageSpec, **patience: Any) -> GitHubRelease:
         return GitHubRelease(
             Api(self.place(), self.environ), wanted, say=self.said.append, patience=Patience(**patience),
             wait=self.slept.append,
         )  # fmt: skip
 
-    def shown(self, wanted: Wanted) -> tuple[str, ...]:
+    def wait_until_visible(self, wanted: PageSpec) -> tuple[str, ...]:
         page = self.page(wanted)
         clock = iter(range(0, 10**6, 15))
         with page.alone():
             items = page.items(items_of(wanted))
-            return shown(page, items, say=self.said.append, wait=self.slept.append, clock=lambda: float(next(clock)))
+            return wait_until_visible(
+                page, items, say=self.said.append, wait=self.slept.append, clock=lambda: float(next(clock))
+            )
 
     def states(self) -> dict[str, str]:
         return {file: row["state"] for file, row in json.loads(self.path.read_bytes())["files"].items()}
@@ -93,7 +95,7 @@ def run(tmp_path: Path, shelf: Shelf) -> Run:
     return Run(tmp_path, shelf)
 
 
-def whole(shelf: Shelf, wanted: Wanted) -> bool:
+def whole(shelf: Shelf, wanted: PageSpec) -> bool:
     """Whether there is one release, published, with exactly the wanted bytes."""
     (row,) = shelf.releases.values()
     return not row["draft"] and shelf.files("v1.0") == {n: p.read_bytes() for n, p in wanted.files.items()}
@@ -135,12 +137,12 @@ def test_each_kind_of_github_has_its_api_and_its_place_for_uploads() -> None:
 def test_the_configuration_then_the_runner_then_the_remote_say_which_repository() -> None:
     remote = "git@code.example:o/demo.git"
     runner = {"GITHUB_SERVER_URL": "https://code.example", "GITHUB_API_URL": "https://code.example/api/v3/"}
-    assert place_named("github", {}, remote, {}).url == "https://code.example/api/v3/repos/o/demo"
-    assert place_named("github", {}, remote, runner).url == "https://code.example/api/v3/repos/o/demo"
+    assert place_of("github", {}, remote, {}).url == "https://code.example/api/v3/repos/o/demo"
+    assert place_of("github", {}, remote, runner).url == "https://code.example/api/v3/repos/o/demo"
     table = {"github": IndexSettings(url="https://api.github.com", repository="p/other")}
-    assert place_named("github", table, remote, runner).url == "https://api.github.com/repos/p/other"
+    assert place_of("github", table, remote, runner).url == "https://api.github.com/repos/p/other"
     with pytest.raises(ConfigError, match='repository = "owner/name"'):
-        place_named("github", {}, "/srv/git/demo.git", {})
+        place_of("github", {}, "/srv/git/demo.git", {})
     for url in (
         "http://code.example/api",
         "https://me:s3@cr3t@code.example/api",
@@ -148,10 +150,10 @@ def test_the_configuration_then_the_runner_then_the_remote_say_which_repository(
         "me:cr3t@code.example",
     ):
         with pytest.raises(ConfigError, match="expected the API's address") as caught:
-            place_named("github", {"github": IndexSettings(url=url)}, remote, {})
+            place_of("github", {"github": IndexSettings(url=url)}, remote, {})
         assert "cr3t" not in str(caught.value)
     with pytest.raises(ConfigError) as caught:
-        place_named("github", {}, "https://me:cr3t@code.example/only-one-part", {})
+        place_of("github", {}, "https://me:cr3t@code.example/only-one-part", {})
     assert "cr3t" not in str(caught.value)
 
 
@@ -168,7 +170,7 @@ def test_versions_that_are_pre_releases() -> None:
     assert [version for version, pre in found.items() if pre] == ["1.0rc1", "1.0a2", "1.0.dev3"]
 
 
-def test_the_archive_and_the_digests_are_the_same_bytes_each_time(tmp_path: Path, wanted: Wanted) -> None:
+def test_the_archive_and_the_digests_are_the_same_bytes_each_time(tmp_path: Path, wanted: PageSpec) -> None:
     files = [path for name, path in wanted.files.items() if name.startswith("demo-1.0") and not name.endswith(".tar")]
     (tmp_path / "again").mkdir()
     for path in files:
@@ -185,7 +187,7 @@ def test_the_archive_and_the_digests_are_the_same_bytes_each_time(tmp_path: Path
 
 
 def test_a_release_is_drafted_filled_and_published_and_a_second_run_changes_nothing(
-    shelf: Shelf, wanted: Wanted, run: Run
+    shelf: Shelf, wanted: PageSpec, run: Run
 ) -> None:
     drafted: list[bool] = []
     shelf.script["upload"] = [lambda call: (drafted.append(draft_of(shelf)), GitHubRequest.respond(call))[1]] * 5
@@ -207,14 +209,14 @@ def draft_of(shelf: Shelf) -> bool:
     return bool(row["draft"])
 
 
-def test_a_pre_release_is_published_as_one(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_a_pre_release_is_published_as_one(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     run(replace(wanted, prerelease=True))
     (row,) = shelf.releases.values()
     assert row["prerelease"]
     assert not row["draft"]
 
 
-def test_a_release_that_a_person_published_first_is_completed(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_a_release_that_a_person_published_first_is_completed(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     shelf.add(tag_name="v1.0", name="The first", body="Words of a person.")
     run(wanted)
     assert whole(shelf, wanted)
@@ -222,7 +224,9 @@ def test_a_release_that_a_person_published_first_is_completed(shelf: Shelf, want
     assert (row["name"], row["body"]) == ("The first", "Words of a person.")
 
 
-def test_a_persons_draft_is_completed_and_published_with_its_own_words(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_a_persons_draft_is_completed_and_published_with_its_own_words(
+    shelf: Shelf, wanted: PageSpec, run: Run
+) -> None:
     row = shelf.add(tag_name="v1.0", name="The first", body="Words.", draft=True)
     shelf.attach(row["id"], "poster.pdf", b"a person's own file")
     run(wanted)
@@ -243,7 +247,7 @@ def test_a_persons_draft_is_completed_and_published_with_its_own_words(shelf: Sh
     ],
 )
 def test_a_release_is_the_latest_by_its_version_and_not_by_its_date(
-    shelf: Shelf, wanted: Wanted, run: Run, others: dict[str, bool], ours: str, latest: str
+    shelf: Shelf, wanted: PageSpec, run: Run, others: dict[str, bool], ours: str, latest: str
 ) -> None:
     for tag, prerelease in others.items():
         shelf.add(tag_name=tag, prerelease=prerelease)
@@ -251,19 +255,19 @@ def test_a_release_is_the_latest_by_its_version_and_not_by_its_date(
     assert shelf.latest == latest
 
 
-def test_a_pre_release_is_never_the_latest(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_a_pre_release_is_never_the_latest(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     run(replace(wanted, prerelease=True))
     assert shelf.latest == ""
 
 
-def test_an_empty_page_gets_the_notes(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_an_empty_page_gets_the_notes(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     shelf.add(tag_name="v1.0")
     run(wanted)
     (row,) = shelf.releases.values()
     assert row["body"] == "- First."
 
 
-def test_a_release_among_hundreds_is_found(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_a_release_among_hundreds_is_found(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     shelf.add(tag_name="v1.0", draft=True)
     for number in range(230):
         shelf.add(tag_name=f"v0.{number}")
@@ -272,7 +276,7 @@ def test_a_release_among_hundreds_is_found(shelf: Shelf, wanted: Wanted, run: Ru
 
 
 def test_a_server_without_digests_is_asked_for_the_bytes_and_the_token_stays(
-    shelf: Shelf, wanted: Wanted, run: Run
+    shelf: Shelf, wanted: PageSpec, run: Run
 ) -> None:
     shelf.digests = False
     run(wanted)
@@ -284,7 +288,7 @@ def test_a_server_without_digests_is_asked_for_the_bytes_and_the_token_stays(
 
 
 def test_packages_that_share_a_tag_are_published_when_all_their_files_are_there(
-    shelf: Shelf, wanted: Wanted, run: Run
+    shelf: Shelf, wanted: PageSpec, run: Run
 ) -> None:
     first = replace(wanted, others=("other-1.0.tar.gz",))
     run(first)
@@ -299,7 +303,7 @@ def test_packages_that_share_a_tag_are_published_when_all_their_files_are_there(
 # Refusals before the first byte --------------------------------------------------------------------------------------
 
 
-def refused(run: Run, wanted: Wanted, match: str, shelf: Shelf) -> str:
+def refused(run: Run, wanted: PageSpec, match: str, shelf: Shelf) -> str:
     before = dict(shelf.assets)
     with pytest.raises(StepFailed, match=match) as failed:
         run(wanted)
@@ -311,7 +315,7 @@ def refused(run: Run, wanted: Wanted, match: str, shelf: Shelf) -> str:
 
 
 @pytest.mark.parametrize("digests", [True, False])
-def test_other_bytes_stop_everything_with_both_digests(shelf: Shelf, wanted: Wanted, run: Run, digests: bool) -> None:
+def test_other_bytes_stop_everything_with_both_digests(shelf: Shelf, wanted: PageSpec, run: Run, digests: bool) -> None:
     shelf.digests = digests
     name = "demo-1.0.tar.gz"
     ours = wanted.files[name].read_bytes()
@@ -323,13 +327,13 @@ def test_other_bytes_stop_everything_with_both_digests(shelf: Shelf, wanted: Wan
     assert sha256(other) in said
 
 
-def test_a_file_of_the_package_that_is_not_planned_stops_it(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_a_file_of_the_package_that_is_not_planned_stops_it(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     row = shelf.add(tag_name="v1.0", draft=True)
     shelf.attach(row["id"], "demo-1.0-cp312-cp312-win_amd64.whl", b"x")
     refused(run, wanted, "the release has it and the plan has not", shelf)
 
 
-def test_a_release_that_can_no_longer_be_changed_is_reported(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_a_release_that_can_no_longer_be_changed_is_reported(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     shelf.immutable = True
     shelf.add(tag_name="v1.0")
     said = refused(run, wanted, "can no longer be changed", shelf)
@@ -337,14 +341,14 @@ def test_a_release_that_can_no_longer_be_changed_is_reported(shelf: Shelf, wante
     assert "release the next version" in said
 
 
-def test_an_immutable_release_that_is_whole_is_well(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_an_immutable_release_that_is_whole_is_well(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     shelf.immutable = True
     run(wanted)
     assert [row["immutable"] for row in shelf.releases.values()] == [True]
     assert run(wanted) == ()
 
 
-def test_two_drafts_of_one_tag_are_for_a_person_to_choose_from(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_two_drafts_of_one_tag_are_for_a_person_to_choose_from(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     shelf.add(tag_name="v1.0", draft=True)
     shelf.add(tag_name="v1.0", draft=True)
     refused(run, wanted, "v1.0 has 2 drafts", shelf)
@@ -355,14 +359,14 @@ def test_two_drafts_of_one_tag_are_for_a_person_to_choose_from(shelf: Shelf, wan
     [({}, "has no tag v1.0 .*doit tag"), ({"v1.0": "f" * 40}, "v1.0 is on commit ffffffffffff there")],
 )
 def test_a_tag_that_is_not_there_or_elsewhere_stops_it(
-    shelf: Shelf, wanted: Wanted, run: Run, tags: dict[str, str], match: str
+    shelf: Shelf, wanted: PageSpec, run: Run, tags: dict[str, str], match: str
 ) -> None:
     shelf.known = tags
     refused(run, wanted, match, shelf)
 
 
 def test_what_was_sent_before_with_other_bytes_is_refused_though_it_is_not_listed(
-    shelf: Shelf, wanted: Wanted, run: Run
+    shelf: Shelf, wanted: PageSpec, run: Run
 ) -> None:
     run(wanted)
     shelf.assets.clear()
@@ -379,7 +383,7 @@ def test_what_was_sent_before_with_other_bytes_is_refused_though_it_is_not_liste
     ],
 )
 def test_without_a_good_token_it_says_which_to_set(
-    shelf: Shelf, wanted: Wanted, run: Run, environ: dict[str, str], match: str
+    shelf: Shelf, wanted: PageSpec, run: Run, environ: dict[str, str], match: str
 ) -> None:
     run.environ = environ
     refused(run, wanted, match, shelf)
@@ -387,7 +391,7 @@ def test_without_a_good_token_it_says_which_to_set(
 
 
 def test_a_netrc_takes_no_part(
-    shelf: Shelf, wanted: Wanted, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, wanted: PageSpec, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "netrc").write_text("default login other password other\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -483,7 +487,7 @@ PASSING = {
 
 
 @pytest.mark.parametrize("fault", PASSING)
-def test_what_passes_is_outlived_and_the_release_is_whole(shelf: Shelf, wanted: Wanted, run: Run, fault: str) -> None:
+def test_what_passes_is_outlived_and_the_release_is_whole(shelf: Shelf, wanted: PageSpec, run: Run, fault: str) -> None:
     call, script = PASSING[fault]
     shelf.script[call] = list(script)
     run(wanted)
@@ -497,13 +501,13 @@ ASKED = {"429 with Retry-After": 7, "429 without": 60, "403 secondary limit": 9,
 
 
 @pytest.mark.parametrize("fault", ASKED)
-def test_a_limit_is_waited_for_as_long_as_it_asks(shelf: Shelf, wanted: Wanted, run: Run, fault: str) -> None:
+def test_a_limit_is_waited_for_as_long_as_it_asks(shelf: Shelf, wanted: PageSpec, run: Run, fault: str) -> None:
     shelf.script["upload"] = list(PASSING[fault][1])
     run(wanted)
     assert run.slept == [ASKED[fault]]
 
 
-def test_a_limit_that_names_the_moment_is_waited_for(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_a_limit_that_names_the_moment_is_waited_for(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     reset = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(int(time.time()) + 100)}
     shelf.script["upload"] = [status(403, "API rate limit exceeded", **reset)]
     run(wanted)
@@ -536,7 +540,7 @@ LASTING = {
 
 @pytest.mark.parametrize("fault", LASTING)
 def test_what_does_not_pass_is_said_and_a_later_run_ends_well(
-    shelf: Shelf, wanted: Wanted, run: Run, fault: str
+    shelf: Shelf, wanted: PageSpec, run: Run, fault: str
 ) -> None:
     call, act, match = LASTING[fault]
     shelf.script[call] = [act] * 200
@@ -552,14 +556,14 @@ def test_what_does_not_pass_is_said_and_a_later_run_ends_well(
     assert whole(shelf, wanted)
 
 
-def test_an_upload_address_elsewhere_gets_no_token(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_an_upload_address_elsewhere_gets_no_token(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     row = shelf.add(tag_name="v1.0", draft=True)
     row["upload_url"] = "http://127.0.0.2:9/steal{?name}"
     with pytest.raises(StepFailed, match="names another host"):
         run(wanted)
 
 
-def test_a_name_that_the_server_changes_is_said(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_a_name_that_the_server_changes_is_said(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     def renamed(call: Scripted) -> None:
         data = call.body()
         call.tell(201, call.place.attach(1, "demo.other", data))
@@ -571,7 +575,7 @@ def test_a_name_that_the_server_changes_is_said(shelf: Shelf, wanted: Wanted, ru
 
 
 def test_a_file_that_another_run_put_there_meanwhile_counts_when_it_is_the_same(
-    shelf: Shelf, wanted: Wanted, run: Run
+    shelf: Shelf, wanted: PageSpec, run: Run
 ) -> None:
     def by_another(data: Callable[[str], bytes]) -> Callable[[Scripted], None]:
         def act(call: Scripted) -> None:
@@ -586,7 +590,7 @@ def test_a_file_that_another_run_put_there_meanwhile_counts_when_it_is_the_same(
     assert whole(shelf, wanted)
 
 
-def test_other_bytes_that_another_run_put_there_meanwhile_stop_it(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_other_bytes_that_another_run_put_there_meanwhile_stop_it(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     def act(call: Scripted) -> None:
         call.place.attach(1, call.path.partition("name=")[2], b"other")
         GitHubRequest.respond(call)
@@ -599,7 +603,7 @@ def test_other_bytes_that_another_run_put_there_meanwhile_stop_it(shelf: Shelf, 
 
 
 def test_of_two_runs_at_once_the_older_draft_goes_on_and_the_other_gives_way(
-    shelf: Shelf, wanted: Wanted, run: Run
+    shelf: Shelf, wanted: PageSpec, run: Run
 ) -> None:
     def after_another(call: Scripted) -> None:
         call.place.add(tag_name="v1.0", draft=True)
@@ -614,7 +618,7 @@ def test_of_two_runs_at_once_the_older_draft_goes_on_and_the_other_gives_way(
     assert whole(shelf, wanted)
 
 
-def test_a_draft_that_another_run_made_later_is_not_mistaken_for_ours(shelf: Shelf, wanted: Wanted, run: Run) -> None:
+def test_a_draft_that_another_run_made_later_is_not_mistaken_for_ours(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     def before_another(call: Scripted) -> None:
         call.place.add(tag_name="v1.0", draft=True)
         GitHubRequest.respond(call)
@@ -632,7 +636,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("after", range(8))
 def test_a_run_killed_at_any_point_is_completed_by_the_next(
-    shelf: Shelf, wanted: Wanted, run: Run, monkeypatch: pytest.MonkeyPatch, after: int
+    shelf: Shelf, wanted: PageSpec, run: Run, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     done = iter(range(after))
     once = Api.upload, Api.ask

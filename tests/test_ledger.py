@@ -56,11 +56,11 @@ def book(tmp_path: Path) -> Book:
 )
 def test_only_an_answer_says_that_an_index_has_a_file(book: Book, state: str, sent: bool, holds: bool) -> None:
     ledger = book.open()
-    assert (ledger.sent(FILE, DIGEST), ledger.holds(FILE, DIGEST)) == (False, False)
+    assert (ledger.was_accepted(FILE, DIGEST), ledger.holds(FILE, DIGEST)) == (False, False)
     ledger.note(FILE, DIGEST, state)
     for again in (ledger, book.open()):
-        assert (again.sent(FILE, DIGEST), again.holds(FILE, DIGEST)) == (sent, holds)
-        assert (again.sent(FILE, OTHER), again.holds(FILE, OTHER)) == (False, False)
+        assert (again.was_accepted(FILE, DIGEST), again.holds(FILE, DIGEST)) == (sent, holds)
+        assert (again.was_accepted(FILE, OTHER), again.holds(FILE, OTHER)) == (False, False)
         refused = again.refusals({FILE: OTHER})
         assert bool(refused) == holds
         assert again.refusals({FILE: DIGEST}) == again.refusals({"demo-1.1.tar.gz": OTHER}) == ()
@@ -105,14 +105,14 @@ def test_it_is_a_text_that_says_whose_it_is(book: Book) -> None:
 )
 def test_what_an_index_took_long_ago_and_does_not_show_is_sent_again(book: Book, age: timedelta, sent: bool) -> None:
     book.sent_at((datetime.now(UTC) - age).isoformat())
-    assert book.open().sent(FILE, DIGEST) == sent
+    assert book.open().was_accepted(FILE, DIGEST) == sent
     assert book.open().holds(FILE, DIGEST)
 
 
 @pytest.mark.parametrize("at", ["", None, "yesterday", 7, "2026-11-26T12:00:00"])
 def test_a_time_that_cannot_be_read_is_long_ago(book: Book, at: object) -> None:
     book.sent_at(at)
-    assert not book.open().sent(FILE, DIGEST)
+    assert not book.open().was_accepted(FILE, DIGEST)
 
 
 def test_a_ledger_of_another_address_or_version_is_set_aside(book: Book) -> None:

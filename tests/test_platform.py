@@ -63,8 +63,8 @@ def test_the_platform_is_told_by_its_own_variable(environ: Mapping[str, str], va
 def test_anywhere_else_a_step_is_a_line_and_its_log_stays_in_its_file(root: Path) -> None:
     voice = CiOutput({}, root)
     assert voice.system is PLAIN
-    assert voice.succeeded("  ok  build:x  1.0 s", logged(root, "::error::x\n"), 1.0) == "  ok  build:x  1.0 s"
-    assert voice.failed("build:x", "maturin failed\nlast words", logged(root, "y")) == (
+    assert voice.success("  ok  build:x  1.0 s", logged(root, "::error::x\n"), 1.0) == "  ok  build:x  1.0 s"
+    assert voice.failure("build:x", "maturin failed\nlast words", logged(root, "y")) == (
         "FAIL  build:x\n      maturin failed\n      last words"
     )
     assert not voice.takes_results
@@ -75,12 +75,12 @@ def test_anywhere_else_a_step_is_a_line_and_its_log_stays_in_its_file(root: Path
 
 
 def test_on_github_the_log_of_a_step_is_a_group(root: Path) -> None:
-    said = CiOutput(GITHUB, root).succeeded("  ok  build:x  1.0 s", logged(root, "$ maturin build\nfine\n"), 1.0)
+    said = CiOutput(GITHUB, root).success("  ok  build:x  1.0 s", logged(root, "$ maturin build\nfine\n"), 1.0)
     assert said == "::group::  ok  build:x  1.0 s\n$ maturin build\nfine\n::endgroup::"
 
 
 def test_on_gitlab_it_is_a_section(root: Path) -> None:
-    said = CiOutput(GITLAB, root).succeeded("  ok  build:x/1  1.0 s", logged(root, "fine\n"), 1.0)
+    said = CiOutput(GITLAB, root).success("  ok  build:x/1  1.0 s", logged(root, "fine\n"), 1.0)
     erase = "\x1b[0K"
     assert steady(said) == (
         f"{erase}section_start:TIME:ok_build_x_1_1.0_s[collapsed=true]\r{erase}  ok  build:x/1  1.0 s\n"
@@ -92,14 +92,14 @@ def test_on_gitlab_it_is_a_section(root: Path) -> None:
 
 def test_a_step_without_a_log_is_a_line(root: Path) -> None:
     voice = CiOutput(GITHUB, root)
-    assert voice.succeeded("  ok  tag:x", root / "none", 0.0) == "  ok  tag:x"
-    assert voice.succeeded("  ok  tag:x", logged(root, ""), 0.0) == "  ok  tag:x"
+    assert voice.success("  ok  tag:x", root / "none", 0.0) == "  ok  tag:x"
+    assert voice.success("  ok  tag:x", logged(root, ""), 0.0) == "  ok  tag:x"
 
 
 def test_the_log_of_an_earlier_run_is_not_taken_for_this_one(root: Path) -> None:
     log = logged(root, "src/lib.rs:1:1: error: of yesterday\n")
     os.utime(log, (1e9, 1e9))
-    said = CiOutput(GITHUB, root).failed("build:x", "cannot be built here", log)
+    said = CiOutput(GITHUB, root).failure("build:x", "cannot be built here", log)
     assert said == "FAIL  build:x\n      cannot be built here\n::error title=build%3Ax::cannot be built here"
 
 
@@ -132,9 +132,9 @@ def _commands(said: str) -> list[str]:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_that_a_tool_says_is_a_command_on_github(root: Path, text: str) -> None:
     voice = CiOutput(GITHUB, root)
-    assert _commands(voice.succeeded("ok", logged(root, f"before\n{text}\nafter\n"), 1.0)) == ["group", "endgroup"]
+    assert _commands(voice.success("ok", logged(root, f"before\n{text}\nafter\n"), 1.0)) == ["group", "endgroup"]
     assert _commands(voice.inert(f"FAIL\n{text}")) == []
-    said = voice.failed("build:x", f"failed\n{text}", logged(root, text))
+    said = voice.failure("build:x", f"failed\n{text}", logged(root, text))
     assert _commands(said) == ["group", "endgroup", "error"]
     assert text in said, "and yet it can be read as it was"
 
@@ -148,13 +148,13 @@ def test_the_word_that_ends_the_silence_cannot_be_known_beforehand(root: Path) -
 
 def test_nothing_that_a_tool_says_ends_a_section_on_gitlab(root: Path) -> None:
     mark = "\x1b[0Ksection_end:1:ok\r\x1b[0K"
-    said = CiOutput(GITLAB, root).succeeded("ok", logged(root, f"\x1b[31mred\x1b[0m\n{mark}\nafter"), 1.0)
+    said = CiOutput(GITLAB, root).success("ok", logged(root, f"\x1b[31mred\x1b[0m\n{mark}\nafter"), 1.0)
     assert len(re.findall(r"section_(?:start|end):\d+:\S*?\r\x1b\[0K", said)) == 2
     assert "\x1b[31mred\x1b[0m" in said, "colours are no marks"
 
 
 def test_of_a_very_long_log_the_end_is_shown(root: Path) -> None:
-    said = CiOutput(GITHUB, root).succeeded("ok", logged(root, "x" * 4_000_001 + "END"), 1.0)
+    said = CiOutput(GITHUB, root).success("ok", logged(root, "x" * 4_000_001 + "END"), 1.0)
     assert said.startswith("::group::ok\n… (4 characters before this are in the log's file)\nx")
     assert said.endswith("xEND\n::endgroup::")
 
@@ -211,7 +211,7 @@ def marks(said: str) -> list[str]:
 
 
 def test_what_rustc_says_stands_at_its_lines(root: Path) -> None:
-    said = CiOutput(GITHUB, root).failed("build:x", "maturin failed", logged(root, RUSTC.format(root=root)))
+    said = CiOutput(GITHUB, root).failure("build:x", "maturin failed", logged(root, RUSTC.format(root=root)))
     assert marks(said) == [
         "::error title=build%3Ax::maturin failed",
         "::error file=src/lib.rs,line=2,col=3::panicked: no such thing",
@@ -221,7 +221,7 @@ def test_what_rustc_says_stands_at_its_lines(root: Path) -> None:
 
 
 def test_what_other_tools_say_stands_at_its_lines_too(root: Path) -> None:
-    said = CiOutput(GITHUB, root).failed("check:x", "the tests failed", logged(root, TOOLS))
+    said = CiOutput(GITHUB, root).failure("check:x", "the tests failed", logged(root, TOOLS))
     assert marks(said)[1:] == [
         "::error file=src/a b.c,line=1,col=2::'x.h' file not found",
         "::error file=src/a b.c,line=4,col=5::C2065: 'x': undeclared identifier",
@@ -233,7 +233,7 @@ def test_what_other_tools_say_stands_at_its_lines_too(root: Path) -> None:
 
 
 def test_what_a_step_says_that_succeeds_is_a_warning_at_most(root: Path) -> None:
-    said = CiOutput(GITHUB, root).succeeded("ok", logged(root, RUSTC.format(root=root)), 1.0)
+    said = CiOutput(GITHUB, root).success("ok", logged(root, RUSTC.format(root=root)), 1.0)
     assert {mark.split(" ")[0] for mark in marks(said)} == {"::warning"}
 
 
@@ -247,7 +247,7 @@ def test_paths_are_understood_from_where_the_tool_ran_and_in_copies_of_the_sourc
     )
     for log, path in places:
         (root / ".cartwheel" / "unlocked" / "crates" / "core" / "src").mkdir(parents=True, exist_ok=True)
-        (mark,) = marks(CiOutput(GITHUB, root).succeeded("ok", logged(root, log), 1.0)) or [""]
+        (mark,) = marks(CiOutput(GITHUB, root).success("ok", logged(root, log), 1.0)) or [""]
         assert (re.search("file=([^,]*),", mark) or ["", ""])[1] == path, log
 
 
@@ -271,7 +271,7 @@ def test_our_own_errors_stand_at_the_line_that_they_speak_of(root: Path, words: 
     (root / "x" / "pyproject.toml").write_text("[tool.cartwheel]\n tag='x'\n", "utf-8")
     with open(root / "pyproject.toml", "a") as file:
         file.write("[tool.cartwheel.index.shelf]\nurl = 'x'\n")
-    assert CiOutput(GITHUB, root).refused(words) == f"::error {place}::{words}"
+    assert CiOutput(GITHUB, root).refusal(words) == f"::error {place}::{words}"
 
 
 @pytest.mark.parametrize("before", ["\n", "\r", "\r\n", "\n\n", "\n \t", "\n\x1c", "\r \n\r"])
@@ -305,15 +305,15 @@ def test_properties_and_data_are_escaped_and_end_nothing(root: Path) -> None:
 def test_each_is_shown_once_and_no_more_than_the_platform_shows(root: Path) -> None:
     voice = CiOutput(GITHUB, root)
     many = "".join(f"src/lib.rs:{n}:1: error: e\n" * 2 for n in range(1, 31))
-    assert len(marks(voice.failed("build:x", "failed", logged(root, many)))) == MOST
-    assert marks(voice.failed("build:y", "failed", logged(root, many))) == []
-    assert len(marks(voice.succeeded("ok", logged(root, "src/lib.rs:1:1: warning: w\n"), 1.0))) == 1
+    assert len(marks(voice.failure("build:x", "failed", logged(root, many)))) == MOST
+    assert marks(voice.failure("build:y", "failed", logged(root, many))) == []
+    assert len(marks(voice.success("ok", logged(root, "src/lib.rs:1:1: warning: w\n"), 1.0))) == 1
 
 
 def test_a_log_of_any_bytes_is_survived(root: Path) -> None:
     log = logged(root, "")
     log.write_bytes(bytes(range(256)) * 3 + b"\nsrc/lib.rs:99999999999999999999999:1: error: \xff\n")
-    said = CiOutput(GITHUB, root).failed("build:x", "failed", log)
+    said = CiOutput(GITHUB, root).failure("build:x", "failed", log)
     assert marks(said)[1:] == ["::error file=src/lib.rs,line=999999999,col=1::\ufffd"]
 
 
@@ -359,7 +359,7 @@ def test_a_file_that_is_missing_or_cannot_be_written_is_told_and_fails_nothing(r
 
 def test_on_gitlab_annotations_are_a_code_quality_report(root: Path) -> None:
     voice = CiOutput(GITLAB, root)
-    said = voice.failed("build:x", "maturin failed", logged(root, RUSTC.format(root=root)))
+    said = voice.failure("build:x", "maturin failed", logged(root, RUSTC.format(root=root)))
     assert not marks(said)
     assert voice.takes_results
     assert voice.close("", {}) == ""

@@ -11,7 +11,12 @@ from msgspec.structs import replace
 
 from cartwheel.destinations.credentials import reading_credentials, token_variable
 from cartwheel.destinations.pypi_index import Index, resolve
-from cartwheel.destinations.pypi_install import install_commands, installer_environment, once_shown, requirement
+from cartwheel.destinations.pypi_install import (
+    install_commands,
+    install_when_visible,
+    installer_environment,
+    requirement,
+)
 from cartwheel.destinations.pypi_reader import Unreadable, download_digest, held, listing
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import ConfigError, StepFailed
@@ -146,7 +151,7 @@ def test_uv_installs_from_a_private_index_and_no_password_stands_on_a_command_li
         nobody = installer_environment({**env, "HOME": str(tmp_path), "NETRC": os.devnull})
         log.run((*uv, "pip", "uninstall", "--python", str(python), "demo"), cwd=tmp_path, env=env)
         with pytest.raises(StepFailed, match=f"may not read house: set {token_variable('house')}"):
-            once_shown(
+            install_when_visible(
                 lambda: log.run(alone, cwd=tmp_path, env=nobody), index, say=lambda line: None, wait=waited.append
             )
         assert waited == [], "what is refused is not waited for"

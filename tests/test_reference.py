@@ -120,7 +120,7 @@ def depended_on(root: Path) -> tuple[object, ...]:
     step = maturin.step(package, wheel)
     assert step.sources is not None
     built = Dependencies(learned=dict.fromkeys(("folders", "files", "absent", "env"), ()))
-    seen = step.sources.seen(DiskSnapshot(root, {}, version_of), built)
+    seen = step.sources.dependencies(DiskSnapshot(root, {}, version_of), built)
     return dict(step.settings), step.makes, dict(seen.listing), dict(seen.facts), declared_inputs(package, wheel)
 
 

@@ -47,7 +47,7 @@ class FixedSources:
     def __init__(self, seen: Dependencies) -> None:
         self.now = seen
 
-    def seen(self, snapshot: object, before: Dependencies | None) -> Dependencies:
+    def dependencies(self, snapshot: object, before: Dependencies | None) -> Dependencies:
         assert isinstance(snapshot, FixedSnapshot)
         assert before is not None, "what was learned then says where to look now"
         return self.now

@@ -11,7 +11,12 @@ import pytest
 from msgspec.structs import replace
 
 from cartwheel.destinations.pypi_index import Index
-from cartwheel.destinations.pypi_install import install_commands, installer_environment, once_shown, requirement
+from cartwheel.destinations.pypi_install import (
+    install_commands,
+    install_when_visible,
+    installer_environment,
+    requirement,
+)
 from cartwheel.destinations.twine_upload import Sender
 from cartwheel.model.errors import StepFailed
 from cartwheel.stand_ins.pypi import LoopbackIndex
@@ -161,7 +166,7 @@ def test_an_installer_that_does_not_see_it_yet_is_asked_again(page: str, tmp_pat
             if done.returncode:
                 raise StepFailed(done.stderr)
 
-        once_shown(install, state.index, say=said.append, wait=waited.append)
+        install_when_visible(install, state.index, say=said.append, wait=waited.append)
     assert len(waited) == 2
     (line,) = said
     assert line.startswith("the installer does not see it on faulty yet; waiting until ")
@@ -175,7 +180,7 @@ def test_an_installation_that_fails_for_another_reason_is_not_tried_again() -> N
         raise StepFailed("hash mismatch")
 
     with pytest.raises(StepFailed, match="hash mismatch"):
-        once_shown(install, Index(name="x", url="", simple=""), say=print)
+        install_when_visible(install, Index(name="x", url="", simple=""), say=print)
     assert tried == [1]
 
 

@@ -183,7 +183,7 @@ class PerformStep(BaseAction):  # type: ignore[misc]
 
     def _dependencies(self, learned: Dependencies | None) -> Dependencies:
         sources = self.step.sources
-        return sources.seen(self.workshop.world, learned) if sources else Dependencies()
+        return sources.dependencies(self.workshop.world, learned) if sources else Dependencies()
 
     def _dependencies_to_record(
         self, broad: Dependencies, learned: Mapping[str, tuple[str, ...]], began: int, usual: Iterable[str]

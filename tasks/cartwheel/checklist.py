@@ -53,7 +53,7 @@ def _question(package: Package, item: ChecklistItem, before: tuple[str, ...]) ->
         doc=item.manual,
         after=before,
         settings={"version": package.version, "question": item.manual},
-        sources=Answered(),
+        sources=QuestionAnswers(),
         act=lambda work: _ask(package, item, work),
     )
 
@@ -61,7 +61,7 @@ def _question(package: Package, item: ChecklistItem, before: tuple[str, ...]) ->
 class ThisCommit(Struct, frozen=True, kw_only=True):
     """The checked-out commit: a command that passed counts only for it, and never with uncommitted changes."""
 
-    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
+    def dependencies(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
         from cartwheel.repository.head_state import state_of
 
@@ -70,10 +70,10 @@ class ThisCommit(Struct, frozen=True, kw_only=True):
         )
 
 
-class Answered(Struct, frozen=True, kw_only=True):
+class QuestionAnswers(Struct, frozen=True, kw_only=True):
     """Who answered, and when; it depends only on the version."""
 
-    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
+    def dependencies(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
         return Dependencies(learned=before.learned if before else {})
 

@@ -168,7 +168,7 @@ def checked_files(package: Package, work: Work) -> tuple[Item, ...]:
     return tuple(Item(name=path.name, path=path, sha256=expected[path.name]) for path in paths)
 
 
-def judged(
+def release_items(
     destination: Destination, project: Project, package: Package, work: Work, *, sending: bool, copies: bool
 ) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     """The files of a release, and the destination's items for them, after everything that can refuse them before
@@ -177,7 +177,7 @@ def judged(
     `sending`: credentials must exist by now. `copies`: the files are private copies, judged and then sent. Raises
     `StepFailed` with all problems.
     """
-    from cartwheel.destinations.delivery import refusals, staged
+    from cartwheel.destinations.delivery import refusals, stage
     from cartwheel.destinations.protocol import Item
 
     wrong: list[str] = []
@@ -191,7 +191,7 @@ def judged(
     elif copies:
         expected = {item.name: item.sha256 for item in files}
         with _collect(wrong):
-            files = staged([item.path for item in files], work.scratch / "upload", expected)
+            files = stage([item.path for item in files], work.scratch / "upload", expected)
     wrong += unplanned_files(project, package, work.root)
     with _collect(wrong):
         items = destination.items(files)
@@ -259,7 +259,7 @@ def refuse_before_tag(project: Project, package: Package, work: Work) -> None:
         for name in package.publish:
             there = destination(project, package, name, work, tagged=False)
             with there.alone():
-                judged(there, project, package, work, sending=sending, copies=False)
+                release_items(there, project, package, work, sending=sending, copies=False)
         return
     own = made_here(package)
     verified_digests(package, work.root, own)

@@ -10,9 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.adoption.file_sets import Comparison, compare, explained
+from cartwheel.adoption.file_sets import Comparison, compare, with_reasons
 from cartwheel.destinations.pypi_index import Index, resolve
-from cartwheel.destinations.pypi_reader import Listed, project_listing
+from cartwheel.destinations.pypi_reader import ListedFile, project_listing
 from cartwheel.destinations.retries import READING, Patience
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Settings
@@ -36,7 +36,7 @@ class LastRelease(Struct, frozen=True, kw_only=True):
     public: bool
     """Whether PyPI's rules apply there."""
     version: str
-    files: tuple[Listed, ...]
+    files: tuple[ListedFile, ...]
     project_size: int
     """Bytes of all files of all versions; 0 if the index gives no sizes."""
     read_at: float
@@ -74,7 +74,7 @@ def release_change(package: Package, last: LastRelease | None) -> ReleaseChange:
     planned = tuple(artifact.file for artifact in package_artifacts(package))
     found = compare(tuple(row.file for row in last.files) if last else (), planned)
     return ReleaseChange(
-        package=package.name, version=package.version, last=last, comparison=explained(found, package.dropped)
+        package=package.name, version=package.version, last=last, comparison=with_reasons(found, package.dropped)
     )
 
 
@@ -112,7 +112,7 @@ def last_release(
     )
 
 
-def _pick(by_version: Mapping[str, tuple[Listed, ...]], version: str, below: str) -> str:
+def _pick(by_version: Mapping[str, tuple[ListedFile, ...]], version: str, below: str) -> str:
     from packaging.version import Version
 
     if version:
@@ -123,11 +123,11 @@ def _pick(by_version: Mapping[str, tuple[Listed, ...]], version: str, below: str
     return final[-1] if final else ""
 
 
-def _by_version(rows: Iterable[Listed]) -> dict[str, tuple[Listed, ...]]:
+def _by_version(rows: Iterable[ListedFile]) -> dict[str, tuple[ListedFile, ...]]:
     """The files by version, oldest version first."""
     from packaging.version import Version
 
-    found: dict[str, list[Listed]] = {}
+    found: dict[str, list[ListedFile]] = {}
     for row in rows:
         if version := _version_of(row.file):
             found.setdefault(version, []).append(row)
@@ -150,7 +150,7 @@ def _version_of(file: str) -> str:
         return ""
 
 
-def _keep(path: Path, rows: Iterable[Listed], moment: float) -> None:
+def _keep(path: Path, rows: Iterable[ListedFile], moment: float) -> None:
     from cartwheel.filesystem.files import write_atomically
 
     document = {
@@ -165,11 +165,11 @@ def _keep(path: Path, rows: Iterable[Listed], moment: float) -> None:
         return  # an unwritable folder only costs the next offline look
 
 
-def _kept_rows(path: Path, index: str, name: str) -> tuple[tuple[Listed, ...], float]:
+def _kept_rows(path: Path, index: str, name: str) -> tuple[tuple[ListedFile, ...], float]:
     try:
         document = json.loads(path.read_bytes())
         rows = document["files"]
-        return tuple(Listed(sha256="", url="", **row) for row in rows), float(document["read"])
+        return tuple(ListedFile(sha256="", url="", **row) for row in rows), float(document["read"])
     except (OSError, ValueError, KeyError, TypeError):
         raise StepFailed(
             f"what {index} holds of {name} is not known here; look once without --offline, which keeps the answer"

@@ -117,7 +117,7 @@ def refuse_mixed(root: Path, bump: BumpPlan, *, commit: bool) -> None:
     with Repository(root) as repo:
         paths = tuple((root / path).resolve() for path in bump.files)
         manifests = [path for path in bump.files if is_outside(path) and not path.endswith(".lock")]
-        lost = [path for path in manifests if not repo.tracked([(root / path).resolve()])]
+        lost = [path for path in manifests if not repo.tracked_files([(root / path).resolve()])]
         if lost or any(os.path.isabs(path) for path in bump.files):
             raise StepFailed(
                 f"{', '.join(lost or filter(os.path.isabs, bump.files))}: holds the version too, lies above the "
@@ -163,7 +163,7 @@ def apply_bump(root: Path, project: Project, bump: BumpPlan, *, commit: bool, sa
             _refuse_disagreement(root, project)
             if STOP.is_set():
                 raise Interrupted
-            made = repo.commit(repo.tracked(paths), bump.message) if commit else ""
+            made = repo.commit(repo.tracked_files(paths), bump.message) if commit else ""
         for line in (*bump.lines, *([f"committed as {made[:12]}: {bump.message.splitlines()[0]}"] if made else [])):
             say(line)
 
@@ -221,7 +221,7 @@ def _taken_files(root: Path, project: Project, package: Package, name: str, bump
     )
     crates = dict.fromkeys(bump.crates, semver(bump.version))
     try:
-        return implementation(name, project.indexes).held(release, pep440(bump.version), crates)
+        return implementation(name, project.indexes).existing_files(release, pep440(bump.version), crates)
     except StepFailed as error:
         raise StepFailed(f"{error}; or --offline, and publish asks it") from None
 

@@ -288,5 +288,5 @@ def _annotate(root: Path, words: str) -> None:
     """Annotate the line of the configuration that is wrong, on CI systems that can."""
     from cartwheel.ci.ci_output import CiOutput
 
-    if mark := CiOutput(os.environ, root).refused(words):
+    if mark := CiOutput(os.environ, root).refusal(words):
         sys.stderr.write(mark + "\n")

@@ -57,7 +57,7 @@ def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[s
     refuse_unversioned(project, package, work)
     destination = gate.destination(project, package, name, work)
     with destination.alone():
-        files, items = gate.judged(destination, project, package, work, sending=True, copies=True)
+        files, items = gate.release_items(destination, project, package, work, sending=True, copies=True)
         if environment.builds_forbidden(work.snapshot.environ):
             _examine_again(package, files, work)
         book = Ledger(

@@ -118,7 +118,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             if seconds is None:  # a task of the project's own, or done by the run that was waited for
                 self._say(line)
             else:
-                self._write(self._voice.succeeded(line, log_path(self.workshop.root, task.name), seconds))
+                self._write(self._voice.success(line, log_path(self.workshop.root, task.name), seconds))
 
     def skip_uptodate(self, task: Any) -> None:
         """A step was up to date."""
@@ -136,7 +136,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.failures.append({"task": task, "exception": fail})
         if self._stream:
             self._stream.finish(task.name)
-        self._write(self._voice.failed(task.name, fail.get_msg().strip(), log_path(self.workshop.root, task.name)))
+        self._write(self._voice.failure(task.name, fail.get_msg().strip(), log_path(self.workshop.root, task.name)))
         if (task.meta or {}).get("judgement") and not self.workshop.project.rehearsed:
             self._say(f"      again: {repeat_command(task.name, self.workshop.project.overrides)}")
 

@@ -81,7 +81,7 @@ class RunContext:
         """
         with self._beginning:
             first = not self.lock.held
-            files.state_folder_ignored(self.root)
+            files.create_state_folder(self.root)
             if self.lock.take(lambda who: self.announce(f"waiting for the run of {who} in this project")):
                 self.records.forget_all()
                 self.world.again()

@@ -16,7 +16,7 @@ from cartwheel.filesystem.read_set import refuse_special_files
 from cartwheel.inputs.folder_sources import TreeSources
 from cartwheel.inputs.lockless_copy import refresh_listed_copy
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.project import Package, Project, said_before
+from cartwheel.model.project import Package, Project, before_setting
 from cartwheel.model.step import Snapshot, Step, Work
 from cartwheel.process import environment, run
 
@@ -30,7 +30,7 @@ def steps(project: Project) -> Iterable[Step]:
             makes=(f"{package.dist}/{package.sdist}",),
             manifests=package.manifests.paths,
             after=("version-sync",),
-            settings={"version": package.version, **said_before(package.before)},
+            settings={"version": package.version, **before_setting(package.before)},
             tools=("maturin",) if package.backend == "maturin" else (),
             lacks=lambda snapshot, package=package: _lacks(package, snapshot),  # type: ignore[misc]
             sources=_sources(package),
@@ -46,7 +46,7 @@ def _sources(package: Package) -> TreeSources:
 
 
 def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
-    listing = _sources(package).seen(work.snapshot, None).listing
+    listing = _sources(package).dependencies(work.snapshot, None).listing
     refuse_incomplete(package, listing, work.root)
     out = work.scratch / "out"
     env = backend_environment(package, work) | variables(package.environment, work)

@@ -35,12 +35,12 @@ def _with_the_same_page(project: Project, package: Package, name: str) -> tuple[
 
 
 def _verify(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
-    from cartwheel.destinations.delivery import shown
+    from cartwheel.destinations.delivery import wait_until_visible
 
     destination = gate.destination(project, package, name, work)
     with destination.alone():
         items = destination.items(gate.checked_files(package, work))
-        wrong = shown(destination, items, say=work.announce)
+        wrong = wait_until_visible(destination, items, say=work.announce)
         if wrong:
             raise StepFailed("\n".join((f"{name} does not show what was published:", *wrong)))
         work.announce(destination.prove(items))

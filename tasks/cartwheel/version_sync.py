@@ -39,7 +39,7 @@ class VersionFiles(Struct, frozen=True, kw_only=True):
 
     project: Project
 
-    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
+    def dependencies(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
         learned = before.learned if before and before.learned else {"files": _manifests(self.project)}
         files = " ".join(f"{path}={snapshot.digest(path)}" for path in learned["files"])

@@ -52,7 +52,7 @@ def send(
     paths = tuple(files)
     destination = PypiDestination(index, project, version, environ=environ, say=say, patience=patience)
     with tempfile.TemporaryDirectory() as folder, destination.alone():
-        copies = delivery.staged(paths, Path(folder, "upload"), expected or {p.name: sha256_of(p) for p in paths})
+        copies = delivery.stage(paths, Path(folder, "upload"), expected or {p.name: sha256_of(p) for p in paths})
         items = destination.items(copies)
         book = book_of(ledger, destination, project, version, say)
         return delivery.deliver(destination, items, book, say=say, wait=wait)
@@ -79,7 +79,7 @@ def wait_until_listed(
     destination = PypiDestination(index, project, version, environ={}, say=say)
     items = destination.items([Item(name=n, path=Path(n), sha256=digest) for n, digest in expected.items()])
     try:
-        return delivery.shown(destination, items, say=say, wait=sleep, clock=clock, seconds=deadline)
+        return delivery.wait_until_visible(destination, items, say=say, wait=sleep, clock=clock, seconds=deadline)
     except StepFailed as error:
         return (str(error),)
 

@@ -43,7 +43,7 @@ def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path])
     return ()
 
 
-def held(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
+def existing_files(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
     """The files of another version."""
     assert release.settings
     return tuple(path.name for path in Path(release.settings.url).glob(f"*-{version}[-.]*"))
@@ -115,7 +115,7 @@ class Drawer:
         shutil.copyfile(item.path, self._folder / item.name)
         return Answer(status=200, words="")
 
-    def renewed(self, answer: Answer) -> bool:
+    def renew_credentials(self, answer: Answer) -> bool:
         """No."""
         return False
 
@@ -123,7 +123,7 @@ class Drawer:
         """One look."""
         return 1
 
-    def refused(self, item: Item, answer: Answer) -> str:
+    def refusal(self, item: Item, answer: Answer) -> str:
         """The drawer is full."""
         return f"{item.label}: {answer.words}; empty it and start again"
 

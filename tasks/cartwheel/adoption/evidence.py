@@ -15,7 +15,7 @@ from cartwheel.adoption.layout import FoundPackage, FoundTests
 from cartwheel.adoption.proposal import Proposal, from_build, proposal
 from cartwheel.adoption.proposed_keys import usual_triples
 from cartwheel.adoption.shipped_wheels import ShippedWheel, shipped_wheels
-from cartwheel.adoption.short_selections import shortened
+from cartwheel.adoption.short_selections import short_table
 from cartwheel.model.config.bindings import BIN, bindings_of, stable_abi
 from cartwheel.model.config.default_python import default_python, minimum_python
 from cartwheel.model.config.floors import default_floor
@@ -116,7 +116,7 @@ def package_table(evidence: PackageEvidence) -> PackageTable:
     targets = aim.table.get("targets") or usual_triples(evidence.manifests)
     settings = build_settings(evidence.calls, targets)
     rows = (*aim.table.get("overrides", ()), *settings.overrides)
-    table = shortened({**aim.table, **({"overrides": rows} if rows else {})}, targets)
+    table = short_table({**aim.table, **({"overrides": rows} if rows else {})}, targets)
     comments = {key: f"as {source}" for key in aim.table if source}
     comments |= {"overrides": comments.get("overrides", "as the workflows build them")} if settings.overrides else {}
     table |= settings.table

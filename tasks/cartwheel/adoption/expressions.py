@@ -34,12 +34,12 @@ _TOKEN = re.compile(
 _EMBEDDED = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 
 
-def filled(value: Any, context: Context) -> Any:
+def substitute(value: Any, context: Context) -> Any:
     """The value with every expression in it replaced; one that is the whole text keeps its type."""
     if isinstance(value, Mapping):
-        return {key: filled(inner, context) for key, inner in value.items()}
+        return {key: substitute(inner, context) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [filled(inner, context) for inner in value]
+        return [substitute(inner, context) for inner in value]
     if not isinstance(value, str) or "${{" not in value:
         return value
     whole = re.fullmatch(r"\s*\$\{\{(.*?)\}\}\s*", value, re.DOTALL)

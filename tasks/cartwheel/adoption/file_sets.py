@@ -182,7 +182,7 @@ def identity(file: str) -> Identity:
     return name.build, frozenset((*name.pythons, *name.abis)), frozenset(lowest.items())
 
 
-def explained(comparison: Comparison, reasons: Iterable[tuple[str, str]]) -> Comparison:
+def with_reasons(comparison: Comparison, reasons: Iterable[tuple[str, str]]) -> Comparison:
     """The comparison with a reason for every lost file that a pattern matches.
 
     `reasons`: patterns and reasons, the first match wins.  A pattern is compared with the file's name without `.whl`

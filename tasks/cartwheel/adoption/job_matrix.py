@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from cartwheel.adoption.expressions import UNKNOWN, filled
+from cartwheel.adoption.expressions import UNKNOWN, substitute
 
 
 def expanded_matrix(
@@ -14,7 +14,7 @@ def expanded_matrix(
 ) -> tuple[Mapping[str, Any], ...]:
     """The rows of a matrix, as GitHub combines vectors, `exclude` and `include` (its documentation of
     `jobs.<job_id>.strategy.matrix`, November 2026); one empty row without a matrix."""
-    matrix = filled((strategy or {}).get("matrix"), context) if isinstance(strategy, Mapping) else None
+    matrix = substitute((strategy or {}).get("matrix"), context) if isinstance(strategy, Mapping) else None
     if matrix is None:
         return ({},)
     if not isinstance(matrix, Mapping):

@@ -22,7 +22,7 @@ from cartwheel.model.wheels.artifacts import package_artifacts
 from cartwheel.model.wheels.target import ANY, TARGETS, refuse_impossible, version_of_floor
 
 
-class Unplanned(Struct, frozen=True, kw_only=True):
+class UnplannedFile(Struct, frozen=True, kw_only=True):
     """A published wheel that is not planned as it was, and why."""
 
     file: str
@@ -36,12 +36,12 @@ class Proposal(Struct, frozen=True, kw_only=True):
 
     table: Mapping[str, Any]
     """`targets`, `python`, `overrides`, `variants`, as far as they differ from the defaults."""
-    unplanned: tuple[Unplanned, ...]
+    unplanned: tuple[UnplannedFile, ...]
 
 
 def proposal(manifests: Manifests, wheels: Iterable[ShippedWheel]) -> Proposal:
     """The keys with which the package plans these wheels."""
-    unplanned: list[Unplanned] = []
+    unplanned: list[UnplannedFile] = []
     rows: list[WheelRow] = []
     for wheel in wheels:
         row = _row(manifests, wheel, unplanned)
@@ -50,11 +50,11 @@ def proposal(manifests: Manifests, wheels: Iterable[ShippedWheel]) -> Proposal:
     return Proposal(table=proposed_keys(manifests, rows), unplanned=tuple(dict.fromkeys(unplanned)))
 
 
-def _row(manifests: Manifests, wheel: ShippedWheel, unplanned: list[Unplanned]) -> WheelRow | None:
+def _row(manifests: Manifests, wheel: ShippedWheel, unplanned: list[UnplannedFile]) -> WheelRow | None:
     """The wheel in words of the configuration; None, with a reason, for one that it cannot have."""
     reason = _refusal(manifests, wheel)
     if reason:
-        unplanned.append(Unplanned(file=wheel.file, reason=reason))
+        unplanned.append(UnplannedFile(file=wheel.file, reason=reason))
         return None
     floor = wheel.floor
     target = TARGETS[wheel.triple]
@@ -67,12 +67,12 @@ def _row(manifests: Manifests, wheel: ShippedWheel, unplanned: list[Unplanned]) 
         floor = lowest
         own = str(error).startswith("the interpreter")
         why = str(error) if own else "the oldest that Rust's standard library runs on"
-        unplanned.append(Unplanned(file=wheel.file, reason=f"planned for {lowest}: {why}", lost=False))
+        unplanned.append(UnplannedFile(file=wheel.file, reason=f"planned for {lowest}: {why}", lost=False))
     since = _other_minimum(manifests, wheel, unplanned)
     return WheelRow(triple=wheel.triple, python=wheel.python, floor=floor, build=wheel.build, since=since)
 
 
-def _other_minimum(manifests: Manifests, wheel: ShippedWheel, unplanned: list[Unplanned]) -> str:
+def _other_minimum(manifests: Manifests, wheel: ShippedWheel, unplanned: list[UnplannedFile]) -> str:
     """The oldest Python of an abi3 wheel that a feature of PyO3 raises; empty for the package's own."""
     if wheel.python != pythons.ABI3 or not wheel.since:
         return ""
@@ -83,7 +83,7 @@ def _other_minimum(manifests: Manifests, wheel: ShippedWheel, unplanned: list[Un
         return wheel.since
     who = "the crate" if manifests.cargo_path else "the backend"
     unplanned.append(
-        Unplanned(
+        UnplannedFile(
             file=wheel.file, reason=f"{who} asks for the stable ABI of {minimum}, not of {wheel.since}", lost=False
         )
     )

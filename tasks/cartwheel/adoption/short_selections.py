@@ -13,7 +13,7 @@ _PATTERNS = (
 )  # fmt: skip
 
 
-def shortened(table: Mapping[str, Any], triples: Iterable[str]) -> dict[str, Any]:
+def short_table(table: Mapping[str, Any], triples: Iterable[str]) -> dict[str, Any]:
     """The same table with each selection of triples as few patterns, among the package's `triples`."""
     every = tuple(triples)
     found = dict(table)

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.adoption.expressions import UNKNOWN, as_text, filled, holds
+from cartwheel.adoption.expressions import UNKNOWN, as_text, holds, substitute
 from cartwheel.adoption.job_matrix import expanded_matrix
 from cartwheel.adoption.parsed_files import Texts, parsed_yaml
 
@@ -166,8 +166,8 @@ def _add_jobs(
             continue
         for row in expanded_matrix(body.get("strategy"), {"github": run, "inputs": inputs}, faults, f"{path}: {job}"):
             context = {"github": run, "inputs": inputs, "matrix": row, "env": {}}
-            env = {**filled(document.get("env") or {}, context)}
-            context["env"] = env = {**env, **filled(body.get("env") or {}, {**context, "env": env})}
+            env = {**substitute(document.get("env") or {}, context)}
+            context["env"] = env = {**env, **substitute(body.get("env") or {}, {**context, "env": env})}
             if not holds(body.get("if"), context):
                 continue
             if "uses" in body:
@@ -192,7 +192,7 @@ def _add_reusable_jobs(
         return
     declared = (_triggers(document.get("on", document.get(True))).get("workflow_call") or {}).get("inputs") or {}
     inputs = {name: (row or {}).get("default") for name, row in declared.items()}
-    inputs |= filled(body.get("with") or {}, context)
+    inputs |= substitute(body.get("with") or {}, context)
     run = context["github"]
     _add_jobs(document, path, texts, inputs, jobs, faults, depth=depth + 1, run=run, caller=f"{job} / ")
 
@@ -201,12 +201,12 @@ def _job_run(
     body: Mapping[str, Any], job: str, path: str, texts: Texts, context: Mapping[str, Any],
     defaults: Mapping[str, Any], document: Mapping[str, Any],
 ) -> JobRun:  # fmt: skip
-    runs_on = filled(body.get("runs-on", ""), context)
+    runs_on = substitute(body.get("runs-on", ""), context)
     if isinstance(runs_on, Mapping):
         runs_on = runs_on.get("labels", "")
     labels = tuple(map(as_text, runs_on)) if isinstance(runs_on, list) else (as_text(runs_on),)
-    container = filled(body.get("container", ""), context)
-    environment = filled(body.get("environment", ""), context)
+    container = substitute(body.get("container", ""), context)
+    environment = substitute(body.get("environment", ""), context)
     permissions = body.get("permissions", document.get("permissions", {}))
     draft = JobRun(workflow=path, job=job, runner=labels[0] if labels else "", labels=labels)
     context = {**context, "runner": {"os": {"linux": "Linux", "macos": "macOS", "windows": "Windows"}[draft.system]}}
@@ -221,7 +221,7 @@ def _job_run(
         environment=as_text(environment.get("name", "") if isinstance(environment, Mapping) else environment),
         permissions=dict.fromkeys(("id-token",), "write") if permissions == "write-all" else _texts(permissions),
         needs=tuple([needs] if isinstance(needs := body.get("needs") or [], str) else map(str, needs)),
-        steps=tuple(_steps(body.get("steps") or (), context, texts, str(filled(folder, context)), depth=0)),
+        steps=tuple(_steps(body.get("steps") or (), context, texts, str(substitute(folder, context)), depth=0)),
     )
 
 
@@ -235,19 +235,19 @@ def _steps(
     for row in rows:
         if not isinstance(row, Mapping) or not holds(row.get("if"), context):
             continue
-        env = {**context["env"], **filled(row.get("env") or {}, context)}
+        env = {**context["env"], **substitute(row.get("env") or {}, context)}
         seen = {**context, "env": env}
-        uses = as_text(filled(row.get("uses", ""), seen))
-        given = {str(k): v for k, v in (filled(row.get("with") or {}, seen)).items()}
+        uses = as_text(substitute(row.get("uses", ""), seen))
+        given = {str(k): v for k, v in (substitute(row.get("with") or {}, seen)).items()}
         if uses.startswith("./") and depth < 3:
             yield from _composite(uses, given, seen, texts, folder, depth)
             continue
         yield JobStep(
             uses=uses.partition("@")[0].lower(),
-            run=as_text(filled(row.get("run", ""), seen)),
+            run=as_text(substitute(row.get("run", ""), seen)),
             with_={key: as_text(value) for key, value in given.items()},
             env={key: as_text(value) for key, value in env.items()},
-            folder=as_text(filled(row.get("working-directory", folder), seen)) or ".",
+            folder=as_text(substitute(row.get("working-directory", folder), seen)) or ".",
             name=as_text(row.get("name", "")),
         )
 

@@ -68,7 +68,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
         for triple in wheel.target.triples:
             need_standard_library(triple, work.root / package.folder, env, work)
     sources = CompiledSources(package=package, wheel=wheel)
-    refuse_incomplete(package, sources.seen(work.snapshot, None).listing, work.root)
+    refuse_incomplete(package, sources.dependencies(work.snapshot, None).listing, work.root)
     home = lockfile_root(package, sources, env, work)
     sources.distrust(directory, work)
     out = work.scratch / "out"
@@ -117,7 +117,7 @@ def _tools_in(
     return ContainerLog(work.log, inside, (work.scratch, directory)), maturin, python
 
 
-def unlocked(package: Package, root: Path) -> str:
+def lockfile_warning(package: Package, root: Path) -> str:
     """The warning for a package without Cargo.lock."""
     shown = _lock(package, root)
     return (
@@ -145,7 +145,7 @@ def lockfile_root(package: Package, sources: Sources, env: Mapping[str, str], wo
     if not lacking and not any(path.rpartition("/")[2] == ".git" for path in walked):
         return work.root
     if lacking:
-        work.announce(unlocked(package, work.root))
+        work.announce(lockfile_warning(package, work.root))
 
     def resolve(manifest: Path) -> None:
         run.capture(
@@ -153,7 +153,7 @@ def lockfile_root(package: Package, sources: Sources, env: Mapping[str, str], wo
             cwd=manifest.parent, env=env,
         )  # fmt: skip
 
-    listing = sources.seen(work.snapshot, None).listing
+    listing = sources.dependencies(work.snapshot, None).listing
     return refresh_copy(package.manifest, work.root, (*listing, *package.manifests.paths), resolve)
 
 

@@ -23,7 +23,7 @@ from cartwheel.filesystem import files
 from cartwheel.inputs.folder_sources import BackendSources, package_files
 from cartwheel.model.config import build_backend
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.project import Package, Wheel, said_before
+from cartwheel.model.project import Package, Wheel, before_setting
 from cartwheel.model.step import Snapshot, Step, Work
 from cartwheel.model.wheels.container_image import CONTAINER
 from cartwheel.model.wheels.target import ANY
@@ -43,7 +43,7 @@ def _pure(package: Package, wheel: Wheel) -> Step:
         package,
         wheel,
         doc=f"{package.name} for any Python 3 on any system",
-        settings=said_before(wheel.before),
+        settings=before_setting(wheel.before),
         sources=BackendSources(package=package, wheel=wheel),
         act=lambda work: _build(package, wheel, work),
     )

@@ -92,7 +92,7 @@ def _slashes(path: str) -> str:
     return path.replace("\\", "/")
 
 
-def reached(start: str, crates: Mapping[str, Crate]) -> frozenset[str]:
+def needed_folders(start: str, crates: Mapping[str, Crate]) -> frozenset[str]:
     """The folders of the crate in `start` and of all crates that it needs by path."""
     found: set[str] = set()
     waiting = [start]
@@ -104,7 +104,7 @@ def reached(start: str, crates: Mapping[str, Crate]) -> frozenset[str]:
     return frozenset(found)
 
 
-def chosen(crates: Iterable[Crate], registry: str, asked: tuple[str, ...] | None) -> tuple[Crate, ...]:
+def crates_to_publish(crates: Iterable[Crate], registry: str, asked: tuple[str, ...] | None) -> tuple[Crate, ...]:
     """The crates to publish, each after those that it needs.
 
     `asked`: exactly these names; None: all crates that may go to the registry, without extensions. Raises `ConfigError`

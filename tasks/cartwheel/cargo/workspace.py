@@ -137,7 +137,7 @@ def members(root: Path) -> tuple[Path, ...]:
             continue
         found.add(manifest)
         if "workspace" in data:
-            waiting += [(path, True) for path in reached(manifest, (*BUILT_OF, *_OF_TESTS))]
+            waiting += [(path, True) for path in path_needs(manifest, (*BUILT_OF, *_OF_TESTS))]
     return tuple(sorted(manifest for manifest in found if "package" in toml(manifest)))
 
 
@@ -157,7 +157,7 @@ def _listed_manifests(folder: Path, workspace: Mapping[str, Any]) -> Iterator[Pa
             yield _manifest_in(folder, path)
 
 
-def inherited(manifest: Path, key: str) -> tuple[Any, Path]:
+def package_value(manifest: Path, key: str) -> tuple[Any, Path]:
     """A value of `[package]`, or of `[workspace.package]` if inherited, and the folder of its manifest."""
     value = table(toml(manifest), "package").get(key)
     if not _from_workspace(value):
@@ -188,7 +188,7 @@ def local_packages(manifest: Path, root: Path) -> tuple[Crate, ...]:
             continue
         if "package" in toml(path):
             found[path] = read_crate(path, root)
-        waiting += reached(path, BUILT_OF)
+        waiting += path_needs(path, BUILT_OF)
     return tuple(sorted(found.values(), key=lambda c: (c.manifest != start, c.path)))
 
 
@@ -219,7 +219,7 @@ def needed_by_cargo(manifest: Path) -> tuple[Path, ...]:
         path = waiting.pop()
         if path not in found and path.is_file():
             found.add(path)
-            waiting += [workspace_root(path), *reached(path, (*BUILT_OF, *_OF_TESTS))]
+            waiting += [workspace_root(path), *path_needs(path, (*BUILT_OF, *_OF_TESTS))]
     return tuple(sorted(found))
 
 
@@ -236,7 +236,7 @@ def needs(crate: Crate) -> Iterator[Need]:
                 )
 
 
-def reached(manifest: Path, tables: Iterable[str]) -> Iterator[Path]:
+def path_needs(manifest: Path, tables: Iterable[str]) -> Iterator[Path]:
     """The manifests that a crate's dependency tables `tables` refer to by path, inherited dependencies included."""
     root = workspace_root(manifest)
     shared = table(table(toml(root), "workspace"), "dependencies")

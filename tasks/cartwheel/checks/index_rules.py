@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from cartwheel.checks.candidate import Candidate
-from cartwheel.checks.rules import RULES, judged
+from cartwheel.checks.rules import RULES, problems_by_rule
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.filesystem.distribution import Distribution, open_distribution
 from cartwheel.model.errors import ConfigError, did_you_mean
@@ -64,7 +64,7 @@ def findings_of(artifacts: Iterable[Distribution], rules: Collection[str] = ()) 
     each = [
         Finding(file=candidate.file, rule=rule, text=text)
         for candidate in candidates
-        for rule, text in judged(candidate, ("every", "index", "warning"))
+        for rule, text in problems_by_rule(candidate, ("every", "index", "warning"))
         if rule not in _WARNINGS or f"{_REFUSE}{rule}" in rules
     ]
     return (*each, *_one_release(candidates))

@@ -34,7 +34,7 @@ def fields(it: Candidate) -> Iterator[str]:
         yield from sorted(f"metadata: {str(error).splitlines()[0]}" for error in group.exceptions)
 
 
-def same_as_named(it: Candidate) -> Iterator[str]:
+def matches_file_name(it: Candidate) -> Iterator[str]:
     """A wheel's file name may spell the version differently from its metadata; an sdist's may not."""
     from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion, Version

@@ -138,7 +138,7 @@ RULES = (
         doc="every field is valid",
     ),
     Rule(
-        name="same-as-named", where="every", source=_LEGACY, judge=metadata_rules.same_as_named,
+        name="same-as-named", where="every", source=_LEGACY, judge=metadata_rules.matches_file_name,
         doc="the metadata has the name and version of the file name",
     ),
     Rule(
@@ -193,7 +193,9 @@ RULES = (
 """Every rule.  `readable` is first, because a file that cannot be opened is judged by it alone."""
 
 
-def judged(candidate: Candidate, where: Collection[Where], *, but: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+def problems_by_rule(
+    candidate: Candidate, where: Collection[Where], *, but: Collection[str] = ()
+) -> Iterator[tuple[str, str]]:
     """The problems of a file by the rules that apply in these places: pairs of rule name and problem.
 
     `but`: the names of rules to skip.
@@ -210,10 +212,12 @@ OF_OTHER_TOOLS = ("abi3", "contents")
 def problems(candidate: Candidate, *, but: Collection[str] = ()) -> tuple[str, ...]:
     """The problems of a file in a check, each with its rule's name; `but`: the names of rules to skip."""
     where: tuple[Where, ...] = ("every", *(("plan",) if candidate.plan else ()))
-    return tuple(f"{rule}: {problem}" for rule, problem in judged(candidate, where, but=but))
+    return tuple(f"{rule}: {problem}" for rule, problem in problems_by_rule(candidate, where, but=but))
 
 
 def warnings(candidates: Iterable[Candidate]) -> tuple[str, ...]:
     """The warnings about these files, without duplicates."""
     where: tuple[Where, ...] = ("warning",)
-    return tuple(dict.fromkeys(problem for candidate in candidates for _, problem in judged(candidate, where)))
+    return tuple(
+        dict.fromkeys(problem for candidate in candidates for _, problem in problems_by_rule(candidate, where))
+    )

@@ -51,13 +51,13 @@ def newest_pins(*files: Pins) -> Pins:
 def renewed_text(text: str) -> str:
     """A workflow's text in which older pins of actions of the table are renewed."""
 
-    def renewed(match: re.Match[str]) -> str:
+    def fresh_pins(match: re.Match[str]) -> str:
         pin = PINS.get(match["action"])
         if not pin or _order(Pin(version=match["version"], commit="")) >= _order(pin):
             return match[0]
         return f"uses: {match['action']}{match['rest']}@{pin.commit} # {pin.version}"
 
-    return re.sub(_PINNED, renewed, text)
+    return re.sub(_PINNED, fresh_pins, text)
 
 
 def _order(pin: Pin) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ class Places:
         candidates = (self._inside(self._root / base / tail) for tail in tails for base in self._folders)
         return next((p.as_posix() for p in candidates if p and (self._root / p).is_file()), "")
 
-    def placed(self, annotation: Annotation) -> Annotation:
+    def with_place(self, annotation: Annotation) -> Annotation:
         """One of cartwheel's own errors with the place that it names first: `PATH: …` or `[tool.cartwheel] KEY: …`."""
         first = annotation.message.partition("\n")[0]
         match = re.match(_OURS, first)

@@ -50,24 +50,26 @@ class CiOutput:
         """The text, escaped so that the system takes nothing in it for a command."""
         return self.system.inert(text)
 
-    def succeeded(self, title: str, log: Path, seconds: float) -> str:
+    def success(self, title: str, log: Path, seconds: float) -> str:
         """The lines of a successful step: its title, its folded log, and its warnings as annotations."""
         text = self._log_text(log)
         line = self.system.group(title, _end_of(text), seconds) if text else self.inert(title)
         return _join((line, *self._marks(text, failed=False)))
 
-    def failed(self, name: str, words: str, log: Path) -> str:
+    def failure(self, name: str, words: str, log: Path) -> str:
         """The lines of a failed step: its error, its folded log, and its errors as annotations."""
         text = self._log_text(log)
         title, _, rest = words.partition("\n")
         whole = Annotation(level=ERROR, title=name, message=f"{title}\n{rest}".strip())
         shown = f"FAIL  {name}\n" + "\n".join(f"      {line}" for line in words.splitlines())
         folded = self.system.group(f"log of {name}", _end_of(text), 0) if text else ""
-        return _join((self.inert(shown), folded, *self._marks(text, failed=True, first=(self._places.placed(whole),))))
+        return _join(
+            (self.inert(shown), folded, *self._marks(text, failed=True, first=(self._places.with_place(whole),)))
+        )
 
-    def refused(self, words: str) -> str:
+    def refusal(self, words: str) -> str:
         """The annotation of a configuration error, at its line."""
-        return self.system.mark(self._places.placed(Annotation(level=ERROR, title="cartwheel", message=words)))
+        return self.system.mark(self._places.with_place(Annotation(level=ERROR, title="cartwheel", message=words)))
 
     def _log_text(self, log: Path) -> str:
         """A step's log; empty if the system shows none, or if the file is of an earlier run."""

@@ -23,7 +23,7 @@ from cartwheel.ci.github_steps import (
 from cartwheel.ci.jobs import BUILD, GATHER, OWN, PLAN, PUBLISH, SDIST, VERIFY, Job, Pipeline, Runner, runner_value
 from cartwheel.ci.placed_files import KEPT, PREFIX
 from cartwheel.ci.selection import NOWHERE
-from cartwheel.ci.yaml_document import Commented, FoldedText
+from cartwheel.ci.yaml_document import FoldedText, WithComment
 from cartwheel.model.config.values import RunnerGroup, runner_labels
 
 WHEELS = "wheels"
@@ -54,8 +54,8 @@ def calling_job(pipeline: Pipeline) -> dict[str, Any]:
     to = {"with": {"to": f"${{{{ inputs.to || '{NOWHERE}' }}}}"}} if pipeline.choices else {}
     return {
         "name": "Wheels",
-        "permissions": {"contents": Commented("read", "to check the sources out")},
-        "uses": Commented(
+        "permissions": {"contents": WithComment("read", "to check the sources out")},
+        "uses": WithComment(
             f"./{pipeline.ci.github.reusable}", "zizmor: ignore[self-repository] actionlint 1.7 does not know $/"
         ),
         **to,
@@ -86,7 +86,7 @@ def job_row(pipeline: Pipeline, job: Job, pins: Pins) -> dict[str, Any]:
     row["timeout-minutes"] = job.minutes
     if job.environment:
         row["environment"] = {"name": job.environment}
-    row["permissions"] = {p.scope: Commented(p.access, p.why) for p in job.permissions}
+    row["permissions"] = {p.scope: WithComment(p.access, p.why) for p in job.permissions}
     if variables := {**({"CARTWHEEL_FROZEN": "1"} if job.files else {}), **job.variables, **_sccache(pipeline, job)}:
         row["env"] = variables
     if job.role == PLAN:
@@ -102,7 +102,7 @@ def _runs_on(runner: Runner) -> Any:
     """The machine of a job; one of the user's own is meant, and `doit ci` warns of it."""
     ours = isinstance(runner, RunnerGroup) or "self-hosted" in runner_labels(runner)
     note = "zizmor: ignore[self-hosted-runner] as configured"
-    return Commented(runner_value(runner), note) if ours else runner_value(runner)
+    return WithComment(runner_value(runner), note) if ours else runner_value(runner)
 
 
 def _sccache(pipeline: Pipeline, job: Job) -> dict[str, str]:

@@ -10,7 +10,7 @@ from cartwheel.ci.action_pins import Pins
 from cartwheel.ci.jobs import FORGE, PLAN, Job, Pipeline
 from cartwheel.ci.placed_files import KEPT, PREFIX
 from cartwheel.ci.publish_lock import from_sources
-from cartwheel.ci.yaml_document import Commented
+from cartwheel.ci.yaml_document import WithComment
 from cartwheel.model.config.release_settings import CiStep
 from cartwheel.model.config.values import Secret
 
@@ -139,7 +139,7 @@ def own_steps(steps: Iterable[CiStep]) -> list[Step]:
                 key: f"${{{{ secrets.{value.secret} }}}}" if isinstance(value, Secret) else value
                 for key, value in step.environment.items()
             }
-        row |= {"uses": Commented(step.uses, "yours")} if step.uses else {}
+        row |= {"uses": WithComment(step.uses, "yours")} if step.uses else {}
         row |= {"with": dict(step.inputs)} if step.inputs else {}
         row |= {"run": "".join(f"{line}\n" for line in step.run)} if step.run else {}
         rows.append(row)
@@ -172,9 +172,10 @@ def commands(job: Job, verb: str, env: Mapping[str, str], plan: str = PLAN) -> I
 
 def pinned_step(step: Step, pins: Pins) -> Step:
     """The step with its action at the pinned commit."""
-    if "uses" not in step or isinstance(step["uses"], Commented):
+    if "uses" not in step or isinstance(step["uses"], WithComment):
         return step
     pin = pins["/".join(step["uses"].split("/")[:2])]
     return {
-        key: Commented(f"{value}@{pin.commit}", pin.version) if key == "uses" else value for key, value in step.items()
+        key: WithComment(f"{value}@{pin.commit}", pin.version) if key == "uses" else value
+        for key, value in step.items()
     }

@@ -7,11 +7,21 @@ from typing import Any
 
 from cartwheel.ci.gitlab_events import branch_rule, events, hidden_name, is_included, tag_rule
 from cartwheel.ci.gitlab_runners import Runner, machine_of, tags_of
-from cartwheel.ci.gitlab_scripts import APT, FILES, IS_RELEASE, PLANNED, STATE, WORK, own_lines, unpacked, unprotected
+from cartwheel.ci.gitlab_scripts import (
+    APT,
+    FILES,
+    IS_RELEASE,
+    PLANNED,
+    STATE,
+    WORK,
+    explain_missing_variable,
+    own_lines,
+    unpack_commands,
+)
 from cartwheel.ci.jobs import BUILD, FORGE, GATHER, OWN, PLAN, PUBLISH, SDIST, VERIFY, Build, Job, Pipeline, slug
 from cartwheel.ci.placed_files import KEPT, PREFIX
 from cartwheel.ci.selection import NOWHERE
-from cartwheel.ci.yaml_document import Commented, TextLines
+from cartwheel.ci.yaml_document import TextLines, WithComment
 from cartwheel.destinations.trusted_publishing import identity_variable
 from cartwheel.model.wheels.container_image import DOCKERFILE, IN_IMAGE
 from cartwheel.model.wheels.target import TARGETS
@@ -162,7 +172,7 @@ def _sdist(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
 
 _TAKE = (
     "MADE=$(mktemp -d)",
-    unpacked(f"{STATE}/{KEPT}.tar {STATE}/{PREFIX}*.tar"),
+    unpack_commands(f"{STATE}/{KEPT}.tar {STATE}/{PREFIX}*.tar"),
     'doit ci place "$MADE"',
 )
 """Takes what other jobs built, in a job that holds no identity."""
@@ -180,7 +190,7 @@ def _gather(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     cache = {
         "key": f"cartwheel-{_KEPT}",
         "paths": _in_repository(pipeline, (*FILES, f"{STATE}/key")),
-        "policy": Commented("$KEEP", "what a merge request made is kept for nobody"),
+        "policy": WithComment("$KEEP", "what a merge request made is kept for nobody"),
     }
     return {
         **_first(pipeline, job, extends="prepared"),
@@ -206,18 +216,18 @@ def _deliver(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     made["variables"] = {"CARTWHEEL_FROZEN": "1", **({"GIT_DEPTH": "0"} if job.history else {}), **job.variables}
     if job.role == PUBLISH:
         made["interruptible"] = False
-        made["resource_group"] = Commented("release", "one at a time")
+        made["resource_group"] = WithComment("release", "one at a time")
     if job.environment:
         made["environment"] = {"name": _environment(job)}
     if job.identity:
         made["id_tokens"] = {identity_variable(job.index): {"aud": job.index}}
-    work = (*unprotected(job), *(() if locked else _TAKE), *_commands(job, locked=locked))
+    work = (*explain_missing_variable(job), *(() if locked else _TAKE), *_commands(job, locked=locked))
     return {**made, "script": _script(pipeline, job, work)}
 
 
 def _environment(job: Job) -> Any:
     secrets = [_secret(job, variable) for variable in job.secrets]
-    return Commented(job.environment, f"protect it; it holds {', '.join(secrets)}") if secrets else job.environment
+    return WithComment(job.environment, f"protect it; it holds {', '.join(secrets)}") if secrets else job.environment
 
 
 def _secret(job: Job, variable: str) -> str:

@@ -157,13 +157,13 @@ def _release_setup(pipeline: Pipeline) -> tuple[str, ...]:
         'python -m pip install --quiet --no-deps --require-hashes --only-binary :all: --requirement "$LOCK"',
         f"python -m pip install --quiet --no-deps {isolated}{shlex.join(pipeline.cartwheel)}",
         *_nightly(pipeline),
-        unpacked(f'"$BUILT"/{STATE}/{PREFIX}*.tar'),
+        unpack_commands(f'"$BUILT"/{STATE}/{PREFIX}*.tar'),
         'doit ci place "$MADE"',
         "git diff --exit-code HEAD",
     )
 
 
-def unpacked(files: str) -> str:
+def unpack_commands(files: str) -> str:
     """Unpacks these tar files into folders of their names below `$MADE`."""
     return (
         f'for made in {files}; do if [ -f "$made" ]; then name=$(basename "$made" .tar); '
@@ -171,7 +171,7 @@ def unpacked(files: str) -> str:
     )
 
 
-def unprotected(job: Job) -> tuple[str, ...]:
+def explain_missing_variable(job: Job) -> tuple[str, ...]:
     """Says why a protected variable is missing, where it is."""
     return tuple(
         f'if [ -z "${variable}" ] && [ "$CI_COMMIT_REF_PROTECTED" != true ]; then echo "{variable} is not set. '

@@ -44,10 +44,10 @@ def locked_names(text: str) -> frozenset[str]:
 
 def is_current(text: str, version: str, *, sources: bool) -> bool:
     """Whether a lock is of this version of cartwheel and holds what that ships.  `sources`: see `from_sources`."""
-    return text.startswith(head(version)) and locked_names(text) >= locked_names(shipped(sources=sources))
+    return text.startswith(head(version)) and locked_names(text) >= locked_names(shipped_lock(sources=sources))
 
 
-def shipped(*, sources: bool) -> str:
+def shipped_lock(*, sources: bool) -> str:
     """The lock that this version of cartwheel ships, without a first line."""
     text, _, more = SHIPPED.read_text(encoding="utf-8").partition(_PARTING)
     return text + more if sources else text
@@ -65,7 +65,7 @@ def new_lock(version: str, environ: Mapping[str, str], *, sources: bool, own: bo
     `own`: cartwheel comes from an index and so is part of the lock.  `renew`: resolve every package now, instead of
     taking the versions that this version of cartwheel ships.  Raises `CartwheelError` if that is impossible.
     """
-    text = _fresh_lock(environ, sources=sources) if renew else shipped(sources=sources)
+    text = _fresh_lock(environ, sources=sources) if renew else shipped_lock(sources=sources)
     if not own:
         return head(version) + text, ""
     try:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 
-class Commented(Struct, frozen=True):
+class WithComment(Struct, frozen=True):
     """A value with a comment behind it."""
 
     value: Any
@@ -52,7 +52,7 @@ def _mapping(tree: Mapping[str, Any]) -> CommentedMap:
     made = CommentedMap()
     for key, value in tree.items():
         made[key] = _node(value)
-        if isinstance(value, Commented):
+        if isinstance(value, WithComment):
             made.yaml_add_eol_comment(value.note, key, column=0)
     return made
 
@@ -69,7 +69,7 @@ def _sequence(values: Sequence[Any], *, flow: bool = True) -> CommentedSeq:
 def _node(value: Any) -> Any:
     from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString
 
-    if isinstance(value, Commented):
+    if isinstance(value, WithComment):
         return _node(value.value)
     if isinstance(value, TextLines):
         return _sequence(value.parts, flow=False)

@@ -170,7 +170,7 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None) -> Ado
             "A new one: maturin new -b pyo3 NAME"
         )
     pipelines = workflows(texts)
-    evidence = gathered(root, texts, found, pipelines, None if offline else released or _latest_release)
+    evidence = gather_evidence(root, texts, found, pipelines, None if offline else released or _latest_release)
     git = git_facts(root)
     if "dodo.py" in texts and "cartwheel" in _tool(texts, "pyproject.toml"):
         return changes(root, texts, evidence, skipped)
@@ -198,7 +198,7 @@ def _tool(texts: Mapping[str, str], path: str) -> Mapping[str, Any]:
     return table
 
 
-def gathered(
+def gather_evidence(
     root: Path,
     texts: Mapping[str, str],
     found: Iterable[FoundPackage],

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from cartwheel.adoption.adopted_files import FileEdit, added_overrides, gitignore_edit
 from cartwheel.adoption.evidence import PackageEvidence, adoption_rows, package_table
-from cartwheel.adoption.file_sets import compare, explained
+from cartwheel.adoption.file_sets import compare, with_reasons
 from cartwheel.adoption.layout import SkippedFolder, below
 from cartwheel.adoption.parsed_files import parsed_toml
 from cartwheel.adoption.proposal import planned_files
@@ -91,7 +91,7 @@ def _planned_with(texts: Texts, added: tuple[PackageEvidence, ...]) -> Iterable[
 
 def _package(row: PackageEvidence, package: Package) -> PackageAdoption:
     planned = tuple(artifact.file for artifact in package_artifacts(package))
-    found = explained(compare(row.files, planned), package.dropped)
+    found = with_reasons(compare(row.files, planned), package.dropped)
     lines = tuple(line for line in adoption_rows(found, package_table(row), planned) if line.state != "gained")
     return PackageAdoption(
         name=package.name,
@@ -109,7 +109,7 @@ def _plan_again(texts: dict[str, str], row: PackageEvidence, package: Package, *
     """Adds the targets and interpreters of published but unplanned wheels to the package's table, in place in
     `texts`."""
     planned = tuple(artifact.file for artifact in package_artifacts(package))
-    lost = {line.file for line in explained(compare(row.files, planned), package.dropped).unexplained}
+    lost = {line.file for line in with_reasons(compare(row.files, planned), package.dropped).unexplained}
     wheels = [wheel for file in row.files for wheel in shipped_wheels(file) if wheel.known]
     mine: dict[str, tuple[str, ...]] = {}
     for wheel in package.wheels:

@@ -116,6 +116,6 @@ def as_markdown(found: Iterable[PackageReport]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def written(found: tuple[PackageReport, ...], *, as_json: bool, markdown: bool) -> str:
+def render(found: tuple[PackageReport, ...], *, as_json: bool, markdown: bool) -> str:
     """The reports in the requested form."""
     return as_document(found) if as_json else as_markdown(found) if markdown else as_text(found)

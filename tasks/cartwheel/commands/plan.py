@@ -13,7 +13,7 @@ from doit.exceptions import InvalidCommand
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from cartwheel.backends.maturin import unlocked
+from cartwheel.backends.maturin import lockfile_warning
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.inputs.lockless_copy import lacks_lockfile
 from cartwheel.inputs.missing_files import told_of_inputs, told_of_macros
@@ -98,12 +98,12 @@ class Plan(WordsAndOptions):
         shop.world.readonly = True
         if against:
             from cartwheel.commands.against import compare_now
-            from cartwheel.commands.against_report import written
+            from cartwheel.commands.against_report import render
 
             if pos_args:
                 raise InvalidCommand(f"plan: --against compares whole releases; found '{pos_args[0]}'")
             found = compare_now(shop.project, shop.root, against, sizes=sizes, offline=offline)
-            self.outstream.write(written(found, as_json=as_json, markdown=markdown))
+            self.outstream.write(render(found, as_json=as_json, markdown=markdown))
             return 1 if any(row.change.comparison.unexplained for row in found) else 0
         if markdown or sizes or offline:
             raise InvalidCommand("plan: --markdown, --sizes and --offline belong to --against")
@@ -190,7 +190,9 @@ def _one(
 
 def notes(project: Project, root: Path) -> tuple[str, ...]:
     """Assumptions of the plan that the configuration does not state."""
-    without_lock = (unlocked(package, root) for package in project.packages if lacks_lockfile(package.manifest, root))
+    without_lock = (
+        lockfile_warning(package, root) for package in project.packages if lacks_lockfile(package.manifest, root)
+    )
     missing_tools = (
         line for package in project.packages for say in (told_of_inputs, told_of_macros) for line in say(root, package)
     )

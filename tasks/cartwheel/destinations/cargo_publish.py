@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from cartwheel.cargo.config_files import cargo_home
 from cartwheel.cargo.publish_order import Crate
-from cartwheel.destinations.credentials import REHEARSAL_TOKEN, refuse_misdirected, refuse_unsendable, token_variable
+from cartwheel.destinations.credentials import REHEARSAL_TOKEN, refuse_foreign_token, refuse_unsendable, token_variable
 from cartwheel.destinations.http import is_insecure, is_loopback
 from cartwheel.destinations.protocol import Answer
 from cartwheel.destinations.retries import LOST, seconds_until
@@ -81,12 +81,12 @@ class Registry(Struct, frozen=True, kw_only=True):
         token = environ.get(token_variable(self.name), "").strip()
         if token:
             refuse_unsendable(self.name, token_variable(self.name), token)
-            refuse_misdirected(self.name, token_variable(self.name), token, self.url.removeprefix("sparse+"))
+            refuse_foreign_token(self.name, token_variable(self.name), token, self.url.removeprefix("sparse+"))
             given["CARGO_REGISTRY_TOKEN" if self.name == CRATES_IO else f"{own}_TOKEN"] = token
         return given
 
 
-def registry_named(name: str, table: Mapping[str, IndexSettings]) -> Registry:
+def registry_of(name: str, table: Mapping[str, IndexSettings]) -> Registry:
     """The registry called `name` in the configuration; raises `ConfigError` if its address is invalid or insecure."""
     settings = table.get(name)
     url = settings.url if settings else ""

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 from msgspec.structs import replace
 
 from cartwheel.cargo.config_files import cargo_home
-from cartwheel.cargo.publish_order import Crate, chosen, crates_from_metadata, reached
-from cartwheel.destinations.cargo_publish import Cargo, registry_named
+from cartwheel.cargo.publish_order import Crate, crates_from_metadata, crates_to_publish, needed_folders
+from cartwheel.destinations.cargo_publish import Cargo, registry_of
 from cartwheel.destinations.crate_content import differences
 from cartwheel.destinations.protocol import (
     MISSING,
@@ -52,7 +52,7 @@ PATIENCE = Patience(lag=5.0)
 
 def locate(project: Project, name: str, root: Path, environ: Mapping[str, str]) -> None:
     """Raises `ConfigError` if the registry's address is invalid."""
-    registry_named(name, project.indexes)
+    registry_of(name, project.indexes)
 
 
 def destination(release: Release) -> CrateRelease:
@@ -70,7 +70,7 @@ def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path])
     return ()
 
 
-def held(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
+def existing_files(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
     """The files of the crates in `crates` (new version by name) that the registry already has in that version."""
     with TemporaryDirectory() as folder:
         cargo = cargo_for(release, StepLog(Path(folder, "cargo.log"), shown_as="cargo's words"))
@@ -171,7 +171,7 @@ class CrateRelease:
         """Sends one crate with one `cargo publish`."""
         return self._cargo.publish(self._crates[item.name])
 
-    def renewed(self, answer: Answer) -> bool:
+    def renew_credentials(self, answer: Answer) -> bool:
         """Always False: a registry token cannot be renewed."""
         return False
 
@@ -181,7 +181,7 @@ class CrateRelease:
             return 0
         return 3 if _says_existing(answer) else 1
 
-    def refused(self, item: Item, answer: Answer) -> str:
+    def refusal(self, item: Item, answer: Answer) -> str:
         """Why the registry did not take the crate, and what to do."""
         where, words = f"{item.label}: {self.name}", answer.words
         again = "start again later: only what is missing is sent"
@@ -233,7 +233,7 @@ def _says_existing(answer: Answer) -> bool:
 def cargo_for(release: Release, log: CommandLog) -> Cargo:
     """cargo in the workspace of a package, for the release's registry."""
     return Cargo(
-        registry_named(release.index, release.project.indexes),
+        registry_of(release.index, release.project.indexes),
         release.root / _workspace(release.package),
         log=log,
         environ=release.environ,
@@ -280,8 +280,8 @@ def crates_of(
                 found = [crate for crate in more if crate.folder == sibling.folder]
                 known.update({crate.folder: crate for crate in found})
                 waiting += found
-    needed = known if alone or asked is not None else reached(_as_cargo_says(own), known)
-    return chosen((crate for folder, crate in known.items() if folder in needed), cargo.registry.name, asked)
+    needed = known if alone or asked is not None else needed_folders(_as_cargo_says(own), known)
+    return crates_to_publish((crate for folder, crate in known.items() if folder in needed), cargo.registry.name, asked)
 
 
 def _as_cargo_says(folder: Path) -> str:

@@ -55,10 +55,10 @@ def environment_credentials(index: Index, environ: Mapping[str, str]) -> Credent
     token = environ.get(variable, "").strip()
     if token:
         refuse_unsendable(index.name, variable, token)
-        refuse_misdirected(index.name, variable, token, index.url, public=index.public)
+        refuse_foreign_token(index.name, variable, token, index.url, public=index.public)
         return Credentials(username=index.user or "__token__", password=token)
     password = environ.get("TWINE_PASSWORD", "").strip()
-    if password and _is_for(index, environ) and not misdirected(password, index.url, public=index.public):
+    if password and _is_for(index, environ) and not foreign_owner(password, index.url, public=index.public):
         username = index.user or environ.get("TWINE_USERNAME", "").strip() or "__token__"
         refuse_unsendable(index.name, "TWINE_PASSWORD", password)
         refuse_unsendable(index.name, "TWINE_USERNAME", username)
@@ -89,9 +89,9 @@ def refuse_unsendable(name: str, variable: str, value: str) -> None:
     raise ConfigError(f"index {name}: {variable} holds {wrong}; nothing was sent: copy it again, without quotes")
 
 
-def refuse_misdirected(name: str, variable: str, token: str, url: str, *, public: bool = False) -> None:
+def refuse_foreign_token(name: str, variable: str, token: str, url: str, *, public: bool = False) -> None:
     """Raises `ConfigError` for a token that belongs to another host than that of `url`."""
-    if whose := misdirected(token, url, public=public, meant=name not in _PYPI_NAMES):
+    if whose := foreign_owner(token, url, public=public, meant=name not in _PYPI_NAMES):
         raise ConfigError(
             f"index {name}: {variable} holds a token of {whose}, and its url is {without_userinfo(url)}; "
             f"nothing was sent there: set {variable} to a token of that index, or correct the url"
@@ -101,7 +101,7 @@ def refuse_misdirected(name: str, variable: str, token: str, url: str, *, public
 _PYPI_NAMES = KINDS[PYPI].indexes
 
 
-def misdirected(token: str, url: str, *, public: bool, meant: bool = False) -> str:
+def foreign_owner(token: str, url: str, *, public: bool, meant: bool = False) -> str:
     """The owner of a token, judged by its format, if that is not the host of `url`; empty if it may be sent to `url`.
 
     `public`: `url` belongs to PyPI or TestPyPI. `meant`: the token was configured for this very index, which has no
@@ -138,7 +138,7 @@ def _location(token: str) -> str:
 # Stored credentials ---------------------------------------------------------------------------------------------------
 
 
-def stored(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> Credentials | None:
+def stored_credentials(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> Credentials | None:
     """The credentials in .pypirc or the keyring for the upload address, looked up by twine; None if there are none.
 
     Raises `ConfigError` for a value that cannot be sent, `CartwheelError` if the keyring does not answer.
@@ -163,7 +163,7 @@ def stored(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> Cr
     found = within(look, seconds=_KEYRING_SECONDS, late=_LOCKED)
     if found:
         refuse_unsendable(index.name, f"{pypirc} or the keyring", found.password)
-    return None if found and misdirected(found.password, index.url, public=index.public, meant=True) else found
+    return None if found and foreign_owner(found.password, index.url, public=index.public, meant=True) else found
 
 
 def reading_credentials(
@@ -181,7 +181,11 @@ def reading_credentials(
     if host_of(index.url) == host_of(index.simple):
         if (given := environment_credentials(index, environ)) and given.password:
             return given
-        if index.auth != "trusted" and in_pypirc(index, pypirc) and (given := stored(index, environ, pypirc)):
+        if (
+            index.auth != "trusted"
+            and in_pypirc(index, pypirc)
+            and (given := stored_credentials(index, environ, pypirc))
+        ):
             return given
     if found := requests.utils.get_netrc_auth(index.simple):
         return Credentials(username=found[0], password=found[1])

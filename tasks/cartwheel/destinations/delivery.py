@@ -14,12 +14,12 @@ from pathlib import Path
 from cartwheel.destinations import retries
 from cartwheel.destinations.ledger import Ledger
 from cartwheel.destinations.protocol import Answer, Destination, Item, Say, Sleep, Standing
-from cartwheel.destinations.retries import Trouble, retried, until
+from cartwheel.destinations.retries import Trouble, until, with_retries
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.process.run import Interrupted
 
 
-def staged(paths: Sequence[Path], folder: Path, expected: Mapping[str, str]) -> tuple[Item, ...]:
+def stage(paths: Sequence[Path], folder: Path, expected: Mapping[str, str]) -> tuple[Item, ...]:
     """Copies each file to a private folder and digests it while copying; only the copies are examined and sent later.
 
     `expected`: the SHA-256 by file name, as recorded by the checks. Raises `StepFailed` if a digest or a name differs.
@@ -93,7 +93,7 @@ def deliver(
     courier = _Courier(destination, book, say, wait or retries.sleep)
     sent: list[str] = []
     for item in (planned[name] for name in standing.send):
-        if destination.lags and book.sent(item.name, item.sha256):
+        if destination.lags and book.was_accepted(item.name, item.sha256):
             say(f"{item.label}: sent before; {destination.name} does not list it yet")
         else:
             try:
@@ -103,7 +103,7 @@ def deliver(
                 raise StepFailed(f"{error}\n{number} of {len(planned)} files are on {destination.name}") from None
             sent.append(item.name)
         if destination.one_by_one:
-            missing = shown(destination, items, (item,), say=say, wait=wait)
+            missing = wait_until_visible(destination, items, (item,), say=say, wait=wait)
             if missing:
                 raise StepFailed("\n".join((*missing, "start again later: only what is missing is sent")))
     destination.finish(items)
@@ -118,12 +118,12 @@ class _Courier:
 
     def deliver(self, item: Item) -> None:
         """Sends until the destination has the item; raises `CartwheelError` if it refuses."""
-        answer, done = retried(
+        answer, done = with_retries(
             lambda: self._attempt(item), self._trouble_of, patience=self._destination.patience,
             who=f"{item.label}: {self._destination.name}", say=self._say, wait=self._wait,
         )  # fmt: skip
         if not done:
-            raise StepFailed(self._destination.refused(item, answer))
+            raise StepFailed(self._destination.refusal(item, answer))
 
     def _attempt(self, item: Item) -> tuple[Answer, bool]:
         """Sends one request; returns the answer, and whether the destination has the item now."""
@@ -150,7 +150,7 @@ class _Courier:
         answer, done = outcome
         if done:
             return None
-        if answer.status in (401, 403) and self._destination.renewed(answer):
+        if answer.status in (401, 403) and self._destination.renew_credentials(answer):
             self._say("the token has expired; sent again with a new one")
             return Trouble(words="", at_once=True)
         return Trouble(words=answer.text, retry_after=answer.retry_after) if answer.passing else None
@@ -167,7 +167,7 @@ class _Courier:
             except StepFailed as error:
                 if answer.passing:
                     return False  # the destination is down; to send twice is safe
-                raise StepFailed(f"{self._destination.refused(item, answer)}\n{error}") from None
+                raise StepFailed(f"{self._destination.refusal(item, answer)}\n{error}") from None
             if standing.wrong:
                 self._book.note(item.name, item.sha256, "refused", answer)
                 raise StepFailed("\n".join(standing.wrong))
@@ -176,13 +176,13 @@ class _Courier:
             if standing.trouble and answer.passing:
                 return False
             if standing.trouble:
-                raise StepFailed(f"{self._destination.refused(item, answer)}\n{standing.trouble}")
+                raise StepFailed(f"{self._destination.refusal(item, answer)}\n{standing.trouble}")
             if number + 1 < looks:
                 self._wait(self._destination.patience.lag)
         return False
 
 
-def shown(
+def wait_until_visible(
     destination: Destination,
     items: Sequence[Item],
     awaited: Sequence[Item] = (),

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cartwheel.destinations.github_api import Api
-from cartwheel.destinations.github_place import Place, place_named
+from cartwheel.destinations.github_place import Place, place_of
 from cartwheel.destinations.github_release import GitHubRelease
 from cartwheel.destinations.protocol import (
     JobNeeds,
     Release,
 )
 from cartwheel.destinations.release_page import (
-    Wanted,
+    PageSpec,
     files_of,
     partners,
 )
@@ -42,7 +42,7 @@ def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path])
     return ()
 
 
-def held(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
+def existing_files(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
     """Always empty: a release page exists only with its tag, which is checked elsewhere."""
     return ()
 
@@ -73,13 +73,13 @@ def _place(project: Project, name: str, root: Path, environ: Mapping[str, str]) 
     with Repository(root) as repository:
         remote = tags.remote_of(repository, project.release.remote)
         address = repository.url(remote) if remote else ""
-    return place_named(name, project.indexes, address, environ)
+    return place_of(name, project.indexes, address, environ)
 
 
-def _page_of(release: Release) -> Wanted:
+def _page_of(release: Release) -> PageSpec:
     """The planned release page, without its files."""
     package, others = release.package, partners(release)
-    return Wanted(
+    return PageSpec(
         tag=package.tag_name,
         commit=_head(release.root) if release.tagged else "",
         title=package.tag_name if others else f"{package.name} {package.version}",

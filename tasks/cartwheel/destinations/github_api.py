@@ -29,7 +29,7 @@ from cartwheel.destinations.http import (
     sending_seconds,
 )
 from cartwheel.destinations.protocol import Answer, Say, Sleep
-from cartwheel.destinations.retries import LOST, Patience, Trouble, retried, seconds_until
+from cartwheel.destinations.retries import LOST, Patience, Trouble, seconds_until, with_retries
 from cartwheel.model.destination import may_receive_the_token
 from cartwheel.model.errors import StepFailed
 
@@ -195,7 +195,7 @@ class Persistent:
         reply = self.attempt(lambda: self.api.ask(method, path, document), path.split("?")[0], ok=ok)
         if reply.answer.taken or reply.status in ok:
             return reply
-        raise StepFailed(self.refused(reply.answer))
+        raise StepFailed(self.refusal(reply.answer))
 
     def attempt(self, ask: Any, what: str, *, ok: tuple[int, ...] = ()) -> Reply:
         """The last reply to `ask`, which is repeated after passing failures."""
@@ -206,7 +206,7 @@ class Persistent:
             return Trouble(words=reply.answer.text, retry_after=reply.answer.retry_after)
 
         who = f"{what}: {self.api.place.name}"
-        reply: Reply = retried(ask, trouble_of, patience=self.patience, who=who, say=self._say, wait=self._wait)
+        reply: Reply = with_retries(ask, trouble_of, patience=self.patience, who=who, say=self._say, wait=self._wait)
         return reply
 
     def pages(self, path: str) -> Iterator[Any]:
@@ -221,7 +221,7 @@ class Persistent:
             yield from reply.document
             following = reply.more
 
-    def refused(self, answer: Answer, what: str = "") -> str:
+    def refusal(self, answer: Answer, what: str = "") -> str:
         """Why the request failed, and what to do."""
         place, reason = self.api.place, answer.text
         where = f"{what}: {place.name}" if what else place.name

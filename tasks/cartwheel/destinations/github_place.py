@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from cartwheel.destinations.credentials import REHEARSAL_TOKEN, refuse_misdirected, refuse_unsendable, token_variable
+from cartwheel.destinations.credentials import REHEARSAL_TOKEN, refuse_foreign_token, refuse_unsendable, token_variable
 from cartwheel.destinations.http import is_loopback, without_userinfo
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import api_of, repository_at
@@ -33,7 +33,7 @@ class Place(Struct, frozen=True, kw_only=True):
         return f"{self.api}/repos/{self.repository}"
 
 
-def place_named(name: str, table: Mapping[str, IndexSettings], remote: str, environ: Mapping[str, str]) -> Place:
+def place_of(name: str, table: Mapping[str, IndexSettings], remote: str, environ: Mapping[str, str]) -> Place:
     """The repository that an index of the kind `github` means.
 
     `remote`: the address of the release's git remote. On a GitHub runner the environment names the API. Raises
@@ -93,6 +93,6 @@ def token_for(place: Place, environ: Mapping[str, str]) -> str:
     for variable in token_names(place):
         if token := environ.get(variable, "").strip():
             refuse_unsendable(place.name, variable, token)
-            refuse_misdirected(place.name, variable, token, place.api)
+            refuse_foreign_token(place.name, variable, token, place.api)
             return token
     return ""

@@ -37,7 +37,7 @@ from cartwheel.destinations.protocol import (
 from cartwheel.destinations.release_page import (
     Asset,
     Page,
-    Wanted,
+    PageSpec,
     archive_stem,
     asset_of,
     extra_files,
@@ -68,7 +68,7 @@ class GitHubRelease:
     def __init__(
         self,
         api: Api,
-        wanted: Wanted,
+        wanted: PageSpec,
         *,
         say: Say,
         patience: Patience | None = None,
@@ -145,7 +145,7 @@ class GitHubRelease:
                 self._remove_rest(asset)
         return Answer(status=503, words=reply.answer.text) if taken else reply.answer
 
-    def renewed(self, answer: Answer) -> bool:
+    def renew_credentials(self, answer: Answer) -> bool:
         """Always False: a GitHub token cannot be renewed."""
         return False
 
@@ -153,9 +153,9 @@ class GitHubRelease:
         """At most one look: a release page shows at once what it has."""
         return 0 if answer.status in (401, 403, 404, 413, 429) or not (answer.passing or answer.open) else 1
 
-    def refused(self, item: Item, answer: Answer) -> str:
+    def refusal(self, item: Item, answer: Answer) -> str:
         """Why the file was not taken."""
-        return f"{self._forge.refused(answer, item.name)}; nothing after it was sent"
+        return f"{self._forge.refusal(answer, item.name)}; nothing after it was sent"
 
     def finish(self, items: Sequence[Item]) -> None:
         """Compares all files again and publishes the page, unless files of packages that share it are missing."""
@@ -212,7 +212,7 @@ class GitHubRelease:
     def _digest(self, asset: Asset) -> str:
         return self._api.digest(asset.url)
 
-    def _part(self, items: Sequence[Item]) -> Wanted:
+    def _part(self, items: Sequence[Item]) -> PageSpec:
         """The plan reduced to these items; the other files of the page stay known but are not judged."""
         names = {item.name for item in items}
         rest = tuple(file for file in self._spec.files if file not in names)
@@ -254,7 +254,7 @@ class GitHubRelease:
         if lost:
             return lost[-1]
         if not reply.answer.taken:
-            raise StepFailed(self._forge.refused(reply.answer, wanted.tag))
+            raise StepFailed(self._forge.refusal(reply.answer, wanted.tag))
         page = page_of(self._forge, reply.document)
         self._give_way(page)
         self._say(f"{wanted.tag}: a draft is made")

@@ -32,7 +32,7 @@ class Ledger:
         self._head = {"schema": 1, "index": index, "url": url, "project": project, "version": version}
         self._files = self._load(say)
 
-    def sent(self, file: str, sha256: str) -> bool:
+    def was_accepted(self, file: str, sha256: str) -> bool:
         """Whether the index accepted these bytes within `SHOWN_WITHIN`."""
         row = self._files.get(file, {})
         return row.get("state") == "sent" and row.get("sha256") == sha256 and not _is_old(row)

@@ -190,13 +190,13 @@ class Destination(Protocol):
     def send(self, item: Item) -> Answer:
         """Sends one item with one request."""
 
-    def renewed(self, answer: Answer) -> bool:
+    def renew_credentials(self, answer: Answer) -> bool:
         """Whether refused credentials could be replaced, so that the item is sent again."""
 
     def settles(self, answer: Answer) -> int:
         """How often to look for the item despite this answer; 0: the answer is conclusive."""
 
-    def refused(self, item: Item, answer: Answer) -> str:
+    def refusal(self, item: Item, answer: Answer) -> str:
         """Why the item was not taken, and what to do."""
 
     def finish(self, items: Sequence[Item]) -> None:
@@ -231,7 +231,7 @@ class Implementation(Protocol):
     def name_refusals(self, release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
         """What the destination's rules refuse about these file names and files; works offline."""
 
-    def held(self, release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
+    def existing_files(self, release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
         """What the destination already has of another `version` of the package; `crates`: the new version by crate
         name."""
 

@@ -54,7 +54,7 @@ def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path])
     return tuple(sorted(f"{release.index}: {finding}" for finding in refusals_and_notes(found, rules)[0]))
 
 
-def held(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
+def existing_files(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
     """The files of another version on the index."""
     index = resolve(release.index, release.project.indexes)
     return tuple(held_files(index, release.package.name, version, environ=release.environ))
@@ -168,9 +168,9 @@ class PypiDestination:
         self._sender.refresh()
         return self._sender.upload(item)
 
-    def renewed(self, answer: Answer) -> bool:
+    def renew_credentials(self, answer: Answer) -> bool:
         """Whether an expired trusted-publishing token could be replaced."""
-        return self._sender is not None and self._sender.renewed()
+        return self._sender is not None and self._sender.renew_credentials()
 
     def settles(self, answer: Answer) -> int:
         """0 for answers that rule out that the file was kept, 3 if the index claims to have it, else 1."""
@@ -178,7 +178,7 @@ class PypiDestination:
             return 0
         return 3 if says_existing(answer) else 1
 
-    def refused(self, item: Item, answer: Answer) -> str:
+    def refusal(self, item: Item, answer: Answer) -> str:
         """Why the index did not take the file, and what to do."""
         return refusal_in_words(item.name, self.name, self.url, answer, self.patience.tries)
 
@@ -187,11 +187,11 @@ class PypiDestination:
 
     def prove(self, items: Sequence[Item]) -> str:
         """Installs the version from the index, as a user would, and runs its tests."""
-        from cartwheel.destinations.pypi_verify import installed
+        from cartwheel.destinations.pypi_verify import check_installation
 
         if self._release is None:
             return ""
-        return installed(self._release, self.index, {item.name: item.sha256 for item in items})
+        return check_installation(self._release, self.index, {item.name: item.sha256 for item in items})
 
     def status(self, digests: Mapping[str, str]) -> DestinationStatus:
         """Each planned file compared with what the index lists."""

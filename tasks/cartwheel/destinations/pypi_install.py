@@ -86,7 +86,7 @@ def installer_environment(environ: Mapping[str, str], given: Credentials | None 
     return kept
 
 
-def once_shown(
+def install_when_visible(
     install: Callable[[], None], index: Index, *, say: Say, wait: Sleep | None = None, seconds: float = INSTALL_SECONDS
 ) -> None:
     """Runs `install`, and repeats it while the installer does not see the version that the index lists.

@@ -20,7 +20,7 @@ from cartwheel.destinations.http import (
     without_userinfo,
 )
 from cartwheel.destinations.pypi_index import Index
-from cartwheel.destinations.retries import LOST, READING, Patience, Trouble, passing, retried, seconds_until
+from cartwheel.destinations.retries import LOST, READING, Patience, Trouble, passing, seconds_until, with_retries
 from cartwheel.destinations.simple_page import Elsewhere, NoIndex, project_page
 from cartwheel.model.errors import StepFailed
 
@@ -38,7 +38,7 @@ class Unreadable(StepFailed):
         """Whether the same request may succeed later."""
 
 
-class Listed(Struct, frozen=True, kw_only=True):
+class ListedFile(Struct, frozen=True, kw_only=True):
     """A file as an index lists it."""
 
     file: str
@@ -66,7 +66,7 @@ def listing(
     environ: Mapping[str, str] | None = None,
     patience: Patience = READING,
     say: Callable[[str], None] | None = None,
-) -> tuple[Listed, ...]:
+) -> tuple[ListedFile, ...]:
     """The files of one version as the index lists them now. See `project_listing`."""
     rows = project_listing(index, project, environ=environ, patience=patience, say=say)
     return tuple(row for row in rows if _is_of(row.file, version))
@@ -79,7 +79,7 @@ def project_listing(
     environ: Mapping[str, str] | None = None,
     patience: Patience = READING,
     say: Callable[[str], None] | None = None,
-) -> tuple[Listed, ...]:
+) -> tuple[ListedFile, ...]:
     """The files of all versions as the index lists them now, from JSON or HTML; empty if it does not know the project.
 
     An index that redirects to the project's page on another host does not hold the project (pypiserver and GitLab do so
@@ -108,7 +108,9 @@ def project_listing(
     return tuple(_listed_file(row) for row in (rows.packages if rows else ()))
 
 
-def with_digests(rows: Iterable[Listed], files: Iterable[str], index: Index | None = None) -> tuple[Listed, ...]:
+def with_digests(
+    rows: Iterable[ListedFile], files: Iterable[str], index: Index | None = None
+) -> tuple[ListedFile, ...]:
     """The rows, with digests: a row for one of `files` that lacks a digest is downloaded and digested."""
     asked = frozenset(files)
     return tuple(
@@ -118,7 +120,7 @@ def with_digests(rows: Iterable[Listed], files: Iterable[str], index: Index | No
 
 
 def download_digest(
-    listed: Listed,
+    listed: ListedFile,
     index: Index | None = None,
     *,
     patience: Patience = READING,
@@ -189,7 +191,7 @@ def _retry(
             return None
         return Trouble(words=reason(answer), retry_after=after)
 
-    answer = retried(attempt, trouble_of, patience=patience, who=what)
+    answer = with_retries(attempt, trouble_of, patience=patience, who=what)
     if not isinstance(answer, Exception):
         return answer
     status, after = _status_of(answer)
@@ -226,9 +228,9 @@ def _status_of(error: Exception) -> tuple[int, float]:
     return response.status_code, seconds_until(response.headers.get("Retry-After", ""), datetime.now(UTC))
 
 
-def _listed_file(row: Any) -> Listed:
+def _listed_file(row: Any) -> ListedFile:
     uploaded = row.upload_time
-    return Listed(
+    return ListedFile(
         file=row.filename,
         sha256=str(row.digests.get("sha256", "")).lower(),
         url=row.url,

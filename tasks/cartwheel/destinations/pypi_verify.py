@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from cartwheel.destinations.credentials import reading_credentials
 from cartwheel.destinations.protocol import Release
 from cartwheel.destinations.pypi_index import Index
-from cartwheel.destinations.pypi_install import install_commands, installer_environment, once_shown, requirement
+from cartwheel.destinations.pypi_install import (
+    install_commands,
+    install_when_visible,
+    installer_environment,
+    requirement,
+)
 from cartwheel.machine.host import this_machine
 from cartwheel.machine.interpreters import NoInterpreter, cannot_run, some
 from cartwheel.model.check_report import tests
@@ -20,7 +25,7 @@ from cartwheel.testing.test_environment import run_installed_tests
 from cartwheel.testing.wheel_tests import TestPlace, folder_for_tests, requirements
 
 
-def installed(release: Release, index: Index, expected: Mapping[str, str]) -> str:
+def check_installation(release: Release, index: Index, expected: Mapping[str, str]) -> str:
     """Returns a line about the result; `expected`: the SHA-256 of each file of the release.
 
     Raises `StepFailed` if the installation or the tests fail.
@@ -49,7 +54,7 @@ def installed(release: Release, index: Index, expected: Mapping[str, str]) -> st
             requirements=pinned, extras=package.test.extras, source=not own,
         )  # fmt: skip
         installer = installer_environment(made.installer_env, credentials)
-        once_shown(lambda: log.run(alone, cwd=release.scratch, env=installer), index, say=release.say)
+        install_when_visible(lambda: log.run(alone, cwd=release.scratch, env=installer), index, say=release.say)
         log.run((*rest, *requirements(package, package.test, place), *needs), cwd=release.scratch, env=installer)
 
     ran = run_installed_tests(

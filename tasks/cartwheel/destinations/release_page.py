@@ -46,7 +46,7 @@ class Page(Struct, frozen=True, kw_only=True):
     assets: tuple[Asset, ...]
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class PageSpec(Struct, frozen=True, kw_only=True):
     """A release page as it is planned."""
 
     tag: str
@@ -149,7 +149,7 @@ def rows_of(forge: Persistent, tag: str) -> tuple[Mapping[str, Any], ...]:
     return tuple(row for row in forge.pages("releases") if row.get("tag_name") == tag)
 
 
-def latest(forge: Persistent, wanted: Wanted) -> bool:
+def latest(forge: Persistent, wanted: PageSpec) -> bool:
     """Whether the release is the newest final version among the published ones with tags of the same form.
 
     GitHub's own rule ("legacy") goes by date, so a patch of an old branch would become the latest.
@@ -195,7 +195,7 @@ def asset_of(row: Mapping[str, Any]) -> Asset:
     )  # fmt: skip
 
 
-def judge(page: Page | None, wanted: Wanted, digest: Callable[[Asset], str]) -> Standing:
+def judge(page: Page | None, wanted: PageSpec, digest: Callable[[Asset], str]) -> Standing:
     """What to do with each file, and every reason against it. `digest`: computes the digest of an asset listed
     without one."""
     assets = {asset.name: asset for asset in page.assets} if page else {}

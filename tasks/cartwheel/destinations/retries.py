@@ -45,7 +45,7 @@ class Trouble(Struct, frozen=True, kw_only=True):
     """Whether to repeat without waiting, since the cause is removed."""
 
 
-def retried(
+def with_retries(
     ask: Callable[[], _T],
     trouble_of: Callable[[_T], Trouble | None],
     *,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from cartwheel.destinations.protocol import in_order
-from cartwheel.destinations.pypi_reader import Listed
+from cartwheel.destinations.pypi_reader import ListedFile
 
 WINDOW = timedelta(days=14)
 """How long after the first file PyPI accepts further files for a release (pypi/warehouse#19727, 8 July 2026)."""
@@ -68,7 +68,7 @@ def conflict_lines(settled: Settlement, index: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def too_late(listed: Iterable[Listed], now: datetime) -> tuple[str, ...]:
+def too_late(listed: Iterable[ListedFile], now: datetime) -> tuple[str, ...]:
     """Why PyPI would refuse further files of a release; empty if it would not."""
     first = min((row.uploaded for row in listed if row.uploaded), default=now)
     if now - first <= WINDOW:

@@ -27,10 +27,10 @@ from cartwheel.destinations.retries import (
     Patience,
     Trouble,
     passing,
-    retried,
     seconds_until,
     sleep,
     too_long,
+    with_retries,
 )
 from cartwheel.destinations.worker import within
 from cartwheel.model.errors import CartwheelError, ConfigError
@@ -58,7 +58,7 @@ _SHOWN = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Minted:
+class MintedToken:
     """A token that an index minted for a job's identity."""
 
     token: str = field(repr=False)
@@ -74,7 +74,7 @@ class _Refusal(Struct, frozen=True, kw_only=True):
     retry_after: float = 0.0
 
 
-def offered(environ: Mapping[str, str]) -> bool:
+def is_available(environ: Mapping[str, str]) -> bool:
     """Whether this is a GitHub or GitLab job with an identity, or with permission to request one."""
     if environ.get("GITHUB_ACTIONS") and environ.get("ACTIONS_ID_TOKEN_REQUEST_URL"):
         return True
@@ -96,31 +96,31 @@ _JOBS = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "GOOGLE_SERVICE_ACCOUNT_NAME")
 
 def mint(
     index: Index, *, patience: Patience = READING, wait: Callable[[float], None] | None = None, again: bool = False
-) -> Minted:
+) -> MintedToken:
     """A token of this index for this job; raises `CartwheelError` that says what the job or the index lacks.
 
     The index accepts an identity only once, so the token is cached for this process. `again`: the cached token has
     expired; raises if no new identity is available.
     """
 
-    def trouble_of(answer: Minted | _Refusal) -> Trouble | None:
-        if isinstance(answer, Minted) or not passing(answer.status) or too_long(answer.retry_after, patience):
+    def trouble_of(answer: MintedToken | _Refusal) -> Trouble | None:
+        if isinstance(answer, MintedToken) or not passing(answer.status) or too_long(answer.retry_after, patience):
             return None
         return Trouble(words=answer.words, retry_after=answer.retry_after)
 
-    answer = retried(
+    answer = with_retries(
         lambda: _exchange(index, again), trouble_of, patience=patience, who=f"index {index.name}", wait=wait or sleep
     )
-    if isinstance(answer, Minted):
+    if isinstance(answer, MintedToken):
         return answer
     why = too_long(answer.retry_after, patience) or answer.words
     raise CartwheelError(f"index {index.name}: no token by trusted publishing: {why}")
 
 
-_KEPT: dict[tuple[str, str], Minted] = {}
+_KEPT: dict[tuple[str, str], MintedToken] = {}
 
 
-def _exchange(index: Index, again: bool) -> Minted | _Refusal:
+def _exchange(index: Index, again: bool) -> MintedToken | _Refusal:
     asked = _ask(index, "GET", "audience")
     if isinstance(asked, _Refusal):
         return asked
@@ -142,7 +142,7 @@ def _exchange(index: Index, again: bool) -> Minted | _Refusal:
     if not isinstance(given.get("token"), str):
         return _refusal(index, given, claims, identity)
     expires = given.get("expires")
-    _KEPT[key] = Minted(
+    _KEPT[key] = MintedToken(
         token=given["token"], expires=float(expires) if isinstance(expires, int | float) else time.time() + LIFETIME
     )
     return _KEPT[key]

@@ -19,7 +19,7 @@ from cartwheel.destinations.credentials import (
     Credentials,
     environment_credentials,
     in_pypirc,
-    stored,
+    stored_credentials,
     token_variable,
 )
 from cartwheel.destinations.http import Conversation, NoAuth, answer_of, first_line, reason, sending_seconds
@@ -45,10 +45,10 @@ def uploading_credentials(
     minted on PyPI and TestPyPI. `again`: the minted token has expired.
     """
     if index.auth != "trusted":
-        given = environment_credentials(index, environ) or stored(index, environ, pypirc)
+        given = environment_credentials(index, environ) or stored_credentials(index, environ, pypirc)
         if given:
             return given
-        if index.auth or not (index.public and trusted_publishing.offered(environ)):
+        if index.auth or not (index.public and trusted_publishing.is_available(environ)):
             raise CartwheelError(_no_credentials(index, pypirc))
     minted = trusted_publishing.mint(index, again=again)
     return Credentials(username="__token__", password=minted.token, expires=minted.expires)
@@ -59,11 +59,11 @@ def lacking(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> s
     try:
         if index.auth == "trusted":
             return trusted_publishing.lacking(index, environ)
-        if environment_credentials(index, environ) or stored(index, environ, pypirc):
+        if environment_credentials(index, environ) or stored_credentials(index, environ, pypirc):
             return ""
     except CartwheelError as error:
         return str(error)
-    offered = not index.auth and index.public and trusted_publishing.offered(environ)
+    offered = not index.auth and index.public and trusted_publishing.is_available(environ)
     return "" if offered else _no_credentials(index, pypirc)
 
 
@@ -98,9 +98,9 @@ class Sender:
     def refresh(self) -> None:
         """Replaces a token that is about to expire; raises `CartwheelError` if the job cannot get another."""
         if self._credentials.expires and self._credentials.expires - time.time() < BEFORE_THE_END:
-            self.renewed()
+            self.renew_credentials()
 
-    def renewed(self) -> bool:
+    def renew_credentials(self) -> bool:
         """Whether a token that was accepted earlier and is now refused could be replaced; only minted tokens can."""
         if not (self._credentials.expires and self._accepted):
             return False

@@ -14,7 +14,7 @@ from cartwheel.model.errors import CartwheelError, StepFailed
 _UNFINISHED = ".new-"
 
 
-def state_folder_ignored(root: Path) -> None:
+def create_state_folder(root: Path) -> None:
     """Create the project's `.cartwheel` folder with a `.gitignore`, so that neither git nor a backend packs its
     contents."""
     ignore = root / ".cartwheel" / ".gitignore"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cartwheel.filesystem.digests import Digests
-from cartwheel.filesystem.files import state_folder_ignored, write_atomically
+from cartwheel.filesystem.files import create_state_folder, write_atomically
 
 
 class AnswerCache:
@@ -94,6 +94,6 @@ class DiskSnapshot:
     def save(self) -> None:
         """Store what this run learned, unless `forget` was called."""
         if not self.readonly:
-            state_folder_ignored(self.root)
+            create_state_folder(self.root)
             self.files.save()
             self.remember.save()

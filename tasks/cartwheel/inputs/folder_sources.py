@@ -29,7 +29,7 @@ class BackendSources(Struct, frozen=True, kw_only=True):
     package: Package
     wheel: Wheel
 
-    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
+    def dependencies(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
         listing: dict[str, str] = {}
         for group in _groups(self.package, self.wheel, snapshot.root):
@@ -82,7 +82,7 @@ class TreeSources(Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str | Secret] = {}
     """Variables that the configuration sets for the step."""
 
-    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
+    def dependencies(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
         learned = before.learned if before and before.learned else self._extra_facts(snapshot)
         paths = set(learned["files"])

@@ -46,7 +46,7 @@ def untracked_files(paths: Iterable[str], root: Path) -> tuple[str, ...]:
 
     try:
         with Repository(root) as repository:
-            held = {os.path.realpath(path) for path in repository.tracked(root / path for path in named)}
+            held = {os.path.realpath(path) for path in repository.tracked_files(root / path for path in named)}
     except CartwheelError:  # no repository, or git is missing
         held = set()
     return tuple(path for path in named if os.path.realpath(root / path) not in held)

@@ -45,7 +45,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     package: Package
     wheel: Wheel
 
-    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
+    def dependencies(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """See `model.step.Sources`."""
         learned = before.learned if before and before.learned else self._broad(snapshot)
         packed = self._packed_files(snapshot)
@@ -99,7 +99,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             ),
             work.root,
         )
-        seen = self.seen(work.snapshot, Dependencies(learned=learned))
+        seen = self.dependencies(work.snapshot, Dependencies(learned=learned))
         usual = work.before.seen.written if work.before else ()
         meanwhile = {path for path in seen.listing if work.snapshot.moved(path)}.difference(usual)
         if not meanwhile:  # else it is unknown which content cargo read
@@ -133,7 +133,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         """Whether a change since the last build may escape cargo."""
         from cartwheel.inputs.last_build import modification_time
 
-        now = self._with_settings(self.seen(work.snapshot, Dependencies(learned=then.learned)), work.snapshot)
+        now = self._with_settings(self.dependencies(work.snapshot, Dependencies(learned=then.learned)), work.snapshot)
         changed = {p for p in {*then.listing, *now.listing} if then.listing.get(p) != now.listing.get(p)}
         older = any(modification_time(work.root / path) <= built for path in changed)
         named = changed.intersection(path for group in self._declared_files(work.snapshot) for path in group)

@@ -66,7 +66,7 @@ def _files(then: Mapping[str, str], now: Mapping[str, str], snapshot: Snapshot) 
 def _sources(step: Step, record: Record, snapshot: Snapshot) -> Iterable[str]:
     if step.sources is None:
         return
-    now = without_generated(step.sources.seen(snapshot, record.seen), record.seen.generated)
+    now = without_generated(step.sources.dependencies(snapshot, record.seen), record.seen.generated)
     yield from _files(record.seen.listing, now.listing, snapshot)
     if record.machine == machine_id():
         before, after = ({p: d for p, d in seen.local.items() if d} for seen in (record.seen, now))

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from cartwheel.cargo.maturin_layout import crate_manifest
-from cartwheel.cargo.workspace import inherited
+from cartwheel.cargo.workspace import package_value
 from cartwheel.filesystem.manifest_files import table
 from cartwheel.filesystem.read_set import relative_name
 from cartwheel.inputs import globs
@@ -255,7 +255,7 @@ def _documents(layout: _Layout) -> Iterator[Path]:
         if isinstance(value, dict) and isinstance(value.get("file"), str):
             yield layout.folder / value["file"]
     for key in ("license-file", *(["readme"] if not project or "readme" in project.get("dynamic", ()) else [])):
-        value, place = inherited(layout.crate / "Cargo.toml", key)
+        value, place = package_value(layout.crate / "Cargo.toml", key)
         names = (value,) if isinstance(value, str) else _READMES if key == "readme" and value is not False else ()
         yield from (place / name for name in names)
     patterns = project.get("license-files", _LICENSES)

@@ -37,7 +37,7 @@ BEFORE = "before"
 """The name of the step setting that holds the `before` commands."""
 
 
-def said_before(commands: tuple[Before, ...]) -> Mapping[str, str]:
+def before_setting(commands: tuple[Before, ...]) -> Mapping[str, str]:
     """The `before` commands as one step setting; empty without commands."""
     return {BEFORE: "; ".join(" ".join(before.run) for before in commands)} if commands else {}
 
@@ -96,7 +96,7 @@ class Wheel(Struct, frozen=True, kw_only=True):
             "profile": self.profile,
             "flags": " ".join(self.flags),
             "python": self.python,
-            **said_before(self.before),
+            **before_setting(self.before),
         }
         return {name: value for name, value in settings.items() if value}
 

@@ -89,7 +89,7 @@ class Work(Struct, frozen=True, kw_only=True):
 class Sources(Protocol):
     """The files and facts that a step depends on, besides the outputs of earlier steps."""
 
-    def seen(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
+    def dependencies(self, snapshot: Snapshot, before: Dependencies | None) -> Dependencies:
         """Their current state: with `before`, of exactly what that build read; else of everything that may count."""
 
 

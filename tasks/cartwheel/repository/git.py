@@ -125,7 +125,7 @@ class Repository:
         """Whether this repository has the commit."""
         return bool(self._commit(commit))
 
-    def between(self, older: str, newer: str) -> int:
+    def count_between(self, older: str, newer: str) -> int:
         """The number of commits that are reachable from `newer` and not from `older`."""
         with in_words("git rev-list"):
             return int(self.git.rev_list(f"{older}..{newer}", count=True))
@@ -168,7 +168,7 @@ class Repository:
             return True
         return bool(self._lookup("rev_parse", f"HEAD:{name}") != self.git.hash_object("--", name))
 
-    def tracked(self, paths: Iterable[Path]) -> tuple[Path, ...]:
+    def tracked_files(self, paths: Iterable[Path]) -> tuple[Path, ...]:
         """The files among `paths` that git tracks."""
         with in_words("git ls-files"):
             names = self.git.ls_files("--", *map(str, paths), z=True, full_name=True)
@@ -209,7 +209,7 @@ class Repository:
         with in_words("git tag"):
             self._repo.create_tag(name, ref=commit, message=message, cleanup="whitespace")
 
-    def annotated(self, tag: str) -> bool:
+    def is_annotated(self, tag: str) -> bool:
         """Whether the local tag is annotated."""
         return self._lookup("for_each_ref", f"refs/tags/{tag}", format="%(objecttype)") == "tag"
 

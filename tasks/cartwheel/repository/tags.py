@@ -60,13 +60,13 @@ def facts(
             release_branch=branch,
             dirty=repo.dirty(),
             here=tags.get(tag, ""),
-            plain=tag in tags and not repo.annotated(tag),
+            plain=tag in tags and not repo.is_annotated(tag),
             there=refs.get(f"refs/tags/{tag}", ""),
             remote=chosen,
             url=repo.url(chosen) if chosen else "",
             remote_branch=theirs,
-            ahead=repo.between(theirs, head) if known else 0,
-            behind=repo.between(head, theirs) if known else -1 if theirs else 0,
+            ahead=repo.count_between(theirs, head) if known else 0,
+            behind=repo.count_between(head, theirs) if known else -1 if theirs else 0,
             shallow=repo.shallow,
             last=last_tag(repo, template, name, refs=refs, but=tag, ignored=ignored),
             pipeline=verify_only,
@@ -206,7 +206,7 @@ def last_tag(
     for ref, commit in (refs or {}).items():
         other = ref.removeprefix("refs/tags/")
         ours = ref != other and other not in here and version_in(template, other, name=name)
-        if ours and repo.has(commit) and repo.between("HEAD", commit) == 0:
+        if ours and repo.has(commit) and repo.count_between("HEAD", commit) == 0:
             found[other] = commit
     counted = (o for o in found if o != but and not any(fnmatchcase(o, pattern) for pattern in ignored))
     versions = [(version_in(template, other, name=name), other) for other in counted]

@@ -52,7 +52,7 @@ class LoopbackIndex:
     def files(self, project: str = "") -> dict[str, Path]:
         """The files on the index by name, of one project or of all."""
         paths = sorted(path for path in self.folder.iterdir() if path.is_file())
-        return {path.name: path for path in paths if not project or _project_of(path.name) == normalised(project)}
+        return {path.name: path for path in paths if not project or _project_of(path.name) == normal_name(project)}
 
     def take(self, file: str, data: bytes, sha256: str) -> tuple[int, str]:
         """Stores an uploaded file; returns the status and text of the answer. A file name is accepted once."""
@@ -130,14 +130,14 @@ class IndexRequest(StubRequest):
         ]  # fmt: skip
         if JSON in self.headers.get("Accept", ""):
             versions = sorted({name.split("-")[1] for name in paths})
-            page: dict[str, Any] = {"meta": {"api-version": "1.1"}, "name": normalised(project)}
+            page: dict[str, Any] = {"meta": {"api-version": "1.1"}, "name": normal_name(project)}
             self.tell(200, {**page, "versions": versions, "files": rows}, Content_Type=JSON)
             return
         links = "".join(
             f'<a href="{row["url"]}#sha256={row["hashes"]["sha256"]}">{html.escape(str(row["filename"]))}</a><br>\n'  # type: ignore[index]
             for row in rows
         )
-        self.answer(200, _html(f"Links for {normalised(project)}", links), Content_Type="text/html")
+        self.answer(200, _html(f"Links for {normal_name(project)}", links), Content_Type="text/html")
 
 
 def _html(title: str, links: str) -> bytes:
@@ -145,14 +145,14 @@ def _html(title: str, links: str) -> bytes:
     return f"<!DOCTYPE html>\n<html><head>{meta}<title>{title}</title></head><body>\n{links}</body></html>\n".encode()
 
 
-def normalised(name: str) -> str:
+def normal_name(name: str) -> str:
     """A project name, normalised by PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _project_of(file: str) -> str:
     stem = file.removesuffix(".tar.gz")
-    return normalised(file.split("-")[0] if file.endswith(".whl") else stem.rpartition("-")[0])
+    return normal_name(file.split("-")[0] if file.endswith(".whl") else stem.rpartition("-")[0])
 
 
 def _form(kind: str, body: bytes) -> dict[str, tuple[str, bytes]]:

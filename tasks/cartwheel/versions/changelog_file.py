@@ -12,7 +12,7 @@ from cartwheel.model.config.manifests import inside
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package
 from cartwheel.model.versions.changelog_headings import UNRELEASED, entries
-from cartwheel.model.versions.release_notes import draft, grouped, notes_of
+from cartwheel.model.versions.release_notes import draft, notes_from_commits, notes_of
 from cartwheel.repository.git import Repository
 from cartwheel.repository.tags import last_tag
 
@@ -110,7 +110,7 @@ def package_notes(root: Path, package: Package, version: str = "", *, ignored: t
         _, tag = last_tag(repo, package.tag, package.name, but=package.tag_name, ignored=ignored)
         messages = repo.messages(tag, root / package.folder)
     own = re.sub(r"\\{\w+\\}", ".+", re.escape(package.bump_message.partition("\n")[0]))
-    return grouped(message for message in messages if not re.fullmatch(own, message.partition("\n")[0]))
+    return notes_from_commits(message for message in messages if not re.fullmatch(own, message.partition("\n")[0]))
 
 
 def notes_for_tag(root: Path, package: Package, *, ignored: tuple[str, ...] = ()) -> str:

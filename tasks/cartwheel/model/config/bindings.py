@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.model.config.cargo_features import features
-from cartwheel.model.config.crate_graph import Activation, activated
+from cartwheel.model.config.crate_graph import Activation, activate
 from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.wheel_name import normalised_name
@@ -103,7 +103,7 @@ def _build(manifests: Manifests, more: Iterable[str], version: str) -> Activatio
     """What cargo is asked to build: for an interpreter, `3.12`, or without what depends on one."""
     chosen = features(manifests.pyproject, version, more)
     conditional = [f for f in chosen.conditional if version and f.partition("/")[0] in _BINDING_CRATES]
-    return activated(
+    return activate(
         manifests.crate, manifests.crates, (*chosen.given, *conditional), default=chosen.default, every=chosen.every
     )
 

@@ -189,7 +189,7 @@ PACKAGE_ONLY = ("version", "version_from", "versions", "module")
 """Keys about one package."""
 
 
-def refuse_misplaced(settings: Settings, *, root: bool, package: bool, where: str) -> None:
+def refuse_misplaced_keys(settings: Settings, *, root: bool, package: bool, where: str) -> None:
     """Raises `ConfigError` for a key in a table that does not use it.
 
     `root`: the table is the root's; `package`: it is a package's.

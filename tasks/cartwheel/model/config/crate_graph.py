@@ -82,7 +82,7 @@ class Activation(Struct, frozen=True, kw_only=True):
     """The version requirement of each crate that is not of the project."""
 
 
-def activated(
+def activate(
     root: LocalCrate, crates: Iterable[LocalCrate], named: Iterable[str], *, default: bool, every: bool
 ) -> Activation:
     """What the build of `root` with the features `named` asks of all crates.

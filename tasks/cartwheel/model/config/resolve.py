@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from cartwheel.model.config.bindings import bindings_of, module_of, stable_abi
 from cartwheel.model.config.cargo_profiles import is_debug, profiles
-from cartwheel.model.config.config_checks import refuse_misplaced, refuse_nonsense
+from cartwheel.model.config.config_checks import refuse_misplaced_keys, refuse_nonsense
 from cartwheel.model.config.default_python import default_python, minimum_python
 from cartwheel.model.config.layers import SettingLayers, first
 from cartwheel.model.config.left_out import left_out
@@ -73,7 +73,7 @@ def resolve_project(
     """
     common = _table(root, "pyproject.toml")
     packages = tuple(packages)
-    refuse_misplaced(common, root=True, package=any(m.folder == "." for m in packages), where="[tool.cartwheel]")
+    refuse_misplaced_keys(common, root=True, package=any(m.folder == "." for m in packages), where="[tool.cartwheel]")
     once = _settings_of(overrides)
     run_version = _version_of_run(overrides, packages)
     known = (started_by, tags)
@@ -163,7 +163,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     where, table = inside(manifests.folder, "pyproject.toml"), table_name(manifests)
     own = _own(manifests, common)
     if own is not common:
-        refuse_misplaced(own, root=False, package=True, where=table)
+        refuse_misplaced_keys(own, root=False, package=True, where=table)
     layers = (once, own, common)
     name = package_name(manifests, where)
     publish = destinations(manifests, layers, single=single)

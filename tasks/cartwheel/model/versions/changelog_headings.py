@@ -104,7 +104,7 @@ def version_of_title(title: str) -> str:
         return ""
 
 
-def hidden(lines: list[str]) -> frozenset[int]:
+def comment_lines(lines: list[str]) -> frozenset[int]:
     """The indexes of Markdown lines that hold only a comment."""
     return frozenset(number for number, line, state in _markdown(lines) if state == "comment" and lines[number].strip())
 

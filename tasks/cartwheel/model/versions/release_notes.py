@@ -9,9 +9,9 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.changelog_headings import (
     UNRELEASED,
     ChangelogEntry,
+    comment_lines,
     entries,
     headings,
-    hidden,
     version_of_title,
 )
 from cartwheel.model.versions.changelog_links import (
@@ -41,7 +41,7 @@ def notes_of(text: str, version: str, name: str = "", *, rst: bool = False) -> s
     if not found or not wanted:
         return ""
     lines = text.splitlines()
-    comments: frozenset[int] = frozenset() if rst else hidden(lines)
+    comments: frozenset[int] = frozenset() if rst else comment_lines(lines)
     shown = (number for number in range(found.heading.end, found.end) if number not in comments)
     body = without_definitions([lines[number] for number in shown])
     titles = {number for head in headings(body, rst=rst) for number in range(head.start, head.end)}
@@ -135,7 +135,7 @@ _BREAKING, _OTHER = "Breaking changes", "Other changes"
 _CONVENTIONAL = re.compile(r"(?P<type>[a-zA-Z]+)(?:\((?P<scope>[^)]*)\))?(?P<breaking>!?):[ \t]+(?P<what>\S.*)")
 
 
-def grouped(commits: Iterable[str]) -> str:
+def notes_from_commits(commits: Iterable[str]) -> str:
     """Notes from commit messages, newest first: Conventional Commits grouped by type, all others in one list."""
     groups: dict[str, dict[str, None]] = {title: {} for title in (_BREAKING, *_GROUPS.values(), _OTHER)}
     for message in commits:
