@@ -324,7 +324,7 @@ def test_nothing_is_found_in_much_that_only_looks_like_it() -> None:
 
 # What is handed over -------------------------------------------------------------------------------------------------
 
-ROWS = (("dist/a|b_`c`.whl", "1.2 kB", "0123456789ab", "tests not run: <b>no</b> @you"),)
+ROWS = (("dist/a|b_`c`.whl", "1.2 kB", "", "0123456789ab", "3.0 s", "built", "tests not run: <b>no</b> @you"),)
 
 
 def test_the_summary_is_added_to_its_file_and_the_values_to_theirs(root: Path) -> None:
@@ -338,9 +338,9 @@ def test_the_summary_is_added_to_its_file_and_the_values_to_theirs(root: Path) -
     assert said == ""
     assert (root / "summary").read_text("utf-8") == (
         "before\n### doit check:x\n\n"
-        "| file | size | SHA-256 | tests |\n|:--|--:|:--|:--|\n"
-        "| dist/a&#124;b&#95;&#96;c&#96;.whl | 1.2 kB | 0123456789ab "
-        "| tests not run: &#60;b&#62;no&#60;/b&#62; &#64;you |\n\n"
+        "| file | size | change | SHA-256 | time |  | tests |\n|:--|--:|--:|:--|--:|:--|:--|\n"
+        "| dist/a&#124;b&#95;&#96;c&#96;.whl | 1.2 kB |  | 0123456789ab "
+        "| 3.0 s | built | tests not run: &#60;b&#62;no&#60;/b&#62; &#64;you |\n\n"
         "- 1 done\n- failed: build:y\n\n"
     )
     assert steady((root / "output").read_text("utf-8")) == ("version=1.0\nmore<<end-TOKEN\ntwo\nlines\nend-TOKEN\n")
@@ -379,8 +379,12 @@ def test_a_report_that_cannot_be_written_fails_nothing(root: Path) -> None:
 
 
 def test_the_table_for_a_terminal_is_as_it_was() -> None:
-    assert summary_table((("dist/a", "1 kB", "abc", "3 tests passed"), ("dist/bb", "10 kB", "abd", ""))) == (
-        "dist/a    1 kB  abc  3 tests passed\ndist/bb  10 kB  abd"
+    rows = (
+        ("dist/a", "1 kB", "+1.0 %", "abc", "", "built", "3 tests passed"),
+        ("dist/bb", "10 kB", "", "abd", "", "kept", ""),
+    )
+    assert summary_table(rows) == (
+        "dist/a    1 kB  +1.0 %  abc  built  3 tests passed\ndist/bb  10 kB          abd  kept"
     )
     assert summary_table(()) == ""
 

@@ -19,9 +19,10 @@ import pytest
 from cartwheel.cargo.crate_count import CrateCount
 from cartwheel.command_line import QUIET, USUAL, VERBOSE, verbosity
 from cartwheel.commands.seek import STAGE_NAMES, options_first
-from cartwheel.pipeline import STAGES
+from cartwheel.pipeline import STAGES, read_project
 from cartwheel.reporter import repeat_command
 from cartwheel.screen import LiveScreen, PlainScreen, WorkingStep, duration, screen_of, styled, working_line
+from cartwheel.summary import next_command, slowest
 from support.projects import Project, committed, environment, pure, with_crate
 
 LONG = "build:x86_64-unknown-linux-gnu:pebble:abi3"
@@ -241,7 +242,7 @@ def test_a_recorded_run_shows_the_step_at_work_and_then_one_line(gravel: Project
     working = [p for p in record.pictures if re.search(rf"^  [{'⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏'}] {begin}", p, re.MULTILINE)]
     assert working, record.pictures
     assert all(line == "" or len(line) <= columns for p in record.pictures for line in p.splitlines())
-    expected = "  ok  version-sync  0.0 s\n  ok  build:any:gravel:py3  0.0 s\n2 done"
+    expected = "  ok  version-sync  0.0 s\n  ok  build:any:gravel:py3  0.0 s\n2 done\nnext: doit check"
     if columns == 20:  # the terminal wraps lines that stay
         assert record.final.split() != expected.split()
         assert "".join(record.final.split()) == "".join(expected.split())
@@ -266,13 +267,13 @@ def test_a_dumb_terminal_gets_plain_lines(gravel: Project) -> None:
     shutil.rmtree(gravel.root / ".cartwheel", ignore_errors=True)
     record = Recording(gravel, "build", columns=80, env={"TERM": "dumb"})
     assert b"\x1b" not in record.raw
-    assert record.final == "  ok  version-sync  0.0 s\n  ok  build:any:gravel:py3  0.0 s\n2 done"
+    assert record.final == "  ok  version-sync  0.0 s\n  ok  build:any:gravel:py3  0.0 s\n2 done\nnext: doit check"
 
 
 def test_a_pipe_gets_plain_lines(gravel: Project) -> None:
     shutil.rmtree(gravel.root / ".cartwheel", ignore_errors=True)
     said = re.sub(r"\d+\.\d s", "0.0 s", gravel.doit("build"))
-    assert said == "  ok  version-sync  0.0 s\n  ok  build:any:gravel:py3  0.0 s\n2 done\n"
+    assert said == "  ok  version-sync  0.0 s\n  ok  build:any:gravel:py3  0.0 s\n2 done\nnext: doit check\n"
 
 
 def test_verbose_streams_whole_lines_with_their_step(gravel: Project) -> None:
@@ -281,7 +282,7 @@ def test_verbose_streams_whole_lines_with_their_step(gravel: Project) -> None:
     streamed = [line for line in said if line.startswith("build:any:gravel:py3 | ")]
     assert any("uv build" in line for line in streamed)
     assert any("Successfully built" in line for line in streamed)
-    assert len(streamed) + 3 == len(said), said
+    assert len(streamed) + 4 == len(said), said
 
 
 def test_quiet_says_nothing_of_steps(gravel: Project) -> None:
@@ -327,3 +328,38 @@ def test_a_run_with_nothing_to_do_imports_no_rich(gravel: Project) -> None:
     gravel.doit("build")
     code = "import sys; from doit.doit_cmd import DoitMain; DoitMain().run(['build']); assert 'rich' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=gravel.root, env=environment({}), check=True)
+
+
+# the end of a run ----------------------------------------------------------------------------------------------------
+
+
+def test_the_table_has_size_change_time_origin_and_tests(gravel: Project) -> None:
+    listing = {"schema": 1, "read": 0.0, "files": [
+        {"file": "gravel-0.9-py3-none-any.whl", "size": 500, "yanked": False},
+        {"file": "gravel-0.8-py3-none-any.whl", "size": 9000, "yanked": False},
+        {"file": "gravel-2.0-py3-none-any.whl", "size": 9000, "yanked": False},
+    ]}  # fmt: skip
+    gravel.write(".cartwheel/indexes/shelf/gravel.json", json.dumps(listing))
+    gravel.doit("forget", "check:any")
+    said = gravel.doit("check:any")
+    size = next((gravel.root / "dist").rglob("*.whl")).stat().st_size
+    line = next(line for line in said.splitlines() if line.startswith("dist/"))
+    change = f"{(size - 500) / 5:.1f}"
+    form = rf"dist/gravel-1.0-py3-none-any.whl  {size / 1e3:.1f} kB  \+{change} %  \w{{12}}  [\d.]+ s  \w+  tests .*"
+    assert re.fullmatch(form, line), line
+    assert "next: doit rehearse" in said
+
+
+def test_what_follows_a_run_depends_on_what_it_did(gravel: Project) -> None:
+    project = read_project(gravel.root, {})
+    asked = ("build", "repair:any", "sdist", "check", "version-sync", "tag", "publish", "verify", "release", "clean")
+    assert {name: next_command([name], project) for name in asked} == {
+        "build": "doit check", "repair:any": "doit check", "sdist": "doit check:sdist", "check": "doit rehearse",
+        "version-sync": "", "tag": "doit publish", "publish": "doit verify", "verify": "", "release": "doit status",
+        "clean": "",
+    }  # fmt: skip
+
+
+def test_the_slowest_steps_are_named_after_a_long_run() -> None:
+    assert slowest({"a": 1.0, "b": 20.0, "c": 3.0, "d": 2.0}) == "slowest: b 20.0 s, c 3.0 s, d 2.0 s"
+    assert slowest({"a": 1.0, "b": 20.0}) == ""

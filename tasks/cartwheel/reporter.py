@@ -155,26 +155,41 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._show_files(counts, well)
         if counts and self.verbosity != QUIET:
             self._say(", ".join(counts))
+            if self._ran and well and not self.workshop.project.rehearsed:
+                self._advise()
+
+    def _advise(self) -> None:
+        """Where the time went, and what to type next."""
+        from cartwheel.summary import next_command, slowest
+
+        ran = {name: seconds for name in self._ran if (seconds := self.workshop.seconds.get(name)) is not None}
+        if line := slowest(ran):
+            self._say(line)
+        if not self._voice.in_ci and (command := next_command(self._asked, self.workshop.project)):
+            self._say(f"next: {command}")
 
     def _show_files(self, counts: list[str], well: bool) -> None:
         """The table of the files, and what is handed to the CI system."""
         takes_results = self._voice.takes_results
         if not takes_results and not (self._ran and well):
             return
-        from cartwheel.summary import page, rows, summary_table
+        from cartwheel.summary import file_rows, page, summary_table
 
-        found = rows(self.workshop.root, self.workshop.project, self._asked)
+        shop = self.workshop
+        found = file_rows(shop.root, shop.project, self._asked, shop.records.load, self._ran)
         if self._ran and well and found:
-            self._say(summary_table(found))
+            self._say(summary_table(row.cells for row in found))
         if takes_results:
             failed = [failure["task"].name for failure in self.failures]
             notes = (*([", ".join(counts)] if counts else []), *(f"failed: {name}" for name in failed))
             values = {
-                "artifacts": json.dumps([row[0] for row in found]),
+                "artifacts": json.dumps([row.artifact.path for row in found]),
                 "stale": json.dumps([*self._ran, *failed]),
                 "version": self._version(),
             }
-            text = self._voice.close(page(f"doit {' '.join(self.workshop.named)}".strip(), found, notes), values)
+            text = self._voice.close(
+                page(f"doit {' '.join(self.workshop.named)}".strip(), [row.cells for row in found], notes), values
+            )
             if text:
                 self._write(text)
 

@@ -1,46 +1,152 @@
-"""The closing table: the files of a release with size, digest and what their tests said."""
+"""The table at the end of a run: each file with size, change, digest, time, origin and tests; and what to do next."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Project
+from cartwheel.model.record import Record
 from cartwheel.model.wheels.artifacts import Artifact, artifacts
 
 _MAKING = ("repair", "check", "sdist", "publish", "verify", "release")
 
 
-Row = tuple[str, str, str, str]
-"""Path, size, digest, tests."""
+class FileRow(Struct, frozen=True, kw_only=True):
+    """One finished file."""
+
+    artifact: Artifact
+    bytes: int
+    sha256: str
+    tests: str
+    """What its tests said, in words."""
+    seconds: float
+    """The time of all steps that made and checked it, when they last ran."""
+    built: bool
+    """Whether this run made the file; otherwise it was up to date."""
+    last_bytes: int
+    """The size of the same file of the last release; 0 if unknown."""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Path, size, change, digest, time, origin and tests, as shown."""
+        seconds = f"{self.seconds:.1f} s" if self.seconds else ""
+        origin = "built" if self.built else "kept"
+        change = change_in_words(self.bytes, self.last_bytes)
+        return (self.artifact.path, size(self.bytes), change, self.sha256[:12], seconds, origin, self.tests)
 
 
-def rows(root: Path, project: Project, asked: Iterable[str]) -> tuple[Row, ...]:
-    """One for each file that the asked tasks are about and that is there."""
+HEADINGS = ("file", "size", "change", "SHA-256", "time", "", "tests")
+_RIGHT = (1, 2, 4)
+"""Columns of numbers."""
+
+
+def file_rows(
+    root: Path, project: Project, asked: Iterable[str], records: Callable[[str], Record | None], ran: Collection[str]
+) -> tuple[FileRow, ...]:
+    """The files that the `asked` tasks are about and that exist; `ran`: the tasks that ran now."""
     words = [name.split(":") for name in asked]
-    return tuple(_row(root, a) for a in artifacts(project) if (root / a.path).is_file() and _is_requested(a, words))
+    return tuple(
+        file_row(root, artifact, records, ran)
+        for artifact in artifacts(project)
+        if (root / artifact.path).is_file() and _is_meant(artifact, words)
+    )
 
 
-def summary_table(rows: Sequence[Row]) -> str:
-    """The rows for a terminal; empty where there are none."""
+def file_row(root: Path, artifact: Artifact, records: Callable[[str], Record | None], ran: Collection[str]) -> FileRow:
+    """The row of one file that exists."""
+    path = root / artifact.path
+    steps = steps_of(artifact)
+    return FileRow(
+        artifact=artifact,
+        bytes=path.stat().st_size,
+        sha256=sha256_of(path),
+        tests=tests_in_words(root / artifact.report),
+        seconds=sum(record.seconds for step in steps if (record := records(step))),
+        built=any(step in ran for step in steps if not step.startswith("check:")),
+        last_bytes=_last_sizes(root, artifact.package, _version(artifact.file)).get(without_version(artifact.file), 0),
+    )
+
+
+def steps_of(artifact: Artifact) -> tuple[str, ...]:
+    """The steps that make and check a file."""
+    if artifact.kind == "sdist":
+        return (artifact.task, f"check:{artifact.task}")
+    segments = artifact.task.partition(":")[2]
+    return tuple(f"{stage}:{segments}" for stage in ("build", "repair", "check"))
+
+
+@cache
+def _last_sizes(root: Path, package: str, version: str) -> Mapping[str, int]:
+    """The sizes of the files of the newest release below `version`, by name without version.
+
+    Known from the listings that `plan --against` and `release` keep; asks no index.
+    """
+    from packaging.version import InvalidVersion, Version
+
+    sizes: dict[Version, dict[str, int]] = {}
+    for path in sorted((root / ".cartwheel" / "indexes").glob(f"*/{package}.json")):
+        try:
+            for row in json.loads(path.read_bytes())["files"]:
+                of_version = sizes.setdefault(Version(_version(row["file"])), {})
+                of_version.update({without_version(row["file"]): row["size"]} if row["size"] else {})
+        except (OSError, ValueError, KeyError, TypeError, InvalidVersion):
+            continue
+    older = [found for found in sizes if found < Version(version) and sizes[found]]
+    return sizes[max(older)] if older else {}
+
+
+def _version(file: str) -> str:
+    """The version in a file's name, as it is written there."""
+    return file.split("-")[1] if file.endswith(".whl") else file.removesuffix(".tar.gz").rpartition("-")[2]
+
+
+def without_version(file: str) -> str:
+    """A file's name without its version, the same for every release: `name-cp311-abi3-win_amd64.whl`."""
+    if file.endswith(".whl"):
+        name, _, *tags = file.split("-")
+        return "-".join((name, *tags[-3:]))
+    return f"{file.rpartition('-')[0]}.tar.gz"
+
+
+def change_in_words(now: int, before: int) -> str:
+    """The change of a size: `+1.2 %`, `=`; empty if it was unknown."""
+    if not before:
+        return ""
+    percent = 100 * (now - before) / before
+    return "=" if now == before else f"{percent:+.1f} %"
+
+
+def summary_table(rows: Iterable[Sequence[str]]) -> str:
+    """The cells for a terminal, in columns; columns without a text are left out.  Empty if there are no rows."""
+    rows = tuple(tuple(row) for row in rows)
     if not rows:
         return ""
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    shown = [column for column, width in enumerate(widths) if width]
     return "\n".join(
-        "  ".join((f"{row[0]:{widths[0]}}", f"{row[1]:>{widths[1]}}", f"{row[2]:{widths[2]}}", row[3])).rstrip()
+        "  ".join(
+            f"{row[column]:>{widths[column]}}" if column in _RIGHT else f"{row[column]:{widths[column]}}"
+            for column in shown
+        ).rstrip()
         for row in rows
     )
 
 
-def page(heading: str, rows: Iterable[Row], notes: Iterable[str]) -> str:
-    """The rows as Markdown, with a heading and what else is to be said; nothing in it is taken for Markdown or HTML."""
+def page(heading: str, rows: Iterable[Sequence[str]], notes: Iterable[str]) -> str:
+    """The cells as Markdown, with a heading and notes; no text in it is taken for Markdown or HTML."""
     lines = [f"### {_literal(heading)}", ""]
     for number, row in enumerate(rows):
         if number == 0:
-            lines += ["| file | size | SHA-256 | tests |", "|:--|--:|:--|:--|"]
+            marks = ("--:" if column in _RIGHT else ":--" for column in range(len(HEADINGS)))
+            lines += [f"| {' | '.join(HEADINGS)} |", f"|{'|'.join(marks)}|"]
         lines.append(f"| {' | '.join(map(_literal, row))} |")
     lines += ["", *(f"- {_literal(note)}" for note in notes), "", ""]
     return "\n".join(lines).replace("\n\n\n", "\n\n")
@@ -51,7 +157,7 @@ def _literal(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+!|<>&~@])", lambda c: f"&#{ord(c[1])};", " ".join(text.split()))
 
 
-def _is_requested(artifact: Artifact, words: Iterable[list[str]]) -> bool:
+def _is_meant(artifact: Artifact, words: Iterable[list[str]]) -> bool:
     for stage, *rest in words:
         if stage not in _MAKING:
             continue
@@ -65,17 +171,36 @@ def _is_requested(artifact: Artifact, words: Iterable[list[str]]) -> bool:
     return False
 
 
-def _row(root: Path, artifact: Artifact) -> Row:
-    path = root / artifact.path
-    return (artifact.path, size(path.stat().st_size), sha256_of(path)[:12], tests_in_words(root / artifact.report))
+def slowest(seconds: Mapping[str, float], most: int = 3) -> str:
+    """The slowest steps of a run in one line; empty for a run of fewer than four steps or ten seconds."""
+    if len(seconds) <= most or sum(seconds.values()) < 10:
+        return ""
+    first = sorted(seconds.items(), key=lambda row: -row[1])[:most]
+    return "slowest: " + ", ".join(f"{name} {spent:.1f} s" for name, spent in first)
+
+
+def next_command(asked: Iterable[str], project: Project) -> str:
+    """What a user types after a run that went well; empty if nothing follows."""
+    stages = {name.split(":")[0] for name in asked}
+    published = any(package.publish for package in project.packages)
+    if "release" in stages:
+        return "doit status"
+    if stages & {"tag", "publish", "verify"}:
+        return {"tag": "doit publish", "publish": "doit verify"}.get(next(iter(stages)), "") if len(stages) == 1 else ""
+    if "check" in stages:
+        return "doit rehearse" if published else ""
+    if stages & {"build", "repair", "sdist"}:
+        return "doit check" if stages != {"sdist"} else "doit check:sdist"
+    return ""
 
 
 def size(count: int) -> str:
+    """A number of bytes as `1.23 MB` or `4.5 kB`."""
     return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
 
 
 def tests_in_words(report: Path) -> str:
-    """What the file's report says of its tests, in words."""
+    """What a file's check report says of its tests, in words."""
     from cartwheel.model.check_report import parse_report
 
     try:
