@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from cartwheel.action import NotStarted, log_path
 from cartwheel.command_line import QUIET, USUAL, VERBOSE
 from cartwheel.log_stream import LogStream
 from cartwheel.model.wheels.artifacts import OUTWARD
-from cartwheel.run_context import RunContext
+from cartwheel.run_context import LAST_RUN, RunContext
 from cartwheel.screen import WorkingStep, screen_of
 
 NAMED_ONLY = ("clean", *OUTWARD)
@@ -147,6 +148,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._stream.end()
         for message in self.runtime_errors:
             self._say(f"error: {message}")
+        self._note_run()
         counts = [f"{len(self._ran)} done"] if self._ran else []
         counts += [f"{self._fresh} up to date"] if self._fresh else []
         counts += [f"{len(self.failures)} failed"] if self.failures else []
@@ -157,6 +159,15 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._say(", ".join(counts))
             if self._ran and well and not self.workshop.project.rehearsed:
                 self._advise()
+
+    def _note_run(self) -> None:
+        """Keep the steps of this run and their times for `doit report`."""
+        if self._ran:
+            ran = {name: self.workshop.seconds[name] for name in self._ran if name in self.workshop.seconds}
+            with suppress(OSError):
+                path = self.workshop.root / LAST_RUN
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps({"schema": 1, "ran": ran}), encoding="utf-8")
 
     def _advise(self) -> None:
         """Where the time went, and what to type next."""

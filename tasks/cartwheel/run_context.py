@@ -20,6 +20,9 @@ from cartwheel.process.slots import Slots
 from cartwheel.process.step_log import StepLog
 from cartwheel.state import Records
 
+LAST_RUN = ".cartwheel/local/last-run.json"
+"""The steps of the last run that did something, with their seconds: `{"schema": 1, "ran": {"build:…": 12.3}}`."""
+
 
 class RunContext:
     """The state that the actions of one run share."""

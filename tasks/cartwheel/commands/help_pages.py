@@ -167,6 +167,11 @@ COMMAND_PAGES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("status --json", "the same for a program"),
         ("release", "finish a release that was interrupted"),
     ),
+    "report": (
+        ("report", "write .cartwheel/report.html: files, tests, times, indexes"),
+        ("report --offline", "without asking the indexes"),
+        ("report --output site/release.html", "into another file"),
+    ),
     "ci": (
         ("ci github", "write .github/workflows/release.yml"),
         ("ci gitlab", "write .gitlab-ci.yml"),
