@@ -364,8 +364,9 @@ def test_flags_reach_the_compiler_and_their_end_gives_the_old_wheel(built: Examp
 # ---- what a kill leaves behind -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_killed_in_the_compiler_leaves_no_process_and_no_trace_in_the_wheels(built: Example, number: int) -> None:
+@pytest.mark.parametrize("stop", ["SIGKILL", "SIGINT"])
+def test_a_run_killed_in_the_compiler_leaves_no_process_and_no_trace_in_the_wheels(built: Example, stop: str) -> None:
+    number = signal.Signals[stop]
     first = built.digests()
     text = built.path(f"{CORE}/lib.rs").read_text()
     built.append(f"{CORE}/lib.rs", f"/// {number}\npub const MARK: u32 = {int(number)};\n")

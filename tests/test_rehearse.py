@@ -130,8 +130,9 @@ def cargo_home() -> Path:
 @needs_posix
 @needs_cargo
 @pytest.mark.lab
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
-def test_an_interrupted_rehearsal_leaves_all_as_it_was_and_the_next_one_works(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize("stop", ["SIGINT", "SIGKILL"])
+def test_an_interrupted_rehearsal_leaves_all_as_it_was_and_the_next_one_works(tmp_path: Path, stop: str) -> None:
+    number = signal.Signals[stop]
     project = with_crate(tmp_path / "project")
     project.write("pebble/build.rs", SLOW)
     committed(project)

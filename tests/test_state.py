@@ -147,8 +147,9 @@ def test_a_step_that_writes_what_it_reads_settles(graph: Graph) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_killed_run_keeps_what_was_finished_and_leaves_no_process(graph: Graph, number: int) -> None:
+@pytest.mark.parametrize("stop", ["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_killed_run_keeps_what_was_finished_and_leaves_no_process(graph: Graph, stop: str) -> None:
+    number = signal.Signals[stop]
     graph.doit("build:one")
     graph.ran()
     process = graph.start(env={"SLOW": "30"})

@@ -6,7 +6,6 @@ In this order a kill at any moment loses at most the running step; a half-done s
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
@@ -19,6 +18,7 @@ from doit.exceptions import TaskFailed
 from cartwheel.filesystem import files
 from cartwheel.filesystem.files import disk_error_in_words
 from cartwheel.filesystem.snapshot import DiskSnapshot
+from cartwheel.filesystem.windows_files import change_time_ns, remove_tree
 from cartwheel.inputs.generated_files import untracked_files, without_generated
 from cartwheel.inputs.staleness import digests_to_record
 from cartwheel.machine.host import machine_id
@@ -222,7 +222,7 @@ def _changed_since(root: Path, paths: Iterable[str], moment: int) -> Iterable[st
             stat = os.stat(root / path)
         except OSError:
             continue
-        if max(stat.st_mtime_ns, stat.st_ctime_ns) >= moment:
+        if max(stat.st_mtime_ns, change_time_ns(root / path, stat)) >= moment:
             yield path
 
 
@@ -233,12 +233,12 @@ class _Scratch:
         self._path = path
 
     def __enter__(self) -> Path:
-        shutil.rmtree(self._path, ignore_errors=True)
+        remove_tree(self._path, ignore_errors=True)
         if self._path.exists():  # a process that was just killed may still have written
             time.sleep(0.1)
-            shutil.rmtree(self._path)
+            remove_tree(self._path)
         self._path.mkdir(parents=True)
         return self._path
 
     def __exit__(self, *error: object) -> None:
-        shutil.rmtree(self._path, ignore_errors=True)
+        remove_tree(self._path, ignore_errors=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.inputs import wheel_tree
 from cartwheel.model.project import DEBUG, Project
 from cartwheel.model.wheels.artifacts import artifacts
@@ -58,7 +58,7 @@ def remove(paths: Iterable[Path], root: Path) -> tuple[str, ...]:
     for path in paths:
         shown = path.relative_to(root).as_posix()
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            remove_tree(path)
             shown += "/"
         else:
             path.unlink(missing_ok=True)

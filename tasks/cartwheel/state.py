@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -166,7 +165,9 @@ class Records:
 
     def remove_all(self) -> None:
         """`doit forget --all`."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        from cartwheel.filesystem.windows_files import remove_tree
+
+        remove_tree(self.folder, ignore_errors=True)
         self.forget_all()
         self._foreign.clear()
 

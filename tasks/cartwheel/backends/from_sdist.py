@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from cartwheel.backends.frontend import uv_build
 from cartwheel.backends.pep517 import backend_environment
 from cartwheel.backends.wheel_step import build_environment, variables
 from cartwheel.cargo.config_files import registry_variables
+from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.bindings import stable_abi
 from cartwheel.model.config.values import Secret
@@ -45,7 +45,7 @@ def wheel_from_sdist(package: Package, sdist: Path, build: LocalBuild, work: Wor
     as everyone who builds the archive must know them. Cargo's target directory is kept between runs.
     """
     place = _outside_the_project(work.root) / package.key
-    shutil.rmtree(place, ignore_errors=True)
+    remove_tree(place, ignore_errors=True)
     try:
         import tarfile
 
@@ -64,7 +64,7 @@ def wheel_from_sdist(package: Package, sdist: Path, build: LocalBuild, work: Wor
             raise StepFailed(f"{sdist.name}: {len(wheels)} wheels were built from it, expected one")
         yield wheels[0]
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        remove_tree(place, ignore_errors=True)
 
 
 def _outside_the_project(root: Path) -> Path:

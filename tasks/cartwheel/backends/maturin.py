@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -223,18 +224,24 @@ def _environment(
     env.pop("CARGO_TARGET_DIR", None)
     env["CARTWHEEL_CARGO"] = env.get("CARGO") or "cargo"
     env["CARTWHEEL_CARGO_MESSAGES"] = str(messages)
+    env |= {_PYTHON: sys.executable, _TEE: str(toolchain.CARGO_TEE)}
     env["CARGO"] = str(_wrapper(work.scratch))
     if wheel.target.system == "macos":
         env["MACOSX_DEPLOYMENT_TARGET"] = wheel.floor
     return env
 
 
+_PYTHON, _TEE = "CARTWHEEL_PYTHON", "CARTWHEEL_TEE"
+
+
 def _wrapper(scratch: Path) -> Path:
     """Write a program for $CARGO, which maturin starts: it runs cargo and saves its JSON messages."""
+    words = (sys.executable, "-ISE", str(toolchain.CARGO_TEE))
     if os.name == "nt":
-        path, text = scratch / "cargo.bat", f'@"{sys.executable}" -ISE "{toolchain.CARGO_TEE}" %*\r\n'
+        # cmd.exe reads a batch file in the console's code page, so paths come from variables, which are Unicode.
+        path, text = scratch / "cargo.bat", f'@"%{_PYTHON}%" -ISE "%{_TEE}%" %*\r\n'
     else:
-        path, text = scratch / "cargo", f'#!/bin/sh\nexec "{sys.executable}" -ISE "{toolchain.CARGO_TEE}" "$@"\n'
+        path, text = scratch / "cargo", f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'
     path.write_text(text, newline="")
     path.chmod(0o755)
     return path

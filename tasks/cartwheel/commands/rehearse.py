@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +22,7 @@ from doit.exceptions import InvalidCommand
 from cartwheel.commands.plan import workshop_of
 from cartwheel.commands.rehearsal_stand_ins import RehearsalFolders, StandIns
 from cartwheel.commands.seek import Seeking
+from cartwheel.filesystem.windows_files import remove_tree, replace_file
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.build_backend import UNVERSIONED
 from cartwheel.model.errors import CartwheelError, did_you_mean
@@ -168,17 +167,17 @@ def _set_up(shop: RunContext, stage: RehearsalFolders) -> None:
 
     directories = stage.clone / ".cartwheel" / "cargo"
     if directories.is_dir():
-        shutil.rmtree(stage.kept, ignore_errors=True)
-        os.replace(directories, stage.kept)
+        remove_tree(stage.kept, ignore_errors=True)
+        replace_file(directories, stage.kept)
     for folder in (stage.clone, stage.remote, stage.index):
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder, ignore_errors=True)
     without = tuple(package.tag_name for package in shop.project.packages)
     scratch_clone(
         shop.root, remote=stage.remote, clone=stage.clone, branch=shop.project.release.branch, without=without
     )
     if stage.kept.is_dir():
         directories.parent.mkdir(parents=True)
-        os.replace(stage.kept, directories)
+        replace_file(stage.kept, directories)
 
 
 def _note_existing_tags(shop: RunContext, write: Any) -> None:

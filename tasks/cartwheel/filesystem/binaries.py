@@ -25,6 +25,11 @@ def images(path: str, content: bytes) -> Iterator[Binary]:
             yield from read(path, content)
 
 
+def _name(value: Any) -> str:
+    """The name of a value of lief's enumerations; lief returns a plain integer for a value that it does not know."""
+    return str(value.name) if hasattr(value, "name") else f"unknown-{int(value):#x}"
+
+
 def _is_elf(content: bytes) -> bool:
     return content[:4] == b"\x7fELF"
 
@@ -55,7 +60,7 @@ def _elf(path: str, content: bytes) -> Iterator[Binary]:
     yield Binary(
         path=path,
         format="elf",
-        architecture=elf_architecture(header.machine_type.name, header.identity_class.name, header.identity_data.name),
+        architecture=elf_architecture(*map(_name, (header.machine_type, header.identity_class, header.identity_data))),
         needed=tuple(image.libraries),
         versions=_versions(image),
         imports=tuple(sorted(s.name for s in image.dynamic_symbols if s.name and not s.shndx)),
@@ -90,7 +95,7 @@ def _macho(path: str, content: bytes) -> Iterator[Binary]:
         yield Binary(
             path=path,
             format="macho",
-            architecture=macho_architecture(image.header.cpu_type.name),
+            architecture=macho_architecture(_name(image.header.cpu_type)),
             minimum_os=(int(stated[0]), int(stated[1])),
             needed=tuple(library.name for library in image.libraries if library.command != own_name),
             imports=tuple(sorted(s.name.removeprefix("_") for s in image.imported_symbols)),
@@ -115,7 +120,7 @@ def _pe(path: str, content: bytes) -> Iterator[Binary]:
     yield Binary(
         path=path,
         format="pe",
-        architecture=pe_architecture(image.header.machine.name),
+        architecture=pe_architecture(_name(image.header.machine)),
         needed=tuple(image.libraries),
         imports=tuple(sorted({e.name for dll in image.imports for e in dll.entries if not e.is_ordinal})),
         modules=_modules(e.name for e in exported.entries) if exported else (),

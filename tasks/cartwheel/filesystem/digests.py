@@ -12,6 +12,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from cartwheel.filesystem.files import write_atomically
+from cartwheel.filesystem.windows_files import change_time_ns
 
 
 def sha256_of(path: str | Path) -> str:
@@ -25,10 +26,10 @@ _TICK, _COARSE = 50_000_000, 2_000_000_000
 resolution of one or two seconds (FAT) show no fraction."""
 
 
-def _is_settled(stat: os.stat_result) -> bool:
-    """Whether any later write would change the file's times."""
-    last = max(stat.st_mtime_ns, stat.st_ctime_ns)
-    whole = not stat.st_mtime_ns % 1_000_000_000 and not stat.st_ctime_ns % 1_000_000_000
+def _is_settled(stat: os.stat_result, changed: int) -> bool:
+    """Whether any later write would change the file's times; `changed` is its change time in ns."""
+    last = max(stat.st_mtime_ns, changed)
+    whole = not stat.st_mtime_ns % 1_000_000_000 and not changed % 1_000_000_000
     return time.time_ns() - last > (_COARSE if whole else _TICK)
 
 
@@ -77,10 +78,11 @@ class Digests:
         """Whether a file was written, created or removed since its digest was taken, even if its content is equal."""
         taken = self._seen.get(path)
         try:
-            stat = os.stat(os.path.join(self._root, path))
+            full = os.path.join(self._root, path)
+            stat = os.stat(full)
         except OSError:
             return bool(taken)
-        return taken is not None and self._load().get(path, [])[:5] != _state(stat)
+        return taken is not None and self._load().get(path, [])[:5] != _state(full, stat)
 
     def renew(self) -> None:
         """Drop the digests of files that were written since they were taken."""
@@ -102,7 +104,7 @@ class Digests:
         if not S_ISREG(stat.st_mode):  # opening a FIFO blocks until its other end opens
             return ""
         known = self._load()
-        key = _state(stat)
+        key = _state(full, stat)
         remembered = known.get(path)
         if remembered is not None and remembered[:5] == key:
             return str(remembered[5])
@@ -115,7 +117,7 @@ class Digests:
             digest += "+x"
         known[path] = [*key, digest]
         self._fresh = True
-        if _is_settled(stat):
+        if _is_settled(stat, int(str(key[3]))):
             self._young.discard(path)
         else:
             self._young.add(path)
@@ -144,6 +146,6 @@ class Digests:
         self._fresh = False
 
 
-def _state(stat: os.stat_result) -> list[object]:
+def _state(path: str, stat: os.stat_result) -> list[object]:
     """The values that change when a file is written."""
-    return [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_mode]
+    return [stat.st_ino, stat.st_size, stat.st_mtime_ns, change_time_ns(path, stat), stat.st_mode]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from cartwheel.filesystem.windows_files import held_open, replace_file
 from cartwheel.model.errors import CartwheelError, StepFailed
 
 _UNFINISHED = ".new-"
@@ -29,7 +30,7 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True, mode: int
     """
     scratch = _beside(path, data, durable=durable, mode=mode)
     try:
-        os.replace(scratch, path)
+        replace_file(scratch, path)
     except BaseException:
         _discard(scratch)
         raise
@@ -73,7 +74,7 @@ def replace_all(root: Path, files: Mapping[str, bytes | None]) -> Iterator[None]
             if data is None:
                 os.unlink(paths[path])
             else:
-                os.replace(ready.pop(path), paths[path])
+                replace_file(ready.pop(path), paths[path])
         yield
     except BaseException as error:
         for scratch in ready.values():
@@ -102,7 +103,7 @@ def move_into_place(made: Path, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(made, "rb+") as file:
         os.fsync(file.fileno())
-    os.replace(made, path)
+    replace_file(made, path)
     _sync_names(path.parent)
 
 
@@ -160,6 +161,8 @@ def disk_error_in_words(error: OSError) -> str:
         return (
             f"the disk is full{where}; free some space (doit run clean drops all that can be made again) and run again"
         )
+    if held_open(error):
+        return f"cannot write{where}: another program has it open; close it there and run again"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"cannot write{where}: {error.strerror}; make the folder writable and run again"
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):

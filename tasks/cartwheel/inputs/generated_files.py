@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from cartwheel.filesystem.read_set import files_below
+from cartwheel.filesystem.windows_files import change_time_ns
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.record import Dependencies
 
@@ -27,7 +28,7 @@ def stats(root: Path) -> Stats:
             stat = os.stat(root / path)
         except OSError:
             continue
-        found[path] = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        found[path] = (stat.st_ino, stat.st_size, stat.st_mtime_ns, change_time_ns(root / path, stat))
     return found
 
 

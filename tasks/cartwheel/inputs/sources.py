@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.inputs.tree_looks import (
     broad_reads,
     configuration_files,
@@ -120,14 +121,12 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             then and not self._beyond_cargo(then, last_build.last_compile_time(directory), work)
         ):
             return
-        from shutil import rmtree
-
         from cartwheel.inputs import cargo_reads
 
         names = [local.name for local in self._local(work.root)]
         for triple in self.wheel.target.triples:
             for path in cargo_reads.stale_fingerprints(directory, triple, self.wheel.profile, names):
-                rmtree(path, ignore_errors=True)
+                remove_tree(path, ignore_errors=True)
 
     def _beyond_cargo(self, then: Dependencies, built: float, work: Work) -> bool:
         """Whether a change since the last build may escape cargo."""

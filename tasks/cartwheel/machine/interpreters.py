@@ -140,9 +140,25 @@ def interpreter_path(python: str, env: Mapping[str, str]) -> str:
     request = f"{sys.version_info.major}.{sys.version_info.minor}" if python == PURE else python.partition("-v")[0]
     if path := _uv_find(request, env):
         return path
-    root = Path(env.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-    kept = sorted(root.glob(f"{request}.*/bin/python{request}")) if re.fullmatch(r"3\.\d+t?", request) else []
-    return str(kept[-1]) if kept else ""
+    return _in_pyenv(request, env) if re.fullmatch(r"3\.\d+t?", request) else ""
+
+
+def _in_pyenv(request: str, env: Mapping[str, str]) -> str:
+    """The newest interpreter of that minor version in pyenv's or pyenv-win's folder; empty if there is none."""
+    if os.name == "nt":
+        named = env.get("PYENV_ROOT") or env.get("PYENV")
+        root = Path(named) if named else Path.home() / ".pyenv" / "pyenv-win"
+        pattern = f"{request}.*/python.exe"
+    else:
+        root, pattern = Path(env.get("PYENV_ROOT") or Path.home() / ".pyenv"), f"{request}.*/bin/python{request}"
+    found = sorted((root / "versions").glob(pattern), key=_patch_release)
+    return str(found[-1]) if found else ""
+
+
+def _patch_release(path: Path) -> tuple[int, ...]:
+    """The numbers in a pyenv folder's name, `3.11.10`, for sorting."""
+    name = next(part for part in path.parts[::-1] if re.match(r"3\.\d+\.", part))
+    return tuple(int(digits) for digits in re.findall(r"\d+", name))
 
 
 def _uv_find(request: str, env: Mapping[str, str]) -> str:

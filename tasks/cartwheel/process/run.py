@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.process.console_events import on_console_event
+from cartwheel.process.exit_codes import exit_code_in_words
 
 STOP = threading.Event()
 """Set by a stop signal; running steps then end early."""
@@ -61,7 +63,7 @@ def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], ok: Seque
         raise CartwheelError(f"{argv[0]}: cannot be started ({error.strerror}); is it installed and on PATH?") from None
     if done.returncode not in ok:
         output = (done.stderr or done.stdout).decode(errors="replace").strip()
-        raise StepFailed(f"{' '.join(argv)}: exit {done.returncode}: {output[-600:]}")
+        raise StepFailed(f"{' '.join(argv)}: exit {exit_code_in_words(done.returncode)}: {output[-600:]}")
     return done.stdout.decode(errors="replace")
 
 
@@ -124,7 +126,7 @@ def _wait_until_gone(process: subprocess.Popen[bytes]) -> None:
 def _signal(process: subprocess.Popen[bytes], *, hard: bool) -> None:
     try:
         if os.name == "nt":
-            process.kill()  # the shim's children end with it, because it watches its standard input
+            process.kill()  # the shim's job object ends its descendants with it
         else:
             os.killpg(process.pid, signal.SIGKILL if hard else signal.SIGTERM)
     except (ProcessLookupError, PermissionError):
@@ -213,6 +215,7 @@ def stop_on_signals() -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _stop)
+    on_console_event(lambda number: _stop(number, None), _LAST)
 
 
 def inherit_descriptor(descriptor: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cartwheel.model.errors import StepFailed
+from cartwheel.process.exit_codes import exit_code_in_words
 from cartwheel.process.redact import redact
 from cartwheel.process.run import STOP, Interrupted, end_group, start_in_group
 
@@ -74,7 +76,7 @@ class StepLog:
         """
         if STOP.is_set():
             raise Interrupted
-        self.say(f"$ {' '.join(_quote(a) for a in argv)}   # in {cwd}")
+        self.say(f"$ {shown_command(argv)}   # in {cwd}")
         process = start_in_group(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         lines = []
         try:
@@ -93,7 +95,7 @@ class StepLog:
             raise Interrupted
         if self._hidden and not keep:
             return self._run_hiding(argv, cwd=cwd, env=env)
-        self.say(f"$ {' '.join(_quote(a) for a in argv)}   # in {cwd}")
+        self.say(f"$ {shown_command(argv)}   # in {cwd}")
         with open(self._path, "ab") as file:
             start = file.tell()
             process = start_in_group(argv, cwd=cwd, env=env, stdout=subprocess.PIPE if keep else file, stderr=file)
@@ -125,7 +127,8 @@ class StepLog:
             return f"{name}: the disk is full; free some space and run again; the whole of it is in {self._shown_as}"
         full = shutil.disk_usage(self._path.parent).free < _LITTLE
         found = "; the disk is full, or nearly so: free some space and run again" if full else ""
-        return f"{name} failed with exit code {code}{found}; the whole of it is in {self._shown_as}\n{last}".rstrip()
+        ended = exit_code_in_words(code)
+        return f"{name} failed with exit code {ended}{found}; the whole of it is in {self._shown_as}\n{last}".rstrip()
 
 
 _TAIL = 4_000
@@ -153,5 +156,8 @@ def _shorten(line: str) -> str:
     return line if len(line) <= 240 else f"{line[:200]} … (the rest is in the log)"
 
 
-def _quote(argument: str) -> str:
-    return f"'{argument}'" if " " in argument or not argument else argument
+def shown_command(argv: Sequence[str]) -> str:
+    """The command as the user's shell takes it: with POSIX quotes, or with double quotes on Windows."""
+    if os.name == "nt":
+        return subprocess.list2cmdline(argv)
+    return " ".join(f"'{argument}'" if " " in argument or not argument else argument for argument in argv)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.repository.git import Repository, in_words
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def clean_checkout(source: Path, place: Path) -> None:
     with Repository(source) as here, in_words(f"git worktree add {place}"):
         commit = here.head()
         if not (place / ".git").is_file() or not _is_open(place):
-            shutil.rmtree(place, ignore_errors=True)
+            remove_tree(place, ignore_errors=True)
             here.git.worktree("prune")
             here.git(c=_NO_HOOKS).worktree("add", "--force", "--detach", "--no-checkout", str(place), commit)
         with Repository(place) as tree:

@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.interpreters import Interpreter, directly
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.step import CommandLog
@@ -71,7 +72,7 @@ def fresh(
 
     `installer_env`: further variables for the installer only.  Raises `StepFailed`.
     """
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder, ignore_errors=True)
     scripts = folder / ("Scripts" if os.name == "nt" else "bin")
     inner = {k: v for k, v in env.items() if k not in ("PYTHONPATH", "PYTHONHOME", "PYTEST_ADDOPTS")} | {
         "PATH": os.pathsep.join((str(scripts), env.get("PATH", os.defpath))),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 import time
 import zipfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.interpreters import Interpreter
 from cartwheel.model.check_report import TestRun
 from cartwheel.model.errors import StepFailed
@@ -95,7 +95,7 @@ def run_installed_tests(
     """
     start = time.monotonic()
     runner = Runner.of(command)
-    shutil.rmtree(scratch, ignore_errors=True)
+    remove_tree(scratch, ignore_errors=True)
     (scratch / "run").mkdir(parents=True)
     for_installer = dict(installer_env or {})
     tool = installer(log, {**env, **for_installer})
@@ -113,7 +113,7 @@ def run_installed_tests(
     if command:
         arguments = tuple(part.replace("{package}", str(tests_from.resolve())) for part in command)
         ran = runner.run(made, arguments, module, scratch, cwd or scratch / "run", log)
-    shutil.rmtree(made.folder, ignore_errors=True)
+    remove_tree(made.folder, ignore_errors=True)
     return replace(ran, seconds=time.monotonic() - start, python=found["python"], by=base.by, where=where)
 
 

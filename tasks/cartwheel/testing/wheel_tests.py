@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from cartwheel.filesystem.manifest_files import toml
 from cartwheel.filesystem.read_set import files_below
+from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.interpreters import UV, Interpreter
 from cartwheel.model.check_report import TestRun
 from cartwheel.model.config.manifests import inside
@@ -110,7 +111,7 @@ def folder_for_tests(package: Package, test: Test, place: TestPlace) -> Path | N
     if not test.cwd:
         return None
     folder, copy = place.root / package.folder, place.scratch / "package"
-    shutil.rmtree(copy, ignore_errors=True)
+    remove_tree(copy, ignore_errors=True)
     top = package.module.split(".")[0]
     source = str(package.manifests.maturin.get("python-source", "."))
     hidden = {Path(place) / name for place in (".", "src", source) for name in (top, f"{top}.py")} if top else set()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from cartwheel.filesystem.windows_files import remove_tree, replace_file
 from cartwheel.model.step import Slots
 from cartwheel.model.wheels.target import Target
 from cartwheel.toolchain import TOOLCHAINS
@@ -123,13 +124,13 @@ def _copy(source: Path, to: Path, scratch: Path, wanted: Callable[[str], bool]) 
     def ignored(folder: str, names: list[str]) -> list[str]:
         return [name for name in names if not wanted(name)] if folder == str(source) else []
 
-    shutil.rmtree(scratch, ignore_errors=True)
+    remove_tree(scratch, ignore_errors=True)
     try:
         scratch.parent.mkdir(parents=True, exist_ok=True)
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, scratch, symlinks=True, ignore=ignored)
-        scratch.rename(to)
+        replace_file(scratch, to)
     except OSError:
-        shutil.rmtree(scratch, ignore_errors=True)
+        remove_tree(scratch, ignore_errors=True)
         return False
     return True

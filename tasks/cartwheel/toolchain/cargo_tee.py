@@ -49,5 +49,12 @@ def linked_by_zig_alone(arguments: Sequence[str], env: Mapping[str, str]) -> tup
     return [*arguments, *separator, "-C", f"linker={linker}"], left
 
 
+def as_exit_argument(code: int) -> int:
+    """An exit code in the range that `sys.exit` passes on: Windows' codes are unsigned, a signal's is negative."""
+    if os.name == "nt":
+        return code - 2**32 if code >= 2**31 else code
+    return code if code >= 0 else 128 - code
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_exit_argument(main()))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Work
@@ -136,7 +137,7 @@ def maturin_in(container: Container, target: Target, work: Work) -> tuple[str, .
         new.mkdir()
         _install(f"maturin=={version}", new, container, target, work)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder, ignore_errors=True)
         try:
             new.rename(folder)
         except OSError:  # another step was faster

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.host import this_machine
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Package, Wheel
@@ -48,7 +49,7 @@ def belongs_to(directory: Path, inside: Container) -> None:
     mark = directory / "image"
     known = mark.read_text("utf-8") if mark.is_file() else ""
     if directory.is_dir() and known != inside.image:
-        shutil.rmtree(directory)
+        remove_tree(directory)
     directory.mkdir(parents=True, exist_ok=True)
     mark.write_text(inside.image, encoding="utf-8")
 

@@ -31,9 +31,13 @@ def _answer(argv: tuple[str, ...], cwd: Path, env: tuple[tuple[str, str], ...]) 
     return run.capture(argv, cwd=cwd, env=dict(env))
 
 
+_FOR_RUSTC = ("PATH", "HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_HOME", "SYSTEMROOT", "USERPROFILE", "TEMP")
+"""The variables that decide which sysroot is found.  Windows starts no program without SYSTEMROOT."""
+
+
 def _chosen_by(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """The variables by which rustup chooses a compiler."""
-    return tuple((name, env[name]) for name in ("PATH", "HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN") if name in env)
+    return tuple((name, env[name]) for name in _FOR_RUSTC if name in env)
 
 
 def need_standard_library(triple: str, cwd: Path, env: Mapping[str, str], work: Work) -> None:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from cartwheel.filesystem.binaries import binaries
 from cartwheel.filesystem.files import move_into_place
+from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.host import Host, this_machine
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.step import CommandLog
@@ -83,7 +84,7 @@ def repair(
     unexpected name.
     """
     work = scratch / "repair"
-    shutil.rmtree(work, ignore_errors=True)
+    remove_tree(work, ignore_errors=True)
     out, nothing = work / "out", work / "nothing"
     out.mkdir(parents=True)
     nothing.mkdir()
@@ -103,7 +104,7 @@ def repair(
         _keeps_floor(made, order)  # grafted libraries may need a newer system
     finish(made)
     move_into_place(made, into / expected)
-    shutil.rmtree(work, ignore_errors=True)
+    remove_tree(work, ignore_errors=True)
 
 
 def _where(inside: Container | None, log: CommandLog, work: Path) -> CommandLog:
