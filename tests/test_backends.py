@@ -187,6 +187,29 @@ def test_a_backend_told_to_keep_to_the_limited_api_makes_one_wheel_for_all(
     assert found == [f"demo-1.2.0-{tags}-macosx_11_0_arm64.whl" for tags in expected]
 
 
+@pytest.mark.parametrize(
+    ("by", "requires", "tool", "expected"),
+    [
+        ("setuptools.build_meta", ("setuptools-rust",), {}, ("--build-option=--py-limited-api=cp311",)),
+        ("setuptools.build_meta", (), {"setuptools": {"ext-modules": [{"name": "x", "sources": []}]}}, ()),
+        (
+            "setuptools.build_meta",
+            ("setuptools-rust",),
+            {"distutils": {"bdist_wheel": {"py_limited_api": "cp312"}}},
+            (),
+        ),
+        ("scikit_build_core.build", (), {}, ("wheel.py-api=cp311",)),
+        ("scikit_build_core.build", (), {"scikit-build": {"wheel": {"py-api": "cp312"}}}, ()),
+        ("mesonpy", (), {}, ()),
+    ],
+)
+def test_a_backend_is_asked_for_the_limited_api_where_only_our_table_plans_it(
+    by: str, requires: tuple[str, ...], tool: Mapping[str, Any], expected: tuple[str, ...]
+) -> None:
+    found = manifests({"targets": [MAC], "python": ["abi3"]}, by=by, requires=requires, **tool)
+    assert build_backend.limited_settings(found.pyproject, "3.11") == expected
+
+
 def test_the_oldest_macos_is_the_interpreters_own() -> None:
     table = {"targets": [INTEL, MAC], "python": ["3.11", "3.12", "pypy3.11"]}
     assert [name.rsplit("-", 1)[1] for name in files(planned(manifests(table)))] == [

@@ -1,10 +1,13 @@
-"""Packages that others wrote, as they are on the index: nothing is changed, a dodo.py and a table are added, each is
-built, repaired and checked for four systems, or taken through the check of its source distribution.  CI builds a
-sample, another each time."""
+"""Packages that others wrote, as they are on the index: nothing is changed, a dodo.py and a table are added.
+
+Each is built, repaired and checked for the systems that its code allows, its source distribution is checked, and after
+each of five edits its wheel is byte for byte what a build from nothing makes.  CI builds a sample, another each time.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,52 +16,99 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
-from support.projects import DODO, TRIPLE, Project
+from support.projects import DODO, FLOOR, TRIPLE
 from support.repositories import git, repository
+from support.yard import Yard
 
-PACKAGES = {
-    "rtoml": ("0.14.0", "3.13"),
-    "ormsgpack": ("1.13.1", "3.13"),
-    "blake3": ("1.0.11", "3.13"),
-    "nh3": ("0.3.2", "abi3"),
-}
-"""A parser, a serialiser, a hash with assembly and C in it, and a sanitiser for the stable ABI."""
+HOST = "x86_64-unknown-linux-gnu"
+MUSL, MAC, WINDOWS = "x86_64-unknown-linux-musl", "aarch64-apple-darwin", "x86_64-pc-windows-gnu"
+TARGETS = (HOST, MUSL, MAC, WINDOWS)
 
-FROM_SDIST = {
-    "fastuuid": ("0.14.0", "3.13", ""),
-    "jellyfish": ("1.2.1", "3.13", ""),
-    "rpds-py": ("0.29.0", "3.13", ""),
-    "uuid-utils": ("0.12.0", "abi3", ""),
-}
-"""Version, Python and floor: stubs beside the module (fastuuid, rpds-py) or in the package, one for the stable ABI."""
 
-TARGETS = (
-    "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-apple-darwin", "x86_64-pc-windows-gnu",
-)  # fmt: skip
+class Other(Struct, frozen=True, kw_only=True):
+    """A package on the index, and where its sources are."""
+
+    version: str
+    python: str
+    """What its wheel is for."""
+    source: str
+    """A file that is compiled."""
+    packed: str
+    """A file of the Python package, or its stub."""
+    targets: tuple[str, ...] = TARGETS
+    """The systems that its code allows from Linux."""
+    readme: str = "README.md"
+    module: str = ""
+
+
+OTHERS = {
+    # a parser, a serialiser, a hash with assembly and C in it, a sanitiser for the stable ABI
+    "rtoml": Other(version="0.14.0", python="3.13", source="src/lib.rs", packed="rtoml/__init__.py"),
+    "ormsgpack": Other(version="1.13.1", python="3.13", source="src/lib.rs", packed="ormsgpack.pyi"),
+    "blake3": Other(version="1.0.11", python="3.13", source="src/lib.rs", packed="blake3.pyi"),
+    "nh3": Other(version="0.3.2", python="abi3", source="src/lib.rs", packed="nh3.pyi"),
+    # stubs beside the module or in the package, py.typed
+    "fastuuid": Other(version="0.14.0", python="3.13", source="src/lib.rs", packed="fastuuid.pyi"),
+    "jellyfish": Other(version="1.2.1", python="3.13", source="src/lib.rs", packed="python/jellyfish/__init__.py"),
+    "python-bidi": Other(
+        version="0.6.12", python="3.13", source="src/lib.rs", packed="bidi/__init__.py", readme="README.rst"
+    ),
+    "regress": Other(
+        version="2026.9.1", python="3.13", source="src/lib.rs", packed="regress.pyi", readme="README.rst"
+    ),
+    "rpds-py": Other(version="0.29.0", python="3.13", source="src/lib.rs", packed="rpds.pyi", readme="README.rst"),
+    "uuid-utils": Other(
+        version="0.12.0", python="abi3", source="src/lib.rs", packed="python/uuid_utils/__init__.py"
+    ),
+    # uniffi, the second a workspace with sqlite's C sources in it
+    "metamorphic-log": Other(version="0.1.11", python="py3", source="src/lib.rs", packed="README.md"),
+    "glean-sdk": Other(
+        version="71.0.0", python="py3", source="glean-core/bundle/src/lib.rs",
+        packed="glean-core/python/glean/__init__.py",
+    ),
+    # cffi, and a library of the system
+    "arrow-odbc": Other(
+        version="10.6.2", python="py3", source="src/lib.rs", packed="python/arrow_odbc/__init__.py", targets=(HOST,)
+    ),
+    # setuptools-rust and scikit-build-core: their backends compile for this machine
+    "bcrypt": Other(
+        version="5.0.0", python="abi3", source="src/_bcrypt/src/lib.rs", packed="src/bcrypt/__init__.py",
+        readme="README.rst", targets=(HOST,),
+    ),
+    "levenshtein": Other(
+        version="0.27.5", python="3.13", source="src/Levenshtein/Levenshtein-c/_levenshtein.hpp",
+        packed="src/Levenshtein/__init__.py", targets=(HOST,), module="Levenshtein",
+    ),
+}  # fmt: skip
 
 TABLE = """
 [tool.cartwheel]
 targets = {targets}
-python = ["{python}"]{floor}
+python = ["{python}"]{more}
 publish = []
 test = {{ skip = "their tests are not in what they send to the index" }}
 """
 
+pytestmark = [
+    pytest.mark.skipif(TRIPLE != HOST, reason="the systems are those that x86_64 Linux builds for"),
+    pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo"),
+]
+
 
 @pytest.fixture(scope="session")
-def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Project]:
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Yard]:
     """Projects that were made already, by the name of the package."""
     return {}
 
 
-def _project(
-    name: str, version: str, python: str, base: Path, targets: tuple[str, ...] = TARGETS, floor: str = ""
-) -> Project:
+def project_of(name: str, base: Path) -> Yard:
     """The source distribution in a repository, with what a user would add to it."""
+    other = OTHERS[name]
     subprocess.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name,
-         "--dest", str(base), f"{name}=={version}"],
+         "--dest", str(base), f"{name}=={other.version}"],
         check=True,
     )  # fmt: skip
     with tarfile.open(next(base.glob("*.tar.gz"))) as archive:
@@ -67,10 +117,15 @@ def _project(
     shutil.copytree(next((base / "unpacked").iterdir()), root, dirs_exist_ok=True)
     (root / "PKG-INFO").unlink()  # of the distribution, and not of the project
     text = (root / "pyproject.toml").read_text("utf-8")
-    added = TABLE.format(targets=json.dumps(targets), python=python, floor=f'\nfloor = "{floor}"' if floor else "")
-    (root / "pyproject.toml").write_text(text + added, "utf-8")
-    assert tomllib.loads(text + added)["tool"]["cartwheel"]["python"] == [python]
-    project = Project(root)
+    module = f'\nmodule = "{other.module}"' if other.module else ""
+    own = other.targets == (HOST,)  # compiled by this machine's compiler, or with its libraries
+    floor = f'\nfloor = "{FLOOR}"' if own else ""
+    text += TABLE.format(targets=json.dumps(other.targets), python=other.python, more=module + floor)
+    (root / "pyproject.toml").write_text(text, "utf-8")
+    assert tomllib.loads(text)["tool"]["cartwheel"]["python"] == [other.python]
+    project = Yard(root)
+    del project.env["CARGO_NET_OFFLINE"]
+    project.task = f"build:{HOST}:{name}:{other.python}"
     project.write("dodo.py", DODO)
     with (root / ".gitignore").open("a") as ignored:
         ignored.write("\n.cartwheel/\ndist/\n")
@@ -79,36 +134,78 @@ def _project(
     return project
 
 
-@pytest.mark.full(sample=0.12)
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("name", sorted(PACKAGES))
+@pytest.mark.full(sample=0.06)
+@pytest.mark.parametrize(("name", "target"), [(name, t) for name, other in OTHERS.items() for t in other.targets])
 def test_a_package_that_others_wrote_is_built_for(
-    name: str, target: str, theirs: dict[str, Project], tmp_path_factory: pytest.TempPathFactory
+    name: str, target: str, theirs: dict[str, Yard], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    for program in ("cargo", "x86_64-w64-mingw32-gcc"):
-        if not shutil.which(program):
-            pytest.skip(f"needs {program}")
+    if target == WINDOWS and not shutil.which("x86_64-w64-mingw32-gcc"):
+        pytest.skip("needs x86_64-w64-mingw32-gcc")
     if name not in theirs:
-        theirs[name] = _project(name, *PACKAGES[name], tmp_path_factory.mktemp(name))
-    project = theirs[name]
-    version, python = PACKAGES[name]
-    project.doit(f"check:{target}:{name}:{python}")
-    report = json.loads((project.root / f".cartwheel/checks/{target}/{name}/{python}.json").read_text("utf-8"))
-    assert report["file"].startswith(f"{name}-{version}-cp3")
+        theirs[name] = project_of(name, tmp_path_factory.mktemp(name))
+    project, other = theirs[name], OTHERS[name]
+    project.doit(f"check:{target}:{name}:{other.python}")
+    report = json.loads((project.root / f".cartwheel/checks/{target}/{name}/{other.python}.json").read_text("utf-8"))
+    assert report["file"].startswith(f"{name.replace('-', '_')}-{other.version}-")
     assert (project.root / "dist/private" / report["file"]).is_file()
     assert git(project.root, "status", "--porcelain") == ""
 
 
-@pytest.mark.full(sample=0.1)
-@pytest.mark.skipif(TRIPLE != "x86_64-unknown-linux-gnu", reason="the floors are of that machine")
-@pytest.mark.parametrize("name", sorted(FROM_SDIST))
+@pytest.mark.full(sample=0.05)
+@pytest.mark.parametrize("name", OTHERS)
 def test_the_source_distribution_of_a_package_that_others_wrote_builds_its_planned_wheel(
-    name: str, tmp_path: Path
+    name: str, theirs: dict[str, Yard], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    version, python, floor = FROM_SDIST[name]
-    project = _project(name, version, python, tmp_path, (TRIPLE,), floor)
-    project.doit(f"check:{TRIPLE}", "check:sdist")
+    if name not in theirs:
+        theirs[name] = project_of(name, tmp_path_factory.mktemp(name))
+    project = theirs[name]
+    project.doit(f"check:{HOST}:{name}:{OTHERS[name].python}", "check:sdist")
     report = json.loads((project.root / f".cartwheel/checks/sdist/{name}.json").read_text("utf-8"))
-    assert report["built_for"] == TRIPLE
+    assert report["built_for"] == HOST
     assert any(file.endswith("/METADATA") for file in report["built"])
     assert git(project.root, "status", "--porcelain") == ""
+
+
+def edited(project: Yard, other: Other, number: int) -> None:
+    """The project after one more edit, by its number."""
+    source = project.path(other.source)
+    item = (
+        'static const char *added{0} = "added {0}";\n'
+        if source.suffix == ".hpp"
+        else '#[used]\nstatic ADDED{0}: &[u8] = b"added {0}";\n'
+    ).format(number)
+    match number:
+        case 0:
+            source.write_text(source.read_text("utf-8") + item, "utf-8")
+        case 1:
+            path = project.path(other.packed)
+            path.write_text(path.read_text("utf-8") + "\n# edited\n", "utf-8")
+        case 2:
+            path = project.path(other.readme)
+            path.write_text(path.read_text("utf-8") + "\nMore.\n", "utf-8")
+        case 3:
+            path = project.path("pyproject.toml")
+            text = path.read_text("utf-8")
+            assert text.count("\ndescription = ") == 1 or text.count("\ndescription=") == 1
+            path.write_text(text.replace("\ndescription", '\ndescription = "Another." #', 1), "utf-8")
+        case 4:
+            source.write_text(source.read_text("utf-8") + item, "utf-8")
+            os.utime(source, (1_000_000_000, 1_000_000_000))
+
+
+@pytest.mark.full(sample=0.05)
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_edit_of_a_package_that_others_wrote_gives_what_a_build_from_nothing_makes(
+    name: str, tmp_path: Path
+) -> None:
+    project, other = project_of(name, tmp_path), OTHERS[name]
+    assert project.build()
+    assert not project.build(), "what was just built is up to date"
+    before = project.wheel()
+    for number in range(5):
+        edited(project, other, number)
+        assert project.build(), f"edit {number} is missed"
+        made = project.wheel()
+        assert made != before, f"edit {number} changes nothing"
+        assert made == project.clean_wheel(), f"edit {number} gives another wheel than a clean build"
+        before = made

@@ -46,6 +46,7 @@ class Yard(Project):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
+        self.task = BUILD
         self.env = {"SOURCE_DATE_EPOCH": "1767225600", "CARGO_NET_OFFLINE": "true"}
 
     @classmethod
@@ -74,11 +75,11 @@ class Yard(Project):
 
     def build(self) -> bool:
         """Build what is stale; whether that was anything.  Raises `Failed`."""
-        process = self.start(BUILD, env=self.env, python=sys.executable)
+        process = self.start(self.task, env=self.env, python=sys.executable)
         out, err = process.communicate(timeout=900)
         if process.returncode:
             raise Failed(out + err)
-        return f"ok  {BUILD}" in out
+        return f"ok  {self.task}" in out
 
     def wheel(self) -> bytes:
         """The wheel as it was built last."""

@@ -16,6 +16,7 @@ from cartwheel.cargo.config_files import registry_variables
 from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.bindings import stable_abi
+from cartwheel.model.config.build_backend import limited_settings
 from cartwheel.model.config.values import Secret
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Wheel
@@ -95,8 +96,7 @@ def local_build(package: Package, snapshot: Snapshot) -> LocalBuild:
     first = package.wheels[0].python if package.wheels else PURE
     for wheel in test_plan.from_sdist(package):
         target = TARGETS[host.triple] if package.manifest else wheel.target
-        ours_alone = wheel.features and ABI3 not in stable_abi(package.manifests).kinds  # installers ignore them
-        if wheel.python == ABI3 and ours_alone and (oldest := _oldest_interpreter(package, snapshot)):
+        if _asked_for_by_us(package, wheel) and (oldest := _oldest_interpreter(package, snapshot)):
             return LocalBuild(target=target, python=oldest[0], interpreter=oldest[1])
         if package.manifest and wheel.python in (ABI3, PURE):
             return LocalBuild(target=target, python=wheel.python, interpreter="")
@@ -104,6 +104,15 @@ def local_build(package: Package, snapshot: Snapshot) -> LocalBuild:
         if path:
             return LocalBuild(target=target, python=wheel.python, interpreter=path if target.triple != ANY else "")
     return LocalBuild(target=TARGETS[host.triple if package.compiled else ANY], python=first, interpreter="")
+
+
+def _asked_for_by_us(package: Package, wheel: Wheel) -> bool:
+    """Whether only our build asks for the stable ABI: an installer's build has no features or config settings."""
+    if wheel.python != ABI3:
+        return False
+    if package.manifest:
+        return bool(wheel.features) and ABI3 not in stable_abi(package.manifests).kinds
+    return bool(limited_settings(package.manifests.pyproject, package.minimum_python))
 
 
 def _oldest_interpreter(package: Package, snapshot: Snapshot) -> tuple[str, str] | None:

@@ -19,16 +19,18 @@ Install = Callable[[Path, tuple[str, ...]], None]
 
 
 def uv_build(
-    what: str, source: Path, out: Path, env: Mapping[str, str], work: Work, *, python: str = "", cwd: Path | None = None
-) -> None:
+    what: str, source: Path, out: Path, env: Mapping[str, str], work: Work, *, python: str = "",
+    cwd: Path | None = None, settings: tuple[str, ...] = (),
+) -> None:  # fmt: skip
     """Build `--wheel` or `--sdist` in an isolated environment with the interpreter `python`; empty: any that fits.
 
     `env`: the backend's environment, without uv's variables. `cwd`: the folder whose uv settings apply; None: the
-    project.
+    project. `settings`: the backend's config settings (PEP 517), `name=value`.
     """
     given, folder = work.snapshot.environ, cwd or work.root
     shared = {**env, **environment.family(given, "uv", credentials=False)}
-    argv = (*run.module_command("uv"), "build", what, "--no-create-gitignore", "--out-dir", str(out))
+    options = tuple(f"--config-setting={setting}" for setting in settings)
+    argv = (*run.module_command("uv"), "build", what, "--no-create-gitignore", "--out-dir", str(out), *options)
     if not _credentials(given, "uv"):
         chosen = ("--python", python) if python else ()
         work.log.run((*argv, *chosen, str(source)), cwd=folder, env=shared)
@@ -47,11 +49,18 @@ def uv_build(
     work.log.run((*argv, "--no-build-isolation", "--python", str(inner), str(source)), cwd=folder, env=shared)
 
 
-def pip_build(python: str, source: Path, out: Path, env: Mapping[str, str], work: Work, inside: CommandLog) -> None:
-    """Build a wheel in a container with an interpreter's pip; `inside` runs the commands."""
+def pip_build(
+    python: str, source: Path, out: Path, env: Mapping[str, str], work: Work, inside: CommandLog,
+    settings: tuple[str, ...] = (),
+) -> None:  # fmt: skip
+    """Build a wheel in a container with an interpreter's pip; `inside` runs the commands.
+
+    `settings`: the backend's config settings (PEP 517), `name=value`.
+    """
     given = work.snapshot.environ
     shared = {**env, **environment.family(given, "pip", credentials=False)}
-    wheel = ("-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--wheel-dir", str(out))
+    options = tuple(f"--config-settings={setting}" for setting in settings)
+    wheel = ("-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--wheel-dir", str(out), *options)
     if not _credentials(given, "pip"):
         inside.run((python, *wheel, str(source)), cwd=source, env=shared)
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from msgspec.structs import replace
 from cartwheel import toolchain
 from cartwheel.backends.checkout import refuse_incomplete
 from cartwheel.backends.finished_wheel import with_own_bill
+from cartwheel.backends.other_abi import advice, other_abi
 from cartwheel.backends.path_free import cargo_remaps
 from cartwheel.backends.wheel_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
 from cartwheel.cargo.crate_count import CrateCount
@@ -24,7 +24,7 @@ from cartwheel.filesystem.read_set import refuse_special_files
 from cartwheel.inputs.lockless_copy import FOLDER as UNLOCKED
 from cartwheel.inputs.lockless_copy import lacks_lockfile, refresh_copy
 from cartwheel.inputs.sources import CompiledSources
-from cartwheel.model.config.bindings import stable_abi
+from cartwheel.model.config.bindings import PYO3, asked_abi, stable_abi
 from cartwheel.model.config.cargo_features import features as features_of
 from cartwheel.model.config.default_python import minimum_python
 from cartwheel.model.errors import StepFailed
@@ -253,26 +253,15 @@ def _final_wheel(out: Path, wheel: Wheel) -> Path:
     try:
         made = exactly_one(out, str(replace(planned, build="")))
     except StepFailed as error:
-        if not (advice := _advice(str(error), wheel)):
+        if not (hint := advice(str(error), wheel)):
             raise
-        raise StepFailed(f"{error}: {advice}") from None
+        raise StepFailed(f"{error}: {hint}") from None
     if not planned.build:
         return made
     from cartwheel.toolchain.repairers import retag
 
     retag(made, out / wheel.file, planned)
     return out / wheel.file
-
-
-def _advice(error: str, wheel: Wheel) -> str:
-    """How to change the configuration so that the plan matches maturin's wheel; empty if unknown."""
-    if abi := re.search(r"but \S*-cp3(\d+)-abi3-", error):
-        asks = f'a crate of a registry asks PyO3 for the stable ABI: ask for it too, with "abi3-py3{abi[1]}" among the '
-        return asks + 'features of pyo3 in Cargo.toml, and write python = ["abi3"]'
-    if found := re.search(r"but \S*-pp\d+-pypy3(\d+)_pp(73|80)-", error):
-        suffix = "-v8" if found[2] == "80" and found[1] == "11" else ""
-        return f"that PyPy is another release; write 'pypy3.{found[1]}{suffix}' in place of '{wheel.python}'"
-    return ""
 
 
 def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
@@ -283,7 +272,8 @@ def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
     tools = missing_needs(wheel.target, chain, snapshot, wheel.floor, lambda: sources.crates(snapshot))
     for need in (*tools, *crate_needs(package, wheel, chain, snapshot)):
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.fix}"
-    return ""
+    resolved = sources.pyo3_features(snapshot) if package.bindings == PYO3 and wheel.python != pythons.PURE else None
+    return "" if resolved is None else other_abi(package, wheel, asked_abi(resolved))
 
 
 def _cfg(triple: str, folder: Path, env: Mapping[str, str]) -> frozenset[str]:

@@ -25,6 +25,7 @@ from cartwheel.model.config import build_backend
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Wheel, before_setting
 from cartwheel.model.step import Snapshot, Step, Work
+from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.container_image import CONTAINER
 from cartwheel.model.wheels.target import ANY
 from cartwheel.toolchain import Toolchain
@@ -82,7 +83,7 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
     else:
         python = _interpreter(package, wheel, work.snapshot)
         env |= {} if wheel.debug else backend_variables(wheel, source, env, python)
-        uv_build("--wheel", source, out, env, work, python=python)
+        uv_build("--wheel", source, out, env, work, python=python, settings=_settings(package, wheel))
     try:
         made = exactly_one(out, wheel.raw)
     except StepFailed as error:
@@ -98,7 +99,13 @@ def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: 
 
     inside = open_container(package, wheel, work)
     python = inside.interpreter(wheel.python, package.minimum_python)
-    pip_build(python, source, out, env, work, ContainerLog(work.log, inside, (work.scratch,)))
+    log = ContainerLog(work.log, inside, (work.scratch,))
+    pip_build(python, source, out, env, work, log, _settings(package, wheel))
+
+
+def _settings(package: Package, wheel: Wheel) -> tuple[str, ...]:
+    limited = wheel.python == pythons.ABI3
+    return build_backend.limited_settings(package.manifests.pyproject, package.minimum_python) if limited else ()
 
 
 def apart(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
@@ -160,7 +167,7 @@ def _clearer(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
         why = "the backend did not take the version that it was told; see the README's 'Versions from git'"
     elif "none-any.whl" in named.partition(", but ")[2]:
         why = "nothing was compiled; name the target 'any', or see in the log why there is no extension"
-    elif wheel.python == "abi3":
+    elif wheel.python == pythons.ABI3:
         why = f"the backend did not build for the limited API of {package.minimum_python} (py_limited_api)"
     else:
         return error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -220,6 +221,14 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
     def fetched(self, snapshot: Snapshot) -> tuple[str, ...]:
         """The names of the crates in the wheel; empty if they are not fetched."""
         return tuple(self.resolved(snapshot))
+
+    def pyo3_features(self, snapshot: Snapshot) -> frozenset[str] | None:
+        """The features that cargo resolves for PyO3 and its bindings on the target; None if crates are not fetched or
+        PyO3 is not among them."""
+        facts, _ = self._resolution(snapshot, None)
+        rows = [facts[name] for name in (f"{_CRATE}pyo3", f"{_CRATE}pyo3-ffi") if name in facts]
+        found = (match[1] for row in rows if (match := re.search(r"features=(\S+)", row)))
+        return frozenset(re.split(r"[,|]", ",".join(found))) if rows else None
 
     def unfetched(self, snapshot: Snapshot) -> bool:
         """Whether crates of the lockfile are not fetched, so that the target's crates are unknown."""

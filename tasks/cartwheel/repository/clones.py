@@ -18,8 +18,13 @@ def local_clone(source: Path, clone: Path) -> None:
     """Clone the checked-out commit of `source`.  The clone shares the objects of `source`, which is only read."""
     from git import Repo
 
-    with in_words(f"git clone {source}"), Repo.clone_from(str(source), clone, shared=True, quiet=True) as made:
-        _configure(made, {"core.hooksPath": os.devnull})
+    with (
+        Repository(source) as here,
+        in_words(f"git clone {source}"),
+        Repo.clone_from(str(source), clone, shared=True, no_checkout=True, quiet=True) as made,
+    ):
+        _configure(made, {"core.hooksPath": os.devnull, **_lfs_settings(here)})
+        made.git.checkout("--force")
 
 
 def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, without: tuple[str, ...] = ()) -> None:
@@ -36,9 +41,11 @@ def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, witho
         with Repo.init(remote, bare=True, quiet=True, initial_branch=branch) as bare:
             _configure(bare, {"receive.shallowUpdate": "true"})
         # Direct `git push`: `Remote.push` knows only remotes in the user's configuration.
-        here.git.push(str(remote), f"{commit}:refs/heads/{branch}", *tags, quiet=True, verify=False)
-        with Repo.clone_from(str(remote), clone, branch=branch, quiet=True) as scratch:
-            _configure(scratch, {"tag.gpgSign": "false", "commit.gpgSign": "false", "core.hooksPath": os.devnull})
+        here.git(c=_NO_HOOKS).push(str(remote), f"{commit}:refs/heads/{branch}", *tags, quiet=True)
+        unsigned = {"tag.gpgSign": "false", "commit.gpgSign": "false", "core.hooksPath": os.devnull}
+        with Repo.clone_from(str(remote), clone, branch=branch, no_checkout=True, quiet=True) as scratch:
+            _configure(scratch, unsigned | _lfs_settings(here))
+            scratch.git.checkout("--force")
         with Repository(clone) as tree:
             _fill_submodules(here, tree)
 
@@ -59,6 +66,18 @@ def clean_checkout(source: Path, place: Path) -> None:
             tree.git(c=_NO_HOOKS).checkout("--force", "--detach", commit)
             tree.git.clean("-ffdx", "-e", ".cartwheel", "-e", "dist")
             _fill_submodules(here, tree)
+
+
+def _lfs_settings(source: Repository) -> dict[str, str]:
+    """The settings with which a clone finds the Git LFS files that `source` has; missing ones stay pointers.
+
+    Git copies no settings into a clone, and the scratch remote holds no LFS files (git-lfs 3, `git lfs help config`).
+    """
+    rows = source.settings(r"^(filter\.lfs|lfs)\.")
+    if not any(name.startswith("filter.lfs.") for name in rows):
+        return {}
+    storage = source.common_folder / rows.get("lfs.storage", "lfs")
+    return {**rows, "lfs.storage": str(storage), "lfs.skipdownloaderrors": "true"}
 
 
 def _fill_submodules(source: Repository, tree: Repository) -> None:
@@ -85,4 +104,6 @@ def _is_open(place: Path) -> bool:
 def _configure(repo: Repo, settings: Mapping[str, str]) -> None:
     with repo.config_writer() as config:
         for key, value in settings.items():
-            config.set_value(*key.split("."), value)
+            section, _, name = key.rpartition(".")
+            head, _, tail = section.partition(".")
+            config.set_value(f'{head} "{tail}"' if tail else head, name, value)

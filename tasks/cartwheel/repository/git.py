@@ -83,6 +83,16 @@ class Repository:
         """Whether the clone is shallow, so that ancestors may be missing."""
         return Path(self._repo.common_dir, "shallow").exists()
 
+    @property
+    def common_folder(self) -> Path:
+        """The `.git` folder that all worktrees of the repository share."""
+        return Path(os.path.abspath(self.root / self._repo.common_dir))
+
+    def settings(self, pattern: str) -> dict[str, str]:
+        """git's settings in effect whose names match a regular expression, names in lower case but for subsections."""
+        rows = self._known("config", "--null", "--get-regexp", pattern).split("\0")
+        return dict(row.split("\n", 1) for row in rows if "\n" in row)
+
     def dirty(self) -> tuple[str, ...]:
         """Files that differ from the commit, and untracked files that are not ignored, as git names them."""
         with in_words("git status"):

@@ -81,7 +81,11 @@ def _newer(one: str, other: str) -> bool:
 
 def _abi(manifests: Manifests, more: Iterable[str], version: str) -> StableAbi:
     build = _build(manifests, more, version)
-    asked: frozenset[str] = frozenset().union(*(build.features.get(crate, ()) for crate in _BINDING_CRATES))
+    return asked_abi(frozenset().union(*(build.features.get(crate, ()) for crate in _BINDING_CRATES)))
+
+
+def asked_abi(asked: frozenset[str]) -> StableAbi:
+    """The stable ABI that features of PyO3 ask for."""
     named = {feature.partition("-py")[0] for feature in asked}
     minors = [int(m[1]) for feature in asked if (m := re.fullmatch(r"abi3t?-py3(\d+)", feature))]
     return StableAbi(

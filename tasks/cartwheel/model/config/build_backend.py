@@ -30,6 +30,8 @@ class Backend(Struct, frozen=True, kw_only=True):
     none."""
     debug: Mapping[str, str]
     """Variables for a debug build."""
+    limited_setting: str = ""
+    """The config setting (PEP 517) that asks for the limited API, `{tag}` is `cp311`; empty if the backend has none."""
 
 
 _UNOPTIMISED = {"CFLAGS": "-O0 -g", "CXXFLAGS": "-O0 -g"}
@@ -50,9 +52,12 @@ def _oldest(pyproject: Pyproject) -> str:
 
 
 def _setuptools_compiles(pyproject: Pyproject) -> bool:
-    rust = _at(pyproject, "tool", "setuptools-rust")
+    return bool(_at(pyproject, "tool", "setuptools", "ext-modules") or _setuptools_rust(pyproject))
+
+
+def _setuptools_rust(pyproject: Pyproject) -> bool:
     required = {_distribution(row).lower().replace("_", "-") for row in _requirements(pyproject)}
-    return bool(_at(pyproject, "tool", "setuptools", "ext-modules") or rust or "setuptools-rust" in required)
+    return bool(_at(pyproject, "tool", "setuptools-rust")) or "setuptools-rust" in required
 
 
 BACKENDS = (
@@ -61,6 +66,7 @@ BACKENDS = (
         compiles=_scikit_build_compiles,
         limited=lambda pyproject: str(_at(pyproject, "tool", "scikit-build", "wheel", "py-api") or ""),
         debug={"SKBUILD_CMAKE_BUILD_TYPE": "Debug"},
+        limited_setting="wheel.py-api={tag}",
     ),
     Backend(module="mesonpy", compiles=lambda _: True, limited=_meson_abi3, debug=_UNOPTIMISED),
     Backend(
@@ -68,6 +74,7 @@ BACKENDS = (
         compiles=_setuptools_compiles,
         limited=lambda pyproject: str(_at(pyproject, "tool", "distutils", "bdist_wheel", "py_limited_api") or ""),
         debug=_UNOPTIMISED,
+        limited_setting="--build-option=--py-limited-api={tag}",
     ),
 )
 """Backends that compile and say so in pyproject.toml (the documentation of scikit-build-core 0.11, meson-python 0.18,
@@ -88,6 +95,18 @@ def limited_python(pyproject: Pyproject) -> str:
     """The oldest Python of the limited API that pyproject.toml asks for, `3.11`; empty if it asks for none."""
     match = re.fullmatch(r"cp3(\d+)", backend_of(pyproject).limited(pyproject))
     return f"3.{match[1]}" if match else ""
+
+
+def limited_settings(pyproject: Pyproject, python: str) -> tuple[str, ...]:
+    """The config settings for a wheel with the limited API of `python` (`3.11`), if pyproject.toml asks for none.
+
+    setuptools gives the wheel that tag whatever the extension uses; only setuptools-rust compiles for it as well
+    (`py-limited-api = "auto"`, its default).
+    """
+    row = backend_of(pyproject)
+    if row.limited(pyproject) or (row.module == "setuptools" and not _setuptools_rust(pyproject)):
+        return ()
+    return (row.limited_setting.format(tag=f"cp{python.replace('.', '')}"),) if row.limited_setting else ()
 
 
 def raw_name(file: str, target: Target, floor: str) -> str:
