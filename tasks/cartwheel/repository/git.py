@@ -90,7 +90,7 @@ class Repository:
 
     def settings(self, pattern: str) -> dict[str, str]:
         """git's settings in effect whose names match a regular expression, names in lower case but for subsections."""
-        rows = self._known("config", "--null", "--get-regexp", pattern).split("\0")
+        rows = self._lookup("config", "--null", "--get-regexp", pattern).split("\0")
         return dict(row.split("\n", 1) for row in rows if "\n" in row)
 
     def dirty(self) -> tuple[str, ...]:
