@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -562,3 +563,59 @@ def test_a_worktree_is_bumped_by_itself(tmp_path: Path) -> None:
     bump(side, "minor")
     assert git(root, "log", "-1", "--format=%s", "side") == "Version 1.3.0"
     assert written_version(root, ".") == "1.2.0"
+
+
+# The programs themselves ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def changelog_tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of towncrier and git-cliff, installed from the package index."""
+    folder = tmp_path_factory.mktemp("tools")
+    uv = (sys.executable, "-m", "uv")
+    subprocess.run((*uv, "venv", "--quiet", str(folder)), check=True)
+    python = str(next(folder.glob("[bS]*/python*")))
+    subprocess.run((*uv, "pip", "install", "--quiet", "--python", python, "towncrier", "git-cliff"), check=True)
+    return Path(python).parent
+
+
+def with_command(one: Project, *command: str, more: str = "") -> None:
+    text = (one.root / "pyproject.toml").read_text()
+    one.write("pyproject.toml", f"{text}\n{more}\n[tool.cartwheel.changelog]\ncommand = {json.dumps(command)}\n")
+
+
+@pytest.mark.lab
+def test_towncrier_gathers_its_fragments_into_the_entry_of_the_version(one: Project, changelog_tools: Path) -> None:
+    towncrier = '[tool.towncrier]\nname = "gravel"\ndirectory = "changelog.d"\nfilename = "CHANGELOG.md"\n'
+    program = str(changelog_tools / "towncrier")
+    with_command(one, program, "build", "--yes", "--version", "{version}", "--date", "{date}", more=towncrier)
+    start = "<!-- towncrier release notes start -->"
+    one.write("CHANGELOG.md", f"# Changes\n\n{start}\n\n# gravel 1.0 (2026-01-01)\n\n- old\n")
+    one.write("changelog.d/7.feature.md", "Faster by half\n")
+    committed(one)
+    said = one.doit("bump", "minor", "--offline", "--dry-run")
+    assert "changelog.d/7.feature.md: removed by" in said
+    assert (one.root / "changelog.d" / "7.feature.md").exists()
+    one.doit("bump", "minor", "--offline")
+    assert not (one.root / "changelog.d" / "7.feature.md").exists()
+    assert "- Faster by half (#7)" in one.doit("changelog")
+    assert "- old" not in one.doit("changelog")
+    assert git(one.root, "status", "--porcelain") == ""
+
+
+@pytest.mark.lab
+def test_git_cliff_writes_the_entry_of_the_version_from_the_commits(one: Project, changelog_tools: Path) -> None:
+    program = str(changelog_tools / "git-cliff")
+    with_command(one, program, "--unreleased", "--tag", "{tag}", "--prepend", "CHANGELOG.md")
+    one.write("CHANGELOG.md", "# Changes\n\n## [1.0] - 2026-01-01\n\n- old\n")
+    committed(one)
+    git(one.root, "tag", "v1.0")
+    for message in ("feat: speed", "fix: a crash"):
+        one.write("gravel/__init__.py", f"# {message}\n")
+        git(one.root, "commit", "--quiet", "--all", "--message", message)
+    one.doit("bump", "minor", "--offline")
+    notes = one.doit("changelog")
+    assert "Speed" in notes
+    assert "A crash" in notes
+    assert "old" not in notes
+    assert git(one.root, "status", "--porcelain") == ""

@@ -204,6 +204,19 @@ def test_a_release_is_drafted_filled_and_published_and_a_second_run_changes_noth
     assert TOKEN not in "".join(run.said) + run.path.read_text()
 
 
+def test_notes_that_github_generates_are_asked_for_once_and_those_of_a_person_stay(
+    shelf: Shelf, wanted: Wanted, run: Run
+) -> None:
+    generated = replace(wanted, notes="", generated=True)
+    run(generated)
+    (row,) = shelf.releases.values()
+    assert row["body"] == "## What's Changed\n* a pull request, for v1.0"
+    row["body"] = "edited by a person"
+    assert run(generated) == ()
+    assert row["body"] == "edited by a person"
+    assert shelf.calls("generate-notes") == 1
+
+
 def draft_of(shelf: Shelf) -> bool:
     (row,) = shelf.releases.values()
     return bool(row["draft"])

@@ -126,10 +126,34 @@ PROJECTS = {
         {"targets": [LINUX, ARM], "image": "dockerfile:ci/Dockerfile", "toolchain": "container", "publish": ["pypi"]}
     ),
     "private": lambda: alone({"targets": [LINUX, WINDOWS], "publish": []}),
+    "below-the-root": lambda: alone(
+        {
+            "targets": [LINUX, MAC],
+            "publish": ["testpypi", "pypi"],
+            "index": {"testpypi": {"auth": "token", "environment": "practice"}, "pypi": {"auth": "token"}},
+            "ci": {"branches": ["master", "develop"], "paths": ["bindings/**"], "on-request": ["testpypi", "pypi"]},
+        }
+    ),
+    "own-feeds": lambda: alone(
+        {
+            "targets": [LINUX, "aarch64-pc-windows-msvc"],
+            "publish": ["feed", "crate-feed", "github"],
+            "changelog": {"from": "github"},
+            "index": {
+                "feed": {"url": "https://feed.example/upload/", "simple": "https://feed.example/simple/", "user": "ci"},
+                "crate-feed": {"url": "sparse+https://feed.example/index/", "kind": "crates"},
+            },
+            "overrides": [{"select": "*-windows-*", "skip": "no toolchain"}],
+            "ci": {"github": {"file": ".github/workflows/feeds.yaml"}, "gitlab": {"file": "ci/feeds.yml"}},
+        }
+    ),
 }
 
 
-WHERE = {"elsewhere": RepositoryFacts(folder="python/demo", submodules=True, lfs=True)}
+WHERE = {
+    "elsewhere": RepositoryFacts(folder="python/demo", submodules=True, lfs=True),
+    "below-the-root": RepositoryFacts(folder="bindings"),
+}
 """Repositories that differ from a project at their root, by configuration."""
 
 

@@ -85,6 +85,7 @@ def _page_of(release: Release) -> PageSpec:
         title=package.tag_name if others else f"{package.name} {package.version}",
         notes=release.notes(),
         prerelease=is_prerelease(package.version),
+        generated=package.changelog.origin == "github",
         project=normalised_name(package.name),
         form=package.tag.replace("{name}", package.name),
         others=tuple(file for other in others for file in files_of(other, shared=True)),

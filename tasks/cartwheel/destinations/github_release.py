@@ -93,7 +93,7 @@ class GitHubRelease:
         if self._release:
             stem, sums = archive_stem(self._release.package), sums_name(self._release)
             extra = extra_files([item.path for item in files], self._release.scratch, stem=stem, sums=sums)
-            if not self._spec.notes:
+            if not self._spec.notes and not self._spec.generated:
                 version = self._release.package.version
                 self._say(f"the changelog has no entry for {version}, so the release page has no notes")
         made = (Item(name=path.name, path=path, sha256=sha256_of(path)) for path in extra)
@@ -272,7 +272,9 @@ class GitHubRelease:
 
     def _publish(self, page: Page) -> None:
         wanted = self._spec
-        change: dict[str, Any] = {} if page.notes or not wanted.notes or page.immutable else {"body": wanted.notes}
+        lacks_notes = not page.notes and not page.immutable
+        notes = (self._generated() if wanted.generated else wanted.notes) if lacks_notes else ""
+        change: dict[str, Any] = {"body": notes} if notes else {}
         if page.draft:
             newest = latest(self._forge, wanted)
             change |= {"draft": False, "prerelease": wanted.prerelease, "make_latest": "true" if newest else "false"}
@@ -281,6 +283,12 @@ class GitHubRelease:
         reply = self._forge.ask("PATCH", f"releases/{page.id}", {"tag_name": wanted.tag, **change})
         if (reply.document or {}).get("draft"):
             raise StepFailed(f"{self.name}: {wanted.tag} is still a draft, although it was told to publish it")
+
+    def _generated(self) -> str:
+        """The notes from merged pull requests since the release before (REST API, "generate release notes content for
+        a release", November 2026)."""
+        reply = self._forge.ask("POST", "releases/generate-notes", {"tag_name": self._spec.tag})
+        return str((reply.document or {}).get("body", ""))
 
     def _remove_rest(self, asset: Asset) -> None:
         """Removes what an interrupted upload left."""

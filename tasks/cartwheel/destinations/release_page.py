@@ -55,6 +55,8 @@ class PageSpec(Struct, frozen=True, kw_only=True):
     title: str
     notes: str
     prerelease: bool
+    generated: bool = False
+    """GitHub generates the notes when the page is published, if it has none."""
     project: str
     """The normalised name that all its files start with."""
     form: str = "v{version}"

@@ -149,6 +149,11 @@ class GitHubRequest(StubRequest):
         """Makes a release."""
         self.tell(201, self.place.add(**self.document()))
 
+    def generate(self) -> None:
+        """Answers with notes for a tag."""
+        tag = self.document()["tag_name"]
+        self.tell(200, {"name": tag, "body": f"## What's Changed\n* a pull request, for {tag}"})
+
     def change(self, number: str) -> None:
         """Changes a release: publishes it or edits its text."""
         row, changes = self.place.releases[int(number)], self.document()
@@ -207,6 +212,7 @@ ROUTES = (
     ("GET", r"/commits/tags/(.+)", "commit"),
     ("GET", r"/releases", "releases"),
     ("POST", r"/releases", "create"),
+    ("POST", r"/releases/generate-notes", "generate"),
     ("PATCH", r"/releases/(\d+)", "change"),
     ("DELETE", r"/releases/(\d+)", "drop"),
     ("GET", r"/releases/(\d+)/assets", "assets"),

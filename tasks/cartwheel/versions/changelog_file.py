@@ -63,7 +63,7 @@ def changelog_of(root: Path, package: Package) -> Changelog:
 
     Raises `ConfigError` if the configured file does not exist, is outside the project, or is not UTF-8 text.
     """
-    if package.changelog.origin == "commits":
+    if package.changelog.origin != "file":
         return Changelog()
     named = package.changelog.file
     where = f"{inside(package.folder, 'pyproject.toml')} [tool.cartwheel] changelog.file"
@@ -100,11 +100,11 @@ def package_notes(root: Path, package: Package, version: str = "", *, ignored: t
     """The notes of a version (default: the package's version); empty if there are none.
 
     `ignored`: patterns of tags that are not versions.  Notes from commits exist only for the package's version and for
-    `unreleased`; they cover the commits since the last tag.
+    `unreleased`; they cover the commits since the last tag.  Notes that GitHub generates are unknown here, and empty.
     """
     if package.changelog.origin == "file":
         return changelog_of(root, package).notes(version or package.version)
-    if version not in ("", package.version, UNRELEASED):
+    if package.changelog.origin == "github" or version not in ("", package.version, UNRELEASED):
         return ""
     with Repository(root) as repo:
         _, tag = last_tag(repo, package.tag, package.name, but=package.tag_name, ignored=ignored)

@@ -196,9 +196,10 @@ class VersionPattern(Table, frozen=True, kw_only=True):
 class ChangelogSettings(Table, frozen=True, kw_only=True):
     """`changelog`: where the release notes come from."""
 
-    origin: Literal["file", "commits"] = msgspec.field(default="file", name="from")
+    origin: Literal["file", "commits", "github"] = msgspec.field(default="file", name="from")
     """The notes are the version's entry in a file, or the subjects of the commits since the last tag, grouped by their
-    type (Conventional Commits)."""
+    type (Conventional Commits), or those that GitHub generates from merged pull requests for the release page; the
+    tag's message then has none."""
     file: str = ""
     """The file, Markdown or reStructuredText, relative to the package; it may lie above it, within the project.
     Default: the first of `CHANGELOG`, `CHANGES`, `HISTORY` and `NEWS` with entries of versions, whatever its suffix.
