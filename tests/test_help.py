@@ -149,3 +149,29 @@ def test_zsh_reads_the_script(project: Project, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shell", SCRIPTS)
 def test_each_shell_has_a_script_that_asks_doit(project: Project, shell: str) -> None:
     assert "completion words" in project.doit("completion", shell)
+
+
+# plan ----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_of_a_large_new_project_fits_on_a_screen_and_all_shows_everything(tmp_path: Path) -> None:
+    project = with_crate(tmp_path / "project")
+    project.edit(
+        "pebble/pyproject.toml",
+        f'["{TRIPLE}"]',
+        '["x86_64-unknown-linux-gnu", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"]',
+    )
+    project.edit("pebble/pyproject.toml", 'bindings = "bin"', 'bindings = "pyo3"')
+    pythons = ", ".join(f'"3.{minor}"' for minor in range(11, 16))
+    text = (project.root / "pebble/pyproject.toml").read_text("utf-8")
+    project.write("pebble/pyproject.toml", re.sub(r"\nfloor = .*", "", text) + f"python = [{pythons}]\n")
+    cargo = (project.root / "pebble/Cargo.toml").read_text("utf-8")
+    project.write("pebble/Cargo.toml", cargo + '\n[lib]\ncrate-type = ["cdylib"]\n')
+    committed(project)
+    short, long = project.doit("plan").splitlines(), project.doit("plan", "--all").splitlines()
+    assert len(short) < 25
+    assert "  x86_64-unknown-linux-gnu    5 wheels  3.11 3.12 3.13 3.14 3.15" in short
+    assert re.search(r"^run +build: \d+ tasks +never done here$", "\n".join(short), re.MULTILINE)
+    assert short[-1] == "each file and task: doit plan --all"
+    assert sum(line.endswith(".whl") for line in long) == 16
+    assert sum(line.startswith("run") for line in long) == int(short[-2].split()[0])

@@ -1,20 +1,24 @@
-"""The screens in the README, taken from real runs: `python -m tools.screens` runs the commands and writes them.
+"""The screens in the README and the docs, as SVG from real runs: `python -m tools.screens [NAME ...]`.
 
-They run in a copy of examples/tidemark that would be published to PyPI.  The rehearsal compiles for this machine: a
-minute or two.
+The commands run in a pseudo-terminal, in a copy of examples/tidemark that would be published to PyPI.  The rehearsal
+compiles for this machine: some minutes.  POSIX only.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
+FOLDER = ROOT / "docs" / "screens"
+COLUMNS, ROWS = 110, 120
 
 SETTINGS = """[tool.cartwheel]
 targets = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-musl", "aarch64-apple-darwin"]
@@ -25,18 +29,17 @@ select = "aarch64-*"
 untested = "no such machine at hand"
 """
 
-SCREENS = {"plan": ("plan", "check:x86_64-unknown-linux-gnu"), "rehearse": ("rehearse",)}
+SCREENS = {"help": ("help", "build"), "plan": ("plan",), "rehearse": ("rehearse",)}
 
 
-def main() -> None:
-    """Run each command and replace its screen."""
+def main(names: list[str]) -> None:
+    """Run each command and write its screen."""
+    FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder).resolve() / "tidemark"
         write_project(project)
-        text = README.read_text(encoding="utf-8")
-        for name, words in SCREENS.items():
-            text = with_screen(text, name, screen(project, *words))
-        README.write_text(text, encoding="utf-8")
+        for name in names or SCREENS:
+            screen(project, SCREENS[name], FOLDER / f"{name}.svg")
 
 
 def write_project(root: Path) -> None:
@@ -54,24 +57,64 @@ def write_project(root: Path) -> None:
         subprocess.run(["git", *words], cwd=root, check=True)
 
 
-def screen(root: Path, *words: str) -> str:
-    """What a user sees of a command, without the folders of this machine and with long names cut."""
-    done = subprocess.run([sys.executable, "-m", "doit", *words], cwd=root, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"doit {' '.join(words)} failed:\n{done.stdout}{done.stderr}")
-    shown = re.sub(r"origin \(\S+\)", "origin", done.stdout)
-    lines = [line if len(line) <= 118 else line[:117] + "…" for line in shown.rstrip().splitlines()]
-    return "\n".join((f"$ doit {' '.join(words)}", *lines))
+def screen(root: Path, words: tuple[str, ...], file: Path) -> None:
+    """Write what a user sees at the end of a command, without the folders of this machine."""
+    from rich.console import Console
+
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
+    console.print(f"[bold]$ doit {' '.join(words)}[/]", highlight=False)
+    for line in recorded(root, words):
+        console.print(line, soft_wrap=True)
+    console.save_svg(str(file), title=f"doit {words[0]}", unique_id=file.stem)
+    text = file.read_text(encoding="utf-8")
+    file.write_text("\n".join(line.rstrip() for line in text.splitlines()) + "\n", encoding="utf-8")
 
 
-def with_screen(text: str, name: str, shown: str) -> str:
-    """The text with the block below `<!-- screen: NAME -->` replaced."""
-    form = re.compile(rf"(<!-- screen: {name} -->\n```text\n).*?(\n```)", re.DOTALL)
-    found, count = form.subn(lambda match: f"{match[1]}{shown}{match[2]}", text)
-    if count != 1:
-        raise SystemExit(f"README.md: expected one block below <!-- screen: {name} -->, found {count}")
-    return found
+def recorded(root: Path, words: tuple[str, ...]) -> list[object]:
+    """The lines of the last picture of a run in a pseudo-terminal, as rich's `Text`."""
+    import fcntl
+    import termios
+
+    import pyte
+
+    own, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "doit", *words], cwd=root, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )  # fmt: skip
+    os.close(theirs)
+    picture = pyte.Screen(COLUMNS, ROWS)
+    stream = pyte.ByteStream(picture)
+    try:
+        while part := os.read(own, 65536):
+            stream.feed(part)
+    except OSError:  # Linux, when the last program has closed the terminal
+        pass
+    os.close(own)
+    lines = [_text(picture.buffer[row]) for row in range(ROWS)]
+    while lines and not str(lines[-1]).strip():
+        lines.pop()
+    if process.wait():
+        raise SystemExit(f"doit {' '.join(words)} failed:\n" + "\n".join(map(str, lines)))
+    return lines
+
+
+def _text(cells: object) -> object:
+    """One row of the terminal with its colours."""
+    from rich.text import Text
+
+    text = Text()
+    for column in range(COLUMNS):
+        cell = cells[column]  # type: ignore[index]
+        colour = "" if cell.fg == "default" else {"brown": "yellow"}.get(cell.fg, cell.fg)
+        text.append(cell.data, f"{'bold ' if cell.bold else ''}{colour}".strip())
+    text.rstrip()
+    plain = re.sub(r"origin \(\S+\)", "origin", text.plain)
+    if plain != text.plain:
+        return Text(plain)
+    return text
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -15,6 +15,7 @@ from msgspec.structs import asdict
 
 from cartwheel.backends.maturin import lockfile_warning
 from cartwheel.commands.options import WordsAndOptions
+from cartwheel.commands.plan_text import plan_as_text
 from cartwheel.inputs.lockless_copy import lacks_lockfile
 from cartwheel.inputs.missing_files import told_of_inputs, told_of_macros
 from cartwheel.model.errors import CartwheelError
@@ -49,6 +50,14 @@ class Plan(WordsAndOptions):
     )
     cmd_options = (
         {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
+        {
+            "name": "everything",
+            "short": "",
+            "long": "all",
+            "type": bool,
+            "default": False,
+            "help": "a line for each file and task, however many there are",
+        },
         {
             "name": "against",
             "short": "",
@@ -92,7 +101,14 @@ class Plan(WordsAndOptions):
         )
 
     def _execute(
-        self, as_json: bool, against: str, markdown: bool, sizes: bool, offline: bool, pos_args: list[str]
+        self,
+        as_json: bool,
+        everything: bool,
+        against: str,
+        markdown: bool,
+        sizes: bool,
+        offline: bool,
+        pos_args: list[str],
     ) -> int:
         shop = workshop_of(self.task_list)
         shop.world.readonly = True
@@ -110,7 +126,11 @@ class Plan(WordsAndOptions):
         outlooks = outlook(closure(self.task_list, pos_args))
         write = self.outstream.write
         remarks = notes(shop.project, shop.root)
-        write(as_document(shop.project, outlooks, remarks) if as_json else as_text(shop.project, outlooks, remarks))
+        if as_json:
+            write(as_document(shop.project, outlooks, remarks))
+            return 0
+        waiting = tuple(row for row in outlooks if row.state != FRESH)
+        write(plan_as_text(shop.project, waiting, len(outlooks), remarks, everything=everything))
         return 0
 
 
@@ -221,22 +241,3 @@ def as_document(project: Project, outlooks: Iterable[TaskForecast], remarks: tup
         )
         + "\n"
     )
-
-
-def as_text(project: Project, outlooks: tuple[TaskForecast, ...], remarks: tuple[str, ...]) -> str:
-    """The text form: the files of each package, then what would run."""
-    lines = []
-    for package in project.packages:
-        where = ", ".join(package.publish) or "never published"
-        lines.append(f"{package.name} {package.version}  ({where})")
-        lines += [f"  {a.path}" for a in artifacts(project) if a.package == package.key]
-    waiting = [o for o in outlooks if o.state != FRESH]
-    lines += ["", *remarks] if remarks else []
-    lines.append("")
-    width = max((len(o.name) for o in waiting), default=0)
-    for o in waiting:
-        more = f"; and {len(o.why) - 3} more" if len(o.why) > 3 else ""
-        lines.append(f"{o.state:8}{o.name:{width}}  {'; '.join(o.why[:3])}{more}")
-    fresh = len(outlooks) - len(waiting)
-    lines.append(f"{len(waiting)} of {len(outlooks)} tasks would run, {fresh} are up to date")
-    return "\n".join(lines) + "\n"
