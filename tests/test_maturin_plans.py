@@ -18,6 +18,7 @@ from cartwheel.model.config.bindings import module_name
 from cartwheel.model.project import Package, Wheel
 from cartwheel.pipeline import read_project
 from support.maturin_projects import CASES, Case
+from support.projects import DODO, Project
 
 LINUX = "x86_64-unknown-linux-gnu"
 PYTHON = "3.11"
@@ -97,6 +98,32 @@ def test_maturin_makes_what_is_planned(name: str, tmp_path: Path, target_dir: Pa
         last = case.extension.rpartition(".")[2]
         [content] = binaries.values()
         assert f"PyInit_{last}".encode() in content
+    if not case.target:
+        assert texts_of(our_wheel(wheel, tmp_path, target_dir)) == texts_of(made)
+
+
+def our_wheel(wheel: Wheel, root: Path, target_dir: Path) -> Path:
+    """The raw wheel of our own build, which finds the crates of a registry compiled by the builds before it."""
+    compiled, own = target_dir.with_name("ours") / wheel.python, root / ".cartwheel" / "cargo"
+    if compiled.is_dir():
+        shutil.copytree(compiled, own, symlinks=True)
+    project = Project(root)
+    project.write("dodo.py", DODO)
+    task = ":".join(("build", wheel.target.triple, wheel.package, wheel.python))
+    project.doit(task, env={"CARGO_NET_OFFLINE": "true"})
+    shutil.rmtree(compiled, ignore_errors=True)
+    shutil.copytree(own, compiled, symlinks=True)
+    [made] = (root / ".cartwheel" / "wheels").rglob("*.whl")
+    return made
+
+
+def texts_of(wheel: Path) -> dict[str, bytes]:
+    """The files of a wheel with their content; without that of compiled files and of those that name or count them."""
+    named = ("/RECORD", "/WHEEL")
+    with zipfile.ZipFile(wheel) as archive:
+        entries = [entry for entry in archive.namelist() if not entry.endswith("/") and "/sboms/" not in entry]
+        texts = {entry: archive.read(entry) for entry in entries}
+    return {e: b"" if t.startswith(b"\x7fELF") or e.endswith(named) else t for e, t in texts.items()}
 
 
 def is_extension(entry: str, case: Case) -> bool:

@@ -170,7 +170,21 @@ def executable(*names: str) -> Make:
     return lambda yard: [yard.path(name).chmod(0o755) for name in names]
 
 
+CONFIGURED = '[env]\nDATA = {{ value = "{}", relative = true }}\n'
+"""A file of the workspace as a variable, in cargo's configuration."""
+
 HABITS = {
+    "a variable of cargo's configuration that a build script reads, and says nothing of": Habit(
+        files={"app/build.rs": script('let data = env::var("DATA").unwrap();', "say(read(&data));",
+                                      'println!("cargo:rerun-if-changed={data}");'),
+               "app/src/main.rs": SAID, ".cargo/config.toml": 'include = ["more.toml"]\n',
+               ".cargo/more.toml": CONFIGURED.format("one.txt"), "one.txt": "one", "two.txt": "two"},
+        edits={
+            "the file": write("one.txt", "1"),
+            "the variable": write(".cargo/more.toml", CONFIGURED.format("two.txt")),
+            "the other file": write("two.txt", "2"),
+        },
+    ),
     "cc, which names variables only": Habit(
         files={"app/build.rs": script('compile("native/f.c", "f");', CC_VARIABLES), "app/src/main.rs": NATIVE,
                "app/native/f.c": C, "app/native/f.h": H},

@@ -141,7 +141,18 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             named |= {p for p in changed if unwatched in (p, ".") or p.startswith(f"{unwatched}/")}
         names = {name for name in {*then.facts, *now.facts} if is_variable(name) or name == _COMMIT}
         variables = any(then.facts.get(name) != now.facts.get(name) for name in names)
-        return bool(older or named or variables)
+        return bool(older or named or variables or self._configured_anew(then, now, changed, work))
+
+    def _configured_anew(self, then: Dependencies, now: Dependencies, changed: set[str], work: Work) -> bool:
+        """Whether a configuration file of cargo changed: cargo runs no build script again for its `[env]`."""
+        from cartwheel.cargo.config_files import configuration
+        from cartwheel.filesystem.read_set import relative_name
+
+        outside = {path for path in {*then.local, *now.local} if then.local.get(path) != now.local.get(path)}
+        settings = configuration(work.root / self.package.folder, work.snapshot.environ)
+        paths = (*settings.files, *settings.missing)
+        places = {name for path in paths for name in (relative_name(path, work.root), str(path))}
+        return bool(places & (changed | outside))
 
     def _with_settings(self, seen: Dependencies, snapshot: Snapshot) -> Dependencies:
         """The dependencies with compiler, features and profile added as facts."""
