@@ -349,8 +349,9 @@ def test_the_summary_is_added_to_its_file_and_the_values_to_theirs(root: Path) -
 def test_a_file_that_is_missing_or_cannot_be_written_is_told_and_fails_nothing(root: Path) -> None:
     environ = {**GITHUB, "GITHUB_STEP_SUMMARY": str(root / "no" / "summary"), "GITHUB_OUTPUT": str(root)}
     said = CiOutput(environ, root).close("# page", {"version": "1.0"})
+    summary = root / "no" / "summary"
     assert [re.sub(r"\(.*\)", "(WHY)", mark) for mark in said.splitlines()] == [
-        f"::warning::GITHUB_STEP_SUMMARY: {root}/no/summary cannot be written (WHY); what it should hold is lost",
+        f"::warning::GITHUB_STEP_SUMMARY: {summary} cannot be written (WHY); what it should hold is lost",
         f"::warning::GITHUB_OUTPUT: {root} cannot be written (WHY); what it should hold is lost",
     ]
     assert CiOutput(GITHUB, root).close("# page", {"version": "1.0"}) == "", "and where there is none, there is none"

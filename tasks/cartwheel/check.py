@@ -87,7 +87,11 @@ def _could_run_now(package: Package, wheel: Wheel, snapshot: Snapshot) -> tuple[
 
 
 def _elsewhere(wheel: Wheel, snapshot: Snapshot) -> bool:
-    """Whether this machine has a sysroot for the wheel's target."""
+    """Whether this machine has a sysroot for the wheel's target, or Wine for Windows."""
+    if wheel.target.system == "windows":
+        from cartwheel.machine.wine import configured
+
+        return configured(snapshot.environ)
     from cartwheel.machine.interpreters import sysroot
 
     return sysroot(wheel.target, snapshot.environ) is not None

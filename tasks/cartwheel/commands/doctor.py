@@ -26,7 +26,7 @@ from cartwheel.model.wheels.target import ANY
 from cartwheel.process.capacity import Capacity, capacity
 from cartwheel.process.environment import unset, uv_environment
 from cartwheel.run_context import RunContext
-from cartwheel.testing.test_hosts import interpreter_for_tests
+from cartwheel.testing.test_hosts import advice, interpreter_for_tests
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.cargo_directories import FOLDER, disk_use
 from cartwheel.toolchain.requirements import ToolNeed, crate_needs, missing_needs
@@ -183,11 +183,13 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
             else:
                 places.setdefault(found.by, {})[python] = None
     if not places and not missed:
-        reasons = dict.fromkeys(wheel.test.skip or "there is no command for them" for _, wheel in group)
-        return f"none: {'; '.join(reasons)}"
+        whys = dict.fromkeys(wheel.test.skip or "there is no command for them" for _, wheel in group)
+        return f"none: {'; '.join(whys)}"
     if not places:
         runner = runner_text(group[0][1].runner) or group[0][1].target.runner
-        return f"{f'left to {runner}' if runner else 'not here'}: {'; '.join(missed)}"
+        way = advice(group[0][1].target, env)
+        reasons = (*missed, way) if way else tuple(missed)
+        return f"{f'left to {runner}' if runner else 'not here'}: {'; '.join(reasons)}"
     return "; ".join((*(f"{by}: {', '.join(pythons)}" for by, pythons in places.items()), *missed))
 
 

@@ -45,6 +45,10 @@ class Interpreter(Struct, frozen=True, kw_only=True):
     """It is for another kind of machine, so requirements are compiled for it only if `test.compile` allows that."""
     alone: bool = False
     """Programs missing in its environment are searched beside the interpreter, not on this machine."""
+    version: str = ""
+    """Its version, `3.13`, if it runs on another system and uv must install for it without starting it."""
+    local_path: Callable[[str], str] = str
+    """The path of this machine for a path that the interpreter reports."""
 
 
 class NoInterpreter(Struct, frozen=True, kw_only=True):
@@ -62,7 +66,8 @@ def native_interpreter(target: Target, floor: str, python: str, env: Mapping[str
     if why := cannot_run(target, host, floor or target.floor):
         request = _besides(target, python, host)
         path = _uv_find(request, env) if request else ""
-        return Interpreter(path=path, by=f"{target.machine} here") if path else NoInterpreter(why=why, all=True)
+        kind = "musl" if target.libc == "musl" else target.machine
+        return Interpreter(path=path, by=f"{kind} here") if path else NoInterpreter(why=why, all=True)
     path = interpreter_path(python, env)
     return Interpreter(path=path) if path else NoInterpreter(why=f"{display_name(python)} is not installed here")
 
@@ -122,9 +127,16 @@ interpreter is used only if it is installed.
 
 def _besides(target: Target, python: str, host: Host) -> str:
     """uv's request for a compatible interpreter; empty if this machine is not compatible with the target."""
-    if target.libc not in ("", "gnu", "msvc") or (target.system == "linux" and host.libc != "gnu"):
+    if target.libc not in ("", "gnu", "msvc", "musl") or (target.system == "linux" and host.libc != "gnu"):
         return ""
-    platform = _BESIDES.get((host.system, host.machine, target.machine))
+    musl = target.libc == "musl" and target.machine == host.machine and host.machine
+    platform = (
+        f"linux-{host.machine}-musl"
+        if musl
+        else ""
+        if target.libc == "musl"
+        else _BESIDES.get((host.system, host.machine, target.machine))
+    )
     if not platform or not version(python):
         return ""
     free = "+freethreaded" if python.endswith("t") else ""
@@ -207,6 +219,9 @@ def emulated_interpreter(
     if root is None:
         return None
     loader = _loader(target)
+    if target.libc == "musl" and target.machine == this_machine().machine and os.path.lexists(f"/{loader}"):
+        path = _within(root, python)  # musl's loader is installed here, so the kernel starts such programs
+        return Interpreter(path=path, by="musl here") if path else _absent(python, root)
     if not os.path.lexists(root / loader):
         return NoInterpreter(why=f"{root} has no {loader}, so it is no file system of {target.triple}", all=True)
     suffix = BY_NAME[target.arch].qemu or target.arch
@@ -215,7 +230,7 @@ def emulated_interpreter(
         return NoInterpreter(why=f"qemu-{suffix} is missing; {QEMU}", all=True)
     path = _within(root, python)
     if not path:
-        return NoInterpreter(why=f"{display_name(python)} is not in {root}")
+        return _absent(python, root)
     prefix = (qemu, "-L", str(root))
     interpreter = Interpreter(
         path=path, by=f"emulated by {Path(qemu).name}", foreign=True, env={"QEMU_LD_PREFIX": str(root)},
@@ -223,6 +238,10 @@ def emulated_interpreter(
     )  # fmt: skip
     why = _unfit(target, floor, interpreter, root, env)
     return NoInterpreter(why=why, all=True) if why else interpreter
+
+
+def _absent(python: str, root: Path) -> NoInterpreter:
+    return NoInterpreter(why=f"{display_name(python)} is not in {root}")
 
 
 def _qemu(suffix: str, env: Mapping[str, str]) -> str:

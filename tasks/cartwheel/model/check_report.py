@@ -12,6 +12,9 @@ from cartwheel.model.errors import StepFailed
 HERE = "here"
 """The value of `TestRun.by` for a native interpreter."""
 
+WINE = "under Wine"
+"""The value of `TestRun.by` for an interpreter for Windows that Wine runs."""
+
 
 class TestRun(Struct, frozen=True, kw_only=True):
     """The tests of an installed wheel with one Python.  A test failure has no `TestRun`; it raises `StepFailed`."""
@@ -56,6 +59,14 @@ class CheckReport(Struct, frozen=True, kw_only=True):
     def tested(self) -> str:
         """A summary for people: the Pythons that ran tests and the Pythons that did not.  See `in_words`."""
         return in_words(self.runs)
+
+
+def untested_for_release(report: CheckReport, *, wine_counts: bool) -> str:
+    """Why the file counts as untested in a release; empty if it is tested.  `wine_counts`: `test.wine`."""
+    if report.untested or wine_counts:
+        return report.untested
+    only_wine = all(run.by == WINE for run in report.runs if not run.not_run)
+    return f"they ran {WINE} only; test.wine = true makes that count" if only_wine else ""
 
 
 def untested_reason(runs: Iterable[TestRun]) -> str:

@@ -12,7 +12,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.filesystem.windows_files import remove_tree
+from cartwheel.machine import interpreters
 from cartwheel.machine.interpreters import Interpreter, directly
+from cartwheel.machine.wine import program_architecture, windows_path
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.step import CommandLog
 from cartwheel.testing.installers import UV, Installer
@@ -31,8 +33,14 @@ class FreshEnvironment(Struct, frozen=True, kw_only=True):
     """For the tests: the environment's programs are first on PATH; no path to other packages and no credentials."""
     installer_env: Mapping[str, str]
     """For the installer: `env` and the variables that configure package sources."""
+    target: tuple[str, ...] = ()
+    """uv's arguments to install into the folder for an interpreter of another system; empty for any other."""
     only_wheels: bool = False
     """Requirements are installed from wheels only, never compiled."""
+
+    def install_command(self, tool: Installer) -> tuple[str, ...]:
+        """The command that installs packages here; the caller appends them."""
+        return (*interpreters.UV, "pip", "install", *self.target) if self.target else tool.install(self.starter)
 
     def python(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """The command that starts the environment's interpreter."""
@@ -92,9 +100,28 @@ def fresh(
         return made
     if tool is not UV:
         raise StepFailed("uv does not start here, and installing for another machine needs it; install uv again")
+    if base.version:
+        return _for_windows(made)
     bare = base.through((base.path, "-m", "venv", "--without-pip", str(folder)), inner, folder.parent)
     log.run(bare, cwd=folder.parent, env={**env, **base.env})
     return replace(made, starter=_starter(made))
+
+
+_PLATFORMS = {"win_amd64": "x86_64-pc-windows-msvc", "win32": "i686-pc-windows-msvc"}
+
+
+def _for_windows(made: FreshEnvironment) -> FreshEnvironment:
+    """Create an environment for Windows without starting a program there: copies of the interpreter and its DLLs."""
+    base = Path(made.base.path)
+    scripts, packages = made.folder / "Scripts", made.folder / "Lib" / "site-packages"
+    scripts.mkdir(parents=True)
+    packages.mkdir(parents=True)
+    for file in (base, *base.parent.glob("*.dll")):
+        shutil.copy(file, scripts)
+    (made.folder / "pyvenv.cfg").write_text(f"home = {windows_path(str(base.parent))}\n", "utf-8")
+    version, platform = made.base.version, _PLATFORMS[program_architecture(base)]
+    target = ("--python-platform", platform, "--python-version", version, "--target", str(packages))
+    return replace(made, target=target, interpreter=scripts / "python.exe", only_wheels=True)
 
 
 def _starter(made: FreshEnvironment) -> Path:
@@ -110,7 +137,7 @@ def inside(made: FreshEnvironment, module: str, file: str) -> str:
     """The module's file, relative to the environment; raises `StepFailed` if it lies elsewhere."""
     if not module:
         return ""
-    path = Path(file).resolve()
+    path = Path(made.base.local_path(file)).resolve()
     if not file or not path.is_relative_to(made.folder.resolve()):
         raise StepFailed(f"{module} was imported from {file or 'nowhere'}, not from the environment it is installed in")
     return path.relative_to(made.folder.resolve()).as_posix()

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.interpreters import Interpreter
-from cartwheel.model.check_report import TestRun
+from cartwheel.machine.wine import failure_in_words
+from cartwheel.model.check_report import WINE, TestRun
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.step import CommandLog
 from cartwheel.model.wheels.wheel_name import WheelName
@@ -53,7 +54,7 @@ def run_wheel_tests(
 
     def install(made: FreshEnvironment, tool: Installer, needs: tuple[str, ...]) -> None:
         finished = ("--only-binary", ":all:") if made.only_wheels else ()
-        argv = (*tool.install(made.starter), *finished, named, *requirements, *needs)
+        argv = (*made.install_command(tool), *finished, named, *requirements, *needs)
         try:
             log.run(argv, cwd=scratch, env=made.installer_env)
         except StepFailed as error:
@@ -105,16 +106,32 @@ def run_installed_tests(
         scratch / "env", base=base, tool=tool, log=log, env=env, installer_env=for_installer, only_wheels=only_wheels
     )
     install(made, tool, runner.needs)
+    place = cwd or scratch / "run"
+    try:
+        ran = _tested(made, runner, command, wheel, module, tests_from, scratch, place, log)
+    except StepFailed as error:
+        words = failure_in_words(str(error)) if base.by == WINE else ""
+        if not words:
+            raise
+        raise StepFailed(f"{WINE}: {words}\n{error}") from None
+    remove_tree(made.folder, ignore_errors=True)
+    return replace(ran, seconds=time.monotonic() - start, by=base.by)
+
+
+def _tested(
+    made: FreshEnvironment, runner: Runner, command: tuple[str, ...], wheel: Path | None, module: str, tests_from: Path,
+    scratch: Path, place: Path, log: CommandLog,
+) -> TestRun:  # fmt: skip
+    """Import the module, compare the installed files with the wheel and run the tests in the folder `place`."""
     found = _import_module(made, module, scratch, log)
     if wheel is not None:
-        _compare_installed(wheel, Path(found["platlib"]))
+        _compare_installed(wheel, Path(made.base.local_path(found["platlib"])))
     where = inside(made, module, found["file"])
     ran = TestRun(not_run="no test command is configured; it was installed and imported")
     if command:
         arguments = tuple(part.replace("{package}", str(tests_from.resolve())) for part in command)
-        ran = runner.run(made, arguments, module, scratch, cwd or scratch / "run", log)
-    remove_tree(made.folder, ignore_errors=True)
-    return replace(ran, seconds=time.monotonic() - start, python=found["python"], by=base.by, where=where)
+        ran = runner.run(made, arguments, module, scratch, place, log)
+    return replace(ran, python=found["python"], where=where)
 
 
 def minimum_of(name: WheelName) -> str:

@@ -12,11 +12,14 @@ from msgspec.structs import replace
 from cartwheel.machine import interpreters
 from cartwheel.machine.host import this_machine
 from cartwheel.machine.interpreters import Interpreter, NoInterpreter
+from cartwheel.machine.wine import ADVICE, VARIABLE, wine_interpreter
+from cartwheel.machine.wine import configured as wine_configured
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Work
 from cartwheel.model.wheels.container_image import interpreter_folder
 from cartwheel.model.wheels.python import PURE
+from cartwheel.model.wheels.target import Target
 from cartwheel.process import environment
 from cartwheel.process.run import capture
 
@@ -50,12 +53,26 @@ def interpreter_for_tests(
     return refusal or NoInterpreter(why="this machine cannot run it", all=True)
 
 
+def advice(target: Target, env: Mapping[str, str]) -> str:
+    """How tests of the target could run on this machine, which cannot run them yet; empty if there is no way known."""
+    host = this_machine()
+    if target.system == "windows" and host.system == "linux" and not wine_configured(env):
+        return f"to test under Wine, set {VARIABLE}3_13 to a python.exe for Windows; {ADVICE}"
+    if target.libc == "musl" and host.libc == "gnu" and not interpreters.sysroot(target, env):
+        return f"to test here, set {interpreters.variable(target)} to a folder with bin/python3.X linked with musl"
+    return ""
+
+
 def _own(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
     return interpreters.native_interpreter(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
 
 
 def _emulator(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
     return interpreters.emulated_interpreter(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
+
+
+def _wine(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
+    return wine_interpreter(wanted.wheel.target, wanted.python, wanted.env)
 
 
 def _container(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
@@ -125,4 +142,4 @@ def _uv_cache(env: Mapping[str, str]) -> tuple[Path, ...]:
     return (folder,)
 
 
-PLACES: tuple[Place, ...] = (_own, _emulator, _container)
+PLACES: tuple[Place, ...] = (_own, _emulator, _wine, _container)

@@ -46,6 +46,9 @@ class Test(Table, frozen=True, kw_only=True):
     """Dependency groups (PEP 735) to install, of the package or of the workspace above it.  Example: `["test"]`"""
     compile: bool = False
     """Requirements may be compiled under emulation too, which can take hours."""
+    wine: bool = False
+    """Tests under Wine count in a release too.  Without it they count for pull requests, and a release wants tests on
+    Windows.  Default: false."""
 
 
 class Before(Table, frozen=True, kw_only=True):

@@ -1,0 +1,135 @@
+"""Windows wheels tested under Wine: which interpreter is used, how commands are translated, what failures say."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import pytest
+
+from cartwheel.machine import wine
+from cartwheel.machine.interpreters import Interpreter, NoInterpreter
+from cartwheel.model.check_report import WINE, CheckReport, TestRun, untested_for_release
+from cartwheel.model.wheels.target import TARGETS
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Wine runs on other systems")
+
+GNU = TARGETS["x86_64-pc-windows-gnu"]
+
+
+def program(path: Path, machine: int = 0x8664) -> Path:
+    """A file with the header of a Windows program."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", 0x40) + b"PE\0\0" + struct.pack("<H", machine))
+    return path
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    starter = tmp_path / "bin" / "wine"
+    starter.parent.mkdir()
+    starter.write_text("#!/bin/sh\n")
+    starter.chmod(0o755)
+    return {"PATH": str(starter.parent), "HOME": str(tmp_path)}
+
+
+def test_the_interpreter_of_a_variable_is_used(tmp_path: Path, env: dict[str, str]) -> None:
+    python = program(tmp_path / "python" / "python.exe")
+    found = wine.wine_interpreter(GNU, "3.13", {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)})
+    assert isinstance(found, Interpreter)
+    assert (found.path, found.by, found.version) == (str(python), WINE, "3.13")
+
+
+def test_an_interpreter_where_its_installer_puts_it_is_found(tmp_path: Path, env: dict[str, str]) -> None:
+    place = "drive_c/users/me/AppData/Local/Programs/Python/Python314/python.exe"
+    python = program(tmp_path / ".wine" / place)
+    found = wine.wine_interpreter(GNU, "3.14", env)
+    assert isinstance(found, Interpreter)
+    assert found.path == str(python)
+    moved = program(tmp_path / "prefix" / place)
+    named = wine.wine_interpreter(GNU, "3.14", {**env, "WINEPREFIX": str(tmp_path / "prefix")})
+    assert isinstance(named, Interpreter)
+    assert named.path == str(moved)
+
+
+def test_an_interpreter_of_another_architecture_is_refused(tmp_path: Path, env: dict[str, str]) -> None:
+    python = program(tmp_path / "python.exe", machine=0x14C)
+    named = {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)}
+    found = wine.wine_interpreter(GNU, "3.13", named)
+    assert isinstance(found, NoInterpreter)
+    assert found.why == f"Python 3.13 for Windows was not found: {python} is not an interpreter for win_amd64"
+    assert isinstance(wine.wine_interpreter(TARGETS["i686-pc-windows-gnu"], "3.13", named), Interpreter)
+
+
+def test_a_version_that_is_not_named_is_told_with_its_variable(tmp_path: Path, env: dict[str, str]) -> None:
+    python = program(tmp_path / "python.exe")
+    found = wine.wine_interpreter(GNU, "3.12", {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)})
+    assert isinstance(found, NoInterpreter)
+    assert found.why == "Python 3.12 for Windows was not found: CARTWHEEL_WINE_PYTHON_3_12 is not set"
+
+
+def test_without_wine_the_reason_says_how_to_get_it(tmp_path: Path) -> None:
+    python = program(tmp_path / "python.exe")
+    found = wine.wine_interpreter(GNU, "3.13", {"PATH": "", "CARTWHEEL_WINE_PYTHON_3_13": str(python)})
+    assert isinstance(found, NoInterpreter)
+    assert "Wine is missing; install Wine 10 or newer" in found.why
+
+
+def test_without_an_interpreter_or_for_another_system_the_place_does_not_apply(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    assert wine.wine_interpreter(GNU, "3.13", env) is None
+    python = program(tmp_path / "python.exe")
+    named = {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)}
+    assert wine.wine_interpreter(TARGETS["x86_64-apple-darwin"], "3.13", named) is None
+
+
+def test_paths_in_arguments_and_variables_are_translated(tmp_path: Path, env: dict[str, str]) -> None:
+    python = program(tmp_path / "python.exe")
+    found = wine.wine_interpreter(GNU, "3.13", {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)})
+    assert isinstance(found, Interpreter)
+    argv = ("/tmp/env/Scripts/python.exe", "-m", "pytest", "--junitxml=/tmp/a b.xml", "/tmp/tests", "-k", "/x", "a=/b")
+    command = found.through(argv, {"PYTHONPATH": "/tmp/witness", "OTHER": "/tmp"}, tmp_path)
+    assert command[:2] == ("env", r"PYTHONPATH=Z:\tmp\witness")
+    assert command[-8:] == (
+        r"Z:\tmp\env\Scripts\python.exe", "-m", "pytest", r"--junitxml=Z:\tmp\a b.xml", r"Z:\tmp\tests", "-k", "/x",
+        "a=/b",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reported", "path"), [(r"Z:\tmp\a", "/tmp/a"), (r"\\?\z:\tmp\a", "/tmp/a"), (r"C:\Python\a", r"C:\Python\a")]
+)
+def test_a_path_that_a_program_under_wine_reports_is_one_of_this_machine(reported: str, path: str) -> None:
+    assert wine.local_path(reported) == path
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (
+            'err:module:import_dll Library grain.dll (which is needed by L"Z:\\\\a\\\\_x.pyd") not found\nImportError',
+            "grain.dll is missing, and _x.pyd needs it; let the repair graft it",
+        ),
+        (
+            "cartwheel: the program ended with exit code 0xC0000005 (access violation)",
+            "the program ended with exit code 0xC0000005 (access violation)",
+        ),
+        ("1 failed", ""),
+    ],
+)
+def test_a_missing_dll_and_a_crash_are_told_as_such(output: str, words: str) -> None:
+    assert wine.failure_in_words(output) == words
+
+
+def test_tests_under_wine_count_in_a_release_only_if_the_configuration_says_so() -> None:
+    run = TestRun(count=3, python="3.13.5", by=WINE)
+    report = CheckReport(file="a.whl", sha256="", runs=(run,))
+    assert report.untested == ""
+    assert untested_for_release(report, wine_counts=True) == ""
+    assert untested_for_release(report, wine_counts=False) == (
+        "they ran under Wine only; test.wine = true makes that count"
+    )
+    native = CheckReport(file="a.whl", sha256="", runs=(run, TestRun(count=3, python="3.12.1")))
+    assert untested_for_release(native, wine_counts=False) == ""

@@ -1,0 +1,142 @@
+"""Our own code on Windows: the portable part of the suite, the commands of a user, and how processes end."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, Installed  # type: ignore[import-not-found,unused-ignore]
+from support.wine import windows_path
+
+pytestmark = pytest.mark.lab
+
+PORTABLE = (
+    "windows_ways", "model", "plans", "next_version", "changelog", "index_rules", "toml_edits", "slots",
+    "requirements", "named_files", "ledger", "record",
+)  # fmt: skip
+"""Test files that need neither git nor cargo."""
+
+PASSED = 700
+"""The number of tests that passed in November 2026, rounded down."""
+
+PURE = """\
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "ripple"
+version = "1.0.0"
+description = "waves"
+requires-python = ">=3.11"
+readme = "README.md"
+[tool.cartwheel]
+targets = ["any"]
+publish = []
+test = { command = ["pytest", "{package}/tests"] }
+"""
+
+DODO = """\
+from cartwheel import Pipeline
+wheels = Pipeline.beside(__file__)
+DOIT_CONFIG = wheels.doit_config
+task_clean, task_version_sync, task_build = wheels.clean, wheels.version_sync, wheels.build
+task_repair, task_check, task_sdist = wheels.repair, wheels.check, wheels.sdist
+"""
+
+
+@pytest.mark.parametrize("utf8", ["1", "0"])
+def test_the_portable_tests_pass_under_wine(installed: Installed, utf8: str) -> None:
+    files = PORTABLE if utf8 == "1" else ("windows_ways", "toml_edits", "changelog", "record", "ledger")
+    done = installed.run(
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", *(f"tests/test_{name}.py" for name in files), cwd=ROOT,
+        env={"PYTHONUTF8": utf8, "CARTWHEEL_TEST_REQUIRE_TOOLS": ""},
+    )  # fmt: skip
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert passed
+    assert int(passed[1]) >= (PASSED if utf8 == "1" else 100)
+    print(done.stdout.splitlines()[-1])
+
+
+def test_every_test_is_collected_under_wine(installed: Installed) -> None:
+    done = installed.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only", "tests", cwd=ROOT)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("utf8", ["1", "0"])
+def test_a_pure_package_in_a_folder_with_blanks_and_accents_is_built_and_checked(
+    installed: Installed, tmp_path: Path, utf8: str
+) -> None:
+    root = tmp_path / "größe und wert"
+    for name, text in {
+        "pyproject.toml": PURE, "dodo.py": DODO, "README.md": "# ripple\n", "src/ripple/__init__.py": "VALUE = 1\n",
+        "tests/test_ripple.py": "import ripple\ndef test_value(): assert ripple.VALUE == 1\n",
+    }.items():  # fmt: skip
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, "utf-8")
+
+    def doit(*words: str) -> str:
+        done = installed.run("-m", "doit", *words, cwd=root, env={"PYTHONUTF8": utf8})
+        assert done.returncode == 0, f"{words}: {done.stdout[-3000:]}"
+        return done.stdout
+
+    assert "build" in doit("list")
+    assert "ripple-1.0.0-py3-none-any.whl" in doit("plan")
+    doit("build:any")
+    wheel = root / "dist" / "ripple-1.0.0-py3-none-any.whl"
+    first = wheel.read_bytes()
+    (root / "src/ripple/__init__.py").write_text("VALUE = 2\n", "utf-8")
+    doit("build:any")
+    assert wheel.read_bytes() != first
+    doit("sdist")
+    (root / "src/ripple/__init__.py").write_text("VALUE = 1\n", "utf-8")
+    doit("check:any")
+
+
+CHILD = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {late!r}]); time.sleep({wait})"
+LATE = "import time, pathlib; time.sleep(3); pathlib.Path({mark!r}).write_text('late')"
+
+
+@pytest.mark.parametrize("wait", [0, 60])
+def test_nothing_that_a_command_started_outlives_it(installed: Installed, tmp_path: Path, wait: int) -> None:
+    mark = tmp_path / "mark"
+    script = tmp_path / "run.py"
+    child = CHILD.format(late=LATE.format(mark=windows_path(mark)), wait=wait)
+    script.write_text(
+        "import os, sys, threading, time\n"
+        "from pathlib import Path\n"
+        "from cartwheel.process import run\n"
+        "run.stop_on_signals()\n"
+        "start = time.monotonic()\n"
+        f"process = run.start_in_group((sys.executable, '-c', {child!r}), cwd=Path.cwd(), env=os.environ,\n"
+        "                             stdout=None, stderr=None)\n"
+        "threading.Timer(1.5, lambda: run._stop(2, None)).start() if process and " + str(wait) + " else None\n"
+        "process.wait()\n"
+        "run.end_group(process)\n"
+        "print('ended after', round(time.monotonic() - start, 1))\n"
+        "time.sleep(5)\n",
+        "utf-8",
+    )
+    done = installed.run(str(windows_path(script)), cwd=tmp_path, timeout=100)
+    assert "ended after" in done.stdout or wait, done.stdout
+    assert not mark.exists()
+
+
+def test_an_exit_code_of_32_bits_is_told(installed: Installed, tmp_path: Path) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from cartwheel.process.step_log import StepLog\n"
+        "from cartwheel.model.errors import StepFailed\n"
+        "try:\n"
+        "    StepLog(Path('log.txt'), shown_as='log.txt').run(\n"
+        "        (sys.executable, '-c', 'import os; os._exit(-1073741819)'), cwd=Path.cwd(), env=os.environ)\n"
+        "except StepFailed as error:\n"
+        "    print(error)\n",
+        "utf-8",
+    )
+    done = installed.run(windows_path(script), cwd=tmp_path, timeout=100)
+    assert "failed with exit code 0xC0000005 (access violation)" in done.stdout, done.stdout
