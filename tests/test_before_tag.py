@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -322,3 +324,114 @@ def test_a_stage_that_has_nothing_to_do_says_why(tmp_path: Path) -> None:
     for stage in ("tag", "publish"):
         assert f"{stage}: nothing to do: no package is published" in said
     assert "checklist: nothing to do: nothing is on the checklist" in said
+
+
+# What the doctor says of a release ---------------------------------------------------------------------------------
+
+
+def released_by_hand(tmp_path: Path) -> Project:
+    """A committed project on its remote that publishes from this machine."""
+    made = pure(tmp_path / "p")
+    made.edit("pyproject.toml", "127.0.0.1:9/", '127.0.0.1:9/"\nsimple = "http://127.0.0.1:9/simple/')
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
+    git(made.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    git(made.root, "add", "--all")
+    git(made.root, "commit", "--quiet", "--message", "first")
+    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    return made
+
+
+SET = {"CARTWHEEL_INDEX_SHELF_TOKEN": "a-token"}
+
+
+def old_tag(project: Project) -> None:
+    git(project.root, "tag", "v2026.01.01")
+
+
+def fork(project: Project) -> None:
+    git(project.root, "remote", "add", "upstream", "https://example.invalid/p.git")
+
+
+def unpushed(project: Project) -> None:
+    git(project.root, "commit", "--quiet", "--allow-empty", "--message", "more")
+
+
+def no_test(project: Project) -> None:
+    project.edit("pyproject.toml", 'test = { skip = "nothing to test" }\n', "")
+    committed(project)
+
+
+def private_classifier(project: Project) -> None:
+    project.edit("pyproject.toml", "[project]\n", '[project]\nclassifiers = ["Private :: Do Not Upload"]\n')
+    committed(project)
+
+
+def no_readme(project: Project) -> None:
+    text = (project.root / "pyproject.toml").read_text(encoding="utf-8")
+    text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("readme"))
+    head, _, tail = text.partition("[tool.cartwheel.index.shelf]\n")
+    project.write("pyproject.toml", f'{head}[tool.cartwheel.index.shelf]\nrules = {{ "refuse readme" = "x" }}\n{tail}')
+    committed(project)
+
+
+def no_entry(project: Project) -> None:
+    project.write("CHANGELOG.md", "# Changes\n\n## Unreleased\n\n## 0.9\n\n- Old.\n")
+    git(project.root, "add", "CHANGELOG.md")
+    committed(project)
+
+
+def no_remote(project: Project) -> None:
+    (project.root.parent / "remote.git").rename(project.root.parent / "away.git")
+
+
+REFUSED = [
+    (old_tag, "version 1.0 is lower than the last tag v2026.01.01"),
+    (fork, "to which one are releases pushed?"),
+    (unpushed, "origin/main lacks 1 commit; `git push origin main` first"),
+    (no_test, "gravel: no test command is known for gravel-1.0-py3-none-any.whl"),
+    (private_classifier, "classifier 'Private :: Do Not Upload' asks not to be published (private)"),
+    (no_readme, "shelf: gravel: it has no description; name a readme in [project] (readme)"),
+    (no_entry, "CHANGELOG.md: there is no entry for 1.0"),
+    (no_remote, "remote 'origin'"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), REFUSED, ids=lambda value: getattr(value, "__name__", ""))
+def test_the_doctor_and_ready_name_what_would_refuse_a_release_in_the_same_words(
+    change: Callable[[Project], None], words: str, tmp_path: Path
+) -> None:
+    one = released_by_hand(tmp_path)
+    change(one)
+    doctor = one.doit("doctor", env=SET)
+    assert "release of gravel 1.0: would be refused:" in doctor
+    assert words in doctor
+    ready = one.refused("ready:gravel", env=SET)
+    assert words in ready
+    assert not (one.root / "dist").exists()
+
+
+def test_the_doctor_says_that_nothing_refuses_and_that_credentials_are_missing(tmp_path: Path) -> None:
+    one = released_by_hand(tmp_path)
+    assert "release of gravel 1.0: nothing known refuses it" in one.doit("doctor", env=SET)
+    lone = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", "TWINE_PASSWORD": ""}
+    found = json.loads(one.doit("doctor", "--json", env=lone))["releases"]
+    (line,) = found[0]["refusals"]
+    assert line.startswith("index shelf: no credentials; set CARTWHEEL_INDEX_SHELF_TOKEN")
+    assert "release of" not in one.doit("doctor", "--offline", env=lone)
+    assert git(one.root, "status", "--porcelain") == ""
+
+
+def test_all_that_refuses_a_release_is_said_at_once(tmp_path: Path) -> None:
+    one = released_by_hand(tmp_path)
+    for change in (old_tag, no_test, unpushed):
+        change(one)
+    said = one.refused("release", env=SET)
+    for words in ("is lower than the last tag", "no test command is known", "origin/main lacks 1 commit"):
+        assert words in said
+
+
+def test_missing_credentials_refuse_a_release_before_anything_is_built(tmp_path: Path) -> None:
+    one = released_by_hand(tmp_path)
+    said = one.refused("release", env={"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"})
+    assert "index shelf: no credentials; set CARTWHEEL_INDEX_SHELF_TOKEN" in said
+    assert not (one.root / "dist").exists()

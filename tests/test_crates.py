@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -368,6 +369,31 @@ def test_what_does_not_pass_is_said_and_nothing_more_is_sent(shelf: Shelf, run: 
     assert "sent" not in run.states().values()
     run()
     assert whole(shelf)
+
+
+@needs_cargo
+@pytest.mark.parametrize("kept", [False, pytest.param(True, marks=pytest.mark.lab)])
+def test_a_registry_that_never_answers_a_publish_is_left_after_its_time(
+    shelf: Shelf, run: Run, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(call: Scripted, document: dict[str, Any], crate: bytes) -> None:
+        if kept:
+            call.place.take(document, crate)
+        time.sleep(20)
+
+    monkeypatch.setattr("cartwheel.destinations.cargo_publish.PUBLISH_SECONDS", 4.0)
+    shelf.script = [silent]
+    began = time.monotonic()
+    if kept:
+        monkeypatch.setattr("cartwheel.destinations.cargo_publish.PUBLISH_SECONDS", 8.0)
+        run()
+        assert whole(shelf)
+    else:
+        with pytest.raises(StepFailed, match=r"did not take it in time.*cargo publish did not end within 4 s"):
+            run()
+        assert shelf.posts == ["sand"]
+        assert time.monotonic() - began < 18
+        assert "sent" not in run.states().values()
 
 
 @needs_cargo

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import requests
 
 from cartwheel.checks.index_rules import findings
 from cartwheel.destinations.pypi_index import Index
@@ -21,7 +17,9 @@ from cartwheel.destinations.pypi_install import install_commands, installer_envi
 from cartwheel.destinations.pypi_reader import held
 from cartwheel.model.errors import CartwheelError
 from support import deliveries as delivery
+from support import index_servers
 from support.deliveries import wait_until_listed
+from support.index_servers import WORD, scripts, uv
 from support.indexes import sdist, sha256, wheel
 
 pytestmark = pytest.mark.lab
@@ -29,87 +27,23 @@ pytestmark = pytest.mark.lab
 NAMES = ("demo-1.0-cp311-abi3-macosx_11_0_arm64.whl", "demo-1.0-cp311-abi3-win_amd64.whl", "demo-1.0-py3-none-any.whl")
 
 
-def scripts(folder: Path) -> Path:
-    return folder / ("Scripts" if os.name == "nt" else "bin")
-
-
-def uv(*arguments: str) -> None:
-    subprocess.run((sys.executable, "-m", "uv", *arguments), check=True, capture_output=True, text=True)
-
-
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with both servers."""
-    folder = tmp_path_factory.mktemp("servers") / "env"
-    uv("venv", "--quiet", "--python", sys.executable, str(folder))
-    uv("pip", "install", "--quiet", "--python", str(folder), "devpi-server", "pypiserver[passlib]")
-    return scripts(folder)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def running(argv: tuple[object, ...], url: str, log: Path) -> Iterator[None]:
-    """A server for as long as the context lasts, once it answers."""
-    with open(log, "wb") as file, subprocess.Popen([*map(str, argv)], stdout=file, stderr=file) as server:
-        try:
-            end = time.monotonic() + 180
-            while True:
-                try:
-                    requests.get(url, timeout=5)
-                    break
-                except requests.ConnectionError:
-                    assert server.poll() is None, log.read_text()
-                    assert time.monotonic() < end, log.read_text()
-                    time.sleep(0.2)
-            yield
-        finally:
-            server.kill()
+    return index_servers.server_environment(tmp_path_factory.mktemp("servers") / "env")
 
 
 @pytest.fixture(scope="module")
 def devpi(servers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
-    """A stage of devpi that `me` may upload to with `word`."""
-    folder = tmp_path_factory.mktemp("devpi")
-    port = free_port()
-    base = f"http://127.0.0.1:{port}"
-    init = [str(servers / "devpi-init"), "--serverdir", str(folder / "d"), "--root-passwd", "x", "--no-root-pypi"]
-    subprocess.run(init, check=True, capture_output=True)
-    argv = (servers / "devpi-server", "--serverdir", folder / "d", "--host", "127.0.0.1", "--port", port)
-    with running(argv, f"{base}/+api", folder / "log"):
-        _put(base, "root", "x", "/me", {"password": "word", "email": "me@a.dev"})
-        _put(base, "me", "word", "/me/stage", {"bases": [], "volatile": False, "type": "stage"})
+    """A stage of devpi that `me` may upload to."""
+    with index_servers.devpi(servers, tmp_path_factory.mktemp("devpi")) as base:
         yield Index(name="stage", url=f"{base}/me/stage/", simple=f"{base}/me/stage/+simple/")
-
-
-def _put(base: str, user: str, password: str, path: str, value: Mapping[str, object]) -> None:
-    login = requests.post(f"{base}/+login", json={"user": user, "password": password}, timeout=60).json()
-    headers = {"Accept": "application/json"}
-    auth = (user, login["result"]["password"])
-    requests.put(f"{base}{path}", json=value, headers=headers, auth=auth, timeout=60).raise_for_status()
 
 
 @pytest.fixture(scope="module")
 def shelf(servers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
-    """A pypiserver that `me` may upload to with `word`."""
-    folder = tmp_path_factory.mktemp("shelf")
-    (folder / "files").mkdir()
-    made = subprocess.run(
-        [servers / "python", "-c", "from passlib.hash import apr_md5_crypt as h; print('me:' + h.hash('word'))"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    (folder / "passwords").write_text(made.stdout)
-    port = free_port()
-    base = f"http://127.0.0.1:{port}"
-    argv = (
-        servers / "pypi-server", "run", "-p", port, "-i", "127.0.0.1", "-P", folder / "passwords", "-a", "update",
-        "--disable-fallback", "--hash-algo", "sha256", folder / "files",
-    )  # fmt: skip
-    with running(argv, base, folder / "log"):
+    """A pypiserver that `me` may upload to."""
+    with index_servers.pypiserver(servers, tmp_path_factory.mktemp("shelf") / "s", protect="update") as base:
         yield Index(name="stage", url=f"{base}/", simple=f"{base}/simple/")
 
 
@@ -129,7 +63,7 @@ def files(folder: Path, name: str, *, mine: str = "") -> tuple[Path, ...]:
     return (*made, sdist(folder, f"{name}-1.0.tar.gz", metadata=metadata))
 
 
-GOOD = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": "word"}
+GOOD = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": WORD}
 
 
 def publish(
@@ -197,7 +131,7 @@ def say(line):
     if len(sent) == int(upload):
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 delivery.send(Index(**json.loads(index)), "dead" + upload, "1.0", [Path(f) for f in files], ledger=Path(ledger),
-              environ={"TWINE_USERNAME": "me", "TWINE_PASSWORD": "word"}, say=say)
+              environ={"TWINE_USERNAME": "me", "TWINE_PASSWORD": "word of the house"}, say=say)
 """
 
 

@@ -61,9 +61,11 @@ def test_a_job_releases_by_its_identity_what_its_index_takes_against_pypi_s_rule
     state.files["gravel-1.0.tar.gz"] = b"other bytes"
     nobody = {"CI": "", "GITHUB_ACTIONS": "", "GITLAB_CI": ""}
     said = project.doit("release", env=nobody, code=1)
+    assert "trusted publishing works in a job of GitHub or GitLab, and this is none" in said
+    assert "ok " not in said, "it is known before a build"
+    said = project.doit("release", env=state.identities.github(state.base), code=1)
     assert "dist/gravel-0.9.tar.gz: it is not part of this release" in said
     assert "gravel-1.0.tar.gz: shelf has it with other bytes" in said
-    assert "trusted publishing works in a job of GitHub or GitLab, and this is none" in said
     assert (git(project.root, "tag"), state.posts) == ("", []), "all is told before anything is public"
     stray.unlink()
     state.files.clear()

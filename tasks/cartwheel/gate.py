@@ -3,7 +3,7 @@ refused by any destination."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,6 +149,28 @@ def locate_destinations(project: Project, package: Package, work: Work) -> None:
         implementation(name, project.indexes).locate(project, name, work.root, work.snapshot.environ)
 
 
+def known_refusals(project: Project, package: Package, work: Work, *, sending: bool) -> tuple[str, ...]:
+    """What the indexes refuse that is known before a build: names of planned files, what `[project]` declares, and
+    with `sending` missing credentials; works offline."""
+    names = [artifact.file for artifact in package_artifacts(package)]
+    return _name_refusals(project, package, work, names, (), sending=sending)
+
+
+def _name_refusals(
+    project: Project, package: Package, work: Work, names: Sequence[str], paths: Sequence[Path], *, sending: bool
+) -> tuple[str, ...]:
+    from cartwheel.destinations.protocol import Release, implementation
+
+    lines: list[str] = []
+    for name in package.publish:
+        release = Release(
+            project=project, package=package, index=name, root=work.root, environ=work.snapshot.environ,
+            say=work.announce, sending=sending,
+        )  # fmt: skip
+        lines += implementation(name, project.indexes).name_refusals(release, names, paths)
+    return tuple(sorted(set(lines)))
+
+
 def destination(project: Project, package: Package, name: str, work: Work, *, tagged: bool = True) -> Destination:
     """The package's release to the index called `name`. Raises `ConfigError` if the index is invalid."""
     from cartwheel.destinations.protocol import Release, implementation
@@ -255,8 +277,6 @@ def refuse_before_tag(project: Project, package: Package, work: Work) -> None:
 
     If a pipeline makes the other files, only their names and the files of this machine are judged.
     """
-    from cartwheel.destinations.protocol import Release, implementation
-
     if not project.made_by_ci:
         sending = any(word.split(":")[0] in ("publish", "release") for word in work.named)
         for name in package.publish:
@@ -267,13 +287,6 @@ def refuse_before_tag(project: Project, package: Package, work: Work) -> None:
     own = made_here(package)
     verified_digests(package, work.root, own)
     names = [artifact.file for artifact in package_artifacts(package)]
-    wrong: list[str] = []
-    for name in package.publish:
-        release = Release(
-            project=project, package=package, index=name, root=work.root, environ=work.snapshot.environ,
-            say=work.announce,
-        )  # fmt: skip
-        lines = implementation(name, project.indexes).name_refusals(release, names, [work.root / a.path for a in own])
-        wrong += (f"  {line}" for line in lines)
+    wrong = _name_refusals(project, package, work, names, [work.root / a.path for a in own], sending=False)
     if wrong:
-        raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *sorted(set(wrong)))))
+        raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *(f"  {line}" for line in wrong))))

@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from cartwheel.adoption.file_sets import Comparison, compare, with_reasons
 from cartwheel.destinations.pypi_index import Index, resolve
-from cartwheel.destinations.pypi_reader import ListedFile, project_listing
+from cartwheel.destinations.pypi_reader import project_listing
 from cartwheel.destinations.retries import READING, Patience
+from cartwheel.destinations.simple_api import ListedFile
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.config.table import decode
@@ -22,7 +23,7 @@ from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.wheels.artifacts import package_artifacts
 
-ONCE = Patience(tries=1)
+ONCE = Patience(tries=1, connect=2.0)
 """For a look that only warns: no waiting for an index that is down."""
 
 QUOTA = 10 * 2**30
@@ -204,7 +205,7 @@ def unread_in_words(index: str, error: Exception) -> str:
     return f"not compared with the last release on {index}: {error}"
 
 
-def change_before_release(project: Project, package: Package, root: Path) -> ReleaseChange | None:
+def change_before_release(project: Project, package: Package, root: Path, *, keep: bool = True) -> ReleaseChange | None:
     """The planned release compared with the newest older one; None for a rehearsal or a package without such an index.
 
     Raises `StepFailed` if the index cannot be read.
@@ -215,5 +216,5 @@ def change_before_release(project: Project, package: Package, root: Path) -> Rel
     if not name:
         return None
     index = resolve(name, project.indexes)
-    last = last_release(index, package.name, root=root, below=package.version, patience=ONCE)
+    last = last_release(index, package.name, root=root, below=package.version, patience=ONCE, keep=keep)
     return release_change(package, last)

@@ -10,10 +10,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
 from cartwheel.checks.candidate import Candidate
+from cartwheel.checks.metadata_rules import NO_DESCRIPTION, private_classifiers
 from cartwheel.checks.rules import RULES, problems_by_rule
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.filesystem.distribution import Distribution, open_distribution
@@ -108,6 +110,16 @@ def name_findings(files: Iterable[str]) -> tuple[Finding, ...]:
     """The findings of PyPI's rules about file names, for files that need not exist."""
     named = [Distribution(file=name, kind="wheel" if name.endswith(".whl") else "sdist", size=0) for name in files]
     return tuple(finding for finding in findings_of(named) if finding.rule in ("file-name", "platform-tag"))
+
+
+def declared_findings(name: str, pyproject: Mapping[str, Any], rules: Collection[str]) -> tuple[Finding, ...]:
+    """The findings that `[project]` alone shows, before anything is built. `rules`: see `findings`."""
+    project = pyproject.get("project") or {}
+    texts = [("private", text) for text in private_classifiers(project.get("classifiers", ()))]
+    described = not project or "readme" in project or "readme" in project.get("dynamic", ())
+    if not described and f"{_REFUSE}readme" in rules:
+        texts.append(("readme", NO_DESCRIPTION))
+    return tuple(Finding(file=name, rule=rule, text=text) for rule, text in texts)
 
 
 def _one_release(candidates: tuple[Candidate, ...]) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cartwheel.checks.candidate import Candidate
 
@@ -145,7 +145,12 @@ def classifiers(it: Candidate) -> Iterator[str]:
 
 
 def private(it: Candidate) -> Iterator[str]:
-    for text in it.metadata.get("classifiers", ()):
+    yield from private_classifiers(it.metadata.get("classifiers", ()))
+
+
+def private_classifiers(classifiers: Iterable[str]) -> Iterator[str]:
+    """A line for each classifier that asks not to be published."""
+    for text in classifiers:
         if text.startswith("Private ::"):
             yield f"classifier '{text}' asks not to be published"
 
@@ -176,8 +181,11 @@ def description(it: Candidate) -> Iterator[str]:
         yield "its description is not valid reStructuredText" + (f": {lines[0]}" if lines else "")
 
 
+NO_DESCRIPTION = "it has no description; name a readme in [project]"
+
+
 def readme(it: Candidate) -> Iterator[str]:
     if not it.text("description").strip():
-        yield "it has no description; name a readme in [project]"
+        yield NO_DESCRIPTION
     elif not it.text("description_content_type"):
         yield "its description has no content type, so an index reads it as reStructuredText"

@@ -150,6 +150,22 @@ def _difference(top: Path, forge: Forge, wanted: Pipeline, version: str) -> Iter
         yield f"{forge.lock} is missing or not of cartwheel {version}; write and commit it: doit ci {forge.name}"
 
 
+def unlocked_cartwheel(root: Path, project: Project, *, version: str) -> tuple[str, ...]:
+    """A line for each lock without a hash of cartwheel itself: the jobs that publish would install it unchecked.
+
+    With `ci.install` the configuration names where cartwheel comes from, such as the commit itself.
+    """
+    top = repository_root(root)
+    if project.ci.install or project.ci.own:
+        return ()
+    return tuple(
+        f"{forge.lock} has no hash of cartwheel {version} itself; once an index has that version, renew and commit it: "
+        "doit ci lock"
+        for forge in committed_forges(root, project.ci)
+        if (text := _text(top, forge.lock)) and "cartwheel" not in publish_lock.locked_names(text)
+    )
+
+
 def written_files(
     root: Path, wanted: Pipeline, forge: Forge, version: str, environ: Mapping[str, str] = os.environ
 ) -> tuple[Mapping[str, str], tuple[str, ...]]:

@@ -43,8 +43,9 @@ def locked_names(text: str) -> frozenset[str]:
 
 
 def is_current(text: str, version: str, *, sources: bool) -> bool:
-    """Whether a lock is of this version of cartwheel and holds what that ships.  `sources`: see `from_sources`."""
-    return text.startswith(head(version)) and locked_names(text) >= locked_names(shipped_lock(sources=sources))
+    """Whether a lock is of this version of cartwheel and holds what it ships.  `sources`: see `from_sources`."""
+    names = locked_names(text) - {"cartwheel"}
+    return text.startswith(head(version)) and names == locked_names(shipped_lock(sources=sources))
 
 
 def shipped_lock(*, sources: bool) -> str:

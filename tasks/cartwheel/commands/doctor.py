@@ -13,6 +13,8 @@ from msgspec.structs import asdict
 from cartwheel import toolchain
 from cartwheel.backends import pep517
 from cartwheel.clean_action import CLEAN_CARGO
+from cartwheel.commands.doctor_release import as_text as releases_as_text
+from cartwheel.commands.doctor_release import release_readiness
 from cartwheel.commands.plan import workshop_of
 from cartwheel.commands.seek import Seeking
 from cartwheel.inputs.sources import CompiledSources
@@ -51,27 +53,34 @@ class Doctor(Seeking, DoitCmdBase):  # type: ignore[misc]
     """The command, as doit's plugin `doctor`."""
 
     name = "doctor"
-    doc_purpose = "show which targets can be built and tested here, and how to get what is missing"
+    doc_purpose = "show which targets can be built and tested here, what would refuse a release, and how to fix it"
     doc_usage = ""
-    doc_description = "Exits with 1 if a target of this machine's own kind is not ready.  Uses no network."
+    doc_description = (
+        "Exits with 1 if a target of this machine's own kind is not ready.  Asks the remote and the index of published "
+        "packages what would refuse a release; --offline leaves that part out."
+    )
     cmd_options = (
         {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
+        {"name": "offline", "short": "", "long": "offline", "type": bool, "default": False, "help": "use no network"},
     )
 
-    def _execute(self, as_json: bool) -> int:
+    def _execute(self, as_json: bool, offline: bool) -> int:
         shop = workshop_of(self.task_list)
         found = diagnoses(shop, this_machine())
         shop.world.save()
         compiled = disk_use(shop.root)
         limits = capacity()
+        releases = () if offline else release_readiness(shop)
         rows = {
             "schema": 1,
             "targets": [asdict(d) for d in found],
+            "releases": [asdict(row) for row in releases],
             "disk": {"cargo": compiled},
             "parallel": {"processors": limits.processors, "memory": limits.memory, "wheels": limits.wheels},
             "tables": {"date": outside_facts.DATE, "sources": outside_facts.SOURCES},
         }
-        text = as_text(found) + _at_once(limits) + _room(compiled) + _caching(shop) + age_of_tables(date.today())
+        text = as_text(found) + releases_as_text(releases) + _at_once(limits) + _room(compiled) + _caching(shop)
+        text += age_of_tables(date.today())
         self.outstream.write(json.dumps(rows, indent=2) + "\n" if as_json else text)
         return 1 if any(d.own and not d.ready for d in found) else 0
 

@@ -25,9 +25,14 @@ from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.step import CommandLog
 from cartwheel.process import environment
 from cartwheel.process.redact import inert, redact
+from cartwheel.process.run import TooLate
 
 CRATES_IO = "crates-io"
 _STAND_IN = "cartwheel-rehearsal"
+PUBLISH_SECONDS = 600.0
+"""The time for one `cargo publish`: packing, sending at most 10 MB, and cargo's own wait of a minute for the index."""
+READ_SECONDS = 300.0
+"""The time for one look at the registry, which may first read a whole index."""
 
 
 class Registry(Struct, frozen=True, kw_only=True):
@@ -159,7 +164,10 @@ class Cargo:
     def publish(self, crate: Crate) -> Answer:
         """Sends one crate with one `cargo publish` and returns the registry's answer."""
         argv = ("cargo", "publish", *self._common, *self._proof, "--no-verify", "--package", crate.name)
-        code, output = self._try(argv)
+        try:
+            code, output = self._try(argv, seconds=PUBLISH_SECONDS)
+        except TooLate as error:
+            return Answer(status=LOST, words=str(error), late=True)
         return Answer(status=200, words="") if code == 0 else answer_from(output, datetime.now(UTC))
 
     def published(self, crate: Crate) -> bytes | None:
@@ -168,7 +176,7 @@ class Cargo:
         Raises `StepFailed` if the registry cannot be read.
         """
         argv = ("cargo", "info", *self.registry.arguments, "--locked", f"{crate.name}@{crate.version}")
-        code, output = self._try(argv)
+        code, output = self._try(argv, seconds=READ_SECONDS)
         if code and f"could not find `{crate.name}@{crate.version}` in registry" in output:
             return None
         if code:
@@ -202,8 +210,10 @@ class Cargo:
             raise StepFailed(f"{argv[0]} {argv[1]}: {_last_words(output)}")
         return output
 
-    def _try(self, argv: tuple[str, ...]) -> tuple[int, str]:
-        code, output = self._log.attempt(argv, cwd=self._manifest.parent, env=self._env, hide=self._hidden)
+    def _try(self, argv: tuple[str, ...], *, seconds: float = 0.0) -> tuple[int, str]:
+        code, output = self._log.attempt(
+            argv, cwd=self._manifest.parent, env=self._env, hide=self._hidden, seconds=seconds
+        )
         return code, redact(output, self._hidden)
 
 

@@ -191,6 +191,8 @@ class CrateRelease:
             return (
                 f"{where} says it has it but does not show it ({words}); it may be withdrawn, or just uploaded: {again}"
             )
+        if answer.late:
+            return f"{where} did not take it in time, and does not show it ({words}); {again}"
         if answer.passing:
             return f"{where} could not take it after {self.patience.tries} tries ({words}); {again}"
         return f"{where} refuses it ({words}); nothing after it was sent"

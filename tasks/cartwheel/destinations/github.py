@@ -38,8 +38,11 @@ def destination(release: Release) -> GitHubRelease:
 
 
 def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
-    """Always empty: a release page accepts every file name."""
-    return ()
+    """A missing token, with `release.sending`; a release page accepts every file name."""
+    if not release.sending:
+        return ()
+    with Api(_place(release.project, release.index, release.root, release.environ), release.environ) as api:
+        return api.without_token()
 
 
 def existing_files(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:

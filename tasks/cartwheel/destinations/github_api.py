@@ -86,6 +86,13 @@ class Api:
         """Whether it has credentials to write with."""
         return bool(self._token) or self.place.anonymous
 
+    def without_token(self) -> tuple[str, ...]:
+        """A line if there are no credentials to write with; else empty."""
+        if self.has_token:
+            return ()
+        names = " or ".join(token_names(self.place))
+        return (f"{self.place.name}: no token; set {names} to one that may write contents of {self.place.repository}",)
+
     def ask(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> Reply:
         """Sends one request; `path` is below the repository or an absolute address of the API."""
         url = path if path.startswith(("http://", "https://")) else f"{self.place.url}/{path}"

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from cartwheel.destinations import retries
 from cartwheel.destinations.github_api import Api, Persistent, Reply
-from cartwheel.destinations.github_place import token_names
 from cartwheel.destinations.protocol import (
     BROKEN,
     COMPLETE,
@@ -105,12 +104,7 @@ class GitHubRelease:
 
     def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
         """A missing token; with `sending`, also a tag that is missing on the remote or on another commit."""
-        if not self._api.has_token:
-            names = " or ".join(token_names(self._api.place))
-            return (
-                f"{self.name}: no token; set {names} to one that may write contents of {self._api.place.repository}",
-            )
-        return self._about_tag() if sending else ()
+        return self._api.without_token() or (self._about_tag() if sending else ())
 
     def look(self, items: Sequence[Item], *, public: bool = False) -> Standing:
         """Compares the page with the plan; with `public` a draft does not count, since users cannot see it."""

@@ -47,22 +47,32 @@ class Conversation:
     def __init__(self, session: requests.Session, url: str) -> None:
         self.session = session
         self._open: set[Any] = set()
-        self._cancelled = False
+        self._cancelled = self._connected = False
         session.trust_env = not is_loopback(url)
         session.stream = True
         adapter = _adapter(self)
         for scheme in ("http://", "https://"):
             session.mount(scheme, adapter)
 
-    def exchange(self, ask: Callable[[requests.Session], _T], *, seconds: float = READ_SECONDS) -> _T:
+    def exchange(
+        self,
+        ask: Callable[[requests.Session], _T],
+        *,
+        seconds: float = READ_SECONDS,
+        connect: float = CONNECT_SECONDS,
+    ) -> _T:
         """Returns what `ask` returns; `ask` must read its answer to the end.
 
-        Raises what `ask` raises, `Interrupted`, and `requests.Timeout` after `seconds`.
+        Raises what `ask` raises, `Interrupted`, and `requests.Timeout` after `seconds`, or after `connect` seconds
+        without a connection (`requests` sets no limit to looking up the host's address).
         """
         import requests
 
         work = Worker(lambda: ask(self.session))
-        work.wait(seconds)
+        connect = min(connect, seconds)
+        work.wait(connect)
+        if self._connected:
+            work.wait(seconds - connect)
         if work.running:
             self.cancel()
             work.wait(0.5, stopped=True)
@@ -71,7 +81,8 @@ class Conversation:
         if STOP.is_set():
             raise Interrupted
         if self._cancelled or not work.failed:
-            raise requests.Timeout(f"no whole answer within {seconds:.0f} s")
+            what = f"whole answer within {seconds:.0f} s" if self._connected else f"connection within {connect:.0f} s"
+            raise requests.Timeout(f"no {what}")
         raise work.failed[0]
 
     def cancel(self) -> None:
@@ -92,6 +103,10 @@ class Conversation:
             raise ConnectionAbortedError("the exchange was ended")
         self._open.add(connection)
 
+    def connected(self) -> None:
+        """Notes that a host was reached."""
+        self._connected = True
+
 
 def _adapter(conversation: Conversation) -> Any:
     """An adapter with time limits that registers its connections; it never retries, since `retries` does."""
@@ -103,11 +118,13 @@ def _adapter(conversation: Conversation) -> Any:
         def connect(self) -> None:
             conversation.opened(self)
             super().connect()
+            conversation.connected()
 
     class Secure(HTTPSConnection):
         def connect(self) -> None:
             conversation.opened(self)
             super().connect()
+            conversation.connected()
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain

@@ -41,6 +41,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     """The redirect target; it is not followed, since the credentials are for the original address."""
     page: bool = False
     """Whether the body is a web page for people, such as a sign-in page, whatever the status."""
+    late: bool = False
+    """Whether the request was ended because it took too long; it is not repeated."""
 
     @property
     def taken(self) -> bool:
@@ -50,7 +52,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     @property
     def passing(self) -> bool:
         """Whether the same request may succeed later."""
-        return passing(self.status)
+        return passing(self.status) and not self.late
 
     @property
     def open(self) -> bool:
@@ -145,6 +147,8 @@ class Release(Struct, frozen=True, kw_only=True):
     """The changelog's notes of this version."""
     tagged: bool = True
     """Whether the tag must exist by now."""
+    sending: bool = False
+    """Whether the credentials must exist by now."""
 
     @property
     def settings(self) -> IndexSettings | None:
@@ -229,7 +233,8 @@ class Implementation(Protocol):
         """The release at this destination."""
 
     def name_refusals(self, release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
-        """What the destination's rules refuse about these file names and files; works offline."""
+        """What the destination refuses that is known offline: these file names and files, and what the package
+        declares; with `release.sending` also missing credentials."""
 
     def existing_files(self, release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
         """What the destination already has of another `version` of the package; `crates`: the new version by crate

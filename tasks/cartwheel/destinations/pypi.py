@@ -46,12 +46,16 @@ def destination(release: Release) -> PypiDestination:
 
 
 def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
-    """What the index's rules refuse about these names and about the existing files."""
-    from cartwheel.checks.index_rules import findings, name_findings, refusals_and_notes
+    """What the index's rules refuse about these names, about `[project]` and about the existing files; with
+    `release.sending` also missing credentials."""
+    from cartwheel.checks.index_rules import declared_findings, findings, name_findings, refusals_and_notes
 
-    rules = resolve(release.index, release.project.indexes).rules
-    found = {*name_findings(names), *findings(paths)}
-    return tuple(sorted(f"{release.index}: {finding}" for finding in refusals_and_notes(found, rules)[0]))
+    index = resolve(release.index, release.project.indexes)
+    declared = declared_findings(release.package.name, release.package.manifests.pyproject, index.rules)
+    found = {*name_findings(names), *declared, *findings(paths)}
+    lines = sorted(f"{release.index}: {finding}" for finding in refusals_and_notes(found, index.rules)[0])
+    without = lacking(index, release.environ) if release.sending else ""
+    return (*lines, *filter(None, (without,)))
 
 
 def existing_files(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:

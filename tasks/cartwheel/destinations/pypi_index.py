@@ -134,14 +134,11 @@ def _by_name(name: str, pypirc: str, table: Iterable[str]) -> str:
 def _simple_of(name: str, url: str) -> str:
     """The simple API of the index with the upload address `url`; known only for PyPI and TestPyPI, else
     `ConfigError`."""
-    import pypi_simple
     from twine import utils
 
-    if url.startswith(utils.DEFAULT_REPOSITORY):
-        return pypi_simple.PYPI_SIMPLE_ENDPOINT
-    if url.startswith(utils.TEST_REPOSITORY):
+    if url.startswith((utils.DEFAULT_REPOSITORY, utils.TEST_REPOSITORY)):
         parts = urlsplit(url)
-        return urlunsplit((parts.scheme, parts.netloc, "/simple/", "", ""))
+        return urlunsplit((parts.scheme, parts.netloc.removeprefix("upload."), "/simple/", "", ""))
     raise ConfigError(
         f'[tool.cartwheel.index.{name}]: add simple = "…", where the index at {without_userinfo(url)} is read'
     )

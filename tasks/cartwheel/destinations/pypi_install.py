@@ -28,6 +28,9 @@ another index, constraints, an upload-date limit or a configuration file would c
 INSTALL_SECONDS = 300.0
 """How long to wait for the installer: a cache in front of the index may serve it an older page than the reader got."""
 
+BUILD_SECONDS = 3600.0
+"""The time for one call of the installer that may build from sources; one that only downloads has `INSTALL_SECONDS`."""
+
 _UNSEEN = re.compile(r"no version of|no versions of|not found in the package registry", re.IGNORECASE)
 _REFUSED = re.compile(r"40[137] |lack of valid authentication|authentication credentials|unauthorized", re.IGNORECASE)
 """uv's messages if the page lacks the version, and if it may not read the page (uv 0.9 to 0.13)."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.destinations.credentials import Credentials, reading_credentials, token_variable
@@ -21,7 +20,8 @@ from cartwheel.destinations.http import (
 )
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.retries import LOST, READING, Patience, Trouble, passing, seconds_until, with_retries
-from cartwheel.destinations.simple_page import Elsewhere, NoIndex, project_page
+from cartwheel.destinations.simple_api import BrokenPage, ListedFile, NoIndex
+from cartwheel.destinations.simple_page import Elsewhere, project_page
 from cartwheel.model.errors import StepFailed
 
 if TYPE_CHECKING:
@@ -36,21 +36,6 @@ class Unreadable(StepFailed):
         self.status = status
         self.may_pass = may_pass
         """Whether the same request may succeed later."""
-
-
-class ListedFile(Struct, frozen=True, kw_only=True):
-    """A file as an index lists it."""
-
-    file: str
-    sha256: str
-    """Empty if the index gives no SHA-256."""
-    url: str
-    uploaded: datetime | None = None
-    yanked: bool = False
-    size: int = 0
-    """Bytes; 0 if the index gives no size."""
-    metadata_url: str = ""
-    """The address of its METADATA file (PEP 658); empty if the index serves none."""
 
 
 def held(index: Index, project: str, version: str, **how: Any) -> dict[str, str]:
@@ -89,10 +74,10 @@ def project_listing(
     environ = os.environ if environ is None else environ
     credentials = reading_credentials(index, environ, keyring=False)
 
-    def page() -> Any:
+    def page() -> tuple[ListedFile, ...] | None:
         nonlocal credentials
         try:
-            return project_page(index, project, credentials)
+            return project_page(index, project, credentials, connect=patience.connect)
         except Elsewhere as error:
             if say:
                 say(f"{index.name} does not hold {project}: it sends readers on to {error}")
@@ -105,7 +90,7 @@ def project_listing(
             raise
 
     rows = _retry(page, f"index {index.name}: {without_userinfo(index.simple)}", patience, index, lambda: credentials)
-    return tuple(_listed_file(row) for row in (rows.packages if rows else ()))
+    return rows or ()
 
 
 def with_digests(
@@ -174,22 +159,24 @@ def _retry(
     credentials: Callable[[], Credentials | None],
 ) -> _Response:
     """Calls `ask`, and repeats it after passing failures; raises `Unreadable` in the end."""
-    import pypi_simple
     import requests
 
     def attempt() -> _Response | Exception:
         try:
             return ask()
-        except (requests.RequestException, ValueError, pypi_simple.UnsupportedRepoVersionError, NoIndex) as error:
+        except (requests.RequestException, ValueError, NoIndex) as error:
             return error
 
+    def may_pass(answer: Exception) -> bool:
+        if isinstance(answer, requests.RequestException):
+            return not isinstance(answer, requests.exceptions.InvalidURL) and passing(_status_of(answer)[0])
+        return isinstance(answer, BrokenPage)
+
     def trouble_of(answer: _Response | Exception) -> Trouble | None:
-        if not isinstance(answer, requests.RequestException) or isinstance(answer, requests.exceptions.InvalidURL):
+        if not isinstance(answer, Exception) or not may_pass(answer):
             return None
-        status, after = _status_of(answer)
-        if not passing(status) or after > patience.obeyed:
-            return None
-        return Trouble(words=reason(answer), retry_after=after)
+        after = _status_of(answer)[1]
+        return None if after > patience.obeyed else Trouble(words=reason(answer), retry_after=after)
 
     answer = with_retries(attempt, trouble_of, patience=patience, who=what)
     if not isinstance(answer, Exception):
@@ -200,18 +187,13 @@ def _retry(
     if after > patience.obeyed:
         advice = f"asks to wait {after / 60:.0f} minutes; start again then: only what is missing is sent"
     else:
-        advice = _advice(status, index, given)
-    may_pass = isinstance(answer, requests.RequestException) and passing(status)
-    raise Unreadable(f"{what} cannot be read: {why}; {advice}", status=status, may_pass=may_pass)
+        advice = "try again when it answers" if may_pass(answer) else _advice(status, index, given)
+    raise Unreadable(f"{what} cannot be read: {why}; {advice}", status=status, may_pass=may_pass(answer))
 
 
 def _advice(status: int, index: Index | None, given: Credentials | None) -> str:
     if status not in (401, 403):
-        return (
-            "look at its 'simple' address"
-            if status not in (LOST,) and not passing(status)
-            else ("try again when it answers")
-        )
+        return "look at its 'simple' address"
     own = f"set {token_variable(index.name)} (and 'user' in its table), or " if index else ""
     if status == 401 and not given:
         return f"{own}give this machine's user name and password in ~/.netrc or the keyring, and start again"
@@ -226,19 +208,6 @@ def _status_of(error: Exception) -> tuple[int, float]:
     if response is None:
         return LOST, 0.0
     return response.status_code, seconds_until(response.headers.get("Retry-After", ""), datetime.now(UTC))
-
-
-def _listed_file(row: Any) -> ListedFile:
-    uploaded = row.upload_time
-    return ListedFile(
-        file=row.filename,
-        sha256=str(row.digests.get("sha256", "")).lower(),
-        url=row.url,
-        uploaded=uploaded.replace(tzinfo=UTC) if uploaded and uploaded.tzinfo is None else uploaded,
-        yanked=row.is_yanked,
-        size=row.size or 0,
-        metadata_url=row.metadata_url if row.has_metadata else "",
-    )
 
 
 def _is_of(file: str, version: str) -> bool:

@@ -8,6 +8,8 @@ from cartwheel.destinations.credentials import reading_credentials
 from cartwheel.destinations.protocol import Release
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.pypi_install import (
+    BUILD_SECONDS,
+    INSTALL_SECONDS,
     install_commands,
     install_when_visible,
     installer_environment,
@@ -54,8 +56,12 @@ def check_installation(release: Release, index: Index, expected: Mapping[str, st
             requirements=pinned, extras=package.test.extras, source=not own,
         )  # fmt: skip
         installer = installer_environment(made.installer_env, credentials)
-        install_when_visible(lambda: log.run(alone, cwd=release.scratch, env=installer), index, say=release.say)
-        log.run((*rest, *requirements(package, package.test, place), *needs), cwd=release.scratch, env=installer)
+        limit = BUILD_SECONDS if not own else INSTALL_SECONDS
+        install_when_visible(
+            lambda: log.run(alone, cwd=release.scratch, env=installer, seconds=limit), index, say=release.say
+        )
+        others = (*rest, *requirements(package, package.test, place), *needs)
+        log.run(others, cwd=release.scratch, env=installer, seconds=BUILD_SECONDS)
 
     ran = run_installed_tests(
         install, base=base, module=package.module, command=() if package.test.skip else package.test.command,

@@ -29,6 +29,8 @@ class Patience(Struct, frozen=True, kw_only=True):
     """The longest Retry-After that is obeyed."""
     lag: float = 10.0
     """Wait between two looks for a file that the index claims to have but does not list."""
+    connect: float = 20.0
+    """The time for finding the host's address and connecting to it."""
 
 
 READING = Patience(tries=3, base=0.5)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from cartwheel.destinations.protocol import in_order
-from cartwheel.destinations.pypi_reader import ListedFile
+from cartwheel.destinations.simple_api import ListedFile
 
 WINDOW = timedelta(days=14)
 """How long after the first file PyPI accepts further files for a release (pypi/warehouse#19727, 8 July 2026)."""

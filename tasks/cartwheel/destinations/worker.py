@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from math import inf
 from typing import Generic, TypeVar
 
 from cartwheel.model.errors import CartwheelError
@@ -51,7 +52,11 @@ def within(call: Callable[[], _T], *, seconds: float, late: str) -> _T:
 
     Raises what the call raises, `Interrupted`, and `CartwheelError` with the text `late` after `seconds`.
     """
-    work = Worker(call)
+    return finished(Worker(call), seconds=seconds, late=late)
+
+
+def finished(work: Worker[_T], *, seconds: float = inf, late: str = "") -> _T:
+    """The result of a call, once it ends. Raises like `within`."""
     work.wait(seconds)
     if work.done:
         return work.done[0]

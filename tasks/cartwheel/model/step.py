@@ -46,16 +46,25 @@ class CommandLog(Protocol):
     def say(self, text: str) -> None:
         """Add a line to the log."""
 
-    def run(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> None:
-        """Run a command to its end; raises `StepFailed` with the end of its output."""
+    def run(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], seconds: float = 0.0) -> None:
+        """Run a command to its end; raises `StepFailed` with the end of its output, or after `seconds`; 0: no limit."""
 
     def read(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> str:
         """Run a command to its end and return its output; raises `StepFailed` with the end of its output."""
 
     def attempt(
-        self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], hide: tuple[str, ...] = ()
+        self,
+        argv: tuple[str, ...],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        hide: tuple[str, ...] = (),
+        seconds: float = 0.0,
     ) -> tuple[int, str]:
-        """Run a command to its end; returns its exit code and its output, with the words in `hide` redacted."""
+        """Run a command to its end; returns its exit code and its output, with the words in `hide` redacted.
+
+        Raises `StepFailed` after `seconds`; 0: no limit.
+        """
 
 
 class Slots(Protocol):

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -23,7 +23,7 @@ STOP = threading.Event()
 SHOWN = threading.Event()
 """Set while a command of `show` writes to the terminal; nothing else draws there meanwhile."""
 
-_GRACE = 1.0
+_GRACE = 0.8
 _SHIM = Path(__file__).with_name("shim.py")
 _running: set[subprocess.Popen[bytes]] = set()
 _handled = False
@@ -35,6 +35,10 @@ class Interrupted(StepFailed):
 
     def __init__(self) -> None:
         super().__init__("interrupted")
+
+
+class TooLate(StepFailed):
+    """A command did not end within its time and was ended."""
 
 
 def program_command(name: str) -> tuple[str, ...]:
@@ -100,6 +104,27 @@ def start_in_group(
     return process  # type: ignore[no-any-return]
 
 
+@contextmanager
+def time_limit(process: subprocess.Popen[bytes], argv: Sequence[str], seconds: float) -> Iterator[None]:
+    """Kill the process's group if the block takes longer than `seconds`, and raise `TooLate`; 0: no limit."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        _signal(process, hard=True)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    if seconds:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise TooLate(f"{' '.join(argv[:2])} did not end within {seconds:.0f} s, so it was ended")
+
+
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """Close an ended process and kill the rest of its group, such as a crashed compiler's symbolizer.
 
@@ -159,7 +184,7 @@ def _at_work(group: int) -> bool:
 _AGAIN = 0.3
 """Seconds before another signal counts as a second one: a terminal and a wrapper may both deliver the first."""
 
-_LAST = 1.8
+_LAST = 1.7
 """Seconds from a signal to the forced end of the run, even if it is blocked on a file, a network or a lock."""
 
 _stopped_at = 0.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from cartwheel.model.errors import StepFailed
 from cartwheel.process.exit_codes import exit_code_in_words
 from cartwheel.process.redact import redact
-from cartwheel.process.run import STOP, Interrupted, end_group, start_in_group
+from cartwheel.process.run import STOP, Interrupted, end_group, start_in_group, time_limit
 
 
 class StepLog:
@@ -59,20 +59,29 @@ class StepLog:
         with open(self._path, "ab") as file:
             file.write(text.encode() + b"\n")
 
-    def run(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
-        """Run a command to its end; its output goes to the log.  Raises `StepFailed` with the output's end."""
-        self._run(argv, cwd=cwd, env=env, keep=False)
+    def run(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], seconds: float = 0.0) -> None:
+        """Run a command to its end; its output goes to the log.  Raises `StepFailed` with the output's end.
+
+        `seconds`: the time that it may take; 0: no limit.  Raises `TooLate` after it.
+        """
+        self._run(argv, cwd=cwd, env=env, keep=False, seconds=seconds)
 
     def read(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> str:
         """Run a command to its end, log its output and return its standard output.  Raises `StepFailed`."""
         return self._run(argv, cwd=cwd, env=env, keep=True)
 
     def attempt(
-        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], hide: Sequence[str] = ()
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        hide: Sequence[str] = (),
+        seconds: float = 0.0,
     ) -> tuple[int, str]:
         """Run a command to its end; returns its exit code and its output with the words in `hide` redacted.
 
-        Raises `Interrupted`.
+        Raises `Interrupted`, and `TooLate` after `seconds`; 0: no limit.
         """
         if STOP.is_set():
             raise Interrupted
@@ -80,28 +89,30 @@ class StepLog:
         process = start_in_group(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         lines = []
         try:
-            for line in process.stdout or ():
-                lines.append(redact(line.decode(errors="replace"), hide))
-                self.say(lines[-1].rstrip("\r\n"))
-            code = process.wait()
+            with time_limit(process, argv, seconds):
+                for line in process.stdout or ():
+                    lines.append(redact(line.decode(errors="replace"), hide))
+                    self.say(lines[-1].rstrip("\r\n"))
+                code = process.wait()
         finally:
             end_group(process)
         if STOP.is_set():
             raise Interrupted
         return code, "".join(lines)
 
-    def _run(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], keep: bool) -> str:
+    def _run(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], keep: bool, seconds: float = 0.0) -> str:
         if STOP.is_set():
             raise Interrupted
         if self._hidden and not keep:
-            return self._run_hiding(argv, cwd=cwd, env=env)
+            return self._run_hiding(argv, cwd=cwd, env=env, seconds=seconds)
         self.say(f"$ {shown_command(argv)}   # in {cwd}")
         with open(self._path, "ab") as file:
             start = file.tell()
             process = start_in_group(argv, cwd=cwd, env=env, stdout=subprocess.PIPE if keep else file, stderr=file)
             try:
-                out = process.stdout.read() if process.stdout else b""
-                code = process.wait()
+                with time_limit(process, argv, seconds):
+                    out = process.stdout.read() if process.stdout else b""
+                    code = process.wait()
             finally:
                 end_group(process)
         if out:
@@ -112,9 +123,9 @@ class StepLog:
             raise StepFailed(self._failure(argv, code, start))
         return out.decode(errors="replace")
 
-    def _run_hiding(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> str:
+    def _run_hiding(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], seconds: float) -> str:
         start = self._path.stat().st_size
-        code, output = self.attempt(argv, cwd=cwd, env=env, hide=self._hidden)
+        code, output = self.attempt(argv, cwd=cwd, env=env, hide=self._hidden, seconds=seconds)
         if code:
             raise StepFailed(self._failure(argv, code, start))
         return output

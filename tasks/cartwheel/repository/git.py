@@ -29,6 +29,9 @@ from cartwheel.repository.remote_failures import about_remote
 if TYPE_CHECKING:
     from git import Repo
 
+ASK_SECONDS = 60.0
+"""The time for a remote's whole answer about its branches and tags; `_environment` limits the pause between bytes."""
+
 _DIVERTING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
 """Variables that git sets for its hooks; unchanged, they would direct queries to another repository."""
 
@@ -121,7 +124,10 @@ class Repository:
     def remote_refs(self, remote: str) -> dict[str, str]:
         """The remote's current branches and tags (`refs/heads/main`, `refs/tags/v1`), each with its commit."""
         with self._asking(remote):
-            rows = str(self.git.ls_remote(remote, heads=True, tags=True))
+            limit: dict[str, Any] = (
+                {"kill_after_timeout": ASK_SECONDS} if os.name == "posix" else {}
+            )  # GitPython: not on Windows
+            rows = str(self.git.ls_remote(remote, heads=True, tags=True, **limit))
         found: dict[str, str] = {}
         for line in rows.splitlines():
             commit, _, name = line.partition("\t")

@@ -176,10 +176,11 @@ class ContainerLog:
         """See `CommandLog.measure`."""
         self._log.measure(progress)
 
-    def run(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> None:
+    def run(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], seconds: float = 0.0) -> None:
         """See `CommandLog.run`."""
+        inside = self._inside(argv, cwd, env)
         with self._errors_by_command(argv):
-            self._log.run(self._inside(argv, cwd, env), cwd=cwd, env=self._container.inner_environment(env))
+            self._log.run(inside, cwd=cwd, env=self._container.inner_environment(env), seconds=seconds)
 
     def read(self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str]) -> str:
         """See `CommandLog.read`."""
@@ -187,11 +188,17 @@ class ContainerLog:
             return self._log.read(self._inside(argv, cwd, env), cwd=cwd, env=self._container.inner_environment(env))
 
     def attempt(
-        self, argv: tuple[str, ...], *, cwd: Path, env: Mapping[str, str], hide: tuple[str, ...] = ()
+        self,
+        argv: tuple[str, ...],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        hide: tuple[str, ...] = (),
+        seconds: float = 0.0,
     ) -> tuple[int, str]:
         """See `CommandLog.attempt`."""
-        inside = self._inside(argv, cwd, env)
-        return self._log.attempt(inside, cwd=cwd, env=self._container.inner_environment(env), hide=hide)
+        inside, inner = self._inside(argv, cwd, env), self._container.inner_environment(env)
+        return self._log.attempt(inside, cwd=cwd, env=inner, hide=hide, seconds=seconds)
 
     @contextmanager
     def _errors_by_command(self, argv: tuple[str, ...]) -> Iterator[None]:
