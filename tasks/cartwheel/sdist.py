@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cartwheel.backends.checkout import refuse_incomplete
-from cartwheel.backends.frontend import uv_build
 from cartwheel.backends.maturin import lockfile_root, misfit
-from cartwheel.backends.normalised_sdist import normalise
 from cartwheel.backends.pep517 import apart, backend_environment
 from cartwheel.backends.wheel_step import commands_before, exactly_one, variables
 from cartwheel.filesystem import files
 from cartwheel.filesystem.read_set import refuse_special_files
 from cartwheel.inputs.folder_sources import TreeSources
-from cartwheel.inputs.lockless_copy import refresh_listed_copy
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project, before_setting
 from cartwheel.model.step import Snapshot, Step, Work
@@ -46,6 +42,11 @@ def _sources(package: Package) -> TreeSources:
 
 
 def _make(package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.backends.checkout import refuse_incomplete
+    from cartwheel.backends.frontend import uv_build
+    from cartwheel.backends.normalised_sdist import normalise
+    from cartwheel.inputs.lockless_copy import refresh_listed_copy
+
     listing = _sources(package).dependencies(work.snapshot, None).listing
     refuse_incomplete(package, listing, work.root)
     out = work.scratch / "out"

@@ -9,10 +9,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from cartwheel.backends.frontend import uv_build
 from cartwheel.backends.pep517 import backend_environment
 from cartwheel.backends.wheel_step import build_environment, variables
-from cartwheel.cargo.config_files import registry_variables
 from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.bindings import stable_abi
@@ -45,6 +43,9 @@ def wheel_from_sdist(package: Package, sdist: Path, build: LocalBuild, work: Wor
     applies there, so a file missing from the archive is noticed. Only the addresses of crate registries are passed on,
     as everyone who builds the archive must know them. Cargo's target directory is kept between runs.
     """
+    from cartwheel.backends.frontend import uv_build
+    from cartwheel.cargo.config_files import registry_variables
+
     place = _outside_the_project(work.root) / package.key
     remove_tree(place, ignore_errors=True)
     try:

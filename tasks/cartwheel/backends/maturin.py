@@ -13,16 +13,10 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cartwheel import toolchain
-from cartwheel.backends.checkout import refuse_incomplete
-from cartwheel.backends.finished_wheel import with_own_bill
 from cartwheel.backends.other_abi import advice, other_abi
-from cartwheel.backends.path_free import cargo_remaps
 from cartwheel.backends.wheel_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
-from cartwheel.cargo.crate_count import CrateCount
 from cartwheel.filesystem import files
 from cartwheel.filesystem.read_set import refuse_special_files
-from cartwheel.inputs.lockless_copy import FOLDER as UNLOCKED
-from cartwheel.inputs.lockless_copy import lacks_lockfile, refresh_copy
 from cartwheel.inputs.sources import CompiledSources
 from cartwheel.model.config.bindings import PYO3, asked_abi, stable_abi
 from cartwheel.model.config.cargo_features import features as features_of
@@ -35,13 +29,10 @@ from cartwheel.model.wheels.container_image import CONTAINER
 from cartwheel.model.wheels.wheel_name import WheelName
 from cartwheel.process import run
 from cartwheel.process.environment import literal_values
-from cartwheel.toolchain import sccache
-from cartwheel.toolchain.cargo_directories import SHARED, CargoDirectory
-from cartwheel.toolchain.compiler_flags import flags_environment
-from cartwheel.toolchain.installed_rust import need_standard_library
 from cartwheel.toolchain.tool_versions import rustc_tool
 
 if TYPE_CHECKING:
+    from cartwheel.toolchain.cargo_directories import CargoDirectory
     from cartwheel.toolchain.container_command import Container
 
 
@@ -60,6 +51,11 @@ def step(package: Package, wheel: Wheel) -> Step:
 
 
 def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.backends.checkout import refuse_incomplete
+    from cartwheel.backends.finished_wheel import with_own_bill
+    from cartwheel.cargo.crate_count import CrateCount
+    from cartwheel.toolchain.installed_rust import need_standard_library
+
     chain = chain_of(package, wheel)
     directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
@@ -120,6 +116,8 @@ def _tools_in(
 
 def lockfile_warning(package: Package, root: Path) -> str:
     """The warning for a package without Cargo.lock."""
+    from cartwheel.inputs.lockless_copy import FOLDER as UNLOCKED
+
     shown = _lock(package, root)
     return (
         f"{shown} is missing: {package.name} is built from a copy in {UNLOCKED}, whose Cargo.lock is made once; "
@@ -137,6 +135,7 @@ def lockfile_root(package: Package, sources: Sources, env: Mapping[str, str], wo
 
     A copy is used if the project has no lockfile, or if maturin would pack a `.git` file.
     """
+    from cartwheel.inputs.lockless_copy import lacks_lockfile, refresh_copy
     from cartwheel.inputs.wheel_tree import walked_files
 
     lacking = lacks_lockfile(package.manifest, work.root)
@@ -185,6 +184,8 @@ def _reservation(package: Package, wheel: Wheel, slots: Slots, root: Path) -> Ab
 
 
 def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root: Path) -> CargoDirectory:
+    from cartwheel.toolchain.cargo_directories import SHARED, CargoDirectory
+
     own = f"{wheel.python}-{wheel.variant}" if wheel.variant else wheel.python
     python = SHARED if package.cargo_directory == "triple" else own
     name = "-".join((chain.name, *(image.key for image in toolchain.wheel_images(wheel, chain))))
@@ -209,6 +210,10 @@ def _arguments(
 def _environment(
     package: Package, wheel: Wheel, chain: toolchain.Toolchain, work: Work, messages: Path
 ) -> dict[str, str]:
+    from cartwheel.backends.path_free import cargo_remaps
+    from cartwheel.toolchain import sccache
+    from cartwheel.toolchain.compiler_flags import flags_environment
+
     env = build_environment(package, work) | dict(chain.environment(wheel.target)) | variables(wheel.environment, work)
     folder = work.root / package.folder
     triples = wheel.target.triples

@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cartwheel import toolchain
-from cartwheel.backends.checkout import refuse_incomplete
-from cartwheel.backends.frontend import pip_build, uv_build
-from cartwheel.backends.path_free import backend_variables
 from cartwheel.backends.wheel_step import (
     build_environment,
     chain_of,
@@ -72,6 +69,9 @@ def _tools(package: Package, wheel: Wheel, chain: Toolchain) -> tuple[str, ...]:
 
 
 def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.backends.frontend import uv_build
+    from cartwheel.backends.path_free import backend_variables
+
     out = work.scratch / "out"
     env = _environment(package, wheel, work)
     source = apart(package, work, wheel)
@@ -94,6 +94,7 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
 
 def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: Mapping[str, str], work: Work) -> None:
     """Build in the wheel's container with its interpreter's pip."""
+    from cartwheel.backends.frontend import pip_build
     from cartwheel.toolchain.container_command import ContainerLog
     from cartwheel.toolchain.container_setup import open_container
 
@@ -110,6 +111,7 @@ def _settings(package: Package, wheel: Wheel) -> tuple[str, ...]:
 
 def apart(package: Package, work: Work, wheel: Wheel | None = None) -> Path:
     """Create the isolated copy in the scratch folder; returns the package's folder in it."""
+    from cartwheel.backends.checkout import refuse_incomplete
     from cartwheel.inputs.isolated_copy import copy_files
 
     paths = package_files(package, wheel, work.root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +25,7 @@ def toml_or_nothing(path: Path) -> Mapping[str, Any]:
 def read_toml(path: Path, shown_as: str) -> Mapping[str, Any]:
     """The parsed file. Raises `ConfigError` with the file's name, the line and the reason."""
     try:
-        return _loads(path)
+        return _loads(path, *_file_state(path))
     except FileNotFoundError:
         raise ConfigError(f"{shown_as}: no such file; a package needs one, see the README's 'Adopting it'") from None
     except UnicodeDecodeError as error:
@@ -47,26 +48,23 @@ def toml(path: Path) -> dict[str, Any]:
     """The parsed file; `{}` if it is missing. Raises `ConfigError` if it is invalid. Callers must not change the
     result."""
     try:
-        stat = os.stat(path)
-    except OSError:
-        return {}
-    return _parse(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
-
-
-@lru_cache(maxsize=512)
-def _parse(path: Path, *state: int) -> dict[str, Any]:
-    """The parsed file, cached by its state: every target of a package reads the same manifests."""
-    try:
-        return _loads(path)
+        return _loads(path, *_file_state(path))
     except OSError:
         return {}
     except ValueError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
 
 
-def _loads(path: Path) -> dict[str, Any]:
-    """Parse a file that may start with a byte order mark, as cargo and maturin accept it."""
-    return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+def _file_state(path: Path) -> tuple[int, int, int]:
+    stat = os.stat(path)
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+@lru_cache(maxsize=512)
+def _loads(path: Path, *state: int) -> dict[str, Any]:
+    """The parsed file, cached by its state: every target of a package reads the same manifests. It may start with a
+    byte order mark, as cargo and maturin accept it."""
+    return tomllib.loads(path.read_bytes().removeprefix(BOM_UTF8).decode())
 
 
 def table(data: Mapping[str, Any], key: str) -> dict[str, Any]:
