@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from cartwheel.backends.finished_wheel import finish
 from cartwheel.backends.wheel_step import build_environment, raw_wheel
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.step import Step, Work
@@ -28,6 +27,7 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 def _finish(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.backends.finished_wheel import finish
     from cartwheel.toolchain import container_setup
     from cartwheel.toolchain.repairers import repair
 
