@@ -205,7 +205,7 @@ def test_a_release_is_drafted_filled_and_published_and_a_second_run_changes_noth
 
 
 def test_notes_that_github_generates_are_asked_for_once_and_those_of_a_person_stay(
-    shelf: Shelf, wanted: Wanted, run: Run
+    shelf: Shelf, wanted: PageSpec, run: Run
 ) -> None:
     generated = replace(wanted, notes="", generated=True)
     run(generated)

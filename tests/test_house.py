@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cartwheel.adoption.adopted_files import DODO
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = Path(sys.executable).parent
 
@@ -66,3 +68,7 @@ def test_no_test_module_imports_another() -> None:
     """What several tests use stands in tests/support."""
     found = re.compile(r"^\s*(?:from|import)\s+(?:test_\w+|conftest)\b", re.MULTILINE)
     assert [path.name for path in (ROOT / "tests").rglob("*.py") if found.search(path.read_text("utf-8"))] == []
+
+
+def test_this_projects_dodo_begins_as_that_of_an_adopted_project() -> None:
+    assert (ROOT / "dodo.py").read_text("utf-8").startswith(DODO)

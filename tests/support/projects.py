@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cartwheel.adoption.adopted_files import DODO as DODO
 from cartwheel.machine.host import this_machine
 from support.repositories import git, repository
 
@@ -20,9 +21,6 @@ HOST = this_machine()
 TRIPLE = HOST.triple
 FLOOR = "manylinux_{}_{}".format(*HOST.glibc) if HOST.libc == "gnu" else ""
 """This machine's own, so that its compiler can build the wheel by itself."""
-
-DODO = (Path(__file__).parents[2] / "dodo.py").read_text(encoding="utf-8").partition("\n\n\n")[0] + "\n"
-"""This project's own, without its chores: any other project may have it as it is."""
 
 PURE = """[build-system]
 requires = ["hatchling"]

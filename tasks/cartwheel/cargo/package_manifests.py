@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cartwheel.cargo.maturin_layout import crate_manifest, has_program, has_python, setup_compiles
-from cartwheel.cargo.workspace import workspace_root
+from cartwheel.cargo.workspace import path_needs, workspace_root
 from cartwheel.filesystem.manifest_files import read_toml, table, toml
 from cartwheel.filesystem.read_set import relative_name
-from cartwheel.model.config.crate_graph import TESTED_WITH, LocalCrate, crate_dependencies
+from cartwheel.model.config.crate_graph import TESTED_WITH, LocalCrate
 from cartwheel.model.config.manifest_schema import Cargo, Pyproject, refuse_wrong_types
 from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.errors import ConfigError
@@ -93,13 +93,11 @@ def _local_crates(extension: Path, root: Path) -> Iterable[LocalCrate]:
             if manifest == first:
                 raise
             continue
-        crate = LocalCrate(
+        yield LocalCrate(
             folder=manifest.parent.as_posix(), cargo=cargo, workspace=workspace,
             workspace_folder=above.parent.as_posix(),
         )  # fmt: skip
-        yield crate
-        rows = crate_dependencies(crate, TESTED_WITH)
-        pending += [Path(row.path) / "Cargo.toml" for row in rows if row.path]
+        pending += path_needs(manifest, TESTED_WITH)
 
 
 def _read_cargo(manifest: Path, shown_as: str) -> Mapping[str, Any]:

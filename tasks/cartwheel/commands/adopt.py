@@ -15,6 +15,7 @@ from cartwheel.adoption.evidence import PackageEvidence
 from cartwheel.adoption.layout import FoundPackage, SkippedFolder
 from cartwheel.adoption.release_keys import GitFacts
 from cartwheel.adoption.workflows import Workflow
+from cartwheel.commands.options import AS_JSON, flag
 from cartwheel.commands.seek import asks_for_help
 from cartwheel.model.errors import CartwheelError, ConfigError
 
@@ -31,16 +32,9 @@ class Adopt(Command):  # type: ignore[misc]
         "proposes what has changed since."
     )
     cmd_options = (
-        {"name": "write", "short": "", "long": "write", "type": bool, "default": False, "help": "write without asking"},
-        {
-            "name": "offline",
-            "short": "",
-            "long": "offline",
-            "type": bool,
-            "default": False,
-            "help": "do not ask the index what is shipped; follow the workflows",
-        },
-        {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
+        flag("write", "write without asking"),
+        flag("offline", "do not ask the index what is shipped; follow the workflows"),
+        AS_JSON,
     )
 
     def parse_execute(self, in_args: list[str]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from doit.exceptions import InvalidCommand
 
-from cartwheel.commands.options import WordsAndOptions
+from cartwheel.commands.options import WordsAndOptions, flag, valued
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
 from cartwheel.model.project import Package, Project
@@ -18,22 +18,8 @@ class Changelog(WordsAndOptions):
     doc_usage = "[VERSION | unreleased]"
     doc_description = "Changes nothing.  Without a version: the present one."
     cmd_options = (
-        {
-            "name": "package",
-            "short": "",
-            "long": "package",
-            "type": str,
-            "default": "",
-            "help": "whose changelog, where there are several packages",
-        },
-        {
-            "name": "draft",
-            "short": "",
-            "long": "draft",
-            "type": bool,
-            "default": False,
-            "help": "instead, the commits since the last tag as a list",
-        },
+        valued("package", "whose changelog, where there are several packages"),
+        flag("draft", "instead, the commits since the last tag as a list"),
     )
 
     def _execute(self, package: str, draft: bool, pos_args: list[str]) -> int:

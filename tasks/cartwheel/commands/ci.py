@@ -13,7 +13,7 @@ from cartwheel.ci.jobs import Pipeline
 from cartwheel.ci.other_publishers import other_publishers
 from cartwheel.commands.ci_advice import advice
 from cartwheel.commands.ci_run import cache_key, matrix, place_files, set_nightly_version
-from cartwheel.commands.options import WordsAndOptions
+from cartwheel.commands.options import WordsAndOptions, flag, valued
 from cartwheel.commands.plan import workshop_of
 from cartwheel.filesystem.files import write_atomically
 from cartwheel.filesystem.repository_files import repository_root
@@ -40,22 +40,8 @@ class Ci(WordsAndOptions):
         "and `nightly NUMBER` are for the pipeline itself."
     )
     cmd_options = (
-        {
-            "name": "check",
-            "short": "",
-            "long": "check",
-            "type": bool,
-            "default": False,
-            "help": "compare the committed pipelines with the configuration",
-        },
-        {
-            "name": "to",
-            "short": "",
-            "long": "to",
-            "type": str,
-            "default": "",
-            "help": "with matrix: the index that a person chose for this run",
-        },
+        flag("check", "compare the committed pipelines with the configuration"),
+        valued("to", "with matrix: the index that a person chose for this run"),
         {
             "name": "forge",
             "short": "",

@@ -15,6 +15,7 @@ from cartwheel.backends import pep517
 from cartwheel.clean_action import CLEAN_CARGO
 from cartwheel.commands.doctor_release import as_text as releases_as_text
 from cartwheel.commands.doctor_release import release_readiness
+from cartwheel.commands.options import AS_JSON, flag
 from cartwheel.commands.plan import workshop_of
 from cartwheel.commands.seek import Seeking
 from cartwheel.inputs.sources import CompiledSources
@@ -59,10 +60,7 @@ class Doctor(Seeking, DoitCmdBase):  # type: ignore[misc]
         "Exits with 1 if a target of this machine's own kind is not ready.  Asks the remote and the index of published "
         "packages what would refuse a release; --offline leaves that part out."
     )
-    cmd_options = (
-        {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
-        {"name": "offline", "short": "", "long": "offline", "type": bool, "default": False, "help": "use no network"},
-    )
+    cmd_options = (AS_JSON, flag("offline", "use no network"))
 
     def _execute(self, as_json: bool, offline: bool) -> int:
         shop = workshop_of(self.task_list)

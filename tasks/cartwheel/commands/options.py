@@ -19,6 +19,14 @@ def flag(long: str, help: str) -> dict[str, object]:
     return {"name": long.replace("-", "_"), "short": "", "long": long, "type": bool, "default": False, "help": help}
 
 
+def valued(long: str, help: str) -> dict[str, object]:
+    """A row of doit's `cmd_options`: an option with a text as its value, empty unless given."""
+    return flag(long, help) | {"type": str, "default": ""}
+
+
+AS_JSON = flag("json", "print JSON") | {"name": "as_json"}
+
+
 class WordsAndOptions(Seeking, DoitCmdBase):  # type: ignore[misc]
     """A command that accepts options before and after words, and refuses unknown ones in one line."""
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from cartwheel.backends.maturin import lockfile_warning
-from cartwheel.commands.options import WordsAndOptions
+from cartwheel.commands.options import AS_JSON, WordsAndOptions, flag, valued
 from cartwheel.commands.plan_text import plan_as_text
 from cartwheel.inputs.lockless_copy import lacks_lockfile
 from cartwheel.inputs.missing_files import told_of_inputs, told_of_macros
@@ -49,47 +49,12 @@ class Plan(WordsAndOptions):
         "where none is named.  Exits with 1 where a file is lost without a reason."
     )
     cmd_options = (
-        {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
-        {
-            "name": "everything",
-            "short": "",
-            "long": "all",
-            "type": bool,
-            "default": False,
-            "help": "a line for each file and task, however many there are",
-        },
-        {
-            "name": "against",
-            "short": "",
-            "long": "against",
-            "type": str,
-            "default": "",
-            "help": "compare with the release INDEX[:VERSION]",
-        },
-        {
-            "name": "markdown",
-            "short": "",
-            "long": "markdown",
-            "type": bool,
-            "default": False,
-            "help": "with --against: print Markdown",
-        },
-        {
-            "name": "sizes",
-            "short": "",
-            "long": "sizes",
-            "type": bool,
-            "default": False,
-            "help": "with --against: compare built files, their sizes and what they hold",
-        },
-        {
-            "name": "offline",
-            "short": "",
-            "long": "offline",
-            "type": bool,
-            "default": False,
-            "help": "with --against: use the index's last answer, and ask nobody",
-        },
+        AS_JSON,
+        flag("all", "a line for each file and task, however many there are") | {"name": "everything"},
+        valued("against", "compare with the release INDEX[:VERSION]"),
+        flag("markdown", "with --against: print Markdown"),
+        flag("sizes", "with --against: compare built files, their sizes and what they hold"),
+        flag("offline", "with --against: use the index's last answer, without a request"),
     )
 
     def parse_execute(self, in_args: list[str]) -> Any:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from doit.exceptions import InvalidCommand
 from msgspec import Struct, to_builtins
 
-from cartwheel.commands.options import WordsAndOptions
+from cartwheel.commands.options import AS_JSON, WordsAndOptions
 from cartwheel.commands.plan import workshop_of
 from cartwheel.destinations.protocol import (
     DIFFERS,
@@ -61,9 +61,7 @@ class Status(WordsAndOptions):
     doc_purpose = "show what of a release is where: the tag, each index, each file, the release page"
     doc_usage = "[PACKAGE ...]"
     doc_description = "Changes nothing.  Exits with 1 where something is other than planned, or could not be asked."
-    cmd_options = (
-        {"name": "as_json", "short": "", "long": "json", "type": bool, "default": False, "help": "print JSON"},
-    )
+    cmd_options = (AS_JSON,)
 
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
         shop = workshop_of(self.task_list)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from cartwheel.filesystem.repository_files import repository_root
 from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.host import this_machine
 from cartwheel.model.errors import ConfigError, StepFailed
@@ -76,7 +77,7 @@ def open_container(package: Package, wheel: Wheel, work: Work) -> Container:
     container = Container(
         engine=engine.command, image=local.id, shown=str(image), root=root, home=home, user=engine.user,
         client=environment.family(snapshot.environ, "engine"),
-        mounts=tuple(Mount(source=path) for path in _repository_above(root)), named=tuple(wheel.environment),
+        mounts=_repository_above(root), named=tuple(wheel.environment),
     )  # fmt: skip
     key = f"what is in the image {local.id} for {engine.user or 'its user'}"
     return _with_facts(container, snapshot.remember(key, lambda: _facts(container, image, snapshot)))
@@ -104,10 +105,10 @@ def _context(image: Image, package: Path, work: Work) -> Path:
     return alone
 
 
-def _repository_above(root: Path) -> Iterable[Path]:
+def _repository_above(root: Path) -> tuple[Mount, ...]:
     """The .git of an enclosing repository. maturin reads .gitignore only inside a repository."""
-    if not (root / ".git").exists():
-        yield from [parent / ".git" for parent in root.parents if (parent / ".git").exists()][:1]
+    top = repository_root(root)
+    return () if top == root else (Mount(source=top / ".git"),)
 
 
 # ---- what an image holds -----------------------------------------------------------------------------------------
