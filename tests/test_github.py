@@ -196,7 +196,7 @@ def test_a_release_is_drafted_filled_and_published_and_a_second_run_changes_noth
     assert whole(shelf, wanted)
     (row,) = shelf.releases.values()
     assert (row["name"], row["body"], row["prerelease"]) == ("demo 1.0", "- First.", False)
-    assert run.shown(wanted) == ()
+    assert run.wait_until_visible(wanted) == ()
     before = shelf.calls("POST") + shelf.calls("PATCH")
     assert run(wanted) == ()
     assert shelf.calls("POST") + shelf.calls("PATCH") == before
