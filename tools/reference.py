@@ -15,6 +15,7 @@ import msgspec
 
 from cartwheel.model.config.key_docs import KeyDoc, key_docs
 from cartwheel.model.config.release_settings import (
+    CacheSettings,
     ChangelogSettings,
     ChecklistItem,
     CiJob,
@@ -49,7 +50,8 @@ An editor checks and completes these keys with the JSON schema `cartwheel.schema
 
 _SECTIONS: Mapping[type[Table], str] = {
     Test: "`test`", Before: "`before`", Secret: "`environment`", Override: "`[[overrides]]`", Select: "`select`",
-    Variant: "`[[variants]]`", IndexSettings: "`index.NAME`", ReleaseSettings: "`release`", CiSettings: "`ci`",
+    Variant: "`[[variants]]`", IndexSettings: "`index.NAME`", ReleaseSettings: "`release`", CacheSettings: "`cache`",
+    CiSettings: "`ci`",
     CiStep: "steps of `ci.steps` and `ci.jobs`", CiSteps: "`ci.steps`",
     CiStepsOfJobs: "`ci.steps.before`, `ci.steps.after`",
     CiJob: "`ci.jobs.NAME`", GithubFile: "`ci.github`", GitlabFile: "`ci.gitlab`", RunnerGroup: "`runner`",

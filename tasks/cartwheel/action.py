@@ -28,7 +28,7 @@ from cartwheel.model.record import Dependencies, Record
 from cartwheel.model.step import Work
 from cartwheel.process import run
 from cartwheel.process.step_log import StepLog
-from cartwheel.run_context import UpToDate
+from cartwheel.run_context import RunContext, UpToDate
 
 _REHEARSED = "rehearsal: "
 """Begins every line about a destination that is only a stand-in."""
@@ -83,8 +83,6 @@ class PerformStep(BaseAction):  # type: ignore[misc]
     def _execute(self) -> None:
         self._go_on()
         shop, step = self.workshop, self.step
-        if step.blocked:
-            raise StepFailed(step.blocked)
         if self._alone() and step.name.split(":")[0] in _NEVER_ALONE:
             raise StepFailed("--single leaves out what must have passed before it; run it without")
         shop.begin()
@@ -93,6 +91,10 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         if shop.nothing_may_be_built and (step.heavy or step.ships):
             why = "; ".join(self.judgement.reasons()[:3])
             raise StepFailed(f"{step.name} is stale ({why}), and CARTWHEEL_FROZEN says that nothing may be built here")
+        if self._is_in_cache():
+            return
+        if step.blocked:
+            raise StepFailed(step.blocked)
         for lack in (step.unset, step.lacks):
             if lack and (lacking := lack(shop.world)):
                 raise StepFailed(lacking)
@@ -104,6 +106,18 @@ class PerformStep(BaseAction):  # type: ignore[misc]
             self._go_on()
             self._started = True
             self._perform(shared)
+
+    def _is_in_cache(self) -> bool:
+        """Whether the shared cache had the step; then its files and its record are in their places."""
+        shop, step = self.workshop, self.step
+        started = time.monotonic()
+        with shop.slots.light():
+            record = shop.cache.result(step, shop.world, lambda text: shop.announce(text))
+        if record is None or not commit_from_cache(shop, record):
+            return False
+        shop.seconds[step.name] = round(time.monotonic() - started, 3)
+        shop.announce(f"{step.name}: from the shared cache")
+        return True
 
     def _go_on(self) -> None:
         """Raises `Interrupted` if the run was stopped, `_OtherFailed` if another step failed and the run ends."""
@@ -205,6 +219,15 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         written = {*filter(world.moved, broad.listing), *_changed_since(self.workshop.root, new, began)}
         own = {path for path in written.intersection(usual) if _same_content(path, broad, world)}
         return digests_to_record(broad, after, edited=written - own, written=written)
+
+
+def commit_from_cache(shop: RunContext, record: Record) -> bool:
+    """Commit the record of files that came from the shared cache, if the files on the disk are those of the record."""
+    shop.records.drop(record.task)
+    if any(shop.world.files.again(path) != digest for path, digest in record.makes.items()):
+        return False
+    shop.records.commit(record)
+    return True
 
 
 def log_path(root: Path, name: str) -> Path:

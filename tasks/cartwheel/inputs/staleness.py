@@ -23,14 +23,21 @@ def reasons(step: Step, record: Record | None, snapshot: Snapshot) -> tuple[str,
     return tuple(
         dict.fromkeys(
             (
-                *_settings(step.settings, record.settings),
-                *_files(record.needs, {path: snapshot.digest(path) for path in step.needs}, snapshot),
-                *_sources(step, record, snapshot),
+                *input_reasons(step, record, snapshot),
                 *_tools(step, record, snapshot),
                 *_outputs(step, record, snapshot),
                 *(step.also(snapshot) if step.also else ()),
             )
         )
+    )
+
+
+def input_reasons(step: Step, record: Record, snapshot: Snapshot) -> tuple[str, ...]:
+    """The reasons of `reasons` that do not depend on this machine or on the step's outputs."""
+    return (
+        *_settings(step.settings, record.settings),
+        *_files(record.needs, {path: snapshot.digest(path) for path in step.needs}, snapshot),
+        *_sources(step, record, snapshot),
     )
 
 

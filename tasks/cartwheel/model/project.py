@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from cartwheel.model.config.manifests import Manifests, from_git, truth
 from cartwheel.model.config.release_settings import (
+    CacheSettings,
     ChangelogSettings,
     ChecklistItem,
     CiSettings,
@@ -183,6 +184,7 @@ class Project(Struct, frozen=True, kw_only=True):
     indexes: Mapping[str, IndexSettings]
     release: ReleaseSettings
     ci: CiSettings = CiSettings()
+    cache: CacheSettings = CacheSettings()
     overrides: Mapping[str, str]
     """Command-line overrides of this run, as text."""
     rehearsed: bool = False

@@ -14,6 +14,9 @@ from msgspec.structs import replace
 
 SCHEMA = 1
 
+FROM_CACHE = "shared cache"
+"""Takes the place of the machine in a record that came from the shared cache."""
+
 
 class UnreadableRecord(ValueError):
     """The file is not a record that this version can read; the text says why."""

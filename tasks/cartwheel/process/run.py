@@ -55,14 +55,24 @@ def module_command(name: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", name)
 
 
-def capture(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], ok: Sequence[int] = (0,)) -> str:
-    """Run a short command and return its standard output.
+def capture(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    ok: Sequence[int] = (0,),
+    stdin: bytes = b"",
+    seconds: float | None = None,
+) -> str:
+    """Run a short command with `stdin` as its input, and return its standard output.
 
-    Raises `StepFailed` with the command and the end of its output if its exit code is not in `ok`, and `CartwheelError`
-    if the program cannot be started.
+    Raises `StepFailed` with the command and the end of its output if its exit code is not in `ok` or if it takes longer
+    than `seconds`, and `CartwheelError` if the program cannot be started.
     """
     try:
-        done = subprocess.run(argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True)
+        done = subprocess.run(argv, cwd=cwd, env=dict(env), input=stdin, capture_output=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise StepFailed(f"{argv[0]}: no answer within {seconds:.0f} s") from None
     except OSError as error:
         raise CartwheelError(f"{argv[0]}: cannot be started ({error.strerror}); is it installed and on PATH?") from None
     if done.returncode not in ok:

@@ -17,6 +17,7 @@ from cartwheel.model.versions.version import has_one_field, wrong_tag_form
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CACHE = re.compile(r"oci://[A-Za-z0-9.-]+(:\d+)?/[a-z0-9]+([._/-]+[a-z0-9]+)*|file:///[^?#]+")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
 
@@ -59,6 +60,10 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         yield "test.skip: found a blank; expected the reason, in words"
     if settings.ci:
         yield from ci_problems(settings.ci)
+    if settings.cache is not None:
+        url = settings.cache if isinstance(settings.cache, str) else settings.cache.url
+        if not _CACHE.fullmatch(url):
+            yield f"cache: found '{url}'; expected oci://HOST/NAME or file:///FOLDER"
     if settings.release:
         for key, text in (("branch", settings.release.branch), ("remote", settings.release.remote)):
             if not _REF.fullmatch(text) and (text or key == "branch"):
@@ -182,7 +187,7 @@ def _misplaced_keys(settings: Settings) -> Iterable[str]:
             yield f"index.{name}: crates: found an empty list; name at least one, or leave the key out for the default"
 
 
-ROOT_ONLY = ("packages", "index", "release", "ci")
+ROOT_ONLY = ("packages", "index", "release", "ci", "cache")
 """Keys about the whole project."""
 
 PACKAGE_ONLY = ("version", "version_from", "versions", "module")

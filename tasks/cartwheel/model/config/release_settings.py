@@ -50,6 +50,18 @@ class IndexSettings(Table, frozen=True, kw_only=True):
     except the extension itself.  Example: `["core-lib"]`"""
 
 
+class CacheSettings(Table, frozen=True, kw_only=True):
+    """`cache`: finished steps that the machines of a project share."""
+
+    url: str = ""
+    """Where the cache is: a repository of an OCI registry (`oci://HOST/NAME`) or a shared folder (`file:///FOLDER`).
+    Default: no cache.  Example: `"oci://ghcr.io/owner/name-cache"`"""
+    read: Literal["always", "pull", "never"] = "always"
+    """Who looks there: every build before it compiles, `doit pull` alone, or nobody.  A release never does."""
+    write: Literal["protected", "always", "never"] = "protected"
+    """Who may `doit push`: in CI only protected branches, or every run, or nobody.  A person may unless `never`."""
+
+
 class ReleaseSettings(Table, frozen=True, kw_only=True):
     """`release`: how a release is made."""
 

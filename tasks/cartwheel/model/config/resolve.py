@@ -27,7 +27,7 @@ from cartwheel.model.config.plan_checks import (
     refuse_unplanned,
     refuse_untakeable,
 )
-from cartwheel.model.config.release_settings import ChangelogSettings, CiSettings, ReleaseSettings
+from cartwheel.model.config.release_settings import CacheSettings, ChangelogSettings, CiSettings, ReleaseSettings
 from cartwheel.model.config.settings import Settings, Test
 from cartwheel.model.config.table import decode
 from cartwheel.model.config.targets import destinations, every_selection, package_targets
@@ -91,8 +91,13 @@ def resolve_project(
         indexes=common.index or {},
         release=common.release or ReleaseSettings(),
         ci=common.ci or CiSettings(),
+        cache=_cache(common),
         overrides=dict(overrides),
     )
+
+
+def _cache(common: Settings) -> CacheSettings:
+    return CacheSettings(url=common.cache) if isinstance(common.cache, str) else common.cache or CacheSettings()
 
 
 def _table(pyproject: Mapping[str, Any], where: str) -> Settings:

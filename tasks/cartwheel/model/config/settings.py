@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cartwheel.model.config.release_settings import (
+    CacheSettings,
     ChangelogSettings,
     ChecklistItem,
     CiSettings,
@@ -196,6 +197,9 @@ class Settings(Tunable, frozen=True, kw_only=True):
     Example: `{ house = { url = "https://packages.example/" } }`"""
     release: ReleaseSettings | None = None
     """Root only: how a release is made.  Default: the keys of `release` below.  Example: `{ branch = "trunk" }`"""
+    cache: str | CacheSettings | None = None
+    """Root only: where finished steps are that machines share, as text or as a table with the keys of `cache` below.
+    Default: no cache.  Example: `"oci://ghcr.io/owner/name-cache"`"""
     ci: CiSettings | None = None
     """Root only: the pipeline that `doit ci` writes.  Default: the keys of `ci` below.  Example: `{ trigger =
     "release" }`"""

@@ -1,0 +1,137 @@
+"""`doit pull`, `doit push` and `doit cache prune`: finished steps from and to the cache that machines share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from doit.exceptions import InvalidCommand
+
+from cartwheel.action import commit_from_cache
+from cartwheel.commands.options import WordsAndOptions
+from cartwheel.commands.plan import closure, workshop_of
+from cartwheel.model.errors import CartwheelError
+from cartwheel.model.record import FROM_CACHE
+from cartwheel.run_context import RunContext, UpToDate
+from cartwheel.shared_cache.session import CacheSession, refusal_to_write
+
+_NONE = 'no cache is configured; write [tool.cartwheel] cache = "oci://HOST/NAME" or "file:///FOLDER"'
+
+
+class Pull(WordsAndOptions):
+    """The command, as doit's plugin `pull`."""
+
+    name = "pull"
+    doc_purpose = "get what other machines built of these sources from the shared cache"
+    doc_usage = "[TASK ...]"
+    doc_description = "Compiles nothing.  Without tasks: every wheel and source distribution."
+
+    def _execute(self, pos_args: list[str]) -> int:
+        shop, stale = _shop_and_steps(self.task_list, pos_args)
+        if shop.project.cache.read == "never":
+            raise InvalidCommand('pull: cache.read is "never"')
+        faults: list[str] = []
+        session = CacheSession(shop.project.cache, shop.world.environ)
+        counts = {"fresh": 0, "pulled": 0, "missing": 0}
+        try:
+            shop.begin()
+            for judgement in stale:
+                if not judgement.reasons():
+                    counts["fresh"] += 1
+                    continue
+                record = session.result(judgement.step, shop.world, faults.append, same_tools=False)
+                done = record is not None and commit_from_cache(shop, record)
+                counts["pulled" if done else "missing"] += 1
+                if done:
+                    self.outstream.write(f"  ok  {judgement.step.name}\n")
+        except CartwheelError as error:
+            raise InvalidCommand(str(error)) from None
+        shop.world.save()
+        lines = (*faults, f"{counts['pulled']} pulled, {counts['fresh']} up to date, {counts['missing']} not there")
+        self.outstream.write("".join(f"{line}\n" for line in lines))
+        return 1 if faults else 0
+
+
+class Push(WordsAndOptions):
+    """The command, as doit's plugin `push`."""
+
+    name = "push"
+    doc_purpose = "put what is up to date here into the shared cache"
+    doc_usage = "[TASK ...]"
+    doc_description = "Builds nothing.  In CI only protected branches write (cache.write)."
+
+    def _execute(self, pos_args: list[str]) -> int:
+        from cartwheel.shared_cache.entries import send
+        from cartwheel.shared_cache.store import store_at
+
+        shop, steps = _shop_and_steps(self.task_list, pos_args)
+        settings, environ = shop.project.cache, shop.world.environ
+        if refusal := refusal_to_write(settings, environ):
+            self.outstream.write(f"nothing was pushed: {refusal}\n")
+            return 0
+        pushed = known = 0
+        try:
+            store = store_at(settings.url, environ)
+            for judgement in steps:
+                record = shop.records.load(judgement.step.name)
+                if record is None or record.machine == FROM_CACHE or judgement.reasons():
+                    continue
+                if send(judgement.step, record, shop.world, store):
+                    pushed += 1
+                    self.outstream.write(f"  ok  {judgement.step.name}\n")
+                else:
+                    known += 1
+        except (CartwheelError, OSError) as error:
+            self.outstream.write(f"the shared cache takes nothing more: {error}\n")
+            return 1
+        shop.world.save()
+        self.outstream.write(f"{pushed} pushed, {known} there already\n")
+        return 0
+
+
+class Cache(WordsAndOptions):
+    """The command, as doit's plugin `cache`."""
+
+    name = "cache"
+    doc_purpose = "remove old entries of the shared cache"
+    doc_usage = "prune"
+    doc_description = "Only entries that cartwheel wrote are removed."
+    cmd_options = (
+        {
+            "name": "days",
+            "short": "",
+            "long": "days",
+            "type": int,
+            "default": 30,
+            "help": "how old an entry may be (default: 30)",
+        },
+    )
+
+    def _execute(self, days: int, pos_args: list[str]) -> int:
+        from cartwheel.shared_cache.entries import prune
+        from cartwheel.shared_cache.store import store_at
+
+        if pos_args != ["prune"]:
+            raise InvalidCommand(f"cache: found '{' '.join(pos_args)}'; expected: doit cache prune [--days N]")
+        shop, _ = _shop_and_steps(self.task_list, [])
+        count = 0
+        try:
+            for _ in prune(store_at(shop.project.cache.url, shop.world.environ), datetime.now(UTC) - timedelta(days)):
+                count += 1
+        except CartwheelError as error:
+            raise InvalidCommand(f"{count} entries were removed, then: {error}") from None
+        self.outstream.write(f"{count} entries were removed\n")
+        return 0
+
+
+def _shop_and_steps(tasks: list[Any], words: list[str]) -> tuple[RunContext, Iterable[UpToDate]]:
+    """The run's context, and the shared steps that these words select with all they need, in order."""
+    from cartwheel.shared_cache.entries import is_shared
+
+    shop = workshop_of(tasks)
+    if not shop.project.cache.url:
+        raise InvalidCommand(_NONE)
+    chosen = closure(tasks, words) if words else tasks
+    judgements = [task.meta["judgement"] for task in chosen if "judgement" in (task.meta or {})]
+    return shop, [judgement for judgement in judgements if is_shared(judgement.step)]

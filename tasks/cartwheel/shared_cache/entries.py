@@ -1,0 +1,204 @@
+"""Cache entries: the key of a step, and a finished step as blobs with a manifest.
+
+The exact key is the digest of everything that may count for a step before it runs. A second tag per task names the last
+entry; its record is compared like a local one, so an edit of a file that the step does not read still hits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import DecodeError, Struct, ValidationError, json
+from msgspec.structs import replace
+
+from cartwheel.filesystem.files import write_atomically
+from cartwheel.inputs.staleness import input_reasons
+from cartwheel.model.record import (
+    FROM_CACHE,
+    Dependencies,
+    Record,
+    UnreadableRecord,
+    from_json,
+    listing_from_json,
+    listing_name,
+    listing_to_json,
+    record_with_listing,
+    to_json,
+)
+from cartwheel.model.step import Snapshot, Step
+from cartwheel.shared_cache.store import CacheFault, Store
+
+STAGES = ("build", "repair", "sdist")
+"""Stages whose steps are shared. A check is not: each machine examines a file from the cache itself."""
+
+_TYPE = "application/vnd.cartwheel.step.v1"
+_TITLE = "org.opencontainers.image.title"
+_CREATED = "org.opencontainers.image.created"
+_EMPTY = b"{}"
+_LARGEST = 4 << 30
+
+
+class Layer(Struct, rename="camel"):
+    """A row of a manifest that names a blob."""
+
+    media_type: str
+    digest: str
+    size: int
+    annotations: dict[str, str] = {}
+
+
+class Manifest(Struct, rename="camel"):
+    """An OCI image manifest as an artifact: the record, its listing, then the files."""
+
+    schema_version: int
+    media_type: str
+    artifact_type: str
+    config: Layer
+    layers: list[Layer]
+    annotations: dict[str, str] = {}
+
+
+def is_shared(step: Step) -> bool:
+    """Whether a step's result may be in the cache."""
+    return step.name.split(":")[0] in STAGES and bool(step.makes) and not step.always
+
+
+def exact_tag(step: Step, snapshot: Snapshot) -> str:
+    """The tag of an entry for exactly this state of the sources."""
+    seen = step.sources.dependencies(snapshot, None) if step.sources else Dependencies()
+    needs = {path: snapshot.digest(path) for path in step.needs}
+    return _tag("exact", [step.name, step.settings, needs, seen.listing, seen.facts])
+
+
+def latest_tag(step: Step) -> str:
+    """The tag of the last entry of a task."""
+    return _tag("latest", [step.name])
+
+
+def _tag(kind: str, value: object) -> str:
+    return f"{kind}-{hashlib.sha256(json.encode(value, order='deterministic')).hexdigest()[:48]}"
+
+
+def send(step: Step, record: Record, snapshot: Snapshot, store: Store) -> int:
+    """Store a finished step; returns the bytes of its files, 0 if the entry is there. Raises `CacheFault`."""
+    exact = exact_tag(step, snapshot)
+    if store.manifest(exact) is not None:
+        return 0
+    shared = replace(record, machine=FROM_CACHE, seen=replace(record.seen, local={}, hints={}))
+    listing = listing_to_json(shared.seen.listing)
+    layers = [
+        _stored(to_json(shared, listing_name(listing)), f"{_TYPE}.record", store),
+        _stored(listing, f"{_TYPE}.listing", store),
+    ]
+    size = 0
+    for path, digest in record.makes.items():
+        data = (snapshot.root / path).read_bytes()
+        layer = _stored(data, f"{_TYPE}.file", store, path)
+        if layer.digest != f"sha256:{_plain(digest)}":
+            raise CacheFault(f"{path} changed while it was sent")
+        layers.append(layer)
+        size += len(data)
+    manifest = Manifest(
+        schema_version=2,
+        media_type="application/vnd.oci.image.manifest.v1+json",
+        artifact_type=_TYPE,
+        config=_stored(_EMPTY, "application/vnd.oci.empty.v1+json", store),
+        layers=layers,
+        annotations={_CREATED: datetime.now(UTC).isoformat(timespec="seconds"), _TITLE: step.name},
+    )
+    for tag in (exact, latest_tag(step)):
+        store.put_manifest(tag, json.encode(manifest))
+    return size
+
+
+def _stored(data: bytes, media_type: str, store: Store, title: str = "") -> Layer:
+    digest = store.put_blob(data)
+    return Layer(media_type=media_type, digest=digest, size=len(data), annotations={_TITLE: title} if title else {})
+
+
+def fetch(step: Step, snapshot: Snapshot, store: Store, *, same_tools: bool) -> Record | None:
+    """Write the files of a fitting entry to their places, and return its record; None if there is none.
+
+    `same_tools`: the entry must have been made with the versions of the tools that are installed here. Raises
+    `CacheFault` if the cache fails or if an entry is not what it says.
+    """
+    for tag in (exact_tag(step, snapshot), latest_tag(step)):
+        data = store.manifest(tag)
+        if data is None:
+            continue
+        record = _record(_manifest(data), store)
+        if record.task != step.name or set(record.makes) != set(step.makes):
+            raise CacheFault(f"the entry for {step.name} is of another task ({record.task}) or makes other files")
+        if input_reasons(step, record, snapshot) or (same_tools and _other_tools(step, record, snapshot)):
+            continue
+        _write(record, _manifest(data), snapshot.root, store)
+        return record
+    return None
+
+
+def created(data: bytes) -> datetime:
+    """When an entry was made, from its manifest; raises `CacheFault`."""
+    try:
+        return datetime.fromisoformat(_manifest(data).annotations[_CREATED])
+    except (KeyError, ValueError):
+        raise CacheFault("an entry of the cache has no date") from None
+
+
+def _manifest(data: bytes) -> Manifest:
+    try:
+        manifest = json.decode(data, type=Manifest)
+    except (DecodeError, ValidationError, UnicodeDecodeError):
+        raise CacheFault("an entry of the cache is damaged") from None
+    if manifest.artifact_type != _TYPE or len(manifest.layers) < 2:
+        raise CacheFault("an entry of the cache is no step of cartwheel")
+    if any(not 0 <= layer.size < _LARGEST for layer in manifest.layers):
+        raise CacheFault("an entry of the cache is damaged")
+    return manifest
+
+
+def _record(manifest: Manifest, store: Store) -> Record:
+    head, listing = (store.blob(layer.digest, layer.size) for layer in manifest.layers[:2])
+    try:
+        record, name = from_json(head)
+        record = record_with_listing(record, listing_from_json(listing, name))
+    except (UnreadableRecord, ValueError) as error:
+        raise CacheFault(f"the record of an entry cannot be read: {error}") from None
+    return replace(record, machine=FROM_CACHE, seen=replace(record.seen, local={}, hints={}))
+
+
+def _other_tools(step: Step, record: Record, snapshot: Snapshot) -> bool:
+    names = ((name, step.chosen.get(name) or snapshot.tool(name)) for name in (*step.chosen, *step.tools))
+    return any(now and record.tools.get(name, now) != now for name, now in names)
+
+
+def _write(record: Record, manifest: Manifest, root: Path, store: Store) -> None:
+    sizes = {layer.digest: layer.size for layer in manifest.layers}
+    files: dict[str, bytes] = {}
+    for path, digest in record.makes.items():
+        name = f"sha256:{_plain(digest)}"
+        if name not in sizes:
+            raise CacheFault(f"the entry for {record.task} lacks {path}")
+        files[path] = store.blob(name, sizes[name])
+    for path, data in files.items():
+        mode = 0o755 if record.makes[path].endswith("+x") and os.name == "posix" else 0o644
+        write_atomically(root / path, data, mode=mode)
+
+
+def _plain(digest: str) -> str:
+    return digest.removesuffix("+x")
+
+
+def prune(store: Store, before: datetime) -> Iterable[str]:
+    """Delete the entries that were made before a moment; yields their tags. Raises `CacheFault`."""
+    for tag in store.tags():
+        if not tag.startswith(("exact-", "latest-")):
+            continue  # the repository may hold other artifacts
+        data = store.manifest(tag)
+        if data is not None and created(data) < before:
+            store.delete(tag)
+            yield tag
+    store.sweep()
