@@ -113,8 +113,9 @@ def test_every_script_for_a_shell_is_one(name: str) -> None:
 
 
 def test_an_identity_is_for_one_index() -> None:
-    assert jobs("usual")["publish-pypi"]["id_tokens"] == {"PYPI_ID_TOKEN": {"aud": "pypi"}}
-    assert jobs("usual")["publish-testpypi"]["id_tokens"] == {"TESTPYPI_ID_TOKEN": {"aud": "testpypi"}}
+    sigstore = {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}}  # signs the files
+    assert jobs("usual")["publish-pypi"]["id_tokens"] == {"PYPI_ID_TOKEN": {"aud": "pypi"}} | sigstore
+    assert jobs("usual")["publish-testpypi"]["id_tokens"] == {"TESTPYPI_ID_TOKEN": {"aud": "testpypi"}} | sigstore
     assert "id_tokens" not in jobs("tokens")["publish-pypi"]
     assert "CARTWHEEL_INDEX_HOUSE_TOKEN" in render(made("tokens"))
 

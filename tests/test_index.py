@@ -40,6 +40,10 @@ class Table:
     plain_http: bool = False
     environment: str = ""
     rules: Mapping[str, str] = field(default_factory=dict)
+    attestations: bool | None = None
+    unattested: str = ""
+    publisher_changed: str = ""
+    sigstore: str = ""
 
 
 @pytest.fixture

@@ -163,9 +163,24 @@ def _lost_files(it: ReleaseCandidate) -> Iterable[str]:
     return losses_in_words(change) if change else ()
 
 
+def _lost_provenance(it: ReleaseCandidate) -> Iterable[str]:
+    """The release proves less of its origin than the last one. `_lost_files` announces an index that does not
+    answer."""
+    from cartwheel.destinations.pypi_reader import Unreadable
+    from cartwheel.last_release import provenance_losses
+
+    if it.tagged:
+        return ()
+    try:
+        change = it.change()
+        return provenance_losses(it.project, it.package, change.last if change else None, it.work.root)
+    except Unreadable:
+        return ()
+
+
 RULES: tuple[Callable[[ReleaseCandidate], Iterable[str]], ...] = (
     _change_in_progress, _version, _repository, _changelog, _pipeline, _destinations, _other_publishers, _tests,
-    _lost_files,
+    _lost_files, _lost_provenance,
 )  # fmt: skip
 """Each gives its reasons, or raises `CartwheelError` with them."""
 

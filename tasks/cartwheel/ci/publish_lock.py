@@ -22,11 +22,13 @@ EXTRA = "publish"
 """The extra of cartwheel that lists what publishing imports."""
 
 NOT_IMPORTED = (
-    "cffi", "cryptography", "docutils", "jaraco-classes", "jaraco-context", "jaraco-functools", "jeepney", "keyring",
-    "markdown-it-py", "mdurl", "more-itertools", "nh3", "pycparser", "pygments", "readme-renderer", "secretstorage",
+    "dnspython", "docutils", "email-validator", "jaraco-classes", "jaraco-context", "jaraco-functools", "jeepney",
+    "keyring", "markdown-it-py", "mdurl", "more-itertools", "nh3", "pycparser", "pygments", "readme-renderer",
+    "secretstorage",
 )  # fmt: skip
-"""Dependencies of twine and rich that an upload never imports: keyrings of desktops, `twine check`, Markdown (read in
-the modules that an upload loads, twine 7.0 and rich 15.0, November 2026)."""
+"""Dependencies of twine, rich, sigstore and cffi that an upload never imports: keyrings of desktops, `twine check`,
+Markdown, checks of e-mail addresses, C parsing (read in the modules that signing and uploading load, twine 7.0, rich
+15.0, sigstore 4.5, November 2026)."""
 
 _FROM_SOURCES = ("hatchling>=1.27", "editables>=0.3")
 """What builds cartwheel itself where it is installed from its sources."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cartwheel.destinations import pypi_provenance
 from cartwheel.destinations.protocol import (
     Answer,
     DestinationStatus,
@@ -25,7 +26,7 @@ from cartwheel.destinations.pypi_reader import Unreadable, listing, with_digests
 from cartwheel.destinations.pypi_reader import held as held_files
 from cartwheel.destinations.retries import READING, Patience
 from cartwheel.destinations.settlement import conflict_lines, settle, too_late
-from cartwheel.destinations.twine_upload import Sender, lacking
+from cartwheel.destinations.twine_upload import Sender, by_identity, lacking
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import PYPI, is_rehearsal
 from cartwheel.model.project import Project
@@ -102,7 +103,9 @@ class PypiDestination:
         self._project, self._version = project, version
         self._environ, self._say, self._release = environ, say, release
         self._planned: tuple[str, ...] = ()
+        self._items: Mapping[str, Item] = {}
         self._sender: Sender | None = None
+        self._attestations: Mapping[str, str] = {}
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -117,7 +120,7 @@ class PypiDestination:
     def items(self, files: Sequence[Item]) -> tuple[Item, ...]:
         """The planned files, in upload order."""
         by_name = {item.name: item for item in files}
-        self._planned = in_order(set(by_name))
+        self._planned, self._items = in_order(set(by_name)), by_name
         return tuple(by_name[name] for name in self._planned)
 
     def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
@@ -131,7 +134,13 @@ class PypiDestination:
         for line in notes:
             self._say(f"{self.name}: {line}")
         without = lacking(self.index, self._environ) if sending else ""
-        return (*(str(finding) for finding in refused), *filter(None, (without,)))
+        unsigned = pypi_provenance.refusals(self.index, trusted=self._trusted) if sending and not without else ()
+        return (*(str(finding) for finding in refused), *filter(None, (without,)), *unsigned)
+
+    @property
+    def _trusted(self) -> bool:
+        """Whether trusted publishing issues the token."""
+        return by_identity(self.index, self._environ)
 
     def look(self, items: Sequence[Item], *, public: bool = False) -> Standing:
         """Compares what the index lists with the plan; with a part of the planned files, the others are not judged."""
@@ -163,14 +172,18 @@ class PypiDestination:
         )
 
     def prepare(self, standing: Standing) -> None:
-        """Does nothing: an index needs no preparation."""
+        """Signs what will be sent, so that a failure of Sigstore comes before the first byte."""
+        if pypi_provenance.planned(self.index) and self._trusted:
+            root = self._release.root if self._release else Path()
+            missing = [self._items[name] for name in standing.send]
+            self._attestations = pypi_provenance.sign(self.index, missing, root, self._say)
 
     def send(self, item: Item) -> Answer:
         """Sends one file with one POST, through twine."""
         if self._sender is None:
             self._sender = Sender(self.index, environ=self._environ)
         self._sender.refresh()
-        return self._sender.upload(item)
+        return self._sender.upload(item, self._attestations.get(item.name, ""))
 
     def renew_credentials(self, answer: Answer) -> bool:
         """Whether an expired trusted-publishing token could be replaced."""
@@ -195,7 +208,19 @@ class PypiDestination:
 
         if self._release is None:
             return ""
-        return check_installation(self._release, self.index, {item.name: item.sha256 for item in items})
+        digests = {item.name: item.sha256 for item in items}
+        proven = self._verified(self._release, digests)
+        return "; ".join(filter(None, (proven, check_installation(self._release, self.index, digests))))
+
+    def _verified(self, release: Release, digests: Mapping[str, str]) -> str:
+        """A line about the verified attestations; empty if this release has none by its configuration."""
+        needs = job_needs(self.name, release.settings or IndexSettings())
+        if not (pypi_provenance.planned(self.index) and needs.identity):
+            return ""
+        repository, commit = pypi_provenance.source_of(release.project, release.package, release.root)
+        return pypi_provenance.verify(
+            self.index, self._project, self._version, digests, release.root, repository=repository, commit=commit
+        )
 
     def status(self, digests: Mapping[str, str]) -> DestinationStatus:
         """Each planned file compared with what the index lists."""

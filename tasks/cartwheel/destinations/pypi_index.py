@@ -36,6 +36,14 @@ class IndexTable(Protocol):
     def environment(self) -> str: ...
     @property
     def rules(self) -> Mapping[str, str]: ...
+    @property
+    def attestations(self) -> bool | None: ...
+    @property
+    def unattested(self) -> str: ...
+    @property
+    def publisher_changed(self) -> str: ...
+    @property
+    def sigstore(self) -> str: ...
 
 
 class Index(Struct, frozen=True, kw_only=True):
@@ -60,6 +68,12 @@ class Index(Struct, frozen=True, kw_only=True):
     """The environment that the pipeline's job must run in, if configured."""
     rules: Mapping[str, str] = {}
     """The rules of PyPI that are waived here, with the reasons."""
+    attestations: bool | None = None
+    """Whether files are attested; None: with trusted publishing on PyPI and TestPyPI."""
+    publisher_changed: str = ""
+    """The reason for which another publisher than the last release's is accepted."""
+    sigstore: str = ""
+    """The trust configuration of another Sigstore, relative to the project; empty: the public one."""
 
 
 def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC) -> Index:
@@ -76,6 +90,11 @@ def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC)
         _refuse_url(name, what, text)
         if not (settings and settings.plain_http):
             refuse_plain_http(name, what, text)
+    if settings and (settings.attestations is False) != bool(settings.unattested.strip()):
+        raise ConfigError(
+            f"[tool.cartwheel.index.{name}]: attestations = false and its reason belong together; "
+            'write both, such as unattested = "the forge has no identities", or neither'
+        )
     rehearsal = is_rehearsal(name, table)
     return Index(
         name=name,
@@ -88,6 +107,9 @@ def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC)
         user=settings.user if settings else "",
         environment=settings.environment if settings else "",
         rules=_known_rules(name, settings.rules) if settings else {},
+        attestations=settings.attestations if settings else None,
+        publisher_changed=settings.publisher_changed if settings else "",
+        sigstore=settings.sigstore if settings else "",
     )
 
 

@@ -125,7 +125,7 @@ def _exchange(index: Index, again: bool) -> MintedToken | _Refusal:
     if isinstance(asked, _Refusal):
         return asked
     audience = str(asked.get("audience", ""))
-    identity = _identity(index, audience)
+    identity = job_identity(index, audience)
     claims = _claims(identity)
     _refuse_other_environment(index, claims)
     key = (index.url, hashlib.sha256(identity.encode()).hexdigest())
@@ -184,8 +184,8 @@ def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = Non
         return _Refusal(status=LOST, words=f"it cannot be reached: {reason(error, hidden)}; start again later")
 
 
-def _identity(index: Index, audience: str) -> str:
-    """This job's identity for an audience."""
+def job_identity(index: Index, audience: str) -> str:
+    """This job's identity for an audience. Raises `CartwheelError` if the job has none."""
     import id
 
     try:

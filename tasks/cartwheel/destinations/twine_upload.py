@@ -6,6 +6,7 @@ twine promises no stable library interface, so everything that sends with it is 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import time
@@ -67,6 +68,16 @@ def lacking(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> s
     return "" if offered else _no_credentials(index, pypirc)
 
 
+def by_identity(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> bool:
+    """Whether trusted publishing issues the token for uploads, because it is configured, or because there is no
+    other."""
+    if index.auth:
+        return index.auth == "trusted"
+    if not (index.public and trusted_publishing.is_available(environ)):
+        return False
+    return not (environment_credentials(index, environ) or stored_credentials(index, environ, pypirc))
+
+
 def _no_credentials(index: Index, pypirc: str) -> str:
     return (
         f"index {index.name}: no credentials; set {token_variable(index.name)} (or TWINE_PASSWORD), "
@@ -110,9 +121,9 @@ class Sender:
         self._accepted = False
         return True
 
-    def upload(self, item: Item) -> Answer:
-        """Sends one file, once. A broken connection returns an answer with the status `LOST`: the file may have
-        arrived.
+    def upload(self, item: Item, attestation: str = "") -> Answer:
+        """Sends one file with its attestation (JSON, may be empty), once. A broken connection returns an answer with
+        the status `LOST`: the file may have arrived.
 
         Raises `StepFailed`, and sends nothing, if twine would send something other than what was checked.
         """
@@ -131,6 +142,9 @@ class Sender:
                 f"{item.name}: nothing was sent: twine read sha256 {package.sha2_digest}, and {item.sha256} was "
                 "checked; run its check again and start again"
             )
+
+        if attestation:
+            package.attestations = [json.loads(attestation)]
 
         def ask(session: requests.Session) -> Answer:
             with _quiet(), self._repository.upload(package, max_redirects=1) as response:

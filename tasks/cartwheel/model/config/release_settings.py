@@ -40,6 +40,17 @@ class IndexSettings(Table, frozen=True, kw_only=True):
     plain_http: bool = False
     """Allow an address without TLS on another machine: who sits in between reads the credentials and may change the
     files.  Default: `false`; this machine's own addresses need no permission."""
+    attestations: bool | None = None
+    """Kind `pypi`: sign each file with the job's identity when it is published (PEP 740), and verify the signatures
+    after.  Default: with trusted publishing on `pypi` and `testpypi`; `false` needs a reason in `unattested`."""
+    unattested: str = ""
+    """Why releases carry no attestations.  Example: `"the job runs on a forge that has no identities"`"""
+    publisher_changed: str = ""
+    """Why another repository or pipeline publishes than for the last release; it lets such a release pass.
+    Example: `"moved to the organisation in 2.0"`"""
+    sigstore: str = ""
+    """The trust configuration of a Sigstore of your own (JSON, as `sigstore --trust-config` takes it), relative to the
+    project.  Default: the public one.  Example: `"ci/sigstore.json"`"""
     kind: str | None = None
     """What the destination is: an index like PyPI, release pages of GitHub, or a registry of crates.
     Default: `github` and `crates-io` are known by name; every other index is like PyPI."""

@@ -1,0 +1,217 @@
+"""Attestations of released files (PEP 740): signed by Sigstore with a job's identity, and verified.
+
+pypi-attestations and sigstore are optional (`pip install cartwheel[publish]`) and imported inside functions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
+
+AUDIENCE = "sigstore"
+"""The audience of the identity that Sigstore accepts."""
+
+_REPOSITORY, _COMMIT = "1.3.6.1.4.1.57264.1.12", "1.3.6.1.4.1.57264.1.13"
+"""The repository and the commit in a certificate (Fulcio, docs/oid-info.md, November 2026)."""
+
+
+class Publisher(Struct, frozen=True, kw_only=True):
+    """Who published a file, as the index states it."""
+
+    kind: str
+    """`GitHub`, `GitLab`, `Google`, ..."""
+    repository: str = ""
+    workflow: str = ""
+    """The file of the pipeline: `release.yml`, `.gitlab-ci.yml`."""
+    environment: str = ""
+
+    def __str__(self) -> str:
+        inside = f" in {self.environment}" if self.environment else ""
+        return f"{self.kind} {self.repository} {self.workflow}".rstrip() + inside
+
+
+class Attested(Struct, frozen=True, kw_only=True):
+    """What verified attestations prove about a file."""
+
+    publisher: Publisher
+    commit: str = ""
+    """The commit that the publishing job ran on; empty if the certificate names none."""
+
+
+def lacking() -> str:
+    """What must be installed to sign and to verify; empty if nothing is missing."""
+    if find_spec("pypi_attestations") and find_spec("sigstore"):
+        return ""
+    return "attestations need pypi-attestations; install cartwheel[publish]"
+
+
+class Signer:
+    """Signs files for one job; all signatures share one certificate while it lasts."""
+
+    def __init__(self, signer: Any) -> None:
+        self._signer = signer
+
+    def attestation(self, file: str, sha256: str) -> str:
+        """The attestation of a file, as JSON. Raises `StepFailed`."""
+        from pypi_attestations import Attestation, AttestationError, Distribution
+
+        try:
+            return Attestation.sign(self._signer, Distribution(name=file, digest=sha256)).model_dump_json()
+        except (AttestationError, ValueError) as error:
+            raise StepFailed(f"{file}: cannot be attested: {_line(error)}; start again") from None
+
+
+@contextmanager
+def signing(token: str, trust: Path | None = None) -> Iterator[Signer]:
+    """A signer for a job's identity `token`, whose audience is `AUDIENCE`.
+
+    `trust`: the trust configuration of another Sigstore; None: the public one. Raises `ConfigError` if the identity or
+    the configuration is unusable, and `StepFailed` if Sigstore refuses or cannot be reached.
+    """
+    from sigstore.oidc import IdentityError, IdentityToken
+    from sigstore.sign import SigningContext
+
+    try:
+        identity = IdentityToken(token)
+    except IdentityError as error:
+        raise ConfigError(f"attestations: the job's identity cannot be used: {_line(error)}") from None
+    try:
+        with SigningContext.from_trust_config(_trust(trust)).signer(identity) as signer:
+            yield Signer(signer)
+    except CartwheelError:
+        raise
+    except Exception as error:  # the clients of Fulcio and Rekor raise errors without a common class (sigstore 4.5)
+        raise StepFailed(f"attestations: Sigstore did not sign: {_line(error)}; start again later") from None
+
+
+def _trust(path: Path | None) -> Any:
+    """A Sigstore's keys and addresses. An index accepts only entries of the log's first version: an attestation has no
+    place for the timestamp that the second one needs (PEP 740, pypi-attestations 0.0.30)."""
+    from sigstore.models import ClientTrustConfig
+
+    if path is None:
+        config = ClientTrustConfig.production()
+    else:
+        try:
+            config = ClientTrustConfig.from_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"attestations: {path.name} is no trust configuration: {_line(error)}") from None
+    config.force_tlog_version = 1
+    return config
+
+
+# ---- verification
+
+
+def publishers(document: Mapping[str, Any]) -> tuple[Publisher, ...]:
+    """The publishers in an index's provenance document of a file."""
+    return tuple(_publisher(bundle.get("publisher", {})) for bundle in document.get("attestation_bundles", ()))
+
+
+def _publisher(row: Mapping[str, Any]) -> Publisher:
+    return Publisher(
+        kind=str(row.get("kind", "")), repository=str(row.get("repository") or row.get("email") or ""),
+        workflow=str(row.get("workflow") or row.get("workflow_filepath") or ""),
+        environment=str(row.get("environment") or ""),
+    )  # fmt: skip
+
+
+def verified(document: Mapping[str, Any], file: str, sha256: str, trust: Path | None = None) -> Attested:
+    """What the provenance document proves about a file: every attestation in it is verified by its signature, its
+    digest, its name and its publisher.
+
+    `document`: as the index's integrity interface returns it. Raises `StepFailed` with the reason if one is wrong.
+    """
+    from pypi_attestations import Attestation
+
+    found: Attested | None = None
+    for bundle in document.get("attestation_bundles", ()):
+        publisher = _publisher(bundle.get("publisher", {}))
+        for row in bundle.get("attestations", ()):
+            try:
+                attestation = Attestation.model_validate(row)
+            except ValueError as error:
+                raise StepFailed(f"{file}: its attestation is damaged: {_line(error)}") from None
+            _verify(attestation, bundle.get("publisher", {}), file, sha256, trust)
+            claims = attestation.certificate_claims
+            found = Attested(publisher=publisher, commit=claims.get(_COMMIT, ""))
+    if found is None:
+        raise StepFailed(f"{file}: the index holds no attestation of it")
+    return found
+
+
+def _verify(attestation: Any, publisher: Mapping[str, Any], file: str, sha256: str, trust: Path | None) -> None:
+    from pypi_attestations import AttestationError
+    from sigstore.errors import Error
+    from sigstore.verify import Verifier
+
+    try:
+        verifier = Verifier(trusted_root=_trust(trust).trusted_root)
+        _, payload = verifier.verify_dsse(attestation.to_bundle(), _policy(publisher, trust))
+    except (Error, AttestationError, ValueError) as error:
+        raise StepFailed(f"{file}: its attestation is refused: {_line(error)}") from None
+    statement = json.loads(payload)
+    subjects = [(row.get("name"), row.get("digest", {}).get("sha256")) for row in statement.get("subject", ())]
+    if subjects != [(file, sha256)]:
+        shown = ", ".join(f"{name} sha256 {digest}" for name, digest in subjects) or "nothing"
+        raise StepFailed(f"{file}: its attestation is of {shown}; expected {file} sha256 {sha256}")
+    if statement.get("predicateType") not in _PREDICATES:
+        raise StepFailed(f"{file}: its attestation is of the unknown type {statement.get('predicateType')}")
+
+
+_PREDICATES = ("https://docs.pypi.org/attestations/publish/v1", "https://slsa.dev/provenance/v1")
+"""The types of attestations that PyPI accepts (its documentation, November 2026)."""
+
+
+def _policy(publisher: Mapping[str, Any], trust: Path | None) -> Any:
+    """What a certificate must say: the publisher, issued by the forge; with another Sigstore, by the issuer that its
+    configuration names."""
+    from pydantic import TypeAdapter
+    from pypi_attestations import Publisher as Stated
+    from sigstore.verify import policy
+
+    if trust is None:
+        return TypeAdapter(Stated).validate_python(publisher)._as_policy()
+    issuers = json.loads(trust.read_text(encoding="utf-8")).get("signingConfig", {}).get("oidcUrls", ())
+    allowed: list[policy.VerificationPolicy] = [policy.OIDCIssuerV2(str(row.get("url"))) for row in issuers]
+    return policy.AllOf([policy.AnyOf(allowed), _FromPublisher(_publisher(publisher))])
+
+
+class _FromPublisher:
+    """A policy: the certificate is of a job of the publisher's repository and pipeline."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    def verify(self, cert: Any) -> None:
+        """Raises sigstore's `VerificationError`."""
+        from sigstore.errors import VerificationError
+
+        source, build = (_claim(cert, oid) for oid in (_REPOSITORY, "1.3.6.1.4.1.57264.1.18"))
+        repository, workflow = self._publisher.repository, self._publisher.workflow
+        if not source.endswith(f"/{repository}") or f"/{workflow}@" not in build:
+            raise VerificationError(f"it was signed by {build or source}; expected {repository} {workflow}")
+
+
+def _claim(cert: Any, oid: str) -> str:
+    from cryptography import x509
+
+    try:
+        value: bytes = cert.extensions.get_extension_for_oid(x509.ObjectIdentifier(oid)).value.value
+    except x509.ExtensionNotFound:
+        return ""
+    return value[2:].decode("utf-8", "replace") if value[1:2] < b"\x80" else value[3:].decode("utf-8", "replace")
+
+
+def _line(error: BaseException) -> str:
+    """The first line of an error, or of its cause if it has no text."""
+    text = str(error).strip() or (str(error.__cause__).strip() if error.__cause__ else "")
+    return (text.splitlines() or [type(error).__name__])[0][:300]

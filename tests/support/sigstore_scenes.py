@@ -1,0 +1,197 @@
+"""Real signatures in a network namespace of one's own: `unshare --net python -m support.sigstore_scenes FOLDER`.
+
+Prints what came of each scene as JSON: `ok: ...`, or the error's text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from cartwheel.destinations import pypi_provenance, trusted_publishing
+from cartwheel.destinations.delivery import deliver
+from cartwheel.destinations.ledger import Ledger
+from cartwheel.destinations.protocol import Item
+from cartwheel.destinations.pypi import PypiDestination
+from cartwheel.destinations.pypi_index import resolve
+from cartwheel.destinations.retries import Patience
+from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.errors import CartwheelError
+from cartwheel.provenance import attestations
+from support.attested_index import AttestedIndex
+from support.indexes import sdist, sha256, wheel
+from support.sigstore_lab import Sigstore, running
+
+WHEEL, SDIST = "demo-1.0-py3-none-any.whl", "demo-1.0.tar.gz"
+
+
+def _item(path: Path) -> Item:
+    return Item(name=path.name, path=path, sha256=sha256(path.read_bytes()))
+
+
+class Scenes:
+    """The scenes, each a method that returns a text or raises `CartwheelError`."""
+
+    def __init__(self, folder: Path, sigstore: Sigstore, shelf: AttestedIndex) -> None:
+        self.folder, self.sigstore, self.shelf = folder, sigstore, shelf
+        settings = IndexSettings(
+            url=shelf.url, simple=shelf.simple, auth="trusted", attestations=True, sigstore=str(sigstore.trust)
+        )
+        self.index = resolve("house", {"house": settings})
+        self.items = (_item(wheel(folder / "files")), _item(sdist(folder / "files")))
+
+    def _deliver(self, *items: Item, version: str = "1.0") -> str:
+        trusted_publishing._KEPT.clear()
+        said: list[str] = []
+        one_try = Patience(tries=1)
+        there = PypiDestination(self.index, "demo", version, environ=os.environ, say=said.append, patience=one_try)
+        planned = there.items(items or self.items)
+        assert not there.refusals(planned, sending=True), there.refusals(planned, sending=True)
+        book = Ledger(
+            self.folder / f"ledger-{version}.json", index="house", url=there.url, project="demo", version=version,
+            say=said.append,
+        )  # fmt: skip
+        with there.alone():
+            sent = deliver(there, planned, book, say=said.append)
+        return f"{len(sent)} sent; {' | '.join(line for line in said if 'attested' in line)}"
+
+    def _document(self, file: str = WHEEL) -> dict[str, Any]:
+        return self.shelf.documents[file]
+
+    def _verified(self, document: Any = None, file: str = WHEEL, digest: str = "", trust: Path | None = None) -> str:
+        found = attestations.verified(
+            document or self._document(), file, digest or self.items[0].sha256, trust or self.sigstore.trust
+        )
+        return f"{found.publisher} {found.commit}"
+
+    def published_with_attestations(self) -> str:
+        return self._deliver()
+
+    def verified_from_the_index(self) -> str:
+        digests = {item.name: item.sha256 for item in self.items}
+        return pypi_provenance.verify(
+            self.index, "demo", "1.0", digests, Path(), repository="owner/demo", commit="a" * 40
+        )
+
+    def of_another_repository(self) -> str:
+        digests = {item.name: item.sha256 for item in self.items}
+        return pypi_provenance.verify(self.index, "demo", "1.0", digests, Path(), repository="owner/else", commit="")
+
+    def of_another_commit(self) -> str:
+        digests = {item.name: item.sha256 for item in self.items}
+        return pypi_provenance.verify(
+            self.index, "demo", "1.0", digests, Path(), repository="owner/demo", commit="b" * 40
+        )
+
+    def without_attestations(self) -> str:
+        return pypi_provenance.verify(
+            self.index, "demo", "1.1", {"demo-1.1.tar.gz": "0" * 64}, Path(), repository="", commit=""
+        )
+
+    def a_tampered_wheel(self) -> str:
+        return self._verified(digest="0" * 64)
+
+    def a_renamed_wheel(self) -> str:
+        return self._verified(file="demo-1.0-py2.py3-none-any.whl")
+
+    def a_replay_on_another_version(self) -> str:
+        return self._verified(file="demo-1.1-py3-none-any.whl")
+
+    def another_publisher(self) -> str:
+        document = json.loads(json.dumps(self._document()))
+        document["attestation_bundles"][0]["publisher"]["repository"] = "owner/else"
+        return self._verified(document)
+
+    def another_workflow(self) -> str:
+        document = json.loads(json.dumps(self._document()))
+        document["attestation_bundles"][0]["publisher"]["workflow"] = "else.yml"
+        return self._verified(document)
+
+    def an_edited_statement(self) -> str:
+        import base64
+
+        document = json.loads(json.dumps(self._document()))
+        envelope = document["attestation_bundles"][0]["attestations"][0]["envelope"]
+        text = base64.b64decode(envelope["statement"]).replace(b"demo-1.0", b"demo-1.1")
+        envelope["statement"] = base64.b64encode(text).decode()
+        return self._verified(document, file="demo-1.1-py3-none-any.whl")
+
+    def a_foreign_log(self) -> str:
+        return self._verified(trust=self.sigstore.foreign("tlogs"))
+
+    def a_foreign_certificate_log(self) -> str:
+        return self._verified(trust=self.sigstore.foreign("ctlogs"))
+
+    def a_foreign_authority(self) -> str:
+        return self._verified(trust=self.sigstore.foreign("certificateAuthorities"))
+
+    def a_job_that_is_no_publisher(self) -> str:
+        self.sigstore.issuer.repository = "owner/fork"
+        try:
+            return self._deliver(_item(wheel(self.folder / "fork", "demo-1.2-py3-none-any.whl")), version="1.2")
+        finally:
+            self.sigstore.issuer.repository = "owner/demo"
+
+    def an_attestation_of_another_job_is_refused_by_the_index(self) -> str:
+        """The token is the publisher's, the attestation is not."""
+        self.shelf.publisher["repository"], before = "owner/other", self.shelf.publisher["repository"]
+        issuer = self.sigstore.issuer
+        usual = issuer.token
+        issuer.token = lambda audience, **how: usual(  # type: ignore[method-assign]
+            audience, repository="owner/other" if audience == "house" else "owner/demo", **how
+        )
+        try:
+            return self._deliver(_item(wheel(self.folder / "two", "demo-1.3-py3-none-any.whl")), version="1.3")
+        finally:
+            issuer.token = usual  # type: ignore[method-assign]
+            self.shelf.publisher["repository"] = before
+
+    def an_identity_that_another_key_signed(self) -> str:
+        token = self.sigstore.issuer.token("sigstore", key=rsa.generate_private_key(65537, 2048))
+        with attestations.signing(token, self.sigstore.trust) as signer:
+            return signer.attestation(WHEEL, "0" * 64)
+
+    def gitlab_gives_the_identity_in_a_variable(self) -> str:
+        github = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(("GITHUB_", "ACTIONS_"))}
+        os.environ |= {"GITLAB_CI": "true", "SIGSTORE_ID_TOKEN": self.sigstore.issuer.token("sigstore")}
+        try:
+            found = pypi_provenance.sign(self.index, self.items[:1], Path(), lambda line: None)
+            return self._verified(self.shelf.document([json.loads(found[WHEEL])]))
+        finally:
+            del os.environ["GITLAB_CI"], os.environ["SIGSTORE_ID_TOKEN"]
+            os.environ |= github
+
+
+def outcome(scene: Callable[[], str]) -> str:
+    """`ok:` and what a scene returned, or the text of its error."""
+    try:
+        return f"ok: {scene()}"
+    except CartwheelError as error:
+        return str(error)
+
+
+def main(folder: Path) -> None:
+    """Runs every scene, in the order in which they are written."""
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    with running(folder / "sigstore") as sigstore:
+        os.environ |= {
+            "GITHUB_ACTIONS": "true",
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{sigstore.issuer.url}/job?api=1",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "bearer",
+        }
+        with AttestedIndex(folder / "shelf", sigstore.issuer, sigstore.trust) as shelf:
+            scenes = Scenes(folder, sigstore, shelf)
+            names = [name for name in vars(Scenes) if not name.startswith("_")]
+            found = {name: outcome(getattr(scenes, name)) for name in names}
+    sys.stdout.write(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

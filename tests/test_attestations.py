@@ -1,0 +1,173 @@
+"""Attestations (PEP 740): real signatures of a real Sigstore, what is refused, and what a release may not lose."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cartwheel.destinations import pypi_provenance
+from cartwheel.destinations.pypi_index import Index, resolve
+from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.errors import ConfigError
+from cartwheel.provenance.attestations import Publisher, publishers
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What came of each scene."""
+    from support import sigstore_lab
+
+    if why := sigstore_lab.lacking():
+        pytest.skip(why)
+    sigstore_lab.build()
+    folder = tmp_path_factory.mktemp("sigstore")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "ACTIONS_", "GITLAB"))}
+    done = subprocess.run(
+        ["unshare", "--net", sys.executable, "-m", "support.sigstore_scenes", str(folder)],
+        cwd=HERE, env=env, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+SCENES = {
+    "published_with_attestations": "ok: 2 sent; 2 files attested",
+    "verified_from_the_index": "ok: 2 attestations verified: GitHub owner/demo release.yml in house",
+    "of_another_repository": "expected a job of owner/else",
+    "of_another_commit": f"from commit {'a' * 40}; expected {'b' * 40}",
+    "without_attestations": "demo-1.1.tar.gz: house holds no attestation of it",
+    "a_tampered_wheel": f"expected demo-1.0-py3-none-any.whl sha256 {'0' * 64}",
+    "a_renamed_wheel": "expected demo-1.0-py2.py3-none-any.whl",
+    "a_replay_on_another_version": "expected demo-1.1-py3-none-any.whl",
+    "another_publisher": "expected owner/else release.yml",
+    "another_workflow": "expected owner/demo else.yml",
+    "an_edited_statement": "its attestation is refused",
+    "a_foreign_log": "its attestation is refused",
+    "a_foreign_certificate_log": "its attestation is refused",
+    "a_foreign_authority": "its attestation is refused",
+    "a_job_that_is_no_publisher": "it knows no publisher like this job",
+    "an_attestation_of_another_job_is_refused_by_the_index": "Invalid attestations supplied during upload",
+    "an_identity_that_another_key_signed": "Sigstore did not sign",
+    "gitlab_gives_the_identity_in_a_variable": "ok: GitHub owner/demo release.yml",
+}
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_real_sigstore_signs_what_is_published_and_everything_else_is_refused(
+    outcomes: dict[str, str], scene: str
+) -> None:
+    assert SCENES[scene] in outcomes[scene]
+    assert outcomes[scene].startswith("ok: ") == SCENES[scene].startswith("ok: ")
+
+
+# Configuration -----------------------------------------------------------------------------------------------------
+
+URL = "https://index.example/"
+
+
+def index(**keys: object) -> Index:
+    settings = IndexSettings(url=URL, simple=URL, **keys)  # type: ignore[arg-type]
+    return resolve("house", {"house": settings})
+
+
+@pytest.mark.parametrize(
+    "keys", [{"attestations": False}, {"unattested": "no identities"}, {"attestations": True, "unattested": "x"}]
+)
+def test_attestations_are_switched_off_only_with_a_reason(keys: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="attestations = false and its reason belong together"):
+        index(**keys)
+
+
+def test_public_indexes_get_attestations_by_default_and_others_where_they_ask_for_them() -> None:
+    assert pypi_provenance.planned(resolve("pypi", {}))
+    assert not pypi_provenance.planned(index())
+    assert pypi_provenance.planned(index(attestations=True))
+    assert not pypi_provenance.planned(index(attestations=False, unattested="no identities"))
+
+
+def test_attestations_without_trusted_publishing_are_refused_before_the_first_byte() -> None:
+    (line,) = pypi_provenance.refusals(index(attestations=True), trusted=False)
+    assert "attestations need trusted publishing" in line
+    assert pypi_provenance.refusals(resolve("pypi", {}), trusted=False) == ()
+
+
+# Never less --------------------------------------------------------------------------------------------------------
+
+LAST = (Publisher(kind="GitHub", repository="owner/demo", workflow="release.yml"),)
+
+
+def lost(found: Index, *, trusted: bool = True, repository: str = "owner/demo") -> tuple[str, ...]:
+    return pypi_provenance.lost(found, LAST, "1.0", trusted=trusted, repository=repository)
+
+
+def test_a_release_that_proves_as_much_as_the_last_one_passes() -> None:
+    assert lost(index(attestations=True)) == ()
+    assert lost(index(attestations=True), repository="Owner/Demo") == ()
+    assert pypi_provenance.lost(index(), (), "1.0", trusted=False, repository="") == ()
+
+
+def test_a_release_without_attestations_after_one_with_them_is_refused_unless_told_why() -> None:
+    assert "those of this release would carry none" in lost(index(attestations=True), trusted=False)[0]
+    assert "those of this release would carry none" in lost(index())[0]
+    assert lost(index(attestations=False, unattested="no identities"), trusted=False) == ()
+
+
+def test_another_publisher_than_the_last_one_is_refused_unless_told_why() -> None:
+    (line,) = lost(index(attestations=True), repository="fork/demo")
+    assert "1.0 was published by GitHub owner/demo release.yml, and this is fork/demo" in line
+    assert lost(index(attestations=True, publisher_changed="moved"), repository="fork/demo") == ()
+
+
+@pytest.mark.parametrize(
+    ("auth", "repository", "expected"),
+    [
+        ("trusted", "owner/demo", ""),
+        ("token", "owner/demo", "those of this release would carry none"),
+        ("trusted", "owner/other", "this is owner/demo"),
+    ],
+)
+def test_ready_and_the_pipeline_ask_the_index_what_the_last_release_proved(
+    tmp_path: Path, auth: str, repository: str, expected: str
+) -> None:
+    from cartwheel.last_release import last_release, provenance_losses
+    from support.attested_index import AttestedIndex
+    from support.indexes import wheel
+    from support.models import manifests, understood
+    from support.repositories import git
+    from support.repositories import repository as new_repository
+    from support.sigstore_lab import Issuer
+
+    root = tmp_path / "project"
+    new_repository(root)
+    git(root, "commit", "--quiet", "--allow-empty", "--message", "first")
+    git(root, "remote", "add", "origin", "https://forge.example/owner/demo.git")
+    with AttestedIndex(tmp_path / "shelf", Issuer(), tmp_path, repository=repository) as shelf:
+        shelf.documents[wheel(shelf.folder, "demo-1.0-py3-none-any.whl").name] = shelf.document([])
+        table = {"url": shelf.url, "simple": shelf.simple, "auth": auth, "attestations": True}
+        project = understood(manifests({"publish": ["house"], "index": {"house": table}}))
+        package = project.packages[0]
+        last = last_release(resolve("house", project.indexes), "demo", root=root, keep=False)
+        found = provenance_losses(project, package, last, root)
+    assert expected in "".join(found)
+    assert bool(found) == bool(expected)
+
+
+def test_publishers_are_read_as_the_index_states_them() -> None:
+    rows = [
+        {"kind": "GitHub", "repository": "a/b", "workflow": "release.yml", "environment": "pypi"},
+        {"kind": "GitLab", "repository": "a/b/c", "workflow_filepath": ".gitlab-ci.yml"},
+        {"kind": "Google", "email": "me@example.org"},
+    ]
+    document = {"attestation_bundles": [{"publisher": row, "attestations": []} for row in rows]}
+    assert [str(row) for row in publishers(document)] == [
+        "GitHub a/b release.yml in pypi", "GitLab a/b/c .gitlab-ci.yml", "Google me@example.org",
+    ]  # fmt: skip
