@@ -124,8 +124,8 @@ def test_crates_that_are_not_fetched_are_no_lack(tmp_path: Path) -> None:
 @pytest.mark.skipif(this_machine().system != "linux", reason="is about crossing on Linux")
 @pytest.mark.parametrize(
     ("zig", "floor", "able"),
-    [((0, 17), "manylinux_2_28", True), ((0, 17), "manylinux_2_19", True), ((0, 17), "manylinux2014", False),
-     ((0, 16), "manylinux_2_28", False)],
+    [((0, 17), "manylinux_2_34", True), ((0, 17), "manylinux_2_39", True), ((0, 17), "manylinux_2_28", False),
+     ((0, 16), "manylinux_2_34", False)],
 )  # fmt: skip
 def test_zig_links_for_ppc64le_as_that_release_does(
     monkeypatch: pytest.MonkeyPatch, zig: tuple[int, int], floor: str, able: bool
@@ -134,7 +134,7 @@ def test_zig_links_for_ppc64le_as_that_release_does(
     target, host = TARGETS[PPC], replace(this_machine(), machine="x86_64")
     assert (toolchain.choose_toolchain(target, floor, "", host).name == "zig") == able
     if zig == (0, 17) and not able:
-        with pytest.raises(ConfigError, match="links powerpc64le-unknown-linux-gnu from manylinux_2_19 on"):
+        with pytest.raises(ConfigError, match="links powerpc64le-unknown-linux-gnu from manylinux_2_34 on"):
             toolchain.choose_toolchain(target, floor, "zig", host)
 
 

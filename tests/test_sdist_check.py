@@ -51,6 +51,11 @@ def test_suffixes_grafts_and_bills_of_materials_are_not_compared() -> None:
     assert compared(planned, built, {"python/pebble/__init__.py"}) == ()
 
 
+def test_a_licence_is_the_same_where_an_older_backend_puts_it() -> None:
+    assert compared({f"{INFO}/LICENSE"}, {f"{INFO}/licenses/LICENSE"}, {"LICENSE"}) == ()
+    assert compared({f"{INFO}/LICENSE"}, {f"{INFO}/licenses/NOTICE"}, {"LICENSE"}) != ()
+
+
 def test_a_file_that_the_sdist_lacks_is_named_with_the_reason() -> None:
     (said,) = compared({"pebble/page.html"}, set(), {"Cargo.toml"})
     assert said == (

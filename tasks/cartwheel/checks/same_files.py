@@ -48,7 +48,10 @@ _COMPILED = (".so", ".pyd", ".dylib")
 
 
 def _comparable(name: str) -> str:
-    """The name of an extension module without the suffix for a Python version; other names are unchanged."""
+    """The name of a file in the two wheels: an extension module without the suffix for a Python version, a licence
+    without the folder that newer backends put it in (PEP 639): each interpreter gets the newest backend that runs on it.
+    """
+    name = re.sub(r"(\.dist-info/)licenses/", r"\1", name)
     path = PurePosixPath(name)
     return f"{path.parent}/{path.name.split('.')[0]}{_COMPILED[0]}" if path.suffix in _COMPILED else name
 

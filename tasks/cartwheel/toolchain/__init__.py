@@ -50,8 +50,8 @@ def _by_itself(target: Target, host: Host) -> bool:
     return (target.system == host.system == "macos") or host.runs(target)
 
 
-_ZIG_GLIBC = {"ppc64le": ((0, 17), (2, 19))}
-"""By architecture: the first zig release that links for it, and the oldest glibc it links against (zig 0.13 to 0.17.1,
+_ZIG_GLIBC = {"ppc64le": ((0, 17), (2, 34))}
+"""By architecture: the first zig release that links Rust for it, and the oldest glibc (zig 0.13 to 0.17.1,
 measured November 2026). Other architectures work with every release, from the oldest glibc that Rust supports."""
 
 
