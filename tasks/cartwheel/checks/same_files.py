@@ -49,7 +49,7 @@ _COMPILED = (".so", ".pyd", ".dylib")
 
 def _comparable(name: str) -> str:
     """The name of a file in the two wheels: an extension module without the suffix for a Python version, a licence
-    without the folder that newer backends put it in (PEP 639): each interpreter gets the newest backend that runs on it.
+    without the folder that newer backends put it in (PEP 639), as an older interpreter may get an older backend.
     """
     name = re.sub(r"(\.dist-info/)licenses/", r"\1", name)
     path = PurePosixPath(name)
