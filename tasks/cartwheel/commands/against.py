@@ -13,6 +13,7 @@ from doit.exceptions import InvalidCommand
 from msgspec import Struct
 
 from cartwheel.adoption.metadata_change import differences, facts_of_metadata, facts_of_pyproject
+from cartwheel.destinations.pypi_index import Index
 from cartwheel.last_release import ReleaseChange, comparison_index, last_release, release_change
 from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import CartwheelError, StepFailed
@@ -79,20 +80,20 @@ def _report(
     elif offline:
         moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(change.last.read_at))
         notes.append(f"{index} as it was read at {moment}")
-    metadata, more = _metadata(package, root, change, offline=offline)
+    metadata, more = _metadata(package, root, change, where, offline=offline)
     rows = _sizes(package, root, change)
     return PackageReport(
         change=change,
         metadata=metadata,
         sizes=rows if sizes else (),
-        contents=_contents(package, root, change) if sizes and not offline else (),
+        contents=_contents(package, root, change, where) if sizes and not offline else (),
         project_size=_project_size(change, rows),
         notes=(*notes, *more),
     )
 
 
 def _metadata(
-    package: Package, root: Path, change: ReleaseChange, *, offline: bool
+    package: Package, root: Path, change: ReleaseChange, index: Index, *, offline: bool
 ) -> tuple[tuple[str, ...], list[str]]:
     """Differences in the metadata, and notes on what is still unknown."""
     from cartwheel.destinations.pypi_reader import read_bytes
@@ -103,7 +104,7 @@ def _metadata(
     if served is None:
         return (), [f"{change.last.index} serves no metadata of {change.last.version}, so it is not compared"]
     try:
-        text = read_bytes(served.metadata_url, shown_as=f"{served.file}.metadata")
+        text = read_bytes(served.metadata_url, shown_as=f"{served.file}.metadata", index=index)
     except StepFailed as error:
         return (), [f"the metadata is not compared: {error}"]
     built = _built_metadata(package, root)
@@ -152,7 +153,7 @@ def _project_size(change: ReleaseChange, rows: Iterable[FileSize]) -> int:
     return change.last.project_size + sum(row.new or row.old or mean for row in rows)
 
 
-def _contents(package: Package, root: Path, change: ReleaseChange) -> tuple[str, ...]:
+def _contents(package: Package, root: Path, change: ReleaseChange, index: Index) -> tuple[str, ...]:
     """Modules and exported names of each built wheel compared with the wheel of the same tags in the last release."""
     from cartwheel.destinations.pypi_reader import read_bytes
 
@@ -162,7 +163,7 @@ def _contents(package: Package, root: Path, change: ReleaseChange) -> tuple[str,
         path, before = root / artifact.path, old.get(_tags(artifact.file))
         if artifact.kind != "wheel" or before is None or not before.url or not path.is_file():
             continue
-        was = _importable_files(io.BytesIO(read_bytes(before.url, shown_as=before.file)))
+        was = _importable_files(io.BytesIO(read_bytes(before.url, shown_as=before.file, index=index)))
         now = _importable_files(path)
         lines += [f"{artifact.file}: {name} is gone" for name in sorted(was - now)]
         lines += [f"{artifact.file}: {name} is new" for name in sorted(now - was)]

@@ -160,7 +160,10 @@ class PypiDestination:
         if not public:
             for line in lines:
                 self._say(line)
-        settled = settle(planned, {row.file: row.sha256 for row in rows})
+        by_agreement = sorted(rows, key=lambda row: row.sha256 != planned.get(row.file))
+        settled = settle(
+            planned, {row.file: row.sha256 for row in by_agreement}
+        )  # of one name twice, other bytes count
         late = too_late(rows, datetime.now(UTC)) if self.index.public and settled.send and not public else ()
         yanked = tuple(f"{row.file}: {self.name} lists it as withdrawn" for row in rows if row.yanked)
         return Standing(

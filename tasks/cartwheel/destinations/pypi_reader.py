@@ -114,41 +114,61 @@ def download_digest(
     """The SHA-256 of a listed file's bytes as the index serves them; credentials go only to the index's host."""
     import hashlib
 
-    given = None
-    if index and host_of(listed.url) == host_of(index.simple):
-        given = reading_credentials(index, os.environ if environ is None else environ, keyring=False)
+    def digest(answer: requests.Response) -> str:
+        found = hashlib.sha256()
+        for part in answer.iter_content(1 << 20):
+            found.update(part)
+        return found.hexdigest()
 
-    def ask(session: Any) -> str:
-        digest = hashlib.sha256()
-        with session.get(listed.url, timeout=(CONNECT_SECONDS, 60.0)) as answer:
-            answer.raise_for_status()
-            for part in answer.iter_content(1 << 20):
-                digest.update(part)
-        return digest.hexdigest()
-
-    def digest() -> str:
-        with conversation(listed.url, (given.username, given.password) if given else None) as talk:
-            return talk.exchange(ask, seconds=3 * SEND_SECONDS)
-
-    return _retry(digest, listed.file, patience, index, lambda: given)
+    return _download(listed.url, digest, listed.file, index, patience, environ)
 
 
-def read_bytes(url: str, *, shown_as: str, patience: Patience = READING) -> bytes:
-    """The content of an address; raises `Unreadable`."""
-
-    def ask(session: requests.Session) -> bytes:
-        with session.get(url, timeout=(CONNECT_SECONDS, 60.0)) as answer:
-            answer.raise_for_status()
-            return answer.content
-
-    def content() -> bytes:
-        with conversation(url) as talk:
-            return talk.exchange(ask, seconds=3 * SEND_SECONDS)
-
-    return _retry(content, shown_as, patience, None, lambda: None)
+def read_bytes(
+    url: str,
+    *,
+    shown_as: str,
+    index: Index | None = None,
+    patience: Patience = READING,
+    environ: Mapping[str, str] | None = None,
+) -> bytes:
+    """The content of an address; the credentials of `index` go only to its own host. Raises `Unreadable`."""
+    return _download(url, lambda answer: answer.content, shown_as, index, patience, environ)
 
 
 _Response = TypeVar("_Response")
+
+
+def _download(
+    url: str,
+    read: Callable[[requests.Response], _Response],
+    shown_as: str,
+    index: Index | None,
+    patience: Patience,
+    environ: Mapping[str, str] | None,
+) -> _Response:
+    """What `read` makes of a file of an index; the keyring is asked only if the file needs credentials."""
+    environ = os.environ if environ is None else environ
+    ours = index if index and host_of(url) == host_of(index.simple) else None
+    given = reading_credentials(ours, environ, keyring=False) if ours else None
+
+    def ask(session: requests.Session) -> _Response:
+        with session.get(url, timeout=(CONNECT_SECONDS, 60.0)) as answer:
+            answer.raise_for_status()
+            return read(answer)
+
+    def attempt() -> _Response:
+        nonlocal given
+        try:
+            with conversation(url, (given.username, given.password) if given else None) as talk:
+                return talk.exchange(ask, seconds=3 * SEND_SECONDS)
+        except Exception as error:
+            if ours and given is None and _status_of(error)[0] == 401:
+                given = reading_credentials(ours, environ)
+                if given:
+                    return attempt()
+            raise
+
+    return _retry(attempt, shown_as, patience, index, lambda: given)
 
 
 def _retry(

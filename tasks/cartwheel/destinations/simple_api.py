@@ -10,6 +10,8 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
 import msgspec
 from msgspec import Struct
 
+from cartwheel.process.redact import inert
+
 ACCEPT = ", ".join(
     (
         "application/vnd.pypi.simple.v1+json",
@@ -66,7 +68,7 @@ class _Meta(Struct, rename="kebab"):
 class _File(Struct, rename="kebab"):
     filename: str
     url: str
-    hashes: dict[str, str] = {}
+    hashes: dict[str, str | None] | None = None
     yanked: bool | str | None = False
     size: int | None = None
     upload_time: str | None = None
@@ -81,7 +83,7 @@ class _Project(Struct):
 
 def _from_json(body: bytes, url: str) -> tuple[ListedFile, ...]:
     try:
-        page = msgspec.json.decode(body, type=_Project)
+        page = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"), type=_Project)
     except msgspec.ValidationError as error:
         raise NoIndex(f"its answer is not the JSON of the simple API ({error})") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -89,8 +91,8 @@ def _from_json(body: bytes, url: str) -> tuple[ListedFile, ...]:
     _refuse_version(page.meta.api_version)
     return tuple(
         ListedFile(
-            file=row.filename,
-            sha256=row.hashes.get("sha256", "").lower(),
+            file=_one_line(row.filename),
+            sha256=((row.hashes or {}).get("sha256") or "").lower(),
             url=urljoin(url, row.url),
             uploaded=_moment(row.upload_time or ""),
             yanked=row.yanked not in (False, None),
@@ -164,7 +166,7 @@ def _linked(row: dict[str, str], words: str, base: str) -> ListedFile:
         file = unquote(urlsplit(address).path.rpartition("/")[2])
     metadata = row.get("data-core-metadata", row.get("data-dist-info-metadata", "false"))
     return ListedFile(
-        file=file,
+        file=_one_line(file),
         sha256=digest.partition("&")[0].lower() if name == "sha256" else "",
         url=address,
         yanked="data-yanked" in row,
@@ -196,6 +198,11 @@ def same_project(name: str, project: str) -> bool:
     from packaging.utils import canonicalize_name
 
     return canonicalize_name(name) == canonicalize_name(project)
+
+
+def _one_line(name: str) -> str:
+    """A file name as it may be shown: without characters that control a terminal, in one line."""
+    return inert(name).replace("\n", "\\n").replace("\t", "\\t")[:400]
 
 
 def _refuse_version(text: str) -> None:

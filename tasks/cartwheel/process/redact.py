@@ -1,8 +1,9 @@
 """Redaction of secrets that a server or a tool may echo, and escaping of characters that control a terminal.
 
-A secret is matched in the forms in which programs print it: plain, percent-encoded, as HTML entities, with the escapes
-of JSON, Python and Rust, in base64 (also after a user name, as in `Authorization: Basic`) and in hexadecimal; wrapped
-over lines or split by tags; in another case; and truncated.  Redact before truncating.
+A secret is matched in the forms in which programs print it: plain, percent-encoded and as HTML entities (once or
+several times), quoted-printable, with the escapes of JSON, Python, Rust and shells, in base64 (also after a user name,
+as in `Authorization: Basic`, of UTF-16, and twice), as bytes in hexadecimal or decimal; wrapped over lines or split by
+tags or quotes; in another case; and truncated at either end.  Redact before truncating.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _HEAD = 12
 """The length of the prefix of a longer value that is masked even if the rest is cut off."""
 
 _GAP = (
-    r"(?:<[^<>]*>|&(?:shy|ZeroWidthSpace|#173|#8203);|\\[rn]|\x1b\[[0-9;]*[A-Za-z]"
-    r"|[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff])*"
+    r"(?:<[^<>]*>|&(?:shy|ZeroWidthSpace|#173|#8203);|\\[rn]|\x1b\[[0-9;]*[A-Za-z]|\n[ \t]*[>|#]+|[\"'] ?[,+] ?[\"']"
+    r"|\\x00|[\x00\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff])*"
 )
 
 
@@ -40,8 +41,11 @@ class _Form(Struct, frozen=True):
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """The text with `***` for each of these values, and for each line of a value with several lines."""
-    for form in _forms(tuple(secrets)):
+    values = tuple(secrets)
+    for form in _forms(values):
         text = _without(text, form)
+    for value in values:
+        text = _without_fragments(text, value)
     return text
 
 
@@ -79,6 +83,25 @@ def _without(text: str, form: _Form) -> str:
     return "".join((*parts, text[done:])) if parts else text
 
 
+def _without_fragments(text: str, value: str) -> str:
+    """The text without any `_HEAD` or more characters of a long value in a row, in any case."""
+    lowered = text.lower()
+    if len(value) <= _HEAD + SHORT or len(lowered) != len(text):  # a few letters change their length with the case
+        return text
+    parts = {value[i : i + _HEAD].lower() for i in range(len(value) - _HEAD + 1)}
+    kept, done, at = [], 0, 0
+    while at <= len(text) - _HEAD:
+        if lowered[at : at + _HEAD] not in parts:
+            at += 1
+            continue
+        end = at + _HEAD
+        while lowered[end - _HEAD + 1 : end + 1] in parts:
+            end += 1
+        kept += [text[done:at], MASK]
+        done = at = end
+    return "".join((*kept, text[done:])) if kept else text
+
+
 @cache
 def _forms(secrets: tuple[str, ...]) -> tuple[_Form, ...]:
     """The forms of all secrets, longest value first, so that a shorter value cannot leave the rest of a longer one."""
@@ -101,26 +124,35 @@ def _form(value: str) -> _Form:
 
 def _encodings(value: str) -> Iterator[_Form]:
     """The value in base64, at each of the three byte offsets in an encoded text, and in hexadecimal."""
-    for encoding in ("utf-8",) if value.isascii() else ("utf-8", "latin-1"):  # HTTP Basic uses latin-1 too
+    encodings = ("utf-8", "utf-16-le") if value.isascii() else ("utf-8", "latin-1", "utf-16-le")
+    for encoding in encodings:  # HTTP Basic uses latin-1 too, PowerShell UTF-16
         data = value.encode(encoding, "replace" if encoding == "latin-1" else "surrogatepass")
         if len(data) >= _LONG:
             yield from _encoded_bytes(data)
 
 
-def _encoded_bytes(data: bytes) -> Iterator[_Form]:
+def _middles(data: bytes) -> Iterator[str]:
+    """The base64 of bytes at each of the three offsets in an encoded text, without what its neighbours change."""
     for skipped in range(3):
         whole = base64.b64encode(b"\0" * skipped + data).decode().rstrip("=")
-        first = -(-skipped * 8 // 6)
-        middle = whole[first : (skipped + len(data)) * 8 // 6]
+        yield whole[-(-skipped * 8 // 6) : (skipped + len(data)) * 8 // 6]
+
+
+def _encoded_bytes(data: bytes) -> Iterator[_Form]:
+    once = tuple(_middles(data))
+    twice = tuple(middle for text in once for middle in _middles(text.encode()))
+    for middle in (*once, *twice):
         patterns = [_BASE64.get(c, re.escape(c)) for c in middle]
         yield _Form(
             re.compile(r"[A-Za-z0-9+/_-]*" + _GAP.join(patterns[:_HEAD])),
-            tuple(re.compile(_GAP + pattern) for pattern in patterns[_HEAD:]),
+            () if middle in twice else tuple(re.compile(_GAP + pattern) for pattern in patterns[_HEAD:]),
             re.compile(r"(?:[A-Za-z0-9+/_=-]|%3[Dd]|%2[BbFf])*"),
         )
-    yield _Form(re.compile(r"(?:0x)?" + data.hex(), re.IGNORECASE), ())
+    for separator, numbers in ((_HEX_GAP, [f"{byte:02x}" for byte in data]), (r"[,\s]+", [str(byte) for byte in data])):
+        yield _Form(re.compile(r"(?<![0-9A-Fa-f])(?:0x|\\x)?" + separator.join(numbers), re.IGNORECASE), ())
 
 
+_HEX_GAP = r"(?:[\s:,.-]*(?:0x|\\x|%|=)?)"
 _BASE64 = {"+": r"(?:\+|-|%2[Bb]|&#43;)", "/": r"(?:\\?/|_|%2[Ff]|&#47;)"}
 
 
@@ -133,12 +165,15 @@ def _character(character: str) -> str:
     data = character.encode("utf-8", "surrogatepass")
     forms = {
         character, escape(character), repr(character)[1:-1], json.dumps(character)[1:-1],
-        "".join(f"%{byte:02x}" for byte in data), "".join(f"%{byte:02X}" for byte in data),
         f"\\u{{{code:x}}}",
     }  # fmt: skip
     forms |= {"+"} if character == " " else set()
     forms |= {"&apos;"} if character == "'" else set()
     listed = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
     escaped = ["".join(rf"\\+x(?i:{byte:02x})" for byte in data), rf"\\+u(?i:{code:04x})"]
+    escaped += ["".join(pattern.format(byte) for byte in data) for pattern in (r"%(?:25)*(?i:{:02x})", r"\\+{:03o}")]
+    escaped += ["".join(f"={byte:02X}" for byte in data)]
     escaped += [rf"\\+{character}"] if character in "\"'/" else []
-    return "(?:" + "|".join((f"&#0*{code};", f"&#[xX]0*(?i:{code:x});", *escaped, *listed)) + ")"
+    entities = (f"&(?:amp;)*#0*{code};", f"&(?:amp;)*#[xX]0*(?i:{code:x});")
+    again = tuple(rf"&(?:amp;)+{form[1:]}" for form in {escape(character)} if form.startswith("&"))
+    return "(?:" + "|".join((*entities, *again, *escaped, *listed)) + ")"
