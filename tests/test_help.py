@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,11 @@ def test_every_stage_has_a_page_and_every_page_three_examples() -> None:
     assert {*TASK_PAGES} == {*STAGES, "ready"}
     assert all(len(page.examples) == 3 for page in TASK_PAGES.values())
     assert all(len(examples) == 3 for examples in COMMAND_PAGES.values())
+
+
+def test_every_command_has_a_page() -> None:
+    commands = {entry.name for entry in entry_points(group="doit.COMMAND")}
+    assert commands - {"help", "run", "clean"} == {*COMMAND_PAGES}
 
 
 @pytest.mark.parametrize("words", EXAMPLES)

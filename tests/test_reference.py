@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from tools.reference import REFERENCE, SCHEMA, reference, schema
+from tools.reference import PUBLISHED_SCHEMA, REFERENCE, SCHEMA, reference, schema
 
 from cartwheel.backends import maturin
 from cartwheel.filesystem.snapshot import DiskSnapshot
@@ -23,6 +23,7 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import declared_inputs
 from cartwheel.model.record import Dependencies
 from cartwheel.pipeline import read_project
+from cartwheel.schema import tool_schema
 from cartwheel.toolchain.tool_versions import version_of
 from support.projects import TRIPLE, committed, with_crate
 
@@ -64,6 +65,13 @@ def test_the_schema_accepts_what_is_accepted(path: Path) -> None:
     roots = [data.get("root", data.get("pyproject")), *(p["pyproject"] for p in data.get("package", {}).values())]
     for table in (root.get("tool", {}).get("cartwheel", {}) for root in roots):
         jsonschema.validate(table, json.loads(schema()))
+
+
+def test_validate_pyproject_finds_the_schema() -> None:
+    found = tool_schema("cartwheel")
+    assert found == json.loads(schema()) == json.loads(PUBLISHED_SCHEMA.read_text("utf-8"))
+    jsonschema.Draft7Validator.check_schema(found)
+    assert found["$schema"] == "http://json-schema.org/draft-07/schema#"
 
 
 @pytest.mark.parametrize("table", [{"targts": []}, {"test": "pytest"}, {"toolchain": "zigg"}, {"overrides": [{}]}])

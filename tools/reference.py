@@ -36,6 +36,10 @@ from cartwheel.model.config.values import RunnerGroup, Secret
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference" / "configuration.md"
 SCHEMA = ROOT / "tasks" / "cartwheel" / "cartwheel.schema.json"
+SCHEMA_ID = "https://www.schemastore.org/partial-cartwheel.json"
+"""The address that SchemaStore would serve it at; "partial" is its word for the schema of one tool's table."""
+PUBLISHED_SCHEMA = ROOT / "docs" / "schema" / "partial-cartwheel.json"
+"""The copy at a stable path of the site."""
 
 _HEAD = """# Configuration reference
 
@@ -44,8 +48,9 @@ _HEAD = """# Configuration reference
 `[tool.cartwheel]` stands in the pyproject.toml of each package. In a project of several packages the root's table lists
 their folders, and its other keys are the defaults of every package. A key that is not listed here is refused.
 
-An editor checks and completes these keys with the JSON schema `cartwheel.schema.json`, installed with cartwheel
-(`python -c "import cartwheel, pathlib; print(pathlib.Path(cartwheel.__file__).with_name('cartwheel.schema.json'))"`).
+Editors and `validate-pyproject` check these keys with a JSON schema:
+[partial-cartwheel.json](../schema/partial-cartwheel.json). It is installed with cartwheel and registered with
+`validate-pyproject`, so that `validate-pyproject pyproject.toml` checks `[tool.cartwheel]` too.
 """
 
 _SECTIONS: Mapping[type[Table], str] = {
@@ -70,8 +75,9 @@ def reference() -> str:
     ]  # fmt: skip
     for table in _all_tables():
         title, text = _SECTIONS.get(table, f"`{table.__name__.lower()}`"), " ".join((table.__doc__ or "").split())
+        docs = key_docs(table, inherited=not issubclass(table, Tunable))
         more = " Besides these, every key of a wheel." if issubclass(table, Tunable) else ""
-        parts.append(_section(title, text + more, key_docs(table, inherited=not issubclass(table, Tunable))))
+        parts.append(_section(title, text + more, docs, f"{table.__name__.lower()}-"))
     return "\n".join(parts)
 
 
@@ -88,21 +94,22 @@ def _all_tables() -> tuple[type[Table], ...]:
     return tuple(found)
 
 
-def _section(title: str, text: str, docs: Iterable[KeyDoc]) -> str:
-    rows = "\n".join(_row(doc) for doc in docs)
+def _section(title: str, text: str, docs: Iterable[KeyDoc], prefix: str = "") -> str:
+    rows = "\n".join(_row(doc, prefix) for doc in docs)
     head = f"## {title}\n\n" + (f"{text}\n\n" if text else "")
     return f"{head}| key | type | meaning | default |\n|---|---|---|---|\n{rows}\n"
 
 
-def _row(doc: KeyDoc) -> str:
+def _row(doc: KeyDoc, prefix: str) -> str:
     example = f" Example: `{doc.example}`" if doc.example else ""
-    cells = (f"`{doc.key}`", doc.kind, f"{doc.text}{example}", doc.default or "required")
+    anchor = f'<a id="{prefix}{doc.key}"></a>'
+    cells = (f"{anchor}`{doc.key}`", doc.kind, f"{doc.text}{example}", doc.default or "required")
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def schema() -> str:
     """The JSON schema of `[tool.cartwheel]`."""
-    (_,), parts = msgspec.json.schema_components([Settings], ref_template="#/$defs/{name}")
+    (_,), parts = msgspec.json.schema_components([Settings], ref_template="#/definitions/{name}")
     every: tuple[type[Table], ...] = (*_all_tables(), Settings)
     tables = {table.__name__: table for table in every}
     for name, part in parts.items():
@@ -111,8 +118,9 @@ def schema() -> str:
         part["properties"] = {key: _property(value, docs[key]) for key, value in part["properties"].items()}
     settings = parts.pop("Settings")
     document = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema", **settings, "title": "tool.cartwheel",
-        "$defs": dict(sorted(parts.items())),
+        "$schema": "http://json-schema.org/draft-07/schema#", "$id": SCHEMA_ID,
+        **settings, "title": "tool.cartwheel", "x-tombi-toml-version": "v1.0.0",
+        "definitions": dict(sorted(parts.items())),
     }  # fmt: skip
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
@@ -133,13 +141,16 @@ def _examples(doc: KeyDoc) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write both files, or say which one is stale."""
-    stale = [path for path, text in ((REFERENCE, reference()), (SCHEMA, schema())) if _differs(path, text)]
+    """Write all generated files, or with `--check` say which ones are stale."""
+    from tools.reference_pages import pages
+
+    texts = {REFERENCE: reference(), SCHEMA: schema(), PUBLISHED_SCHEMA: schema(), **pages()}
+    stale = [path for path, text in texts.items() if _differs(path, text)]
     if "--check" in arguments:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is stale; run: python -m tools.reference")
         return 1 if stale else 0
-    for path, text in ((REFERENCE, reference()), (SCHEMA, schema())):
+    for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
     return 0

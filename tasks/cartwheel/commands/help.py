@@ -97,7 +97,7 @@ def _task_page(help_page: HelpPage) -> str:
 
 def _command_page(name: str, command: Any) -> str:
     text = command.doc_description or f"{command.doc_purpose[:1].upper()}{command.doc_purpose[1:]}."
-    options = [(_spelled(option), option["help"].partition("\n")[0]) for option in command.cmd_options]
+    options = [(spelled_option(option), option["help"].partition("\n")[0]) for option in command.cmd_options]
     return _page(f"{name} {command.doc_usage or ''}".strip(), text, options, COMMAND_PAGES[name])
 
 
@@ -108,8 +108,9 @@ def _page(usage: str, text: str, options: Iterable[tuple[str, str]], examples: I
     return "\n".join(lines)
 
 
-def _spelled(option: Mapping[str, Any]) -> str:
-    dashed = [f"{dash}{word}" for dash, word in (("-", option["short"]), ("--", option["long"])) if word]
+def spelled_option(option: Mapping[str, Any]) -> str:
+    """An option as it is typed: `-n, --process VALUE`."""
+    dashed = [f"{dash}{word}" for dash, key in (("-", "short"), ("--", "long")) if (word := option.get(key, ""))]
     return ", ".join(dashed) + ("" if option["type"] is bool else " VALUE")
 
 

@@ -140,7 +140,7 @@ COMMAND_PAGES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "doctor": (
         ("doctor", "what can be built and tested here, and how to get the rest"),
         ("doctor --json", "the same for a program"),
-        ("plan", "what would run"),
+        ("doctor --offline", "without asking remotes and indexes"),
     ),
     "adopt": (
         ("adopt", "show the configuration that plans what this project ships"),
@@ -176,6 +176,21 @@ COMMAND_PAGES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("ci github", "write .github/workflows/release.yml"),
         ("ci gitlab", "write .gitlab-ci.yml"),
         ("ci --check", "compare the committed pipeline with the configuration"),
+    ),
+    "pull": (
+        ("pull", "get everything that other machines built of these sources from the shared cache"),
+        (f"pull check:{_TARGET}", "get what one task needs"),
+        ("plan", "what is left to run"),
+    ),
+    "push": (
+        ("push", "put everything that is up to date here into the shared cache"),
+        (f"push build:{_TARGET}", "put the steps of one target there"),
+        ("pull", "on another machine: get it"),
+    ),
+    "cache": (
+        ("cache prune", "remove entries of the shared cache that are older than 30 days"),
+        ("cache prune --days 7", "remove entries that are older than a week"),
+        ("push", "fill it"),
     ),
     "completion": (
         ("completion bash >> ~/.bashrc", "for bash; for zsh: doit completion zsh >> ~/.zshrc"),
