@@ -216,7 +216,7 @@ COMMAND_PAGES: Mapping[str, tuple[tuple[str, str], ...]] = {
 """Three examples by command, in the order in which a new user needs them."""
 
 RUN_OPTIONS: tuple[tuple[str, str], ...] = (
-    ("-n N", "N tasks at a time; compilers share one slot per processor, whatever N is"),
+    ("-n N", "N tasks at a time; without it as many as processors and memory allow"),
     ("-c, --continue", "do not stop at the first failure"),
     ("-v, --verbose", "show all output of all tools, with the name of its step"),
     ("-q, --quiet", "show only failures and the table of files"),
