@@ -14,6 +14,7 @@ import pytest
 
 from cartwheel.backends.checkout import refuse_incomplete
 from cartwheel.backends.normalised_sdist import normalise
+from cartwheel.backends.sdist_check import variables_not_packed
 from cartwheel.checks.same_files import PackageSource, file_differences
 from cartwheel.filesystem.distribution import Distribution
 from cartwheel.model.errors import StepFailed
@@ -118,7 +119,7 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 123
 
 def package(folder: str) -> Package:
     """A package in that folder."""
-    return cast(Package, SimpleNamespace(folder=folder))
+    return cast(Package, SimpleNamespace(folder=folder, manifest=f"{folder}/Cargo.toml"))
 
 
 @pytest.mark.parametrize("attributes", [".gitattributes", "py/.gitattributes"])
@@ -205,6 +206,24 @@ def test_a_generated_file_that_only_the_wheel_includes_is_an_error_with_the_reas
     assert "include gives python/pebble/page.html to the wheel alone" in said
     project.edit("pebble/pyproject.toml", 'format = "wheel"', 'format = ["sdist", "wheel"]')
     project.doit("check:sdist:pebble")
+
+
+@pytest.mark.parametrize(("text", "files", "told"), [
+    ('[env]\nDATA = "1"\n', set(), True),
+    ('[env]\nDATA = "1"\n', {".cargo/config.toml"}, False),
+    ('[build]\nrustflags = ["-Cdebuginfo=0"]\n', set(), False),
+])  # fmt: skip
+def test_a_variable_for_builds_that_the_sdist_lacks_is_told(
+    tmp_path: Path, text: str, files: set[str], told: bool
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".cargo").mkdir()
+    (tmp_path / ".cargo" / "config.toml").write_text(text)
+    sdist = Distribution(file=SDIST, kind="sdist", size=0, names=tuple(f"pebble-1.0/{name}" for name in files))
+    environ = {"CARGO_HOME": str(tmp_path / "none")}
+    note = variables_not_packed(package("py"), sdist, tmp_path, environ)
+    assert bool(note) == told
+    assert not told or note.startswith(f".cargo/config.toml sets DATA for builds, and {SDIST} does not hold it")
 
 
 @pytest.mark.lab

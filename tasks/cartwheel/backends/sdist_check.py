@@ -35,6 +35,8 @@ def check_sdist(package: Package, planned: Wheel | None, work: Work) -> Mapping[
     opened = open_distribution(sdist)
     if wrong := problems(Candidate(artifact=opened)):
         raise StepFailed("\n".join((f"{package.sdist} is not what it should be:", *wrong)))
+    if note := variables_not_packed(package, opened, work.root, work.snapshot.environ):
+        work.announce(note)
     build = local_build(package, work.snapshot)
     with wheel_from_sdist(package, sdist, build, work) as wheel:
         _refuse_problems(package, wheel, build.target, build.python)
@@ -48,6 +50,30 @@ def check_sdist(package: Package, planned: Wheel | None, work: Work) -> Mapping[
         )  # fmt: skip
     write_atomically(work.root / artifacts.sdist_report(package), report_json(report))
     return {}
+
+
+def variables_not_packed(package: Package, sdist: Distribution, root: Path, environ: Mapping[str, str]) -> str:
+    """A note if the project's cargo configuration sets variables for builds and the sdist lacks the file; else empty.
+
+    cargo finds the file in the folder of a build and in those above; the top of the sdist is the highest.
+    """
+    from cartwheel.cargo.config_files import configuration
+    from cartwheel.filesystem.manifest_files import table, toml
+    from cartwheel.filesystem.read_set import source_top
+
+    if not package.manifest:
+        return ""
+    top = source_top(root)
+    paths = (path for path in configuration(root / package.folder, environ).files if path.is_relative_to(top))
+    for path in paths:
+        names = () if path.name.startswith("rust-toolchain") else tuple(table(toml(path), "env"))
+        packed = any(name.endswith(f"/{path.parent.name}/{path.name}") for name in sdist.files)
+        if names and not packed:
+            return (
+                f"{path.relative_to(top).as_posix()} sets {', '.join(names)} for builds, and {sdist.file} does not "
+                "hold it, so a wheel built from it may differ; include the file, or set them in a build script"
+            )
+    return ""
 
 
 def _refuse_differences(
