@@ -13,6 +13,10 @@ import pytest
 
 from cartwheel.commands.completion import SCRIPTS
 from cartwheel.commands.help_pages import COMMAND_PAGES, TASK_PAGES
+from cartwheel.model.config.plan_checks import refuse_idle
+from cartwheel.model.config.settings import Override
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.wheels.target import target_by_name
 from cartwheel.pipeline import STAGES
 from support.projects import TRIPLE, Project, committed, environment, with_crate
 
@@ -181,3 +185,49 @@ def test_the_plan_of_a_large_new_project_fits_on_a_screen_and_all_shows_everythi
     assert short[-1] == "each file and task: doit plan --all"
     assert sum(line.endswith(".whl") for line in long) == 16
     assert sum(line.startswith("run") for line in long) == int(short[-2].split()[0])
+
+
+# words of other tools -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("manylinux2014_aarch64", "did you mean 'aarch64-unknown-linux-gnu'?"),
+        ("manylinux_2_28_x86_64", "did you mean 'x86_64-unknown-linux-gnu'?"),
+        ("win32", "did you mean 'i686-pc-windows-msvc'?"),
+        ("macosx_11_0_arm64", "did you mean 'aarch64-apple-darwin'?"),
+        ("aarch64", "a target has a system too: aarch64-unknown-linux-gnu, aarch64-unknown-linux-musl, "),
+        ("arm64", "a target has a system too: aarch64-unknown-linux-gnu, "),
+        ("auto64", "name each target, such as 'x86_64-unknown-linux-gnu'"),
+    ],
+)
+def test_platforms_and_architectures_of_other_tools_are_understood_as_targets(text: str, answer: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(answer)):
+        target_by_name(text, where="here")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "answer"),
+    [
+        ("cp313-*", '; here that is: select = { python = "3.13" }'),
+        ("pp311-win_amd64", '; here that is: select = { target = "x86_64-pc-windows-msvc", python = "pypy3.11" }'),
+        ("*-musllinux_aarch64", '; here that is: select = { target = "aarch64-unknown-linux-musl" }'),
+        ("*-nowhere", ""),
+    ],
+)
+def test_a_selection_in_cibuildwheels_words_is_answered_in_ours(pattern: str, answer: str) -> None:
+    made = [("x86_64-unknown-linux-gnu", "3.13")]
+    with pytest.raises(ConfigError) as caught:
+        refuse_idle([Override(select=pattern, skip="x")], made, "here")
+    assert str(caught.value) == (
+        f"here overrides: '{pattern}' selects none of the targets x86_64-unknown-linux-gnu{answer}"
+    )
+
+
+def test_a_note_that_several_steps_have_is_shown_once(tmp_path: Path) -> None:
+    project = with_crate(tmp_path / "project")
+    (project.root / "pebble/Cargo.lock").unlink()
+    committed(project)
+    said = project.doit(f"build:{TRIPLE}", "sdist:pebble", "check:sdist:pebble")
+    assert said.count("pebble/Cargo.lock is missing") == 1

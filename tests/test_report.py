@@ -42,7 +42,7 @@ def planned(target: str, python: str, *, built: bool = True, runs: tuple[TestRun
         path=f"dist/{file}", report="r.json",
     )  # fmt: skip
     row = FileRow(
-        artifact=artifact, bytes=1_234_567, sha256=DIGEST, tests="", seconds=3.0, built=True, last_bytes=1_200_000
+        artifact=artifact, bytes=1_234_567, sha256=DIGEST, tests="", seconds=3.0, origin="built", last_bytes=1_200_000
     )
     ran = runs if runs is not None else (TestRun(count=12, python=f"{python.rstrip('t')}.1"),)
     check = CheckReport(file=file, sha256=DIGEST, runs=ran)

@@ -116,6 +116,7 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         if record is None or not commit_from_cache(shop, record):
             return False
         shop.seconds[step.name] = round(time.monotonic() - started, 3)
+        shop.from_cache.add(step.name)
         shop.announce(f"{step.name}: from the shared cache")
         return True
 
@@ -148,7 +149,7 @@ class PerformStep(BaseAction):  # type: ignore[misc]
             work = Work(
                 root=shop.root, scratch=scratch, log=log, snapshot=world, before=before,
                 named=shop.named, slots=shared,
-                announce=lambda text: shop.announce(f"{step.name}: {begin}{text}"),
+                announce=lambda text: shop.announce(f"{step.name}: {begin}{text}"), note=shop.note,
             )  # fmt: skip
             generated: tuple[str, ...] = ()
             with shop.shown_at_work(step.name, log):

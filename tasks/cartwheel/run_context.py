@@ -47,6 +47,9 @@ class RunContext:
         self.seconds: dict[str, float] = {}
         self.at_work: dict[str, StepLog] = {}
         """The logs of the steps at work, by step; the display reads them from another thread."""
+        self._notes: set[str] = set()
+        self.from_cache: set[str] = set()
+        """The steps whose files came from the shared cache in this run."""
         self.worked: set[str] = set()
         """The steps that have started to work in this run."""
         self.keep_going = False
@@ -65,6 +68,12 @@ class RunContext:
             backend.at_end.append(self.world.save)
             backend.after_own.append(self.look_again)
         return backend
+
+    def note(self, text: str) -> None:
+        """Show the user one line, once a run."""
+        if text not in self._notes:
+            self._notes.add(text)
+            self.announce(text)
 
     @contextmanager
     def shown_at_work(self, name: str, log: StepLog) -> Iterator[None]:

@@ -29,8 +29,8 @@ class FileRow(Struct, frozen=True, kw_only=True):
     """What its tests said, in words."""
     seconds: float
     """The time of all steps that made and checked it, when they last ran."""
-    built: bool
-    """Whether this run made the file; otherwise it was up to date."""
+    origin: str
+    """`built` in this run, from the shared `cache` in this run, or `kept`: it was up to date."""
     last_bytes: int
     """The size of the same file of the last release; 0 if unknown."""
 
@@ -38,9 +38,8 @@ class FileRow(Struct, frozen=True, kw_only=True):
     def cells(self) -> tuple[str, ...]:
         """Path, size, change, digest, time, origin and tests, as shown."""
         seconds = f"{self.seconds:.1f} s" if self.seconds else ""
-        origin = "built" if self.built else "kept"
         change = change_in_words(self.bytes, self.last_bytes)
-        return (self.artifact.path, size(self.bytes), change, self.sha256[:12], seconds, origin, self.tests)
+        return (self.artifact.path, size(self.bytes), change, self.sha256[:12], seconds, self.origin, self.tests)
 
 
 HEADINGS = ("file", "size", "change", "SHA-256", "time", "", "tests")
@@ -49,18 +48,32 @@ _RIGHT = (1, 2, 4)
 
 
 def file_rows(
-    root: Path, project: Project, asked: Iterable[str], records: Callable[[str], Record | None], ran: Collection[str]
+    root: Path,
+    project: Project,
+    asked: Iterable[str],
+    records: Callable[[str], Record | None],
+    ran: Collection[str],
+    cached: Collection[str],
 ) -> tuple[FileRow, ...]:
-    """The files that the `asked` tasks are about and that exist; `ran`: the tasks that ran now."""
+    """The files that the `asked` tasks are about and that exist.
+
+    `ran`: the tasks that ran now; `cached`: those of them whose files came from the shared cache.
+    """
     words = [name.split(":") for name in asked]
     return tuple(
-        file_row(root, artifact, records, ran)
+        file_row(root, artifact, records, ran, cached)
         for artifact in artifacts(project)
         if (root / artifact.path).is_file() and _is_meant(artifact, words)
     )
 
 
-def file_row(root: Path, artifact: Artifact, records: Callable[[str], Record | None], ran: Collection[str]) -> FileRow:
+def file_row(
+    root: Path,
+    artifact: Artifact,
+    records: Callable[[str], Record | None],
+    ran: Collection[str] = (),
+    cached: Collection[str] = (),
+) -> FileRow:
     """The row of one file that exists."""
     path = root / artifact.path
     steps = steps_of(artifact)
@@ -70,9 +83,16 @@ def file_row(root: Path, artifact: Artifact, records: Callable[[str], Record | N
         sha256=sha256_of(path),
         tests=tests_in_words(root / artifact.report),
         seconds=sum(record.seconds for step in steps if (record := records(step))),
-        built=any(step in ran for step in steps if not step.startswith("check:")),
+        origin=_origin(steps, ran, cached),
         last_bytes=_last_sizes(root, artifact.package, _version(artifact.file)).get(without_version(artifact.file), 0),
     )
+
+
+def _origin(steps: Iterable[str], ran: Collection[str], cached: Collection[str]) -> str:
+    making = [step for step in steps if not step.startswith("check:")]
+    if not any(step in ran for step in making):
+        return "kept"
+    return "cache" if all(step in cached for step in making if step in ran) else "built"
 
 
 def steps_of(artifact: Artifact) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ def lockfile_root(package: Package, sources: Sources, env: Mapping[str, str], wo
     if not lacking and not any(path.rpartition("/")[2] == ".git" for path in walked):
         return work.root
     if lacking:
-        work.announce(lockfile_warning(package, work.root))
+        work.note(lockfile_warning(package, work.root))
 
     def resolve(manifest: Path) -> None:
         run.capture(

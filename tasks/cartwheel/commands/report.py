@@ -86,7 +86,7 @@ def _file(shop: RunContext, package: Package, artifact: Artifact) -> PlannedFile
         floor=wheel.floor if wheel else "",
         variant=wheel.variant if wheel else "",
         untested=wheel.untested if wheel else "",
-        row=file_row(shop.root, artifact, shop.records.load, ()) if exists else None,
+        row=file_row(shop.root, artifact, shop.records.load) if exists else None,
         check=_check(shop.root / artifact.report) if exists else None,
         tools=dict(build.tools) if build else {},
         crates={name: version for name, version in build.seen.facts.items() if name.startswith("crate ")}

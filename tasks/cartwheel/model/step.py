@@ -91,6 +91,8 @@ class Work(Struct, frozen=True, kw_only=True):
     """The tasks that the command line names literally; a publishing task runs only if it is one of them."""
     announce: Callable[[str], None]
     """Show the user one line."""
+    note: Callable[[str], None] = lambda text: None
+    """Show the user one line that several steps may say, once a run."""
     slots: Mapping[str, str] = {}
     """The environment variables through which compilers share this run's slots."""
 

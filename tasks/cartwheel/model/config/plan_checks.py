@@ -16,7 +16,7 @@ from cartwheel.model.destination import kind_row
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.wheels import python as pythons
-from cartwheel.model.wheels.target import ANY, platform_tag, pypi_takes
+from cartwheel.model.wheels.target import ANY, platform_tag, platform_triple, pypi_takes
 
 
 def refuse_idle(selecting: Iterable[Override | Variant], made: Iterable[tuple[str, str]], where: str) -> None:
@@ -31,13 +31,23 @@ def refuse_idle(selecting: Iterable[Override | Variant], made: Iterable[tuple[st
         chosen = chosen_by(table.select)
         for pattern in chosen.target.split() or [""]:
             if not any(fnmatchcase(triple, pattern) for triple in known):
-                raise ConfigError(f"{where} {kind}: '{pattern}' selects none of the targets {', '.join(known)}")
+                hint = _in_our_words(pattern)
+                raise ConfigError(f"{where} {kind}: '{pattern}' selects none of the targets {', '.join(known)}{hint}")
         there = dict.fromkeys(python for triple, python in every if pattern_matches(chosen.target, triple))
         for pattern in chosen.python.split() or [""] if table.python is None else ():
             if not any(fnmatchcase(python, pattern) for python in there):
                 raise ConfigError(
                     f"{where} {kind}: python '{pattern}' selects none of the interpreters {', '.join(there)}"
                 )
+
+
+def _in_our_words(pattern: str) -> str:
+    """The selection to write for one in cibuildwheel's words, such as `cp313-*` or `*-win_amd64`; empty for others."""
+    tag, _, platform = pattern.partition("-")
+    python = pythons.translation(tag) if re.match(r"(cp|pp|gp)3\d", tag) else ""
+    triple = platform_triple(pattern) if platform.strip("*") else ""
+    parts = [f'{key} = "{value}"' for key, value in (("target", triple), ("python", python)) if value]
+    return f"; here that is: select = {{ {', '.join(parts)} }}" if parts else ""
 
 
 def refuse_too_old(name: str, wanted: str, where: str) -> None:

@@ -104,7 +104,7 @@ def _explanation(text: str, kind: type[Table], raw: object, keys: tuple[str, ...
 def _expectation(wanted: str, table: type[Table], field: Any, value: object, keys: tuple[str, ...]) -> str:
     kinds = [kind for kind in wanted.split(" | ") if kind != "null"]  # TOML has no null
     words = " or ".join(_NAMES.get(kind, kind) for kind in kinds)
-    if field is None:
+    if field is None or not keys:
         return words
     if kinds == ["array"] and isinstance(value, str):
         words = "a list"

@@ -111,13 +111,13 @@ def tags(python: str, minimum: str, *, where: str) -> tuple[str, str]:
         return ("pp" + version(python).replace(".", ""), facts.PYPY_ABI[python])
     if python.startswith("graalpy") and (abi := facts.GRAALPY_ABI.get(version(python))):
         return ("graalpy" + version(python).replace(".", ""), f"graalpy{abi}_native")
-    if meant := _translation(python):
+    if meant := translation(python):
         raise ConfigError(f"{where}: unknown interpreter '{python}'; did you mean '{meant}'?")
     known = f"'abi3', '3.13', '3.14t' or 'pypy3.11', and 3.{facts.NEWEST_MINOR} at most"
     raise ConfigError(f"{where}: unknown interpreter '{python}'; expected one like {known}")
 
 
-def _translation(python: str) -> str:
+def translation(python: str) -> str:
     """An interpreter in the notation of wheel tags, cibuildwheel or maturin, translated to ours; empty if unknown."""
     if tagged := re.match(r"(cp|pp|gp)3(\d+)(t?)(?:[-_].*|\*)?$", python):
         free, minor = tagged[3], tagged[2]

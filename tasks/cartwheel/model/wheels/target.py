@@ -122,7 +122,7 @@ def target_by_name(triple: str, *, where: str) -> Target:
         return TARGETS[triple]
     except KeyError:
         meant = _by_platform(triple)
-        hint = f"; did you mean '{meant}'?" if meant else did_you_mean(triple, TARGETS)
+        hint = f"; did you mean '{meant}'?" if meant else _of_architecture(triple) or did_you_mean(triple, TARGETS)
         raise ConfigError(f"{where}: unknown target '{triple}'{hint}") from None
 
 
@@ -134,7 +134,9 @@ def _by_platform(text: str) -> str:
 
     Examples: `manylinux_x86_64`, `win32`, `macosx_arm64`.
     """
-    match = re.fullmatch(r"(manylinux|musllinux|linux|macosx?|win(?:dows)?)(?:\d*_\d+)*[_-]?(\w*)", text.lower())
+    match = re.fullmatch(
+        r"(manylinux|musllinux|linux|macosx?|win(?:dows)?)(?:(?<=linux)\d+)?(?:_\d+)*[_-]?(\w*)", text.lower()
+    )
     if not match:
         return ""
     system = {"win": "windows", "macosx": "macos"}.get(match[1], "linux" if match[1] in _KINDS else match[1])
@@ -145,6 +147,22 @@ def _by_platform(text: str) -> str:
         row for row in TARGETS.values() if row.system == system and row.libc in ("", _KINDS.get(match[1], ""), "msvc")
     )
     return next((row.triple for row in rows if arch == row.arch or row.triple.partition("-")[0] == cpu), "")
+
+
+def _of_architecture(text: str) -> str:
+    """The advice for an architecture where a triple is expected, such as cibuildwheel's `archs`; empty for others."""
+    words = {"auto": "", "auto64": "", "native": "", "all": "", "universal2": "universal2"}
+    names = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64", "x86": "i686", "i386": "i686"}
+    cpu = words.get(text.lower(), names.get(text.lower(), text.lower()))
+    if not cpu:
+        return "; name each target, such as 'x86_64-unknown-linux-gnu', or leave the key out for the usual ones"
+    triples = [triple for triple in TARGETS if triple.partition("-")[0] == cpu][:4]
+    return f"; a target has a system too: {', '.join(triples)}" if triples else ""
+
+
+def platform_triple(pattern: str) -> str:
+    """The triple meant by a pattern in cibuildwheel's words, such as `*-manylinux_x86_64`; empty if unknown."""
+    return _by_platform(re.sub(r"^[\w*]*-", "", pattern))
 
 
 def version_of_floor(target: Target, floor: str, *, where: str) -> tuple[int, int]:
