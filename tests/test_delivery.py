@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -312,6 +312,53 @@ def test_all_that_refuses_a_release_is_told_at_once() -> None:
     assert refusals(Scripted(against=("no tag",)), ITEMS, sending=False) == ()
     assert refusals(Scripted(looks=[Standing(trouble="503 busy")]), ITEMS, sending=True) == ("503 busy",)
     assert refusals(Scripted(looks=[StepFailed("one\ntwo")]), ITEMS, sending=True) == ("one", "two")
+
+
+# The ledger of a delivery ---------------------------------------------------------------------------------------------
+
+BAD = Answer(status=400, words="bad")
+GONE = Answer(status=LOST, words="lost")
+
+LEDGERS: dict[str, tuple[Scripted, dict[str, object]]] = {
+    "accepted": (Scripted(), {"state": "sent", "status": 200, "words": "OK"}),
+    "refused": (Scripted(answers=[BAD]), {"state": "refused", "status": 400, "words": "bad"}),
+    "busy to the end": (Scripted(answers=[BUSY] * 3), {"state": "unknown", "status": 503, "words": "busy"}),
+    "lost, and present after all": (
+        Scripted(answers=[GONE], looks=[Standing(send=("a",)), Standing(there=("a",))], certain=1),
+        {"state": "there", "status": LOST, "words": "lost"},
+    ),
+    "other bytes meanwhile": (
+        Scripted(answers=[BUSY], looks=[Standing(send=("a",)), Standing(wrong=("a: other bytes",))], certain=1),
+        {"state": "refused", "status": 503, "words": "busy"},
+    ),
+    "not sent": (Scripted(answers=[StepFailed("it is broken")]), {"state": "refused"}),
+    "stopped while it is sent": (Scripted(answers=[Interrupted()]), {"state": "sending"}),
+    "present before": (Scripted(held={"a"}), {"state": "there"}),
+}
+"""A destination and the row of the ledger afterwards, without digest and time."""
+
+
+@pytest.mark.parametrize("case", LEDGERS)
+def test_the_ledger_holds_the_digest_and_the_last_answer(run: Run, case: str) -> None:
+    shelf, expected = LEDGERS[case]
+    with suppress(StepFailed, Interrupted):
+        run(replace(shelf, answers=[*shelf.answers], looks=[*shelf.looks], held={*shelf.held}, log=[]), [A])
+    row = run.book._files["a"]
+    assert datetime.fromisoformat(str(row.pop("at"))).tzinfo is UTC
+    assert row == {"sha256": A.sha256, **expected}
+
+
+def test_a_failure_counts_files_that_were_present_and_files_that_were_sent(run: Run) -> None:
+    items = (*ITEMS, Item(name="c", path=Path("c"), sha256="cc"))
+    with pytest.raises(StepFailed, match=r"\n2 of 3 files are on shelf$"):
+        run(Scripted(held={"c"}, answers=[TAKEN, BAD]), items)
+
+
+def test_an_item_that_must_be_visible_first_is_waited_for_with_the_given_clock(run: Run) -> None:
+    looks: list[Standing | Exception] = [Standing(send=("a", "b")), Standing(send=("a",)), Standing(there=("a",))]
+    run(Scripted(one_by_one=True, looks=looks))
+    assert "shelf does not show A yet" in run.said[1]
+    assert run.slept == [1.0]
 
 
 # The copies that are sent ---------------------------------------------------------------------------------------------
