@@ -58,6 +58,8 @@ class Scripted:
     certain: int = 0
     renewals: int = 0
     against: tuple[str, ...] = ()
+    prepared: Standing | None = None
+    finished: tuple[Item, ...] = ()
 
     def alone(self) -> nullcontext[None]:
         return nullcontext()
@@ -83,6 +85,7 @@ class Scripted:
 
     def prepare(self, standing: Standing) -> None:
         self.log.append("prepare")
+        self.prepared = standing
 
     def send(self, item: Item) -> Answer:
         self.log.append(f"send {item.name}")
@@ -105,6 +108,7 @@ class Scripted:
 
     def finish(self, items: Sequence[Item]) -> None:
         self.log.append("finish")
+        self.finished = tuple(items)
 
     def prove(self, items: Sequence[Item]) -> str:
         return ""
@@ -144,6 +148,7 @@ def test_what_is_missing_is_sent_in_order_between_preparing_and_finishing(run: R
     shelf = Scripted()
     assert run(shelf) == ("a", "b")
     assert shelf.log == ["look a b", "prepare", "send a", "send b", "finish"]
+    assert (shelf.prepared, shelf.finished) == (Standing(send=("a", "b")), ITEMS)
     assert run.said == ["A: sent to shelf", "b: sent to shelf"]
     assert (run.state("a"), run.state("b"), run.slept) == ("sent", "sent", [])
 

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ WHEEL, SDIST = "demo-1.0-py3-none-any.whl", "demo-1.0.tar.gz"
 
 def _item(path: Path) -> Item:
     return Item(name=path.name, path=path, sha256=sha256(path.read_bytes()))
+
+
+SCENES: dict[str, Callable[[Scenes], str]] = {}
+"""Every scene by its name."""
+
+
+def scene(act: Callable[[Scenes], str]) -> Callable[[Scenes], str]:
+    """Registers a scene."""
+    SCENES[act.__name__] = act
+    return act
 
 
 class Scenes:
@@ -71,49 +82,60 @@ class Scenes:
         )
         return f"{found.publisher} {found.commit}"
 
+    @scene
     def published_with_attestations(self) -> str:
         return self._deliver()
 
+    @scene
     def verified_from_the_index(self) -> str:
         digests = {item.name: item.sha256 for item in self.items}
         return pypi_provenance.verify(
             self.index, "demo", "1.0", digests, Path(), repository="owner/demo", commit="a" * 40
         )
 
+    @scene
     def of_another_repository(self) -> str:
         digests = {item.name: item.sha256 for item in self.items}
         return pypi_provenance.verify(self.index, "demo", "1.0", digests, Path(), repository="owner/else", commit="")
 
+    @scene
     def of_another_commit(self) -> str:
         digests = {item.name: item.sha256 for item in self.items}
         return pypi_provenance.verify(
             self.index, "demo", "1.0", digests, Path(), repository="owner/demo", commit="b" * 40
         )
 
+    @scene
     def without_attestations(self) -> str:
         return pypi_provenance.verify(
             self.index, "demo", "1.1", {"demo-1.1.tar.gz": "0" * 64}, Path(), repository="", commit=""
         )
 
+    @scene
     def a_tampered_wheel(self) -> str:
         return self._verified(digest="0" * 64)
 
+    @scene
     def a_renamed_wheel(self) -> str:
         return self._verified(file="demo-1.0-py2.py3-none-any.whl")
 
+    @scene
     def a_replay_on_another_version(self) -> str:
         return self._verified(file="demo-1.1-py3-none-any.whl")
 
+    @scene
     def another_publisher(self) -> str:
         document = json.loads(json.dumps(self._document()))
         document["attestation_bundles"][0]["publisher"]["repository"] = "owner/else"
         return self._verified(document)
 
+    @scene
     def another_workflow(self) -> str:
         document = json.loads(json.dumps(self._document()))
         document["attestation_bundles"][0]["publisher"]["workflow"] = "else.yml"
         return self._verified(document)
 
+    @scene
     def an_edited_statement(self) -> str:
         import base64
 
@@ -123,15 +145,19 @@ class Scenes:
         envelope["statement"] = base64.b64encode(text).decode()
         return self._verified(document, file="demo-1.1-py3-none-any.whl")
 
+    @scene
     def a_foreign_log(self) -> str:
         return self._verified(trust=self.sigstore.foreign("tlogs"))
 
+    @scene
     def a_foreign_certificate_log(self) -> str:
         return self._verified(trust=self.sigstore.foreign("ctlogs"))
 
+    @scene
     def a_foreign_authority(self) -> str:
         return self._verified(trust=self.sigstore.foreign("certificateAuthorities"))
 
+    @scene
     def a_job_that_is_no_publisher(self) -> str:
         self.sigstore.issuer.repository = "owner/fork"
         try:
@@ -139,6 +165,7 @@ class Scenes:
         finally:
             self.sigstore.issuer.repository = "owner/demo"
 
+    @scene
     def an_attestation_of_another_job_is_refused_by_the_index(self) -> str:
         """The token is the publisher's, the attestation is not."""
         self.shelf.publisher["repository"], before = "owner/other", self.shelf.publisher["repository"]
@@ -153,11 +180,13 @@ class Scenes:
             issuer.token = usual  # type: ignore[method-assign]
             self.shelf.publisher["repository"] = before
 
+    @scene
     def an_identity_that_another_key_signed(self) -> str:
         token = self.sigstore.issuer.token("sigstore", key=rsa.generate_private_key(65537, 2048))
         with attestations.signing(token, self.sigstore.trust) as signer:
             return signer.attestation(WHEEL, "0" * 64)
 
+    @scene
     def gitlab_gives_the_identity_in_a_variable(self) -> str:
         github = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(("GITHUB_", "ACTIONS_"))}
         os.environ |= {"GITLAB_CI": "true", "SIGSTORE_ID_TOKEN": self.sigstore.issuer.token("sigstore")}
@@ -188,8 +217,7 @@ def main(folder: Path) -> None:
         }
         with AttestedIndex(folder / "shelf", sigstore.issuer, sigstore.trust) as shelf:
             scenes = Scenes(folder, sigstore, shelf)
-            names = [name for name in vars(Scenes) if not name.startswith("_")]
-            found = {name: outcome(getattr(scenes, name)) for name in names}
+            found = {name: outcome(partial(act, scenes)) for name, act in SCENES.items()}
     sys.stdout.write(json.dumps(found))
 
 

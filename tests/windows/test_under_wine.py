@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Installed  # type: ignore[import-not-found,unused-ignore]
+from support.windows_project import ROOT, Installed
 from support.wine import windows_path
 
 pytestmark = pytest.mark.lab
