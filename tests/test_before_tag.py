@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 
 from cartwheel import checklist, gate, publish, tag
 from cartwheel.checks.index_rules import name_findings
+from cartwheel.ci.pipeline_files import unlocked_cartwheel
 from cartwheel.pipeline import read_project
 from support.projects import Project, environment, pure
 from support.repositories import git
@@ -435,3 +437,17 @@ def test_missing_credentials_refuse_a_release_before_anything_is_built(tmp_path:
     said = one.refused("release", env={"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"})
     assert "index shelf: no credentials; set CARTWHEEL_INDEX_SHELF_TOKEN" in said
     assert not (one.root / "dist").exists()
+
+
+# What jobs that publish install -----------------------------------------------------------------------------------
+
+
+def test_a_lock_without_a_hash_of_cartwheel_itself_is_named(project: Project) -> None:
+    lock = project.root / ".github" / "cartwheel-publish.txt"
+    text = lock.read_text(encoding="utf-8")
+    lock.write_text("".join(re.split(r"(?m)^cartwheel==(?:.*\\\n)*.*\n", text)), encoding="utf-8")
+    found = read_project(project.root, {})
+    (line,) = unlocked_cartwheel(project.root, found, version="0.1.0")
+    assert line.startswith(".github/cartwheel-publish.txt has no hash of cartwheel 0.1.0 itself")
+    lock.write_text(f"{text}cartwheel==0.1.0 \\\n    --hash=sha256:{'0' * 64}\n", encoding="utf-8")
+    assert unlocked_cartwheel(project.root, found, version="0.1.0") == ()

@@ -100,7 +100,7 @@ def test_without_or_with_a_wrong_password_each_stage_ends_at_once_and_says_what_
     said = project.doit("release", env=wrong, code=1)
     assert "look whether these credentials may read there" in said
     assert "another word" not in said
-    assert git(project.root, "tag") == ""
+    assert (git(project.root, "tag"), (project.root / "dist").exists()) == ("", False), "said before anything is built"
     project.doit("release", env=places(tmp_path)["token"])
     said = project.doit("verify", env=wrong, code=1)
     assert "look whether these credentials may read there" in said
