@@ -93,8 +93,8 @@ def _set_up(setup: Callable[[Scratch], None], ready: set[Callable[[Scratch], Non
 
 def as_text(results: Iterable[Result], found: Iterable[Notice], ended: Sequence[Ending]) -> str:
     """The tables for people."""
-    rows = [("benchmark", "peer: median (min-max)", "ours: median (min-max)", "ours / peer")]
-    rows += [(r.row.name, _spread(r.times.peer), _spread(r.times.ours), _verdict(r)) for r in results]
+    rows = [("benchmark", "peer: median (min-max)", "ours: median (min-max)", "processors", "ours / peer")]
+    rows += [(r.row.name, _spread(r.times.peer), _spread(r.times.ours), _cpu(r), _verdict(r)) for r in results]
     text = _table(rows) if len(rows) > 1 else ""
     words = {r.row.name: r.row.about for r in results}
     text += "".join(f"\n{name}: {about}" for name, about in words.items()) + ("\n" if words else "")
@@ -115,6 +115,11 @@ def _spread(seconds: Sequence[float]) -> str:
     unit, scale, digits = ("s", 1, 2) if median(seconds) >= 2 else ("ms", 1000, 0)
     middle, low, high = (f"{value * scale:.{digits}f}" for value in (median(seconds), min(seconds), max(seconds)))
     return f"{middle} {unit} ({low}-{high})"
+
+
+def _cpu(result: Result) -> str:
+    """Processor seconds of the peer and of ours."""
+    return f"{median(result.times.peer_cpu):.1f} / {median(result.times.ours_cpu):.1f} s"
 
 
 def _verdict(result: Result) -> str:
@@ -139,6 +144,8 @@ def as_document(results: Iterable[Result], found: Iterable[Notice], ended: Itera
             "within": r.times.ratio <= r.row.bar,
             "peer": [round(s, 4) for s in r.times.peer],
             "ours": [round(s, 4) for s in r.times.ours],
+            "peer_cpu": [round(s, 4) for s in r.times.peer_cpu],
+            "ours_cpu": [round(s, 4) for s in r.times.ours_cpu],
         }
         for r in results
     ]

@@ -140,13 +140,13 @@ def maturin_five(*, cold: bool = False, edited: bool = False) -> Callable[[Scrat
 def _five_setup(scratch: Scratch) -> None:
     five_interpreters(scratch)
     scratch.tell("building the five wheels once (about 1 minute from nothing)")
-    seconds(five("-n", "2")(scratch))
+    seconds(five()(scratch))
 
 
 def seven_from_nothing(scratch: Scratch) -> Command:
     """Every target of the example."""
     return Command(
-        argv=(*DOIT, "-n", "2", *(f"build:{triple}" for triple in _triples(scratch))),
+        argv=(*DOIT, *(f"build:{triple}" for triple in _triples(scratch))),
         cwd=scratch.cold,
         env=scratch.environment,
         without=(scratch.cold / ".cartwheel",),
@@ -222,13 +222,13 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     ),
     Benchmark(
         name="seven-cold",
-        about="doit -n 2 build of the example's targets from nothing / a maturin build each, in one directory",
+        about="doit build of the example's targets from nothing / a maturin build each, in one directory",
         bar=0.9, pairs=2, setup=cold_copy, peer=maturins_from_nothing, ours=seven_from_nothing,
     ),
     Benchmark(
         name="five-cold",
-        about="doit -n 2 build for five interpreters from nothing / maturin build --interpreter of the five",
-        bar=0.8, pairs=2, setup=_five_setup, peer=maturin_five(cold=True), ours=five("-n", "2", cold=True),
+        about="doit build for five interpreters from nothing / maturin build --interpreter of the five",
+        bar=0.65, pairs=2, setup=_five_setup, peer=maturin_five(cold=True), ours=five(cold=True),
     ),
     Benchmark(
         name="five-edit",
@@ -236,14 +236,9 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         bar=0.12, pairs=3, setup=_five_setup, peer=maturin_five(edited=True), ours=five(edited=True),
     ),
     Benchmark(
-        name="five-edit-parallel",
-        about="doit -n 2 build for five interpreters after an edit of one line / maturin likewise",
-        bar=0.08, pairs=3, setup=_five_setup, peer=maturin_five(edited=True), ours=five("-n", "2", edited=True),
-    ),
-    Benchmark(
         name="five-no-op",
         about="doit build for five interpreters with nothing to do / maturin likewise",
-        bar=0.02, pairs=3, setup=_five_setup, peer=maturin_five(), ours=five(),
+        bar=0.005, pairs=3, setup=_five_setup, peer=maturin_five(), ours=five(),
     ),
     Benchmark(
         name="crowd",
@@ -254,7 +249,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark(
         name="list",
         about="doit list here / doit list of a dodo.py with one task",
-        bar=2.0, pairs=25, setup=plain_project, peer=list_plain, ours=list_ours,
+        bar=1.5, pairs=25, setup=plain_project, peer=list_plain, ours=list_ours,
     ),
 )  # fmt: skip
 

@@ -1,9 +1,10 @@
-"""The wall times of whole processes, two commands in turn."""
+"""The wall and processor times of whole processes, two commands in turn."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ class Times:
 
     peer: tuple[float, ...]
     ours: tuple[float, ...]
+    peer_cpu: tuple[float, ...] = ()
+    """Processor seconds of the command and all its children; zeros where the system does not tell (Windows)."""
+    ours_cpu: tuple[float, ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -46,12 +50,29 @@ class Times:
 
 def in_turn(peer: Command, ours: Command, *, pairs: int, tell: Callable[[str], None]) -> Times:
     """Peer, ours, peer, ours…: `pairs` times after one of each that warms up and is not counted."""
-    pairs_of = []
+    turns = []
     for turn in range(pairs + 1):
-        pair = (seconds(peer), seconds(ours))
-        tell(f"{'warm-up' if not turn else f'{turn}/{pairs}'}  peer {pair[0]:.3f} s  ours {pair[1]:.3f} s")
-        pairs_of.append(pair)
-    return Times(peer=tuple(p for p, _ in pairs_of[1:]), ours=tuple(o for _, o in pairs_of[1:]))
+        before = cpu_of_children()
+        wall_peer, between = seconds(peer), cpu_of_children()
+        wall_ours, after = seconds(ours), cpu_of_children()
+        turns.append((wall_peer, wall_ours, between - before, after - between))
+        name = "warm-up" if not turn else f"{turn}/{pairs}"
+        tell(
+            f"{name}  peer {wall_peer:.3f} s (processors {between - before:.3f} s)  "
+            f"ours {wall_ours:.3f} s (processors {after - between:.3f} s)"
+        )
+    walls_peer, walls_ours, cpu_peer, cpu_ours = zip(*turns[1:], strict=True)
+    return Times(peer=walls_peer, ours=walls_ours, peer_cpu=cpu_peer, ours_cpu=cpu_ours)
+
+
+def cpu_of_children() -> float:
+    """Processor seconds of all ended children of this process; 0 on Windows."""
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 ORIGINAL = ".original"

@@ -108,3 +108,16 @@ def test_doctor_tells_how_much_runs_at_once(graph: Graph) -> None:
     said = json.loads(graph.doit("doctor", "--json"))["parallel"]
     assert 1 <= said["wheels"] <= 4 * said["processors"]
     assert f"up to {said['wheels']} wheels" in graph.doit("doctor") or said["memory"]
+
+
+def test_a_run_leaves_a_trace_with_its_critical_path(graph: Graph) -> None:
+    graph.doit("repair", env={"SLOW": "0.3"})
+    trace = json.loads((graph.root / ".cartwheel" / "local" / "trace.json").read_bytes())
+    events = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+    names = [event["name"] for event in events if event["tid"]]
+    assert sorted(names) == ["build:one", "build:two", "repair:one", "repair:two"]
+    first, last = trace["criticalPath"]
+    assert (first.split(":")[0], last.split(":")[0], first[-3:]) == ("build", "repair", last[-3:])
+    assert all(event["dur"] >= 300_000 for event in events)
+    graph.doit("repair")
+    assert json.loads((graph.root / ".cartwheel" / "local" / "trace.json").read_bytes()) == trace, "nothing was done"

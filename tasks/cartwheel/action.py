@@ -152,7 +152,7 @@ class PerformStep(BaseAction):  # type: ignore[misc]
                 announce=lambda text: shop.announce(f"{step.name}: {begin}{text}"), note=shop.note,
             )  # fmt: skip
             generated: tuple[str, ...] = ()
-            with shop.shown_at_work(step.name, log):
+            with shop.shown_at_work(step, log):
                 if step.prepare:
                     generated = self._generated_files(step.prepare(work), before)
                     shop.look_again()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,7 @@ from cartwheel.process import environment, run
 from cartwheel.process.run_lock import RunLock
 from cartwheel.process.slots import Slots
 from cartwheel.process.step_log import StepLog
+from cartwheel.run_trace import Span, write_trace
 from cartwheel.shared_cache.session import CacheSession, read_in_run
 from cartwheel.state import Records
 
@@ -50,6 +52,8 @@ class RunContext:
         self._notes: set[str] = set()
         self.from_cache: set[str] = set()
         """The steps whose files came from the shared cache in this run."""
+        self.spans: list[Span] = []
+        """What has worked in this run, for its trace."""
         self.worked: set[str] = set()
         """The steps that have started to work in this run."""
         self.keep_going = False
@@ -65,7 +69,7 @@ class RunContext:
         backend = Globals.dep_manager.backend
         assert isinstance(backend, Records), "dodo.py needs DOIT_CONFIG = wheels.doit_config"
         if self.world.save not in backend.at_end:
-            backend.at_end.append(self.world.save)
+            backend.at_end += (self.world.save, lambda: write_trace(self.root, self.spans))
             backend.after_own.append(self.look_again)
         return backend
 
@@ -76,14 +80,17 @@ class RunContext:
             self.announce(text)
 
     @contextmanager
-    def shown_at_work(self, name: str, log: StepLog) -> Iterator[None]:
-        """The display shows this step inside the block."""
-        self.at_work[name] = log
-        self.worked.add(name)
+    def shown_at_work(self, step: Step, log: StepLog) -> Iterator[None]:
+        """The display shows this step inside the block, and the trace of the run has it."""
+        self.at_work[step.name] = log
+        self.worked.add(step.name)
+        began = time.monotonic()
         try:
             yield
         finally:
-            del self.at_work[name]
+            del self.at_work[step.name]
+            thread = threading.get_ident()
+            self.spans.append(Span(step=step, began=began, ended=time.monotonic(), thread=thread))
 
     def look_again(self) -> None:
         """Forget cached file states: a user's task or a `before` command may have changed inputs of later steps."""
