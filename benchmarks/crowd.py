@@ -28,7 +28,7 @@ class Crowd:
     targets: int
     pythons: int
     files: int
-    """Source files of each package besides its manifests."""
+    """Source files of each package without its manifests."""
 
     @property
     def tasks(self) -> int:

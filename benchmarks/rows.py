@@ -55,7 +55,7 @@ def check_again(scratch: Scratch) -> Command:
 
 
 def maturin_again(*arguments: str) -> Callable[[Scratch], Command]:
-    """maturin with nothing to compile, in a target directory of its own that the warm-up fills."""
+    """maturin with nothing to compile, in a separate target directory that the warm-up fills."""
 
     def command(scratch: Scratch) -> Command:
         own = scratch.folder / "-".join(("maturin", *(a.strip("-") for a in arguments)))

@@ -371,7 +371,7 @@ def wheel_name(python: str, package: str = "plumbline-0.1.0") -> str:
 
 
 def example(root: Path, *lines: str, floor: str = _FLOOR) -> Project:
-    """The example in a repository of its own, for this machine alone; `lines` are further ones of its table."""
+    """The example in a new repository, for this machine alone; `lines` are further ones of its table."""
     repository(root)
     shutil.copytree(
         EXAMPLE, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".cartwheel", "dist", "__pycache__")
@@ -624,7 +624,7 @@ def test_a_library_for_c_is_one_wheel_for_every_python_of_a_system(tmp_path: Pat
 
 
 def prefixes() -> dict[str, Path]:
-    """The folders of two interpreters of this machine that can be had in a container too: not the system's own."""
+    """The folders of two interpreters of this machine that a container can use too: not the system's."""
     there = {}
     for version in ("3.11", "3.12", "3.13", "3.14"):
         path = path_of(version, environment({}))

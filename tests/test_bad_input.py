@@ -83,7 +83,7 @@ MISTAKES = {
         "pebble/Cargo.toml", 'version = "1.0.0"', "version = 1",
         "pebble/Cargo.toml: package.version: found a number, expected a string or a table",
     ),
-    "a version that is none": (
+    "an invalid version": (
         "pebble/Cargo.toml", 'version = "1.0.0"', 'version = "one"', "pebble/Cargo.toml: version 'one': ",
     ),
     "a feature that the crate lacks": (
@@ -94,7 +94,7 @@ MISTAKES = {
         "pebble/pyproject.toml", "publish = []", 'publish = []\nprofile = "relaese"',
         "pebble/pyproject.toml [tool.cartwheel] profile: pebble/Cargo.toml has no [profile.relaese]; did you mean",
     ),
-    "a Dockerfile that is not there": (
+    "a missing Dockerfile": (
         "pebble/pyproject.toml", "publish = []", 'publish = []\nimage = "dockerfile:docker/{arch}.docker"',
         "[tool.cartwheel] image: there is no file pebble/docker/x86_64.docker; write it, or name an image",
     ),
@@ -415,7 +415,7 @@ def test_an_interpreter_that_is_not_here_is_told(project: Project) -> None:
 
 @pytest.fixture
 def small_disk(project: Project, tmp_path: Path) -> Iterator[Project]:
-    """A copy of the project on a file system of its own, of 24 MB."""
+    """A copy of the project on a new file system of 24 MB."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("needs root on Linux to mount a small file system")
     disk = tmp_path / "disk"

@@ -58,7 +58,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def project(built: Project, tmp_path: Path) -> Project:
-    """A copy of it with a remote of its own."""
+    """A copy of the project with a new remote."""
     made = built.copy(tmp_path / "project")
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
     git(made.root, "remote", "add", "origin", str(tmp_path / "remote.git"))

@@ -1,4 +1,4 @@
-"""The next version, in every place at once or nowhere."""
+"""The next version, in every place at once or in none."""
 
 from __future__ import annotations
 

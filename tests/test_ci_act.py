@@ -1,4 +1,4 @@
-"""The GitHub pipeline, really run: by act, each job in a clone of its own, artifacts handed on through folders."""
+"""The GitHub pipeline, really run: by act, each job in a new clone, artifacts handed on through folders."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _results(text: str) -> dict[str, str]:
 
 
 def _said(text: str) -> str:
-    """What the commands printed, without what act tells of its own work."""
+    """The output of the commands, without act's own messages."""
     told = (f"{line.get('job', '')}| {str(line.get('msg', '')).rstrip()}" for line in _lines(text))
     return "\n".join(line for line in told if not any(word in line for word in ("⭐", "✅", "⚙", "LocalRepository")))
 

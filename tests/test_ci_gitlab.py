@@ -1,4 +1,4 @@
-"""The GitLab pipeline: the file as it is written, and really run by gitlab-ci-local, each job in a copy of its own."""
+"""The GitLab pipeline: the file as it is written, and really run by gitlab-ci-local, each job in a new copy."""
 
 from __future__ import annotations
 

@@ -400,7 +400,7 @@ def test_a_file_that_cannot_be_copied_stops_it(tmp_path: Path) -> None:
 
 
 class Clock:
-    """A clock that goes on only while somebody waits."""
+    """A clock that advances only by waiting."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -80,7 +80,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory, page_served: Shelf, shelf_
 
 @pytest.fixture
 def project(checked: Project, page: Shelf, shelf: Path, tmp_path: Path) -> Project:
-    """A copy of it with a remote of its own."""
+    """A copy of the project with a new remote."""
     return with_remote(checked.copy(tmp_path / "project"), tmp_path / "remote.git")
 
 
@@ -237,7 +237,7 @@ def test_crates_go_to_a_registry_of_ones_own(tmp_path: Path) -> None:
 
 
 def home(tmp_path: Path) -> dict[str, str]:
-    """A cargo home of its own, so that no file of this registry stays in the user's."""
+    """A new cargo home, so that no file of this registry stays in the user's."""
     rustup = os.environ.get("RUSTUP_HOME") or str(Path("~/.rustup").expanduser())
     return {"CARGO_HOME": str(tmp_path / "cargo"), "RUSTUP_HOME": rustup}
 

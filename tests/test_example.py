@@ -136,7 +136,7 @@ class Edit:
 
 
 def new_file(name: str, text: str = "new\n") -> Callable[[Example], object]:
-    """Write a file that is not there yet."""
+    """Write a new file."""
 
     def write(example: Example) -> None:
         path = example.path(name)

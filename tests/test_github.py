@@ -441,7 +441,7 @@ def done_and_503(call: Scripted) -> None:
 
 
 def starter(call: Scripted) -> None:
-    """The upload breaks off and leaves an asset that nobody can download, and whose name is taken."""
+    """The upload breaks off and leaves an asset that cannot be downloaded and whose name is taken."""
     number = int(re.findall(r"/uploads/(\d+)/", call.path)[0])
     name = call.path.partition("name=")[2]
     call.place.attach(number, name, b"", state="starter")

@@ -1,4 +1,4 @@
-"""Credentials: from where the configuration says, to the index they are meant for, and nowhere else."""
+"""Credentials: from where the configuration says, only to the index they are for."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class Fault:
     posts: int | None = None
     """How many uploads the first run tried."""
     foreign: tuple[str, ...] = ()
-    """Files that somebody else put there."""
+    """Files that another user uploaded."""
     again: str = ""
     """A pattern of what the second run, with the fault gone, is refused with; empty: it ends well."""
     settings: dict[str, object] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Publishing as a task: a rule let pass, a job's identity, a kill; against an index that can be told what to do."""
+"""Publishing as a task: a waived rule, a job's identity, a kill; against an index that can be told what to do."""
 
 from __future__ import annotations
 

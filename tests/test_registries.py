@@ -113,7 +113,7 @@ ROWS = (
 
 
 def answer(row: Row) -> Step:
-    """The registry's answer, which echoes the credentials besides."""
+    """The registry's answer, which also echoes the credentials."""
 
     def step(post: Post) -> None:
         if row.kept:

@@ -17,7 +17,7 @@ TEST = 'test = { command = ["pytest", "{package}/tests"] }'
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[LoopbackIndex]:
-    """An index that takes what nobody else sees."""
+    """An index that accepts files and lists none."""
     with LoopbackIndex(tmp_path / "shelf", name="shelf") as index:
         yield index
 

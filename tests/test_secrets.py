@@ -1,4 +1,4 @@
-"""Secrets of `environment`: nowhere to be read, missed before anything is done, kept where a forge keeps them."""
+"""Secrets of `environment`: in no file or log, reported before anything is done, kept where a forge keeps them."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ WAITS = {
 
 
 def started(tmp_path: Path, body: str) -> subprocess.Popen[bytes]:
-    """A process that waits for ever, in a session of its own."""
+    """A process that waits for ever, in a new session."""
     os.mkfifo(tmp_path / "pipe")
     process = subprocess.Popen(
         [sys.executable, "-c", START + body, str(tmp_path)], start_new_session=True, stderr=subprocess.PIPE

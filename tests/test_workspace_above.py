@@ -149,7 +149,7 @@ def test_the_lock_of_a_uv_workspace_above_the_project_moves_too(tmp_path: Path) 
 
 
 def excluded(top: Path) -> Project:
-    """A package that the workspace at the root excludes, so that it is a workspace of its own."""
+    """A package that the workspace at the root excludes, so that it is a separate workspace."""
     project = Project(repository(top))
     project.write("Cargo.toml", '[workspace]\nmembers = ["core"]\nexclude = ["py"]\n')
     about = 'version = "{}"\ndescription = "d"\nlicense = "MIT"'

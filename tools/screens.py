@@ -43,7 +43,7 @@ def main(names: list[str]) -> None:
 
 
 def write_project(root: Path) -> None:
-    """The example, committed as a project of its own."""
+    """The example, committed as a separate project."""
     shutil.copytree(ROOT / "examples" / "tidemark", root, ignore=shutil.ignore_patterns("target", ".cartwheel"))
     pyproject = root / "pyproject.toml"
     head = pyproject.read_text(encoding="utf-8").partition("[tool.cartwheel]")[0]

@@ -21,7 +21,7 @@ OURS: set[str] = set()
 """The names of all tasks that are steps; the pipeline fills it while doit loads the tasks."""
 
 GROUPS: set[str] = set()
-"""The names of tasks that only stand for others; filled likewise, and nothing is kept of them."""
+"""The names of group tasks, filled when tasks are made; they have no records."""
 
 _DOIT_KEYS_END = ":"
 _SCHEMA = 1

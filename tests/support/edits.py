@@ -73,7 +73,7 @@ class Edit:
 
 
 def add(name: str, text: str = "new\n") -> Make:
-    """Write a file that is not there yet."""
+    """Write a new file."""
 
     def make(quarry: Quarry) -> None:
         assert not quarry.path(name).exists()

@@ -1,4 +1,4 @@
-"""The example package in a project of its own: the real doit, cargo and maturin in a scratch folder."""
+"""The example package as a separate project: the real doit, cargo and maturin in a scratch folder."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def root(arch: str) -> Path:
 
 @cache
 def podman() -> Images:
-    """podman, with images of its own; skips the test where it cannot be had."""
+    """podman, with separate images; skips the test without podman."""
     if sys.platform != "linux":
         pytest.skip("containers are tried on Linux")
     for tool in ("podman", "runc", "debootstrap"):
@@ -180,7 +180,7 @@ def _must_run(images: Images) -> None:
 
 @contextmanager
 def docker() -> Iterator[Images]:
-    """docker, with the daemon that is here or one of our own; skips the test where there is none."""
+    """docker, with the running daemon or a new one; skips the test without a daemon."""
     if sys.platform != "linux":
         pytest.skip("containers are tried on Linux")
     for tool in ("docker", "dockerd", "debootstrap"):

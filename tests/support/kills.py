@@ -44,7 +44,7 @@ def _belongs(process: psutil.Process, case: str, session: int) -> bool:
 
 
 class Run:
-    """doit at work in a folder, in a session of its own, on a terminal of its own if asked for."""
+    """doit at work in a folder, in a new session, and on a new terminal on request."""
 
     def __init__(self, root: Path, program: tuple[str, ...], env: Mapping[str, str], *, terminal: bool = False) -> None:
         import pty
@@ -144,7 +144,7 @@ def damage(path: Path, how: str, rng: Random) -> None:
 DAMAGES = ("truncated", "emptied", "filled with garbage", "from a newer version")
 
 STALE_HOLDERS = (b"", b"999999999\n", b"1\n", b"\xff\x00", b"not a number")
-"""What can stand in the file that names who holds the lock, when nobody does."""
+"""Possible contents of the lock's file when no process holds the lock."""
 
 
 # ---- witnesses ---------------------------------------------------------------------------------------------------

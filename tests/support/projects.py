@@ -104,7 +104,7 @@ class Project:
     def start(
         self, *arguments: str, env: Mapping[str, str] | None = None, python: str = sys.executable
     ) -> subprocess.Popen[str]:
-        """doit, running, in a session of its own."""
+        """A running doit in a new session."""
         return subprocess.Popen(
             [python, "-m", "doit", *arguments], cwd=self.root, env=environment(env or {}),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", start_new_session=True,

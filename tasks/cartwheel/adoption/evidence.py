@@ -1,4 +1,4 @@
-"""From what a repository and an index show to what a package's table has to say, with where each part comes from."""
+"""The evidence for a package's table, from its repository and its index, each part with its source."""
 
 from __future__ import annotations
 

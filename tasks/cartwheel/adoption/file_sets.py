@@ -65,10 +65,10 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """What changes for users from one release to the next."""
 
     kept: tuple[str, ...]
-    """Files of the new release that serve nobody new."""
+    """Files of the new release for users who had a wheel before."""
     lost: tuple[LostFile, ...]
     gained: tuple[str, ...]
-    """Files of the new release that serve somebody who had no wheel; a new source distribution."""
+    """Files of the new release for users who had no wheel; a new source distribution."""
     raised: tuple[RaisedFloor, ...]
 
     @property

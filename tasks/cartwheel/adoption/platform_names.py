@@ -52,7 +52,7 @@ def python_name(word: str) -> str:
 
 
 def with_policy(triple: str, policy: str, container: str) -> tuple[str, str]:
-    """The triple and the floor of what a policy asks for; `musllinux` makes a gnu triple a musl one."""
+    """The triple and the floor that a policy requires; `musllinux` turns a gnu triple into a musl one."""
     text = policy.lower().removeprefix("manylinux_").removeprefix("manylinux")
     if "linux" not in triple:
         return triple, ""

@@ -64,7 +64,7 @@ _EVENT = {TAG: "push", BRANCH: "push", RELEASE: "release", HAND: "workflow_dispa
 
 
 def _uploads(step: JobStep) -> Iterable[tuple[str, str, str]]:
-    """Index, action or command, and what is known of the password, of what a step sends."""
+    """For each upload of a step: the index, the action or command, and the variable of the password if known."""
     token = next((k for k in ("TWINE_PASSWORD", "UV_PUBLISH_TOKEN", "MATURIN_PYPI_TOKEN", "UV_PUBLISH_PASSWORD")
                   if k in step.env), "")  # fmt: skip
     if step.uses == "pypa/gh-action-pypi-publish":

@@ -36,7 +36,7 @@ class ShippedWheel(Struct, frozen=True, kw_only=True):
 
 
 def shipped_wheels(file: str) -> tuple[ShippedWheel, ...]:
-    """What a wheel's name says; several rows where one file is tagged for several targets or interpreters."""
+    """The rows of a wheel's name: one for each target and interpreter in its tags."""
     if not is_wheel(file):
         return ()
     try:

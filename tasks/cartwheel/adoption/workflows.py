@@ -119,7 +119,7 @@ def workflows(texts: Texts) -> tuple[Workflow, ...]:
 
 
 def github_workflow(path: str, texts: Texts) -> Workflow:
-    """One workflow file; what cannot be understood is told in `faults`."""
+    """One workflow file; `faults` receives a line for each part that is not understood."""
     name = path.rpartition("/")[2]
     try:
         document = parsed_yaml(texts[path])

@@ -1,4 +1,4 @@
-"""GitHub's jobs, as they stand in a workflow file."""
+"""GitHub's jobs, as values of a workflow file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps of GitHub's jobs, as they stand in a workflow file."""
+"""Steps of GitHub's jobs, as values of a workflow file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GitLab's jobs, as they stand in its file."""
+"""GitLab's jobs, as values of its file."""
 
 from __future__ import annotations
 

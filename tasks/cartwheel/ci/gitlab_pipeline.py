@@ -81,7 +81,7 @@ def plan_outputs(selected: Selection) -> dict[str, str]:
 
 
 def _besides(pythons: tuple[str, ...]) -> tuple[str, ...]:
-    """The interpreters besides the one that runs cartwheel."""
+    """The interpreters without the one that runs cartwheel."""
     return tuple(python for python in pythons if python != PYTHON)
 
 

@@ -172,7 +172,7 @@ def unpack_commands(files: str) -> str:
 
 
 def explain_missing_variable(job: Job) -> tuple[str, ...]:
-    """Says why a protected variable is missing, where it is."""
+    """Commands that explain why a protected variable is missing."""
     return tuple(
         f'if [ -z "${variable}" ] && [ "$CI_COMMIT_REF_PROTECTED" != true ]; then echo "{variable} is not set. '
         "$CI_COMMIT_REF_NAME is not protected, and protected variables exist for protected branches and tags only: "

@@ -122,7 +122,7 @@ def refusals(root: Path, project: Project, *, version: str) -> tuple[str, ...]:
 
 
 def differences(root: Path, project: Project, *, version: str) -> tuple[str, ...]:
-    """Where committed pipelines differ from the configuration, in words; empty if nowhere.
+    """Where committed pipelines differ from the configuration, in words; empty if they are equal.
 
     A newer pin of an action is no difference.  `version` is cartwheel's own.
     """
@@ -171,7 +171,7 @@ def written_files(
 ) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """Write a forge's pipeline and its lock.  Returns `written` or `is as it should be` by path, and warnings.
 
-    Raises `ConfigError`, before anything is written, if a file is in the way that somebody else wrote.
+    Raises `ConfigError`, before anything is written, if a file of another author is in the way.
     """
     top = repository_root(root)
     present = _present(top, forge, wanted)

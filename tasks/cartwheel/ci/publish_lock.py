@@ -31,7 +31,7 @@ Markdown, checks of e-mail addresses, C parsing (read in the modules that signin
 15.0, sigstore 4.5, November 2026)."""
 
 _FROM_SOURCES = ("hatchling>=1.27", "editables>=0.3")
-"""What builds cartwheel itself where it is installed from its sources."""
+"""The build requirements of cartwheel, for an installation from its sources."""
 
 
 def head(version: str) -> str:
