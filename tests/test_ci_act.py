@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from msgspec import Struct
 
-from cartwheel.ci.action_pins import PINS
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from support.boulder import FILES, MAC, TAG, TARGETS, TOKEN, WINDOWS, boulder, dry_python, on, shared
-from support.projects import Project, committed, environment, pure
+from support.act_forge import ACT, Forge, builds, succeeded
+from support.boulder import FILES, MAC, TAG, TARGETS, TOKEN, WINDOWS, boulder, on, shared
+from support.projects import Project, committed, pure
 from support.repositories import git
-
-ACT = shutil.which("act") or ""
-STUBS = Path(__file__).resolve().parent / "act"
-RUNNERS = ("ubuntu-24.04", "macos-15", "windows-2025")
-"""All that the pipeline names: a job with another label would be left out in silence."""
 
 pytestmark = [
     pytest.mark.lab,
@@ -33,6 +22,7 @@ pytestmark = [
 ]
 
 
+<<<<<<< HEAD
 class Ran(Struct, frozen=True, kw_only=True):
     """One run of the pipeline."""
 
@@ -133,6 +123,8 @@ def _said(text: str) -> str:
     return "\n".join(line for line in told if not any(word in line for word in ("⭐", "✅", "⚙", "LocalRepository")))
 
 
+=======
+>>>>>>> b31b66f (pgo: one training for a target, recorded with its inputs; pipelines of five shapes really run)
 def test_a_push_builds_what_it_changed_and_a_tag_releases_everything(tmp_path: Path) -> None:
     with LoopbackIndex(tmp_path / "shelf", name="shelf") as shelf:
         project = boulder(tmp_path / "project", shelf, "github")
@@ -174,16 +166,6 @@ def test_a_push_builds_what_it_changed_and_a_tag_releases_everything(tmp_path: P
         assert "installed from shelf" in released.said
         assert forge.kept() == 2, "a release neither takes anything from the cache nor leaves anything there"
         assert TOKEN not in released.said
-
-
-def builds(*triples: str) -> tuple[str, ...]:
-    """The titles of the jobs that build these targets."""
-    return tuple(f"Build {triple}" for triple in triples)
-
-
-def succeeded(*titles: str) -> dict[str, str]:
-    """The results of a run in which exactly these jobs ran, and all well."""
-    return dict.fromkeys(titles, "success")
 
 
 def commit(project: Project, message: str) -> None:

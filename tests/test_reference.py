@@ -92,6 +92,7 @@ CHANGED: Mapping[str, Any] = {
     "flags": ["-C opt-level=1"],
     "environment": {"LEVEL": "2"},
     "before": [{"run": ["true"], "inputs": ["gen.txt"]}],
+    "pgo": {"run": ["true"], "inputs": ["gen.txt"]},
 }
 """Another value of each key of which a wheel depends."""
 

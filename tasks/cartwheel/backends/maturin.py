@@ -69,6 +69,8 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     home = lockfile_root(package, sources, env, work)
     sources.distrust(directory, work)
     out = work.scratch / "out"
+    if wheel.pgo and wheel.pgo.run:
+        env = _environment(package, _optimized(package, wheel, chain, work, home), chain, work, messages)
     work.log.measure(CrateCount(messages, len(sources.fetched(work.snapshot))).words)
     log, maturin, python = work.log, run.program_command("maturin"), _interpreter(package, wheel)
     if inside is not None:
@@ -83,6 +85,21 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     with_own_bill(made, package, wheel, env, work, sources.resolved(work.snapshot))
     files.move_into_place(made, work.root / raw_wheel(wheel))
     return sources.learn(directory, messages, home, work)
+
+
+def _optimized(package: Package, wheel: Wheel, chain: toolchain.Toolchain, work: Work, home: Path) -> Wheel:
+    """The wheel with flags that use the profile of its target, which is trained now if it is missing."""
+    from cartwheel.backends import pgo
+
+    def build(instrumented: Wheel, directory: Path, out: Path) -> Path:
+        env = _environment(package, instrumented, chain, work, work.scratch / "pgo.json")
+        arguments = _arguments(package, instrumented, chain, directory, out, _interpreter(package, instrumented))
+        work.log.run((*run.program_command("maturin"), *arguments), cwd=home / package.folder, env=env)
+        return _final_wheel(out, instrumented)
+
+    listing = CompiledSources(package=package, wheel=wheel).dependencies(work.snapshot, None).listing
+    sources = pgo.sources_digest(package, wheel, work, listing)
+    return pgo.with_profile(package, wheel, work, sources, build)
 
 
 def _interpreter(package: Package, wheel: Wheel) -> str:

@@ -17,7 +17,7 @@ from cartwheel.model.config.release_settings import (
     ReleaseSettings,
     VersionPattern,
 )
-from cartwheel.model.config.settings import Before, Test
+from cartwheel.model.config.settings import Before, Test, Training
 from cartwheel.model.config.values import RunnerGroup, Secret
 from cartwheel.model.destination import kind_of
 from cartwheel.model.errors import ConfigError
@@ -61,6 +61,7 @@ class Wheel(Struct, frozen=True, kw_only=True):
     flags: tuple[str, ...]
     environment: Mapping[str, str | Secret]
     before: tuple[Before, ...]
+    pgo: Training | None
     runner: str | tuple[str, ...] | RunnerGroup
     """The CI machine that builds it: label, labels or group; empty for the default."""
     test: Test
@@ -97,6 +98,7 @@ class Wheel(Struct, frozen=True, kw_only=True):
             "profile": self.profile,
             "flags": " ".join(self.flags),
             "python": self.python,
+            "pgo": " ".join((*self.pgo.run, *self.pgo.requires)) if self.pgo else "",
             **before_setting(self.before),
         }
         return {name: value for name, value in settings.items() if value}
@@ -271,4 +273,5 @@ def packages_with_same_tag(package: Package, packages: Iterable[Package], index:
 
 def declared_inputs(package: Package, wheel: Wheel | None) -> tuple[str, ...]:
     """The configured input patterns for a package and one of its wheels, relative to the package."""
-    return (*package.inputs, *(name for before in (wheel.before if wheel else ()) for name in before.inputs))
+    trained = wheel.pgo.inputs if wheel and wheel.pgo else ()
+    return (*package.inputs, *trained, *(name for before in (wheel.before if wheel else ()) for name in before.inputs))

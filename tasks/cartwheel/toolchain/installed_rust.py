@@ -18,6 +18,12 @@ def sysroot(cwd: Path, env: Mapping[str, str]) -> Path:
     return Path(_answer(("rustc", "--print", "sysroot"), cwd, _chosen_by(env)).strip())
 
 
+def llvm_profdata(cwd: Path, env: Mapping[str, str]) -> Path | None:
+    """The program that merges profiles, of rustup's component `llvm-tools`; None if it is missing."""
+    found = sysroot(cwd, env).glob("lib/rustlib/*/bin/llvm-profdata*")
+    return next(iter(sorted(found)), None)
+
+
 def compiler_commit(cwd: Path, env: Mapping[str, str]) -> str:
     """The commit that the compiler was built from; empty if it names none."""
     text = _answer(("rustc", "-vV"), cwd, _chosen_by(env))

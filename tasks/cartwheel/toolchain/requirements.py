@@ -19,6 +19,7 @@ from cartwheel.model.wheels.python import NEEDS_PYPY
 from cartwheel.model.wheels.target import Target
 from cartwheel.toolchain import Toolchain, mingw_tools, xwin
 from cartwheel.toolchain.apple_sdk import developer_tools, frameworks, sdk
+from cartwheel.toolchain.installed_rust import llvm_profdata
 
 _RUSTUP = "install Rust with rustup, see the Rust project's site"
 _MINGW = {
@@ -49,6 +50,7 @@ def missing_needs(
 def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> Iterable[ToolNeed]:
     """What a crate itself lacks for a wheel on this machine, independent of the tools."""
     yield from import_library_needs(package, wheel, snapshot.root)
+    yield from _training_needs(package, wheel, chain, snapshot)
     if wheel.python in NEEDS_PYPY and chain.name != CONTAINER:
         from cartwheel.machine.interpreters import interpreter_path
 
@@ -59,6 +61,18 @@ def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snap
                 name=f"PyPy 8 for Python {version}",
                 fix=f"maturin builds for it with that PyPy alone; install it, or write 'pypy{version}' for PyPy 7.3",
             )
+
+
+def _training_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> Iterable[ToolNeed]:
+    """What profile-guided optimization needs."""
+    if not (wheel.pgo and wheel.pgo.run):
+        return
+    if chain.name == CONTAINER or not this_machine().runs(wheel.target):
+        off = "or switch it off for this target in an override: pgo = { run = [] }"
+        why = "in a container" if chain.name == CONTAINER else "for a target that does not run here"
+        yield ToolNeed(name="a machine for pgo", fix=f"no wheel is trained {why}; build it on its own machine, {off}")
+    elif not rust(snapshot) and not llvm_profdata(snapshot.root / package.folder, snapshot.environ):
+        yield ToolNeed(name="llvm-tools", fix="pgo needs it: rustup component add llvm-tools")
 
 
 def import_library_needs(package: Package, wheel: Wheel, root: Path) -> Iterable[ToolNeed]:

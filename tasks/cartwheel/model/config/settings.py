@@ -66,6 +66,19 @@ class Before(Table, frozen=True, kw_only=True):
     """Files and folders that it reads, relative to the package; the wheels depend on each.  Example: `["schema/"]`"""
 
 
+class Training(Table, frozen=True, kw_only=True):
+    """`pgo`: how an instrumented wheel is trained."""
+
+    run: tuple[str, ...] = ()
+    """The training command and its arguments; `{package}` is the package's folder, and `python` the interpreter of an
+    environment that holds the instrumented wheel.  An empty list switches it off.
+    Example: `["python", "{package}/bench/train.py"]`"""
+    inputs: tuple[str, ...] = ()
+    """Files and folders that it reads, relative to the package; the wheels depend on each.  Example: `["bench/"]`"""
+    requires: tuple[str, ...] = ()
+    """Further requirements to install.  Example: `["numpy"]`"""
+
+
 class Select(Table, frozen=True, kw_only=True):
     """`select` of an override or a variant, where triples are not enough."""
 
@@ -108,6 +121,10 @@ class Tunable(Table, frozen=True, kw_only=True):
     before: tuple[Before, ...] | None = None
     """Commands to run before the build; those of the package's table also before its source distribution.
     Default: none.  Example: `[{ run = ["make", "generate"], inputs = ["schema/"] }]`"""
+    pgo: Training | None = None
+    """Crates only: wheels are compiled with a profile (profile-guided optimization) that a training command records.
+    One profile serves every interpreter of a target.  It needs rustup's component `llvm-tools`, and a machine that runs
+    the target.  Default: none.  Example: `{ run = ["python", "{package}/bench/train.py"], inputs = ["bench/"] }`"""
     runner: str | tuple[str, ...] | RunnerGroup | None = None
     """The machine that builds such a wheel in CI: a label, several labels, or a group.  Default: a hosted one of the
     target's kind.  Example: `["self-hosted", "Linux", "X64"]`"""

@@ -111,6 +111,7 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
             flags=tuned("flags", ()),
             environment=tuned("environment", {}),
             before=tuned("before", ()),
+            pgo=tuned("pgo", None) if self.crate else None,
             runner=tuned("runner", ""),
             test=self.tuning.test(self.test, target, python),
             untested=tuned("untested", ""),

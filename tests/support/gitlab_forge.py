@@ -1,0 +1,96 @@
+"""GitLab on this machine: gitlab-ci-local runs the generated pipeline."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from support.boulder import TOKEN, dry_python
+from support.projects import environment
+from support.repositories import git
+
+LOCAL = shutil.which("gitlab-ci-local") or ""
+
+
+class Ran(Struct, frozen=True, kw_only=True):
+    """One run of the pipeline."""
+
+    code: int
+    results: dict[str, str]
+    """The result of every job that ran: `success`, `failure`, or `up to date` where it ended before it did anything."""
+    said: str
+
+
+class Forge:
+    """GitLab, as far as gitlab-ci-local goes: jobs run on this machine, each in a copy of the sources."""
+
+    def __init__(self, folder: Path, remote: Path, *, secrets: Mapping[str, str] | None = None) -> None:
+        """`secrets`: variables besides the token of the index shelf."""
+        self.secrets = {"CARTWHEEL_INDEX_SHELF_TOKEN": TOKEN, **(secrets or {})}
+        self.clone = folder / "clone"
+        self.remote = remote
+        folder.mkdir()
+        git(folder, "clone", "--quiet", str(remote), "clone")
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        python = self.bin / "python3"  # an environment that has cartwheel, in place of one to install it into
+        here = f"{dry_python(folder / 'dry')}:{Path(sys.executable).parent}"
+        python.write_text(
+            f'#!/bin/sh\ntest "$1 $2" = "-m venv" && mkdir -p "$3/bin" && '
+            f'echo \'PATH="{here}:$PATH"; export PATH\' > "$3/bin/activate"\n'
+        )
+        python.chmod(0o755)
+
+    def run(self, *arguments: str, tag: str = "") -> Ran:
+        """What a push brings about, of the branch or of a tag; `arguments` choose among its jobs."""
+        git(self.clone, "pull", "--quiet", "--tags")
+        chosen = ("--variable", f"CI_COMMIT_TAG={tag}", "--unset-variable", "CI_COMMIT_BRANCH") if tag else ()
+        argv = (
+            LOCAL, "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--no-color",
+            "--max-job-name-padding", "0", "--concurrency", "2", *chosen, *arguments,
+            *(word for name, value in self.secrets.items() for word in ("--variable", f"{name}={value}")),
+            "--variable", "GITLAB_CI=true",
+            "--variable", f"CI_REPOSITORY_URL={self.remote}",
+        )  # fmt: skip
+        # gitlab-ci-local gives bash a socket as its input.  With SHLVL below 1, bash then takes itself for a remote
+        # login and reads ~/.bashrc, which may put another python3 first on PATH.
+        env = environment({"PATH": os.pathsep.join((str(self.bin), os.environ["PATH"])), "SHLVL": "2"})
+        done = subprocess.run(argv, cwd=self.clone, env=env, capture_output=True, text=True)
+        said = done.stdout + done.stderr
+        return Ran(code=done.returncode, results=_results(said), said=said)
+
+    @contextmanager
+    def without(self, build: str) -> Iterator[None]:
+        """What the job of a build handed on is gone for a while."""
+        (place,) = (self.clone / ".gitlab-ci-local" / "artifacts").glob(f"*{build}*")
+        lost = place.rename(self.clone.parent / "lost")
+        yield
+        lost.rename(place)
+
+
+_ENDS = {"PASS": "success", "FAIL": "failure"}
+
+
+def _results(said: str) -> dict[str, str]:
+    found = re.findall(r"^ (PASS|FAIL) +(.+?) *$", said, re.M)
+    idle = set(re.findall(r"^.+? +> (\S+) is up to date$", said, re.M))
+    return {(name := _name(job)): "up to date" if end == "PASS" and name in idle else _ENDS[end] for end, job in found}
+
+
+def _name(job: str) -> str:
+    """The build of a job of the matrix, else the job."""
+    return match[1] if (match := re.fullmatch(r"build-\S+ \[(\S+)\]", job)) else job
+
+
+def results(*ran: str, idle: tuple[str, ...] = (), failed: tuple[str, ...] = ()) -> dict[str, str]:
+    return {
+        **dict.fromkeys(ran, "success"), **dict.fromkeys(idle, "up to date"), **dict.fromkeys(failed, "failure"),
+    }  # fmt: skip
