@@ -23,7 +23,7 @@ from cartwheel.pipeline import STAGES, read_project
 from cartwheel.reporter import repeat_command
 from cartwheel.screen import LiveScreen, PlainScreen, WorkingStep, duration, screen_of, styled, working_line
 from cartwheel.summary import next_command, slowest
-from support.projects import Project, committed, environment, pure, with_crate
+from support.projects import TRIPLE, Project, committed, environment, pure, with_crate
 
 LONG = "build:x86_64-unknown-linux-gnu:pebble:abi3"
 
@@ -363,3 +363,18 @@ def test_what_follows_a_run_depends_on_what_it_did(gravel: Project) -> None:
 def test_the_slowest_steps_are_named_after_a_long_run() -> None:
     assert slowest({"a": 1.0, "b": 20.0, "c": 3.0, "d": 2.0}) == "slowest: b 20.0 s, c 3.0 s, d 2.0 s"
     assert slowest({"a": 1.0, "b": 20.0}) == ""
+
+
+def test_two_steps_at_once_never_share_a_line(tmp_path: Path) -> None:
+    if not shutil.which("cargo"):
+        pytest.skip("needs cargo")
+    project = committed(with_crate(tmp_path / "project"))
+    lines = project.doit("build", "-n", "2", "-v").splitlines()
+    names = ("build:any:gravel:py3", f"build:{TRIPLE}:pebble:py3")
+    streamed = {name: [line for line in lines if line.startswith(f"{name} | ")] for name in names}
+    assert all(len(rows) > 2 for rows in streamed.values())
+    for name, rows in streamed.items():
+        log = (project.root / ".cartwheel" / "logs" / f"{name.replace(':', '-')}.log").read_text("utf-8")
+        assert [row.removeprefix(f"{name} | ") for row in rows] == log.splitlines(), "each line whole, none lost"
+    others = [line for line in lines if not line.startswith(names)]
+    assert [line[:4] for line in others] == ["  ok", "  ok", "  ok", "3 do", "next"]
