@@ -228,3 +228,45 @@ def test_bills_are_valid_by_the_schema_of_cyclonedx(tmp_path: Path) -> None:
     own = json.loads(made["demo-1.0.dist-info/sboms/demo.cyclonedx.json"])
     for document in (own, sbom.normalised(maturins("/p"), facts("/p"))):
         assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(json.dumps(document)) is None
+
+
+# ---- real builds
+
+TARGETS = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "aarch64-apple-darwin")
+
+
+@pytest.mark.lab
+@pytest.mark.skipif(os.name == "nt", reason="the second environment is a shell's")
+def test_two_machines_give_the_same_wheels(tmp_path: Path) -> None:
+    import shutil
+    import subprocess
+    import sys
+    from hashlib import sha256
+
+    from support.example import Example
+
+    if not shutil.which("rustup"):
+        pytest.skip("needs rustup")
+    tasks = tuple(f"repair:{triple}" for triple in TARGETS)
+    first = Example.made(tmp_path / "first")
+    second = first.cloned(tmp_path / "other place" / "much deeper" / "second")
+    home = tmp_path / "home"
+    (home / "tmp").mkdir(parents=True)
+    shutil.copytree(Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo") / "registry", home / "cargo/registry")
+    rustup = Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup")
+    (home / "rustup").symlink_to(rustup)
+    first.doit(*tasks)
+    env = {
+        "PATH": os.environ["PATH"], "HOME": str(home), "CARGO_HOME": str(home / "cargo"), "TZ": "Asia/Tokyo",
+        "RUSTUP_HOME": str(home / "rustup"), "TMPDIR": str(home / "tmp"), "LC_ALL": "C.UTF-8", "USER": "somebody",
+        "CARGO_BUILD_JOBS": "1", "CARGO_INCREMENTAL": "0", "SOURCE_DATE_EPOCH": "1767225600",
+    }  # fmt: skip
+    command = ["sh", "-c", 'umask 077; exec "$@"', "sh", sys.executable, "-m", "doit", *tasks]
+    done = subprocess.run(command, cwd=second.root, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    digests = [
+        {path.name: sha256(path.read_bytes()).hexdigest() for path in (root / "dist/private").glob("*.whl")}
+        for root in (first.root, second.root)
+    ]
+    assert len(digests[0]) == len(TARGETS)
+    assert digests[0] == digests[1]

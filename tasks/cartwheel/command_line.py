@@ -37,13 +37,18 @@ def settings_for_run(environ: Mapping[str, str]) -> dict[str, str]:
     settings = {key: environ[name] for name, key in named.items() if environ.get(name)}
     for argument in sys.argv[1:]:
         name, equals, _ = argument.partition("=")
-        if equals and not name.startswith("-"):
+        if equals and not name.startswith("-") and argument not in pins(sys.argv):
             if name not in resolve.OVERRIDABLE:
                 raise ConfigError(f"variable '{argument}' is not known{did_you_mean(name, resolve.OVERRIDABLE)}")
             value = get_var(name)
             if value:
                 settings[name] = value
     return settings
+
+
+def pins(arguments: Iterable[str]) -> tuple[str, ...]:
+    """The words of the form `NAME==VERSION`. doit takes them for variables and does not pass them to a command."""
+    return tuple(a for a in arguments if "==" in a and not a.startswith("-"))
 
 
 def words(arguments: Iterable[str]) -> tuple[str, ...]:

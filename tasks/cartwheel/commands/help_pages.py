@@ -167,6 +167,16 @@ COMMAND_PAGES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("status --json", "the same for a program"),
         ("release", "finish a release that was interrupted"),
     ),
+    "reproduce": (
+        ("reproduce", "build this version again from its tag, and compare it with the index"),
+        ("reproduce v1.2.0 --index testpypi", "another version, on another index"),
+        ("reproduce --json", "for a program"),
+    ),
+    "audit": (
+        ("audit sampleproject==4.0.0", "what a release of anyone proves"),
+        ("audit sampleproject==4.0.0 --index testpypi", "on another index"),
+        ("audit sampleproject==4.0.0 --json", "for a program"),
+    ),
     "report": (
         ("report", "write .cartwheel/report.html: files, tests, times, indexes"),
         ("report --offline", "without asking the indexes"),
