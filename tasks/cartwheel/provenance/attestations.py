@@ -19,8 +19,8 @@ from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 AUDIENCE = "sigstore"
 """The audience of the identity that Sigstore accepts."""
 
-_REPOSITORY, _COMMIT = "1.3.6.1.4.1.57264.1.12", "1.3.6.1.4.1.57264.1.13"
-"""The repository and the commit in a certificate (Fulcio, docs/oid-info.md, November 2026)."""
+_REPOSITORY, _COMMIT, _PIPELINE = (f"1.3.6.1.4.1.57264.1.{number}" for number in (12, 13, 18))
+"""The repository, the commit and the pipeline's file in a certificate (Fulcio, docs/oid-info.md, November 2026)."""
 
 
 class Publisher(Struct, frozen=True, kw_only=True):
@@ -149,66 +149,48 @@ def verified(document: Mapping[str, Any], file: str, sha256: str, trust: Path | 
 
 
 def _verify(attestation: Any, publisher: Mapping[str, Any], file: str, sha256: str, trust: Path | None) -> None:
-    from pypi_attestations import AttestationError
+    from pypi_attestations import AttestationError, AttestationType
     from sigstore.errors import Error
     from sigstore.verify import Verifier
 
     try:
         verifier = Verifier(trusted_root=_trust(trust).trusted_root)
-        _, payload = verifier.verify_dsse(attestation.to_bundle(), _policy(publisher, trust))
+        _, payload = verifier.verify_dsse(attestation.to_bundle(), _policy(publisher, attestation, trust))
     except (Error, AttestationError, ValueError) as error:
         raise StepFailed(f"{file}: its attestation is refused: {_line(error)}") from None
+    if trust is not None:
+        _refuse_other_publisher(file, _publisher(publisher), attestation.certificate_claims)
     statement = json.loads(payload)
     subjects = [(row.get("name"), row.get("digest", {}).get("sha256")) for row in statement.get("subject", ())]
     if subjects != [(file, sha256)]:
         shown = ", ".join(f"{name} sha256 {digest}" for name, digest in subjects) or "nothing"
         raise StepFailed(f"{file}: its attestation is of {shown}; expected {file} sha256 {sha256}")
-    if statement.get("predicateType") not in _PREDICATES:
+    if statement.get("predicateType") not in {kind.value for kind in AttestationType}:
         raise StepFailed(f"{file}: its attestation is of the unknown type {statement.get('predicateType')}")
 
 
-_PREDICATES = ("https://docs.pypi.org/attestations/publish/v1", "https://slsa.dev/provenance/v1")
-"""The types of attestations that PyPI accepts (its documentation, November 2026)."""
-
-
-def _policy(publisher: Mapping[str, Any], trust: Path | None) -> Any:
-    """What a certificate must say: the publisher, issued by the forge; with another Sigstore, by the issuer that its
-    configuration names."""
-    from pydantic import TypeAdapter
-    from pypi_attestations import Publisher as Stated
+def _policy(publisher: Mapping[str, Any], attestation: Any, trust: Path | None) -> Any:
+    """What a certificate must say: the publisher, issued by its forge; with another Sigstore, by an issuer that its
+    configuration names (`_refuse_other_publisher` compares the publisher then)."""
+    from pypi_attestations import AttestationBundle
     from sigstore.verify import policy
 
     if trust is None:
-        return TypeAdapter(Stated).validate_python(publisher)._as_policy()
+        bundle = AttestationBundle(publisher=publisher, attestations=[attestation])  # type: ignore[arg-type]
+        return bundle.publisher._as_policy()
     issuers = json.loads(trust.read_text(encoding="utf-8")).get("signingConfig", {}).get("oidcUrls", ())
     allowed: list[policy.VerificationPolicy] = [policy.OIDCIssuerV2(str(row.get("url"))) for row in issuers]
-    return policy.AllOf([policy.AnyOf(allowed), _FromPublisher(_publisher(publisher))])
+    return policy.AnyOf(allowed)
 
 
-class _FromPublisher:
-    """A policy: the certificate is of a job of the publisher's repository and pipeline."""
-
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
-
-    def verify(self, cert: Any) -> None:
-        """Raises sigstore's `VerificationError`."""
-        from sigstore.errors import VerificationError
-
-        source, build = (_claim(cert, oid) for oid in (_REPOSITORY, "1.3.6.1.4.1.57264.1.18"))
-        repository, workflow = self._publisher.repository, self._publisher.workflow
-        if not source.endswith(f"/{repository}") or f"/{workflow}@" not in build:
-            raise VerificationError(f"it was signed by {build or source}; expected {repository} {workflow}")
-
-
-def _claim(cert: Any, oid: str) -> str:
-    from cryptography import x509
-
-    try:
-        value: bytes = cert.extensions.get_extension_for_oid(x509.ObjectIdentifier(oid)).value.value
-    except x509.ExtensionNotFound:
-        return ""
-    return value[2:].decode("utf-8", "replace") if value[1:2] < b"\x80" else value[3:].decode("utf-8", "replace")
+def _refuse_other_publisher(file: str, publisher: Publisher, claims: Mapping[str, str]) -> None:
+    """Raises `StepFailed` if a certificate is not of a job of the publisher's repository and pipeline."""
+    source, build = claims.get(_REPOSITORY, ""), claims.get(_PIPELINE, "")
+    if not source.endswith(f"/{publisher.repository}") or f"/{publisher.workflow}@" not in build:
+        raise StepFailed(
+            f"{file}: its attestation is refused: it was signed by {build or source or 'nobody'}; "
+            f"expected {publisher.repository} {publisher.workflow}"
+        )
 
 
 def _line(error: BaseException) -> str:
