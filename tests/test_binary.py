@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cartwheel.filesystem.binaries import binaries, images
-from cartwheel.model.wheels.binary_facts import glibc_version
+from cartwheel.model.wheels.binary_facts import glibc_version, signature_problems
 from support import wheels
 
 ELF = [
@@ -88,3 +88,27 @@ def test_compiled_files_are_found_by_their_content_wherever_they_lie_in_a_wheel(
         ("a/a.so", "x86_64"),
         ("a-1.data/scripts/tool", "aarch64"),
     ]
+
+
+def test_the_signature_of_a_macho_image_is_read_and_its_page_hashes_are_compared() -> None:
+    (signed,) = images("a.so", wheels.macho())
+    (unsigned,) = images("a.so", wheels.macho(signed=False))
+    changed = bytearray(wheels.macho())
+    changed[0x180] ^= 1
+    (altered,) = images("a.so", bytes(changed))
+    assert (signed.signature, unsigned.signature, altered.signature) == ("valid", "missing", "invalid")
+
+
+def test_each_slice_of_a_universal_file_has_its_own_signature() -> None:
+    content = wheels.universal(wheels.macho(signed=False), wheels.macho(cpu=0x01000007))
+    assert {one.architecture: one.signature for one in images("a.so", content)} == {
+        "arm64": "missing",
+        "x86_64": "valid",
+    }
+
+
+def test_an_arm64_image_without_a_valid_signature_is_refused_and_an_x86_64_one_is_not() -> None:
+    (arm,) = images("a.so", wheels.macho(signed=False))
+    (intel,) = images("b.so", wheels.macho(cpu=0x01000007, signed=False))
+    (problem,) = signature_problems((arm, intel))
+    assert problem.startswith("a.so: the signature of its arm64 image is missing, so macOS refuses to load it")

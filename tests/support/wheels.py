@@ -195,8 +195,12 @@ def macho(
     imports: tuple[str, ...] = (),
     exports: tuple[str, ...] = (),
     debug: bool = False,
+    signed: bool = True,
 ) -> bytes:
-    """A 64-bit Mach-O library; `cpu` 0x0100000C is arm64, 0x01000007 x86_64; `debug` adds a debugger's symbol."""
+    """A 64-bit Mach-O library; `cpu` 0x0100000C is arm64, 0x01000007 x86_64; `debug` adds a debugger's symbol.
+
+    `signed` adds an ad-hoc signature, as every linker does for arm64.
+    """
     strings = _Strings(tuple(f"_{name}" for name in (*imports, *exports)))
     symbols = b"".join(struct.pack("<IBBHQ", strings[f"_{s}"], 0x01, 0, 0x100, 0) for s in imports)
     symbols += b"".join(struct.pack("<IBBHQ", strings[f"_{s}"], 0x0F, 1, 0, 0) for s in exports)
@@ -204,16 +208,29 @@ def macho(
     library = b"/usr/lib/libSystem.B.dylib\0".ljust(32, b"\0")
     loads = struct.pack("<IIIIII", 0xC, 24 + len(library), 24, 0, 0x10000, 0x10000) + library
     loads += struct.pack("<IIIIII", 0x32, 24, 1, minimum_os[0] << 16 | minimum_os[1] << 8, minimum_os[0] << 16, 0)
-    at = 32 + len(loads) + 24 + 152 + 72
-    whole = at + len(symbols) + len(strings.bytes)
+    at = 32 + len(loads) + 24 + 152 + 72 + (16 if signed else 0)
+    padding = b"\0" * (-(at + len(symbols) + len(strings.bytes)) % 16)
+    limit = at + len(symbols) + len(strings.bytes) + len(padding)
+    pages = -(-limit // 4096)
+    directory = (
+        struct.pack(">IIIIIIIII4BI", 0xFADE0C02, 46 + 32 * pages, 0x20001, 2, 46, 44, 0, pages, limit, 32, 2, 0, 12, 0)
+        + b"a\0"
+    )
+    blob = struct.pack(">IIIII", 0xFADE0CC0, 20 + 46 + 32 * pages, 1, 0, 20) + directory
+    size = len(blob) + 32 * pages if signed else 0
+    whole = limit + size
     text = struct.pack("<II16sQQQQiiII", 0x19, 152, b"__TEXT", 0, at, 0, at, 5, 5, 1, 0)
     text += struct.pack("<16s16sQQIIIIIIII", b"__text", b"__TEXT", at, 0, at, 0, 0, 0, 0, 0, 0, 0)
     link = struct.pack("<II16sQQQQiiII", 0x19, 72, b"__LINKEDIT", at, whole - at, at, whole - at, 1, 1, 0, 0)
     count = len(symbols) // 16
     table = struct.pack("<IIIIII", 0x2, 24, at, count, at + len(symbols), len(strings.bytes))
-    commands = text + link + loads + table
-    header = struct.pack("<IIIIIIII", 0xFEEDFACF, cpu, 0, 6, 5, len(commands), 0x85, 0)
-    return header + commands + symbols + strings.bytes
+    signature = struct.pack("<IIII", 0x1D, 16, limit, size) if signed else b""
+    commands = text + link + loads + table + signature
+    header = struct.pack("<IIIIIIII", 0xFEEDFACF, cpu, 0, 6, 6 if signed else 5, len(commands), 0x85, 0)
+    content = header + commands + symbols + strings.bytes + padding
+    if not signed:
+        return content
+    return content + blob + b"".join(hashlib.sha256(content[n : n + 4096]).digest() for n in range(0, limit, 4096))
 
 
 def universal(*slices: bytes) -> bytes:

@@ -48,7 +48,8 @@ def tools() -> dict[str, str]:
 def installed() -> Installed:
     """The project for Windows; installed again when its requirements change."""
     machine = windows()
-    key = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()).hexdigest()[:12]
+    named = f"{ROOT} {machine.pythons[PYTHON]}".encode()
+    key = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + named).hexdigest()[:12]
     folder = CACHE / f"project-{key}"
     with FileLock(CACHE / "project.lock"):
         if not (folder / "done").is_file():

@@ -7,6 +7,7 @@ comes from Maven Central, in the layout of the Windows installer.  `python -m su
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import re
 import shutil
@@ -131,8 +132,10 @@ def _wine_root() -> Path:
     if not done.is_file():
         if root.exists():
             shutil.rmtree(root)
+        debian = "ID=debian\n" in Path("/etc/os-release").read_text()
         mirrors = _call("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").split()
-        _call("debootstrap", "--variant=minbase", "--include=wine,wine64,ca-certificates", SUITE, str(root), mirrors[0])
+        own = mirrors[:1] if debian else []  # elsewhere debootstrap knows Debian's mirror
+        _call("debootstrap", "--variant=minbase", "--include=wine,wine64,ca-certificates", SUITE, str(root), *own)
         if os.path.ismount(root / "proc"):
             _call("umount", str(root / "proc"))
         done.touch()
@@ -157,10 +160,8 @@ def _python(version: str) -> Path:
 
 
 def _recipe() -> str:
-    text = Path(__file__).read_text("utf-8") + LAUNCHER_SOURCE.read_text("utf-8")
-    match = re.search(r"(?s)def _laid_out.*?(?=\ndef [^_]|\Z)", text)
-    assert match
-    return hashlib.sha256(f"{match[0]}{LAUNCHER_SOURCE.read_text('utf-8')}".encode()).hexdigest()[:12]
+    code = inspect.getsource(_laid_out) + inspect.getsource(_stable_abi_library)
+    return hashlib.sha256(f"{code}{LAUNCHER_SOURCE.read_text('utf-8')}".encode()).hexdigest()[:12]
 
 
 def _laid_out(scratch: Path, digits: str) -> Path:
@@ -222,4 +223,7 @@ def _register(made: Windows) -> None:
 
 
 if __name__ == "__main__":
-    print("\n".join(f"{name}={value}" for name, value in prepared().variables.items()))
+    try:
+        print("\n".join(f"{name}={value}" for name, value in windows().variables.items()))
+    except pytest.skip.Exception as skipped:
+        print(f"not prepared: {skipped}")

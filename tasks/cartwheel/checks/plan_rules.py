@@ -12,6 +12,7 @@ from cartwheel.model.wheels.binary_facts import (
     machine_problems,
     module_problems,
     shortened_list,
+    signature_problems,
 )
 from cartwheel.model.wheels.target import ANY, platform_tag
 from cartwheel.model.wheels.wheel_name import WheelName
@@ -42,7 +43,9 @@ def tags(it: Candidate) -> Iterator[str]:
 
 
 def machine(it: Candidate) -> Iterable[str]:
-    return machine_problems(it.binaries, plan_and_name(it)[0].target)
+    target = plan_and_name(it)[0].target
+    unsigned = signature_problems(it.binaries) if target.system == "macos" else ()
+    return (*machine_problems(it.binaries, target), *unsigned)
 
 
 def floor(it: Candidate) -> Iterable[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cartwheel.filesystem.distribution import wheel_contents
+from cartwheel.filesystem.macho_signature import signature_state
 from cartwheel.model.wheels.architecture import elf_architecture, macho_architecture, pe_architecture
 from cartwheel.model.wheels.binary_facts import Binary
 
@@ -100,7 +101,16 @@ def _macho(path: str, content: bytes) -> Iterator[Binary]:
             needed=tuple(library.name for library in image.libraries if library.command != own_name),
             imports=tuple(sorted(s.name.removeprefix("_") for s in image.imported_symbols)),
             modules=_modules(s.name.removeprefix("_") for s in (*image.exported_symbols, *_symbol_table(image))),
+            signature=_signature(image, content),
         )
+
+
+def _signature(image: Any, content: bytes) -> str:
+    """The state of an image's code signature; `content` is the whole file, thin or universal."""
+    if not image.has_code_signature:
+        return "missing"
+    signature = image.code_signature
+    return signature_state(content[image.fat_offset :], signature.data_offset, signature.data_size)
 
 
 def _symbol_table(image: Any) -> Iterator[Any]:

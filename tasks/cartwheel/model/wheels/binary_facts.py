@@ -33,6 +33,9 @@ class Binary(Struct, frozen=True, kw_only=True):
     modules: tuple[str, ...] = ()
     """The Python modules that it exports, from its `PyInit_…` or `PyModExport_…` symbols."""
 
+    signature: str = ""
+    """Mach-O: the state of the code signature, `valid`, `missing` or `invalid`; empty for other formats."""
+
     @property
     def libc(self) -> tuple[int, int]:
         """The newest glibc version that it requires; `(0, 0)` if it requires no glibc."""
@@ -65,6 +68,16 @@ def machine_problems(binaries: tuple[Binary, ...], target: Target) -> tuple[str,
         f"{path} is {shortened_list(architectures)} ({kind}); {target.triple} is {shortened_list(wanted)} ({form})"
         for (path, kind), architectures in held.items()
         if kind != form or not enough(one in architectures for one in wanted)
+    )
+
+
+def signature_problems(binaries: Iterable[Binary]) -> tuple[str, ...]:
+    """arm64 Mach-O images without a valid signature: macOS on Apple silicon ends a process that loads one."""
+    return tuple(
+        f"{binary.path}: the signature of its arm64 image is {binary.signature}, so macOS refuses to load it; "
+        "sign it ad hoc after the last change: codesign --force --sign - FILE"
+        for binary in binaries
+        if binary.architecture == "arm64" and binary.signature in ("missing", "invalid")
     )
 
 
