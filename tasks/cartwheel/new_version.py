@@ -213,7 +213,7 @@ def _below(last: tuple[str, str], bump: BumpPlan, tag: str) -> Iterable[str]:
 
 
 def _taken_files(root: Path, project: Project, package: Package, name: str, bump: BumpPlan) -> tuple[str, ...]:
-    """The files or crates of the new version that a destination already holds. See `Implementation.held`."""
+    """The files or crates of the new version that a destination already holds. See `Implementation.existing_files`."""
     from cartwheel.destinations.protocol import Release, implementation
 
     release = Release(

@@ -180,7 +180,6 @@ _TAKE = (
 
 
 def _gather(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
-    script = (*_TAKE, "doit check", f"mv {STATE}/key.now {STATE}/key")
     tagged = (tag_rule(pipeline.tags),) if pipeline.tags else ()
     releases = (*tagged, f'$TO != "{NOWHERE}"') if pipeline.choices else ()
     rules = [
@@ -188,18 +187,17 @@ def _gather(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
         *({"if": branch_rule(name), "variables": {"KEEP": "push"}} for name in pipeline.branches),
         *([*events(pipeline)] if is_included(pipeline) else [{"when": "on_success"}]),
     ]
-    cache = {
-        "key": f"cartwheel-{_KEPT}",
-        "paths": _in_repository(pipeline, (*FILES, f"{STATE}/key")),
-        "policy": WithComment("$KEEP", "what a merge request made is kept for nobody"),
-    }
     return {
         **_first(pipeline, job, extends="prepared"),
         "needs": [PLAN, *builders, SDIST],
         "rules": rules,
         "variables": {"CARTWHEEL_FROZEN": "1", "KEEP": "pull"},
-        "cache": cache,
-        "script": _script(pipeline, job, script),
+        "cache": {
+            "key": f"cartwheel-{_KEPT}",
+            "paths": _in_repository(pipeline, (*FILES, f"{STATE}/key")),
+            "policy": WithComment("$KEEP", "what a merge request made is kept for nobody"),
+        },
+        "script": _script(pipeline, job, (*_TAKE, "doit check", f"mv {STATE}/key.now {STATE}/key")),
         "artifacts": {"paths": _in_repository(pipeline, ("dist/",)), "expire_in": "1 week", **_reports(pipeline)},
     }
 
