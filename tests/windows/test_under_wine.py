@@ -86,7 +86,7 @@ def test_a_pure_package_in_a_folder_with_blanks_and_accents_is_built_and_checked
     assert "build" in doit("list")
     assert "ripple-1.0.0-py3-none-any.whl" in doit("plan")
     doit("build:any")
-    wheel = root / "dist" / "ripple-1.0.0-py3-none-any.whl"
+    wheel = root / "dist" / "private" / "ripple-1.0.0-py3-none-any.whl"
     first = wheel.read_bytes()
     (root / "src/ripple/__init__.py").write_text("VALUE = 2\n", "utf-8")
     doit("build:any")
