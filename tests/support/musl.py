@@ -25,7 +25,7 @@ SOURCE = "python3.11"
 
 _COMPILER = """\
 #!/bin/sh
-[ "$1" = --print-multiarch ] && exec echo x86_64-linux-musl
+case $1 in --print-multiarch | -print-multiarch) exec echo x86_64-linux-musl ;; esac # configure, setup.py
 exec musl-gcc "$@"
 """
 _CACHED_ANSWERS = {f"ac_cv_{name}": "no" for name in ("header_zlib_h", "lib_z_gzread", "lib_z_inflateCopy")}
