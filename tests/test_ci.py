@@ -551,10 +551,11 @@ def test_a_wheel_that_another_machine_passed_wrongly_is_found_where_it_is_sent_f
     project, shelf = checked
     path = project.root / "dist" / "gravel-1.0-py3-none-any.whl"
     report = project.root / ".cartwheel/checks/any/gravel/py3.json"
-    before = [sha256(path.read_bytes()), sha256(report.read_bytes())]
+    built = project.root / ".cartwheel/wheels/any/gravel/py3" / path.name
+    before = [sha256(file.read_bytes()) for file in (built, path, report)]
     altered(path, "gravel/__init__.py", '"""Not what RECORD says."""\n')
-    shutil.copy(path, project.root / ".cartwheel/wheels/any/gravel/py3")
-    for file, old in zip((path, report), before, strict=True):  # as if it had been made and passed so
+    shutil.copy(path, built)
+    for file, old in zip((built, path, report), before, strict=True):  # as if it had been made and passed so
         for record in (project.root / ".cartwheel").rglob("*.json"):
             record.write_text(record.read_text().replace(old, sha256(file.read_bytes())))
     env = {**FROZEN, "GITHUB_REF": "refs/tags/v1.0", "CARTWHEEL_INDEX_SHELF_TOKEN": "t"}

@@ -112,8 +112,9 @@ def test_plan_and_doctor_and_list_change_no_file(project: Project) -> None:
 
 def test_doctor_has_a_row_for_each_target(project: Project) -> None:
     said = project.doit("doctor")
-    rows = [line.split() for line in said.splitlines() if not line.startswith(" ")]
+    *rows, limits = [line.split() for line in said.splitlines() if not line.startswith(" ")]
     assert rows == [["any", "-", "ready"], [TRIPLE, "native", "ready"]]
+    assert limits[:4] == ["at", "once:", "up", "to"]
     found = json.loads(project.doit("doctor", "--json"))
     assert found["schema"] == 1
     assert found["targets"][1] == {

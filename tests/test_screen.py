@@ -378,3 +378,12 @@ def test_two_steps_at_once_never_share_a_line(tmp_path: Path) -> None:
         assert [row.removeprefix(f"{name} | ") for row in rows] == log.splitlines(), "each line whole, none lost"
     others = [line for line in lines if not line.startswith(names)]
     assert [line[:4] for line in others] == ["  ok", "  ok", "  ok", "3 do", "next"]
+
+
+@on_posix
+def test_the_terminals_own_width_counts_whatever_the_environment_says(gravel: Project) -> None:
+    shutil.rmtree(gravel.root / ".cartwheel", ignore_errors=True)
+    record = Recording(gravel, "build", columns=30, env={"COLUMNS": "200", "LINES": "7"})
+    spinner = "[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]"
+    assert any(re.search(spinner, picture) for picture in record.pictures)
+    assert not re.search(spinner, record.final), "each picture replaced the one before"

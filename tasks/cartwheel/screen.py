@@ -138,6 +138,9 @@ class LiveScreen(PlainScreen):
             self._live.start()
             console.show_cursor(True)  # it must be visible if this process is killed
         self._picture += 1
+        with suppress(OSError, ValueError):  # this terminal's size now; rich prefers the variable COLUMNS and stdin's
+            size = os.get_terminal_size(self._stream.fileno())
+            console.size = (max(size.columns, 1), max(size.lines, 1))
         self._live.update(self._working(console.width, console.height), refresh=True)
 
     def _hide(self) -> None:

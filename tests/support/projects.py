@@ -163,9 +163,13 @@ class Project:
         return Project(root)
 
 
+_CHANGES_A_RUN = ("CARTWHEEL_", "GIT_", "GITHUB_", "CI", "COLUMNS", "LINES")
+"""Beginnings of variables that a test must not inherit."""
+
+
 def environment(more: Mapping[str, str]) -> dict[str, str]:
     """The user's environment without what would change a project's settings, and with `more`."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CARTWHEEL_", "GIT_", "GITHUB_", "CI"))}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(_CHANGES_A_RUN)}
     return {**inherited, "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 
