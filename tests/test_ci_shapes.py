@@ -1,4 +1,4 @@
-"""The pipeline of a project with crates and private feeds, really run by act: push, tag, and a person's choice."""
+"""Pipelines of the shapes that real projects have, really run: push, pull request, tag, and a person's choice."""
 
 from __future__ import annotations
 
@@ -7,23 +7,199 @@ from pathlib import Path
 
 import pytest
 
+from cartwheel.repository.git import Repository
 from cartwheel.stand_ins.crates import CrateShelf
+from cartwheel.stand_ins.github import ReleaseShelf
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from support.act_forge import ACT, Forge, builds, succeeded
 from support.boulder import TOKEN, on, shared
-from support.projects import CARGO, DODO, FLOOR, LOCK, TRIPLE, Project, committed
+from support.gitlab_forge import LOCAL, results
+from support.gitlab_forge import Forge as GitlabForge
+from support.projects import CARGO, DODO, FLOOR, LOCK, TRIPLE, Project, committed, pure
 from support.repositories import git, repository
 
 pytestmark = pytest.mark.lab
 needs_act = pytest.mark.skipif(not ACT, reason="needs act")
 needs_cargo = pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo")
+needs_gitlab = pytest.mark.skipif(not LOCAL or not shutil.which("rsync"), reason="needs gitlab-ci-local and rsync")
 
+MADE = ("Plan", *builds("any"), "Source distributions")
+PUSHED = (*MADE, "All files")
+GRAVEL = ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
 INSTALL = 'install = ["--no-index", "--no-deps", "cartwheel"]\n'
+
+
+def with_table(project: Project, publish: str, tables: str) -> None:
+    """Replaces the destinations of `pure`."""
+    project.edit("pyproject.toml", 'publish = ["shelf"]', f"publish = {publish}")
+    text = (project.root / "pyproject.toml").read_text()
+    project.write("pyproject.toml", text.partition("[tool.cartwheel.index.shelf]")[0] + tables)
+
+
+def with_submodule(project: Project) -> None:
+    """A submodule whose file is part of the wheel."""
+    words = repository(project.root.parent / "words")
+    (words / "words.py").write_text("WORDS = 3\n")
+    git(words, "add", "--all")
+    git(words, "commit", "--quiet", "--message", "words")
+    add = ("submodule", "--quiet", "add", str(words), "gravel/words")
+    git(project.root, "-c", "protocol.file.allow=always", *add)
 
 
 def tagged(project: Project, tag: str) -> None:
     git(project.root, "tag", "--annotate", "--message", tag, tag)
     git(project.root, "push", "--quiet", "origin", tag)
+
+
+# A page on the tag with generated notes, an index on request, own runners, a dry run of a bump (pysof, django-bolt)
+
+ON_REQUEST = """[tool.cartwheel.changelog]
+from = "github"
+
+[tool.cartwheel.index.github]
+url = "{page}"
+repository = "rehearsal/project"
+
+[tool.cartwheel.index.shelf]
+url = "{url}"
+simple = "{simple}"
+user = "ci-bot"
+
+[tool.cartwheel.ci]
+{install}branches = ["main", "maint/*"]
+paths = ["gravel/**", "pyproject.toml"]
+runner = ["self-hosted", "linux"]
+on-request = ["shelf"]
+
+[tool.cartwheel.ci.steps.before]
+build = [{{ name = "Our hook", run = ["echo our hook before a build"] }}]
+
+[tool.cartwheel.ci.jobs.dry-bump]
+runner = ["self-hosted", "linux"]
+steps = [{{ run = ["doit bump minor --dry-run --offline", "ls dist"] }}]
+"""
+
+
+@needs_act
+def test_a_tag_makes_a_page_with_generated_notes_and_an_index_gets_files_only_on_request(tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+
+    def tags() -> dict[str, str]:
+        with Repository(remote) as found:
+            return dict(found.tags())
+
+    page = ReleaseShelf(tags)
+    with LoopbackIndex(tmp_path / "shelf", name="shelf", password=TOKEN, private=True) as shelf, page.open():
+        project = pure(tmp_path / "project")
+        table = ON_REQUEST.format(page=page.base, url=shelf.url, simple=shelf.simple, install=INSTALL)
+        with_table(project, '["github", "shelf"]', table)
+        with_submodule(project)
+        project.doit("ci", "github")
+        shared(committed(project))
+        secrets = {"CARTWHEEL_INDEX_GITHUB_TOKEN": TOKEN}
+        forge = Forge(project, tmp_path / "forge", secrets=secrets, labels=("self-hosted", "linux"))
+
+        pushed = forge.run("push", "refs/heads/main")
+        assert pushed.results == succeeded(*PUSHED, "dry-bump"), pushed.said
+        assert "our hook before a build" in pushed.said
+        assert "gravel 1.0 → 1.1" in pushed.said
+        proposed = forge.run("pull_request", "refs/pull/1/merge")
+        assert proposed.results == succeeded("Plan", "All files", "dry-bump"), proposed.said
+
+        tagged(project, "v1.0")
+        released = forge.run("push", "refs/tags/v1.0")
+        paged = ("Publish to github", "Verify github", "dry-bump")
+        assert released.results == succeeded(*MADE, *paged), released.said
+        (row,) = page.releases.values()
+        assert (row["draft"], row["body"]) == (False, "## What's Changed\n* a pull request, for v1.0")
+        assert {*GRAVEL} < set(page.files("v1.0"))
+        assert on(shelf) == []
+
+        asked = forge.run("workflow_dispatch", "refs/tags/v1.0", to="shelf")
+        assert asked.results == succeeded(*MADE, "Publish to shelf", "Verify shelf", "dry-bump"), asked.said
+        assert on(shelf) == GRAVEL
+        assert TOKEN not in asked.said
+
+
+# A package in a sub-folder, and practice by token (budtiktok) ---------------------------------------------------------
+
+BELOW = """[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "gravel"
+version = "1.0"
+description = "a pure package"
+readme = "README.md"
+requires-python = ">=3.11"
+"""
+PRACTICE = """[tool.cartwheel]
+packages = ["bindings/python"]
+publish = ["shelf", "attic"]
+tag = "py-v{{version}}"
+test = {{ skip = "nothing to test" }}
+
+[tool.cartwheel.index.shelf]
+url = "{url}"
+simple = "{simple}"
+
+[tool.cartwheel.index.attic]
+url = "{attic}"
+simple = "{attic}simple/"
+rehearsal = true
+auth = "token"
+
+[tool.cartwheel.ci]
+{install}on-request = ["attic"]
+
+[tool.cartwheel.ci.steps.after]
+sdist = [{{ run = ["echo our hook after the source distribution"] }}]
+"""
+
+
+@needs_act
+@pytest.mark.parametrize("place", [".", "bindings/python"])
+def test_a_package_in_a_sub_folder_practises_by_token_where_a_person_chooses_it(tmp_path: Path, place: str) -> None:
+    """`place`: where dodo.py and the root's table lie."""
+    attic = LoopbackIndex(tmp_path / "attic", name="attic")  # a practice index on this machine gets no real token
+    with LoopbackIndex(tmp_path / "shelf", name="shelf", password=TOKEN) as shelf, attic:
+        project = below_the_root(tmp_path / "project", place, shelf, attic)
+        forge = Forge(project, tmp_path / "forge")
+        pushed = forge.run("push", "refs/heads/main")
+        assert pushed.results == succeeded(*PUSHED), pushed.said
+        assert "our hook after the source distribution" in pushed.said
+        proposed = forge.run("pull_request", "refs/pull/1/merge")
+        assert proposed.results == succeeded("Plan", "All files"), proposed.said
+        practised = forge.run("workflow_dispatch", "refs/heads/main", to="attic")
+        assert practised.results == succeeded(*MADE, "Publish to attic", "Verify attic"), practised.said
+        assert (on(shelf), on(attic)) == ([], GRAVEL)
+        tagged(project, "py-v1.0")
+        released = forge.run("push", "refs/tags/py-v1.0")
+        assert released.results == succeeded(*MADE, "Publish to shelf", "Verify shelf"), released.said
+        assert on(shelf) == GRAVEL
+
+
+def below_the_root(folder: Path, place: str, shelf: LoopbackIndex, attic: LoopbackIndex) -> Project:
+    """The package in `bindings/python`, with its project there or in the repository's root."""
+    repository(folder)
+    whole = Project(folder)
+    whole.write("README.md", "# everything\n")
+    table = PRACTICE.format(url=shelf.url, simple=shelf.simple, attic=attic.url, install=INSTALL)
+    if place == ".":
+        whole.write("pyproject.toml", table)
+    else:
+        table = table.replace('packages = ["bindings/python"]\n', "")
+    package = Project(folder / "bindings/python")
+    package.write("pyproject.toml", BELOW + (table if place != "." else ""))
+    package.write("README.md", "# gravel\n")
+    package.write("gravel/__init__.py", '"""Gravel."""\n')
+    project = whole if place == "." else package
+    project.write("dodo.py", DODO)
+    whole.write(".gitignore", ".cartwheel/\ndist/\n__pycache__/\n")
+    project.doit("ci", "github")
+    shared(committed(whole))
+    return whole
 
 
 # Crates and wheels to feeds of one's own, and targets without a toolchain (fizzbuzz) ----------------------------------
@@ -112,3 +288,50 @@ def workspace_of_crates(folder: Path, feed: LoopbackIndex, crates: CrateShelf) -
         project.write(path, text)
     project.doit("ci", "github")
     return shared(committed(project))
+
+
+# Beside other jobs on GitLab, with old interpreters (pyovf) -----------------------------------------------------------
+
+BESIDE = """[tool.cartwheel.index.shelf]
+url = "{url}"
+simple = "{simple}"
+user = "ci-bot"
+
+[tool.cartwheel.ci]
+{install}gitlab = {{ file = "ci/wheels.yml" }}
+
+[tool.cartwheel.ci.steps.before]
+build = [{{ run = ["echo our hook before a build"] }}]
+
+[tool.cartwheel.ci.jobs.announce]
+needs = "publish"
+steps = [{{ run = ["echo announced"] }}]
+"""
+OWN = """include: [{ local: ci/wheels.yml }]
+stages: [build, test, deploy]
+lint:
+  stage: test
+  script: [echo our own lint]
+"""
+
+
+@needs_gitlab
+def test_the_pipeline_is_included_beside_other_jobs_on_gitlab(tmp_path: Path) -> None:
+    with LoopbackIndex(tmp_path / "shelf", name="shelf", password=TOKEN, private=True) as shelf:
+        project = pure(tmp_path / "project")
+        with_table(project, '["shelf"]', BESIDE.format(url=shelf.url, simple=shelf.simple, install=INSTALL))
+        project.write(".gitlab-ci.yml", OWN)
+        project.doit("ci", "gitlab")
+        shared(committed(project))
+        forge = GitlabForge(tmp_path / "forge", tmp_path / "remote.git")
+        pushed = forge.run()
+        assert pushed.results == results("plan", "any", "sdist", "gather", "lint"), pushed.said
+        assert "our hook before a build" in pushed.said
+        tagged(project, "v1.0")
+        for stage, ran in (
+            ("build", ("plan", "any", "sdist")),
+            ("deploy", ("publish-shelf", "verify-shelf", "announce")),
+        ):
+            part = forge.run("--stage", stage, tag="v1.0")
+            assert part.results == results(*ran), part.said
+        assert on(shelf) == GRAVEL
