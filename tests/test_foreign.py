@@ -362,7 +362,7 @@ def test_libraries_that_are_not_here_are_fetched_by_who_agrees_to_their_licence(
     env = fetched(tmp_path / "cache", "x86_64", "aarch64") | path
     assert list(xwin.missing_libraries(TARGETS[MSVC], (), env)) == []
     ((name, fix),) = xwin.missing_libraries(TARGETS["i686-pc-windows-msvc"], (), env)
-    assert name == "Microsoft's libraries"
+    assert name == "Microsoft's SDK"
     assert "XWIN_ARCH=x86_64,aarch64,x86 " in fix, "those that are here stay"
     assert fix.endswith("cargo-xwin xwin cache xwin (from Microsoft, under its licence)")
     none = {**path, "XWIN_CACHE_DIR": str(tmp_path / "none")}
@@ -376,7 +376,7 @@ def test_a_crate_that_compiles_c_needs_clang_and_one_with_cmake_ninja(tmp_path: 
     assert [name for name, _ in xwin.missing_libraries(TARGETS[MSVC], ("libz-sys", "cc"), env)] == ["clang"]
     assert [name for name, _ in xwin.missing_libraries(TARGETS[MSVC], ("cmake",), env)] == ["clang", "ninja"]
     clang = {**env, "XWIN_CROSS_COMPILER": "clang"}
-    assert [name for name, _ in xwin.missing_libraries(TARGETS[MSVC], (), clang)] == ["Microsoft's libraries", "clang"]
+    assert [name for name, _ in xwin.missing_libraries(TARGETS[MSVC], (), clang)] == ["Microsoft's SDK", "clang"]
 
 
 def test_other_libraries_are_another_toolchain_and_one_more_architecture_is_not(tmp_path: Path) -> None:
@@ -393,10 +393,10 @@ def test_without_the_libraries_a_build_is_refused_in_one_line_before_anything_is
 ) -> None:
     none = {"XWIN_CACHE_DIR": str(tmp_path / "none")}
     said = crate_for_windows.refused(f"build:{MSVC}", env=none, but="version-sync")
-    assert f"Microsoft's libraries is missing, and {MSVC} needs it; " in said
+    assert f"Microsoft's SDK is missing, and {MSVC} needs it; " in said
     assert not (tmp_path / "none").exists()
     row = json.loads(crate_for_windows.doit("doctor", "--json", env=none))["targets"][-1]
-    assert (row["toolchain"], row["ready"], row["missing"]) == ("xwin", False, ["Microsoft's libraries"])
+    assert (row["toolchain"], row["ready"], row["missing"]) == ("xwin", False, ["Microsoft's SDK"])
 
 
 @pytest.fixture

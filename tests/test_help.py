@@ -79,6 +79,10 @@ def test_the_overview_has_the_tasks_and_leaves_doits_rare_commands_out(project: 
         (("xyzzy",), "ERROR: 'xyzzy' is no command, task or file; see: doit help, doit list --all"),
         (("help", "biuld"), "ERROR: help: nothing is called 'biuld'; did you mean 'build'; see: doit help"),
         (("build", "-n"), "ERROR: option --process needs a number; see: doit help build"),
+        (("-n", "-3", "build"), "ERROR: option -n: found -3; expected how many tasks run at a time; see: doit help"),
+        (("build", "-z"), "ERROR: option -z not recognized; see: doit help build"),
+        (("doctor", "nope"), "ERROR: doctor: it takes no word; found 'nope'"),
+        (("cache", "--days", "x"), "ERROR: cache: found 'x', expected a whole number; see: doit help cache"),
         (("completion", "bsh"), "ERROR: completion: 'bsh' is no shell that it knows; did you mean 'bash'?"),
     ],
 )

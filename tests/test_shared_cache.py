@@ -546,6 +546,16 @@ def test_old_entries_are_pruned_and_others_stay(server: Registry, tmp_path: Path
     assert list(server.manifests) == ["of-another-tool"]
 
 
+def test_a_damaged_entry_does_not_keep_the_others_from_being_pruned(server: Registry, tmp_path: Path) -> None:
+    server.manifests["exact-0"] = b"junk"
+    one = clone(tmp_path / "one", server.address)
+    one.doit("build")
+    one.doit("push")
+    said = one.doit("cache", "prune", "--days", "-1", code=1)
+    assert "exact-0 stays: an entry of the cache is damaged" in said
+    assert list(server.manifests) == ["exact-0"]
+
+
 def test_without_a_cache_the_commands_say_how_to_have_one(tmp_path: Path) -> None:
     graph = Graph(tmp_path / "graph")
     assert "no cache is configured; write [tool.cartwheel] cache = " in graph.doit("pull", code=3)

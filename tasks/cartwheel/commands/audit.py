@@ -17,6 +17,7 @@ from cartwheel.destinations.pypi_index import Index, resolve
 from cartwheel.destinations.pypi_provenance import file_provenance
 from cartwheel.destinations.pypi_reader import listing, read_bytes, with_digests
 from cartwheel.destinations.simple_api import ListedFile
+from cartwheel.model.destination import is_version
 from cartwheel.model.errors import CartwheelError, ConfigError
 from cartwheel.process import run
 
@@ -54,6 +55,8 @@ class Audit(WordsAndOptions):
         name, _, version = "".join(found).partition("==")
         if len(found) != 1 or pos_args or not name or not version:
             raise InvalidCommand("audit: expected NAME==VERSION, such as: doit audit sampleproject==4.0.0")
+        if not is_version(version):
+            raise InvalidCommand(f"audit: '{version}' is no version; expected one such as 1.2.0 or 1.2.0rc1")
         try:
             files = audited(resolve(index or "pypi", shop.project.indexes), name, version, shop.root)
         except CartwheelError as error:

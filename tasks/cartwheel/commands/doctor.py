@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from doit.cmd_base import DoitCmdBase
+from doit.exceptions import InvalidCommand
 from msgspec import Struct
 from msgspec.structs import asdict
 
@@ -62,7 +63,9 @@ class Doctor(Seeking, DoitCmdBase):  # type: ignore[misc]
     )
     cmd_options = (AS_JSON, flag("offline", "use no network"))
 
-    def _execute(self, as_json: bool, offline: bool) -> int:
+    def _execute(self, as_json: bool, offline: bool, pos_args: list[str]) -> int:
+        if pos_args:
+            raise InvalidCommand(f"doctor: it takes no word; found '{' '.join(pos_args)}'")
         shop = workshop_of(self.task_list)
         found = diagnoses(shop, this_machine())
         shop.world.save()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from typing import Any
 
@@ -46,7 +47,9 @@ class WordsAndOptions(Seeking, DoitCmdBase):  # type: ignore[misc]
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at exit
             return 0
         except CmdParseError as error:
-            why = error.__context__ or error  # doit's own text lists all its options as Python objects
+            why = str(error.__context__ or error)  # doit's own text lists all its options as Python objects
+            if number := re.fullmatch(r"invalid literal for int\(\) with base 10: ('.*')", why):
+                why = f"found {number[1]}, expected a whole number"
             raise InvalidCommand(f"{self.name}: {why}; see: doit help {self.name}") from None
 
     def execute(self, params: Any, args: list[str]) -> Any:

@@ -46,7 +46,7 @@ def plan_as_text(
     width = max((len(name) for _, name, _ in rows), default=0)
     lines += [f"{state:8}{name:{width}}  {why}" for state, name, why in rows]
     fresh = count - len(waiting)
-    lines.append(f"{len(waiting)} of {count} tasks would run, {fresh} are up to date")
+    lines.append(f"{len(waiting)} of {count} tasks would run, {fresh} {'is' if fresh == 1 else 'are'} up to date")
     files = sum(len(package_artifacts(package)) > FEW for package in project.packages)
     if not everything and (files or len(rows) < len(waiting)):
         lines.append("each file and task: doit plan --all")

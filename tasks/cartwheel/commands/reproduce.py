@@ -90,6 +90,7 @@ def reproduction(
     from cartwheel.destinations.pypi_index import resolve
     from cartwheel.destinations.pypi_reader import listing, read_bytes
     from cartwheel.last_release import comparison_index
+    from cartwheel.model.destination import is_version
     from cartwheel.provenance.comparison import differences
     from cartwheel.repository.clones import local_clone
     from cartwheel.repository.git import Repository
@@ -98,6 +99,10 @@ def reproduction(
     if not name:
         raise ConfigError(f"{package.name} is published on no index; name one with --index")
     tag, version = tag_and_version(package, word)
+    if word and not is_version(version):
+        raise ConfigError(
+            f"reproduce: '{word}' is neither a version nor a tag; expected one such as {package.tag_name}"
+        )
     rows = listing(resolve(name, project.indexes), package.name, version, environ=environ)
     if not rows:
         raise ConfigError(f"{name} holds no file of {package.name} {version}")

@@ -128,6 +128,10 @@ class Seeking:
         return f"'{word}' is no {kinds}{known}"
 
 
+_DOITS_OWN = r"^Error parsing Task: | \(parsing options: .*$"
+"""What doit adds to its word about an unknown option: the kind of the parser, and its options as Python objects."""
+
+
 class Run(Seeking, DoitRun):  # type: ignore[misc]
     """`doit` and `doit run`; steps run in parallel unless `-n` or the configuration names a number."""
 
@@ -140,7 +144,11 @@ class Run(Seeking, DoitRun):  # type: ignore[misc]
         except CmdParseError as error:
             why = str(error).splitlines()
             option = re.search(r"'(\w+)' <class 'int'>", why[0])
-            said = f"option --{option[1].replace('num_', '')} needs a number" if option else why[0].rstrip(".")
+            said = (
+                f"option --{option[1].replace('num_', '')} needs a number"
+                if option
+                else re.sub(_DOITS_OWN, "", why[0]).rstrip(".")
+            )
             raise InvalidCommand(f"{said}; see: doit help {(in_args or ['run'])[0]}") from None
 
     def _execute(
@@ -149,6 +157,10 @@ class Run(Seeking, DoitRun):  # type: ignore[misc]
         auto_delayed_regex: bool = False, force_verbosity: bool = False, failure_verbosity: int = 0, pdb: bool = False,
     ) -> Any:  # fmt: skip
         """Run the selected tasks; the signature is doit's, which passes options by name."""
+        if num_process < 0:  # doit would start no process, run nothing and report success
+            raise InvalidCommand(
+                f"option -n: found {num_process}; expected how many tasks run at a time; see: doit help"
+            )
         if not num_process and (threads := threads_by_default(self.task_list, self.sel_tasks or (), continue_)):
             num_process, par_type = threads, "thread"
         return super()._execute(

@@ -116,13 +116,15 @@ class Cache(WordsAndOptions):
             raise InvalidCommand(f"cache: found '{' '.join(pos_args)}'; expected: doit cache prune [--days N]")
         shop, _ = _shop_and_steps(self.task_list, [])
         count = 0
+        kept: list[str] = []
         try:
-            for _ in prune(store_at(shop.project.cache.url, shop.world.environ), datetime.now(UTC) - timedelta(days)):
+            store, before = store_at(shop.project.cache.url, shop.world.environ), datetime.now(UTC) - timedelta(days)
+            for _ in prune(store, before, kept.append):
                 count += 1
         except CartwheelError as error:
             raise InvalidCommand(f"{count} entries were removed, then: {error}") from None
-        self.outstream.write(f"{count} entries were removed\n")
-        return 0
+        self.outstream.write("".join(f"{line}\n" for line in (*kept, f"{count} entries were removed")))
+        return 1 if kept else 0
 
 
 def _shop_and_steps(tasks: list[Any], words: list[str]) -> tuple[RunContext, Iterable[UpToDate]]:

@@ -27,7 +27,7 @@ def read_toml(path: Path, shown_as: str) -> Mapping[str, Any]:
     try:
         return _loads(path, *_file_state(path))
     except FileNotFoundError:
-        raise ConfigError(f"{shown_as}: no such file; a package needs one, see the README's 'Adopting it'") from None
+        raise ConfigError(f"{shown_as}: no such file; a package needs one, with [build-system] and [project]") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(f"{shown_as}: not valid TOML: line {line} is not UTF-8; save the file as UTF-8") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -192,13 +192,21 @@ def _plain(digest: str) -> str:
     return digest.removesuffix("+x")
 
 
-def prune(store: Store, before: datetime) -> Iterable[str]:
-    """Delete the entries that were made before a moment; yields their tags. Raises `CacheFault`."""
+def prune(store: Store, before: datetime, say: Callable[[str], None]) -> Iterable[str]:
+    """Delete the entries that were made before a moment; yields their tags. Raises `CacheFault`.
+
+    `say` gets a line about each entry whose age cannot be read; it stays, and the others are still looked at.
+    """
     for tag in store.tags():
         if not tag.startswith(("exact-", "latest-")):
             continue  # the repository may hold other artifacts
         data = store.manifest(tag)
-        if data is not None and created(data) < before:
+        try:
+            old = data is not None and created(data) < before
+        except CacheFault as error:
+            say(f"{tag} stays: {error}")
+            continue
+        if old:
             store.delete(tag)
             yield tag
     store.sweep()

@@ -81,7 +81,7 @@ def missing_libraries(target: Target, crates: Iterable[str], environ: Mapping[st
     """What is missing, as pairs of name and the command that installs it."""
     path, crates = environ.get("PATH"), frozenset(crates)
     if BY_WINDOWS_TAG[target.arch].msvc not in downloaded_architectures(environ):
-        yield "Microsoft's libraries", _fetch(target, environ)
+        yield "Microsoft's SDK", _fetch(target, environ)
     if not (shutil.which("lld-link", path=path) or shutil.which("rustup", path=path)):
         yield "lld-link", _LLVM
     compiles = crates.intersection(_C_COMPILERS) or _clang(environ)
