@@ -17,7 +17,7 @@ from cartwheel.ci.github_workflow import plan_outputs, render
 from cartwheel.ci.pipeline_files import FORGES
 from cartwheel.ci.placed_files import place, planned_files
 from cartwheel.ci.project_pipeline import pipeline
-from cartwheel.ci.publish_lock import is_current, locked_names, new_lock, shipped_lock
+from cartwheel.ci.publish_lock import Needs, is_current, locked_names, new_lock, shipped_lock
 from cartwheel.ci.selection import selection
 from cartwheel.commands.ci_advice import advice
 from cartwheel.commands.ci_run import nightly_version
@@ -209,22 +209,26 @@ def test_a_page_that_starts_a_release_and_is_written_by_it_is_refused() -> None:
 
 
 def test_the_lock_is_small_hashed_and_names_no_host() -> None:
-    text = shipped_lock(sources=False)
-    assert len(locked_names(text)) <= 40  # 26 for publishing, 13 for sigstore and pypi-attestations
+    text = shipped_lock(Needs())
+    assert len(locked_names(text)) <= 21
     assert all("--hash=sha256:" in block for block in text.split("\n\n")[0].split("==")[1:])
     assert "://" not in text
     assert "keyring" not in locked_names(text)
     assert {"twine", "doit", "msgspec"} <= locked_names(text)
-    assert "hatchling" in locked_names(shipped_lock(sources=True))
+    attesting = locked_names(shipped_lock(Needs(attests=True)))
+    assert {"sigstore", "pypi-attestations"} <= attesting
+    assert len(attesting) <= 40
+    assert "hatchling" in locked_names(shipped_lock(Needs(sources=True)))
 
 
 def test_a_lock_of_another_version_or_without_a_package_is_not_current() -> None:
-    text, warning = new_lock("1.0", {}, sources=False, own=False, renew=False)
+    text, warning = new_lock("1.0", {}, Needs(), own=False, renew=False)
     assert not warning
-    assert is_current(text, "1.0", sources=False)
-    assert not is_current(text, "1.1", sources=False)
-    assert not is_current(text, "1.0", sources=True)
-    assert not is_current(text.replace("twine==", "twain=="), "1.0", sources=False)
+    assert is_current(text, "1.0", Needs())
+    assert not is_current(text, "1.1", Needs())
+    assert not is_current(text, "1.0", Needs(sources=True))
+    assert not is_current(text, "1.0", Needs(attests=True))
+    assert not is_current(text.replace("twine==", "twain=="), "1.0", Needs())
 
 
 @pytest.mark.parametrize("name", PROJECTS)

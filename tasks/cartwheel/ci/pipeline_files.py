@@ -206,8 +206,13 @@ def renewed_lock(root: Path, wanted: Pipeline, forge: Forge, version: str, envir
 
 
 def _new_lock(wanted: Pipeline, version: str, environ: Mapping[str, str], *, renew: bool) -> tuple[str, str]:
-    sources = publish_lock.from_sources(wanted.cartwheel)
-    return publish_lock.new_lock(version, environ, sources=sources, own=not wanted.ci.install, renew=renew)
+    return publish_lock.new_lock(version, environ, _lock_needs(wanted), own=not wanted.ci.install, renew=renew)
+
+
+def _lock_needs(wanted: Pipeline) -> publish_lock.Needs:
+    return publish_lock.Needs(
+        sources=publish_lock.from_sources(wanted.cartwheel), attests=any(job.identity for job in wanted.jobs)
+    )
 
 
 def _needs_lock(wanted: Pipeline) -> bool:
@@ -215,8 +220,7 @@ def _needs_lock(wanted: Pipeline) -> bool:
 
 
 def _lock_is_current(top: Path, forge: Forge, wanted: Pipeline, version: str) -> bool:
-    sources = publish_lock.from_sources(wanted.cartwheel)
-    return publish_lock.is_current(_text(top, forge.lock), version, sources=sources)
+    return publish_lock.is_current(_text(top, forge.lock), version, _lock_needs(wanted))
 
 
 def _present(top: Path, forge: Forge, wanted: Pipeline) -> Mapping[str, str]:

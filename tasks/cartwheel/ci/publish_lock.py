@@ -1,7 +1,8 @@
 """The lock of jobs that hold an identity or a token: every package that publishing imports, with hashes.
 
-A wheel of cartwheel ships a lock of its extra `publish` (`publish_lock.txt`); `doit ci` writes it into the project, and
-`doit ci lock` resolves it anew.  The form is that of `pip install --require-hashes --no-deps`; no index is named.
+A wheel of cartwheel ships a lock of its extras `publish` and `attest` (`publish_lock.txt`); `doit ci` writes what the
+jobs need of it into the project, and `doit ci lock` resolves it anew.  The form is that of `pip install
+--require-hashes --no-deps`; no index is named.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from importlib.metadata import requires
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from msgspec import Struct
+
 from cartwheel.ci.jobs import PYTHON
 from cartwheel.model.errors import CartwheelError, ConfigError
 
 SHIPPED = Path(__file__).with_name("publish_lock.txt")
 
-EXTRA = "publish"
-"""The extra of cartwheel that lists what publishing imports."""
+PUBLISH, ATTEST = "publish", "attest"
+"""The extras of cartwheel that list what publishing imports, and what signs and verifies attestations."""
 
 NOT_IMPORTED = (
     "dnspython", "docutils", "email-validator", "jaraco-classes", "jaraco-context", "jaraco-functools", "jeepney",
@@ -29,6 +32,9 @@ NOT_IMPORTED = (
 """Dependencies of twine, rich, sigstore and cffi that an upload never imports: keyrings of desktops, `twine check`,
 Markdown, checks of e-mail addresses, C parsing (read in the modules that signing and uploading load, twine 7.0, rich
 15.0, sigstore 4.5, November 2026)."""
+
+_SIGNING_ALONE = ("cffi", "cryptography")
+"""Dependencies of keyrings of desktops too, which no upload imports; signing does."""
 
 _FROM_SOURCES = ("hatchling>=1.27", "editables>=0.3")
 """The build requirements of cartwheel, for an installation from its sources."""
@@ -44,16 +50,26 @@ def locked_names(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"^([a-z0-9-]+)==", text, re.M))
 
 
-def is_current(text: str, version: str, *, sources: bool) -> bool:
-    """Whether a lock is of this version of cartwheel and holds what it ships.  `sources`: see `from_sources`."""
+class Needs(Struct, frozen=True, kw_only=True):
+    """What the jobs of a lock do besides publishing."""
+
+    sources: bool = False
+    """They install cartwheel from a folder, see `from_sources`."""
+    attests: bool = False
+    """They have an identity, with which they sign attestations."""
+
+
+def is_current(text: str, version: str, needs: Needs) -> bool:
+    """Whether a lock is of this version of cartwheel and holds what it ships for these jobs."""
     names = locked_names(text) - {"cartwheel"}
-    return text.startswith(head(version)) and names == locked_names(shipped_lock(sources=sources))
+    return text.startswith(head(version)) and names == locked_names(shipped_lock(needs))
 
 
-def shipped_lock(*, sources: bool) -> str:
-    """The lock that this version of cartwheel ships, without a first line."""
-    text, _, more = SHIPPED.read_text(encoding="utf-8").partition(_PARTING)
-    return text + more if sources else text
+def shipped_lock(needs: Needs) -> str:
+    """The lock that this version of cartwheel ships for these jobs, without a first line."""
+    text, _, sources = SHIPPED.read_text(encoding="utf-8").partition(_SOURCES)
+    text, _, attest = text.partition(_ATTEST)
+    return text + attest * needs.attests + sources * needs.sources
 
 
 def from_sources(arguments: Iterable[str]) -> bool:
@@ -62,13 +78,13 @@ def from_sources(arguments: Iterable[str]) -> bool:
     return any(word in ("-e", "--editable") or word.startswith((".", "/", "--editable=")) for word in words)
 
 
-def new_lock(version: str, environ: Mapping[str, str], *, sources: bool, own: bool, renew: bool) -> tuple[str, str]:
+def new_lock(version: str, environ: Mapping[str, str], needs: Needs, *, own: bool, renew: bool) -> tuple[str, str]:
     """The text of a lock, and a warning if cartwheel itself could not be locked.
 
     `own`: cartwheel comes from an index and so is part of the lock.  `renew`: resolve every package now, instead of
     taking the versions that this version of cartwheel ships.  Raises `CartwheelError` if that is impossible.
     """
-    text = _fresh_lock(environ, sources=sources) if renew else shipped_lock(sources=sources)
+    text = _fresh_lock(environ, needs) if renew else shipped_lock(needs)
     if not own:
         return head(version) + text, ""
     try:
@@ -81,15 +97,16 @@ def new_lock(version: str, environ: Mapping[str, str], *, sources: bool, own: bo
     return head(version) + line + text, ""
 
 
-def _fresh_lock(environ: Mapping[str, str], *, sources: bool) -> str:
-    needed = _publish_requirements()
-    left_out = tuple(word for name in NOT_IMPORTED for word in ("--no-emit-package", name))
-    return _resolve((*needed, *(_FROM_SOURCES if sources else ())), environ, *left_out)
+def _fresh_lock(environ: Mapping[str, str], needs: Needs) -> str:
+    extras = (PUBLISH, ATTEST) if needs.attests else (PUBLISH,)
+    names = NOT_IMPORTED if needs.attests else (*NOT_IMPORTED, *_SIGNING_ALONE)
+    left_out = tuple(word for name in names for word in ("--no-emit-package", name))
+    return _resolve((*_requirements(extras), *(_FROM_SOURCES if needs.sources else ())), environ, *left_out)
 
 
-def _publish_requirements() -> tuple[str, ...]:
-    """The requirements of the extra `publish`, as the installed cartwheel declares them."""
-    marker = re.compile(rf"""\s*;\s*extra == ["']{EXTRA}["']""")
+def _requirements(extras: Iterable[str]) -> tuple[str, ...]:
+    """The requirements of these extras, as the installed cartwheel declares them."""
+    marker = re.compile(rf"""\s*;\s*extra == ["']({"|".join(extras)})["']""")
     return tuple(marker.sub("", line) for line in requires("cartwheel") or () if marker.search(line))
 
 
@@ -112,19 +129,24 @@ def _resolve(requirements: Iterable[str], environ: Mapping[str, str], *options: 
     return re.sub(r"^\s*#.*\n|^--.*\n", "", text, flags=re.M)
 
 
-_PARTING = "# To build cartwheel from its sources:\n"
+_ATTEST = "# To attest files:\n"
+_SOURCES = "# To build cartwheel from its sources:\n"
 
 
 def main() -> None:
-    """Renew the lock that cartwheel ships."""
+    """Renew the lock that cartwheel ships: one resolution, in three parts."""
     import os
 
-    plain = _fresh_lock(os.environ, sources=False)
-    whole = _fresh_lock(os.environ, sources=True)
-    rows = re.findall(r"^[a-z0-9-]+==.*(?:\n    --hash.*)+\n", whole, re.M)
-    more = "".join(row for row in rows if row.partition("==")[0] not in locked_names(plain))
-    SHIPPED.write_text(plain + _PARTING + more, encoding="utf-8")
-    sys.stdout.write(f"{len(locked_names(plain))} packages locked\n")
+    whole = _fresh_lock(os.environ, Needs(sources=True, attests=True))
+    publish = locked_names(_fresh_lock(os.environ, Needs()))
+    attest = locked_names(_fresh_lock(os.environ, Needs(attests=True)))
+    parts: dict[str, list[str]] = {"": [], _ATTEST: [], _SOURCES: []}
+    for row, name in re.findall(r"^(([a-z0-9-]+)==.*(?:\n    --hash.*)+\n)", whole, re.M):
+        parts["" if name in publish else _ATTEST if name in attest else _SOURCES].append(row)
+    SHIPPED.write_text("".join(mark + "".join(rows) for mark, rows in parts.items()), encoding="utf-8")
+    sys.stdout.write(
+        ", ".join(f"{len(rows)}" for rows in parts.values()) + " packages locked: publish, attest, sources\n"
+    )
 
 
 if __name__ == "__main__":
