@@ -94,6 +94,10 @@ MISTAKES = {
         "pebble/pyproject.toml", "publish = []", 'publish = []\nprofile = "relaese"',
         "pebble/pyproject.toml [tool.cartwheel] profile: pebble/Cargo.toml has no [profile.relaese]; did you mean",
     ),
+    "a version that is none": (
+        "pyproject.toml", 'version = "1.0"', 'version = "abc"',
+        "pyproject.toml: version 'abc': PEP 440 has nothing equal to it; write it like 1.2.0",
+    ),
     "a missing Dockerfile": (
         "pebble/pyproject.toml", "publish = []", 'publish = []\nimage = "dockerfile:docker/{arch}.docker"',
         "[tool.cartwheel] image: there is no file pebble/docker/x86_64.docker; write it, or name an image",

@@ -115,6 +115,10 @@ def test_tests_that_did_not_run_stop_the_release_unless_there_is_a_reason(projec
     assert "FAIL  ready:gravel" in said
     assert "so it would not be published; set test.command, or test.skip or 'untested' with the reason" in said
     assert not (project.root / "dist").exists()  # known before anything is built
+    project.doit("check")
+    said = project.doit("verify", env=TOKEN, code=1)
+    assert "its tests were not run (no test command is configured" in said
+    assert "; set test.command, or test.skip or 'untested' with the reason" in said
     project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["shelf"]\nuntested = "there are none"')
     git(project.root, "commit", "-qam", "say so")
     git(project.root, "push", "-q")

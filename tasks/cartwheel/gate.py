@@ -91,6 +91,9 @@ def verified_digests(package: Package, root: Path, files: Iterable[Artifact] = (
 
     excused = _excuses(package)
     by_wine = {wheel.file for wheel in package.wheels if wheel.test.wine}
+    commandless = {wheel.file for wheel in package.wheels if not wheel.test.command}
+    if not package.test.command:
+        commandless |= {artifact.file for artifact in package_artifacts(package) if artifact.kind == "sdist"}
     digests: dict[str, str] = {}
     wrong: list[str] = []
     for artifact in tuple(files) or package_artifacts(package):
@@ -107,10 +110,13 @@ def verified_digests(package: Package, root: Path, files: Iterable[Artifact] = (
         elif (reason := untested_for_release(report, wine_counts=artifact.file in by_wine)) and not excused.get(
             artifact.file
         ):
-            wrong.append(
-                f"{artifact.file}: its tests were not run ({reason}); run doit check:{_place(artifact)} "
-                "on a machine that can, or give the target an override with 'untested' and the reason"
+            todo = (
+                "set test.command, or test.skip or 'untested' with the reason"
+                if artifact.file in commandless
+                else f"run doit check:{_place(artifact)} on a machine that can, or give the target an override with "
+                "'untested' and the reason"
             )
+            wrong.append(f"{artifact.file}: its tests were not run ({reason}); {todo}")
     if wrong:
         raise StepFailed("\n".join(wrong))
     return digests

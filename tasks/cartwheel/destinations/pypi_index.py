@@ -147,7 +147,7 @@ def _by_name(name: str, pypirc: str, table: Iterable[str]) -> str:
     if not url:
         others = {*KNOWN, *table} - {name}
         raise ConfigError(
-            f"publish: index '{name}' is neither one that twine knows nor in {pypirc}{did_you_mean(name, others)}\n"
+            f"index '{name}' is neither one that twine knows nor in {pypirc}{did_you_mean(name, others)}\n"
             f'if it is one of your own, add [tool.cartwheel.index.{name}] with url = "…" and simple = "…"'
         )
     return url

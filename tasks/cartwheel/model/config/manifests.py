@@ -187,7 +187,10 @@ def _truth_in_pyproject(manifests: Manifests) -> VersionSource:
             )
         missing = "and version-from names it" if manifests.cargo_path else "and no crate to take it from"
         raise ConfigError(f'{path}: no [project] version, {missing}; write version = "0.1.0"')
-    pep440(version)
+    try:
+        pep440(version)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     return VersionSource(path=path, what="[project] version", at=("project", "version"), text=version)
 
 
