@@ -505,6 +505,15 @@ def test_a_fault_of_the_cache_is_one_line_of_a_build(filled: Registry, tmp_path:
     assert graph.ran() == ["build-one", "build-two", "repair-one", "repair-two"]
 
 
+def test_a_registry_that_is_down_is_told_without_pythons_objects(tmp_path: Path) -> None:
+    with socket.socket() as closed:  # bound, and listened on by nobody
+        closed.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{closed.getsockname()[1]}"
+        said = clone(tmp_path / "clone", f"oci://{host}/name").doit("pull", code=1)
+    assert f"the shared cache is not used: {host}: Failed to establish a new connection" in said
+    assert "host=" not in said
+
+
 def test_a_release_uses_nothing_from_the_cache(tmp_path: Path) -> None:
     address = f"file://{tmp_path / 'shared'}"
     one, two = clone(tmp_path / "one", address), clone(tmp_path / "two", address)

@@ -269,7 +269,11 @@ def reason(error: Exception, secrets: Iterable[str] = ()) -> str:
     for inner in _causes(error):
         cause = inner
     text = first_line(cause) if str(cause).strip() else type(cause).__name__
-    return in_words(re.sub(r"<[^>]*object at 0x[0-9a-f]+>:? ?", "", without_userinfo(text)), secrets)
+    return in_words(re.sub(_PYTHON_OBJECT, "", without_userinfo(text)), secrets)
+
+
+_PYTHON_OBJECT = r"<[^>]*object at 0x[0-9a-f]+>:? ?|\b\w+\(host='[^']*', port=\w+\): "
+"""The connection, as the versions of urllib3 write it before the cause."""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
