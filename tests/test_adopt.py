@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cartwheel.adoption.adopted_files import DODO
 from cartwheel.adoption.file_sets import identity
 from cartwheel.commands.adopt import Adoption, Released, adopt, write
 from cartwheel.pipeline import read_project
@@ -197,6 +198,18 @@ def test_comments_say_where_each_key_comes_from(tmp_path: Path) -> None:
 
 
 # Through doit ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_dodo_py_of_other_tasks_stays_and_its_missing_lines_are_named(tmp_path: Path) -> None:
+    project = Project(unpacked("single-abi3", tmp_path / "x"))
+    own = 'def task_hello():\n    return {"actions": ["echo hello"]}\n'
+    (project.root / "dodo.py").write_text(own)
+    said = project.doit("adopt", "--offline", "--write")
+    assert "note: dodo.py stays as it is; add these lines to it:\n  from cartwheel import Pipeline\n" in said
+    assert "\n  task_build = wheels.build\n" in said
+    assert (project.root / "dodo.py").read_text() == own
+    (project.root / "dodo.py").write_text(DODO + own)
+    assert "add these lines" not in project.doit("adopt", "--offline")
 
 
 def test_adopt_shows_a_diff_and_writes_only_when_it_is_told_to(tmp_path: Path) -> None:

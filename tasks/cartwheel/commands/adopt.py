@@ -167,8 +167,21 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None) -> Ado
     evidence = gather_evidence(root, texts, found, pipelines, None if offline else released or _latest_release)
     git = git_facts(root)
     if "dodo.py" in texts and "cartwheel" in _tool(texts, "pyproject.toml"):
-        return changes(root, texts, evidence, skipped)
-    return _from_present(first_adoption(root, texts, evidence, skipped, pipelines, git), present, texts)
+        return _with_dodo_note(changes(root, texts, evidence, skipped), texts)
+    first = _from_present(first_adoption(root, texts, evidence, skipped, pipelines, git), present, texts)
+    return _with_dodo_note(first, texts)
+
+
+def _with_dodo_note(adoption: Adoption, texts: Mapping[str, str]) -> Adoption:
+    """The adoption, with the lines that a dodo.py of other tasks lacks; it is never edited."""
+    from msgspec.structs import replace
+
+    from cartwheel.adoption.adopted_files import DODO
+
+    if "cartwheel" in texts.get("dodo.py", "cartwheel"):
+        return adoption
+    lines = "".join(f"  {line}\n" if line else "\n" for line in DODO.splitlines()[2:]).rstrip()
+    return replace(adoption, notes=(*adoption.notes, f"dodo.py stays as it is; add these lines to it:\n{lines}"))
 
 
 def _from_present(adoption: Adoption, present: Mapping[str, str], texts: Mapping[str, str]) -> Adoption:
