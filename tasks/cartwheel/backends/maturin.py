@@ -234,7 +234,8 @@ def _environment(
     env = build_environment(package, work) | dict(chain.environment(wheel.target)) | variables(wheel.environment, work)
     folder = work.root / package.folder
     triples = wheel.target.triples
-    remapped, more = ((), {}) if wheel.debug else cargo_remaps(wheel, chain, folder, env, work.root)
+    shared = package.sccache or Path(env.get("RUSTC_WRAPPER", "")).stem == "sccache"
+    remapped, more = ((), {}) if wheel.debug else cargo_remaps(wheel, chain, folder, env, work.root, sccache=shared)
     env |= flags_environment(wheel.flags, triples, folder, env, lambda triple: _cfg(triple, folder, env), remapped)
     env |= more
     if "CARGO_BUILD_JOBS" not in env:

@@ -25,14 +25,18 @@ from cartwheel.toolchain.installed_rust import compiler_commit, sysroot
 
 
 def cargo_remaps(
-    wheel: Wheel, chain: Toolchain, folder: Path, env: Mapping[str, str], root: Path
+    wheel: Wheel, chain: Toolchain, folder: Path, env: Mapping[str, str], root: Path, *, sccache: bool
 ) -> tuple[tuple[str, ...], Mapping[str, str]]:
     """rustc's flags, each one argument, and the cc crate's variables; `folder`: cargo's working directory.
+
+    `sccache`: compilers' results come from sccache, whose keys hold the flags as they are written (0.16; its issue
+    2652, November 2026). The repository's folder is no flag then, so that clones in other folders share results; cargo
+    passes its own sources by relative paths, so only generated sources keep a path.
 
     zig's linker for macOS writes an identifier of the file that covers the paths of object files; `-S` omits them. In a
     container the compiler is another one, so its standard library keeps its paths.
     """
-    folders = {source_top(root): PROJECT, cargo_home(env): CARGO}
+    folders = {cargo_home(env): CARGO} if sccache else {source_top(root): PROJECT, cargo_home(env): CARGO}
     if chain.name != CONTAINER:
         folders |= standard_library(sysroot(folder, env), compiler_commit(folder, env))
     pairs = remaps(folders)
