@@ -251,7 +251,8 @@ def test_crates_and_wheels_go_to_feeds_of_ones_own_and_a_target_without_a_toolch
     with feed, CrateShelf(token=TOKEN).open() as crates:
         project = workspace_of_crates(tmp_path / "project", feed, crates)
         secrets = {"CARTWHEEL_INDEX_FEED_TOKEN": TOKEN, "CARTWHEEL_INDEX_CRATE_FEED_TOKEN": TOKEN}
-        forge = Forge(project, tmp_path / "forge", secrets=secrets)
+        home = {"CARGO_HOME": str(tmp_path / "cargo")}  # cargo keeps downloads by host, and each run has another port
+        forge = Forge(project, tmp_path / "forge", secrets=secrets, variables=home)
         made = ("Plan", *builds(TRIPLE), "Source distributions")
         pushed = forge.run("push", "refs/heads/main")
         assert pushed.results == succeeded(*made, "All files"), pushed.said
