@@ -166,6 +166,19 @@ def test_only_the_literal_of_a_module_s_version_moves(tmp_path: Path, text: str)
     assert space["__version__"] == "1.3.0rc1"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '__version__ = "unknown"\ntry:\n    __version__ = str(1)\nexcept OSError:\n    pass\n',
+        '__version__ = "1.2.0"\nif True:\n    from os import name as __version__\n',
+    ],
+)
+def test_a_literal_that_the_module_replaces_is_a_fallback_and_stays(tmp_path: Path, text: str) -> None:
+    root = project(tmp_path, {**CRATE, "demo/__init__.py": text})
+    assert not any("__init__" in line for line in moved(root))
+    assert (root / "demo/__init__.py").read_text() == text
+
+
 # Decided elsewhere ----------------------------------------------------------------------------------------------------
 
 

@@ -177,7 +177,11 @@ def _module_files(here: Path, pyproject: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def _literal_version(path: Path) -> tuple[str, tuple[int, int]] | None:
-    """The text of a top-level `__version__ = "…"`, and the byte range between its quotes."""
+    """The text of a top-level `__version__ = "…"`, and the byte range between its quotes.
+
+    None if the module binds the name more than once: the literal is then a fallback, such as `"unknown"`, for a version
+    that is imported or looked up.
+    """
     import ast
 
     data = path.read_bytes()
@@ -185,6 +189,17 @@ def _literal_version(path: Path) -> tuple[str, tuple[int, int]] | None:
         tree = ast.parse(data)
     except (SyntaxError, ValueError):
         return None  # the build or the tests report it, with the place
+    bound = [
+        name
+        for node in ast.walk(tree)
+        for name in (
+            [node.id] if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            else [alias.asname or alias.name for alias in node.names] if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    ]  # fmt: skip
+    if bound.count("__version__") != 1:
+        return None
     for node in tree.body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else ()
