@@ -45,6 +45,8 @@ def test_without_git_on_path_it_says_to_install_git(tmp_path: Path) -> None:
 def test_a_repository_of_another_format_answers_like_any(tmp_path: Path) -> None:
     here = tmp_path / "r"
     git(tmp_path, "init", "--quiet", "--object-format=sha256", "--initial-branch=main", str(here))
+    git(here, "config", "user.name", "somebody")
+    git(here, "config", "user.email", "somebody@example.com")
     head = commit(here, a__txt="1")
     git(here, "update-index", "--index-version=4")
     with Repository(here) as repo:
