@@ -181,7 +181,15 @@ on_posix = pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are a th
 class Recording:
     """A run of doit in a pseudo-terminal: every picture that its user saw."""
 
-    def __init__(self, project: Project, *words: str, columns: int, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        project: Project,
+        *words: str,
+        columns: int,
+        env: Mapping[str, str] | None = None,
+        stop: bool = False,
+    ) -> None:
+        """`stop`: send SIGINT when the first step at work is seen."""
         import fcntl
         import termios
 
@@ -203,6 +211,9 @@ class Recording:
             self.raw += part
             stream.feed(part)
             self.pictures.append("\n".join(line.rstrip() for line in screen.display).rstrip())
+            if stop and re.search("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]", self.pictures[-1]):
+                stop = False
+                self.process.send_signal(signal.SIGINT)
         os.close(own)
         self.code = self.process.wait()
         self.cursor_hidden = screen.cursor.hidden
@@ -292,20 +303,16 @@ def test_quiet_says_nothing_of_steps(gravel: Project) -> None:
 
 
 @on_posix
-def test_a_stop_leaves_the_cursor_visible(gravel: Project) -> None:
-    shutil.rmtree(gravel.root / ".cartwheel", ignore_errors=True)
-    start = subprocess.Popen.__init__
-
-    def and_stop(self: subprocess.Popen[bytes], *arguments: object, **more: object) -> None:
-        start(self, *arguments, **more)  # type: ignore[arg-type]
-        import threading
-
-        threading.Timer(1.2, lambda: os.kill(self.pid, signal.SIGINT)).start()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subprocess.Popen, "__init__", and_stop)
-        record = Recording(gravel, "build", columns=80)
+def test_a_stop_leaves_the_cursor_visible(tmp_path: Path) -> None:
+    project = pure(tmp_path / "project")
+    slow = json.dumps([sys.executable, "-c", "import time; time.sleep(60)"])
+    project.edit(
+        "pyproject.toml", "[tool.cartwheel]\n", f"[tool.cartwheel]\nbefore = [{{ run = {slow}, inputs = [] }}]\n"
+    )
+    record = Recording(committed(project), "build", columns=80, stop=True)
     assert record.code != 0
+    assert any("build:any:gravel:py3" in picture for picture in record.pictures), record.final
+    assert "interrupted" in record.final
     assert not record.cursor_hidden
 
 
