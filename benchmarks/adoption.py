@@ -60,11 +60,12 @@ def _only_the_floor_differs(package: PackageAdoption) -> int:
 
 def _unpack_sources(name: str, folder: Path) -> Path:
     """The source distribution of the newest release; raises `CartwheelError` if there is none."""
-    last = last_release(resolve("pypi", {}), name, root=folder, keep=False)
+    index = resolve("pypi", {})
+    last = last_release(index, name, root=folder, keep=False)
     source = next((row for row in last.files if row.file.endswith(".tar.gz")), None) if last else None
     if source is None:
         raise CartwheelError("no source distribution")
-    with tarfile.open(fileobj=io.BytesIO(read_bytes(source.url, shown_as=source.file))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(read_bytes(source.url, shown_as=source.file, index=index))) as archive:
         archive.extractall(folder, filter="data")
     return next(path for path in folder.iterdir() if path.is_dir())
 

@@ -127,6 +127,19 @@ def test_an_audit_shows_attestations_and_bills_of_each_file(released: tuple[Proj
     assert "bills of materials: gravel.cyclonedx.json: 0 components" in text
 
 
+def test_a_private_index_is_read_with_its_credentials(
+    released: tuple[Project, LoopbackIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, shelf = released
+    monkeypatch.setattr(shelf, "password", "a word")
+    monkeypatch.setattr(shelf, "private", True)
+    env = {"CARTWHEEL_INDEX_SHELF_TOKEN": "a word"}
+    document = json.loads(project.doit("reproduce", "1.0", "--json", env=env))
+    assert {row["state"] for row in document["packages"][0]["files"]} == {"same"}
+    assert "0 components" in project.doit("audit", "gravel==1.0", "--index", "shelf", env=env)
+    assert "401" in project.refused("audit", "gravel==1.0", "--index", "shelf")
+
+
 @pytest.mark.parametrize("words", [(), ("gravel",), ("gravel==",), ("a==1", "b==2")])
 def test_an_audit_needs_one_name_with_a_version(
     released: tuple[Project, LoopbackIndex], words: tuple[str, ...]

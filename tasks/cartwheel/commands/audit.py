@@ -81,17 +81,17 @@ def _audited(index: Index, name: str, version: str, row: ListedFile, root: Path)
     found = file_provenance(index, name, version, row.file, row.sha256, root)
     return AuditedFile(
         file=row.file, sha256=row.sha256, publisher=found.publisher, commit=found.commit, problem=found.problem,
-        bills=_bills(row) if row.file.endswith(".whl") else (),
+        bills=_bills(row, index) if row.file.endswith(".whl") else (),
     )  # fmt: skip
 
 
-def _bills(row: ListedFile) -> tuple[str, ...]:
+def _bills(row: ListedFile, index: Index) -> tuple[str, ...]:
     from cartwheel.filesystem.distribution import wheel_contents
     from cartwheel.provenance.sbom import is_document
 
     with TemporaryDirectory() as folder:
         wheel = Path(folder, row.file)
-        wheel.write_bytes(read_bytes(row.url, shown_as=row.file))
+        wheel.write_bytes(read_bytes(row.url, shown_as=row.file, index=index))
         found = []
         for name, content in wheel_contents(wheel):
             if is_document(name):

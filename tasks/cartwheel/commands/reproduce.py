@@ -103,7 +103,8 @@ def reproduction(
         raise ConfigError(
             f"reproduce: '{word}' is neither a version nor a tag; expected one such as {package.tag_name}"
         )
-    rows = listing(resolve(name, project.indexes), package.name, version, environ=environ)
+    where = resolve(name, project.indexes)
+    rows = listing(where, package.name, version, environ=environ)
     if not rows:
         raise ConfigError(f"{name} holds no file of {package.name} {version}")
     with TemporaryDirectory(prefix="cartwheel-reproduce-") as folder:
@@ -122,7 +123,7 @@ def reproduction(
                 continue
             theirs = Path(folder, "published", row.file)
             theirs.parent.mkdir(exist_ok=True)
-            theirs.write_bytes(read_bytes(row.url, shown_as=row.file))
+            theirs.write_bytes(read_bytes(row.url, shown_as=row.file, index=where, environ=environ))
             found = differences(ours, theirs)
             files.append(FileResult(file=row.file, state=DIFFERENT if found else SAME, differences=found))
     return Reproduction(package=package.name, version=version, tag=tag, index=name, files=tuple(files))

@@ -95,7 +95,7 @@ def provenance(
     path = "/".join(quote(part, safe="") for part in ("integrity", project, version, file, "provenance"))
     url = urlunsplit((parts.scheme, parts.netloc, f"/{path}", "", ""))
     try:
-        document = json.loads(read_bytes(url, shown_as=f"the provenance of {file}", patience=patience))
+        document = json.loads(read_bytes(url, shown_as=f"the provenance of {file}", index=index, patience=patience))
     except Unreadable as error:
         if error.status == 404:
             return {}

@@ -93,9 +93,7 @@ def project_listing(
     return rows or ()
 
 
-def with_digests(
-    rows: Iterable[ListedFile], files: Iterable[str], index: Index | None = None
-) -> tuple[ListedFile, ...]:
+def with_digests(rows: Iterable[ListedFile], files: Iterable[str], index: Index) -> tuple[ListedFile, ...]:
     """The rows, with digests: a row for one of `files` that lacks a digest is downloaded and digested."""
     asked = frozenset(files)
     return tuple(
@@ -106,7 +104,7 @@ def with_digests(
 
 def download_digest(
     listed: ListedFile,
-    index: Index | None = None,
+    index: Index,
     *,
     patience: Patience = READING,
     environ: Mapping[str, str] | None = None,
@@ -127,7 +125,7 @@ def read_bytes(
     url: str,
     *,
     shown_as: str,
-    index: Index | None = None,
+    index: Index,
     patience: Patience = READING,
     environ: Mapping[str, str] | None = None,
 ) -> bytes:
@@ -142,13 +140,13 @@ def _download(
     url: str,
     read: Callable[[requests.Response], _Response],
     shown_as: str,
-    index: Index | None,
+    index: Index,
     patience: Patience,
     environ: Mapping[str, str] | None,
 ) -> _Response:
     """What `read` makes of a file of an index; the keyring is asked only if the file needs credentials."""
     environ = os.environ if environ is None else environ
-    ours = index if index and host_of(url) == host_of(index.simple) else None
+    ours = index if host_of(url) == host_of(index.simple) else None
     given = reading_credentials(ours, environ, keyring=False) if ours else None
 
     def ask(session: requests.Session) -> _Response:
