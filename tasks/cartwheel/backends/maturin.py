@@ -191,16 +191,16 @@ def _environment(
     env = build_environment(package, work) | dict(chain.environment(wheel.target)) | variables(wheel.environment, work)
     folder = work.root / package.folder
     triples = wheel.target.triples
-    shared = package.sccache or Path(env.get("RUSTC_WRAPPER", "")).stem == "sccache"
-    remapped, more = ((), {}) if wheel.debug else cargo_remaps(wheel, chain, folder, env, work.root, sccache=shared)
-    env |= flags_environment(wheel.flags, triples, folder, env, lambda triple: _cfg(triple, folder, env), remapped)
-    env |= more
     if "CARGO_BUILD_JOBS" not in env:
         env |= work.slots
     if package.sccache:
         env |= sccache.sccache_environment(env, work)
     elif wrapper := env.get("RUSTC_WRAPPER"):
         env |= sccache.wrapped_by_user(wrapper, env, work)
+    shared = sccache.compiles_through(env)
+    remapped, more = ((), {}) if wheel.debug else cargo_remaps(wheel, chain, folder, env, work.root, sccache=shared)
+    env |= flags_environment(wheel.flags, triples, folder, env, lambda triple: _cfg(triple, folder, env), remapped)
+    env |= more
     env.pop("CARGO_TARGET_DIR", None)
     env["CARTWHEEL_CARGO"] = env.get("CARGO") or "cargo"
     env["CARTWHEEL_CARGO_MESSAGES"] = str(messages)

@@ -23,10 +23,23 @@ def sccache_path(path: str | None) -> str:
     return shutil.which("sccache", path=path) or ""
 
 
+def compiles_through(env: Mapping[str, str]) -> bool:
+    """Whether the compiler wrapper that cargo takes from these variables is sccache."""
+    return _is_sccache(_wrapper(env))
+
+
+def _wrapper(env: Mapping[str, str]) -> str:
+    return next(filter(None, map(env.get, ("RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER"))), "")
+
+
+def _is_sccache(wrapper: str) -> bool:
+    return Path(wrapper).stem == "sccache"
+
+
 def sccache_environment(env: Mapping[str, str], work: Work) -> Mapping[str, str]:
     """Variables that make cargo compile through sccache. Only the wrapper's own if `env` already sets a wrapper; empty
     if sccache is missing, which is reported once a run."""
-    if wrapper := next(filter(None, map(env.get, ("RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER"))), ""):
+    if wrapper := _wrapper(env):
         return wrapped_by_user(wrapper, env, work)
     found = sccache_path(env.get("PATH"))
     if not found:
@@ -39,7 +52,7 @@ def sccache_environment(env: Mapping[str, str], work: Work) -> Mapping[str, str]
 
 def wrapped_by_user(wrapper: str, env: Mapping[str, str], work: Work) -> Mapping[str, str]:
     """Variables for a build whose wrapper the user chose: sccache's, if the wrapper is sccache."""
-    if Path(wrapper).stem != "sccache" or not (found := shutil.which(wrapper, path=env.get("PATH"))):
+    if not _is_sccache(wrapper) or not (found := shutil.which(wrapper, path=env.get("PATH"))):
         return {}
     _serve(found, env, work)
     return environment.family(work.snapshot.environ, "sccache", credentials=False)
