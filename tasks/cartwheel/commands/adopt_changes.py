@@ -18,6 +18,7 @@ from cartwheel.adoption.shipped_wheels import shipped_wheels
 from cartwheel.ci.other_publishers import other_publishers
 from cartwheel.commands.adopt import Adoption, PackageAdoption
 from cartwheel.commands.adopt_added import add_packages
+from cartwheel.commands.adopt_new import package_adoption
 from cartwheel.filesystem.toml_edits import with_value
 from cartwheel.model.project import Package
 from cartwheel.model.wheels.artifacts import package_artifacts
@@ -75,18 +76,7 @@ def _planned_with(texts: Texts, added: tuple[PackageEvidence, ...]) -> Iterable[
             },
             [replace(row.manifests, pyproject=table)],
         ).values()
-        made = package_table(row)
-        rows = adoption_rows(compare(made.expected, files), made, files) if made.expected else ()
-        yield PackageAdoption(
-            name=row.package.name,
-            folder=row.package.folder,
-            version=row.released,
-            source=made.source,
-            published=made.expected,
-            planned=files,
-            rows=rows,
-            unread=row.unread,
-        )
+        yield package_adoption(row, package_table(row), files)
 
 
 def _package(row: PackageEvidence, package: Package) -> PackageAdoption:

@@ -47,7 +47,7 @@ def first_adoption(
     return Adoption(
         root=root,
         packages=tuple(
-            _package(row, table, planned[row.package.folder]) for row, table in zip(evidence, made, strict=True)
+            package_adoption(row, table, planned[row.package.folder]) for row, table in zip(evidence, made, strict=True)
         ),
         skipped=skipped,
         edits=tuple(edit for edit in edits if edit),
@@ -65,7 +65,8 @@ def first_adoption(
     )
 
 
-def _package(evidence: PackageEvidence, made: PackageTable, planned: tuple[str, ...]) -> PackageAdoption:
+def package_adoption(evidence: PackageEvidence, made: PackageTable, planned: tuple[str, ...]) -> PackageAdoption:
+    """A package that is new to the configuration: what it ships, and what its proposed table plans."""
     rows = adoption_rows(compare(made.expected, planned), made, planned) if made.expected else ()
     return PackageAdoption(
         name=evidence.package.name,

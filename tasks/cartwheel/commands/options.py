@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from doit.cmd_base import DoitCmdBase
 from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
+from msgspec import Struct, to_builtins
 
 from cartwheel.commands.seek import Seeking
 
@@ -23,6 +26,11 @@ def flag(long: str, help: str) -> dict[str, object]:
 def valued(long: str, help: str) -> dict[str, object]:
     """A row of doit's `cmd_options`: an option with a text as its value, empty unless given."""
     return flag(long, help) | {"type": str, "default": ""}
+
+
+def packages_as_json(rows: Iterable[Struct]) -> str:
+    """The JSON of a command that answers for each package, schema 1."""
+    return json.dumps({"schema": 1, "packages": [to_builtins(row) for row in rows]}, indent=2) + "\n"
 
 
 AS_JSON = flag("json", "print JSON") | {"name": "as_json"}

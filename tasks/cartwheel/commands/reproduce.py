@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from doit.exceptions import InvalidCommand
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
-from cartwheel.commands.options import AS_JSON, WordsAndOptions, valued
+from cartwheel.commands.options import AS_JSON, WordsAndOptions, packages_as_json, valued
 from cartwheel.commands.plan import workshop_of
 from cartwheel.model.errors import CartwheelError, ConfigError
 from cartwheel.model.project import Package, Project
@@ -67,8 +66,7 @@ class Reproduce(WordsAndOptions):
             )
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
-        document = {"schema": 1, "packages": [to_builtins(row) for row in found]}
-        self.outstream.write(json.dumps(document, indent=2) + "\n" if as_json else as_text(found))
+        self.outstream.write(packages_as_json(found) if as_json else as_text(found))
         states = [row.state for package in found for row in package.files]
         return 0 if SAME in states and DIFFERENT not in states else 1
 

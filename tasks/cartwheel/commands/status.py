@@ -5,15 +5,14 @@ Only reads.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from doit.exceptions import InvalidCommand
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
-from cartwheel.commands.options import AS_JSON, WordsAndOptions
+from cartwheel.commands.options import AS_JSON, WordsAndOptions, packages_as_json
 from cartwheel.commands.plan import workshop_of
 from cartwheel.destinations.protocol import (
     DIFFERS,
@@ -71,8 +70,7 @@ class Status(WordsAndOptions):
             found = tuple(release(shop.project, package, shop) for package in _packages(shop.project, pos_args))
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
-        document = {"schema": 1, "packages": [to_builtins(row) for row in found]}
-        self.outstream.write(json.dumps(document, indent=2) + "\n" if as_json else as_text(found))
+        self.outstream.write(packages_as_json(found) if as_json else as_text(found))
         return 1 if any(_odd(row) for row in found) else 0
 
 
