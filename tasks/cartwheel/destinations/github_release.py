@@ -48,6 +48,7 @@ from cartwheel.destinations.release_page import (
     partners,
     rows_of,
     sums_name,
+    tag_refusals,
 )
 from cartwheel.destinations.retries import Patience
 from cartwheel.filesystem.digests import sha256_of
@@ -104,7 +105,7 @@ class GitHubRelease:
 
     def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
         """A missing token; with `sending`, also a tag that is missing on the remote or on another commit."""
-        return self._api.without_token() or (self._about_tag() if sending else ())
+        return self._api.without_token() or (tag_refusals(self._forge, self._spec) if sending else ())
 
     def look(self, items: Sequence[Item], *, public: bool = False) -> Standing:
         """Compares the page with the plan; with `public` a draft does not count, since users cannot see it."""
@@ -214,22 +215,6 @@ class GitHubRelease:
             self._spec, files={i.name: i.path for i in items}, sha256={i.name: i.sha256 for i in items},
             others=(*rest, *self._spec.others),
         )  # fmt: skip
-
-    def _about_tag(self) -> tuple[str, ...]:
-        """Why the tag is wrong on GitHub, which would otherwise create a missing tag on its default branch."""
-        wanted, place = self._spec, self._api.place
-        if not wanted.commit:
-            return ()
-        reply = self._forge.ask("GET", f"commits/tags/{wanted.tag}", ok=(404, 422))
-        commit = str((reply.document or {}).get("sha", "")) if reply.answer.taken else ""
-        if not commit:
-            return (f"{place.repository} has no tag {wanted.tag} at {place.api}; push it first: doit tag",)
-        if commit != wanted.commit:
-            return (
-                f"{wanted.tag} is on commit {commit[:12]} there, and this is {wanted.commit[:12]}; "
-                "a tag is never moved",
-            )
-        return ()
 
     def _draft(self) -> Page:
         wanted = self._spec

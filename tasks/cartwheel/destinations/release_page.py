@@ -146,6 +146,22 @@ def find(forge: Persistent, tag: str, own: int = 0) -> Page | None:
     return page_of(forge, meant[0]) if meant else None
 
 
+def tag_refusals(forge: Persistent, wanted: PageSpec) -> tuple[str, ...]:
+    """Why the tag is wrong on GitHub, which would otherwise create a missing tag on its default branch."""
+    place = forge.api.place
+    if not wanted.commit:
+        return ()
+    reply = forge.ask("GET", f"commits/tags/{wanted.tag}", ok=(404, 422))
+    commit = str((reply.document or {}).get("sha", "")) if reply.answer.taken else ""
+    if not commit:
+        return (f"{place.repository} has no tag {wanted.tag} at {place.api}; push it first: doit tag",)
+    if commit != wanted.commit:
+        return (
+            f"{wanted.tag} is on commit {commit[:12]} there, and this is {wanted.commit[:12]}; a tag is never moved",
+        )
+    return ()
+
+
 def rows_of(forge: Persistent, tag: str) -> tuple[Mapping[str, Any], ...]:
     """GitHub's rows for a tag: at most one published release, and any number of drafts."""
     return tuple(row for row in forge.pages("releases") if row.get("tag_name") == tag)

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.process.run import STOP, Interrupted
+from cartwheel.repository.git_environment import git_environment
 from cartwheel.repository.git_messages import git_words, without_credentials
 from cartwheel.repository.remote_failures import about_remote
 
@@ -30,10 +31,7 @@ if TYPE_CHECKING:
     from git import Repo
 
 ASK_SECONDS = 60.0
-"""The time for a remote's whole answer about its branches and tags; `_environment` limits the pause between bytes."""
-
-_DIVERTING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-"""Variables that git sets for its hooks; unchanged, they would direct queries to another repository."""
+"""The time for a remote's whole answer about its branches and tags. `git_environment` limits pauses between bytes."""
 
 
 class NoAtomicPush(StepFailed):
@@ -49,7 +47,8 @@ class Repository:
         self.root = Path(str(self._repo.working_dir))
         self.git = self._repo.git
         """GitPython's interface to git commands, bound to this repository."""
-        self.git.update_environment(**_environment(self._repo))
+        work_tree = "" if self._repo.bare else str(self._repo.working_dir)
+        self.git.update_environment(**git_environment(Path(self._repo.git_dir), work_tree))
 
     def __enter__(self) -> Repository:
         return self
@@ -293,22 +292,6 @@ def in_words(what: str) -> Iterator[None]:
         yield
     except GitCommandError as error:
         raise StepFailed(without_credentials(f"{what}: {git_words(error)}")) from None
-
-
-def _environment(repo: Repo) -> Mapping[str, str]:
-    """Variables for git besides this process's environment.
-
-    Git must not prompt, must not wait for ever, and must not write the index in queries: `git status` would refresh it
-    and disturb the user's git.
-    """
-    chosen = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-    waiting = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
-    chosen |= {name: value for name, value in waiting.items() if name not in os.environ}
-    if any(name in os.environ for name in _DIVERTING):
-        chosen |= {"GIT_DIR": str(repo.git_dir), "GIT_INDEX_FILE": str(Path(repo.git_dir) / "index")}
-        if not repo.bare:
-            chosen["GIT_WORK_TREE"] = str(repo.working_dir)
-    return chosen
 
 
 def _first_line(error: BaseException) -> str:
