@@ -84,7 +84,7 @@ def last_release(
     patience: Patience = READING, keep: bool = True,
 ) -> LastRelease | None:  # fmt: skip
     """The newest release of a project on an index, or `version`, or with `below` the newest older than that; None if
-    there is none.
+    the index has no such release.
 
     With `keep`, the listing is cached in `.cartwheel/indexes/`; `offline` reads only that cache. Raises `StepFailed` if
     the index cannot be read or the cache is empty, and `ConfigError` if `version` does not exist.

@@ -43,7 +43,7 @@ class WorkingStep(Struct, frozen=True, kw_only=True):
 AtWork = Callable[[], Iterable[WorkingStep]]
 
 Place = Callable[[str], Path | None]
-"""The file of the project that a tool means by a path; None if there is none."""
+"""The file of the project that a tool means by a path; None if missing."""
 
 
 class PlainScreen:

@@ -14,7 +14,7 @@ _PATTERNS = (
 
 
 def short_table(table: Mapping[str, Any], triples: Iterable[str]) -> dict[str, Any]:
-    """The same table with each selection of triples as few patterns, among the package's `triples`."""
+    """A copy of the table in which `select` has the fewest patterns that match the same of the package's `triples`."""
     every = tuple(triples)
     found = dict(table)
     for key in ("overrides", "variants"):

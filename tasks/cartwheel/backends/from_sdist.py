@@ -77,7 +77,7 @@ def _outside_the_project(root: Path) -> Path:
 
 
 def variables_here(package: Package) -> Mapping[str, str | Secret]:
-    """The `environment` of the package's first wheel that runs on this machine; the package's own if there is none."""
+    """The `environment` of the package's first wheel that runs on this machine; the package's if no wheel does."""
     host = this_machine()
     return next((wheel.environment for wheel in package.wheels if host.runs(wheel.target)), package.environment)
 

@@ -71,7 +71,7 @@ def compiled_step(
 
 
 def chain_of(package: Package, wheel: Wheel) -> toolchain.Toolchain:
-    """The toolchain that compiles the wheel on this machine. Raises `ConfigError` if there is none."""
+    """The toolchain that compiles the wheel on this machine. Raises `ConfigError` if none exists."""
     return toolchain.of_wheel(package, wheel, this_machine())
 
 

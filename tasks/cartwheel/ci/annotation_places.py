@@ -19,7 +19,7 @@ class Places:
         self._folders = tuple(dict.fromkeys((".", *folders)))
 
     def place(self, path: str, folder: str) -> str:
-        """The project file that a tool means, relative to the project; empty if there is none.
+        """The project file that a tool means, relative to the project; empty if missing.
 
         The path is tried from the folder where the tool ran, then from each package.  A copy below `.cartwheel` stands
         for the file that it was copied from.

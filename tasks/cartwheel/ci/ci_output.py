@@ -37,7 +37,7 @@ class CiOutput:
         return self.system is not PLAIN
 
     def place(self, path: str) -> str:
-        """The project file that a tool's output means, relative to the project; empty if there is none."""
+        """The project file that a path in a tool's output names, relative to the project; empty if it names none."""
         return self._places.place(path, str(self._root))
 
     @property

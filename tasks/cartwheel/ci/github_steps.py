@@ -74,7 +74,7 @@ def _nightly_version() -> Step:
 
 
 def with_words(name: str, variable: str, expression: str, run: str) -> Step:
-    """A step that works on words of the plan, which reach the shell as a variable; skipped if there are none."""
+    """A step that works on words of the plan, which reach the shell as a variable; skipped without words."""
     return {
         "name": name,
         "if": f"{expression} != ''",

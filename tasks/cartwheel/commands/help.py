@@ -36,7 +36,7 @@ class Help(DoitHelp):  # type: ignore[misc]
         return super().parse_execute(in_args)
 
     def _execute(self, pos_args: list[str]) -> bool:
-        """Prints the help of a task of the user's own; raises `InvalidCommand` if there is none of that name."""
+        """Prints the help of one of the user's tasks; raises `InvalidCommand` if the name is unknown."""
         if super()._execute(pos_args):
             return True
         if _foreign(self.opt_vals):
@@ -53,7 +53,7 @@ def print_help(command: str, arguments: Iterable[str], commands: Mapping[str, An
 
 
 def page(name: str, commands: Mapping[str, Any]) -> str:
-    """The help of a stage, a task of a stage or a command; empty if there is none of that name."""
+    """The help of a stage, a task of a stage or a command; empty if the name is unknown."""
     stage = name.split(":")[0]
     if stage in TASK_PAGES:
         return _task_page(TASK_PAGES[stage])

@@ -211,7 +211,7 @@ def _table(stage: RehearsalFolders) -> str:
 
 
 def _untested_note(shop: RunContext, stage: RehearsalFolders) -> str:
-    """A note on the untested wheels for which a real release would be refused; empty if there are none."""
+    """A note on untested wheels that a real release refuses; empty if every wheel is tested or excused."""
     excused = {wheel.file for _, wheel in shop.project.wheels if wheel.untested or wheel.test.skip}
     files = ((Path(made["path"]).name, tests_in_words(made["report"])) for made in _records(stage))
     found = [file for file, words in files if words.startswith("tests not run") and file.endswith(".whl")]

@@ -119,7 +119,7 @@ def foreign_owner(token: str, url: str, *, public: bool, meant: bool = False) ->
 
 
 def _location(token: str) -> str:
-    """The host named in a token of PyPI's format; empty if there is none.
+    """The host named in a token of PyPI's format; empty if missing.
 
     Such a token is a macaroon of format 2, whose first field is the location (libmacaroons' description of the format;
     PyPI's tokens, November 2026).
@@ -139,7 +139,7 @@ def _location(token: str) -> str:
 
 
 def stored_credentials(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> Credentials | None:
-    """The credentials in .pypirc or the keyring for the upload address, looked up by twine; None if there are none.
+    """The credentials in .pypirc or the keyring for the upload address, looked up by twine; None if missing.
 
     Raises `ConfigError` for a value that cannot be sent, `CartwheelError` if the keyring does not answer.
     """

@@ -40,7 +40,7 @@ BEFORE_THE_END = 60.0
 def uploading_credentials(
     index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC, *, again: bool = False
 ) -> Credentials:
-    """The upload credentials for an index, according to its `auth`; raises `CartwheelError` if there are none.
+    """The upload credentials for an index, according to its `auth`; raises `CartwheelError` if they are missing.
 
     `token`: from the environment, .pypirc or the keyring. `trusted`: minted for this CI job. Unset: like `token`, else
     minted on PyPI and TestPyPI. `again`: the minted token has expired.

@@ -21,7 +21,7 @@ _LARGEST = 1_000_000
 
 
 def repository_root(root: Path) -> Path:
-    """The folder of the repository that holds a project; the project's own if there is none."""
+    """The folder of the repository that contains a project; the project's folder if no repository contains it."""
     return next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
 
 

@@ -156,7 +156,7 @@ def interpreter_path(python: str, env: Mapping[str, str]) -> str:
 
 
 def _in_pyenv(request: str, env: Mapping[str, str]) -> str:
-    """The newest interpreter of that minor version in pyenv's or pyenv-win's folder; empty if there is none."""
+    """The newest interpreter of that minor version in pyenv's or pyenv-win's folder; empty if missing."""
     if os.name == "nt":
         named = env.get("PYENV_ROOT") or env.get("PYENV")
         root = Path(named) if named else Path.home() / ".pyenv" / "pyenv-win"

@@ -52,7 +52,7 @@ def _free_memory() -> int:
 
 
 def _cgroup(name: str) -> str:
-    """A value of this process's control group (version 2, as containers see their own); empty if there is none."""
+    """A value of this process's control group (version 2, as containers see their own); empty if missing."""
     try:
         return (_CGROUP / name).read_text().strip()
     except OSError:

@@ -42,7 +42,7 @@ def is_document(name: str) -> bool:
 
 
 def with_bill(contents: Contents, facts: Facts) -> dict[str, bytes]:
-    """The wheel's files with normalised documents; if there is none, with a new one."""
+    """The wheel's files with normalised documents; without documents, with a new one."""
     changed = dict(contents)
     names = [name for name in contents if is_document(name)]
     for name in names:

@@ -198,7 +198,7 @@ def last_tag(
     but: str = "",
     ignored: tuple[str, ...] = (),
 ) -> tuple[str, str]:
-    """The highest version tagged on HEAD or its ancestors, and its tag; both empty if there is none.
+    """The highest version tagged on HEAD or its ancestors, and its tag; both empty without such a tag.
 
     `refs`: further tags, from a remote.  `but`: a tag to skip.  `ignored`: patterns of tags to skip.
     """

@@ -53,7 +53,7 @@ def replace_with_note(root: Path, files: Mapping[str, bytes | None], *, what: st
 
 
 def undo(root: Path) -> tuple[str, ...]:
-    """Undo the unfinished change of a killed process; returns one line about it, empty if there is none.
+    """Undo the unfinished change of a killed process; returns one line about it, or an empty tuple.
 
     A file is kept if its content has changed since; all files are kept if HEAD has.  Call it only while holding the
     run's lock.  Raises `StepFailed` if a file cannot be written.

@@ -121,7 +121,7 @@ def _stored(data: bytes, media_type: str, store: Store, title: str = "") -> Laye
 
 
 def fetch(step: Step, snapshot: Snapshot, store: Store, *, same_tools: bool) -> Record | None:
-    """Write the files of a fitting entry to their places, and return its record; None if there is none.
+    """Write the files of a fitting entry to their places, and return its record; None if missing.
 
     `same_tools`: the entry must have been made with the versions of the tools that are installed here. Raises
     `CacheFault` if the cache fails or if an entry is not what it says.

@@ -25,7 +25,7 @@ class Store(Protocol):
     """Where entries are. Every method raises `CacheFault`, and none takes longer than its deadline."""
 
     def manifest(self, tag: str) -> bytes | None:
-        """The manifest under a tag; None if there is none."""
+        """The manifest under a tag; None if missing."""
 
     def blob(self, digest: str, size: int) -> bytes:
         """The content of a blob (`sha256:…`), verified."""

@@ -78,7 +78,7 @@ def requirements(package: Package, test: Test, place: TestPlace) -> tuple[str, .
 
 
 def locked_file(package: Package, root: Path) -> str:
-    """The `uv.lock` of the package or of a folder above it, relative to the project; empty if there is none."""
+    """The `uv.lock` of the package or of a folder above it, relative to the project; empty if missing."""
     folder = root / package.folder
     for place in (folder, *folder.parents):
         if (place / "uv.lock").is_file():

@@ -108,7 +108,7 @@ TOOLCHAINS = {
 
 
 def of_wheel(package: Package, wheel: Wheel, host: Host) -> Toolchain:
-    """The toolchain that compiles a wheel on a host. Raises `ConfigError` if there is none."""
+    """The toolchain that compiles a wheel on a host. Raises `ConfigError` if none exists."""
     rule = choose_toolchain if package.manifest else chosen_for_backend
     return rule(wheel.target, wheel.floor, wheel.toolchain, host)
 
@@ -116,7 +116,7 @@ def of_wheel(package: Package, wheel: Wheel, host: Host) -> Toolchain:
 def choose_toolchain(target: Target, floor: str, declared: str, host: Host) -> Toolchain:
     """The declared toolchain, or the first that builds the target on this host and keeps the floor.
 
-    Raises `ConfigError` if there is none.
+    Raises `ConfigError` if none exists.
     """
     if declared:
         toolchain = TOOLCHAINS[declared]

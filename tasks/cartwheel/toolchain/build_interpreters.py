@@ -24,7 +24,7 @@ def tool(python: str, minimum: str) -> str:
 
 
 def path(python: str, minimum: str, snapshot: Snapshot) -> str:
-    """The path of the oldest matching interpreter on this machine; empty if there is none.
+    """The path of the oldest matching interpreter on this machine; empty if missing.
 
     uv takes 30 ms to find an interpreter, so the answer is cached. The key holds the state of the searched folders.
     """

@@ -47,7 +47,7 @@ class LocalImage(Struct, frozen=True, kw_only=True):
 
 
 def find_engine(environ: Mapping[str, str], cwd: Path) -> Engine:
-    """The configured engine, or the first that responds. Raises `StepFailed` with advice if there is none."""
+    """The configured engine, or the first that responds. Raises `StepFailed` with advice if none exists."""
     commands = candidates(environ)
     if not commands:
         named = environ.get(NAMED, "")

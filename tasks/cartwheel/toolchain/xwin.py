@@ -63,7 +63,7 @@ _TELLING = ("xwin/crt/include/crtversion.h", "xwin/sdk/include/shared/sdkddkver.
 
 
 def libraries_id(environ: Mapping[str, str]) -> str:
-    """An identifier of the downloaded libraries; `""` if there are none. Starts no program."""
+    """An identifier of the downloaded libraries; `""` if they are missing. Starts no program."""
     folder = cache(environ)
     if not downloaded_architectures(environ):
         return ""

@@ -48,7 +48,7 @@ class Changelog(Struct, frozen=True, kw_only=True):
         return bool(entries(self.text, self.name, rst=self.rst))
 
     def notes(self, version: str) -> str:
-        """The notes of a version, or of `unreleased`; empty if there are none."""
+        """The notes of a version, or of `unreleased`; empty if missing."""
         return notes_of(self.text, version, self.name, rst=self.rst)
 
     def heading(self, version: str) -> str:
@@ -97,7 +97,7 @@ def _load(root: Path, path: Path, package: Package) -> Changelog:
 
 
 def package_notes(root: Path, package: Package, version: str = "", *, ignored: tuple[str, ...] = ()) -> str:
-    """The notes of a version (default: the package's version); empty if there are none.
+    """The notes of a version (default: the package's version); empty if missing.
 
     `ignored`: patterns of tags that are not versions.  Notes from commits exist only for the package's version and for
     `unreleased`; they cover the commits since the last tag.  Notes that GitHub generates are unknown here, and empty.

@@ -198,7 +198,7 @@ def _distribution(requirement: str) -> str:
 
 
 def _at(table: object, *keys: str) -> object:
-    """The value at a path of keys, None if there is none."""
+    """The value at a path of keys, None if missing."""
     for key in keys:
         if not isinstance(table, Mapping):
             return None

@@ -29,7 +29,7 @@ class KeyDoc(Struct, frozen=True, kw_only=True):
     default: str
     """Markdown; empty for a required key."""
     example: str
-    """A TOML value, empty if there is none."""
+    """A TOML value, empty if missing."""
 
 
 @cache

@@ -127,7 +127,7 @@ def _list(text: str, *, split: bool) -> str:
 
 
 def _field_at(kind: type[Table], keys: tuple[str, ...]) -> tuple[type[Table], Any]:
-    """The table and the field that a path of keys leads to; None for the field if there is none."""
+    """The table and the field that a path of keys leads to; None for the field if it is missing."""
     table, field = kind, None
     for key in keys:
         tables = tables_in(field.type) if field else (table,)

@@ -68,7 +68,7 @@ class ChangelogEntry(Struct, frozen=True, kw_only=True):
     text: str
     """The version as written."""
     link: str
-    """The link's target after the version, with its brackets; empty if there is none."""
+    """The link's target after the version, with its brackets; empty if missing."""
     rest: str
     """The text after the version, such as ` - 2026-11-21`."""
 

@@ -14,7 +14,7 @@ _SEMVER_WORD = {"a": "alpha", "b": "beta", "rc": "rc"}
 def pep440(text: str) -> str:
     """The normalised PEP 440 version equal to a version in either grammar: `1.2.0a1` for `1.2.0-alpha.1`.
 
-    Raises `ConfigError` if there is none, or if the two grammars give the text different meanings.
+    Raises `ConfigError` if no such version exists, or if the two grammars give the text different meanings.
     """
     if _PLAIN.fullmatch(text):
         return text
@@ -36,7 +36,7 @@ def pep440(text: str) -> str:
 def semver(text: str) -> str:
     """The SemVer version equal to a version in either grammar; a SemVer text is returned unchanged.
 
-    `1.2.0a1` gives `1.2.0-alpha.1`, `1.2.0.dev3` gives `1.2.0-dev.3`.  Raises `ConfigError` if there is none.
+    `1.2.0a1` gives `1.2.0-alpha.1`, `1.2.0.dev3` gives `1.2.0-dev.3`.  Raises `ConfigError` if no such version exists.
     """
     if _PLAIN.fullmatch(text):
         return text
@@ -158,7 +158,7 @@ def version_spans(pattern: str, text: str) -> tuple[tuple[int, int], ...]:
 
 
 def highest(versions: Iterable[str]) -> str:
-    """The highest of PEP 440 versions, ignoring empty texts; empty if there is none."""
+    """The highest of PEP 440 versions, ignoring empty texts; empty if all are."""
     found = [version for version in versions if version]
     if len(found) < 2:
         return found[0] if found else ""
