@@ -15,7 +15,7 @@ from support.act_forge import ACT, Forge, builds, succeeded
 from support.boulder import TOKEN, on, shared
 from support.gitlab_forge import LOCAL, results
 from support.gitlab_forge import Forge as GitlabForge
-from support.projects import CARGO, DODO, FLOOR, LOCK, TRIPLE, Project, committed, pure
+from support.projects import CARGO, DODO, FLOOR, LOCK, PEBBLE, TRIPLE, Project, committed, pure
 from support.repositories import git, repository
 
 pytestmark = pytest.mark.lab
@@ -204,21 +204,9 @@ def below_the_root(folder: Path, place: str, shelf: LoopbackIndex, attic: Loopba
 
 # Crates and wheels to feeds of one's own, and targets without a toolchain (fizzbuzz) ----------------------------------
 
-FEEDS = """[build-system]
-requires = ["maturin>=1.9.4,<2"]
-build-backend = "maturin"
-
-[project]
-name = "pebble"
-dynamic = ["version"]
-description = "a program in Rust"
-readme = "README.md"
-requires-python = ">=3.11"
-
-[tool.maturin]
-bindings = "bin"
-
-[tool.cartwheel]
+FEEDS = (
+    PEBBLE
+    + """[tool.cartwheel]
 targets = ["{triple}", "aarch64-pc-windows-msvc"]
 {floor}publish = ["feed", "crate-feed"]
 test = {{ command = ["pebble"] }}
@@ -241,6 +229,7 @@ kind = "crates"
 [tool.cartwheel.ci.steps.before]
 build = [{{ run = ["echo our hook before a build"] }}]
 """
+)
 CORE = '[package]\nname = "pebble-core"\nversion = "1.0.0"\nedition = "2021"\ndescription = "core"\nlicense = "MIT"\n'
 
 

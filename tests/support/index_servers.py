@@ -8,16 +8,15 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import requests
 
 from cartwheel.destinations.pypi_index import Index
+from cartwheel.stand_ins.stub_server import StubRequest, served_address
 
 USER, WORD = "me", "word of the house"
 
@@ -104,21 +103,16 @@ def pypiserver(programs: Path, folder: Path, *, protect: str) -> Iterator[str]:
         yield base
 
 
-class _Guard(BaseHTTPRequestHandler):
+class _Guard(StubRequest):
     """Lets a request through to the server behind it only with USER and WORD."""
 
-    protocol_version = "HTTP/1.1"
-    behind = ""
-
-    def log_message(self, *words: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    def respond(self) -> None:
+        body = self.body()
         basic = base64.b64encode(f"{USER}:{WORD}".encode()).decode()
         if self.headers.get("Authorization") != f"Basic {basic}":
-            return self._answer(401, b"authentication required", {"WWW-Authenticate": 'Basic realm="house"'})
-        connection = http.client.HTTPConnection(self.behind.removeprefix("http://"), timeout=120)
+            self.answer(401, b"authentication required", WWW_Authenticate='Basic realm="house"')
+            return
+        connection = http.client.HTTPConnection(self.place.behind.removeprefix("http://"), timeout=120)
         connection.request(self.command, self.path, body=body or None, headers=dict(self.headers.items()))
         answer = connection.getresponse()
         kept = {
@@ -128,33 +122,23 @@ class _Guard(BaseHTTPRequestHandler):
         }
         data = answer.read()
         connection.close()
-        return self._answer(answer.status, data, kept)
+        self.answer(answer.status, data, **kept)
 
-    do_POST = do_PUT = do_HEAD = do_GET  # noqa: N815
 
-    def _answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+class Guarded:
+    """A reverse proxy: its address, and that of the server behind it."""
+
+    def __init__(self) -> None:
+        self.address = self.behind = ""
 
 
 @contextmanager
-def guard() -> Iterator[type[_Guard]]:
+def guard() -> Iterator[Guarded]:
     """A reverse proxy that asks for Basic authentication; set its `behind` to the server's address."""
-    handler = type("Guard", (_Guard,), {"address": ""})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        handler.address = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield handler
-        finally:
-            server.shutdown()
-            thread.join()
+    guarded = Guarded()
+    with served_address(_Guard, guarded) as address:
+        guarded.address = address
+        yield guarded
 
 
 @contextmanager

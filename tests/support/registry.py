@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from cartwheel.stand_ins.stub_server import StubRequest, served_address
 
 Fault = Callable[["Call"], bool]
 """Answers a call in its own way and returns True, or returns False for the usual answer."""
@@ -36,30 +36,19 @@ class Registry:
         return f"oci://{self.host}/owner/name-cache"
 
 
-class Call(BaseHTTPRequestHandler):
+class Call(StubRequest):
     """One call."""
 
-    protocol_version = "HTTP/1.1"
-    registry: Registry
+    place: Registry
 
-    def log_message(self, *arguments: object) -> None:
-        """No line for a call."""
+    @property
+    def registry(self) -> Registry:
+        """The registry that is called."""
+        return self.place
 
-    def answer(self, status: int, data: bytes = b"", **headers: str) -> None:
-        """Send a whole answer."""
-        self.send_response(status)
-        for name, value in (
-            {"Content-Length": str(len(data))} | {n.replace("_", "-"): v for n, v in headers.items()}
-        ).items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
-
-    def _call(self) -> None:
-        registry = self.registry
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length) if length else b""
+    def respond(self) -> None:
+        """Answers as the fault of the registry or, without one, as a registry does."""
+        registry, body = self.registry, self.body()
         parts = urlsplit(self.path)
         registry.calls.append((self.command, parts.path))
         if registry.fault and registry.fault(self):
@@ -100,8 +89,6 @@ class Call(BaseHTTPRequestHandler):
             data = registry.blobs.get(name)
             self.answer(404 if data is None else 200, data or b"")
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _call  # noqa: N815
-
 
 def digest(data: bytes) -> str:
     """The digest as registries write it."""
@@ -112,19 +99,12 @@ def digest(data: bytes) -> str:
 def serving() -> Iterator[Registry]:
     """A registry on a free port that ends with the test."""
     registry = Registry()
-    handler: Any = type("Handler", (Call,), {"registry": registry})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # faults break connections
-    registry.host = f"127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield registry
-    finally:
-        registry.ended.set()
-        server.shutdown()
-        server.server_close()
+    with served_address(Call, registry) as address:
+        registry.host = address.removeprefix("http://")
+        try:
+            yield registry
+        finally:
+            registry.ended.set()
 
 
 def slow(call: Call, data: bytes) -> None:

@@ -25,20 +25,21 @@ class StubRequest(BaseHTTPRequestHandler):
         """Sends every method to `respond`."""
         self.respond()
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815  the names are http.server's
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815  the names are http.server's
 
     def body(self) -> bytes:
         """The request's body."""
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def answer(self, status: int, content: bytes = b"", **headers: str) -> None:
-        """Sends status, body and headers; `_` in a header's name becomes `-`."""
+        """Sends status, headers and, unless HEAD is answered, the body; `_` in a header's name becomes `-`."""
         self.send_response(status)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         for name, value in {**named, "Content-Length": str(len(content)), "Connection": "close"}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
         self.close_connection = True
 
     def tell(self, status: int, document: Mapping[str, Any] | list[Any], **headers: str) -> None:
