@@ -80,8 +80,8 @@ def _could_run_now(package: Package, wheel: Wheel, snapshot: Snapshot) -> tuple[
         return ()
     env = environment.uv_environment(snapshot.environ)
     missed = {run.python for run in report.runs if run.not_run} if report.untested else set()
-    wanted = (python for python in test_plan.pythons(package, wheel) if missed & {python, ""}) if missed else ()
-    if not any(isinstance(interpreter_for_tests(package, wheel, python, env), Interpreter) for python in wanted):
+    versions = (python for python in test_plan.pythons(package, wheel) if missed & {python, ""}) if missed else ()
+    if not any(isinstance(interpreter_for_tests(package, wheel, python, env), Interpreter) for python in versions):
         return ()
     return ("its tests were not run where it was checked, and this machine can run them",)
 
@@ -118,7 +118,7 @@ def refuse_invalid_wheel(
     from cartwheel.checks.candidate import examine
     from cartwheel.checks.rules import problems
 
-    found = problems(
+    refused = problems(
         examine(
             copy or root / artifacts.wheel_path(package, wheel),
             expected=wheel.file,
@@ -129,8 +129,8 @@ def refuse_invalid_wheel(
         ),
         but=but,
     )
-    if found:
-        raise StepFailed("\n".join((f"{wheel.file} is not what it should be:", *found)))
+    if refused:
+        raise StepFailed("\n".join((f"{wheel.file} is not what it should be:", *refused)))
 
 
 def _runs(package: Package, wheel: Wheel, path: Path, work: Work) -> tuple[TestRun, ...]:

@@ -16,9 +16,9 @@ _KEPT = ("lock", "lock-holder", "unfinished.json")
 """Files that stay: the lock of this run, and the note from which an interrupted bump is undone."""
 
 
-def leftovers(root: Path, project: Project, made: Iterable[str]) -> tuple[Path, ...]:
-    """What can be removed: planned files, files in records (`made`), the state folder, stale compiled files."""
-    named = [root / path for path in (*made, *(a.path for a in artifacts(project)))]
+def leftovers(root: Path, project: Project, outputs: Iterable[str]) -> tuple[Path, ...]:
+    """What can be removed: planned files, files in records (`outputs`), the state folder, stale compiled files."""
+    named = [root / path for path in (*outputs, *(a.path for a in artifacts(project)))]
     stale = [root / path for package in project.packages if package.manifest for path in _stale(root, package)]
     debug = (root / "dist" / DEBUG).glob("*")
     return (*_there(named), *_there(debug), *_ours(root / ".cartwheel"), *_there(stale))

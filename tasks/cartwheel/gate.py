@@ -137,11 +137,11 @@ def unplanned_files(project: Project, package: Package, root: Path) -> tuple[str
     """Unplanned files in the folder for planned ones, each with what to do."""
     planned = {artifact.path for artifact in artifacts(project)}
     folder = root / package.dist
-    found = (
+    paths = (
         (path.relative_to(root).as_posix() for path in folder.glob("*") if path.is_file()) if folder.is_dir() else ()
     )
     advice = "it is not part of this release; move it away (doit run clean removes what cartwheel made)"
-    return tuple(f"{path}: {advice}" for path in sorted(found) if path not in planned)
+    return tuple(f"{path}: {advice}" for path in sorted(paths) if path not in planned)
 
 
 # Destinations ------------------------------------------------------------------------------------------------------

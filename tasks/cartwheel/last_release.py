@@ -73,9 +73,9 @@ def comparison_name(table: Mapping[str, Any]) -> tuple[Mapping[str, IndexSetting
 def release_change(package: Package, last: LastRelease | None) -> ReleaseChange:
     """The change from the last release to the planned files; each loss has its reason from the configuration."""
     planned = tuple(artifact.file for artifact in package_artifacts(package))
-    found = compare(tuple(row.file for row in last.files) if last else (), planned)
+    comparison = compare(tuple(row.file for row in last.files) if last else (), planned)
     return ReleaseChange(
-        package=package.name, version=package.version, last=last, comparison=with_reasons(found, package.dropped)
+        package=package.name, version=package.version, last=last, comparison=with_reasons(comparison, package.dropped)
     )
 
 
@@ -89,13 +89,13 @@ def last_release(
     With `keep`, the listing is cached in `.cartwheel/indexes/`; `offline` reads only that cache. Raises `StepFailed` if
     the index cannot be read or the cache is empty, and `ConfigError` if `version` does not exist.
     """
-    kept = root / ".cartwheel" / "indexes" / index.name / f"{name}.json"
+    path = root / ".cartwheel" / "indexes" / index.name / f"{name}.json"
     if offline:
-        rows, moment = _kept_rows(kept, index.name, name)
+        rows, moment = _kept_rows(path, index.name, name)
     else:
         rows, moment = project_listing(index, name, patience=patience), time.time()
         if keep:
-            _keep(kept, rows, moment)
+            _keep(path, rows, moment)
     by_version = _by_version(rows)
     chosen = _pick(by_version, version, below)
     if version and not chosen:
@@ -128,11 +128,11 @@ def _by_version(rows: Iterable[ListedFile]) -> dict[str, tuple[ListedFile, ...]]
     """The files by version, oldest version first."""
     from packaging.version import Version
 
-    found: dict[str, list[ListedFile]] = {}
+    releases: dict[str, list[ListedFile]] = {}
     for row in rows:
         if version := _version_of(row.file):
-            found.setdefault(version, []).append(row)
-    return {version: tuple(found[version]) for version in sorted(found, key=Version)}
+            releases.setdefault(version, []).append(row)
+    return {version: tuple(releases[version]) for version in sorted(releases, key=Version)}
 
 
 def _version_of(file: str) -> str:

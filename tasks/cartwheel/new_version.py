@@ -50,16 +50,16 @@ def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[s
     from cartwheel.versions.version_places import survey, version_disagreements
 
     project = _without_git(project, tuple(names))
-    found = dict(zip((p.key for p in project.packages), surveys(root, project), strict=True))
-    wrong = tuple(line for one in found.values() for line in version_disagreements(one.places))
+    by_package = dict(zip((p.key for p in project.packages), surveys(root, project), strict=True))
+    wrong = tuple(line for one in by_package.values() for line in version_disagreements(one.places))
     if wrong:
         raise StepFailed(
             "\n".join(("versions disagree; first make them one: doit version-sync", *dict.fromkeys(wrong)))
         )
-    homes = {key: (one.truth.path, one.truth.at) for key, one in found.items()}
+    homes = {key: (one.truth.path, one.truth.at) for key, one in by_package.items()}
     home = _home(project, tuple(names), homes)
     packages = tuple(package for package in project.packages if homes[package.key] == home)
-    now = found[packages[0].key].truth.found
+    now = by_package[packages[0].key].truth.found
     version = next_version(now, words, rust=Path(home[0]).name == "Cargo.toml")
     tracked = tracked_files(root, os.environ)
     after = [survey(root, p.folder, p.versions, to=version, tracked=tracked) for p in packages]
@@ -73,7 +73,7 @@ def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[s
     lines = [f"{p.path}: {p.what} {p.found} → {p.expected}" for p in moved if p.found != p.expected]
     return BumpPlan(
         packages=packages, now=now, version=version,
-        crates=tuple(name for package in packages for name in found[package.key].crates),
+        crates=tuple(name for package in packages for name in by_package[package.key].crates),
         files={**new_contents(root, moved), **logs},
         lines=tuple(dict.fromkeys((*lines, *notes))),
         message=_message(packages, version),
@@ -163,8 +163,11 @@ def apply_bump(root: Path, project: Project, bump: BumpPlan, *, commit: bool, sa
             _refuse_disagreement(root, project)
             if STOP.is_set():
                 raise Interrupted
-            made = repo.commit(repo.tracked_files(paths), bump.message) if commit else ""
-        for line in (*bump.lines, *([f"committed as {made[:12]}: {bump.message.splitlines()[0]}"] if made else [])):
+            commit_id = repo.commit(repo.tracked_files(paths), bump.message) if commit else ""
+        for line in (
+            *bump.lines,
+            *([f"committed as {commit_id[:12]}: {bump.message.splitlines()[0]}"] if commit_id else []),
+        ):
             say(line)
 
 

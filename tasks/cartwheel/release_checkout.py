@@ -98,7 +98,7 @@ def uncommitted_inputs(root: Path) -> tuple[str, ...]:
     tracked = frozenset(tracked_files(root, os.environ, submodules=True))
     if not tracked:
         return ()
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for path in sorted((*folder.glob("build/**/*.json"), *folder.glob("sdist/**/*.json"))):
         try:
             record, name = from_json(path.read_bytes())
@@ -108,8 +108,8 @@ def uncommitted_inputs(root: Path) -> tuple[str, ...]:
         known = tracked.union(record.seen.generated, record.makes, record.needs)
         for place, digest in listing.items():
             if digest and place not in known and not place.startswith(_OURS) and (root / place).is_file():
-                found.setdefault(place, record.task)
-    return tuple(f"{place} (read by {task}, and ignored by git)" for place, task in found.items())
+                paths.setdefault(place, record.task)
+    return tuple(f"{place} (read by {task}, and ignored by git)" for place, task in paths.items())
 
 
 _OURS = (".cartwheel/", "dist/", "/")
@@ -119,10 +119,10 @@ def refuse_uncommitted_inputs(root: Path, project: Project, environ: Mapping[str
     """Raises `StepFailed` if a file to release was built from a file that is not in the commit."""
     if project.rehearsed or project.made_by_ci or project.started_by or environment.in_ci(environ):
         return
-    found = () if environment.released_branch(environ) else uncommitted_inputs(root)
-    if found:
+    paths = () if environment.released_branch(environ) else uncommitted_inputs(root)
+    if paths:
         raise StepFailed(
-            "\n".join(("a release is the commit, and these are not in it:", *(f"  {line}" for line in found), _AGAIN))
+            "\n".join(("a release is the commit, and these are not in it:", *(f"  {line}" for line in paths), _AGAIN))
         )
 
 

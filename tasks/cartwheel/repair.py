@@ -48,6 +48,6 @@ def _finish(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[st
         scratch=work.scratch,
         made_elsewhere=contained and not in_place,
         inside=inside if able and not in_place else None,
-        finish=lambda made: finish(made, raw, package, wheel, env, work),
+        finish=lambda repaired: finish(repaired, raw, package, wheel, env, work),
     )
     return {}

@@ -187,19 +187,19 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         from cartwheel.summary import file_rows, page, summary_table
 
         shop = self.workshop
-        found = file_rows(shop.root, shop.project, self._asked, shop.records.load, self._ran, shop.from_cache)
-        if self._ran and well and found:
-            self._say(summary_table(row.cells for row in found))
+        rows = file_rows(shop.root, shop.project, self._asked, shop.records.load, self._ran, shop.from_cache)
+        if self._ran and well and rows:
+            self._say(summary_table(row.cells for row in rows))
         if takes_results:
             failed = [failure["task"].name for failure in self.failures]
             notes = (*([", ".join(counts)] if counts else []), *(f"failed: {name}" for name in failed))
             values = {
-                "artifacts": json.dumps([row.artifact.path for row in found]),
+                "artifacts": json.dumps([row.artifact.path for row in rows]),
                 "stale": json.dumps([*self._ran, *failed]),
                 "version": self._version(),
             }
             text = self._voice.close(
-                page(f"doit {' '.join(self.workshop.named)}".strip(), [row.cells for row in found], notes), values
+                page(f"doit {' '.join(self.workshop.named)}".strip(), [row.cells for row in rows], notes), values
             )
             if text:
                 self._write(text)

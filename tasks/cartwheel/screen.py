@@ -224,8 +224,8 @@ def styled(line: str, where: Place) -> Text:
 
     text = Text(line)
     for form, style in _STYLES:
-        if found := re.match(form, line):
-            text.stylize(style, 0, found.end())
+        if match := re.match(form, line):
+            text.stylize(style, 0, match.end())
             break
     for place in re.finditer(_PLACE, line):
         if path := where(place["path"]):

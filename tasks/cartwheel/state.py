@@ -180,10 +180,10 @@ class Records:
         if task not in self._foreign:
             try:
                 body = json.loads(self.path(task).read_bytes())
-                kept = body["doit"] if body["schema"] == _SCHEMA else {}
+                own = body["doit"] if body["schema"] == _SCHEMA else {}
             except (OSError, ValueError, KeyError, TypeError):
-                kept = {}
-            self._foreign[task] = kept if isinstance(kept, dict) else {}
+                own = {}
+            self._foreign[task] = own if isinstance(own, dict) else {}
         return self._foreign[task]
 
     def _commit_own(self, task: str, values: dict[str, Any]) -> None:

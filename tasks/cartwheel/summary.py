@@ -50,16 +50,16 @@ _RIGHT = (1, 2, 4)
 def file_rows(
     root: Path,
     project: Project,
-    asked: Iterable[str],
+    names: Iterable[str],
     records: Callable[[str], Record | None],
     ran: Collection[str],
     cached: Collection[str],
 ) -> tuple[FileRow, ...]:
-    """The files that the `asked` tasks are about and that exist.
+    """The existing files of the tasks `names`.
 
     `ran`: the tasks that ran now; `cached`: those of them whose files came from the shared cache.
     """
-    words = [name.split(":") for name in asked]
+    words = [name.split(":") for name in names]
     return tuple(
         file_row(root, artifact, records, ran, cached)
         for artifact in artifacts(project)
@@ -119,7 +119,7 @@ def _last_sizes(root: Path, package: str, version: str) -> Mapping[str, int]:
                 of_version.update({without_version(row["file"]): row["size"]} if row["size"] else {})
         except (OSError, ValueError, KeyError, TypeError, InvalidVersion):
             continue
-    older = [found for found in sizes if found < Version(version) and sizes[found]]
+    older = [version_before for version_before in sizes if version_before < Version(version) and sizes[version_before]]
     return sizes[max(older)] if older else {}
 
 
@@ -199,9 +199,9 @@ def slowest(seconds: Mapping[str, float], most: int = 3) -> str:
     return "slowest: " + ", ".join(f"{name} {spent:.1f} s" for name, spent in first)
 
 
-def next_command(asked: Iterable[str], project: Project) -> str:
+def next_command(names: Iterable[str], project: Project) -> str:
     """What a user types after a run that went well; empty if nothing follows."""
-    stages = {name.split(":")[0] for name in asked}
+    stages = {name.split(":")[0] for name in names}
     published = any(package.publish for package in project.packages)
     if "release" in stages:
         return "doit status"

@@ -61,11 +61,11 @@ def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[s
     gate.refuse_unless_meant(project, work, "tag", "publish", "release")
     refuse_uncommitted_inputs(work.root, project, work.snapshot.environ)
     gate.refuse_unversioned(project, package, work)
-    found = tag_facts(project, package, work)
-    if not tag_refusals(found) and not found.done:
+    facts = tag_facts(project, package, work)
+    if not tag_refusals(facts) and not facts.done:
         refuse_without_notes(project, package, work)
         gate.refuse_before_tag(project, package, work)
-    make(work.root, found, _message(project, package, work), work.announce, pipeline=starts_pipeline(project, work))
+    make(work.root, facts, _message(project, package, work), work.announce, pipeline=starts_pipeline(project, work))
     return {}
 
 

@@ -56,11 +56,11 @@ class VersionFiles(Struct, frozen=True, kw_only=True):
         )
 
     def _versions(self, root: Path) -> Mapping[str, str]:
-        found = surveys(root, self.project)
-        read = sha256(" ".join(_read_files(self.project, found)).encode()).hexdigest()[:16]
+        packages = surveys(root, self.project)
+        read = sha256(" ".join(_read_files(self.project, packages)).encode()).hexdigest()[:16]
         return {
             "the files to look at": read,
-            **{f"{place.path}: {place.what}": place.found for one in found for place in one.places},
+            **{f"{place.path}: {place.what}": place.found for one in packages for place in one.places},
         }
 
 
@@ -96,8 +96,8 @@ def _started_by(project: Project) -> Mapping[str, str]:
     return {"the tag that started this run": project.started_by} if project.started_by else {}
 
 
-def _read_files(project: Project, found: Iterable[VersionSurvey]) -> tuple[str, ...]:
-    return tuple(sorted({*_manifests(project), *(path for one in found for path in one.read)}))
+def _read_files(project: Project, packages: Iterable[VersionSurvey]) -> tuple[str, ...]:
+    return tuple(sorted({*_manifests(project), *(path for one in packages for path in one.read)}))
 
 
 def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
@@ -106,14 +106,14 @@ def _agree(project: Project, work: Work) -> Mapping[str, tuple[str, ...]]:
 
     undo_note.refuse(work.root)
     refuse_another_version(project)
-    found = surveys(work.root, project, _tracked_files(work))
-    wrong = tuple(place for one in found for place in one.places if place.found != place.expected)
+    packages = surveys(work.root, project, _tracked_files(work))
+    wrong = tuple(place for one in packages for place in one.places if place.found != place.expected)
     if wrong and "version-sync" not in work.named:
         command = "versions disagree; this puts them right: doit version-sync"
         raise StepFailed("\n".join((command, *dict.fromkeys(version_disagreements(wrong)))))
     for line in write_versions(work.root, wrong) if wrong else ():
         work.announce(line)
-    return {"files": _read_files(project, found)}
+    return {"files": _read_files(project, packages)}
 
 
 def _tracked_files(work: Work) -> tuple[str, ...]:

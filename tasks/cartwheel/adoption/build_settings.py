@@ -39,14 +39,14 @@ class BuildSettings(Struct, frozen=True, kw_only=True):
 def build_settings(calls: Iterable[BuildCall], targets: Iterable[str]) -> BuildSettings:
     """What the builds of `targets` are given in the workflows."""
     every = [triple for triple in targets if triple != ANY]
-    found: dict[str, dict[str, Any]] = {}
+    settings: dict[str, dict[str, Any]] = {}
     source: dict[str, str] = {}
     files: dict[str, str] = {}
     steps: dict[str, None] = {}
     for call in calls:
         for triple in call.triples:
-            if triple in every and triple not in found:
-                found[triple] = _keys(call, triple, files, steps)
+            if triple in every and triple not in settings:
+                settings[triple] = _keys(call, triple, files, steps)
                 source[triple] = f"{call.workflow}, job {call.job}"
     table: dict[str, Any] = {}
     comments: dict[str, str] = {}
@@ -54,10 +54,10 @@ def build_settings(calls: Iterable[BuildCall], targets: Iterable[str]) -> BuildS
     for key in ("flags", "environment", "before", "image"):
         groups: dict[str, list[str]] = {}
         for triple in every:
-            if key in found.get(triple, {}):
-                groups.setdefault(repr(found[triple][key]), []).append(triple)
+            if key in settings.get(triple, {}):
+                groups.setdefault(repr(settings[triple][key]), []).append(triple)
         for triples in groups.values():
-            value = found[triples[0]][key]
+            value = settings[triples[0]][key]
             if len(triples) == len(every) and key != "image":
                 table[key] = value
                 comments[key] = f"from {source[triples[0]]}"
@@ -70,10 +70,10 @@ def build_settings(calls: Iterable[BuildCall], targets: Iterable[str]) -> BuildS
 
 def _joined(rows: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
     """One row for each selection."""
-    found: dict[str, dict[str, Any]] = {}
+    joined: dict[str, dict[str, Any]] = {}
     for row in rows:
-        found.setdefault(row["select"], {"select": row["select"]}).update(row)
-    return found.values()
+        joined.setdefault(row["select"], {"select": row["select"]}).update(row)
+    return joined.values()
 
 
 _UNAME = {"linux": "Linux", "macos": "Darwin", "windows": "MINGW*"}

@@ -53,10 +53,14 @@ class BuildCall(Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str] = {}
 
 
-def build_calls(found: Iterable[Workflow], texts: Texts) -> tuple[BuildCall, ...]:
+def build_calls(pipelines: Iterable[Workflow], texts: Texts) -> tuple[BuildCall, ...]:
     """Every build of the workflows, each row of a matrix by itself, and the targets of cargo-dist's configuration."""
     calls = (
-        call for workflow in found for job in workflow.jobs for step in job.steps for call in _calls(step, job, texts)
+        call
+        for workflow in pipelines
+        for job in workflow.jobs
+        for step in job.steps
+        for call in _calls(step, job, texts)
     )
     return (*calls, *_cargo_dist(texts))
 
@@ -175,7 +179,7 @@ _SAME = {"--interpreter": "-i", "-F": "--features"}
 
 def _options(arguments: list[str]) -> dict[str, list[str]]:
     """Options of a maturin command line, each with its values; `-i` takes as many words as follow."""
-    found: dict[str, list[str]] = {}
+    options: dict[str, list[str]] = {}
     option = ""
     for word in arguments:
         name, equals, value = word.partition("=")
@@ -183,16 +187,16 @@ def _options(arguments: list[str]) -> dict[str, list[str]]:
             if re.fullmatch(r"-[iFmo]\S+", word) and not equals:
                 name, value, equals = word[:2], word[2:], "="
             option = _SAME.get(name, name)
-            found.setdefault(option, [])
+            options.setdefault(option, [])
             if equals:
-                found[option].append(value)
+                options[option].append(value)
                 option = option if option == "-i" else ""
             elif name not in _VALUED:
                 option = ""
         elif option:
-            found[option].append(word)
+            options[option].append(word)
             option = option if option == "-i" else ""
-    return found
+    return options
 
 
 def _python_names(words: Iterable[str], job: JobRun) -> Iterable[str]:
@@ -203,8 +207,8 @@ def _python_names(words: Iterable[str], job: JobRun) -> Iterable[str]:
 
 def _set_up_arch(job: JobRun) -> str:
     """The architecture that setup-python was asked for."""
-    found = [step.with_.get("architecture", "") for step in job.steps if step.uses == "actions/setup-python"]
-    return found[-1] if found else ""
+    architectures = [step.with_.get("architecture", "") for step in job.steps if step.uses == "actions/setup-python"]
+    return architectures[-1] if architectures else ""
 
 
 # Plain scripts --------------------------------------------------------------------------------------------------------

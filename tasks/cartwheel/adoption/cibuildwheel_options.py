@@ -33,9 +33,9 @@ class Options:
     def value(self, name: str) -> Any:
         """A list or text; None where nothing says it."""
         variable = "CIBW_" + name.upper().replace("-", "_")
-        for found in (f"{variable}_{self.system.upper()}", variable):
-            if self._env.get(found):
-                return self._env[found]
+        for key in (f"{variable}_{self.system.upper()}", variable):
+            if self._env.get(key):
+                return self._env[key]
         own = self.table.get(self.system, {})
         return own.get(name, self.table.get(name))
 
@@ -68,10 +68,10 @@ class Options:
 def test_settings(pyproject: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
     """`command`, `requires`, `extras` and `groups` of `[tool.cibuildwheel]`'s tests, as words."""
     table = pyproject.get("tool", {}).get("cibuildwheel", {})
-    found = {}
+    settings = {}
     for key, name in (("test-command", "command"), ("test-requires", "requires"), ("test-extras", "extras"),
                       ("test-groups", "groups")):  # fmt: skip
         value = table.get(key)
         if value:
-            found[name] = tuple(value.split()) if isinstance(value, str) else tuple(map(str, value))
-    return found
+            settings[name] = tuple(value.split()) if isinstance(value, str) else tuple(map(str, value))
+    return settings

@@ -80,14 +80,14 @@ def built_wheels(manifests: Manifests, calls: Iterable[BuildCall]) -> tuple[Ship
     rows = tuple(calls)
     calls = [c for c in rows if c.tool != CARGO_DIST] or [c for c in rows if bindings == BIN]
     default = default_python(manifests, bindings, abi)
-    found: dict[tuple[str, str, str], ShippedWheel] = {}
+    wheels: dict[tuple[str, str, str], ShippedWheel] = {}
     for call in calls:
         for triple in call.triples:
             for python in _pythons(call, default, minimum_python(manifests, abi)):
                 own = default_floor(manifests, TARGETS[triple], python) if triple == _BROWSER else ""
                 row = from_build(triple, python, call.floor or own, f"{call.workflow}: {call.job}")
-                found.setdefault((triple, python, row.floor), row)
-    return tuple(found.values())
+                wheels.setdefault((triple, python, row.floor), row)
+    return tuple(wheels.values())
 
 
 def _pythons(call: BuildCall, default: tuple[str, ...], minimum: str) -> tuple[str, ...]:
@@ -95,12 +95,12 @@ def _pythons(call: BuildCall, default: tuple[str, ...], minimum: str) -> tuple[s
     if not call.pythons or FOUND in call.pythons or HOST in call.pythons or pythons.PURE in default:
         return default
     stable = next((kind for kind in (pythons.ABI3,) if kind in default), "")
-    found = []
+    versions = []
     for name in call.pythons:
         match = re.fullmatch(r"3\.(\d+)", name)
         served = stable and match and int(match[1]) >= int(minimum.split(".")[1])
-        found.append(stable if served else name)
-    return tuple(dict.fromkeys(found))
+        versions.append(stable if served else name)
+    return tuple(dict.fromkeys(versions))
 
 
 def package_table(evidence: PackageEvidence) -> PackageTable:
@@ -198,26 +198,28 @@ class AdoptionRow(Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-def adoption_rows(found: Comparison, made: PackageTable, files: Iterable[str]) -> tuple[AdoptionRow, ...]:
+def adoption_rows(comparison: Comparison, table: PackageTable, files: Iterable[str]) -> tuple[AdoptionRow, ...]:
     """What changes from the published files to the planned `files`, each with its reason."""
     planned = {identity(file) for file in files}
-    other_floor = {row.file for row in made.aim.unplanned if row.reason.startswith("planned for ")}
-    reasons = {row.file: row.reason for row in made.aim.unplanned}
-    lost = {row.file for row in found.lost}
-    rows = [AdoptionRow(state="lost", what=row.file, why=row.reason or reasons.get(row.file, "")) for row in found.lost]
+    other_floor = {row.file for row in table.aim.unplanned if row.reason.startswith("planned for ")}
+    reasons = {row.file: row.reason for row in table.aim.unplanned}
+    lost = {row.file for row in comparison.lost}
+    rows = [
+        AdoptionRow(state="lost", what=row.file, why=row.reason or reasons.get(row.file, "")) for row in comparison.lost
+    ]
     rows += [
         AdoptionRow(state="replaced", what=file, why=reasons.get(file, "") or _successor(file))
-        for file in made.expected
+        for file in table.expected
         if file not in lost and identity(file) not in planned and file not in other_floor
     ]
-    rows += [AdoptionRow(state="gained", what=file, why=_gain(file)) for file in found.gained]
+    rows += [AdoptionRow(state="gained", what=file, why=_gain(file)) for file in comparison.gained]
     rows += [
         AdoptionRow(
             state="floor",
             what=f"{row.system} ({', '.join(row.interpreters)}): {row.old} → {row.new}",
-            why=next((u.reason for u in made.aim.unplanned if not u.lost and _system_in(u.file, row.system)), ""),
+            why=next((u.reason for u in table.aim.unplanned if not u.lost and _system_in(u.file, row.system)), ""),
         )
-        for row in found.raised
+        for row in comparison.raised
     ]
     return tuple(rows)
 

@@ -105,11 +105,11 @@ def compare(old: Iterable[str], new: Iterable[str]) -> Comparison:
 
 def _cells(files: Iterable[str]) -> Mapping[Cell, tuple[int, int]]:
     """Every kind of user whom the wheels serve, with the lowest floor."""
-    found: dict[Cell, tuple[int, int]] = {}
+    cells: dict[Cell, tuple[int, int]] = {}
     for file in filter(is_wheel, files):
         for cell, floor in cells_of(file).items():
-            found[cell] = min(floor, found.get(cell, floor))
-    return found
+            cells[cell] = min(floor, cells.get(cell, floor))
+    return cells
 
 
 def _serves(served: Mapping[Cell, tuple[int, int]], cell: Cell) -> bool:
@@ -141,12 +141,12 @@ def cells_of(file: str) -> Mapping[Cell, tuple[int, int]]:
     except CartwheelError:
         return {}
     variant = name.build.lstrip("0123456789")
-    found: dict[Cell, tuple[int, int]] = {}
+    cells: dict[Cell, tuple[int, int]] = {}
     for platform in (part for tag in name.platforms for part in platforms(tag)):
         for interpreter in _interpreters(name.pythons, name.abis):
             cell = Cell(system=platform.label, interpreter=interpreter, variant=variant)
-            found[cell] = min(platform.floor, found.get(cell, platform.floor))
-    return found
+            cells[cell] = min(platform.floor, cells.get(cell, platform.floor))
+    return cells
 
 
 def _interpreters(pythons: Iterable[str], abis: Iterable[str]) -> Iterable[str]:
@@ -195,8 +195,8 @@ def with_reasons(comparison: Comparison, reasons: Iterable[tuple[str, str]]) -> 
 
 def _reason(file: str, rows: tuple[tuple[str, str], ...]) -> str:
     names = (file.removesuffix(".whl").removesuffix(".tar.gz"), file, *plan_names(file))
-    found = (reason for pattern, reason in rows if any(fnmatchcase(name, pattern) for name in names))
-    return next(found, "")
+    reasons = (reason for pattern, reason in rows if any(fnmatchcase(name, pattern) for name in names))
+    return next(reasons, "")
 
 
 def plan_names(file: str) -> tuple[str, ...]:

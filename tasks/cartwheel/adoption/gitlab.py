@@ -76,11 +76,11 @@ def _body(name: str, document: Mapping[str, Any], depth: int = 0) -> dict[str, A
 
 
 def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(below)
+    merged = dict(below)
     for key, value in above.items():
-        both = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
-        found[key] = _overlaid(found[key], value) if both else value
-    return found
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _overlaid(merged[key], value) if both else value
+    return merged
 
 
 def _runs(name: str, document: Mapping[str, Any], path: str) -> Iterable[JobRun]:

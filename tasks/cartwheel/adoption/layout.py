@@ -54,19 +54,19 @@ def packages(texts: Texts) -> tuple[tuple[FoundPackage, ...], tuple[SkippedFolde
 
     Where a package compiles, pure packages beside it count only in the root and as members of its uv workspace.
     """
-    found: list[FoundPackage] = []
+    rows: list[FoundPackage] = []
     skipped: list[SkippedFolder] = []
     marks = ("pyproject.toml", "setup.py")
     folders = {path.rpartition("/")[0] or "." for path in texts if path.rpartition("/")[2] in marks}
     for folder in sorted(folders, key=lambda f: (f != ".", f.count("/"), f)):
         row = _package(folder, texts)
-        (found if isinstance(row, FoundPackage) else skipped).append(row)  # type: ignore[arg-type]
-    members = _uv_members(texts, [row.folder for row in found])
-    if any(row.compiled for row in found):
-        for row in [r for r in found if not r.compiled and r.folder != "." and r.folder not in members]:
-            found.remove(row)
+        (rows if isinstance(row, FoundPackage) else skipped).append(row)  # type: ignore[arg-type]
+    members = _uv_members(texts, [row.folder for row in rows])
+    if any(row.compiled for row in rows):
+        for row in [r for r in rows if not r.compiled and r.folder != "." and r.folder not in members]:
+            rows.remove(row)
             skipped.append(SkippedFolder(folder=row.folder, why="pure Python and no member of a uv workspace"))
-    return tuple(found), tuple(skipped)
+    return tuple(rows), tuple(skipped)
 
 
 def _package(folder: str, texts: Texts) -> FoundPackage | SkippedFolder:
@@ -137,7 +137,7 @@ class FoundTests(Struct, frozen=True, kw_only=True):
         return {key: value for key, value in rows.items() if value}
 
 
-def tests_of(package: FoundPackage, texts: Texts, found: Iterable[Workflow]) -> FoundTests:
+def tests_of(package: FoundPackage, texts: Texts, pipelines: Iterable[Workflow]) -> FoundTests:
     """How a package is tested: cibuildwheel's settings, pytest's, a folder of tests, a workflow's own step."""
     document = parsed_toml(texts, below(package.folder, "pyproject.toml"))
     settings = test_settings(document) or test_settings(parsed_toml(texts, "pyproject.toml"))
@@ -151,7 +151,7 @@ def tests_of(package: FoundPackage, texts: Texts, found: Iterable[Workflow]) -> 
                 groups=settings.get("groups", ()),
                 origin="[tool.cibuildwheel] test-command",
             )
-    place, origin = _tests_folder(package, document, texts, found)
+    place, origin = _tests_folder(package, document, texts, pipelines)
     groups, extras = _requirements(document)
     if not place:
         return FoundTests()
@@ -173,7 +173,7 @@ _TEST_FOLDERS = ("tests", "test", "tests-py", "tests_py", "py-tests", "py_tests"
 
 
 def _tests_folder(
-    package: FoundPackage, document: Mapping[str, Any], texts: Texts, found: Iterable[Workflow]
+    package: FoundPackage, document: Mapping[str, Any], texts: Texts, pipelines: Iterable[Workflow]
 ) -> tuple[str, str]:
     """The folder of tests relative to the package, and where that is known from; empty without tests."""
     pytest = document.get("tool", {}).get("pytest", {})
@@ -184,7 +184,7 @@ def _tests_folder(
         start = below(folder, place.strip("/")) + "/"
         if any(path.startswith(start) and path.endswith(".py") for path in texts):
             return place.strip("/"), "[tool.pytest] testpaths" if place in named else f"{place}/"
-    for workflow in found:
+    for workflow in pipelines:
         for job in workflow.jobs:
             for step in job.steps:
                 match = re.search(r"\bpytest\b[^\n]*?\s((?!-)[\w./-]*tests?[\w./-]*)", step.run)
@@ -216,14 +216,14 @@ _RUNNERS = {
 
 def test_runners(texts: Texts) -> tuple[str, ...]:
     """Other ways in which the repository starts its tests, such as `just test`."""
-    found = []
+    runners = []
     for file, program in _RUNNERS.items():
         text = texts.get(file, "")
         if program in ("just", "make"):
-            found += [f"{program} {m}" for m in re.findall(r"^(tests?[\w-]*)\b[^=\n]*:(?!=)", text, re.MULTILINE)[:1]]
+            runners += [f"{program} {m}" for m in re.findall(r"^(tests?[\w-]*)\b[^=\n]*:(?!=)", text, re.MULTILINE)[:1]]
         elif text:
-            found.append(program)
-    return tuple(dict.fromkeys(found))
+            runners.append(program)
+    return tuple(dict.fromkeys(runners))
 
 
 # Changelog and tags ---------------------------------------------------------------------------------------------------

@@ -68,16 +68,16 @@ def _specifiers(text: str) -> str:
 def _normal_rows(rows: Iterable[str]) -> tuple[str, ...]:
     from packaging.requirements import InvalidRequirement, Requirement
 
-    found = set()
+    normal = set()
     for row in rows:
         try:
             requirement = Requirement(row)
         except InvalidRequirement:
-            found.add(row)
+            normal.add(row)
             continue
         requirement.name = _name(requirement.name)
-        found.add(str(requirement))
-    return tuple(sorted(found))
+        normal.add(str(requirement))
+    return tuple(sorted(normal))
 
 
 def differences(old: InstallFacts, new: InstallFacts, unknown: Iterable[str] = ()) -> tuple[str, ...]:

@@ -86,18 +86,18 @@ Pairs = list[tuple[tuple[str, ...], str, dict[str, Any]]]
 
 def _pythons(manifests: Manifests, rows: list[WheelRow], triples: list[str]) -> tuple[tuple[str, ...], Pairs]:
     """The interpreters of most targets, empty if they are the default's, and the overrides for the others."""
-    found = {
+    versions = {
         triple: tuple(sorted({row.python for row in rows if row.triple == triple}, key=order_of_python))
         for triple in triples
     }
     usual = default_python(manifests, bindings_of(manifests), stable_abi(manifests))
     default = tuple(sorted(usual, key=order_of_python))
-    counted = Counter(value for value in found.values() if value)
+    counted = Counter(value for value in versions.values() if value)
     if not counted:
         return (), []
     base = max(counted, key=lambda value: (counted[value], value == default, len(value)))
     groups: dict[tuple[str, ...], list[str]] = {}
-    for triple, value in found.items():
+    for triple, value in versions.items():
         if value and value != base:
             groups.setdefault(value, []).append(triple)
     overrides: Pairs = [(tuple(names), "*", {"python": list(value)}) for value, names in groups.items()]
@@ -134,11 +134,11 @@ def _merge(pairs: Pairs) -> list[dict[str, Any]]:
     rows: dict[tuple[tuple[str, ...], str], dict[str, Any]] = {}
     for triples, python, keys in sorted(pairs, key=lambda pair: pair[1] != "*"):
         rows.setdefault((triples, python), {}).update(keys)
-    found = []
+    merged = []
     for (triples, python), keys in rows.items():
         target = " ".join(triples)
-        found.append({"select": target if python == "*" else {"target": target, "python": python}, **keys})
-    return found if every else []
+        merged.append({"select": target if python == "*" else {"target": target, "python": python}, **keys})
+    return merged if every else []
 
 
 def _variants(manifests: Manifests, rows: list[WheelRow], triples: list[str]) -> list[dict[str, Any]]:
@@ -150,15 +150,15 @@ def _variants(manifests: Manifests, rows: list[WheelRow], triples: list[str]) ->
             if (r.triple, r.build, r.since, r.floor) == (row.triple, row.build, row.since, row.floor)
         )
         groups.setdefault((row.build, row.since, row.floor, beside), []).append(row)
-    found: list[dict[str, Any]] = []
+    variants: list[dict[str, Any]] = []
     for (build, since, floor, _), members in groups.items():
         letters = build.lstrip("0123456789").replace("_", "-").lower()
         parts = (letters or (build and f"build-{build}"), since and f"abi3-py{since.replace('.', '')}", _slug(floor))
         name = "-".join(part for part in parts if part) or "other"
-        same = sum(row["name"].startswith(name) for row in found)
+        same = sum(row["name"].startswith(name) for row in variants)
         name += f"-{same + 1}" if same else ""
         selected = [t for t in triples if any(row.triple == t for row in members)]
-        found.append(
+        variants.append(
             {
                 "name": name,
                 "select": " ".join(selected),
@@ -168,7 +168,7 @@ def _variants(manifests: Manifests, rows: list[WheelRow], triples: list[str]) ->
                 **({"floor": floor} if floor else {}),
             }
         )
-    return found
+    return variants
 
 
 def _slug(floor: str) -> str:

@@ -31,11 +31,11 @@ class Publisher(Struct, frozen=True, kw_only=True):
     """Of the words above."""
 
 
-def publishers(found: Iterable[Workflow]) -> tuple[Publisher, ...]:
+def publishers(pipelines: Iterable[Workflow]) -> tuple[Publisher, ...]:
     """Every step that publishes, each once."""
     rows = (
         row
-        for workflow in found
+        for workflow in pipelines
         for job in workflow.jobs
         for step in job.steps
         for row in _of_step(step, job, workflow)
@@ -114,24 +114,24 @@ def _index(text: str) -> str:
 
 def started_by(workflow: Workflow) -> tuple[str, ...]:
     """What starts a workflow."""
-    found = []
+    triggers = []
     push = workflow.triggers.get("push")
     if push is not None:
         narrowed = isinstance(push, Mapping) and ("branches" in push or "paths" in push)
         if not isinstance(push, Mapping) or "tags" in push or not narrowed:
-            found.append(TAG)
+            triggers.append(TAG)
         if not isinstance(push, Mapping) or "branches" in push or not push:
-            found.append(BRANCH)
-    found += [RELEASE] if "release" in workflow.triggers else []
-    found += [HAND] if "workflow_dispatch" in workflow.triggers else []
-    found += [SCHEDULE] if "schedule" in workflow.triggers else []
-    return tuple(found)
+            triggers.append(BRANCH)
+    triggers += [RELEASE] if "release" in workflow.triggers else []
+    triggers += [HAND] if "workflow_dispatch" in workflow.triggers else []
+    triggers += [SCHEDULE] if "schedule" in workflow.triggers else []
+    return tuple(triggers)
 
 
-def started_by_tags(found: Iterable[Workflow], tags: Iterable[str]) -> tuple[Workflow, ...]:
+def started_by_tags(pipelines: Iterable[Workflow], tags: Iterable[str]) -> tuple[Workflow, ...]:
     """The workflows without those that only tags of other forms start."""
     forms = tuple(tags)
-    return tuple(w for w in found if TAG not in started_by(w) or any(takes_tag(w, form) for form in forms))
+    return tuple(w for w in pipelines if TAG not in started_by(w) or any(takes_tag(w, form) for form in forms))
 
 
 def takes_tag(workflow: Workflow, tag: str) -> bool:
@@ -172,16 +172,16 @@ class Rival(Struct, frozen=True, kw_only=True):
 
 
 def rivals(
-    found: Iterable[Workflow], texts: Mapping[str, str], *, tags: Iterable[str],
+    pipelines: Iterable[Workflow], texts: Mapping[str, str], *, tags: Iterable[str],
     indexes: Iterable[str], trigger: str = TAG,
 ) -> tuple[Rival, ...]:  # fmt: skip
-    """The jobs of the workflows `found` that a release would start as well.
+    """The jobs of `pipelines` that a release would start as well.
 
     `tags`: forms of the project's tags; `indexes`: where the project publishes.
     """
     indexes, tags = set(indexes), tuple(tags)
     rows = []
-    for workflow in found:
+    for workflow in pipelines:
         if workflow.called_only:
             continue
         same = RELEASE in started_by(workflow) if trigger == RELEASE else any(takes_tag(workflow, t) for t in tags)

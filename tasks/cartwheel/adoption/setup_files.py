@@ -36,15 +36,15 @@ _UNKNOWN = object()
 
 def with_project_tables(texts: Texts) -> dict[str, str]:
     """The repository's texts; a pyproject.toml beside a setup.py that can be read has both tables."""
-    found = dict(texts)
+    completed = dict(texts)
     for path in [path for path in texts if path.rpartition("/")[2] == "setup.py"]:
         folder = path.removesuffix("setup.py")
         if "project" not in parsed_toml(texts, f"{folder}pyproject.toml"):
             tables = _tables(folder, texts)
             if tables:
                 old = texts.get(f"{folder}pyproject.toml", "")
-                found[f"{folder}pyproject.toml"] = f"{old.rstrip()}\n\n{tables}" if old.strip() else tables
-    return found
+                completed[f"{folder}pyproject.toml"] = f"{old.rstrip()}\n\n{tables}" if old.strip() else tables
+    return completed
 
 
 def why_unreadable(folder: str, texts: Texts) -> str:
@@ -95,12 +95,12 @@ def _entry_points(groups: Any) -> list[str]:
 
 
 def _requirements(settings: Mapping[str, Any], script: str) -> list[str]:
-    found = [requirement for pattern, requirement in _REQUIRED_BY.items() if re.search(pattern, script)]
+    requirements = [requirement for pattern, requirement in _REQUIRED_BY.items() if re.search(pattern, script)]
     listed = settings.get("setup_requires")
     listed = listed if isinstance(listed, list) else [listed] if isinstance(listed, str) else []
     known = {re.split(r"[^\w.-]", row)[0].lower().replace("_", "-") for row in listed}
-    found = [row for row in found if re.split(r"[^\w.-]", row)[0].lower() not in known]
-    return [row for row in (*listed, *found) if not re.match(r"(?:setuptools|wheel)\s*(?:[<>=!~;]|$)", row)]
+    requirements = [row for row in requirements if re.split(r"[^\w.-]", row)[0].lower() not in known]
+    return [row for row in (*listed, *requirements) if not re.match(r"(?:setuptools|wheel)\s*(?:[<>=!~;]|$)", row)]
 
 
 # What the files say ---------------------------------------------------------------------------------------------------
@@ -108,13 +108,13 @@ def _requirements(settings: Mapping[str, Any], script: str) -> list[str]:
 
 def _settings(folder: str, texts: Texts) -> dict[str, Any]:
     """Arguments of `setup()` and keys of setup.cfg; `_UNKNOWN` for a value that only running the file gives."""
-    found = {**_of_cfg(folder, texts), **_of_script(texts[f"{folder}setup.py"])}
-    version = found.get("version")
+    settings = {**_of_cfg(folder, texts), **_of_script(texts[f"{folder}setup.py"])}
+    version = settings.get("version")
     if isinstance(version, str) and version.startswith("attr:"):
-        found["version"] = _attribute(version.removeprefix("attr:").strip(), folder, texts)
+        settings["version"] = _attribute(version.removeprefix("attr:").strip(), folder, texts)
     elif isinstance(version, str) and version.startswith("file:"):
-        found["version"] = texts.get(folder + version.removeprefix("file:").strip(), "").strip() or _UNKNOWN
-    return found
+        settings["version"] = texts.get(folder + version.removeprefix("file:").strip(), "").strip() or _UNKNOWN
+    return settings
 
 
 def _of_script(script: str) -> dict[str, Any]:
@@ -147,10 +147,10 @@ def _value(node: ast.AST, constants: Mapping[str, ast.expr], depth: int = 0) -> 
     if isinstance(node, ast.Name) and node.id in constants and depth < 5:
         return _value(constants[node.id], constants, depth + 1)
     try:
-        found = ast.literal_eval(node)
+        literal = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError):
         return _UNKNOWN
-    return list(found) if isinstance(found, tuple) else found
+    return list(literal) if isinstance(literal, tuple) else literal
 
 
 _CFG = {"requires_python": "python_requires", "home_page": "url", "summary": "description"}
@@ -162,18 +162,18 @@ def _of_cfg(folder: str, texts: Texts) -> dict[str, Any]:
         parser.read_string(texts.get(f"{folder}setup.cfg", ""))
     except ConfigParserError:
         return {}
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for section in ("metadata", "options"):
         if parser.has_section(section):
-            found |= {_CFG.get(k, k): v.strip() for k, v in parser.items(section) if v.strip()}
+            settings |= {_CFG.get(k, k): v.strip() for k, v in parser.items(section) if v.strip()}
     for key in ("classifiers", "setup_requires"):
-        if key in found:
-            rows = [row.strip() for row in found[key].splitlines() if row.strip()]
-            found[key] = _UNKNOWN if rows[0].startswith("file:") else rows
+        if key in settings:
+            rows = [row.strip() for row in settings[key].splitlines() if row.strip()]
+            settings[key] = _UNKNOWN if rows[0].startswith("file:") else rows
     for key in ("extras_require", "entry_points"):
         if parser.has_section(f"options.{key}"):
-            found[key] = dict(parser.items(f"options.{key}"))
-    return found
+            settings[key] = dict(parser.items(f"options.{key}"))
+    return settings
 
 
 def _attribute(place: str, folder: str, texts: Texts) -> Any:

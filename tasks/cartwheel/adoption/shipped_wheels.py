@@ -87,13 +87,13 @@ _CANDIDATES = (
 
 def _names() -> dict[str, str]:
     """Interpreters other than CPython by ABI tag, asked of the table that makes the tags."""
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for name in _CANDIDATES:
         try:
-            found.setdefault(pythons.tags(name, "3.9", where="")[1], name)
+            names.setdefault(pythons.tags(name, "3.9", where="")[1], name)
         except CartwheelError:
             continue
-    return found
+    return names
 
 
 _NAMES = _names()

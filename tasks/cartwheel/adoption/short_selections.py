@@ -16,11 +16,11 @@ _PATTERNS = (
 def short_table(table: Mapping[str, Any], triples: Iterable[str]) -> dict[str, Any]:
     """A copy of the table in which `select` has the fewest patterns that match the same of the package's `triples`."""
     every = tuple(triples)
-    found = dict(table)
+    shortened = dict(table)
     for key in ("overrides", "variants"):
-        if key in found:
-            found[key] = [{**row, "select": _short(row["select"], every)} for row in found[key]]
-    return found
+        if key in shortened:
+            shortened[key] = [{**row, "select": _short(row["select"], every)} for row in shortened[key]]
+    return shortened
 
 
 def _short(select: Any, every: tuple[str, ...]) -> Any:

@@ -108,14 +108,14 @@ def workflows(texts: Texts) -> tuple[Workflow, ...]:
     """The repository's GitHub workflows and its GitLab pipeline."""
     from cartwheel.adoption.gitlab import gitlab_pipeline
 
-    found = [
+    parsed = [
         github_workflow(path, texts)
         for path in sorted(texts)
         if path.startswith(FOLDER) and path.count("/") == 2 and path.endswith((".yml", ".yaml"))
     ]
     if ".gitlab-ci.yml" in texts:
-        found.append(gitlab_pipeline(".gitlab-ci.yml", texts))
-    return tuple(found)
+        parsed.append(gitlab_pipeline(".gitlab-ci.yml", texts))
+    return tuple(parsed)
 
 
 def github_workflow(path: str, texts: Texts) -> Workflow:
@@ -238,14 +238,14 @@ def _steps(
         env = {**context["env"], **substitute(row.get("env") or {}, context)}
         seen = {**context, "env": env}
         uses = as_text(substitute(row.get("uses", ""), seen))
-        given = {str(k): v for k, v in (substitute(row.get("with") or {}, seen)).items()}
+        inputs = {str(k): v for k, v in (substitute(row.get("with") or {}, seen)).items()}
         if uses.startswith("./") and depth < 3:
-            yield from _composite(uses, given, seen, texts, folder, depth)
+            yield from _composite(uses, inputs, seen, texts, folder, depth)
             continue
         yield JobStep(
             uses=uses.partition("@")[0].lower(),
             run=as_text(substitute(row.get("run", ""), seen)),
-            with_={key: as_text(value) for key, value in given.items()},
+            with_={key: as_text(value) for key, value in inputs.items()},
             env={key: as_text(value) for key, value in env.items()},
             folder=as_text(substitute(row.get("working-directory", folder), seen)) or ".",
             name=as_text(row.get("name", "")),
@@ -253,7 +253,7 @@ def _steps(
 
 
 def _composite(
-    uses: str, given: Mapping[str, Any], context: Mapping[str, Any], texts: Texts, folder: str, depth: int
+    uses: str, values: Mapping[str, Any], context: Mapping[str, Any], texts: Texts, folder: str, depth: int
 ) -> Iterable[JobStep]:
     """The steps of a composite action of the same repository."""
     place = uses.removeprefix("./").rstrip("/")
@@ -264,4 +264,4 @@ def _composite(
         return
     inputs = {name: (row or {}).get("default") for name, row in (document.get("inputs") or {}).items()}
     rows = (document.get("runs") or {}).get("steps") or ()
-    yield from _steps(rows, {**context, "inputs": {**inputs, **given}}, texts, folder, depth=depth + 1)
+    yield from _steps(rows, {**context, "inputs": {**inputs, **values}}, texts, folder, depth=depth + 1)

@@ -14,7 +14,7 @@ from cartwheel.provenance.wheel_files import rewrite
 
 
 def with_own_bill(
-    made: Path, package: Package, wheel: Wheel, env: Mapping[str, str], work: Work, crates: Mapping[str, str]
+    built: Path, package: Package, wheel: Wheel, env: Mapping[str, str], work: Work, crates: Mapping[str, str]
 ) -> None:
     """Rewrite a wheel that was just built; `crates`: those that the target resolves, empty if unknown."""
     moment = int(env["SOURCE_DATE_EPOCH"])
@@ -22,10 +22,10 @@ def with_own_bill(
         name=package.name, version=package.version, moment=moment, project=source_top(work.root).as_posix(),
         triple=wheel.target.triple, crates=crates,
     )  # fmt: skip
-    rewrite(made, moment, lambda contents: sbom.with_bill(contents, facts))
+    rewrite(built, moment, lambda contents: sbom.with_bill(contents, facts))
 
 
-def finish(made: Path, raw: Path, package: Package, wheel: Wheel, env: Mapping[str, str], work: Work) -> None:
+def finish(built: Path, raw: Path, package: Package, wheel: Wheel, env: Mapping[str, str], work: Work) -> None:
     """Rewrite a repaired wheel; files that are not in the raw wheel were grafted."""
     moment = int(env["SOURCE_DATE_EPOCH"])
     with zipfile.ZipFile(raw) as archive:
@@ -39,4 +39,4 @@ def finish(made: Path, raw: Path, package: Package, wheel: Wheel, env: Mapping[s
         grafted = [name for name in contents if name not in before]
         return sbom.with_grafted(sbom.with_bill(contents, facts), grafted)
 
-    rewrite(made, moment, edit)
+    rewrite(built, moment, edit)

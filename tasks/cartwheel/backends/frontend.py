@@ -27,18 +27,18 @@ def uv_build(
     `env`: the backend's environment, without uv's variables. `cwd`: the folder whose uv settings apply; None: the
     project. `settings`: the backend's config settings (PEP 517), `name=value`.
     """
-    given, folder = work.snapshot.environ, cwd or work.root
-    shared = {**env, **environment.family(given, "uv", credentials=False)}
+    environ, folder = work.snapshot.environ, cwd or work.root
+    shared = {**env, **environment.family(environ, "uv", credentials=False)}
     options = tuple(f"--config-setting={setting}" for setting in settings)
     argv = (*run.module_command("uv"), "build", what, "--no-create-gitignore", "--out-dir", str(out), *options)
-    if not _credentials(given, "uv"):
+    if not _credentials(environ, "uv"):
         chosen = ("--python", python) if python else ()
         work.log.run((*argv, *chosen, str(source)), cwd=folder, env=shared)
         return
-    uv, own = run.module_command("uv"), {**env, **environment.family(given, "uv")}
+    uv, own = run.module_command("uv"), {**env, **environment.family(environ, "uv")}
     place = work.scratch / "build-environment"
-    asked = ("--python", python) if python else ()
-    work.log.run((*uv, "venv", "--clear", *asked, str(place)), cwd=source, env=own)
+    python_option = ("--python", python) if python else ()
+    work.log.run((*uv, "venv", "--clear", *python_option, str(place)), cwd=source, env=own)
     inner = _interpreter(place)
 
     def install(interpreter: Path, requirements: tuple[str, ...]) -> None:
@@ -57,14 +57,14 @@ def pip_build(
 
     `settings`: the backend's config settings (PEP 517), `name=value`.
     """
-    given = work.snapshot.environ
-    shared = {**env, **environment.family(given, "pip", credentials=False)}
+    environ = work.snapshot.environ
+    shared = {**env, **environment.family(environ, "pip", credentials=False)}
     options = tuple(f"--config-settings={setting}" for setting in settings)
     wheel = ("-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--wheel-dir", str(out), *options)
-    if not _credentials(given, "pip"):
+    if not _credentials(environ, "pip"):
         inside.run((python, *wheel, str(source)), cwd=source, env=shared)
         return
-    own, place = {**env, **environment.family(given, "pip")}, work.scratch / "build-environment"
+    own, place = {**env, **environment.family(environ, "pip")}, work.scratch / "build-environment"
     inside.run((python, "-m", "venv", str(place)), cwd=source, env=shared)
     inner = _interpreter(place)
 

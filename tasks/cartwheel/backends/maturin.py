@@ -81,9 +81,9 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
         )
     except StepFailed as error:
         raise _clearer(error, package, wheel) from None
-    made = _final_wheel(out, wheel)
-    with_own_bill(made, package, wheel, env, work, sources.resolved(work.snapshot))
-    files.move_into_place(made, work.root / raw_wheel(wheel))
+    built = _final_wheel(out, wheel)
+    with_own_bill(built, package, wheel, env, work, sources.resolved(work.snapshot))
+    files.move_into_place(built, work.root / raw_wheel(wheel))
     return sources.learn(directory, messages, home, work)
 
 
@@ -231,16 +231,16 @@ def _final_wheel(out: Path, wheel: Wheel) -> Path:
     """The only wheel that maturin made, with the variant's build tag added."""
     planned = WheelName.parse(wheel.file)
     try:
-        made = exactly_one(out, str(replace(planned, build="")))
+        built = exactly_one(out, str(replace(planned, build="")))
     except StepFailed as error:
         if not (hint := advice(str(error), wheel)):
             raise
         raise StepFailed(f"{error}: {hint}") from None
     if not planned.build:
-        return made
+        return built
     from cartwheel.toolchain.repairers import retag
 
-    retag(made, out / wheel.file, planned)
+    retag(built, out / wheel.file, planned)
     return out / wheel.file
 
 

@@ -48,7 +48,7 @@ def advice(error: str, wheel: Wheel) -> str:
     """How to change the configuration so that the plan matches maturin's wheel; empty if unknown."""
     if abi := re.search(r"but \S*-cp3(\d+)-abi3-", error):
         return _ask_for(f"3.{abi[1]}")
-    if found := re.search(r"but \S*-pp\d+-pypy3(\d+)_pp(73|80)-", error):
-        suffix = "-v8" if found[2] == "80" and found[1] == "11" else ""
-        return f"that PyPy is another release; write 'pypy3.{found[1]}{suffix}' in place of '{wheel.python}'"
+    if match := re.search(r"but \S*-pp\d+-pypy3(\d+)_pp(73|80)-", error):
+        suffix = "-v8" if match[2] == "80" and match[1] == "11" else ""
+        return f"that PyPy is another release; write 'pypy3.{match[1]}{suffix}' in place of '{wheel.python}'"
     return ""

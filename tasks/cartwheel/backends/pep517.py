@@ -85,10 +85,10 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
         env |= {} if wheel.debug else backend_variables(wheel, source, env, python)
         uv_build("--wheel", source, out, env, work, python=python, settings=_settings(package, wheel))
     try:
-        made = exactly_one(out, wheel.raw)
+        built = exactly_one(out, wheel.raw)
     except StepFailed as error:
         raise _clearer(error, package, wheel) from None
-    files.move_into_place(made, work.root / raw_wheel(wheel))
+    files.move_into_place(built, work.root / raw_wheel(wheel))
     return {}
 
 
@@ -141,10 +141,10 @@ def _interpreter(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
     """The path of the interpreter to compile for. Raises `StepFailed` if it is not installed."""
     from cartwheel.toolchain import build_interpreters
 
-    found = build_interpreters.path(wheel.python, package.minimum_python, snapshot)
-    if not found:
+    interpreter = build_interpreters.path(wheel.python, package.minimum_python, snapshot)
+    if not interpreter:
         raise StepFailed(build_interpreters.missing_interpreter(wheel.python, package.minimum_python))
-    return found
+    return interpreter
 
 
 def missing_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> tuple[ToolNeed, ...]:

@@ -61,8 +61,8 @@ def sources_digest(package: Package, wheel: Wheel, work: Work, listing: Iterable
     files = [path for path in listing if (work.root / path).is_file()]
     for name in wheel.pgo.inputs:
         place = work.root / package.folder / name
-        found = sorted(place.rglob("*")) if place.is_dir() else [place]
-        files += [path.relative_to(work.root).as_posix() for path in found if path.is_file()]
+        paths = sorted(place.rglob("*")) if place.is_dir() else [place]
+        files += [path.relative_to(work.root).as_posix() for path in paths if path.is_file()]
     digests = work.snapshot.digests(tuple(sorted(set(files))))
     return sha256(json.dumps(sorted(digests.items())).encode()).hexdigest()
 
@@ -74,10 +74,10 @@ def _train(package: Package, wheel: Wheel, work: Work, profile: Path, build: Bui
     raw = work.scratch / "pgo-raw"
     work.announce(f"training {package.name} for {wheel.target.triple}: {' '.join(wheel.pgo.run)}")
     instrumented = replace(trained, flags=(*wheel.flags, f"-Cprofile-generate={raw}"))
-    made = build(instrumented, work.scratch / "pgo-target", work.scratch / "pgo-out")
+    instrumented_wheel = build(instrumented, work.scratch / "pgo-target", work.scratch / "pgo-out")
     folder = work.root / package.folder
     test_environment.run_wheel_tests(
-        made,
+        instrumented_wheel,
         base=base,
         module=package.module,
         requirements=wheel.pgo.requires,
@@ -105,9 +105,9 @@ def _trained_wheel(package: Package, wheel: Wheel, work: Work) -> tuple[Wheel, I
     env = environment.tool_environment(work.snapshot.environ)
     for candidate in (wheel, *alike):
         for python in test_plan.pythons(package, candidate):
-            found = interpreter_for_tests(package, candidate, python, env)
-            if isinstance(found, Interpreter) and not found.foreign:
-                return candidate, found
+            place = interpreter_for_tests(package, candidate, python, env)
+            if isinstance(place, Interpreter) and not place.foreign:
+                return candidate, place
     raise StepFailed(
         f"pgo: no interpreter of {wheel.target.triple} is here ({sys.platform}) to run the training with; build it on "
         "a machine that has one, or switch it off in an override: pgo = { run = [] }"

@@ -114,7 +114,7 @@ def commands_before(
     def prepare(work: Work) -> tuple[str, ...]:
         env = build_environment(package, work) | variables(values, work)
         cwd = work.root / package.folder
-        made: list[str] = []
+        files: list[str] = []
         with _BEFORE:
             for before in commands:
                 key = repr((str(cwd), before.run, sorted(environment.literal_values(values).items())))
@@ -122,15 +122,15 @@ def commands_before(
                     there = stats(work.root)
                     work.log.run(before.run, cwd=cwd, env=env)
                     _DONE[key] = files_written(there, stats(work.root))
-                made += _DONE[key]
-        return tuple(made)
+                files += _DONE[key]
+        return tuple(files)
 
     return prepare
 
 
 def exactly_one(folder: Path, expected: str) -> Path:
     """The only file in `folder`. Raises `StepFailed` if it does not have the expected name."""
-    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if found != [expected]:
-        raise StepFailed(f"planned {expected}, but {', '.join(found) or 'nothing'} was made")
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if names != [expected]:
+        raise StepFailed(f"planned {expected}, but {', '.join(names) or 'nothing'} was made")
     return folder / expected

@@ -25,13 +25,13 @@ def locked_members(top: Crate) -> dict[str, str]:
 def checksums(path: Path) -> dict[tuple[str, str], str]:
     """The checksum `sha256:…` of each non-local crate in a lockfile, by name and version; its source if it has none."""
     old = {" ".join(key.split(" ")[1:3]): value for key, value in table(toml(path), "metadata").items()}
-    found: dict[tuple[str, str], str] = {}
+    digests: dict[tuple[str, str], str] = {}
     for row in lock_rows(path):
         if "source" in row:
             name, version = str(row.get("name")), str(row.get("version"))
             digest = row.get("checksum") or old.get(f"{name} {version}")
-            found[name, version] = f"sha256:{digest}" if digest else str(row["source"])
-    return found
+            digests[name, version] = f"sha256:{digest}" if digest else str(row["source"])
+    return digests
 
 
 def _rows_for(path: Path, manifest: Path, root: Path) -> Iterable[dict[str, Any]]:
@@ -42,13 +42,13 @@ def _rows_for(path: Path, manifest: Path, root: Path) -> Iterable[dict[str, Any]
         by_name.setdefault(str(row.get("name")), []).append(row)
     local = {crate.name for crate in local_packages(manifest, root)}
     waiting = [row for row in rows if "source" not in row and row.get("name") in local]
-    found: dict[int, dict[str, Any]] = {}
+    rows_by_index: dict[int, dict[str, Any]] = {}
     while waiting:
         row = waiting.pop()
-        if id(row) in found:
+        if id(row) in rows_by_index:
             continue
-        found[id(row)] = row
+        rows_by_index[id(row)] = row
         for need in row.get("dependencies", []):
             name, *version = str(need).split(" ")
             waiting += [r for r in by_name.get(name, []) if not version or r.get("version") == version[0]]
-    return found.values() if found else rows
+    return rows_by_index.values() if rows_by_index else rows

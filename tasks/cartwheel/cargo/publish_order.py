@@ -94,31 +94,31 @@ def _slashes(path: str) -> str:
 
 def needed_folders(start: str, crates: Mapping[str, Crate]) -> frozenset[str]:
     """The folders of the crate in `start` and of all crates that it needs by path."""
-    found: set[str] = set()
+    folders: set[str] = set()
     waiting = [start]
     while waiting:
         folder = waiting.pop()
-        if folder in crates and folder not in found:
-            found.add(folder)
+        if folder in crates and folder not in folders:
+            folders.add(folder)
             waiting += [sibling.folder for sibling in crates[folder].siblings if sibling.published]
-    return frozenset(found)
+    return frozenset(folders)
 
 
-def crates_to_publish(crates: Iterable[Crate], registry: str, asked: tuple[str, ...] | None) -> tuple[Crate, ...]:
+def crates_to_publish(crates: Iterable[Crate], registry: str, names: tuple[str, ...] | None) -> tuple[Crate, ...]:
     """The crates to publish, each after those that it needs.
 
-    `asked`: exactly these names; None: all crates that may go to the registry, without extensions. Raises `ConfigError`
+    `names`: exactly these; None: all crates that may go to the registry, without extensions. Raises `ConfigError`
     if none is left, if one may not go there, or if one needs a crate that may not go there.
     """
     known = {crate.name: crate for crate in crates}
     where = f"[tool.cartwheel.index.{registry}] crates"
-    for name in asked or ():
+    for name in names or ():
         if name not in known:
             raise ConfigError(f"{where}: there is no crate '{name}' here{did_you_mean(name, known)}")
         if not known[name].goes_to(registry):
             raise ConfigError(f"{where}: '{name}' is named, and its Cargo.toml says it is not published there")
     usual = (crate.name for crate in known.values() if crate.goes_to(registry) and not crate.extension)
-    picked = {name: known[name] for name in (asked if asked is not None else usual)}
+    picked = {name: known[name] for name in (names if names is not None else usual)}
     if not picked:
         raise ConfigError(f"publish: {registry}: no crate would be sent ({_why_none(known)}); {_instead(where)}")
     _refuse_lacking(picked, known, registry)

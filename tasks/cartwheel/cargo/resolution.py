@@ -45,15 +45,15 @@ def resolved_crates(
 
 def crates_in_tree(printed: str, locked: Mapping[tuple[str, str], str]) -> dict[str, str]:
     """The output of `cargo tree -f '{p} {f}'`, combined with the lockfile's checksums."""
-    found: dict[tuple[str, str], set[str]] = {}
+    features: dict[tuple[str, str], set[str]] = {}
     for line in printed.splitlines():
         parsed = _LINE.fullmatch(line.removesuffix("(*)").rstrip())
         if parsed:
-            found.setdefault((parsed["name"], parsed["version"]), set()).add(parsed["features"])
-    names = [name for name, _ in found]
+            features.setdefault((parsed["name"], parsed["version"]), set()).add(parsed["features"])
+    names = [name for name, _ in features]
     return {
         name if names.count(name) == 1 else f"{name} {version}": _entry(name, version, sets, locked)
-        for (name, version), sets in sorted(found.items())
+        for (name, version), sets in sorted(features.items())
     }
 
 

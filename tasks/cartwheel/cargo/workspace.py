@@ -128,17 +128,17 @@ def members(root: Path) -> tuple[Path, ...]:
     root = Path(os.path.abspath(root))
     data = toml(root)
     waiting = [(root, False), *((path, False) for path in _listed_manifests(root.parent, table(data, "workspace")))]
-    found: set[Path] = set()
+    folders: set[Path] = set()
     while waiting:
         manifest, by_path = waiting.pop()
-        if manifest in found or not manifest.is_file() or _is_excluded(manifest, root):
+        if manifest in folders or not manifest.is_file() or _is_excluded(manifest, root):
             continue
         if by_path and not _belongs(manifest, root):
             continue
-        found.add(manifest)
+        folders.add(manifest)
         if "workspace" in data:
             waiting += [(path, True) for path in path_needs(manifest, (*BUILT_OF, *_OF_TESTS))]
-    return tuple(sorted(manifest for manifest in found if "package" in toml(manifest)))
+    return tuple(sorted(manifest for manifest in folders if "package" in toml(manifest)))
 
 
 def _belongs(manifest: Path, root: Path) -> bool:
@@ -180,16 +180,16 @@ def local_packages(manifest: Path, root: Path) -> tuple[Crate, ...]:
     workspace's root that the lockfile uses. Excludes dev-dependencies. Raises `ConfigError` for invalid TOML.
     """
     start = Path(os.path.abspath(manifest))
-    found: dict[Path, Crate] = {}
+    packages: dict[Path, Crate] = {}
     waiting = [start, *_active_patches(workspace_root(start))]
     while waiting:
         path = waiting.pop()
-        if path in found or not path.is_file():
+        if path in packages or not path.is_file():
             continue
         if "package" in toml(path):
-            found[path] = read_crate(path, root)
+            packages[path] = read_crate(path, root)
         waiting += path_needs(path, BUILT_OF)
-    return tuple(sorted(found.values(), key=lambda c: (c.manifest != start, c.path)))
+    return tuple(sorted(packages.values(), key=lambda c: (c.manifest != start, c.path)))
 
 
 def crates_of(root: Path, top: Crate, own: Path) -> dict[Path, Crate]:
@@ -198,14 +198,14 @@ def crates_of(root: Path, top: Crate, own: Path) -> dict[Path, Crate]:
     `root`: the project; `top`: the workspace's root; `own`: the manifest of one member.
     """
     waiting = [Path(os.path.abspath(own)), top.manifest, *members(top.manifest)]
-    found: dict[Path, Crate] = {}
+    crates: dict[Path, Crate] = {}
     while waiting:
         manifest = waiting.pop(0)
-        if manifest.parent in found or not manifest.is_relative_to(source_top(root)) or not manifest.is_file():
+        if manifest.parent in crates or not manifest.is_relative_to(source_top(root)) or not manifest.is_file():
             continue
-        crate = found[manifest.parent] = read_crate(manifest, root)
+        crate = crates[manifest.parent] = read_crate(manifest, root)
         waiting += [need.folder / "Cargo.toml" for need in needs(crate)]
-    return found
+    return crates
 
 
 def needed_by_cargo(manifest: Path) -> tuple[Path, ...]:
@@ -213,14 +213,14 @@ def needed_by_cargo(manifest: Path) -> tuple[Path, ...]:
     (dev-dependencies too), the root's patches, and the workspace roots of all of them."""
     root = workspace_root(manifest)
     patches = (_manifest_in(root.parent, row["path"]) for _, row in _patch_rows(root))
-    found: set[Path] = set()
+    paths: set[Path] = set()
     waiting = [Path(os.path.abspath(manifest)), root, *members(root), *patches]
     while waiting:
         path = waiting.pop()
-        if path not in found and path.is_file():
-            found.add(path)
+        if path not in paths and path.is_file():
+            paths.add(path)
             waiting += [workspace_root(path), *path_needs(path, (*BUILT_OF, *_OF_TESTS))]
-    return tuple(sorted(found))
+    return tuple(sorted(paths))
 
 
 def needs(crate: Crate) -> Iterator[Need]:

@@ -83,25 +83,25 @@ def refuse_unknown(keys: Iterable[str], *, where: str) -> None:
 
 
 def refusals_and_notes(
-    found: Iterable[Finding], passes: Mapping[str, str]
+    rows: Iterable[Finding], passes: Mapping[str, str]
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """The findings that `passes` (reasons by key) does not waive, and log lines.
 
     There is one line for each waived finding, and one for each key that waives nothing.
     """
-    found = tuple(found)
+    rows = tuple(rows)
     passes = {key: reason for key, reason in passes.items() if not key.startswith(_REFUSE)}
-    refused = tuple(finding for finding in found if not any(finding.is_of(key) for key in passes))
+    refused = tuple(finding for finding in rows if not any(finding.is_of(key) for key in passes))
     lines = [
         f"waived: {finding}, because: {reason}"
         for key, reason in passes.items()
-        for finding in found
+        for finding in rows
         if finding.is_of(key)
     ]
     lines += [
         f"rules: '{key}' no longer waives anything; remove it from the configuration"
         for key in passes
-        if not any(finding.is_of(key) for finding in found)
+        if not any(finding.is_of(key) for finding in rows)
     ]
     return refused, tuple(lines)
 

@@ -34,8 +34,8 @@ _PINNED = r"uses: (?P<action>[\w.-]+/[\w.-]+)(?P<rest>\S*)@(?P<commit>[0-9a-f]{4
 
 def pins_in(text: str) -> Pins:
     """The pinned actions of a workflow, with the versions in the comments behind their commits."""
-    found = re.finditer(_PINNED, text)
-    return {match["action"]: Pin(version=match["version"], commit=match["commit"]) for match in found}
+    matches = re.finditer(_PINNED, text)
+    return {match["action"]: Pin(version=match["version"], commit=match["commit"]) for match in matches}
 
 
 def newest_pins(*files: Pins) -> Pins:

@@ -213,7 +213,7 @@ def _python(system: str, version: str) -> tuple[str, ...]:
             f"python -m venv {_VENV}",
             f'& "{_VENV}/Scripts/Activate.ps1"',
         )
-    found = {
+    versions = {
         "linux": (
             f"PYTHON=/opt/python/cp{short}-cp{short}/bin/python",  # in the images of the Python Packaging Authority
             'if [ ! -x "$PYTHON" ]; then PYTHON=python3; fi',
@@ -223,4 +223,4 @@ def _python(system: str, version: str) -> tuple[str, ...]:
             f'if ! command -v "$PYTHON"; then brew install --quiet python@{version}; fi',
         ),
     }
-    return (*found[system], f'"$PYTHON" -m venv {_VENV}', f". {_VENV}/bin/activate")
+    return (*versions[system], f'"$PYTHON" -m venv {_VENV}', f". {_VENV}/bin/activate")

@@ -41,5 +41,5 @@ def advice(
     """`other_publishers` from the texts of a repository; `ours`: the files that doit ci wrote."""
     own = set(ours)
     theirs = {path: text for path, text in texts.items() if path not in own}
-    found = rivals(workflows(theirs), theirs, tags=tags, indexes=indexes, trigger=trigger)
-    return tuple(row.advice() for row in found)
+    others = rivals(workflows(theirs), theirs, tags=tags, indexes=indexes, trigger=trigger)
+    return tuple(row.advice() for row in others)

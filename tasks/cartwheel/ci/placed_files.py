@@ -25,8 +25,8 @@ KEPT = "kept"
 """The artifact of files that an earlier run on the default branch made."""
 
 
-def place(root: Path, made: Path, planned: Mapping[str, frozenset[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Move planned files from below `made`, a folder for each artifact, to their places below `root`.
+def place(root: Path, source: Path, planned: Mapping[str, frozenset[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Move planned files from below `source`, a folder for each artifact, to their places below `root`.
 
     `planned`: the paths relative to the project that each artifact may hold, by its name.  Returns the paths that were
     moved, and those that were left where they are.  Raises `StepFailed` if a place in the project is taken by
@@ -34,13 +34,13 @@ def place(root: Path, made: Path, planned: Mapping[str, frozenset[str]]) -> tupl
     """
     moved, left = [], []
     for artifact in (KEPT, *sorted(planned.keys() - {KEPT})):
-        for file, path in _files(made / artifact):
+        for file, path in _files(source / artifact):
             if path in planned.get(artifact, ()) or _is_listing(file, path, planned.get(artifact, frozenset())):
                 _move(file, root, path)
                 moved.append(path)
             else:
                 left.append(f"{artifact}/{path}")
-    unknown = (entry.name for entry in sorted(made.iterdir()) if entry.name not in planned)
+    unknown = (entry.name for entry in sorted(source.iterdir()) if entry.name not in planned)
     return tuple(dict.fromkeys(moved)), (*left, *unknown)
 
 

@@ -49,21 +49,21 @@ def yaml_text(tree: Mapping[str, Any], *, head: Sequence[str]) -> str:
 def _mapping(tree: Mapping[str, Any]) -> CommentedMap:
     from ruamel.yaml.comments import CommentedMap
 
-    made = CommentedMap()
+    node = CommentedMap()
     for key, value in tree.items():
-        made[key] = _node(value)
+        node[key] = _node(value)
         if isinstance(value, WithComment):
-            made.yaml_add_eol_comment(value.note, key, column=0)
-    return made
+            node.yaml_add_eol_comment(value.note, key, column=0)
+    return node
 
 
 def _sequence(values: Sequence[Any], *, flow: bool = True) -> CommentedSeq:
     from ruamel.yaml.comments import CommentedSeq
 
-    made = CommentedSeq(_node(value) for value in values)
+    node = CommentedSeq(_node(value) for value in values)
     if flow and all(isinstance(value, str) and "\n" not in value for value in values):
-        made.fa.set_flow_style()
-    return made
+        node.fa.set_flow_style()
+    return node
 
 
 def _node(value: Any) -> Any:

@@ -156,15 +156,15 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None) -> Ado
 
     present = read_repository(root)
     texts = with_project_tables(present)
-    found, skipped = packages(texts)
-    if not found:
+    layout, skipped = packages(texts)
+    if not layout:
         why = "; ".join(f"{row.folder}: {row.why}" for row in skipped)
         raise ConfigError(
             f"adopt: no package in {root}{f' ({why})' if why else ''}; expected a pyproject.toml with [build-system]. "
             "A new one: maturin new -b pyo3 NAME"
         )
     pipelines = workflows(texts)
-    evidence = gather_evidence(root, texts, found, pipelines, None if offline else released or _latest_release)
+    evidence = gather_evidence(root, texts, layout, pipelines, None if offline else released or _latest_release)
     git = git_facts(root)
     if "dodo.py" in texts and "cartwheel" in _tool(texts, "pyproject.toml"):
         return _with_dodo_note(changes(root, texts, evidence, skipped), texts)
@@ -208,7 +208,7 @@ def _tool(texts: Mapping[str, str], path: str) -> Mapping[str, Any]:
 def gather_evidence(
     root: Path,
     texts: Mapping[str, str],
-    found: Iterable[FoundPackage],
+    package_rows: Iterable[FoundPackage],
     pipelines: Iterable[Workflow],
     look: Released | None,
 ) -> tuple[PackageEvidence, ...]:
@@ -223,11 +223,11 @@ def gather_evidence(
     from cartwheel.model.config.manifest_schema import Pyproject, refuse_wrong_types
     from cartwheel.model.config.manifests import truth
 
-    rows, pipelines = tuple(found), tuple(pipelines)
+    rows, pipelines = tuple(package_rows), tuple(pipelines)
     calls = build_calls(pipelines, texts)
     git = git_facts(root)
     tables, publish = comparison_name(_tool(texts, "pyproject.toml").get("cartwheel", {}))
-    made = []
+    evidence = []
     for package in rows:
         path = below(package.folder, "pyproject.toml")
         pyproject = parsed_toml(texts, path)
@@ -239,7 +239,7 @@ def gather_evidence(
         else:
             released, files, unread = nothing
         versions = [version for version in (released, _version(manifests, truth)) if version]
-        made.append(
+        evidence.append(
             PackageEvidence(
                 package=package,
                 manifests=manifests,
@@ -253,7 +253,7 @@ def gather_evidence(
                 tag=tag_form(git.tags, package.name, versions, single=len(rows) == 1),
             )
         )
-    return tuple(made)
+    return tuple(evidence)
 
 
 def _version(manifests: Any, truth: Any) -> str:

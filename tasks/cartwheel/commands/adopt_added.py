@@ -31,8 +31,8 @@ def add_packages(texts: dict[str, str], known: Iterable[str], added: tuple[Packa
     tables: dict[str, dict[str, Any]] = {".": {**root, **keys}}
     comments: dict[str, Mapping[str, str]] = {}
     for row in added:
-        made = package_table(row)
-        own = {**made.table, **version_keys(row.manifests)}
+        table = package_table(row)
+        own = {**table.table, **version_keys(row.manifests)}
         default = f"{row.package.name}-v{{version}}"
         taken = tables["."].get("tag", default)
         form = row.tag if row.tag and row.tag != taken else default
@@ -40,8 +40,8 @@ def add_packages(texts: dict[str, str], known: Iterable[str], added: tuple[Packa
             own["tag"] = form
         if row.package.private:
             own["publish"] = []
-        tables[row.package.folder], comments[row.package.folder] = own, made.comments
-        for name, text in made.files.items():
+        tables[row.package.folder], comments[row.package.folder] = own, table.comments
+        for name, text in table.files.items():
             texts.setdefault(below(row.package.folder, name), text)
     spelled_out(tables, added, single=False)
     for row in added:

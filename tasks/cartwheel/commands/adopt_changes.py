@@ -34,19 +34,19 @@ def changes(
 
     project = read_project(root, {})
     known = {package.folder: package for package in project.packages}
-    made, edited, added = [], dict(texts), []
+    rows, edited, added = [], dict(texts), []
     for row in evidence:
         package = known.get(row.package.folder)
         if package is None:
             added.append(row)
             continue
         adopted = _package(row, package)
-        made.append(adopted)
+        rows.append(adopted)
         if any(line.state == "lost" and not line.why for line in adopted.rows):
             _plan_again(edited, row, package, single=len(project.packages) == 1)
     if added:
         add_packages(edited, known, tuple(added))
-        made += _planned_with(edited, tuple(added))
+        rows += _planned_with(edited, tuple(added))
     edits = [
         FileEdit(path=path, old=texts.get(path, ""), new=text)
         for path, text in edited.items()
@@ -55,7 +55,7 @@ def changes(
     ignored = gitignore_edit(texts)
     return Adoption(
         root=root,
-        packages=tuple(made),
+        packages=tuple(rows),
         skipped=skipped,
         edits=(*edits, *((ignored,) if ignored else ())),
         rivals=other_publishers(root, project),
@@ -81,8 +81,8 @@ def _planned_with(texts: Texts, added: tuple[PackageEvidence, ...]) -> Iterable[
 
 def _package(row: PackageEvidence, package: Package) -> PackageAdoption:
     planned = tuple(artifact.file for artifact in package_artifacts(package))
-    found = with_reasons(compare(row.files, planned), package.dropped)
-    lines = tuple(line for line in adoption_rows(found, package_table(row), planned) if line.state != "gained")
+    comparison = with_reasons(compare(row.files, planned), package.dropped)
+    lines = tuple(line for line in adoption_rows(comparison, package_table(row), planned) if line.state != "gained")
     return PackageAdoption(
         name=package.name,
         folder=package.folder,
@@ -107,12 +107,12 @@ def _plan_again(texts: dict[str, str], row: PackageEvidence, package: Package, *
     targets = list(mine)
     overrides: list[dict[str, Any]] = []
     for triple in dict.fromkeys(wheel.triple for wheel in wheels if wheel.file in lost):
-        wanted = [w for w in wheels if w.triple == triple]
-        pythons = tuple(dict.fromkeys((*mine.get(triple, ()), *(w.python for w in wanted))))
+        for_target = [w for w in wheels if w.triple == triple]
+        pythons = tuple(dict.fromkeys((*mine.get(triple, ()), *(w.python for w in for_target))))
         targets += [triple] if triple not in targets else []
         keys = {
             "python": list(pythons),
-            **({"floor": wanted[0].floor} if triple not in mine and wanted[0].floor else {}),
+            **({"floor": for_target[0].floor} if triple not in mine and for_target[0].floor else {}),
         }
         overrides.append({"select": triple, **keys})
     path = "pyproject.toml" if single else below(package.folder, "pyproject.toml")

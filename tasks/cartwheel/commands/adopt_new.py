@@ -37,17 +37,18 @@ def first_adoption(
     pipelines: tuple[Workflow, ...], git: GitFacts,
 ) -> Adoption:  # fmt: skip
     """All files that the project needs, and what they plan."""
-    made = tuple(package_table(row) for row in evidence)
-    tables, comments = _tables(evidence, made, pipelines, git)
+    package_tables = tuple(package_table(row) for row in evidence)
+    tables, comments = _tables(evidence, package_tables, pipelines, git)
     planned = _files_by_folder(texts, evidence, tables)
-    dockerfiles = _dockerfiles(texts, evidence, made)
+    dockerfiles = _dockerfiles(texts, evidence, package_tables)
     edits = [dodo_edit(texts), *_table_edits(texts, tables, comments), *dockerfiles, gitignore_edit(texts)]
     publish = tables["."].get("publish", ["pypi"])
     tags = [tables.get(row.package.folder, {}).get("tag") or tables["."].get("tag", "v{version}") for row in evidence]
     return Adoption(
         root=root,
         packages=tuple(
-            package_adoption(row, table, planned[row.package.folder]) for row, table in zip(evidence, made, strict=True)
+            package_adoption(row, table, planned[row.package.folder])
+            for row, table in zip(evidence, package_tables, strict=True)
         ),
         skipped=skipped,
         edits=tuple(edit for edit in edits if edit),
@@ -58,22 +59,22 @@ def first_adoption(
             indexes=publish,
             trigger=tables["."].get("ci", {}).get("trigger", "tag"),
         ),
-        notes=tuple(dict.fromkeys(_notes(texts, evidence, made, pipelines))),
+        notes=tuple(dict.fromkeys(_notes(texts, evidence, package_tables, pipelines))),
         again=False,
         forge="gitlab" if any("gitlab" in url for url in git.remotes.values()) or _only_gitlab(texts) else "github",
         new=git.new,
     )
 
 
-def package_adoption(evidence: PackageEvidence, made: PackageTable, planned: tuple[str, ...]) -> PackageAdoption:
+def package_adoption(evidence: PackageEvidence, table: PackageTable, planned: tuple[str, ...]) -> PackageAdoption:
     """A package that is new to the configuration: what it ships, and what its proposed table plans."""
-    rows = adoption_rows(compare(made.expected, planned), made, planned) if made.expected else ()
+    rows = adoption_rows(compare(table.expected, planned), table, planned) if table.expected else ()
     return PackageAdoption(
         name=evidence.package.name,
         folder=evidence.package.folder,
         version=evidence.released,
-        source=made.source,
-        published=made.expected,
+        source=table.source,
+        published=table.expected,
         planned=planned,
         rows=rows,
         unread=evidence.unread,
@@ -82,7 +83,7 @@ def package_adoption(evidence: PackageEvidence, made: PackageTable, planned: tup
 
 def _tables(
     evidence: tuple[PackageEvidence, ...],
-    made: tuple[PackageTable, ...],
+    package_tables: tuple[PackageTable, ...],
     pipelines: tuple[Workflow, ...],
     git: GitFacts,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
@@ -99,7 +100,7 @@ def _tables(
     tables: dict[str, dict[str, Any]] = {".": root}
     comments: dict[str, dict[str, str]] = {".": root_comments}
     on_index = any(row.files for row in evidence)
-    for row, package in zip(evidence, made, strict=True):
+    for row, package in zip(evidence, package_tables, strict=True):
         place = "." if single else row.package.folder
         own, notes = tables.setdefault(place, {}), comments.setdefault(place, {})
         own.update(package.table)
@@ -116,7 +117,7 @@ def _tables(
     shared = release if not single or "publish" not in root else {k: v for k, v in release.items() if k != "publish"}
     tables["."] = {**root, **shared} if "publish" not in root else {**shared, **root}
     root_comments.update(why)
-    if lines := tuple(dict.fromkeys(line for package in made for line in package.steps)):
+    if lines := tuple(dict.fromkeys(line for package in package_tables for line in package.steps)):
         step = {"name": "packages of the system", "run": list(lines)}
         tables["."].setdefault("ci", {})["steps"] = {"before": {"build": [step]}}
         root_comments.setdefault("ci", "from the workflows")
@@ -133,8 +134,8 @@ def spelled_out(tables: dict[str, dict[str, Any]], evidence: tuple[PackageEviden
         if "targets" in tables["."]:
             own.setdefault("targets", list(usual_triples(row.manifests)))
         if "python" in tables["."] and own.get("targets") != ["any"]:
-            kept = default_python(row.manifests, bindings_of(row.manifests), stable_abi(row.manifests))
-            own.setdefault("python", list(kept))
+            default = default_python(row.manifests, bindings_of(row.manifests), stable_abi(row.manifests))
+            own.setdefault("python", list(default))
         if tables["."].get("publish") == [] and "publish" not in own:
             own["publish"] = ["pypi"]
 
@@ -168,9 +169,9 @@ def _table_edits(
 
 
 def _notes(
-    texts: Texts, evidence: tuple[PackageEvidence, ...], made: tuple[PackageTable, ...], pipelines: Iterable[Workflow]
+    texts: Texts, evidence: tuple[PackageEvidence, ...], tables: tuple[PackageTable, ...], pipelines: Iterable[Workflow]
 ) -> Iterable[str]:
-    for row, package in zip(evidence, made, strict=True):
+    for row, package in zip(evidence, tables, strict=True):
         if row.unread:
             followed = f"the plan follows {package.source}" if package.source else "the plan is the default"
             yield f"what is shipped of {row.package.name} is not known, so {followed}: {row.unread}"
@@ -188,10 +189,10 @@ def _notes(
 
 
 def _dockerfiles(
-    texts: Texts, evidence: tuple[PackageEvidence, ...], made: tuple[PackageTable, ...]
+    texts: Texts, evidence: tuple[PackageEvidence, ...], tables: tuple[PackageTable, ...]
 ) -> Iterable[FileEdit]:
     """The new Dockerfiles of all packages; raises `ConfigError` if another file has the name."""
-    for row, package in zip(evidence, made, strict=True):
+    for row, package in zip(evidence, tables, strict=True):
         for name, text in package.files.items():
             path = below(row.package.folder, name)
             if texts.get(path, text) != text:

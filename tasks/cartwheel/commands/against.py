@@ -49,7 +49,7 @@ def reports(project: Project, root: Path, against: str, *, sizes: bool, offline:
     """The report of every published package; raises `InvalidCommand` for an index that no package has."""
     name, _, version = against.partition(":")
     name = "" if name == FIRST else name
-    found = []
+    rows = []
     for package in project.packages:
         if not package.publish:
             continue
@@ -61,10 +61,10 @@ def reports(project: Project, root: Path, against: str, *, sizes: bool, offline:
                 f"plan: '{index or package.name}': a release is compared on an index like PyPI; name one: "
                 "doit plan --against NAME[:VERSION]"
             )
-        found.append(_report(project, package, root, index, version, sizes=sizes, offline=offline))
-    if not found:
+        rows.append(_report(project, package, root, index, version, sizes=sizes, offline=offline))
+    if not rows:
         raise InvalidCommand("plan: no package is published, so there is no release to compare with")
-    return tuple(found)
+    return tuple(rows)
 
 
 def _report(

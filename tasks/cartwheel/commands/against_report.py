@@ -12,9 +12,9 @@ from cartwheel.last_release import QUOTA
 from cartwheel.summary import size
 
 
-def as_document(found: Iterable[PackageReport]) -> str:
+def as_document(reports: Iterable[PackageReport]) -> str:
     """The JSON form, schema 1."""
-    packages = [_document(row) for row in found]
+    packages = [_document(row) for row in reports]
     return json.dumps({"schema": 1, "packages": packages}, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -41,9 +41,9 @@ def _document(row: PackageReport) -> Mapping[str, object]:
     }
 
 
-def as_text(found: Iterable[PackageReport]) -> str:
+def as_text(reports: Iterable[PackageReport]) -> str:
     """The text form."""
-    return "\n".join(line for row in found for line in (*_lines(row), "")).rstrip() + "\n"
+    return "\n".join(line for row in reports for line in (*_lines(row), "")).rstrip() + "\n"
 
 
 def _lines(row: PackageReport) -> Iterable[str]:
@@ -93,10 +93,10 @@ def _quota(row: PackageReport) -> Iterable[str]:
             yield "that is more than PyPI takes: ask for more, or delete old releases first"
 
 
-def as_markdown(found: Iterable[PackageReport]) -> str:
+def as_markdown(reports: Iterable[PackageReport]) -> str:
     """The Markdown form, for a pull request or a job summary."""
     lines: list[str] = []
-    for row in found:
+    for row in reports:
         comparison = row.change.comparison
         lines += [f"### {_heading(row)}", ""]
         table = [
@@ -116,6 +116,6 @@ def as_markdown(found: Iterable[PackageReport]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def render(found: tuple[PackageReport, ...], *, as_json: bool, markdown: bool) -> str:
+def render(reports: tuple[PackageReport, ...], *, as_json: bool, markdown: bool) -> str:
     """The reports in the requested form."""
-    return as_document(found) if as_json else as_markdown(found) if markdown else as_text(found)
+    return as_document(reports) if as_json else as_markdown(reports) if markdown else as_text(reports)

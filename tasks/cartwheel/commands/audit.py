@@ -51,9 +51,9 @@ class Audit(WordsAndOptions):
         shop = workshop_of(self.task_list)
         shop.world.readonly = True
         run.stop_on_signals()
-        found = pins(sys.argv[1:])
-        name, _, version = "".join(found).partition("==")
-        if len(found) != 1 or pos_args or not name or not version:
+        pinned = pins(sys.argv[1:])
+        name, _, version = "".join(pinned).partition("==")
+        if len(pinned) != 1 or pos_args or not name or not version:
             raise InvalidCommand("audit: expected NAME==VERSION, such as: doit audit sampleproject==4.0.0")
         if not is_version(version):
             raise InvalidCommand(f"audit: '{version}' is no version; expected one such as 1.2.0 or 1.2.0rc1")
@@ -78,9 +78,10 @@ def audited(index: Index, name: str, version: str, root: Path) -> tuple[AuditedF
 
 
 def _audited(index: Index, name: str, version: str, row: ListedFile, root: Path) -> AuditedFile:
-    found = file_provenance(index, name, version, row.file, row.sha256, root)
+    provenance = file_provenance(index, name, version, row.file, row.sha256, root)
     return AuditedFile(
-        file=row.file, sha256=row.sha256, publisher=found.publisher, commit=found.commit, problem=found.problem,
+        file=row.file, sha256=row.sha256, publisher=provenance.publisher, commit=provenance.commit,
+        problem=provenance.problem,
         bills=_bills(row, index) if row.file.endswith(".whl") else (),
     )  # fmt: skip
 
@@ -92,15 +93,15 @@ def _bills(row: ListedFile, index: Index) -> tuple[str, ...]:
     with TemporaryDirectory() as folder:
         wheel = Path(folder, row.file)
         wheel.write_bytes(read_bytes(row.url, shown_as=row.file, index=index))
-        found = []
+        bills = []
         for name, content in wheel_contents(wheel):
             if is_document(name):
                 try:
                     count = len(json.loads(content).get("components", ()))
                 except (ValueError, AttributeError):
                     count = 0
-                found.append(f"{name.rpartition('/')[2]}: {count} components")
-    return tuple(found)
+                bills.append(f"{name.rpartition('/')[2]}: {count} components")
+    return tuple(bills)
 
 
 def problems(files: tuple[AuditedFile, ...]) -> tuple[str, ...]:

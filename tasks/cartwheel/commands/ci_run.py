@@ -25,21 +25,21 @@ def matrix(shop: RunContext, tasks: list[Any], to: str, forge: Forge) -> Iterabl
     refuse_another_version(shop.project)
     forecasts = {one.name: one for one in outlook(closure(tasks, ["check", "sdist"]), elsewhere=True)}
     stale = {name for name, one in forecasts.items() if one.state != FRESH}
-    wanted = project_pipeline(shop.root, shop.project, version=__version__)
-    selected = selection(shop.project, wanted, stale=stale, to=to)
+    pipeline = project_pipeline(shop.root, shop.project, version=__version__)
+    selected = selection(shop.project, pipeline, stale=stale, to=to)
     _refuse_lost_files(shop, selected)
     _summarise(selected, forecasts, shop)
     return (f"{name}={value}" for name, value in forge.plan_outputs(selected).items())
 
 
-def place_files(shop: RunContext, made: Path) -> Iterable[str]:
-    """Moves the planned files of other jobs from the folder `made` to their places."""
+def place_files(shop: RunContext, source: Path) -> Iterable[str]:
+    """Moves the planned files of other jobs from the folder `source` to their places."""
     from cartwheel.ci.placed_files import place, planned_files
 
-    if not made.is_dir():
-        raise ConfigError(f"ci place: there is no folder {made}; no job handed anything on")
-    wanted = project_pipeline(shop.root, shop.project, version=__version__)
-    moved, left = place(shop.root, made, planned_files(shop.project, wanted))
+    if not source.is_dir():
+        raise ConfigError(f"ci place: there is no folder {source}; no job handed anything on")
+    pipeline = project_pipeline(shop.root, shop.project, version=__version__)
+    moved, left = place(shop.root, source, planned_files(shop.project, pipeline))
     yield f"{len(moved)} files of other jobs are in their places"
     if left:
         more = f" and {len(left) - 20} more" if len(left) > 20 else ""

@@ -67,23 +67,23 @@ class Doctor(Seeking, DoitCmdBase):  # type: ignore[misc]
         if pos_args:
             raise InvalidCommand(f"doctor: it takes no word; found '{' '.join(pos_args)}'")
         shop = workshop_of(self.task_list)
-        found = diagnoses(shop, this_machine())
+        readiness = diagnoses(shop, this_machine())
         shop.world.save()
         compiled = disk_use(shop.root)
         limits = capacity()
         releases = () if offline else release_readiness(shop)
         rows = {
             "schema": 1,
-            "targets": [asdict(d) for d in found],
+            "targets": [asdict(d) for d in readiness],
             "releases": [asdict(row) for row in releases],
             "disk": {"cargo": compiled},
             "parallel": {"processors": limits.processors, "memory": limits.memory, "wheels": limits.wheels},
             "tables": {"date": outside_facts.DATE, "sources": outside_facts.SOURCES},
         }
-        text = as_text(found) + releases_as_text(releases) + _at_once(limits) + _room(compiled) + _caching(shop)
+        text = as_text(readiness) + releases_as_text(releases) + _at_once(limits) + _room(compiled) + _caching(shop)
         text += age_of_tables(date.today())
         self.outstream.write(json.dumps(rows, indent=2) + "\n" if as_json else text)
-        return 1 if any(d.own and not d.ready for d in found) else 0
+        return 1 if any(d.own and not d.ready for d in readiness) else 0
 
 
 def age_of_tables(today: date) -> str:
@@ -118,8 +118,8 @@ def _room(compiled: int) -> str:
 def _caching(shop: RunContext) -> str:
     if not any(package.sccache for package in shop.project.packages):
         return ""
-    found = sccache.sccache_path(shop.world.environ.get("PATH"))
-    return f"sccache: {found or f'missing; install it: {sccache.INSTALL}'}\n"
+    program = sccache.sccache_path(shop.world.environ.get("PATH"))
+    return f"sccache: {program or f'missing; install it: {sccache.INSTALL}'}\n"
 
 
 def diagnoses(shop: RunContext, host: Host) -> tuple[TargetReadiness, ...]:
@@ -187,11 +187,11 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
     missed: dict[str, None] = {}
     for package, wheel in group:
         for python in test_plan.pythons(package, wheel) if wheel.test.command and not wheel.test.skip else ():
-            found = interpreter_for_tests(package, wheel, python, env)
-            if isinstance(found, NoInterpreter):
-                missed[found.why] = None
+            place = interpreter_for_tests(package, wheel, python, env)
+            if isinstance(place, NoInterpreter):
+                missed[place.why] = None
             else:
-                places.setdefault(found.by, {})[python] = None
+                places.setdefault(place.by, {})[python] = None
     if not places and not missed:
         whys = dict.fromkeys(wheel.test.skip or "there is no command for them" for _, wheel in group)
         return f"none: {'; '.join(whys)}"
@@ -203,10 +203,10 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
     return "; ".join((*(f"{by}: {', '.join(pythons)}" for by, pythons in places.items()), *missed))
 
 
-def as_text(found: Iterable[TargetReadiness]) -> str:
+def as_text(rows: Iterable[TargetReadiness]) -> str:
     """A row for each target, followed by what fixes it."""
     lines = []
-    for d in found:
+    for d in rows:
         state = "ready" if d.ready else f"needs {', '.join(d.missing)}" if d.missing else "not here"
         lines.append(f"{d.target:32}{d.toolchain:10}{state}")
         lines += [f"{'':42}{line}" for line in (*d.fix, f"tests {d.tests}")]

@@ -37,16 +37,16 @@ def _readiness(context: RunContext, package: Package) -> ReleaseReadiness:
             root=context.root, scratch=Path(folder), log=StepLog(Path(folder, "log"), shown_as="the log"),
             snapshot=context.world, before=None, named=("release",), announce=notes.append,
         )  # fmt: skip
-        found = refusals(ReleaseCandidate(context.project, package, work, keep=False))
+        reasons = refusals(ReleaseCandidate(context.project, package, work, keep=False))
     return ReleaseReadiness(
-        package=package.name, version=package.version, tag=package.tag_name, refusals=found, notes=tuple(notes)
+        package=package.name, version=package.version, tag=package.tag_name, refusals=reasons, notes=tuple(notes)
     )
 
 
-def as_text(found: Iterable[ReleaseReadiness]) -> str:
+def as_text(rows: Iterable[ReleaseReadiness]) -> str:
     """A line for each package, followed by what would refuse its release."""
     lines = []
-    for row in found:
+    for row in rows:
         state = "would be refused:" if row.refusals else "nothing known refuses it"
         lines += [f"release of {row.package} {row.version}: {state}"]
         lines += [f"  {line}" for line in (*row.refusals, *row.notes)]

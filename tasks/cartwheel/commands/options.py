@@ -74,8 +74,8 @@ def _options_after_words(command: WordsAndOptions, params: Any, args: list[str])
         if not rest[0].startswith("-") or rest[0] == "-":
             words.append(rest.pop(0))
             continue
-        given, rest = command.cmdparser.parse(rest)
+        options, rest = command.cmdparser.parse(rest)
         for option in command.cmdparser.options:
-            if given[option.name] != option.default:
-                params[option.name] = given[option.name]
+            if options[option.name] != option.default:
+                params[option.name] = options[option.name]
     return params, words

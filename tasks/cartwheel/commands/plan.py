@@ -83,9 +83,9 @@ class Plan(WordsAndOptions):
 
             if pos_args:
                 raise InvalidCommand(f"plan: --against compares whole releases; found '{pos_args[0]}'")
-            found = compare_now(shop.project, shop.root, against, sizes=sizes, offline=offline)
-            self.outstream.write(render(found, as_json=as_json, markdown=markdown))
-            return 1 if any(row.change.comparison.unexplained for row in found) else 0
+            comparison = compare_now(shop.project, shop.root, against, sizes=sizes, offline=offline)
+            self.outstream.write(render(comparison, as_json=as_json, markdown=markdown))
+            return 1 if any(row.change.comparison.unexplained for row in comparison) else 0
         if markdown or sizes or offline:
             raise InvalidCommand("plan: --markdown, --sizes and --offline belong to --against")
         outlooks = outlook(closure(self.task_list, pos_args))
@@ -108,14 +108,14 @@ def workshop_of(tasks: Iterable[Any]) -> RunContext:
     raise InvalidCommand("dodo.py hands no cartwheel stage to doit; expected lines such as: task_build = wheels.build")
 
 
-def closure(tasks: list[Any], asked: list[str]) -> tuple[Any, ...]:
+def closure(tasks: list[Any], selected: list[str]) -> tuple[Any, ...]:
     """The requested tasks, by name or pattern, with all their dependencies, in execution order."""
     names = [task.name for task in tasks]
-    for pattern in asked:
+    for pattern in selected:
         if not any(fnmatch(name, pattern) for name in names):
             raise InvalidCommand(f"'{pattern}' selects no task; see them with: doit list --all")
     control = TaskControl(tasks)
-    control.process(asked or [name for name in names if name.partition(":")[0] != "clean"])
+    control.process(selected or [name for name in names if name.partition(":")[0] != "clean"])
     ordered: dict[str, Any] = {}
 
     def visit(name: str) -> None:
@@ -136,7 +136,7 @@ def outlook(tasks: Iterable[Any], *, elsewhere: bool = False) -> tuple[TaskForec
 
     `elsewhere`: other machines will run it, so variables that are not set here do not matter.
     """
-    found: dict[str, TaskForecast] = {}
+    forecasts: dict[str, TaskForecast] = {}
     members: dict[str, tuple[str, ...]] = {}
     maker: dict[str, str] = {}
     for task in tasks:
@@ -144,19 +144,21 @@ def outlook(tasks: Iterable[Any], *, elsewhere: bool = False) -> tuple[TaskForec
         if not task.actions:
             members[task.name] = after
             continue
-        found[task.name] = _one(task, tuple(name for name in after if name in found), found, maker, elsewhere)
+        forecasts[task.name] = _one(
+            task, tuple(name for name in after if name in forecasts), forecasts, maker, elsewhere
+        )
         maker.update(dict.fromkeys(task.targets, task.name))
-    return tuple(found.values())
+    return tuple(forecasts.values())
 
 
 def _one(
-    task: Any, after: tuple[str, ...], found: Mapping[str, TaskForecast], maker: Mapping[str, str], elsewhere: bool
+    task: Any, after: tuple[str, ...], forecasts: Mapping[str, TaskForecast], maker: Mapping[str, str], elsewhere: bool
 ) -> TaskForecast:
     judgement = (task.meta or {}).get("judgement")
     if not isinstance(judgement, UpToDate):
         return TaskForecast(name=task.name, state=RUN, why=("a task of the project's own",), after=after)
     step = judgement.step
-    giving = tuple(found[name] for name in dict.fromkeys(maker[path] for path in step.needs if path in maker))
+    giving = tuple(forecasts[name] for name in dict.fromkeys(maker[path] for path in step.needs if path in maker))
     try:
         own = judgement.reasons()
     except CartwheelError as error:

@@ -198,13 +198,13 @@ def _table(stage: RehearsalFolders) -> str:
     from cartwheel.filesystem.digests import sha256_of
 
     rows = []
-    for made in _records(stage):
-        file = Path(made["path"]).name
+    for output in _records(stage):
+        file = Path(output["path"]).name
         sent = next(stage.index.rglob(file), None)
         if sent is not None:
-            seconds = f"{made['seconds']:.1f} s"
+            seconds = f"{output['seconds']:.1f} s"
             rows.append(
-                (file, size(sent.stat().st_size), sha256_of(sent)[:12], seconds, tests_in_words(made["report"]))
+                (file, size(sent.stat().st_size), sha256_of(sent)[:12], seconds, tests_in_words(output["report"]))
             )
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
     return "".join("  ".join((*(f"{c:{w}}" for c, w in zip(row, widths, strict=False)), row[4])) + "\n" for row in rows)
@@ -213,9 +213,9 @@ def _table(stage: RehearsalFolders) -> str:
 def _untested_note(shop: RunContext, stage: RehearsalFolders) -> str:
     """A note on untested wheels that a real release refuses; empty if every wheel is tested or excused."""
     excused = {wheel.file for _, wheel in shop.project.wheels if wheel.untested or wheel.test.skip}
-    files = ((Path(made["path"]).name, tests_in_words(made["report"])) for made in _records(stage))
-    found = [file for file, words in files if words.startswith("tests not run") and file.endswith(".whl")]
-    missing = [file for file in found if file not in excused]
+    files = ((Path(output["path"]).name, tests_in_words(output["report"])) for output in _records(stage))
+    untested = [file for file, words in files if words.startswith("tests not run") and file.endswith(".whl")]
+    missing = [file for file in untested if file not in excused]
     if not missing:
         return ""
     return (
@@ -238,5 +238,5 @@ def _records(stage: RehearsalFolders) -> Iterator[dict[str, Any]]:
         )
         seconds += record["seconds"] if path.parent.name == "sdist" else 0.0
         report = stage.clone / ".cartwheel" / "checks" / place
-        for made in record["makes"]:
-            yield {"path": made, "seconds": seconds, "report": report}
+        for output in record["makes"]:
+            yield {"path": output, "seconds": seconds, "report": report}

@@ -67,11 +67,11 @@ class Status(WordsAndOptions):
         shop.world.readonly = True
         run.stop_on_signals()
         try:
-            found = tuple(release(shop.project, package, shop) for package in _packages(shop.project, pos_args))
+            states = tuple(release(shop.project, package, shop) for package in _packages(shop.project, pos_args))
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
-        self.outstream.write(packages_as_json(found) if as_json else as_text(found))
-        return 1 if any(_odd(row) for row in found) else 0
+        self.outstream.write(packages_as_json(states) if as_json else as_text(states))
+        return 1 if any(_odd(row) for row in states) else 0
 
 
 def _odd(row: ReleaseStatus) -> bool:
@@ -118,13 +118,13 @@ def recorded_digests(package: Package, root: Path) -> dict[str, str]:
     """The SHA-256 of each planned file as recorded by its check; empty if it was not made here."""
     from cartwheel.model.check_report import parse_report
 
-    found = {}
+    digests = {}
     for artifact in package_artifacts(package):
         try:
-            found[artifact.file] = parse_report((root / artifact.report).read_bytes(), where=artifact.report).sha256
+            digests[artifact.file] = parse_report((root / artifact.report).read_bytes(), where=artifact.report).sha256
         except (OSError, CartwheelError):
-            found[artifact.file] = ""
-    return found
+            digests[artifact.file] = ""
+    return digests
 
 
 def _tag(project: Project, package: Package, root: Path) -> tuple[TagStatus, str]:
@@ -144,10 +144,10 @@ def _tag(project: Project, package: Package, root: Path) -> tuple[TagStatus, str
     return TagStatus(name=name, here=here, there=there), head
 
 
-def as_text(found: Iterable[ReleaseStatus]) -> str:
+def as_text(states: Iterable[ReleaseStatus]) -> str:
     """The text form: the tag, a line for each index, and the files that are not simply there."""
     lines = []
-    for row in found:
+    for row in states:
         lines.append(f"{row.package} {row.version}  (HEAD {row.head[:12]})")
         lines.append(f"  {'tag ' + row.tag.name:24}{_tag_in_words(row)}")
         for index in row.indexes:

@@ -131,8 +131,8 @@ def _location(token: str) -> str:
         return ""
     if data[:2] != b"\x02\x01" or len(data) < 4 or data[2] > 127:
         return ""
-    found = data[3 : 3 + data[2]].decode("ascii", "replace")
-    return found if re.fullmatch(r"[a-z0-9.-]+", found) else ""
+    location = data[3 : 3 + data[2]].decode("ascii", "replace")
+    return location if re.fullmatch(r"[a-z0-9.-]+", location) else ""
 
 
 # Stored credentials ---------------------------------------------------------------------------------------------------
@@ -160,10 +160,10 @@ def stored_credentials(index: Index, environ: Mapping[str, str], pypirc: str = P
         password = config.get("password") or resolver.get_password_from_keyring()
         return Credentials(username=username or "", password=password) if password else None
 
-    found = within(look, seconds=_KEYRING_SECONDS, late=_LOCKED)
-    if found:
-        refuse_unsendable(index.name, f"{pypirc} or the keyring", found.password)
-    return None if found and foreign_owner(found.password, index.url, public=index.public, meant=True) else found
+    stored = within(look, seconds=_KEYRING_SECONDS, late=_LOCKED)
+    if stored:
+        refuse_unsendable(index.name, f"{pypirc} or the keyring", stored.password)
+    return None if stored and foreign_owner(stored.password, index.url, public=index.public, meant=True) else stored
 
 
 def reading_credentials(
@@ -179,16 +179,16 @@ def reading_credentials(
     if index.public or index.anonymous:
         return None
     if host_of(index.url) == host_of(index.simple):
-        if (given := environment_credentials(index, environ)) and given.password:
-            return given
+        if (credentials := environment_credentials(index, environ)) and credentials.password:
+            return credentials
         if (
             index.auth != "trusted"
             and in_pypirc(index, pypirc)
-            and (given := stored_credentials(index, environ, pypirc))
+            and (credentials := stored_credentials(index, environ, pypirc))
         ):
-            return given
-    if found := requests.utils.get_netrc_auth(index.simple):
-        return Credentials(username=found[0], password=found[1])
+            return credentials
+    if entry := requests.utils.get_netrc_auth(index.simple):
+        return Credentials(username=entry[0], password=entry[1])
     return within(lambda: _from_keyring(index), seconds=_KEYRING_SECONDS, late=_LOCKED) if keyring else None
 
 
@@ -200,11 +200,11 @@ def _from_keyring(index: Index) -> Credentials | None:
         if host_of(index.url) != host_of(index.simple) and address == index.url:
             continue
         try:
-            found = keyring.get_credential(address, index.user or None)
+            entry = keyring.get_credential(address, index.user or None)
         except (KeyringError, RuntimeError):
             return None
-        if found:
-            return Credentials(username=found.username, password=found.password)
+        if entry:
+            return Credentials(username=entry.username, password=entry.password)
     return None
 
 

@@ -239,8 +239,8 @@ class Persistent:
         if answer.status == 403:
             return f"{where}: the token may not do this ({reason}); it needs to write contents of {place.repository}"
         if answer.status == 404:
-            given = "the token may not see it" if self.api.has_token else f"no token is set ({own}, {other[0]})"
-            return f"{where}: {place.repository} is not found at {place.api} ({reason}): another name, or {given}"
+            token_state = "the token may not see it" if self.api.has_token else f"no token is set ({own}, {other[0]})"
+            return f"{where}: {place.repository} is not found at {place.api} ({reason}): another name, or {token_state}"
         if answer.status in (301, 302, 307, 308):
             return (
                 f"{where}: {place.repository} has moved ({answer.status}); update the remote's address or 'repository'"

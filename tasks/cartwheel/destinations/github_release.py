@@ -68,7 +68,7 @@ class GitHubRelease:
     def __init__(
         self,
         api: Api,
-        wanted: PageSpec,
+        spec: PageSpec,
         *,
         say: Say,
         patience: Patience | None = None,
@@ -77,7 +77,7 @@ class GitHubRelease:
     ) -> None:
         self.name, self.url = api.place.name, api.place.url
         self.patience = patience or PATIENCE
-        self._api, self._spec, self._say, self._release = api, wanted, say, release
+        self._api, self._spec, self._say, self._release = api, spec, say, release
         self._forge = Persistent(api, say, self.patience, wait or retries.sleep)
         self._page: Page | None = None
 
@@ -96,8 +96,8 @@ class GitHubRelease:
             if not self._spec.notes and not self._spec.generated:
                 version = self._release.package.version
                 self._say(f"the changelog has no entry for {version}, so the release page has no notes")
-        made = (Item(name=path.name, path=path, sha256=sha256_of(path)) for path in extra)
-        items = (*files, *made)
+        extras = (Item(name=path.name, path=path, sha256=sha256_of(path)) for path in extra)
+        items = (*files, *extras)
         self._spec = replace(
             self._spec, files={i.name: i.path for i in items}, sha256={i.name: i.sha256 for i in items}
         )
@@ -154,23 +154,23 @@ class GitHubRelease:
 
     def finish(self, items: Sequence[Item]) -> None:
         """Compares all files again and publishes the page, unless files of packages that share it are missing."""
-        wanted, name = self._spec, self.name
-        page = find(self._forge, wanted.tag, self._page.id if self._page else 0)
+        spec, name = self._spec, self.name
+        page = find(self._forge, spec.tag, self._page.id if self._page else 0)
         if page is None or (self._page and page.id != self._page.id):
-            raise StepFailed(f"{name}: the release of {wanted.tag} is gone while it was made; start again")
-        standing = judge(page, wanted, self._digest)
+            raise StepFailed(f"{name}: the release of {spec.tag} is gone while it was made; start again")
+        standing = judge(page, spec, self._digest)
         if standing.wrong or standing.send:
             lines = standing.wrong or tuple(f"{file}: sent, and the release does not show it" for file in standing.send)
-            raise StepFailed("\n".join((f"{name}: {wanted.tag} is not published:", *lines)))
-        missing = sorted(set(wanted.others) - {asset.name for asset in page.assets if asset.whole})
+            raise StepFailed("\n".join((f"{name}: {spec.tag} is not published:", *lines)))
+        missing = sorted(set(spec.others) - {asset.name for asset in page.assets if asset.whole})
         if page.draft and missing:
-            self._say(f"{wanted.tag}: stays a draft until {missing[0]} and what else shares the release is there")
+            self._say(f"{spec.tag}: stays a draft until {missing[0]} and what else shares the release is there")
             return
         self._publish(page)
-        if page.prerelease != wanted.prerelease and not page.draft:
+        if page.prerelease != spec.prerelease and not page.draft:
             kind = "a pre-release" if page.prerelease else "no pre-release"
-            self._say(f"{wanted.tag}: was published as {kind}, unlike its version; change it by hand if it matters")
-        self._say(f"{wanted.tag}: {'published' if page.draft else 'complete'}: {page.html}")
+            self._say(f"{spec.tag}: was published as {kind}, unlike its version; change it by hand if it matters")
+        self._say(f"{spec.tag}: {'published' if page.draft else 'complete'}: {page.html}")
 
     def prove(self, items: Sequence[Item]) -> str:
         """Installs nothing: that the page shows every file is the proof."""
@@ -179,18 +179,16 @@ class GitHubRelease:
     def status(self, digests: Mapping[str, str]) -> DestinationStatus:
         """Each file of the page compared with `digests`, and the state and address of the page."""
         assert self._release is not None
-        release, wanted = self._release, self._spec
+        release, spec = self._release, self._spec
         names = files_of(release.package, shared=bool(partners(release)))
-        page = find(self._forge, wanted.tag)
+        page = find(self._forge, spec.tag)
         if page is None:
             missing = tuple(ItemStatus(name=file, state=MISSING) for file in names)
             return DestinationStatus(
                 name=self.name, kind=GITHUB, state=NOTHING, detail="no release page", items=missing
             )
         planned = {file: digests.get(file, "") for file in names}
-        assets = {
-            asset.name: asset for asset in page.assets if asset.name in planned or asset.name not in wanted.others
-        }
+        assets = {asset.name: asset for asset in page.assets if asset.name in planned or asset.name not in spec.others}
         held = {file: asset.sha256 for file, asset in assets.items()}
         items = tuple(
             ItemStatus(name=item.name, state=BROKEN) if item.name in assets and not assets[item.name].whole else item
@@ -217,26 +215,26 @@ class GitHubRelease:
         )  # fmt: skip
 
     def _draft(self) -> Page:
-        wanted = self._spec
-        document = {"tag_name": wanted.tag, "name": wanted.title, "body": wanted.notes, "draft": True}
-        document |= {"prerelease": wanted.prerelease}
+        spec = self._spec
+        document = {"tag_name": spec.tag, "name": spec.title, "body": spec.notes, "draft": True}
+        document |= {"prerelease": spec.prerelease}
         lost: list[Page] = []
 
         def make() -> Reply:
             reply = self._api.ask("POST", "releases", document)
-            if reply.answer.passing and (page := find(self._forge, wanted.tag)):
+            if reply.answer.passing and (page := find(self._forge, spec.tag)):
                 lost.append(page)  # the answer was lost, not the request
                 return Reply(answer=Answer(status=200, words=""))
             return reply
 
-        reply = self._forge.attempt(make, wanted.tag)
+        reply = self._forge.attempt(make, spec.tag)
         if lost:
             return lost[-1]
         if not reply.answer.taken:
-            raise StepFailed(self._forge.refusal(reply.answer, wanted.tag))
+            raise StepFailed(self._forge.refusal(reply.answer, spec.tag))
         page = page_of(self._forge, reply.document)
         self._give_way(page)
-        self._say(f"{wanted.tag}: a draft is made")
+        self._say(f"{spec.tag}: a draft is made")
         return page
 
     def _give_way(self, page: Page) -> None:
@@ -250,18 +248,18 @@ class GitHubRelease:
             )
 
     def _publish(self, page: Page) -> None:
-        wanted = self._spec
+        spec = self._spec
         lacks_notes = not page.notes and not page.immutable
-        notes = (self._generated() if wanted.generated else wanted.notes) if lacks_notes else ""
+        notes = (self._generated() if spec.generated else spec.notes) if lacks_notes else ""
         change: dict[str, Any] = {"body": notes} if notes else {}
         if page.draft:
-            newest = latest(self._forge, wanted)
-            change |= {"draft": False, "prerelease": wanted.prerelease, "make_latest": "true" if newest else "false"}
+            newest = latest(self._forge, spec)
+            change |= {"draft": False, "prerelease": spec.prerelease, "make_latest": "true" if newest else "false"}
         if not change:
             return
-        reply = self._forge.ask("PATCH", f"releases/{page.id}", {"tag_name": wanted.tag, **change})
+        reply = self._forge.ask("PATCH", f"releases/{page.id}", {"tag_name": spec.tag, **change})
         if (reply.document or {}).get("draft"):
-            raise StepFailed(f"{self.name}: {wanted.tag} is still a draft, although it was told to publish it")
+            raise StepFailed(f"{self.name}: {spec.tag} is still a draft, although it was told to publish it")
 
     def _generated(self) -> str:
         """The notes from merged pull requests since the release before (REST API, "generate release notes content for

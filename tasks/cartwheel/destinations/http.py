@@ -182,12 +182,12 @@ def conversation(url: str, auth: Any = None) -> Iterator[Conversation]:
 
     with requests.Session() as session:
         session.hooks["response"].append(stay)
-        made = Conversation(session, url)
+        opened = Conversation(session, url)
         if auth is not None:
             session.auth = auth
         elif not session.trust_env:
             session.auth = requests.utils.get_netrc_auth(url)
-        yield made
+        yield opened
 
 
 def answer_of(response: requests.Response, secrets: Iterable[str]) -> Answer:

@@ -73,12 +73,12 @@ class Ledger:
     def _load(self, say: Callable[[str], None]) -> dict[str, dict[str, object]]:
         """The rows of an earlier run; a ledger that is damaged or for another address is renamed and ignored."""
         try:
-            found = json.loads(self._path.read_bytes())
-            rows = {str(file): dict(row) for file, row in found["files"].items()}
-            if {key: found.get(key) for key in self._head} == self._head:
+            document = json.loads(self._path.read_bytes())
+            rows = {str(file): dict(row) for file, row in document["files"].items()}
+            if {key: document.get(key) for key in self._head} == self._head:
                 return rows
             self._path.replace(self._path.with_name(f"{self._path.name}.earlier"))
-            say(f"{self._path.name}: of another address, {found.get('url')}; kept as {self._path.name}.earlier")
+            say(f"{self._path.name}: of another address, {document.get('url')}; kept as {self._path.name}.earlier")
             return {}
         except FileNotFoundError:
             return {}

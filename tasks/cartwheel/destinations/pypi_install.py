@@ -70,23 +70,23 @@ def install_commands(
     return alone, (*install, *private, f"{name}{extra}=={version}")
 
 
-def installer_environment(environ: Mapping[str, str], given: Credentials | None = None) -> dict[str, str]:
+def installer_environment(environ: Mapping[str, str], credentials: Credentials | None = None) -> dict[str, str]:
     """The environment of both commands: without the user's settings of uv and pip except those in `_OBEYED`.
 
     The index's credentials are passed here, since a command line is visible to others.
     """
-    kept = {
+    environment = {
         name: value
         for name, value in environ.items()
         if not name.startswith(("UV_", "PIP_")) or any(fnmatchcase(name, pattern) for pattern in _OBEYED)
     }
-    kept["PIP_CONFIG_FILE"] = os.devnull
-    if given:
-        kept |= {
-            f"UV_INDEX_{_NAME.upper()}_USERNAME": given.username,
-            f"UV_INDEX_{_NAME.upper()}_PASSWORD": given.password,
+    environment["PIP_CONFIG_FILE"] = os.devnull
+    if credentials:
+        environment |= {
+            f"UV_INDEX_{_NAME.upper()}_USERNAME": credentials.username,
+            f"UV_INDEX_{_NAME.upper()}_PASSWORD": credentials.password,
         }
-    return kept
+    return environment
 
 
 def install_when_visible(

@@ -95,9 +95,9 @@ def project_listing(
 
 def with_digests(rows: Iterable[ListedFile], files: Iterable[str], index: Index) -> tuple[ListedFile, ...]:
     """The rows, with digests: a row for one of `files` that lacks a digest is downloaded and digested."""
-    asked = frozenset(files)
+    names = frozenset(files)
     return tuple(
-        replace(row, sha256=download_digest(row, index)) if row.file in asked and not row.sha256 else row
+        replace(row, sha256=download_digest(row, index)) if row.file in names and not row.sha256 else row
         for row in rows
     )
 
@@ -113,10 +113,10 @@ def download_digest(
     import hashlib
 
     def digest(answer: requests.Response) -> str:
-        found = hashlib.sha256()
+        digest_so_far = hashlib.sha256()
         for part in answer.iter_content(1 << 20):
-            found.update(part)
-        return found.hexdigest()
+            digest_so_far.update(part)
+        return digest_so_far.hexdigest()
 
     return _download(listed.url, digest, listed.file, index, patience, environ)
 

@@ -118,10 +118,10 @@ def extra_names(stem: str, sums: str = SUMS) -> tuple[str, str]:
     return f"{stem}-all.tar", sums
 
 
-def _pack(paths: Iterable[Path], made: Path) -> None:
-    with tarfile.open(made, mode="w", format=tarfile.PAX_FORMAT) as archive:
+def _pack(paths: Iterable[Path], target: Path) -> None:
+    with tarfile.open(target, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in paths:
-            member = tarfile.TarInfo(f"{made.stem}/{path.name}")
+            member = tarfile.TarInfo(f"{target.stem}/{path.name}")
             member.size, member.mode = path.stat().st_size, 0o644
             with open(path, "rb") as file:
                 archive.addfile(member, file)
@@ -146,19 +146,17 @@ def find(forge: Persistent, tag: str, own: int = 0) -> Page | None:
     return page_of(forge, meant[0]) if meant else None
 
 
-def tag_refusals(forge: Persistent, wanted: PageSpec) -> tuple[str, ...]:
+def tag_refusals(forge: Persistent, spec: PageSpec) -> tuple[str, ...]:
     """Why the tag is wrong on GitHub, which would otherwise create a missing tag on its default branch."""
     place = forge.api.place
-    if not wanted.commit:
+    if not spec.commit:
         return ()
-    reply = forge.ask("GET", f"commits/tags/{wanted.tag}", ok=(404, 422))
+    reply = forge.ask("GET", f"commits/tags/{spec.tag}", ok=(404, 422))
     commit = str((reply.document or {}).get("sha", "")) if reply.answer.taken else ""
     if not commit:
-        return (f"{place.repository} has no tag {wanted.tag} at {place.api}; push it first: doit tag",)
-    if commit != wanted.commit:
-        return (
-            f"{wanted.tag} is on commit {commit[:12]} there, and this is {wanted.commit[:12]}; a tag is never moved",
-        )
+        return (f"{place.repository} has no tag {spec.tag} at {place.api}; push it first: doit tag",)
+    if commit != spec.commit:
+        return (f"{spec.tag} is on commit {commit[:12]} there, and this is {spec.commit[:12]}; a tag is never moved",)
     return ()
 
 
@@ -167,7 +165,7 @@ def rows_of(forge: Persistent, tag: str) -> tuple[Mapping[str, Any], ...]:
     return tuple(row for row in forge.pages("releases") if row.get("tag_name") == tag)
 
 
-def latest(forge: Persistent, wanted: PageSpec) -> bool:
+def latest(forge: Persistent, spec: PageSpec) -> bool:
     """Whether the release is the newest final version among the published ones with tags of the same form.
 
     GitHub's own rule ("legacy") goes by date, so a patch of an old branch would become the latest.
@@ -178,12 +176,12 @@ def latest(forge: Persistent, wanted: PageSpec) -> bool:
 
     def version_of(tag: str) -> Version | None:
         try:
-            return Version(version_in(wanted.form, tag))
+            return Version(version_in(spec.form, tag))
         except InvalidVersion:
             return None
 
-    own = version_of(wanted.tag)
-    if own is None or wanted.prerelease:
+    own = version_of(spec.tag)
+    if own is None or spec.prerelease:
         return False
     published = (row for row in forge.pages("releases") if not row.get("draft") and not row.get("prerelease"))
     others = (version_of(str(row.get("tag_name"))) for row in published)
@@ -213,34 +211,34 @@ def asset_of(row: Mapping[str, Any]) -> Asset:
     )  # fmt: skip
 
 
-def judge(page: Page | None, wanted: PageSpec, digest: Callable[[Asset], str]) -> Standing:
+def judge(page: Page | None, spec: PageSpec, digest: Callable[[Asset], str]) -> Standing:
     """What to do with each file, and every reason against it. `digest`: computes the digest of an asset listed
     without one."""
     assets = {asset.name: asset for asset in page.assets} if page else {}
     wrong, there = [], []
-    for name in in_order(set(wanted.files) & set(assets)):
+    for name in in_order(set(spec.files) & set(assets)):
         asset = assets[name]
         if not asset.whole:
             continue
-        theirs = asset.sha256 or (digest(asset) if asset.size == wanted.files[name].stat().st_size else "")
-        if theirs == wanted.sha256[name]:
+        theirs = asset.sha256 or (digest(asset) if asset.size == spec.files[name].stat().st_size else "")
+        if theirs == spec.sha256[name]:
             there.append(name)
         else:
             wrong.append(
-                f"{name}: the release has it with other bytes: ours sha256 {wanted.sha256[name]}, theirs "
+                f"{name}: the release has it with other bytes: ours sha256 {spec.sha256[name]}, theirs "
                 f"{theirs or f'of {asset.size} bytes'}; a published file is never replaced: release the next version"
             )
-    known = {*wanted.files, *wanted.others}
+    known = {*spec.files, *spec.others}
     wrong += [
         f"{name}: the release has it and the plan has not; plan it, or release the next version"
         for name in sorted(set(assets) - known)
-        if name.startswith((f"{wanted.project}-",)) and name.endswith((".whl", ".tar.gz"))
+        if name.startswith((f"{spec.project}-",)) and name.endswith((".whl", ".tar.gz"))
     ]
-    send = tuple(name for name in in_order(wanted.files) if name not in there)
+    send = tuple(name for name in in_order(spec.files) if name not in there)
     if page and page.immutable and send:
         wrong.append(
             f"the release {page.html} can no longer be changed (it is immutable) and lacks {', '.join(send)}; "
             "release the next version"
         )
-    broken = tuple(asset for asset in assets.values() if not asset.whole and asset.name in wanted.files)
+    broken = tuple(asset for asset in assets.values() if not asset.whole and asset.name in spec.files)
     return Standing(send=send, there=tuple(there), broken=broken, wrong=tuple(wrong))

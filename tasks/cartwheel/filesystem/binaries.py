@@ -72,13 +72,13 @@ def _elf(path: str, content: bytes) -> Iterator[Binary]:
 def _versions(image: Any) -> tuple[tuple[str, str], ...]:
     """Required symbol versions with the symbols that use them. A version without a symbol counts too: the loader
     rejects a file for any missing version."""
-    found = {(aux.name, "") for need in image.symbols_version_requirement for aux in need.get_auxiliary_symbols()}
+    needs = {(aux.name, "") for need in image.symbols_version_requirement for aux in need.get_auxiliary_symbols()}
     for symbol in (s for s in image.dynamic_symbols if not s.shndx):
         auxiliary = symbol.symbol_version.symbol_version_auxiliary if symbol.has_version else None
         if auxiliary is not None:
-            found.discard((auxiliary.name, ""))
-            found.add((auxiliary.name, symbol.name))
-    return tuple(sorted(found))
+            needs.discard((auxiliary.name, ""))
+            needs.add((auxiliary.name, symbol.name))
+    return tuple(sorted(needs))
 
 
 def _macho(path: str, content: bytes) -> Iterator[Binary]:
@@ -142,8 +142,8 @@ _EXPORTED = ("PyInit_", "PyModExport_")
 
 
 def _modules(symbols: Iterator[str]) -> tuple[str, ...]:
-    found = (symbol.removeprefix(start) for symbol in symbols for start in _EXPORTED if symbol.startswith(start))
-    return tuple(sorted(set(found)))
+    names = (symbol.removeprefix(start) for symbol in symbols for start in _EXPORTED if symbol.startswith(start))
+    return tuple(sorted(set(names)))
 
 
 def _lief() -> Any:

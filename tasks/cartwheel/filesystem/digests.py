@@ -55,8 +55,8 @@ class Digests:
     def __call__(self, path: str) -> str:
         """The digest of a file, as this process first saw it; `""` if there is no file. `path` is relative to the
         project."""
-        found = self._seen.get(path)
-        return self.again(path) if found is None else found
+        known = self._seen.get(path)
+        return self.again(path) if known is None else known
 
     def again(self, path: str) -> str:
         """The file's current digest."""
@@ -68,11 +68,11 @@ class Digests:
 
     def group(self, paths: tuple[str, ...]) -> Mapping[str, str]:
         """The digests of these files. Cached by the identity of the tuple; callers must not change the result."""
-        kept = self._groups.get(id(paths))
-        if kept is None:
-            found = {path: self(path) for path in paths}
-            kept = self._groups[id(paths)] = (paths, found)
-        return kept[1]
+        cached = self._groups.get(id(paths))
+        if cached is None:
+            digests = {path: self(path) for path in paths}
+            cached = self._groups[id(paths)] = (paths, digests)
+        return cached[1]
 
     def moved(self, path: str) -> bool:
         """Whether a file was written, created or removed since its digest was taken, even if its content is equal."""
@@ -138,9 +138,9 @@ class Digests:
         """Store the cache for the next run. A failed write is ignored and costs only time."""
         if not self._fresh:
             return
-        kept = {path: known for path, known in dict(self._load()).items() if path not in self._young}
+        entries = {path: known for path, known in dict(self._load()).items() if path not in self._young}
         try:
-            write_atomically(self._memory, json.dumps(kept).encode(), durable=False)
+            write_atomically(self._memory, json.dumps(entries).encode(), durable=False)
         except OSError:
             pass
         self._fresh = False

@@ -98,12 +98,12 @@ def put_back(path: Path, data: bytes, mode: int) -> bool:
     return True
 
 
-def move_into_place(made: Path, path: Path) -> None:
+def move_into_place(source: Path, path: Path) -> None:
     """Rename a finished file to its place on the same file system, durably."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(made, "rb+") as file:
+    with open(source, "rb+") as file:
         os.fsync(file.fileno())
-    replace_file(made, path)
+    replace_file(source, path)
     _sync_names(path.parent)
 
 

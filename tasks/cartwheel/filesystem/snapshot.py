@@ -23,12 +23,12 @@ class AnswerCache:
 
     def __call__(self, key: str, make: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
         """The cached answer; if missing, the result of `make`, which is then cached."""
-        kept = self._load()
+        answers = self._load()
         self._used.add(key)
-        if key not in kept:
-            kept[key] = dict(make())
+        if key not in answers:
+            answers[key] = dict(make())
             self._new = True
-        return kept[key]
+        return answers[key]
 
     def _load(self) -> dict[str, dict[str, str]]:
         with self._loading:  # all threads share one dictionary
@@ -44,9 +44,11 @@ class AnswerCache:
         """Store new answers. A large cache keeps only the answers that this run used."""
         if not self._new or self._kept is None:
             return
-        kept = dict(self._kept) if len(self._kept) < 500 else {k: v for k, v in self._kept.items() if k in self._used}
+        answers = (
+            dict(self._kept) if len(self._kept) < 500 else {k: v for k, v in self._kept.items() if k in self._used}
+        )
         try:
-            write_atomically(self._path, json.dumps(kept).encode(), durable=False)
+            write_atomically(self._path, json.dumps(answers).encode(), durable=False)
         except OSError:
             pass
         self._new = False

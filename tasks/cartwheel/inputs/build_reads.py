@@ -136,11 +136,11 @@ def _sources(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     sources."""
     root = run.build.root
     final = [artifact for artifact in run.messages.artifacts if _is_final(artifact, run.build)]
-    found = [_final_dep_info(artifact) for artifact in final]
-    paths = {Path(path) for info in found if info is not None for path in info.files}
+    listed = [_final_dep_info(artifact) for artifact in final]
+    paths = {Path(path) for info in listed if info is not None for path in info.files}
     reads = there_or_not([path for path in paths if run.counts(path) and not path.is_dir()], root)
     # With cargo's `dep-info-basedir`, paths are relative.
-    understood = final and None not in found and all(path.is_absolute() for path in paths)
+    understood = final and None not in listed and all(path.is_absolute() for path in paths)
     if not understood or not {relative_name(artifact.source, root) for artifact in final} <= set(reads.files):
         return whole_packages(packages, root)
     roots = {os.path.abspath(artifact.source) for artifact in run.messages.artifacts}
@@ -184,9 +184,9 @@ def _scripts(run: BuildEvidence) -> ReadSet:
     for script in run.messages.scripts:
         manifest = manifests.get(script.package)
         if manifest:
-            asked = _directives(script)
-            reads |= _script_reads(script, asked, manifest.parent, run)
-            reads |= _link_reads(script, asked or Directives(), manifest.parent, run)
+            printed = _directives(script)
+            reads |= _script_reads(script, printed, manifest.parent, run)
+            reads |= _link_reads(script, printed or Directives(), manifest.parent, run)
         reads |= ReadSet(env=tuple(sorted(_directives(script).env)))
     return reads
 
@@ -203,7 +203,7 @@ _INCLUDING = frozenset({
 """Suffixes of sources that include other files, which build scripts rarely report."""
 
 
-def _script_reads(script: BuildScriptRun, asked: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
+def _script_reads(script: BuildScriptRun, printed: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
     """What one build script watches; the whole package if the script is local and its directives are incomplete.
 
     They are incomplete if the script names no file (cargo then watches the package or, after a named variable,
@@ -212,9 +212,9 @@ def _script_reads(script: BuildScriptRun, asked: Directives, folder: Path, run: 
     """
     root, local = run.build.root, is_local(script.package)
     whole, reads = relative_name(folder, root), ReadSet()
-    made = any(_folder_of(name).is_relative_to(script.out_dir) for name in script.library_folders)
-    unseen = {whole} if local and (made or not asked.changed) else set[str]()
-    for name in asked.changed:
+    links_own_output = any(_folder_of(name).is_relative_to(script.out_dir) for name in script.library_folders)
+    unseen = {whole} if local and (links_own_output or not printed.changed) else set[str]()
+    for name in printed.changed:
         path = folder / name
         if not run.counts(path) or (not local and below(os.path.abspath(path), os.fspath(folder))):
             continue
@@ -230,13 +230,13 @@ def _script_reads(script: BuildScriptRun, asked: Directives, folder: Path, run: 
 _LIBRARY_NAMES = ("lib{}.a", "lib{}.so", "lib{}.dylib", "lib{}.tbd", "lib{}.dll.a", "{}.lib", "{}.dll", "{}.o", "{}")
 
 
-def _link_reads(script: BuildScriptRun, asked: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
+def _link_reads(script: BuildScriptRun, printed: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
     """The libraries that a build script links, in its library folders, and the files in its linker flags."""
     root = run.build.root
     names = {name.rpartition("=")[2].partition(":")[0] for name in script.libraries}
     folders = {place for name in script.library_folders if run.counts(place := _folder_of(name))}
     places = [place / form.format(name) for place in folders for name in names for form in _LIBRARY_NAMES]
-    flags = named_in(asked.link_args, (folder, workspace_root(folder / "Cargo.toml").parent), root)
+    flags = named_in(printed.link_args, (folder, workspace_root(folder / "Cargo.toml").parent), root)
     reads = there_or_not([path for path in places if not path.is_dir()], root) | flags
     return reads | ReadSet(unwatched=(*reads.files, *reads.absent))
 
@@ -256,9 +256,9 @@ def _variables(run: BuildEvidence) -> ReadSet:
     names: set[str] = set()
     unknown: list[Crate] = []
     for artifact in run.messages.artifacts:
-        found = _beside(artifact, run)
-        if found:
-            names |= {n for info in found for n in info.env} - own.get(artifact.package, set())
+        listed = _beside(artifact, run)
+        if listed:
+            names |= {n for info in listed for n in info.env} - own.get(artifact.package, set())
         elif is_local(artifact.package):
             unknown.append(read_crate(artifact.manifest, run.build.root))
     reads = ReadSet(env=tuple(sorted(n for n in names if not _set_by_cargo(n))))

@@ -116,11 +116,11 @@ def stale_fingerprints(target_dir: Path, triple: str, profile: str, packages: It
     compares times only and would consider the old build fresh.
     """
     names = "|".join(re.escape(name) for name in sorted(set(packages)))
-    wanted = re.compile(rf"(?:{names})-[0-9a-f]{{16}}") if names else None
+    pattern = re.compile(rf"(?:{names})-[0-9a-f]{{16}}") if names else None
     inner = DIRECTORIES.get(profile, profile)
-    found: list[Path] = []
+    folders: list[Path] = []
     for part in (target_dir / triple / inner, target_dir / inner):
         folder = part / ".fingerprint"
-        if wanted and folder.is_dir():
-            found += sorted(path for path in folder.iterdir() if wanted.fullmatch(path.name))
-    return tuple(found)
+        if pattern and folder.is_dir():
+            folders += sorted(path for path in folder.iterdir() if pattern.fullmatch(path.name))
+    return tuple(folders)

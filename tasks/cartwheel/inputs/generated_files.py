@@ -22,14 +22,14 @@ Stats = Mapping[str, tuple[int, ...]]
 
 def stats(root: Path) -> Stats:
     """Inode, size in bytes and times in ns of every file of the project; a write changes at least one of them."""
-    found = {}
+    by_path = {}
     for path in files_below(root, "."):
         try:
             stat = os.stat(root / path)
         except OSError:
             continue
-        found[path] = (stat.st_ino, stat.st_size, stat.st_mtime_ns, change_time_ns(root / path, stat))
-    return found
+        by_path[path] = (stat.st_ino, stat.st_size, stat.st_mtime_ns, change_time_ns(root / path, stat))
+    return by_path
 
 
 def files_written(before: Stats, after: Stats) -> tuple[str, ...]:
@@ -55,8 +55,8 @@ def untracked_files(paths: Iterable[str], root: Path) -> tuple[str, ...]:
 
 def without_generated(seen: Dependencies, generated: Iterable[str]) -> Dependencies:
     """The dependencies without the files that were generated before the build."""
-    made = frozenset(generated)
-    if not made:
+    outputs = frozenset(generated)
+    if not outputs:
         return seen
-    listing = {path: digest for path, digest in seen.listing.items() if path not in made}
-    return replace(seen, listing=listing, generated=tuple(sorted(made)))
+    listing = {path: digest for path, digest in seen.listing.items() if path not in outputs}
+    return replace(seen, listing=listing, generated=tuple(sorted(outputs)))

@@ -30,9 +30,9 @@ def rules(lines: Iterable[str]) -> tuple[IgnoreRule, ...]:
     return tuple(rule for rule in map(_rule, lines) if rule)
 
 
-def verdict(found: tuple[IgnoreRule, ...], name: str, *, folder: bool) -> bool | None:
+def verdict(ignored: tuple[IgnoreRule, ...], name: str, *, folder: bool) -> bool | None:
     """Whether the rules ignore an entry (True) or keep it (False); None if none matches. The last match decides."""
-    for rule in reversed(found):
+    for rule in reversed(ignored):
         if (folder or not rule.only_folders) and rule.matches.fullmatch(name):
             return rule.ignores
     return None
@@ -125,8 +125,8 @@ def _matching(folder: Path, parts: list[str], above: frozenset[str]) -> Iterator
     if not set(first) & set("*?["):
         names = [first] if os.path.lexists(folder / first) else []
     else:
-        wanted = _component(first)
-        names = [entry.name for entry in _entries(folder) if wanted.fullmatch(entry.name)]
+        pattern = _component(first)
+        names = [entry.name for entry in _entries(folder) if pattern.fullmatch(entry.name)]
     for name in names:
         path = folder / name
         if rest:

@@ -22,8 +22,8 @@ def copy_files(folder: str, paths: Iterable[str], root: Path, into: Path) -> Pat
     The copy points to the project's repository, so that backends can ask git for the list of files. Nothing is written
     to the repository while GIT_OPTIONAL_LOCKS is 0.
     """
-    found = pointer(root)
-    top = found[0] if found else root
+    git_folder = pointer(root)
+    top = git_folder[0] if git_folder else root
     for path in paths:
         # The .git file of a submodule holds a relative path, which is wrong in the copy.
         if (root / path).is_file() and Path(path).name != ".git":
@@ -34,8 +34,8 @@ def copy_files(folder: str, paths: Iterable[str], root: Path, into: Path) -> Pat
                 _bring(above / name, into / (above / name).relative_to(top))
         if above == top:
             break
-    if found:
-        (into / ".git").write_text(found[1], encoding="utf-8", newline="")
+    if git_folder:
+        (into / ".git").write_text(git_folder[1], encoding="utf-8", newline="")
     return into / (root / folder).relative_to(top)
 
 

@@ -73,13 +73,13 @@ def refresh_listed_copy(manifest: str, root: Path, paths: Iterable[str], home: P
     """
     from cartwheel.repository.scm_version import pointer
 
-    found = pointer(root)
-    if found is None:
+    git_folder = pointer(root)
+    if git_folder is None:
         return home
-    top, copy = _places(root / manifest, root, found[0])
+    top, copy = _places(root / manifest, root, git_folder[0])
     with _one_at_a_time:
         _update(copy, top, root, manifest, paths)
-        (copy / found[0].relative_to(top) / ".git").write_text(found[1], encoding="utf-8", newline="")
+        (copy / git_folder[0].relative_to(top) / ".git").write_text(git_folder[1], encoding="utf-8", newline="")
         if lock := lock_path(home / manifest):
             place = Path(os.path.abspath(root / os.path.relpath(lock, home)))
             _bring(lock, copy / place.relative_to(top))
@@ -89,12 +89,12 @@ def refresh_listed_copy(manifest: str, root: Path, paths: Iterable[str], home: P
 def _update(copy: Path, top: Path, root: Path, manifest: str, paths: Iterable[str]) -> None:
     named = (Path(os.path.abspath(root / path)) for path in paths if not _SEEN_FROM_THERE.match(path))
     every = (*named, *_crates(root / manifest))
-    wanted = {path for path in every if path.is_relative_to(top) and path.is_file()}
-    folders = {folder for path in wanted for folder in path.parents if folder.is_relative_to(top)}
-    wanted |= {folder / name for folder in folders for name in _BESIDE if (folder / name).is_file()}
-    for path in sorted(wanted):
+    needed = {path for path in every if path.is_relative_to(top) and path.is_file()}
+    folders = {folder for path in needed for folder in path.parents if folder.is_relative_to(top)}
+    needed |= {folder / name for folder in folders for name in _BESIDE if (folder / name).is_file()}
+    for path in sorted(needed):
         _bring(path, copy / path.relative_to(top))
-    for path in _beside_crates(top, root) - wanted:
+    for path in _beside_crates(top, root) - needed:
         _bring(path, copy / path.relative_to(top), shallow=True)
     _drop(copy, top)
 

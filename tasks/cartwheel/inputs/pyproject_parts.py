@@ -32,9 +32,9 @@ def _counting(pyproject: Mapping[str, Any], triple: str, python: str) -> Iterato
             yield f"build-system.{key}", system[key]
     for key, value in _table(_table(pyproject, "tool"), "maturin").items():
         if key in ("include", "exclude"):
-            kept = wheel_patterns(value)
-            if kept:
-                yield f"tool.maturin.{key}", kept
+            patterns = wheel_patterns(value)
+            if patterns:
+                yield f"tool.maturin.{key}", patterns
         elif key == "target" and isinstance(value, Mapping):
             yield from ((f"tool.maturin.target.{name}", s) for name, s in value.items() if _concerns(name, triple))
         elif key == "features":
@@ -58,8 +58,8 @@ def wheel_patterns(rows: object) -> list[object]:
 def _for_wheels(row: object) -> bool:
     if not isinstance(row, Mapping):
         return True
-    wanted = row.get("format", "wheel")
-    return "wheel" in (wanted if isinstance(wanted, list) else [wanted])
+    format_name = row.get("format", "wheel")
+    return "wheel" in (format_name if isinstance(format_name, list) else [format_name])
 
 
 def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -172,8 +172,8 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         """Configuration files of cargo and rustup outside the repository. They belong to this machine."""
         from cartwheel.filesystem.read_set import source_top
 
-        found = configuration_files(snapshot.root / self.package.folder, snapshot.environ.get("CARGO_HOME", ""))
-        return {str(path) for path in found if not path.is_relative_to(source_top(snapshot.root))}
+        paths = configuration_files(snapshot.root / self.package.folder, snapshot.environ.get("CARGO_HOME", ""))
+        return {str(path) for path in paths if not path.is_relative_to(source_top(snapshot.root))}
 
     def _declared_files(self, snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
         """The files that the configuration declares as inputs, and those named in its flags and variables."""
@@ -238,8 +238,8 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         PyO3 is not among them."""
         facts, _ = self._resolution(snapshot, None)
         rows = [facts[name] for name in (f"{_CRATE}pyo3", f"{_CRATE}pyo3-ffi") if name in facts]
-        found = (match[1] for row in rows if (match := re.search(r"features=(\S+)", row)))
-        return frozenset(re.split(r"[,|]", ",".join(found))) if rows else None
+        matches = (match[1] for row in rows if (match := re.search(r"features=(\S+)", row)))
+        return frozenset(re.split(r"[,|]", ",".join(matches))) if rows else None
 
     def unfetched(self, snapshot: Snapshot) -> bool:
         """Whether crates of the lockfile are not fetched, so that the target's crates are unknown."""

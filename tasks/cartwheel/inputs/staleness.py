@@ -118,12 +118,12 @@ def _tools(step: Step, record: Record, snapshot: Snapshot) -> Iterable[str]:
 
 def _outputs(step: Step, record: Record, snapshot: Snapshot) -> Iterable[str]:
     for path in step.makes:
-        digest, made = snapshot.digest(path), record.makes.get(path)
+        digest, recorded = snapshot.digest(path), record.makes.get(path)
         if not digest:
             yield f"{path} is missing"
-        elif made is None:
+        elif recorded is None:
             yield f"{path} was not made by it"
-        elif digest != made:
+        elif digest != recorded:
             yield f"{path} edited since it was made"
 
 

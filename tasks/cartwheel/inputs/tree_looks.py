@@ -119,15 +119,15 @@ def files_named(words: tuple[str, ...], folder: str, manifest: str, root: Path) 
     from cartwheel.filesystem.named_files import named_in, words_of
 
     places = (root / folder, *((workspace_root(root / manifest).parent,) if manifest else ()))
-    found = named_in((part for word in words for part in words_of(word)), places, root)
-    return (found.files, *(files_at(root, name) for name in found.folders))
+    names = named_in((part for word in words for part in words_of(word)), places, root)
+    return (names.files, *(files_at(root, name) for name in names.folders))
 
 
 def counted_values(package: Package, wheel: Wheel, snapshot: Snapshot, names: Iterable[str] = ()) -> Mapping[str, str]:
     """Fingerprints of the variables that count for a wheel, and of those that its build looked up (`names`)."""
     literals = environment.literal_values(wheel.environment)
-    given = environment.tool_environment(snapshot.environ, package.environment_pass) | literals
+    variables = environment.tool_environment(snapshot.environ, package.environment_pass) | literals
     compiled = wheel.target.triple != ANY
     counted = environment.counted_variables(snapshot.environ, package.environment_pass, compiled=compiled)
     chosen = {*counted, *literals, *(name for name in names if name not in environment.SET_BY_US)}
-    return {name: environment.fingerprint(given[name]) for name in sorted(chosen) if name in given}
+    return {name: environment.fingerprint(variables[name]) for name in sorted(chosen) if name in variables}

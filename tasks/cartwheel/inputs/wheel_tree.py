@@ -40,9 +40,9 @@ def packed_files(
     layout = _layout(folder, pyproject, cargo)
     excluded = globs.rules(_patterns(layout.settings.get("exclude")))
     sources = {*_python(layout, git), *_include_files(layout), *_data(layout)}
-    kept = {path for path in sources if not _is_excluded(path, layout.folder, excluded)}
+    packed = {path for path in sources if not _is_excluded(path, layout.folder, excluded)}
     fixed = {*_documents(layout), *_stubs(layout), *_settings(layout)}
-    return tuple(sorted({relative_name(p, root) for p in kept | fixed if p.name != ".git" and p.is_file()}))
+    return tuple(sorted({relative_name(p, root) for p in packed | fixed if p.name != ".git" and p.is_file()}))
 
 
 def walked_files(
@@ -59,8 +59,8 @@ def stale_extensions(
     layout = _layout(folder, pyproject, cargo)
     suffixes = "|".join(re.escape(suffix) for suffix in _COMPILED)
     ours = re.compile(rf"(?:lib)?{re.escape(layout.extension)}(?:\.[^/]+)?(?:{suffixes})")
-    found = {p for folder in layout.extension_folders for p in _files_in(folder) if ours.fullmatch(p.name)}
-    return tuple(sorted(relative_name(path, root) for path in found))
+    paths = {p for folder in layout.extension_folders for p in _files_in(folder) if ours.fullmatch(p.name)}
+    return tuple(sorted(relative_name(path, root) for path in paths))
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -96,8 +96,8 @@ class _Layout(Struct, frozen=True, kw_only=True):
     def tops(self) -> tuple[Path, ...]:
         """The folders of the Python packages."""
         names = [self.module.split(".")[0], *_strings(self.settings.get("python-packages"))]
-        found = (Path(os.path.abspath(python / name)) for python in self.pythons for name in names)
-        return tuple(dict.fromkeys(found))
+        paths = (Path(os.path.abspath(python / name)) for python in self.pythons for name in names)
+        return tuple(dict.fromkeys(paths))
 
 
 def _layout(folder: Path, pyproject: Mapping[str, Any], cargo: Mapping[str, Any]) -> _Layout:
@@ -112,8 +112,8 @@ def _layout(folder: Path, pyproject: Mapping[str, Any], cargo: Mapping[str, Any]
 
 def _pythons(folder: Path, settings: Mapping[str, Any]) -> tuple[Path, ...]:
     """The folder in `python-source`; without it, the package's folder and `src`, which some maturin versions detect."""
-    wanted = settings.get("python-source")
-    return (Path(os.path.abspath(folder / wanted)),) if isinstance(wanted, str) else (folder, folder / "src")
+    source = settings.get("python-source")
+    return (Path(os.path.abspath(folder / source)),) if isinstance(source, str) else (folder, folder / "src")
 
 
 # ---- the Python packages -----------------------------------------------------------------------------------------
@@ -230,8 +230,8 @@ def _include_files(layout: _Layout) -> Iterator[Path]:
     """The files that `include` names, regardless of ignore files. Rows from OUT_DIR are left out: the build script's
     inputs count instead."""
     for pattern in _patterns(layout.settings.get("include")):
-        found = list(globs.matching_files(layout.folder, pattern))
-        yield from found or (path for python in layout.pythons for path in globs.matching_files(python, pattern))
+        paths = list(globs.matching_files(layout.folder, pattern))
+        yield from paths or (path for python in layout.pythons for path in globs.matching_files(python, pattern))
 
 
 def _data(layout: _Layout) -> Iterator[Path]:

@@ -75,8 +75,8 @@ def native_interpreter(target: Target, floor: str, python: str, env: Mapping[str
 def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | NoInterpreter:
     """A native interpreter that can run the wheel: the oldest supported (`minimum`) if installed, else a newer one."""
     stable = oldest(python, minimum) if python in (ABI3, ABI3T) else ""
-    wanted = (stable, f">={stable}") if stable else (python,)
-    path = next((path for request in wanted if (path := interpreter_path(request, env))), "")
+    requests = (stable, f">={stable}") if stable else (python,)
+    path = next((path for request in requests if (path := interpreter_path(request, env))), "")
     if path:
         return Interpreter(path=path)
     return NoInterpreter(why=f"{f'Python {stable} or newer' if stable else display_name(python)} is not installed here")
@@ -163,8 +163,8 @@ def _in_pyenv(request: str, env: Mapping[str, str]) -> str:
         pattern = f"{request}.*/python.exe"
     else:
         root, pattern = Path(env.get("PYENV_ROOT") or Path.home() / ".pyenv"), f"{request}.*/bin/python{request}"
-    found = sorted((root / "versions").glob(pattern), key=_patch_release)
-    return str(found[-1]) if found else ""
+    folders = sorted((root / "versions").glob(pattern), key=_patch_release)
+    return str(folders[-1]) if folders else ""
 
 
 def _patch_release(path: Path) -> tuple[int, ...]:
@@ -255,8 +255,8 @@ _FOLDERS = ("usr/local/bin", "usr/bin", "bin", "opt/python/*/bin")
 def _within(root: Path, python: str) -> str:
     """The path of an interpreter in a sysroot, with links unresolved, because they are relative to the sysroot."""
     name = "python3" if python == PURE else maturin_interpreter(python)
-    kept = (path for folder in _FOLDERS for path in sorted(root.glob(f"{folder}/{name}")))
-    return next((str(path) for path in kept if os.path.lexists(path)), "")
+    paths = (path for folder in _FOLDERS for path in sorted(root.glob(f"{folder}/{name}")))
+    return next((str(path) for path in paths if os.path.lexists(path)), "")
 
 
 _ASKED = """

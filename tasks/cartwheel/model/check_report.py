@@ -73,9 +73,9 @@ def untested_reason(runs: Iterable[TestRun]) -> str:
     """Why a wheel with these runs counts as untested: none ran, or a needed one did not.  Empty if it is tested."""
     runs = tuple(runs)
     missed = tuple(run for run in runs if run.not_run)
-    wanted = tuple(run for run in missed if run.needed)
-    if wanted or len(missed) == len(runs):
-        return "; ".join(dict.fromkeys(run.not_run for run in wanted or missed)) or "no Python to test it with"
+    needed = tuple(run for run in missed if run.needed)
+    if needed or len(missed) == len(runs):
+        return "; ".join(dict.fromkeys(run.not_run for run in needed or missed)) or "no Python to test it with"
     return ""
 
 

@@ -222,10 +222,10 @@ def rehearsal_project(project: Project, stand_ins: Mapping[str, IndexSettings]) 
     published = {name for package in packages for name in package.publish}
     indexes: dict[str, IndexSettings] = {}
     for name in sorted({REHEARSAL, *project.indexes, *published}):
-        stand_in, asked = stand_ins.get(kind_of(name, project.indexes)), project.indexes.get(name)
+        stand_in, configured = stand_ins.get(kind_of(name, project.indexes)), project.indexes.get(name)
         if stand_in:
             indexes[name] = replace(
-                stand_in, crates=asked.crates if asked else None, rules=asked.rules if asked else {}
+                stand_in, crates=configured.crates if configured else None, rules=configured.rules if configured else {}
             )
         elif name in published:
             raise ConfigError(f"rehearsal: there is no stand-in for '{name}'; start it with: doit rehearse")

@@ -77,19 +77,19 @@ def is_variable(fact: str) -> bool:
 
 def to_json(record: Record, listing: str) -> bytes:
     """The content of the record's file; `listing` is the name of the input listing's file."""
-    kept = replace(record, seen=replace(record.seen, listing={}))
-    return json.format(json.encode(_File(schema=SCHEMA, listing=listing, record=kept)), indent=1) + b"\n"
+    portable = replace(record, seen=replace(record.seen, listing={}))
+    return json.format(json.encode(_File(schema=SCHEMA, listing=listing, record=portable)), indent=1) + b"\n"
 
 
 def from_json(data: bytes) -> tuple[Record, str]:
     """The record and the name of its input listing; raises `UnreadableRecord`."""
     try:
-        found = json.decode(data, type=_File)
+        document = json.decode(data, type=_File)
     except (DecodeError, UnicodeDecodeError):
         raise UnreadableRecord(_why(data)) from None
-    if found.schema != SCHEMA:
+    if document.schema != SCHEMA:
         raise UnreadableRecord(_why(data))
-    return found.record, found.listing
+    return document.record, document.listing
 
 
 def _why(data: bytes) -> str:
@@ -109,8 +109,8 @@ def listing_from_json(data: bytes, name: str) -> Mapping[str, str]:
     """Parse a listing; raises `UnreadableRecord` if the digest of `data` is not `name`."""
     if listing_name(data) != name:
         raise UnreadableRecord("its list of inputs is damaged")
-    found: Mapping[str, str] = json.decode(data, type=dict[str, str])
-    return found
+    listing: Mapping[str, str] = json.decode(data, type=dict[str, str])
+    return listing
 
 
 def record_with_listing(record: Record, listing: Mapping[str, str]) -> Record:

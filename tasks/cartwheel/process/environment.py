@@ -164,8 +164,8 @@ def missing_secrets(values: Mapping[str, str | Secret], environ: Mapping[str, st
 
 def unset(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> tuple[str, ...]:
     """The names of secrets' variables that are not set or are empty: GitHub passes undefined secrets as empty."""
-    wanted = dict.fromkeys(value.secret for value in values.values() if isinstance(value, Secret))
-    return tuple(name for name in wanted if not environ.get(name))
+    names = dict.fromkeys(value.secret for value in values.values() if isinstance(value, Secret))
+    return tuple(name for name in names if not environ.get(name))
 
 
 def literal_values(values: Mapping[str, str | Secret]) -> dict[str, str]:
@@ -175,8 +175,8 @@ def literal_values(values: Mapping[str, str | Secret]) -> dict[str, str]:
 
 def secrets(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> tuple[str, ...]:
     """The values of the secrets, to be redacted in logs."""
-    found = (environ.get(value.secret, "") for value in values.values() if isinstance(value, Secret))
-    return tuple(value for value in found if value)
+    values_set = (environ.get(value.secret, "") for value in values.values() if isinstance(value, Secret))
+    return tuple(value for value in values_set if value)
 
 
 SET_BY_US = frozenset({

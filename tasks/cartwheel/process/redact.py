@@ -89,7 +89,7 @@ def _without_fragments(text: str, value: str) -> str:
     if len(value) <= _HEAD + SHORT or len(lowered) != len(text):  # a few letters change their length with the case
         return text
     parts = {value[i : i + _HEAD].lower() for i in range(len(value) - _HEAD + 1)}
-    kept, done, at = [], 0, 0
+    shown, done, at = [], 0, 0
     while at <= len(text) - _HEAD:
         if lowered[at : at + _HEAD] not in parts:
             at += 1
@@ -97,9 +97,9 @@ def _without_fragments(text: str, value: str) -> str:
         end = at + _HEAD
         while lowered[end - _HEAD + 1 : end + 1] in parts:
             end += 1
-        kept += [text[done:at], MASK]
+        shown += [text[done:at], MASK]
         done = at = end
-    return "".join((*kept, text[done:])) if kept else text
+    return "".join((*shown, text[done:])) if shown else text
 
 
 @cache

@@ -162,9 +162,9 @@ def _tokens(count: int, wheels: int) -> _Jobserver | _Semaphore:
     """A jobserver; a semaphore without FIFOs, or if the pipe's path has a space, which the protocol cannot quote."""
     if hasattr(os, "mkfifo"):
         try:
-            made = _Jobserver(count, wheels)
+            jobserver = _Jobserver(count, wheels)
         except OSError:  # the file system has no FIFOs
             return _Semaphore(min(count, wheels))
-        if " " not in made.environment["CARGO_MAKEFLAGS"].partition("fifo:")[2]:
-            return made
+        if " " not in jobserver.environment["CARGO_MAKEFLAGS"].partition("fifo:")[2]:
+            return jobserver
     return _Semaphore(min(count, wheels))

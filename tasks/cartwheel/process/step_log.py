@@ -137,9 +137,9 @@ class StepLog:
         if any(words in output for words in _FULL):
             return f"{name}: the disk is full; free some space and run again; the whole of it is in {self._shown_as}"
         full = shutil.disk_usage(self._path.parent).free < _LITTLE
-        found = "; the disk is full, or nearly so: free some space and run again" if full else ""
+        advice = "; the disk is full, or nearly so: free some space and run again" if full else ""
         ended = exit_code_in_words(code)
-        return f"{name} failed with exit code {ended}{found}; the whole of it is in {self._shown_as}\n{last}".rstrip()
+        return f"{name} failed with exit code {ended}{advice}; the whole of it is in {self._shown_as}\n{last}".rstrip()
 
 
 _TAIL = 4_000

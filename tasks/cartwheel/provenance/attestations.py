@@ -132,7 +132,7 @@ def verified(document: Mapping[str, Any], file: str, sha256: str, trust: Path | 
     """
     from pypi_attestations import Attestation
 
-    found: Attested | None = None
+    attested: Attested | None = None
     for bundle in document.get("attestation_bundles", ()):
         publisher = _publisher(bundle.get("publisher", {}))
         for row in bundle.get("attestations", ()):
@@ -142,10 +142,10 @@ def verified(document: Mapping[str, Any], file: str, sha256: str, trust: Path | 
                 raise StepFailed(f"{file}: its attestation is damaged: {_line(error)}") from None
             _verify(attestation, bundle.get("publisher", {}), file, sha256, trust)
             claims = attestation.certificate_claims
-            found = Attested(publisher=publisher, commit=claims.get(_COMMIT, ""))
-    if found is None:
+            attested = Attested(publisher=publisher, commit=claims.get(_COMMIT, ""))
+    if attested is None:
         raise StepFailed(f"{file}: the index holds no attestation of it")
-    return found
+    return attested
 
 
 def _verify(attestation: Any, publisher: Mapping[str, Any], file: str, sha256: str, trust: Path | None) -> None:

@@ -54,11 +54,11 @@ def _members(path: Path) -> dict[str, Member]:
                 if not row.is_dir()
             }
     with tarfile.open(path) as packed:
-        found = {}
+        members = {}
         for entry in packed:
             content = packed.extractfile(entry) if entry.isfile() else None
-            found[entry.name] = Member(content=content.read() if content else b"", time=entry.mtime, mode=entry.mode)
-        return found
+            members[entry.name] = Member(content=content.read() if content else b"", time=entry.mtime, mode=entry.mode)
+        return members
 
 
 _PATH = re.compile(rb"(?:/[\w.+ -]+){3,}|[A-Z]:\\[\w.\\ +-]{6,}")

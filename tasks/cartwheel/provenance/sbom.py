@@ -103,7 +103,7 @@ _VENDOR = re.compile(r"(?P<folder>(?:[^/]+/)*_?vendor(?:ed)?)/(?P<name>[^/.]+)(?
 def vendored(contents: Contents) -> list[Document]:
     """Python code in folders named `_vendor`, `vendor` or `vendored`. Versions come from `vendor.txt`, as pip and
     setuptools write it."""
-    found: dict[str, Document] = {}
+    documents: dict[str, Document] = {}
     for path in sorted(contents):
         match = _VENDOR.fullmatch(path)
         if not match or match["name"].startswith("__"):
@@ -113,8 +113,8 @@ def vendored(contents: Contents) -> list[Document]:
         version = versions.get(_plain(match["name"]), "")
         purl = f"pkg:pypi/{_plain(match['name'])}" + (f"@{version}" if version else "")
         row = {"type": "library", "bom-ref": f"{match['folder']}/{match['name']}", "name": match["name"], "purl": purl}
-        found[row["bom-ref"]] = row | ({"version": version} if version else {})
-    return list(found.values())
+        documents[row["bom-ref"]] = row | ({"version": version} if version else {})
+    return list(documents.values())
 
 
 def _plain(name: str) -> str:

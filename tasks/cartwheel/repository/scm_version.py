@@ -39,10 +39,10 @@ def why_no_tag(root: Path, environ: Mapping[str, str]) -> str:
 
 def head_commit(root: Path) -> str:
     """The checked-out commit, read from the repository's files; empty if unknown."""
-    found = pointer(root)
-    if found is None:
+    git_folder = pointer(root)
+    if git_folder is None:
         return ""
-    place = Path(found[1].removeprefix("gitdir:").strip())
+    place = Path(git_folder[1].removeprefix("gitdir:").strip())
     try:
         head = (place / "HEAD").read_text(encoding="utf-8").strip()
         shared = place / "commondir"
@@ -67,13 +67,13 @@ def tracked_files(root: Path, environ: Mapping[str, str], *, submodules: bool = 
     With `submodules`, the files of submodules too.
     """
     env = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
-    found = pointer(root)
+    git_folder = pointer(root)
     try:
         command = ("git", "ls-files", "-z", *(("--recurse-submodules",) if submodules else ()))
-        names = capture(command, cwd=found[0], env=env).split("\0") if found else ()
+        names = capture(command, cwd=git_folder[0], env=env).split("\0") if git_folder else ()
     except CartwheelError:
         return ()
-    below = os.path.relpath(root.resolve(), found[0].resolve()) if found else "."
+    below = os.path.relpath(root.resolve(), git_folder[0].resolve()) if git_folder else "."
     if below == ".":
         return tuple(name for name in names if name)
     return tuple(os.path.relpath(name, below).replace(os.sep, "/") for name in names if name)

@@ -43,8 +43,8 @@ class TagFacts(Struct, frozen=True, kw_only=True):
     @property
     def done(self) -> bool:
         """Whether the tag is on HEAD everywhere it must be."""
-        wanted = self.here == self.head if self.pipeline or not self.remote else self.there == self.head
-        return wanted and self.here in ("", self.head) and self.there in ("", self.head)
+        at_head = self.here == self.head if self.pipeline or not self.remote else self.there == self.head
+        return at_head and self.here in ("", self.head) and self.there in ("", self.head)
 
 
 def tag_refusals(facts: TagFacts) -> tuple[str, ...]:

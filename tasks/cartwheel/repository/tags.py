@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-def refuse(found: TagFacts) -> None:
+def refuse(state: TagFacts) -> None:
     """Raises `StepFailed` with all lines of `tag_refusals`."""
-    refused = tag_refusals(found)
+    refused = tag_refusals(state)
     if refused:
-        raise StepFailed("\n".join((f"{found.tag}: not tagged:", *(f"  {line}" for line in refused))))
+        raise StepFailed("\n".join((f"{state.tag}: not tagged:", *(f"  {line}" for line in refused))))
 
 
 def facts(
@@ -73,23 +73,23 @@ def facts(
         )
 
 
-def before_push(found: TagFacts, *, pipeline: str = "") -> tuple[str, ...]:
+def before_push(state: TagFacts, *, pipeline: str = "") -> tuple[str, ...]:
     """Lines to show before the tag is pushed: the remote, and a warning if the push will start no pipeline.
 
     `pipeline`: the forge whose job this is, if the tag is meant to start a pipeline; else empty.
     """
-    if not found.remote:
+    if not state.remote:
         return ()
-    address = f"{found.tag}: to be pushed to {found.remote} ({found.url}) with {found.branch}"
-    return (address, *_starts_nothing(found, pipeline))
+    address = f"{state.tag}: to be pushed to {state.remote} ({state.url}) with {state.branch}"
+    return (address, *_starts_nothing(state, pipeline))
 
 
-def _starts_nothing(found: TagFacts, pipeline: str) -> tuple[str, ...]:
-    if not pipeline or not found.url.startswith("http"):  # with SSH, a key pushes, and that starts a pipeline
+def _starts_nothing(state: TagFacts, pipeline: str) -> tuple[str, ...]:
+    if not pipeline or not state.url.startswith("http"):  # with SSH, a key pushes, and that starts a pipeline
         return ()
     return (
-        f"{found.tag}: pushed with the token of this {pipeline} job it starts no pipeline; push with a token of an "
-        f"app or of a person, or start the pipeline by hand on {found.tag} ({_BY_HAND[pipeline]})",
+        f"{state.tag}: pushed with the token of this {pipeline} job it starts no pipeline; push with a token of an "
+        f"app or of a person, or start the pipeline by hand on {state.tag} ({_BY_HAND[pipeline]})",
     )
 
 
@@ -97,88 +97,88 @@ _BY_HAND = {"GitHub": "Actions, Run workflow", "GitLab": "Build, Pipelines, New 
 """GitHub's documentation "Triggering a workflow from a workflow", GitLab's "CI/CD job token", November 2026."""
 
 
-def make(root: Path, found: TagFacts, message: str, say: Say, *, pipeline: str = "") -> tuple[str, ...]:
+def make(root: Path, state: TagFacts, message: str, say: Say, *, pipeline: str = "") -> tuple[str, ...]:
     """Create the tag if it is missing, and push it; returns one line for each action.
 
     Does nothing if the tag is on HEAD everywhere it must be.  `pipeline`: see `before_push`.  Raises `StepFailed` with
     all lines of `tag_refusals`.
     """
-    refuse(found)
-    if found.done:
-        say(f"{found.tag}: already on {found.head[:12]}")
+    refuse(state)
+    if state.done:
+        say(f"{state.tag}: already on {state.head[:12]}")
         return ()
     done: list[str] = []
     with Repository(root) as repo:
-        _refuse_changes(repo, found)
-        if not found.here:
-            repo.create_tag(found.tag, message, commit=found.head)
-            done.append(f"{found.tag}: tagged {found.head[:12]}")
+        _refuse_changes(repo, state)
+        if not state.here:
+            repo.create_tag(state.tag, message, commit=state.head)
+            done.append(f"{state.tag}: tagged {state.head[:12]}")
             say(done[-1])
-        if repo.lacks_signature(found.tag):
+        if repo.lacks_signature(state.tag):
             raise StepFailed(
-                f"{found.tag}: is not signed, though git is set up to sign (tag.gpgSign), so it is not pushed; "
-                f"fix the signing key, run `git tag -d {found.tag}` and start again"
+                f"{state.tag}: is not signed, though git is set up to sign (tag.gpgSign), so it is not pushed; "
+                f"fix the signing key, run `git tag -d {state.tag}` and start again"
             )
-        if not found.remote:
-            say(f"{found.tag}: stays on this machine: the repository has no remote")
+        if not state.remote:
+            say(f"{state.tag}: stays on this machine: the repository has no remote")
             return tuple(done)
-        for line in _starts_nothing(found, pipeline):
+        for line in _starts_nothing(state, pipeline):
             say(line)
         try:
-            _push(repo, found)
+            _push(repo, state)
         except StepFailed:
-            if not _is_there(repo, found):
+            if not _is_there(repo, state):
                 raise
-            say(f"{found.tag}: is on {found.remote} already, on this very commit: another clone pushed it meanwhile")
+            say(f"{state.tag}: is on {state.remote} already, on this very commit: another clone pushed it meanwhile")
             return tuple(done)
-        done.append(f"{found.tag}: pushed to {found.remote} ({found.url}) with {found.branch}")
+        done.append(f"{state.tag}: pushed to {state.remote} ({state.url}) with {state.branch}")
         say(done[-1])
     return tuple(done)
 
 
-def _push(repo: Repository, found: TagFacts) -> None:
+def _push(repo: Repository, state: TagFacts) -> None:
     """Push the tag with its branch; without atomic push, push the tag only, if the remote's branch is at its commit."""
-    tag = f"refs/tags/{found.tag}"
+    tag = f"refs/tags/{state.tag}"
     try:
-        repo.push(found.remote, (f"{found.head}:refs/heads/{found.branch}", tag))
+        repo.push(state.remote, (f"{state.head}:refs/heads/{state.branch}", tag))
     except NoAtomicPush:
-        if repo.remote_refs(found.remote).get(f"refs/heads/{found.branch}") != found.head:
+        if repo.remote_refs(state.remote).get(f"refs/heads/{state.branch}") != state.head:
             raise StepFailed(
-                f"remote '{found.remote}' ({found.url}): nothing was pushed: {found.branch} changed there; start again"
+                f"remote '{state.remote}' ({state.url}): nothing was pushed: {state.branch} changed there; start again"
             ) from None
-        repo.push(found.remote, (tag,))
+        repo.push(state.remote, (tag,))
 
 
-def _is_there(repo: Repository, found: TagFacts) -> bool:
+def _is_there(repo: Repository, state: TagFacts) -> bool:
     """Whether the remote has the tag on this commit despite a failed push.
 
     Another clone may have pushed it, or only the answer was lost.
     """
     try:
-        return repo.remote_refs(found.remote).get(f"refs/tags/{found.tag}") == found.head
+        return repo.remote_refs(state.remote).get(f"refs/tags/{state.tag}") == state.head
     except StepFailed:
         return False
 
 
-def _refuse_changes(repo: Repository, found: TagFacts) -> None:
+def _refuse_changes(repo: Repository, state: TagFacts) -> None:
     """Raises `StepFailed` if the repository changed after `facts` read it."""
-    if repo.head() != found.head or repo.dirty() or repo.tags().get(found.tag, "") != found.here:
-        raise StepFailed(f"{found.tag}: the repository changed since it was looked at; start again")
+    if repo.head() != state.head or repo.dirty() or repo.tags().get(state.tag, "") != state.here:
+        raise StepFailed(f"{state.tag}: the repository changed since it was looked at; start again")
 
 
-def remote_of(repo: Repository, wanted: str) -> str:
-    """The remote `wanted`, or the only one if `wanted` is empty; empty if the repository has no remote.
+def remote_of(repo: Repository, remote: str) -> str:
+    """The named `remote`, or the only one if `remote` is empty; empty if the repository has no remote.
 
-    Raises `ConfigError` if there are several to choose from, or `wanted` does not exist.
+    Raises `ConfigError` if there are several to choose from, or `remote` does not exist.
     """
     names = repo.remotes()
-    if wanted and wanted in names:
-        return wanted
+    if remote and remote in names:
+        return remote
     if not names:
         return ""
-    if wanted:
+    if remote:
         raise ConfigError(
-            f"[tool.cartwheel] release: there is no remote '{wanted}'; this repository has {', '.join(names)}"
+            f"[tool.cartwheel] release: there is no remote '{remote}'; this repository has {', '.join(names)}"
         )
     if len(names) == 1:
         return names[0]
@@ -202,13 +202,13 @@ def last_tag(
 
     `refs`: further tags, from a remote.  `but`: a tag to skip.  `ignored`: patterns of tags to skip.
     """
-    here, found = repo.tags(), repo.tags(merged=True)
+    here, merged = repo.tags(), repo.tags(merged=True)
     for ref, commit in (refs or {}).items():
         other = ref.removeprefix("refs/tags/")
         ours = ref != other and other not in here and version_in(template, other, name=name)
         if ours and repo.has(commit) and repo.count_between("HEAD", commit) == 0:
-            found[other] = commit
-    counted = (o for o in found if o != but and not any(fnmatchcase(o, pattern) for pattern in ignored))
+            merged[other] = commit
+    counted = (o for o in merged if o != but and not any(fnmatchcase(o, pattern) for pattern in ignored))
     versions = [(version_in(template, other, name=name), other) for other in counted]
     return max(((v, t) for v, t in versions if v), key=lambda pair: _order(pair[0]), default=("", ""))
 

@@ -27,8 +27,8 @@ def credentials(host: str, name: str, environ: Mapping[str, str]) -> tuple[str, 
             config = json.loads(path.read_bytes())
         except (OSError, ValueError):
             continue
-        if isinstance(config, dict) and (found := _in_file(config, host, name, environ)):
-            return found
+        if isinstance(config, dict) and (entry := _in_file(config, host, name, environ)):
+            return entry
     return _of_job(host, environ)
 
 

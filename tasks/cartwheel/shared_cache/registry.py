@@ -66,17 +66,17 @@ class RegistryStore:
         self._expect(status, answer, 201)
 
     def tags(self) -> Iterable[str]:
-        place, found = "tags/list?n=1000", dict[str, None]()
+        place, names = "tags/list?n=1000", dict[str, None]()
         for _ in range(_PAGES):
             status, data, headers = self._ask("GET", place)
             if status == 404:
                 break
-            found |= dict.fromkeys(_tags(self._expect(status, data, 200)))
+            names |= dict.fromkeys(_tags(self._expect(status, data, 200)))
             following = re.match(r'<([^>]+)>;\s*rel="?next"?', headers.get("Link", ""))
             if not following:
                 break
             place = urljoin(self._base, following[1])
-        return tuple(found)
+        return tuple(names)
 
     def delete(self, tag: str) -> None:
         data = self.manifest(tag)

@@ -80,9 +80,9 @@ def _row(document: Mapping[str, Any], checksum: str) -> dict[str, Any]:
 
 def _dependency(sent: Mapping[str, Any]) -> dict[str, Any]:
     renamed = sent.get("explicit_name_in_toml")
-    kept = ("features", "optional", "default_features", "target", "kind", "registry")
+    keys = ("features", "optional", "default_features", "target", "kind", "registry")
     return {
-        "name": renamed or sent["name"], "req": sent["version_req"], **{key: sent.get(key) for key in kept},
+        "name": renamed or sent["name"], "req": sent["version_req"], **{key: sent.get(key) for key in keys},
         "package": sent["name"] if renamed else None,
     }  # fmt: skip
 
@@ -123,8 +123,8 @@ def _index_row(row: Mapping[str, Any]) -> dict[str, Any]:
 def _cached_crate(file: str, checksum: str, caches: tuple[Path, ...]) -> Path | None:
     from cartwheel.filesystem.digests import sha256_of
 
-    found = (cache / file for cache in caches)
-    return next((path for path in found if path.is_file() and sha256_of(path) == checksum), None)
+    paths = (cache / file for cache in caches)
+    return next((path for path in paths if path.is_file() and sha256_of(path) == checksum), None)
 
 
 class CrateRequest(StubRequest):

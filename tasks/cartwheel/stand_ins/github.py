@@ -62,8 +62,8 @@ class ReleaseShelf:
     def files(self, tag: str) -> dict[str, bytes]:
         """The complete assets of a tag's releases, by name."""
         releases = [row["id"] for row in self.releases.values() if row["tag_name"] == tag]
-        found = (asset for release in releases for asset in self.of(release) if asset["state"] == "uploaded")
-        return {asset["name"]: self.bytes[asset["id"]] for asset in found}
+        assets = (asset for release in releases for asset in self.of(release) if asset["state"] == "uploaded")
+        return {asset["name"]: self.bytes[asset["id"]] for asset in assets}
 
     def add(self, **fields: Any) -> dict[str, Any]:
         """Adds a release, as a person could through the web page."""
@@ -204,8 +204,8 @@ class GitHubRequest(StubRequest):
 
     def document(self) -> dict[str, Any]:
         """The request's body, parsed as JSON."""
-        found: dict[str, Any] = json.loads(self.body())
-        return found
+        body: dict[str, Any] = json.loads(self.body())
+        return body
 
 
 ROUTES = (

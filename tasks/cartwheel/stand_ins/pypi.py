@@ -92,8 +92,8 @@ class IndexRequest(StubRequest):
             self.answer(200, _html("Stand-in", '<a href="/simple/">simple</a>'), Content_Type="text/html")
         elif self.command == "GET" and (match := re.fullmatch(r"/simple/(?:([^/]+)/?)?", path)):
             self._page(match[1] or "")
-        elif self.command == "GET" and (found := self.place.files().get(path.removeprefix("/packages/"))):
-            self.answer(200, found.read_bytes(), Content_Type="application/octet-stream")
+        elif self.command == "GET" and (path_served := self.place.files().get(path.removeprefix("/packages/"))):
+            self.answer(200, path_served.read_bytes(), Content_Type="application/octet-stream")
         else:
             self.answer(404)
 

@@ -91,53 +91,53 @@ def fresh(
         **base.env,
     }
     interpreter = scripts / ("python.exe" if os.name == "nt" else "python")
-    made = FreshEnvironment(
+    environment = FreshEnvironment(
         folder=folder, interpreter=interpreter, starter=interpreter, base=base, env=inner,
         installer_env={**inner, **installer_env}, only_wheels=only_wheels,
     )  # fmt: skip
     if base.through is directly:
         log.run(tool.create(base.path, folder), cwd=folder.parent, env={**env, **installer_env})
-        return made
+        return environment
     if tool is not UV:
         raise StepFailed("uv does not start here, and installing for another machine needs it; install uv again")
     if base.version:
-        return _for_windows(made)
+        return _for_windows(environment)
     bare = base.through((base.path, "-m", "venv", "--without-pip", str(folder)), inner, folder.parent)
     log.run(bare, cwd=folder.parent, env={**env, **base.env})
-    return replace(made, starter=_starter(made))
+    return replace(environment, starter=_starter(environment))
 
 
 _PLATFORMS = {"win_amd64": "x86_64-pc-windows-msvc", "win32": "i686-pc-windows-msvc"}
 
 
-def _for_windows(made: FreshEnvironment) -> FreshEnvironment:
+def _for_windows(environment: FreshEnvironment) -> FreshEnvironment:
     """Create an environment for Windows without starting a program there: copies of the interpreter and its DLLs."""
-    base = Path(made.base.path)
-    scripts, packages = made.folder / "Scripts", made.folder / "Lib" / "site-packages"
+    base = Path(environment.base.path)
+    scripts, packages = environment.folder / "Scripts", environment.folder / "Lib" / "site-packages"
     scripts.mkdir(parents=True)
     packages.mkdir(parents=True)
     for file in (base, *base.parent.glob("*.dll")):
         shutil.copy(file, scripts)
-    (made.folder / "pyvenv.cfg").write_text(f"home = {windows_path(str(base.parent))}\n", "utf-8")
-    version, platform = made.base.version, _PLATFORMS[program_architecture(base)]
+    (environment.folder / "pyvenv.cfg").write_text(f"home = {windows_path(str(base.parent))}\n", "utf-8")
+    version, platform = environment.base.version, _PLATFORMS[program_architecture(base)]
     target = ("--python-platform", platform, "--python-version", version, "--target", str(packages))
-    return replace(made, target=target, interpreter=scripts / "python.exe", only_wheels=True)
+    return replace(environment, target=target, interpreter=scripts / "python.exe", only_wheels=True)
 
 
-def _starter(made: FreshEnvironment) -> Path:
+def _starter(environment: FreshEnvironment) -> Path:
     """A script that starts the interpreter; uv runs it to find out the platform to install for."""
-    program = made.folder.with_name("interpreter")
-    command = shlex.join(made.python(cwd=made.folder.parent))
+    program = environment.folder.with_name("interpreter")
+    command = shlex.join(environment.python(cwd=environment.folder.parent))
     program.write_text(f'#!/bin/sh\nexec {command} "$@"\n', "utf-8")
     program.chmod(0o755)
     return program
 
 
-def inside(made: FreshEnvironment, module: str, file: str) -> str:
+def inside(environment: FreshEnvironment, module: str, file: str) -> str:
     """The module's file, relative to the environment; raises `StepFailed` if it lies elsewhere."""
     if not module:
         return ""
-    path = Path(made.base.local_path(file)).resolve()
-    if not file or not path.is_relative_to(made.folder.resolve()):
+    path = Path(environment.base.local_path(file)).resolve()
+    if not file or not path.is_relative_to(environment.folder.resolve()):
         raise StepFailed(f"{module} was imported from {file or 'nowhere'}, not from the environment it is installed in")
-    return path.relative_to(made.folder.resolve()).as_posix()
+    return path.relative_to(environment.folder.resolve()).as_posix()

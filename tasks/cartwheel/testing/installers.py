@@ -76,8 +76,8 @@ def installer_variables(environ: Mapping[str, str], project: Path, scratch: Path
     `project`: the folder whose uv settings may name indexes.
     """
     own = environment.family(environ, "uv", "pip")
-    kept = {name: value for name, value in own.items() if any(fnmatchcase(name, pattern) for pattern in _SOURCES)}
-    return kept | {"UV_CONFIG_FILE": str(_uv_settings(environ, project, scratch)), "PIP_CONFIG_FILE": os.devnull}
+    variables = {name: value for name, value in own.items() if any(fnmatchcase(name, pattern) for pattern in _SOURCES)}
+    return variables | {"UV_CONFIG_FILE": str(_uv_settings(environ, project, scratch)), "PIP_CONFIG_FILE": os.devnull}
 
 
 _KEYS = ("index", "index-url", "extra-index-url", "find-links", "no-index", "index-strategy", "keyring-provider",

@@ -52,13 +52,13 @@ def run_wheel_tests(
     """
     named = f"{wheel.resolve()}[{','.join(extras)}]" if extras else str(wheel.resolve())
 
-    def install(made: FreshEnvironment, tool: Installer, needs: tuple[str, ...]) -> None:
-        finished = ("--only-binary", ":all:") if made.only_wheels else ()
-        argv = (*made.install_command(tool), *finished, named, *requirements, *needs)
+    def install(environment: FreshEnvironment, tool: Installer, needs: tuple[str, ...]) -> None:
+        finished = ("--only-binary", ":all:") if environment.only_wheels else ()
+        argv = (*environment.install_command(tool), *finished, named, *requirements, *needs)
         try:
-            log.run(argv, cwd=scratch, env=made.installer_env)
+            log.run(argv, cwd=scratch, env=environment.installer_env)
         except StepFailed as error:
-            raise _clearer(error, made) from None
+            raise _clearer(error, environment) from None
 
     return run_installed_tests(
         install, wheel=wheel, base=base, module=module, command=command, tests_from=tests_from, scratch=scratch,
@@ -66,12 +66,12 @@ def run_wheel_tests(
     )  # fmt: skip
 
 
-def _clearer(error: StepFailed, made: FreshEnvironment) -> StepFailed:
-    if not made.only_wheels or "no usable wheels" not in str(error):
+def _clearer(error: StepFailed, environment: FreshEnvironment) -> StepFailed:
+    if not environment.only_wheels or "no usable wheels" not in str(error):
         return error
     return StepFailed(
-        f"a requirement of the tests has no wheel for the machine that is {made.base.by}, and is not compiled there; "
-        f"leave it out for this target, skip its tests (test.skip), or allow it (test.compile = true)\n{error}"
+        f"a requirement of the tests has no wheel for the machine that is {environment.base.by}, and is not compiled "
+        f"there; leave it out for this target, skip its tests (test.skip), or allow it (test.compile = true)\n{error}"
     )
 
 
@@ -102,36 +102,36 @@ def run_installed_tests(
     tool = installer(log, {**env, **for_installer})
     if tool is PIP and for_installer:
         for_installer |= pip_variables(env)
-    made = fresh(
+    environment = fresh(
         scratch / "env", base=base, tool=tool, log=log, env=env, installer_env=for_installer, only_wheels=only_wheels
     )
-    install(made, tool, runner.needs)
+    install(environment, tool, runner.needs)
     place = cwd or scratch / "run"
     try:
-        ran = _tested(made, runner, command, wheel, module, tests_from, scratch, place, log)
+        ran = _tested(environment, runner, command, wheel, module, tests_from, scratch, place, log)
     except StepFailed as error:
         words = failure_in_words(str(error)) if base.by == WINE else ""
         if not words:
             raise
         raise StepFailed(f"{WINE}: {words}\n{error}") from None
-    remove_tree(made.folder, ignore_errors=True)
+    remove_tree(environment.folder, ignore_errors=True)
     return replace(ran, seconds=time.monotonic() - start, by=base.by)
 
 
 def _tested(
-    made: FreshEnvironment, runner: Runner, command: tuple[str, ...], wheel: Path | None, module: str, tests_from: Path,
-    scratch: Path, place: Path, log: CommandLog,
+    environment: FreshEnvironment, runner: Runner, command: tuple[str, ...], wheel: Path | None, module: str,
+    tests_from: Path, scratch: Path, place: Path, log: CommandLog,
 ) -> TestRun:  # fmt: skip
     """Import the module, compare the installed files with the wheel and run the tests in the folder `place`."""
-    found = _import_module(made, module, scratch, log)
+    imported = _import_module(environment, module, scratch, log)
     if wheel is not None:
-        _compare_installed(wheel, Path(made.base.local_path(found["platlib"])))
-    where = inside(made, module, found["file"])
+        _compare_installed(wheel, Path(environment.base.local_path(imported["platlib"])))
+    where = inside(environment, module, imported["file"])
     ran = TestRun(not_run="no test command is configured; it was installed and imported")
     if command:
         arguments = tuple(part.replace("{package}", str(tests_from.resolve())) for part in command)
-        ran = runner.run(made, arguments, module, scratch, place, log)
-    return replace(ran, python=found["python"], where=where)
+        ran = runner.run(environment, arguments, module, scratch, place, log)
+    return replace(ran, python=imported["python"], where=where)
 
 
 def minimum_of(name: WheelName) -> str:
@@ -149,12 +149,12 @@ print(json.dumps({"file": file, "python": platform.python_version(), "platlib": 
 """
 
 
-def _import_module(made: FreshEnvironment, module: str, scratch: Path, log: CommandLog) -> dict[str, str]:
+def _import_module(environment: FreshEnvironment, module: str, scratch: Path, log: CommandLog) -> dict[str, str]:
     """Import the module in isolated mode (`-I`); returns `file`, `python` (the version) and `platlib`."""
     folder = scratch / "run"
-    output = log.read(made.python("-I", "-c", _PROBE, module, cwd=folder), cwd=folder, env=made.env)
-    found: dict[str, str] = json.loads(output.strip().splitlines()[-1])
-    return found
+    output = log.read(environment.python("-I", "-c", _PROBE, module, cwd=folder), cwd=folder, env=environment.env)
+    versions: dict[str, str] = json.loads(output.strip().splitlines()[-1])
+    return versions
 
 
 def _compare_installed(wheel: Path, packages: Path) -> None:

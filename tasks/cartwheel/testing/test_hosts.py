@@ -43,13 +43,13 @@ def interpreter_for_tests(
     package: Package, wheel: Wheel, python: str, env: Mapping[str, str], work: Work | None = None
 ) -> Interpreter | NoInterpreter:
     """The first interpreter that can be started for the wheel, else the reason of the last place that applies."""
-    wanted = InterpreterRequest(package=package, wheel=wheel, python=python, env=env, work=work)
+    request = InterpreterRequest(package=package, wheel=wheel, python=python, env=env, work=work)
     refusal: NoInterpreter | None = None
     for place in PLACES:
-        found = place(wanted)
-        if isinstance(found, Interpreter):
-            return found
-        refusal = found or refusal
+        answer = place(request)
+        if isinstance(answer, Interpreter):
+            return answer
+        refusal = answer or refusal
     return refusal or NoInterpreter(why="this machine cannot run it", all=True)
 
 
@@ -63,41 +63,41 @@ def advice(target: Target, env: Mapping[str, str]) -> str:
     return ""
 
 
-def _own(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
-    return interpreters.native_interpreter(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
+def _own(request: InterpreterRequest) -> Interpreter | NoInterpreter | None:
+    return interpreters.native_interpreter(request.wheel.target, request.wheel.floor, request.python, request.env)
 
 
-def _emulator(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
-    return interpreters.emulated_interpreter(wanted.wheel.target, wanted.wheel.floor, wanted.python, wanted.env)
+def _emulator(request: InterpreterRequest) -> Interpreter | NoInterpreter | None:
+    return interpreters.emulated_interpreter(request.wheel.target, request.wheel.floor, request.python, request.env)
 
 
-def _wine(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
-    return wine_interpreter(wanted.wheel.target, wanted.python, wanted.env)
+def _wine(request: InterpreterRequest) -> Interpreter | NoInterpreter | None:
+    return wine_interpreter(request.wheel.target, request.python, request.env)
 
 
-def _container(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None:
+def _container(request: InterpreterRequest) -> Interpreter | NoInterpreter | None:
     """An interpreter in the wheel's build container, or in the target's image if only the libc differs."""
-    wheel, work = wanted.wheel, wanted.work
+    wheel, work = request.wheel, request.work
     if work is None:
         return None
     from cartwheel.toolchain.container_command import Mount
     from cartwheel.toolchain.container_setup import builds_in_container, open_container
 
-    if not builds_in_container(wanted.package, wheel) and not _brings_its_libc(wanted, work):
+    if not builds_in_container(request.package, wheel) and not _brings_its_libc(request, work):
         return None
 
     try:
-        container = open_container(wanted.package, wheel, work)
+        container = open_container(request.package, wheel, work)
     except StepFailed as error:
         return NoInterpreter(why=str(error), all=True)
-    path = _in_image(container.interpreters, wanted)
+    path = _in_image(container.interpreters, request)
     if not path:
-        return NoInterpreter(why=f"{interpreters.display_name(wanted.python)} is not in {container.shown}")
+        return NoInterpreter(why=f"{interpreters.display_name(request.python)} is not in {container.shown}")
     if not container.engine:
         return Interpreter(path=path)
     inside = replace(
         container,
-        mounts=(*container.mounts, *(Mount(source=folder) for folder in _uv_cache(wanted.env))),
+        mounts=(*container.mounts, *(Mount(source=folder) for folder in _uv_cache(request.env))),
         named=(*container.named, "PYTHONPATH"),
     )
 
@@ -109,12 +109,12 @@ def _container(wanted: InterpreterRequest) -> Interpreter | NoInterpreter | None
     )
 
 
-def _brings_its_libc(wanted: InterpreterRequest, work: Work) -> bool:
+def _brings_its_libc(request: InterpreterRequest, work: Work) -> bool:
     """Whether this machine lacks only the wheel's libc, and an image with that libc may be used.
 
     A CI job may fetch the image; elsewhere it must be present.  False for a wheel that may be published untested.
     """
-    wheel, host = wanted.wheel, this_machine()
+    wheel, host = request.wheel, this_machine()
     target = wheel.target
     if target.system != "linux" or target.machine != host.machine or target.libc == host.libc or wheel.untested:
         return False
@@ -123,14 +123,14 @@ def _brings_its_libc(wanted: InterpreterRequest, work: Work) -> bool:
     from cartwheel.toolchain.container_setup import at_hand
 
     try:
-        return at_hand(wanted.package, wheel, work) is not None
+        return at_hand(request.package, wheel, work) is not None
     except StepFailed:
         return False
 
 
-def _in_image(held: Mapping[str, str], wanted: InterpreterRequest) -> str:
-    if wanted.python != PURE:
-        return held.get(interpreter_folder(wanted.python), "")
+def _in_image(held: Mapping[str, str], request: InterpreterRequest) -> str:
+    if request.python != PURE:
+        return held.get(interpreter_folder(request.python), "")
     return next((held[name] for name in sorted(held) if name.startswith("cp3")), "")
 
 

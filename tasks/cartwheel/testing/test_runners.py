@@ -43,7 +43,7 @@ def _pytest_arguments(command: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _pytest(
-    made: FreshEnvironment, command: tuple[str, ...], module: str, scratch: Path, folder: Path, log: CommandLog
+    environment: FreshEnvironment, command: tuple[str, ...], module: str, scratch: Path, folder: Path, log: CommandLog
 ) -> TestRun:
     """Run pytest.  The project's pytest settings apply, except those that make its source tree importable."""
     witness = scratch / "witness"
@@ -55,12 +55,12 @@ def _pytest(
         "-p", "no:cacheprovider", "-p", "cartwheel_witness", f"--junitxml={report}",
         *_pytest_arguments(command),
     )  # fmt: skip
-    env = {**made.env, "PYTHONPATH": str(witness), "CARTWHEEL_MODULE": module, "CARTWHEEL_WITNESS": str(witness)}
+    env = {**environment.env, "PYTHONPATH": str(witness), "CARTWHEEL_MODULE": module, "CARTWHEEL_WITNESS": str(witness)}
     log.measure(lambda: _tests_done(witness))
-    log.run(made.python(*arguments, cwd=folder, env=env), cwd=folder, env=env)
+    log.run(environment.python(*arguments, cwd=folder, env=env), cwd=folder, env=env)
     log.measure(str)
     for statement in sorted(witness.glob("*.txt")):
-        inside(made, module, statement.read_text("utf-8"))
+        inside(environment, module, statement.read_text("utf-8"))
     return TestRun(count=_passed_tests(report, _pytest_arguments(command)))
 
 
@@ -87,7 +87,7 @@ def _passed_tests(report: Path, arguments: tuple[str, ...]) -> int:
 
 
 def _any(
-    made: FreshEnvironment, command: tuple[str, ...], _: str, scratch: Path, folder: Path, log: CommandLog
+    environment: FreshEnvironment, command: tuple[str, ...], _: str, scratch: Path, folder: Path, log: CommandLog
 ) -> TestRun:
-    log.run(made.command(command, cwd=folder), cwd=folder, env=made.env)
+    log.run(environment.command(command, cwd=folder), cwd=folder, env=environment.env)
     return TestRun(note=f"{PurePath(command[0]).stem} is judged by its exit code alone")

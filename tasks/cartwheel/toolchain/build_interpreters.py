@@ -33,15 +33,15 @@ def path(python: str, minimum: str, snapshot: Snapshot) -> str:
     env = environment.uv_environment(snapshot.environ)
 
     def find() -> Mapping[str, str]:
-        found = interpreters.some(python, minimum, env)
-        if isinstance(found, interpreters.NoInterpreter):
+        answer = interpreters.some(python, minimum, env)
+        if isinstance(answer, interpreters.NoInterpreter):
             raise _NotHere
-        return {"path": found.path}
+        return {"path": answer.path}
 
     key = f"interpreter {python} {minimum} by {' '.join(_state(p) for p in _places(snapshot.environ))}"
     try:
-        found = snapshot.remember(key, find)["path"]
-        return found if os.path.exists(found) else find()["path"]
+        answer = snapshot.remember(key, find)["path"]
+        return answer if os.path.exists(answer) else find()["path"]
     except _NotHere:
         return ""
 
@@ -81,14 +81,14 @@ def missing_interpreter(python: str, minimum: str) -> str:
 def backend_needs(python: str, minimum: str, snapshot: Snapshot) -> tuple[ToolNeed, ...]:
     """The missing tools that a backend needs to compile. An interpreter found before is not searched again."""
     version = minimum if python in ("abi3", "abi3t") else python
-    found = (
+    needs = (
         [] if path(python, minimum, snapshot) else [ToolNeed(name=f"Python {version}", fix=_install_command(version))]
     )
     if os.name != "nt" and not any(
         shutil.which(name, path=snapshot.environ.get("PATH")) for name in _compilers(snapshot)
     ):
-        found.append(ToolNeed(name="a C compiler", fix=_COMPILER.get(sys.platform, "install gcc or clang")))
-    return tuple(found)
+        needs.append(ToolNeed(name="a C compiler", fix=_COMPILER.get(sys.platform, "install gcc or clang")))
+    return tuple(needs)
 
 
 def compiler(name: str, snapshot: Snapshot) -> str:

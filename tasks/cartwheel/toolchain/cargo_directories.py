@@ -78,15 +78,15 @@ class CargoDirectory(Struct, frozen=True, kw_only=True):
         return self._package(self.target.triple).glob(f"*-{self.toolchain}")
 
     def _targets(self) -> Iterable[Path]:
-        found = (self.root / FOLDER).glob(f"*/{self.package}/*-*")
-        return (path for path in found if path.name.rpartition("-")[2] in HOSTED)
+        folders = (self.root / FOLDER).glob(f"*/{self.package}/*-*")
+        return (path for path in folders if path.name.rpartition("-")[2] in HOSTED)
 
-    def _copy_from(self, sources: Iterable[Path], slots: Slots, wanted: Callable[[str], bool]) -> bool:
-        found = sorted((p for p in sources if p.is_dir()), key=lambda p: (not slots.free(str(p)), str(p)))
-        if not found:
+    def _copy_from(self, sources: Iterable[Path], slots: Slots, needed: Callable[[str], bool]) -> bool:
+        folders = sorted((p for p in sources if p.is_dir()), key=lambda p: (not slots.free(str(p)), str(p)))
+        if not folders:
             return False
-        with slots.alone(str(found[0])):
-            return _copy(found[0], self.path, self._scratch(), wanted)
+        with slots.alone(str(folders[0])):
+            return _copy(folders[0], self.path, self._scratch(), needed)
 
     def _scratch(self) -> Path:
         return self.root / ".cartwheel" / "scratch" / f"seed-{hashlib.sha256(str(self.path).encode()).hexdigest()[:12]}"
@@ -118,11 +118,11 @@ def _for_this_machine(name: str) -> bool:
     return _is_shared(name) and name.count("-") < 2 and not name.startswith("last-")
 
 
-def _copy(source: Path, to: Path, scratch: Path, wanted: Callable[[str], bool]) -> bool:
+def _copy(source: Path, to: Path, scratch: Path, needed: Callable[[str], bool]) -> bool:
     """Copy the whole directory, or nothing on failure. Modification times are kept because cargo compares them."""
 
     def ignored(folder: str, names: list[str]) -> list[str]:
-        return [name for name in names if not wanted(name)] if folder == str(source) else []
+        return [name for name in names if not needed(name)] if folder == str(source) else []
 
     remove_tree(scratch, ignore_errors=True)
     try:

@@ -15,13 +15,13 @@ _UNSTABLE = (_SWITCH, "CARGO_UNSTABLE_TARGET_APPLIES_TO_HOST", "__CARGO_TEST_CHA
 
 def main() -> int:
     """Run cargo; returns its exit code."""
-    kept = os.environ["CARTWHEEL_CARGO_MESSAGES"]
-    given = {name: value for name, value in os.environ.items() if name not in _OURS}
-    arguments, env = linked_by_zig_alone(sys.argv[1:], given)
+    messages = os.environ["CARTWHEEL_CARGO_MESSAGES"]
+    environ = {name: value for name, value in os.environ.items() if name not in _OURS}
+    arguments, env = linked_by_zig_alone(sys.argv[1:], environ)
     argv = [os.environ["CARTWHEEL_CARGO"], *arguments]
     if not any(argument.startswith("--message-format") for argument in arguments):
         return subprocess.call(argv, env=env)
-    with open(kept, "ab") as copy:
+    with open(messages, "ab") as copy:
         child = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE)
         assert child.stdout is not None
         for line in child.stdout:

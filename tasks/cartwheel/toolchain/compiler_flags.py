@@ -89,14 +89,14 @@ def _has_target_flags(triple: str, tables: Iterable[Mapping[str, Any]], env: Map
 
 def _target_rows(triple: str, data: Mapping[str, Any], cfg: Cfg) -> list[Mapping[str, Any]]:
     """The `target` tables of a configuration file that set flags for a triple."""
-    found = []
+    rows = []
     for name, row in table(data, "target").items():
         if not isinstance(row, Mapping) or "rustflags" not in row:
             continue
         condition = re.fullmatch(r"cfg\((.*)\)", name.strip(), re.DOTALL)
         if name == triple or (condition and holds(condition[1], cfg(triple))):
-            found.append(row)
-    return found
+            rows.append(row)
+    return rows
 
 
 def holds(condition: str, facts: frozenset[str]) -> bool:

@@ -104,16 +104,16 @@ class Container(Struct, frozen=True, kw_only=True):
         if python in (ABI3, ABI3T, PURE):
             minimum = f"3.{FIRST_ABI3T}" if python == ABI3T else minimum
             able = sorted((f for f in self.interpreters if _serves(f, minimum)), key=_minor)
-            wanted = able[0] if able else f"cp{minimum.replace('.', '') or '3'} or newer"
+            expected = able[0] if able else f"cp{minimum.replace('.', '') or '3'} or newer"
         else:
-            wanted = interpreter_folder(python)
-        if wanted not in self.interpreters:
+            expected = interpreter_folder(python)
+        if expected not in self.interpreters:
             there = ", ".join(sorted(self.interpreters, key=_minor)) or "none"
             raise StepFailed(
-                f"{self.shown} has no interpreter {wanted}, and a wheel for {python} needs it; it has {there}: take "
+                f"{self.shown} has no interpreter {expected}, and a wheel for {python} needs it; it has {there}: take "
                 f"'{python}' out, or name an image that has it"
             )
-        return self.interpreters[wanted]
+        return self.interpreters[expected]
 
     def argv(
         self, argv: Iterable[str], env: Mapping[str, str], *, cwd: Path, writable: Iterable[Path] = ()
@@ -220,8 +220,8 @@ def _serves(folder: str, minimum: str) -> bool:
 
 
 def _minor(folder: str) -> int:
-    found = re.match(r"\D+3(\d+)", folder)
-    return int(found[1]) if found else 0
+    match = re.match(r"\D+3(\d+)", folder)
+    return int(match[1]) if match else 0
 
 
 def _is_host_only(name: str) -> bool:

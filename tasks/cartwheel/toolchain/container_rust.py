@@ -101,17 +101,17 @@ def _sysroot_for(target: Target, container: Container, cwd: Path, work: Work) ->
         return sysroot
     stable = re.fullmatch(r"\d+\.\d+\.\d+", version["release"])  # else a channel, such as nightly-2026-11-01
     channel = version["release"] if stable else sysroot.name.removesuffix(f"-{version['host']}")
-    wanted = sysroot.with_name(f"{channel}-{target.triple}")
-    if not (wanted / "bin" / "cargo").is_file():
-        work.announce(f"adding the Rust toolchain {wanted.name}, which runs in {container.shown}")
-        command = ("rustup", "toolchain", "install", wanted.name, "--profile=minimal", "--force-non-host")
+    folder = sysroot.with_name(f"{channel}-{target.triple}")
+    if not (folder / "bin" / "cargo").is_file():
+        work.announce(f"adding the Rust toolchain {folder.name}, which runs in {container.shown}")
+        command = ("rustup", "toolchain", "install", folder.name, "--profile=minimal", "--force-non-host")
         try:
             work.log.run((*command, "--no-self-update"), cwd=work.root, env=env)
         except run.Interrupted:
             raise
         except StepFailed as error:
-            raise StepFailed(f"{container.shown} has no Rust, and {wanted.name} could not be added: {error}") from None
-    return wanted
+            raise StepFailed(f"{container.shown} has no Rust, and {folder.name} could not be added: {error}") from None
+    return folder
 
 
 _ADVICE = "install Rust with rustup here, or name an image that has it"
@@ -147,8 +147,8 @@ def maturin_in(container: Container, target: Target, work: Work) -> tuple[str, .
 
 
 def _install(requirement: str, into: Path, container: Container, target: Target, work: Work) -> None:
-    given = work.snapshot.environ
-    env = {**environment.tool_environment(given), **environment.family(given, "uv", "pip")}
+    environ = work.snapshot.environ
+    env = {**environment.tool_environment(environ), **environment.family(environ, "uv", "pip")}
     common = ("install", "--target", str(into), "--only-binary", ":all:", "--no-deps", requirement)
     if target.triple in _UV_PLATFORMS:
         uv = (*run.module_command("uv"), "pip", *common, "--python-platform", target.triple, "--python", sys.executable)

@@ -20,8 +20,8 @@ def sysroot(cwd: Path, env: Mapping[str, str]) -> Path:
 
 def llvm_profdata(cwd: Path, env: Mapping[str, str]) -> Path | None:
     """The program that merges profiles, of rustup's component `llvm-tools`; None if it is missing."""
-    found = sysroot(cwd, env).glob("lib/rustlib/*/bin/llvm-profdata*")
-    return next(iter(sorted(found)), None)
+    programs = sysroot(cwd, env).glob("lib/rustlib/*/bin/llvm-profdata*")
+    return next(iter(sorted(programs)), None)
 
 
 def compiler_commit(cwd: Path, env: Mapping[str, str]) -> str:

@@ -73,7 +73,7 @@ def repair(
     scratch: Path,
     made_elsewhere: bool = False,
     inside: Container | None = None,
-    finish: Callable[[Path], None] = lambda made: None,
+    finish: Callable[[Path], None] = lambda repaired: None,
 ) -> None:
     """Write the repaired wheel to `into/expected`; `scratch` is on the same file system.
 
@@ -99,11 +99,11 @@ def repair(
         _run(command, repairer, order, _where(inside, log, work), env)
     else:
         shutil.copyfile(raw, out / raw.name)
-    made = _planned_name(_only_wheel(order, repairer), order, repairer)
+    repaired = _planned_name(_only_wheel(order, repairer), order, repairer)
     if command:
-        _keeps_floor(made, order)  # grafted libraries may need a newer system
-    finish(made)
-    move_into_place(made, into / expected)
+        _keeps_floor(repaired, order)  # grafted libraries may need a newer system
+    finish(repaired)
+    move_into_place(repaired, into / expected)
     remove_tree(work, ignore_errors=True)
 
 
@@ -137,18 +137,18 @@ def _auditwheel(order: RepairOrder) -> tuple[str, ...]:
     library. `libc.so` is excluded: auditwheel would graft it, or crash if it resolves to glibc's linker script.
     """
     target, host = order.target, order.host
-    wanted = f"manylinux_{_macos_floor(order)}_{target.arch}"
+    floor_tag = f"manylinux_{_macos_floor(order)}_{target.arch}"
     own_kind = target.libc == "gnu" and (host.machine, host.libc) == (target.machine, "gnu")
-    plat = wanted if own_kind and f"manylinux_{_macos_floor(order)}" in _auditwheel_policies() else "auto"
+    plat = floor_tag if own_kind and f"manylinux_{_macos_floor(order)}" in _auditwheel_policies() else "auto"
     elsewhere: tuple[str, ...] = ()
     if order.made_elsewhere or (target.libc == "musl" and host.libc != "musl"):
         elsewhere = ("--ldpaths", str(order.nothing))
     musl: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
+    tag_options: tuple[str, ...] = ()
     if target.libc == "musl":
         named = set(WheelName.parse(order.raw.name).platforms) == set(WheelName.parse(order.expected).platforms)
-        musl, kept = ("--exclude", "libc.so"), (("--no-update-tags",) if named else ())
-    options = ("--plat", plat, "--only-plat", *musl, *elsewhere, *kept, "--wheel-dir", str(order.out))
+        musl, tag_options = ("--exclude", "libc.so"), (("--no-update-tags",) if named else ())
+    options = ("--plat", plat, "--only-plat", *musl, *elsewhere, *tag_options, "--wheel-dir", str(order.out))
     return (*(order.auditwheel or run.module_command("auditwheel")), "repair", *options, str(order.raw))
 
 
@@ -221,40 +221,40 @@ def _keeps_floor(wheel: Path, order: RepairOrder) -> None:
 
 
 def _only_wheel(order: RepairOrder, repairer: Repairer) -> Path:
-    made = sorted(order.out.glob("*.whl"))
-    if len(made) != 1:
-        names = ", ".join(wheel.name for wheel in made) or "nothing"
+    wheels = sorted(order.out.glob("*.whl"))
+    if len(wheels) != 1:
+        names = ", ".join(wheel.name for wheel in wheels) or "nothing"
         raise StepFailed(f"{repairer.name} made {names} of {order.raw.name}; expected {order.expected}")
-    return made[0]
+    return wheels[0]
 
 
-def _planned_name(made: Path, order: RepairOrder, repairer: Repairer) -> Path:
+def _planned_name(wheel: Path, order: RepairOrder, repairer: Repairer) -> Path:
     """The wheel under its planned name, even if the repairer tagged it for an older floor."""
-    found, planned = WheelName.parse(made.name), WheelName.parse(order.expected)
-    if found.tags != planned.tags and not _keeps_more(found, planned, order):
-        raise StepFailed(f"{repairer.name} named the wheel {made.name}; expected {order.expected}")
-    if (found.distribution, found.version, found.build) != (planned.distribution, planned.version, planned.build):
-        raise StepFailed(f"{repairer.name} named the wheel {made.name}; expected {order.expected}")
-    if found.tags == planned.tags:
-        return made.rename(made.with_name(order.expected))
-    cut = made.with_name("cut") / order.expected
+    name, planned = WheelName.parse(wheel.name), WheelName.parse(order.expected)
+    if name.tags != planned.tags and not _keeps_more(name, planned, order):
+        raise StepFailed(f"{repairer.name} named the wheel {wheel.name}; expected {order.expected}")
+    if (name.distribution, name.version, name.build) != (planned.distribution, planned.version, planned.build):
+        raise StepFailed(f"{repairer.name} named the wheel {wheel.name}; expected {order.expected}")
+    if name.tags == planned.tags:
+        return wheel.rename(wheel.with_name(order.expected))
+    cut = wheel.with_name("cut") / order.expected
     cut.parent.mkdir()
-    retag(made, cut, planned)
+    retag(wheel, cut, planned)
     return cut
 
 
-def _keeps_more(found: WheelName, planned: WheelName, order: RepairOrder) -> bool:
+def _keeps_more(name: WheelName, planned: WheelName, order: RepairOrder) -> bool:
     """Whether a repaired name is at least as compatible as the planned one: the same Python tags, and platforms no
     newer than the floor. For a universal wheel, repairwheel keeps one of the three platform tags."""
-    if (found.pythons, found.abis) != (planned.pythons, planned.abis):
+    if (name.pythons, name.abis) != (planned.pythons, planned.abis):
         return False
     if order.target.parts:
-        return set(found.platforms) <= set(planned.platforms)
+        return set(name.platforms) <= set(planned.platforms)
     if order.target.libc != "gnu":
         return False
     newest = version_of_floor(order.target, order.floor, where="floor")
     try:
-        return all(_glibc_of(tag, order.target) <= newest for tag in found.platforms)
+        return all(_glibc_of(tag, order.target) <= newest for tag in name.platforms)
     except ConfigError:  # linux_x86_64 promises no floor
         return False
 
@@ -272,9 +272,9 @@ def retag(wheel: Path, into: Path, name: WheelName) -> None:
             e.filename for e in entries if e.filename.count("/") == 1 and e.filename.endswith(".dist-info/WHEEL")
         )
         text = old.read(path).decode()
-        kept = [line for line in text.splitlines() if line.strip() and not line.startswith(("Tag:", "Build:"))]
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("Tag:", "Build:"))]
         build = [f"Build: {name.build}"] if name.build else []
-        changed = "\n".join([*kept, *build, *(f"Tag: {tag}" for tag in sorted(name.tags)), ""]).encode()
+        changed = "\n".join([*lines, *build, *(f"Tag: {tag}" for tag in sorted(name.tags)), ""]).encode()
         for entry in entries:
             content = changed if entry.filename == path else old.read(entry)
             if entry.filename == path.replace("/WHEEL", "/RECORD"):

@@ -91,8 +91,8 @@ def _old_pyo3(package: Package, wheel: Wheel, root: Path) -> str:
     missing (`has_windows_import_lib_support` of maturin 1.16)."""
     from cartwheel.cargo.workspace import lock_path, lock_rows
 
-    required, asked = pyo3_requirement(package.manifests, wheel.features)
-    if package.bindings != PYO3 or {"generate-import-lib", "generate-abi3-import-lib"} & asked:
+    required, features = pyo3_requirement(package.manifests, wheel.features)
+    if package.bindings != PYO3 or {"generate-import-lib", "generate-abi3-import-lib"} & features:
         return ""
     lock = lock_path(root / package.manifest)
     locked = [str(row.get("version")) for row in (lock_rows(lock) if lock else ()) if row.get("name") == "pyo3"]

@@ -41,20 +41,20 @@ def sccache_environment(env: Mapping[str, str], work: Work) -> Mapping[str, str]
     if sccache is missing, which is reported once a run."""
     if wrapper := _wrapper(env):
         return wrapped_by_user(wrapper, env, work)
-    found = sccache_path(env.get("PATH"))
-    if not found:
+    program = sccache_path(env.get("PATH"))
+    if not program:
         _once(f"sccache is missing, so nothing is cached; install it: {INSTALL}", work)
         return {}
-    _serve(found, env, work)
+    _serve(program, env, work)
     shared = environment.family(work.snapshot.environ, "sccache", credentials=False)
-    return {**shared, "RUSTC_WRAPPER": found, "CARGO_INCREMENTAL": "0"}  # it cannot cache incremental compilation
+    return {**shared, "RUSTC_WRAPPER": program, "CARGO_INCREMENTAL": "0"}  # it cannot cache incremental compilation
 
 
 def wrapped_by_user(wrapper: str, env: Mapping[str, str], work: Work) -> Mapping[str, str]:
     """Variables for a build whose wrapper the user chose: sccache's, if the wrapper is sccache."""
-    if not _is_sccache(wrapper) or not (found := shutil.which(wrapper, path=env.get("PATH"))):
+    if not _is_sccache(wrapper) or not (program := shutil.which(wrapper, path=env.get("PATH"))):
         return {}
-    _serve(found, env, work)
+    _serve(program, env, work)
     return environment.family(work.snapshot.environ, "sccache", credentials=False)
 
 

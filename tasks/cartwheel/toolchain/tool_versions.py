@@ -65,7 +65,7 @@ def _distribution(name: str) -> str:
 def _distributions(path: tuple[str, ...]) -> Mapping[str, str]:
     """The version of each distribution on `sys.path`, from the names of the metadata folders. Reading the metadata
     takes a millisecond for each."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for folder in path:
         try:
             names = os.listdir(folder or ".")
@@ -74,8 +74,8 @@ def _distributions(path: tuple[str, ...]) -> Mapping[str, str]:
         for name in names:
             distribution, dash, version = name.removesuffix(".dist-info").partition("-")
             if dash and name.endswith(".dist-info"):
-                found.setdefault(normalised_name(distribution), version)
-    return found
+                versions.setdefault(normalised_name(distribution), version)
+    return versions
 
 
 def _program(name: str, arguments: tuple[str, ...], snapshot: Snapshot) -> str:

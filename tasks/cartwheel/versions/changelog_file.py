@@ -53,8 +53,8 @@ class Changelog(Struct, frozen=True, kw_only=True):
 
     def heading(self, version: str) -> str:
         """An example of a heading for a version, in the style of this changelog."""
-        found = next(iter(entries(self.text, self.name, rst=self.rst)), None)
-        marks = "## " if found is None else f"{found.heading.marks} ".lstrip()
+        entry = next(iter(entries(self.text, self.name, rst=self.rst)), None)
+        marks = "## " if entry is None else f"{entry.heading.marks} ".lstrip()
         return f"{version}, underlined" if self.rst or not marks else f"{marks}{version}"
 
 
@@ -68,8 +68,10 @@ def changelog_of(root: Path, package: Package) -> Changelog:
     named = package.changelog.file
     where = f"{inside(package.folder, 'pyproject.toml')} [tool.cartwheel] changelog.file"
     if not named:
-        found = (_load(root, path, package) for path in _candidates(root / package.folder))
-        return next((one for one in found if one.has_entries or one.path.lower().endswith("changelog.md")), Changelog())
+        changelogs = (_load(root, path, package) for path in _candidates(root / package.folder))
+        return next(
+            (one for one in changelogs if one.has_entries or one.path.lower().endswith("changelog.md")), Changelog()
+        )
     path = root / package.folder / named
     if is_outside(relative_name(path.resolve(), root)):
         raise ConfigError(f"{where}: '{named}' lies outside the project; expected a file in it")
@@ -135,12 +137,12 @@ def without_entry(root: Path, package: Package, version: str = "", *, ignored: t
     `version`: by default the package's; for `unreleased`, the unreleased part must have notes.
     """
     log = changelog_of(root, package)
-    wanted = version or package.version
-    if not log.path or log.notes(wanted) or not (wanted == UNRELEASED or needs_entry(package, wanted)):
+    key = version or package.version
+    if not log.path or log.notes(key) or not (key == UNRELEASED or needs_entry(package, key)):
         return ()
     what = "nothing is under 'Unreleased'"
-    if wanted != UNRELEASED:
-        what = f"there is no entry for {wanted}, expected a heading like '{log.heading(wanted)}'"
+    if key != UNRELEASED:
+        what = f"there is no entry for {key}, expected a heading like '{log.heading(key)}'"
     offered = offer(root, package, ignored=ignored).splitlines()
     more = [f"- … and {len(offered) - _OFFERED} more: doit changelog --draft"] if len(offered) > _OFFERED else []
     since = ("the commits since the last tag:", *offered[:_OFFERED], *more) if offered else ()

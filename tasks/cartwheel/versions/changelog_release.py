@@ -81,8 +81,8 @@ def _by_command(root: Path, package: Package, version: str, date: str) -> Conten
         clone = Path(folder, "clone")
         local_clone(here.root, clone)
         capture(argv, cwd=clone / below / package.folder, env=environment.tool_environment(os.environ))
-        with Repository(clone) as made:
-            dirty = (Path(path) for path in made.dirty())
+        with Repository(clone) as repo:
+            dirty = (Path(path) for path in repo.dirty())
             changed = [path.relative_to(below).as_posix() for path in dirty if path.is_relative_to(below)]
         new = [path for path in changed if not (root / path).exists()]
         if new:

@@ -43,18 +43,18 @@ def rust_places(
     own_lock = relative_name(top.folder / "Cargo.lock", root)
     home = crate_version(manifests)
     moving = _moving(crates, crates[Path(os.path.abspath(base.parent))], top, home, lock)
-    found: list[TextPlace] = []
+    places: list[TextPlace] = []
     if home.at[0] == "workspace" and home.path != source.path:
-        found.append(toml_place(home.path, home.at, home.text, version))
+        places.append(toml_place(home.path, home.at, home.text, version))
     for crate in moving.values():
         if crate.version and crate.path != source.path:
-            found.append(toml_place(crate.path, ("package", "version"), crate.version, version))
+            places.append(toml_place(crate.path, ("package", "version"), crate.version, version))
     for crate in known.values():
-        found += _requirements(crate, moving, version)
-    found += _lock_places(root, top, lock, moving, version)
-    found += _other_workspaces(root, {*known, own_lock}, moving, version, tracked)
+        places += _requirements(crate, moving, version)
+    places += _lock_places(root, top, lock, moving, version)
+    places += _other_workspaces(root, {*known, own_lock}, moving, version, tracked)
     return RustPlaces(
-        places=tuple(found),
+        places=tuple(places),
         read=tuple(path for path in (*known, own_lock) if not os.path.isabs(path)),
         crates=tuple(crate.name for crate in moving.values()),
     )
@@ -85,20 +85,20 @@ def _moving(
     A pinned crate moves only if its version is the package's or, by Cargo.lock, the package's former version.
     """
     shared = {home.text, lock.get(own.name, home.text)}
-    found = {own.folder: own}
+    members = {own.folder: own}
     if home.at[0] == "workspace":
-        found |= {folder: crate for folder, crate in crates.items() if crate.inherits}
-    waiting = list(found.values())
+        members |= {folder: crate for folder, crate in crates.items() if crate.inherits}
+    waiting = list(members.values())
     while waiting:
         crate = waiting.pop()
         for need in (*needs(crate), *(needs(top) if crate is own else ())):
             other = crates.get(need.folder)
-            if other is None or other.folder in found or not other.version:
+            if other is None or other.folder in members or not other.version:
                 continue
             if need.requirement.replace(" ", "").startswith("=") and other.version in shared:
-                found[other.folder] = other
+                members[other.folder] = other
                 waiting.append(other)
-    return found
+    return members
 
 
 def _requirements(crate: Crate, moving: Mapping[Path, Crate], version: str) -> Iterator[TextPlace]:
@@ -108,11 +108,11 @@ def _requirements(crate: Crate, moving: Mapping[Path, Crate], version: str) -> I
             yield toml_place(crate.path, (*need.keys, "version"), need.requirement, expected)
 
 
-def _requirement(found: str, version: str) -> str:
+def _requirement(requirement: str, version: str) -> str:
     """The requirement changed to the version if it is an exact pin or does not admit the version; else unchanged."""
-    match = re.fullmatch(r"(\s*(=|\^|~|)\s*)([0-9][0-9A-Za-z.+-]*)\s*", found)
+    match = re.fullmatch(r"(\s*(=|\^|~|)\s*)([0-9][0-9A-Za-z.+-]*)\s*", requirement)
     if match is None or (match[2] != "=" and _admits(match[2], match[3], version)):
-        return found
+        return requirement
     return match[1] + version
 
 
@@ -121,23 +121,23 @@ def _admits(operator: str, bound: str, version: str) -> bool:
     from semver import Version
 
     numbers = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?((?:-[^+]*)?)(?:\+.*)?", bound)
-    wanted = Version.parse(version)
+    target = Version.parse(version)
     if numbers is None:
         return True
-    given = [int(part) for part in numbers.groups()[:3] if part is not None]
-    low = Version.parse(".".join(str(part) for part in (*given, 0, 0)[:3]) + numbers[4])
-    if wanted.prerelease and wanted.finalize_version() != low.finalize_version():
+    parts = [int(part) for part in numbers.groups()[:3] if part is not None]
+    low = Version.parse(".".join(str(part) for part in (*parts, 0, 0)[:3]) + numbers[4])
+    if target.prerelease and target.finalize_version() != low.finalize_version():
         return False
-    if wanted.prerelease and not low.prerelease:
+    if target.prerelease and not low.prerelease:
         return False
-    fixed = min(len(given), 2) if operator == "~" else _fixed_by_caret(given)
-    mine = (wanted.major, wanted.minor, wanted.patch)
-    return wanted >= low and mine[:fixed] == (*given, 0, 0)[:fixed]
+    fixed = min(len(parts), 2) if operator == "~" else _fixed_by_caret(parts)
+    mine = (target.major, target.minor, target.patch)
+    return target >= low and mine[:fixed] == (*parts, 0, 0)[:fixed]
 
 
-def _fixed_by_caret(given: list[int]) -> int:
+def _fixed_by_caret(parts: list[int]) -> int:
     """The number of leading parts that a caret requirement fixes: up to the first that is not zero."""
-    return next((place + 1 for place, part in enumerate(given) if part), len(given))
+    return next((place + 1 for place, part in enumerate(parts) if part), len(parts))
 
 
 def _lock_places(

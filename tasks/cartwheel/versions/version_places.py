@@ -61,22 +61,22 @@ def survey(
     source = truth(manifests)
     version = to or source.text
     name = str(manifests.pyproject.get("project", {}).get("name", ""))
-    found = [TextPlace(path=source.path, what=source.what, found=source.text, expected=version, at=source.at)]
+    rows = [TextPlace(path=source.path, what=source.what, found=source.text, expected=version, at=source.at)]
     read, crates = set(manifests.paths), tuple[str, ...]()
     if manifests.cargo_path:
         rust = rust_places(root, manifests, source, semver(version), tracked)
-        found, crates = [*found, *rust.places], rust.crates
+        rows, crates = [*rows, *rust.places], rust.crates
         read.update(rust.read)
-    found += _static_version(folder, manifests, source, version)
+    rows += _static_version(folder, manifests, source, version)
     locks = locks_above(root, folder, source_top(root))
     read.update(locks)
-    found += lock_places(root, folder, name, version, dict.fromkeys((*locks, *tracked)))
-    found += _dunder_version(root, folder, manifests, version, read)
+    rows += lock_places(root, folder, name, version, dict.fromkeys((*locks, *tracked)))
+    rows += _dunder_version(root, folder, manifests, version, read)
     for pattern in declared:
-        found.append(_declared_place(root, folder, pattern, version))
-        read.add(found[-1].path)
+        rows.append(_declared_place(root, folder, pattern, version))
+        read.add(rows[-1].path)
     return VersionSurvey(
-        places=tuple(found),
+        places=tuple(rows),
         read=tuple(sorted(read)),
         crates=tuple(sorted(crates)),
         notes=tuple(pinned_elsewhere(root, folder, name, source.text, tracked)) if to else (),
@@ -88,20 +88,20 @@ def places(root: Path, folder: str, declared: Iterable[VersionPattern] = ()) -> 
     return survey(root, folder, declared).places
 
 
-def version_disagreements(found: Iterable[TextPlace]) -> tuple[str, ...]:
+def version_disagreements(rows: Iterable[TextPlace]) -> tuple[str, ...]:
     """One line for each place that holds another version; empty if all agree."""
     return tuple(
         f"{place.path}: {place.what} is '{place.found}', expected '{place.expected}'"
-        for place in found
+        for place in rows
         if place.found != place.expected
     )
 
 
-def write_versions(root: Path, found: Iterable[TextPlace]) -> tuple[str, ...]:
+def write_versions(root: Path, rows: Iterable[TextPlace]) -> tuple[str, ...]:
     """Write the expected version to every place that differs, in all files or none; returns one line per place."""
     from cartwheel.filesystem.files import replace_all
 
-    wrong = tuple({(p.path, p.at, p.span): p for p in found if p.found != p.expected}.values())
+    wrong = tuple({(p.path, p.at, p.span): p for p in rows if p.found != p.expected}.values())
     with replace_all(root, new_contents(root, wrong)):
         return tuple(f"{place.path}: {place.what} {place.found} → {place.expected}" for place in wrong)
 
@@ -110,10 +110,10 @@ def write_versions(root: Path, found: Iterable[TextPlace]) -> tuple[str, ...]:
 
 
 def _static_version(folder: str, manifests: Manifests, source: VersionSource, version: str) -> Iterator[TextPlace]:
-    found = manifests.pyproject.get("project", {}).get("version")
+    text = manifests.pyproject.get("project", {}).get("version")
     path = inside(folder, "pyproject.toml")
-    if isinstance(found, str) and source.path != path:
-        yield toml_place(path, ("project", "version"), found, _spelling(found, pep440(version)))
+    if isinstance(text, str) and source.path != path:
+        yield toml_place(path, ("project", "version"), text, _spelling(text, pep440(version)))
 
 
 def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str, read: set[str]) -> Iterator[TextPlace]:
@@ -124,12 +124,12 @@ def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str,
         if path.is_file():
             literal = _literal_version(path)
             if literal:
-                found, span = literal
+                text_found, span = literal
                 yield TextPlace(
                     path=shown,
                     what="__version__",
-                    found=found,
-                    expected=_spelling(found, pep440(version)),
+                    found=text_found,
+                    expected=_spelling(text_found, pep440(version)),
                     span=span,
                 )
             return
@@ -147,15 +147,15 @@ def _declared_place(root: Path, folder: str, declared: VersionPattern, version: 
         raise ConfigError(f"{where}: '{declared.file}' cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{where}: '{declared.file}' is not UTF-8 text") from None
-    found = version_spans(declared.pattern, text)
-    if len(found) != 1:
-        lines = ", ".join(str(text.count("\n", 0, start) + 1) for start, _ in found)
+    spans = version_spans(declared.pattern, text)
+    if len(spans) != 1:
+        lines = ", ".join(str(text.count("\n", 0, start) + 1) for start, _ in spans)
         raise ConfigError(
             f"{where}: the pattern {declared.pattern!r} matches "
-            + (f"{len(found)} times in {shown} (lines {lines}); " if found else f"nothing in {shown}; ")
+            + (f"{len(spans)} times in {shown} (lines {lines}); " if spans else f"nothing in {shown}; ")
             + "expected exactly once"
         )
-    ((start, end),) = found
+    ((start, end),) = spans
     span = len(text[:start].encode()), len(text[:end].encode())
     expected = written_as(declared.pattern, version)
     return TextPlace(
@@ -226,6 +226,6 @@ def _span(data: bytes, literal: ast.Constant) -> tuple[int, int]:
     return start + offset, start + offset + len(text)
 
 
-def _spelling(found: str, expected: str) -> str:
+def _spelling(text: str, expected: str) -> str:
     """Keep the text that was found if it is another spelling of the expected Python version."""
-    return found if not same(found, expected) else expected
+    return text if not same(text, expected) else expected

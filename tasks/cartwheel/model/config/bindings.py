@@ -71,8 +71,8 @@ def stable_abi(manifests: Manifests, more: Iterable[str] = (), python: str = pyt
     if always.kinds or not features(manifests.pyproject, "", ()).conditional:
         return always
     by_version = ((version, _abi(manifests, more, version)) for version in pythons.every_version())
-    found = (replace(abi, conditional=True) for version, abi in by_version if not _newer(abi.since, version))
-    return next((abi for abi in found if abi.kinds), always)
+    rows = (replace(abi, conditional=True) for version, abi in by_version if not _newer(abi.since, version))
+    return next((abi for abi in rows if abi.kinds), always)
 
 
 def _newer(one: str, other: str) -> bool:
@@ -84,10 +84,10 @@ def _abi(manifests: Manifests, more: Iterable[str], version: str) -> StableAbi:
     return asked_abi(frozenset().union(*(build.features.get(crate, ()) for crate in _BINDING_CRATES)))
 
 
-def asked_abi(asked: frozenset[str]) -> StableAbi:
+def asked_abi(enabled: frozenset[str]) -> StableAbi:
     """The stable ABI that features of PyO3 ask for."""
-    named = {feature.partition("-py")[0] for feature in asked}
-    minors = [int(m[1]) for feature in asked if (m := re.fullmatch(r"abi3t?-py3(\d+)", feature))]
+    named = {feature.partition("-py")[0] for feature in enabled}
+    minors = [int(m[1]) for feature in enabled if (m := re.fullmatch(r"abi3t?-py3(\d+)", feature))]
     return StableAbi(
         kinds=tuple(kind for kind in (pythons.ABI3, pythons.ABI3T) if kind in named),
         since=f"3.{min(minors)}" if minors else "",

@@ -117,12 +117,12 @@ def raw_name(file: str, target: Target, floor: str) -> str:
 
 
 def compiler_environment(
-    target: Target, floor: str, flags: Iterable[str], given: Mapping[str, str]
+    target: Target, floor: str, flags: Iterable[str], environment: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """The variables that tell a compiler its target, floor and flags; `given`: the user's own, which are kept."""
+    """The variables that tell a compiler its target, floor and flags; `environment`: the user's own, which are kept."""
     variables: dict[str, str] = {}
     if more := " ".join(flags):
-        variables |= {name: f"{given.get(name, '')} {more}".strip() for name in ("CFLAGS", "CXXFLAGS")}
+        variables |= {name: f"{environment.get(name, '')} {more}".strip() for name in ("CFLAGS", "CXXFLAGS")}
     if target.system == "macos":
         major, minor = version_of_floor(target, floor, where="floor")
         arches = ("x86_64", "arm64") if target.arch == "universal2" else (target.arch,)

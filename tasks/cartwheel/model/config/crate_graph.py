@@ -118,11 +118,11 @@ class _Resolver:
                 self._dependency(root, row)
         for feature in (*named, *(("default",) if default else ())):
             self._feature(root, feature)
-        found: dict[str, frozenset[str]] = {}
+        enabled: dict[str, frozenset[str]] = {}
         for key, features in self._on.items():
             name = self._names[key]
-            found[name] = found.get(name, frozenset()) | features
-        return Activation(features=found, versions=self._versions)
+            enabled[name] = enabled.get(name, frozenset()) | features
+        return Activation(features=enabled, versions=self._versions)
 
     def _enter(self, key: str, name: str) -> None:
         if key in self._on:

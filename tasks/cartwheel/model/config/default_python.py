@@ -54,7 +54,7 @@ def supported_python(manifests: Manifests) -> tuple[str, ...]:
     classifiers = [str(row) for row in manifests.pyproject.get("project", {}).get("classifiers", ())]
     named = {m[1] for row in classifiers if (m := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", row))}
     known = [version for version in pythons.every_version() if version in named] or pythons.SUPPORTED
-    wanted = manifests.requires_python
-    kept = tuple(version for version in known if not wanted or pythons.allows_python(wanted, version))
+    requirement = manifests.requires_python
+    versions = tuple(version for version in known if not requirement or pythons.allows_python(requirement, version))
     free = any(row.startswith("Programming Language :: Python :: Free Threading") for row in classifiers)
-    return (*kept, *(v for v in pythons.FREE_THREADED if free and v.rstrip("t") in kept))
+    return (*versions, *(v for v in pythons.FREE_THREADED if free and v.rstrip("t") in versions))

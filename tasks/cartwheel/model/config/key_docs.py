@@ -63,12 +63,12 @@ def _texts(cls: type) -> Mapping[str, str]:
         return {}
     body = ast.parse(inspect.getsource(cls)).body[0]
     assert isinstance(body, ast.ClassDef)
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for field, text in zip(body.body, body.body[1:], strict=False):
         is_text = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_text:
-            found[field.target.id] = re.sub(r"\s+", " ", str(text.value.value)).strip()  # type: ignore[attr-defined]
-    return found
+            texts[field.target.id] = re.sub(r"\s+", " ", str(text.value.value)).strip()  # type: ignore[attr-defined]
+    return texts
 
 
 def _doc(field: Any, text: str, hint: object) -> KeyDoc:

@@ -84,9 +84,9 @@ def refuse_wrong_types(kind: type[_Shape], data: Mapping[str, Any], shown_as: st
         msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at ")
-        wanted, got = re.findall(r"`([^`]*)`", text)[:2] or ("", "")
+        expected, got = re.findall(r"`([^`]*)`", text)[:2] or ("", "")
         key = place.strip("`").removeprefix("$.")
-        raise ConfigError(f"{shown_as}: {key}: found {_type_name(got)}, expected {_type_name(wanted)}") from None
+        raise ConfigError(f"{shown_as}: {key}: found {_type_name(got)}, expected {_type_name(expected)}") from None
 
 
 _NAMES = {

@@ -61,8 +61,10 @@ class Manifests(Struct, frozen=True, kw_only=True):
     @property
     def paths(self) -> tuple[str, ...]:
         """The files themselves, relative to the project; those outside its repository are left out."""
-        found = (inside(self.folder, "pyproject.toml"), self.cargo_path, self.workspace_path)
-        return tuple(dict.fromkeys(path for path in found if path and not path.startswith("/") and ":" not in path))
+        candidates = (inside(self.folder, "pyproject.toml"), self.cargo_path, self.workspace_path)
+        return tuple(
+            dict.fromkeys(path for path in candidates if path and not path.startswith("/") and ":" not in path)
+        )
 
 
 class VersionSource(Struct, frozen=True, kw_only=True):

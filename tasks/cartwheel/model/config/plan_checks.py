@@ -19,12 +19,12 @@ from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.target import ANY, platform_tag, platform_triple, pypi_takes
 
 
-def refuse_idle(selecting: Iterable[Override | Variant], made: Iterable[tuple[str, str]], where: str) -> None:
+def refuse_idle(selecting: Iterable[Override | Variant], selected: Iterable[tuple[str, str]], where: str) -> None:
     """Raises `ConfigError` for an override or a variant that selects nothing.
 
-    `made`: triple and interpreter of every wheel of the configuration, skipped ones included.
+    `selected`: triple and interpreter of every wheel of the configuration, skipped ones included.
     """
-    every = tuple(made)
+    every = tuple(selected)
     known = dict.fromkeys(triple for triple, _ in every)
     for table in selecting:
         kind = "overrides" if isinstance(table, Override) else "variants"
@@ -50,14 +50,14 @@ def _in_our_words(pattern: str) -> str:
     return f"; here that is: select = {{ {', '.join(parts)} }}" if parts else ""
 
 
-def refuse_too_old(name: str, wanted: str, where: str) -> None:
-    """Raises `ConfigError` for an interpreter that `requires-python` (`wanted`) excludes."""
+def refuse_too_old(name: str, requirement: str, where: str) -> None:
+    """Raises `ConfigError` for an interpreter that `requires-python` (`requirement`) excludes."""
     version = pythons.version(name)
-    if wanted and version and not pythons.allows_python(wanted, version):
-        below = re.search(r">=?\s*3\.(\d+)", wanted)
+    if requirement and version and not pythons.allows_python(requirement, version):
+        below = re.search(r">=?\s*3\.(\d+)", requirement)
         older = below and int(version.split(".")[1]) < int(below[1])
         how = "older than" if older else "not what"
-        raise ConfigError(f"{where} python: '{name}' is {how} requires-python ('{wanted}') allows")
+        raise ConfigError(f"{where} python: '{name}' is {how} requires-python ('{requirement}') allows")
 
 
 def refuse_cargo_keys(own: Settings, once: Settings, where: str) -> None:

@@ -80,14 +80,14 @@ def resolve_project(
     read = tuple(
         _with_version(m, _own(m, common), common, run_version, known, single=len(packages) == 1) for m in packages
     )
-    made = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
+    resolved = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
     if common.overrides or common.variants:
         every = (row for m in read for row in every_selection(m, _own(m, common), common))
         refuse_idle((*common.overrides, *common.variants), every, "[tool.cartwheel]")
-    refuse_doubles(made)
-    refuse_unplanned(made, once)
+    refuse_doubles(resolved)
+    refuse_unplanned(resolved, once)
     return Project(
-        packages=made,
+        packages=resolved,
         indexes=common.index or {},
         release=common.release or ReleaseSettings(),
         ci=common.ci or CiSettings(),

@@ -42,8 +42,8 @@ def package_targets(manifests: Manifests, once: Settings, own: Settings, common:
         raise ConfigError(f"{place}: 'any' is for pure Python; this package has a crate")
     if once.targets is None:
         return targets
-    wanted = {target_by_name(triple, where="targets for this run").triple for triple in once.targets} | {ANY}
-    return tuple(target for target in targets if target.triple in wanted)
+    selected = {target_by_name(triple, where="targets for this run").triple for triple in once.targets} | {ANY}
+    return tuple(target for target in targets if target.triple in selected)
 
 
 def every_selection(manifests: Manifests, own: Settings, common: Settings) -> Iterable[tuple[str, str]]:

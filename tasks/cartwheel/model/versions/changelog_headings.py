@@ -80,13 +80,13 @@ def entries(text: str, name: str = "", *, rst: bool = False) -> tuple[ChangelogE
     """
     lines = text.splitlines()
     heads = headings(lines, rst=rst)
-    found = []
+    rows = []
     for place, head in enumerate(heads):
         parts = _parts(head.title, name)
         if parts:
             end = next((other.start for other in heads[place + 1 :] if other.level <= head.level), len(lines))
-            found.append(ChangelogEntry(heading=head, end=end, **parts))
-    return tuple(found)
+            rows.append(ChangelogEntry(heading=head, end=end, **parts))
+    return tuple(rows)
 
 
 def headings(lines: list[str], *, rst: bool = False) -> tuple[Heading, ...]:

@@ -73,8 +73,8 @@ def with_links(
 
 def unknown_link(text: str, coming: ChangelogEntry, last: ChangelogEntry) -> str:
     """The unreleased part's link, if it names the last version in an unknown form; else empty."""
-    found = (match for line in text.splitlines() if (match := _DEFINITION.fullmatch(line)))
-    urls = [match["url"] for match in found if match["label"].lower() == coming.text.lower()]
+    definitions = (match for line in text.splitlines() if (match := _DEFINITION.fullmatch(line)))
+    urls = [match["url"] for match in definitions if match["label"].lower() == coming.text.lower()]
     urls += [coming.link.strip("()")] if coming.link.startswith("(") else []
     return next((url for url in urls if last.text in url and not next_links(url, "v0")[0]), "")
 

@@ -30,27 +30,27 @@ def next_version(now: str, words: tuple[str, ...], *, rust: bool) -> str:
 
     Raises `ConfigError` for other words, or if the version is not higher than `now`.
     """
-    given = len(words) == 1 and words[0][:1].isdigit()
-    options = _spellings(words[0] if given else _by_words(now, words), now, rust=rust)
+    explicit = len(words) == 1 and words[0][:1].isdigit()
+    options = _spellings(words[0] if explicit else _by_words(now, words), now, rust=rust)
     higher = [text for text in options if not lower(now, text, rust=rust)]
     if not higher:
         raise ConfigError(lower(now, options[0], rust=rust))
     return higher[0]
 
 
-def lower(now: str, wanted: str, *, rust: bool) -> str:
-    """The reason that `wanted` cannot follow `now`; empty if it can."""
+def lower(now: str, version: str, *, rust: bool) -> str:
+    """The reason that `version` cannot follow `now`; empty if it can."""
     from packaging.version import Version
 
-    if pep440(now) == pep440(wanted):
+    if pep440(now) == pep440(version):
         return f"the version is {now} already; name a higher one"
-    if Version(pep440(wanted)) < Version(pep440(now)):
-        return f"{wanted} is lower than the present version {now}; versions only go up"
+    if Version(pep440(version)) < Version(pep440(now)):
+        return f"{version} is lower than the present version {now}; versions only go up"
     if rust:
         from semver import Version as Semver
 
-        if Semver.parse(wanted) <= Semver.parse(now):
-            return f"SemVer orders {wanted} before the present version {now}; name the next number or phase"
+        if Semver.parse(version) <= Semver.parse(now):
+            return f"SemVer orders {version} before the present version {now}; name the next number or phase"
     return ""
 
 

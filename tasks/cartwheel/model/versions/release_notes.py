@@ -36,13 +36,13 @@ def notes_of(text: str, version: str, name: str = "", *, rst: bool = False) -> s
 
     Empty if there is no entry, or if it holds only headings.  `version` is in either grammar, or `unreleased`.
     """
-    wanted = _version(version)
-    found = next((entry for entry in entries(text, name, rst=rst) if entry.version == wanted), None)
-    if not found or not wanted:
+    key = _version(version)
+    section = next((entry for entry in entries(text, name, rst=rst) if entry.version == key), None)
+    if not section or not key:
         return ""
     lines = text.splitlines()
     comments: frozenset[int] = frozenset() if rst else comment_lines(lines)
-    shown = (number for number in range(found.heading.end, found.end) if number not in comments)
+    shown = (number for number in range(section.heading.end, section.end) if number not in comments)
     body = without_definitions([lines[number] for number in shown])
     titles = {number for head in headings(body, rst=rst) for number in range(head.start, head.end)}
     full = any(line.strip() and number not in titles for number, line in enumerate(body))
@@ -58,13 +58,13 @@ def changelog_for_release(
     that compares the last tag with the unreleased part is updated to `tag`.  All other text is kept, including line
     endings.  Raises `ConfigError` if there is no "Unreleased" heading, or already an entry for the version.
     """
-    found = entries(text, name, rst=rst)
-    if any(entry.version == _version(version) for entry in found):
+    parsed = entries(text, name, rst=rst)
+    if any(entry.version == _version(version) for entry in parsed):
         raise ConfigError(f"there is an entry for {version} already")
-    coming = next((entry for entry in found if entry.version == UNRELEASED), None)
+    coming = next((entry for entry in parsed if entry.version == UNRELEASED), None)
     if coming is None:
         raise ConfigError("there is no heading '## Unreleased'; write what is new under one")
-    last = _newest(found, coming)
+    last = _newest(parsed, coming)
     lines = text.splitlines(keepends=True)
     end = coming.heading.end
     newline = "\r\n" if "\r\n" in (lines[end - 1] if end < len(lines) else text) else "\n"
@@ -87,11 +87,11 @@ def changelog_with_date(text: str, version: str, *, date: str, name: str = "", r
     It is missing if the heading has a placeholder, such as "unreleased", or ends after the version although the heading
     of the entry below goes on.  All other text is kept.
     """
-    found = entries(text, name, rst=rst)
-    own = next((entry for entry in found if entry.version == _version(version)), None)
+    parsed = entries(text, name, rst=rst)
+    own = next((entry for entry in parsed if entry.version == _version(version)), None)
     if own is None:
         return text
-    below = next((e for e in found if e.heading.start > own.heading.start and e.version != UNRELEASED), None)
+    below = next((e for e in parsed if e.heading.start > own.heading.start and e.version != UNRELEASED), None)
     rest = _TO_COME.sub(lambda match: f"- {date}" if match[1] else date, own.rest, count=1)
     if not own.rest.strip():
         rest = _rest_like(below.rest, date) if below else ""
@@ -111,22 +111,22 @@ def changelog_with_date(text: str, version: str, *, date: str, name: str = "", r
 
 def unmoved_link(text: str, name: str = "", *, rst: bool = False) -> str:
     """The unreleased part's link, if it names the last version in an unknown form; else empty."""
-    found = entries(text, name, rst=rst)
-    coming = next((entry for entry in found if entry.version == UNRELEASED), None)
-    last = _newest(found, coming) if coming else None
+    parsed = entries(text, name, rst=rst)
+    coming = next((entry for entry in parsed if entry.version == UNRELEASED), None)
+    last = _newest(parsed, coming) if coming else None
     return unknown_link(text, coming, last) if coming and last else ""
 
 
-def _newest(found: tuple[ChangelogEntry, ...], coming: ChangelogEntry) -> ChangelogEntry | None:
+def _newest(parsed: tuple[ChangelogEntry, ...], coming: ChangelogEntry) -> ChangelogEntry | None:
     """The entry whose style a new entry gets: the first below the unreleased part."""
-    others = [entry for entry in found if entry.version != UNRELEASED]
+    others = [entry for entry in parsed if entry.version != UNRELEASED]
     return next((entry for entry in others if entry.heading.start >= coming.end), next(iter(others), None))
 
 
 def draft(subjects: Iterable[str]) -> str:
     """A draft of notes from the subject lines of commits: a list without duplicates and merges."""
-    kept = dict.fromkeys(subject.strip() for subject in subjects if not subject.startswith("Merge "))
-    return "\n".join(f"- {subject}" for subject in kept if subject)
+    lines = dict.fromkeys(subject.strip() for subject in subjects if not subject.startswith("Merge "))
+    return "\n".join(f"- {subject}" for subject in lines if subject)
 
 
 _GROUPS = {"feat": "Features", "fix": "Fixes", "perf": "Performance", "docs": "Documentation"}
@@ -173,9 +173,9 @@ def _title(
 
 def _rest_like(last: str, date: str) -> str:
     """The text after a version in a heading, in the style of another heading: a date, or nothing."""
-    found = _DATE.search(last)
-    rest = f"{last[: found.start()]}{date}{last[found.end() :]}" if found else ""
-    if found and not re.fullmatch(r"[\s()\[\],:\u2013\u2014-]*", rest.replace(date, "")):
+    match = _DATE.search(last)
+    rest = f"{last[: match.start()]}{date}{last[match.end() :]}" if match else ""
+    if match and not re.fullmatch(r"[\s()\[\],:\u2013\u2014-]*", rest.replace(date, "")):
         return f" - {date}"  # text beside the date belongs to that release only
     return rest
 

@@ -159,12 +159,12 @@ def version_spans(pattern: str, text: str) -> tuple[tuple[int, int], ...]:
 
 def highest(versions: Iterable[str]) -> str:
     """The highest of PEP 440 versions, ignoring empty texts; empty if all are."""
-    found = [version for version in versions if version]
-    if len(found) < 2:
-        return found[0] if found else ""
+    present = [version for version in versions if version]
+    if len(present) < 2:
+        return present[0] if present else ""
     from packaging.version import Version
 
-    return max(found, key=Version)
+    return max(present, key=Version)
 
 
 def written_as(pattern: str, written: str) -> str:
@@ -180,10 +180,10 @@ def has_one_field(pattern: str) -> bool:
 
 def _parts(template: str) -> tuple[str, str] | None:
     """The text before and after the only version field, as regular expressions; `None` unless there is exactly one."""
-    found = re.findall(r"\{(?:version|pep440|semver)\}", template)
-    if len(found) != 1:
+    placeholders = re.findall(r"\{(?:version|pep440|semver)\}", template)
+    if len(placeholders) != 1:
         return None
-    before, _, after = template.partition(found[0])
+    before, _, after = template.partition(placeholders[0])
     return re.escape(before), re.escape(after)
 
 

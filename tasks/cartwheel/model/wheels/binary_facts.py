@@ -62,12 +62,12 @@ def machine_problems(binaries: tuple[Binary, ...], target: Target) -> tuple[str,
     for binary in binaries:
         held.setdefault((binary.path, binary.format), set()).add(binary.architecture)
     form = _FORMATS[target.system]
-    wanted = accepted_architectures(target.system, target.arch)
+    accepted = accepted_architectures(target.system, target.arch)
     enough = all if target.parts else any
     return tuple(
-        f"{path} is {shortened_list(architectures)} ({kind}); {target.triple} is {shortened_list(wanted)} ({form})"
+        f"{path} is {shortened_list(architectures)} ({kind}); {target.triple} is {shortened_list(accepted)} ({form})"
         for (path, kind), architectures in held.items()
-        if kind != form or not enough(one in architectures for one in wanted)
+        if kind != form or not enough(one in architectures for one in accepted)
     )
 
 
@@ -126,9 +126,9 @@ def _macos_floor(binary: Binary, target: Target, floor: str) -> tuple[str, ...]:
         oldest = max(oldest, FIRST_ON_ARM)
     if not ours or binary.minimum_os <= oldest:
         return ()
-    asked = ".".join(map(str, binary.minimum_os))
+    minimum = ".".join(map(str, binary.minimum_os))
     advice = f"build with MACOSX_DEPLOYMENT_TARGET={floor} or raise the floor"
-    return (f"{binary.path} needs macOS {asked}, the floor is {floor}: {advice}",)
+    return (f"{binary.path} needs macOS {minimum}, the floor is {floor}: {advice}",)
 
 
 _FLOORS: dict[tuple[str, str], Callable[[Binary, Target, str], tuple[str, ...]]] = {
@@ -187,13 +187,13 @@ def dll_problems(binaries: tuple[Binary, ...], target: Target, python: str, abi:
         return ()
     version = abi.removeprefix("cp")
     allowed = {"python3.dll", "python3t.dll"} | ({f"python{version}.dll"} if python not in (ABI3, ABI3T) else set())
-    found = []
+    problems = []
     for binary in (b for b in binaries if b.modules):
         loaded = {name.lower() for name in binary.needed if re.fullmatch(r"(?i)(lib)?(python|pypy)\d.*\.dll", name)}
         if loaded - allowed and not python.startswith(("pypy", "graalpy")):
             wrong = shortened_list(loaded - allowed)
-            found.append(f"{binary.path} loads {wrong}; for {python} expected {shortened_list(allowed)}")
-    return tuple(found)
+            problems.append(f"{binary.path} loads {wrong}; for {python} expected {shortened_list(allowed)}")
+    return tuple(problems)
 
 
 def shortened_list(words: Iterable[object]) -> str:

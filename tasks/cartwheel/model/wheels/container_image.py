@@ -168,8 +168,8 @@ def _policies(target: Target) -> tuple[str, ...]:
 
 
 def _policy(target: Target, floor: str) -> str:
-    kept = [policy for policy in _policies(target) if _version(target, policy) <= _version(target, floor)]
-    return kept[-1] if kept else ""
+    policies = [policy for policy in _policies(target) if _version(target, policy) <= _version(target, floor)]
+    return policies[-1] if policies else ""
 
 
 def _version(target: Target, floor: str) -> tuple[int, int]:

@@ -65,25 +65,25 @@ def every_version() -> tuple[str, ...]:
     return tuple(f"3.{minor}" for minor in range(_OLDEST, int(SUPPORTED[-1].split(".")[1]) + 1))
 
 
-def allows_python(wanted: str, version: str) -> bool:
+def allows_python(requirement: str, version: str) -> bool:
     """Whether `requires-python` allows some release of a Python version such as `3.13`; true if its text is invalid."""
-    if plain := re.fullmatch(r"\s*>=\s*3\.(\d+)(?:\.0)?\s*", wanted):  # packaging takes 8 ms to import
+    if plain := re.fullmatch(r"\s*>=\s*3\.(\d+)(?:\.0)?\s*", requirement):  # packaging takes 8 ms to import
         return int(version.split(".")[1]) >= int(plain[1])
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:
-        specifiers = SpecifierSet(wanted)
+        specifiers = SpecifierSet(requirement)
     except InvalidSpecifier:
         return True
     return any(specifiers.contains(f"{version}.{micro}") for micro in (0, 99))
 
 
-def oldest_python(wanted: str) -> str:
+def oldest_python(requirement: str) -> str:
     """The oldest CPython that `requires-python` allows; the oldest maintained one if the text is empty."""
-    if not wanted:
+    if not requirement:
         return SUPPORTED[0]
     every = (f"3.{minor}" for minor in range(_OLDEST, facts.NEWEST_MINOR + 1))
-    return next((version for version in every if allows_python(wanted, version)), SUPPORTED[0])
+    return next((version for version in every if allows_python(requirement, version)), SUPPORTED[0])
 
 
 def oldest(python: str, minimum: str) -> str:

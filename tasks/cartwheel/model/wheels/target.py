@@ -205,21 +205,21 @@ def refuse_impossible(target: Target, floor: str, *, where: str) -> None:
     Such a floor is older than Rust's standard library supports, newer than every policy, or a macOS version that PyPI
     refuses.
     """
-    asked = version_of_floor(target, floor, where=where)
-    if asked > (newest := NEWEST_LIBC.get(target.libc, asked)):
+    version = version_of_floor(target, floor, where=where)
+    if version > (newest := NEWEST_LIBC.get(target.libc, version)):
         raise ConfigError(
             f"{where}: floor '{floor}' for {target.triple}: there is no such libc yet, or auditwheel has no policy for "
             f"it; expected {newest[0]}.{newest[1]} or older"
         )
-    if asked < version_of_floor(target, target.floor, where=where):
+    if version < version_of_floor(target, target.floor, where=where):
         raise ConfigError(
             f"{where}: floor '{floor}' for {target.triple} is older than Rust's standard library for it; "
             f"expected '{target.floor}' or newer"
         )
-    if target.system == "macos" and asked[0] >= 11 and asked[1]:
+    if target.system == "macos" and version[0] >= 11 and version[1]:
         raise ConfigError(
             f"{where}: floor '{floor}' for {target.triple}: from macOS 11 on a wheel's tag names no minor version, and "
-            f"indexes refuse one that does; write '{asked[0]}.0'"
+            f"indexes refuse one that does; write '{version[0]}.0'"
         )
 
 

@@ -34,9 +34,9 @@ def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
     first = oldest(ABI3T if wheel.python == ABI3T else ABI3, package.minimum_python)
     if wheel.python == ABI3T:
         return (first, f"{first}t")
-    wanted = package.manifests.requires_python
-    kept = (v for v in SUPPORTED if _minor(v) >= _minor(first) and allows_python(wanted, v))
-    return tuple(kept) or (first,)
+    requirement = package.manifests.requires_python
+    versions = (v for v in SUPPORTED if _minor(v) >= _minor(first) and allows_python(requirement, v))
+    return tuple(versions) or (first,)
 
 
 def from_sdist(package: Package) -> tuple[Wheel, ...]:
@@ -127,18 +127,18 @@ def refuse_untestable(python: str, minimum: str, test: Test, manifests: Manifest
 
 
 def _wrong_pythons(python: str, minimum: str, test: Test) -> Iterable[str]:
-    for asked in test.python:
-        match = _VERSION.fullmatch(asked)
+    for name in test.python:
+        match = _VERSION.fullmatch(name)
         if match is None or (match[1] and match[3]):
-            yield f"test.python: unknown interpreter '{asked}'; expected one like '3.13', '3.14t' or 'pypy3.11'"
-        elif test.python.count(asked) > 1:
-            yield f"test.python: '{asked}' stands there twice; name it once"
+            yield f"test.python: unknown interpreter '{name}'; expected one like '3.13', '3.14t' or 'pypy3.11'"
+        elif test.python.count(name) > 1:
+            yield f"test.python: '{name}' stands there twice; name it once"
         elif int(match[2]) < _minor(minimum):
-            yield f"test.python: '{asked}' is older than the wheel takes ({minimum})"
+            yield f"test.python: '{name}' is older than the wheel takes ({minimum})"
         elif python == ABI3 and (match[1] or match[3]):
-            yield f"test.python: '{asked}' takes no wheel for the stable ABI; plan a separate wheel for it"
+            yield f"test.python: '{name}' takes no wheel for the stable ABI; plan a separate wheel for it"
         elif python == ABI3T and (match[1] or int(match[2]) < FIRST_ABI3T):
-            yield f"test.python: '{asked}' takes no wheel for abi3t; expected 3.{FIRST_ABI3T} or newer"
+            yield f"test.python: '{name}' takes no wheel for abi3t; expected 3.{FIRST_ABI3T} or newer"
 
 
 def _unknown(test: Test, manifests: Manifests) -> Iterable[str]:
