@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from doit.exceptions import InvalidDodoFile
 
 import cartwheel
 from cartwheel.cargo.package_manifests import read_package
+from cartwheel.commands.dodo_mistakes import dodo_mistakes
 from support.processes import SLOW, at_work, wait_for
 from support.projects import FLOOR, TRIPLE, Project, committed, made, pure
 from support.repositories import commit, git
@@ -180,6 +183,33 @@ def test_a_misspelt_stage_in_dodo_py_is_told_in_one_line(project: Project) -> No
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x = = 1\n", "dodo.py, line 1: invalid syntax\n  x = = 1"),
+        ("\nif 1:\n\tx = 1\n        y = 2\n", "dodo.py, line 4: inconsistent use of tabs and spaces in indentation"),
+        ("x = '\0'\n", "dodo.py, line 1: source code string cannot contain null bytes"),
+        ("\nx = wheel\n", "dodo.py, line 2: NameError: name 'wheel' is not defined"),
+        ("import nosuch\n", "dodo.py, line 1: ModuleNotFoundError: No module named 'nosuch'"),
+        ("import json\njson.loads('{')\n", ""),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_dodo_py_is_its_file_and_line(text: str, expected: str, tmp_path: Path) -> None:
+    dodo = tmp_path / "dodo.py"
+    dodo.write_text(text)
+    with pytest.raises(InvalidDodoFile if expected else ValueError) as caught, dodo_mistakes(dodo):
+        runpy.run_path(str(dodo))
+    assert expected in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+def test_a_syntax_error_in_dodo_py_is_told_in_two_lines(project: Project) -> None:
+    project.edit("dodo.py", "task_build =", "task_build = =")
+    said = project.refused("list")
+    assert said.startswith("ERROR: dodo.py, line ")
+    assert said.endswith("invalid syntax\n  task_build = = wheels.build")
+
+
 # What is asked for ---------------------------------------------------------------------------------------------------
 
 
@@ -218,6 +248,7 @@ def test_a_pattern_that_selects_something_is_none(project: Project) -> None:
         (("check:set:gavel",), "there is no task 'check:set:gavel'; did you mean 'check:set:gravel'?"),
         (("build", f"targets={TYPO}"), f"unknown target '{TYPO}'; did you mean '{TRIPLE}'?"),
         (("build", "targets=s390x-unknown-linux-gnu"), "no package has the target 's390x-unknown-linux-gnu'"),
+        (("build", "targets=sparc"), "unknown target 'sparc'; the nearest of 35 are "),
         (("rehearse", "--targets", TYPO), f"'{TYPO}' is no target of this project; did you mean '{TRIPLE}'?"),
     ],
 )  # fmt: skip
@@ -497,6 +528,7 @@ def test_an_interrupted_compile_leaves_no_process_and_loses_nothing_else(project
     assert process.returncode not in (0, None)
     assert "Traceback" not in out + err
     assert "stopping (SIGINT)" in out + err
+    assert process.returncode == 130
     wait_for(lambda: not at_work(project.root), seconds=3)
     assert project.kept(but=BUILD) == before
     (project.root / "pebble" / "build.rs").unlink()

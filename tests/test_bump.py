@@ -153,6 +153,7 @@ def test_an_interrupted_bump_leaves_every_file_as_it_was_and_commits_nothing_lat
     (tmp_path / "go").touch()
     time.sleep(0.3)
     assert "interrupted\nevery file is as it was" in said
+    assert process.returncode == 128 + number
     assert "Traceback" not in said
     kept = {path: data for path, data in contents_but_git(one.root).items() if not path.startswith(".cartwheel/")}
     assert (kept, git(one.root, "rev-parse", "HEAD")) == (before, head)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.repository.clones import scratch_clone
+from cartwheel.repository import git_process
+from cartwheel.repository.clones import clean_checkout, scratch_clone
 from cartwheel.repository.git import Repository
 from cartwheel.repository.git_messages import without_credentials
-from support.repositories import clone, commit, git, refuse_pushes, repository, with_remote
+from support.processes import at_work
+from support.repositories import clone, commit, git, hook, refuse_pushes, repository, with_remote
 
 
 def test_a_folder_outside_of_git_is_refused_in_words(tmp_path: Path) -> None:
@@ -157,6 +161,40 @@ def test_a_hook_s_own_words_are_shown(tmp_path: Path) -> None:
         repo.create_tag("v1", "one", commit=head)
         with pytest.raises(StepFailed, match="releases are frozen until Monday"):
             repo.push("origin", ("refs/heads/main", "refs/tags/v1"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
+def test_a_push_and_its_hook_end_at_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    hook(tmp_path / "remote.git", "pre-receive", "exec sleep 60\n")
+    head = commit(here, a__txt="2")
+    monkeypatch.setattr(git_process, "PUSH_SECONDS", 0.5)
+    began = time.monotonic()
+    with Repository(here) as repo, pytest.raises(StepFailed, match=r"origin.*git push: no answer within") as failed:
+        repo.push("origin", (f"{head}:refs/heads/main",))
+    assert time.monotonic() - began < 5
+    assert "start again" in str(failed.value)
+    assert at_work(tmp_path) == []
+
+
+def test_a_remote_that_never_answers_ends_each_question_at_its_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    repository(tmp_path / "part", b__txt="1")
+    git(here, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / "part"), "part")
+    git(here, "commit", "--quiet", "--message", "part")
+    clone(here, tmp_path / "bare-of-parts")
+    monkeypatch.setattr(git_process, "ASK_SECONDS", 0.5)
+    monkeypatch.setattr(git_process.run_git, "__kwdefaults__", {"seconds": 0.5})
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"git://127.0.0.1:{silent.getsockname()[1]}/x.git"
+        git(here, "remote", "set-url", "origin", address)
+        with Repository(here) as repo, pytest.raises(StepFailed, match="git ls-remote: no answer within"):
+            repo.remote_refs("origin")
+        git(tmp_path / "bare-of-parts", "config", "submodule.part.url", address)
+        with pytest.raises(StepFailed, match="git submodule: no answer within"):
+            clean_checkout(tmp_path / "bare-of-parts", tmp_path / "place")
 
 
 def test_a_remote_that_cannot_be_reached_is_named_without_its_password(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def interrupted(project: Project, arguments: tuple[str, ...], reached: Callable[
         stack.pop_all()
     said = out + err
     assert took < 2.0, f"{took:.2f} s\n{said}"
-    assert process.returncode > 0, said
+    assert process.returncode == 128 + signal.SIGINT, said
     assert "Traceback" not in said, said
     wait_for(lambda: not [line for line in at_work(project.root) if "sleep 60" not in line], seconds=3)
     return said

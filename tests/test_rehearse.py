@@ -142,7 +142,7 @@ def test_an_interrupted_rehearsal_leaves_all_as_it_was_and_the_next_one_works(tm
     wait_for(lambda: any("build-script-build" in line for line in at_work(tmp_path)))
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
-    assert process.returncode != 0
+    assert process.returncode == (130 if stop == "SIGINT" else -number)
     assert "Traceback" not in out + err
     wait_for(lambda: not at_work(tmp_path), seconds=5)
     assert untouched(project.root) == before

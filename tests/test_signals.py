@@ -61,7 +61,7 @@ def test_a_run_ends_within_two_seconds_wherever_it_waits(tmp_path: Path, wait: s
     process.send_signal(number)
     process.communicate(timeout=10)  # the run itself takes 1.8 s at most; the rest is for a busy machine
     _, alive = psutil.wait_procs(children, timeout=5)
-    assert (process.returncode != 0, alive) == (True, [])
+    assert (process.returncode > 0, alive) == (True, [])
 
 
 def test_a_second_interrupt_ends_it_at_once_and_one_that_is_delivered_twice_is_one(tmp_path: Path) -> None:

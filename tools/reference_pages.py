@@ -13,6 +13,7 @@ from typing import Any
 from cartwheel.commands.help import spelled_option
 from cartwheel.commands.help_pages import COMMAND_PAGES, RUN_OPTIONS, TASK_PAGES
 from cartwheel.model.wheels import outside_facts
+from cartwheel.model.wheels.target import TARGETS
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "tasks" / "cartwheel"
@@ -69,7 +70,9 @@ def tables_page() -> str:
     for name, (value, doc) in _facts().items():
         title = name.replace("_", " ").capitalize()
         parts.append(f"\n## {title}\n\n{_escaped(doc)}\n\n{_value(value)}")
-    return "".join(parts)
+    rows = "".join(f"| `{t.triple}` | {t.floor or '-'} | {t.runner or '-'} |\n" for t in TARGETS.values())
+    head = "| triple | default floor | GitHub's runner |\n|---|---|---|\n"
+    return "".join((*parts, f"\n## Targets\n\nThe values of `targets`.\n\n{head}{rows}"))
 
 
 def _facts() -> Mapping[str, tuple[Any, str]]:

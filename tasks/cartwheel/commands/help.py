@@ -11,8 +11,9 @@ from typing import Any
 from doit.cmd_help import Help as DoitHelp
 from doit.exceptions import InvalidCommand
 
+from cartwheel.commands.dodo_mistakes import dodo_mistakes
 from cartwheel.commands.help_pages import COMMAND_PAGES, RUN_OPTIONS, TASK_PAGES, HelpPage
-from cartwheel.commands.seek import names_cartwheel
+from cartwheel.commands.seek import dodo_file, names_cartwheel
 from cartwheel.model.errors import did_you_mean
 
 _WIDTH = 100
@@ -33,7 +34,8 @@ class Help(DoitHelp):  # type: ignore[misc]
             return 0
         if text := page(name, self.cmds):
             return _print(text)
-        return super().parse_execute(in_args)
+        with dodo_mistakes(dodo_file(self.opt_vals, in_args)):
+            return super().parse_execute(in_args)
 
     def _execute(self, pos_args: list[str]) -> bool:
         """Prints the help of one of the user's tasks; raises `InvalidCommand` if the name is unknown."""

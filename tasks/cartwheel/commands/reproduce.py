@@ -92,6 +92,7 @@ def reproduction(
     from cartwheel.provenance.comparison import differences
     from cartwheel.repository.clones import local_clone
     from cartwheel.repository.git import Repository
+    from cartwheel.repository.git_process import run_git
 
     name = index or comparison_index(project, package)
     if not name:
@@ -111,7 +112,7 @@ def reproduction(
         with Repository(clone) as repository:
             if tag not in repository.tags():
                 raise ConfigError(f"there is no tag '{tag}' here; fetch it: git fetch --tags")
-            repository.git.checkout("--force", "--detach", f"refs/tags/{tag}")
+            run_git(repository.git, "checkout", "--force", "--detach", f"refs/tags/{tag}")
         made = _built(clone, package, environ)
         files = []
         for row in rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,9 @@ from doit.cmd_run import Run as DoitRun
 from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
 
+from cartwheel.commands.dodo_mistakes import dodo_mistakes
 from cartwheel.commands.parallel import threads_by_default
+from cartwheel.process.run import stop_code
 
 STAGE_NAMES = (
     "clean", "version-sync", "build", "repair", "check", "sdist", "checklist", "tag", "publish", "verify", "release",
@@ -57,13 +60,18 @@ def options_first(arguments: list[str], options: Iterable[Any]) -> list[str]:
 _NAMED = ("-f", "--file", "-d", "--dir", "-k", "--seek-file")
 
 
-def names_cartwheel(loader_options: Mapping[str, Any], arguments: list[str]) -> bool:
-    """Whether the dodo.py of this run, here or above, belongs to a project that uses cartwheel."""
+def dodo_file(loader_options: Mapping[str, Any], arguments: list[str]) -> Path | None:
+    """The dodo.py of this run, here or above, if it belongs to a project that uses cartwheel; else None."""
     named = next((after for word, after in pairwise(arguments) if word in ("-f", "--file")), "")
     file = Path(named or loader_options.get("dodoFile") or "dodo.py")
     here = Path(loader_options.get("cwdPath") or ".").absolute()
     dodo = next((folder / file for folder in (here, *here.parents) if (folder / file).is_file()), None)
-    return dodo is not None and "cartwheel" in dodo.read_text(encoding="utf-8", errors="replace")
+    return dodo if dodo and "cartwheel" in dodo.read_text(encoding="utf-8", errors="replace") else None
+
+
+def names_cartwheel(loader_options: Mapping[str, Any], arguments: list[str]) -> bool:
+    """Whether the dodo.py of this run belongs to a project that uses cartwheel."""
+    return dodo_file(loader_options, arguments) is not None
 
 
 def asks_for_help(arguments: Iterable[str]) -> bool:
@@ -90,7 +98,10 @@ class Seeking:
         """doit's `PluginDict` of all commands."""
 
     def parse_execute(self, in_args: list[str]) -> Any:
-        """Parses and executes; raises `InvalidCommand` if there is no dodo.py here or above."""
+        """Parses and executes; raises `InvalidCommand` if there is no dodo.py here or above.
+
+        A run that a signal ended has the exit code 128 and the signal's number, as in a shell.
+        """
         if names_cartwheel(self.opt_vals, in_args) and asks_for_help(in_args):
             from cartwheel.commands.help import print_help
 
@@ -105,8 +116,13 @@ class Seeking:
             if "cartwheel" in (above / "dodo.py").read_text(encoding="utf-8", errors="replace"):
                 self.opt_vals = {**self.opt_vals, "seek_file": True}
         try:
-            return super().parse_execute(in_args)  # type: ignore[misc]
+            with dodo_mistakes(dodo_file(self.opt_vals, in_args)):
+                code = super().parse_execute(in_args)  # type: ignore[misc]
+            return stop_code() or code
         except InvalidCommand as error:
+            if code := stop_code():
+                sys.stderr.write(f"ERROR: {error}\n")
+                return code
             listed = re.fullmatch(r"'(.+)' is not a task\.", str(error))
             word = error.not_found or (listed[1] if listed else "")
             if not word or not names_cartwheel(self.opt_vals, in_args):

@@ -1,4 +1,4 @@
-"""One line for a pyproject.toml that doit cannot read.
+"""One line for a pyproject.toml that doit cannot read, and a quiet end on Ctrl-C.
 
 doit parses pyproject.toml before it loads any plugin, so an invalid file ends in its traceback (doit 0.37, `DoitMain`,
 November 2026). `cartwheel-start.pth` installs this hook for processes that run doit. It changes nothing else.
@@ -14,9 +14,14 @@ ExceptHook = Callable[[type[BaseException], BaseException, TracebackType | None]
 
 
 def hook(default: ExceptHook) -> ExceptHook:
-    """An excepthook that explains an unreadable configuration file and exits with 3; `default` handles the rest."""
+    """An excepthook that explains an unreadable configuration file and exits with 3; `default` handles the rest.
+
+    Ctrl-C in a command of a cartwheel project that only reads (`doit list`) exits with 130, without a traceback.
+    """
 
     def explain(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if kind is KeyboardInterrupt and "cartwheel.pipeline" in sys.modules:
+            sys.exit(130)
         file = _configuration_file(traceback) if isinstance(error, (ValueError, OSError)) else ""
         if not file:
             default(kind, error, traceback)

@@ -29,11 +29,20 @@ class StepFailed(CartwheelError):
     """A step started and failed."""
 
 
-def did_you_mean(found: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` if a known name is close to `found`, else `; expected one of …`; empty if `known` is."""
+def did_you_mean(found: str, known: Iterable[str], *, listed: str = "") -> str:
+    """`; did you mean 'x'?` if a known name is close to `found`, else `; expected one of …`; empty if `known` is.
+
+    Of more than `_MANY` names only the nearest are shown; `listed`: where a user finds them all.
+    """
     names = sorted(known)
     swapped = [name for name in names if sorted(name) == sorted(found)]  # transposed letters
     close = swapped or get_close_matches(found, names, n=1, cutoff=0.6)
     if close:
         return f"; did you mean '{close[0]}'?"
+    if len(names) > _MANY:
+        near = get_close_matches(found, names, n=3, cutoff=0.0)
+        return f"; the nearest of {len(names)} are {', '.join(near)}" + (f"; see {listed}" if listed else "")
     return f"; expected one of {', '.join(names)}" if names else ""
+
+
+_MANY = 20

@@ -198,16 +198,22 @@ _LAST = 1.7
 """Seconds from a signal to the forced end of the run, even if it is blocked on a file, a network or a lock."""
 
 _stopped_at = 0.0
+_stopped_by = 0
+
+
+def stop_code() -> int:
+    """The exit code of a run that a signal ended: 128 and its number, as in a shell (130 for Ctrl-C); 0 if none did."""
+    return 128 + _stopped_by if _stopped_by else 0
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    global _stopped_at
+    global _stopped_at, _stopped_by
     if STOP.is_set():
         if time.monotonic() - _stopped_at > _AGAIN:
             _exit_now(number)
         return
     STOP.set()
-    _stopped_at = time.monotonic()
+    _stopped_at, _stopped_by = time.monotonic(), number
     for process in list(_running):
         _signal(process, hard=False)
     for seconds, act in ((_GRACE, _kill_all), (_LAST, lambda: _exit_now(number))):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.repository.git import Repository, in_words
+from cartwheel.repository.git_process import run_git
 
 if TYPE_CHECKING:
     from git import Repo
@@ -24,7 +25,7 @@ def local_clone(source: Path, clone: Path) -> None:
         Repo.clone_from(str(source), clone, shared=True, no_checkout=True, quiet=True) as made,
     ):
         _configure(made, {"core.hooksPath": os.devnull, **_lfs_settings(here)})
-        made.git.checkout("--force")
+        run_git(made.git, "checkout", "--force")
 
 
 def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, without: tuple[str, ...] = ()) -> None:
@@ -45,7 +46,7 @@ def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, witho
         unsigned = {"tag.gpgSign": "false", "commit.gpgSign": "false", "core.hooksPath": os.devnull}
         with Repo.clone_from(str(remote), clone, branch=branch, no_checkout=True, quiet=True) as scratch:
             _configure(scratch, unsigned | _lfs_settings(here))
-            scratch.git.checkout("--force")
+            run_git(scratch.git, "checkout", "--force")
         with Repository(clone) as tree:
             _fill_submodules(here, tree)
 
@@ -63,7 +64,7 @@ def clean_checkout(source: Path, place: Path) -> None:
             here.git.worktree("prune")
             here.git(c=_NO_HOOKS).worktree("add", "--force", "--detach", "--no-checkout", str(place), commit)
         with Repository(place) as tree:
-            tree.git(c=_NO_HOOKS).checkout("--force", "--detach", commit)
+            run_git(tree.git(c=_NO_HOOKS), "checkout", "--force", "--detach", commit)
             tree.git.clean("-ffdx", "-e", ".cartwheel", "-e", "dist")
             _fill_submodules(here, tree)
 
@@ -86,7 +87,7 @@ def _fill_submodules(source: Repository, tree: Repository) -> None:
     local = [f"submodule.{name}.url={path}" for name, path in submodules.items() if (path / ".git").exists()]
     if submodules:
         options = [_NO_HOOKS, "protocol.file.allow=always", *local]
-        tree.git(c=options).submodule("update", "--init", "--recursive", "--force")
+        run_git(tree.git(c=options), "submodule", "update", "--init", "--recursive", "--force")
 
 
 _NO_HOOKS = f"core.hooksPath={os.devnull}"

@@ -22,16 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.process.run import STOP, Interrupted
+from cartwheel.process.run import STOP, Interrupted, TooLate
+from cartwheel.repository import git_process
 from cartwheel.repository.git_environment import git_environment
 from cartwheel.repository.git_messages import git_words, without_credentials
 from cartwheel.repository.remote_failures import about_remote
 
 if TYPE_CHECKING:
     from git import Repo
-
-ASK_SECONDS = 60.0
-"""The time for a remote's whole answer about its branches and tags. `git_environment` limits pauses between bytes."""
 
 
 class NoAtomicPush(StepFailed):
@@ -122,11 +120,7 @@ class Repository:
 
     def remote_refs(self, remote: str) -> dict[str, str]:
         """The remote's current branches and tags (`refs/heads/main`, `refs/tags/v1`), each with its commit."""
-        with self._asking(remote):
-            limit: dict[str, Any] = (
-                {"kill_after_timeout": ASK_SECONDS} if os.name == "posix" else {}
-            )  # GitPython: not on Windows
-            rows = str(self.git.ls_remote(remote, heads=True, tags=True, **limit))
+        rows = self._ask(remote, "ls_remote", remote, seconds=git_process.ASK_SECONDS, heads=True, tags=True)
         found: dict[str, str] = {}
         for line in rows.splitlines():
             commit, _, name = line.partition("\t")
@@ -239,23 +233,27 @@ class Repository:
     def push(self, remote: str, refs: tuple[str, ...]) -> None:
         """Push all of `refs` (`refs/heads/main`, or `COMMIT:refs/heads/main`) or none of them.
 
-        Raises `StepFailed` with the message of the remote or hook that refuses, and `NoAtomicPush` if the remote cannot
-        push several atomically (Azure DevOps, CodeCommit).
+        Raises `StepFailed` with the message of the remote or hook that refuses, `NoAtomicPush` if the remote cannot
+        push several atomically (Azure DevOps, CodeCommit), and `Interrupted`.
         """
-        with self._asking(remote):
-            self.git.push(remote, *refs, atomic=len(refs) > 1, porcelain=True)
+        options = {"atomic": len(refs) > 1, "porcelain": True}
+        self._ask(remote, "push", remote, *refs, seconds=git_process.PUSH_SECONDS, **options)
 
-    @contextmanager
-    def _asking(self, remote: str) -> Iterator[None]:
-        """Translate a git failure in the block to a `StepFailed` that names the remote."""
-        from git import GitCommandError
-
+    def _ask(self, remote: str, command: str, *arguments: str, seconds: float, **options: Any) -> str:
+        """The output of a git command that talks to the remote.  Raises `StepFailed` that names it, `Interrupted`."""
+        process = getattr(self.git, command)(*arguments, as_process=True, **options)
         try:
-            yield
-        except GitCommandError as error:
-            words = without_credentials(git_words(error))
+            status, output, errors = git_process.outcome(process, seconds=seconds)
+        except TooLate as error:
+            raise TooLate(
+                f"remote '{remote}' ({self.url(remote)}): git {command.replace('_', '-')}: {error}, so it was ended; "
+                "check the address, your access and the hooks, and start again"
+            ) from None
+        if status:
+            words = without_credentials(f"{errors}\n{output}".strip())
             kind = NoAtomicPush if "does not support --atomic push" in words else StepFailed
-            raise kind(about_remote(remote, self.url(remote), words)) from None
+            raise kind(about_remote(remote, self.url(remote), words))
+        return output
 
     def _commit(self, name: str) -> str:
         return self._lookup("rev_parse", f"{name}^{{commit}}", verify=True, quiet=True)

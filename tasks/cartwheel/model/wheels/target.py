@@ -122,7 +122,8 @@ def target_by_name(triple: str, *, where: str) -> Target:
         return TARGETS[triple]
     except KeyError:
         meant = _by_platform(triple)
-        hint = f"; did you mean '{meant}'?" if meant else _of_architecture(triple) or did_you_mean(triple, TARGETS)
+        near = did_you_mean(triple, TARGETS, listed="Targets in docs/reference/tables.md")
+        hint = f"; did you mean '{meant}'?" if meant else _of_architecture(triple) or near
         raise ConfigError(f"{where}: unknown target '{triple}'{hint}") from None
 
 
