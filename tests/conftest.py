@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Hooks and settings for every test."""
 
 from __future__ import annotations
 

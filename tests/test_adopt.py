@@ -87,7 +87,7 @@ def shape(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def listing(name: str) -> Released:
-    """What an index holds of the packages of a shape."""
+    """The index's listing of the packages of a shape."""
     held = {files[0].partition("-")[0]: files for files in shipped(name).values()}
 
     def released(root: Path, package: str, index: object) -> tuple[str, tuple[str, ...], str]:

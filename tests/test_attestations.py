@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What came of each scene."""
+    """The outcome of each scene."""
     from support import sigstore_lab
 
     if why := sigstore_lab.lacking():

@@ -1,4 +1,4 @@
-"""What comes before a tag, through doit: the early refusal, the checklist, the changelog, and who makes the wheels."""
+"""Before a tag, through doit: the early refusal, the checklist, the changelog, and who builds the wheels."""
 
 from __future__ import annotations
 

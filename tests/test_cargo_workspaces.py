@@ -210,7 +210,7 @@ def laid_out(folder: Path, layout: Layout) -> Path:
 
 
 def cargo(*arguments: str, manifest: Path) -> dict[str, object]:
-    """What cargo prints as JSON, asked without a network."""
+    """The JSON that cargo prints, run offline."""
     environ = {**os.environ, "CARGO_NET_OFFLINE": "true"}
     command = ("cargo", *arguments, "--manifest-path", str(manifest))
     done = subprocess.run(command, cwd=manifest.parent, env=environ, capture_output=True, text=True)

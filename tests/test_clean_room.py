@@ -98,7 +98,7 @@ def test_a_credential_is_known_by_its_name_or_as_a_url_with_a_user(name: str, va
 
 
 def installed_by(environ: Mapping[str, str], tmp_path: Path) -> tuple[dict[str, str], str]:
-    """What the installer of a test environment is given, and the settings of uv."""
+    """The arguments of a test environment's installer, and uv's settings."""
     project = tmp_path / "project"
     project.mkdir(exist_ok=True)
     made = installer_variables({"HOME": str(tmp_path), **environ}, project, tmp_path / "scratch")

@@ -208,7 +208,7 @@ def test_a_pattern_with_clean_named_beside_it_cleans(tmp_path: Path) -> None:
 
 
 def test_a_commit_that_changes_nothing_in_a_file_changes_none_of_its_bytes(tmp_path: Path) -> None:
-    """What was released must be what its tag gives, also where it was built some commits earlier."""
+    """A released file equals a build from its tag, also if it was built some commits earlier."""
     project = committed(pure(tmp_path / "project"))
     project.doit("repair", "sdist")
     made = {p.name: p.read_bytes() for p in (project.root / "dist").rglob("*.*") if p.is_file()}

@@ -71,7 +71,7 @@ class Trial:
             self.put_back()
 
     def reasons(self) -> Mapping[str, tuple[str, ...]]:
-        """What the plan names, with the reasons."""
+        """The tasks of the plan, with the reasons."""
         return self.quarry.reasons(*self.edit.words, *WHEELS, env=self.env)
 
     def run(self, *asked: str) -> frozenset[str]:

@@ -114,7 +114,7 @@ def doit_on_path(folder: Path) -> dict[str, str]:
 
 
 def completed(shell: str, script: str, project: Project, tmp_path: Path) -> list[str]:
-    """What a script for that shell prints."""
+    """The completions that the script of that shell prints."""
     if not shutil.which(shell):
         pytest.skip(f"needs {shell}")
     argv = [shell, "-f", "-c", script] if shell == "zsh" else [shell, "--no-config", "-c", script]

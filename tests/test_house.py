@@ -65,7 +65,7 @@ def test_no_file_names_the_host_of_a_registry() -> None:
 
 
 def test_no_test_module_imports_another() -> None:
-    """What several tests use stands in tests/support."""
+    """Shared helpers are in tests/support."""
     found = re.compile(r"^\s*(?:from|import)\s+(?:test_\w+|conftest)\b", re.MULTILINE)
     assert [path.name for path in (ROOT / "tests").rglob("*.py") if found.search(path.read_text("utf-8"))] == []
 

@@ -61,7 +61,7 @@ def trusted(state: Faulty, **changes: object) -> Index:
 
 
 def publish(index: Index, files: tuple[Path, ...], ledger: Path) -> tuple[str, str]:
-    """What was said on the way, and what it was refused with, which is empty where all went well."""
+    """The messages, and the refusal; empty if the upload succeeded."""
     said: list[str] = []
     try:
         delivery.send(index, "demo", "1.0", files, ledger=ledger, environ=dict(os.environ), say=said.append,
@@ -72,7 +72,7 @@ def publish(index: Index, files: tuple[Path, ...], ledger: Path) -> tuple[str, s
 
 
 def passwords(state: Faulty) -> list[str]:
-    """What came with the uploads."""
+    """The passwords of the uploads."""
     return [base64.b64decode(text.removeprefix("Basic ")).decode() for text in state.seen]
 
 
@@ -343,7 +343,7 @@ def test_credentials_show_nothing_of_themselves(monkeypatch: pytest.MonkeyPatch)
 
 
 def configured(index: dict[str, object]) -> IndexSettings:
-    """What the configuration of such an index becomes."""
+    """The parsed configuration of such an index."""
     settings = decode(Settings, {"index": {"house": index}}, where="here:")
     refuse_nonsense(settings, "here:")
     assert settings.index

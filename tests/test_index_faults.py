@@ -71,7 +71,7 @@ class Run:
         self.slept: list[float] = []
 
     def __call__(self, index: Index, files: tuple[Path, ...]) -> str:
-        """What it was refused with; empty where all went well."""
+        """The refusal; empty if the upload succeeded."""
         try:
             delivery.send(
                 index, "demo", "1.0", files, ledger=self.ledger, environ={"CARTWHEEL_INDEX_FAULTY_TOKEN": SECRET},

@@ -69,7 +69,7 @@ GOOD = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": WORD}
 def publish(
     index: Index, release: tuple[Path, ...], ledger: Path, environ: Mapping[str, str] = GOOD
 ) -> tuple[tuple[str, ...], str]:
-    """What was sent, and what it was refused with."""
+    """The files sent, and the refusal."""
     name = release[0].name.split("-")[0]
     try:
         return delivery.send(

@@ -1,4 +1,4 @@
-"""What PyPI refuses is refused here first, rule by rule; what it takes is not, and a rule can be waived."""
+"""Files that PyPI refuses are refused here first, rule by rule; files that it takes are not; a rule can be waived."""
 
 from __future__ import annotations
 

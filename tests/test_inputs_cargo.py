@@ -1,4 +1,4 @@
-"""What a compiled wheel depends on, against cargo itself: where cargo builds anew, the inputs must have changed."""
+"""The inputs of a compiled wheel, against cargo itself: if cargo builds again, the inputs must have changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cargo and rustc write, parsed."""
+"""Parsing of the files that cargo and rustc write."""
 
 from __future__ import annotations
 

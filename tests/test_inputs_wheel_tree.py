@@ -1,4 +1,4 @@
-"""What else a wheel holds, against maturin itself: small wheels around a program of one line."""
+"""The further files of a wheel, against maturin itself: small wheels around a program of one line."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _packed(folder: Path, root: Path | None = None, *, git: bool | None = None) 
 
 
 def _in_wheel(folder: Path, target: Path, out: Path) -> set[str]:
-    """What maturin packs: the program, the SBOM and generated metadata left out."""
+    """The files that maturin packs, without the program, the SBOM and generated metadata."""
     environ = {**os.environ, "CARGO_TARGET_DIR": str(target)}
     command = [_MATURIN, "build", "--locked", "--profile", "dev", "--auditwheel", "skip", "-o", str(out)]
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)

@@ -127,7 +127,7 @@ def test_one_directory_for_all_interpreters_of_a_target_is_smaller_and_right(pri
 
 
 def stats(env: Mapping[str, str]) -> dict[str, int]:
-    """What sccache counted: Rust libraries taken from the cache, and compiled."""
+    """sccache's counts of Rust libraries: taken from the cache, and compiled."""
     printed = subprocess.run(
         [SCCACHE, "--show-stats", "--stats-format=json"], env={**os.environ, **env}, capture_output=True, check=True
     ).stdout

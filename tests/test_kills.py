@@ -70,7 +70,7 @@ class Scene:
         raise NotImplementedError
 
     def reference(self, state: str) -> dict[str, str]:
-        """What an undisturbed run makes of it in the same folder: each file in dist/ and its digest."""
+        """The files in dist/ after an undisturbed run in the same folder, with their digests."""
         if state not in self._wholes:
             shutil.rmtree(self.root, ignore_errors=True)
             self.lay(state)
@@ -232,7 +232,7 @@ class Case:
         wait_for(lambda: not any(run.left() for run in runs), 20)
 
     def close(self, said: str) -> None:
-        """What a run said that has ended is so: what it called done is on record, and its end was in order."""
+        """Check an ended run: every step that it called done has a record, and it ended in order."""
         claimed = told(said)
         assert claimed <= self.done(), f"finished and lost: {claimed - self.done()}\n{said}"
         if "stopping (" in said:

@@ -174,7 +174,7 @@ def test_a_packed_page_that_unpacks_to_very_much_ends_soon(monkeypatch: pytest.M
 
 
 def send(index: Index, path: Path, folder: Path, **more: Any) -> str:
-    """What a user sees of an upload; empty if all is well."""
+    """The message of an upload to the user; empty if it succeeded."""
     try:
         deliveries.send(
             index, "demo", "1.0", [path], ledger=folder / "ledger", environ={"TWINE_PASSWORD": "a word"},

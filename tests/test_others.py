@@ -32,7 +32,7 @@ class Other(Struct, frozen=True, kw_only=True):
 
     version: str
     python: str
-    """What its wheel is for."""
+    """The Python that its wheel is for."""
     source: str
     """A file that is compiled."""
     packed: str

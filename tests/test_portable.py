@@ -36,7 +36,7 @@ class Clone:
         self.root = root
 
     def doit(self, *arguments: str, path: str = "", alone: bool = False) -> str:
-        """What doit printed; `alone`: on its standard output."""
+        """doit's output; `alone`: only its standard output."""
         env = {**os.environ, "SOURCE_DATE_EPOCH": MOMENT, "PYTHONDONTWRITEBYTECODE": "1", "PACE": "portable"}
         env |= {"STARTED": str(self.root / "started"), **({"PATH": path} if path else {})}
         line = (sys.executable, "-m", "doit", *arguments)

@@ -1,4 +1,4 @@
-"""What registries answer to an upload, as they document and as it is reported: a table of outcomes, none misread."""
+"""Registries' answers to an upload, as documented and as reported: a table of outcomes, none misread."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Row:
     kind: str = "text/plain"
     location: str = ""
     kept: str = ""
-    """What the registry holds: `same` bytes, `other` bytes, or nothing."""
+    """The registry's file: the `same` bytes, `other` bytes, or no file."""
     outcome: str = "refused"
     """`sent`, `there`, `conflict` or `refused`."""
     said: str = ""

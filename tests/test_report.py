@@ -181,7 +181,7 @@ addEventListener("load", () => {
 
 
 def seen(page: Path, width: int, *, dark: bool, folder: Path) -> dict[str, object]:
-    """What Chromium makes of the page at that width, and a screenshot in `folder`."""
+    """Chromium's rendering of the page at that width, and a screenshot in `folder`."""
     import json
 
     browser = shutil.which("chromium") or ""

@@ -1,4 +1,4 @@
-"""What a target lacks on this machine: told before a build starts, and never falsely."""
+"""Missing requirements of a target on this machine are reported before a build starts, without false alarms."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def filled(server: Registry, tmp_path: Path) -> Registry:
 
 
 def read(address: str, root: Path, step: Step = STEP, **more: Any) -> tuple[Record | None, list[str]]:
-    """What a clone gets, and what it tells."""
+    """The steps that a clone takes from the cache, and its output."""
     lines: list[str] = []
     session = CacheSession(CacheSettings(url=address), {})
     disk = snapshot(root, **more)

@@ -1,4 +1,4 @@
-"""What runs at once, and how a new cargo directory is begun."""
+"""Parallel runs, and how a new cargo directory starts."""
 
 from __future__ import annotations
 
@@ -303,7 +303,7 @@ ZIG = {
     "__CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS": "nightly",
     "HOME": "/home/me",
 }
-"""What cargo-zigbuild adds where the target is this machine's own triple."""
+"""The flags that cargo-zigbuild adds if the target is this machine's own triple."""
 LINKED = ["-C", f"linker={ZIG['CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER']}"]
 
 

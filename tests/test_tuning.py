@@ -1,4 +1,4 @@
-"""What may differ from wheel to wheel: which table has the last word, what is refused, what reaches the build."""
+"""Settings that differ between wheels: precedence of the tables, refusals, and the values that reach the build."""
 
 from __future__ import annotations
 
@@ -347,7 +347,7 @@ def _tuned(project: Project) -> None:
 
 
 def _says(project: Project, wheel: Path) -> str:
-    """What the program in a wheel prints."""
+    """The output of the program in a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         name = next(entry for entry in archive.namelist() if ".data/scripts/pebble" in entry)
         program = Path(archive.extract(name, project.root / ".cartwheel" / "unpacked"))

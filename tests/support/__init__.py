@@ -1,1 +1,1 @@
-"""What several test modules use: projects, servers and wheels made for tests."""
+"""Helpers shared by several test modules: projects, servers and wheels for tests."""

@@ -56,8 +56,8 @@ class Forge:
         folder.mkdir()
 
     def run(self, event: str, ref: str, *, lost: str = "", to: str = "") -> Ran:
-        """What one event brings about; `lost`: an artifact that is gone when it is asked for, `to`: what a person
-        chose."""
+        """Run the workflow for one event; `lost`: an artifact that cannot be downloaded, `to`: the input that a
+        person chose."""
         self.runs += 1
         store = self.folder / f"run-{self.runs}"
         kind = "tag" if ref.startswith("refs/tags/") else "branch"
@@ -134,7 +134,7 @@ def _results(text: str) -> dict[str, str]:
 
 
 def _said(text: str) -> str:
-    """What the commands printed, without what act tells of its own work."""
+    """The output of the commands, without act's own lines."""
     told = (f"{line.get('job', '')}| {str(line.get('msg', '')).rstrip()}" for line in _lines(text))
     return "\n".join(line for line in told if not any(word in line for word in ("⭐", "✅", "⚙", "LocalRepository")))
 

@@ -59,7 +59,7 @@ def send(
 
 
 def look(index: Index, project: str, version: str, planned: Mapping[str, str]) -> Standing:
-    """What an index holds against what is planned (SHA-256 by name)."""
+    """Compare the index's files with the planned ones (SHA-256 by name)."""
     destination = PypiDestination(index, project, version, environ={}, say=lambda text: None)
     return destination.look([Item(name=n, path=Path(n), sha256=digest) for n, digest in planned.items()])
 
@@ -75,7 +75,7 @@ def wait_until_listed(
     sleep: Callable[[float], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[str, ...]:
-    """What is wrong once every file is listed, or at the deadline."""
+    """The problems once every file is listed, or at the deadline."""
     destination = PypiDestination(index, project, version, environ={}, say=say)
     items = destination.items([Item(name=n, path=Path(n), sha256=digest) for n, digest in expected.items()])
     try:

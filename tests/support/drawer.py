@@ -95,7 +95,7 @@ class Drawer:
         return () if self._folder.is_dir() else (f"{self.name}: no folder {self._folder}",)
 
     def look(self, items: Sequence[Item], *, public: bool = False) -> Standing:
-        """What lies there."""
+        """The files in the drawer."""
         there = {path.name: sha256_of(path) for path in self._folder.iterdir()}
         return Standing(
             send=tuple(item.name for item in items if item.name not in there),
@@ -131,7 +131,7 @@ class Drawer:
         """Nothing."""
 
     def prove(self, items: Sequence[Item]) -> str:
-        """What was shown is the proof."""
+        """Nothing further to prove: `look` shows the files."""
         return f"{len(items)} files in the drawer"
 
     def status(self, digests: Mapping[str, str]) -> DestinationStatus:

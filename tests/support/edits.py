@@ -54,7 +54,7 @@ class Edit:
     first: Make | None = None
     """Something that was done, and built, before."""
     undo: Make = lambda quarry: None
-    """What putting back the files does not."""
+    """Undoes the edit beyond putting back the files."""
     besides: frozenset[str] = NOTHING
     """Other tasks that must run."""
 
@@ -187,7 +187,7 @@ def raw(wheel: str, file: str) -> str:
 
 
 def renamed(old: str, new: str) -> Iterable[str]:
-    """What is said when the program's wheels get the name of another version."""
+    """The warning if the program's wheels get the name of another version."""
     for triple, platform in ((HOST, f"{FLOOR}_x86_64"), (MUSL, "musllinux_1_2_x86_64")):
         before, after = (f"pebble-{version}-py3-none-{platform}.whl" for version in (old, new))
         wheel = f"{triple}:pebble:py3"
@@ -512,7 +512,7 @@ MADE = {
         builds=STONE_HOST | PEBBLE, why=("bedrock/src/unix.rs changed",),
     ),
 }  # fmt: skip
-"""What was made, and what git does."""
+"""Outputs, and the parts of a repository that git writes."""
 
 REBUILT: Mapping[str, Edit] = {**SOURCES, **SCRIPTS, **PACKED, **CONFIGURATION, **MADE}
 """After these something runs."""
@@ -555,7 +555,7 @@ UNREAD: Mapping[str, Edit] = {
 """After these nothing runs."""
 
 QUICK = ("a file for Windows", "one target's own features")
-"""What every run of the tests tries out; of the rest, these are tried out with the slow cases each time."""
+"""Edits that every run of the tests tries; the slow cases try those of `LAB`."""
 
 LAB = (
     "a file for Unix", "the core crate", "a procedural macro", "a file included from outside the crate",

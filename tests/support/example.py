@@ -91,7 +91,7 @@ class Example:
         )  # fmt: skip
 
     def doit(self, *arguments: str, env: Mapping[str, str] | None = None, code: int = 0) -> str:
-        """What doit printed; it must end with that exit code."""
+        """doit's output; it must end with that exit code."""
         process = self.start(*arguments, env=env)
         said, _ = process.communicate(timeout=400)
         assert process.returncode == code, f"exit {process.returncode}\n{said}"
@@ -102,7 +102,7 @@ class Example:
         return set(_RAN.findall(self.doit("-n", "2", *arguments, env=env)))
 
     def plan(self, *arguments: str, env: Mapping[str, str] | None = None) -> dict[str, list[str]]:
-        """What would run, with the reasons."""
+        """The tasks that would run, with the reasons."""
         document = json.loads(self.doit("plan", "--json", *arguments, env=env))
         return {task["name"]: task["why"] for task in document["tasks"] if task["state"] == "run"}
 
@@ -149,7 +149,7 @@ class Example:
             return {name for name in wheel.namelist() if not name.endswith("/")}
 
     def log(self, stage: str, triple: str) -> str:
-        """What the last run of a task printed."""
+        """The log of a task's last run."""
         return (self.root / f".cartwheel/logs/{stage}-{triple}-tidemark-abi3.log").read_text()
 
     def traces(self) -> dict[str, int]:

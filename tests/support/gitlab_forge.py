@@ -50,7 +50,7 @@ class Forge:
         python.chmod(0o755)
 
     def run(self, *arguments: str, tag: str = "") -> Ran:
-        """What a push brings about, of the branch or of a tag; `arguments` choose among its jobs."""
+        """Run the pipeline of a push of the branch or of a tag; `arguments` choose among its jobs."""
         git(self.clone, "pull", "--quiet", "--tags")
         chosen = ("--variable", f"CI_COMMIT_TAG={tag}", "--unset-variable", "CI_COMMIT_BRANCH") if tag else ()
         argv = (
@@ -69,7 +69,7 @@ class Forge:
 
     @contextmanager
     def without(self, build: str) -> Iterator[None]:
-        """What the job of a build handed on is gone for a while."""
+        """Without the artifacts of that build job, for as long as the block runs."""
         (place,) = (self.clone / ".gitlab-ci-local" / "artifacts").glob(f"*{build}*")
         lost = place.rename(self.clone.parent / "lost")
         yield

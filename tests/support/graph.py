@@ -99,7 +99,7 @@ class Graph:
         )  # fmt: skip
 
     def doit(self, *arguments: str, env: Mapping[str, str] | None = None, code: int = 0) -> str:
-        """What doit printed; it must end with that exit code."""
+        """doit's output; it must end with that exit code."""
         process = self.start(*arguments, env=env)
         out, err = process.communicate(timeout=120)
         assert process.returncode == code, f"exit {process.returncode}\n{out}\n{err}"

@@ -54,7 +54,7 @@ class Images:
         self.env = {**env, "CARTWHEEL_ENGINE": engine}
 
     def run(self, *arguments: str, stdin: object = subprocess.DEVNULL) -> str:
-        """What the engine prints; it must end well."""
+        """The engine's output; it must succeed."""
         done = subprocess.run(
             [self.engine, *arguments], env={**os.environ, **self.env}, stdin=stdin, capture_output=True, text=True
         )  # type: ignore[call-overload]

@@ -143,14 +143,14 @@ class Faulty:
         return "text/html", f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>".encode()
 
     def keep(self, file: str, data: bytes) -> bytes:
-        """What is there under that name now; a name is taken once."""
+        """The bytes stored under that name now; the first upload of a name counts."""
         if file not in self.files:
             self.files[file] = data
             self.stored.append(file)
         return self.files[file]
 
     def take(self, post: Post) -> None:
-        """What a good index does."""
+        """Answer as a correct index does."""
         if self.tokens is not None and not self._admitted(post):
             post.answer(403, "Invalid or non-existent authentication information.")
             return

@@ -1,4 +1,4 @@
-"""What tests that end runs read and build: the steps that a run reports, and a program of two crates."""
+"""Helpers for tests that kill runs: the steps that a run reports, and a program of two crates."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Project:
         )  # fmt: skip
 
     def doit(self, *arguments: str, env: Mapping[str, str] | None = None, code: int = 0) -> str:
-        """What doit printed; it must end with that exit code."""
+        """doit's output; it must end with that exit code."""
         process = self.start(*arguments, env=env)
         out, err = process.communicate(timeout=900)
         assert process.returncode == code, f"exit {process.returncode}\n{out}\n{err}"
@@ -124,7 +124,7 @@ class Project:
         python: str = sys.executable,
         but: str = "",
     ) -> str:
-        """What doit printed when it refused: no traceback, an exit code above 0, and nothing lost by it.
+        """doit's output for a refusal: no traceback, an exit code above 0, and no record or file lost.
 
         `but`: part of the names of the tasks that were started; what they had made before is their own to drop.
         """
@@ -149,7 +149,7 @@ class Project:
         return {path: d for path, d in named.items() if "/listings/" not in path and not (but and place in path)}
 
     def plan(self, *tasks: str) -> dict[str, Any]:
-        """What `doit plan --json` says."""
+        """The document of `doit plan --json`."""
         found: dict[str, Any] = json.loads(self.doit("plan", "--json", *tasks))
         return found
 

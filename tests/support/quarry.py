@@ -89,7 +89,7 @@ class Quarry(Project):
         return super().start(*arguments, env={**fixed, **(env or {})}, python=python)
 
     def reasons(self, *arguments: str, env: Mapping[str, str] | None = None) -> dict[str, tuple[str, ...]]:
-        """What would run, each with its reasons."""
+        """The tasks that would run, each with its reasons."""
         document = json.loads(self.doit("plan", "--json", *arguments, env=env))
         return {task["name"]: tuple(task["why"]) for task in document["tasks"] if task["state"] == "run"}
 

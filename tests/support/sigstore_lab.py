@@ -179,7 +179,7 @@ _TEMPLATES = {
     "run-invocation-uri": "{{ .url }}/{{ .repository }}/actions/runs/{{ .run_id }}/attempts/{{ .run_attempt }}",
     "source-repository-visibility-at-signing": "repository_visibility",
 }  # fmt: skip
-"""What Fulcio writes of a job's claims into certificates, as for GitHub (fulcio, config/identity)."""
+"""The claims of a job that Fulcio writes into certificates, as for GitHub (fulcio, config/identity)."""
 
 
 def _fulcio_configuration(issuer: str) -> str:
