@@ -204,9 +204,9 @@ def test_a_dodo_py_of_other_tasks_stays_and_its_missing_lines_are_named(tmp_path
     project = Project(unpacked("single-abi3", tmp_path / "x"))
     own = 'def task_hello():\n    return {"actions": ["echo hello"]}\n'
     (project.root / "dodo.py").write_text(own)
-    said = project.doit("adopt", "--offline", "--write")
-    assert "note: dodo.py stays as it is; add these lines to it:\n  from cartwheel import Pipeline\n" in said
-    assert "\n  task_build = wheels.build\n" in said
+    output = project.doit("adopt", "--offline", "--write")
+    assert "note: dodo.py stays as it is; add these lines to it:\n  from cartwheel import Pipeline\n" in output
+    assert "\n  task_build = wheels.build\n" in output
     assert (project.root / "dodo.py").read_text() == own
     (project.root / "dodo.py").write_text(DODO + own)
     assert "add these lines" not in project.doit("adopt", "--offline")
@@ -214,10 +214,10 @@ def test_a_dodo_py_of_other_tasks_stays_and_its_missing_lines_are_named(tmp_path
 
 def test_adopt_shows_a_diff_and_writes_only_when_it_is_told_to(tmp_path: Path) -> None:
     project = Project(unpacked("single-abi3", tmp_path / "x"))
-    said = project.doit("adopt", "--offline")
-    assert "+++ b/dodo.py" in said
-    assert "nothing is written; doit adopt --write writes it" in said
-    assert "take it out: lines 32-40" in said
+    output = project.doit("adopt", "--offline")
+    assert "+++ b/dodo.py" in output
+    assert "nothing is written; doit adopt --write writes it" in output
+    assert "take it out: lines 32-40" in output
     assert git(project.root, "status", "--porcelain") == ""
     found = json.loads(project.doit("adopt", "--offline", "--write", "--json"))
     assert found["written"] is True

@@ -56,15 +56,15 @@ def pushed(project: Project) -> None:
 
 @pytest.mark.parametrize("command", ["plan", "list", "doctor"])
 def test_a_command_in_a_sub_folder_finds_the_project_above(project: Project, command: str) -> None:
-    code, said = doit(project.root / "gravel", command)
-    assert code == 0, said
-    assert said == doit(project.root, command)[1]
+    code, output = doit(project.root / "gravel", command)
+    assert code == 0, output
+    assert output == doit(project.root, command)[1]
 
 
 def test_doit_itself_in_a_sub_folder_runs_the_project_above(project: Project) -> None:
-    code, said = doit(project.root / "gravel", "version-sync")
-    assert code == 0, said
-    assert "version-sync" in said
+    code, output = doit(project.root / "gravel", "version-sync")
+    assert code == 0, output
+    assert "version-sync" in output
 
 
 UNREADABLE = {
@@ -129,10 +129,10 @@ def test_a_second_publisher_on_the_tag_is_refused_by_ready_and_named_by_ci_until
     project.doit("ready")  # it publishes somewhere else
     project.write(".github/workflows/old.yml", OTHER.format(url="http://127.0.0.1:9/"))
     pushed(project)
-    said = project.refused("ready", but="ready")
-    assert "v1.0 would be published twice:" in said
-    assert ".github/workflows/old.yml: job 'release' publishes to http://127.0.0.1:9/ on the same trigger" in said
-    assert "take it out: lines 5-11, or the whole file" in said
+    output = project.refused("ready", but="ready")
+    assert "v1.0 would be published twice:" in output
+    assert ".github/workflows/old.yml: job 'release' publishes to http://127.0.0.1:9/ on the same trigger" in output
+    assert "take it out: lines 5-11, or the whole file" in output
     assert "lines 5-11" in project.doit("ci", "github")
     text = (project.root / "pyproject.toml").read_text()
     project.write("pyproject.toml", text + "\n[tool.cartwheel.ci]\nown = true\n")
@@ -149,13 +149,13 @@ def test_a_new_crate_is_rehearsed_after_three_commands_that_ask_nothing(tmp_path
     (root / "tests" / "test_sum.py").write_text(
         "import quartzite\n\n\ndef test_sum():\n    assert quartzite.sum_as_string(2, 3) == '5'\n"
     )
-    code, said = doit(root, "adopt", "--offline", "--write")
-    assert code == 0, said
+    code, output = doit(root, "adopt", "--offline", "--write")
+    assert code == 0, output
     repository(tmp_path / "settings")  # a name and an address for commits
     git(root, "init", "--quiet", "--initial-branch=main")
     for key, value in (("user.name", "A"), ("user.email", "a@example.org"), ("commit.gpgSign", "false")):
         git(root, "config", key, value)
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "Release with cartwheel")
-    code, said = doit(root, "rehearse")
-    assert code == 0, said
+    code, output = doit(root, "rehearse")
+    assert code == 0, output

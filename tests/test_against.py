@@ -157,11 +157,11 @@ def hold(shelf: Faulty, *files: str) -> None:
 def test_the_plan_is_compared_with_the_newest_release_and_says_what_is_lost(project: Project, shelf: Faulty) -> None:
     hold(shelf, "gravel-0.8-py3-none-any.whl", "gravel-0.9-py3-none-any.whl", "gravel-0.9-cp313-cp313-win32.whl")
     hold(shelf, "gravel-1.1rc1-py3-none-any.whl")
-    said = project.doit("plan", "--against")
-    assert "gravel 1.0 against 0.9 on shelf: 1 kept, 1 gained, 0 lost" in said
+    output = project.doit("plan", "--against")
+    assert "gravel 1.0 against 0.9 on shelf: 1 kept, 1 gained, 0 lost" in output
     hold(shelf, "gravel-0.9-1small-py3-none-any.whl")
-    said = project.doit("plan", "--against", "shelf", code=1)
-    assert "lost    gravel-0.9-1small-py3-none-any.whl" in said
+    output = project.doit("plan", "--against", "shelf", code=1)
+    assert "lost    gravel-0.9-1small-py3-none-any.whl" in output
     found = json.loads(project.doit("plan", "--json", "--against", "shelf:0.8"))
     assert found["packages"][0]["against"] == "0.8"
     assert found["packages"][0]["lost"] == []
@@ -211,12 +211,12 @@ def test_an_index_that_is_not_reached_is_told_and_its_last_answer_serves_offline
     hold(shelf, "gravel-0.9-py3-none-any.whl")
     project.doit("plan", "--against")
     shelf.looks[:] = [lambda post: post.answer(503)] * 9
-    said = project.refused("plan", "--against")
-    assert "index shelf" in said
-    assert "cannot be read" in said
-    said = project.doit("plan", "--against", "--offline")
-    assert "gravel 1.0 against 0.9 on shelf" in said
-    assert "as it was read at" in said
+    output = project.refused("plan", "--against")
+    assert "index shelf" in output
+    assert "cannot be read" in output
+    output = project.doit("plan", "--against", "--offline")
+    assert "gravel 1.0 against 0.9 on shelf" in output
+    assert "as it was read at" in output
 
 
 def test_a_project_that_the_index_does_not_know_is_compared_with_nothing(project: Project, shelf: Faulty) -> None:
@@ -227,9 +227,9 @@ def test_a_release_that_loses_a_file_is_refused_before_anything_is_built_until_i
     project: Project, shelf: Faulty
 ) -> None:
     hold(shelf, "gravel-0.9-py3-none-any.whl", "gravel-0.9-1small-py3-none-any.whl")
-    said = project.refused("ready", but="ready")
-    assert "gravel 1.0 loses 1 of the 2 files of 0.9 on shelf" in said
-    assert 'dropped = { "*-any" = "no users" }' in said
+    output = project.refused("ready", but="ready")
+    assert "gravel 1.0 loses 1 of the 2 files of 0.9 on shelf" in output
+    assert 'dropped = { "*-any" = "no users" }' in output
     project.edit("pyproject.toml", "[tool.cartwheel]\n", '[tool.cartwheel]\ndropped = { "*-1small-*" = "nobody" }\n')
     git(project.root, "commit", "--quiet", "--all", "--message", "say why")
     git(project.root, "push", "--quiet")
@@ -245,8 +245,8 @@ def test_ready_goes_on_with_a_word_where_the_index_is_not_reached(project: Proje
 def test_the_plan_of_a_pipeline_refuses_what_ready_refuses(project: Project, shelf: Faulty) -> None:
     hold(shelf, "gravel-0.9-1small-py3-none-any.whl")
     git(project.root, "tag", "v1.0")
-    said = project.refused("ci", "matrix", env={"GITHUB_REF": "refs/tags/v1.0", "GITHUB_ACTIONS": "true"})
-    assert "gravel 1.0 loses 1 of the 1 files of 0.9" in said
+    output = project.refused("ci", "matrix", env={"GITHUB_REF": "refs/tags/v1.0", "GITHUB_ACTIONS": "true"})
+    assert "gravel 1.0 loses 1 of the 1 files of 0.9" in output
 
 
 def test_a_reason_for_a_loss_is_words(project: Project) -> None:

@@ -93,16 +93,16 @@ class Try:
 
 def refused(index: Index, path: Path, folder: Path, environ: Mapping[str, str]) -> str:
     """All that a user, a log or a ledger sees of an upload."""
-    said: list[str] = []
+    lines: list[str] = []
     try:
         deliveries.send(
-            index, "demo", "1.0", [path], ledger=folder / "ledger", environ=environ, say=said.append,
+            index, "demo", "1.0", [path], ledger=folder / "ledger", environ=environ, say=lines.append,
             patience=Patience(tries=1), wait=lambda seconds: None,
         )  # fmt: skip
     except CartwheelError as error:
-        said.append(str(error))
+        lines.append(str(error))
     ledger = folder / "ledger"
-    return "\n".join((*said, ledger.read_text() if ledger.exists() else ""))
+    return "\n".join((*lines, ledger.read_text() if ledger.exists() else ""))
 
 
 # Secrets -------------------------------------------------------------------------------------------------------------

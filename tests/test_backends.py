@@ -52,12 +52,12 @@ def manifests(
     **tool: Any,
 ) -> Manifests:
     """Those of a package named demo; without `cargo` its own backend builds it."""
-    said = {"name": "demo", "version": "1.2.0", "requires-python": ">=3.11", **(project or {})}
+    output = {"name": "demo", "version": "1.2.0", "requires-python": ">=3.11", **(project or {})}
     return Manifests(
         folder=folder,
         pyproject={
             "build-system": {"build-backend": by, "requires": list(requires)},
-            "project": {key: value for key, value in said.items() if value is not None},
+            "project": {key: value for key, value in output.items() if value is not None},
             "tool": {"cartwheel": dict(table or {}), **tool},
         },
         cargo=cargo or {},
@@ -159,8 +159,8 @@ CLASSIFIER = "Programming Language :: Python :: "
 def test_the_default_interpreters_are_those_that_the_package_says_it_is_for(
     cargo: Mapping[str, Any] | None, requires: str | None, classifiers: list[str], expected: list[str]
 ) -> None:
-    said = {"requires-python": requires, "classifiers": [CLASSIFIER + row for row in classifiers]}
-    found = planned(manifests({"targets": [MAC]}, project=said, cargo=cargo))
+    output = {"requires-python": requires, "classifiers": [CLASSIFIER + row for row in classifiers]}
+    found = planned(manifests({"targets": [MAC]}, project=output, cargo=cargo))
     assert [wheel.python for _, wheel in found.wheels] == expected
 
 
@@ -218,8 +218,8 @@ def test_the_oldest_macos_is_the_interpreters_own() -> None:
         "macosx_10_15_x86_64.whl",
         *["macosx_11_0_arm64.whl"] * 3,
     ]
-    said = refusal(manifests({"targets": [INTEL], "python": ["3.12"], "floor": "10.12"}))
-    assert said == (
+    output = refusal(manifests({"targets": [INTEL], "python": ["3.12"], "floor": "10.12"}))
+    assert output == (
         "[tool.cartwheel] floor: floor '10.12' for x86_64-apple-darwin is older than what Python 3.12 itself runs on; "
         "expected '10.13' or newer"
     )
@@ -323,7 +323,7 @@ def test_the_tag_that_is_made_is_the_version_that_was_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "said", "part"),
+    ("found", "output", "part"),
     [
         (manifests(), "1.3", "every version here stands in a file; change it with: doit bump 1.3"),
         (from_git(), "one", "version for this run: version 'one'"),
@@ -335,8 +335,8 @@ def test_the_tag_that_is_made_is_the_version_that_was_said() -> None:
         (manifests({"version": "1.2"}), "", "version: unknown value '1.2'"),
     ],
 )
-def test_two_homes_of_a_version_are_refused(found: Manifests, said: str, part: str) -> None:
-    assert part in refusal(found, **({"version": said} if said else {}))
+def test_two_homes_of_a_version_are_refused(found: Manifests, output: str, part: str) -> None:
+    assert part in refusal(found, **({"version": output} if output else {}))
 
 
 def test_a_backend_is_told_the_version_by_the_variables_that_it_reads() -> None:
@@ -453,8 +453,8 @@ def test_what_may_change_a_wheel_builds_it_again_and_nothing_else_does(plumbline
 
 
 def test_an_interpreter_that_is_not_here_is_named_with_what_mends_it(plumbline: Project) -> None:
-    said = plumbline.refused("build", "python=3.16", but=f"build:{TRIPLE}:plumbline:3.16")
-    assert "Python 3.16 is missing, and plumbline is compiled with it; uv python install 3.16" in said
+    output = plumbline.refused("build", "python=3.16", but=f"build:{TRIPLE}:plumbline:3.16")
+    assert "Python 3.16 is missing, and plumbline is compiled with it; uv python install 3.16" in output
 
 
 def test_how_a_backend_compiles_follows_from_the_machine() -> None:
@@ -544,8 +544,8 @@ def test_without_a_tag_a_commit_alone_builds_nothing(ballast: Project) -> None:
 
 def test_nothing_is_tagged_or_published_under_no_version(ballast: Project) -> None:
     for task in ("tag", "publish:shelf"):
-        said = ballast.refused(task)
-        assert "HEAD has no tag of the form 'v{version}'; say which it is: doit release version=1.2.0" in said
+        output = ballast.refused(task)
+        assert "HEAD has no tag of the form 'v{version}'; say which it is: doit release version=1.2.0" in output
 
 
 def test_bump_says_where_the_version_comes_from(ballast: Project) -> None:
@@ -807,7 +807,7 @@ def test_a_backend_that_asks_git_for_its_files_finds_them(tmp_path: Path) -> Non
 @pytest.mark.lab
 def test_a_version_that_is_said_is_tagged_published_and_verified(ballast: Project, tmp_path: Path) -> None:
     project = ballast.copy(tmp_path / "project")
-    said = project.doit("rehearse", "version=1.6", env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
-    assert "ballast-1.6-py3-none-any.whl" in said
-    assert "ballast-1.6.tar.gz" in said
+    output = project.doit("rehearse", "version=1.6", env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    assert "ballast-1.6-py3-none-any.whl" in output
+    assert "ballast-1.6.tar.gz" in output
     assert git(project.root, "tag") == ""

@@ -97,22 +97,22 @@ def on_a_terminal(project: Project, *arguments: str, answers: tuple[str, ...]) -
         stdin=far, stdout=far, stderr=far,
     )  # fmt: skip
     os.close(far)
-    said, waiting = b"", list(answers)
+    output, waiting = b"", list(answers)
     while True:
         try:
             part = os.read(near, 4096)
         except OSError:  # its end, on Linux
             break
-        said += part
+        output += part
         if not part:
             break
-        if said.rstrip().endswith(b"[y/N]"):
-            assert waiting, said.decode()
+        if output.rstrip().endswith(b"[y/N]"):
+            assert waiting, output.decode()
             os.write(near, f"{waiting.pop(0)}\n".encode())
-            said += b"\n"
+            output += b"\n"
     os.close(near)
-    assert not waiting, said.decode()
-    return process.wait(), said.decode().replace("\r", "")
+    assert not waiting, output.decode()
+    return process.wait(), output.decode().replace("\r", "")
 
 
 # The early refusal ----------------------------------------------------------------------------------------------------
@@ -124,14 +124,14 @@ def test_what_git_knows_refuses_before_anything_is_built(tmp_path: Path, word: s
     git(one.root, "add", "--all")
     git(one.root, "commit", "--quiet", "--message", "first")
     one.write("forgotten.txt", "")
-    said = one.refused(word)
-    assert "v1.0: not tagged:\n        not committed: forgotten.txt; commit, ignore or stash them" in said
-    assert "ok " not in said
+    output = one.refused(word)
+    assert "v1.0: not tagged:\n        not committed: forgotten.txt; commit, ignore or stash them" in output
+    assert "ok " not in output
     assert not (one.root / "dist").exists()
 
 
 @pytest.mark.parametrize(
-    ("publish", "table", "said"),
+    ("publish", "table", "output"),
     [
         ("nosuch", "", "unknown index 'nosuch'; expected one of"),
         ("github", "", 'add [tool.cartwheel.index.github] repository = "owner/name"'),
@@ -144,7 +144,7 @@ def test_what_git_knows_refuses_before_anything_is_built(tmp_path: Path, word: s
     ],
 )
 def test_what_the_configuration_says_of_an_index_refuses_before_anything_is_built(
-    publish: str, table: str, said: str, tmp_path: Path
+    publish: str, table: str, output: str, tmp_path: Path
 ) -> None:
     one = pure(tmp_path / "p")
     one.edit("pyproject.toml", 'publish = ["shelf"]', f'publish = ["{publish}"]')
@@ -153,7 +153,7 @@ def test_what_the_configuration_says_of_an_index_refuses_before_anything_is_buil
     git(one.root, "add", "--all")
     git(one.root, "commit", "--quiet", "--message", "first")
     found = one.refused("release")
-    assert said in found
+    assert output in found
     assert "ok " not in found
     assert not (one.root / "dist").exists()
 
@@ -162,10 +162,10 @@ def test_a_version_without_an_entry_in_the_changelog_is_refused_early_with_the_c
     git(project.root, "tag", "v0.9")
     project.write("CHANGELOG.md", LOG.replace("## 1.0\n\n- Everything.\n", ""))
     committed(project, "Entry lost")
-    said = project.refused("tag")
-    assert "CHANGELOG.md: there is no entry for 1.0, expected a heading like '## 1.0'; write what changed" in said
-    assert "- Entry lost" in said
-    assert "ok " not in said
+    output = project.refused("tag")
+    assert "CHANGELOG.md: there is no entry for 1.0, expected a heading like '## 1.0'; write what changed" in output
+    assert "- Entry lost" in output
+    assert "ok " not in output
     assert "- Entry lost" in project.doit("changelog", "--draft")
 
 
@@ -196,17 +196,17 @@ def test_a_command_passes_once_for_a_commit_and_never_for_one_with_changes(proje
 def test_a_command_that_fails_stops_the_tag(project: Project) -> None:
     project.edit("pyproject.toml", "open('.cartwheel/ran', 'a').write('x')", "raise SystemExit('12 % slower')")
     committed(project)
-    said = project.doit("tag", code=1)
-    assert "FAIL  checklist:gravel:count" in said
-    assert "12 % slower" in said
+    output = project.doit("tag", code=1)
+    assert "FAIL  checklist:gravel:count" in output
+    assert "12 % slower" in output
     assert git(project.root, "tag") == ""
 
 
 def test_without_a_terminal_the_questions_are_listed_and_nothing_is_tagged(project: Project) -> None:
-    said = project.doit("tag", code=1)
-    assert "a person answers this for gravel 1.0, and there is no terminal here" in said
-    assert "run: doit checklist:gravel" in said
-    assert "- Smoke test on a real device\n      - Announcement written" in said
+    output = project.doit("tag", code=1)
+    assert "a person answers this for gravel 1.0, and there is no terminal here" in output
+    assert "run: doit checklist:gravel" in output
+    assert "- Smoke test on a real device\n      - Announcement written" in output
     assert git(project.root, "tag") == ""
 
 
@@ -222,18 +222,18 @@ def test_questions_come_before_anything_is_built(project: Project) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="a terminal in a test is POSIX's")
 def test_a_person_answers_once_for_each_version(project: Project) -> None:
-    code, said = on_a_terminal(project, "tag", answers=("yes", "perhaps", "no"))
+    code, output = on_a_terminal(project, "tag", answers=("yes", "perhaps", "no"))
     assert code == 1
-    assert "gravel 1.0: Smoke test on a real device [y/N]" in said
-    assert "'Announcement written' was not confirmed; do it, and answer with yes: doit checklist:gravel" in said
+    assert "gravel 1.0: Smoke test on a real device [y/N]" in output
+    assert "'Announcement written' was not confirmed; do it, and answer with yes: doit checklist:gravel" in output
     assert git(project.root, "tag") == ""
     git(project.root, "commit", "--quiet", "--allow-empty", "--message", "another commit, the same version")
     git(project.root, "push", "--quiet")
-    code, said = on_a_terminal(project, "release", answers=("y",))
-    assert (code, "Smoke test" in said) == (0, False), said
-    assert "v1.0 is on the remote; the pipeline that it starts does the rest:" in said
-    assert "it builds and checks 2 files (any, source distribution)" in said
-    assert "it publishes them to shelf and installs from there" in said
+    code, output = on_a_terminal(project, "release", answers=("y",))
+    assert (code, "Smoke test" in output) == (0, False), output
+    assert "v1.0 is on the remote; the pipeline that it starts does the rest:" in output
+    assert "it builds and checks 2 files (any, source distribution)" in output
+    assert "it publishes them to shelf and installs from there" in output
     tag = git(project.root.parent / "remote.git", "cat-file", "-p", "v1.0")
     assert tag.endswith("gravel 1.0\n\n- Everything.")
     project.doit("bump", "minor", "--offline", "--no-commit", code=3)
@@ -247,8 +247,8 @@ def test_a_person_answers_once_for_each_version(project: Project) -> None:
 
 def test_a_checklist_whose_stage_is_missing_in_dodo_py_is_said_in_a_line(project: Project) -> None:
     project.edit("dodo.py", "task_checklist = wheels.checklist\n", "")
-    said = project.refused("tag")
-    assert said == "ERROR: publish:shelf:gravel. Task dependency 'checklist:gravel:count' does not exist."
+    output = project.refused("tag")
+    assert output == "ERROR: publish:shelf:gravel. Task dependency 'checklist:gravel:count' does not exist."
 
 
 def test_a_rehearsal_runs_the_commands_and_asks_nobody(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,13 +276,13 @@ def test_the_run_that_a_tag_started_verifies_the_tag_and_needs_nothing_else_for_
     git(tmp_path, "clone", "--quiet", "--depth=1", "--branch=v1.0", (tmp_path / "remote.git").as_uri(), "job")
     job = Project(tmp_path / "job")
     git(job.root, "remote", "set-url", "origin", str(tmp_path / "nowhere.git"))
-    said = job.doit("tag", env=run)
-    assert "v1.0: already on" in said
-    assert "3 done" in said
+    output = job.doit("tag", env=run)
+    assert "v1.0: already on" in output
+    assert "3 done" in output
     assert "publish:shelf:gravel" in job.doit("plan", "release", env=run), "the pipeline itself does everything"
     job.edit("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
-    said = job.doit("build", env=run, code=1)
-    assert "this run was started by the tag v1.0, but pyproject.toml says 1.1, tagged v1.1" in said
+    output = job.doit("build", env=run, code=1)
+    assert "this run was started by the tag v1.0, but pyproject.toml says 1.1, tagged v1.1" in output
 
 
 def test_a_run_of_another_tag_or_of_a_branch_is_no_release(project: Project) -> None:
@@ -293,8 +293,8 @@ def test_a_run_of_another_tag_or_of_a_branch_is_no_release(project: Project) -> 
 def test_a_pipeline_on_a_detached_head_without_the_tag_makes_none(project: Project) -> None:
     without_checklist(project)
     git(project.root, "checkout", "--quiet", "--detach")
-    said = project.refused("tag", env={"CI": "true"})
-    assert "does not carry v1.0; the pipeline verifies a tag and makes none" in said
+    output = project.refused("tag", env={"CI": "true"})
+    assert "does not carry v1.0; the pipeline verifies a tag and makes none" in output
     assert "HEAD is detached; check out main" in project.refused("tag", env={"CI": "false"})
     assert git(project.root, "tag") == ""
 
@@ -313,19 +313,19 @@ def test_where_a_pipeline_makes_the_wheels_this_machine_s_files_and_all_names_ar
     without_checklist(project)
     project.edit("pyproject.toml", 'description = "a pure package"', f'description = "{"long " * 110}"')
     committed(project)
-    said = project.doit("tag", code=1)
-    assert "v1.0: not tagged:" in said
-    assert "(summary)" in said
+    output = project.doit("tag", code=1)
+    assert "v1.0: not tagged:" in output
+    assert "(summary)" in output
     assert git(project.root, "tag") == ""
 
 
 def test_a_stage_that_has_nothing_to_do_says_why(tmp_path: Path) -> None:
     one = pure(tmp_path / "p")
     one.edit("pyproject.toml", 'publish = ["shelf"]', "publish = []")
-    said = one.doit("tag", "publish", "checklist")
+    output = one.doit("tag", "publish", "checklist")
     for stage in ("tag", "publish"):
-        assert f"{stage}: nothing to do: no package is published" in said
-    assert "checklist: nothing to do: nothing is on the checklist" in said
+        assert f"{stage}: nothing to do: no package is published" in output
+    assert "checklist: nothing to do: nothing is on the checklist" in output
 
 
 # What the doctor says of a release ---------------------------------------------------------------------------------
@@ -427,15 +427,15 @@ def test_all_that_refuses_a_release_is_said_at_once(tmp_path: Path) -> None:
     one = released_by_hand(tmp_path)
     for change in (old_tag, no_test, unpushed):
         change(one)
-    said = one.refused("release", env=SET)
+    output = one.refused("release", env=SET)
     for words in ("is lower than the last tag", "no test command is known", "origin/main lacks 1 commit"):
-        assert words in said
+        assert words in output
 
 
 def test_missing_credentials_refuse_a_release_before_anything_is_built(tmp_path: Path) -> None:
     one = released_by_hand(tmp_path)
-    said = one.refused("release", env={"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"})
-    assert "index shelf: no credentials; set CARTWHEEL_INDEX_SHELF_TOKEN" in said
+    output = one.refused("release", env={"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"})
+    assert "index shelf: no credentials; set CARTWHEEL_INDEX_SHELF_TOKEN" in output
     assert not (one.root / "dist").exists()
 
 

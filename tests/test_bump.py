@@ -39,7 +39,7 @@ CHANGES = "# Changes\n\n## [Unreleased]\n\n- fast\n\n## [1.2.0] - 2026-01-02\n\n
 def test_every_place_moves_with_the_changelog_in_one_commit_and_no_other_byte(tmp_path: Path, newline: str) -> None:
     root = made(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": CHANGES, "other.txt": "1.2.0\n"}, newline)
     before = contents(root)
-    said = bump(root, "minor", "alpha")
+    output = bump(root, "minor", "alpha")
     assert version_disagreements(places(root, ".")) == ()
     assert written_version(root, ".") == "1.3.0-alpha.1"
     changed = {path for path, data in contents(root).items() if before.get(path) != data and ".git/" not in path}
@@ -47,7 +47,7 @@ def test_every_place_moves_with_the_changelog_in_one_commit_and_no_other_byte(tm
     assert changed == {*WORKSPACE, "CHANGELOG.md"} - others
     assert git(root, "status", "--porcelain") == ""
     assert git(root, "log", "-1", "--format=%s") == "Version 1.3.0-alpha.1"
-    assert len(said) == 14
+    assert len(output) == 14
     heading = f"## [Unreleased]{newline}{newline}## [1.3.0-alpha.1] - {TODAY}{newline}{newline}- fast".encode()
     assert heading in (root / "CHANGELOG.md").read_bytes()
     for path in changed:
@@ -149,12 +149,12 @@ def test_an_interrupted_bump_leaves_every_file_as_it_was_and_commits_nothing_lat
     before, head = contents_but_git(one.root), git(one.root, "rev-parse", "HEAD")
     process = in_its_hook(one, "pre-commit", tmp_path)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, output = process.communicate(timeout=60)
     (tmp_path / "go").touch()
     time.sleep(0.3)
-    assert "interrupted\nevery file is as it was" in said
+    assert "interrupted\nevery file is as it was" in output
     assert process.returncode == 128 + number
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     kept = {path: data for path, data in contents_but_git(one.root).items() if not path.startswith(".cartwheel/")}
     assert (kept, git(one.root, "rev-parse", "HEAD")) == (before, head)
     (one.root / ".git" / "hooks" / "pre-commit").unlink()
@@ -184,8 +184,8 @@ def test_what_a_killed_bump_left_is_put_back_by_whatever_comes_next(tmp_path: Pa
         assert subprocess.run(script(one.root, KILLED), check=False).returncode == 9
         assert len(list(one.root.rglob(".new-*"))) == 2
         assert len(git(one.root, "diff", "--name-only").split()) == 2
-        said = one.doit(*words) if words[0] == "bump" else one.refused(*words)
-        assert "a bump to 1.1 was killed before its end; put back: " in said
+        output = one.doit(*words) if words[0] == "bump" else one.refused(*words)
+        assert "a bump to 1.1 was killed before its end; put back: " in output
         if words[0] == "bump":
             assert written_version(one.root, ".") == "1.1"
             assert notes_of((one.root / "CHANGELOG.md").read_text(), "1.1") == "- fast"
@@ -213,9 +213,9 @@ def test_an_interrupt_that_comes_too_late_undoes_nothing_that_is_committed(tmp_p
     one = committed(pure(tmp_path / "r"))
     process = in_its_hook(one, "post-commit", tmp_path)
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
     (tmp_path / "go").touch()
-    assert "gravel 1.0 → 1.0.1" in said
+    assert "gravel 1.0 → 1.0.1" in output
     assert git(one.root, "status", "--porcelain") == ""
     assert git(one.root, "log", "-1", "--format=%s") == "Version 1.0.1"
 
@@ -396,8 +396,8 @@ def one(tmp_path: Path) -> Project:
 def test_the_command_takes_its_options_before_and_behind_the_words(one: Project) -> None:
     assert "gravel 1.0 → 1.1" in one.doit("bump", "minor", "--no-commit", "--offline")
     git(one.root, "checkout", "--quiet", ".")
-    said = one.doit("bump", "--offline", "minor", "rc", "--package", "gravel")
-    assert "pyproject.toml: [project] version 1.0 → 1.1rc1" in said
+    output = one.doit("bump", "--offline", "minor", "rc", "--package", "gravel")
+    assert "pyproject.toml: [project] version 1.0 → 1.1rc1" in output
     assert git(one.root, "log", "-1", "--format=%s") == "Version 1.1rc1"
     assert one.doit("changelog").strip() == "- fast"
     assert one.doit("changelog", "1.0").strip() == "- slow"
@@ -424,7 +424,7 @@ def test_a_dry_run_refuses_what_the_bump_would_refuse(one: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "output"),
     [
         ((), "which version?"),
         (("minr",), "did you mean 'minor'"),
@@ -435,8 +435,8 @@ def test_a_dry_run_refuses_what_the_bump_would_refuse(one: Project) -> None:
         (("minor", "profile=dev"), "takes no setting for one run"),
     ],
 )
-def test_a_mistake_is_one_line_and_changes_nothing(one: Project, words: tuple[str, ...], said: str) -> None:
-    assert said in one.refused("bump", *words)
+def test_a_mistake_is_one_line_and_changes_nothing(one: Project, words: tuple[str, ...], output: str) -> None:
+    assert output in one.refused("bump", *words)
     assert git(one.root, "status", "--porcelain") == ""
 
 
@@ -458,8 +458,10 @@ def test_the_configured_tool_writes_the_entry_and_its_fragments_leave_with_the_c
     one.write("NEWS.md", "<!-- start -->\n")
     one.write("newsfragments/1.feature.md", "Faster.\n")
     committed(one)
-    said = one.doit("bump", "minor", "--offline", "--dry-run")
-    assert "newsfragments: 1 fragments, and no tool that gathers them; name it: [tool.cartwheel] changelog.comm" in said
+    output = one.doit("bump", "minor", "--offline", "--dry-run")
+    assert (
+        "newsfragments: 1 fragments, and no tool that gathers them; name it: [tool.cartwheel] changelog.comm" in output
+    )
     text = (one.root / "pyproject.toml").read_text()
     command = f"['{Path(sys.executable).as_posix()}', 'gather.py', '{{version}}', '{{date}}']"
     one.write("pyproject.toml", f"{text}\n[tool.cartwheel.changelog]\ncommand = {command}\n")
@@ -478,14 +480,14 @@ def test_the_configured_tool_writes_the_entry_and_its_fragments_leave_with_the_c
 
 def test_a_tool_that_fails_or_writes_nothing_refuses_the_bump_and_nothing_changes(one: Project) -> None:
     text = (one.root / "pyproject.toml").read_text()
-    for code, said in (
+    for code, output in (
         ("raise SystemExit('no news')", "no news"),
         ("pass", "after it CHANGELOG.md has no entry for 1.1"),
     ):
         command = f"""['{Path(sys.executable).as_posix()}', '-c', "{code}"]"""
         one.write("pyproject.toml", f"{text}\n[tool.cartwheel.changelog]\ncommand = {command}\n")
         committed(one)
-        assert said in one.refused("bump", "minor", "--offline")
+        assert output in one.refused("bump", "minor", "--offline")
         assert git(one.root, "status", "--porcelain") == ""
 
 
@@ -594,8 +596,8 @@ def test_towncrier_gathers_its_fragments_into_the_entry_of_the_version(one: Proj
     one.write("CHANGELOG.md", f"# Changes\n\n{start}\n\n# gravel 1.0 (2026-01-01)\n\n- old\n")
     one.write("changelog.d/7.feature.md", "Faster by half\n")
     committed(one)
-    said = one.doit("bump", "minor", "--offline", "--dry-run")
-    assert "changelog.d/7.feature.md: removed by" in said
+    output = one.doit("bump", "minor", "--offline", "--dry-run")
+    assert "changelog.d/7.feature.md: removed by" in output
     assert (one.root / "changelog.d" / "7.feature.md").exists()
     one.doit("bump", "minor", "--offline")
     assert not (one.root / "changelog.d" / "7.feature.md").exists()

@@ -87,14 +87,14 @@ def test_the_table_names_each_check_once_and_says_what_it_asks() -> None:
 
 def test_a_file_under_another_name_than_planned_is_refused_with_both(make: Callable[..., Candidate]) -> None:
     wheel = make()
-    (said,) = found("name", planned(wheel, file=wheel.file.replace("cp311", "cp312")))
-    assert said.startswith("the file is tide-0.1.0-cp311")
-    assert "planned was tide-0.1.0-cp312" in said
+    (output,) = found("name", planned(wheel, file=wheel.file.replace("cp311", "cp312")))
+    assert output.startswith("the file is tide-0.1.0-cp311")
+    assert "planned was tide-0.1.0-cp312" in output
 
 
 def test_a_name_that_promises_another_floor_is_refused(make: Callable[..., Candidate]) -> None:
-    (said,) = found("name", planned(make(), floor="manylinux_2_28"))
-    assert said.endswith("with floor 'manylinux_2_28' is manylinux_2_28_x86_64")
+    (output,) = found("name", planned(make(), floor="manylinux_2_28"))
+    assert output.endswith("with floor 'manylinux_2_28' is manylinux_2_28_x86_64")
 
 
 def test_tags_are_compared_as_sets(make: Callable[..., Candidate]) -> None:
@@ -123,8 +123,8 @@ def test_a_file_for_another_machine_is_refused(
     make: Callable[..., Candidate], triple: str, changes: dict[str, object]
 ) -> None:
     assert found("machine", make(triple)) == ()
-    (said,) = found("machine", binary(make(triple), **changes))
-    assert TARGETS[triple].arch in said
+    (output,) = found("machine", binary(make(triple), **changes))
+    assert TARGETS[triple].arch in output
 
 
 def test_a_universal_file_may_hold_more_than_the_target(make: Callable[..., Candidate]) -> None:
@@ -154,8 +154,8 @@ def test_a_file_that_needs_a_newer_or_other_system_is_refused(
     make: Callable[..., Candidate], triple: str, changes: dict[str, object], words: str
 ) -> None:
     assert found("floor", make(triple)) == ()
-    (said,) = found("floor", binary(make(triple), **changes))
-    assert words in said
+    (output,) = found("floor", binary(make(triple), **changes))
+    assert words in output
 
 
 def test_a_higher_floor_accepts_newer_symbols(make: Callable[..., Candidate]) -> None:
@@ -196,15 +196,15 @@ def test_an_extension_has_a_name_that_its_python_imports(
     make: Callable[..., Candidate], triple: str, abi: str, file: str, good: bool
 ) -> None:
     wheel = binary(make(triple), path=f"tide/{file}")
-    said = found("module", of_abi(wheel, abi, python="x"))
-    assert (said == ()) == good
+    output = found("module", of_abi(wheel, abi, python="x"))
+    assert (output == ()) == good
 
 
 def test_an_extension_that_is_called_otherwise_than_its_file_cannot_be_imported(
     make: Callable[..., Candidate],
 ) -> None:
-    (said,) = found("module", binary(make(), modules=("tide",)))
-    assert "exports PyInit_tide: it cannot be imported" in said
+    (output,) = found("module", binary(make(), modules=("tide",)))
+    assert "exports PyInit_tide: it cannot be imported" in output
 
 
 def test_a_wheel_for_a_python_without_an_extension_is_refused_a_program_needs_none(
@@ -217,14 +217,14 @@ def test_a_wheel_for_a_python_without_an_extension_is_refused_a_program_needs_no
 
 def test_symbols_outside_the_limited_api_are_refused_by_name(make: Callable[..., Candidate]) -> None:
     content = wheels.elf(imports={"_PyObject_GetDictPtr": "", "PyList_New": ""}, exports=("PyInit__tide",))
-    (said,) = found("abi3", make(files={"tide/_tide.abi3.so": content}))
-    assert said == "_tide.abi3.so uses _PyObject_GetDictPtr, which the limited API does not have"
+    (output,) = found("abi3", make(files={"tide/_tide.abi3.so": content}))
+    assert output == "_tide.abi3.so uses _PyObject_GetDictPtr, which the limited API does not have"
 
 
 def test_symbols_of_a_later_limited_api_than_the_tag_says_are_refused(make: Callable[..., Candidate]) -> None:
     content = wheels.elf(imports={"PyList_GetItemRef": ""}, exports=("PyInit__tide",))
-    (said,) = found("abi3", make(files={"tide/_tide.abi3.so": content}))
-    assert said == "_tide.abi3.so uses PyList_GetItemRef (since 3.13), its tag promises Python 3.11"
+    (output,) = found("abi3", make(files={"tide/_tide.abi3.so": content}))
+    assert output == "_tide.abi3.so uses PyList_GetItemRef (since 3.13), its tag promises Python 3.11"
 
 
 def test_a_wheel_planned_as_abi3_and_tagged_for_one_version_is_refused(make: Callable[..., Candidate]) -> None:
@@ -257,15 +257,15 @@ def test_on_windows_an_extension_loads_the_python_it_is_for(
 def test_a_compiled_file_of_another_system_is_a_stranger(
     make: Callable[..., Candidate], triple: str, file: str
 ) -> None:
-    (said,) = found("strangers", make(triple, {file: b"stale"}))
-    assert said.startswith(file)
-    assert "doit run clean" in said
+    (output,) = found("strangers", make(triple, {file: b"stale"}))
+    assert output.startswith(file)
+    assert "doit run clean" in output
 
 
 def test_a_second_copy_of_the_module_is_a_stranger_a_grafted_library_is_not(make: Callable[..., Candidate]) -> None:
     stale = "tide/_tide.cpython-311-x86_64-linux-gnu.so"
-    (said,) = found("strangers", make(files={stale: SHARED[LINUX][1]}))
-    assert said.startswith(f"tide/_tide.abi3.so and {stale} are the same module")
+    (output,) = found("strangers", make(files={stale: SHARED[LINUX][1]}))
+    assert output.startswith(f"tide/_tide.abi3.so and {stale} are the same module")
     grafted = {f"tide.libs/libz.{n}.so": wheels.elf() for n in (1, 2)}
     assert found("strangers", make(files=dict(grafted))) == ()
 
@@ -301,8 +301,8 @@ def test_a_file_that_is_packed_twice_is_refused(make: Callable[..., Candidate]) 
 
 
 def test_files_that_differ_in_case_alone_are_refused(make: Callable[..., Candidate]) -> None:
-    (said,) = found("case", make(files={"tide/Data.txt": "a", "tide/data.txt": "b"}))
-    assert said == "tide/Data.txt and tide/data.txt are one file on Windows and macOS; rename one of them"
+    (output,) = found("case", make(files={"tide/Data.txt": "a", "tide/data.txt": "b"}))
+    assert output == "tide/Data.txt and tide/data.txt are one file on Windows and macOS; rename one of them"
     assert found("case", make(files={"tide/data.txt": "a", "tide/date.txt": "b"})) == ()
 
 
@@ -323,14 +323,14 @@ def test_the_state_of_a_tool_is_not_packed(
     import io
     import tarfile
 
-    (said,) = found("foreign-files", make(files={file: content}))
-    assert words in said
+    (output,) = found("foreign-files", make(files={file: content}))
+    assert words in output
     with tarfile.open(tmp_path / "tide-0.1.0.tar.gz", "w:gz") as archive:
         member = tarfile.TarInfo(f"tide-0.1.0/{file}")
         member.size = len(content)
         archive.addfile(member, io.BytesIO(content.encode()))
-    (said,) = found("foreign-files", Candidate(artifact=open_distribution(tmp_path / "tide-0.1.0.tar.gz")))
-    assert words in said
+    (output,) = found("foreign-files", Candidate(artifact=open_distribution(tmp_path / "tide-0.1.0.tar.gz")))
+    assert words in output
 
 
 def test_files_whose_names_only_look_like_a_tools_state_are_packed(make: Callable[..., Candidate]) -> None:
@@ -416,8 +416,8 @@ def test_metadata_must_agree_over_the_files_of_a_package() -> None:
     other = "Metadata-Version: 2.4\nName: tide\nRequires-Dist: a\n"
     assert metadata_differences([stated("a.whl", one), stated("b.tar.gz", same)]) == ()
     assert metadata_differences([]) == ()
-    (said,) = metadata_differences([stated("b.whl", other), stated("a.whl", one), stated("c.tar.gz", same)])
-    assert said == "Requires-Dist differs: a.whl says 'a', 'b', b.whl says 'a'"
+    (output,) = metadata_differences([stated("b.whl", other), stated("a.whl", one), stated("c.tar.gz", same)])
+    assert output == "Requires-Dist differs: a.whl says 'a', 'b', b.whl says 'a'"
 
 
 @pytest.mark.parametrize(
@@ -432,9 +432,9 @@ def test_metadata_must_agree_over_the_files_of_a_package() -> None:
 )
 def test_a_difference_names_the_header(line: str, header: str) -> None:
     head = "Metadata-Version: 2.4\nName: tide\n"
-    (said,) = metadata_differences([stated("a.whl", head + line + "\n"), stated("b.whl", head)])
-    assert said.startswith(f"{header} differs: a.whl says '")
-    assert said.endswith("b.whl says nothing")
+    (output,) = metadata_differences([stated("a.whl", head + line + "\n"), stated("b.whl", head)])
+    assert output.startswith(f"{header} differs: a.whl says '")
+    assert output.endswith("b.whl says nothing")
     left_open = stated("b.tar.gz", f"{head}Dynamic: {header.lower()}\n")
     assert metadata_differences([stated("a.whl", head + line + "\n"), left_open]) == ()
 

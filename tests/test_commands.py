@@ -111,8 +111,8 @@ def test_plan_and_doctor_and_list_change_no_file(project: Project) -> None:
 
 
 def test_doctor_has_a_row_for_each_target(project: Project) -> None:
-    said = project.doit("doctor")
-    *rows, limits = [line.split() for line in said.splitlines() if not line.startswith(" ")]
+    output = project.doit("doctor")
+    *rows, limits = [line.split() for line in output.splitlines() if not line.startswith(" ")]
     assert rows == [["any", "-", "ready"], [TRIPLE, "native", "ready"]]
     assert limits[:4] == ["at", "once:", "up", "to"]
     found = json.loads(project.doit("doctor", "--json"))
@@ -126,9 +126,9 @@ def test_doctor_has_a_row_for_each_target(project: Project) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="PATH of POSIX")
 def test_doctor_ends_with_1_where_this_machines_own_kind_is_not_ready(project: Project, tmp_path: Path) -> None:
     env = {"PATH": str(tmp_path)}
-    said = project.doit("doctor", env=env, code=1)
-    assert f"{TRIPLE:32}native    needs rustc, cargo, cc" in said
-    assert said.count("install Rust with rustup") == 1
+    output = project.doit("doctor", env=env, code=1)
+    assert f"{TRIPLE:32}native    needs rustc, cargo, cc" in output
+    assert output.count("install Rust with rustup") == 1
     row = json.loads(project.doit("doctor", "--json", env=env, code=1))["targets"][1]
     assert (row["ready"], row["missing"]) == (False, ["rustc", "cargo", "cc"])
 
@@ -141,9 +141,9 @@ def test_doctor_ends_with_0_where_only_another_kind_is_not_ready(project: Projec
     for program in ("rustc", "cargo"):
         (tmp_path / "bin").mkdir(exist_ok=True)
         (tmp_path / "bin" / program).symlink_to(str(shutil.which(program)))
-    said = project.doit("doctor", env={"PATH": str(tmp_path / "bin")})
-    assert "x86_64-pc-windows-gnu           mingw     needs x86_64-w64-mingw32-gcc" in said
-    assert "apt-get install mingw-w64" in said
+    output = project.doit("doctor", env={"PATH": str(tmp_path / "bin")})
+    assert "x86_64-pc-windows-gnu           mingw     needs x86_64-w64-mingw32-gcc" in output
+    assert "apt-get install mingw-w64" in output
 
 
 # list ----------------------------------------------------------------------------------------------------------------
@@ -171,8 +171,8 @@ def test_list_all_shows_each_step_with_a_line(project: Project) -> None:
 
 def test_clean_of_a_task_removes_what_it_made_and_no_more(project: Project) -> None:
     before = project.kept()
-    said = project.doit("clean", "-n", f"repair:{TRIPLE}")
-    assert "would remove dist/private/pebble-1.0.0-" in said
+    output = project.doit("clean", "-n", f"repair:{TRIPLE}")
+    assert "would remove dist/private/pebble-1.0.0-" in output
     assert project.kept() == before
     project.doit("clean", f"repair:{TRIPLE}")
     gone = {path.split("/")[0] + "/" + path.split("/")[1] for path in before.keys() - project.kept().keys()}
@@ -192,8 +192,8 @@ def test_run_clean_removes_all_that_the_tasks_made_and_no_source(project: Projec
     suffix = {"windows": ".pyd"}.get(HOST.system, ".abi3.so")
     project.write(f"gravel/_rock{suffix}", "stale")
     project.write("dist/mine.txt", "not made by a task")
-    said = project.doit("run", "clean")
-    assert "removed dist/gravel-1.0-py3-none-any.whl" in said
+    output = project.doit("run", "clean")
+    assert "removed dist/gravel-1.0-py3-none-any.whl" in output
     assert project.kept() == {"dist/mine.txt": project.kept()["dist/mine.txt"]}
     assert git(project.root, "status", "--porcelain", "--untracked-files=no") == ""
     assert {p.name for p in (project.root / ".cartwheel").iterdir()} <= {"local", ".gitignore"}

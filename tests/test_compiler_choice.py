@@ -67,8 +67,8 @@ def test_a_nightly_is_known_by_its_commit(snapshot: DiskSnapshot, tmp_path: Path
 
 @pytest.mark.skipif(not shutil.which("rustup"), reason="needs rustup")
 def test_rustup_itself_is_asked_in_the_folder_of_the_package(tmp_path: Path) -> None:
-    said = subprocess.run(["rustup", "toolchain", "list"], capture_output=True, text=True, check=True).stdout
-    named = next((line.split()[0] for line in said.splitlines() if "nightly" in line), "")
+    output = subprocess.run(["rustup", "toolchain", "list"], capture_output=True, text=True, check=True).stdout
+    named = next((line.split()[0] for line in output.splitlines() if "nightly" in line), "")
     if not named:
         pytest.skip("needs a nightly toolchain")
     (tmp_path / "py").mkdir()

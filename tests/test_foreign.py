@@ -91,7 +91,7 @@ def test_an_override_says_otherwise_for_one_target() -> None:
 
 
 @pytest.mark.parametrize(
-    ("test", "said"),
+    ("test", "output"),
     [
         ({"python": ["3"]}, "test.python: unknown interpreter '3'; expected one like '3.13', '3.14t' or 'pypy3.11'"),
         ({"python": ["3.10"]}, "test.python: '3.10' is older than the wheel takes (3.11)"),
@@ -101,10 +101,10 @@ def test_an_override_says_otherwise_for_one_target() -> None:
         ({"extras": ["tset"]}, "test.extras: 'tset' is not in [project.optional-dependencies]; did you mean 'test'?"),
     ],
 )
-def test_what_cannot_be_meant_of_tests_is_refused_when_it_is_read(test: Mapping[str, Any], said: str) -> None:
+def test_what_cannot_be_meant_of_tests_is_refused_when_it_is_read(test: Mapping[str, Any], output: str) -> None:
     with pytest.raises(ConfigError) as refused:
         demo({"test": test}, project={"optional-dependencies": {"test": ["pytest"]}})
-    assert str(refused.value) == f"[tool.cartwheel] {said}"
+    assert str(refused.value) == f"[tool.cartwheel] {output}"
 
 
 def test_requirements_come_from_dependency_groups_and_a_changed_group_is_a_reason_to_test_again() -> None:
@@ -392,8 +392,8 @@ def test_without_the_libraries_a_build_is_refused_in_one_line_before_anything_is
     crate_for_windows: Project, tmp_path: Path
 ) -> None:
     none = {"XWIN_CACHE_DIR": str(tmp_path / "none")}
-    said = crate_for_windows.refused(f"build:{MSVC}", env=none, but="version-sync")
-    assert f"Microsoft's SDK is missing, and {MSVC} needs it; " in said
+    output = crate_for_windows.refused(f"build:{MSVC}", env=none, but="version-sync")
+    assert f"Microsoft's SDK is missing, and {MSVC} needs it; " in output
     assert not (tmp_path / "none").exists()
     row = json.loads(crate_for_windows.doit("doctor", "--json", env=none))["targets"][-1]
     assert (row["toolchain"], row["ready"], row["missing"]) == ("xwin", False, ["Microsoft's SDK"])
@@ -470,8 +470,8 @@ def test_doctor_asks_for_an_sdk_where_what_is_locked_links_frameworks(crate_for_
     row = json.loads(project.doit("doctor", "--json", env={"SDKROOT": ""}))["targets"][-1]
     assert (row["toolchain"], row["missing"]) == ("zig", ["the SDK of macOS"])
     assert row["fix"][0].startswith("core-foundation-sys link frameworks of macOS, and SDKROOT is not set; ")
-    said = project.refused("build:aarch64-apple-darwin", env={"SDKROOT": ""}, but="version-sync")
-    assert "the SDK of macOS is missing, and aarch64-apple-darwin needs it" in said
+    output = project.refused("build:aarch64-apple-darwin", env={"SDKROOT": ""}, but="version-sync")
+    assert "the SDK of macOS is missing, and aarch64-apple-darwin needs it" in output
 
 
 def test_a_target_is_a_row_with_what_mends_it_and_where_its_tests_run() -> None:
@@ -582,15 +582,15 @@ def test_a_wheel_of_another_machine_is_built_and_its_tests_pass_where_it_is_emul
     project.write(".gitignore", ".cartwheel/\ndist/\n")
     subprocess.run(["cargo", "generate-lockfile", "--quiet"], cwd=project.root, check=True)
     committed(project)
-    said = project.doit(f"check:{triple}")
-    assert "tests not run: this machine is" in said
+    output = project.doit(f"check:{triple}")
+    assert "tests not run: this machine is" in output
     env = {interpreters.variable(TARGETS[triple]): str(root)}
     planned = json.loads(project.doit("plan", "--json", f"check:{triple}", env=env))["tasks"]
     (stale,) = (task for task in planned if task["name"].startswith(f"check:{triple}"))
     assert stale["why"] == ["its tests were not run where it was checked, and this machine can run them"]
-    said = project.doit(f"check:{triple}", env=env)
-    assert "1 test passed (emulated by qemu-aarch64" in said
-    assert "), not with 3.12, 3.13, 3.14" in said
+    output = project.doit(f"check:{triple}", env=env)
+    assert "1 test passed (emulated by qemu-aarch64" in output
+    assert "), not with 3.12, 3.13, 3.14" in output
     (report,) = (project.root / ".cartwheel" / "checks").rglob("*.json")
     ran, *missed = json.loads(report.read_bytes())["tests"]
     assert (ran["python"], ran["ran"]) == ("3.11.2", 1)

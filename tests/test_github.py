@@ -335,9 +335,9 @@ def test_other_bytes_stop_everything_with_both_digests(shelf: Shelf, wanted: Pag
     row = shelf.add(tag_name="v1.0", draft=True)
     other = bytes([ours[0] ^ 1]) + ours[1:]
     shelf.attach(row["id"], name, other)
-    said = refused(run, wanted, "has it with other bytes", shelf)
-    assert sha256(ours) in said
-    assert sha256(other) in said
+    output = refused(run, wanted, "has it with other bytes", shelf)
+    assert sha256(ours) in output
+    assert sha256(other) in output
 
 
 def test_a_file_of_the_package_that_is_not_planned_stops_it(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
@@ -349,9 +349,9 @@ def test_a_file_of_the_package_that_is_not_planned_stops_it(shelf: Shelf, wanted
 def test_a_release_that_can_no_longer_be_changed_is_reported(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
     shelf.immutable = True
     shelf.add(tag_name="v1.0")
-    said = refused(run, wanted, "can no longer be changed", shelf)
-    assert "demo-1.0.tar.gz" in said
-    assert "release the next version" in said
+    output = refused(run, wanted, "can no longer be changed", shelf)
+    assert "demo-1.0.tar.gz" in output
+    assert "release the next version" in output
 
 
 def test_an_immutable_release_that_is_whole_is_well(shelf: Shelf, wanted: PageSpec, run: Run) -> None:

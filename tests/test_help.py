@@ -233,5 +233,5 @@ def test_a_note_that_several_steps_have_is_shown_once(tmp_path: Path) -> None:
     project = with_crate(tmp_path / "project")
     (project.root / "pebble/Cargo.lock").unlink()
     committed(project)
-    said = project.doit(f"build:{TRIPLE}", "sdist:pebble", "check:sdist:pebble")
-    assert said.count("pebble/Cargo.lock is missing") == 1
+    output = project.doit(f"build:{TRIPLE}", "sdist:pebble", "check:sdist:pebble")
+    assert output.count("pebble/Cargo.lock is missing") == 1

@@ -101,7 +101,7 @@ def test_only_an_index_to_practise_on_here_goes_without_credentials(pypirc: str)
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "output"),
     [
         ({}, "neither one that twine knows"),
         ({"house": Table("https://index.example/up")}, "add simple"),
@@ -110,9 +110,9 @@ def test_only_an_index_to_practise_on_here_goes_without_credentials(pypirc: str)
     ],
 )
 def test_an_index_that_cannot_be_meant_is_refused_without_showing_secrets(
-    table: dict[str, Table], said: str, pypirc: str
+    table: dict[str, Table], output: str, pypirc: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said) as refused:
+    with pytest.raises(ConfigError, match=output) as refused:
         resolve("house", table, pypirc=pypirc)
     assert "hunter2" not in str(refused.value)
 

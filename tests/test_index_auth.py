@@ -62,13 +62,13 @@ def trusted(state: Faulty, **changes: object) -> Index:
 
 def publish(index: Index, files: tuple[Path, ...], ledger: Path) -> tuple[str, str]:
     """The messages, and the refusal; empty if the upload succeeded."""
-    said: list[str] = []
+    lines: list[str] = []
     try:
-        delivery.send(index, "demo", "1.0", files, ledger=ledger, environ=dict(os.environ), say=said.append,
+        delivery.send(index, "demo", "1.0", files, ledger=ledger, environ=dict(os.environ), say=lines.append,
                       wait=lambda seconds: None)  # fmt: skip
     except CartwheelError as error:
-        return "\n".join(said), str(error)
-    return "\n".join(said), ""
+        return "\n".join(lines), str(error)
+    return "\n".join(lines), ""
 
 
 def passwords(state: Faulty) -> list[str]:
@@ -87,12 +87,14 @@ def test_a_job_publishes_with_a_token_minted_for_it_and_nobody_else_sees_it(
         ours = state.identities
         as_job(monkeypatch, ours.github(state.base) if forge == "github" else ours.gitlab())
         monkeypatch.setenv("CARTWHEEL_INDEX_FAULTY_TOKEN", "one-that-is-not-meant")
-        said, refused = publish(trusted(state), release, tmp_path / "ledger.json")
+        output, refused = publish(trusted(state), release, tmp_path / "ledger.json")
         assert refused == ""
         assert set(passwords(state)) == {f"__token__:{ours.minted[0]}"}
         assert len(ours.minted) == 1
         assert len(state.files) == 4
-        assert not any(secret in said + (tmp_path / "ledger.json").read_text() for secret in (*ours.minted, *ours.used))
+        assert not any(
+            secret in output + (tmp_path / "ledger.json").read_text() for secret in (*ours.minted, *ours.used)
+        )
 
 
 def test_a_token_that_expires_in_the_middle_is_minted_anew(
@@ -101,9 +103,9 @@ def test_a_token_that_expires_in_the_middle_is_minted_anew(
     with faulty(tokens={}) as state:
         state.identities.uses = 3
         as_job(monkeypatch, state.identities.github(state.base))
-        said, refused = publish(trusted(state), release, tmp_path / "ledger.json")
+        output, refused = publish(trusted(state), release, tmp_path / "ledger.json")
         assert (refused, len(state.identities.minted), len(state.files)) == ("", 2, 4)
-        assert "the token has expired; sent again with a new one" in said
+        assert "the token has expired; sent again with a new one" in output
         assert len(state.stored) == 4
 
 
@@ -356,13 +358,13 @@ def test_an_index_says_how_it_is_sent_to() -> None:
 
 
 @pytest.mark.parametrize(
-    ("index", "said"),
+    ("index", "output"),
     [
         ({"auth": "trust"}, "'trust'; did you mean 'trusted'"),
         ({"rules": {"size": "  "}}, "index.house rules: 'size' has no reason"),
         ({"envirnment": "pypi"}, "unknown key 'envirnment'; did you mean 'environment'"),
     ],
 )
-def test_an_index_that_cannot_be_meant_is_refused(index: dict[str, object], said: str) -> None:
-    with pytest.raises(CartwheelError, match=said):
+def test_an_index_that_cannot_be_meant_is_refused(index: dict[str, object], output: str) -> None:
+    with pytest.raises(CartwheelError, match=output):
         configured(index)

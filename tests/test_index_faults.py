@@ -277,16 +277,16 @@ def test_after_a_fault_nothing_is_wrong_and_the_next_run_goes_on(
     with faulty(**fault.settings) as state:
         state.script, state.always, state.looks = list(fault.script), fault.always, list(fault.looks)
         fault.set(state, release)
-        said = run(state.index, release)
-        assert re.search(fault.said or "^$", said, re.DOTALL)
-        assert SECRET not in said
-        assert not said or WHAT_TO_DO.search(said) or "nothing after it was sent" in said
+        output = run(state.index, release)
+        assert re.search(fault.said or "^$", output, re.DOTALL)
+        assert SECRET not in output
+        assert not output or WHAT_TO_DO.search(output) or "nothing after it was sent" in output
         assert fault.slept in (None, tuple(run.slept))
         assert fault.posts in (None, len(state.posts))
         demand_true(run, state, release, foreign=fault.foreign)
         state.script, state.always, state.looks, state.tokens = [], None, [], None
-        said = second(state.index, release)
-        assert re.search(fault.again or "^$", said, re.DOTALL)
+        output = second(state.index, release)
+        assert re.search(fault.again or "^$", output, re.DOTALL)
         demand_true(second, state, release, foreign=fault.foreign)
         if not fault.again:
             assert {name: state.files[name] for name in state.files} == {p.name: p.read_bytes() for p in release}
@@ -348,8 +348,8 @@ def test_a_ledger_that_cannot_be_written_stops_the_run_before_the_upload(
     run = Run(tmp_path / "book")
     (tmp_path / "book").write_text("a file where a folder should be")
     with faulty() as state:
-        said = run(state.index, release)
-        assert re.search(r"ledger.json cannot be (read|written) \(.*\); make it (readable|writable)", said)
+        output = run(state.index, release)
+        assert re.search(r"ledger.json cannot be (read|written) \(.*\); make it (readable|writable)", output)
         assert state.posts == []
 
 
@@ -454,17 +454,17 @@ def both(state: Faulty, first: tuple[Path, ...], second: tuple[Path, ...], folde
         post.show()
 
     state.looks = [look, look]
-    said = ["", ""]
+    output = ["", ""]
 
     def go(number: int, files: tuple[Path, ...]) -> None:
-        said[number] = Run(folder / str(number))(state.index, files)
+        output[number] = Run(folder / str(number))(state.index, files)
 
     threads = [threading.Thread(target=go, args=(n, files)) for n, files in enumerate((first, second))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return said[0], said[1]
+    return output[0], output[1]
 
 
 @pytest.mark.parametrize("same_is_200", [True, False])
@@ -481,12 +481,12 @@ def test_of_two_releases_with_other_bytes_one_is_whole_and_the_other_refused(
     release: tuple[Path, ...], others: tuple[Path, ...], tmp_path: Path
 ) -> None:
     with faulty() as state:
-        said = both(state, release, others, tmp_path)
-        assert sorted(bool(line) for line in said) == [False, True]
-        won, lost_ = (release, others) if not said[0] else (others, release)
+        output = both(state, release, others, tmp_path)
+        assert sorted(bool(line) for line in output) == [False, True]
+        won, lost_ = (release, others) if not output[0] else (others, release)
         assert state.files == {path.name: path.read_bytes() for path in won}
-        assert f"theirs {sha256(won[1].read_bytes())}" in "".join(said)
-        assert "nothing was sent" in Run(tmp_path / ("1" if not said[0] else "0"))(state.index, lost_)
+        assert f"theirs {sha256(won[1].read_bytes())}" in "".join(output)
+        assert "nothing was sent" in Run(tmp_path / ("1" if not output[0] else "0"))(state.index, lost_)
 
 
 def test_the_window_of_fourteen_days_is_pypi_s_alone_and_told_before_the_first_byte(

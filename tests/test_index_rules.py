@@ -221,15 +221,15 @@ class Bad:
         return path
 
 
-def meta(rule: str, said: str, more: str) -> Bad:
+def meta(rule: str, output: str, more: str) -> Bad:
     """A wheel with one field more."""
-    return Bad(rule, said, metadata=METADATA + more)
+    return Bad(rule, output, metadata=METADATA + more)
 
 
-def changed(rule: str, said: str, old: str, new: str) -> Bad:
+def changed(rule: str, output: str, old: str, new: str) -> Bad:
     """A wheel with one field that is different."""
     assert old in METADATA
-    return Bad(rule, said, metadata=METADATA.replace(old, new))
+    return Bad(rule, output, metadata=METADATA.replace(old, new))
 
 
 BAD = {

@@ -155,8 +155,8 @@ def _run(build: CargoBuild, **variables: str) -> bool:
     done = subprocess.run(command, cwd=build.cwd, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     build.messages.write_text(done.stdout)
-    said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return any(line.get("fresh") is False for line in said)
+    output = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return any(line.get("fresh") is False for line in output)
 
 
 def _listing(reads: ReadSet, root: Path, variables: Mapping[str, str]) -> dict[str, str]:

@@ -41,8 +41,8 @@ def test_directives_are_read_in_the_old_form_and_the_new() -> None:
     assert found.env == ("A", "B")
 
 
-def _line(**said: object) -> str:
-    return json.dumps(said)
+def _line(**output: object) -> str:
+    return json.dumps(output)
 
 
 def test_messages_are_complete_only_when_cargo_ended_well() -> None:
@@ -55,8 +55,8 @@ def test_messages_are_complete_only_when_cargo_ended_well() -> None:
     )
     script = _line(reason="build-script-executed", package_id="x", out_dir="/t/out", env=[["MINE", "1"]])
     end = _line(reason="build-finished", success=True)
-    said = messages("\n".join([artifact, "a warning", script, end]))
-    assert (said.complete, len(said.artifacts), said.scripts[0].sets) == (True, 1, ("MINE",))
+    output = messages("\n".join([artifact, "a warning", script, end]))
+    assert (output.complete, len(output.artifacts), output.scripts[0].sets) == (True, 1, ("MINE",))
     assert not messages(artifact).complete
     assert not messages(end.replace("true", "false")).complete
     assert not messages(artifact[:40] + "\n" + end).complete

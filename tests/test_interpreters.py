@@ -82,8 +82,8 @@ def compiled(project: Project, triple: str, python: str) -> set[str]:
 
 
 def test_later_interpreters_compile_only_what_knows_of_them(prism: Project) -> None:
-    said = prism.doit("-n", "2", "build")
-    order = re.findall(rf"ok  build:{TRIPLE}:prism:(\S+)", said)
+    output = prism.doit("-n", "2", "build")
+    order = re.findall(rf"ok  build:{TRIPLE}:prism:(\S+)", output)
     first = max(order, key=lambda python: len(compiled(prism, TRIPLE, python)))
     assert compiled(prism, TRIPLE, first) >= SHARED
     for python in {*order} - {first}:

@@ -213,12 +213,12 @@ def interrupted(project: Project, arguments: tuple[str, ...], reached: Callable[
         took = time.monotonic() - sent
         out, err = process.communicate()
         stack.pop_all()
-    said = out + err
-    assert took < 2.0, f"{took:.2f} s\n{said}"
-    assert process.returncode == 128 + signal.SIGINT, said
-    assert "Traceback" not in said, said
+    output = out + err
+    assert took < 2.0, f"{took:.2f} s\n{output}"
+    assert process.returncode == 128 + signal.SIGINT, output
+    assert "Traceback" not in output, output
     wait_for(lambda: not [line for line in at_work(project.root) if "sleep 60" not in line], seconds=3)
-    return said
+    return output
 
 
 def ledger_states(project: Project) -> set[str]:

@@ -74,8 +74,8 @@ class Scene:
         if state not in self._wholes:
             shutil.rmtree(self.root, ignore_errors=True)
             self.lay(state)
-            said = self.start({MARKER: "undisturbed"}).end()
-            assert told(said) == self.states()[state], said
+            output = self.start({MARKER: "undisturbed"}).end()
+            assert told(output) == self.states()[state], output
             self._wholes[state] = finished(self.root)
             shutil.rmtree(self.root)
         return self._wholes[state]
@@ -231,12 +231,12 @@ class Case:
         """No process is left."""
         wait_for(lambda: not any(run.left() for run in runs), 20)
 
-    def close(self, said: str) -> None:
+    def close(self, output: str) -> None:
         """Check an ended run: every step that it called done has a record, and it ended in order."""
-        claimed = told(said)
-        assert claimed <= self.done(), f"finished and lost: {claimed - self.done()}\n{said}"
-        if "stopping (" in said:
-            assert "Traceback" not in said, said
+        claimed = told(output)
+        assert claimed <= self.done(), f"finished and lost: {claimed - self.done()}\n{output}"
+        if "stopping (" in output:
+            assert "Traceback" not in output, output
 
     def done(self) -> set[str]:
         """The tasks that were finished since the scene was laid, by their records."""
@@ -258,23 +258,23 @@ class Case:
         missing = ((self.expected - done) | self.warned) - {CHECKS_ONLY}
         whole = {**reference, **self._orphans(done)}.items()
         self.story.append(f"{len(done)} done before, {len(missing)} to do")
-        said = self._again()
-        ran, warned = told(said), set(_WARNED.findall(said))
+        output = self._again()
+        ran, warned = told(output), set(_WARNED.findall(output))
         if self.healed and self.warned:
-            assert missing - self.warned <= ran <= missing, f"to do was at most {missing}\n{said}"
-            assert warned or missing - self.warned, f"nothing put the list back\n{said}"
-            assert warned <= self.warned, said
+            assert missing - self.warned <= ran <= missing, f"to do was at most {missing}\n{output}"
+            assert warned or missing - self.warned, f"nothing put the list back\n{output}"
+            assert warned <= self.warned, output
         else:
-            assert ran == missing, f"to do was {missing}\n{said}"
-            assert warned == self.warned, said
-        assert said.count("is not used") == len(warned), said
-        assert "Traceback" not in said, said
-        assert self.waited or "waiting for the run" not in said, said
+            assert ran == missing, f"to do was {missing}\n{output}"
+            assert warned == self.warned, output
+        assert output.count("is not used") == len(warned), output
+        assert "Traceback" not in output, output
+        assert self.waited or "waiting for the run" not in output, output
         assert reference.items() <= finished(scene.root).items() <= whole
         if missing:
             assert not kills.unfinished(scene.root)
-        said = self._again()
-        assert not told(said), f"not settled\n{said}"
+        output = self._again()
+        assert not told(output), f"not settled\n{output}"
         assert reference.items() <= finished(scene.root).items() <= whole
 
     def _orphans(self, done: set[str]) -> dict[str, str]:
@@ -287,10 +287,10 @@ class Case:
 
     def _again(self) -> str:
         run = self.scene.start({**self.env, "PACE": "again", "ENDS_AT": "0"}, *self.threads())
-        said = run.end()
-        assert run.process.returncode == 0, said
+        output = run.end()
+        assert run.process.returncode == 0, output
         assert not run.left()
-        return said
+        return output
 
     def _damage(self) -> None:
         """Damage one of the state's files: a record, a list of inputs that several share, or what only saves time.
@@ -326,8 +326,8 @@ def _signal(case: Case) -> None:
     case.wait(since, run)
     with contextlib.suppress(OSError):
         SIGNALS[case.kind](run)
-    said = run.end()
-    case.close(said)
+    output = run.end()
+    case.close(output)
     if case.rng.random() < 0.5 and case.kind.startswith("SIGKILL"):
         case.waited = True  # the next one may have to wait for what is dying
         case.story.append("at once again")
@@ -342,23 +342,23 @@ def _power_cut(case: Case) -> None:
     run = case.start(journal=journal)
     case.wait(since, run)
     SIGNALS["SIGKILL to its group"](run)
-    said = run.end()
+    output = run.end()
     case.gone(run)
     lost = power_cut(case.scene.root, journal, case.rng, since=since)
     case.story.append(f"lost: {', '.join(lost) or 'nothing'}")
-    case.close(said)
+    case.close(output)
 
 
 def _full_disk(case: Case) -> None:
     """Let the disk fill up under it."""
     filler = kills.fill(case.scene.root, case.rng.randrange(case.scene.disk[1]))
     run = case.start()
-    said = run.end()
+    output = run.end()
     case.story.append(f"exit {run.process.returncode}")
     if run.process.returncode:
-        assert "disk is full" in said, said
-        assert "Traceback" not in said, said
-    case.close(said)
+        assert "disk is full" in output, output
+        assert "Traceback" not in output, output
+    case.close(output)
     assert not run.left()
     filler.unlink()
 
@@ -394,13 +394,13 @@ def _two_at_once(case: Case) -> None:
     case.story.append(f"{len(struck)} struck by {with_what}")
     for run in struck:
         SIGNALS[with_what](run)
-    said = [run.end() for run in runs]
+    output = [run.end() for run in runs]
     case.gone(*runs)
     spared = [run.process.returncode for run in runs if run not in struck]
-    assert not any(spared), "\n".join(said)
+    assert not any(spared), "\n".join(output)
     if spared:
-        assert case.done() - {CHECKS_ONLY} == case.expected, "\n".join(said)
-    for text in said:
+        assert case.done() - {CHECKS_ONLY} == case.expected, "\n".join(output)
+    for text in output:
         case.close(text)
     log = case.scene.base / "started"
     begun = log.read_text().split() if log.exists() else []
@@ -414,13 +414,13 @@ def _at_a_write(case: Case) -> None:
     since = time.time_ns()
     case.env["ENDS_AT"] = str(case.number)
     run = case.scene.start(case.env, journal=journal)
-    said = run.end()
+    output = run.end()
     case.story.append(f"write {case.number}: exit {run.process.returncode}")
     case.gone(run)
     if case.rng.random() < 0.5:
         lost = power_cut(case.scene.root, journal, case.rng, since=since)
         case.story.append(f"lost: {', '.join(lost) or 'nothing'}")
-    case.close(said)
+    case.close(output)
     if case.number == WRITES:
         assert run.process.returncode == 0, "there are more writes than this many: raise WRITES"
 

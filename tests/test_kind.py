@@ -62,9 +62,9 @@ def test_a_kind_of_the_tests_alone_is_published_resumed_verified_and_shown(proje
     (folder / "full").touch()
     assert "the drawer is full; empty it and start again" in project.doit("publish:drawer", code=1)
     (folder / "full").unlink()
-    said = project.doit("publish:drawer")
-    assert said.count("on drawer already, with the same bytes") == 1
-    assert said.count("sent to drawer") == 1
+    output = project.doit("publish:drawer")
+    assert output.count("on drawer already, with the same bytes") == 1
+    assert output.count("sent to drawer") == 1
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         path.name: path.read_bytes() for path in (project.root / "dist").iterdir()
     }

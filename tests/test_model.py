@@ -216,7 +216,7 @@ def test_the_tag_of_one_package_among_several_names_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "output"),
     [
         ({"targts": []}, "[tool.cartwheel]: unknown key 'targts'; did you mean 'targets'?"),
         (
@@ -255,10 +255,10 @@ def test_the_tag_of_one_package_among_several_names_it() -> None:
         ({"targets": ["any"]}, "targets: 'any' is for pure Python; this package has a crate"),
     ],
 )
-def test_a_mistake_in_the_configuration_is_named_with_what_was_expected(table: Mapping[str, Any], said: str) -> None:
+def test_a_mistake_in_the_configuration_is_named_with_what_was_expected(table: Mapping[str, Any], output: str) -> None:
     with pytest.raises(ConfigError) as caught:
         understood(manifests({"targets": ["x86_64-unknown-linux-gnu"], **table}, cargo=crate("abi3-py311")))
-    assert said in str(caught.value)
+    assert output in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 2
 
 
@@ -308,7 +308,7 @@ def test_a_rehearsal_changes_the_destinations_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "output"),
     [
         ({"targets": []}, "targets: found an empty list"),
         ({"python": []}, "python: found an empty list"),
@@ -324,7 +324,7 @@ def test_a_rehearsal_changes_the_destinations_and_nothing_else() -> None:
         ({"python": ["3.10"]}, "python: '3.10' is older than requires-python ('>=3.11') allows"),
     ],
 )
-def test_what_can_be_read_and_not_be_meant_is_refused_at_once(table: Mapping[str, Any], said: str) -> None:
+def test_what_can_be_read_and_not_be_meant_is_refused_at_once(table: Mapping[str, Any], output: str) -> None:
     package = manifests(
         {"targets": ["x86_64-pc-windows-msvc"], **table},
         cargo=crate("abi3-py311"),
@@ -332,7 +332,7 @@ def test_what_can_be_read_and_not_be_meant_is_refused_at_once(table: Mapping[str
     )
     with pytest.raises(ConfigError) as caught:
         understood(package)
-    assert said in str(caught.value)
+    assert output in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 2
 
 
@@ -343,7 +343,7 @@ def test_a_name_that_no_index_takes_is_refused_when_it_is_read(name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "output"),
     [
         ({"publish": ["a$(id)b"]}, "publish: 'a$(id)b' is no name of an index"),
         ({"publish": ["a\nb"]}, r"publish: 'a\nb' is no name of an index"),
@@ -356,10 +356,10 @@ def test_a_name_that_no_index_takes_is_refused_when_it_is_read(name: str) -> Non
         ({"profile": "a$(id)b", "targets": ["aarch64-apple-darwin"]}, "profile: 'a$(id)b'; expected letters, digits"),
     ],
 )
-def test_a_name_that_would_reach_a_path_or_a_shell_is_refused(table: Mapping[str, Any], said: str) -> None:
+def test_a_name_that_would_reach_a_path_or_a_shell_is_refused(table: Mapping[str, Any], output: str) -> None:
     with pytest.raises(ConfigError) as caught:
         understood(manifests(table))
-    assert said in str(caught.value)
+    assert output in str(caught.value)
 
 
 def test_names_that_are_set_for_one_run_are_held_to_the_same() -> None:
@@ -398,9 +398,9 @@ def test_every_key_has_a_home() -> None:
     from cartwheel.model.config.key_docs import key_docs
     from cartwheel.model.config.settings import Settings
 
-    said = {doc.key.replace("-", "_"): doc.text.partition(":")[0] for doc in key_docs(Settings)}
-    assert {key for key, home in said.items() if home == "Root only"} == set(ROOT_ONLY)
-    assert {key for key, home in said.items() if home == "Package's own table only"} == set(PACKAGE_ONLY)
+    output = {doc.key.replace("-", "_"): doc.text.partition(":")[0] for doc in key_docs(Settings)}
+    assert {key for key, home in output.items() if home == "Root only"} == set(ROOT_ONLY)
+    assert {key for key, home in output.items() if home == "Package's own table only"} == set(PACKAGE_ONLY)
 
 
 PYPY_SYSTEMS = [
@@ -445,8 +445,8 @@ def test_the_platform_of_emscripten_follows_the_python(python: str, platform: st
 
 
 def test_what_the_defaults_leave_out_is_told() -> None:
-    said = {"classifiers": [f"Programming Language :: Python :: {v}" for v in ("3", "3.9", "3.14", "3.99")]}
-    [package] = understood(manifests(cargo=crate(), project=said)).packages
+    output = {"classifiers": [f"Programming Language :: Python :: {v}" for v in ("3", "3.9", "3.14", "3.99")]}
+    [package] = understood(manifests(cargo=crate(), project=output)).packages
     old, unknown, others = package.left_out
     assert (old, unknown) == (
         "built although past its end, because a classifier names it: 3.9",
@@ -458,9 +458,9 @@ def test_what_the_defaults_leave_out_is_told() -> None:
 
 
 def test_a_stable_abi_package_for_free_threaded_python_has_their_wheels_too() -> None:
-    said = {"classifiers": ["Programming Language :: Python :: Free Threading :: 3 - Stable"]}
+    output = {"classifiers": ["Programming Language :: Python :: Free Threading :: 3 - Stable"]}
     for features, expected in ((("abi3-py311",), ["abi3", "3.14t", "3.15t"]), (("abi3t",), ["abi3t", "3.14t"])):
-        read = manifests({"targets": ["aarch64-apple-darwin"]}, cargo=crate(*features), project=said)
+        read = manifests({"targets": ["aarch64-apple-darwin"]}, cargo=crate(*features), project=output)
         assert [wheel.python for _, wheel in understood(read).wheels] == expected
 
 

@@ -212,10 +212,10 @@ def test_what_an_index_lists_is_compared_before_anything_is_sent(
     path = wheel(tmp_path / "dist", NAME)
     with faulty() as state:
         state.looks = [looks_like(files, path)] * 9
-        said = send(state.index, path, tmp_path)
-        assert words in said
-        assert bool(words) == bool(said)
-        assert not {"\x1b", "\nall is well"} & {part for part in ("\x1b", "\nall is well") if part in said}
+        output = send(state.index, path, tmp_path)
+        assert words in output
+        assert bool(words) == bool(output)
+        assert not {"\x1b", "\nall is well"} & {part for part in ("\x1b", "\nall is well") if part in output}
         assert state.posts == []
 
 
@@ -227,8 +227,8 @@ def test_of_two_clones_with_different_bytes_the_later_one_is_refused_and_its_led
         post.faulty.take(post)
 
     with faulty(script=[after_theirs]) as state:
-        said = send(state.index, ours, tmp_path)
-        assert "has it with other bytes" in said
+        output = send(state.index, ours, tmp_path)
+        assert "has it with other bytes" in output
         assert state.files == {NAME: theirs.read_bytes()}
     book = json.loads((tmp_path / "ledger").read_bytes())
     assert book["files"][NAME]["state"] == "refused"
@@ -253,8 +253,8 @@ def test_a_linked_file_or_folder_is_sent_as_the_bytes_that_were_checked(whole_fo
         assert state.files == {NAME: checked}
     real.write_bytes(wheel(tmp_path / "evil", NAME, files={"demo/evil.py": "1\n"}).read_bytes())
     with faulty() as state:
-        said = send(state.index, place / NAME, tmp_path / "evil", expected={NAME: sha256(checked)})
-        assert "not the ones that were checked" in said
+        output = send(state.index, place / NAME, tmp_path / "evil", expected={NAME: sha256(checked)})
+        assert "not the ones that were checked" in output
         assert state.posts == []
 
 
@@ -276,8 +276,8 @@ def test_a_ledger_that_is_not_this_release_s_neither_stops_nor_replaces_an_uploa
     with faulty() as state:
         head = {"schema": 1, "index": "faulty", "url": state.index.url, "project": "demo", "version": "1.0"}
         (tmp_path / "ledger").write_text(json.dumps({**head, "files": {}, **change}))
-        said = send(state.index, path, tmp_path)
-        assert (said, list(state.files)) == ("", [NAME]) or "never replaced" in said
+        output = send(state.index, path, tmp_path)
+        assert (output, list(state.files)) == ("", [NAME]) or "never replaced" in output
 
 
 @pytest.mark.parametrize("text", ["-5", "nan", "inf", "1e999", "٣", "", "Thu, 01 Jan 1970 00:00:00 GMT", "garbage, x"])

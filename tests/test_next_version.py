@@ -60,7 +60,7 @@ def test_a_python_version_keeps_its_own_form(now: str, words: str, expected: str
 
 
 @pytest.mark.parametrize(
-    ("now", "words", "said"),
+    ("now", "words", "output"),
     [
         ("1.2.3", "1.2.3", "is 1.2.3 already"),
         ("1.2.3", "1.2.2", "1.2.2 is lower than the present version 1.2.3; versions only go up"),
@@ -75,8 +75,8 @@ def test_a_python_version_keeps_its_own_form(now: str, words: str, expected: str
         ("0.3.0-alpha9", "alpha", "SemVer orders 0.3.0-alpha.10 before"),
     ],
 )
-def test_a_version_that_cannot_follow_is_refused_with_the_reason(now: str, words: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_a_version_that_cannot_follow_is_refused_with_the_reason(now: str, words: str, output: str) -> None:
+    with pytest.raises(ConfigError, match=output):
         next_version(now, tuple(words.split()), rust=True)
 
 

@@ -72,9 +72,9 @@ CASES: Mapping[str, tuple[str, str, str]] = {
 def test_another_stable_abi_than_planned_is_told_before_compiling(name: str, tmp_path: Path) -> None:
     dependencies, python, words = CASES[name]
     made = project(tmp_path / "project", dependencies, python=python)
-    said = made.doit(f"build:{TRIPLE}:demo:{python}", code=1)
-    assert words in said
-    assert "nothing is compiled" not in said
+    output = made.doit(f"build:{TRIPLE}:demo:{python}", code=1)
+    assert words in output
+    assert "nothing is compiled" not in output
 
 
 def test_what_is_planned_and_asked_for_is_compiled(tmp_path: Path) -> None:

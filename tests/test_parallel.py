@@ -66,17 +66,17 @@ NAMES = [f"n{number}" for number in range(20)]
 def test_after_a_failure_no_step_starts_that_waited_for_a_slot(graph: Graph) -> None:
     for name in NAMES[1:]:
         graph.write(f"src/{name}.txt", name)
-    said = graph.doit("build", env={**SLOW, "NAMES": " ".join(NAMES)}, code=1)
-    assert said.count("FAIL  build:n0") == 1, "the source of n0 is missing"
+    output = graph.doit("build", env={**SLOW, "NAMES": " ".join(NAMES)}, code=1)
+    assert output.count("FAIL  build:n0") == 1, "the source of n0 is missing"
     assert len(graph.ran()) < 16
-    assert "1 failed" in said.splitlines()[-1]
+    assert "1 failed" in output.splitlines()[-1]
 
 
 def test_with_continue_every_other_step_is_done(graph: Graph) -> None:
     for name in NAMES[1:4]:
         graph.write(f"src/{name}.txt", name)
-    said = graph.doit("-c", "build", env={"NAMES": " ".join(NAMES[:4])}, code=2)
-    assert "3 done, 1 failed" in said.splitlines()[-1]
+    output = graph.doit("-c", "build", env={"NAMES": " ".join(NAMES[:4])}, code=2)
+    assert "3 done, 1 failed" in output.splitlines()[-1]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -97,17 +97,17 @@ def test_an_interrupt_tells_of_the_steps_that_worked_and_starts_none_that_waited
 def test_lines_do_not_mix(graph: Graph) -> None:
     for name in NAMES:
         graph.write(f"src/{name}.txt", name)
-    said = graph.doit("build", "repair", env={"NAMES": " ".join(NAMES)})
-    lines = [line for line in said.splitlines() if line.startswith("  ok")]
+    output = graph.doit("build", "repair", env={"NAMES": " ".join(NAMES)})
+    lines = [line for line in output.splitlines() if line.startswith("  ok")]
     names = [line.split()[1] for line in lines]
     assert sorted(names) == sorted(f"{stage}:{name}" for stage in ("build", "repair") for name in NAMES)
     assert all(names.index(f"build:{name}") < names.index(f"repair:{name}") for name in NAMES)
 
 
 def test_doctor_tells_how_much_runs_at_once(graph: Graph) -> None:
-    said = json.loads(graph.doit("doctor", "--json"))["parallel"]
-    assert 1 <= said["wheels"] <= 4 * said["processors"]
-    assert f"up to {said['wheels']} wheels" in graph.doit("doctor") or said["memory"]
+    output = json.loads(graph.doit("doctor", "--json"))["parallel"]
+    assert 1 <= output["wheels"] <= 4 * output["processors"]
+    assert f"up to {output['wheels']} wheels" in graph.doit("doctor") or output["memory"]
 
 
 def test_a_run_leaves_a_trace_with_its_critical_path(graph: Graph) -> None:

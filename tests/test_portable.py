@@ -51,10 +51,10 @@ class Clone:
 
     def reads(self, *arguments: str) -> int:
         """How many files a look at what is up to date reads."""
-        said = self.doit(*arguments)
-        assert not told(said), said
-        found = re.search(r"^(\d+) files read$", said, re.MULTILINE)
-        assert found, said
+        output = self.doit(*arguments)
+        assert not told(output), output
+        found = re.search(r"^(\d+) files read$", output, re.MULTILINE)
+        assert found, output
         return int(found[1])
 
     def takes(self, *others: Clone) -> None:

@@ -60,24 +60,24 @@ def test_a_job_releases_by_its_identity_what_its_index_takes_against_pypi_s_rule
     stray.write_text("left over")
     state.files["gravel-1.0.tar.gz"] = b"other bytes"
     nobody = {"CI": "", "GITHUB_ACTIONS": "", "GITLAB_CI": ""}
-    said = project.doit("release", env=nobody, code=1)
-    assert "trusted publishing works in a job of GitHub or GitLab, and this is none" in said
-    assert "ok " not in said, "it is known before a build"
-    said = project.doit("release", env=state.identities.github(state.base), code=1)
-    assert "dist/gravel-0.9.tar.gz: it is not part of this release" in said
-    assert "gravel-1.0.tar.gz: shelf has it with other bytes" in said
+    output = project.doit("release", env=nobody, code=1)
+    assert "trusted publishing works in a job of GitHub or GitLab, and this is none" in output
+    assert "ok " not in output, "it is known before a build"
+    output = project.doit("release", env=state.identities.github(state.base), code=1)
+    assert "dist/gravel-0.9.tar.gz: it is not part of this release" in output
+    assert "gravel-1.0.tar.gz: shelf has it with other bytes" in output
     assert (git(project.root, "tag"), state.posts) == ("", []), "all is told before anything is public"
     stray.unlink()
     state.files.clear()
-    said = project.doit("release", env=state.identities.github(state.base))
-    assert "(urls), because: our index is no PyPI" in said
-    assert "rules: 'licence' no longer waives anything" in said
+    output = project.doit("release", env=state.identities.github(state.base))
+    assert "(urls), because: our index is no PyPI" in output
+    assert "rules: 'licence' no longer waives anything" in output
     assert sorted(state.files) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
     (token,) = state.identities.minted
     assert {base64.b64decode(text.removeprefix("Basic ")).decode() for text in state.seen} == {f"__token__:{token}"}
     kept_files = [path.read_bytes() for path in (project.root / ".cartwheel").rglob("*") if path.is_file()]
     secrets = (token, *state.identities.used, "the-job-s-own-s3cr3t")
-    assert not [secret for secret in secrets if secret in said or any(secret.encode() in data for data in kept_files)]
+    assert not [secret for secret in secrets if secret in output or any(secret.encode() in data for data in kept_files)]
 
 
 @pytest.mark.lab

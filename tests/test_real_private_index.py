@@ -72,19 +72,19 @@ def test_every_stage_of_a_release_uses_the_user_name_and_the_password(
     project: Project, index: Index, tmp_path: Path
 ) -> None:
     env = places(tmp_path)
-    said = project.doit("ready", env=env["token"])
-    assert "could not be read" not in said, said
-    said = project.doit("release", env=env["token"])
-    assert "installed from house" in said
-    assert "1 test passed" in said
+    output = project.doit("ready", env=env["token"])
+    assert "could not be read" not in output, output
+    output = project.doit("release", env=env["token"])
+    assert "installed from house" in output
+    assert "1 test passed" in output
     assert sorted(held(index, "gravel", "1.0", environ=env["token"])) == FILES
     for place in ("twine", "netrc"):
         again = project.doit("publish", "verify", env=env[place])
         assert "on house already, with the same bytes" in again
         assert "installed from house" in again
-        said += again
-    said += project.doit("status", env=env["twine"])
-    assert WORD not in said
+        output += again
+    output += project.doit("status", env=env["twine"])
+    assert WORD not in output
     kept = (path for path in (project.root / ".cartwheel").rglob("*") if path.is_file())
     assert [path for path in kept if WORD.encode() in path.read_bytes()] == []
 
@@ -93,17 +93,17 @@ def test_without_or_with_a_wrong_password_each_stage_ends_at_once_and_says_what_
     project: Project, index: Index, tmp_path: Path
 ) -> None:
     nobody = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", "NETRC": os.devnull}
-    said = project.doit("release", env=nobody, code=1)
-    assert "index house: no credentials; set CARTWHEEL_INDEX_HOUSE_TOKEN" in said
+    output = project.doit("release", env=nobody, code=1)
+    assert "index house: no credentials; set CARTWHEEL_INDEX_HOUSE_TOKEN" in output
     assert not (project.root / "dist").exists(), "said before anything is built"
     wrong = nobody | {"CARTWHEEL_INDEX_HOUSE_TOKEN": "another word"}
-    said = project.doit("release", env=wrong, code=1)
-    assert "look whether these credentials may read there" in said
-    assert "another word" not in said
+    output = project.doit("release", env=wrong, code=1)
+    assert "look whether these credentials may read there" in output
+    assert "another word" not in output
     assert (git(project.root, "tag"), (project.root / "dist").exists()) == ("", False), "said before anything is built"
     project.doit("release", env=places(tmp_path)["token"])
-    said = project.doit("verify", env=wrong, code=1)
-    assert "look whether these credentials may read there" in said
+    output = project.doit("verify", env=wrong, code=1)
+    assert "look whether these credentials may read there" in output
     assert held(index, "gravel", "1.0", environ=places(tmp_path)["token"]).keys() == set(FILES)
 
 
@@ -112,7 +112,7 @@ def test_a_rehearsal_needs_no_credentials_and_sends_nothing_there(
 ) -> None:
     asked = subprocess.run([sys.executable, "-m", "uv", "cache", "dir"], capture_output=True, text=True, check=True)
     away = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "UV_CACHE_DIR": asked.stdout.strip()}
-    said = project.doit("rehearse", env=places(tmp_path)["token"] | away)
-    assert "nothing left this machine" in said
-    assert WORD not in said
+    output = project.doit("rehearse", env=places(tmp_path)["token"] | away)
+    assert "nothing left this machine" in output
+    assert WORD not in output
     assert held(index, "gravel", "1.0", environ=places(tmp_path)["token"]) == {}

@@ -163,8 +163,8 @@ def test_a_damaged_record_costs_one_warning(folder: Path, capsys: pytest.Capture
     records.forget_all()
     assert records.load(STEP) is None
     assert records.every() == ()
-    said = f"warning: the record of {STEP} is not used: it is damaged; the task will run again\n"
-    assert capsys.readouterr().err == said
+    output = f"warning: the record of {STEP} is not used: it is damaged; the task will run again\n"
+    assert capsys.readouterr().err == output
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ def test_a_record_that_is_a_folder_is_not_used(folder: Path, capsys: pytest.Capt
     records = backend(folder)
     records.path(STEP).mkdir(parents=True)
     assert records.load(STEP) is None
-    said = rf"the record of {STEP} is not used: (Is a directory|Permission denied); the task will run again"
-    assert re.search(said, capsys.readouterr().err)
+    output = rf"the record of {STEP} is not used: (Is a directory|Permission denied); the task will run again"
+    assert re.search(output, capsys.readouterr().err)
 
 
 def test_doit_reads_of_a_step_only_that_it_succeeded(folder: Path) -> None:

@@ -127,13 +127,13 @@ def answer(row: Row) -> Step:
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_no_answer_of_a_registry_is_misread(row: Row, tmp_path: Path) -> None:
-    path, said = wheel(tmp_path / "dist"), []
+    path, output = wheel(tmp_path / "dist"), []
     ledger = tmp_path / "ledger.json"
     with faulty(always=answer(row)) as state:
         try:
             deliveries.send(
                 state.index, "demo", "1.0", [path], ledger=ledger, environ={"CARTWHEEL_INDEX_FAULTY_TOKEN": SECRET},
-                say=said.append, wait=lambda seconds: None,
+                say=output.append, wait=lambda seconds: None,
             )  # fmt: skip
             refused = ""
         except CartwheelError as error:
@@ -146,7 +146,7 @@ def test_no_answer_of_a_registry_is_misread(row: Row, tmp_path: Path) -> None:
     if row.outcome == "conflict":
         assert f"theirs {sha256(b'other')}" in refused
     assert row.said in refused
-    assert SECRET not in refused + "".join(said) + ledger.read_text()
+    assert SECRET not in refused + "".join(output) + ledger.read_text()
 
 
 SIGN_IN = b"""<!DOCTYPE html><html><head><title>Sign in</title></head><body>
@@ -163,13 +163,13 @@ PAGES = (
 )
 
 
-@pytest.mark.parametrize(("name", "page", "said"), PAGES, ids=[row[0] for row in PAGES])
+@pytest.mark.parametrize(("name", "page", "output"), PAGES, ids=[row[0] for row in PAGES])
 def test_a_page_that_is_no_index_is_unreadable_and_never_an_empty_project(
-    name: str, page: Step, said: str, tmp_path: Path
+    name: str, page: Step, output: str, tmp_path: Path
 ) -> None:
     path = wheel(tmp_path / "dist")
     with faulty(looks=[page] * 9) as state:
-        with pytest.raises(CartwheelError, match=said):
+        with pytest.raises(CartwheelError, match=output):
             deliveries.send(
                 state.index, "demo", "1.0", [path], ledger=tmp_path / "ledger.json",
                 environ={"TWINE_PASSWORD": SECRET}, say=lambda line: None, wait=lambda seconds: None,
@@ -180,7 +180,7 @@ def test_a_page_that_is_no_index_is_unreadable_and_never_an_empty_project(
         lines = deliveries.wait_until_listed(
             state.index, "demo", "1.0", {path.name: "0" * 64}, say=lambda line: None, sleep=waited.append
         )
-        assert said in "".join(lines)
+        assert output in "".join(lines)
         assert waited == [], "waiting does not help"
 
 

@@ -58,12 +58,12 @@ def test_a_rehearsal_publishes_here_and_leaves_the_repository_as_it_was(tmp_path
     project = committed(pure(tmp_path / "project"))
     project.write("NEW.txt", "not committed\n")
     before = untouched(project.root)
-    said = project.doit("rehearse", env=away(tmp_path))
+    output = project.doit("rehearse", env=away(tmp_path))
     assert untouched(project.root) == before
-    assert "note: 1 changed or new files are not committed, so they are not part of it" in said
-    assert "gravel-1.0-py3-none-any.whl" in said.splitlines()[-3]
-    assert "nothing left this machine" in said.splitlines()[-1]
-    outward = [line for line in said.splitlines() if re.search(r"\bshelf\b(?!:gravel  )|tagged|pushed", line)]
+    assert "note: 1 changed or new files are not committed, so they are not part of it" in output
+    assert "gravel-1.0-py3-none-any.whl" in output.splitlines()[-3]
+    assert "nothing left this machine" in output.splitlines()[-1]
+    outward = [line for line in output.splitlines() if re.search(r"\bshelf\b(?!:gravel  )|tagged|pushed", line)]
     assert len(outward) >= 6
     assert [line for line in outward if "rehearsal" not in line] == [], "each line about the outside says what it is"
     sent = clone_in(tmp_path).with_name("index")
@@ -75,11 +75,11 @@ def test_a_rehearsal_publishes_here_and_leaves_the_repository_as_it_was(tmp_path
 
 def test_settings_of_the_run_are_passed_on_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
     project = committed(pure(tmp_path / "project"))
-    for setting, said in (
+    for setting, output in (
         ("toolchain=zig", "toolchain: 'zig' compiles crates, and this package has none"),
         ("pyton=3.12", "variable 'pyton=3.12' is not known; did you mean 'python'?"),
     ):
-        assert said in project.doit("rehearse", setting, env=away(tmp_path), code=3)
+        assert output in project.doit("rehearse", setting, env=away(tmp_path), code=3)
     overrides = {"python": "3.12", "targets": "any", "version": "1.0", "profile": "dev"}
     context = cast(Any, SimpleNamespace(project=SimpleNamespace(overrides=overrides)))
     assert settings_for_this_run(context) == ("python=3.12", "profile=dev")
@@ -92,12 +92,12 @@ def test_crates_and_release_pages_are_rehearsed_on_this_machine(tmp_path: Path) 
     project.write("CHANGELOG.md", "# Changelog\n\n## [1.0] - 2026-11-21\n\n- First.\n")
     committed(project)
     before = untouched(project.root)
-    said = project.doit("rehearse", env={**away(tmp_path), "GITHUB_TOKEN": "a-token-that-nobody-may-see"})
+    output = project.doit("rehearse", env={**away(tmp_path), "GITHUB_TOKEN": "a-token-that-nobody-may-see"})
     assert untouched(project.root) == before
-    assert "release page gravel-v1.0: published, 4 files" in said
-    assert "release page pebble-1.0.0: published, 4 files" in said
-    assert "crates: pebble 1.0.0, sand 1.0.0" in said
-    assert "nothing left this machine" in said.splitlines()[-1]
+    assert "release page gravel-v1.0: published, 4 files" in output
+    assert "release page pebble-1.0.0: published, 4 files" in output
+    assert "crates: pebble 1.0.0, sand 1.0.0" in output
+    assert "nothing left this machine" in output.splitlines()[-1]
 
 
 @needs_cargo
@@ -117,8 +117,8 @@ def test_crates_that_need_others_crates_are_rehearsed_with_those_that_the_projec
     subprocess.run(["cargo", "generate-lockfile", "--quiet"], cwd=project.root, check=True)
     committed(project)
     before = set(cargo_home().glob("registry/*/*"))
-    said = project.doit("rehearse", env=away(tmp_path))
-    assert "crates: pebble 1.0.0, sand 1.0.0" in said
+    output = project.doit("rehearse", env=away(tmp_path))
+    assert "crates: pebble 1.0.0, sand 1.0.0" in output
     assert set(cargo_home().glob("registry/*/*")) == before, "no registry of a rehearsal stays in the user's folder"
 
 
@@ -148,9 +148,9 @@ def test_an_interrupted_rehearsal_leaves_all_as_it_was_and_the_next_one_works(tm
     assert untouched(project.root) == before
     (project.root / "pebble" / "build.rs").unlink()
     git(project.root, "commit", "--quiet", "--all", "--message", "quick")
-    said = project.doit("rehearse", env=away(tmp_path))
-    assert "pebble-1.0.0-" in said
-    assert "nothing left this machine" in said.splitlines()[-1]
+    output = project.doit("rehearse", env=away(tmp_path))
+    assert "pebble-1.0.0-" in output
+    assert "nothing left this machine" in output.splitlines()[-1]
 
 
 @needs_posix
@@ -179,13 +179,13 @@ def test_this_repository_is_rehearsed_whole_and_the_second_time_compiles_no_depe
     git(source, "switch", "--quiet", "--force-create", "main")
     project = Project(source)
     before = untouched(source)
-    said = project.doit("rehearse", env=away(tmp_path))
+    output = project.doit("rehearse", env=away(tmp_path))
     assert untouched(source) == before
-    assert "tests passed" in said
+    assert "tests passed" in output
     log = f"build-{TRIPLE}-tidemark-abi3.log"
     assert "Compiling pyo3 " in (clone_in(tmp_path) / ".cartwheel" / "logs" / log).read_text(encoding="utf-8")
     for file in ("cartwheel-0.1.0-py3-none-any.whl", "tidemark-0.1.0-cp311-abi3-", "tidemark-0.1.0.tar.gz"):
-        assert file in said
-    said = project.doit("rehearse", env=away(tmp_path))
-    assert "tests passed" in said
+        assert file in output
+    output = project.doit("rehearse", env=away(tmp_path))
+    assert "tests passed" in output
     assert "Compiling pyo3" not in (clone_in(tmp_path) / ".cartwheel" / "logs" / log).read_text(encoding="utf-8")

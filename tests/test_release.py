@@ -46,25 +46,25 @@ def on(shelf: LoopbackIndex) -> list[str]:
 
 
 def test_a_release_is_tagged_published_verified_and_can_be_run_again(project: Project, shelf: LoopbackIndex) -> None:
-    said = project.doit("release", env=TOKEN)
+    output = project.doit("release", env=TOKEN)
     head = git(project.root, "rev-parse", "HEAD")
     assert git(project.root, "ls-remote", "origin", "refs/tags/v1.0^{}").startswith(head)
     assert on(shelf) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
-    assert "installed from shelf" in said
-    assert "1 test passed" in said
+    assert "installed from shelf" in output
+    assert "1 test passed" in output
     again = project.doit("release", env=TOKEN)
     assert "on shelf already, with the same bytes" in again
     assert on(shelf) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
     secret = TOKEN["CARTWHEEL_INDEX_SHELF_TOKEN"]
-    assert secret not in said + again
+    assert secret not in output + again
     kept = (path for path in (project.root / ".cartwheel").rglob("*") if path.is_file())
     assert not [path for path in kept if secret.encode() in path.read_bytes()]
 
 
 def test_nothing_is_sent_when_the_index_has_other_bytes(project: Project, shelf: LoopbackIndex) -> None:
     shelf.folder.joinpath("gravel-1.0.tar.gz").write_bytes(b"other bytes")
-    said = project.doit("release", env=TOKEN, code=1)
-    assert "has it with other bytes" in said
+    output = project.doit("release", env=TOKEN, code=1)
+    assert "has it with other bytes" in output
     assert on(shelf) == ["gravel-1.0.tar.gz"]
 
 
@@ -86,8 +86,8 @@ def test_a_file_changed_after_its_check_is_made_and_checked_again(project: Proje
 
 @pytest.mark.parametrize("pattern", ["*", "publish*", "rel*"])
 def test_a_pattern_never_publishes(project: Project, shelf: LoopbackIndex, pattern: str) -> None:
-    said = project.doit("run", pattern, env=TOKEN, code=3)
-    assert "which runs only when it is named; nothing was run" in said
+    output = project.doit("run", pattern, env=TOKEN, code=3)
+    assert "which runs only when it is named; nothing was run" in output
     assert on(shelf) == []
     assert git(project.root, "tag") == ""
 
@@ -100,8 +100,8 @@ def test_a_release_takes_no_setting_for_one_run(project: Project, shelf: Loopbac
 
 def test_an_uncommitted_file_stops_the_tag_before_anything_is_sent(project: Project, shelf: LoopbackIndex) -> None:
     project.write("new.txt", "new")
-    said = project.doit("release", env=TOKEN, code=1)
-    assert "new.txt" in said
+    output = project.doit("release", env=TOKEN, code=1)
+    assert "new.txt" in output
     assert on(shelf) == []
     assert git(project.root, "tag") == ""
 
@@ -111,14 +111,14 @@ def test_tests_that_did_not_run_stop_the_release_unless_there_is_a_reason(projec
     git(project.root, "rm", "-rq", "tests")
     git(project.root, "commit", "-qam", "no tests")
     git(project.root, "push", "-q")
-    said = project.doit("release", env=TOKEN, code=1)
-    assert "FAIL  ready:gravel" in said
-    assert "so it would not be published; set test.command, or test.skip or 'untested' with the reason" in said
+    output = project.doit("release", env=TOKEN, code=1)
+    assert "FAIL  ready:gravel" in output
+    assert "so it would not be published; set test.command, or test.skip or 'untested' with the reason" in output
     assert not (project.root / "dist").exists()  # known before anything is built
     project.doit("check")
-    said = project.doit("verify", env=TOKEN, code=1)
-    assert "its tests were not run (no test command is configured" in said
-    assert "; set test.command, or test.skip or 'untested' with the reason" in said
+    output = project.doit("verify", env=TOKEN, code=1)
+    assert "its tests were not run (no test command is configured" in output
+    assert "; set test.command, or test.skip or 'untested' with the reason" in output
     project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["shelf"]\nuntested = "there are none"')
     git(project.root, "commit", "-qam", "say so")
     git(project.root, "push", "-q")
@@ -129,8 +129,8 @@ def test_a_frozen_run_builds_nothing_and_names_what_is_stale(project: Project) -
     assert "release" in project.doit("list")
     project.doit("check")
     project.write("gravel/__init__.py", '"""Changed."""\n')
-    said = project.doit("build", env={"CARTWHEEL_FROZEN": "1"}, code=1)
-    assert "build:any:gravel:py3 is stale (gravel/__init__.py changed)" in said
+    output = project.doit("build", env={"CARTWHEEL_FROZEN": "1"}, code=1)
+    assert "build:any:gravel:py3 is stale (gravel/__init__.py changed)" in output
 
 
 def test_what_an_earlier_version_left_in_dist_is_gone_when_its_step_runs_again(project: Project) -> None:

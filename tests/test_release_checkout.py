@@ -61,11 +61,11 @@ def test_what_git_hides_is_said_and_is_in_no_published_file(project: Project, st
     hide(project.root)
     assert differences(project.root) == SAID
     env = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "CARTWHEEL_INDEX_SHELF_TOKEN": "t"}
-    said = project.doit("ready", env=env)
+    output = project.doit("ready", env=env)
     for line in SAID:
-        assert f"not in the commit, and so not in the release: {line}" in said
-    said = project.doit("publish", env=env)
-    assert "what follows is done in a clean checkout" in said
+        assert f"not in the commit, and so not in the release: {line}" in output
+    output = project.doit("publish", env=env)
+    assert "what follows is done in a clean checkout" in output
     assert git(project.root, "rev-parse", "v1.0^{commit}") == git(project.root, "rev-parse", "HEAD")
     assert "v1.0" in git(tmp_path / "remote.git", "tag")
     assert sorted(state.files) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
@@ -93,12 +93,12 @@ def test_a_file_that_git_ignores_and_a_build_reads_is_in_no_published_file(
     git(project.root, "push", "--quiet")
     project.write("gravel/local.py", "SECRET = 1\n")
     env = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "CARTWHEEL_INDEX_SHELF_TOKEN": "t"}
-    said = project.doit("publish", env=env, code=1)
-    assert "a release is the commit, and these are not in it:" in said
-    assert "gravel/local.py (read by build:any:gravel:py3, and ignored by git)" in said
+    output = project.doit("publish", env=env, code=1)
+    assert "a release is the commit, and these are not in it:" in output
+    assert "gravel/local.py (read by build:any:gravel:py3, and ignored by git)" in output
     assert (state.files, git(project.root, "tag")) == ({}, "")
-    said = project.doit("publish", env=env)
-    assert "what follows is done in a clean checkout" in said
+    output = project.doit("publish", env=env)
+    assert "what follows is done in a clean checkout" in output
     with zipfile.ZipFile(io.BytesIO(state.files["gravel-1.0-py3-none-any.whl"])) as wheel:
         assert "gravel/local.py" not in wheel.namelist()
 

@@ -151,8 +151,8 @@ def test_an_audit_needs_one_name_with_a_version(
 def test_a_word_that_is_no_version_is_told(released: tuple[Project, LoopbackIndex]) -> None:
     project, _ = released
     assert "audit: 'latest' is no version" in project.refused("audit", "gravel==latest", "--index", "shelf")
-    said = project.refused("reproduce", "latest")
-    assert "'latest' is neither a version nor a tag; expected one such as v1.0" in said
+    output = project.refused("reproduce", "latest")
+    assert "'latest' is neither a version nor a tag; expected one such as v1.0" in output
 
 
 def test_files_with_several_publishers_or_only_some_attested_are_a_problem() -> None:

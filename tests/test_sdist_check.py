@@ -58,29 +58,29 @@ def test_a_licence_is_the_same_where_an_older_backend_puts_it() -> None:
 
 
 def test_a_file_that_the_sdist_lacks_is_named_with_the_reason() -> None:
-    (said,) = compared({"pebble/page.html"}, set(), {"Cargo.toml"})
-    assert said == (
+    (output,) = compared({"pebble/page.html"}, set(), {"Cargo.toml"})
+    assert output == (
         f"pebble/page.html is in {WHEEL}, and a wheel built from {SDIST} lacks it: "
         "the sdist does not hold it; name it in the backend's include for the sdist"
     )
-    (said,) = compared({"pebble/page.html"}, set(), set(), ignored=("python/pebble/page.html",))
-    assert "git ignores it" in said
+    (output,) = compared({"pebble/page.html"}, set(), set(), ignored=("python/pebble/page.html",))
+    assert "git ignores it" in output
     include = {"tool": {"maturin": {"include": [{"path": "python/pebble/page.html", "format": "wheel"}]}}}
-    (said,) = compared({"pebble/page.html"}, set(), set(), pyproject=include, ignored=("python/pebble/page.html",))
-    assert 'include gives python/pebble/page.html to the wheel alone; write format = ["sdist", "wheel"]' in said
+    (output,) = compared({"pebble/page.html"}, set(), set(), pyproject=include, ignored=("python/pebble/page.html",))
+    assert 'include gives python/pebble/page.html to the wheel alone; write format = ["sdist", "wheel"]' in output
 
 
 def test_a_stub_that_the_sdist_holds_elsewhere_is_named_with_its_place() -> None:
-    (said,) = compared({"pebble/__init__.pyi"}, set(), {"py/pebble/__init__.pyi"})
-    assert said.endswith("the sdist holds it as pebble-1.0/py/pebble/__init__.pyi, where its build does not look")
+    (output,) = compared({"pebble/__init__.pyi"}, set(), {"py/pebble/__init__.pyi"})
+    assert output.endswith("the sdist holds it as pebble-1.0/py/pebble/__init__.pyi, where its build does not look")
 
 
 def test_a_file_behind_a_link_is_named_with_the_link(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "python" / "pebble").mkdir(parents=True)
     (tmp_path / "python" / "pebble" / "data").symlink_to(tmp_path / "outside")
-    (said,) = compared(set(), {"pebble/data/x.txt"}, {"python/pebble/data/x.txt"}, tmp_path)
-    assert said == (
+    (output,) = compared(set(), {"pebble/data/x.txt"}, {"python/pebble/data/x.txt"}, tmp_path)
+    assert output == (
         f"a wheel built from {SDIST} holds pebble/data/x.txt, and {WHEEL} lacks it: "
         "python/pebble/data is a link, which a build from the project does not follow; replace it by its files"
     )
@@ -188,9 +188,9 @@ def test_data_behind_a_link_is_an_error_that_names_the_files(tmp_path: Path) -> 
     project.write("shared/table.txt", "1 2 3\n")
     (project.root / "pebble/python/pebble/data").symlink_to("../../../shared")
     committed(project)
-    said = project.doit("check:sdist:pebble", code=1)
-    assert "pebble/data/table.txt" in said
-    assert "pebble/python/pebble/data is a link" in said
+    output = project.doit("check:sdist:pebble", code=1)
+    assert "pebble/data/table.txt" in output
+    assert "pebble/python/pebble/data is a link" in output
 
 
 @pytest.mark.lab
@@ -201,9 +201,9 @@ def test_a_generated_file_that_only_the_wheel_includes_is_an_error_with_the_reas
     project.write("pebble/.gitignore", "page.html\n")
     project.write("pebble/python/pebble/page.html", "<p>\n")
     committed(project)
-    said = project.doit("check:sdist:pebble", code=1)
-    assert "pebble/page.html is in pebble-1.0.0" in said
-    assert "include gives python/pebble/page.html to the wheel alone" in said
+    output = project.doit("check:sdist:pebble", code=1)
+    assert "pebble/page.html is in pebble-1.0.0" in output
+    assert "include gives python/pebble/page.html to the wheel alone" in output
     project.edit("pebble/pyproject.toml", 'format = "wheel"', 'format = ["sdist", "wheel"]')
     project.doit("check:sdist:pebble")
 

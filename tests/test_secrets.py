@@ -43,8 +43,8 @@ def test_no_line_of_a_secret_of_several_is_in_the_log_or_the_failure(program: st
 def test_what_a_command_is_asked_for_is_masked_in_the_log_and_answered_as_it_is(tmp_path: Path) -> None:
     log = StepLog(tmp_path / "log", shown_as="log")
     log.hide(("obsidian",))
-    said = log.read((sys.executable, "-c", "print('obsi' + 'dian')"), cwd=tmp_path, env=os.environ)
-    assert said.strip() == "obsidian"
+    output = log.read((sys.executable, "-c", "print('obsi' + 'dian')"), cwd=tmp_path, env=os.environ)
+    assert output.strip() == "obsidian"
     assert "obsidian" not in (tmp_path / "log").read_text()
 
 
@@ -90,9 +90,9 @@ def test_the_plan_and_the_doctor_say_which_secret_is_not_set(project: Project, e
     build = next(row for name, row in tasks.items() if name.startswith("build:any"))
     assert build["state"] == "blocked"
     assert "KEY is to be what $OUR_KEY holds, and that is not set" in build["why"][0]
-    said = project.doit("doctor", env=env, code=1)
-    assert "needs $OUR_KEY" in said
-    assert "set OUR_KEY: the configuration's 'environment' takes a secret from it" in said
+    output = project.doit("doctor", env=env, code=1)
+    assert "needs $OUR_KEY" in output
+    assert "set OUR_KEY: the configuration's 'environment' takes a secret from it" in output
     assert "$OUR_KEY holds, and that is not set" in project.doit("build", env=env, code=1)
 
 

@@ -500,8 +500,8 @@ def test_clones_share_by_a_real_registry(tmp_path: Path, program: str) -> None:
 def test_a_fault_of_the_cache_is_one_line_of_a_build(filled: Registry, tmp_path: Path) -> None:
     filled.fault = answers(500)
     graph = clone(tmp_path / "clone", filled.address)
-    said = graph.doit("repair")
-    assert said.count("the shared cache is not used: ") == 1
+    output = graph.doit("repair")
+    assert output.count("the shared cache is not used: ") == 1
     assert graph.ran() == ["build-one", "build-two", "repair-one", "repair-two"]
 
 
@@ -509,9 +509,9 @@ def test_a_registry_that_is_down_is_told_without_pythons_objects(tmp_path: Path)
     with socket.socket() as closed:  # bound, and listened on by nobody
         closed.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{closed.getsockname()[1]}"
-        said = clone(tmp_path / "clone", f"oci://{host}/name").doit("pull", code=1)
-    assert f"the shared cache is not used: {host}: Failed to establish a new connection" in said
-    assert "host=" not in said
+        output = clone(tmp_path / "clone", f"oci://{host}/name").doit("pull", code=1)
+    assert f"the shared cache is not used: {host}: Failed to establish a new connection" in output
+    assert "host=" not in output
 
 
 def test_a_release_uses_nothing_from_the_cache(tmp_path: Path) -> None:
@@ -541,8 +541,8 @@ def test_who_reads(tmp_path: Path, read: str, pulls: bool, builds: bool) -> None
     two = clone(tmp_path / "two", address, read=read)
     assert ("from the shared cache" in two.doit("build")) == builds
     three = clone(tmp_path / "three", address, read=read)
-    said = three.doit("pull", code=0 if pulls else 3)
-    assert ("2 pulled" in said) == pulls
+    output = three.doit("pull", code=0 if pulls else 3)
+    assert ("2 pulled" in output) == pulls
 
 
 def test_old_entries_are_pruned_and_others_stay(server: Registry, tmp_path: Path) -> None:
@@ -560,8 +560,8 @@ def test_a_damaged_entry_does_not_keep_the_others_from_being_pruned(server: Regi
     one = clone(tmp_path / "one", server.address)
     one.doit("build")
     one.doit("push")
-    said = one.doit("cache", "prune", "--days", "-1", code=1)
-    assert "exact-0 stays: an entry of the cache is damaged" in said
+    output = one.doit("cache", "prune", "--days", "-1", code=1)
+    assert "exact-0 stays: an entry of the cache is damaged" in output
     assert list(server.manifests) == ["exact-0"]
 
 

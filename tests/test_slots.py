@@ -317,7 +317,7 @@ def test_zig_for_this_very_machine_links_the_result_alone(given: list[str], argu
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (["rustc", "--target", MUSL, "--lib"], {}),  # another triple, whose linker nothing else has
         (["rustc", "--target", LINUX, "--lib"], {"CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER": "clang"}),
@@ -326,5 +326,5 @@ def test_zig_for_this_very_machine_links_the_result_alone(given: list[str], argu
         (["rustc", "--lib", "--target"], {}),
     ],
 )
-def test_any_other_cargo_is_told_what_maturin_says(arguments: list[str], said: dict[str, str]) -> None:
-    assert linked_by_zig_alone(arguments, ZIG | said) == (arguments, ZIG | said)
+def test_any_other_cargo_is_told_what_maturin_says(arguments: list[str], output: dict[str, str]) -> None:
+    assert linked_by_zig_alone(arguments, ZIG | output) == (arguments, ZIG | output)

@@ -300,8 +300,8 @@ def test_a_damaged_record_costs_one_step_and_one_warning(graph: Graph, damage: s
     graph.doit()
     graph.ran()
     graph.write(".cartwheel/records/build/one.json", damage)
-    said = graph.doit()
-    assert said.count("warning: the record of build:one is not used") == 1
+    output = graph.doit()
+    assert output.count("warning: the record of build:one is not used") == 1
     assert graph.ran() == ["build-one"]
     assert "4 up to date" in graph.doit()
 
@@ -372,9 +372,9 @@ def test_forget_makes_a_step_run_again(graph: Graph) -> None:
 
 
 def test_a_step_cannot_be_ignored(graph: Graph) -> None:
-    said = graph.doit("ignore", "build:one", code=3)
-    assert "build:one cannot be ignored" in said
-    assert "Traceback" not in said
+    output = graph.doit("ignore", "build:one", code=3)
+    assert "build:one cannot be ignored" in output
+    assert "Traceback" not in output
 
 
 def test_reset_dep_forges_no_record(graph: Graph) -> None:
@@ -393,9 +393,9 @@ def test_clean_removes_what_its_tasks_made_and_their_records(graph: Graph) -> No
 
 def test_a_failed_step_is_told_in_words_with_its_log(graph: Graph) -> None:
     (graph.root / "src" / "one.txt").unlink()
-    said = graph.doit(code=1)
-    assert "FAIL  build:one" in said
-    assert "the whole of it is in .cartwheel/logs/build-one.log" in said
+    output = graph.doit(code=1)
+    assert "FAIL  build:one" in output
+    assert "the whole of it is in .cartwheel/logs/build-one.log" in output
 
 
 def test_a_failure_leaves_the_record_of_what_comes_after_it(graph: Graph) -> None:
@@ -427,6 +427,6 @@ def test_records_hold_no_absolute_path_of_the_project(graph: Graph) -> None:
 
 
 def test_a_pattern_that_selects_nothing_is_a_mistake(graph: Graph) -> None:
-    said = graph.doit("build:*typo*", code=3)
-    assert "'build:*typo*' selects no task" in said
-    assert "Traceback" not in said
+    output = graph.doit("build:*typo*", code=3)
+    assert "'build:*typo*' selects no task" in output
+    assert "Traceback" not in output

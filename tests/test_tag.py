@@ -40,7 +40,7 @@ def test_a_clean_branch_that_equals_its_remote_may_be_tagged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "output"),
     [
         ({"dirty": ("a.txt", "b.txt")}, "not committed: a.txt, b.txt; commit, ignore or stash them"),
         ({"dirty": tuple(f"{n}.txt" for n in range(12))}, "and 2 more"),
@@ -61,9 +61,9 @@ def test_a_clean_branch_that_equals_its_remote_may_be_tagged() -> None:
         ({"pipeline": True, "branch": ""}, "does not carry v1.2.0"),
     ],
 )
-def test_what_forbids_a_tag_is_said_with_what_to_do(change: dict[str, object], said: str) -> None:
+def test_what_forbids_a_tag_is_said_with_what_to_do(change: dict[str, object], output: str) -> None:
     (line,) = tag_refusals(replace(READY, **change))  # type: ignore[arg-type]
-    assert said in line
+    assert output in line
 
 
 def test_all_reasons_are_given_at_once() -> None:
@@ -238,9 +238,9 @@ def test_a_plain_tag_is_never_pushed_and_one_that_is_there_already_stays(tmp_pat
 
 def test_a_project_without_a_remote_is_tagged_here_and_told_so(tmp_path: Path) -> None:
     here = repository(tmp_path / "r", a__txt="1")
-    said: list[str] = []
-    tag.make(here, look(here), "Release", said.append)
-    assert said[-1] == "v1.0.0: stays on this machine: the repository has no remote"
+    lines: list[str] = []
+    tag.make(here, look(here), "Release", lines.append)
+    assert lines[-1] == "v1.0.0: stays on this machine: the repository has no remote"
     assert make(here) == ()
 
 
@@ -362,9 +362,9 @@ def test_of_two_clones_that_tag_the_same_commit_at_once_both_end_well(tmp_path: 
     found = look(two)
     make(one)
     before = git(remote, "rev-parse", "v1.0.0")
-    said: list[str] = []
-    tag.make(two, found, "Release", said.append)
-    assert "on this very commit: another clone pushed it meanwhile" in said[-1]
+    lines: list[str] = []
+    tag.make(two, found, "Release", lines.append)
+    assert "on this very commit: another clone pushed it meanwhile" in lines[-1]
     assert git(remote, "rev-parse", "v1.0.0") == before
     assert make(two) == ()
 

@@ -360,10 +360,10 @@ def test_flags_secrets_commands_and_variants_reach_the_build(project: Project) -
     project.write("pebble/.cargo/config.toml", '[build]\nrustflags = ["--cfg", "users"]\n')
     project.edit("pebble/src/main.rs", "cfg!(pebbled)", "cfg!(all(pebbled, users))")
     builds = (f"build:{TRIPLE}:pebble:py3", f"build:{TRIPLE}:pebble:py3:small")
-    said = project.doit(*builds, code=1)
-    assert "SECRET_WORD is to be what $OUR_WORD holds, and that is not set" in said
+    output = project.doit(*builds, code=1)
+    assert "SECRET_WORD is to be what $OUR_WORD holds, and that is not set" in output
     word = {"OUR_WORD": "obsidian-and-more"}
-    said = project.doit("-n", "2", f"repair:{TRIPLE}:pebble:*", env=word)
+    output = project.doit("-n", "2", f"repair:{TRIPLE}:pebble:*", env=word)
     made = sorted((project.root / "dist/private").glob("pebble-*.whl"))
     assert [wheel.name.split("-")[2] for wheel in made] == ["1small", "py3"]
     assert {_says(project, wheel) for wheel in made} == {"granite pebbled"}
@@ -371,7 +371,7 @@ def test_flags_secrets_commands_and_variants_reach_the_build(project: Project) -
         assert b"Build: 1small" in archive.read("pebble-1.0.0.dist-info/WHEEL")
     assert (project.root / "pebble/ran.log").read_text() == "once\n"
     kept = [p for p in (project.root / ".cartwheel").rglob("*") if p.is_file() and b"obsidian" in p.read_bytes()]
-    assert (kept, "obsidian" in said) == ([], False)
+    assert (kept, "obsidian" in output) == ([], False)
     assert "up to date" in project.doit(f"repair:{TRIPLE}:pebble:*", env={"OUR_WORD": "another"})
     project.write("pebble/words.txt", "basalt")
     assert "words.txt changed" in project.doit("plan", env=word)

@@ -147,7 +147,7 @@ def test_an_installer_that_does_not_see_it_yet_is_asked_again(page: str, tmp_pat
     requirements.write_text(requirement("demo", "1.0", {path.name: sha256(path.read_bytes())}))
     assert run((uv(), "venv", "--quiet", "--python", sys.executable, "env"), tmp_path).returncode == 0
     python = tmp_path / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    said: list[str] = []
+    lines: list[str] = []
     waited: list[float] = []
 
     def stale(post: Post) -> None:
@@ -166,9 +166,9 @@ def test_an_installer_that_does_not_see_it_yet_is_asked_again(page: str, tmp_pat
             if done.returncode:
                 raise StepFailed(done.stderr)
 
-        install_when_visible(install, state.index, say=said.append, wait=waited.append)
+        install_when_visible(install, state.index, say=lines.append, wait=waited.append)
     assert len(waited) == 2
-    (line,) = said
+    (line,) = lines
     assert line.startswith("the installer does not see it on faulty yet; waiting until ")
 
 

@@ -68,17 +68,17 @@ def test_a_declared_place_moves_and_no_other_byte(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "output"),
     [
         ("nothing", r"the pattern 'v\{version\}' matches nothing in a.txt; expected exactly once"),
         ("v1.0\n\nv1.0\n", r"matches 2 times in a.txt \(lines 1, 3\); expected exactly once"),
         ("version v\n", "matches nothing"),
     ],
 )
-def test_a_pattern_must_match_exactly_once(tmp_path: Path, text: str, said: str) -> None:
+def test_a_pattern_must_match_exactly_once(tmp_path: Path, text: str, output: str) -> None:
     root = project(tmp_path, {**CRATE, "a.txt": text})
     before = contents(root)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=output):
         moved(root, ("a.txt", "v{version}"))
     assert contents(root) == before
 
@@ -87,12 +87,12 @@ def test_a_file_that_cannot_hold_a_version_is_named(tmp_path: Path) -> None:
     root = project(tmp_path / "p", {**CRATE, "latin.txt": ""})
     (root / "latin.txt").write_bytes(b"\xe9 v1.2.0")
     (tmp_path / "out.txt").write_text("v1.2.0")
-    for file, said in (
+    for file, output in (
         ("none.txt", "'none.txt' cannot be read: No such file"),
         ("latin.txt", "'latin.txt' is not UTF-8 text"),
         ("../out.txt", r"'\.\./out\.txt' lies outside the project"),
     ):
-        with pytest.raises(ConfigError, match=rf"\[tool\.cartwheel\] versions: {said}"):
+        with pytest.raises(ConfigError, match=rf"\[tool\.cartwheel\] versions: {output}"):
             moved(root, (file, "v{version}"))
 
 
@@ -194,7 +194,7 @@ def test_where_pyproject_is_named_the_crates_and_their_workspace_follow_it(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "output"),
     [
         (
             {"pyproject.toml": '[project]\nname = "x"\nversion = "1"\n[tool.cartwheel]\nversion-from = "Cargo.toml"\n'},
@@ -213,14 +213,16 @@ def test_where_pyproject_is_named_the_crates_and_their_workspace_follow_it(tmp_p
         ),
     ],
 )
-def test_a_truth_that_cannot_be_is_refused_with_the_reason(tmp_path: Path, changes: dict[str, str], said: str) -> None:
+def test_a_truth_that_cannot_be_is_refused_with_the_reason(
+    tmp_path: Path, changes: dict[str, str], output: str
+) -> None:
     root = project(tmp_path, {**CRATE, **changes})
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=output):
         survey(root, ".")
 
 
 @pytest.mark.parametrize(
-    ("toml", "said"),
+    ("toml", "output"),
     [
         ('versions = [{ file = "a", pattern = "1.0" }]', "'1.0' has not one place for the version"),
         ('versions = [{ file = "a", pattern = "{version} {pep440}" }]', "has not one place"),
@@ -234,10 +236,10 @@ def test_a_truth_that_cannot_be_is_refused_with_the_reason(tmp_path: Path, chang
         ('bump-message = " "', "bump-message: found a blank"),
     ],
 )
-def test_a_setting_that_cannot_be_meant_is_refused_when_it_is_read(tmp_path: Path, toml: str, said: str) -> None:
+def test_a_setting_that_cannot_be_meant_is_refused_when_it_is_read(tmp_path: Path, toml: str, output: str) -> None:
     one = pure(tmp_path / "p")
     one.edit("pyproject.toml", "[tool.cartwheel]\n", f"[tool.cartwheel]\n{toml}\n")
-    assert said in one.refused("list")
+    assert output in one.refused("list")
 
 
 # Newly appeared -------------------------------------------------------------------------------------------------------
@@ -295,8 +297,8 @@ def test_a_crate_that_joins_a_workspace_by_its_pattern_is_looked_at_without_a_lo
         '[package]\nname = "new"\nversion = "0.1.0"\n[dependencies]\npebble = {{ path = "../..", version = "={}" }}\n'
     )
     one.write("pebble/crates/new/Cargo.toml", joined.format("0.9.0"))
-    said = one.doit("version-sync")
-    assert "pebble/crates/new/Cargo.toml: dependencies.pebble.version =0.9.0 → =1.0.0" in said
+    output = one.doit("version-sync")
+    assert "pebble/crates/new/Cargo.toml: dependencies.pebble.version =0.9.0 → =1.0.0" in output
     assert (one.root / "pebble/crates/new/Cargo.toml").read_text() == joined.format("1.0.0")
 
 
@@ -416,9 +418,9 @@ def test_after_a_bump_cargo_and_uv_find_their_lock_files_in_order(tmp_path: Path
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "with locks")
     for words in (("minor", "alpha"), ("release",), ("major",)):
-        said = bump(root, *words)
-        assert any(line.startswith("uv.lock: package.version of demo") for line in said)
-        assert any(line.startswith("core/Cargo.toml: package.version") for line in said)
+        output = bump(root, *words)
+        assert any(line.startswith("uv.lock: package.version of demo") for line in output)
+        assert any(line.startswith("core/Cargo.toml: package.version") for line in output)
         subprocess.run((*cargo, "--locked"), cwd=root, check=True, capture_output=True)
         subprocess.run((*uv, "--check"), cwd=root, check=True, capture_output=True)
     assert 'version = "1.2.0"' in (root / "other/Cargo.toml").read_text()

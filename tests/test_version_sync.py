@@ -153,7 +153,7 @@ def test_a_pure_python_package_has_its_version_in_pyproject(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "output"),
     [
         ({"pyproject.toml": '[project]\nname = "demo"\n'}, r"no \[project\] version"),
         ({"pyproject.toml": "[project"}, "not valid TOML"),
@@ -180,9 +180,9 @@ def test_a_pure_python_package_has_its_version_in_pyproject(tmp_path: Path) -> N
     ],
 )
 def test_a_project_without_a_usable_version_is_refused_in_words(
-    tmp_path: Path, files: dict[str, str], said: str
+    tmp_path: Path, files: dict[str, str], output: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=output):
         pep440(written_version(project(tmp_path, files), "."))
 
 

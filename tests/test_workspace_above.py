@@ -117,9 +117,9 @@ def test_a_workspace_above_that_git_does_not_track_is_refused_before_anything_is
     committed(top)
     git(top, "rm", "--quiet", "--cached", "Cargo.toml")
     git(top, "commit", "--quiet", "--message", "untracked")
-    said = project.refused("bump", "minor", "--offline")
-    assert "../../Cargo.toml: holds the version too" in said
-    assert "packages" in said
+    output = project.refused("bump", "minor", "--offline")
+    assert "../../Cargo.toml: holds the version too" in output
+    assert "packages" in output
     assert metadata(top) == {"core-x": "0.1.0", "pyx": "0.1.0"}
 
 

@@ -93,9 +93,9 @@ class Example:
     def doit(self, *arguments: str, env: Mapping[str, str] | None = None, code: int = 0) -> str:
         """doit's output; it must end with that exit code."""
         process = self.start(*arguments, env=env)
-        said, _ = process.communicate(timeout=400)
-        assert process.returncode == code, f"exit {process.returncode}\n{said}"
-        return said
+        output, _ = process.communicate(timeout=400)
+        assert process.returncode == code, f"exit {process.returncode}\n{output}"
+        return output
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> set[str]:
         """The names of the tasks that ran."""

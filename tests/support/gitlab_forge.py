@@ -64,8 +64,8 @@ class Forge:
         # login and reads ~/.bashrc, which may put another python3 first on PATH.
         env = environment({"PATH": os.pathsep.join((str(self.bin), os.environ["PATH"])), "SHLVL": "2"})
         done = subprocess.run(argv, cwd=self.clone, env=env, capture_output=True, text=True)
-        said = done.stdout + done.stderr
-        return Ran(code=done.returncode, results=_results(said), said=said)
+        output = done.stdout + done.stderr
+        return Ran(code=done.returncode, results=_results(output), said=output)
 
     @contextmanager
     def without(self, build: str) -> Iterator[None]:
@@ -79,9 +79,9 @@ class Forge:
 _ENDS = {"PASS": "success", "FAIL": "failure"}
 
 
-def _results(said: str) -> dict[str, str]:
-    found = re.findall(r"^ (PASS|FAIL) +(.+?) *$", said, re.M)
-    idle = set(re.findall(r"^.+? +> (\S+) is up to date$", said, re.M))
+def _results(output: str) -> dict[str, str]:
+    found = re.findall(r"^ (PASS|FAIL) +(.+?) *$", output, re.M)
+    idle = set(re.findall(r"^.+? +> (\S+) is up to date$", output, re.M))
     return {(name := _name(job)): "up to date" if end == "PASS" and name in idle else _ENDS[end] for end, job in found}
 
 

@@ -174,8 +174,8 @@ def _must_run(images: Images) -> None:
         [images.engine, "run", "--rm", name, "true"], env={**os.environ, **images.env}, capture_output=True, text=True
     )
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        pytest.skip(f"{images.engine} cannot run a container here: {said[-1] if said else done.returncode}")
+        output = done.stderr.strip().splitlines()
+        pytest.skip(f"{images.engine} cannot run a container here: {output[-1] if output else done.returncode}")
 
 
 @contextmanager

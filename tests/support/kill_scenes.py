@@ -13,9 +13,9 @@ CHECKS_ONLY = "version-sync"
 """A step that looks and makes nothing: whether it runs again is of no account here."""
 
 
-def told(said: str) -> set[str]:
+def told(output: str) -> set[str]:
     """The steps that a run says it has done."""
-    return set(_OK.findall(said)) - {CHECKS_ONLY}
+    return set(_OK.findall(output)) - {CHECKS_ONLY}
 
 
 MUSL = "x86_64-unknown-linux-musl"

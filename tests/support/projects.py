@@ -131,13 +131,13 @@ class Project:
         before = self.kept(but=but)
         process = self.start(*arguments, env=env, python=python)
         out, err = process.communicate(timeout=900)
-        said = out + err
-        assert process.returncode > 0, said
-        assert "Traceback" not in said, said
+        output = out + err
+        assert process.returncode > 0, output
+        assert "Traceback" not in output, output
         after = self.kept(but=but)
         changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
-        assert not changed, f"records or finished files were lost or changed: {changed}\n{said}"
-        return said.strip()
+        assert not changed, f"records or finished files were lost or changed: {changed}\n{output}"
+        return output.strip()
 
     def kept(self, *, but: str = "") -> dict[str, str]:
         """The digest of every record and finished file, without the records and raw wheels of the tasks `but`."""

@@ -190,7 +190,7 @@ class RandomYard:
             reads.append(f'env::var("{VARIABLE}").unwrap_or_default()')
         if manner == "named" and self.draw.random() < 0.5:
             watch.append("changed=build.rs")
-        said = f"let said = [{', '.join(f'String::from({read})' for read in reads)}].concat();"
+        output = f"let said = [{', '.join(f'String::from({read})' for read in reads)}].concat();"
         lines = "".join(f'println!("{self.draw.choice(("cargo:", "cargo::"))}rerun-if-{row}");' for row in watch)
         if self.draw.random() < 0.5:
             end, expr = "say(said);", 'env!("SAID")'
@@ -200,7 +200,7 @@ class RandomYard:
         self._add(
             f"{name}/build.rs",
             lambda token: (
-                f'{HELPERS}const SALT: &str = "{token}";\nfn main() {{ {said} {lines} '
+                f'{HELPERS}const SALT: &str = "{token}";\nfn main() {{ {output} {lines} '
                 f'let said = format!("{{SALT}}{{said}}"); {end} }}\n'
             ),
         )
@@ -259,8 +259,8 @@ class RandomYard:
             (1, self._configuration), (1, self._script_more),
         ]  # fmt: skip
         weights, edits = zip(*weighted, strict=True)
-        said = [edit() for edit in self.draw.choices(edits, weights, k=self.draw.choice((1, 1, 1, 2)))]
-        return " and ".join(said)
+        output = [edit() for edit in self.draw.choices(edits, weights, k=self.draw.choice((1, 1, 1, 2)))]
+        return " and ".join(output)
 
     def _drawn_file(self) -> str:
         there = [name for name in sorted(self.tokens) if self.path(name).is_file()]

@@ -60,18 +60,18 @@ class Scenes:
 
     def _deliver(self, *items: Item, version: str = "1.0") -> str:
         trusted_publishing._KEPT.clear()
-        said: list[str] = []
+        lines: list[str] = []
         one_try = Patience(tries=1)
-        there = PypiDestination(self.index, "demo", version, environ=os.environ, say=said.append, patience=one_try)
+        there = PypiDestination(self.index, "demo", version, environ=os.environ, say=lines.append, patience=one_try)
         planned = there.items(items or self.items)
         assert not there.refusals(planned, sending=True), there.refusals(planned, sending=True)
         book = Ledger(
             self.folder / f"ledger-{version}.json", index="house", url=there.url, project="demo", version=version,
-            say=said.append,
+            say=lines.append,
         )  # fmt: skip
         with there.alone():
-            sent = deliver(there, planned, book, say=said.append)
-        return f"{len(sent)} sent; {' | '.join(line for line in said if 'attested' in line)}"
+            sent = deliver(there, planned, book, say=lines.append)
+        return f"{len(sent)} sent; {' | '.join(line for line in lines if 'attested' in line)}"
 
     def _document(self, file: str = WHEEL) -> dict[str, Any]:
         return self.shelf.documents[file]

@@ -136,9 +136,9 @@ def made(folder: Path, files: Mapping[str, str], newline: str = "\n") -> Path:
 
 def bump(root: Path, *words: str, names: tuple[str, ...] = (), commit: bool = True, offline: bool = True) -> list[str]:
     """Do it, without the command; what it says."""
-    said: list[str] = []
+    lines: list[str] = []
     found = read_project(root, {})
     plan = bump_plan(root, found, names, words, date=TODAY)
     refuse_taken(root, found, plan, offline=offline)
-    apply_bump(root, found, plan, commit=commit, say=said.append)
-    return said
+    apply_bump(root, found, plan, commit=commit, say=lines.append)
+    return lines
