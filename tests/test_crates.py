@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -18,13 +19,15 @@ from cartwheel.cargo.publish_order import Crate
 from cartwheel.destinations.cargo_publish import Cargo, Registry, answer_from, registry_of
 from cartwheel.destinations.crate_content import differences
 from cartwheel.destinations.crates import CrateRelease, crates_of
+from cartwheel.destinations.crates_identity import JobToken, is_planned, job_token
 from cartwheel.destinations.delivery import wait_until_visible
 from cartwheel.destinations.retries import LOST
+from cartwheel.destinations.trusted_publishing import identity_variable
 from cartwheel.model.config.release_settings import IndexSettings
-from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.process.step_log import StepLog
 from cartwheel.stand_ins.crates import CrateRequest as Requests
-from support.crate_shelf import Act, Scripted, Shelf
+from support.crate_shelf import Act, Scripted, Shelf, Trusting, TrustingShelf
 from support.crates import workspace
 from support.deliveries import book_of, publish
 from support.projects import Project, committed, environment
@@ -182,9 +185,9 @@ class Run:
             cargo, self.project.root / "pebble", root=self.project.root, extensions=(), asked=None, alone=True
         )
 
-    def __call__(self) -> tuple[str, ...]:
+    def __call__(self, job_token: JobToken | None = None) -> tuple[str, ...]:
         cargo = self.cargo()
-        release = CrateRelease(cargo, self.crates(cargo))
+        release = CrateRelease(cargo, self.crates(cargo), job_token=job_token)
         book = book_of(self.folder / "ledger.json", release, "pebble", "1.0.0", self.said.append)
         return tuple(n.rpartition("-")[0] for n in publish(release, (), book, say=self.said.append, wait=self._sleep))
 
@@ -459,3 +462,109 @@ def test_a_crate_of_another_workspace_that_is_needed_by_path_comes_along(tmp_pat
         home=tmp_path,
     )  # fmt: skip
     assert [crate.name for crate in run.crates(cargo)] == ["sand", "pebble"]
+
+
+# Trusted publishing ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trusting(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrustingShelf]:
+    """A registry with trusted publishing; this process is a job of `me/demo` on GitHub."""
+    monkeypatch.setattr("cartwheel.destinations.retries.sleep", lambda seconds: None)
+    for name in ("GITLAB_CI", "CIRCLECI", "BUILDKITE"):
+        monkeypatch.delenv(name, raising=False)
+    made = TrustingShelf()
+    with made.open(Trusting):
+        for name, value in made.identities.github(made.base).items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+TRUSTED = IndexSettings(kind="crates", auth="trusted")
+
+
+def token_of(
+    shelf: TrustingShelf, settings: IndexSettings = TRUSTED, *, say: Callable[[str], None] = lambda text: None
+) -> JobToken:
+    found = job_token(Registry(name="house", url=shelf.index), settings, dict(os.environ), say)
+    assert found
+    return found
+
+
+@needs_cargo
+def test_a_job_publishes_crates_with_a_token_of_its_identity_that_is_revoked_after(
+    trusting: TrustingShelf, tmp_path: Path
+) -> None:
+    project = committed(workspace(tmp_path / "project", registry="house"))
+    (tmp_path / "run").mkdir()
+    run = Run(project, trusting, tmp_path / "run")
+    assert run(token_of(trusting)) == ("sand", "pebble")
+    (token,) = trusting.issued
+    assert trusting.tokens == {token}
+    assert trusting.revoked == [token]
+    kept = "".join(path.read_text(errors="replace") for path in run.folder.glob("*.*"))
+    assert token not in kept + "".join(run.said)
+    assert run(token_of(trusting)) == ()
+    assert len(trusting.issued) == 1, "nothing to send, no token"
+
+
+def test_an_exchange_is_repeated_after_a_passing_fault_with_a_new_identity(trusting: TrustingShelf) -> None:
+    trusting.troubles = [503, 429]
+    assert token_of(trusting).issue() == trusting.issued[0]
+
+
+@pytest.mark.parametrize(
+    ("claim", "settings", "words"),
+    [
+        ({"repository": "me/fork"}, TRUSTED, r"No Trusted .* `me/fork`\.; add this job .*me/fork.*first version"),
+        ({"environment": "else"}, IndexSettings(auth="trusted", environment="release"), r"this job runs in 'else'"),
+    ],
+)  # fmt: skip
+def test_a_job_that_is_no_publisher_is_told_what_to_add(
+    claim: dict[str, object], settings: IndexSettings, words: str, trusting: TrustingShelf
+) -> None:
+    trusting.identities.claims |= claim
+    with pytest.raises(CartwheelError, match=words):
+        token_of(trusting, settings).issue()
+    assert trusting.issued == []
+
+
+def test_an_identity_of_gitlab_works_once(trusting: TrustingShelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS")
+    monkeypatch.setenv("GITLAB_CI", "true")
+    audience = trusting.base.removeprefix("http://")
+    monkeypatch.setenv(identity_variable(audience), trusting.identities.token(audience))
+    token = token_of(trusting)
+    assert token.issue() == trusting.issued[0]
+    token.revoke()
+    with pytest.raises(CartwheelError, match="JWT has already been used"):
+        token.issue()
+
+
+def test_a_token_that_cannot_be_revoked_is_announced(trusting: TrustingShelf) -> None:
+    said: list[str] = []
+    trusting.revoking = 500
+    token = token_of(trusting, say=said.append)
+    token.issue()
+    token.revoke()
+    token.revoke()
+    assert said == ["house: its token could not be revoked (it answers 500); it ends within 30 minutes"]
+
+
+def test_a_token_of_the_user_comes_first_and_elsewhere_than_on_crates_io_nothing_is_exchanged_unasked() -> None:
+    job = {"GITHUB_ACTIONS": "true", "ACTIONS_ID_TOKEN_REQUEST_URL": "http://127.0.0.1:9/"}
+    auto = IndexSettings()
+    assert is_planned("crates-io", auto, job)
+    assert is_planned("crates-io", auto, {"CRATES_IO_ID_TOKEN": "x"})
+    assert not is_planned("crates-io", auto, {})
+    assert not is_planned("crates-io", auto, {**job, "CARTWHEEL_INDEX_CRATES_IO_TOKEN": "x"})
+    assert not is_planned("crates-io", auto, {**job, "CARGO_REGISTRY_TOKEN": "x"})
+    assert not is_planned("crates-io", IndexSettings(auth="token"), job)
+    assert not is_planned("house", auto, job)
+    assert not job_token(Registry(name="crates-io", url="sparse+http://127.0.0.1:9/", stand_in=True), TRUSTED, job, str)
+
+
+def test_without_a_job_trusted_publishing_is_refused_before_anything_is_sent() -> None:
+    token = job_token(Registry(name="crates-io"), TRUSTED, {}, print)
+    assert token
+    assert "publish from the pipeline" in token.refusal()

@@ -256,7 +256,7 @@ def test_names_and_kinds() -> None:
         ({"kind": "crates", "simple": "x"}, "index.shelf: 'simple' is for kind 'pypi'"),
         ({"kind": "github", "rehearsal": True}, "index.shelf: 'rehearsal' is for kind 'pypi'"),
         ({"kind": "github", "rehearsal": False}, "index.shelf: 'rehearsal' is for kind 'pypi'"),
-        ({"kind": "crates", "auth": "trusted"}, "index.shelf: 'auth' is for kind 'pypi'"),
+        ({"kind": "github", "auth": "trusted"}, "index.shelf: 'auth' is for kind 'pypi' and 'crates'"),
         ({"kind": "github", "repository": "r"}, "repository 'r'; expected owner/name"),
         ({"kind": "crates", "crates": []}, "crates: found an empty list"),
         ({"kind": "git"}, "unknown value 'git'"),

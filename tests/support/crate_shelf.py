@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+from cartwheel.destinations.trusted_publishing import claims_of
 from cartwheel.stand_ins.crates import CrateRequest, CrateShelf
+from support.indexes import Identities
 
 
 class Scripted(CrateRequest):
@@ -44,3 +48,60 @@ class Shelf(CrateShelf):
         self.tokens: set[str] = set()
         self.script: list[Act] = []
         self.hidden: dict[str, int] = {}
+
+
+class Trusting(Scripted):
+    """A registry with trusted publishing, as crates.io has it (controllers/trustpub, November 2026), and the issuer of
+    the identities of jobs of `me/demo`.  It takes crates only with a token that is not revoked."""
+
+    place: TrustingShelf
+
+    def respond(self) -> None:
+        """Issues identities; exchanges and revokes tokens."""
+        place, where = self.place, urlsplit(self.path)
+        if where.path == "/identity":
+            (audience,) = parse_qs(where.query)["audience"]
+            self.tell(200, {"value": place.identities.token(audience)})
+        elif where.path != "/api/v1/trusted_publishing/tokens":
+            super().respond()
+        elif self.command == "POST":
+            self.exchange(json.loads(self.body())["jwt"])
+        else:
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            place.revoked.append(token)
+            place.token = "none is valid"
+            self.answer(place.revoking) if token in place.issued else self.answer(401)
+
+    def exchange(self, identity: str) -> None:
+        """A token for an identity, once."""
+        place, claims = self.place, claims_of(identity)
+        if place.troubles:
+            self.answer(place.troubles.pop(0))
+            return
+        wrong = (
+            "Failed to decode JWT" if claims.get("aud") != place.base.removeprefix("http://")
+            else "JWT has already been used" if identity in place.identities.used
+            else f"No Trusted Publishing config found for repository `{claims['repository']}`."
+            if claims["repository"] != "me/demo" else ""
+        )  # fmt: skip
+        place.identities.used.append(identity)
+        if wrong:
+            self.tell(400, {"errors": [{"detail": wrong}]})
+            return
+        place.token = f"cio_tp_{len(place.issued)}s3cr3t"
+        place.issued.append(place.token)
+        self.tell(200, {"token": place.token})
+
+
+class TrustingShelf(Shelf):
+    """The tokens of a registry with trusted publishing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = "none is valid"
+        self.identities = Identities()
+        self.issued: list[str] = []
+        self.revoked: list[str] = []
+        self.revoking = 204
+        self.troubles: list[int] = []
+        """The statuses of the next exchanges."""

@@ -42,7 +42,7 @@ def release_table(found: Iterable[Publisher], git: GitFacts, *, crates: bool) ->
         name, keys = names[row.index], {}
         if name not in ("pypi", "testpypi", "github", "crates-io"):
             keys["url"] = row.index
-        if row.index in ("pypi", "testpypi") and not row.trusted and row.secret:
+        if row.index in ("pypi", "testpypi", "crates-io") and not row.trusted and row.secret:
             keys["auth"] = "token"
         if row.environment and row.index in ("pypi", "testpypi") and row.environment != name:
             keys["environment"] = row.environment

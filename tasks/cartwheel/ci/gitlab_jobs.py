@@ -25,7 +25,6 @@ from cartwheel.ci.yaml_document import TextLines, WithComment
 from cartwheel.destinations.trusted_publishing import identity_variable
 from cartwheel.model.wheels.container_image import DOCKERFILE, IN_IMAGE
 from cartwheel.model.wheels.target import TARGETS
-from cartwheel.provenance.attestations import AUDIENCE
 
 Row = dict[str, Any]
 
@@ -219,7 +218,7 @@ def _deliver(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     if job.environment:
         made["environment"] = {"name": _environment(job)}
     if job.identity:
-        made["id_tokens"] = {identity_variable(name): {"aud": name} for name in (job.index, AUDIENCE)}
+        made["id_tokens"] = {identity_variable(name): {"aud": name} for name in job.audiences}
     work = (*explain_missing_variable(job), *(() if locked else _TAKE), *_commands(job, locked=locked))
     return {**made, "script": _script(pipeline, job, work)}
 

@@ -117,11 +117,16 @@ class Job(Struct, frozen=True, kw_only=True):
     """The forge's environment that holds its secrets and names its identity."""
     runner: Runner = ""
     """Its machine; empty for the pipeline's default, or that of the build."""
-    identity: bool = False
-    """Whether it publishes with the job's identity (trusted publishing) instead of a token."""
+    audiences: tuple[str, ...] = ()
+    """Whom it shows its identity to (trusted publishing, Sigstore); empty: it has none."""
     secrets: Mapping[str, str] = {}
     """Environment variables and the names of the secrets they hold, or `FORGE`."""
     variables: Mapping[str, str] = {}
+
+    @property
+    def identity(self) -> bool:
+        """Whether it has an identity."""
+        return bool(self.audiences)
 
     @property
     def locked(self) -> bool:

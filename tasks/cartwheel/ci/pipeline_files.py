@@ -21,6 +21,7 @@ from cartwheel.filesystem.repository_files import repository_root
 from cartwheel.model.config.release_settings import CiSettings
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Project
+from cartwheel.provenance.attestations import AUDIENCE
 
 SHOWN = 30
 """Lines of a difference that are shown."""
@@ -211,7 +212,8 @@ def _new_lock(wanted: Pipeline, version: str, environ: Mapping[str, str], *, ren
 
 def _lock_needs(wanted: Pipeline) -> publish_lock.Needs:
     return publish_lock.Needs(
-        sources=publish_lock.from_sources(wanted.cartwheel), attests=any(job.identity for job in wanted.jobs)
+        sources=publish_lock.from_sources(wanted.cartwheel),
+        attests=any(AUDIENCE in job.audiences for job in wanted.jobs),
     )
 
 

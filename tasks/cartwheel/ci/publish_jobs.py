@@ -63,7 +63,7 @@ def _pair(
         by_tag=by_tag,
         by_schedule=index == project.ci.nightly,
         environment=environment,
-        identity=needs.identity,
+        audiences=needs.audiences,
         secrets=secrets,
         variables={"CARTWHEEL_PUBLISH": index} if added else {},
     )
@@ -76,7 +76,7 @@ def _pair(
         permissions=(READ,),
         history=needs.history,
         environment=environment if needs.private else "",
-        identity=False,
+        audiences=(),
         secrets=secrets if needs.own_page or needs.private else {},
     )
     return publish, verify

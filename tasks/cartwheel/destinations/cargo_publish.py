@@ -87,8 +87,15 @@ class Registry(Struct, frozen=True, kw_only=True):
         if token:
             refuse_unsendable(self.name, token_variable(self.name), token)
             refuse_foreign_token(self.name, token_variable(self.name), token, self.url.removeprefix("sparse+"))
-            given["CARGO_REGISTRY_TOKEN" if self.name == CRATES_IO else f"{own}_TOKEN"] = token
+            given[self.token_name] = token
         return given
+
+    @property
+    def token_name(self) -> str:
+        """cargo's variable for the registry's token."""
+        return (
+            "CARGO_REGISTRY_TOKEN" if self.name == CRATES_IO else f"CARGO_REGISTRIES_{_variable_name(self.name)}_TOKEN"
+        )
 
 
 def registry_of(name: str, table: Mapping[str, IndexSettings]) -> Registry:
@@ -134,6 +141,11 @@ class Cargo:
         self._env = registry.environ(environ, home)
         self._proof = registry.proof(environ)
         self._hidden = (*(v for k, v in self._env.items() if k.endswith("_TOKEN")), *self._proof[1:])
+
+    def authorise(self, token: str) -> None:
+        """Use a token that the registry issued to this job."""
+        self._env = {**self._env, self.registry.token_name: token}
+        self._hidden = (*self._hidden, token)
 
     def metadata(self, manifest: Path | None = None) -> Mapping[str, Any]:
         """The output of `cargo metadata --no-deps` for a workspace; works offline."""

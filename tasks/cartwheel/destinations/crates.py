@@ -17,8 +17,10 @@ from msgspec.structs import replace
 
 from cartwheel.cargo.config_files import cargo_home
 from cartwheel.cargo.publish_order import Crate, crates_from_metadata, crates_to_publish, needed_folders
-from cartwheel.destinations.cargo_publish import Cargo, registry_of
+from cartwheel.destinations import crates_identity
+from cartwheel.destinations.cargo_publish import CRATES_IO, Cargo, registry_of
 from cartwheel.destinations.crate_content import differences
+from cartwheel.destinations.crates_identity import JobToken, job_token
 from cartwheel.destinations.protocol import (
     MISSING,
     THERE,
@@ -62,12 +64,15 @@ def destination(release: Release) -> CrateRelease:
         folder = release.scratch if release.scratch != Path() else Path(TemporaryDirectory().name)
         log = StepLog(folder / "cargo.log", shown_as="cargo's words")
     cargo = cargo_for(release, log)
-    return CrateRelease(cargo, its_crates(release, cargo))
+    token = job_token(cargo.registry, release.settings, release.environ, release.say)
+    return CrateRelease(cargo, its_crates(release, cargo), job_token=token)
 
 
 def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
-    """Always empty: a registry of crates takes no wheels or sdists."""
-    return ()
+    """With `release.sending`, a missing identity; a registry of crates takes no wheels or sdists."""
+    registry = registry_of(release.index, release.project.indexes)
+    token = job_token(registry, release.settings, release.environ, release.say) if release.sending else None
+    return tuple(filter(None, (token.refusal(),))) if token else ()
 
 
 def existing_files(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
@@ -80,8 +85,9 @@ def existing_files(release: Release, version: str, crates: Mapping[str, str]) ->
 
 
 def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
-    """Nothing special: a token, as for any index."""
-    return JobNeeds()
+    """Trusted publishing if the configuration asks for it, and by default on crates.io."""
+    trusted = settings.auth == "trusted" or (settings.auth is None and name == CRATES_IO)
+    return JobNeeds(audiences=(crates_identity.AUDIENCE,) if trusted else ())
 
 
 @contextmanager
@@ -112,7 +118,15 @@ class CrateRelease:
 
     content, lags, one_by_one, deadline = "content", True, True, 900.0
 
-    def __init__(self, cargo: Cargo, crates: tuple[Crate, ...], *, patience: Patience = PATIENCE) -> None:
+    def __init__(
+        self,
+        cargo: Cargo,
+        crates: tuple[Crate, ...],
+        *,
+        patience: Patience = PATIENCE,
+        job_token: JobToken | None = None,
+    ) -> None:
+        self._job_token = job_token
         self.name, self.url, self.patience = cargo.registry.name, cargo.registry.url, patience
         self._cargo, self._crates = cargo, {crate.file: crate for crate in crates}
         self._theirs: dict[str, bytes] = {}
@@ -120,9 +134,13 @@ class CrateRelease:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Serializes the releases of crates in this process."""
+        """Serializes the releases of crates in this process; revokes the job's token at the end."""
         with _ONE_AT_A_TIME:
-            yield
+            try:
+                yield
+            finally:
+                if self._job_token:
+                    self._job_token.revoke()
 
     def items(self, files: Sequence[Item]) -> tuple[Item, ...]:
         """Each crate as cargo packs it."""
@@ -138,6 +156,8 @@ class CrateRelease:
 
     def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
         """The errors of crates that do not compile from their packed files, or of a registry that cannot be read."""
+        if sending and self._job_token and (lacking := self._job_token.refusal()):
+            return (lacking,)
         try:
             standing = self.look(items)
             if not standing.wrong:
@@ -168,7 +188,9 @@ class CrateRelease:
         self._compile(standing)
 
     def send(self, item: Item) -> Answer:
-        """Sends one crate with one `cargo publish`."""
+        """Sends one crate with one `cargo publish`; a token of the job is issued first, and renewed in time."""
+        if self._job_token and self._job_token.stale:
+            self._cargo.authorise(self._job_token.issue())
         return self._cargo.publish(self._crates[item.name])
 
     def renew_credentials(self, answer: Answer) -> bool:

@@ -118,8 +118,8 @@ class DestinationStatus(Struct, frozen=True, kw_only=True):
 class JobNeeds(Struct, frozen=True, kw_only=True):
     """What a destination requires of the CI jobs that publish to it and verify it."""
 
-    identity: bool = False
-    """Trusted publishing: the job needs permission to request its identity."""
+    audiences: tuple[str, ...] = ()
+    """Whom the job shows its identity to (trusted publishing, Sigstore); empty: it needs none."""
     own_page: bool = False
     """The job's own token suffices: the repository's own release page."""
     history: bool = False
@@ -128,6 +128,11 @@ class JobNeeds(Struct, frozen=True, kw_only=True):
     """Reading needs credentials too, so the verifying job gets them."""
     practice: bool = False
     """The destination accepts an untagged release."""
+
+    @property
+    def identity(self) -> bool:
+        """Whether the job needs permission to request its identity."""
+        return bool(self.audiences)
 
 
 class Release(Struct, frozen=True, kw_only=True):

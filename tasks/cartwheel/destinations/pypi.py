@@ -30,6 +30,7 @@ from cartwheel.destinations.twine_upload import Sender, by_identity, lacking
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import PYPI, is_rehearsal
 from cartwheel.model.project import Project
+from cartwheel.provenance.attestations import AUDIENCE
 from cartwheel.stand_ins.pypi import LoopbackIndex
 
 
@@ -68,8 +69,9 @@ def existing_files(release: Release, version: str, crates: Mapping[str, str]) ->
 def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
     """Trusted publishing if the configuration asks for it, and by default on PyPI and TestPyPI."""
     known = name in ("pypi", "testpypi") and not settings.url
+    trusted = settings.auth == "trusted" or (settings.auth is None and known)
     return JobNeeds(
-        identity=settings.auth == "trusted" or (settings.auth is None and known),
+        audiences=(name, AUDIENCE) if trusted else (),
         private=bool(settings.user) and settings.auth != "trusted",
         practice=is_rehearsal(name, {name: settings}),
     )

@@ -60,7 +60,7 @@ def sign(index: Index, items: Sequence[Item], root: Path, say: Say) -> dict[str,
     trust = trust_of(index, root)
 
     def signed() -> dict[str, str]:
-        token = trusted_publishing.job_identity(index, attestations.AUDIENCE)
+        token = trusted_publishing.job_identity(index.name, attestations.AUDIENCE)
         with attestations.signing(token, trust) as signer:
             return {item.name: signer.attestation(item.name, item.sha256) for item in items}
 

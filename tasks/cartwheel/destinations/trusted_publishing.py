@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -81,13 +82,13 @@ def is_available(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("GITLAB_CI")) and any(name.endswith("_ID_TOKEN") for name in environ)
 
 
-def lacking(index: Index, environ: Mapping[str, str]) -> str:
+def lacking(name: str, environ: Mapping[str, str]) -> str:
     """Why no identity can exist, as far as it is known offline; empty if one may."""
-    if any(environ.get(name) for name in _JOBS):
+    if any(environ.get(job) for job in _JOBS):
         return ""
     return (
-        f"index {index.name}: trusted publishing works in a job of GitHub or GitLab, and this is none; "
-        f'publish from the pipeline, or say auth = "token" in [tool.cartwheel.index.{index.name}]'
+        f"index {name}: trusted publishing works in a job of GitHub or GitLab, and this is none; "
+        f'publish from the pipeline, or say auth = "token" in [tool.cartwheel.index.{name}]'
     )
 
 
@@ -125,9 +126,9 @@ def _exchange(index: Index, again: bool) -> MintedToken | _Refusal:
     if isinstance(asked, _Refusal):
         return asked
     audience = str(asked.get("audience", ""))
-    identity = job_identity(index, audience)
-    claims = _claims(identity)
-    _refuse_other_environment(index, claims)
+    identity = job_identity(index.name, audience)
+    claims = claims_of(identity)
+    refuse_other_environment(index.name, index.environment, claims)
     key = (index.url, hashlib.sha256(identity.encode()).hexdigest())
     if key in _KEPT:
         if again:
@@ -184,30 +185,30 @@ def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = Non
         return _Refusal(status=LOST, words=f"it cannot be reached: {reason(error, hidden)}; start again later")
 
 
-def job_identity(index: Index, audience: str) -> str:
-    """This job's identity for an audience. Raises `CartwheelError` if the job has none."""
+def job_identity(name: str, audience: str) -> str:
+    """This job's identity for an audience. Raises `CartwheelError` if the job has none; it names the index `name`."""
     import id
 
     try:
-        late = f"index {index.name}: the job's identity is not given; start the job again"
+        late = f"index {name}: the job's identity is not given; start the job again"
         identity = within(lambda: id.detect_credential(audience), seconds=60.0, late=late)
     except id.GitHubOidcPermissionCredentialError:
         raise ConfigError(
-            f"index {index.name}: this job may not show who it is; give it 'permissions: id-token: write'"
+            f"index {name}: this job may not show who it is; give it 'permissions: id-token: write'"
         ) from None
     except id.AmbientCredentialError as error:
         raise CartwheelError(
-            f"index {index.name}: this job has no identity for the audience '{audience}' ({_first_line(error)}); "
+            f"index {name}: this job has no identity for the audience '{audience}' ({_first_line(error)}); "
             f"on GitLab give it 'id_tokens: {identity_variable(audience)}: {{aud: {audience}}}'"
         ) from None
     if not identity:
-        raise CartwheelError(lacking(index, {}))
+        raise CartwheelError(lacking(name, {}))
     return identity
 
 
 def identity_variable(audience: str) -> str:
     """The variable in which a GitLab job finds its identity for an audience (PyPI's `id`, detect_gitlab)."""
-    return "".join(c if c.isalnum() else "_" for c in audience.upper()) + "_ID_TOKEN"
+    return re.sub(r"[^A-Z0-9_]|^[^A-Z_]", "_", audience.upper()) + "_ID_TOKEN"
 
 
 def _first_line(error: Exception) -> str:
@@ -215,7 +216,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].split(", body=")[0]
 
 
-def _claims(identity: str) -> Mapping[str, Any]:
+def claims_of(identity: str) -> Mapping[str, Any]:
     """The claims of an identity, not verified; only for messages."""
     try:
         part = identity.split(".")[1]
@@ -225,13 +226,19 @@ def _claims(identity: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _refuse_other_environment(index: Index, claims: Mapping[str, Any]) -> None:
+def refuse_other_environment(name: str, environment: str, claims: Mapping[str, Any]) -> None:
+    """Raises `ConfigError` if an identity's claims name another environment than the configuration (empty: any)."""
     found = str(claims.get("environment") or "")
-    if claims and index.environment and found.lower() != index.environment.lower():
+    if claims and environment and found.lower() != environment.lower():
         raise ConfigError(
-            f"index {index.name}: the configuration says environment '{index.environment}', and this job runs in "
-            f"{repr(found) if found else 'none'}; let the job that publishes run in '{index.environment}'"
+            f"index {name}: the configuration says environment '{environment}', and this job runs in "
+            f"{repr(found) if found else 'none'}; let the job that publishes run in '{environment}'"
         )
+
+
+def shown_claims(claims: Mapping[str, Any]) -> str:
+    """The claims that identify a publisher, for a message."""
+    return ", ".join(f"{name} = {claims[name]}" for name in _SHOWN if claims.get(name))
 
 
 def _refusal(index: Index, answer: Mapping[str, Any], claims: Mapping[str, Any], identity: str) -> _Refusal:
@@ -239,5 +246,5 @@ def _refusal(index: Index, answer: Mapping[str, Any], claims: Mapping[str, Any],
     code = str(errors[0].get("code", "")) if errors else ""
     words = CODES.get(code, f"it says {errors or answer.get('message', 'nothing')}; look at the publisher there")
     if code in _OF_THE_PUBLISHER:
-        words += " " + ", ".join(f"{name} = {claims[name]}" for name in _SHOWN if claims.get(name))
+        words += " " + shown_claims(claims)
     return _Refusal(status=422, words=in_words(words, (identity,), limit=1000) + (f" ({code})" if code else ""))

@@ -59,7 +59,7 @@ def lacking(index: Index, environ: Mapping[str, str], pypirc: str = PYPIRC) -> s
     """Why credentials are missing, known before anything is public; empty if they exist."""
     try:
         if index.auth == "trusted":
-            return trusted_publishing.lacking(index, environ)
+            return trusted_publishing.lacking(index.name, environ)
         if environment_credentials(index, environ) or stored_credentials(index, environ, pypirc):
             return ""
     except CartwheelError as error:

@@ -24,7 +24,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     indexes: tuple[str, ...] = ()
     """Well-known indexes of this kind; they need no table in the configuration."""
     keys: tuple[str, ...] = ()
-    """Keys of `index.NAME` that are valid for this kind only."""
+    """Keys of `index.NAME` that are not valid for every kind."""
     needs_crate: bool = False
     """It accepts crates; a package without a crate is not published there."""
     page_of_tag: bool = False
@@ -41,7 +41,9 @@ KINDS: dict[str, Kind] = {
         wheel_rules=True,
     ),
     GITHUB: Kind(module="cartwheel.destinations.github", indexes=("github",), keys=("repository",), page_of_tag=True),
-    CRATES: Kind(module="cartwheel.destinations.crates", indexes=("crates-io",), keys=("crates",), needs_crate=True),
+    CRATES: Kind(
+        module="cartwheel.destinations.crates", indexes=("crates-io",), keys=("crates", "auth"), needs_crate=True
+    ),
 }
 """All kinds by their name in `index.NAME.kind`.  An index without `kind` whose name is not well known is `pypi`."""
 

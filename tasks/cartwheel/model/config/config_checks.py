@@ -178,9 +178,11 @@ def _misplaced_keys(settings: Settings) -> Iterable[str]:
         if kind not in KINDS:
             yield f"index.{name} kind: unknown value '{kind}'{did_you_mean(kind, KINDS)}"
             continue
-        for key, only in ((key, only) for only, row in KINDS.items() for key in row.keys):
-            if getattr(table, key) != getattr(_UNSAID, key) and kind != only:
-                yield f"index.{name}: '{key}' is for kind '{only}', and this is of kind '{kind}'; remove one of the two"
+        for key in dict.fromkeys(key for row in KINDS.values() for key in row.keys):
+            only = [other for other, row in KINDS.items() if key in row.keys]
+            if getattr(table, key) != getattr(_UNSAID, key) and kind not in only:
+                kinds = "' and '".join(only)
+                yield f"index.{name}: '{key}' is for kind '{kinds}', and this is of kind '{kind}'; remove one of them"
         if table.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", table.repository, re.ASCII):
             yield f"index.{name}: repository '{table.repository}'; expected owner/name"
         if table.crates == ():

@@ -24,9 +24,9 @@ class IndexSettings(Table, frozen=True, kw_only=True):
     """Kind `pypi`: an index for practice.  It needs no tag and takes development versions.
     Default: `true` for `testpypi`, else `false`."""
     auth: Literal["token", "trusted"] | None = None
-    """Kind `pypi`: how uploads are authorised: with a `token` from the environment, `.pypirc` or the keyring, or by
-    trusted publishing, which issues a short-lived token to the pipeline's job.
-    Default: a token where there is one, else trusted publishing on `pypi`."""
+    """Kinds `pypi` and `crates`: how uploads are authorised: with a `token` (from the environment, `.pypirc`, the
+    keyring, or cargo's credentials), or by trusted publishing, which issues a short-lived token to the pipeline's job.
+    Default: a token where there is one, else trusted publishing on `pypi` and `crates-io`."""
     environment: str = ""
     """The environment of the publishing job in CI; name the same one in the index's trusted publisher.
     Default: the index's name."""

@@ -1,0 +1,178 @@
+"""The same commit gives the same bytes in two environments that share nothing but the tools.
+
+The second clone lies elsewhere, and has another HOME, CARGO_HOME, RUSTUP_HOME, temporary folder, user name, umask, time
+zone, locale and number of jobs.  Each test prints a table of its files, equal or not.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from support.example import HOST, MAC, MUSL, WINDOWS, Example
+from support.projects import DODO, FLOOR
+from support.repositories import git, repository
+from support.yard import CRATE, PYPROJECT
+
+AARCH64 = "aarch64-unknown-linux-gnu"
+TARGETS = (HOST, AARCH64, MUSL, MAC, WINDOWS)
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the second environment is a shell's")
+
+
+def another_machine(home: Path) -> dict[str, str]:
+    """The variables of the second environment.  The toolchains are hard links, so that no path leads back."""
+    (home / "tmp").mkdir(parents=True)
+    cargo = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
+    shutil.copytree(cargo / "registry", home / "cargo/registry")
+    rustup = Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup")
+    try:
+        shutil.copytree(rustup, home / "rust up", copy_function=os.link, symlinks=True)
+    except OSError:  # on another file system
+        (home / "rust up").symlink_to(rustup)
+    return {
+        "PATH": os.environ["PATH"], "HOME": str(home), "CARGO_HOME": str(home / "cargo"), "TZ": "Asia/Tokyo",
+        "RUSTUP_HOME": str(home / "rust up"), "TMPDIR": str(home / "tmp"), "LC_ALL": "C.UTF-8", "USER": "somebody",
+        "CARGO_BUILD_JOBS": "1", "CARGO_INCREMENTAL": "0",
+    }  # fmt: skip
+
+
+def doit(root: Path, env: Mapping[str, str], umask: str, tasks: Iterable[str]) -> None:
+    """Run the tasks in a clone; they must succeed."""
+    command = ["sh", "-c", f'umask {umask}; exec "$@"', "sh", sys.executable, "-m", "doit", *tasks]
+    done = subprocess.run(command, cwd=root, env=dict(env), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def digests(root: Path) -> dict[str, str]:
+    """The SHA-256 of each finished file of a clone, by name."""
+    found = [*(root / "dist").rglob("*.whl"), *(root / "dist").rglob("*.tar.gz")]
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+def differing_files(root: Path, tmp_path: Path, tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """The files that two environments do not make equal, of a repository in `root`; prints a line for each file."""
+    from cartwheel.provenance.comparison import differences
+
+    second = tmp_path / "other place" / "much deeper" / "second"
+    git(root, "clone", "--quiet", str(root), str(second))
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("CARTWHEEL_", "CARGO_ENCODED", "RUSTFLAGS"))}
+    doit(root, own, "022", tasks)
+    doit(second, another_machine(tmp_path / "home"), "077", tasks)
+    here, there = digests(root), digests(second)
+    assert here
+    assert set(here) == set(there)
+    wrong = []
+    for name, digest in sorted(here.items()):
+        equal = there[name] == digest
+        print(f"{'equal' if equal else 'DIFFERS':8}{name}  sha256 {digest[:16]}")
+        if not equal:
+            ours, theirs = (next((place / "dist").rglob(name)) for place in (root, second))
+            wrong += [name, *differences(ours, theirs)]
+    return tuple(wrong)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [pytest.param(t, marks=pytest.mark.lab if t in (AARCH64, WINDOWS) else pytest.mark.full) for t in TARGETS],
+)
+def test_the_example_is_equal_for(target: str, tmp_path: Path) -> None:
+    if not shutil.which("rustup"):
+        pytest.skip("needs rustup")
+    if target == WINDOWS and not shutil.which("x86_64-w64-mingw32-gcc"):
+        pytest.skip("needs x86_64-w64-mingw32-gcc")
+    first = Example.made(tmp_path / "first")
+    assert differing_files(first.root, tmp_path, (f"repair:{target}",)) == ()
+
+
+# ---- crates that compile C
+
+MAIN = {
+    "cc": 'extern "C" { fn f() -> *const u8; }\nfn main() { println!("{:p}", unsafe { f() }); }\n',
+    "libz-sys": 'fn main() { println!("{:?}", unsafe { libz_sys::zlibVersion() }); }\n',
+}
+NEEDS = {
+    "cc": '\n[build-dependencies]\ncc = "1"\n',
+    "libz-sys": '\n[dependencies]\nlibz-sys = { version = "1", features = ["static"] }\n',
+}
+SOURCE = {
+    "app/build.rs": 'fn main() { cc::Build::new().file("src/f.c").debug(true).compile("f"); }\n',
+    "app/src/f.c": '#include <assert.h>\nconst char *f(void) { assert(f); return __FILE__; }\n',
+}  # fmt: skip
+
+
+@pytest.mark.full(sample=0.1)
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("crate", MAIN)
+def test_a_crate_that_compiles_c_is_equal(crate: str, target: str, tmp_path: Path) -> None:
+    root = repository(tmp_path / "first")
+    files = {
+        "pyproject.toml": PYPROJECT.replace(f'"{HOST}"', f'"{target}"').replace(f'floor = "{FLOOR}"\n', ""),
+        "dodo.py": DODO, ".gitignore": ".cartwheel/\ndist/\ntarget/\n",
+        "app/Cargo.toml": f"{CRATE.format('app')}{NEEDS[crate]}\n[workspace]\n",
+        "app/src/main.rs": MAIN[crate], **(SOURCE if crate == "cc" else {}),
+    }  # fmt: skip
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, "utf-8")
+    subprocess.run(("cargo", "generate-lockfile"), cwd=root / "app", check=True, capture_output=True)
+    subprocess.run(("cargo", "fetch"), cwd=root / "app", check=True, capture_output=True)
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "first")
+    assert differing_files(root, tmp_path, (f"repair:{target}",)) == ()
+
+
+# ---- packages of others, by five backends
+
+PACKAGES = {
+    "rtoml": ("0.14.0", HOST, "3.13", ""),
+    "nh3": ("0.3.2", HOST, "abi3", ""),
+    "blake3": ("1.0.11", HOST, "3.13", ""),
+    "bcrypt": ("5.0.0", HOST, "abi3", ""),  # setuptools-rust
+    "levenshtein": ("0.27.5", HOST, "3.13", "Levenshtein"),  # scikit-build-core
+    "markupsafe": ("3.0.2", HOST, "3.13", ""),  # setuptools, C
+    "soupsieve": ("2.7", "any", "py3", ""),  # hatchling
+}
+"""Version, target, interpreter and module of packages on the index."""
+
+TABLE = """
+[tool.cartwheel]
+targets = ["{target}"]
+python = ["{python}"]
+publish = []
+test = {{ skip = "not in the source distribution" }}
+"""
+
+
+@pytest.mark.full(sample=0.15)
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_package_that_others_wrote_is_equal(name: str, tmp_path: Path) -> None:
+    version, target, python, module = PACKAGES[name]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name,
+         "--dest", str(tmp_path), f"{name}=={version}"],
+        check=True,
+    )  # fmt: skip
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    root = repository(tmp_path / "first")
+    shutil.copytree(next((tmp_path / "unpacked").iterdir()), root, dirs_exist_ok=True)
+    (root / "PKG-INFO").unlink()
+    keys = (f'module = "{module}"\n' if module else "") + (f'floor = "{FLOOR}"\n' if target == HOST else "")
+    with (root / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write(TABLE.format(target=target, python=python) + keys)
+    (root / "dodo.py").write_text(DODO, "utf-8")
+    (root / ".gitignore").write_text(".cartwheel/\ndist/\n", "utf-8")
+    if (root / "Cargo.lock").is_file():
+        subprocess.run(("cargo", "fetch", "--locked"), cwd=root, check=True, capture_output=True)
+    git(root, "add", "--all", "--force")
+    git(root, "commit", "--quiet", "--message", "as it is on the index")
+    assert differing_files(root, tmp_path, ("repair", "sdist")) == ()
