@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from support.projects import Project, committed, pure
+from support.habits import HABITS
+from support.projects import FLOOR, Project, committed, pure
 from support.repositories import git
+from support.yard import PYPROJECT, Yard
 
 SKIP = 'test = { skip = "nothing to test" }'
 TEST = 'test = { command = ["pytest", "{package}/tests"] }'
@@ -164,3 +168,24 @@ def test_version_sync_settles_after_it_has_written(project: Project) -> None:
     assert '__version__ = "1.1"' in (project.root / "gravel" / "__init__.py").read_text()
     project.doit("build")
     assert project.states("version-sync") == {"version-sync": "up-to-date"}
+
+
+@pytest.mark.lab
+@pytest.mark.skipif(not FLOOR or not shutil.which("cargo"), reason="needs cargo, and the program is run on Linux")
+def test_a_wheel_that_reads_git_describe_is_published_as_the_tag_makes_it(tmp_path: Path, shelf: LoopbackIndex) -> None:
+    index = f'[tool.cartwheel.index.shelf]\nurl = "{shelf.url}"\nsimple = "{shelf.simple}"\n'
+    text = PYPROJECT.replace("publish = []", 'publish = ["shelf"]') + index
+    yard = Yard.laid_out(tmp_path / "project", {**HABITS["git describe"].files, "pyproject.toml": text})
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
+    git(yard.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    git(yard.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    said = yard.doit("release", env=TOKEN, code=1)
+    assert "read 'git describe', and the tag changes what it says; run: doit publish" in said
+    assert on(shelf) == []
+    yard.doit("publish", env=TOKEN)
+    (wheel,) = (name for name in on(shelf) if name.endswith(".whl"))
+    with zipfile.ZipFile(shelf.folder / wheel) as archive:
+        program = archive.read(next(name for name in archive.namelist() if name.endswith("scripts/app")))
+    assert b"v1.0.0" in program
+    assert b"v1.0.0-" not in program
+    assert "on shelf already, with the same bytes" in yard.doit("release", env=TOKEN)

@@ -49,11 +49,12 @@ def _needs_no_tag(project: Project, name: str) -> bool:
 def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.destinations.delivery import deliver
     from cartwheel.destinations.ledger import Ledger
-    from cartwheel.release_checkout import refuse_uncommitted_inputs
+    from cartwheel.release_checkout import refuse_moved_tags, refuse_uncommitted_inputs
 
     refuse_unless_meant(project, work, "publish", "release")
     if not _needs_no_tag(project, name):
         refuse_uncommitted_inputs(work.root, project, work.snapshot.environ)
+        refuse_moved_tags(package, work, rehearsed=bool(project.rehearsed))
     refuse_unversioned(project, package, work)
     destination = gate.destination(project, package, name, work)
     with destination.alone():

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cartwheel.model.errors import CartwheelError, StepFailed
-from cartwheel.model.project import Project
+from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
 from cartwheel.process import environment
 
@@ -126,6 +126,33 @@ def refuse_uncommitted_inputs(root: Path, project: Project, environ: Mapping[str
         )
 
 
+def refuse_moved_tags(package: Package, work: Work, *, rehearsed: bool) -> None:
+    """Raises `StepFailed` if a wheel was built from what `git describe` printed before the tag; a rehearsal says so."""
+    from cartwheel.inputs import git_reads
+    from cartwheel.machine.host import machine_id
+    from cartwheel.model.record import UnreadableRecord, from_json
+
+    tasks = {f"build:{wheel.segments}" for wheel in package.wheels}
+    for path in sorted((work.root / ".cartwheel" / "records" / "build").rglob("*.json")):
+        try:
+            record, _ = from_json(path.read_bytes())
+        except (OSError, UnreadableRecord):
+            continue
+        if record.task not in tasks or record.machine != machine_id():
+            continue
+        read = {name: value for name, value in record.seen.local.items() if name in git_reads.LOCAL}
+        moved = [name for name, value in read.items() if value != git_reads.ask(name, work.root)]
+        if moved and not rehearsed:
+            raise StepFailed(
+                f"{record.task} read '{moved[0]}', and the tag changes what it says; "
+                "run: doit publish (it builds the wheels again from the tag)"
+            )
+        if moved:
+            work.announce(f"{record.task} reads '{moved[0]}', which the tag changes: {_TWO_RUNS}")
+            return
+
+
+_TWO_RUNS = "a release stops after the tag, and doit publish builds the wheels again"
 _AGAIN = "commit them, or start again: then the release is made in a clean checkout of the commit"
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from support.projects import TRIPLE
 from support.repositories import git
-from support.yard import CRATE, PYPROJECT, Yard
+from support.yard import CRATE, PROFILE, PYPROJECT, Yard
 
 Make = Callable[[Yard], object]
 
@@ -150,6 +150,12 @@ def packed(yard: Yard) -> None:
     git(yard.root, "pack-refs", "--all")
 
 
+def tag(name: str) -> Make:
+    """A lightweight tag on the commit."""
+    return lambda yard: git(yard.root, "tag", name)
+
+
+DESCRIBED = 'say(printed("git", &["describe", "--tags", "--always", "--dirty"]));'
 HEAD = 'say(printed("git", &["rev-parse", "HEAD"]));'
 MACRO = """extern crate proc_macro;
 use proc_macro::TokenStream;
@@ -159,6 +165,7 @@ pub fn said(_: TokenStream) -> TokenStream {
     format!("{:?}", String::from_utf8(out.stdout).unwrap()).parse().unwrap()
 }
 """
+ABOUT = f'[workspace]\nresolver = "2"\nmembers = ["app"]\n[workspace.package]\ndescription = "d"\n{PROFILE}'
 WRAPPER = '#!/bin/sh\nprogram="$1"; shift\nexec "$program" "$@" --cfg \'said="1"\'\n'
 CFG = '#[cfg(said = "1")] const SAID: &str = "one";\n#[cfg(not(said = "1"))] const SAID: &str = "other";\n'
 CFG += 'fn main() { print!("{}", SAID); }\n'
@@ -294,6 +301,28 @@ HABITS = {
     "vergen": Habit(
         files={"app/build.rs": script(HEAD, changed("../.git/HEAD", "build.rs")), "app/src/main.rs": SAID},
         edits={"a commit": commit, "a branch": another_branch, "no branch": detached, "packed refs": packed},
+    ),
+    "a script that reads its package's description, which the workspace sets, and watches a variable": Habit(
+        files={"app/build.rs": script('say(env::var("CARGO_PKG_DESCRIPTION").unwrap());', watched_variables("MODE")),
+               "app/src/main.rs": SAID, "app/Cargo.toml": CRATE.format("app") + "description.workspace = true\n",
+               "Cargo.toml": ABOUT},
+        edits={"the workspace's description": change("Cargo.toml", '"d"', '"e"')},
+    ),
+    "git describe": Habit(
+        files={"app/build.rs": script(DESCRIBED, changed("../.git/HEAD", "build.rs")), "app/src/main.rs": SAID,
+               "LICENSE": "free"},
+        edits={"a tag": tag("v1"), "an edit": write("LICENSE", "another"),
+               "and back": write("LICENSE", "free"), "a commit": commit, "another tag": tag("v2")},
+    ),
+    "a branch that a script reads": Habit(
+        files={"app/build.rs": script('say(printed("git", &["rev-parse", "--abbrev-ref", "HEAD"]));'),
+               "app/src/main.rs": SAID},
+        edits={"another branch": lambda yard: git(yard.root, "switch", "--quiet", "--create", "other")},
+    ),
+    "tags that a script watches": Habit(
+        files={"app/build.rs": script('say(every("../.git/refs/tags"));', changed("../.git/refs/tags")),
+               "app/src/main.rs": SAID},
+        edits={"a tag": tag("v1"), "another tag": tag("v2")},
     ),
     "a script that asks git and watches nothing": Habit(
         files={"app/build.rs": script(HEAD), "app/src/main.rs": SAID}, edits={"a commit": commit},

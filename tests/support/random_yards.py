@@ -255,8 +255,8 @@ class RandomYard:
             (3, self._unread_file), (2, self._executable),
             (3 if self.folders else 0, self._new_in_folder), (2 if self.folders else 0, self._gone_from_folder),
             (3 if self.optional else 0, self._comes_or_goes), (2 if self.links else 0, self._leads_elsewhere),
-            (2, self._variable), (2, self._commit), (1, self._module_by_folder), (1, self._program_more),
-            (1, self._configuration), (1, self._script_more),
+            (2, self._variable), (2, self._commit), (1, self._tag), (1, self._module_by_folder),
+            (1, self._program_more), (1, self._configuration), (1, self._script_more),
         ]  # fmt: skip
         weights, edits = zip(*weighted, strict=True)
         output = [edit() for edit in self.draw.choices(edits, weights, k=self.draw.choice((1, 1, 1, 2)))]
@@ -343,6 +343,11 @@ class RandomYard:
     def _commit(self) -> str:
         git(self.top, "commit", "--quiet", "--allow-empty", "--message", self.token())
         return "a commit"
+
+    def _tag(self) -> str:
+        name = self.token()
+        git(self.top, "tag", name)
+        return f"the tag {name}"
 
     def _module_by_folder(self) -> str:
         """`deep.rs` becomes `deep/mod.rs`, or the other way round."""
@@ -489,16 +494,22 @@ def _commit_read(yard: RandomYard, name: str) -> Read:
     return 'printed("git", &["rev-parse", "HEAD"])', [f"changed={yard._shared(name)}/../.git/HEAD"]
 
 
+def _described(yard: RandomYard, name: str) -> Read:
+    return 'printed("git", &["describe", "--tags", "--always", "--dirty"])', [
+        f"changed={yard._shared(name)}/../.git/HEAD"
+    ]
+
+
 def _manifest(yard: RandomYard, name: str) -> Read:
     return 'env::var("CARGO_PKG_DESCRIPTION").unwrap()', ["changed=build.rs"]
 
 
 _INSIDE = (_file, _folder, _links_in_folder, _link_to_folder, _headers, _manifest)
 _READS = {
-    "silent": (*_INSIDE, _commit_read),
+    "silent": (*_INSIDE, _commit_read, _described),
     "variables": _INSIDE,
     "named": (
-        *_INSIDE, _pattern, _outside, _optional, _headers, _variable_read, _commit_read,
+        *_INSIDE, _pattern, _outside, _optional, _headers, _variable_read, _commit_read, _described,
     ),
 }  # fmt: skip
 """By how a script has itself watched: not at all, by variables only, by all that it reads."""

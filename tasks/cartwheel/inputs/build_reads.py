@@ -22,6 +22,7 @@ from cartwheel.cargo.build_output import (
 from cartwheel.cargo.workspace import Crate, read_crate, workspace_root
 from cartwheel.filesystem.named_files import named_in
 from cartwheel.filesystem.read_set import ReadSet, below, files_below, relative_name, there_or_not
+from cartwheel.inputs import git_reads
 
 _SET_BY_CARGO = (
     "CARGO", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_*", "CARGO_CRATE_NAME", "CARGO_BIN_NAME",
@@ -107,19 +108,15 @@ def asked_for(packages: Iterable[Crate]) -> ReadSet:
     return ReadSet(env=tuple(sorted(n for n in names if not _set_by_cargo(n))))
 
 
-_GIT = re.compile(r'"git"|\.git\b|\b(?:git2|gix|vergen\w*|built|shadow_rs|git_version)::')
-
-
 def _asks_git(run: BuildEvidence) -> ReadSet:
-    """A dependency on the commit, if the sources of a local build script or procedural macro mention git."""
+    """What local build scripts and procedural macros ask git for."""
+    paths: set[Path] = set()
     for artifact in run.messages.artifacts:
         if is_local(artifact.package) and {"custom-build", "proc-macro"} & set(artifact.kinds):
             names = {name for info in _beside(artifact, run) for name in info.files if name.endswith(".rs")}
             tops = (artifact.manifest.parent, workspace_root(artifact.manifest).parent)
-            paths = (artifact.source, *(top / name for name in names for top in tops))
-            if any(_GIT.search(_text(path) or "") for path in paths):
-                return ReadSet(git=("HEAD",))
-    return ReadSet()
+            paths |= {artifact.source, *(top / name for name in names for top in tops)}
+    return ReadSet(git=git_reads.named_in_sources(_text(path) or "" for path in sorted(paths)))
 
 
 def is_local(package: str) -> bool:
@@ -219,12 +216,15 @@ def _script_reads(script: BuildScriptRun, printed: Directives, folder: Path, run
         if not run.counts(path) or (not local and below(os.path.abspath(path), os.fspath(folder))):
             continue
         there = path.exists()
-        reads |= ReadSet(git=("HEAD",) if ".git" in path.parts else ())
+        reads |= ReadSet(git=git_reads.watched_at(path))
         reads |= there_or_not([] if path.is_dir() else [path], root)
         reads |= ReadSet(folders=() if path.is_file() else (relative_name(path, root),))
         if local and (not there or path.suffix in _INCLUDING):
             unseen |= {whole, *((relative_name(path.parent, root),) if there else ())}
-    return reads | ReadSet(folders=tuple(sorted(unseen)), unwatched=tuple(sorted(unseen)))
+    # A script that reads CARGO_PKG_DESCRIPTION runs again for no edit of a manifest (cargo 1.95).
+    own = (folder / "Cargo.toml", workspace_root(folder / "Cargo.toml")) if local else ()
+    manifests = {relative_name(path, root) for path in own}
+    return reads | ReadSet(folders=tuple(sorted(unseen)), unwatched=tuple(sorted(unseen | manifests)))
 
 
 _LIBRARY_NAMES = ("lib{}.a", "lib{}.so", "lib{}.dylib", "lib{}.tbd", "lib{}.dll.a", "{}.lib", "{}.dll", "{}.o", "{}")

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.filesystem.windows_files import remove_tree
+from cartwheel.inputs import git_reads
 from cartwheel.inputs.tree_looks import (
     broad_reads,
     configuration_files,
@@ -64,18 +65,22 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
                 listing[path] = digest.removesuffix("+x")  # compilers ignore the mode
         outside = {path for path in listing if _is_absolute(path)} | self._configuration(snapshot)
         if before:
-            outside.update(before.local)
+            outside.update(path for path in before.local if _is_absolute(path))
         resolution, hint = self._resolution(snapshot, before)
+        of_git = self._of_git(learned, resolution)
         facts = {
             **{f"pyproject.toml: {part}": digest for part, digest in self._parts().items()},
             **counted_values(self.package, self.wheel, snapshot, learned["env"]),
             **resolution,
-            **self._commit(learned, resolution, snapshot),
+            **({_COMMIT: git_reads.head(snapshot.root)} if of_git else {}),
         }
         return Dependencies(
             listing={path: listing[path] for path in listing.keys() - outside} if outside else listing,
             facts=facts,
-            local={path: digest for path in outside if (digest := snapshot.digest(path))},
+            local={
+                **{path: digest for path in outside if (digest := snapshot.digest(path))},
+                **git_reads.local_values(of_git, snapshot.root),
+            },
             learned=learned,
             hints={"resolution": hint},
         )
@@ -140,8 +145,9 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         for unwatched in then.learned.get("unwatched", ()):
             named |= {p for p in changed if unwatched in (p, ".") or p.startswith(f"{unwatched}/")}
         names = {name for name in {*then.facts, *now.facts} if is_variable(name) or name == _COMMIT}
-        variables = any(then.facts.get(name) != now.facts.get(name) for name in names)
-        return bool(older or named or variables or self._configured_anew(then, now, changed, work))
+        values = any(then.facts.get(name) != now.facts.get(name) for name in names)
+        values |= any(then.local.get(name) != now.local.get(name) for name in git_reads.LOCAL)
+        return bool(older or named or values or self._configured_anew(then, now, changed, work))
 
     def _configured_anew(self, then: Dependencies, now: Dependencies, changed: set[str], work: Work) -> bool:
         """Whether a configuration file of cargo changed: cargo runs no build script again for its `[env]`."""
@@ -183,16 +189,11 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         named = files_named(words, self.package.folder, self.package.manifest, snapshot.root)
         return (*declared_files(self.package, self.wheel, snapshot.root), *named)
 
-    def _commit(
-        self, learned: Mapping[str, tuple[str, ...]], resolution: Mapping[str, str], snapshot: Snapshot
-    ) -> Mapping[str, str]:
-        """The checked-out commit, if the build reads it."""
+    def _of_git(self, learned: Mapping[str, tuple[str, ...]], resolution: Mapping[str, str]) -> frozenset[str]:
+        """What the build reads of the repository itself, in the words of `git_reads`."""
         crates = {name.split(" ")[1]: value for name, value in resolution.items() if name.startswith(_CRATE)}
-        if not learned.get("git") and not crates.keys() & _READ_GIT and "git2" not in crates.get("built", ""):
-            return {}
-        from cartwheel.repository.scm_version import head_commit
-
-        return {_COMMIT: head_commit(snapshot.root)}
+        named = learned.get("git", ())
+        return frozenset((*named, *git_reads.read_by_crates(crates, named)))
 
     def _parts(self) -> Mapping[str, str]:
         from cartwheel.inputs import pyproject_parts
@@ -286,12 +287,5 @@ def _is_absolute(path: str) -> bool:
 
 
 _COMMIT = "git HEAD"
-_READ_GIT = frozenset({
-    "vergen", "vergen-git2", "vergen-gix", "vergen-gitcl", "shadow-rs", "git-version", "git-version-macro",
-    "git-testament", "git-testament-derive", "build-info-build", "build-data",
-})  # fmt: skip
-"""Crates through which builds read the checked-out commit (their documentation on docs.rs, November 2026); `built` with
-its feature `git2` does too."""
-
 _CRATE = "crate "
 _UNRESOLVED = "what Cargo.lock names"

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cartwheel.inputs import git_reads
 from cartwheel.model.config.manifests import inside
 from cartwheel.model.project import Package, Wheel, declared_inputs
 from cartwheel.model.step import Snapshot
@@ -92,7 +93,8 @@ def packed_with(package: Package, root: Path) -> tuple[str, ...]:
 
 
 def look_again() -> None:
-    """Clear the caches of this module."""
+    """Clear the caches of this module and of what git said."""
+    git_reads.look_again()
     _PACKED.clear()
     files_at.cache_clear()
     broad_reads.cache_clear()

@@ -30,7 +30,8 @@ class Dependencies(Struct, frozen=True, kw_only=True):
     facts: Mapping[str, str] = {}
     """Other values by name, compared as text and shown in reasons: `{"pyo3": "0.29.3 …"}`."""
     local: Mapping[str, str] = {}
-    """Absolute path to digest of files outside the project; compared only on the machine that made the record."""
+    """Absolute path to digest of files outside the project, and what git says of this clone (see `inputs.git_reads`).
+    Compared only on the machine that made the record."""
     learned: Mapping[str, tuple[str, ...]] = {}
     """Names that the step was seen to read, by kind; its `Sources` evaluate them at the next judgement."""
     written: tuple[str, ...] = ()

@@ -1,0 +1,104 @@
+"""What a build reads of the repository itself: the commit, what `git describe` prints, the branch."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+COMMIT = "HEAD"
+DESCRIPTION = "git describe"
+"""The commit by its nearest tag, and whether a tracked file is edited."""
+TAGS = "git tags"
+BRANCH = "git branch"
+LOCAL = (DESCRIPTION, TAGS, BRANCH)
+"""What differs between clones of one commit; compared only on the machine that made the record."""
+
+_GIT = r'"git"|\.git\b|\b(?:git2|gix|vergen\w*|built|shadow_rs|git_version)::'
+_DESCRIPTION = r"describe|dirty|\"status\"|\"diff|statuses|all_git|vergen::Config"
+_TAGS = r"\"tag\"|refs/tags|tag_names|tag_foreach"
+_BRANCH = r"branch|abbrev-ref|symbolic-ref|all_git|vergen::Config|read\w*\([^)]*\.git/HEAD"
+
+_CRATES = {
+    **dict.fromkeys(
+        ("vergen", "vergen-git2", "vergen-gix", "vergen-gitcl", "build-info-build", "build-data"), (COMMIT,)
+    ),
+    **dict.fromkeys(("git-version", "git-version-macro"), (COMMIT, DESCRIPTION)),
+    **dict.fromkeys(("git-testament", "git-testament-derive", "shadow-rs"), (COMMIT, DESCRIPTION, BRANCH)),
+}
+"""What crates read for whoever uses them (their documentation on docs.rs, November 2026).  vergen reads what the build
+script names."""
+
+
+def named_in_sources(texts: Iterable[str]) -> tuple[str, ...]:
+    """What build scripts and procedural macros ask git for, by their source texts."""
+    about_git = "\n".join(text for text in texts if re.search(_GIT, text))
+    rows = ((COMMIT, _GIT), (DESCRIPTION, _DESCRIPTION), (TAGS, _TAGS), (BRANCH, _BRANCH))
+    return tuple(name for name, pattern in rows if re.search(pattern, about_git))
+
+
+def watched_at(path: Path) -> tuple[str, ...]:
+    """What a watched path stands for; empty outside `.git`."""
+    if ".git" not in path.parts:
+        return ()
+    within = path.parts[path.parts.index(".git") + 1 :]
+    if not within:
+        return (COMMIT, *LOCAL)
+    if within in (("refs",), ("packed-refs",)) or "tags" in within:
+        return (COMMIT, TAGS)
+    return (COMMIT, DESCRIPTION) if within == ("index",) else (COMMIT,)
+
+
+def read_by_crates(crates: Mapping[str, str], named: Collection[str]) -> tuple[str, ...]:
+    """What the crates of a resolution read; `named`: what the project's own scripts ask git for."""
+    found = {name for crate in crates.keys() & _CRATES.keys() for name in _CRATES[crate]}
+    if "git2" in crates.get("built", ""):
+        found |= {COMMIT, DESCRIPTION, BRANCH} if named else {COMMIT}
+    return tuple(sorted(found))
+
+
+def head(root: Path) -> str:
+    """The checked-out commit; empty if unknown."""
+    from cartwheel.repository.scm_version import head_commit
+
+    return head_commit(root)
+
+
+def local_values(names: Collection[str], root: Path) -> Mapping[str, str]:
+    """What git says now about the tags, the edits and the branch of this clone; only for what `names` asks."""
+    return {name: _asked(name, root) for name in LOCAL if name in names}
+
+
+@cache
+def _asked(name: str, root: Path) -> str:
+    return ask(name, root)
+
+
+def ask(name: str, root: Path) -> str:
+    """What git says about a name of `LOCAL`; empty where it says nothing.  Never cached."""
+    from cartwheel.model.errors import CartwheelError
+    from cartwheel.process.run import capture
+
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | {"LC_ALL": "C"}
+    try:
+        return " ".join(
+            capture(("git", "--no-optional-locks", *row), cwd=root, env=env).strip() for row in _QUESTIONS[name]
+        )
+    except CartwheelError:
+        return ""
+
+
+_QUESTIONS = {
+    DESCRIPTION: (
+        ("describe", "--always", "--abbrev=40", "--dirty"), ("describe", "--always", "--abbrev=40", "--tags"),
+    ),
+    TAGS: (("for-each-ref", "--format=%(refname:strip=2) %(objectname)", "refs/tags"),),
+    BRANCH: (("symbolic-ref", "--quiet", "HEAD"),),
+}  # fmt: skip
+
+
+def look_again() -> None:
+    """Clear the cache of this module."""
+    _asked.cache_clear()
