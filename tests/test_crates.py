@@ -182,7 +182,7 @@ class Run:
 
     def crates(self, cargo: Cargo) -> tuple[Crate, ...]:
         return crates_of(
-            cargo, self.project.root / "pebble", root=self.project.root, extensions=(), asked=None, alone=True
+            cargo, self.project.root / "pebble", root=self.project.root, extensions=(), names=None, alone=True
         )
 
     def __call__(self, job_token: JobToken | None = None) -> tuple[str, ...]:
@@ -441,7 +441,7 @@ def test_what_is_not_shown_yet_is_waited_for(shelf: Shelf, run: Run) -> None:
 def test_packages_that_share_a_workspace_send_what_each_needs(run: Run) -> None:
     cargo, root = run.cargo(), run.project.root
     for folder, names in (("pebble", ["sand", "pebble"]), ("sand", ["sand"])):
-        found = crates_of(cargo, root / folder, root=root, extensions=(), asked=None, alone=False)
+        found = crates_of(cargo, root / folder, root=root, extensions=(), names=None, alone=False)
         assert [crate.name for crate in found] == names
 
 

@@ -23,9 +23,11 @@ class GitFacts(Struct, frozen=True, kw_only=True):
     """Nothing is committed yet."""
 
 
-def release_table(found: Iterable[Publisher], git: GitFacts, *, crates: bool) -> tuple[dict[str, Any], dict[str, str]]:
+def release_table(
+    senders: Iterable[Publisher], git: GitFacts, *, crates: bool
+) -> tuple[dict[str, Any], dict[str, str]]:
     """`publish`, `index` and `release` of the root's table, and their comments."""
-    rows = [row for row in found if crates or row.index != "crates-io"]
+    rows = [row for row in senders if crates or row.index != "crates-io"]
     released = [row for row in rows if {TAG, RELEASE, BRANCH} & set(row.started_by) or _only_by_hand(row, rows)]
     table: dict[str, Any] = {}
     comments: dict[str, str] = {}

@@ -85,6 +85,7 @@ def _refuse_differences(
     folder = work.root / package.folder
 
     def ignored() -> Iterable[str]:
+        # A command: GitPython's objects do not list ignored files (3.2.1, 2026-11).
         command = ("git", "ls-files", "--others", "--ignored", "--exclude-standard")
         return capture(command, cwd=folder, env=work.snapshot.environ, ok=(0, 128)).splitlines()
 

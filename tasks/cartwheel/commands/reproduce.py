@@ -59,15 +59,15 @@ class Reproduce(WordsAndOptions):
             raise InvalidCommand(f"reproduce: found {len(pos_args)} words; expected one version or tag")
         try:
             word = "".join(pos_args)
-            found = tuple(
+            results = tuple(
                 reproduction(shop.project, package, shop.root, shop.world.environ, word=word, index=index)
                 for package in shop.project.packages
                 if package.publish
             )
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
-        self.outstream.write(packages_as_json(found) if as_json else as_text(found))
-        states = [row.state for package in found for row in package.files]
+        self.outstream.write(packages_as_json(results) if as_json else as_text(results))
+        states = [row.state for package in results for row in package.files]
         return 0 if SAME in states and DIFFERENT not in states else 1
 
 
@@ -113,10 +113,10 @@ def reproduction(
             if tag not in repository.tags():
                 raise ConfigError(f"there is no tag '{tag}' here; fetch it: git fetch --tags")
             run_git(repository.git, "checkout", "--force", "--detach", f"refs/tags/{tag}")
-        made = _built(clone, package, environ)
+        rebuilt = _built(clone, package, environ)
         files = []
         for row in rows:
-            ours = made.get(row.file)
+            ours = rebuilt.get(row.file)
             if ours is None:
                 files.append(FileResult(file=row.file, state=NOT_BUILT))
                 continue
@@ -145,10 +145,10 @@ def _built(clone: Path, package: Package, environ: Mapping[str, str]) -> Mapping
     return {name: clone / there.dist / name for name in names}
 
 
-def as_text(found: Iterable[Reproduction]) -> str:
+def as_text(results: Iterable[Reproduction]) -> str:
     """A line for each file, with the differences below it."""
     lines = []
-    for row in found:
+    for row in results:
         lines.append(f"{row.package} {row.version}  (tag {row.tag}, compared with {row.index})")
         for file in row.files:
             lines.append(f"  {file.state:16}{file.file}")

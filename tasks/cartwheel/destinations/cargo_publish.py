@@ -80,15 +80,15 @@ class Registry(Struct, frozen=True, kw_only=True):
             stand_in = f"CARGO_REGISTRIES_{_variable_name(self._known_as)}"
             led = {f"{stand_in}_INDEX": self.url, f"{stand_in}_TOKEN": self._practice(environ)}
             return {**environment.tool_environment(environ), **led, "CARGO_HOME": str(home)}
-        given = environment.tool_environment(environ, ("CARGO_REGISTRY_*", "CARGO_REGISTRIES_*"))
+        passed = environment.tool_environment(environ, ("CARGO_REGISTRY_*", "CARGO_REGISTRIES_*"))
         if self.url:
-            given[f"{own}_INDEX"] = self.url
+            passed[f"{own}_INDEX"] = self.url
         token = environ.get(token_variable(self.name), "").strip()
         if token:
             refuse_unsendable(self.name, token_variable(self.name), token)
             refuse_foreign_token(self.name, token_variable(self.name), token, self.url.removeprefix("sparse+"))
-            given[self.token_name] = token
-        return given
+            passed[self.token_name] = token
+        return passed
 
     @property
     def token_name(self) -> str:
@@ -151,8 +151,8 @@ class Cargo:
         """The output of `cargo metadata --no-deps` for a workspace; works offline."""
         argv = ("cargo", "metadata", "--no-deps", "--format-version", "1", "--manifest-path")
         output = self._log.read((*argv, str(manifest or self._manifest)), cwd=self._manifest.parent, env=self._env)
-        found: Mapping[str, Any] = json.loads(output)
-        return found
+        document: Mapping[str, Any] = json.loads(output)
+        return document
 
     def package(self, crates: Iterable[Crate], *, verify: bool) -> dict[str, Path]:
         """Packs crates as they would be published and returns each file by crate name; `verify` also compiles each from
@@ -209,11 +209,11 @@ class Cargo:
         different bytes for one file name cannot be told apart: that raises `StepFailed`.
         """
         home = cargo_home(self._env)
-        found = {path.read_bytes(): path for path in sorted((home / "registry" / "cache").glob(f"*/{crate.file}"))}
-        if len(found) != 1:
-            places = ", ".join(str(path) for path in found.values()) or f"no {crate.file} below {home}"
+        contents = {path.read_bytes(): path for path in sorted((home / "registry" / "cache").glob(f"*/{crate.file}"))}
+        if len(contents) != 1:
+            places = ", ".join(str(path) for path in contents.values()) or f"no {crate.file} below {home}"
             raise StepFailed(f"{crate.file}: expected one downloaded file, found {places}; remove them and start again")
-        return next(iter(found))
+        return next(iter(contents))
 
     def _ask(self, argv: tuple[str, ...]) -> str:
         """The command's output; raises `StepFailed` with cargo's error."""

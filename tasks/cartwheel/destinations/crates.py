@@ -275,7 +275,7 @@ def its_crates(release: Release, cargo: Cargo) -> tuple[Crate, ...]:
         (root / release.package.manifest).parent,
         root=root,
         extensions=[(root / p.manifest).parent for p in crated if p.bindings != "bin"],
-        asked=settings.crates if settings else None,
+        names=settings.crates if settings else None,
         alone=sum(_workspace(p) == _workspace(release.package) for p in crated) == 1,
     )
 
@@ -285,12 +285,12 @@ def _workspace(package: Package) -> str:
 
 
 def crates_of(
-    cargo: Cargo, own: Path, *, root: Path, extensions: Iterable[Path], asked: tuple[str, ...] | None, alone: bool
+    cargo: Cargo, own: Path, *, root: Path, extensions: Iterable[Path], names: tuple[str, ...] | None, alone: bool
 ) -> tuple[Crate, ...]:
     """The crates that a package's release sends, each after its dependencies.
 
     `own`: the folder of the package's crate. Includes all crates of its workspace and their path dependencies within
-    the project. If other packages share the workspace (not `alone`), only the crates that this package needs. `asked`:
+    the project. If other packages share the workspace (not `alone`), only the crates that this package needs. `names`:
     the names from the configuration, which select crates explicitly.
     """
     folders = tuple(_as_cargo_says(path) for path in extensions)
@@ -301,11 +301,11 @@ def crates_of(
             manifest = Path(sibling.folder, "Cargo.toml")
             if sibling.published and sibling.folder not in known and manifest.resolve().is_relative_to(home):
                 more = crates_from_metadata(cargo.metadata(manifest), folders)
-                found = [crate for crate in more if crate.folder == sibling.folder]
-                known.update({crate.folder: crate for crate in found})
-                waiting += found
-    needed = known if alone or asked is not None else needed_folders(_as_cargo_says(own), known)
-    return crates_to_publish((crate for folder, crate in known.items() if folder in needed), cargo.registry.name, asked)
+                siblings = [crate for crate in more if crate.folder == sibling.folder]
+                known.update({crate.folder: crate for crate in siblings})
+                waiting += siblings
+    needed = known if alone or names is not None else needed_folders(_as_cargo_says(own), known)
+    return crates_to_publish((crate for folder, crate in known.items() if folder in needed), cargo.registry.name, names)
 
 
 def _as_cargo_says(folder: Path) -> str:

@@ -54,8 +54,8 @@ def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path])
 
     index = resolve(release.index, release.project.indexes)
     declared = declared_findings(release.package.name, release.package.manifests.pyproject, index.rules)
-    found = {*name_findings(names), *declared, *findings(paths)}
-    lines = sorted(f"{release.index}: {finding}" for finding in refusals_and_notes(found, index.rules)[0])
+    refused = {*name_findings(names), *declared, *findings(paths)}
+    lines = sorted(f"{release.index}: {finding}" for finding in refusals_and_notes(refused, index.rules)[0])
     without = lacking(index, release.environ) if release.sending else ""
     return (*lines, *filter(None, (without,)))
 

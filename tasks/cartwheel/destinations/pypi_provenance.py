@@ -65,9 +65,9 @@ def sign(index: Index, items: Sequence[Item], root: Path, say: Say) -> dict[str,
             return {item.name: signer.attestation(item.name, item.sha256) for item in items}
 
     late = f"index {index.name}: Sigstore does not answer; nothing was sent; start again later"
-    found = within(signed, seconds=SIGNING_SECONDS * len(items), late=late)
-    say(f"{len(found)} files attested")
-    return found
+    signatures = within(signed, seconds=SIGNING_SECONDS * len(items), late=late)
+    say(f"{len(signatures)} files attested")
+    return signatures
 
 
 def source_of(project: Project, package: Package, root: Path) -> tuple[str, str]:
@@ -129,10 +129,10 @@ def file_provenance(index: Index, project: str, version: str, file: str, sha256:
         if lacking := attestations.lacking():
             stated = ", ".join(str(row) for row in attestations.publishers(document))
             return FileProvenance(file=file, publisher=stated, problem=f"not verified: {lacking}")
-        found = attestations.verified(document, file, sha256, trust_of(index, root))
+        attested = attestations.verified(document, file, sha256, trust_of(index, root))
     except StepFailed as error:
         return FileProvenance(file=file, problem=str(error))
-    return FileProvenance(file=file, publisher=str(found.publisher), commit=found.commit)
+    return FileProvenance(file=file, publisher=str(attested.publisher), commit=attested.commit)
 
 
 def verify(

@@ -122,10 +122,10 @@ _KEPT: dict[tuple[str, str], MintedToken] = {}
 
 
 def _exchange(index: Index, again: bool) -> MintedToken | _Refusal:
-    asked = _ask(index, "GET", "audience")
-    if isinstance(asked, _Refusal):
-        return asked
-    audience = str(asked.get("audience", ""))
+    audience_answer = _ask(index, "GET", "audience")
+    if isinstance(audience_answer, _Refusal):
+        return audience_answer
+    audience = str(audience_answer.get("audience", ""))
     identity = job_identity(index.name, audience)
     claims = claims_of(identity)
     refuse_other_environment(index.name, index.environment, claims)
@@ -137,14 +137,15 @@ def _exchange(index: Index, again: bool) -> MintedToken | _Refusal:
                 "start the job again: only what is missing is sent"
             )
         return _KEPT[key]
-    given = _ask(index, "POST", "mint-token", {"token": identity})
-    if isinstance(given, _Refusal):
-        return given
-    if not isinstance(given.get("token"), str):
-        return _refusal(index, given, claims, identity)
-    expires = given.get("expires")
+    token_answer = _ask(index, "POST", "mint-token", {"token": identity})
+    if isinstance(token_answer, _Refusal):
+        return token_answer
+    if not isinstance(token_answer.get("token"), str):
+        return _refusal(index, token_answer, claims, identity)
+    expires = token_answer.get("expires")
     _KEPT[key] = MintedToken(
-        token=given["token"], expires=float(expires) if isinstance(expires, int | float) else time.time() + LIFETIME
+        token=token_answer["token"],
+        expires=float(expires) if isinstance(expires, int | float) else time.time() + LIFETIME,
     )
     return _KEPT[key]
 

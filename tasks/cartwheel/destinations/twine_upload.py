@@ -46,9 +46,9 @@ def uploading_credentials(
     minted on PyPI and TestPyPI. `again`: the minted token has expired.
     """
     if index.auth != "trusted":
-        given = environment_credentials(index, environ) or stored_credentials(index, environ, pypirc)
-        if given:
-            return given
+        credentials = environment_credentials(index, environ) or stored_credentials(index, environ, pypirc)
+        if credentials:
+            return credentials
         if index.auth or not (index.public and trusted_publishing.is_available(environ)):
             raise CartwheelError(_no_credentials(index, pypirc))
     minted = trusted_publishing.mint(index, again=again)
@@ -177,7 +177,7 @@ def _stable_path(item: Item) -> Iterator[str]:
         yield opened if os.path.exists(opened) else str(item.path)
 
 
-def _repository(index: Index, given: Credentials, environ: Mapping[str, str], pypirc: str) -> Repository:
+def _repository(index: Index, credentials: Credentials, environ: Mapping[str, str], pypirc: str) -> Repository:
     from twine.exceptions import TwineException
     from twine.settings import Settings
 
@@ -186,15 +186,15 @@ def _repository(index: Index, given: Credentials, environ: Mapping[str, str], py
         repository = Settings(
             **where,  # type: ignore[arg-type]
             config_file=pypirc,
-            username=given.username,
-            password=given.password,
+            username=credentials.username,
+            password=credentials.password,
             cacert=environ.get("TWINE_CERT") or None,
             non_interactive=True,
             disable_progress_bar=True,
         ).create_repository()
     except TwineException as error:
         raise CartwheelError(f"index {index.name}: its credentials cannot be used: {reason(error)}") from None
-    if not given.password:
+    if not credentials.password:
         repository.session.auth = NoAuth()
     return repository
 

@@ -1,4 +1,8 @@
-"""Other working trees of a repository: clones for rehearsals, and a clean checkout of the commit to release."""
+"""Other working trees of a repository: clones for rehearsals, and a clean checkout of the commit to release.
+
+Checkouts and submodule updates are git commands: GitPython's calls for them have no deadline, and filters such as Git
+LFS may wait for a server.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +26,10 @@ def local_clone(source: Path, clone: Path) -> None:
     with (
         Repository(source) as here,
         in_words(f"git clone {source}"),
-        Repo.clone_from(str(source), clone, shared=True, no_checkout=True, quiet=True) as made,
+        Repo.clone_from(str(source), clone, shared=True, no_checkout=True, quiet=True) as repo,
     ):
-        _configure(made, {"core.hooksPath": os.devnull, **_lfs_settings(here)})
-        run_git(made.git, "checkout", "--force")
+        _configure(repo, {"core.hooksPath": os.devnull, **_lfs_settings(here)})
+        run_git(repo.git, "checkout", "--force")
 
 
 def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, without: tuple[str, ...] = ()) -> None:
