@@ -8,12 +8,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
-from cartwheel.adoption.adopted_files import DODO
+from cartwheel.adoption.adopted_files import DODO, with_schema_line
 from cartwheel.adoption.file_sets import identity
 from cartwheel.commands.adopt import Adoption, Released, adopt, write
 from cartwheel.pipeline import read_project
+from cartwheel.schema import write_editor_schema
 from support.projects import Project
 from support.repositories import git, repository
 
@@ -192,9 +194,28 @@ def test_each_of_several_packages_has_its_own_tags_and_pure_members_their_own_ta
 def test_comments_say_where_each_key_comes_from(tmp_path: Path) -> None:
     root = after_adoption("single-abi3", tmp_path / "x")
     text = (root / "pyproject.toml").read_text()
-    assert text.startswith(dict(sections("single-abi3"))["pyproject.toml"].rstrip())
+    before = dict(sections("single-abi3"))["pyproject.toml"].rstrip()
+    assert text.startswith(f"#:schema .cartwheel/schema.json\n\n{before}")
     assert "# as 1.4.0 on pypi\ntargets = [" in text
     assert (root / ".gitignore").read_text() == ".cartwheel/\ndist/\n"
+
+
+def test_the_schema_line_leads_to_the_state_folder_and_stands_once() -> None:
+    line = "#:schema .cartwheel/schema.json"
+    assert with_schema_line("pyproject.toml", "[project]\n") == f"{line}\n\n[project]\n"
+    assert with_schema_line("py/a/pyproject.toml", "x\r\n") == "#:schema ../../.cartwheel/schema.json\r\n\r\nx\r\n"
+    assert with_schema_line("pyproject.toml", "\ufeff[project]\n") == f"\ufeff{line}\n\n[project]\n"
+    theirs = "# ours\n#:schema https://example.org/x.json\n"
+    assert with_schema_line("pyproject.toml", theirs) == theirs
+
+
+def test_the_schema_for_editors_accepts_and_refuses_the_whole_file(tmp_path: Path) -> None:
+    write_editor_schema(tmp_path)
+    schema = json.loads((tmp_path / ".cartwheel/schema.json").read_text("utf-8"))
+    assert schema.pop("allOf") == [{"$ref": "https://json.schemastore.org/pyproject.json"}]
+    jsonschema.validate(tomllib.loads('[tool.cartwheel]\ntest = { command = ["pytest"] }\n[tool.x]\na = 1'), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"tool": {"cartwheel": {"targts": []}}}, schema)
 
 
 # Through doit ---------------------------------------------------------------------------------------------------------

@@ -450,8 +450,8 @@ def test_a_folder_in_a_pipeline_s_place_is_told_in_a_line(tmp_path: Path, forge:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("ci",), "usage: doit ci github | gitlab | lock | pins | --check"),
-        (("ci", "place"), "usage: doit ci place FOLDER"),
+        (("ci",), "ci: expected: doit ci github | gitlab | lock | pins | --check"),
+        (("ci", "place"), "expected: doit ci place FOLDER"),
         (("ci", "gihtub"), "did you mean 'github'?"),
         (("ci", "--check"), "there is no pipeline to compare; write one: doit ci github | gitlab"),
         (("ci", "github", "--check"), "--check takes no word"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from cartwheel.ci import github_workflow
 from cartwheel.ci.action_pins import PINS, renewed_text
 from cartwheel.ci.build_matrix import builds
 from cartwheel.ci.github_workflow import plan_outputs, render
-from cartwheel.ci.pipeline_files import FORGES
+from cartwheel.ci.pipeline_files import FORGES, written_files
 from cartwheel.ci.placed_files import place, planned_files
 from cartwheel.ci.project_pipeline import pipeline
 from cartwheel.ci.publish_lock import Needs, is_current, locked_names, new_lock, shipped_lock
@@ -22,7 +23,9 @@ from cartwheel.ci.selection import selection
 from cartwheel.commands.ci_advice import advice
 from cartwheel.commands.ci_run import nightly_version
 from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.project import Project
 from support.ci_projects import EXCUSED, LINUX, PROJECTS, WINDOWS, alone, made
+from support.indexes import METADATA, wheel
 from support.models import crate
 from support.projects import committed, pure
 from support.repositories import git
@@ -222,13 +225,32 @@ def test_the_lock_is_small_hashed_and_names_no_host() -> None:
 
 
 def test_a_lock_of_another_version_or_without_a_package_is_not_current() -> None:
-    text, warning = new_lock("1.0", {}, Needs(), own=False, renew=False)
-    assert not warning
+    text = new_lock("1.0", {}, Needs(), own=False, renew=False)
     assert is_current(text, "1.0", Needs())
     assert not is_current(text, "1.1", Needs())
     assert not is_current(text, "1.0", Needs(sources=True))
     assert not is_current(text, "1.0", Needs(attests=True))
     assert not is_current(text.replace("twine==", "twain=="), "1.0", Needs())
+
+
+def test_a_version_of_cartwheel_that_no_index_has_is_told_whenever_a_pipeline_is_written(tmp_path: Path) -> None:
+    shelf, forge = tmp_path / "shelf", FORGES["github"]
+    shelf.mkdir()
+    env = {**os.environ, "UV_OFFLINE": "1", "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(shelf)}
+
+    def told(project: Project) -> list[str]:
+        wanted = pipeline(project, version="1.0")
+        return [line[:49] for line in written_files(tmp_path, wanted, forge, "1.0", env)[1]]
+
+    missing = "cartwheel 1.0 is on no index that this machine re"
+    assert told(alone({"targets": [LINUX]})) == [missing]
+    assert told(alone({"targets": [LINUX]})) == [missing], "although the lock is written already"
+    assert told(alone({"targets": [LINUX], "ci": {"install": ["cartwheel @ git+https://forge.example/x@v1"]}})) == []
+    wheel(shelf, "cartwheel-1.0-py3-none-any.whl", metadata=METADATA.replace("demo", "cartwheel"))
+    assert told(alone({"targets": [LINUX]})) == ["an index has cartwheel 1.0, and the lock has no h"]
+    (tmp_path / forge.lock).unlink()
+    assert told(alone({"targets": [LINUX]})) == []
+    assert "cartwheel" in locked_names((tmp_path / forge.lock).read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", PROJECTS)

@@ -83,11 +83,26 @@ def test_the_overview_has_the_tasks_and_leaves_doits_rare_commands_out(project: 
         (("build", "-z"), "ERROR: option -z not recognized; see: doit help build"),
         (("doctor", "nope"), "ERROR: doctor: it takes no word; found 'nope'"),
         (("cache", "--days", "x"), "ERROR: cache: found 'x', expected a whole number; see: doit help cache"),
+        (("cache",), "ERROR: cache: expected: doit cache prune [--days N]"),
+        (("info",), "ERROR: info: found 0 tasks, expected one; see: doit help info"),
         (("completion", "bsh"), "ERROR: completion: 'bsh' is no shell that it knows; did you mean 'bash'?"),
     ],
 )
 def test_a_near_miss_is_answered_in_one_line(project: Project, words: tuple[str, ...], answer: str) -> None:
     assert project.refused(*words) == answer
+
+
+def test_info_and_clean_show_no_python_object(project: Project) -> None:
+    text = project.doit("info", f"build:{TRIPLE}:pebble:py3", code=1)
+    assert re.match(rf"build:{TRIPLE}:pebble:py3\npebble for .*\n\nstate  would run: never done here\nafter  ", text)
+    assert re.search(r"^makes  \.cartwheel/wheels/.*\.whl$", text, re.M)
+    group = project.doit("info", "build", code=1).splitlines()
+    assert group[3] == "state  2 of 2 tasks would run; see: doit plan build"
+    assert f"build:{TRIPLE}" in group[5]
+    assert project.doit("clean") == "nothing to remove\n"
+    project.write("dist/private/pebble-1.0.0.tar.gz", "")
+    assert project.doit("clean", "-n", "sdist") == "sdist:pebble - would remove dist/private/pebble-1.0.0.tar.gz\n"
+    (project.root / "dist/private/pebble-1.0.0.tar.gz").unlink()
 
 
 def test_help_of_a_project_without_cartwheel_is_doits_own(tmp_path: Path) -> None:

@@ -382,10 +382,10 @@ def test_a_report_that_cannot_be_written_fails_nothing(root: Path) -> None:
 def test_the_table_for_a_terminal_is_as_it_was() -> None:
     rows = (
         ("dist/a", "1 kB", "+1.0 %", "abc", "", "built", "3 tests passed"),
-        ("dist/bb", "10 kB", "", "abd", "", "kept", ""),
+        ("dist/bb", "10 kB", "", "abd", "", "up to date", ""),
     )
     assert summary_table(rows) == (
-        "dist/a    1 kB  +1.0 %  abc  built  3 tests passed\ndist/bb  10 kB          abd  kept"
+        "dist/a    1 kB  +1.0 %  abc  built       3 tests passed\ndist/bb  10 kB          abd  up to date"
     )
     assert summary_table(()) == ""
 

@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -19,10 +20,19 @@ import pytest
 from cartwheel.cargo.crate_count import CrateCount
 from cartwheel.command_line import QUIET, USUAL, VERBOSE, verbosity
 from cartwheel.commands.seek import STAGE_NAMES, options_first
+from cartwheel.destinations.protocol import Item
+from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.twine_upload import Sender
+from cartwheel.destinations.upload_count import UploadCount
+from cartwheel.destinations.worker import Worker
 from cartwheel.pipeline import STAGES, read_project
+from cartwheel.process.step_log import StepLog
 from cartwheel.reporter import repeat_command
 from cartwheel.screen import LiveScreen, PlainScreen, WorkingStep, duration, screen_of, styled, working_line
+from cartwheel.stand_ins.stub_server import StubRequest, served_address
 from cartwheel.summary import next_command, slowest
+from support.deliveries import item_of
+from support.indexes import sdist
 from support.projects import TRIPLE, Project, committed, environment, pure, with_crate
 
 LONG = "build:x86_64-unknown-linux-gnu:pebble:abi3"
@@ -93,6 +103,55 @@ def test_crates_are_counted_once_while_cargo_writes(tmp_path: Path) -> None:
     assert count.words() == "3/3 crates"
     assert CrateCount(file, 0).words() == "3 crates"
     assert CrateCount(file, 2).words() == "3/3 crates", "build dependencies of the host may come on top"
+
+
+UV = "$ uv pip install x   # in /x\nResolved 3 packages in 2.48s\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"{UV}", ""),
+        (f"{UV}Downloading lief (3.5MiB)\nDownloading cryptography (512.0KiB)\n", "0.0/4.0 MiB"),
+        (f"{UV}Downloading lief (3.5MiB)\nDownloading torch (2.0GiB)\n Downloaded lief\n", "3.5/2051.5 MiB"),
+        (f"{UV}Downloading lief (3.5MiB)\n Downloaded lief\n$ python -m pytest   # in /x\n", ""),
+    ],
+)
+def test_what_uv_downloads_is_counted_in_its_last_command(tmp_path: Path, text: str, words: str) -> None:
+    log = StepLog(tmp_path / "step.log", shown_as="step.log")
+    (tmp_path / "step.log").write_text(text)
+    assert log.progress() == words
+
+
+def test_the_bytes_that_twine_sends_are_counted_while_it_sends(tmp_path: Path) -> None:
+    middle: list[str] = []
+
+    class Slow(StubRequest):
+        def respond(self) -> None:
+            self.rfile.read(400_000)
+            while int(self.headers["Content-Length"]) > 1_000_000 and not middle:
+                time.sleep(0.01)
+            self.answer(200)
+
+    path = tmp_path / "demo-1.0.tar.gz"
+    made = sdist(tmp_path / "small")
+    path.write_bytes(made.read_bytes() + os.urandom(4_000_000))
+    item = item_of(path)
+    with served_address(Slow, None) as address:
+        sender = Sender(Index(name="shelf", url=address, simple=address, rehearsal=True, anonymous=True), environ={})
+        count = UploadCount((item,))
+        count.begin(item)
+        upload = Worker(lambda: sender.upload(item))
+        while not re.fullmatch(r"0/1 files, [0-3]\.[1-9]/4\.\d MB", words := count.words()):
+            assert upload.running, words
+        middle.append(words)
+        upload.wait(30)
+    count.end(item)
+    assert count.words() == "1/1 files, 4.0/4.0 MB"
+
+
+def test_a_step_of_crates_shows_no_bytes() -> None:
+    assert UploadCount((Item(name="demo", path=Path("nowhere"), sha256=""),)).words() == ""
 
 
 # options -------------------------------------------------------------------------------------------------------------

@@ -116,7 +116,6 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         if record is None or not commit_from_cache(shop, record):
             return False
         shop.seconds[step.name] = round(time.monotonic() - started, 3)
-        shop.from_cache.add(step.name)
         shop.announce(f"{step.name}: from the shared cache")
         return True
 

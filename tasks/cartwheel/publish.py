@@ -65,7 +65,7 @@ def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[s
             work.root / ledger(package, name), index=destination.name, url=destination.url, project=package.name,
             version=package.version, say=work.announce,
         )  # fmt: skip
-        deliver(destination, items, book, say=work.announce)
+        deliver(destination, items, book, say=work.announce, measure=work.log.measure)
     return {}
 
 

@@ -187,7 +187,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         from cartwheel.summary import file_rows, page, summary_table
 
         shop = self.workshop
-        rows = file_rows(shop.root, shop.project, self._asked, shop.records.load, self._ran, shop.from_cache)
+        rows = file_rows(shop.root, shop.project, self._asked, shop.records.load, self._ran)
         if self._ran and well and rows:
             self._say(summary_table(row.cells for row in rows))
         if takes_results:

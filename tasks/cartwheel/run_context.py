@@ -22,6 +22,7 @@ from cartwheel.process.run_lock import RunLock
 from cartwheel.process.slots import Slots
 from cartwheel.process.step_log import StepLog
 from cartwheel.run_trace import Span, write_trace
+from cartwheel.schema import write_editor_schema
 from cartwheel.shared_cache.session import CacheSession, read_in_run
 from cartwheel.state import Records
 
@@ -50,8 +51,6 @@ class RunContext:
         self.at_work: dict[str, StepLog] = {}
         """The logs of the steps at work, by step; the display reads them from another thread."""
         self._notes: set[str] = set()
-        self.from_cache: set[str] = set()
-        """The steps whose files came from the shared cache in this run."""
         self.spans: list[Span] = []
         """What has worked in this run, for its trace."""
         self.worked: set[str] = set()
@@ -106,6 +105,7 @@ class RunContext:
         with self._beginning:
             first = not self.lock.held
             files.create_state_folder(self.root)
+            write_editor_schema(self.root)
             if self.lock.take(lambda who: self.announce(f"waiting for the run of {who} in this project")):
                 self.records.forget_all()
                 self.world.again()

@@ -13,7 +13,7 @@ from msgspec import Struct
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Project
-from cartwheel.model.record import Record
+from cartwheel.model.record import FROM_CACHE, Record
 from cartwheel.model.wheels.artifacts import Artifact, artifacts
 
 _MAKING = ("repair", "check", "sdist", "publish", "verify", "release")
@@ -30,7 +30,7 @@ class FileRow(Struct, frozen=True, kw_only=True):
     seconds: float
     """The time of all steps that made and checked it, when they last ran."""
     origin: str
-    """`built` in this run, from the shared `cache` in this run, or `kept`: it was up to date."""
+    """`from cache` if another machine built it (the shared cache had it), else `built` in this run, or `up to date`."""
     last_bytes: int
     """The size of the same file of the last release; 0 if unknown."""
 
@@ -53,15 +53,14 @@ def file_rows(
     names: Iterable[str],
     records: Callable[[str], Record | None],
     ran: Collection[str],
-    cached: Collection[str],
 ) -> tuple[FileRow, ...]:
     """The existing files of the tasks `names`.
 
-    `ran`: the tasks that ran now; `cached`: those of them whose files came from the shared cache.
+    `ran`: the tasks that ran now.
     """
     words = [name.split(":") for name in names]
     return tuple(
-        file_row(root, artifact, records, ran, cached)
+        file_row(root, artifact, records, ran)
         for artifact in artifacts(project)
         if (root / artifact.path).is_file() and _is_meant(artifact, words)
     )
@@ -72,7 +71,6 @@ def file_row(
     artifact: Artifact,
     records: Callable[[str], Record | None],
     ran: Collection[str] = (),
-    cached: Collection[str] = (),
 ) -> FileRow:
     """The row of one file that exists."""
     path = root / artifact.path
@@ -83,16 +81,17 @@ def file_row(
         sha256=sha256_of(path),
         tests=tests_in_words(root / artifact.report),
         seconds=sum(record.seconds for step in steps if (record := records(step))),
-        origin=_origin(steps, ran, cached),
+        origin=_origin(artifact.task, records, ran),
         last_bytes=_last_sizes(root, artifact.package, _version(artifact.file)).get(without_version(artifact.file), 0),
     )
 
 
-def _origin(steps: Iterable[str], ran: Collection[str], cached: Collection[str]) -> str:
-    making = [step for step in steps if not step.startswith("check:")]
-    if not any(step in ran for step in making):
-        return "kept"
-    return "cache" if all(step in cached for step in making if step in ran) else "built"
+def _origin(task: str, records: Callable[[str], Record | None], ran: Collection[str]) -> str:
+    """Where the file of a task came from, see `FileRow.origin`."""
+    record = records(task)
+    if record and record.machine == FROM_CACHE:
+        return "from cache"
+    return "built" if {task, task.replace("repair:", "build:", 1)} & {*ran} else "up to date"
 
 
 def steps_of(artifact: Artifact) -> tuple[str, ...]:

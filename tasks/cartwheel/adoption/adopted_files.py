@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
+from cartwheel.schema import EDITOR_SCHEMA
 
 DODO = '''"""How this project is released. `doit list` shows the tasks, `doit plan` the files."""
 
@@ -69,7 +70,8 @@ def gitignore_edit(texts: Mapping[str, str]) -> FileEdit | None:
 
 
 def table_edit(path: str, old: str, table: Mapping[str, Any], comments: Mapping[str, str]) -> FileEdit | None:
-    """pyproject.toml with `[tool.cartwheel]` at its end; None for an empty table.
+    """pyproject.toml with `[tool.cartwheel]` at its end and its schema for editors in the first line; None for an
+    empty table.
 
     Everything that is there stays; raises `ConfigError` if that cannot be done.
     """
@@ -78,10 +80,22 @@ def table_edit(path: str, old: str, table: Mapping[str, Any], comments: Mapping[
     newline = "\r\n" if "\r\n" in old else "\n"
     block = table_text(table, comments).replace("\n", newline)
     text = old.rstrip("\r\n\t ") + newline * 2 if old.strip() else ""
-    new = text + block
+    new = with_schema_line(path, text + block)
     if _parse(new, path) != _with_cartwheel(_parse(old, path), table):
         raise ConfigError(f"{path}: [tool.cartwheel] cannot be added at its end; add it by hand:\n{block}")
     return FileEdit(path=path, old=old, new=new)
+
+
+def with_schema_line(path: str, text: str) -> str:
+    """The text with the comment that names its schema, as Taplo and Tombi read it; unchanged if it has one.
+
+    The schema is a file of the state folder, which every run writes if it is missing.
+    """
+    mark, body = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
+    if re.search(r"(?m)^#:\s*schema\b", body):
+        return text
+    newline = "\r\n" if "\r\n" in text else "\n"
+    return f"{mark}#:schema {'../' * path.count('/')}{EDITOR_SCHEMA}{newline}{newline}{body}"
 
 
 def added_overrides(path: str, old: str, overrides: Iterable[Mapping[str, Any]]) -> str:

@@ -170,7 +170,8 @@ def unlocked_cartwheel(root: Path, project: Project, *, version: str) -> tuple[s
 def written_files(
     root: Path, wanted: Pipeline, forge: Forge, version: str, environ: Mapping[str, str] = os.environ
 ) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Write a forge's pipeline and its lock.  Returns `written` or `is as it should be` by path, and warnings.
+    """Write a forge's pipeline and its lock.  Returns `written` or `is as it should be` by path, and a warning if the
+    jobs cannot install cartwheel.
 
     Raises `ConfigError`, before anything is written, if a file of another author is in the way.
     """
@@ -180,15 +181,26 @@ def written_files(
         if text and not forge.ours(text):
             raise ConfigError(f"{path} is there and was not written by doit ci; {_way_out(forge)}")
     texts = dict(forge.files(wanted, present))
-    warning = ""
     if _needs_lock(wanted) and not _lock_is_current(top, forge, wanted, version):
-        texts[forge.lock], warning = _new_lock(wanted, version, environ, renew=False)
+        texts[forge.lock] = _new_lock(wanted, version, environ, renew=False)
     changed = {}
     for path, text in texts.items():
         changed[path] = "is as it should be" if text == present.get(path) else "written"
         if text != present.get(path):
             write_atomically(top / path, text.encode())
-    return changed, (warning,) if warning else ()
+    return changed, _unavailable(wanted, texts.get(forge.lock) or _text(top, forge.lock), version, environ)
+
+
+def _unavailable(wanted: Pipeline, lock: str, version: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """A line if no index has the version of cartwheel that the jobs would install."""
+    if wanted.ci.install or "cartwheel" in publish_lock.locked_names(lock):
+        return ()
+    if publish_lock.own_line(version, environ):
+        return (f"an index has cartwheel {version}, and the lock has no hash of it: doit ci lock",) if lock else ()
+    return (
+        f"cartwheel {version} is on no index that this machine reaches, so the jobs cannot install it yet; name what "
+        'they install, such as a commit: [tool.cartwheel.ci] install = ["git+https://HOST/NAME@COMMIT"]',
+    )
 
 
 def _way_out(forge: Forge) -> str:
@@ -199,14 +211,19 @@ def _way_out(forge: Forge) -> str:
     return f"move it away first, or {other[forge.name]}"
 
 
-def renewed_lock(root: Path, wanted: Pipeline, forge: Forge, version: str, environ: Mapping[str, str]) -> str:
-    """Resolve a forge's lock anew and write it; returns a warning, or an empty text.  Raises `CartwheelError`."""
-    text, warning = _new_lock(wanted, version, environ, renew=True)
+def renewed_lock(
+    root: Path, wanted: Pipeline, forge: Forge, version: str, environ: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Resolve a forge's lock anew and write it; returns a warning if the jobs cannot install cartwheel.
+
+    Raises `CartwheelError`.
+    """
+    text = _new_lock(wanted, version, environ, renew=True)
     write_atomically(repository_root(root) / forge.lock, text.encode())
-    return warning
+    return _unavailable(wanted, text, version, environ)
 
 
-def _new_lock(wanted: Pipeline, version: str, environ: Mapping[str, str], *, renew: bool) -> tuple[str, str]:
+def _new_lock(wanted: Pipeline, version: str, environ: Mapping[str, str], *, renew: bool) -> str:
     return publish_lock.new_lock(version, environ, _lock_needs(wanted), own=not wanted.ci.install, renew=renew)
 
 

@@ -78,23 +78,22 @@ def from_sources(arguments: Iterable[str]) -> bool:
     return any(word in ("-e", "--editable") or word.startswith((".", "/", "--editable=")) for word in words)
 
 
-def new_lock(version: str, environ: Mapping[str, str], needs: Needs, *, own: bool, renew: bool) -> tuple[str, str]:
-    """The text of a lock, and a warning if cartwheel itself could not be locked.
+def new_lock(version: str, environ: Mapping[str, str], needs: Needs, *, own: bool, renew: bool) -> str:
+    """The text of a lock; without cartwheel itself if no index has that version.
 
     `own`: cartwheel comes from an index and so is part of the lock.  `renew`: resolve every package now, instead of
     taking the versions that this version of cartwheel ships.  Raises `CartwheelError` if that is impossible.
     """
     text = _fresh_lock(environ, needs) if renew else shipped_lock(needs)
-    if not own:
-        return head(version) + text, ""
+    return head(version) + (own_line(version, environ, quick=not renew) if own else "") + text
+
+
+def own_line(version: str, environ: Mapping[str, str], *, quick: bool = True) -> str:
+    """The line of cartwheel itself in a lock; empty if no index that this machine reaches has that version."""
     try:
-        line = _resolve((f"cartwheel=={version}",), environ, "--no-deps", quick=not renew)
+        return _resolve((f"cartwheel=={version}",), environ, "--no-deps", quick=quick)
     except CartwheelError:
-        return head(version) + text, (
-            f"cartwheel {version} could not be looked up on an index, so the lock has no hash of it; "
-            "once it is there: doit ci lock"
-        )
-    return head(version) + line + text, ""
+        return ""
 
 
 def _fresh_lock(environ: Mapping[str, str], needs: Needs) -> str:

@@ -130,7 +130,8 @@ def project_root(start: Path) -> Path:
 
 def write(adoption: Adoption) -> None:
     """Writes every file; raises `ConfigError` for a file that changed since it was read."""
-    from cartwheel.filesystem.files import write_atomically
+    from cartwheel.filesystem.files import create_state_folder, write_atomically
+    from cartwheel.schema import write_editor_schema
 
     for edit in adoption.edits:
         path = adoption.root / edit.path
@@ -139,6 +140,8 @@ def write(adoption: Adoption) -> None:
             raise ConfigError(f"{edit.path} was changed meanwhile; run it again: doit adopt")
     for edit in adoption.edits:
         write_atomically(adoption.root / edit.path, edit.new.encode())
+    create_state_folder(adoption.root)
+    write_editor_schema(adoption.root)
 
 
 Released = Callable[[Path, str, Any], tuple[str, tuple[str, ...], str]]

@@ -73,7 +73,8 @@ class Ci(WordsAndOptions):
         argument = _WITH_ARGUMENT.get(words[0], "") if words else ""
         if len(words) != (2 if argument else 1):
             usage = f"{words[0]} {argument}" if argument else self.doc_usage
-            raise InvalidCommand(f"ci: found '{' '.join(words)}'; usage: doit ci {usage}")
+            found = f"found '{' '.join(words)}'; " if words else ""
+            raise InvalidCommand(f"ci: {found}expected: doit ci {usage}")
 
     def _answer(self, shop: RunContext, words: list[str], to: str, forge: str) -> Iterable[str]:
         word, argument = words[0], words[-1]
@@ -157,10 +158,9 @@ def _renewed_locks(shop: RunContext) -> Iterable[str]:
         raise ConfigError(f"ci: there is no pipeline yet; write one: doit ci {' | '.join(pipeline_files.FORGES)}")
     wanted = _pipeline(shop, "")
     for forge in forges:
-        warning = pipeline_files.renewed_lock(shop.root, wanted, forge, __version__, shop.world.environ)
+        warnings = pipeline_files.renewed_lock(shop.root, wanted, forge, __version__, shop.world.environ)
         yield f"{forge.lock}: resolved anew; look at the difference and commit it"
-        if warning:
-            yield warning
+        yield from warnings
 
 
 def _renewed_pins(root: Path) -> Iterable[str]:

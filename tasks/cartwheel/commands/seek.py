@@ -190,18 +190,67 @@ class List(Seeking, DoitList):  # type: ignore[misc]
 
 
 class Info(Seeking, DoitInfo):  # type: ignore[misc]
-    """`doit info`."""
+    """`doit info`: what a task needs and makes, and why it would run; for a user's own task doit's own page."""
+
+    outstream: Any
 
     def _execute(self, pos_args: list[str], hide_status: bool = False) -> Any:
-        """doit 0.37 ends with a traceback for an unknown task."""
+        """Print the page of one task; returns 1 if it would run.  Raises `InvalidCommand` for an unknown task."""
+        tasks = {task.name: task for task in self.task_list}
         for word in pos_args:
-            if word not in {task.name for task in self.task_list}:
+            if word not in tasks:
                 raise InvalidCommand(not_found=word)
-        return super()._execute(pos_args=pos_args, hide_status=hide_status)
+        if len(pos_args) != 1:
+            raise InvalidCommand(f"info: found {len(pos_args)} tasks, expected one; see: doit help info")
+        if not _is_ours(tasks[pos_args[0]]):
+            return super()._execute(pos_args=pos_args, hide_status=hide_status)
+        from cartwheel.commands.info_text import info_text
+
+        text, stale = info_text(self.task_list, tasks[pos_args[0]], status=not hide_status)
+        self.outstream.write(text)
+        return 1 if stale and not hide_status else 0
+
+
+def _is_ours(task: Any) -> bool:
+    """Whether a task is a step or a group of steps."""
+    return "judgement" in (task.meta or {}) or (not task.actions and task.name.split(":")[0] in (*STAGE_NAMES, "ready"))
+
+
+class _Removals:
+    """A stream that passes on what was removed, without doit's lines about the Python object that did it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._shown: set[str] = set()
+
+    def write(self, text: str) -> None:
+        """Pass on text, but for lines such as `build:any - executing 'Python: bound method …'`, and each line once."""
+        if text not in self._shown and not re.match(r"\S+ - executing 'Python: bound method Pipeline\._clean", text):
+            self._shown.add(text)
+            self._stream.write(text)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was passed on."""
+        return not self._shown
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        self._stream.flush()
 
 
 class Clean(Seeking, DoitClean):  # type: ignore[misc]
     """`doit clean`."""
+
+    outstream: Any
+
+    def clean_tasks(self, tasks: Iterable[Any], dryrun: bool, cleanforget: bool) -> None:
+        """Clean the tasks, and show what was removed; doit shows the Python object that removes it."""
+        removals = _Removals(self.outstream)
+        self.outstream = removals
+        super().clean_tasks(tasks, dryrun, cleanforget)
+        if removals.empty:
+            removals.write("nothing to remove\n")
 
 
 class Forget(Seeking, DoitForget):  # type: ignore[misc]

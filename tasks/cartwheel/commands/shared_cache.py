@@ -48,7 +48,10 @@ class Pull(WordsAndOptions):
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         shop.world.save()
-        lines = (*faults, f"{counts['pulled']} pulled, {counts['fresh']} up to date, {counts['missing']} not there")
+        lines = (
+            *faults,
+            f"{counts['pulled']} pulled, {counts['fresh']} up to date, {counts['missing']} missing in the cache",
+        )
         self.outstream.write("".join(f"{line}\n" for line in lines))
         return 1 if faults else 0
 
@@ -113,7 +116,8 @@ class Cache(WordsAndOptions):
         from cartwheel.shared_cache.store import store_at
 
         if pos_args != ["prune"]:
-            raise InvalidCommand(f"cache: found '{' '.join(pos_args)}'; expected: doit cache prune [--days N]")
+            found = f"found '{' '.join(pos_args)}'; " if pos_args else ""
+            raise InvalidCommand(f"cache: {found}expected: doit cache prune [--days N]")
         shop, _ = _shop_and_steps(self.task_list, [])
         count = 0
         kept: list[str] = []

@@ -15,6 +15,7 @@ from cartwheel.destinations import retries
 from cartwheel.destinations.ledger import Ledger
 from cartwheel.destinations.protocol import Answer, Destination, Item, Say, Sleep, Standing
 from cartwheel.destinations.retries import Trouble, until, with_retries
+from cartwheel.destinations.upload_count import UploadCount
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.process.run import Interrupted
 
@@ -69,9 +70,17 @@ def refusals(destination: Destination, items: Sequence[Item], *, sending: bool) 
 
 
 def deliver(
-    destination: Destination, items: Sequence[Item], book: Ledger, *, say: Say, wait: Sleep | None = None
+    destination: Destination,
+    items: Sequence[Item],
+    book: Ledger,
+    *,
+    say: Say,
+    wait: Sleep | None = None,
+    measure: Callable[[Callable[[], str]], None] = lambda progress: None,
 ) -> tuple[str, ...]:
     """Sends the `items` that the destination lacks, makes them public, and returns the names that were sent.
+
+    `measure` gets a function that tells how much has been sent, to call from another thread.
 
     Raises `StepFailed` before the first byte on a conflict, and later if the destination refuses an item. What was sent
     by then is in the ledger, and a second run sends only the rest.
@@ -90,7 +99,9 @@ def deliver(
             book.note(name, item.sha256, "there")
         say(f"{item.label}: on {destination.name} already, with the same {destination.content}")
     destination.prepare(standing)
-    courier = _Courier(destination, book, say, wait or retries.sleep)
+    count = UploadCount(planned[name] for name in standing.send)
+    measure(count.words)
+    courier = _Courier(destination, book, say, wait or retries.sleep, count)
     sent: list[str] = []
     for item in (planned[name] for name in standing.send):
         if destination.lags and book.was_accepted(item.name, item.sha256):
@@ -113,8 +124,8 @@ def deliver(
 class _Courier:
     """Delivers one item at a time and decides what each answer means."""
 
-    def __init__(self, destination: Destination, book: Ledger, say: Say, wait: Sleep) -> None:
-        self._destination, self._book, self._say, self._wait = destination, book, say, wait
+    def __init__(self, destination: Destination, book: Ledger, say: Say, wait: Sleep, count: UploadCount) -> None:
+        self._destination, self._book, self._say, self._wait, self._count = destination, book, say, wait, count
 
     def deliver(self, item: Item) -> None:
         """Sends until the destination has the item; raises `CartwheelError` if it refuses."""
@@ -124,10 +135,12 @@ class _Courier:
         )  # fmt: skip
         if not done:
             raise StepFailed(self._destination.refusal(item, answer))
+        self._count.end(item)
 
     def _attempt(self, item: Item) -> tuple[Answer, bool]:
         """Sends one request; returns the answer, and whether the destination has the item now."""
         self._book.note(item.name, item.sha256, "sending")
+        self._count.begin(item)
         try:
             answer = self._destination.send(item)
         except Interrupted:

@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from cartwheel.destinations.protocol import Answer
 from cartwheel.destinations.retries import seconds_until
+from cartwheel.destinations.upload_count import CountedBody
 from cartwheel.destinations.worker import Worker
 from cartwheel.process.redact import inert, redact
 from cartwheel.process.run import STOP, Interrupted
@@ -146,6 +147,8 @@ def _adapter(conversation: Conversation) -> Any:
 
         def send(self, request: Any, **how: Any) -> Any:  # type: ignore[override]
             how["timeout"] = how.get("timeout") or (CONNECT_SECONDS, SEND_SECONDS)
+            if hasattr(request.body, "read"):
+                request.body = CountedBody(request.body)
             return super().send(request, **how)
 
     return Adapter(max_retries=0)

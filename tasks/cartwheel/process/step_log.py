@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cartwheel.model.errors import StepFailed
+from cartwheel.process.download_count import downloaded
 from cartwheel.process.exit_codes import exit_code_in_words
 from cartwheel.process.redact import redact
 from cartwheel.process.run import STOP, Interrupted, end_group, start_in_group, time_limit
@@ -37,22 +38,25 @@ class StepLog:
         self._progress = progress
 
     def progress(self) -> str:
-        """How far the step is, such as `12/45 crates`; empty if unknown."""
+        """How far the step is, such as `12/45 crates`, or what uv has downloaded; empty if unknown."""
         try:
-            return self._progress()
+            return self._progress() or downloaded(self._end())
         except (OSError, ValueError):
             return ""
 
     def last_line(self) -> str:
         """The last line of output, redacted; the part after the last carriage return, as a terminal would show it."""
         try:
-            with open(self._path, "rb") as file:
-                file.seek(max(0, file.seek(0, 2) - _TAIL))
-                text = file.read().decode(errors="replace")
+            text = self._end()
         except OSError:
             return ""
         lines = (line.rstrip("\r").rpartition("\r")[2].strip() for line in reversed(text.split("\n")))
         return redact(next((line for line in lines if line and not line.startswith("$ ")), ""), self._hidden)
+
+    def _end(self) -> str:
+        with open(self._path, "rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _TAIL))
+            return file.read().decode(errors="replace")
 
     def say(self, text: str) -> None:
         """Add a line to the log."""
@@ -143,7 +147,7 @@ class StepLog:
 
 
 _TAIL = 4_000
-"""Bytes from the end of a log in which the last line is looked for."""
+"""Bytes from the end of a log in which the last line and the lines of downloads are looked for."""
 
 _LITTLE = 4_000_000
 """Free bytes below which linkers die of a signal without a message, because they write through memory maps."""

@@ -50,7 +50,7 @@ def lacking() -> str:
     """What must be installed to sign and to verify; empty if nothing is missing."""
     if find_spec("pypi_attestations") and find_spec("sigstore"):
         return ""
-    return "attestations need pypi-attestations; install cartwheel[publish]"
+    return "attestations need two packages: python -m pip install pypi-attestations sigstore"
 
 
 class Signer:

@@ -127,7 +127,7 @@ def _linker(target: Target, snapshot: Snapshot, floor: str, crates: Crates) -> I
 
 def _zig(target: Target, snapshot: Snapshot, floor: str, crates: Crates) -> Iterable[ToolNeed]:
     if not snapshot.tool("zig"):
-        yield ToolNeed(name="zig", fix=f"{sys.executable} -m pip install 'cartwheel[zig]'")
+        yield ToolNeed(name="zig", fix=f"{sys.executable} -m pip install 'ziglang<0.18'")
     if target.system == "macos" and sys.platform != "darwin" and (why := sdk(snapshot.environ)):
         if linking := frameworks(crates()):
             yield ToolNeed(

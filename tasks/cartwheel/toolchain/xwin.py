@@ -106,6 +106,6 @@ def _fetch(target: Target, environ: Mapping[str, str]) -> str:
     setting = "" if set(all_of_them) <= set(_BY_DEFAULT) else f"XWIN_ARCH={','.join(all_of_them)} "
     ours = Path(sys.executable).with_name("cargo-xwin")
     known = ours if ours.is_file() else shutil.which("cargo-xwin", path=environ.get("PATH"))
-    install = "" if known else f"{sys.executable} -m pip install 'cartwheel[xwin]' && "
+    install = "" if known else f"{sys.executable} -m pip install cargo-xwin && "
     program = known or ours
     return f"{install}{setting}{program} xwin cache {what} (from Microsoft, under its licence)"
