@@ -270,7 +270,7 @@ def test_what_was_read_is_told_exactly(tmp_path: Path) -> None:
         "quiet/src/lib.rs", "some notes.txt",
     )  # fmt: skip
     assert set(reads.folders) == {"app/data", "app/src/bin", "quiet"}
-    assert reads.unwatched == ("quiet",)
+    assert reads.unwatched == ("Cargo.toml", "app/Cargo.toml", "quiet", "quiet/Cargo.toml")
     assert reads.git == ()
     assert reads.env == ("APP_VAR", "OPT_VAR")
     assert {
