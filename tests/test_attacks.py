@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import html
 import json
 import os
@@ -17,7 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,6 +67,13 @@ FORMS: Mapping[str, Callable[[str], str]] = {
     "with escapes": lambda t: "\x1b[1m".join(re.findall(".{1,7}", t)),
     "hex dump": lambda t: t.encode().hex(),
     "after much else": lambda t: "x" * 290 + t,
+    "short lines": lambda t: "\r\n".join(re.findall("(?s).{1,9}", t)),
+    "base32": lambda t: base64.b32encode(f"me:{t}".encode()).decode(),
+    "Ascii85": lambda t: base64.a85encode(f"user:{t}".encode()).decode(),
+    "base85": lambda t: base64.b85encode(t.encode()).decode(),
+    "reversed": lambda t: t[::-1],
+    "rot13": lambda t: codecs.encode(t, "rot13"),
+    "hex dump of Basic": lambda t: base64.b64encode(f"me:{t}".encode()).hex(),
 }
 
 
@@ -78,8 +86,29 @@ def leak(text: str, secret: str) -> bool:
         for start in range(4):
             part = run[start : start + (len(run) - start) // 4 * 4].replace("-", "+").replace("_", "/")
             decoded.append(base64.b64decode(part, validate=False).decode("latin-1"))
+    decoded += decodings(flat)
     wanted = {secret, secret.lower(), re.sub(r"\s", "", secret), secret.encode().decode("latin-1")}
     return any(s[i : i + width] in d for s in wanted for i in range(len(s) - width + 1) for d in decoded)
+
+
+def decodings(text: str) -> Iterator[str]:
+    """What less usual encodings of parts of a text hold."""
+    yield from (text[::-1], text.lower()[::-1], codecs.encode(text, "rot13"))
+    rows: tuple[tuple[str, int, Callable[[bytes], bytes]], ...] = (
+        (r"[A-Za-z2-7]{16,}", 8, lambda data: base64.b32decode(data, casefold=True)),
+        (r"[!-u]{15,}", 5, base64.a85decode),
+        (r"[!#-&(-+\-0-;<-Z^-~]{15,}", 5, base64.b85decode),
+        (r"[0-9a-fA-F]{24,}", 2, lambda data: bytes.fromhex(data.decode())),
+    )
+    for pattern, group, decode in rows:
+        for run in re.findall(pattern, text):
+            for start in range(group):
+                part = run[start : start + (len(run) - start) // group * group]
+                with suppress(ValueError):
+                    plain = decode(part.encode()).decode("latin-1")
+                    yield plain
+                    with suppress(ValueError):
+                        yield base64.b64decode(plain[: len(plain) // 4 * 4]).decode("latin-1")
 
 
 @dataclass(frozen=True)

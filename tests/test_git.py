@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.repository import git_process
 from cartwheel.repository.clones import clean_checkout, scratch_clone
 from cartwheel.repository.git import Repository
-from cartwheel.repository.git_messages import without_credentials
+from cartwheel.repository.git_messages import remote_secrets, without_credentials
 from support.processes import at_work
 from support.repositories import clone, commit, git, hook, refuse_pushes, repository, with_remote
 
@@ -161,6 +162,23 @@ def test_a_hook_s_own_words_are_shown(tmp_path: Path) -> None:
         repo.create_tag("v1", "one", commit=head)
         with pytest.raises(StepFailed, match="releases are frozen until Monday"):
             repo.push("origin", ("refs/heads/main", "refs/tags/v1"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
+def test_a_token_that_a_remote_echoes_is_redacted(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    token = "ghs_4kT9vQ2mZx7Lw1Rb8"
+    basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    git(here, "config", "http.https://forge.example/.extraHeader", f"AUTHORIZATION: basic {basic}")
+    refuse_pushes(tmp_path / "remote.git", f"token {token} of header {basic} is stale")
+    with Repository(here) as repo, pytest.raises(StepFailed, match="is stale") as failed:
+        repo.push("origin", (f"{commit(here, a__txt='2')}:refs/heads/main",))
+    assert token not in str(failed.value)
+    assert basic[10:] not in str(failed.value)
+    urls = ("https://me:pass%2Fword@x/y.git", "https://ghp_0123456789abcdefghij@x/y", "ssh://git@x/y", "git@x:y")
+    assert remote_secrets(urls, ("Authorization: Bearer abc.def",)) == (
+        "pass/word", "ghp_0123456789abcdefghij", "abc.def",
+    )  # fmt: skip
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import gzip
 import html
 import json
@@ -25,7 +26,7 @@ from cartwheel.destinations.pypi_reader import Unreadable, download_digest, list
 from cartwheel.destinations.retries import Patience, seconds_until
 from cartwheel.destinations.simple_api import NoIndex, listed_files
 from cartwheel.model.errors import CartwheelError
-from cartwheel.process.redact import redact
+from cartwheel.process.redact import RedactedStream, redact
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from support import deliveries
 from support.indexes import Post, faulty, sha256, wheel
@@ -57,6 +58,24 @@ ODD: dict[str, Callable[[str], str]] = {
     "joined in code": lambda t: '" + "'.join(re.findall(".{1,5}", t)),
     "split by comments": lambda t: "<!-- x -->".join(re.findall(".{1,5}", t)),
     "the case swapped": str.swapcase,
+    "base32": lambda t: base64.b32encode(t.encode()).decode(),
+    "base32 after others": lambda t: base64.b32encode(f"ab:{t}".encode()).decode().lower(),
+    "base32 in lines": lambda t: "\n".join(re.findall(".{1,9}", base64.b32encode(f"u:{t}".encode()).decode())),
+    "base32, the other alphabet": lambda t: base64.b32hexencode(f"x{t}".encode()).decode(),
+    "Ascii85": lambda t: base64.a85encode(f"us:{t}!".encode(), adobe=True).decode(),
+    "base85": lambda t: base64.b85encode(t.encode()).decode(),
+    "base85 after others": lambda t: base64.b85encode(f"user:{t}".encode()).decode(),
+    "reversed": lambda t: t[::-1],
+    "reversed, in lines": lambda t: "\n".join(re.findall(".{1,4}", t[::-1])),
+    "rot13": lambda t: codecs.encode(t, "rot13"),
+    "hex of base64": lambda t: base64.b64encode(f"u:{t}".encode()).hex(),
+    "hex without its beginning": lambda t: t.encode().hex()[7:],
+    "base64 of a form body": lambda t: base64.b64encode(f"password={quote(t, safe='')}&x=1".encode()).decode(),
+    "base64 of hex": lambda t: base64.b64encode(t.encode().hex().encode()).decode(),
+    "base64 without its beginning": lambda t: base64.b64encode(f"u:{t}".encode()).decode()[6:],
+    "base64 for addresses, quoted": lambda t: quote(base64.urlsafe_b64encode(f"u:{t}".encode()).decode(), safe=""),
+    "base64 in short lines": lambda t: "\n ".join(re.findall(".{1,3}", base64.b64encode(t.encode()).decode())),
+    "one character a line": "\n".join,
     "without its beginning": lambda t: t[5:],
     "without both ends": lambda t: t[3:-3],
 }
@@ -69,6 +88,32 @@ def test_an_odd_form_of_a_secret_is_redacted(form: Callable[[str], str]) -> None
         left = re.sub(r"[^A-Za-z0-9]", "", text.replace("error", "").replace("was refused", ""))
         assert "***" in text, text
         assert len(left) < 12, text
+
+
+@pytest.mark.parametrize("form", ODD.values(), ids=ODD)
+def test_an_odd_form_is_redacted_in_output_that_arrives_line_by_line(form: Callable[[str], str]) -> None:
+    for token in TOKENS:
+        stream = RedactedStream((token,))
+        pieces = [stream.add(line) for line in f"error:\n{form(token)}\nwas refused\n".splitlines(keepends=True)]
+        text = "".join((*pieces, stream.rest()))
+        left = re.sub(r"[^A-Za-z0-9]", "", text.replace("error", "").replace("was refused", ""))
+        assert "***" in text, text
+        assert len(left) < 12, text
+
+
+def test_a_short_secret_is_redacted_in_each_encoding_and_its_parts_stay() -> None:
+    token = "s3cr3t-Pw"
+    for name in ("base32", "base85", "reversed", "rot13", "hex of base64", "base64, twice"):
+        assert "***" in redact(f"x {ODD[name](token)} y", (token,)), name
+    assert redact("t3rc and s3cr3t and more", (token,)) == "t3rc and s3cr3t and more"
+
+
+def test_redaction_of_much_output_is_quick() -> None:
+    text = "".join(f"Compiling crate{n} v1.{n}.0 sha256 {sha256(str(n).encode())} \n" for n in range(3_000))
+    redact("", TOKENS)
+    began = time.process_time()
+    assert redact(text, TOKENS) == text
+    assert time.process_time() - began < 3
 
 
 def test_ordinary_text_stays_as_it_is() -> None:

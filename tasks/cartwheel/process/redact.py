@@ -1,14 +1,13 @@
 """Redaction of secrets that a server or a tool may echo, and escaping of characters that control a terminal.
 
 A secret is matched in the forms in which programs print it: plain, percent-encoded and as HTML entities (once or
-several times), quoted-printable, with the escapes of JSON, Python, Rust and shells, in base64 (also after a user name,
-as in `Authorization: Basic`, of UTF-16, and twice), as bytes in hexadecimal or decimal; wrapped over lines or split by
-tags or quotes; in another case; and truncated at either end.  Redact before truncating.
+several times), quoted-printable, with the escapes of JSON, Python, Rust and shells, as lists of bytes; wrapped over
+lines or split by tags or quotes; in another case; truncated at either end; and in the encodings of
+`secret_encodings`.  Redact before truncating.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -16,18 +15,13 @@ from functools import cache
 
 from msgspec import Struct
 
+from cartwheel.process.secret_encodings import GAP, LONG, RUN, secret_runs
+
 MASK = "***"
 SHORT = 3
 """A value, or a line of one, with at most so many characters is not masked, because it would match ordinary text."""
-_LONG = 8
-"""The minimum length for matching in another case and across tags or line breaks."""
-_HEAD = 12
-"""The length of the prefix of a longer value that is masked even if the rest is cut off."""
 
-_GAP = (
-    r"(?:<[^<>]*>|&(?:shy|ZeroWidthSpace|#173|#8203);|\\[rn]|\x1b\[[0-9;]*[A-Za-z]|\n[ \t]*[>|#]+|[\"'] ?[,+] ?[\"']"
-    r"|\\x00|[\x00\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff])*"
-)
+_GAP = f"(?:{GAP})*"
 
 
 class _Form(Struct, frozen=True):
@@ -35,18 +29,43 @@ class _Form(Struct, frozen=True):
 
     head: re.Pattern[str]
     rest: tuple[re.Pattern[str], ...]
-    tail: re.Pattern[str] = re.compile("")
-    """Masked after the secret, even if the secret is truncated."""
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """The text with `***` for each of these values, and for each line of a value with several lines."""
-    values = tuple(secrets)
+    values = _values(tuple(secrets))
     for form in _forms(values):
         text = _without(text, form)
-    for value in values:
-        text = _without_fragments(text, value)
-    return text
+    parts, done = [], 0
+    for start, end in secret_runs(values).spans(text):
+        parts += [text[done:start], MASK]
+        done = end
+    return "".join((*parts, text[done:])) if parts else text
+
+
+class RedactedStream:
+    """Redacts output that arrives in pieces; holds back a piece that may end within a secret."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = tuple(secrets)
+        self._held = self._before = ""
+
+    def add(self, text: str) -> str:
+        """What may be shown by now; empty if it is held back."""
+        self._held += text
+        runs = secret_runs(_values(self._secrets))
+        if len(self._held) < _MOST_HELD and runs.may_go_on(self._before + self._held):
+            return ""
+        return self.rest()
+
+    def rest(self) -> str:
+        """What was held back."""
+        text = redact(self._held, self._secrets)
+        self._before, self._held = (self._before + self._held)[-_BEFORE:], ""
+        return text
+
+
+_MOST_HELD, _BEFORE = 100_000, 40
 
 
 def inert(text: str) -> str:
@@ -76,84 +95,47 @@ def _without(text: str, form: _Form) -> str:
             if following is None:
                 break
             end = following.end()
-        tail = form.tail.match(text, end)
-        end = tail.end() if tail else end
         parts += [text[done : match.start()], MASK]
         done = end
     return "".join((*parts, text[done:])) if parts else text
 
 
-def _without_fragments(text: str, value: str) -> str:
-    """The text without any `_HEAD` or more characters of a long value in a row, in any case."""
-    lowered = text.lower()
-    if len(value) <= _HEAD + SHORT or len(lowered) != len(text):  # a few letters change their length with the case
-        return text
-    parts = {value[i : i + _HEAD].lower() for i in range(len(value) - _HEAD + 1)}
-    shown, done, at = [], 0, 0
-    while at <= len(text) - _HEAD:
-        if lowered[at : at + _HEAD] not in parts:
-            at += 1
-            continue
-        end = at + _HEAD
-        while lowered[end - _HEAD + 1 : end + 1] in parts:
-            end += 1
-        shown += [text[done:at], MASK]
-        done = at = end
-    return "".join((*shown, text[done:])) if shown else text
+@cache
+def _values(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """The secrets and their lines, longest first, so that a shorter one cannot leave the rest of a longer one."""
+    parts = {part.strip() for secret in secrets for part in (secret, *secret.splitlines())}
+    return tuple(sorted((part for part in parts if len(part) > SHORT), key=lambda part: (-len(part), part)))
 
 
 @cache
-def _forms(secrets: tuple[str, ...]) -> tuple[_Form, ...]:
-    """The forms of all secrets, longest value first, so that a shorter value cannot leave the rest of a longer one."""
-    parts = {part.strip() for secret in secrets for part in (secret, *secret.splitlines())}
-    values = sorted((part for part in parts if len(part) > SHORT), key=lambda part: (-len(part), part))
-    return tuple(form for value in values for form in (*_encodings(value), _form(value)))
+def _forms(values: tuple[str, ...]) -> tuple[_Form, ...]:
+    return tuple(form for value in values for form in (*_lists_of_bytes(value), _form(value)))
 
 
 def _form(value: str) -> _Form:
-    long = len(value) >= _LONG
+    long = len(value) >= LONG
     flags = re.IGNORECASE if long else re.NOFLAG
     gap = _GAP if long else ""
     patterns = [_character(c) for c in value]
-    cut = _HEAD if len(value) > _HEAD + SHORT else len(value)
+    cut = RUN if len(value) > RUN + SHORT else len(value)
     return _Form(
         re.compile(gap.join(patterns[:cut]), flags),
         tuple(re.compile(gap + pattern, flags) for pattern in patterns[cut:]),
     )
 
 
-def _encodings(value: str) -> Iterator[_Form]:
-    """The value in base64, at each of the three byte offsets in an encoded text, and in hexadecimal."""
-    encodings = ("utf-8", "utf-16-le") if value.isascii() else ("utf-8", "latin-1", "utf-16-le")
-    for encoding in encodings:  # HTTP Basic uses latin-1 too, PowerShell UTF-16
-        data = value.encode(encoding, "replace" if encoding == "latin-1" else "surrogatepass")
-        if len(data) >= _LONG:
-            yield from _encoded_bytes(data)
-
-
-def _middles(data: bytes) -> Iterator[str]:
-    """The base64 of bytes at each of the three offsets in an encoded text, without what its neighbours change."""
-    for skipped in range(3):
-        whole = base64.b64encode(b"\0" * skipped + data).decode().rstrip("=")
-        yield whole[-(-skipped * 8 // 6) : (skipped + len(data)) * 8 // 6]
-
-
-def _encoded_bytes(data: bytes) -> Iterator[_Form]:
-    once = tuple(_middles(data))
-    twice = tuple(middle for text in once for middle in _middles(text.encode()))
-    for middle in (*once, *twice):
-        patterns = [_BASE64.get(c, re.escape(c)) for c in middle]
-        yield _Form(
-            re.compile(r"[A-Za-z0-9+/_-]*" + _GAP.join(patterns[:_HEAD])),
-            () if middle in twice else tuple(re.compile(_GAP + pattern) for pattern in patterns[_HEAD:]),
-            re.compile(r"(?:[A-Za-z0-9+/_=-]|%3[Dd]|%2[BbFf])*"),
-        )
-    for separator, numbers in ((_HEX_GAP, [f"{byte:02x}" for byte in data]), (r"[,\s]+", [str(byte) for byte in data])):
-        yield _Form(re.compile(r"(?<![0-9A-Fa-f])(?:0x|\\x)?" + separator.join(numbers), re.IGNORECASE), ())
+def _lists_of_bytes(value: str) -> Iterator[_Form]:
+    """The bytes of a value in hexadecimal with separators, and in decimal."""
+    if len(value) < LONG:
+        return
+    for encoding in ("utf-8", "utf-16-le"):
+        data = value.encode(encoding, "surrogatepass")
+        rows = (_HEX_GAP, [f"{byte:02x}" for byte in data]), (r"[,\s]+", [str(byte) for byte in data])
+        for separator, numbers in rows:
+            yield _Form(re.compile(r"(?<![0-9A-Fa-f])(?:0x|\\x)?" + separator.join(numbers), re.IGNORECASE), ())
 
 
 _HEX_GAP = r"(?:[\s:,.-]*(?:0x|\\x|%|=)?)"
-_BASE64 = {"+": r"(?:\+|-|%2[Bb]|&#43;)", "/": r"(?:\\?/|_|%2[Ff]|&#47;)"}
 
 
 @cache

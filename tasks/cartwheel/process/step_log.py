@@ -13,7 +13,7 @@ from pathlib import Path
 from cartwheel.model.errors import StepFailed
 from cartwheel.process.download_count import downloaded
 from cartwheel.process.exit_codes import exit_code_in_words
-from cartwheel.process.redact import redact
+from cartwheel.process.redact import RedactedStream, redact
 from cartwheel.process.run import STOP, Interrupted, end_group, start_in_group, time_limit
 
 
@@ -91,18 +91,24 @@ class StepLog:
             raise Interrupted
         self.say(f"$ {shown_command(argv)}   # in {cwd}")
         process = start_in_group(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        lines = []
+        lines: list[str] = []
+        stream = RedactedStream(hide)
         try:
             with time_limit(process, argv, seconds):
                 for line in process.stdout or ():
-                    lines.append(redact(line.decode(errors="replace"), hide))
-                    self.say(lines[-1].rstrip("\r\n"))
+                    self._add(lines, stream.add(line.decode(errors="replace")))
+                self._add(lines, stream.rest())
                 code = process.wait()
         finally:
             end_group(process)
         if STOP.is_set():
             raise Interrupted
         return code, "".join(lines)
+
+    def _add(self, lines: list[str], text: str) -> None:
+        if text:
+            lines.append(text)
+            self.say(text.rstrip("\r\n"))
 
     def _run(self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], keep: bool, seconds: float = 0.0) -> str:
         if STOP.is_set():

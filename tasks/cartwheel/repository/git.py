@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.process.redact import redact
 from cartwheel.process.run import STOP, Interrupted, TooLate
 from cartwheel.repository import git_process
 from cartwheel.repository.git_environment import git_environment
-from cartwheel.repository.git_messages import git_words, without_credentials
+from cartwheel.repository.git_messages import git_words, remote_secrets, without_credentials
 from cartwheel.repository.remote_failures import about_remote
 
 if TYPE_CHECKING:
@@ -250,7 +251,9 @@ class Repository:
                 "check the address, your access and the hooks, and start again"
             ) from None
         if status:
-            words = without_credentials(f"{errors}\n{output}".strip())
+            headers = self.settings(r"^http\..*extraheader$").values()
+            secrets = remote_secrets(self._repo.remote(remote).urls, headers)
+            words = redact(without_credentials(f"{errors}\n{output}".strip()), secrets)
             kind = NoAtomicPush if "does not support --atomic push" in words else StepFailed
             raise kind(about_remote(remote, self.url(remote), words))
         return output
