@@ -12,7 +12,10 @@ import pytest
 
 from cartwheel.destinations import pypi_provenance
 from cartwheel.destinations.pypi_index import Index, resolve
+from cartwheel.model.config.config_checks import refuse_nonsense
 from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.config.settings import Settings
+from cartwheel.model.config.table import decode
 from cartwheel.model.errors import ConfigError
 from cartwheel.provenance.attestations import Publisher, publishers
 
@@ -56,6 +59,13 @@ SCENES = {
     "a_job_that_is_no_publisher": "it knows no publisher like this job",
     "an_attestation_of_another_job_is_refused_by_the_index": "Invalid attestations supplied during upload",
     "an_identity_that_another_key_signed": "Sigstore did not sign",
+    "a_release_page_with_a_bundle_for_each_file": "ok: 2 bundles; 2 files on the release v1.0, each with the "
+    "same bytes; 2 bundles verified | 2 files signed",
+    "a_release_page_that_another_repository_signed": "its bundle was signed by",
+    "a_bundle_proves_the_commit": f"ok: {'a' * 40}",
+    "a_bundle_of_another_file": "expected demo-1.1-py3-none-any.whl",
+    "a_bundle_of_other_bytes": f"expected demo-1.0-py3-none-any.whl sha256 {'0' * 64}",
+    "a_bundle_of_a_foreign_authority": "its bundle is refused",
     "gitlab_gives_the_identity_in_a_variable": "ok: GitHub owner/demo release.yml",
 }
 
@@ -83,8 +93,9 @@ def index(**keys: object) -> Index:
     "keys", [{"attestations": False}, {"unattested": "no identities"}, {"attestations": True, "unattested": "x"}]
 )
 def test_attestations_are_switched_off_only_with_a_reason(keys: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match="attestations = false and its reason belong together"):
-        index(**keys)
+    for name in ("house", "github"):
+        with pytest.raises(ConfigError, match="attestations = false and its reason belong together"):
+            refuse_nonsense(decode(Settings, {"index": {name: keys}}, where="x"), "x")
 
 
 def test_public_indexes_get_attestations_by_default_and_others_where_they_ask_for_them() -> None:

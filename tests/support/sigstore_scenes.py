@@ -9,7 +9,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,24 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cartwheel.destinations import pypi_provenance, trusted_publishing
 from cartwheel.destinations.delivery import deliver
+from cartwheel.destinations.github_api import Api
+from cartwheel.destinations.github_place import Place
+from cartwheel.destinations.github_release import GitHubRelease
 from cartwheel.destinations.ledger import Ledger
-from cartwheel.destinations.protocol import Item
+from cartwheel.destinations.protocol import Item, Release
 from cartwheel.destinations.pypi import PypiDestination
 from cartwheel.destinations.pypi_index import resolve
+from cartwheel.destinations.release_bundles import Bundles
+from cartwheel.destinations.release_page import PageSpec
 from cartwheel.destinations.retries import Patience
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import CartwheelError
 from cartwheel.provenance import attestations
 from support.attested_index import AttestedIndex
 from support.indexes import sdist, sha256, wheel
+from support.models import manifests, understood
+from support.release_shelf import HEAD, TOKEN, Scripted
+from support.release_shelf import Shelf as PageShelf
 from support.sigstore_lab import Sigstore, running
 
 WHEEL, SDIST = "demo-1.0-py3-none-any.whl", "demo-1.0.tar.gz"
@@ -179,6 +188,77 @@ class Scenes:
         finally:
             issuer.token = usual  # type: ignore[method-assign]
             self.shelf.publisher["repository"] = before
+
+    @contextmanager
+    def _page(self, repository: str = "owner/demo") -> Iterator[tuple[PageShelf, Callable[[], str]]]:
+        """A release page of `repository`, and what makes and verifies it."""
+        table = {"github": {"attestations": True, "sigstore": str(self.sigstore.trust)}}
+        project = understood(manifests({"publish": ["github"], "index": table}))
+        said: list[str] = []
+        release = Release(
+            project=project, package=project.packages[0], index="github", root=Path("/"), environ=os.environ,
+            say=said.append,
+        )  # fmt: skip
+        shelf = PageShelf()
+        shelf.repository = repository
+        with shelf.open(Scripted):
+            place = Place(name="github", api=shelf.base, repository=repository)
+            files = {item.name: item for item in self.items}
+            spec = PageSpec(
+                tag="v1.0", commit=HEAD, title="demo 1.0", notes="First.", prerelease=False, project="demo",
+                files={name: item.path for name, item in files.items()},
+                sha256={name: item.sha256 for name, item in files.items()},
+            )  # fmt: skip
+
+            def made() -> str:
+                api = Api(place, {"GITHUB_TOKEN": TOKEN})
+                page = GitHubRelease(api, spec, say=said.append, bundles=Bundles(release))
+                book = Ledger(self.folder / "page.json", index="github", url=page.url, project="demo", version="1.0",
+                              say=said.append)  # fmt: skip
+                with page.alone():
+                    assert not page.refusals(self.items, sending=True)
+                    deliver(page, page.items(self.items), book, say=said.append)
+                    page.look(self.items, public=True)
+                    return f"{page.prove(self.items)} | {' | '.join(line for line in said if 'signed' in line)}"
+
+            yield shelf, made
+
+    @scene
+    def a_release_page_with_a_bundle_for_each_file(self) -> str:
+        with self._page() as (shelf, made):
+            first = made()
+            signed = {name: data for name, data in shelf.files("v1.0").items() if name.endswith(".sigstore.json")}
+            made()
+            assert signed.items() <= shelf.files("v1.0").items(), "a bundle is never replaced"
+            (self.folder / "bundle.json").write_bytes(signed[f"{WHEEL}.sigstore.json"])
+            return f"{len(signed)} bundles; {first}"
+
+    @scene
+    def a_release_page_that_another_repository_signed(self) -> str:
+        with self._page("owner/else") as (_, made):
+            return made()
+
+    def _bundle(self, file: str = WHEEL, digest: str = "", trust: Path | None = None) -> str:
+        text = (self.folder / "bundle.json").read_text()
+        return attestations.verified_bundle(
+            text, file, digest or self.items[0].sha256, "owner/demo", trust or self.sigstore.trust
+        )
+
+    @scene
+    def a_bundle_proves_the_commit(self) -> str:
+        return self._bundle()
+
+    @scene
+    def a_bundle_of_another_file(self) -> str:
+        return self._bundle(file="demo-1.1-py3-none-any.whl")
+
+    @scene
+    def a_bundle_of_other_bytes(self) -> str:
+        return self._bundle(digest="0" * 64)
+
+    @scene
+    def a_bundle_of_a_foreign_authority(self) -> str:
+        return self._bundle(trust=self.sigstore.foreign("certificateAuthorities"))
 
     @scene
     def an_identity_that_another_key_signed(self) -> str:

@@ -11,12 +11,14 @@ from cartwheel.destinations.credentials import token_variable
 from cartwheel.destinations.protocol import JobNeeds, implementation
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.project import Project
+from cartwheel.provenance.attestations import AUDIENCE
 
 TESTPYPI = "testpypi"
 
 READ = Permission(scope="contents", access="read", why="to check the sources out")
 _WRITE = Permission(scope="contents", access="write", why="to make the release page")
 _IDENTITY = Permission(scope="id-token", access="write", why="to publish as this very job")
+_SIGNING = Permission(scope="id-token", access="write", why="to sign as this very job")
 
 
 def publish_jobs(project: Project) -> Iterable[Job]:
@@ -53,7 +55,7 @@ def _pair(
         role=PUBLISH,
         title=f"Publish to {index}",
         needs=(PLAN, BUILD, SDIST, *before),
-        permissions=(_WRITE if needs.own_page else READ, *((_IDENTITY,) if needs.identity else ())),
+        permissions=(_WRITE if needs.own_page else READ, *_identity(needs)),
         minutes=60,
         history=True,
         files=True,
@@ -80,6 +82,12 @@ def _pair(
         secrets=secrets if needs.own_page or needs.private else {},
     )
     return publish, verify
+
+
+def _identity(needs: JobNeeds) -> tuple[Permission, ...]:
+    if not needs.identity:
+        return ()
+    return (_SIGNING if needs.audiences == (AUDIENCE,) else _IDENTITY,)
 
 
 def _table(project: Project, index: str) -> IndexSettings:

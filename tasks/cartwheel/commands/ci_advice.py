@@ -9,6 +9,7 @@ from cartwheel.ci.jobs import BUILD, PUBLISH, SDIST, Pipeline
 from cartwheel.ci.pipeline_files import Forge
 from cartwheel.model.config.values import RunnerGroup, runner_text
 from cartwheel.model.project import Project
+from cartwheel.provenance.attestations import AUDIENCE
 
 
 def advice(wanted: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
@@ -25,7 +26,7 @@ def advice(wanted: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
 
 def _credentials(wanted: Pipeline, forge: Forge) -> Iterable[str]:
     for job in wanted.jobs:
-        if job.identity:
+        if set(job.audiences) - {AUDIENCE}:
             file = f" ({wanted.ci.github.file})" if forge.name == "github" else ""
             yield (
                 f"{job.index}: name this pipeline{file} a trusted publisher there, with the environment "

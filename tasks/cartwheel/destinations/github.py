@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cartwheel.destinations import release_bundles
 from cartwheel.destinations.github_api import Api
 from cartwheel.destinations.github_place import Place, place_of
 from cartwheel.destinations.github_release import GitHubRelease
@@ -13,6 +14,7 @@ from cartwheel.destinations.protocol import (
     JobNeeds,
     Release,
 )
+from cartwheel.destinations.release_bundles import Bundles
 from cartwheel.destinations.release_page import (
     PageSpec,
     files_of,
@@ -34,7 +36,7 @@ def locate(project: Project, name: str, root: Path, environ: Mapping[str, str]) 
 def destination(release: Release) -> GitHubRelease:
     """The release page of a package's tag."""
     api = Api(_place(release.project, release.index, release.root, release.environ), release.environ)
-    return GitHubRelease(api, _page_of(release), say=release.say, release=release)
+    return GitHubRelease(api, _page_of(release), say=release.say, release=release, bundles=Bundles(release))
 
 
 def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
@@ -51,8 +53,9 @@ def existing_files(release: Release, version: str, crates: Mapping[str, str]) ->
 
 
 def job_needs(name: str, settings: IndexSettings) -> JobNeeds:
-    """The job's own token can write the repository's own release page."""
-    return JobNeeds(own_page=not (settings.url or settings.repository), history=True)
+    """The job's own token can write the repository's own release page; Sigstore signs for the job's identity."""
+    own_page = not (settings.url or settings.repository)
+    return JobNeeds(own_page=own_page, history=True, audiences=release_bundles.job_needs(settings))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,26 +106,37 @@ class Api:
             return self._once("POST", url, data=file, headers=headers, seconds=sending_seconds(size))
 
     def digest(self, url: str) -> str:
-        """The SHA-256 of an asset's bytes as served; a redirect is followed without the token."""
+        """The SHA-256 of an asset's bytes as served."""
+        digest = hashlib.sha256()
+        self._download(url, digest.update)
+        return digest.hexdigest()
+
+    def content(self, url: str) -> bytes:
+        """An asset's bytes as served."""
+        parts: list[bytes] = []
+        self._download(url, parts.append)
+        return b"".join(parts)
+
+    def _download(self, url: str, take: Callable[[bytes], object]) -> None:
+        """Calls `take` with each part of an asset's bytes; a redirect is followed without the token."""
         import requests
 
         reply = self._once("GET", url, headers={"Accept": "application/octet-stream"}, raw=True)
         if not reply.location:
             if reply.status != 200:
                 raise StepFailed(f"{self.place.name}: an asset cannot be downloaded: {reply.answer.text}")
-            return str(reply.document)
+            take(reply.document)
+            return
 
-        def ask(session: requests.Session) -> str:
-            digest = hashlib.sha256()
+        def ask(session: requests.Session) -> None:
             with session.get(reply.location) as response:
                 response.raise_for_status()
                 for part in response.iter_content(1 << 20):
-                    digest.update(part)
-            return digest.hexdigest()
+                    take(part)
 
         try:
             with conversation(reply.location, NoAuth()) as talk:
-                return talk.exchange(ask, seconds=3 * SEND_SECONDS)
+                talk.exchange(ask, seconds=3 * SEND_SECONDS)
         except requests.RequestException as error:
             raise StepFailed(f"{self.place.name}: an asset cannot be downloaded: {reason(error)}") from None
 
@@ -149,7 +160,7 @@ class Api:
             self._conversation = Conversation(self._session, self.place.api)
             return Reply(answer=Answer(status=LOST, words=reason(error, (self._token,))))
         good = 200 <= response.status_code < 300
-        document: Any = hashlib.sha256(content).hexdigest() if raw and good else _document(content)
+        document: Any = content if raw and good else _document(content)
         return Reply(
             answer=_answer(response, document, self._token),
             document=document,

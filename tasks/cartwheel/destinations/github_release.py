@@ -33,6 +33,7 @@ from cartwheel.destinations.protocol import (
     item_statuses,
     overall_state,
 )
+from cartwheel.destinations.release_bundles import Bundles
 from cartwheel.destinations.release_page import (
     Asset,
     Page,
@@ -74,12 +75,14 @@ class GitHubRelease:
         patience: Patience | None = None,
         wait: Sleep | None = None,
         release: Release | None = None,
+        bundles: Bundles | None = None,
     ) -> None:
         self.name, self.url = api.place.name, api.place.url
         self.patience = patience or PATIENCE
         self._api, self._spec, self._say, self._release = api, spec, say, release
         self._forge = Persistent(api, say, self.patience, wait or retries.sleep)
         self._page: Page | None = None
+        self._bundles = bundles
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -105,6 +108,8 @@ class GitHubRelease:
 
     def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
         """A missing token; with `sending`, also a tag that is missing on the remote or on another commit."""
+        if unsigned := self._bundles.refusal() if self._bundles and sending else "":
+            return (unsigned,)
         return self._api.without_token() or (tag_refusals(self._forge, self._spec) if sending else ())
 
     def look(self, items: Sequence[Item], *, public: bool = False) -> Standing:
@@ -162,6 +167,9 @@ class GitHubRelease:
         if standing.wrong or standing.send:
             lines = standing.wrong or tuple(f"{file}: sent, and the release does not show it" for file in standing.send)
             raise StepFailed("\n".join((f"{name}: {spec.tag} is not published:", *lines)))
+        if self._bundles and not page.immutable:
+            whole = [asset.name for asset in page.assets if asset.whole]
+            self._bundles.add(self._forge, page.upload, spec.sha256, whole)
         missing = sorted(set(spec.others) - {asset.name for asset in page.assets if asset.whole})
         if page.draft and missing:
             self._say(f"{spec.tag}: stays a draft until {missing[0]} and what else shares the release is there")
@@ -173,8 +181,13 @@ class GitHubRelease:
         self._say(f"{spec.tag}: {'published' if page.draft else 'complete'}: {page.html}")
 
     def prove(self, items: Sequence[Item]) -> str:
-        """Installs nothing: that the page shows every file is the proof."""
-        return f"{len(items)} files on the release {self._spec.tag}, each with the same bytes"
+        """Installs nothing: that the page shows every file is the proof. Verifies the bundles."""
+        line = f"{len(items)} files on the release {self._spec.tag}, each with the same bytes"
+        if not (self._bundles and self._page):
+            return line
+        digests = {item.name: item.sha256 for item in items}
+        proven = self._bundles.verify(self._api, self._page.assets, digests, self._api.place.repository)
+        return "; ".join(filter(None, (line, proven)))
 
     def status(self, digests: Mapping[str, str]) -> DestinationStatus:
         """Each file of the page compared with `digests`, and the state and address of the page."""

@@ -90,11 +90,6 @@ def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC)
         _refuse_url(name, what, text)
         if not (settings and settings.plain_http):
             refuse_plain_http(name, what, text)
-    if settings and (settings.attestations is False) != bool(settings.unattested.strip()):
-        raise ConfigError(
-            f"[tool.cartwheel.index.{name}]: attestations = false and its reason belong together; "
-            'write both, such as unattested = "the forge has no identities", or neither'
-        )
     rehearsal = is_rehearsal(name, table)
     return Index(
         name=name,

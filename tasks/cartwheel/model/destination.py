@@ -37,10 +37,18 @@ KINDS: dict[str, Kind] = {
     PYPI: Kind(
         module="cartwheel.destinations.pypi",
         indexes=("pypi", "testpypi"),
-        keys=("simple", "rehearsal", "auth", "user", "rules"),
+        keys=(
+            *("simple", "rehearsal", "auth", "user", "rules"),
+            *("attestations", "unattested", "sigstore", "publisher_changed"),
+        ),
         wheel_rules=True,
     ),
-    GITHUB: Kind(module="cartwheel.destinations.github", indexes=("github",), keys=("repository",), page_of_tag=True),
+    GITHUB: Kind(
+        module="cartwheel.destinations.github",
+        indexes=("github",),
+        keys=("repository", "attestations", "unattested", "sigstore"),
+        page_of_tag=True,
+    ),
     CRATES: Kind(
         module="cartwheel.destinations.crates", indexes=("crates-io",), keys=("crates", "auth"), needs_crate=True
     ),

@@ -6,7 +6,7 @@ pypi-attestations and sigstore are optional (`pip install cartwheel[publish]`) a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,9 @@ from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 
 AUDIENCE = "sigstore"
 """The audience of the identity that Sigstore accepts."""
+
+ISSUERS = ("https://token.actions.githubusercontent.com", "https://gitlab.com")
+"""The issuers of jobs' identities that the public Sigstore accepts and that have repositories: GitHub, GitLab.com."""
 
 _REPOSITORY, _COMMIT, _PIPELINE = (f"1.3.6.1.4.1.57264.1.{number}" for number in (12, 13, 18))
 """The repository, the commit and the pipeline's file in a certificate (Fulcio, docs/oid-info.md, November 2026)."""
@@ -67,6 +70,53 @@ class Signer:
             return Attestation.sign(self._signer, Distribution(name=file, digest=sha256)).model_dump_json()
         except (AttestationError, ValueError) as error:
             raise StepFailed(f"{file}: cannot be attested: {_line(error)}; start again") from None
+
+    def provenance(self, file: str, sha256: str, claims: Mapping[str, Any]) -> str:
+        """A Sigstore bundle with build provenance of a file (SLSA 1.0), as JSON. `claims`: those of the job's
+        identity. Raises `StepFailed`."""
+        from sigstore import dsse
+        from sigstore.errors import Error
+
+        subject = dsse.Subject(name=file, digest=dsse.DigestSet(root={"sha256": sha256}))
+        statement = dsse.StatementBuilder([subject], PROVENANCE, build_provenance(claims))
+        try:
+            return str(self._signer.sign_dsse(statement.build()).to_json())
+        except (Error, ValueError) as error:
+            raise StepFailed(f"{file}: cannot be signed: {_line(error)}; start again") from None
+
+
+PROVENANCE = "https://slsa.dev/provenance/v1"
+
+
+def build_provenance(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The predicate of SLSA 1.0 for a job of GitHub or GitLab, in the form of GitHub's own workflow type
+    (actions.github.io/buildtypes/workflow/v1, November 2026)."""
+    on_github = bool(claims.get("repository"))
+    issuer = str(claims.get("iss", ""))
+    server = issuer.replace(ISSUERS[0], "https://github.com")
+    repository = str(claims.get("repository") or claims.get("project_path") or "")
+    workflow = str(claims.get("workflow_ref") or claims.get("ci_config_ref_uri") or "")
+    builder = f"{server}/{claims.get('job_workflow_ref') or workflow}" if on_github else f"https://{workflow}"
+    path = workflow.partition("@")[0].partition(repository)[2].strip("/")
+    kind = "https://actions.github.io/buildtypes/workflow/v1" if on_github else f"{server}/-/ci/pipeline"
+    run = claims.get("run_id") or claims.get("job_id")
+    place = f"actions/runs/{run}/attempts/{claims.get('run_attempt', 1)}" if on_github else f"-/jobs/{run}"
+    ref = str(claims.get("ref", ""))
+    return {
+        "buildDefinition": {
+            "buildType": kind,
+            "externalParameters": {
+                "workflow": {"ref": ref, "repository": f"{server}/{repository}", "path": path},
+            },
+            "resolvedDependencies": [
+                {"uri": f"git+{server}/{repository}@{ref}", "digest": {"gitCommit": str(claims.get("sha", ""))}},
+            ],
+        },
+        "runDetails": {
+            "builder": {"id": builder},
+            "metadata": {"invocationId": f"{server}/{repository}/{place}"},
+        },
+    }  # fmt: skip
 
 
 @contextmanager
@@ -148,6 +198,30 @@ def verified(document: Mapping[str, Any], file: str, sha256: str, trust: Path | 
     return attested
 
 
+def verified_bundle(text: str, file: str, sha256: str, repository: str, trust: Path | None = None) -> str:
+    """The commit that a Sigstore bundle proves a file to come from; empty if its certificate names none.
+
+    `repository`: whose jobs may have signed, `owner/name`; empty: anyone's. Raises `StepFailed` with the reason if the
+    bundle is not valid.
+    """
+    from pypi_attestations import Attestation, AttestationError
+    from sigstore.errors import Error
+    from sigstore.models import Bundle
+    from sigstore.verify import Verifier
+
+    try:
+        bundle = Bundle.from_json(text)
+        _, payload = Verifier(trusted_root=_trust(trust).trusted_root).verify_dsse(bundle, _any_of(_issuers(trust)))
+        claims = Attestation.from_bundle(bundle).certificate_claims
+    except (Error, AttestationError, ValueError) as error:
+        raise StepFailed(f"{file}: its bundle is refused: {_line(error)}") from None
+    _refuse_other_subject(file, sha256, json.loads(payload), (PROVENANCE,))
+    source = claims.get(_REPOSITORY, "")
+    if repository and not source.lower().endswith(f"/{repository.lower()}"):
+        raise StepFailed(f"{file}: its bundle was signed by {source or 'nobody'}; expected a job of {repository}")
+    return claims.get(_COMMIT, "")
+
+
 def _verify(attestation: Any, publisher: Mapping[str, Any], file: str, sha256: str, trust: Path | None) -> None:
     from pypi_attestations import AttestationError, AttestationType
     from sigstore.errors import Error
@@ -160,12 +234,16 @@ def _verify(attestation: Any, publisher: Mapping[str, Any], file: str, sha256: s
         raise StepFailed(f"{file}: its attestation is refused: {_line(error)}") from None
     if trust is not None:
         _refuse_other_publisher(file, _publisher(publisher), attestation.certificate_claims)
-    statement = json.loads(payload)
+    _refuse_other_subject(file, sha256, json.loads(payload), [kind.value for kind in AttestationType])
+
+
+def _refuse_other_subject(file: str, sha256: str, statement: Mapping[str, Any], kinds: Collection[str]) -> None:
+    """Raises `StepFailed` if a statement is not about this one file, or its predicate is of none of these kinds."""
     subjects = [(row.get("name"), row.get("digest", {}).get("sha256")) for row in statement.get("subject", ())]
     if subjects != [(file, sha256)]:
         shown = ", ".join(f"{name} sha256 {digest}" for name, digest in subjects) or "nothing"
         raise StepFailed(f"{file}: its attestation is of {shown}; expected {file} sha256 {sha256}")
-    if statement.get("predicateType") not in {kind.value for kind in AttestationType}:
+    if statement.get("predicateType") not in kinds:
         raise StepFailed(f"{file}: its attestation is of the unknown type {statement.get('predicateType')}")
 
 
@@ -173,13 +251,25 @@ def _policy(publisher: Mapping[str, Any], attestation: Any, trust: Path | None) 
     """What a certificate must say: the publisher, issued by its forge; with another Sigstore, by an issuer that its
     configuration names (`_refuse_other_publisher` compares the publisher then)."""
     from pypi_attestations import AttestationBundle
-    from sigstore.verify import policy
 
     if trust is None:
         bundle = AttestationBundle(publisher=publisher, attestations=[attestation])  # type: ignore[arg-type]
         return bundle.publisher._as_policy()
-    issuers = json.loads(trust.read_text(encoding="utf-8")).get("signingConfig", {}).get("oidcUrls", ())
-    allowed: list[policy.VerificationPolicy] = [policy.OIDCIssuerV2(str(row.get("url"))) for row in issuers]
+    return _any_of(_issuers(trust))
+
+
+def _issuers(trust: Path | None) -> tuple[str, ...]:
+    """The issuers of identities that count: those of a Sigstore's configuration, or GitHub and GitLab.com."""
+    if trust is None:
+        return ISSUERS
+    rows = json.loads(trust.read_text(encoding="utf-8")).get("signingConfig", {}).get("oidcUrls", ())
+    return tuple(str(row.get("url")) for row in rows)
+
+
+def _any_of(issuers: tuple[str, ...]) -> Any:
+    from sigstore.verify import policy
+
+    allowed: list[policy.VerificationPolicy] = [policy.OIDCIssuerV2(url) for url in issuers]
     return policy.AnyOf(allowed)
 
 

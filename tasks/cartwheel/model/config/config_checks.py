@@ -182,7 +182,13 @@ def _misplaced_keys(settings: Settings) -> Iterable[str]:
             only = [other for other, row in KINDS.items() if key in row.keys]
             if getattr(table, key) != getattr(_UNSAID, key) and kind not in only:
                 kinds = "' and '".join(only)
+                key = key.replace("_", "-")
                 yield f"index.{name}: '{key}' is for kind '{kinds}', and this is of kind '{kind}'; remove one of them"
+        if (table.attestations is False) != bool(table.unattested.strip()):
+            yield (
+                f"index.{name}: attestations = false and its reason belong together; write both, such as "
+                'unattested = "the forge has no identities", or neither'
+            )
         if table.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", table.repository, re.ASCII):
             yield f"index.{name}: repository '{table.repository}'; expected owner/name"
         if table.crates == ():

@@ -41,8 +41,10 @@ class IndexSettings(Table, frozen=True, kw_only=True):
     """Allow an address without TLS on another machine: who sits in between reads the credentials and may change the
     files.  Default: `false`; this machine's own addresses need no permission."""
     attestations: bool | None = None
-    """Kind `pypi`: sign each file with the job's identity when it is published (PEP 740), and verify the signatures
-    after.  Default: with trusted publishing on `pypi` and `testpypi`; `false` needs a reason in `unattested`."""
+    """Sign each file with the job's identity when it is published, and verify the signatures after: attestations
+    (PEP 740) for kind `pypi`, a Sigstore bundle beside each file for kind `github`.  Default: with trusted publishing
+    on `pypi` and `testpypi`; on a release page in jobs of a public repository.  `false` needs a reason in
+    `unattested`."""
     unattested: str = ""
     """Why releases carry no attestations.  Example: `"the job runs on a forge that has no identities"`"""
     publisher_changed: str = ""

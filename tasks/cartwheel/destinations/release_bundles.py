@@ -1,0 +1,122 @@
+"""Sigstore bundles on a release page: beside each file `NAME.sigstore.json`, which proves the job that made the page.
+
+The bundle holds build provenance (SLSA 1.0), as `gh attestation verify --bundle` and `sigstore verify` read it. A
+bundle differs each time it is signed, so it is no planned file: it is added if its name is missing, and never replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cartwheel.destinations import trusted_publishing
+from cartwheel.destinations.github_api import Api, Persistent
+from cartwheel.destinations.protocol import Release
+from cartwheel.destinations.release_page import Asset
+from cartwheel.destinations.worker import within
+from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.provenance import attestations
+
+SUFFIX = ".sigstore.json"
+SIGNING_SECONDS = 60.0
+"""The longest wait for one signature."""
+
+
+def job_needs(settings: IndexSettings) -> tuple[str, ...]:
+    """Whom a job of the pipeline shows its identity to: Sigstore, unless the configuration has no bundles.
+
+    A GitHub server of one's own is no issuer that the public Sigstore knows, so it needs `attestations = true`.
+    """
+    planned = not settings.url if settings.attestations is None else settings.attestations
+    return (attestations.AUDIENCE,) if planned else ()
+
+
+class Bundles:
+    """The bundles of one release page."""
+
+    def __init__(self, release: Release) -> None:
+        self._name, self._say = release.index, release.say
+        self._settings = release.settings or IndexSettings()
+        self._environ = {} if release.project.rehearsed else release.environ
+        self._trust = release.root / self._settings.sigstore if self._settings.sigstore else None
+
+    def refusal(self) -> str:
+        """Why files cannot be signed although the configuration requires it; empty if they can, or need not be."""
+        if not self._settings.attestations:
+            return ""
+        lacking = attestations.lacking()
+        return f"index {self._name}: {lacking}" if lacking else trusted_publishing.lacking(self._name, self._environ)
+
+    def add(self, forge: Persistent, upload: str, digests: Mapping[str, str], present: Iterable[str]) -> None:
+        """Sign each file of `digests` (SHA-256 by name) whose bundle is not `present`, and upload the bundles to
+        `upload`. Raises `CartwheelError` if Sigstore or the forge refuses."""
+        missing = {name: digest for name, digest in digests.items() if f"{name}{SUFFIX}" not in set(present)}
+        token = self._identity() if missing else ""
+        if not token:
+            return
+        claims = trusted_publishing.claims_of(token)
+
+        def signed() -> dict[str, str]:
+            with attestations.signing(token, self._trust) as signer:
+                return {name: signer.provenance(name, digest, claims) for name, digest in missing.items()}
+
+        late = f"index {self._name}: Sigstore does not answer; the page stays a draft; start again later"
+        bundles = within(signed, seconds=SIGNING_SECONDS * len(missing), late=late)
+        with TemporaryDirectory() as folder:
+            for name, text in bundles.items():
+                file = Path(folder, f"{name}{SUFFIX}")
+                file.write_text(text, encoding="utf-8")
+                self._upload(forge, upload, file)
+        self._say(f"{len(bundles)} files signed: {SUFFIX} beside each")
+
+    def _upload(self, forge: Persistent, upload: str, file: Path) -> None:
+        reply = forge.attempt(lambda: forge.api.upload(f"{upload}?name={file.name}", file), file.name)
+        if not reply.answer.taken and "already_exists" not in reply.codes:
+            raise StepFailed(forge.refusal(reply.answer, file.name))
+
+    def _identity(self) -> str:
+        """This job's identity for Sigstore; empty if files need no bundle, or this is no job of a public repository.
+
+        The public log shows the repository of each signature, so a private repository signs only if it says so.
+        """
+        wanted = self._settings.attestations
+        if wanted is False or not (wanted or trusted_publishing.is_available(self._environ)):
+            return ""
+        if not wanted and (lacking := attestations.lacking()):
+            self._say(f"no {SUFFIX} files: {lacking}")
+            return ""
+        try:
+            token = trusted_publishing.job_identity(self._name, attestations.AUDIENCE)
+        except CartwheelError:
+            if wanted:
+                raise
+            return ""
+        claims = trusted_publishing.claims_of(token)
+        public = "public" in (claims.get("repository_visibility"), claims.get("project_visibility"))
+        return token if wanted or (public and claims.get("iss") in attestations.ISSUERS) else ""
+
+    def verify(self, api: Api, assets: Iterable[Asset], digests: Mapping[str, str], repository: str) -> str:
+        """Verify the bundle of every file that has one; returns a line about them, empty if there are none.
+
+        `repository`: whose jobs may have signed, `owner/name`; empty if unknown. Raises `StepFailed` with all problems.
+        """
+        by_name = {asset.name: asset for asset in assets}
+        bundles = {name: by_name[f"{name}{SUFFIX}"] for name in digests if f"{name}{SUFFIX}" in by_name}
+        if not bundles:
+            if self._settings.attestations:
+                raise StepFailed(f"{self._name}: no file of the release page has a bundle")
+            return ""
+        if lacking := attestations.lacking():
+            return f"{len(bundles)} bundles, not verified: {lacking}"
+        wrong = [f"{name}: its bundle {name}{SUFFIX} is missing" for name in digests if name not in bundles]
+        for name, asset in bundles.items():
+            try:
+                text = api.content(asset.url).decode("utf-8", "replace")
+                attestations.verified_bundle(text, name, digests[name], repository, self._trust)
+            except StepFailed as error:
+                wrong.append(str(error))
+        if wrong:
+            raise StepFailed("\n".join(("the bundles are not those of this release:", *wrong)))
+        return f"{len(bundles)} bundles verified"
