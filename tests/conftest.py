@@ -44,7 +44,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """`full(sample=0.05)`: such a part of these tests is marked `lab` too, so that it is run with those."""
+    """Mark a sample of the `full(sample=0.05)` tests `lab` too; `full` alone has no sample."""
     mark = item.get_closest_marker("full")
-    if mark and random.Random(f"{SEED} {item.nodeid}").random() < mark.kwargs["sample"]:
+    if mark and random.Random(f"{SEED} {item.nodeid}").random() < mark.kwargs.get("sample", 0):
         item.add_marker("lab")

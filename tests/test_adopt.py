@@ -104,14 +104,14 @@ def planned(adoption: Adoption) -> dict[str, set[str]]:
     return {p.folder: {str(sorted(map(str, identity(f)))) for f in p.planned} for p in adoption.packages}
 
 
-def wanted(name: str) -> dict[str, set[str]]:
+def expected_wheels(name: str) -> dict[str, set[str]]:
     return {folder: {str(sorted(map(str, identity(f)))) for f in files} for folder, files in shipped(name).items()}
 
 
 def test_what_is_planned_is_what_the_index_holds_file_by_file(shape: tuple[str, Path]) -> None:
     name, root = shape
     found = adopt(root, offline=False, released=listing(name))
-    assert planned(found) == wanted(name)
+    assert planned(found) == expected_wheels(name)
     assert [row for package in found.packages for row in package.rows] == []
     lines = found.rivals
     for row in expected(name, "PUBLISHED TWICE"):
@@ -128,7 +128,7 @@ def test_what_is_planned_is_what_the_index_holds_file_by_file(shape: tuple[str, 
 
 def test_without_an_index_the_workflows_say_the_same(shape: tuple[str, Path]) -> None:
     name, root = shape
-    assert planned(adopt(root, offline=True)) == wanted(name)
+    assert planned(adopt(root, offline=True)) == expected_wheels(name)
 
 
 def test_what_is_written_is_read_by_doit_and_a_second_run_proposes_nothing(
@@ -265,7 +265,7 @@ def test_what_was_published_since_and_is_not_planned_is_proposed_by_itself(tmp_p
         ("lost", "flint-1.4.0-cp39-abi3-win_arm64.whl")
     ]
     write(again)
-    assert planned(adopt(root, offline=False, released=listing("single-abi3"))) == wanted("single-abi3")
+    assert planned(adopt(root, offline=False, released=listing("single-abi3"))) == expected_wheels("single-abi3")
 
 
 def test_a_package_that_is_new_is_listed_and_the_old_one_keeps_its_tags(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import cartwheel
 from cartwheel.cargo.package_manifests import read_package
 from cartwheel.commands.dodo_mistakes import dodo_mistakes
 from support.processes import SLOW, at_work, wait_for
-from support.projects import FLOOR, TRIPLE, Project, committed, made, pure
+from support.projects import FLOOR, TRIPLE, Project, committed, finished_project, pure
 from support.repositories import commit, git
 
 BUILD = f"build:{TRIPLE}:pebble:py3"
@@ -36,7 +36,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Project
     """A pure package and a crate, with all records and finished files of a first run."""
     if not shutil.which("cargo"):
         pytest.skip("needs cargo")
-    return made(tmp_path_factory.getbasetemp()).copy(tmp_path / "project")
+    return finished_project(tmp_path_factory.getbasetemp()).copy(tmp_path / "project")
 
 
 # The configuration ----------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from cartwheel.versions.version_places import places, version_disagreements
 from support.crates import workspace
 from support.projects import Project, committed, pure
 from support.repositories import commit, git, hook
-from support.version_workspace import TODAY, WORKSPACE, bump, contents, made, project, written_version
+from support.version_workspace import TODAY, WORKSPACE, bump, contents, new_project, project, written_version
 
 # In files and commits -------------------------------------------------------------------------------------------------
 
@@ -37,7 +37,7 @@ CHANGES = "# Changes\n\n## [Unreleased]\n\n- fast\n\n## [1.2.0] - 2026-01-02\n\n
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_every_place_moves_with_the_changelog_in_one_commit_and_no_other_byte(tmp_path: Path, newline: str) -> None:
-    root = made(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": CHANGES, "other.txt": "1.2.0\n"}, newline)
+    root = new_project(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": CHANGES, "other.txt": "1.2.0\n"}, newline)
     before = contents(root)
     output = bump(root, "minor", "alpha")
     assert version_disagreements(places(root, ".")) == ()
@@ -56,7 +56,7 @@ def test_every_place_moves_with_the_changelog_in_one_commit_and_no_other_byte(tm
 
 
 def test_no_commit_only_writes(tmp_path: Path) -> None:
-    root = made(tmp_path / "r", WORKSPACE)
+    root = new_project(tmp_path / "r", WORKSPACE)
     head = git(root, "rev-parse", "HEAD")
     bump(root, "1.4.0", commit=False)
     assert git(root, "rev-parse", "HEAD") == head
@@ -65,7 +65,9 @@ def test_no_commit_only_writes(tmp_path: Path) -> None:
 
 def test_the_commit_has_the_message_of_the_template_and_nothing_that_was_staged_for_another(tmp_path: Path) -> None:
     message = '\n[tool.cartwheel]\nbump-message = "chore: {name} {version} ({tag})\\n\\n# kept"\n'
-    root = made(tmp_path / "r", {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"] + message, "note.txt": "1"})
+    root = new_project(
+        tmp_path / "r", {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"] + message, "note.txt": "1"}
+    )
     (root / "note.txt").write_text("2")
     git(root, "add", "note.txt")
     bump(root, "patch")
@@ -74,7 +76,7 @@ def test_the_commit_has_the_message_of_the_template_and_nothing_that_was_staged_
 
 
 def test_a_file_that_holds_other_changes_is_not_committed_with_them(tmp_path: Path) -> None:
-    root = made(tmp_path / "r", WORKSPACE)
+    root = new_project(tmp_path / "r", WORKSPACE)
     manifest = root / "Cargo.toml"
     manifest.write_text(manifest.read_text() + "\n# mine\n")
     before = contents(root)
@@ -86,7 +88,7 @@ def test_a_file_that_holds_other_changes_is_not_committed_with_them(tmp_path: Pa
 
 
 def test_an_ignored_lock_file_moves_and_is_left_out_of_the_commit(tmp_path: Path) -> None:
-    root = made(tmp_path / "r", {**WORKSPACE, ".gitignore": "uv.lock\n"})
+    root = new_project(tmp_path / "r", {**WORKSPACE, ".gitignore": "uv.lock\n"})
     bump(root, "patch")
     assert 'version = "1.2.1"' in (root / "uv.lock").read_text()
     assert "uv.lock" not in git(root, "show", "--name-only", "HEAD")
@@ -94,7 +96,7 @@ def test_an_ignored_lock_file_moves_and_is_left_out_of_the_commit(tmp_path: Path
 
 @pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
 def test_a_hook_that_refuses_the_commit_leaves_every_file_as_it_was_and_is_quoted(tmp_path: Path) -> None:
-    root = made(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": CHANGES})
+    root = new_project(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": CHANGES})
     hook(root, "pre-commit", "echo 'not formatted' >&2\nexit 1\n")
     before, head = contents_but_git(root), git(root, "rev-parse", "HEAD")
     with pytest.raises(StepFailed, match="nothing was committed: not formatted\nevery file is as it was"):
@@ -120,7 +122,7 @@ def script(root: Path, text: str) -> tuple[str, ...]:
 
 @pytest.mark.skipif(os.name == "nt", reason="the limit is POSIX's")
 def test_a_file_that_cannot_be_written_puts_the_others_back(tmp_path: Path) -> None:
-    root = made(tmp_path / "r", {**WORKSPACE, "Cargo.lock": WORKSPACE["Cargo.lock"] + "\n# long" * 500})
+    root = new_project(tmp_path / "r", {**WORKSPACE, "Cargo.lock": WORKSPACE["Cargo.lock"] + "\n# long" * 500})
     before = contents_but_git(root)
     text = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\nbump(Path(sys.argv[2]), 'patch')"
     done = subprocess.run(script(root, text), capture_output=True, text=True)
@@ -196,7 +198,7 @@ def test_what_a_killed_bump_left_is_put_back_by_whatever_comes_next(tmp_path: Pa
 
 
 def test_what_was_committed_before_the_kill_stays(tmp_path: Path) -> None:
-    root = made(tmp_path / "r", WORKSPACE)
+    root = new_project(tmp_path / "r", WORKSPACE)
     with replace_with_note(root, {"uv.lock": b"new"}, what="bump to 1.3.0", commit=git(root, "rev-parse", "HEAD")):
         note = (root / NOTE).read_bytes()
         commit(root)
@@ -222,7 +224,7 @@ def test_an_interrupt_that_comes_too_late_undoes_nothing_that_is_committed(tmp_p
 
 def test_an_entry_that_stands_ready_for_the_version_is_dated(tmp_path: Path) -> None:
     text = CHANGES.replace("## [Unreleased]", "## v1.3.0 (unreleased)")
-    root = made(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": text})
+    root = new_project(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": text})
     assert f"CHANGELOG.md: what was unreleased is 1.3.0 of {TODAY}" in bump(root, "minor")
     assert (root / "CHANGELOG.md").read_text() == text.replace("(unreleased)", f"({TODAY})")
     assert "CHANGELOG.md" in git(root, "show", "--name-only", "HEAD")
@@ -236,7 +238,7 @@ def test_a_changelog_outside_the_project_is_refused_and_not_touched(tmp_path: Pa
     (tmp_path / "x.md").write_text(CHANGES)
     named = str(tmp_path / "x.md") if place == "ABSOLUTE" else place
     table = f"\n[tool.cartwheel]\nchangelog = {{ file = '{named}' }}\n"
-    root = made(tmp_path / "r", {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"] + table})
+    root = new_project(tmp_path / "r", {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"] + table})
     if place == "link.md":
         (root / place).symlink_to(tmp_path / "x.md")
     with pytest.raises(ConfigError, match=r"changelog\.file: '.*' lies outside the project"):
@@ -247,14 +249,14 @@ def test_a_changelog_outside_the_project_is_refused_and_not_touched(tmp_path: Pa
 def test_versions_that_disagree_are_mended_first(tmp_path: Path) -> None:
     files = {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"].replace("1.2.0", "1.1.0")}
     with pytest.raises(StepFailed, match="first make them one: doit version-sync"):
-        bump(made(tmp_path / "r", files), "minor")
+        bump(new_project(tmp_path / "r", files), "minor")
 
 
 def test_a_changelog_with_nothing_unreleased_refuses_and_offers_the_commits_unless_it_need_not_have_it(
     tmp_path: Path,
 ) -> None:
     empty = CHANGES.replace("- fast\n", "")
-    root = made(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": empty})
+    root = new_project(tmp_path / "r", {**WORKSPACE, "CHANGELOG.md": empty})
     git(root, "tag", "v1.2.0")
     (root / "new.txt").write_text("1")
     git(root, "add", "--all")
@@ -273,7 +275,7 @@ def test_a_changelog_with_nothing_unreleased_refuses_and_offers_the_commits_unle
 
 @pytest.mark.parametrize("where", ["here", "on origin"])
 def test_a_version_that_was_tagged_is_refused_here_and_on_the_remote(tmp_path: Path, where: str) -> None:
-    root = made(tmp_path / "r", WORKSPACE)
+    root = new_project(tmp_path / "r", WORKSPACE)
     remote = tmp_path / "remote.git"
     git(tmp_path, "init", "--quiet", "--bare", str(remote))
     git(root, "remote", "add", "origin", str(remote))
@@ -336,7 +338,7 @@ def put(shelf: CrateShelf, name: str, version: str) -> None:
 
 
 def test_a_remote_or_an_index_out_of_reach_refuses_unless_nobody_is_asked(tmp_path: Path) -> None:
-    root = made(tmp_path / "r", WORKSPACE)
+    root = new_project(tmp_path / "r", WORKSPACE)
     git(root, "remote", "add", "origin", str(tmp_path / "nowhere.git"))
     with pytest.raises(StepFailed, match=r"remote 'origin'.*cannot be used"):
         bump(root, "minor", offline=False)
@@ -344,7 +346,7 @@ def test_a_remote_or_an_index_out_of_reach_refuses_unless_nobody_is_asked(tmp_pa
 
 
 def test_a_version_below_the_last_tag_is_refused(tmp_path: Path) -> None:
-    root = made(tmp_path / "r", WORKSPACE)
+    root = new_project(tmp_path / "r", WORKSPACE)
     git(root, "tag", "v1.5.0")
     with pytest.raises(StepFailed, match=r"1\.3\.0 is lower than the last tag v1\.5\.0"):
         bump(root, "minor")
@@ -369,7 +371,7 @@ SEVERAL = {
 
 
 def test_in_a_project_of_several_packages_those_move_that_share_the_version(tmp_path: Path) -> None:
-    root = made(tmp_path / "r", SEVERAL)
+    root = new_project(tmp_path / "r", SEVERAL)
     with pytest.raises(ConfigError, match=r"versions of their own; name one of them: --package one \| three \| two"):
         bump(root, "minor")
     with pytest.raises(ConfigError, match="--package: there is no package 'tow'; did you mean 'two'"):
@@ -543,13 +545,13 @@ def test_a_project_outside_of_git_is_refused_in_words(tmp_path: Path) -> None:
 
 
 def test_a_crate_that_lies_in_a_submodule_is_another_repository_s_and_nothing_is_changed(tmp_path: Path) -> None:
-    core = made(tmp_path / "core", {"Cargo.toml": '[package]\nname = "core"\nversion = "1.0.0"\n'})
+    core = new_project(tmp_path / "core", {"Cargo.toml": '[package]\nname = "core"\nversion = "1.0.0"\n'})
     files = {
         "pyproject.toml": MEMBER.replace('version = "1.0.0"', 'dynamic = ["version"]'),
         "Cargo.toml": '[package]\nname = "demo"\nversion = "1.0.0"\n[dependencies]\n'
         'core = { path = "core", version = "=1.0.0" }\n',
     }
-    root = made(tmp_path / "r", files)
+    root = new_project(tmp_path / "r", files)
     git(root, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(core), "core")
     git(root, "commit", "--quiet", "--message", "with core")
     before = contents_but_git(root)
@@ -560,7 +562,7 @@ def test_a_crate_that_lies_in_a_submodule_is_another_repository_s_and_nothing_is
 
 
 def test_a_worktree_is_bumped_by_itself(tmp_path: Path) -> None:
-    root = made(tmp_path / "r", WORKSPACE)
+    root = new_project(tmp_path / "r", WORKSPACE)
     side = tmp_path / "side"
     git(root, "worktree", "add", "--quiet", "-b", "side", str(side))
     bump(side, "minor")

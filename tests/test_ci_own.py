@@ -24,7 +24,7 @@ from cartwheel.commands.ci_advice import advice
 from cartwheel.commands.ci_run import nightly_version
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Project
-from support.ci_projects import EXCUSED, LINUX, PROJECTS, WINDOWS, alone, made
+from support.ci_projects import EXCUSED, LINUX, PROJECTS, WINDOWS, alone, pipeline_of
 from support.indexes import METADATA, wheel
 from support.models import crate
 from support.projects import committed, pure
@@ -35,7 +35,7 @@ def workflow(name: str) -> dict[str, Any]:
     """The main workflow of a configuration, read back."""
     from ruamel.yaml import YAML
 
-    found: dict[str, Any] = YAML(typ="safe").load(render(made(name)))
+    found: dict[str, Any] = YAML(typ="safe").load(render(pipeline_of(name)))
     return found
 
 
@@ -56,9 +56,9 @@ def test_branches_paths_and_a_schedule_start_runs() -> None:
 
 
 def test_a_runner_may_have_labels_and_a_group() -> None:
-    rows = plan_outputs(selection(PROJECTS["extended"](), made("extended"), stale=[f"check:{LINUX}:demo:abi3"]))
+    rows = plan_outputs(selection(PROJECTS["extended"](), pipeline_of("extended"), stale=[f"check:{LINUX}:demo:abi3"]))
     assert json.loads(rows["matrix"])["include"][0]["runner"] == ["self-hosted", "Linux"]
-    by_target = {build.target: build for build in made("extended").builds}
+    by_target = {build.target: build for build in pipeline_of("extended").builds}
     assert by_target["i686-pc-windows-msvc"].runner.group == "large"  # type: ignore[union-attr]
     assert workflow("extended")["jobs"]["plan"]["runs-on"] == ["self-hosted", "linux"]
 
@@ -81,7 +81,7 @@ def test_a_container_of_a_foreign_architecture_gets_its_emulator(target: str, to
 
 
 def test_a_file_of_another_name_and_a_reusable_one_that_it_calls() -> None:
-    files = github_workflow.files(made("elsewhere"), {})
+    files = github_workflow.files(pipeline_of("elsewhere"), {})
     assert list(files) == [".github/workflows/publish.yml", ".github/workflows/wheels.yml"]
     main, reusable = files.values()
     assert "workflow_call:" in reusable
@@ -168,7 +168,7 @@ def test_an_index_on_request_is_published_to_where_a_person_chose_it() -> None:
 
 
 def test_testpypi_by_token_holds_its_token_and_stays_with_any_table_of_pypi() -> None:
-    job = made("extended").job("publish-testpypi")
+    job = pipeline_of("extended").job("publish-testpypi")
     assert job.secrets == {"CARTWHEEL_INDEX_TESTPYPI_TOKEN": "CARTWHEEL_INDEX_TESTPYPI_TOKEN"}
     assert not job.identity
     elsewhere = alone({"index": {"pypi": {"url": "https://wheels.example/"}}})
@@ -238,24 +238,27 @@ def test_a_version_of_cartwheel_that_no_index_has_is_told_whenever_a_pipeline_is
     shelf.mkdir()
     env = {**os.environ, "UV_OFFLINE": "1", "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(shelf)}
 
-    def told(project: Project) -> list[str]:
-        wanted = pipeline(project, version="1.0")
-        return [line[:49] for line in written_files(tmp_path, wanted, forge, "1.0", env)[1]]
+    def advice_lines(project: Project) -> list[str]:
+        planned = pipeline(project, version="1.0")
+        return [line[:49] for line in written_files(tmp_path, planned, forge, "1.0", env)[1]]
 
     missing = "cartwheel 1.0 is on no index that this machine re"
-    assert told(alone({"targets": [LINUX]})) == [missing]
-    assert told(alone({"targets": [LINUX]})) == [missing], "although the lock is written already"
-    assert told(alone({"targets": [LINUX], "ci": {"install": ["cartwheel @ git+https://forge.example/x@v1"]}})) == []
+    assert advice_lines(alone({"targets": [LINUX]})) == [missing]
+    assert advice_lines(alone({"targets": [LINUX]})) == [missing], "although the lock is written already"
+    assert (
+        advice_lines(alone({"targets": [LINUX], "ci": {"install": ["cartwheel @ git+https://forge.example/x@v1"]}}))
+        == []
+    )
     wheel(shelf, "cartwheel-1.0-py3-none-any.whl", metadata=METADATA.replace("demo", "cartwheel"))
-    assert told(alone({"targets": [LINUX]})) == ["an index has cartwheel 1.0, and the lock has no h"]
+    assert advice_lines(alone({"targets": [LINUX]})) == ["an index has cartwheel 1.0, and the lock has no h"]
     (tmp_path / forge.lock).unlink()
-    assert told(alone({"targets": [LINUX]})) == []
+    assert advice_lines(alone({"targets": [LINUX]})) == []
     assert "cartwheel" in locked_names((tmp_path / forge.lock).read_text("utf-8"))
 
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_job_that_may_publish_installs_by_hash_and_places_planned_files_before_its_work(name: str) -> None:
-    for path, text in github_workflow.files(made(name), {}).items():
+    for path, text in github_workflow.files(pipeline_of(name), {}).items():
         from ruamel.yaml import YAML
 
         for key, job in YAML(typ="safe").load(text)["jobs"].items():
@@ -272,7 +275,7 @@ def test_a_job_that_may_publish_installs_by_hash_and_places_planned_files_before
 
 def test_only_planned_files_of_their_own_job_are_moved(tmp_path: Path) -> None:
     project = PROJECTS["usual"]()
-    planned = planned_files(project, made("usual"))
+    planned = planned_files(project, pipeline_of("usual"))
     root, artifacts = tmp_path / "project", tmp_path / "made"
     root.mkdir()
     linux, windows = f"built-{LINUX}", f"built-{WINDOWS}"
@@ -291,7 +294,7 @@ def test_only_planned_files_of_their_own_job_are_moved(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs links")
 def test_links_lead_nowhere(tmp_path: Path) -> None:
-    planned = planned_files(PROJECTS["usual"](), made("usual"))
+    planned = planned_files(PROJECTS["usual"](), pipeline_of("usual"))
     root, artifacts, outside = tmp_path / "project", tmp_path / "made", tmp_path / "outside"
     wheel = next(path for path in planned[f"built-{LINUX}"] if path.startswith("dist/"))
     file = artifacts / f"built-{LINUX}" / wheel
@@ -311,17 +314,17 @@ def test_links_lead_nowhere(tmp_path: Path) -> None:
 # What is told ---------------------------------------------------------------------------------------------------------
 
 
-def told(name: str, forge: str) -> str:
-    return "\n".join(advice(made(name), FORGES[forge], PROJECTS[name]()))
+def advice_for(name: str, forge: str) -> str:
+    return "\n".join(advice(pipeline_of(name), FORGES[forge], PROJECTS[name]()))
 
 
 def test_advice_names_what_a_person_must_do_on_the_forge() -> None:
-    assert "self-hosted, Linux: a machine of yours runs what pull requests bring" in told("extended", "github")
-    assert "starts no pipeline: push it yourself or as an app" in told("usual", "github")
-    assert "wheels.yml can be called by your own workflows" in told("elsewhere", "github")
-    assert "include: [{ local: .gitlab/wheels.yml }]" in told("elsewhere", "gitlab")
-    assert "protect the tags v*" in told("tokens", "gitlab")
-    assert "set the schedule 17 3 * * * in Build" in told("extended", "gitlab")
+    assert "self-hosted, Linux: a machine of yours runs what pull requests bring" in advice_for("extended", "github")
+    assert "starts no pipeline: push it yourself or as an app" in advice_for("usual", "github")
+    assert "wheels.yml can be called by your own workflows" in advice_for("elsewhere", "github")
+    assert "include: [{ local: .gitlab/wheels.yml }]" in advice_for("elsewhere", "gitlab")
+    assert "protect the tags v*" in advice_for("tokens", "gitlab")
+    assert "set the schedule 17 3 * * * in Build" in advice_for("extended", "gitlab")
 
 
 def test_a_wheel_that_may_be_untested_is_no_reason_for_advice() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.projects import HOST, TRIPLE, Project, committed, made, pure
+from support.projects import HOST, TRIPLE, Project, committed, finished_project, pure
 from support.repositories import commit, git
 
 
@@ -20,7 +20,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Project
     """A pure package and a crate, with all records and finished files of a first run."""
     if not shutil.which("cargo"):
         pytest.skip("needs cargo")
-    return made(tmp_path_factory.getbasetemp()).copy(tmp_path / "project")
+    return finished_project(tmp_path_factory.getbasetemp()).copy(tmp_path / "project")
 
 
 def task(plan: dict[str, Any], name: str) -> dict[str, Any]:
@@ -170,12 +170,12 @@ def test_list_all_shows_each_step_with_a_line(project: Project) -> None:
 
 
 def test_clean_of_a_task_removes_what_it_made_and_no_more(project: Project) -> None:
-    before = project.kept()
+    before = project.digests()
     output = project.doit("clean", "-n", f"repair:{TRIPLE}")
     assert "would remove dist/private/pebble-1.0.0-" in output
-    assert project.kept() == before
+    assert project.digests() == before
     project.doit("clean", f"repair:{TRIPLE}")
-    gone = {path.split("/")[0] + "/" + path.split("/")[1] for path in before.keys() - project.kept().keys()}
+    gone = {path.split("/")[0] + "/" + path.split("/")[1] for path in before.keys() - project.digests().keys()}
     assert gone == {"dist/private", ".cartwheel/records"}
     assert project.states("repair")[f"repair:{TRIPLE}:pebble:py3"] == "run"
     assert project.states("repair")["repair:any:gravel:py3"] == "up-to-date"
@@ -183,7 +183,7 @@ def test_clean_of_a_task_removes_what_it_made_and_no_more(project: Project) -> N
 
 def test_clean_of_a_stage_reaches_all_its_steps(project: Project) -> None:
     project.doit("clean", "build")
-    left = project.kept()
+    left = project.digests()
     assert not [path for path in left if "/wheels/" in path or "records/build" in path]
     assert [path for path in left if path.startswith("dist/")]
 
@@ -194,7 +194,7 @@ def test_run_clean_removes_all_that_the_tasks_made_and_no_source(project: Projec
     project.write("dist/mine.txt", "not made by a task")
     output = project.doit("run", "clean")
     assert "removed dist/gravel-1.0-py3-none-any.whl" in output
-    assert project.kept() == {"dist/mine.txt": project.kept()["dist/mine.txt"]}
+    assert project.digests() == {"dist/mine.txt": project.digests()["dist/mine.txt"]}
     assert git(project.root, "status", "--porcelain", "--untracked-files=no") == ""
     assert {p.name for p in (project.root / ".cartwheel").iterdir()} <= {"local", ".gitignore"}
     assert set(project.states("repair").values()) == {"run"}
@@ -204,7 +204,7 @@ def test_a_pattern_with_clean_named_beside_it_cleans(tmp_path: Path) -> None:
     project = committed(pure(tmp_path / "project"))
     project.doit("build")
     project.doit("run", "clean", "clean*")
-    assert project.kept() == {}
+    assert project.digests() == {}
 
 
 def test_a_commit_that_changes_nothing_in_a_file_changes_none_of_its_bytes(tmp_path: Path) -> None:

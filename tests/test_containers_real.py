@@ -127,7 +127,7 @@ def test_the_example_is_built_in_a_container_and_its_tests_pass_where_it_is_inst
     podman: Images, tmp_path: Path
 ) -> None:
     image = podman.debian("amd64")
-    example = Example.made(tmp_path / "project")
+    example = Example.create(tmp_path / "project")
     pyproject = example.root / "examples" / "tidemark" / "pyproject.toml"
     with open(pyproject, "a") as file:
         file.write(f'\n[[tool.cartwheel.overrides]]\nselect = "{HOST}"\nfloor = "{images.FLOOR}"\nimage = "{image}"\n')

@@ -35,7 +35,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Quarry:
             pytest.skip(f"needs {program}")
     if not importlib.util.find_spec("ziglang"):
         pytest.skip("needs ziglang")
-    quarry = Quarry.made(tmp_path_factory.mktemp("quarry") / "project")
+    quarry = Quarry.create(tmp_path_factory.mktemp("quarry") / "project")
     assert quarry.run(*WHEELS) == tasks("build", EVERY) | tasks("repair", EVERY) | {"version-sync"}
     return quarry
 

@@ -50,7 +50,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Example:
             pytest.skip(f"needs {program}")
     if not importlib.util.find_spec("ziglang"):
         pytest.skip("needs ziglang")
-    example = Example.made(tmp_path_factory.mktemp("example") / "project")
+    example = Example.create(tmp_path_factory.mktemp("example") / "project")
     assert example.run(*CHECKS) == chains(*TARGETS) | {"version-sync"}
     return example
 

@@ -38,7 +38,7 @@ def shelf() -> Iterator[Shelf]:
 
 
 @pytest.fixture
-def wanted(tmp_path: Path) -> PageSpec:
+def spec(tmp_path: Path) -> PageSpec:
     names = ("demo-1.0-cp311-abi3-win_amd64.whl", "demo-1.0-py3-none-any.whl")
     paths = [sdist(tmp_path / "dist"), *(wheel(tmp_path / "dist", name) for name in names)]
     (tmp_path / "extra").mkdir()
@@ -49,8 +49,8 @@ def wanted(tmp_path: Path) -> PageSpec:
     )  # fmt: skip
 
 
-def items_of(wanted: PageSpec) -> tuple[Item, ...]:
-    return tuple(Item(name=name, path=path, sha256=wanted.sha256[name]) for name, path in wanted.files.items())
+def items_of(spec: PageSpec) -> tuple[Item, ...]:
+    return tuple(Item(name=name, path=path, sha256=spec.sha256[name]) for name, path in spec.files.items())
 
 
 class Run:
@@ -66,22 +66,22 @@ class Run:
     def place(self) -> Place:
         return Place(name="github", api=self.shelf.base, repository=REPOSITORY)
 
-    def __call__(self, wanted: PageSpec, **patience: Any) -> tuple[str, ...]:
-        page = self.page(wanted, **patience)
-        book = book_of(self.path, page, wanted.project, "1.0", self.said.append)
-        return publish(page, items_of(wanted), book, say=self.said.append, wait=self.slept.append)
+    def __call__(self, spec: PageSpec, **patience: Any) -> tuple[str, ...]:
+        page = self.page(spec, **patience)
+        book = book_of(self.path, page, spec.project, "1.0", self.said.append)
+        return publish(page, items_of(spec), book, say=self.said.append, wait=self.slept.append)
 
-    def page(self, wanted: PageSpec, **patience: Any) -> GitHubRelease:
+    def page(self, spec: PageSpec, **patience: Any) -> GitHubRelease:
         return GitHubRelease(
-            Api(self.place(), self.environ), wanted, say=self.said.append, patience=Patience(**patience),
+            Api(self.place(), self.environ), spec, say=self.said.append, patience=Patience(**patience),
             wait=self.slept.append,
         )  # fmt: skip
 
-    def wait_until_visible(self, wanted: PageSpec) -> tuple[str, ...]:
-        page = self.page(wanted)
+    def wait_until_visible(self, spec: PageSpec) -> tuple[str, ...]:
+        page = self.page(spec)
         clock = iter(range(0, 10**6, 15))
         with page.alone():
-            items = page.items(items_of(wanted))
+            items = page.items(items_of(spec))
             return wait_until_visible(
                 page, items, say=self.said.append, wait=self.slept.append, clock=lambda: float(next(clock))
             )
@@ -95,10 +95,10 @@ def run(tmp_path: Path, shelf: Shelf) -> Run:
     return Run(tmp_path, shelf)
 
 
-def whole(shelf: Shelf, wanted: PageSpec) -> bool:
-    """Whether there is one release, published, with exactly the wanted bytes."""
+def whole(shelf: Shelf, spec: PageSpec) -> bool:
+    """Whether there is one release, published, with exactly the spec bytes."""
     (row,) = shelf.releases.values()
-    return not row["draft"] and shelf.files("v1.0") == {n: p.read_bytes() for n, p in wanted.files.items()}
+    return not row["draft"] and shelf.files("v1.0") == {n: p.read_bytes() for n, p in spec.files.items()}
 
 
 # Deciding ------------------------------------------------------------------------------------------------------------
@@ -170,13 +170,13 @@ def test_versions_that_are_pre_releases() -> None:
     assert [version for version, pre in found.items() if pre] == ["1.0rc1", "1.0a2", "1.0.dev3"]
 
 
-def test_the_archive_and_the_digests_are_the_same_bytes_each_time(tmp_path: Path, wanted: PageSpec) -> None:
-    files = [path for name, path in wanted.files.items() if name.startswith("demo-1.0") and not name.endswith(".tar")]
+def test_the_archive_and_the_digests_are_the_same_bytes_each_time(tmp_path: Path, spec: PageSpec) -> None:
+    files = [path for name, path in spec.files.items() if name.startswith("demo-1.0") and not name.endswith(".tar")]
     (tmp_path / "again").mkdir()
     for path in files:
         path.touch()
     archive, sums = extra_files(reversed(files), tmp_path / "again", stem="demo-1.0")
-    assert (sha256_of(archive), sha256_of(sums)) == (wanted.sha256["demo-1.0-all.tar"], wanted.sha256[SUMS])
+    assert (sha256_of(archive), sha256_of(sums)) == (spec.sha256["demo-1.0-all.tar"], spec.sha256[SUMS])
     with tarfile.open(archive) as packed:
         assert sorted(packed.getnames()) == sorted(f"demo-1.0-all/{path.name}" for path in files)
     listed = dict(reversed(line.split("  ")) for line in sums.read_text().splitlines())
@@ -187,27 +187,27 @@ def test_the_archive_and_the_digests_are_the_same_bytes_each_time(tmp_path: Path
 
 
 def test_a_release_is_drafted_filled_and_published_and_a_second_run_changes_nothing(
-    shelf: Shelf, wanted: PageSpec, run: Run
+    shelf: Shelf, spec: PageSpec, run: Run
 ) -> None:
     drafted: list[bool] = []
     shelf.script["upload"] = [lambda call: (drafted.append(draft_of(shelf)), GitHubRequest.respond(call))[1]] * 5
-    assert len(run(wanted)) == 5
+    assert len(run(spec)) == 5
     assert drafted == [True] * 5, "nothing is public before the last file is there"
-    assert whole(shelf, wanted)
+    assert whole(shelf, spec)
     (row,) = shelf.releases.values()
     assert (row["name"], row["body"], row["prerelease"]) == ("demo 1.0", "- First.", False)
-    assert run.wait_until_visible(wanted) == ()
+    assert run.wait_until_visible(spec) == ()
     before = shelf.calls("POST") + shelf.calls("PATCH")
-    assert run(wanted) == ()
+    assert run(spec) == ()
     assert shelf.calls("POST") + shelf.calls("PATCH") == before
     assert set(run.states().values()) == {"sent"}
     assert TOKEN not in "".join(run.said) + run.path.read_text()
 
 
 def test_notes_that_github_generates_are_asked_for_once_and_those_of_a_person_stay(
-    shelf: Shelf, wanted: PageSpec, run: Run
+    shelf: Shelf, spec: PageSpec, run: Run
 ) -> None:
-    generated = replace(wanted, notes="", generated=True)
+    generated = replace(spec, notes="", generated=True)
     run(generated)
     (row,) = shelf.releases.values()
     assert row["body"] == "## What's Changed\n* a pull request, for v1.0"
@@ -222,31 +222,29 @@ def draft_of(shelf: Shelf) -> bool:
     return bool(row["draft"])
 
 
-def test_a_pre_release_is_published_as_one(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
-    run(replace(wanted, prerelease=True))
+def test_a_pre_release_is_published_as_one(shelf: Shelf, spec: PageSpec, run: Run) -> None:
+    run(replace(spec, prerelease=True))
     (row,) = shelf.releases.values()
     assert row["prerelease"]
     assert not row["draft"]
 
 
-def test_a_release_that_a_person_published_first_is_completed(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
+def test_a_release_that_a_person_published_first_is_completed(shelf: Shelf, spec: PageSpec, run: Run) -> None:
     shelf.add(tag_name="v1.0", name="The first", body="Words of a person.")
-    run(wanted)
-    assert whole(shelf, wanted)
+    run(spec)
+    assert whole(shelf, spec)
     (row,) = shelf.releases.values()
     assert (row["name"], row["body"]) == ("The first", "Words of a person.")
 
 
-def test_a_persons_draft_is_completed_and_published_with_its_own_words(
-    shelf: Shelf, wanted: PageSpec, run: Run
-) -> None:
+def test_a_persons_draft_is_completed_and_published_with_its_own_words(shelf: Shelf, spec: PageSpec, run: Run) -> None:
     row = shelf.add(tag_name="v1.0", name="The first", body="Words.", draft=True)
     shelf.attach(row["id"], "poster.pdf", b"a person's own file")
-    run(wanted)
+    run(spec)
     assert not row["draft"]
     assert row["body"] == "Words."
     assert shelf.files("v1.0").pop("poster.pdf")
-    assert set(wanted.files) < set(shelf.files("v1.0"))
+    assert set(spec.files) < set(shelf.files("v1.0"))
 
 
 @pytest.mark.parametrize(
@@ -260,50 +258,50 @@ def test_a_persons_draft_is_completed_and_published_with_its_own_words(
     ],
 )
 def test_a_release_is_the_latest_by_its_version_and_not_by_its_date(
-    shelf: Shelf, wanted: PageSpec, run: Run, others: dict[str, bool], ours: str, latest: str
+    shelf: Shelf, spec: PageSpec, run: Run, others: dict[str, bool], ours: str, latest: str
 ) -> None:
     for tag, prerelease in others.items():
         shelf.add(tag_name=tag, prerelease=prerelease)
-    run(wanted)
+    run(spec)
     assert shelf.latest == latest
 
 
-def test_a_pre_release_is_never_the_latest(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
-    run(replace(wanted, prerelease=True))
+def test_a_pre_release_is_never_the_latest(shelf: Shelf, spec: PageSpec, run: Run) -> None:
+    run(replace(spec, prerelease=True))
     assert shelf.latest == ""
 
 
-def test_an_empty_page_gets_the_notes(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
+def test_an_empty_page_gets_the_notes(shelf: Shelf, spec: PageSpec, run: Run) -> None:
     shelf.add(tag_name="v1.0")
-    run(wanted)
+    run(spec)
     (row,) = shelf.releases.values()
     assert row["body"] == "- First."
 
 
-def test_a_release_among_hundreds_is_found(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
+def test_a_release_among_hundreds_is_found(shelf: Shelf, spec: PageSpec, run: Run) -> None:
     shelf.add(tag_name="v1.0", draft=True)
     for number in range(230):
         shelf.add(tag_name=f"v0.{number}")
-    run(wanted)
+    run(spec)
     assert [row["draft"] for row in shelf.releases.values() if row["tag_name"] == "v1.0"] == [False]
 
 
 def test_a_server_without_digests_is_asked_for_the_bytes_and_the_token_stays(
-    shelf: Shelf, wanted: PageSpec, run: Run
+    shelf: Shelf, spec: PageSpec, run: Run
 ) -> None:
     shelf.digests = False
-    run(wanted)
+    run(spec)
     run.path.unlink()
-    assert run(wanted) == ()
+    assert run(spec) == ()
     asked = [token for method, path, token in shelf.seen if path.startswith("/stored/")]
     assert len(asked) >= 5
     assert set(asked) == {""}
 
 
 def test_packages_that_share_a_tag_are_published_when_all_their_files_are_there(
-    shelf: Shelf, wanted: PageSpec, run: Run
+    shelf: Shelf, spec: PageSpec, run: Run
 ) -> None:
-    first = replace(wanted, others=("other-1.0.tar.gz",))
+    first = replace(spec, others=("other-1.0.tar.gz",))
     run(first)
     assert draft_of(shelf)
     assert "stays a draft until other-1.0.tar.gz" in run.said[-1]
@@ -316,10 +314,10 @@ def test_packages_that_share_a_tag_are_published_when_all_their_files_are_there(
 # Refusals before the first byte --------------------------------------------------------------------------------------
 
 
-def refused(run: Run, wanted: PageSpec, match: str, shelf: Shelf) -> str:
+def refused(run: Run, spec: PageSpec, match: str, shelf: Shelf) -> str:
     before = dict(shelf.assets)
     with pytest.raises(StepFailed, match=match) as failed:
-        run(wanted)
+        run(spec)
     assert shelf.assets == before
     assert not shelf.calls("POST"), "nothing was sent"
     assert not shelf.calls("PATCH")
@@ -328,43 +326,43 @@ def refused(run: Run, wanted: PageSpec, match: str, shelf: Shelf) -> str:
 
 
 @pytest.mark.parametrize("digests", [True, False])
-def test_other_bytes_stop_everything_with_both_digests(shelf: Shelf, wanted: PageSpec, run: Run, digests: bool) -> None:
+def test_other_bytes_stop_everything_with_both_digests(shelf: Shelf, spec: PageSpec, run: Run, digests: bool) -> None:
     shelf.digests = digests
     name = "demo-1.0.tar.gz"
-    ours = wanted.files[name].read_bytes()
+    ours = spec.files[name].read_bytes()
     row = shelf.add(tag_name="v1.0", draft=True)
     other = bytes([ours[0] ^ 1]) + ours[1:]
     shelf.attach(row["id"], name, other)
-    output = refused(run, wanted, "has it with other bytes", shelf)
+    output = refused(run, spec, "has it with other bytes", shelf)
     assert sha256(ours) in output
     assert sha256(other) in output
 
 
-def test_a_file_of_the_package_that_is_not_planned_stops_it(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
+def test_a_file_of_the_package_that_is_not_planned_stops_it(shelf: Shelf, spec: PageSpec, run: Run) -> None:
     row = shelf.add(tag_name="v1.0", draft=True)
     shelf.attach(row["id"], "demo-1.0-cp312-cp312-win_amd64.whl", b"x")
-    refused(run, wanted, "the release has it and the plan has not", shelf)
+    refused(run, spec, "the release has it and the plan has not", shelf)
 
 
-def test_a_release_that_can_no_longer_be_changed_is_reported(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
+def test_a_release_that_can_no_longer_be_changed_is_reported(shelf: Shelf, spec: PageSpec, run: Run) -> None:
     shelf.immutable = True
     shelf.add(tag_name="v1.0")
-    output = refused(run, wanted, "can no longer be changed", shelf)
+    output = refused(run, spec, "can no longer be changed", shelf)
     assert "demo-1.0.tar.gz" in output
     assert "release the next version" in output
 
 
-def test_an_immutable_release_that_is_whole_is_well(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
+def test_an_immutable_release_that_is_whole_is_well(shelf: Shelf, spec: PageSpec, run: Run) -> None:
     shelf.immutable = True
-    run(wanted)
+    run(spec)
     assert [row["immutable"] for row in shelf.releases.values()] == [True]
-    assert run(wanted) == ()
+    assert run(spec) == ()
 
 
-def test_two_drafts_of_one_tag_are_for_a_person_to_choose_from(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
+def test_two_drafts_of_one_tag_are_for_a_person_to_choose_from(shelf: Shelf, spec: PageSpec, run: Run) -> None:
     shelf.add(tag_name="v1.0", draft=True)
     shelf.add(tag_name="v1.0", draft=True)
-    refused(run, wanted, "v1.0 has 2 drafts", shelf)
+    refused(run, spec, "v1.0 has 2 drafts", shelf)
 
 
 @pytest.mark.parametrize(
@@ -372,20 +370,20 @@ def test_two_drafts_of_one_tag_are_for_a_person_to_choose_from(shelf: Shelf, wan
     [({}, "has no tag v1.0 .*doit tag"), ({"v1.0": "f" * 40}, "v1.0 is on commit ffffffffffff there")],
 )
 def test_a_tag_that_is_not_there_or_elsewhere_stops_it(
-    shelf: Shelf, wanted: PageSpec, run: Run, tags: dict[str, str], match: str
+    shelf: Shelf, spec: PageSpec, run: Run, tags: dict[str, str], match: str
 ) -> None:
     shelf.known = tags
-    refused(run, wanted, match, shelf)
+    refused(run, spec, match, shelf)
 
 
 def test_what_was_sent_before_with_other_bytes_is_refused_though_it_is_not_listed(
-    shelf: Shelf, wanted: PageSpec, run: Run
+    shelf: Shelf, spec: PageSpec, run: Run
 ) -> None:
-    run(wanted)
+    run(spec)
     shelf.assets.clear()
     shelf.seen.clear()
     name = "demo-1.0.tar.gz"
-    refused(run, replace(wanted, sha256={**wanted.sha256, name: "0" * 64}), "and is 0000", shelf)
+    refused(run, replace(spec, sha256={**spec.sha256, name: "0" * 64}), "and is 0000", shelf)
 
 
 @pytest.mark.parametrize(
@@ -396,20 +394,20 @@ def test_what_was_sent_before_with_other_bytes_is_refused_though_it_is_not_liste
     ],
 )
 def test_without_a_good_token_it_says_which_to_set(
-    shelf: Shelf, wanted: PageSpec, run: Run, environ: dict[str, str], match: str
+    shelf: Shelf, spec: PageSpec, run: Run, environ: dict[str, str], match: str
 ) -> None:
     run.environ = environ
-    refused(run, wanted, match, shelf)
+    refused(run, spec, match, shelf)
     assert run.slept == [], "a wrong token does not get better by waiting"
 
 
 def test_a_netrc_takes_no_part(
-    shelf: Shelf, wanted: PageSpec, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, spec: PageSpec, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "netrc").write_text("default login other password other\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    run(wanted)
-    assert whole(shelf, wanted)
+    run(spec)
+    assert whole(shelf, spec)
 
 
 # Faults ---------------------------------------------------------------------------------------------------------------
@@ -500,30 +498,30 @@ PASSING = {
 
 
 @pytest.mark.parametrize("fault", PASSING)
-def test_what_passes_is_outlived_and_the_release_is_whole(shelf: Shelf, wanted: PageSpec, run: Run, fault: str) -> None:
+def test_what_passes_is_outlived_and_the_release_is_whole(shelf: Shelf, spec: PageSpec, run: Run, fault: str) -> None:
     call, script = PASSING[fault]
     shelf.script[call] = list(script)
-    run(wanted)
-    assert whole(shelf, wanted), shelf.files("v1.0").keys()
+    run(spec)
+    assert whole(shelf, spec), shelf.files("v1.0").keys()
     assert not [asset for asset in shelf.assets.values() if asset["state"] != "uploaded"], "no rest is left"
     assert set(run.states().values()) <= {"sent", "there"}
-    assert run(wanted) == ()
+    assert run(spec) == ()
 
 
 ASKED = {"429 with Retry-After": 7, "429 without": 60, "403 secondary limit": 9, "403 secondary limit, no time": 60}
 
 
 @pytest.mark.parametrize("fault", ASKED)
-def test_a_limit_is_waited_for_as_long_as_it_asks(shelf: Shelf, wanted: PageSpec, run: Run, fault: str) -> None:
+def test_a_limit_is_waited_for_as_long_as_it_asks(shelf: Shelf, spec: PageSpec, run: Run, fault: str) -> None:
     shelf.script["upload"] = list(PASSING[fault][1])
-    run(wanted)
+    run(spec)
     assert run.slept == [ASKED[fault]]
 
 
-def test_a_limit_that_names_the_moment_is_waited_for(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
+def test_a_limit_that_names_the_moment_is_waited_for(shelf: Shelf, spec: PageSpec, run: Run) -> None:
     reset = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(int(time.time()) + 100)}
     shelf.script["upload"] = [status(403, "API rate limit exceeded", **reset)]
-    run(wanted)
+    run(spec)
     assert 60 < run.slept[0] <= 100
 
 
@@ -553,42 +551,42 @@ LASTING = {
 
 @pytest.mark.parametrize("fault", LASTING)
 def test_what_does_not_pass_is_said_and_a_later_run_ends_well(
-    shelf: Shelf, wanted: PageSpec, run: Run, fault: str
+    shelf: Shelf, spec: PageSpec, run: Run, fault: str
 ) -> None:
     call, act, match = LASTING[fault]
     shelf.script[call] = [act] * 200
     with pytest.raises(StepFailed, match=match) as failed:
-        run(wanted)
+        run(spec)
     assert TOKEN not in str(failed.value)
     assert all(row["draft"] for row in shelf.releases.values()), "half of a release is never public"
     if run.path.exists():
         true = {name for name, state in run.states().items() if state in ("sent", "there")}
         assert true == set(shelf.files("v1.0")), "the ledger is true"
     shelf.script.clear()
-    run(wanted)
-    assert whole(shelf, wanted)
+    run(spec)
+    assert whole(shelf, spec)
 
 
-def test_an_upload_address_elsewhere_gets_no_token(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
+def test_an_upload_address_elsewhere_gets_no_token(shelf: Shelf, spec: PageSpec, run: Run) -> None:
     row = shelf.add(tag_name="v1.0", draft=True)
     row["upload_url"] = "http://127.0.0.2:9/steal{?name}"
     with pytest.raises(StepFailed, match="names another host"):
-        run(wanted)
+        run(spec)
 
 
-def test_a_name_that_the_server_changes_is_said(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
+def test_a_name_that_the_server_changes_is_said(shelf: Shelf, spec: PageSpec, run: Run) -> None:
     def renamed(call: Scripted) -> None:
         data = call.body()
         call.tell(201, call.place.attach(1, "demo.other", data))
 
     shelf.script["upload"] = [renamed]
     with pytest.raises(StepFailed, match=r"calls it demo\.other"):
-        run(wanted)
+        run(spec)
     assert draft_of(shelf)
 
 
 def test_a_file_that_another_run_put_there_meanwhile_counts_when_it_is_the_same(
-    shelf: Shelf, wanted: PageSpec, run: Run
+    shelf: Shelf, spec: PageSpec, run: Run
 ) -> None:
     def by_another(data: Callable[[str], bytes]) -> Callable[[Scripted], None]:
         def act(call: Scripted) -> None:
@@ -598,25 +596,25 @@ def test_a_file_that_another_run_put_there_meanwhile_counts_when_it_is_the_same(
 
         return act
 
-    shelf.script["upload"] = [by_another(lambda name: wanted.files[name].read_bytes())]
-    run(wanted)
-    assert whole(shelf, wanted)
+    shelf.script["upload"] = [by_another(lambda name: spec.files[name].read_bytes())]
+    run(spec)
+    assert whole(shelf, spec)
 
 
-def test_other_bytes_that_another_run_put_there_meanwhile_stop_it(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
+def test_other_bytes_that_another_run_put_there_meanwhile_stop_it(shelf: Shelf, spec: PageSpec, run: Run) -> None:
     def act(call: Scripted) -> None:
         call.place.attach(1, call.path.partition("name=")[2], b"other")
         GitHubRequest.respond(call)
 
     shelf.script["upload"] = [act]
     with pytest.raises(StepFailed, match="has it with other bytes"):
-        run(wanted)
+        run(spec)
     assert draft_of(shelf)
     assert "refused" in run.states().values()
 
 
 def test_of_two_runs_at_once_the_older_draft_goes_on_and_the_other_gives_way(
-    shelf: Shelf, wanted: PageSpec, run: Run
+    shelf: Shelf, spec: PageSpec, run: Run
 ) -> None:
     def after_another(call: Scripted) -> None:
         call.place.add(tag_name="v1.0", draft=True)
@@ -624,23 +622,23 @@ def test_of_two_runs_at_once_the_older_draft_goes_on_and_the_other_gives_way(
 
     shelf.script["create"] = [after_another]
     with pytest.raises(StepFailed, match=r"another run makes the release of v1\.0 at this moment .*start again"):
-        run(wanted)
+        run(spec)
     assert len(shelf.releases) == 1, "its own empty draft is gone"
     assert not shelf.assets
-    run(wanted)
-    assert whole(shelf, wanted)
+    run(spec)
+    assert whole(shelf, spec)
 
 
-def test_a_draft_that_another_run_made_later_is_not_mistaken_for_ours(shelf: Shelf, wanted: PageSpec, run: Run) -> None:
+def test_a_draft_that_another_run_made_later_is_not_mistaken_for_ours(shelf: Shelf, spec: PageSpec, run: Run) -> None:
     def before_another(call: Scripted) -> None:
         call.place.add(tag_name="v1.0", draft=True)
         GitHubRequest.respond(call)
 
     shelf.script["upload"] = [before_another]
-    run(wanted)
+    run(spec)
     assert [row["draft"] for row in shelf.releases.values()] == [False, True]
-    assert shelf.files("v1.0") == {name: path.read_bytes() for name, path in wanted.files.items()}
-    assert run(wanted) == ()
+    assert shelf.files("v1.0") == {name: path.read_bytes() for name, path in spec.files.items()}
+    assert run(spec) == ()
 
 
 class Killed(BaseException):
@@ -649,7 +647,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("after", range(8))
 def test_a_run_killed_at_any_point_is_completed_by_the_next(
-    shelf: Shelf, wanted: PageSpec, run: Run, monkeypatch: pytest.MonkeyPatch, after: int
+    shelf: Shelf, spec: PageSpec, run: Run, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     done = iter(range(after))
     once = Api.upload, Api.ask
@@ -663,8 +661,8 @@ def test_a_run_killed_at_any_point_is_completed_by_the_next(
         patch.setattr(Api, "ask", lambda s, m, p, d=None: (counted(m, p), once[1](s, m, p, d))[1])
         if after < 7:
             with pytest.raises(Killed):
-                run(wanted)
+                run(spec)
         else:
-            run(wanted)
-    run(wanted)
-    assert whole(shelf, wanted)
+            run(spec)
+    run(spec)
+    assert whole(shelf, spec)

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from cartwheel.destinations.credentials import Credentials
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.trusted_publishing import CODES, mint
-from cartwheel.destinations.twine_upload import uploading_credentials as found
+from cartwheel.destinations.twine_upload import uploading_credentials
 from cartwheel.model.config.config_checks import refuse_nonsense
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Settings
@@ -262,11 +262,11 @@ def test_pypi_itself_is_trusted_unasked_where_there_is_no_token_and_no_other_ind
     with faulty(tokens={}) as state:
         as_job(monkeypatch, state.identities.github(state.base))
         public = replace(state.index, public=True)
-        assert found(public, dict(os.environ)).password == state.identities.minted[0]
-        assert found(public, {**os.environ, "CARTWHEEL_INDEX_FAULTY_TOKEN": "mine"}).password == "mine"
+        assert uploading_credentials(public, dict(os.environ)).password == state.identities.minted[0]
+        assert uploading_credentials(public, {**os.environ, "CARTWHEEL_INDEX_FAULTY_TOKEN": "mine"}).password == "mine"
         for index in (state.index, replace(public, auth="token")):
             with pytest.raises(CartwheelError, match="no credentials; set CARTWHEEL_INDEX_FAULTY_TOKEN"):
-                found(index, dict(os.environ))
+                uploading_credentials(index, dict(os.environ))
         assert len(state.identities.minted) == 1
 
 
@@ -291,14 +291,14 @@ HOUSE = Index(name="house", url="https://index.example/up/", simple="https://ind
 )
 def test_a_token_goes_only_where_it_is_meant_to(environ: dict[str, str], password: str) -> None:
     if password:
-        assert found(HOUSE, environ).password == password
+        assert uploading_credentials(HOUSE, environ).password == password
     else:
         with pytest.raises(CartwheelError, match="no credentials"):
-            found(HOUSE, environ)
+            uploading_credentials(HOUSE, environ)
 
 
 def test_a_token_of_pypi_goes_to_pypi() -> None:
-    assert found(replace(HOUSE, public=True), {"TWINE_PASSWORD": "pypi-AgEI"}).username == "__token__"
+    assert uploading_credentials(replace(HOUSE, public=True), {"TWINE_PASSWORD": "pypi-AgEI"}).username == "__token__"
 
 
 KEYRING = """
@@ -317,8 +317,9 @@ class Keyring(keyring.backend.KeyringBackend):
 ASKS = """
 import json, os, sys
 from cartwheel.destinations.pypi_index import Index
-from cartwheel.destinations.twine_upload import uploading_credentials as found
-given = found(Index(name="house", url=sys.argv[1], simple="https://index.example/simple/", auth="token"), {}, "none")
+from cartwheel.destinations.twine_upload import uploading_credentials
+index = Index(name="house", url=sys.argv[1], simple="https://index.example/simple/", auth="token")
+given = uploading_credentials(index, {}, "none")
 print(json.dumps([given.username, given.password, repr(given)]))
 """
 

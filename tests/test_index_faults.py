@@ -28,12 +28,12 @@ from support.indexes import (
     Faulty,
     Post,
     Step,
+    after_storing,
     cut,
     cut_answer,
     early,
     faulty,
     garbage,
-    kept,
     kept_and_lost,
     kill,
     lost,
@@ -190,10 +190,10 @@ FAULTS = (
     Fault("408 once", (status(408),), slept=(2,)),
     Fault("425 once", (status(425),), slept=(2,)),
     # Whether it arrived is not known
-    Fault("504 after it was kept", (kept(status(504)),), posts=4, slept=()),
-    Fault("500 after it was kept, and listed late", (kept(unlisted_500),), posts=5),
+    Fault("504 after it was kept", (after_storing(status(504)),), posts=4, slept=()),
+    Fault("500 after it was kept, and listed late", (after_storing(unlisted_500),), posts=5),
     Fault("kept with 500, listed late, and refused when it comes again", settings={"same_is_200": False},
-          script=(kept(unlisted_500),), posts=5),
+          script=(after_storing(unlisted_500),), posts=5),
     Fault("cut before the first byte", (cut(0),), slept=(2,)),
     Fault("cut after a few bytes", (cut(0.01),), slept=(2,)),
     Fault("cut in the middle", (cut(0.5),), slept=(2,)),
@@ -202,7 +202,7 @@ FAULTS = (
     Fault("cut after the body", (lost,), slept=(2,)),
     Fault("cut for ever", always=cut(0.5), said="after 6 tries", posts=6),
     Fault("kept, and no answer", (kept_and_lost,), posts=4, slept=()),
-    Fault("kept, and half an answer", (kept(cut_answer),), posts=4, slept=()),
+    Fault("kept, and half an answer", (after_storing(cut_answer),), posts=4, slept=()),
     Fault("no HTTP in the answer", (garbage,), slept=(2,)),
     # It refuses
     Fault("400", (status(400, "Invalid value for classifiers."),), said=r"refuses it \(400 Invalid value", posts=1),
@@ -415,8 +415,8 @@ def test_a_process_that_is_killed_at_any_upload_is_followed_by_one_that_sends_on
     run, pid = Run(tmp_path), [0]
     ends = {
         "before it is kept": kill(lambda: pid[0]),
-        "after it is kept": kept(kill(lambda: pid[0])),
-        "answered": kept(kill(lambda: pid[0], status(200))),
+        "after it is kept": after_storing(kill(lambda: pid[0])),
+        "answered": after_storing(kill(lambda: pid[0], status(200))),
     }
     with faulty() as state:
         state.script = [*[lambda post: state.take(post)] * upload, ends[moment]]

@@ -209,7 +209,7 @@ class Bad:
     top: str = ""
     then: Callable[[Path], None] = lambda path: None
 
-    def made(self, folder: Path) -> Path:
+    def write(self, folder: Path) -> Path:
         kind: Literal["wheel", "sdist"] = "wheel" if self.file.endswith(".whl") else "sdist"
         if kind == "sdist":
             path = sdist(folder, self.file, metadata=self.metadata, top=self.top)
@@ -493,7 +493,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_what_pypi_refuses_is_refused(name: str, tmp_path: Path) -> None:
     bad = BAD[name]
-    path = bad.made(tmp_path)
+    path = bad.write(tmp_path)
     found = findings([path])
     assert [f for f in found if f.rule in bad.rule.split("|") and bad.said in f.text], found
     assert all(finding.file == path.name for finding in found)

@@ -16,7 +16,7 @@ import pytest
 
 from support.indexes import Faulty, Post, faulty
 from support.processes import at_work, wait_for
-from support.projects import Project, committed, made, pure
+from support.projects import Project, committed, finished_project, pure
 from support.repositories import git
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")]
@@ -244,7 +244,7 @@ def test_ctrl_c_at_a_stage_ends_doit_within_two_seconds(
 def test_ctrl_c_in_a_repair_ends_doit_within_two_seconds(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    project = made(tmp_path_factory.getbasetemp()).copy(tmp_path / "project")
+    project = finished_project(tmp_path_factory.getbasetemp()).copy(tmp_path / "project")
     for path in (project.root / ".cartwheel" / "records" / "repair").rglob("*.json"):
         path.unlink()
     stopped: list[int] = []

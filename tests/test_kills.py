@@ -24,7 +24,7 @@ import pytest
 
 from support import kills
 from support.forgetful import power_cut
-from support.kill_scenes import CHECKS_ONLY, CRATES, MUSL, told
+from support.kill_scenes import CHECKS_ONLY, CRATES, MUSL, finished_steps
 from support.kills import (
     DAMAGES,
     EDITS,
@@ -75,7 +75,7 @@ class Scene:
             shutil.rmtree(self.root, ignore_errors=True)
             self.lay(state)
             output = self.start({MARKER: "undisturbed"}).end()
-            assert told(output) == self.states()[state], output
+            assert finished_steps(output) == self.states()[state], output
             self._wholes[state] = finished(self.root)
             shutil.rmtree(self.root)
         return self._wholes[state]
@@ -233,7 +233,7 @@ class Case:
 
     def close(self, output: str) -> None:
         """Check an ended run: every step that it called done has a record, and it ended in order."""
-        claimed = told(output)
+        claimed = finished_steps(output)
         assert claimed <= self.done(), f"finished and lost: {claimed - self.done()}\n{output}"
         if "stopping (" in output:
             assert "Traceback" not in output, output
@@ -259,7 +259,7 @@ class Case:
         whole = {**reference, **self._orphans(done)}.items()
         self.story.append(f"{len(done)} done before, {len(missing)} to do")
         output = self._again()
-        ran, warned = told(output), set(_WARNED.findall(output))
+        ran, warned = finished_steps(output), set(_WARNED.findall(output))
         if self.healed and self.warned:
             assert missing - self.warned <= ran <= missing, f"to do was at most {missing}\n{output}"
             assert warned or missing - self.warned, f"nothing put the list back\n{output}"
@@ -274,7 +274,7 @@ class Case:
         if missing:
             assert not kills.unfinished(scene.root)
         output = self._again()
-        assert not told(output), f"not settled\n{output}"
+        assert not finished_steps(output), f"not settled\n{output}"
         assert reference.items() <= finished(scene.root).items() <= whole
 
     def _orphans(self, done: set[str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ import pytest
 
 from support import kills
 from support.example import without_rust
-from support.kill_scenes import CRATES, MUSL, told
+from support.kill_scenes import CRATES, MUSL, finished_steps
 from support.kills import CHAINS, MOMENT, NAMES
 from support.projects import TRIPLE, committed, pure
 from support.repositories import git
@@ -52,7 +52,7 @@ class Clone:
     def reads(self, *arguments: str) -> int:
         """How many files a look at what is up to date reads."""
         output = self.doit(*arguments)
-        assert not told(output), output
+        assert not finished_steps(output), output
         found = re.search(r"^(\d+) files read$", output, re.MULTILINE)
         assert found, output
         return int(found[1])
@@ -85,7 +85,7 @@ def clones(tmp_path: Path) -> list[Clone]:
 
 def test_what_is_copied_is_up_to_date_and_read_once(clones: list[Clone]) -> None:
     first, other = clones[0], clones[4]
-    assert told(first.doit()) == kills.ALL
+    assert finished_steps(first.doit()) == kills.ALL
     other.takes(first)
     assert other.reads() > 0
     assert other.reads() == 0
@@ -97,16 +97,16 @@ def test_what_is_copied_is_up_to_date_and_read_once(clones: list[Clone]) -> None
 def test_three_clones_build_a_third_each_and_a_fourth_has_it_all(clones: list[Clone]) -> None:
     *thirds, fourth, _ = clones
     for clone, name in zip(thirds, NAMES, strict=True):
-        assert told(clone.doit(f"repair:{name}")) == CHAINS[name] - {"check:set"}
+        assert finished_steps(clone.doit(f"repair:{name}")) == CHAINS[name] - {"check:set"}
     fourth.takes(*thirds)
-    assert told(fourth.doit("repair")) == set()
-    assert told(fourth.doit()) == {"check:set"}
+    assert finished_steps(fourth.doit("repair")) == set()
+    assert finished_steps(fourth.doit()) == {"check:set"}
     (fourth.root / "dist" / "two-1").write_text("damaged")
     assert fourth.stale() == {"repair:two", "check:set"}
     raw = fourth.root / ".cartwheel" / "raw" / "three-1"
     raw.write_bytes(raw.read_bytes()[:-1])
     assert fourth.stale() == CHAINS["three"] | {"repair:two"}
-    assert told(fourth.doit()) == {"repair:two", "build:three"}, "what came out as it was spares what follows"
+    assert finished_steps(fourth.doit()) == {"repair:two", "build:three"}, "what came out as it was spares what follows"
 
 
 @pytest.mark.lab
@@ -126,11 +126,11 @@ def test_three_clones_compile_for_a_target_each_and_a_fourth_has_them_all_withou
     for clone in (*thirds, fourth):
         git(tmp_path, "clone", "--quiet", str(project.root), str(clone.root))
     for clone, target in zip(thirds, targets, strict=True):
-        ran = told(clone.doit(f"check:{target}"))
+        ran = finished_steps(clone.doit(f"check:{target}"))
         assert ran == {f"{stage}:{target}:pebble:py3" for stage in ("build", "repair", "check")}
     fourth.takes(*thirds)
     asked = tuple(f"check:{target}" for target in targets)
-    assert not told(fourth.doit(*asked, path=without_rust()))
+    assert not finished_steps(fourth.doit(*asked, path=without_rust()))
     fourth.new_times()
     assert fourth.reads(*asked) > 0
     assert fourth.reads(*asked) == 0
@@ -139,5 +139,5 @@ def test_three_clones_compile_for_a_target_each_and_a_fourth_has_them_all_withou
     wheel.write_bytes(whole[:-1])
     damaged = {f"{stage}:{MAC}:pebble:py3" for stage in ("repair", "check")}
     assert fourth.stale(*asked) == damaged
-    assert told(fourth.doit(*asked, path=without_rust())) == {f"repair:{MAC}:pebble:py3"}
+    assert finished_steps(fourth.doit(*asked, path=without_rust())) == {f"repair:{MAC}:pebble:py3"}
     assert wheel.read_bytes() == whole

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.indexes import Faulty, faulty, kept, kill
+from support.indexes import Faulty, after_storing, faulty, kill
 from support.projects import Project, committed, pure
 from support.repositories import git
 
@@ -88,7 +88,7 @@ def test_a_release_that_is_killed_at_an_upload_is_completed_by_the_next(
     token = {"CARTWHEEL_INDEX_SHELF_TOKEN": "t0ken"}
     project.doit("check")
     pid = [0]
-    state.script = [*[lambda post: state.take(post)] * (upload - 1), kept(kill(lambda: pid[0]))]
+    state.script = [*[lambda post: state.take(post)] * (upload - 1), after_storing(kill(lambda: pid[0]))]
     argv = (sys.executable, "-m", "doit", "publish:shelf")
     with subprocess.Popen(argv, cwd=project.root, env={**os.environ, **token}, stdout=subprocess.DEVNULL) as process:
         pid[0] = process.pid

@@ -447,16 +447,16 @@ def tour(root: Path, address: str) -> None:
     assert one.doit("push").endswith("0 pushed, 4 there already\n")
     assert two.doit("pull").endswith("4 pulled, 0 up to date, 0 not there\n")
     assert "4 up to date" in two.doit("repair")
-    assert (two.ran(), two.made()) == ([], one.made())
+    assert (two.ran(), two.outputs()) == ([], one.outputs())
     assert "build:one: from the shared cache" in three.doit("repair")
-    assert (three.ran(), three.made()) == ([], one.made())
+    assert (three.ran(), three.outputs()) == ([], one.outputs())
     for graph in (two, three):
         graph.write("src/one.txt", "edited\n")
     two.doit("repair")
     assert two.doit("push").endswith("pushed, 0 there already\n")
     three.ran()
     three.doit("repair")
-    assert (three.ran(), three.made()) == ([], two.made())
+    assert (three.ran(), three.outputs()) == ([], two.outputs())
 
 
 def test_clones_share_by_a_folder(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def left_behind(root: Path) -> list[str]:
 
 def test_the_second_run_does_nothing(graph: Graph) -> None:
     graph.doit()
-    assert graph.made() == BOTH
+    assert graph.outputs() == BOTH
     assert graph.ran() == ["build-one", "build-two", "repair-one", "repair-two"]
     assert "4 up to date" in graph.doit()
     assert graph.ran() == []
@@ -56,7 +56,7 @@ def test_what_a_step_reads_makes_it_run_again(graph: Graph) -> None:
     graph.write("src/common.txt", "other\n")
     assert "src/common.txt changed" in graph.doit("plan")
     graph.doit()
-    assert graph.made()["one"] == "other\none\n"
+    assert graph.outputs()["one"] == "other\none\n"
     assert graph.ran() == ["build-one", "build-two", "repair-one", "repair-two"]
 
 
@@ -85,7 +85,7 @@ def test_an_edit_within_the_same_second_and_size_is_a_change(graph: Graph) -> No
     path.write_text("eno\n")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     graph.doit()
-    assert graph.made()["one"] == "common\neno\n"
+    assert graph.outputs()["one"] == "common\neno\n"
 
 
 @pytest.mark.parametrize("damage", ["edited", "deleted"])
@@ -97,7 +97,7 @@ def test_an_output_that_was_touched_by_hand_is_made_again(graph: Graph, damage: 
     reason = "dist/one edited since it was made" if damage == "edited" else "dist/one is missing"
     assert reason in graph.doit("plan")
     graph.doit()
-    assert graph.made() == BOTH
+    assert graph.outputs() == BOTH
     assert graph.ran() == ["repair-one"]
 
 
@@ -121,7 +121,7 @@ def test_a_file_edited_while_its_step_runs_leaves_the_step_stale(graph: Graph) -
     assert process.returncode == 0
     assert "src/one.txt was edited while it was read" in graph.doit("plan", "build:one")
     graph.doit()
-    assert graph.made()["one"] == "common\nlate\n"
+    assert graph.outputs()["one"] == "common\nlate\n"
 
 
 def test_a_file_that_was_other_while_its_step_ran_is_read_again_though_it_is_as_it_was(graph: Graph) -> None:
@@ -161,7 +161,7 @@ def test_a_killed_run_keeps_what_was_finished_and_leaves_no_process(graph: Graph
     assert not (graph.root / "dist").exists()
     graph.ran()
     graph.doit()
-    assert graph.made() == BOTH
+    assert graph.outputs() == BOTH
     assert graph.ran() == ["build-two", "repair-one", "repair-two"]
 
 
@@ -173,7 +173,7 @@ def test_two_runs_at_once_do_each_step_once(graph: Graph) -> None:
     first.communicate(timeout=60)
     assert (first.returncode, second.returncode) == (0, 0), out + err
     assert f"waiting for the run of process {first.pid}" in out
-    assert graph.made() == BOTH
+    assert graph.outputs() == BOTH
     assert graph.ran() == ["build-one", "build-two", "repair-one", "repair-two"]
 
 
@@ -193,7 +193,7 @@ def test_what_the_run_that_was_waited_for_made_stale_is_not_built_upon(graph: Gr
     assert "build:two was up to date until the run that was waited for (src/two.txt changed); run again" in out
     assert graph.ran() == []
     graph.doit()
-    assert graph.made()["two"] == "common\nas another run would\n"
+    assert graph.outputs()["two"] == "common\nas another run would\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody remove a file that is open")
@@ -360,7 +360,7 @@ def task_write():
     graph.doit()
     graph.write("next.txt", "written\n")
     graph.doit()
-    assert "written" in graph.made()["two"]
+    assert "written" in graph.outputs()["two"]
 
 
 def test_forget_makes_a_step_run_again(graph: Graph) -> None:
@@ -385,9 +385,9 @@ def test_reset_dep_forges_no_record(graph: Graph) -> None:
 def test_clean_removes_what_its_tasks_made_and_their_records(graph: Graph) -> None:
     graph.doit()
     assert "would remove dist/one" in graph.doit("clean", "-n", "repair:one")
-    assert graph.made() == BOTH
+    assert graph.outputs() == BOTH
     graph.doit("clean", "repair:one")
-    assert list(graph.made()) == ["two"]
+    assert list(graph.outputs()) == ["two"]
     assert "repair:one  never done here" in graph.doit("plan")
 
 
@@ -407,7 +407,7 @@ def test_a_failure_leaves_the_record_of_what_comes_after_it(graph: Graph) -> Non
     graph.write("src/one.txt", good)
     graph.ran()
     graph.doit()
-    assert graph.made() == BOTH
+    assert graph.outputs() == BOTH
     assert graph.ran() == ["build-one", "build-two"], "both read the folder; what repair made has stayed good"
 
 

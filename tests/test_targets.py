@@ -42,7 +42,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Example:
             pytest.skip(f"needs {program}")
     if not importlib.util.find_spec("ziglang"):
         pytest.skip("needs ziglang")
-    return Example.made(tmp_path_factory.mktemp("targets") / "project")
+    return Example.create(tmp_path_factory.mktemp("targets") / "project")
 
 
 def _configure(workshop: Example, targets: Iterable[str], python: str, features: str) -> None:

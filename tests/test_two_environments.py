@@ -92,7 +92,7 @@ def test_the_example_is_equal_for(target: str, tmp_path: Path) -> None:
         pytest.skip("needs rustup")
     if target == WINDOWS and not shutil.which("x86_64-w64-mingw32-gcc"):
         pytest.skip("needs x86_64-w64-mingw32-gcc")
-    first = Example.made(tmp_path / "first")
+    first = Example.create(tmp_path / "first")
     assert differing_files(first.root, tmp_path, (f"repair:{target}",)) == ()
 
 

@@ -18,7 +18,7 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.versions.version_places import survey, version_disagreements, write_versions
 from support.projects import committed, pure, with_crate
 from support.repositories import git
-from support.version_workspace import WORKSPACE, bump, contents, made, project
+from support.version_workspace import WORKSPACE, bump, contents, new_project, project
 
 CRATE = {
     "pyproject.toml": '[build-system]\nbuild-backend = "maturin"\n[project]\nname = "demo"\ndynamic = ["version"]\n',
@@ -126,8 +126,8 @@ def test_a_manifest_may_hold_a_declared_place_besides_its_own(tmp_path: Path) ->
 )
 def test_a_place_that_moves_anyway_may_be_declared_too(tmp_path: Path, file: str, pattern: str) -> None:
     table = f"\n[tool.cartwheel]\nversions = [{{ file = '{file}', pattern = '{pattern}' }}]\n"
-    plain = made(tmp_path / "plain", WORKSPACE)
-    root = made(tmp_path / "r", {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"] + table})
+    plain = new_project(tmp_path / "plain", WORKSPACE)
+    root = new_project(tmp_path / "r", {**WORKSPACE, "pyproject.toml": WORKSPACE["pyproject.toml"] + table})
     for one in (plain, root):
         bump(one, "minor")
     assert (root / file).read_text().removesuffix(table) == (plain / file).read_text()
@@ -410,7 +410,7 @@ def test_after_a_bump_cargo_and_uv_find_their_lock_files_in_order(tmp_path: Path
     """cargo and uv write the lock files, cartwheel moves the version, and both take them as they are."""
     if not shutil.which("cargo"):
         pytest.skip("needs cargo")
-    root = made(tmp_path / "p", REAL, newline)
+    root = new_project(tmp_path / "p", REAL, newline)
     cargo = ("cargo", "metadata", "--offline", "--format-version=1", "--quiet")
     uv = (sys.executable, "-m", "uv", "lock", "--offline", "--no-progress", "--quiet")
     for command in (("cargo", "generate-lockfile", "--offline", "--quiet"), uv):
@@ -462,7 +462,7 @@ ELSEWHERE = {
 
 
 def test_every_tracked_file_of_the_repository_that_holds_the_package_moves_or_is_named(tmp_path: Path) -> None:
-    root = made(tmp_path / "r", ELSEWHERE)
+    root = new_project(tmp_path / "r", ELSEWHERE)
     before = contents(root)
     lines = bump(root, "1.3.0-rc.1")
     now = contents(root)
@@ -482,7 +482,7 @@ def test_every_tracked_file_of_the_repository_that_holds_the_package_moves_or_is
 
 
 def test_a_lockfile_that_is_not_tracked_and_belongs_to_another_workspace_stays(tmp_path: Path) -> None:
-    root = made(tmp_path / "r", {**ELSEWHERE, ".gitignore": "fuzz/Cargo.lock\n"})
+    root = new_project(tmp_path / "r", {**ELSEWHERE, ".gitignore": "fuzz/Cargo.lock\n"})
     before = (root / "fuzz/Cargo.lock").read_bytes()
     bump(root, "1.3.0")
     assert (root / "fuzz/Cargo.lock").read_bytes() == before
@@ -491,7 +491,7 @@ def test_a_lockfile_that_is_not_tracked_and_belongs_to_another_workspace_stays(t
 def test_a_project_below_the_top_of_its_repository_moves_what_lies_above_it(tmp_path: Path) -> None:
     files = {f"bindings/py/{path}": text for path, text in CRATE.items()}
     lock = '[[package]]\nname = "demo"\nversion = "1.2.0"\nsource = { editable = "../bindings/py" }\n'
-    root = made(tmp_path / "r", {**files, "docs/uv.lock": lock})
+    root = new_project(tmp_path / "r", {**files, "docs/uv.lock": lock})
     bump(root / "bindings" / "py", "1.3.0")
     assert (root / "docs/uv.lock").read_text() == lock.replace("1.2.0", "1.3.0")
     assert git(root, "status", "--porcelain") == ""

@@ -95,7 +95,7 @@ class Forge:
         done = subprocess.run(argv, cwd=self.project.root, env=self._environment(), capture_output=True, text=True)
         return Ran(code=done.returncode, results=_results(done.stdout), said=_said(done.stdout) + done.stderr)
 
-    def kept(self) -> int:
+    def saved_caches(self) -> int:
         """How many times files were kept for later runs."""
         return len(list(self.cache.glob("*.tar")))
 

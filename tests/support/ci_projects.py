@@ -157,6 +157,6 @@ WHERE = {
 """Repositories that differ from a project at their root, by configuration."""
 
 
-def made(name: str) -> Pipeline:
+def pipeline_of(name: str) -> Pipeline:
     """The pipeline of a configuration."""
     return pipeline(PROJECTS[name](), version="1.0", where=WHERE.get(name, RepositoryFacts()))

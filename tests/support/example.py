@@ -63,7 +63,7 @@ class Example:
         self.root = root
 
     @classmethod
-    def made(cls, root: Path) -> Example:
+    def create(cls, root: Path) -> Example:
         """A repository of one commit: this one's dodo.py and the example, as they are in the working tree."""
         repository(root)
         (root / "dodo.py").write_text(DODO, encoding="utf-8")

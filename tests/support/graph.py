@@ -112,6 +112,6 @@ class Graph:
         log.unlink(missing_ok=True)
         return sorted(Path(word).parts[-2] for word in words)
 
-    def made(self) -> dict[str, str]:
+    def outputs(self) -> dict[str, str]:
         """The finished files."""
         return {p.name: p.read_text() for p in sorted((self.root / "dist").glob("*"))}

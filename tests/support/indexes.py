@@ -335,8 +335,8 @@ def lost(post: Post) -> None:
     post.drop()
 
 
-def kept(then: Step) -> Step:
-    """The file is kept, and the answer says something else."""
+def after_storing(then: Step) -> Step:
+    """Store the file, then answer as `then` does."""
 
     def step(post: Post) -> None:
         post.faulty.keep(post.file, post.data)
@@ -345,7 +345,7 @@ def kept(then: Step) -> Step:
     return step
 
 
-kept_and_lost = kept(lost)
+kept_and_lost = after_storing(lost)
 
 
 def cut(share: float, *, hard: bool = False) -> Step:

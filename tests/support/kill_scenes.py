@@ -13,8 +13,8 @@ CHECKS_ONLY = "version-sync"
 """A step that looks and makes nothing: whether it runs again is of no account here."""
 
 
-def told(output: str) -> set[str]:
-    """The steps that a run says it has done."""
+def finished_steps(output: str) -> set[str]:
+    """The steps that a run reports as finished."""
     return set(_OK.findall(output)) - {CHECKS_ONLY}
 
 

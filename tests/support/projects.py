@@ -128,18 +128,18 @@ class Project:
 
         `but`: part of the names of the tasks that were started; what they had made before is their own to drop.
         """
-        before = self.kept(but=but)
+        before = self.digests(but=but)
         process = self.start(*arguments, env=env, python=python)
         out, err = process.communicate(timeout=900)
         output = out + err
         assert process.returncode > 0, output
         assert "Traceback" not in output, output
-        after = self.kept(but=but)
+        after = self.digests(but=but)
         changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
         assert not changed, f"records or finished files were lost or changed: {changed}\n{output}"
         return output.strip()
 
-    def kept(self, *, but: str = "") -> dict[str, str]:
+    def digests(self, *, but: str = "") -> dict[str, str]:
         """The digest of every record and finished file, without the records and raw wheels of the tasks `but`."""
         places = (self.root / ".cartwheel" / "records", self.root / ".cartwheel" / "wheels", self.root / "dist")
         files = (path for place in places for path in sorted(place.rglob("*")) if path.is_file())
@@ -205,8 +205,8 @@ def committed(project: Project) -> Project:
 
 
 @cache
-def made(base: Path) -> Project:
-    """The same, committed, with its wheels and the pure package checked: made once below `base`, and to be copied."""
+def finished_project(base: Path) -> Project:
+    """A committed project with built and repaired wheels; built once below `base`, then copied."""
     project = committed(with_crate(base / "made" / "project"))
     project.doit("repair", "sdist", "check:any", "check:sdist:gravel", "check:set:gravel")
     return project

@@ -60,7 +60,7 @@ class Quarry(Project):
     """The project in a folder, and doit in it."""
 
     @classmethod
-    def made(cls, root: Path) -> Quarry:
+    def create(cls, root: Path) -> Quarry:
         """A repository of one commit, with nothing built in it."""
         repository(root)
         quarry = cls(root)

@@ -125,7 +125,7 @@ def contents(root: Path) -> dict[str, bytes]:
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
-def made(folder: Path, files: Mapping[str, str], newline: str = "\n") -> Path:
+def new_project(folder: Path, files: Mapping[str, str], newline: str = "\n") -> Path:
     """A repository that holds these files."""
     repository(folder)
     git(folder, "config", "core.autocrlf", "false")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.full(sample=0.0)
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
-    made = Example.made(tmp_path_factory.mktemp("wheels") / "projekt-größe")
+    made = Example.create(tmp_path_factory.mktemp("wheels") / "projekt-größe")
     pyproject = made.root / "examples/tidemark/pyproject.toml"
     pyproject.write_text(pyproject.read_text().split("[[tool.cartwheel.overrides")[0])
     return made
