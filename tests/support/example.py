@@ -93,7 +93,7 @@ class Example:
     def doit(self, *arguments: str, env: Mapping[str, str] | None = None, code: int = 0) -> str:
         """doit's output; it must end with that exit code."""
         process = self.start(*arguments, env=env)
-        output, _ = process.communicate(timeout=400)
+        output, _ = process.communicate(timeout=900)
         assert process.returncode == code, f"exit {process.returncode}\n{output}"
         return output
 
