@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from cartwheel.process import environment
 from cartwheel.testing.installers import installer_variables
+from cartwheel.toolchain.sccache import wrapped_by_user
 from support.projects import committed, with_crate
 
 SECRETS = {
@@ -79,6 +82,28 @@ def test_a_cache_gets_the_credentials_of_its_store() -> None:
     own = environment.family({**SECRETS, **PLAIN}, "sccache")
     assert {"SCCACHE_WEBDAV_TOKEN", "SCCACHE_REDIS", "AWS_SECRET_ACCESS_KEY", "ACTIONS_RUNTIME_TOKEN"} <= own.keys()
     assert environment.family({**SECRETS, **PLAIN}, "sccache", credentials=False) == {"SCCACHE_DIR": "/sccache"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "wrapper", "shared"),
+    [
+        ("RUSTC_WRAPPER", "sccache", {"SCCACHE_DIR": "/sccache"}),
+        ("CARGO_BUILD_RUSTC_WRAPPER", "sccache", {"SCCACHE_DIR": "/sccache"}),
+        ("RUSTC_WRAPPER", "mine", {}),
+        ("OTHER", "sccache", {}),
+    ],
+)
+def test_a_wrapper_of_the_user_gets_the_settings_of_sccache_if_it_is_sccache(
+    tmp_path: Path, variable: str, wrapper: str, shared: dict[str, str]
+) -> None:
+    for name in ("sccache", "mine"):
+        program = tmp_path / (f"{name}.bat" if os.name == "nt" else name)
+        program.write_text("@exit /b 0\n" if os.name == "nt" else "#!/bin/sh\n")
+        program.chmod(0o755)
+    work: Any = SimpleNamespace(root=tmp_path, snapshot=SimpleNamespace(environ=PLAIN), announce=print)
+    env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    env = {name: value for name, value in env.items() if "WRAPPER" not in name} | {variable: wrapper}
+    assert wrapped_by_user(env, work) == shared
 
 
 @pytest.mark.parametrize(

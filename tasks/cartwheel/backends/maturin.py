@@ -195,8 +195,8 @@ def _environment(
         env |= work.slots
     if package.sccache:
         env |= sccache.sccache_environment(env, work)
-    elif wrapper := env.get("RUSTC_WRAPPER"):
-        env |= sccache.wrapped_by_user(wrapper, env, work)
+    else:
+        env |= sccache.wrapped_by_user(env, work)
     shared = sccache.compiles_through(env)
     remapped, more = ((), {}) if wheel.debug else cargo_remaps(wheel, chain, folder, env, work.root, sccache=shared)
     env |= flags_environment(wheel.flags, triples, folder, env, lambda triple: _cfg(triple, folder, env), remapped)

@@ -39,8 +39,8 @@ def _is_sccache(wrapper: str) -> bool:
 def sccache_environment(env: Mapping[str, str], work: Work) -> Mapping[str, str]:
     """Variables that make cargo compile through sccache. Only the wrapper's own if `env` already sets a wrapper; empty
     if sccache is missing, which is reported once a run."""
-    if wrapper := _wrapper(env):
-        return wrapped_by_user(wrapper, env, work)
+    if _wrapper(env):
+        return wrapped_by_user(env, work)
     program = sccache_path(env.get("PATH"))
     if not program:
         _once(f"sccache is missing, so nothing is cached; install it: {INSTALL}", work)
@@ -50,8 +50,9 @@ def sccache_environment(env: Mapping[str, str], work: Work) -> Mapping[str, str]
     return {**shared, "RUSTC_WRAPPER": program, "CARGO_INCREMENTAL": "0"}  # it cannot cache incremental compilation
 
 
-def wrapped_by_user(wrapper: str, env: Mapping[str, str], work: Work) -> Mapping[str, str]:
-    """Variables for a build whose wrapper the user chose: sccache's, if the wrapper is sccache."""
+def wrapped_by_user(env: Mapping[str, str], work: Work) -> Mapping[str, str]:
+    """Variables for a build whose wrapper the user may have chosen: sccache's, if that wrapper is sccache."""
+    wrapper = _wrapper(env)
     if not _is_sccache(wrapper) or not (program := shutil.which(wrapper, path=env.get("PATH"))):
         return {}
     _serve(program, env, work)
