@@ -18,9 +18,10 @@ from cartwheel.cargo import publish_order as model
 from cartwheel.cargo.publish_order import Crate
 from cartwheel.destinations.cargo_publish import Cargo, Registry, answer_from, registry_of
 from cartwheel.destinations.crate_content import differences
-from cartwheel.destinations.crates import CrateRelease, crates_of
+from cartwheel.destinations.crates import CrateRelease
 from cartwheel.destinations.crates_identity import JobToken, is_planned, job_token
 from cartwheel.destinations.delivery import wait_until_visible
+from cartwheel.destinations.released_crates import crates_of
 from cartwheel.destinations.retries import LOST
 from cartwheel.destinations.trusted_publishing import identity_variable
 from cartwheel.model.config.release_settings import IndexSettings

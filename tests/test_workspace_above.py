@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from cartwheel.cargo.workspace import lock_rows
-from cartwheel.destinations.crates import cargo_for, its_crates
 from cartwheel.destinations.protocol import Release
+from cartwheel.destinations.released_crates import cargo_for, its_crates
 from cartwheel.pipeline import read_project
 from cartwheel.process.step_log import StepLog
 from support.projects import DODO, FLOOR, TRIPLE, Project

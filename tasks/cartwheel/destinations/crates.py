@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from msgspec.structs import replace
 
 from cartwheel.cargo.config_files import cargo_home
-from cartwheel.cargo.publish_order import Crate, crates_from_metadata, crates_to_publish, needed_folders
+from cartwheel.cargo.publish_order import Crate
 from cartwheel.destinations import crates_identity
 from cartwheel.destinations.cargo_publish import CRATES_IO, Cargo, registry_of
 from cartwheel.destinations.crate_content import differences
@@ -33,14 +33,14 @@ from cartwheel.destinations.protocol import (
     Standing,
     overall_state,
 )
+from cartwheel.destinations.released_crates import cargo_for, its_crates, workspace_of
 from cartwheel.destinations.retries import Patience
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.filesystem.manifest_files import read_toml
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import CRATES
 from cartwheel.model.errors import StepFailed
-from cartwheel.model.project import Package, Project
-from cartwheel.model.step import CommandLog
+from cartwheel.model.project import Project
 from cartwheel.model.wheels.binary_facts import shortened_list
 from cartwheel.process import environment
 from cartwheel.process.step_log import StepLog
@@ -99,7 +99,7 @@ def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterato
     log = StepLog(folder.with_suffix(".log"), shown_as=str(folder.with_suffix(".log")))
     caches = tuple((cargo_home(env) / "registry" / "cache").glob("*"))
     shelf = CrateShelf(token=token)
-    for manifest in sorted({_workspace(package) for package in project.packages if package.manifest}):
+    for manifest in sorted({workspace_of(package) for package in project.packages if package.manifest}):
         workspace = (clone / manifest).parent
         log.run(("cargo", "fetch", "--locked", "--manifest-path", str(clone / manifest)), cwd=workspace, env=env)
         argv = ("cargo", "metadata", "--locked", "--offline", "--format-version", "1", "--manifest-path")
@@ -252,61 +252,3 @@ def _says_existing(answer: Answer) -> bool:
 
 
 # Which crates --------------------------------------------------------------------------------------------------------
-
-
-def cargo_for(release: Release, log: CommandLog) -> Cargo:
-    """cargo in the workspace of a package, for the release's registry."""
-    return Cargo(
-        registry_of(release.index, release.project.indexes),
-        release.root / _workspace(release.package),
-        log=log,
-        environ=release.environ,
-        target=release.root / ".cartwheel" / "crates" / release.package.key,
-        home=release.root / ".cartwheel" / "local" / "cargo",
-    )
-
-
-def its_crates(release: Release, cargo: Cargo) -> tuple[Crate, ...]:
-    """The crates that the package's release sends to this registry; raises `ConfigError` if it has none."""
-    settings, root = release.settings, release.root
-    crated = [p for p in release.project.packages if p.manifest]
-    return crates_of(
-        cargo,
-        (root / release.package.manifest).parent,
-        root=root,
-        extensions=[(root / p.manifest).parent for p in crated if p.bindings != "bin"],
-        names=settings.crates if settings else None,
-        alone=sum(_workspace(p) == _workspace(release.package) for p in crated) == 1,
-    )
-
-
-def _workspace(package: Package) -> str:
-    return package.manifests.workspace_path or package.manifest
-
-
-def crates_of(
-    cargo: Cargo, own: Path, *, root: Path, extensions: Iterable[Path], names: tuple[str, ...] | None, alone: bool
-) -> tuple[Crate, ...]:
-    """The crates that a package's release sends, each after its dependencies.
-
-    `own`: the folder of the package's crate. Includes all crates of its workspace and their path dependencies within
-    the project. If other packages share the workspace (not `alone`), only the crates that this package needs. `names`:
-    the names from the configuration, which select crates explicitly.
-    """
-    folders = tuple(_as_cargo_says(path) for path in extensions)
-    known = {crate.folder: crate for crate in crates_from_metadata(cargo.metadata(), folders)}
-    home, waiting = root.resolve(), list(known.values())
-    while waiting:
-        for sibling in waiting.pop().siblings:
-            manifest = Path(sibling.folder, "Cargo.toml")
-            if sibling.published and sibling.folder not in known and manifest.resolve().is_relative_to(home):
-                more = crates_from_metadata(cargo.metadata(manifest), folders)
-                siblings = [crate for crate in more if crate.folder == sibling.folder]
-                known.update({crate.folder: crate for crate in siblings})
-                waiting += siblings
-    needed = known if alone or names is not None else needed_folders(_as_cargo_says(own), known)
-    return crates_to_publish((crate for folder, crate in known.items() if folder in needed), cargo.registry.name, names)
-
-
-def _as_cargo_says(folder: Path) -> str:
-    return str(folder.resolve()).replace("\\", "/")
