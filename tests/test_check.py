@@ -66,7 +66,7 @@ def of_abi(wheel: Candidate, abi: str, **plan: object) -> Candidate:
 
 
 def binary(wheel: Candidate, **changes: object) -> Candidate:
-    """The same wheel, its extension with other facts."""
+    """The wheel, with other facts of its extension."""
     return replace(wheel, binaries=(replace(wheel.binaries[0], **changes),))  # type: ignore[arg-type]
 
 

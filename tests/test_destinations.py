@@ -43,7 +43,7 @@ def page_served() -> Iterator[Shelf]:
 
 @pytest.fixture
 def page(page_served: Shelf, tmp_path: Path) -> Shelf:
-    """The same with nothing in it, and with the tags that the bare remote has."""
+    """An empty release page, with the tags of the bare remote."""
     base = page_served.base
     page_served.__init__()  # type: ignore[misc]
     page_served.base = base

@@ -42,7 +42,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Quarry:
 
 @pytest.fixture
 def quarry(whole: Quarry) -> Iterator[Quarry]:
-    """The same, and left as it was found, whatever a test did."""
+    """The shared project; its files are put back after each test."""
     with whole.restored():
         yield whole
 

@@ -57,7 +57,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Example:
 
 @pytest.fixture
 def built(tree: Example) -> Iterator[Example]:
-    """The same, and left as it was found."""
+    """The shared example; its files are put back after each test."""
     with tree.restored():
         yield tree
 

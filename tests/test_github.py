@@ -448,7 +448,7 @@ def starter(call: Scripted) -> None:
 
 
 def starter_502(call: Scripted) -> None:
-    """The same with an answer (what GitHub's own page on uploads warns of)."""
+    """Like `starter`, but answer with 502 (GitHub's page on uploads warns of it)."""
     number = int(re.findall(r"/uploads/(\d+)/", call.path)[0])
     call.body()
     call.place.attach(number, call.path.partition("name=")[2], b"", state="starter")

@@ -124,7 +124,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> Path:
 
 
 def _steady(folder: Path) -> Path:
-    """The same without watched files that are missing: cargo runs such a script every time."""
+    """Without missing watched files: for those, cargo runs the script every time."""
     script = "".join(
         ln for ln in _WORKSPACE["app/build.rs"].splitlines(True) if "missing" not in ln and "at all" not in ln
     )

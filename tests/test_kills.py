@@ -374,7 +374,7 @@ def _killed(case: Case) -> None:
 
 
 def _stale_lock(case: Case) -> None:
-    """The same; and the file that names the holder of the lock says nothing, or nonsense, or one who lives."""
+    """A stale lock whose file names no holder, nonsense, or a live process."""
     _killed(case)
     local = case.scene.root / ".cartwheel" / "local"
     local.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from cartwheel.model.config.release_settings import CacheSettings
 from cartwheel.model.record import Record
 from cartwheel.model.step import Step
 from cartwheel.shared_cache import entries, registry
-from cartwheel.shared_cache.credentials import credentials
+from cartwheel.shared_cache.registry_login import credentials
 from cartwheel.shared_cache.session import CacheSession, refusal_to_write
 from cartwheel.shared_cache.store import CacheFault, store_at
 from support.graph import Graph
@@ -117,7 +117,7 @@ def test_an_entry_of_another_compiler_is_left_where_the_compiler_is_here(
 
 
 def answers(status: int, data: bytes = b"", **headers: str) -> Callable[[Call], bool]:
-    """The same answer for every call."""
+    """One answer for every call."""
     return lambda call: call.answer(status, data, **headers) is None
 
 

@@ -193,7 +193,7 @@ class Pipeline:
         )
 
     def _from_commit(self, steps: Iterable[Step]) -> tuple[Step, ...]:
-        """The same steps, or, if the working tree holds more than the commit, one run in a clean checkout of it."""
+        """`steps`; if the working tree holds more than the commit, one run in a clean checkout of it instead."""
         if self._checkout is None:
             self._checkout = ReleaseCheckout.of_run(self.root, self.project, self.workshop.world.environ, sys.argv[1:])
         return tuple(map(self._checkout.instead_of, steps))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cartwheel.backends.lockfile import lockfile_root
+from cartwheel.backends.build_lockfile import lockfile_root
 from cartwheel.backends.maturin import misfit
 from cartwheel.backends.pep517 import apart, backend_environment
 from cartwheel.backends.wheel_step import commands_before, exactly_one, variables

@@ -158,7 +158,7 @@ class Project:
         return {task["name"]: task["state"] for task in self.plan(*tasks)["tasks"]}
 
     def copy(self, root: Path) -> Project:
-        """The same project with its records and finished files, in another folder."""
+        """A copy of the project with its records and finished files, in another folder."""
         shutil.copytree(self.root, root, ignore=shutil.ignore_patterns("cargo", "local", "scratch"), symlinks=True)
         return Project(root)
 
@@ -186,7 +186,7 @@ def pure(root: Path, *, more: tuple[str, ...] = ()) -> Project:
 
 
 def with_crate(root: Path) -> Project:
-    """The same and, in `pebble/`, a program in Rust without dependencies that compiles in a second."""
+    """The pure project and, in `pebble/`, a Rust program without dependencies that compiles in a second."""
     project = pure(root, more=("pebble",))
     floor = f'floor = "{FLOOR}"' if FLOOR else ""
     project.write("pebble/pyproject.toml", CRATE.format(triple=TRIPLE, floor=floor))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cartwheel import toolchain
-from cartwheel.backends.lockfile import lockfile_root
+from cartwheel.backends.build_lockfile import lockfile_root
 from cartwheel.backends.other_abi import advice, other_abi
 from cartwheel.backends.wheel_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
 from cartwheel.filesystem import files

@@ -13,7 +13,7 @@ from doit.exceptions import InvalidCommand
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from cartwheel.backends.lockfile import lockfile_warning
+from cartwheel.backends.build_lockfile import lockfile_warning
 from cartwheel.commands.options import AS_JSON, WordsAndOptions, flag, valued
 from cartwheel.commands.plan_text import plan_as_text
 from cartwheel.inputs.lockless_copy import lacks_lockfile

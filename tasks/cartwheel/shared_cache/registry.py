@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 from cartwheel.destinations.http import conversation, is_loopback, reason
 from cartwheel.model.errors import CartwheelError
 from cartwheel.process.run import Interrupted
-from cartwheel.shared_cache.credentials import credentials
+from cartwheel.shared_cache.registry_login import credentials
 from cartwheel.shared_cache.store import CacheFault, digest_of, verified
 
 if TYPE_CHECKING:
