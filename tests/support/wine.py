@@ -153,8 +153,10 @@ def _python(version: str) -> Path:
     if not folder.is_dir():
         name = ARCHIVES[version]
         coordinates = f"org.bytedeco:cpython:{name}:jar:windows-x86_64"
-        _call("mvn", "-q", "dependency:get", "-Dtransitive=false", f"-Dartifact={coordinates}")
-        jar = Path.home() / f".m2/repository/org/bytedeco/cpython/{name}/cpython-{name}-windows-x86_64.jar"
+        local = CACHE / "maven"  # Java does not look at HOME for the user's own repository
+        _call("mvn", "-q", f"-Dmaven.repo.local={local}", "dependency:get", "-Dtransitive=false",
+              f"-Dartifact={coordinates}")  # fmt: skip
+        jar = local / f"org/bytedeco/cpython/{name}/cpython-{name}-windows-x86_64.jar"
         with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
             with zipfile.ZipFile(jar) as archive:
                 archive.extractall(scratch)
