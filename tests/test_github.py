@@ -17,14 +17,16 @@ from cartwheel.destinations.delivery import wait_until_visible
 from cartwheel.destinations.github_api import Api
 from cartwheel.destinations.github_place import Place, place_of, token_for
 from cartwheel.destinations.github_release import GitHubRelease
-from cartwheel.destinations.protocol import Item
-from cartwheel.destinations.release_page import SUMS, PageSpec, extra_files
+from cartwheel.destinations.protocol import Item, Release
+from cartwheel.destinations.release_page import SUMS, PageSpec, archive_stem, extra_files
 from cartwheel.destinations.retries import Patience
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import api_of, is_prerelease, may_receive_the_token, repository_at
 from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.wheels.artifacts import report_mark
 from cartwheel.stand_ins.github import GitHubRequest
+from support.ci_projects import alone
 from support.deliveries import book_of, publish
 from support.indexes import sdist, sha256, wheel
 from support.release_shelf import HEAD, REPOSITORY, TOKEN, Scripted, Shelf, status
@@ -639,6 +641,28 @@ def test_a_draft_that_another_run_made_later_is_not_mistaken_for_ours(shelf: She
     assert [row["draft"] for row in shelf.releases.values()] == [False, True]
     assert shelf.files("v1.0") == {name: path.read_bytes() for name, path in spec.files.items()}
     assert run(spec) == ()
+
+
+def test_a_report_of_this_commit_is_added_to_the_page_and_another_is_not(
+    tmp_path: Path, shelf: Shelf, wanted: PageSpec, run: Run
+) -> None:
+    project = alone({})
+    release = Release(
+        project=project, package=project.packages[0], index="github", root=tmp_path, environ={}, say=run.said.append
+    )
+    page = tmp_path / ".cartwheel/report.html"
+    page.parent.mkdir()
+    name = f"{archive_stem(project.packages[0])}-report.html"
+    for commit, sent in (("e" * 40, False), (HEAD, True), (HEAD, True)):
+        page.write_text(f"<head>{report_mark(commit)}<p>made at {commit[0]}", "utf-8")
+        destination = GitHubRelease(Api(run.place(), run.environ), wanted, say=run.said.append, release=release)
+        with destination.alone():
+            destination.prepare(destination.look(items_of(wanted)))
+            for item in items_of(wanted) if not sent else ():
+                destination.send(item)
+            destination.finish(items_of(wanted))
+        assert (name in shelf.files("v1.0")) is sent
+    assert run.said.count(f"{name}: sent") == 1, "it is compared with nothing, and sent once"
 
 
 class Killed(BaseException):

@@ -11,16 +11,31 @@ from cartwheel.ci.github_steps import (
     Step,
     commands,
     handed_on,
+    keep_report,
     own_steps,
     package_condition,
     pinned_step,
+    report_step,
     setup_steps,
     take,
     tokens,
     upload,
     with_words,
 )  # fmt: skip
-from cartwheel.ci.jobs import BUILD, GATHER, OWN, PLAN, PUBLISH, SDIST, VERIFY, Job, Pipeline, Runner, runner_value
+from cartwheel.ci.jobs import (
+    BUILD,
+    GATHER,
+    OWN,
+    PLAN,
+    PUBLISH,
+    SDIST,
+    VERIFY,
+    Job,
+    Pipeline,
+    Runner,
+    runner_value,
+    slug,
+)
 from cartwheel.ci.placed_files import KEPT, PREFIX
 from cartwheel.ci.selection import NOWHERE
 from cartwheel.ci.yaml_document import FoldedText, WithComment
@@ -197,6 +212,8 @@ def _sdist(pipeline: Pipeline, job: Job) -> Parts:
 def _gather(pipeline: Pipeline, job: Job) -> Parts:
     steps: list[Step] = [
         {"name": "Count and check all files together", "run": "doit check"},
+        report_step(offline=True),
+        keep_report(pipeline, "report"),
         {
             "name": "Keep the files for the next run",
             "if": _MAY_SAVE,
@@ -225,14 +242,16 @@ def _publish(pipeline: Pipeline, job: Job) -> Parts:
         f"&& {_any(package_condition(key, plan) for key in job.packages)}",
     )
     setup = [*setup_steps(pipeline, job), *take(plan=plan)]
-    return "", condition, setup, [*commands(job, "Publish", tokens(job), plan)]
+    report = [report_step(offline=True)] if job.page else []
+    return "", condition, setup, [*report, *commands(job, "Publish", tokens(job), plan)]
 
 
 def _verify(pipeline: Pipeline, job: Job) -> Parts:
     plan = _plan_job(pipeline, job)
     condition = (_NOT_STOPPED, f"&& {_success_condition(job.needs[-1])}")
     setup = [*setup_steps(pipeline, job), *take(plan=plan)]
-    return "", condition, setup, [*commands(job, "Verify", tokens(job), plan)]
+    report = (report_step(offline=False), keep_report(pipeline, f"report-{slug(job.index)}"))
+    return "", condition, setup, [*commands(job, "Verify", tokens(job), plan), *report]
 
 
 def _own(pipeline: Pipeline, job: Job) -> Parts:

@@ -13,6 +13,7 @@ from cartwheel.ci.publish_lock import from_sources
 from cartwheel.ci.yaml_document import WithComment
 from cartwheel.model.config.release_settings import CiStep
 from cartwheel.model.config.values import Secret
+from cartwheel.model.wheels.artifacts import REPORT_PAGE
 
 Step = dict[str, Any]
 
@@ -96,6 +97,18 @@ def upload(pipeline: Pipeline, name: str, *, when: str = "") -> Step:
         "retention-days": 7,
     }
     return step
+
+
+def report_step(*, offline: bool) -> Step:
+    """Write the page of `doit report`; `offline`: before anything is published."""
+    return {"name": "Report", "run": f"doit report{' --offline' if offline else ''}"}
+
+
+def keep_report(pipeline: Pipeline, name: str) -> Step:
+    """Upload the page of `doit report` as the artifact `name`."""
+    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
+    files = {"path": f"{folder}{REPORT_PAGE}", "if-no-files-found": "error", "include-hidden-files": True}
+    return {"name": "Keep the report", "uses": "actions/upload-artifact", "with": {"name": name, **files}}
 
 
 def take(*, kept: bool = False, plan: str = PLAN) -> list[Step]:

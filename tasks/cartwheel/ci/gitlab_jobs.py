@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from cartwheel.ci.gitlab_events import branch_rule, events, hidden_name, is_included, tag_rule
@@ -12,10 +12,12 @@ from cartwheel.ci.gitlab_scripts import (
     FILES,
     IS_RELEASE,
     PLANNED,
+    REPORT,
     STATE,
     WORK,
     explain_missing_variable,
     own_lines,
+    reports,
     unpack_commands,
 )
 from cartwheel.ci.jobs import BUILD, FORGE, GATHER, OWN, PLAN, PUBLISH, SDIST, VERIFY, Build, Job, Pipeline, slug
@@ -23,11 +25,11 @@ from cartwheel.ci.placed_files import KEPT, PREFIX
 from cartwheel.ci.selection import NOWHERE
 from cartwheel.ci.yaml_document import TextLines, WithComment
 from cartwheel.destinations.trusted_publishing import identity_variable
+from cartwheel.model.wheels.artifacts import REPORT_PAGE
 from cartwheel.model.wheels.container_image import DOCKERFILE, IN_IMAGE
 from cartwheel.model.wheels.target import TARGETS
 
 Row = dict[str, Any]
-
 _KEPT = "$CI_COMMIT_TAG-$TO"
 """Part of every cache's key, so that a run which may publish finds nothing: no other run writes it."""
 
@@ -66,13 +68,16 @@ def _plan(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     cache = {
         "key": f"cartwheel-{_KEPT}", "paths": _in_repository(pipeline, (*FILES, f"{STATE}/key")), "policy": "pull",
     }  # fmt: skip
-    paths = _in_repository(pipeline, (PLANNED, f"{STATE}/key.now", f"{STATE}/{KEPT}.tar"))
     return {
         **_first(pipeline, job, extends="prepared"),
         "cache": cache,
         "script": _script(pipeline, job, script),
-        "artifacts": {"paths": paths, "expire_in": "1 week"},
+        "artifacts": _kept(pipeline, PLANNED, f"{STATE}/key.now", f"{STATE}/{KEPT}.tar"),
     }
+
+
+def _kept(pipeline: Pipeline, *paths: str) -> Row:
+    return {"paths": _in_repository(pipeline, paths), "expire_in": "1 week"}
 
 
 def _script(pipeline: Pipeline, job: Job, work: Iterable[str]) -> TextLines:
@@ -196,8 +201,8 @@ def _gather(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
             "paths": _in_repository(pipeline, (*FILES, f"{STATE}/key")),
             "policy": WithComment("$KEEP", "what a merge request made is kept for nobody"),
         },
-        "script": _script(pipeline, job, (*_TAKE, "doit check", f"mv {STATE}/key.now {STATE}/key")),
-        "artifacts": {"paths": _in_repository(pipeline, ("dist/",)), "expire_in": "1 week", **_reports(pipeline)},
+        "script": _script(pipeline, job, (*_TAKE, "doit check", REPORT, f"mv {STATE}/key.now {STATE}/key")),
+        "artifacts": _kept(pipeline, "dist/", REPORT_PAGE) | _reports(pipeline),
     }
 
 
@@ -219,7 +224,10 @@ def _deliver(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
         made["environment"] = {"name": _environment(job)}
     if job.identity:
         made["id_tokens"] = {identity_variable(name): {"aud": name} for name in job.audiences}
-    work = (*explain_missing_variable(job), *(() if locked else _TAKE), *_commands(job, locked=locked))
+    before, after = reports(job, locked=locked)
+    work = (*explain_missing_variable(job), *(() if locked else _TAKE), *before, *_commands(job, locked=locked), *after)
+    if after:
+        made["artifacts"] = _kept(pipeline, REPORT_PAGE)
     return {**made, "script": _script(pipeline, job, work)}
 
 
@@ -286,13 +294,6 @@ def _reports(pipeline: Pipeline) -> Row:
     """Annotations, where `ci/ci_output.py` writes them."""
     (path,) = _in_repository(pipeline, (f"{STATE}/code-quality.json",))
     return {"reports": {"codequality": path}}
-
-
-def machines_of(builds: Iterable[Build]) -> Mapping[Runner, list[Build]]:
-    machines: dict[Runner, list[Build]] = {}
-    for build in builds:
-        machines.setdefault(machine_of(build), []).append(build)
-    return machines
 
 
 def default_image(pipeline: Pipeline) -> str:

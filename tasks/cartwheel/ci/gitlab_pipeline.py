@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cartwheel.ci.gitlab_events import events, hidden_name, is_included
-from cartwheel.ci.gitlab_jobs import STAGES, build_row, default_image, image_jobs, job_row, machines_of
-from cartwheel.ci.gitlab_runners import runs
+from cartwheel.ci.gitlab_jobs import STAGES, build_row, default_image, image_jobs, job_row
+from cartwheel.ci.gitlab_runners import machines_of, runs
 from cartwheel.ci.gitlab_scripts import (
     setup_scripts,
 )  # fmt: skip

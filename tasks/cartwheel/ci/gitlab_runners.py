@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -59,6 +60,14 @@ def machine_of(build: Build) -> Runner:
             f"{build.name}: {runner_text(build.runner)} has no labels, and GitLab knows runners by tags alone"
         )
     return Runner(system=_SYSTEMS.get(TARGETS[build.target].system, "linux"), tags=tags)
+
+
+def machines_of(builds: Iterable[Build]) -> Mapping[Runner, list[Build]]:
+    """The builds of each machine."""
+    machines: dict[Runner, list[Build]] = {}
+    for build in builds:
+        machines.setdefault(machine_of(build), []).append(build)
+    return machines
 
 
 def tags_of(runner: Label) -> tuple[str, ...]:

@@ -6,12 +6,13 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from cartwheel.ci.gitlab_runners import Runner
-from cartwheel.ci.jobs import BUILD, Job, Pipeline
+from cartwheel.ci.jobs import BUILD, PUBLISH, VERIFY, Job, Pipeline
 from cartwheel.ci.placed_files import PREFIX
 from cartwheel.ci.publish_lock import from_sources
 from cartwheel.model.config.release_settings import CiStep
 from cartwheel.model.config.values import Secret
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.wheels.artifacts import REPORT_PAGE
 
 LOCK = ".gitlab/cartwheel-publish.txt"
 """The lock of jobs that may publish, relative to the repository."""
@@ -179,6 +180,20 @@ def explain_missing_variable(job: Job) -> tuple[str, ...]:
         'protect it (Settings > Repository), or add the variable"; exit 1; fi'
         for variable in job.secrets
     )
+
+
+REPORT = "doit report --offline"
+"""Writes the page of `doit report`, before anything is published."""
+
+
+def reports(job: Job, *, locked: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The commands that write the report before and after a job's work.
+
+    A release page gets the report; a job that verifies keeps it, in the job's own checkout.
+    """
+    before = (REPORT,) if job.role == PUBLISH and job.page else ()
+    place = f' --output "$BUILT/{REPORT_PAGE}"' if locked else ""
+    return before, (f"doit report{place}",) if job.role == VERIFY else ()
 
 
 def own_lines(steps: Iterable[CiStep], key: str) -> tuple[str, ...]:

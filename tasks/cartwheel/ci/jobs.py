@@ -119,6 +119,8 @@ class Job(Struct, frozen=True, kw_only=True):
     """Its machine; empty for the pipeline's default, or that of the build."""
     audiences: tuple[str, ...] = ()
     """Whom it shows its identity to (trusted publishing, Sigstore); empty: it has none."""
+    page: bool = False
+    """Whether its index is a release page, which also gets the page of `doit report`."""
     secrets: Mapping[str, str] = {}
     """Environment variables and the names of the secrets they hold, or `FORGE`."""
     variables: Mapping[str, str] = {}

@@ -10,6 +10,7 @@ from cartwheel.ci.jobs import BUILD, FORGE, PLAN, PUBLISH, SDIST, VERIFY, Job, P
 from cartwheel.destinations.credentials import token_variable
 from cartwheel.destinations.protocol import JobNeeds, implementation
 from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.destination import GITHUB, kind_of
 from cartwheel.model.project import Project
 from cartwheel.provenance.attestations import AUDIENCE
 
@@ -65,6 +66,7 @@ def _pair(
         by_tag=by_tag,
         by_schedule=index == project.ci.nightly,
         environment=environment,
+        page=kind_of(index, project.indexes) == GITHUB,
         audiences=needs.audiences,
         secrets=secrets,
         variables={"CARTWHEEL_PUBLISH": index} if added else {},

@@ -15,11 +15,9 @@ from cartwheel.commands.report_page import PackageFacts, PlannedFile, ReleaseFac
 from cartwheel.model.check_report import CheckReport, parse_report
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Package
-from cartwheel.model.wheels.artifacts import Artifact, package_artifacts
+from cartwheel.model.wheels.artifacts import REPORT_PAGE, Artifact, package_artifacts
 from cartwheel.process import run
 from cartwheel.run_context import LAST_RUN, RunContext, UpToDate
-
-DEFAULT = ".cartwheel/report.html"
 
 
 class Report(WordsAndOptions):
@@ -30,11 +28,12 @@ class Report(WordsAndOptions):
     doc_usage = ""
     doc_description = (
         "The page needs no network and no other file. It is made from the records of what was built and checked here, "
-        "or by the pipeline whose files were brought here. --offline leaves out what the indexes hold."
+        "or by the pipeline whose files were brought here. --offline leaves out what the indexes hold. A release page "
+        "gets the report that was written of its commit; pipelines write it first, and keep one of every run."
     )
     cmd_options = (
-        {"name": "output", "short": "o", "long": "output", "type": str, "default": DEFAULT,
-         "help": f"the file to write (default: {DEFAULT})"},
+        {"name": "output", "short": "o", "long": "output", "type": str, "default": REPORT_PAGE,
+         "help": f"the file to write (default: {REPORT_PAGE})"},
         flag("offline", "ask neither the remote nor the indexes"),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from cartwheel.commands.status import ReleaseStatus
 from cartwheel.model.check_report import HERE, CheckReport
-from cartwheel.model.wheels.artifacts import Artifact
+from cartwheel.model.wheels.artifacts import Artifact, report_mark
 from cartwheel.screen import duration
 from cartwheel.summary import FileRow, change_in_words, size
 
@@ -95,7 +95,7 @@ def html_page(facts: ReleaseFacts) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
+        f'<meta name="color-scheme" content="light dark">\n{report_mark(escape(facts.commit))}\n'
         f"<title>{escape(title)}: release report</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n"
         "</body>\n</html>\n"
     )

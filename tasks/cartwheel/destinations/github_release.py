@@ -51,6 +51,7 @@ from cartwheel.destinations.release_page import (
     sums_name,
     tag_refusals,
 )
+from cartwheel.destinations.release_report import attach_report
 from cartwheel.destinations.retries import Patience
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.model.destination import GITHUB
@@ -170,6 +171,8 @@ class GitHubRelease:
         if self._bundles and not page.immutable:
             whole = [asset.name for asset in page.assets if asset.whole]
             self._bundles.add(self._forge, page.upload, spec.sha256, whole)
+        if self._release:
+            attach_report(self._api, self._release, spec.commit, page, self._say)
         missing = sorted(set(spec.others) - {asset.name for asset in page.assets if asset.whole})
         if page.draft and missing:
             self._say(f"{spec.tag}: stays a draft until {missing[0]} and what else shares the release is there")

@@ -10,6 +10,14 @@ from cartwheel.model.wheels.target import ANY
 OUTWARD = ("tag", "publish", "verify", "release")
 """Stages that act outside this machine; they run only if the command line names them."""
 
+REPORT_PAGE = ".cartwheel/report.html"
+"""Where `doit report` writes its page."""
+
+
+def report_mark(commit: str) -> str:
+    """The line in a report's head that says of which commit it is."""
+    return f'<meta name="cartwheel-commit" content="{commit}">'
+
 
 class Artifact(Struct, frozen=True, kw_only=True):
     """One file of a release."""
