@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import jsonschema
 import msgspec
 import pytest
 from tools.reference import PUBLISHED_SCHEMA, REFERENCE, SCHEMA, reference, schema
+from tools.reference_pages import messages_page
 
 from cartwheel.backends import maturin
 from cartwheel.filesystem.snapshot import DiskSnapshot
@@ -34,6 +36,12 @@ def test_both_files_are_what_the_settings_say() -> None:
     told = "python -m tools.reference writes them"
     assert REFERENCE.read_text(encoding="utf-8") == reference(), told
     assert SCHEMA.read_text(encoding="utf-8") == schema(), told
+
+
+def test_every_message_has_a_cause_and_a_fix() -> None:
+    rows = [line for line in messages_page().splitlines() if line.startswith("| ")]
+    assert len(rows) > 400
+    assert [row for row in rows if len(re.findall(r"\w+(?=[^|]* \|)", row)) < 3 or "|  |" in row] == []
 
 
 def every_table() -> list[type[Table]]:
