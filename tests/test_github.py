@@ -644,7 +644,7 @@ def test_a_draft_that_another_run_made_later_is_not_mistaken_for_ours(shelf: She
 
 
 def test_a_report_of_this_commit_is_added_to_the_page_and_another_is_not(
-    tmp_path: Path, shelf: Shelf, wanted: PageSpec, run: Run
+    tmp_path: Path, shelf: Shelf, spec: PageSpec, run: Run
 ) -> None:
     project = alone({})
     release = Release(
@@ -655,12 +655,12 @@ def test_a_report_of_this_commit_is_added_to_the_page_and_another_is_not(
     name = f"{archive_stem(project.packages[0])}-report.html"
     for commit, sent in (("e" * 40, False), (HEAD, True), (HEAD, True)):
         page.write_text(f"<head>{report_mark(commit)}<p>made at {commit[0]}", "utf-8")
-        destination = GitHubRelease(Api(run.place(), run.environ), wanted, say=run.said.append, release=release)
+        destination = GitHubRelease(Api(run.place(), run.environ), spec, say=run.said.append, release=release)
         with destination.alone():
-            destination.prepare(destination.look(items_of(wanted)))
-            for item in items_of(wanted) if not sent else ():
+            destination.prepare(destination.look(items_of(spec)))
+            for item in items_of(spec) if not sent else ():
                 destination.send(item)
-            destination.finish(items_of(wanted))
+            destination.finish(items_of(spec))
         assert (name in shelf.files("v1.0")) is sent
     assert run.said.count(f"{name}: sent") == 1, "it is compared with nothing, and sent once"
 
