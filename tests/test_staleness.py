@@ -189,6 +189,9 @@ def test_a_changed_fact_is_a_reason_that_shows_no_digest(name: str, then: str, n
 def test_another_version_of_a_tool_is_a_reason() -> None:
     assert judged(tools={"rustc": "1.96.0"}) == ("rustc 1.95.0 → 1.96.0",)
     assert judged(step={"chosen": {"toolchain": "native"}}) == ("toolchain zig → native",)
+    here = "rustc in pebble"
+    older = replace(RECORD, tools={here: "1.94.0"})
+    assert judged(older, step={"tools": (here,)}, tools={here: "1.95.0"}) == ("rustc 1.94.0 → 1.95.0",)
 
 
 def test_a_tool_that_is_missing_or_was_not_recorded_is_no_reason() -> None:
