@@ -175,8 +175,13 @@ def test_a_second_rehearsal_beside_the_first_is_refused(tmp_path: Path) -> None:
 @pytest.mark.lab
 def test_this_repository_is_rehearsed_whole_and_the_second_time_compiles_no_dependency(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(source)], env=ENVIRONMENT, check=True)
-    git(source, "switch", "--quiet", "--force-create", "main")
+    if (ROOT / ".git").exists():
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(source)], env=ENVIRONMENT, check=True)
+        git(source, "switch", "--quiet", "--force-create", "main")
+    else:  # an unpacked source distribution
+        shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".venv", "__pycache__", ".cartwheel", "PKG-INFO"))
+        git(source, "init", "--quiet", "--initial-branch", "main")
+        committed(Project(source))
     project = Project(source)
     before = untouched(source)
     output = project.doit("rehearse", env=away(tmp_path))
