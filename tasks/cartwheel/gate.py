@@ -156,7 +156,7 @@ def locate_destinations(project: Project, package: Package, work: Work) -> None:
 
 
 def known_refusals(project: Project, package: Package, work: Work, *, sending: bool) -> tuple[str, ...]:
-    """What the indexes refuse that is known before a build: names of planned files, what `[project]` declares, and
+    """The indexes' refusals that are known before a build: names of planned files, what `[project]` declares, and
     with `sending` missing credentials; works offline."""
     names = [artifact.file for artifact in package_artifacts(package)]
     return _name_refusals(project, package, work, names, (), sending=sending)

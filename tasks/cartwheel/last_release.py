@@ -201,7 +201,7 @@ def _pattern(file: str) -> str:
 
 
 def unread_in_words(index: str, error: Exception) -> str:
-    """The line to show if the last release cannot be read; nothing else follows from that."""
+    """The line to show if the last release cannot be read; it has no other effect."""
     return f"not compared with the last release on {index}: {error}"
 
 

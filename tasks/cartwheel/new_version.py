@@ -19,7 +19,7 @@ Say = Callable[[str], None]
 
 
 class BumpPlan(Struct, frozen=True, kw_only=True):
-    """What a bump will change."""
+    """The changes of a bump."""
 
     packages: tuple[Package, ...]
     """All packages whose version is set in the place that changes."""

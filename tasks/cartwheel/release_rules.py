@@ -1,4 +1,4 @@
-"""What refuses a release before anything is built: one table of rules for `ready`, `tag` and `doctor`."""
+"""Reasons against a release before a build: one table of rules for `ready`, `tag` and `doctor`."""
 
 from __future__ import annotations
 

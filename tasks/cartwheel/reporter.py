@@ -1,4 +1,4 @@
-"""What doit says while it runs: a line a step, the words of what failed, and at the end a table of the files.
+"""doit's output during a run: a line per step, the output of a failed step, and a table of the files at the end.
 
 In a job of a CI system it says so in the system's own way (`ci/ci_output.py`).
 """
@@ -89,7 +89,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         return any("*" not in word and word.split(":")[0] == stage for word in self.workshop.named)
 
     def _say(self, text: str) -> None:
-        """A line or more; no word in it is taken for a command of the CI system."""
+        """One or more lines, escaped so that the CI system sees no command in them."""
         self._write(self._voice.inert(text))
 
     def _write(self, text: str) -> None:
@@ -142,7 +142,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._say(f"      again: {repeat_command(task.name, self.workshop.project.overrides)}")
 
     def complete_run(self) -> None:
-        """The end: counts, and the files that were asked for."""
+        """The end: counts, and the files of the selected tasks."""
         self._screen.end()
         if self._stream:
             self._stream.end()
@@ -213,7 +213,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
 
 def reporter_class(workshop: RunContext, patterns: tuple[str, ...], verbosity: int = USUAL) -> type[Reporter]:
-    """The reporter of one run, as the class that doit asks for."""
+    """The reporter of one run, as the class that doit expects."""
     return type("Reporting", (Reporter,), {"workshop": workshop, "patterns": patterns, "verbosity": verbosity})
 
 

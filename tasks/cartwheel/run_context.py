@@ -1,4 +1,4 @@
-"""What the steps of one run share, and doit's question whether a step is up to date."""
+"""The state that the steps of one run share, and the answer to doit whether a step is up to date."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class RunContext:
         """The logs of the steps at work, by step; the display reads them from another thread."""
         self._notes: set[str] = set()
         self.spans: list[Span] = []
-        """What has worked in this run, for its trace."""
+        """The finished steps of this run, for its trace."""
         self.worked: set[str] = set()
         """The steps that have started to work in this run."""
         self.keep_going = False

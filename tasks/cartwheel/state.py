@@ -1,4 +1,4 @@
-"""doit's backend over records: what the steps themselves wrote is the state, and doit only reads it.
+"""doit's backend over records: the steps write the state, and doit only reads it.
 
 A step's action commits its record when it has succeeded (`action.py`); here doit is told what it needs to know, and
 users' own tasks are kept in the same place.  doit imports this module in every project of the environment where

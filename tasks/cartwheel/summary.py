@@ -26,7 +26,7 @@ class FileRow(Struct, frozen=True, kw_only=True):
     bytes: int
     sha256: str
     tests: str
-    """What its tests said, in words."""
+    """The result of its tests, in words."""
     seconds: float
     """The time of all steps that made and checked it, when they last ran."""
     origin: str
@@ -160,7 +160,7 @@ def summary_table(rows: Iterable[Sequence[str]]) -> str:
 
 
 def page(heading: str, rows: Iterable[Sequence[str]], notes: Iterable[str]) -> str:
-    """The cells as Markdown, with a heading and notes; no text in it is taken for Markdown or HTML."""
+    """The cells as Markdown, with a heading and notes; text in it is escaped."""
     lines = [f"### {_literal(heading)}", ""]
     for number, row in enumerate(rows):
         if number == 0:
@@ -199,7 +199,7 @@ def slowest(seconds: Mapping[str, float], most: int = 3) -> str:
 
 
 def next_command(names: Iterable[str], project: Project) -> str:
-    """What a user types after a run that went well; empty if nothing follows."""
+    """The next command after a successful run; empty if nothing follows."""
     stages = {name.split(":")[0] for name in names}
     published = any(package.publish for package in project.packages)
     if "release" in stages:
@@ -219,7 +219,7 @@ def size(count: int) -> str:
 
 
 def tests_in_words(report: Path) -> str:
-    """What a file's check report says of its tests, in words."""
+    """The tests of a file's check report, in words."""
     from cartwheel.model.check_report import parse_report
 
     try:

@@ -22,7 +22,7 @@ _CONTROL = re.compile(r"^\s*(?:if|for|while|case|function|\{|\(|cd|export|pushd)
 
 
 class BeforeBuild(Struct, frozen=True, kw_only=True):
-    """What a script does, apart from what cartwheel brings itself."""
+    """The work of a script, without the tools that cartwheel installs itself."""
 
     commands: tuple[tuple[str, ...], ...] = ()
     """Commands of the project, each with its arguments; a script with control structures is one `sh -c`."""

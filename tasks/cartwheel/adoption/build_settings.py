@@ -37,7 +37,7 @@ class BuildSettings(Struct, frozen=True, kw_only=True):
 
 
 def build_settings(calls: Iterable[BuildCall], targets: Iterable[str]) -> BuildSettings:
-    """What the builds of `targets` are given in the workflows."""
+    """The settings of the workflows' builds of `targets`."""
     every = [triple for triple in targets if triple != ANY]
     settings: dict[str, dict[str, Any]] = {}
     source: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What the jobs of a workflow build: targets, interpreters and floors of maturin, containers and plain backends."""
+"""The builds of a workflow's jobs: targets, interpreters and floors of maturin, containers and plain backends."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def _python_names(words: Iterable[str], job: JobRun) -> Iterable[str]:
 
 
 def _set_up_arch(job: JobRun) -> str:
-    """The architecture that setup-python was asked for."""
+    """The architecture in the arguments of setup-python."""
     architectures = [step.with_.get("architecture", "") for step in job.steps if step.uses == "actions/setup-python"]
     return architectures[-1] if architectures else ""
 

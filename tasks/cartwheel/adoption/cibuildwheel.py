@@ -1,5 +1,5 @@
-"""What cibuildwheel builds: its options from a workflow and `[tool.cibuildwheel]`, its identifiers as targets and
-interpreters."""
+"""The wheels that cibuildwheel builds: its options from a workflow and `[tool.cibuildwheel]`, its identifiers as
+targets and interpreters."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _NATIVE = {
 }
 _IDENTIFIER = {"AMD64": "win_amd64", "x86": "win32", "ARM64": "win_arm64"}
 _DEFAULT_IMAGE = {"manylinux": "manylinux_2_28", "musllinux": "musllinux_1_2"}
-"""What cibuildwheel 3 and later build in (its documentation, option `manylinux-*-image`); 2_31 for armv7l, 2_39 for
+"""The images of cibuildwheel 3 and later (its documentation, option `manylinux-*-image`); 2_31 for armv7l, 2_39 for
 riscv64."""
 _OLDEST = {"armv7l": "manylinux_2_31", "riscv64": "manylinux_2_39"}
 
@@ -98,7 +98,7 @@ def cibuildwheel_calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Bui
 
 
 def _platform(step: JobStep, job: JobRun) -> str:
-    """The platform that cibuildwheel is asked for, else that of the runner."""
+    """The platform in cibuildwheel's settings, else that of the runner."""
     words = re.search(r"--platform[ =](\w+)", step.run)
     only = re.search(r"-(android|ios|pyodide)_", step.with_.get("only", "") or step.env.get("CIBW_ONLY", ""))
     named = words or only
@@ -234,7 +234,7 @@ _ELSEWHERE_FLOORS = {"ios": ("IPHONEOS_DEPLOYMENT_TARGET", r"\d+\.\d+"), "androi
 
 
 def _elsewhere_floor(options: Options, platform: str) -> str:
-    """The oldest iOS or Android that `environment` asks for; empty for the interpreter's own."""
+    """The oldest iOS or Android that `environment` sets; empty for the interpreter's default."""
     variable, pattern = _ELSEWHERE_FLOORS.get(platform, ("", ""))
     text = options.environment().get(variable, "")
     return text if text and re.fullmatch(pattern, text) else ""

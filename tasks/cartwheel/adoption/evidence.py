@@ -25,7 +25,7 @@ from cartwheel.model.wheels.target import TARGETS
 
 
 class PackageEvidence(Struct, frozen=True, kw_only=True):
-    """What is known of one package before anything is proposed."""
+    """The facts about one package before the proposal."""
 
     package: FoundPackage
     manifests: Manifests
@@ -50,7 +50,7 @@ class PackageTable(Struct, frozen=True, kw_only=True):
     comments: Mapping[str, str]
     aim: Proposal
     source: str
-    """What the wheels follow: `1.2.0 on pypi`, `.github/workflows/release.yml`, or empty for the defaults."""
+    """The source of the wheels: `1.2.0 on pypi`, `.github/workflows/release.yml`, or empty for the defaults."""
     expected: tuple[str, ...]
     """The published files, empty without a release."""
     files: Mapping[str, str] = {}
@@ -72,7 +72,7 @@ _BROWSER = "wasm32-unknown-emscripten"
 
 
 def built_wheels(manifests: Manifests, calls: Iterable[BuildCall]) -> tuple[ShippedWheel, ...]:
-    """What a package's workflows build, in words of the configuration.
+    """The wheels that a package's workflows build, in terms of the configuration.
 
     cargo-dist builds programs alone: its targets count for a package that is a program and has no other builds.
     """
@@ -199,7 +199,7 @@ class AdoptionRow(Struct, frozen=True, kw_only=True):
 
 
 def adoption_rows(comparison: Comparison, table: PackageTable, files: Iterable[str]) -> tuple[AdoptionRow, ...]:
-    """What changes from the published files to the planned `files`, each with its reason."""
+    """The differences between the published files and the planned `files`, each with its reason."""
     planned = {identity(file) for file in files}
     other_floor = {row.file for row in table.aim.unplanned if row.reason.startswith("planned for ")}
     reasons = {row.file: row.reason for row in table.aim.unplanned}

@@ -62,7 +62,7 @@ class RaisedFloor(Struct, frozen=True, kw_only=True):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """What changes for users from one release to the next."""
+    """The changes for users from one release to the next."""
 
     kept: tuple[str, ...]
     """Files of the new release for users who had a wheel before."""
@@ -170,7 +170,7 @@ Identity = tuple[str, frozenset[str], frozenset[tuple[str, tuple[int, int]]]]
 
 
 def identity(file: str) -> Identity:
-    """What makes two file names of different releases the same file: the build tag, the interpreters, and each platform
+    """The parts of a name that identify a file across releases: the build tag, the interpreters, and each platform
     with its lowest floor.  How tags are spelled or ordered does not count."""
     cells = cells_of(file)
     if not cells:

@@ -1,4 +1,4 @@
-"""What a repository holds: its packages, and how each is tested, tagged and described, from its files alone."""
+"""The packages of a repository, and how each is tested, tagged and described, from its files alone."""
 
 from __future__ import annotations
 

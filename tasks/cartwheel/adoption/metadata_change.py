@@ -1,4 +1,4 @@
-"""What changes for installers between the metadata of two releases: Python, dependencies, extras."""
+"""Differences for installers between the metadata of two releases: Python, dependencies, extras."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 
 class InstallFacts(Struct, frozen=True, kw_only=True):
-    """What an installer reads of a release."""
+    """The metadata of a release that installers read."""
 
     requires_python: str = ""
     requires: tuple[str, ...] = ()

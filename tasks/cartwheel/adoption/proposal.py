@@ -138,7 +138,7 @@ def planned_files(root: Mapping[str, Any], packages: Iterable[Manifests]) -> dic
 
 
 def from_build(triple: str, python: str, floor: str, file: str) -> ShippedWheel:
-    """What a workflow builds, as if it were published."""
+    """A workflow's wheels, as if they were published."""
     target = TARGETS.get(triple)
     text = floor or (target.floor if target else "")
     if target and text and target.system == "linux" and target.floor != "linux":

@@ -81,7 +81,7 @@ def order_of_python(name: str) -> tuple[int, int, str]:
 
 
 Pairs = list[tuple[tuple[str, ...], str, dict[str, Any]]]
-"""What overrides say: the triples, a pattern of interpreters or `*`, the keys."""
+"""The content of overrides: the triples, a pattern of interpreters or `*`, the keys."""
 
 
 def _pythons(manifests: Manifests, rows: list[WheelRow], triples: list[str]) -> tuple[tuple[str, ...], Pairs]:

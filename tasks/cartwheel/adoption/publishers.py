@@ -113,7 +113,7 @@ def _index(text: str) -> str:
 
 
 def started_by(workflow: Workflow) -> tuple[str, ...]:
-    """What starts a workflow."""
+    """The events that start a workflow."""
     triggers = []
     push = workflow.triggers.get("push")
     if push is not None:
@@ -163,7 +163,7 @@ class Rival(Struct, frozen=True, kw_only=True):
     """The lines of the job that publishes, from 1, both included; zeros if they are not found."""
 
     def advice(self) -> str:
-        """What is found and what to take out."""
+        """A line that names the job and what to remove."""
         place = f"lines {self.lines[0]}-{self.lines[1]}, " if self.lines[0] else ""
         return (
             f"{self.path}: job '{self.publisher.job}' publishes to {self.publisher.index} on the same trigger "

@@ -12,7 +12,7 @@ from cartwheel.adoption.publishers import BRANCH, HAND, RELEASE, TAG, Publisher
 
 
 class GitFacts(Struct, frozen=True, kw_only=True):
-    """What git knows of the repository."""
+    """Facts from git about the repository."""
 
     tags: tuple[str, ...] = ()
     branch: str = ""

@@ -48,7 +48,7 @@ def with_project_tables(texts: Texts) -> dict[str, str]:
 
 
 def why_unreadable(folder: str, texts: Texts) -> str:
-    """What of setup.py keeps it from being adopted; empty without one."""
+    """The part of setup.py that prevents adoption; empty without one."""
     prefix = "" if folder == "." else f"{folder}/"
     if f"{prefix}setup.py" not in texts:
         return ""

@@ -76,7 +76,7 @@ class Workflow(Struct, frozen=True, kw_only=True):
     """By event, `push`, `release`, with what narrows it."""
     jobs: tuple[JobRun, ...]
     faults: tuple[str, ...] = ()
-    """What of it cannot be understood, in words."""
+    """The parts that cannot be read, in words."""
 
     @property
     def called_only(self) -> bool:

@@ -1,4 +1,4 @@
-"""How the stable ABI that a build asks for differs from the plan, known before the build if crates are fetched."""
+"""How a build's stable ABI differs from the plan, known before the build if crates are fetched."""
 
 from __future__ import annotations
 

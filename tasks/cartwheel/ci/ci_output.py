@@ -1,4 +1,4 @@
-"""What a run prints and writes for its CI system: folded logs, annotations, a summary, values for later jobs."""
+"""Output and files of a run for its CI system: folded logs, annotations, a summary, values for later jobs."""
 
 from __future__ import annotations
 

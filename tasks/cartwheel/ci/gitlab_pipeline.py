@@ -66,7 +66,7 @@ def render(pipeline: Pipeline) -> str:
 
 
 def plan_outputs(selected: Selection) -> dict[str, str]:
-    """What each job of one run has to do, by name, and the packages that it releases."""
+    """The work of each job of one run, by name, and the packages that it releases."""
     values = {"packages": f",{','.join(selected.packages)},"}
     for chosen in selected.builds:
         name, build = chosen.build.name, chosen.build

@@ -1,4 +1,4 @@
-"""What GitLab's jobs do in a shell."""
+"""Shell commands of GitLab's jobs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ _POWERSHELL_WORK = (
 )
 
 _NEEDED = {"linux": _POSIX_NEEDED, "macos": _POSIX_NEEDED, "windows": _POWERSHELL_NEEDED}
-"""What a job has to do; one that has nothing to do ends here."""
+"""The work of a job; a job without work ends here."""
 
 _RUST = {"linux": _POSIX_RUST, "macos": _POSIX_RUST, "windows": _POWERSHELL_RUST}
 """A machine or image without Rust is given it, for this job alone."""
@@ -103,7 +103,7 @@ _CLEAN_CRATES = {
 
 
 def setup_scripts(pipeline: Pipeline, machines: Iterable[Runner]) -> Mapping[str, tuple[str, ...]]:
-    """What comes before a job's own commands, by the name of the hidden job that holds it.
+    """The commands before a job's own, by the name of the hidden job that holds them.
 
     For each system of builders one; `prepared` for jobs without an identity, `released` for jobs that hold an identity
     or a token.

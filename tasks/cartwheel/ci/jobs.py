@@ -33,7 +33,7 @@ Runner = str | tuple[str, ...] | RunnerGroup
 
 
 class RepositoryFacts(Struct, frozen=True, kw_only=True):
-    """What a pipeline needs to know of the repository around a project."""
+    """Facts that a pipeline needs about the repository around a project."""
 
     folder: str = ""
     """The project's folder, relative to the repository; empty at its root."""
@@ -43,7 +43,7 @@ class RepositoryFacts(Struct, frozen=True, kw_only=True):
 
 
 class Permission(Struct, frozen=True, kw_only=True):
-    """What a job may do on the forge, and why."""
+    """The permissions of a job on the forge, and why it has them."""
 
     scope: str
     """`contents` or `id-token`, as GitHub names them."""

@@ -59,7 +59,7 @@ class Forge(Struct, frozen=True, kw_only=True):
         return can
 
     def secret_place(self, job: Job, variable: str) -> str:
-        """What it calls the place where a person keeps the secret of that name for a job."""
+        """The forge's name of the place where a person stores a job's secret of that name."""
         place: str = self._writer.secret_place(job, variable)
         return place
 

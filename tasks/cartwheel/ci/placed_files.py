@@ -19,7 +19,7 @@ from cartwheel.model.record import listing_name
 from cartwheel.model.wheels.artifacts import package_artifacts, report, wheel_path
 
 PREFIX = "built-"
-"""What the names of artifacts of build jobs begin with."""
+"""The start of artifact names of build jobs."""
 
 KEPT = "kept"
 """The artifact of files that an earlier run on the default branch made."""

@@ -97,7 +97,7 @@ def _table(project: Project, index: str) -> IndexSettings:
 
 
 def _needs(project: Project, index: str) -> JobNeeds:
-    """What the jobs of an index need, as its kind says."""
+    """The needs of an index's jobs, from its kind."""
     return implementation(index, project.indexes).job_needs(index, _table(project, index))
 
 

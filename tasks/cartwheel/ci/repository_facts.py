@@ -1,4 +1,4 @@
-"""What a pipeline needs to know of the repository around a project, read from its files."""
+"""Facts that a pipeline needs about the repository around a project, read from its files."""
 
 from __future__ import annotations
 

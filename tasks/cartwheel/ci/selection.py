@@ -1,4 +1,4 @@
-"""What one run of the pipeline does: derived from what is stale and from the event that started the run."""
+"""The work of one run of the pipeline, derived from what is stale and from the event that started the run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Selection(Struct, frozen=True, kw_only=True):
 
 
 def selection(project: Project, pipeline: Pipeline, *, stale: Container[str], to: str = "") -> Selection:
-    """What this run does: a release builds every file of its packages, any other run builds what is stale.
+    """The work of this run: a release builds every file of its packages, any other run builds what is stale.
 
     `stale`: the names of the tasks that would run.  `to`: the index that a person chose, or `NOWHERE`.
     Raises `ConfigError` if the tag or the chosen index is invalid for this project.

@@ -29,7 +29,7 @@ Texts = Mapping[str, str]
 def changes(
     root: Path, texts: Texts, evidence: tuple[PackageEvidence, ...], skipped: tuple[SkippedFolder, ...],
 ) -> Adoption:  # fmt: skip
-    """What has changed since the project was adopted."""
+    """The changes since the project was adopted."""
     from cartwheel.pipeline import read_project
 
     project = read_project(root, {})
@@ -65,7 +65,7 @@ def changes(
 
 
 def _planned_with(texts: Texts, added: tuple[PackageEvidence, ...]) -> Iterable[PackageAdoption]:
-    """What the new packages plan with the tables in `texts`; raises `ConfigError` if that is impossible."""
+    """The plan of the new packages with the tables in `texts`; raises `ConfigError` if that is impossible."""
     root = parsed_toml(texts, "pyproject.toml")
     for row in added:
         table = parsed_toml(texts, below(row.package.folder, "pyproject.toml"))

@@ -105,7 +105,7 @@ def _bills(row: ListedFile, index: Index) -> tuple[str, ...]:
 
 
 def problems(files: tuple[AuditedFile, ...]) -> tuple[str, ...]:
-    """What does not fit together in a release."""
+    """The contradictions in a release."""
     wrong = [row.problem for row in files if row.problem]
     attested = [row for row in files if row.publisher]
     if attested and len(attested) < len(files):

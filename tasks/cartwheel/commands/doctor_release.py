@@ -1,4 +1,4 @@
-"""What `doit doctor` says about a release: everything that would refuse it before a build, by the rules of `ready`."""
+"""`doit doctor` on a release: every reason that refuses it before a build, by the rules of `ready`."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Help(DoitHelp):  # type: ignore[misc]
 
 
 def print_help(command: str, arguments: Iterable[str], commands: Mapping[str, Any]) -> int:
-    """Print the help that `--help` asks for behind a command or task; returns the exit code 0."""
+    """Print the help of a command or task for `--help`; returns the exit code 0."""
     words = [word for word in arguments if not word.startswith("-")]
     name = words[0] if command == "run" and words else command
     return _print(page(name, commands) or overview(commands))

@@ -132,7 +132,7 @@ def closure(tasks: list[Any], selected: list[str]) -> tuple[Any, ...]:
 
 
 def outlook(tasks: Iterable[Any], *, elsewhere: bool = False) -> tuple[TaskForecast, ...]:
-    """What would run, in order. A step after one that runs is assumed to run too, so this is an upper bound.
+    """The tasks that would run, in order. A step after one that runs is assumed to run too, so this is an upper bound.
 
     `elsewhere`: other machines will run it, so variables that are not set here do not matter.
     """

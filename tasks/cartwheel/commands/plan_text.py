@@ -13,7 +13,7 @@ FEW = 12
 
 
 class Forecast(Protocol):
-    """What is shown of a task that would run."""
+    """The line of a task that would run."""
 
     @property
     def name(self) -> str:

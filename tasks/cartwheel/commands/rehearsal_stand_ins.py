@@ -77,5 +77,5 @@ class StandIns:
         return {REHEARSAL_TOKEN: self._token}
 
     def summary(self) -> str:
-        """What went to destinations other than the index, a line each."""
+        """The files sent to destinations other than the index, a line each."""
         return "".join(row.summary() for row in self._serving.values())

@@ -130,7 +130,7 @@ class Seeking:
             raise InvalidCommand(self._unknown(word)) from None
 
     def _unknown(self, word: str) -> str:
-        """What to say about a word that is no command, task or file."""
+        """The message about a word that is no command, task or file."""
         from cartwheel.model.errors import did_you_mean
 
         tasks = tuple(task for task in self.task_list if not task.name.startswith("_"))
@@ -145,7 +145,7 @@ class Seeking:
 
 
 _DOITS_OWN = r"^Error parsing Task: | \(parsing options: .*$"
-"""What doit adds to its word about an unknown option: the kind of the parser, and its options as Python objects."""
+"""doit's addition to its message about an unknown option: the kind of the parser, and its options as Python objects."""
 
 
 class Run(Seeking, DoitRun):  # type: ignore[misc]

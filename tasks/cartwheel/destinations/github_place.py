@@ -1,4 +1,4 @@
-"""Finds the repository whose releases are meant, and the token for it."""
+"""Finds the repository that gets the release, and its token."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Place(Struct, frozen=True, kw_only=True):
     anonymous: bool = False
     """True for a stand-in on this machine, which receives only the rehearsal's token."""
     own_token: bool = True
-    """Whether GITHUB_TOKEN and GH_TOKEN are meant for this host."""
+    """Whether GITHUB_TOKEN and GH_TOKEN may be sent to this host."""
 
     @property
     def url(self) -> str:
@@ -67,7 +67,7 @@ def _of_runner(host: str, environ: Mapping[str, str]) -> str:
 
 
 def _is_github(api: str, environ: Mapping[str, str]) -> bool:
-    """Whether GITHUB_TOKEN and GH_TOKEN are meant for an API: GitHub's, the runner's, or one on this machine.
+    """Whether GITHUB_TOKEN and GH_TOKEN may be sent to an API: GitHub's, the runner's, or one on this machine.
 
     `gh` has the same rule, with GH_ENTERPRISE_TOKEN for any other host (its manual, November 2026).
     """

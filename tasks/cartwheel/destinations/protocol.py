@@ -116,7 +116,7 @@ class DestinationStatus(Struct, frozen=True, kw_only=True):
 
 
 class JobNeeds(Struct, frozen=True, kw_only=True):
-    """What a destination requires of the CI jobs that publish to it and verify it."""
+    """The requirements of a destination on the CI jobs that publish to it and verify it."""
 
     audiences: tuple[str, ...] = ()
     """Whom the job shows its identity to (trusted publishing, Sigstore); empty: it needs none."""
@@ -169,7 +169,7 @@ class Destination(Protocol):
     """The address that receives the items; a ledger for another address is ignored."""
     patience: Patience
     content: str
-    """What is compared: `bytes`, or `content` if packing is not reproducible."""
+    """The basis of comparison: `bytes`, or `content` if packing is not reproducible."""
     lags: bool
     """Whether it may list an item late; an item sent recently is then not sent again."""
     one_by_one: bool
@@ -238,15 +238,15 @@ class Implementation(Protocol):
         """The release at this destination."""
 
     def name_refusals(self, release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
-        """What the destination refuses that is known offline: these file names and files, and what the package
+        """The destination's refusals that are known offline: these file names and files, and what the package
         declares; with `release.sending` also missing credentials."""
 
     def existing_files(self, release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
-        """What the destination already has of another `version` of the package; `crates`: the new version by crate
+        """The destination's files of another `version` of the package; `crates`: the new version by crate
         name."""
 
     def job_needs(self, name: str, settings: IndexSettings) -> JobNeeds:
-        """What a CI job needs for this destination; computes only."""
+        """The needs of a CI job for this destination; computes only."""
 
     def stand_in(self, project: Project, folder: Path, clone: Path, token: str) -> AbstractContextManager[StandIn]:
         """A stand-in that accepts uploads only with `token`; `folder` is for its use, `clone` is the rehearsed

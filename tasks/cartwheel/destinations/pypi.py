@@ -48,7 +48,7 @@ def destination(release: Release) -> PypiDestination:
 
 
 def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
-    """What the index's rules refuse about these names, about `[project]` and about the existing files; with
+    """The refusals of the index's rules for these names, about `[project]` and about the existing files; with
     `release.sending` also missing credentials."""
     from cartwheel.checks.index_rules import declared_findings, findings, name_findings, refusals_and_notes
 
@@ -126,7 +126,7 @@ class PypiDestination:
         return tuple(by_name[name] for name in self._planned)
 
     def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
-        """What the index's rules refuse, and missing credentials; waived findings are announced."""
+        """The refusals of the index's rules, and missing credentials; waived findings are announced."""
         from cartwheel.checks.index_rules import findings, refusals_and_notes
 
         besides = ("private",) if self._release and self._release.project.rehearsed else ()

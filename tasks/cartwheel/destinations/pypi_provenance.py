@@ -106,7 +106,7 @@ def provenance(
 
 
 class FileProvenance(Struct, frozen=True, kw_only=True):
-    """What is known of the origin of a file on an index."""
+    """The origin of a file on an index, as far as it is known."""
 
     file: str
     publisher: str = ""

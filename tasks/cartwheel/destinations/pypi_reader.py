@@ -144,7 +144,7 @@ def _download(
     patience: Patience,
     environ: Mapping[str, str] | None,
 ) -> _Response:
-    """What `read` makes of a file of an index; the keyring is asked only if the file needs credentials."""
+    """The result of `read` for a file of an index; the keyring is asked only if the file needs credentials."""
     environ = os.environ if environ is None else environ
     ours = index if host_of(url) == host_of(index.simple) else None
     given = reading_credentials(ours, environ, keyring=False) if ours else None

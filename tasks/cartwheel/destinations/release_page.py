@@ -68,7 +68,7 @@ class PageSpec(Struct, frozen=True, kw_only=True):
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """What to do with each file, in order."""
+    """The decision for each file, in order."""
 
     send: tuple[str, ...]
     there: tuple[str, ...]
@@ -212,7 +212,7 @@ def asset_of(row: Mapping[str, Any]) -> Asset:
 
 
 def judge(page: Page | None, spec: PageSpec, digest: Callable[[Asset], str]) -> Standing:
-    """What to do with each file, and every reason against it. `digest`: computes the digest of an asset listed
+    """The decision for each file, and every reason against it. `digest`: computes the digest of an asset listed
     without one."""
     assets = {asset.name: asset for asset in page.assets} if page else {}
     wrong, there = [], []

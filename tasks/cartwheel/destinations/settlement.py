@@ -23,7 +23,7 @@ class Conflict(Struct, frozen=True, kw_only=True):
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
-    """What to do with each file of a release, in order."""
+    """The decision for each file of a release, in order."""
 
     send: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What one build read, from its dep-info, its build scripts' directives and the variables that rustc looked up."""
+"""The reads of one build, from its dep-info, its build scripts' directives and the variables that rustc looked up."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ _INCLUDING = frozenset({
 
 
 def _script_reads(script: BuildScriptRun, printed: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
-    """What one build script watches; the whole package if the script is local and its directives are incomplete.
+    """The files that a build script watches; the whole package if it is local and its directives are incomplete.
 
     They are incomplete if the script names no file (cargo then watches the package or, after a named variable,
     nothing), names a missing file (cargo then runs it in every build), names a source that can include others, or links

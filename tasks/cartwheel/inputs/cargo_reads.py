@@ -1,4 +1,4 @@
-"""What a compiled wheel depends on through cargo: all nearby files before the first build, the files read after it.
+"""The inputs of a wheel through cargo: all nearby files before the first build, the files that were read after it.
 
 The evidence after a build comes from cargo and rustc: cargo's JSON messages name the artifacts and build scripts,
 dep-info files name sources and variables, and the scripts' output names watched files.
@@ -42,7 +42,7 @@ def before_first_build(manifest: Path, root: Path, cwd: Path, environ: Mapping[s
 
 
 def reads_of(build: CargoBuild, environ: Mapping[str, str] = os.environ) -> ReadSet:
-    """What this build read, and the missing files that would count if they appeared.
+    """The files that this build read, and the missing files that would count if they appeared.
 
     The lockfile, fetched crates and the target directory are excluded; `resolution.resolved_crates` covers the
     lockfile. If evidence is missing or unreadable, the whole packages concerned count.

@@ -1,4 +1,4 @@
-"""What a compiled wheel depends on: its package, its crates, their resolution, variables and the commit."""
+"""The inputs of a compiled wheel: its package, its crates, their resolution, variables and the commit."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         )
 
     def learn(self, directory: Path, messages: Path, home: Path, work: Work) -> Mapping[str, tuple[str, ...]]:
-        """What the finished build read, by kind, with paths from the project; `home` is the project or its lockless
+        """The reads of the finished build, by kind, with paths from the project; `home` is the project or its lockless
         copy."""
         from cartwheel.inputs import cargo_reads, last_build
         from cartwheel.inputs.build_reads import CargoBuild

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def learned_names(reads: ReadSet, root: Path) -> Mapping[str, tuple[str, ...]]:
-    """What a build read, by kind, in the form of a record: paths relative to the project."""
+    """The reads of a build, by kind, in the form of a record: paths relative to the project."""
     from cartwheel.filesystem.read_set import relative_name
 
     def named(paths: Iterable[str]) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def configuration_files(cwd: Path, cargo_home: str) -> tuple[Path, ...]:
 
 @cache
 def broad_reads(manifest_path: Path, root: Path, cwd: Path) -> Mapping[str, tuple[str, ...]]:
-    """What may count for a crate before its first build, by kind."""
+    """The possible inputs of a crate before its first build, by kind."""
     from cartwheel.inputs.cargo_reads import before_first_build
 
     return learned_names(before_first_build(manifest_path, root, cwd), root)

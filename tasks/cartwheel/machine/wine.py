@@ -116,7 +116,7 @@ def local_path(path: str) -> str:
 
 
 def failure_in_words(output: str) -> str:
-    """What ended the program, from its output: a missing DLL or function, or a crash; empty if it ended by itself."""
+    """Why the program ended, from its output: a missing DLL or function, or a crash; empty if it ended by itself."""
     if match := re.search(r'Library (\S+) \(which is needed by L"([^"]+)"\) not found', output):
         return f"{match[1]} is missing, and {_file_name(match[2])} needs it; let the repair graft it"
     if match := re.search(r"No implementation for (\S+) imported from L\"([^\"]+)\"", output):

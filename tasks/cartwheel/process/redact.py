@@ -51,7 +51,7 @@ class RedactedStream:
         self._held = self._before = ""
 
     def add(self, text: str) -> str:
-        """What may be shown by now; empty if it is held back."""
+        """The text that can be shown by now; empty if all is held back."""
         self._held += text
         runs = secret_runs(_values(self._secrets))
         if len(self._held) < _MOST_HELD and runs.may_go_on(self._before + self._held):
@@ -59,7 +59,7 @@ class RedactedStream:
         return self.rest()
 
     def rest(self) -> str:
-        """What was held back."""
+        """The text held back until now."""
         text = redact(self._held, self._secrets)
         self._before, self._held = (self._before + self._held)[-_BEFORE:], ""
         return text

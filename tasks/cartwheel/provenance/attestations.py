@@ -42,7 +42,7 @@ class Publisher(Struct, frozen=True, kw_only=True):
 
 
 class Attested(Struct, frozen=True, kw_only=True):
-    """What verified attestations prove about a file."""
+    """The facts that verified attestations prove about a file."""
 
     publisher: Publisher
     commit: str = ""
@@ -50,7 +50,7 @@ class Attested(Struct, frozen=True, kw_only=True):
 
 
 def lacking() -> str:
-    """What must be installed to sign and to verify; empty if nothing is missing."""
+    """The missing packages for signing and verifying; empty if none is missing."""
     if find_spec("pypi_attestations") and find_spec("sigstore"):
         return ""
     return "attestations need two packages: python -m pip install pypi-attestations sigstore"
@@ -175,8 +175,9 @@ def _publisher(row: Mapping[str, Any]) -> Publisher:
 
 
 def verified(document: Mapping[str, Any], file: str, sha256: str, trust: Path | None = None) -> Attested:
-    """What the provenance document proves about a file: every attestation in it is verified by its signature, its
-    digest, its name and its publisher.
+    """The facts that the provenance document proves about a file.
+
+    Every attestation in it is verified by its signature, its digest, its name and its publisher.
 
     `document`: as the index's integrity interface returns it. Raises `StepFailed` with the reason if one is wrong.
     """

@@ -23,7 +23,7 @@ Contents = Mapping[str, bytes]
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """What is known about a wheel besides its files."""
+    """The facts about a wheel besides its files."""
 
     name: str
     version: str

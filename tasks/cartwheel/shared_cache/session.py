@@ -13,7 +13,7 @@ from cartwheel.model.wheels.artifacts import OUTWARD
 
 
 class CacheSession:
-    """What a run may read from the cache."""
+    """The shared cache during one run."""
 
     def __init__(self, settings: CacheSettings, environ: Mapping[str, str]) -> None:
         self._settings = settings

@@ -216,7 +216,7 @@ def emulation_problem(arch: str, machine: str, binfmt: Path = _BINFMT) -> str:
 
 
 def container_needs(arch: str, snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
-    """What prevents containers of an architecture from running here, as pairs of name and advice; uses no network."""
+    """The reasons why containers of an architecture cannot run here, as pairs of name and advice; uses no network."""
     problems: list[tuple[str, str]] = []
     try:
         find_engine(snapshot.environ, snapshot.root)

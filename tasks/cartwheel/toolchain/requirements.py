@@ -1,4 +1,4 @@
-"""What a target needs on this machine, what of it is missing, and how to install it."""
+"""Requirements of a target on this machine: which are missing, and how to install them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def missing_needs(
 
 
 def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> Iterable[ToolNeed]:
-    """What a crate itself lacks for a wheel on this machine, independent of the tools."""
+    """The needs of the crate itself for a wheel on this machine, independent of the tools."""
     yield from import_library_needs(package, wheel, snapshot.root)
     yield from _training_needs(package, wheel, chain, snapshot)
     if wheel.python in NEEDS_PYPY and chain.name != CONTAINER:
@@ -64,7 +64,7 @@ def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snap
 
 
 def _training_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> Iterable[ToolNeed]:
-    """What profile-guided optimization needs."""
+    """The needs of profile-guided optimization."""
     if not (wheel.pgo and wheel.pgo.run):
         return
     if chain.name == CONTAINER or not this_machine().runs(wheel.target):
@@ -169,4 +169,4 @@ _OF_TOOLCHAINS: Mapping[str, Callable[[Target, Snapshot, str, Crates], Iterable[
     "xwin": _xwin,
     CONTAINER: _engine,
 }
-"""What each toolchain needs besides Rust and maturin."""
+"""The needs of each toolchain besides Rust and maturin."""

@@ -78,7 +78,7 @@ def libraries_id(environ: Mapping[str, str]) -> str:
 
 
 def missing_libraries(target: Target, crates: Iterable[str], environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """What is missing, as pairs of name and the command that installs it."""
+    """The missing tools, as pairs of name and the command that installs it."""
     path, crates = environ.get("PATH"), frozenset(crates)
     if BY_WINDOWS_TAG[target.arch].msvc not in downloaded_architectures(environ):
         yield "Microsoft's SDK", _fetch(target, environ)
