@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from cartwheel.backends.wheel_step import build_environment, raw_wheel
+from cartwheel.backends.wheel_step import build_environment, raw_wheel, third_party_setting
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.step import Step, Work
 from cartwheel.model.wheels.artifacts import wheel_path
@@ -19,7 +19,7 @@ def steps(project: Project) -> Iterable[Step]:
             needs=(raw_wheel(wheel),),
             makes=(wheel_path(package, wheel),),
             after=(f"build:{wheel.segments}",),
-            settings={"floor": wheel.floor, "file": wheel.file},
+            settings={"floor": wheel.floor, "file": wheel.file, **third_party_setting(package)},
             tools=("auditwheel", "repairwheel", "delocate", "delvewheel"),
             ships=True,
             act=lambda work, package=package, wheel=wheel: _finish(package, wheel, work),  # type: ignore[misc]

@@ -82,7 +82,8 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     except StepFailed as error:
         raise _clearer(error, package, wheel) from None
     built = _final_wheel(out, wheel)
-    with_own_bill(built, package, wheel, env, work, sources.resolved(work.snapshot))
+    workspace = (home / (package.manifests.workspace_path or package.manifest)).parent
+    with_own_bill(built, package, wheel, env, work, sources.resolved(work.snapshot), workspace)
     files.move_into_place(built, work.root / raw_wheel(wheel))
     return sources.learn(directory, messages, home, work)
 

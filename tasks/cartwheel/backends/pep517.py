@@ -88,8 +88,25 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
         built = exactly_one(out, wheel.raw)
     except StepFailed as error:
         raise _clearer(error, package, wheel) from None
+    if build_backend.compiles_rust(package.manifests.pyproject) and wheel.target.triple != ANY:
+        _add_bill(built, package, wheel, source, env, work)
     files.move_into_place(built, work.root / raw_wheel(wheel))
     return {}
+
+
+def _add_bill(built: Path, package: Package, wheel: Wheel, source: Path, env: Mapping[str, str], work: Work) -> None:
+    """Add a bill of materials with the crates of the first lockfile in the package, which cargo has fetched by now."""
+    from cartwheel.backends.finished_wheel import with_own_bill
+    from cartwheel.cargo.resolution import resolved_crates
+
+    locks = sorted(source.rglob("Cargo.lock"), key=lambda path: (len(path.parts), path))
+    folder = locks[0].parent if locks else source
+    try:
+        triples = wheel.target.triples
+        crates = resolved_crates(folder / "Cargo.toml", targets=triples, features=(), env=env, cwd=folder)
+    except StepFailed:
+        crates = {}
+    with_own_bill(built, package, wheel, env, work, crates, folder)
 
 
 def _build_inside(package: Package, wheel: Wheel, source: Path, out: Path, env: Mapping[str, str], work: Work) -> None:

@@ -40,12 +40,17 @@ def step_of(package: Package, wheel: Wheel, *, doc: str, settings: Mapping[str, 
         makes=(raw_wheel(wheel),),
         manifests=package.manifests.paths,
         after=("version-sync",),
-        settings={"version": package.version, **settings},
+        settings={"version": package.version, **settings, **third_party_setting(package)},
         unset=lambda snapshot: environment.missing_secrets(wheel.environment, snapshot.environ),
         prepare=commands_before(package, wheel.before, wheel.environment),
         ships=True,
         **more,
     )
+
+
+def third_party_setting(package: Package) -> dict[str, str]:
+    """The setting of steps that write the licences of others into a wheel; empty if the package does not ask for it."""
+    return {"third-party": "true"} if package.third_party else {}
 
 
 def compiled_step(

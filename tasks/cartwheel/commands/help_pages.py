@@ -177,6 +177,11 @@ COMMAND_PAGES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("audit sampleproject==4.0.0 --index testpypi", "on another index"),
         ("audit sampleproject==4.0.0 --json", "for a program"),
     ),
+    "licenses": (
+        ("licenses", "the licences inside every wheel that is built here"),
+        ("licenses --json", "for a program"),
+        ("licenses demo", "of one package"),
+    ),
     "report": (
         ("report", "write .cartwheel/report.html: files, tests, times, indexes"),
         ("report --offline", "without asking the indexes"),

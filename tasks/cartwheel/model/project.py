@@ -145,6 +145,8 @@ class Package(Struct, frozen=True, kw_only=True):
     manifests: Manifests
     debug: bool
     """This run makes debug wheels; their files and state are in separate folders."""
+    third_party: bool = False
+    """Whether its wheels hold the licence texts of what others wrote."""
     dropped: tuple[tuple[str, str], ...] = ()
     """Files of the last release that this release may drop: pairs of pattern and reason."""
 

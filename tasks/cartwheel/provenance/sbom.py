@@ -34,6 +34,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     triple: str = ""
     crates: Mapping[str, str] = {}
     """The crates that the target resolves, as `cargo.resolution` returns them; empty: unknown, all are kept."""
+    licences: Mapping[str, str] = {}
+    """The licence expressions of crates, by `name version`."""
 
 
 def is_document(name: str) -> bool:
@@ -81,7 +83,8 @@ def normalised(document: Document, facts: Facts) -> Document:
 def new_document(facts: Facts, contents: Contents) -> Document:
     """A document for a wheel that has none: the package, its crates, and Python code that is vendored."""
     own = f"pkg:pypi/{facts.name}@{facts.version}"
-    components = [*(_crate(name, entry) for name, entry in sorted(facts.crates.items())), *vendored(contents)]
+    crates = (_crate(name, entry, facts.licences) for name, entry in sorted(facts.crates.items()))
+    components = [*crates, *vendored(contents)]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -131,7 +134,7 @@ def _packed(document: Document) -> bytes:
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def _crate(name: str, entry: str) -> Document:
+def _crate(name: str, entry: str, licences: Mapping[str, str]) -> Document:
     """A component for an entry of `cargo.resolution`: `0.29.3 features=abi3 sha256:…`, or `local`."""
     name, _, version = name.partition(" ")
     version = version or entry.partition(" ")[0].replace("local", "")
@@ -141,6 +144,8 @@ def _crate(name: str, entry: str) -> Document:
         row["version"] = version
     if digest := re.search(r"\b([0-9a-f]{64})\b", entry):
         row["hashes"] = [{"alg": "SHA-256", "content": digest[1]}]
+    if licence := licences.get(f"{name} {version}"):
+        row["licenses"] = [{"expression": licence}]
     return row
 
 

@@ -55,6 +55,11 @@ def _setuptools_compiles(pyproject: Pyproject) -> bool:
     return bool(_at(pyproject, "tool", "setuptools", "ext-modules") or _setuptools_rust(pyproject))
 
 
+def compiles_rust(pyproject: Pyproject) -> bool:
+    """Whether a backend other than maturin compiles Rust: setuptools with setuptools-rust."""
+    return backend_of(pyproject).module == "setuptools" and _setuptools_rust(pyproject)
+
+
 def _setuptools_rust(pyproject: Pyproject) -> bool:
     required = {_distribution(row).lower().replace("_", "-") for row in _requirements(pyproject)}
     return bool(_at(pyproject, "tool", "setuptools-rust")) or "setuptools-rust" in required

@@ -212,6 +212,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         environment_pass=first(layers, "environment_pass", ()),
         cargo_directory=first(layers, "cargo_directory", "wheel"),
         sccache=first(layers, "sccache", False),
+        third_party=first(layers, "third_party", False),
         minimum_python=plan.minimum,
         manifests=manifests,
         dropped=plan.tuning.dropped(),

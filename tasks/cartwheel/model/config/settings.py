@@ -203,6 +203,9 @@ class Settings(Tunable, frozen=True, kw_only=True):
     build sees only variables that are known to be harmless.  Example: `["VENDOR_*"]`"""
     cargo_directory: Literal["wheel", "triple"] | None = None
     """What has a cargo target directory: every wheel (fast) or every triple (small).  Default: `wheel`."""
+    third_party: bool | None = None
+    """Put the licences of all crates, grafted libraries and vendored code into each wheel, as
+    `licenses/THIRD-PARTY.txt` in its `.dist-info`.  Default: `false`."""
     sccache: bool | None = None
     """Compile through sccache where it is installed.  Default: `false`."""
     dropped: dict[str, str] | None = None

@@ -1,0 +1,85 @@
+"""Where cargo keeps the sources of a crate that it fetched, and which licence they carry."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+_LICENCE_FILE = re.compile(r"(?i)(un)?licen[cs]e|copying|copyright|notice")
+
+
+class CrateLicence(Struct, frozen=True, kw_only=True):
+    """The licence of a crate of others."""
+
+    name: str
+    version: str
+    licence: str = ""
+    """The expression of its manifest; empty if it has none."""
+    texts: Mapping[str, str] = {}
+    """The licence files in its sources, by name."""
+
+
+def crate_licences(crates: Mapping[str, str], home: Path, workspace: Path) -> tuple[CrateLicence, ...]:
+    """The licences of all crates that are not local, in order of their names.
+
+    `crates`: as `resolution.resolved_crates` returns them. `home`: CARGO_HOME. `workspace`: the folder of the lockfile,
+    in whose folder `vendor` crates may lie.
+    """
+    rows = (_licence(name, entry, home, workspace) for name, entry in sorted(crates.items()))
+    return tuple(row for row in rows if row)
+
+
+def _licence(key: str, entry: str, home: Path, workspace: Path) -> CrateLicence | None:
+    name, _, version = key.partition(" ")
+    version = version or entry.partition(" ")[0]
+    if entry.startswith("local"):
+        return None
+    for folder in _folders(name, version, entry, home, workspace):
+        package = _package(folder)
+        if package.get("name") != name or not isinstance(package.get("version", ""), str | dict):
+            continue
+        licence, file = package.get("license"), package.get("license-file")
+        texts = _texts(folder, file if isinstance(file, str) else "") or _texts(_checkout(folder), "")
+        return CrateLicence(
+            name=name, version=version, licence=licence.replace("/", " OR ") if isinstance(licence, str) else "",
+            texts=texts,
+        )  # fmt: skip
+    return CrateLicence(name=name, version=version)
+
+
+def _folders(name: str, version: str, entry: str, home: Path, workspace: Path) -> Iterable[Path]:
+    """The folders in which cargo may have put a crate (cargo 1.95, November 2026)."""
+    yield from sorted((home / "registry" / "src").glob(f"*/{name}-{version}"))
+    yield from (workspace / "vendor" / folder for folder in (f"{name}-{version}", name))
+    if revision := re.search(r"git\+\S+#([0-9a-f]{7})", entry):
+        for checkout in sorted((home / "git" / "checkouts").glob(f"*/{revision[1]}")):
+            for depth in ("", "*/", "*/*/", "*/*/*/"):
+                yield from (manifest.parent for manifest in sorted(checkout.glob(f"{depth}Cargo.toml")))
+
+
+def _checkout(folder: Path) -> Path:
+    """The top of a git checkout, whose licence counts for crates without a file of their own; else the folder."""
+    return next((parent for parent in folder.parents if parent.parent.parent.name == "checkouts"), folder)
+
+
+def _package(folder: Path) -> Mapping[str, object]:
+    try:
+        document = tomllib.loads((folder / "Cargo.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    package = document.get("package", {})
+    return package if isinstance(package, dict) else {}
+
+
+def _texts(folder: Path, named: str) -> dict[str, str]:
+    """The licence files directly in a folder, and the one that its manifest names."""
+    try:
+        names = {path.name for path in folder.iterdir() if _LICENCE_FILE.match(path.name) and path.is_file()}
+    except OSError:
+        names = set()
+    names |= {named} if named and (folder / named).is_file() else set()
+    return {name: (folder / name).read_text(encoding="utf-8", errors="replace") for name in sorted(names)}
