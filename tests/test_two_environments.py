@@ -7,6 +7,7 @@ zone, locale and number of jobs.  Each test prints a table of its files, equal o
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,8 +39,11 @@ def another_machine(home: Path) -> dict[str, str]:
         shutil.copytree(rustup, home / "rust up", copy_function=os.link, symlinks=True)
     except OSError:  # on another file system
         (home / "rust up").symlink_to(rustup)
+    network = {
+        k: v for k, v in os.environ.items() if re.match(r"PIP_|UV_|SSL_CERT|REQUESTS_CA|CURL_CA|(?i:.*_proxy$)", k)
+    }
     return {
-        "PATH": os.environ["PATH"], "HOME": str(home), "CARGO_HOME": str(home / "cargo"), "TZ": "Asia/Tokyo",
+        **network, "PATH": os.environ["PATH"], "HOME": str(home), "CARGO_HOME": str(home / "cargo"), "TZ": "Asia/Tokyo",
         "RUSTUP_HOME": str(home / "rust up"), "TMPDIR": str(home / "tmp"), "LC_ALL": "C.UTF-8", "USER": "somebody",
         "CARGO_BUILD_JOBS": "1", "CARGO_INCREMENTAL": "0",
     }  # fmt: skip
@@ -170,8 +174,9 @@ def test_a_package_that_others_wrote_is_equal(name: str, tmp_path: Path) -> None
     shutil.copytree(next((tmp_path / "unpacked").iterdir()), root, dirs_exist_ok=True)
     (root / "PKG-INFO").unlink()
     keys = (f'module = "{module}"\n' if module else "") + (f'floor = "{FLOOR}"\n' if target == HOST else "")
-    with (root / "pyproject.toml").open("a", encoding="utf-8") as file:
-        file.write(TABLE.format(target=target, python=python) + keys)
+    text = (root / "pyproject.toml").read_text("utf-8").replace('dynamic = ["version"]', f'version = "{version}"')
+    text = text.replace("[tool.scikit-build.metadata.version]", "[tool.not-dynamic]")
+    (root / "pyproject.toml").write_text(text + TABLE.format(target=target, python=python) + keys, "utf-8")
     (root / "dodo.py").write_text(DODO, "utf-8")
     (root / ".gitignore").write_text(".cartwheel/\ndist/\n", "utf-8")
     if (root / "Cargo.lock").is_file():
