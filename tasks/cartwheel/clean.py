@@ -17,7 +17,7 @@ _KEPT = ("lock", "lock-holder", "unfinished.json")
 
 
 def leftovers(root: Path, project: Project, outputs: Iterable[str]) -> tuple[Path, ...]:
-    """Files that can be removed: planned files, files in records (`outputs`), the state folder, stale compiled files."""
+    """Removable files: planned files, files in records (`outputs`), the state folder, stale compiled files."""
     named = [root / path for path in (*outputs, *(a.path for a in artifacts(project)))]
     stale = [root / path for package in project.packages if package.manifest for path in _stale(root, package)]
     debug = (root / "dist" / DEBUG).glob("*")
