@@ -40,7 +40,8 @@ class Other(Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...] = TARGETS
     """The systems that its code allows from Linux."""
     readme: str = "README.md"
-    module: str = ""
+    more: str = ""
+    """A line of the table; glean's crate is 1.0.0 for ever."""
 
 
 OTHERS = {
@@ -66,7 +67,7 @@ OTHERS = {
     "metamorphic-log": Other(version="0.1.11", python="py3", source="src/lib.rs", packed="README.md"),
     "glean-sdk": Other(
         version="71.0.0", python="py3", source="glean-core/bundle/src/lib.rs",
-        packed="glean-core/python/glean/__init__.py",
+        packed="glean-core/python/glean/__init__.py", more='version-from = "pyproject.toml"',
     ),
     # cffi, and a library of the system
     "arrow-odbc": Other(
@@ -77,9 +78,9 @@ OTHERS = {
         version="5.0.0", python="abi3", source="src/_bcrypt/src/lib.rs", packed="src/bcrypt/__init__.py",
         readme="README.rst", targets=(HOST,),
     ),
-    "levenshtein": Other(
-        version="0.27.5", python="3.13", source="src/Levenshtein/Levenshtein-c/_levenshtein.hpp",
-        packed="src/Levenshtein/__init__.py", targets=(HOST,), module="Levenshtein",
+    "phik": Other(
+        version="0.12.5", python="3.13", source="phik/simcore/bindings.cpp", packed="phik/__init__.py",
+        readme="README.rst", targets=(HOST,),
     ),
 }  # fmt: skip
 
@@ -126,10 +127,9 @@ def project_of(name: str, base: Path) -> Yard:
     shutil.copytree(next((base / "unpacked").iterdir()), root, dirs_exist_ok=True)
     (root / "PKG-INFO").unlink()  # of the distribution, and not of the project
     text = (root / "pyproject.toml").read_text("utf-8")
-    module = f'\nmodule = "{other.module}"' if other.module else ""
     own = other.targets == (HOST,)  # compiled by this machine's compiler, or with its libraries
     floor = f'\nfloor = "{FLOOR}"' if own else ""
-    text += TABLE.format(targets=json.dumps(other.targets), python=other.python, more=module + floor)
+    text += TABLE.format(targets=json.dumps(other.targets), python=other.python, more=f"\n{other.more}{floor}")
     (root / "pyproject.toml").write_text(text, "utf-8")
     assert tomllib.loads(text)["tool"]["cartwheel"]["python"] == [other.python]
     project = Yard(root)
@@ -178,8 +178,8 @@ def edited(project: Yard, other: Other, number: int) -> None:
     """The project after one more edit, by its number."""
     source = project.path(other.source)
     item = (
-        'static const char *added{0} = "added {0}";\n'
-        if source.suffix == ".hpp"
+        '__attribute__((used)) static const char added{0}[] = "added {0}";\n'
+        if source.suffix == ".cpp"
         else '#[used]\nstatic ADDED{0}: &[u8] = b"added {0}";\n'
     ).format(number)
     match number:
