@@ -35,6 +35,11 @@ def change(name: str, old: str, new: str) -> Make:
     return lambda yard: yard.edit(name, old, new)
 
 
+def both(*makes: Make) -> Make:
+    """Several edits as one."""
+    return lambda yard: [make(yard) for make in makes]
+
+
 def write(name: str, text: str) -> Make:
     """A file with other content, or a new one."""
     return lambda yard: yard.write(name, text)
@@ -166,6 +171,26 @@ pub fn said(_: TokenStream) -> TokenStream {
 }
 """
 ABOUT = f'[workspace]\nresolver = "2"\nmembers = ["app"]\n[workspace.package]\ndescription = "d"\n{PROFILE}'
+SPARE = 'name = "spare"\nversion = "1.0.{}"'
+EMBEDS = (
+    CRATE.format("app") + '[dependencies]\ninclude_dir = { path = "../include_dir", package = "include_dir_macros" }\n'
+)
+EMBEDDING = """fn main() {
+    print!("{} {}", include_dir::include_dir!("$CARGO_MANIFEST_DIR/pages"), include_dir::include_dir!("../outside"));
+}
+"""
+EMBEDDER = """extern crate proc_macro;
+use proc_macro::TokenStream;
+#[proc_macro]
+pub fn include_dir(name: TokenStream) -> TokenStream {
+    let top = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let name = name.to_string().trim_matches('"').replace("$CARGO_MANIFEST_DIR/", "");
+    let mut files: Vec<_> = std::fs::read_dir(format!("{top}/{name}")).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    format!("{text:?}").parse().unwrap()
+}
+"""
 WRAPPER = '#!/bin/sh\nprogram="$1"; shift\nexec "$program" "$@" --cfg \'said="1"\'\n'
 CFG = '#[cfg(said = "1")] const SAID: &str = "one";\n#[cfg(not(said = "1"))] const SAID: &str = "other";\n'
 CFG += 'fn main() { print!("{}", SAID); }\n'
@@ -307,6 +332,25 @@ HABITS = {
                "app/src/main.rs": SAID, "app/Cargo.toml": CRATE.format("app") + "description.workspace = true\n",
                "Cargo.toml": ABOUT},
         edits={"the workspace's description": change("Cargo.toml", '"d"', '"e"')},
+    ),
+    "a script that reads the lockfile": Habit(
+        files={"app/build.rs": script('say(read("../Cargo.lock"));', changed("build.rs")), "app/src/main.rs": SAID,
+               "spare/src/lib.rs": ""},
+        members=("app", "spare"),
+        edits={"another member's version": both(
+            change("spare/Cargo.toml", "1.0.0", "1.0.1"), change("Cargo.lock", SPARE.format("0"), SPARE.format("1")),
+        )},
+    ),
+    "include_dir, a macro that tells nobody what it opens": Habit(
+        files={"app/src/main.rs": EMBEDDING, "app/Cargo.toml": EMBEDS, "include_dir/src/lib.rs": EMBEDDER,
+               "include_dir/Cargo.toml": CRATE.format("include_dir_macros") + "[lib]\nproc-macro = true\n",
+               "app/pages/a.html": "a", "outside/b.html": "b"},
+        members=("app", "include_dir"),
+        edits={
+            "a file": write("app/pages/a.html", "aa"), "a file more": write("app/pages/c.html", "c"),
+            "one less": lambda yard: yard.path("app/pages/a.html").unlink(),
+            "a file outside the crate": write("outside/b.html", "bb"),
+        },
     ),
     "git describe": Habit(
         files={"app/build.rs": script(DESCRIBED, changed("../.git/HEAD", "build.rs")), "app/src/main.rs": SAID,

@@ -23,6 +23,7 @@ from cartwheel.cargo.workspace import Crate, read_crate, workspace_root
 from cartwheel.filesystem.named_files import named_in
 from cartwheel.filesystem.read_set import ReadSet, below, files_below, relative_name, there_or_not
 from cartwheel.inputs import git_reads
+from cartwheel.inputs.embedded_files import embedded_by_macros
 
 _SET_BY_CARGO = (
     "CARGO", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_*", "CARGO_CRATE_NAME", "CARGO_BIN_NAME",
@@ -77,8 +78,7 @@ class BuildEvidence(Struct, frozen=True, kw_only=True):
 
 
 def seen_by(build: CargoBuild, messages: CargoMessages, home: Path) -> BuildEvidence:
-    """The evidence of a build. Ignored are fetched crates and all target directories (a copied one names files of its
-    original)."""
+    """The evidence of a build. Ignored are fetched crates and all target directories, even a copied one's original."""
     places = (build.target_dir, build.root / ".cartwheel", home / "registry", home / "git")
     return BuildEvidence(
         build=build,
@@ -89,7 +89,8 @@ def seen_by(build: CargoBuild, messages: CargoMessages, home: Path) -> BuildEvid
 
 def reads_of_build(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     """Sources, watched files and variables. If the evidence is incomplete, whole packages of `packages` count."""
-    return _sources(run, packages) | _scripts(run) | _variables(run) | _asks_git(run)
+    embedded = embedded_by_macros((a.name for a in run.messages.artifacts), packages, run.build.root)
+    return _sources(run, packages) | _scripts(run) | _variables(run) | _asked_by_sources(run) | embedded
 
 
 def whole_packages(packages: Iterable[Crate], root: Path) -> ReadSet:
@@ -108,15 +109,18 @@ def asked_for(packages: Iterable[Crate]) -> ReadSet:
     return ReadSet(env=tuple(sorted(n for n in names if not _set_by_cargo(n))))
 
 
-def _asks_git(run: BuildEvidence) -> ReadSet:
-    """What local build scripts and procedural macros ask git for."""
+def _asked_by_sources(run: BuildEvidence) -> ReadSet:
+    """What local build scripts and procedural macros ask git for, and the lockfile if they name it."""
     paths: set[Path] = set()
     for artifact in run.messages.artifacts:
         if is_local(artifact.package) and {"custom-build", "proc-macro"} & set(artifact.kinds):
             names = {name for info in _beside(artifact, run) for name in info.files if name.endswith(".rs")}
             tops = (artifact.manifest.parent, workspace_root(artifact.manifest).parent)
             paths |= {artifact.source, *(top / name for name in names for top in tops)}
-    return ReadSet(git=git_reads.named_in_sources(_text(path) or "" for path in sorted(paths)))
+    texts = [_text(path) or "" for path in sorted(paths)]
+    locked = any("Cargo.lock" in text or "built::" in text for text in texts)
+    lock = there_or_not([workspace_root(run.build.manifest).with_name("Cargo.lock")] if locked else [], run.build.root)
+    return lock | ReadSet(git=git_reads.named_in_sources(texts), unwatched=lock.files)
 
 
 def is_local(package: str) -> bool:
@@ -221,9 +225,8 @@ def _script_reads(script: BuildScriptRun, printed: Directives, folder: Path, run
         reads |= ReadSet(folders=() if path.is_file() else (relative_name(path, root),))
         if local and (not there or path.suffix in _INCLUDING):
             unseen |= {whole, *((relative_name(path.parent, root),) if there else ())}
-    # A script that reads CARGO_PKG_DESCRIPTION runs again for no edit of a manifest (cargo 1.95).
-    own = (folder / "Cargo.toml", workspace_root(folder / "Cargo.toml")) if local else ()
-    manifests = {relative_name(path, root) for path in own}
+    own = folder / "Cargo.toml"  # cargo 1.95 runs a script that reads CARGO_PKG_DESCRIPTION for no edit of a manifest
+    manifests = {relative_name(path, root) for path in (own, workspace_root(own)) if local}
     return reads | ReadSet(folders=tuple(sorted(unseen)), unwatched=tuple(sorted(unseen | manifests)))
 
 
