@@ -182,3 +182,30 @@ def test_publishers_are_read_as_the_index_states_them() -> None:
     assert [str(row) for row in publishers(document)] == [
         "GitHub a/b release.yml in pypi", "GitLab a/b/c .gitlab-ci.yml", "Google me@example.org",
     ]  # fmt: skip
+
+
+def test_status_shows_the_stated_origin_of_each_file(tmp_path: Path) -> None:
+    from cartwheel.commands.status import ReleaseStatus, TagStatus, as_text
+    from cartwheel.destinations.pypi import PypiDestination
+    from support.attested_index import AttestedIndex
+    from support.indexes import sdist, sha256, wheel
+    from support.sigstore_lab import Issuer
+
+    with AttestedIndex(tmp_path / "shelf", Issuer(), tmp_path) as shelf:
+        files = [wheel(shelf.folder, "demo-1.0-py3-none-any.whl"), sdist(shelf.folder)]
+        settings = IndexSettings(url=shelf.url, simple=shelf.simple, auth="trusted", attestations=True)
+        found = resolve("house", {"house": settings})
+        digests = {path.name: sha256(path.read_bytes()) for path in files}
+
+        def shown() -> str:
+            status = PypiDestination(found, "demo", "1.0", environ={}, say=print).status(digests)
+            tag = TagStatus(name="v1.0")
+            return as_text([ReleaseStatus(package="demo", version="1.0", head="a" * 40, tag=tag, indexes=(status,))])
+
+        assert "demo" not in shown().splitlines()[-1]
+        shelf.documents[files[0].name] = shelf.document([])
+        lines = [line.strip() for line in shown().splitlines()]
+        assert f"{files[0].name}: GitHub owner/demo release.yml in house" in lines
+        assert f"{files[1].name}: no provenance" in lines
+        shelf.documents[files[1].name] = shelf.document([])
+        assert shown().splitlines()[-1].strip() == "each file: GitHub owner/demo release.yml in house"

@@ -159,9 +159,19 @@ def as_text(states: Iterable[ReleaseStatus]) -> str:
             lines += [f"{'':28}{line.strip()}" for line in more]
             odd = index.items if index.state in (PARTIAL, DIFFERS) else ()
             lines += [f"{'':28}{item.state:12}  {item.name}" for item in odd]
+            lines += [f"{'':28}{line}" for line in _provenance(index)]
         if not row.indexes:
             lines.append("  never published")
     return "\n".join(lines) + "\n"
+
+
+def _provenance(index: DestinationStatus) -> tuple[str, ...]:
+    """The origin of each file as the destination states it; one line if all files have the same."""
+    there = [item for item in index.items if item.state == THERE]
+    known = {item.provenance for item in there}
+    if len(known) == 1:
+        return tuple(f"each file: {provenance}" for provenance in known if provenance)
+    return tuple(f"{item.name}: {item.provenance or 'no provenance'}" for item in there)
 
 
 def _tag_in_words(row: ReleaseStatus) -> str:

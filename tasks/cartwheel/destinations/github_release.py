@@ -33,7 +33,7 @@ from cartwheel.destinations.protocol import (
     item_statuses,
     overall_state,
 )
-from cartwheel.destinations.release_bundles import Bundles
+from cartwheel.destinations.release_bundles import Bundles, provenance_of
 from cartwheel.destinations.release_page import (
     Asset,
     Page,
@@ -207,16 +207,15 @@ class GitHubRelease:
         assets = {asset.name: asset for asset in page.assets if asset.name in planned or asset.name not in spec.others}
         held = {file: asset.sha256 for file, asset in assets.items()}
         items = tuple(
-            ItemStatus(name=item.name, state=BROKEN) if item.name in assets and not assets[item.name].whole else item
+            ItemStatus(name=item.name, state=BROKEN)
+            if item.name in assets and not assets[item.name].whole
+            else replace(item, provenance=provenance_of(item.name, assets))
             for item in item_statuses(planned, held, extra=False)
         )
         kind = "a draft" if page.draft else "published, and can no longer be changed" if page.immutable else "published"
         state = overall_state(items)
         state = PARTIAL if page.draft and state == COMPLETE else state
         return DestinationStatus(name=self.name, kind=GITHUB, state=state, detail=f"{kind}: {page.html}", items=items)
-
-    # Parts of the above
-    # ------------------------------------------------------------------------------------------------
 
     def _digest(self, asset: Asset) -> str:
         return self._api.digest(asset.url)

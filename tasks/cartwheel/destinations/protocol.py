@@ -96,12 +96,14 @@ class Standing(Struct, frozen=True, kw_only=True):
     """There but yanked (PEP 592); verification refuses them."""
 
 
-class ItemStatus(Struct, frozen=True, kw_only=True):
+class ItemStatus(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An item and its state at a destination."""
 
     name: str
     state: str
     """`there`, `missing`, `other bytes`, `not planned`, `broken off`."""
+    provenance: str = ""
+    """What the destination states of its origin, not verified; empty if it states nothing."""
 
 
 class DestinationStatus(Struct, frozen=True, kw_only=True):

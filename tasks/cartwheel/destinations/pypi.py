@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from cartwheel.destinations import pypi_provenance
 from cartwheel.destinations.protocol import (
+    THERE,
     Answer,
     DestinationStatus,
     Item,
+    ItemStatus,
     JobNeeds,
     Release,
     Say,
@@ -29,8 +33,9 @@ from cartwheel.destinations.settlement import conflict_lines, settle, too_late
 from cartwheel.destinations.twine_upload import Sender, by_identity, lacking
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import PYPI, is_rehearsal
+from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Project
-from cartwheel.provenance.attestations import AUDIENCE
+from cartwheel.provenance.attestations import AUDIENCE, publishers
 from cartwheel.stand_ins.pypi import LoopbackIndex
 
 
@@ -233,5 +238,14 @@ class PypiDestination:
         rows = listing(self.index, self._project, self._version, environ=self._environ, say=lines.append)
         withdrawn = [row.file for row in rows if row.yanked]
         items = item_statuses(digests, {row.file: row.sha256 for row in rows})
+        if self.index.public or self.index.attestations:
+            items = tuple(self._with_provenance(item) if item.state == THERE else item for item in items)
         detail = f"withdrawn: {', '.join(withdrawn)}" if withdrawn else "".join(lines)
         return DestinationStatus(name=self.name, kind=PYPI, state=overall_state(items), detail=detail, items=items)
+
+    def _with_provenance(self, item: ItemStatus) -> ItemStatus:
+        try:
+            document = pypi_provenance.provenance(self.index, self._project, self._version, item.name)
+        except StepFailed as error:
+            return replace(item, provenance=f"unknown: {error}")
+        return replace(item, provenance=", ".join(map(str, publishers(document))))

@@ -6,7 +6,7 @@ bundle differs each time it is signed, so it is no planned file: it is added if 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,6 +31,11 @@ def job_needs(settings: IndexSettings) -> tuple[str, ...]:
     """
     planned = not settings.url if settings.attestations is None else settings.attestations
     return (attestations.AUDIENCE,) if planned else ()
+
+
+def provenance_of(file: str, assets: Collection[str]) -> str:
+    """What a release page with these `assets` states of a file's origin; empty without a bundle."""
+    return f"signed: {file}{SUFFIX}" if f"{file}{SUFFIX}" in assets else ""
 
 
 class Bundles:
