@@ -151,6 +151,21 @@ def test_without_a_command_it_is_installed_and_imported(attempt: Callable[..., T
     assert attempt("", command=()).not_run == "no test command is configured; it was installed and imported"
 
 
+def test_a_namespace_package_without_a_file_of_its_own_is_found_in_the_environment(tmp_path: Path) -> None:
+    files = {"basalt/tide/__init__.py": "origin = 'wheel'\n"}
+    made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", files)
+    tests = tmp_path / "package" / "tests" / "test_tide.py"
+    tests.parent.mkdir(parents=True)
+    tests.write_text("import basalt.tide\ndef test_origin():\n    assert basalt.tide.origin == 'wheel'\n")
+    run = test_environment.run_wheel_tests(
+        made, base=python3(), module="basalt", requirements=(), extras=(), command=("pytest", "{package}/tests"),
+        tests_from=tmp_path / "package", may_compile=False, scratch=tmp_path / "scratch",
+        log=StepLog(tmp_path / "check.log", shown_as="check.log"), env=tool_environment(os.environ),
+    )  # fmt: skip
+    assert run.count == 1
+    assert run.where.endswith("site-packages/basalt")
+
+
 def test_a_module_that_cannot_be_imported_is_a_failure(tmp_path: Path) -> None:
     made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"wave/__init__.py": ""})
     with pytest.raises(StepFailed, match="No module named 'tide'"):

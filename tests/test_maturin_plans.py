@@ -51,7 +51,7 @@ def test_the_plan_names_the_wheel(name: str, tmp_path: Path) -> None:
     folder, _, last = case.extension.rpartition(".")
     assert module_name(package.manifests.pyproject, package.manifests.cargo).split(".")[-1] == last or not last
     python = any(path.endswith("demo/__init__.py") for path in case.files)
-    assert package.module == (folder.split(".")[0] or ("demo" if python else ""))
+    assert package.module == (folder or ("demo" if python else ""))
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,18 @@
-"""Windows under Wine: the project installed for CPython for Windows, kept between runs."""
+"""Windows under Wine: the project installed for CPython for Windows, kept between runs, and commands typed in it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import pty
+import re
+import select
 import shutil
 import subprocess
 import sys
+import time
+import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -32,6 +38,41 @@ class Installed:
         """Run the environment's interpreter."""
         return self.machine.run(str(self.python), *argv, cwd=cwd, env={**tools(), **(env or {})}, timeout=timeout)
 
+    def doit(self, *words: str, cwd: Path, env: Mapping[str, str] | None = None, code: int = 0) -> str:
+        """The output of doit, which must end with that exit code."""
+        done = self.run("-m", "doit", *words, cwd=cwd, env={**(env or {})})
+        assert done.returncode == code, f"{words}: exit {done.returncode}\n{done.stdout[-4000:]}"
+        return done.stdout
+
+    def interrupted(
+        self, *argv: str, cwd: Path, env: Mapping[str, str], when: Callable[[], bool], timeout: float = 200
+    ) -> tuple[int, str, float]:
+        """Run the interpreter on a terminal, and type Ctrl-C there once `when()` is true.
+
+        Returns the exit code, the output without escape sequences, and the seconds from the key to the end.
+        """
+        process, terminal = pty.fork()
+        if process == 0:
+            os.chdir(cwd)
+            own = {**os.environ, **self.machine.environment, **tools(), **env, "TERM": "xterm"}
+            os.execve(self.machine.wine, [str(self.machine.wine), str(self.python), *argv], own)
+        output, typed, deadline = b"", 0.0, time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if not typed and when():
+                os.write(terminal, b"\x03")
+                typed = time.monotonic()
+            if select.select([terminal], [], [], 0.1)[0]:
+                try:
+                    output += os.read(terminal, 65536)
+                except OSError:
+                    break  # its other end is closed
+        took = time.monotonic() - typed
+        os.close(terminal)
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", output.decode(errors="replace"))
+        assert typed, f"the moment for Ctrl-C never came: {text[-2000:]}"
+        assert time.monotonic() < deadline, f"it went on: {text[-2000:]}"
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), text, took
+
 
 def tools() -> dict[str, str]:
     """The variables that uv for Windows needs under Wine."""
@@ -41,6 +82,7 @@ def tools() -> dict[str, str]:
     return {
         "SSL_CERT_FILE": windows_path(certificates), "UV_LINK_MODE": "copy", "UV_CACHE_DIR": windows_path(CACHE / "uv"),
         "SSL_CERT_DIR": "", "REQUESTS_CA_BUNDLE": windows_path(certificates), "COVERAGE_PROCESS_START": "",
+        "PYTHONDONTWRITEBYTECODE": "",  # compiling every module again takes 10 s for each command
     }  # fmt: skip
 
 
@@ -49,7 +91,8 @@ def installed() -> Installed:
     """The project for Windows; installed again when its requirements change."""
     machine = windows()
     named = f"{ROOT} {machine.pythons[PYTHON]}".encode()
-    key = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + named).hexdigest()[:12]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    key = hashlib.sha256(repr(project).encode() + named).hexdigest()[:12]
     folder = CACHE / f"project-{key}"
     with FileLock(CACHE / "project.lock"):
         if not (folder / "done").is_file():
@@ -60,19 +103,15 @@ def installed() -> Installed:
 
 
 def _install(machine: Windows, folder: Path) -> None:
-    uv = CACHE / "uv-for-windows"
-    if not (uv / "bin" / "uv.exe").is_file():
-        subprocess.run(
-            [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python-platform", "x86_64-pc-windows-msvc",
-             "--python-version", PYTHON, "--only-binary", ":all:", "--target", str(uv), "uv"],
-            check=True,
-        )  # fmt: skip
-    python = machine.pythons[PYTHON]
-    made = machine.run(str(python), "-m", "venv", "--without-pip", windows_path(folder), cwd=CACHE)
+    """Make the environment; its packages are installed from Linux, which takes seconds instead of minutes."""
+    made = machine.run(str(machine.pythons[PYTHON]), "-m", "venv", "--without-pip", windows_path(folder), cwd=CACHE)
     assert made.returncode == 0, made.stdout
-    own = folder / "Scripts" / "python.exe"
-    done = machine.run(
-        str(uv / "bin" / "uv.exe"), "pip", "install", "--python", windows_path(own), "--editable", windows_path(ROOT),
-        "pytest>=9", "hypothesis", "jsonschema", cwd=ROOT, env=tools(),
+    packages = folder / "Lib" / "site-packages"
+    subprocess.run(
+        [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python-platform", "x86_64-pc-windows-msvc",
+         "--python-version", PYTHON, "--only-binary", ":all:", "--no-binary", "cartwheel", "--link-mode", "copy",
+         "--target", str(packages), "--editable", str(ROOT), "pytest>=9", "hypothesis", "jsonschema"],
+        check=True,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout
+    for program in (packages / "bin").glob("*.exe"):
+        program.rename(folder / "Scripts" / program.name)

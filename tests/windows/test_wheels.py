@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -23,8 +22,8 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
 
 def rows(example: Example, triple: str) -> list[dict[str, object]]:
     """The test runs in the report of the target's check."""
-    (report,) = (example.root / ".cartwheel").rglob(f"*{'win_amd64' if triple == WINDOWS else 'musllinux'}*.json")
-    tests: list[dict[str, object]] = json.loads(report.read_text())["tests"]
+    tests = example.report(triple)["tests"]
+    assert isinstance(tests, list)
     return tests
 
 

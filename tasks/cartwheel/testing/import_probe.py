@@ -52,9 +52,12 @@ def _write_counts(name: str) -> None:
 
 def pytest_sessionfinish(session, exitstatus):  # type: ignore[no-untyped-def]
     """Runs in every process, so that workers of pytest-xdist record their imports too."""
-    imported = sys.modules.get(MODULE)
-    if imported is not None:
+    name = MODULE
+    while name and name not in sys.modules:
+        name = name.rpartition(".")[0]
+    if name:
         with open(os.path.join(FOLDER, f"{os.getpid()}.txt"), "w", encoding="utf-8") as file:
-            file.write(getattr(imported, "__file__", None) or "")
+            module = sys.modules[name]  # a namespace package has folders and no file
+            file.write(getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), ""))
     if exitstatus == 5:
         session.exitstatus = 0

@@ -143,7 +143,7 @@ def minimum_of(name: WheelName) -> str:
 _PROBE = """
 import importlib, json, platform, sys, sysconfig
 module = importlib.import_module(sys.argv[1]) if sys.argv[1] else None
-file = getattr(module, "__file__", None) or ""
+file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "") # a namespace has no file
 print()
 print(json.dumps({"file": file, "python": platform.python_version(), "platlib": sysconfig.get_path("platlib")}))
 """

@@ -126,14 +126,15 @@ def module_name(pyproject: Mapping[str, Any], cargo: Mapping[str, Any]) -> str:
 def module_of(manifests: Manifests, name: str) -> str:
     """The module that the wheels of a package are imported as; empty for a program without Python code.
 
-    Without a Python package of that name, maturin wraps the extension in one that is named like its last part.
+    An extension `a.b._c` beside Python code is in the package `a.b`, where `a` may be a namespace without a file of its
+    own. Without a Python package of that name, maturin wraps the extension in one that is named like its last part.
     """
     if not manifests.cargo_path:
         return normalised_name(name)
     parts = module_name(manifests.pyproject, manifests.cargo).split(".")
     if bindings_of(manifests) == BIN and not manifests.has_python:
         return ""
-    return parts[0] if manifests.has_python else parts[-1]
+    return (".".join(parts[:-1]) or parts[0]) if manifests.has_python else parts[-1]
 
 
 def _library_kinds(cargo: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,0 +1,130 @@
+"""A user's commands on Windows: a pure package from its first listing to a rehearsed release, and Ctrl-C."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from support.bridge import bridge
+from support.projects import DODO
+from support.repositories import git, repository
+from support.windows_project import Installed
+
+PURE = """\
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "ripple"
+version = "1.0.0"
+description = "waves"
+requires-python = ">=3.13"
+readme = "README.md"
+[tool.cartwheel]
+targets = ["any"]
+publish = []
+test = { command = ["pytest", "{package}/tests"], requires = ["pytest"] }
+"""
+FILES = {
+    "pyproject.toml": PURE, "dodo.py": DODO, "README.md": "# ripple\n", "src/ripple/__init__.py": "VALUE = 1\n",
+    "tests/test_ripple.py": "import ripple\ndef test_value(): assert ripple.VALUE == 1\n",
+    ".gitignore": "/.cartwheel/\n/dist/\n__pycache__/\n",
+}  # fmt: skip
+
+SLOW = """\
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "slow"
+version = "1.0"
+requires-python = ">=3.13"
+[tool.cartwheel]
+targets = ["any"]
+publish = []
+test = { skip = "nothing to test" }
+"""
+BACKEND = """\
+import pathlib, subprocess, sys, time
+LATE = "import pathlib, time; time.sleep(6); pathlib.Path('late').write_text('x')"
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    subprocess.Popen([sys.executable, "-c", LATE], cwd=MARKS)
+    pathlib.Path(MARKS, "wheel").write_text("x")
+    time.sleep(100)
+def build_sdist(folder, config_settings=None):
+    pathlib.Path(MARKS, "sdist").write_text("x")
+    time.sleep(100)
+"""
+
+
+def written(root: Path, files: Mapping[str, str]) -> Path:
+    """A repository with these files in one commit."""
+    repository(root)
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, "utf-8")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "one")
+    return root
+
+
+@pytest.fixture
+def linux() -> Iterator[Mapping[str, str]]:
+    """The variables by which git of Linux is found."""
+    with bridge() as variables:
+        yield variables
+
+
+@pytest.mark.full(sample=0.0)
+@pytest.mark.parametrize("utf8", ["1", "0"])
+def test_a_pure_package_in_a_folder_with_blanks_and_accents_goes_from_list_to_rehearse(
+    installed: Installed, linux: Mapping[str, str], tmp_path: Path, utf8: str
+) -> None:
+    root = written(tmp_path / "größe und wert", FILES)
+    env = {**linux, "PYTHONUTF8": utf8}
+
+    def doit(*words: str, code: int = 0) -> str:
+        return installed.doit(*words, cwd=root, env=env, code=code)
+
+    assert "build" in doit("list")
+    assert "ripple-1.0.0-py3-none-any.whl" in doit("plan")
+    assert "ready" in doit("doctor")
+    doit("build:any")
+    wheel = root / "dist" / "private" / "ripple-1.0.0-py3-none-any.whl"
+    first = wheel.read_bytes()
+    (root / "src/ripple/__init__.py").write_text("VALUE = 2\n", "utf-8")
+    doit("build:any")
+    assert wheel.read_bytes() != first
+    (root / "src/ripple/__init__.py").write_text("VALUE = 1\n", "utf-8")
+    assert "2 tests passed" in doit("check")
+    assert wheel.read_bytes() == first
+    assert "8 are up to date" in doit("plan")
+    doit("sdist", "version-sync")
+    assert "1.1.0" in doit("bump", "minor")
+    git(root, "commit", "--quiet", "--all", "--message", "1.1.0")
+    assert "rehearsed" in doit("rehearse")
+    doit("run", "clean")
+    assert not (root / "dist").exists()
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("words", [("build:any",), ("build:any", "sdist")], ids=["one step", "two steps at once"])
+def test_ctrl_c_ends_the_run_and_all_that_it_started(
+    installed: Installed, linux: Mapping[str, str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    backend = f"MARKS = {'Z:' + str(tmp_path)!r}\n{BACKEND}"
+    root = written(tmp_path / "slow", {"pyproject.toml": SLOW, "dodo.py": DODO, "backend.py": backend})
+    marks = [tmp_path / ("wheel" if word == "build:any" else "sdist") for word in words]
+    code, output, took = installed.interrupted(
+        "-m", "doit", *words, cwd=root, env=linux, when=lambda: all(mark.exists() for mark in marks)
+    )
+    assert "stopping (SIGINT)" in output
+    assert code, output
+    assert took < 6, output
+    again = installed.run("-c", "import time; time.sleep(7)", cwd=root)
+    assert again.returncode == 0
+    assert not (tmp_path / "late").exists()
+    assert not list(root.rglob("*.whl"))
