@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from cartwheel.machine import wine
 from cartwheel.machine.interpreters import Interpreter, NoInterpreter
 from cartwheel.model.check_report import WINE, CheckReport, TestRun, untested_for_release
 from cartwheel.model.wheels.target import TARGETS
+from cartwheel.testing.windows_layout import arrange
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Wine runs on other systems")
 
@@ -133,3 +135,32 @@ def test_tests_under_wine_count_in_a_release_only_if_the_configuration_says_so()
     )
     native = CheckReport(file="a.whl", sha256="", runs=(run, TestRun(count=3, python="3.12.1")))
     assert untested_for_release(native, wine_counts=False) == ""
+
+
+def test_programs_and_data_files_get_the_places_of_windows(tmp_path: Path) -> None:
+    packages, scripts = tmp_path / "env/Lib/site-packages", tmp_path / "env/Scripts"
+    for name, text in {
+        "tide-1.dist-info/entry_points.txt": "[console_scripts]\ntide = tide.cli:App.main [x]\n[other]\na = b:c\n",
+        "bin/tide": "#!/bin/sh\n", "bin/uv.exe": "MZ", "share/tide/note.txt": "note",
+    }.items():  # fmt: skip
+        (packages / name).parent.mkdir(parents=True, exist_ok=True)
+        (packages / name).write_text(text)
+    scripts.mkdir()
+    python = tmp_path / "python"
+    bundled = python / "Lib/ensurepip/_bundled/pip-25.whl"
+    bundled.parent.mkdir(parents=True)
+    for path, names in (
+        (bundled, [f"pip/_vendor/distlib/{kind}64.exe" for kind in "tw"]),
+        (tmp_path / "tide-1-py3-none-any.whl", ["tide-1.data/data/share/tide/note.txt", "tide/__init__.py"]),
+    ):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, f"<{name}>")
+    arrange(tmp_path / "env", tmp_path / "tide-1-py3-none-any.whl", python / "python.exe", "win_amd64")
+    assert (tmp_path / "env/share/tide/note.txt").read_text() == "note"
+    assert sorted(path.name for path in scripts.iterdir()) == ["tide.exe", "uv.exe"]
+    launcher, line, rest = (scripts / "tide.exe").read_bytes().partition(b"#!")
+    assert (launcher, line) == (b"<pip/_vendor/distlib/t64.exe>", b"#!")
+    assert rest.startswith(f'"{wine.windows_path(str(scripts / "python.exe"))}"\r\n'.encode())
+    with zipfile.ZipFile(scripts / "tide.exe") as archive:
+        assert archive.read("__main__.py").decode() == ("import sys\nfrom tide.cli import App\nsys.exit(App.main())\n")

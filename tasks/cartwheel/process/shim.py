@@ -9,15 +9,17 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 
-def _hold_in_job() -> object:
+def _hold_in_job() -> "Callable[[subprocess.Popen[bytes]], None]":
     """Windows: put this process, and thereby its descendants, into a job object that dies with its last handle.
 
-    Returns the handle; no other process has one.
+    This process has the only handle.  Returns a function that adds a child, for systems that refuse this process
+    because another job holds it already.
     """
     if sys.platform != "win32":
-        return None
+        return lambda child: None
     import ctypes
     from ctypes import wintypes
 
@@ -32,7 +34,7 @@ def _hold_in_job() -> object:
     limits[16:20] = (0x2000).to_bytes(4, "little")  # JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
     kernel.SetInformationJobObject(job, 9, limits, len(limits))  # JobObjectExtendedLimitInformation
     kernel.AssignProcessToJobObject(job, kernel.GetCurrentProcess())
-    return job
+    return lambda child: kernel.AssignProcessToJobObject(job, int(child._handle)) and None
 
 
 def _end_all() -> None:
@@ -70,9 +72,10 @@ def _as_exit_argument(code: int) -> int:
 def main() -> int:
     """The command's exit code; 127 if it cannot be started."""
     received = _outlive_the_command()
-    job = _hold_in_job()
+    hold = _hold_in_job()
     try:
         child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+        hold(child)
     except OSError as error:
         print(f"{sys.argv[1]}: {error.strerror}", file=sys.stderr)
         return 127
@@ -80,7 +83,6 @@ def main() -> int:
     code = child.wait()
     if received:
         os.killpg(0, signal.SIGKILL)  # descendants of the command may ignore the signal too
-    del job
     return _as_exit_argument(code)
 
 

@@ -14,11 +14,12 @@ from msgspec.structs import replace
 
 from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.interpreters import Interpreter
-from cartwheel.machine.wine import failure_in_words
+from cartwheel.machine.wine import failure_in_words, program_architecture
 from cartwheel.model.check_report import WINE, TestRun
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.step import CommandLog
 from cartwheel.model.wheels.wheel_name import WheelName
+from cartwheel.testing import windows_layout
 from cartwheel.testing.fresh_environment import FreshEnvironment, fresh, inside
 from cartwheel.testing.installers import PIP, Installer, installer, pip_variables
 from cartwheel.testing.test_runners import Runner
@@ -106,6 +107,8 @@ def run_installed_tests(
         scratch / "env", base=base, tool=tool, log=log, env=env, installer_env=for_installer, only_wheels=only_wheels
     )
     install(environment, tool, runner.needs)
+    if environment.target:
+        windows_layout.arrange(environment.folder, wheel, Path(base.path), program_architecture(Path(base.path)))
     place = cwd or scratch / "run"
     try:
         ran = _tested(environment, runner, command, wheel, module, tests_from, scratch, place, log)
