@@ -64,6 +64,11 @@ def test_no_file_names_the_host_of_a_registry() -> None:
     assert named == []
 
 
+def test_no_file_of_the_product_has_more_than_300_lines() -> None:
+    lengths = {path: path.read_text("utf-8").count("\n") for path in (ROOT / "tasks").rglob("*.py")}
+    assert {path.name: lines for path, lines in lengths.items() if lines > 300} == {}
+
+
 def test_no_test_module_imports_another() -> None:
     """Shared helpers are in tests/support."""
     found = re.compile(r"^\s*(?:from|import)\s+(?:test_\w+|conftest)\b", re.MULTILINE)
