@@ -50,7 +50,6 @@ def test_the_licence_of_a_crate_is_found_wherever_cargo_keeps_its_sources(tmp_pa
     )
 
 
-ISC = {"license": {"id": "ISC"}}
 DOCUMENT = {
     "components": [
         {"name": "sand", "version": "1.0.0", "purl": "pkg:cargo/sand@1.0.0", "licenses": [{"expression": "MIT"}]},
