@@ -19,7 +19,7 @@ from cartwheel.backends.from_sdist import local_build
 from cartwheel.backends.sdist_check import interpreter_for_tests
 from cartwheel.ci.action_pins import PINS, Pin, newest_pins, pins_in
 from cartwheel.ci.build_matrix import builds
-from cartwheel.ci.github_workflow import plan_outputs, render
+from cartwheel.ci.github_workflow import files, plan_outputs, render
 from cartwheel.ci.pipeline_files import FORGES
 from cartwheel.ci.project_pipeline import pipeline
 from cartwheel.ci.selection import NOWHERE, selection
@@ -78,7 +78,7 @@ def test_only_the_jobs_that_publish_may_do_more_than_read(name: str) -> None:
             assert set(more) <= set(PROJECTS[name]().ci.jobs[job.name].permissions)
         elif job.role != "publish":
             assert not more
-            login = name == "own-feeds" and job.role == "verify"  # a private index is read with a login
+            login = name == "own-feeds" and job.role in ("plan", "verify")  # a private index is read with a login
             assert login or all(secret == "forge" for secret in job.secrets.values())
         else:
             assert job.environment
@@ -297,7 +297,9 @@ def audited(tool: str, folder: Path, *texts: str) -> subprocess.CompletedProcess
 
 @pytest.mark.parametrize("tool", AUDITS)
 def test_nothing_is_found_in_any_workflow(tool: str, tmp_path: Path) -> None:
-    done = audited(tool, tmp_path, *(render(pipeline_of(name)) for name in PROJECTS))
+    texts = [text for name in PROJECTS for text in files(pipeline_of(name), {}).values()]
+    assert len(texts) == len(PROJECTS) + 2, "two configurations have a reusable file too"
+    done = audited(tool, tmp_path, *texts)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

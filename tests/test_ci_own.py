@@ -95,6 +95,24 @@ def test_a_file_of_another_name_and_a_reusable_one_that_it_calls() -> None:
     assert "path: python/demo/.cartwheel/sccache" in reusable
 
 
+def test_the_plan_reads_a_private_index_with_a_token_of_its_own_environment() -> None:
+    from ruamel.yaml import YAML
+
+    found = pipeline_of("own-feeds")
+    plan = found.job("plan")
+    assert (plan.environment, list(plan.secrets)) == ("plan", ["CARTWHEEL_INDEX_FEED_TOKEN"])
+    main, reusable = (YAML(typ="safe").load(text) for text in github_workflow.files(found, {}).values())
+    assert main["jobs"]["wheels"]["secrets"] == "inherit", "else a called job's environment gives it no secrets"
+    assert reusable["on"]["workflow_call"]["secrets"] == {"CARTWHEEL_INDEX_FEED_TOKEN": {"required": False}}
+    job = reusable["jobs"]["plan"]
+    assert job["environment"] == {"name": "plan"}
+    holding = [step["name"] for step in job["steps"] if "secrets." in str(step)]
+    assert holding == ["Plan"]
+    assert "secrets" not in github_workflow.files(pipeline_of("elsewhere"), {})[".github/workflows/publish.yml"]
+    said = list(advice(found, FORGES["gitlab"], PROJECTS["own-feeds"]()))
+    assert any("plan: keep a token that may read the last release as the masked variable" in line for line in said)
+
+
 def test_a_file_of_another_name_is_written_compared_and_asked_of_a_tag(tmp_path: Path) -> None:
     project = committed(pure(tmp_path / "project"))
     text = (project.root / "pyproject.toml").read_text()

@@ -144,7 +144,10 @@ PROJECTS = {
                 "crate-feed": {"url": "sparse+https://feed.example/index/", "kind": "crates"},
             },
             "overrides": [{"select": "*-windows-*", "skip": "no toolchain"}],
-            "ci": {"github": {"file": ".github/workflows/feeds.yaml"}, "gitlab": {"file": "ci/feeds.yml"}},
+            "ci": {
+                "github": {"file": ".github/workflows/feeds.yaml", "reusable": ".github/workflows/files.yaml"},
+                "gitlab": {"file": "ci/feeds.yml"},
+            },
         }
     ),
 }

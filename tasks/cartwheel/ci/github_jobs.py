@@ -67,6 +67,8 @@ _MAY_SAVE = "github.event_name == 'push' && !startsWith(github.ref, 'refs/tags/'
 def calling_job(pipeline: Pipeline) -> dict[str, Any]:
     """The job that calls the reusable workflow."""
     to = {"with": {"to": f"${{{{ inputs.to || '{NOWHERE}' }}}}"}} if pipeline.choices else {}
+    note = "zizmor: ignore[secrets-inherit] a called job gets its environment's secrets only so (actions/runner#1490)"
+    secrets = {"secrets": WithComment("inherit", note)} if building_secrets(pipeline) else {}
     return {
         "name": "Wheels",
         "permissions": {"contents": WithComment("read", "to check the sources out")},
@@ -74,7 +76,13 @@ def calling_job(pipeline: Pipeline) -> dict[str, Any]:
             f"./{pipeline.ci.github.reusable}", "zizmor: ignore[self-repository] actionlint 1.7 does not know $/"
         ),
         **to,
+        **secrets,
     }
+
+
+def building_secrets(pipeline: Pipeline) -> tuple[str, ...]:
+    """The secrets of the jobs that a reusable workflow holds."""
+    return tuple(dict.fromkeys(s for job in pipeline.jobs if job.role in BUILDING for s in job.secrets.values()))
 
 
 def _plan_job(pipeline: Pipeline, job: Job) -> str:
@@ -137,6 +145,8 @@ def _plan(pipeline: Pipeline, job: Job) -> Parts:
     if pipeline.choices:
         nightly = f"github.event_name == 'schedule' && '{pipeline.nightly}' || " if pipeline.nightly else ""
         plan["env"] = {"TO": f"${{{{ {nightly}inputs.to }}}}"}
+    if job.secrets:
+        plan["env"] = {**plan.get("env", {}), **tokens(job)}
     steps: list[Step] = [
         {"name": "Compare this file with the configuration", "run": "doit ci --check"},
         {

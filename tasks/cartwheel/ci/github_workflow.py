@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cartwheel.ci.action_pins import Pins, newest_pins, pins_in
-from cartwheel.ci.github_jobs import BUILDING, WHEELS, calling_job, job_row
+from cartwheel.ci.github_jobs import BUILDING, WHEELS, building_secrets, calling_job, job_row
 from cartwheel.ci.jobs import (
     Build,
     Job,
@@ -70,6 +70,8 @@ def _reusable(pipeline: Pipeline, jobs: Iterable[Job], pins: Pins) -> str:
     to = {"description": "Where to publish", "type": "string", "default": NOWHERE}
     outputs = {name: {"value": f"${{{{ jobs.plan.outputs.{name} }}}}"} for name in ("packages", "kept")}
     call: dict[str, Any] = {"inputs": {"to": to}} if pipeline.choices else {}
+    if secrets := building_secrets(pipeline):
+        call["secrets"] = {name: {"required": False} for name in secrets}
     tree = {
         "name": "wheels",
         "on": {"workflow_call": {**call, "outputs": outputs}},

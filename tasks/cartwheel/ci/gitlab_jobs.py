@@ -33,7 +33,6 @@ Row = dict[str, Any]
 _KEPT = "$CI_COMMIT_TAG-$TO"
 """Part of every cache's key, so that a run which may publish finds nothing: no other run writes it."""
 
-
 _LAST = (PUBLISH, VERIFY, OWN)
 STAGES = {PLAN: PLAN, BUILD: BUILD, SDIST: BUILD, GATHER: GATHER, **dict.fromkeys(_LAST, "release")}
 _COMMON_STAGES = {PLAN: "build", BUILD: "build", SDIST: "build", GATHER: "test", **dict.fromkeys(_LAST, "deploy")}
@@ -70,6 +69,7 @@ def _plan(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     }  # fmt: skip
     return {
         **_first(pipeline, job, extends="prepared"),
+        **({"environment": {"name": _environment(job), "action": "access"}} if job.environment else {}),
         "cache": cache,
         "script": _script(pipeline, job, script),
         "artifacts": _kept(pipeline, PLANNED, f"{STATE}/key.now", f"{STATE}/{KEPT}.tar"),
@@ -208,10 +208,10 @@ def _gather(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
 
 def _deliver(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     """A job that publishes to an index or verifies it, or one of the user's own."""
-    earlier = [name for name in job.needs if name not in (PLAN, BUILD, SDIST)]
     mine = f"publish-{job.name.partition('-')[2]}" if job.role == VERIFY else ""
-    needs: list[Any] = [PLAN, *builders, SDIST]
-    needs += [name if name == mine else {"job": name, "optional": True} for name in earlier]
+    earlier = (name for name in job.needs if name not in (PLAN, BUILD, SDIST))
+    optional = (name if name == mine else {"job": name, "optional": True} for name in earlier)
+    needs: list[Any] = [PLAN, *builders, SDIST, *optional]
     locked = job.locked
     made = {**_first(pipeline, job, extends="released" if locked else "prepared"), "needs": needs}
     if rules := _rules(pipeline, job):

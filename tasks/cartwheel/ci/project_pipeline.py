@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from cartwheel.ci.build_matrix import builds, sdist_pythons
 from cartwheel.ci.jobs import BUILD, GATHER, OWN, PLAN, PUBLISH, SDIST, Job, Permission, Pipeline, RepositoryFacts
-from cartwheel.ci.publish_jobs import READ, publish_jobs, tag_patterns
+from cartwheel.ci.publish_jobs import READ, job_needs, publish_jobs, tag_patterns
+from cartwheel.destinations.credentials import token_variable
 from cartwheel.model.config.values import Secret
-from cartwheel.model.destination import GITHUB, is_rehearsal, kind_of
+from cartwheel.model.destination import GITHUB, PYPI, is_rehearsal, kind_of
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Project
 
@@ -41,7 +42,11 @@ def pipeline(project: Project, *, version: str, where: RepositoryFacts = _AT_ROO
 def _build_jobs(project: Project) -> Iterable[Job]:
     secrets = _build_secrets(project)
     environment = BUILD if secrets else ""
-    yield Job(name=PLAN, role=PLAN, title="Plan", permissions=(READ,), minutes=15)
+    reading = _reading_secrets(project)
+    yield Job(
+        name=PLAN, role=PLAN, title="Plan", permissions=(READ,), minutes=15, secrets=reading,
+        environment=PLAN if reading else "",
+    )  # fmt: skip
     yield Job(
         name=BUILD, role=BUILD, title="Build", needs=(PLAN,), permissions=(READ,), minutes=120,
         secrets=secrets, environment=environment,
@@ -61,6 +66,17 @@ def _build_secrets(project: Project) -> Mapping[str, str]:
     tables = (*(wheel.environment for _, wheel in project.wheels), *(p.environment for p in project.packages))
     values = (value for table in tables for value in table.values())
     return {value.secret: value.secret for value in values if isinstance(value, Secret)}
+
+
+def _reading_secrets(project: Project) -> Mapping[str, str]:
+    """The secrets with which the plan reads the last release on private indexes, by variable."""
+    found: dict[str, str] = {}
+    for package in project.packages:
+        indexes = (name for name in package.publish if kind_of(name, project.indexes) == PYPI)
+        first = next((name for name in indexes if not is_rehearsal(name, project.indexes)), "")
+        if first and job_needs(project, first).private:
+            found[token_variable(first)] = token_variable(first)
+    return found
 
 
 def _own_jobs(project: Project, publishing: Iterable[Job]) -> Iterable[Job]:

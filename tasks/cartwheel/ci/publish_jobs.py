@@ -48,7 +48,7 @@ def _pair(
     by_tag: bool, added: bool = False,
 ) -> tuple[Job, Job]:  # fmt: skip
     """The job that publishes to an index and the one that verifies it.  `added`: the index is not in `publish`."""
-    needs = _needs(project, index)
+    needs = job_needs(project, index)
     environment = _table(project, index).environment or index
     secrets = _secrets(index, identity=needs.identity, own_page=needs.own_page)
     publish = Job(
@@ -96,7 +96,7 @@ def _table(project: Project, index: str) -> IndexSettings:
     return project.indexes.get(index, IndexSettings())
 
 
-def _needs(project: Project, index: str) -> JobNeeds:
+def job_needs(project: Project, index: str) -> JobNeeds:
     """The needs of an index's jobs, from its kind."""
     return implementation(index, project.indexes).job_needs(index, _table(project, index))
 
@@ -109,7 +109,7 @@ def _secrets(index: str, *, identity: bool, own_page: bool) -> Mapping[str, str]
 
 def is_rehearsal_index(project: Project, index: str) -> bool:
     """Whether an index takes versions without a tag."""
-    return _needs(project, index).practice
+    return job_needs(project, index).practice
 
 
 def tag_patterns(project: Project, packages: tuple[str, ...]) -> tuple[str, ...]:

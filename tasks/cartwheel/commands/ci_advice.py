@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cartwheel.ci.gitlab_runners import MACHINES
-from cartwheel.ci.jobs import BUILD, PUBLISH, SDIST, Pipeline
+from cartwheel.ci.jobs import BUILD, PLAN, PUBLISH, SDIST, Pipeline
 from cartwheel.ci.pipeline_files import Forge
 from cartwheel.model.config.values import RunnerGroup, runner_text
 from cartwheel.model.project import Project
@@ -32,11 +32,18 @@ def _credentials(wanted: Pipeline, forge: Forge) -> Iterable[str]:
                 f"{job.index}: name this pipeline{file} a trusted publisher there, with the environment "
                 f"{job.environment}"
             )
-        if job.role not in (PUBLISH, BUILD, SDIST):
+        if job.role not in (PLAN, PUBLISH, BUILD, SDIST):
             continue
         for variable in (name for name, secret in job.secrets.items() if secret == name):
-            kept = "its token" if job.index else "what its wheels are built with"
+            kept = _KEPT.get(job.role, "its token")
             yield f"{job.index or job.name}: keep {kept} as {forge.secret_place(job, variable)}"
+
+
+_KEPT = {
+    PLAN: "a token that may read the last release",
+    **dict.fromkeys((BUILD, SDIST), "what its wheels are built with"),
+}
+"""What the secrets of a job's role are, in words; those of the other roles are tokens of an index."""
 
 
 def _missing_tests(wanted: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
