@@ -268,6 +268,18 @@ def test_what_was_published_since_and_is_not_planned_is_proposed_by_itself(tmp_p
     assert planned(adopt(root, offline=False, released=listing("single-abi3"))) == expected_wheels("single-abi3")
 
 
+def test_a_package_that_is_left_out_from_the_start_is_remembered(tmp_path: Path) -> None:
+    root = unpacked("two-packages", tmp_path / "x")
+    whole = adopt(root, offline=True)
+    out = next(package.folder for package in whole.packages if package.folder != ".")
+    first = adopt(root, offline=True, excluded=(f"{out}/",))
+    assert out not in {package.folder for package in first.packages}
+    write(first)
+    assert table(root)["excluded-packages"] == [f"{out}/"]
+    assert out not in {package.folder for package in read_project(root, {}).packages}
+    assert adopt(root, offline=True).edits == ()
+
+
 def test_a_package_that_is_new_is_listed_and_the_old_one_keeps_its_tags(tmp_path: Path) -> None:
     root = after_adoption("single-abi3", tmp_path / "x")
     git(root, "add", "--all")
@@ -281,7 +293,20 @@ def test_a_package_that_is_new_is_listed_and_the_old_one_keeps_its_tags(tmp_path
     (root / "tools" / "Cargo.toml").write_text(crate)
     again = adopt(root, offline=False, released=listing("single-abi3"))
     assert sorted(edit.path for edit in again.edits) == ["pyproject.toml", "tools/pyproject.toml"]
-    assert again.notes == ("tools: flint-tools is new, and is added to 'packages'",)
+    assert again.notes == (
+        "tools: flint-tools is new, and is added to 'packages'; to leave it out from now on: "
+        "doit adopt --exclude tools",
+    )
+    left = adopt(root, offline=False, released=listing("single-abi3"), excluded=("tools",))
+    (edit,) = left.edits
+    assert '\n+excluded-packages = ["tools"]\n' in edit.diff()
+    before = (root / "pyproject.toml").read_text()
+    write(left)
+    assert [(row.folder, row.why) for row in left.skipped] == [("tools", "excluded")]
+    after = adopt(root, offline=False, released=listing("single-abi3"))
+    assert (after.edits, [row.why for row in after.skipped]) == ((), ["excluded"]), "it is remembered"
+    assert [package.folder for package in read_project(root, {}).packages] == ["."]
+    (root / "pyproject.toml").write_text(before)
     write(again)
     assert table(root)["packages"] == [".", "tools"]
     assert table(root)["tag"] == "v{version}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,8 @@ import pytest
 
 from cartwheel.adoption.build_scripts import before_build
 from cartwheel.adoption.build_settings import compiler_flags
+from cartwheel.adoption.cibuildwheel_options import Options
+from cartwheel.adoption.workflows import JobStep
 from cartwheel.commands.adopt import Adoption, adopt, write
 from cartwheel.model.errors import ConfigError
 from cartwheel.pipeline import read_project
@@ -142,7 +145,7 @@ def test_packages_that_are_installed_on_the_runner_itself_are_a_step_of_the_buil
     script = "container: off, before-script-linux: sudo apt-get install -y libpcap-dev"
     _, table = adopted(tmp_path / "x", workflow=workflow(f"ubuntu-latest | target: x86_64, {script}", *EVERYWHERE[1:]))
     (step,) = table["ci"]["steps"]["before"]["build"]
-    assert step["run"] == ['case "$(uname -s)" in Linux) sudo apt-get install -y libpcap-dev ;; esac']
+    assert step["run"] == ['case "$(uname -s)" in Linux) $(command -v sudo) apt-get install -y libpcap-dev ;; esac']
 
 
 def test_a_script_that_chooses_between_systems_is_kept_as_a_whole() -> None:
@@ -342,3 +345,178 @@ def metadata(root: Path, out: Path) -> list[str]:
     lines = [line for name in ("METADATA", "entry_points.txt") for path in out.rglob(name)
              for line in path.read_text().splitlines()]  # fmt: skip
     return sorted(line for line in lines if not line.startswith("Dynamic: "))
+
+
+# Steps before a build -------------------------------------------------------------------------------------------------
+
+
+def job(runner: str, *steps: str, container: str = "") -> str:
+    """A workflow of one job; a step is a command, or begins with `uses `."""
+    rows = "".join(
+        f"      - uses: {step.removeprefix('uses ')}\n" if step.startswith("uses ")
+        else "      - run: |\n" + "".join(f"          {line}\n" for line in step.splitlines())
+        for step in steps
+    )  # fmt: skip
+    image = f"    container: {container}\n" if container else ""
+    return f"on: {{ push: {{ tags: ['v*'] }} }}\njobs:\n  wheels:\n    runs-on: {runner}\n{image}    steps:\n{rows}"
+
+
+BUILD = "pip install maturin\nmaturin build --release"
+SUDO = "$(command -v sudo)"
+
+
+def build_steps(table: dict[str, Any]) -> list[str]:
+    steps = table.get("ci", {}).get("steps", {}).get("before", {}).get("build", [])
+    return [line for step in steps for line in step["run"]]
+
+
+@pytest.mark.parametrize(
+    ("runner", "script", "lines"),
+    [
+        (
+            "ubuntu-latest",
+            "sudo apt-get update && sudo apt-get install -y libpcap-dev \\\n  protobuf-compiler",
+            [
+                f'case "$(uname -s)" in Linux) {SUDO} apt-get update ;; esac',
+                f'case "$(uname -s)" in Linux) {SUDO} apt-get install -y libpcap-dev protobuf-compiler ;; esac',
+            ],
+        ),
+        ("macos-latest", "brew install protobuf", ['case "$(uname -s)" in Darwin) brew install protobuf ;; esac']),
+        ("windows-latest", "choco install nasm -y", ['case "$(uname -s)" in MINGW*) choco install nasm -y ;; esac']),
+        (
+            "ubuntu-latest",
+            "if ! command -v protoc; then\n  sudo apt install -y protobuf-compiler\nfi",
+            [
+                'case "$(uname -s)" in Linux)\n  if ! command -v protoc; then\n'
+                f"  {SUDO} apt install -y protobuf-compiler\n  fi\n;; esac"
+            ],
+        ),
+        ("ubuntu-latest", "sudo apt-get update\nsudo apt-get install -y gcc-aarch64-linux-gnu python3-dev", []),
+        ("ubuntu-latest", "sudo apt-get update", []),
+    ],
+)
+def test_packages_that_an_earlier_step_installs_are_a_step_of_the_build_jobs(
+    tmp_path: Path, runner: str, script: str, lines: list[str]
+) -> None:
+    found, table = adopted(tmp_path / "x", workflow=job(runner, script, BUILD))
+    assert build_steps(table) == lines
+    assert not any("before the build there" in note for note in found.notes)
+
+
+def test_packages_of_the_runner_do_not_reach_a_build_in_a_container(tmp_path: Path) -> None:
+    text = job("ubuntu-latest", "sudo apt-get install -y libpcap-dev", "npm ci", "uses PyO3/maturin-action@v1")
+    found, table = adopted(tmp_path / "x", workflow=text)
+    assert build_steps(table) == []
+    assert "overrides" not in table
+    assert any("'npm ci' come before the build there" in note for note in found.notes)
+
+
+def test_packages_of_a_jobs_manylinux_container_make_an_image(tmp_path: Path) -> None:
+    text = job("ubuntu-latest", "yum install -y openssl-devel", BUILD, container="quay.io/pypa/manylinux2014_x86_64")
+    _, table = adopted(tmp_path / "x", workflow=text)
+    assert table["overrides"] == [{"select": LINUX, "image": "dockerfile:wheels.Dockerfile"}]
+    assert "RUN yum install -y openssl-devel\n" in (tmp_path / "x" / "wheels.Dockerfile").read_text()
+
+
+def test_what_comes_before_a_build_and_is_not_taken_over_is_named(tmp_path: Path) -> None:
+    text = job(
+        "ubuntu-latest",
+        "uses actions/checkout@v6",
+        "uses actions/setup-node@v6",
+        "git config --global --add safe.directory .\npython -m pip install -U pip\nmkdir -p dist",
+        "npm ci && npm run build",
+        'echo "RUSTC=$(which rustc)" >> "$GITHUB_ENV"\ncurl https://sh.rustup.rs -sSf | sh -s -- -y',
+        "dnf install -y clang",
+        BUILD,
+        "apt-get install -y later",
+        container="fedora:44",
+    )
+    found, table = adopted(tmp_path / "x", workflow=text)
+    assert build_steps(table) == []
+    (note,) = (note for note in found.notes if "before the build there" in note)
+    assert note.startswith(
+        ".github/workflows/wheels.yml, job wheels: 'actions/setup-node', 'npm ci', 'npm run build', "
+        "'dnf install -y clang' come before"
+    )
+
+
+def test_packages_in_the_script_of_a_gitlab_job_are_found(tmp_path: Path) -> None:
+    text = (
+        "wheels:\n  image: python:3.13\n  before_script: [apt-get update, apt-get install -y cmake]\n"
+        "  script: [pip install maturin, maturin build --release, apt-get install -y later]\n"
+    )
+    _, table = adopted(tmp_path / "x", **{".gitlab-ci.yml": text})
+    assert build_steps(table) == [
+        f'case "$(uname -s)" in Linux) {SUDO} apt-get update ;; esac',
+        f'case "$(uname -s)" in Linux) {SUDO} apt-get install -y cmake ;; esac',
+    ]
+
+
+# Overrides of cibuildwheel --------------------------------------------------------------------------------------------
+
+CRATE_WITHOUT_ABI3 = PYO3.replace(', features = ["abi3-py311"]', "")
+OVERRIDES = """
+[tool.cibuildwheel]
+build = ["cp312-*", "cp313-*"]
+skip = "*-win32"
+test-skip = "*-musllinux_*"
+environment = { RUSTFLAGS = "-C lto=fat", JEMALLOC_SYS_STATIC = "1" }
+
+[[tool.cibuildwheel.overrides]]
+select = "*-musllinux*"
+environment = { RUSTFLAGS = "-C target-feature=-crt-static" }
+
+[[tool.cibuildwheel.overrides]]
+select = "*-musllinux*"
+inherit.environment = "append"
+environment = { OPENSSL_STATIC = "1" }
+
+[[tool.cibuildwheel.overrides]]
+select = "cp313-manylinux*"
+manylinux-x86_64-image = "manylinux2014"
+
+[[tool.cibuildwheel.overrides]]
+select = ["cp313-{macosx,win}*"]
+environment = { RUSTFLAGS = "-C lto=thin" }
+test-command = ""
+"""
+
+
+def test_overrides_of_cibuildwheel_are_those_of_the_table(tmp_path: Path) -> None:
+    files = {"pyproject.toml": PACKAGE + OVERRIDES, "Cargo.toml": CRATE_WITHOUT_ABI3}
+    text = cibuildwheel("ubuntu-latest", "macos-latest", "windows-latest")
+    found, table = adopted(tmp_path / "x", workflow=text, **files)
+    rows = {str(row["select"]): row for row in table["overrides"]}
+    assert rows[MUSL]["flags"] == ["-C target-feature=-crt-static"]
+    assert rows[MUSL]["environment"] == {"OPENSSL_STATIC": "1"}
+    for triple in ("aarch64-apple-darwin", "x86_64-pc-windows-msvc"):
+        row = rows[str({"target": triple, "python": "3.13"})]
+        assert (row["flags"], row["environment"]) == (["-C lto=thin"], {})
+    files_of_linux = [file for file in found.packages[0].planned if "manylinux" in file]
+    assert [re.sub(r"agate-[^-]*-(cp\d+)-.*linux_2_(\d+)_x86.*", r"\1 \2", file) for file in files_of_linux] == [
+        "cp312 28", "cp313 17",
+    ]  # fmt: skip
+    hint = "; what differs in the tests of some wheels is a key of an override: test = { … }"
+    assert [note for note in found.notes if "not taken over" in note] == [
+        f"[tool.cibuildwheel]: test-skip not taken over{hint}",
+        f"[tool.cibuildwheel].overrides of 'cp313-macosx* cp313-win*': test-command not taken over{hint}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("below", "value", "rule", "value_then"),
+    [
+        ({"A": "1"}, {"B": "2"}, "append", {"A": "1", "B": "2"}),
+        ({"A": "1"}, {"A": "2"}, "append", {"A": "2"}),
+        ({"A": "1"}, {"A": "2"}, "prepend", {"A": "1"}),
+        ({"A": "1"}, {"B": "2"}, "none", {"B": "2"}),
+        ({"A": "1"}, "B=2", "append", {"A": "1", "B": "2"}),
+        ("A=1 C=3", {"B": "2"}, "append", {"A": "1", "B": "2", "C": "3"}),
+    ],
+)
+def test_an_override_of_cibuildwheel_replaces_or_extends(below: Any, value: Any, rule: str, value_then: Any) -> None:
+    row = {"select": "cp313-*", "inherit": {"environment": rule}, "environment": value}
+    table = {"tool": {"cibuildwheel": {"environment": below, "overrides": [row]}}}
+    options = Options(JobStep(), "linux", table)
+    assert options.of_wheel("cp313-manylinux_x86_64").environment() == value_then
+    assert options.of_wheel("cp312-manylinux_x86_64").environment() == Options(JobStep(), "linux", table).environment()

@@ -18,6 +18,8 @@ _PACKAGES = re.compile(
     r"\b(?:yum|dnf|microdnf|apt|apt-get|aptitude|apk|zypper|pacman|brew|choco|vcpkg)\b(?:\s+-\S+)*\s+"
     r"(?:install|add|update|upgrade|-S\w*|makecache|config-manager)\b|\bvcpkg\b"
 )
+LINUX_PACKAGES = r"\b(?:yum|dnf|microdnf|apt-get|apt|aptitude|apk|zypper|pacman)\s+(?=-|install|add|update|upgrade)"
+"""The start of a command that installs packages on Linux as root."""
 _CONTROL = re.compile(r"^\s*(?:if|for|while|case|function|\{|\(|cd|export|pushd)\b|[|><`$*]|^\s*\w+=")
 
 
@@ -32,14 +34,11 @@ class BeforeBuild(Struct, frozen=True, kw_only=True):
 
 def before_build(script: str) -> BeforeBuild:
     """The parts of a script. A script that installs packages inside of control structures is kept as a whole."""
-    lines = _lines(script)
+    lines = [line for line in script_lines(script) if not is_brought(line)]
     if any(_CONTROL.search(line) for line in lines):
-        rest = [line for line in lines if not _BROUGHT.match(line)]
-        if not rest:
-            return BeforeBuild()
         if _PACKAGES.search(script):
-            return BeforeBuild(image=tuple(rest))
-        return BeforeBuild(commands=(("sh", "-ec", "\n".join(rest)),))
+            return BeforeBuild(image=tuple(lines))
+        return BeforeBuild(commands=(("sh", "-ec", "\n".join(lines)),))
     commands: list[tuple[str, ...]] = []
     packages: list[str] = []
     for line in (part.strip() for whole in lines for part in re.split(r"&&|;", whole)):
@@ -52,6 +51,16 @@ def before_build(script: str) -> BeforeBuild:
     return BeforeBuild(commands=tuple(commands), image=tuple(packages))
 
 
+def is_brought(line: str) -> bool:
+    """Whether cartwheel or the job that it writes does all that the line does."""
+    return all(not part or _BROUGHT.match(part) for part in map(str.strip, re.split(r"&&|;", line)))
+
+
+def installs_packages(line: str) -> bool:
+    """Whether a line of a shell script installs packages of the system."""
+    return bool(_PACKAGES.search(line))
+
+
 def dockerfile(lines: tuple[str, ...]) -> str:
     """An image of the Python Packaging Authority with what the lines install."""
     script = " && \\\n    ".join(lines) if not any(_CONTROL.search(line) for line in lines) else ""
@@ -59,8 +68,9 @@ def dockerfile(lines: tuple[str, ...]) -> str:
     return f"ARG POLICY\nARG ARCH\nFROM quay.io/pypa/${{POLICY}}_${{ARCH}}\nRUN {run}\n"
 
 
-def _lines(script: str) -> list[str]:
-    joined = script.replace("\\\n", " ")
+def script_lines(script: str) -> list[str]:
+    """The lines of a shell script without comments; a continued line is one."""
+    joined = re.sub(r"\s*\\\n\s*", " ", script)
     return [line.strip() for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
 

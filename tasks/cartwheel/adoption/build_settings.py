@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.adoption.build_scripts import before_build, dockerfile
+from cartwheel.adoption.build_scripts import LINUX_PACKAGES, before_build, dockerfile
 from cartwheel.adoption.built_wheels import OFF, BuildCall
 from cartwheel.model.wheels.architecture import BY_NAME
 from cartwheel.model.wheels.target import ANY, TARGETS
@@ -36,36 +36,56 @@ class BuildSettings(Struct, frozen=True, kw_only=True):
     """Shell lines for `ci.steps.before.build`: packages that the jobs install on the machine itself."""
 
 
-def build_settings(calls: Iterable[BuildCall], targets: Iterable[str]) -> BuildSettings:
-    """The settings of the workflows' builds of `targets`."""
+def build_settings(
+    calls: Iterable[BuildCall], wheels: Iterable[tuple[str, str]], targets: Iterable[str]
+) -> BuildSettings:
+    """The settings of the workflows' builds of `targets`.
+
+    `wheels`: triple and interpreter of each wheel, for builds that differ between the interpreters of a target.
+    """
     every = [triple for triple in targets if triple != ANY]
-    settings: dict[str, dict[str, Any]] = {}
+    planned = set(wheels)
+    keys_of: dict[str, dict[str, Any]] = {}
     source: dict[str, str] = {}
     files: dict[str, str] = {}
     steps: dict[str, None] = {}
-    for call in calls:
-        for triple in call.triples:
-            if triple in every and triple not in settings:
-                settings[triple] = _keys(call, triple, files, steps)
-                source[triple] = f"{call.workflow}, job {call.job}"
+    of_some: list[dict[str, Any]] = []
+    for call in sorted(calls, key=lambda call: -len(call.pythons) if call.tool == "cibuildwheel" else 0):
+        for triple in (triple for triple in call.triples if triple in every):
+            keys = _keys(call, triple, files, steps)
+            if triple not in keys_of:
+                keys_of[triple], source[triple] = keys, f"{call.workflow}, job {call.job}"
+            elif all((triple, python) in planned for python in call.pythons) and call.pythons:
+                of_some += _of_some_interpreters(triple, call.pythons, keys, keys_of[triple])
     table: dict[str, Any] = {}
     comments: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     for key in ("flags", "environment", "before", "image"):
         groups: dict[str, list[str]] = {}
         for triple in every:
-            if key in settings.get(triple, {}):
-                groups.setdefault(repr(settings[triple][key]), []).append(triple)
+            if key in keys_of.get(triple, {}):
+                groups.setdefault(repr(keys_of[triple][key]), []).append(triple)
         for triples in groups.values():
-            value = settings[triples[0]][key]
+            value = keys_of[triples[0]][key]
             if len(triples) == len(every) and key != "image":
                 table[key] = value
                 comments[key] = f"from {source[triples[0]]}"
             else:
                 rows.append({"select": " ".join(triples), key: value})
-    return BuildSettings(
-        table=table, overrides=tuple(_joined(rows)), comments=comments, files=files, steps=tuple(steps)
-    )
+    overrides = (*_joined(rows), *of_some)
+    return BuildSettings(table=table, overrides=overrides, comments=comments, files=files, steps=tuple(steps))
+
+
+_NOTHING: Mapping[str, Any] = {"flags": [], "environment": {}, "before": []}
+
+
+def _of_some_interpreters(
+    triple: str, pythons: tuple[str, ...], keys: Mapping[str, Any], usual: Mapping[str, Any]
+) -> Iterable[dict[str, Any]]:
+    """An override with what differs for these interpreters from the usual build of the target."""
+    other = {key: keys.get(key, none) for key, none in _NOTHING.items() if keys.get(key, none) != usual.get(key, none)}
+    if other:
+        yield {"select": {"target": triple, "python": " ".join(pythons)}, **other}
 
 
 def _joined(rows: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
@@ -90,9 +110,10 @@ def _keys(call: BuildCall, triple: str, files: dict[str, str], steps: dict[str, 
     if script.commands:
         keys["before"] = [{"run": list(command)} for command in script.commands]
     system = TARGETS[triple].system
+    if call.setup and system in _UNAME:
+        steps |= dict.fromkeys(_on_machine(call.setup.splitlines(), system), None)
     if script.image and system in _UNAME and not (system == "linux" and _has_image(call, triple)):
-        lines = "; ".join(line if line.startswith(("brew", "choco")) else f"sudo {line}" for line in script.image)
-        steps[f'case "$(uname -s)" in {_UNAME[system]}) {lines} ;; esac'] = None
+        steps |= dict.fromkeys(_on_machine(script.image, system), None)
     elif script.image and system == "linux":
         text = dockerfile(script.image)
         name = next((name for name, known in files.items() if known == text), "")
@@ -100,6 +121,17 @@ def _keys(call: BuildCall, triple: str, files: dict[str, str], steps: dict[str, 
         files[name] = text
         keys["image"] = f"dockerfile:{name}"
     return keys
+
+
+def _on_machine(lines: Iterable[str], system: str) -> Iterable[str]:
+    """The lines as a step of build jobs that acts on machines of one system.  GitLab's images have no sudo."""
+    words = [re.sub(r"\bsudo\s+", "", line) for line in lines]
+    if system == "linux":
+        words = [re.sub(LINUX_PACKAGES, r"$(command -v sudo) \g<0>", line) for line in words]
+    if any(re.match(r"(?:if|for|while|case|fi|done|esac|else|elif|then)\b", line) for line in words):
+        yield "\n".join((f'case "$(uname -s)" in {_UNAME[system]})', *(f"  {line}" for line in words), ";; esac"))
+    else:
+        yield from (f'case "$(uname -s)" in {_UNAME[system]}) {line} ;; esac' for line in words)
 
 
 def _has_image(call: BuildCall, triple: str) -> bool:

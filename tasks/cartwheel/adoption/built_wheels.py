@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from cartwheel.adoption.parsed_files import Texts, parsed_toml
+from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.platform_names import image_policy, python_name, triple_of, with_policy
 from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
 
@@ -49,39 +49,29 @@ class BuildCall(Struct, frozen=True, kw_only=True):
     """The image, if one is named that is not the tool's own; `OFF` for none."""
     before: str = ""
     """A script that runs before the build."""
+    setup: str = ""
+    """A script that runs earlier on the machine of the build."""
+    left_out: tuple[str, ...] = ()
+    """Earlier steps of the job that no key of the configuration takes over: a command or an action each."""
+    isolated: bool = False
+    """Whether it runs in a container of its own, where earlier steps of the job have no effect."""
     runner: str = ""
     environment: Mapping[str, str] = {}
 
 
 def build_calls(pipelines: Iterable[Workflow], texts: Texts) -> tuple[BuildCall, ...]:
     """Every build of the workflows, each row of a matrix by itself, and the targets of cargo-dist's configuration."""
+    from cartwheel.adoption.cargo_dist import cargo_dist_calls
+    from cartwheel.adoption.preparation import prepared
+
     calls = (
-        call
+        prepared(call, job, job.steps[:number])
         for workflow in pipelines
         for job in workflow.jobs
-        for step in job.steps
+        for number, step in enumerate(job.steps)
         for call in _calls(step, job, texts)
     )
-    return (*calls, *_cargo_dist(texts))
-
-
-def _cargo_dist(texts: Texts) -> Iterable[BuildCall]:
-    """One call for each target (cargo-dist 0.30: dist-workspace.toml, dist.toml, `metadata.dist` in Cargo.toml)."""
-    places: tuple[tuple[str, tuple[str, ...]], ...] = (
-        ("dist-workspace.toml", ("dist",)),
-        ("dist.toml", ("dist",)),
-        ("Cargo.toml", ("workspace", "metadata", "dist")),
-        ("Cargo.toml", ("package", "metadata", "dist")),
-    )
-    for path, keys in places:
-        table: Any = parsed_toml(texts, path)
-        for key in keys:
-            table = table.get(key, {}) if isinstance(table, Mapping) else {}
-        targets = table.get("targets", ()) if isinstance(table, Mapping) else ()
-        if targets:
-            for triple in map(str, targets):
-                yield BuildCall(tool=CARGO_DIST, workflow=path, job="dist", triples=(triple,))
-            return
+    return (*calls, *cargo_dist_calls(texts))
 
 
 def _calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[BuildCall]:
@@ -117,13 +107,14 @@ def _maturin_action(step: JobStep, job: JobRun) -> Iterable[BuildCall]:
         folder=step.with_.get("working-directory", step.folder) or step.folder,
         container=step.with_.get("container", ""),
         before=step.with_.get("before-script-linux", ""),
+        isolated=job.system == "linux" and OFF not in (step.with_.get("container"), step.with_.get("manylinux")),
         env={**step.env, **dict(re.findall(r"(?:-e|--env)[ =](\w+)=(\S*)", step.with_.get("docker-options", "")))},
     )
 
 
 def _maturin(
     command: str, arguments: list[str], job: JobRun, *, target: str, manylinux: str, folder: str,
-    container: str = "", before: str = "", env: Mapping[str, str] | None = None,
+    container: str = "", before: str = "", isolated: bool = False, env: Mapping[str, str] | None = None,
 ) -> Iterable[BuildCall]:  # fmt: skip
     options = _options(arguments)
     folder = _package_folder(folder, options)
@@ -153,6 +144,7 @@ def _maturin(
         profile=(options.get("--profile") or [""])[-1],
         container="" if container == "auto" else container,
         before=before.strip(),
+        isolated=isolated,
         runner=job.runner,
         environment=env or {},
     )
@@ -224,18 +216,20 @@ _PLAIN = re.compile(
 
 def _calls_in_script(step: JobStep, job: JobRun) -> Iterable[BuildCall]:
     script = step.run.replace("\\\n", " ")
-    for line in script.splitlines():
+    lines = script.splitlines()
+    for number, line in enumerate(lines):
+        earlier = "\n".join(lines[:number])
         contained = _DOCKER.search(line)
         image = _IMAGE.search(contained[1]) if contained else None
         if image:
             yield from _in_container(image[0], line, step, job)
             continue
         for match in _MATURIN.finditer(line):
-            yield from _maturin(
-                match[1], _split(match[2]), job, target="", manylinux="", folder=_cd(script, step.folder), env=step.env
-            )
+            folder, words = _cd(script, step.folder), _split(match[2])
+            for call in _maturin(match[1], words, job, target="", manylinux="", folder=folder, env=step.env):
+                yield replace(call, setup=earlier)
         for match in _PLAIN.finditer(line):
-            yield _plain(match[0], match[1], step, job)
+            yield replace(_plain(match[0], match[1], step, job), setup=earlier)
 
 
 def _in_container(image: str, line: str, step: JobStep, job: JobRun) -> Iterable[BuildCall]:
@@ -245,8 +239,9 @@ def _in_container(image: str, line: str, step: JobStep, job: JobRun) -> Iterable
     command = re.search(r"\b(build|sdist|publish)\b(.*)", after)
     if "pyo3/maturin" in image and command:
         yield from _maturin(
-            command[1], _split(command[2]), job, target="", manylinux="2014", folder=step.folder, env=step.env
-        )
+            command[1], _split(command[2]), job, target="", manylinux="2014", folder=step.folder, isolated=True,
+            env=step.env,
+        )  # fmt: skip
         return
     triple, floor = with_policy(triple_of(arch or job.arch, "linux"), policy, "")
     inner = re.search(r"\bmaturin\s+(?:build|publish)\b(.*)", after)
@@ -262,6 +257,7 @@ def _in_container(image: str, line: str, step: JobStep, job: JobRun) -> Iterable
         floor=floor,
         folder=_package_folder(step.folder, options),
         container=image,
+        isolated=True,
         runner=job.runner,
     )
 

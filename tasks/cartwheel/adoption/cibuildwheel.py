@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 
 from cartwheel.adoption.built_wheels import BuildCall, deployment_target
-from cartwheel.adoption.cibuildwheel_options import Options, tables
+from cartwheel.adoption.cibuildwheel_options import Options, matches, tables, words_of
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.platform_names import triple_of
 from cartwheel.adoption.workflows import JobRun, JobStep
@@ -74,15 +73,14 @@ def cibuildwheel_calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Bui
     folder = folder or "."
     options = Options(step, _platform(step, job), tables(folder, texts))
     requires = options.pyproject.get("project", {}).get("requires-python", "")
-    by_triple: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, str, str, str], tuple[Options, list[str]]] = {}
     only = step.with_.get("only", "") or step.env.get("CIBW_ONLY", "")
     for identifier in identifiers(options, job, str(requires), only):
-        row = wheel_of(identifier, options)
-        if row:
-            by_triple.setdefault(row[:2], []).append(row[2])
-    environment = options.environment()
-    before = "\n".join(_from_package(options.text(name), folder) for name in ("before-all", "before-build"))
-    for (triple, floor), pythons in by_triple.items():
+        own = options.of_wheel(identifier)
+        if row := wheel_of(identifier, own):
+            key = (row[0], row[1], repr(own.environment()), _before(own, folder))
+            groups.setdefault(key, (own, []))[1].append(row[2])
+    for (triple, floor, _, before), (own, pythons) in groups.items():
         yield BuildCall(
             tool="cibuildwheel",
             workflow=job.workflow,
@@ -92,9 +90,14 @@ def cibuildwheel_calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Bui
             floor=floor,
             folder=folder,
             before=before,
+            isolated=options.system == "linux",
             runner=job.runner,
-            environment=environment,
+            environment=own.environment(),
         )
+
+
+def _before(options: Options, folder: str) -> str:
+    return "\n".join(_from_package(options.text(name), folder) for name in ("before-all", "before-build"))
 
 
 def _platform(step: JobStep, job: JobRun) -> str:
@@ -125,9 +128,8 @@ def identifiers(options: Options, job: JobRun, requires: str, only: str = "") ->
         return
     if options.system not in _ARCHES:
         return
-    selected = options.words("build") or ["*"]
-    skipped = [pattern for word in options.words("skip") for pattern in _braces(word)]
-    chosen = [pattern for word in selected for pattern in _braces(word)]
+    chosen = words_of(options.words("build") or ["*"])
+    skipped = words_of(options.words("skip"))
     enabled = set(options.words("enable"))
     for python in _ELSEWHERE_PYTHONS.get(options.system, (*_PYTHONS, *_FREE, *_PYPY, *_GRAALPY)):
         if options.system == "pyodide" and _ENABLE_PYODIDE.get(python, "all") not in (*enabled, "all"):
@@ -138,7 +140,7 @@ def identifiers(options: Options, job: JobRun, requires: str, only: str = "") ->
             name = f"{python}-{platform}"
             if not _exists(python, platform):
                 continue
-            if any(fnmatchcase(name, p) for p in chosen) and not any(fnmatchcase(name, p) for p in skipped):
+            if matches(name, chosen) and not matches(name, skipped):
                 yield name
 
 
@@ -201,14 +203,6 @@ def _architectures(options: Options, job: JobRun) -> Iterable[str]:
             known = {arch.lower(): arch for arch in _ARCHES[system]}
             if word.lower() in known:
                 yield known[word.lower()]
-
-
-def _braces(pattern: str) -> list[str]:
-    match = re.search(r"\{([^{}]*)\}", pattern)
-    if not match:
-        return [pattern]
-    parts = (pattern[: match.start()] + part + pattern[match.end() :] for part in match[1].split(","))
-    return [whole for part in parts for whole in _braces(part)]
 
 
 def wheel_of(identifier: str, options: Options) -> tuple[str, str, str] | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from cartwheel.adoption.parsed_files import Texts
@@ -22,13 +23,21 @@ def tables(folder: str, texts: Texts) -> Mapping[str, Any]:
 
 
 class Options:
-    """cibuildwheel's options for one system: variables first, then the system's table, then the general one."""
+    """cibuildwheel's options for one system, with `identifier` for one wheel: variables first, then `overrides`, the
+    system's table and the general one."""
 
-    def __init__(self, step: JobStep, system: str, pyproject: Mapping[str, Any]) -> None:
+    def __init__(self, step: JobStep, system: str, pyproject: Mapping[str, Any], identifier: str = "") -> None:
+        self._step = step
         self._env = step.env
         self.system = system
         self.pyproject = pyproject
         self.table: Mapping[str, Any] = pyproject.get("tool", {}).get("cibuildwheel", {})
+        rows = self.table.get("overrides", ()) if identifier else ()
+        self._overrides = tuple(row for row in rows if matches(identifier, words_of(row.get("select", ()))))
+
+    def of_wheel(self, identifier: str) -> Options:
+        """The options for one build identifier."""
+        return Options(self._step, self.system, self.pyproject, identifier)
 
     def value(self, name: str) -> Any:
         """A list or text; None where nothing says it."""
@@ -36,8 +45,11 @@ class Options:
         for key in (f"{variable}_{self.system.upper()}", variable):
             if self._env.get(key):
                 return self._env[key]
-        own = self.table.get(self.system, {})
-        return own.get(name, self.table.get(name))
+        value = self.table.get(self.system, {}).get(name, self.table.get(name))
+        for row in self._overrides:
+            if name in row:
+                value = _inherited(value, row[name], row.get("inherit", {}).get(name, "none"))
+        return value
 
     def words(self, name: str) -> list[str]:
         """A list of words, which blanks separate; architectures commas too."""
@@ -58,11 +70,65 @@ class Options:
         if isinstance(value, Mapping):
             pairs = {str(name): str(text) for name, text in value.items()}
         else:
-            words = re.findall(r"(\w+)=(\"[^\"]*\"|'[^']*'|\S*)", str(value or ""))
+            text = " ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+            words = re.findall(r"(\w+)=(\"[^\"]*\"|'[^']*'|\S*)", text)
             pairs = {name: text.strip("\"'") for name, text in words}
         seen = self.words("environment-pass") if self.system == "linux" else tuple(self._env)
         inherited = {name: self._env[name] for name in seen if name in self._env}
         return {name: text for name, text in {**inherited, **pairs}.items() if "$" not in text}
+
+
+def _inherited(below: Any, value: Any, rule: str) -> Any:
+    """An option of an override on top of what it overrides (cibuildwheel's documentation, `inherit`, November 2026)."""
+    if rule not in ("append", "prepend") or not below:
+        return value
+    if isinstance(below, Mapping) and isinstance(value, Mapping):
+        return {**below, **value} if rule == "append" else {**value, **below}
+    rows = [part for row in (below, value) for part in _rows(row)]
+    return rows if rule == "append" else [*_rows(value), *_rows(below)]
+
+
+def _rows(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return [f'{name}="{text}"' for name, text in value.items()]
+    return [str(row) for row in value] if isinstance(value, list) else [str(value)]
+
+
+def words_of(value: Any) -> list[str]:
+    """Patterns of build identifiers, as a list or as text, with their braces resolved."""
+    words = value.split() if isinstance(value, str) else map(str, value)
+    return [pattern for word in words for pattern in _braces(word)]
+
+
+def _braces(pattern: str) -> list[str]:
+    match = re.search(r"\{([^{}]*)\}", pattern)
+    if not match:
+        return [pattern]
+    parts = (pattern[: match.start()] + part + pattern[match.end() :] for part in match[1].split(","))
+    return [whole for part in parts for whole in _braces(part)]
+
+
+def matches(identifier: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns selects the build identifier."""
+    return any(fnmatchcase(identifier, pattern) for pattern in patterns)
+
+
+_NOT_TAKEN = ("repair-wheel-command", "config-settings", "before-test", "test-skip", "test-sources", "test-environment")
+_NOT_TAKEN_OF_SOME = (*_NOT_TAKEN, "test-command", "test-requires", "test-extras", "test-groups")
+
+
+def options_not_taken_over(pyproject: Mapping[str, Any]) -> Iterable[str]:
+    """A line for each table of `[tool.cibuildwheel]` with options that no key of the proposed table has."""
+    table = pyproject.get("tool", {}).get("cibuildwheel", {})
+    places: list[tuple[str, Any, tuple[str, ...]]] = [("", table, _NOT_TAKEN)]
+    places += [(f".{name}", table[name], _NOT_TAKEN_OF_SOME) for name in ("linux", "macos", "windows") if name in table]
+    for row in table.get("overrides", ()):
+        places.append((f".overrides of '{' '.join(words_of(row.get('select', ())))}'", row, _NOT_TAKEN_OF_SOME))
+    for where, options, names in places:
+        if found := [name for name in names if options.get(name) or (where and name in options)]:
+            hint = "; what differs in the tests of some wheels is a key of an override: test = { … }"
+            tests = hint if any("test" in name for name in found) else ""
+            yield f"[tool.cibuildwheel]{where}: {', '.join(found)} not taken over{tests}"
 
 
 def test_settings(pyproject: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:

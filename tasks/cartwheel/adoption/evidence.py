@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from cartwheel.adoption.build_settings import build_settings
 from cartwheel.adoption.built_wheels import CARGO_DIST, FOUND, HOST, BuildCall
+from cartwheel.adoption.cibuildwheel_options import options_not_taken_over
 from cartwheel.adoption.file_sets import Comparison, cells_of, identity
 from cartwheel.adoption.layout import FoundPackage, FoundTests
 from cartwheel.adoption.proposal import Proposal, from_build, proposal
@@ -57,6 +58,8 @@ class PackageTable(Struct, frozen=True, kw_only=True):
     """New files, such as a Dockerfile, by path relative to the package."""
     steps: tuple[str, ...] = ()
     """Shell lines that the pipeline's build jobs run first."""
+    left_out: tuple[str, ...] = ()
+    """What builds are given and no key takes over, in lines."""
 
 
 def calls_of(folder: str, calls: Iterable[BuildCall], folders: Iterable[str]) -> tuple[BuildCall, ...]:
@@ -114,7 +117,7 @@ def package_table(evidence: PackageEvidence) -> PackageTable:
         source = ", ".join(dict.fromkeys(call.workflow for call in calls))
     aim = proposal(evidence.manifests, wheels)
     targets = aim.table.get("targets") or usual_triples(evidence.manifests)
-    settings = build_settings(evidence.calls, targets)
+    settings = build_settings(evidence.calls, {(wheel.triple, wheel.python) for wheel in wheels}, targets)
     rows = (*aim.table.get("overrides", ()), *settings.overrides)
     table = short_table({**aim.table, **({"overrides": rows} if rows else {})}, targets)
     comments = {key: f"as {source}" for key in aim.table if source}
@@ -137,7 +140,27 @@ def package_table(evidence: PackageEvidence) -> PackageTable:
         expected=evidence.files,
         files=settings.files,
         steps=settings.steps,
+        left_out=(*_steps_left_out(evidence.calls), *_options_left_out(evidence)),
     )
+
+
+def _options_left_out(evidence: PackageEvidence) -> Iterable[str]:
+    if any(call.tool == "cibuildwheel" for call in evidence.calls):
+        yield from options_not_taken_over(evidence.manifests.pyproject)
+
+
+def _steps_left_out(calls: Iterable[BuildCall]) -> Iterable[str]:
+    by_job: dict[tuple[str, str], dict[str, None]] = {}
+    for call in calls:
+        by_job.setdefault((call.workflow, call.job), {}).update(dict.fromkeys(call.left_out))
+    for (workflow, job), parts in by_job.items():
+        more = f" and {len(parts) - 6} more" if len(parts) > 6 else ""
+        if parts:
+            yield (
+                f"{workflow}, job {job}: {', '.join(map(repr, list(parts)[:6]))}{more} come before the build there and "
+                'are not taken over; if the wheels need one, write it as before = [{ run = ["…"] }], or as a step of '
+                "the build jobs: ci.steps.before.build"
+            )
 
 
 def _of_builds(evidence: PackageEvidence, comments: dict[str, str]) -> Iterable[tuple[str, dict[str, Any]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from msgspec import Struct
@@ -49,8 +50,10 @@ def below(folder: str, name: str) -> str:
     return name if folder == "." else f"{folder}/{name}"
 
 
-def packages(texts: Texts) -> tuple[tuple[FoundPackage, ...], tuple[SkippedFolder, ...]]:
-    """The packages of a repository, the root first, and the folders that only look like a package.
+def packages_in(
+    texts: Texts, *, excluded: Iterable[str] = ()
+) -> tuple[tuple[FoundPackage, ...], tuple[SkippedFolder, ...]]:
+    """The packages of a repository, the root first, and the folders that only look like a package or are `excluded`.
 
     Where a package compiles, pure packages beside it count only in the root and as members of its uv workspace.
     """
@@ -58,8 +61,10 @@ def packages(texts: Texts) -> tuple[tuple[FoundPackage, ...], tuple[SkippedFolde
     skipped: list[SkippedFolder] = []
     marks = ("pyproject.toml", "setup.py")
     folders = {path.rpartition("/")[0] or "." for path in texts if path.rpartition("/")[2] in marks}
+    excluded = tuple(excluded)
     for folder in sorted(folders, key=lambda f: (f != ".", f.count("/"), f)):
-        row = _package(folder, texts)
+        out = any(fnmatchcase(folder, pattern.removeprefix("./").rstrip("/")) for pattern in excluded)
+        row = SkippedFolder(folder=folder, why="excluded") if out else _package(folder, texts)
         (rows if isinstance(row, FoundPackage) else skipped).append(row)  # type: ignore[arg-type]
     members = _uv_members(texts, [row.folder for row in rows])
     if any(row.compiled for row in rows):
@@ -106,8 +111,6 @@ def _compiles(folder: str, texts: Texts) -> bool:
 
 
 def _uv_members(texts: Texts, folders: Iterable[str]) -> frozenset[str]:
-    from fnmatch import fnmatchcase
-
     table = parsed_toml(texts, "pyproject.toml").get("tool", {}).get("uv", {}).get("workspace", {})
     patterns, out = map(str, table.get("members", ())), tuple(map(str, table.get("exclude", ())))
     inside = tuple(patterns)

@@ -13,8 +13,8 @@ from msgspec import Struct
 from cartwheel.adoption.adopted_files import FileEdit
 from cartwheel.adoption.evidence import PackageEvidence
 from cartwheel.adoption.layout import FoundPackage, SkippedFolder
-from cartwheel.adoption.release_keys import GitFacts
 from cartwheel.adoption.workflows import Workflow
+from cartwheel.commands.adopt_git import git_facts
 from cartwheel.commands.options import AS_JSON, flag
 from cartwheel.commands.seek import asks_for_help
 from cartwheel.model.errors import CartwheelError, ConfigError
@@ -34,6 +34,13 @@ class Adopt(Command):  # type: ignore[misc]
     cmd_options = (
         flag("write", "write without asking"),
         flag("offline", "do not ask the index what is shipped; follow the workflows"),
+        {
+            "name": "exclude",
+            "long": "exclude",
+            "type": list,
+            "default": [],
+            "help": "a folder, or a pattern of folders, whose packages are not released; it is remembered",
+        },
         AS_JSON,
     )
 
@@ -52,7 +59,8 @@ class Adopt(Command):  # type: ignore[misc]
         if pos_args:
             raise InvalidCommand(f"adopt: takes no word; found '{pos_args[0]}'")
         try:
-            adoption = adopt(project_root(Path.cwd()), offline=opt_values["offline"])
+            excluded = tuple(opt_values["exclude"])
+            adoption = adopt(project_root(Path.cwd()), offline=opt_values["offline"], excluded=excluded)
             if opt_values["as_json"]:
                 if opt_values["write"]:
                     write(adoption)
@@ -148,18 +156,23 @@ Released = Callable[[Path, str, Any], tuple[str, tuple[str, ...], str]]
 """Returns version and files of a project's newest release on an index, and why these are unknown (else empty)."""
 
 
-def adopt(root: Path, *, offline: bool, released: Released | None = None) -> Adoption:
-    """The proposal for a project; changes nothing. Raises `ConfigError` if there is no package to adopt."""
-    from cartwheel.adoption.layout import packages
+def adopt(root: Path, *, offline: bool, released: Released | None = None, excluded: tuple[str, ...] = ()) -> Adoption:
+    """The proposal for a project; changes nothing. `excluded`: patterns of folders whose packages are left out from now
+    on. Raises `ConfigError` if there is no package to adopt."""
+    from cartwheel.adoption.layout import packages_in
     from cartwheel.adoption.setup_files import with_project_tables
     from cartwheel.adoption.workflows import workflows
     from cartwheel.commands.adopt_changes import changes
     from cartwheel.commands.adopt_new import first_adoption
     from cartwheel.filesystem.repository_files import read_repository
+    from cartwheel.model.config.settings import Settings
+    from cartwheel.model.config.table import decode
 
     present = read_repository(root)
     texts = with_project_tables(present)
-    layout, skipped = packages(texts)
+    table = _tool(texts, "pyproject.toml").get("cartwheel", {})
+    remembered = decode(Settings, table, where="[tool.cartwheel]").excluded_packages or ()
+    layout, skipped = packages_in(texts, excluded=(*remembered, *excluded))
     if not layout:
         why = "; ".join(f"{row.folder}: {row.why}" for row in skipped)
         raise ConfigError(
@@ -170,8 +183,8 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None) -> Ado
     evidence = gather_evidence(root, texts, layout, pipelines, None if offline else released or _latest_release)
     git = git_facts(root)
     if "dodo.py" in texts and "cartwheel" in _tool(texts, "pyproject.toml"):
-        return _with_dodo_note(changes(root, texts, evidence, skipped), texts)
-    first = _from_present(first_adoption(root, texts, evidence, skipped, pipelines, git), present, texts)
+        return _with_dodo_note(changes(root, texts, evidence, skipped, excluded), texts)
+    first = _from_present(first_adoption(root, texts, evidence, skipped, pipelines, git, excluded), present, texts)
     return _with_dodo_note(first, texts)
 
 
@@ -276,21 +289,3 @@ def _latest_release(root: Path, name: str, index: Any) -> tuple[str, tuple[str, 
     except CartwheelError as error:
         return "", (), str(error)
     return (last.version, tuple(row.file for row in last.files), "") if last else ("", (), "")
-
-
-def git_facts(root: Path) -> GitFacts:
-    """Tags, default branch and remotes; empty without a repository."""
-    from cartwheel.repository.git import Repository
-
-    if not (root / ".git").exists():
-        return GitFacts(new=True)
-    try:
-        with Repository(root) as repository:
-            names = repository.remotes()
-            remotes = {name: repository.url(name) for name in names}
-            branch = repository.default_branch(names[0] if names else "") or repository.branch
-            return GitFacts(
-                new=not repository.has("HEAD"), tags=tuple(repository.tags()), branch=branch, remotes=remotes
-            )
-    except CartwheelError:
-        return GitFacts()

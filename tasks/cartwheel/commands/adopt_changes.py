@@ -28,8 +28,9 @@ Texts = Mapping[str, str]
 
 def changes(
     root: Path, texts: Texts, evidence: tuple[PackageEvidence, ...], skipped: tuple[SkippedFolder, ...],
+    excluded: tuple[str, ...] = (),
 ) -> Adoption:  # fmt: skip
-    """The changes since the project was adopted."""
+    """The changes since the project was adopted; `excluded` is added to the packages that are left out."""
     from cartwheel.pipeline import read_project
 
     project = read_project(root, {})
@@ -44,6 +45,8 @@ def changes(
         rows.append(adopted)
         if any(line.state == "lost" and not line.why for line in adopted.rows):
             _plan_again(edited, row, package, single=len(project.packages) == 1)
+    if excluded:
+        _exclude(edited, excluded)
     if added:
         add_packages(edited, known, tuple(added))
         rows += _planned_with(edited, tuple(added))
@@ -59,9 +62,22 @@ def changes(
         skipped=skipped,
         edits=(*edits, *((ignored,) if ignored else ())),
         rivals=other_publishers(root, project),
-        notes=tuple(f"{row.package.folder}: {row.package.name} is new, and is added to 'packages'" for row in added),
+        notes=tuple(
+            f"{row.package.folder}: {row.package.name} is new, and is added to 'packages'; to leave it out from now "
+            f"on: doit adopt --exclude {row.package.folder}"
+            for row in added
+        ),
         again=True,
     )
+
+
+def _exclude(texts: dict[str, str], excluded: tuple[str, ...]) -> None:
+    """Adds patterns to `excluded-packages` of the root's table, in place in `texts`."""
+    path = "pyproject.toml"
+    known = parsed_toml(texts, path)["tool"]["cartwheel"].get("excluded-packages", ())
+    rows = list(dict.fromkeys((*known, *excluded)))
+    data = with_value(texts[path].encode(), ("tool", "cartwheel"), "excluded-packages", rows, shown_as=path)
+    texts[path] = data.decode()
 
 
 def _planned_with(texts: Texts, added: tuple[PackageEvidence, ...]) -> Iterable[PackageAdoption]:

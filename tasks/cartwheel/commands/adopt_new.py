@@ -34,11 +34,13 @@ Texts = Mapping[str, str]
 
 def first_adoption(
     root: Path, texts: Texts, evidence: tuple[PackageEvidence, ...], skipped: tuple[SkippedFolder, ...],
-    pipelines: tuple[Workflow, ...], git: GitFacts,
+    pipelines: tuple[Workflow, ...], git: GitFacts, excluded: tuple[str, ...] = (),
 ) -> Adoption:  # fmt: skip
     """All files that the project needs, and what they plan."""
     package_tables = tuple(package_table(row) for row in evidence)
     tables, comments = _tables(evidence, package_tables, pipelines, git)
+    if excluded:
+        tables["."] = {"excluded-packages": list(excluded), **tables["."]}
     planned = _files_by_folder(texts, evidence, tables)
     dockerfiles = _dockerfiles(texts, evidence, package_tables)
     edits = [dodo_edit(texts), *_table_edits(texts, tables, comments), *dockerfiles, gitignore_edit(texts)]
@@ -138,6 +140,15 @@ def spelled_out(tables: dict[str, dict[str, Any]], evidence: tuple[PackageEviden
             own.setdefault("python", list(default))
         if tables["."].get("publish") == [] and "publish" not in own:
             own["publish"] = ["pypi"]
+        for key, nothing in _NOTHING.items() if row.package.compiled else ():
+            if key in tables["."]:
+                own.setdefault(key, nothing)
+        if "test" in tables["."]:
+            own.setdefault("test", {})
+
+
+_NOTHING: Mapping[str, Any] = {"features": [], "flags": [], "environment": {}, "before": []}
+"""Keys of builds and their defaults."""
 
 
 def _files_by_folder(
@@ -184,6 +195,7 @@ def _notes(
                 f"{row.package.name}: {file} installs what the workflow's script installs; Linux wheels are then built "
                 "in a container. If nothing in it is needed, delete it and take the key 'image' out"
             )
+    yield from (line for package in tables for line in package.left_out)
     for workflow in pipelines:
         yield from (f"{workflow.path}: {fault}" for fault in workflow.faults)
 

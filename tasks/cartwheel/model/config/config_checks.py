@@ -195,7 +195,7 @@ def _misplaced_keys(settings: Settings) -> Iterable[str]:
             yield f"index.{name}: crates: found an empty list; name at least one, or leave the key out for the default"
 
 
-ROOT_ONLY = ("packages", "index", "release", "ci", "cache")
+ROOT_ONLY = ("packages", "excluded_packages", "index", "release", "ci", "cache")
 """Keys about the whole project."""
 
 PACKAGE_ONLY = ("version", "version_from", "versions", "module")

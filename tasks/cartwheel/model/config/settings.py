@@ -163,6 +163,9 @@ class Settings(Tunable, frozen=True, kw_only=True):
     packages: tuple[str, ...] | None = None
     """Root only: the folders of the packages.  Default: the root itself.
     Example: `["crates/core", "bindings/python"]`"""
+    excluded_packages: tuple[str, ...] | None = None
+    """Root only: folders, by pattern, of packages that are not released; `doit adopt` does not propose them.
+    Default: none.  Example: `["fuzz", "examples/*"]`"""
     targets: tuple[str, ...] | None = None
     """Rust triples, or `any`.  Default: `["any"]` for pure Python; else Linux (gnu and musl) and macOS on x86_64 and
     aarch64, and Windows on x86_64.  Example: `["x86_64-unknown-linux-gnu", "aarch64-apple-darwin"]`"""
