@@ -520,7 +520,7 @@ class unchangeable:  # noqa: N801
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_an_interrupted_compile_leaves_no_process_and_loses_nothing_else(project: Project, threads: str) -> None:
     project.write("pebble/build.rs", SLOW)
-    before = project.kept(but=BUILD)
+    before = project.digests(but=BUILD)
     process = project.start("-n", threads, BUILD)
     wait_for(lambda: any("build-script-build" in line for line in at_work(project.root)))
     os.killpg(process.pid, signal.SIGINT)
@@ -530,7 +530,7 @@ def test_an_interrupted_compile_leaves_no_process_and_loses_nothing_else(project
     assert "stopping (SIGINT)" in out + err
     assert process.returncode == 130
     wait_for(lambda: not at_work(project.root), seconds=3)
-    assert project.kept(but=BUILD) == before
+    assert project.digests(but=BUILD) == before
     (project.root / "pebble" / "build.rs").unlink()
     project.doit("repair")
     assert set(project.states("repair").values()) == {"up-to-date"}

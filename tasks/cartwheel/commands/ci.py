@@ -73,8 +73,8 @@ class Ci(WordsAndOptions):
         argument = _WITH_ARGUMENT.get(words[0], "") if words else ""
         if len(words) != (2 if argument else 1):
             usage = f"{words[0]} {argument}" if argument else self.doc_usage
-            found = f"found '{' '.join(words)}'; " if words else ""
-            raise InvalidCommand(f"ci: {found}expected: doit ci {usage}")
+            received = f"found '{' '.join(words)}'; " if words else ""
+            raise InvalidCommand(f"ci: {received}expected: doit ci {usage}")
 
     def _answer(self, shop: RunContext, words: list[str], to: str, forge: str) -> Iterable[str]:
         word, argument = words[0], words[-1]
@@ -114,8 +114,8 @@ def _write(shop: RunContext, name: str) -> Iterable[str]:
     branch = _default_branch(shop)
     if branch:
         after = with_key(after, ("tool", "cartwheel", "release"), "branch", branch, shown_as="pyproject.toml")
-    wanted = _pipeline(shop, branch)
-    written, warnings = pipeline_files.written_files(shop.root, wanted, forge, __version__)
+    planned = _pipeline(shop, branch)
+    written, warnings = pipeline_files.written_files(shop.root, planned, forge, __version__)
     yield from (f"{file}: {what}" for file, what in written.items())
     if after != before:
         write_atomically(path, after)
@@ -124,7 +124,7 @@ def _write(shop: RunContext, name: str) -> Iterable[str]:
     if shop.project.release.origin != "ci":
         yield 'pyproject.toml: [tool.cartwheel.release] from = "ci": what is tagged here is released by the pipeline'
     yield from warnings
-    yield from advice(wanted, forge, shop.project)
+    yield from advice(planned, forge, shop.project)
     if lines := other_publishers(shop.root, shop.project):
         yield "what is tagged would be published twice, and ready refuses that:"
         yield from (f"  {line}" for line in lines)
@@ -156,9 +156,9 @@ def _renewed_locks(shop: RunContext) -> Iterable[str]:
     forges = pipeline_files.committed_forges(shop.root, shop.project.ci)
     if not forges:
         raise ConfigError(f"ci: there is no pipeline yet; write one: doit ci {' | '.join(pipeline_files.FORGES)}")
-    wanted = _pipeline(shop, "")
+    planned = _pipeline(shop, "")
     for forge in forges:
-        warnings = pipeline_files.renewed_lock(shop.root, wanted, forge, __version__, shop.world.environ)
+        warnings = pipeline_files.renewed_lock(shop.root, planned, forge, __version__, shop.world.environ)
         yield f"{forge.lock}: resolved anew; look at the difference and commit it"
         yield from warnings
 

@@ -37,7 +37,7 @@ class RehearsalFolders(Struct, frozen=True, kw_only=True):
         return self.home / "index"
 
     @property
-    def kept(self) -> Path:
+    def cargo_folder(self) -> Path:
         """cargo's directories, kept between rehearsals so that the next one compiles little."""
         return self.home / "cargo"
 

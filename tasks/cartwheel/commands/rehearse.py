@@ -167,17 +167,17 @@ def _set_up(shop: RunContext, stage: RehearsalFolders) -> None:
 
     directories = stage.clone / ".cartwheel" / "cargo"
     if directories.is_dir():
-        remove_tree(stage.kept, ignore_errors=True)
-        replace_file(directories, stage.kept)
+        remove_tree(stage.cargo_folder, ignore_errors=True)
+        replace_file(directories, stage.cargo_folder)
     for folder in (stage.clone, stage.remote, stage.index):
         remove_tree(folder, ignore_errors=True)
     without = tuple(package.tag_name for package in shop.project.packages)
     scratch_clone(
         shop.root, remote=stage.remote, clone=stage.clone, branch=shop.project.release.branch, without=without
     )
-    if stage.kept.is_dir():
+    if stage.cargo_folder.is_dir():
         directories.parent.mkdir(parents=True)
-        replace_file(stage.kept, directories)
+        replace_file(stage.cargo_folder, directories)
 
 
 def _note_existing_tags(shop: RunContext, write: Any) -> None:

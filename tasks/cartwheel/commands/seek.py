@@ -160,12 +160,12 @@ class Run(Seeking, DoitRun):  # type: ignore[misc]
         except CmdParseError as error:
             why = str(error).splitlines()
             option = re.search(r"'(\w+)' <class 'int'>", why[0])
-            said = (
+            from_settings = (
                 f"option --{option[1].replace('num_', '')} needs a number"
                 if option
                 else re.sub(_DOITS_OWN, "", why[0]).rstrip(".")
             )
-            raise InvalidCommand(f"{said}; see: doit help {(in_args or ['run'])[0]}") from None
+            raise InvalidCommand(f"{from_settings}; see: doit help {(in_args or ['run'])[0]}") from None
 
     def _execute(
         self, outfile: Any, verbosity: Any = None, always: bool = False, continue_: bool = False,

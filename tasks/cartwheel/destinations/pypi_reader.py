@@ -147,7 +147,7 @@ def _download(
     """The result of `read` for a file of an index; the keyring is asked only if the file needs credentials."""
     environ = os.environ if environ is None else environ
     ours = index if host_of(url) == host_of(index.simple) else None
-    given = reading_credentials(ours, environ, keyring=False) if ours else None
+    login = reading_credentials(ours, environ, keyring=False) if ours else None
 
     def ask(session: requests.Session) -> _Response:
         with session.get(url, timeout=(CONNECT_SECONDS, 60.0)) as answer:
@@ -155,18 +155,18 @@ def _download(
             return read(answer)
 
     def attempt() -> _Response:
-        nonlocal given
+        nonlocal login
         try:
-            with conversation(url, (given.username, given.password) if given else None) as talk:
+            with conversation(url, (login.username, login.password) if login else None) as talk:
                 return talk.exchange(ask, seconds=3 * SEND_SECONDS)
         except Exception as error:
-            if ours and given is None and _status_of(error)[0] == 401:
-                given = reading_credentials(ours, environ)
-                if given:
+            if ours and login is None and _status_of(error)[0] == 401:
+                login = reading_credentials(ours, environ)
+                if login:
                     return attempt()
             raise
 
-    return _retry(attempt, shown_as, patience, index, lambda: given)
+    return _retry(attempt, shown_as, patience, index, lambda: login)
 
 
 def _retry(
@@ -200,20 +200,20 @@ def _retry(
     if not isinstance(answer, Exception):
         return answer
     status, after = _status_of(answer)
-    given = credentials()
-    why = reason(answer, (given.password,) if given else ())
+    login = credentials()
+    why = reason(answer, (login.password,) if login else ())
     if after > patience.obeyed:
         advice = f"asks to wait {after / 60:.0f} minutes; start again then: only what is missing is sent"
     else:
-        advice = "try again when it answers" if may_pass(answer) else _advice(status, index, given)
+        advice = "try again when it answers" if may_pass(answer) else _advice(status, index, login)
     raise Unreadable(f"{what} cannot be read: {why}; {advice}", status=status, may_pass=may_pass(answer))
 
 
-def _advice(status: int, index: Index | None, given: Credentials | None) -> str:
+def _advice(status: int, index: Index | None, login: Credentials | None) -> str:
     if status not in (401, 403):
         return "look at its 'simple' address"
     own = f"set {token_variable(index.name)} (and 'user' in its table), or " if index else ""
-    if status == 401 and not given:
+    if status == 401 and not login:
         return f"{own}give this machine's user name and password in ~/.netrc or the keyring, and start again"
     return (
         f"look whether these credentials may read there; {own}give others in ~/.netrc or the keyring, and start again"

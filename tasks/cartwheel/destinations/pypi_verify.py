@@ -48,14 +48,14 @@ def check_installation(release: Release, index: Index, expected: Mapping[str, st
     if credentials:
         log.hide((credentials.password,))
 
-    def install(made: FreshEnvironment, tool: Installer, needs: tuple[str, ...]) -> None:
+    def install(fresh_env: FreshEnvironment, tool: Installer, needs: tuple[str, ...]) -> None:
         if tool is not UV:
             raise StepFailed("uv does not start here, and installing from one index alone needs it; install uv again")
         alone, rest = install_commands(
-            run.module_command("uv"), made.interpreter, index, package.name, package.version,
+            run.module_command("uv"), fresh_env.interpreter, index, package.name, package.version,
             requirements=pinned, extras=package.test.extras, source=not own,
         )  # fmt: skip
-        installer = installer_environment(made.installer_env, credentials)
+        installer = installer_environment(fresh_env.installer_env, credentials)
         limit = BUILD_SECONDS if not own else INSTALL_SECONDS
         install_when_visible(
             lambda: log.run(alone, cwd=release.scratch, env=installer, seconds=limit), index, say=release.say

@@ -86,21 +86,21 @@ class Bundles:
 
         The public log shows the repository of each signature, so a private repository signs only if it says so.
         """
-        wanted = self._settings.attestations
-        if wanted is False or not (wanted or trusted_publishing.is_available(self._environ)):
+        attest = self._settings.attestations
+        if attest is False or not (attest or trusted_publishing.is_available(self._environ)):
             return ""
-        if not wanted and (lacking := attestations.lacking()):
+        if not attest and (lacking := attestations.lacking()):
             self._say(f"no {SUFFIX} files: {lacking}")
             return ""
         try:
             token = trusted_publishing.job_identity(self._name, attestations.AUDIENCE)
         except CartwheelError:
-            if wanted:
+            if attest:
                 raise
             return ""
         claims = trusted_publishing.claims_of(token)
         public = "public" in (claims.get("repository_visibility"), claims.get("project_visibility"))
-        return token if wanted or (public and claims.get("iss") in attestations.ISSUERS) else ""
+        return token if attest or (public and claims.get("iss") in attestations.ISSUERS) else ""
 
     def verify(self, api: Api, assets: Iterable[Asset], digests: Mapping[str, str], repository: str) -> str:
         """Verify the bundle of every file that has one; returns a line about them, empty if there are none.

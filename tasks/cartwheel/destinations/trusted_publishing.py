@@ -221,19 +221,19 @@ def claims_of(identity: str) -> Mapping[str, Any]:
     """The claims of an identity, not verified; only for messages."""
     try:
         part = identity.split(".")[1]
-        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        document = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (ValueError, IndexError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def refuse_other_environment(name: str, environment: str, claims: Mapping[str, Any]) -> None:
     """Raises `ConfigError` if an identity's claims name another environment than the configuration (empty: any)."""
-    found = str(claims.get("environment") or "")
-    if claims and environment and found.lower() != environment.lower():
+    claimed = str(claims.get("environment") or "")
+    if claims and environment and claimed.lower() != environment.lower():
         raise ConfigError(
             f"index {name}: the configuration says environment '{environment}', and this job runs in "
-            f"{repr(found) if found else 'none'}; let the job that publishes run in '{environment}'"
+            f"{repr(claimed) if claimed else 'none'}; let the job that publishes run in '{environment}'"
         )
 
 

@@ -53,10 +53,10 @@ def watched_at(path: Path) -> tuple[str, ...]:
 
 def read_by_crates(crates: Mapping[str, str], named: Collection[str]) -> tuple[str, ...]:
     """What the crates of a resolution read; `named`: what the project's own scripts ask git for."""
-    found = {name for crate in crates.keys() & _CRATES.keys() for name in _CRATES[crate]}
+    names = {name for crate in crates.keys() & _CRATES.keys() for name in _CRATES[crate]}
     if "git2" in crates.get("built", ""):
-        found |= {COMMIT, DESCRIPTION, BRANCH} if named else {COMMIT}
-    return tuple(sorted(found))
+        names |= {COMMIT, DESCRIPTION, BRANCH} if named else {COMMIT}
+    return tuple(sorted(names))
 
 
 def head(root: Path) -> str:

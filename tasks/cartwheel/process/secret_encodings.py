@@ -41,13 +41,13 @@ class SecretRuns(Struct, frozen=True):
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """The parts of the text to redact, in order, without overlaps."""
-        found: list[tuple[int, int]] = []
+        matches: list[tuple[int, int]] = []
         for view in _views(text):
             for start, end in self._runs_in(view.text):
                 span = view.source(start, end)
-                found.append(_word_around(text, *span) if view.text[start : start + RUN] in self.words else span)
-            found += (view.source(*match.span()) for match in self.short.finditer(view.text))
-        return _merged(found)
+                matches.append(_word_around(text, *span) if view.text[start : start + RUN] in self.words else span)
+            matches += (view.source(*match.span()) for match in self.short.finditer(view.text))
+        return _merged(matches)
 
     def _runs_in(self, text: str) -> Iterator[tuple[int, int]]:
         done = 0

@@ -41,14 +41,14 @@ def parts(contents: Contents, crates: Iterable[CrateLicence] = ()) -> tuple[Part
     `contents`: the wheel's files by name. `crates`: licences of crates whose bill states none.
     """
     known = {(row.name, row.version): row.licence or ", ".join(row.texts) for row in crates}
-    found = {("package", "", ""): _own(contents)}
+    licensed = {("package", "", ""): _own(contents)}
     for name in sorted(contents):
         for row in _components(contents[name]) if is_document(name) else ():
             part = _part(row, known, contents)
-            before = found.get((part.kind, part.name, part.version))
+            before = licensed.get((part.kind, part.name, part.version))
             if not before or not before.licence:
-                found[part.kind, part.name, part.version] = part
-    return tuple(found.values())
+                licensed[part.kind, part.name, part.version] = part
+    return tuple(licensed.values())
 
 
 def _own(contents: Contents) -> Part:

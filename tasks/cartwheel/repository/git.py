@@ -122,14 +122,14 @@ class Repository:
     def remote_refs(self, remote: str) -> dict[str, str]:
         """The remote's current branches and tags (`refs/heads/main`, `refs/tags/v1`), each with its commit."""
         rows = self._ask(remote, "ls_remote", remote, seconds=git_process.ASK_SECONDS, heads=True, tags=True)
-        found: dict[str, str] = {}
+        refs: dict[str, str] = {}
         for line in rows.splitlines():
             commit, _, name = line.partition("\t")
             if name.endswith("^{}"):
-                found[name[:-3]] = commit
+                refs[name[:-3]] = commit
             elif name:
-                found.setdefault(name, commit)
-        return found
+                refs.setdefault(name, commit)
+        return refs
 
     def has(self, commit: str) -> bool:
         """Whether this repository has the commit."""
@@ -159,18 +159,18 @@ class Repository:
 
     def hidden_changes(self) -> tuple[str, ...]:
         """Files that differ from the commit although `git status` does not show them, each with the reason."""
-        found = []
+        changes = []
         with in_words("git ls-files"):
             for row in self.git.ls_files(v=True, z=True).split("\0"):
                 flag, _, name = row.partition(" ")
                 if name and (flag == "S" or flag.islower()) and self._differs(name):
-                    found.append(f"{name} ({'skip-worktree' if flag.upper() == 'S' else 'assume-unchanged'})")
+                    changes.append(f"{name} ({'skip-worktree' if flag.upper() == 'S' else 'assume-unchanged'})")
             shown = self.git.ls_files(others=True, z=True, exclude_per_directory=".gitignore", directory=True)
         ours = (".cartwheel/", "dist/")
         others = (name for name in shown.split("\0") if name and not name.endswith(ours))
         visible = set(self.dirty())
-        found += [f"{name} (excluded by git's settings on this machine)" for name in others if name not in visible]
-        return tuple(found)
+        changes += [f"{name} (excluded by git's settings on this machine)" for name in others if name not in visible]
+        return tuple(changes)
 
     def _differs(self, name: str) -> bool:
         path = self.root / name
@@ -228,8 +228,8 @@ class Repository:
 
         git 2.39 creates an unsigned tag and exits with 0 if it cannot read an SSH key.
         """
-        wanted = self._lookup("config", "--get", "tag.gpgSign", type="bool") == "true"
-        return wanted and "-----BEGIN " not in self._lookup("cat_file", f"refs/tags/{tag}", p=True)
+        signs_tags = self._lookup("config", "--get", "tag.gpgSign", type="bool") == "true"
+        return signs_tags and "-----BEGIN " not in self._lookup("cat_file", f"refs/tags/{tag}", p=True)
 
     def push(self, remote: str, refs: tuple[str, ...]) -> None:
         """Push all of `refs` (`refs/heads/main`, or `COMMIT:refs/heads/main`) or none of them.
