@@ -80,7 +80,7 @@ def test_every_build_is_in_one_job_and_every_file_is_published_after_all_are_mad
     for key, job in found.items():
         needs = [need if isinstance(need, str) else need["job"] for need in job.get("needs", ())]
         assert set(needs) <= set(list(found)[: list(found).index(key)]), "what is needed stands before"
-        if job["stage"] in ("gather", "release"):
+        if job["stage"] in ("gather", "release") and key != "reproduce":  # it publishes nothing
             assert {"plan", "sdist", *builders} <= {need for need in job["needs"] if isinstance(need, str)}
             assert job["variables"]["CARTWHEEL_FROZEN"] == "1"
 

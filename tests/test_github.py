@@ -663,6 +663,13 @@ def test_a_report_of_this_commit_is_added_to_the_page_and_another_is_not(
             destination.finish(items_of(spec))
         assert (name in shelf.files("v1.0")) is sent
     assert run.said.count(f"{name}: sent") == 1, "it is compared with nothing, and sent once"
+    (tmp_path / ".cartwheel/reproduced.txt").write_text("same", "utf-8")
+    destination = GitHubRelease(Api(run.place(), run.environ), spec, say=run.said.append, release=release)
+    with destination.alone():
+        destination.prepare(destination.look(items_of(spec)))
+        destination.finish(items_of(spec))
+    result = shelf.files("v1.0")[f"{archive_stem(project.packages[0])}-reproduced.txt"]
+    assert result == b"same", "what a second builder found"
 
 
 class Killed(BaseException):

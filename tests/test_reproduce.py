@@ -12,11 +12,12 @@ import pytest
 from cartwheel.commands.audit import AuditedFile, problems
 from cartwheel.commands.reproduce import tag_and_version
 from cartwheel.provenance.comparison import differences
+from cartwheel.provenance.tag_contents import SourceMatch, blobs, compared, first_tag, tag_candidates
 from cartwheel.provenance.wheel_files import rewrite
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from support.models import manifests, understood
 from support.projects import Project, committed, pure
-from support.repositories import git
+from support.repositories import git, repository
 from support.wheels import wheel
 
 NAME = "demo-1.0-py3-none-any.whl"
@@ -124,7 +125,26 @@ def test_an_audit_shows_attestations_and_bills_of_each_file(released: tuple[Proj
     project, _ = released
     text = project.doit("audit", "gravel==1.0", "--index", "shelf")
     assert "attestations: none" in text
+    assert text.startswith("gravel 1.0  (compared with tag v1.0)\n")
+    assert "sources: 1 of 1 files are those of the tag" in text
     assert "bills of materials: gravel.cyclonedx.json: 0 components" in text
+
+
+def test_source_files_that_a_tag_does_not_have_are_named(tmp_path: Path) -> None:
+    root = repository(tmp_path / "project", **{"demo.py": "x = 1\n"})
+    ids = blobs(git(root, "ls-tree", "-r", "HEAD"))
+    rows = [
+        ("demo-1.0/src/demo.py", b"x = 1\n"), ("demo-1.0/added.py", b"import os\n"), ("demo-1.0/empty.py", b""),
+        ("demo-1.0.dist-info/METADATA.txt", b"Name: demo\n"),
+    ]  # fmt: skip
+    assert compared(rows, ids) == SourceMatch(known=1, other=("demo-1.0/added.py",))
+
+
+def test_the_tag_of_the_attested_commit_comes_before_one_of_the_usual_form() -> None:
+    candidates = tag_candidates("demo", "1.0", "demo/1.0")
+    assert first_tag({"v1.0": "a", "demo-1.0": "b"}, candidates, "b") == "demo-1.0"
+    assert first_tag({"v1.0": "a", "demo/1.0": "b"}, candidates, "") == "demo/1.0"
+    assert first_tag({"v2.0": "a"}, candidates, "a") == ""
 
 
 def test_a_private_index_is_read_with_its_credentials(

@@ -22,7 +22,8 @@ def alone(table: Mapping[str, Any], *, cargo: Mapping[str, Any] | None = ABI3) -
 
 def _several() -> Project:
     """Two packages with tags of their own and one that stays at home."""
-    shared = {"publish": ["pypi", "crates-io", "github"], "release": {"from": "ci", "branch": "trunk"}}
+    shared: dict[str, Any] = {"publish": ["pypi", "crates-io", "github"], "ci": {"reproduce": True}}
+    shared |= {"release": {"from": "ci", "branch": "trunk"}}
     root = manifests({"packages": [".", "bindings", "bench"], "targets": [LINUX, MAC], **shared}, cargo=ABI3)
     bindings = manifests({"targets": ["any"]}, folder="bindings", project={"name": "demo-api"}, has_tests=True)
     bench = manifests({"publish": [], "targets": ["any"]}, folder="bench", project={"name": "demo-bench"})

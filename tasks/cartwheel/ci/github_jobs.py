@@ -16,8 +16,10 @@ from cartwheel.ci.github_steps import (
     package_condition,
     pinned_step,
     report_step,
+    reproduce_steps,
     setup_steps,
     take,
+    take_result,
     tokens,
     upload,
     with_words,
@@ -28,6 +30,7 @@ from cartwheel.ci.jobs import (
     OWN,
     PLAN,
     PUBLISH,
+    REPRODUCE,
     SDIST,
     VERIFY,
     Job,
@@ -253,6 +256,7 @@ def _publish(pipeline: Pipeline, job: Job) -> Parts:
     )
     setup = [*setup_steps(pipeline, job), *take(plan=plan)]
     report = [report_step(offline=True)] if job.page else []
+    report = [*report, *take_result(pipeline, job)]
     return "", condition, setup, [*report, *commands(job, "Publish", tokens(job), plan)]
 
 
@@ -262,6 +266,10 @@ def _verify(pipeline: Pipeline, job: Job) -> Parts:
     setup = [*setup_steps(pipeline, job), *take(plan=plan)]
     report = (report_step(offline=False), keep_report(pipeline, f"report-{slug(job.index)}"))
     return "", condition, setup, [*commands(job, "Verify", tokens(job), plan), *report]
+
+
+def _reproduce(pipeline: Pipeline, job: Job) -> Parts:
+    return "", (_NOT_STOPPED, f"&& {_success_condition(job.needs[-1])}"), *reproduce_steps(pipeline, job)
 
 
 def _own(pipeline: Pipeline, job: Job) -> Parts:
@@ -287,4 +295,13 @@ def _any(conditions: Iterable[str]) -> str:
     return f"({joined})" if " || " in joined else joined
 
 
-_KINDS = {PLAN: _plan, BUILD: _build, SDIST: _sdist, GATHER: _gather, PUBLISH: _publish, VERIFY: _verify, OWN: _own}
+_KINDS = {
+    PLAN: _plan,
+    BUILD: _build,
+    SDIST: _sdist,
+    GATHER: _gather,
+    PUBLISH: _publish,
+    VERIFY: _verify,
+    OWN: _own,
+    REPRODUCE: _reproduce,
+}

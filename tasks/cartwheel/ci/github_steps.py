@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cartwheel.ci.action_pins import Pins
-from cartwheel.ci.jobs import FORGE, PLAN, Job, Pipeline
+from cartwheel.ci.jobs import FORGE, PLAN, REPRODUCE, Job, Pipeline
 from cartwheel.ci.placed_files import KEPT, PREFIX
 from cartwheel.ci.publish_lock import from_sources
 from cartwheel.ci.yaml_document import WithComment
 from cartwheel.model.config.release_settings import CiStep
 from cartwheel.model.config.values import Secret
-from cartwheel.model.wheels.artifacts import REPORT_PAGE
+from cartwheel.model.wheels.artifacts import REPORT_PAGE, REPRODUCED
 
 Step = dict[str, Any]
 
@@ -192,3 +192,32 @@ def pinned_step(step: Step, pins: Pins) -> Step:
         key: WithComment(f"{value}@{pin.commit}", pin.version) if key == "uses" else value
         for key, value in step.items()
     }
+
+
+def reproduce_steps(pipeline: Pipeline, job: Job) -> tuple[list[Step], list[Step]]:
+    """The steps that prepare a second builder, and those that compare what it builds with the index.
+
+    Differences do not fail the run: they are a result, which the release page shows.
+    """
+    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
+    pythons = [python for build in pipeline.reproduced for python in build.pythons] or pipeline.sdist_pythons
+    rust = [target for build in pipeline.reproduced for target in build.rust]
+    setup = setup_steps(pipeline, job, python="\n".join(pythons))
+    if rust:
+        setup.append({"name": "Add the target to Rust", "run": f"rustup target add {' '.join(rust)}"})
+    run = f'mkdir -p .cartwheel\ndoit reproduce --index {job.index} 2>&1 | tee {REPRODUCED} "$GITHUB_STEP_SUMMARY"\n'
+    files = {"path": f"{folder}{REPRODUCED}", "if-no-files-found": "error", "include-hidden-files": True}
+    return setup, [
+        {"name": "Build again and compare", "shell": "bash", "continue-on-error": True, "run": run},
+        {"name": "Keep the result", "uses": "actions/upload-artifact", "with": {"name": REPRODUCE, **files}},
+    ]
+
+
+def take_result(pipeline: Pipeline, job: Job) -> list[Step]:
+    """Download what the job `REPRODUCE` found, for the release page."""
+    if not (job.page and REPRODUCE in job.needs):
+        return []
+    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
+    there = {"name": REPRODUCE, "path": f"{folder}.cartwheel"}
+    when = f"needs.{REPRODUCE}.result == 'success'"
+    return [{"name": "Take the second build's result", "if": when, "uses": "actions/download-artifact", "with": there}]

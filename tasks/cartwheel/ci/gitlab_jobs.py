@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cartwheel.ci.gitlab_events import branch_rule, events, hidden_name, is_included, tag_rule
-from cartwheel.ci.gitlab_runners import Runner, machine_of, tags_of
+from cartwheel.ci.gitlab_runners import Runner, image_address, image_job, image_needs, machine_of, tags_of
 from cartwheel.ci.gitlab_scripts import (
     APT,
     FILES,
@@ -17,23 +17,38 @@ from cartwheel.ci.gitlab_scripts import (
     WORK,
     explain_missing_variable,
     own_lines,
+    pack_commands,
+    package_commands,
     reports,
+    reproduce_script,
     unpack_commands,
 )
-from cartwheel.ci.jobs import BUILD, FORGE, GATHER, OWN, PLAN, PUBLISH, SDIST, VERIFY, Build, Job, Pipeline, slug
+from cartwheel.ci.jobs import (
+    BUILD,
+    FORGE,
+    GATHER,
+    OWN,
+    PLAN,
+    PUBLISH,
+    REPRODUCE,
+    SDIST,
+    VERIFY,
+    Build,
+    Job,
+    Pipeline,
+)
 from cartwheel.ci.placed_files import KEPT, PREFIX
 from cartwheel.ci.selection import NOWHERE
 from cartwheel.ci.yaml_document import TextLines, WithComment
 from cartwheel.destinations.trusted_publishing import identity_variable
-from cartwheel.model.wheels.artifacts import REPORT_PAGE
+from cartwheel.model.wheels.artifacts import REPORT_PAGE, REPRODUCED
 from cartwheel.model.wheels.container_image import DOCKERFILE, IN_IMAGE
-from cartwheel.model.wheels.target import TARGETS
 
 Row = dict[str, Any]
 _KEPT = "$CI_COMMIT_TAG-$TO"
 """Part of every cache's key, so that a run which may publish finds nothing: no other run writes it."""
 
-_LAST = (PUBLISH, VERIFY, OWN)
+_LAST = (PUBLISH, VERIFY, REPRODUCE, OWN)
 STAGES = {PLAN: PLAN, BUILD: BUILD, SDIST: BUILD, GATHER: GATHER, **dict.fromkeys(_LAST, "release")}
 _COMMON_STAGES = {PLAN: "build", BUILD: "build", SDIST: "build", GATHER: "test", **dict.fromkeys(_LAST, "deploy")}
 """The stages of jobs; in a file to include those that every pipeline has."""
@@ -89,7 +104,7 @@ def _script(pipeline: Pipeline, job: Job, work: Iterable[str]) -> TextLines:
 
 def build_row(pipeline: Pipeline, job: Job, machine: Runner, rows: Iterable[Build]) -> Row:
     rows = tuple(rows)
-    made = {**_first(pipeline, job, extends=machine.system), "needs": [*job.needs, *_image_needs(rows)]}
+    made = {**_first(pipeline, job, extends=machine.system), "needs": [*job.needs, *image_needs(rows)]}
     if machine.tags:
         made["tags"] = list(machine.tags)
     if any(build.image for build in rows):
@@ -102,40 +117,13 @@ def build_row(pipeline: Pipeline, job: Job, machine: Runner, rows: Iterable[Buil
         made["variables"] = {"SCCACHE_DIR": f"$CI_PROJECT_DIR/{folder}.cartwheel/sccache"}
         made["cache"] = {"key": f"sccache-$BUILD-{_KEPT}", "paths": _in_repository(pipeline, (".cartwheel/sccache/",))}
     needing = any(build.system and not build.image for build in rows)
-    script = (*(APT if needing else ()), *WORK[machine.system], *_pack_commands(machine.system))
+    script = (*(APT if needing else ()), *WORK[machine.system], *pack_commands(machine.system))
     return {**made, "script": _script(pipeline, job, script), "artifacts": _handed_on(pipeline)}
 
 
-def _pack_commands(system: str) -> tuple[str, ...]:
-    """Packs a build's results into one file, so that unpacking an artifact overwrites nothing."""
-    if system == "windows":
-        folders = ", ".join(f"'{folder}'" for folder in FILES)
-        return (
-            f"$made = @({folders}) | Where-Object {{ Test-Path $_ }}",
-            f'tar -cf "{STATE}/{PREFIX}$env:BUILD.tar" $made',
-        )
-    return (f'tar --create --file "{STATE}/{PREFIX}$BUILD.tar" $(ls -d {" ".join(FILES)} 2> /dev/null)',)
-
-
 def _row_with_image(pipeline: Pipeline, build: Build) -> dict[str, str]:
-    row = {"BUILD": build.name, "IMAGE": _image_address(build) or default_image(pipeline)}
+    row = {"BUILD": build.name, "IMAGE": image_address(build) or default_image(pipeline)}
     return {**row, IN_IMAGE: build.promise} if build.promise else row
-
-
-def _image_address(build: Build) -> str:
-    """The address of a build's image; one from a Dockerfile is kept in the project's registry, under the commit."""
-    if not build.image.startswith(DOCKERFILE):
-        return build.image
-    name = slug(build.image.removeprefix(DOCKERFILE)).lower()
-    return f"$CI_REGISTRY_IMAGE/cartwheel-{name}:{TARGETS[build.target].arch}-$CI_COMMIT_SHA"
-
-
-def _image_job(build: Build) -> str:
-    return f"image-{slug(build.image.removeprefix(DOCKERFILE))}-{TARGETS[build.target].arch}"
-
-
-def _image_needs(rows: Iterable[Build]) -> list[str]:
-    return list(dict.fromkeys(_image_job(build) for build in rows if build.image.startswith(DOCKERFILE)))
 
 
 def image_jobs(pipeline: Pipeline) -> Row:
@@ -146,13 +134,13 @@ def image_jobs(pipeline: Pipeline) -> Row:
         if not build.image.startswith(DOCKERFILE):
             continue
         file = f"{folder}{build.image.removeprefix(DOCKERFILE)}"
-        address, context = _image_address(build), file.rpartition("/")[0] or "."
+        address, context = image_address(build), file.rpartition("/")[0] or "."
         script = (
             'echo "$CI_REGISTRY_PASSWORD" | docker login -u "$CI_REGISTRY_USER" --password-stdin "$CI_REGISTRY"',
             f'docker build --pull --file "{file}" --tag "{address}" "{context}"',
             f'docker push "{address}"',
         )
-        rows[_image_job(build)] = {
+        rows[image_job(build)] = {
             "stage": _stage(pipeline, PLAN),
             **({"rules": events(pipeline)} if is_included(pipeline) else {}),
             **({"tags": list(tags)} if (tags := machine_of(build).tags) else {}),
@@ -170,9 +158,16 @@ def _sdist(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
         **_first(pipeline, job, extends="linux"),
         "needs": list(job.needs),
         "variables": {"BUILD": SDIST},
-        "script": _script(pipeline, job, (*WORK["linux"], *_pack_commands("linux"))),
+        "script": _script(pipeline, job, (*WORK["linux"], *pack_commands("linux"))),
         "artifacts": _handed_on(pipeline),
     }
+
+
+def _reproduce(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
+    build, work = reproduce_script(pipeline, job)
+    made = {**_first(pipeline, job, extends="linux"), "needs": list(job.needs), "rules": [{"if": tag_rule(job.tags)}]}
+    made["variables"] = {"BUILD": build, "GIT_DEPTH": "0"}
+    return {**made, "script": _script(pipeline, job, work), "artifacts": _kept(pipeline, REPRODUCED)}
 
 
 _TAKE = (
@@ -225,7 +220,13 @@ def _deliver(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     if job.identity:
         made["id_tokens"] = {identity_variable(name): {"aud": name} for name in job.audiences}
     before, after = reports(job, locked=locked)
-    work = (*explain_missing_variable(job), *(() if locked else _TAKE), *before, *_commands(job, locked=locked), *after)
+    work = (
+        *explain_missing_variable(job),
+        *(() if locked else _TAKE),
+        *before,
+        *package_commands(job, locked=locked),
+        *after,
+    )
     if after:
         made["artifacts"] = _kept(pipeline, REPORT_PAGE)
     return {**made, "script": _script(pipeline, job, work)}
@@ -251,18 +252,15 @@ def _rules(pipeline: Pipeline, job: Job) -> list[dict[str, Any]]:
     return [*([{"if": tag_rule(job.tags)}] if job.by_tag else []), *scheduled, {"if": f'$TO == "{job.index}"'}]
 
 
-def _commands(job: Job, *, locked: bool) -> Iterable[str]:
-    if len(job.packages) == 1:
-        yield from (f"doit {task}" for _, task in job.commands())
-        return
-    if job.packages:
-        where = f'"$BUILT/{PLANNED}"' if locked else PLANNED
-        yield f"PACKAGES=$(sed -n 's/^packages=//p' {where})"
-    for key, task in job.commands():
-        yield f'case "$PACKAGES" in *,{key},*) doit {task} ;; esac'
-
-
-_ROWS = {PLAN: _plan, SDIST: _sdist, GATHER: _gather, PUBLISH: _deliver, VERIFY: _deliver, OWN: _deliver}
+_ROWS = {
+    PLAN: _plan,
+    SDIST: _sdist,
+    GATHER: _gather,
+    PUBLISH: _deliver,
+    VERIFY: _deliver,
+    REPRODUCE: _reproduce,
+    OWN: _deliver,
+}
 
 
 def job_row(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:

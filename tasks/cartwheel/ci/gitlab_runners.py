@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from cartwheel.ci.jobs import BUILD, LINUX, Build
+from cartwheel.ci.jobs import BUILD, LINUX, Build, slug
 from cartwheel.ci.jobs import Runner as Label
 from cartwheel.model.config.values import runner_labels, runner_text
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.wheels.container_image import DOCKERFILE
 from cartwheel.model.wheels.target import TARGETS
 
 
@@ -80,3 +81,21 @@ def runs(build: Build) -> bool:
     hosted = isinstance(build.runner, str) and build.runner in MACHINES
     other_libc = TARGETS[build.target].libc == "musl" and not build.image and hosted
     return build.runs and build.runner not in _OTHER_KIND and not other_libc
+
+
+def image_address(build: Build) -> str:
+    """The address of a build's image; one from a Dockerfile is kept in the project's registry, under the commit."""
+    if not build.image.startswith(DOCKERFILE):
+        return build.image
+    name = slug(build.image.removeprefix(DOCKERFILE)).lower()
+    return f"$CI_REGISTRY_IMAGE/cartwheel-{name}:{TARGETS[build.target].arch}-$CI_COMMIT_SHA"
+
+
+def image_job(build: Build) -> str:
+    """The job that builds a build's Dockerfile."""
+    return f"image-{slug(build.image.removeprefix(DOCKERFILE))}-{TARGETS[build.target].arch}"
+
+
+def image_needs(rows: Iterable[Build]) -> list[str]:
+    """The jobs that build the Dockerfiles of these builds."""
+    return list(dict.fromkeys(image_job(build) for build in rows if build.image.startswith(DOCKERFILE)))

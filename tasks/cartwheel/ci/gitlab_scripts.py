@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from cartwheel.ci.gitlab_runners import Runner
-from cartwheel.ci.jobs import BUILD, PUBLISH, VERIFY, Job, Pipeline
+from cartwheel.ci.jobs import BUILD, PUBLISH, REPRODUCE, SDIST, VERIFY, Job, Pipeline
 from cartwheel.ci.placed_files import PREFIX
 from cartwheel.ci.publish_lock import from_sources
 from cartwheel.model.config.release_settings import CiStep
 from cartwheel.model.config.values import Secret
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.wheels.artifacts import REPORT_PAGE
+from cartwheel.model.wheels.artifacts import REPORT_PAGE, REPRODUCED
 
 LOCK = ".gitlab/cartwheel-publish.txt"
 """The lock of jobs that may publish, relative to the repository."""
@@ -164,6 +164,17 @@ def _release_setup(pipeline: Pipeline) -> tuple[str, ...]:
     )
 
 
+def pack_commands(system: str) -> tuple[str, ...]:
+    """Packs a build's results into one file, so that unpacking an artifact overwrites nothing."""
+    if system == "windows":
+        folders = ", ".join(f"'{folder}'" for folder in FILES)
+        return (
+            f"$made = @({folders}) | Where-Object {{ Test-Path $_ }}",
+            f'tar -cf "{STATE}/{PREFIX}$env:BUILD.tar" $made',
+        )
+    return (f'tar --create --file "{STATE}/{PREFIX}$BUILD.tar" $(ls -d {" ".join(FILES)} 2> /dev/null)',)
+
+
 def unpack_commands(files: str) -> str:
     """Unpacks these tar files into folders of their names below `$MADE`."""
     return (
@@ -191,7 +202,9 @@ def reports(job: Job, *, locked: bool) -> tuple[tuple[str, ...], tuple[str, ...]
 
     A release page gets the report; a job that verifies keeps it, in the job's own checkout.
     """
-    before = (REPORT,) if job.role == PUBLISH and job.page else ()
+    before: tuple[str, ...] = (REPORT,) if job.role == PUBLISH and job.page else ()
+    if before and REPRODUCE in job.needs:
+        before += (f'if [ -f "$BUILT/{REPRODUCED}" ]; then cp "$BUILT/{REPRODUCED}" {REPRODUCED}; fi',)
     place = f' --output "$BUILT/{REPORT_PAGE}"' if locked else ""
     return before, (f"doit report{place}",) if job.role == VERIFY else ()
 
@@ -239,3 +252,22 @@ def _python(system: str, version: str) -> tuple[str, ...]:
         ),
     }
     return (*versions[system], f'"$PYTHON" -m venv {_VENV}', f". {_VENV}/bin/activate")
+
+
+def package_commands(job: Job, *, locked: bool) -> Iterable[str]:
+    """Publish or verify each package of the run."""
+    if len(job.packages) == 1:
+        yield from (f"doit {task}" for _, task in job.commands())
+        return
+    if job.packages:
+        where = f'"$BUILT/{PLANNED}"' if locked else PLANNED
+        yield f"PACKAGES=$(sed -n 's/^packages=//p' {where})"
+    for key, task in job.commands():
+        yield f'case "$PACKAGES" in *,{key},*) doit {task} ;; esac'
+
+
+def reproduce_script(pipeline: Pipeline, job: Job) -> tuple[str, tuple[str, ...]]:
+    """The build whose tools the job needs, and its commands. Differences do not fail the pipeline: they are a result,
+    which the release page shows."""
+    build = next((build.name for build in pipeline.reproduced), SDIST)
+    return build, (f"doit reproduce --index {job.index} > {REPRODUCED} 2>&1 || true", f"cat {REPRODUCED}")

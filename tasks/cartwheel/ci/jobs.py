@@ -15,6 +15,8 @@ from cartwheel.model.config.release_settings import CiSettings, CiStep
 from cartwheel.model.config.values import RunnerGroup, runner_labels
 
 PLAN, BUILD, SDIST, GATHER, PUBLISH, VERIFY = "plan", "build", "sdist", "gather", "publish", "verify"
+REPRODUCE = "reproduce"
+"""The role, and the name, of the job that builds a release again and compares it with an index."""
 OWN = "own"
 """The roles of jobs; `OWN` is one of the user's."""
 
@@ -92,7 +94,7 @@ class Job(Struct, frozen=True, kw_only=True):
     name: str
     """Unique, such as `publish-pypi`."""
     role: str
-    """`PLAN`, `BUILD`, `SDIST`, `GATHER`, `PUBLISH`, `VERIFY` or `OWN`."""
+    """`PLAN`, `BUILD`, `SDIST`, `GATHER`, `PUBLISH`, `VERIFY`, `REPRODUCE` or `OWN`."""
     title: str
     needs: tuple[str, ...] = ()
     """The names of the jobs that run before it, in order."""
@@ -179,8 +181,16 @@ class Pipeline(Struct, frozen=True, kw_only=True):
         """The user's steps of a job.  `when`: `before` or `after` its work, which a job of one's own lacks."""
         if job.role == OWN:
             return self.ci.jobs[job.name].steps if when == "after" else ()
-        steps: tuple[CiStep, ...] = getattr(getattr(self.ci.steps, when), job.role)
+        role = BUILD if job.role == REPRODUCE else job.role
+        steps: tuple[CiStep, ...] = getattr(getattr(self.ci.steps, when), role)
         return steps
+
+    @property
+    def reproduced(self) -> tuple[Build, ...]:
+        """The builds that the job `REPRODUCE` can repeat on `LINUX`, one at most."""
+        return tuple(build for build in self.builds if build.target == "x86_64-unknown-linux-gnu" and not build.image)[
+            :1
+        ]
 
     def job(self, name: str) -> Job:
         """The job of that name."""

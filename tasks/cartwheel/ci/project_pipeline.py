@@ -105,6 +105,13 @@ def _refuse_unfit(project: Project) -> None:
             f"[tool.cartwheel] ci.nightly: {nightly} is no index for practice; development versions go to one with "
             f"rehearsal = true in [tool.cartwheel.index.{nightly}]"
         )
+    if project.ci.reproduce and not any(
+        kind_of(name, project.indexes) == PYPI and name not in project.ci.on_request for name in published
+    ):
+        raise ConfigError(
+            "[tool.cartwheel] ci.reproduce: a tag publishes to no index to compare with; add one to publish, or remove "
+            "ci.reproduce"
+        )
     if project.ci.trigger == "release" and (pages := [n for n in published if kind_of(n, project.indexes) == GITHUB]):
         raise ConfigError(
             f'[tool.cartwheel] ci.trigger = "release": a published page starts the run, and {pages[0]} would then add '

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from cartwheel.ci.jobs import BUILD, FORGE, PLAN, PUBLISH, SDIST, VERIFY, Job, Permission, slug
+from cartwheel.ci.jobs import BUILD, FORGE, PLAN, PUBLISH, REPRODUCE, SDIST, VERIFY, Job, Permission, slug
 from cartwheel.destinations.credentials import token_variable
 from cartwheel.destinations.protocol import JobNeeds, implementation
 from cartwheel.model.config.release_settings import IndexSettings
-from cartwheel.model.destination import GITHUB, kind_of
+from cartwheel.model.destination import GITHUB, PYPI, kind_of
 from cartwheel.model.project import Project
 from cartwheel.provenance.attestations import AUDIENCE
 
@@ -29,12 +29,17 @@ def publish_jobs(project: Project) -> Iterable[Job]:
     Indexes of `ci.on-request`, the one for nightly versions and TestPyPI follow a tag in no case.
     """
     before: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
     listed = dict.fromkeys(name for package in project.packages for name in package.publish)
     for index in listed:
         packages = tuple(p.key for p in project.packages if index in p.publish)
-        pair = _pair(project, index, packages, before=before, by_tag=index not in project.ci.on_request)
+        earlier = (*before, *again) if kind_of(index, project.indexes) == GITHUB else before
+        pair = _pair(project, index, packages, before=earlier, by_tag=index not in project.ci.on_request)
         yield from pair
         before += tuple(job.name for job in pair)
+        if project.ci.reproduce and not again and pair[0].by_tag and kind_of(index, project.indexes) == PYPI:
+            again = (REPRODUCE,)
+            yield _reproduce(index, pair[1])
     public = tuple(p.key for p in project.packages if "pypi" in p.publish)
     if public and TESTPYPI not in listed and not _table(project, "pypi").url:  # private files stay off public indexes
         yield from _pair(project, TESTPYPI, public, by_tag=False, added=True)
@@ -84,6 +89,14 @@ def _pair(
         secrets=secrets if needs.own_page or needs.private else {},
     )
     return publish, verify
+
+
+def _reproduce(index: str, verify: Job) -> Job:
+    """The job that builds the release again and compares it with the verified index."""
+    return Job(
+        name=REPRODUCE, role=REPRODUCE, title="Build again and compare", needs=(PLAN, verify.name), permissions=(READ,),
+        minutes=120, history=True, index=index, tags=verify.tags,
+    )  # fmt: skip
 
 
 def _identity(needs: JobNeeds) -> tuple[Permission, ...]:

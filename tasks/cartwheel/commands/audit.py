@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,12 +15,15 @@ from cartwheel.command_line import pins
 from cartwheel.commands.options import AS_JSON, WordsAndOptions, valued
 from cartwheel.commands.plan import workshop_of
 from cartwheel.destinations.pypi_index import Index, resolve
-from cartwheel.destinations.pypi_provenance import file_provenance
+from cartwheel.destinations.pypi_provenance import FileProvenance, file_provenance
 from cartwheel.destinations.pypi_reader import listing, read_bytes, with_digests
 from cartwheel.destinations.simple_api import ListedFile
 from cartwheel.model.destination import is_version
 from cartwheel.model.errors import CartwheelError, ConfigError
+from cartwheel.model.wheels.binary_facts import shortened_list
+from cartwheel.model.wheels.wheel_name import normalised_name
 from cartwheel.process import run
+from cartwheel.provenance.tag_contents import SourceMatch, blobs, compared, first_tag, tag_candidates
 
 
 class AuditedFile(Struct, frozen=True, kw_only=True):
@@ -33,6 +37,10 @@ class AuditedFile(Struct, frozen=True, kw_only=True):
     problem: str = ""
     bills: tuple[str, ...] = ()
     """The bills of materials in it, each with the number of its components."""
+    source_files: int = 0
+    """How many of its source files are files of the tag."""
+    other_files: tuple[str, ...] = ()
+    """Its source files that the tag does not have: generated, rewritten, or added."""
 
 
 class Audit(WordsAndOptions):
@@ -40,14 +48,20 @@ class Audit(WordsAndOptions):
 
     name = "audit"
     doc_purpose = "show what a published release proves: digests, attestations, publisher, bills of materials"
-    doc_usage = "NAME==VERSION [--index NAME]"
+    doc_usage = "NAME==VERSION [--index NAME] [--source CLONE]"
     doc_description = (
-        "Reads any release on an index and changes nothing.  Exits with 1 where an attestation is not valid, where "
+        "Reads any release on an index and changes nothing.  Where the version's tag is at hand, in this project's "
+        "repository or in a clone that --source names, source files are compared with it; nothing is built.  Exits "
+        "with 1 where an attestation is not valid, where "
         "files name different publishers, or where only some are attested."
     )
-    cmd_options = (valued("index", "the index; default: pypi"), AS_JSON)
+    cmd_options = (
+        valued("index", "the index; default: pypi"),
+        valued("source", "a clone with the tag; default: this repository, if it releases NAME"),
+        AS_JSON,
+    )
 
-    def _execute(self, index: str, as_json: bool, pos_args: list[str]) -> int:
+    def _execute(self, index: str, source: str, as_json: bool, pos_args: list[str]) -> int:
         shop = workshop_of(self.task_list)
         shop.world.readonly = True
         run.stop_on_signals()
@@ -58,50 +72,90 @@ class Audit(WordsAndOptions):
         if not is_version(version):
             raise InvalidCommand(f"audit: '{version}' is no version; expected one such as 1.2.0 or 1.2.0rc1")
         try:
-            files = audited(resolve(index or "pypi", shop.project.indexes), name, version, shop.root)
+            own = next((p for p in shop.project.packages if normalised_name(p.name) == normalised_name(name)), None)
+            place = Path(source) if source else shop.root if own else None
+            tag = own.tag.replace("{name}", own.name).replace("{version}", version) if own and not source else ""
+            where = resolve(index or "pypi", shop.project.indexes)
+            files, tag = audited(where, name, version, shop.root, place=place, own_tag=tag)
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         wrong = problems(files)
-        document = {"schema": 1, "name": name, "version": version, "files": to_builtins(files), "problems": wrong}
-        text = json.dumps(document, indent=2) + "\n" if as_json else as_text(name, version, files, wrong)
+        document = {
+            "schema": 1,
+            "name": name,
+            "version": version,
+            "tag": tag,
+            "files": to_builtins(files),
+            "problems": wrong,
+        }
+        text = json.dumps(document, indent=2) + "\n" if as_json else as_text(name, version, tag, files, wrong)
         self.outstream.write(text)
         return 1 if wrong else 0
 
 
-def audited(index: Index, name: str, version: str, root: Path) -> tuple[AuditedFile, ...]:
-    """Each file of a release. Raises `CartwheelError` if the index holds none or cannot be read."""
+def audited(
+    index: Index, name: str, version: str, root: Path, *, place: Path | None = None, own_tag: str = ""
+) -> tuple[tuple[AuditedFile, ...], str]:
+    """Each file of a release, and the tag in the repository at `place` that they are compared with; empty if none.
+
+    `own_tag`: the tag's name in this project. Raises `CartwheelError` if the index holds no file or cannot be read.
+    """
     rows = listing(index, name, version)
     if not rows:
         raise ConfigError(f"{index.name} holds no file of {name} {version}")
     rows = with_digests(rows, [row.file for row in rows], index)
-    return tuple(_audited(index, name, version, row, root) for row in rows)
+    stated = [file_provenance(index, name, version, row.file, row.sha256, root) for row in rows]
+    commit = next((row.commit for row in stated if row.commit), "")
+    tag, ids = _tag(place, tag_candidates(name, version, own_tag), commit) if place else ("", frozenset[str]())
+    return tuple(_audited(row, found, index, ids) for row, found in zip(rows, stated, strict=True)), tag
 
 
-def _audited(index: Index, name: str, version: str, row: ListedFile, root: Path) -> AuditedFile:
-    provenance = file_provenance(index, name, version, row.file, row.sha256, root)
+def _tag(place: Path, candidates: tuple[str, ...], commit: str) -> tuple[str, frozenset[str]]:
+    """The tag of the version in a clone, and the ids of the files of its commit."""
+    from cartwheel.repository.git import Repository
+
+    with Repository(place) as repository:
+        tag = first_tag(repository.tags(), candidates, commit)
+        return tag, blobs(repository.git.ls_tree("-r", "--full-tree", f"refs/tags/{tag}")) if tag else frozenset()
+
+
+def _audited(row: ListedFile, found: FileProvenance, index: Index, ids: frozenset[str]) -> AuditedFile:
+    import tarfile
+    import zipfile
+    import zlib
+
+    from cartwheel.filesystem.distribution import sdist_contents, wheel_contents
+
+    is_wheel = row.file.endswith(".whl")
+    contents: tuple[tuple[str, bytes], ...] = ()
+    damage = ""
+    if is_wheel or ids:
+        with TemporaryDirectory() as folder:
+            path = Path(folder, row.file)
+            path.write_bytes(read_bytes(row.url, shown_as=row.file, index=index))
+            try:
+                contents = tuple((wheel_contents if is_wheel else sdist_contents)(path))
+            except (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError, zlib.error) as error:
+                damage = f"{row.file}: cannot be unpacked: {error}"
+    match = compared(contents, ids) if ids else SourceMatch(known=0)
     return AuditedFile(
-        file=row.file, sha256=row.sha256, publisher=provenance.publisher, commit=provenance.commit,
-        problem=provenance.problem,
-        bills=_bills(row, index) if row.file.endswith(".whl") else (),
+        file=row.file, sha256=row.sha256, publisher=found.publisher, commit=found.commit,
+        problem=found.problem or damage, bills=_bills(contents), source_files=match.known, other_files=match.other,
     )  # fmt: skip
 
 
-def _bills(row: ListedFile, index: Index) -> tuple[str, ...]:
-    from cartwheel.filesystem.distribution import wheel_contents
+def _bills(contents: Iterable[tuple[str, bytes]]) -> tuple[str, ...]:
     from cartwheel.provenance.sbom import is_document
 
-    with TemporaryDirectory() as folder:
-        wheel = Path(folder, row.file)
-        wheel.write_bytes(read_bytes(row.url, shown_as=row.file, index=index))
-        bills = []
-        for name, content in wheel_contents(wheel):
-            if is_document(name):
-                try:
-                    count = len(json.loads(content).get("components", ()))
-                except (ValueError, AttributeError):
-                    count = 0
-                bills.append(f"{name.rpartition('/')[2]}: {count} components")
-    return tuple(bills)
+    found = []
+    for name, content in contents:
+        if is_document(name):
+            try:
+                count = len(json.loads(content).get("components", ()))
+            except (ValueError, AttributeError):
+                count = 0
+            found.append(f"{name.rpartition('/')[2]}: {count} components")
+    return tuple(found)
 
 
 def problems(files: tuple[AuditedFile, ...]) -> tuple[str, ...]:
@@ -118,9 +172,9 @@ def problems(files: tuple[AuditedFile, ...]) -> tuple[str, ...]:
     return tuple(wrong)
 
 
-def as_text(name: str, version: str, files: tuple[AuditedFile, ...], wrong: tuple[str, ...]) -> str:
-    """Three lines for each file, then the problems."""
-    lines = [f"{name} {version}"]
+def as_text(name: str, version: str, tag: str, files: tuple[AuditedFile, ...], wrong: tuple[str, ...]) -> str:
+    """Some lines for each file, then the problems."""
+    lines = [f"{name} {version}" + (f"  (compared with tag {tag})" if tag else "")]
     for row in files:
         lines.append(f"  {row.file}  sha256 {row.sha256}")
         commit = f", commit {row.commit}" if row.commit else ""
@@ -128,4 +182,8 @@ def as_text(name: str, version: str, files: tuple[AuditedFile, ...], wrong: tupl
         lines.append(f"    attestations: {proof}")
         if row.file.endswith(".whl"):
             lines.append(f"    bills of materials: {', '.join(row.bills) or 'none'}")
+        if tag:
+            number = row.source_files + len(row.other_files)
+            others = f"; not in it: {shortened_list(row.other_files)}" if row.other_files else ""
+            lines.append(f"    sources: {row.source_files} of {number} files are those of the tag{others}")
     return "\n".join((*lines, *(f"problem: {line}" for line in wrong))) + "\n"

@@ -104,6 +104,8 @@ def reproduction(
         )
     where = resolve(name, project.indexes)
     rows = listing(where, package.name, version, environ=environ)
+    if not rows and not word and sum(row.publish != () for row in project.packages) > 1:
+        return Reproduction(package=package.name, version=version, tag=tag, index=name, files=())
     if not rows:
         raise ConfigError(f"{name} holds no file of {package.name} {version}")
     with TemporaryDirectory(prefix="cartwheel-reproduce-") as folder:
@@ -153,4 +155,5 @@ def as_text(results: Iterable[Reproduction]) -> str:
         for file in row.files:
             lines.append(f"  {file.state:16}{file.file}")
             lines += [f"  {'':16}{line}" for line in file.differences]
+        lines += [] if row.files else ["  no file there"]
     return "\n".join(lines) + "\n"

@@ -63,6 +63,14 @@ def wheel_contents(wheel: Path) -> Iterator[tuple[str, bytes]]:
                 yield entry.filename, archive.read(entry)
 
 
+def sdist_contents(sdist: Path) -> Iterator[tuple[str, bytes]]:
+    """Each regular file in a source distribution with its content, in archive order."""
+    with tarfile.open(sdist, "r:gz") as archive:
+        for member in archive:
+            if member.isfile() and (file := archive.extractfile(member)):
+                yield member.name, file.read()
+
+
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _POINTER_SIZE = 1024
 """The first bytes of a Git LFS pointer, and the size limit in bytes (git-lfs, docs/spec.md, read November 2026)."""

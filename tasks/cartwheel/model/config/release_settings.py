@@ -178,6 +178,9 @@ class CiSettings(Table, frozen=True, kw_only=True):
     install: tuple[str, ...] = ()
     """Arguments of `pip install` that install cartwheel in a job.  Default: the version that wrote the pipeline, with
     zig.  Example: `["--editable", ".[zig]"]`"""
+    reproduce: bool = False
+    """A job builds each release again from its tag, on another machine, and compares the files with those of the first
+    index; its result goes to the release page (`doit reproduce`)."""
     own: bool = False
     """The repository releases with a pipeline of your own, so `doit tag` does not ask for one of `doit ci`."""
     github: GithubFile = GithubFile()

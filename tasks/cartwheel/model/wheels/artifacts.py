@@ -11,6 +11,8 @@ OUTWARD = ("tag", "publish", "verify", "release")
 """Stages that act outside this machine; they run only if the command line names them."""
 
 REPORT_PAGE = ".cartwheel/report.html"
+REPRODUCED = ".cartwheel/reproduced.txt"
+"""The output of `doit reproduce` in a pipeline."""
 """Where `doit report` writes its page."""
 
 
