@@ -191,6 +191,16 @@ pub fn include_dir(name: TokenStream) -> TokenStream {
     format!("{text:?}").parse().unwrap()
 }
 """
+HELPED = """pub fn tell() {
+    say(printed("git", &["rev-parse", "HEAD"]) + &read(concat!(env!("CARGO_MANIFEST_DIR"), "/../data/a.txt")));
+    println!("cargo:rerun-if-changed=build.rs");
+}
+"""
+VENDORED = """[source.crates-io]
+replace-with = "vendored"
+[source.vendored]
+directory = "vendor"
+"""
 WRAPPER = '#!/bin/sh\nprogram="$1"; shift\nexec "$program" "$@" --cfg \'said="1"\'\n'
 CFG = '#[cfg(said = "1")] const SAID: &str = "one";\n#[cfg(not(said = "1"))] const SAID: &str = "other";\n'
 CFG += 'fn main() { print!("{}", SAID); }\n'
@@ -332,6 +342,26 @@ HABITS = {
                "app/src/main.rs": SAID, "app/Cargo.toml": CRATE.format("app") + "description.workspace = true\n",
                "Cargo.toml": ABOUT},
         edits={"the workspace's description": change("Cargo.toml", '"d"', '"e"')},
+    ),
+    "a script that reads outside its package and watches itself": Habit(
+        files={"app/build.rs": script('say(read("../data/a.txt") + &every("../pages"));', changed("build.rs")),
+               "app/src/main.rs": SAID, "data/a.txt": "a", "pages/b.txt": "b"},
+        edits={"a file": write("data/a.txt", "aa"), "a file more in a folder": write("pages/c.txt", "c")},
+    ),
+    "a crate that a script uses": Habit(
+        files={"app/build.rs": "fn main() { helper::tell(); }\n", "app/src/main.rs": SAID, "data/a.txt": "a",
+               "app/Cargo.toml": CRATE.format("app") + '[build-dependencies]\nhelper = { path = "../helper" }\n',
+               "helper/src/lib.rs": HELPERS + HELPED},
+        members=("app", "helper"),
+        edits={"a commit": commit, "a file": write("data/a.txt", "aa")},
+    ),
+    "a vendored crate without checksums": Habit(
+        files={"app/src/main.rs": 'fn main() { print!("{}", dep::SAID); }\n',
+               "app/Cargo.toml": CRATE.format("app") + '[dependencies]\ndep = "1"\n',
+               ".cargo/config.toml": VENDORED, "vendor/dep/Cargo.toml": CRATE.format("dep"),
+               "vendor/dep/src/lib.rs": 'pub const SAID: &str = "one";\n',
+               "vendor/dep/.cargo-checksum.json": '{"files": {}, "package": "' + "0" * 64 + '"}'},
+        edits={"a patch of it": change("vendor/dep/src/lib.rs", "one", "another")},
     ),
     "a script that reads the lockfile": Habit(
         files={"app/build.rs": script('say(read("../Cargo.lock"));', changed("build.rs")), "app/src/main.rs": SAID,

@@ -506,8 +506,8 @@ def _manifest(yard: RandomYard, name: str) -> Read:
 
 _INSIDE = (_file, _folder, _links_in_folder, _link_to_folder, _headers, _manifest)
 _READS = {
-    "silent": (*_INSIDE, _commit_read, _described),
-    "variables": _INSIDE,
+    "silent": (*_INSIDE, _commit_read, _described, _outside),
+    "variables": (*_INSIDE, _outside),
     "named": (
         *_INSIDE, _pattern, _outside, _optional, _headers, _variable_read, _commit_read, _described,
     ),

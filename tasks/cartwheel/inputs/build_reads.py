@@ -19,11 +19,12 @@ from cartwheel.cargo.build_output import (
     dep_info,
     directives,
 )
-from cartwheel.cargo.workspace import Crate, read_crate, workspace_root
+from cartwheel.cargo.workspace import Crate, path_needs, read_crate, workspace_root
 from cartwheel.filesystem.named_files import named_in
 from cartwheel.filesystem.read_set import ReadSet, below, files_below, relative_name, there_or_not
 from cartwheel.inputs import git_reads
-from cartwheel.inputs.embedded_files import embedded_by_macros
+from cartwheel.inputs.embedded_files import unwatched_files
+from cartwheel.inputs.mentioned_files import mentioned_by_sources
 
 _SET_BY_CARGO = (
     "CARGO", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_*", "CARGO_CRATE_NAME", "CARGO_BIN_NAME",
@@ -89,8 +90,21 @@ def seen_by(build: CargoBuild, messages: CargoMessages, home: Path) -> BuildEvid
 
 def reads_of_build(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     """Sources, watched files and variables. If the evidence is incomplete, whole packages of `packages` count."""
-    embedded = embedded_by_macros((a.name for a in run.messages.artifacts), packages, run.build.root)
-    return _sources(run, packages) | _scripts(run) | _variables(run) | _asked_by_sources(run) | embedded
+    embedded = unwatched_files(run.messages.artifacts, packages, run.build.root)
+    scripts = _scripts(run)
+    mentioned = mentioned_by_sources(_sources_at_build_time(run, packages), run.build.manifest, run.build.root, scripts)
+    return _sources(run, packages) | scripts | _variables(run) | mentioned | embedded
+
+
+def _sources_at_build_time(run: BuildEvidence, packages: Iterable[Crate]) -> Iterator[tuple[Path, Path]]:
+    """The sources of local build scripts, procedural macros and crates that build scripts use, with their folders."""
+    helpers = {os.path.realpath(m) for p in packages for m in path_needs(p.manifest, ("build-dependencies",))}
+    for artifact in run.messages.artifacts:
+        runs = {"custom-build", "proc-macro"} & set(artifact.kinds) or os.path.realpath(artifact.manifest) in helpers
+        if is_local(artifact.package) and runs:
+            names = {name for info in _beside(artifact, run) for name in info.files if name.endswith(".rs")}
+            tops = (artifact.manifest.parent, workspace_root(artifact.manifest).parent)
+            yield from ((tops[0], path) for path in {artifact.source, *(top / name for name in names for top in tops)})
 
 
 def whole_packages(packages: Iterable[Crate], root: Path) -> ReadSet:
@@ -107,20 +121,6 @@ def asked_for(packages: Iterable[Crate]) -> ReadSet:
                 text = _text(package.folder / path) or ""
                 names |= {one or other for one, other in _ASKED_FOR.findall(text)}
     return ReadSet(env=tuple(sorted(n for n in names if not _set_by_cargo(n))))
-
-
-def _asked_by_sources(run: BuildEvidence) -> ReadSet:
-    """What local build scripts and procedural macros ask git for, and the lockfile if they name it."""
-    paths: set[Path] = set()
-    for artifact in run.messages.artifacts:
-        if is_local(artifact.package) and {"custom-build", "proc-macro"} & set(artifact.kinds):
-            names = {name for info in _beside(artifact, run) for name in info.files if name.endswith(".rs")}
-            tops = (artifact.manifest.parent, workspace_root(artifact.manifest).parent)
-            paths |= {artifact.source, *(top / name for name in names for top in tops)}
-    texts = [_text(path) or "" for path in sorted(paths)]
-    locked = any("Cargo.lock" in text or "built::" in text for text in texts)
-    lock = there_or_not([workspace_root(run.build.manifest).with_name("Cargo.lock")] if locked else [], run.build.root)
-    return lock | ReadSet(git=git_reads.named_in_sources(texts), unwatched=lock.files)
 
 
 def is_local(package: str) -> bool:

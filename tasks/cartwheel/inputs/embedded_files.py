@@ -1,14 +1,16 @@
-"""Files that macros of well-known crates compile in without telling cargo."""
+"""Files that are compiled in and that cargo does not watch: what macros open, and vendored crates without checksums."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from cartwheel.cargo.build_output import CompilerArtifact
 from cartwheel.cargo.workspace import Crate, workspace_root
-from cartwheel.filesystem.read_set import ReadSet, files_below, relative_name, there_or_not
+from cartwheel.filesystem.read_set import ReadSet, files_below, relative_name, source_top, there_or_not
 
 _MACROS = {
     "dotenvy_macro": "dotenvy_macro",
@@ -28,7 +30,26 @@ files by themselves on a stable compiler; askama, pest and others include theirs
 _NAMED = re.compile(r"""\b(?:folder\s*=|(?:include_dir|migrate|embed_migrations|i18n|flate)!\s*\()[^")]*"([^"]+)\"""")
 
 
-def embedded_by_macros(compiled: Iterable[str], packages: Iterable[Crate], root: Path) -> ReadSet:
+def unwatched_files(artifacts: Iterable[CompilerArtifact], packages: Iterable[Crate], root: Path) -> ReadSet:
+    """What a build compiles in although cargo would not run again for it; `artifacts`: all that it made."""
+    made = tuple(artifacts)
+    return _opened_by_macros({artifact.name for artifact in made}, packages, root) | _vendored(made, root)
+
+
+def _vendored(artifacts: Iterable[CompilerArtifact], root: Path) -> ReadSet:
+    """Crates of a directory source in the project. cargo compares their files with `.cargo-checksum.json`, so that file
+    counts; the whole crate where it lists no file."""
+    reads = ReadSet()
+    for manifest in {a.manifest for a in artifacts if "path+file:" not in a.package}:
+        listing = manifest.with_name(".cargo-checksum.json")
+        if manifest.is_relative_to(source_top(root)) and listing.is_file():
+            folder, name = relative_name(manifest.parent, root), relative_name(listing, root)
+            whole = not json.loads(listing.read_text("utf-8")).get("files")
+            reads |= ReadSet(files=(name,), folders=(folder,) if whole else (), unwatched=(folder,))
+    return reads
+
+
+def _opened_by_macros(compiled: Iterable[str], packages: Iterable[Crate], root: Path) -> ReadSet:
     """The whole local packages that use such a macro, and the folders and files that their sources name for it.
 
     `compiled`: the names of all crates of the build.

@@ -127,9 +127,13 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             then and not self._beyond_cargo(then, last_build.last_compile_time(directory), work)
         ):
             return
+        from cartwheel.cargo.workspace import read_crate
         from cartwheel.inputs import cargo_reads
 
         names = [local.name for local in self._local(work.root)]
+        for folder in then.learned.get("unwatched", ()) if then else ():
+            if (work.root / folder / ".cargo-checksum.json").is_file():  # a vendored crate
+                names.append(read_crate(work.root / folder / "Cargo.toml", work.root).name)
         for triple in self.wheel.target.triples:
             for path in cargo_reads.stale_fingerprints(directory, triple, self.wheel.profile, names):
                 remove_tree(path, ignore_errors=True)
