@@ -12,7 +12,18 @@ from packaging.version import Version
 from semver import Version as Semver
 
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.versions.version import pep440, same, semver
+from cartwheel.model.versions.version import (
+    has_one_field,
+    highest,
+    pep440,
+    same,
+    semver,
+    tag_name,
+    version_in,
+    version_spans,
+    written_as,
+    wrong_tag_form,
+)
 from cartwheel.repository.scm_version import why_no_tag
 from cartwheel.versions.version_places import survey
 from support.repositories import commit, git, repository
@@ -55,25 +66,30 @@ def test_missing_numbers_are_zeros_and_superfluous_zeros_are_dropped() -> None:
     assert semver("1.2.3.0") == "1.2.3"
 
 
+NOTHING_EQUAL = "PEP 440 has nothing equal to it; write it like 1.2.0, 1.2.0-alpha.1 or 1.2.0rc1"
+POST = "SemVer reads a pre-release there and PEP 440 a post-release; write -alpha.N, -beta.N, -rc.N"
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("1.2.0.post1", "no post-release"),
-        ("1!1.2.0", "no epoch"),
-        ("1.2.3.4", "three numbers"),
-        ("1.2.0a1.dev2", "before it"),
-        ("1.2.0-1", "PEP 440 a post-release"),
-        ("1.2.0-post.1", "PEP 440 a post-release"),
-        ("1.2.0-alpha.1.dev.2", "PEP 440 before it"),
-        ("1.2.0-nightly", "nothing equal"),
-        ("", "nothing equal"),
-        ("one", "nothing equal"),
-        ("1.2.0+ABC", "build part 'abc'"),
+        ("1.2.0.post1", "SemVer has no post-release; release the next patch version instead"),
+        ("1!1.2.0", "SemVer has no epoch"),
+        ("1.2.3.4", "SemVer has three numbers, major.minor.patch"),
+        ("1.2.0a1.dev2", "SemVer cannot order a .dev of a pre-release before it; use one of the two"),
+        ("1.2.0-1", POST),
+        ("1.2.0-post.1", POST),
+        ("1.2.0-alpha.1.dev.2", "SemVer orders it after that pre-release and PEP 440 before it; use one of the two"),
+        ("1.2.0-nightly", NOTHING_EQUAL),
+        ("", NOTHING_EQUAL),
+        ("one", NOTHING_EQUAL),
+        ("1.2.0+ABC", "PEP 440 writes its build part 'abc'; write it so"),
     ],
 )
 def test_a_version_without_an_equal_is_refused_with_the_reason(text: str, reason: str) -> None:
-    with pytest.raises(ConfigError, match=reason):
+    with pytest.raises(ConfigError) as caught:
         semver(text)
+    assert str(caught.value) == f"version '{text}': {reason}"
 
 
 def test_a_post_release_is_a_python_version_all_the_same() -> None:
@@ -82,7 +98,74 @@ def test_a_post_release_is_a_python_version_all_the_same() -> None:
 
 def test_two_spellings_of_one_version_are_the_same() -> None:
     assert same("1.2.0-alpha.1", "1.2.0a1") == ()
+    assert same("one", "one") == ()
     assert same("1.2.0", "1.2.1") == ("'1.2.0' is not '1.2.1'",)
+    assert same("one", "1.2.0") == (f"version 'one': {NOTHING_EQUAL}",)
+
+
+@pytest.mark.parametrize(
+    ("template", "written", "tag"),
+    [
+        ("v{version}", "1.2.0-alpha.1", "v1.2.0-alpha.1"),
+        ("v{pep440}", "1.2.0-alpha.1", "v1.2.0a1"),
+        ("v{semver}", "1.2.0a1", "v1.2.0-alpha.1"),
+        ("{name}/{version}-py", "1.2.0", "a.b/1.2.0-py"),
+    ],
+)
+def test_a_tag_is_made_of_its_form_and_its_version_is_read_back(template: str, written: str, tag: str) -> None:
+    assert tag_name(template, written, name="a.b") == tag
+    assert version_in(template, tag, name="a.b") == pep440(written)
+    assert version_in(template, tag.replace("a.b", "axb") + " ", name="a.b") == ""
+    assert tag_name("{name}v{version}", "1.0") == "v1.0"
+    assert version_in("{name}v{version}", "v1.0") == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("template", "tag"),
+    [
+        ("v{version}", "1.2.0"),
+        ("v{version}", "v"),
+        ("v{version}", "v1.2.0-nightly"),
+        ("v{version}-py", "v1.2.0"),
+        ("v", "v"),
+    ],
+)
+def test_a_tag_of_another_form_has_no_version(template: str, tag: str) -> None:
+    assert version_in(template, tag) == ""
+
+
+@pytest.mark.parametrize(
+    ("template", "name", "why"),
+    [
+        ("v", "a", "has not one place for the version, so a tag could not be read back; expected a form such as "
+         "'v{version}' with one of {version}, {pep440} and {semver} once in it"),
+        ("v {version}", "a", "gives 'v 1.2.0', which git does not take as a tag; expected a form such as 'v{version}'"),
+        ("{name}-{semver}", "a b", "gives 'a b-1.2.0', which git does not take as a tag; expected a form such as "
+         "'v{version}'"),
+    ],
+)  # fmt: skip
+def test_a_form_that_makes_no_tag_is_refused_with_the_reason(template: str, name: str, why: str) -> None:
+    assert wrong_tag_form(template) == (() if "{name}" in template else (why,))
+    with pytest.raises(ConfigError) as caught:
+        tag_name(template, "1.2.0", name=name)
+    assert str(caught.value) == f"[tool.cartwheel] tag: {template!r} {why}"
+
+
+def test_a_pattern_finds_each_version_between_its_parts() -> None:
+    assert version_spans('v = "{pep440}"', 'v = "1.0"\nv = "2.0a1"\nw = "3"') == ((5, 8), (15, 20))
+    for text, span in (("a\n1.0\nb", (2, 5)), ("a\r\n1.0\r\nb", (3, 6))):
+        assert version_spans("a\n{version}\nb", text) == (span,)
+    assert version_spans("a.{version}", "ab1.0") == version_spans("1.0", "1.0") == ()
+    for field, written in (("{version}", "1.2.0-alpha.1"), ("{pep440}", "1.2.0a1"), ("{semver}", "1.2.0-alpha.1")):
+        assert written_as(f"x = {field};", "1.2.0-alpha.1") == written
+        assert has_one_field(field)
+        assert not has_one_field(field + field)
+
+
+def test_the_highest_version_is_not_the_last_of_the_alphabet() -> None:
+    assert highest(["1.9", "", "1.10"]) == "1.10"
+    assert highest(["", "1.0"]) == "1.0"
+    assert highest(["", ""]) == highest([]) == ""
 
 
 numbers = st.integers(0, 10**6)

@@ -153,7 +153,7 @@ def version_spans(pattern: str, text: str) -> tuple[tuple[int, int], ...]:
     parts = _parts(pattern)
     if not parts:
         return ()
-    before, after = (part.replace("\\\n", r"\r?\n").replace("\n", r"\r?\n") for part in parts)
+    before, after = (part.replace("\\\n", r"\r?\n") for part in parts)
     return tuple(match.span(1) for match in re.finditer(f"{before}{_VERSION}{after}", text))
 
 
