@@ -18,6 +18,7 @@ from cartwheel.ci.github_steps import (
     report_step,
     reproduce_steps,
     setup_steps,
+    success_condition,
     take,
     take_result,
     tokens,
@@ -250,7 +251,7 @@ def _publish(pipeline: Pipeline, job: Job) -> Parts:
     started = (*_triggers(pipeline, job), f"inputs.to == '{job.index}'")
     condition = (
         _NOT_STOPPED,
-        f"&& {' && '.join(_success_condition(name) for name in built)}",
+        f"&& {' && '.join(success_condition(name) for name in built)}",
         f"&& {_any(started)}",
         f"&& {_any(package_condition(key, plan) for key in job.packages)}",
     )
@@ -262,20 +263,20 @@ def _publish(pipeline: Pipeline, job: Job) -> Parts:
 
 def _verify(pipeline: Pipeline, job: Job) -> Parts:
     plan = _plan_job(pipeline, job)
-    condition = (_NOT_STOPPED, f"&& {_success_condition(job.needs[-1])}")
+    condition = (_NOT_STOPPED, f"&& {success_condition(job.needs[-1])}")
     setup = [*setup_steps(pipeline, job), *take(plan=plan)]
     report = (report_step(offline=False), keep_report(pipeline, f"report-{slug(job.index)}"))
     return "", condition, setup, [*commands(job, "Verify", tokens(job), plan), *report]
 
 
 def _reproduce(pipeline: Pipeline, job: Job) -> Parts:
-    return "", (_NOT_STOPPED, f"&& {_success_condition(job.needs[-1])}"), *reproduce_steps(pipeline, job)
+    return "", (_NOT_STOPPED, f"&& {success_condition(job.needs[-1])}"), *reproduce_steps(pipeline, job)
 
 
 def _own(pipeline: Pipeline, job: Job) -> Parts:
     plan = _plan_job(pipeline, job)
     before = [name for name in job.needs if name not in BUILDING]
-    condition = (_NOT_STOPPED, *((f"&& {_any(map(_success_condition, before))}",) if before else ()))
+    condition = (_NOT_STOPPED, *((f"&& {_any(map(success_condition, before))}",) if before else ()))
     return "", condition, [*setup_steps(pipeline, job), *take(kept=not before, plan=plan)], []
 
 
@@ -286,22 +287,12 @@ def _triggers(pipeline: Pipeline, job: Job) -> tuple[str, ...]:
     return (*((by[pipeline.trigger],) if job.by_tag else ()), *scheduled)
 
 
-def _success_condition(name: str) -> str:
-    return f"needs.{name}.result == 'success'"
-
-
 def _any(conditions: Iterable[str]) -> str:
     joined = " || ".join(conditions)
     return f"({joined})" if " || " in joined else joined
 
 
 _KINDS = {
-    PLAN: _plan,
-    BUILD: _build,
-    SDIST: _sdist,
-    GATHER: _gather,
-    PUBLISH: _publish,
-    VERIFY: _verify,
-    OWN: _own,
+    PLAN: _plan, BUILD: _build, SDIST: _sdist, GATHER: _gather, PUBLISH: _publish, VERIFY: _verify, OWN: _own,
     REPRODUCE: _reproduce,
-}
+}  # fmt: skip

@@ -221,3 +221,8 @@ def take_result(pipeline: Pipeline, job: Job) -> list[Step]:
     there = {"name": REPRODUCE, "path": f"{folder}.cartwheel"}
     when = f"needs.{REPRODUCE}.result == 'success'"
     return [{"name": "Take the second build's result", "if": when, "uses": "actions/download-artifact", "with": there}]
+
+
+def success_condition(name: str) -> str:
+    """The expression that a job this one needs has succeeded."""
+    return f"needs.{name}.result == 'success'"
