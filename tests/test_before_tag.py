@@ -15,7 +15,15 @@ import pytest
 from cartwheel import checklist, gate, publish, tag
 from cartwheel.checks.index_rules import name_findings
 from cartwheel.ci.pipeline_files import unlocked_cartwheel
+from cartwheel.destinations import offline_refusals
+from cartwheel.filesystem.snapshot import DiskSnapshot
+from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.errors import StepFailed
+from cartwheel.model.project import rehearsal_project
+from cartwheel.model.step import Work
 from cartwheel.pipeline import read_project
+from cartwheel.process.step_log import StepLog
+from support.indexes import faulty
 from support.projects import Project, environment, pure
 from support.repositories import git
 
@@ -439,6 +447,90 @@ def test_missing_credentials_refuse_a_release_before_anything_is_built(tmp_path:
     assert not (one.root / "dist").exists()
 
 
+@pytest.mark.parametrize(
+    ("named", "by_ci", "expected"),
+    [
+        (("release",), False, ("shelf", "github")),
+        (("release:gravel",), False, ("shelf", "github")),
+        (("release",), True, ()),
+        (("publish",), True, ("shelf", "github")),
+        (("publish:github",), False, ("github",)),
+        (("publish:shelf:gravel", "build"), False, ("shelf",)),
+        (("tag",), False, ()),
+        (("verify", "ready"), False, ()),
+    ],
+    ids=str,
+)
+def test_credentials_are_asked_for_the_indexes_that_the_run_sends_to(
+    named: tuple[str, ...], by_ci: bool, expected: tuple[str, ...], tmp_path: Path
+) -> None:
+    one = pure(tmp_path / "p")
+    origin = '[tool.cartwheel.release]\nfrom = "ci"\n' if by_ci else ""
+    one.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["shelf", "github"]')
+    one.edit("pyproject.toml", "[tool.cartwheel.index.shelf]", f"{origin}[tool.cartwheel.index.shelf]")
+    found = read_project(one.root, {})
+    (package,) = found.packages
+    assert offline_refusals.receivers(found, package, work_of(one.root, *named)) == expected
+    rehearsed = rehearsal_project(
+        found, {kind: IndexSettings(url="http://127.0.0.1:9/") for kind in ("pypi", "github")}
+    )
+    assert offline_refusals.receivers(rehearsed, package, work_of(one.root, *named)) == ()
+
+
+def work_of(root: Path, *named: str) -> Work:
+    """The work of a step whose command line names these tasks."""
+    log = StepLog(root / ".cartwheel" / "log", shown_as="the log")
+    snapshot = DiskSnapshot(root, {}, lambda tool: "")
+    return Work(root=root, scratch=root, log=log, snapshot=snapshot, before=None, named=named, announce=print)
+
+
+def test_a_job_of_a_pipeline_is_told_at_its_start_that_it_lacks_the_token_of_a_page(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (project.root / "pyproject.toml").read_text(encoding="utf-8")
+    page = '[tool.cartwheel.index.github]\nrepository = "me/releases"\n'
+    project.write("pyproject.toml", text.replace('publish = ["shelf"]', 'publish = ["shelf", "github"]') + page)
+    committed(project)
+    git(project.root, "tag", "--annotate", "--message", "gravel 1.0", "v1.0")
+    for name in ("GITHUB_TOKEN", "GH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    job = {"GITHUB_REF": "refs/tags/v1.0", "CI": "true", "CARTWHEEL_FROZEN": "1"}
+    said = project.refused("publish:github", env=job)
+    assert "FAIL  ready:gravel" in said
+    assert "github: no token; set CARTWHEEL_INDEX_GITHUB_TOKEN" in said
+    assert "shelf: no credentials" not in said
+
+
+def test_a_rehearsal_of_a_package_without_tests_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    one = pure(tmp_path / "p")
+    one.edit("pyproject.toml", 'test = { skip = "nothing to test" }\n', "")
+    rehearsed = rehearsal_project(read_project(one.root, {}), {"pypi": IndexSettings(url="http://127.0.0.1:9/")})
+    with pytest.raises(StepFailed, match="no test command is known for gravel-1"):
+        gate.refuse_untested(rehearsed, rehearsed.packages[0], work_of(one.root, "release"))
+
+
+def test_an_index_for_practice_refuses_before_anything_is_built_and_asks_for_no_tag(tmp_path: Path) -> None:
+    one = pure(tmp_path / "p")
+    there = 'url = "https://index.invalid/"\nsimple = "https://index.invalid/simple/"\nrehearsal = true'
+    one.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', there)
+    said = one.refused("publish", env={"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"})
+    assert "FAIL  ready:gravel" in said
+    assert "index shelf: no credentials" in said
+    assert "again: doit publish" in said
+    assert not (one.root / "dist").exists()
+
+
+def test_a_version_that_was_never_published_is_not_built_to_verify_it(tmp_path: Path) -> None:
+    one = released_by_hand(tmp_path)
+    with faulty() as index:
+        text = (one.root / "pyproject.toml").read_text(encoding="utf-8")
+        one.write("pyproject.toml", text.replace("http://127.0.0.1:9/simple/", f"{index.base}/simple/"))
+        said = one.refused("verify")
+        assert "shelf has no file of gravel 1.0; publish it first: doit publish:shelf" in said
+        assert not (one.root / "dist").exists()
+        assert "ok  ready:gravel" in one.doit("verify", env={"CARTWHEEL_FROZEN": "1"}, code=1)
+
+
 # What jobs that publish install -----------------------------------------------------------------------------------
 
 
@@ -451,3 +543,22 @@ def test_a_lock_without_a_hash_of_cartwheel_itself_is_named(project: Project) ->
     assert line.startswith(".github/cartwheel-publish.txt has no hash of cartwheel 0.1.0 itself")
     lock.write_text(f"{text}cartwheel==0.1.0 \\\n    --hash=sha256:{'0' * 64}\n", encoding="utf-8")
     assert unlocked_cartwheel(project.root, found, version="0.1.0") == ()
+
+
+@pytest.mark.parametrize(
+    ("word", "locked"),
+    [
+        ("./wheels/cartwheel-0.1.0-py3-none-any.whl", True),
+        ("cartwheel==0.1.0", True),
+        ("cartwheel @ git+https://forge.example/cartwheel@v1", False),
+        (f"cartwheel @ git+https://forge.example/cartwheel@{'a1' * 20}", True),
+        ("cartwheel @ https://forge.example/cartwheel-0.1.0-py3-none-any.whl", False),
+        (f"cartwheel @ https://forge.example/cartwheel-0.1.0-py3-none-any.whl#sha256={'0' * 64}", True),
+    ],
+)
+def test_a_cartwheel_from_an_address_without_a_digest_is_named(word: str, locked: bool, tmp_path: Path) -> None:
+    one = pure(tmp_path / "p")
+    install = f'[tool.cartwheel.ci]\ninstall = ["{word}"]\n[tool.cartwheel.index.shelf]'
+    one.edit("pyproject.toml", "[tool.cartwheel.index.shelf]", install)
+    lines = unlocked_cartwheel(one.root, read_project(one.root, {}), version="0.1.0")
+    assert len(lines) == (not locked), lines

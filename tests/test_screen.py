@@ -201,7 +201,7 @@ def test_options_may_follow_our_tasks_and_stay_with_a_users_own(words: str, orde
 
 
 def test_the_command_that_repeats_a_step_has_the_settings_of_the_run() -> None:
-    assert repeat_command(LONG, {"profile": "dev", "python": "3.12 3.13"}) == (
+    assert repeat_command((LONG,), {"profile": "dev", "python": "3.12 3.13"}) == (
         f"doit {LONG} profile=dev 'python=3.12 3.13'"
     )
 

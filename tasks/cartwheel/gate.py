@@ -3,11 +3,12 @@ refused by any destination."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cartwheel.destinations import offline_refusals
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.build_backend import UNVERSIONED
@@ -147,36 +148,6 @@ def unplanned_files(project: Project, package: Package, root: Path) -> tuple[str
 # Destinations ------------------------------------------------------------------------------------------------------
 
 
-def locate_destinations(project: Project, package: Package, work: Work) -> None:
-    """Raises `ConfigError` for an index whose configuration is invalid; works offline."""
-    from cartwheel.destinations.protocol import implementation
-
-    for name in package.publish:
-        implementation(name, project.indexes).locate(project, name, work.root, work.snapshot.environ)
-
-
-def known_refusals(project: Project, package: Package, work: Work, *, sending: bool) -> tuple[str, ...]:
-    """The indexes' refusals that are known before a build: names of planned files, what `[project]` declares, and
-    with `sending` missing credentials; works offline."""
-    names = [artifact.file for artifact in package_artifacts(package)]
-    return _name_refusals(project, package, work, names, (), sending=sending)
-
-
-def _name_refusals(
-    project: Project, package: Package, work: Work, names: Sequence[str], paths: Sequence[Path], *, sending: bool
-) -> tuple[str, ...]:
-    from cartwheel.destinations.protocol import Release, implementation
-
-    lines: list[str] = []
-    for name in package.publish:
-        release = Release(
-            project=project, package=package, index=name, root=work.root, environ=work.snapshot.environ,
-            say=work.announce, sending=sending,
-        )  # fmt: skip
-        lines += implementation(name, project.indexes).name_refusals(release, names, paths)
-    return tuple(sorted(set(lines)))
-
-
 def destination(project: Project, package: Package, name: str, work: Work, *, tagged: bool = True) -> Destination:
     """The package's release to the index called `name`. Raises `ConfigError` if the index is invalid."""
     from cartwheel.destinations.protocol import Release, implementation
@@ -251,7 +222,7 @@ def refuse_untested(project: Project, package: Package, work: Work) -> None:
     from cartwheel.model.wheels import test_plan
     from cartwheel.testing.test_hosts import interpreter_for_tests
 
-    if project.started_by or project.rehearsed:
+    if project.started_by:
         return
     wrong = list(test_plan.without_tests(package))
     host, env = this_machine(), environment.uv_environment(work.snapshot.environ)
@@ -284,15 +255,15 @@ def refuse_before_tag(project: Project, package: Package, work: Work) -> None:
     If a pipeline makes the other files, only their names and the files of this machine are judged.
     """
     if not project.made_by_ci:
-        sending = any(word.split(":")[0] in ("publish", "release") for word in work.named)
+        sent_to = offline_refusals.receivers(project, package, work)
         for name in package.publish:
             there = destination(project, package, name, work, tagged=False)
             with there.alone():
-                release_items(there, project, package, work, sending=sending, copies=False)
+                release_items(there, project, package, work, sending=name in sent_to, copies=False)
         return
     own = made_here(package)
     verified_digests(package, work.root, own)
     names = [artifact.file for artifact in package_artifacts(package)]
-    wrong = _name_refusals(project, package, work, names, [work.root / a.path for a in own], sending=False)
+    wrong = offline_refusals.name_refusals(project, package, work, names, [work.root / a.path for a in own], sending=())
     if wrong:
         raise StepFailed("\n".join((f"{package.tag_name}: not tagged:", *(f"  {line}" for line in wrong))))

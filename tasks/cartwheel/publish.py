@@ -23,7 +23,7 @@ def steps(project: Project) -> Iterable[Step]:
     for package in project.packages:
         before: tuple[str, ...] = ()
         for name in package.publish:
-            early, late = ((), ()) if _needs_no_tag(project, name) else _tag_tasks(project, package)
+            early, late = (ready(package), ()) if _needs_no_tag(project, name) else _tag_tasks(project, package)
             yield Step(
                 name=f"publish:{name}:{package.key}",
                 doc=f"{package.name} {package.version} to {name}",

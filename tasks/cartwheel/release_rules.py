@@ -7,9 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cartwheel import gate
+from cartwheel.destinations import offline_refusals
+from cartwheel.model.destination import is_rehearsal
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Work
+from cartwheel.model.wheels.artifacts import ledger, package_artifacts
 from cartwheel.process import environment
 from cartwheel.process.run import Interrupted
 
@@ -26,7 +29,7 @@ class ReleaseCandidate:
         from cartwheel.destinations.worker import Worker
 
         self.project, self.package, self.work, self._keep = project, package, work, keep
-        self._asked = Worker(self._last_release)
+        self._asked = Worker(self._last_release if self.needs_tag else lambda: None)
 
     @cached_property
     def facts(self) -> TagFacts:
@@ -42,10 +45,19 @@ class ReleaseCandidate:
             return False
 
     @property
-    def sends(self) -> bool:
-        """Whether this run sends the files, and not a pipeline that the tag starts."""
-        words = {word.split(":")[0] for word in self.work.named}
-        return bool(words & {"publish", "release"}) and not (self.project.made_by_ci or self.project.rehearsed)
+    def sent_to(self) -> tuple[str, ...]:
+        """The indexes that this run sends the files to, and not a pipeline that the tag starts."""
+        return offline_refusals.receivers(self.project, self.package, self.work)
+
+    @property
+    def needs_tag(self) -> bool:
+        """Whether the run makes or needs the tag: it does more than verify, or send to indexes for practice."""
+        stages = {word.split(":")[0] for word in self.work.named}
+        if self.project.rehearsed or stages & {"ready", "tag"} or not stages & {"publish", "release", "verify"}:
+            return True
+        if "release" in stages and self.project.made_by_ci:
+            return True
+        return any(not is_rehearsal(name, self.project.indexes) for name in self.sent_to)
 
     def change(self) -> ReleaseChange | None:
         """The planned release compared with the last one; None without one to compare with.
@@ -65,10 +77,10 @@ class ReleaseCandidate:
 def refusals(candidate: ReleaseCandidate) -> tuple[str, ...]:
     """Every reason against the release that is known before a build, from `RULES`; empty: it may begin.
 
-    Raises `Interrupted`.
+    Without a tag, only `RULES_WITHOUT_TAG` count.  Raises `Interrupted`.
     """
     lines: list[str] = []
-    for rule in RULES:
+    for rule in RULES if candidate.needs_tag else RULES_WITHOUT_TAG:
         try:
             lines += rule(candidate)
         except Interrupted:
@@ -86,7 +98,8 @@ def _change_in_progress(it: ReleaseCandidate) -> Iterable[str]:
 
 
 def _version(it: ReleaseCandidate) -> Iterable[str]:
-    gate.refuse_unversioned(it.project, it.package, it.work)
+    if it.needs_tag or it.sent_to:
+        gate.refuse_unversioned(it.project, it.package, it.work)
     return ()
 
 
@@ -115,12 +128,26 @@ def _pipeline(it: ReleaseCandidate) -> Iterable[str]:
     return refusals(it.work.root, it.project, version=__version__)
 
 
+def _pipeline_secrets(it: ReleaseCandidate) -> Iterable[str]:
+    """A job of the pipeline that the tag starts will have no credentials for its index."""
+    from cartwheel import __version__
+    from cartwheel.ci.pipeline_secrets import missing_secrets
+
+    if it.tagged or not it.project.made_by_ci:
+        return ()
+    environ = it.work.snapshot.environ
+    wrong, notes = missing_secrets(it.work.root, it.project, it.package, environ, version=__version__)
+    for line in notes:
+        it.work.announce(line)
+    return wrong
+
+
 def _destinations(it: ReleaseCandidate) -> Iterable[str]:
     """An index that is configured wrongly, whose rules refuse a planned file, or that has no credentials here."""
-    gate.locate_destinations(it.project, it.package, it.work)
-    if it.tagged or it.project.rehearsed:
+    offline_refusals.locate_destinations(it.project, it.package, it.work)
+    if it.project.rehearsed or (not it.sent_to and (not it.needs_tag or it.tagged)):
         return ()
-    return gate.known_refusals(it.project, it.package, it.work, sending=it.sends)
+    return offline_refusals.known_refusals(it.project, it.package, it.work, sending=it.sent_to)
 
 
 def _other_publishers(it: ReleaseCandidate) -> Iterable[str]:
@@ -136,7 +163,7 @@ def _other_publishers(it: ReleaseCandidate) -> Iterable[str]:
 
 
 def _tests(it: ReleaseCandidate) -> Iterable[str]:
-    if not it.tagged:
+    if not it.tagged if it.needs_tag else it.sent_to:
         gate.refuse_untested(it.project, it.package, it.work)
     return ()
 
@@ -156,7 +183,7 @@ def _lost_files(it: ReleaseCandidate) -> Iterable[str]:
     except Interrupted:
         raise
     except StepFailed as error:
-        if it.sends and isinstance(error, Unreadable) and not error.may_pass:
+        if it.sent_to and isinstance(error, Unreadable) and not error.may_pass:
             return str(error).splitlines()
         it.work.announce(unread_in_words(comparison_index(it.project, it.package), error))
         return ()
@@ -178,11 +205,47 @@ def _lost_provenance(it: ReleaseCandidate) -> Iterable[str]:
         return ()
 
 
-RULES: tuple[Callable[[ReleaseCandidate], Iterable[str]], ...] = (
-    _change_in_progress, _version, _repository, _changelog, _pipeline, _destinations, _other_publishers, _tests,
-    _lost_files, _lost_provenance,
+def _unpublished(it: ReleaseCandidate) -> Iterable[str]:
+    """`verify` without `publish`, of a version that the index does not have; it would build all files first.
+
+    An index that was just sent files from here may list them late, and a job that builds nothing loses nothing.
+    """
+    if it.sent_to or environment.builds_forbidden(it.work.snapshot.environ):
+        return
+    words = [word.split(":") for word in it.work.named]
+    for name in it.package.publish:
+        here = (it.work.root / ledger(it.package, name)).is_file()
+        named = any(word == ["verify"] or word[:2] == ["verify", name] for word in words)
+        if named and not here and _holds_nothing(it.project, it.package, name, it.work):
+            by_ci = f"the pipeline of {it.package.tag_name} publishes it"
+            todo = by_ci if it.project.made_by_ci else f"publish it first: doit publish:{name}"
+            yield f"{name} has no file of {it.package.name} {it.package.version}; {todo}"
+
+
+def _holds_nothing(project: Project, package: Package, name: str, work: Work) -> bool:
+    """Whether an index holds no planned file of the package's version; False if it cannot be asked."""
+    from cartwheel.destinations.protocol import NOTHING
+
+    there = gate.destination(project, package, name, work)
+    try:
+        with there.alone():
+            return there.status({artifact.file: "" for artifact in package_artifacts(package)}).state == NOTHING
+    except Interrupted:
+        raise
+    except StepFailed:
+        return False
+
+
+Rule = Callable[[ReleaseCandidate], Iterable[str]]
+
+RULES: tuple[Rule, ...] = (
+    _change_in_progress, _version, _repository, _changelog, _pipeline, _pipeline_secrets, _destinations,
+    _other_publishers, _tests, _lost_files, _lost_provenance,
 )  # fmt: skip
 """Each gives its reasons, or raises `CartwheelError` with them."""
+
+RULES_WITHOUT_TAG: tuple[Rule, ...] = (_version, _destinations, _tests, _unpublished)
+"""Those of a run that only verifies, or sends to indexes for practice."""
 
 
 # Shared with the tag ------------------------------------------------------------------------------------------------

@@ -139,7 +139,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._stream.finish(task.name)
         self._write(self._voice.failure(task.name, fail.get_msg().strip(), log_path(self.workshop.root, task.name)))
         if (task.meta or {}).get("judgement") and not self.workshop.project.rehearsed:
-            self._say(f"      again: {repeat_command(task.name, self.workshop.project.overrides)}")
+            named = self.workshop.named if task.name.startswith("ready:") else ()
+            self._say(f"      again: {repeat_command(named or (task.name,), self.workshop.project.overrides)}")
 
     def complete_run(self) -> None:
         """The end: counts, and the files of the selected tasks."""
@@ -217,11 +218,11 @@ def reporter_class(workshop: RunContext, patterns: tuple[str, ...], verbosity: i
     return type("Reporting", (Reporter,), {"workshop": workshop, "patterns": patterns, "verbosity": verbosity})
 
 
-def repeat_command(task: str, settings: Mapping[str, str]) -> str:
-    """The command that runs one task again with the settings of this run, to paste into a shell."""
+def repeat_command(tasks: Iterable[str], settings: Mapping[str, str]) -> str:
+    """The command that runs tasks again with the settings of this run, to paste into a shell."""
     from shlex import quote
 
-    return " ".join(("doit", quote(task), *(quote(f"{name}={value}") for name, value in settings.items())))
+    return " ".join(("doit", *map(quote, tasks), *(quote(f"{name}={value}") for name, value in settings.items())))
 
 
 def unmatched_patterns(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ def steps(project: Project) -> Iterable[Step]:
         if package.publish:
             yield Step(
                 name=f"ready:{package.key}",
-                doc=f"whether {package.tag_name} may be made of this commit, as far as git and the changelog know",
+                doc=f"whether {package.name} {package.version} may be released, as far as is known without a build",
                 always=True,
                 act=lambda work, package=package: _ready(project, package, work),  # type: ignore[misc]
             )
@@ -45,6 +45,8 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
     candidate = ReleaseCandidate(project, package, work)
     if lines := refusals(candidate):
         raise StepFailed("\n".join(lines))
+    if not candidate.needs_tag:
+        return {}
     for line in differences(work.root):
         work.announce(f"not in the commit, and so not in the release: {line}")
     if not candidate.facts.done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from difflib import unified_diff
 from importlib import import_module
@@ -154,11 +155,18 @@ def _difference(top: Path, forge: Forge, wanted: Pipeline, version: str) -> Iter
 def unlocked_cartwheel(root: Path, project: Project, *, version: str) -> tuple[str, ...]:
     """A line for each lock without a hash of cartwheel itself: the jobs that publish would install it unchecked.
 
-    With `ci.install` the configuration names where cartwheel comes from, such as the commit itself.
+    With `ci.install` the configuration names where cartwheel comes from: the commit itself, or an address that should
+    have a digest.
     """
     top = repository_root(root)
-    if project.ci.install or project.ci.own:
+    if project.ci.own:
         return ()
+    if project.ci.install:
+        return tuple(
+            f"ci.install: '{word}' may hold another cartwheel tomorrow; name a commit of 40 digits, or add #sha256=…"
+            for word in project.ci.install
+            if "://" in word and not re.search(r"@[0-9a-f]{40,64}\b|#.*\bsha256=[0-9a-f]{64}", word)
+        )
     return tuple(
         f"{forge.lock} has no hash of cartwheel {version} itself; once an index has that version, renew and commit it: "
         "doit ci lock"

@@ -55,7 +55,7 @@ def _pair(
     """The job that publishes to an index and the one that verifies it.  `added`: the index is not in `publish`."""
     needs = job_needs(project, index)
     environment = _table(project, index).environment or index
-    secrets = _secrets(index, identity=needs.identity, own_page=needs.own_page)
+    secrets = _secrets(index, needs)
     publish = Job(
         name=f"publish-{slug(index)}",
         role=PUBLISH,
@@ -114,10 +114,12 @@ def job_needs(project: Project, index: str) -> JobNeeds:
     return implementation(index, project.indexes).job_needs(index, _table(project, index))
 
 
-def _secrets(index: str, *, identity: bool, own_page: bool) -> Mapping[str, str]:
-    if own_page:
+def _secrets(index: str, needs: JobNeeds) -> Mapping[str, str]:
+    """The job's secrets; an identity that Sigstore alone sees is no credential for the index."""
+    if needs.own_page:
         return {"GITHUB_TOKEN": FORGE}
-    return {} if identity else {token_variable(index): token_variable(index)}
+    trusted = set(needs.audiences) - {AUDIENCE}
+    return {} if trusted else {token_variable(index): token_variable(index)}
 
 
 def is_rehearsal_index(project: Project, index: str) -> bool:

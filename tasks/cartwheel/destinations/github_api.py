@@ -93,10 +93,12 @@ class Api:
         names = " or ".join(token_names(self.place))
         return (f"{self.place.name}: no token; set {names} to one that may write contents of {self.place.repository}",)
 
-    def ask(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> Reply:
+    def ask(
+        self, method: str, path: str, document: Mapping[str, Any] | None = None, *, seconds: float = READ_SECONDS
+    ) -> Reply:
         """Sends one request; `path` is below the repository or an absolute address of the API."""
         url = path if path.startswith(("http://", "https://")) else f"{self.place.url}/{path}"
-        return self._once(method, url, json=document)
+        return self._once(method, url, json=document, seconds=seconds)
 
     def upload(self, url: str, path: Path) -> Reply:
         """Sends a file, once."""
