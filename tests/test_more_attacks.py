@@ -9,9 +9,12 @@ import html
 import json
 import os
 import quopri
+import random
 import re
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,7 @@ from cartwheel.process.redact import RedactedStream, redact
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from support import deliveries
 from support.indexes import Post, faulty, sha256, wheel
+from support.seed import SEED
 
 JSON = "application/vnd.pypi.simple.v1+json"
 ONCE = Patience(tries=1)
@@ -192,6 +196,57 @@ NO_PAGES = {
 def test_what_is_no_page_is_never_an_empty_project(body: bytes, kind: str) -> None:
     with pytest.raises(NoIndex):
         read(body, kind)
+
+
+ODD_VALUES = (
+    None, 0, -1, 1.5, True, "", [], {}, "\0", "\u202e", ["x"], {"a": 1}, "x" * 5000, "../../../etc/passwd", "http://[::1",
+    "http://h:99999999/x", "https://user:pw@other/x.whl", "data:,x", "//evil/x", "a.tar.gz?x#y", 10**400,
+)  # fmt: skip
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every value in a JSON document."""
+    yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(inner, (*path, key))
+
+
+def test_an_odd_value_anywhere_in_a_page_is_refused_or_loses_no_file() -> None:
+    more = {
+        "size": 10,
+        "yanked": False,
+        "requires-python": ">=3.8",
+        "core-metadata": False,
+        "upload-time": "2026-01-01",
+    }
+    whole = json.loads(page([row("demo-1.0-py3-none-any.whl", **more), row("demo-1.0.tar.gz")], versions=["1.0"]))
+    outcomes = Counter[str]()
+    for path in places(whole):
+        for value in ODD_VALUES:
+            document = json.loads(json.dumps({"all": whole}))
+            *above, last = ("all", *path)
+            target = document
+            for key in above:
+                target = target[key]
+            target[last] = value
+            try:
+                assert len(read(json.dumps(document["all"]).encode())) == 2 or (path, value) == (("files",), [])
+                outcomes["read"] += 1
+            except NoIndex:
+                outcomes["refused"] += 1
+    print(dict(outcomes))
+    assert outcomes["refused"] > 250 < outcomes.total()
+
+
+def test_a_damaged_page_is_read_or_refused() -> None:
+    chance = random.Random(SEED)
+    for kind, whole in ((JSON, WHOLE), ("text/html", FORMS["a base"][0])) * 300:
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(data))
+            data[at : at + chance.choice((0, 1, 20))] = chance.randbytes(chance.choice((0, 1, 3)))
+        with suppress(NoIndex):
+            read(bytes(data), kind)
 
 
 def test_withdrawn_files_and_unknown_digests_are_read_as_such() -> None:
