@@ -120,7 +120,8 @@ def test_tests_that_did_not_run_stop_the_release_unless_there_is_a_reason(projec
     assert "so it would not be published; set test.command, or test.skip or 'untested' with the reason" in output
     assert not (project.root / "dist").exists()  # known before anything is built
     project.doit("check")
-    output = project.doit("verify", env=TOKEN, code=1)
+    assert "shelf has no file of gravel" in project.doit("verify", env=TOKEN, code=1)
+    output = project.doit("verify", env={**TOKEN, "CARTWHEEL_FROZEN": "1"}, code=1)
     assert "its tests were not run (no test command is configured" in output
     assert "; set test.command, or test.skip or 'untested' with the reason" in output
     project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["shelf"]\nuntested = "there are none"')
