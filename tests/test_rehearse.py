@@ -155,6 +155,14 @@ def test_an_interrupted_rehearsal_leaves_all_as_it_was_and_the_next_one_works(tm
 
 @needs_posix
 @pytest.mark.lab
+def test_a_package_without_a_test_command_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    project = pure(tmp_path / "project")
+    project.edit("pyproject.toml", 'test = { skip = "nothing to test" }\n', "")
+    output = committed(project).doit("rehearse", env=away(tmp_path), code=1)
+    assert "gravel: no test command is known for gravel-1.0-py3-none-any.whl, so it would not be published" in output
+    assert "ok  build" not in output
+
+
 def test_a_second_rehearsal_beside_the_first_is_refused(tmp_path: Path) -> None:
     if not shutil.which("cargo"):
         pytest.skip("needs cargo")

@@ -19,6 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "screens"
 COLUMNS, ROWS = 110, 120
+RECORDED_COLUMNS = 400
+"""The terminal of the recording: wide enough that only the picture wraps lines."""
 
 SETTINGS = """[tool.cartwheel]
 targets = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-musl", "aarch64-apple-darwin"]
@@ -64,7 +66,7 @@ def screen(root: Path, words: tuple[str, ...], file: Path) -> None:
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(f"[bold]$ doit {' '.join(words)}[/]", highlight=False)
     for line in recorded(root, words):
-        console.print(line, soft_wrap=True)
+        console.print(line, overflow="fold")
     console.save_svg(str(file), title=f"doit {words[0]}", unique_id=file.stem)
     text = file.read_text(encoding="utf-8")
     file.write_text("\n".join(line.rstrip() for line in text.splitlines()) + "\n", encoding="utf-8")
@@ -78,13 +80,13 @@ def recorded(root: Path, words: tuple[str, ...]) -> list[object]:
     import pyte
 
     own, theirs = os.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, RECORDED_COLUMNS, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-m", "doit", *words], cwd=root, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
         env={**os.environ, "TERM": "xterm-256color"},
     )  # fmt: skip
     os.close(theirs)
-    picture = pyte.Screen(COLUMNS, ROWS)
+    picture = pyte.Screen(RECORDED_COLUMNS, ROWS)
     stream = pyte.ByteStream(picture)
     try:
         while part := os.read(own, 65536):
@@ -105,7 +107,7 @@ def _text(cells: object) -> object:
     from rich.text import Text
 
     text = Text()
-    for column in range(COLUMNS):
+    for column in range(RECORDED_COLUMNS):
         cell = cells[column]  # type: ignore[index]
         colour = "" if cell.fg == "default" else {"brown": "yellow"}.get(cell.fg, cell.fg)
         text.append(cell.data, f"{'bold ' if cell.bold else ''}{colour}".strip())
