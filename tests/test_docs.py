@@ -164,6 +164,8 @@ def test_each_link_between_pages_leads_to_a_file_and_a_heading(page: Path) -> No
         if "://" in address or address.startswith("mailto:"):
             continue
         target = (page.parent / address).resolve() if address else page
+        if badge := re.match(r"\.\./\.\./actions/workflows/(\w+\.yml)(/badge\.svg)?$", address):  # GitHub's own pages
+            target = ROOT / ".github" / "workflows" / badge[1]
         assert target.exists(), f"{page.name}: {link['to']} is missing"
         if anchor:
             assert anchor in anchors(target), f"{page.name}: {link['to']} has no such heading"

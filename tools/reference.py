@@ -142,9 +142,10 @@ def _examples(doc: KeyDoc) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Write all generated files, or with `--check` say which ones are stale."""
+    from tools.badges import badges
     from tools.reference_pages import pages
 
-    texts = {REFERENCE: reference(), SCHEMA: schema(), PUBLISHED_SCHEMA: schema(), **pages()}
+    texts = {REFERENCE: reference(), SCHEMA: schema(), PUBLISHED_SCHEMA: schema(), **pages(), **badges()}
     stale = [path for path, text in texts.items() if _differs(path, text)]
     if "--check" in arguments:
         for path in stale:

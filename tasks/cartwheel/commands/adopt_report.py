@@ -70,6 +70,6 @@ def next_commands(adoption: Adoption, *, written: bool) -> tuple[str, ...]:
     paths = " ".join(edit.path for edit in adoption.edits)
     if not paths:
         return ("doit plan", "doit rehearse", f"doit ci {adoption.forge}")
-    new = not (adoption.root / ".git").exists()
-    add = "git init && git add --all" if new else f"git add {paths}"
+    add = "git add --all" if adoption.new else f"git add {paths}"
+    add = add if (adoption.root / ".git").exists() else f"git init && {add}"
     return (f'{add} && git commit -m "Release with cartwheel"', "doit rehearse", f"doit ci {adoption.forge}")
