@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from cartwheel.ci.jobs import PYTHON
 from cartwheel.destinations import pypi_provenance
 from cartwheel.destinations.pypi_index import Index, resolve
 from cartwheel.model.config.config_checks import refuse_nonsense
@@ -25,16 +27,20 @@ HERE = Path(__file__).resolve().parent
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The outcome of each scene."""
+    return played(sys.executable, tmp_path_factory.mktemp("sigstore"))
+
+
+def played(python: str, folder: Path, **more: str) -> dict[str, str]:
+    """The outcome of each scene, played by this interpreter."""
     from support import sigstore_lab
 
     if why := sigstore_lab.lacking():
         pytest.skip(why)
     sigstore_lab.build()
-    folder = tmp_path_factory.mktemp("sigstore")
     env = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "ACTIONS_", "GITLAB"))}
     done = subprocess.run(
-        ["unshare", "--net", sys.executable, "-m", "support.sigstore_scenes", str(folder)],
-        cwd=HERE, env=env, capture_output=True, text=True, timeout=300,
+        ["unshare", "--net", python, "-m", "support.sigstore_scenes", str(folder)],
+        cwd=HERE, env=env | more, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, str] = json.loads(done.stdout)
@@ -77,6 +83,25 @@ def test_a_real_sigstore_signs_what_is_published_and_everything_else_is_refused(
 ) -> None:
     assert SCENES[scene] in outcomes[scene]
     assert outcomes[scene].startswith("ok: ") == SCENES[scene].startswith("ok: ")
+
+
+@pytest.mark.full(sample=0.0)
+def test_the_packages_of_the_lock_alone_sign_publish_and_verify(tmp_path: Path) -> None:
+    """As a job does: the lock with its hashes, then cartwheel without dependencies.  The servers need ruamel too."""
+    import ruamel.yaml
+
+    python = shutil.which(f"python{PYTHON}")
+    if not python or subprocess.run([python, "--version"], capture_output=True).returncode:
+        pytest.skip(f"needs python{PYTHON}")
+    pip = [str(tmp_path / "locked/bin/python"), "-m", "pip", "install", "--quiet", "--no-deps"]
+    lock = ["--require-hashes", "--only-binary", ":all:", "--requirement", ".github/cartwheel-publish.txt"]
+    subprocess.run([python, "-m", "venv", str(tmp_path / "locked")], check=True)
+    subprocess.run([*pip, *lock], cwd=HERE.parent, check=True)
+    subprocess.run([*pip, "--no-build-isolation", "--editable", "."], cwd=HERE.parent, check=True)
+    (tmp_path / "besides").mkdir()
+    (tmp_path / "besides/ruamel").symlink_to(Path(ruamel.yaml.__file__).parents[1])
+    found = played(pip[0], tmp_path, PYTHONPATH=str(tmp_path / "besides"))
+    assert {name for name, text in SCENES.items() if text not in found[name]} == set()
 
 
 # Configuration -----------------------------------------------------------------------------------------------------

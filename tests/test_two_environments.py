@@ -39,6 +39,10 @@ def another_machine(home: Path) -> dict[str, str]:
         shutil.copytree(rustup, home / "rust up", copy_function=os.link, symlinks=True)
     except OSError:  # on another file system
         (home / "rust up").symlink_to(rustup)
+    for place in (".pyenv", ".local/share/uv/python"):  # interpreters are tools too
+        if (Path.home() / place).is_dir():
+            (home / place).parent.mkdir(parents=True, exist_ok=True)
+            (home / place).symlink_to(Path.home() / place)
     network = {
         k: v for k, v in os.environ.items() if re.match(r"PIP_|UV_|SSL_CERT|REQUESTS_CA|CURL_CA|(?i:.*_proxy$)", k)
     }
@@ -174,7 +178,10 @@ def test_a_package_that_others_wrote_is_equal(name: str, tmp_path: Path) -> None
     shutil.copytree(next((tmp_path / "unpacked").iterdir()), root, dirs_exist_ok=True)
     (root / "PKG-INFO").unlink()
     keys = f'floor = "{FLOOR}"\n' if target == HOST else ""
-    text = (root / "pyproject.toml").read_text("utf-8").replace('dynamic = ["version"]', f'version = "{version}"')
+    text = (root / "pyproject.toml").read_text("utf-8")
+    if dynamic := re.search(r'^dynamic\s*=\s*\[[^\]]*"version"[^\]]*\]', text, re.M):
+        kept = re.sub(r'"version",?\s*', "", dynamic[0])
+        text = text.replace(dynamic[0], f'{kept}\nversion = "{version}"')
     (root / "pyproject.toml").write_text(text + TABLE.format(target=target, python=python) + keys, "utf-8")
     (root / "dodo.py").write_text(DODO, "utf-8")
     (root / ".gitignore").write_text(".cartwheel/\ndist/\n", "utf-8")

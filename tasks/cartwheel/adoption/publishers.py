@@ -50,13 +50,20 @@ def _of_step(step: JobStep, job: JobRun, workflow: Workflow) -> Iterable[Publish
             job=job.job,
             step=what,
             index=index,
-            trusted=job.permissions.get("id-token") == "write" and not password and index in ("pypi", "testpypi"),
+            trusted=job.permissions.get("id-token") == "write" and _by_identity(job, index, password),
             secret=password,
             environment=job.environment,
             started_by=tuple(
                 what for what in started_by(workflow) if _EVENT.get(what, "") in job.events or not job.events
             ),
         )
+
+
+def _by_identity(job: JobRun, index: str, password: str) -> bool:
+    """Whether a job with an identity publishes with it; crates.io needs the action that exchanges it."""
+    if index == "crates-io":
+        return any(step.uses == "rust-lang/crates-io-auth-action" for step in job.steps)
+    return not password and index in ("pypi", "testpypi")
 
 
 _EVENT = {TAG: "push", BRANCH: "push", RELEASE: "release", HAND: "workflow_dispatch", SCHEDULE: "push"}
@@ -77,7 +84,8 @@ def _uploads(step: JobStep) -> Iterable[tuple[str, str, str]]:
     for command, kind in _COMMANDS:
         for match in command.finditer(_commands(step.run)):
             index = _index(match[0] + _repository(step.env)) if kind == "pypi" else kind
-            yield index, re.sub(r"\s+", " ", match[0]).strip()[:40].strip(), token if kind == "pypi" else ""
+            secret = token if kind == "pypi" else "CARGO_REGISTRY_TOKEN" if kind == "crates-io" else ""
+            yield index, re.sub(r"\s+", " ", match[0]).strip()[:40].strip(), secret
 
 
 _PAGES = ("softprops/action-gh-release", "ncipollo/release-action", "svenstaro/upload-release-action")
