@@ -13,19 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cartwheel.cargo import publish_order as model
 from cartwheel.cargo.publish_order import Crate
 from cartwheel.destinations.cargo_publish import Cargo, Registry, answer_from, registry_of
 from cartwheel.destinations.crate_content import differences
-from cartwheel.destinations.crates import CrateRelease
+from cartwheel.destinations.crates import CrateRelease, name_refusals
 from cartwheel.destinations.crates_identity import JobToken, is_planned, job_token
 from cartwheel.destinations.delivery import wait_until_visible
+from cartwheel.destinations.protocol import Release
 from cartwheel.destinations.released_crates import crates_of
 from cartwheel.destinations.retries import LOST
 from cartwheel.destinations.trusted_publishing import identity_variable
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
+from cartwheel.pipeline import read_project
 from cartwheel.process.step_log import StepLog
 from cartwheel.stand_ins.crates import CrateRequest as Requests
 from support.crate_shelf import Act, Scripted, Shelf, Trusting, TrustingShelf
@@ -569,3 +572,34 @@ def test_without_a_job_trusted_publishing_is_refused_before_anything_is_sent() -
     token = job_token(Registry(name="crates-io"), TRUSTED, {}, print)
     assert token
     assert "publish from the pipeline" in token.refusal()
+
+
+@pytest.mark.parametrize(
+    ("variables", "files", "refused"),
+    [
+        ({}, {}, True),
+        ({"CARTWHEEL_INDEX_HOUSE_TOKEN": "x"}, {}, False),
+        ({"CARGO_REGISTRIES_HOUSE_TOKEN": "x"}, {}, False),
+        ({"CARGO_REGISTRY_TOKEN": "of crates.io"}, {}, True),
+        ({"CARGO_REGISTRIES_HOUSE_CREDENTIAL_PROVIDER": "x"}, {}, False),
+        ({}, {"home/credentials.toml": "[registries.house]\n"}, False),
+        ({}, {"project/.cargo/config.toml": "[registry]\nglobal-credential-providers = ['x']\n"}, False),
+    ],
+    ids=str,
+)
+def test_a_missing_token_is_told_before_anything_is_built(
+    variables: dict[str, str], files: dict[str, str], refused: bool, tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+    house = IndexSettings(kind="crates", url="sparse+https://crates.example/index/")
+    project = Project(tmp_path / "project")
+    project.write("pyproject.toml", '[project]\nname = "pebble"\nversion = "1"\n[tool.cartwheel]\ntargets = ["any"]\n')
+    resolved = replace(read_project(project.root, {}), indexes={"house": house})
+    release = Release(
+        project=resolved, package=resolved.packages[0], index="house", root=project.root, say=print, sending=True,
+        environ={"CARGO_HOME": str(tmp_path / "home"), **variables},
+    )  # fmt: skip
+    assert ["set CARTWHEEL_INDEX_HOUSE_TOKEN or" in line for line in name_refusals(release, (), ())] == [True] * refused
+    assert name_refusals(replace(release, sending=False), (), ()) == ()

@@ -15,12 +15,13 @@ from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
-from cartwheel.cargo.config_files import cargo_home
+from cartwheel.cargo.config_files import cargo_home, configuration
 from cartwheel.cargo.publish_order import Crate
 from cartwheel.destinations import crates_identity
-from cartwheel.destinations.cargo_publish import CRATES_IO, Cargo, registry_of
+from cartwheel.destinations.cargo_publish import CRATES_IO, Cargo, Registry, registry_of
 from cartwheel.destinations.crate_content import differences
 from cartwheel.destinations.crates_identity import JobToken, job_token
+from cartwheel.destinations.credentials import token_variable
 from cartwheel.destinations.protocol import (
     MISSING,
     THERE,
@@ -69,10 +70,24 @@ def destination(release: Release) -> CrateRelease:
 
 
 def name_refusals(release: Release, names: Sequence[str], paths: Sequence[Path]) -> tuple[str, ...]:
-    """With `release.sending`, a missing identity; a registry of crates takes no wheels or sdists."""
+    """With `release.sending`, a missing identity or token; a registry of crates takes no wheels or sdists."""
+    if not release.sending:
+        return ()
     registry = registry_of(release.index, release.project.indexes)
-    token = job_token(registry, release.settings, release.environ, release.say) if release.sending else None
-    return tuple(filter(None, (token.refusal(),))) if token else ()
+    token = job_token(registry, release.settings, release.environ, release.say)
+    return tuple(filter(None, (token.refusal() if token else _without_token(registry, release),)))
+
+
+def _without_token(registry: Registry, release: Release) -> str:
+    """Why `cargo publish` will have no token; empty if it may have one, such as that of a credential provider."""
+    env, names = release.environ, (token_variable(registry.name), registry.token_name)
+    home = cargo_home(env)
+    stored = any((home / name).is_file() for name in ("credentials.toml", "credentials"))
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in configuration(release.root, env).files)
+    provided = any("CREDENTIAL_PROVIDER" in name for name in env) or any("credential-provider" in t for t in texts)
+    if registry.stand_in or stored or provided or any(env.get(name) for name in names):
+        return ""
+    return f"index {registry.name}: no token; set {' or '.join(names)}, or run: cargo login --registry {registry.name}"
 
 
 def existing_files(release: Release, version: str, crates: Mapping[str, str]) -> tuple[str, ...]:
