@@ -441,6 +441,16 @@ def test_a_difference_names_the_header(line: str, header: str) -> None:
     assert output.endswith("b.whl says nothing")
     left_open = stated("b.tar.gz", f"{head}Dynamic: {header.lower()}\n")
     assert metadata_differences([stated("a.whl", head + line + "\n"), left_open]) == ()
+    open_wheel = stated("a.whl", f"{head}Dynamic: {header.lower()}\n")
+    assert metadata_differences([open_wheel, stated("b.whl", head + line + "\n")]) == ()
+
+
+@pytest.mark.parametrize(("length", "shown"), [(78, f"'{'a' * 78}'"), (79, f"'{'a' * 76}…'"), (200, f"'{'a' * 76}…'")])
+def test_a_single_value_that_differs_is_shown_and_a_long_one_cut(length: int, shown: str) -> None:
+    one, two = (f"Metadata-Version: 2.4\nName: tide\nSummary: {text}\n" for text in ("a" * length, "b"))
+    assert metadata_differences([stated("a.whl", one), stated("b.whl", two)]) == (
+        f"Summary differs: a.whl says {shown}, b.whl says 'b'",
+    )
 
 
 RAN = TestRun(count=3, python="3.11.7", where="lib/tide.py")

@@ -49,6 +49,7 @@ def test_the_next_version_is_the_lowest_of_its_kind_above_the_present_one(
         ("1.0", "minor", "1.1"),
         ("1.0", "patch", "1.0.1"),
         ("1.2.3.4", "minor", "1.3.0"),
+        ("1.2.3.4a1", "alpha", "1.2.3.4a2"),
         ("1.0a1", "patch", "1.0"),
         ("2026.11", "minor", "2026.12"),
         ("1.0.post1", "patch", "1.0.1"),
@@ -69,6 +70,12 @@ def test_a_python_version_keeps_its_own_form(now: str, words: str, expected: str
         ("1.2.3", "release", "bump: 1.2.3 is a release already; name what comes next: major, minor or patch"),
         ("1.2.3", "minr", "bump: 'minr' is neither a version nor a word for one; did you mean 'minor'?"),
         ("1.2.3", "v1.3.0", "bump: found 'v1.3.0'; a version is written without the v: 1.3.0"),
+        ("1.2.3", "V1.3.0", "bump: found 'V1.3.0'; a version is written without the v: 1.3.0"),
+        (
+            "1.2.0+a",
+            "1.2.0+b",
+            "SemVer orders 1.2.0+b before the present version 1.2.0+a; name the next number or phase",
+        ),
         (
             "1.2.3",
             "minor major",
