@@ -14,7 +14,9 @@ import pytest
 from cartwheel.adoption.build_scripts import before_build
 from cartwheel.adoption.build_settings import compiler_flags
 from cartwheel.adoption.cibuildwheel_options import Options
-from cartwheel.adoption.workflows import JobStep
+from cartwheel.adoption.publishers import publishers
+from cartwheel.adoption.release_keys import GitFacts, release_table
+from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
 from cartwheel.commands.adopt import Adoption, adopt, write
 from cartwheel.model.errors import ConfigError
 from cartwheel.pipeline import read_project
@@ -520,3 +522,18 @@ def test_an_override_of_cibuildwheel_replaces_or_extends(below: Any, value: Any,
     options = Options(JobStep(), "linux", table)
     assert options.of_wheel("cp313-manylinux_x86_64").environment() == value_then
     assert options.of_wheel("cp312-manylinux_x86_64").environment() == Options(JobStep(), "linux", table).environment()
+
+
+@pytest.mark.parametrize(
+    ("steps", "index"),
+    [
+        ((JobStep(run="cargo publish", env={"CARGO_REGISTRY_TOKEN": "x"}),), {"crates-io": {"auth": "token"}}),
+        ((JobStep(uses="rust-lang/crates-io-auth-action"), JobStep(run="cargo publish")), None),
+    ],
+)
+def test_crates_that_a_workflow_publishes_by_a_token_keep_it(steps: tuple[JobStep, ...], index: object) -> None:
+    job = JobRun(workflow="release.yml", job="crates", permissions={"id-token": "write"}, steps=steps, events=("push",))
+    triggers = {"push": {"tags": ["v*"]}}
+    tagged = Workflow(path="release.yml", name="release", forge="github", triggers=triggers, jobs=(job,))
+    table, _ = release_table(publishers([tagged]), GitFacts(), crates=True)
+    assert (table["publish"], table.get("index")) == (["crates-io"], index)

@@ -157,7 +157,6 @@ PACKAGES = {
 TABLE = """
 [tool.cartwheel]
 targets = ["{target}"]
-python = ["{python}"]
 publish = []
 test = {{ skip = "not in the source distribution" }}
 """
@@ -177,12 +176,12 @@ def test_a_package_that_others_wrote_is_equal(name: str, tmp_path: Path) -> None
     root = repository(tmp_path / "first")
     shutil.copytree(next((tmp_path / "unpacked").iterdir()), root, dirs_exist_ok=True)
     (root / "PKG-INFO").unlink()
-    keys = f'floor = "{FLOOR}"\n' if target == HOST else ""
+    keys = f'floor = "{FLOOR}"\npython = ["{python}"]\n' if target == HOST else ""
     text = (root / "pyproject.toml").read_text("utf-8")
     if dynamic := re.search(r'^dynamic\s*=\s*\[[^\]]*"version"[^\]]*\]', text, re.M):
         kept = re.sub(r'"version",?\s*', "", dynamic[0])
         text = text.replace(dynamic[0], f'{kept}\nversion = "{version}"')
-    (root / "pyproject.toml").write_text(text + TABLE.format(target=target, python=python) + keys, "utf-8")
+    (root / "pyproject.toml").write_text(text + TABLE.format(target=target) + keys, "utf-8")
     (root / "dodo.py").write_text(DODO, "utf-8")
     (root / ".gitignore").write_text(".cartwheel/\ndist/\n", "utf-8")
     if (root / "Cargo.lock").is_file():
