@@ -21,7 +21,8 @@ from cartwheel.last_release import last_release
 from cartwheel.model.errors import CartwheelError
 
 USUAL = ("orjson", "rtoml", "blake3", "ormsgpack", "nh3", "cramjam", "pydantic-core", "rpds-py", "cryptography",
-         "tokenizers", "ruff", "uv", "bcrypt", "watchfiles")  # fmt: skip
+         "tokenizers", "ruff", "uv", "bcrypt", "watchfiles",
+         "jiter", "libcst")  # fmt: skip
 
 
 def main(names: tuple[str, ...]) -> None:

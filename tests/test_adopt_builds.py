@@ -402,7 +402,7 @@ def test_packages_that_an_earlier_step_installs_are_a_step_of_the_build_jobs(
 ) -> None:
     found, table = adopted(tmp_path / "x", workflow=job(runner, script, BUILD))
     assert build_steps(table) == lines
-    assert not any("before the build there" in note for note in found.notes)
+    assert not any("before the build there, and not taken over" in note for note in found.notes)
 
 
 def test_packages_of_the_runner_do_not_reach_a_build_in_a_container(tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ def test_packages_of_the_runner_do_not_reach_a_build_in_a_container(tmp_path: Pa
     found, table = adopted(tmp_path / "x", workflow=text)
     assert build_steps(table) == []
     assert "overrides" not in table
-    assert any("'npm ci' come before the build there" in note for note in found.notes)
+    assert any("not taken over: 'npm ci'; if the wheels need it" in note for note in found.notes)
 
 
 def test_packages_of_a_jobs_manylinux_container_make_an_image(tmp_path: Path) -> None:
@@ -435,11 +435,27 @@ def test_what_comes_before_a_build_and_is_not_taken_over_is_named(tmp_path: Path
     )
     found, table = adopted(tmp_path / "x", workflow=text)
     assert build_steps(table) == []
-    (note,) = (note for note in found.notes if "before the build there" in note)
+    (note,) = (note for note in found.notes if "before the build there, and not taken over" in note)
     assert note.startswith(
-        ".github/workflows/wheels.yml, job wheels: 'actions/setup-node', 'npm ci', 'npm run build', "
-        "'dnf install -y clang' come before"
+        ".github/workflows/wheels.yml, job wheels: before the build there, and not taken over: 'actions/setup-node', "
+        "'npm ci', 'npm run build', 'dnf install -y clang'; if"
     )
+
+
+def test_packages_that_a_container_installs_before_a_build_in_it_make_an_image(tmp_path: Path) -> None:
+    inner = "cd /io && yum install -y openssl-devel && /opt/python/cp311-cp311/bin/pip install maturin && maturin build"
+    run = f"docker run --rm -v $(pwd):/io quay.io/pypa/manylinux_2_28_x86_64 bash -c '{inner} --release'"
+    _, table = adopted(tmp_path / "x", workflow=job("ubuntu-latest", "sudo apt-get install -y jq", run))
+    assert {"select": LINUX, "floor": "manylinux_2_28", "image": "dockerfile:wheels.Dockerfile"} in table["overrides"]
+    assert "RUN yum install -y openssl-devel\n" in (tmp_path / "x" / "wheels.Dockerfile").read_text()
+    assert build_steps(table) == []
+
+
+def test_options_of_cibuildwheel_in_a_file_of_their_own_are_read(tmp_path: Path) -> None:
+    text = cibuildwheel("ubuntu-latest", env="        with: { config-file: '{package}/ci/wheels.toml' }\n")
+    options = '[tool.cibuildwheel]\nbuild = "cp311-manylinux*"\nenvironment = { RUSTFLAGS = "-C lto=thin" }\n'
+    _, table = adopted(tmp_path / "x", workflow=text, **{"ci/wheels.toml": options})
+    assert (table["targets"], table["flags"]) == ([LINUX], ["-C lto=thin"])
 
 
 def test_packages_in_the_script_of_a_gitlab_job_are_found(tmp_path: Path) -> None:

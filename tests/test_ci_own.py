@@ -80,6 +80,14 @@ def test_a_container_of_a_foreign_architecture_gets_its_emulator(target: str, to
     assert ("qemu-user-static" in build.system) == emulated
 
 
+def test_a_target_that_no_machine_builds_is_named_with_the_way_out() -> None:
+    project = alone({"targets": [LINUX, "wasm32-unknown-emscripten"], "python": ["3.13"]}, cargo=crate())
+    lines = list(advice(pipeline(project, version="1.0"), FORGES["github"], project))
+    (line,) = (line for line in lines if "wasm32" in line)
+    assert "there is no toolchain for it here; cibuildwheel's platform pyodide" in line
+    assert line.endswith('override: select = "wasm32-unknown-emscripten", skip = "built elsewhere"')
+
+
 def test_a_file_of_another_name_and_a_reusable_one_that_it_calls() -> None:
     files = github_workflow.files(pipeline_of("elsewhere"), {})
     assert list(files) == [".github/workflows/publish.yml", ".github/workflows/wheels.yml"]

@@ -193,6 +193,38 @@ def test_where_pyproject_is_named_the_crates_and_their_workspace_follow_it(tmp_p
     assert tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["package"]["version"] == "1.3.0-rc.1"
 
 
+SETUPTOOLS = {
+    "pyproject.toml": """[build-system]
+requires = ["setuptools>=77", "setuptools-rust"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "x"
+version = "1.2.0"
+[[tool.setuptools-rust.ext-modules]]
+target = "x._core"
+path = "rust/Cargo.toml"
+""",
+    "rust/Cargo.toml": '[package]\nname = "x-core"\nversion = "1.2.0"\nedition = "2021"\n',
+    "rust/src/lib.rs": "",
+    "rust/Cargo.lock": 'version = 4\n\n[[package]]\nname = "x-core"\nversion = "1.2.0"\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("crate", "paths"),
+    [("1.2.0", ["pyproject.toml", "rust/Cargo.toml", "rust/Cargo.lock"]), ("0.1.0", ["pyproject.toml"])],
+)
+def test_the_crate_of_setuptools_rust_moves_if_it_has_the_packages_version(
+    tmp_path: Path, crate: str, paths: list[str]
+) -> None:
+    files = {
+        path: text.replace("1.2.0", crate) if path.startswith("rust/") else text for path, text in SETUPTOOLS.items()
+    }
+    root = project(tmp_path, files)
+    rows = survey(root, ".", to="1.3.0").places
+    assert [row.path for row in rows if row.found != row.expected] == paths
+
+
 @pytest.mark.parametrize(
     ("changes", "output"),
     [

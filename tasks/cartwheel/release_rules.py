@@ -162,6 +162,15 @@ def _other_publishers(it: ReleaseCandidate) -> Iterable[str]:
     return ()
 
 
+def _targets(it: ReleaseCandidate) -> Iterable[str]:
+    """A wheel is planned that no machine builds."""
+    from cartwheel.toolchain import no_toolchain
+
+    if it.tagged:
+        return ()
+    return filter(None, map(no_toolchain, dict.fromkeys(wheel.target for wheel in it.package.wheels)))
+
+
 def _tests(it: ReleaseCandidate) -> Iterable[str]:
     if not it.tagged if it.needs_tag else it.sent_to:
         gate.refuse_untested(it.project, it.package, it.work)
@@ -240,7 +249,7 @@ Rule = Callable[[ReleaseCandidate], Iterable[str]]
 
 RULES: tuple[Rule, ...] = (
     _change_in_progress, _version, _repository, _changelog, _pipeline, _pipeline_secrets, _destinations,
-    _other_publishers, _tests, _lost_files, _lost_provenance,
+    _other_publishers, _targets, _tests, _lost_files, _lost_provenance,
 )  # fmt: skip
 """Each gives its reasons, or raises `CartwheelError` with them."""
 

@@ -140,8 +140,20 @@ def table_text(table: Mapping[str, Any], comments: Mapping[str, str]) -> str:
                 blocks.append(head + _section(f"[tool.cartwheel.index.{_key(name)}]", row))
         else:
             head = f"# {comments[key]}\n" if key in comments else ""
-            blocks.append(head + _section(f"[tool.cartwheel.{key}]", value))
+            blocks += [
+                f"{head if not n else ''}{text}" for n, text in enumerate(_sections(f"tool.cartwheel.{key}", value))
+            ]
     return "\n".join(blocks)
+
+
+def _sections(name: str, table: Mapping[str, Any]) -> Iterable[str]:
+    """The table under its header, then those of its keys that are tables of steps."""
+    below = {key: value for key, value in table.items() if name.endswith(".ci") and key == "steps"}
+    if len(below) < len(table):
+        yield _section(f"[{name}]", {key: value for key, value in table.items() if key not in below})
+    for when, jobs in below.get("steps", {}).items():
+        for job, steps in jobs.items():
+            yield from (_section(f"[[{name}.steps.{when}.{job}]]", step) for step in steps)
 
 
 def _has_header(key: str, value: Any) -> bool:

@@ -8,7 +8,7 @@ import shlex
 from msgspec import Struct
 
 _BROUGHT = re.compile(
-    r"^(?:sudo\s+)?(?:rustup\b|rustc\b|curl\b.*(?:rustup|sh\.rustup\.rs)|(?:python3?\s+-m\s+)?(?:uv\s+)?pip[\d.]*\s+install\b"
+    r"^(?:sudo\s+)?(?:rustup\b|rustc\b|curl\b.*(?:rustup|sh\.rustup\.rs)|(?:\S*python[\d.]*\s+-m\s+|uv\s+)?(?:\S*/)?pip[\d.]*\s+install\b"
     r"|pipx?\s+install\b|uv\s+(?:sync|tool\s+install)\b|cargo\s+(?:--version|-V)|source\b|\.\s|set\s+[-+]|echo\b|true$)"
 )
 """Commands that a build of cartwheel needs no more: Rust, maturin and build requirements are installed by it or by the

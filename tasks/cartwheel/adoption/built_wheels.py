@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cartwheel.adoption.parsed_files import Texts
-from cartwheel.adoption.platform_names import image_policy, python_name, triple_of, with_policy
+from cartwheel.adoption.platform_names import deployment_target, image_policy, python_name, triple_of, with_policy
 from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
 
 FOUND = "found"
@@ -157,13 +157,6 @@ def _package_folder(folder: str, options: Mapping[str, list[str]]) -> str:
     return re.sub(r"(?:^|/)\./", "/", whole).strip("/") or "."
 
 
-def deployment_target(text: str, triple: str) -> str:
-    """The floor that MACOSX_DEPLOYMENT_TARGET asks for; empty if the processor has no such old system."""
-    match = re.fullmatch(r"(\d+)(?:\.(\d+))?", text.strip())
-    older = not match or (triple.startswith("aarch64") and int(match[1]) < 11)
-    return "" if older or match is None else f"{match[1]}.{match[2] or 0}"
-
-
 _VALUED = ("-i", "--interpreter", "-m", "--manifest-path", "--target", "--compatibility", "--manylinux", "--features",
            "-F", "--profile", "-o", "--out", "--auditwheel", "-j", "--bindings", "-b", "--config")  # fmt: skip
 _SAME = {"--interpreter": "-i", "-F": "--features"}
@@ -257,9 +250,19 @@ def _in_container(image: str, line: str, step: JobStep, job: JobRun) -> Iterable
         floor=floor,
         folder=_package_folder(step.folder, options),
         container=image,
+        before=_inner_script(after),
         isolated=True,
         runner=job.runner,
     )
+
+
+def _inner_script(command: str) -> str:
+    """The commands that a container runs before the build."""
+    inner = re.search(r"""-l?c\s+(["'])(.*)\1""", command)
+    script = inner[2] if inner else ""
+    build = _MATURIN.search(script) or _PLAIN.search(script)
+    parts = re.split(r"&&|;", script[: build.start()] if build else "")
+    return "\n".join(part.strip() for part in parts[:-1] if not re.match(r"\s*(?:cd|set)\b", part))
 
 
 def _plain(command: str, rest: str, step: JobStep, job: JobRun) -> BuildCall:

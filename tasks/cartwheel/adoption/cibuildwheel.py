@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from cartwheel.adoption.built_wheels import BuildCall, deployment_target
+from cartwheel.adoption.built_wheels import BuildCall
 from cartwheel.adoption.cibuildwheel_options import Options, matches, tables, words_of
 from cartwheel.adoption.parsed_files import Texts
-from cartwheel.adoption.platform_names import triple_of
+from cartwheel.adoption.platform_names import deployment_target, triple_of
 from cartwheel.adoption.workflows import JobRun, JobStep
 from cartwheel.model.wheels.python import allows_python
 
@@ -71,7 +71,7 @@ def cibuildwheel_calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Bui
     """One call for each target, with the interpreters that the options select."""
     folder = (step.with_.get("package-dir", "") or _argument(step.run) or step.folder).removeprefix("./").strip("/")
     folder = folder or "."
-    options = Options(step, _platform(step, job), tables(folder, texts))
+    options = Options(step, _platform(step, job), tables(folder, texts, _config_file(step)))
     requires = options.pyproject.get("project", {}).get("requires-python", "")
     groups: dict[tuple[str, str, str, str], tuple[Options, list[str]]] = {}
     only = step.with_.get("only", "") or step.env.get("CIBW_ONLY", "")
@@ -98,6 +98,11 @@ def cibuildwheel_calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Bui
 
 def _before(options: Options, folder: str) -> str:
     return "\n".join(_from_package(options.text(name), folder) for name in ("before-all", "before-build"))
+
+
+def _config_file(step: JobStep) -> str:
+    named = re.search(r"--config-file[ =](\S+)", step.run)
+    return named[1] if named else step.with_.get("config-file", "") or step.env.get("CIBW_CONFIG_FILE", "")
 
 
 def _platform(step: JobStep, job: JobRun) -> str:

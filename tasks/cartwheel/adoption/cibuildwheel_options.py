@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from cartwheel.adoption.parsed_files import Texts
+from cartwheel.adoption.parsed_files import Texts, parsed_toml
 from cartwheel.adoption.workflows import JobStep
 
 
-def tables(folder: str, texts: Texts) -> Mapping[str, Any]:
-    """The package's pyproject.toml, else the repository's; empty without a valid one."""
-    for path in (f"{folder}/pyproject.toml" if folder != "." else "pyproject.toml", "pyproject.toml"):
-        try:
-            return tomllib.loads(texts[path])
-        except (KeyError, tomllib.TOMLDecodeError):
-            continue
-    return {}
+def tables(folder: str, texts: Texts, configured: str = "") -> Mapping[str, Any]:
+    """The package's pyproject.toml, else the repository's; empty without a valid one.
+
+    `configured`: a file of its own with the options (`config-file`), which stands for `[tool.cibuildwheel]`.
+    """
+    place = f"{folder}/" if folder != "." else ""
+    names = (f"{place}pyproject.toml", "pyproject.toml")
+    document = next((found for found in (parsed_toml(texts, name) for name in names) if found), {})
+    if not configured:
+        return document
+    name = configured.replace("{package}/", place).replace("{project}/", "").removeprefix("./")
+    options = parsed_toml(texts, name).get("tool", {}).get("cibuildwheel", {})
+    return {**document, "tool": {**document.get("tool", {}), "cibuildwheel": options}}
 
 
 class Options:

@@ -118,7 +118,7 @@ def package_table(evidence: PackageEvidence) -> PackageTable:
     aim = proposal(evidence.manifests, wheels)
     targets = aim.table.get("targets") or usual_triples(evidence.manifests)
     settings = build_settings(evidence.calls, {(wheel.triple, wheel.python) for wheel in wheels}, targets)
-    rows = (*aim.table.get("overrides", ()), *settings.overrides)
+    rows = tuple(_merged((*aim.table.get("overrides", ()), *settings.overrides)))
     table = short_table({**aim.table, **({"overrides": rows} if rows else {})}, targets)
     comments = {key: f"as {source}" for key in aim.table if source}
     comments |= {"overrides": comments.get("overrides", "as the workflows build them")} if settings.overrides else {}
@@ -144,6 +144,18 @@ def package_table(evidence: PackageEvidence) -> PackageTable:
     )
 
 
+def _merged(rows: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    """Overrides with one row for each selection, as far as no key would be lost."""
+    merged: list[dict[str, Any]] = []
+    for row in rows:
+        same = next((r for r in merged if r["select"] == row["select"] and set(r) & set(row) == {"select"}), None)
+        if same is None:
+            merged.append(dict(row))
+        else:
+            same.update(row)
+    return merged
+
+
 def _options_left_out(evidence: PackageEvidence) -> Iterable[str]:
     if any(call.tool == "cibuildwheel" for call in evidence.calls):
         yield from options_not_taken_over(evidence.manifests.pyproject)
@@ -157,9 +169,9 @@ def _steps_left_out(calls: Iterable[BuildCall]) -> Iterable[str]:
         more = f" and {len(parts) - 6} more" if len(parts) > 6 else ""
         if parts:
             yield (
-                f"{workflow}, job {job}: {', '.join(map(repr, list(parts)[:6]))}{more} come before the build there and "
-                'are not taken over; if the wheels need one, write it as before = [{ run = ["…"] }], or as a step of '
-                "the build jobs: ci.steps.before.build"
+                f"{workflow}, job {job}: before the build there, and not taken over: "
+                f"{', '.join(map(repr, list(parts)[:6]))}{more}; if the wheels need it, write it as "
+                'before = [{ run = ["…"] }], or as a step of the build jobs: ci.steps.before.build'
             )
 
 

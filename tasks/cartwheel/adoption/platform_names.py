@@ -72,3 +72,10 @@ def image_policy(image: str) -> tuple[str, str]:
     """Policy and architecture in the name of an image: `("manylinux_2_28", "aarch64")`."""
     match = re.search(r"((?:many|musl)linux(?:_\d+_\d+|\d+))(?:[_-](\w+?))?(?:[:@].*)?$", image)
     return (match[1], match[2] or "") if match else ("", "")
+
+
+def deployment_target(text: str, triple: str) -> str:
+    """The floor that MACOSX_DEPLOYMENT_TARGET asks for; empty if the processor has no such old system."""
+    match = re.fullmatch(r"(\d+)(?:\.(\d+))?", text.strip())
+    older = not match or (triple.startswith("aarch64") and int(match[1]) < 11)
+    return "" if older or match is None else f"{match[1]}.{match[2] or 0}"

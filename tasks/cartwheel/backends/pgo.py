@@ -35,7 +35,8 @@ def with_profile(package: Package, wheel: Wheel, work: Work, sources: str, build
     """The wheel with the flags that use its profile; without `pgo`, the wheel itself.
 
     The profile is made once for a target and kept: all wheels of the target with the same sources (`sources` is their
-    digest), features, profile and flags share it.  Raises `StepFailed` if the training fails.
+    digest), features, profile and flags share it, whatever their interpreter: rustc warns of a function that differs
+    for an interpreter, and compiles it without the profile.  Raises `StepFailed` if the training fails.
     """
     if not (wheel.pgo and wheel.pgo.run):
         return wheel
@@ -44,12 +45,13 @@ def with_profile(package: Package, wheel: Wheel, work: Work, sources: str, build
     from filelock import FileLock
 
     trained = (wheel.features, wheel.profile, wheel.flags, wheel.pgo.run, wheel.pgo.requires, wheel.variant)
-    key = sha256(json.dumps((sources, trained)).encode()).hexdigest()[:16]
-    profile = work.root / package.state / FOLDER / wheel.target.triple / f"{package.key}-{key}.profdata"
-    profile.parent.mkdir(parents=True, exist_ok=True)
+    settings, key = (sha256(json.dumps(part).encode()).hexdigest()[:16] for part in (trained, sources))
+    folder = work.root / package.state / FOLDER / wheel.target.triple
+    profile = folder / f"{package.key}-{settings}-{key}.profdata"
+    folder.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{profile}.lock"):
         if not profile.is_file():
-            for old in profile.parent.glob(f"{package.key}-*.profdata"):
+            for old in folder.glob(f"{package.key}-{settings}-*.profdata"):  # of the same wheels with other sources
                 old.unlink()
             _train(package, wheel, work, profile, build)
     return replace(wheel, flags=(*wheel.flags, f"-Cprofile-use={profile}"))

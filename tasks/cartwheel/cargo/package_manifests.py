@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from cartwheel.cargo.maturin_layout import crate_manifest, has_program, has_python, setup_compiles
 from cartwheel.cargo.workspace import path_needs, workspace_root
 from cartwheel.filesystem.manifest_files import read_toml, table, toml
 from cartwheel.filesystem.read_set import relative_name
+from cartwheel.model.config.build_backend import setuptools_rust_manifest
 from cartwheel.model.config.crate_graph import TESTED_WITH, LocalCrate
 from cartwheel.model.config.manifest_schema import Cargo, Pyproject, refuse_wrong_types
 from cartwheel.model.config.manifests import Manifests
@@ -43,22 +46,41 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
             "add the crate or name its manifest in [tool.maturin] manifest-path"
         )
     cargo = _read_cargo(crate, path)
-    above = workspace_root(crate)
-    shared = relative_name(above, root) if "workspace" in cargo or above.parent != crate.parent else ""
-    crates = tuple(_local_crates(crate, root))
-    return Manifests(
+    plain = Manifests(
         folder=folder,
         pyproject=pyproject,
         cargo=cargo,
         cargo_path=path,
-        workspace=crates[0].workspace if shared else {},
-        workspace_path=shared,
+        workspace={},
+        workspace_path="",
         has_tests=tests,
-        crates=crates,
         has_program=has_program(crate.parent, cargo),
         has_python=has_python(here, pyproject, cargo),
         groups_above=_groups_above(root, folder),
     )
+    return _with_workspace(plain, crate, root)
+
+
+def _with_workspace(manifests: Manifests, crate: Path, root: Path) -> Manifests:
+    above = workspace_root(crate)
+    shared = relative_name(above, root) if "workspace" in manifests.cargo or above.parent != crate.parent else ""
+    crates = tuple(_local_crates(crate, root))
+    return replace(
+        manifests, workspace=crates[0].workspace if shared else {}, workspace_path=shared, crates=crates
+    )  # fmt: skip
+
+
+def with_setuptools_crate(root: Path, manifests: Manifests) -> Manifests:
+    """The manifests with the crate that setuptools-rust compiles; the same manifests without one."""
+    named = setuptools_rust_manifest(manifests.pyproject)
+    crate = root / manifests.folder / named
+    if not named or not crate.is_file():
+        return manifests
+    path = relative_name(crate, root)
+    cargo = _read_cargo(crate, path)
+    if "package" not in cargo:
+        return manifests
+    return _with_workspace(replace(manifests, cargo=cargo, cargo_path=path), crate, root)
 
 
 def _groups_above(root: Path, folder: str) -> Mapping[str, Any]:

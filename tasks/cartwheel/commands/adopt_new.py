@@ -90,7 +90,7 @@ def _tables(
     git: GitFacts,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
     """`[tool.cartwheel]` and its comments, by folder: the root's for the project, and each package's."""
-    crates = any(row.manifests.cargo_path for row in evidence)
+    crates = any(row.package.rust for row in evidence)
     single = len(evidence) == 1
     forms = [row.tag or ("v{version}" if single else f"{row.package.name}-v{{version}}") for row in evidence]
     release, why = release_table(publishers(started_by_tags(pipelines, forms)), git, crates=crates)

@@ -9,7 +9,9 @@ from cartwheel.ci.jobs import BUILD, PLAN, PUBLISH, SDIST, Pipeline
 from cartwheel.ci.pipeline_files import Forge
 from cartwheel.model.config.values import RunnerGroup, runner_text
 from cartwheel.model.project import Project
+from cartwheel.model.wheels.target import TARGETS
 from cartwheel.provenance.attestations import AUDIENCE
+from cartwheel.toolchain import no_toolchain
 
 
 def advice(wanted: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
@@ -50,6 +52,9 @@ def _missing_tests(wanted: Pipeline, forge: Forge, project: Project) -> Iterable
     excused = {wheel.segments for _, wheel in project.wheels if wheel.untested or wheel.test.skip}
     sent = {key for job in wanted.jobs for key in job.packages}
     for build in wanted.builds:
+        if reason := no_toolchain(TARGETS[build.target]):
+            yield reason
+            continue
         wheels = (wheel for wheel in build.wheels if wheel.split(":")[1] in sent)
         if not forge.runs(build) and any(wheel not in excused for wheel in wheels):
             yield (

@@ -34,7 +34,7 @@ from cartwheel.destinations.protocol import (
     Standing,
     overall_state,
 )
-from cartwheel.destinations.released_crates import cargo_for, its_crates, workspace_of
+from cartwheel.destinations.released_crates import cargo_for, crate_manifest, its_crates, workspace_of
 from cartwheel.destinations.retries import Patience
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.filesystem.manifest_files import read_toml
@@ -114,13 +114,13 @@ def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterato
     log = StepLog(folder.with_suffix(".log"), shown_as=str(folder.with_suffix(".log")))
     caches = tuple((cargo_home(env) / "registry" / "cache").glob("*"))
     shelf = CrateShelf(token=token)
-    for manifest in sorted({workspace_of(package) for package in project.packages if package.manifest}):
+    for manifest in sorted({workspace_of(package) for package in project.packages if crate_manifest(package)}):
         workspace = (clone / manifest).parent
         log.run(("cargo", "fetch", "--locked", "--manifest-path", str(clone / manifest)), cwd=workspace, env=env)
         argv = ("cargo", "metadata", "--locked", "--offline", "--format-version", "1", "--manifest-path")
         metadata = json.loads(log.read((*argv, str(clone / manifest)), cwd=workspace, env=env))
         caches = tuple((cargo_home(env) / "registry" / "cache").glob("*"))
-        locked = third_party(metadata, read_toml(workspace / "Cargo.lock", "Cargo.lock"), caches)
+        locked = third_party(metadata, read_toml(Path(metadata["workspace_root"]) / "Cargo.lock", "Cargo.lock"), caches)
         for (name, version), crate in locked.crates.items():
             shelf.add(locked.rows[name][version], crate)
     shelf.locked = shelf.holds()

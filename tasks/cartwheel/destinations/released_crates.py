@@ -8,6 +8,8 @@ from pathlib import Path
 from cartwheel.cargo.publish_order import Crate, crates_from_metadata, crates_to_publish, needed_folders
 from cartwheel.destinations.cargo_publish import Cargo, registry_of
 from cartwheel.destinations.protocol import Release
+from cartwheel.model.config.build_backend import setuptools_rust_manifest
+from cartwheel.model.config.manifests import inside
 from cartwheel.model.project import Package
 from cartwheel.model.step import CommandLog
 
@@ -27,12 +29,12 @@ def cargo_for(release: Release, log: CommandLog) -> Cargo:
 def its_crates(release: Release, cargo: Cargo) -> tuple[Crate, ...]:
     """The crates that the package's release sends to this registry; raises `ConfigError` if it has none."""
     settings, root = release.settings, release.root
-    crated = [p for p in release.project.packages if p.manifest]
+    crated = [p for p in release.project.packages if crate_manifest(p)]
     return crates_of(
         cargo,
-        (root / release.package.manifest).parent,
+        (root / crate_manifest(release.package)).parent,
         root=root,
-        extensions=[(root / p.manifest).parent for p in crated if p.bindings != "bin"],
+        extensions=[(root / crate_manifest(p)).parent for p in crated if p.bindings != "bin"],
         names=settings.crates if settings else None,
         alone=sum(workspace_of(p) == workspace_of(release.package) for p in crated) == 1,
     )
@@ -40,7 +42,13 @@ def its_crates(release: Release, cargo: Cargo) -> tuple[Crate, ...]:
 
 def workspace_of(package: Package) -> str:
     """The manifest of the package's workspace, else its own; relative to the project's root."""
-    return package.manifests.workspace_path or package.manifest
+    return package.manifests.workspace_path or crate_manifest(package)
+
+
+def crate_manifest(package: Package) -> str:
+    """The manifest of the package's crate, compiled by maturin or setuptools-rust; empty without one."""
+    named = package.manifest or setuptools_rust_manifest(package.manifests.pyproject)
+    return named if package.manifest or not named else inside(package.folder, named)
 
 
 def crates_of(

@@ -14,7 +14,7 @@ _READ = re.compile(
     r"(?:.*/)?(?:pyproject\.toml|Cargo\.toml|setup\.(?:py|cfg)|dist(?:-workspace)?\.toml|action\.ya?ml"
     r"|__init__\.py|_*(?:version|about)_*\.py|VERSION(?:\.txt)?)"
     r"|\.github/workflows/[^/]+\.ya?ml|\.gitlab-ci\.yml|(?:.*/)?[^/]*gitlab-ci[^/]*\.yml|\.gitlab/.*\.yml"
-    r"|tox\.ini|noxfile\.py|\.?[jJ]ustfile|Makefile|dodo\.py|\.gitignore"
+    r"|(?:[^/]+/){0,2}[^/]+\.toml|tox\.ini|noxfile\.py|\.?[jJ]ustfile|Makefile|dodo\.py|\.gitignore"
 )
 _DEEPEST = 6
 _LARGEST = 1_000_000

@@ -135,8 +135,8 @@ def choose_toolchain(target: Target, floor: str, declared: str, host: Host) -> T
     for toolchain in TOOLCHAINS.values():
         if toolchain.builds(target, host) and not cannot.get(toolchain.name):
             return toolchain
-    if target.system in _BY_NAME_ONLY:
-        raise ConfigError(f"{target.triple}: its wheels can be planned, but there is no toolchain for it here")
+    if reason := no_toolchain(target):
+        raise ConfigError(reason)
     raise ConfigError(f"{target.triple} cannot be built on {host}; build it on a machine of its own kind")
 
 
@@ -159,7 +159,21 @@ def chosen_for_backend(target: Target, floor: str, declared: str, host: Host) ->
     raise ConfigError(f"{target.triple} cannot be compiled by a package's own backend on {host}{by}; {advice}")
 
 
-_BY_NAME_ONLY = ("android", "emscripten")
+def no_toolchain(target: Target) -> str:
+    """Why cartwheel builds a target's wheels on no machine, and what to do; empty for other targets."""
+    other = _ELSEWHERE.get(target.system, "")
+    return other and (
+        f"{target.triple}: its wheels can be planned, but there is no toolchain for it here; {other} builds them: "
+        f'leave them to it, with an override: select = "{target.triple}", skip = "built elsewhere"'
+    )
+
+
+_ELSEWHERE = {
+    "android": "cibuildwheel's platform android (the NDK and CPython's own builds)",
+    "emscripten": "cibuildwheel's platform pyodide (pyodide-build's Emscripten and Rust)",
+}
+"""By system, the tool with a toolchain that no package index has (tried 27 November 2026: pyodide-build downloads its
+build environment and Emscripten from elsewhere)."""
 
 
 def wheel_images(wheel: Wheel, chain: Toolchain) -> tuple[Image, ...]:

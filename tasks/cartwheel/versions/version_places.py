@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from cartwheel.cargo.package_manifests import read_package
+from cartwheel.cargo.package_manifests import read_package, with_setuptools_crate
 from cartwheel.filesystem.edits import TextPlace, new_contents, toml_place
 from cartwheel.filesystem.read_set import is_outside, relative_name, source_top
-from cartwheel.model.config.manifests import Manifests, VersionSource, from_git, inside, truth
+from cartwheel.model.config.manifests import Manifests, VersionSource, crate_version, from_git, inside, truth
 from cartwheel.model.config.release_settings import VersionPattern
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import pep440, same, semver, version_spans, written_as
@@ -63,8 +63,8 @@ def survey(
     name = str(manifests.pyproject.get("project", {}).get("name", ""))
     rows = [TextPlace(path=source.path, what=source.what, found=source.text, expected=version, at=source.at)]
     read, crates = set(manifests.paths), tuple[str, ...]()
-    if manifests.cargo_path:
-        rust = rust_places(root, manifests, source, semver(version), tracked)
+    if crated := _with_its_crate(root, manifests, source):
+        rust = rust_places(root, crated, source, semver(version), tracked)
         rows, crates = [*rows, *rust.places], rust.crates
         read.update(rust.read)
     rows += _static_version(folder, manifests, source, version)
@@ -81,6 +81,18 @@ def survey(
         crates=tuple(sorted(crates)),
         notes=tuple(pinned_elsewhere(root, folder, name, source.text, tracked)) if to else (),
     )
+
+
+def _with_its_crate(root: Path, manifests: Manifests, source: VersionSource) -> Manifests | None:
+    """The manifests of a package whose crate has its version: always with maturin, with setuptools-rust if they agree;
+    None for others."""
+    if manifests.cargo_path:
+        return manifests
+    crated = with_setuptools_crate(root, manifests)
+    try:
+        return crated if crated.cargo_path and crate_version(crated).text == semver(source.text) else None
+    except ConfigError:  # a crate without a version
+        return None
 
 
 def places(root: Path, folder: str, declared: Iterable[VersionPattern] = ()) -> tuple[TextPlace, ...]:

@@ -60,6 +60,15 @@ def compiles_rust(pyproject: Pyproject) -> bool:
     return backend_of(pyproject).module == "setuptools" and _setuptools_rust(pyproject)
 
 
+def setuptools_rust_manifest(pyproject: Pyproject) -> str:
+    """The Cargo.toml of the first crate that setuptools-rust compiles, relative to the package; empty without one."""
+    table = _at(pyproject, "tool", "setuptools-rust")
+    if not compiles_rust(pyproject):
+        return ""
+    rows = [row for key in ("ext-modules", "bins") for row in table.get(key, ())] if isinstance(table, Mapping) else []
+    return str(rows[0].get("path", "Cargo.toml")) if rows else "Cargo.toml"
+
+
 def _setuptools_rust(pyproject: Pyproject) -> bool:
     required = {_distribution(row).lower().replace("_", "-") for row in _requirements(pyproject)}
     return bool(_at(pyproject, "tool", "setuptools-rust")) or "setuptools-rust" in required

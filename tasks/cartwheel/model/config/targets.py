@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cartwheel.model.config.bindings import bindings_of, stable_abi
-from cartwheel.model.config.build_backend import backend_of
+from cartwheel.model.config.build_backend import backend_of, setuptools_rust_manifest
 from cartwheel.model.config.default_python import default_python
 from cartwheel.model.config.layers import SettingLayers, first
 from cartwheel.model.config.manifests import Manifests, inside, table_name
@@ -74,6 +74,8 @@ def destinations(manifests: Manifests, layers: tuple[Settings, ...], *, single: 
     registries = tuple(name for name in named if kind_row(name, common.index or {}).needs_crate)
     its_own = own is not common and once.publish is None and own.publish is not None
     if registries and (single or its_own):
+        if setuptools_rust_manifest(manifests.pyproject):
+            return named
         raise ConfigError(
             f"{inside(manifests.folder, 'pyproject.toml')} [tool.cartwheel] publish: '{registries[0]}' takes crates, "
             "and this package has none; remove it"
