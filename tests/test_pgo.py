@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from support.projects import TRIPLE, Project, committed, with_crate
+from support.maturin_projects import cargo, pyproject
+from support.projects import DODO, FLOOR, TRIPLE, Project, committed, with_crate
+from support.repositories import repository
 
 MAIN = """fn main() {
     let rounds: u64 = std::env::args().nth(1).map_or(1, |text| text.parse().unwrap());
@@ -73,3 +77,59 @@ def test_a_target_that_cannot_be_trained_here_is_refused_with_the_way_out(projec
     text = (project.root / "pebble/pyproject.toml").read_text()
     project.write("pebble/pyproject.toml", f"{text}\n{off}")
     assert "no wheel is trained" not in project.doit("doctor", code=0)
+
+
+# Several interpreters -------------------------------------------------------------------------------------------------
+
+OPAL = """use pyo3::prelude::*;
+
+#[inline(never)]
+fn opal_busy(rounds: u64) -> u64 {
+    (0..rounds).map(|n| if n % 3 == 0 { n / 7 } else { n.wrapping_mul(31) % 11 }).sum()
+}
+
+#[pyfunction]
+fn busy(rounds: u64) -> u64 {
+    opal_busy(rounds)
+}
+
+#[pymodule]
+fn opal(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(busy, module)?)
+}
+"""
+TRAINED = """[tool.cartwheel]
+targets = ["{triple}"]
+python = ["3.11", "3.12", "3.13"]
+{floor}test = {{ skip = "the training runs it" }}
+flags = ["-Cllvm-args=-pgo-warn-missing-function"]
+pgo = {{ run = ["python", "-c", "import opal; opal.busy(200000)"] }}
+"""
+
+
+@pytest.mark.lab
+@needs_cargo
+def test_one_training_serves_every_interpreter_of_a_target(tmp_path: Path) -> None:
+    floor = f'floor = "{FLOOR}"\n' if FLOOR else ""
+    table = TRAINED.format(triple=TRIPLE, floor=floor)
+    texts = {
+        "dodo.py": DODO,
+        "pyproject.toml": f"{pyproject(name='opal')}{table}",
+        "Cargo.toml": cargo(name="opal"),
+        "src/lib.rs": OPAL,
+        ".gitignore": ".cartwheel/\ndist/\ntarget/\n__pycache__/\n",
+    }
+    root = tmp_path / "project"
+    repository(root)
+    project = Project(root)
+    for path, text in texts.items():
+        project.write(path, text)
+    subprocess.run(["cargo", "generate-lockfile", "--quiet"], cwd=root, check=True)
+    committed(project)
+    output = project.doit("build")
+    assert output.count("training opal") == 1
+    assert len(profiles(project)) == 1
+    assert len(list((root / ".cartwheel" / "wheels").rglob("*.whl"))) == 3
+    for log in sorted((root / ".cartwheel" / "logs").rglob("*build*")):
+        missing = re.findall(r"no profile data available for function (\S*opal_busy\S*)", log.read_text())
+        assert not missing, f"{log.name}: the profile serves no function of this interpreter's wheel"
