@@ -231,6 +231,31 @@ def test_only_a_terminal_that_moves_the_cursor_is_live() -> None:
     assert kind(io.StringIO(), TERM="xterm") is PlainScreen
 
 
+class LegacyConsole(Terminal):
+    """A Windows console with a code page."""
+
+    def __init__(self, code_page: str) -> None:
+        super().__init__()
+        self._code_page = code_page
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._code_page
+
+
+@pytest.mark.parametrize("code_page", ["cp437", "cp850", "cp932", "cp1252", "cp65001", "utf-8"])
+def test_the_code_page_of_a_windows_console_gets_characters_that_it_has(code_page: str) -> None:
+    stream = LegacyConsole(code_page)
+    long = step(last="   Compiling é ⠋ 漢 " + "x" * 90)
+    screen = LiveScreen(stream, lambda: [long, step(name="y" * 200)], lambda path: None)
+    picture = screen._working(80, 24).plain
+    assert picture.encode(code_page).decode(code_page) == picture
+    assert (re.match(r"  [|/\\-] build", picture) is None) is (code_page in ("cp65001", "utf-8"))
+    assert all(len(line) <= 80 for line in picture.splitlines())
+    screen.write("error: é ⠋ 漢")
+    assert stream.getvalue().encode(code_page)
+
+
 # recordings ----------------------------------------------------------------------------------------------------------
 
 pty = pytest.importorskip("pty") if os.name != "nt" else None
