@@ -139,7 +139,8 @@ def _crate(name: str, entry: str, licences: Mapping[str, str]) -> Document:
     name, _, version = name.partition(" ")
     version = version or entry.partition(" ")[0].replace("local", "")
     purl = f"pkg:cargo/{name}" + (f"@{version}" if version else "")
-    row: Document = {"type": "library", "bom-ref": purl, "name": name, "scope": "required", "purl": purl}
+    reference = f"path+file:{name}" if entry.startswith("local") else purl
+    row: Document = {"type": "library", "bom-ref": reference, "name": name, "scope": "required", "purl": purl}
     if version:
         row["version"] = version
     if digest := re.search(r"\b([0-9a-f]{64})\b", entry):
