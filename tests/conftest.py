@@ -48,3 +48,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     mark = item.get_closest_marker("full")
     if mark and random.Random(f"{SEED} {item.nodeid}").random() < mark.kwargs.get("sample", 0):
         item.add_marker("lab")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests recorded about runs elsewhere, such as the number of tests that passed under Wine."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "seen":
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {value}")

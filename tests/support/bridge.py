@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -33,28 +34,27 @@ _GIT_PATHS = ("rev-parse", "worktree", "remote", "config")
 
 @contextmanager
 def bridge() -> Iterator[Mapping[str, str]]:
-    """A running bridge; yields the variables by which programs under Wine find it."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+    """A running bridge; yields the variables by which programs under Wine find its programs."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server, tempfile.TemporaryDirectory() as folder:
+        for name in PROGRAMS:
+            shutil.copy(_program(), Path(folder, f"{name}.exe"))
+        Path(folder, "port").write_text(str(server.getsockname()[1]))
         threading.Thread(target=_serve, args=(server,), daemon=True).start()
         try:
-            yield {"CARTWHEEL_TEST_BRIDGE": str(server.getsockname()[1]), "WINEPATH": windows_path(_programs())}
+            yield {"WINEPATH": windows_path(folder)}
         finally:
             with suppress(OSError):
                 server.shutdown(socket.SHUT_RDWR)
 
 
-def _programs() -> Path:
-    """The folder with the programs for Windows; compiled when their source is newer."""
-    folder = CACHE / "bridge"
-    folder.mkdir(exist_ok=True)
-    first, *others = (folder / f"{name}.exe" for name in PROGRAMS)
-    if not all(path.is_file() and path.stat().st_mtime > SOURCE.stat().st_mtime for path in (first, *others)):
+def _program() -> Path:
+    """The program for Windows; compiled when its source is newer."""
+    program = CACHE / "bridge.exe"
+    if not program.is_file() or program.stat().st_mtime < SOURCE.stat().st_mtime:
         subprocess.run(
-            ["x86_64-w64-mingw32-gcc", "-O2", "-municode", "-static", "-o", first, SOURCE, "-lws2_32"], check=True
+            ["x86_64-w64-mingw32-gcc", "-O2", "-municode", "-static", "-o", program, SOURCE, "-lws2_32"], check=True
         )
-        for path in others:
-            shutil.copy(first, path)
-    return folder
+    return program
 
 
 def _serve(server: socket.socket) -> None:

@@ -14,7 +14,7 @@ build-backend = "maturin"
 name = "lattice"
 version = "1.0.0"
 description = "a package whose parts differ by system"
-requires-python = ">=3.11"
+requires-python = ">={oldest}"
 readme = "README.md"
 [project.scripts]
 lattice = "basalt.lattice:main"
@@ -100,8 +100,8 @@ def test_the_files_are_in_their_places():
 GRAIN = "__declspec(dllexport) int grain(void) { return 7; }\n"
 
 
-def lattice(target: str, python: str) -> dict[str, str]:
-    """The files of the project, for one target and Python: `abi3`, or a version."""
-    features = '"abi3-py311"' if python == "abi3" else ""
-    made = {name: text.format(target=target, python=python, features=features) for name, text in FILES.items()}
+def lattice(target: str, python: str, *, oldest: str = "3.11") -> dict[str, str]:
+    """The files of the project, for one target and Python: `abi3`, or a version.  `oldest`: the oldest Python."""
+    values = {"target": target, "python": python, "features": '"abi3-py311"' if python == "abi3" else ""}
+    made = {name: text.format(**values, oldest=oldest) for name, text in FILES.items()}
     return {**made, "dodo.py": DODO}

@@ -1,8 +1,9 @@
-"""Our own code on Windows: the portable part of the suite, the commands of a user, and how processes end."""
+"""Our own code on Windows: the portable part of the suite, and how processes end."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,84 +17,38 @@ PORTABLE = (
 )  # fmt: skip
 """Test files that need neither git nor cargo."""
 
+IN_A_CODE_PAGE = ("windows_ways", "toml_edits", "changelog", "record", "ledger")
+"""Those that read and write files, run without UTF-8 mode."""
+
 PASSED = 500
 """The number of tests that passed in November 2026, rounded down."""
 
-PURE = """\
-[build-system]
-requires = ["hatchling"]
-build-backend = "hatchling.build"
-[project]
-name = "ripple"
-version = "1.0.0"
-description = "waves"
-requires-python = ">=3.11"
-readme = "README.md"
-[tool.cartwheel]
-targets = ["any"]
-publish = []
-test = { command = ["pytest", "{package}/tests"] }
-"""
 
-DODO = """\
-from cartwheel import Pipeline
-wheels = Pipeline.beside(__file__)
-DOIT_CONFIG = wheels.doit_config
-task_clean, task_version_sync, task_build = wheels.clean, wheels.version_sync, wheels.build
-task_repair, task_check, task_sdist = wheels.repair, wheels.check, wheels.sdist
-"""
-
-
-@pytest.mark.full(sample=0.0)
-@pytest.mark.parametrize("utf8", ["1", "0"])
-def test_the_portable_tests_pass_under_wine(installed: Installed, utf8: str) -> None:
-    files = PORTABLE if utf8 == "1" else ("windows_ways", "toml_edits", "changelog", "record", "ledger")
+@pytest.mark.parametrize(
+    ("utf8", "names", "fewest"),
+    [
+        pytest.param("0", IN_A_CODE_PAGE, 100, marks=pytest.mark.lab, id="code page 1252"),
+        pytest.param("1", PORTABLE, PASSED, marks=pytest.mark.full(sample=0.0), id="UTF-8"),
+    ],
+)
+def test_the_portable_tests_pass_under_wine(
+    installed: Installed, record_property: Callable[[str, object], None], utf8: str, names: tuple[str, ...], fewest: int
+) -> None:
     done = installed.run(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", *(f"tests/test_{name}.py" for name in files), cwd=ROOT,
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", *(f"tests/test_{name}.py" for name in names), cwd=ROOT,
         env={"PYTHONUTF8": utf8, "CARTWHEEL_TEST_REQUIRE_TOOLS": ""},
     )  # fmt: skip
     passed = re.search(r"(\d+) passed", done.stdout)
     assert done.returncode == 0, done.stdout[-4000:]
     assert passed
-    assert int(passed[1]) >= (PASSED if utf8 == "1" else 100)
-    print(done.stdout.splitlines()[-1])
+    assert int(passed[1]) >= fewest
+    record_property("seen", f"under Wine: {done.stdout.splitlines()[-1]}")
 
 
 @pytest.mark.full(sample=0.0)
 def test_every_test_is_collected_under_wine(installed: Installed) -> None:
     done = installed.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only", "tests", cwd=ROOT)
     assert done.returncode == 0, done.stdout[-3000:]
-
-
-@pytest.mark.full(sample=0.0)
-@pytest.mark.parametrize("utf8", ["1", "0"])
-def test_a_pure_package_in_a_folder_with_blanks_and_accents_is_built_and_checked(
-    installed: Installed, tmp_path: Path, utf8: str
-) -> None:
-    root = tmp_path / "größe und wert"
-    for name, text in {
-        "pyproject.toml": PURE, "dodo.py": DODO, "README.md": "# ripple\n", "src/ripple/__init__.py": "VALUE = 1\n",
-        "tests/test_ripple.py": "import ripple\ndef test_value(): assert ripple.VALUE == 1\n",
-    }.items():  # fmt: skip
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text, "utf-8")
-
-    def doit(*words: str) -> str:
-        done = installed.run("-m", "doit", *words, cwd=root, env={"PYTHONUTF8": utf8})
-        assert done.returncode == 0, f"{words}: {done.stdout[-3000:]}"
-        return done.stdout
-
-    assert "build" in doit("list")
-    assert "ripple-1.0.0-py3-none-any.whl" in doit("plan")
-    doit("build:any")
-    wheel = root / "dist" / "private" / "ripple-1.0.0-py3-none-any.whl"
-    first = wheel.read_bytes()
-    (root / "src/ripple/__init__.py").write_text("VALUE = 2\n", "utf-8")
-    doit("build:any")
-    assert wheel.read_bytes() != first
-    doit("sdist")
-    (root / "src/ripple/__init__.py").write_text("VALUE = 1\n", "utf-8")
-    doit("check:any")
 
 
 CHILD = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {late!r}]); time.sleep({wait})"

@@ -1,0 +1,111 @@
+"""What differs by system, on real wheels: names, python3.dll, programs, data files, grafted libraries."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from cartwheel.filesystem.binaries import binaries
+from support import musl, wine
+from support.bridge import bridge
+from support.lattice import GRAIN, lattice
+from support.projects import Project
+from support.repositories import git, repository
+from support.windows_project import Installed
+from support.wine import windows_path
+
+MUSL, MUSL_ARM, WINDOWS = "x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl", "x86_64-pc-windows-gnu"
+
+
+def written(root: Path, files: Mapping[str, str]) -> Project:
+    """The project in a repository, with its lockfile."""
+    repository(root)
+    project = Project(root)
+    for name, text in files.items():
+        project.write(name, text)
+    subprocess.run(["cargo", "generate-lockfile", "--quiet"], cwd=root, check=True)
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "one")
+    return project
+
+
+def runs(root: Path, triple: str) -> list[dict[str, object]]:
+    """The test runs of the report on the target's only wheel."""
+    (report,) = (root / ".cartwheel/checks" / triple).rglob("*.json")
+    assert json.loads(report.read_bytes())["problems"] == []
+    return [run for run in json.loads(report.read_bytes())["tests"] if "ran" in run]
+
+
+def environment(triple: str) -> dict[str, str]:
+    """The variables by which the target's interpreters are found."""
+    if triple == WINDOWS:
+        machine = wine.windows()
+        return {**machine.environment, **machine.variables}
+    folder = musl.sysroot(triple.partition("-")[0])
+    return {f"CARTWHEEL_SYSROOT_{triple.upper().replace('-', '_')}": str(folder)}
+
+
+def tested(triple: str, python: str, extension: str, library: str, folder: Path) -> None:
+    """Build and check the wheel, and look at its parts and at the report."""
+    env = environment(triple)
+    project = written(folder / "lattice", lattice(triple, python))
+    project.doit(f"check:{triple}", env=env)
+    (wheel,) = (project.root / "dist/private").glob("*.whl")
+    (image,) = binaries(wheel)
+    assert image.path == f"basalt/lattice/{extension}"
+    assert [name for name in image.needed if name.startswith("python")] == ([library] if library else [])
+    where = {WINDOWS: "under Wine", MUSL: "musl here", MUSL_ARM: "emulated by qemu-aarch64-static"}[triple]
+    stable = ["3.11", "3.12", "3.13", "3.14"] if triple == WINDOWS else ["3.11"]
+    ran = runs(project.root, triple)
+    assert [str(run["python"])[:4] for run in ran] == (stable if python == "abi3" else [python])
+    assert [(run["by"], run["ran"]) for run in ran] == [(where, 5)] * len(ran)
+
+
+@pytest.mark.full(sample=0.2)
+@pytest.mark.parametrize(
+    ("triple", "python", "extension", "library"),
+    [
+        (WINDOWS, "abi3", "_lattice.pyd", "python3.dll"),
+        (WINDOWS, "3.13", "_lattice.cp313-win_amd64.pyd", "python313.dll"),
+        (MUSL, "abi3", "_lattice.abi3.so", ""),
+        (MUSL, "3.11", "_lattice.cpython-311-x86_64-linux-musl.so", ""),
+    ],
+)
+def test_the_wheel_is_tested_where_it_belongs(
+    triple: str, python: str, extension: str, library: str, tmp_path: Path
+) -> None:
+    tested(triple, python, extension, library, tmp_path)
+
+
+@pytest.mark.full(sample=0.0)
+def test_the_wheel_for_musl_on_arm_is_tested_under_qemu(tmp_path: Path) -> None:
+    tested(MUSL_ARM, "abi3", "_lattice.abi3.so", "", tmp_path)
+
+
+@pytest.mark.full(sample=0.1)
+def test_a_build_on_windows_grafts_a_dll_of_ones_own(installed: Installed, tmp_path: Path) -> None:
+    root = tmp_path / "größe und wert" / "lattice"
+    project = written(root, {**lattice(WINDOWS, "abi3", oldest="3.13"), "native/grain.h": "int grain(void);\n"})
+    native = project.root / "native"
+    (native / "grain.c").write_text(GRAIN)
+    gcc = ("x86_64-w64-mingw32-gcc", "-shared", "-nostdlib", "-Wl,-e,0", "-o", "grain.dll", "grain.c")
+    subprocess.run([*gcc, "-Wl,--out-implib,libgrain.dll.a"], cwd=native, check=True)
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "a library")
+    with bridge() as linux:
+        paths = f"{linux['WINEPATH']};{windows_path(native)}"
+        output = installed.doit(f"check:{WINDOWS}", cwd=root, env={**linux, "WINEPATH": paths})
+    print(output)
+    (wheel,) = (root / "dist/private").glob("*.whl")
+    images = {image.path: image for image in binaries(wheel)}
+    (grafted,) = (name for name in images if name.startswith("lattice.libs/grain-") and name.endswith(".dll"))
+    assert {"python3.dll", grafted.rpartition("/")[2]} <= set(images["basalt/lattice/_lattice.pyd"].needed)
+    with zipfile.ZipFile(wheel) as archive:
+        assert "basalt/lattice/py.typed" in archive.namelist()
+    ran = runs(root, WINDOWS)
+    assert [run["ran"] for run in ran] == [5, 5], output

@@ -1,0 +1,72 @@
+"""Packages of others, from their source distributions: built for Windows and musl, and their own tests run there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from support import musl, wine
+from support.yard import Yard
+from test_others import MUSL, WINDOWS, project_of
+
+NO_ZLIB = "--ignore={package}/tests/test_fuzz.py"
+"""hypothesis imports zlib, which the interpreter linked with musl lacks."""
+
+
+class Suite(Struct, frozen=True, kw_only=True):
+    """The tests of a package."""
+
+    needs: tuple[str, ...] = ()
+    stable: bool = False
+    """The wheel is for the stable ABI, else for one Python."""
+    left_out: tuple[str, ...] = ()
+    passed: int
+    """The fewest tests that pass (November 2026, rounded down)."""
+
+
+SUITES = {
+    "nh3": Suite(stable=True, passed=10),
+    "python-bidi": Suite(passed=10),
+    "rtoml": Suite(needs=("dirty-equals", "hypothesis", "tzdata"), left_out=(NO_ZLIB,), passed=100),
+}
+
+
+def checked(name: str, triple: str, folder: Path, env: dict[str, str]) -> dict[str, object]:
+    """Build, repair and check the package's wheel; the only test run in the report."""
+    suite = SUITES[name]
+    project: Yard = project_of(name, folder)
+    tested = "3.11" if triple == MUSL else "3.13"
+    command = ["pytest", "{package}/tests", *(suite.left_out if triple == MUSL else ())]
+    table = f"""
+targets = ["{triple}"]
+python = ["{"abi3" if suite.stable else tested}"]
+publish = []
+test = {{ command = {json.dumps(command)}, requires = {json.dumps(suite.needs)}, python = ["{tested}"] }}
+"""
+    text = project.path("pyproject.toml").read_text("utf-8")
+    project.write("pyproject.toml", re.sub(r"(?s)(\[tool\.cartwheel\]\n).*", lambda match: match[1] + table, text))
+    project.doit(f"check:{triple}", env=env)
+    (report,) = (project.root / ".cartwheel/checks" / triple).rglob("*.json")
+    runs: list[dict[str, object]] = [run for run in json.loads(report.read_bytes())["tests"] if "ran" in run]
+    assert [str(run["python"])[:4] for run in runs] == [tested]
+    assert int(str(runs[0]["ran"])) >= suite.passed
+    print(name, triple, runs[0]["by"], runs[0]["ran"], "passed")
+    return runs[0]
+
+
+@pytest.mark.full(sample=0.15)
+@pytest.mark.parametrize("name", SUITES)
+def test_the_suite_of_another_package_passes_under_wine(name: str, tmp_path: Path) -> None:
+    machine = wine.windows()
+    assert checked(name, WINDOWS, tmp_path, {**machine.environment, **machine.variables})["by"] == "under Wine"
+
+
+@pytest.mark.full(sample=0.15)
+@pytest.mark.parametrize("name", SUITES)
+def test_the_suite_of_another_package_passes_with_musl(name: str, tmp_path: Path) -> None:
+    env = {"CARTWHEEL_SYSROOT_X86_64_UNKNOWN_LINUX_MUSL": str(musl.sysroot())}
+    assert checked(name, MUSL, tmp_path, env)["by"] == "musl here"
