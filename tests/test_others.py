@@ -9,21 +9,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
-import tarfile
-import tomllib
 from pathlib import Path
 
 import pytest
 from msgspec import Struct
 
-from support.projects import DODO, FLOOR, TRIPLE
-from support.repositories import git, repository
+from support.others import HOST, MAC, MUSL, WINDOWS, project_of
+from support.projects import FLOOR, TRIPLE
+from support.repositories import git
 from support.yard import Yard
 
-HOST = "x86_64-unknown-linux-gnu"
-MUSL, MAC, WINDOWS = "x86_64-unknown-linux-musl", "aarch64-apple-darwin", "x86_64-pc-windows-gnu"
 TARGETS = (HOST, MUSL, MAC, WINDOWS)
 
 
@@ -113,33 +108,15 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Yard]:
     return {}
 
 
-def project_of(name: str, base: Path) -> Yard:
+def other_project(name: str, base: Path) -> Yard:
     """The source distribution in a repository, with what a user would add to it."""
     other = OTHERS[name]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name,
-         "--dest", str(base), f"{name}=={other.version}"],
-        check=True,
-    )  # fmt: skip
-    with tarfile.open(next(base.glob("*.tar.gz"))) as archive:
-        archive.extractall(base / "unpacked", filter="data")
-    root = repository(base / "project")
-    shutil.copytree(next((base / "unpacked").iterdir()), root, dirs_exist_ok=True)
-    (root / "PKG-INFO").unlink()  # of the distribution, and not of the project
-    text = (root / "pyproject.toml").read_text("utf-8")
     own = other.targets == (HOST,)  # compiled by this machine's compiler, or with its libraries
     floor = f'\nfloor = "{FLOOR}"' if own else ""
-    text += TABLE.format(targets=json.dumps(other.targets), python=other.python, more=f"\n{other.more}{floor}")
-    (root / "pyproject.toml").write_text(text, "utf-8")
-    assert tomllib.loads(text)["tool"]["cartwheel"]["python"] == [other.python]
-    project = Yard(root)
-    del project.env["CARGO_NET_OFFLINE"]
+    more = f"\n{other.more}{floor}"
+    table = TABLE.format(targets=json.dumps(other.targets), python=other.python, more=more)
+    project = project_of(name, other.version, table, base)
     project.task = f"build:{HOST}:{name}:{other.python}"
-    project.write("dodo.py", DODO)
-    with (root / ".gitignore").open("a") as ignored:
-        ignored.write("\n.cartwheel/\ndist/\n")
-    git(root, "add", "--all", "--force")
-    git(root, "commit", "--quiet", "--message", "as it is on the index")
     return project
 
 
@@ -150,7 +127,7 @@ def test_a_package_that_others_wrote_is_built_for(
     if target == WINDOWS and not shutil.which("x86_64-w64-mingw32-gcc"):
         pytest.skip("needs x86_64-w64-mingw32-gcc")
     if name not in theirs:
-        theirs[name] = project_of(name, tmp_path_factory.mktemp(name))
+        theirs[name] = other_project(name, tmp_path_factory.mktemp(name))
     project, other = theirs[name], OTHERS[name]
     project.doit(f"check:{target}:{name}:{other.python}")
     report = json.loads((project.root / f".cartwheel/checks/{target}/{name}/{other.python}.json").read_text("utf-8"))
@@ -165,7 +142,7 @@ def test_the_source_distribution_of_a_package_that_others_wrote_builds_its_plann
     name: str, theirs: dict[str, Yard], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     if name not in theirs:
-        theirs[name] = project_of(name, tmp_path_factory.mktemp(name))
+        theirs[name] = other_project(name, tmp_path_factory.mktemp(name))
     project = theirs[name]
     project.doit(f"check:{HOST}:{name}:{OTHERS[name].python}", "check:sdist")
     report = json.loads((project.root / f".cartwheel/checks/sdist/{name}.json").read_text("utf-8"))
@@ -206,7 +183,7 @@ def edited(project: Yard, other: Other, number: int) -> None:
 def test_an_edit_of_a_package_that_others_wrote_gives_what_a_build_from_nothing_makes(
     name: str, tmp_path: Path
 ) -> None:
-    project, other = project_of(name, tmp_path), OTHERS[name]
+    project, other = other_project(name, tmp_path), OTHERS[name]
     assert project.build()
     assert not project.build(), "what was just built is up to date"
     before = project.wheel()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 from msgspec import Struct
 
 from support import musl, wine
-from support.yard import Yard
-from test_others import MUSL, WINDOWS, project_of
+from support.others import MUSL, WINDOWS, project_of
 
 NO_ZLIB = "--ignore={package}/tests/test_fuzz.py"
 """hypothesis imports zlib, which the interpreter linked with musl lacks."""
@@ -20,6 +18,7 @@ NO_ZLIB = "--ignore={package}/tests/test_fuzz.py"
 class Suite(Struct, frozen=True, kw_only=True):
     """The tests of a package."""
 
+    version: str
     needs: tuple[str, ...] = ()
     stable: bool = False
     """The wheel is for the stable ABI, else for one Python."""
@@ -29,26 +28,25 @@ class Suite(Struct, frozen=True, kw_only=True):
 
 
 SUITES = {
-    "nh3": Suite(stable=True, passed=10),
-    "python-bidi": Suite(passed=10),
-    "rtoml": Suite(needs=("dirty-equals", "hypothesis", "tzdata"), left_out=(NO_ZLIB,), passed=100),
+    "nh3": Suite(version="0.3.2", stable=True, passed=10),
+    "python-bidi": Suite(version="0.6.12", passed=10),
+    "rtoml": Suite(version="0.14.0", needs=("dirty-equals", "hypothesis", "tzdata"), left_out=(NO_ZLIB,), passed=100),
 }
 
 
 def checked(name: str, triple: str, folder: Path, env: dict[str, str]) -> dict[str, object]:
     """Build, repair and check the package's wheel; the only test run in the report."""
     suite = SUITES[name]
-    project: Yard = project_of(name, folder)
     tested = "3.11" if triple == MUSL else "3.13"
     command = ["pytest", "{package}/tests", *(suite.left_out if triple == MUSL else ())]
     table = f"""
+[tool.cartwheel]
 targets = ["{triple}"]
 python = ["{"abi3" if suite.stable else tested}"]
 publish = []
 test = {{ command = {json.dumps(command)}, requires = {json.dumps(suite.needs)}, python = ["{tested}"] }}
 """
-    text = project.path("pyproject.toml").read_text("utf-8")
-    project.write("pyproject.toml", re.sub(r"(?s)(\[tool\.cartwheel\]\n).*", lambda match: match[1] + table, text))
+    project = project_of(name, suite.version, table, folder)
     project.doit(f"check:{triple}", env=env)
     (report,) = (project.root / ".cartwheel/checks" / triple).rglob("*.json")
     runs: list[dict[str, object]] = [run for run in json.loads(report.read_bytes())["tests"] if "ran" in run]
