@@ -66,7 +66,7 @@ def tested(triple: str, python: str, extension: str, library: str, folder: Path)
     assert [(run["by"], run["ran"]) for run in ran] == [(where, 5)] * len(ran)
 
 
-@pytest.mark.full(sample=0.2)
+@pytest.mark.full(sample=0.0)
 @pytest.mark.parametrize(
     ("triple", "python", "extension", "library"),
     [
@@ -87,7 +87,7 @@ def test_the_wheel_for_musl_on_arm_is_tested_under_qemu(tmp_path: Path) -> None:
     tested(MUSL_ARM, "abi3", "_lattice.abi3.so", "", tmp_path)
 
 
-@pytest.mark.full(sample=0.1)
+@pytest.mark.full(sample=0.0)
 def test_a_build_on_windows_grafts_a_dll_of_ones_own(installed: Installed, tmp_path: Path) -> None:
     root = tmp_path / "größe" / "lattice"  # no blank: dlltool of binutils splits paths for crates with raw-dylib
     project = written(root, {**lattice(WINDOWS, "abi3", oldest="3.13"), "native/grain.h": "int grain(void);\n"})
