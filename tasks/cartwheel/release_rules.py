@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ReleaseCandidate:
-    """A package to release; the remote and the index are asked at the same time, each at most once."""
+    """A package to release; the remote, the index and the forge are asked at the same time, each at most once."""
 
     def __init__(self, project: Project, package: Package, work: Work, *, keep: bool = True) -> None:
         """`keep`: cache the index's answer in the project."""
@@ -30,6 +30,7 @@ class ReleaseCandidate:
 
         self.project, self.package, self.work, self._keep = project, package, work, keep
         self._asked = Worker(self._last_release if self.needs_tag else lambda: None)
+        self._secrets = Worker(self._missing_secrets)
 
     @cached_property
     def facts(self) -> TagFacts:
@@ -67,6 +68,21 @@ class ReleaseCandidate:
         from cartwheel.destinations.worker import finished
 
         return finished(self._asked)
+
+    def missing_secrets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """See `ci.pipeline_secrets`; empty if no pipeline publishes."""
+        from cartwheel.destinations.worker import finished
+
+        return finished(self._secrets)
+
+    def _missing_secrets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        from cartwheel import __version__
+        from cartwheel.ci.pipeline_secrets import missing_secrets
+
+        if not (self.needs_tag and self.project.made_by_ci):
+            return (), ()
+        environ = self.work.snapshot.environ
+        return missing_secrets(self.work.root, self.project, self.package, environ, version=__version__)
 
     def _last_release(self) -> ReleaseChange | None:
         from cartwheel.last_release import change_before_release
@@ -130,16 +146,12 @@ def _pipeline(it: ReleaseCandidate) -> Iterable[str]:
 
 def _pipeline_secrets(it: ReleaseCandidate) -> Iterable[str]:
     """A job of the pipeline that the tag starts will have no credentials for its index."""
-    from cartwheel import __version__
-    from cartwheel.ci.pipeline_secrets import missing_secrets
-
-    if it.tagged or not it.project.made_by_ci:
+    if it.tagged:
         return ()
-    environ = it.work.snapshot.environ
-    wrong, notes = missing_secrets(it.work.root, it.project, it.package, environ, version=__version__)
+    refused, notes = it.missing_secrets()
     for line in notes:
         it.work.announce(line)
-    return wrong
+    return refused
 
 
 def _destinations(it: ReleaseCandidate) -> Iterable[str]:

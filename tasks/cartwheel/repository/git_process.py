@@ -32,9 +32,9 @@ def outcome(process: Any, *, seconds: float) -> tuple[int, str, str]:
         reader.join(0.05)
     if reader.is_alive():
         _kill(process.proc.pid)
-        reader.join(1.0)
         if STOP.is_set():
             raise Interrupted
+        reader.join(1.0)
         raise TooLate(f"no answer within {seconds:.0f} s")
     text, errors = (part.decode(errors="replace").strip() for part in output)
     return process.proc.returncode, text, errors

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.versions.version import version_in
+from cartwheel.process.run import Interrupted
 from cartwheel.repository.git import NoAtomicPush, Repository
 from cartwheel.repository.tag_rules import TagFacts, tag_refusals
 
@@ -126,6 +127,8 @@ def make(root: Path, state: TagFacts, message: str, say: Say, *, pipeline: str =
             say(line)
         try:
             _push(repo, state)
+        except Interrupted:
+            raise
         except StepFailed:
             if not _is_there(repo, state):
                 raise
