@@ -22,7 +22,6 @@ from cartwheel.process.run_lock import RunLock
 from cartwheel.process.slots import Slots
 from cartwheel.process.step_log import StepLog
 from cartwheel.run_trace import Span, write_trace
-from cartwheel.schema import write_editor_schema
 from cartwheel.shared_cache.session import CacheSession, read_in_run
 from cartwheel.state import Records
 
@@ -102,6 +101,8 @@ class RunContext:
         Raises `StepFailed` if a step that was skipped as fresh is stale now: the run that held the lock rebuilt it
         with other settings or sources, and doit never revisits a step.
         """
+        from cartwheel.schema import write_editor_schema
+
         with self._beginning:
             first = not self.lock.held
             files.create_state_folder(self.root)

@@ -9,7 +9,6 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
 from cartwheel.model.wheels.artifacts import ready
-from cartwheel.release_rules import refuse_without_notes, starts_pipeline, tag_facts
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -39,7 +38,7 @@ def steps(project: Project) -> Iterable[Step]:
 
 def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.release_checkout import differences
-    from cartwheel.release_rules import ReleaseCandidate, refusals
+    from cartwheel.release_rules import ReleaseCandidate, refusals, starts_pipeline
     from cartwheel.repository.tags import before_push
 
     candidate = ReleaseCandidate(project, package, work)
@@ -57,6 +56,7 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
 
 def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.release_checkout import refuse_uncommitted_inputs
+    from cartwheel.release_rules import refuse_without_notes, starts_pipeline, tag_facts
     from cartwheel.repository.tag_rules import tag_refusals
     from cartwheel.repository.tags import make
 

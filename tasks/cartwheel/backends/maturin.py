@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from cartwheel import toolchain
 from cartwheel.backends.build_lockfile import lockfile_root
-from cartwheel.backends.other_abi import advice, other_abi
 from cartwheel.backends.wheel_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
 from cartwheel.filesystem import files
 from cartwheel.inputs.sources import CompiledSources
@@ -234,6 +233,8 @@ def _final_wheel(out: Path, wheel: Wheel) -> Path:
     try:
         built = exactly_one(out, str(replace(planned, build="")))
     except StepFailed as error:
+        from cartwheel.backends.other_abi import advice
+
         if not (hint := advice(str(error), wheel)):
             raise
         raise StepFailed(f"{error}: {hint}") from None
@@ -246,6 +247,7 @@ def _final_wheel(out: Path, wheel: Wheel) -> Path:
 
 
 def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
+    from cartwheel.backends.other_abi import other_abi
     from cartwheel.toolchain.requirements import crate_needs, missing_needs
 
     chain = chain_of(package, wheel)
