@@ -348,6 +348,13 @@ HABITS = {
                "app/src/main.rs": SAID, "data/a.txt": "a", "pages/b.txt": "b"},
         edits={"a file": write("data/a.txt", "aa"), "a file more in a folder": write("pages/c.txt", "c")},
     ),
+    "a script that writes a file of the project": Habit(
+        files={"app/build.rs": script('fs::create_dir_all("../gen").unwrap();',
+                                      'fs::write("../gen/out.h", read("../data/a.txt")).unwrap();',
+                                      'say(read("../data/a.txt"));', changed("build.rs")),
+               "app/src/main.rs": SAID, "data/a.txt": "a", ".gitignore": ".cartwheel/\ndist/\ngen/\n"},
+        edits={"what it reads": write("data/a.txt", "aa")},
+    ),
     "a crate that a script uses": Habit(
         files={"app/build.rs": "fn main() { helper::tell(); }\n", "app/src/main.rs": SAID, "data/a.txt": "a",
                "app/Cargo.toml": CRATE.format("app") + '[build-dependencies]\nhelper = { path = "../helper" }\n',

@@ -92,7 +92,7 @@ def reads_of_build(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     """Sources, watched files and variables. If the evidence is incomplete, whole packages of `packages` count."""
     embedded = unwatched_files(run.messages.artifacts, packages, run.build.root)
     scripts = _scripts(run)
-    mentioned = mentioned_by_sources(_sources_at_build_time(run, packages), run.build.manifest, run.build.root, scripts)
+    mentioned = mentioned_by_sources(run, _sources_at_build_time(run, packages), scripts)
     return _sources(run, packages) | scripts | _variables(run) | mentioned | embedded
 
 
