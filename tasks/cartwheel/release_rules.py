@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from cartwheel import gate
 from cartwheel.destinations import offline_refusals
+from cartwheel.destinations.protocol import NOTHING
+from cartwheel.destinations.worker import Worker, finished
 from cartwheel.model.destination import is_rehearsal
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Package, Project
@@ -26,8 +28,6 @@ class ReleaseCandidate:
 
     def __init__(self, project: Project, package: Package, work: Work, *, keep: bool = True) -> None:
         """`keep`: cache the index's answer in the project."""
-        from cartwheel.destinations.worker import Worker
-
         self.project, self.package, self.work, self._keep = project, package, work, keep
         self._asked = Worker(self._last_release if self.needs_tag else lambda: None)
         self._secrets = Worker(self._missing_secrets)
@@ -65,14 +65,10 @@ class ReleaseCandidate:
 
         Raises `StepFailed` if the index cannot be read.
         """
-        from cartwheel.destinations.worker import finished
-
         return finished(self._asked)
 
     def missing_secrets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """See `ci.pipeline_secrets`; empty if no pipeline publishes."""
-        from cartwheel.destinations.worker import finished
-
         return finished(self._secrets)
 
     def _missing_secrets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -245,8 +241,6 @@ def _unpublished(it: ReleaseCandidate) -> Iterable[str]:
 
 def _holds_nothing(project: Project, package: Package, name: str, work: Work) -> bool:
     """Whether an index holds no planned file of the package's version; False if it cannot be asked."""
-    from cartwheel.destinations.protocol import NOTHING
-
     there = gate.destination(project, package, name, work)
     try:
         with there.alone():
