@@ -24,7 +24,7 @@ SUBJECTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ledger": (("destinations/ledger.py",), ("test_ledger.py",)),
     "rules": (("checks/*.py",), ("test_check.py", "test_index_rules.py")),
     "versions": (("model/versions/*.py",), ("test_version.py", "test_next_version.py", "test_changelog.py")),
-    "jobs": (("ci/selection.py",), ("test_ci.py",)),
+    "jobs": (("ci/selection.py",), ("test_selection.py",)),
 }
 """By subject: the modules below tasks/cartwheel that are changed, and the tests that must see it."""
 
