@@ -564,6 +564,24 @@ def test_waiting_until_goes_on_in_longer_steps_and_is_told_once() -> None:
     assert line.endswith(" (2 min)")
 
 
+@pytest.mark.parametrize(("seconds", "minutes"), [(3660.0, 61), (30.0, 1), (0.5, 1)])
+def test_the_end_of_a_wait_is_told_as_a_time_and_in_minutes(
+    seconds: float, minutes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries.time, "time", lambda: 1_000_000.0)
+    clock = Clock()
+    until(lambda: "b", seconds=seconds, say=clock.said.append, wait=clock.wait, clock=clock)
+    limit = datetime.fromtimestamp(1_000_000.0 + seconds).strftime("%H:%M")
+    assert clock.said == [f"b; waiting until {limit} ({minutes} min)"]
+
+
+def test_a_wait_lasts_as_long_as_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(STOP, "wait", lambda seconds: waits.append(seconds))
+    retries.sleep(2.5)
+    assert waits == [2.5]
+
+
 def test_another_reason_to_wait_is_told_too() -> None:
     clock, looks = Clock(), iter(["a", "a", "b", ""])
     assert until(lambda: next(looks), seconds=60.0, say=clock.said.append, wait=clock.wait, clock=clock) == ""

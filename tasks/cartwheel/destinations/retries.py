@@ -97,7 +97,7 @@ def until(
         if clock() >= end:
             return waited_for
         if waited_for != announced:
-            left = max(0.0, end - clock())
+            left = end - clock()
             limit = datetime.fromtimestamp(time.time() + left).strftime("%H:%M")
             say(f"{waited_for}; waiting until {limit} ({max(1.0, left / 60):.0f} min)")
             announced = waited_for
