@@ -592,3 +592,8 @@ def test_nothing_is_found_in_the_workflows_of_this_project(tool: str, tmp_path: 
     assert {path.name for path in own} >= {"release.yml", "tests.yml"}
     done = audited(tool, tmp_path, *(path.read_text(encoding="utf-8") for path in own))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_second_builder_needs_an_index_that_a_tag_publishes_to() -> None:
+    with pytest.raises(ConfigError, match=r"ci\.reproduce: a tag publishes to no index"):
+        pipeline(alone({"targets": [LINUX], "publish": ["github"], "ci": {"reproduce": True}}), version="1.0")
