@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from support.act_forge import ACT, Forge, builds, succeeded
 from support.boulder import TOKEN, on, shared
 from support.gitlab_forge import LOCAL, results
 from support.gitlab_forge import Forge as GitlabForge
-from support.projects import CARGO, DODO, FLOOR, LOCK, PEBBLE, TRIPLE, Project, committed, pure
+from support.projects import CARGO, DODO, FLOOR, LOCK, TRIPLE, Project, committed, pure
 from support.repositories import git, repository
 
 pytestmark = pytest.mark.lab
@@ -204,12 +206,29 @@ def below_the_root(folder: Path, place: str, shelf: LoopbackIndex, attic: Loopba
 
 # Crates and wheels to feeds of one's own, and targets without a toolchain (fizzbuzz) ----------------------------------
 
-FEEDS = (
-    PEBBLE
-    + """[tool.cartwheel]
+FEEDS = """[build-system]
+requires = ["setuptools>=77", "setuptools-rust>=1.10"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "pebble"
+version = "1.0.0"
+description = "an extension in Rust"
+readme = "README.md"
+requires-python = ">=3.11"
+
+[tool.setuptools]
+packages = []
+
+[[tool.setuptools-rust.ext-modules]]
+target = "pebble"
+binding = "NoBinding"
+
+[tool.cartwheel]
 targets = ["{triple}", "aarch64-pc-windows-msvc"]
+python = ["{python}"]
 {floor}publish = ["feed", "crate-feed"]
-test = {{ command = ["pebble"] }}
+test = {{ command = ["python", "-c", "import pebble"] }}
 
 [[tool.cartwheel.overrides]]
 select = "*-windows-*"
@@ -229,7 +248,30 @@ kind = "crates"
 [tool.cartwheel.ci.steps.before]
 build = [{{ run = ["echo our hook before a build"] }}]
 """
-)
+EXTENSION = """use std::ffi::{c_char, c_int, c_void};
+
+#[repr(C)]
+pub struct ModuleDef {
+    head: [usize; 5],
+    name: *const c_char,
+    doc: *const c_char,
+    size: isize,
+    rest: [usize; 5],
+}
+
+extern "C" {
+    fn PyModule_Create2(module: *mut ModuleDef, version: c_int) -> *mut c_void;
+}
+
+static mut MODULE: ModuleDef =
+    ModuleDef { head: [1, 0, 0, 0, 0], name: c"pebble".as_ptr(), doc: std::ptr::null(), size: -1, rest: [0; 5] };
+
+#[no_mangle]
+pub unsafe extern "C" fn PyInit_pebble() -> *mut c_void {
+    PyModule_Create2(&raw mut MODULE, 1013)
+}
+"""
+"""A Python module without a crate that would take a minute to compile."""
 CORE = '[package]\nname = "pebble-core"\nversion = "1.0.0"\nedition = "2021"\ndescription = "core"\nlicense = "MIT"\n'
 
 
@@ -264,16 +306,18 @@ def workspace_of_crates(folder: Path, feed: LoopbackIndex, crates: CrateShelf) -
     texts = {
         "dodo.py": DODO,
         "pyproject.toml": FEEDS.format(
-            triple=TRIPLE, floor=floor, url=feed.url, simple=feed.simple, crates=crates.index, install=INSTALL
+            triple=TRIPLE, python="{}.{}".format(*sys.version_info), floor=floor, url=feed.url, simple=feed.simple,
+            crates=crates.index, install=INSTALL,
         ),
-        "Cargo.toml": f'{CARGO}publish = false\n\n[workspace]\nmembers = ["core"]\n',
+        "Cargo.toml": f'{CARGO}publish = false\n\n[lib]\ncrate-type = ["cdylib"]\n\n[workspace]\nmembers = ["core"]\n',
+        "MANIFEST.in": "include Cargo.toml Cargo.lock\nrecursive-include src *.rs\nrecursive-include core *\n",
         "Cargo.lock": f'{LOCK}\n[[package]]\nname = "pebble-core"\nversion = "1.0.0"\n',
         "README.md": "# pebble\n",
-        "src/main.rs": 'fn main() {\n    println!("pebble");\n}\n',
+        "src/lib.rs": EXTENSION,
         "core/Cargo.toml": CORE,
         "core/src/lib.rs": "",
         ".gitignore": ".cartwheel/\ndist/\ntarget/\n__pycache__/\n",
-    }
+    }  # fmt: skip
     for path, text in texts.items():
         project.write(path, text)
     project.doit("ci", "github")
@@ -311,7 +355,9 @@ def test_the_pipeline_is_included_beside_other_jobs_on_gitlab(tmp_path: Path) ->
         project = pure(tmp_path / "project")
         with_table(project, '["shelf"]', BESIDE.format(url=shelf.url, simple=shelf.simple, install=INSTALL))
         project.write(".gitlab-ci.yml", OWN)
+        with_submodule(project)
         project.doit("ci", "gitlab")
+        assert "GIT_SUBMODULE_STRATEGY: recursive" in (project.root / "ci/wheels.yml").read_text()
         shared(committed(project))
         forge = GitlabForge(tmp_path / "forge", tmp_path / "remote.git")
         pushed = forge.run()
@@ -325,3 +371,5 @@ def test_the_pipeline_is_included_beside_other_jobs_on_gitlab(tmp_path: Path) ->
             part = forge.run("--stage", stage, tag="v1.0")
             assert part.results == results(*ran), part.said
         assert on(shelf) == GRAVEL
+        with zipfile.ZipFile(next(shelf.folder.rglob(GRAVEL[0]))) as wheel:
+            assert "gravel/words/words.py" in wheel.namelist()

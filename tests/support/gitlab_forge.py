@@ -44,7 +44,9 @@ class Forge:
         python = self.bin / "python3"  # an environment that has cartwheel, in place of one to install it into
         here = f"{dry_python(folder / 'dry')}:{Path(sys.executable).parent}"
         python.write_text(
-            f'#!/bin/sh\ntest "$1 $2" = "-m venv" && mkdir -p "$3/bin" && '
+            '#!/bin/sh\nif [ "$GIT_SUBMODULE_STRATEGY" = recursive ]; then '  # a runner of GitLab does that itself
+            "git submodule --quiet update --init --recursive || exit 1; fi\n"
+            f'test "$1 $2" = "-m venv" && mkdir -p "$3/bin" && '
             f'echo \'PATH="{here}:$PATH"; export PATH\' > "$3/bin/activate"\n'
         )
         python.chmod(0o755)
@@ -62,7 +64,12 @@ class Forge:
         )  # fmt: skip
         # gitlab-ci-local gives bash a socket as its input.  With SHLVL below 1, bash then takes itself for a remote
         # login and reads ~/.bashrc, which may put another python3 first on PATH.
-        env = environment({"PATH": os.pathsep.join((str(self.bin), os.environ["PATH"])), "SHLVL": "2"})
+        submodules = {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "protocol.file.allow",
+            "GIT_CONFIG_VALUE_0": "always",
+        }
+        env = environment({"PATH": os.pathsep.join((str(self.bin), os.environ["PATH"])), "SHLVL": "2", **submodules})
         done = subprocess.run(argv, cwd=self.clone, env=env, capture_output=True, text=True)
         output = done.stdout + done.stderr
         return Ran(code=done.returncode, results=_results(output), said=output)
