@@ -214,13 +214,22 @@ def reproduce_steps(pipeline: Pipeline, job: Job) -> tuple[list[Step], list[Step
 
 
 def take_result(pipeline: Pipeline, job: Job) -> list[Step]:
-    """Download what the job `REPRODUCE` found, for the release page."""
+    """Take what the job `REPRODUCE` found, and nothing else of what it made, for the release page."""
     if not (job.page and REPRODUCE in job.needs):
         return []
-    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
-    there = {"name": REPRODUCE, "path": f"{folder}.cartwheel"}
+    elsewhere = f"${{{{ runner.temp }}}}/{REPRODUCE}"
     when = f"needs.{REPRODUCE}.result == 'success'"
-    return [{"name": "Take the second build's result", "if": when, "uses": "actions/download-artifact", "with": there}]
+    there = {"name": REPRODUCE, "path": elsewhere}
+    name = REPRODUCED.rpartition("/")[2]
+    return [
+        {"name": "Take the second build's result", "if": when, "uses": "actions/download-artifact", "with": there},
+        {
+            "name": "Keep its one file",
+            "if": when,
+            "env": {"MADE": elsewhere},
+            "run": f'mkdir -p .cartwheel\ntest ! -L "$MADE/{name}"\ncp "$MADE/{name}" {REPRODUCED}\n',
+        },
+    ]
 
 
 def success_condition(name: str) -> str:

@@ -204,7 +204,8 @@ def reports(job: Job, *, locked: bool) -> tuple[tuple[str, ...], tuple[str, ...]
     """
     before: tuple[str, ...] = (REPORT,) if job.role == PUBLISH and job.page else ()
     if before and REPRODUCE in job.needs:
-        before += (f'if [ -f "$BUILT/{REPRODUCED}" ]; then cp "$BUILT/{REPRODUCED}" {REPRODUCED}; fi',)
+        there = f'"$BUILT/{REPRODUCED}"'
+        before += (f"if [ -f {there} ] && [ ! -L {there} ]; then cp {there} {REPRODUCED}; fi",)
     place = f' --output "$BUILT/{REPORT_PAGE}"' if locked else ""
     return before, (f"doit report{place}",) if job.role == VERIFY else ()
 
