@@ -11,9 +11,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from cartwheel.adoption.adopted_files import DODO, with_schema_line
+from cartwheel.adoption.adopted_files import DODO, FileEdit, with_schema_line
 from cartwheel.adoption.file_sets import identity
 from cartwheel.commands.adopt import Adoption, Released, adopt, write
+from cartwheel.commands.adopt_report import next_commands
 from cartwheel.pipeline import read_project
 from cartwheel.schema import write_editor_schema
 from support.projects import Project
@@ -216,6 +217,18 @@ def test_the_schema_for_editors_accepts_and_refuses_the_whole_file(tmp_path: Pat
     jsonschema.validate(tomllib.loads('[tool.cartwheel]\ntest = { command = ["pytest"] }\n[tool.x]\na = 1'), schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"tool": {"cartwheel": {"targts": []}}}, schema)
+
+
+@pytest.mark.parametrize(
+    ("git", "new", "command"),
+    [(False, True, "git init && git add --all"), (True, True, "git add --all"), (True, False, "git add dodo.py")],
+)
+def test_the_first_commit_of_a_repository_takes_all_files(tmp_path: Path, git: bool, new: bool, command: str) -> None:
+    if git:
+        (tmp_path / ".git").mkdir()
+    edits = (FileEdit(path="dodo.py", old="", new=DODO),)
+    adoption = Adoption(root=tmp_path, packages=(), skipped=(), edits=edits, rivals=(), notes=(), again=False, new=new)
+    assert next_commands(adoption, written=True)[0] == f'{command} && git commit -m "Release with cartwheel"'
 
 
 # Through doit ---------------------------------------------------------------------------------------------------------
