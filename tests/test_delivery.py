@@ -520,6 +520,7 @@ def test_more_time_than_is_waited_ends_it_with_the_advice() -> None:
     assert too_long(900.0, patience) == ""
     advice = "asks to wait 20 minutes; start again then: only what is missing is sent"
     assert too_long(1200.0, patience) == advice
+    assert too_long(6000.0, patience) == advice.replace("20", "100")
     for words, message in (("429 slowly", f"shelf: 429 slowly: {advice}"), ("", f"shelf {advice}")):
         with pytest.raises(StepFailed) as caught:
             with_retries(lambda: 1, lambda _: Trouble(words=words, retry_after=1200.0), patience=patience, who="shelf")  # noqa: B023
@@ -573,6 +574,7 @@ def test_the_end_of_a_wait_is_told_as_a_time_and_in_minutes(
     until(lambda: "b", seconds=seconds, say=clock.said.append, wait=clock.wait, clock=clock)
     limit = datetime.fromtimestamp(1_000_000.0 + seconds).strftime("%H:%M")
     assert clock.said == [f"b; waiting until {limit} ({minutes} min)"]
+    assert max(clock.slept) <= 30.0
 
 
 def test_a_wait_lasts_as_long_as_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,3 +59,5 @@ def test_a_run_by_hand_releases_to_an_index_for_practice_or_nothing() -> None:
         assert packages_to_release(project, pipeline, "testpypi") == ("demo",)
         assert packages_to_release(project, pipeline, NOWHERE) == ()
     assert packages_to_release(PROJECTS["usual"](), pipeline_of("usual"), "") == ()
+    project, pipeline = PROJECTS["usual"](), pipeline_of("usual")
+    assert selection(project, pipeline, stale=(), to="testpypi").packages == ("demo",)
