@@ -65,8 +65,8 @@ SCENES = {
     "a_job_that_is_no_publisher": "it knows no publisher like this job",
     "an_attestation_of_another_job_is_refused_by_the_index": "Invalid attestations supplied during upload",
     "an_identity_that_another_key_signed": "Sigstore did not sign",
-    "a_release_page_with_a_bundle_for_each_file": "ok: 2 bundles; 2 files on the release v1.0, each with the "
-    "same bytes; 2 bundles verified | 2 files signed",
+    "a_release_page_with_a_bundle_for_each_file": "ok: 4 bundles; 4 files on the release v1.0, each with the "
+    "same bytes; 4 bundles verified | 4 files signed",
     "a_release_page_that_another_repository_signed": "its bundle was signed by",
     "a_bundle_proves_the_commit": f"ok: {'a' * 40}",
     "a_bundle_of_another_file": "expected demo-1.1-py3-none-any.whl",

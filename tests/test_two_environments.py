@@ -90,10 +90,7 @@ def differing_files(root: Path, tmp_path: Path, tasks: tuple[str, ...]) -> tuple
 
 @pytest.mark.parametrize(
     "target",
-    [
-        pytest.param(t, marks=pytest.mark.lab if t in (AARCH64, WINDOWS) else pytest.mark.full(sample=0.0))
-        for t in TARGETS
-    ],
+    [pytest.param(t, marks=pytest.mark.lab if t in (AARCH64, MUSL) else pytest.mark.full(sample=0.0)) for t in TARGETS],
 )
 def test_the_example_is_equal_for(target: str, tmp_path: Path) -> None:
     if not shutil.which("rustup"):

@@ -27,7 +27,7 @@ from cartwheel.destinations.protocol import Item, Release
 from cartwheel.destinations.pypi import PypiDestination
 from cartwheel.destinations.pypi_index import resolve
 from cartwheel.destinations.release_bundles import Bundles
-from cartwheel.destinations.release_page import PageSpec
+from cartwheel.destinations.release_page import PageSpec, extra_files
 from cartwheel.destinations.retries import Patience
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import CartwheelError
@@ -203,7 +203,10 @@ class Scenes:
         shelf.repository = repository
         with shelf.open(Scripted):
             place = Place(name="github", api=shelf.base, repository=repository)
-            files = {item.name: item for item in self.items}
+            (self.folder / "page").mkdir(exist_ok=True)
+            paths = extra_files([item.path for item in self.items], self.folder / "page", stem="demo-1.0")
+            items = (*self.items, *map(_item, paths))
+            files = {item.name: item for item in items}
             spec = PageSpec(
                 tag="v1.0", commit=HEAD, title="demo 1.0", notes="First.", prerelease=False, project="demo",
                 files={name: item.path for name, item in files.items()},
@@ -216,10 +219,10 @@ class Scenes:
                 book = Ledger(self.folder / "page.json", index="github", url=page.url, project="demo", version="1.0",
                               say=said.append)  # fmt: skip
                 with page.alone():
-                    assert not page.refusals(self.items, sending=True)
-                    deliver(page, page.items(self.items), book, say=said.append)
-                    page.look(self.items, public=True)
-                    return f"{page.prove(self.items)} | {' | '.join(line for line in said if 'signed' in line)}"
+                    assert not page.refusals(items, sending=True)
+                    deliver(page, page.items(items), book, say=said.append)
+                    page.look(items, public=True)
+                    return f"{page.prove(items)} | {' | '.join(line for line in said if 'signed' in line)}"
 
             yield shelf, made
 
