@@ -45,7 +45,7 @@ class Installed:
         return done.stdout
 
     def interrupted(
-        self, *argv: str, cwd: Path, env: Mapping[str, str], when: Callable[[], bool], timeout: float = 200
+        self, *argv: str, cwd: Path, env: Mapping[str, str], when: Callable[[], bool], timeout: float = 400
     ) -> tuple[int, str, float]:
         """Run the interpreter on a terminal, and type Ctrl-C there once `when()` is true.
 

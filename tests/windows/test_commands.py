@@ -110,7 +110,7 @@ def test_a_pure_package_in_a_folder_with_blanks_and_accents_goes_from_list_to_re
     assert not (root / "dist").exists()
 
 
-@pytest.mark.lab
+@pytest.mark.full(sample=0.0)
 @pytest.mark.parametrize("words", [("build:any",), ("build:any", "sdist")], ids=["one step", "two steps at once"])
 def test_ctrl_c_ends_the_run_and_all_that_it_started(
     installed: Installed, linux: Mapping[str, str], tmp_path: Path, words: tuple[str, ...]
@@ -123,7 +123,7 @@ def test_ctrl_c_ends_the_run_and_all_that_it_started(
     )
     assert "stopping (SIGINT)" in output
     assert code, output
-    assert took < 6, output
+    assert took < 15, output  # what goes on sleeps for 100 s
     again = installed.run("-c", "import time; time.sleep(7)", cwd=root)
     assert again.returncode == 0
     assert not (tmp_path / "late").exists()
