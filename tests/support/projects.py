@@ -87,6 +87,9 @@ version = "1.0.0"
 class Project:
     """A project in a folder, and doit in it."""
 
+    patience = 900
+    """The seconds that one run of doit may take."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
 
@@ -113,7 +116,12 @@ class Project:
     def doit(self, *arguments: str, env: Mapping[str, str] | None = None, code: int = 0) -> str:
         """doit's output; it must end with that exit code."""
         process = self.start(*arguments, env=env)
-        out, err = process.communicate(timeout=900)
+        try:
+            out, err = process.communicate(timeout=self.patience)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # else it goes on compiling after the test
+            process.communicate()
+            raise
         assert process.returncode == code, f"exit {process.returncode}\n{out}\n{err}"
         return out + err
 
