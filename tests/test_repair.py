@@ -95,10 +95,25 @@ def test_a_musl_wheel_without_a_promise_is_given_one() -> None:
 
 def test_the_tools_of_other_systems_are_given_the_folder_and_the_wheel() -> None:
     assert ordered("aarch64-apple-darwin", MAC)[:3] == ("delocate.cmd.delocate_wheel", "--require-archs", "arm64")
-    assert ordered("x86_64-pc-windows-msvc", WINDOWS)[:4] == ("delvewheel", "repair", "--wheel-dir", "out")
     assert ordered("x86_64-apple-darwin", GNU)[:2] == ("repairwheel", "--no-sys-paths")
     assert "--exclude" in ordered("x86_64-unknown-linux-musl", MAC)
     assert ordered("any", GNU) == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "options"),
+    [
+        ({"tide/__init__.py": "", "tide/inner/__init__.py": ""}, ()),
+        ({"basalt/tide/__init__.py": ""}, ("--namespace-pkg", "basalt")),
+        ({"a/b/c/__init__.py": "", "a/d/__init__.py": ""}, ("--namespace-pkg", f"a{os.pathsep}a.b")),
+    ],
+)
+def test_delvewheel_is_told_the_namespace_packages(
+    tmp_path: Path, files: dict[str, str], options: tuple[str, ...]
+) -> None:
+    raw = wheels.wheel(tmp_path, "tide-0.1.0-cp311-abi3-win_amd64.whl", files)
+    command = ordered("x86_64-pc-windows-msvc", WINDOWS, raw=str(raw))
+    assert command == ("delvewheel", "repair", "--wheel-dir", "out", *options, str(raw))
 
 
 @pytest.fixture

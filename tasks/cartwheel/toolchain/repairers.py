@@ -169,7 +169,19 @@ def _delocate(order: RepairOrder) -> tuple[str, ...]:
 
 
 def _delvewheel(order: RepairOrder) -> tuple[str, ...]:
-    return (*run.module_command("delvewheel"), "repair", "--wheel-dir", str(order.out), str(order.raw))
+    """The command of delvewheel, which writes an `__init__.py` into a namespace package unless it is told its name."""
+    names = os.pathsep.join(_namespaces(order.raw))
+    options = ("--wheel-dir", str(order.out), *(("--namespace-pkg", names) if names else ()))
+    return (*run.module_command("delvewheel"), "repair", *options, str(order.raw))
+
+
+def _namespaces(wheel: Path) -> tuple[str, ...]:
+    """The dotted names of folders in a wheel that hold packages and no `__init__.py`."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if not name.split("/")[0].endswith((".dist-info", ".data"))]
+    packages = {name.rpartition("/")[0] for name in names if name.endswith("/__init__.py")}
+    above = {"/".join(one.split("/")[:depth]) for one in packages for depth in range(1, one.count("/") + 1)}
+    return tuple(sorted(name.replace("/", ".") for name in above - packages))
 
 
 def _repairwheel(order: RepairOrder) -> tuple[str, ...]:
