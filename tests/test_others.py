@@ -116,6 +116,7 @@ def other_project(name: str, base: Path) -> Yard:
     more = f"\n{other.more}{floor}"
     table = TABLE.format(targets=json.dumps(other.targets), python=other.python, more=more)
     project = project_of(name, other.version, table, base)
+    project.patience = 3600  # uniffi's generator takes more than 900 s on two busy cores
     project.task = f"build:{HOST}:{name}:{other.python}"
     return project
 
