@@ -44,6 +44,8 @@ def test_a_release_builds_everything_of_its_packages() -> None:
          "expected v1.2.0"),
         ("usual", "", "pypi", "pypi takes tagged versions only, and this run started on a branch; start it on v1.2.0"),
         ("usual", "", "testpipi", "unknown index 'testpipi' of this pipeline; did you mean 'testpypi'?"),
+        ("several", "demo-api-v1.2.0", "crates-io", "the tag demo-api-v1.2.0 belongs to no package that is published "
+         "to crates-io in this commit; expected demo-v1.2.0, demo-api-v1.2.0"),
         ("usual", "v1.2.0", "nowher", "unknown index 'nowher' of this pipeline; did you mean 'nowhere'?"),
     ],
 )  # fmt: skip
