@@ -111,6 +111,13 @@ def test_every_script_for_a_shell_is_one(name: str) -> None:
     assert lines
 
 
+def test_a_shared_cache_takes_the_place_of_gitlabs() -> None:
+    found = jobs("shared-cache")
+    assert not any("cache" in job for job in found.values())
+    assert "doit push || echo 'the shared cache was not filled'" in found["gather"]["script"]
+    assert not any("key.now" in line for job in found.values() for line in job.get("script", ()))
+
+
 def test_an_identity_is_for_one_index() -> None:
     sigstore = {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}}  # signs the files
     assert jobs("usual")["publish-pypi"]["id_tokens"] == {"PYPI_ID_TOKEN": {"aud": "pypi"}} | sigstore

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cartwheel.filesystem.snapshot import DiskSnapshot
 from cartwheel.inputs.folder_sources import TreeSources
@@ -23,9 +24,10 @@ from cartwheel.model.record import Record
 from cartwheel.model.step import Step
 from cartwheel.shared_cache import entries, registry
 from cartwheel.shared_cache.registry_login import credentials
-from cartwheel.shared_cache.session import CacheSession, refusal_to_write
+from cartwheel.shared_cache.session import CacheSession, refusal_to_write, session_of_run
 from cartwheel.shared_cache.store import CacheFault, store_at
 from support.graph import Graph
+from support.models import manifests, understood
 from support.registry import Call, Registry, digest, serving, slow
 
 STEP = Step(
@@ -48,11 +50,11 @@ def snapshot(root: Path, source: str = "source", tool: str = "") -> DiskSnapshot
     return DiskSnapshot(root, {}, lambda name, _: tool)
 
 
-def built(root: Path, **more: Any) -> tuple[DiskSnapshot, Record]:
+def built(root: Path, data: bytes = WHEEL, source: str = "source") -> tuple[DiskSnapshot, Record]:
     """A clone in which the step is done."""
-    disk = snapshot(root)
+    disk = snapshot(root, source)
     (root / "dist").mkdir()
-    (root / "dist" / "one.whl").write_bytes(WHEEL)
+    (root / "dist" / "one.whl").write_bytes(data)
     seen = TreeSources(folders=("src",)).dependencies(disk, None)
     record = Record(
         task="build:one", settings={"profile": "release"}, needs={},
@@ -93,7 +95,62 @@ def test_what_is_there_is_not_sent_again(filled: Registry, tmp_path: Path) -> No
     disk, record = built(tmp_path / "again")
     filled.calls.clear()
     assert entries.send(STEP, record, disk, store_at(filled.address, {})) == 0
-    assert [method for method, _ in filled.calls] == ["GET"]
+    assert {method for method, _ in filled.calls} == {"GET", "HEAD"}
+
+
+def test_each_branch_has_its_last_entry_and_a_new_one_that_of_the_main_branch(server: Registry, tmp_path: Path) -> None:
+    for branch in ("main", "fix/Odd name"):
+        disk, record = built(tmp_path / branch.replace("/", "-"), source=branch)
+        assert entries.send(STEP, record, disk, store_at(server.address, {}), branch)
+    latest = sorted(tag for tag in server.manifests if tag.startswith("latest-"))
+    assert [tag.rpartition("-")[0] for tag in latest] == ["latest-fix-odd-name", "latest-main"]
+    for tag in [tag for tag in server.manifests if tag.startswith("exact")]:
+        del server.manifests[tag]
+    session = CacheSession(CacheSettings(url=server.address), {"GITHUB_HEAD_REF": "new"}, main="main")
+    assert session.result(STEP, snapshot(tmp_path / "third", source="main"), print)
+    assert not session.result(STEP, snapshot(tmp_path / "fourth", source="fix/Odd name"), print)
+
+
+def proven(address: str, root: Path) -> tuple[Record | None, list[str]]:
+    """What a release gets that may use what two machines built, and what it tells."""
+    lines: list[str] = []
+    settings = CacheSettings(url=address)
+    return CacheSession(settings, {}, proven=True).result(STEP, snapshot(root), lines.append), lines
+
+
+def confirm(server: Registry, root: Path, machine: str = "elsewhere", data: bytes = WHEEL) -> None:
+    """Push the step from another machine."""
+    disk, record = built(root, data)
+    assert entries.send(STEP, replace(record, machine=machine), disk, store_at(server.address, {})) == 0
+
+
+def test_a_release_may_use_what_two_machines_built_alike(filled: Registry, tmp_path: Path) -> None:
+    assert proven(filled.address, tmp_path / "before") == (None, [])
+    confirm(filled, tmp_path / "again")
+    record, lines = proven(filled.address, tmp_path / "release")
+    assert record is not None
+    assert (record.machine, lines) == ("shared cache, built twice", [])
+    assert (tmp_path / "release" / "dist" / "one.whl").read_bytes() == WHEEL
+    assert read(filled.address, tmp_path / "other")[0] is not None
+
+
+@pytest.mark.parametrize(("machine", "data"), [("here", WHEEL), ("elsewhere", b"other bytes")])
+def test_one_machine_twice_or_two_with_other_bytes_prove_nothing(
+    filled: Registry, tmp_path: Path, machine: str, data: bytes
+) -> None:
+    confirm(filled, tmp_path / "again", machine, data)
+    assert not [tag for tag in filled.manifests if tag.startswith("again-")]
+    assert proven(filled.address, tmp_path / "release") == (None, [])
+
+
+def test_a_confirmation_of_other_files_is_none(filled: Registry, tmp_path: Path) -> None:
+    confirm(filled, tmp_path / "again")
+    edited_record(lambda record: record.update(makes={"dist/one.whl": "0" * 64}))(filled)
+    record, lines = proven(filled.address, tmp_path / "release")
+    assert record is None
+    assert lines == [
+        "the entry of build:one in the shared cache is not used: it confirms other files than those of its record"
+    ]
 
 
 def test_an_edit_of_a_file_that_was_not_read_still_hits(filled: Registry, tmp_path: Path) -> None:
@@ -107,8 +164,6 @@ def test_an_edit_of_a_file_that_was_not_read_still_hits(filled: Registry, tmp_pa
 def test_an_entry_of_another_compiler_is_left_where_the_compiler_is_here(
     filled: Registry, tmp_path: Path, tool: str, hit: bool
 ) -> None:
-    from msgspec.structs import replace
-
     step = replace(STEP, tools=("rustc",))
     assert (read(filled.address, tmp_path / "second", step, tool=tool)[0] is not None) == hit
 
@@ -264,6 +319,8 @@ CALLS: Mapping[str, Callable[[Call], bool]] = {
     "sends nothing for a blob": only("/blobs/", answers(200, b"")),
     "expires in the middle": only("/blobs/", answers(401, WWW_Authenticate='Bearer realm=""')),
 }
+DAMAGES = ("sends a page for a manifest", "lacks a blob", "sends too much", "sends nothing for a blob")
+"""Faults of calls that damage one entry."""
 CONTENTS: Mapping[str, Callable[[Registry], None]] = {
     "other bytes under a digest": other_bytes,
     "a wheel that is gone": without_wheel,
@@ -298,9 +355,25 @@ def test_a_fault_costs_time_and_one_line(
     assert time.monotonic() - began < 10
     assert found is None
     assert len(lines) == 1
-    assert lines[0].startswith("the shared cache is not used: ")
+    damage = fault in CONTENTS or fault in DAMAGES
+    subject = "the entry of build:one in the shared cache" if damage else "the shared cache"
+    assert lines[0].startswith(f"{subject} is not used: ")
     assert "\n" not in lines[0]
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file() and "second" in str(p)) == ["lib.rs"]
+
+
+def test_a_damaged_entry_is_named_and_the_others_are_used(server: Registry, tmp_path: Path) -> None:
+    one, two = clone(tmp_path / "one", server.address), clone(tmp_path / "two", server.address)
+    one.doit("build")
+    one.doit("push")
+    damaged = next(tag for tag, data in server.manifests.items() if b'"build:one"' in data and tag.startswith("exact"))
+    server.manifests[damaged] = b"junk"
+    said = two.doit("pull", code=1)
+    assert "the entry of build:one in the shared cache is not used: its manifest is damaged" in said
+    assert "1 pulled, 0 up to date, 3 missing in the cache" in said
+    two.doit("build")
+    assert "1 pushed, 1 there already" in one.doit("push"), "a damaged entry is replaced"
+    assert server.manifests[damaged] != b"junk"
 
 
 def test_a_registry_that_is_down_costs_one_line(tmp_path: Path) -> None:
@@ -425,6 +498,25 @@ def test_who_may_write(write: Any, environ: dict[str, str], refused: bool) -> No
     assert bool(refusal_to_write(CacheSettings(url="file:///x", write=write), environ)) == refused
 
 
+@pytest.mark.parametrize(
+    ("environ", "reads"),
+    [
+        ({}, True),
+        ({"GITHUB_EVENT_NAME": "push"}, True),
+        ({"GITHUB_EVENT_NAME": "pull_request"}, True),
+        ({"GITHUB_EVENT_NAME": "workflow_dispatch"}, False),
+        ({"GITHUB_EVENT_NAME": "schedule"}, False),
+        ({"GITHUB_EVENT_NAME": "release"}, False),
+        ({"CI_PIPELINE_SOURCE": "merge_request_event"}, True),
+        ({"CI_PIPELINE_SOURCE": "web"}, False),
+    ],
+)
+def test_a_pipeline_that_may_publish_reads_nothing(environ: dict[str, str], reads: bool) -> None:
+    project = replace(understood(manifests({})), cache=CacheSettings(url="file:///x"))
+    assert session_of_run(project, (), environ).reads == reads
+    assert not session_of_run(project, ("publish:pypi",), environ).reads
+
+
 # With doit ------------------------------------------------------------------------------------------------------------
 
 
@@ -445,7 +537,7 @@ def tour(root: Path, address: str) -> None:
     one.doit("repair")
     assert one.doit("push").endswith("4 pushed, 0 there already\n")
     assert one.doit("push").endswith("0 pushed, 4 there already\n")
-    assert two.doit("pull").endswith("4 pulled, 0 up to date, 0 not there\n")
+    assert two.doit("pull").endswith("4 pulled, 0 up to date, 0 missing in the cache\n")
     assert "4 up to date" in two.doit("repair")
     assert (two.ran(), two.outputs()) == ([], one.outputs())
     assert "build:one: from the shared cache" in three.doit("repair")
@@ -491,7 +583,7 @@ def test_clones_share_by_a_real_registry(tmp_path: Path, program: str) -> None:
         tour(tmp_path, address)
         last = clone(tmp_path / "last", address)
         assert re.search(r"[1-9]\d* entries were removed", last.doit("cache", "prune", "--days", "-1"))
-        assert last.doit("pull").endswith("0 pulled, 0 up to date, 4 not there\n")
+        assert last.doit("pull").endswith("0 pulled, 0 up to date, 4 missing in the cache\n")
     finally:
         served.kill()
         served.wait()
@@ -561,7 +653,7 @@ def test_a_damaged_entry_does_not_keep_the_others_from_being_pruned(server: Regi
     one.doit("build")
     one.doit("push")
     output = one.doit("cache", "prune", "--days", "-1", code=1)
-    assert "exact-0 stays: an entry of the cache is damaged" in output
+    assert "exact-0 stays: its manifest is damaged" in output
     assert list(server.manifests) == ["exact-0"]
 
 

@@ -64,8 +64,10 @@ class Stage:
         self._pipeline = pipeline
         self.name = name
 
-    def create_doit_tasks(self) -> Iterator[Task]:
-        """Called by doit for every command."""
+    def create_doit_tasks(self) -> Iterator[Task]:  # short: doit tokenizes its source once for every stage
+        return self._tasks()
+
+    def _tasks(self) -> Iterator[Task]:
         try:
             yield from self._pipeline.tasks(self.name)
         except CartwheelError as error:

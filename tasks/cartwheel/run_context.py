@@ -14,7 +14,7 @@ from cartwheel.inputs.staleness import reasons
 from cartwheel.inputs.tree_looks import look_again
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Project
-from cartwheel.model.record import FROM_CACHE
+from cartwheel.model.record import FROM_CACHE, PROVEN, Record
 from cartwheel.model.step import Step
 from cartwheel.model.wheels.artifacts import OUTWARD
 from cartwheel.process import environment, run
@@ -22,7 +22,7 @@ from cartwheel.process.run_lock import RunLock
 from cartwheel.process.slots import Slots
 from cartwheel.process.step_log import StepLog
 from cartwheel.run_trace import Span, write_trace
-from cartwheel.shared_cache.session import CacheSession, read_in_run
+from cartwheel.shared_cache.session import session_of_run
 from cartwheel.state import Records
 
 LAST_RUN = ".cartwheel/local/last-run.json"
@@ -40,7 +40,7 @@ class RunContext:
         self.lock = RunLock(world.root / ".cartwheel" / "local" / "lock")
         self.slots = Slots()
         self.releases = any(word.split(":")[0] in OUTWARD for word in named) or bool(project.started_by)
-        self.cache = CacheSession(read_in_run(project, named), world.environ)
+        self.cache = session_of_run(project, named, world.environ)
         self.skipped: list[UpToDate] = []
         self._stale_skip = ""
         self._beginning = threading.Lock()
@@ -146,9 +146,13 @@ class UpToDate:
     def reasons(self) -> tuple[str, ...]:
         """Why the step must run; empty if it is fresh."""
         record = self.workshop.records.load(self.step.name)
-        if record is not None and record.machine == FROM_CACHE and self.workshop.releases:
+        if record is not None and self.workshop.releases and not self._may_release(record):
             return ("it came from the shared cache, which no release uses",)
         return reasons(self.step, record, self.workshop.world)
+
+    def _may_release(self, record: Record) -> bool:
+        proven = self.workshop.project.release.reuse == "proven"
+        return record.machine != FROM_CACHE and (proven or record.machine != PROVEN)
 
     def __call__(self) -> bool:
         from doit.exceptions import InvalidCommand

@@ -13,7 +13,7 @@ from msgspec import Struct
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Project
-from cartwheel.model.record import FROM_CACHE, Record
+from cartwheel.model.record import FROM_CACHE, PROVEN, Record
 from cartwheel.model.wheels.artifacts import Artifact, artifacts
 
 _MAKING = ("repair", "check", "sdist", "publish", "verify", "release")
@@ -89,7 +89,7 @@ def file_row(
 def _origin(task: str, records: Callable[[str], Record | None], ran: Collection[str]) -> str:
     """Where the file of a task came from, see `FileRow.origin`."""
     record = records(task)
-    if record and record.machine == FROM_CACHE:
+    if record and record.machine in (FROM_CACHE, PROVEN):
         return "from cache"
     return "built" if {task, task.replace("repair:", "build:", 1)} & {*ran} else "up to date"
 

@@ -126,6 +126,13 @@ PROJECTS = {
     "dockerfile": lambda: alone(
         {"targets": [LINUX, ARM], "image": "dockerfile:ci/Dockerfile", "toolchain": "container", "publish": ["pypi"]}
     ),
+    "shared-cache": lambda: alone(
+        {
+            "targets": [LINUX, MAC, WINDOWS],
+            "publish": ["testpypi", "pypi"],
+            "cache": "oci://ghcr.io/owner/demo-cache",
+        }
+    ),
     "private": lambda: alone({"targets": [LINUX, WINDOWS], "publish": []}),
     "below-the-root": lambda: alone(
         {

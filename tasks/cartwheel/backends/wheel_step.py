@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,16 @@ def compiled_step(
 
 
 def chain_of(package: Package, wheel: Wheel) -> toolchain.Toolchain:
-    """The toolchain that compiles the wheel on this machine. Raises `ConfigError` if none exists."""
-    return toolchain.of_wheel(package, wheel, this_machine())
+    """The toolchain that compiles the wheel on this machine, chosen once in a run. Raises `ConfigError` if none
+    exists."""
+    key = (bool(package.manifest), wheel.target, wheel.floor, wheel.toolchain, this_machine())
+    if key not in _CHOSEN:
+        _CHOSEN[key] = toolchain.of_wheel(package, wheel, this_machine())
+    return _CHOSEN[key]
+
+
+_CHOSEN: dict[Hashable, toolchain.Toolchain] = {}
+"""Toolchains by all that decides them."""
 
 
 def python_in_words(wheel: Wheel) -> str:

@@ -10,13 +10,14 @@ from cartwheel.ci.github_steps import (
     DOIT_TASKS,
     Step,
     commands,
-    handed_on,
+    earlier_files,
     keep_report,
     own_steps,
     package_condition,
     pinned_step,
     report_step,
     reproduce_steps,
+    save_files,
     setup_steps,
     success_condition,
     take,
@@ -27,6 +28,7 @@ from cartwheel.ci.github_steps import (
 )  # fmt: skip
 from cartwheel.ci.jobs import (
     BUILD,
+    FORGE,
     GATHER,
     OWN,
     PLAN,
@@ -40,7 +42,7 @@ from cartwheel.ci.jobs import (
     runner_value,
     slug,
 )
-from cartwheel.ci.placed_files import KEPT, PREFIX
+from cartwheel.ci.placed_files import PREFIX
 from cartwheel.ci.selection import NOWHERE
 from cartwheel.ci.yaml_document import FoldedText, WithComment
 from cartwheel.model.config.values import RunnerGroup, runner_labels
@@ -75,7 +77,7 @@ def calling_job(pipeline: Pipeline) -> dict[str, Any]:
     secrets = {"secrets": WithComment("inherit", note)} if building_secrets(pipeline) else {}
     return {
         "name": "Wheels",
-        "permissions": {"contents": WithComment("read", "to check the sources out")},
+        "permissions": _permissions(pipeline.jobs_of_role(GATHER)[0]),
         "uses": WithComment(
             f"./{pipeline.ci.github.reusable}", "zizmor: ignore[self-repository] actionlint 1.7 does not know $/"
         ),
@@ -86,7 +88,12 @@ def calling_job(pipeline: Pipeline) -> dict[str, Any]:
 
 def building_secrets(pipeline: Pipeline) -> tuple[str, ...]:
     """The secrets of the jobs that a reusable workflow holds."""
-    return tuple(dict.fromkeys(s for job in pipeline.jobs if job.role in BUILDING for s in job.secrets.values()))
+    secrets = (secret for job in pipeline.jobs if job.role in BUILDING for secret in job.secrets.values())
+    return tuple(dict.fromkeys(secret for secret in secrets if secret != FORGE))
+
+
+def _permissions(job: Job) -> dict[str, WithComment]:
+    return {p.scope: WithComment(p.access, p.why) for p in job.permissions}
 
 
 def _plan_job(pipeline: Pipeline, job: Job) -> str:
@@ -113,13 +120,14 @@ def job_row(pipeline: Pipeline, job: Job, pins: Pins) -> dict[str, Any]:
     row["timeout-minutes"] = job.minutes
     if job.environment:
         row["environment"] = {"name": job.environment}
-    row["permissions"] = {p.scope: WithComment(p.access, p.why) for p in job.permissions}
+    row["permissions"] = _permissions(job)
     if variables := {**({"CARTWHEEL_FROZEN": "1"} if job.files else {}), **job.variables, **_sccache(pipeline, job)}:
         row["env"] = variables
     if job.role == PLAN:
         row["outputs"] = {name: f"${{{{ steps.plan.outputs.{name} }}}}" for name in OUTPUTS}
-        row["outputs"]["kept"] = "${{ steps.kept.outputs.cache-matched-key }}"
-        row["outputs"]["key"] = "${{ steps.key.outputs.key }}"
+        if not pipeline.shared_cache:
+            row["outputs"]["kept"] = "${{ steps.kept.outputs.cache-matched-key }}"
+            row["outputs"]["key"] = "${{ steps.key.outputs.key }}"
     before, after = (own_steps(pipeline.steps(job, when)) for when in ("before", "after"))
     row["steps"] = [pinned_step(step, pins) for step in (*setup, *before, *steps, *after)]
     return row
@@ -151,28 +159,10 @@ def _plan(pipeline: Pipeline, job: Job) -> Parts:
         plan["env"] = {"TO": f"${{{{ {nightly}inputs.to }}}}"}
     if job.secrets:
         plan["env"] = {**plan.get("env", {}), **tokens(job)}
-    steps: list[Step] = [
-        {"name": "Compare this file with the configuration", "run": "doit ci --check"},
-        {
-            "name": "What earlier files were made with",
-            "id": "key",
-            "if": _may_restore(pipeline),
-            "run": 'doit ci key >> "$GITHUB_OUTPUT"',
-        },
-        {
-            "name": "Restore earlier files and their records",
-            "id": "kept",
-            "if": _may_restore(pipeline),
-            "uses": "actions/cache/restore",
-            "with": {
-                "path": handed_on(pipeline),
-                "key": "cartwheel-${{ steps.key.outputs.key }}-${{ github.run_id }}",
-                "restore-keys": "cartwheel-${{ steps.key.outputs.key }}-",
-            },
-        },
-        {**plan, "run": f'doit ci matrix{chosen} >> "$GITHUB_OUTPUT"'},
-        upload(pipeline, KEPT, when="steps.kept.outputs.cache-matched-key != ''"),
-    ]
+    compare: Step = {"name": "Compare this file with the configuration", "run": "doit ci --check"}
+    plan["run"] = f'doit ci matrix{chosen} >> "$GITHUB_OUTPUT"'
+    planned = [plan] if pipeline.shared_cache else earlier_files(pipeline, plan, when=_may_restore(pipeline))
+    steps = [compare, *planned]
     return "", (), setup_steps(pipeline, job), steps
 
 
@@ -223,22 +213,20 @@ def _sdist(pipeline: Pipeline, job: Job) -> Parts:
     return "", ("needs.plan.outputs.sdists != ''",), setup, [work, upload(pipeline, f"{PREFIX}{SDIST}")]
 
 
+def _push(job: Job) -> Step:
+    """Fill the shared cache. A cache that is down fails no run."""
+    step: Step = {"name": "Fill the shared cache", "if": _MAY_SAVE, "continue-on-error": True, "run": "doit push"}
+    return {**step, "env": tokens(job)} if job.secrets else step
+
+
 def _gather(pipeline: Pipeline, job: Job) -> Parts:
     steps: list[Step] = [
         {"name": "Count and check all files together", "run": "doit check"},
         report_step(offline=True),
         keep_report(pipeline, "report"),
-        {
-            "name": "Keep the files for the next run",
-            "if": _MAY_SAVE,
-            "uses": "actions/cache/save",
-            "with": {
-                "path": handed_on(pipeline),
-                "key": "cartwheel-${{ needs.plan.outputs.key }}-${{ github.run_id }}",
-            },
-        },
+        _push(job) if pipeline.shared_cache else save_files(pipeline, when=_MAY_SAVE),
     ]
-    setup = [*setup_steps(pipeline, job), *take(kept=True)]
+    setup = [*setup_steps(pipeline, job), *take(kept=not pipeline.shared_cache)]
     return "", (_NOT_STOPPED, f"&& {_CHANGES}"), setup, steps
 
 

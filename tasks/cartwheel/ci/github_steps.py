@@ -99,6 +99,45 @@ def upload(pipeline: Pipeline, name: str, *, when: str = "") -> Step:
     return step
 
 
+def earlier_files(pipeline: Pipeline, plan: Step, *, when: str) -> list[Step]:
+    """The steps that plan a run with the files of earlier runs, which the forge's cache keeps. `when`: the condition
+    under which it is read."""
+    return [
+        {
+            "name": "What earlier files were made with",
+            "id": "key",
+            "if": when,
+            "run": 'doit ci key >> "$GITHUB_OUTPUT"',
+        },
+        {
+            "name": "Restore earlier files and their records",
+            "id": "kept",
+            "if": when,
+            "uses": "actions/cache/restore",
+            "with": {
+                "path": handed_on(pipeline),
+                "key": "cartwheel-${{ steps.key.outputs.key }}-${{ github.run_id }}",
+                "restore-keys": "cartwheel-${{ steps.key.outputs.key }}-",
+            },
+        },
+        plan,
+        upload(pipeline, KEPT, when="steps.kept.outputs.cache-matched-key != ''"),
+    ]
+
+
+def save_files(pipeline: Pipeline, *, when: str) -> Step:
+    """Put the files into the forge's cache under the condition `when`."""
+    return {
+        "name": "Keep the files for the next run",
+        "if": when,
+        "uses": "actions/cache/save",
+        "with": {
+            "path": handed_on(pipeline),
+            "key": "cartwheel-${{ needs.plan.outputs.key }}-${{ github.run_id }}",
+        },
+    }
+
+
 def report_step(*, offline: bool) -> Step:
     """Write the page of `doit report`; `offline`: before anything is published."""
     return {"name": "Report", "run": f"doit report{' --offline' if offline else ''}"}

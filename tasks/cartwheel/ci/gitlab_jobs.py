@@ -12,6 +12,7 @@ from cartwheel.ci.gitlab_scripts import (
     FILES,
     IS_RELEASE,
     PLANNED,
+    PUSH,
     REPORT,
     STATE,
     WORK,
@@ -48,6 +49,7 @@ Row = dict[str, Any]
 _KEPT = "$CI_COMMIT_TAG-$TO"
 """Part of every cache's key, so that a run which may publish finds nothing: no other run writes it."""
 
+_KEEP_KEY = f"mv {STATE}/key.now {STATE}/key"
 _LAST = (PUBLISH, VERIFY, REPRODUCE, OWN)
 STAGES = {PLAN: PLAN, BUILD: BUILD, SDIST: BUILD, GATHER: GATHER, **dict.fromkeys(_LAST, "release")}
 _COMMON_STAGES = {PLAN: "build", BUILD: "build", SDIST: "build", GATHER: "test", **dict.fromkeys(_LAST, "deploy")}
@@ -66,29 +68,30 @@ def _in_repository(pipeline: Pipeline, paths: Iterable[str]) -> list[str]:
 
 def _plan(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     nightly = f"schedule,*) TO={pipeline.nightly} ;; " if pipeline.nightly else ""
-    by_tag = (f'case "$CI_PIPELINE_SOURCE,$CI_COMMIT_TAG" in {nightly}web,* | *,) ;; *) TO= ;; esac',)
+    by_tag = f'case "$CI_PIPELINE_SOURCE,$CI_COMMIT_TAG" in {nightly}web,* | *,) ;; *) TO= ;; esac'
     to = ' --to="$TO"' if pipeline.choices else ""
     folders = " ".join(FILES)
-    script = (
-        "doit ci --check",
-        f"mkdir -p {STATE} {folders}",
+    matrix = (f"doit ci matrix --for gitlab{to} > {PLANNED}", f"cat {PLANNED}")
+    planned = (by_tag, *matrix) if pipeline.choices else matrix
+    kept = (
         f"doit ci key > {STATE}/key.now",
         f"if {IS_RELEASE} || ! cmp -s {STATE}/key {STATE}/key.now; then rm -rf {folders}; mkdir -p {folders}; fi",
-        *(by_tag if pipeline.choices else ()),
-        f"doit ci matrix --for gitlab{to} > {PLANNED}",
-        f"cat {PLANNED}",
+        *planned,
         f"tar --create --file {STATE}/{KEPT}.tar {folders}",
     )
-    cache = {
-        "key": f"cartwheel-{_KEPT}", "paths": _in_repository(pipeline, (*FILES, f"{STATE}/key")), "policy": "pull",
-    }  # fmt: skip
+    script = ("doit ci --check", f"mkdir -p {STATE} {folders}", *(planned if pipeline.shared_cache else kept))
+    own = () if pipeline.shared_cache else (f"{STATE}/key.now", f"{STATE}/{KEPT}.tar")
     return {
         **_first(pipeline, job, extends="prepared"),
         **({"environment": {"name": _environment(job), "action": "access"}} if job.environment else {}),
-        "cache": cache,
+        **({} if pipeline.shared_cache else {"cache": {**_cache(pipeline), "policy": "pull"}}),
         "script": _script(pipeline, job, script),
-        "artifacts": _kept(pipeline, PLANNED, f"{STATE}/key.now", f"{STATE}/{KEPT}.tar"),
+        "artifacts": _kept(pipeline, PLANNED, *own),
     }
+
+
+def _cache(pipeline: Pipeline) -> Row:
+    return {"key": f"cartwheel-{_KEPT}", "paths": _in_repository(pipeline, (*FILES, f"{STATE}/key"))}
 
 
 def _kept(pipeline: Pipeline, *paths: str) -> Row:
@@ -181,22 +184,20 @@ _TAKE = (
 def _gather(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     tagged = (tag_rule(pipeline.tags),) if pipeline.tags else ()
     releases = (*tagged, f'$TO != "{NOWHERE}"') if pipeline.choices else ()
+    shared = pipeline.shared_cache
     rules = [
         *({"if": release, "when": "never"} for release in releases),
-        *({"if": branch_rule(name), "variables": {"KEEP": "push"}} for name in pipeline.branches),
+        *({"if": branch_rule(name), "variables": {"KEEP": "push"}} for name in pipeline.branches if not shared),
         *([*events(pipeline)] if is_included(pipeline) else [{"when": "on_success"}]),
     ]
+    cache = {**_cache(pipeline), "policy": WithComment("$KEEP", "what a merge request made is kept for nobody")}
     return {
         **_first(pipeline, job, extends="prepared"),
         "needs": [PLAN, *builders, SDIST],
         "rules": rules,
-        "variables": {"CARTWHEEL_FROZEN": "1", "KEEP": "pull"},
-        "cache": {
-            "key": f"cartwheel-{_KEPT}",
-            "paths": _in_repository(pipeline, (*FILES, f"{STATE}/key")),
-            "policy": WithComment("$KEEP", "what a merge request made is kept for nobody"),
-        },
-        "script": _script(pipeline, job, (*_TAKE, "doit check", REPORT, f"mv {STATE}/key.now {STATE}/key")),
+        "variables": {"CARTWHEEL_FROZEN": "1", **({} if shared else {"KEEP": "pull"})},
+        **({} if shared else {"cache": cache}),
+        "script": _script(pipeline, job, (*_TAKE, "doit check", REPORT, PUSH if shared else _KEEP_KEY)),
         "artifacts": _kept(pipeline, "dist/", REPORT_PAGE) | _reports(pipeline),
     }
 

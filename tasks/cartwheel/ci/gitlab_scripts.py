@@ -193,6 +193,9 @@ def explain_missing_variable(job: Job) -> tuple[str, ...]:
     )
 
 
+PUSH = "doit push || echo 'the shared cache was not filled'"
+"""Fills the shared cache. A cache that is down fails no run, and a merge request only reads."""
+
 REPORT = "doit report --offline"
 """Writes the page of `doit report`, before anything is published."""
 

@@ -161,6 +161,8 @@ class Pipeline(Struct, frozen=True, kw_only=True):
     trigger: str
     """`tag`, or `release` for a published release page."""
     sccache: bool
+    shared_cache: bool
+    """Whether finished steps come from the project's registry (`cache`) instead of the forge's cache."""
     choices: tuple[str, ...]
     """The indexes that a person can choose for a manual run."""
     ci: CiSettings = CiSettings()

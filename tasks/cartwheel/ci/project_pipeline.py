@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from cartwheel.ci.build_matrix import builds, sdist_pythons
-from cartwheel.ci.jobs import BUILD, GATHER, OWN, PLAN, PUBLISH, SDIST, Job, Permission, Pipeline, RepositoryFacts
+from cartwheel.ci.jobs import (
+    BUILD,
+    FORGE,
+    GATHER,
+    OWN,
+    PLAN,
+    PUBLISH,
+    SDIST,
+    Job,
+    Permission,
+    Pipeline,
+    RepositoryFacts,
+)
 from cartwheel.ci.publish_jobs import READ, job_needs, publish_jobs, tag_patterns
 from cartwheel.destinations.credentials import token_variable
 from cartwheel.model.config.values import Secret
@@ -33,6 +45,7 @@ def pipeline(project: Project, *, version: str, where: RepositoryFacts = _AT_ROO
         tags=tag_patterns(project, tuple(p.key for p in project.packages if p.publish)),
         trigger=project.ci.trigger,
         sccache=any(package.sccache for package in project.packages),
+        shared_cache=project.cache.by_pipelines,
         choices=tuple(job.index for job in publishing if job.role == PUBLISH),
         ci=project.ci,
         where=where,
@@ -42,23 +55,37 @@ def pipeline(project: Project, *, version: str, where: RepositoryFacts = _AT_ROO
 def _build_jobs(project: Project) -> Iterable[Job]:
     secrets = _build_secrets(project)
     environment = BUILD if secrets else ""
-    reading = _reading_secrets(project)
+    token, reading, writing = _cache_access(project)
+    to_read = _reading_secrets(project)
     yield Job(
-        name=PLAN, role=PLAN, title="Plan", permissions=(READ,), minutes=15, secrets=reading,
-        environment=PLAN if reading else "",
+        name=PLAN, role=PLAN, title="Plan", permissions=(READ,), minutes=15, secrets=to_read,
+        environment=PLAN if to_read else "",
     )  # fmt: skip
     yield Job(
-        name=BUILD, role=BUILD, title="Build", needs=(PLAN,), permissions=(READ,), minutes=120,
-        secrets=secrets, environment=environment,
+        name=BUILD, role=BUILD, title="Build", needs=(PLAN,), permissions=(READ, *reading), minutes=120,
+        secrets={**secrets, **token}, environment=environment,
     )  # fmt: skip
     yield Job(
-        name=SDIST, role=SDIST, title="Source distributions", needs=(PLAN,), permissions=(READ,), minutes=60,
-        secrets=secrets, environment=environment,
+        name=SDIST, role=SDIST, title="Source distributions", needs=(PLAN,), permissions=(READ, *reading), minutes=60,
+        secrets={**secrets, **token}, environment=environment,
     )  # fmt: skip
     yield Job(
-        name=GATHER, role=GATHER, title="All files", needs=(PLAN, BUILD, SDIST), permissions=(READ,), minutes=30,
-        files=True,
+        name=GATHER, role=GATHER, title="All files", needs=(PLAN, BUILD, SDIST), permissions=(READ, *writing),
+        minutes=30, files=True, secrets=token,
     )  # fmt: skip
+
+
+def _cache_access(project: Project) -> tuple[Mapping[str, str], tuple[Permission, ...], tuple[Permission, ...]]:
+    """The token for the shared cache, and the permissions to read and to write it; empty unless GitHub has the cache.
+
+    For another registry a step of the user's logs in.
+    """
+    if not (project.cache.by_pipelines and project.cache.url.startswith("oci://ghcr.io/")):
+        return {}, (), ()
+    read, write = (
+        Permission(scope="packages", access=access, why=f"to {access} the shared cache") for access in ("read", "write")
+    )
+    return {"GITHUB_TOKEN": FORGE}, (read,), (write,)
 
 
 def _build_secrets(project: Project) -> Mapping[str, str]:

@@ -12,9 +12,9 @@ from cartwheel.action import commit_from_cache
 from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import closure, workshop_of
 from cartwheel.model.errors import CartwheelError
-from cartwheel.model.record import FROM_CACHE
+from cartwheel.model.record import FROM_CACHE, PROVEN
 from cartwheel.run_context import RunContext, UpToDate
-from cartwheel.shared_cache.session import CacheSession, refusal_to_write
+from cartwheel.shared_cache.session import CacheSession, branch_of, refusal_to_write
 
 _NONE = 'no cache is configured; write [tool.cartwheel] cache = "oci://HOST/NAME" or "file:///FOLDER"'
 
@@ -32,7 +32,7 @@ class Pull(WordsAndOptions):
         if shop.project.cache.read == "never":
             raise InvalidCommand('pull: cache.read is "never"')
         faults: list[str] = []
-        session = CacheSession(shop.project.cache, shop.world.environ)
+        session = CacheSession(shop.project.cache, shop.world.environ, main=shop.project.release.branch)
         counts = {"fresh": 0, "pulled": 0, "missing": 0}
         try:
             shop.begin()
@@ -75,12 +75,12 @@ class Push(WordsAndOptions):
             return 0
         pushed = known = 0
         try:
-            store = store_at(settings.url, environ)
+            store, branch = store_at(settings.url, environ), branch_of(shop.root, environ)
             for judgement in steps:
                 record = shop.records.load(judgement.step.name)
-                if record is None or record.machine == FROM_CACHE or judgement.reasons():
+                if record is None or record.machine in (FROM_CACHE, PROVEN) or judgement.reasons():
                     continue
-                if send(judgement.step, record, shop.world, store):
+                if send(judgement.step, record, shop.world, store, branch):
                     pushed += 1
                     self.outstream.write(f"  ok  {judgement.step.name}\n")
                 else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class CartwheelError(Exception):
@@ -36,6 +35,8 @@ def did_you_mean(found: str, known: Iterable[str], *, listed: str = "") -> str:
     """
     names = sorted(known)
     swapped = [name for name in names if sorted(name) == sorted(found)]  # transposed letters
+    if not swapped:
+        from difflib import get_close_matches
     close = swapped or get_close_matches(found, names, n=1, cutoff=0.6)
     if close:
         return f"; did you mean '{close[0]}'?"

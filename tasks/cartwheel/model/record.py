@@ -17,6 +17,9 @@ SCHEMA = 1
 FROM_CACHE = "shared cache"
 """Takes the place of the machine in a record that came from the shared cache."""
 
+PROVEN = "shared cache, built twice"
+"""The same if two different machines built the files with the same digests, so that a release may use them."""
+
 
 class UnreadableRecord(ValueError):
     """The file is not a record that this version can read; the text says why."""

@@ -11,7 +11,7 @@ from cartwheel.destinations.http import conversation, is_loopback, reason
 from cartwheel.model.errors import CartwheelError
 from cartwheel.process.run import Interrupted
 from cartwheel.shared_cache.registry_login import credentials
-from cartwheel.shared_cache.store import CacheFault, digest_of, verified
+from cartwheel.shared_cache.store import CacheFault, DamagedEntry, digest_of, verified
 
 if TYPE_CHECKING:
     import requests
@@ -43,11 +43,16 @@ class RegistryStore:
 
     def blob(self, digest: str, size: int) -> bytes:
         status, data, _ = self._ask("GET", f"blobs/{digest}", longest=size)
+        if status == 404:
+            raise DamagedEntry(f"{digest[:19]} is missing")
         return verified(self._expect(status, data, 200), digest)
+
+    def has_blob(self, digest: str, size: int) -> bool:
+        return self._ask("HEAD", f"blobs/{digest}")[0] == 200
 
     def put_blob(self, data: bytes) -> str:
         digest = digest_of(data)
-        if self._ask("HEAD", f"blobs/{digest}")[0] == 200:
+        if self.has_blob(digest, len(data)):
             return digest
         status, answer, headers = self._ask("POST", "blobs/uploads/")
         self._expect(status, answer, 202)
@@ -192,12 +197,12 @@ def _basic(login: tuple[str, str]) -> str:
 
 
 def _body(answer: requests.Response, longest: int) -> bytes:
-    """The whole body; raises `CacheFault` if it is longer than expected."""
+    """The whole body; raises `DamagedEntry` if it is longer than expected."""
     parts, size = [], 0
     for part in answer.iter_content(1 << 16):
         size += len(part)
         if size > max(longest, _LONGEST if not answer.ok else 0):
-            raise CacheFault("an answer of the cache is longer than it should be")
+            raise DamagedEntry("an answer of the cache is longer than it should be")
         parts.append(part)
     return b"".join(parts)
 

@@ -1,39 +1,60 @@
-"""The cache in one run: after the first fault it is off, and the fault is one line."""
+"""The cache in one run: a damaged entry is skipped, any other fault ends the use of the cache; each is one line."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from cartwheel.model.config.release_settings import CacheSettings
+from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Project
 from cartwheel.model.record import Record
 from cartwheel.model.step import Snapshot, Step
 from cartwheel.model.wheels.artifacts import OUTWARD
+from cartwheel.process.run import capture
 
 
 class CacheSession:
     """The shared cache during one run."""
 
-    def __init__(self, settings: CacheSettings, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: CacheSettings, environ: Mapping[str, str], *, proven: bool = False, main: str = ""
+    ) -> None:
         self._settings = settings
+        self._proven = proven
+        self._main = main
+        self._branches: tuple[str, ...] = ()
         self._environ = environ
         self._off = threading.Event()
+        self._damaged: set[str] = set()
         self._saying = threading.Lock()
+
+    @property
+    def reads(self) -> bool:
+        """Whether there is a cache that this run may read."""
+        return bool(self._settings.url)
 
     def result(
         self, step: Step, snapshot: Snapshot, tell: Callable[[str], None], *, same_tools: bool = True
     ) -> Record | None:
         """The record of a step whose files the cache has, after they are written; None for a miss or after a fault."""
-        if not self._settings.url or self._off.is_set():
+        if not self._settings.url or self._off.is_set() or step.name in self._damaged:
             return None
         from cartwheel.shared_cache.entries import fetch, is_shared
-        from cartwheel.shared_cache.store import CacheFault, store_at
+        from cartwheel.shared_cache.store import CacheFault, DamagedEntry, store_at
 
         if not is_shared(step):
             return None
         try:
-            return fetch(step, snapshot, store_at(self._settings.url, self._environ), same_tools=same_tools)
+            store = store_at(self._settings.url, self._environ)
+            self._branches = self._branches or (branch_of(snapshot.root, self._environ), self._main)
+            branches = dict.fromkeys(self._branches)
+            return fetch(step, snapshot, store, same_tools=same_tools, proven=self._proven, branches=branches)
+        except DamagedEntry as damage:
+            self._damaged.add(step.name)
+            tell(f"the entry of {step.name} in the shared cache is not used: {damage}")
+            return None
         except CacheFault as fault:
             with self._saying:
                 if not self._off.is_set():
@@ -42,13 +63,37 @@ class CacheSession:
             return None
 
 
-def read_in_run(project: Project, named: Iterable[str]) -> CacheSettings:
-    """The settings of a run that names these tasks; without an address if the run must not read the cache.
+def session_of_run(project: Project, named: Iterable[str], environ: Mapping[str, str]) -> CacheSession:
+    """The cache in a run that names these tasks.
 
-    A release never reads it: neither a run that names a publishing task, nor one that a tag started, nor a rehearsal.
+    A release reads nothing, or with `release.reuse = "proven"` only what two machines built. Releases are a run that
+    names a publishing task, one that a tag started, and a pipeline that a person or a schedule started, since that may
+    publish. A rehearsal reads nothing.
     """
-    released = any(word.split(":")[0] in OUTWARD for word in named) or project.started_by or project.rehearsed
-    return CacheSettings() if released or project.cache.read != "always" or project.debug else project.cache
+    cause = environ.get("GITHUB_EVENT_NAME") or environ.get("CI_PIPELINE_SOURCE")
+    release = any(word.split(":")[0] in OUTWARD for word in named) or project.started_by or cause in _ASKED
+    allowed = project.release.reuse == "proven" if release else project.cache.read == "always"
+    settings = project.cache if allowed and not project.debug and not project.rehearsed else CacheSettings()
+    return CacheSession(settings, environ, proven=bool(release), main=project.release.branch)
+
+
+def branch_of(root: Path, environ: Mapping[str, str]) -> str:
+    """The branch that is built: a pipeline's own or the checked-out one; empty if there is none."""
+    for name in _BRANCHES:
+        if environ.get(name):
+            return environ[name]
+    try:
+        return capture(("git", "symbolic-ref", "--quiet", "--short", "HEAD"), cwd=root, env=environ).strip()
+    except CartwheelError:
+        return ""
+
+
+_BRANCHES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "CI_COMMIT_BRANCH")
+"""Variables of pipelines (documentation of GitHub and GitLab, November 2026)."""
+
+
+_ASKED = ("release", "workflow_dispatch", "repository_dispatch", "schedule", "web", "api", "trigger", "pipeline")
+"""What starts pipelines that may publish, besides tags and release pages (GitHub's events, GitLab's sources)."""
 
 
 def refusal_to_write(settings: CacheSettings, environ: Mapping[str, str]) -> str:

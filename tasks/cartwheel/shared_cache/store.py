@@ -21,6 +21,10 @@ class CacheFault(CartwheelError):
     """The cache did not do what was asked; the text says why. A build goes on without the cache."""
 
 
+class DamagedEntry(CacheFault):
+    """One entry is not what it should be; the others may be used."""
+
+
 class Store(Protocol):
     """Where entries are. Every method raises `CacheFault`, and none takes longer than its deadline."""
 
@@ -28,7 +32,10 @@ class Store(Protocol):
         """The manifest under a tag; None if missing."""
 
     def blob(self, digest: str, size: int) -> bytes:
-        """The content of a blob (`sha256:…`), verified."""
+        """The content of a blob (`sha256:…`), verified. Raises `DamagedEntry` if it is missing or has other bytes."""
+
+    def has_blob(self, digest: str, size: int) -> bool:
+        """Whether a blob exists. Its content is not read."""
 
     def put_blob(self, data: bytes) -> str:
         """Store a blob if it is missing; returns its digest."""
@@ -61,9 +68,9 @@ def digest_of(data: bytes) -> str:
 
 
 def verified(data: bytes, digest: str) -> bytes:
-    """The data; raises `CacheFault` if its digest is another."""
+    """The data; raises `DamagedEntry` if its digest is another."""
     if digest_of(data) != digest:
-        raise CacheFault(f"{digest[:19]} holds other bytes than its digest says")
+        raise DamagedEntry(f"{digest[:19]} holds other bytes than its digest says")
     return data
 
 
@@ -84,6 +91,15 @@ class FolderStore:
     def blob(self, digest: str, size: int) -> bytes:
         try:
             return verified(self._blob(digest).read_bytes(), digest)
+        except FileNotFoundError:
+            raise DamagedEntry(f"{digest[:19]} is missing") from None
+        except OSError as error:
+            raise self._fault(error) from None
+
+    def has_blob(self, digest: str, size: int) -> bool:
+        path = self._blob(digest)
+        try:
+            return path.is_file() and path.stat().st_size == size
         except OSError as error:
             raise self._fault(error) from None
 
@@ -91,7 +107,7 @@ class FolderStore:
         digest = digest_of(data)
         path = self._blob(digest)
         try:
-            if path.is_file() and path.stat().st_size == len(data):
+            if self.has_blob(digest, len(data)):
                 os.utime(path)  # a sweep of another machine keeps young blobs
             else:
                 write_atomically(path, data)

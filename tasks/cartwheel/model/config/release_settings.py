@@ -74,6 +74,11 @@ class CacheSettings(Table, frozen=True, kw_only=True):
     write: Literal["protected", "always", "never"] = "protected"
     """Who may `doit push`: in CI only protected branches, or every run, or nobody.  A person may unless `never`."""
 
+    @property
+    def by_pipelines(self) -> bool:
+        """Whether generated pipelines use it instead of the forge's cache: a registry that builds read and CI fills."""
+        return self.url.startswith("oci://") and self.read == "always" and self.write != "never"
+
 
 class ReleaseSettings(Table, frozen=True, kw_only=True):
     """`release`: how a release is made."""
@@ -89,6 +94,9 @@ class ReleaseSettings(Table, frozen=True, kw_only=True):
     ignore_tags: tuple[str, ...] = ()
     """Patterns of tags that are no versions of this project, such as those of an earlier scheme.
     Example: `["v20*", "v2-beta"]`"""
+    reuse: Literal["never", "proven"] = "never"
+    """What a release takes from the shared cache (`cache`): nothing, or only files that two different machines built
+    with the same digests.  Whoever may write to the cache is trusted with `proven`."""
 
 
 class CiStep(Table, frozen=True, kw_only=True):

@@ -23,11 +23,11 @@ _T = TypeVar("_T", bound=Table)
 
 def decode(kind: type[_T], raw: object, *, where: str) -> _T:
     """The table as a value.  Raises `ConfigError` with the place, what was found and what is expected."""
-    if isinstance(raw, Mapping):
-        _refuse_unknown(kind, raw, where)
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
+        if isinstance(raw, Mapping):
+            _refuse_unknown(kind, raw, where)
         text, _, place = str(error).partition(" - at `$")
         keys = tuple(re.findall(r"[^.\[\]`]+", place))
         shown = f"{where} {place.removeprefix('.').rstrip('`')}".rstrip()
