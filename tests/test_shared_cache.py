@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -660,3 +661,22 @@ def test_a_damaged_entry_does_not_keep_the_others_from_being_pruned(server: Regi
 def test_without_a_cache_the_commands_say_how_to_have_one(tmp_path: Path) -> None:
     graph = Graph(tmp_path / "graph")
     assert "no cache is configured; write [tool.cartwheel] cache = " in graph.doit("pull", code=3)
+
+
+def test_what_git_says_of_one_clone_is_not_shared(tmp_path: Path) -> None:
+    """Another clone of the commit has other tags: a wheel that carries them would be wrong there."""
+    one = clone(tmp_path / "one", f"file://{tmp_path / 'shared'}")
+    reading = """
+        class Reading(TreeSources, frozen=True, kw_only=True):
+            def dependencies(self, snapshot, before):
+                return replace(super().dependencies(snapshot, before), local={"git tags": "v1.0"})
+
+
+        def steps"""
+    dodo = (one.root / "dodo.py").read_text().replace("def steps", dedent(reading).strip(), 1)
+    dodo = dodo.replace("sources=TreeSources(", 'sources=(Reading if name == "one" else TreeSources)(')
+    one.write("dodo.py", f"from msgspec.structs import replace\n{dodo}")
+    one.doit("build")
+    output = one.doit("push")
+    assert "build:one reads git's tags, edits or branch: not shared\n" in output
+    assert output.endswith("1 pushed, 0 there already\n")

@@ -65,7 +65,7 @@ class Push(WordsAndOptions):
     doc_description = "Builds nothing.  In CI only protected branches write (cache.write)."
 
     def _execute(self, pos_args: list[str]) -> int:
-        from cartwheel.shared_cache.entries import send
+        from cartwheel.shared_cache.entries import is_of_one_clone, send
         from cartwheel.shared_cache.store import store_at
 
         shop, steps = _shop_and_steps(self.task_list, pos_args)
@@ -79,6 +79,9 @@ class Push(WordsAndOptions):
             for judgement in steps:
                 record = shop.records.load(judgement.step.name)
                 if record is None or record.machine in (FROM_CACHE, PROVEN) or judgement.reasons():
+                    continue
+                if is_of_one_clone(record):
+                    self.outstream.write(f"  {judgement.step.name} reads git's tags, edits or branch: not shared\n")
                     continue
                 if send(judgement.step, record, shop.world, store, branch):
                     pushed += 1

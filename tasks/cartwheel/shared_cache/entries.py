@@ -18,6 +18,7 @@ from msgspec import DecodeError, Struct, ValidationError, json
 from msgspec.structs import replace
 
 from cartwheel.filesystem.files import write_atomically
+from cartwheel.inputs import git_reads
 from cartwheel.inputs.staleness import input_reasons
 from cartwheel.model.record import (
     FROM_CACHE,
@@ -69,6 +70,11 @@ class Manifest(Struct, rename="camel"):
 def is_shared(step: Step) -> bool:
     """Whether a step's result may be in the cache."""
     return step.name.split(":")[0] in STAGES and bool(step.makes) and not step.always
+
+
+def is_of_one_clone(record: Record) -> bool:
+    """Whether a build read git's tags, edits or branch, which differ between clones of one commit."""
+    return any(name in git_reads.LOCAL for name in record.seen.local)
 
 
 def exact_tag(step: Step, snapshot: Snapshot) -> str:
