@@ -49,7 +49,7 @@ def environment(triple: str) -> dict[str, str]:
     return {"CARTWHEEL_SYSROOT_X86_64_UNKNOWN_LINUX_MUSL": str(musl.sysroot())}
 
 
-def tested(triple: str, python: str, extension: str, library: str, folder: Path) -> None:
+def check_the_lattice(triple: str, python: str, extension: str, library: str, folder: Path) -> None:
     """Build and check the wheel, and look at its parts and at the report."""
     env = environment(triple)
     project = written(folder / "lattice", lattice(triple, python))
@@ -78,7 +78,7 @@ def tested(triple: str, python: str, extension: str, library: str, folder: Path)
 def test_the_wheel_is_tested_where_it_belongs(
     triple: str, python: str, extension: str, library: str, tmp_path: Path
 ) -> None:
-    tested(triple, python, extension, library, tmp_path)
+    check_the_lattice(triple, python, extension, library, tmp_path)
 
 
 @pytest.mark.full(sample=0.0)
