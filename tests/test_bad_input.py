@@ -19,6 +19,7 @@ from doit.exceptions import InvalidDodoFile
 
 import cartwheel
 from cartwheel.cargo.package_manifests import read_package
+from cartwheel.command_line import words
 from cartwheel.commands.dodo_mistakes import dodo_mistakes
 from support.processes import SLOW, at_work, wait_for
 from support.projects import FLOOR, TRIPLE, Project, committed, finished_project, pure
@@ -261,6 +262,15 @@ def test_a_target_that_does_not_exist_is_told_with_the_nearest(
 @pytest.mark.parametrize("arguments", [("build", "profil=dev"), ("profil=dev",), ("plan", "profil=dev")], ids=" ".join)
 def test_a_misspelt_variable_is_refused(project: Project, arguments: tuple[str, ...]) -> None:
     assert "variable 'profil=dev' is not known; did you mean 'profile'?" in project.refused(*arguments)
+
+
+def test_the_file_that_an_option_names_is_no_task() -> None:
+    assert words(("--file", "dodo.py", "release", "-v", "publish=x")) == ("release",)
+
+
+def test_a_variable_without_a_value_is_refused(project: Project) -> None:
+    """`publish=` may mean nowhere: it must not mean everywhere."""
+    assert "'publish=' has no value; write publish=VALUE, or leave it out" in project.refused("release", "publish=")
 
 
 @pytest.mark.parametrize(

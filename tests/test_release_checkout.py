@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from cartwheel import tag
+from cartwheel.model.record import Dependencies, Record, to_json
 from cartwheel.pipeline import read_project
-from cartwheel.release_checkout import ReleaseCheckout, differences
+from cartwheel.release_checkout import ReleaseCheckout, differences, take_over
 from cartwheel.repository.clones import clean_checkout
 from support.indexes import Faulty, faulty
 from support.projects import Project, committed, pure
@@ -109,6 +112,27 @@ def test_a_tree_that_is_the_commit_is_released_in_place(project: Project) -> Non
     (project.root / ".cartwheel").mkdir()
     git(project.root, "update-index", "--skip-worktree", "README.md")
     assert differences(project.root) == (), "a flag alone changes nothing"
+
+
+def test_files_of_an_earlier_version_go_when_the_checkouts_record_replaces_theirs(tmp_path: Path) -> None:
+    """They would stand in `dist` without a record, and every later release would refuse them."""
+    here, checkout = tmp_path / "here", tmp_path / "checkout"
+    for root, version in ((here, "1.0"), (checkout, "2.0")):
+        makes = {f"dist/{kind}-{version}.whl": f"{kind} {version}" for kind in ("plain", "edited")}
+        record = Record(
+            task="build:any", settings={}, needs={}, seen=Dependencies(), tools={}, machine="here", seconds=1.0,
+            makes={path: sha256(text.encode()).hexdigest() for path, text in makes.items()},
+        )  # fmt: skip
+        texts = {**makes, ".cartwheel/records/build/any.json": to_json(record, "none").decode()}
+        for path, text in texts.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text)
+    (here / "dist/edited-1.0.whl").write_text("somebody's own")
+    later = (here / ".cartwheel/records/build/any.json").stat().st_mtime_ns + 1_000_000
+    os.utime(checkout / ".cartwheel/records/build/any.json", ns=(later, later))
+    take_over(checkout, here)
+    names = sorted(path.name for path in (here / "dist").iterdir())
+    assert names == ["edited-1.0.whl", "edited-2.0.whl", "plain-2.0.whl"]
 
 
 @pytest.mark.parametrize("words", [("plan", "release"), ("build",), ("list",), ("release:*",), ("help", "publish")])

@@ -40,10 +40,15 @@ def settings_for_run(environ: Mapping[str, str]) -> dict[str, str]:
         if equals and not name.startswith("-") and argument not in pins(sys.argv):
             if name not in resolve.OVERRIDABLE:
                 raise ConfigError(f"variable '{argument}' is not known{did_you_mean(name, resolve.OVERRIDABLE)}")
-            value = get_var(name)
-            if value:
-                settings[name] = value
+            settings[name] = _value(name)
     return settings
+
+
+def _value(name: str) -> str:
+    value = get_var(name)
+    if not value:
+        raise ConfigError(f"'{name}=' has no value; write {name}=VALUE, or leave it out")
+    return str(value)
 
 
 def pins(arguments: Iterable[str]) -> tuple[str, ...]:
@@ -52,8 +57,16 @@ def pins(arguments: Iterable[str]) -> tuple[str, ...]:
 
 
 def words(arguments: Iterable[str]) -> tuple[str, ...]:
-    """The command line's tasks and commands, without options and settings."""
-    return tuple(a for a in arguments if not a.startswith("-") and "=" not in a)
+    """The command line's tasks and commands, without options, the files and folders that options name, and settings."""
+    line = tuple(arguments)
+    return tuple(
+        word
+        for option, word in zip(("", *line), line, strict=False)
+        if not word.startswith("-") and "=" not in word and option not in _BEFORE_A_PATH
+    )
+
+
+_BEFORE_A_PATH = ("-f", "--file", "-d", "--dir", "-o", "--output-file", "--db-file")
 
 
 QUIET, USUAL, VERBOSE = 0, 1, 2

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from cartwheel.filesystem.digests import sha256_of
+from cartwheel.filesystem.files import remove
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
@@ -169,12 +171,12 @@ def release_from_commit(root: Path, words: Iterable[str]) -> None:
     inner = place / root.resolve().relative_to(top)
     if not (inner / "dodo.py").is_file():
         raise StepFailed("dodo.py is not in the commit that is released; commit it")
-    _take_over(root, inner)
+    take_over(root, inner)
     env = {**os.environ, environment.BRANCH: branch or "HEAD"}
     try:
         code = run.show((sys.executable, "-m", "doit", "--file", "dodo.py", *words), cwd=inner, env=env)
     finally:
-        _take_over(inner, root)
+        take_over(inner, root)
     if code:
         raise StepFailed(f"the release from the clean checkout in {place} failed; its own lines above say why")
 
@@ -186,14 +188,31 @@ def _place(top: Path) -> Path:
     return user_cache_path("cartwheel") / "releases" / name
 
 
-def _take_over(source: Path, target: Path) -> None:
-    """Copies records, reports, ledgers and files that are newer in `source` or missing in `target`."""
+def take_over(source: Path, target: Path) -> None:
+    """Copies records, reports, ledgers and files that are newer in `source` or missing in `target`.
+
+    What a replaced record had made and the new one does not make is removed, unless somebody edited it.
+    """
     for folder in _STATE:
         for path in sorted((source / folder).rglob("*")):
             there = target / path.relative_to(source)
             if path.is_file() and not path.name.startswith(".") and _is_newer(path, there):
+                for outdated in _outdated(there, path, target):
+                    remove(outdated)
                 there.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(path, there)
+
+
+def _outdated(record: Path, newer: Path, root: Path) -> tuple[Path, ...]:
+    """The unedited files below `root` that the step of `record` no longer makes; empty for what is no record."""
+    from cartwheel.model.record import UnreadableRecord, from_json
+
+    try:
+        before, after = (from_json(path.read_bytes())[0].makes for path in (record, newer))
+    except (OSError, UnreadableRecord):
+        return ()
+    files = {root / path: digest for path, digest in before.items() if path not in after}
+    return tuple(path for path, digest in files.items() if path.is_file() and sha256_of(path) == digest)
 
 
 def _is_newer(path: Path, there: Path) -> bool:
