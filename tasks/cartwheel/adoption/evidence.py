@@ -42,6 +42,8 @@ class PackageEvidence(Struct, frozen=True, kw_only=True):
     changelog: str
     tag: str
     """The form of its tags; empty without tags."""
+    checked_by: str = ""
+    """An index with PyPI's rules for platform tags to which it is published; empty without one."""
 
 
 class PackageTable(Struct, frozen=True, kw_only=True):
@@ -88,7 +90,7 @@ def built_wheels(manifests: Manifests, calls: Iterable[BuildCall]) -> tuple[Ship
         for triple in call.triples:
             for python in _pythons(call, default, minimum_python(manifests, abi)):
                 own = default_floor(manifests, TARGETS[triple], python) if triple == _BROWSER else ""
-                row = from_build(triple, python, call.floor or own, f"{call.workflow}: {call.job}")
+                row = from_build(triple, python, call.floor or own, f"{triple}:{python}")
                 wheels.setdefault((triple, python, row.floor), row)
     return tuple(wheels.values())
 
@@ -115,7 +117,7 @@ def package_table(evidence: PackageEvidence) -> PackageTable:
         calls = [call for call in evidence.calls if call.triples]
         calls = [call for call in calls if call.tool != CARGO_DIST] or (calls if wheels else [])
         source = ", ".join(dict.fromkeys(call.workflow for call in calls))
-    aim = proposal(evidence.manifests, wheels)
+    aim = proposal(evidence.manifests, wheels, checked_by=evidence.checked_by)
     targets = aim.table.get("targets") or usual_triples(evidence.manifests)
     settings = build_settings(evidence.calls, {(wheel.triple, wheel.python) for wheel in wheels}, targets)
     rows = tuple(_merged((*aim.table.get("overrides", ()), *settings.overrides)))
@@ -257,6 +259,13 @@ def adoption_rows(comparison: Comparison, table: PackageTable, files: Iterable[s
         for row in comparison.raised
     ]
     return tuple(rows)
+
+
+def unplanned_rows(table: PackageTable) -> tuple[AdoptionRow, ...]:
+    """The wheels that workflows build and the table does not plan as they are, each with its reason."""
+    return tuple(
+        AdoptionRow(state="lost" if row.lost else "floor", what=row.file, why=row.reason) for row in table.aim.unplanned
+    )
 
 
 def _successor(file: str) -> str:

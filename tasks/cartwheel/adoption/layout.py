@@ -63,7 +63,7 @@ def packages_in(
     folders = {path.rpartition("/")[0] or "." for path in texts if path.rpartition("/")[2] in marks}
     excluded = tuple(excluded)
     for folder in sorted(folders, key=lambda f: (f != ".", f.count("/"), f)):
-        out = any(fnmatchcase(folder, pattern.removeprefix("./").rstrip("/")) for pattern in excluded)
+        out = any(matches_folder(folder, pattern) for pattern in excluded)
         row = SkippedFolder(folder=folder, why="excluded") if out else _package(folder, texts)
         (rows if isinstance(row, FoundPackage) else skipped).append(row)  # type: ignore[arg-type]
     members = _uv_members(texts, [row.folder for row in rows])
@@ -72,6 +72,11 @@ def packages_in(
             rows.remove(row)
             skipped.append(SkippedFolder(folder=row.folder, why="pure Python and no member of a uv workspace"))
     return tuple(rows), tuple(skipped)
+
+
+def matches_folder(folder: str, pattern: str) -> bool:
+    """Whether a pattern of `excluded-packages` matches a folder relative to the root."""
+    return fnmatchcase(folder, pattern.removeprefix("./").rstrip("/"))
 
 
 def _package(folder: str, texts: Texts) -> FoundPackage | SkippedFolder:

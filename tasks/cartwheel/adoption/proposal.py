@@ -19,7 +19,14 @@ from cartwheel.model.config.resolve import resolve_project
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.artifacts import package_artifacts
-from cartwheel.model.wheels.target import ANY, TARGETS, refuse_impossible, version_of_floor
+from cartwheel.model.wheels.target import (
+    ANY,
+    TARGETS,
+    platform_tag,
+    pypi_takes,
+    refuse_impossible,
+    version_of_floor,
+)
 
 
 class UnplannedFile(Struct, frozen=True, kw_only=True):
@@ -39,18 +46,19 @@ class Proposal(Struct, frozen=True, kw_only=True):
     unplanned: tuple[UnplannedFile, ...]
 
 
-def proposal(manifests: Manifests, wheels: Iterable[ShippedWheel]) -> Proposal:
-    """The keys with which the package plans these wheels."""
+def proposal(manifests: Manifests, wheels: Iterable[ShippedWheel], *, checked_by: str = "") -> Proposal:
+    """The keys with which the package plans these wheels. `checked_by`: an index with PyPI's rules for platform tags to
+    which the package is published; empty without one."""
     unplanned: list[UnplannedFile] = []
     rows: list[WheelRow] = []
     for wheel in wheels:
-        row = _row(manifests, wheel, unplanned)
+        row = _row(manifests, wheel, unplanned, checked_by)
         if row and row not in rows:
             rows.append(row)
     return Proposal(table=proposed_keys(manifests, rows), unplanned=tuple(dict.fromkeys(unplanned)))
 
 
-def _row(manifests: Manifests, wheel: ShippedWheel, unplanned: list[UnplannedFile]) -> WheelRow | None:
+def _row(manifests: Manifests, wheel: ShippedWheel, unplanned: list[UnplannedFile], checked_by: str) -> WheelRow | None:
     """The wheel in words of the configuration; None, with a reason, for one that it cannot have."""
     reason = _refusal(manifests, wheel)
     if reason:
@@ -58,6 +66,11 @@ def _row(manifests: Manifests, wheel: ShippedWheel, unplanned: list[UnplannedFil
         return None
     floor = wheel.floor
     target = TARGETS[wheel.triple]
+    refused = [tag for tag in platform_tag(target, target.floor).split(".") if not pypi_takes(tag)]
+    if checked_by and refused:
+        why = f"{checked_by} takes no wheel with the platform tag {refused[0]}"
+        unplanned.append(UnplannedFile(file=wheel.file, reason=why))
+        return None
     lowest = target.floor if manifests.cargo_path else oldest_system(target, wheel.python)
     try:
         refuse_impossible(target, floor, where="")
@@ -138,7 +151,7 @@ def planned_files(root: Mapping[str, Any], packages: Iterable[Manifests]) -> dic
 
 
 def from_build(triple: str, python: str, floor: str, file: str) -> ShippedWheel:
-    """A workflow's wheels, as if they were published."""
+    """A workflow's wheels, as if they were published; `file` names them in reasons."""
     target = TARGETS.get(triple)
     text = floor or (target.floor if target else "")
     if target and text and target.system == "linux" and target.floor != "linux":

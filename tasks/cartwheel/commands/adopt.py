@@ -137,19 +137,33 @@ def project_root(start: Path) -> Path:
 
 
 def write(adoption: Adoption) -> None:
-    """Writes every file; raises `ConfigError` for a file that changed since it was read."""
-    from cartwheel.filesystem.files import create_state_folder, write_atomically
+    """Writes every file; raises `ConfigError` for a file that changed since it was read.
+
+    The root's table comes last: a project whose adoption was killed counts as not adopted, and the next run proposes
+    the same again. That run deletes the temporary files of the killed one. Modes and symbolic links are kept.
+    """
+    from cartwheel.filesystem.files import create_state_folder, sweep_beside, write_atomically
     from cartwheel.schema import write_editor_schema
 
     for edit in adoption.edits:
         path = adoption.root / edit.path
-        present = path.read_bytes().decode() if path.is_file() else ""
+        try:
+            present = path.read_bytes().decode() if path.is_file() else ""
+        except UnicodeDecodeError:
+            raise ConfigError(f"{edit.path} is not UTF-8; convert it, and run it again: doit adopt") from None
         if present != edit.old:
             raise ConfigError(f"{edit.path} was changed meanwhile; run it again: doit adopt")
-    for edit in adoption.edits:
-        write_atomically(adoption.root / edit.path, edit.new.encode())
+    edits = sorted(adoption.edits, key=lambda edit: _MARKS.get(edit.path, 0))
+    contents = {(adoption.root / edit.path).resolve(): edit.new.encode() for edit in edits}
+    sweep_beside(contents)
     create_state_folder(adoption.root)
+    for path, data in contents.items():
+        write_atomically(path, data, mode=path.stat().st_mode & 0o7777 if path.is_file() else 0o644)
     write_editor_schema(adoption.root)
+
+
+_MARKS = {"dodo.py": 1, "pyproject.toml": 2}
+"""The files that mark a project as adopted, in the order in which they are written after all others."""
 
 
 Released = Callable[[Path, str, Any], tuple[str, tuple[str, ...], str]]
@@ -164,6 +178,7 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None, exclud
     from cartwheel.adoption.workflows import workflows
     from cartwheel.commands.adopt_changes import changes
     from cartwheel.commands.adopt_new import first_adoption
+    from cartwheel.commands.adopt_notes import from_present, not_asked, with_dodo_note, without_unreadable
     from cartwheel.filesystem.repository_files import read_repository
     from cartwheel.model.config.settings import Settings
     from cartwheel.model.config.table import decode
@@ -173,6 +188,7 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None, exclud
     table = _tool(texts, "pyproject.toml").get("cartwheel", {})
     remembered = decode(Settings, table, where="[tool.cartwheel]").excluded_packages or ()
     layout, skipped = packages_in(texts, excluded=(*remembered, *excluded))
+    _refuse_no_match(excluded, (*(row.folder for row in layout), *(row.folder for row in skipped)))
     if not layout:
         why = "; ".join(f"{row.folder}: {row.why}" for row in skipped)
         raise ConfigError(
@@ -182,36 +198,24 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None, exclud
     pipelines = workflows(texts)
     evidence = gather_evidence(root, texts, layout, pipelines, None if offline else released or _latest_release)
     git = git_facts(root)
-    if "dodo.py" in texts and "cartwheel" in _tool(texts, "pyproject.toml"):
-        return _with_dodo_note(changes(root, texts, evidence, skipped, excluded), texts)
-    first = _from_present(first_adoption(root, texts, evidence, skipped, pipelines, git, excluded), present, texts)
-    return _with_dodo_note(first, texts)
+    if "cartwheel" in _tool(texts, "pyproject.toml"):
+        adoption = changes(root, texts, evidence, skipped, excluded)
+    else:
+        first = first_adoption(root, texts, evidence, skipped, pipelines, git, excluded)
+        adoption = from_present(first, present, texts)
+    return with_dodo_note(without_unreadable(not_asked(adoption) if offline else adoption), texts)
 
 
-def _with_dodo_note(adoption: Adoption, texts: Mapping[str, str]) -> Adoption:
-    """The adoption, with the lines that a dodo.py of other tasks lacks; it is never edited."""
-    from msgspec.structs import replace
+def _refuse_no_match(excluded: tuple[str, ...], folders: tuple[str, ...]) -> None:
+    """Raises `ConfigError` for a pattern that no folder matches."""
+    from cartwheel.adoption.layout import matches_folder
 
-    from cartwheel.adoption.adopted_files import DODO
-
-    if "cartwheel" in texts.get("dodo.py", "cartwheel"):
-        return adoption
-    lines = "".join(f"  {line}\n" if line else "\n" for line in DODO.splitlines()[2:]).rstrip()
-    return replace(adoption, notes=(*adoption.notes, f"dodo.py stays as it is; add these lines to it:\n{lines}"))
-
-
-def _from_present(adoption: Adoption, present: Mapping[str, str], texts: Mapping[str, str]) -> Adoption:
-    """The adoption with edits that start from the files as they are, without the tables that were added to them."""
-    from msgspec.structs import replace
-
-    added = {path: text for path, text in texts.items() if present.get(path) != text}
-    edits = [replace(edit, old=present.get(edit.path, "")) if edit.path in added else edit for edit in adoption.edits]
-    edited = {edit.path for edit in edits}
-    folders = {package.folder for package in adoption.packages}
-    for path, text in added.items():
-        if path not in edited and (path.rpartition("/")[0] or ".") in folders:
-            edits.append(FileEdit(path=path, old=present.get(path, ""), new=text))
-    return replace(adoption, edits=tuple(edits))
+    for pattern in excluded:
+        if not any(matches_folder(folder, pattern) for folder in folders):
+            raise ConfigError(
+                f"adopt --exclude {pattern}: no folder with a pyproject.toml or setup.py matches; "
+                f"expected one of: {', '.join(folders)}"
+            )
 
 
 def _tool(texts: Mapping[str, str], path: str) -> Mapping[str, Any]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cartwheel.adoption.adopted_files import FileEdit, added_overrides, gitignore_edit
+from cartwheel.adoption.adopted_files import FileEdit, added_overrides, dodo_edit, gitignore_edit
 from cartwheel.adoption.evidence import PackageEvidence, adoption_rows, package_table
 from cartwheel.adoption.file_sets import compare, with_reasons
-from cartwheel.adoption.layout import SkippedFolder, below
+from cartwheel.adoption.layout import SkippedFolder, below, matches_folder
 from cartwheel.adoption.parsed_files import parsed_toml
 from cartwheel.adoption.proposal import planned_files
 from cartwheel.adoption.shipped_wheels import shipped_wheels
@@ -35,6 +35,7 @@ def changes(
 
     project = read_project(root, {})
     known = {package.folder: package for package in project.packages}
+    gone = [folder for folder in known if any(matches_folder(folder, pattern) for pattern in excluded)]
     rows, edited, added = [], dict(texts), []
     for row in evidence:
         package = known.get(row.package.folder)
@@ -46,21 +47,21 @@ def changes(
         if any(line.state == "lost" and not line.why for line in adopted.rows):
             _plan_again(edited, row, package, single=len(project.packages) == 1)
     if excluded:
-        _exclude(edited, excluded)
+        _exclude(edited, excluded, gone)
     if added:
-        add_packages(edited, known, tuple(added))
+        add_packages(edited, [folder for folder in known if folder not in gone], tuple(added))
         rows += _planned_with(edited, tuple(added))
     edits = [
         FileEdit(path=path, old=texts.get(path, ""), new=text)
         for path, text in edited.items()
         if text != texts.get(path, "")
     ]
-    ignored = gitignore_edit(texts)
+    new = [edit for edit in (dodo_edit(texts), gitignore_edit(texts)) if edit]
     return Adoption(
         root=root,
         packages=tuple(rows),
         skipped=skipped,
-        edits=(*edits, *((ignored,) if ignored else ())),
+        edits=(*edits, *new),
         rivals=other_publishers(root, project),
         notes=tuple(
             f"{row.package.folder}: {row.package.name} is new, and is added to 'packages'; to leave it out from now "
@@ -71,13 +72,18 @@ def changes(
     )
 
 
-def _exclude(texts: dict[str, str], excluded: tuple[str, ...]) -> None:
-    """Adds patterns to `excluded-packages` of the root's table, in place in `texts`."""
+def _exclude(texts: dict[str, str], excluded: tuple[str, ...], gone: Iterable[str]) -> None:
+    """Adds patterns to `excluded-packages` of the root's table and takes the folders `gone` out of `packages`, in place
+    in `texts`."""
     path = "pyproject.toml"
-    known = parsed_toml(texts, path)["tool"]["cartwheel"].get("excluded-packages", ())
-    rows = list(dict.fromkeys((*known, *excluded)))
-    data = with_value(texts[path].encode(), ("tool", "cartwheel"), "excluded-packages", rows, shown_as=path)
-    texts[path] = data.decode()
+    table = parsed_toml(texts, path)["tool"]["cartwheel"]
+    keys = {"excluded-packages": list(dict.fromkeys((*table.get("excluded-packages", ()), *excluded)))}
+    if "packages" in table:
+        keys["packages"] = [folder for folder in table["packages"] if folder not in gone]
+    for key, rows in keys.items():
+        if rows != table.get(key):
+            data = with_value(texts[path].encode(), ("tool", "cartwheel"), key, rows, shown_as=path)
+            texts[path] = data.decode()
 
 
 def _planned_with(texts: Texts, added: tuple[PackageEvidence, ...]) -> Iterable[PackageAdoption]:

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from cartwheel.adoption.adopted_files import FileEdit, dodo_edit, gitignore_edit, table_edit
 from cartwheel.adoption.evidence import (
     PackageEvidence,
     PackageTable,
     adoption_rows,
     package_table,
+    unplanned_rows,
     version_keys,
 )
 from cartwheel.adoption.file_sets import compare
@@ -27,6 +30,7 @@ from cartwheel.ci.pipeline_files import FORGES, committed_forges
 from cartwheel.commands.adopt import Adoption, PackageAdoption
 from cartwheel.model.config.bindings import bindings_of, stable_abi
 from cartwheel.model.config.default_python import default_python
+from cartwheel.model.destination import kind_row
 from cartwheel.model.errors import ConfigError
 
 Texts = Mapping[str, str]
@@ -37,12 +41,14 @@ def first_adoption(
     pipelines: tuple[Workflow, ...], git: GitFacts, excluded: tuple[str, ...] = (),
 ) -> Adoption:  # fmt: skip
     """All files that the project needs, and what they plan."""
+    release = _release(evidence, pipelines, git)
+    evidence = tuple(replace(row, checked_by=_checked_by(row, release[0])) for row in evidence)
     package_tables = tuple(package_table(row) for row in evidence)
-    tables, comments = _tables(evidence, package_tables, pipelines, git)
+    tables, comments = _tables(evidence, package_tables, release)
     if excluded:
         tables["."] = {"excluded-packages": list(excluded), **tables["."]}
     planned = _files_by_folder(texts, evidence, tables)
-    dockerfiles = _dockerfiles(texts, evidence, package_tables)
+    dockerfiles = _dockerfiles(root, texts, evidence, package_tables)
     edits = [dodo_edit(texts), *_table_edits(texts, tables, comments), *dockerfiles, gitignore_edit(texts)]
     publish = tables["."].get("publish", ["pypi"])
     tags = [tables.get(row.package.folder, {}).get("tag") or tables["."].get("tag", "v{version}") for row in evidence]
@@ -70,7 +76,7 @@ def first_adoption(
 
 def package_adoption(evidence: PackageEvidence, table: PackageTable, planned: tuple[str, ...]) -> PackageAdoption:
     """A package that is new to the configuration: what it ships, and what its proposed table plans."""
-    rows = adoption_rows(compare(table.expected, planned), table, planned) if table.expected else ()
+    rows = adoption_rows(compare(table.expected, planned), table, planned) if table.expected else unplanned_rows(table)
     return PackageAdoption(
         name=evidence.package.name,
         folder=evidence.package.folder,
@@ -83,17 +89,30 @@ def package_adoption(evidence: PackageEvidence, table: PackageTable, planned: tu
     )
 
 
-def _tables(
-    evidence: tuple[PackageEvidence, ...],
-    package_tables: tuple[PackageTable, ...],
-    pipelines: tuple[Workflow, ...],
-    git: GitFacts,
-) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
-    """`[tool.cartwheel]` and its comments, by folder: the root's for the project, and each package's."""
+def _release(
+    evidence: tuple[PackageEvidence, ...], pipelines: tuple[Workflow, ...], git: GitFacts
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The root's keys about the release, and their comments."""
     crates = any(row.package.rust for row in evidence)
     single = len(evidence) == 1
     forms = [row.tag or ("v{version}" if single else f"{row.package.name}-v{{version}}") for row in evidence]
-    release, why = release_table(publishers(started_by_tags(pipelines, forms)), git, crates=crates)
+    return release_table(publishers(started_by_tags(pipelines, forms)), git, crates=crates)
+
+
+def _checked_by(row: PackageEvidence, release: Mapping[str, Any]) -> str:
+    """The first index with PyPI's rules to which a package is published; empty without one."""
+    names = () if row.package.private else release.get("publish", ("pypi",))
+    return next((name for name in names if kind_row(name, {}).wheel_rules), "")
+
+
+def _tables(
+    evidence: tuple[PackageEvidence, ...],
+    package_tables: tuple[PackageTable, ...],
+    release_keys: tuple[Mapping[str, Any], Mapping[str, str]],
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, str]]]:
+    """`[tool.cartwheel]` and its comments, by folder: the root's for the project, and each package's."""
+    single = len(evidence) == 1
+    release, why = release_keys
     root: dict[str, Any] = {}
     root_comments: dict[str, str] = {}
     folders = [row.package.folder for row in evidence]
@@ -197,17 +216,18 @@ def _notes(
             )
     yield from (line for package in tables for line in package.left_out)
     for workflow in pipelines:
-        yield from (f"{workflow.path}: {fault}" for fault in workflow.faults)
+        for fault in workflow.faults:
+            yield fault if fault.startswith(workflow.path) else f"{workflow.path}: {fault}"
 
 
 def _dockerfiles(
-    texts: Texts, evidence: tuple[PackageEvidence, ...], tables: tuple[PackageTable, ...]
+    root: Path, texts: Texts, evidence: tuple[PackageEvidence, ...], tables: tuple[PackageTable, ...]
 ) -> Iterable[FileEdit]:
     """The new Dockerfiles of all packages; raises `ConfigError` if another file has the name."""
     for row, package in zip(evidence, tables, strict=True):
         for name, text in package.files.items():
             path = below(row.package.folder, name)
-            if texts.get(path, text) != text:
+            if path in texts and (root / path).read_bytes() != text.encode():
                 raise ConfigError(
                     f"adopt: {path} exists already, and the build's image would be written there; rename it"
                 )

@@ -54,7 +54,9 @@ def _package(package: PackageAdoption) -> Iterable[str]:
         yield f"{package.name} against {package.source}: {counts}{', ' + more if more else ', nothing lost'}"
     else:
         follows = f" as {package.source} builds them" if package.source else ""
-        yield f"{package.name}: {len(package.planned)} files planned{follows}; none of it is on an index yet"
+        index = f"not compared with an index ({package.unread})" if package.unread else "none of it is on an index yet"
+        more = "".join(f"; {states.count(s)} {w}" for s, w in _WORDS.items() if s in states)
+        yield f"{package.name}: {len(package.planned)} files planned{follows}; {index}{more}"
     width = max((len(row.what) for row in package.rows), default=0)
     for row in package.rows:
         yield f"  {row.state:9}{row.what:{width}}  {row.why}".rstrip()
