@@ -175,6 +175,8 @@ def test_a_version_without_an_entry_in_the_changelog_is_refused_early_with_the_c
     assert "- Entry lost" in output
     assert "ok " not in output
     assert "- Entry lost" in project.doit("changelog", "--draft")
+    project.write("CHANGELOG.md", LOG.replace("## 1.0\n\n", ""))
+    assert "expected a heading like '## 1.0'; put it above what is under 'Unreleased'" in project.refused("tag")
 
 
 def test_what_comes_before_a_tag_cannot_be_left_out(project: Project) -> None:

@@ -475,6 +475,7 @@ OTHER = TestRun(count=3, python="3.12.1", by="emulated by qemu-aarch64")
     ("runs", "untested", "words"),
     [
         ((RAN,), "", "3 tests passed"),
+        ((replace(RAN, count=0),), "", "tests passed"),
         ((RAN, NOT), "", "3 tests passed (3.11), not with 3.14"),
         ((OTHER,), "", "3 tests passed (emulated by qemu-aarch64: 3.12)"),
         (

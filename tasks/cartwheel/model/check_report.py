@@ -91,8 +91,8 @@ def in_words(runs: Iterable[TestRun]) -> str:
     missed = tuple(run for run in runs if run.not_run)
     if not ran:
         return f"tests not run: {'; '.join(dict.fromkeys(run.not_run for run in missed))}"
-    counts = sorted({run.count for run in ran})
-    text = f"{tests(*(counts if len(counts) == 1 else (counts[0], counts[-1])))} passed"
+    counts = sorted({run.count for run in ran if run.count})
+    text = f"{tests(*dict.fromkeys((counts[0], counts[-1]))) if counts else 'tests'} passed"
     plain = len(runs) == 1 and ran[0].by == HERE
     text += "" if plain else f" ({_by_place(ran)})"
     return text + (f", not with {', '.join(run.python for run in missed)}" if missed else "")

@@ -140,14 +140,15 @@ def without_entry(root: Path, package: Package, version: str = "", *, ignored: t
     key = version or package.version
     if not log.path or log.notes(key) or not (key == UNRELEASED or needs_entry(package, key)):
         return ()
-    what = "nothing is under 'Unreleased'"
+    what, fix = "nothing is under 'Unreleased'", "write what changed"
     if key != UNRELEASED:
         what = f"there is no entry for {key}, expected a heading like '{log.heading(key)}'"
+        fix = "put it above what is under 'Unreleased'" if log.notes(UNRELEASED) else fix
     offered = offer(root, package, ignored=ignored).splitlines()
     more = [f"- … and {len(offered) - _OFFERED} more: doit changelog --draft"] if len(offered) > _OFFERED else []
     since = ("the commits since the last tag:", *offered[:_OFFERED], *more) if offered else ()
     return (
-        f"{log.path}: {what}; write what changed (changelog.required in [tool.cartwheel] says when)",
+        f"{log.path}: {what}; {fix} (changelog.required in [tool.cartwheel] says when)",
         *forgotten_fragments(root, package),
         *since,
     )
