@@ -14,7 +14,7 @@ import pytest
 from cartwheel.adoption.build_scripts import before_build
 from cartwheel.adoption.build_settings import compiler_flags
 from cartwheel.adoption.cibuildwheel_options import Options
-from cartwheel.adoption.publishers import publishers
+from cartwheel.adoption.publishers import publishers, takes_tag
 from cartwheel.adoption.release_keys import GitFacts, release_table
 from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
 from cartwheel.commands.adopt import Adoption, adopt, write
@@ -553,3 +553,137 @@ def test_crates_that_a_workflow_publishes_by_a_token_keep_it(steps: tuple[JobSte
     tagged = Workflow(path="release.yml", name="release", forge="github", triggers=triggers, jobs=(job,))
     table, _ = release_table(publishers([tagged]), GitFacts(), crates=True)
     assert (table["publish"], table.get("index")) == (["crates-io"], index)
+
+
+BUILT = "on: { release: { types: [published] } }\njobs:\n  build:\n    runs-on: ubuntu-latest\n    steps:\n"
+BUILT += "      - uses: PyO3/maturin-action@v1\n  send:\n    runs-on: ubuntu-latest\n    steps:\n      - {step}\n"
+
+
+def sent(script: str = "", addresses: dict[str, str] | None = None, **step: Any) -> list[str]:
+    """The indexes that the upload of one step goes to."""
+    job = JobRun(workflow="x.yml", job="send", steps=(JobStep(run=script, **step),), events=("push",))
+    flow = Workflow(path="x.yml", name="x", forge="github", triggers={"push": {"tags": ["v*"]}}, jobs=(job,))
+    return [row.index for row in publishers([flow], addresses)]
+
+
+@pytest.mark.parametrize(
+    ("step", "index"),
+    [
+        ("run: twine upload -r artifactory dist/*", "artifactory"),
+        ("run: twine upload --config-file ci/pypirc -r corp dist/*", "corp"),
+        ("run: uv publish --index internal", "internal"),
+        ('{ run: twine upload dist/*, env: { TWINE_REPOSITORY_URL: "${{ secrets.URL }}" } }', "only a run knows"),
+        ('{ run: uv publish, env: { UV_PUBLISH_URL: "${{ vars.BASE }}/legacy/" } }', "/legacy/"),
+        ('run: twine upload --repository-url "${{ secrets.URL }}" dist/*', "only a run knows"),
+        (
+            '{ uses: pypa/gh-action-pypi-publish@v1, with: { repository-url: "${{ vars.URL }}", password: x } }',
+            "only a run knows",
+        ),
+    ],
+)
+def test_a_package_of_an_index_without_a_known_address_is_not_published_to_pypi(
+    tmp_path: Path, step: str, index: str
+) -> None:
+    found, table = adopted(tmp_path / "x", workflow=BUILT.replace("{step}", step))
+    assert (table["publish"], table.get("index"), table["ci"]) == ([], None, {"trigger": "release"})
+    (note,) = [note for note in found.notes if "publishes to" in note]
+    assert note.startswith(".github/workflows/wheels.yml:10: job 'send' publishes to ")
+    assert index in note
+    assert "[tool.cartwheel.index." in note
+
+
+def test_the_registry_of_a_gitlab_project_is_not_pypi(tmp_path: Path) -> None:
+    text = "send:\n  rules: [{ if: $CI_COMMIT_TAG }]\n  script:\n    - TWINE_PASSWORD=$CI_JOB_TOKEN twine upload "
+    text += "--repository-url ${CI_API_V4_URL}/projects/${CI_PROJECT_ID}/packages/pypi dist/*\n"
+    found, table = adopted(tmp_path / "x", **{".gitlab-ci.yml": text})
+    assert table["publish"] == []
+    assert any(note.startswith(".gitlab-ci.yml:4: job 'send' publishes to ${CI_API_V4_URL}") for note in found.notes)
+
+
+def test_no_package_of_a_workspace_is_published_to_pypi_instead_of_an_unknown_index(tmp_path: Path) -> None:
+    step = "run: twine upload -r corp dist/*"
+    files = {
+        f"{folder}/{name}": text.replace("agate", folder)
+        for folder in ("one", "two")
+        for name, text in (("Cargo.toml", PYO3), ("pyproject.toml", PACKAGE), ("src/lib.rs", ""))
+    }
+    text = BUILT.replace("{step}", step)
+    adopted(tmp_path / "x", workflow=text, **files)
+    project = read_project(tmp_path / "x", {})
+    assert [package.publish for package in project.packages] == [(), (), ()]
+
+
+@pytest.mark.parametrize(
+    ("script", "env", "indexes"),
+    [
+        ("twine upload dist/*", {}, ["pypi"]),
+        ("twine upload -r pypi dist/*", {}, ["pypi"]),
+        ("twine upload --repository=testpypi dist/*", {}, ["testpypi"]),
+        ("twine upload --repository testpypi dist/* && twine upload dist/*", {}, ["testpypi", "pypi"]),
+        ("twine upload dist/*", {"TWINE_REPOSITORY": "corp"}, ["corp"]),
+        ("twine upload -r pypi dist/*", {"TWINE_REPOSITORY": "corp"}, ["pypi"]),
+        ("export TWINE_REPOSITORY=corp\ntwine upload dist/*", {}, ["corp"]),
+        ("twine upload -r $WHERE dist/*", {"WHERE": "testpypi"}, ["testpypi"]),
+        ("twine upload -r $WHERE dist/*", {}, ["$WHERE"]),
+        ("uv publish", {"UV_PUBLISH_INDEX": "corp"}, ["corp"]),
+        ("uv publish --index named", {}, ["named"]),
+        ("uv publish --index real", {}, ["pypi"]),
+        ("maturin upload", {"MATURIN_REPOSITORY": "testpypi"}, ["testpypi"]),
+        ("twine upload --repository-url https://pypi.corp.example/legacy/ dist/*", {},
+         ["https://pypi.corp.example/legacy/"]),
+        ("poetry publish -r corp", {}, ["corp"]),
+        ("poetry config repositories.corp https://pkgs.example/up\npoetry publish -r corp", {}, ["https://pkgs.example/up"]),
+        ("pdm publish", {}, ["pypi"]),
+        ("pdm publish --repository corp", {}, ["corp"]),
+        ("rye publish --yes", {}, ["pypi"]),
+        ("hatch publish -r test", {}, ["testpypi"]),
+        ("hatch publish", {"HATCH_INDEX_REPO": "https://pkgs.example/up"}, ["https://pkgs.example/up"]),
+        ("flit publish --repository corp", {}, ["corp"]),
+        ('echo "now run twine upload dist/*"\nprintf "x && uv publish"  # hatch publish', {}, []),
+        ("twine upload -r github dist/*", {}, ["index github"]),
+    ],
+)  # fmt: skip
+def test_the_index_of_an_upload_is_the_one_that_its_options_and_variables_name(
+    script: str, env: dict[str, str], indexes: list[str]
+) -> None:
+    named = {"named": "https://pkgs.example/up", "real": "https://upload.pypi." + "org/legacy/"}
+    assert sent(script, named, env=env) == indexes
+
+
+def test_the_upload_address_of_an_index_of_uv_is_taken_over(tmp_path: Path) -> None:
+    index = '[[tool.uv.index]]\nname = "corp"\nurl = "https://pkgs.example/simple"\n'
+    index += 'publish-url = "https://pkgs.example/up"\n'
+    text = BUILT.replace("{step}", "run: uv publish --index corp")
+    found, table = adopted(tmp_path / "x", workflow=text, **{"pyproject.toml": PACKAGE + index})
+    assert (table["publish"], table["index"]) == (["corp"], {"corp": {"url": "https://pkgs.example/up"}})
+    assert not [note for note in found.notes if "publishes to" in note]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "tag", "taken"),
+    [
+        (["v?[0-9]+.[0-9]+.[0-9]+"], "{version}", True),
+        (["v?[0-9]+.[0-9]+.[0-9]+"], "v{version}", True),
+        (["v?.*"], "xv{version}", False),
+        (["v*", "!v1*"], "v{version}", False),
+        (["*"], "core/v{version}", False),
+        (["**"], "core/v{version}", True),
+    ],
+)
+def test_patterns_of_tags_match_as_github_reads_them(patterns: list[str], tag: str, taken: bool) -> None:
+    flow = Workflow(path="x.yml", name="x", forge="github", triggers={"push": {"tags": patterns}}, jobs=())
+    assert takes_tag(flow, tag) is taken
+
+
+@pytest.mark.parametrize("local", ["ci/send.yml", "/ci/*.yml", ".ci/send.yml"])
+def test_a_file_that_a_gitlab_pipeline_includes_is_read_wherever_it_is(tmp_path: Path, local: str) -> None:
+    place = local.strip("/").replace("*", "send")
+    files = {
+        ".gitlab-ci.yml": f"include:\n  - local: {local}\n  - local: ci/none.yml\n",
+        place: "send:\n  rules: [{ if: $CI_COMMIT_TAG }]\n  script: [twine upload -r testpypi dist/*]\n",
+    }
+    found, table = adopted(tmp_path / "x", **files)
+    assert table["publish"] == ["testpypi"]
+    assert [note for note in found.notes if "includes" in note] == [
+        ".gitlab-ci.yml: includes {'local': 'ci/none.yml'}, which is not read from this repository"
+    ]

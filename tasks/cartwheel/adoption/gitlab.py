@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from cartwheel.adoption.parsed_files import Texts, parsed_yaml
@@ -50,11 +51,12 @@ def _merge(document: dict[str, Any], path: str, texts: Texts, faults: list[str],
     included = read.get("include") or []
     for row in included if isinstance(included, list) else [included]:
         local = row if isinstance(row, str) else row.get("local", "") if isinstance(row, Mapping) else ""
-        name = str(local).lstrip("/")
-        if name in texts and depth < 3:
+        pattern = str(local).lstrip("/")
+        names = [name for name in texts if fnmatchcase(name, pattern) and texts[name].strip()]
+        if not names or depth >= 3:
+            faults.append(f"{path}: includes {row}, which is not read from this repository")
+        for name in names if depth < 3 else ():
             _merge(document, name, texts, faults, depth=depth + 1)
-        else:
-            faults.append(f"{path}: includes {row}, which is not in this repository")
     document.update(read)
 
 

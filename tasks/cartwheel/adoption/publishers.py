@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
-from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
+from cartwheel.adoption.uploads import PYPIS, assignments, uploads
+from cartwheel.adoption.workflows import JobRun, Workflow
 
 TAG, RELEASE, BRANCH, HAND, SCHEDULE = "tag", "release", "branch", "by hand", "schedule"
 
@@ -21,7 +21,7 @@ class Publisher(Struct, frozen=True, kw_only=True):
     step: str
     """The action or the command."""
     index: str
-    """`pypi`, `testpypi`, `github`, `crates-io`, or an address."""
+    """`pypi`, `testpypi`, `github`, `crates-io`, an address, or the name or text that is given for an index."""
     trusted: bool = False
     """By the job's identity; else with a token."""
     secret: str = ""
@@ -31,93 +31,41 @@ class Publisher(Struct, frozen=True, kw_only=True):
     """Of the words above."""
 
 
-def publishers(pipelines: Iterable[Workflow]) -> tuple[Publisher, ...]:
-    """Every step that publishes, each once."""
-    rows = (
-        row
-        for workflow in pipelines
-        for job in workflow.jobs
-        for step in job.steps
-        for row in _of_step(step, job, workflow)
-    )
+def publishers(pipelines: Iterable[Workflow], addresses: Mapping[str, str] | None = None) -> tuple[Publisher, ...]:
+    """Every step that publishes, each once; `addresses`: of indexes by name, as `index_addresses` returns them."""
+    rows = (row for workflow in pipelines for job in workflow.jobs for row in _of_job(job, workflow, addresses or {}))
     return tuple(dict.fromkeys(rows))
 
 
-def _of_step(step: JobStep, job: JobRun, workflow: Workflow) -> Iterable[Publisher]:
-    for index, what, password in _uploads(step):
-        yield Publisher(
-            workflow=workflow.path,
-            job=job.job,
-            step=what,
-            index=index,
-            trusted=job.permissions.get("id-token") == "write" and _by_identity(job, index, password),
-            secret=password,
-            environment=job.environment,
-            started_by=tuple(
-                what for what in started_by(workflow) if _EVENT.get(what, "") in job.events or not job.events
-            ),
-        )
+def _of_job(job: JobRun, workflow: Workflow, addresses: Mapping[str, str]) -> Iterable[Publisher]:
+    variables: dict[str, str] = {}
+    for step in job.steps:
+        for upload in uploads(step, addresses, variables):
+            yield Publisher(
+                workflow=workflow.path,
+                job=job.job,
+                step=upload.what,
+                index=upload.index,
+                trusted=job.permissions.get("id-token") == "write" and _by_identity(job, upload.index, upload.password),
+                secret=upload.password,
+                environment=job.environment,
+                started_by=tuple(
+                    what for what in started_by(workflow) if _EVENT.get(what, "") in job.events or not job.events
+                ),
+            )
+        if "GITHUB_ENV" in step.run:
+            variables |= assignments(step.run)
 
 
 def _by_identity(job: JobRun, index: str, password: str) -> bool:
     """Whether a job with an identity publishes with it; crates.io needs the action that exchanges it."""
     if index == "crates-io":
         return any(step.uses == "rust-lang/crates-io-auth-action" for step in job.steps)
-    return not password and index in ("pypi", "testpypi")
+    return not password and index in PYPIS
 
 
 _EVENT = {TAG: "push", BRANCH: "push", RELEASE: "release", HAND: "workflow_dispatch", SCHEDULE: "push"}
 """The event of each trigger."""
-
-
-def _uploads(step: JobStep) -> Iterable[tuple[str, str, str]]:
-    """For each upload of a step: the index, the action or command, and the variable of the password if known."""
-    token = next((k for k in ("TWINE_PASSWORD", "UV_PUBLISH_TOKEN", "MATURIN_PYPI_TOKEN", "UV_PUBLISH_PASSWORD")
-                  if k in step.env), "")  # fmt: skip
-    if step.uses == "pypa/gh-action-pypi-publish":
-        address = step.with_.get("repository-url", "") or step.with_.get("repository_url", "")
-        yield _index(address), step.uses, "password" if "password" in step.with_ else ""
-    elif step.uses == "pyo3/maturin-action" and step.with_.get("command") in ("upload", "publish"):
-        yield _index(step.with_.get("args", "") + step.env.get("MATURIN_REPOSITORY", "")), step.uses, token
-    elif step.uses in _PAGES and any(step.with_.get(key) for key in ("files", "artifacts", "file")):
-        yield "github", step.uses, ""
-    for command, kind in _COMMANDS:
-        for match in command.finditer(_commands(step.run)):
-            index = _index(match[0] + _repository(step.env)) if kind == "pypi" else kind
-            secret = token if kind == "pypi" else "CARGO_REGISTRY_TOKEN" if kind == "crates-io" else ""
-            yield index, re.sub(r"\s+", " ", match[0]).strip()[:40].strip(), secret
-
-
-_PAGES = ("softprops/action-gh-release", "ncipollo/release-action", "svenstaro/upload-release-action")
-_COMMANDS = (
-    (re.compile(r"\btwine\s+upload\b[^\n]*"), "pypi"),
-    (re.compile(r"\buv\s+publish\b[^\n]*"), "pypi"),
-    (re.compile(r"\bmaturin\s+(?:upload|publish)\b[^\n]*"), "pypi"),
-    (re.compile(r"\b(?:poetry|flit|hatch)\s+publish\b[^\n]*"), "pypi"),
-    (re.compile(r"\bcargo\s+publish\b[^\n]*"), "crates-io"),
-    (re.compile(r"\bgh\s+release\s+(?:upload|create)\b[^\n]*"), "github"),
-    (re.compile(r"\b(?:cargo\s+)?dist\s+host\b[^\n]*--steps=(?:upload|release)[^\n]*"), "github"),
-)
-
-
-def _commands(script: str) -> str:
-    return "\n".join(
-        line for line in script.replace("\\\n", " ").splitlines() if "--dry-run" not in line and line.strip()[:1] != "#"
-    )
-
-
-def _repository(env: Mapping[str, str]) -> str:
-    return " ".join(env.get(name, "") for name in ("TWINE_REPOSITORY", "TWINE_REPOSITORY_URL", "UV_PUBLISH_URL"))
-
-
-def _index(text: str) -> str:
-    """The index that an address or a command line means."""
-    if re.search(r"test[.-]?pypi", text):
-        return "testpypi"
-    address = re.search(r"https?://[^\s'\"]+", text)
-    if address and not re.search(r"//(?:upload\.)?pypi\.", address[0]):
-        return address[0]
-    return "pypi"
 
 
 def started_by(workflow: Workflow) -> tuple[str, ...]:
@@ -150,16 +98,25 @@ def takes_tag(workflow: Workflow, tag: str) -> bool:
     patterns = push.get("tags") if isinstance(push, Mapping) else None
     if not patterns:
         return True
-    name = tag.replace("{version}", "1.0.0")
-    return any(_matches(name, str(pattern)) for pattern in (patterns if isinstance(patterns, list) else [patterns]))
+    name, taken = tag.replace("{version}", "1.0.0"), False
+    for pattern in map(str, patterns if isinstance(patterns, list) else [patterns]):
+        if _matches(name, pattern.removeprefix("!")):
+            taken = not pattern.startswith("!")
+    return taken
+
+
+_WILDCARDS = {"**": ".*", "*": "[^/]*", "?": "?", "+": "+"}
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """GitHub's filter patterns, as far as tags use them: `*`, `**`, `?`, `[0-9]+`."""
-    if "+" in pattern:
-        text = re.escape(pattern).replace(r"\[", "[").replace(r"\]", "]").replace(r"\-", "-").replace(r"\+", "+")
-        return re.fullmatch(text.replace(r"\*", ".*").replace(r"\?", "?"), name) is not None
-    return fnmatchcase(name, pattern.replace("**", "*"))
+    """Whether GitHub's filter pattern matches: `?` and `+` repeat the character before them (GitHub's "Workflow
+    syntax", filter pattern cheat sheet, November 2026)."""
+    parts = re.findall(r"\\.|\*\*|\[[^\]]+\]|.", pattern, re.DOTALL)
+    text = "".join(_WILDCARDS.get(p) or (p if len(p) > 1 else re.escape(p)) for p in parts)
+    try:
+        return re.fullmatch(text, name) is not None
+    except re.error:
+        return name == pattern
 
 
 class Rival(Struct, frozen=True, kw_only=True):

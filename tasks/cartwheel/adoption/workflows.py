@@ -14,6 +14,12 @@ from cartwheel.adoption.job_matrix import expanded_matrix
 from cartwheel.adoption.parsed_files import Texts, parsed_yaml
 
 FOLDER = ".github/workflows/"
+DESTINATIONS = frozenset(
+    ("repository-url", "repository_url", "TWINE_REPOSITORY", "TWINE_REPOSITORY_URL", "UV_PUBLISH_URL",
+     "UV_PUBLISH_INDEX", "MATURIN_REPOSITORY", "MATURIN_REPOSITORY_URL", "PDM_PUBLISH_REPO", "HATCH_INDEX_REPO",
+     "FLIT_INDEX_URL")
+)  # fmt: skip
+"""Inputs and variables that name an index. One that only a run knows has the value `${{ … }}`, since empty is PyPI."""
 
 
 class JobStep(Struct, frozen=True, kw_only=True):
@@ -245,11 +251,20 @@ def _steps(
         yield JobStep(
             uses=uses.partition("@")[0].lower(),
             run=as_text(substitute(row.get("run", ""), seen)),
-            with_={key: as_text(value) for key, value in inputs.items()},
-            env={key: as_text(value) for key, value in env.items()},
+            with_={key: _step_text(key, value, row) for key, value in inputs.items()},
+            env={key: _step_text(key, value, row) for key, value in env.items()},
             folder=as_text(substitute(row.get("working-directory", folder), seen)) or ".",
             name=as_text(row.get("name", "")),
         )
+
+
+def _step_text(key: str, value: Any, step: Mapping[str, Any]) -> str:
+    """The text of an input or a variable; a choice between literal addresses of PyPI and TestPyPI is empty."""
+    if value is not UNKNOWN or key not in DESTINATIONS:
+        return as_text(value)
+    written = str({**(step.get("env") or {}), **(step.get("with") or {})}.get(key, ""))
+    public = re.search(r"//(?:upload\.|test\.)?pypi\.(?:org|python)", written)
+    return "" if public and not re.search(r"\b(?:secrets|vars)\.", written) else "${{ … }}"
 
 
 def _composite(

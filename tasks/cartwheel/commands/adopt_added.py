@@ -43,7 +43,9 @@ def add_packages(texts: dict[str, str], known: Iterable[str], added: tuple[Packa
         tables[row.package.folder], comments[row.package.folder] = own, table.comments
         for name, text in table.files.items():
             texts.setdefault(below(row.package.folder, name), text)
-    spelled_out(tables, added, single=False)
+    tool = [parsed_toml(texts, below(folder, _ROOT)).get("tool", {}).get("cartwheel", {}) for folder in before]
+    published = next((table["publish"] for table in tool if table.get("publish")), ())
+    spelled_out(tables, added, single=False, publish=published)
     for row in added:
         path = below(row.package.folder, _ROOT)
         if "cartwheel" not in parsed_toml(texts, path).get("tool", {}):

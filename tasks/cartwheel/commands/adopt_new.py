@@ -23,7 +23,8 @@ from cartwheel.adoption.parsed_files import parsed_toml
 from cartwheel.adoption.proposal import planned_files, with_table
 from cartwheel.adoption.proposed_keys import usual_triples
 from cartwheel.adoption.publishers import publishers, started_by_tags
-from cartwheel.adoption.release_keys import GitFacts, release_table
+from cartwheel.adoption.release_keys import GitFacts, release_table, unresolved_indexes
+from cartwheel.adoption.uploads import index_addresses
 from cartwheel.adoption.workflows import Workflow
 from cartwheel.ci.other_publishers import advice
 from cartwheel.ci.pipeline_files import FORGES, committed_forges
@@ -41,7 +42,7 @@ def first_adoption(
     pipelines: tuple[Workflow, ...], git: GitFacts, excluded: tuple[str, ...] = (),
 ) -> Adoption:  # fmt: skip
     """All files that the project needs, and what they plan."""
-    release = _release(evidence, pipelines, git)
+    release = _release(evidence, pipelines, git, index_addresses(texts))
     evidence = tuple(replace(row, checked_by=_checked_by(row, release[0])) for row in evidence)
     package_tables = tuple(package_table(row) for row in evidence)
     tables, comments = _tables(evidence, package_tables, release)
@@ -90,13 +91,14 @@ def package_adoption(evidence: PackageEvidence, table: PackageTable, planned: tu
 
 
 def _release(
-    evidence: tuple[PackageEvidence, ...], pipelines: tuple[Workflow, ...], git: GitFacts
+    evidence: tuple[PackageEvidence, ...], pipelines: tuple[Workflow, ...], git: GitFacts, addresses: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The root's keys about the release, and their comments."""
     crates = any(row.package.rust for row in evidence)
     single = len(evidence) == 1
     forms = [row.tag or ("v{version}" if single else f"{row.package.name}-v{{version}}") for row in evidence]
-    return release_table(publishers(started_by_tags(pipelines, forms)), git, crates=crates)
+    senders = publishers(started_by_tags(pipelines, forms), addresses)
+    return release_table(senders, git, crates=crates, addresses=addresses)
 
 
 def _checked_by(row: PackageEvidence, release: Mapping[str, Any]) -> str:
@@ -142,12 +144,18 @@ def _tables(
         step = {"name": "packages of the system", "run": list(lines)}
         tables["."].setdefault("ci", {})["steps"] = {"before": {"build": [step]}}
         root_comments.setdefault("ci", "from the workflows")
-    spelled_out(tables, evidence, single=single)
+    spelled_out(tables, evidence, single=single, publish=release.get("publish", ["pypi"]))
     return tables, comments
 
 
-def spelled_out(tables: dict[str, dict[str, Any]], evidence: tuple[PackageEvidence, ...], *, single: bool) -> None:
-    """Writes defaults out in the tables of other packages, since the root's table would change their defaults."""
+def spelled_out(
+    tables: dict[str, dict[str, Any]], evidence: tuple[PackageEvidence, ...], *, single: bool,
+    publish: Iterable[str] = ("pypi",),
+) -> None:  # fmt: skip
+    """Writes defaults out in the tables of other packages, since the root's table would change their defaults.
+
+    `publish`: where the project publishes if the root's package is not published.
+    """
     for row in evidence if not single else ():
         own = tables.setdefault(row.package.folder, {})
         if row.package.folder == ".":
@@ -158,7 +166,7 @@ def spelled_out(tables: dict[str, dict[str, Any]], evidence: tuple[PackageEviden
             default = default_python(row.manifests, bindings_of(row.manifests), stable_abi(row.manifests))
             own.setdefault("python", list(default))
         if tables["."].get("publish") == [] and "publish" not in own:
-            own["publish"] = ["pypi"]
+            own["publish"] = list(publish)
         for key, nothing in _NOTHING.items() if row.package.compiled else ():
             if key in tables["."]:
                 own.setdefault(key, nothing)
@@ -215,6 +223,9 @@ def _notes(
                 "in a container. If nothing in it is needed, delete it and take the key 'image' out"
             )
     yield from (line for package in tables for line in package.left_out)
+    if not all(row.package.private for row in evidence):
+        addresses = index_addresses(texts)
+        yield from unresolved_indexes(publishers(pipelines, addresses), texts, addresses)
     for workflow in pipelines:
         for fault in workflow.faults:
             yield fault if fault.startswith(workflow.path) else f"{workflow.path}: {fault}"

@@ -39,6 +39,7 @@ def read_repository(root: Path) -> dict[str, str]:
         for file in files:
             path = (here / file).as_posix()
             texts[path] = _text(Path(folder, file)) if _READ.fullmatch(path) else ""
+    _add_included(root, texts)
     return texts
 
 
@@ -50,7 +51,21 @@ def read_workflows(root: Path) -> dict[str, str]:
         name = path.relative_to(root).as_posix()
         if path.is_file() and _READ.fullmatch(name):
             texts[name] = _text(path)
+    _add_included(root, texts)
     return texts
+
+
+def _add_included(root: Path, texts: dict[str, str]) -> None:
+    """Reads the YAML files that GitLab's pipeline names, and those that these name."""
+    pending = [".gitlab-ci.yml"]
+    while pending:
+        for pattern in re.findall(r"[\w./*-]+\.ya?ml\b", texts.get(pending.pop(), "")):
+            relative = pattern.lstrip("/")
+            for path in root.glob(relative) if ".." not in relative.split("/") else ():
+                name = path.relative_to(root).as_posix()
+                if path.is_file() and not path.is_symlink() and not texts.get(name):
+                    texts[name] = _text(path)
+                    pending += [name] if texts[name] else []
 
 
 def _may_enter(path: Path, name: str, depth: int) -> bool:
