@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cartwheel.adoption.command_lines import arguments_left_out, maturin_options, package_folder, split_words
+from cartwheel.adoption.interpreters import named_python, set_up_pythons
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.platform_names import deployment_target, image_policy, python_name, triple_of, with_policy
+from cartwheel.adoption.shell_loops import unrolled
 from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
 
 FOUND = "found"
@@ -31,7 +33,7 @@ class BuildCall(Struct, frozen=True, kw_only=True):
     """One command of a workflow that makes wheels or a source distribution."""
 
     tool: str
-    """`maturin`, `cibuildwheel`, `build`, `cargo-dist`."""
+    """`maturin`, `cibuildwheel`, `build`, `uv`, `cargo-dist`."""
     workflow: str
     job: str
     triples: tuple[str, ...] = ()
@@ -56,6 +58,8 @@ class BuildCall(Struct, frozen=True, kw_only=True):
     isolated: bool = False
     """Whether it runs in a container of its own, where earlier steps of the job have no effect."""
     runner: str = ""
+    notes: tuple[str, ...] = ()
+    """What the build has and no key of the configuration takes over, in words."""
     environment: Mapping[str, str] = {}
 
 
@@ -65,13 +69,23 @@ def build_calls(pipelines: Iterable[Workflow], texts: Texts) -> tuple[BuildCall,
     from cartwheel.adoption.preparation import prepared
 
     calls = (
-        prepared(call, job, job.steps[:number])
+        prepared(_for_host(call, job.steps[: number + 1]), job, job.steps[:number])
         for workflow in pipelines
         for job in workflow.jobs
         for number, step in enumerate(job.steps)
         for call in _calls(step, job, texts)
     )
     return (*calls, *cargo_dist_calls(texts))
+
+
+def _for_host(call: BuildCall, steps: Iterable[JobStep]) -> BuildCall:
+    """The build with the interpreter that the job sets up on the machine, where it names none itself."""
+    unnamed = HOST in call.pythons or (call.tool == "maturin" and not call.pythons)
+    if not unnamed or call.isolated or not call.triples:
+        return call
+    own = set_up_pythons(steps, uv=call.tool == "uv")
+    named = [name for name in call.pythons if name != HOST]
+    return replace(call, pythons=tuple(dict.fromkeys((*named, *own))) if own else call.pythons)
 
 
 def _calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[BuildCall]:
@@ -95,7 +109,7 @@ def _commands(script: str) -> str:
 
 def _maturin_action(step: JobStep, job: JobRun) -> Iterable[BuildCall]:
     command = step.with_.get("command", "build") or "build"
-    arguments = _split(step.with_.get("args", ""))
+    arguments = split_words(step.with_.get("args", ""))
     if command not in ("build", "sdist", "publish"):
         return
     yield from _maturin(
@@ -116,8 +130,9 @@ def _maturin(
     command: str, arguments: list[str], job: JobRun, *, target: str, manylinux: str, folder: str,
     container: str = "", before: str = "", isolated: bool = False, env: Mapping[str, str] | None = None,
 ) -> Iterable[BuildCall]:  # fmt: skip
-    options = _options(arguments)
-    folder = _package_folder(folder, options)
+    ends = arguments.index("--") if "--" in arguments else len(arguments)
+    options = maturin_options(arguments[:ends])
+    folder = package_folder(folder, options)
     system = job.system
     named = options.get("--target", [target])[-1] or target
     triple = triple_of(named, system, _set_up_arch(job) or job.arch)
@@ -146,42 +161,9 @@ def _maturin(
         before=before.strip(),
         isolated=isolated,
         runner=job.runner,
+        notes=tuple(arguments_left_out(options, arguments[ends + 1 :])),
         environment=env or {},
     )
-
-
-def _package_folder(folder: str, options: Mapping[str, list[str]]) -> str:
-    manifest = (options.get("-m") or options.get("--manifest-path") or [""])[-1]
-    below = manifest.rpartition("/")[0] if manifest.endswith("Cargo.toml") else ""
-    whole = "/".join(part for part in (folder, below) if part not in ("", "."))
-    return re.sub(r"(?:^|/)\./", "/", whole).strip("/") or "."
-
-
-_VALUED = ("-i", "--interpreter", "-m", "--manifest-path", "--target", "--compatibility", "--manylinux", "--features",
-           "-F", "--profile", "-o", "--out", "--auditwheel", "-j", "--bindings", "-b", "--config")  # fmt: skip
-_SAME = {"--interpreter": "-i", "-F": "--features"}
-
-
-def _options(arguments: list[str]) -> dict[str, list[str]]:
-    """Options of a maturin command line, each with its values; `-i` takes as many words as follow."""
-    options: dict[str, list[str]] = {}
-    option = ""
-    for word in arguments:
-        name, equals, value = word.partition("=")
-        if word.startswith("-") and not re.fullmatch(r"-\d.*", word):
-            if re.fullmatch(r"-[iFmo]\S+", word) and not equals:
-                name, value, equals = word[:2], word[2:], "="
-            option = _SAME.get(name, name)
-            options.setdefault(option, [])
-            if equals:
-                options[option].append(value)
-                option = option if option == "-i" else ""
-            elif name not in _VALUED:
-                option = ""
-        elif option:
-            options[option].append(word)
-            option = option if option == "-i" else ""
-    return options
 
 
 def _python_names(words: Iterable[str], job: JobRun) -> Iterable[str]:
@@ -202,23 +184,29 @@ _MATURIN = re.compile(r"\bmaturin\s+(build|sdist|publish)\b([^\n;&|]*)")
 _DOCKER = re.compile(r"\b(?:docker|podman)\s+run\b([^\n;&|]*)")
 _IMAGE = re.compile(r"\S*(?:manylinux|musllinux|pyo3/maturin)\S*")
 _PLAIN = re.compile(
-    r"(?:\bpython3?\s+-m\s+build\b|\bpyproject-build\b|\buv\s+build\b|\bpip3?\s+wheel\b"
-    r"|setup\.py\s+(?:bdist_wheel|sdist))([^\n;&|]*)"
+    r"(?:[^\s;&|(]*\bpy(?:thon|py)?[\d.]*t?(?:\.exe)?\"?\s+(?:-3\.\d+\s+)?(?:-m\s+build\b|-m\s+pip\s+wheel\b|setup\.py\s+(?:bdist_wheel|sdist))"
+    r"|\bpyproject-build\b|\buv\s+build\b|[^\s;&|(]*\bpip[\d.]*\"?\s+wheel\b|setup\.py\s+(?:bdist_wheel|sdist))([^\n;&|]*)"
 )
 
 
+def builds_wheels(line: str) -> bool:
+    """Whether a line of a script is a build that is read as one."""
+    return bool(_MATURIN.search(line) or _PLAIN.search(line))
+
+
 def _calls_in_script(step: JobStep, job: JobRun) -> Iterable[BuildCall]:
-    script = step.run.replace("\\\n", " ")
+    script = unrolled(step.run)
     lines = script.splitlines()
     for number, line in enumerate(lines):
-        earlier = "\n".join(lines[:number])
+        earlier = "\n".join(row for row in lines[:number] if not builds_wheels(row))
         contained = _DOCKER.search(line)
         image = _IMAGE.search(contained[1]) if contained else None
         if image:
             yield from _in_container(image[0], line, step, job)
             continue
         for match in _MATURIN.finditer(line):
-            folder, words = _cd(script, step.folder), _split(match[2])
+            folder = _cd(line[: match.start()], step.folder) if "cd " in line else _cd(script, step.folder)
+            words = split_words(match[2].rstrip(" )") if line.lstrip().startswith("(") else match[2])
             for call in _maturin(match[1], words, job, target="", manylinux="", folder=folder, env=step.env):
                 yield replace(call, setup=earlier)
         for match in _PLAIN.finditer(line):
@@ -232,13 +220,13 @@ def _in_container(image: str, line: str, step: JobStep, job: JobRun) -> Iterable
     command = re.search(r"\b(build|sdist|publish)\b(.*)", after)
     if "pyo3/maturin" in image and command:
         yield from _maturin(
-            command[1], _split(command[2]), job, target="", manylinux="2014", folder=step.folder, isolated=True,
+            command[1], split_words(command[2]), job, target="", manylinux="2014", folder=step.folder, isolated=True,
             env=step.env,
         )  # fmt: skip
         return
     triple, floor = with_policy(triple_of(arch or job.arch, "linux"), policy, "")
     inner = re.search(r"\bmaturin\s+(?:build|publish)\b(.*)", after)
-    options = _options(_split(inner[1].strip(" '\""))) if inner else {}
+    options = maturin_options(split_words(inner[1].strip(" '\""))) if inner else {}
     paths = re.findall(r"/opt/python/(\S+?)/bin", after)
     pythons = [python_name(part) or HOST for part in (*options.get("-i", []), *paths)]
     yield BuildCall(
@@ -248,7 +236,7 @@ def _in_container(image: str, line: str, step: JobStep, job: JobRun) -> Iterable
         triples=(triple,),
         pythons=(FOUND,) if "--find-interpreter" in options else tuple(dict.fromkeys(pythons)) or (HOST,),
         floor=floor,
-        folder=_package_folder(step.folder, options),
+        folder=package_folder(step.folder, options),
         container=image,
         before=_inner_script(after),
         isolated=True,
@@ -267,18 +255,18 @@ def _inner_script(command: str) -> str:
 
 def _plain(command: str, rest: str, step: JobStep, job: JobRun) -> BuildCall:
     only_sdist = "--sdist" in rest and "--wheel" not in rest
-    makes_sdist = only_sdist or "setup.py sdist" in command or not re.search(r"--wheel|pip3? wheel|bdist", command)
+    makes_sdist = only_sdist or "setup.py sdist" in command or not re.search(r"--wheel|pip\S* wheel|bdist", command)
     wheels = not only_sdist and "setup.py sdist" not in command
-    words = [word for word in _split(rest) if not word.startswith("-") and "/" in word and "dist" not in word]
+    words = [word for word in split_words(rest) if not word.startswith("-") and "/" in word and "dist" not in word]
     policy, arch = image_policy(job.container)
     triple = triple_of(arch or _set_up_arch(job) or job.arch, job.system)
     triple, floor = with_policy(triple, policy, "") if policy else (triple, "")
     return BuildCall(
-        tool="build",
+        tool="uv" if command.startswith("uv") else "build",
         workflow=job.workflow,
         job=job.job,
         triples=(triple,) if wheels else (),
-        pythons=(HOST,),
+        pythons=(named_python(command, step.env) or HOST,),
         floor=floor,
         sdist=makes_sdist,
         folder=words[0].strip("./") if words else step.folder,
@@ -287,12 +275,5 @@ def _plain(command: str, rest: str, step: JobStep, job: JobRun) -> BuildCall:
 
 
 def _cd(script: str, folder: str) -> str:
-    match = re.search(r"^\s*cd\s+([\w./-]+)", script, re.MULTILINE)
+    match = re.search(r"^\s*\(?\s*cd\s+([\w./-]+)", script, re.MULTILINE)
     return match[1] if match and folder == "." else folder
-
-
-def _split(text: str) -> list[str]:
-    try:
-        return shlex.split(text.replace("\n", " "))
-    except ValueError:
-        return text.split()

@@ -8,6 +8,13 @@ from collections.abc import Iterable, Mapping
 
 from cartwheel.adoption.built_wheels import BuildCall
 from cartwheel.adoption.cibuildwheel_options import Options, matches, tables, words_of
+from cartwheel.adoption.cibuildwheel_releases import (
+    IMAGE_BEFORE_3,
+    MAJOR,
+    notes_of_build,
+    older_interpreters,
+    pinned_major,
+)
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.platform_names import deployment_target, triple_of
 from cartwheel.adoption.workflows import JobRun, JobStep
@@ -71,15 +78,20 @@ def cibuildwheel_calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Bui
     """One call for each target, with the interpreters that the options select."""
     folder = (step.with_.get("package-dir", "") or _argument(step.run) or step.folder).removeprefix("./").strip("/")
     folder = folder or "."
+    major = pinned_major(step, job)
     options = Options(step, _platform(step, job), tables(folder, texts, _config_file(step)))
     requires = options.pyproject.get("project", {}).get("requires-python", "")
     groups: dict[tuple[str, str, str, str], tuple[Options, list[str]]] = {}
     only = step.with_.get("only", "") or step.env.get("CIBW_ONLY", "")
-    for identifier in identifiers(options, job, str(requires), only):
+    for identifier in identifiers(options, job, str(requires), only, major=major):
         own = options.of_wheel(identifier)
-        if row := wheel_of(identifier, own):
+        if row := wheel_of(identifier, own, major=major):
             key = (row[0], row[1], repr(own.environment()), _before(own, folder))
             groups.setdefault(key, (own, []))[1].append(row[2])
+    patterns = words_of(options.words("build")) if not only else []
+    notes = tuple(notes_of_build(step, patterns, _names(options, patterns, major), major))
+    if not groups and notes:
+        yield BuildCall(tool="cibuildwheel", workflow=job.workflow, job=job.job, folder=folder, notes=notes)
     for (triple, floor, _, before), (own, pythons) in groups.items():
         yield BuildCall(
             tool="cibuildwheel",
@@ -92,8 +104,21 @@ def cibuildwheel_calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Bui
             before=before,
             isolated=options.system == "linux",
             runner=job.runner,
+            notes=notes,
             environment=own.environment(),
         )
+
+
+def _names(options: Options, patterns: Iterable[str], major: int) -> list[str]:
+    """Every identifier of interpreters that the options enable, on all platforms."""
+    enabled = set(options.words("enable"))
+    pythons = (*_PYTHONS, *_FREE, *_PYPY, *_GRAALPY, *_ELSEWHERE_PYTHONS.get(options.system, ()))
+    known = [python for python in pythons if _has_group(python, enabled)]
+    known += older_interpreters(patterns, major, enabled)
+    platforms = [f"{kind}_{arch}" for kind in ("manylinux", "musllinux") for arch in _ARCHES["linux"]]
+    platforms += [f"macosx_{arch}" for arch in _ARCHES["macos"]] + list(_IDENTIFIER.values())
+    platforms += [f"{system}_{arch}" for system in _ELSEWHERE for arch in _ARCHES[system]]
+    return [f"{python}-{platform}" for python in known for platform in platforms]
 
 
 def _before(options: Options, folder: str) -> str:
@@ -126,7 +151,7 @@ def _argument(script: str) -> str:
     return match[1] if match and not match[1].startswith("-") and "dist" not in match[1] else ""
 
 
-def identifiers(options: Options, job: JobRun, requires: str, only: str = "") -> Iterable[str]:
+def identifiers(options: Options, job: JobRun, requires: str, only: str = "", *, major: int = MAJOR) -> Iterable[str]:
     """The build identifiers that are selected, such as `cp313-manylinux_x86_64`."""
     if only:
         yield only
@@ -136,10 +161,12 @@ def identifiers(options: Options, job: JobRun, requires: str, only: str = "") ->
     chosen = words_of(options.words("build") or ["*"])
     skipped = words_of(options.words("skip"))
     enabled = set(options.words("enable"))
-    for python in _ELSEWHERE_PYTHONS.get(options.system, (*_PYTHONS, *_FREE, *_PYPY, *_GRAALPY)):
+    named = [] if options.system in _ELSEWHERE else list(older_interpreters(chosen, major, enabled))
+    usual = _ELSEWHERE_PYTHONS.get(options.system, (*_PYTHONS, *_FREE, *_PYPY, *_GRAALPY))
+    for python in dict.fromkeys((*usual, *named)):
         if options.system == "pyodide" and _ENABLE_PYODIDE.get(python, "all") not in (*enabled, "all"):
             continue
-        if not _has_group(python, enabled) or not _is_required(python, requires):
+        if (python not in named and not _has_group(python, enabled)) or not _is_required(python, requires):
             continue
         for platform in _platforms(options, job):
             name = f"{python}-{platform}"
@@ -210,7 +237,7 @@ def _architectures(options: Options, job: JobRun) -> Iterable[str]:
                 yield known[word.lower()]
 
 
-def wheel_of(identifier: str, options: Options) -> tuple[str, str, str] | None:
+def wheel_of(identifier: str, options: Options, *, major: int = MAJOR) -> tuple[str, str, str] | None:
     """Triple, floor and interpreter of a build identifier; None for one of another form."""
     python, _, platform = identifier.partition("-")
     name = python_of(python)
@@ -221,7 +248,7 @@ def wheel_of(identifier: str, options: Options) -> tuple[str, str, str] | None:
         triple = triple_of(arch, "linux")
         if policy == "musllinux":
             triple = triple.replace("gnueabihf", "musleabihf").replace("-gnu", "-musl")
-        return triple, _floor(options, policy, arch), name
+        return triple, _floor(options, policy, arch, major), name
     if policy in _ELSEWHERE:
         return _ELSEWHERE[policy].get(arch, arch), _elsewhere_floor(options, policy), name
     if policy == "macosx":
@@ -244,9 +271,9 @@ def _deployment_target(options: Options, arch: str) -> str:
     return deployment_target(options.environment().get("MACOSX_DEPLOYMENT_TARGET", ""), triple_of(arch, "macos"))
 
 
-def _floor(options: Options, policy: str, arch: str) -> str:
+def _floor(options: Options, policy: str, arch: str, major: int) -> str:
     image = options.text(f"{policy}-{arch}-image") or _OLDEST.get(arch if policy == "manylinux" else "", "")
-    image = image or _DEFAULT_IMAGE[policy]
+    image = image or (IMAGE_BEFORE_3 if major < 3 else _DEFAULT_IMAGE)[policy]
     match = re.search(r"((?:many|musl)linux(?:_\d+_\d+|\d+))", image)
     return match[1] if match else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -128,6 +129,8 @@ def options_not_taken_over(pyproject: Mapping[str, Any]) -> Iterable[str]:
     places += [(f".{name}", table[name], _NOT_TAKEN_OF_SOME) for name in ("linux", "macos", "windows") if name in table]
     for row in table.get("overrides", ()):
         places.append((f".overrides of '{' '.join(words_of(row.get('select', ())))}'", row, _NOT_TAKEN_OF_SOME))
+    if command := _several(table.get("test-command")):
+        yield f"[tool.cibuildwheel]: test-command runs a shell, '{command}', and is not taken over: write it as test"
     for where, options, names in places:
         if found := [name for name in names if options.get(name) or (where and name in options)]:
             hint = "; what differs in the tests of some wheels is a key of an override: test = { … }"
@@ -142,6 +145,23 @@ def test_settings(pyproject: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]
     for key, name in (("test-command", "command"), ("test-requires", "requires"), ("test-extras", "extras"),
                       ("test-groups", "groups")):  # fmt: skip
         value = table.get(key)
+        if key == "test-command":
+            value = None if _several(value) else _command(value)
         if value:
             settings[name] = tuple(value.split()) if isinstance(value, str) else tuple(map(str, value))
     return settings
+
+
+def _several(command: Any) -> str:
+    """A test command that only a shell can run: several commands, or operators of a shell; empty for another."""
+    rows = [str(row) for row in command] if isinstance(command, list) else [str(command or "")]
+    text = " && ".join(rows)
+    return text if len(rows) > 1 or set(text) & set("&|;><$`\n") or not (_command(command) or not text) else ""
+
+
+def _command(value: Any) -> list[str]:
+    """The words of one command; none for what no shell reads."""
+    try:
+        return shlex.split(" ".join(map(str, value)) if isinstance(value, list) else str(value or ""))
+    except ValueError:
+        return []

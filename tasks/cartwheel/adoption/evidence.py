@@ -8,9 +8,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from cartwheel.adoption.build_notes import lines_left_out
 from cartwheel.adoption.build_settings import build_settings
 from cartwheel.adoption.built_wheels import CARGO_DIST, FOUND, HOST, BuildCall
-from cartwheel.adoption.cibuildwheel_options import options_not_taken_over
+from cartwheel.adoption.cargo_arguments import cargo_keys
 from cartwheel.adoption.file_sets import Comparison, cells_of, identity
 from cartwheel.adoption.layout import FoundPackage, FoundTests
 from cartwheel.adoption.proposal import Proposal, from_build, proposal
@@ -120,15 +121,15 @@ def package_table(evidence: PackageEvidence) -> PackageTable:
     aim = proposal(evidence.manifests, wheels, checked_by=evidence.checked_by)
     targets = aim.table.get("targets") or usual_triples(evidence.manifests)
     settings = build_settings(evidence.calls, {(wheel.triple, wheel.python) for wheel in wheels}, targets)
-    rows = tuple(_merged((*aim.table.get("overrides", ()), *settings.overrides)))
+    cargo = cargo_keys(evidence.calls, evidence.manifests, targets)
+    rows = tuple(_merged((*aim.table.get("overrides", ()), *settings.overrides, *cargo.overrides)))
     table = short_table({**aim.table, **({"overrides": rows} if rows else {})}, targets)
     comments = {key: f"as {source}" for key in aim.table if source}
-    comments |= {"overrides": comments.get("overrides", "as the workflows build them")} if settings.overrides else {}
-    table |= settings.table
-    comments |= settings.comments
+    of_builds = {"overrides": comments.get("overrides", "as the workflows build them")}
+    comments |= of_builds if settings.overrides or cargo.overrides else {}
+    table |= {**settings.table, **cargo.table}
+    comments |= {**settings.comments, **cargo.comments}
     table |= _runners(evidence.calls, set(targets), table)
-    for key, origin in _of_builds(evidence, comments):
-        table |= origin if key else {}
     if test := evidence.tests.table():
         table["test"] = {key: list(value) for key, value in test.items()}
         comments["test"] = f"from {evidence.tests.origin}"
@@ -142,7 +143,10 @@ def package_table(evidence: PackageEvidence) -> PackageTable:
         expected=evidence.files,
         files=settings.files,
         steps=settings.steps,
-        left_out=(*_steps_left_out(evidence.calls), *_options_left_out(evidence)),
+        left_out=(
+            *lines_left_out(evidence.calls, evidence.manifests, released=bool(evidence.files)),
+            *cargo.notes,
+        ),
     )
 
 
@@ -156,40 +160,6 @@ def _merged(rows: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
         else:
             same.update(row)
     return merged
-
-
-def _options_left_out(evidence: PackageEvidence) -> Iterable[str]:
-    if any(call.tool == "cibuildwheel" for call in evidence.calls):
-        yield from options_not_taken_over(evidence.manifests.pyproject)
-
-
-def _steps_left_out(calls: Iterable[BuildCall]) -> Iterable[str]:
-    by_job: dict[tuple[str, str], dict[str, None]] = {}
-    for call in calls:
-        by_job.setdefault((call.workflow, call.job), {}).update(dict.fromkeys(call.left_out))
-    for (workflow, job), parts in by_job.items():
-        more = f" and {len(parts) - 6} more" if len(parts) > 6 else ""
-        if parts:
-            yield (
-                f"{workflow}, job {job}: before the build there, and not taken over: "
-                f"{', '.join(map(repr, list(parts)[:6]))}{more}; if the wheels need it, write it as "
-                'before = [{ run = ["…"] }], or as a step of the build jobs: ci.steps.before.build'
-            )
-
-
-def _of_builds(evidence: PackageEvidence, comments: dict[str, str]) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Cargo features and profile that all builds of the package have."""
-    calls = [call for call in evidence.calls if call.tool == "maturin" and call.triples]
-    if not calls or not evidence.manifests.cargo_path:
-        return
-    known = evidence.manifests.cargo.get("features", {})
-    features = [f for f in calls[0].features if f in known]
-    if features and all(call.features == calls[0].features for call in calls):
-        comments["features"] = f"from the builds in {calls[0].workflow}"
-        yield "features", {"features": features}
-    if calls[0].profile and all(call.profile == calls[0].profile for call in calls):
-        comments["profile"] = f"from the builds in {calls[0].workflow}"
-        yield "profile", {"profile": calls[0].profile}
 
 
 _HOSTED = re.compile(r"(?:ubuntu|macos|windows)-[\w.-]+|")

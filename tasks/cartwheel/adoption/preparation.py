@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from cartwheel.adoption.build_scripts import installs_packages, is_brought, script_lines
-from cartwheel.adoption.built_wheels import BuildCall
+from cartwheel.adoption.built_wheels import BuildCall, builds_wheels
 from cartwheel.adoption.platform_names import image_policy
 from cartwheel.adoption.workflows import JobRun, JobStep
 
@@ -94,4 +94,4 @@ def _actions(steps: Iterable[JobStep]) -> Iterable[str]:
 
 def _may_matter(command: str) -> bool:
     """Whether a command may make a file of the wheel, or something that the build needs."""
-    return not (is_brought(command) or _HARMLESS.match(command) or "GITHUB_" in command)
+    return not (is_brought(command) or builds_wheels(command) or _HARMLESS.match(command) or "GITHUB_" in command)

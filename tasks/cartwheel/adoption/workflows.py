@@ -27,6 +27,8 @@ class JobStep(Struct, frozen=True, kw_only=True):
 
     uses: str = ""
     """`owner/action`, without the version."""
+    version: str = ""
+    """The action's tag, branch or commit."""
     run: str = ""
     with_: Mapping[str, str] = {}
     env: Mapping[str, str] = {}
@@ -250,6 +252,7 @@ def _steps(
             continue
         yield JobStep(
             uses=uses.partition("@")[0].lower(),
+            version=uses.partition("@")[2],
             run=as_text(substitute(row.get("run", ""), seen)),
             with_={key: _step_text(key, value, row) for key, value in inputs.items()},
             env={key: _step_text(key, value, row) for key, value in env.items()},

@@ -1,0 +1,69 @@
+"""The command lines of maturin in workflows."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+
+
+def package_folder(folder: str, options: Mapping[str, list[str]]) -> str:
+    """The folder of the crate that a command in `folder` builds."""
+    manifest = (options.get("-m") or options.get("--manifest-path") or [""])[-1]
+    below = manifest.rpartition("/")[0] if manifest.endswith("Cargo.toml") else ""
+    whole = "/".join(part for part in (folder, below) if part not in ("", "."))
+    return re.sub(r"(?:^|/)\./", "/", whole).strip("/") or "."
+
+
+_VALUED = ("-i", "--interpreter", "-m", "--manifest-path", "--target", "--compatibility", "--manylinux", "--features",
+           "-F", "--profile", "-o", "--out", "--auditwheel", "-j", "--bindings", "-b", "--config")  # fmt: skip
+_SAME = {"--interpreter": "-i", "-F": "--features"}
+
+
+def maturin_options(arguments: list[str]) -> dict[str, list[str]]:
+    """Options of a maturin command line, each with its values; `-i` takes as many words as follow."""
+    options: dict[str, list[str]] = {}
+    option = ""
+    for word in arguments:
+        name, equals, value = word.partition("=")
+        if word.startswith("-") and not re.fullmatch(r"-\d.*", word):
+            if re.fullmatch(r"-[iFmo]\S+", word) and not equals:
+                name, value, equals = word[:2], word[2:], "="
+            option = _SAME.get(name, name)
+            options.setdefault(option, [])
+            if equals:
+                options[option].append(value)
+                option = option if option == "-i" else ""
+            elif name not in _VALUED:
+                option = ""
+        elif option:
+            options[option].append(word)
+            option = option if option == "-i" else ""
+    return options
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a command, as a shell reads them if it can."""
+    try:
+        return shlex.split(text.replace("\n", " "))
+    except ValueError:
+        return text.split()
+
+
+_DROPPED = {
+    "--no-default-features": "[tool.maturin] no-default-features = true",
+    "--all-features": "[tool.maturin] all-features = true",
+    "--config": "[tool.maturin] config",
+}
+"""Options of `maturin build` that change a wheel, with the key of maturin's own that all its wheels share (maturin
+1.9, `maturin build --help`)."""
+
+
+def arguments_left_out(options: Mapping[str, list[str]], rustc: Iterable[str]) -> Iterable[str]:
+    """What a maturin build is given and no key takes over, in words. `rustc`: the arguments after `--`."""
+    for name, place in _DROPPED.items():
+        if name in options:
+            text = " ".join((name, *options[name]))
+            yield f"'{text}' is not taken over; if the wheels need it, write it as {place}"
+    if words := " ".join(rustc):
+        yield f"the arguments '{words}' for rustc are not taken over; for every crate they are flags = [\"{words}\"]"

@@ -1,0 +1,36 @@
+"""Scripts of workflows with their simple loops written out."""
+
+from __future__ import annotations
+
+import re
+
+_LOOP = re.compile(
+    r"\bfor\s+(\w+)\s+in\s+([^;\n$`*()]+?)\s*(?:;|\n)\s*do\b((?:(?!\bfor\s+\w+\s+in\b).)*?)(?:;|\n)\s*done\b", re.DOTALL
+)
+"""A loop of a POSIX shell over words that the script itself names, without a loop inside."""
+
+
+def unrolled(script: str) -> str:
+    """The script with each continued line as one (`\\` of a shell, a backtick of PowerShell) and the body of each loop
+    over plain words once for each word."""
+    text = re.sub(r"[ \t]*(?:\\|(?<=\s)`)\n\s*", " ", script)
+    while match := _LOOP.search(text):
+        name = match[1]
+        variable = re.compile(rf"\$\{{{name}\}}|\${name}\b")
+        bodies = (_filled(variable, match[3], word) for item in match[2].split() for word in _braces(item))
+        text = text[: match.start()] + "\n".join(bodies) + text[match.end() :]
+    return text
+
+
+def _filled(variable: re.Pattern[str], body: str, word: str) -> str:
+    plain = word.strip("\"'")
+    return variable.sub(lambda _: plain, body.strip())
+
+
+def _braces(word: str) -> list[str]:
+    match = re.search(r"\{([^{}]*,[^{}]*)\}", word)
+    if not match:
+        return [word]
+    return [
+        whole for part in match[1].split(",") for whole in _braces(word[: match.start()] + part + word[match.end() :])
+    ]

@@ -1,0 +1,261 @@
+"""What `doit adopt` reads of builds in workflows: interpreters that a job sets up, loops, arguments of cargo, pins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cartwheel.adoption import cibuildwheel_options
+from cartwheel.adoption.built_wheels import HOST, BuildCall, build_calls
+from cartwheel.adoption.interpreters import named_python, set_up_pythons
+from cartwheel.adoption.shell_loops import unrolled
+from cartwheel.adoption.workflows import JobStep, workflows
+from cartwheel.commands.adopt import Adoption
+from support.adoptions import CRATE, adopted
+
+PLAIN = f'{CRATE}[features]\nsimd = []\ngpu = []\n[dependencies]\npyo3 = "0.29"\n'
+LINUX, MACOS, WINDOWS = "x86_64-unknown-linux-gnu", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"
+
+
+def job(runner: str, *steps: str, more: str = "") -> str:
+    """A workflow of one job with these steps, each a YAML mapping in one line."""
+    rows = "".join(f"      - {step}\n" for step in steps)
+    return f"on: {{ push: {{ tags: ['v*'] }} }}\njobs:\n  b:\n    runs-on: {runner}\n{more}    steps:\n{rows}"
+
+
+def calls(text: str, **files: str) -> tuple[BuildCall, ...]:
+    texts = {".github/workflows/wheels.yml": text, **files}
+    return build_calls(workflows(texts), texts)
+
+
+MATRIX = '    strategy: { matrix: { os: [windows-latest, macos-14], python: ["3.10", "3.12"] } }\n'
+SET_UP = 'uses: actions/setup-python@v5\n        with: { python-version: "${{ matrix.python }}" }'
+
+
+@pytest.mark.parametrize("build", ["maturin build -i python --out dist", "maturin build", "python -m build --wheel"])
+def test_interpreters_that_the_job_sets_up_are_those_of_the_wheels(build: str) -> None:
+    found = calls(job("${{ matrix.os }}", SET_UP, f"run: pip install maturin build && {build}", more=MATRIX))
+    assert {(call.triples[0], call.pythons) for call in found} == {
+        (triple, (version,)) for triple in (WINDOWS, MACOS) for version in ("3.10", "3.12")
+    }
+
+
+def test_only_interpreters_that_the_job_sets_up_are_planned(tmp_path: Path) -> None:
+    text = job("${{ matrix.os }}", SET_UP, "uses: PyO3/maturin-action@v1", more=MATRIX)
+    found, table = adopted(tmp_path / "x", workflow=text, **{"Cargo.toml": PLAIN})
+    assert table["python"] == ["3.10", "3.12"]
+    assert not [note for note in found.notes if "interpreter" in note]
+
+
+def test_a_stable_abi_wheel_stays_one_wheel_for_all_interpreters_set_up(tmp_path: Path) -> None:
+    text = job("${{ matrix.os }}", SET_UP, "run: maturin build", more=MATRIX)
+    text = text.replace('"3.10"', '"3.11"')
+    _, table = adopted(tmp_path / "x", workflow=text)
+    assert "python" not in table
+    assert "overrides" not in table
+
+
+def test_an_interpreter_that_only_the_run_knows_is_noted(tmp_path: Path) -> None:
+    text = job("macos-14", "run: maturin build -i python")
+    found, _ = adopted(tmp_path / "x", workflow=text, **{"Cargo.toml": PLAIN})
+    (note,) = [note for note in found.notes if "interpreter" in note]
+    assert note.startswith(
+        ".github/workflows/wheels.yml, job b: found no interpreter that the build names; planned for "
+    )
+
+
+@pytest.mark.parametrize(
+    ("versions", "more", "expected"),
+    [
+        ("3.12", {}, ("3.12",)),
+        ("3.9\n3.13", {}, ("3.13",)),
+        ('["3.9", "3.12"]', {}, ("3.12",)),
+        ("3.13t", {}, ("3.13t",)),
+        ("3.14", {"freethreaded": "true"}, ("3.14t",)),
+        ("pypy-3.11", {}, ("pypy3.11",)),
+        ("pypy3.11-v7.3", {}, ("pypy3.11",)),
+        ("3.12.4", {}, ("3.12",)),
+        ("3.15-dev", {}, ("3.15",)),
+        ("3.14.0-rc.1", {}, ("3.14",)),
+        ("3.12.x", {}, ("3.12",)),
+        ("3.x", {}, ()),
+        ("3.1", {}, ()),
+        (">=3.9 <3.13", {}, ()),
+        ("", {}, ()),
+    ],
+)
+def test_setup_pythons_last_version_is_python_on_path(
+    versions: str, more: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    step = JobStep(uses="actions/setup-python", with_={"python-version": versions, **more})
+    assert set_up_pythons([step]) == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("/opt/python/cp39-cp39/bin/python -m build --wheel", "3.9"),
+        ("/opt/python/cp313-cp313t/bin/pip wheel .", "3.13t"),
+        ("python3.12 -m build", "3.12"),
+        ("py -3.11 -m build", "3.11"),
+        ("uv build --python 3.10", "3.10"),
+        ("uv build -p python3.13", "3.13"),
+        ("python -m build", ""),
+        ("uv build --wheel", ""),
+    ],
+)
+def test_an_interpreter_that_a_build_names_is_the_wheels(command: str, expected: str) -> None:
+    assert named_python(command, {}) == expected
+    (call,) = calls(job("ubuntu-latest", f"run: {command}"))
+    assert call.pythons == (expected or HOST,)
+
+
+def test_each_interpreter_of_a_container_is_read_from_its_path() -> None:
+    more = "    container: quay.io/pypa/manylinux_2_28_x86_64\n"
+    more += "    strategy: { matrix: { py: [cp39-cp39, cp312-cp312] } }\n"
+    run = "run: /opt/python/${{ matrix.py }}/bin/python -m build --wheel && auditwheel repair dist/*.whl"
+    found = calls(job("ubuntu-latest", run, more=more))
+    assert [(call.pythons, call.floor) for call in found] == [
+        (("3.9",), "manylinux_2_28"),
+        (("3.12",), "manylinux_2_28"),
+    ]
+
+
+def test_uv_builds_with_its_own_interpreter_first() -> None:
+    steps = (SET_UP.replace("${{ matrix.python }}", "3.9"), "run: uv python install 3.12", "run: uv build --wheel")
+    (call,) = calls(job("macos-14", *steps))
+    assert call.pythons == ("3.12",)
+
+
+def test_a_loop_over_plain_words_is_one_build_for_each_word() -> None:
+    script = "run: |\n          for t in x86_64-apple-darwin aarch64-apple-darwin; do\n"
+    script += "            maturin build --release --target $t\n          done"
+    found = calls(job("macos-14", script))
+    assert [call.triples for call in found] == [("x86_64-apple-darwin",), ("aarch64-apple-darwin",)]
+    assert not any(call.left_out for call in found)
+
+
+def test_a_loop_over_packages_builds_each_in_its_folder() -> None:
+    script = "run: |\n          for p in alpha beta; do\n"
+    script += "            (cd py/$p && maturin build --target i686-unknown-linux-gnu)\n"
+    found = calls(job("ubuntu-latest", f"{script}          done"))
+    assert [(call.folder, call.triples[0]) for call in found] == [
+        ("py/alpha", "i686-unknown-linux-gnu"), ("py/beta", "i686-unknown-linux-gnu"),
+    ]  # fmt: skip
+
+
+def test_a_line_that_powershell_continues_is_one_command() -> None:
+    script = "run: |\n          maturin build --release `\n            --target i686-pc-windows-msvc"
+    (call,) = calls(job("windows-latest", script))
+    assert call.triples == ("i686-pc-windows-msvc",)
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("for v in 9 {10,11}; do a ${v}; done", "a 9\na 10\na 11"),
+        ("for v in $LIST; do a $v; done", "for v in $LIST; do a $v; done"),
+        ("for f in dist/*; do a $f; done", "for f in dist/*; do a $f; done"),
+        ("for a in 1 2; do for b in x y; do c $a $b; done; done", "c 1 x\nc 1 y\nc 2 x\nc 2 y"),
+        ("echo `date`\nmake", "echo `date`\nmake"),
+    ],
+)
+def test_only_loops_over_words_of_the_script_are_written_out(script: str, expected: str) -> None:
+    assert unrolled(script) == expected
+
+
+def build(arguments: str, target: str = "x86_64") -> str:
+    return f'uses: PyO3/maturin-action@v1\n        with: {{ target: {target}, args: "{arguments}" }}'
+
+
+def test_features_and_profiles_that_differ_by_target_are_overrides(tmp_path: Path) -> None:
+    steps = (build("--release --features simd"), build("--profile dist --features gpu", "aarch64"))
+    files = {"Cargo.toml": f'{PLAIN}[profile.dist]\ninherits = "release"\n'}
+    _, table = adopted(tmp_path / "x", workflow=job("ubuntu-latest", *steps), **files)
+    rows: dict[str, dict[str, Any]] = {}
+    for row in table["overrides"]:
+        rows.setdefault(row["select"], {}).update(row)
+    assert rows[LINUX]["features"] == ["simd"]
+    assert rows["aarch64-unknown-linux-gnu"]["features"] == ["gpu"]
+    assert rows["aarch64-unknown-linux-gnu"]["profile"] == "dist"
+    assert "features" not in table
+    assert "profile" not in table
+
+
+def notes(found: Adoption, word: str) -> list[str]:
+    return [note for note in found.notes if word in note]
+
+
+def test_arguments_of_a_build_that_no_key_takes_over_are_noted(tmp_path: Path) -> None:
+    arguments = "--release --no-default-features -- -C target-cpu=native"
+    found, table = adopted(tmp_path / "x", workflow=job("ubuntu-latest", build(arguments)))
+    assert notes(found, "--no-default-features")
+    assert notes(found, "'-C target-cpu=native' for rustc")
+    assert "flags" not in table
+
+
+def test_a_second_build_of_a_target_with_other_features_is_noted(tmp_path: Path) -> None:
+    text = job("ubuntu-latest", build("--features simd"), build("--features gpu"))
+    found, table = adopted(tmp_path / "x", workflow=text, **{"Cargo.toml": PLAIN})
+    assert table["features"] == ["simd"]
+    (note,) = notes(found, "second build")
+    assert "with features gpu" in note
+
+
+def cibuildwheel(build: str, version: str = "v2.21.3", **env: str) -> str:
+    variables = ", ".join(f"{name}: '{value}'" for name, value in {"CIBW_BUILD": build, **env}.items())
+    return f"uses: pypa/cibuildwheel@{version}\n        env: {{ {variables} }}"
+
+
+def test_a_release_of_cibuildwheel_before_3_has_its_own_image_and_a_note() -> None:
+    text = job("ubuntu-latest", cibuildwheel("cp312-* pp39-manylinux* cp313t-*"))
+    found = calls(text)
+    assert {call.floor for call in found} == {"manylinux2014", "musllinux_1_2"}
+    assert {python for call in found for python in call.pythons} == {"3.12", "3.13t", "pypy3.9"}
+    assert [note for call in found for note in call.notes if note.startswith("cibuildwheel 2 builds there")]
+
+
+def test_a_release_that_pip_installs_is_a_pin() -> None:
+    run = "run: pip install cibuildwheel==2.21.3"
+    found = calls(job("ubuntu-latest", run, "run: python -m cibuildwheel --output-dir x"))
+    assert "manylinux2014" in {call.floor for call in found}
+
+
+@pytest.mark.parametrize(("enable", "expected"), [("cpython-freethreading", {"3.13t"}), ("pypy", set())])
+def test_release_3_builds_free_threaded_3_13_where_it_is_enabled(enable: str, expected: set[str]) -> None:
+    found = calls(job("ubuntu-latest", cibuildwheel("cp313t-*", "v3.1", CIBW_ENABLE=enable)))
+    assert {python for call in found for python in call.pythons} == expected
+    said = [note for call in found for note in call.notes if "'cp313t-*' selects no wheel" in note]
+    assert bool(said) == (not expected)
+
+
+def test_a_pattern_for_another_platform_of_the_matrix_is_not_noted() -> None:
+    found = calls(job("macos-14", cibuildwheel("cp312-manylinux* cp312-macosx*", "v4.1.0")))
+    assert [call.notes for call in found] == [()]
+
+
+def test_tests_in_the_variables_of_a_workflow_are_noted() -> None:
+    step = cibuildwheel(
+        "cp312-*", "v4.1.0", CIBW_TEST_COMMAND="pytest", CIBW_TEST_SKIP="*", CIBW_REPAIR_WHEEL_COMMAND="x"
+    )
+    (note,) = calls(job("macos-14", step))[0].notes
+    assert note.startswith("CIBW_REPAIR_WHEEL_COMMAND, CIBW_TEST_COMMAND, CIBW_TEST_SKIP not taken over")
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("pytest -k 'not slow' {package}/tests", ("pytest", "-k", "not slow", "{package}/tests")),
+        (["pytest"], ("pytest",)),
+        (["pytest", "python -m agate"], None),
+        ("pytest && python -m agate", None),
+        ("pytest 'unclosed", None),
+        ("", None),
+    ],
+)
+def test_a_test_command_is_one_command_or_a_note(command: Any, expected: tuple[str, ...] | None) -> None:
+    table = {"tool": {"cibuildwheel": {"test-command": command}}}
+    assert cibuildwheel_options.test_settings(table).get("command") == expected
+    assert bool(list(cibuildwheel_options.options_not_taken_over(table))) == (expected is None and bool(command))
