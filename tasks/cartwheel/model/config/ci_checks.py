@@ -26,6 +26,12 @@ def ci_problems(ci: CiSettings) -> Iterable[str]:
     for key, values in (("branches", ci.branches), ("paths", ci.paths), ("on-request", ci.on_request)):
         for value in values:
             yield from plain_name_problems(value, f"ci.{key}") if value else (f"ci.{key}: found an empty text",)
+    for value in ci.branches:
+        if re.search(r"[\s~^:\\]|\.\.", value):
+            yield f"ci.branches: '{value}' is no branch; expected a name or a pattern, such as release-*"
+    for value in ci.paths:
+        if value.startswith("/") or ".." in value.split("/"):
+            yield f"ci.paths: '{value}' matches nothing; expected a pattern from the repository's root, such as src/**"
     if ci.schedule and not re.fullmatch(r"[\d*/,-]+( [\w*/,-]+){4}", ci.schedule):
         yield f"ci.schedule: '{ci.schedule}'; expected five fields, as cron has them: \"17 3 * * *\""
     if ci.nightly and not ci.schedule:
