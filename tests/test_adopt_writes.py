@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from cartwheel.adoption.file_sets import compare, with_reasons
 from cartwheel.commands.adopt import adopt, write
 from cartwheel.commands.adopt_report import as_text
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.wheels.artifacts import package_artifacts
+from cartwheel.pipeline import read_project
 from support.repositories import repository
 
 PYPROJECT = """[build-system]
@@ -106,6 +109,7 @@ def test_an_unasked_index_is_not_said_to_lack_the_files(tmp_path: Path) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
+from cartwheel.adoption.file_sets import compare, with_reasons
 from cartwheel.commands.adopt import adopt, write
 from cartwheel.filesystem import files
 left, replace = [int(sys.argv[2])], files.replace_file
@@ -202,3 +206,52 @@ def test_a_linked_file_is_written_through_the_link_with_its_mode(tmp_path: Path)
     assert (root / "pyproject.toml").is_symlink()
     assert "[tool.cartwheel]" in real.read_text()
     assert real.stat().st_mode & 0o777 == 0o600
+
+
+SHIPPED = (
+    "acme-0.9.0-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+    "acme-0.9.0-cp38-cp38-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+    "acme-0.9.0.tar.gz",
+)
+WHY = "requires-python ('>=3.9') has excluded it since"
+
+
+def test_a_loss_that_adoption_explains_is_written_as_dropped(tmp_path: Path) -> None:
+    root = project(tmp_path / "x", {})
+    first = adopt(root, offline=False, released=lambda *_: ("0.9.0", SHIPPED, ""))
+    assert [row.why for row in first.packages[0].rows if row.state == "lost"] == [WHY]
+    write(first)
+    (package,) = read_project(root, {}).packages
+    change = compare(SHIPPED, [artifact.file for artifact in package_artifacts(package)])
+    assert with_reasons(change, package.dropped).unexplained == ()
+    assert package.dropped == (("*-cp38-cp38-manylinux_2_17_x86_64.manylinux2014_x86_64", WHY),)
+    assert adopt(root, offline=False, released=lambda *_: ("0.9.0", SHIPPED, "")).edits == ()
+
+
+def test_a_later_loss_that_adoption_explains_is_added_to_dropped(tmp_path: Path) -> None:
+    root = project(tmp_path / "x", {})
+    write(adopt(root, offline=False, released=lambda *_: ("0.9.0", SHIPPED[::2], "")))
+    for files in (SHIPPED, (*SHIPPED, SHIPPED[1].replace("38", "37"))):
+        write(adopt(root, offline=False, released=lambda *_, files=files: ("0.9.0", files, "")))
+        (package,) = read_project(root, {}).packages
+        change = compare(files, [artifact.file for artifact in package_artifacts(package)])
+        assert with_reasons(change, package.dropped).unexplained == ()
+    assert len(package.dropped) == 2
+
+
+def test_a_second_run_names_what_it_compares_and_the_forge_of_the_first(tmp_path: Path) -> None:
+    root = project(tmp_path / "x", {".gitlab-ci.yml": "build:\n  script: [maturin build]\n"})
+    write(adopt(root, offline=True))
+    offline = as_text(adopt(root, offline=True), written=False)
+    assert "nothing has changed since this project was adopted; the index and the workflows are not compared" in offline
+    assert "doit ci gitlab" in offline
+    asked = as_text(adopt(root, offline=False, released=lambda *_: ("", (), "")), written=False)
+    assert "nothing has changed since this project was adopted; the workflows are not compared" in asked
+
+
+def test_an_inline_tool_table_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    root = project(tmp_path / "x", {".github/workflows/release.yml": MIXED})
+    path = root / "pyproject.toml"
+    path.write_text(f"tool = {{ ruff = {{ line-length = 100 }} }}\n{path.read_text()}")
+    with pytest.raises(ConfigError, match=r"found the inline table 'tool = .*; write it as \[tool.NAME\] sections"):
+        adopt(root, offline=True)

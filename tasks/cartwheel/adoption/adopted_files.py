@@ -81,7 +81,15 @@ def table_edit(path: str, old: str, table: Mapping[str, Any], comments: Mapping[
     block = table_text(table, comments).replace("\n", newline)
     text = old.rstrip("\r\n\t ") + newline * 2 if old.strip() else ""
     new = with_schema_line(path, text + block)
-    if _parse(new, path) != _with_cartwheel(_parse(old, path), table):
+    expected = _with_cartwheel(_parse(old, path), table)
+    try:
+        written = _parse(new, path)
+    except ConfigError:
+        raise ConfigError(
+            f"{path}: found the inline table 'tool = {{…}}', which takes no section; write it as [tool.NAME] sections, "
+            "and run it again: doit adopt"
+        ) from None
+    if written != expected:
         raise ConfigError(f"{path}: [tool.cartwheel] cannot be added at its end; add it by hand:\n{block}")
     return FileEdit(path=path, old=old, new=new)
 
@@ -158,7 +166,7 @@ def _sections(name: str, table: Mapping[str, Any]) -> Iterable[str]:
 
 def _has_header(key: str, value: Any) -> bool:
     tables = isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
-    return tables or (isinstance(value, Mapping) and key not in ("test", "dropped", "changelog"))
+    return tables or (isinstance(value, Mapping) and key not in ("test", "changelog"))
 
 
 def _section(header: str, table: Mapping[str, Any], comments: Mapping[str, str] | None = None) -> str:

@@ -12,8 +12,9 @@ from cartwheel.adoption.build_notes import lines_left_out
 from cartwheel.adoption.build_settings import build_settings
 from cartwheel.adoption.built_wheels import CARGO_DIST, FOUND, HOST, BuildCall
 from cartwheel.adoption.cargo_arguments import cargo_keys
-from cartwheel.adoption.file_sets import Comparison, cells_of, identity
+from cartwheel.adoption.file_sets import Comparison, cells_of, identity, reason_of
 from cartwheel.adoption.layout import FoundPackage, FoundTests
+from cartwheel.adoption.platform_tags import is_wheel
 from cartwheel.adoption.proposal import Proposal, from_build, proposal
 from cartwheel.adoption.proposed_keys import usual_triples
 from cartwheel.adoption.shipped_wheels import ShippedWheel, shipped_wheels
@@ -236,6 +237,19 @@ def unplanned_rows(table: PackageTable) -> tuple[AdoptionRow, ...]:
     return tuple(
         AdoptionRow(state="lost" if row.lost else "floor", what=row.file, why=row.reason) for row in table.aim.unplanned
     )
+
+
+def dropped_keys(rows: Iterable[AdoptionRow], known: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
+    """`dropped` for the lost files with a reason: a pattern that matches the file in every version, and the reason.
+
+    Left out are files that the patterns of `known` match.
+    """
+    lost = {row.what: row.why for row in rows if row.state == "lost" and row.why}
+    unknown = (file for file in lost if not reason_of(file, tuple(known)))
+    return {
+        f"*-{'-'.join(file.removesuffix('.whl').split('-')[-3:])}" if is_wheel(file) else "*.tar.gz": lost[file]
+        for file in unknown
+    }
 
 
 def _successor(file: str) -> str:

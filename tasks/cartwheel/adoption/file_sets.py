@@ -189,11 +189,12 @@ def with_reasons(comparison: Comparison, reasons: Iterable[tuple[str, str]]) -> 
     (`*-win32`) and with `TRIPLE` or `TRIPLE:PYTHON` as the plan writes them.
     """
     rows = tuple(reasons)
-    lost = tuple(replace(row, reason=_reason(row.file, rows)) for row in comparison.lost)
+    lost = tuple(replace(row, reason=reason_of(row.file, rows)) for row in comparison.lost)
     return replace(comparison, lost=lost)
 
 
-def _reason(file: str, rows: tuple[tuple[str, str], ...]) -> str:
+def reason_of(file: str, rows: tuple[tuple[str, str], ...]) -> str:
+    """The reason of the first pattern that matches a file; empty without one."""
     names = (file.removesuffix(".whl").removesuffix(".tar.gz"), file, *plan_names(file))
     reasons = (reason for pattern, reason in rows if any(fnmatchcase(name, pattern) for name in names))
     return next(reasons, "")

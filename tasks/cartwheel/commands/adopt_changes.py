@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
 from cartwheel.adoption.adopted_files import FileEdit, added_overrides, dodo_edit, gitignore_edit
-from cartwheel.adoption.evidence import PackageEvidence, adoption_rows, package_table
+from cartwheel.adoption.evidence import PackageEvidence, adoption_rows, dropped_keys, package_table
 from cartwheel.adoption.file_sets import compare, with_reasons
 from cartwheel.adoption.layout import SkippedFolder, below, matches_folder
 from cartwheel.adoption.parsed_files import parsed_toml
@@ -18,7 +18,8 @@ from cartwheel.adoption.shipped_wheels import shipped_wheels
 from cartwheel.ci.other_publishers import other_publishers
 from cartwheel.commands.adopt import Adoption, PackageAdoption
 from cartwheel.commands.adopt_added import add_packages
-from cartwheel.commands.adopt_new import package_adoption
+from cartwheel.commands.adopt_git import git_facts
+from cartwheel.commands.adopt_new import forge_of, package_adoption
 from cartwheel.filesystem.toml_edits import with_value
 from cartwheel.model.project import Package
 from cartwheel.model.wheels.artifacts import package_artifacts
@@ -44,8 +45,12 @@ def changes(
             continue
         adopted = _package(row, package)
         rows.append(adopted)
-        if any(line.state == "lost" and not line.why for line in adopted.rows):
-            _plan_again(edited, row, package, single=len(project.packages) == 1)
+        single = len(project.packages) == 1
+        lost = {line.what for line in adopted.rows if line.state == "lost" and not line.why}
+        if lost:
+            _plan_again(edited, row, package, lost, single=single)
+        if dropped := dropped_keys(adopted.rows, package.dropped):
+            _drop(edited, _path_of_table(package, single=single), dropped)
     if excluded:
         _exclude(edited, excluded, gone)
     if added:
@@ -69,6 +74,7 @@ def changes(
             for row in added
         ),
         again=True,
+        forge=forge_of(texts, git_facts(root)),
     )
 
 
@@ -117,11 +123,28 @@ def _package(row: PackageEvidence, package: Package) -> PackageAdoption:
     )
 
 
-def _plan_again(texts: dict[str, str], row: PackageEvidence, package: Package, *, single: bool) -> None:
+def _path_of_table(package: Package, *, single: bool) -> str:
+    """The file with the package's table."""
+    return "pyproject.toml" if single else below(package.folder, "pyproject.toml")
+
+
+def _drop(texts: dict[str, str], path: str, dropped: Mapping[str, str]) -> None:
+    """Adds patterns and reasons to `dropped` of the table in a file, in place in `texts`."""
+    place = ("tool", "cartwheel")
+    data = texts[path].encode()
+    if "dropped" not in parsed_toml(texts, path).get("tool", {}).get("cartwheel", {}):
+        data = with_value(data, place, "dropped", dict(dropped), shown_as=path)
+    else:
+        for pattern, why in dropped.items():
+            data = with_value(data, (*place, "dropped"), pattern, why, shown_as=path)
+    texts[path] = data.decode()
+
+
+def _plan_again(
+    texts: dict[str, str], row: PackageEvidence, package: Package, lost: Collection[str], *, single: bool
+) -> None:
     """Adds the targets and interpreters of published but unplanned wheels to the package's table, in place in
     `texts`."""
-    planned = tuple(artifact.file for artifact in package_artifacts(package))
-    lost = {line.file for line in with_reasons(compare(row.files, planned), package.dropped).unexplained}
     wheels = [wheel for file in row.files for wheel in shipped_wheels(file) if wheel.known]
     mine: dict[str, tuple[str, ...]] = {}
     for wheel in package.wheels:
@@ -137,7 +160,7 @@ def _plan_again(texts: dict[str, str], row: PackageEvidence, package: Package, *
             **({"floor": for_target[0].floor} if triple not in mine and for_target[0].floor else {}),
         }
         overrides.append({"select": triple, **keys})
-    path = "pyproject.toml" if single else below(package.folder, "pyproject.toml")
+    path = _path_of_table(package, single=single)
     data = texts[path].encode()
     if targets != list(mine):
         data = with_value(data, ("tool", "cartwheel"), "targets", targets, shown_as=path)

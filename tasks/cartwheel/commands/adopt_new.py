@@ -13,6 +13,7 @@ from cartwheel.adoption.evidence import (
     PackageEvidence,
     PackageTable,
     adoption_rows,
+    dropped_keys,
     package_table,
     unplanned_rows,
     version_keys,
@@ -49,16 +50,20 @@ def first_adoption(
     if excluded:
         tables["."] = {"excluded-packages": list(excluded), **tables["."]}
     planned = _files_by_folder(texts, evidence, tables)
+    packages = tuple(
+        package_adoption(row, table, planned[row.package.folder])
+        for row, table in zip(evidence, package_tables, strict=True)
+    )
+    for package in packages:
+        if package.published and (dropped := dropped_keys(package.rows)):
+            tables["." if len(packages) == 1 else package.folder]["dropped"] = dropped
     dockerfiles = _dockerfiles(root, texts, evidence, package_tables)
     edits = [dodo_edit(texts), *_table_edits(texts, tables, comments), *dockerfiles, gitignore_edit(texts)]
     publish = tables["."].get("publish", ["pypi"])
     tags = [tables.get(row.package.folder, {}).get("tag") or tables["."].get("tag", "v{version}") for row in evidence]
     return Adoption(
         root=root,
-        packages=tuple(
-            package_adoption(row, table, planned[row.package.folder])
-            for row, table in zip(evidence, package_tables, strict=True)
-        ),
+        packages=packages,
         skipped=skipped,
         edits=tuple(edit for edit in edits if edit),
         rivals=advice(
@@ -70,7 +75,7 @@ def first_adoption(
         ),
         notes=tuple(dict.fromkeys(_notes(texts, evidence, package_tables, pipelines))),
         again=False,
-        forge="gitlab" if any("gitlab" in url for url in git.remotes.values()) or _only_gitlab(texts) else "github",
+        forge=forge_of(texts, git),
         new=git.new,
     )
 
@@ -244,6 +249,11 @@ def _dockerfiles(
                 )
             if path not in texts:
                 yield FileEdit(path=path, old="", new=text)
+
+
+def forge_of(texts: Texts, git: GitFacts) -> str:
+    """The forge for which `doit ci` should write the pipeline."""
+    return "gitlab" if any("gitlab" in url for url in git.remotes.values()) or _only_gitlab(texts) else "github"
 
 
 def _only_gitlab(texts: Texts) -> bool:

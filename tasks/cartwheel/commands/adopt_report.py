@@ -39,7 +39,8 @@ def as_text(adoption: Adoption, *, written: bool) -> str:
         lines += ["published twice, once by the pipeline of doit ci and once by:"]
         lines += [*(f"  {line}" for line in adoption.rivals), ""]
     if adoption.again and not adoption.edits:
-        lines.append("nothing has changed since this project was adopted")
+        index = "the index and the workflows" if any(row.unread for row in adoption.packages) else "the workflows"
+        lines.append(f"nothing has changed since this project was adopted; {index} are not compared")
     elif adoption.edits and not written:
         lines.append("nothing is written; doit adopt --write writes it")
     lines += ["next:", *(f"  {command}" for command in next_commands(adoption, written=written))]
