@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -28,10 +29,15 @@ def missing_secrets(
     """
     wrong: list[str] = []
     notes: list[str] = []
+
+    @cache
+    def secrets_of(environment: str) -> frozenset[str] | None:
+        return _secrets_of(root, project, environ, environment)
+
     for forge in () if project.ci.own else committed_forges(root, project.ci):
         for job, variable in _needed(root, project, package, version):
             place = forge.secret_place(job, variable)
-            known = _secrets_of(root, project, environ, job) if forge.name == "github" else None
+            known = secrets_of(job.environment) if forge.name == "github" else None
             if known is None:
                 notes.append(f"the job {job.name} needs {place}; whether it is set cannot be seen here")
             elif variable not in known:
@@ -46,8 +52,8 @@ def _needed(root: Path, project: Project, package: Package, version: str) -> Ite
             yield from ((job, name) for name, secret in job.secrets.items() if secret == name)
 
 
-def _secrets_of(root: Path, project: Project, environ: Mapping[str, str], job: Job) -> frozenset[str] | None:
-    """The names of the secrets that a job gets on GitHub; None if they cannot be read."""
+def _secrets_of(root: Path, project: Project, environ: Mapping[str, str], environment: str) -> frozenset[str] | None:
+    """The names of the secrets that a job of this environment gets on GitHub; None if they cannot be read."""
     from cartwheel.destinations.github_api import Api
     from cartwheel.destinations.github_place import place_of
     from cartwheel.model.errors import CartwheelError
@@ -59,7 +65,7 @@ def _secrets_of(root: Path, project: Project, environ: Mapping[str, str], job: J
             remote = remote_of(repository, project.release.remote)
             place = place_of("", {}, repository.url(remote) if remote else "", environ)
         with Api(place, environ) as api:
-            return _listed(api, job.environment) if api.has_token else None
+            return _listed(api, environment) if api.has_token else None
     except CartwheelError:
         return None
 

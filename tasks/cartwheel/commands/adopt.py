@@ -13,6 +13,7 @@ from msgspec import Struct
 from cartwheel.adoption.adopted_files import FileEdit
 from cartwheel.adoption.evidence import PackageEvidence
 from cartwheel.adoption.layout import FoundPackage, SkippedFolder
+from cartwheel.adoption.release_keys import GitFacts
 from cartwheel.adoption.workflows import Workflow
 from cartwheel.commands.adopt_git import git_facts
 from cartwheel.commands.options import AS_JSON, flag
@@ -196,10 +197,10 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None, exclud
             "A new one: maturin new -b pyo3 NAME"
         )
     pipelines = workflows(texts)
-    evidence = gather_evidence(root, texts, layout, pipelines, None if offline else released or _latest_release)
     git = git_facts(root)
+    evidence = gather_evidence(root, texts, layout, pipelines, git, None if offline else released or _latest_release)
     if "cartwheel" in _tool(texts, "pyproject.toml"):
-        adoption = changes(root, texts, evidence, skipped, excluded)
+        adoption = changes(root, texts, evidence, skipped, git, excluded)
     else:
         first = first_adoption(root, texts, evidence, skipped, pipelines, git, excluded)
         adoption = from_present(first, present, texts)
@@ -230,6 +231,7 @@ def gather_evidence(
     texts: Mapping[str, str],
     package_rows: Iterable[FoundPackage],
     pipelines: Iterable[Workflow],
+    git: GitFacts,
     look: Released | None,
 ) -> tuple[PackageEvidence, ...]:
     """The evidence for each package: its manifests, its release on the index, its builds. `look` is None offline."""
@@ -245,7 +247,6 @@ def gather_evidence(
 
     rows, pipelines = tuple(package_rows), tuple(pipelines)
     calls = build_calls(pipelines, texts)
-    git = git_facts(root)
     tables, publish = comparison_name(_tool(texts, "pyproject.toml").get("cartwheel", {}))
     evidence = []
     for package in rows:

@@ -14,11 +14,11 @@ from cartwheel.adoption.file_sets import compare, with_reasons
 from cartwheel.adoption.layout import SkippedFolder, below, matches_folder
 from cartwheel.adoption.parsed_files import parsed_toml
 from cartwheel.adoption.proposal import planned_files
+from cartwheel.adoption.release_keys import GitFacts
 from cartwheel.adoption.shipped_wheels import shipped_wheels
 from cartwheel.ci.other_publishers import other_publishers
 from cartwheel.commands.adopt import Adoption, PackageAdoption
 from cartwheel.commands.adopt_added import add_packages
-from cartwheel.commands.adopt_git import git_facts
 from cartwheel.commands.adopt_new import forge_of, package_adoption
 from cartwheel.filesystem.toml_edits import with_value
 from cartwheel.model.project import Package
@@ -29,7 +29,7 @@ Texts = Mapping[str, str]
 
 def changes(
     root: Path, texts: Texts, evidence: tuple[PackageEvidence, ...], skipped: tuple[SkippedFolder, ...],
-    excluded: tuple[str, ...] = (),
+    git: GitFacts, excluded: tuple[str, ...] = (),
 ) -> Adoption:  # fmt: skip
     """The changes since the project was adopted; `excluded` is added to the packages that are left out."""
     from cartwheel.pipeline import read_project
@@ -74,7 +74,7 @@ def changes(
             for row in added
         ),
         again=True,
-        forge=forge_of(texts, git_facts(root)),
+        forge=forge_of(texts, git),
     )
 
 

@@ -102,7 +102,8 @@ class Seeking:
 
         A run that a signal ended has the exit code 128 and the signal's number, as in a shell.
         """
-        if names_cartwheel(self.opt_vals, in_args) and asks_for_help(in_args):
+        ours = dodo_file(self.opt_vals, in_args)
+        if ours and asks_for_help(in_args):
             from cartwheel.commands.help import print_help
 
             return print_help(self.name or self.get_name(), in_args, self.commands.to_dict())
@@ -116,7 +117,7 @@ class Seeking:
             if "cartwheel" in (above / "dodo.py").read_text(encoding="utf-8", errors="replace"):
                 self.opt_vals = {**self.opt_vals, "seek_file": True}
         try:
-            with dodo_mistakes(dodo_file(self.opt_vals, in_args)):
+            with dodo_mistakes(ours):
                 code = super().parse_execute(in_args)  # type: ignore[misc]
             return stop_code() or code
         except InvalidCommand as error:
@@ -125,7 +126,7 @@ class Seeking:
                 return code
             listed = re.fullmatch(r"'(.+)' is not a task\.", str(error))
             word = error.not_found or (listed[1] if listed else "")
-            if not word or not names_cartwheel(self.opt_vals, in_args):
+            if not word or not ours:
                 raise
             raise InvalidCommand(self._unknown(word)) from None
 

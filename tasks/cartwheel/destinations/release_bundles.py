@@ -57,7 +57,8 @@ class Bundles:
     def add(self, forge: Persistent, upload: str, digests: Mapping[str, str], present: Iterable[str]) -> None:
         """Sign each file of `digests` (SHA-256 by name) whose bundle is not `present`, and upload the bundles to
         `upload`. Raises `CartwheelError` if Sigstore or the forge refuses."""
-        missing = {name: digest for name, digest in digests.items() if f"{name}{SUFFIX}" not in set(present)}
+        there = set(present)
+        missing = {name: digest for name, digest in digests.items() if f"{name}{SUFFIX}" not in there}
         token = self._identity() if missing else ""
         if not token:
             return
@@ -103,7 +104,7 @@ class Bundles:
         return token if attest or (public and claims.get("iss") in attestations.ISSUERS) else ""
 
     def verify(self, api: Api, assets: Iterable[Asset], digests: Mapping[str, str], repository: str) -> str:
-        """Verify the bundle of every file that has one; returns a line about them, empty if there are none.
+        """Verify the bundle of every file that has one; returns a summary line, empty without bundles.
 
         `repository`: whose jobs may have signed, `owner/name`; empty if unknown. Raises `StepFailed` with all problems.
         """

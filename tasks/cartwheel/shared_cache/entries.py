@@ -189,16 +189,19 @@ def fetch(
     exact = exact_tag(step, snapshot)
     for tag in (exact,) if proven else (exact, *(latest_tag(step, branch) for branch in branches)):
         data = store.manifest(tag)
-        if data is None or (proven and not _is_confirmed(_manifest(data), store.manifest(_second(exact)))):
+        if data is None:
             continue
-        record = _record(_manifest(data), store)
+        manifest = _manifest(data)
+        if proven and not _is_confirmed(manifest, store.manifest(_second(exact))):
+            continue
+        record = _record(manifest, store)
         if record.task != step.name or set(record.makes) != set(step.makes):
             raise DamagedEntry(f"it is of another task ({record.task}) or makes other files")
         if input_reasons(step, record, snapshot) or (same_tools and _other_tools(step, record, snapshot)):
             continue
-        if proven and _files(_manifest(data)) != _names(record):
+        if proven and _files(manifest) != _names(record):
             raise DamagedEntry("it confirms other files than those of its record")
-        _write(record, _manifest(data), snapshot.root, store)
+        _write(record, manifest, snapshot.root, store)
         return replace(record, machine=PROVEN) if proven else record
     return None
 
