@@ -58,6 +58,6 @@ def tag_candidates(name: str, version: str, own: str = "") -> tuple[str, ...]:
 
 
 def first_tag(tags: Mapping[str, str], candidates: Iterable[str], commit: str) -> str:
-    """The first candidate among `tags` (commit by tag), the one of `commit` before others; empty if there is none."""
+    """The first candidate that is in `tags` (commit by tag), preferably a tag of `commit`; empty if no candidate is."""
     here = [name for name in candidates if name in tags]
     return next((name for name in here if tags[name] == commit), here[0] if here else "")

@@ -78,7 +78,7 @@ def session_of_run(project: Project, named: Iterable[str], environ: Mapping[str,
 
 
 def branch_of(root: Path, environ: Mapping[str, str]) -> str:
-    """The branch that is built: a pipeline's own or the checked-out one; empty if there is none."""
+    """The branch that is built: a pipeline's own or the checked-out one; empty if HEAD is detached."""
     for name in _BRANCHES:
         if environ.get(name):
             return environ[name]
