@@ -173,7 +173,9 @@ REFUSALS = {
     "no identity on GitLab": Refusal("PYPI_ID_TOKEN: {aud: pypi}", job="gitlab", without=("PYPI_ID_TOKEN",)),
     "another audience on GitLab": Refusal("no identity for the audience 'pypi' .*mismatch", job="gitlab-other"),
     "no identity that can be read": Refusal("no identity for the audience 'pypi' .*Malformed", job="gitlab-broken"),
-    "no job at all": Refusal('works in a job of GitHub or GitLab, and this is none; .*auth = "token"', job=""),
+    "no job at all": Refusal(
+        'works only in a job of GitHub or GitLab; this process is not in one; .*auth = "token"', job=""
+    ),
     "another environment": Refusal("says environment 'pypi', and this job runs in none; let the job",
                                    index={"environment": "pypi"}),
     "the forge has a fault": Refusal("no identity for the audience 'pypi' .*code=500", issues=(status(500),)),

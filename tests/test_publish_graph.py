@@ -61,7 +61,7 @@ def test_a_job_releases_by_its_identity_what_its_index_takes_against_pypi_s_rule
     state.files["gravel-1.0.tar.gz"] = b"other bytes"
     nobody = {"CI": "", "GITHUB_ACTIONS": "", "GITLAB_CI": ""}
     output = project.doit("release", env=nobody, code=1)
-    assert "trusted publishing works in a job of GitHub or GitLab, and this is none" in output
+    assert "trusted publishing works only in a job of GitHub or GitLab; this process is not in one" in output
     assert "ok " not in output, "it is known before a build"
     output = project.doit("release", env=state.identities.github(state.base), code=1)
     assert "dist/gravel-0.9.tar.gz: it is not part of this release" in output

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from support.example import HOST, MAC, MUSL, WINDOWS, Example
+from support.others import unpacked
 from support.projects import DODO, FLOOR
 from support.repositories import git, repository
 from support.yard import CRATE, PYPROJECT
@@ -163,16 +163,7 @@ test = {{ skip = "not in the source distribution" }}
 @pytest.mark.parametrize("name", PACKAGES)
 def test_a_package_that_others_wrote_is_equal(name: str, tmp_path: Path) -> None:
     version, target, python = PACKAGES[name]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name,
-         "--dest", str(tmp_path), f"{name}=={version}"],
-        check=True,
-    )  # fmt: skip
-    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
-        archive.extractall(tmp_path / "unpacked", filter="data")
-    root = repository(tmp_path / "first")
-    shutil.copytree(next((tmp_path / "unpacked").iterdir()), root, dirs_exist_ok=True)
-    (root / "PKG-INFO").unlink()
+    root = unpacked(name, version, tmp_path, repository(tmp_path / "first"))
     keys = f'floor = "{FLOOR}"\npython = ["{python}"]\n' if target == HOST else ""
     text = (root / "pyproject.toml").read_text("utf-8")
     if dynamic := re.search(r'^dynamic\s*=\s*\[[^\]]*"version"[^\]]*\]', text, re.M):

@@ -24,7 +24,7 @@ from cartwheel.inputs.staleness import digests_to_record
 from cartwheel.machine.host import machine_id
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import BEFORE
-from cartwheel.model.record import Dependencies, Record
+from cartwheel.model.record import Dependencies, Record, replaced_outputs
 from cartwheel.model.step import Work
 from cartwheel.process import run
 from cartwheel.process.step_log import StepLog
@@ -180,9 +180,8 @@ class PerformStep(BaseAction):  # type: ignore[misc]
 
     def _remove_old_outputs(self, before: Record | None) -> None:
         """Remove unedited outputs that this step made under another name, such as those of an earlier version."""
-        for path, digest in before.makes.items() if before else ():
-            if path not in self.step.makes and self.workshop.world.files.again(path) == digest:
-                files.remove(self.workshop.root / path)
+        for path in replaced_outputs(before, self.step.makes, self.workshop.world.files.again) if before else ():
+            files.remove(self.workshop.root / path)
 
     def _generated_files(self, written: Iterable[str], before: Record | None) -> tuple[str, ...]:
         """Untracked files written by the `before` commands, now or in an earlier run of a step with the same ones.

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cartwheel.filesystem.digests import sha256_of
+from cartwheel.filesystem.digests import file_digest
 from cartwheel.filesystem.files import remove
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Package, Project
@@ -205,14 +205,14 @@ def take_over(source: Path, target: Path) -> None:
 
 def _outdated(record: Path, newer: Path, root: Path) -> tuple[Path, ...]:
     """The unedited files below `root` that the step of `record` no longer makes; empty for what is no record."""
-    from cartwheel.model.record import UnreadableRecord, from_json
+    from cartwheel.model.record import UnreadableRecord, from_json, replaced_outputs
 
     try:
-        before, after = (from_json(path.read_bytes())[0].makes for path in (record, newer))
+        before, after = (from_json(path.read_bytes())[0] for path in (record, newer))
     except (OSError, UnreadableRecord):
         return ()
-    files = {root / path: digest for path, digest in before.items() if path not in after}
-    return tuple(path for path, digest in files.items() if path.is_file() and sha256_of(path) == digest)
+    paths = replaced_outputs(before, after.makes, lambda path: file_digest(root / path))
+    return tuple(root / path for path in paths)
 
 
 def _is_newer(path: Path, there: Path) -> bool:

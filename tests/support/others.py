@@ -19,16 +19,7 @@ MUSL, MAC, WINDOWS = "x86_64-unknown-linux-musl", "aarch64-apple-darwin", "x86_6
 
 def project_of(name: str, version: str, table: str, base: Path) -> Yard:
     """The source distribution in a repository, with a dodo.py and with `table` at the end of its pyproject.toml."""
-    subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name,
-         "--dest", str(base), f"{name}=={version}"],
-        check=True,
-    )  # fmt: skip
-    with tarfile.open(next(base.glob("*.tar.gz"))) as archive:
-        archive.extractall(base / "unpacked", filter="data")
-    root = repository(base / "project")
-    shutil.copytree(next((base / "unpacked").iterdir()), root, dirs_exist_ok=True)
-    (root / "PKG-INFO").unlink()  # of the distribution, and not of the project
+    root = unpacked(name, version, base, repository(base / "project"))
     text = (root / "pyproject.toml").read_text("utf-8") + table
     (root / "pyproject.toml").write_text(text, "utf-8")
     assert "cartwheel" in tomllib.loads(text)["tool"]
@@ -40,3 +31,17 @@ def project_of(name: str, version: str, table: str, base: Path) -> Yard:
     git(root, "add", "--all", "--force")
     git(root, "commit", "--quiet", "--message", "as it is on the index")
     return project
+
+
+def unpacked(name: str, version: str, base: Path, root: Path) -> Path:
+    """`root` with the files of the source distribution, which is downloaded to `base`."""
+    subprocess.run(
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name,
+         "--dest", str(base), f"{name}=={version}"],
+        check=True,
+    )  # fmt: skip
+    with tarfile.open(next(base.glob("*.tar.gz"))) as archive:
+        archive.extractall(base / "unpacked", filter="data")
+    shutil.copytree(next((base / "unpacked").iterdir()), root, dirs_exist_ok=True)
+    (root / "PKG-INFO").unlink()  # of the distribution, and not of the project
+    return root

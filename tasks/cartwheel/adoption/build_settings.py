@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from msgspec import Struct
 
 from cartwheel.adoption.build_scripts import LINUX_PACKAGES, before_build, dockerfile
 from cartwheel.adoption.built_wheels import OFF, BuildCall
+from cartwheel.adoption.command_lines import split_words
 from cartwheel.model.wheels.architecture import BY_NAME
 from cartwheel.model.wheels.target import ANY, TARGETS
 
@@ -60,20 +60,27 @@ def build_settings(
     table: dict[str, Any] = {}
     comments: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
-    for key in ("flags", "environment", "before", "image"):
-        groups: dict[str, list[str]] = {}
-        for triple in every:
-            if key in keys_of.get(triple, {}):
-                groups.setdefault(repr(keys_of[triple][key]), []).append(triple)
-        for triples in groups.values():
-            value = keys_of[triples[0]][key]
-            if len(triples) == len(every) and key != "image":
-                table[key] = value
-                comments[key] = f"from {source[triples[0]]}"
-            else:
-                rows.append({"select": " ".join(triples), key: value})
+    ordered = {triple: keys_of[triple] for triple in every if triple in keys_of}
+    for key, triples, value in shared_values(("flags", "environment", "before", "image"), ordered):
+        if len(triples) == len(every) and key != "image":
+            table[key] = value
+            comments[key] = f"from {source[triples[0]]}"
+        else:
+            rows.append({"select": " ".join(triples), key: value})
     overrides = (*_joined(rows), *of_some)
     return BuildSettings(table=table, overrides=overrides, comments=comments, files=files, steps=tuple(steps))
+
+
+def shared_values(
+    keys: Iterable[str], keys_of: Mapping[str, Mapping[str, Any]]
+) -> Iterable[tuple[str, list[str], Any]]:
+    """Each value of each of `keys`, with the key and the targets that have it; `keys_of`: the keys of each target."""
+    for key in keys:
+        groups: dict[str, list[str]] = {}
+        for triple, values in keys_of.items():
+            if key in values:
+                groups.setdefault(repr(values[key]), []).append(triple)
+        yield from ((key, triples, keys_of[triples[0]][key]) for triples in groups.values())
 
 
 _NOTHING: Mapping[str, Any] = {"flags": [], "environment": {}, "before": []}
@@ -155,12 +162,8 @@ _TAKES_VALUE = r"-[CLlADFWZ]|--(?:cfg|check-cfg|extern|codegen|remap-path-prefix
 
 def compiler_flags(text: str) -> tuple[str, ...]:
     """RUSTFLAGS as `flags` has them: an option and its value together, without levels of lints."""
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        words = text.split()
     flags: list[str] = []
-    for word in words:
+    for word in split_words(text):
         if flags and re.fullmatch(_TAKES_VALUE, flags[-1]):
             flags[-1] += f" {word}"
         else:

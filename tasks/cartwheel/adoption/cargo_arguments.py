@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from cartwheel.adoption.build_settings import shared_values
 from cartwheel.adoption.built_wheels import BuildCall
 from cartwheel.model.config.manifests import Manifests
 
@@ -43,17 +44,11 @@ def cargo_keys(calls: Iterable[BuildCall], manifests: Manifests, targets: Iterab
         return CargoKeys(notes=tuple(notes))
     table: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
-    for key in ("features", "profile"):
-        groups: dict[str, list[str]] = {}
-        for triple, keys in values.items():
-            if key in keys:
-                groups.setdefault(repr(keys[key]), []).append(triple)
-        for triples in groups.values():
-            value = values[triples[0]][key]
-            if len(triples) == len(values):
-                table[key] = value
-            else:
-                rows.append({"select": " ".join(triples), key: value})
+    for key, triples, value in shared_values(("features", "profile"), values):
+        if len(triples) == len(values):
+            table[key] = value
+        else:
+            rows.append({"select": " ".join(triples), key: value})
     comments = dict.fromkeys(table, f"from the builds in {builds[0].workflow}")
     return CargoKeys(table=table, overrides=tuple(rows), comments=comments, notes=tuple(notes))
 

@@ -145,9 +145,14 @@ def report_step(*, offline: bool) -> Step:
 
 def keep_report(pipeline: Pipeline, name: str) -> Step:
     """Upload the page of `doit report` as the artifact `name`."""
+    return _keep(pipeline, "Keep the report", name, REPORT_PAGE)
+
+
+def _keep(pipeline: Pipeline, title: str, name: str, file: str) -> Step:
+    """Upload one file of the project, which must be there, as the artifact `name`."""
     folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
-    files = {"path": f"{folder}{REPORT_PAGE}", "if-no-files-found": "error", "include-hidden-files": True}
-    return {"name": "Keep the report", "uses": "actions/upload-artifact", "with": {"name": name, **files}}
+    files = {"path": f"{folder}{file}", "if-no-files-found": "error", "include-hidden-files": True}
+    return {"name": title, "uses": "actions/upload-artifact", "with": {"name": name, **files}}
 
 
 def take(*, kept: bool = False, plan: str = PLAN) -> list[Step]:
@@ -238,17 +243,15 @@ def reproduce_steps(pipeline: Pipeline, job: Job) -> tuple[list[Step], list[Step
 
     Differences do not fail the run: they are a result, which the release page shows.
     """
-    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
     pythons = [python for build in pipeline.reproduced for python in build.pythons] or pipeline.sdist_pythons
     rust = [target for build in pipeline.reproduced for target in build.rust]
     setup = setup_steps(pipeline, job, python="\n".join(pythons))
     if rust:
         setup.append({"name": "Add the target to Rust", "run": f"rustup target add {' '.join(rust)}"})
     run = f'mkdir -p .cartwheel\ndoit reproduce --index {job.index} 2>&1 | tee {REPRODUCED} "$GITHUB_STEP_SUMMARY"\n'
-    files = {"path": f"{folder}{REPRODUCED}", "if-no-files-found": "error", "include-hidden-files": True}
     return setup, [
         {"name": "Build again and compare", "shell": "bash", "continue-on-error": True, "run": run},
-        {"name": "Keep the result", "uses": "actions/upload-artifact", "with": {"name": REPRODUCE, **files}},
+        _keep(pipeline, "Keep the result", REPRODUCE, REPRODUCED),
     ]
 
 

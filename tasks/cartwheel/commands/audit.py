@@ -20,6 +20,7 @@ from cartwheel.destinations.pypi_reader import listing, read_bytes, with_digests
 from cartwheel.destinations.simple_api import ListedFile
 from cartwheel.model.destination import is_version
 from cartwheel.model.errors import CartwheelError, ConfigError
+from cartwheel.model.versions.version import tag_name
 from cartwheel.model.wheels.binary_facts import shortened_list
 from cartwheel.model.wheels.wheel_name import normalised_name
 from cartwheel.process import run
@@ -74,7 +75,7 @@ class Audit(WordsAndOptions):
         try:
             own = next((p for p in shop.project.packages if normalised_name(p.name) == normalised_name(name)), None)
             place = Path(source) if source else shop.root if own else None
-            tag = own.tag.replace("{name}", own.name).replace("{version}", version) if own and not source else ""
+            tag = tag_name(own.tag, version, name=own.name) if own and not source else ""
             where = resolve(index or "pypi", shop.project.indexes)
             files, tag = audited(where, name, version, shop.root, place=place, own_tag=tag)
         except CartwheelError as error:

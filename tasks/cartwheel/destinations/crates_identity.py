@@ -20,7 +20,15 @@ from cartwheel.destinations.cargo_publish import CRATES_IO, Registry
 from cartwheel.destinations.credentials import token_variable
 from cartwheel.destinations.http import NoAuth, conversation, in_words, reason
 from cartwheel.destinations.protocol import Say
-from cartwheel.destinations.retries import LOST, READING, Trouble, passing, seconds_until, too_long, with_retries
+from cartwheel.destinations.retries import (
+    LOST,
+    READING,
+    Trouble,
+    passing_trouble,
+    seconds_until,
+    too_long,
+    with_retries,
+)
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import CartwheelError, ConfigError
 from cartwheel.process.run import STOP
@@ -32,7 +40,7 @@ _PATH = "/api/v1/trusted_publishing/tokens"
 
 
 class _Reply(Struct, frozen=True, kw_only=True):
-    """A registry's answer: its document, or why there is none."""
+    """A registry's answer: its document, or in `words` why it sent no document."""
 
     document: Mapping[str, Any] = {}
     status: int = 200
@@ -46,8 +54,8 @@ def is_planned(name: str, settings: IndexSettings, environ: Mapping[str, str]) -
         return settings.auth == "trusted"
     if any(environ.get(variable) for variable in (token_variable(name), "CARGO_REGISTRY_TOKEN")):
         return False
-    on_github = environ.get("GITHUB_ACTIONS") and environ.get("ACTIONS_ID_TOKEN_REQUEST_URL")
-    return bool(on_github or environ.get(trusted_publishing.identity_variable(AUDIENCE)))
+    on_gitlab = bool(environ.get(trusted_publishing.identity_variable(AUDIENCE)))
+    return on_gitlab or trusted_publishing.github_gives_identities(environ)
 
 
 def job_token(
@@ -83,9 +91,7 @@ class JobToken:
         name = self._registry.name
 
         def trouble_of(reply: _Reply) -> Trouble | None:
-            if not passing(reply.status) or too_long(reply.retry_after, READING):
-                return None
-            return Trouble(words=reply.words, retry_after=reply.retry_after)
+            return passing_trouble(reply.status, reply.words, reply.retry_after, READING)
 
         reply = with_retries(self._exchange, trouble_of, patience=READING, who=f"index {name}", wait=retries.sleep)
         token = reply.document.get("token")

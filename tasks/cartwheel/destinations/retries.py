@@ -111,6 +111,13 @@ def passing(status: int) -> bool:
     return status in (LOST, 408, 425, 429) or status >= 500
 
 
+def passing_trouble(status: int, words: str, retry_after: float, patience: Patience) -> Trouble | None:
+    """The trouble of an answer that may pass within `patience`; None for one that will not."""
+    if not passing(status) or too_long(retry_after, patience):
+        return None
+    return Trouble(words=words, retry_after=retry_after)
+
+
 def pause(attempt: int, retry_after: float, patience: Patience) -> float:
     """Seconds to wait after failure number `attempt` (from 1): an exponential backoff, or `retry_after` if longer."""
     return max(retry_after, min(patience.base * 2.0 ** (attempt - 1), patience.longest))

@@ -28,6 +28,7 @@ from cartwheel.destinations.retries import (
     Patience,
     Trouble,
     passing,
+    passing_trouble,
     seconds_until,
     sleep,
     too_long,
@@ -77,9 +78,14 @@ class _Refusal(Struct, frozen=True, kw_only=True):
 
 def is_available(environ: Mapping[str, str]) -> bool:
     """Whether this is a GitHub or GitLab job with an identity, or with permission to request one."""
-    if environ.get("GITHUB_ACTIONS") and environ.get("ACTIONS_ID_TOKEN_REQUEST_URL"):
+    if github_gives_identities(environ):
         return True
     return bool(environ.get("GITLAB_CI")) and any(name.endswith("_ID_TOKEN") for name in environ)
+
+
+def github_gives_identities(environ: Mapping[str, str]) -> bool:
+    """Whether this is a GitHub job that may request an identity."""
+    return bool(environ.get("GITHUB_ACTIONS") and environ.get("ACTIONS_ID_TOKEN_REQUEST_URL"))
 
 
 def lacking(name: str, environ: Mapping[str, str]) -> str:
@@ -87,7 +93,7 @@ def lacking(name: str, environ: Mapping[str, str]) -> str:
     if any(environ.get(job) for job in _JOBS):
         return ""
     return (
-        f"index {name}: trusted publishing works in a job of GitHub or GitLab, and this is none; "
+        f"index {name}: trusted publishing works only in a job of GitHub or GitLab; this process is not in one; "
         f'publish from the pipeline, or say auth = "token" in [tool.cartwheel.index.{name}]'
     )
 
@@ -105,9 +111,9 @@ def mint(
     """
 
     def trouble_of(answer: MintedToken | _Refusal) -> Trouble | None:
-        if isinstance(answer, MintedToken) or not passing(answer.status) or too_long(answer.retry_after, patience):
+        if isinstance(answer, MintedToken):
             return None
-        return Trouble(words=answer.words, retry_after=answer.retry_after)
+        return passing_trouble(answer.status, answer.words, answer.retry_after, patience)
 
     answer = with_retries(
         lambda: _exchange(index, again), trouble_of, patience=patience, who=f"index {index.name}", wait=wait or sleep

@@ -21,6 +21,23 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_digest(path: str | Path) -> str:
+    """The digest of a regular file as records hold it, never cached; empty for anything else."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return ""
+    return _content(path, stat) if S_ISREG(stat.st_mode) else ""
+
+
+def _content(path: str | Path, stat: os.stat_result) -> str:
+    try:
+        digest = sha256_of(path)
+    except OSError:
+        return ""
+    return f"{digest}+x" if os.name == "posix" and stat.st_mode & 0o100 else digest
+
+
 _TICK, _COARSE = 50_000_000, 2_000_000_000
 """Nanoseconds within which two writes can get the same time. File clocks tick every 4 to 16 ms; file systems with a
 resolution of one or two seconds (FAT) show no fraction."""
@@ -108,13 +125,10 @@ class Digests:
         remembered = known.get(path)
         if remembered is not None and remembered[:5] == key:
             return str(remembered[5])
-        try:
-            digest = sha256_of(full)
-        except OSError:
+        digest = _content(full, stat)
+        if not digest:
             return ""
         self.reads += 1
-        if os.name == "posix" and stat.st_mode & 0o100:
-            digest += "+x"
         known[path] = [*key, digest]
         self._fresh = True
         if _is_settled(stat, int(str(key[3]))):

@@ -7,7 +7,7 @@ and `seen.local`, which are valid only on the machine that made them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from msgspec import DecodeError, Struct, json
 from msgspec.structs import replace
@@ -18,7 +18,8 @@ FROM_CACHE = "shared cache"
 """Takes the place of the machine in a record that came from the shared cache."""
 
 PROVEN = "shared cache, built twice"
-"""The same if two different machines built the files with the same digests, so that a release may use them."""
+"""Takes the place of the machine in a record from the shared cache whose files two different machines built with equal
+digests. A release may use them."""
 
 
 class UnreadableRecord(ValueError):
@@ -77,6 +78,14 @@ class _Head(Struct):
 def is_variable(fact: str) -> bool:
     """Whether a name in `Dependencies.facts` is an environment variable; all other names contain a space."""
     return " " not in fact
+
+
+def replaced_outputs(before: Record, makes: Collection[str], digest: Callable[[str], str]) -> tuple[str, ...]:
+    """The files that `before` made and its step, which now makes `makes`, does not; without those edited since.
+
+    `digest`: the present digest of a file, as records hold it.
+    """
+    return tuple(path for path, made in before.makes.items() if path not in makes and digest(path) == made)
 
 
 def to_json(record: Record, listing: str) -> bytes:

@@ -161,20 +161,23 @@ def _wait_until_gone(process: subprocess.Popen[bytes]) -> None:
 def _signal(process: subprocess.Popen[bytes], *, hard: bool) -> None:
     try:
         if os.name == "nt":
-            _kill_with_descendants(process.pid)
+            kill_with_descendants(process.pid)
         else:
             os.killpg(process.pid, signal.SIGKILL if hard else signal.SIGTERM)
     except (ProcessLookupError, PermissionError):
         pass
 
 
-def _kill_with_descendants(pid: int) -> None:
-    """Windows: kill a shim and its descendants.  Its job object ends them too, but under Wine 10 some have stayed."""
+def kill_with_descendants(pid: int) -> None:
+    """Kill a process and its descendants, which need not be a group.
+
+    On Windows a shim's job object ends them too, but under Wine 10 some have stayed.
+    """
     import psutil
 
     with suppress(psutil.Error):
-        shim = psutil.Process(pid)
-        for one in (shim, *shim.children(recursive=True)):
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
             with suppress(psutil.Error):
                 one.kill()
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
 from typing import Any
 
 from cartwheel.model.errors import StepFailed
-from cartwheel.process.run import STOP, Interrupted, TooLate
+from cartwheel.process.run import STOP, Interrupted, TooLate, kill_with_descendants
 from cartwheel.repository.git_messages import without_credentials
 
 ASK_SECONDS = 60.0
@@ -31,7 +30,7 @@ def outcome(process: Any, *, seconds: float) -> tuple[int, str, str]:
     while reader.is_alive() and not STOP.is_set() and time.monotonic() < deadline:
         reader.join(0.05)
     if reader.is_alive():
-        _kill(process.proc.pid)
+        kill_with_descendants(process.proc.pid)
         if STOP.is_set():
             raise Interrupted
         reader.join(1.0)
@@ -49,13 +48,3 @@ def run_git(git: Any, command: str, *arguments: str, seconds: float = FETCH_SECO
         raise TooLate(f"{name}: {error}") from None
     if status:
         raise StepFailed(without_credentials(f"{name}: {errors or output}"))
-
-
-def _kill(pid: int) -> None:
-    import psutil
-
-    with suppress(psutil.Error):
-        process = psutil.Process(pid)
-        for one in (*process.children(recursive=True), process):
-            with suppress(psutil.Error):
-                one.kill()
