@@ -10,6 +10,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+import tree_sitter
+import tree_sitter_powershell
 
 from cartwheel.commands.completion import SCRIPTS
 from cartwheel.commands.help_pages import COMMAND_PAGES, TASK_PAGES
@@ -19,6 +21,11 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.wheels.target import target_by_name
 from cartwheel.pipeline import STAGES
 from support.projects import TRIPLE, Project, committed, environment, with_crate
+
+ROOT = Path(__file__).resolve().parents[1]
+POWERSHELL_SCRIPT = ROOT / "tasks/cartwheel/commands/completions" / SCRIPTS["powershell"]
+POWERSHELL_LINE = "mkdir -Force (Split-Path $PROFILE); doit completion powershell >> $PROFILE"
+"""A new user has no folder for the profile, and `>>` makes none."""
 
 EXAMPLES = [words for page in TASK_PAGES.values() for words, _ in page.examples]
 EXAMPLES += [words for examples in COMMAND_PAGES.values() for words, _ in examples]
@@ -178,6 +185,21 @@ def test_zsh_reads_the_script(project: Project, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shell", SCRIPTS)
 def test_each_shell_has_a_script_that_asks_doit(project: Project, shell: str) -> None:
     assert "completion words" in project.doit("completion", shell)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [POWERSHELL_SCRIPT.read_text("utf-8"), POWERSHELL_LINE],
+    ids=["script", "line"],
+)
+def test_powershell_parses_the_script_and_the_line_that_installs_it(script: str) -> None:
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
+    assert not parser.parse(script.encode()).root_node.has_error
+    assert parser.parse(script.replace("}", "", 1).encode() + b"(").root_node.has_error
+
+
+def test_start_has_the_line_that_installs_the_script_in_powershell() -> None:
+    assert f"`{POWERSHELL_LINE}`" in (ROOT / "docs/start.md").read_text("utf-8")
 
 
 # plan ----------------------------------------------------------------------------------------------------------------

