@@ -19,7 +19,7 @@ import pytest
 from cartwheel.machine.host import Host
 from cartwheel.machine.interpreters import interpreter_path as path_of
 from cartwheel.model.config import build_backend
-from cartwheel.model.config.bindings import bindings_of
+from cartwheel.model.config.bindings import bindings_of, module_of
 from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.config.resolve import resolve_project
 from cartwheel.model.errors import ConfigError
@@ -132,6 +132,25 @@ def test_what_pyproject_says_of_compiling_decides_where_targets_do_not(
     kinds = {wheel.target.triple == "any" for _, wheel in planned(manifests(by=by, **tool)).wheels}
     assert kinds == {not compiles}
     assert files(planned(manifests({"targets": ["any"]}, by=by, **tool))) == ["demo-1.2.0-py3-none-any.whl"]
+
+
+@pytest.mark.parametrize(
+    ("table", "only"),
+    [
+        ({"bins": [{"target": "demo"}]}, True),
+        ({"ext-modules": [{"target": "demo", "binding": "Exec"}]}, True),
+        ({"bins": [{"target": "demo"}], "ext-modules": [{"target": "demo._demo"}]}, False),
+        ({"ext-modules": [{"target": "demo._demo", "binding": "NoBinding"}]}, False),
+        ({"debug": False}, False),
+    ],
+)
+def test_programs_of_setuptools_rust_are_told_from_extension_modules(table: Mapping[str, Any], only: bool) -> None:
+    found = manifests(by="setuptools.build_meta", **{"setuptools-rust": table})
+    assert build_backend.programs_only(found.pyproject) == only
+    assert module_of(found, "demo") == ("" if only else "demo")
+    with_c = {"ext-modules": [{"name": "demo.x", "sources": ["x.c"]}]}
+    both = manifests(by="setuptools.build_meta", **{"setuptools-rust": table, "setuptools": with_c})
+    assert not build_backend.programs_only(both.pyproject)
 
 
 CLASSIFIER = "Programming Language :: Python :: "

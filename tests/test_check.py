@@ -389,6 +389,15 @@ def test_a_program_may_have_no_library_and_grafted_libraries_lie_at_the_top(tmp_
     assert problems(examine(program, expected=name, target=TARGETS[LINUX], python="py3")) == ()
 
 
+def test_a_program_of_setuptools_rust_has_the_tag_of_an_interpreter_and_no_module(tmp_path: Path) -> None:
+    name = f"tide-0.1.0-cp311-cp311-{platform_tag(TARGETS[LINUX], 'manylinux2014')}.whl"
+    program = wheels.wheel(tmp_path, name, {"tide-0.1.0.data/scripts/tide": wheels.elf()})
+    wheel = examine(program, expected=name, target=TARGETS[LINUX], python="3.11", programs_only=True)
+    assert problems(wheel) == ()
+    (missing,) = problems(planned(wheel, programs_only=False))
+    assert "no extension module in it" in missing
+
+
 def test_grafted_libraries_at_the_top_are_in_place(make: Callable[..., Candidate]) -> None:
     assert findings_of("contents", make(files={"tide.libs/libz-1.so.1": wheels.elf()})) == ()
 

@@ -18,6 +18,7 @@ from cartwheel.model.config.crate_graph import TESTED_WITH, LocalCrate
 from cartwheel.model.config.manifest_schema import Cargo, Pyproject, refuse_wrong_types
 from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.wheels.wheel_name import normalised_name
 
 
 def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = None) -> Manifests:
@@ -35,9 +36,11 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
     crate = crate_manifest(here, pyproject)
     tests = any((here / "tests").rglob("*.py"))
     if crate is None:
+        name = normalised_name(str(table(pyproject, "project").get("name")))
         return Manifests(
             folder=folder, pyproject=pyproject, cargo={}, cargo_path="", workspace={}, workspace_path="",
             has_tests=tests, setup_compiles=setup_compiles(here, pyproject), groups_above=_groups_above(root, folder),
+            has_python=any((here / source / name).is_dir() for source in ("", "src")),
         )  # fmt: skip
     path = relative_name(crate, root)
     if not crate.is_file():

@@ -44,6 +44,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """`abi3`, `3.13`, `py3`, ..."""
     pyproject: str = ""
     """The path of the package's pyproject.toml, for `[tool.check-wheel-contents]`; empty if it has none."""
+    programs_only: bool = False
+    """Whether the wheel holds programs instead of an extension module, whatever its tag says."""
 
 
 class Candidate(Struct, frozen=True, kw_only=True, dict=True):
@@ -124,9 +126,16 @@ class Candidate(Struct, frozen=True, kw_only=True, dict=True):
 
 
 def examine(
-    wheel: Path, *, expected: str, target: Target, floor: str = "", python: str, pyproject: str = ""
+    wheel: Path,
+    *,
+    expected: str,
+    target: Target,
+    floor: str = "",
+    python: str,
+    pyproject: str = "",
+    programs_only: bool = False,
 ) -> Candidate:
-    """Read a wheel and its contents, for comparison with its plan.
+    """Read a wheel and its contents, for comparison with its plan (see `Plan`).
 
     `expected`: the planned file name.  `floor`: the oldest supported system; empty for the target's default floor.
     Raises `StepFailed` if the wheel cannot be read.
@@ -138,7 +147,14 @@ def examine(
     return Candidate(
         artifact=artifact,
         path=wheel,
-        plan=Plan(file=expected, target=target, floor=floor or target.floor, python=python, pyproject=pyproject),
+        plan=Plan(
+            file=expected,
+            target=target,
+            floor=floor or target.floor,
+            python=python,
+            pyproject=pyproject,
+            programs_only=programs_only,
+        ),
         name=WheelName.parse(wheel.name),
         entries=tuple(WheelEntry(path=p, size=len(content), sha256=_record_hash(content)) for p, content in files),
         binaries=tuple(image for path, content in files for image in images(path, content)),

@@ -55,6 +55,8 @@ def floor(it: Candidate) -> Iterable[str]:
 
 def module(it: Candidate) -> Iterable[str]:
     plan, named = plan_and_name(it)
+    if plan.programs_only and not any(binary.modules for binary in it.binaries):
+        return ()
     return module_problems(it.binaries, plan.target, plan.python, ".".join(named.abis))
 
 

@@ -69,6 +69,20 @@ def setuptools_rust_manifest(pyproject: Pyproject) -> str:
     return str(rows[0].get("path", "Cargo.toml")) if rows else "Cargo.toml"
 
 
+def programs_only(pyproject: Pyproject) -> bool:
+    """Whether setuptools-rust compiles programs and no extension module (`bins`, `binding = "Exec"`).
+
+    setuptools gives such a wheel the tag of one interpreter all the same (setuptools-rust 1.12, November 2026).
+    """
+    table = _at(pyproject, "tool", "setuptools-rust")
+    if not (compiles_rust(pyproject) and isinstance(table, Mapping)) or _at(
+        pyproject, "tool", "setuptools", "ext-modules"
+    ):
+        return False
+    modules = [row for row in table.get("ext-modules", ()) if row.get("binding") != "Exec"]
+    return not modules and bool(table.get("ext-modules") or table.get("bins"))
+
+
 def _setuptools_rust(pyproject: Pyproject) -> bool:
     required = {_distribution(row).lower().replace("_", "-") for row in _requirements(pyproject)}
     return bool(_at(pyproject, "tool", "setuptools-rust")) or "setuptools-rust" in required

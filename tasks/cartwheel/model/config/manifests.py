@@ -34,7 +34,8 @@ class Manifests(Struct, frozen=True, kw_only=True):
     has_program: bool = False
     """Whether the crate has a binary target."""
     has_python: bool = False
-    """Whether there is a Python package of the extension's name, which maturin puts the extension into."""
+    """Whether there is a Python package of the extension's name, which maturin puts the extension into; with other
+    backends one of the project's name."""
     groups_above: Mapping[str, Any] = {}
     """`[dependency-groups]` of the workspace's root, for groups that the package does not have."""
     setup_compiles: bool = False
