@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tree_sitter
+import tree_sitter_powershell
 from msgspec.structs import replace
+from ruamel.yaml import YAML
 
 from cartwheel.ci.gitlab_events import PATH
 from cartwheel.ci.gitlab_pipeline import plan_outputs, render
 from cartwheel.ci.gitlab_runners import machine_of, runs
+from cartwheel.ci.jobs import RepositoryFacts
 from cartwheel.ci.project_pipeline import pipeline
 from cartwheel.ci.selection import NOWHERE, selection
 from cartwheel.model.errors import ConfigError
@@ -24,16 +30,15 @@ from support.boulder import FILES, LINUX, MAC, MUSL, TAG, TARGETS, TOKEN, WINDOW
 from support.ci_projects import PROJECTS, alone, pipeline_of
 from support.gitlab_forge import LOCAL, Forge, results
 from support.projects import Project, committed, pure
-from support.repositories import git
+from support.repositories import git, repository
 from support.snapshots import alike
 
 # The file -------------------------------------------------------------------------------------------------------------
 
 
+@cache
 def tree(name: str) -> Mapping[str, Any]:
     """The file of a configuration, read back."""
-    from ruamel.yaml import YAML
-
     found: Mapping[str, Any] = YAML(typ="safe").load(render(pipeline_of(name)))
     return found
 
@@ -109,6 +114,76 @@ def test_every_script_for_a_shell_is_one(name: str) -> None:
     done = subprocess.run([shell, "-n"], input="\n".join(lines), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert lines
+
+
+def windows_scripts(name: str) -> list[str]:
+    """The scripts that PowerShell runs in the jobs of a configuration."""
+    hidden = tree(name)
+    rows = [job for job in jobs(name).values() if job.get("extends", "").endswith("windows")]
+    return ["\n".join((*hidden[job["extends"]]["before_script"], *job["script"])) for job in rows]
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_powershell_reads_every_script_for_windows(name: str) -> None:
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
+    for script in windows_scripts(name):
+        assert not parser.parse(script.encode()).root_node.has_error
+    if name in ("usual", "extended"):
+        assert windows_scripts(name)
+
+
+def test_a_step_of_ones_own_runs_in_the_shell_of_git_on_windows_too(tmp_path: Path) -> None:
+    """PowerShell is not here: the test reads its text as PowerShell does, and git's shell runs what that makes."""
+    lines = ("cd src", 'case "$(uname -s)" in *) echo "it\u2019s $1$LEVEL" > ../said ;; esac')
+    step = {"run": lines, "environment": {"LEVEL": "it's 2"}}
+    table = {"targets": ["x86_64-pc-windows-msvc"], "ci": {"steps": {"before": {"build": [step]}}}}
+    place = RepositoryFacts(folder="py thon")
+    script = YAML(typ="safe").load(render(pipeline(alone(table), version="1.0", where=place)))
+    write, start = script["build-saas-windows-medium-amd64"]["script"][:2]
+    words = re.findall("'((?:[^'\u2019]|''|\u2019\u2019)*)'", write.partition(", ")[2])
+    text = "\n".join(word.replace("''", "'").replace("\u2019\u2019", "\u2019") for word in words)
+    started = [word.replace("!sh", "!bash") for word in shlex.split(start)]  # git's sh for Windows is bash
+    root = repository(tmp_path / "root")
+    (root / "py thon/.cartwheel/ci").mkdir(parents=True)
+    (root / "py thon/src").mkdir()
+    (root / "py thon/.cartwheel/ci/step.sh").write_text(text, encoding="utf-8")
+    subprocess.run(started, cwd=root / "py thon", check=True)
+    assert (root / "py thon/said").read_text("utf-8") == "it\u2019s it's 2\n"
+    (root / "py thon/.cartwheel/ci/step.sh").write_text(text + "false | true\necho\n", encoding="utf-8")
+    assert subprocess.run(started, cwd=root / "py thon").returncode > 0
+
+
+def test_a_step_of_ones_own_changes_neither_folder_nor_variables_of_the_job() -> None:
+    step = {"run": ["cd src", "exit 0"], "environment": {"LEVEL": "2"}}
+    table = {"targets": [LINUX], "ci": {"steps": {"before": {"build": [step]}}}}
+    found = YAML(typ="safe").load(render(pipeline(alone(table), version="1.0")))
+    assert found["build-linux"]["script"][0] == "(\nexport LEVEL=2\ncd src\nexit 0\n)"
+
+
+def test_only_jobs_on_linux_have_an_image() -> None:
+    """A hosted Mac takes the image for the name of a virtual machine."""
+    for name in PROJECTS:
+        for job in jobs(name).values():
+            if job.get("extends", "").endswith(("macos", "windows")):
+                assert "image" not in job
+                assert job["inherit"] == {"default": False}
+                assert job["interruptible"]
+
+
+def test_a_job_that_builds_no_wheel_is_refused_on_another_system() -> None:
+    for key, runner in (("docs", "windows-2025"), ("plan", "macos-15")):
+        ci = {"jobs": {"docs": {"steps": [{"run": ["make"]}], **({"runner": runner} if key == "docs" else {})}}}
+        ci |= {} if key == "docs" else {"runner": runner}
+        with pytest.raises(ConfigError, match=f"{key}: {runner} is a .* machine, and on GitLab a job that builds no"):
+            render(pipeline(alone({"targets": [LINUX], "ci": ci}), version="1.0"))
+    arm = pipeline(alone({"targets": [LINUX], "ci": {"runner": "ubuntu-24.04-arm"}}), version="1.0")
+    assert YAML(typ="safe").load(render(arm))["plan"]["tags"] == ["saas-linux-small-arm64"]
+
+
+def test_a_cross_build_for_windows_is_linux_work_on_a_machine_of_ones_own_too() -> None:
+    override = {"select": "*-windows-gnu", "toolchain": "mingw", "runner": "our-builder"}
+    found = pipeline(alone({"targets": ["x86_64-pc-windows-gnu"], "overrides": [override]}), version="1.0")
+    assert machine_of(found.builds[0]).system == "linux"
 
 
 def test_a_shared_cache_takes_the_place_of_gitlabs() -> None:

@@ -47,6 +47,7 @@ def _build(triple: str, runner: Runner, image: str, rows: list[tuple[Package, Wh
         fetched=_x86_interpreters((*pythons, PYTHON)) if foreign and runs else (),
         rust=tuple(dict.fromkeys(t for package, wheel in rows for t in _rust(package, wheel))),
         system=tuple(dict.fromkeys(name for package, wheel in rows for name in _system(package, wheel))),
+        cross=any(wheel.toolchain in _FROM_LINUX for _, wheel in rows),
         runs=runs,
     )
 

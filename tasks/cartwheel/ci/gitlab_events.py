@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from cartwheel.ci.jobs import Pipeline
+from cartwheel.ci.jobs import BUILD, GATHER, OWN, PLAN, PUBLISH, REPRODUCE, SDIST, VERIFY, Pipeline
 from cartwheel.model.versions.version import FIELDS
 
 PATH = ".gitlab-ci.yml"
@@ -16,6 +16,16 @@ PATH = ".gitlab-ci.yml"
 def is_included(pipeline: Pipeline) -> bool:
     """Whether the file is for another one to include, which then decides on stages, defaults and events."""
     return pipeline.ci.gitlab.file != PATH
+
+
+_LAST = (PUBLISH, VERIFY, REPRODUCE, OWN)
+STAGES = {PLAN: PLAN, BUILD: BUILD, SDIST: BUILD, GATHER: GATHER, **dict.fromkeys(_LAST, "release")}
+_COMMON_STAGES = {PLAN: "build", BUILD: "build", SDIST: "build", GATHER: "test", **dict.fromkeys(_LAST, "deploy")}
+"""The stages of jobs; in a file to include those that every pipeline has."""
+
+
+def stage(pipeline: Pipeline, role: str) -> str:
+    return (_COMMON_STAGES if is_included(pipeline) else STAGES)[role]
 
 
 def hidden_name(pipeline: Pipeline, name: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cartwheel.ci.gitlab_events import branch_rule, events, hidden_name, is_included, tag_rule
-from cartwheel.ci.gitlab_runners import Runner, image_address, image_job, image_needs, machine_of, tags_of
+from cartwheel.ci.gitlab_events import branch_rule, events, hidden_name, is_included, stage, tag_rule
+from cartwheel.ci.gitlab_images import default_image, image_needs, image_row
+from cartwheel.ci.gitlab_runners import Runner, tags_of
 from cartwheel.ci.gitlab_scripts import (
     APT,
     FILES,
@@ -17,7 +18,7 @@ from cartwheel.ci.gitlab_scripts import (
     STATE,
     WORK,
     explain_missing_variable,
-    own_lines,
+    own_steps,
     pack_commands,
     package_commands,
     reports,
@@ -43,21 +44,12 @@ from cartwheel.ci.selection import NOWHERE
 from cartwheel.ci.yaml_document import TextLines, WithComment
 from cartwheel.destinations.trusted_publishing import identity_variable
 from cartwheel.model.wheels.artifacts import REPORT_PAGE, REPRODUCED
-from cartwheel.model.wheels.container_image import DOCKERFILE, IN_IMAGE
 
 Row = dict[str, Any]
 _KEPT = "$CI_COMMIT_TAG-$TO"
 """Part of every cache's key, so that a run which may publish finds nothing: no other run writes it."""
 
 _KEEP_KEY = f"mv {STATE}/key.now {STATE}/key"
-_LAST = (PUBLISH, VERIFY, REPRODUCE, OWN)
-STAGES = {PLAN: PLAN, BUILD: BUILD, SDIST: BUILD, GATHER: GATHER, **dict.fromkeys(_LAST, "release")}
-_COMMON_STAGES = {PLAN: "build", BUILD: "build", SDIST: "build", GATHER: "test", **dict.fromkeys(_LAST, "deploy")}
-"""The stages of jobs; in a file to include those that every pipeline has."""
-
-
-def _stage(pipeline: Pipeline, role: str) -> str:
-    return (_COMMON_STAGES if is_included(pipeline) else STAGES)[role]
 
 
 def _in_repository(pipeline: Pipeline, paths: Iterable[str]) -> list[str]:
@@ -98,10 +90,13 @@ def _kept(pipeline: Pipeline, *paths: str) -> Row:
     return {"paths": _in_repository(pipeline, paths), "expire_in": "1 week"}
 
 
-def _script(pipeline: Pipeline, job: Job, work: Iterable[str]) -> TextLines:
+def _script(pipeline: Pipeline, job: Job, work: Iterable[str], *, system: str = "linux") -> TextLines:
     """A job's work between the user's own steps."""
     key = "[tool.cartwheel] ci.jobs" if job.role == OWN else "[tool.cartwheel] ci.steps"
-    before, after = (own_lines(pipeline.steps(job, when), key) for when in ("before", "after"))
+    folder = pipeline.where.folder
+    before, after = (
+        own_steps(pipeline.steps(job, when), key, system=system, folder=folder) for when in ("before", "after")
+    )
     return TextLines((*before, *work, *after))
 
 
@@ -110,9 +105,12 @@ def build_row(pipeline: Pipeline, job: Job, machine: Runner, rows: Iterable[Buil
     made = {**_first(pipeline, job, extends=machine.system), "needs": [*job.needs, *image_needs(rows)]}
     if machine.tags:
         made["tags"] = list(machine.tags)
+    if machine.system != "linux":  # hosted Macs take an image for the name of a virtual machine, and fail
+        made.pop("image", None)
+        made |= {"inherit": {"default": False}, "interruptible": True}
     if any(build.image for build in rows):
         made["image"] = "$IMAGE"
-        made["parallel"] = {"matrix": [_row_with_image(pipeline, build) for build in rows]}
+        made["parallel"] = {"matrix": [image_row(pipeline, build) for build in rows]}
     else:
         made["parallel"] = {"matrix": [{"BUILD": [build.name for build in rows]}]}
     if pipeline.sccache:
@@ -121,39 +119,8 @@ def build_row(pipeline: Pipeline, job: Job, machine: Runner, rows: Iterable[Buil
         made["cache"] = {"key": f"sccache-$BUILD-{_KEPT}", "paths": _in_repository(pipeline, (".cartwheel/sccache/",))}
     needing = any(build.system and not build.image for build in rows)
     script = (*(APT if needing else ()), *WORK[machine.system], *pack_commands(machine.system))
-    return {**made, "script": _script(pipeline, job, script), "artifacts": _handed_on(pipeline)}
-
-
-def _row_with_image(pipeline: Pipeline, build: Build) -> dict[str, str]:
-    row = {"BUILD": build.name, "IMAGE": image_address(build) or default_image(pipeline)}
-    return {**row, IN_IMAGE: build.promise} if build.promise else row
-
-
-def image_jobs(pipeline: Pipeline) -> Row:
-    """For each Dockerfile and architecture a job that builds its image once, into the project's registry."""
-    folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
-    rows: Row = {}
-    for build in pipeline.builds:
-        if not build.image.startswith(DOCKERFILE):
-            continue
-        file = f"{folder}{build.image.removeprefix(DOCKERFILE)}"
-        address, context = image_address(build), file.rpartition("/")[0] or "."
-        script = (
-            'echo "$CI_REGISTRY_PASSWORD" | docker login -u "$CI_REGISTRY_USER" --password-stdin "$CI_REGISTRY"',
-            f'docker build --pull --file "{file}" --tag "{address}" "{context}"',
-            f'docker push "{address}"',
-        )
-        rows[image_job(build)] = {
-            "stage": _stage(pipeline, PLAN),
-            **({"rules": events(pipeline)} if is_included(pipeline) else {}),
-            **({"tags": list(tags)} if (tags := machine_of(build).tags) else {}),
-            "timeout": "60 minutes",
-            "image": "docker:29",
-            "services": ["docker:29-dind"],
-            "needs": [],
-            "script": TextLines(script),
-        }
-    return rows
+    work = _script(pipeline, job, script, system=machine.system)
+    return {**made, "script": work, "artifacts": _handed_on(pipeline)}
 
 
 def _sdist(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
@@ -272,14 +239,14 @@ def job_row(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
 
 def _first(pipeline: Pipeline, job: Job, *, extends: str) -> Row:
     row: Row = {
-        "stage": _stage(pipeline, job.role),
+        "stage": stage(pipeline, job.role),
         "extends": hidden_name(pipeline, extends),
         "timeout": f"{job.minutes} minutes",
     }
     if is_included(pipeline):
         row |= {"image": default_image(pipeline), "interruptible": True}
         row |= {"rules": events(pipeline)} if job.role in (PLAN, BUILD, SDIST) else {}
-    if job.role != BUILD and (tags := tags_of(job.runner or pipeline.runner)):
+    if job.role != BUILD and (tags := tags_of(job.runner or pipeline.runner, job.name)):
         row["tags"] = list(tags)
     return row
 
@@ -293,7 +260,3 @@ def _reports(pipeline: Pipeline) -> Row:
     """Annotations, where `ci/ci_output.py` writes them."""
     (path,) = _in_repository(pipeline, (f"{STATE}/code-quality.json",))
     return {"reports": {"codequality": path}}
-
-
-def default_image(pipeline: Pipeline) -> str:
-    return f"python:{pipeline.python}"

@@ -10,19 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cartwheel.ci.gitlab_events import events, hidden_name, is_included
-from cartwheel.ci.gitlab_jobs import STAGES, build_row, default_image, image_jobs, job_row
+from cartwheel.ci.gitlab_events import STAGES, events, hidden_name, is_included
+from cartwheel.ci.gitlab_images import default_image, image_jobs
+from cartwheel.ci.gitlab_jobs import build_row, job_row
 from cartwheel.ci.gitlab_runners import machines_of, runs
-from cartwheel.ci.gitlab_scripts import (
-    setup_scripts,
-)  # fmt: skip
-from cartwheel.ci.jobs import (
-    BUILD,
-    PYTHON,
-    SDIST,
-    Job,
-    Pipeline,
-)
+from cartwheel.ci.gitlab_scripts import setup_scripts
+from cartwheel.ci.jobs import BUILD, PYTHON, SDIST, Job, Pipeline
 from cartwheel.ci.selection import NOWHERE, Selection
 from cartwheel.ci.yaml_document import TextLines, yaml_text
 from cartwheel.model.config.release_settings import CiSettings

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from cartwheel.ci.jobs import BUILD, LINUX, Build, slug
+from cartwheel.ci.jobs import BUILD, LINUX, Build
 from cartwheel.ci.jobs import Runner as Label
 from cartwheel.model.config.values import runner_labels, runner_text
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.wheels.container_image import DOCKERFILE
 from cartwheel.model.wheels.target import TARGETS
 
 
@@ -60,7 +59,8 @@ def machine_of(build: Build) -> Runner:
         raise ConfigError(
             f"{build.name}: {runner_text(build.runner)} has no labels, and GitLab knows runners by tags alone"
         )
-    return Runner(system=_SYSTEMS.get(TARGETS[build.target].system, "linux"), tags=tags)
+    system = "linux" if build.cross else _SYSTEMS.get(TARGETS[build.target].system, "linux")
+    return Runner(system=system, tags=tags)
 
 
 def machines_of(builds: Iterable[Build]) -> Mapping[Runner, list[Build]]:
@@ -71,9 +71,19 @@ def machines_of(builds: Iterable[Build]) -> Mapping[Runner, list[Build]]:
     return machines
 
 
-def tags_of(runner: Label) -> tuple[str, ...]:
-    """The tags of a machine that builds no wheel; none for any."""
-    return () if isinstance(runner, str) and runner in MACHINES else runner_labels(runner)
+def tags_of(runner: Label, job: str) -> tuple[str, ...]:
+    """The tags of the machine of a job that builds no wheel; none for any.
+
+    Raises `ConfigError` for a hosted machine that does not run Linux: these jobs run in an image, by a POSIX shell.
+    """
+    if not isinstance(runner, str) or runner not in MACHINES:
+        return runner_labels(runner)
+    if MACHINES[runner].system != "linux":
+        raise ConfigError(
+            f"{job}: {runner} is a {MACHINES[runner].system} machine, and on GitLab a job that builds no wheel runs on "
+            "Linux; name another 'runner', or take the job out of ci.jobs and put its steps into ci.steps.after.build"
+        )
+    return MACHINES[runner].tags
 
 
 def runs(build: Build) -> bool:
@@ -81,21 +91,3 @@ def runs(build: Build) -> bool:
     hosted = isinstance(build.runner, str) and build.runner in MACHINES
     other_libc = TARGETS[build.target].libc == "musl" and not build.image and hosted
     return build.runs and build.runner not in _OTHER_KIND and not other_libc
-
-
-def image_address(build: Build) -> str:
-    """The address of a build's image; one from a Dockerfile is kept in the project's registry, under the commit."""
-    if not build.image.startswith(DOCKERFILE):
-        return build.image
-    name = slug(build.image.removeprefix(DOCKERFILE)).lower()
-    return f"$CI_REGISTRY_IMAGE/cartwheel-{name}:{TARGETS[build.target].arch}-$CI_COMMIT_SHA"
-
-
-def image_job(build: Build) -> str:
-    """The job that builds a build's Dockerfile."""
-    return f"image-{slug(build.image.removeprefix(DOCKERFILE))}-{TARGETS[build.target].arch}"
-
-
-def image_needs(rows: Iterable[Build]) -> list[str]:
-    """The jobs that build the Dockerfiles of these builds."""
-    return list(dict.fromkeys(image_job(build) for build in rows if build.image.startswith(DOCKERFILE)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 
+from cartwheel.ci import gitlab_windows as windows
 from cartwheel.ci.gitlab_runners import Runner
 from cartwheel.ci.jobs import BUILD, PUBLISH, REPRODUCE, SDIST, VERIFY, Job, Pipeline
 from cartwheel.ci.placed_files import PREFIX
@@ -25,8 +26,6 @@ PLANNED = f"{STATE}/plan.txt"
 
 FILES = ("dist/", ".cartwheel/checks/", ".cartwheel/records/", ".cartwheel/wheels/")
 """The folders of a task's results that other jobs need."""
-
-_VENV = ".cartwheel/venv"
 
 _POSIX_RUST = (
     "if ! command -v cargo; then python -m pip install --quiet puccinialin; "
@@ -54,39 +53,13 @@ _POSIX_WORK = (
     "doit $TASKS",
 )
 
-_POWERSHELL_READ = (
-    "function Planned($name) { Get-Content " + PLANNED + ' | Where-Object { $_.StartsWith("$name=") } '
-    '| ForEach-Object { $_.Substring($name.Length + 1) -split " " } }'
-)
-
-_POWERSHELL_NEEDED = (
-    _POWERSHELL_READ,
-    "$tasks = @(Planned $env:BUILD)",
-    'if (-not $tasks) { Write-Output "$env:BUILD is up to date"; exit 0 }',
-)
-
-_POWERSHELL_RUST = (
-    "if (-not (Get-Command cargo -ErrorAction SilentlyContinue)) { python -m pip install --quiet puccinialin; "
-    'python -m puccinialin --location "$PWD\\.cartwheel\\rust"; '
-    '$env:CARGO_HOME = "$PWD\\.cartwheel\\rust\\cargo"; '
-    '$env:RUSTUP_HOME = "$PWD\\.cartwheel\\rust\\rustup"; '
-    '$env:PATH = "$env:CARGO_HOME\\bin;$env:PATH" }',
-)
-
-_POWERSHELL_WORK = (
-    '$rust = @(Planned "$env:BUILD.rust")',
-    "if ($rust) { rustup target add @rust }",
-    'foreach ($python in @(Planned "$env:BUILD.pythons")) { uv python install $python; if (-not $?) { exit 1 } }',
-    "doit @tasks",
-)
-
-_NEEDED = {"linux": _POSIX_NEEDED, "macos": _POSIX_NEEDED, "windows": _POWERSHELL_NEEDED}
+_NEEDED = {"linux": _POSIX_NEEDED, "macos": _POSIX_NEEDED, "windows": windows.needed(PLANNED)}
 """The work of a job; a job without work ends here."""
 
-_RUST = {"linux": _POSIX_RUST, "macos": _POSIX_RUST, "windows": _POWERSHELL_RUST}
+_RUST = {"linux": _POSIX_RUST, "macos": _POSIX_RUST, "windows": windows.RUST}
 """A machine or image without Rust is given it, for this job alone."""
 
-WORK = {"linux": _POSIX_WORK, "macos": _POSIX_WORK, "windows": _POWERSHELL_WORK}
+WORK = {"linux": _POSIX_WORK, "macos": _POSIX_WORK, "windows": windows.WORK}
 
 
 IS_RELEASE = '[ -n "$CI_COMMIT_TAG" ] || [ "${TO:-nowhere}" != nowhere ]'
@@ -94,10 +67,7 @@ IS_RELEASE = '[ -n "$CI_COMMIT_TAG" ] || [ "${TO:-nowhere}" != nowhere ]'
 
 _CLEAN_CRATES = {
     "posix": (f"if {IS_RELEASE}; then rm -rf .cartwheel/sccache; fi",),
-    "windows": (
-        'if ($env:CI_COMMIT_TAG -or ($env:TO -and $env:TO -ne "nowhere")) '
-        "{ Remove-Item -Recurse -Force -ErrorAction SilentlyContinue .cartwheel/sccache }",
-    ),
+    "windows": windows.CLEAN_CRATES,
 }
 """A release compiles everything itself: any branch could have filled the cache."""
 
@@ -167,11 +137,7 @@ def _release_setup(pipeline: Pipeline) -> tuple[str, ...]:
 def pack_commands(system: str) -> tuple[str, ...]:
     """Packs a build's results into one file, so that unpacking an artifact overwrites nothing."""
     if system == "windows":
-        folders = ", ".join(f"'{folder}'" for folder in FILES)
-        return (
-            f"$made = @({folders}) | Where-Object {{ Test-Path $_ }}",
-            f'tar -cf "{STATE}/{PREFIX}$env:BUILD.tar" $made',
-        )
+        return windows.pack(FILES, f"{STATE}/{PREFIX}$env:BUILD.tar")
     return (f'tar --create --file "{STATE}/{PREFIX}$BUILD.tar" $(ls -d {" ".join(FILES)} 2> /dev/null)',)
 
 
@@ -213,17 +179,27 @@ def reports(job: Job, *, locked: bool) -> tuple[tuple[str, ...], tuple[str, ...]
     return before, (f"doit report{place}",) if job.role == VERIFY else ()
 
 
-def own_lines(steps: Iterable[CiStep], key: str) -> tuple[str, ...]:
-    """The lines of steps of the user's.  Raises `ConfigError` for an action, which GitLab does not have."""
-    lines: list[str] = []
+def own_steps(steps: Iterable[CiStep], key: str, *, system: str, folder: str) -> tuple[str, ...]:
+    """The commands of steps of the user's.  As on GitHub each one has a shell, folder and variables to itself.
+
+    `folder`: the project's, relative to the repository.  Raises `ConfigError` for an action of GitHub.
+    """
+    commands: list[str] = []
     for step in steps:
         if step.uses:
             raise ConfigError(f"{key}: '{step.uses.partition('@')[0]}' is an action of GitHub; on GitLab give 'run'")
-        for name, value in step.environment.items():
-            text = f'"${value.secret}"' if isinstance(value, Secret) else shlex.quote(value)
-            lines.append(f"export {name}={text}")
-        lines += step.run
-    return tuple(lines)
+        variables = (f"export {name}={_variable(value)}" for name, value in step.environment.items())
+        lines = (*variables, *step.run)
+        if system == "windows":
+            commands += windows.shell_step(lines, folder, f"{STATE}/step.sh")
+        else:
+            commands.append("\n".join(("(", *lines, ")")))
+    return tuple(commands)
+
+
+def _variable(value: str | Secret) -> str:
+    """The value of a variable as a word of a shell."""
+    return f'"${value.secret}"' if isinstance(value, Secret) else shlex.quote(value)
 
 
 def _nightly(pipeline: Pipeline, system: str = "linux") -> tuple[str, ...]:
@@ -231,20 +207,15 @@ def _nightly(pipeline: Pipeline, system: str = "linux") -> tuple[str, ...]:
     if not pipeline.nightly:
         return ()
     if system == "windows":
-        return ('if ($env:CI_PIPELINE_SOURCE -eq "schedule") { doit ci nightly $env:CI_PIPELINE_IID }',)
+        return windows.NIGHTLY
     return ('if [ "$CI_PIPELINE_SOURCE" = schedule ]; then doit ci nightly "$CI_PIPELINE_IID"; fi',)
 
 
 def _python(system: str, version: str) -> tuple[str, ...]:
     """A virtual environment for this job, with this version of Python if the machine has or gets it."""
-    short = version.replace(".", "")
     if system == "windows":
-        return (
-            "if (-not (Get-Command python -ErrorAction SilentlyContinue)) { "
-            f'choco install --yes --no-progress python{short}; $env:PATH = "C:\\Python{short};$env:PATH" }}',
-            f"python -m venv {_VENV}",
-            f'& "{_VENV}/Scripts/Activate.ps1"',
-        )
+        return windows.python(version)
+    short = version.replace(".", "")
     versions = {
         "linux": (
             f"PYTHON=/opt/python/cp{short}-cp{short}/bin/python",  # in the images of the Python Packaging Authority
@@ -255,7 +226,7 @@ def _python(system: str, version: str) -> tuple[str, ...]:
             f'if ! command -v "$PYTHON"; then brew install --quiet python@{version}; fi',
         ),
     }
-    return (*versions[system], f'"$PYTHON" -m venv {_VENV}', f". {_VENV}/bin/activate")
+    return (*versions[system], f'"$PYTHON" -m venv {windows.VENV}', f". {windows.VENV}/bin/activate")
 
 
 def package_commands(job: Job, *, locked: bool) -> Iterable[str]:

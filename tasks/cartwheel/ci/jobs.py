@@ -77,6 +77,8 @@ class Build(Struct, frozen=True, kw_only=True):
     """Interpreters that uv installs, by its names: those that the forge has no setup for."""
     system: tuple[str, ...] = ()
     """The Debian packages that the toolchain needs."""
+    cross: bool = False
+    """Whether its toolchain compiles on Linux for another system (mingw, xwin)."""
     runs: bool
     """Whether the runner can run the wheels and so their tests."""
 

@@ -105,7 +105,8 @@ class CiStep(Table, frozen=True, kw_only=True):
     name: str = ""
     """What the step is called in the log.  Default: its first command, or its action."""
     run: tuple[str, ...] = ()
-    """Lines of the shell script that is run in the project's folder.  Example: `["make docs"]`"""
+    """Lines of the shell script that is run in the project's folder, on Windows by the shell that git brings; its
+    variables end with the step.  Example: `["make docs"]`"""
     uses: str = ""
     """GitHub only: an action, pinned by its commit.  Example:
     `"arduino/setup-protoc@f4d5893b897028ff5739576ea0409746887fa536"`"""
