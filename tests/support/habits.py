@@ -348,6 +348,15 @@ HABITS = {
                "app/src/main.rs": SAID, "data/a.txt": "a", "pages/b.txt": "b"},
         edits={"a file": write("data/a.txt", "aa"), "a file more in a folder": write("pages/c.txt", "c")},
     ),
+    "a file that one script watches and another one reads without a word": Habit(
+        files={"app/build.rs": script('say(read("../data/a.txt"));', changed("../data/a.txt", "build.rs")),
+               "app/src/main.rs": 'fn main() { print!("{} {}", env!("SAID"), side::SAID); }\n',
+               "app/Cargo.toml": CRATE.format("app") + '[dependencies]\nside = { path = "../side" }\n',
+               "side/build.rs": script('say(read("../data/a.txt"));', changed("build.rs")),
+               "side/src/lib.rs": 'pub const SAID: &str = env!("SAID");\n', "data/a.txt": "a"},
+        members=("app", "side"),
+        edits={"the file": write("data/a.txt", "aa")},
+    ),
     "a script that writes a file of the project": Habit(
         files={"app/build.rs": script('fs::create_dir_all("../gen").unwrap();',
                                       'fs::write("../gen/out.h", read("../data/a.txt")).unwrap();',

@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 from msgspec import Struct
@@ -90,10 +92,10 @@ def seen_by(build: CargoBuild, messages: CargoMessages, home: Path) -> BuildEvid
 
 def reads_of_build(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     """Sources, watched files and variables. If the evidence is incomplete, whole packages of `packages` count."""
-    embedded = unwatched_files(run.messages.artifacts, packages, run.build.root)
     scripts = _scripts(run)
     mentioned = mentioned_by_sources(run, _sources_at_build_time(run, packages), scripts)
-    return _sources(run, packages) | scripts | _variables(run) | mentioned | embedded
+    embedded = unwatched_files(run.messages.artifacts, packages, run.build.root)
+    return reduce(or_, scripts.values(), _sources(run, packages) | _variables(run) | mentioned | embedded)
 
 
 def _sources_at_build_time(run: BuildEvidence, packages: Iterable[Crate]) -> Iterator[tuple[Path, Path]]:
@@ -179,17 +181,17 @@ def _other_places(files: Iterable[str], roots: set[str], root: Path) -> Iterator
 # ---- build scripts -----------------------------------------------------------------------------------------------
 
 
-def _scripts(run: BuildEvidence) -> ReadSet:
-    reads = ReadSet()
+def _scripts(run: BuildEvidence) -> dict[Path, ReadSet]:
+    """What the build scripts watch and link, by their package's folder."""
     manifests = {a.package: a.manifest for a in run.messages.artifacts}
+    scripts: dict[Path, ReadSet] = {}
     for script in run.messages.scripts:
-        manifest = manifests.get(script.package)
+        manifest, printed = manifests.get(script.package), _directives(script)
+        folder = manifest.parent if manifest else script.out_dir
+        scripts[folder] = scripts.get(folder, ReadSet()) | ReadSet(env=tuple(sorted(printed.env)))
         if manifest:
-            printed = _directives(script)
-            reads |= _script_reads(script, printed, manifest.parent, run)
-            reads |= _link_reads(script, printed or Directives(), manifest.parent, run)
-        reads |= ReadSet(env=tuple(sorted(_directives(script).env)))
-    return reads
+            scripts[folder] |= _script_reads(script, printed, folder, run) | _link_reads(script, printed, folder, run)
+    return scripts
 
 
 def _directives(script: BuildScriptRun) -> Directives:
@@ -207,9 +209,9 @@ _INCLUDING = frozenset({
 def _script_reads(script: BuildScriptRun, printed: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
     """The files that a build script watches; the whole package if it is local and its directives are incomplete.
 
-    They are incomplete if the script names no file (cargo then watches the package or, after a named variable,
-    nothing), names a missing file (cargo then runs it in every build), names a source that can include others, or links
-    a library that it built. A missing path may later appear as a file or as a folder.
+    They are incomplete if the script names no file (cargo watches the package or, after a named variable, nothing), a
+    missing file (cargo runs it in every build; it may appear as a file or a folder) or a source that can include
+    others, or links a library that it built.
     """
     root, local = run.build.root, is_local(script.package)
     whole, reads = relative_name(folder, root), ReadSet()
@@ -256,16 +258,14 @@ def _folder_of(name: str) -> Path:
 def _variables(run: BuildEvidence) -> ReadSet:
     """The variables that rustc looked up, except those set by cargo and by the crate's build script."""
     own = {script.package: set(script.sets) for script in run.messages.scripts}
-    names: set[str] = set()
-    unknown: list[Crate] = []
+    names, unknown = set[str](), list[Crate]()
     for artifact in run.messages.artifacts:
         listed = _beside(artifact, run)
         if listed:
             names |= {n for info in listed for n in info.env} - own.get(artifact.package, set())
         elif is_local(artifact.package):
             unknown.append(read_crate(artifact.manifest, run.build.root))
-    reads = ReadSet(env=tuple(sorted(n for n in names if not _set_by_cargo(n))))
-    return reads | asked_for(unknown)
+    return ReadSet(env=tuple(sorted(n for n in names if not _set_by_cargo(n)))) | asked_for(unknown)
 
 
 def _beside(artifact: CompilerArtifact, run: BuildEvidence) -> list[DepInfo]:

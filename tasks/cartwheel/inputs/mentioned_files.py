@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 _LITERAL = re.compile(r'"([^"\\\s]{2,200})"')
 
 
-def mentioned_by_sources(run: BuildEvidence, sources: Iterable[tuple[Path, Path]], watched: ReadSet) -> ReadSet:
+def mentioned_by_sources(
+    run: BuildEvidence, sources: Iterable[tuple[Path, Path]], watched: Mapping[Path, ReadSet]
+) -> ReadSet:
     """What these sources name in string literals, as far as it exists, and what they ask git for.
 
     A build script may open a file that its directives do not name, and that lies outside its package.  What a script
-    wrote itself is left out.  `sources`: each package's folder with a file of it; `watched`: what cargo watches for
-    build scripts.
+    wrote itself is left out.  `sources`: each package's folder with a file of it; `watched`: what cargo watches for a
+    build script, by its package's folder.  A file that one script watches can be read by another one that does not.
     """
-    root, reads, texts = run.build.root, ReadSet(), []
+    root, texts, spans = run.build.root, [], [_span(script) for script in run.messages.scripts]
+    files: set[str] = set()
+    folders: set[str] = set()
+    unwatched: set[str] = set()
     for folder, path in sources:
         try:
             text = path.read_text("utf-8", "replace")
@@ -34,23 +39,25 @@ def mentioned_by_sources(run: BuildEvidence, sources: Iterable[tuple[Path, Path]
             continue
         texts.append(text)
         words = (re.sub(r"^/(?=\.\.)", "", word) for word in _LITERAL.findall(text))
-        reads |= named_in(words, (folder, workspace_root(folder / "Cargo.toml").parent), root)
-    spans = [_span(script) for script in run.messages.scripts]
-    files = [name for name in reads.files if not _written(root / name, spans)]
+        reads = named_in(words, (folder, workspace_root(folder / "Cargo.toml").parent), root)
+        known = watched.get(folder, ReadSet())
+        files |= (own := {name for name in reads.files if not _written(root / name, spans)})
+        folders |= (below := {name for name in reads.folders if not _holds_written(root / name, spans)})
+        unwatched |= (own | below) - {*known.files, *known.folders}
     if any("built::" in text for text in texts):
-        files += there_or_not([workspace_root(run.build.manifest).with_name("Cargo.lock")], root).files
-    folders = [
-        name
-        for name in reads.folders
-        if not any(_written(root / name / path, spans) for path in files_below(root / name, "."))
-    ]
-    unwatched = {*files, *folders} - {*watched.files, *watched.folders}
+        lock = there_or_not([workspace_root(run.build.manifest).with_name("Cargo.lock")], root).files
+        files.update(lock)
+        unwatched.update(lock)
     return ReadSet(
         files=tuple(sorted(files)),
         folders=tuple(sorted(folders)),
         unwatched=tuple(sorted(unwatched)),
         git=git_reads.named_in_sources(texts),
     )
+
+
+def _holds_written(folder: Path, spans: Iterable[tuple[float, float]]) -> bool:
+    return any(_written(folder / path, spans) for path in files_below(folder, "."))
 
 
 def _span(script: BuildScriptRun) -> tuple[float, float]:
