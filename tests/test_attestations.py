@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,20 @@ import pytest
 from cartwheel.ci.jobs import PYTHON
 from cartwheel.destinations import pypi_provenance
 from cartwheel.destinations.pypi_index import Index, resolve
+from cartwheel.destinations.pypi_provenance import NextPublisher
+from cartwheel.lost_provenance import provenance_losses
 from cartwheel.model.config.config_checks import refuse_nonsense
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.config.table import decode
 from cartwheel.model.errors import ConfigError
-from cartwheel.provenance.attestations import Publisher, publishers
+from cartwheel.provenance.attestations import Publisher, build_provenance, publishers
+from cartwheel.stand_ins.github import ReleaseShelf
+from support.attested_index import AttestedIndex
+from support.indexes import sdist, sha256, wheel
+from support.models import manifests, understood
+from support.repositories import git, repository
+from support.sigstore_lab import Issuer
 
 HERE = Path(__file__).resolve().parent
 
@@ -141,14 +150,23 @@ def test_attestations_without_trusted_publishing_are_refused_before_the_first_by
 LAST = (Publisher(kind="GitHub", repository="owner/demo", workflow="release.yml"),)
 
 
-def lost(found: Index, *, trusted: bool = True, repository: str = "owner/demo") -> tuple[str, ...]:
-    return pypi_provenance.lost(found, LAST, "1.0", trusted=trusted, repository=repository)
+def lost(
+    found: Index,
+    *,
+    trusted: bool = True,
+    repository: str = "owner/demo",
+    pipelines: dict[str, str] | None = None,
+) -> tuple[str, ...]:
+    by = NextPublisher(trusted=trusted, repository=repository, pipelines=pipelines or {})
+    return pypi_provenance.lost(found, LAST, "1.0", by)
 
 
 def test_a_release_that_proves_as_much_as_the_last_one_passes() -> None:
     assert lost(index(attestations=True)) == ()
     assert lost(index(attestations=True), repository="Owner/Demo") == ()
-    assert pypi_provenance.lost(index(), (), "1.0", trusted=False, repository="") == ()
+    assert pypi_provenance.lost(index(), (), "1.0", NextPublisher(trusted=False)) == ()
+    both = {"github": ".github/workflows/release.yml", "gitlab": ".gitlab-ci.yml"}
+    assert lost(index(attestations=True), pipelines=both) == ()
 
 
 def test_a_release_without_attestations_after_one_with_them_is_refused_unless_told_why() -> None:
@@ -164,37 +182,99 @@ def test_another_publisher_than_the_last_one_is_refused_unless_told_why() -> Non
 
 
 @pytest.mark.parametrize(
-    ("auth", "repository", "expected"),
+    ("pipelines", "shown"),
     [
-        ("trusted", "owner/demo", ""),
-        ("token", "owner/demo", "those of this release would carry none"),
-        ("trusted", "owner/other", "this is owner/demo"),
+        ({"github": ".github/workflows/publish.yml"}, "this is owner/demo .github/workflows/publish.yml"),
+        ({"gitlab": ".gitlab-ci.yml"}, "this is owner/demo .gitlab-ci.yml"),
+        ({"github": ".github/workflows/prerelease.yml"}, "this is owner/demo .github/workflows/prerelease.yml"),
+    ],
+)
+def test_another_pipeline_than_the_last_one_is_another_publisher(pipelines: dict[str, str], shown: str) -> None:
+    (line,) = lost(index(attestations=True), pipelines=pipelines)
+    assert shown in line
+    assert lost(index(attestations=True, publisher_changed="new file"), pipelines=pipelines) == ()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository that belongs to owner/demo, by its remote."""
+    made = repository(tmp_path / "project")
+    git(made, "commit", "--quiet", "--allow-empty", "--message", "first")
+    git(made, "remote", "add", "origin", "https://forge.example/owner/demo.git")
+    return made
+
+
+def losses(root: Path, publish: str, table: dict[str, object], **keys: object) -> str:
+    """What `ready` and the pipeline find that a release to one destination loses, with what they announce."""
+    project = understood(manifests({"publish": [publish], "index": {publish: table}, **keys}))
+    announced: list[str] = []
+    found = provenance_losses(project, project.packages[0], None, root, {}, announced.append)
+    return "\n".join((*found, *announced))
+
+
+BY_CI = {"release": {"from": "ci"}}
+
+
+@pytest.mark.parametrize(
+    ("auth", "owner", "release", "expected"),
+    [
+        ("trusted", "owner/demo", BY_CI, ""),
+        ("trusted", "owner/demo", {}, ""),
+        ("token", "owner/demo", BY_CI, "those of this release would carry none"),
+        ("trusted", "owner/other", BY_CI, "this is owner/demo"),
     ],
 )
 def test_ready_and_the_pipeline_ask_the_index_what_the_last_release_proved(
-    tmp_path: Path, auth: str, repository: str, expected: str
+    tmp_path: Path, root: Path, auth: str, owner: str, release: dict[str, object], expected: str
 ) -> None:
-    from cartwheel.last_release import last_release, provenance_losses
-    from support.attested_index import AttestedIndex
-    from support.indexes import wheel
-    from support.models import manifests, understood
-    from support.repositories import git
-    from support.repositories import repository as new_repository
-    from support.sigstore_lab import Issuer
-
-    root = tmp_path / "project"
-    new_repository(root)
-    git(root, "commit", "--quiet", "--allow-empty", "--message", "first")
-    git(root, "remote", "add", "origin", "https://forge.example/owner/demo.git")
-    with AttestedIndex(tmp_path / "shelf", Issuer(), tmp_path, repository=repository) as shelf:
+    with AttestedIndex(tmp_path / "shelf", Issuer(), tmp_path, repository=owner) as shelf:
         shelf.documents[wheel(shelf.folder, "demo-1.0-py3-none-any.whl").name] = shelf.document([])
         table = {"url": shelf.url, "simple": shelf.simple, "auth": auth, "attestations": True}
-        project = understood(manifests({"publish": ["house"], "index": {"house": table}}))
-        package = project.packages[0]
-        last = last_release(resolve("house", project.indexes), "demo", root=root, keep=False)
-        found = provenance_losses(project, package, last, root)
-    assert expected in "".join(found)
+        found = losses(root, "house", table, **release)
+    assert expected in found
     assert bool(found) == bool(expected)
+
+
+def bundle(repository: str, workflow: str = "release.yml") -> bytes:
+    """What a Sigstore bundle of a release page states; nothing verifies it."""
+    claims = {
+        "iss": "https://token.actions.githubusercontent.com", "repository": repository,
+        "workflow_ref": f"{repository}/.github/workflows/{workflow}@refs/tags/v1.0",
+    }  # fmt: skip
+    statement = json.dumps({"predicate": build_provenance(claims)}).encode()
+    return json.dumps({"dsseEnvelope": {"payload": b64encode(statement).decode()}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "table", "keys", "expected"),
+    [
+        (bundle("owner/demo"), {"attestations": True}, BY_CI, ""),
+        (bundle("owner/demo"), {"attestations": True}, {}, "those of this release would have none"),
+        (bundle("owner/demo"), {}, BY_CI, "those of this release would have none"),  # a server of one's own
+        (bundle("owner/demo"), {"attestations": False, "unattested": "why"}, BY_CI, ""),
+        (bundle("old/demo"), {"attestations": True}, BY_CI, "published by GitHub old/demo .github/workflows/release"),
+        (bundle("old/demo"), {"attestations": True, "publisher-changed": "moved"}, BY_CI, ""),
+        (b"<html>", {"attestations": True}, BY_CI, ""),
+    ],
+)
+def test_ready_and_the_pipeline_ask_the_last_release_page_for_its_bundles(
+    root: Path, content: bytes, table: dict[str, object], keys: dict[str, object], expected: str
+) -> None:
+    shelf = ReleaseShelf(dict)
+    with shelf.open():
+        for tag, name in (("v0.9", "demo"), ("v1.0", "demo.sigstore.json"), ("v1.3.0", "demo"), ("nightly", "x")):
+            shelf.attach(shelf.add(tag_name=tag)["id"], name, content)
+        shelf.add(tag_name="v1.1", draft=True)
+        found = losses(root, "github", {**shelf.settings, **table}, **keys)
+        assert expected in found
+        assert bool(found) == bool(expected)
+        shelf.add(tag_name="v1.1")
+        assert losses(root, "github", {**shelf.settings, **table}, **keys) == ""
+
+
+def test_a_release_page_that_cannot_be_read_is_announced(root: Path) -> None:
+    table = {"url": "http://127.0.0.1:9", "repository": "owner/demo", "attestations": True}
+    assert "not compared with the last release on github: " in losses(root, "github", table, **BY_CI)
 
 
 def test_publishers_are_read_as_the_index_states_them() -> None:
@@ -212,9 +292,6 @@ def test_publishers_are_read_as_the_index_states_them() -> None:
 def test_status_shows_the_stated_origin_of_each_file(tmp_path: Path) -> None:
     from cartwheel.commands.status import ReleaseStatus, TagStatus, as_text
     from cartwheel.destinations.pypi import PypiDestination
-    from support.attested_index import AttestedIndex
-    from support.indexes import sdist, sha256, wheel
-    from support.sigstore_lab import Issuer
 
     with AttestedIndex(tmp_path / "shelf", Issuer(), tmp_path) as shelf:
         files = [wheel(shelf.folder, "demo-1.0-py3-none-any.whl"), sdist(shelf.folder)]

@@ -1,7 +1,8 @@
 """The same commit gives the same bytes in two environments that share nothing but the tools.
 
-The second clone lies elsewhere, and has another HOME, CARGO_HOME, RUSTUP_HOME, temporary folder, user name, umask, time
-zone, locale and number of jobs.  Each test prints a table of its files, equal or not.
+The second clone lies elsewhere, and has another HOME, CARGO_HOME, RUSTUP_HOME, temporary folder, umask, time zone,
+locale and number of jobs.  Where the tests run as root, it belongs to another user, who builds it.  Each test prints
+that user's id and a table of its files, equal or not.
 """
 
 from __future__ import annotations
@@ -53,9 +54,24 @@ def another_machine(home: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
-def doit(root: Path, env: Mapping[str, str], umask: str, tasks: Iterable[str]) -> None:
+NOBODY = 65534
+AS_NOBODY = (
+    "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+    "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search",
+)  # fmt: skip
+"""Another user, who may read root's tools and interpreters, and may write only what is his."""
+
+
+def another_user() -> tuple[str, ...]:
+    """The start of a command that runs as another user; empty where this user cannot change to one."""
+    if os.geteuid() or not shutil.which("setpriv"):
+        return ()
+    return () if subprocess.run((*AS_NOBODY, "true"), capture_output=True).returncode else AS_NOBODY
+
+
+def doit(root: Path, env: Mapping[str, str], umask: str, tasks: Iterable[str], user: tuple[str, ...] = ()) -> None:
     """Run the tasks in a clone; they must succeed."""
-    command = ["sh", "-c", f'umask {umask}; exec "$@"', "sh", sys.executable, "-m", "doit", *tasks]
+    command = [*user, "sh", "-c", f'umask {umask}; exec "$@"', "sh", sys.executable, "-m", "doit", *tasks]
     done = subprocess.run(command, cwd=root, env=dict(env), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -74,17 +90,25 @@ def differing_files(root: Path, tmp_path: Path, tasks: tuple[str, ...]) -> tuple
     git(root, "clone", "--quiet", str(root), str(second))
     own = {k: v for k, v in os.environ.items() if not k.startswith(("CARTWHEEL_", "CARGO_ENCODED", "RUSTFLAGS"))}
     doit(root, own, "022", tasks)
-    doit(second, another_machine(tmp_path / "home"), "077", tasks)
-    here, there = digests(root), digests(second)
-    assert here
-    assert set(here) == set(there)
+    there = another_machine(tmp_path / "home")
+    user = another_user()
+    if user:
+        for folder in (tmp_path / "home", second):
+            for path in (folder, *folder.rglob("*")):
+                if path.is_dir() or path.stat(follow_symlinks=False).st_nlink == 1:  # not the toolchains' files
+                    os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    doit(second, there, "077", tasks, user)
+    print(f"built by user {os.geteuid()} and by user {second.joinpath('.cartwheel').stat().st_uid}")
+    ours, theirs = digests(root), digests(second)
+    assert ours
+    assert set(ours) == set(theirs)
     wrong = []
-    for name, digest in sorted(here.items()):
-        equal = there[name] == digest
+    for name, digest in sorted(ours.items()):
+        equal = theirs[name] == digest
         print(f"{'equal' if equal else 'DIFFERS':8}{name}  sha256 {digest[:16]}")
         if not equal:
-            ours, theirs = (next((place / "dist").rglob(name)) for place in (root, second))
-            wrong += [name, *differences(ours, theirs)]
+            files = (next((place / "dist").rglob(name)) for place in (root, second))
+            wrong += [name, *differences(*files)]
     return tuple(wrong)
 
 

@@ -218,24 +218,3 @@ def change_before_release(project: Project, package: Package, root: Path, *, kee
     index = resolve(name, project.indexes)
     last = last_release(index, package.name, root=root, below=package.version, patience=ONCE, keep=keep)
     return release_change(package, last)
-
-
-def provenance_losses(project: Project, package: Package, last: LastRelease | None, root: Path) -> tuple[str, ...]:
-    """Why this release would prove less of its origin than the last one: no attestations, or another publisher.
-
-    Only public indexes and those with `attestations` are asked. Raises `StepFailed` if the index cannot be read.
-    """
-    from cartwheel.destinations import pypi_provenance
-    from cartwheel.destinations.pypi import job_needs
-    from cartwheel.provenance.attestations import publishers
-
-    index = resolve(last.index, project.indexes) if last else None
-    if not last or not index or not last.files or not (index.public or index.attestations):
-        return ()
-    file = last.files[0].file
-    document = pypi_provenance.provenance(index, package.name, last.version, file, patience=ONCE)
-    needs = job_needs(last.index, project.indexes.get(last.index) or IndexSettings())
-    repository, _ = pypi_provenance.source_of(project, package, root)
-    return pypi_provenance.lost(
-        index, publishers(document), f"{package.name} {last.version}", trusted=needs.identity, repository=repository
-    )

@@ -208,18 +208,18 @@ def _lost_files(it: ReleaseCandidate) -> Iterable[str]:
 
 
 def _lost_provenance(it: ReleaseCandidate) -> Iterable[str]:
-    """The release proves less of its origin than the last one. `_lost_files` announces an index that does not
-    answer."""
+    """The release proves less of its origin than the last one. `_lost_files` announces an unreadable index."""
     from cartwheel.destinations.pypi_reader import Unreadable
-    from cartwheel.last_release import provenance_losses
+    from cartwheel.lost_provenance import provenance_losses
 
     if it.tagged:
         return ()
     try:
         change = it.change()
-        return provenance_losses(it.project, it.package, change.last if change else None, it.work.root)
     except Unreadable:
         return ()
+    last, environ = change.last if change else None, it.work.snapshot.environ
+    return provenance_losses(it.project, it.package, last, it.work.root, environ, it.work.announce)
 
 
 def _unpublished(it: ReleaseCandidate) -> Iterable[str]:

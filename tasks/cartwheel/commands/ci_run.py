@@ -82,20 +82,25 @@ def nightly_version(version: str, number: str) -> str:
 
 def _refuse_lost_files(shop: RunContext, selected: Selection) -> None:
     """Raises `StepFailed` if a release loses a file of the last one, or proves less of its origin, without a reason."""
-    from cartwheel.last_release import change_before_release, losses_in_words, provenance_losses, unread_in_words
+    from cartwheel.last_release import change_before_release, losses_in_words, unread_in_words
+    from cartwheel.lost_provenance import provenance_losses
 
     for package in shop.project.packages if shop.project.started_by else ():
         if package.key not in selected.packages:
             continue
         try:
             change = change_before_release(shop.project, package, shop.root)
-            last = change.last if change else None
-            unproven = provenance_losses(shop.project, package, last, shop.root)
         except CartwheelError as error:  # the publishing job reports an unreadable index
-            sys.stderr.write(f"{unread_in_words(', '.join(package.publish), error)}\n")
+            _warn(unread_in_words(", ".join(package.publish), error))
             continue
+        last, environ = change.last if change else None, shop.world.environ
+        unproven = provenance_losses(shop.project, package, last, shop.root, environ, _warn)
         if lines := (*(losses_in_words(change) if change else ()), *unproven):
             raise StepFailed("\n".join(lines))
+
+
+def _warn(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def cache_key(shop: RunContext) -> str:

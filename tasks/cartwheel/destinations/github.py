@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cartwheel.destinations import release_bundles
-from cartwheel.destinations.github_api import Api
+from cartwheel.destinations.github_api import Api, Persistent
 from cartwheel.destinations.github_place import Place, place_of
 from cartwheel.destinations.github_release import GitHubRelease
 from cartwheel.destinations.protocol import (
@@ -18,11 +18,14 @@ from cartwheel.destinations.release_bundles import Bundles
 from cartwheel.destinations.release_page import (
     PageSpec,
     files_of,
+    newest_below,
+    page_of,
     partners,
 )
+from cartwheel.destinations.retries import Patience, sleep
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.destination import is_prerelease
-from cartwheel.model.project import Project
+from cartwheel.model.project import Package, Project
 from cartwheel.model.wheels.wheel_name import normalised_name
 from cartwheel.stand_ins.github import ReleaseShelf
 
@@ -69,6 +72,21 @@ def stand_in(project: Project, folder: Path, clone: Path, token: str) -> Iterato
 
     with ReleaseShelf(tags, token=token).open() as shelf:
         yield shelf
+
+
+def last_page(
+    project: Project, package: Package, name: str, root: Path, environ: Mapping[str, str], *, patience: Patience
+) -> tuple[str, str] | None:
+    """The tag of the newest older release whose page holds Sigstore bundles, if it is the last release, and one of its
+    bundles; else None. Raises `StepFailed` if the pages cannot be read."""
+    with Api(_place(project, name, root, environ), environ) as api:
+        forge = Persistent(api, lambda line: None, patience, sleep)
+        row = newest_below(forge, package.tag.replace("{name}", package.name), package.version)
+        assets = page_of(forge, row).assets if row else ()
+        bundle = next((asset for asset in assets if asset.whole and asset.name.endswith(release_bundles.SUFFIX)), None)
+        if row is None or bundle is None:
+            return None
+        return str(row["tag_name"]), api.content(bundle.url).decode("utf-8", "replace")
 
 
 def _place(project: Project, name: str, root: Path, environ: Mapping[str, str]) -> Place:

@@ -159,24 +159,47 @@ def verify(
 # ---- never less
 
 
-def lost(index: Index, last: Sequence[Publisher], version: str, *, trusted: bool, repository: str) -> tuple[str, ...]:
-    """Why a release would prove less than the last one, `version`, whose files name the publishers `last`.
+class NextPublisher(Struct, frozen=True, kw_only=True):
+    """Who will publish a release."""
 
-    `trusted`: trusted publishing will issue the token. `repository`: the project's repository; empty if unknown.
-    """
+    trusted: bool
+    """Whether a job with an identity publishes, so that it can sign."""
+    repository: str = ""
+    """`owner/name`; empty if unknown."""
+    pipelines: Mapping[str, str] = {}
+    """The file of each pipeline that may publish, by its forge (`github`, `gitlab`); empty if unknown."""
+
+    def differs(self, last: Sequence[Publisher]) -> str:
+        """What is different from all of the last publishers, as a person says it; empty if one may be the same."""
+        if self.repository and self.repository.lower() not in (row.repository.lower() for row in last):
+            return self.repository
+        pairs = [(row.kind.lower(), row.workflow) for row in last if row.workflow]
+        if not (self.pipelines and pairs) or any(
+            f"/{self.pipelines.get(forge, '')}".endswith(f"/{workflow}") for forge, workflow in pairs
+        ):
+            return ""
+        return " or ".join(f"{self.repository} {file}".strip() for file in self.pipelines.values())
+
+
+def lost(index: Index, last: Sequence[Publisher], version: str, by: NextPublisher) -> tuple[str, ...]:
+    """Why a release would prove less than the last one, `version`, whose files name the publishers `last`."""
     if not last or index.attestations is False:  # its reason is in the configuration
         return ()
     name = index.name
-    if not (trusted and planned(index)):
+    if not (by.trusted and planned(index)):
         return (
             f"{name}: the files of {version} carry attestations, and those of this release would carry none; publish "
             f"from the pipeline with trusted publishing, or say why not: [tool.cartwheel.index.{name}] "
             'attestations = false, unattested = "…"',
         )
-    before = sorted({publisher.repository for publisher in last})
-    if repository and repository.lower() not in (text.lower() for text in before) and not index.publisher_changed:
-        return (
-            f"{name}: {version} was published by {', '.join(map(str, last))}, and this is {repository}; publish from "
-            f'there, or say why: [tool.cartwheel.index.{name}] publisher-changed = "…"',
-        )
+    if (other := by.differs(last)) and not index.publisher_changed:
+        return (changed_publisher(name, version, last, other),)
     return ()
+
+
+def changed_publisher(name: str, version: str, last: Sequence[Publisher], other: str) -> str:
+    """The refusal of a release by another publisher than the last one."""
+    return (
+        f"{name}: {version} was published by {', '.join(map(str, last))}, and this is {other}; publish from there, or "
+        f'say why: [tool.cartwheel.index.{name}] publisher-changed = "…"'
+    )

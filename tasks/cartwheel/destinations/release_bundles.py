@@ -6,18 +6,23 @@ bundle differs each time it is signed, so it is no planned file: it is added if 
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 from cartwheel.destinations import trusted_publishing
 from cartwheel.destinations.github_api import Api, Persistent
 from cartwheel.destinations.protocol import Release
+from cartwheel.destinations.pypi_provenance import NextPublisher, changed_publisher
 from cartwheel.destinations.release_page import Asset
 from cartwheel.destinations.worker import within
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.provenance import attestations
+from cartwheel.provenance.attestations import Publisher
 
 SUFFIX = ".sigstore.json"
 SIGNING_SECONDS = 60.0
@@ -36,6 +41,32 @@ def job_needs(settings: IndexSettings) -> tuple[str, ...]:
 def provenance_of(file: str, assets: Collection[str]) -> str:
     """What a release page with these `assets` states of a file's origin; empty without a bundle."""
     return f"signed: {file}{SUFFIX}" if f"{file}{SUFFIX}" in assets else ""
+
+
+def stated_publisher(text: str) -> Publisher | None:
+    """The pipeline that a bundle's build provenance (SLSA 1.0) states, unverified; None if it states none."""
+    try:
+        statement = json.loads(b64decode(json.loads(text)["dsseEnvelope"]["payload"]))
+        workflow = statement["predicate"]["buildDefinition"]["externalParameters"]["workflow"]
+        parts = urlsplit(str(workflow["repository"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+    kind = "GitHub" if parts.hostname == "github.com" else "GitLab"
+    return Publisher(kind=kind, repository=parts.path.strip("/"), workflow=str(workflow.get("path", "")))
+
+
+def lost(name: str, settings: IndexSettings, tag: str, bundle: str, by: NextPublisher) -> tuple[str, ...]:
+    """Why a release page would prove less than the last one, that of `tag`; `bundle`: a Sigstore bundle from there."""
+    if not by.trusted:
+        return (
+            f"{name}: the files of {tag} have Sigstore bundles, and those of this release would have none; publish "
+            f"from the pipeline, or say why not: [tool.cartwheel.index.{name}] attestations = false, unattested = "
+            '"…"',
+        )
+    last = stated_publisher(bundle)
+    if last and (other := by.differs((last,))) and not settings.publisher_changed:
+        return (changed_publisher(name, tag, (last,), other),)
+    return ()
 
 
 class Bundles:

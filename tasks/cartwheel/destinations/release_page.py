@@ -188,6 +188,20 @@ def latest(forge: Persistent, spec: PageSpec) -> bool:
     return not any(other and not other.is_prerelease and other > own for other in others)
 
 
+def newest_below(forge: Persistent, form: str, version: str) -> Mapping[str, Any] | None:
+    """GitHub's row of the newest published release older than `version`, of tags of the form; final ones come first."""
+    from packaging.version import Version
+
+    from cartwheel.model.versions.version import version_in
+
+    rows = []
+    for row in forge.pages("releases"):
+        text = "" if row.get("draft") else version_in(form, str(row.get("tag_name")))
+        if text and Version(text) < Version(version):
+            rows.append((not Version(text).is_prerelease, Version(text), row))
+    return max(rows, key=lambda found: found[:2])[2] if rows else None
+
+
 def page_of(forge: Persistent, row: Mapping[str, Any]) -> Page:
     """A release page with all its assets, from GitHub's row."""
     return Page(

@@ -45,6 +45,8 @@ class ListedFile(Struct, frozen=True, kw_only=True):
     """Bytes; 0 if the index gives no size."""
     metadata_url: str = ""
     """The address of its METADATA file (PEP 658); empty if the index serves none."""
+    provenance: str = ""
+    """The address of its attestations (PEP 740); empty if it has none, or the index does not tell."""
 
 
 def listed_files(body: bytes, *, content_type: str, url: str, project: str) -> tuple[ListedFile, ...]:
@@ -73,6 +75,7 @@ class _File(Struct, rename="kebab"):
     size: int | None = None
     upload_time: str | None = None
     core_metadata: bool | dict[str, str] | None = None
+    provenance: str | None = None
     dist_info_metadata: bool | dict[str, str] | None = None
 
 
@@ -97,6 +100,7 @@ def _from_json(body: bytes, url: str) -> tuple[ListedFile, ...]:
             uploaded=_moment(row.upload_time or ""),
             yanked=row.yanked not in (False, None),
             size=row.size or 0,
+            provenance=row.provenance or "",
             metadata_url=_metadata(_joined(url, row.url))
             if row.core_metadata or row.dist_info_metadata or {} in (row.core_metadata, row.dist_info_metadata)
             else "",
@@ -183,6 +187,7 @@ def _linked(row: dict[str, str], words: str, base: str) -> ListedFile:
         sha256=digest.partition("&")[0].lower() if name == "sha256" else "",
         url=address,
         yanked="data-yanked" in row,
+        provenance=row.get("data-provenance", ""),
         metadata_url="" if metadata.lower() == "false" else _metadata(address),
     )
 

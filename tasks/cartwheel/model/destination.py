@@ -46,7 +46,7 @@ KINDS: dict[str, Kind] = {
     GITHUB: Kind(
         module="cartwheel.destinations.github",
         indexes=("github",),
-        keys=("repository", "attestations", "unattested", "sigstore"),
+        keys=("repository", "attestations", "unattested", "publisher_changed", "sigstore"),
         page_of_tag=True,
     ),
     CRATES: Kind(
