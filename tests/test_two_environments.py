@@ -55,18 +55,44 @@ def another_machine(home: Path) -> dict[str, str]:
 
 
 NOBODY = 65534
-AS_NOBODY = (
-    "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
-    "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search",
-)  # fmt: skip
-"""Another user, who may read root's tools and interpreters, and may write only what is his."""
+ELSEWHERE = """
+set -e
+hostname elsewhere
+home=$1 old=$2 shown=$3
+shift 3
+mount --bind "$home" "$old"
+mount -t tmpfs -o mode=755 tools "$home"
+for name in $shown; do mkdir -p "$home/$name"; mount --bind "$old/$name" "$home/$name"; done
+umount "$old"
+exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "$@"
+"""
+"""Another host name and user, who sees of the first user's home only the folders of tools."""
 
 
-def another_user() -> tuple[str, ...]:
-    """The start of a command that runs as another user; empty where this user cannot change to one."""
-    if os.geteuid() or not shutil.which("setpriv"):
+def another_user(folder: Path) -> tuple[str, ...]:
+    """The start of a command that runs as another user; empty where this user cannot change to one.  `folder` becomes
+    a place for mounts."""
+    if os.geteuid() or not shutil.which("setpriv") or not shutil.which("unshare"):
         return ()
-    return () if subprocess.run((*AS_NOBODY, "true"), capture_output=True).returncode else AS_NOBODY
+    folder.mkdir()
+    home = Path.home()
+    shown = {"/".join(Path(entry).relative_to(home).parts[:1]) for entry in os.environ["PATH"].split(os.pathsep)
+             if Path(entry).is_relative_to(home)}  # fmt: skip
+    shown |= {".pyenv", ".local/share/uv/python"}
+    names = " ".join(sorted(name for name in shown if (home / name).is_dir()))
+    start = ("unshare", "--mount", "--uts", "sh", "-c", ELSEWHERE, "sh", str(home), str(folder), names)
+    return start if not subprocess.run((*start, "true"), capture_output=True).returncode else ()
+
+
+def give_to_nobody(*folders: Path) -> None:
+    """Change the owner of all in the folders, except the hard-linked files of toolchains; let him reach them."""
+    for folder in folders:
+        for path in (folder, *folder.rglob("*")):
+            if path.is_dir() or path.stat(follow_symlinks=False).st_nlink == 1:
+                os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        for parent in folder.parents:
+            if not parent.stat().st_mode & 0o001:
+                parent.chmod(0o711)
 
 
 def doit(root: Path, env: Mapping[str, str], umask: str, tasks: Iterable[str], user: tuple[str, ...] = ()) -> None:
@@ -91,12 +117,9 @@ def differing_files(root: Path, tmp_path: Path, tasks: tuple[str, ...]) -> tuple
     own = {k: v for k, v in os.environ.items() if not k.startswith(("CARTWHEEL_", "CARGO_ENCODED", "RUSTFLAGS"))}
     doit(root, own, "022", tasks)
     there = another_machine(tmp_path / "home")
-    user = another_user()
+    user = another_user(tmp_path / "mounts")
     if user:
-        for folder in (tmp_path / "home", second):
-            for path in (folder, *folder.rglob("*")):
-                if path.is_dir() or path.stat(follow_symlinks=False).st_nlink == 1:  # not the toolchains' files
-                    os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        give_to_nobody(tmp_path / "home", second)
     doit(second, there, "077", tasks, user)
     print(f"built by user {os.geteuid()} and by user {second.joinpath('.cartwheel').stat().st_uid}")
     ours, theirs = digests(root), digests(second)
