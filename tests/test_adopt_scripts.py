@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from doit.exceptions import InvalidCommand
 
 from cartwheel.adoption.built_wheels import BuildCall, build_calls
 from cartwheel.adoption.called_scripts import written_out
-from cartwheel.adoption.publishers import publishers
+from cartwheel.adoption.publishers import publishers, rivals
+from cartwheel.adoption.tags_and_changelog import changelog_of, foreign_tag, tag_form
 from cartwheel.adoption.uploads import UNNAMED, index_addresses
 from cartwheel.adoption.workflows import workflows
+from cartwheel.commands.adopt import Adopt
 from cartwheel.filesystem.repository_files import read_repository, read_workflows
 from support.adoptions import adopted
 
@@ -279,3 +282,136 @@ def test_a_release_by_an_unknown_target_is_not_published_to_pypi(tmp_path: Path)
     found, table = adopted(tmp_path / "x", workflow=flow("make publish"), Makefile="include rules.mk\n")
     assert table["publish"] == []
     assert [note for note in found.notes if "publishes to an index that only a run knows (make publish)" in note]
+
+
+UV = {
+    folder: f'[project]\nname = "{name}"\nversion = "1"\n[build-system]\nrequires = ["maturin"]\n'
+    for folder, name in (("a/pyproject.toml", "agate-one"), ("b/c/pyproject.toml", "agate.two"))
+}
+
+
+@pytest.mark.parametrize(
+    ("run", "folders"),
+    [
+        ("uv build --package agate-two", ["b/c"]),
+        ("uv build --package=Agate.One --wheel", ["a"]),
+        ("uv build --all-packages", ["a", "b/c"]),
+        ("uv build a -o dist", ["a"]),
+        ("uv build --out-dir a", ["."]),
+        ("uv build --directory b c", ["b/c"]),
+        ("python -m build -w -o dist ./a", ["a"]),
+        ("cd b && python -m build c", ["b/c"]),
+        ("pip wheel a --no-deps -w wheels", ["a"]),
+        ("pip wheel --no-deps 'b/c[extra]'", ["b/c"]),
+        ("python b/c/setup.py bdist_wheel", ["b/c"]),
+        ("python -m build", ["."]),
+        ("python -m pip wheel dist/*.tar.gz", ["."]),
+        ("hatch build", ["."]),
+        ("uv build --package unknown", ["unknown"]),
+        ("uv build elsewhere/x", ["elsewhere/x"]),
+    ],
+)
+def test_the_folder_of_a_plain_build_is_the_one_of_the_package_that_it_names(run: str, folders: list[str]) -> None:
+    assert [call.folder for call in calls(run, **UV)] == folders
+
+
+@pytest.mark.parametrize(
+    ("run", "wheel", "sdist"),
+    [
+        ("python -m build", True, True),
+        ("python -m build -s", False, True),
+        ("python -m build -w", True, False),
+        ("python -m build --sdist --wheel", True, True),
+        ("pip wheel . -w out", True, False),
+        ("hatch build -t sdist", False, True),
+        ("poetry build --format wheel", True, False),
+        ("pdm build --no-sdist", True, False),
+        ("uv build --sdist", False, True),
+        ("python setup.py sdist", False, True),
+        ("python setup.py sdist bdist_wheel", True, True),
+    ],
+)
+def test_a_plain_build_makes_what_its_options_name(run: str, wheel: bool, sdist: bool) -> None:
+    (call,) = calls(run)
+    assert (bool(call.triples), call.sdist) == (wheel, sdist)
+
+
+def test_builds_in_a_folder_without_a_package_are_told(tmp_path: Path) -> None:
+    found, _ = adopted(tmp_path / "x", workflow=flow("maturin build\nmaturin build -m tools/cli/Cargo.toml"))
+    assert [note for note in found.notes if "no package's folder" in note] == [
+        ".github/workflows/wheels.yml, job send: builds in 'tools/cli', which is no package's folder, so its files are "
+        "in no plan; a package has a pyproject.toml with [build-system] there"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tags", "form", "foreign"),
+    [
+        (("rel_0_3_0",), "", "rel_0_3_0"),
+        (("release-0.3.0", "x1.0"), "release-{version}", ""),
+        (("agate_0.3.0",), "agate_{version}", ""),
+        (("agate@0.2.0", "agate-core@0.3.0"), "agate-core@{version}", ""),
+        (("agate-v0.2.0", "agate-core-v0.2.0"), "agate-v{version}", ""),
+        (("Release_0.3.0",), "Release_{version}", ""),
+        (("py-v0.3.0", "rust-v0.3.0"), "py-v{version}", ""),
+        (("V0.1",), "V{version}", ""),
+        (("js-v9.0",), "", ""),
+        (("rel_0_3_0", "v0.4.0"), "v{version}", ""),
+    ],
+)
+def test_the_form_of_tags_is_that_of_the_package(tags: tuple[str, ...], form: str, foreign: str) -> None:
+    found = tag_form(tags, "agate", ["0.3.0"], single=True)
+    assert (found, foreign_tag(tags, found)) == (form, foreign)
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["docs/changelog.md"], "docs/changelog.md"),
+        (["docs/changes.rst", "README.md"], "docs/changes.rst"),
+        (["doc/HISTORY", "doc/index.rst"], "doc/HISTORY"),
+        (["docs/source/whatsnew.rst"], "docs/source/whatsnew.rst"),
+        (["docs/changelog.md", "CHANGES.txt"], "CHANGES.txt"),
+        (["docs/news/1.rst"], ""),
+        (["release-notes.md"], "release-notes.md"),
+    ],
+)
+def test_a_changelog_may_be_among_the_documentation(paths: list[str], expected: str) -> None:
+    assert changelog_of(".", dict.fromkeys(paths, "")) == expected
+
+
+def test_the_changelog_of_a_package_below_is_its_own_or_the_repositorys() -> None:
+    texts = {"py/docs/changelog.md": "", "docs/history.rst": "", "py/x/pyproject.toml": ""}
+    assert changelog_of("py", texts) == "docs/changelog.md"
+    assert changelog_of("py/x", texts) == "../../docs/history.rst"
+    towncrier = {"pyproject.toml": '[tool.towncrier]\nfilename = "notes/log.rst"\n', "notes/log.rst": "", "NEWS": ""}
+    assert changelog_of(".", towncrier) == "notes/log.rst"
+
+
+@pytest.mark.parametrize(
+    ("run", "env", "rival"),
+    [
+        (
+            "twine upload dist/*",
+            'TWINE_REPOSITORY_URL: "${{ secrets.URL }}"',
+            "may publish to an index of this project",
+        ),
+        ("make publish", "", "may publish to an index of this project"),
+        ("uv publish --publish-url $WHERE", "", "may publish to an index of this project ($WHERE)"),
+        ("twine upload dist/*", "", "publishes to pypi"),
+        ("twine upload -r testpypi dist/*", "", ""),
+        (f"twine upload --repository-url {CORP} dist/*", "", ""),
+        ("cargo publish", "", ""),
+    ],
+)
+def test_an_older_workflow_that_may_publish_to_the_same_index_is_a_rival(run: str, env: str, rival: str) -> None:
+    texts = {".github/workflows/x.yml": flow(run, env)}
+    lines = [row.advice() for row in rivals(workflows(texts), texts, tags=["v{version}"], indexes=["pypi"])]
+    assert len(lines) == bool(rival)
+    assert not rival or rival in lines[0]
+
+
+@pytest.mark.parametrize("word", ["--jsn", "--wirte", "--ofline"])
+def test_an_unknown_option_is_one_line_with_the_near_one(word: str) -> None:
+    with pytest.raises(InvalidCommand, match=rf"^adopt: option {word} not recognized; did you mean '--\w+'\?; see: "):
+        Adopt().parse_execute([word])
