@@ -308,6 +308,32 @@ def test_files_that_differ_in_case_alone_are_refused(make: Callable[..., Candida
     assert findings_of("case", make(files={"tide/data.txt": "a", "tide/date.txt": "b"})) == ()
 
 
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("tide/aux.py", "aux.py"),
+        ("tide/NUL/data.txt", "NUL"),
+        ("tide/com1.tar.gz", "com1.tar.gz"),
+        ("tide/LPT³", "LPT³"),
+        ("tide/con .txt", "con .txt"),
+        ("tide/when?.txt", "when?.txt"),
+        ("tide/12:30.txt", "12:30.txt"),
+        ("tide/ends./data.txt", "ends."),
+        ("tide/ends ", "ends "),
+        ("tide/console.py", ""),
+        ("tide/com.py", ""),
+        ("tide/.hidden größe (1).txt", ""),
+    ],
+)
+def test_a_name_that_windows_cannot_hold_is_refused_where_windows_installs_the_wheel(
+    make: Callable[..., Candidate], path: str, part: str
+) -> None:
+    refused = (f"'{part}' is no name of a file or folder on Windows; rename it",) if part else ()
+    assert findings_of("windows-names", make("any", files={path: "a"})) == refused
+    assert findings_of("windows-names", make(WINDOWS, files={path: "a"})) == refused
+    assert findings_of("windows-names", make(LINUX, files={path: "a"})) == ()
+
+
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 
 

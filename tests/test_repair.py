@@ -42,7 +42,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="auditwheel runs
         ("aarch64-apple-darwin", MAC, "delocate"),
         ("x86_64-apple-darwin", GNU, "repairwheel"),
         ("x86_64-pc-windows-msvc", WINDOWS, "delvewheel"),
-        ("x86_64-pc-windows-gnu", GNU, "repairwheel"),
+        ("x86_64-pc-windows-gnu", GNU, "delvewheel"),
     ],
 )
 def test_the_first_row_that_fits_repairs(triple: str, host: Host, name: str) -> None:
@@ -175,6 +175,28 @@ def test_a_windows_wheel_is_repaired_elsewhere(tmp_path: Path, fix: Callable[...
     made = fix(raw, "x86_64-pc-windows-gnu")
     examined = examine(made, expected=made.name, target=TARGETS["x86_64-pc-windows-gnu"], python="abi3")
     assert problems(examined) == ()
+
+
+@linux_only
+def test_a_dll_of_ones_own_is_grafted_on_linux_from_a_folder_of_path(tmp_path: Path, fix: Callable[..., Path]) -> None:
+    (folder := tmp_path / "größe und wert").mkdir()
+    (folder / "Grain.dll").write_bytes(wheels.pe(exports=("grain",)))
+    content = wheels.pe(imports={"python3.dll": ("PyList_New",), "grain.dll": ("grain",)}, exports=INIT)
+    files: dict[str, bytes | str] = {"basalt/tide/__init__.py": "", "basalt/tide/_tide.pyd": content}
+    raw = wheels.wheel(tmp_path / "raw", "tide-0.1.0-cp311-abi3-win_amd64.whl", files)
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    made = fix(raw, "x86_64-pc-windows-gnu", env={"PATH": path})
+    first = sha256_of(made)
+    assert sha256_of(fix(raw, "x86_64-pc-windows-gnu", env={"PATH": path})) == first
+    examined = examine(made, expected=made.name, target=TARGETS["x86_64-pc-windows-gnu"], python="abi3")
+    assert problems(examined) == ()
+    images = {image.path: image for image in examined.binaries}
+    (grafted,) = (name for name in images if name.startswith("tide.libs/"))
+    assert set(images["basalt/tide/_tide.pyd"].needed) == {"python3.dll", grafted.rpartition("/")[2]}
+    with zipfile.ZipFile(made) as archive:
+        assert "basalt/__init__.py" not in archive.namelist(), "basalt is a namespace"
+    with pytest.raises(StepFailed, match=r"delvewheel cannot repair tide-.*grain\.dll"):
+        fix(raw, "x86_64-pc-windows-gnu")
 
 
 def test_a_pure_wheel_is_copied_byte_for_byte(tmp_path: Path, fix: Callable[..., Path]) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cartwheel.filesystem import binaries, windows_files
+from cartwheel.filesystem.files import disk_error_in_words
+from cartwheel.filesystem.read_set import relative_name, without_verbatim_prefix
+from cartwheel.process.command_words import shown_command, split_command
 from cartwheel.process.exit_codes import exit_code_in_words
 
 
@@ -47,6 +55,116 @@ def test_a_folder_with_read_only_files_and_folders_is_removed(tmp_path: Path) ->
 
 def test_a_missing_folder_is_removed_without_an_error(tmp_path: Path) -> None:
     windows_files.remove_tree(tmp_path / "missing")
+
+
+def replaced(path: Path) -> None:
+    """Replace the file by one with the text `new`."""
+    new = path.with_name("new")
+    new.write_text("new")
+    windows_files.replace_file(new, path)
+
+
+@pytest.mark.parametrize("act", [windows_files.delete_file, replaced])
+def test_a_read_only_file_is_deleted_and_replaced(tmp_path: Path, act: Callable[[Path], None]) -> None:
+    file = tmp_path / "a"
+    file.write_text("old")
+    file.chmod(stat.S_IREAD)
+    act(file)
+    assert not file.exists() or file.read_text() == "new"
+    windows_files.delete_file(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("act", [windows_files.delete_file, replaced])
+def test_a_file_that_another_program_has_open_for_a_moment_is_deleted_and_replaced(
+    tmp_path: Path, act: Callable[[Path], None]
+) -> None:
+    file = tmp_path / "a"
+    file.write_text("old")
+    with file.open() as held:
+        closing = threading.Timer(0.3, held.close)
+        closing.start()
+        act(file)
+        closing.join()
+    assert not file.exists() or file.read_text() == "new"
+
+
+class WindowsError(OSError):
+    """An error of Windows on any system."""
+
+    def __init__(self, winerror: int, filename: str) -> None:
+        super().__init__(2, "The system cannot find the path specified", filename)
+        self.winerror = winerror
+
+
+@pytest.mark.parametrize(
+    ("winerror", "length", "told"), [(3, 300, True), (206, 300, True), (3, 200, False), (112, 300, False)]
+)
+def test_a_path_that_is_too_long_for_windows_is_named_as_such(winerror: int, length: int, told: bool) -> None:
+    words = disk_error_in_words(WindowsError(winerror, "C:\\" + "a" * length))
+    assert ("Windows takes paths of 259 characters unless LongPathsEnabled is set" in words) == told
+
+
+@pytest.mark.parametrize(
+    ("path", "plain"),
+    [
+        ("\\\\?\\C:\\a\\größe", "C:\\a\\größe"),
+        ("\\\\?\\UNC\\server\\share\\a", "\\\\server\\share\\a"),
+        ("\\\\?\\Volume{1-2}\\a", "\\\\?\\Volume{1-2}\\a"),
+        ("\\\\server\\share\\a", "\\\\server\\share\\a"),
+        ("C:\\a", "C:\\a"),
+        ("/a", "/a"),
+        ("", ""),
+    ],
+)
+def test_a_resolved_path_of_rust_is_read_without_its_prefix(path: str, plain: str) -> None:
+    assert without_verbatim_prefix(path) == plain
+
+
+@pytest.mark.skipif(os.name != "nt", reason="drives and verbatim paths are of Windows")
+@pytest.mark.parametrize("form", ["{0}", "\\\\?\\{0}", "{1}", "{2}"])
+def test_a_file_of_the_project_has_one_name_however_its_path_is_written(tmp_path: Path, form: str) -> None:
+    file = tmp_path / "src" / "lib.rs"
+    text = str(file)
+    written = form.format(text, text[0].swapcase() + text[1:], text.replace("\\", "/").upper())
+    assert relative_name(written, tmp_path).lower() == "src/lib.rs"
+
+
+@pytest.mark.parametrize(
+    ("argv", "posix", "windows"),
+    [
+        (("doit", "check:any"), "doit check:any", "doit check:any"),
+        (("doit", "check:*"), "doit 'check:*'", "doit check:*"),
+        (("a b", ""), "'a b' ''", '"a b" ""'),
+        (("C:\\a & b\\", "x^y", "50%"), "'C:\\a & b\\' 'x^y' 50%", '"C:\\a & b\\\\" "x^y" "50%"'),
+        (('say "hi"',), "'say \"hi\"'", '"say \\"hi\\""'),
+    ],
+)
+def test_a_command_is_shown_with_the_quotes_of_the_shell(argv: tuple[str, ...], posix: str, windows: str) -> None:
+    assert shown_command(argv, windows=False) == posix
+    assert shown_command(argv, windows=True) == windows
+
+
+def test_a_shown_command_is_parsed_by_a_program_as_it_was(tmp_path: Path) -> None:
+    words = ("a b", 'c"d', "e\\", "f g\\", '\\"', "", "ö&^|<>()!,;='")
+    printing = shown_command((sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))", *words))
+    done = subprocess.run(printing if os.name == "nt" else ["sh", "-c", printing], capture_output=True, check=True)
+    assert ast.literal_eval(done.stdout.decode()) == [*words]
+
+
+@pytest.mark.parametrize(
+    ("text", "posix", "windows"),
+    [
+        ("gcc -O2", ["gcc", "-O2"], ["gcc", "-O2"]),
+        ('"C:\\Program Files\\cl.exe" /O2', ["C:\\Program Files\\cl.exe", "/O2"], ["C:\\Program Files\\cl.exe", "/O2"]),
+        ("C:\\mingw\\gcc.exe -v", ["C:mingwgcc.exe", "-v"], ["C:\\mingw\\gcc.exe", "-v"]),
+        ("a\\ b '' # c", ["a b", "", "#", "c"], ["a\\", "b", "", "#", "c"]),
+    ],
+)
+def test_a_command_in_a_setting_is_split_as_its_system_writes_it(
+    text: str, posix: list[str], windows: list[str]
+) -> None:
+    assert split_command(text, windows=False) == posix
+    assert split_command(text, windows=True) == windows
 
 
 def test_the_change_time_moves_with_an_edit_that_keeps_size_and_modification_time(tmp_path: Path) -> None:

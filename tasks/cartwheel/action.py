@@ -18,7 +18,7 @@ from doit.exceptions import TaskFailed
 from cartwheel.filesystem import files
 from cartwheel.filesystem.files import disk_error_in_words
 from cartwheel.filesystem.snapshot import DiskSnapshot
-from cartwheel.filesystem.windows_files import change_time_ns, remove_tree
+from cartwheel.filesystem.windows_files import change_time_ns, delete_file, remove_tree
 from cartwheel.inputs.generated_files import untracked_files, without_generated
 from cartwheel.inputs.staleness import digests_to_record
 from cartwheel.machine.host import machine_id
@@ -136,7 +136,7 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         self._remove_old_outputs(before)  # before the record is dropped: only the record knows these files
         shop.records.drop(step.name)
         for path in step.makes:
-            (shop.root / path).unlink(missing_ok=True)
+            delete_file(shop.root / path)
         needs = {path: world.files.again(path) for path in step.needs}
         missing = sorted(path for path, digest in needs.items() if not digest)
         if missing:

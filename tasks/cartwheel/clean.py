@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from cartwheel.filesystem.windows_files import remove_tree
+from cartwheel.filesystem.windows_files import delete_file, remove_tree
 from cartwheel.inputs import wheel_tree
 from cartwheel.model.project import DEBUG, Project
 from cartwheel.model.wheels.artifacts import artifacts
@@ -61,7 +61,7 @@ def remove(paths: Iterable[Path], root: Path) -> tuple[str, ...]:
             remove_tree(path)
             shown += "/"
         else:
-            path.unlink(missing_ok=True)
+            delete_file(path)
         removed.append(shown)
     for folder in (root / "dist" / "private", root / "dist"):
         if folder.is_dir() and not os.listdir(folder):

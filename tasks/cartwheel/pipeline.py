@@ -20,6 +20,7 @@ from cartwheel.clean_action import CLEAN_CARGO, CleanAction
 from cartwheel.command_line import patterns, settings_for_run, verbosity, words
 from cartwheel.filesystem.manifest_files import read_root
 from cartwheel.filesystem.snapshot import DiskSnapshot
+from cartwheel.filesystem.windows_files import delete_file
 from cartwheel.inputs.missing_files import refuse_missing
 from cartwheel.machine.host import this_machine
 from cartwheel.model import project as model
@@ -235,7 +236,7 @@ class Pipeline:
                         f"{step.name} - {'would remove' if dryrun else 'removing'} {self._in_root(path)}\n"
                     )
                     if not dryrun:
-                        path.unlink()
+                        delete_file(path)
 
     def _in_root(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()

@@ -20,6 +20,7 @@ from cartwheel.action import NotStarted, log_path
 from cartwheel.command_line import QUIET, USUAL, VERBOSE
 from cartwheel.log_stream import LogStream
 from cartwheel.model.wheels.artifacts import OUTWARD
+from cartwheel.process.command_words import shown_command
 from cartwheel.run_context import LAST_RUN, RunContext
 from cartwheel.screen import WorkingStep, screen_of
 
@@ -220,9 +221,7 @@ def reporter_class(workshop: RunContext, patterns: tuple[str, ...], verbosity: i
 
 def repeat_command(tasks: Iterable[str], settings: Mapping[str, str]) -> str:
     """The command that runs tasks again with the settings of this run, to paste into a shell."""
-    from shlex import quote
-
-    return " ".join(("doit", *map(quote, tasks), *(quote(f"{name}={value}") for name, value in settings.items())))
+    return shown_command(("doit", *tasks, *(f"{name}={value}" for name, value in settings.items())))
 
 
 def unmatched_patterns(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:

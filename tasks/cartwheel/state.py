@@ -8,7 +8,6 @@ cartwheel is installed: standard library only, and ours on first use.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -60,11 +59,10 @@ class Records:
 
     def drop(self, task: str) -> None:
         """Forget a success; from here on an interrupted step is never taken for a finished one."""
+        from cartwheel.filesystem.windows_files import delete_file
+
         self._loaded[task] = None
-        try:
-            os.unlink(self.path(task))
-        except FileNotFoundError:
-            pass
+        delete_file(self.path(task))
 
     def commit(self, record: Record) -> None:
         """Keep a success: its listing first, the record last, each renamed into place whole."""

@@ -25,7 +25,7 @@ SOURCE = Path(__file__).parents[1] / "windows" / "bridge.c"
 PROGRAMS = ("git", "cargo", "rustc")
 TRIPLE = "x86_64-pc-windows-gnu"
 
-_WINDOWS_PATH = re.compile(r"(?i)(?:\\\\\?\\)?\bz:(?=[\\/])([^\"';=,\x1f]*)")
+_WINDOWS_PATH = re.compile(r"(?i)(?:\\\\\?\\)?\b([cz]):(?=[\\/])([^\"';=,\x1f]*)")
 _LINUX_PATH = re.compile(rb"(file://)?(?<![\w:/.~-])/(?=(?:tmp|root|home|work|mnt|opt)/)")
 _PASSED_ON = re.compile(r"GIT_|CARGO_|RUST|PYO3|CARTWHEEL_|SOURCE_DATE_EPOCH$|MATURIN_|LC_|TZ$")
 _GIT_PATHS = ("rev-parse", "worktree", "remote", "config")
@@ -99,8 +99,12 @@ class _Request:
 
 
 def linux_text(text: str) -> str:
-    r"""A text with each path `Z:\tmp\a` replaced by `/tmp/a`."""
-    return _WINDOWS_PATH.sub(lambda match: re.sub(r"[\\/]+", "/", match[1]), text)
+    r"""A text with each path `Z:\tmp\a` replaced by `/tmp/a`; `C:` is a folder of Wine's prefix."""
+
+    def linux(match: re.Match[str]) -> str:
+        return ("" if match[1] in "zZ" else str(CACHE / "prefix/drive_c")) + re.sub(r"[\\/]+", "/", match[2])
+
+    return _WINDOWS_PATH.sub(linux, text)
 
 
 def windows_text(line: bytes) -> bytes:

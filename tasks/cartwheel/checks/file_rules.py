@@ -51,6 +51,21 @@ def case(it: Candidate) -> Iterator[str]:
             yield f"{' and '.join(names)} are one file on Windows and macOS; rename one of them"
 
 
+_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\Z")
+_NO_NAME = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]\Z')
+"""Characters that Windows has in no name, and the ends that it drops."""
+
+
+def windows_names(it: Candidate) -> Iterator[str]:
+    """Names that Windows cannot hold, in wheels that it installs."""
+    if not it.is_wheel or not re.search(r"-(any|win[\w.]+)\.whl\Z", it.file):
+        return
+    parts = dict.fromkeys(part for name in it.artifact.names for part in name.split("/") if part)
+    for part in parts:
+        if _DEVICE.match(part.partition(".")[0].rstrip(" ")) or _NO_NAME.search(part):
+            yield f"'{part}' is no name of a file or folder on Windows; rename it"
+
+
 def foreign_files(it: Candidate) -> Iterator[str]:
     """Files that belong to a tool's state (`.git` of a submodule, `.cartwheel`), and Git LFS pointers."""
     for folder, reason in _TOOL_STATE.items():

@@ -102,6 +102,10 @@ RULES = (
         doc="no two files differ in upper and lower case alone",
     ),
     Rule(
+        name="windows-names", where="every", source="CPython 3.13, os.path.isreserved", judge=file_rules.windows_names,
+        doc="Windows can hold every name in a wheel that it installs",
+    ),
+    Rule(
         name="foreign-files", where="every", judge=file_rules.foreign_files,
         doc="nothing of git, of Git LFS or of cartwheel is packed",
     ),

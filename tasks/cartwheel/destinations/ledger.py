@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cartwheel.destinations.protocol import Answer
 from cartwheel.filesystem.files import write_atomically
+from cartwheel.filesystem.windows_files import replace_file
 from cartwheel.model.errors import StepFailed
 
 SHOWN_WITHIN = timedelta(hours=1)
@@ -77,7 +78,7 @@ class Ledger:
             rows = {str(file): dict(row) for file, row in document["files"].items()}
             if {key: document.get(key) for key in self._head} == self._head:
                 return rows
-            self._path.replace(self._path.with_name(f"{self._path.name}.earlier"))
+            replace_file(self._path, self._path.with_name(f"{self._path.name}.earlier"))
             say(f"{self._path.name}: of another address, {document.get('url')}; kept as {self._path.name}.earlier")
             return {}
         except FileNotFoundError:
@@ -88,7 +89,7 @@ class Ledger:
             ) from None
         except (ValueError, KeyError, TypeError, AttributeError):
             aside = self._path.with_name(self._path.name + ".damaged")
-            self._path.replace(aside)
+            replace_file(self._path, aside)
             say(f"{self._path.name}: damaged and set aside as {aside.name}; the index itself is asked")
             return {}
 

@@ -174,7 +174,7 @@ def _stable_path(item: Item) -> Iterator[str]:
             raise StepFailed(f"{item.name}: nothing was sent: it was exchanged at the last moment; start again")
         file.seek(0)
         opened = f"/dev/fd/{file.fileno()}"
-        yield opened if os.path.exists(opened) else str(item.path)
+        yield opened if os.name == "posix" and os.path.exists(opened) else str(item.path)
 
 
 def _repository(index: Index, credentials: Credentials, environ: Mapping[str, str], pypirc: str) -> Repository:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from cartwheel.filesystem.windows_files import held_open, replace_file
+from cartwheel.filesystem.windows_files import delete_file, held_open, replace_file
 from cartwheel.model.errors import CartwheelError, StepFailed
 
 _UNFINISHED = ".new-"
@@ -72,7 +72,7 @@ def replace_all(root: Path, files: Mapping[str, bytes | None]) -> Iterator[None]
                 ready[path] = _beside(paths[path], data, mode=before[path][1])
         for path, data in files.items():
             if data is None:
-                os.unlink(paths[path])
+                delete_file(paths[path])
             else:
                 replace_file(ready.pop(path), paths[path])
         yield
@@ -109,7 +109,7 @@ def move_into_place(source: Path, path: Path) -> None:
 
 def remove(path: Path) -> None:
     """Delete a file durably: it stays deleted after a power failure."""
-    path.unlink()
+    delete_file(path)
     _sync_names(path.parent)
 
 
@@ -154,12 +154,25 @@ def _discard(path: str | Path) -> None:
         pass
 
 
+_LONGEST = 259
+"""The longest path in characters: MAX_PATH without its final null (Maximum Path Length Limitation, learn.microsoft.com,
+November 2026)."""
+
+_PATH_ERRORS = (2, 3, 206)
+"""ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND, ERROR_FILENAME_EXCED_RANGE (winerror.h)."""
+
+
 def disk_error_in_words(error: OSError) -> str:
     """A message for a file or disk error, with advice."""
     where = f" at {error.filename}" if error.filename else ""
     if error.errno == errno.ENOSPC:
         return (
             f"the disk is full{where}; free some space (doit run clean drops all that can be made again) and run again"
+        )
+    if len(str(error.filename or "")) > _LONGEST and getattr(error, "winerror", None) in _PATH_ERRORS:
+        return (
+            f"cannot write{where}: Windows takes paths of {_LONGEST} characters unless LongPathsEnabled is set in its "
+            "registry; move the project to a shorter path, or enable long paths, and run again"
         )
     if held_open(error):
         return f"cannot write{where}: another program has it open; close it there and run again"

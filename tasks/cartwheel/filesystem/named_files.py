@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
 from cartwheel.filesystem.read_set import SKIPPED, ReadSet, is_made_again, relative_name, source_top
+from cartwheel.process.command_words import split_command
 
 _DEPTH = 3
 """The nesting limit of argument files (`@file`)."""
@@ -66,7 +66,7 @@ def _parts(word: str) -> Iterator[str]:
 
 def _arguments(path: Path) -> list[str]:
     try:
-        return shlex.split(path.read_text(encoding="utf-8"), posix=os.name != "nt")
+        return split_command(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
 

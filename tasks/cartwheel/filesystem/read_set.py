@@ -154,9 +154,20 @@ def below(path: str, top: str) -> str | None:
     return path[len(start) :].replace(os.sep, "/") if one.startswith(start) else None
 
 
+def without_verbatim_prefix(path: str) -> str:
+    r"""The path without the prefix that Windows puts before a resolved path, as Rust's `canonicalize` returns it.
+
+    `\\?\C:\a` is `C:\a`, `\\?\UNC\server\share` is `\\server\share`; other paths are unchanged.
+    """
+    if path[:8].upper() == "\\\\?\\UNC\\":
+        return f"\\\\{path[8:]}"
+    return path[4:] if path.startswith("\\\\?\\") and path[5:6] == ":" else path
+
+
 def _without_dots(path: str) -> str:
     """The absolute path without `..`. Symbolic links are resolved only if removing `..` would change the file it
     names."""
+    path = without_verbatim_prefix(path)
     plain = os.path.abspath(path)
     if ".." in Path(path).parts and os.path.realpath(path) != os.path.realpath(plain):
         return os.path.realpath(path)

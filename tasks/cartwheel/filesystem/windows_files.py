@@ -8,6 +8,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,23 @@ def _windows_change_time(path: str) -> int:
 def replace_file(source: str | Path, to: str | Path) -> None:
     """Rename `source` to `to`, replacing a file there.  Raises `OSError`.
 
-    Windows refuses while another program holds the file open without sharing it, so the rename is retried for two
-    seconds.
+    Windows replaces no read-only file, so the file is made writable first. It also refuses while another program holds
+    the file open without sharing it, so the rename is retried for two seconds.
     """
-    _patiently(lambda: os.replace(source, to))
+    _patiently(lambda: os.replace(source, to), to)
 
 
-def _patiently(act: Callable[[], None]) -> None:
+def delete_file(path: str | Path) -> None:
+    """Delete a file; no effect if it is missing.  Raises `OSError`.
+
+    Windows refuses for the reasons that `replace_file` names.
+    """
+    with suppress(FileNotFoundError):
+        _patiently(lambda: os.unlink(path), path)
+
+
+def _patiently(act: Callable[[], None], path: str | Path) -> None:
+    """Run `act`, which replaces or deletes `path`, until Windows permits it."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -79,6 +90,8 @@ def _patiently(act: Callable[[], None]) -> None:
         except PermissionError as error:
             if getattr(error, "winerror", None) not in _HELD_OPEN or time.monotonic() > deadline:
                 raise
+        if not os.access(path, os.W_OK):
+            os.chmod(path, stat.S_IWRITE)
         time.sleep(0.05)
 
 
@@ -123,4 +136,4 @@ def _retry_writable(function: Callable[..., Any], path: str, error: BaseExceptio
     else:
         parent = os.path.dirname(path)
         os.chmod(parent, os.stat(parent).st_mode | stat.S_IRWXU)
-    _patiently(lambda: function(path))
+    _patiently(lambda: function(path), path)

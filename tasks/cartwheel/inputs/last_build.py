@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import DecodeError, json
 
+from cartwheel.filesystem.windows_files import delete_file
 from cartwheel.inputs.build_reads import DIRECTORIES
 from cartwheel.model.record import Dependencies
 
@@ -25,7 +26,7 @@ def take_note(path: Path) -> Dependencies | None:
     """The inputs of the last build; None if unknown. The file is deleted until the next build succeeds."""
     try:
         seen = json.decode(path.read_bytes(), type=Dependencies)
-        path.unlink()
+        delete_file(path)
     except (OSError, DecodeError):
         return None
     return seen

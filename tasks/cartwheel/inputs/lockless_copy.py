@@ -19,6 +19,7 @@ from pathlib import Path
 from cartwheel.cargo.workspace import lock_path, needed_by_cargo
 from cartwheel.filesystem.manifest_files import toml
 from cartwheel.filesystem.read_set import COPIES, files_below, source_top
+from cartwheel.filesystem.windows_files import delete_file
 
 FOLDER = "/".join(COPIES)
 """The folder of the copies. A copy has the layout of the sources, from the highest folder that cargo needs. Cargo does
@@ -129,6 +130,7 @@ def _bring(source: Path, to: Path, *, shallow: bool = False) -> None:
     if to.is_file() and filecmp.cmp(source, to, shallow) and os.stat(source).st_mode == os.stat(to).st_mode:
         return
     to.parent.mkdir(parents=True, exist_ok=True)
+    delete_file(to)  # a read-only copy of an earlier state cannot be written
     shutil.copy2(source, to)
 
 
@@ -138,4 +140,4 @@ def _drop(copy: Path, top: Path) -> None:
         for name in names:
             path = Path(folder, name)
             if name not in ("Cargo.lock", ".git") and not (top / path.relative_to(copy)).is_file():
-                path.unlink()
+                delete_file(path)

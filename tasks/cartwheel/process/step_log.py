@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cartwheel.model.errors import StepFailed
+from cartwheel.process.command_words import shown_command
 from cartwheel.process.download_count import downloaded
 from cartwheel.process.exit_codes import exit_code_in_words
 from cartwheel.process.redact import RedactedStream, redact
@@ -175,10 +175,3 @@ def _telling_lines(lines: Sequence[str]) -> Sequence[str]:
 
 def _shorten(line: str) -> str:
     return line if len(line) <= 240 else f"{line[:200]} … (the rest is in the log)"
-
-
-def shown_command(argv: Sequence[str]) -> str:
-    """The command as the user's shell takes it: with POSIX quotes, or with double quotes on Windows."""
-    if os.name == "nt":
-        return subprocess.list2cmdline(argv)
-    return " ".join(f"'{argument}'" if " " in argument or not argument else argument for argument in argv)

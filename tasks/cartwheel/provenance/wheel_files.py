@@ -6,12 +6,13 @@ import base64
 import csv
 import hashlib
 import io
-import os
 import stat
 import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from cartwheel.filesystem.windows_files import replace_file
 
 Contents = dict[str, bytes]
 """The files of a wheel by name."""
@@ -40,7 +41,7 @@ def rewrite(wheel: Path, moment: int, edit: Callable[[Contents], Mapping[str, by
             entry.external_attr = _mode(old_entry) << 16
             stored = old_entry is not None and old_entry.compress_type == zipfile.ZIP_STORED
             new.writestr(entry, contents[name], zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED)
-    os.replace(part, wheel)
+    replace_file(part, wheel)
 
 
 def _mode(entry: zipfile.ZipInfo | None) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.step import Snapshot
 from cartwheel.process import environment
+from cartwheel.process.command_words import split_command
 from cartwheel.toolchain.requirements import ToolNeed
 
 TOOL = "python "
@@ -93,7 +93,7 @@ def backend_needs(python: str, minimum: str, snapshot: Snapshot) -> tuple[ToolNe
 
 def compiler(name: str, snapshot: Snapshot) -> str:
     """The program to run for `cc` or `c++`: from CC or CXX if set, else that name."""
-    command = shlex.split(snapshot.environ.get({"cc": "CC", "c++": "CXX"}[name], ""))
+    command = split_command(snapshot.environ.get({"cc": "CC", "c++": "CXX"}[name], ""))
     return command[0] if command else name
 
 

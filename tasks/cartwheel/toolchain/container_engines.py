@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 import sys
 import threading
@@ -20,6 +19,7 @@ from cartwheel.model.step import Snapshot, Work
 from cartwheel.model.wheels.architecture import BY_NAME
 from cartwheel.model.wheels.container_image import Image
 from cartwheel.process import environment, run
+from cartwheel.process.command_words import split_command
 
 NAMED = "CARTWHEEL_ENGINE"
 """The variable that sets the engine's command: `podman`, `/opt/bin/docker`, `podman --runtime runc`."""
@@ -82,7 +82,7 @@ def candidates(environ: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
 def _words(named: str) -> tuple[str, ...]:
     """The command split into words; empty if it cannot be parsed."""
     try:
-        words = tuple(shlex.split(named))
+        words = tuple(split_command(named))
     except ValueError:  # unclosed quote
         return ()
     return words if words and words[0] else ()

