@@ -62,6 +62,29 @@ All notable changes.
         ("## [1.2.0] - 2026-01-02 [YANKED]", "1.2.0"),
         ("##  1.2", "1.2"),
         ("## UNRELEASED", "unreleased"),
+        ("## **Unreleased**", "unreleased"),
+        ("## __Unreleased__", "unreleased"),
+        ("## Unreleased changes", "unreleased"),
+        ("## [unreleased changes]", "unreleased"),
+        ("## Unreleased (YYYY-MM-DD)", "unreleased"),
+        ("## Next", "unreleased"),
+        ("## [Next release]", "unreleased"),
+        ("## Pending changes", "unreleased"),
+        ("## Not yet released", "unreleased"),
+        ("## In development", "unreleased"),
+        ("## master (unreleased)", "unreleased"),
+        ("## main", "unreleased"),
+        ("## 🚀 Unreleased", "unreleased"),
+        ("## 0.3.0 (unreleased)", "unreleased"),
+        ("## [0.3.0] - TBD", "unreleased"),
+        ("## 0.3.0 - xx.xx.2026", "unreleased"),
+        ("## 0.3.0 (in development)", "unreleased"),
+        ("## **1.2.0** - 2026-01-02", "1.2.0"),
+        ("## **1.2.0 - 2026-01-02**", "1.2.0"),
+        ("## **[1.2.0](https://forge.example/x)** - 2026-01-02", "1.2.0"),
+        ("## `1.2.0` (2026-01-02)", "1.2.0"),
+        ("## :tada: v1.2.0", "1.2.0"),
+        ('## <a name="1.2.0"></a>1.2.0', "1.2.0"),
     ],
 )
 def test_an_entry_is_found_in_whichever_form_it_is_headed_and_in_either_grammar(heading: str, version: str) -> None:
@@ -105,10 +128,16 @@ def test_what_was_unreleased_becomes_the_version_s_and_the_links_are_carried_on(
         ("## [1.0] — 2026-01-02", f"## [1.1] — {TODAY}"),
         ("## [1.0] - 2026-01-02 [YANKED]", f"## [1.1] - {TODAY}"),
         ("## [1.0]: the first", "## [1.1]"),
+        ("## **1.0** - 2026-01-02", f"## **1.1** - {TODAY}"),
+        ("## **1.0 - 2026-01-02**", f"## **1.1 - {TODAY}**"),
+        ("## `v1.0`", "## `v1.1`"),
+        ("## 🚀 1.0 (2026-01-02)", f"## 🚀 1.1 ({TODAY})"),
+        ("## my-name@1.0", "## my-name@1.1"),
     ],
 )
 def test_the_new_heading_has_the_form_of_the_newest(last: str, heading: str) -> None:
-    assert f"\n{heading}\n" in changelog_for_release(f"## Unreleased\n\n- x\n\n{last}\n\n- y\n", "1.1", date=TODAY)
+    text = f"## Unreleased\n\n- x\n\n{last}\n\n- y\n"
+    assert f"\n{heading}\n" in changelog_for_release(text, "1.1", date=TODAY, name="my-name")
 
 
 def test_a_changelog_s_first_entry_is_dated() -> None:
@@ -129,6 +158,13 @@ def test_a_version_that_has_an_entry_or_a_changelog_that_has_no_place_is_refused
         ("## v1.3.0 (unreleased)", "## v1.2.0 (2026-01-02)", f"## v1.3.0 ({TODAY})"),
         ("## 1.3.0 - Unreleased", "## 1.2.0", f"## 1.3.0 - {TODAY}"),
         ("## [1.3.0] - YYYY-MM-DD", "", f"## [1.3.0] - {TODAY}"),
+        ("## 1.3.0 (to be released)", "", f"## 1.3.0 ({TODAY})"),
+        ("## 1.3.0 - upcoming", "## 1.2.0", f"## 1.3.0 - {TODAY}"),
+        ("## 1.3.0 / TBD", "## 1.2.0 / 2026-01-02", f"## 1.3.0 / {TODAY}"),
+        ("## 1.3.0 - [Unreleased]", "## 1.2.0", f"## 1.3.0 - {TODAY}"),
+        ("## 1.3.0 (??.??.2026)", "## 1.2.0", f"## 1.3.0 ({TODAY})"),
+        ("## **1.3.0 (unreleased)**", "## 1.2.0", f"## **1.3.0 ({TODAY})**"),
+        ("## 1.3.0: pending requests", "## 1.2.0 - 2026-01-02", "## 1.3.0: pending requests"),
         ("## [1.3.0] [UNRELEASED]  ", "## [1.2.0] - 2026-01-02", f"## [1.3.0] - {TODAY}  "),
         ("## 1.3.0 - 2026-??-??", "## 1.2.0", f"## 1.3.0 - {TODAY}"),
         ("## [1.3.0]", "## [1.2.0] - 2026-01-02 [YANKED]", f"## [1.3.0] - {TODAY}"),
@@ -144,6 +180,31 @@ def test_an_entry_that_waits_for_its_date_gets_it_and_nothing_else_changes(
     text = end.join(["# Log", "", "## Unreleased", "", "{}", "", "- x", "", below, "- y (unreleased)"])
     assert changelog_with_date(text.format(heading), "1.3.0", date=TODAY) == text.format(made)
     assert changelog_with_date(text.format(heading), "1.4.0", date=TODAY) == text.format(heading)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("## 0.3.0 (unreleased)\n\n- x\n", f"## 0.4.0 ({TODAY})\n\n- x\n"),
+        ("## Unreleased\n\n## v0.3.0 - TBD\n\n- x\n", f"## Unreleased\n\n## v0.4.0 - {TODAY}\n\n- x\n"),
+        (
+            "## [0.3.0] - unreleased\n\n- x\n\n[0.3.0]: https://forge.example/x/compare/v0.2.0...v0.3.0\n",
+            f"## [0.4.0] - {TODAY}\n\n- x\n\n[0.4.0]: https://forge.example/x/compare/v0.2.0...v0.4.0\n",
+        ),
+        ("0.3.0 (unreleased)\n==================\n\n- x\n", f"0.4.0 ({TODAY})\n==================\n\n- x\n"),
+    ],
+    ids=("plain", "below an empty part", "with a link", "underlined"),
+)
+def test_an_undated_entry_of_another_version_becomes_the_new_version_s(before: str, after: str) -> None:
+    assert changelog_for_release(before, "0.4.0", date=TODAY) == after
+    rst = before.replace("## ", "")
+    if "=" in before:
+        assert changelog_for_release(rst, "0.4.0", date=TODAY, rst=True) == after
+
+
+def test_a_section_of_a_version_is_no_part_for_the_next_release() -> None:
+    text = "# Log\n\n## 1.0\n\n### Main\n\n- x\n\n### Upcoming\n\n- y\n"
+    assert [entry.version for entry in entries(text)] == ["1.0"]
 
 
 def test_a_draft_is_a_list_of_subjects_each_once_without_merges() -> None:

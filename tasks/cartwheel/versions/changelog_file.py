@@ -12,7 +12,7 @@ from cartwheel.model.config.manifests import inside
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package
 from cartwheel.model.versions.changelog_headings import UNRELEASED, entries
-from cartwheel.model.versions.release_notes import draft, notes_from_commits, notes_of
+from cartwheel.model.versions.release_notes import coming_entry, draft, notes_from_commits, notes_of
 from cartwheel.repository.git import Repository
 from cartwheel.repository.tags import last_tag
 
@@ -73,8 +73,6 @@ def changelog_of(root: Path, package: Package) -> Changelog:
             (one for one in changelogs if one.has_entries or one.path.lower().endswith("changelog.md")), Changelog()
         )
     path = root / package.folder / named
-    if is_outside(relative_name(path.resolve(), root)):
-        raise ConfigError(f"{where}: '{named}' lies outside the project; expected a file in it")
     if not path.is_file():
         raise ConfigError(f"{where}: there is no '{named}'; create it, or correct it")
     return _load(root, path, package)
@@ -143,7 +141,10 @@ def without_entry(root: Path, package: Package, version: str = "", *, ignored: t
     what, fix = "nothing is under 'Unreleased'", "write what changed"
     if key != UNRELEASED:
         what = f"there is no entry for {key}, expected a heading like '{log.heading(key)}'"
-        fix = "put it above what is under 'Unreleased'" if log.notes(UNRELEASED) else fix
+        coming = coming_entry(log.text, log.name, rst=log.rst) if log.notes(UNRELEASED) else None
+        if coming:
+            title = coming.heading.title
+            fix = f"put it above what is under '{title}'" if coming.version == UNRELEASED else f"correct '{title}'"
     offered = offer(root, package, ignored=ignored).splitlines()
     more = [f"- … and {len(offered) - _OFFERED} more: doit changelog --draft"] if len(offered) > _OFFERED else []
     since = ("the commits since the last tag:", *offered[:_OFFERED], *more) if offered else ()

@@ -18,13 +18,23 @@ _ADORNMENT = re.compile(r"([^\w\s])\1+[ \t]*")
 _NO_PARAGRAPH = re.compile(r"[ \t]*([-*+>#|]|\d+[.)])(\s|$)| {4}|\t")
 """A line that begins a list, a quotation, a table or code; a `---` line below it does not make it a heading."""
 
+_COMING = (
+    r"(?:unreleased|unpublished|upcoming|pending|next|not(?: yet)? released|to be released)"
+    r"(?: (?:changes|release|version))?|(?:in|under) development|development version|(?:work )?in progress"
+    r"|head|main|master|trunk"
+)
+"""Titles of the part for the next release."""
 _TITLE = re.compile(
-    r"(?P<open>\[?)(?P<v>[vV]?)"
-    r"(?P<title>[0-9][^\s\[\]()<>,:;]*|(?:unreleased|upcoming|next(?: (?:release|version))?)\b)"
-    r"(?P<close>\]?)(?P<link>\([^)\s]*\)|\[[^\]]*\])?(?P<rest>.*)",
+    r"(?P<open>[*_~`\[]*)(?P<v>[vV]?)"
+    rf"(?P<title>[0-9](?:(?!__)[^\s\[\]()<>,:;*`])*|(?:{_COMING})(?![^\W_]))"
+    r"(?P<close>[*_~`\]]*)(?P<link>\([^)\s]*\)|\[[^\]]*\])?(?P<rest>.*)",
     re.IGNORECASE,
 )
-_LEAD = re.compile(r"(?P<lead>(?P<name>[^\W\d][\w.-]*?)[ \t]+)(?=\[?[vV]?(?:\d|unreleased\b))", re.IGNORECASE)
+_DECORATION = re.compile(r"(?:<[^>]*>|:\w+:|[^\w\s\x00-\x7f])+[ \t]*")
+"""An anchor or an emoji before a title."""
+_LEAD = re.compile(
+    r"(?P<lead>(?P<name>[^\W\d][\w.-]*?)(?:[ \t]+|@|/|-|:[ \t]*))(?=\[?[vV]?(?:\d|unreleased\b))", re.IGNORECASE
+)
 
 
 class Heading(Struct, frozen=True, kw_only=True):
@@ -62,7 +72,7 @@ class ChangelogEntry(Struct, frozen=True, kw_only=True):
     lead: str
     """The text before the version, such as the project's name and a space."""
     open: str
-    """`[` if the version is a link."""
+    """The marks round the version, such as `[` for a link or `**`; `mirrored` has those that end it."""
     v: str
     """`v` if the version is written with this prefix."""
     text: str
@@ -86,7 +96,12 @@ def entries(text: str, name: str = "", *, rst: bool = False) -> tuple[ChangelogE
         if parts:
             end = next((other.start for other in heads[place + 1 :] if other.level <= head.level), len(lines))
             rows.append(ChangelogEntry(heading=head, end=end, **parts))
-    return tuple(rows)
+    return tuple(row for row in rows if not _is_section(row, rows))
+
+
+def mirrored(marks: str) -> str:
+    """The marks that end what `marks` begin."""
+    return marks[::-1].replace("[", "]")
 
 
 def headings(lines: list[str], *, rst: bool = False) -> tuple[Heading, ...]:
@@ -97,7 +112,7 @@ def headings(lines: list[str], *, rst: bool = False) -> tuple[Heading, ...]:
 def version_of_title(title: str) -> str:
     """The PEP 440 version in a title, `unreleased`, or empty for any other text."""
     if not title[:1].isdigit():
-        return UNRELEASED if re.fullmatch(r"unreleased|upcoming|next( release| version)?", title.lower()) else ""
+        return UNRELEASED if re.fullmatch(_COMING, title.lower()) else ""
     try:
         return pep440(title)
     except ConfigError:
@@ -109,25 +124,39 @@ def comment_lines(lines: list[str]) -> frozenset[int]:
     return frozenset(number for number, line, state in _markdown(lines) if state == "comment" and lines[number].strip())
 
 
+def _is_section(entry: ChangelogEntry, others: list[ChangelogEntry]) -> bool:
+    """Whether an entry for the next release is rather a section of a version's entry, such as "Main" or "Upcoming"."""
+    if entry.version != UNRELEASED or entry.text.lower().startswith(UNRELEASED):
+        return False
+    return any(it.version != UNRELEASED and it.heading.start < entry.heading.start < it.end for it in others)
+
+
 def _parts(title: str, name: str) -> dict[str, str]:
-    lead = _LEAD.match(title)
-    known = ("version", "release", _plain(name))
-    start = lead.end() if lead and _plain(lead["name"]) in known else 0
-    match = _TITLE.fullmatch(title[start:])
+    decoration = _DECORATION.match(title)
+    start = decoration.end() if decoration else 0
+    lead = _LEAD.match(title, start)
+    if lead and _plain(lead["name"]) in ("version", "release", _plain(name)):
+        start = lead.end()
+    match = _TITLE.fullmatch(title, start)
     version = version_of_title(match["title"].rstrip(".")) if match else ""
-    if not match or not version or bool(match["open"]) != bool(match["close"]):
+    if not match or not version:
         return {}
-    plain = not (match["open"] or match["v"] or "." in match["title"])
-    if plain and match["rest"].strip()[:1].isalnum():  # "3 fixes", "Next steps"
+    marks, close, rest = match["open"], match["close"], match["rest"].rstrip()
+    around = marks[: max(0, len(marks) - len(close))]  # it may enclose the whole title
+    marks = marks.removeprefix(around)
+    if mirrored(marks) != close or mirrored(around) not in rest:
+        return {}
+    plain = not ("[" in marks or match["v"] or "." in match["title"])
+    if plain and rest.strip()[:1].isalnum():  # "3 fixes", "Next steps"
         return {}
     return {
         "version": version,
-        "lead": title[:start],
-        "open": match["open"],
+        "lead": title[:start] + around,
+        "open": marks,
         "v": match["v"],
         "text": match["title"],
         "link": match["link"] or "",
-        "rest": match["rest"].rstrip(),
+        "rest": rest,
     }
 
 

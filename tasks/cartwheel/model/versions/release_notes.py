@@ -12,6 +12,7 @@ from cartwheel.model.versions.changelog_headings import (
     comment_lines,
     entries,
     headings,
+    mirrored,
     version_of_title,
 )
 from cartwheel.model.versions.changelog_links import (
@@ -24,11 +25,19 @@ from cartwheel.model.versions.changelog_links import (
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TO_COME = re.compile(
-    r"(\[)?(?<![^\W_])(?:unreleased|not released|yyyy-mm-dd|\d{4}-(?:mm|xx|\?\?)-(?:dd|xx|\?\?)|xxxx-xx-xx|"
-    r"\?{4}-\?\?-\?\?|tbd|tba)(?![^\W_])(?(1)\])",
+    r"(?P<link>\[)?(?<![^\W_])(?P<words>unreleased|not(?: yet)? released|tb[ad]|"
+    r"(?=[\d./-]*[mdyx?])(?:(?:\d{4}|[yx]{4}|\d\dxx|\?{4})([-./])(?:\d\d|[mx]{2}|\?\?)\3(?:\d\d|[dx]{2}|\?\?)|"
+    r"(?:\d\d|[dx]{2}|\?\?)([-./])(?:\d\d|[mx]{2}|\?\?)\4(?:\d{4}|[yx]{4}|\?{4})))(?![^\W_])(?(link)\])",
     re.IGNORECASE,
 )
 """Placeholders for a release's date."""
+_TO_COME_ALONE = re.compile(
+    r"[\W_]*?(?P<link>\[)?(?P<words>(?:to be|not yet) (?:released|announced|determined|published)|unpublished|upcoming|"
+    r"(?:coming )?soon|pending|next(?: release)?|(?:in|under) development|(?:work )?in progress|wip|todo|\?+)"
+    r"(?(link)\])[\W_]*",
+    re.IGNORECASE,
+)
+"""Placeholders that are words of other titles too: nothing else may follow the version."""
 
 
 def notes_of(text: str, version: str, name: str = "", *, rst: bool = False) -> str:
@@ -36,10 +45,42 @@ def notes_of(text: str, version: str, name: str = "", *, rst: bool = False) -> s
 
     Empty if there is no entry, or if it holds only headings.  `version` is in either grammar, or `unreleased`.
     """
-    key = _version(version)
-    section = next((entry for entry in entries(text, name, rst=rst) if entry.version == key), None)
-    if not section or not key:
-        return ""
+    key, parsed = _version(version), entries(text, name, rst=rst)
+    if key == UNRELEASED:
+        coming = coming_entry(text, name, rst=rst)
+        return _notes(text, coming, rst=rst) if coming else ""
+    section = next((entry for entry in parsed if entry.version == key), None)
+    return _notes(text, section, rst=rst) if section and key else ""
+
+
+def coming_entry(text: str, name: str = "", *, rst: bool = False) -> ChangelogEntry | None:
+    """The entry for the next release: "Unreleased", or a version with a placeholder for its date; one with notes first.
+
+    None if there is no such entry.
+    """
+    parsed = entries(text, name, rst=rst)
+    pending = (entry for entry in parsed if entry.version != UNRELEASED and _placeholder(entry.rest))
+    coming = (*(entry for entry in parsed if entry.version == UNRELEASED), *pending)
+    return next((entry for entry in coming if _notes(text, entry, rst=rst)), next(iter(coming), None))
+
+
+def _placeholder(rest: str) -> re.Match[str] | None:
+    """A placeholder for a release's date in the text after a version."""
+    return _TO_COME.search(rest) or _TO_COME_ALONE.fullmatch(rest)
+
+
+def _with_date(rest: str, date: str) -> str:
+    """The text after a version, with the date in the place of a placeholder."""
+    found = _placeholder(rest)
+    if not found:
+        return rest
+    start, end = (found.start("link"), found.end("words") + 1) if found["link"] else found.span("words")
+    dash = "- " if found["link"] and not rest[:start].strip() else ""
+    return f"{rest[:start]}{dash}{date}{rest[end:]}"
+
+
+def _notes(text: str, section: ChangelogEntry, *, rst: bool) -> str:
+    """The body of an entry; empty if it holds only headings."""
     lines = text.splitlines()
     comments: frozenset[int] = frozenset() if rst else comment_lines(lines)
     shown = (number for number in range(section.heading.end, section.end) if number not in comments)
@@ -54,6 +95,8 @@ def changelog_for_release(
 ) -> str:
     """The changelog with the "Unreleased" part as the entry of `version`, below an empty "Unreleased" heading.
 
+    An undated entry of another version takes the place of a missing "Unreleased" part: it becomes that of `version`.
+
     The new heading has the style of the newest entry's, with a date (`YYYY-MM-DD`) if that heading has one.  A link
     that compares the last tag with the unreleased part is updated to `tag`.  All other text is kept, including line
     endings.  Raises `ConfigError` if there is no "Unreleased" heading, or already an entry for the version.
@@ -61,9 +104,11 @@ def changelog_for_release(
     parsed = entries(text, name, rst=rst)
     if any(entry.version == _version(version) for entry in parsed):
         raise ConfigError(f"there is an entry for {version} already")
-    coming = next((entry for entry in parsed if entry.version == UNRELEASED), None)
+    coming = coming_entry(text, name, rst=rst)
     if coming is None:
         raise ConfigError("there is no heading '## Unreleased'; write what is new under one")
+    if coming.version != UNRELEASED:
+        return changelog_with_date(_renamed(text, coming, version), version, date=date, name=name, rst=rst)
     last = _newest(parsed, coming)
     lines = text.splitlines(keepends=True)
     end = coming.heading.end
@@ -81,6 +126,16 @@ def changelog_for_release(
     return "".join(with_links(lines, coming, last, label, tag, newline))
 
 
+def _renamed(text: str, entry: ChangelogEntry, version: str) -> str:
+    """The text with `version` for the version of an entry, in its heading and the definition of its link."""
+    lines = text.splitlines(keepends=True)
+    definition = re.compile(rf" {{0,3}}\[{re.escape(entry.v + entry.text)}\]:")
+    numbers = [number for number, line in enumerate(lines) if definition.match(line)]
+    for number in (entry.heading.start + entry.heading.over, *numbers):
+        lines[number] = lines[number].replace(entry.text, version)
+    return "".join(lines)
+
+
 def changelog_with_date(text: str, version: str, *, date: str, name: str = "", rst: bool = False) -> str:
     """The changelog with a date (`YYYY-MM-DD`) in the heading of `version`, if the date is missing there.
 
@@ -92,7 +147,7 @@ def changelog_with_date(text: str, version: str, *, date: str, name: str = "", r
     if own is None:
         return text
     below = next((e for e in parsed if e.heading.start > own.heading.start and e.version != UNRELEASED), None)
-    rest = _TO_COME.sub(lambda match: f"- {date}" if match[1] else date, own.rest, count=1)
+    rest = _with_date(own.rest, date)
     if not own.rest.strip():
         rest = _rest_like(below.rest, date) if below else ""
     if rest == own.rest:
@@ -161,13 +216,14 @@ def _title(
     """The title of a version's entry, and the version's label in it."""
     if last is None:
         inline = f"({link})" if link else ""
-        close = "]" if coming.open else ""
-        return f"{coming.lead}{coming.open}{version}{close}{inline} - {date}", version
+        around = re.findall(r"[*_~`]*$", coming.lead)[0]
+        close = mirrored(coming.open)
+        return f"{coming.lead}{coming.open}{version}{close}{inline} - {date}{mirrored(around)}", version
     if last.link.startswith("(") and not link and tag:
         link = link_after(last.link.strip("()"), version, tag, last=last.text)
     inline = f"({link})" if link and last.link else ""
     label = f"{last.v}{version}"
-    close = "]" if last.open else ""
+    close = mirrored(last.open)
     return f"{last.lead}{last.open}{label}{close}{inline}{_rest_like(last.rest, date)}", label
 
 
@@ -175,7 +231,7 @@ def _rest_like(last: str, date: str) -> str:
     """The text after a version in a heading, in the style of another heading: a date, or nothing."""
     match = _DATE.search(last)
     rest = f"{last[: match.start()]}{date}{last[match.end() :]}" if match else ""
-    if match and not re.fullmatch(r"[\s()\[\],:\u2013\u2014-]*", rest.replace(date, "")):
+    if match and not re.fullmatch(r"[\s()\[\],:*_~`\u2013\u2014-]*", rest.replace(date, "")):
         return f" - {date}"  # text beside the date belongs to that release only
     return rest
 
