@@ -15,8 +15,10 @@ import pytest
 from cartwheel import tag
 from cartwheel.model.record import Dependencies, Record, to_json
 from cartwheel.pipeline import read_project
+from cartwheel.process.environment import TREE
 from cartwheel.release_checkout import ReleaseCheckout, differences, take_over
-from cartwheel.repository.clones import clean_checkout
+from cartwheel.repository.clones import _submodule_address, clean_checkout, scratch_clone
+from cartwheel.repository.git import Repository
 from support.indexes import Faulty, faulty
 from support.projects import Project, committed, pure
 from support.repositories import commit, git, repository
@@ -30,13 +32,13 @@ def state() -> Iterator[Faulty]:
 
 @pytest.fixture
 def project(tmp_path: Path, state: Faulty) -> Project:
-    """A committed project with a remote, which publishes to the index."""
+    """A committed project with a remote at a relative address, which publishes to the index."""
     made = pure(tmp_path / "project")
     address = f'url = "{state.base}/upload/"\nsimple = "{state.base}/simple/"'
     made.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', address)
     committed(made)
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
-    git(made.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    git(made.root, "remote", "add", "origin", "../remote.git")
     git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
     return made
 
@@ -142,6 +144,79 @@ def test_a_run_that_releases_nothing_looks_for_nothing(project: Project, words: 
     step = next(step for step in tag.steps(read) if step.name.startswith("tag:"))
     assert ReleaseCheckout.of_run(project.root, read, {}, words).instead_of(step) is step
     assert ReleaseCheckout.of_run(project.root, read, {}, ("tag",)).instead_of(step) is not step
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"remote.origin.url": "../remote.git"},
+        {"remote.origin.url": "../nothing.git", "remote.origin.pushurl": "../remote.git"},
+        {"remote.origin.url": "work:remote.git", "url.../.insteadOf": "work:"},
+    ],
+    ids=("url", "pushurl", "insteadOf"),
+)
+def test_an_address_relative_to_the_working_tree_counts_in_the_clean_checkout_too(
+    project: Project, tmp_path: Path, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in settings.items():
+        git(project.root, "config", key, value)
+    checkout = tmp_path / "cache" / "deep" / "er"
+    clean_checkout(project.root, checkout)
+    monkeypatch.setenv(TREE, str(project.root))
+    with Repository(checkout) as repo:
+        if "remote.origin.pushurl" not in settings:
+            assert repo.remote_refs("origin") == {"refs/heads/main": repo.head()}
+        repo.push("origin", (f"{repo.head()}:refs/heads/release",))
+    assert "release" in git(tmp_path / "remote.git", "branch", "--list", "release")
+
+
+@pytest.mark.parametrize("present", [True, False], ids=("checked out", "not checked out"))
+def test_submodules_with_relative_addresses_are_in_a_clean_checkout(tmp_path: Path, present: bool) -> None:
+    repository(tmp_path / "host" / "deep", b__txt="deep")
+    inner = repository(tmp_path / "host" / "inner", a__txt="inner")
+    allowed = ("-c", "protocol.file.allow=always", "submodule", "--quiet")
+    git(inner, "remote", "add", "origin", str(inner))
+    git(inner, *allowed, "add", "../deep", "deep")
+    git(inner, "commit", "--quiet", "--message", "deep")
+    here = repository(tmp_path / "work" / "r", a__txt="1")
+    git(here, "remote", "add", "origin", "../../host/r")
+    git(here, *allowed, "add", "../inner", "inner")
+    commit(here, a__txt="2")
+    git(here, *allowed, *(("update", "--init", "--recursive") if present else ("deinit", "--force", "inner")))
+    for place in (tmp_path / "a" / "b" / "place", tmp_path / "scratch"):
+        if place.name == "place":
+            clean_checkout(here, place)
+        else:
+            scratch_clone(here, remote=tmp_path / "bare.git", clone=place, branch="main")
+        assert (place / "inner" / "a.txt").read_text() == "inner"
+        assert (place / "inner" / "deep" / "b.txt").read_text() == "deep"
+    assert git(here, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("remote", "url", "address"),
+    [
+        ("https://h.example/a/b.git", "../c.git", "https://h.example/a/c.git"),
+        ("git@h.example:a/b.git", "../c.git", "git@h.example:a/c.git"),
+        ("git@h.example:b.git", "../c.git", "git@h.example:c.git"),
+        ("git@h.example:b.git", "./c.git", "git@h.example:b.git/c.git"),
+        ("ssh://h.example/a/b", "../../c", "ssh://h.example/c"),
+        ("https://h.example/a/b.git/", "../c.git", "https://h.example/a/c.git"),
+        ("/srv/a/b.git", "../c.git", "/srv/a/c.git"),
+        ("https://h.example/a/b.git", "https://other.example/c.git", "https://other.example/c.git"),
+    ],
+)
+def test_a_submodule_s_address_is_the_one_that_git_computes(
+    tmp_path: Path, remote: str, url: str, address: str
+) -> None:
+    here = repository(tmp_path / "r", a__txt="1")
+    git(here, "remote", "add", "origin", remote)
+    (here / ".gitmodules").write_text(f'[submodule "c"]\n\tpath = c\n\turl = {url}\n')
+    git(here, "update-index", "--add", "--cacheinfo", f"160000,{git(here, 'rev-parse', 'HEAD')},c")
+    with Repository(here) as repo:
+        assert _submodule_address(repo, "c", url) == address
+    git(here, "submodule", "--quiet", "init")
+    assert git(here, "config", "submodule.c.url") == address
 
 
 def test_a_clean_checkout_follows_the_commit_and_holds_its_submodules(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def release_from_commit(root: Path, words: Iterable[str]) -> None:
     if not (inner / "dodo.py").is_file():
         raise StepFailed("dodo.py is not in the commit that is released; commit it")
     take_over(root, inner)
-    env = {**os.environ, environment.BRANCH: branch or "HEAD"}
+    env = {**os.environ, environment.BRANCH: branch or "HEAD", environment.TREE: str(top)}
     try:
         code = run.show((sys.executable, "-m", "doit", "--file", "dodo.py", *words), cwd=inner, env=env)
     finally:

@@ -135,6 +135,15 @@ def released_branch(environ: Mapping[str, str]) -> str:
     return environ.get(BRANCH, "")
 
 
+TREE = "CARTWHEEL_RELEASED_TREE"
+"""The root of the working tree for which a release's clean checkout was made."""
+
+
+def released_tree(environ: Mapping[str, str]) -> str:
+    """The working tree for which this clean checkout was made; empty in any other tree."""
+    return environ.get(TREE, "")
+
+
 def forge_job(environ: Mapping[str, str]) -> str:
     """`GitHub` or `GitLab` in a job of that forge, whose job token starts no pipeline; else empty."""
     jobs = {"GITHUB_ACTIONS": "GitHub", "GITLAB_CI": "GitLab"}

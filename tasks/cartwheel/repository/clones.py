@@ -87,11 +87,46 @@ def _lfs_settings(source: Repository) -> dict[str, str]:
 
 def _fill_submodules(source: Repository, tree: Repository) -> None:
     """Check out the submodules of a tree, from the submodules of `source` if they are present, else from their URLs."""
-    submodules = {str(module.name): source.root / str(module.path) for module in tree.submodules()}
-    local = [f"submodule.{name}.url={path}" for name, path in submodules.items() if (path / ".git").exists()]
-    if submodules:
-        options = [_NO_HOOKS, "protocol.file.allow=always", *local]
-        run_git(tree.git(c=options), "submodule", "update", "--init", "--recursive", "--force")
+    paths: dict[str, str] = {}
+    options = [_NO_HOOKS, "protocol.file.allow=always"]
+    for module in tree.submodules():
+        paths[module.name] = module.path
+        present = (source.root / module.path / ".git").exists()
+        address = source.root / module.path if present else _submodule_address(source, module.name, module.url)
+        options.append(f"submodule.{module.name}.url={address}")
+    if paths:
+        run_git(tree.git(c=options), "submodule", "update", "--init", "--force")
+    for path in paths.values():
+        if (tree.root / path / ".git").exists():
+            original = source if (source.root / path / ".git").exists() else tree
+            with Repository(original.root / path) as inner, Repository(tree.root / path) as copy:
+                _fill_submodules(inner, copy)
+
+
+def _submodule_address(source: Repository, name: str, url: str) -> str:
+    """The address of a submodule as git resolves it in `source`: a relative URL starts at that of the default remote.
+
+    It is absolute, because a path may be relative to the working tree (git 2.39, `git help submodule`).
+    """
+    rows = source.settings(r"^(submodule|remote|branch)\..*\.(url|remote)$")
+    if configured := rows.get(f"submodule.{name}.url"):
+        return _absolute(configured, source.root)
+    remote = rows.get(f"branch.{source.branch}.remote", "origin")
+    base, separator = _absolute(rows.get(f"remote.{remote}.url", "."), source.root).rstrip("/"), "/"
+    if not url.startswith(("./", "../")):
+        return url
+    while url.startswith(("./", "../")):
+        dots, _, url = url.partition("/")
+        if dots == "..":
+            cut = max(base.rfind("/"), base.rfind(":"))  # of `host:repository`, the host stays
+            base, separator = base[:cut], base[cut]
+    return f"{base}{separator}{url}"
+
+
+def _absolute(address: str, root: Path) -> str:
+    """The address, absolute if it is a path."""
+    is_path = ":" not in address.partition("/")[0] and not os.path.isabs(address)
+    return Path(os.path.normpath(root / address)).as_posix() if is_path else address
 
 
 _NO_HOOKS = f"core.hooksPath={os.devnull}"

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cartwheel.model.errors import CartwheelError, StepFailed
+from cartwheel.process.environment import released_tree
 from cartwheel.process.redact import redact
 from cartwheel.process.run import STOP, Interrupted, TooLate
 from cartwheel.repository import git_process
@@ -242,7 +243,9 @@ class Repository:
 
     def _ask(self, remote: str, command: str, *arguments: str, seconds: float, **options: Any) -> str:
         """The output of a git command that talks to the remote.  Raises `StepFailed` that names it, `Interrupted`."""
-        process = getattr(self.git, command)(*arguments, as_process=True, **options)
+        tree = released_tree(os.environ)  # addresses, keys and helpers may be relative to the user's working tree
+        git = self.git(C=tree) if tree else self.git
+        process = getattr(git, command)(*arguments, as_process=True, **options)
         try:
             status, output, errors = git_process.outcome(process, seconds=seconds)
         except TooLate as error:
@@ -275,7 +278,8 @@ def _open(path: Path) -> Repo:
     try:
         import git
     except ImportError as error:  # GitPython looks for the git program on import
-        raise CartwheelError(f"git: cannot be used ({_first_line(error)}); install git and put it on PATH") from None
+        words = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CartwheelError(f"git: cannot be used ({words}); install git and put it on PATH") from None
     try:
         return git.Repo(path, search_parent_directories=True)
     except (git.InvalidGitRepositoryError, git.NoSuchPathError):
@@ -293,7 +297,3 @@ def in_words(what: str) -> Iterator[None]:
         yield
     except GitCommandError as error:
         raise StepFailed(without_credentials(f"{what}: {git_words(error)}")) from None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
