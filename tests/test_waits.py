@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from cartwheel.destinations import http
 from cartwheel.destinations.pypi_reader import listing
-from cartwheel.destinations.retries import Patience
+from cartwheel.destinations.retries import READING, Patience
 from cartwheel.model.errors import StepFailed
 from support import deliveries
 from support.indexes import Post, Step, faulty, wheel
@@ -74,6 +77,22 @@ def test_a_look_ends_at_its_deadline(answer: Step, monkeypatch: pytest.MonkeyPat
         with pytest.raises(StepFailed, match="no whole answer"):
             listing(state.index, "demo", "1.0", patience=Patience(tries=1), environ={})
         assert time.monotonic() - began < 20
+
+
+def test_an_index_that_drips_is_named_while_it_is_awaited_and_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(http, "NOTICE_SECONDS", 0.2)
+    monkeypatch.setattr(http.Conversation.exchange, "__kwdefaults__", {"seconds": 1.0, "connect": 1.0})
+    with faulty(looks=[dripping_body] * 3) as state:
+        with pytest.raises(StepFailed, match="no whole answer within 1 s"):
+            listing(state.index, "demo", "1.0", patience=replace(READING, total=0.9), environ={})
+        assert len(state.looks) == 2
+        host = urlsplit(state.base).netloc
+    assert re.fullmatch(
+        rf"waiting for the answer of {host}, until \d\d:\d\d:\d\d at the latest\n", capsys.readouterr().err
+    )
+    assert READING.total < http.READ_SECONDS
 
 
 SENDS = f"""

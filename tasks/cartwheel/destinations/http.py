@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,9 +12,9 @@ from html import unescape
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
+from cartwheel.destinations.http_adapter import adapter_of
 from cartwheel.destinations.protocol import Answer
 from cartwheel.destinations.retries import seconds_until
-from cartwheel.destinations.upload_count import CountedBody
 from cartwheel.destinations.worker import Worker
 from cartwheel.process.redact import inert, redact
 from cartwheel.process.run import STOP, Interrupted
@@ -26,6 +28,8 @@ READ_SECONDS = 120.0
 SEND_SECONDS = 300.0
 """Base deadline of an exchange that sends or downloads a file; one second more per `SLOWEST` bytes."""
 SLOWEST = 50_000
+NOTICE_SECONDS = 10.0
+"""Seconds after which a line names the host whose answer is awaited, and the deadline; a tenth of a longer deadline."""
 _WORDS = 300
 _BODY = 1 << 20
 """Bytes of an answer's body that are read at most."""
@@ -46,12 +50,12 @@ class Conversation:
     """
 
     def __init__(self, session: requests.Session, url: str) -> None:
-        self.session = session
+        self.session, self._host = session, urlsplit(url).netloc.rpartition("@")[2]
         self._open: set[Any] = set()
         self._cancelled = self._connected = False
         session.trust_env = not is_loopback(url)
         session.stream = True
-        adapter = _adapter(self)
+        adapter = adapter_of(self, timeout=(CONNECT_SECONDS, SEND_SECONDS))
         for scheme in ("http://", "https://"):
             session.mount(scheme, adapter)
 
@@ -70,10 +74,15 @@ class Conversation:
         import requests
 
         work = Worker(lambda: ask(self.session))
-        connect = min(connect, seconds)
-        work.wait(connect)
-        if self._connected:
-            work.wait(seconds - connect)
+        connect, notice = min(connect, seconds), max(NOTICE_SECONDS, seconds / 10)
+        began = time.monotonic()
+        for moment in sorted((connect, min(notice, seconds), seconds)):
+            work.wait(moment - (time.monotonic() - began))
+            if not work.running or STOP.is_set() or (moment >= connect and not self._connected):
+                break
+            if moment == notice:
+                end = datetime.fromtimestamp(time.time() + seconds - notice).strftime("%H:%M:%S")
+                sys.stderr.write(f"waiting for the answer of {self._host}, until {end} at the latest\n")
         if work.running:
             self.cancel()
             work.wait(0.5, stopped=True)
@@ -107,51 +116,6 @@ class Conversation:
     def connected(self) -> None:
         """Notes that a host was reached."""
         self._connected = True
-
-
-def _adapter(conversation: Conversation) -> Any:
-    """An adapter with time limits that registers its connections; it never retries, since `retries` does."""
-    from requests.adapters import HTTPAdapter
-    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-
-    class Plain(HTTPConnection):
-        def connect(self) -> None:
-            conversation.opened(self)
-            super().connect()
-            conversation.connected()
-
-    class Secure(HTTPSConnection):
-        def connect(self) -> None:
-            conversation.opened(self)
-            super().connect()
-            conversation.connected()
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    pools = {"http": PlainPool, "https": SecurePool}
-
-    class Adapter(HTTPAdapter):
-        def init_poolmanager(self, *args: Any, **named: Any) -> None:
-            super().init_poolmanager(*args, **named)
-            self.poolmanager.pool_classes_by_scheme = pools
-
-        def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
-            manager = super().proxy_manager_for(proxy, **named)
-            manager.pool_classes_by_scheme = pools
-            return manager
-
-        def send(self, request: Any, **how: Any) -> Any:  # type: ignore[override]
-            how["timeout"] = how.get("timeout") or (CONNECT_SECONDS, SEND_SECONDS)
-            if hasattr(request.body, "read"):
-                request.body = CountedBody(request.body)
-            return super().send(request, **how)
-
-    return Adapter(max_retries=0)
 
 
 class NoAuth:

@@ -166,6 +166,7 @@ def _download(
                     return attempt()
             raise
 
+    patience = replace(patience, total=3 * SEND_SECONDS)
     return _retry(attempt, shown_as, patience, index, lambda: login)
 
 

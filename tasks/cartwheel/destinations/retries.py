@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import inf
 from typing import TypeVar
 
 from msgspec import Struct
@@ -29,12 +30,14 @@ class Patience(Struct, frozen=True, kw_only=True):
     """The longest Retry-After that is obeyed."""
     lag: float = 10.0
     """Wait between two looks for a file that the index claims to have but does not list."""
+    total: float = inf
+    """Seconds after which no further try begins."""
     connect: float = 20.0
     """The time for finding the host's address and connecting to it."""
 
 
-READING = Patience(tries=3, base=0.5)
-"""For reads, which change nothing: fail soon if an index is down."""
+READING = Patience(tries=3, base=0.5, total=100.0)
+"""For reads, which change nothing: fail soon if an index is down, and after one exchange that used up its time."""
 
 
 class Trouble(Struct, frozen=True, kw_only=True):
@@ -57,17 +60,18 @@ def with_retries(
     wait: Callable[[float], None] | None = None,
 ) -> _T:
     """Calls `ask`, and repeats it while `trouble_of` finds a passing failure; returns the last answer after `tries`
-    calls.
+    calls, or once `total` seconds have passed.
 
     `who`: the start of the message about waiting. Raises `StepFailed` if an answer asks for a longer wait than
     `patience` allows, and `Interrupted`.
     """
+    end = time.monotonic() + patience.total
     for attempt in range(1, patience.tries + 1):
         if STOP.is_set():
             raise Interrupted
         answer = ask()
         trouble = trouble_of(answer)
-        if trouble is None or attempt == patience.tries:
+        if trouble is None or attempt == patience.tries or time.monotonic() >= end:
             return answer
         if trouble.at_once:
             continue
