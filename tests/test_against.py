@@ -233,13 +233,14 @@ def test_a_release_that_loses_a_file_is_refused_before_anything_is_built_until_i
     project.edit("pyproject.toml", "[tool.cartwheel]\n", '[tool.cartwheel]\ndropped = { "*-1small-*" = "nobody" }\n')
     git(project.root, "commit", "--quiet", "--all", "--message", "say why")
     git(project.root, "push", "--quiet")
-    project.doit("ready")
+    project.doit("ready", env={"CARTWHEEL_INDEX_SHELF_TOKEN": "a-token"})
     assert "(nobody)" in project.doit("plan", "--against")
 
 
 def test_ready_goes_on_with_a_word_where_the_index_is_not_reached(project: Project, shelf: Faulty) -> None:
     shelf.looks[:] = [lambda post: post.answer(503)] * 9
-    assert "not compared with the last release on shelf" in project.doit("ready")
+    output = project.doit("ready", env={"CARTWHEEL_INDEX_SHELF_TOKEN": "a-token"})
+    assert "not compared with the last release on shelf" in output
 
 
 def test_the_plan_of_a_pipeline_refuses_what_ready_refuses(project: Project, shelf: Faulty) -> None:

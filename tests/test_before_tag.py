@@ -444,7 +444,7 @@ def test_all_that_refuses_a_release_is_said_at_once(tmp_path: Path) -> None:
 
 def test_missing_credentials_refuse_a_release_before_anything_is_built(tmp_path: Path) -> None:
     one = released_by_hand(tmp_path)
-    output = one.refused("release", env={"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"})
+    output = one.refused("ready:gravel", env={"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"})
     assert "index shelf: no credentials; set CARTWHEEL_INDEX_SHELF_TOKEN" in output
     assert not (one.root / "dist").exists()
 
@@ -459,7 +459,10 @@ def test_missing_credentials_refuse_a_release_before_anything_is_built(tmp_path:
         (("publish:github",), False, ("github",)),
         (("publish:shelf:gravel", "build"), False, ("shelf",)),
         (("tag",), False, ()),
-        (("verify", "ready"), False, ()),
+        (("verify",), False, ()),
+        (("ready",), False, ("shelf", "github")),
+        (("ready:gravel", "verify"), False, ("shelf", "github")),
+        (("ready",), True, ()),
     ],
     ids=str,
 )

@@ -244,6 +244,13 @@ def test_a_changelog_outside_the_project_is_refused_and_not_touched(tmp_path: Pa
     with pytest.raises(ConfigError, match=r"changelog\.file: '.*' lies outside the project"):
         bump(root, "minor", commit=False)
     assert (tmp_path / "x.md").read_text() == CHANGES
+    if place != "link.md":
+        key = f"changelog = {{ file = '{named}' }}"
+        for line in (key, f"versions = [{{ file = '{named}', pattern = 'v{{version}}' }}]"):
+            manifest = WORKSPACE["pyproject.toml"] + f"\n[tool.cartwheel]\n{line}\n"
+            (root / "pyproject.toml").write_text(manifest)
+            with pytest.raises(ConfigError, match=f"'{re.escape(named)}' lies outside the project"):
+                read_project(root, {})
 
 
 def test_versions_that_disagree_are_mended_first(tmp_path: Path) -> None:

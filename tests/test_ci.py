@@ -442,7 +442,7 @@ def test_a_pipeline_that_is_not_what_the_configuration_says_is_told_and_refuses_
     project.doit("ci", "github")
     git(project.root, "commit", "--quiet", "--all", "--message", "the pipeline")
     project.doit("ci", "--check")
-    project.doit("ready")
+    project.doit("ready", env={"CARTWHEEL_INDEX_SHELF_TOKEN": "a-token"})
 
 
 def test_a_tag_that_would_start_no_pipeline_of_ours_is_refused_unless_that_is_meant(tmp_path: Path) -> None:

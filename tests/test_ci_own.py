@@ -163,6 +163,16 @@ def test_jobs_of_ones_own_have_the_files_and_wait_for_what_they_name() -> None:
     assert jobs["announce"]["steps"][-1]["env"] == {"NEWS_TOKEN": "${{ secrets.NEWS_TOKEN }}"}
 
 
+def own_job(permissions: dict[str, str], **keys: str) -> dict[str, Any]:
+    """`ci` with a job of one's own."""
+    return {"jobs": {"docs": {"steps": [{"run": ["x"]}], "permissions": permissions, **keys}}}
+
+
+def test_a_job_of_ones_own_has_an_identity_with_a_reason_and_an_environment_that_no_index_has() -> None:
+    ci = own_job({"id-token": "write", "pages": "write"}, identity="deploys to Pages", environment="github-pages")
+    assert alone({"ci": ci}).ci.jobs["docs"].permissions["id-token"] == "write"
+
+
 @pytest.mark.parametrize(
     ("ci", "said"),
     [
@@ -172,6 +182,16 @@ def test_jobs_of_ones_own_have_the_files_and_wait_for_what_they_name() -> None:
         ({"steps": {"before": {"build": [{"run": ["echo ${{ github.title }}"]}]}}}, "put it in 'environment'"),
         ({"jobs": {"build": {"steps": [{"run": ["x"]}]}}}, "cartwheel has a job of this name"),
         ({"jobs": {"docs": {"steps": []}}}, "has no steps"),
+        (own_job({"id-token": "write"}), "put it into a workflow of its own, or say why here"),
+        (own_job({"ID-TOKEN": "write"}), "put it into a workflow of its own, or say why here"),
+        (own_job({"id-token": "write"}, identity=" ", environment="docs"), "or say why here"),
+        (own_job({"id-token": "write"}, identity="pages"), "environment ''; expected one that no index has"),
+        (own_job({"id-token": "write"}, identity="pages", environment="PyPI"), "environment 'PyPI'; expected one"),
+        (
+            own_job({"id-token": "write"}, identity="pages", environment="testpypi"),
+            "environment 'testpypi'; expected one",
+        ),
+        (own_job({"pages": "write"}, identity="pages"), "identity gives a reason for nothing"),
         ({"schedule": "daily"}, "expected five fields"),
         ({"github": {"file": "release.yml"}}, "expected .github/workflows/NAME.yml"),
         ({"branches": ["a b"]}, "ci.branches: 'a b' is no branch"),

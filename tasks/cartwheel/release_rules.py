@@ -3,98 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 from cartwheel import gate
 from cartwheel.destinations import offline_refusals
 from cartwheel.destinations.protocol import NOTHING
-from cartwheel.destinations.worker import Worker, finished
-from cartwheel.model.destination import is_rehearsal
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Work
 from cartwheel.model.wheels.artifacts import ledger, package_artifacts
 from cartwheel.process import environment
 from cartwheel.process.run import Interrupted
-
-if TYPE_CHECKING:
-    from cartwheel.last_release import ReleaseChange
-    from cartwheel.repository.tag_rules import TagFacts
-
-
-class ReleaseCandidate:
-    """A package to release; the remote, the index and the forge are asked at the same time, each at most once."""
-
-    def __init__(self, project: Project, package: Package, work: Work, *, keep: bool = True) -> None:
-        """`keep`: cache the index's answer in the project."""
-        self.project, self.package, self.work, self._keep = project, package, work, keep
-        self._asked = Worker(self._last_release if self.needs_tag else lambda: None)
-        self._secrets = Worker(self._missing_secrets)
-
-    @cached_property
-    def facts(self) -> TagFacts:
-        """The facts of the repository and its remote. Raises `CartwheelError` if the remote cannot be asked."""
-        return tag_facts(self.project, self.package, self.work)
-
-    @property
-    def tagged(self) -> bool:
-        """Whether the tag is on HEAD already; also False if the remote cannot be asked."""
-        try:
-            return self.facts.done
-        except CartwheelError:
-            return False
-
-    @property
-    def sent_to(self) -> tuple[str, ...]:
-        """The indexes that this run sends the files to, and not a pipeline that the tag starts."""
-        return offline_refusals.receivers(self.project, self.package, self.work)
-
-    @property
-    def needs_tag(self) -> bool:
-        """Whether the run makes or needs the tag: it does more than verify, or send to indexes for practice."""
-        stages = {word.split(":")[0] for word in self.work.named}
-        if self.project.rehearsed or stages & {"ready", "tag"} or not stages & {"publish", "release", "verify"}:
-            return True
-        if "release" in stages and self.project.made_by_ci:
-            return True
-        return any(not is_rehearsal(name, self.project.indexes) for name in self.sent_to)
-
-    def change(self) -> ReleaseChange | None:
-        """The planned release compared with the last one; None without one to compare with.
-
-        Raises `StepFailed` if the index cannot be read.
-        """
-        return finished(self._asked)
-
-    def missing_secrets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """See `ci.pipeline_secrets`; empty if no pipeline publishes."""
-        return finished(self._secrets)
-
-    def _missing_secrets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        from cartwheel import __version__
-        from cartwheel.ci.pipeline_secrets import missing_secrets
-
-        if not (self.needs_tag and self.project.made_by_ci):
-            return (), ()
-        environ = self.work.snapshot.environ
-        return missing_secrets(self.work.root, self.project, self.package, environ, version=__version__)
-
-    def _last_release(self) -> ReleaseChange | None:
-        from cartwheel.last_release import change_before_release
-
-        return change_before_release(self.project, self.package, self.work.root, keep=self._keep)
+from cartwheel.release_candidate import ReleaseCandidate, Situation
 
 
 def refusals(candidate: ReleaseCandidate) -> tuple[str, ...]:
     """Every reason against the release that is known before a build, from `RULES`; empty: it may begin.
 
-    Without a tag, only `RULES_WITHOUT_TAG` count.  Raises `Interrupted`.
+    Raises `Interrupted`.
     """
     lines: list[str] = []
-    for rule in RULES if candidate.needs_tag else RULES_WITHOUT_TAG:
+    for rule, situations in RULES:
         try:
-            lines += rule(candidate)
+            lines += rule(candidate) if candidate.situation in situations else ()
         except Interrupted:
             raise
         except CartwheelError as error:
@@ -123,8 +53,7 @@ def _repository(it: ReleaseCandidate) -> Iterable[str]:
 
 
 def _changelog(it: ReleaseCandidate) -> Iterable[str]:
-    if not it.tagged:
-        refuse_without_notes(it.project, it.package, it.work)
+    refuse_without_notes(it.project, it.package, it.work)
     return ()
 
 
@@ -142,8 +71,6 @@ def _pipeline(it: ReleaseCandidate) -> Iterable[str]:
 
 def _pipeline_secrets(it: ReleaseCandidate) -> Iterable[str]:
     """A job of the pipeline that the tag starts will have no credentials for its index."""
-    if it.tagged:
-        return ()
     refused, notes = it.missing_secrets()
     for line in notes:
         it.work.announce(line)
@@ -153,7 +80,7 @@ def _pipeline_secrets(it: ReleaseCandidate) -> Iterable[str]:
 def _destinations(it: ReleaseCandidate) -> Iterable[str]:
     """An index that is configured wrongly, whose rules refuse a planned file, or that has no credentials here."""
     offline_refusals.locate_destinations(it.project, it.package, it.work)
-    if it.project.rehearsed or (not it.sent_to and (not it.needs_tag or it.tagged)):
+    if it.project.rehearsed or not (it.sent_to or it.situation is Situation.NEW_TAG):
         return ()
     return offline_refusals.known_refusals(it.project, it.package, it.work, sending=it.sent_to)
 
@@ -162,7 +89,7 @@ def _other_publishers(it: ReleaseCandidate) -> Iterable[str]:
     """The tag would start another workflow that publishes the same version."""
     from cartwheel.ci.other_publishers import other_publishers
 
-    if it.tagged or it.project.rehearsed or it.project.started_by:
+    if it.project.rehearsed or it.project.started_by:
         return ()
     if lines := other_publishers(it.work.root, it.project):
         own = "or, where that workflow is to release, say [tool.cartwheel.ci] own = true"
@@ -174,13 +101,11 @@ def _targets(it: ReleaseCandidate) -> Iterable[str]:
     """A wheel is planned that no machine builds."""
     from cartwheel.toolchain import no_toolchain
 
-    if it.tagged:
-        return ()
     return filter(None, map(no_toolchain, dict.fromkeys(wheel.target for wheel in it.package.wheels)))
 
 
 def _tests(it: ReleaseCandidate) -> Iterable[str]:
-    if not it.tagged if it.needs_tag else it.sent_to:
+    if it.sent_to or it.situation is Situation.NEW_TAG:
         gate.refuse_untested(it.project, it.package, it.work)
     return ()
 
@@ -193,8 +118,6 @@ def _lost_files(it: ReleaseCandidate) -> Iterable[str]:
     from cartwheel.destinations.pypi_reader import Unreadable
     from cartwheel.last_release import comparison_index, losses_in_words, unread_in_words
 
-    if it.tagged:
-        return ()
     try:
         change = it.change()
     except Interrupted:
@@ -212,8 +135,6 @@ def _lost_provenance(it: ReleaseCandidate) -> Iterable[str]:
     from cartwheel.destinations.pypi_reader import Unreadable
     from cartwheel.lost_provenance import provenance_losses
 
-    if it.tagged:
-        return ()
     try:
         change = it.change()
     except Unreadable:
@@ -252,43 +173,30 @@ def _holds_nothing(project: Project, package: Package, name: str, work: Work) ->
 
 
 Rule = Callable[[ReleaseCandidate], Iterable[str]]
+"""Gives its reasons, or raises `CartwheelError` with them."""
 
-RULES: tuple[Rule, ...] = (
-    _change_in_progress, _version, _repository, _changelog, _pipeline, _pipeline_secrets, _destinations,
-    _other_publishers, _targets, _tests, _lost_files, _lost_provenance,
-)  # fmt: skip
-"""Each gives its reasons, or raises `CartwheelError` with them."""
+_EACH = frozenset(Situation)
+_WITH_TAG = frozenset({Situation.NEW_TAG, Situation.TAGGED})
+_NEW_TAG = frozenset({Situation.NEW_TAG})
+_UNTAGGED = frozenset({Situation.NEW_TAG, Situation.NO_TAG})
+_NO_TAG = frozenset({Situation.NO_TAG})
 
-RULES_WITHOUT_TAG: tuple[Rule, ...] = (_version, _destinations, _tests, _unpublished)
-"""Those of a run that only verifies, or sends to indexes for practice."""
-
-
-# Shared with the tag ------------------------------------------------------------------------------------------------
-
-
-def starts_pipeline(project: Project, work: Work) -> str:
-    """The forge's job that this run is, if the tag should start a pipeline; empty if it is not a job or the tag
-    starts none."""
-    return environment.forge_job(work.snapshot.environ) if project.made_by_ci else ""
-
-
-def tag_facts(project: Project, package: Package, work: Work) -> TagFacts:
-    """The facts of the repository and its remote that decide about the package's tag."""
-    from cartwheel.repository.tags import facts
-
-    return facts(
-        work.root,
-        tag=package.tag_name,
-        version=package.version,
-        template=package.tag,
-        name=package.name,
-        remote=project.release.remote,
-        ignored=project.release.ignore_tags,
-        branch=project.release.branch,
-        pipeline=environment.in_ci(work.snapshot.environ),
-        started=bool(project.started_by),
-        checked_out=environment.released_branch(work.snapshot.environ),
-    )
+RULES: tuple[tuple[Rule, frozenset[Situation]], ...] = (
+    (_change_in_progress, _WITH_TAG),
+    (_version, _EACH),
+    (_repository, _WITH_TAG),
+    (_changelog, _NEW_TAG),
+    (_pipeline, _WITH_TAG),
+    (_pipeline_secrets, _NEW_TAG),
+    (_destinations, _EACH),
+    (_other_publishers, _NEW_TAG),
+    (_targets, _NEW_TAG),
+    (_tests, _UNTAGGED),
+    (_lost_files, _NEW_TAG),
+    (_lost_provenance, _NEW_TAG),
+    (_unpublished, _NO_TAG),
+)
+"""Each rule, and the situations in which it counts."""
 
 
 def refuse_without_notes(project: Project, package: Package, work: Work) -> None:

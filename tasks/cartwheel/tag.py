@@ -37,8 +37,9 @@ def steps(project: Project) -> Iterable[Step]:
 
 
 def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.release_candidate import ReleaseCandidate, starts_pipeline
     from cartwheel.release_checkout import differences
-    from cartwheel.release_rules import ReleaseCandidate, refusals, starts_pipeline
+    from cartwheel.release_rules import refusals
     from cartwheel.repository.tags import before_push
 
     candidate = ReleaseCandidate(project, package, work)
@@ -55,8 +56,9 @@ def _ready(project: Project, package: Package, work: Work) -> Mapping[str, tuple
 
 
 def _tag(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.release_candidate import starts_pipeline, tag_facts
     from cartwheel.release_checkout import refuse_uncommitted_inputs
-    from cartwheel.release_rules import refuse_without_notes, starts_pipeline, tag_facts
+    from cartwheel.release_rules import refuse_without_notes
     from cartwheel.repository.tag_rules import tag_refusals
     from cartwheel.repository.tags import make
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from cartwheel.adoption.called_scripts import written_out
 from cartwheel.adoption.parsed_files import Texts, parsed_yaml
 from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
 
@@ -25,7 +24,7 @@ def gitlab_pipeline(path: str, texts: Texts) -> Workflow:
     faults: list[str] = []
     _merge(document, path, texts, faults, depth=0)
     names = [name for name, body in document.items() if _is_job(name, body)]
-    jobs = tuple(run for name in names for run in _runs(name, document, path, texts))
+    jobs = tuple(run for name in names for run in _runs(name, document, path))
     tagged = any("CI_COMMIT_TAG" in str(body) or "tags" in str(body) for name, body in document.items())
     return Workflow(
         path=path,
@@ -86,7 +85,7 @@ def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def _runs(name: str, document: Mapping[str, Any], path: str, texts: Texts) -> Iterable[JobRun]:
+def _runs(name: str, document: Mapping[str, Any], path: str) -> Iterable[JobRun]:
     body = _body(name, document)
     default = document.get("default") or {}
     parallel = body.get("parallel")
@@ -110,7 +109,7 @@ def _runs(name: str, document: Mapping[str, Any], path: str, texts: Texts) -> It
             environment=str(environment.get("name", "") if isinstance(environment, Mapping) else environment),
             permissions={"id-token": "write"} if body.get("id_tokens") else {},
             needs=tuple(n if isinstance(n, str) else str(n.get("job", "")) for n in body.get("needs") or ()),
-            steps=(JobStep(run=written_out(_expand(script, variables), ".", texts, env), env=env),),
+            steps=(JobStep(run=_expand(script, variables), env=env),),
         )
 
 

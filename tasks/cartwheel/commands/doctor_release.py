@@ -11,7 +11,8 @@ from msgspec import Struct
 from cartwheel.model.project import Package
 from cartwheel.model.step import Work
 from cartwheel.process.step_log import StepLog
-from cartwheel.release_rules import ReleaseCandidate, refusals
+from cartwheel.release_candidate import ReleaseCandidate
+from cartwheel.release_rules import refusals
 from cartwheel.run_context import RunContext
 
 

@@ -19,9 +19,13 @@ def locate_destinations(project: Project, package: Package, work: Work) -> None:
 
 
 def receivers(project: Project, package: Package, work: Work) -> tuple[str, ...]:
-    """The indexes that this run itself sends the package to; empty in a rehearsal, and if a pipeline sends it."""
+    """The indexes that this run itself sends the package to; empty in a rehearsal, and if a pipeline sends it.
+
+    `ready` judges a whole release.
+    """
     words = () if project.rehearsed else tuple(word.split(":") for word in work.named)
-    if ["publish"] in words or (not project.made_by_ci and any(word[0] == "release" for word in words)):
+    whole = any(word[0] in ("ready", "release") for word in words)
+    if ["publish"] in words or (whole and not project.made_by_ci):
         return package.publish
     return tuple(name for name in package.publish if any(word[:2] == ["publish", name] for word in words))
 

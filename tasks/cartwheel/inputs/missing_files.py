@@ -1,12 +1,14 @@
-"""Checks, as soon as the configuration is read, that the indexes, files and profiles it names exist."""
+"""Checks, as soon as the configuration is read, that the indexes, files and profiles it names exist in the project."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cartwheel.filesystem.manifest_files import table, toml
+from cartwheel.filesystem.read_set import is_outside, relative_name
 from cartwheel.model.config.cargo_profiles import is_debug, profiles
 from cartwheel.model.config.manifests import inside, table_name
 from cartwheel.model.destination import KNOWN
@@ -16,9 +18,10 @@ from cartwheel.model.wheels.container_image import DOCKERFILE, image_of
 
 
 def refuse_missing(root: Path, project: Project, environ: Mapping[str, str]) -> None:
-    """Raise `ConfigError` for an index, a Dockerfile or a cargo profile that is not defined."""
+    """Raise `ConfigError` for an index, a Dockerfile or a cargo profile that is not defined, and a file elsewhere."""
     for package in project.packages:
         _refuse_unknown_index(package, project, environ)
+        _refuse_outside(root, package)
     for package in project.packages:
         known = {"", *_OF_CARGO, *profiles(package.manifests)}
         for wheel in package.wheels:
@@ -73,6 +76,15 @@ def _refuse_unknown_index(package: Package, project: Project, environ: Mapping[s
                 f"{table_name(package.manifests)} publish: unknown index '{name}'{did_you_mean(name, known)}\n"
                 f'for one of your own add [tool.cartwheel.index.{name}] with url = "…" and simple = "…"'
             )
+
+
+def _refuse_outside(root: Path, package: Package) -> None:
+    """A changelog lies in the project; another file with the version may lie in its repository."""
+    for key, file in (("changelog.file", package.changelog.file), *(("versions", it.file) for it in package.versions)):
+        name = relative_name((root / package.folder / file).resolve(), root) if file else ""
+        if os.path.isabs(name) or (key == "changelog.file" and is_outside(name)):
+            where = f"{inside(package.folder, 'pyproject.toml')} [tool.cartwheel] {key}"
+            raise ConfigError(f"{where}: '{file}' lies outside the project; expected a file in it")
 
 
 _OF_CARGO = ("release", "dev", "test", "bench")

@@ -14,8 +14,8 @@ OWN_JOBS = ("plan", "build", "sdist", "gather", "wheels")
 _ACTION = r"[\w.-]+/[\w.-]+(?:/[\w./-]+)?@[0-9a-f]{40}"
 
 
-def ci_problems(ci: CiSettings) -> Iterable[str]:
-    """The problems of `ci`, each with its key."""
+def ci_problems(ci: CiSettings, environments: Iterable[str]) -> Iterable[str]:
+    """The problems of `ci`, each with its key; `environments`: those of the jobs that publish."""
     if not re.fullmatch(r"\.github/workflows/[\w.-]+\.ya?ml", ci.github.file):
         yield f"ci.github: file '{ci.github.file}'; expected .github/workflows/NAME.yml, where GitHub reads workflows"
     reusable = ci.github.reusable
@@ -43,6 +43,21 @@ def ci_problems(ci: CiSettings) -> Iterable[str]:
             yield from _step_problems(getattr(steps, role), f"ci.steps.{when}.{role}")
     for name, job in ci.jobs.items():
         yield from _job_problems(name, job)
+        yield from _identity_problems(job, f"ci.jobs.{name}", {text.lower() for text in environments})
+
+
+def _identity_problems(job: CiJob, key: str, publishing: set[str]) -> Iterable[str]:
+    """An index may take the identity of any job of this workflow for that of the one that publishes."""
+    granted = any(scope.lower() == "id-token" and access == "write" for scope, access in job.permissions.items())
+    if granted and not job.identity.strip():
+        yield (
+            f"{key}: permissions id-token: an index may take this job for the one that publishes; put it into a "
+            'workflow of its own, or say why here, such as identity = "deploys to GitHub Pages"'
+        )
+    elif granted and (not job.environment or job.environment.lower() in publishing):
+        yield f"{key}: environment '{job.environment}'; expected one that no index has, for the job has an identity"
+    elif job.identity and not granted:
+        yield f'{key}: identity gives a reason for nothing; add permissions = {{ id-token = "write" }}, or remove it'
 
 
 def _job_problems(name: str, job: CiJob) -> Iterable[str]:

@@ -11,7 +11,7 @@ from cartwheel.model.config.layers import chosen_by
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.config.values import Secret
-from cartwheel.model.destination import KINDS, kind_of
+from cartwheel.model.destination import KINDS, KNOWN, kind_of
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.versions.version import has_one_field, wrong_tag_form
 
@@ -59,7 +59,8 @@ def _nonsense(settings: Settings) -> Iterable[str]:
     if settings.test and settings.test.skip and not settings.test.skip.strip():
         yield "test.skip: found a blank; expected the reason, in words"
     if settings.ci:
-        yield from ci_problems(settings.ci)
+        tables = {**dict.fromkeys((*KNOWN, *(settings.publish or ())), IndexSettings()), **(settings.index or {})}
+        yield from ci_problems(settings.ci, {table.environment or name for name, table in tables.items()})
     if settings.cache is not None:
         url = settings.cache if isinstance(settings.cache, str) else settings.cache.url
         if not _CACHE.fullmatch(url):

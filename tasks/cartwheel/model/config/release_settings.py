@@ -154,6 +154,9 @@ class CiJob(Table, frozen=True, kw_only=True):
     """The machine that runs it.  Default: `ci.runner`."""
     permissions: dict[str, Literal["read", "write", "none"]] = {}
     """GitHub only: permissions besides reading the sources.  Example: `{ pages = "write" }`"""
+    identity: str = ""
+    """Why the job has the permission `id-token = "write"`, which needs an `environment` that no index has: an index
+    tells jobs of one workflow apart by it.  Example: `"deploys to GitHub Pages"`"""
     environment: str = ""
     """The forge's environment that holds its secrets."""
     minutes: int = 60
