@@ -96,7 +96,7 @@ def _calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[BuildCall]:
     elif step.uses == "pypa/cibuildwheel" or re.search(r"\bcibuildwheel\b(?!\s*[=<>~])", _commands(step.run)):
         yield from cibuildwheel_calls(step, job, texts)
     elif step.run:
-        yield from _calls_in_script(step, job)
+        yield from _calls_in_script(step, job, texts)
 
 
 def _commands(script: str) -> str:
@@ -184,8 +184,8 @@ _MATURIN = re.compile(r"\bmaturin\s+(build|sdist|publish)\b([^\n;&|]*)")
 _DOCKER = re.compile(r"\b(?:docker|podman)\s+run\b([^\n;&|]*)")
 _IMAGE = re.compile(r"\S*(?:manylinux|musllinux|pyo3/maturin)\S*")
 _PLAIN = re.compile(
-    r"(?:[^\s;&|(]*\bpy(?:thon|py)?[\d.]*t?(?:\.exe)?\"?\s+(?:-3\.\d+\s+)?(?:-m\s+build\b|-m\s+pip\s+wheel\b|setup\.py\s+(?:bdist_wheel|sdist))"
-    r"|\bpyproject-build\b|\buv\s+build\b|[^\s;&|(]*\bpip[\d.]*\"?\s+wheel\b|setup\.py\s+(?:bdist_wheel|sdist))([^\n;&|]*)"
+    r"(?:[^\s;&|(]*\bpy(?:thon|py)?[\d.]*t?(?:\.exe)?\"?\s+(?:-3\.\d+\s+)?(?:-m\s+build\b|-m\s+pip\s+wheel\b|\S*setup\.py\s+(?:bdist_wheel|sdist))"
+    r"|\bpyproject-build\b|\b(?:uv|hatch|pdm|poetry|rye|flit)\s+build\b|[^\s;&|(]*\bpip[\d.]*\"?\s+wheel\b|\S*setup\.py\s+(?:bdist_wheel|sdist))([^\n;&|]*)"
 )
 
 
@@ -194,7 +194,9 @@ def builds_wheels(line: str) -> bool:
     return bool(_MATURIN.search(line) or _PLAIN.search(line))
 
 
-def _calls_in_script(step: JobStep, job: JobRun) -> Iterable[BuildCall]:
+def _calls_in_script(step: JobStep, job: JobRun, texts: Texts) -> Iterable[BuildCall]:
+    from cartwheel.adoption.build_folders import built_folders
+
     script = unrolled(step.run)
     lines = script.splitlines()
     for number, line in enumerate(lines):
@@ -210,7 +212,10 @@ def _calls_in_script(step: JobStep, job: JobRun) -> Iterable[BuildCall]:
             for call in _maturin(match[1], words, job, target="", manylinux="", folder=folder, env=step.env):
                 yield replace(call, setup=earlier)
         for match in _PLAIN.finditer(line):
-            yield replace(_plain(match[0], match[1], step, job), setup=earlier)
+            started = _cd(line[: match.start()] if "cd " in line else script, step.folder)
+            call = replace(_plain(match[0], match[1], step, job), setup=earlier)
+            for folder in built_folders(match[0], match[1].rstrip(" )"), started, texts):
+                yield replace(call, folder=folder)
 
 
 def _in_container(image: str, line: str, step: JobStep, job: JobRun) -> Iterable[BuildCall]:
@@ -254,10 +259,13 @@ def _inner_script(command: str) -> str:
 
 
 def _plain(command: str, rest: str, step: JobStep, job: JobRun) -> BuildCall:
-    only_sdist = "--sdist" in rest and "--wheel" not in rest
-    makes_sdist = only_sdist or "setup.py sdist" in command or not re.search(r"--wheel|pip\S* wheel|bdist", command)
-    wheels = not only_sdist and "setup.py sdist" not in command
-    words = [word for word in split_words(rest) if not word.startswith("-") and "/" in word and "dist" not in word]
+    kind = r"(?:-t|--target|-f|--format)[ =](?:wheel|standard)"
+    names_wheel = re.search(rf"--wheel\b|--no-sdist|{kind}|(?:^|\s)-w(?:\s|$)", rest) or "bdist" in command + rest
+    names_sdist = re.search(r"--sdist\b|--no-wheel|(?:-t|--target|-f|--format)[ =]sdist|(?:^|\s)-s(?:\s|$)", rest)
+    names_sdist = names_sdist or re.search(r"setup\.py\s+sdist", command)
+    only_sdist = bool(names_sdist and not names_wheel)
+    wheels = not only_sdist
+    makes_sdist = bool(names_sdist) or not (names_wheel or re.search(r"pip\S* wheel", command))
     policy, arch = image_policy(job.container)
     triple = triple_of(arch or _set_up_arch(job) or job.arch, job.system)
     triple, floor = with_policy(triple, policy, "") if policy else (triple, "")
@@ -269,7 +277,7 @@ def _plain(command: str, rest: str, step: JobStep, job: JobRun) -> BuildCall:
         pythons=(named_python(command, step.env) or HOST,),
         floor=floor,
         sdist=makes_sdist,
-        folder=words[0].strip("./") if words else step.folder,
+        folder=step.folder,
         runner=job.runner,
     )
 

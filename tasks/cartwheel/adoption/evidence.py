@@ -66,14 +66,6 @@ class PackageTable(Struct, frozen=True, kw_only=True):
     """What builds are given and no key takes over, in lines."""
 
 
-def calls_of(folder: str, calls: Iterable[BuildCall], folders: Iterable[str]) -> tuple[BuildCall, ...]:
-    """The builds of one package: those in its folder; those in no package's folder count for an only package."""
-    rows = tuple(calls)
-    others = set(folders)
-    mine = tuple(row for row in rows if row.folder == folder)
-    return mine or (rows if len(others) == 1 else ())
-
-
 _BROWSER = "wasm32-unknown-emscripten"
 """The platform of this target follows the interpreter."""
 

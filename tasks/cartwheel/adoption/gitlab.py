@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from cartwheel.adoption.called_scripts import written_out
 from cartwheel.adoption.parsed_files import Texts, parsed_yaml
 from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
 
@@ -24,7 +25,7 @@ def gitlab_pipeline(path: str, texts: Texts) -> Workflow:
     faults: list[str] = []
     _merge(document, path, texts, faults, depth=0)
     names = [name for name, body in document.items() if _is_job(name, body)]
-    jobs = tuple(run for name in names for run in _runs(name, document, path))
+    jobs = tuple(run for name in names for run in _runs(name, document, path, texts))
     tagged = any("CI_COMMIT_TAG" in str(body) or "tags" in str(body) for name, body in document.items())
     return Workflow(
         path=path,
@@ -85,7 +86,7 @@ def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def _runs(name: str, document: Mapping[str, Any], path: str) -> Iterable[JobRun]:
+def _runs(name: str, document: Mapping[str, Any], path: str, texts: Texts) -> Iterable[JobRun]:
     body = _body(name, document)
     default = document.get("default") or {}
     parallel = body.get("parallel")
@@ -109,7 +110,7 @@ def _runs(name: str, document: Mapping[str, Any], path: str) -> Iterable[JobRun]
             environment=str(environment.get("name", "") if isinstance(environment, Mapping) else environment),
             permissions={"id-token": "write"} if body.get("id_tokens") else {},
             needs=tuple(n if isinstance(n, str) else str(n.get("job", "")) for n in body.get("needs") or ()),
-            steps=(JobStep(run=_expand(script, variables), env=env),),
+            steps=(JobStep(run=written_out(_expand(script, variables), ".", texts, env), env=env),),
         )
 
 

@@ -1,9 +1,8 @@
-"""The packages of a repository, and how each is tested, tagged and described, from its files alone."""
+"""The packages of a repository, and how each is tested, from its files alone."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -15,7 +14,6 @@ from cartwheel.adoption.parsed_files import Texts, parsed_toml
 from cartwheel.adoption.setup_files import why_unreadable
 from cartwheel.adoption.workflows import Workflow
 from cartwheel.model.config.build_backend import backend_of
-from cartwheel.model.wheels.wheel_name import normalised_name
 
 NO_PLACE = frozenset(
     ("tests", "test", "testing", "examples", "example", "benches", "benchmarks", "benchmark", "fuzz", "docs", "doc",
@@ -232,48 +230,3 @@ def test_runners(texts: Texts) -> tuple[str, ...]:
         elif text:
             runners.append(program)
     return tuple(dict.fromkeys(runners))
-
-
-# Changelog and tags ---------------------------------------------------------------------------------------------------
-
-_CHANGELOGS = ("CHANGELOG", "CHANGES", "HISTORY", "NEWS", "RELEASE_NOTES", "RELEASES", "CHANGE_LOG")
-
-
-def changelog_of(folder: str, texts: Texts) -> str:
-    """The changelog, relative to the package: its own, or the repository's; empty without one."""
-    up = "/".join(".." for _ in folder.split("/")) if folder != "." else ""
-    for place, prefix in ((folder, ""), (".", f"{up}/")) if up else ((folder, ""),):
-        names = {path.upper(): path for path in texts if (path.rpartition("/")[0] or ".") == place}
-        for stem in _CHANGELOGS:
-            for suffix in (".MD", ".RST", "", ".TXT"):
-                path = names.get(below(place, stem + suffix).upper())
-                if path:
-                    return prefix + path.rpartition("/")[2]
-    return ""
-
-
-_VERSION = re.compile(r"(?P<prefix>.*?)(?P<version>\d+(?:\.\d+)+(?:[-.]?[a-zA-Z]+[-.]?\d*)*)$")
-
-
-def tag_form(tags: Iterable[str], name: str, versions: Iterable[str], *, single: bool) -> str:
-    """The form of a package's tags, with `{version}`; empty without any that can be its own.
-
-    `versions`: those of the package that are known, on an index or in its manifest.
-    """
-    known = {re.sub(r"[-.]?([a-z]+)[-.]?", r"\1", version.lower()) for version in versions}
-    ours: Counter[str] = Counter()
-    every: Counter[str] = Counter()
-    for tag in tags:
-        if match := _VERSION.fullmatch(tag):
-            every[match["prefix"]] += 1
-            ours[match["prefix"]] += re.sub(r"[-.]?([a-z]+)[-.]?", r"\1", match["version"].lower()) in known
-    own = {name, normalised_name(name), normalised_name(name).replace("_", "-")}
-    named = [prefix for prefix in every if any(prefix.lower().startswith(s.lower()) for s in own)]
-    plain = [prefix for prefix in every if prefix.lower() in ("", "v", "py-", "py-v", "python-", "python-v", "python/v",
-                                                              "py/v", "release-", "release/", "r")]  # fmt: skip
-    candidates = (named or plain) if not single else [*named, *plain]
-    candidates = candidates or [prefix for prefix in every if ours[prefix]]
-    if not candidates:
-        return ""
-    best = max(candidates, key=lambda prefix: (ours[prefix], prefix in named, every[prefix]))
-    return f"{best}{{version}}"

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from cartwheel.adoption.uploads import PYPIS, assignments, uploads
+from cartwheel.adoption.parsed_files import Texts
+from cartwheel.adoption.uploads import (
+    FORGES_AND_CRATES,
+    PYPIS,
+    assignments,
+    index_addresses,
+    is_address,
+    uploads,
+)
 from cartwheel.adoption.workflows import JobRun, Workflow
 
 TAG, RELEASE, BRANCH, HAND, SCHEDULE = "tag", "release", "branch", "by hand", "schedule"
@@ -126,25 +134,31 @@ class Rival(Struct, frozen=True, kw_only=True):
     publisher: Publisher
     lines: tuple[int, int]
     """The lines of the job that publishes, from 1, both included; zeros if they are not found."""
+    known: bool = True
+    """Whether it is known where it publishes to."""
 
     def advice(self) -> str:
         """A line that names the job and what to remove."""
         place = f"lines {self.lines[0]}-{self.lines[1]}, " if self.lines[0] else ""
+        index = self.publisher.index
+        where = f"publishes to {index}" if self.known else f"may publish to an index of this project ({index})"
         return (
-            f"{self.path}: job '{self.publisher.job}' publishes to {self.publisher.index} on the same trigger "
+            f"{self.path}: job '{self.publisher.job}' {where} on the same trigger "
             f"({self.publisher.step}); take it out: {place}or the whole file"
         )
 
 
 def rivals(
-    pipelines: Iterable[Workflow], texts: Mapping[str, str], *, tags: Iterable[str],
+    pipelines: Iterable[Workflow], texts: Texts, *, tags: Iterable[str],
     indexes: Iterable[str], trigger: str = TAG,
 ) -> tuple[Rival, ...]:  # fmt: skip
-    """The jobs of `pipelines` that a release would start as well.
+    """The jobs of `pipelines` that a release would start as well, and that publish to the project's indexes or to one
+    that only a run knows.
 
-    `tags`: forms of the project's tags; `indexes`: where the project publishes.
+    `tags`: forms of the project's tags; `indexes`: names and addresses where the project publishes.
     """
     indexes, tags = set(indexes), tuple(tags)
+    addresses = index_addresses(texts)
     rows = []
     for workflow in pipelines:
         if workflow.called_only:
@@ -152,10 +166,13 @@ def rivals(
         same = RELEASE in started_by(workflow) if trigger == RELEASE else any(takes_tag(workflow, t) for t in tags)
         if not same:
             continue
-        for row in publishers([workflow]):
-            if row.index in indexes and row.index != "github" and trigger in row.started_by:
+        for row in publishers([workflow], addresses):
+            same_index = bool({row.index, addresses.get(row.index, row.index), row.index.rstrip("/")} & indexes)
+            known = row.index in (*PYPIS, *FORGES_AND_CRATES) or is_address(addresses.get(row.index, row.index))
+            upload = row.index != "github" and (same_index or (not known and bool(indexes - {"github", "crates-io"})))
+            if upload and trigger in row.started_by:
                 lines = job_lines(texts[workflow.path], row.job.partition(" / ")[0])
-                rows.append(Rival(path=workflow.path, publisher=row, lines=lines))
+                rows.append(Rival(path=workflow.path, publisher=row, lines=lines, known=same_index))
     return tuple({(r.path, r.publisher.job, r.publisher.index): r for r in rows}.values())
 
 

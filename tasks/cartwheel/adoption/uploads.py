@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from cartwheel.adoption.called_scripts import RUNNER_NAMES, TASK_RUNNERS
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
 from cartwheel.adoption.workflows import DESTINATIONS, JobStep
 
@@ -34,6 +35,19 @@ _COMMANDS = (
     (re.compile(r"\b(gh)\s+release\s+(?:upload|create)\b[^\n;&|]*"), "github"),
     (re.compile(r"\b(?:cargo\s+)?(dist)\s+host\b[^\n;&|]*--steps=(?:upload|release)[^\n;&|]*"), "github"),
 )
+_UNREAD = re.compile(
+    rf"^[^\S\n]*(?:\w+=\S*\s+|sudo\s+)*(?:(?:{'|'.join(RUNNER_NAMES)})\b[^\n;&|]*?[\s:/_.-](?:publish|upload|deploy|pypi)\w*"
+    rf"|(?:{'|'.join(TASK_RUNNERS)})\s+(?:run\s+|-[se]\s+)?release)\b[^\n;&|]*",
+    re.MULTILINE,
+)
+"""A call of a script or of a task that is not read and whose name says that it sends files."""
+_NO_INDEX = re.compile(r"coverage|codecov|docs|pages|site|docker|image|artifact|crate|conda|npm|docker", re.IGNORECASE)
+_ACTION = re.compile(
+    r"[\w.-]+/[\w./-]*(?:pypi[\w.-]*(?:publish|upload|deploy)|(?:publish|upload|deploy)[\w.-]*pypi)[\w.-]*|jrubics/poetry-publish"
+)
+"""Other actions that send files to an index."""
+_ADDRESS_INPUTS = ("repository-url", "repository_url", "repository-name", "repository_name", "repository", "index-url",
+                   "index_url", "pypi_url", "url")  # fmt: skip
 _PRINTED = re.compile(
     r"""\b(?:echo|printf|Write-Host|Write-Output)\b(?:[^\S\n]+(?:"[^"]*"|'[^']*'|[^\s"';&|]+))*|(?<!\S)\#[^\n]*""", re.X
 )
@@ -91,6 +105,10 @@ def uploads(step: JobStep, addresses: Mapping[str, str], inherited: Mapping[str,
     elif step.uses == "pyo3/maturin-action" and step.with_.get("command") in ("upload", "publish"):
         given = _given("maturin", step.with_.get("args", ""), env)
         yield Upload(index=_resolved(given, addresses), what=step.uses, password=token)
+    elif _ACTION.fullmatch(step.uses):
+        given = next((step.with_[key] for key in _ADDRESS_INPUTS if step.with_.get(key)), "")
+        password = next((key for key in step.with_ if re.search("password|token", key)), token)
+        yield Upload(index=_resolved(given, addresses), what=step.uses, password=password)
     elif step.uses in _PAGES and any(step.with_.get(key) for key in ("files", "artifacts", "file")):
         yield Upload(index="github", what=step.uses)
     if not step.run:
@@ -108,6 +126,9 @@ def uploads(step: JobStep, addresses: Mapping[str, str], inherited: Mapping[str,
                 continue
             given = _given(match[1], match[0], env) or (addresses.get("", "") if match[1] == "uv" else "")
             yield Upload(index=_resolved(configured.get(given, given), addresses), what=what, password=token)
+    for match in _UNREAD.finditer(_PRINTED.sub("", script)):
+        if not _NO_INDEX.search(match[0]) and not any(pattern.search(match[0]) for pattern, _ in _COMMANDS):
+            yield Upload(index=UNNAMED, what=re.sub(r"\s+", " ", match[0]).strip()[:40].strip(), password=token)
 
 
 def _given(program: str, command: str, env: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cartwheel.adoption.called_scripts import written_out
 from cartwheel.adoption.expressions import UNKNOWN, as_text, holds, substitute
 from cartwheel.adoption.job_matrix import expanded_matrix
 from cartwheel.adoption.parsed_files import Texts, parsed_yaml
@@ -250,13 +251,15 @@ def _steps(
         if uses.startswith("./") and depth < 3:
             yield from _composite(uses, inputs, seen, texts, folder, depth)
             continue
+        variables = {key: _step_text(key, value, row) for key, value in env.items()}
+        place = as_text(substitute(row.get("working-directory", folder), seen)) or "."
         yield JobStep(
             uses=uses.partition("@")[0].lower(),
             version=uses.partition("@")[2],
-            run=as_text(substitute(row.get("run", ""), seen)),
+            run=written_out(as_text(substitute(row.get("run", ""), seen)), place, texts, variables),
             with_={key: _step_text(key, value, row) for key, value in inputs.items()},
-            env={key: _step_text(key, value, row) for key, value in env.items()},
-            folder=as_text(substitute(row.get("working-directory", folder), seen)) or ".",
+            env=variables,
+            folder=place,
             name=as_text(row.get("name", "")),
         )
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from doit.cmd_base import Command
+from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
 from msgspec import Struct
 
 from cartwheel.adoption.adopted_files import FileEdit
-from cartwheel.adoption.evidence import PackageEvidence
-from cartwheel.adoption.layout import FoundPackage, SkippedFolder
-from cartwheel.adoption.release_keys import GitFacts
-from cartwheel.adoption.workflows import Workflow
+from cartwheel.adoption.layout import SkippedFolder
 from cartwheel.commands.adopt_git import git_facts
-from cartwheel.commands.options import AS_JSON, flag
+from cartwheel.commands.options import AS_JSON, flag, wrong_option
 from cartwheel.commands.seek import asks_for_help
 from cartwheel.model.errors import CartwheelError, ConfigError
 
@@ -51,7 +49,10 @@ class Adopt(Command):  # type: ignore[misc]
             from cartwheel.commands.help import print_help
 
             return print_help(self.name, in_args, {self.name: type(self)})
-        return super().parse_execute(in_args)
+        try:
+            return super().parse_execute(in_args)
+        except CmdParseError as error:
+            raise InvalidCommand(wrong_option(self, error)) from None
 
     def execute(self, opt_values: Mapping[str, Any], pos_args: list[str]) -> int:
         """Proposes, shows and writes; returns 1 if a published file would be lost without a reason."""
@@ -174,12 +175,20 @@ Released = Callable[[Path, str, Any], tuple[str, tuple[str, ...], str]]
 def adopt(root: Path, *, offline: bool, released: Released | None = None, excluded: tuple[str, ...] = ()) -> Adoption:
     """The proposal for a project; changes nothing. `excluded`: patterns of folders whose packages are left out from now
     on. Raises `ConfigError` if there is no package to adopt."""
+    from cartwheel.adoption.built_wheels import build_calls
     from cartwheel.adoption.layout import packages_in
     from cartwheel.adoption.setup_files import with_project_tables
     from cartwheel.adoption.workflows import workflows
     from cartwheel.commands.adopt_changes import changes
+    from cartwheel.commands.adopt_evidence import gather_evidence, latest_release
     from cartwheel.commands.adopt_new import first_adoption
-    from cartwheel.commands.adopt_notes import from_present, not_asked, with_dodo_note, without_unreadable
+    from cartwheel.commands.adopt_notes import (
+        from_present,
+        not_asked,
+        with_dodo_note,
+        with_strayed_builds,
+        without_unreadable,
+    )
     from cartwheel.filesystem.repository_files import read_repository
     from cartwheel.model.config.settings import Settings
     from cartwheel.model.config.table import decode
@@ -198,11 +207,14 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None, exclud
         )
     pipelines = workflows(texts)
     git = git_facts(root)
-    evidence = gather_evidence(root, texts, layout, pipelines, git, None if offline else released or _latest_release)
+    look = None if offline else released or latest_release
+    calls = build_calls(pipelines, texts)
+    evidence = gather_evidence(root, texts, (layout, skipped), pipelines, calls, git, look)
     if "cartwheel" in _tool(texts, "pyproject.toml"):
         adoption = changes(root, texts, evidence, skipped, git, excluded)
     else:
         first = first_adoption(root, texts, evidence, skipped, pipelines, git, excluded)
+        first = with_strayed_builds(first, calls, evidence)
         adoption = from_present(first, present, texts)
     return with_dodo_note(without_unreadable(not_asked(adoption) if offline else adoption), texts)
 
@@ -224,73 +236,3 @@ def _tool(texts: Mapping[str, str], path: str) -> Mapping[str, Any]:
 
     table: Mapping[str, Any] = parsed_toml(texts, path).get("tool", {})
     return table
-
-
-def gather_evidence(
-    root: Path,
-    texts: Mapping[str, str],
-    package_rows: Iterable[FoundPackage],
-    pipelines: Iterable[Workflow],
-    git: GitFacts,
-    look: Released | None,
-) -> tuple[PackageEvidence, ...]:
-    """The evidence for each package: its manifests, its release on the index, its builds. `look` is None offline."""
-    from cartwheel.adoption.built_wheels import build_calls
-    from cartwheel.adoption.evidence import calls_of
-    from cartwheel.adoption.layout import below, changelog_of, tag_form, tests_of
-    from cartwheel.adoption.parsed_files import parsed_toml
-    from cartwheel.cargo.package_manifests import read_package
-    from cartwheel.destinations.pypi_index import resolve
-    from cartwheel.last_release import comparison_name
-    from cartwheel.model.config.manifest_schema import Pyproject, refuse_wrong_types
-    from cartwheel.model.config.manifests import truth
-
-    rows, pipelines = tuple(package_rows), tuple(pipelines)
-    calls = build_calls(pipelines, texts)
-    tables, publish = comparison_name(_tool(texts, "pyproject.toml").get("cartwheel", {}))
-    evidence = []
-    for package in rows:
-        path = below(package.folder, "pyproject.toml")
-        pyproject = parsed_toml(texts, path)
-        refuse_wrong_types(Pyproject, pyproject, path)
-        manifests = read_package(root, package.folder, pyproject)
-        nothing: tuple[str, tuple[str, ...], str] = ("", (), "")
-        if look and not package.private:
-            released, files, unread = look(root, package.name, resolve(publish, tables))
-        else:
-            released, files, unread = nothing
-        versions = [version for version in (released, _version(manifests, truth)) if version]
-        evidence.append(
-            PackageEvidence(
-                package=package,
-                manifests=manifests,
-                index=publish,
-                released=released,
-                files=files,
-                unread=unread,
-                calls=calls_of(package.folder, calls, [row.folder for row in rows]),
-                tests=tests_of(package, texts, pipelines),
-                changelog=changelog_of(package.folder, texts),
-                tag=tag_form(git.tags, package.name, versions, single=len(rows) == 1),
-            )
-        )
-    return tuple(evidence)
-
-
-def _version(manifests: Any, truth: Any) -> str:
-    try:
-        text: str = truth(manifests).text
-    except ConfigError:
-        return ""
-    return text
-
-
-def _latest_release(root: Path, name: str, index: Any) -> tuple[str, tuple[str, ...], str]:
-    """Version and files of the newest release, and why these are unknown (else empty)."""
-    from cartwheel.last_release import ONCE, last_release
-
-    try:
-        last = last_release(index, name, root=root, patience=ONCE, keep=False)
-    except CartwheelError as error:
-        return "", (), str(error)
-    return (last.version, tuple(row.file for row in last.files), "") if last else ("", (), "")

@@ -25,6 +25,7 @@ from cartwheel.adoption.proposal import planned_files, with_table
 from cartwheel.adoption.proposed_keys import usual_triples
 from cartwheel.adoption.publishers import publishers, started_by_tags
 from cartwheel.adoption.release_keys import GitFacts, release_table, unresolved_indexes
+from cartwheel.adoption.tags_and_changelog import foreign_tag
 from cartwheel.adoption.uploads import index_addresses
 from cartwheel.adoption.workflows import Workflow
 from cartwheel.ci.other_publishers import advice
@@ -73,7 +74,9 @@ def first_adoption(
             indexes=publish,
             trigger=tables["."].get("ci", {}).get("trigger", "tag"),
         ),
-        notes=tuple(dict.fromkeys(_notes(texts, evidence, package_tables, pipelines))),
+        notes=tuple(
+            dict.fromkeys((*_notes(texts, evidence, package_tables, pipelines), *_tag_notes(evidence, git, tags)))
+        ),
         again=False,
         forge=forge_of(texts, git),
         new=git.new,
@@ -234,6 +237,15 @@ def _notes(
     for workflow in pipelines:
         for fault in workflow.faults:
             yield fault if fault.startswith(workflow.path) else f"{workflow.path}: {fault}"
+
+
+def _tag_notes(evidence: tuple[PackageEvidence, ...], git: GitFacts, forms: Iterable[str]) -> Iterable[str]:
+    for row, form in zip(evidence, forms, strict=True):
+        if tag := foreign_tag(git.tags, row.tag):
+            yield (
+                f"{row.package.name}: found tags such as '{tag}', whose version has underscores; the next tag is "
+                f'{form}; for another one write tag = "…{{version}}"'
+            )
 
 
 def _dockerfiles(

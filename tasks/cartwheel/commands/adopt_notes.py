@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
 from cartwheel.adoption.adopted_files import DODO, IGNORED, FileEdit
+from cartwheel.adoption.build_folders import builds_without_package
+from cartwheel.adoption.built_wheels import BuildCall
+from cartwheel.adoption.evidence import PackageEvidence
 from cartwheel.commands.adopt import Adoption
 
 
@@ -48,3 +51,12 @@ def from_present(adoption: Adoption, present: Mapping[str, str], texts: Mapping[
         if path not in edited and (path.rpartition("/")[0] or ".") in folders:
             edits.append(FileEdit(path=path, old=present.get(path, ""), new=text))
     return replace(adoption, edits=tuple(edits))
+
+
+def with_strayed_builds(
+    adoption: Adoption, calls: Iterable[BuildCall], evidence: Iterable[PackageEvidence]
+) -> Adoption:
+    """The adoption, with a note about each job that builds in a folder without a package."""
+    folders = {*(row.folder for row in adoption.packages), *(row.folder for row in adoption.skipped)}
+    notes = builds_without_package(calls, folders, [call for row in evidence for call in row.calls])
+    return replace(adoption, notes=(*adoption.notes, *dict.fromkeys(notes)))

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from doit.cmd_base import DoitCmdBase
+from doit.cmd_base import Command, DoitCmdBase
 from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
 from msgspec import Struct, to_builtins
@@ -36,6 +36,19 @@ def packages_as_json(rows: Iterable[Struct]) -> str:
 AS_JSON = flag("json", "print JSON") | {"name": "as_json"}
 
 
+def wrong_option(command: Command, error: CmdParseError) -> str:
+    """The line about an option that a command does not take."""
+    from cartwheel.model.errors import did_you_mean
+
+    why = str(error.__context__ or error)  # doit's own text lists all its options as Python objects
+    if number := re.fullmatch(r"invalid literal for int\(\) with base 10: ('.*')", why):
+        why = f"found {number[1]}, expected a whole number"
+    unknown = re.match(r"option (--[\w-]+) not recognized", why)
+    known = [f"--{option.long}" for option in command.cmdparser.options if option.long]
+    near = did_you_mean(unknown[1], known) if unknown else ""
+    return f"{command.name}: {why}{near if 'did you mean' in near else ''}; see: doit help {command.name}"
+
+
 class WordsAndOptions(Seeking, DoitCmdBase):  # type: ignore[misc]
     """A command that accepts options before and after words, and refuses unknown ones in one line."""
 
@@ -55,10 +68,7 @@ class WordsAndOptions(Seeking, DoitCmdBase):  # type: ignore[misc]
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at exit
             return 0
         except CmdParseError as error:
-            why = str(error.__context__ or error)  # doit's own text lists all its options as Python objects
-            if number := re.fullmatch(r"invalid literal for int\(\) with base 10: ('.*')", why):
-                why = f"found {number[1]}, expected a whole number"
-            raise InvalidCommand(f"{self.name}: {why}; see: doit help {self.name}") from None
+            raise InvalidCommand(wrong_option(self, error)) from None
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Executes with the options found after words."""

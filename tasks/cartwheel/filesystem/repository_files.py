@@ -14,8 +14,14 @@ _READ = re.compile(
     r"(?:.*/)?(?:pyproject\.toml|Cargo\.toml|setup\.(?:py|cfg)|dist(?:-workspace)?\.toml|action\.ya?ml"
     r"|__init__\.py|_*(?:version|about)_*\.py|VERSION(?:\.txt)?)"
     r"|\.github/workflows/[^/]+\.ya?ml|\.gitlab-ci\.yml|(?:.*/)?[^/]*gitlab-ci[^/]*\.yml|\.gitlab/.*\.yml"
-    r"|(?:[^/]+/){0,2}[^/]+\.toml|tox\.ini|noxfile\.py|\.?[jJ]ustfile|Makefile|dodo\.py|\.gitignore"
+    r"|(?:[^/]+/){0,2}[^/]+\.toml|dodo\.py|\.gitignore"
+    r"|(?:[^/]+/){0,2}(?:tox\.ini|noxfile\.py|\.?[jJ]ustfile|JUSTFILE|(?:GNU)?[mM]akefile|tasks\.py|Taskfile\.ya?ml)"
 )
+_RUNNERS = ("tox.ini", "tox.toml", "noxfile.py", "[jJ]ustfile", ".justfile", "*akefile", "tasks.py", "Taskfile.y*ml",
+            "dodo.py", "hatch.toml", "pixi.toml", "pyproject.toml")  # fmt: skip
+"""Files in the root whose tasks a pipeline may run, as patterns."""
+_NAMED = re.compile(r"(?:[\w.-]+/)+[\w.-]+|[\w-]+\.(?:sh|bash|py|ps1|bat|cmd|mk)\b")
+"""What may be the path of a script in a pipeline."""
 _DEEPEST = 6
 _LARGEST = 1_000_000
 
@@ -40,18 +46,21 @@ def read_repository(root: Path) -> dict[str, str]:
             path = (here / file).as_posix()
             texts[path] = _text(Path(folder, file)) if _READ.fullmatch(path) else ""
     _add_included(root, texts)
+    _add_scripts(root, texts)
     return texts
 
 
 def read_workflows(root: Path) -> dict[str, str]:
-    """The files of `read_repository` that define pipelines: workflows, actions, GitLab's files."""
+    """The files of `read_repository` that define pipelines: workflows, actions, GitLab's files, and what they run."""
     texts: dict[str, str] = {}
     files = [*root.glob(".github/**/*.y*ml"), *root.glob(".gitlab/**/*.yml"), *root.glob("*gitlab-ci*.yml")]
+    files += [path for pattern in _RUNNERS for path in root.glob(pattern)]
     for path in files:
         name = path.relative_to(root).as_posix()
         if path.is_file() and _READ.fullmatch(name):
             texts[name] = _text(path)
     _add_included(root, texts)
+    _add_scripts(root, texts)
     return texts
 
 
@@ -64,6 +73,20 @@ def _add_included(root: Path, texts: dict[str, str]) -> None:
             for path in root.glob(relative) if ".." not in relative.split("/") else ():
                 name = path.relative_to(root).as_posix()
                 if path.is_file() and not path.is_symlink() and not texts.get(name):
+                    texts[name] = _text(path)
+                    pending += [name] if texts[name] else []
+
+
+def _add_scripts(root: Path, texts: dict[str, str]) -> None:
+    """Reads the scripts that pipelines and files of tasks name, and those that these name."""
+    files = re.compile(r"\.git(?:hub|lab)/.*|[^/]*gitlab-ci[^/]*\.yml|(?:.*/)?(?:[^/]*akefile|[^/]*ustfile|tox\.ini)")
+    pending = [name for name, text in texts.items() if text and (files.fullmatch(name) or not name.count("/"))]
+    while pending:
+        for found in set(_NAMED.findall(texts.get(pending.pop(), ""))):
+            parts = [part for part in found.split("/") if part != "."]
+            for name in ("/".join(parts[start:]) for start in range(min(len(parts), 3))) if ".." not in parts else ():
+                path = root / name
+                if not texts.get(name) and path.is_file() and not path.is_symlink():
                     texts[name] = _text(path)
                     pending += [name] if texts[name] else []
 
