@@ -14,6 +14,8 @@ from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.pypi_reader import held
 from cartwheel.destinations.retries import Patience, pause
 from cartwheel.destinations.settlement import Conflict, Settlement, conflict_lines, settle, too_late
+from cartwheel.filesystem.snapshot import DiskSnapshot
+from cartwheel.gate import current_sha256
 from cartwheel.model.errors import StepFailed
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from support import deliveries as publish
@@ -189,3 +191,15 @@ def test_pypi_s_window_of_fourteen_days_stops_a_late_file(release: tuple[Path, .
         refused = publish.look(replace(state.index, public=True), "demo", "1.0", planned).wrong
         assert "takes no file after 14 days" in refused[0]
     assert too_late((), datetime.now(UTC)) == ()
+
+
+def test_the_gate_reads_a_file_again_only_if_it_was_written_since_the_run_digested_it(tmp_path: Path) -> None:
+    path = tmp_path / "demo.whl"
+    path.write_bytes(b"checked")
+    path.chmod(0o755)  # the executable bit is part of the digest in records, and not of a SHA-256
+    snapshot = DiskSnapshot(tmp_path, {}, lambda name, snapshot: "")
+    snapshot.digest(path.name)
+    assert current_sha256(path.name, snapshot) == current_sha256(path.name, snapshot) == sha256(path.read_bytes())
+    assert snapshot.files.reads == 1
+    path.write_bytes(b"changed after the check")
+    assert current_sha256(path.name, snapshot) == sha256(path.read_bytes())

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cartwheel.destinations import offline_refusals
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.build_backend import UNVERSIONED
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Package, Project
-from cartwheel.model.step import Work
+from cartwheel.model.step import Snapshot, Work
 from cartwheel.model.wheels.artifacts import Artifact, artifacts, checks, package_artifacts, report, reports
 from cartwheel.model.wheels.target import TARGETS
 from cartwheel.process import environment
@@ -82,7 +81,7 @@ def made_here(package: Package) -> tuple[Artifact, ...]:
     return tuple(a for a in package_artifacts(package) if a.kind == "sdist" or host.runs(TARGETS[a.target]))
 
 
-def verified_digests(package: Package, root: Path, files: Iterable[Artifact] = ()) -> Mapping[str, str]:
+def verified_digests(package: Package, work: Work, files: Iterable[Artifact] = ()) -> Mapping[str, str]:
     """The SHA-256 of each planned file (or of `files`), as recorded by its check.
 
     Raises `StepFailed` with all problems: files that are not checked, missing, changed since the check, or untested
@@ -99,14 +98,14 @@ def verified_digests(package: Package, root: Path, files: Iterable[Artifact] = (
     wrong: list[str] = []
     for artifact in tuple(files) or package_artifacts(package):
         try:
-            report = parse_report((root / artifact.report).read_bytes(), where=artifact.report)
+            report = parse_report((work.root / artifact.report).read_bytes(), where=artifact.report)
         except OSError:
             wrong.append(f"{artifact.file}: not checked; run: doit check:{_place(artifact)}")
             continue
         digests[artifact.file] = report.sha256
-        if not (root / artifact.path).is_file():
+        if not (work.root / artifact.path).is_file():
             wrong.append(f"{artifact.path} is missing; run: doit {artifact.task}")
-        elif sha256_of(root / artifact.path) != report.sha256:
+        elif current_sha256(artifact.path, work.snapshot) != report.sha256:
             wrong.append(f"{artifact.path} is not the file that was checked; run: doit check:{_place(artifact)}")
         elif (reason := untested_for_release(report, wine_counts=artifact.file in by_wine)) and not excused.get(
             artifact.file
@@ -121,6 +120,12 @@ def verified_digests(package: Package, root: Path, files: Iterable[Artifact] = (
     if wrong:
         raise StepFailed("\n".join(wrong))
     return digests
+
+
+def current_sha256(path: str, snapshot: Snapshot) -> str:
+    """The SHA-256 of a file of the project. Reads the file only if the run has not, or if it was written since."""
+    digest = snapshot.digest(path)
+    return sha256_of(snapshot.root / path) if snapshot.moved(path) else digest.removesuffix("+x")
 
 
 def _excuses(package: Package) -> Mapping[str, str]:
@@ -165,7 +170,7 @@ def checked_files(package: Package, work: Work) -> tuple[Item, ...]:
     """The planned files, each with the digest recorded by its check. Raises `StepFailed` with all problems."""
     from cartwheel.destinations.protocol import Item
 
-    expected = verified_digests(package, work.root)
+    expected = verified_digests(package, work)
     paths = (work.root / artifact.path for artifact in package_artifacts(package))
     return tuple(Item(name=path.name, path=path, sha256=expected[path.name]) for path in paths)
 
@@ -254,6 +259,8 @@ def refuse_before_tag(project: Project, package: Package, work: Work) -> None:
 
     If a pipeline makes the other files, only their names and the files of this machine are judged.
     """
+    from cartwheel.destinations import offline_refusals
+
     if not project.made_by_ci:
         sent_to = offline_refusals.receivers(project, package, work)
         for name in package.publish:
@@ -262,7 +269,7 @@ def refuse_before_tag(project: Project, package: Package, work: Work) -> None:
                 release_items(there, project, package, work, sending=name in sent_to, copies=False)
         return
     own = made_here(package)
-    verified_digests(package, work.root, own)
+    verified_digests(package, work, own)
     names = [artifact.file for artifact in package_artifacts(package)]
     wrong = offline_refusals.name_refusals(project, package, work, names, [work.root / a.path for a in own], sending=())
     if wrong:
