@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,7 +25,7 @@ from cartwheel.inputs.folder_sources import TreeSources
 from cartwheel.model.config.release_settings import CacheSettings
 from cartwheel.model.record import Record
 from cartwheel.model.step import Step
-from cartwheel.shared_cache import entries, registry
+from cartwheel.shared_cache import entries, session, store
 from cartwheel.shared_cache.registry_login import credentials
 from cartwheel.shared_cache.session import CacheSession, refusal_to_write, session_of_run
 from cartwheel.shared_cache.store import CacheFault, store_at
@@ -262,6 +264,18 @@ def layer_size(size: int) -> Callable[[Registry], None]:
     return change
 
 
+def layer_digest(name: str) -> Callable[[Registry], None]:
+    """The record's layer with that digest."""
+
+    def change(server: Registry) -> None:
+        for tag, data in server.manifests.items():
+            manifest = json.loads(data)
+            manifest["layers"][0]["digest"] = name
+            server.manifests[tag] = json.dumps(manifest).encode()
+
+    return change
+
+
 def other_bytes(server: Registry) -> None:
     """The wheel's digest names other bytes of the same length."""
     server.blobs[digest(WHEEL)] = b"X" * len(WHEEL)
@@ -318,14 +332,28 @@ CALLS: Mapping[str, Callable[[Call], bool]] = {
     "lacks a blob": only("/blobs/", answers(404)),
     "sends too much": only("/blobs/", endless),
     "sends nothing for a blob": only("/blobs/", answers(200, b"")),
+    "wants two logins nowhere": answers(401, WWW_Authenticate='Bearer realm="",service="x", Basic realm="harbor"'),
+    "redirects to another scheme": answers(307, Location="ftp://192.0.2.1/x"),
+    "sends JSON without an end": answers(200, b'{"x":' + b"[" * 100_000),
+    "names a new place again and again": lambda call: (
+        call.answer(307, Location=f"{call.path}x") is None  # requests follows thirty
+    ),
     "expires in the middle": only("/blobs/", answers(401, WWW_Authenticate='Bearer realm=""')),
 }
-DAMAGES = ("sends a page for a manifest", "lacks a blob", "sends too much", "sends nothing for a blob")
+DAMAGES = (
+    "sends a page for a manifest", "lacks a blob", "sends too much", "sends nothing for a blob",
+    "sends JSON without an end",
+)  # fmt: skip
 """Faults of calls that damage one entry."""
 CONTENTS: Mapping[str, Callable[[Registry], None]] = {
     "other bytes under a digest": other_bytes,
     "a wheel that is gone": without_wheel,
     "a manifest without the wheel": without_layers,
+    "docker's manifest": edited_manifest(
+        mediaType="application/vnd.docker.distribution.manifest.v2+json", artifactType=None
+    ),
+    "digests that are addresses": layer_digest("http://192.0.2.1/x"),
+    "digests that are paths": layer_digest("sha256:../../../etc/passwd"),
     "an image": edited_manifest(artifactType="application/vnd.docker.image"),
     "no layers": edited_manifest(layers=[]),
     "layers that are none": edited_manifest(layers="x"),
@@ -346,7 +374,7 @@ CONTENTS: Mapping[str, Callable[[Registry], None]] = {
 def test_a_fault_costs_time_and_one_line(
     filled: Registry, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "_SECONDS", 1.0)
+    monkeypatch.setattr(store, "SECONDS", 1.0)
     if fault in CALLS:
         filled.fault = CALLS[fault]
     else:
@@ -361,6 +389,167 @@ def test_a_fault_costs_time_and_one_line(
     assert lines[0].startswith(f"{subject} is not used: ")
     assert "\n" not in lines[0]
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file() and "second" in str(p)) == ["lib.rs"]
+
+
+def test_a_cache_that_is_slow_and_has_nothing_is_given_up(
+    server: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_PATIENCE", 0.1)
+    monkeypatch.setattr(session, "_SLOW", 0.03)
+    server.fault = lambda call: bool(server.ended.wait(0.05)) and False
+    lines: list[str] = []
+    run = CacheSession(CacheSettings(url=server.address), {})
+    disk = snapshot(tmp_path)
+    for _ in range(9):
+        assert run.result(STEP, disk, lines.append) is None
+    assert len(lines) == 1
+    assert re.fullmatch(r"the shared cache is not used further: (\d lookups|a lookup) took 0 s in vain", lines[0])
+    assert len(server.calls) < 9
+
+
+@pytest.mark.parametrize("size", [0, 1 << 31])
+def test_no_size_in_a_manifest_makes_a_deadline_of_hours(size: int) -> None:
+    assert store.deadline(size) <= 15 + 600
+
+
+def test_a_page_of_tags_that_leads_to_itself_ends(filled: Registry) -> None:
+    first = next(iter(filled.manifests))
+    filled.fault = only("tags/list", answers(200, json.dumps({"tags": [first]}).encode(), Link="<?n=9>; rel=next"))
+    assert store_at(filled.address, {}).tags() == (first,)
+    assert len([place for _, place in filled.calls if "tags" in place]) < 4
+
+
+def test_a_login_that_a_registry_offers_besides_another_is_used(filled: Registry, tmp_path: Path) -> None:
+    """Harbor offers both kinds in one header."""
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {filled.host: login()}}))
+    filled.login = ("me", "pass:word")
+    offer = f'Bearer realm="http://{filled.host}/token",service=r, Basic realm="harbor"'
+    filled.fault = lambda call: (
+        "token" not in call.path
+        and not call.headers.get("Authorization")
+        and call.answer(401, WWW_Authenticate=offer) is None
+    )
+    assert store_at(filled.address, {"DOCKER_CONFIG": str(tmp_path)}).manifest(next(iter(filled.manifests)))
+
+
+def test_an_upload_at_another_host_gets_no_login(server: Registry, tmp_path: Path) -> None:
+    with serving() as other:
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {server.host: login()}}))
+        server.login = ("me", "pass:word")
+        seen: list[str | None] = []
+
+        def noted(call: Call) -> bool:
+            seen.append(call.headers.get("Authorization"))
+            return False
+
+        other.fault = noted
+        server.fault = lambda call: (
+            call.command == "POST"
+            and call.answer(202, Location=f"http://{other.host}/v2/owner/name-cache/blobs/uploads/1") is None
+        )
+        place = store_at(server.address, {"DOCKER_CONFIG": str(tmp_path)})
+        name = place.put_blob(WHEEL)
+        assert (other.blobs[name], seen) == (WHEEL, [None])
+
+
+# A shared folder ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the step of another clone."""
+    disk, record = built(tmp_path / "first")
+    entries.send(STEP, record, disk, store_at((tmp_path / "shared").as_uri(), {}))
+    return tmp_path / "shared"
+
+
+def test_an_address_with_a_drive_and_a_blank_is_a_windows_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    import nturl2path
+
+    monkeypatch.setattr(store, "url2pathname", nturl2path.url2pathname)
+    assert str(store.store_at("file:///C:/our%20cache", {})._folder) == r"C:\our cache"  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs FIFOs")
+@pytest.mark.parametrize("part", ["tags", "blobs"])
+@pytest.mark.parametrize("kind", ["a FIFO", "a folder", "a link to itself", "a link to nothing", "a longer file"])
+def test_what_is_no_entry_in_a_folder_costs_one_line(tmp_path: Path, folder: Path, part: str, kind: str) -> None:
+    for path in (folder / part).iterdir():
+        path.unlink()
+        match kind:
+            case "a FIFO":
+                os.mkfifo(path)
+            case "a folder":
+                path.mkdir()
+            case "a link to itself":
+                path.symlink_to(path)
+            case "a link to nothing":
+                path.symlink_to(folder / "nothing")
+            case _:
+                path.write_bytes(b"x" * (5 << 20))
+    found, lines = read(folder.as_uri(), tmp_path / "second")
+    assert found is None
+    missing = (part, kind) == ("tags", "a link to nothing")
+    assert len(lines) == (0 if missing else 1)
+    assert all("\n" not in line and "is not used: " in line for line in lines)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_links_in_a_folder_are_followed(tmp_path: Path, folder: Path) -> None:
+    for path in (folder / "blobs").iterdir():
+        path.rename(tmp_path / path.name)
+        path.symlink_to(tmp_path / path.name)
+    (tmp_path / "link").symlink_to(folder)
+    assert read((tmp_path / "link").as_uri(), tmp_path / "second")[0] is not None
+
+
+def test_a_folder_that_stops_answering_costs_one_line(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a file server that is gone: a call on the folder does not return."""
+    monkeypatch.setattr(store, "SECONDS", 0.2)
+    ended = threading.Event()
+    monkeypatch.setattr(store, "_content", lambda path, longest: ended.wait(20) or None)
+    found, lines = read(folder.as_uri(), tmp_path / "second")
+    ended.set()
+    assert (found, lines) == (None, [f"the shared cache is not used: {folder}: no answer within 0 s"])
+
+
+def test_a_folder_that_cannot_be_written_is_read_and_a_push_says_so(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: Any, **more: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(store, "write_atomically", refused)
+    monkeypatch.setattr(store.os, "utime", refused)
+    assert read(folder.as_uri(), tmp_path / "second")[0] is not None
+    disk, record = built(tmp_path / "other", source="other")
+    with pytest.raises(CacheFault, match=r"shared: Read-only file system"):
+        entries.send(STEP, record, disk, store_at(folder.as_uri(), {}))
+
+
+def test_two_that_push_at_once_leave_a_whole_entry(tmp_path: Path) -> None:
+    address = (tmp_path / "shared").as_uri()
+    clones = [built(tmp_path / name) for name in ("one", "two", "three", "four")]
+    start = threading.Barrier(len(clones))
+    failed: list[BaseException] = []
+
+    def push(disk: DiskSnapshot, record: Record) -> None:
+        start.wait()
+        try:
+            entries.send(STEP, record, disk, store_at(address, {}))
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=push, args=clone) for clone in clones]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert read(address, tmp_path / "reader")[0] is not None
+    assert {path.name[:6] for path in (tmp_path / "shared/tags").iterdir()} == {"exact-", "latest"}
 
 
 def test_a_damaged_entry_is_named_and_the_others_are_used(server: Registry, tmp_path: Path) -> None:
@@ -646,6 +835,11 @@ def test_old_entries_are_pruned_and_others_stay(server: Registry, tmp_path: Path
     assert one.doit("cache", "prune") == "0 entries were removed\n"
     one.doit("cache", "prune", "--days", "-1")
     assert list(server.manifests) == ["of-another-tool"]
+
+
+def test_a_date_without_a_zone_is_one_of_utc(filled: Registry) -> None:
+    edited_manifest(annotations={"org.opencontainers.image.created": "2026-01-01T00:00:00"})(filled)
+    assert entries.created(next(iter(filled.manifests.values()))).isoformat() == "2026-01-01T00:00:00+00:00"
 
 
 def test_a_damaged_entry_does_not_keep_the_others_from_being_pruned(server: Registry, tmp_path: Path) -> None:

@@ -218,20 +218,22 @@ def _is_confirmed(first: Manifest, second: bytes | None) -> bool:
 def created(data: bytes) -> datetime:
     """When an entry was made, from its manifest; raises `DamagedEntry`."""
     try:
-        return datetime.fromisoformat(_manifest(data).annotations[_CREATED])
+        moment = datetime.fromisoformat(_manifest(data).annotations[_CREATED])
     except (KeyError, ValueError):
         raise DamagedEntry("it has no date") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _manifest(data: bytes) -> Manifest:
     try:
         manifest = json.decode(data, type=Manifest)
-    except (DecodeError, ValidationError, UnicodeDecodeError):
+    except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError):
         raise DamagedEntry("its manifest is damaged") from None
     if manifest.artifact_type != _TYPE or len(manifest.layers) < 2:
         raise DamagedEntry("its manifest is of another kind")
-    if any(not 0 <= layer.size < _LARGEST for layer in manifest.layers):
-        raise DamagedEntry("its manifest is damaged")
+    for layer in manifest.layers:
+        if not 0 <= layer.size < _LARGEST or not re.fullmatch(r"sha256:[0-9a-f]{64}", layer.digest):
+            raise DamagedEntry("its manifest is damaged")
     return manifest
 
 
@@ -240,7 +242,7 @@ def _record(manifest: Manifest, store: Store) -> Record:
     try:
         record, name = from_json(head)
         record = record_with_listing(record, listing_from_json(listing, name))
-    except (UnreadableRecord, ValueError) as error:
+    except (UnreadableRecord, ValueError, RecursionError) as error:
         raise DamagedEntry(f"its record cannot be read: {error}") from None
     return replace(record, machine=FROM_CACHE, seen=replace(record.seen, local={}, hints={}))
 

@@ -11,18 +11,21 @@ from cartwheel.destinations.http import conversation, is_loopback, reason
 from cartwheel.model.errors import CartwheelError
 from cartwheel.process.run import Interrupted
 from cartwheel.shared_cache.registry_login import credentials
-from cartwheel.shared_cache.store import CacheFault, DamagedEntry, digest_of, verified
+from cartwheel.shared_cache.store import (
+    LONGEST_MANIFEST,
+    CacheFault,
+    DamagedEntry,
+    deadline,
+    digest_of,
+    verified,
+)
 
 if TYPE_CHECKING:
     import requests
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_SECONDS = 15.0
-"""Deadline of an exchange without a file."""
-_SLOWEST = 200_000
-"""Bytes a second below which a registry is slower than it is worth."""
-_LONGEST = 4 << 20
-"""Bytes of a manifest, the limit of the specification; also of an answer without a file."""
+_LONGEST = LONGEST_MANIFEST
+"""Bytes of an answer without a file."""
 _PAGES = 1000
 
 
@@ -71,7 +74,7 @@ class RegistryStore:
         self._expect(status, answer, 201)
 
     def tags(self) -> Iterable[str]:
-        place, names = "tags/list?n=1000", dict[str, None]()
+        place, names, seen = "tags/list?n=1000", dict[str, None](), set[str]()
         for _ in range(_PAGES):
             status, data, headers = self._ask("GET", place)
             if status == 404:
@@ -80,7 +83,10 @@ class RegistryStore:
             following = re.match(r'<([^>]+)>;\s*rel="?next"?', headers.get("Link", ""))
             if not following:
                 break
+            seen.add(place)
             place = urljoin(self._base, following[1])
+            if place in seen:
+                break
         return tuple(names)
 
     def delete(self, tag: str) -> None:
@@ -142,7 +148,7 @@ class RegistryStore:
         try:
             with conversation(url, auth) as talk:
                 size = len(data) + (longest if longest != _LONGEST else 0)
-                return talk.exchange(exchange, seconds=_SECONDS + size / _SLOWEST)
+                return talk.exchange(exchange, seconds=deadline(size))
         except Interrupted:
             raise
         except CacheFault:
@@ -157,13 +163,12 @@ class RegistryStore:
     def _log_in(self, challenge: str) -> bool:
         """Answer a challenge of a registry; whether there is another authorization than before."""
         self._login = self._login or credentials(self._host, self._name, self._environ)
-        kind, _, rest = challenge.partition(" ")
+        kinds = _challenges(challenge)
         before = self._authorization
-        if kind.lower() == "basic":
+        if "bearer" in kinds:
+            self._authorization = self._token(kinds["bearer"])
+        elif "basic" in kinds:
             self._authorization = _basic(self._login) if self._login else ""
-        elif kind.lower() == "bearer":
-            values = dict(re.findall(r'(\w+)="([^"]*)"', rest))
-            self._authorization = self._token(values)
         return bool(self._authorization) and self._authorization != before
 
     def _token(self, values: Mapping[str, str]) -> str:
@@ -179,10 +184,22 @@ class RegistryStore:
         self._expect(status, data, 200)
         try:
             answer = msgspec.json.decode(data, type=dict[str, Any])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise CacheFault(f"{self._host}: the login's answer is no JSON") from None
         token = answer.get("token") or answer.get("access_token")
         return f"Bearer {token}" if isinstance(token, str) and token.isprintable() else ""
+
+
+def _challenges(header: str) -> Mapping[str, Mapping[str, str]]:
+    """The parameters of each kind of login that a registry offers (RFC 9110, 11.6.1); Harbor offers two at once."""
+    kinds: dict[str, dict[str, str]] = {}
+    values: dict[str, str] = {}
+    for name, value in re.findall(r'([\w-]+)(?:\s*=\s*("[^"]*"|[^\s,"]+))?', header):
+        if value:
+            values.setdefault(name.lower(), value.strip('"'))
+        else:
+            values = kinds.setdefault(name.lower(), {})
+    return kinds
 
 
 def _cased(headers: Any) -> Mapping[str, str]:
@@ -215,5 +232,5 @@ def _tags(data: bytes) -> Iterable[str]:
 
     try:
         return msgspec.json.decode(data, type=Tags).tags or ()
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise CacheFault("the list of tags is no JSON") from None

@@ -1,8 +1,12 @@
-"""The cache in one run: a damaged entry is skipped, any other fault ends the use of the cache; each is one line."""
+"""The cache in one run: a damaged entry is skipped, any other fault ends the use of the cache; each is one line.
+
+A cache that answers within its deadlines but slowly, and has nothing, is given up too.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -29,6 +33,9 @@ class CacheSession:
         self._off = threading.Event()
         self._damaged: set[str] = set()
         self._saying = threading.Lock()
+        self._misses = 0
+        self._waited = 0.0
+        """Seconds of the lookups that found nothing."""
 
     @property
     def reads(self) -> bool:
@@ -50,17 +57,37 @@ class CacheSession:
             store = store_at(self._settings.url, self._environ)
             self._branches = self._branches or (branch_of(snapshot.root, self._environ), self._main)
             branches = dict.fromkeys(self._branches)
-            return fetch(step, snapshot, store, same_tools=same_tools, proven=self._proven, branches=branches)
+            began = time.monotonic()
+            record = fetch(step, snapshot, store, same_tools=same_tools, proven=self._proven, branches=branches)
+            if record is None:
+                self._count_miss(time.monotonic() - began, tell)
+            return record
         except DamagedEntry as damage:
             self._damaged.add(step.name)
             tell(f"the entry of {step.name} in the shared cache is not used: {damage}")
             return None
         except CacheFault as fault:
             with self._saying:
-                if not self._off.is_set():
-                    self._off.set()
-                    tell(f"the shared cache is not used: {fault}")
+                self._end(f"the shared cache is not used: {fault}", tell)
             return None
+
+    def _count_miss(self, seconds: float, tell: Callable[[str], None]) -> None:
+        with self._saying:
+            self._misses += 1
+            self._waited += seconds
+            if self._waited > _PATIENCE and self._waited > self._misses * _SLOW:
+                count = f"{self._misses} lookups" if self._misses > 1 else "a lookup"
+                self._end(f"the shared cache is not used further: {count} took {self._waited:.0f} s in vain", tell)
+
+    def _end(self, why: str, tell: Callable[[str], None]) -> None:
+        if not self._off.is_set():
+            self._off.set()
+            tell(why)
+
+
+_PATIENCE = 60.0
+"""Seconds of lookups in vain after which a cache that is slow on average (`_SLOW`) is given up."""
+_SLOW = 5.0
 
 
 def session_of_run(project: Project, named: Iterable[str], environ: Mapping[str, str]) -> CacheSession:

@@ -8,13 +8,28 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from stat import S_ISREG
+from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+from cartwheel.destinations.worker import within
 from cartwheel.filesystem.files import write_atomically
 from cartwheel.model.errors import CartwheelError
+from cartwheel.process.run import Interrupted
+
+_T = TypeVar("_T")
+
+SECONDS = 15.0
+"""Deadline of an exchange without a file."""
+_SLOWEST = 200_000
+"""Bytes a second below which a cache is slower than it is worth."""
+_MOST = 600.0
+"""The longest further time for a file, since a manifest may name any size."""
+LONGEST_MANIFEST = 4 << 20
+"""Bytes of a manifest, the limit of the OCI distribution specification."""
 
 
 class CacheFault(CartwheelError):
@@ -23,6 +38,11 @@ class CacheFault(CartwheelError):
 
 class DamagedEntry(CacheFault):
     """One entry is not what it should be; the others may be used."""
+
+
+def deadline(size: int) -> float:
+    """The seconds for an exchange with a file of `size` bytes."""
+    return SECONDS + min(size / _SLOWEST, _MOST)
 
 
 class Store(Protocol):
@@ -56,7 +76,7 @@ class Store(Protocol):
 def store_at(address: str, environ: Mapping[str, str]) -> Store:
     """The store at `oci://HOST/NAME` or `file:///FOLDER`; the configuration has checked the form."""
     if address.startswith("file://"):
-        return FolderStore(Path(unquote(urlsplit(address).path)))
+        return FolderStore(Path(url2pathname(urlsplit(address).path)))
     from cartwheel.shared_cache.registry import RegistryStore
 
     return RegistryStore(address.removeprefix("oci://"), environ)
@@ -75,80 +95,86 @@ def verified(data: bytes, digest: str) -> bytes:
 
 
 class FolderStore:
-    """A folder that several machines share."""
+    """A folder that several machines share. It may be on a file server that stops answering."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def manifest(self, tag: str) -> bytes | None:
-        try:
-            return (self._folder / "tags" / tag).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise self._fault(error) from None
+        return self._within(lambda: _content(self._tag(tag), LONGEST_MANIFEST))
 
     def blob(self, digest: str, size: int) -> bytes:
-        try:
-            return verified(self._blob(digest).read_bytes(), digest)
-        except FileNotFoundError:
-            raise DamagedEntry(f"{digest[:19]} is missing") from None
-        except OSError as error:
-            raise self._fault(error) from None
+        data = self._within(lambda: _content(self._blob(digest), size), size)
+        if data is None:
+            raise DamagedEntry(f"{digest[:19]} is missing")
+        return verified(data, digest)
 
     def has_blob(self, digest: str, size: int) -> bool:
         path = self._blob(digest)
-        try:
-            return path.is_file() and path.stat().st_size == size
-        except OSError as error:
-            raise self._fault(error) from None
+        return self._within(lambda: path.is_file() and path.stat().st_size == size)
 
     def put_blob(self, data: bytes) -> str:
         digest = digest_of(data)
-        path = self._blob(digest)
-        try:
-            if self.has_blob(digest, len(data)):
-                os.utime(path)  # a sweep of another machine keeps young blobs
-            else:
-                write_atomically(path, data)
-        except OSError as error:
-            raise self._fault(error) from None
+        if self.has_blob(digest, len(data)):
+            self._within(lambda: os.utime(self._blob(digest)))  # a sweep of another machine keeps young blobs
+        else:
+            self._within(lambda: write_atomically(self._blob(digest), data), len(data))
         return digest
 
     def put_manifest(self, tag: str, data: bytes) -> None:
-        try:
-            write_atomically(self._folder / "tags" / tag, data)
-        except OSError as error:
-            raise self._fault(error) from None
+        self._within(lambda: write_atomically(self._tag(tag), data))
 
     def tags(self) -> Iterable[str]:
         folder = self._folder / "tags"
-        try:
-            return sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else ()
-        except OSError as error:
-            raise self._fault(error) from None
+        return self._within(
+            lambda: sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else ()
+        )
 
     def delete(self, tag: str) -> None:
-        try:
-            (self._folder / "tags" / tag).unlink(missing_ok=True)
-        except OSError as error:
-            raise self._fault(error) from None
+        self._within(lambda: self._tag(tag).unlink(missing_ok=True))
 
     def sweep(self) -> None:
         named = b"".join(self.manifest(tag) or b"" for tag in self.tags())
-        try:
-            for path in (self._folder / "blobs").glob("*"):
-                old = time.time() - path.stat().st_mtime > _YOUNG
-                if old and path.name.encode() not in named:
-                    path.unlink(missing_ok=True)
-        except OSError as error:
-            raise self._fault(error) from None
+        for path in self._within(lambda: [*(self._folder / "blobs").glob("*")]):
+            if path.name.encode() not in named:
+                self._within(lambda path=path: _remove_old(path))  # type: ignore[misc]
+
+    def _tag(self, tag: str) -> Path:
+        return self._folder / "tags" / tag
 
     def _blob(self, digest: str) -> Path:
         return self._folder / "blobs" / digest.removeprefix("sha256:")
 
-    def _fault(self, error: OSError) -> CacheFault:
-        return CacheFault(f"{self._folder}: {error.strerror or error}")
+    def _within(self, call: Callable[[], _T], size: int = 0) -> _T:
+        """The result of a call. Raises `CacheFault` if it fails or takes longer than its deadline."""
+        seconds = deadline(size)
+        try:
+            return within(call, seconds=seconds, late=f"{self._folder}: no answer within {seconds:.0f} s")
+        except (Interrupted, CacheFault):
+            raise
+        except CartwheelError as error:
+            raise CacheFault(str(error)) from None
+        except OSError as error:
+            raise CacheFault(f"{self._folder}: {error.strerror or error}") from None
+
+
+def _content(path: Path, longest: int) -> bytes | None:
+    """The content of a file; None if it is missing. Raises `DamagedEntry` for anything else and for a longer file."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not S_ISREG(status.st_mode):
+        raise DamagedEntry(f"{path.name} in the folder is not a file")
+    if status.st_size > longest:
+        raise DamagedEntry(f"{path.name} in the folder is longer than it should be")
+    return path.read_bytes()
+
+
+def _remove_old(path: Path) -> None:
+    """Remove a blob that no other machine is about to name in a manifest."""
+    if time.time() - path.stat().st_mtime > _YOUNG:
+        path.unlink(missing_ok=True)
 
 
 _YOUNG = 3600
