@@ -7,19 +7,13 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
+from benchmarks import projects
 from benchmarks.crowd import LARGE, SMALL, Crowd, made
-from benchmarks.scratch import (
-    DOIT,
-    INTERPRETERS,
-    PROJECT,
-    Scratch,
-    cold_copy,
-    everything_built,
-    five_interpreters,
-    plain_project,
-)
+from benchmarks.projects import MATRIX, NINETY, REAL, SHARED, Built
+from benchmarks.scratch import DOIT, PROJECT, Scratch, cold_copy, everything_built, plain_project
 from benchmarks.timing import Command, CommandFailed, seconds
 
 EXAMPLE = "examples/tidemark"
@@ -34,12 +28,14 @@ class Benchmark:
     about: str
     """Ours against the peer, in words."""
     bar: float
-    """The ratio, ours by the peer, that is to be kept."""
+    """The largest ratio, ours by the peer; without a peer, the seconds of ours."""
     pairs: int
     setup: Callable[[Scratch], None]
-    peer: Callable[[Scratch], Command]
+    peer: Callable[[Scratch], Command] | None
     """Called after `setup`."""
     ours: Callable[[Scratch], Command]
+    warm_up: bool = True
+    """Whether each side runs once before it is measured."""
 
 
 def program(name: str) -> str:
@@ -103,44 +99,41 @@ def _arguments_of_ours(scratch: Scratch) -> tuple[str, ...]:
     raise CommandFailed(f"no maturin command in the logs of build:{TARGET} in {scratch.cold}")
 
 
-def five(*arguments: str, cold: bool = False, edited: bool = False) -> Callable[[Scratch], Command]:
-    """The crate's five wheels by cartwheel: from nothing, after an edit, or again."""
-
-    def command(scratch: Scratch) -> Command:
-        return Command(
-            argv=(*DOIT, *arguments, "build"),
-            cwd=scratch.five,
-            env=scratch.environment,
-            without=(scratch.five / ".cartwheel",) if cold else (),
-            edited=scratch.five / "src" / "lib.rs" if edited else None,
-        )
-
-    return command
+def five(*, cold: bool = False, edited: bool = False) -> Callable[[Scratch], Command]:
+    """The published crate's five wheels by one maturin."""
+    return lambda scratch: projects.REAL.peer(scratch, projects.FIVE, cold=cold, edited=edited)
 
 
-def maturin_five(*, cold: bool = False, edited: bool = False) -> Callable[[Scratch], Command]:
-    """The same wheels by one maturin, in one target directory."""
-
-    def command(scratch: Scratch) -> Command:
-        own = scratch.folder / "maturin-five"
-        return Command(
-            argv=(
-                *(program("maturin"), "build", "--release", "--locked", "--out", str(own / "out"), "--interpreter"),
-                *(f"python{version}" for version in INTERPRETERS),
-            ),
-            cwd=scratch.five,
-            env=scratch.environment | {"CARGO_TARGET_DIR": str(own / "target")},
-            without=(own,) if cold else (),
-            edited=scratch.five / "src" / "lib.rs" if edited else None,
-        )
-
-    return command
+def thirty_six(*, cold: bool = False, edited: bool = False) -> Callable[[Scratch], Command]:
+    """The wheels of six interpreters by a maturin for each of six targets."""
+    return lambda scratch: projects.MATRIX.peer(scratch, projects.SIX, projects.TARGETS, cold=cold, edited=edited)
 
 
-def _five_setup(scratch: Scratch) -> None:
-    five_interpreters(scratch)
-    scratch.tell("building the five wheels once (about 1 minute from nothing)")
-    seconds(five()(scratch))
+def ours(project: Built, *, cold: bool = False, edited: bool = False) -> Callable[[Scratch], Command]:
+    """Every wheel of a project by `doit build`."""
+    return lambda scratch: project.ours(scratch, cold=cold, edited=edited)
+
+
+def repaired(project: Built) -> Callable[[Scratch], Command]:
+    """Every wheel of a project, repaired, in a folder in which nothing was made."""
+    return lambda scratch: project.ours(scratch, cold=True, task="repair")
+
+
+def warm(
+    setup: Callable[[Scratch], None], project: Built, peer: Callable[[Scratch], Command] | None = None
+) -> Callable[[Scratch], None]:
+    """The setup of a project that both sides have built once, by an earlier row or now."""
+
+    def prepared(scratch: Scratch) -> None:
+        setup(scratch)
+        if not (project.folder(scratch) / ".cartwheel").is_dir():
+            scratch.tell(f"building the wheels of {project.name} once")
+            seconds(project.ours(scratch))
+        if peer and not project.maturins(scratch).is_dir():
+            scratch.tell(f"building the wheels of {project.name} once by the peer")
+            seconds(peer(scratch))
+
+    return prepared
 
 
 def seven_from_nothing(scratch: Scratch) -> Command:
@@ -227,18 +220,52 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     ),
     Benchmark(
         name="five-cold",
-        about="doit build for five interpreters from nothing / maturin build --interpreter of the five",
-        bar=0.65, pairs=2, setup=_five_setup, peer=maturin_five(cold=True), ours=five(cold=True),
+        about=f"doit build of {projects.CRATE} for five interpreters from nothing / maturin build -i of the five",
+        bar=0.65, pairs=1, warm_up=False, setup=projects.real, peer=five(cold=True), ours=ours(REAL, cold=True),
     ),
     Benchmark(
         name="five-edit",
-        about="doit build for five interpreters after an edit of one line / maturin likewise",
-        bar=0.12, pairs=3, setup=_five_setup, peer=maturin_five(edited=True), ours=five(edited=True),
+        about="the same after an edit of one line / maturin likewise",
+        bar=0.30, pairs=2, warm_up=False, setup=warm(projects.real, REAL, five()),
+        peer=five(edited=True), ours=ours(REAL, edited=True),
     ),
     Benchmark(
         name="five-no-op",
-        about="doit build for five interpreters with nothing to do / maturin likewise",
-        bar=0.005, pairs=3, setup=_five_setup, peer=maturin_five(), ours=five(),
+        about="the same with nothing to do / maturin likewise",
+        bar=0.005, pairs=2, warm_up=False, setup=warm(projects.real, REAL, five()), peer=five(), ours=ours(REAL),
+    ),
+    Benchmark(
+        name="five-cached",
+        about="doit repair of the five in a clone with a shared cache / doit repair that compiles them",
+        bar=0.1, pairs=1, warm_up=False, setup=projects.cache_filled, peer=repaired(REAL), ours=repaired(SHARED),
+    ),
+    Benchmark(
+        name="matrix-cold",
+        about="doit build of a crate for 6 targets and 6 interpreters from nothing / a maturin build for each target",
+        bar=0.60, pairs=1, warm_up=False, setup=projects.matrix,
+        peer=thirty_six(cold=True), ours=ours(MATRIX, cold=True),
+    ),
+    Benchmark(
+        name="matrix-edit",
+        about="the same after an edit of one line / maturin likewise",
+        bar=0.25, pairs=1, warm_up=False, setup=warm(projects.matrix, MATRIX, thirty_six()),
+        peer=thirty_six(edited=True), ours=ours(MATRIX, edited=True),
+    ),
+    Benchmark(
+        name="ninety-cold",
+        about="doit build of the example as 90 wheels (6 targets, 5 interpreters, 3 variants) from nothing, in seconds",
+        bar=480, pairs=1, warm_up=False, setup=projects.ninety, peer=None, ours=ours(NINETY, cold=True),
+    ),
+    Benchmark(
+        name="ninety-edit",
+        about="the same after an edit of one line, in seconds",
+        bar=60, pairs=1, warm_up=False, setup=warm(projects.ninety, NINETY), peer=None,
+        ours=ours(NINETY, edited=True),
+    ),
+    Benchmark(
+        name="ninety-no-op",
+        about="the same with nothing to do, in seconds",
+        bar=1, pairs=3, warm_up=False, setup=warm(projects.ninety, NINETY), peer=None, ours=ours(NINETY),
     ),
     Benchmark(
         name="crowd",
@@ -254,7 +281,11 @@ BENCHMARKS: tuple[Benchmark, ...] = (
 )  # fmt: skip
 
 
-def named(names: Iterable[str]) -> tuple[Benchmark, ...]:
-    """The rows of these names, in the table's order."""
-    wanted = set(names)
-    return tuple(row for row in BENCHMARKS if row.name in wanted)
+BARS = ("five-*", "matrix-*", "ninety-*", "list")
+"""The rows that `--bars` measures, by pattern."""
+
+
+def named(patterns: Iterable[str]) -> tuple[Benchmark, ...]:
+    """The rows that one of the patterns matches, in the table's order."""
+    chosen = tuple(patterns)
+    return tuple(row for row in BENCHMARKS if any(fnmatch(row.name, pattern) for pattern in chosen))

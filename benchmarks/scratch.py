@@ -10,55 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.timing import ORIGINAL, CommandFailed
+from benchmarks.timing import CommandFailed
 
 PROJECT = Path(__file__).resolve().parent.parent
 DOIT = (sys.executable, "-m", "doit")
-INTERPRETERS = ("3.11", "3.12", "3.13", "3.14", "3.14t")
-_LIB = """use pyo3::prelude::*;
-
-#[pyfunction]
-fn mixed(a: u64) -> u64 {
-    a ^ @
-}
-
-#[pymodule]
-fn five(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add_function(wrap_pyfunction!(mixed, m)?)
-}
-"""
-FIVE = {
-    "Cargo.toml": """[package]
-name = "five"
-version = "0.1.0"
-edition = "2021"
-
-[lib]
-crate-type = ["cdylib"]
-
-[dependencies]
-pyo3 = "=0.29.3"
-""",
-    "pyproject.toml": f"""[build-system]
-requires = ["maturin>=1.9.4,<2"]
-build-backend = "maturin"
-
-[project]
-name = "five"
-dynamic = ["version"]
-requires-python = ">=3.11"
-
-[tool.cartwheel]
-targets = ["x86_64-unknown-linux-gnu"]
-python = {list(INTERPRETERS)}
-toolchain = "native"
-floor = "manylinux_2_36"
-publish = []
-""",
-    "src/lib.rs": _LIB.replace("@", "1"),
-    f"src/lib.rs{ORIGINAL}": _LIB,
-    ".gitignore": ".cartwheel/\ndist/\n__pycache__/\n",
-}
 PLAIN_DODO = 'def task_one():\n    """The only task."""\n    return {"actions": ["true"]}\n'
 
 
@@ -86,11 +41,6 @@ class Scratch:
         return self.folder / "plain"
 
     @property
-    def five(self) -> Path:
-        """A crate of pyo3 alone, for five interpreters."""
-        return self.folder / "five"
-
-    @property
     def environment(self) -> dict[str, str]:
         """What both sides are given: this process's own, with this interpreter's programs first on PATH, and Python's
         bytecode kept here, as it is for any installed program; without it each start would compile its modules anew."""
@@ -115,19 +65,6 @@ def plain_project(scratch: Scratch) -> None:
     """Write the dodo.py of one task."""
     scratch.plain.mkdir(parents=True, exist_ok=True)
     (scratch.plain / "dodo.py").write_text(PLAIN_DODO)
-
-
-def five_interpreters(scratch: Scratch) -> None:
-    """Write the crate for five interpreters, and have its dependencies fetched."""
-    scratch.five.mkdir(parents=True, exist_ok=True)
-    (scratch.five / "src").mkdir(exist_ok=True)
-    for name, text in FIVE.items():
-        (scratch.five / name).write_text(text)
-    shutil.copy2(PROJECT / "dodo.py", scratch.five)
-    if not (scratch.five / ".git").is_dir():
-        git(scratch.five, "init", "--quiet")
-    output(("cargo", "fetch", "--quiet"), cwd=scratch.five, env=scratch.environment)
-    commit(scratch.five)
 
 
 def copy_project(to: Path) -> None:

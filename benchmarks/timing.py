@@ -43,26 +43,30 @@ class Times:
     ours_cpu: tuple[float, ...] = ()
 
     @property
-    def ratio(self) -> float:
-        """Median of ours by median of the peer."""
-        return median(self.ours) / median(self.peer)
+    def figure(self) -> float:
+        """The figure that the bar limits: median of ours by median of the peer, or ours in seconds without a peer."""
+        return median(self.ours) / median(self.peer) if self.peer else median(self.ours)
+
+    def limit(self, processors: int) -> float:
+        """The figure if the processor seconds of ours were spread over all processors without a gap."""
+        least = median(self.ours_cpu) / processors
+        return least / median(self.peer) if self.peer else least
 
 
-def in_turn(peer: Command, ours: Command, *, pairs: int, tell: Callable[[str], None]) -> Times:
-    """Peer, ours, peer, ours…: `pairs` times after one of each that warms up and is not counted."""
+def in_turn(peer: Command | None, ours: Command, *, pairs: int, warm_up: bool, tell: Callable[[str], None]) -> Times:
+    """Peer, ours, peer, ours…: `pairs` times. `warm_up`: one more of each comes first and is not counted."""
     turns = []
-    for turn in range(pairs + 1):
+    for turn in range(0 if warm_up else 1, pairs + 1):
         before = cpu_of_children()
-        wall_peer, between = seconds(peer), cpu_of_children()
+        wall_peer, between = seconds(peer) if peer else 0.0, cpu_of_children()
         wall_ours, after = seconds(ours), cpu_of_children()
-        turns.append((wall_peer, wall_ours, between - before, after - between))
-        name = "warm-up" if not turn else f"{turn}/{pairs}"
-        tell(
-            f"{name}  peer {wall_peer:.3f} s (processors {between - before:.3f} s)  "
-            f"ours {wall_ours:.3f} s (processors {after - between:.3f} s)"
-        )
-    walls_peer, walls_ours, cpu_peer, cpu_ours = zip(*turns[1:], strict=True)
-    return Times(peer=walls_peer, ours=walls_ours, peer_cpu=cpu_peer, ours_cpu=cpu_ours)
+        if turn:
+            turns.append((wall_peer, wall_ours, between - before, after - between))
+        beside = f"peer {wall_peer:.3f} s (processors {between - before:.3f} s)  " if peer else ""
+        name = f"{turn}/{pairs}" if turn else "warm-up"
+        tell(f"{name}  {beside}ours {wall_ours:.3f} s (processors {after - between:.3f} s)")
+    walls_peer, walls_ours, cpu_peer, cpu_ours = zip(*turns, strict=True)
+    return Times(peer=walls_peer if peer else (), ours=walls_ours, peer_cpu=cpu_peer if peer else (), ours_cpu=cpu_ours)
 
 
 def cpu_of_children() -> float:
