@@ -9,7 +9,9 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -135,29 +137,71 @@ def stats(env: Mapping[str, str]) -> dict[str, int]:
     return {name: counted[name]["counts"].get("Rust", 0) for name in ("cache_hits", "cache_misses")}
 
 
-def test_sccache_is_shared_by_clones_and_by_interpreters(prism: Project, tmp_path: Path) -> None:
-    if not SCCACHE:
-        pytest.skip("needs sccache")
+def free_port() -> int:
+    """A port that nothing listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = {"SCCACHE_DIR": str(tmp_path / "cache"), "SCCACHE_SERVER_PORT": str(port)}
+        port: int = free.getsockname()[1]
+    return port
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """A Redis server on a free port that ends with the block; yields its address for sccache."""
+    program = shutil.which("redis-server")
+    if not program:
+        pytest.skip("needs redis-server")
+    port = free_port()
+    server = subprocess.Popen(
+        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(600):
+            with socket.socket() as probe:
+                if not probe.connect_ex(("127.0.0.1", port)):
+                    break
+            time.sleep(0.1)
+        yield f"tcp://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+@contextmanager
+def sccache_machine(folder: Path, storage: str) -> Iterator[Mapping[str, str]]:
+    """Variables of a machine with a server and a local cache of sccache for itself, and Redis as the storage."""
+    env = {
+        "SCCACHE_DIR": str(folder), "SCCACHE_SERVER_PORT": str(free_port()), "SCCACHE_REDIS_ENDPOINT": storage,
+    }  # fmt: skip
+    try:
+        yield env
+    finally:
+        subprocess.run([SCCACHE, "--stop-server"], env={**os.environ, **env}, capture_output=True, check=True)
+
+
+def test_sccache_is_shared_through_redis_by_clones_of_two_machines_and_by_interpreters(
+    prism: Project, tmp_path: Path
+) -> None:
+    if not SCCACHE:
+        pytest.skip("needs sccache")
     prism.edit("pyproject.toml", "publish = []", "publish = []\nsccache = true")
     prism.edit("pyproject.toml", 'python = ["3.12", "3.13", "3.14t"]', 'python = ["3.12"]')
     other = prism.copy(tmp_path / "elsewhere" / "clone")
-    try:
-        prism.doit("build", env=env)
-        first = stats(env)
+    with redis(tmp_path) as storage:
+        with sccache_machine(tmp_path / "one", storage) as one:
+            prism.doit("build", env=one)
+            first = stats(one)
         assert first["cache_hits"] == 0
         assert first["cache_misses"] >= len(SHARED)
-        other.doit("build", env=env)
-        second = stats(env)
-        assert second["cache_hits"] >= len(SHARED), "between two clones"
-        prism.doit("run", "clean:cargo")
-        prism.edit("pyproject.toml", 'python = ["3.12"]', 'python = ["3.13"]')
-        prism.doit("build", env=env)
-        third = stats(env)
+        with sccache_machine(tmp_path / "two", storage) as two:
+            other.doit("build", env=two)
+            second = stats(two)
+            assert second["cache_hits"] >= len(SHARED), "between two clones"
+            other.doit("run", "clean:cargo")
+            other.edit("pyproject.toml", 'python = ["3.12"]', 'python = ["3.13"]')
+            other.doit("build", env=two)
+            third = stats(two)
         assert third["cache_hits"] - second["cache_hits"] >= len(SHARED), "between two interpreters"
-        assert " ok " not in other.doit("build"), "the cache is nothing that a wheel depends on"
-    finally:
-        subprocess.run([SCCACHE, "--stop-server"], env={**os.environ, **env}, capture_output=True, check=True)
+    assert not list(tmp_path.glob("one/*")), "nothing was stored beside Redis"
+    assert " ok " not in other.doit("build"), "the cache is nothing that a wheel depends on"
