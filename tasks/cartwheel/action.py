@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
@@ -27,8 +27,10 @@ from cartwheel.model.project import BEFORE
 from cartwheel.model.record import Dependencies, Record, replaced_outputs
 from cartwheel.model.step import Work
 from cartwheel.process import run
-from cartwheel.process.step_log import StepLog
 from cartwheel.run_context import RunContext, UpToDate
+
+if TYPE_CHECKING:
+    from cartwheel.process.step_log import StepLog
 
 _REHEARSED = "rehearsal: "
 """Begins every line about a destination that is only a stand-in."""
@@ -130,6 +132,12 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         """Whether doit runs with `--single`, without the steps before this one."""
         return self.task is not None and bool(self.step.after) and not self.task.task_dep
 
+    def _log(self) -> StepLog:
+        from cartwheel.process.step_log import StepLog
+
+        file = log_path(self.workshop.root, self.step.name)
+        return StepLog(file, shown_as=file.relative_to(self.workshop.root).as_posix())
+
     def _perform(self, shared: Mapping[str, str]) -> None:
         shop, step, world = self.workshop, self.step, self.workshop.world
         before = shop.records.load(step.name)
@@ -142,9 +150,8 @@ class PerformStep(BaseAction):  # type: ignore[misc]
         if missing:
             raise StepFailed(f"{step.name} needs {', '.join(missing)}, which no earlier step has made")
         with _Scratch(shop.root / ".cartwheel" / "scratch" / step.name.replace(":", "-")) as scratch:
-            log_file = log_path(shop.root, step.name)
+            log = self._log()
             begin = _REHEARSED if shop.project.rehearsed else ""
-            log = StepLog(log_file, shown_as=log_file.relative_to(shop.root).as_posix())
             work = Work(
                 root=shop.root, scratch=scratch, log=log, snapshot=world, before=before,
                 named=shop.named, slots=shared,

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from cartwheel.filesystem import files
 from cartwheel.filesystem.snapshot import DiskSnapshot
@@ -20,10 +21,12 @@ from cartwheel.model.wheels.artifacts import OUTWARD
 from cartwheel.process import environment, run
 from cartwheel.process.run_lock import RunLock
 from cartwheel.process.slots import Slots
-from cartwheel.process.step_log import StepLog
 from cartwheel.run_trace import Span, write_trace
 from cartwheel.shared_cache.session import session_of_run
 from cartwheel.state import Records
+
+if TYPE_CHECKING:
+    from cartwheel.process.step_log import StepLog
 
 LAST_RUN = ".cartwheel/local/last-run.json"
 """The steps of the last run that did something, with their seconds: `{"schema": 1, "ran": {"build:…": 12.3}}`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cartwheel import toolchain
-from cartwheel.backends.build_lockfile import lockfile_root
 from cartwheel.backends.wheel_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
 from cartwheel.filesystem import files
 from cartwheel.inputs.sources import CompiledSources
@@ -50,6 +48,7 @@ def step(package: Package, wheel: Wheel) -> Step:
 
 
 def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
+    from cartwheel.backends.build_lockfile import lockfile_root
     from cartwheel.backends.checkout import refuse_incomplete
     from cartwheel.backends.finished_wheel import with_own_bill
     from cartwheel.cargo.crate_count import CrateCount
@@ -216,6 +215,8 @@ _PYTHON, _TEE = "CARTWHEEL_PYTHON", "CARTWHEEL_TEE"
 
 def _wrapper(scratch: Path) -> Path:
     """Write a program for $CARGO, which maturin starts: it runs cargo and saves its JSON messages."""
+    import shlex
+
     words = (sys.executable, "-ISE", str(toolchain.CARGO_TEE))
     if os.name == "nt":
         # cmd.exe reads a batch file in the console's code page, so paths come from variables, which are Unicode.

@@ -60,7 +60,7 @@ def has_program(folder: Path, cargo: Mapping[str, Any]) -> bool:
     return (folder / "src" / "main.rs").is_file() or any((*programs.glob("*.rs"), *programs.glob("*/main.rs")))
 
 
-_EXTENSIONS = re.compile(r"^[^#\n]*\b(ext_modules|rust_extensions|cffi_modules)\b", re.MULTILINE)
+_EXTENSIONS = r"(?m)^[^#\n]*\b(ext_modules|rust_extensions|cffi_modules)\b"
 
 
 def setup_compiles(here: Path, pyproject: Mapping[str, Any]) -> bool:
@@ -68,6 +68,6 @@ def setup_compiles(here: Path, pyproject: Mapping[str, Any]) -> bool:
     if backend_of(pyproject).module != "setuptools":
         return False
     try:
-        return bool(_EXTENSIONS.search((here / "setup.py").read_text(encoding="utf-8", errors="replace")))
+        return bool(re.search(_EXTENSIONS, (here / "setup.py").read_text(encoding="utf-8", errors="replace")))
     except OSError:
         return False

@@ -87,14 +87,14 @@ def _sources(step: Step, record: Record, snapshot: Snapshot) -> Iterable[str]:
             yield _difference(name, old, new)
 
 
-_VERSION = re.compile(r"\d+\.\d")
+_VERSION = r"\d+\.\d"
 
 
 def _difference(name: str, old: str, new: str) -> str:
     """`pyo3 0.29.2 → 0.29.3` if both values start with versions that differ; otherwise that the fact appeared,
     disappeared or changed."""
     before, after = old.split(" ")[0], new.split(" ")[0]
-    versions = bool(_VERSION.match(before or after) and _VERSION.match(after or before))
+    versions = bool(re.match(_VERSION, before or after) and re.match(_VERSION, after or before))
     if not after:
         return f"{name} is no longer set" if is_variable(name) else f"{name} is gone"
     if not before:

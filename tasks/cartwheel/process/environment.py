@@ -45,11 +45,11 @@ Source: the tools' documentation, November 2026.
 _NEVER = ("UV_PUBLISH_*",)
 """Publishing credentials that no tool here needs: uploads use twine and cargo, which get theirs separately."""
 
-_CREDENTIAL_NAME = re.compile(
+_CREDENTIAL_NAME = (
     r"(?:^|_)(?:TOKEN|PASSWORD|PASSWD|USERNAME|SECRET|CREDENTIALS?|AUTH|KEY|CONNECTION_STRING)(?:_|$)|^(?:AWS|ACTIONS|"
     r"ALIBABA_CLOUD|TENCENTCLOUD)_"
 )
-_CREDENTIAL_VALUE = re.compile(r"://[^/\s@]*[^/\s@:][^/\s@]*@")
+_CREDENTIAL_VALUE = r"://[^/\s@]*[^/\s@:][^/\s@]*@"
 """A URL with a user name, a password or a token before its host."""
 
 COUNTED = (
@@ -118,7 +118,7 @@ def uv_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def is_credential(name: str, value: str) -> bool:
     """Whether a tool's variable holds a credential: by its name, or as a URL with user information."""
-    return bool(_CREDENTIAL_NAME.search(name) or _CREDENTIAL_VALUE.search(value))
+    return bool(re.search(_CREDENTIAL_NAME, name) or re.search(_CREDENTIAL_VALUE, value))
 
 
 def in_ci(environ: Mapping[str, str]) -> bool:

@@ -15,10 +15,10 @@ from cartwheel.model.destination import KINDS, KNOWN, kind_of
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.versions.version import has_one_field, wrong_tag_form
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_CACHE = re.compile(r"oci://[A-Za-z0-9.-]+(:\d+)?/[a-z0-9]+([._/-]+[a-z0-9]+)*|file:///[^?#]+")
-_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+_CACHE = r"oci://[A-Za-z0-9.-]+(:\d+)?/[a-z0-9]+([._/-]+[a-z0-9]+)*|file:///[^?#]+"
+_REF = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
 
 
 def refuse_nonsense(settings: Settings, where: str) -> None:
@@ -42,7 +42,7 @@ def _nonsense(settings: Settings) -> Iterable[str]:
             if values.count(value) > 1:
                 yield f"{key}: '{value}' stands there twice; name it once"
     for name in (*(settings.publish or ()), *(settings.index or ())):
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(_NAME, name):
             yield f"publish: {name!r} is no name of an index; expected letters, digits, '.', '_' and '-'"
     for place, index in (settings.index or {}).items():
         for rule, because in index.rules.items():
@@ -63,11 +63,11 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         yield from ci_problems(settings.ci, {table.environment or name for name, table in tables.items()})
     if settings.cache is not None:
         url = settings.cache if isinstance(settings.cache, str) else settings.cache.url
-        if not _CACHE.fullmatch(url):
+        if not re.fullmatch(_CACHE, url):
             yield f"cache: found '{url}'; expected oci://HOST/NAME or file:///FOLDER"
     if settings.release:
         for key, text in (("branch", settings.release.branch), ("remote", settings.release.remote)):
-            if not _REF.fullmatch(text) and (text or key == "branch"):
+            if not re.fullmatch(_REF, text) and (text or key == "branch"):
                 yield f"release.{key}: '{text}' is no name that git takes"
     for line in wrong_tag_form(settings.tag) if settings.tag is not None else ():
         yield f"tag: {settings.tag!r} {line}"
@@ -132,7 +132,7 @@ def _senseless_environment(values: Mapping[str, str | Secret], key: str) -> Iter
     for name, value in values.items():
         yield from _senseless_variable(name, key)
         if isinstance(value, Secret):
-            if not _VARIABLE.fullmatch(value.secret):
+            if not re.fullmatch(_VARIABLE, value.secret):
                 yield f"{key}: {name}: secret {value.secret!r}; expected a variable's name: letters, digits and '_'"
         elif "\0" in value:
             yield f"{key}: {name}: found a NUL in its value, which no variable can hold; remove it"

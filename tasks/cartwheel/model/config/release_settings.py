@@ -1,6 +1,6 @@
 """The tables of `[tool.cartwheel]` about versions, indexes, releases and pipelines."""
 
-from __future__ import annotations
+# Annotations are not postponed: msgspec would compile each of them from text at the first decode.
 
 import re
 from typing import Literal

@@ -4,7 +4,7 @@ The text under each key is its documentation: `python -m tools.reference` makes 
 "Default:" and "Example:" begin the last sentences of a text.
 """
 
-from __future__ import annotations
+# Annotations are not postponed: msgspec would compile each of them from text at the first decode.
 
 from typing import Literal
 

@@ -1,6 +1,6 @@
 """Values of several tables of `[tool.cartwheel]` that are tables themselves."""
 
-from __future__ import annotations
+# Annotations are not postponed: msgspec would compile each of them from text at the first decode.
 
 from cartwheel.model.config.table import Table
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from cartwheel.model.errors import ConfigError
 
-_PLAIN = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)", re.ASCII)
+_PLAIN = r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
 _SEMVER_WORD = {"a": "alpha", "b": "beta", "rc": "rc"}
 
 
@@ -16,7 +16,7 @@ def pep440(text: str) -> str:
 
     Raises `ConfigError` if no such version exists, or if the two grammars give the text different meanings.
     """
-    if _PLAIN.fullmatch(text):
+    if re.fullmatch(_PLAIN, text):
         return text
     from packaging.version import InvalidVersion, Version
 
@@ -38,7 +38,7 @@ def semver(text: str) -> str:
 
     `1.2.0a1` gives `1.2.0-alpha.1`, `1.2.0.dev3` gives `1.2.0-dev.3`.  Raises `ConfigError` if no such version exists.
     """
-    if _PLAIN.fullmatch(text):
+    if re.fullmatch(_PLAIN, text):
         return text
     normal = pep440(text)
     return text if _is_semver(text) else _as_semver(text, normal)
@@ -100,7 +100,7 @@ FIELDS = ("version", "pep440", "semver")
 _VERSION = r"([0-9](?:[0-9A-Za-z.!+-]*[0-9A-Za-z])?)"
 
 
-_NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\{}]|\s|\.\.|//|^[-/.]|/\.|[/.]$|\.lock(/|$)")
+_NOT_IN_A_REF = r"[\x00-\x20\x7f~^:?*\[\\{}]|\s|\.\.|//|^[-/.]|/\.|[/.]$|\.lock(/|$)"
 """Text that git refuses in a tag name (git-check-ref-format(1), 2.39).
 
 Also a leading `-` (gitcli(7)), and braces, so that a misspelt field does not become part of a name.
@@ -130,7 +130,7 @@ def wrong_tag_form(template: str) -> tuple[str, ...]:
 
 
 def _wrong_ref(text: str) -> tuple[str, ...]:
-    if not _NOT_IN_A_REF.search(text):
+    if not re.search(_NOT_IN_A_REF, text):
         return ()
     return (f"gives {text!r}, which git does not take as a tag; expected a form such as 'v{{version}}'",)
 

@@ -176,7 +176,7 @@ def _version(target: Target, floor: str) -> tuple[int, int]:
     return version_of_floor(target, floor, where="image")
 
 
-_NAME = re.compile(r"[\w][\w.:/@+-]*", re.ASCII)
+_NAME = r"(?a:[\w][\w.:/@+-]*)"
 
 
 def _refuse_misspelt(filled: str, file: str, where: str) -> None:
@@ -184,7 +184,7 @@ def _refuse_misspelt(filled: str, file: str, where: str) -> None:
         raise ConfigError(f"{where}: '{filled}'; expected '{DOCKERFILE}' in lower case")
     if file.startswith("/") or ".." in file.split("/"):
         raise ConfigError(f"{where}: '{filled}' lies outside the package; name a Dockerfile in it")
-    if filled == DOCKERFILE or (not file and not _NAME.fullmatch(filled)):
+    if filled == DOCKERFILE or (not file and not re.fullmatch(_NAME, filled)):
         raise ConfigError(f"{where}: '{filled}' names no image; expected one like 'registry.example/name:tag'")
     digest = filled.partition("@")[2]
     if digest and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from cartwheel.model.config.manifests import Manifests
@@ -16,7 +15,7 @@ from cartwheel.model.wheels.python import ABI3, ABI3T, FIRST_ABI3T, PURE, SUPPOR
 from cartwheel.model.wheels.target import ANY
 from cartwheel.model.wheels.wheel_name import normalised_name
 
-_VERSION = re.compile(r"(pypy|graalpy)?3\.(\d+)(t?)(?:-v8)?")
+_VERSION = r"(pypy|graalpy)?3\.(\d+)(t?)(?:-v8)?"
 
 
 def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
@@ -60,7 +59,7 @@ def _for_many(wheel: Wheel) -> bool:
 
 
 def _minor(version: str) -> int:
-    match = _VERSION.fullmatch(version)
+    match = re.fullmatch(_VERSION, version)
     return int(match[2]) if match else 0
 
 
@@ -128,7 +127,7 @@ def refuse_untestable(python: str, minimum: str, test: Test, manifests: Manifest
 
 def _wrong_pythons(python: str, minimum: str, test: Test) -> Iterable[str]:
     for name in test.python:
-        match = _VERSION.fullmatch(name)
+        match = re.fullmatch(_VERSION, name)
         if match is None or (match[1] and match[3]):
             yield f"test.python: unknown interpreter '{name}'; expected one like '3.13', '3.14t' or 'pypy3.11'"
         elif test.python.count(name) > 1:
@@ -141,11 +140,18 @@ def _wrong_pythons(python: str, minimum: str, test: Test) -> Iterable[str]:
             yield f"test.python: '{name}' takes no wheel for abi3t; expected 3.{FIRST_ABI3T} or newer"
 
 
+def _is_misspelt(field: str) -> bool:
+    """Whether a field of a test command is meant to be `package`."""
+    from difflib import get_close_matches
+
+    return bool(get_close_matches(field, ("package",), cutoff=0.8))
+
+
 def _unknown(test: Test, manifests: Manifests) -> Iterable[str]:
     pyproject = manifests.pyproject
     for part in test.command:
         for field in re.findall(r"\{(\w+)\}", part):
-            if field != "package" and get_close_matches(field, ("package",), cutoff=0.8):
+            if field != "package" and _is_misspelt(field):
                 yield f"test.command: '{{{field}}}' stands for nothing; did you mean '{{package}}'?"
     for line in test.requires:
         if not requirements_file(line) and not _is_requirement(line):
