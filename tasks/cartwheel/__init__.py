@@ -18,9 +18,11 @@ _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 def __getattr__(name: str) -> object:
     """`Pipeline`, on first use: doit imports this package for its plugins in every project of an environment."""
     if name == "Pipeline":
+        import atexit
         import gc
 
         gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+        atexit.register(gc.freeze)  # Python collects twice at exit, a fifth of a `doit list`; the system frees memory
         from cartwheel.pipeline import Pipeline
 
         return Pipeline
