@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cartwheel.filesystem.named_files import named_in, words_of
+from cartwheel.inputs import git_reads
 
 
 @pytest.fixture
@@ -17,6 +18,9 @@ def root(tmp_path: Path) -> Path:
     ):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "link.ld").write_text("INCLUDE exports.map\n")
+    (tmp_path / "tools/run").write_text('#!/bin/sh\n. "$(dirname "$0")/more.sh"\nls libs dist 1.0 .. /etc/hosts\n')
+    (tmp_path / "tools/more.sh").write_text("cat deep/x.txt  # and run again\n")
     (tmp_path / "link.args").write_text("@more.args libs/libf.a\n")
     (tmp_path / "more.args").write_text("@link.args -Wl,--version-script=exports.map\n")
     return tmp_path
@@ -27,6 +31,9 @@ def root(tmp_path: Path) -> Path:
     [
         (("sh", "gen.sh"), ("gen.sh",), ()),
         (("sh", "./gen.sh", "missing.txt"), ("gen.sh",), ()),
+        (("tools/run",), ("tools/deep/x.txt", "tools/more.sh", "tools/run"), ()),
+        (("-Wl,-T,link.ld",), ("exports.map", "link.ld"), ()),
+        (("tools/more.sh",), ("tools/deep/x.txt", "tools/more.sh"), ()),
         (("make", "-C", "tools"), (), ("tools",)),
         (("-Llibs", "-lf"), (), ("libs",)),
         (("--script=gen.sh",), ("gen.sh",), ()),
@@ -54,3 +61,18 @@ def test_a_path_is_taken_from_each_place(root: Path) -> None:
         "tools/deep/x.txt",
         "tools/wrap.sh",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("git rev-parse HEAD > app/rev.txt", {"HEAD"}),
+        ("x=$(git -C . describe --tags)", {"HEAD", "git describe"}),
+        ("git status --porcelain", {"HEAD", "git describe", "git status"}),
+        ("git diff | sha256sum", {"HEAD", "git describe", "git diff"}),
+        ("subprocess.run(['git', 'config', 'remote.origin.url'])", {"HEAD", "git config"}),
+        ("# git tells the commit\ncp .gitignore x; digit=1", set()),
+    ],
+)
+def test_a_command_or_a_script_asks_git(text: str, names: set[str]) -> None:
+    assert set(git_reads.named_in_commands([text])) == names

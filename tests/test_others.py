@@ -35,6 +35,7 @@ class Other(Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...] = TARGETS
     """The systems that its code allows from Linux."""
     readme: str = "README.md"
+    """A text in the metadata; jellyfish's wheel has no readme."""
     more: str = ""
     """A line of the table; glean's crate is 1.0.0 for ever."""
 
@@ -47,7 +48,9 @@ OTHERS = {
     "nh3": Other(version="0.3.2", python="abi3", source="src/lib.rs", packed="nh3.pyi"),
     # stubs beside the module or in the package, py.typed
     "fastuuid": Other(version="0.14.0", python="3.13", source="src/lib.rs", packed="fastuuid.pyi"),
-    "jellyfish": Other(version="1.2.1", python="3.13", source="src/lib.rs", packed="python/jellyfish/__init__.py"),
+    "jellyfish": Other(
+        version="1.2.1", python="3.13", source="src/lib.rs", packed="python/jellyfish/__init__.py", readme="LICENSE"
+    ),
     "python-bidi": Other(
         version="0.6.12", python="3.13", source="src/lib.rs", packed="bidi/__init__.py", readme="README.rst"
     ),
@@ -172,6 +175,8 @@ def edited(project: Yard, other: Other, number: int) -> None:
         case 3:
             path = project.path("pyproject.toml")
             text = path.read_text("utf-8")
+            if "\ndescription" not in text:
+                text = text.replace("[project]\n", "[project]\ndescription = 1\n")
             assert text.count("\ndescription = ") == 1 or text.count("\ndescription=") == 1
             path.write_text(text.replace("\ndescription", '\ndescription = "Another." #', 1), "utf-8")
         case 4:

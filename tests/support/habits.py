@@ -409,6 +409,18 @@ HABITS = {
                "app/src/main.rs": SAID},
         edits={"another branch": lambda yard: git(yard.root, "switch", "--quiet", "--create", "other")},
     ),
+    "a remote, the state of the tree and a difference": Habit(
+        files={"app/build.rs": script(
+                   'let asked = [vec!["config", "remote.origin.url"], vec!["status", "--porcelain"], vec!["diff"]];',
+                   'say(asked.iter().map(|words| printed("git", words)).collect());', changed("build.rs")),
+               "app/src/main.rs": SAID, "LICENSE": "free"},
+        first=lambda yard: git(yard.root, "remote", "add", "origin", "https://one.invalid/app"),
+        edits={
+            "another remote": lambda yard: git(yard.root, "remote", "set-url", "origin", "https://two.invalid/app"),
+            "a file that git does not know": write("new.txt", "new"), "an edit": write("LICENSE", "another"),
+            "an edit of what is edited": write("LICENSE", "a third"),
+        },
+    ),
     "tags that a script watches": Habit(
         files={"app/build.rs": script('say(every("../.git/refs/tags"));', changed("../.git/refs/tags")),
                "app/src/main.rs": SAID},
@@ -527,6 +539,15 @@ HABITS = {
                "tools/compiler.sh": '#!/bin/sh\nexec cc "$@" -Wl,--build-id=0xaa11\n'},
         first=executable("tools/compiler.sh"),
         edits={"the script": change("tools/compiler.sh", "aa11", "bb22")},
+    ),
+    "a folder for cargo's intermediate files": Habit(
+        files={".cargo/config.toml": '[build]\nbuild-dir = "{workspace-root}/middle"\n', "app/d.txt": "d",
+               ".gitignore": ".cartwheel/\ndist/\nmiddle/\n",
+               "app/build.rs": script('say(read("d.txt"));', changed("d.txt")), "app/src/main.rs": SAID},
+        edits={
+            "what a script reads": write("app/d.txt", "dd"),
+            "the same with an old time": both(write("app/d.txt", "ddd"), old("app/d.txt")),
+        },
     ),
     "a command before the build": Habit(
         files={"pyproject.toml": PYPROJECT + 'before = [{ run = ["sh", "tools/gen.sh", "tools/template.txt"] }]\n',

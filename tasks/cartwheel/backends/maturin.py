@@ -57,7 +57,7 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     chain = chain_of(package, wheel)
     directory = _directory(package, wheel, chain, work.root).path
     messages = work.scratch / "cargo.json"
-    env = _environment(package, wheel, chain, work, messages)
+    env = _environment(package, wheel, chain, work, messages, directory)
     inside = _container(package, wheel, work) if chain.name == CONTAINER else None
     if inside is None:
         for triple in wheel.target.triples:
@@ -68,7 +68,8 @@ def _compile(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[s
     sources.distrust(directory, work)
     out = work.scratch / "out"
     if wheel.pgo and wheel.pgo.run:
-        env = _environment(package, _optimized(package, wheel, chain, work, home), chain, work, messages)
+        optimized = _optimized(package, wheel, chain, work, home)
+        env = _environment(package, optimized, chain, work, messages, directory)
     work.log.measure(CrateCount(messages, len(sources.fetched(work.snapshot))).words)
     log, maturin, python = work.log, run.program_command("maturin"), _interpreter(package, wheel)
     if inside is not None:
@@ -91,7 +92,7 @@ def _optimized(package: Package, wheel: Wheel, chain: toolchain.Toolchain, work:
     from cartwheel.backends import pgo
 
     def build(instrumented: Wheel, directory: Path, out: Path) -> Path:
-        env = _environment(package, instrumented, chain, work, work.scratch / "pgo.json")
+        env = _environment(package, instrumented, chain, work, work.scratch / "pgo.json", directory)
         arguments = _arguments(package, instrumented, chain, directory, out, _interpreter(package, instrumented))
         work.log.run((*run.program_command("maturin"), *arguments), cwd=home / package.folder, env=env)
         return _final_wheel(out, instrumented)
@@ -181,9 +182,10 @@ def _arguments(
 
 
 def _environment(
-    package: Package, wheel: Wheel, chain: toolchain.Toolchain, work: Work, messages: Path
+    package: Package, wheel: Wheel, chain: toolchain.Toolchain, work: Work, messages: Path, directory: Path
 ) -> dict[str, str]:
     from cartwheel.backends.path_free import cargo_remaps
+    from cartwheel.cargo.config_files import separates_intermediate_files
     from cartwheel.toolchain import sccache
     from cartwheel.toolchain.compiler_flags import flags_environment
 
@@ -201,6 +203,8 @@ def _environment(
     env |= flags_environment(wheel.flags, triples, folder, env, lambda triple: _cfg(triple, folder, env), remapped)
     env |= more
     env.pop("CARGO_TARGET_DIR", None)
+    if separates_intermediate_files(folder, env):  # only then: the variable changes sccache's keys
+        env["CARGO_BUILD_BUILD_DIR"] = str(directory)
     env["CARTWHEEL_CARGO"] = env.get("CARGO") or "cargo"
     env["CARTWHEEL_CARGO_MESSAGES"] = str(messages)
     env |= {_PYTHON: sys.executable, _TEE: str(toolchain.CARGO_TEE)}

@@ -84,6 +84,14 @@ def registry_variables(cwd: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return {name: environ.get(name) or index for name, index in variables.items()}
 
 
+def separates_intermediate_files(cwd: Path, environ: Mapping[str, str]) -> bool:
+    """Whether the user has dep-info, fingerprints and the output of build scripts outside the target directory
+    (`build.build-dir`, cargo 1.91 and later)."""
+    files = configuration(cwd, environ).files
+    tables = (table(toml(path), "build") for path in files if not path.name.startswith("rust-toolchain"))
+    return "CARGO_BUILD_BUILD_DIR" in environ or any("build-dir" in row for row in tables)
+
+
 _TABLES = ("build", "target", "env", "host", "profile", "unstable")
 """Tables whose values reach a compiler (the Cargo book, "Configuration", November 2026)."""
 

@@ -12,14 +12,18 @@ from cartwheel.filesystem.read_set import SKIPPED, ReadSet, is_made_again, relat
 from cartwheel.process.command_words import split_command
 
 _DEPTH = 3
-"""The nesting limit of argument files (`@file`)."""
+"""The nesting limit of argument files (`@file`) and of scripts that name other files."""
+_SCRIPTS = frozenset({".sh", ".bash", ".py", ".pl", ".ps1", ".cmd", ".bat", ".ld", ".lds", ".x"})
+"""Suffixes of scripts and linker scripts; other programs begin with `#!`."""
+_LONGEST = 2**16
 
 
 def named_in(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSet:
     """The files and folders in the project or its repository that words name, relative to one of `places`.
 
-    A path may follow `=`, `,`, `@` or a one-letter flag. Arguments in a file named by `@` count as words too. Folders
-    that contain one of `places`, and folders of generated files, are left out.
+    A path may follow `=`, `,`, `@` or a one-letter flag. Arguments in a file named by `@` count as words too, and files
+    that a script names, also from its own folder. Folders that contain one of `places`, and folders of generated files,
+    are left out.
     """
     files: set[str] = set()
     folders: set[str] = set()
@@ -44,8 +48,13 @@ def _paths(words: Iterable[str], places: tuple[Path, ...], depth: int) -> Iterat
             for place in places:
                 path = Path(os.path.abspath(place / part))
                 yield path
-                if word.endswith("@" + part) and depth and S_ISREG(_mode(path)):
+                if not (depth and S_ISREG(_mode(path))):
+                    continue
+                if word.endswith("@" + part):
                     yield from _paths(_arguments(path), places, depth - 1)
+                elif mentions := _mentions(path):
+                    below = _paths(mentions, tuple(dict.fromkeys((path.parent, *places))), depth - 1)
+                    yield from (file for file in below if S_ISREG(_mode(file)))
 
 
 def _mode(path: Path) -> int:
@@ -69,6 +78,24 @@ def _arguments(path: Path) -> list[str]:
         return split_command(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
+
+
+def script_text(path: Path) -> str:
+    """The text of a script or of a linker script; empty for other files."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(2)
+            if start != b"#!" and path.suffix not in _SCRIPTS:
+                return ""
+            return (start + file.read(_LONGEST)).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _mentions(path: Path) -> tuple[str, ...]:
+    """The words of a script that may be paths; empty for other files."""
+    words = (word.strip("/") for word in re.findall(r"[\w./@%+-]+", script_text(path)))
+    return tuple(dict.fromkeys(word for word in words if "." in word.strip(".") or "/" in word))
 
 
 def words_of(text: str) -> tuple[str, ...]:

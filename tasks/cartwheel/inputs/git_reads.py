@@ -1,4 +1,4 @@
-"""What a build reads of the repository itself: the commit, what `git describe` prints, the branch."""
+"""What a build reads of the repository itself: the commit, what `git describe` prints, the branch, edits, remotes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,21 @@ DESCRIPTION = "git describe"
 """The commit by its nearest tag, and whether a tracked file is edited."""
 TAGS = "git tags"
 BRANCH = "git branch"
-LOCAL = (DESCRIPTION, TAGS, BRANCH)
+STATUS = "git status"
+"""The names of edited and untracked files, but for what cartwheel writes."""
+DIFFERENCE = "git diff"
+"""The content of the edits."""
+SETTINGS = "git config"
+"""The remotes' addresses and the user's name."""
+LOCAL = (DESCRIPTION, TAGS, BRANCH, STATUS, DIFFERENCE, SETTINGS)
 """What differs between clones of one commit; compared only on the machine that made the record."""
 
 _GIT = r'"git"|\.git\b|\b(?:git2|gix|vergen\w*|built|shadow_rs|git_version)::'
 _DESCRIPTION = r"describe|dirty|\"status\"|\"diff|statuses|all_git|vergen::Config"
 _TAGS = r"\"tag\"|refs/tags|tag_names|tag_foreach"
+_STATUS = r"\"status\"|statuses|untracked|dirty\(true\)|all_git|vergen::Config"
+_DIFFERENCE = r"\"diff|\"stash\"|diff_tree|diff_index"
+_SETTINGS = r"remote|\"config\"|\.config\(\)|\"user\.(?:name|email)"
 _BRANCH = r"branch|abbrev-ref|symbolic-ref|all_git|vergen::Config|read\w*\([^)]*\.git/HEAD"
 
 _CRATES = {
@@ -26,7 +35,7 @@ _CRATES = {
         ("vergen", "vergen-git2", "vergen-gix", "vergen-gitcl", "build-info-build", "build-data"), (COMMIT,)
     ),
     **dict.fromkeys(("git-version", "git-version-macro"), (COMMIT, DESCRIPTION)),
-    **dict.fromkeys(("git-testament", "git-testament-derive", "shadow-rs"), (COMMIT, DESCRIPTION, BRANCH)),
+    **dict.fromkeys(("git-testament", "git-testament-derive", "shadow-rs"), (COMMIT, DESCRIPTION, BRANCH, STATUS)),
 }
 """What crates read for whoever uses them (their documentation on docs.rs, November 2026).  vergen reads what the build
 script names."""
@@ -35,8 +44,18 @@ script names."""
 def named_in_sources(texts: Iterable[str]) -> tuple[str, ...]:
     """What build scripts and procedural macros ask git for, by their source texts."""
     about_git = "\n".join(text for text in texts if re.search(_GIT, text))
-    rows = ((COMMIT, _GIT), (DESCRIPTION, _DESCRIPTION), (TAGS, _TAGS), (BRANCH, _BRANCH))
+    rows = (
+        (COMMIT, _GIT), (DESCRIPTION, _DESCRIPTION), (TAGS, _TAGS), (BRANCH, _BRANCH), (STATUS, _STATUS),
+        (DIFFERENCE, _DIFFERENCE), (SETTINGS, _SETTINGS),
+    )  # fmt: skip
     return tuple(name for name, pattern in rows if re.search(pattern, about_git))
+
+
+def named_in_commands(texts: Iterable[str]) -> tuple[str, ...]:
+    """What commands and scripts in any language ask git for, by their texts."""
+    lines = (line for text in texts for line in text.splitlines() if not line.lstrip().startswith("#"))
+    asking = (re.findall(r"[\w./-]+", line) for line in lines if re.search(r"\bgit\b", line))
+    return named_in_sources(" ".join(f'"{word}"' for word in words) for words in asking)
 
 
 def watched_at(path: Path) -> tuple[str, ...]:
@@ -67,7 +86,7 @@ def head(root: Path) -> str:
 
 
 def local_values(names: Collection[str], root: Path) -> Mapping[str, str]:
-    """What git says now about the tags, the edits and the branch of this clone; only for what `names` asks."""
+    """What git says now about this clone; only for what `names` asks."""
     return {name: _asked(name, root) for name in LOCAL if name in names}
 
 
@@ -77,15 +96,17 @@ def _asked(name: str, root: Path) -> str:
 
 
 def ask(name: str, root: Path) -> str:
-    """What git says about a name of `LOCAL`; empty where it says nothing.  Never cached."""
+    """What git says about a name of `LOCAL`, or a digest of it; empty where it says nothing.  Never cached."""
     from cartwheel.model.errors import CartwheelError
+    from cartwheel.process.environment import fingerprint
     from cartwheel.process.run import capture
 
     env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | {"LC_ALL": "C"}
     try:
-        return " ".join(
+        answer = " ".join(
             capture(("git", "--no-optional-locks", *row), cwd=root, env=env).strip() for row in _QUESTIONS[name]
         )
+        return fingerprint(answer) if name in _DIGESTS else answer
     except CartwheelError:
         return ""
 
@@ -96,7 +117,12 @@ _QUESTIONS = {
     ),
     TAGS: (("for-each-ref", "--format=%(refname:strip=2) %(objectname)", "refs/tags"),),
     BRANCH: (("symbolic-ref", "--quiet", "HEAD"),),
+    STATUS: (("status", "--porcelain", "--", ":/", ":(exclude)dist", ":(exclude).cartwheel"),),
+    DIFFERENCE: (("diff", "--no-ext-diff", "--no-textconv", "HEAD"),),
+    SETTINGS: (("config", "--get-regexp", r"^(remote\..*\.url|user\.(name|email))$"),),
 }  # fmt: skip
+_DIGESTS = (STATUS, DIFFERENCE, SETTINGS)
+"""Answers that are long, or that hold a secret: an address with a password."""
 
 
 def look_again() -> None:

@@ -23,6 +23,7 @@ from cartwheel.inputs.tree_looks import (
     declared_files,
     files_at,
     files_named,
+    git_of_commands,
     learned_names,
     packed_with,
 )
@@ -67,7 +68,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         if before:
             outside.update(path for path in before.local if _is_absolute(path))
         resolution, hint = self._resolution(snapshot, before)
-        of_git = self._of_git(learned, resolution)
+        of_git = self._of_git(learned, resolution, snapshot.root)
         facts = {
             **{f"pyproject.toml: {part}": digest for part, digest in self._parts().items()},
             **counted_values(self.package, self.wheel, snapshot, learned["env"]),
@@ -143,7 +144,8 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         from cartwheel.inputs.last_build import modification_time
 
         now = self._with_settings(self.dependencies(work.snapshot, Dependencies(learned=then.learned)), work.snapshot)
-        changed = {p for p in {*then.listing, *now.listing} if then.listing.get(p) != now.listing.get(p)}
+        was, files = ({**seen.listing, **seen.local} for seen in (then, now))
+        changed = {p for p in {*was, *files} - {*git_reads.LOCAL} if was.get(p) != files.get(p)}
         older = any(modification_time(work.root / path) <= built for path in changed)
         named = changed.intersection(path for group in self._declared_files(work.snapshot) for path in group)
         for unwatched in then.learned.get("unwatched", ()):
@@ -151,18 +153,17 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         names = {name for name in {*then.facts, *now.facts} if is_variable(name) or name == _COMMIT}
         values = any(then.facts.get(name) != now.facts.get(name) for name in names)
         values |= any(then.local.get(name) != now.local.get(name) for name in git_reads.LOCAL)
-        return bool(older or named or values or self._configured_anew(then, now, changed, work))
+        return bool(older or named or values or self._configured_anew(changed, work))
 
-    def _configured_anew(self, then: Dependencies, now: Dependencies, changed: set[str], work: Work) -> bool:
+    def _configured_anew(self, changed: set[str], work: Work) -> bool:
         """Whether a configuration file of cargo changed: cargo runs no build script again for its `[env]`."""
         from cartwheel.cargo.config_files import configuration
         from cartwheel.filesystem.read_set import relative_name
 
-        outside = {path for path in {*then.local, *now.local} if then.local.get(path) != now.local.get(path)}
         settings = configuration(work.root / self.package.folder, work.snapshot.environ)
         paths = (*settings.files, *settings.missing)
         places = {name for path in paths for name in (relative_name(path, work.root), str(path))}
-        return bool(places & (changed | outside))
+        return bool(places & changed)
 
     def _with_settings(self, seen: Dependencies, snapshot: Snapshot) -> Dependencies:
         """The dependencies with compiler, features and profile added as facts."""
@@ -193,11 +194,15 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         named = files_named(words, self.package.folder, self.package.manifest, snapshot.root)
         return (*declared_files(self.package, self.wheel, snapshot.root), *named)
 
-    def _of_git(self, learned: Mapping[str, tuple[str, ...]], resolution: Mapping[str, str]) -> frozenset[str]:
+    def _of_git(
+        self, learned: Mapping[str, tuple[str, ...]], resolution: Mapping[str, str], root: Path
+    ) -> frozenset[str]:
         """What the build reads of the repository itself, in the words of `git_reads`."""
         crates = {name.split(" ")[1]: value for name, value in resolution.items() if name.startswith(_CRATE)}
         named = learned.get("git", ())
-        return frozenset((*named, *git_reads.read_by_crates(crates, named)))
+        words = tuple(word for before in self.wheel.before for word in before.run)
+        commands = git_of_commands(words, self.package.folder, root)
+        return frozenset((*named, *commands, *git_reads.read_by_crates(crates, named)))
 
     def _parts(self) -> Mapping[str, str]:
         from cartwheel.inputs import pyproject_parts

@@ -101,6 +101,7 @@ def look_again() -> None:
     configuration_files.cache_clear()
     crates_by_path.cache_clear()
     files_named.cache_clear()
+    git_of_commands.cache_clear()
 
 
 def declared_files(package: Package, wheel: Wheel | None, root: Path) -> Iterable[tuple[str, ...]]:
@@ -123,6 +124,17 @@ def files_named(words: tuple[str, ...], folder: str, manifest: str, root: Path) 
     places = (root / folder, *((workspace_root(root / manifest).parent,) if manifest else ()))
     names = named_in((part for word in words for part in words_of(word)), places, root)
     return (names.files, *(files_at(root, name) for name in names.folders))
+
+
+@cache
+def git_of_commands(words: tuple[str, ...], folder: str, root: Path) -> tuple[str, ...]:
+    """What commands before a build, and the scripts that they name, ask git for."""
+    if not words:
+        return ()
+    from cartwheel.filesystem.named_files import script_text
+
+    files = files_named(words, folder, "", root)[0]
+    return git_reads.named_in_commands((" ".join(words), *(script_text(root / name) for name in files)))
 
 
 def counted_values(package: Package, wheel: Wheel, snapshot: Snapshot, names: Iterable[str] = ()) -> Mapping[str, str]:

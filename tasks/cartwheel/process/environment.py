@@ -189,6 +189,7 @@ def secrets(values: Mapping[str, str | Secret], environ: Mapping[str, str]) -> t
 
 
 SET_BY_US = frozenset({
-    "CARGO", "CARGO_TARGET_DIR", "PATH", "MACOSX_DEPLOYMENT_TARGET", "OUT_DIR", "TARGET", "HOST", "PROFILE",
+    "CARGO", "CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR", "PATH", "MACOSX_DEPLOYMENT_TARGET", "OUT_DIR", "TARGET",
+    "HOST", "PROFILE",
 })  # fmt: skip
 """Variables that cartwheel, cargo or a wrapper sets for each build; the user's values have no effect."""
