@@ -88,3 +88,12 @@ def test_a_feature_of_other_interpreters_is_no_part() -> None:
     without = _BY_INTERPRETER.replace("new", "newer")
     assert _parts(_BY_INTERPRETER, python="3.11") == _parts(without, python="3.11")
     assert _parts(_BY_INTERPRETER, python="3.12") != _parts(without, python="3.12")
+
+
+@pytest.mark.parametrize("python", ["abi3", "py3"])
+def test_without_one_interpreter_a_features_conditions_are_parts(python: str) -> None:
+    plain, edge = (
+        _BY_INTERPRETER.replace('"a"', text) for text in ('"a"', '{ feature = "a", python-version = ">=4" }')
+    )
+    assert _parts(plain, python=python) != _parts(edge, python=python)
+    assert _parts(edge, python=python) != _parts(edge.replace(">=4", ">=5"), python=python)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cartwheel.model.config.cargo_features import features
+from cartwheel.model.wheels import python as pythons
 
 _BUILD_SYSTEM = ("requires", "build-backend")
 _NOT_IN_WHEELS = frozenset({"sdist-generator", "sdist-include", "editable-profile", "generate-ci"})
@@ -39,7 +40,8 @@ def _counting(pyproject: Mapping[str, Any], triple: str, python: str) -> Iterato
             yield from ((f"tool.maturin.target.{name}", s) for name, s in value.items() if _concerns(name, triple))
         elif key == "features":
             chosen = features(pyproject, python, ())
-            if counting := [*chosen.given, *chosen.conditional]:
+            # Without one version (abi3, a program), maturin decides by the conditions themselves.
+            if counting := [*chosen.given, *chosen.conditional] if pythons.version(python) else value:
                 yield f"tool.maturin.{key}", counting
         elif key not in _NOT_IN_WHEELS:
             yield f"tool.maturin.{key}", value
