@@ -77,6 +77,9 @@ UNREADABLE = {
     ),
     "latin-1": (b'[project]\nname = "\xe9"\n', "not valid TOML: line 2 is not UTF-8; save the file as UTF-8"),
     "UTF-16": ("[project]\n".encode("utf-16"), "not valid TOML: line 1 is not UTF-8; save the file as UTF-8"),
+    "a table that stands twice": (
+        b"[tool.x]\n[tool.x]\n", "not valid TOML: Cannot declare [tool.x] twice (at line 2, column 8)",
+    ),
     "a key that stands twice": (
         b"[project]\nname = 1\nname = 2\n", "not valid TOML: Cannot overwrite a value (at line 3, column 9)",
     ),

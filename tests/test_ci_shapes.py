@@ -114,7 +114,7 @@ def test_a_tag_makes_a_page_with_generated_notes_and_an_index_gets_files_only_on
         assert released.results == succeeded(*MADE, *paged), released.said
         (row,) = page.releases.values()
         assert (row["draft"], row["body"]) == (False, "## What's Changed\n* a pull request, for v1.0")
-        assert {*GRAVEL} < set(page.files("v1.0"))
+        assert {*GRAVEL, "gravel-1.0-report.html"} < set(page.files("v1.0"))
         assert on(shelf) == []
 
         asked = forge.run("workflow_dispatch", "refs/tags/v1.0", to="shelf")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from cartwheel.inputs.missing_files import missing_inputs
 from cartwheel.model import project as model
 from cartwheel.model.config import resolve
 from cartwheel.model.errors import ConfigError
@@ -231,7 +235,14 @@ def test_the_tag_of_one_package_among_several_names_it() -> None:
         ({"test": {"command": "pytest -q"}}, 'found a string, expected a list; write command = ["pytest", "-q"]'),
         ({"sccache": "yes"}, "[tool.cartwheel] sccache: found a string, expected true or false"),
         ({"floor": 2.28}, '[tool.cartwheel] floor: found a number, expected a string, such as "manylinux_2_28"'),
-        ({"overrides": {}}, "[tool.cartwheel] overrides: found a table, expected a list"),
+        (
+            {"overrides": {}},
+            "[tool.cartwheel] overrides: found a table, expected a list of tables; write [[tool.cartwheel.overrides]]",
+        ),
+        ({"python": [3.12]}, "[tool.cartwheel] python[0]: found a number, expected a string; put it in quotes"),
+        ({"index": {"a": {}, "own": {"url": 5}}}, "index.own.url: found a number, expected a string, such as"),
+        ({"index": {"own": {"rules": {"size": 1}}}}, "index.own.rules.size: found a number, expected a string; put it"),
+        ({"index": {"own": {"url": "x.example/up"}}}, "index.own url: found 'x.example/up'; expected an address that"),
         ({"overrides": [{"floor": "x"}]}, "overrides[0]: has no 'select'; add it"),
         ({"build": "cp313-*"}, "unknown key 'build'; here that is: python"),
         ({"test-command": "pytest"}, "unknown key 'test-command'; here that is: test.command"),
@@ -260,6 +271,26 @@ def test_a_mistake_in_the_configuration_is_named_with_what_was_expected(table: M
         understood(manifests({"targets": ["x86_64-unknown-linux-gnu"], **table}, cargo=crate("abi3-py311")))
     assert output in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("requirement", "valid"),
+    [(">=3.9", True), (">= 3.9, <4.0,!=3.10.*", True), ("~=3.11", True), ("===3.12", True), ("^3.11", False),
+     ("3.11+", False), (">=3.11;", False), ("latest", False)],
+)  # fmt: skip
+def test_requires_python_is_a_version_specifier(requirement: str, valid: bool) -> None:
+    expected = f"pyproject.toml: [project] requires-python '{requirement}' is no version specifier; expected one like"
+    with nullcontext() if valid else pytest.raises(ConfigError, match=re.escape(expected)):
+        understood(manifests(project={"requires-python": requirement}))
+
+
+def test_a_readme_that_is_missing_is_named(tmp_path: Path) -> None:
+    package = understood(manifests(project={"readme": {"file": "READ.md", "content-type": "text/markdown"}})).packages[
+        0
+    ]
+    assert [*missing_inputs(tmp_path, package)] == ["demo: [project] readme names READ.md, which is missing"]
+    (tmp_path / "READ.md").touch()
+    assert [*missing_inputs(tmp_path, package)] == []
 
 
 def test_two_targets_that_would_make_one_file_are_refused() -> None:

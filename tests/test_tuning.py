@@ -209,7 +209,7 @@ REFUSED: list[tuple[Mapping[str, Any], str]] = [
     ),
     ({"targets": [MAC], "floor": "10.15"}, "is older than Rust's standard library for it; expected '11.0'"),
     ({"targets": [MAC], "floor": "12.3"}, "names no minor version"),
-    ({"targets": ["x86_64-pc-windows-gnu"], "floor": "10"}, "this target has none, remove it"),
+    ({"targets": ["x86_64-pc-windows-gnu"], "floor": "10"}, "x86_64-pc-windows-gnu, which has none"),
     ({"targets": ["loongarch64-unknown-linux-gnu"], "publish": ["pypi"]}, "pypi takes no wheel with the platform tag"),
     ({"overrides": [{"select": {"python": "3.14T"}, "profile": "x"}]}, "overrides: python '3.14T' selects none of the"),
     (

@@ -170,7 +170,7 @@ class Pipeline:
             if word.startswith(f"{stage}:") and not any(fnmatch(name, word) for name in names):
                 if "*" in word:
                     raise ConfigError(f"'{word}' selects no task; see them with: doit list --all")
-                near = (name for name in names if name.count(":") == word.count(":"))
+                near = [name for name in names if name.count(":") == word.count(":")] or names
                 raise ConfigError(f"there is no task '{word}'{did_you_mean(word, near)}")
 
     def steps(self, stage: str) -> Iterable[Step]:

@@ -27,6 +27,7 @@ _REFRESH = 0.125
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ASCII_FRAMES = "|/-\\"
+"""For code pages without Braille, and Windows consoles without VT sequences, whose fonts lack it."""
 
 
 class WorkingStep(Struct, frozen=True, kw_only=True):
@@ -151,7 +152,8 @@ class LiveScreen(PlainScreen):
     def _working(self, width: int, height: int) -> Text:
         from rich.text import Text
 
-        frames = _FRAMES if _encodable(_FRAMES, self._stream) == _FRAMES else _ASCII_FRAMES
+        braille = _encodable(_FRAMES, self._stream) == _FRAMES and not self._terminal().legacy_windows
+        frames = _FRAMES if braille else _ASCII_FRAMES
         steps = tuple(self._at_work())
         most = max(1, height - 3)
         lines = [working_line(step, frames[self._picture % len(frames)], width - 1) for step in steps[:most]]

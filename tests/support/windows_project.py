@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import pty
 import re
 import select
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 import time
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+import pyte
 import pytest
 from filelock import FileLock
 
@@ -51,11 +56,7 @@ class Installed:
 
         Returns the exit code, the output without escape sequences, and the seconds from the key to the end.
         """
-        process, terminal = pty.fork()
-        if process == 0:
-            os.chdir(cwd)
-            own = {**os.environ, **self.machine.environment, **tools(), **env, "TERM": "xterm"}
-            os.execve(self.machine.wine, [str(self.machine.wine), str(self.python), *argv], own)
+        process, terminal = self._on_terminal(*argv, cwd=cwd, env=env)
         output, typed, deadline = b"", 0.0, time.monotonic() + timeout
         while time.monotonic() < deadline:
             if not typed and when():
@@ -72,6 +73,31 @@ class Installed:
         assert typed, f"the moment for Ctrl-C never came: {text[-2000:]}"
         assert time.monotonic() < deadline, f"it went on: {text[-2000:]}"
         return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), text, took
+
+    def pictures(self, *argv: str, cwd: Path, env: Mapping[str, str]) -> tuple[int, list[str], bool]:
+        """Run the interpreter in a Windows console of 80 columns, which knows no VT sequences.
+
+        Returns the exit code, each picture that its user saw, and whether the cursor is visible at the end.
+        """
+        process, terminal = self._on_terminal(*argv, cwd=cwd, env=env)
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+        screen = pyte.Screen(80, 40)
+        stream, seen = pyte.ByteStream(screen), [""]
+        with suppress(OSError):  # its other end is closed
+            while part := os.read(terminal, 65536):
+                stream.feed(part)
+                seen.append("\n".join(line.rstrip() for line in screen.display).rstrip())
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), seen, not screen.cursor.hidden
+
+    def _on_terminal(self, *argv: str, cwd: Path, env: Mapping[str, str]) -> tuple[int, int]:
+        """Start the interpreter on a terminal; its process and the terminal's descriptor."""
+        process, terminal = pty.fork()
+        if process == 0:
+            os.chdir(cwd)
+            own = {**os.environ, **self.machine.environment, **tools(), **env, "TERM": "xterm"}
+            os.execve(self.machine.wine, [str(self.machine.wine), str(self.python), *argv], own)
+        return process, terminal
 
 
 def tools() -> dict[str, str]:

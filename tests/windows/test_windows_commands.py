@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -108,6 +109,32 @@ def test_a_pure_package_in_a_folder_with_blanks_and_accents_goes_from_list_to_re
     assert "rehearsed in" in doit("rehearse")
     doit("run", "clean")
     assert not (root / "dist").exists()
+
+
+BROKEN = """\
+import sys, time
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    for number in range(6):
+        print("Compiling \\u00e9", number, flush=True)
+        time.sleep(0.5)
+    sys.exit(3)
+build_sdist = build_wheel
+"""
+
+
+@pytest.mark.full(sample=0.0)
+def test_a_console_without_vt_sequences_shows_the_steps_at_work_and_a_failure_at_once(
+    installed: Installed, linux: Mapping[str, str], tmp_path: Path
+) -> None:
+    root = written(tmp_path / "slow", {"pyproject.toml": SLOW, "dodo.py": DODO, "backend.py": BROKEN})
+    features = "from rich._windows import get_windows_console_features as f; print(f().vt)"
+    assert installed.pictures("-c", features, cwd=root, env=linux)[1][-1] == "False"
+    code, pictures, visible = installed.pictures("-m", "doit", "build:any", cwd=root, env=linux)
+    assert (code, visible) == (1, True)
+    at_work = [p for p in pictures if re.search(r"(?m)^  [|/\\-] build:any:slow:py3  \d+ s  Compiling é \d$", p)]
+    assert at_work, pictures[-1]
+    assert "FAIL  build:any:slow:py3\n" in pictures[-1]
+    assert pictures[-1].endswith("      again: doit build:any:slow:py3\n1 done, 1 failed")
 
 
 @pytest.mark.full(sample=0.0)

@@ -43,8 +43,10 @@ class Changelog(WordsAndOptions):
         if text:
             self.outstream.write(f"{text}\n")
             return 0
-        what = "no commits since the last tag" if draft else f"{path}: no notes for {version or chosen.version}"
-        raise InvalidCommand(what)
+        if draft:
+            raise InvalidCommand("no commits since the last tag")
+        section = "; add a section for it" if chosen.changelog.origin == "file" else ""
+        raise InvalidCommand(f"{path}: no notes for {version or chosen.version}{section}")
 
 
 def _package(project: Project, name: str) -> Package:

@@ -17,8 +17,8 @@ from cartwheel.backends.build_lockfile import lockfile_warning
 from cartwheel.commands.options import AS_JSON, WordsAndOptions, flag, valued
 from cartwheel.commands.plan_text import plan_as_text
 from cartwheel.inputs.lockless_copy import lacks_lockfile
-from cartwheel.inputs.missing_files import told_of_inputs, told_of_macros
-from cartwheel.model.errors import CartwheelError
+from cartwheel.inputs.missing_files import missing_inputs, unseen_reads
+from cartwheel.model.errors import CartwheelError, did_you_mean
 from cartwheel.model.project import Project
 from cartwheel.model.wheels.artifacts import artifacts
 from cartwheel.run_context import RunContext, UpToDate
@@ -113,7 +113,9 @@ def closure(tasks: list[Any], selected: list[str]) -> tuple[Any, ...]:
     names = [task.name for task in tasks]
     for pattern in selected:
         if not any(fnmatch(name, pattern) for name in names):
-            raise InvalidCommand(f"'{pattern}' selects no task; see them with: doit list --all")
+            stages = {name.partition(":")[0] for name in names}
+            near = did_you_mean(pattern, stages) if pattern.isalpha() else "; see them with: doit list --all"
+            raise InvalidCommand(f"'{pattern}' selects no task{near}")
     control = TaskControl(tasks)
     control.process(selected or [name for name in names if name.partition(":")[0] != "clean"])
     ordered: dict[str, Any] = {}
@@ -180,13 +182,12 @@ def notes(project: Project, root: Path) -> tuple[str, ...]:
     without_lock = (
         lockfile_warning(package, root) for package in project.packages if lacks_lockfile(package.manifest, root)
     )
-    missing_tools = (
-        line for package in project.packages for say in (told_of_inputs, told_of_macros) for line in say(root, package)
-    )
+    inputs = (line for package in project.packages for line in missing_inputs(root, package))
+    reads = (line for package in project.packages for line in unseen_reads(root, package))
     left = (f"{package.name}: {line}" for package in project.packages for line in package.left_out)
     old = {need: wheel for package, wheel in project.wheels for need in import_library_needs(package, wheel, root)}
     lacking = (f"{need.name} is missing, and {wheel.target.triple} needs it; {need.fix}" for need, wheel in old.items())
-    return (*without_lock, *left, *lacking, *missing_tools)
+    return (*without_lock, *left, *lacking, *inputs, *reads)
 
 
 def as_document(project: Project, outlooks: Iterable[TaskForecast], remarks: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from codecs import BOM_UTF8
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ def read_toml(path: Path, shown_as: str) -> Mapping[str, Any]:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(f"{shown_as}: not valid TOML: line {line} is not UTF-8; save the file as UTF-8") from None
     except ValueError as error:
-        raise ConfigError(f"{shown_as}: not valid TOML: {error}") from None
+        raise ConfigError(f"{shown_as}: not valid TOML: {_in_toml_words(error)}") from None
     except OSError as error:
         raise ConfigError(f"{shown_as}: cannot be read: {error.strerror}") from None
 
@@ -52,7 +53,12 @@ def toml(path: Path) -> dict[str, Any]:
     except OSError:
         return {}
     except ValueError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+        raise ConfigError(f"{path}: not valid TOML: {_in_toml_words(error)}") from None
+
+
+def _in_toml_words(error: ValueError) -> str:
+    """tomllib's message, with `[tool.x]` for its `('tool', 'x')`."""
+    return re.sub(r"\('([^()]*)',?\)", lambda keys: "[" + keys[1].replace("', '", ".") + "]", str(error))
 
 
 def _file_state(path: Path) -> tuple[int, int, int]:

@@ -31,17 +31,21 @@ def refuse_missing(root: Path, project: Project, environ: Mapping[str, str]) -> 
             _refuse_no_profile(root, package, special, environ)
 
 
-def told_of_inputs(root: Path, package: Package) -> tuple[str, ...]:
-    """A message for each declared input that is missing: it is generated later, or misspelt."""
+def missing_inputs(root: Path, package: Package) -> Iterable[str]:
+    """A message for each declared input and for the readme, if missing: it is generated later, or misspelt."""
+    readme = package.manifests.pyproject.get("project", {}).get("readme")
+    name = readme.get("file") if isinstance(readme, dict) else readme
+    if isinstance(name, str) and not (root / inside(package.folder, name)).exists():
+        yield f"{package.name}: [project] readme names {inside(package.folder, name)}, which is missing"
     named = dict.fromkeys(name for wheel in (None, *package.wheels) for name in declared_inputs(package, wheel))
     paths = (inside(package.folder, name) for name in named)
-    return tuple(f"{package.name}: the input {path} is missing" for path in paths if not (root / path).exists())
+    yield from (f"{package.name}: the input {path} is missing" for path in paths if not (root / path).exists())
 
 
 _OPENS_FILES = r"\b(?:File::open|fs::read\w*|read_to_string|read_dir|WalkDir|glob)\b"
 
 
-def told_of_macros(root: Path, package: Package) -> tuple[str, ...]:
+def unseen_reads(root: Path, package: Package) -> tuple[str, ...]:
     """A message for each local procedural macro that opens files, if the package declares no inputs."""
     if not package.manifest or package.inputs:
         return ()

@@ -86,7 +86,10 @@ def refuse_wrong_types(kind: type[_Shape], data: Mapping[str, Any], shown_as: st
         text, _, place = str(error).partition(" - at ")
         expected, got = re.findall(r"`([^`]*)`", text)[:2] or ("", "")
         key = place.strip("`").removeprefix("$.")
-        raise ConfigError(f"{shown_as}: {key}: found {_type_name(got)}, expected {_type_name(expected)}") from None
+        quotes = "; put it in quotes" if expected == "str" and got in ("int", "float") else ""
+        raise ConfigError(
+            f"{shown_as}: {key}: found {_type_name(got)}, expected {_type_name(expected)}{quotes}"
+        ) from None
 
 
 _NAMES = {

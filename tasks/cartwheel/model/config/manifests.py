@@ -114,6 +114,8 @@ def crate_version(manifests: Manifests) -> VersionSource:
     """Where the crate's version is written: its own Cargo.toml or its workspace's.  Raises `ConfigError` if there is
     none."""
     crate = manifests.cargo.get("package")
+    if crate is None and not manifests.cargo.get("workspace"):
+        raise ConfigError(f'{manifests.cargo_path}: found no [package]; add one with name and version = "0.1.0"')
     if crate is None:
         raise ConfigError(
             f"{manifests.cargo_path}: a workspace without a [package]; "

@@ -35,6 +35,7 @@ from cartwheel.model.config.wheel_plan import WheelPlan
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Project
 from cartwheel.model.versions.version import highest, pep440, version_in
+from cartwheel.model.wheels.python import refuse_invalid_requirement
 from cartwheel.model.wheels.target import ANY
 from cartwheel.model.wheels.test_plan import refuse_untestable
 from cartwheel.model.wheels.wheel_name import normalised_name
@@ -171,6 +172,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         refuse_misplaced_keys(own, root=False, package=True, where=table)
     layers = (once, own, common)
     name = package_name(manifests, where)
+    refuse_invalid_requirement(manifests.requires_python, where)
     publish = destinations(manifests, layers, single=single)
     if not manifests.cargo_path and (single or own is not common):
         refuse_cargo_keys(own, once if single else Settings(), table)

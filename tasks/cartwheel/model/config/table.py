@@ -29,9 +29,28 @@ def decode(kind: type[_T], raw: object, *, where: str) -> _T:
         if isinstance(raw, Mapping):
             _refuse_unknown(kind, raw, where)
         text, _, place = str(error).partition(" - at `$")
+        place = _with_free_keys(kind, raw, place)
         keys = tuple(re.findall(r"[^.\[\]`]+", place))
         shown = f"{where} {place.removeprefix('.').rstrip('`')}".rstrip()
         raise ConfigError(f"{shown}: {_explanation(text, kind, raw, keys)}") from None
+
+
+def _with_free_keys(kind: type[Table], raw: object, place: str) -> str:
+    """msgspec's place of an error, with the user's key for each `[...]` of msgspec: `.index.own.url`."""
+    before, free, after = place.partition("[...]")
+    keys = tuple(re.findall(r"[^.\[\]`]+", before))
+    values = _value_at(raw, keys)
+    if not free or not isinstance(values, Mapping):
+        return place
+    for name, value in values.items():
+        part: object = {name: value}
+        for key in reversed(keys):
+            part = {key: part}
+        try:
+            msgspec.convert(part, kind)
+        except msgspec.ValidationError:
+            return _with_free_keys(kind, raw, f"{before}.{name}{after}")
+    return place
 
 
 def tables_in(annotation: object) -> tuple[type[Table], ...]:
@@ -101,18 +120,22 @@ def _explanation(text: str, kind: type[Table], raw: object, keys: tuple[str, ...
     return f"found {_NAMES.get(match[2], match[2])}, expected {_expectation(match[1], table, field, value, keys)}"
 
 
-def _expectation(wanted: str, table: type[Table], field: Any, value: object, keys: tuple[str, ...]) -> str:
-    kinds = [kind for kind in wanted.split(" | ") if kind != "null"]  # TOML has no null
+def _expectation(expected: str, table: type[Table], field: Any, value: object, keys: tuple[str, ...]) -> str:
+    kinds = [kind for kind in expected.split(" | ") if kind != "null"]  # TOML has no null
     words = " or ".join(_NAMES.get(kind, kind) for kind in kinds)
     if field is None or not keys:
         return words
     if kinds == ["array"] and isinstance(value, str):
         words = "a list"
         return f"{words}; write {keys[-1]} = {_list(value, split=field.encode_name in ('command', 'run'))}"
+    if kinds == ["array"] and isinstance(value, Mapping) and tables_in(field.type):
+        return f"a list of tables; write [[tool.cartwheel.{'.'.join(keys)}]]"
     from cartwheel.model.config.key_docs import example_of
 
     example = example_of(table, field.encode_name) if field.encode_name == keys[-1] else ""
-    return f"{words}, such as {example}" if example else words
+    if example:
+        return f"{words}, such as {example}"
+    return f"{words}; put it in quotes" if kinds == ["str"] and isinstance(value, int | float) else words
 
 
 def _list(text: str, *, split: bool) -> str:
@@ -131,9 +154,9 @@ def _field_at(kind: type[Table], keys: tuple[str, ...]) -> tuple[type[Table], An
     table, field = kind, None
     for key in keys:
         tables = tables_in(field.type) if field else (table,)
-        found = next(((t, f) for t in tables for f in msgspec.structs.fields(t) if f.encode_name == key), None)
-        if found:
-            table, field = found
+        match = next(((t, f) for t in tables for f in msgspec.structs.fields(t) if f.encode_name == key), None)
+        if match:
+            table, field = match
     return table, field
 
 

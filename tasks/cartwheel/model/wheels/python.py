@@ -78,6 +78,23 @@ def allows_python(requirement: str, version: str) -> bool:
     return any(specifiers.contains(f"{version}.{micro}") for micro in (0, 99))
 
 
+_SPECIFIER = r"\s*(?:[~=!<>]=|[<>])\s*\d[\d.]*(?:\.\*)?\s*"
+
+
+def refuse_invalid_requirement(requirement: str, where: str) -> None:
+    """Raises `ConfigError` if the text of `requires-python` is no version specifier."""
+    if not requirement or re.fullmatch(f"{_SPECIFIER}(?:,{_SPECIFIER})*", requirement):  # without importing packaging
+        return
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        SpecifierSet(requirement)
+    except InvalidSpecifier:
+        raise ConfigError(
+            f"{where}: [project] requires-python '{requirement}' is no version specifier; expected one like '>=3.11'"
+        ) from None
+
+
 def oldest_python(requirement: str) -> str:
     """The oldest CPython that `requires-python` allows; the oldest maintained one if the text is empty."""
     if not requirement:

@@ -176,14 +176,20 @@ def version_of_floor(target: Target, floor: str, *, where: str) -> tuple[int, in
     kind = _FLOOR_FORMS.get((target.system, target.libc), _FLOOR_FORMS.get((target.system, "")))
     if kind is None:
         if floor:
-            raise ConfigError(f"{where}: floor '{floor}' for {target.triple}; this target has none, remove it")
+            raise ConfigError(
+                f"{where}: floor '{floor}' for {target.triple}, which has none; set it for other targets alone: "
+                "[[tool.cartwheel.overrides]] with select"
+            )
         return (0, 0)
     pattern, example = kind
     if floor in LEGACY_MANYLINUX and target.libc == "gnu":
         return LEGACY_MANYLINUX[floor]
     match = re.fullmatch(pattern, floor)
     if match is None:
-        raise ConfigError(f"{where}: floor '{floor}' for {target.triple}; expected one like '{example}'")
+        raise ConfigError(
+            f"{where}: floor '{floor}' for {target.triple}; expected one like '{example}'; "
+            "targets with other floors need [[tool.cartwheel.overrides]] with select"
+        )
     return (int(match[1]), int(match[2] or 0))
 
 
