@@ -72,10 +72,10 @@ def reports_before_tag(project: Project, package: Package) -> tuple[str, ...]:
     """The reports of the checks that must pass before a tag."""
     if project.started_by:
         return ()
-    return tuple(a.report for a in made_here(package)) if project.made_by_ci else reports(package)
+    return tuple(a.report for a in local_artifacts(package)) if project.made_by_ci else reports(package)
 
 
-def made_here(package: Package) -> tuple[Artifact, ...]:
+def local_artifacts(package: Package) -> tuple[Artifact, ...]:
     """The files that this machine makes when a pipeline makes the others."""
     host = this_machine()
     return tuple(a for a in package_artifacts(package) if a.kind == "sdist" or host.runs(TARGETS[a.target]))
@@ -268,7 +268,7 @@ def refuse_before_tag(project: Project, package: Package, work: Work) -> None:
             with there.alone():
                 release_items(there, project, package, work, sending=name in sent_to, copies=False)
         return
-    own = made_here(package)
+    own = local_artifacts(package)
     verified_digests(package, work, own)
     names = [artifact.file for artifact in package_artifacts(package)]
     wrong = offline_refusals.name_refusals(project, package, work, names, [work.root / a.path for a in own], sending=())

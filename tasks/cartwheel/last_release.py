@@ -91,7 +91,7 @@ def last_release(
     """
     path = root / ".cartwheel" / "indexes" / index.name / f"{name}.json"
     if offline:
-        rows, moment = _kept_rows(path, index.name, name)
+        rows, moment = _cached_rows(path, index.name, name)
     else:
         rows, moment = project_listing(index, name, patience=patience), time.time()
         if keep:
@@ -166,7 +166,7 @@ def _keep(path: Path, rows: Iterable[ListedFile], moment: float) -> None:
         return  # an unwritable folder only costs the next offline look
 
 
-def _kept_rows(path: Path, index: str, name: str) -> tuple[tuple[ListedFile, ...], float]:
+def _cached_rows(path: Path, index: str, name: str) -> tuple[tuple[ListedFile, ...], float]:
     try:
         document = json.loads(path.read_bytes())
         rows = document["files"]

@@ -176,8 +176,8 @@ class Pipeline:
     def steps(self, stage: str) -> Iterable[Step]:
         """The stage's steps, from its module."""
         module = import_module(f"cartwheel.{stage.replace('-', '_')}")
-        made: Iterable[Step] = module.steps(self.project)
-        return made
+        steps: Iterable[Step] = module.steps(self.project)
+        return steps
 
     def _task(self, step: Step, parent: str) -> Task:
         OURS.add(step.name)

@@ -19,7 +19,7 @@ def tables(folder: str, texts: Texts, configured: str = "") -> Mapping[str, Any]
     """
     place = f"{folder}/" if folder != "." else ""
     names = (f"{place}pyproject.toml", "pyproject.toml")
-    document = next((found for found in (parsed_toml(texts, name) for name in names) if found), {})
+    document = next((parsed for parsed in (parsed_toml(texts, name) for name in names) if parsed), {})
     if not configured:
         return document
     name = configured.replace("{package}/", place).replace("{project}/", "").removeprefix("./")
@@ -132,10 +132,10 @@ def options_not_taken_over(pyproject: Mapping[str, Any]) -> Iterable[str]:
     if command := _several(table.get("test-command")):
         yield f"[tool.cibuildwheel]: test-command runs a shell, '{command}', and is not taken over: write it as test"
     for where, options, names in places:
-        if found := [name for name in names if options.get(name) or (where and name in options)]:
+        if ignored := [name for name in names if options.get(name) or (where and name in options)]:
             hint = "; what differs in the tests of some wheels is a key of an override: test = { … }"
-            tests = hint if any("test" in name for name in found) else ""
-            yield f"[tool.cibuildwheel]{where}: {', '.join(found)} not taken over{tests}"
+            tests = hint if any("test" in name for name in ignored) else ""
+            yield f"[tool.cibuildwheel]{where}: {', '.join(ignored)} not taken over{tests}"
 
 
 def test_settings(pyproject: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:

@@ -31,11 +31,11 @@ def function_commands(
         return None
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     by_name = {name: node for node in functions for name in _names(node)}
-    wanted = [name.partition("(")[0] for name in names]
-    if not wanted:
+    chosen_names = [name.partition("(")[0] for name in names]
+    if not chosen_names:
         chosen = [node for node in functions if decorator and decorator in map(_called, node.decorator_list)]
-    elif all(name in by_name for name in wanted):
-        chosen = [by_name[name] for name in wanted]
+    elif all(name in by_name for name in chosen_names):
+        chosen = [by_name[name] for name in chosen_names]
     else:
         return None
     commands = _Commands(tree, env, arguments)

@@ -176,13 +176,13 @@ def _tox_sections(files: Mapping[str, str]) -> dict[str, dict[str, str]]:
             parser.read_string(text)
         except configparser.Error:
             continue
-        found = {
+        sections = {
             f"{head.partition(':')[0]}:{name}" if ":" in head else head: dict(parser[head])
             for head in parser.sections()
             for name in _braced(head.partition(":")[2])
         }
-        if any(name.startswith("testenv") for name in found):
-            return found
+        if any(name.startswith("testenv") for name in sections):
+            return sections
     native = parsed_toml(files, "tox.toml") or parsed_toml(files, "pyproject.toml").get("tool", {}).get("tox", {})
     rows = {f"testenv:{name}": row for name, row in native.get("env", {}).items()}
     rows |= {"testenv": native["env_run_base"]} if "env_run_base" in native else {}

@@ -99,16 +99,16 @@ def uploads(step: JobStep, addresses: Mapping[str, str], inherited: Mapping[str,
     env = {**inherited, **step.env}
     token = next((name for name in _TOKENS if name in env), "")
     if step.uses == "pypa/gh-action-pypi-publish":
-        given = step.with_.get("repository-url", "") or step.with_.get("repository_url", "")
+        index = step.with_.get("repository-url", "") or step.with_.get("repository_url", "")
         password = "password" if "password" in step.with_ else ""
-        yield Upload(index=_resolved(given, addresses), what=step.uses, password=password)
+        yield Upload(index=_standard_name(index, addresses), what=step.uses, password=password)
     elif step.uses == "pyo3/maturin-action" and step.with_.get("command") in ("upload", "publish"):
-        given = _given("maturin", step.with_.get("args", ""), env)
-        yield Upload(index=_resolved(given, addresses), what=step.uses, password=token)
+        index = _index_of("maturin", step.with_.get("args", ""), env)
+        yield Upload(index=_standard_name(index, addresses), what=step.uses, password=token)
     elif _ACTION.fullmatch(step.uses):
-        given = next((step.with_[key] for key in _ADDRESS_INPUTS if step.with_.get(key)), "")
+        index = next((step.with_[key] for key in _ADDRESS_INPUTS if step.with_.get(key)), "")
         password = next((key for key in step.with_ if re.search("password|token", key)), token)
-        yield Upload(index=_resolved(given, addresses), what=step.uses, password=password)
+        yield Upload(index=_standard_name(index, addresses), what=step.uses, password=password)
     elif step.uses in _PAGES and any(step.with_.get(key) for key in ("files", "artifacts", "file")):
         yield Upload(index="github", what=step.uses)
     if not step.run:
@@ -124,14 +124,14 @@ def uploads(step: JobStep, addresses: Mapping[str, str], inherited: Mapping[str,
             if kind:
                 yield Upload(index=kind, what=what, password="CARGO_REGISTRY_TOKEN" if kind == "crates-io" else "")
                 continue
-            given = _given(match[1], match[0], env) or (addresses.get("", "") if match[1] == "uv" else "")
-            yield Upload(index=_resolved(configured.get(given, given), addresses), what=what, password=token)
+            index = _index_of(match[1], match[0], env) or (addresses.get("", "") if match[1] == "uv" else "")
+            yield Upload(index=_standard_name(configured.get(index, index), addresses), what=what, password=token)
     for match in _UNREAD.finditer(_PRINTED.sub("", script)):
         if not _NO_INDEX.search(match[0]) and not any(pattern.search(match[0]) for pattern, _ in _COMMANDS):
             yield Upload(index=UNNAMED, what=re.sub(r"\s+", " ", match[0]).strip()[:40].strip(), password=token)
 
 
-def _given(program: str, command: str, env: Mapping[str, str]) -> str:
+def _index_of(program: str, command: str, env: Mapping[str, str]) -> str:
     """What a command and its variables name as the index, an address first; empty if they name none."""
     options = list(_OPTION.finditer(command))
     options.sort(key=lambda match: not (match["kind"] or "").endswith("-url"))
@@ -154,15 +154,15 @@ def _configured(script: str, env: Mapping[str, str]) -> dict[str, str]:
     return {**poetry, **dict(re.findall(pattern, script))}
 
 
-def _resolved(given: str, addresses: Mapping[str, str]) -> str:
+def _standard_name(index: str, addresses: Mapping[str, str]) -> str:
     """`pypi` or `testpypi` for their addresses and names and for no index at all, else the index as it is given."""
-    if not given:
+    if not index:
         return "pypi"
-    if given.startswith("${{"):
+    if index.startswith("${{"):
         return UNNAMED
-    text = addresses.get(given, given)
+    text = addresses.get(index, index)
     if re.match(r"https?://test\.pypi\.(?:org|python\.org)(?:[:/]|$)", text) or re.fullmatch("test[._-]?pypi", text):
         return "testpypi"
     if re.match(r"https?://(?:upload\.)?pypi\.(?:org|python\.org)(?:[:/]|$)", text) or text == "pypi":
         return "pypi"
-    return f"index {given}" if given in FORGES_AND_CRATES else given
+    return f"index {index}" if index in FORGES_AND_CRATES else index

@@ -170,7 +170,7 @@ def _arguments(
     package: Package, wheel: Wheel, chain: toolchain.Toolchain, directory: Path, out: Path, python: str
 ) -> tuple[str, ...]:
     """maturin's arguments. The target directory is passed as an argument: a variable would change sccache's keys."""
-    features = features_of(package.manifests.pyproject, wheel.python, wheel.features).given
+    features = features_of(package.manifests.pyproject, wheel.python, wheel.features).unconditional
     return (
         *("build", "--locked", "--profile", wheel.profile, "--auditwheel", "skip"),
         *("--target", wheel.target.triple, "--target-dir", str(directory), "--out", str(out)),

@@ -190,15 +190,15 @@ def _build(pipeline: Pipeline, job: Job) -> Parts:
 
 def _with_sccache(pipeline: Pipeline, work: Step) -> list[Step]:
     """The work between restoring and saving compiled crates; a release does neither."""
-    kept = "sccache-${{ matrix.name }}-"
+    prefix = "sccache-${{ matrix.name }}-"
     folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
-    where = {"path": f"{folder}.cartwheel/sccache", "key": f"{kept}${{{{ github.run_id }}}}"}
+    where = {"path": f"{folder}.cartwheel/sccache", "key": f"{prefix}${{{{ github.run_id }}}}"}
     return [
         {
             "name": "Restore compiled crates",
             "if": _CHANGES,
             "uses": "actions/cache/restore",
-            "with": {**where, "restore-keys": kept},
+            "with": {**where, "restore-keys": prefix},
         },
         work,
         {"name": "Keep compiled crates", "if": _MAY_SAVE, "uses": "actions/cache/save", "with": where},

@@ -65,20 +65,20 @@ def _plan(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     folders = " ".join(FILES)
     matrix = (f"doit ci matrix --for gitlab{to} > {PLANNED}", f"cat {PLANNED}")
     planned = (by_tag, *matrix) if pipeline.choices else matrix
-    kept = (
+    steps = (
         f"doit ci key > {STATE}/key.now",
         f"if {IS_RELEASE} || ! cmp -s {STATE}/key {STATE}/key.now; then rm -rf {folders}; mkdir -p {folders}; fi",
         *planned,
         f"tar --create --file {STATE}/{KEPT}.tar {folders}",
     )
-    script = ("doit ci --check", f"mkdir -p {STATE} {folders}", *(planned if pipeline.shared_cache else kept))
+    script = ("doit ci --check", f"mkdir -p {STATE} {folders}", *(planned if pipeline.shared_cache else steps))
     own = () if pipeline.shared_cache else (f"{STATE}/key.now", f"{STATE}/{KEPT}.tar")
     return {
         **_first(pipeline, job, extends="prepared"),
         **({"environment": {"name": _environment(job), "action": "access"}} if job.environment else {}),
         **({} if pipeline.shared_cache else {"cache": {**_cache(pipeline), "policy": "pull"}}),
         "script": _script(pipeline, job, script),
-        "artifacts": _kept(pipeline, PLANNED, *own),
+        "artifacts": _artifacts(pipeline, PLANNED, *own),
     }
 
 
@@ -86,7 +86,7 @@ def _cache(pipeline: Pipeline) -> Row:
     return {"key": f"cartwheel-{_KEPT}", "paths": _in_repository(pipeline, (*FILES, f"{STATE}/key"))}
 
 
-def _kept(pipeline: Pipeline, *paths: str) -> Row:
+def _artifacts(pipeline: Pipeline, *paths: str) -> Row:
     return {"paths": _in_repository(pipeline, paths), "expire_in": "1 week"}
 
 
@@ -102,25 +102,25 @@ def _script(pipeline: Pipeline, job: Job, work: Iterable[str], *, system: str = 
 
 def build_row(pipeline: Pipeline, job: Job, machine: Runner, rows: Iterable[Build]) -> Row:
     rows = tuple(rows)
-    made = {**_first(pipeline, job, extends=machine.system), "needs": [*job.needs, *image_needs(rows)]}
+    row = {**_first(pipeline, job, extends=machine.system), "needs": [*job.needs, *image_needs(rows)]}
     if machine.tags:
-        made["tags"] = list(machine.tags)
+        row["tags"] = list(machine.tags)
     if machine.system != "linux":  # hosted Macs take an image for the name of a virtual machine, and fail
-        made.pop("image", None)
-        made |= {"inherit": {"default": False}, "interruptible": True}
+        row.pop("image", None)
+        row |= {"inherit": {"default": False}, "interruptible": True}
     if any(build.image for build in rows):
-        made["image"] = "$IMAGE"
-        made["parallel"] = {"matrix": [image_row(pipeline, build) for build in rows]}
+        row["image"] = "$IMAGE"
+        row["parallel"] = {"matrix": [image_row(pipeline, build) for build in rows]}
     else:
-        made["parallel"] = {"matrix": [{"BUILD": [build.name for build in rows]}]}
+        row["parallel"] = {"matrix": [{"BUILD": [build.name for build in rows]}]}
     if pipeline.sccache:
         folder = f"{pipeline.where.folder}/" if pipeline.where.folder else ""
-        made["variables"] = {"SCCACHE_DIR": f"$CI_PROJECT_DIR/{folder}.cartwheel/sccache"}
-        made["cache"] = {"key": f"sccache-$BUILD-{_KEPT}", "paths": _in_repository(pipeline, (".cartwheel/sccache/",))}
+        row["variables"] = {"SCCACHE_DIR": f"$CI_PROJECT_DIR/{folder}.cartwheel/sccache"}
+        row["cache"] = {"key": f"sccache-$BUILD-{_KEPT}", "paths": _in_repository(pipeline, (".cartwheel/sccache/",))}
     needing = any(build.system and not build.image for build in rows)
     script = (*(APT if needing else ()), *WORK[machine.system], *pack_commands(machine.system))
     work = _script(pipeline, job, script, system=machine.system)
-    return {**made, "script": work, "artifacts": _handed_on(pipeline)}
+    return {**row, "script": work, "artifacts": _handed_on(pipeline)}
 
 
 def _sdist(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
@@ -135,9 +135,9 @@ def _sdist(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
 
 def _reproduce(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     build, work = reproduce_script(pipeline, job)
-    made = {**_first(pipeline, job, extends="linux"), "needs": list(job.needs), "rules": [{"if": tag_rule(job.tags)}]}
-    made["variables"] = {"BUILD": build, "GIT_DEPTH": "0"}
-    return {**made, "script": _script(pipeline, job, work), "artifacts": _kept(pipeline, REPRODUCED)}
+    row = {**_first(pipeline, job, extends="linux"), "needs": list(job.needs), "rules": [{"if": tag_rule(job.tags)}]}
+    row["variables"] = {"BUILD": build, "GIT_DEPTH": "0"}
+    return {**row, "script": _script(pipeline, job, work), "artifacts": _artifacts(pipeline, REPRODUCED)}
 
 
 _TAKE = (
@@ -165,7 +165,7 @@ def _gather(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
         "variables": {"CARTWHEEL_FROZEN": "1", **({} if shared else {"KEEP": "pull"})},
         **({} if shared else {"cache": cache}),
         "script": _script(pipeline, job, (*_TAKE, "doit check", REPORT, PUSH if shared else _KEEP_KEY)),
-        "artifacts": _kept(pipeline, "dist/", REPORT_PAGE) | _reports(pipeline),
+        "artifacts": _artifacts(pipeline, "dist/", REPORT_PAGE) | _reports(pipeline),
     }
 
 
@@ -176,17 +176,17 @@ def _deliver(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
     optional = (name if name == mine else {"job": name, "optional": True} for name in earlier)
     needs: list[Any] = [PLAN, *builders, SDIST, *optional]
     locked = job.locked
-    made = {**_first(pipeline, job, extends="released" if locked else "prepared"), "needs": needs}
+    row = {**_first(pipeline, job, extends="released" if locked else "prepared"), "needs": needs}
     if rules := _rules(pipeline, job):
-        made["rules"] = rules
-    made["variables"] = {"CARTWHEEL_FROZEN": "1", **({"GIT_DEPTH": "0"} if job.history else {}), **job.variables}
+        row["rules"] = rules
+    row["variables"] = {"CARTWHEEL_FROZEN": "1", **({"GIT_DEPTH": "0"} if job.history else {}), **job.variables}
     if job.role == PUBLISH:
-        made["interruptible"] = False
-        made["resource_group"] = WithComment("release", "one at a time")
+        row["interruptible"] = False
+        row["resource_group"] = WithComment("release", "one at a time")
     if job.environment:
-        made["environment"] = {"name": _environment(job)}
+        row["environment"] = {"name": _environment(job)}
     if job.identity:
-        made["id_tokens"] = {identity_variable(name): {"aud": name} for name in job.audiences}
+        row["id_tokens"] = {identity_variable(name): {"aud": name} for name in job.audiences}
     before, after = reports(job, locked=locked)
     work = (
         *explain_missing_variable(job),
@@ -196,8 +196,8 @@ def _deliver(pipeline: Pipeline, job: Job, builders: tuple[str, ...]) -> Row:
         *after,
     )
     if after:
-        made["artifacts"] = _kept(pipeline, REPORT_PAGE)
-    return {**made, "script": _script(pipeline, job, work)}
+        row["artifacts"] = _artifacts(pipeline, REPORT_PAGE)
+    return {**row, "script": _script(pipeline, job, work)}
 
 
 def _environment(job: Job) -> Any:

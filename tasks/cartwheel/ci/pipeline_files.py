@@ -49,9 +49,9 @@ class Forge(Struct, frozen=True, kw_only=True):
         path: str = self._writer.path(ci)
         return path
 
-    def files(self, wanted: Pipeline, present: Mapping[str, str]) -> Mapping[str, str]:
+    def files(self, pipeline: Pipeline, present: Mapping[str, str]) -> Mapping[str, str]:
         """The texts of the pipeline's files by path; newer pins of the `present` texts are kept."""
-        texts: Mapping[str, str] = self._writer.files(wanted, present)
+        texts: Mapping[str, str] = self._writer.files(pipeline, present)
         return texts
 
     def runs(self, build: Build) -> bool:
@@ -131,13 +131,13 @@ def differences(root: Path, project: Project, *, version: str) -> tuple[str, ...
     forges = committed_forges(root, project.ci)
     if not forges:
         return ()
-    wanted = project_pipeline(root, project, version=version)
-    return tuple(line for forge in forges for line in _difference(repository_root(root), forge, wanted, version))
+    pipeline = project_pipeline(root, project, version=version)
+    return tuple(line for forge in forges for line in _difference(repository_root(root), forge, pipeline, version))
 
 
-def _difference(top: Path, forge: Forge, wanted: Pipeline, version: str) -> Iterable[str]:
-    present = _present(top, forge, wanted)
-    for path, text in forge.files(wanted, present).items():
+def _difference(top: Path, forge: Forge, pipeline: Pipeline, version: str) -> Iterable[str]:
+    present = _present(top, forge, pipeline)
+    for path, text in forge.files(pipeline, present).items():
         if text == present[path]:
             continue
         yield f"{path} is not what the configuration says; write it again and commit it: doit ci {forge.name}"
@@ -148,7 +148,7 @@ def _difference(top: Path, forge: Forge, wanted: Pipeline, version: str) -> Iter
         yield from (f"  {line}" for line in lines[:SHOWN])
         if len(lines) > SHOWN:
             yield f"  … and {len(lines) - SHOWN} lines more"
-    if _needs_lock(wanted) and not _lock_is_current(top, forge, wanted, version):
+    if _needs_lock(pipeline) and not _lock_is_current(top, forge, pipeline, version):
         yield f"{forge.lock} is missing or not of cartwheel {version}; write and commit it: doit ci {forge.name}"
 
 
@@ -176,7 +176,7 @@ def unlocked_cartwheel(root: Path, project: Project, *, version: str) -> tuple[s
 
 
 def written_files(
-    root: Path, wanted: Pipeline, forge: Forge, version: str, environ: Mapping[str, str] = os.environ
+    root: Path, pipeline: Pipeline, forge: Forge, version: str, environ: Mapping[str, str] = os.environ
 ) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """Write a forge's pipeline and its lock.  Returns `written` or `is as it should be` by path, and a warning if the
     jobs cannot install cartwheel.
@@ -184,24 +184,24 @@ def written_files(
     Raises `ConfigError`, before anything is written, if a file of another author is in the way.
     """
     top = repository_root(root)
-    present = _present(top, forge, wanted)
+    present = _present(top, forge, pipeline)
     for path, text in present.items():
         if text and not forge.ours(text):
             raise ConfigError(f"{path} is there and was not written by doit ci; {_way_out(forge)}")
-    texts = dict(forge.files(wanted, present))
-    if _needs_lock(wanted) and not _lock_is_current(top, forge, wanted, version):
-        texts[forge.lock] = _new_lock(wanted, version, environ, renew=False)
+    texts = dict(forge.files(pipeline, present))
+    if _needs_lock(pipeline) and not _lock_is_current(top, forge, pipeline, version):
+        texts[forge.lock] = _new_lock(pipeline, version, environ, renew=False)
     changed = {}
     for path, text in texts.items():
         changed[path] = "is as it should be" if text == present.get(path) else "written"
         if text != present.get(path):
             write_atomically(top / path, text.encode())
-    return changed, _unavailable(wanted, texts.get(forge.lock) or _text(top, forge.lock), version, environ)
+    return changed, _unavailable(pipeline, texts.get(forge.lock) or _text(top, forge.lock), version, environ)
 
 
-def _unavailable(wanted: Pipeline, lock: str, version: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+def _unavailable(pipeline: Pipeline, lock: str, version: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     """A line if no index has the version of cartwheel that the jobs would install."""
-    if wanted.ci.install or "cartwheel" in publish_lock.locked_names(lock):
+    if pipeline.ci.install or "cartwheel" in publish_lock.locked_names(lock):
         return ()
     if publish_lock.own_line(version, environ):
         return (f"an index has cartwheel {version}, and the lock has no hash of it: doit ci lock",) if lock else ()
@@ -220,38 +220,38 @@ def _way_out(forge: Forge) -> str:
 
 
 def renewed_lock(
-    root: Path, wanted: Pipeline, forge: Forge, version: str, environ: Mapping[str, str]
+    root: Path, pipeline: Pipeline, forge: Forge, version: str, environ: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Resolve a forge's lock anew and write it; returns a warning if the jobs cannot install cartwheel.
 
     Raises `CartwheelError`.
     """
-    text = _new_lock(wanted, version, environ, renew=True)
+    text = _new_lock(pipeline, version, environ, renew=True)
     write_atomically(repository_root(root) / forge.lock, text.encode())
-    return _unavailable(wanted, text, version, environ)
+    return _unavailable(pipeline, text, version, environ)
 
 
-def _new_lock(wanted: Pipeline, version: str, environ: Mapping[str, str], *, renew: bool) -> str:
-    return publish_lock.new_lock(version, environ, _lock_needs(wanted), own=not wanted.ci.install, renew=renew)
+def _new_lock(pipeline: Pipeline, version: str, environ: Mapping[str, str], *, renew: bool) -> str:
+    return publish_lock.new_lock(version, environ, _lock_needs(pipeline), own=not pipeline.ci.install, renew=renew)
 
 
-def _lock_needs(wanted: Pipeline) -> publish_lock.Needs:
+def _lock_needs(pipeline: Pipeline) -> publish_lock.Needs:
     return publish_lock.Needs(
-        sources=publish_lock.from_sources(wanted.cartwheel),
-        attests=any(AUDIENCE in job.audiences for job in wanted.jobs),
+        sources=publish_lock.from_sources(pipeline.cartwheel),
+        attests=any(AUDIENCE in job.audiences for job in pipeline.jobs),
     )
 
 
-def _needs_lock(wanted: Pipeline) -> bool:
-    return any(job.locked for job in wanted.jobs)
+def _needs_lock(pipeline: Pipeline) -> bool:
+    return any(job.locked for job in pipeline.jobs)
 
 
-def _lock_is_current(top: Path, forge: Forge, wanted: Pipeline, version: str) -> bool:
-    return publish_lock.is_current(_text(top, forge.lock), version, _lock_needs(wanted))
+def _lock_is_current(top: Path, forge: Forge, pipeline: Pipeline, version: str) -> bool:
+    return publish_lock.is_current(_text(top, forge.lock), version, _lock_needs(pipeline))
 
 
-def _present(top: Path, forge: Forge, wanted: Pipeline) -> Mapping[str, str]:
-    return {path: _text(top, path) for path in forge.files(wanted, {})}
+def _present(top: Path, forge: Forge, pipeline: Pipeline) -> Mapping[str, str]:
+    return {path: _text(top, path) for path in forge.files(pipeline, {})}
 
 
 def _text(top: Path, path: str) -> str:

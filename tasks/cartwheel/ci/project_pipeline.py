@@ -97,13 +97,13 @@ def _build_secrets(project: Project) -> Mapping[str, str]:
 
 def _reading_secrets(project: Project) -> Mapping[str, str]:
     """The secrets with which the plan reads the last release on private indexes, by variable."""
-    found: dict[str, str] = {}
+    secrets: dict[str, str] = {}
     for package in project.packages:
         indexes = (name for name in package.publish if kind_of(name, project.indexes) == PYPI)
         first = next((name for name in indexes if not is_rehearsal(name, project.indexes)), "")
         if first and job_needs(project, first).private:
-            found[token_variable(first)] = token_variable(first)
-    return found
+            secrets[token_variable(first)] = token_variable(first)
+    return secrets
 
 
 def _own_jobs(project: Project, publishing: Iterable[Job]) -> Iterable[Job]:

@@ -120,7 +120,7 @@ def _tag(place: Path, candidates: tuple[str, ...], commit: str) -> tuple[str, fr
         return tag, blobs(repository.git.ls_tree("-r", "--full-tree", f"refs/tags/{tag}")) if tag else frozenset()
 
 
-def _audited(row: ListedFile, found: FileProvenance, index: Index, ids: frozenset[str]) -> AuditedFile:
+def _audited(row: ListedFile, provenance: FileProvenance, index: Index, ids: frozenset[str]) -> AuditedFile:
     import tarfile
     import zipfile
     import zlib
@@ -140,23 +140,23 @@ def _audited(row: ListedFile, found: FileProvenance, index: Index, ids: frozense
                 damage = f"{row.file}: cannot be unpacked: {error}"
     match = compared(contents, ids) if ids else SourceMatch(known=0)
     return AuditedFile(
-        file=row.file, sha256=row.sha256, publisher=found.publisher, commit=found.commit,
-        problem=found.problem or damage, bills=_bills(contents), source_files=match.known, other_files=match.other,
+        file=row.file, sha256=row.sha256, publisher=provenance.publisher, commit=provenance.commit,
+        problem=provenance.problem or damage, bills=_bills(contents), source_files=match.known, other_files=match.other,
     )  # fmt: skip
 
 
 def _bills(contents: Iterable[tuple[str, bytes]]) -> tuple[str, ...]:
     from cartwheel.provenance.sbom import is_document
 
-    found = []
+    bills = []
     for name, content in contents:
         if is_document(name):
             try:
                 count = len(json.loads(content).get("components", ()))
             except (ValueError, AttributeError):
                 count = 0
-            found.append(f"{name.rpartition('/')[2]}: {count} components")
-    return tuple(found)
+            bills.append(f"{name.rpartition('/')[2]}: {count} components")
+    return tuple(bills)
 
 
 def problems(files: tuple[AuditedFile, ...]) -> tuple[str, ...]:

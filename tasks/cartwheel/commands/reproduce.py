@@ -125,8 +125,8 @@ def reproduction(
             theirs = Path(folder, "published", row.file)
             theirs.parent.mkdir(exist_ok=True)
             theirs.write_bytes(read_bytes(row.url, shown_as=row.file, index=where, environ=environ))
-            found = differences(ours, theirs)
-            files.append(FileResult(file=row.file, state=DIFFERENT if found else SAME, differences=found))
+            unlike = differences(ours, theirs)
+            files.append(FileResult(file=row.file, state=DIFFERENT if unlike else SAME, differences=unlike))
     return Reproduction(package=package.name, version=version, tag=tag, index=name, files=tuple(files))
 
 

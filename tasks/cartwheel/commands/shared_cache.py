@@ -123,15 +123,15 @@ class Cache(WordsAndOptions):
             raise InvalidCommand(f"cache: {found}expected: doit cache prune [--days N]")
         shop, _ = _shop_and_steps(self.task_list, [])
         count = 0
-        kept: list[str] = []
+        failures: list[str] = []
         try:
             store, before = store_at(shop.project.cache.url, shop.world.environ), datetime.now(UTC) - timedelta(days)
-            for _ in prune(store, before, kept.append):
+            for _ in prune(store, before, failures.append):
                 count += 1
         except CartwheelError as error:
             raise InvalidCommand(f"{count} entries were removed, then: {error}") from None
-        self.outstream.write("".join(f"{line}\n" for line in (*kept, f"{count} entries were removed")))
-        return 1 if kept else 0
+        self.outstream.write("".join(f"{line}\n" for line in (*failures, f"{count} entries were removed")))
+        return 1 if failures else 0
 
 
 def _shop_and_steps(tasks: list[Any], words: list[str]) -> tuple[RunContext, Iterable[UpToDate]]:

@@ -15,8 +15,8 @@ def attach_report(api: Api, release: Release, commit: str, page: Page, say: Say)
     stem, report = archive_stem(release.package), release.root / REPORT_PAGE
     if report.is_file() and report_mark(commit) in report.read_text("utf-8", "replace"):
         _attach(api, report, f"{stem}-report.html", page, say)
-    if (found := release.root / REPRODUCED).is_file():
-        _attach(api, found, f"{stem}-reproduced.txt", page, say)
+    if (reproduced := release.root / REPRODUCED).is_file():
+        _attach(api, reproduced, f"{stem}-reproduced.txt", page, say)
 
 
 def _attach(api: Api, path: Path, name: str, page: Page, say: Say) -> None:

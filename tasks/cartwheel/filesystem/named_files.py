@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
-from cartwheel.filesystem.read_set import SKIPPED, ReadSet, is_made_again, relative_name, source_top
+from cartwheel.filesystem.read_set import SKIPPED, ReadSet, is_generated, relative_name, source_top
 from cartwheel.process.command_words import split_command
 
 _DEPTH = 3
@@ -37,7 +37,7 @@ def named_in(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSe
             files.add(relative_name(path, root))
         elif S_ISDIR(mode) and not any(place.is_relative_to(path) for place in (*tops, root)):
             name = relative_name(path, root)
-            if not (SKIPPED & set(name.split("/")) or name.split("/")[0] == "dist" or is_made_again(path)):
+            if not (SKIPPED & set(name.split("/")) or name.split("/")[0] == "dist" or is_generated(path)):
                 folders.add(name)
     return ReadSet(files=tuple(sorted(files)), folders=tuple(sorted(folders)))
 

@@ -79,7 +79,7 @@ def _walk(folder: str, below: str, dist: str, above: frozenset[str]) -> Iterator
             yield from _walk(entry.path, f"{below}{entry.name}/", dist, above | {real})
 
 
-def is_made_again(folder: Path) -> bool:
+def is_generated(folder: Path) -> bool:
     """Whether a marker file in the folder says that its content can be regenerated."""
     return any((folder / name).exists() for name in MARKERS)
 

@@ -82,8 +82,8 @@ def _add_scripts(root: Path, texts: dict[str, str]) -> None:
     files = re.compile(r"\.git(?:hub|lab)/.*|[^/]*gitlab-ci[^/]*\.yml|(?:.*/)?(?:[^/]*akefile|[^/]*ustfile|tox\.ini)")
     pending = [name for name, text in texts.items() if text and (files.fullmatch(name) or not name.count("/"))]
     while pending:
-        for found in set(_NAMED.findall(texts.get(pending.pop(), ""))):
-            parts = [part for part in found.split("/") if part != "."]
+        for mention in set(_NAMED.findall(texts.get(pending.pop(), ""))):
+            parts = [part for part in mention.split("/") if part != "."]
             for name in ("/".join(parts[start:]) for start in range(min(len(parts), 3))) if ".." not in parts else ():
                 path = root / name
                 if not texts.get(name) and path.is_file() and not path.is_symlink():

@@ -16,7 +16,7 @@ class AnswerCache:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept: dict[str, dict[str, str]] | None = None
+        self._answers: dict[str, dict[str, str]] | None = None
         self._loading = threading.Lock()
         self._used: set[str] = set()
         self._new = False
@@ -32,21 +32,20 @@ class AnswerCache:
 
     def _load(self) -> dict[str, dict[str, str]]:
         with self._loading:  # all threads share one dictionary
-            if self._kept is None:
+            if self._answers is None:
                 try:
                     loaded = json.loads(self._path.read_bytes())
-                    self._kept = {k: v for k, v in loaded.items() if isinstance(v, dict)}
+                    self._answers = {k: v for k, v in loaded.items() if isinstance(v, dict)}
                 except (OSError, ValueError, AttributeError):
-                    self._kept = {}
-            return self._kept
+                    self._answers = {}
+            return self._answers
 
     def save(self) -> None:
         """Store new answers. A large cache keeps only the answers that this run used."""
-        if not self._new or self._kept is None:
+        if not self._new or self._answers is None:
             return
-        answers = (
-            dict(self._kept) if len(self._kept) < 500 else {k: v for k, v in self._kept.items() if k in self._used}
-        )
+        large = len(self._answers) >= 500
+        answers = {key: value for key, value in dict(self._answers).items() if not large or key in self._used}
         try:
             write_atomically(self._path, json.dumps(answers).encode(), durable=False)
         except OSError:

@@ -32,8 +32,8 @@ _NAMED = re.compile(r"""\b(?:folder\s*=|(?:include_dir|migrate|embed_migrations|
 
 def unwatched_files(artifacts: Iterable[CompilerArtifact], packages: Iterable[Crate], root: Path) -> ReadSet:
     """What a build compiles in although cargo would not run again for it; `artifacts`: all that it made."""
-    made = tuple(artifacts)
-    return _opened_by_macros({artifact.name for artifact in made}, packages, root) | _vendored(made, root)
+    compiled = tuple(artifacts)
+    return _opened_by_macros({artifact.name for artifact in compiled}, packages, root) | _vendored(compiled, root)
 
 
 def _vendored(artifacts: Iterable[CompilerArtifact], root: Path) -> ReadSet:

@@ -41,7 +41,7 @@ def _counting(pyproject: Mapping[str, Any], triple: str, python: str) -> Iterato
         elif key == "features":
             chosen = features(pyproject, python, ())
             # Without one version (abi3, a program), maturin decides by the conditions themselves.
-            if counting := [*chosen.given, *chosen.conditional] if pythons.version(python) else value:
+            if counting := [*chosen.unconditional, *chosen.conditional] if pythons.version(python) else value:
                 yield f"tool.maturin.{key}", counting
         elif key not in _NOT_IN_WHEELS:
             yield f"tool.maturin.{key}", value

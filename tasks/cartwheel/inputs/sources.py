@@ -265,7 +265,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return resolved_crates(
             home / self.package.manifest,
             targets=self.wheel.target.triples,
-            features=(*self._features.given, *self._features.conditional),
+            features=(*self._features.unconditional, *self._features.conditional),
             env=environment.tool_environment(snapshot.environ, self.package.environment_pass),
             cwd=home / self.package.folder,
             default_features=self._features.default,

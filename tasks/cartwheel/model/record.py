@@ -85,7 +85,7 @@ def replaced_outputs(before: Record, makes: Collection[str], digest: Callable[[s
 
     `digest`: the present digest of a file, as records hold it.
     """
-    return tuple(path for path, made in before.makes.items() if path not in makes and digest(path) == made)
+    return tuple(path for path, earlier in before.makes.items() if path not in makes and digest(path) == earlier)
 
 
 def to_json(record: Record, listing: str) -> bytes:

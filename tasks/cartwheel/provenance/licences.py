@@ -134,11 +134,11 @@ def _gathered(rows: Iterable[Part], crates: tuple[CrateLicence, ...], contents: 
     sources = {(row.name, row.version): row.texts for row in crates}
     listed, without, texts = [], [], dict[str, list[str]]()
     for part in rows:
-        found = _texts_of(part, sources, contents)
-        for name, text in found.items():
+        licence_texts = _texts_of(part, sources, contents)
+        for name, text in licence_texts.items():
             texts.setdefault(text.replace("\r\n", "\n").strip(), []).append(f"{part}: {PurePosixPath(name).name}")
         listed.append(f"  {part}  {part.licence or 'no licence stated'}")
-        without += [] if found else [f"  {part}"]
+        without += [] if licence_texts else [f"  {part}"]
     lines = ["", *(["Without a licence text in its sources:", *without, ""] if without else []), "Licences:", *listed]
     for text, names in texts.items():
         lines += ["", "-" * 80, *names, "", text]

@@ -108,9 +108,8 @@ def _build(manifests: Manifests, more: Iterable[str], version: str) -> Activatio
     """What cargo is asked to build: for an interpreter, `3.12`, or without what depends on one."""
     chosen = features(manifests.pyproject, version, more)
     conditional = [f for f in chosen.conditional if version and f.partition("/")[0] in _BINDING_CRATES]
-    return activate(
-        manifests.crate, manifests.crates, (*chosen.given, *conditional), default=chosen.default, every=chosen.every
-    )
+    enabled = (*chosen.unconditional, *conditional)
+    return activate(manifests.crate, manifests.crates, enabled, default=chosen.default, every=chosen.every)
 
 
 def module_name(pyproject: Mapping[str, Any], cargo: Mapping[str, Any]) -> str:

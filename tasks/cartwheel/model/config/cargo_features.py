@@ -14,7 +14,7 @@ from cartwheel.model.wheels import python as pythons
 class Features(Struct, frozen=True, kw_only=True):
     """The cargo features of one wheel."""
 
-    given: tuple[str, ...]
+    unconditional: tuple[str, ...]
     """The features on maturin's command line, which replace the plain ones of pyproject.toml."""
     conditional: tuple[str, ...]
     """The features that maturin adds for the wheel's interpreter."""
@@ -32,7 +32,7 @@ def features(pyproject: Mapping[str, Any], python: str, more: Iterable[str]) -> 
     rows = [row if isinstance(row, Mapping) else {"feature": row} for row in maturin.get("features", ())]
     plain = (str(row.get("feature")) for row in rows if not _CONDITIONS & row.keys())
     return Features(
-        given=tuple(dict.fromkeys((*plain, *more))),
+        unconditional=tuple(dict.fromkeys((*plain, *more))),
         conditional=tuple(str(r.get("feature")) for r in rows if _CONDITIONS & r.keys() and _may_be_on(r, python)),
         default=maturin.get("no-default-features") is not True,
         every=maturin.get("all-features") is True,

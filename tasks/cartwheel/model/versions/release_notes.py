@@ -71,11 +71,11 @@ def _placeholder(rest: str) -> re.Match[str] | None:
 
 def _with_date(rest: str, date: str) -> str:
     """The text after a version, with the date in the place of a placeholder."""
-    found = _placeholder(rest)
-    if not found:
+    match = _placeholder(rest)
+    if not match:
         return rest
-    start, end = (found.start("link"), found.end("words") + 1) if found["link"] else found.span("words")
-    dash = "- " if found["link"] and not rest[:start].strip() else ""
+    start, end = (match.start("link"), match.end("words") + 1) if match["link"] else match.span("words")
+    dash = "- " if match["link"] and not rest[:start].strip() else ""
     return f"{rest[:start]}{dash}{date}{rest[end:]}"
 
 
