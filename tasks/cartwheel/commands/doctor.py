@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from datetime import date
 
-from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -16,9 +15,8 @@ from cartwheel.backends import pep517
 from cartwheel.clean_action import CLEAN_CARGO
 from cartwheel.commands.doctor_release import as_text as releases_as_text
 from cartwheel.commands.doctor_release import release_readiness
-from cartwheel.commands.options import AS_JSON, flag
+from cartwheel.commands.options import AS_JSON, WordsAndOptions, flag
 from cartwheel.commands.plan import workshop_of
-from cartwheel.commands.seek import Seeking
 from cartwheel.inputs.sources import CompiledSources
 from cartwheel.machine.host import Host, this_machine
 from cartwheel.machine.interpreters import NoInterpreter
@@ -51,7 +49,7 @@ class TargetReadiness(Struct, frozen=True, kw_only=True):
     """Where its tests can run and with which Pythons, or why not, in words."""
 
 
-class Doctor(Seeking, DoitCmdBase):  # type: ignore[misc]
+class Doctor(WordsAndOptions):
     """The command, as doit's plugin `doctor`."""
 
     name = "doctor"

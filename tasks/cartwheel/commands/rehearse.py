@@ -16,12 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 
+from cartwheel.commands.options import WordsAndOptions
 from cartwheel.commands.plan import workshop_of
 from cartwheel.commands.rehearsal_stand_ins import RehearsalFolders, StandIns
-from cartwheel.commands.seek import Seeking
 from cartwheel.filesystem.windows_files import remove_tree, replace_file
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.build_backend import UNVERSIONED
@@ -32,7 +31,7 @@ from cartwheel.run_context import RunContext
 from cartwheel.summary import size, tests_in_words
 
 
-class Rehearse(Seeking, DoitCmdBase):  # type: ignore[misc]
+class Rehearse(WordsAndOptions):
     """The command, as doit's plugin `rehearse`."""
 
     name = "rehearse"

@@ -139,6 +139,8 @@ class Seeking:
         names = {task.name for task in tasks if task.name.count(":") == depth}
         files = {path for task in tasks for path in task.targets}
         commands = {*self.commands} if self.get_name() == "run" and depth == 0 else set()
+        if word in commands:
+            return f"'{word}' is a command, not a task; give it alone: doit {word}"
         advice = did_you_mean(word, names | commands) if "/" not in word else did_you_mean(word, files)
         kinds = "command, task or file" if commands else "task or file"
         known = advice if "did you mean" in advice else "; see: doit help, doit list --all"
