@@ -105,11 +105,9 @@ class Repository:
 
     def tags(self, *, merged: bool = False) -> dict[str, str]:
         """The local tags, each with the commit it points to; with `merged`, only tags on HEAD or its ancestors."""
-        if merged:
-            self.head()  # raises if there is no commit; git's own words are "malformed object name HEAD"
         form = "%(refname:strip=2)%00%(objectname)%00%(*objectname)"
         with in_words("git for-each-ref"):
-            rows = self.git.for_each_ref("refs/tags", format=form, **({"merged": "HEAD"} if merged else {}))
+            rows = self.git.for_each_ref("refs/tags", format=form, **({"merged": self.head()} if merged else {}))
         fields = (line.split("\0") for line in rows.splitlines() if line)
         return {name: peeled or plain for name, plain, peeled in fields}
 

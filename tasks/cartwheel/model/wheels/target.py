@@ -176,20 +176,14 @@ def version_of_floor(target: Target, floor: str, *, where: str) -> tuple[int, in
     kind = _FLOOR_FORMS.get((target.system, target.libc), _FLOOR_FORMS.get((target.system, "")))
     if kind is None:
         if floor:
-            raise ConfigError(
-                f"{where}: floor '{floor}' for {target.triple}, which has none; set it for other targets alone: "
-                "[[tool.cartwheel.overrides]] with select"
-            )
+            raise ConfigError(f"{where}: floor '{floor}' for {target.triple}, which has none; use an override")
         return (0, 0)
     pattern, example = kind
     if floor in LEGACY_MANYLINUX and target.libc == "gnu":
         return LEGACY_MANYLINUX[floor]
     match = re.fullmatch(pattern, floor)
     if match is None:
-        raise ConfigError(
-            f"{where}: floor '{floor}' for {target.triple}; expected one like '{example}'; "
-            "targets with other floors need [[tool.cartwheel.overrides]] with select"
-        )
+        raise ConfigError(f"{where}: floor '{floor}' for {target.triple}; expected one like '{example}'")
     return (int(match[1]), int(match[2] or 0))
 
 
