@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import os
 import stat
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cartwheel.commands.seek import replace_unencodable
 from cartwheel.filesystem import binaries, windows_files
 from cartwheel.filesystem.files import disk_error_in_words
 from cartwheel.filesystem.read_set import relative_name, without_verbatim_prefix
@@ -51,6 +53,15 @@ def test_a_folder_with_read_only_files_and_folders_is_removed(tmp_path: Path) ->
         (folder / "aa").chmod(stat.S_IREAD | stat.S_IEXEC)
     windows_files.remove_tree(folder)
     assert not folder.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a link to a folder needs a right there")
+def test_a_link_to_a_folder_is_removed_and_the_folder_stays(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    windows_files.remove_tree(tmp_path / "link")
+    assert [path.name for path in tmp_path.rglob("*")] == ["target", "file"]
 
 
 def test_a_missing_folder_is_removed_without_an_error(tmp_path: Path) -> None:
@@ -165,6 +176,27 @@ def test_a_command_in_a_setting_is_split_as_its_system_writes_it(
 ) -> None:
     assert split_command(text, windows=False) == posix
     assert split_command(text, windows=True) == windows
+
+
+@pytest.mark.parametrize(
+    ("encoding", "errors", "written"),
+    [
+        ("cp437", "strict", "1.0 ? 1.1 größe"),
+        ("cp932", "strict", "1.0 → 1.1 gr??e"),
+        ("cp1252", "strict", "1.0 ? 1.1 größe"),
+        ("utf-8", "strict", "1.0 → 1.1 größe"),
+        ("ascii", "backslashreplace", "1.0 \\u2192 1.1 gr\\xf6\\xdfe"),
+    ],
+)
+def test_text_for_a_pipe_with_a_code_page_is_written_with_what_the_page_has(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, errors: str, written: str
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors=errors)
+    monkeypatch.setattr(sys, "stdout", stream)
+    replace_unencodable()
+    stream.write("1.0 → 1.1 größe")
+    stream.flush()
+    assert stream.buffer.getvalue().decode(encoding) == written  # type: ignore[attr-defined]
 
 
 def test_the_change_time_moves_with_an_edit_that_keeps_size_and_modification_time(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import time
 import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import pyte
@@ -112,30 +113,36 @@ def tools() -> dict[str, str]:
     }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def installed() -> Installed:
-    """The project for Windows; installed again when its requirements change."""
+@cache
+def project_for(version: str) -> Installed:
+    """The project for a version of CPython for Windows; installed again when its requirements change."""
     machine = windows()
-    named = f"{ROOT} {machine.pythons[PYTHON]}".encode()
+    named = f"{ROOT} {machine.pythons[version]}".encode()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     key = hashlib.sha256(repr(project).encode() + named).hexdigest()[:12]
     folder = CACHE / f"project-{key}"
     with FileLock(CACHE / "project.lock"):
         if not (folder / "done").is_file():
             shutil.rmtree(folder, ignore_errors=True)
-            _install(machine, folder)
+            _install(machine, version, folder)
             (folder / "done").touch()
     return Installed(machine, folder / "Scripts" / "python.exe")
 
 
-def _install(machine: Windows, folder: Path) -> None:
+@pytest.fixture(scope="session")
+def installed() -> Installed:
+    """The project for the version that runs cartwheel's commands."""
+    return project_for(PYTHON)
+
+
+def _install(machine: Windows, version: str, folder: Path) -> None:
     """Make the environment; its packages are installed from Linux, which takes seconds instead of minutes."""
-    made = machine.run(str(machine.pythons[PYTHON]), "-m", "venv", "--without-pip", windows_path(folder), cwd=CACHE)
+    made = machine.run(str(machine.pythons[version]), "-m", "venv", "--without-pip", windows_path(folder), cwd=CACHE)
     assert made.returncode == 0, made.stdout
     packages = folder / "Lib" / "site-packages"
     subprocess.run(
         [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python-platform", "x86_64-pc-windows-msvc",
-         "--python-version", PYTHON, "--only-binary", ":all:", "--no-binary", "cartwheel", "--link-mode", "copy",
+         "--python-version", version, "--only-binary", ":all:", "--no-binary", "cartwheel", "--link-mode", "copy",
          "--target", str(packages), "--editable", str(ROOT), "pytest>=9", "hypothesis", "jsonschema"],
         check=True,
     )  # fmt: skip

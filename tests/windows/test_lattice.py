@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import zipfile
 from collections.abc import Mapping
@@ -34,6 +36,29 @@ def written(root: Path, files: Mapping[str, str]) -> Project:
     return project
 
 
+def with_a_dll(root: Path) -> Path:
+    """Give the project a library of its own, `grain.dll`, in the repository; returns its folder."""
+    native = root / "native"
+    native.mkdir()
+    (native / "grain.h").write_text("int grain(void);\n")
+    (native / "grain.c").write_text(GRAIN)
+    gcc = ("x86_64-w64-mingw32-gcc", "-shared", "-nostdlib", "-Wl,-e,0", "-o", "grain.dll", "grain.c")
+    subprocess.run([*gcc, "-Wl,--out-implib,libgrain.dll.a"], cwd=native, check=True)
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "a library")
+    return native
+
+
+def grafted_library(wheel: Path) -> str:
+    """The name of `grain.dll` in the wheel, which the extension loads."""
+    images = {image.path: image for image in binaries(wheel)}
+    (extension,) = (image for path, image in images.items() if path.endswith(".pyd"))
+    (grafted,) = (path.removeprefix("lattice.libs/") for path in images if not path.endswith(".pyd"))
+    assert grafted in extension.needed
+    assert re.fullmatch(r"grain-[0-9a-f]+\.dll", grafted)
+    return grafted
+
+
 def runs(root: Path, triple: str) -> list[dict[str, object]]:
     """The test runs of the report on the target's only wheel."""
     (report,) = (root / ".cartwheel/checks" / triple).rglob("*.json")
@@ -53,9 +78,13 @@ def check_the_lattice(triple: str, python: str, extension: str, library: str, fo
     """Build and check the wheel, and look at its parts and at the report."""
     env = environment(triple)
     project = written(folder / "lattice", lattice(triple, python))
+    if triple == WINDOWS:
+        env["PATH"] = os.pathsep.join((str(with_a_dll(project.root)), env["PATH"]))
     project.doit(f"check:{triple}", env=env)
     (wheel,) = (project.root / "dist/private").glob("*.whl")
-    (image,) = binaries(wheel)
+    if triple == WINDOWS:
+        assert grafted_library(wheel)
+    image = next(image for image in binaries(wheel) if not image.path.endswith(".dll"))
     assert image.path == f"basalt/lattice/{extension}"
     assert [name for name in image.needed if name.startswith("python")] == ([library] if library else [])
     where = "under Wine" if triple == WINDOWS else "musl here"
@@ -84,20 +113,13 @@ def test_the_wheel_is_tested_where_it_belongs(
 @pytest.mark.full(sample=0.0)
 def test_a_build_on_windows_grafts_a_dll_of_ones_own(installed: Installed, tmp_path: Path) -> None:
     root = tmp_path / "größe" / "lattice"  # no blank: dlltool of binutils splits paths for crates with raw-dylib
-    project = written(root, {**lattice(WINDOWS, "abi3", oldest="3.13"), "native/grain.h": "int grain(void);\n"})
-    native = project.root / "native"
-    (native / "grain.c").write_text(GRAIN)
-    gcc = ("x86_64-w64-mingw32-gcc", "-shared", "-nostdlib", "-Wl,-e,0", "-o", "grain.dll", "grain.c")
-    subprocess.run([*gcc, "-Wl,--out-implib,libgrain.dll.a"], cwd=native, check=True)
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--message", "a library")
+    native = with_a_dll(written(root, lattice(WINDOWS, "abi3", oldest="3.13")).root)
     with bridge() as linux:
         paths = f"{linux['WINEPATH']};{windows_path(native)}"
         output = installed.doit(f"check:{WINDOWS}", cwd=root, env={**linux, "WINEPATH": paths})
     (wheel,) = (root / "dist/private").glob("*.whl")
     images = {image.path: image for image in binaries(wheel)}
-    (grafted,) = (name for name in images if name.startswith("lattice.libs/grain-") and name.endswith(".dll"))
-    assert {"python3.dll", grafted.rpartition("/")[2]} <= set(images["basalt/lattice/_lattice.pyd"].needed)
+    assert {"python3.dll", grafted_library(wheel)} <= set(images["basalt/lattice/_lattice.pyd"].needed)
     with zipfile.ZipFile(wheel) as archive:
         assert "basalt/lattice/py.typed" in archive.namelist()
     ran = runs(root, WINDOWS)

@@ -137,7 +137,7 @@ def test_a_console_without_vt_sequences_shows_the_steps_at_work_and_a_failure_at
     assert pictures[-1].endswith("      again: doit build:any:slow:py3\n1 done, 1 failed")
 
 
-@pytest.mark.full(sample=0.0)
+@pytest.mark.full(sample=0.3)
 @pytest.mark.parametrize("words", [("build:any",), ("build:any", "sdist")], ids=["one step", "two steps at once"])
 def test_ctrl_c_ends_the_run_and_all_that_it_started(
     installed: Installed, linux: Mapping[str, str], tmp_path: Path, words: tuple[str, ...]

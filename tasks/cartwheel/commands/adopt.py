@@ -15,7 +15,7 @@ from cartwheel.adoption.adopted_files import FileEdit
 from cartwheel.adoption.layout import SkippedFolder
 from cartwheel.commands.adopt_git import git_facts
 from cartwheel.commands.options import AS_JSON, flag, wrong_option
-from cartwheel.commands.seek import asks_for_help
+from cartwheel.commands.seek import asks_for_help, replace_unencodable
 from cartwheel.model.errors import CartwheelError, ConfigError
 
 
@@ -45,6 +45,7 @@ class Adopt(Command):  # type: ignore[misc]
 
     def parse_execute(self, in_args: list[str]) -> Any:
         """Parses and executes; `--help` prints the help."""
+        replace_unencodable()
         if asks_for_help(in_args):
             from cartwheel.commands.help import print_help
 

@@ -13,7 +13,7 @@ from doit.exceptions import InvalidCommand
 
 from cartwheel.commands.dodo_mistakes import dodo_mistakes
 from cartwheel.commands.help_pages import COMMAND_PAGES, RUN_OPTIONS, TASK_PAGES, HelpPage
-from cartwheel.commands.seek import dodo_file, names_cartwheel
+from cartwheel.commands.seek import dodo_file, names_cartwheel, replace_unencodable
 from cartwheel.model.errors import did_you_mean
 
 _WIDTH = 100
@@ -142,6 +142,7 @@ def _foreign(loader_options: Mapping[str, Any]) -> bool:
 
 
 def _print(text: str) -> int:
+    replace_unencodable()
     sys.stdout.write(text)
     sys.stdout.flush()
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -79,6 +80,15 @@ def asks_for_help(arguments: Iterable[str]) -> bool:
     return bool({"--help", "-h"} & {*arguments})
 
 
+def replace_unencodable() -> None:
+    """Let stdout write `?` for a character that its encoding lacks, such as an arrow in code page 437 or 1252.
+
+    A console of Windows shows every character, but a pipe or a file gets the code page.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
+
+
 class Seeking:
     """A doit command whose project may lie above the current folder.
 
@@ -103,6 +113,8 @@ class Seeking:
         A run that a signal ended has the exit code 128 and the signal's number, as in a shell.
         """
         ours = dodo_file(self.opt_vals, in_args)
+        if ours:
+            replace_unencodable()
         if ours and asks_for_help(in_args):
             from cartwheel.commands.help import print_help
 

@@ -104,13 +104,20 @@ def held_open(error: OSError) -> bool:
     return code in (32, 33) or (code == 5 and target.is_file() and os.access(target, os.W_OK))
 
 
+_JUNCTION = 0xA0000003
+"""IO_REPARSE_TAG_MOUNT_POINT (winnt.h)."""
+
+
 def remove_tree(folder: str | Path, *, ignore_errors: bool = False) -> None:
-    """Delete a folder with everything in it; no effect if it is missing.
+    """Delete a folder with everything in it, or a link or junction to one; no effect if it is missing.
 
     Raises `OSError` if something stays, unless `ignore_errors`; then the rest is deleted.  Read-only files, such as
     git's objects, are made writable first, because Windows deletes no others.
     """
     if not os.path.lexists(folder):
+        return
+    if Path(folder).is_symlink() or getattr(os.lstat(folder), "st_reparse_tag", 0) == _JUNCTION:
+        os.unlink(folder)
         return
 
     def failed(function: Callable[..., Any], path: str, error: BaseException) -> None:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from git import Repo
 
 
+_OF_A_CLONE = {"core.hooksPath": os.devnull, "core.longpaths": "true"}
+"""Settings of every clone: no hooks, and files with paths over 260 characters on Windows, where a clone may lie deeper
+than its source (git-config, November 2026)."""
+
+
 def local_clone(source: Path, clone: Path) -> None:
     """Clone the checked-out commit of `source`.  The clone shares the objects of `source`, which is only read."""
     from git import Repo
@@ -28,7 +33,7 @@ def local_clone(source: Path, clone: Path) -> None:
         in_words(f"git clone {source}"),
         Repo.clone_from(str(source), clone, shared=True, no_checkout=True, quiet=True) as repo,
     ):
-        _configure(repo, {"core.hooksPath": os.devnull, **_lfs_settings(here)})
+        _configure(repo, _OF_A_CLONE | _lfs_settings(here))
         run_git(repo.git, "checkout", "--force")
 
 
@@ -47,9 +52,9 @@ def scratch_clone(source: Path, *, remote: Path, clone: Path, branch: str, witho
             _configure(bare, {"receive.shallowUpdate": "true"})
         # Direct `git push`: `Remote.push` knows only remotes in the user's configuration.
         here.git(c=_NO_HOOKS).push(str(remote), f"{commit}:refs/heads/{branch}", *tags, quiet=True)
-        unsigned = {"tag.gpgSign": "false", "commit.gpgSign": "false", "core.hooksPath": os.devnull}
+        unsigned = {"tag.gpgSign": "false", "commit.gpgSign": "false"}
         with Repo.clone_from(str(remote), clone, branch=branch, no_checkout=True, quiet=True) as scratch:
-            _configure(scratch, unsigned | _lfs_settings(here))
+            _configure(scratch, _OF_A_CLONE | unsigned | _lfs_settings(here))
             run_git(scratch.git, "checkout", "--force")
         with Repository(clone) as tree:
             _fill_submodules(here, tree)
