@@ -123,6 +123,37 @@ def test_a_tag_makes_a_page_with_generated_notes_and_an_index_gets_files_only_on
         assert TOKEN not in asked.said
 
 
+# A file of the last release on a private index, which the next one would lose ----------------------------------------
+
+LOST = "gravel-0.9-cp311-cp311-win_amd64.whl"
+REFUSED = "gravel 1.0 loses 1 of the 1 files of 0.9 on shelf"
+PRIVATE = """[tool.cartwheel.index.shelf]
+url = "{url}"
+simple = "{simple}"
+user = "ci-bot"
+
+[tool.cartwheel.ci]
+{install}
+"""
+
+
+@needs_act
+def test_a_release_that_loses_a_file_of_a_private_index_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    with LoopbackIndex(tmp_path / "shelf", name="shelf", password=TOKEN, private=True) as shelf:
+        project = pure(tmp_path / "project")
+        with_table(project, '["shelf"]', PRIVATE.format(url=shelf.url, simple=shelf.simple, install=INSTALL))
+        project.doit("ci", "github")
+        shared(committed(project))
+        tagged(project, "v1.0")
+        shelf.take(LOST, b"", "")
+        forge = Forge(project, tmp_path / "forge")
+        refused = forge.run("push", "refs/tags/v1.0")
+        assert refused.results == {"Plan": "failure"}, refused.said
+        assert REFUSED in refused.said
+        assert TOKEN not in refused.said
+        assert list(shelf.files()) == [LOST]
+
+
 # A package in a sub-folder, and practice by token (budtiktok) ---------------------------------------------------------
 
 BELOW = """[build-system]
@@ -363,7 +394,14 @@ def test_the_pipeline_is_included_beside_other_jobs_on_gitlab(tmp_path: Path) ->
         pushed = forge.run()
         assert pushed.results == results("plan", "any", "sdist", "gather", "lint"), pushed.said
         assert "our hook before a build" in pushed.said
+        proposed = forge.run(merge_request=True)
+        assert proposed.results == results("plan", "gather", "lint", idle=("any", "sdist")), proposed.said
         tagged(project, "v1.0")
+        shelf.take(LOST, b"", "")
+        refused = forge.run("plan", tag="v1.0")
+        assert refused.results == results(failed=("plan",)), refused.said
+        assert REFUSED in " ".join(refused.said.split()), refused.said
+        shelf.files()[LOST].unlink()
         for stage, ran in (
             ("build", ("plan", "any", "sdist")),
             ("deploy", ("publish-shelf", "verify-shelf", "announce")),

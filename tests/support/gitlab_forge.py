@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from support.boulder import TOKEN, dry_python
+from support.images import Images
 from support.projects import environment
 from support.repositories import git
 
@@ -32,8 +33,11 @@ class Ran(Struct, frozen=True, kw_only=True):
 class Forge:
     """GitLab, as far as gitlab-ci-local goes: jobs run on this machine, each in a copy of the sources."""
 
-    def __init__(self, folder: Path, remote: Path, *, secrets: Mapping[str, str] | None = None) -> None:
-        """`secrets`: variables besides the token of the index shelf."""
+    def __init__(
+        self, folder: Path, remote: Path, *, secrets: Mapping[str, str] | None = None, engine: Images | None = None
+    ) -> None:
+        """`secrets`: variables besides the token of the index shelf.  `engine`: runs jobs in containers."""
+        self.engine = engine
         self.secrets = {"CARTWHEEL_INDEX_SHELF_TOKEN": TOKEN, **(secrets or {})}
         self.clone = folder / "clone"
         self.remote = remote
@@ -51,28 +55,39 @@ class Forge:
         )
         python.chmod(0o755)
 
-    def run(self, *arguments: str, tag: str = "") -> Ran:
-        """Run the pipeline of a push of the branch or of a tag; `arguments` choose among its jobs."""
+    def run(self, *arguments: str, tag: str = "", merge_request: bool = False, contained: bool = False) -> Ran:
+        """Run the pipeline of a push of the branch, of a tag or of a merge request; `arguments` choose among its jobs.
+
+        `contained`: each job runs in its image, which sees the files of this machine.
+        """
         git(self.clone, "pull", "--quiet", "--tags")
-        chosen = ("--variable", f"CI_COMMIT_TAG={tag}", "--unset-variable", "CI_COMMIT_BRANCH") if tag else ()
+        chosen: tuple[str, ...] = ()
+        if tag:
+            chosen = ("--variable", f"CI_COMMIT_TAG={tag}", "--unset-variable", "CI_COMMIT_BRANCH")
+        if merge_request:
+            chosen = ("--variable", "CI_PIPELINE_SOURCE=merge_request_event", "--unset-variable", "CI_COMMIT_BRANCH")
         argv = (
-            LOCAL, "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--no-color",
-            "--max-job-name-padding", "0", "--concurrency", "2", *chosen, *arguments,
+            LOCAL, *(self._container() if contained else ("--force-shell-executor",)), "--shell-isolation",
+            "--no-artifacts-to-source", "--no-color",
+            "--max-job-name-padding", "0", "--concurrency", "2", "--pull-policy", "if-not-present", *chosen, *arguments,
             *(word for name, value in self.secrets.items() for word in ("--variable", f"{name}={value}")),
             "--variable", "GITLAB_CI=true",
             "--variable", f"CI_REPOSITORY_URL={self.remote}",
         )  # fmt: skip
         # gitlab-ci-local gives bash a socket as its input.  With SHLVL below 1, bash then takes itself for a remote
         # login and reads ~/.bashrc, which may put another python3 first on PATH.
-        submodules = {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": "protocol.file.allow",
-            "GIT_CONFIG_VALUE_0": "always",
-        }
-        env = environment({"PATH": os.pathsep.join((str(self.bin), os.environ["PATH"])), "SHLVL": "2", **submodules})
+        more = {"PATH": os.pathsep.join((str(self.bin), os.environ["PATH"])), "SHLVL": "2"}
+        more |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.file.allow", "GIT_CONFIG_VALUE_0": "always"}
+        env = environment({**more, **(self.engine.env if self.engine else {})})
         done = subprocess.run(argv, cwd=self.clone, env=env, capture_output=True, text=True)
         output = done.stdout + done.stderr
         return Ran(code=done.returncode, results=_results(output), said=output)
+
+    def _container(self) -> tuple[str, ...]:
+        assert self.engine
+        folders = dict.fromkeys(("/usr", "/etc", "/root", "/work", str(self.bin.parents[2])))
+        volumes = (word for folder in folders for word in ("--volume", f"{folder}:{folder}"))
+        return ("--helper-image", self.engine.debian("amd64"), "--network", "host", *volumes)
 
     @contextmanager
     def without(self, build: str) -> Iterator[None]:
@@ -94,7 +109,7 @@ def _results(output: str) -> dict[str, str]:
 
 def _name(job: str) -> str:
     """The build of a job of the matrix, else the job."""
-    return match[1] if (match := re.fullmatch(r"build-\S+ \[(\S+)\]", job)) else job
+    return match[1] if (match := re.fullmatch(r"build-\S+ \[([^],]+)\S*\]", job)) else job
 
 
 def results(*ran: str, idle: tuple[str, ...] = (), failed: tuple[str, ...] = ()) -> dict[str, str]:

@@ -210,6 +210,9 @@ def docker() -> Iterator[Images]:
             daemon.wait(30)
             assert daemon.stdin
             daemon.stdin.close()
+            for mount in Path("/proc/self/mounts").read_text().splitlines():
+                if (place := mount.split()[1]).startswith(folder):  # a daemon leaves the network that containers shared
+                    _call("umount", place)
 
 
 @cache
