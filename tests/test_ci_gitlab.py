@@ -171,10 +171,12 @@ def test_only_jobs_on_linux_have_an_image() -> None:
 
 
 def test_a_job_that_builds_no_wheel_is_refused_on_another_system() -> None:
-    for key, runner in (("docs", "windows-2025"), ("plan", "macos-15")):
-        ci = {"jobs": {"docs": {"steps": [{"run": ["make"]}], **({"runner": runner} if key == "docs" else {})}}}
-        ci |= {} if key == "docs" else {"runner": runner}
-        with pytest.raises(ConfigError, match=f"{key}: {runner} is a .* machine, and on GitLab a job that builds no"):
+    own = {"docs": {"steps": [{"run": ["make"]}], "runner": "windows-2025"}}
+    for key, runner, ci in (
+        ("ci.jobs.docs.runner", "windows-2025", {"jobs": own}),
+        ("ci.runner", "macos-15", {"runner": "macos-15"}),
+    ):
+        with pytest.raises(ConfigError, match=f"{key}: found {runner}; expected a machine with Linux"):
             render(pipeline(alone({"targets": [LINUX], "ci": ci}), version="1.0"))
     arm = pipeline(alone({"targets": [LINUX], "ci": {"runner": "ubuntu-24.04-arm"}}), version="1.0")
     assert YAML(typ="safe").load(render(arm))["plan"]["tags"] == ["saas-linux-small-arm64"]
@@ -298,6 +300,8 @@ def test_an_action_of_github_is_refused_and_so_is_a_group_without_labels() -> No
     step = {"uses": f"owner/setup@{'a' * 40}"}
     with pytest.raises(ConfigError, match=r"'owner/setup' is an action of GitHub; on GitLab give 'run'"):
         render(pipeline(alone({"ci": {"steps": {"before": {"build": [step]}}}}), version="1.0"))
+    with pytest.raises(ConfigError, match=r"'!docs/\*\*' excludes files, which GitLab's rules cannot"):
+        render(pipeline(alone({"ci": {"paths": ["**", "!docs/**"]}}), version="1.0"))
     with pytest.raises(ConfigError, match=r"group big has no labels, and GitLab knows runners by tags alone"):
         render(pipeline(alone({"targets": [LINUX], "runner": {"group": "big"}}), version="1.0"))
 

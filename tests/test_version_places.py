@@ -513,6 +513,26 @@ def test_every_tracked_file_of_the_repository_that_holds_the_package_moves_or_is
     assert git(root, "status", "--porcelain") == ""
 
 
+def test_other_files_that_hold_the_version_are_named_in_one_line(tmp_path: Path) -> None:
+    others = {
+        "CITATION.cff": "cff-version: 1.2.0\ntitle: demo\nversion: 1.2.0\n",
+        "docs/conf.py": 'project = "demo"\nrelease = "1.2.0"\n',
+        "js/package.json": '{\n  "name": "demo",\n  "version": "1.2.0"\n}\n',
+        "README.md": "# demo\n\n![v](https://img.shields.io/badge/pypi-v1.2.0-blue)\n",
+        "src/demo/_version.py": '__version__ = "1.2.0"\n',
+        "docs/install.md": "demo 1.2.0 or newer\n",
+        "other/pyproject.toml": '[project]\nname = "other"\n',
+        "other/CITATION.cff": "version: 1.2.0\n",
+    }
+    crate = {**CRATE, "Cargo.toml": CRATE["Cargo.toml"].replace("1.3.0-rc.1", "1.2.0")}
+    root = new_project(tmp_path / "r", {**crate, **others})
+    (named,) = [line for line in bump(root, "1.3.0") if "stays in" in line]
+    places = "CITATION.cff:3, README.md:3, docs/conf.py:2, js/package.json:3, src/demo/_version.py:1"
+    fix = '[tool.cartwheel] versions = [{ file = "CITATION.cff", pattern = "\\nversion: {version}" }]'
+    assert named == f"1.2.0 stays in {places}; to move a place too, name it: {fix}"
+    assert not [line for line in bump(root, "1.4.0") if "stays in" in line]
+
+
 def test_a_lockfile_that_is_not_tracked_and_belongs_to_another_workspace_stays(tmp_path: Path) -> None:
     root = new_project(tmp_path / "r", {**ELSEWHERE, ".gitignore": "fuzz/Cargo.lock\n"})
     before = (root / "fuzz/Cargo.lock").read_bytes()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cartwheel.ci.jobs import BUILD, GATHER, OWN, PLAN, PUBLISH, REPRODUCE, SDIST, VERIFY, Pipeline
+from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import FIELDS
 
 PATH = ".gitlab-ci.yml"
@@ -33,6 +34,9 @@ def hidden_name(pipeline: Pipeline, name: str) -> str:
 
 
 def events(pipeline: Pipeline) -> list[dict[str, Any]]:
+    if excluded := [path for path in pipeline.ci.paths if path.startswith("!")]:
+        what = f"'{excluded[0]}' excludes files, which GitLab's rules cannot"
+        raise ConfigError(f"[tool.cartwheel] ci.paths: {what}; name those that count")
     changes = {"changes": list(pipeline.ci.paths)} if pipeline.ci.paths else {}
     rules: list[dict[str, Any]] = [{"if": '$CI_PIPELINE_SOURCE == "merge_request_event"', **changes}]
     if pipeline.choices:

@@ -246,7 +246,8 @@ def _first(pipeline: Pipeline, job: Job, *, extends: str) -> Row:
     if is_included(pipeline):
         row |= {"image": default_image(pipeline), "interruptible": True}
         row |= {"rules": events(pipeline)} if job.role in (PLAN, BUILD, SDIST) else {}
-    if job.role != BUILD and (tags := tags_of(job.runner or pipeline.runner, job.name)):
+    key = f"ci.jobs.{job.name}.runner" if job.runner else "ci.runner"
+    if job.role != BUILD and (tags := tags_of(job.runner or pipeline.runner, key)):
         row["tags"] = list(tags)
     return row
 

@@ -71,8 +71,8 @@ def machines_of(builds: Iterable[Build]) -> Mapping[Runner, list[Build]]:
     return machines
 
 
-def tags_of(runner: Label, job: str) -> tuple[str, ...]:
-    """The tags of the machine of a job that builds no wheel; none for any.
+def tags_of(runner: Label, key: str) -> tuple[str, ...]:
+    """The tags of the machine of a job that builds no wheel; none for any.  `key`: where the machine is configured.
 
     Raises `ConfigError` for a hosted machine that does not run Linux: these jobs run in an image, by a POSIX shell.
     """
@@ -80,8 +80,8 @@ def tags_of(runner: Label, job: str) -> tuple[str, ...]:
         return runner_labels(runner)
     if MACHINES[runner].system != "linux":
         raise ConfigError(
-            f"{job}: {runner} is a {MACHINES[runner].system} machine, and on GitLab a job that builds no wheel runs on "
-            "Linux; name another 'runner', or take the job out of ci.jobs and put its steps into ci.steps.after.build"
+            f"[tool.cartwheel] {key}: found {runner}; expected a machine with Linux, where GitLab's jobs that build no "
+            "wheel run"
         )
     return MACHINES[runner].tags
 

@@ -91,7 +91,7 @@ FORGES = {row.name: row for row in _ROWS}
 def forge_by_name(name: str) -> Forge:
     """The forge of that name; raises `ConfigError`."""
     if name not in FORGES:
-        raise ConfigError(f"ci: '{name}' is no forge that pipelines are written for{did_you_mean(name, FORGES)}")
+        raise ConfigError(f"ci: unknown forge '{name}'{did_you_mean(name, FORGES)}")
     return FORGES[name]
 
 

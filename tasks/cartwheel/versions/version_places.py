@@ -23,6 +23,7 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import pep440, same, semver, version_spans, written_as
 from cartwheel.versions.python_locks import lock_places, locks_above, normal, pinned_elsewhere
 from cartwheel.versions.rust_places import rust_places
+from cartwheel.versions.unmoved_files import unmoved_files
 
 if TYPE_CHECKING:
     import ast
@@ -79,7 +80,17 @@ def survey(
         places=tuple(rows),
         read=tuple(sorted(read)),
         crates=tuple(sorted(crates)),
-        notes=tuple(pinned_elsewhere(root, folder, name, source.text, tracked)) if to else (),
+        notes=_unmoved(root, folder, name, source.text, tracked, rows) if to else (),
+    )
+
+
+def _unmoved(
+    root: Path, folder: str, name: str, version: str, tracked: tuple[str, ...], rows: Iterable[TextPlace]
+) -> tuple[str, ...]:
+    moved = {row.path for row in rows}
+    return (
+        *pinned_elsewhere(root, folder, name, version, tracked),
+        *unmoved_files(root, folder, version, tracked, moved),
     )
 
 

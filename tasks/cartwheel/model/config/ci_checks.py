@@ -7,9 +7,22 @@ from collections.abc import Iterable
 
 from cartwheel.model.config.release_settings import CiJob, CiSettings, CiStep, CiStepsOfJobs
 from cartwheel.model.config.values import RunnerGroup, Secret, runner_labels
+from cartwheel.model.errors import did_you_mean
 
-OWN_JOBS = ("plan", "build", "sdist", "gather", "wheels")
+OWN_JOBS = ("plan", "build", "sdist", "gather", "wheels", "reproduce")
 """Names of jobs that cartwheel writes, besides `publish-*`, `verify-*`, `build-*` and `image-*`."""
+
+_KEYWORDS = ("cache", "default", "image", "include", "services", "spec", "stages", "types", "variables", "workflow")
+"""Words that are no names of jobs in a file of GitLab (CI/CD YAML syntax reference, November 2026)."""
+
+_SCOPES = (
+    "actions", "artifact-metadata", "attestations", "checks", "contents", "deployments", "discussions", "id-token",
+    "issues", "models", "packages", "pages", "pull-requests", "repository-projects", "security-events", "statuses",
+)  # fmt: skip
+"""The permissions of GitHub's jobs (workflow syntax, November 2026)."""
+
+_CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+"""The lowest and highest number of each field of a schedule."""
 
 _ACTION = r"[\w.-]+/[\w.-]+(?:/[\w./-]+)?@[0-9a-f]{40}"
 
@@ -32,7 +45,9 @@ def ci_problems(ci: CiSettings, environments: Iterable[str]) -> Iterable[str]:
     for value in ci.paths:
         if value.startswith("/") or ".." in value.split("/"):
             yield f"ci.paths: '{value}' matches nothing; expected a pattern from the repository's root, such as src/**"
-    if ci.schedule and not re.fullmatch(r"[\d*/,-]+( [\w*/,-]+){4}", ci.schedule):
+    if ci.paths and all(value.startswith("!") for value in ci.paths):
+        yield 'ci.paths: nothing but exclusions; expected a pattern to begin with, such as "**"'
+    if ci.schedule and not _is_cron(ci.schedule):
         yield f"ci.schedule: '{ci.schedule}'; expected five fields, as cron has them: \"17 3 * * *\""
     if ci.nightly and not ci.schedule:
         yield f'ci.nightly: nothing is sent to {ci.nightly} without ci.schedule; add one, such as "17 3 * * *"'
@@ -60,12 +75,29 @@ def _identity_problems(job: CiJob, key: str, publishing: set[str]) -> Iterable[s
         yield f'{key}: identity gives a reason for nothing; add permissions = {{ id-token = "write" }}, or remove it'
 
 
+def _is_cron(schedule: str) -> bool:
+    """Whether these are five fields, each with numbers in its range; names of months and days are taken as they are."""
+    fields = schedule.split(" ")
+    return len(fields) == len(_CRON) and all(
+        re.fullmatch(r"[\w*/,-]+", field)
+        and all(low <= int(number) <= high for number in re.findall(r"(?<![/\d])\d+", field))
+        for field, (low, high) in zip(fields, _CRON, strict=True)
+    )
+
+
 def _job_problems(name: str, job: CiJob) -> Iterable[str]:
     key = f"ci.jobs.{name}"
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
         yield f"{key}: expected a name of lower-case letters, digits and '-'"
     if name in OWN_JOBS or name.startswith(("publish-", "verify-", "build-", "image-")):
         yield f"{key}: cartwheel has a job of this name; choose another"
+    if name in _KEYWORDS:
+        yield f"{key}: is a keyword of GitLab; choose another name"
+    if job.minutes < 1:
+        yield f"{key}: minutes {job.minutes}; expected a number above 0"
+    for scope in job.permissions:
+        if scope not in _SCOPES:
+            yield f"{key}: permission '{scope}'{did_you_mean(scope, _SCOPES)}"
     if not job.steps:
         yield f"{key}: has no steps; expected one at least"
     yield from plain_name_problems(job.environment, f"{key}: environment")
