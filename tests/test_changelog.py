@@ -128,9 +128,15 @@ def test_what_was_unreleased_becomes_the_version_s_and_the_links_are_carried_on(
         ("## [1.0] — 2026-01-02", f"## [1.1] — {TODAY}"),
         ("## [1.0] - 2026-01-02 [YANKED]", f"## [1.1] - {TODAY}"),
         ("## [1.0]: the first", "## [1.1]"),
+        ("## `v1.0`", "## `v1.1`"),
+        (r"## \[1.0\] - 2026-01-02", rf"## \[1.1\] - {TODAY}"),
+        ("## 1.0 (January 2, 2026)", "## 1.1 (November 21, 2026)"),
+        ("## 1.0, 2 Jan 2026", "## 1.1, 21 Nov 2026"),
+        ("## 1.0 (2026/01/02)", "## 1.1 (2026/11/21)"),
+        ("## 1.0 (02.01.2026)", "## 1.1 (21.11.2026)"),
+        ("## 1.0 (May 2, 2026), the wheel", "## 1.1 - Nov 21, 2026"),
         ("## **1.0** - 2026-01-02", f"## **1.1** - {TODAY}"),
         ("## **1.0 - 2026-01-02**", f"## **1.1 - {TODAY}**"),
-        ("## `v1.0`", "## `v1.1`"),
         ("## 🚀 1.0 (2026-01-02)", f"## 🚀 1.1 ({TODAY})"),
         ("## my-name@1.0", "## my-name@1.1"),
     ],
@@ -138,6 +144,19 @@ def test_what_was_unreleased_becomes_the_version_s_and_the_links_are_carried_on(
 def test_the_new_heading_has_the_form_of_the_newest(last: str, heading: str) -> None:
     text = f"## Unreleased\n\n- x\n\n{last}\n\n- y\n"
     assert f"\n{heading}\n" in changelog_for_release(text, "1.1", date=TODAY, name="my-name")
+
+
+def test_brackets_may_be_escaped_and_a_development_version_waits_for_its_release() -> None:
+    text = "# Log\n\n## \\[Unreleased\\]\n\n- x\n\n## \\[1.0\\]\n\n- y\n"
+    assert notes_of(text, "unreleased") == "- x"
+    waiting = "## [1.2.dev0]\n\n- x\n\n## [1.0] - 2026-01-02\n\n[1.2.dev0]: https://e.example/compare/v1.0...HEAD\n"
+    made = changelog_for_release(waiting, "1.1", date=TODAY)
+    assert made == waiting.replace("[1.2.dev0]:", "[1.1]:").replace("## [1.2.dev0]", f"## [1.1] - {TODAY}")
+
+
+def test_an_anchor_above_the_next_heading_is_not_part_of_the_notes() -> None:
+    text = "<a id='next'></a>\n# 1.1\n\n- x\n\n<a id='changelog-1.0'></a>\n# 1.0\n\n- y\n"
+    assert notes_of(text, "1.1") == "- x"
 
 
 def test_a_changelog_s_first_entry_is_dated() -> None:

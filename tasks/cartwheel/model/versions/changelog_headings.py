@@ -25,9 +25,9 @@ _COMING = (
 )
 """Titles of the part for the next release."""
 _TITLE = re.compile(
-    r"(?P<open>[*_~`\[]*)(?P<v>[vV]?)"
-    rf"(?P<title>[0-9](?:(?!__)[^\s\[\]()<>,:;*`])*|(?:{_COMING})(?![^\W_]))"
-    r"(?P<close>[*_~`\]]*)(?P<link>\([^)\s]*\)|\[[^\]]*\])?(?P<rest>.*)",
+    r"(?P<open>[*_~`]*(?:\\?\[)?[*_~`]*)(?P<v>[vV]?)"
+    rf"(?P<title>[0-9](?:(?!__)[^\s\[\]()<>,:;*`\\])*|(?:{_COMING})(?![^\W_]))"
+    r"(?P<close>[*_~`]*(?:\\?\])?[*_~`]*)(?P<link>\([^)\s]*\)|\[[^\]]*\])?(?P<rest>.*)",
     re.IGNORECASE,
 )
 _DECORATION = re.compile(r"(?:<[^>]*>|:\w+:|[^\w\s\x00-\x7f])+[ \t]*")
@@ -101,7 +101,7 @@ def entries(text: str, name: str = "", *, rst: bool = False) -> tuple[ChangelogE
 
 def mirrored(marks: str) -> str:
     """The marks that end what `marks` begin."""
-    return marks[::-1].replace("[", "]")
+    return marks[::-1].replace("[\\", "\\]").replace("[", "]")
 
 
 def headings(lines: list[str], *, rst: bool = False) -> tuple[Heading, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterable
 
@@ -23,7 +24,19 @@ from cartwheel.model.versions.changelog_links import (
     without_definitions,
 )
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATES = (
+    (r"\d{4}-\d{2}-\d{2}", "{0:%Y-%m-%d}"),
+    (r"\d{4}/\d{2}/\d{2}", "{0:%Y/%m/%d}"),
+    (r"\d{4}\.\d{2}\.\d{2}", "{0:%Y.%m.%d}"),
+    (r"\d{2}\.\d{2}\.\d{4}", "{0:%d.%m.%Y}"),
+    (r"[A-Z][a-z]{2} \d{1,2}, \d{4}", "{0:%b} {0.day}, {0.year}"),
+    (r"[A-Z][a-z]{3,} \d{1,2}, \d{4}", "{0:%B} {0.day}, {0.year}"),
+    (r"\d{1,2} [A-Z][a-z]{2} \d{4}", "{0.day} {0:%b} {0.year}"),
+    (r"\d{1,2} [A-Z][a-z]{3,} \d{4}", "{0.day} {0:%B} {0.year}"),
+)
+"""The usual forms of a date in headings, as patterns, and how a date is written in each."""
+_ANCHOR = re.compile(r"<a (?:id|name)=[^>]*>(?:</a>)?")
+"""scriv writes the next heading's anchor above it."""
 _TO_COME = re.compile(
     r"(?P<link>\[)?(?<![^\W_])(?P<words>unreleased|not(?: yet)? released|tb[ad]|"
     r"(?=[\d./-]*[mdyx?])(?:(?:\d{4}|[yx]{4}|\d\dxx|\?{4})([-./])(?:\d\d|[mx]{2}|\?\?)\3(?:\d\d|[dx]{2}|\?\?)|"
@@ -59,9 +72,13 @@ def coming_entry(text: str, name: str = "", *, rst: bool = False) -> ChangelogEn
     None if there is no such entry.
     """
     parsed = entries(text, name, rst=rst)
-    pending = (entry for entry in parsed if entry.version != UNRELEASED and _placeholder(entry.rest))
+    pending = (entry for entry in parsed if entry.version != UNRELEASED and _is_pending(entry))
     coming = (*(entry for entry in parsed if entry.version == UNRELEASED), *pending)
     return next((entry for entry in coming if _notes(text, entry, rst=rst)), next(iter(coming), None))
+
+
+def _is_pending(entry: ChangelogEntry) -> bool:
+    return bool(_placeholder(entry.rest) or (re.search(r"\.dev\d+$", entry.version) and not entry.rest.strip()))
 
 
 def _placeholder(rest: str) -> re.Match[str] | None:
@@ -85,6 +102,8 @@ def _notes(text: str, section: ChangelogEntry, *, rst: bool) -> str:
     comments: frozenset[int] = frozenset() if rst else comment_lines(lines)
     shown = (number for number in range(section.heading.end, section.end) if number not in comments)
     body = without_definitions([lines[number] for number in shown])
+    while body and (not body[-1].strip() or _ANCHOR.fullmatch(body[-1].strip())):
+        body.pop()
     titles = {number for head in headings(body, rst=rst) for number in range(head.start, head.end)}
     full = any(line.strip() and number not in titles for number, line in enumerate(body))
     return "\n".join(body).strip() if full else ""
@@ -229,11 +248,14 @@ def _title(
 
 def _rest_like(last: str, date: str) -> str:
     """The text after a version in a heading, in the style of another heading: a date, or nothing."""
-    match = _DATE.search(last)
-    rest = f"{last[: match.start()]}{date}{last[match.end() :]}" if match else ""
-    if match and not re.fullmatch(r"[\s()\[\],:*_~`\u2013\u2014-]*", rest.replace(date, "")):
-        return f" - {date}"  # text beside the date belongs to that release only
-    return rest
+    for pattern, form in _DATES:
+        if match := re.search(rf"(?<![\w.]){pattern}(?!\w)", last):
+            written = form.format(datetime.date.fromisoformat(date))
+            before, after = last[: match.start()], last[match.end() :]
+            if re.fullmatch(r"[\s()\[\],:*_~`\u2013\u2014-]*", before + after):
+                return f"{before}{written}{after}"
+            return f" - {written}"  # text beside the date belongs to that release only
+    return ""
 
 
 def _version(text: str) -> str:
