@@ -79,12 +79,6 @@ def _github(pipeline: Pipeline) -> Iterable[str]:
         yield "pull requests of forks get no secrets, so their builds fail where one is needed"
     if pipeline.trigger == "tag" and pipeline.tags:
         yield "a tag that a workflow pushes with its own GITHUB_TOKEN starts no pipeline: push it yourself or as an app"
-    for name, job in pipeline.ci.jobs.items():
-        if job.permissions.get("id-token") == "write":
-            yield (
-                f"{name}: its steps get this pipeline's identity (id-token); name an environment wherever an index "
-                "trusts the pipeline, or they can publish there"
-            )
     if file := pipeline.ci.github.reusable:
         yield f"{file} can be called by your own workflows: uses: ./{file}"
 

@@ -96,7 +96,7 @@ def _job_problems(name: str, job: CiJob) -> Iterable[str]:
     if job.minutes < 1:
         yield f"{key}: minutes {job.minutes}; expected a number above 0"
     for scope in job.permissions:
-        if scope not in _SCOPES:
+        if scope.lower() not in _SCOPES:
             yield f"{key}: permission '{scope}'{did_you_mean(scope, _SCOPES)}"
     if not job.steps:
         yield f"{key}: has no steps; expected one at least"
