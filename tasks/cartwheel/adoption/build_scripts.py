@@ -7,6 +7,8 @@ import shlex
 
 from msgspec import Struct
 
+from cartwheel.adoption.shell_loops import joined_lines
+
 _BROUGHT = re.compile(
     r"^(?:sudo\s+)?(?:rustup\b|rustc\b|curl\b.*(?:rustup|sh\.rustup\.rs)|(?:\S*python[\d.]*\s+-m\s+|uv\s+)?(?:\S*/)?pip[\d.]*\s+install\b"
     r"|pipx?\s+install\b|uv\s+(?:sync|tool\s+install)\b|cargo\s+(?:--version|-V)|source\b|\.\s|set\s+[-+]|echo\b|true$)"
@@ -70,8 +72,8 @@ def dockerfile(lines: tuple[str, ...]) -> str:
 
 def script_lines(script: str) -> list[str]:
     """The lines of a shell script without comments; a continued line is one."""
-    joined = re.sub(r"\s*\\\n\s*", " ", script)
-    return [line.strip() for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = joined_lines(script).splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 def _words(line: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from cartwheel.adoption.command_lines import split_words
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.python_commands import function_commands, script_commands
-from cartwheel.adoption.shell_loops import unrolled
+from cartwheel.adoption.shell_loops import joined_lines, unrolled
 from cartwheel.adoption.task_files import just_commands, make_commands, table_commands, tox_commands
 
 _DEEPEST = 6
@@ -33,7 +33,7 @@ def written_out(script: str, folder: str, texts: Texts, env: Mapping[str, str], 
         return script
     lines: list[str] = []
     place = folder
-    for line in re.sub(r"[ \t]*\\\n\s*", " ", script).splitlines():
+    for line in joined_lines(script).splitlines():
         if contained := _CONTAINER.match(line.strip()):
             lines.append(_in_container(line, contained, texts, env, depth))
             continue

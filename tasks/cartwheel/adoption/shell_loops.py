@@ -10,10 +10,15 @@ _LOOP = re.compile(
 """A loop of a POSIX shell over words that the script itself names, without a loop inside."""
 
 
+def joined_lines(script: str) -> str:
+    """The script with each continued line as one, as shells, make and ini files continue them."""
+    return re.sub(r"[ \t]*\\\r?\n\s*", " ", script)
+
+
 def unrolled(script: str) -> str:
     """The script with each continued line as one (`\\` of a shell, a backtick of PowerShell) and the body of each loop
     over plain words once for each word."""
-    text = re.sub(r"[ \t]*(?:\\|(?<=\s)`)\n\s*", " ", script)
+    text = re.sub(r"[ \t]*(?<=\s)`\r?\n\s*", " ", joined_lines(script))
     while match := _LOOP.search(text):
         name = match[1]
         variable = re.compile(rf"\$\{{{name}\}}|\${name}\b")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cartwheel.adoption.parsed_files import parsed_toml, parsed_yaml
+from cartwheel.adoption.shell_loops import joined_lines
 
 # make and just --------------------------------------------------------------------------------------------------------
 
@@ -27,7 +28,7 @@ def make_commands(
     exported: dict[str, None] = {}
     of_target: dict[str, dict[str, str]] = {}
     current: list[str] = []
-    for line in re.sub(r"\s*\\\n\s*", " ", text).splitlines():
+    for line in joined_lines(text).splitlines():
         if line.startswith("\t"):
             for name in current:
                 rules[name][1].append(line.strip())
@@ -161,7 +162,7 @@ def tox_commands(
         pairs = (row.partition("=") for row in variables.splitlines() if "=" in row)
         lines += [f"export {key.strip()}={value.strip()}" for key, _, value in pairs]
         for key in ("commands_pre", "commands", "commands_post"):
-            lines += re.sub(r"\s*\\\n\s*", " ", section.get(key, "")).splitlines()
+            lines += joined_lines(section.get(key, "")).splitlines()
     rows = [
         _tox_filled(re.sub(r"^\s*[-!]?\s*(?:[\w{},!.-]+:\s+)?", "", row), sections, env, arguments) for row in lines
     ]

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from cartwheel.adoption.called_scripts import RUNNER_NAMES, TASK_RUNNERS
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
+from cartwheel.adoption.shell_loops import joined_lines
 from cartwheel.adoption.workflows import DESTINATIONS, JobStep
 
 UNNAMED = "an index that only a run knows"
@@ -113,7 +114,7 @@ def uploads(step: JobStep, addresses: Mapping[str, str], inherited: Mapping[str,
         yield Upload(index="github", what=step.uses)
     if not step.run:
         return
-    script = step.run.replace("\\\n", " ")
+    script = joined_lines(step.run)
     env |= assignments(script)
     configured = _configured(script, env)
     for pattern, kind in _COMMANDS:
