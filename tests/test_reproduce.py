@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cartwheel.commands.audit import AuditedFile, problems
-from cartwheel.commands.reproduce import tag_and_version
+from cartwheel.commands.reproduce import _about, tag_and_version
+from cartwheel.filesystem.binaries import symbol_names
 from cartwheel.provenance.comparison import differences
 from cartwheel.provenance.tag_contents import SourceMatch, blobs, compared, first_tag, tag_candidates
 from cartwheel.provenance.wheel_files import rewrite
 from cartwheel.stand_ins.pypi import LoopbackIndex
+from cartwheel.toolchain.recorded_rust import recorded_commit
 from support.models import manifests, understood
 from support.projects import Project, committed, pure
 from support.repositories import git, repository
@@ -48,6 +51,43 @@ def test_a_path_of_a_machine_in_a_binary_is_named(tmp_path: Path) -> None:
     assert "  +/home/me/work/src/lib.rs" in lines
 
 
+def test_symbols_of_a_compiled_file_are_named(tmp_path: Path) -> None:
+    content = Path(sys.executable).resolve().read_bytes()
+    assert "Py_BytesMain" in symbol_names(content)
+    pair = [
+        wheel(tmp_path / str(number), NAME, {"demo/x.so": content.replace(b"Py_BytesMain", name)})
+        for number, name in enumerate((b"Py_BytesMain", b"Py_OtherMain"))
+    ]
+    lines = differences(*pair)
+    assert "demo/x.so: symbols differ" in lines
+    assert {"  -Py_OtherMain", "  +Py_BytesMain"} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x7fELF\0 rustc version 1.95.0 (59807616e 2026-04-14)\0",
+        b"MZ\0/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library\0",
+        b"MZ\0/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860\\library\0",
+    ],
+)
+def test_a_compiled_file_names_the_commit_of_its_compiler(tmp_path: Path, content: bytes) -> None:
+    made = wheel(tmp_path, NAME, {"demo/x.py": "", "demo/x.so": content})
+    assert "59807616e1fa2540724bfbac14d7976d7e4a3860".startswith(recorded_commit(made))
+    assert len(recorded_commit(made)) >= 9
+    assert recorded_commit(wheel(tmp_path / "pure", NAME, {"demo/x.py": "/rustc/"})) == ""
+
+
+def test_only_the_failed_steps_of_a_file_are_shown_below_it() -> None:
+    output = (
+        "  ok  version-sync  0.1 s\n  FAIL  build:any:gravel:cp39\n        no python3.9\n"
+        "        again: doit build:any:gravel:cp39\n  FAIL  sdist:gravel\n        no tool\n2 failed\n"
+    )
+    assert _about(output, "sdist:gravel") == ("FAIL  sdist:gravel", "no tool")
+    assert _about(output, "repair:any:gravel:cp39")[1:] == ("no python3.9",)
+    assert _about("", "sdist:gravel") == ()
+
+
 def test_members_that_only_one_file_holds_are_named(tmp_path: Path) -> None:
     ours = wheel(tmp_path / "a", NAME, {"demo/x.py": "", "demo/new.py": ""})
     theirs = wheel(tmp_path / "b", NAME, {"demo/x.py": "", "demo/old.py": ""})
@@ -68,6 +108,8 @@ def test_a_word_names_a_tag_or_a_version() -> None:
     assert tag_and_version(package, "") == ("demo-v1.2.0", "1.2.0")
     assert tag_and_version(package, "1.1") == ("demo-v1.1", "1.1")
     assert tag_and_version(package, "demo-v1.1") == ("demo-v1.1", "1.1")
+    assert tag_and_version(package, "v1.1") == ("demo-vv1.1", "v1.1")
+    assert tag_and_version(package, "latest") == ("", "")
 
 
 # A release ---------------------------------------------------------------------------------------------------------
@@ -110,6 +152,36 @@ def test_a_published_file_that_the_tag_does_not_give_is_shown_with_its_differenc
     assert "different       gravel-1.0-py3-none-any.whl" in text
     assert "gravel/__init__.py: text differs" in text
     assert "-import os" in text
+
+
+def test_files_that_only_the_index_or_only_the_tag_has_are_named_and_a_damaged_one_is_different(
+    released: tuple[Project, LoopbackIndex],
+) -> None:
+    project, shelf = released
+    sdist_there = shelf.folder / "gravel-1.0.tar.gz"
+    whole = sdist_there.read_bytes()
+    sdist_there.write_bytes(whole[:60])
+    wheel_there = shelf.folder / "gravel-1.0-py3-none-any.whl"
+    added, moved = shelf.folder / "gravel-1.0-cp313-cp313-win_amd64.whl", shelf.folder.parent / wheel_there.name
+    shutil.copy(wheel_there, added)
+    wheel_there.rename(moved)
+    try:
+        document = json.loads(project.doit("reproduce", "1.0", "--json", code=1))
+    finally:
+        added.unlink()
+        moved.rename(wheel_there)
+        sdist_there.write_bytes(whole)
+    states = {row["file"]: row["state"] for row in document["packages"][0]["files"]}
+    assert states == {
+        added.name: "not of the tag", wheel_there.name: "not published", sdist_there.name: "different",
+    }  # fmt: skip
+    (damage,) = next(row["differences"] for row in document["packages"][0]["files"] if row["state"] == "different")
+    assert damage.startswith("the published file cannot be unpacked: ")
+
+
+def test_a_version_that_the_index_does_not_have_is_one_line(released: tuple[Project, LoopbackIndex]) -> None:
+    project, _ = released
+    assert "shelf holds no file of gravel 0.9" in project.refused("reproduce", "0.9")
 
 
 def test_a_tag_that_is_not_here_is_one_line(released: tuple[Project, LoopbackIndex]) -> None:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -115,12 +116,14 @@ def differing_files(root: Path, tmp_path: Path, tasks: tuple[str, ...]) -> tuple
     second = tmp_path / "other place" / "much deeper" / "second"
     git(root, "clone", "--quiet", str(root), str(second))
     own = {k: v for k, v in os.environ.items() if not k.startswith(("CARTWHEEL_", "CARGO_ENCODED", "RUSTFLAGS"))}
-    doit(root, own, "022", tasks)
     there = another_machine(tmp_path / "home")
     user = another_user(tmp_path / "mounts")
     if user:
         give_to_nobody(tmp_path / "home", second)
-    doit(second, there, "077", tasks, user)
+    with ThreadPoolExecutor() as both:
+        builds = [both.submit(doit, root, own, "022", tasks), both.submit(doit, second, there, "077", tasks, user)]
+    for build in builds:
+        build.result()
     print(f"built by user {os.geteuid()} and by user {second.joinpath('.cartwheel').stat().st_uid}")
     ours, theirs = digests(root), digests(second)
     assert ours

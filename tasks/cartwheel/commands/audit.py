@@ -121,11 +121,7 @@ def _tag(place: Path, candidates: tuple[str, ...], commit: str) -> tuple[str, fr
 
 
 def _audited(row: ListedFile, provenance: FileProvenance, index: Index, ids: frozenset[str]) -> AuditedFile:
-    import tarfile
-    import zipfile
-    import zlib
-
-    from cartwheel.filesystem.distribution import sdist_contents, wheel_contents
+    from cartwheel.filesystem.distribution import UNREADABLE, sdist_contents, wheel_contents
 
     is_wheel = row.file.endswith(".whl")
     contents: tuple[tuple[str, bytes], ...] = ()
@@ -136,7 +132,7 @@ def _audited(row: ListedFile, provenance: FileProvenance, index: Index, ids: fro
             path.write_bytes(read_bytes(row.url, shown_as=row.file, index=index))
             try:
                 contents = tuple((wheel_contents if is_wheel else sdist_contents)(path))
-            except (OSError, EOFError, ValueError, zipfile.BadZipFile, tarfile.TarError, zlib.error) as error:
+            except UNREADABLE as error:
                 damage = f"{row.file}: cannot be unpacked: {error}"
     match = compared(contents, ids) if ids else SourceMatch(known=0)
     return AuditedFile(

@@ -26,6 +26,17 @@ def images(path: str, content: bytes) -> Iterator[Binary]:
             yield from read(path, content)
 
 
+def symbol_names(content: bytes) -> frozenset[str]:
+    """The names of a compiled file's symbols, imported, exported and in its tables; empty for other files."""
+    if not (_is_elf(content) or _is_macho(content) or _is_pe(content)):
+        return frozenset()
+    image = _lief().parse(io.BytesIO(content))
+    if image is None:
+        return frozenset()
+    functions = (*image.imported_functions, *image.exported_functions)
+    return frozenset(str(row.name) for row in (*image.symbols, *functions) if row.name)
+
+
 def _name(value: Any) -> str:
     """The name of a value of lief's enumerations; lief returns a plain integer for a value that it does not know."""
     return str(value.name) if hasattr(value, "name") else f"unknown-{int(value):#x}"

@@ -5,12 +5,19 @@ from __future__ import annotations
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from msgspec import Struct
+
+UNREADABLE = (
+    OSError, zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError, RuntimeError, KeyError, struct.error,
+    zlib.error,
+)  # fmt: skip
+"""The errors of reading a damaged archive."""
 
 
 class Distribution(Struct, frozen=True, kw_only=True):
@@ -48,9 +55,7 @@ def open_distribution(path: Path) -> Distribution:
     size = path.stat().st_size
     try:
         return _wheel(path, size) if kind == "wheel" else _sdist(path, size)
-    except (
-        OSError, zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError, RuntimeError, KeyError, struct.error,
-    ) as error:  # fmt: skip
+    except UNREADABLE as error:
         reason = (str(error).strip("'\" ") or type(error).__name__).splitlines()[0]
         return Distribution(file=path.name, kind=kind, size=size, fault=reason)
 
