@@ -108,7 +108,7 @@ def test_a_word_names_a_tag_or_a_version() -> None:
     assert tag_and_version(package, "") == ("demo-v1.2.0", "1.2.0")
     assert tag_and_version(package, "1.1") == ("demo-v1.1", "1.1")
     assert tag_and_version(package, "demo-v1.1") == ("demo-v1.1", "1.1")
-    assert tag_and_version(package, "v1.1") == ("demo-vv1.1", "v1.1")
+    assert tag_and_version(package, "v1.1") == ("demo-v1.1", "1.1")
     assert tag_and_version(package, "latest") == ("", "")
 
 

@@ -188,6 +188,7 @@ def _environment(
     from cartwheel.cargo.config_files import separates_intermediate_files
     from cartwheel.toolchain import sccache
     from cartwheel.toolchain.compiler_flags import flags_environment
+    from cartwheel.toolchain.installed_rust import target_cfg
 
     env = build_environment(package, work) | dict(chain.environment(wheel.target)) | variables(wheel.environment, work)
     folder = work.root / package.folder
@@ -200,7 +201,9 @@ def _environment(
         env |= sccache.wrapped_by_user(env, work)
     shared = sccache.compiles_through(env)
     remapped, more = ((), {}) if wheel.debug else cargo_remaps(wheel, chain, folder, env, work.root, sccache=shared)
-    env |= flags_environment(wheel.flags, triples, folder, env, lambda triple: _cfg(triple, folder, env), remapped)
+    env |= flags_environment(
+        wheel.flags, triples, folder, env, lambda triple: target_cfg(triple, folder, env), remapped
+    )
     env |= more
     env.pop("CARGO_TARGET_DIR", None)
     if separates_intermediate_files(folder, env):  # only then: the variable changes sccache's keys
@@ -262,8 +265,3 @@ def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.fix}"
     resolved = sources.pyo3_features(snapshot) if package.bindings == PYO3 and wheel.python != pythons.PURE else None
     return "" if resolved is None else other_abi(package, wheel, asked_abi(resolved))
-
-
-def _cfg(triple: str, folder: Path, env: Mapping[str, str]) -> frozenset[str]:
-    """The output of `rustc --print cfg`, by line, for `cfg(...)` tables in cargo's configuration."""
-    return frozenset(run.capture(("rustc", "--print", "cfg", "--target", triple), cwd=folder, env=env).splitlines())

@@ -21,7 +21,8 @@ from cartwheel.provenance.path_remaps import (
     standard_library,
 )
 from cartwheel.toolchain import Toolchain
-from cartwheel.toolchain.installed_rust import compiler_commit, sysroot
+from cartwheel.toolchain.compiler_flags import flags_environment
+from cartwheel.toolchain.installed_rust import compiler_commit, sysroot, target_cfg
 
 
 def cargo_remaps(
@@ -42,6 +43,23 @@ def cargo_remaps(
     pairs = remaps(folders)
     linker = ("-Clink-arg=-Wl,-S",) if chain.name == "zig" and wheel.target.system == "macos" else ()
     return (*rust_flags(pairs), *linker), crate_c_variables(wheel.target.triples, pairs, env)
+
+
+def rust_variables(wheel: Wheel, chain: Toolchain, source: Path, top: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """Variables for setuptools-rust, which compiles the package at `source` in the isolated copy `top`.
+
+    For musl setuptools-rust sets RUSTFLAGS and keeps the flags in it, which hides other sources of flags (1.12).
+    """
+    folders = {top: PROJECT, cargo_home(env): CARGO}
+    if chain.name != CONTAINER:
+        folders |= standard_library(sysroot(source, env), compiler_commit(source, env))
+    pairs, triples = remaps(folders), wheel.target.triples
+    flags = rust_flags(pairs)
+    if wheel.target.libc == "musl":
+        joined = {"RUSTFLAGS": " ".join((*env.get("RUSTFLAGS", "").split(), *(f for f in flags if " " not in f)))}
+    else:
+        joined = flags_environment((), triples, source, env, lambda triple: target_cfg(triple, source, env), flags)
+    return joined | crate_c_variables(triples, pairs, env)
 
 
 def backend_variables(wheel: Wheel, source: Path, env: Mapping[str, str], interpreter: str) -> dict[str, str]:

@@ -70,11 +70,14 @@ def _tools(package: Package, wheel: Wheel, chain: Toolchain) -> tuple[str, ...]:
 
 def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str, ...]]:
     from cartwheel.backends.frontend import uv_build
-    from cartwheel.backends.path_free import backend_variables
+    from cartwheel.backends.path_free import backend_variables, rust_variables
 
     out = work.scratch / "out"
     env = _environment(package, wheel, work)
     source = apart(package, work, wheel)
+    rust = build_backend.compiles_rust(package.manifests.pyproject) and wheel.target.triple != ANY
+    if rust and not wheel.debug:
+        env |= rust_variables(wheel, chain_of(package, wheel), source, work.scratch / "source", env)
     if wheel.target.triple == ANY:
         uv_build("--wheel", source, out, env, work)
     elif chain_of(package, wheel).name == CONTAINER:
@@ -88,7 +91,7 @@ def _build(package: Package, wheel: Wheel, work: Work) -> Mapping[str, tuple[str
         built = exactly_one(out, wheel.raw)
     except StepFailed as error:
         raise _clearer(error, package, wheel) from None
-    if build_backend.compiles_rust(package.manifests.pyproject) and wheel.target.triple != ANY:
+    if rust:
         _add_bill(built, package, wheel, source, env, work)
     files.move_into_place(built, work.root / raw_wheel(wheel))
     return {}

@@ -89,7 +89,8 @@ def tag_and_version(package: Package, word: str) -> tuple[str, str]:
         return package.tag_name, package.version
     if version := version_in(package.tag, word, name=package.name):
         return word, version
-    return (tag_name(package.tag, word, name=package.name), word) if is_version(word) else ("", "")
+    version = word.removeprefix("v")
+    return (tag_name(package.tag, version, name=package.name), version) if is_version(version) else ("", "")
 
 
 def reproductions(

@@ -31,6 +31,11 @@ def compiler_commit(cwd: Path, env: Mapping[str, str]) -> str:
     return match[1] if match else ""
 
 
+def target_cfg(triple: str, cwd: Path, env: Mapping[str, str]) -> frozenset[str]:
+    """The output of `rustc --print cfg`, by line, for `cfg(...)` tables in cargo's configuration."""
+    return frozenset(run.capture(("rustc", "--print", "cfg", "--target", triple), cwd=cwd, env=env).splitlines())
+
+
 @cache
 def _answer(argv: tuple[str, ...], cwd: Path, env: tuple[tuple[str, str], ...]) -> str:
     """Cached because rustup's proxy takes 50 ms."""
