@@ -21,8 +21,9 @@ from cartwheel.model.config.config_checks import refuse_nonsense
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.config.table import decode
-from cartwheel.model.errors import ConfigError
-from cartwheel.provenance.attestations import Publisher, build_provenance, publishers
+from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.provenance.attestations import Publisher, publishers, verified
+from cartwheel.provenance.build_provenance import build_provenance
 from cartwheel.stand_ins.github import ReleaseShelf
 from support.attested_index import AttestedIndex
 from support.indexes import sdist, sha256, wheel
@@ -287,6 +288,21 @@ def test_publishers_are_read_as_the_index_states_them() -> None:
     assert [str(row) for row in publishers(document)] == [
         "GitHub a/b release.yml in pypi", "GitLab a/b/c .gitlab-ci.yml", "Google me@example.org",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "bundles", [None, 1, "x", [1], [None], [{}], [{"publisher": "x"}], [{"publisher": {}, "attestations": 1}]]
+)
+def test_a_damaged_provenance_document_is_refused_in_words(bundles: object) -> None:
+    document = {"attestation_bundles": bundles}
+    for read in (publishers, lambda given: verified(given, "demo-1.0.tar.gz", "0" * 64)):
+        with pytest.raises(StepFailed, match="the index's provenance document is damaged: "):
+            read(document)
+
+
+def test_what_an_index_says_of_a_publisher_cannot_control_a_terminal() -> None:
+    document = {"attestation_bundles": [{"publisher": {"kind": "GitHub", "repository": "a/b\x1b[31m"}}]}
+    assert "\x1b" not in str(publishers(document)[0])
 
 
 def test_status_shows_the_stated_origin_of_each_file(tmp_path: Path) -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from cartwheel.backends.path_free import rust_variables
 from cartwheel.filesystem.distribution import wheel_contents
 from cartwheel.provenance import sbom
 from cartwheel.provenance.path_remaps import c_flags, crate_c_variables, remaps, rust_flags, standard_library
 from cartwheel.provenance.wheel_files import rewrite
+from cartwheel.toolchain import Toolchain
 from cartwheel.toolchain.compiler_flags import flags_environment
+from support.models import crate, manifests, understood
 from support.wheels import wheel
 
 LINUX = "x86_64-unknown-linux-gnu"
@@ -89,6 +92,19 @@ def test_without_a_space_the_flags_join_those_of_the_users_source(tmp_path: Path
     env = {"CARGO_HOME": str(tmp_path / "home"), "RUSTFLAGS": "-v"}
     told = flags_environment(("-g",), (LINUX,), tmp_path, env, lambda triple: frozenset(), SPACED[1:])
     assert told == {"RUSTFLAGS": f"-v -g {SPACED[1]}"}
+
+
+@pytest.mark.parametrize("triple", [LINUX, "x86_64-unknown-linux-musl"])
+def test_setuptools_rust_compiles_without_the_paths_of_the_machine(tmp_path: Path, triple: str) -> None:
+    project = understood(manifests({"targets": [triple]}, cargo=crate("abi3-py311")))
+    (tmp_path / "copy/python").mkdir(parents=True)
+    env = {**os.environ, "CARGO_HOME": str(tmp_path / "home"), "RUSTFLAGS": "-v"}
+    native = Toolchain(name="native", builds=lambda target, host: True)
+    told = rust_variables(project.packages[0].wheels[0], native, tmp_path / "copy/python", tmp_path / "copy", env)
+    assert told["RUSTFLAGS"].startswith("-v --remap-path-prefix=")
+    for folder, name in (("copy", "/project"), ("home", "/cargo")):
+        assert f"--remap-path-prefix={tmp_path / folder}={name}" in told["RUSTFLAGS"].split()
+    assert f"-ffile-prefix-map={tmp_path / 'copy'}=/project" in told[f"CFLAGS_{triple.replace('-', '_')}"]
 
 
 # ---- the wheel as a file

@@ -245,7 +245,7 @@ class PypiDestination:
 
     def _with_provenance(self, item: ItemStatus) -> ItemStatus:
         try:
-            document = pypi_provenance.provenance(self.index, self._project, self._version, item.name)
+            stated = publishers(pypi_provenance.provenance(self.index, self._project, self._version, item.name))
         except StepFailed as error:
             return replace(item, provenance=f"unknown: {error}")
-        return replace(item, provenance=", ".join(map(str, publishers(document))))
+        return replace(item, provenance=", ".join(map(str, stated)))

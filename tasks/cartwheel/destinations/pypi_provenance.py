@@ -102,7 +102,9 @@ def provenance(
         raise
     except ValueError:
         raise StepFailed(f"index {index.name}: its provenance of {file} is not JSON") from None
-    return document if isinstance(document, dict) else {}
+    if not isinstance(document, dict):
+        raise StepFailed(f"index {index.name}: its provenance of {file} is not an object of JSON")
+    return document
 
 
 class FileProvenance(Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.provenance import attestations
 from cartwheel.provenance.attestations import Publisher
+from cartwheel.provenance.build_provenance import ISSUERS
 
 SUFFIX = ".sigstore.json"
 SIGNING_SECONDS = 60.0
@@ -132,7 +133,7 @@ class Bundles:
             return ""
         claims = trusted_publishing.claims_of(token)
         public = "public" in (claims.get("repository_visibility"), claims.get("project_visibility"))
-        return token if attest or (public and claims.get("iss") in attestations.ISSUERS) else ""
+        return token if attest or (public and claims.get("iss") in ISSUERS) else ""
 
     def verify(self, api: Api, assets: Iterable[Asset], digests: Mapping[str, str], repository: str) -> str:
         """Verify the bundle of every file that has one; returns a summary line, empty without bundles.

@@ -12,15 +12,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
+from cartwheel.process.redact import inert
+from cartwheel.provenance.build_provenance import ISSUERS, PROVENANCE, build_provenance
 
 AUDIENCE = "sigstore"
 """The audience of the identity that Sigstore accepts."""
-
-ISSUERS = ("https://token.actions.githubusercontent.com", "https://gitlab.com")
-"""The issuers of jobs' identities that the public Sigstore accepts and that have repositories: GitHub, GitLab.com."""
 
 _REPOSITORY, _COMMIT, _PIPELINE = (f"1.3.6.1.4.1.57264.1.{number}" for number in (12, 13, 18))
 """The repository, the commit and the pipeline's file in a certificate (Fulcio, docs/oid-info.md, November 2026)."""
@@ -85,40 +85,6 @@ class Signer:
             raise StepFailed(f"{file}: cannot be signed: {_line(error)}; start again") from None
 
 
-PROVENANCE = "https://slsa.dev/provenance/v1"
-
-
-def build_provenance(claims: Mapping[str, Any]) -> dict[str, Any]:
-    """The predicate of SLSA 1.0 for a job of GitHub or GitLab, in the form of GitHub's own workflow type
-    (actions.github.io/buildtypes/workflow/v1, November 2026)."""
-    on_github = bool(claims.get("repository"))
-    issuer = str(claims.get("iss", ""))
-    server = issuer.replace(ISSUERS[0], "https://github.com")
-    repository = str(claims.get("repository") or claims.get("project_path") or "")
-    workflow = str(claims.get("workflow_ref") or claims.get("ci_config_ref_uri") or "")
-    builder = f"{server}/{claims.get('job_workflow_ref') or workflow}" if on_github else f"https://{workflow}"
-    path = workflow.partition("@")[0].partition(repository)[2].strip("/")
-    kind = "https://actions.github.io/buildtypes/workflow/v1" if on_github else f"{server}/-/ci/pipeline"
-    run = claims.get("run_id") or claims.get("job_id")
-    place = f"actions/runs/{run}/attempts/{claims.get('run_attempt', 1)}" if on_github else f"-/jobs/{run}"
-    ref = str(claims.get("ref", ""))
-    return {
-        "buildDefinition": {
-            "buildType": kind,
-            "externalParameters": {
-                "workflow": {"ref": ref, "repository": f"{server}/{repository}", "path": path},
-            },
-            "resolvedDependencies": [
-                {"uri": f"git+{server}/{repository}@{ref}", "digest": {"gitCommit": str(claims.get("sha", ""))}},
-            ],
-        },
-        "runDetails": {
-            "builder": {"id": builder},
-            "metadata": {"invocationId": f"{server}/{repository}/{place}"},
-        },
-    }  # fmt: skip
-
-
 @contextmanager
 def signing(token: str, trust: Path | None = None) -> Iterator[Signer]:
     """A signer for a job's identity `token`, whose audience is `AUDIENCE`.
@@ -161,16 +127,31 @@ def _trust(path: Path | None) -> Any:
 # ---- verification
 
 
+class _Bundle(Struct):
+    publisher: dict[str, Any]
+    attestations: list[Any] = []
+
+
+def _bundles(document: Mapping[str, Any]) -> list[_Bundle]:
+    """The bundles in an index's provenance document. Raises `StepFailed` if it is damaged."""
+    try:
+        return msgspec.convert(document.get("attestation_bundles", []), list[_Bundle])
+    except msgspec.ValidationError as error:
+        raise StepFailed(f"the index's provenance document is damaged: {_line(error)}") from None
+
+
 def publishers(document: Mapping[str, Any]) -> tuple[Publisher, ...]:
-    """The publishers in an index's provenance document of a file."""
-    return tuple(_publisher(bundle.get("publisher", {})) for bundle in document.get("attestation_bundles", ()))
+    """The publishers in an index's provenance document of a file. Raises `StepFailed` if it is damaged."""
+    return tuple(_publisher(bundle.publisher) for bundle in _bundles(document))
 
 
 def _publisher(row: Mapping[str, Any]) -> Publisher:
+    def text(*keys: str) -> str:
+        return " ".join(inert(str(next(filter(None, map(row.get, keys)), ""))).split())
+
     return Publisher(
-        kind=str(row.get("kind", "")), repository=str(row.get("repository") or row.get("email") or ""),
-        workflow=str(row.get("workflow") or row.get("workflow_filepath") or ""),
-        environment=str(row.get("environment") or ""),
+        kind=text("kind"), repository=text("repository", "email"), workflow=text("workflow", "workflow_filepath"),
+        environment=text("environment"),
     )  # fmt: skip
 
 
@@ -184,14 +165,14 @@ def verified(document: Mapping[str, Any], file: str, sha256: str, trust: Path | 
     from pypi_attestations import Attestation
 
     attested: Attested | None = None
-    for bundle in document.get("attestation_bundles", ()):
-        publisher = _publisher(bundle.get("publisher", {}))
-        for row in bundle.get("attestations", ()):
+    for bundle in _bundles(document):
+        publisher = _publisher(bundle.publisher)
+        for row in bundle.attestations:
             try:
                 attestation = Attestation.model_validate(row)
             except ValueError as error:
                 raise StepFailed(f"{file}: its attestation is damaged: {_line(error)}") from None
-            _verify(attestation, bundle.get("publisher", {}), file, sha256, trust)
+            _verify(attestation, bundle.publisher, file, sha256, trust)
             claims = attestation.certificate_claims
             attested = Attested(publisher=publisher, commit=claims.get(_COMMIT, ""))
     if attested is None:
