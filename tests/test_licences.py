@@ -50,6 +50,22 @@ def test_the_licence_of_a_crate_is_found_wherever_cargo_keeps_its_sources(tmp_pa
     )
 
 
+def test_a_crate_inherits_the_licence_of_its_workspace(tmp_path: Path) -> None:
+    checkout, workspace = tmp_path / "cargo/git/checkouts/dove-89ab/0123456", tmp_path / "project"
+    shared = '[workspace.package]\nlicense = "MPL-2.0"\nlicense-file = "legal/OWN"\n'
+    for top in (checkout, workspace):
+        (top / "legal").mkdir(parents=True)
+        (top / "legal/OWN").write_text("own words")
+        (top / "Cargo.toml").write_text(shared)
+    fetched(checkout / "crates/dove", "dove", "0.1.0", "license.workspace = true\nlicense-file.workspace = true")
+    fetched(workspace / "rust/core", "core", "0.1.0", "license = { workspace = true }")
+    crates = {"dove": "0.1.0 git+https://forge.example/dove?tag=v1#0123456789", "core": "local", "far": "local"}
+    assert crate_licences(crates, tmp_path / "cargo", workspace) == (
+        CrateLicence(name="core", version="", licence="MPL-2.0"),
+        CrateLicence(name="dove", version="0.1.0", licence="MPL-2.0", texts={"legal/OWN": "own words"}),
+    )
+
+
 DOCUMENT = {
     "components": [
         {"name": "sand", "version": "1.0.0", "purl": "pkg:cargo/sand@1.0.0", "licenses": [{"expression": "MIT"}]},

@@ -223,6 +223,14 @@ def test_a_wheel_without_a_bill_gets_one_with_its_crates_and_vendored_code() -> 
     assert document["components"][1]["hashes"] == [{"alg": "SHA-256", "content": "a" * 64}]
 
 
+def test_a_crate_from_a_git_repository_is_not_said_to_be_the_registrys() -> None:
+    crates = {"dove": "0.1.0 features=x git+https://forge.example/dove?tag=v1#0123456789", "core": "local"}
+    facts = sbom.Facts(name="demo", version="1.0", moment=MOMENT, crates=crates, licences={"core ": "MIT"})
+    core, dove = sbom.new_document(facts, {})["components"]
+    assert dove["purl"] == "pkg:cargo/dove@0.1.0?vcs_url=git%2Bhttps%3A%2F%2Fforge.example%2Fdove%400123456789"
+    assert (core["bom-ref"], core["licenses"]) == ("path+file:core", [{"expression": "MIT"}])
+
+
 def test_what_a_repair_grafted_is_in_the_bill_with_version_and_digest() -> None:
     library = "demo.libs/libz-0f1e2d3c.so.1.2.13"
     contents = sbom.with_bill({"demo-1.0.dist-info/RECORD": b"", library: b"\x7fELF", "demo/x.py": b""}, facts("/p"))

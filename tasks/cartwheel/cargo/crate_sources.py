@@ -24,7 +24,7 @@ class CrateLicence(Struct, frozen=True, kw_only=True):
 
 
 def crate_licences(crates: Mapping[str, str], home: Path, workspace: Path) -> tuple[CrateLicence, ...]:
-    """The licences of all crates that are not local, in order of their names.
+    """The licences of all crates in order of their names; local ones only if they lie in the workspace.
 
     `crates`: as `resolution.resolved_crates` returns them. `home`: CARGO_HOME. `workspace`: the folder of the lockfile,
     in whose folder `vendor` crates may lie.
@@ -35,24 +35,39 @@ def crate_licences(crates: Mapping[str, str], home: Path, workspace: Path) -> tu
 
 def _licence(key: str, entry: str, home: Path, workspace: Path) -> CrateLicence | None:
     name, _, version = key.partition(" ")
-    version = version or entry.partition(" ")[0]
-    if entry.startswith("local"):
-        return None
+    local = entry.startswith("local")
+    version = version or ("" if local else entry.partition(" ")[0])
     for folder in _folders(name, version, entry, home, workspace):
         package = _package(folder)
         if package.get("name") != name or not isinstance(package.get("version", ""), str | dict):
             continue
-        licence, file = package.get("license"), package.get("license-file")
-        texts = _texts(folder, file if isinstance(file, str) else "") or _texts(_checkout(folder), "")
-        return CrateLicence(
-            name=name, version=version, licence=licence.replace("/", " OR ") if isinstance(licence, str) else "",
-            texts=texts,
-        )  # fmt: skip
-    return CrateLicence(name=name, version=version)
+        (_, licence), (place, file) = _value(folder, package, "license"), _value(folder, package, "license-file")
+        texts = _texts(folder) | (_named(place, file) if file else {}) or _texts(_checkout(folder))
+        return CrateLicence(name=name, version=version, licence=licence.replace("/", " OR "), texts=texts)
+    return None if local else CrateLicence(name=name, version=version)
+
+
+def _value(folder: Path, package: Mapping[str, object], key: str) -> tuple[Path, str]:
+    """A key of a package, and the folder of the manifest that has it: its own, or that of the workspace that it
+    inherits from. Sources that cargo fetched from a registry inherit nothing."""
+    value = package.get(key)
+    if not isinstance(value, dict):
+        return folder, value if isinstance(value, str) else ""
+    for parent in (folder, *folder.parents[:4]):
+        workspace = _manifest(parent).get("workspace")
+        if isinstance(workspace, dict):
+            shared = workspace.get("package", {})
+            found = shared.get(key) if isinstance(shared, dict) else ""
+            return parent, found if isinstance(found, str) else ""
+    return folder, ""
 
 
 def _folders(name: str, version: str, entry: str, home: Path, workspace: Path) -> Iterable[Path]:
     """The folders in which cargo may have put a crate (cargo 1.95, November 2026)."""
+    if entry.startswith("local"):
+        for depth in ("", "*/", "*/*/", "*/*/*/"):
+            yield from (manifest.parent for manifest in sorted(workspace.glob(f"{depth}Cargo.toml")))
+        return
     yield from sorted((home / "registry" / "src").glob(f"*/{name}-{version}"))
     yield from (workspace / "vendor" / folder for folder in (f"{name}-{version}", name))
     if revision := re.search(r"git\+\S+#([0-9a-f]{7})", entry):
@@ -66,20 +81,27 @@ def _checkout(folder: Path) -> Path:
     return next((parent for parent in folder.parents if parent.parent.parent.name == "checkouts"), folder)
 
 
-def _package(folder: Path) -> Mapping[str, object]:
+def _manifest(folder: Path) -> Mapping[str, object]:
     try:
-        document = tomllib.loads((folder / "Cargo.toml").read_text(encoding="utf-8"))
+        return tomllib.loads((folder / "Cargo.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    package = document.get("package", {})
+
+
+def _package(folder: Path) -> Mapping[str, object]:
+    package = _manifest(folder).get("package", {})
     return package if isinstance(package, dict) else {}
 
 
-def _texts(folder: Path, named: str) -> dict[str, str]:
-    """The licence files directly in a folder, and the one that its manifest names."""
+def _named(folder: Path, file: str) -> dict[str, str]:
+    path = folder / file
+    return {file: path.read_text(encoding="utf-8", errors="replace")} if path.is_file() else {}
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    """The licence files directly in a folder."""
     try:
         names = {path.name for path in folder.iterdir() if _LICENCE_FILE.match(path.name) and path.is_file()}
     except OSError:
         names = set()
-    names |= {named} if named and (folder / named).is_file() else set()
     return {name: (folder / name).read_text(encoding="utf-8", errors="replace") for name in sorted(names)}

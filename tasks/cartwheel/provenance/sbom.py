@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from msgspec import Struct
 
@@ -138,7 +138,9 @@ def _crate(name: str, entry: str, licences: Mapping[str, str]) -> Document:
     """A component for an entry of `cargo.resolution`: `0.29.3 features=abi3 sha256:…`, or `local`."""
     name, _, version = name.partition(" ")
     version = version or entry.partition(" ")[0].replace("local", "")
-    purl = f"pkg:cargo/{name}" + (f"@{version}" if version else "")
+    source = re.search(r"\bgit\+([^\s?#]+)\S*#([0-9a-f]+)", entry)
+    origin = f"?vcs_url={quote(f'git+{source[1]}@{source[2]}', safe='')}" if source else ""
+    purl = f"pkg:cargo/{name}" + (f"@{version}" if version else "") + origin
     reference = f"path+file:{name}" if entry.startswith("local") else purl
     row: Document = {"type": "library", "bom-ref": reference, "name": name, "scope": "required", "purl": purl}
     if version:
