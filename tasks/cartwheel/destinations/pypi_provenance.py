@@ -103,7 +103,7 @@ def provenance(
     except ValueError:
         raise StepFailed(f"index {index.name}: its provenance of {file} is not JSON") from None
     if not isinstance(document, dict):
-        raise StepFailed(f"index {index.name}: its provenance of {file} is not an object of JSON")
+        raise StepFailed(f"index {index.name}: its provenance of {file} is no JSON object; look at its 'simple' address")
     return document
 
 
