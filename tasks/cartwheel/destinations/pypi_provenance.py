@@ -103,7 +103,9 @@ def provenance(
     except ValueError:
         raise StepFailed(f"index {index.name}: its provenance of {file} is not JSON") from None
     if not isinstance(document, dict):
-        raise StepFailed(f"index {index.name}: its provenance of {file} is no JSON object; look at its 'simple' address")
+        raise StepFailed(
+            f"index {index.name}: its provenance of {file} is no JSON object; look at its 'simple' address"
+        )
     return document
 
 

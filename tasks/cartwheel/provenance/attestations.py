@@ -137,7 +137,9 @@ def _bundles(document: Mapping[str, Any]) -> list[_Bundle]:
     try:
         return msgspec.convert(document.get("attestation_bundles", []), list[_Bundle])
     except msgspec.ValidationError as error:
-        raise StepFailed(f"the index's provenance document is damaged: {_line(error)}; look at its 'simple' address") from None
+        raise StepFailed(
+            f"the index's provenance document is damaged: {_line(error)}; look at its 'simple' address"
+        ) from None
 
 
 def publishers(document: Mapping[str, Any]) -> tuple[Publisher, ...]:
