@@ -23,11 +23,11 @@ from urllib.parse import quote
 import pytest
 
 from cartwheel.destinations import simple_page
-from cartwheel.destinations.credentials import token_variable
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.pypi_reader import Unreadable, download_digest, listing, read_bytes
 from cartwheel.destinations.retries import Patience, seconds_until
 from cartwheel.destinations.simple_api import NoIndex, listed_files
+from cartwheel.model.destination import token_variable
 from cartwheel.model.errors import CartwheelError
 from cartwheel.process.redact import RedactedStream, redact
 from cartwheel.stand_ins.pypi import LoopbackIndex
@@ -103,6 +103,17 @@ def test_an_odd_form_is_redacted_in_output_that_arrives_line_by_line(form: Calla
         left = re.sub(r"[^A-Za-z0-9]", "", text.replace("error", "").replace("was refused", ""))
         assert "***" in text, text
         assert len(left) < 12, text
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize("end", ["\n", " \n\n", "\r\n"], ids=repr)
+def test_a_secret_of_a_few_characters_to_a_line_is_redacted_as_it_arrives(size: int, end: str) -> None:
+    for token in ("hunter2p", "hunter2pw", "hunter2pwqxz", "hunter2pwqxzkk9"):
+        stream = RedactedStream((token,))
+        lines = ["token: ", *(f"{token[at : at + size]}{end}" for at in range(0, len(token), size)), "end\n"]
+        text = "".join((*map(stream.add, lines), stream.rest()))
+        assert "***" in text, text
+        assert token[:3] not in "".join(text.split()), text
 
 
 def test_a_short_secret_is_redacted_in_each_encoding_and_its_parts_stay() -> None:

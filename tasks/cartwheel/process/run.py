@@ -164,6 +164,7 @@ def _signal(process: subprocess.Popen[bytes], *, hard: bool) -> None:
             kill_with_descendants(process.pid)
         else:
             os.killpg(process.pid, signal.SIGKILL if hard else signal.SIGTERM)
+            os.killpg(process.pid, signal.SIGCONT)  # a suspended process handles no other signal
     except (ProcessLookupError, PermissionError):
         pass
 

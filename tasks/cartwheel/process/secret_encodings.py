@@ -36,6 +36,8 @@ class SecretRuns(Struct, frozen=True):
     """Those of `runs` that are base64: the whole word around one is redacted."""
     samples: frozenset[str]
     starts: frozenset[str]
+    beginnings: tuple[str, ...]
+    """The first characters of the secrets, fewer than `starts` have."""
     short: re.Pattern[str]
     """Encodings of fewer than `RUN` characters."""
 
@@ -64,7 +66,8 @@ class SecretRuns(Struct, frozen=True):
 
     def may_go_on(self, text: str) -> bool:
         """Whether the text may end within a secret, so that the rest of it comes with the next line."""
-        return _view(text[-_WORD:], _GAPS).text[-_START:] in self.starts
+        tail = _view(text[-_WORD:], _GAPS).text[-_START:]
+        return tail in self.starts or tail.endswith(self.beginnings)
 
 
 @cache
@@ -89,9 +92,11 @@ def secret_runs(values: tuple[str, ...]) -> SecretRuns:
                 words |= pieces if name.startswith("base64") else set()
                 if "," not in name:
                     starts |= {text[at : at + _START] for at in range(len(text) - _START + 1)}
+    beginnings = {_plain(value)[:size] for value in values if len(value) >= LONG for size in range(1, _START)}
     return SecretRuns(
         frozenset(runs), frozenset(words), frozenset(run[at : at + _SAMPLE] for run in runs for at in range(_STRIDE)),
-        frozenset(starts), re.compile("|".join(map(re.escape, sorted(short, key=len, reverse=True))) or "(?!)"),
+        frozenset(starts), tuple(beginnings),
+        re.compile("|".join(map(re.escape, sorted(short, key=len, reverse=True))) or "(?!)"),
     )  # fmt: skip
 
 
