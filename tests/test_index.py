@@ -17,13 +17,13 @@ import requests
 from msgspec.structs import replace
 
 from cartwheel.destinations.credentials import environment_credentials as credentials
-from cartwheel.destinations.credentials import token_variable
 from cartwheel.destinations.http import conversation
 from cartwheel.destinations.protocol import Answer
 from cartwheel.destinations.pypi_index import resolve
 from cartwheel.destinations.pypi_reader import held, listing
 from cartwheel.destinations.retries import seconds_until
 from cartwheel.destinations.twine_upload import Sender
+from cartwheel.model.destination import token_variable
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.stand_ins.pypi import LoopbackIndex
 from support.deliveries import index_of, item_of

@@ -7,15 +7,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.destinations.credentials import Credentials
+from cartwheel.destinations.credentials import Credentials, reading_credentials
 from cartwheel.destinations.pypi_index import Index
+from cartwheel.destinations.pypi_reader import listing
 from cartwheel.destinations.trusted_publishing import CODES, mint
 from cartwheel.destinations.twine_upload import uploading_credentials
 from cartwheel.model.config.config_checks import refuse_nonsense
@@ -344,6 +345,62 @@ def test_credentials_show_nothing_of_themselves(monkeypatch: pytest.MonkeyPatch)
         assert "s3cr3t" not in repr(mint(trusted(state)))
 
 
+@pytest.mark.parametrize(
+    "token", ["a b", '"pypi-abc"', "'abc'", "Bearer abc", "__token__:pypi-abc", "pypi-abc # mine"], ids=repr
+)
+def test_a_token_with_something_besides_it_is_refused_unless_it_is_a_password(token: str) -> None:
+    environ = {"CARTWHEEL_INDEX_HOUSE_TOKEN": token}
+    with pytest.raises(CartwheelError, match="holds a blank, a quote or a name besides a token; nothing was sent"):
+        uploading_credentials(HOUSE, environ)
+    assert uploading_credentials(replace(HOUSE, user="me"), environ).password == token
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        (".pypirc", b"[distutils]\nindex-servers=\n  house\n[house]\nusername: u\npassword: p\n", ""),
+        (".pypirc", b"what is this", ""),
+        (".netrc", "machine index.example login \xe9 password \xe9\n".encode("latin-1"), "is not UTF-8 text"),
+        (".netrc", "machine index.example login me password \u20ac\n".encode(), r"U\+20AC"),
+    ],
+    ids=("no address", "no table", "latin-1", "unsendable"),
+)
+def test_a_file_of_logins_that_cannot_be_used_is_told_in_words(
+    file: str, content: bytes, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / file).write_bytes(content)
+    if words:
+        with pytest.raises(CartwheelError, match=words):
+            reading_credentials(HOUSE, {})
+    else:
+        assert reading_credentials(HOUSE, {}) is None
+    with pytest.raises(CartwheelError, match="no credentials; set"):
+        uploading_credentials(HOUSE, {})
+
+
+@pytest.mark.parametrize("ask", [uploading_credentials, reading_credentials])
+def test_a_keyring_that_cannot_be_loaded_is_named(ask: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
+    import keyring
+
+    def broken() -> None:
+        raise ModuleNotFoundError("No module named 'nothing'")
+
+    monkeypatch.setattr(keyring, "get_keyring", broken)
+    with pytest.raises(
+        CartwheelError, match=r"keyring cannot be used \(No module named 'nothing'\); correct PYTHON_KEY"
+    ):
+        ask(HOUSE, {})
+
+
+def test_a_missing_file_of_certificates_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
+    with pytest.raises(
+        CartwheelError, match=r"index\.invalid cannot be reached: .*CA certificate.*/nonexistent; correct"
+    ):
+        listing(replace(HOUSE, simple="https://index.invalid/simple/"), "demo", "1.0", environ={})
+
+
 # The configuration ---------------------------------------------------------------------------------------------------
 
 
@@ -353,6 +410,14 @@ def configured(index: dict[str, object]) -> IndexSettings:
     refuse_nonsense(settings, "here:")
     assert settings.index
     return settings.index["house"]
+
+
+@pytest.mark.parametrize(("one", "other"), [("my-index", "my_index"), ("Shelf", "shelf"), ("a.b", "a--b")])
+def test_two_indexes_that_would_share_a_token_are_refused(one: str, other: str) -> None:
+    tables = {name: {"url": f"https://{n}.example/"} for n, name in enumerate((one, other))}
+    settings = decode(Settings, {"index": tables}, where="here:")
+    with pytest.raises(CartwheelError, match=f"'{one}' and '{other}' both take their token from CARTWHEEL_INDEX_"):
+        refuse_nonsense(settings, "here:")
 
 
 def test_an_index_says_how_it_is_sent_to() -> None:
@@ -366,6 +431,19 @@ def test_an_index_says_how_it_is_sent_to() -> None:
         ({"auth": "trust"}, "'trust'; did you mean 'trusted'"),
         ({"rules": {"size": "  "}}, "index.house rules: 'size' has no reason"),
         ({"envirnment": "pypi"}, "unknown key 'envirnment'; did you mean 'environment'"),
+        *(
+            ({key: address}, rf"index\.house {key}: no address that can be requested")
+            for key in ("url", "simple")
+            for address in (
+                *("index.example/up/", "https://[::1/", "https://index.example:99999/", "https://index.example/a b"),
+                *(
+                    "https://ex\u202eample.org/",
+                    "https://index.example\\x/",
+                    "https://index.example/#top",
+                    "https:///up",
+                ),
+            )
+        ),
     ],
 )
 def test_an_index_that_cannot_be_meant_is_refused(index: dict[str, object], output: str) -> None:

@@ -239,6 +239,10 @@ FAULTS = (
     *(Fault(f"{code} to another host", always=away(code), posts=1,
             said="redirects to https://elsewhere.example/upload/, where neither .* credentials are sent.*make it")
       for code in (301, 302, 303, 307, 308)),
+    *(Fault(f"403 in the encoding {name}", (status(403, body=b"no\xff", Content_Type=f"text/plain; charset={name}"),),
+            said="does not accept the credentials", posts=1) for name in ("rot13", "klingon", "idna", "zlib")),
+    *(Fault(f"redirects to {name}", (status(302, Location=name),), posts=5)
+      for name in ("http://[::1/", "http://127.0.0.1:99999/")),
     # What it lists
     Fault("not listed for a while", set=lambda s, r: setattr(s, "unlisted", 1)),
     Fault("listed with another digest", set=lambda s, r: s.listed_wrong.add(FIRST),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.destinations.credentials import reading_credentials, token_variable
+from cartwheel.destinations.credentials import reading_credentials
 from cartwheel.destinations.pypi_index import Index, resolve
 from cartwheel.destinations.pypi_install import (
     install_commands,
@@ -19,6 +19,7 @@ from cartwheel.destinations.pypi_install import (
 )
 from cartwheel.destinations.pypi_reader import Unreadable, download_digest, held, listing
 from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.destination import token_variable
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.process import run
 from cartwheel.process.environment import tool_environment

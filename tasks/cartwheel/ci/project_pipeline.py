@@ -19,9 +19,8 @@ from cartwheel.ci.jobs import (
     RepositoryFacts,
 )
 from cartwheel.ci.publish_jobs import READ, job_needs, publish_jobs, tag_patterns
-from cartwheel.destinations.credentials import token_variable
 from cartwheel.model.config.values import Secret
-from cartwheel.model.destination import GITHUB, PYPI, is_rehearsal, kind_of
+from cartwheel.model.destination import GITHUB, PYPI, is_rehearsal, kind_of, token_variable
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Project
 

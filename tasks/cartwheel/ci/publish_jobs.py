@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from cartwheel.ci.jobs import BUILD, FORGE, PLAN, PUBLISH, REPRODUCE, SDIST, VERIFY, Job, Permission, slug
-from cartwheel.destinations.credentials import token_variable
 from cartwheel.destinations.protocol import JobNeeds, implementation
 from cartwheel.model.config.release_settings import IndexSettings
-from cartwheel.model.destination import GITHUB, PYPI, kind_of
+from cartwheel.model.destination import GITHUB, PYPI, kind_of, token_variable
 from cartwheel.model.project import Project
 from cartwheel.provenance.attestations import AUDIENCE
 

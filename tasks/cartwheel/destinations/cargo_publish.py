@@ -16,11 +16,12 @@ from msgspec import Struct
 
 from cartwheel.cargo.config_files import cargo_home
 from cartwheel.cargo.publish_order import Crate
-from cartwheel.destinations.credentials import REHEARSAL_TOKEN, refuse_foreign_token, refuse_unsendable, token_variable
+from cartwheel.destinations.credentials import REHEARSAL_TOKEN, refuse_foreign_token, refuse_unsendable
 from cartwheel.destinations.http import is_insecure, is_loopback
 from cartwheel.destinations.protocol import Answer
 from cartwheel.destinations.retries import LOST, seconds_until
 from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.destination import token_variable
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.step import CommandLog
 from cartwheel.process import environment

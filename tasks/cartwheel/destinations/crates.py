@@ -21,7 +21,6 @@ from cartwheel.destinations import crates_identity
 from cartwheel.destinations.cargo_publish import CRATES_IO, Cargo, Registry, registry_of
 from cartwheel.destinations.crate_content import differences
 from cartwheel.destinations.crates_identity import JobToken, job_token
-from cartwheel.destinations.credentials import token_variable
 from cartwheel.destinations.protocol import (
     MISSING,
     THERE,
@@ -39,7 +38,7 @@ from cartwheel.destinations.retries import Patience
 from cartwheel.filesystem.digests import sha256_of
 from cartwheel.filesystem.manifest_files import read_toml
 from cartwheel.model.config.release_settings import IndexSettings
-from cartwheel.model.destination import CRATES
+from cartwheel.model.destination import CRATES, token_variable
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Project
 from cartwheel.model.wheels.binary_facts import shortened_list

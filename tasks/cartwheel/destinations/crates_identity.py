@@ -9,27 +9,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from threading import Thread
 from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.destinations import retries, trusted_publishing
+from cartwheel.destinations import identity_requests, retries, trusted_publishing
 from cartwheel.destinations.cargo_publish import CRATES_IO, Registry
-from cartwheel.destinations.credentials import token_variable
-from cartwheel.destinations.http import NoAuth, conversation, in_words, reason
+from cartwheel.destinations.http import in_words
 from cartwheel.destinations.protocol import Say
 from cartwheel.destinations.retries import (
     LOST,
     READING,
     Trouble,
     passing_trouble,
-    seconds_until,
     too_long,
     with_retries,
 )
 from cartwheel.model.config.release_settings import IndexSettings
+from cartwheel.model.destination import token_variable
 from cartwheel.model.errors import CartwheelError, ConfigError
 from cartwheel.process.run import STOP
 
@@ -145,35 +143,13 @@ class JobToken:
 
 
 def _ask(method: str, url: str, *, identity: str = "", token: str = "") -> _Reply:
-    """Sends one request without redirects; the identity goes in the body, the token in a header."""
-    import requests
-
-    hidden = (identity, token)
-    headers = {"User-Agent": "cartwheel", **({"Authorization": f"Bearer {token}"} if token else {})}
-
-    def ask(session: requests.Session) -> _Reply:
-        with session.request(
-            method, url, json={"jwt": identity} if identity else None, headers=headers, timeout=(20.0, 30.0),
-            allow_redirects=False,
-        ) as answer:  # fmt: skip
-            try:
-                document = answer.json() if answer.content else {}
-            except requests.JSONDecodeError:
-                document = {}
-            after = seconds_until(answer.headers.get("Retry-After", ""), datetime.now(UTC))
-            document = document if isinstance(document, dict) else {}
-            if answer.ok:
-                return _Reply(document=document, status=answer.status_code)
-            details = [str(row.get("detail")) for row in document.get("errors", ()) if isinstance(row, dict)]
-            words = in_words("; ".join(details) or f"it answers {answer.status_code}", hidden, limit=1000)
-            return _Reply(status=answer.status_code, words=words, retry_after=after)
-
-    try:
-        if method == "DELETE":  # also while the run is being stopped
-            with requests.Session() as session:
-                session.auth = NoAuth()
-                return ask(session)
-        with conversation(url, NoAuth()) as talk:
-            return talk.exchange(ask, seconds=60.0)
-    except requests.RequestException as error:
-        return _Reply(status=LOST, words=f"it cannot be reached: {reason(error, hidden)}; start again later")
+    """Sends one request; the identity goes in the body, the token in a header."""
+    body = {"jwt": identity} if identity else None
+    reply = identity_requests.ask(method, url, body=body, token=token, stopping=method == "DELETE")
+    document, words = reply.document or {}, reply.words
+    if 200 <= reply.status < 400:
+        return _Reply(document=document, status=reply.status)
+    if reply.status != LOST:
+        details = [str(row.get("detail")) for row in document.get("errors", ()) if isinstance(row, dict)]
+        words = in_words("; ".join(details) or f"it answers {reply.status}", (identity, token), limit=1000)
+    return _Reply(status=reply.status, words=words, retry_after=reply.retry_after)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cartwheel.destinations.http import host_of, without_userinfo
+from cartwheel.destinations.http import first_line, host_of, without_userinfo
 from cartwheel.destinations.worker import within
-from cartwheel.model.destination import KINDS, PYPI
+from cartwheel.model.destination import KINDS, PYPI, token_variable
 from cartwheel.model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,11 +38,6 @@ class Credentials:
         return "Credentials(…)"
 
 
-def token_variable(name: str) -> str:
-    """The environment variable that holds the token or password of an index."""
-    return f"CARTWHEEL_INDEX_{re.sub(r'[^A-Za-z0-9]+', '_', name).upper()}_TOKEN"
-
-
 def environment_credentials(index: Index, environ: Mapping[str, str]) -> Credentials | None:
     """The credentials in the environment for this index, or None.
 
@@ -55,6 +50,11 @@ def environment_credentials(index: Index, environ: Mapping[str, str]) -> Credent
     token = environ.get(variable, "").strip()
     if token:
         refuse_unsendable(index.name, variable, token)
+        if not index.user and re.search(r"\s|^[\"']|^__token__:", token):
+            raise ConfigError(
+                f"index {index.name}: {variable} holds a blank, a quote or a name besides a token; nothing was sent: "
+                f"copy the token alone, or name the user of a password: user in [tool.cartwheel.index.{index.name}]"
+            )
         refuse_foreign_token(index.name, variable, token, index.url, public=index.public)
         return Credentials(username=index.user or "__token__", password=token)
     password = environ.get("TWINE_PASSWORD", "").strip()
@@ -153,6 +153,8 @@ def stored_credentials(index: Index, environ: Mapping[str, str], pypirc: str = P
     resolver = Private(config, CredentialInput(username=index.user or environ.get("TWINE_USERNAME") or None))
 
     def look() -> Credentials | None:
+        if not config.get("password"):
+            _refuse_broken_keyring(index)
         try:
             username = resolver.username
         except NonInteractive:
@@ -174,8 +176,6 @@ def reading_credentials(
     The upload credentials if uploads go to the same host, else those in .netrc (or the file in NETRC) or, with
     `keyring`, in the keyring for the host that is read.
     """
-    import requests
-
     if index.public or index.anonymous:
         return None
     if host_of(index.url) == host_of(index.simple):
@@ -187,15 +187,45 @@ def reading_credentials(
             and (credentials := stored_credentials(index, environ, pypirc))
         ):
             return credentials
-    if entry := requests.utils.get_netrc_auth(index.simple):
-        return Credentials(username=entry[0], password=entry[1])
+    if entry := _from_netrc(index):
+        return entry
     return within(lambda: _from_keyring(index), seconds=_KEYRING_SECONDS, late=_LOCKED) if keyring else None
 
 
-def _from_keyring(index: Index) -> Credentials | None:
-    import keyring
-    from keyring.errors import KeyringError
+def _from_netrc(index: Index) -> Credentials | None:
+    import requests
 
+    try:
+        entry = requests.utils.get_netrc_auth(index.simple)
+    except UnicodeDecodeError:
+        raise ConfigError(f"index {index.name}: the file .netrc is not UTF-8 text; save it as such") from None
+    for text in entry or ():
+        refuse_unsendable(index.name, ".netrc", text)
+    return Credentials(username=entry[0], password=entry[1]) if entry else None
+
+
+def _refuse_broken_keyring(index: Index) -> None:
+    """Raises `ConfigError` for a configured backend that cannot be used; twine would only log it."""
+    try:
+        import keyring
+    except ImportError:
+        return  # some platforms have none
+    try:
+        keyring.get_keyring()
+    except Exception as error:  # a backend may raise anything
+        raise ConfigError(
+            f"index {index.name}: the keyring cannot be used ({first_line(error)}); "
+            f"correct PYTHON_KEYRING_BACKEND or keyringrc.cfg, or set {token_variable(index.name)}"
+        ) from None
+
+
+def _from_keyring(index: Index) -> Credentials | None:
+    _refuse_broken_keyring(index)
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        return None
     for address in (index.simple, urlsplit(index.simple).netloc, index.url):
         if host_of(index.url) != host_of(index.simple) and address == index.url:
             continue
@@ -214,5 +244,5 @@ def in_pypirc(index: Index, pypirc: str) -> bool:
 
     try:
         return utils.get_repository_from_config(pypirc, index.name)["repository"] == index.url
-    except exceptions.TwineException:
+    except (exceptions.TwineException, KeyError):  # a section may lack its repository
         return False

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from cartwheel.destinations.credentials import token_variable
 from cartwheel.destinations.github_place import Place, token_for, token_names
 from cartwheel.destinations.http import (
     READ_SECONDS,
@@ -30,7 +29,7 @@ from cartwheel.destinations.http import (
 )
 from cartwheel.destinations.protocol import Answer, Say, Sleep
 from cartwheel.destinations.retries import LOST, Patience, Trouble, seconds_until, with_retries
-from cartwheel.model.destination import may_receive_the_token
+from cartwheel.model.destination import may_receive_the_token, token_variable
 from cartwheel.model.errors import StepFailed
 
 if TYPE_CHECKING:

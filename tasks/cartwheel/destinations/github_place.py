@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from cartwheel.destinations.credentials import REHEARSAL_TOKEN, refuse_foreign_token, refuse_unsendable, token_variable
+from cartwheel.destinations.credentials import REHEARSAL_TOKEN, refuse_foreign_token, refuse_unsendable
 from cartwheel.destinations.http import is_loopback, without_userinfo
 from cartwheel.model.config.release_settings import IndexSettings
-from cartwheel.model.destination import api_of, repository_at
+from cartwheel.model.destination import api_of, repository_at, token_variable
 from cartwheel.model.errors import ConfigError
 
 

@@ -16,6 +16,7 @@ from cartwheel.destinations.http_adapter import adapter_of
 from cartwheel.destinations.protocol import Answer
 from cartwheel.destinations.retries import seconds_until
 from cartwheel.destinations.worker import Worker
+from cartwheel.model.errors import StepFailed
 from cartwheel.process.redact import inert, redact
 from cartwheel.process.run import STOP, Interrupted
 
@@ -93,7 +94,14 @@ class Conversation:
         if self._cancelled or not work.failed:
             what = f"whole answer within {seconds:.0f} s" if self._connected else f"connection within {connect:.0f} s"
             raise requests.Timeout(f"no {what}")
-        raise work.failed[0]
+        error = work.failed[0]
+        if isinstance(error, ValueError) and not isinstance(error, requests.RequestException):
+            raise requests.exceptions.InvalidURL(str(error))  # a redirect to what is no address
+        if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+            raise StepFailed(
+                f"{self._host} cannot be reached: {first_line(error)}; correct this machine's settings of certificates"
+            )
+        raise error
 
     def cancel(self) -> None:
         """Ends every exchange at once; the next one needs a new conversation."""
@@ -189,7 +197,10 @@ def body_of(response: requests.Response) -> str:
     except urllib3.exceptions.HTTPError as error:
         if response.ok:
             raise requests.ConnectionError(error) from None
-    return data.decode(response.encoding or "utf-8", "replace") if response.encoding != "binary" else ""
+    try:
+        return data.decode(response.encoding or "utf-8", "replace") if response.encoding != "binary" else ""
+    except (LookupError, UnicodeError):  # a server names any encoding
+        return data.decode(errors="replace")
 
 
 def in_words(text: str, secrets: Iterable[str], *, limit: int = _WORDS) -> str:

@@ -6,8 +6,8 @@ import re
 
 from msgspec import Struct
 
-from cartwheel.destinations.credentials import token_variable
 from cartwheel.destinations.protocol import Answer
+from cartwheel.model.destination import token_variable
 
 
 def refusal_in_words(file: str, index: str, url: str, answer: Answer, tries: int) -> str:

@@ -5,15 +5,16 @@ twine and pypi-simple know the addresses of the public indexes; their host names
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 
-from cartwheel.destinations.credentials import PYPIRC, token_variable
+from cartwheel.destinations.credentials import PYPIRC
 from cartwheel.destinations.http import is_insecure, is_loopback, without_userinfo
-from cartwheel.model.destination import KNOWN, is_rehearsal
+from cartwheel.model.destination import KNOWN, is_address, is_rehearsal, token_variable
 from cartwheel.model.errors import ConfigError, did_you_mean
 
 
@@ -137,7 +138,7 @@ def _by_name(name: str, pypirc: str, table: Iterable[str]) -> str:
 
     try:
         url = utils.get_repository_from_config(pypirc, name)["repository"]
-    except exceptions.TwineException:
+    except (exceptions.TwineException, KeyError):
         url = utils.TEST_REPOSITORY if name == "testpypi" else None  # a .pypirc may list servers without it
     if not url:
         others = {*KNOWN, *table} - {name}
@@ -162,13 +163,12 @@ def _simple_of(name: str, url: str) -> str:
 
 
 def _refuse_url(name: str, what: str, url: str) -> None:
-    parts = urlsplit(url)
-    if parts.username or parts.password:
+    if re.match(r"[^/]*//[^/]*@", url):
         raise ConfigError(
             f"index {name}: its {what} holds a user name or password; take it out, "
             f"and set {token_variable(name)} in the environment instead"
         )
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    if not is_address(url):
         raise ConfigError(
-            f"index {name}: its {what} is '{without_userinfo(url)}', expected an address with http or https"
+            f"index {name}: its {what} is {without_userinfo(url)!r}, expected an address with http or https"
         )

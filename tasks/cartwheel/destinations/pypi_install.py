@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from cartwheel.destinations.credentials import Credentials, token_variable
+from cartwheel.destinations.credentials import Credentials
 from cartwheel.destinations.protocol import Say, Sleep
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.retries import until
+from cartwheel.model.destination import token_variable
 from cartwheel.model.errors import StepFailed
 
 _NAME = "verified"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
-from cartwheel.destinations.credentials import Credentials, reading_credentials, token_variable
+from cartwheel.destinations.credentials import Credentials, reading_credentials
 from cartwheel.destinations.http import (
     CONNECT_SECONDS,
     SEND_SECONDS,
@@ -22,6 +22,7 @@ from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.retries import LOST, READING, Patience, Trouble, passing, seconds_until, with_retries
 from cartwheel.destinations.simple_api import BrokenPage, ListedFile, NoIndex
 from cartwheel.destinations.simple_page import Elsewhere, project_page
+from cartwheel.model.destination import token_variable
 from cartwheel.model.errors import StepFailed
 
 if TYPE_CHECKING:

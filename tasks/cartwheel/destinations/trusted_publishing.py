@@ -14,13 +14,13 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 
-from cartwheel.destinations.http import NoAuth, conversation, in_words, reason
+from cartwheel.destinations import identity_requests
+from cartwheel.destinations.http import in_words
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.retries import (
     LOST,
@@ -29,13 +29,13 @@ from cartwheel.destinations.retries import (
     Trouble,
     passing,
     passing_trouble,
-    seconds_until,
     sleep,
     too_long,
     with_retries,
 )
 from cartwheel.destinations.worker import within
 from cartwheel.model.errors import CartwheelError, ConfigError
+from cartwheel.process.environment import in_ci
 
 LIFETIME = 900.0
 """Lifetime of a token in seconds if the index does not state it."""
@@ -90,7 +90,7 @@ def github_gives_identities(environ: Mapping[str, str]) -> bool:
 
 def lacking(name: str, environ: Mapping[str, str]) -> str:
     """Why no identity can exist, as far as it is known offline; empty if one may."""
-    if any(environ.get(job) for job in _JOBS):
+    if in_ci(environ) or any(environ.get(job) for job in _JOBS):
         return ""
     return (
         f"index {name}: trusted publishing works only in a job of GitHub or GitLab; this process is not in one; "
@@ -98,7 +98,7 @@ def lacking(name: str, environ: Mapping[str, str]) -> str:
     )
 
 
-_JOBS = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "GOOGLE_SERVICE_ACCOUNT_NAME")
+_JOBS = ("GITHUB_ACTIONS", "GITLAB_CI", "GOOGLE_SERVICE_ACCOUNT_NAME")
 
 
 def mint(
@@ -156,40 +156,20 @@ def _exchange(index: Index, again: bool) -> MintedToken | _Refusal:
     return _KEPT[key]
 
 
-def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = None) -> dict[str, Any] | _Refusal:
-    """Sends one request to the index's own host, without redirects and without credentials (.netrc is ignored).
-
-    Returns the JSON document, including that of a refusal by status 422.
-    """
-    import requests
-
+def _ask(index: Index, method: str, what: str, body: dict[str, str] | None = None) -> Mapping[str, Any] | _Refusal:
+    """The JSON document of an answer of the index's own host, including that of a refusal by status 422."""
     parts = urlsplit(index.url)
-    url = urlunsplit((parts.scheme, parts.netloc, f"/_/oidc/{what}", "", ""))
-    hidden = tuple((body or {}).values())
-
-    def ask(session: requests.Session) -> dict[str, Any] | _Refusal:
-        with session.request(method, url, json=body, timeout=(20.0, 30.0), allow_redirects=False) as answer:
-            status = answer.status_code
-            if passing(status):
-                return _Refusal(
-                    status=status,
-                    words=f"it answers {status} {in_words(str(answer.reason), hidden)} to {what}; start again later",
-                    retry_after=seconds_until(answer.headers.get("Retry-After", ""), datetime.now(UTC)),
-                )
-            try:
-                document = answer.json() if status in (200, 422) else None
-            except requests.JSONDecodeError:
-                document = None
-        if isinstance(document, dict):
-            return document
-        words = f"it answers {status} to {what}, as an index does that has none; publish with a token"
-        return _Refusal(status=status, words=words)
-
-    try:
-        with conversation(url, NoAuth()) as talk:
-            return talk.exchange(ask, seconds=60.0)
-    except requests.RequestException as error:
-        return _Refusal(status=LOST, words=f"it cannot be reached: {reason(error, hidden)}; start again later")
+    reply = identity_requests.ask(
+        method, urlunsplit((parts.scheme, parts.netloc, f"/_/oidc/{what}", "", "")), body=body
+    )
+    words = reply.words
+    if reply.status != LOST and passing(reply.status):
+        words = f"it answers {reply.status} {reply.words} to {what}; start again later"
+    elif reply.status != LOST:
+        if reply.document is not None and reply.status in (200, 422):
+            return reply.document
+        words = f"it answers {reply.status} to {what}, as an index does that has none; publish with a token"
+    return _Refusal(status=reply.status, words=words, retry_after=reply.retry_after)
 
 
 def job_identity(name: str, audience: str) -> str:

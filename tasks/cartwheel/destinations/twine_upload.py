@@ -21,12 +21,12 @@ from cartwheel.destinations.credentials import (
     environment_credentials,
     in_pypirc,
     stored_credentials,
-    token_variable,
 )
 from cartwheel.destinations.http import Conversation, NoAuth, answer_of, first_line, reason, sending_seconds
 from cartwheel.destinations.protocol import Answer, Item
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.retries import LOST
+from cartwheel.model.destination import token_variable
 from cartwheel.model.errors import CartwheelError, StepFailed
 
 if TYPE_CHECKING:

@@ -60,6 +60,24 @@ KNOWN = tuple(_BY_NAME)
 """The well-known indexes, which need no table."""
 
 
+def token_variable(name: str) -> str:
+    """The environment variable that holds the token or password of an index."""
+    return f"CARTWHEEL_INDEX_{re.sub(r'[^A-Za-z0-9]+', '_', name).upper()}_TOKEN"
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address that can be requested by http or https."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    plain = text.isprintable() and not re.search(r"[\s\\#]", text)
+    return plain and parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 def kind_of(name: str, indexes: Mapping[str, IndexSettings]) -> str:
     """The kind of the index `name`."""
     settings = indexes.get(name)

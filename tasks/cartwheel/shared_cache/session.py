@@ -16,6 +16,7 @@ from cartwheel.model.project import Project
 from cartwheel.model.record import Record
 from cartwheel.model.step import Snapshot, Step
 from cartwheel.model.wheels.artifacts import OUTWARD
+from cartwheel.process.environment import in_ci
 from cartwheel.process.run import capture
 
 
@@ -130,7 +131,7 @@ def refusal_to_write(settings: CacheSettings, environ: Mapping[str, str]) -> str
     """
     if settings.write == "never":
         return 'cache.write is "never"'
-    if settings.write == "always" or not (environ.get("CI") or environ.get("GITHUB_ACTIONS")):
+    if settings.write == "always" or not in_ci(environ):
         return ""
     if environ.get("CI_MERGE_REQUEST_IID") or environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
         return "a pull request only reads"

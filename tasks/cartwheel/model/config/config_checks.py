@@ -11,7 +11,7 @@ from cartwheel.model.config.layers import chosen_by
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.config.values import Secret
-from cartwheel.model.destination import KINDS, KNOWN, kind_of
+from cartwheel.model.destination import KINDS, KNOWN, PYPI, is_address, kind_of, token_variable
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.versions.version import has_one_field, wrong_tag_form
 
@@ -44,7 +44,11 @@ def _nonsense(settings: Settings) -> Iterable[str]:
     for name in (*(settings.publish or ()), *(settings.index or ())):
         if not re.fullmatch(_NAME, name):
             yield f"publish: {name!r} is no name of an index; expected letters, digits, '.', '_' and '-'"
+    yield from _shared_variables((*(settings.publish or ()), *(settings.index or {})))
     for place, index in (settings.index or {}).items():
+        for key, text in (("url", index.url), ("simple", index.simple)):
+            if text and not is_address(text) and kind_of(place, settings.index or {}) == PYPI:
+                yield f"index.{place} {key}: no address that can be requested; expected one such as https://HOST/PATH/"
         for rule, because in index.rules.items():
             if not because.strip():
                 yield f"index.{place} rules: '{rule}' has no reason; say why it is waived"
@@ -96,6 +100,15 @@ def _nonsense(settings: Settings) -> Iterable[str]:
     yield from _misplaced_keys(settings)
     if settings.index and "pypi" in settings.index and settings.index["pypi"].rehearsal:
         yield "index.pypi: the real index is no place to practise; remove 'rehearsal', or use testpypi"
+
+
+def _shared_variables(names: Iterable[str]) -> Iterable[str]:
+    """Two names of one variable would send the token of one index to the host of the other."""
+    owners: dict[str, str] = {}
+    for name in names:
+        other = owners.setdefault(token_variable(name), name)
+        if other != name:
+            yield f"index: '{other}' and '{name}' both take their token from {token_variable(name)}; rename one of them"
 
 
 def _outside(path: str, key: str) -> Iterable[str]:
