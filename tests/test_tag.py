@@ -18,6 +18,7 @@ from cartwheel.model.config.settings import Settings
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.versions.version import tag_name, version_in
 from cartwheel.repository import tags as tag
+from cartwheel.repository.git import Repository
 from cartwheel.repository.tag_rules import TagFacts, tag_refusals
 from support.repositories import clone, commit, git, hook, refuse_pushes, repository, signing, with_remote
 
@@ -378,6 +379,36 @@ def test_a_hook_of_one_s_own_that_refuses_the_push_is_quoted(tmp_path: Path) -> 
     assert git(tmp_path / "remote.git", "tag") == ""
     refusing.unlink()
     assert make(here) == (f"v1.0.0: pushed to origin ({tmp_path / 'remote.git'}) with main",)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")
+def test_a_hook_s_words_have_no_power_over_a_terminal(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    hook(tmp_path / "remote.git", "pre-receive", r"printf '\033]0;title\007 \342\200\256no\n' >&2; exit 1" + "\n")
+    with pytest.raises(StepFailed, match=r"it was refused: \\x1b\]0;title\\x07 \\u202eno$"):
+        make(here)
+
+
+def test_the_address_of_a_push_is_shown_and_each_of_several_must_take_it(tmp_path: Path) -> None:
+    here, fork = with_remote(tmp_path / "r", tmp_path / "remote.git"), tmp_path / "fork.git"
+    git(tmp_path, "clone", "--quiet", "--bare", str(tmp_path / "remote.git"), str(fork))
+    git(here, "config", "remote.origin.pushurl", "../fork.git")
+    with Repository(here) as repo:
+        assert repo.url("origin", push=True) == "../fork.git"
+    git(here, "config", "--unset", "remote.origin.pushurl")
+    git(here, "config", "--add", "remote.origin.url", str(tmp_path / "missing.git"))
+    with pytest.raises(StepFailed, match=r"remote\.git and .*missing\.git\): cannot be used"):
+        make(here)
+    git(here, "remote", "set-url", "--delete", "origin", "missing")
+    assert make(here) == ()
+
+
+def test_a_push_takes_no_other_tag_along(tmp_path: Path) -> None:
+    here = with_remote(tmp_path / "r", tmp_path / "remote.git")
+    git(here, "config", "push.followTags", "true")
+    git(here, "tag", "--annotate", "--message", "mine", "private")
+    make(here)
+    assert git(tmp_path / "remote.git", "tag") == "v1.0.0"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a hook is a shell script")

@@ -76,10 +76,6 @@ class Repository:
         name = self._lookup("symbolic_ref", f"refs/remotes/{remote}/HEAD", quiet=True, short=True) if remote else ""
         return name.removeprefix(f"{remote}/")
 
-    def has_branch(self, name: str) -> bool:
-        """Whether the local branch `name` exists."""
-        return bool(self._commit(f"refs/heads/{name}"))
-
     @property
     def shallow(self) -> bool:
         """Whether the clone is shallow, so that ancestors may be missing."""
@@ -115,10 +111,14 @@ class Repository:
         """The names of the remotes."""
         return tuple(remote.name for remote in self._repo.remotes)
 
-    def url(self, remote: str) -> str:
-        """The address of a remote, without credentials."""
+    def url(self, remote: str, *, push: bool = False) -> str:
+        """The address of a remote, without credentials.
+
+        `push`: all addresses that a push goes to, joined by "and"; `pushurl` and `pushInsteadOf` may change them.
+        """
         with in_words("git remote"):
-            return without_credentials(next(self._repo.remote(remote).urls, ""))
+            lines = self.git.remote("get-url", *(("--push", "--all") if push else ()), "--", remote).splitlines()
+        return " and ".join(map(without_credentials, lines))
 
     def remote_refs(self, remote: str) -> dict[str, str]:
         """The remote's current branches and tags (`refs/heads/main`, `refs/tags/v1`), each with its commit."""
@@ -133,7 +133,7 @@ class Repository:
         return refs
 
     def has(self, commit: str) -> bool:
-        """Whether this repository has the commit."""
+        """Whether this repository has a commit, by its digits or a reference."""
         return bool(self._commit(commit))
 
     def count_between(self, older: str, newer: str) -> int:
@@ -238,7 +238,7 @@ class Repository:
         Raises `StepFailed` with the message of the remote or hook that refuses, `NoAtomicPush` if the remote cannot
         push several atomically (Azure DevOps, CodeCommit), and `Interrupted`.
         """
-        options = {"atomic": len(refs) > 1, "porcelain": True}
+        options = {"atomic": len(refs) > 1, "porcelain": True, "no_follow_tags": True}
         self._ask(remote, "push", remote, *refs, seconds=git_process.PUSH_SECONDS, **options)
 
     def _ask(self, remote: str, command: str, *arguments: str, seconds: float, **options: Any) -> str:
@@ -249,8 +249,9 @@ class Repository:
         try:
             status, output, errors = git_process.outcome(process, seconds=seconds)
         except TooLate as error:
+            name, address = command.replace("_", "-"), self.url(remote, push=command == "push")
             raise TooLate(
-                f"remote '{remote}' ({self.url(remote)}): git {command.replace('_', '-')}: {error}, so it was ended; "
+                f"remote '{remote}' ({address}): git {name}: {error}, so it was ended; "
                 "check the address, your access and the hooks, and start again"
             ) from None
         if status:
@@ -258,7 +259,7 @@ class Repository:
             secrets = remote_secrets(self._repo.remote(remote).urls, headers)
             words = redact(without_credentials(f"{errors}\n{output}".strip()), secrets)
             kind = NoAtomicPush if "does not support --atomic push" in words else StepFailed
-            raise kind(about_remote(remote, self.url(remote), words))
+            raise kind(about_remote(remote, self.url(remote, push=command == "push"), words))
         return output
 
     def _commit(self, name: str) -> str:

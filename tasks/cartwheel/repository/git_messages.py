@@ -9,10 +9,12 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
+from cartwheel.process.redact import inert
+
 
 def without_credentials(text: str) -> str:
-    """The text with credentials in URLs replaced by `***`."""
-    return re.sub(r"(?<=://)[^/@\s'\"]+@", "***@", text)
+    """The text with credentials in URLs replaced by `***`, and without power over a terminal."""
+    return inert(re.sub(r"(?<=://)[^/@\s'\"]+@", "***@", re.sub(r"\r\n?", "\n", text)))
 
 
 def remote_secrets(urls: Iterable[str], headers: Iterable[str]) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def facts(
             plain=tag in tags and not repo.is_annotated(tag),
             there=refs.get(f"refs/tags/{tag}", ""),
             remote=chosen,
-            url=repo.url(chosen) if chosen else "",
+            url=repo.url(chosen, push=True) if chosen else "",
             remote_branch=theirs,
             ahead=repo.count_between(theirs, head) if known else 0,
             behind=repo.count_between(head, theirs) if known else -1 if theirs else 0,
@@ -130,7 +130,7 @@ def make(root: Path, state: TagFacts, message: str, say: Say, *, pipeline: str =
         except Interrupted:
             raise
         except StepFailed:
-            if not _is_there(repo, state):
+            if " and " in state.url or not _is_there(repo, state):  # of several addresses, one was pushed to
                 raise
             say(f"{state.tag}: is on {state.remote} already, on this very commit: another clone pushed it meanwhile")
             return tuple(done)
