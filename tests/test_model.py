@@ -336,6 +336,9 @@ def test_a_rehearsal_changes_the_destinations_and_nothing_else() -> None:
     assert [p.publish for p in there.packages] == [("pypi", "testpypi"), ("rehearsal",)]
     assert {index.url for index in there.indexes.values()} == {"http://127.0.0.1:1/"}
     assert files(there) == files(project)
+    for url in ("https://index.example/", "http://127.0.0.1.example/", "http://index.example/127.0.0.1/"):
+        with pytest.raises(ConfigError, match="expected the stand-ins of doit rehearse on this machine"):
+            model.rehearsal_project(project, {"pypi": IndexSettings(url=url)})
 
 
 @pytest.mark.parametrize(

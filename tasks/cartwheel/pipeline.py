@@ -274,7 +274,10 @@ def read_project(root: Path, overrides: Mapping[str, str]) -> model.Project:
     stand_in = os.environ.get("CARTWHEEL_REHEARSAL")
     if not stand_in:
         return model.started_by(project, os.environ)
-    rows = json.loads(stand_in).items()
+    try:
+        rows = json.loads(stand_in).items()
+    except (ValueError, AttributeError):
+        raise ConfigError(model.NO_STAND_IN) from None
     return model.rehearsal_project(project, {kind: decode(IndexSettings, row, where="rehearsal") for kind, row in rows})
 
 

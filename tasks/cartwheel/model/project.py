@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
@@ -217,6 +218,8 @@ def rehearsal_project(project: Project, stand_ins: Mapping[str, IndexSettings]) 
 
     Packages that are never published go to `REHEARSAL`.  Raises `ConfigError` if a kind has no stand-in.
     """
+    if not all(re.match(r"(?:sparse\+)?http://127\.0\.0\.1[:/]", one.url) for one in stand_ins.values()):
+        raise ConfigError(NO_STAND_IN)
     packages = tuple(
         replace(p, publish=p.publish or (REHEARSAL,), wheels=tuple(_rehearsed_wheel(wheel) for wheel in p.wheels))
         for p in project.packages
@@ -240,6 +243,7 @@ def _rehearsed_wheel(wheel: Wheel) -> Wheel:
     return wheel if wheel.untested or not wheel.test.command else replace(wheel, untested=NOT_TESTED_HERE)
 
 
+NO_STAND_IN = "CARTWHEEL_REHEARSAL: expected the stand-ins of doit rehearse on this machine, which sets it; unset it"
 NOT_TESTED_HERE = "a rehearsal goes on without the interpreters that are not here"
 
 _TAG_VARIABLES = (("CI_COMMIT_TAG", ""), ("GITHUB_REF", "refs/tags/"), ("CIRCLE_TAG", ""), ("BITBUCKET_TAG", ""))
