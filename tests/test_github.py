@@ -125,6 +125,38 @@ def test_a_remotes_address_names_the_repository(url: str, host: str, repository:
     assert repository_at(url) == (host, repository)
 
 
+ODD_ROWS: tuple[Any, ...] = (
+    *({}, None, "words", 7, [7], [None], [[]], ["x"], {"message": 5, "errors": "x"}),
+    *([{"tag_name": "v1.0", "id": odd}] for odd in (None, "x", [], {}, 1.5, True)),
+    [{"tag_name": "v1.0", "id": 1, "draft": True}],
+    *([{"tag_name": "v1.0", "id": 1, "draft": True, "upload_url": odd}] for odd in (None, 7, ["x"])),
+    [{"tag_name": "v1.0", "id": 1, "draft": "no", "upload_url": "http://127.0.0.1:9/"}],
+    [{"tag_name": "v1.0", "id": 1, "draft": True, "upload_url": "http://127.0.0.1:9/", "body": ["x"]}],
+)
+
+
+@pytest.mark.parametrize("document", ODD_ROWS, ids=repr)
+def test_an_answer_that_is_not_one_of_github_s_is_refused_in_words(
+    document: Any, shelf: Shelf, run: Run, spec: PageSpec
+) -> None:
+    shelf.script["releases"] = [lambda call: call.tell(200, document)] * 3
+    with pytest.raises(StepFailed, match=r"unlike GitHub's|no list at releases"):
+        run(spec)
+    assert shelf.calls("POST") == 0
+
+
+@pytest.mark.parametrize(
+    "asset", [{}, {"id": 1}, {"id": "1", "name": "x", "size": 1, "url": "x"}, {"id": 1, "name": 5}], ids=repr
+)
+def test_an_asset_that_is_not_one_of_github_s_is_refused_in_words(
+    asset: Any, shelf: Shelf, run: Run, spec: PageSpec
+) -> None:
+    shelf.add(tag_name="v1.0", draft=True)
+    shelf.script["assets"] = [lambda call: call.tell(200, [asset])]
+    with pytest.raises(StepFailed, match="unlike GitHub's"):
+        run(spec)
+
+
 def test_each_kind_of_github_has_its_api_and_its_place_for_uploads() -> None:
     hosts = ("github.com", "acme.ghe.com", "code.example")
     assert [api_of(host) for host in hosts] == [

@@ -55,9 +55,15 @@ class Reply(Struct, frozen=True, kw_only=True):
         return self.answer.status
 
     @property
+    def fields(self) -> Mapping[str, Any]:
+        """The document's keys; empty if it is no object."""
+        return self.document if isinstance(self.document, dict) else {}
+
+    @property
     def codes(self) -> tuple[str, ...]:
         """The error codes in the document, such as `already_exists`."""
-        errors = self.document.get("errors") or () if isinstance(self.document, dict) else ()
+        errors = self.fields.get("errors")
+        errors = errors if isinstance(errors, list) else ()
         return tuple(str(error.get("code")) for error in errors if isinstance(error, dict))
 
 
@@ -193,7 +199,8 @@ def _words(document: Any) -> str:
     """GitHub's reason: the message and each error, or empty."""
     if not isinstance(document, dict) or not document.get("message"):
         return ""
-    errors = (error for error in document.get("errors") or () if isinstance(error, dict))
+    errors = document.get("errors")
+    errors = (error for error in errors if isinstance(error, dict)) if isinstance(errors, list) else ()
     codes = (str(error.get("message") or f"{error.get('field')}: {error.get('code')}") for error in errors)
     return "; ".join(dict.fromkeys((str(document["message"]).rstrip("."), *codes)))
 
@@ -233,7 +240,7 @@ class Persistent:
         following = f"{path}?per_page=100"
         while following:
             reply = self.ask("GET", following)
-            if not isinstance(reply.document, list):
+            if not isinstance(reply.document, list) or not all(isinstance(row, dict) for row in reply.document):
                 raise StepFailed(
                     f"{self.api.place.name}: no list at {path}; is {self.api.place.api} an API of GitHub's?"
                 )

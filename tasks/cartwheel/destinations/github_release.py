@@ -247,14 +247,14 @@ class GitHubRelease:
             return lost[-1]
         if not reply.answer.taken:
             raise StepFailed(self._forge.refusal(reply.answer, spec.tag))
-        page = page_of(self._forge, reply.document)
+        page = page_of(self._forge, reply.fields)
         self._give_way(page)
         self._say(f"{spec.tag}: a draft is made")
         return page
 
     def _give_way(self, page: Page) -> None:
         """Resolves a race of two runs: if the other draft is older, deletes this empty one; raises `StepFailed`."""
-        other = next((row for row in rows_of(self._forge, self._spec.tag) if row["id"] < page.id), None)
+        other = next((row for row in rows_of(self._forge, self._spec.tag) if row.get("id", page.id) < page.id), None)
         if other:
             self._forge.ask("DELETE", f"releases/{page.id}", ok=(404,))
             raise StepFailed(
@@ -273,14 +273,14 @@ class GitHubRelease:
         if not change:
             return
         reply = self._forge.ask("PATCH", f"releases/{page.id}", {"tag_name": spec.tag, **change})
-        if (reply.document or {}).get("draft"):
+        if reply.fields.get("draft"):
             raise StepFailed(f"{self.name}: {spec.tag} is still a draft, although it was told to publish it")
 
     def _generated(self) -> str:
         """The notes from merged pull requests since the release before (REST API, "generate release notes content for
         a release", November 2026)."""
         reply = self._forge.ask("POST", "releases/generate-notes", {"tag_name": self._spec.tag})
-        return str((reply.document or {}).get("body", ""))
+        return str(reply.fields.get("body") or "")
 
     def _remove_rest(self, asset: Asset) -> None:
         """Removes what an interrupted upload left."""

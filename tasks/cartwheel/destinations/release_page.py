@@ -5,9 +5,9 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert
 
 from cartwheel.destinations.github_api import Persistent
 from cartwheel.destinations.protocol import Release, in_order
@@ -16,6 +16,7 @@ from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, packages_with_same_tag
 from cartwheel.model.wheels.artifacts import package_artifacts
 from cartwheel.model.wheels.wheel_name import normalised_name
+from cartwheel.process.redact import inert
 
 SUMS = "SHA256SUMS"
 
@@ -137,9 +138,9 @@ def find(forge: Persistent, tag: str, own: int = 0) -> Page | None:
     choose.
     """
     rows = rows_of(forge, tag)
-    meant = [row for row in rows if not row.get("draft")] or [row for row in rows if row["id"] == own] or rows
+    meant = [row for row in rows if not row.get("draft")] or [row for row in rows if row.get("id") == own] or rows
     if len(meant) > 1:
-        places = ", ".join(str(row.get("html_url")) for row in meant)
+        places = ", ".join(inert(str(row.get("html_url"))) for row in meant)
         raise StepFailed(
             f"{forge.api.place.name}: {tag} has {len(meant)} drafts ({places}); delete all but one and start again"
         )
@@ -152,7 +153,7 @@ def tag_refusals(forge: Persistent, spec: PageSpec) -> tuple[str, ...]:
     if not spec.commit:
         return ()
     reply = forge.ask("GET", f"commits/tags/{spec.tag}", ok=(404, 422))
-    commit = str((reply.document or {}).get("sha", "")) if reply.answer.taken else ""
+    commit = str(reply.fields.get("sha", "")) if reply.answer.taken else ""
     if not commit:
         return (f"{place.repository} has no tag {spec.tag} at {place.api}; push it first: doit tag",)
     if commit != spec.commit:
@@ -202,26 +203,64 @@ def newest_below(forge: Persistent, form: str, version: str) -> Mapping[str, Any
     return max(rows, key=lambda found: found[:2])[2] if rows else None
 
 
+class _PageRow(Struct, frozen=True, kw_only=True):
+    """What GitHub says of a release."""
+
+    id: int
+    upload_url: str
+    html_url: str = ""
+    draft: bool = False
+    immutable: bool | None = False
+    prerelease: bool = False
+    body: str | None = None
+
+
+class _AssetRow(Struct, frozen=True, kw_only=True):
+    """What GitHub says of a file of a release."""
+
+    id: int
+    name: str
+    size: int
+    url: str
+    state: str = "uploaded"
+    digest: str | None = None
+
+
+_Row = TypeVar("_Row")
+
+
+def _read(row: Mapping[str, Any], kind: type[_Row]) -> _Row:
+    """A row of an answer. Raises `StepFailed` if it is not one of GitHub's."""
+    try:
+        return convert(row, kind)
+    except ValidationError as error:
+        raise StepFailed(
+            f"the API of the release page answers unlike GitHub's ({error}); look at the 'url' of its table"
+        ) from None
+
+
 def page_of(forge: Persistent, row: Mapping[str, Any]) -> Page:
     """A release page with all its assets, from GitHub's row."""
+    page = _read(row, _PageRow)
     return Page(
-        id=row["id"],
-        draft=bool(row.get("draft")),
-        immutable=bool(row.get("immutable")),
-        prerelease=bool(row.get("prerelease")),
-        notes=row.get("body") or "",
-        html=str(row.get("html_url", "")),
-        upload=str(row["upload_url"]).partition("{")[0],
-        assets=tuple(asset_of(asset) for asset in forge.pages(f"releases/{row['id']}/assets")),
+        id=page.id,
+        draft=page.draft,
+        immutable=bool(page.immutable),
+        prerelease=page.prerelease,
+        notes=page.body or "",
+        html=inert(page.html_url),
+        upload=page.upload_url.partition("{")[0],
+        assets=tuple(asset_of(asset) for asset in forge.pages(f"releases/{page.id}/assets")),
     )
 
 
 def asset_of(row: Mapping[str, Any]) -> Asset:
     """An asset, from GitHub's row."""
-    digest = str(row.get("digest") or "")
+    asset = _read(row, _AssetRow)
+    digest = asset.digest or ""
     return Asset(
-        id=row["id"], name=row["name"], size=row["size"], whole=row.get("state", "uploaded") == "uploaded",
-        sha256=digest.removeprefix("sha256:") if digest.startswith("sha256:") else "", url=str(row["url"]),
+        id=asset.id, name=inert(asset.name), size=asset.size, whole=asset.state == "uploaded",
+        sha256=digest.removeprefix("sha256:") if digest.startswith("sha256:") else "", url=asset.url,
     )  # fmt: skip
 
 
