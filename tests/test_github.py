@@ -145,6 +145,12 @@ def test_an_answer_that_is_not_one_of_github_s_is_refused_in_words(
     assert shelf.calls("POST") == 0
 
 
+def test_an_answer_that_is_nested_too_deeply_is_refused_in_words(shelf: Shelf, run: Run, spec: PageSpec) -> None:
+    shelf.script["releases"] = [lambda call: call.answer(200, b"[" * 100_000)]
+    with pytest.raises(StepFailed, match="no list at releases"):
+        run(spec)
+
+
 @pytest.mark.parametrize(
     "asset", [{}, {"id": 1}, {"id": "1", "name": "x", "size": 1, "url": "x"}, {"id": 1, "name": 5}], ids=repr
 )

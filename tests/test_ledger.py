@@ -126,7 +126,9 @@ def test_a_ledger_of_another_address_or_version_is_set_aside(book: Book) -> None
     assert not book.open(version="1.1").holds(FILE, DIGEST)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"files": []}', '{"files": {"a": 1}}', "\N{PILE OF POO}"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"files": []}', '{"files": {"a": 1}}', "\N{PILE OF POO}", "[" * 100_000]
+)
 def test_a_damaged_ledger_is_set_aside_with_a_word(book: Book, text: str) -> None:
     book.open().note(FILE, DIGEST, "sent")
     book.path.write_text(text, encoding="utf-8")

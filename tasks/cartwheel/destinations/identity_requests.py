@@ -42,7 +42,7 @@ def ask(
         ) as answer:
             try:
                 document = answer.json() if answer.content else None
-            except requests.JSONDecodeError:
+            except (requests.JSONDecodeError, RecursionError):
                 document = None
             return Reply(
                 status=answer.status_code,

@@ -87,7 +87,7 @@ class Ledger:
             raise StepFailed(
                 f"the ledger {self._path} cannot be read ({error.strerror}); make it readable, or move it away"
             ) from None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             aside = self._path.with_name(self._path.name + ".damaged")
             replace_file(self._path, aside)
             say(f"{self._path.name}: damaged and set aside as {aside.name}; the index itself is asked")

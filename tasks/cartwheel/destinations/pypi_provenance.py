@@ -100,7 +100,7 @@ def provenance(
         if error.status == 404:
             return {}
         raise
-    except ValueError:
+    except (ValueError, RecursionError):
         raise StepFailed(f"index {index.name}: its provenance of {file} is not JSON") from None
     if not isinstance(document, dict):
         raise StepFailed(
