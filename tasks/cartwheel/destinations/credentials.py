@@ -50,9 +50,9 @@ def environment_credentials(index: Index, environ: Mapping[str, str]) -> Credent
     token = environ.get(variable, "").strip()
     if token:
         refuse_unsendable(index.name, variable, token)
-        if not index.user and re.search(r"\s|^[\"']|^__token__:", token):
+        if not index.user and re.match(r"[\"']|(?i:bearer|basic|token)\s|__token__:|pypi-\S*\s", token):
             raise ConfigError(
-                f"index {index.name}: {variable} holds a blank, a quote or a name besides a token; nothing was sent: "
+                f"index {index.name}: {variable} holds quotes or words besides a token; nothing was sent: "
                 f"copy the token alone, or name the user of a password: user in [tool.cartwheel.index.{index.name}]"
             )
         refuse_foreign_token(index.name, variable, token, index.url, public=index.public)

@@ -162,6 +162,7 @@ def _lief() -> Any:
     import lief
 
     lief.logging.disable()
+    lief.disable_leak_warning()  # printed at exit, where nothing is collected
     return lief
 
 
