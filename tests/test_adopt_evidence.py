@@ -9,11 +9,12 @@ import pytest
 
 from cartwheel.adoption import cibuildwheel_options
 from cartwheel.adoption.built_wheels import HOST, BuildCall, build_calls
+from cartwheel.adoption.cibuildwheel_tests import shell_test, wheel_tests
 from cartwheel.adoption.interpreters import named_python, set_up_pythons
 from cartwheel.adoption.shell_loops import unrolled
 from cartwheel.adoption.workflows import JobStep, workflows
 from cartwheel.commands.adopt import Adoption
-from support.adoptions import CRATE, adopted
+from support.adoptions import CRATE, PACKAGE, adopted
 
 PLAIN = f'{CRATE}[features]\nsimd = []\ngpu = []\n[dependencies]\npyo3 = "0.29"\n'
 LINUX, MACOS, WINDOWS = "x86_64-unknown-linux-gnu", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"
@@ -236,12 +237,50 @@ def test_a_pattern_for_another_platform_of_the_matrix_is_not_noted() -> None:
     assert [call.notes for call in found] == [()]
 
 
-def test_tests_in_the_variables_of_a_workflow_are_noted() -> None:
+def test_tests_in_the_variables_of_a_workflow_are_those_of_the_wheels(tmp_path: Path) -> None:
+    more = "    env: { RUN: 'pytest {project}/tests', NEEDS: '-r {project}/needs.txt pytest' }\n"
+    more += "    strategy: { matrix: { os: [macos-14, ubuntu-latest, windows-latest] } }\n"
     step = cibuildwheel(
-        "cp312-*", "v4.1.0", CIBW_TEST_COMMAND="pytest", CIBW_TEST_SKIP="*", CIBW_REPAIR_WHEEL_COMMAND="x"
+        "cp312-* cp313-*", "v4.1.0", CIBW_TEST_COMMAND="${{ env.RUN }}", CIBW_TEST_REQUIRES="${{ env.NEEDS }}",
+        CIBW_TEST_SKIP="*-musllinux_* cp313-win*", CIBW_TEST_COMMAND_MACOS="cd {project}/py && pytest -q",
+        CIBW_REPAIR_WHEEL_COMMAND="x", CIBW_TEST_EXTRAS="test,more",
+    )  # fmt: skip
+    found, table = adopted(
+        tmp_path / "x",
+        workflow=job("${{ matrix.os }}", step, more=more),
+        **{"Cargo.toml": PLAIN, "pyproject.toml": PACKAGE + "[project.optional-dependencies]\ntest = []\n"},
     )
-    (note,) = calls(job("macos-14", step))[0].notes
-    assert note.startswith("CIBW_REPAIR_WHEEL_COMMAND, CIBW_TEST_COMMAND, CIBW_TEST_SKIP not taken over")
+    assert table["test"] == {
+        "command": ["pytest", "{package}/tests"],
+        "requires": ["-r needs.txt", "pytest"],
+        "extras": ["test"],
+    }
+    rows = [(row["select"], row["test"]) for row in table["overrides"] if "test" in row]
+    skipped = {"skip": "skipped by cibuildwheel's test-skip"}
+    assert (
+        rows
+        == [
+            ("x86_64-unknown-linux-musl", skipped),
+            (MACOS, {"cwd": "py", "command": ["pytest", "-q"]}),
+            ({"target": "i686-pc-windows-msvc x86_64-pc-windows-msvc", "python": "3.13"}, skipped),
+        ]
+        or rows
+    )
+    assert [note for note in found.notes if "CIBW" in note] == [
+        ".github/workflows/wheels.yml, job b: CIBW_REPAIR_WHEEL_COMMAND not taken over; how wheels are tested is the "
+        "key test"
+    ]
+
+
+def test_a_test_command_of_a_matrix_that_needs_a_shell_is_told(tmp_path: Path) -> None:
+    more = "    strategy: { matrix: { include: [{ os: macos-14, run: pytest && true }, { os: ubuntu-24.04-arm }] } }\n"
+    step = cibuildwheel("cp312-*", "v4.1.0", CIBW_TEST_COMMAND="${{ matrix.run }}")
+    found, table = adopted(tmp_path / "x", workflow=job("${{ matrix.os }}", step, more=more), **{"Cargo.toml": PLAIN})
+    assert "test" not in table
+    assert [note for note in found.notes if "shell" in note] == [
+        ".github/workflows/wheels.yml, job b: the test command 'pytest && true' needs a shell and is not taken over; "
+        "write it as test"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -257,5 +296,25 @@ def test_tests_in_the_variables_of_a_workflow_are_noted() -> None:
 )
 def test_a_test_command_is_one_command_or_a_note(command: Any, expected: tuple[str, ...] | None) -> None:
     table = {"tool": {"cibuildwheel": {"test-command": command}}}
+    options = cibuildwheel_options.Options(JobStep(), "linux", table)
     assert cibuildwheel_options.test_settings(table).get("command") == expected
-    assert bool(list(cibuildwheel_options.options_not_taken_over(table))) == (expected is None and bool(command))
+    assert wheel_tests(options, "cp312-macosx_arm64", ".").get("command") == (list(expected) if expected else None)
+    assert bool(shell_test(options)) == (expected is None and bool(command))
+
+
+@pytest.mark.parametrize(
+    ("command", "folder", "expected"),
+    [
+        ("cd {project} && pytest", ".", {"command": ["pytest"], "cwd": "."}),
+        ("cd {project}/py/tests && pytest -x", "py", {"command": ["pytest", "-x"], "cwd": "tests"}),
+        ("cd {package}/tests && pytest", "py", {"command": ["pytest"], "cwd": "tests"}),
+        ("cd {project} && pytest", "py/a", {"command": ["pytest"], "cwd": "../.."}),
+        ("pytest {project}/tests", "py", {"command": ["pytest", "{package}/../tests"]}),
+        ("cd {project} && make && pytest", ".", {}),
+    ],
+)
+def test_a_test_command_that_changes_the_folder_has_it_as_cwd(
+    command: str, folder: str, expected: dict[str, Any]
+) -> None:
+    options = cibuildwheel_options.Options(JobStep(env={"CIBW_TEST_COMMAND": command}), "linux", {})
+    assert wheel_tests(options, "cp312-macosx_arm64", folder) == expected

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.adoption.command_lines import arguments_left_out, maturin_options, package_folder, split_words
+from cartwheel.adoption.command_lines import (
+    arguments_left_out,
+    config_settings_left_out,
+    inline_variables,
+    maturin_options,
+    package_folder,
+    split_words,
+    working_folder,
+)
 from cartwheel.adoption.interpreters import named_python, set_up_pythons
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.platform_names import deployment_target, image_policy, python_name, triple_of, with_policy
 from cartwheel.adoption.shell_loops import unrolled
-from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
+from cartwheel.adoption.workflows import ONLY_A_RUN, JobRun, JobStep, Workflow
 
 FOUND = "found"
 """Stands for the interpreters that the build finds: all that the package supports."""
 
 HOST = "host"
 """Stands for the single interpreter that the job has set up, unknown which."""
-
-
 OFF = "off"
 """Stands for a build on the machine itself where the tool usually takes a container."""
-
 
 CARGO_DIST = "cargo-dist"
 
@@ -61,6 +67,8 @@ class BuildCall(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     """What the build has and no key of the configuration takes over, in words."""
     environment: Mapping[str, str] = {}
+    tests: Mapping[str, Any] = {}
+    """How cibuildwheel tests these wheels, as keys of `test`."""
 
 
 def build_calls(pipelines: Iterable[Workflow], texts: Texts) -> tuple[BuildCall, ...]:
@@ -135,6 +143,10 @@ def _maturin(
     folder = package_folder(folder, options)
     system = job.system
     named = options.get("--target", [target])[-1] or target
+    if named == ONLY_A_RUN:
+        note = "its target is known only to a run, so what it builds is not in the plan; write it as targets"
+        yield BuildCall(tool="maturin", workflow=job.workflow, job=job.job, folder=folder, notes=(note,))
+        return
     triple = triple_of(named, system, _set_up_arch(job) or job.arch)
     policy = (options.get("--compatibility") or options.get("--manylinux") or [manylinux])[-1]
     triple, floor = with_policy(triple, policy, container or job.container)
@@ -206,14 +218,20 @@ def _calls_in_script(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Build
         if image:
             yield from _in_container(image[0], line, step, job)
             continue
+        env = {**step.env, **inline_variables(earlier), **inline_variables(line)}
         for match in _MATURIN.finditer(line):
-            folder = _cd(line[: match.start()], step.folder) if "cd " in line else _cd(script, step.folder)
+            folder = (
+                working_folder(line[: match.start()], step.folder)
+                if "cd " in line
+                else working_folder(script, step.folder)
+            )
             words = split_words(match[2].rstrip(" )") if line.lstrip().startswith("(") else match[2])
-            for call in _maturin(match[1], words, job, target="", manylinux="", folder=folder, env=step.env):
+            for call in _maturin(match[1], words, job, target="", manylinux="", folder=folder, env=env):
                 yield replace(call, setup=earlier)
         for match in _PLAIN.finditer(line):
-            started = _cd(line[: match.start()] if "cd " in line else script, step.folder)
-            call = replace(_plain(match[0], match[1], step, job), setup=earlier)
+            started = working_folder(line[: match.start()] if "cd " in line else script, step.folder)
+            notes = tuple(config_settings_left_out(match[1], earlier))
+            call = replace(_plain(match[0], match[1], step, job), setup=earlier, environment=env, notes=notes)
             for folder in built_folders(match[0], match[1].rstrip(" )"), started, texts):
                 yield replace(call, folder=folder)
 
@@ -280,8 +298,3 @@ def _plain(command: str, rest: str, step: JobStep, job: JobRun) -> BuildCall:
         folder=step.folder,
         runner=job.runner,
     )
-
-
-def _cd(script: str, folder: str) -> str:
-    match = re.search(r"^\s*\(?\s*cd\s+([\w./-]+)", script, re.MULTILINE)
-    return match[1] if match and folder == "." else folder

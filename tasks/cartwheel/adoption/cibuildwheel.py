@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from cartwheel.adoption.built_wheels import BuildCall
 from cartwheel.adoption.cibuildwheel_options import Options, matches, tables, words_of
@@ -15,6 +16,7 @@ from cartwheel.adoption.cibuildwheel_releases import (
     older_interpreters,
     pinned_major,
 )
+from cartwheel.adoption.cibuildwheel_tests import shell_test, wheel_tests
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.platform_names import deployment_target, triple_of
 from cartwheel.adoption.workflows import JobRun, JobStep
@@ -81,18 +83,24 @@ def cibuildwheel_calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Bui
     major = pinned_major(step, job)
     options = Options(step, _platform(step, job), tables(folder, texts, _config_file(step)))
     requires = options.pyproject.get("project", {}).get("requires-python", "")
-    groups: dict[tuple[str, str, str, str], tuple[Options, list[str]]] = {}
+    groups: dict[tuple[str, str, str, str, str], tuple[Options, Mapping[str, Any], list[str]]] = {}
     only = step.with_.get("only", "") or step.env.get("CIBW_ONLY", "")
     for identifier in identifiers(options, job, str(requires), only, major=major):
         own = options.of_wheel(identifier)
         if row := wheel_of(identifier, own, major=major):
-            key = (row[0], row[1], repr(own.environment()), _before(own, folder))
-            groups.setdefault(key, (own, []))[1].append(row[2])
+            tests = wheel_tests(own, identifier, folder)
+            key = (row[0], row[1], repr(own.environment()), _before(own, folder), repr(tests))
+            groups.setdefault(key, (own, tests, []))[2].append(row[2])
     patterns = words_of(options.words("build")) if not only else []
     notes = tuple(notes_of_build(step, patterns, _names(options, patterns, major), major))
+    shells = dict.fromkeys(filter(None, (shell_test(own) for own, _, _ in groups.values())))
+    notes += tuple(
+        f"the test command '{' '.join(text.split())}' needs a shell and is not taken over; write it as test"
+        for text in shells
+    )
     if not groups and notes:
         yield BuildCall(tool="cibuildwheel", workflow=job.workflow, job=job.job, folder=folder, notes=notes)
-    for (triple, floor, _, before), (own, pythons) in groups.items():
+    for (triple, floor, _, before, _), (own, tests, pythons) in groups.items():
         yield BuildCall(
             tool="cibuildwheel",
             workflow=job.workflow,
@@ -106,6 +114,7 @@ def cibuildwheel_calls(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Bui
             runner=job.runner,
             notes=notes,
             environment=own.environment(),
+            tests=tests,
         )
 
 

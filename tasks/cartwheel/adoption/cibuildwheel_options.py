@@ -118,24 +118,19 @@ def matches(identifier: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(identifier, pattern) for pattern in patterns)
 
 
-_NOT_TAKEN = ("repair-wheel-command", "config-settings", "before-test", "test-skip", "test-sources", "test-environment")
-_NOT_TAKEN_OF_SOME = (*_NOT_TAKEN, "test-command", "test-requires", "test-extras", "test-groups")
+_NOT_TAKEN = ("repair-wheel-command", "config-settings", "before-test", "test-sources", "test-environment")
 
 
 def options_not_taken_over(pyproject: Mapping[str, Any]) -> Iterable[str]:
     """A line for each table of `[tool.cibuildwheel]` with options that no key of the proposed table has."""
     table = pyproject.get("tool", {}).get("cibuildwheel", {})
-    places: list[tuple[str, Any, tuple[str, ...]]] = [("", table, _NOT_TAKEN)]
-    places += [(f".{name}", table[name], _NOT_TAKEN_OF_SOME) for name in ("linux", "macos", "windows") if name in table]
+    places: list[tuple[str, Any]] = [("", table)]
+    places += [(f".{name}", table[name]) for name in ("linux", "macos", "windows") if name in table]
     for row in table.get("overrides", ()):
-        places.append((f".overrides of '{' '.join(words_of(row.get('select', ())))}'", row, _NOT_TAKEN_OF_SOME))
-    if command := _several(table.get("test-command")):
-        yield f"[tool.cibuildwheel]: test-command runs a shell, '{command}', and is not taken over: write it as test"
-    for where, options, names in places:
-        if ignored := [name for name in names if options.get(name) or (where and name in options)]:
-            hint = "; what differs in the tests of some wheels is a key of an override: test = { … }"
-            tests = hint if any("test" in name for name in ignored) else ""
-            yield f"[tool.cibuildwheel]{where}: {', '.join(ignored)} not taken over{tests}"
+        places.append((f".overrides of '{' '.join(words_of(row.get('select', ())))}'", row))
+    for where, options in places:
+        if ignored := [name for name in _NOT_TAKEN if options.get(name)]:
+            yield f"[tool.cibuildwheel]{where}: {', '.join(ignored)} not taken over"
 
 
 def test_settings(pyproject: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:

@@ -35,7 +35,9 @@ def older_interpreters(patterns: Iterable[str], major: int, enabled: set[str]) -
     ]
 
 
-_NOT_READ = r"CIBW_(?:TEST_\w+|BEFORE_TEST|REPAIR_WHEEL_COMMAND|CONFIG_SETTINGS)(?:_LINUX|_MACOS|_WINDOWS)?"
+_NOT_READ = (
+    r"CIBW_(?:TEST_(?:SOURCES|ENVIRONMENT)|BEFORE_TEST|REPAIR_WHEEL_COMMAND|CONFIG_SETTINGS)(?:_LINUX|_MACOS|_WINDOWS)?"
+)
 """Variables whose options no key of the proposed table has."""
 
 

@@ -67,3 +67,26 @@ def arguments_left_out(options: Mapping[str, list[str]], rustc: Iterable[str]) -
             yield f"'{text}' is not taken over; if the wheels need it, write it as {place}"
     if words := " ".join(rustc):
         yield f"the arguments '{words}' for rustc are not taken over; for every crate they are flags = [\"{words}\"]"
+
+
+def inline_variables(script: str) -> dict[str, str]:
+    """The variables that a script sets in front of a command or exports."""
+    rows = re.findall(r"""(?:^|\s)([A-Z_][A-Z0-9_]*)=(?:"([^"\n]*)"|'([^'\n]*)'|([^\s"'&|;]*))(?=\s|$)""", script)
+    return {name: one or two or three for name, one, two, three in rows}
+
+
+def config_settings_left_out(arguments: str, earlier: str) -> Iterable[str]:
+    """A line if a plain build gives its backend options, in its own arguments or in a variable that they name."""
+    used = [text for name, text in inline_variables(earlier).items() if re.search(rf"\$\{{?{name}\b", arguments)]
+    options = re.findall(r"(?:--config-settings?[= ]|(?<!\S)-C ?)[\"']?[^\s\"']+", " ".join((arguments, *used)))
+    if options:
+        yield (
+            f"'{' '.join(dict.fromkeys(options))}' is not taken over; features are the key features, other options "
+            "belong to the backend's own table"
+        )
+
+
+def working_folder(script: str, folder: str) -> str:
+    """The folder that a script of the root changes to first; `folder` if it changes to none."""
+    match = re.search(r"^\s*\(?\s*cd\s+([\w./-]+)", script, re.MULTILINE)
+    return match[1] if match and folder == "." else folder

@@ -12,6 +12,7 @@ from cartwheel.adoption.build_notes import lines_left_out
 from cartwheel.adoption.build_settings import build_settings
 from cartwheel.adoption.built_wheels import CARGO_DIST, FOUND, HOST, BuildCall
 from cartwheel.adoption.cargo_arguments import cargo_keys
+from cartwheel.adoption.cibuildwheel_tests import build_tests
 from cartwheel.adoption.file_sets import Comparison, cells_of, identity, reason_of
 from cartwheel.adoption.layout import FoundPackage, FoundTests
 from cartwheel.adoption.platform_tags import is_wheel
@@ -115,17 +116,18 @@ def package_table(evidence: PackageEvidence) -> PackageTable:
     targets = aim.table.get("targets") or usual_triples(evidence.manifests)
     settings = build_settings(evidence.calls, {(wheel.triple, wheel.python) for wheel in wheels}, targets)
     cargo = cargo_keys(evidence.calls, evidence.manifests, targets)
-    rows = tuple(_merged((*aim.table.get("overrides", ()), *settings.overrides, *cargo.overrides)))
+    tests = build_tests(evidence.calls, {(wheel.triple, wheel.python) for wheel in wheels}, targets)
+    rows = tuple(_merged((*aim.table.get("overrides", ()), *settings.overrides, *cargo.overrides, *tests.overrides)))
     table = short_table({**aim.table, **({"overrides": rows} if rows else {})}, targets)
     comments = {key: f"as {source}" for key in aim.table if source}
     of_builds = {"overrides": comments.get("overrides", "as the workflows build them")}
-    comments |= of_builds if settings.overrides or cargo.overrides else {}
+    comments |= of_builds if settings.overrides or cargo.overrides or tests.overrides else {}
     table |= {**settings.table, **cargo.table}
     comments |= {**settings.comments, **cargo.comments}
     table |= _runners(evidence.calls, set(targets), table)
-    if test := evidence.tests.table():
-        table["test"] = {key: list(value) for key, value in test.items()}
-        comments["test"] = f"from {evidence.tests.origin}"
+    if test := tests.table or evidence.tests.table():
+        table["test"] = {key: value if isinstance(value, str) else list(value) for key, value in test.items()}
+        comments["test"] = f"from {tests.origin or evidence.tests.origin}"
     if evidence.changelog and evidence.changelog != "CHANGELOG.md":
         table["changelog"] = {"file": evidence.changelog}
     return PackageTable(

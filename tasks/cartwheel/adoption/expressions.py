@@ -48,6 +48,13 @@ def substitute(value: Any, context: Context) -> Any:
     return _EMBEDDED.sub(lambda match: as_text(evaluate(match[1], context)), value)
 
 
+def variables(table: Any, context: Context) -> dict[str, Any]:
+    """The variables of an `env`: texts, or `UNKNOWN`."""
+    values = substitute(table or {}, context)
+    rows = values.items() if isinstance(values, Mapping) else ()
+    return {str(name): value if value is UNKNOWN else as_text(value) for name, value in rows}
+
+
 def holds(condition: Any, context: Context) -> bool:
     """Whether an `if` lets a job or step run in a release; one that only a run can decide does."""
     if condition is None or condition == "":

@@ -11,6 +11,9 @@ from cartwheel.adoption.workflows import JobStep
 _VERSION = re.compile(r"(?:(pypy|graalpy)-?)?v?(3\.\d{1,2})(t?)(?:-dev|(?:\.\d+)?(?:-?(?:rc|a|b|alpha|beta)\.?\d+)?(t?)"
                       r"|\.x|-v?[\d.]+)?")  # fmt: skip
 
+_ON_PATH = re.compile(r"/opt/python/([\w.-]+)/bin\S*(?=[^\n]*GITHUB_PATH|:\$PATH|:\$\{PATH)")
+"""An interpreter of the manylinux images that a script puts on PATH."""
+
 
 def set_up_pythons(steps: Iterable[JobStep], *, uv: bool = False) -> tuple[str, ...]:
     """The interpreter that `python` means after these steps, as the configuration names it; empty for one that only a
@@ -26,6 +29,10 @@ def set_up_pythons(steps: Iterable[JobStep], *, uv: bool = False) -> tuple[str, 
             chosen = _version(_versions(words)[-1:], step.with_)
         elif step.uses == "astral-sh/setup-uv" and words:
             own = _version([words], step.with_)
+        elif paths := re.findall(
+            r"/opt/python/([\w.-]+)/bin[^\n]*(?:GITHUB_PATH|\$PATH)|PATH=\S*/opt/python/([\w.-]+)/bin", step.run
+        ):
+            chosen = python_name(paths[-1][0] or paths[-1][1])
         elif match := re.search(r"\buv\s+python\s+(?:install|pin)\s+([^\n;&|]+)", step.run):
             named = [word for word in match[1].split() if not word.startswith("-")]
             own = _version(named if len(named) == 1 else [], {})

@@ -17,7 +17,7 @@ _HARMLESS = re.compile(
     r"|cd|mkdir|rm|export|unset|ulimit|chmod|chown|xcode-select|xcodebuild|pytest|tox|nox|ruff|mypy|sccache|twine|ldconfig"
     r"|auditwheel|sleep|test|exit|file|mount|umount|Write-\w+|Get-\w+|New-Item|Remove-Item)\b"
     r"|cargo\s+(?:test|nextest|fmt|clippy|check|build|install|fetch|clean|login|publish|audit|deny|doc|binstall)\b"
-    r"|(?:python|py)[\d.]*\s+(?:-V|--version|-m\s+(?:pip|venv|ensurepip|pytest|uv|virtualenv)\b)|virtualenv\b"
+    r"|(?:\S*/)?(?:python|py)[\d.]*\s+(?:-V|--version|-m\s+(?:pip|venv|ensurepip|pytest|uv|virtualenv)\b)|virtualenv\b"
     r"|maturin\s+(?:develop|--version|-V)|uv\s+(?:venv|python|sync|pip|lock|tool|cache|self)\b|\S*activate\b"
     r"|docker\s+(?:info|version|pull|buildx|login|run\s+--rm\s+--privileged)\b|\w+=\S*$|\[|if\b|fi$|else$|then$|done$|:$)"
 )

@@ -17,6 +17,7 @@ from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.config.plan_checks import refuse_not_abi3
 from cartwheel.model.config.resolve import resolve_project
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.project import Project
 from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.artifacts import package_artifacts
 from cartwheel.model.wheels.target import (
@@ -143,10 +144,13 @@ def with_table(manifests: Manifests, table: Mapping[str, Any]) -> Manifests:
     return replace(manifests, pyproject={**manifests.pyproject, "tool": tool})
 
 
-def planned_files(root: Mapping[str, Any], packages: Iterable[Manifests]) -> dict[str, tuple[str, ...]]:
-    """The files of each package by its folder, as the tables in the manifests plan them; raises `ConfigError`."""
-    rows = tuple(packages)
-    project = resolve_project(root, rows, {})
+def planned_project(root: Mapping[str, Any], packages: Iterable[Manifests]) -> Project:
+    """The project as the tables in the manifests configure it; raises `ConfigError`."""
+    return resolve_project(root, tuple(packages), {})
+
+
+def planned_files(project: Project) -> dict[str, tuple[str, ...]]:
+    """The files of each package by its folder."""
     return {package.folder: tuple(a.file for a in package_artifacts(package)) for package in project.packages}
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.adoption.called_scripts import written_out
-from cartwheel.adoption.expressions import UNKNOWN, as_text, holds, substitute
+from cartwheel.adoption.expressions import UNKNOWN, as_text, holds, substitute, variables
 from cartwheel.adoption.job_matrix import expanded_matrix
 from cartwheel.adoption.parsed_files import Texts, parsed_yaml
 
@@ -21,6 +20,10 @@ DESTINATIONS = frozenset(
      "FLIT_INDEX_URL")
 )  # fmt: skip
 """Inputs and variables that name an index. One that only a run knows has the value `${{ … }}`, since empty is PyPI."""
+
+
+ONLY_A_RUN = "${{ … }}"
+"""The text of an input that only a run knows, where an empty one has a meaning."""
 
 
 class JobStep(Struct, frozen=True, kw_only=True):
@@ -175,8 +178,8 @@ def _add_jobs(
             continue
         for row in expanded_matrix(body.get("strategy"), {"github": run, "inputs": inputs}, faults, f"{path}: {job}"):
             context = {"github": run, "inputs": inputs, "matrix": row, "env": {}}
-            env = {**substitute(document.get("env") or {}, context)}
-            context["env"] = env = {**env, **substitute(body.get("env") or {}, {**context, "env": env})}
+            env = variables(document.get("env"), context)
+            context["env"] = env = {**env, **variables(body.get("env"), {**context, "env": env})}
             if not holds(body.get("if"), context):
                 continue
             if "uses" in body:
@@ -210,6 +213,8 @@ def _job_run(
     body: Mapping[str, Any], job: str, path: str, texts: Texts, context: Mapping[str, Any],
     defaults: Mapping[str, Any], document: Mapping[str, Any],
 ) -> JobRun:  # fmt: skip
+    from cartwheel.adoption.workflow_steps import job_steps
+
     runs_on = substitute(body.get("runs-on", ""), context)
     if isinstance(runs_on, Mapping):
         runs_on = runs_on.get("labels", "")
@@ -230,59 +235,9 @@ def _job_run(
         environment=as_text(environment.get("name", "") if isinstance(environment, Mapping) else environment),
         permissions=dict.fromkeys(("id-token",), "write") if permissions == "write-all" else _texts(permissions),
         needs=tuple([needs] if isinstance(needs := body.get("needs") or [], str) else map(str, needs)),
-        steps=tuple(_steps(body.get("steps") or (), context, texts, str(substitute(folder, context)), depth=0)),
+        steps=tuple(job_steps(body.get("steps") or (), context, texts, str(substitute(folder, context)))),
     )
 
 
 def _texts(table: Any) -> dict[str, str]:
     return {str(key): as_text(value) for key, value in table.items()} if isinstance(table, Mapping) else {}
-
-
-def _steps(
-    rows: Iterable[Any], context: Mapping[str, Any], texts: Texts, folder: str, *, depth: int
-) -> Iterable[JobStep]:
-    for row in rows:
-        if not isinstance(row, Mapping) or not holds(row.get("if"), context):
-            continue
-        env = {**context["env"], **substitute(row.get("env") or {}, context)}
-        seen = {**context, "env": env}
-        uses = as_text(substitute(row.get("uses", ""), seen))
-        inputs = {str(k): v for k, v in (substitute(row.get("with") or {}, seen)).items()}
-        if uses.startswith("./") and depth < 3:
-            yield from _composite(uses, inputs, seen, texts, folder, depth)
-            continue
-        variables = {key: _step_text(key, value, row) for key, value in env.items()}
-        place = as_text(substitute(row.get("working-directory", folder), seen)) or "."
-        yield JobStep(
-            uses=uses.partition("@")[0].lower(),
-            version=uses.partition("@")[2],
-            run=written_out(as_text(substitute(row.get("run", ""), seen)), place, texts, variables),
-            with_={key: _step_text(key, value, row) for key, value in inputs.items()},
-            env=variables,
-            folder=place,
-            name=as_text(row.get("name", "")),
-        )
-
-
-def _step_text(key: str, value: Any, step: Mapping[str, Any]) -> str:
-    """The text of an input or a variable; a choice between literal addresses of PyPI and TestPyPI is empty."""
-    if value is not UNKNOWN or key not in DESTINATIONS:
-        return as_text(value)
-    written = str({**(step.get("env") or {}), **(step.get("with") or {})}.get(key, ""))
-    public = re.search(r"//(?:upload\.|test\.)?pypi\.(?:org|python)", written)
-    return "" if public and not re.search(r"\b(?:secrets|vars)\.", written) else "${{ … }}"
-
-
-def _composite(
-    uses: str, values: Mapping[str, Any], context: Mapping[str, Any], texts: Texts, folder: str, depth: int
-) -> Iterable[JobStep]:
-    """The steps of a composite action of the same repository."""
-    place = uses.removeprefix("./").rstrip("/")
-    text = next((texts[p] for p in (f"{place}/action.yml", f"{place}/action.yaml") if p in texts), "")
-    try:
-        document = parsed_yaml(text) or {}
-    except ValueError:
-        return
-    inputs = {name: (row or {}).get("default") for name, row in (document.get("inputs") or {}).items()}
-    rows = (document.get("runs") or {}).get("steps") or ()
-    yield from _steps(rows, {**context, "inputs": {**inputs, **values}}, texts, folder, depth=depth + 1)

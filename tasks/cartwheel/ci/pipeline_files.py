@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from difflib import unified_diff
 from importlib import import_module
 from pathlib import Path
@@ -187,7 +187,7 @@ def written_files(
     present = _present(top, forge, pipeline)
     for path, text in present.items():
         if text and not forge.ours(text):
-            raise ConfigError(f"{path} is there and was not written by doit ci; {_way_out(forge)}")
+            raise ConfigError(f"{path} is there and was not written by doit ci; {_way_out(top, forge)}")
     texts = dict(forge.files(pipeline, present))
     if _needs_lock(pipeline) and not _lock_is_current(top, forge, pipeline, version):
         texts[forge.lock] = _new_lock(pipeline, version, environ, renew=False)
@@ -211,12 +211,23 @@ def _unavailable(pipeline: Pipeline, lock: str, version: str, environ: Mapping[s
     )
 
 
-def _way_out(forge: Forge) -> str:
-    other = {
-        "github": 'choose another name: [tool.cartwheel.ci.github] file = ".github/workflows/wheels.yml"',
-        "gitlab": 'have it include another file: [tool.cartwheel.ci.gitlab] file = ".gitlab/wheels.yml"',
-    }
-    return f"move it away first, or {other[forge.name]}"
+_OTHER_NAMES = {
+    "github": tuple(f".github/workflows/{name}.yml" for name in ("wheels", "publish-wheels", "cartwheel")),
+    "gitlab": (".gitlab/wheels.yml", ".gitlab/publish-wheels.yml", ".gitlab/cartwheel.yml"),
+}
+"""Names of a pipeline's file if another author has the default one; the first that is free."""
+
+
+def free_file(forge: Forge, texts: Container[str]) -> str:
+    """A name for the pipeline's file that the repository does not have yet."""
+    return next((name for name in _OTHER_NAMES[forge.name] if name not in texts), _OTHER_NAMES[forge.name][-1])
+
+
+def _way_out(top: Path, forge: Forge) -> str:
+    names = [name for name in _OTHER_NAMES[forge.name] if (top / name).exists()]
+    key = f'[tool.cartwheel.ci.{forge.name}] file = "{free_file(forge, names)}"'
+    how = {"github": "choose another name", "gitlab": "have it include another file"}[forge.name]
+    return f"move it away first, or {how}: {key}"
 
 
 def renewed_lock(

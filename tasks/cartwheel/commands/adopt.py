@@ -124,6 +124,8 @@ class Adoption(Struct, frozen=True, kw_only=True):
     """The forge for which `doit ci` should write the pipeline."""
     new: bool = False
     """Whether the repository has no commit yet; then files are written without a question."""
+    ignored: tuple[str, ...] = ()
+    """Paths of `edits` that git ignores, and that have to be committed."""
 
     @property
     def unexplained(self) -> bool:
@@ -187,6 +189,7 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None, exclud
         from_present,
         not_asked,
         with_dodo_note,
+        with_ignored,
         with_strayed_builds,
         without_unreadable,
     )
@@ -217,7 +220,8 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None, exclud
         first = first_adoption(root, texts, evidence, skipped, pipelines, git, excluded)
         first = with_strayed_builds(first, calls, evidence)
         adoption = from_present(first, present, texts)
-    return with_dodo_note(without_unreadable(not_asked(adoption) if offline else adoption), texts)
+    found = with_dodo_note(without_unreadable(not_asked(adoption) if offline else adoption), texts)
+    return with_ignored(found)
 
 
 def _refuse_no_match(excluded: tuple[str, ...], folders: tuple[str, ...]) -> None:

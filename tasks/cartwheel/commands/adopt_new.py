@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from cartwheel import __version__
 from cartwheel.adoption.adopted_files import FileEdit, dodo_edit, gitignore_edit, table_edit
 from cartwheel.adoption.evidence import (
     PackageEvidence,
@@ -21,7 +22,7 @@ from cartwheel.adoption.evidence import (
 from cartwheel.adoption.file_sets import compare
 from cartwheel.adoption.layout import SkippedFolder, below, test_runners
 from cartwheel.adoption.parsed_files import parsed_toml
-from cartwheel.adoption.proposal import planned_files, with_table
+from cartwheel.adoption.proposal import planned_files, planned_project, with_table
 from cartwheel.adoption.proposed_keys import usual_triples
 from cartwheel.adoption.publishers import publishers, started_by_tags
 from cartwheel.adoption.release_keys import GitFacts, release_table, unresolved_indexes
@@ -29,12 +30,14 @@ from cartwheel.adoption.tags_and_changelog import foreign_tag
 from cartwheel.adoption.uploads import index_addresses
 from cartwheel.adoption.workflows import Workflow
 from cartwheel.ci.other_publishers import advice
-from cartwheel.ci.pipeline_files import FORGES, committed_forges
+from cartwheel.ci.pipeline_files import FORGES, Forge, committed_forges, free_file, project_pipeline
 from cartwheel.commands.adopt import Adoption, PackageAdoption
+from cartwheel.commands.ci_advice import missing_tests
 from cartwheel.model.config.bindings import bindings_of, stable_abi
 from cartwheel.model.config.default_python import default_python
 from cartwheel.model.destination import kind_row
 from cartwheel.model.errors import ConfigError
+from cartwheel.model.project import Project
 
 Texts = Mapping[str, str]
 
@@ -48,9 +51,11 @@ def first_adoption(
     evidence = tuple(replace(row, checked_by=_checked_by(row, release[0])) for row in evidence)
     package_tables = tuple(package_table(row) for row in evidence)
     tables, comments = _tables(evidence, package_tables, release)
+    _name_pipeline(tables["."], comments["."], texts, FORGES[forge_of(texts, git)])
     if excluded:
         tables["."] = {"excluded-packages": list(excluded), **tables["."]}
-    planned = _files_by_folder(texts, evidence, tables)
+    project = _planned_project(texts, evidence, tables)
+    planned = planned_files(project)
     packages = tuple(
         package_adoption(row, table, planned[row.package.folder])
         for row, table in zip(evidence, package_tables, strict=True)
@@ -75,7 +80,13 @@ def first_adoption(
             trigger=tables["."].get("ci", {}).get("trigger", "tag"),
         ),
         notes=tuple(
-            dict.fromkeys((*_notes(texts, evidence, package_tables, pipelines), *_tag_notes(evidence, git, tags)))
+            dict.fromkeys(
+                (
+                    *_notes(texts, evidence, package_tables, pipelines),
+                    *_tag_notes(evidence, git, tags),
+                    *_untested(root, project, FORGES[forge_of(texts, git)]),
+                )
+            )
         ),
         again=False,
         forge=forge_of(texts, git),
@@ -107,6 +118,14 @@ def _release(
     forms = [row.tag or ("v{version}" if single else f"{row.package.name}-v{{version}}") for row in evidence]
     senders = publishers(started_by_tags(pipelines, forms), addresses)
     return release_table(senders, git, crates=crates, addresses=addresses)
+
+
+def _name_pipeline(table: dict[str, Any], comments: dict[str, str], texts: Texts, forge: Forge) -> None:
+    """Adds a name for the pipeline's file, in place, if a file of the user has the default one."""
+    if not texts.get(forge.path, "").strip() or forge.ours(texts[forge.path]):
+        return
+    table.setdefault("ci", {})[forge.name] = {"file": free_file(forge, texts)}
+    comments["ci"] = "; ".join(filter(None, (comments.get("ci", ""), f"{forge.path} is a file of yours")))
 
 
 def _checked_by(row: PackageEvidence, release: Mapping[str, Any]) -> str:
@@ -186,10 +205,10 @@ _NOTHING: Mapping[str, Any] = {"features": [], "flags": [], "environment": {}, "
 """Keys of builds and their defaults."""
 
 
-def _files_by_folder(
+def _planned_project(
     texts: Texts, evidence: tuple[PackageEvidence, ...], tables: Mapping[str, Mapping[str, Any]]
-) -> dict[str, tuple[str, ...]]:
-    """The files that the new tables plan, by folder; raises `ConfigError` if the tables are invalid."""
+) -> Project:
+    """The project with the new tables; raises `ConfigError` if the tables are invalid."""
     root = dict(parsed_toml(texts, "pyproject.toml"))
     root["tool"] = {**root.get("tool", {}), "cartwheel": dict(tables["."])}
     manifests = [
@@ -199,7 +218,7 @@ def _files_by_folder(
         for row in evidence
     ]
     try:
-        return planned_files(root, manifests)
+        return planned_project(root, manifests)
     except ConfigError as error:
         raise ConfigError(f"adopt: what was found cannot be planned: {error}") from None
 
@@ -246,6 +265,14 @@ def _tag_notes(evidence: tuple[PackageEvidence, ...], git: GitFacts, forms: Iter
                 f"{row.package.name}: found tags such as '{tag}', whose version has underscores; the next tag is "
                 f'{form}; for another one write tag = "…{{version}}"'
             )
+
+
+def _untested(root: Path, project: Project, forge: Forge) -> Iterable[str]:
+    """What `doit ci` says about targets whose tests no machine of the pipeline runs."""
+    try:
+        yield from missing_tests(project_pipeline(root, project, version=__version__), forge, project)
+    except ConfigError:
+        return  # `doit ci` refuses such a pipeline with the reason
 
 
 def _dockerfiles(

@@ -11,6 +11,7 @@ from cartwheel.adoption.build_folders import builds_without_package
 from cartwheel.adoption.built_wheels import BuildCall
 from cartwheel.adoption.evidence import PackageEvidence
 from cartwheel.commands.adopt import Adoption
+from cartwheel.commands.adopt_git import ignored_paths
 
 
 def not_asked(adoption: Adoption) -> Adoption:
@@ -60,3 +61,12 @@ def with_strayed_builds(
     folders = {*(row.folder for row in adoption.packages), *(row.folder for row in adoption.skipped)}
     notes = builds_without_package(calls, folders, [call for row in evidence for call in row.calls])
     return replace(adoption, notes=(*adoption.notes, *dict.fromkeys(notes)))
+
+
+def with_ignored(adoption: Adoption) -> Adoption:
+    """The adoption with the files that git ignores and that have to be committed."""
+    hidden = ignored_paths(adoption.root, [edit.path for edit in adoption.edits])
+    if not hidden:
+        return adoption
+    note = f"git ignores {', '.join(hidden)}; a release is a commit, so it has to be added: git add --force"
+    return replace(adoption, ignored=hidden, notes=(*adoption.notes, note))

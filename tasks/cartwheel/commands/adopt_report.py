@@ -39,8 +39,8 @@ def as_text(adoption: Adoption, *, written: bool) -> str:
         lines += ["published twice, once by the pipeline of doit ci and once by:"]
         lines += [*(f"  {line}" for line in adoption.rivals), ""]
     if adoption.again and not adoption.edits:
-        index = "the index and the workflows" if any(row.unread for row in adoption.packages) else "the workflows"
-        lines.append(f"nothing has changed since this project was adopted; {index} are not compared")
+        unread = "; the index is not compared" if any(row.unread for row in adoption.packages) else ""
+        lines.append(f"nothing has changed since this project was adopted{unread}")
     elif adoption.edits and not written:
         lines.append("nothing is written; doit adopt --write writes it")
     lines += ["next:", *(f"  {command}" for command in next_commands(adoption, written=written))]
@@ -70,9 +70,11 @@ def next_commands(adoption: Adoption, *, written: bool) -> tuple[str, ...]:
     """The next three commands."""
     if not written and adoption.edits:
         return ("doit adopt --write", "doit plan", "doit rehearse")
-    paths = " ".join(edit.path for edit in adoption.edits)
-    if not paths:
+    hidden = " ".join(adoption.ignored)
+    paths = " ".join(edit.path for edit in adoption.edits if edit.path not in adoption.ignored)
+    if not adoption.edits:
         return ("doit plan", "doit rehearse", f"doit ci {adoption.forge}")
     add = "git add --all" if adoption.new else f"git add {paths}"
+    add = " && ".join(part for part in (add if paths else "", f"git add --force {hidden}" if hidden else "") if part)
     add = add if (adoption.root / ".git").exists() else f"git init && {add}"
     return (f'{add} && git commit -m "Release with cartwheel"', "doit rehearse", f"doit ci {adoption.forge}")

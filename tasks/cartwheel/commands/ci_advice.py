@@ -17,7 +17,7 @@ from cartwheel.toolchain import no_toolchain
 def advice(pipeline: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
     """One line for each thing to do or to know."""
     yield from _credentials(pipeline, forge)
-    yield from _missing_tests(pipeline, forge, project)
+    yield from missing_tests(pipeline, forge, project)
     yield from {"github": _github, "gitlab": _gitlab}[forge.name](pipeline)
     for job in pipeline.jobs_of_role(PUBLISH):
         if pipeline.steps(job, "before") or pipeline.steps(job, "after"):
@@ -48,7 +48,7 @@ _SECRETS = {
 """What the secrets of a job's role are, in words; those of the other roles are tokens of an index."""
 
 
-def _missing_tests(pipeline: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
+def missing_tests(pipeline: Pipeline, forge: Forge, project: Project) -> Iterable[str]:
     """A line for each target without a toolchain, and one for the targets whose tests would not run."""
     excused = {wheel.segments for _, wheel in project.wheels if wheel.untested or wheel.test.skip}
     published = {key for job in pipeline.jobs for key in job.packages}

@@ -98,6 +98,18 @@ BACKENDS = (
     ),
     Backend(module="mesonpy", compiles=lambda _: True, limited=_meson_abi3, debug=_UNOPTIMISED),
     Backend(
+        module="poetry",
+        compiles=lambda pyproject: bool(_at(pyproject, "tool", "poetry", "build")),
+        limited=lambda _: "",
+        debug=_UNOPTIMISED,
+    ),
+    Backend(
+        module="pdm",
+        compiles=lambda pyproject: _at(pyproject, "tool", "pdm", "build", "run-setuptools") is True,
+        limited=lambda _: "",
+        debug=_UNOPTIMISED,
+    ),
+    Backend(
         module="setuptools",
         compiles=_setuptools_compiles,
         limited=lambda pyproject: str(_at(pyproject, "tool", "distutils", "bdist_wheel", "py_limited_api") or ""),
@@ -106,7 +118,7 @@ BACKENDS = (
     ),
 )
 """Backends that compile and say so in pyproject.toml (the documentation of scikit-build-core 0.11, meson-python 0.18,
-setuptools 80 and setuptools-rust 1.12, November 2026)."""
+setuptools 80, setuptools-rust 1.12, poetry-core 2.2 (`build.script`) and pdm-backend 2.5, November 2026)."""
 
 _MATURIN = Backend(module="maturin", compiles=lambda _: True, limited=lambda _: "", debug={})
 _UNKNOWN = Backend(module="", compiles=lambda _: False, limited=lambda _: "", debug=_UNOPTIMISED)
