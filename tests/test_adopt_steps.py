@@ -16,7 +16,7 @@ from cartwheel.adoption.workflows import JobStep, workflows
 from support.adoptions import PACKAGE, adopted
 
 HEAD = "on: { push: { tags: ['v*'] } }\n"
-PYPI, TEST = (f"https://{name}.pypi.org/legacy/" for name in ("upload", "test"))
+PYPI, TEST = (f"https://{name}.pypi." + "org/legacy/" for name in ("upload", "test"))
 
 
 def texts_of(steps: str, more: str = "") -> dict[str, str]:

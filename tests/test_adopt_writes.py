@@ -243,10 +243,13 @@ def test_a_second_run_names_what_it_compares_and_the_forge_of_the_first(tmp_path
     root = project(tmp_path / "x", {".gitlab-ci.yml": "build:\n  script: [maturin build]\n"})
     write(adopt(root, offline=True))
     offline = as_text(adopt(root, offline=True), written=False)
-    assert "nothing has changed since this project was adopted; the index and the workflows are not compared" in offline
+    assert (
+        "nothing has changed since this project was adopted; not compared: the index and the workflows (the" in offline
+    )
     assert "doit ci gitlab" in offline
     asked = as_text(adopt(root, offline=False, released=lambda *_: ("", (), "")), written=False)
-    assert "nothing has changed since this project was adopted; the workflows are not compared" in asked
+    uncommitted = "not compared: the workflows (the adoption is not committed)"
+    assert f"nothing has changed since this project was adopted; {uncommitted}\n" in asked
 
 
 def test_an_inline_tool_table_is_refused_with_what_to_write(tmp_path: Path) -> None:

@@ -126,6 +126,8 @@ class Adoption(Struct, frozen=True, kw_only=True):
     """Whether the repository has no commit yet; then files are written without a question."""
     ignored: tuple[str, ...] = ()
     """Paths of `edits` that git ignores, and that have to be committed."""
+    workflows_compared: bool = True
+    """Whether a second run knows the workflows of the adoption: a commit has it."""
 
     @property
     def unexplained(self) -> bool:

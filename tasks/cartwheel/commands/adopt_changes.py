@@ -84,6 +84,7 @@ def changes(
         notes=(*notes, *_added_notes(added)),
         again=True,
         forge=forge_of(texts, git),
+        workflows_compared=bool(old_texts),
     )
 
 

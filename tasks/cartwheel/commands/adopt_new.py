@@ -66,7 +66,7 @@ def first_adoption(
     dockerfiles = _dockerfiles(root, texts, evidence, package_tables)
     edits = [dodo_edit(texts), *_table_edits(texts, tables, comments), *dockerfiles, gitignore_edit(texts)]
     publish = tables["."].get("publish", ["pypi"])
-    tags = [tables.get(row.package.folder, {}).get("tag") or tables["."].get("tag", "v{version}") for row in evidence]
+    tags = [package.tag.replace("{name}", package.name) for package in project.packages]
     return Adoption(
         root=root,
         packages=packages,

@@ -39,8 +39,10 @@ def as_text(adoption: Adoption, *, written: bool) -> str:
         lines += ["published twice, once by the pipeline of doit ci and once by:"]
         lines += [*(f"  {line}" for line in adoption.rivals), ""]
     if adoption.again and not adoption.edits:
-        unread = "; the index is not compared" if any(row.unread for row in adoption.packages) else ""
-        lines.append(f"nothing has changed since this project was adopted{unread}")
+        unread = ["the index"] if any(row.unread for row in adoption.packages) else []
+        unread += [] if adoption.workflows_compared else ["the workflows (the adoption is not committed)"]
+        rest = f"; not compared: {' and '.join(unread)}" if unread else ""
+        lines.append(f"nothing has changed since this project was adopted{rest}")
     elif adoption.edits and not written:
         lines.append("nothing is written; doit adopt --write writes it")
     lines += ["next:", *(f"  {command}" for command in next_commands(adoption, written=written))]
