@@ -204,6 +204,7 @@ directory = "vendor"
 WRAPPER = '#!/bin/sh\nprogram="$1"; shift\nexec "$program" "$@" --cfg \'said="1"\'\n'
 CFG = '#[cfg(said = "1")] const SAID: &str = "one";\n#[cfg(not(said = "1"))] const SAID: &str = "other";\n'
 CFG += 'fn main() { print!("{}", SAID); }\n'
+EXTRA_SECTION = "SECTIONS {{ .extra : {{ BYTE({}) }} }} INSERT AFTER .rodata;\n"
 BUILD_ID = "-Wl,--build-id=0x{}\n"
 
 
@@ -558,6 +559,35 @@ HABITS = {
             "the script": change("tools/gen.sh", "one", "two"),
             "what it is told to read": change("tools/template.txt", "t", "u"),
         },
+    ),
+    "a command whose script names files and asks git": Habit(
+        files={"pyproject.toml": PYPROJECT + 'before = [{ run = ["sh", "tools/gen.sh"] }]\n',
+               "tools/gen.sh": ". tools/common.sh\n(cat tools/template.txt; git rev-parse HEAD) > app/src/made.txt\n"
+                               'echo "$NAME" >> app/src/made.txt\ndate > gen.log\n',
+               "tools/common.sh": "NAME=n\n", "tools/template.txt": "t\n",
+               ".gitignore": ".cartwheel/\ndist/\nmade.txt\ngen.log\n",
+               "app/src/main.rs": 'fn main() { print!("{}", include_str!("made.txt")); }\n'},
+        edits={
+            "a script that it reads": write("tools/common.sh", "NAME=m\n"),
+            "a file": write("tools/template.txt", "u\n"), "a commit": commit,
+        },
+    ),
+    "a wrapper and a linker script that name files": Habit(
+        files={".cargo/config.toml": '[build]\nrustc-wrapper = "tools/wrap.sh"\n',
+               "tools/wrap.sh": '#!/bin/sh\n. "$(dirname "$0")/flags.sh"\nexec "$@" --cfg "$SAID"\n',
+               "tools/flags.sh": "SAID='said=\"1\"'\n",
+               "app/build.rs": script('println!("cargo:rustc-link-arg=-Wl,-T,app/a.ld");', changed("build.rs")),
+               "app/a.ld": "INCLUDE app/b.ld\n", "app/b.ld": EXTRA_SECTION.format(1), "app/src/main.rs": CFG},
+        first=executable("tools/wrap.sh"),
+        edits={
+            "a file beside the wrapper": change("tools/flags.sh", "1", "2"),
+            "a linker script that the other one includes": write("app/b.ld", EXTRA_SECTION.format(2)),
+        },
+    ),
+    "files outside the repository": Habit(
+        files={"app/build.rs": script('say(read("../../f.txt"));', changed("../../f.txt")), "app/src/main.rs": SAID},
+        first=write("../f.txt", "one"),
+        edits={"an old time": both(write("../f.txt", "two"), old("../f.txt")), "a new time": write("../f.txt", "3")},
     ),
     "a library's script that hands a value on": Habit(
         files={"app/Cargo.toml": CRATE.format("app") + '[dependencies]\nf-sys = { path = "../f-sys" }\n',
