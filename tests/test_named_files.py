@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cartwheel.filesystem.named_files import named_in, words_of
+from cartwheel.filesystem.named_files import command_words, named_in, words_of
 from cartwheel.inputs import git_reads
 
 
@@ -40,6 +40,7 @@ def root(tmp_path: Path) -> Path:
         (("-Clink-arg=-Wl,--version-script,exports.map",), ("exports.map",), ()),
         (("-Clink-arg=@link.args",), ("exports.map", "libs/libf.a", "link.args", "more.args"), ()),
         (("", ".", "/", "-", "=", "x" * 5000, "a\0b"), (), ()),
+        (("dist/a.whl", ".cartwheel/x", ".git/HEAD"), (), ()),
         (("--out", "dist", "--target-dir", "target", ".cartwheel", "node_modules"), (), ()),
         (("/bin/sh", "../outside"), (), ()),
     ],
@@ -76,3 +77,25 @@ def test_a_path_is_taken_from_each_place(root: Path) -> None:
 )
 def test_a_command_or_a_script_asks_git(text: str, names: set[str]) -> None:
     assert set(git_reads.named_in_commands([text])) == names
+
+
+@pytest.mark.parametrize(
+    ("command", "files"),
+    [
+        (("make", "gen"), ("Makefile", "tools/gen.py", "tools/helper.py", "tools/names.txt")),
+        (("sh", "-c", "make gen && true"), ("Makefile", "tools/gen.py", "tools/helper.py", "tools/names.txt")),
+        (("python", "-m", "tools.gen"), ("tools/gen.py", "tools/helper.py", "tools/names.txt")),
+        (("just", "gen"), ()),
+    ],
+)
+def test_a_program_reads_files_that_the_command_does_not_name(
+    tmp_path: Path, command: tuple[str, ...], files: tuple[str, ...]
+) -> None:
+    texts = {
+        "Makefile": "gen:\n\tpython tools/gen.py\n", "tools/helper.py": 'print(open("tools/names.txt").read())\n',
+        "tools/gen.py": "import helper\n", "tools/names.txt": "", "other.txt": "",
+    }  # fmt: skip
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert named_in(command_words(command), (tmp_path,), tmp_path).files == files

@@ -572,6 +572,19 @@ HABITS = {
             "a file": write("tools/template.txt", "u\n"), "a commit": commit,
         },
     ),
+    "make before the build, and a Python script with a module": Habit(
+        files={"pyproject.toml": PYPROJECT + 'before = [{ run = ["make", "--quiet", "gen"] }]\n',
+               "Makefile": "gen:\n\tpython3 -B tools/gen.py > app/src/made.txt\n.PHONY: gen\n",
+               "tools/gen.py": "import helper\nhelper.go()\n", "tools/in.txt": "i",
+               "tools/helper.py": "def go():\n    print(open('tools/in.txt').read(), 1)\n",
+               ".gitignore": ".cartwheel/\ndist/\nmade.txt\n",
+               "app/src/main.rs": 'fn main() { print!("{}", include_str!("made.txt")); }\n'},
+        edits={
+            "what the module reads": write("tools/in.txt", "j"),
+            "the module": change("tools/helper.py", " 1)", " 2)"),
+            "the Makefile": change("Makefile", "app/src/made.txt", "app/src/made.txt && echo >> app/src/made.txt"),
+        },
+    ),
     "a wrapper and a linker script that name files": Habit(
         files={".cargo/config.toml": '[build]\nrustc-wrapper = "tools/wrap.sh"\n',
                "tools/wrap.sh": '#!/bin/sh\n. "$(dirname "$0")/flags.sh"\nexec "$@" --cfg "$SAID"\n',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -16,6 +17,13 @@ _DEPTH = 3
 _SCRIPTS = frozenset({".sh", ".bash", ".py", ".pl", ".ps1", ".cmd", ".bat", ".ld", ".lds", ".x"})
 """Suffixes of scripts and linker scripts; other programs begin with `#!`."""
 _LONGEST = 2**16
+_OF_PROGRAMS = {
+    "make": ("Makefile", "makefile", "GNUmakefile"), "just": ("justfile", "Justfile", ".justfile"),
+    "npm": ("package.json",), "pnpm": ("package.json",), "yarn": ("package.json",), "nox": ("noxfile.py",),
+    "task": ("Taskfile.yml", "Taskfile.yaml"), "tox": ("tox.ini",),
+}  # fmt: skip
+"""Files that a program reads in its folder without being told (their manuals, November 2026)."""
+_READ_AS_SCRIPTS = frozenset(name for names in _OF_PROGRAMS.values() for name in names)
 
 
 def named_in(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSet:
@@ -32,13 +40,17 @@ def named_in(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSe
     for path in _paths(tuple(words), tops, _DEPTH):
         if not path.is_relative_to(top):
             continue
-        mode = _mode(path)
-        if S_ISREG(mode):
-            files.add(relative_name(path, root))
-        elif S_ISDIR(mode) and not any(place.is_relative_to(path) for place in (*tops, root)):
-            name = relative_name(path, root)
-            if not (SKIPPED & set(name.split("/")) or name.split("/")[0] == "dist" or is_generated(path)):
-                folders.add(name)
+        mode, name = _mode(path), relative_name(path, root)
+        parts = name.split("/")
+        if S_ISREG(mode) and parts[0] != "dist" and not {".cartwheel", ".git"}.intersection(parts):
+            files.add(name)
+        elif S_ISDIR(mode) and not (
+            SKIPPED & set(parts)
+            or parts[0] == "dist"
+            or any(place.is_relative_to(path) for place in (*tops, root))
+            or is_generated(path)
+        ):
+            folders.add(name)
     return ReadSet(files=tuple(sorted(files)), folders=tuple(sorted(folders)))
 
 
@@ -85,7 +97,7 @@ def script_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             start = file.read(2)
-            if start != b"#!" and path.suffix not in _SCRIPTS:
+            if start != b"#!" and path.suffix not in _SCRIPTS and path.name not in _READ_AS_SCRIPTS:
                 return ""
             return (start + file.read(_LONGEST)).decode("utf-8", "replace")
     except OSError:
@@ -94,8 +106,23 @@ def script_text(path: Path) -> str:
 
 def _mentions(path: Path) -> tuple[str, ...]:
     """The words of a script that may be paths; empty for other files."""
-    words = (word.strip("/") for word in re.findall(r"[\w./@%+-]+", script_text(path)))
+    text = script_text(path)
+    words = [word.strip("/") for word in re.findall(r"[\w./@%+-]+", text)]
+    words += _modules(re.findall(r"^\s*(?:from|import)\s+([\w.]+)|\s-m\s+([\w.]+)", text, re.MULTILINE))
     return tuple(dict.fromkeys(word for word in words if "." in word.strip(".") or "/" in word))
+
+
+def _modules(rows: Iterable[Iterable[str]]) -> list[str]:
+    """The files that Python's modules may have."""
+    names = ["/".join(part for part in name.split(".") if part) for row in rows for name in row if name]
+    return [file for name in names for file in (f"{name}.py", f"{name}/__init__.py", f"{name}/__main__.py")]
+
+
+def command_words(command: Iterable[str]) -> tuple[str, ...]:
+    """The words of a command, with the files that its programs read by themselves, and Python's modules as files."""
+    parts = [part for word in command for part in words_of(word)]
+    modules = [(after,) for flag, after in pairwise(parts) if flag == "-m"]
+    return (*parts, *(name for part in parts for name in _OF_PROGRAMS.get(part, ())), *_modules(modules))
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from cartwheel.inputs.tree_looks import (
     git_of_commands,
     learned_names,
     packed_with,
+    words_before,
 )
 from cartwheel.model.config.cargo_features import Features, features
 from cartwheel.model.errors import CartwheelError
@@ -200,8 +201,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         """What the build reads of the repository itself, in the words of `git_reads`."""
         crates = {name.split(" ")[1]: value for name, value in resolution.items() if name.startswith(_CRATE)}
         named = learned.get("git", ())
-        words = tuple(word for before in self.wheel.before for word in before.run)
-        commands = git_of_commands(words, self.package.folder, root)
+        commands = git_of_commands(words_before(self.wheel), self.package.folder, root)
         return frozenset((*named, *commands, *git_reads.read_by_crates(crates, named)))
 
     def _parts(self) -> Mapping[str, str]:

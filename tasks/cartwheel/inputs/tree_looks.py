@@ -108,9 +108,17 @@ def declared_files(package: Package, wheel: Wheel | None, root: Path) -> Iterabl
     """The files of each declared input, of the image, and of the commands that run before the build."""
     image = files_of_image(wheel.target, wheel.floor, wheel.image) if wheel else ()
     named = (*declared_inputs(package, wheel), *image)
-    words = tuple(word for before in (wheel.before if wheel else ()) for word in before.run)
-    yield from files_named(words, package.folder, "", root)
+    yield from files_named(words_before(wheel), package.folder, "", root)
     yield from (files_at(root, inside(package.folder, name)) or (inside(package.folder, name),) for name in named)
+
+
+def words_before(wheel: Wheel | None) -> tuple[str, ...]:
+    """The words of the commands before a build, see `command_words`."""
+    if not wheel or not wheel.before:
+        return ()
+    from cartwheel.filesystem.named_files import command_words
+
+    return tuple(word for before in wheel.before for word in command_words(before.run))
 
 
 @cache
