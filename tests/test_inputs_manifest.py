@@ -81,7 +81,7 @@ no-default-features = true
 )
 def test_a_feature_may_depend_on_the_interpreter(python: str, conditional: tuple[str, ...]) -> None:
     found = features(tomllib.loads(_BY_INTERPRETER), python, ("a", "mine"))
-    assert found == Features(given=("a", "b", "mine"), conditional=conditional, default=False, every=False)
+    assert found == Features(unconditional=("a", "b", "mine"), conditional=conditional, default=False, every=False)
 
 
 def test_a_feature_of_other_interpreters_is_no_part() -> None:
