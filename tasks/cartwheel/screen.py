@@ -47,6 +47,11 @@ Place = Callable[[str], Path | None]
 """The file of the project that a tool means by a path; None if missing."""
 
 
+def drop_output() -> None:
+    """From now on what is written to stdout is lost: its reader has left (`| head -1`)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at exit
+
+
 class PlainScreen:
     """Lines without colour, for pipes, files, CI systems and terminals that cannot move the cursor."""
 
@@ -55,10 +60,13 @@ class PlainScreen:
         self._mutex = threading.Lock()
 
     def write(self, text: str) -> None:
-        """Write whole lines; characters that the stream cannot encode become `?`."""
+        """Write whole lines; characters that the stream cannot encode become `?`.  Work goes on without a reader."""
         with self._mutex:
-            self._stream.write(_encodable(text, self._stream) + "\n")
-            self._stream.flush()
+            try:
+                self._stream.write(_encodable(text, self._stream) + "\n")
+                self._stream.flush()
+            except BrokenPipeError:
+                drop_output()
 
     def begin(self) -> None:
         """A step starts."""

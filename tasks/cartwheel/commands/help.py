@@ -143,6 +143,11 @@ def _foreign(loader_options: Mapping[str, Any]) -> bool:
 
 def _print(text: str) -> int:
     replace_unencodable()
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        from cartwheel.screen import drop_output
+
+        drop_output()
     return 0

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import re
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -55,25 +52,14 @@ class WordsAndOptions(Seeking, DoitCmdBase):  # type: ignore[misc]
     outstream: Any
 
     def parse_execute(self, in_args: list[str]) -> Any:
-        """Parses and executes; raises `InvalidCommand` for an unknown option.
-
-        A reader that closes the pipe early (`| head -1`) ends the command quietly.
-        """
+        """Parses and executes; raises `InvalidCommand` for an unknown option."""
         try:
-            result = super().parse_execute(in_args)
-            if sys.stdout is not None:
-                sys.stdout.flush()
-            return result
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at exit
-            return 0
+            return super().parse_execute(in_args)
         except CmdParseError as error:
             raise InvalidCommand(wrong_option(self, error)) from None
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Executes with the options found after words."""
-        if self.outstream is None:  # closed by the caller: `>&-`
-            self.outstream = io.StringIO()
         return super().execute(*_options_after_words(self, params, args))
 
 

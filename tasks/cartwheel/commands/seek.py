@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -83,8 +84,11 @@ def asks_for_help(arguments: Iterable[str]) -> bool:
 def replace_unencodable() -> None:
     """Let stdout write `?` for a character that its encoding lacks, such as an arrow in code page 437 or 1252.
 
-    A console of Windows shows every character, but a pipe or a file gets the code page.
+    A console of Windows shows every character, but a pipe or a file gets the code page.  A stdout that the caller
+    closed (`>&-`) takes everything and keeps nothing.
     """
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")
 
@@ -101,6 +105,7 @@ class Seeking:
     get_name: Any
     loader: Any
     opt_vals: dict[str, Any]
+    outstream: Any
 
     def __init__(self, task_loader: Any, cmds: Any = None, **more: Any) -> None:
         super().__init__(task_loader=task_loader, cmds=cmds, **more)  # type: ignore[call-arg]
@@ -110,11 +115,13 @@ class Seeking:
     def parse_execute(self, in_args: list[str]) -> Any:
         """Parses and executes; raises `InvalidCommand` if there is no dodo.py here or above.
 
-        A run that a signal ended has the exit code 128 and the signal's number, as in a shell.
+        A run that a signal ended has the exit code 128 and the signal's number, as in a shell.  A reader that closes
+        the pipe early (`| head -1`) ends a command quietly.
         """
         ours = dodo_file(self.opt_vals, in_args)
         if ours:
             replace_unencodable()
+            self.outstream = self.outstream or sys.stdout
         if ours and asks_for_help(in_args):
             from cartwheel.commands.help import print_help
 
@@ -131,7 +138,14 @@ class Seeking:
         try:
             with dodo_mistakes(ours):
                 code = super().parse_execute(in_args)  # type: ignore[misc]
+            if sys.stdout is not None:
+                sys.stdout.flush()
             return stop_code() or code
+        except BrokenPipeError:
+            from cartwheel.screen import drop_output
+
+            drop_output()
+            return stop_code() or 0
         except InvalidCommand as error:
             if code := stop_code():
                 sys.stderr.write(f"ERROR: {error}\n")
@@ -194,6 +208,7 @@ class Run(Seeking, DoitRun):  # type: ignore[misc]
             )
         if not num_process and (threads := threads_by_default(self.task_list, self.sel_tasks or (), continue_)):
             num_process, par_type = threads, "thread"
+        outfile = sys.stdout if outfile is None else outfile  # closed by the caller: `>&-`
         return super()._execute(
             outfile, verbosity, always, continue_, reporter, num_process, par_type, single, auto_delayed_regex,
             force_verbosity, failure_verbosity, pdb,
