@@ -228,8 +228,8 @@ def test_a_release_that_pip_installs_is_a_pin() -> None:
 def test_release_3_builds_free_threaded_3_13_where_it_is_enabled(enable: str, expected: set[str]) -> None:
     found = calls(job("ubuntu-latest", cibuildwheel("cp313t-*", "v3.1", CIBW_ENABLE=enable)))
     assert {python for call in found for python in call.pythons} == expected
-    said = [note for call in found for note in call.notes if "'cp313t-*' selects no wheel" in note]
-    assert bool(said) == (not expected)
+    notes = [note for call in found for note in call.notes if "'cp313t-*' selects no wheel" in note]
+    assert bool(notes) == (not expected)
 
 
 def test_a_pattern_for_another_platform_of_the_matrix_is_not_noted() -> None:

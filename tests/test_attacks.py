@@ -87,8 +87,8 @@ def leak(text: str, secret: str) -> bool:
             part = run[start : start + (len(run) - start) // 4 * 4].replace("-", "+").replace("_", "/")
             decoded.append(base64.b64decode(part, validate=False).decode("latin-1"))
     decoded += decodings(flat)
-    wanted = {secret, secret.lower(), re.sub(r"\s", "", secret), secret.encode().decode("latin-1")}
-    return any(s[i : i + width] in d for s in wanted for i in range(len(s) - width + 1) for d in decoded)
+    forms = {secret, secret.lower(), re.sub(r"\s", "", secret), secret.encode().decode("latin-1")}
+    return any(s[i : i + width] in d for s in forms for i in range(len(s) - width + 1) for d in decoded)
 
 
 def decodings(text: str) -> Iterator[str]:

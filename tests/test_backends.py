@@ -275,9 +275,9 @@ def test_what_the_root_says_for_crates_passes_others_by() -> None:
 
 
 def test_a_compiler_hears_of_the_floor_and_of_our_flags() -> None:
-    given = {"CFLAGS": "-pipe"}
-    assert build_backend.compiler_environment(TARGETS[LINUX], "manylinux2014", (), given) == {}
-    assert build_backend.compiler_environment(TARGETS[LINUX], "manylinux2014", ("-O3", "-DX"), given) == {
+    flags = {"CFLAGS": "-pipe"}
+    assert build_backend.compiler_environment(TARGETS[LINUX], "manylinux2014", (), flags) == {}
+    assert build_backend.compiler_environment(TARGETS[LINUX], "manylinux2014", ("-O3", "-DX"), flags) == {
         "CFLAGS": "-pipe -O3 -DX",
         "CXXFLAGS": "-O3 -DX",
     }

@@ -114,9 +114,9 @@ def test_a_mistake_in_the_configuration_is_told_in_one_line(project: Project, mi
     path, old, new, expected = MISTAKES[mistake]
     project.edit(path, old, new)
     for command in ((), ("list",), ("plan",)):
-        said = project.refused(*command)
-        assert expected in said
-        assert len(said.splitlines()) <= 2
+        output = project.refused(*command)
+        assert expected in output
+        assert len(output.splitlines()) <= 2
 
 
 def test_a_profile_may_be_declared_where_cargo_looks_for_it(project: Project) -> None:
@@ -130,9 +130,9 @@ def test_a_profile_may_be_declared_where_cargo_looks_for_it(project: Project) ->
 def test_an_input_that_is_not_there_is_told_by_the_plan(project: Project) -> None:
     before = 'before = [{ run = ["true"], inputs = ["gone.txt", "src"] }]'
     project.edit("pebble/pyproject.toml", "publish = []", f'publish = []\ninputs = ["none/such"]\n{before}')
-    told = [f"pebble: the input pebble/{path} is missing" for path in ("none/such", "gone.txt")]
-    assert project.plan()["notes"] == told
-    assert all(line in project.doit("plan") for line in told)
+    notes = [f"pebble: the input pebble/{path} is missing" for path in ("none/such", "gone.txt")]
+    assert project.plan()["notes"] == notes
+    assert all(line in project.doit("plan") for line in notes)
 
 
 def test_a_debug_profile_is_declared_where_it_is_known_as_one(project: Project) -> None:
@@ -155,9 +155,9 @@ def test_a_debug_profile_is_declared_where_it_is_known_as_one(project: Project) 
 def test_a_manifest_that_is_missing_is_told_in_one_line(project: Project, path: str, expected: str) -> None:
     gone = project.root / path
     shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
-    said = project.refused("list")
-    assert expected in said
-    assert len(said.splitlines()) == 1
+    output = project.refused("list")
+    assert expected in output
+    assert len(output.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -172,16 +172,16 @@ def test_a_stage_that_a_remaining_one_needs_is_missed_in_one_line(
     project: Project, stage: str, asked: str, expected: str
 ) -> None:
     project.edit("dodo.py", f"task_{stage} = wheels.{stage}\n", "")
-    said = project.refused(asked)
-    assert expected in said
-    assert len(said.splitlines()) == 1
+    output = project.refused(asked)
+    assert expected in output
+    assert len(output.splitlines()) == 1
 
 
 def test_a_misspelt_stage_in_dodo_py_is_told_in_one_line(project: Project) -> None:
     project.edit("dodo.py", "wheels.repair", "wheels.repiar")
-    said = project.refused("list")
-    assert "the pipeline has no stage 'repiar'; did you mean 'repair'?" in said
-    assert len(said.splitlines()) == 1
+    output = project.refused("list")
+    assert "the pipeline has no stage 'repiar'; did you mean 'repair'?" in output
+    assert len(output.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -206,9 +206,9 @@ def test_a_mistake_in_dodo_py_is_its_file_and_line(text: str, expected: str, tmp
 
 def test_a_syntax_error_in_dodo_py_is_told_in_two_lines(project: Project) -> None:
     project.edit("dodo.py", "task_build =", "task_build = =")
-    said = project.refused("list")
-    assert said.startswith("ERROR: dodo.py, line ")
-    assert said.endswith("invalid syntax\n  task_build = = wheels.build")
+    output = project.refused("list")
+    assert output.startswith("ERROR: dodo.py, line ")
+    assert output.endswith("invalid syntax\n  task_build = = wheels.build")
 
 
 # What is asked for ---------------------------------------------------------------------------------------------------
@@ -231,9 +231,9 @@ def test_a_syntax_error_in_dodo_py_is_told_in_two_lines(project: Project) -> Non
     ids=" ".join,
 )
 def test_a_pattern_that_selects_nothing_is_a_mistake(project: Project, arguments: tuple[str, ...]) -> None:
-    said = project.refused(*arguments)
-    assert f"'{arguments[-1]}' selects no task; see them with: doit list --all" in said
-    assert len(said.splitlines()) == 1
+    output = project.refused(*arguments)
+    assert f"'{arguments[-1]}' selects no task; see them with: doit list --all" in output
+    assert len(output.splitlines()) == 1
 
 
 def test_a_pattern_that_selects_something_is_none(project: Project) -> None:
@@ -278,15 +278,15 @@ def test_a_variable_without_a_value_is_refused(project: Project) -> None:
     [("CARTWHEEL_PROFIL", "CARTWHEEL_PROFILE"), ("CARTWHEEL_FREEZE", "CARTWHEEL_FROZEN")],
 )
 def test_a_misspelt_variable_of_the_environment_is_refused(project: Project, name: str, expected: str) -> None:
-    said = project.refused("build", env={name: "dev"})
-    assert f"environment variable {name} is not known; did you mean '{expected}'?" in said
+    output = project.refused("build", env={name: "dev"})
+    assert f"environment variable {name} is not known; did you mean '{expected}'?" in output
 
 
 @pytest.mark.parametrize("pattern", ["*", "publish*", "pub*:gravel", "rel*", "tag:*", "verify:*", "clean*"])
 def test_a_pattern_publishes_tags_and_cleans_nothing(project: Project, pattern: str) -> None:
-    said = project.refused(pattern)
-    assert f"'{pattern}' selects " in said
-    assert "runs only when it is named; nothing was run" in said
+    output = project.refused(pattern)
+    assert f"'{pattern}' selects " in output
+    assert "runs only when it is named; nothing was run" in output
     assert git(project.root, "tag") == ""
 
 
@@ -295,8 +295,8 @@ def test_nor_does_it_with_another_reporter(project: Project, pattern: str, stage
     address = 'url = "http://127.0.0.1:9/"'
     project.edit("pyproject.toml", address, f'{address}\nsimple = "http://127.0.0.1:9/simple/"')
     commit(project.root)
-    said = project.refused("-r", "console", pattern, but="gravel")
-    assert f"so it runs only when it is named: doit {'run ' * (stage == 'clean')}{stage}" in said
+    output = project.refused("-r", "console", pattern, but="gravel")
+    assert f"so it runs only when it is named: doit {'run ' * (stage == 'clean')}{stage}" in output
     assert git(project.root, "tag") == ""
 
 
@@ -306,8 +306,8 @@ def test_nor_does_it_with_another_reporter(project: Project, pattern: str, stage
 @pytest.mark.parametrize("command", ["tag", "rehearse"])
 def test_a_folder_that_is_no_repository_is_told(project: Project, command: str) -> None:
     shutil.rmtree(project.root / ".git")
-    said = project.refused(command)
-    assert "not a git repository; a release is a commit and a tag: run `git init`, and commit" in said
+    output = project.refused(command)
+    assert "not a git repository; a release is a commit and a tag: run `git init`, and commit" in output
 
 
 @pytest.mark.parametrize("command", ["tag", "rehearse"])
@@ -319,18 +319,18 @@ def test_a_repository_without_a_commit_is_told(project: Project, command: str) -
 
 def test_a_dirty_tree_is_not_tagged(project: Project) -> None:
     project.write("NOTES.txt", "not committed\n")
-    said = project.refused("tag", but="gravel")
-    assert "gravel-v1.0: not tagged:" in said
-    assert "not committed: NOTES.txt; commit, ignore or stash them" in said
+    output = project.refused("tag", but="gravel")
+    assert "gravel-v1.0: not tagged:" in output
+    assert "not committed: NOTES.txt; commit, ignore or stash them" in output
     assert git(project.root, "tag") == ""
 
 
 @needs_cargo
 def test_versions_that_disagree_stop_a_build(project: Project) -> None:
     project.edit("pebble/Cargo.toml", '"1.0.0"', '"1.0.1"')
-    said = project.refused("build", but="version-sync")
-    assert "versions disagree; this puts them right: doit version-sync" in said
-    assert "pebble/Cargo.lock: package.version of pebble is '1.0.0', expected '1.0.1'" in said
+    output = project.refused("build", but="version-sync")
+    assert "versions disagree; this puts them right: doit version-sync" in output
+    assert "pebble/Cargo.lock: package.version of pebble is '1.0.0', expected '1.0.1'" in output
 
 
 # Tools ---------------------------------------------------------------------------------------------------------------
@@ -352,10 +352,10 @@ def only(folder: Path, *programs: str) -> dict[str, str]:
 def test_rust_that_is_missing_is_told(project: Project, tmp_path: Path, there: tuple[str, ...], missing: str) -> None:
     project.edit("pebble/src/main.rs", "println!", "print!")
     env = only(tmp_path / "bin", "git", *there)
-    said = project.refused(BUILD, env=env)
-    assert f"{missing} is missing, and {TRIPLE} needs it; install Rust with rustup" in said
-    said = project.refused("sdist:pebble", env=env)
-    assert f"{missing} is missing, and the source distribution of pebble needs it; install Rust with rustup" in said
+    output = project.refused(BUILD, env=env)
+    assert f"{missing} is missing, and {TRIPLE} needs it; install Rust with rustup" in output
+    output = project.refused("sdist:pebble", env=env)
+    assert f"{missing} is missing, and the source distribution of pebble needs it; install Rust with rustup" in output
 
 
 @needs_posix
@@ -365,17 +365,17 @@ def test_a_standard_library_without_rustup_is_told(project: Project, tmp_path: P
     triple = without_standard_library()
     for_target(project, triple)
     env = only(tmp_path / "bin", "git", "rustc", "cargo")
-    said = project.refused(f"build:{triple}", env=env)
-    assert f"the standard library for {triple} is missing, and there is no rustup to add it; install rustup" in said
+    output = project.refused(f"build:{triple}", env=env)
+    assert f"the standard library for {triple} is missing, and there is no rustup to add it; install rustup" in output
 
 
 @needs_posix
 @pytest.mark.skipif(sys.platform == "win32", reason="mingw is for other systems")
 def test_mingw_that_is_missing_is_told(project: Project, tmp_path: Path) -> None:
     for_target(project, "x86_64-pc-windows-gnu")
-    said = project.refused("build:x86_64-pc-windows-gnu", env=only(tmp_path / "bin", "git", "rustc", "cargo"))
-    assert "x86_64-w64-mingw32-gcc is missing, and x86_64-pc-windows-gnu needs it; " in said
-    assert "install mingw-w64" in said
+    output = project.refused("build:x86_64-pc-windows-gnu", env=only(tmp_path / "bin", "git", "rustc", "cargo"))
+    assert "x86_64-w64-mingw32-gcc is missing, and x86_64-pc-windows-gnu needs it; " in output
+    assert "install mingw-w64" in output
 
 
 @needs_posix
@@ -391,10 +391,10 @@ def test_a_python_tool_that_is_missing_is_told(
 ) -> None:
     for_target(project, triple)
     env = only(tmp_path / "bin", "git", "rustc", "cargo") | {"PYTHONPATH": site_without(hidden, tmp_path / "site")}
-    said = project.refused(f"build:{triple}", env=env, python=sys._base_executable)  # type: ignore[attr-defined]
+    output = project.refused(f"build:{triple}", env=env, python=sys._base_executable)  # type: ignore[attr-defined]
     name = hidden.removesuffix("lang")
-    assert f"{name} is missing, and {triple} needs it; " in said
-    assert fix in said
+    assert f"{name} is missing, and {triple} needs it; " in output
+    assert fix in output
 
 
 def metadata_of(name: str) -> str:
@@ -440,11 +440,11 @@ def for_target(project: Project, triple: str) -> None:
 @needs_cargo
 def test_a_rust_compile_error_is_shown_in_the_compilers_words(project: Project) -> None:
     project.edit("pebble/src/main.rs", 'println!("pebble")', 'let stone: u8 = "pebble"')
-    said = project.refused(BUILD, but=BUILD)
-    assert "error[E0308]: mismatched types" in said
-    assert "expected `u8`, found `&str`" in said
+    output = project.refused(BUILD, but=BUILD)
+    assert "error[E0308]: mismatched types" in output
+    assert "expected `u8`, found `&str`" in output
     log = f".cartwheel/logs/{BUILD.replace(':', '-')}.log"
-    assert f"the whole of it is in {log}" in said
+    assert f"the whole of it is in {log}" in output
     assert "E0308" in (project.root / log).read_text(encoding="utf-8")
 
 
@@ -452,9 +452,9 @@ def test_a_rust_compile_error_is_shown_in_the_compilers_words(project: Project) 
 def test_an_interpreter_that_is_not_here_is_told(project: Project) -> None:
     project.edit("pebble/pyproject.toml", "publish = []", 'publish = []\npython = ["3.7"]')
     project.edit("pebble/pyproject.toml", 'requires-python = ">=3.11"', 'requires-python = ">=3.7"')
-    said = project.refused(f"build:{TRIPLE}:pebble:3.7")
+    output = project.refused(f"build:{TRIPLE}:pebble:3.7")
     assert (
-        "Python 3.7 is not here, and maturin does not know it; install it, or correct [tool.cartwheel] python" in said
+        "Python 3.7 is not here, and maturin does not know it; install it, or correct [tool.cartwheel] python" in output
     )
 
 
@@ -480,9 +480,9 @@ def test_a_full_disk_is_told_and_costs_one_step(small_disk: Project, left: int) 
     project.edit("pebble/src/main.rs", "println!", "print!")
     ballast = project.root.parent / "ballast"
     ballast.write_bytes(b"\0" * max(0, shutil.disk_usage(project.root).free - left))
-    said = project.refused(BUILD, but=BUILD)
-    assert "the disk is full" in said
-    assert "free some space" in said
+    output = project.refused(BUILD, but=BUILD)
+    assert "the disk is full" in output
+    assert "free some space" in output
     ballast.unlink()
     project.doit(BUILD)
     assert set(project.states(BUILD).values()) == {"up-to-date"}
@@ -496,14 +496,14 @@ def test_a_dist_that_cannot_be_written_is_told(project: Project, obstacle: str) 
     if obstacle == "a file in its place":
         shutil.rmtree(dist)
         dist.write_text("")
-        said = project.refused("repair:any", but="any:gravel")
-        assert "move away what stands in the way and run again" in said
+        output = project.refused("repair:any", but="any:gravel")
+        assert "move away what stands in the way and run again" in output
     else:
         with unchangeable(dist):
-            said = project.refused("repair:any", but="any:gravel")
-        assert "make the folder writable and run again" in said
+            output = project.refused("repair:any", but="any:gravel")
+        assert "make the folder writable and run again" in output
         assert (dist / "gravel-1.0-py3-none-any.whl").is_file()
-    assert str(dist / "gravel-1.0-py3-none-any.whl") in said
+    assert str(dist / "gravel-1.0-py3-none-any.whl") in output
 
 
 class unchangeable:  # noqa: N801
@@ -549,12 +549,12 @@ def test_an_interrupted_compile_leaves_no_process_and_loses_nothing_else(project
 @needs_cargo
 def test_a_crate_without_a_lock_is_built_from_a_copy_that_has_one(project: Project) -> None:
     (project.root / "pebble" / "Cargo.lock").unlink()
-    told = "pebble/Cargo.lock is missing: pebble is built from a copy in .cartwheel/unlocked"
-    assert told in project.doit("plan")
-    assert told in " ".join(project.plan()["notes"])
+    notes = "pebble/Cargo.lock is missing: pebble is built from a copy in .cartwheel/unlocked"
+    assert notes in project.doit("plan")
+    assert notes in " ".join(project.plan()["notes"])
     before = inside(project.root / "pebble")
-    said = project.doit(BUILD, "sdist:pebble")
-    assert told in said
+    output = project.doit(BUILD, "sdist:pebble")
+    assert notes in output
     assert inside(project.root / "pebble") == before
     assert " ok " not in project.doit(BUILD, "sdist:pebble"), "what was built from the copy is up to date"
     lock = project.root / ".cartwheel/unlocked/target/package/0/pebble/Cargo.lock"
@@ -619,9 +619,9 @@ def test_a_lock_that_is_out_of_date_is_told_and_not_written(project: Project) ->
     lock = (project.root / "pebble" / "Cargo.lock").read_bytes()
     project.doit("version-sync")
     for task in (BUILD, "sdist:pebble"):
-        said = project.refused(task, but="pebble")
-        assert "Cargo.lock does not fit the manifests of pebble; bring it up to date with 'cargo update" in said
-        assert "because --locked was passed" in said
+        output = project.refused(task, but="pebble")
+        assert "Cargo.lock does not fit the manifests of pebble; bring it up to date with 'cargo update" in output
+        assert "because --locked was passed" in output
     assert (project.root / "pebble" / "Cargo.lock").read_bytes() == lock
 
 

@@ -500,10 +500,10 @@ def test_a_job_of_a_pipeline_is_told_at_its_start_that_it_lacks_the_token_of_a_p
     for name in ("GITHUB_TOKEN", "GH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     job = {"GITHUB_REF": "refs/tags/v1.0", "CI": "true", "CARTWHEEL_FROZEN": "1"}
-    said = project.refused("publish:github", env=job)
-    assert "FAIL  ready:gravel" in said
-    assert "github: no token; set CARTWHEEL_INDEX_GITHUB_TOKEN" in said
-    assert "shelf: no credentials" not in said
+    output = project.refused("publish:github", env=job)
+    assert "FAIL  ready:gravel" in output
+    assert "github: no token; set CARTWHEEL_INDEX_GITHUB_TOKEN" in output
+    assert "shelf: no credentials" not in output
 
 
 def test_a_rehearsal_of_a_package_without_tests_is_refused_before_anything_is_built(tmp_path: Path) -> None:
@@ -518,10 +518,10 @@ def test_an_index_for_practice_refuses_before_anything_is_built_and_asks_for_no_
     one = pure(tmp_path / "p")
     there = 'url = "https://index.invalid/"\nsimple = "https://index.invalid/simple/"\nrehearsal = true'
     one.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', there)
-    said = one.refused("publish", env={"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"})
-    assert "FAIL  ready:gravel" in said
-    assert "index shelf: no credentials" in said
-    assert "again: doit publish" in said
+    output = one.refused("publish", env={"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"})
+    assert "FAIL  ready:gravel" in output
+    assert "index shelf: no credentials" in output
+    assert "again: doit publish" in output
     assert not (one.root / "dist").exists()
 
 
@@ -530,8 +530,8 @@ def test_a_version_that_was_never_published_is_not_built_to_verify_it(tmp_path: 
     with faulty() as index:
         text = (one.root / "pyproject.toml").read_text(encoding="utf-8")
         one.write("pyproject.toml", text.replace("http://127.0.0.1:9/simple/", f"{index.base}/simple/"))
-        said = one.refused("verify")
-        assert "shelf has no file of gravel 1.0; publish it first: doit publish:shelf" in said
+        output = one.refused("verify")
+        assert "shelf has no file of gravel 1.0; publish it first: doit publish:shelf" in output
         assert not (one.root / "dist").exists()
         assert "ok  ready:gravel" in one.doit("verify", env={"CARTWHEEL_FROZEN": "1"}, code=1)
 

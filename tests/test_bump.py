@@ -157,8 +157,8 @@ def test_an_interrupted_bump_leaves_every_file_as_it_was_and_commits_nothing_lat
     assert "interrupted\nevery file is as it was" in output
     assert process.returncode == 128 + number
     assert "Traceback" not in output
-    kept = {path: data for path, data in contents_but_git(one.root).items() if not path.startswith(".cartwheel/")}
-    assert (kept, git(one.root, "rev-parse", "HEAD")) == (before, head)
+    contents = {path: data for path, data in contents_but_git(one.root).items() if not path.startswith(".cartwheel/")}
+    assert (contents, git(one.root, "rev-parse", "HEAD")) == (before, head)
     (one.root / ".git" / "hooks" / "pre-commit").unlink()
     one.doit("bump", "patch", "--offline")
 

@@ -192,12 +192,12 @@ def test_the_job_of_source_distributions_has_what_their_check_needs(
     python: list[str], features: list[str], expected: tuple[str, ...]
 ) -> None:
     project = alone({"targets": [LINUX], "python": python}, cargo=crate(*features))
-    wanted = pipeline(project, version="1.0")
-    assert wanted.sdist_pythons == expected
-    step = next(line for line in render(wanted, "").split("\n  sdist:")[1].split("python-version:")[1:])
+    planned = pipeline(project, version="1.0")
+    assert planned.sdist_pythons == expected
+    step = next(line for line in render(planned, "").split("\n  sdist:")[1].split("python-version:")[1:])
     assert all(name in step.partition("Install cartwheel")[0] for name in expected)
-    told = FORGES["gitlab"].plan_outputs(selection(project, wanted, stale=("check:sdist:demo",)))
-    assert told.get("sdist.pythons", "").split() == list(expected[:-1])
+    outputs = FORGES["gitlab"].plan_outputs(selection(project, planned, stale=("check:sdist:demo",)))
+    assert outputs.get("sdist.pythons", "").split() == list(expected[:-1])
 
 
 # What one run does ----------------------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_a_tag_releases_its_own_package_and_builds_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "tag", "to", "said"),
+    ("name", "tag", "to", "message"),
     [
         ("usual", "v9", "", "the tag v9 belongs to no package in this commit; expected v1.2.0"),
         ("several", "demo-api-v1.2.0", "crates-io", "belongs to no package that is published to crates-io"),
@@ -252,8 +252,8 @@ def test_a_tag_releases_its_own_package_and_builds_no_other() -> None:
         ("usual", "", "testpipi", "unknown index 'testpipi' of this pipeline; did you mean 'testpypi'?"),
     ],
 )
-def test_what_is_no_release_is_refused_before_anything_is_built(name: str, tag: str, to: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(said)):
+def test_what_is_no_release_is_refused_before_anything_is_built(name: str, tag: str, to: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
         chosen(name, tag=tag, to=to)
 
 
@@ -395,10 +395,10 @@ def test_a_newer_pin_is_kept_and_an_older_one_is_not() -> None:
 
 def test_ci_writes_the_pipeline_and_says_where_releases_are_made(tmp_path: Path) -> None:
     project = committed(pure(tmp_path / "project"))
-    said = project.doit("ci", "github")
-    assert f"{PATH}: written" in said
-    assert '[tool.cartwheel.release] from = "ci"' in said
-    assert "shelf: keep its token as the secret CARTWHEEL_INDEX_SHELF_TOKEN in the environment shelf" in said
+    output = project.doit("ci", "github")
+    assert f"{PATH}: written" in output
+    assert '[tool.cartwheel.release] from = "ci"' in output
+    assert "shelf: keep its token as the secret CARTWHEEL_INDEX_SHELF_TOKEN in the environment shelf" in output
     assert (project.root / "pyproject.toml").read_text().endswith('\n[tool.cartwheel.release]\nfrom = "ci"\n')
     assert f"{PATH} is what the configuration says" in project.doit("ci", "--check")
     before = (project.root / PATH).read_bytes()
@@ -420,8 +420,8 @@ name = "gravel"
 version = "1.0"
 """,
     )
-    said = committed(project).doit("ci", "github", code=3)
-    assert 'pyproject.toml: from = "ci" cannot be added to [tool.cartwheel.release]; add it by hand' in said
+    output = committed(project).doit("ci", "github", code=3)
+    assert 'pyproject.toml: from = "ci" cannot be added to [tool.cartwheel.release]; add it by hand' in output
     assert git(project.root, "status", "--porcelain", "--ignored") == ""
 
 
@@ -435,10 +435,10 @@ def test_a_pipeline_that_is_not_what_the_configuration_says_is_told_and_refuses_
     git(project.root, "add", "--all")
     git(project.root, "commit", "--quiet", "--message", "another tag")
     for command in (("ci", "--check"), ("ready",)):
-        said = project.refused(*command, but="ready")
-        assert f"{PATH} is not what the configuration says; write it again and commit it: doit ci github" in said
-        assert "-    tags: ['v[0-9]*']" in said
-        assert "+    tags: ['rel-[0-9]*']" in said
+        output = project.refused(*command, but="ready")
+        assert f"{PATH} is not what the configuration says; write it again and commit it: doit ci github" in output
+        assert "-    tags: ['v[0-9]*']" in output
+        assert "+    tags: ['rel-[0-9]*']" in output
     project.doit("ci", "github")
     git(project.root, "commit", "--quiet", "--all", "--message", "the pipeline")
     project.doit("ci", "--check")
@@ -453,9 +453,10 @@ def test_a_tag_that_would_start_no_pipeline_of_ours_is_refused_unless_that_is_me
     text = (project.root / "pyproject.toml").read_text()
     project.write("pyproject.toml", f'{text}\n[tool.cartwheel.release]\nfrom = "ci"\n')
     committed(project)
-    said = project.refused("ready")
-    assert 'release.from is "ci", and there is no pipeline that doit ci wrote; write one and commit it: doit ci' in said
-    assert "[tool.cartwheel.ci] own = true where a pipeline of your own releases" in said
+    output = project.refused("ready")
+    missing = 'release.from is "ci", and there is no pipeline that doit ci wrote; write one and commit it: doit ci'
+    assert missing in output
+    assert "[tool.cartwheel.ci] own = true where a pipeline of your own releases" in output
     project.doit("ci", "github")
     text = (project.root / PATH).read_text()
     for words in (text.partition("\n")[2].replace("#", "# cut:", 1), "name: mine\n"):
@@ -476,13 +477,13 @@ def test_a_folder_in_a_pipeline_s_place_is_told_in_a_line(tmp_path: Path, forge:
     project = committed(pure(tmp_path / "project"))
     project.write(f"{FORGES[forge].path}/note", "")
     for words in (("ci", "--check"), ("ci", forge)):
-        said = project.refused(*words)
-        assert f"{FORGES[forge].path}: cannot be read (" in said
-        assert len(said.strip().splitlines()) == 1
+        output = project.refused(*words)
+        assert f"{FORGES[forge].path}: cannot be read (" in output
+        assert len(output.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("ci",), "ci: expected: doit ci github | gitlab | lock | pins | --check"),
         (("ci", "place"), "expected: doit ci place FOLDER"),
@@ -493,9 +494,9 @@ def test_a_folder_in_a_pipeline_s_place_is_told_in_a_line(tmp_path: Path, forge:
         (("ci", "matrix", "--for=nobody"), "'nobody' is no forge"),
     ],
 )
-def test_ci_says_in_a_line_what_is_wrong(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_ci_says_in_a_line_what_is_wrong(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     project = committed(pure(tmp_path / "project"))
-    assert said in project.refused(*words)
+    assert message in project.refused(*words)
     assert not (project.root / PATH).exists()
 
 
@@ -574,8 +575,8 @@ def test_a_place_to_practise_takes_what_other_jobs_made_although_the_configurati
     checked: tuple[Project, LoopbackIndex],
 ) -> None:
     project, shelf = checked
-    said = project.doit("publish:testpypi:gravel", env={**FROZEN, "CARTWHEEL_PUBLISH": "testpypi"})
-    assert "1 wheels examined again" in said
+    output = project.doit("publish:testpypi:gravel", env={**FROZEN, "CARTWHEEL_PUBLISH": "testpypi"})
+    assert "1 wheels examined again" in output
     assert on(shelf) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
 
 
@@ -593,10 +594,10 @@ def test_a_wheel_that_another_machine_passed_wrongly_is_found_where_it_is_sent_f
         for record in (project.root / ".cartwheel").rglob("*.json"):
             record.write_text(record.read_text().replace(old, sha256(file.read_bytes())))
     env = {**FROZEN, "GITHUB_REF": "refs/tags/v1.0", "CARTWHEEL_INDEX_SHELF_TOKEN": "t"}
-    said = project.doit("publish:shelf:gravel", env=env, code=1)
-    assert "gravel-1.0-py3-none-any.whl is not what it should be" in said
-    assert "gravel/__init__.py" in said
-    assert "FAIL  publish:shelf:gravel" in said
+    output = project.doit("publish:shelf:gravel", env=env, code=1)
+    assert "gravel-1.0-py3-none-any.whl is not what it should be" in output
+    assert "gravel/__init__.py" in output
+    assert "FAIL  publish:shelf:gravel" in output
     assert on(shelf) == []
 
 

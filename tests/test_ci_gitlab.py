@@ -362,8 +362,8 @@ def test_ci_writes_the_file_and_holds_it_against_the_configuration(tmp_path: Pat
     assert f"{PATH}: written" in project.doit("ci", "gitlab")
     assert f"{PATH} is what the configuration says" in project.doit("ci", "--check")
     project.edit(PATH, "interruptible: true", "interruptible: false")
-    said = project.refused("ci", "--check")
-    assert f"{PATH} is not what the configuration says; write it again and commit it: doit ci gitlab" in said
+    output = project.refused("ci", "--check")
+    assert f"{PATH} is not what the configuration says; write it again and commit it: doit ci gitlab" in output
     project.write(PATH, "job: {script: [make]}\n")
     assert f"{PATH} is there and was not written by doit ci" in project.refused("ci", "gitlab")
     assert project.doit("ci", "matrix", "--for=gitlab").startswith("packages=,,\nany=check:any\n")

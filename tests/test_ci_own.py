@@ -117,16 +117,16 @@ def test_the_plan_reads_a_private_index_with_a_token_of_its_own_environment() ->
     holding = [step["name"] for step in job["steps"] if "secrets." in str(step)]
     assert holding == ["Plan"]
     assert "secrets" not in github_workflow.files(pipeline_of("elsewhere"), {})[".github/workflows/publish.yml"]
-    said = list(advice(found, FORGES["gitlab"], PROJECTS["own-feeds"]()))
-    assert any("plan: keep a token that may read the last release as the masked variable" in line for line in said)
+    lines = list(advice(found, FORGES["gitlab"], PROJECTS["own-feeds"]()))
+    assert any("plan: keep a token that may read the last release as the masked variable" in line for line in lines)
 
 
 def test_a_file_of_another_name_is_written_compared_and_asked_of_a_tag(tmp_path: Path) -> None:
     project = committed(pure(tmp_path / "project"))
     text = (project.root / "pyproject.toml").read_text()
     project.write(".github/workflows/release.yml", "name: mine\n")
-    said = project.refused("ci", "github")
-    assert 'choose another name: [tool.cartwheel.ci.github] file = ".github/workflows/wheels.yml"' in said
+    lines = project.refused("ci", "github")
+    assert 'choose another name: [tool.cartwheel.ci.github] file = ".github/workflows/wheels.yml"' in lines
     project.write("pyproject.toml", f'{text}\n[tool.cartwheel.ci.github]\nfile = ".github/workflows/wheels.yml"\n')
     assert ".github/workflows/wheels.yml: written" in project.doit("ci", "github")
     assert ".github/workflows/wheels.yml is what the configuration says" in project.doit("ci", "--check")
@@ -174,7 +174,7 @@ def test_a_job_of_ones_own_has_an_identity_with_a_reason_and_an_environment_that
 
 
 @pytest.mark.parametrize(
-    ("ci", "said"),
+    ("ci", "message"),
     [
         ({"steps": {"before": {"bild": []}}}, "unknown key 'bild'"),
         ({"steps": {"before": {"build": [{"run": ["x"], "uses": "a/b@c"}]}}}, "either 'run' or 'uses'"),
@@ -209,8 +209,8 @@ def test_a_job_of_ones_own_has_an_identity_with_a_reason_and_an_environment_that
         ({"runner": " x"}, "expected a plain name"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_when_it_is_read(ci: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said.replace(".", r"\.")):
+def test_what_cannot_be_meant_is_refused_when_it_is_read(ci: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
         alone({"ci": ci})
 
 

@@ -54,8 +54,8 @@ PLAIN = {
 
 
 def test_a_tool_sees_none_of_them() -> None:
-    given = environment.tool_environment({**SECRETS, **PLAIN, "PATH": "/bin", "RUSTFLAGS": "-C x"})
-    assert given == {"PATH": "/bin", "RUSTFLAGS": "-C x"}
+    variables = environment.tool_environment({**SECRETS, **PLAIN, "PATH": "/bin", "RUSTFLAGS": "-C x"})
+    assert variables == {"PATH": "/bin", "RUSTFLAGS": "-C x"}
 
 
 def test_what_the_project_declares_is_passed_whatever_it_is() -> None:
@@ -139,8 +139,8 @@ def test_the_installer_of_tests_takes_where_packages_come_from_and_not_which(tmp
     )
     (tmp_path / ".config/uv").mkdir(parents=True)
     (tmp_path / ".config/uv/uv.toml").write_text('index-url = "https://mirror.example/simple"\nfind-links = ["kept"]\n')
-    given = {"UV_CONSTRAINT": "c.txt", "UV_EXCLUDE_NEWER": "2020-01-01", "UV_INDEX_OWN_PASSWORD": "hunter2"}
-    made, settings = installed_by(given, tmp_path)
+    variables = {"UV_CONSTRAINT": "c.txt", "UV_EXCLUDE_NEWER": "2020-01-01", "UV_INDEX_OWN_PASSWORD": "hunter2"}
+    made, settings = installed_by(variables, tmp_path)
     assert "UV_CONSTRAINT" not in made
     assert "UV_EXCLUDE_NEWER" not in made
     assert made["UV_INDEX_OWN_PASSWORD"] == "hunter2"

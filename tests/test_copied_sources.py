@@ -75,9 +75,9 @@ def test_the_git_file_of_a_submodule_is_no_input(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     cargo = {"package": {"name": "pebble"}}
-    kept = ("pebble/__init__.py", "pebble/theirs/data.txt")
-    assert packed_files(tmp_path, tmp_path, pyproject={}, cargo=cargo) == kept
-    assert files_below(tmp_path, ".") == kept
+    files = ("pebble/__init__.py", "pebble/theirs/data.txt")
+    assert packed_files(tmp_path, tmp_path, pyproject={}, cargo=cargo) == files
+    assert files_below(tmp_path, ".") == files
 
 
 @needs_cargo

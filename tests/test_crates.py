@@ -151,9 +151,9 @@ def test_a_stand_in_is_the_only_place_that_cargo_is_led_to() -> None:
     table = {"crates-io": IndexSettings(url="sparse+http://127.0.0.1:9/index/", rehearsal=True)}
     registry = registry_of("crates-io", table)
     assert registry.arguments[-2:] == ("--index", "sparse+http://127.0.0.1:9/index/")
-    given = registry.environ({"CARGO_REGISTRY_TOKEN": TOKEN, "CARGO_HOME": "/home/me/.cargo"}, Path("/away"))
-    assert TOKEN not in given.values()
-    assert given["CARGO_HOME"] == str(Path("/away"))
+    variables = registry.environ({"CARGO_REGISTRY_TOKEN": TOKEN, "CARGO_HOME": "/home/me/.cargo"}, Path("/away"))
+    assert TOKEN not in variables.values()
+    assert variables["CARGO_HOME"] == str(Path("/away"))
 
 
 # With the real cargo --------------------------------------------------------------------------------------------------
@@ -224,8 +224,8 @@ def test_the_crates_are_published_in_order_once_and_the_log_holds_no_token(shelf
     assert set(run.states().values()) == {"sent"}
     assert run() == ()
     assert shelf.posts == ["sand", "pebble"]
-    kept = "".join(path.read_text(errors="replace") for path in run.folder.glob("*.*"))
-    assert TOKEN not in kept + "".join(run.said)
+    logs = "".join(path.read_text(errors="replace") for path in run.folder.glob("*.*"))
+    assert TOKEN not in logs + "".join(run.said)
     assert git(run.project.root, "status", "--porcelain") == ""
 
 
@@ -379,19 +379,19 @@ def test_what_does_not_pass_is_said_and_nothing_more_is_sent(shelf: Shelf, run: 
 
 
 @needs_cargo
-@pytest.mark.parametrize("kept", [False, pytest.param(True, marks=pytest.mark.lab)])
+@pytest.mark.parametrize("logs", [False, pytest.param(True, marks=pytest.mark.lab)])
 def test_a_registry_that_never_answers_a_publish_is_left_after_its_time(
-    shelf: Shelf, run: Run, kept: bool, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, run: Run, logs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def silent(call: Scripted, document: dict[str, Any], crate: bytes) -> None:
-        if kept:
+        if logs:
             call.place.take(document, crate)
         time.sleep(20)
 
     monkeypatch.setattr("cartwheel.destinations.cargo_publish.PUBLISH_SECONDS", 4.0)
     shelf.script = [silent]
     began = time.monotonic()
-    if kept:
+    if logs:
         monkeypatch.setattr("cartwheel.destinations.cargo_publish.PUBLISH_SECONDS", 8.0)
         run()
         assert whole(shelf)
@@ -506,8 +506,8 @@ def test_a_job_publishes_crates_with_a_token_of_its_identity_that_is_revoked_aft
     (token,) = trusting.issued
     assert trusting.tokens == {token}
     assert trusting.revoked == [token]
-    kept = "".join(path.read_text(errors="replace") for path in run.folder.glob("*.*"))
-    assert token not in kept + "".join(run.said)
+    logs = "".join(path.read_text(errors="replace") for path in run.folder.glob("*.*"))
+    assert token not in logs + "".join(run.said)
     assert run(token_of(trusting)) == ()
     assert len(trusting.issued) == 1, "nothing to send, no token"
 
@@ -546,13 +546,13 @@ def test_an_identity_of_gitlab_works_once(trusting: TrustingShelf, monkeypatch: 
 
 
 def test_a_token_that_cannot_be_revoked_is_announced(trusting: TrustingShelf) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     trusting.revoking = 500
-    token = token_of(trusting, say=said.append)
+    token = token_of(trusting, say=lines.append)
     token.issue()
     token.revoke()
     token.revoke()
-    assert said == ["house: its token could not be revoked (it answers 500); it ends within 30 minutes"]
+    assert lines == ["house: its token could not be revoked (it answers 500); it ends within 30 minutes"]
 
 
 def test_a_token_of_the_user_comes_first_and_elsewhere_than_on_crates_io_nothing_is_exchanged_unasked() -> None:

@@ -119,8 +119,8 @@ def test_a_release_goes_everywhere_and_status_says_so(project: Project, page: Sh
     git(project.root, "tag", "--delete", "v1.0")
     output += project.doit("verify:shelf", env=ENVIRON)
     assert git(project.root, "tag") == "", "verify, named alone, only looks"
-    kept = (path for path in (project.root / ".cartwheel").rglob("*") if path.is_file())
-    assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
+    state = (path for path in (project.root / ".cartwheel").rglob("*") if path.is_file())
+    assert not [path for path in state if TOKEN.encode() in path.read_bytes()]
     assert TOKEN not in output
 
 

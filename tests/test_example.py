@@ -432,8 +432,8 @@ def test_files_and_records_mean_the_same_in_another_clone_without_rust(copy: Exa
 
 
 def test_clean_removes_what_was_made_and_stale_extension_modules_and_nothing_else(copy: Example) -> None:
-    kept = ("notes.txt", "python/tidemark/mine.so", "python/tidemark/mine.py", "python/_tidemark.abi3.so")
-    for name in kept:
+    own_files = ("notes.txt", "python/tidemark/mine.so", "python/tidemark/mine.py", "python/_tidemark.abi3.so")
+    for name in own_files:
         copy.path(name).write_text("mine")
     (copy.root / "dist" / "mine.txt").write_text("mine")
     stale = leave_stale_files(copy)
@@ -444,7 +444,7 @@ def test_clean_removes_what_was_made_and_stale_extension_modules_and_nothing_els
     gone = {name for name in gone if not name.startswith(".cartwheel/")} - {"dist/private"}
     assert gone == {*stale, *(f"dist/private/{file}" for file in FILES.values())}
     assert all(f"removed {name}\n" in output for name in gone)
-    assert all(copy.path(name).exists() for name in kept)
+    assert all(copy.path(name).exists() for name in own_files)
     assert not (copy.root / ".cartwheel" / "records").exists()
 
 

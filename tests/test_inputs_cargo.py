@@ -454,13 +454,13 @@ def test_only_what_the_crate_reaches_counts_of_the_lock_file(tmp_path: Path) -> 
 
 
 def test_a_folder_is_expanded_without_what_can_be_made_again(tmp_path: Path) -> None:
-    kept = {"a.rs": "", "src/b.rs": "", "src/.hidden": "", "sub/dist/x": ""}
+    counted = {"a.rs": "", "src/b.rs": "", "src/.hidden": "", "sub/dist/x": ""}
     left = {
         ".git/HEAD": "", "build/.rustc_info.json": "", "build/release/x": "", "target/CACHEDIR.TAG": "", "target/x": "",
         ".venv/pyvenv.cfg": "", "dist/w.whl": "", "src/__pycache__/b.pyc": "", ".cartwheel/x": "",
     }  # fmt: skip
-    _write(tmp_path, {**kept, **left})
-    assert files_below(tmp_path, ".") == tuple(sorted(kept))
+    _write(tmp_path, {**counted, **left})
+    assert files_below(tmp_path, ".") == tuple(sorted(counted))
     assert files_below(tmp_path, "src") == ("src/.hidden", "src/b.rs")
     assert files_below(tmp_path, (tmp_path / "sub").as_posix()) == ((tmp_path / "sub/dist/x").as_posix(),)
     assert files_below(tmp_path, "nowhere") == ()

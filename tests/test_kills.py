@@ -304,13 +304,13 @@ class Case:
         if not paths:
             return
         path = rng.choice(paths)
-        kept = records(root)
+        before = records(root)
         self.healed = path.parent.name == "listings"
         if self.healed:
-            self.warned = {task for task, data in kept.items() if path.stem.encode() in data}
+            self.warned = {task for task, data in before.items() if path.stem.encode() in data}
         else:
             self.warned = {
-                task for task in kept if path == folder.joinpath("records", *task.split(":")).with_suffix(".json")
+                task for task in before if path == folder.joinpath("records", *task.split(":")).with_suffix(".json")
             }
         kills.damage(path, self.kind, rng)
         self.story.append(f"{path.relative_to(root)} {self.kind}")

@@ -117,12 +117,12 @@ def test_a_wheel_is_tested_from_the_python_on_that_our_features_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "tag"),
+    ("requirement", "tag"),
     [(">=3.8", "cp38"), ("~=3.12", "cp312"), (">3.11.4", "cp311"), ("==3.12.*", "cp312"), (">=3.10,!=3.10.*", "cp311")],
 )
-def test_the_stable_abi_begins_with_the_oldest_python_that_is_allowed(wanted: str, tag: str) -> None:
+def test_the_stable_abi_begins_with_the_oldest_python_that_is_allowed(requirement: str, tag: str) -> None:
     table = {"targets": ["aarch64-apple-darwin"]}
-    found = understood(manifests(table, cargo=crate("abi3"), project={"requires-python": wanted}))
+    found = understood(manifests(table, cargo=crate("abi3"), project={"requires-python": requirement}))
     assert files(found)[0].split("-")[2] == tag
 
 
@@ -449,8 +449,8 @@ def test_pypy_is_left_out_where_it_is_not_published_and_that_is_told(triple: str
     read = manifests({"targets": [triple], "python": ["3.13", "pypy3.11"]}, cargo=crate())
     [package] = understood(read).packages
     assert any(wheel.python == "pypy3.11" for wheel in package.wheels) == published
-    told = [f"no pypy3.11 for {triple}: it is not published there"]
-    assert list(package.left_out) == ([] if published else told)
+    notes = [f"no pypy3.11 for {triple}: it is not published there"]
+    assert list(package.left_out) == ([] if published else notes)
 
 
 def test_an_interpreter_that_an_override_names_for_a_system_without_it_is_refused() -> None:

@@ -75,18 +75,18 @@ def test_anywhere_else_a_step_is_a_line_and_its_log_stays_in_its_file(root: Path
 
 
 def test_on_github_the_log_of_a_step_is_a_group(root: Path) -> None:
-    said = CiOutput(GITHUB, root).success("  ok  build:x  1.0 s", logged(root, "$ maturin build\nfine\n"), 1.0)
-    assert said == "::group::  ok  build:x  1.0 s\n$ maturin build\nfine\n::endgroup::"
+    output = CiOutput(GITHUB, root).success("  ok  build:x  1.0 s", logged(root, "$ maturin build\nfine\n"), 1.0)
+    assert output == "::group::  ok  build:x  1.0 s\n$ maturin build\nfine\n::endgroup::"
 
 
 def test_on_gitlab_it_is_a_section(root: Path) -> None:
-    said = CiOutput(GITLAB, root).success("  ok  build:x/1  1.0 s", logged(root, "fine\n"), 1.0)
+    output = CiOutput(GITLAB, root).success("  ok  build:x/1  1.0 s", logged(root, "fine\n"), 1.0)
     erase = "\x1b[0K"
-    assert steady(said) == (
+    assert steady(output) == (
         f"{erase}section_start:TIME:ok_build_x_1_1.0_s[collapsed=true]\r{erase}  ok  build:x/1  1.0 s\n"
         f"fine\n{erase}section_end:TIME:ok_build_x_1_1.0_s\r{erase}"
     )
-    start, end = (int(seconds) for seconds in re.findall(r"section_\w+:(\d+)", said))
+    start, end = (int(seconds) for seconds in re.findall(r"section_\w+:(\d+)", output))
     assert end - start == 1
 
 
@@ -99,8 +99,8 @@ def test_a_step_without_a_log_is_a_line(root: Path) -> None:
 def test_the_log_of_an_earlier_run_is_not_taken_for_this_one(root: Path) -> None:
     log = logged(root, "src/lib.rs:1:1: error: of yesterday\n")
     os.utime(log, (1e9, 1e9))
-    said = CiOutput(GITHUB, root).failure("build:x", "cannot be built here", log)
-    assert said == "FAIL  build:x\n      cannot be built here\n::error title=build%3Ax::cannot be built here"
+    output = CiOutput(GITHUB, root).failure("build:x", "cannot be built here", log)
+    assert output == "FAIL  build:x\n      cannot be built here\n::error title=build%3Ax::cannot be built here"
 
 
 HOSTILE = (
@@ -134,9 +134,9 @@ def test_nothing_that_a_tool_says_is_a_command_on_github(root: Path, text: str) 
     voice = CiOutput(GITHUB, root)
     assert _commands(voice.success("ok", logged(root, f"before\n{text}\nafter\n"), 1.0)) == ["group", "endgroup"]
     assert _commands(voice.inert(f"FAIL\n{text}")) == []
-    said = voice.failure("build:x", f"failed\n{text}", logged(root, text))
-    assert _commands(said) == ["group", "endgroup", "error"]
-    assert text in said, "and yet it can be read as it was"
+    output = voice.failure("build:x", f"failed\n{text}", logged(root, text))
+    assert _commands(output) == ["group", "endgroup", "error"]
+    assert text in output, "and yet it can be read as it was"
 
 
 def test_the_word_that_ends_the_silence_cannot_be_known_beforehand(root: Path) -> None:
@@ -148,15 +148,15 @@ def test_the_word_that_ends_the_silence_cannot_be_known_beforehand(root: Path) -
 
 def test_nothing_that_a_tool_says_ends_a_section_on_gitlab(root: Path) -> None:
     mark = "\x1b[0Ksection_end:1:ok\r\x1b[0K"
-    said = CiOutput(GITLAB, root).success("ok", logged(root, f"\x1b[31mred\x1b[0m\n{mark}\nafter"), 1.0)
-    assert len(re.findall(r"section_(?:start|end):\d+:\S*?\r\x1b\[0K", said)) == 2
-    assert "\x1b[31mred\x1b[0m" in said, "colours are no marks"
+    output = CiOutput(GITLAB, root).success("ok", logged(root, f"\x1b[31mred\x1b[0m\n{mark}\nafter"), 1.0)
+    assert len(re.findall(r"section_(?:start|end):\d+:\S*?\r\x1b\[0K", output)) == 2
+    assert "\x1b[31mred\x1b[0m" in output, "colours are no marks"
 
 
 def test_of_a_very_long_log_the_end_is_shown(root: Path) -> None:
-    said = CiOutput(GITHUB, root).success("ok", logged(root, "x" * 4_000_001 + "END"), 1.0)
-    assert said.startswith("::group::ok\n… (4 characters before this are in the log's file)\nx")
-    assert said.endswith("xEND\n::endgroup::")
+    output = CiOutput(GITHUB, root).success("ok", logged(root, "x" * 4_000_001 + "END"), 1.0)
+    assert output.startswith("::group::ok\n… (4 characters before this are in the log's file)\nx")
+    assert output.endswith("xEND\n::endgroup::")
 
 
 # Annotations ---------------------------------------------------------------------------------------------------------
@@ -211,8 +211,8 @@ def marks(said: str) -> list[str]:
 
 
 def test_what_rustc_says_stands_at_its_lines(root: Path) -> None:
-    said = CiOutput(GITHUB, root).failure("build:x", "maturin failed", logged(root, RUSTC.format(root=root)))
-    assert marks(said) == [
+    output = CiOutput(GITHUB, root).failure("build:x", "maturin failed", logged(root, RUSTC.format(root=root)))
+    assert marks(output) == [
         "::error title=build%3Ax::maturin failed",
         "::error file=src/lib.rs,line=2,col=3::panicked: no such thing",
         "::error file=src/lib.rs,line=5,col=9::cannot find value `x`, or: 100%25 of it (E0425)",
@@ -221,8 +221,8 @@ def test_what_rustc_says_stands_at_its_lines(root: Path) -> None:
 
 
 def test_what_other_tools_say_stands_at_its_lines_too(root: Path) -> None:
-    said = CiOutput(GITHUB, root).failure("check:x", "the tests failed", logged(root, TOOLS))
-    assert marks(said)[1:] == [
+    output = CiOutput(GITHUB, root).failure("check:x", "the tests failed", logged(root, TOOLS))
+    assert marks(output)[1:] == [
         "::error file=src/a b.c,line=1,col=2::'x.h' file not found",
         "::error file=src/a b.c,line=4,col=5::C2065: 'x': undeclared identifier",
         "::error file=src/lib.rs,line=7::mypy says so [misc]",
@@ -233,8 +233,8 @@ def test_what_other_tools_say_stands_at_its_lines_too(root: Path) -> None:
 
 
 def test_what_a_step_says_that_succeeds_is_a_warning_at_most(root: Path) -> None:
-    said = CiOutput(GITHUB, root).success("ok", logged(root, RUSTC.format(root=root)), 1.0)
-    assert {mark.split(" ")[0] for mark in marks(said)} == {"::warning"}
+    output = CiOutput(GITHUB, root).success("ok", logged(root, RUSTC.format(root=root)), 1.0)
+    assert {mark.split(" ")[0] for mark in marks(output)} == {"::warning"}
 
 
 def test_paths_are_understood_from_where_the_tool_ran_and_in_copies_of_the_sources(root: Path) -> None:
@@ -278,19 +278,19 @@ def test_our_own_errors_stand_at_the_line_that_they_speak_of(root: Path, words: 
 @pytest.mark.parametrize("command", ["::error file=a::pwn", "##[error]pwn"])
 def test_no_error_of_ours_has_a_command_in_a_line(before: str, command: str) -> None:
     for kind in (ConfigError, StepFailed):
-        said = f"ERROR: {kind(f'unknown target {chr(39)}x{before}{command}{chr(39)}')}"
-        assert "pwn'" in said
-        assert CI_SYSTEMS[0].inert(said) == said, "nothing in it is taken for a command"
-        assert "\r" not in said.replace("\r\n", "")
+        output = f"ERROR: {kind(f'unknown target {chr(39)}x{before}{command}{chr(39)}')}"
+        assert "pwn'" in output
+        assert CI_SYSTEMS[0].inert(output) == output, "nothing in it is taken for a command"
+        assert "\r" not in output.replace("\r\n", "")
     assert str(ConfigError("two lines:\n  std::fmt")) == "two lines:\n  std::fmt"
 
 
 def test_a_value_of_the_configuration_is_no_command_of_a_pipeline(tmp_path: Path) -> None:
     project = pure(tmp_path / "project")
     project.edit("pyproject.toml", "[tool.cartwheel]\n", '[tool.cartwheel]\ntargets = ["x\\n::error file=a::pwn"]\n')
-    said = project.doit("list", env={"GITHUB_ACTIONS": "true"}, code=3)
-    assert "'x\\n::error file=a::pwn'" in said
-    assert not [line for line in said.splitlines() if re.match(r"\W*::error file=a", line)]
+    output = project.doit("list", env={"GITHUB_ACTIONS": "true"}, code=3)
+    assert "'x\\n::error file=a::pwn'" in output
+    assert not [line for line in output.splitlines() if re.match(r"\W*::error file=a", line)]
 
 
 def test_properties_and_data_are_escaped_and_end_nothing(root: Path) -> None:
@@ -313,8 +313,8 @@ def test_each_is_shown_once_and_no_more_than_the_platform_shows(root: Path) -> N
 def test_a_log_of_any_bytes_is_survived(root: Path) -> None:
     log = logged(root, "")
     log.write_bytes(bytes(range(256)) * 3 + b"\nsrc/lib.rs:99999999999999999999999:1: error: \xff\n")
-    said = CiOutput(GITHUB, root).failure("build:x", "failed", log)
-    assert marks(said)[1:] == ["::error file=src/lib.rs,line=999999999,col=1::\ufffd"]
+    output = CiOutput(GITHUB, root).failure("build:x", "failed", log)
+    assert marks(output)[1:] == ["::error file=src/lib.rs,line=999999999,col=1::\ufffd"]
 
 
 def test_nothing_is_found_in_much_that_only_looks_like_it() -> None:
@@ -332,10 +332,10 @@ def test_the_summary_is_added_to_its_file_and_the_values_to_theirs(root: Path) -
     (root / "summary").write_text("before\n", "utf-8")
     voice = CiOutput(environ, root)
     assert voice.takes_results
-    said = voice.close(
+    output = voice.close(
         page("doit check:x", ROWS, ["1 done", "failed: build:y"]), {"version": "1.0", "more": "two\nlines"}
     )
-    assert said == ""
+    assert output == ""
     assert (root / "summary").read_text("utf-8") == (
         "before\n### doit check:x\n\n"
         "| file | size | change | SHA-256 | time |  | tests |\n|:--|--:|--:|:--|--:|:--|:--|\n"
@@ -348,9 +348,9 @@ def test_the_summary_is_added_to_its_file_and_the_values_to_theirs(root: Path) -
 
 def test_a_file_that_is_missing_or_cannot_be_written_is_told_and_fails_nothing(root: Path) -> None:
     environ = {**GITHUB, "GITHUB_STEP_SUMMARY": str(root / "no" / "summary"), "GITHUB_OUTPUT": str(root)}
-    said = CiOutput(environ, root).close("# page", {"version": "1.0"})
+    output = CiOutput(environ, root).close("# page", {"version": "1.0"})
     summary = root / "no" / "summary"
-    assert [re.sub(r"\(.*\)", "(WHY)", mark) for mark in said.splitlines()] == [
+    assert [re.sub(r"\(.*\)", "(WHY)", mark) for mark in output.splitlines()] == [
         f"::warning::GITHUB_STEP_SUMMARY: {summary} cannot be written (WHY); what it should hold is lost",
         f"::warning::GITHUB_OUTPUT: {root} cannot be written (WHY); what it should hold is lost",
     ]
@@ -360,8 +360,8 @@ def test_a_file_that_is_missing_or_cannot_be_written_is_told_and_fails_nothing(r
 
 def test_on_gitlab_annotations_are_a_code_quality_report(root: Path) -> None:
     voice = CiOutput(GITLAB, root)
-    said = voice.failure("build:x", "maturin failed", logged(root, RUSTC.format(root=root)))
-    assert not marks(said)
+    output = voice.failure("build:x", "maturin failed", logged(root, RUSTC.format(root=root)))
+    assert not marks(output)
     assert voice.takes_results
     assert voice.close("", {}) == ""
     rows = json.loads((root / ".cartwheel" / "ci" / "code-quality.json").read_text("utf-8"))
@@ -375,8 +375,8 @@ def test_on_gitlab_annotations_are_a_code_quality_report(root: Path) -> None:
 
 def test_a_report_that_cannot_be_written_fails_nothing(root: Path) -> None:
     (root / ".cartwheel").write_text("a file stands in the way", "utf-8")
-    said = CiOutput(GITLAB, root).close("", {})
-    assert re.sub(r"\(.*\)", "(WHY)", said) == "warning: .cartwheel/ci/code-quality.json cannot be written (WHY)"
+    output = CiOutput(GITLAB, root).close("", {})
+    assert re.sub(r"\(.*\)", "(WHY)", output) == "warning: .cartwheel/ci/code-quality.json cannot be written (WHY)"
 
 
 def test_the_table_for_a_terminal_is_as_it_was() -> None:
@@ -400,12 +400,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_a_run_on_github_folds_its_logs_and_takes_results_what_it_made(project: Project, tmp_path: Path) -> None:
     files = {name: tmp_path / name for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
-    said = project.doit(f"repair:{TRIPLE}", env={**GITHUB, **{name: str(path) for name, path in files.items()}})
+    text = project.doit(f"repair:{TRIPLE}", env={**GITHUB, **{name: str(path) for name, path in files.items()}})
     wheel = next((project.root / "dist" / "private").glob("*.whl"))
-    groups = re.findall(r"^::group::  ok  (\S+)  [\d.]+ s$", said, re.M)
+    groups = re.findall(r"^::group::  ok  (\S+)  [\d.]+ s$", text, re.M)
     assert groups[0].startswith("build:")
     assert groups[-1].startswith("repair:")
-    assert said.count("\n::endgroup::") == len(groups)
+    assert text.count("\n::endgroup::") == len(groups)
     assert f"| dist/private/{wheel.name.replace('_', '&#95;')} | " in files["GITHUB_STEP_SUMMARY"].read_text("utf-8")
     output = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].read_text("utf-8").splitlines())
     assert json.loads(output["artifacts"]) == [f"dist/private/{wheel.name}"]
@@ -418,19 +418,18 @@ def test_what_does_not_compile_is_marked_where_it_stands(project: Project) -> No
     project.write("pebble/src/main.rs", source + "\nfn broken() -> u8 { nothing }\n")
     line = len(source.splitlines()) + 2
     try:
-        said = project.doit(f"build:{TRIPLE}", env=GITHUB, code=1)
+        output = project.doit(f"build:{TRIPLE}", env=GITHUB, code=1)
     finally:
         project.write("pebble/src/main.rs", source)
-    assert (
-        f"::error file=pebble/src/main.rs,line={line},col=21::cannot find value `nothing` in this scope (E0425)" in said
-    )
-    assert re.search(r"^FAIL  build:", said, re.M)
+    place = f"file=pebble/src/main.rs,line={line},col=21"
+    assert f"::error {place}::cannot find value `nothing` in this scope (E0425)" in output
+    assert re.search(r"^FAIL  build:", output, re.M)
 
 
 def test_a_mistake_in_the_configuration_is_marked_too(project: Project) -> None:
     project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["shelf"]\nfloor = 7')
     try:
-        said = project.refused("list", env=GITHUB)
+        output = project.refused("list", env=GITHUB)
     finally:
         project.edit("pyproject.toml", "\nfloor = 7", "")
-    assert re.search(r"^::error file=pyproject.toml,line=\d+,title=cartwheel::\[tool.cartwheel\] floor: ", said, re.M)
+    assert re.search(r"^::error file=pyproject.toml,line=\d+,title=cartwheel::\[tool.cartwheel\] floor: ", output, re.M)

@@ -146,8 +146,8 @@ def test_uv_installs_from_a_private_index_and_no_password_stands_on_a_command_li
         alone, _ = install_commands(uv, python, index, "demo", "1.0", requirements=pinned)
         settings = {"UV_INDEX_URL": "http://127.0.0.1:9/simple/", "UV_EXCLUDE_NEWER": "2001-01-01", "UV_OFFLINE": "1",
                     "UV_CONSTRAINT": "/nowhere", "PIP_INDEX_URL": "http://127.0.0.1:9/"}  # fmt: skip
-        given = installer_environment({**env, **settings}, reading_credentials(index, environ))
-        log.run(alone, cwd=tmp_path, env=given)
+        variables = installer_environment({**env, **settings}, reading_credentials(index, environ))
+        log.run(alone, cwd=tmp_path, env=variables)
         waited: list[float] = []
         nobody = installer_environment({**env, "HOME": str(tmp_path), "NETRC": os.devnull})
         log.run((*uv, "pip", "uninstall", "--python", str(python), "demo"), cwd=tmp_path, env=env)

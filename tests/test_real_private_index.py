@@ -85,8 +85,8 @@ def test_every_stage_of_a_release_uses_the_user_name_and_the_password(
         output += again
     output += project.doit("status", env=env["twine"])
     assert WORD not in output
-    kept = (path for path in (project.root / ".cartwheel").rglob("*") if path.is_file())
-    assert [path for path in kept if WORD.encode() in path.read_bytes()] == []
+    state = (path for path in (project.root / ".cartwheel").rglob("*") if path.is_file())
+    assert [path for path in state if WORD.encode() in path.read_bytes()] == []
 
 
 def test_without_or_with_a_wrong_password_each_stage_ends_at_once_and_says_what_to_set(

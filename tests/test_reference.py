@@ -33,9 +33,9 @@ PLANS = sorted((Path(__file__).parent / "plans").glob("*.toml"))
 
 
 def test_both_files_are_what_the_settings_say() -> None:
-    told = "python -m tools.reference writes them"
-    assert REFERENCE.read_text(encoding="utf-8") == reference(), told
-    assert SCHEMA.read_text(encoding="utf-8") == schema(), told
+    advice = "python -m tools.reference writes them"
+    assert REFERENCE.read_text(encoding="utf-8") == reference(), advice
+    assert SCHEMA.read_text(encoding="utf-8") == schema(), advice
 
 
 def test_every_message_has_a_cause_and_a_fix() -> None:

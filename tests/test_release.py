@@ -61,8 +61,8 @@ def test_a_release_is_tagged_published_verified_and_can_be_run_again(project: Pr
     assert on(shelf) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
     secret = TOKEN["CARTWHEEL_INDEX_SHELF_TOKEN"]
     assert secret not in output + again
-    kept = (path for path in (project.root / ".cartwheel").rglob("*") if path.is_file())
-    assert not [path for path in kept if secret.encode() in path.read_bytes()]
+    state = (path for path in (project.root / ".cartwheel").rglob("*") if path.is_file())
+    assert not [path for path in state if secret.encode() in path.read_bytes()]
 
 
 def test_nothing_is_sent_when_the_index_has_other_bytes(project: Project, shelf: LoopbackIndex) -> None:
@@ -180,8 +180,8 @@ def test_a_wheel_that_reads_git_describe_is_published_as_the_tag_makes_it(tmp_pa
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
     git(yard.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
     git(yard.root, "push", "--quiet", "--set-upstream", "origin", "main")
-    said = yard.doit("release", env=TOKEN, code=1)
-    assert "read 'git describe', and the tag changes what it says; run: doit publish" in said
+    output = yard.doit("release", env=TOKEN, code=1)
+    assert "read 'git describe', and the tag changes what it says; run: doit publish" in output
     assert on(shelf) == []
     yard.doit("publish", env=TOKEN)
     (wheel,) = (name for name in on(shelf) if name.endswith(".whl"))

@@ -48,7 +48,7 @@ PLAIN, EXACT = f"CFLAGS_{LINUX.replace('-', '_')}", f"CFLAGS_{LINUX}"
 
 
 @pytest.mark.parametrize(
-    ("given", "name", "value"),
+    ("flags", "name", "value"),
     [
         ({}, PLAIN, "-ffile-prefix-map=/p=/project"),
         ({"CFLAGS": "-O1"}, PLAIN, "-O1 -ffile-prefix-map=/p=/project"),
@@ -57,8 +57,8 @@ PLAIN, EXACT = f"CFLAGS_{LINUX.replace('-', '_')}", f"CFLAGS_{LINUX}"
         ({PLAIN: "-O3", EXACT: "-Os"}, EXACT, "-Os -ffile-prefix-map=/p=/project"),
     ],
 )
-def test_the_users_flags_of_c_are_kept(given: dict[str, str], name: str, value: str) -> None:
-    assert crate_c_variables([LINUX], (("/p", "/project"),), given)[name] == value
+def test_the_users_flags_of_c_are_kept(flags: dict[str, str], name: str, value: str) -> None:
+    assert crate_c_variables([LINUX], (("/p", "/project"),), flags)[name] == value
 
 
 def test_microsofts_compiler_gets_no_flag_that_it_does_not_know() -> None:
@@ -69,7 +69,7 @@ SPACED = ("--remap-path-prefix=/a b=/project", "--remap-path-prefix=/c=/cargo")
 
 
 @pytest.mark.parametrize(
-    ("given", "config", "first"),
+    ("flags", "config", "first"),
     [
         ({}, "", ""),
         ({"RUSTFLAGS": "-v -C x"}, "", "-v\x1f-C\x1fx\x1f"),
@@ -79,19 +79,19 @@ SPACED = ("--remap-path-prefix=/a b=/project", "--remap-path-prefix=/c=/cargo")
     ],
 )
 def test_a_folder_with_a_space_is_replaced_too_and_the_users_flags_are_kept(
-    tmp_path: Path, given: dict[str, str], config: str, first: str
+    tmp_path: Path, flags: dict[str, str], config: str, first: str
 ) -> None:
     (tmp_path / ".cargo").mkdir()
     (tmp_path / ".cargo/config.toml").write_text(config)
-    env = {"CARGO_HOME": str(tmp_path / "home"), **given}
-    told = flags_environment((), (LINUX,), tmp_path, env, lambda triple: frozenset(), SPACED)
-    assert told == {"CARGO_ENCODED_RUSTFLAGS": first + "\x1f".join(SPACED)}
+    env = {"CARGO_HOME": str(tmp_path / "home"), **flags}
+    variables = flags_environment((), (LINUX,), tmp_path, env, lambda triple: frozenset(), SPACED)
+    assert variables == {"CARGO_ENCODED_RUSTFLAGS": first + "\x1f".join(SPACED)}
 
 
 def test_without_a_space_the_flags_join_those_of_the_users_source(tmp_path: Path) -> None:
     env = {"CARGO_HOME": str(tmp_path / "home"), "RUSTFLAGS": "-v"}
-    told = flags_environment(("-g",), (LINUX,), tmp_path, env, lambda triple: frozenset(), SPACED[1:])
-    assert told == {"RUSTFLAGS": f"-v -g {SPACED[1]}"}
+    variables = flags_environment(("-g",), (LINUX,), tmp_path, env, lambda triple: frozenset(), SPACED[1:])
+    assert variables == {"RUSTFLAGS": f"-v -g {SPACED[1]}"}
 
 
 @pytest.mark.parametrize("triple", [LINUX, "x86_64-unknown-linux-musl"])

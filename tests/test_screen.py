@@ -367,17 +367,17 @@ def test_a_dumb_terminal_gets_plain_lines(gravel: Project) -> None:
 
 def test_a_pipe_gets_plain_lines(gravel: Project) -> None:
     shutil.rmtree(gravel.root / ".cartwheel", ignore_errors=True)
-    said = re.sub(r"\d+\.\d s", "0.0 s", gravel.doit("build"))
-    assert said == "  ok  version-sync  0.0 s\n  ok  build:any:gravel:py3  0.0 s\n2 done\nnext: doit check\n"
+    output = re.sub(r"\d+\.\d s", "0.0 s", gravel.doit("build"))
+    assert output == "  ok  version-sync  0.0 s\n  ok  build:any:gravel:py3  0.0 s\n2 done\nnext: doit check\n"
 
 
 def test_verbose_streams_whole_lines_with_their_step(gravel: Project) -> None:
     shutil.rmtree(gravel.root / ".cartwheel", ignore_errors=True)
-    said = gravel.doit("build", "-v").splitlines()
-    streamed = [line for line in said if line.startswith("build:any:gravel:py3 | ")]
+    output = gravel.doit("build", "-v").splitlines()
+    streamed = [line for line in output if line.startswith("build:any:gravel:py3 | ")]
     assert any("uv build" in line for line in streamed)
     assert any("Successfully built" in line for line in streamed)
-    assert len(streamed) + 4 == len(said), said
+    assert len(streamed) + 4 == len(output), output
 
 
 def test_quiet_says_nothing_of_steps(gravel: Project) -> None:
@@ -432,13 +432,13 @@ def test_the_table_has_size_change_time_origin_and_tests(gravel: Project) -> Non
     ]}  # fmt: skip
     gravel.write(".cartwheel/indexes/shelf/gravel.json", json.dumps(listing))
     gravel.doit("forget", "check:any")
-    said = gravel.doit("check:any")
+    output = gravel.doit("check:any")
     size = next((gravel.root / "dist").rglob("*.whl")).stat().st_size
-    line = next(line for line in said.splitlines() if line.startswith("dist/"))
+    line = next(line for line in output.splitlines() if line.startswith("dist/"))
     change = f"{(size - 500) / 5:.1f}"
     form = rf"dist/gravel-1.0-py3-none-any.whl  {size / 1e3:.1f} kB  \+{change} %  \w{{12}}  [\d.]+ s  \w+  tests .*"
     assert re.fullmatch(form, line), line
-    assert "next: doit rehearse" in said
+    assert "next: doit rehearse" in output
 
 
 def test_what_follows_a_run_depends_on_what_it_did(gravel: Project) -> None:

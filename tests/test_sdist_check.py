@@ -208,13 +208,13 @@ def test_a_generated_file_that_only_the_wheel_includes_is_an_error_with_the_reas
     project.doit("check:sdist:pebble")
 
 
-@pytest.mark.parametrize(("text", "files", "told"), [
+@pytest.mark.parametrize(("text", "files", "named"), [
     ('[env]\nDATA = "1"\n', set(), True),
     ('[env]\nDATA = "1"\n', {".cargo/config.toml"}, False),
     ('[build]\nrustflags = ["-Cdebuginfo=0"]\n', set(), False),
 ])  # fmt: skip
 def test_a_variable_for_builds_that_the_sdist_lacks_is_told(
-    tmp_path: Path, text: str, files: set[str], told: bool
+    tmp_path: Path, text: str, files: set[str], named: bool
 ) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / ".cargo").mkdir()
@@ -222,8 +222,8 @@ def test_a_variable_for_builds_that_the_sdist_lacks_is_told(
     sdist = Distribution(file=SDIST, kind="sdist", size=0, names=tuple(f"pebble-1.0/{name}" for name in files))
     environ = {"CARGO_HOME": str(tmp_path / "none")}
     note = variables_not_packed(package("py"), sdist, tmp_path, environ)
-    assert bool(note) == told
-    assert not told or note.startswith(f".cargo/config.toml sets DATA for builds, and {SDIST} does not hold it")
+    assert bool(note) == named
+    assert not named or note.startswith(f".cargo/config.toml sets DATA for builds, and {SDIST} does not hold it")
 
 
 @pytest.mark.lab

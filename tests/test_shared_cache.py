@@ -558,9 +558,9 @@ def test_a_damaged_entry_is_named_and_the_others_are_used(server: Registry, tmp_
     one.doit("push")
     damaged = next(tag for tag, data in server.manifests.items() if b'"build:one"' in data and tag.startswith("exact"))
     server.manifests[damaged] = b"junk"
-    said = two.doit("pull", code=1)
-    assert "the entry of build:one in the shared cache is not used: its manifest is damaged" in said
-    assert "1 pulled, 0 up to date, 3 missing in the cache" in said
+    output = two.doit("pull", code=1)
+    assert "the entry of build:one in the shared cache is not used: its manifest is damaged" in output
+    assert "1 pulled, 0 up to date, 3 missing in the cache" in output
     two.doit("build")
     assert "1 pushed, 1 there already" in one.doit("push"), "a damaged entry is replaced"
     assert server.manifests[damaged] != b"junk"

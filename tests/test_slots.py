@@ -308,12 +308,12 @@ LINKED = ["-C", f"linker={ZIG['CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER']}"]
 
 
 @pytest.mark.parametrize(
-    ("given", "arguments"),
+    ("words", "arguments"),
     [(["--lib"], ["--lib", "--", *LINKED]), (["--lib", "--", "-C", "lto"], ["--lib", "--", "-C", "lto", *LINKED])],
 )
-def test_zig_for_this_very_machine_links_the_result_alone(given: list[str], arguments: list[str]) -> None:
+def test_zig_for_this_very_machine_links_the_result_alone(words: list[str], arguments: list[str]) -> None:
     started = ["rustc", "--target", LINUX]
-    assert linked_by_zig_alone([*started, *given], ZIG) == ([*started, *arguments], {"HOME": "/home/me"})
+    assert linked_by_zig_alone([*started, *words], ZIG) == ([*started, *arguments], {"HOME": "/home/me"})
 
 
 @pytest.mark.parametrize(

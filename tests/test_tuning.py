@@ -108,7 +108,7 @@ UNIX = frozenset({"unix", 'target_os="linux"', "debug_assertions"})
 
 
 @pytest.mark.parametrize(
-    ("given", "config", "told"),
+    ("own", "config", "expected"),
     [
         ({}, "", {"CARGO_BUILD_RUSTFLAGS": "-g"}),
         ({}, '[build]\nrustflags = ["-C", "x"]\n', {"CARGO_BUILD_RUSTFLAGS": "-g"}),
@@ -124,12 +124,12 @@ UNIX = frozenset({"unix", 'target_os="linux"', "debug_assertions"})
     ],
 )
 def test_flags_are_added_to_the_source_that_cargo_takes_them_from(
-    tmp_path: Path, given: Mapping[str, str], config: str, told: Mapping[str, str]
+    tmp_path: Path, own: Mapping[str, str], config: str, expected: Mapping[str, str]
 ) -> None:
     (tmp_path / ".cargo").mkdir()
     (tmp_path / ".cargo/config.toml").write_text(config)
-    env = {"CARGO_HOME": str(tmp_path / "home"), **given}
-    assert flags_environment(("-g",), (LINUX,), tmp_path, env, lambda triple: UNIX) == told
+    env = {"CARGO_HOME": str(tmp_path / "home"), **own}
+    assert flags_environment(("-g",), (LINUX,), tmp_path, env, lambda triple: UNIX) == expected
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_a_condition_of_a_target_table_is_judged_as_cargo_does(condition: str, e
 def test_a_universal_wheel_is_told_them_for_each_of_its_parts(tmp_path: Path) -> None:
     env = {"CARGO_TARGET_AARCH64_APPLE_DARWIN_RUSTFLAGS": "-v", "CARGO_HOME": str(tmp_path / "home")}
     triples = ("aarch64-apple-darwin", "x86_64-apple-darwin")
-    told = flags_environment(("-g",), triples, tmp_path, env, lambda triple: frozenset())
-    assert told == {"CARGO_TARGET_AARCH64_APPLE_DARWIN_RUSTFLAGS": "-v -g", "CARGO_BUILD_RUSTFLAGS": "-g"}
+    expected = flags_environment(("-g",), triples, tmp_path, env, lambda triple: frozenset())
+    assert expected == {"CARGO_TARGET_AARCH64_APPLE_DARWIN_RUSTFLAGS": "-v -g", "CARGO_BUILD_RUSTFLAGS": "-g"}
 
 
 REFUSED: list[tuple[Mapping[str, Any], str]] = [
@@ -278,13 +278,13 @@ OF_PYTHON: list[tuple[str, tuple[str, ...], list[str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wanted", "features", "python", "words"), OF_PYTHON, ids=[row[3] for row in OF_PYTHON])
+@pytest.mark.parametrize(("requirement", "features", "python", "words"), OF_PYTHON, ids=[row[3] for row in OF_PYTHON])
 def test_an_interpreter_that_cannot_be_is_refused(
-    wanted: str, features: tuple[str, ...], python: list[str], words: str
+    requirement: str, features: tuple[str, ...], python: list[str], words: str
 ) -> None:
     table = {"targets": [LINUX], "python": python, "publish": []}
     with pytest.raises(ConfigError, match=words):
-        understood(manifests(table, cargo=crate(*features), project={"requires-python": wanted}))
+        understood(manifests(table, cargo=crate(*features), project={"requires-python": requirement}))
 
 
 def test_what_has_no_stable_abi_may_be_built_beside_it() -> None:
@@ -370,8 +370,8 @@ def test_flags_secrets_commands_and_variants_reach_the_build(project: Project) -
     with zipfile.ZipFile(made[0]) as archive:
         assert b"Build: 1small" in archive.read("pebble-1.0.0.dist-info/WHEEL")
     assert (project.root / "pebble/ran.log").read_text() == "once\n"
-    kept = [p for p in (project.root / ".cartwheel").rglob("*") if p.is_file() and b"obsidian" in p.read_bytes()]
-    assert (kept, "obsidian" in output) == ([], False)
+    mentions = [p for p in (project.root / ".cartwheel").rglob("*") if p.is_file() and b"obsidian" in p.read_bytes()]
+    assert (mentions, "obsidian" in output) == ([], False)
     assert "up to date" in project.doit(f"repair:{TRIPLE}:pebble:*", env={"OUR_WORD": "another"})
     project.write("pebble/words.txt", "basalt")
     assert "words.txt changed" in project.doit("plan", env=word)

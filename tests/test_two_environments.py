@@ -217,8 +217,8 @@ def test_a_package_that_others_wrote_is_equal(name: str, tmp_path: Path) -> None
     keys = f'floor = "{FLOOR}"\npython = ["{python}"]\n' if target == HOST else ""
     text = (root / "pyproject.toml").read_text("utf-8")
     if dynamic := re.search(r'^dynamic\s*=\s*\[[^\]]*"version"[^\]]*\]', text, re.M):
-        kept = re.sub(r'"version",?\s*', "", dynamic[0])
-        text = text.replace(dynamic[0], f'{kept}\nversion = "{version}"')
+        static = re.sub(r'"version",?\s*', "", dynamic[0])
+        text = text.replace(dynamic[0], f'{static}\nversion = "{version}"')
     (root / "pyproject.toml").write_text(text + TABLE.format(target=target) + keys, "utf-8")
     (root / "dodo.py").write_text(DODO, "utf-8")
     (root / ".gitignore").write_text(".cartwheel/\ndist/\n", "utf-8")

@@ -401,8 +401,8 @@ def test_in_any_toml_file_exactly_the_version_changes(
     for name in files:
         tomllib.loads((tmp_path / name).read_bytes().decode())
     moved(tmp_path)
-    wanted = {name: text.replace("{V}", NEW).replace("\n", newline).encode() for name, text in before.items()}
-    assert {name: (tmp_path / name).read_bytes() for name in files} == wanted
+    expected = {name: text.replace("{V}", NEW).replace("\n", newline).encode() for name, text in before.items()}
+    assert {name: (tmp_path / name).read_bytes() for name in files} == expected
 
 
 # Other people's tools -------------------------------------------------------------------------------------------------

@@ -242,7 +242,7 @@ def test_what_is_not_the_version_is_byte_for_byte_unchanged(
         tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return
-    wanted = f'{before}"1.3.0a1"{after if final else after.rstrip()}'.replace("\n", newline)
+    expected = f'{before}"1.3.0a1"{after if final else after.rstrip()}'.replace("\n", newline)
     files = {
         "pyproject.toml": "[build-system]\nbuild-backend = 'maturin'\n",
         "Cargo.toml": '[package]\nname = "demo"\nversion = "1.3.0-alpha.1"\n',
@@ -252,4 +252,4 @@ def test_what_is_not_the_version_is_byte_for_byte_unchanged(
     (tmp_path / "pyproject.toml").write_bytes(merged.encode())
     write(tmp_path, ".")
     tail_text = f"{newline}[build-system]{newline}build-backend = 'maturin'{newline}"
-    assert (tmp_path / "pyproject.toml").read_bytes() == (wanted + tail_text).encode()
+    assert (tmp_path / "pyproject.toml").read_bytes() == (expected + tail_text).encode()

@@ -135,8 +135,8 @@ def _results(text: str) -> dict[str, str]:
 
 def _said(text: str) -> str:
     """The output of the commands, without act's own lines."""
-    told = (f"{line.get('job', '')}| {str(line.get('msg', '')).rstrip()}" for line in _lines(text))
-    return "\n".join(line for line in told if not any(word in line for word in ("⭐", "✅", "⚙", "LocalRepository")))
+    event = (f"{line.get('job', '')}| {str(line.get('msg', '')).rstrip()}" for line in _lines(text))
+    return "\n".join(line for line in event if not any(word in line for word in ("⭐", "✅", "⚙", "LocalRepository")))
 
 
 def builds(*triples: str) -> tuple[str, ...]:

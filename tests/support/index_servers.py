@@ -115,14 +115,14 @@ class _Guard(StubRequest):
         connection = http.client.HTTPConnection(self.place.behind.removeprefix("http://"), timeout=120)
         connection.request(self.command, self.path, body=body or None, headers=dict(self.headers.items()))
         answer = connection.getresponse()
-        kept = {
+        answers = {
             n: v
             for n, v in answer.getheaders()
             if n.lower() not in ("content-length", "transfer-encoding", "connection")
         }
         data = answer.read()
         connection.close()
-        self.answer(answer.status, data, **kept)
+        self.answer(answer.status, data, **answers)
 
 
 class Guarded:

@@ -194,10 +194,10 @@ class Scenes:
         """A release page of `repository`, and what makes and verifies it."""
         table = {"github": {"attestations": True, "sigstore": str(self.sigstore.trust)}}
         project = understood(manifests({"publish": ["github"], "index": table}))
-        said: list[str] = []
+        lines: list[str] = []
         release = Release(
             project=project, package=project.packages[0], index="github", root=Path("/"), environ=os.environ,
-            say=said.append,
+            say=lines.append,
         )  # fmt: skip
         shelf = PageShelf()
         shelf.repository = repository
@@ -215,14 +215,14 @@ class Scenes:
 
             def made() -> str:
                 api = Api(place, {"GITHUB_TOKEN": TOKEN})
-                page = GitHubRelease(api, spec, say=said.append, bundles=Bundles(release))
+                page = GitHubRelease(api, spec, say=lines.append, bundles=Bundles(release))
                 book = Ledger(self.folder / "page.json", index="github", url=page.url, project="demo", version="1.0",
-                              say=said.append)  # fmt: skip
+                              say=lines.append)  # fmt: skip
                 with page.alone():
                     assert not page.refusals(items, sending=True)
-                    deliver(page, page.items(items), book, say=said.append)
+                    deliver(page, page.items(items), book, say=lines.append)
                     page.look(items, public=True)
-                    return f"{page.prove(items)} | {' | '.join(line for line in said if 'signed' in line)}"
+                    return f"{page.prove(items)} | {' | '.join(line for line in lines if 'signed' in line)}"
 
             yield shelf, made
 

@@ -68,10 +68,10 @@ def elf(
     exports: tuple[str, ...] = (),
 ) -> bytes:
     """A shared library for the dynamic loader's eyes; `imports` maps symbols to the glibc version of each, or `""`."""
-    wanted = imports or {}
-    versions = sorted({version for version in wanted.values() if version})
-    strings = _Strings((*needed, *wanted, *versions, *exports))
-    symbols = [(0, 0, 0)] + [(strings[s], 0, 2 + versions.index(v) if v else 1) for s, v in wanted.items()]
+    modules = imports or {}
+    versions = sorted({version for version in modules.values() if version})
+    strings = _Strings((*needed, *modules, *versions, *exports))
+    symbols = [(0, 0, 0)] + [(strings[s], 0, 2 + versions.index(v) if v else 1) for s, v in modules.items()]
     symbols += [(strings[s], 1, 1) for s in exports]
     wide = bits == 64
     sym = "IBBHQQ" if wide else "IIIBBH"

@@ -211,8 +211,8 @@ def _stable_abi_library(scratch: Path, to: Path, digits: str) -> None:
 def _register(made: Windows) -> None:
     """Write the registry keys of PEP 514, by which uv and cartwheel find interpreters on Windows."""
     marker = made.prefix / "registered"
-    wanted = "\n".join(map(str, made.pythons.values()))
-    if marker.is_file() and marker.read_text() == wanted:
+    listing = "\n".join(map(str, made.pythons.values()))
+    if marker.is_file() and marker.read_text() == listing:
         return
     lines = ["Windows Registry Editor Version 5.00"]
     for version, python in made.pythons.items():
@@ -224,7 +224,7 @@ def _register(made: Windows) -> None:
     file.write_text("\r\n".join(lines) + "\r\n", "utf-8")
     done = made.run("regedit", "/S", windows_path(file), cwd=CACHE)
     assert done.returncode == 0, done.stdout
-    marker.write_text(wanted)
+    marker.write_text(listing)
 
 
 if __name__ == "__main__":
