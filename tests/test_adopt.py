@@ -111,10 +111,10 @@ def expected_wheels(name: str) -> dict[str, set[str]]:
 
 def test_what_is_planned_is_what_the_index_holds_file_by_file(shape: tuple[str, Path]) -> None:
     name, root = shape
-    found = adopt(root, offline=False, released=listing(name))
-    assert planned(found) == expected_wheels(name)
-    assert [row for package in found.packages for row in package.rows] == []
-    lines = found.rivals
+    adoption = adopt(root, offline=False, released=listing(name))
+    assert planned(adoption) == expected_wheels(name)
+    assert [row for package in adoption.packages for row in package.rows] == []
+    lines = adoption.rivals
     for row in expected(name, "PUBLISHED TWICE"):
         path, rest = row.split(" ", 1)
         job, _, index = rest.rpartition(" ")
@@ -253,9 +253,9 @@ def test_adopt_shows_a_diff_and_writes_only_when_it_is_told_to(tmp_path: Path) -
     assert "nothing is written; doit adopt --write writes it" in output
     assert "take it out: lines 32-40" in output
     assert git(project.root, "status", "--porcelain") == ""
-    found = json.loads(project.doit("adopt", "--offline", "--write", "--json"))
-    assert found["written"] is True
-    assert found["packages"][0]["planned"][-1] == "flint-1.4.0.tar.gz"
+    document = json.loads(project.doit("adopt", "--offline", "--write", "--json"))
+    assert document["written"] is True
+    assert document["packages"][0]["planned"][-1] == "flint-1.4.0.tar.gz"
     assert project.plan()["artifacts"][-1]["file"] == "flint-1.4.0.tar.gz"
     assert "nothing has changed" in project.doit("adopt", "--offline")
 

@@ -242,9 +242,9 @@ def legacy(root: Path, **files: str) -> Path:
 
 def test_a_package_with_setup_py_alone_gets_both_tables_and_keeps_the_rest_there(tmp_path: Path) -> None:
     root = legacy(tmp_path / "x", **{"setup.py": SETUP})
-    found = adopt(root, offline=True)
-    assert [edit.path for edit in found.edits] == ["dodo.py", ".gitignore", "pyproject.toml"]
-    write(found)
+    adoption = adopt(root, offline=True)
+    assert [edit.path for edit in adoption.edits] == ["dodo.py", ".gitignore", "pyproject.toml"]
+    write(adoption)
     document = tomllib.loads((root / "pyproject.toml").read_text())
     assert document["build-system"] == {"requires": ["setuptools>=77"], "build-backend": "setuptools.build_meta"}
     assert document["project"]["name"] == "agate"

@@ -37,8 +37,8 @@ SET_UP = 'uses: actions/setup-python@v5\n        with: { python-version: "${{ ma
 
 @pytest.mark.parametrize("build", ["maturin build -i python --out dist", "maturin build", "python -m build --wheel"])
 def test_interpreters_that_the_job_sets_up_are_those_of_the_wheels(build: str) -> None:
-    found = calls(job("${{ matrix.os }}", SET_UP, f"run: pip install maturin build && {build}", more=MATRIX))
-    assert {(call.triples[0], call.pythons) for call in found} == {
+    commands = calls(job("${{ matrix.os }}", SET_UP, f"run: pip install maturin build && {build}", more=MATRIX))
+    assert {(call.triples[0], call.pythons) for call in commands} == {
         (triple, (version,)) for triple in (WINDOWS, MACOS) for version in ("3.10", "3.12")
     }
 
@@ -117,8 +117,8 @@ def test_each_interpreter_of_a_container_is_read_from_its_path() -> None:
     more = "    container: quay.io/pypa/manylinux_2_28_x86_64\n"
     more += "    strategy: { matrix: { py: [cp39-cp39, cp312-cp312] } }\n"
     run = "run: /opt/python/${{ matrix.py }}/bin/python -m build --wheel && auditwheel repair dist/*.whl"
-    found = calls(job("ubuntu-latest", run, more=more))
-    assert [(call.pythons, call.floor) for call in found] == [
+    commands = calls(job("ubuntu-latest", run, more=more))
+    assert [(call.pythons, call.floor) for call in commands] == [
         (("3.9",), "manylinux_2_28"),
         (("3.12",), "manylinux_2_28"),
     ]
@@ -133,16 +133,16 @@ def test_uv_builds_with_its_own_interpreter_first() -> None:
 def test_a_loop_over_plain_words_is_one_build_for_each_word() -> None:
     script = "run: |\n          for t in x86_64-apple-darwin aarch64-apple-darwin; do\n"
     script += "            maturin build --release --target $t\n          done"
-    found = calls(job("macos-14", script))
-    assert [call.triples for call in found] == [("x86_64-apple-darwin",), ("aarch64-apple-darwin",)]
-    assert not any(call.left_out for call in found)
+    commands = calls(job("macos-14", script))
+    assert [call.triples for call in commands] == [("x86_64-apple-darwin",), ("aarch64-apple-darwin",)]
+    assert not any(call.left_out for call in commands)
 
 
 def test_a_loop_over_packages_builds_each_in_its_folder() -> None:
     script = "run: |\n          for p in alpha beta; do\n"
     script += "            (cd py/$p && maturin build --target i686-unknown-linux-gnu)\n"
-    found = calls(job("ubuntu-latest", f"{script}          done"))
-    assert [(call.folder, call.triples[0]) for call in found] == [
+    commands = calls(job("ubuntu-latest", f"{script}          done"))
+    assert [(call.folder, call.triples[0]) for call in commands] == [
         ("py/alpha", "i686-unknown-linux-gnu"), ("py/beta", "i686-unknown-linux-gnu"),
     ]  # fmt: skip
 
@@ -212,29 +212,29 @@ def cibuildwheel(build: str, version: str = "v2.21.3", **env: str) -> str:
 
 def test_a_release_of_cibuildwheel_before_3_has_its_own_image_and_a_note() -> None:
     text = job("ubuntu-latest", cibuildwheel("cp312-* pp39-manylinux* cp313t-*"))
-    found = calls(text)
-    assert {call.floor for call in found} == {"manylinux2014", "musllinux_1_2"}
-    assert {python for call in found for python in call.pythons} == {"3.12", "3.13t", "pypy3.9"}
-    assert [note for call in found for note in call.notes if note.startswith("cibuildwheel 2 builds there")]
+    commands = calls(text)
+    assert {call.floor for call in commands} == {"manylinux2014", "musllinux_1_2"}
+    assert {python for call in commands for python in call.pythons} == {"3.12", "3.13t", "pypy3.9"}
+    assert [note for call in commands for note in call.notes if note.startswith("cibuildwheel 2 builds there")]
 
 
 def test_a_release_that_pip_installs_is_a_pin() -> None:
     run = "run: pip install cibuildwheel==2.21.3"
-    found = calls(job("ubuntu-latest", run, "run: python -m cibuildwheel --output-dir x"))
-    assert "manylinux2014" in {call.floor for call in found}
+    commands = calls(job("ubuntu-latest", run, "run: python -m cibuildwheel --output-dir x"))
+    assert "manylinux2014" in {call.floor for call in commands}
 
 
 @pytest.mark.parametrize(("enable", "expected"), [("cpython-freethreading", {"3.13t"}), ("pypy", set())])
 def test_release_3_builds_free_threaded_3_13_where_it_is_enabled(enable: str, expected: set[str]) -> None:
-    found = calls(job("ubuntu-latest", cibuildwheel("cp313t-*", "v3.1", CIBW_ENABLE=enable)))
-    assert {python for call in found for python in call.pythons} == expected
-    notes = [note for call in found for note in call.notes if "'cp313t-*' selects no wheel" in note]
+    commands = calls(job("ubuntu-latest", cibuildwheel("cp313t-*", "v3.1", CIBW_ENABLE=enable)))
+    assert {python for call in commands for python in call.pythons} == expected
+    notes = [note for call in commands for note in call.notes if "'cp313t-*' selects no wheel" in note]
     assert bool(notes) == (not expected)
 
 
 def test_a_pattern_for_another_platform_of_the_matrix_is_not_noted() -> None:
-    found = calls(job("macos-14", cibuildwheel("cp312-manylinux* cp312-macosx*", "v4.1.0")))
-    assert [call.notes for call in found] == [()]
+    commands = calls(job("macos-14", cibuildwheel("cp312-manylinux* cp312-macosx*", "v4.1.0")))
+    assert [call.notes for call in commands] == [()]
 
 
 def test_tests_in_the_variables_of_a_workflow_are_those_of_the_wheels(tmp_path: Path) -> None:

@@ -42,11 +42,11 @@ def doit(folder: Path, *arguments: str) -> tuple[int, str]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    made = committed(pure(tmp_path / "project"))
+    project = committed(pure(tmp_path / "project"))
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
-    git(made.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
-    return made
+    git(project.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    git(project.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    return project
 
 
 def pushed(project: Project) -> None:

@@ -83,9 +83,9 @@ def test_wheels_of_a_variant_are_other_files() -> None:
 
 @pytest.mark.parametrize("pattern", ["*-win32", "i686-pc-windows-*", "i686-pc-windows-msvc:3.13", "x-1-cp313-*"])
 def test_a_loss_has_a_reason_by_file_name_or_by_the_words_of_the_plan(pattern: str) -> None:
-    found = with_reasons(compare(["x-1-cp313-cp313-win32.whl"], []), [("*-macosx*", "no"), (pattern, "no users")])
-    assert [row.reason for row in found.lost] == ["no users"]
-    assert not found.unexplained
+    comparison = with_reasons(compare(["x-1-cp313-cp313-win32.whl"], []), [("*-macosx*", "no"), (pattern, "no users")])
+    assert [row.reason for row in comparison.lost] == ["no users"]
+    assert not comparison.unexplained
 
 
 @pytest.mark.parametrize(
@@ -139,15 +139,15 @@ def shelf() -> Iterator[Faulty]:
 
 @pytest.fixture
 def project(tmp_path: Path, shelf: Faulty) -> Project:
-    made = pure(tmp_path / "project")
-    made.edit(
+    project = pure(tmp_path / "project")
+    project.edit(
         "pyproject.toml", 'url = "http://127.0.0.1:9/"', f'url = "{shelf.base}/"\nsimple = "{shelf.base}/simple/"'
     )
-    committed(made)
+    committed(project)
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
-    git(made.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
-    return made
+    git(project.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    git(project.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    return project
 
 
 def hold(shelf: Faulty, *files: str) -> None:
@@ -162,9 +162,9 @@ def test_the_plan_is_compared_with_the_newest_release_and_says_what_is_lost(proj
     hold(shelf, "gravel-0.9-1small-py3-none-any.whl")
     output = project.doit("plan", "--against", "shelf", code=1)
     assert "lost    gravel-0.9-1small-py3-none-any.whl" in output
-    found = json.loads(project.doit("plan", "--json", "--against", "shelf:0.8"))
-    assert found["packages"][0]["against"] == "0.8"
-    assert found["packages"][0]["lost"] == []
+    document = json.loads(project.doit("plan", "--json", "--against", "shelf:0.8"))
+    assert document["packages"][0]["against"] == "0.8"
+    assert document["packages"][0]["lost"] == []
     assert "| lost | `gravel-0.9-1small-py3-none-any.whl` |" in project.doit("plan", "--against", "--markdown", code=1)
 
 
@@ -176,12 +176,12 @@ def test_with_sizes_each_built_file_stands_beside_that_of_the_last_release(proje
     shelf.files["gravel-0.9.tar.gz"] = b"x" * 100
     old = len(shelf.files["gravel-0.9-py3-none-any.whl"])
 
-    found = json.loads(project.doit("plan", "--against", "--sizes", "--json"))["packages"][0]
-    sizes = {row["file"]: (row["old"], row["new"]) for row in found["sizes"]}
+    document = json.loads(project.doit("plan", "--against", "--sizes", "--json"))["packages"][0]
+    sizes = {row["file"]: (row["old"], row["new"]) for row in document["sizes"]}
     assert sizes["gravel-1.0-py3-none-any.whl"] == (old, len(wheel))
     assert sizes["gravel-1.0.tar.gz"] == (100, len(built["gravel-1.0.tar.gz"]))
-    assert found["contents"] == ["gravel-1.0-py3-none-any.whl: file gravel/more.py is gone"]
-    assert found["project_size"] == old + 100 + sum(map(len, built.values()))
+    assert document["contents"] == ["gravel-1.0-py3-none-any.whl: file gravel/more.py is gone"]
+    assert document["project_size"] == old + 100 + sum(map(len, built.values()))
 
     text = project.doit("plan", "--against", "--sizes")
     assert "size    gravel-1.0-py3-none-any.whl  " in text

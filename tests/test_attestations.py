@@ -199,18 +199,18 @@ def test_another_pipeline_than_the_last_one_is_another_publisher(pipelines: dict
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A repository that belongs to owner/demo, by its remote."""
-    made = repository(tmp_path / "project")
-    git(made, "commit", "--quiet", "--allow-empty", "--message", "first")
-    git(made, "remote", "add", "origin", "https://forge.example/owner/demo.git")
-    return made
+    root = repository(tmp_path / "project")
+    git(root, "commit", "--quiet", "--allow-empty", "--message", "first")
+    git(root, "remote", "add", "origin", "https://forge.example/owner/demo.git")
+    return root
 
 
 def losses(root: Path, publish: str, table: dict[str, object], **keys: object) -> str:
     """What `ready` and the pipeline find that a release to one destination loses, with what they announce."""
     project = understood(manifests({"publish": [publish], "index": {publish: table}, **keys}))
     announced: list[str] = []
-    found = provenance_losses(project, project.packages[0], None, root, {}, announced.append)
-    return "\n".join((*found, *announced))
+    lost = provenance_losses(project, project.packages[0], None, root, {}, announced.append)
+    return "\n".join((*lost, *announced))
 
 
 BY_CI = {"release": {"from": "ci"}}
@@ -231,9 +231,9 @@ def test_ready_and_the_pipeline_ask_the_index_what_the_last_release_proved(
     with AttestedIndex(tmp_path / "shelf", Issuer(), tmp_path, repository=owner) as shelf:
         shelf.documents[wheel(shelf.folder, "demo-1.0-py3-none-any.whl").name] = shelf.document([])
         table = {"url": shelf.url, "simple": shelf.simple, "auth": auth, "attestations": True}
-        found = losses(root, "house", table, **release)
-    assert expected in found
-    assert bool(found) == bool(expected)
+        lost = losses(root, "house", table, **release)
+    assert expected in lost
+    assert bool(lost) == bool(expected)
 
 
 def bundle(repository: str, workflow: str = "release.yml") -> bytes:
@@ -266,9 +266,9 @@ def test_ready_and_the_pipeline_ask_the_last_release_page_for_its_bundles(
         for tag, name in (("v0.9", "demo"), ("v1.0", "demo.sigstore.json"), ("v1.3.0", "demo"), ("nightly", "x")):
             shelf.attach(shelf.add(tag_name=tag)["id"], name, content)
         shelf.add(tag_name="v1.1", draft=True)
-        found = losses(root, "github", {**shelf.settings, **table}, **keys)
-        assert expected in found
-        assert bool(found) == bool(expected)
+        lost = losses(root, "github", {**shelf.settings, **table}, **keys)
+        assert expected in lost
+        assert bool(lost) == bool(expected)
         shelf.add(tag_name="v1.1")
         assert losses(root, "github", {**shelf.settings, **table}, **keys) == ""
 
@@ -312,11 +312,11 @@ def test_status_shows_the_stated_origin_of_each_file(tmp_path: Path) -> None:
     with AttestedIndex(tmp_path / "shelf", Issuer(), tmp_path) as shelf:
         files = [wheel(shelf.folder, "demo-1.0-py3-none-any.whl"), sdist(shelf.folder)]
         settings = IndexSettings(url=shelf.url, simple=shelf.simple, auth="trusted", attestations=True)
-        found = resolve("house", {"house": settings})
+        destination = resolve("house", {"house": settings})
         digests = {path.name: sha256(path.read_bytes()) for path in files}
 
         def shown() -> str:
-            status = PypiDestination(found, "demo", "1.0", environ={}, say=print).status(digests)
+            status = PypiDestination(destination, "demo", "1.0", environ={}, say=print).status(digests)
             tag = TagStatus(name="v1.0")
             return as_text([ReleaseStatus(package="demo", version="1.0", head="a" * 40, tag=tag, indexes=(status,))])
 

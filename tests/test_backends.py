@@ -87,8 +87,8 @@ def refusal(found: Manifests, *, tags: tuple[str, ...] = (), **overrides: str) -
 
 
 def test_one_wheel_for_each_interpreter_and_target() -> None:
-    found = planned(manifests({"targets": [LINUX, MAC, WINDOWS], "python": ["3.12", "3.13", "3.14t", "pypy3.11"]}))
-    assert files(found) == [
+    plan = planned(manifests({"targets": [LINUX, MAC, WINDOWS], "python": ["3.12", "3.13", "3.14t", "pypy3.11"]}))
+    assert files(plan) == [
         f"demo-1.2.0-{tags}-{platform}.whl"
         for platform in ("manylinux2014_x86_64.manylinux_2_17_x86_64", "macosx_11_0_arm64", "win_amd64")
         for tags in ("cp312-cp312", "cp313-cp313", "cp314-cp314t", "pp311-pypy311_pp73")
@@ -96,8 +96,8 @@ def test_one_wheel_for_each_interpreter_and_target() -> None:
 
 
 def test_on_linux_a_wheel_promises_nothing_until_it_is_repaired() -> None:
-    found = planned(manifests({"targets": [LINUX, MAC], "python": ["3.12"]}))
-    assert [wheel.raw for _, wheel in found.wheels] == [
+    plan = planned(manifests({"targets": [LINUX, MAC], "python": ["3.12"]}))
+    assert [wheel.raw for _, wheel in plan.wheels] == [
         "demo-1.2.0-cp312-cp312-linux_x86_64.whl",
         "demo-1.2.0-cp312-cp312-macosx_11_0_arm64.whl",
     ]
@@ -111,8 +111,8 @@ def test_a_variant_keeps_its_build_tag_until_it_is_repaired() -> None:
 
 
 def test_a_pure_wheel_may_go_with_the_compiled_ones() -> None:
-    found = planned(manifests({"targets": ["any", MAC], "python": ["3.12"]}))
-    assert files(found) == ["demo-1.2.0-py3-none-any.whl", "demo-1.2.0-cp312-cp312-macosx_11_0_arm64.whl"]
+    plan = planned(manifests({"targets": ["any", MAC], "python": ["3.12"]}))
+    assert files(plan) == ["demo-1.2.0-py3-none-any.whl", "demo-1.2.0-cp312-cp312-macosx_11_0_arm64.whl"]
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ def test_what_pyproject_says_of_compiling_decides_where_targets_do_not(
     ],
 )
 def test_programs_of_setuptools_rust_are_told_from_extension_modules(table: Mapping[str, Any], only: bool) -> None:
-    found = manifests(by="setuptools.build_meta", **{"setuptools-rust": table})
-    assert build_backend.programs_only(found.pyproject) == only
-    assert module_of(found, "demo") == ("" if only else "demo")
+    inputs = manifests(by="setuptools.build_meta", **{"setuptools-rust": table})
+    assert build_backend.programs_only(inputs.pyproject) == only
+    assert module_of(inputs, "demo") == ("" if only else "demo")
     with_c = {"ext-modules": [{"name": "demo.x", "sources": ["x.c"]}]}
     both = manifests(by="setuptools.build_meta", **{"setuptools-rust": table, "setuptools": with_c})
     assert not build_backend.programs_only(both.pyproject)
@@ -178,9 +178,9 @@ CLASSIFIER = "Programming Language :: Python :: "
 def test_the_default_interpreters_are_those_that_the_package_says_it_is_for(
     cargo: Mapping[str, Any] | None, requires: str | None, classifiers: list[str], expected: list[str]
 ) -> None:
-    output = {"requires-python": requires, "classifiers": [CLASSIFIER + row for row in classifiers]}
-    found = planned(manifests({"targets": [MAC]}, project=output, cargo=cargo))
-    assert [wheel.python for _, wheel in found.wheels] == expected
+    metadata = {"requires-python": requires, "classifiers": [CLASSIFIER + row for row in classifiers]}
+    plan = planned(manifests({"targets": [MAC]}, project=metadata, cargo=cargo))
+    assert [wheel.python for _, wheel in plan.wheels] == expected
 
 
 @pytest.mark.parametrize(
@@ -225,8 +225,8 @@ def test_a_backend_told_to_keep_to_the_limited_api_makes_one_wheel_for_all(
 def test_a_backend_is_asked_for_the_limited_api_where_only_our_table_plans_it(
     by: str, requires: tuple[str, ...], tool: Mapping[str, Any], expected: tuple[str, ...]
 ) -> None:
-    found = manifests({"targets": [MAC], "python": ["abi3"]}, by=by, requires=requires, **tool)
-    assert build_backend.limited_settings(found.pyproject, "3.11") == expected
+    inputs = manifests({"targets": [MAC], "python": ["abi3"]}, by=by, requires=requires, **tool)
+    assert build_backend.limited_settings(inputs.pyproject, "3.11") == expected
 
 
 def test_the_oldest_macos_is_the_interpreters_own() -> None:
@@ -268,8 +268,8 @@ def test_what_the_root_says_for_crates_passes_others_by() -> None:
         manifests({"targets": [LINUX]}, folder="a"),
         manifests({"targets": [LINUX]}, folder="b", cargo=crate, project={"name": "rusty"}),
     )
-    found = resolve_project({"tool": {"cartwheel": root}}, packages, {})
-    ours, rusty = (wheel for _, wheel in found.wheels)
+    project = resolve_project({"tool": {"cartwheel": root}}, packages, {})
+    ours, rusty = (wheel for _, wheel in project.wheels)
     assert (ours.toolchain, ours.features, ours.profile, ours.python) == ("", (), "", "3.12")
     assert (rusty.toolchain, rusty.features, rusty.profile) == ("zig", ("fast",), "thin")
 
@@ -305,9 +305,9 @@ def test_a_compiler_hears_of_the_floor_and_of_our_flags() -> None:
     ],
 )
 def test_bindings_are_found_by_maturins_own_rule(cargo: Mapping[str, Any], expected: str) -> None:
-    found = manifests({"targets": [LINUX]}, cargo={"package": DEMO, **cargo})
-    assert bindings_of(found) == expected
-    tags = {name.split("-")[2] for name in files(planned(found))}
+    inputs = manifests({"targets": [LINUX]}, cargo={"package": DEMO, **cargo})
+    assert bindings_of(inputs) == expected
+    tags = {name.split("-")[2] for name in files(planned(inputs))}
     assert (tags == {"py3"}) == (expected != "pyo3")
 
 
@@ -793,8 +793,8 @@ def test_any_backend_that_compiles_makes_the_planned_wheel(name: str, tmp_path: 
     project.doit(f"check:{TRIPLE}", "check:sdist")
     tags = tag or f"{tags_of(two)}-{tags_of(two)}"
     platform = platform_tag(TARGETS[TRIPLE], FLOOR or TARGETS[TRIPLE].floor)
-    made = {path.name for path in (project.root / "dist/private").iterdir()}
-    assert made == {f"lead_line-1.0-{tags}-{platform}.whl", "lead_line-1.0.tar.gz"}
+    names = {path.name for path in (project.root / "dist/private").iterdir()}
+    assert names == {f"lead_line-1.0-{tags}-{platform}.whl", "lead_line-1.0.tar.gz"}
     assert git(project.root, "status", "--porcelain") == ""
 
 

@@ -340,10 +340,10 @@ def only(folder: Path, *programs: str) -> dict[str, str]:
     """A PATH that leads to these programs and to no other."""
     folder.mkdir()
     for program in programs:
-        found = shutil.which(program)
-        if not found:
+        executable = shutil.which(program)
+        if not executable:
             pytest.skip(f"needs {program}")
-        (folder / program).symlink_to(found)
+        (folder / program).symlink_to(executable)
     return {"PATH": str(folder)}
 
 
@@ -558,14 +558,14 @@ def test_a_crate_without_a_lock_is_built_from_a_copy_that_has_one(project: Proje
     assert inside(project.root / "pebble") == before
     assert " ok " not in project.doit(BUILD, "sdist:pebble"), "what was built from the copy is up to date"
     lock = project.root / ".cartwheel/unlocked/target/package/0/pebble/Cargo.lock"
-    made = lock.read_bytes()
+    content = lock.read_bytes()
     project.edit("pebble/src/main.rs", 'println!("pebble")', 'println!("a stone")')
     assert f"ok  {BUILD}" in project.doit(BUILD)
     with zipfile.ZipFile(project.root / f".cartwheel/wheels/{TRIPLE}/pebble/py3" / raw(project)) as wheel:
         program = next(name for name in wheel.namelist() if name.endswith("scripts/pebble"))
         assert b"a stone" in wheel.read(program)
-    assert lock.read_bytes() == made
-    (project.root / "pebble/Cargo.lock").write_bytes(made)
+    assert lock.read_bytes() == content
+    (project.root / "pebble/Cargo.lock").write_bytes(content)
     assert "notes" not in project.plan()
 
 

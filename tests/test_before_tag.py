@@ -48,30 +48,30 @@ from = "ci"
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A committed project whose files are all checked, and whose pipeline makes the wheels."""
-    made = pure(tmp_path_factory.mktemp("built") / "project")
-    made.write("CHANGELOG.md", LOG)
-    made.edit(
+    project = pure(tmp_path_factory.mktemp("built") / "project")
+    project.write("CHANGELOG.md", LOG)
+    project.edit(
         "pyproject.toml",
         'url = "http://127.0.0.1:9/"',
         'url = "http://127.0.0.1:9/"\nsimple = "http://127.0.0.1:9/simple/"',
     )
-    text = (made.root / "pyproject.toml").read_text()
-    made.write("pyproject.toml", text + CHECKLIST.replace("{python}", Path(sys.executable).as_posix()))
-    made.doit("ci", "github")
-    git(made.root, "add", "--all")
-    git(made.root, "commit", "--quiet", "--message", "first")
-    made.doit("check:any", "check:sdist:gravel")
-    return made
+    text = (project.root / "pyproject.toml").read_text()
+    project.write("pyproject.toml", text + CHECKLIST.replace("{python}", Path(sys.executable).as_posix()))
+    project.doit("ci", "github")
+    git(project.root, "add", "--all")
+    git(project.root, "commit", "--quiet", "--message", "first")
+    project.doit("check:any", "check:sdist:gravel")
+    return project
 
 
 @pytest.fixture
 def project(built: Project, tmp_path: Path) -> Project:
     """A copy of the project with a new remote."""
-    made = built.copy(tmp_path / "project")
+    project = built.copy(tmp_path / "project")
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
-    git(made.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
-    return made
+    git(project.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    git(project.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    return project
 
 
 def committed(project: Project, message: str = "change") -> None:
@@ -343,14 +343,14 @@ def test_a_stage_that_has_nothing_to_do_says_why(tmp_path: Path) -> None:
 
 def released_by_hand(tmp_path: Path) -> Project:
     """A committed project on its remote that publishes from this machine."""
-    made = pure(tmp_path / "p")
-    made.edit("pyproject.toml", "127.0.0.1:9/", '127.0.0.1:9/"\nsimple = "http://127.0.0.1:9/simple/')
+    project = pure(tmp_path / "p")
+    project.edit("pyproject.toml", "127.0.0.1:9/", '127.0.0.1:9/"\nsimple = "http://127.0.0.1:9/simple/')
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
-    git(made.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    git(made.root, "add", "--all")
-    git(made.root, "commit", "--quiet", "--message", "first")
-    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
-    return made
+    git(project.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    git(project.root, "add", "--all")
+    git(project.root, "commit", "--quiet", "--message", "first")
+    git(project.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    return project
 
 
 SET = {"CARTWHEEL_INDEX_SHELF_TOKEN": "a-token"}
@@ -426,8 +426,8 @@ def test_the_doctor_says_that_nothing_refuses_and_that_credentials_are_missing(t
     one = released_by_hand(tmp_path)
     assert "release of gravel 1.0: nothing known refuses it" in one.doit("doctor", env=SET)
     lone = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring", "TWINE_PASSWORD": ""}
-    found = json.loads(one.doit("doctor", "--json", env=lone))["releases"]
-    (line,) = found[0]["refusals"]
+    document = json.loads(one.doit("doctor", "--json", env=lone))["releases"]
+    (line,) = document[0]["refusals"]
     assert line.startswith("index shelf: no credentials; set CARTWHEEL_INDEX_SHELF_TOKEN")
     assert "release of" not in one.doit("doctor", "--offline", env=lone)
     assert git(one.root, "status", "--porcelain") == ""
@@ -473,11 +473,11 @@ def test_credentials_are_asked_for_the_indexes_that_the_run_sends_to(
     origin = '[tool.cartwheel.release]\nfrom = "ci"\n' if by_ci else ""
     one.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["shelf", "github"]')
     one.edit("pyproject.toml", "[tool.cartwheel.index.shelf]", f"{origin}[tool.cartwheel.index.shelf]")
-    found = read_project(one.root, {})
-    (package,) = found.packages
-    assert offline_refusals.receivers(found, package, work_of(one.root, *named)) == expected
+    project = read_project(one.root, {})
+    (package,) = project.packages
+    assert offline_refusals.receivers(project, package, work_of(one.root, *named)) == expected
     rehearsed = rehearsal_project(
-        found, {kind: IndexSettings(url="http://127.0.0.1:9/") for kind in ("pypi", "github")}
+        project, {kind: IndexSettings(url="http://127.0.0.1:9/") for kind in ("pypi", "github")}
     )
     assert offline_refusals.receivers(rehearsed, package, work_of(one.root, *named)) == ()
 

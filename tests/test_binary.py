@@ -83,8 +83,8 @@ def test_a_damaged_file_is_an_image_that_fits_no_target() -> None:
 
 def test_compiled_files_are_found_by_their_content_wherever_they_lie_in_a_wheel(tmp_path: Path) -> None:
     files = {"a/__init__.py": "", "a/a.so": wheels.elf(), "a-1.data/scripts/tool": wheels.elf(machine=183)}
-    made = wheels.wheel(tmp_path, "a-1-py3-none-any.whl", files)
-    assert [(b.path, b.architecture) for b in binaries(made)] == [
+    path = wheels.wheel(tmp_path, "a-1-py3-none-any.whl", files)
+    assert [(b.path, b.architecture) for b in binaries(path)] == [
         ("a/a.so", "x86_64"),
         ("a-1.data/scripts/tool", "aarch64"),
     ]

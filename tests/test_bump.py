@@ -397,9 +397,9 @@ def test_in_a_project_of_several_packages_those_move_that_share_the_version(tmp_
 @pytest.fixture
 def one(tmp_path: Path) -> Project:
     """A committed package with a changelog."""
-    found = pure(tmp_path / "project")
-    found.write("CHANGELOG.md", "# Changes\n\n## Unreleased\n\n- fast\n\n## 1.0\n\n- slow\n")
-    return committed(found)
+    project = pure(tmp_path / "project")
+    project.write("CHANGELOG.md", "# Changes\n\n## Unreleased\n\n- fast\n\n## 1.0\n\n- slow\n")
+    return committed(project)
 
 
 def test_the_command_takes_its_options_before_and_behind_the_words(one: Project) -> None:

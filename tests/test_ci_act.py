@@ -48,16 +48,16 @@ def test_a_push_builds_what_it_changed_and_a_tag_releases_everything(tmp_path: P
 
         git(project.root, "tag", "--annotate", "--message", "first", TAG)
         git(project.root, "push", "--quiet", "origin", TAG)
-        made = ("Plan", *builds(*TARGETS), "Source distributions")
+        job_names = ("Plan", *builds(*TARGETS), "Source distributions")
         lost = forge.run("push", f"refs/tags/{TAG}", lost=f"built-{MAC}")
-        assert lost.results == {**succeeded(*made), "Publish to shelf": "failure"}, lost.said
+        assert lost.results == {**succeeded(*job_names), "Publish to shelf": "failure"}, lost.said
         assert f"build:{MAC}:pebble:py3 is stale" in lost.said
         assert "CARTWHEEL_FROZEN says that nothing may be built here" in lost.said
         assert on(shelf) == []
 
         released = forge.run("push", f"refs/tags/{TAG}")
         assert released.code == 0, released.said
-        assert released.results == succeeded(*made, "Publish to shelf", "Verify shelf")
+        assert released.results == succeeded(*job_names, "Publish to shelf", "Verify shelf")
         assert on(shelf) == sorted(FILES)
         assert "4 wheels examined again" in released.said
         assert "installed from shelf" in released.said
@@ -88,16 +88,16 @@ def test_a_tag_releases_its_package_to_one_index_after_the_other_and_a_person_to
     with LoopbackIndex(tmp_path / "shelf", name="shelf") as shelf, LoopbackIndex(tmp_path / "attic") as attic:
         project = two_packages(tmp_path / "project", shelf, attic)
         forge = Forge(project, tmp_path / "forge")
-        made = ("Plan", *builds("any"), "Source distributions")
+        job_names = ("Plan", *builds("any"), "Source distributions")
         shelved = ("Publish to shelf", "Verify shelf")
         stored = ("Publish to attic", "Verify attic")
 
         by_hand = forge.run("workflow_dispatch", "refs/tags/sand-v2.0", to="attic")
-        assert by_hand.results == succeeded(*made, *stored), by_hand.said
+        assert by_hand.results == succeeded(*job_names, *stored), by_hand.said
         assert (on(shelf), on(attic)) == ([], ["sand-2.0-py3-none-any.whl", "sand-2.0.tar.gz"])
 
         tagged = forge.run("push", "refs/tags/gravel-v1.0")
-        assert tagged.results == succeeded(*made, *shelved, *stored), tagged.said
+        assert tagged.results == succeeded(*job_names, *shelved, *stored), tagged.said
         assert on(shelf) == ["gravel-1.0-py3-none-any.whl", "gravel-1.0.tar.gz"]
         assert len(on(attic)) == 4
         done = [title for title in tagged.results if title in (*shelved, *stored)]

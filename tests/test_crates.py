@@ -58,8 +58,8 @@ CDYLIB = [{"kind": ["cdylib"], "crate_types": ["cdylib"]}]
 
 def picked(*packages: dict[str, Any], asked: tuple[str, ...] | None = None, extensions: tuple[str, ...] = ()) -> str:
     """The names of the crates that go to crates-io, in order."""
-    found = model.crates_from_metadata({"packages": packages}, extensions)
-    return " ".join(crate.name for crate in model.crates_to_publish(found, "crates-io", asked))
+    crates = model.crates_from_metadata({"packages": packages}, extensions)
+    return " ".join(crate.name for crate in model.crates_to_publish(crates, "crates-io", asked))
 
 
 def test_each_crate_comes_after_those_it_needs() -> None:
@@ -161,9 +161,9 @@ def test_a_stand_in_is_the_only_place_that_cargo_is_led_to() -> None:
 
 @pytest.fixture
 def shelf() -> Iterator[Shelf]:
-    made = Shelf()
-    with made.open(Scripted):
-        yield made
+    shelf = Shelf()
+    with shelf.open(Scripted):
+        yield shelf
 
 
 class Run:
@@ -445,8 +445,8 @@ def test_what_is_not_shown_yet_is_waited_for(shelf: Shelf, run: Run) -> None:
 def test_packages_that_share_a_workspace_send_what_each_needs(run: Run) -> None:
     cargo, root = run.cargo(), run.project.root
     for folder, names in (("pebble", ["sand", "pebble"]), ("sand", ["sand"])):
-        found = crates_of(cargo, root / folder, root=root, extensions=(), names=None, alone=False)
-        assert [crate.name for crate in found] == names
+        crates = crates_of(cargo, root / folder, root=root, extensions=(), names=None, alone=False)
+        assert [crate.name for crate in crates] == names
 
 
 @needs_cargo
@@ -477,11 +477,11 @@ def trusting(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrustingShelf]:
     monkeypatch.setattr("cartwheel.destinations.retries.sleep", lambda seconds: None)
     for name in ("GITLAB_CI", "CIRCLECI", "BUILDKITE"):
         monkeypatch.delenv(name, raising=False)
-    made = TrustingShelf()
-    with made.open(Trusting):
-        for name, value in made.identities.github(made.base).items():
+    shelf = TrustingShelf()
+    with shelf.open(Trusting):
+        for name, value in shelf.identities.github(shelf.base).items():
             monkeypatch.setenv(name, value)
-        yield made
+        yield shelf
 
 
 TRUSTED = IndexSettings(kind="crates", auth="trusted")
@@ -490,9 +490,9 @@ TRUSTED = IndexSettings(kind="crates", auth="trusted")
 def token_of(
     shelf: TrustingShelf, settings: IndexSettings = TRUSTED, *, say: Callable[[str], None] = lambda text: None
 ) -> JobToken:
-    found = job_token(Registry(name="house", url=shelf.index), settings, dict(os.environ), say)
-    assert found
-    return found
+    answer = job_token(Registry(name="house", url=shelf.index), settings, dict(os.environ), say)
+    assert answer
+    return answer
 
 
 @needs_cargo

@@ -36,9 +36,9 @@ FILES = ["SHA256SUMS", "gravel-1.0-all.tar", "gravel-1.0-py3-none-any.whl", "gra
 @pytest.fixture(scope="module")
 def page_served() -> Iterator[Shelf]:
     """GitHub, at one address for all tests: it stands in the configuration, which is in the sdist."""
-    made = Shelf()
-    with made.open(Scripted):
-        yield made
+    shelf = Shelf()
+    with shelf.open(Scripted):
+        yield shelf
 
 
 @pytest.fixture
@@ -68,14 +68,14 @@ def shelf(shelf_served: LoopbackIndex) -> Path:
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory, page_served: Shelf, shelf_served: LoopbackIndex) -> Project:
     """A committed project, built and checked, that publishes to an index and to a release page."""
-    made = pure(tmp_path_factory.mktemp("checked") / "project")
-    made.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["shelf", "github"]')
+    project = pure(tmp_path_factory.mktemp("checked") / "project")
+    project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["shelf", "github"]')
     address = f'url = "{shelf_served.url}"\nsimple = "{shelf_served.simple}"'
-    made.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', address)
-    made.write("pyproject.toml", (made.root / "pyproject.toml").read_text() + PAGE.format(url=page_served.base))
-    made.write("CHANGELOG.md", "# Changelog\n\n## [1.0] - 2026-11-21\n\n- First.\n\n## [0.9]\n\n- Before.\n")
-    committed(made).doit("check")
-    return made
+    project.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', address)
+    project.write("pyproject.toml", (project.root / "pyproject.toml").read_text() + PAGE.format(url=page_served.base))
+    project.write("CHANGELOG.md", "# Changelog\n\n## [1.0] - 2026-11-21\n\n- First.\n\n## [0.9]\n\n- Before.\n")
+    committed(project).doit("check")
+    return project
 
 
 @pytest.fixture

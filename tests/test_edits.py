@@ -125,11 +125,11 @@ def look_after(edit: Edit, quarry: Quarry, scratch: Path, *, from_scratch: bool 
         assert own_reasons(planned) == words_of(edit)
         assert trial.run(*WHEELS) == edit.runs
         assert trial.reasons() == {}, "what was planned and did not run had no need to"
-        made = quarry.wheels()
+        built = quarry.wheels()
         if from_scratch:
             with quarry.from_scratch():
                 trial.run("build")
-                assert quarry.wheels().items() <= made.items(), "a build was missed"
+                assert quarry.wheels().items() <= built.items(), "a build was missed"
         trial.put_back()
         assert quarry.run("build") <= edit.planned | {"version-sync"}
         assert before.items() <= quarry.wheels().items(), "the old bytes come back"
@@ -153,13 +153,13 @@ def test_after_all_of_them_together_nothing_runs(whole: Quarry, tmp_path: Path) 
 
 @pytest.mark.lab
 def test_and_a_build_from_nothing_gives_the_same_wheels(whole: Quarry, tmp_path: Path) -> None:
-    made = whole.wheels()
+    built = whole.wheels()
     with ExitStack() as trials:
         for edit in UNREAD.values():
             trials.enter_context(Trial(edit, whole, tmp_path))
         with whole.from_scratch():
             whole.run("build")
-            assert whole.wheels().items() <= made.items()
+            assert whole.wheels().items() <= built.items()
 
 
 def test_every_chosen_row_is_in_the_table() -> None:
@@ -203,7 +203,7 @@ def test_a_file_edited_while_its_build_runs_is_built_again(quarry: Quarry, meanw
     assert planned == {PEBBLE_BUILD: (f"{MAIN} was edited while it was read",)}
     assert quarry.run(PEBBLE_BUILD) == {PEBBLE_BUILD}
     assert quarry.reasons(PEBBLE_BUILD) == {}
-    made = quarry.path(RAW_PEBBLE).read_bytes()
+    content = quarry.path(RAW_PEBBLE).read_bytes()
     with quarry.from_scratch():
         quarry.run(PEBBLE_BUILD)
-        assert quarry.path(RAW_PEBBLE).read_bytes() == made
+        assert quarry.path(RAW_PEBBLE).read_bytes() == content

@@ -186,9 +186,9 @@ def test_a_file_system_that_is_named_is_looked_at_before_anything_is_started(tmp
     )
     assert emulated_interpreter(TARGETS[MUSL], "", "3.11", env) is None
     wrong = {**env, interpreters.variable(TARGETS[MUSL]): str(root)}
-    found = emulated_interpreter(TARGETS[MUSL], "", "3.11", wrong)
-    assert isinstance(found, NoInterpreter)
-    assert found.why == f"{root} has no lib/ld-musl-aarch64.so.1, so it is no file system of {MUSL}"
+    interpreter = emulated_interpreter(TARGETS[MUSL], "", "3.11", wrong)
+    assert isinstance(interpreter, NoInterpreter)
+    assert interpreter.why == f"{root} has no lib/ld-musl-aarch64.so.1, so it is no file system of {MUSL}"
 
 
 @ON_LINUX
@@ -204,8 +204,8 @@ def test_the_folder_that_qemu_is_told_of_is_taken_where_it_is_for_such_a_machine
 def test_where_none_can_be_started_the_place_at_hand_says_why(tmp_path: Path) -> None:
     package, wheel = demo({})
     env = stand_in(tmp_path)
-    found = interpreter_for_tests(package, wheel, "3.12", env)
-    assert found == NoInterpreter(why=f"Python 3.12 is not in {tmp_path / 'root'}")
+    interpreter = interpreter_for_tests(package, wheel, "3.12", env)
+    assert interpreter == NoInterpreter(why=f"Python 3.12 is not in {tmp_path / 'root'}")
     del env[interpreters.variable(TARGETS[ARM])]
     if not this_machine().runs(wheel.target):
         elsewhere = interpreter_for_tests(package, wheel, "3.12", env)
@@ -229,9 +229,9 @@ def test_everything_of_an_emulated_environment_is_started_by_the_emulator(
         "tide.py": "import sys\nx = 1\ndef main():\n    sys.exit('quiet' if '--loud' not in sys.argv else 0)\n",
         "tide-0.1.0.dist-info/entry_points.txt": "[console_scripts]\ntide = tide:main\n",
     }
-    made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", files)
+    path = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", files)
     run = test_environment.run_wheel_tests(
-        made, base=base, module="tide", requirements=(), extras=(), command=command, may_compile=False,
+        path, base=base, module="tide", requirements=(), extras=(), command=command, may_compile=False,
         tests_from=tmp_path / "package", scratch=tmp_path / "scratch",
         log=StepLog(tmp_path / "log", shown_as="log"), env=env,
     )  # fmt: skip
@@ -254,10 +254,10 @@ def test_what_has_no_wheel_for_another_machine_is_not_compiled_and_said(tmp_path
     env = stand_in(tmp_path) | {"UV_NO_INDEX": "1", "UV_FIND_LINKS": str(folder)}
     base = emulated_interpreter(TARGETS[ARM], "", "3.11", env)
     assert isinstance(base, Interpreter)
-    made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": ""})
+    path = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": ""})
     with pytest.raises(StepFailed) as failed:
         test_environment.run_wheel_tests(
-            made, base=base, module="tide", requirements=("slow",), extras=(), command=(), may_compile=False,
+            path, base=base, module="tide", requirements=("slow",), extras=(), command=(), may_compile=False,
             tests_from=tmp_path, scratch=tmp_path / "scratch", log=StepLog(tmp_path / "log", shown_as="log"), env=env,
         )  # fmt: skip
     assert str(failed.value).startswith(
@@ -287,9 +287,9 @@ def test_a_32_bit_interpreter_on_the_path_runs_32_bit_wheels(tmp_path: Path) -> 
     (tmp_path / "tests" / "test_tide.py").write_text(
         "import sys, tide\ndef test_tide():\n    assert sys.maxsize == 2**31 - 1\n"
     )
-    made = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": ""})
+    path = wheels.wheel(tmp_path, "tide-0.1.0-py3-none-any.whl", {"tide.py": ""})
     run = test_environment.run_wheel_tests(
-        made, base=base, module="tide", requirements=(), extras=(), command=("pytest", "{package}/tests"),
+        path, base=base, module="tide", requirements=(), extras=(), command=("pytest", "{package}/tests"),
         may_compile=False, tests_from=tmp_path, scratch=tmp_path / "scratch",
         log=StepLog(tmp_path / "log", shown_as="log"), env=env,
     )  # fmt: skip
@@ -319,9 +319,9 @@ def test_the_tests_of_a_wheel_made_in_a_container_run_in_it(tmp_path: Path) -> N
     request = InterpreterRequest(package=package, wheel=wheel, python="3.11", env=env, work=work)
     base = test_hosts._container(request)
     assert isinstance(base, Interpreter)
-    made = wheels.wheel(tmp_path / "project", "tide-0.1.0-py3-none-any.whl", {"tide.py": "x = 1\n"})
+    path = wheels.wheel(tmp_path / "project", "tide-0.1.0-py3-none-any.whl", {"tide.py": "x = 1\n"})
     run = test_environment.run_wheel_tests(
-        made, base=base, module="tide", requirements=(), extras=(), command=("pytest", "{package}/tests"),
+        path, base=base, module="tide", requirements=(), extras=(), command=("pytest", "{package}/tests"),
         may_compile=False, tests_from=root, scratch=work.scratch / "tests", log=work.log, env=env,
     )  # fmt: skip
     assert (run.count, run.by) == (1, f"in {image}")

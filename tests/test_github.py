@@ -34,9 +34,9 @@ from support.release_shelf import HEAD, REPOSITORY, TOKEN, Scripted, Shelf, stat
 
 @pytest.fixture
 def shelf() -> Iterator[Shelf]:
-    made = Shelf()
-    with made.open(Scripted):
-        yield made
+    shelf = Shelf()
+    with shelf.open(Scripted):
+        yield shelf
 
 
 @pytest.fixture

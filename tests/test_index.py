@@ -128,9 +128,9 @@ def test_what_an_index_holds_is_read_from_json_or_html_with_or_without_digests(a
         "demo-1.0rc1.tar.gz": b"e",
     }
     with faulty(files=files, json=as_json, digests=digests) as state:
-        found = held(state.index, "demo", "1.0")
+        answer = held(state.index, "demo", "1.0")
         expected = list(files)[:3]
-        assert found == {name: sha256(files[name]) if digests else "" for name in expected}
+        assert answer == {name: sha256(files[name]) if digests else "" for name in expected}
 
 
 def test_an_index_that_does_not_know_the_project_holds_nothing() -> None:

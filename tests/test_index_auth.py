@@ -47,8 +47,8 @@ def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def release(tmp_path: Path) -> tuple[Path, ...]:
-    made = [wheel(tmp_path / "dist", name, files={"demo/which.txt": name}) for name in NAMES]
-    return (*made, sdist(tmp_path / "dist"))
+    paths = [wheel(tmp_path / "dist", name, files={"demo/which.txt": name}) for name in NAMES]
+    return (*paths, sdist(tmp_path / "dist"))
 
 
 def as_job(monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str]) -> None:

@@ -58,8 +58,8 @@ WHAT_TO_DO = re.compile(
 @pytest.fixture
 def release(tmp_path: Path) -> tuple[Path, ...]:
     """Three wheels and an sdist, in the order in which they are sent; no two with the same bytes."""
-    made = [wheel(tmp_path / "dist", name, files={"demo/which.txt": name}) for name in NAMES]
-    return (*made, sdist(tmp_path / "dist"))
+    paths = [wheel(tmp_path / "dist", name, files={"demo/which.txt": name}) for name in NAMES]
+    return (*paths, sdist(tmp_path / "dist"))
 
 
 class Run:

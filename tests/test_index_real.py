@@ -56,11 +56,11 @@ def index(request: pytest.FixtureRequest) -> Index:
 def files(folder: Path, name: str, *, mine: str = "") -> tuple[Path, ...]:
     """A release of that name, in the order in which it is sent."""
     metadata = f"Metadata-Version: 2.4\nName: {name}\nVersion: 1.0\nSummary: a demonstration\n"
-    made = [
+    paths = [
         wheel(folder, file.replace("demo", name), metadata=metadata, files={f"{name}/which.txt": file + mine})
         for file in NAMES
     ]
-    return (*made, sdist(folder, f"{name}-1.0.tar.gz", metadata=metadata))
+    return (*paths, sdist(folder, f"{name}-1.0.tar.gz", metadata=metadata))
 
 
 GOOD = {"TWINE_USERNAME": "me", "TWINE_PASSWORD": WORD}

@@ -494,9 +494,9 @@ BAD = {
 def test_what_pypi_refuses_is_refused(name: str, tmp_path: Path) -> None:
     bad = BAD[name]
     path = bad.write(tmp_path)
-    found = findings([path])
-    assert [f for f in found if f.rule in bad.rule.split("|") and bad.said in f.text], found
-    assert all(finding.file == path.name for finding in found)
+    problems = findings([path])
+    assert [f for f in problems if f.rule in bad.rule.split("|") and bad.said in f.text], problems
+    assert all(finding.file == path.name for finding in problems)
 
 
 def test_every_rule_has_a_bad_file() -> None:
@@ -535,8 +535,8 @@ def test_a_file_that_cannot_be_opened_is_judged_by_that_alone(tmp_path: Path) ->
 
 
 def test_a_release_has_one_sdist_one_name_and_one_version(tmp_path: Path) -> None:
-    found = findings([wheel(tmp_path), sdist(tmp_path), sdist(tmp_path, "demo-1.1.tar.gz")])
-    assert [finding.rule for finding in found] == ["one-release", "one-release"]
+    problems = findings([wheel(tmp_path), sdist(tmp_path), sdist(tmp_path, "demo-1.1.tar.gz")])
+    assert [finding.rule for finding in problems] == ["one-release", "one-release"]
 
 
 def test_the_same_bytes_are_not_taken_under_two_names(tmp_path: Path) -> None:
@@ -564,19 +564,19 @@ def test_every_rule_has_a_dated_source_and_a_name_of_its_own() -> None:
 
 def test_a_rule_or_one_value_of_it_is_let_pass_with_its_reason(tmp_path: Path) -> None:
     files = [wheel(tmp_path, tagged(tag), files={"demo/x": tag}) for tag in ("macosx_27_0_arm64", "linux_x86_64")]
-    found = findings(files)
-    assert len(found) == 2
-    assert refusals_and_notes(found, {"platform-tag": "ours is no PyPI"})[0] == ()
-    refused, waived = refusals_and_notes(found, {"platform-tag macosx_27_0_arm64": "taken since March"})
+    problems = findings(files)
+    assert len(problems) == 2
+    assert refusals_and_notes(problems, {"platform-tag": "ours is no PyPI"})[0] == ()
+    refused, waived = refusals_and_notes(problems, {"platform-tag macosx_27_0_arm64": "taken since March"})
     assert [finding.file for finding in refused] == [files[1].name]
-    assert waived == (f"waived: {found[0]}, because: taken since March",)
+    assert waived == (f"waived: {problems[0]}, because: taken since March",)
 
 
 @pytest.mark.parametrize("value", ["macosx_27_0", "7_0_arm64", "MACOSX_27_0_arm64"])
 def test_half_a_value_lets_nothing_pass_and_is_told(value: str, tmp_path: Path) -> None:
-    found = findings([wheel(tmp_path, tagged("macosx_27_0_arm64"))])
-    refused, waived = refusals_and_notes(found, {f"platform-tag {value}": "typed in haste"})
-    assert refused == found
+    problems = findings([wheel(tmp_path, tagged("macosx_27_0_arm64"))])
+    refused, waived = refusals_and_notes(problems, {f"platform-tag {value}": "typed in haste"})
+    assert refused == problems
     assert waived == (f"rules: 'platform-tag {value}' no longer waives anything; remove it from the configuration",)
 
 

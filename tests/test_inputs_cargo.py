@@ -363,10 +363,10 @@ def test_an_older_file_is_seen_once_the_fingerprints_are_gone(tmp_path: Path) ->
 def test_local_crates_resolve_without_checksums(tmp_path: Path) -> None:
     root = _write(tmp_path, _WORKSPACE)
     _replace(root / "lib/Cargo.toml", 'edition = "2021"', 'edition = "2021"\n[features]\nfast = []')
-    found = resolved_crates(
+    crates = resolved_crates(
         root / "app/Cargo.toml", targets=(_host(),), features=("lib/fast",), env=os.environ, cwd=root
     )
-    assert found == {"app-x": "local", "lib": "local features=fast", "mac": "local", "quiet": "local"}
+    assert crates == {"app-x": "local", "lib": "local features=fast", "mac": "local", "quiet": "local"}
 
 
 @needs_cargo

@@ -33,12 +33,12 @@ def test_variables_are_read_with_and_without_a_value() -> None:
 
 
 def test_directives_are_read_in_the_old_form_and_the_new() -> None:
-    found = directives(
+    names = directives(
         "hello\ncargo:rerun-if-changed=a b.txt\r\ncargo::rerun-if-changed=/x/y\ncargo:rerun-if-env-changed=A\n"
         "cargo::rerun-if-env-changed=B\ncargo:rustc-env=C=1\ncargo:rerun-if-changed=a b.txt\n"
     )
-    assert found.changed == ("a b.txt", "/x/y")
-    assert found.env == ("A", "B")
+    assert names.changed == ("a b.txt", "/x/y")
+    assert names.env == ("A", "B")
 
 
 def _line(**output: object) -> str:

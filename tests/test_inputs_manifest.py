@@ -80,8 +80,8 @@ no-default-features = true
     [("3.11", ()), ("3.12", ("new",)), ("3.14t", ("new",)), ("pypy3.11", ("other",)), ("abi3", ("new", "other"))],
 )
 def test_a_feature_may_depend_on_the_interpreter(python: str, conditional: tuple[str, ...]) -> None:
-    found = features(tomllib.loads(_BY_INTERPRETER), python, ("a", "mine"))
-    assert found == Features(unconditional=("a", "b", "mine"), conditional=conditional, default=False, every=False)
+    enabled = features(tomllib.loads(_BY_INTERPRETER), python, ("a", "mine"))
+    assert enabled == Features(unconditional=("a", "b", "mine"), conditional=conditional, default=False, every=False)
 
 
 def test_a_feature_of_other_interpreters_is_no_part() -> None:

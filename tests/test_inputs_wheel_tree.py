@@ -98,12 +98,12 @@ def test_the_python_tree_is_what_maturin_packs(tmp_path: Path, target: Path, rep
     )
     if repository:
         (folder / ".git").mkdir()
-    found = _packed(folder)
-    assert found == _in_wheel(folder, target, tmp_path / "out")
-    assert ("pk/b.log" in found) is not repository
-    assert ("pk/sub/y.txt" in found) is not repository
-    assert {"pk/.hidden", "pk/other.so", "pk/pk.txt", "forced.log", "docs/.h.txt", "NOTICE"} <= found
-    assert not {"pk/pk.abi3.so", "pk/pk_more.so", "pk/a.one", "README.md", "tests/t.py", "pk/.secret/f"} & found
+    packed = _packed(folder)
+    assert packed == _in_wheel(folder, target, tmp_path / "out")
+    assert ("pk/b.log" in packed) is not repository
+    assert ("pk/sub/y.txt" in packed) is not repository
+    assert {"pk/.hidden", "pk/other.so", "pk/pk.txt", "forced.log", "docs/.h.txt", "NOTICE"} <= packed
+    assert not {"pk/pk.abi3.so", "pk/pk_more.so", "pk/a.one", "README.md", "tests/t.py", "pk/.secret/f"} & packed
 
 
 @needs_maturin
@@ -125,9 +125,9 @@ def test_links_to_files_are_followed_and_links_to_folders_dropped(tmp_path: Path
     (folder / "pk/file.txt").symlink_to("../far/a.txt")
     (folder / "pk/folder").symlink_to("../far")
     (folder / "inc/folder").symlink_to("../far")
-    found = _packed(folder)
-    assert found == _in_wheel(folder, target, tmp_path / "out")
-    assert found == {"pk/__init__.py", "pk/file.txt", "inc/b.txt", "inc/folder/a.txt"}
+    packed = _packed(folder)
+    assert packed == _in_wheel(folder, target, tmp_path / "out")
+    assert packed == {"pk/__init__.py", "pk/file.txt", "inc/b.txt", "inc/folder/a.txt"}
 
 
 @needs_maturin
@@ -186,8 +186,8 @@ def test_only_this_modules_own_compiled_files_are_stale(tmp_path: Path) -> None:
     files = {f"python/pk/{name}": "" for name in (*names, *others)}
     folder = _project(tmp_path, files, maturin='python-source = "python"\nmodule-name = "pk._n"')
     pyproject, cargo = (tomllib.loads((folder / n).read_text()) for n in ("pyproject.toml", "Cargo.toml"))
-    found = stale_extensions(folder, folder, pyproject=pyproject, cargo=cargo)
-    assert set(found) == {f"python/pk/{name}" for name in names}
+    extensions = stale_extensions(folder, folder, pyproject=pyproject, cargo=cargo)
+    assert set(extensions) == {f"python/pk/{name}" for name in names}
 
 
 @pytest.mark.parametrize(

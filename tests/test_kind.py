@@ -31,22 +31,22 @@ url = "{folder}"
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A committed project with a remote, which publishes to a drawer."""
-    made = pure(tmp_path / "project")
-    text = (made.root / "dodo.py").read_text()
+    project = pure(tmp_path / "project")
+    text = (project.root / "dodo.py").read_text()
     head, found, rest = text.partition("from cartwheel import Pipeline\n")
-    made.write("dodo.py", head + found + ROW + rest)
-    shutil.copy(Path(__file__).parent / "support" / "drawer.py", made.root / "drawer.py")
-    made.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["drawer"]')
+    project.write("dodo.py", head + found + ROW + rest)
+    shutil.copy(Path(__file__).parent / "support" / "drawer.py", project.root / "drawer.py")
+    project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["drawer"]')
     folder = tmp_path / "drawer"
     folder.mkdir()
-    made.write("pyproject.toml", (made.root / "pyproject.toml").read_text() + TABLE.format(folder=folder))
-    made.write("CHANGELOG.md", "# Changelog\n\n## [1.0] - 2026-11-21\n\n- First.\n")
-    committed(made)
+    project.write("pyproject.toml", (project.root / "pyproject.toml").read_text() + TABLE.format(folder=folder))
+    project.write("CHANGELOG.md", "# Changelog\n\n## [1.0] - 2026-11-21\n\n- First.\n")
+    committed(project)
     remote = tmp_path / "remote.git"
-    git(made.root, "init", "--quiet", "--bare", "--initial-branch=main", str(remote))
-    git(made.root, "remote", "add", "origin", str(remote))
-    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
-    return made
+    git(project.root, "init", "--quiet", "--bare", "--initial-branch=main", str(remote))
+    git(project.root, "remote", "add", "origin", str(remote))
+    git(project.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    return project
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")

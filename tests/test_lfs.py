@@ -23,16 +23,16 @@ DATA = "gravel/data.bin"
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A pure package with a file in Git LFS, which is set up for this repository alone, and its remote."""
-    made = pure(tmp_path / "project")
-    git(made.root, "lfs", "install", "--local")
-    git(made.root, "lfs", "track", "*.bin")
-    (made.root / DATA).write_bytes(CONTENT)
-    committed(made)
+    project = pure(tmp_path / "project")
+    git(project.root, "lfs", "install", "--local")
+    git(project.root, "lfs", "track", "*.bin")
+    (project.root / DATA).write_bytes(CONTENT)
+    committed(project)
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
-    git(made.root, "remote", "add", "origin", (tmp_path / "remote.git").as_uri())
-    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
-    assert "size 5000" in git(made.root, "show", f"HEAD:{DATA}")
-    return made
+    git(project.root, "remote", "add", "origin", (tmp_path / "remote.git").as_uri())
+    git(project.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    assert "size 5000" in git(project.root, "show", f"HEAD:{DATA}")
+    return project
 
 
 def without_content(project: Project, place: Path) -> Project:

@@ -105,8 +105,8 @@ def test_however_a_crate_asks_for_the_stable_abi(
 ) -> None:
     named = {"package": {"name": "demo", "version": "1.2.0"}, **cargo}
     read = manifests({"targets": ["aarch64-apple-darwin"], **table}, cargo=named)
-    found = understood(replace(read, workspace=workspace, workspace_path="Cargo.toml" if workspace else ""))
-    assert [name.split("-", 2)[2] for name in files(found)[:-1]] == [f"{tag}-macosx_11_0_arm64.whl" for tag in tags]
+    project = understood(replace(read, workspace=workspace, workspace_path="Cargo.toml" if workspace else ""))
+    assert [name.split("-", 2)[2] for name in files(project)[:-1]] == [f"{tag}-macosx_11_0_arm64.whl" for tag in tags]
 
 
 def test_a_wheel_is_tested_from_the_python_on_that_our_features_name() -> None:
@@ -122,8 +122,8 @@ def test_a_wheel_is_tested_from_the_python_on_that_our_features_name() -> None:
 )
 def test_the_stable_abi_begins_with_the_oldest_python_that_is_allowed(requirement: str, tag: str) -> None:
     table = {"targets": ["aarch64-apple-darwin"]}
-    found = understood(manifests(table, cargo=crate("abi3"), project={"requires-python": requirement}))
-    assert files(found)[0].split("-")[2] == tag
+    project = understood(manifests(table, cargo=crate("abi3"), project={"requires-python": requirement}))
+    assert files(project)[0].split("-")[2] == tag
 
 
 def test_the_profile_is_that_which_maturin_would_take() -> None:
@@ -139,8 +139,8 @@ def test_a_target_for_one_run_may_be_that_of_one_package_alone() -> None:
     root = manifests({"packages": ["a", "b"], "publish": []}, project={"name": "root"})
     one = manifests({"targets": [linux, mac], "python": ["3.12"]}, folder="a", cargo=crate())
     other = manifests({"targets": [linux], "python": ["3.12"]}, folder="b", cargo=crate(), project={"name": "other"})
-    found = resolve.resolve_project(root.pyproject, (one, other), {"targets": mac})
-    assert [wheel.target.triple for _, wheel in found.wheels] == [mac]
+    project = resolve.resolve_project(root.pyproject, (one, other), {"targets": mac})
+    assert [wheel.target.triple for _, wheel in project.wheels] == [mac]
 
 
 def test_a_program_is_a_wheel_for_any_python() -> None:

@@ -48,8 +48,8 @@ def root(tmp_path: Path) -> Path:
 def test_words_name_files_of_the_project(
     root: Path, words: tuple[str, ...], files: tuple[str, ...], folders: tuple[str, ...]
 ) -> None:
-    found = named_in(words, (root,), root)
-    assert (found.files, found.folders) == (files, folders)
+    names = named_in(words, (root,), root)
+    assert (names.files, names.folders) == (files, folders)
 
 
 def test_a_setting_is_read_by_spaces_and_by_the_sign_between_encoded_flags(root: Path) -> None:

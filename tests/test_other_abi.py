@@ -36,21 +36,21 @@ publish = []
 
 def project(root: Path, dependencies: str, *, python: str, asks: str = "abi3-py311") -> Project:
     """An extension whose crates of a registry lie in a folder, so that cargo has them without a network."""
-    made = pure(root)
+    project = pure(root)
     floor = f'floor = "{FLOOR}"' if FLOOR else ""
-    made.write("pyproject.toml", PYPROJECT.format(triple=TRIPLE, python=python, floor=floor))
-    made.write("Cargo.toml", CRATE + dependencies)
-    made.write("src/lib.rs", 'compile_error!("nothing is compiled");\n')
+    project.write("pyproject.toml", PYPROJECT.format(triple=TRIPLE, python=python, floor=floor))
+    project.write("Cargo.toml", CRATE + dependencies)
+    project.write("src/lib.rs", 'compile_error!("nothing is compiled");\n')
     for name, manifest in (("pyo3", PYO3), ("asker", ASKER % asks)):
-        made.write(f"crates/{name}/Cargo.toml", manifest)
-        made.write(f"crates/{name}/src/lib.rs", "")
-        made.write(f"crates/{name}/.cargo-checksum.json", json.dumps({"files": {}, "package": "0" * 64}))
-    made.write(
+        project.write(f"crates/{name}/Cargo.toml", manifest)
+        project.write(f"crates/{name}/src/lib.rs", "")
+        project.write(f"crates/{name}/.cargo-checksum.json", json.dumps({"files": {}, "package": "0" * 64}))
+    project.write(
         ".cargo/config.toml",
         '[source.crates-io]\nreplace-with = "folder"\n[source.folder]\ndirectory = "crates"\n',
     )
     subprocess.run(("cargo", "generate-lockfile", "--offline"), cwd=root, check=True, capture_output=True)
-    return committed(made)
+    return committed(project)
 
 
 CASES: Mapping[str, tuple[str, str, str]] = {

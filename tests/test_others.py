@@ -196,7 +196,7 @@ def test_an_edit_of_a_package_that_others_wrote_gives_what_a_build_from_nothing_
     for number in range(5):
         edited(project, other, number)
         assert project.build(), f"edit {number} is missed"
-        made = project.wheel()
-        assert made != before, f"edit {number} changes nothing"
-        assert made == project.clean_wheel(), f"edit {number} gives another wheel than a clean build"
-        before = made
+        built = project.wheel()
+        assert built != before, f"edit {number} changes nothing"
+        assert built == project.clean_wheel(), f"edit {number} gives another wheel than a clean build"
+        before = built

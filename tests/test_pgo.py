@@ -25,13 +25,13 @@ needs_cargo = pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo"
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A program that is trained by running it."""
-    made = with_crate(tmp_path / "project")
-    made.write("pebble/src/main.rs", MAIN)
-    made.write("pebble/bench/rounds.txt", "100000\n")
-    made.write("pebble/bench/train.sh", 'pebble "$(cat "$1/bench/rounds.txt")"\n')
+    project = with_crate(tmp_path / "project")
+    project.write("pebble/src/main.rs", MAIN)
+    project.write("pebble/bench/rounds.txt", "100000\n")
+    project.write("pebble/bench/train.sh", 'pebble "$(cat "$1/bench/rounds.txt")"\n')
     pgo = 'pgo = { run = ["sh", "{package}/bench/train.sh", "{package}"], inputs = ["bench/"] }'
-    made.edit("pebble/pyproject.toml", "publish = []", f"publish = []\n{pgo}")
-    return committed(made)
+    project.edit("pebble/pyproject.toml", "publish = []", f"publish = []\n{pgo}")
+    return committed(project)
 
 
 def profiles(project: Project) -> list[str]:

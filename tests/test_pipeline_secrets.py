@@ -41,13 +41,13 @@ class Secrets(StubRequest):
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A project whose pipeline sends the files to the page of another repository."""
-    made = pure(tmp_path / "project")
+    project = pure(tmp_path / "project")
     page = '[tool.cartwheel.release]\nfrom = "ci"\n[tool.cartwheel.index.github]\nrepository = "me/releases"\n'
-    made.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["github"]')
-    made.edit("pyproject.toml", "[tool.cartwheel.index.shelf]", f"{page}[tool.cartwheel.index.shelf]")
-    made.write(".github/workflows/release.yml", f"# {github_workflow.HEAD[0]}\n")
-    git(made.root, "remote", "add", "origin", "https://forge.example/me/gravel.git")
-    return made
+    project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["github"]')
+    project.edit("pyproject.toml", "[tool.cartwheel.index.shelf]", f"{page}[tool.cartwheel.index.shelf]")
+    project.write(".github/workflows/release.yml", f"# {github_workflow.HEAD[0]}\n")
+    git(project.root, "remote", "add", "origin", "https://forge.example/me/gravel.git")
+    return project
 
 
 def found(project: Project, environ: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -53,9 +53,9 @@ class Clone:
         """How many files a look at what is up to date reads."""
         output = self.doit(*arguments)
         assert not finished_steps(output), output
-        found = re.search(r"^(\d+) files read$", output, re.MULTILINE)
-        assert found, output
-        return int(found[1])
+        matches = re.search(r"^(\d+) files read$", output, re.MULTILINE)
+        assert matches, output
+        return int(matches[1])
 
     def takes(self, *others: Clone) -> None:
         """Merge what the others made by copying folders, as a runner hands its files on; cargo's stay, and `local`."""

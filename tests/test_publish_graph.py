@@ -29,15 +29,15 @@ def state() -> Iterator[Faulty]:
 @pytest.fixture
 def project(tmp_path: Path, state: Faulty) -> Project:
     """A committed project with a remote, which publishes to the index."""
-    made = pure(tmp_path / "project")
+    project = pure(tmp_path / "project")
     address = f'url = "{state.base}/upload/"\nsimple = "{state.base}/simple/"'
-    made.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', address)
-    committed(made)
+    project.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', address)
+    committed(project)
     remote = tmp_path / "remote.git"
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(remote))
-    git(made.root, "remote", "add", "origin", str(remote))
-    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
-    return made
+    git(project.root, "remote", "add", "origin", str(remote))
+    git(project.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    return project
 
 
 def commit(project: Project, message: str) -> None:

@@ -38,20 +38,20 @@ def index(request: pytest.FixtureRequest, programs: Path, tmp_path: Path) -> Ite
 @pytest.fixture
 def project(tmp_path: Path, index: Index) -> Project:
     """A committed project that publishes to the index, with a test, on its bare remote."""
-    made = pure(tmp_path / "project")
-    made.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["house"]')
-    made.edit("pyproject.toml", "[tool.cartwheel.index.shelf]", "[tool.cartwheel.index.house]")
+    project = pure(tmp_path / "project")
+    project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["house"]')
+    project.edit("pyproject.toml", "[tool.cartwheel.index.shelf]", "[tool.cartwheel.index.house]")
     table = f'url = "{index.url}"\nsimple = "{index.simple}"\nuser = "{index.user}"'
-    made.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', table)
-    made.edit(
+    project.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', table)
+    project.edit(
         "pyproject.toml", 'test = { skip = "nothing to test" }', 'test = { command = ["pytest", "{package}/tests"] }'
     )
-    made.write("tests/test_gravel.py", "import gravel\n\ndef test_it():\n    assert gravel.__doc__\n")
-    committed(made)
+    project.write("tests/test_gravel.py", "import gravel\n\ndef test_it():\n    assert gravel.__doc__\n")
+    committed(project)
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
-    git(made.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
-    return made
+    git(project.root, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    git(project.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    return project
 
 
 def places(tmp_path: Path) -> dict[str, dict[str, str]]:

@@ -29,16 +29,16 @@ def shelf(tmp_path: Path) -> Iterator[LoopbackIndex]:
 @pytest.fixture
 def project(tmp_path: Path, shelf: LoopbackIndex) -> Project:
     """A committed project whose branch is on its remote, and which publishes to the shelf."""
-    made = pure(tmp_path / "project")
-    made.edit("pyproject.toml", SKIP, TEST)
-    made.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', f'url = "{shelf.url}"\nsimple = "{shelf.simple}"')
-    made.write("tests/test_gravel.py", "import gravel\n\ndef test_it():\n    assert gravel.__doc__\n")
-    committed(made)
+    project = pure(tmp_path / "project")
+    project.edit("pyproject.toml", SKIP, TEST)
+    project.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', f'url = "{shelf.url}"\nsimple = "{shelf.simple}"')
+    project.write("tests/test_gravel.py", "import gravel\n\ndef test_it():\n    assert gravel.__doc__\n")
+    committed(project)
     remote = tmp_path / "remote.git"
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(remote))
-    git(made.root, "remote", "add", "origin", str(remote))
-    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
-    return made
+    git(project.root, "remote", "add", "origin", str(remote))
+    git(project.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    return project
 
 
 TOKEN = {"CARTWHEEL_INDEX_SHELF_TOKEN": "a-token-that-nobody-may-see"}
@@ -142,8 +142,8 @@ def test_what_an_earlier_version_left_in_dist_is_gone_when_its_step_runs_again(p
     project.doit("check")
     project.edit("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
     project.doit("check")
-    made = sorted(path.name for path in (project.root / "dist").iterdir())
-    assert made == ["gravel-1.1-py3-none-any.whl", "gravel-1.1.tar.gz"]
+    names = sorted(path.name for path in (project.root / "dist").iterdir())
+    assert names == ["gravel-1.1-py3-none-any.whl", "gravel-1.1.tar.gz"]
 
 
 def test_an_index_that_nobody_knows_stops_the_release_before_the_tag(project: Project) -> None:

@@ -33,14 +33,14 @@ def state() -> Iterator[Faulty]:
 @pytest.fixture
 def project(tmp_path: Path, state: Faulty) -> Project:
     """A committed project with a remote at a relative address, which publishes to the index."""
-    made = pure(tmp_path / "project")
+    project = pure(tmp_path / "project")
     address = f'url = "{state.base}/upload/"\nsimple = "{state.base}/simple/"'
-    made.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', address)
-    committed(made)
+    project.edit("pyproject.toml", 'url = "http://127.0.0.1:9/"', address)
+    committed(project)
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "remote.git"))
-    git(made.root, "remote", "add", "origin", "../remote.git")
-    git(made.root, "push", "--quiet", "--set-upstream", "origin", "main")
-    return made
+    git(project.root, "remote", "add", "origin", "../remote.git")
+    git(project.root, "push", "--quiet", "--set-upstream", "origin", "main")
+    return project
 
 
 def hide(root: Path) -> None:

@@ -161,10 +161,10 @@ def test_a_repaired_wheel_has_the_planned_name_and_the_same_bytes_each_time(
 ) -> None:
     target = TARGETS[triple]
     raw = raw_wheel(tmp_path, platform or platform_tag(target, target.floor), extension)
-    made = fix(raw, triple)
-    first = sha256_of(made)
+    fixed = fix(raw, triple)
+    first = sha256_of(fixed)
     assert sha256_of(fix(raw, triple)) == first
-    examined = examine(made, expected=made.name, target=target, python="abi3")
+    examined = examine(fixed, expected=fixed.name, target=target, python="abi3")
     assert problems(examined) == ()
 
 
@@ -172,8 +172,8 @@ def test_a_repaired_wheel_has_the_planned_name_and_the_same_bytes_each_time(
 def test_a_windows_wheel_is_repaired_elsewhere(tmp_path: Path, fix: Callable[..., Path]) -> None:
     content = wheels.pe(imports={"python3.dll": ("PyList_New",), "KERNEL32.dll": ("Sleep",)}, exports=INIT)
     raw = raw_wheel(tmp_path, "win_amd64", content, file="_tide.pyd")
-    made = fix(raw, "x86_64-pc-windows-gnu")
-    examined = examine(made, expected=made.name, target=TARGETS["x86_64-pc-windows-gnu"], python="abi3")
+    fixed = fix(raw, "x86_64-pc-windows-gnu")
+    examined = examine(fixed, expected=fixed.name, target=TARGETS["x86_64-pc-windows-gnu"], python="abi3")
     assert problems(examined) == ()
 
 
@@ -185,15 +185,15 @@ def test_a_dll_of_ones_own_is_grafted_on_linux_from_a_folder_of_path(tmp_path: P
     files: dict[str, bytes | str] = {"basalt/tide/__init__.py": "", "basalt/tide/_tide.pyd": content}
     raw = wheels.wheel(tmp_path / "raw", "tide-0.1.0-cp311-abi3-win_amd64.whl", files)
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
-    made = fix(raw, "x86_64-pc-windows-gnu", env={"PATH": path})
-    first = sha256_of(made)
+    fixed = fix(raw, "x86_64-pc-windows-gnu", env={"PATH": path})
+    first = sha256_of(fixed)
     assert sha256_of(fix(raw, "x86_64-pc-windows-gnu", env={"PATH": path})) == first
-    examined = examine(made, expected=made.name, target=TARGETS["x86_64-pc-windows-gnu"], python="abi3")
+    examined = examine(fixed, expected=fixed.name, target=TARGETS["x86_64-pc-windows-gnu"], python="abi3")
     assert problems(examined) == ()
     images = {image.path: image for image in examined.binaries}
     (grafted,) = (name for name in images if name.startswith("tide.libs/"))
     assert set(images["basalt/tide/_tide.pyd"].needed) == {"python3.dll", grafted.rpartition("/")[2]}
-    with zipfile.ZipFile(made) as archive:
+    with zipfile.ZipFile(fixed) as archive:
         assert "basalt/__init__.py" not in archive.namelist(), "basalt is a namespace"
     with pytest.raises(StepFailed, match=r"delvewheel cannot repair tide-.*grain\.dll"):
         fix(raw, "x86_64-pc-windows-gnu")
@@ -241,8 +241,8 @@ def test_a_library_that_the_floor_does_not_promise_is_grafted(tmp_path: Path, fi
     subprocess.run((*plain, "-Wl,-soname,libinner.so.1", "-o", inner, tmp_path / "inner.c"), check=True)
     subprocess.run((*plain, "-o", outer, tmp_path / "outer.c", inner), check=True)
     raw = raw_wheel(tmp_path, "linux_x86_64", outer.read_bytes())
-    made = fix(raw, "x86_64-unknown-linux-gnu", env={"LD_LIBRARY_PATH": str(tmp_path)})
-    examined = examine(made, expected=made.name, target=TARGETS["x86_64-unknown-linux-gnu"], python="abi3")
+    fixed = fix(raw, "x86_64-unknown-linux-gnu", env={"LD_LIBRARY_PATH": str(tmp_path)})
+    examined = examine(fixed, expected=fixed.name, target=TARGETS["x86_64-unknown-linux-gnu"], python="abi3")
     grafted = {b.path for b in examined.binaries if b.path.startswith("tide.libs/libinner-")}
     assert len(grafted) == 1
     assert problems(examined) == ()

@@ -187,12 +187,12 @@ def test_such_a_remote_whose_branch_moved_meanwhile_gets_nothing(tmp_path: Path)
     remote = tmp_path / "remote.git"
     here = with_remote(tmp_path / "r", remote)
     git(remote, "config", "receive.advertiseAtomic", "false")
-    found = look(here)
+    facts = look(here)
     other = clone(remote, tmp_path / "other")
     commit(other, b__txt="theirs")
     git(other, "push", "--quiet")
     with pytest.raises(StepFailed, match=r"remote\.git\): nothing was pushed: main changed there; start again"):
-        tag.make(here, found, "Release", quiet)
+        tag.make(here, facts, "Release", quiet)
     assert git(remote, "tag") == ""
 
 
@@ -202,8 +202,8 @@ def test_of_several_remotes_one_must_be_named_and_its_address_is_shown(tmp_path:
     with pytest.raises(ConfigError) as asked:
         look(here)
     assert f"origin ({tmp_path / 'fork.git'}), upstream (https://***@example.org/project.git)" in str(asked.value)
-    found = tag.facts(here, tag="v1.0.0", version="1.0.0", template="v{version}", branch="main", remote="origin")
-    assert tag.before_push(found) == (f"v1.0.0: to be pushed to origin ({tmp_path / 'fork.git'}) with main",)
+    facts = tag.facts(here, tag="v1.0.0", version="1.0.0", template="v{version}", branch="main", remote="origin")
+    assert tag.before_push(facts) == (f"v1.0.0: to be pushed to origin ({tmp_path / 'fork.git'}) with main",)
     with pytest.raises(ConfigError, match="there is no remote 'upstraem'"):
         tag.facts(here, tag="v1.0.0", version="1.0.0", template="v{version}", remote="upstraem")
 
@@ -224,8 +224,8 @@ def test_tags_of_another_scheme_are_left_out_by_a_key_that_the_refusal_names(tmp
     assert last[1] == "v2026.01.01"
     assert 'leave it out: [tool.cartwheel.release] ignore-tags = ["v2026.01.01"]' in line
     ignored = ("v20*", "v2-beta")
-    found = tag.facts(here, tag="v1.0.0", version="1.0.0", template="v{version}", branch="main", ignored=ignored)
-    assert tag_refusals(found) == ()
+    facts = tag.facts(here, tag="v1.0.0", version="1.0.0", template="v{version}", branch="main", ignored=ignored)
+    assert tag_refusals(facts) == ()
 
 
 def test_a_plain_tag_is_never_pushed_and_one_that_is_there_already_stays(tmp_path: Path) -> None:
@@ -255,10 +255,10 @@ def test_a_dirty_tree_is_refused_with_its_files(tmp_path: Path) -> None:
 
 def test_a_tree_that_changes_after_it_was_judged_is_refused(tmp_path: Path) -> None:
     here = with_remote(tmp_path / "r", tmp_path / "remote.git")
-    found = look(here)
+    facts = look(here)
     (here / "a.txt").write_text("changed")
     with pytest.raises(StepFailed, match="changed since"):
-        tag.make(here, found, "Release", quiet)
+        tag.make(here, facts, "Release", quiet)
 
 
 def test_a_branch_ahead_or_behind_is_refused_even_if_nothing_was_fetched(tmp_path: Path) -> None:
@@ -279,12 +279,12 @@ def test_of_two_clones_that_race_one_wins_and_the_other_is_told(tmp_path: Path) 
     remote = tmp_path / "remote.git"
     one = with_remote(tmp_path / "one", remote)
     two = clone(remote, tmp_path / "two")
-    found = look(two)
+    facts = look(two)
     commit(one, a__txt="2")
     git(one, "push", "--quiet")
     make(one)
     with pytest.raises(StepFailed, match="nothing was pushed"):
-        tag.make(two, found, "Release", quiet)
+        tag.make(two, facts, "Release", quiet)
     assert git(remote, "rev-parse", "v1.0.0^{commit}") == git(one, "rev-parse", "HEAD")
 
 
@@ -330,9 +330,9 @@ def test_a_pipeline_s_detached_head_is_verified_without_asking_the_remote(tmp_pa
     make(here)
     git(here, "remote", "set-url", "origin", "http://127.0.0.1:9/none.git")
     git(here, "checkout", "--quiet", "v1.0.0")
-    found = look(here, pipeline=True)
-    assert tag_refusals(found) == ()
-    assert tag.make(here, found, "Release", quiet) == ()
+    facts = look(here, pipeline=True)
+    assert tag_refusals(facts) == ()
+    assert tag.make(here, facts, "Release", quiet) == ()
     assert tag_refusals(look(here, "v1.0.1", pipeline=True))
 
 
@@ -348,10 +348,10 @@ def test_a_repository_without_a_commit_and_a_remote_out_of_reach_are_said(tmp_pa
 def test_a_remote_that_goes_away_between_looking_and_pushing_leaves_a_tag_that_is_pushed_later(tmp_path: Path) -> None:
     remote = tmp_path / "remote.git"
     here = with_remote(tmp_path / "r", remote)
-    found = look(here)
+    facts = look(here)
     remote.rename(tmp_path / "away.git")
     with pytest.raises(StepFailed, match="cannot be used"):
-        tag.make(here, found, "Release", quiet)
+        tag.make(here, facts, "Release", quiet)
     (tmp_path / "away.git").rename(remote)
     assert make(here) == (f"v1.0.0: pushed to origin ({tmp_path / 'remote.git'}) with main",)
 
@@ -360,11 +360,11 @@ def test_of_two_clones_that_tag_the_same_commit_at_once_both_end_well(tmp_path: 
     remote = tmp_path / "remote.git"
     one = with_remote(tmp_path / "one", remote)
     two = clone(remote, tmp_path / "two")
-    found = look(two)
+    facts = look(two)
     make(one)
     before = git(remote, "rev-parse", "v1.0.0")
     lines: list[str] = []
-    tag.make(two, found, "Release", lines.append)
+    tag.make(two, facts, "Release", lines.append)
     assert "on this very commit: another clone pushed it meanwhile" in lines[-1]
     assert git(remote, "rev-parse", "v1.0.0") == before
     assert make(two) == ()
@@ -517,7 +517,7 @@ def test_a_pipeline_s_shallow_clone_of_a_tag_is_verified(tmp_path: Path) -> None
 
 def test_a_run_that_a_tag_started_makes_none_even_on_a_branch(tmp_path: Path) -> None:
     here = with_remote(tmp_path / "r", tmp_path / "remote.git")
-    found = tag.facts(here, tag="v1.0.0", version="1.0.0", template="v{version}", branch="main", started=True)
+    facts = tag.facts(here, tag="v1.0.0", version="1.0.0", template="v{version}", branch="main", started=True)
     with pytest.raises(StepFailed, match=r"does not carry v1\.0\.0; the pipeline verifies a tag and makes none"):
-        tag.make(here, found, "Release", quiet)
+        tag.make(here, facts, "Release", quiet)
     assert git(here, "tag") == ""

@@ -47,38 +47,38 @@ LAYERS: list[tuple[str, Mapping[str, Any], Mapping[str, str], Mapping[str, objec
 
 @pytest.mark.parametrize(("table", "once", "profiles"), [row[1:] for row in LAYERS], ids=[row[0] for row in LAYERS])
 def test_the_last_word_has(table: Mapping[str, Any], once: Mapping[str, str], profiles: Mapping[str, object]) -> None:
-    made = wheels(table, once)
-    assert {triple: made[f"{triple}:3.13"].profile for triple in profiles} == profiles
+    plans = wheels(table, once)
+    assert {triple: plans[f"{triple}:3.13"].profile for triple in profiles} == profiles
 
 
 def test_an_override_may_select_by_interpreter() -> None:
-    made = wheels({"overrides": [{"select": {"target": "*-linux-*", "python": "pypy*"}, "features": ["slow"]}]})
-    assert {name for name, wheel in made.items() if wheel.features} == {f"{LINUX}:pypy3.11"}
+    plans = wheels({"overrides": [{"select": {"target": "*-linux-*", "python": "pypy*"}, "features": ["slow"]}]})
+    assert {name for name, wheel in plans.items() if wheel.features} == {f"{LINUX}:pypy3.11"}
 
 
 def test_interpreters_may_differ_and_be_skipped() -> None:
     musl = {"select": "*-musl", "python": ["3.14t"]}
     mac = {"select": {"target": "*-darwin", "python": "pypy*"}, "skip": "nobody asks for it"}
-    made = wheels({"overrides": [musl, mac]})
-    assert list(made) == [f"{LINUX}:3.13", f"{LINUX}:pypy3.11", f"{MUSL}:3.14t", f"{MAC}:3.13"]
+    plans = wheels({"overrides": [musl, mac]})
+    assert list(plans) == [f"{LINUX}:3.13", f"{LINUX}:pypy3.11", f"{MUSL}:3.14t", f"{MAC}:3.13"]
 
 
 def test_the_way_of_testing_is_overridden_key_by_key() -> None:
-    made = wheels({"test": {"command": ["pytest"], "requires": ["numpy"]},
+    plans = wheels({"test": {"command": ["pytest"], "requires": ["numpy"]},
                    "overrides": [{"select": "*-musl", "test": {"skip": "no numpy there"}},
                                  {"select": "*", "test": {"python": ["3.13"]}}]})  # fmt: skip
-    there, not_there = made[f"{LINUX}:3.13"].test, made[f"{MUSL}:3.13"].test
+    there, not_there = plans[f"{LINUX}:3.13"].test, plans[f"{MUSL}:3.13"].test
     assert (there.skip, there.requires, there.python) == ("", ("numpy",), ("3.13",))
     assert (not_there.skip, not_there.requires, not_there.python) == ("no numpy there", ("numpy",), ("3.13",))
 
 
 def test_a_variant_is_made_beside_the_usual_wheel_and_its_own_keys_win() -> None:
-    made = wheels({"overrides": [{"select": "*", "profile": "x", "features": ["rayon"]}],
+    plans = wheels({"overrides": [{"select": "*", "profile": "x", "features": ["rayon"]}],
                    "variants": [{"name": "small", "select": {"target": LINUX, "python": "3.*"}, "profile": "tiny",
                                  "build-tag": "1small"}]})  # fmt: skip
-    small = made[f"{LINUX}:3.13:small"]
+    small = plans[f"{LINUX}:3.13:small"]
     assert (small.profile, small.features, small.file.split("-")[2]) == ("tiny", ("rayon",), "1small")
-    assert (made[f"{LINUX}:3.13"].profile, len(made)) == ("x", 6)
+    assert (plans[f"{LINUX}:3.13"].profile, len(plans)) == ("x", 6)
 
 
 @pytest.mark.parametrize(
@@ -91,16 +91,16 @@ def test_where_the_stable_abi_names_no_version_the_oldest_python_says_it(feature
 
 
 def test_a_stable_abi_that_no_manifest_of_ours_asks_for_is_told(tmp_path: Path) -> None:
-    made = wheels({"targets": [LINUX]})[f"{LINUX}:3.13"]
-    (tmp_path / made.file.replace("cp313-cp313", "cp311-abi3")).touch()
+    plans = wheels({"targets": [LINUX]})[f"{LINUX}:3.13"]
+    (tmp_path / plans.file.replace("cp313-cp313", "cp311-abi3")).touch()
     with pytest.raises(StepFailed, match=r'with "abi3-py311" among the features of pyo3 in Cargo.toml'):
-        final_wheel(tmp_path, made)
+        final_wheel(tmp_path, plans)
 
 
 def test_an_image_alone_means_a_container() -> None:
-    made = wheels({"overrides": [{"select": "*-musl", "image": "ours"}]})
-    assert {wheel.toolchain for name, wheel in made.items() if name.startswith(MUSL)} == {"container"}
-    assert made[f"{LINUX}:3.13"].toolchain == ""
+    plans = wheels({"overrides": [{"select": "*-musl", "image": "ours"}]})
+    assert {wheel.toolchain for name, wheel in plans.items() if name.startswith(MUSL)} == {"container"}
+    assert plans[f"{LINUX}:3.13"].toolchain == ""
 
 
 NATIVE = f"CARGO_TARGET_{LINUX.upper().replace('-', '_')}_RUSTFLAGS"
@@ -294,8 +294,8 @@ def test_what_has_no_stable_abi_may_be_built_beside_it() -> None:
 
 
 def test_a_secret_is_named_and_not_held() -> None:
-    made = wheels({"environment": {"TOKEN": {"secret": "OUR_TOKEN"}, "PLAIN": "x"}})
-    assert made[f"{LINUX}:3.13"].environment == {"TOKEN": Secret(secret="OUR_TOKEN"), "PLAIN": "x"}
+    plans = wheels({"environment": {"TOKEN": {"secret": "OUR_TOKEN"}, "PLAIN": "x"}})
+    assert plans[f"{LINUX}:3.13"].environment == {"TOKEN": Secret(secret="OUR_TOKEN"), "PLAIN": "x"}
 
 
 PROFILES = """

@@ -105,8 +105,8 @@ def doit(root: Path, env: Mapping[str, str], umask: str, tasks: Iterable[str], u
 
 def digests(root: Path) -> dict[str, str]:
     """The SHA-256 of each finished file of a clone, by name."""
-    found = [*(root / "dist").rglob("*.whl"), *(root / "dist").rglob("*.tar.gz")]
-    return {path.name: sha256(path.read_bytes()).hexdigest() for path in found}
+    files = [*(root / "dist").rglob("*.whl"), *(root / "dist").rglob("*.tar.gz")]
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def differing_files(root: Path, tmp_path: Path, tasks: tuple[str, ...]) -> tuple[str, ...]:

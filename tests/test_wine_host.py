@@ -38,17 +38,17 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 def test_the_interpreter_of_a_variable_is_used(tmp_path: Path, env: dict[str, str]) -> None:
     python = program(tmp_path / "python" / "python.exe")
-    found = wine.wine_interpreter(GNU, "3.13", {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)})
-    assert isinstance(found, Interpreter)
-    assert (found.path, found.by, found.version) == (str(python), WINE, "3.13")
+    interpreter = wine.wine_interpreter(GNU, "3.13", {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)})
+    assert isinstance(interpreter, Interpreter)
+    assert (interpreter.path, interpreter.by, interpreter.version) == (str(python), WINE, "3.13")
 
 
 def test_an_interpreter_where_its_installer_puts_it_is_found(tmp_path: Path, env: dict[str, str]) -> None:
     place = "drive_c/users/me/AppData/Local/Programs/Python/Python314/python.exe"
     python = program(tmp_path / ".wine" / place)
-    found = wine.wine_interpreter(GNU, "3.14", env)
-    assert isinstance(found, Interpreter)
-    assert found.path == str(python)
+    interpreter = wine.wine_interpreter(GNU, "3.14", env)
+    assert isinstance(interpreter, Interpreter)
+    assert interpreter.path == str(python)
     moved = program(tmp_path / "prefix" / place)
     named = wine.wine_interpreter(GNU, "3.14", {**env, "WINEPREFIX": str(tmp_path / "prefix")})
     assert isinstance(named, Interpreter)
@@ -58,24 +58,24 @@ def test_an_interpreter_where_its_installer_puts_it_is_found(tmp_path: Path, env
 def test_an_interpreter_of_another_architecture_is_refused(tmp_path: Path, env: dict[str, str]) -> None:
     python = program(tmp_path / "python.exe", machine=0x14C)
     named = {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)}
-    found = wine.wine_interpreter(GNU, "3.13", named)
-    assert isinstance(found, NoInterpreter)
-    assert found.why == f"Python 3.13 for Windows was not found: {python} is not an interpreter for win_amd64"
+    interpreter = wine.wine_interpreter(GNU, "3.13", named)
+    assert isinstance(interpreter, NoInterpreter)
+    assert interpreter.why == f"Python 3.13 for Windows was not found: {python} is not an interpreter for win_amd64"
     assert isinstance(wine.wine_interpreter(TARGETS["i686-pc-windows-gnu"], "3.13", named), Interpreter)
 
 
 def test_a_version_that_is_not_named_is_told_with_its_variable(tmp_path: Path, env: dict[str, str]) -> None:
     python = program(tmp_path / "python.exe")
-    found = wine.wine_interpreter(GNU, "3.12", {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)})
-    assert isinstance(found, NoInterpreter)
-    assert found.why == "Python 3.12 for Windows was not found: CARTWHEEL_WINE_PYTHON_3_12 is not set"
+    interpreter = wine.wine_interpreter(GNU, "3.12", {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)})
+    assert isinstance(interpreter, NoInterpreter)
+    assert interpreter.why == "Python 3.12 for Windows was not found: CARTWHEEL_WINE_PYTHON_3_12 is not set"
 
 
 def test_without_wine_the_reason_says_how_to_get_it(tmp_path: Path) -> None:
     python = program(tmp_path / "python.exe")
-    found = wine.wine_interpreter(GNU, "3.13", {"PATH": "", "CARTWHEEL_WINE_PYTHON_3_13": str(python)})
-    assert isinstance(found, NoInterpreter)
-    assert "Wine is missing; install Wine 10 or newer" in found.why
+    interpreter = wine.wine_interpreter(GNU, "3.13", {"PATH": "", "CARTWHEEL_WINE_PYTHON_3_13": str(python)})
+    assert isinstance(interpreter, NoInterpreter)
+    assert "Wine is missing; install Wine 10 or newer" in interpreter.why
 
 
 def test_without_an_interpreter_or_for_another_system_the_place_does_not_apply(
@@ -89,10 +89,10 @@ def test_without_an_interpreter_or_for_another_system_the_place_does_not_apply(
 
 def test_paths_in_arguments_and_variables_are_translated(tmp_path: Path, env: dict[str, str]) -> None:
     python = program(tmp_path / "python.exe")
-    found = wine.wine_interpreter(GNU, "3.13", {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)})
-    assert isinstance(found, Interpreter)
+    interpreter = wine.wine_interpreter(GNU, "3.13", {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)})
+    assert isinstance(interpreter, Interpreter)
     argv = ("/tmp/env/Scripts/python.exe", "-m", "pytest", "--junitxml=/tmp/a b.xml", "/tmp/tests", "-k", "/x", "a=/b")
-    command = found.through(argv, {"PYTHONPATH": "/tmp/witness", "OTHER": "/tmp"}, tmp_path)
+    command = interpreter.through(argv, {"PYTHONPATH": "/tmp/witness", "OTHER": "/tmp"}, tmp_path)
     assert command[:2] == ("env", r"PYTHONPATH=Z:\tmp\witness")
     assert command[-8:] == (
         r"Z:\tmp\env\Scripts\python.exe", "-m", "pytest", r"--junitxml=Z:\tmp\a b.xml", r"Z:\tmp\tests", "-k", "/x",

@@ -117,11 +117,11 @@ class Forge:
 def _lines(text: str) -> Iterator[dict[str, object]]:
     for line in text.splitlines():
         try:
-            found = json.loads(line)
+            document = json.loads(line)
         except ValueError:
             continue
-        if isinstance(found, dict):
-            yield found
+        if isinstance(document, dict):
+            yield document
 
 
 def _results(text: str) -> dict[str, str]:

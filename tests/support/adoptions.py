@@ -32,8 +32,8 @@ def adopted(root: Path, *, workflow: str = "", **files: str) -> tuple[Adoption, 
         (root / path).write_text(text)
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "everything")
-    found = adopt(root, offline=True)
-    write(found)
+    adoption = adopt(root, offline=True)
+    write(adoption)
     read_project(root, {})
     table: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text()).get("tool", {}).get("cartwheel", {})
-    return found, table
+    return adoption, table

@@ -139,8 +139,8 @@ class Example:
 
     def digests(self, *triples: str) -> dict[str, str]:
         """The SHA-256 of the finished wheels, and nothing else may lie beside them."""
-        found = {path.name for path in (self.root / "dist" / "private").iterdir()}
-        assert found <= set(FILES.values()), "only whole files under planned names are in dist/"
+        names = {path.name for path in (self.root / "dist" / "private").iterdir()}
+        assert names <= set(FILES.values()), "only whole files under planned names are in dist/"
         return {t: sha256(self.wheel(t).read_bytes()).hexdigest() for t in triples or TARGETS if self.wheel(t).exists()}
 
     def holds(self, triple: str) -> set[str]:

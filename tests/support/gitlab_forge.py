@@ -102,9 +102,11 @@ _ENDS = {"PASS": "success", "FAIL": "failure"}
 
 
 def _results(output: str) -> dict[str, str]:
-    found = re.findall(r"^ (PASS|FAIL) +(.+?) *$", output, re.M)
+    matches = re.findall(r"^ (PASS|FAIL) +(.+?) *$", output, re.M)
     idle = set(re.findall(r"^.+? +> (\S+) is up to date$", output, re.M))
-    return {(name := _name(job)): "up to date" if end == "PASS" and name in idle else _ENDS[end] for end, job in found}
+    return {
+        (name := _name(job)): "up to date" if end == "PASS" and name in idle else _ENDS[end] for end, job in matches
+    }
 
 
 def _name(job: str) -> str:

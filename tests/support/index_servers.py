@@ -92,8 +92,8 @@ def pypiserver(programs: Path, folder: Path, *, protect: str) -> Iterator[str]:
     """A pypiserver whose actions in `protect` (`update,download,list`) need USER and WORD; gives its address."""
     (folder / "files").mkdir(parents=True)
     code = "import sys; from passlib.hash import apr_md5_crypt as h; print(sys.argv[1] + ':' + h.hash(sys.argv[2]))"
-    made = subprocess.run([programs / "python", "-c", code, USER, WORD], check=True, capture_output=True, text=True)
-    (folder / "htpasswd").write_text(made.stdout)
+    done = subprocess.run([programs / "python", "-c", code, USER, WORD], check=True, capture_output=True, text=True)
+    (folder / "htpasswd").write_text(done.stdout)
     base = f"http://127.0.0.1:{free_port()}"
     argv = (
         programs / "pypi-server", "run", "-p", base[17:], "-i", "127.0.0.1", "-P", folder / "htpasswd", "-a", protect,

@@ -127,8 +127,8 @@ class Quarry(Project):
         """Have cargo write Cargo.lock where the manifests ask for it."""
         environ = {**os.environ, "CARGO_NET_OFFLINE": "true"}
         command = ("cargo", "metadata", "--format-version=1", "--quiet")
-        made = subprocess.run(command, cwd=self.root, env=environ, capture_output=True, text=True)
-        assert made.returncode == 0, made.stderr
+        done = subprocess.run(command, cwd=self.root, env=environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
     def sources(self) -> Snapshot:
         """Every file of the user's, with its mode and time; links by their destination."""
@@ -168,8 +168,8 @@ class Quarry(Project):
 
     def wheels(self) -> dict[str, str]:
         """The digest of every wheel as it was built, by the file's name."""
-        found = self.path(".cartwheel/wheels").rglob("*.whl")
-        return {path.name: sha256(path.read_bytes()).hexdigest() for path in found}
+        wheels = self.path(".cartwheel/wheels").rglob("*.whl")
+        return {path.name: sha256(path.read_bytes()).hexdigest() for path in wheels}
 
     @contextmanager
     def restored(self) -> Iterator[None]:

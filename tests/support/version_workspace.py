@@ -137,8 +137,8 @@ def new_project(folder: Path, files: Mapping[str, str], newline: str = "\n") -> 
 def bump(root: Path, *words: str, names: tuple[str, ...] = (), commit: bool = True, offline: bool = True) -> list[str]:
     """Do it, without the command; what it says."""
     lines: list[str] = []
-    found = read_project(root, {})
-    plan = bump_plan(root, found, names, words, date=TODAY)
-    refuse_taken(root, found, plan, offline=offline)
-    apply_bump(root, found, plan, commit=commit, say=lines.append)
+    project = read_project(root, {})
+    plan = bump_plan(root, project, names, words, date=TODAY)
+    refuse_taken(root, project, plan, offline=offline)
+    apply_bump(root, project, plan, commit=commit, say=lines.append)
     return lines

@@ -137,8 +137,8 @@ def installed() -> Installed:
 
 def _install(machine: Windows, version: str, folder: Path) -> None:
     """Make the environment; its packages are installed from Linux, which takes seconds instead of minutes."""
-    made = machine.run(str(machine.pythons[version]), "-m", "venv", "--without-pip", windows_path(folder), cwd=CACHE)
-    assert made.returncode == 0, made.stdout
+    done = machine.run(str(machine.pythons[version]), "-m", "venv", "--without-pip", windows_path(folder), cwd=CACHE)
+    assert done.returncode == 0, done.stdout
     packages = folder / "Lib" / "site-packages"
     subprocess.run(
         [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python-platform", "x86_64-pc-windows-msvc",
