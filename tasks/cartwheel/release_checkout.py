@@ -191,7 +191,7 @@ def _place(top: Path) -> Path:
 def take_over(source: Path, target: Path) -> None:
     """Copies records, reports, ledgers and files that are newer in `source` or missing in `target`.
 
-    What a replaced record had made and the new one does not make is removed, unless somebody edited it.
+    Files that only the replaced record made are removed, unless they were edited since.
     """
     for folder in _STATE:
         for path in sorted((source / folder).rglob("*")):

@@ -1,8 +1,8 @@
 """doit's backend over records: the steps write the state, and doit only reads it.
 
-A step's action commits its record when it has succeeded (`action.py`); here doit is told what it needs to know, and
-users' own tasks are kept in the same place.  doit imports this module in every project of the environment where
-cartwheel is installed: standard library only, and ours on first use.
+A step's action commits its record after success (`action.py`).  This module answers doit's questions from the records,
+and stores the state of users' own tasks beside them.  doit imports it in every project of an environment that has
+cartwheel: it imports the standard library only, and other modules of cartwheel on first use.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SCHEMA = 1
 
 
 class Records:
-    """All records of a project, below one folder.  doit makes one a process and asks it through this interface."""
+    """All records of a project, below one folder.  doit makes one for each process and calls this interface."""
 
     desc = "one JSON record per task, written when the task succeeds"
 
@@ -52,20 +52,20 @@ class Records:
         return self.folder.joinpath(*folders, f"{last}.json")
 
     def load(self, task: str) -> Record | None:
-        """The record of a step's last success, or none; a damaged one costs a warning and counts as none."""
+        """The record of a step's last success; None if it is missing, or damaged, which is also a warning."""
         if task not in self._loaded:
             self._loaded[task] = self._load(task)
         return self._loaded[task]
 
     def drop(self, task: str) -> None:
-        """Forget a success; from here on an interrupted step is never taken for a finished one."""
+        """Forget a success, so that an interrupted step never counts as finished."""
         from cartwheel.filesystem.windows_files import delete_file
 
         self._loaded[task] = None
         delete_file(self.path(task))
 
     def commit(self, record: Record) -> None:
-        """Keep a success: its listing first, the record last, each renamed into place whole."""
+        """Store a success: the listing first, the record last, each by an atomic rename."""
         from cartwheel.filesystem.files import write_atomically
         from cartwheel.model.record import listing_name, listing_to_json, to_json
 
@@ -82,7 +82,7 @@ class Records:
         self._loaded.clear()
 
     def every(self) -> tuple[Record, ...]:
-        """All records of steps that are there and can be read, of the plan or not."""
+        """All readable records of steps, planned or not."""
         tasks = (p.relative_to(self.folder).as_posix().removesuffix(".json").replace("/", ":") for p in self._files())
         return tuple(record for task in tasks if (record := self.load(task)) is not None)
 
@@ -128,7 +128,7 @@ class Records:
     # what doit asks; keys ending in ":" are doit's own, all others are paths of file_deps
 
     def get(self, task: str, key: str) -> Any:
-        """A value that doit keeps for a task."""
+        """A value that doit stores for a task."""
         if key == "ignore:":
             self.asked.add(task)
         if task in OURS:
@@ -136,7 +136,7 @@ class Records:
         return self._own(task).get(key)
 
     def set(self, task: str, key: str, value: Any) -> None:
-        """Keep a value of a user's own task; steps have written their record already."""
+        """Store a value of a user's own task; steps have written their records already."""
         if key == "ignore:":
             from doit.exceptions import InvalidCommand
 
@@ -150,12 +150,12 @@ class Records:
             self._commit_own(task, self._pending.pop(task))
 
     def in_(self, task: str) -> bool:
-        """Whether there is anything kept for a task."""
+        """Whether anything is stored for a task."""
         return self.load(task) is not None if task in OURS else bool(self._own(task))
 
     def remove(self, task: str) -> None:
-        """`doit forget`.  In a run doit calls this for failed tasks too: a step has dropped its record itself by then,
-        and one that failed only because an earlier one did must keep its own."""
+        """`doit forget`.  In a run doit calls this for failed tasks too, where it must do nothing for a step: one that
+        ran has dropped its record itself, and one that failed because of an earlier step keeps its record."""
         if task in self.asked and task in OURS:
             return
         self.drop(task)
@@ -170,7 +170,7 @@ class Records:
         self._foreign.clear()
 
     def dump(self) -> None:
-        """The end of a command; everything is on disk already.  Must not raise but for a user's mistake."""
+        """The end of a command.  Everything is on disk already.  Raises only for a user's mistake."""
         for action in self.at_end:
             action()
 
@@ -198,7 +198,7 @@ class Records:
 
 
 def _holds(path: Path, data: bytes) -> bool:
-    """Whether the file is there and undamaged."""
+    """Whether the file exists and is undamaged."""
     try:
         return path.read_bytes() == data
     except OSError:

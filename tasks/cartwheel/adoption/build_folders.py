@@ -90,7 +90,7 @@ def calls_of(
 ) -> tuple[BuildCall, ...]:
     """The builds of one package: those in its folder. An only package without any takes those in folders of no package.
 
-    `folders`: of all packages; `others`: of what looks like a package and is none.
+    `folders`: those of all packages; `others`: folders that only look like a package.
     """
     rows = tuple(calls)
     mine = tuple(row for row in rows if row.folder == folder)

@@ -62,7 +62,7 @@ class BuildCall(Struct, frozen=True, kw_only=True):
     left_out: tuple[str, ...] = ()
     """Earlier steps of the job that no key of the configuration takes over: a command or an action each."""
     isolated: bool = False
-    """Whether it runs in a container of its own, where earlier steps of the job have no effect."""
+    """Whether it runs in a separate container, where earlier steps of the job have no effect."""
     runner: str = ""
     notes: tuple[str, ...] = ()
     """What the build has and no key of the configuration takes over, in words."""

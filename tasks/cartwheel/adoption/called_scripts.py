@@ -98,7 +98,7 @@ def _commands(command: str, folder: str, texts: Texts, env: Mapping[str, str]) -
 
 
 def _known(name: str, folder: str, texts: Texts) -> str:
-    """The path of a script that was read, by the name that a command has for it; empty if there is none."""
+    """The path of a script that was read, by its name in a command; empty if no script matches."""
     parts = [
         part
         for part in re.sub(r"\$\{?\w+\}?|\$\([^)]*\)", "", name).replace("\\", "/").split("/")

@@ -15,7 +15,7 @@ from cartwheel.adoption.workflows import JobStep
 def tables(folder: str, texts: Texts, configured: str = "") -> Mapping[str, Any]:
     """The package's pyproject.toml, else the repository's; empty without a valid one.
 
-    `configured`: a file of its own with the options (`config-file`), which stands for `[tool.cibuildwheel]`.
+    `configured`: a separate file with the options (`config-file`), which replaces `[tool.cibuildwheel]`.
     """
     place = f"{folder}/" if folder != "." else ""
     names = (f"{place}pyproject.toml", "pyproject.toml")

@@ -35,7 +35,7 @@ _EMBEDDED = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 
 
 def substitute(value: Any, context: Context) -> Any:
-    """The value with every expression in it replaced; one that is the whole text keeps its type."""
+    """The value with every expression replaced; an expression that is the whole text keeps its type."""
     if isinstance(value, Mapping):
         return {key: substitute(inner, context) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -75,7 +75,7 @@ def evaluate(text: str, context: Context) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """A value as GitHub writes it into a text; nothing for one that is unknown."""
+    """A value as GitHub writes it into a text; an unknown value is empty."""
     if value is None or value is UNKNOWN:
         return ""
     if isinstance(value, bool):

@@ -11,7 +11,7 @@ Texts = Mapping[str, str]
 
 
 def parsed_toml(texts: Texts, path: str) -> Mapping[str, Any]:
-    """The parsed file; empty for one that is missing or invalid."""
+    """The parsed file; empty if it is missing or invalid."""
     try:
         return tomllib.loads(texts.get(path, "").removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError:

@@ -26,13 +26,13 @@ class FoldedText(Struct, frozen=True):
 
 
 class TextLines(Struct, frozen=True):
-    """Texts that stand on a line each."""
+    """Texts, each on its own line."""
 
     parts: tuple[str, ...]
 
 
 def yaml_text(tree: Mapping[str, Any], *, head: Sequence[str]) -> str:
-    """The YAML text; `head` are comment lines at its top.  Texts of several lines stand as they are."""
+    """The YAML text; `head` are comment lines at its top.  A text of several lines is written unchanged."""
     from ruamel.yaml import YAML
 
     yaml = YAML()

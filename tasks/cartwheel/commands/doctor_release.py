@@ -27,7 +27,7 @@ class ReleaseReadiness(Struct, frozen=True, kw_only=True):
 
 
 def release_readiness(context: RunContext) -> tuple[ReleaseReadiness, ...]:
-    """One for each package that is published; asks the remote and the index."""
+    """The readiness of each published package.  Asks the remote and the index."""
     return tuple(_readiness(context, package) for package in context.project.packages if package.publish)
 
 

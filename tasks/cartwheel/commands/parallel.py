@@ -19,10 +19,10 @@ _FIRST = ("ready", "checklist")
 
 
 def threads_by_default(tasks: Sequence[Any], selected: Iterable[str], keep_going: bool) -> int:
-    """The number of doit's threads; 0 to run in turn.
+    """The number of doit's threads; 0 for a sequential run.
 
-    `tasks` are doit's tasks, all of the project. A run is in turn if it has a task of the project's own with actions,
-    because such tasks may rely on the order of the command line, and doit replaces `sys.stdout` while one runs.
+    `tasks` are doit's tasks, all of the project. A run is sequential if a task with actions in it is the project's own:
+    such tasks may rely on the order of the command line, and doit replaces `sys.stdout` while one runs.
     `keep_going` (doit's `--continue`) is passed on to the steps. Tasks of a parallel run get the order of `_FIRST`.
     """
     step = next(filter(_is_step, tasks), None)

@@ -79,7 +79,7 @@ class Cargo(_Shape, frozen=True, kw_only=True):
 
 
 def refuse_wrong_types(kind: type[_Shape], data: Mapping[str, Any], shown_as: str) -> None:
-    """Raises `ConfigError` that names the file, the key, what stands there and what should."""
+    """Raises `ConfigError` with the file, the key, the type found and the type expected."""
     try:
         msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
