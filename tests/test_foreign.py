@@ -95,7 +95,7 @@ def test_an_override_says_otherwise_for_one_target() -> None:
     [
         ({"python": ["3"]}, "test.python: unknown interpreter '3'; expected one like '3.13', '3.14t' or 'pypy3.11'"),
         ({"python": ["3.10"]}, "test.python: '3.10' is older than the wheel takes (3.11)"),
-        ({"python": ["3.12", "3.12"]}, "test.python: '3.12' stands there twice; name it once"),
+        ({"python": ["3.12", "3.12"]}, "test.python: '3.12' is listed twice; name it once"),
         ({"python": ["3.14t"]}, "test.python: '3.14t' takes no wheel for the stable ABI; plan a separate wheel for it"),
         ({"groups": ["tests"]}, "test.groups: there is no [dependency-groups] tests"),
         ({"extras": ["tset"]}, "test.extras: 'tset' is not in [project.optional-dependencies]; did you mean 'test'?"),

@@ -346,7 +346,7 @@ def test_a_rehearsal_changes_the_destinations_and_nothing_else() -> None:
     [
         ({"targets": []}, "targets: found an empty list"),
         ({"python": []}, "python: found an empty list"),
-        ({"publish": ["pypi", "pypi"]}, "publish: 'pypi' stands there twice"),
+        ({"publish": ["pypi", "pypi"]}, "publish: 'pypi' is listed twice"),
         ({"publish": ["../x"]}, "publish: '../x' is no name of an index"),
         ({"inputs": ["../x"]}, "inputs: '../x' lies outside the package"),
         ({"inputs": ["/etc/hosts"]}, "inputs: '/etc/hosts' lies outside the package"),

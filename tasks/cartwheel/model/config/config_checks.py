@@ -40,7 +40,7 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         values = getattr(settings, key) or ()
         for value in values:
             if values.count(value) > 1:
-                yield f"{key}: '{value}' stands there twice; name it once"
+                yield f"{key}: '{value}' is listed twice; name it once"
     for name in (*(settings.publish or ()), *(settings.index or ())):
         if not re.fullmatch(_NAME, name):
             yield f"publish: {name!r} is no name of an index; expected letters, digits, '.', '_' and '-'"
@@ -125,7 +125,7 @@ def _untunable(settings: Settings) -> Iterable[str]:
             yield f"{place}python: found an empty list; name at least one, or leave the key out for the default"
         for value in table.python or ():
             if (table.python or ()).count(value) > 1:
-                yield f"{place}python: '{value}' stands there twice; name it once"
+                yield f"{place}python: '{value}' is listed twice; name it once"
         for before in table.before or ():
             if not before.run or not before.run[0].strip():
                 yield f"{place}before: run begins with a blank; expected a command and its arguments"

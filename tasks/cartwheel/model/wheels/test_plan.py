@@ -131,7 +131,7 @@ def _wrong_pythons(python: str, minimum: str, test: Test) -> Iterable[str]:
         if match is None or (match[1] and match[3]):
             yield f"test.python: unknown interpreter '{name}'; expected one like '3.13', '3.14t' or 'pypy3.11'"
         elif test.python.count(name) > 1:
-            yield f"test.python: '{name}' stands there twice; name it once"
+            yield f"test.python: '{name}' is listed twice; name it once"
         elif int(match[2]) < _minor(minimum):
             yield f"test.python: '{name}' is older than the wheel takes ({minimum})"
         elif python == ABI3 and (match[1] or match[3]):
