@@ -226,13 +226,13 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark(
         name="five-edit",
         about="the same after an edit of one line / maturin likewise",
-        bar=0.30, pairs=2, warm_up=False, setup=warm(projects.real, REAL, five()),
+        bar=0.30, pairs=1, warm_up=False, setup=warm(projects.real, REAL, five()),
         peer=five(edited=True), ours=ours(REAL, edited=True),
     ),
     Benchmark(
         name="five-no-op",
         about="the same with nothing to do / maturin likewise",
-        bar=0.005, pairs=2, warm_up=False, setup=warm(projects.real, REAL, five()), peer=five(), ours=ours(REAL),
+        bar=0.005, pairs=1, warm_up=False, setup=warm(projects.real, REAL, five()), peer=five(), ours=ours(REAL),
     ),
     Benchmark(
         name="five-cached",
