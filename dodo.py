@@ -45,4 +45,4 @@ def task_reference():
 
 def task_test():
     """Run the quick tests"""
-    return chore("pytest -n 2 --dist loadfile")
+    return chore("pytest -n 3 --dist loadfile")

@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "examples/tidemark"
 MOMENT = "1767225600"
 """SOURCE_DATE_EPOCH of all builds: the same sources give the same bytes."""
+UNOPTIMISED = {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "0"}
+"""What these tests look at does not depend on the optimiser, which takes a third of their time."""
 
 HOST = "x86_64-unknown-linux-gnu"
 MUSL = "x86_64-unknown-linux-musl"
@@ -86,7 +88,7 @@ class Example:
         own = {k: v for k, v in os.environ.items() if not k.startswith(("CARTWHEEL_", "CARGO_ENCODED", "RUSTFLAGS"))}
         return subprocess.Popen(
             [sys.executable, "-m", "doit", *arguments],
-            cwd=self.root, env={**own, "SOURCE_DATE_EPOCH": MOMENT, **(env or {})},
+            cwd=self.root, env={**own, **UNOPTIMISED, "SOURCE_DATE_EPOCH": MOMENT, **(env or {})},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
 

@@ -31,7 +31,7 @@ name = "gravel"
 version = "1.0"
 description = "a pure package"
 readme = "README.md"
-requires-python = ">=3.11"
+requires-python = ">={here},<{next}"
 
 [tool.cartwheel]
 packages = ["."{more}]
@@ -41,6 +41,10 @@ test = {{ skip = "nothing to test" }}
 [tool.cartwheel.index.shelf]
 url = "http://127.0.0.1:9/"
 """
+
+MINOR = sys.version_info.minor
+ONE_PYTHON = {"here": f"3.{MINOR}", "next": f"3.{MINOR + 1}"}
+"""The versions of Python that the pure package runs on: one, so that its wheel is tested once and not four times."""
 
 PEBBLE = """[build-system]
 requires = ["maturin>=1.9.4,<2"]
@@ -186,7 +190,7 @@ def pure(root: Path, *, more: tuple[str, ...] = ()) -> Project:
     repository(root)
     project = Project(root)
     project.write("dodo.py", DODO)
-    project.write("pyproject.toml", PURE.format(more="".join(f', "{folder}"' for folder in more)))
+    project.write("pyproject.toml", PURE.format(more="".join(f', "{folder}"' for folder in more), **ONE_PYTHON))
     project.write("README.md", "# gravel\n")
     project.write("gravel/__init__.py", '"""Gravel."""\n')
     project.write(".gitignore", ".cartwheel/\ndist/\n__pycache__/\n")
