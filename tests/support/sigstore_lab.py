@@ -1,6 +1,6 @@
 """A real Sigstore on loopback: an issuer of identities, Fulcio, a certificate log and Rekor.
 
-The servers come from the Go module proxy and are built once per machine (about 8 minutes). They run in the network
+The servers come from the Go module proxy and are built once per machine (about 5 minutes). They run in the network
 namespace of the process that starts them, which has only `lo`: some of them listen on every interface. Versions and
 traps: fulcio 1.8, tesseract 0.1, rekor 1.5 (an attestation needs the log's first version), November 2026.
 """
@@ -39,6 +39,8 @@ MODULES = {
     "posix": "github.com/transparency-dev/tesseract/cmd/tesseract/posix@v0.1.1",
     "rekor-server": "github.com/sigstore/rekor/cmd/rekor-server@v1.5.2",
 }
+PLAINLY = ("-gcflags=all=-N -l -dwarf=false", "-ldflags=-s -w")
+"""Without optimiser and debug information: two thirds of the time (fulcio from nothing: 136 and 204 CPU seconds)."""
 FULCIO, LOG, REKOR, TRILLIAN = 5555, 6962, 3000, 8090
 FORGE = "https://forge.example"
 
@@ -58,11 +60,11 @@ def build() -> None:
     env = {**os.environ, "GOBIN": str(BIN), "GOFLAGS": "-mod=mod"}
     for name, module in MODULES.items():
         if not (BIN / name).exists():
-            subprocess.run(["go", "install", module], env=env, check=True, capture_output=True)
+            subprocess.run(["go", "install", *PLAINLY, module], env=env, check=True, capture_output=True)
     if not (BIN / "trillian").exists():
         source = BIN / "source"
         shutil.copytree(Path(__file__).parent / "trillian_memory", source, dirs_exist_ok=True)
-        subprocess.run(["go", "build", "-o", str(BIN / "trillian"), "."], cwd=source, env=env, check=True)
+        subprocess.run(["go", "build", *PLAINLY, "-o", str(BIN / "trillian"), "."], cwd=source, env=env, check=True)
 
 
 # ---- keys
