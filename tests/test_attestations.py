@@ -205,33 +205,30 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def losses(root: Path, publish: str, table: dict[str, object], **keys: object) -> str:
+def losses(root: Path, publish: str, table: dict[str, object], *, here: bool = False) -> str:
     """What `ready` and the pipeline find that a release to one destination loses, with what they announce."""
-    project = understood(manifests({"publish": [publish], "index": {publish: table}, **keys}))
+    project = understood(manifests({"publish": [publish], "index": {publish: table}}))
     announced: list[str] = []
-    lost = provenance_losses(project, project.packages[0], None, root, {}, announced.append)
+    lost = provenance_losses(project, project.packages[0], None, root, {}, announced.append, [publish] if here else [])
     return "\n".join((*lost, *announced))
 
 
-BY_CI = {"release": {"from": "ci"}}
-
-
 @pytest.mark.parametrize(
-    ("auth", "owner", "release", "expected"),
+    ("auth", "owner", "here", "expected"),
     [
-        ("trusted", "owner/demo", BY_CI, ""),
-        ("trusted", "owner/demo", {}, ""),
-        ("token", "owner/demo", BY_CI, "those of this release would carry none"),
-        ("trusted", "owner/other", BY_CI, "this is owner/demo"),
+        ("trusted", "owner/demo", False, ""),
+        ("trusted", "owner/demo", True, ""),
+        ("token", "owner/demo", False, "those of this release would carry none"),
+        ("trusted", "owner/other", False, "this is owner/demo"),
     ],
 )
 def test_ready_and_the_pipeline_ask_the_index_what_the_last_release_proved(
-    tmp_path: Path, root: Path, auth: str, owner: str, release: dict[str, object], expected: str
+    tmp_path: Path, root: Path, auth: str, owner: str, here: bool, expected: str
 ) -> None:
     with AttestedIndex(tmp_path / "shelf", Issuer(), tmp_path, repository=owner) as shelf:
         shelf.documents[wheel(shelf.folder, "demo-1.0-py3-none-any.whl").name] = shelf.document([])
         table = {"url": shelf.url, "simple": shelf.simple, "auth": auth, "attestations": True}
-        lost = losses(root, "house", table, **release)
+        lost = losses(root, "house", table, here=here)
     assert expected in lost
     assert bool(lost) == bool(expected)
 
@@ -247,35 +244,35 @@ def bundle(repository: str, workflow: str = "release.yml") -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "table", "keys", "expected"),
+    ("content", "table", "here", "expected"),
     [
-        (bundle("owner/demo"), {"attestations": True}, BY_CI, ""),
-        (bundle("owner/demo"), {"attestations": True}, {}, "those of this release would have none"),
-        (bundle("owner/demo"), {}, BY_CI, "those of this release would have none"),  # a server of one's own
-        (bundle("owner/demo"), {"attestations": False, "unattested": "why"}, BY_CI, ""),
-        (bundle("old/demo"), {"attestations": True}, BY_CI, "published by GitHub old/demo .github/workflows/release"),
-        (bundle("old/demo"), {"attestations": True, "publisher-changed": "moved"}, BY_CI, ""),
-        (b"<html>", {"attestations": True}, BY_CI, ""),
+        (bundle("owner/demo"), {"attestations": True}, False, ""),
+        (bundle("owner/demo"), {"attestations": True}, True, "those of this release would have none"),
+        (bundle("owner/demo"), {}, False, "those of this release would have none"),  # a server of one's own
+        (bundle("owner/demo"), {"attestations": False, "unattested": "why"}, False, ""),
+        (bundle("old/demo"), {"attestations": True}, False, "published by GitHub old/demo .github/workflows/release"),
+        (bundle("old/demo"), {"attestations": True, "publisher-changed": "moved"}, False, ""),
+        (b"<html>", {"attestations": True}, False, ""),
     ],
 )
 def test_ready_and_the_pipeline_ask_the_last_release_page_for_its_bundles(
-    root: Path, content: bytes, table: dict[str, object], keys: dict[str, object], expected: str
+    root: Path, content: bytes, table: dict[str, object], here: bool, expected: str
 ) -> None:
     shelf = ReleaseShelf(dict)
     with shelf.open():
         for tag, name in (("v0.9", "demo"), ("v1.0", "demo.sigstore.json"), ("v1.3.0", "demo"), ("nightly", "x")):
             shelf.attach(shelf.add(tag_name=tag)["id"], name, content)
         shelf.add(tag_name="v1.1", draft=True)
-        lost = losses(root, "github", {**shelf.settings, **table}, **keys)
+        lost = losses(root, "github", {**shelf.settings, **table}, here=here)
         assert expected in lost
         assert bool(lost) == bool(expected)
         shelf.add(tag_name="v1.1")
-        assert losses(root, "github", {**shelf.settings, **table}, **keys) == ""
+        assert losses(root, "github", {**shelf.settings, **table}, here=here) == ""
 
 
 def test_a_release_page_that_cannot_be_read_is_announced(root: Path) -> None:
     table = {"url": "http://127.0.0.1:9", "repository": "owner/demo", "attestations": True}
-    assert "not compared with the last release on github: " in losses(root, "github", table, **BY_CI)
+    assert "not compared with the last release on github: " in losses(root, "github", table)
 
 
 def test_publishers_are_read_as_the_index_states_them() -> None:

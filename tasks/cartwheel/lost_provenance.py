@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from cartwheel.destinations import pypi_provenance, trusted_publishing
@@ -18,12 +18,19 @@ from cartwheel.process.run import Interrupted
 
 
 def provenance_losses(
-    project: Project, package: Package, last: LastRelease | None, root: Path, environ: Mapping[str, str], say: Say
+    project: Project,
+    package: Package,
+    last: LastRelease | None,
+    root: Path,
+    environ: Mapping[str, str],
+    say: Say,
+    sent: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Why this release would prove less than the last one: no attestations, no bundles, or another publisher.
 
-    `last`: the last release on the index that releases are compared on.  Public indexes, those with `attestations` and
-    release pages are asked; `say` gets a line about one that cannot be read.
+    `last`: the last release on the index that releases are compared on.  `sent`: the indexes that this run sends files
+    to; a pipeline sends them to the others.  Public indexes, those with `attestations` and release pages are asked;
+    `say` gets a line about one that cannot be read.
     """
     if project.rehearsed:
         return ()
@@ -32,9 +39,9 @@ def provenance_losses(
         kind = "" if is_rehearsal(name, project.indexes) else kind_of(name, project.indexes)
         try:
             if kind == PYPI:
-                lines += _on_index(project, package, name, last, root, environ)
+                lines += _on_index(project, package, name, last, root, environ, here=name in sent)
             elif kind == GITHUB:
-                lines += _on_page(project, package, name, root, environ)
+                lines += _on_page(project, package, name, root, environ, here=name in sent)
         except Interrupted:
             raise
         except CartwheelError as error:
@@ -43,7 +50,14 @@ def provenance_losses(
 
 
 def _on_index(
-    project: Project, package: Package, name: str, last: LastRelease | None, root: Path, environ: Mapping[str, str]
+    project: Project,
+    package: Package,
+    name: str,
+    last: LastRelease | None,
+    root: Path,
+    environ: Mapping[str, str],
+    *,
+    here: bool,
 ) -> tuple[str, ...]:
     from cartwheel.destinations.twine_upload import by_identity
     from cartwheel.provenance.attestations import publishers
@@ -57,12 +71,14 @@ def _on_index(
         return ()
     file = next((row for row in last.files if row.provenance), last.files[0]).file
     document = pypi_provenance.provenance(index, package.name, last.version, file, patience=ONCE)
-    trusted = _needs_identity(project, name) if _by_pipeline(project) else by_identity(index, environ)
-    there = next_publisher(project, package, root, trusted=trusted)
+    trusted = by_identity(index, environ) if here else _needs_identity(project, name)
+    there = next_publisher(project, package, root, trusted=trusted, here=here)
     return pypi_provenance.lost(index, publishers(document), f"{package.name} {last.version}", there)
 
 
-def _on_page(project: Project, package: Package, name: str, root: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+def _on_page(
+    project: Project, package: Package, name: str, root: Path, environ: Mapping[str, str], *, here: bool
+) -> tuple[str, ...]:
     from cartwheel.destinations.github import last_page
     from cartwheel.destinations.release_bundles import lost
 
@@ -72,13 +88,8 @@ def _on_page(project: Project, package: Package, name: str, root: Path, environ:
     there = last_page(project, package, name, root, environ, patience=ONCE)
     if there is None:
         return ()
-    signs = _needs_identity(project, name) and (_by_pipeline(project) or trusted_publishing.is_available(environ))
-    return lost(name, settings, *there, next_publisher(project, package, root, trusted=signs))
-
-
-def _by_pipeline(project: Project) -> bool:
-    """Whether a pipeline publishes, be it this run's or the one that the tag starts."""
-    return bool(project.made_by_ci or project.started_by)
+    signs = _needs_identity(project, name) and (not here or trusted_publishing.is_available(environ))
+    return lost(name, settings, *there, next_publisher(project, package, root, trusted=signs, here=here))
 
 
 def _needs_identity(project: Project, name: str) -> bool:
@@ -87,10 +98,10 @@ def _needs_identity(project: Project, name: str) -> bool:
     return implementation(name, project.indexes).job_needs(name, settings).identity
 
 
-def next_publisher(project: Project, package: Package, root: Path, *, trusted: bool) -> NextPublisher:
-    """Who will publish this release, as far as it is known before."""
+def next_publisher(project: Project, package: Package, root: Path, *, trusted: bool, here: bool) -> NextPublisher:
+    """Who will publish this release, as far as it is known before.  `here`: this run does, and no pipeline."""
     repository, _ = pypi_provenance.source_of(project, package, root)
-    pipelines = dict(_pipelines(project, root)) if _by_pipeline(project) else {}
+    pipelines = {} if here else dict(_pipelines(project, root))
     return NextPublisher(trusted=trusted, repository=repository, pipelines=pipelines)
 
 

@@ -140,7 +140,7 @@ def _lost_provenance(it: ReleaseCandidate) -> Iterable[str]:
     except Unreadable:
         return ()
     last, environ = change.last if change else None, it.work.snapshot.environ
-    return provenance_losses(it.project, it.package, last, it.work.root, environ, it.work.announce)
+    return provenance_losses(it.project, it.package, last, it.work.root, environ, it.work.announce, it.sent_to)
 
 
 def _unpublished(it: ReleaseCandidate) -> Iterable[str]:
