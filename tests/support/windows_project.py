@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-import pty
 import re
 import select
 import shutil
 import struct
 import subprocess
 import sys
-import termios
 import time
 import tomllib
 from collections.abc import Callable, Mapping
@@ -20,7 +17,6 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-import pyte
 import pytest
 from filelock import FileLock
 
@@ -80,6 +76,11 @@ class Installed:
 
         Returns the exit code, each picture that its user saw, and whether the cursor is visible at the end.
         """
+        import fcntl
+        import termios
+
+        import pyte
+
         process, terminal = self._on_terminal(*argv, cwd=cwd, env=env)
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
         screen = pyte.Screen(80, 40)
@@ -93,6 +94,8 @@ class Installed:
 
     def _on_terminal(self, *argv: str, cwd: Path, env: Mapping[str, str]) -> tuple[int, int]:
         """Start the interpreter on a terminal; its process and the terminal's descriptor."""
+        import pty  # Windows collects this module too, and has none
+
         process, terminal = pty.fork()
         if process == 0:
             os.chdir(cwd)
