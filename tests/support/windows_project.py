@@ -26,6 +26,9 @@ ROOT = Path(__file__).parents[2]
 PYTHON = "3.13"
 """3.11's `sys._base_executable` is wrong in a virtual environment under Wine."""
 
+IMPORTED = ("pytest>=9", "hypothesis", "jsonschema", "pyte", "tree-sitter", "tree-sitter-powershell")
+"""What the tests import, beside the project with `attest`."""
+
 
 class Installed:
     """The project in a virtual environment for Windows."""
@@ -122,7 +125,7 @@ def project_for(version: str) -> Installed:
     machine = windows()
     named = f"{ROOT} {machine.pythons[version]}".encode()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    key = hashlib.sha256(repr(project).encode() + named).hexdigest()[:12]
+    key = hashlib.sha256(repr((project, IMPORTED)).encode() + named).hexdigest()[:12]
     folder = CACHE / f"project-{key}"
     with FileLock(CACHE / "project.lock"):
         if not (folder / "done").is_file():
@@ -146,7 +149,7 @@ def _install(machine: Windows, version: str, folder: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python-platform", "x86_64-pc-windows-msvc",
          "--python-version", version, "--only-binary", ":all:", "--no-binary", "cartwheel", "--link-mode", "copy",
-         "--target", str(packages), "--editable", str(ROOT), "pytest>=9", "hypothesis", "jsonschema"],
+         "--target", str(packages), "--editable", f"{ROOT}[attest]", *IMPORTED],
         check=True,
     )  # fmt: skip
     for program in (packages / "bin").glob("*.exe"):
