@@ -253,7 +253,7 @@ def test_names_and_kinds() -> None:
     [
         ({"repository": "o/r"}, "index.shelf: 'repository' is for kind 'github', and this is of kind 'pypi'"),
         ({"crates": ["a"]}, "index.shelf: 'crates' is for kind 'crates'"),
-        ({"kind": "crates", "simple": "x"}, "index.shelf: 'simple' is for kind 'pypi'"),
+        ({"kind": "crates", "simple": "https://x/simple/"}, "index.shelf: 'simple' is for kind 'pypi'"),
         ({"kind": "github", "rehearsal": True}, "index.shelf: 'rehearsal' is for kind 'pypi'"),
         ({"kind": "github", "rehearsal": False}, "index.shelf: 'rehearsal' is for kind 'pypi'"),
         ({"kind": "github", "auth": "trusted"}, "index.shelf: 'auth' is for kind 'pypi' and 'crates'"),
