@@ -39,6 +39,7 @@ def root(tmp_path: Path) -> Path:
         (("--script=gen.sh",), ("gen.sh",), ()),
         (("-Clink-arg=-Wl,--version-script,exports.map",), ("exports.map",), ()),
         (("-Clink-arg=@link.args",), ("exports.map", "libs/libf.a", "link.args", "more.args"), ()),
+        (("link.args", "@link.args"), ("exports.map", "libs/libf.a", "link.args", "more.args"), ()),
         (("", ".", "/", "-", "=", "x" * 5000, "a\0b"), (), ()),
         (("dist/a.whl", ".cartwheel/x", ".git/HEAD"), (), ()),
         (("--out", "dist", "--target-dir", "target", ".cartwheel", "node_modules"), (), ()),

@@ -37,7 +37,7 @@ def named_in(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSe
     folders: set[str] = set()
     tops = tuple(dict.fromkeys(Path(os.path.abspath(place)) for place in places))
     top = source_top(root)
-    for path in _paths(tuple(words), tops, _DEPTH):
+    for path in _paths(tuple(words), tops, _DEPTH, set()):
         if not path.is_relative_to(top):
             continue
         mode, name = _mode(path), relative_name(path, root)
@@ -54,18 +54,21 @@ def named_in(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSe
     return ReadSet(files=tuple(sorted(files)), folders=tuple(sorted(folders)))
 
 
-def _paths(words: Iterable[str], places: tuple[Path, ...], depth: int) -> Iterator[Path]:
+def _paths(words: Iterable[str], places: tuple[Path, ...], depth: int, opened: set[Path]) -> Iterator[Path]:
+    """The paths that words may mean. `opened`: files whose words were taken already."""
     for word in words:
         for part in dict.fromkeys(_parts(word)):
             for place in places:
                 path = Path(os.path.abspath(place / part))
                 yield path
-                if not (depth and S_ISREG(_mode(path))):
+                if not depth or path in opened or not S_ISREG(_mode(path)):
                     continue
                 if word.endswith("@" + part):
-                    yield from _paths(_arguments(path), places, depth - 1)
+                    opened.add(path)
+                    yield from _paths(_arguments(path), places, depth - 1, opened)
                 elif mentions := _mentions(path):
-                    below = _paths(mentions, tuple(dict.fromkeys((path.parent, *places))), depth - 1)
+                    opened.add(path)
+                    below = _paths(mentions, tuple(dict.fromkeys((path.parent, *places))), depth - 1, opened)
                     yield from (file for file in below if S_ISREG(_mode(file)))
 
 
