@@ -12,6 +12,7 @@ from cartwheel.adoption.expressions import UNKNOWN
 from cartwheel.adoption.interpreters import set_up_pythons
 from cartwheel.adoption.publishers import publishers
 from cartwheel.adoption.step_outputs import written_values
+from cartwheel.adoption.tags_and_changelog import form_in_triggers
 from cartwheel.adoption.workflows import JobStep, workflows
 from support.adoptions import PACKAGE, adopted
 
@@ -167,3 +168,64 @@ def test_a_backend_with_a_build_script_compiles(tmp_path: Path, backend: str, ta
     found, _ = adopted(tmp_path / "x", **{"pyproject.toml": text, "Cargo.toml": "", **texts_of(steps)})
     (wheel,) = [name for name in found.packages[0].planned if name.endswith(".whl")]
     assert ("cp312-cp312" in wheel) == compiled
+
+
+@pytest.mark.parametrize(
+    ("patterns", "single", "expected"),
+    [
+        (["python-v*"], True, "python-v{version}"),
+        (["v[0-9]+.*"], True, "v{version}"),
+        (["agate-v*", "v*"], False, "agate-v{version}"),
+        (["v*"], False, ""),
+        (["js-v*"], True, ""),
+        (["*"], True, ""),
+        (["[0-9]*"], True, ""),
+        (["!v*"], True, ""),
+        (["v1.0"], True, ""),
+        ([], True, ""),
+    ],
+)
+def test_without_tags_the_triggers_tell_their_form(patterns: list[str], single: bool, expected: str) -> None:
+    assert form_in_triggers(patterns, "agate", single=single) == expected
+
+
+def test_a_shallow_clone_has_the_tags_and_the_rival_of_its_workflow(tmp_path: Path) -> None:
+    steps = "- uses: PyO3/maturin-action@v1\n  env: { MATURIN_PYPI_TOKEN: x }\n  with: { command: publish }\n"
+    texts = {path: text.replace("['v*']", "['python-v*']") for path, text in texts_of(steps).items()}
+    found, table = adopted(tmp_path / "x", **texts)
+    assert (table["tag"], table["index"]) == ("python-v{version}", {"pypi": {"auth": "token"}})
+    assert len(found.rivals) == 1
+
+
+def test_builds_of_a_called_workflow_count_once() -> None:
+    called = HEAD.replace("push: { tags: ['v*'] }", "workflow_call:")
+    job = "jobs:\n  b:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: PyO3/maturin-action@v1\n"
+    caller = f"{HEAD}jobs:\n  a: {{ uses: ./.github/workflows/build.yml }}\n"
+    texts = {".github/workflows/build.yml": called + job, ".github/workflows/release.yml": caller}
+    assert [call.job for call in build_calls(workflows(texts), texts)] == ["a / b"]
+    del texts[".github/workflows/release.yml"]
+    assert [call.job for call in build_calls(workflows(texts), texts)] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("image", "noted"),
+    [
+        ("ghcr.io/pyca/cryptography-manylinux_2_28:x86_64", True),
+        ("registry.corp/builder", True),
+        ("quay.io/pypa/manylinux_2_28_x86_64", False),
+        ("ghcr.io/rust-cross/manylinux2014-cross:aarch64", False),
+        ("python:3.12", False),
+        ("rust:1.90-bookworm", False),
+    ],
+)
+def test_an_image_of_the_project_is_told(image: str, noted: bool) -> None:
+    (call,) = calls("- run: maturin build\n", f"    container: {image}\n")
+    assert any(f"its image {image} is not taken over" in note for note in call.notes) == noted
+
+
+def test_paths_of_a_cross_image_are_not_taken_over(tmp_path: Path) -> None:
+    steps = (
+        "- run: maturin build -i python3.12\n  env: { PYO3_CROSS_LIB_DIR: /opt/python/cp312-cp312/lib, CFLAGS: -O3 }\n"
+    )
+    _, table = adopted(tmp_path / "x", **texts_of(steps))
+    assert table["environment"] == {"CFLAGS": "-O3"}

@@ -20,7 +20,9 @@ _VARIABLE = re.compile(
     r"|SETUPTOOLS_\w+|JEMALLOC_\w+|LIBSQLITE3_\w+|OPENSSL_\w+"
 )
 """Variables that compilers and build scripts of crates read; others of a workflow are for its own steps."""
-_OF_THE_MACHINE = re.compile(r"PYO3_PYTHON|PYO3_CONFIG_FILE|CARGO_TARGET_DIR|\w*(?:TEMP|CACHE|HOME|WORKSPACE)_DIR")
+_OF_THE_MACHINE = re.compile(
+    r"PYO3_PYTHON|PYO3_CONFIG_FILE|PYO3_CROSS\w*|CARGO_TARGET_DIR|\w*(?:TEMP|CACHE|HOME|WORKSPACE)_DIR"
+)
 
 
 class BuildSettings(Struct, frozen=True, kw_only=True):

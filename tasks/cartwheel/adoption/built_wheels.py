@@ -22,7 +22,7 @@ from cartwheel.adoption.interpreters import named_python, set_up_pythons
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.platform_names import deployment_target, image_policy, python_name, triple_of, with_policy
 from cartwheel.adoption.shell_loops import unrolled
-from cartwheel.adoption.workflows import ONLY_A_RUN, JobRun, JobStep, Workflow
+from cartwheel.adoption.workflows import ONLY_A_RUN, JobRun, JobStep, Workflow, without_called
 
 FOUND = "found"
 """Stands for the interpreters that the build finds: all that the package supports."""
@@ -78,7 +78,7 @@ def build_calls(pipelines: Iterable[Workflow], texts: Texts) -> tuple[BuildCall,
 
     calls = (
         prepared(_for_host(call, job.steps[: number + 1]), job, job.steps[:number])
-        for workflow in pipelines
+        for workflow in without_called(pipelines, texts)
         for job in workflow.jobs
         for number, step in enumerate(job.steps)
         for call in _calls(step, job, texts)

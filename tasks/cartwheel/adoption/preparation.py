@@ -56,9 +56,24 @@ def prepared(call: BuildCall, job: JobRun, steps: Iterable[JobStep]) -> BuildCal
     known = in_image or all(re.search(_MANAGERS[job.system], line) for line in needed if installs_packages(line))
     left_out = (*_actions(rows), *filter(_may_matter, commands), *(() if known else needed))
     lines = "\n".join(needed) if known else ""
+    call = replace(call, notes=(*call.notes, *_image_left_out(call, job)))
     if in_image and lines:
         call = replace(call, before="\n".join(part for part in (lines, call.before) if part))
     return replace(call, setup="" if in_image else lines, left_out=tuple(dict.fromkeys(left_out)))
+
+
+_USUAL_IMAGE = re.compile(
+    r"quay\.io/pypa/|(?:ghcr\.io/)?(?:rust-cross|messense|pyo3)/|(?:docker\.io/(?:library/)?)?(?:python|rust|ubuntu|debian|alpine|fedora"
+    r"|rockylinux\S*|almalinux\S*|archlinux)(?::|$)|(?:many|musl)linux[\w.]*$|auto$|off$|\d"
+)
+"""Images of distributions and for wheels in general, which hold nothing of one project."""
+
+
+def _image_left_out(call: BuildCall, job: JobRun) -> Iterable[str]:
+    """A line if the build's image is one of the project."""
+    image = call.container or job.container
+    if image and call.triples and not _USUAL_IMAGE.match(image):
+        yield f'its image {image} is not taken over; if the wheels need what it holds, write it as image = "{image}"'
 
 
 _OPENS, _CLOSES = re.compile(r"\b(?:if|for|while|until|case)\b"), re.compile(r"(?:^|;\s*|\s)(?:fi|done|esac)\b|^\}$")

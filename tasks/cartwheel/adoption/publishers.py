@@ -92,6 +92,17 @@ def started_by(workflow: Workflow) -> tuple[str, ...]:
     return tuple(triggers)
 
 
+def tag_patterns(pipelines: Iterable[Workflow]) -> tuple[str, ...]:
+    """The patterns of tags that start the workflows which publish to an index."""
+    rows: dict[str, None] = {}
+    for workflow in pipelines:
+        push = workflow.triggers.get("push")
+        patterns = push.get("tags", ()) if isinstance(push, Mapping) else ()
+        if any(row.index not in FORGES_AND_CRATES for row in publishers([workflow])):
+            rows |= dict.fromkeys(map(str, patterns if isinstance(patterns, list) else [patterns]))
+    return tuple(rows)
+
+
 def started_by_tags(pipelines: Iterable[Workflow], tags: Iterable[str]) -> tuple[Workflow, ...]:
     """The workflows without those that only tags of other forms start."""
     forms = tuple(tags)

@@ -83,3 +83,21 @@ def foreign_tag(tags: Iterable[str], form: str) -> str:
     if form:
         return ""
     return max((tag for tag in tags if _UNDERSCORES.fullmatch(tag)), default="")
+
+
+def form_in_triggers(patterns: Iterable[str], name: str, *, single: bool) -> str:
+    """The form of a package's tags in the patterns of tags that start its workflows, such as `python-v*`; empty if they
+    tell none. A repository without tags, such as a shallow clone, has no other evidence."""
+    own = {name.lower(), *(normalised_name(name).replace("_", separator) for separator in "_-.")}
+    for pattern in patterns:
+        prefix = re.split(r"[*?+\[({]", pattern.lstrip("!"))[0].removesuffix("\\")
+        plain = bool(_PLAIN_PREFIX.fullmatch(prefix))
+        of_package = any(prefix.lower().startswith(known) for known in own)
+        if (
+            prefix
+            and not pattern.startswith("!")
+            and re.search(r"[*\[]", pattern)
+            and (of_package or (single and plain))
+        ):
+            return f"{prefix}{{version}}"
+    return ""

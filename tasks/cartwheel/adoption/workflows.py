@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -128,6 +128,13 @@ def workflows(texts: Texts) -> tuple[Workflow, ...]:
     if ".gitlab-ci.yml" in texts:
         parsed.append(gitlab_pipeline(".gitlab-ci.yml", texts))
     return tuple(parsed)
+
+
+def without_called(pipelines: Iterable[Workflow], texts: Texts) -> Iterable[Workflow]:
+    """The workflows without those whose jobs count for a workflow that calls them."""
+    rows = tuple(pipelines)
+    callers = "\n".join(texts.get(row.path, "") for row in rows if not row.called_only)
+    return (row for row in rows if not (row.called_only and f"./{row.path}" in callers))
 
 
 def github_workflow(path: str, texts: Texts) -> Workflow:

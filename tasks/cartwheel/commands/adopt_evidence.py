@@ -11,8 +11,9 @@ from cartwheel.adoption.built_wheels import BuildCall
 from cartwheel.adoption.evidence import PackageEvidence
 from cartwheel.adoption.layout import FoundPackage, SkippedFolder, below, tests_of
 from cartwheel.adoption.parsed_files import parsed_toml
+from cartwheel.adoption.publishers import tag_patterns
 from cartwheel.adoption.release_keys import GitFacts
-from cartwheel.adoption.tags_and_changelog import changelog_of, tag_form
+from cartwheel.adoption.tags_and_changelog import changelog_of, form_in_triggers, tag_form
 from cartwheel.adoption.workflows import Workflow
 from cartwheel.model.errors import CartwheelError, ConfigError
 
@@ -39,7 +40,7 @@ def gather_evidence(
     rows, skipped = layout
     root_table = parsed_toml(texts, "pyproject.toml").get("tool", {}).get("cartwheel", {})
     tables, publish = comparison_name(root_table)
-    evidence = []
+    evidence, single = [], len(rows) == 1
     for package in rows:
         path = below(package.folder, "pyproject.toml")
         pyproject = parsed_toml(texts, path)
@@ -62,7 +63,8 @@ def gather_evidence(
                 calls=calls_of(package.folder, calls, [row.folder for row in rows], [row.folder for row in skipped]),
                 tests=tests_of(package, texts, pipelines),
                 changelog=changelog_of(package.folder, texts),
-                tag=tag_form(git.tags, package.name, versions, single=len(rows) == 1),
+                tag=tag_form(git.tags, package.name, versions, single=single)
+                or form_in_triggers(tag_patterns(pipelines), package.name, single=single),
             )
         )
     return tuple(evidence)

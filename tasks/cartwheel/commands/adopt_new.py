@@ -160,7 +160,7 @@ def _tables(
         default_tag = "v{version}" if single else f"{row.package.name}-v{{version}}"
         if row.tag and row.tag != default_tag:
             own["tag"] = row.tag
-            notes["tag"] = "as the tags that are here"
+            notes["tag"] = "as the tags of this repository, or as those that start its workflows"
         if row.package.private or (not single and on_index and not row.files and not row.unread):
             own["publish"] = []
             notes["publish"] = "private" if row.package.private else f"not on {row.index}"
