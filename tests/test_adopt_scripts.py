@@ -301,6 +301,7 @@ UV = {
         ("uv build --directory b c", ["b/c"]),
         ("python -m build -w -o dist ./a", ["a"]),
         ("cd b && python -m build c", ["b/c"]),
+        ("pushd b/c; maturin build --release; popd", ["b/c"]),
         ("pip wheel a --no-deps -w wheels", ["a"]),
         ("pip wheel --no-deps 'b/c[extra]'", ["b/c"]),
         ("python b/c/setup.py bdist_wheel", ["b/c"]),

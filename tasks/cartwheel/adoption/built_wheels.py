@@ -26,7 +26,6 @@ from cartwheel.adoption.workflows import ONLY_A_RUN, JobRun, JobStep, Workflow, 
 
 FOUND = "found"
 """Stands for the interpreters that the build finds: all that the package supports."""
-
 HOST = "host"
 """Stands for the single interpreter that the job has set up, unknown which."""
 OFF = "off"
@@ -193,6 +192,7 @@ def _set_up_arch(job: JobRun) -> str:
 # Plain scripts --------------------------------------------------------------------------------------------------------
 
 _MATURIN = re.compile(r"\bmaturin\s+(build|sdist|publish)\b([^\n;&|]*)")
+_MOVES = re.compile(r"\b(?:cd|pushd)\s")
 _DOCKER = re.compile(r"\b(?:docker|podman)\s+run\b([^\n;&|]*)")
 _IMAGE = re.compile(r"\S*(?:manylinux|musllinux|pyo3/maturin)\S*")
 _PLAIN = re.compile(
@@ -222,14 +222,14 @@ def _calls_in_script(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Build
         for match in _MATURIN.finditer(line):
             folder = (
                 working_folder(line[: match.start()], step.folder)
-                if "cd " in line
+                if _MOVES.search(line)
                 else working_folder(script, step.folder)
             )
             words = split_words(match[2].rstrip(" )") if line.lstrip().startswith("(") else match[2])
             for call in _maturin(match[1], words, job, target="", manylinux="", folder=folder, env=env):
                 yield replace(call, setup=earlier)
         for match in _PLAIN.finditer(line):
-            started = working_folder(line[: match.start()] if "cd " in line else script, step.folder)
+            started = working_folder(line[: match.start()] if _MOVES.search(line) else script, step.folder)
             notes = tuple(config_settings_left_out(match[1], earlier))
             call = replace(_plain(match[0], match[1], step, job), setup=earlier, environment=env, notes=notes)
             for folder in built_folders(match[0], match[1].rstrip(" )"), started, texts):

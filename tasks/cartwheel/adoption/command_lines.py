@@ -88,5 +88,5 @@ def config_settings_left_out(arguments: str, earlier: str) -> Iterable[str]:
 
 def working_folder(script: str, folder: str) -> str:
     """The folder that a script of the root changes to first; `folder` if it changes to none."""
-    match = re.search(r"^\s*\(?\s*cd\s+([\w./-]+)", script, re.MULTILINE)
+    match = re.search(r"^\s*\(?\s*(?:cd|pushd)\s+([\w./-]+)", script, re.MULTILINE)
     return match[1] if match and folder == "." else folder
