@@ -16,7 +16,7 @@ from cartwheel.backends.checkout import refuse_incomplete
 from cartwheel.backends.normalised_sdist import normalise
 from cartwheel.backends.sdist_check import variables_not_packed
 from cartwheel.checks.same_files import PackageSource, file_differences
-from cartwheel.filesystem.distribution import Distribution
+from cartwheel.filesystem.distribution import Distribution, unpack_sdist
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package
 from support.projects import Project, committed, pure, with_crate
@@ -277,3 +277,48 @@ def test_setuptools_gives_the_same_sdist_in_every_clone(tmp_path: Path) -> None:
         os.umask(before)
     ours, theirs = (next(path.rglob("gravel-1.0.tar.gz")) for path in (project.root, clone.root))
     assert ours.read_bytes() == theirs.read_bytes()
+
+
+# Unpacking ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["filter", "without"])
+def unpacking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tarfile of this Python, and of Python before 3.11.4, which has no filters."""
+    if request.param == "without":
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+
+
+def archive_of(path: Path, *members: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for member in members:
+            archive.addfile(member, io.BytesIO(b"x" * member.size))
+    return path
+
+
+def member_of(name: str, kind: bytes = tarfile.REGTYPE, *, mode: int = 0o644) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.mode, member.mtime = kind, mode, 1_700_000_000
+    member.size, member.linkname = (1, "") if kind == tarfile.REGTYPE else (0, "../../outside")
+    return member
+
+
+@pytest.mark.usefixtures("unpacking")
+def test_a_source_distribution_is_unpacked_by_every_python(tmp_path: Path) -> None:
+    path = archive_of(
+        tmp_path / "a.tar.gz", member_of("a/", tarfile.DIRTYPE, mode=0o755), member_of("a/b/c.sh", mode=0o755)
+    )
+    unpack_sdist(path, tmp_path / "to")
+    assert (tmp_path / "to/a/b/c.sh").read_bytes() == b"x"
+    assert (tmp_path / "to/a/b/c.sh").stat().st_mtime == 1_700_000_000
+    assert os.name == "nt" or (tmp_path / "to/a/b/c.sh").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.usefixtures("unpacking")
+@pytest.mark.parametrize(
+    "member", [member_of("../outside"), member_of("a/link", tarfile.SYMTYPE)], ids=["path", "link"]
+)
+def test_a_source_distribution_leaves_its_folder_in_no_python(tmp_path: Path, member: tarfile.TarInfo) -> None:
+    with pytest.raises((StepFailed, tarfile.TarError)):
+        unpack_sdist(archive_of(tmp_path / "a.tar.gz", member), tmp_path / "to")
+    assert not (tmp_path / "outside").exists()

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from cartwheel.backends.pep517 import backend_environment
 from cartwheel.backends.wheel_step import build_environment, variables
+from cartwheel.filesystem.distribution import unpack_sdist
 from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.host import this_machine
 from cartwheel.model.config.bindings import stable_abi
@@ -49,10 +50,7 @@ def wheel_from_sdist(package: Package, sdist: Path, build: LocalBuild, work: Wor
     place = _outside_the_project(work.root) / package.key
     remove_tree(place, ignore_errors=True)
     try:
-        import tarfile
-
-        with tarfile.open(sdist) as archive:
-            archive.extractall(place, filter="data")
+        unpack_sdist(sdist, place)
         source = place / sdist.name.removesuffix(".tar.gz")
         env = build_environment(package, work) if package.manifest else backend_environment(package, work)
         env |= variables(variables_here(package), work)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import tarfile
 import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import BinaryIO, Literal
 
 from msgspec import Struct
+
+from cartwheel.model.errors import StepFailed
 
 UNREADABLE = (
     OSError, zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError, RuntimeError, KeyError, struct.error,
@@ -74,6 +77,24 @@ def sdist_contents(sdist: Path) -> Iterator[tuple[str, bytes]]:
         for member in archive:
             if member.isfile() and (file := archive.extractfile(member)):
                 yield member.name, file.read()
+
+
+def unpack_sdist(sdist: Path, place: Path) -> None:
+    """Unpack a source distribution; raises `StepFailed` or `tarfile.TarError` for a member that leaves `place`."""
+    with tarfile.open(sdist) as archive:
+        if hasattr(tarfile, "data_filter"):
+            archive.extractall(place, filter="data")
+            return
+        for member in archive:  # Python before 3.11.4, such as Debian 12's
+            path = PureWindowsPath(member.name)
+            if path.anchor or ".." in path.parts or not (member.isfile() or member.isdir()):
+                raise StepFailed(f"{sdist.name}: {member.name} is no file below it; use Python 3.11.4 or newer")
+            target = place / member.name
+            (target if member.isdir() else target.parent).mkdir(parents=True, exist_ok=True)
+            if content := archive.extractfile(member):
+                target.write_bytes(content.read())
+                target.chmod(0o755 if member.mode & 0o100 else 0o644)
+                os.utime(target, (member.mtime, member.mtime))
 
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
