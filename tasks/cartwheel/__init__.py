@@ -15,18 +15,6 @@ _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 `doit list` a twelfth of its time."""
 
 
-def _collect_nothing() -> None:
-    """Leave the memory to the system: Python collects twice at exit, a fifth of a `doit list`.
-
-    Not with lief: the library that binds it reports each object that is left as a leak.
-    """
-    import gc
-    import sys
-
-    if "lief" not in sys.modules:
-        gc.freeze()
-
-
 def __getattr__(name: str) -> object:
     """`Pipeline`, on first use: doit imports this package for its plugins in every project of an environment."""
     if name == "Pipeline":
@@ -34,7 +22,7 @@ def __getattr__(name: str) -> object:
         import gc
 
         gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-        atexit.register(_collect_nothing)
+        atexit.register(gc.freeze)  # Python collects twice at exit, a fifth of a `doit list`; the system frees memory
         from cartwheel.pipeline import Pipeline
 
         return Pipeline
