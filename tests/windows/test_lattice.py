@@ -102,7 +102,7 @@ SEEN, ELSE = pytest.mark.full(sample=0.15), pytest.mark.full(sample=0.0)
     ("triple", "python", "extension", "library"),
     [
         pytest.param(WINDOWS, "abi3", "_lattice.pyd", "python3.dll", marks=SEEN),
-        pytest.param(WINDOWS, "3.13", "_lattice.cp313-win_amd64.pyd", "python313.dll", marks=ELSE),
+        pytest.param(WINDOWS, "3.13", "_lattice.cp313-win_amd64.pyd", "python313.dll", marks=SEEN),
         pytest.param(MUSL, "abi3", "_lattice.abi3.so", "", marks=SEEN),
         pytest.param(MUSL, "3.11", "_lattice.cpython-311-x86_64-linux-musl.so", "", marks=ELSE),
     ],
