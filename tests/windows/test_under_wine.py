@@ -20,7 +20,7 @@ PORTABLE = (
 IN_A_CODE_PAGE = ("windows_ways", "toml_edits", "changelog", "record", "ledger")
 """Those that read and write files, run without UTF-8 mode."""
 
-SEEN = ("3.11", "3.13")
+SEEN = ("3.11", "3.13", "3.14")
 """Versions whose rows have been seen to pass: CI draws its sample from them, `-m full` runs all."""
 
 PASSED = 650
