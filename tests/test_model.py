@@ -242,7 +242,7 @@ def test_the_tag_of_one_package_among_several_names_it() -> None:
         ({"python": [3.12]}, "[tool.cartwheel] python[0]: found a number, expected a string; put it in quotes"),
         ({"index": {"a": {}, "own": {"url": 5}}}, "index.own.url: found a number, expected a string, such as"),
         ({"index": {"own": {"rules": {"size": 1}}}}, "index.own.rules.size: found a number, expected a string; put it"),
-        ({"index": {"own": {"url": "x.example/up"}}}, "index.own url: found 'x.example/up'; expected an address that"),
+        ({"index": {"own": {"url": "x.example/up"}}}, "index.own url: no address that can be requested; expected"),
         ({"overrides": [{"floor": "x"}]}, "overrides[0]: has no 'select'; add it"),
         ({"build": "cp313-*"}, "unknown key 'build'; here that is: python"),
         ({"test-command": "pytest"}, "unknown key 'test-command'; here that is: test.command"),

@@ -53,9 +53,6 @@ def _nonsense(settings: Settings) -> Iterable[str]:
             if not because.strip():
                 yield f"index.{place} rules: '{rule}' has no reason; say why it is waived"
         yield from plain_name_problems(index.environment, f"index.{place} environment")
-        for key, url in (("url", index.url), ("simple", index.simple)):
-            if url and "://" not in url:
-                yield f"index.{place} {key}: found '{url}'; expected an address that begins with https://"
     for pattern, because in (settings.dropped or {}).items():
         if not because.strip():
             yield f"dropped: '{pattern}' has no reason; say why such files end"
