@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from cartwheel.cargo.config_files import registry_variables
 from cartwheel.cargo.lockfile import locked_names
 from cartwheel.cargo.resolution import resolved_crates
 from cartwheel.cargo.workspace import local_packages, lock_path
@@ -414,6 +415,23 @@ def test_before_the_first_build_everything_near_counts(tmp_path: Path) -> None:
     assert set(reads.absent) >= {".cargo/more.toml", "app/.cargo/config.toml", "rust-toolchain.toml"}
     (root / "Cargo.lock").unlink()
     assert "Cargo.lock" in before_first_build(root / "app/Cargo.toml", root, root).absent
+
+
+def test_a_configuration_file_wins_over_those_that_it_includes_and_those_above(tmp_path: Path) -> None:
+    def registries(**indexes: str) -> str:
+        return "".join(f'[registries.{name}]\nindex = "{index}"\n' for name, index in indexes.items())
+
+    root = _write(
+        tmp_path / "p",
+        {
+            ".cargo/config.toml": registries(a="above", b="above", c="above", d="above"),
+            "app/.cargo/config.toml": 'include = ["one.toml", "two.toml"]\n' + registries(a="app"),
+            "app/.cargo/one.toml": registries(a="one", b="one", c="one"),
+            "app/.cargo/two.toml": 'include = "one.toml"\n' + registries(a="two", b="two"),
+        },
+    )
+    values = registry_variables(root / "app", {"CARGO_HOME": str(tmp_path / "home")})
+    assert [values[f"CARGO_REGISTRIES_{name}_INDEX"] for name in "ABCD"] == ["app", "two", "one", "above"]
 
 
 def test_a_crate_alone_watches_for_a_workspace_above_it(tmp_path: Path) -> None:

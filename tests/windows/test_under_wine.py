@@ -20,9 +20,6 @@ PORTABLE = (
 IN_A_CODE_PAGE = ("windows_ways", "toml_edits", "changelog", "record", "ledger")
 """Those that read and write files, run without UTF-8 mode."""
 
-SEEN = ("3.11", "3.13", "3.14")
-"""Versions whose rows have been seen to pass: CI draws its sample from them, `-m full` runs all."""
-
 PASSED = 650
 """The number of tests that passed in November 2026, rounded down."""
 
@@ -37,7 +34,7 @@ PASSED = 650
                 PORTABLE,
                 PASSED,
                 version,
-                marks=pytest.mark.full(sample=0.3 if version in SEEN else 0.0),
+                marks=pytest.mark.full(sample=0.3),
                 id=f"UTF-8, {version}",
             )
             for version in ARCHIVES

@@ -48,25 +48,30 @@ def cargo_home(environ: Mapping[str, str]) -> Path:
 
 def configuration(cwd: Path, environ: Mapping[str, str]) -> CargoConfigFiles:
     """The files that cargo and rustup look for in `cwd`, in its parents and in CARGO_HOME, and the files that they
-    include."""
+    include. A file wins over those before it (the Cargo book, "Configuration", November 2026)."""
     start = Path(os.path.abspath(cwd))
     home = cargo_home(environ)
-    waiting = [parent / name for parent in (start, *start.parents) for name in _NAMES]
-    waiting += [home / "config.toml", home / "config"]
+    nearest_first = [parent / name for parent in (start, *start.parents) for name in _NAMES]
     files: list[Path] = []
     missing: list[Path] = []
     crates: list[Path] = []
-    while waiting:
-        path = waiting.pop()
-        if path in files or path in missing:
-            continue
+
+    def visit(path: Path) -> None:
+        if path in seen:
+            return
+        seen.add(path)
         if not path.is_file():
             missing.append(path)
-            continue
-        files.append(path)
+            return
         if not path.name.startswith("rust-toolchain"):
-            waiting += _includes(path)
-            crates += _patch_manifests(path)
+            for included in _includes(path):  # the file that includes them wins
+                visit(included)
+            crates.extend(_patch_manifests(path))
+        files.append(path)
+
+    seen: set[Path] = set()
+    for path in reversed((*nearest_first, home / "config.toml", home / "config")):
+        visit(path)
     return CargoConfigFiles(files=tuple(files), missing=tuple(missing), crates=tuple(crates))
 
 
@@ -77,7 +82,7 @@ def registry_variables(cwd: Path, environ: Mapping[str, str]) -> dict[str, str]:
     file nearer to `cwd` wins, and a variable of `environ` wins over each file.
     """
     variables: dict[str, str] = {}
-    for path in configuration(cwd, environ).files:  # the nearest last
+    for path in configuration(cwd, environ).files:
         for name, row in ({} if path.name.startswith("rust-toolchain") else table(toml(path), "registries")).items():
             if isinstance(row, dict) and isinstance(row.get("index"), str):
                 variables[f"CARGO_REGISTRIES_{name.upper().replace('-', '_')}_INDEX"] = row["index"]
