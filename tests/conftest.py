@@ -6,6 +6,7 @@ import compileall
 import os
 import random
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,13 @@ CI_VARIABLE = re.compile(r"(CI|BUILD_ID|(CI|GITHUB|GITLAB|RUNNER|ACTIONS|CIRCLE|
 
 for _name in filter(CI_VARIABLE.match, list(os.environ)):
     del os.environ[_name]  # a test says itself in which job it runs: the job that runs the tests is no part of it
+
+
+with suppress(ImportError):  # a release tests its own wheel with one file, which needs no hypothesis
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")  # how long an example takes depends on what else the machine does
 
 
 def pytest_configure(config: pytest.Config) -> None:
