@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from cartwheel.adoption.built_wheels import CARGO_DIST, BuildCall
-from cartwheel.adoption.command_lines import split_words
+from cartwheel.adoption.command_lines import folder_after, split_words
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
 from cartwheel.model.wheels.wheel_name import normalised_name
 
@@ -23,7 +23,7 @@ def built_folders(command: str, rest: str, folder: str, texts: Texts) -> tuple[s
     words = split_words(rest)
     positional, values = _arguments(words)
     for name in ("--directory", "--project"):
-        folder = _joined(folder, values[name]) if name in values else folder
+        folder = folder_after(folder, values[name]) if name in values else folder
     if "--all-packages" in words:
         return tuple(_by_name(texts).values()) or (folder,)
     if name := values.get("--package", ""):
@@ -34,7 +34,7 @@ def built_folders(command: str, rest: str, folder: str, texts: Texts) -> tuple[s
             if any(f"{place}/{name}".removeprefix("./") in texts for name in ("pyproject.toml", "setup.py")):
                 return (place,)
         if "/" in word and "dist" not in word and not re.search(r"[$:*]|\.(?:whl|gz)$", word):
-            return (_joined(folder, word),)
+            return (folder_after(folder, word),)
     return (folder,)
 
 
@@ -58,20 +58,10 @@ def _arguments(words: Iterable[str]) -> tuple[list[str], dict[str, str]]:
 
 def _places(word: str, folder: str) -> Iterable[str]:
     """What a word may name: a folder below the current one, or below the place where a container has the repository."""
-    yield _joined(folder, word)
+    yield folder_after(folder, word)
     parts = [part for part in re.sub(r"\$\{?\w+\}?|\$\([^)]*\)", "", word).split("/") if part]
     if word.startswith(("/", "$")):
         yield from ("/".join(parts[start:]) or "." for start in range(len(parts) + 1))
-
-
-def _joined(folder: str, word: str) -> str:
-    parts: list[str] = []
-    for part in (*folder.split("/"), *word.split("/")):
-        if part == ".." and parts:
-            parts.pop()
-        elif part not in ("", ".", ".."):
-            parts.append(part)
-    return "/".join(parts) or "."
 
 
 def _by_name(texts: Texts) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from cartwheel.adoption.command_lines import split_words
+from cartwheel.adoption.command_lines import folder_after, split_words
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.python_commands import function_commands, script_commands
 from cartwheel.adoption.shell_loops import joined_lines, unrolled
@@ -41,7 +41,7 @@ def written_out(script: str, folder: str, texts: Texts, env: Mapping[str, str], 
         written, changed = [], False
         for part in parts:
             if moved := re.match(r"\s*\(?\s*(?:cd|pushd)\s+([\w./-]+)\s*$", part):
-                place = _joined(place, moved[1])
+                place = folder_after(place, moved[1])
             body = _body(part.strip().removeprefix("(").removesuffix(")"), place, texts, env, depth)
             changed = changed or body is not None
             written.append(part if body is None else f"\n{body}\n")
@@ -78,7 +78,7 @@ def _commands(command: str, folder: str, texts: Texts, env: Mapping[str, str]) -
     program = words[0].rpartition("/")[2].removesuffix(".exe")
     if runner := _RUNNERS.get(program):
         place = _option(words, ("-C", "--directory", "-d", "--working-directory")) if program != "doit" else ""
-        there = _joined(folder, place) if place else folder
+        there = folder_after(folder, place) if place else folder
         lines = runner(words[1:], there, texts, env)
         return None if lines is None else (there, lines)
     shell = _SHELLS.match(command)
@@ -106,20 +106,10 @@ def _known(name: str, folder: str, texts: Texts) -> str:
     ]
     for start in range(len(parts) if name.startswith(("/", "$", "{")) else 1):
         rest = "/".join(parts[start:])
-        for path in (_joined(folder, rest), rest):
+        for path in (folder_after(folder, rest), rest):
             if texts.get(path, "").strip():
                 return path
     return ""
-
-
-def _joined(folder: str, name: str) -> str:
-    parts: list[str] = []
-    for part in (*folder.split("/"), *name.split("/")):
-        if part == ".." and parts:
-            parts.pop()
-        elif part not in ("", ".", ".."):
-            parts.append(part)
-    return "/".join(parts) or "."
 
 
 def _option(words: list[str], names: tuple[str, ...]) -> str:
@@ -165,7 +155,7 @@ def _first(folder: str, names: Iterable[str], texts: Texts) -> str:
     names = tuple(names)
     while True:
         for name in names:
-            if text := texts.get(_joined(folder, name), ""):
+            if text := texts.get(folder_after(folder, name), ""):
                 return text
         if folder in (".", ""):
             return ""

@@ -90,3 +90,14 @@ def working_folder(script: str, folder: str) -> str:
     """The folder that a script of the root changes to first; `folder` if it changes to none."""
     match = re.search(r"^\s*\(?\s*(?:cd|pushd)\s+([\w./-]+)", script, re.MULTILINE)
     return match[1] if match and folder == "." else folder
+
+
+def folder_after(folder: str, path: str) -> str:
+    """The folder that `cd PATH` leads to from a folder of the repository, `.` for its root, which it never leaves."""
+    parts: list[str] = []
+    for part in (*folder.split("/"), *path.split("/")):
+        if part == ".." and parts:
+            parts.pop()
+        elif part not in ("", ".", ".."):
+            parts.append(part)
+    return "/".join(parts) or "."
