@@ -109,11 +109,14 @@ def digests(root: Path) -> dict[str, str]:
     return {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def differing_files(root: Path, tmp_path: Path, tasks: tuple[str, ...], place: str = "other place") -> tuple[str, ...]:
+SPACED = "other place/much deeper"
+
+
+def differing_files(root: Path, tmp_path: Path, tasks: tuple[str, ...], place: str = SPACED) -> tuple[str, ...]:
     """The files that two environments do not make equal, of a repository in `root`; prints a line for each file."""
     from cartwheel.provenance.comparison import differences
 
-    second = tmp_path / place / "much deeper" / "second"
+    second = tmp_path / place / "second"
     git(root, "clone", "--quiet", str(root), str(second))
     own = {k: v for k, v in os.environ.items() if not k.startswith(("CARTWHEEL_", "CARGO_ENCODED", "RUSTFLAGS"))}
     there = another_machine(tmp_path / "home")
@@ -148,7 +151,7 @@ def test_the_example_is_equal_for(target: str, tmp_path: Path) -> None:
     if target == WINDOWS and not shutil.which("x86_64-w64-mingw32-gcc"):
         pytest.skip("needs x86_64-w64-mingw32-gcc")
     first = Example.create(tmp_path / "first")
-    place = "other-place" if target == WINDOWS else "other place"  # dlltool writes to no path with a space
+    place = "elsewhere" if target == WINDOWS else SPACED  # dlltool writes to no path with a space
     assert differing_files(first.root, tmp_path, (f"repair:{target}",), place) == ()
 
 
