@@ -491,7 +491,7 @@ def test_a_folder_in_a_pipeline_s_place_is_told_in_a_line(tmp_path: Path, forge:
         (("ci", "--check"), "there is no pipeline to compare; write one: doit ci github | gitlab"),
         (("ci", "github", "--check"), "--check takes no word"),
         (("ci", "github", "publish=testpypi"), "takes no setting for one run"),
-        (("ci", "matrix", "--for=nobody"), "'nobody' is no forge"),
+        (("ci", "matrix", "--for=nobody"), "unknown forge 'nobody'; expected one of github, gitlab"),
     ],
 )
 def test_ci_says_in_a_line_what_is_wrong(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
