@@ -37,9 +37,12 @@ from support.processes import wait_for
 CHECKS = tuple(f"check:{triple}" for triple in TARGETS)
 CORE = "crates/tidemark-core/src"
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or os.uname().machine != "x86_64", reason="the machine is taken to be x86_64 Linux"
-)
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(
+        sys.platform != "linux" or os.uname().machine != "x86_64", reason="the machine is taken to be x86_64 Linux"
+    ),
+]
 
 
 @pytest.fixture(scope="session")
@@ -244,7 +247,6 @@ def test_after_an_edit_runs_what_depends_on_it_and_nothing_else(built: Example, 
     look_after(EDITS[what], built)
 
 
-@pytest.mark.lab
 @pytest.mark.parametrize("triple", TARGETS)
 def test_a_build_script_that_appears_is_run(built: Example, triple: str) -> None:
     script = 'fn main() { println!("cargo::rustc-cfg=told\\ncargo::rerun-if-changed=build.rs"); }\n'
@@ -350,7 +352,6 @@ def test_a_changed_profile_or_flag_is_a_reason_for_every_target(built: Example) 
     assert up_to_date(built)
 
 
-@pytest.mark.lab
 def test_flags_reach_the_compiler_and_their_end_gives_the_old_wheel(built: Example) -> None:
     first, both = built.digests(HOST), wheels(HOST)
     flags = {"RUSTFLAGS": "-C opt-level=0"}
@@ -451,7 +452,6 @@ def test_clean_removes_what_was_made_and_stale_extension_modules_and_nothing_els
 # ---- with the compiler of this machine ---------------------------------------------------------------------------
 
 
-@pytest.mark.lab
 def test_the_native_toolchain_keeps_the_floor_of_this_machine_and_no_older_one(built: Example) -> None:
     major, minor = this_machine().glibc
     floor = f"manylinux_{major}_{minor}"
