@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from cartwheel.cargo.package_manifests import read_package
 from cartwheel.machine.host import Host
 from cartwheel.machine.interpreters import interpreter_path as path_of
 from cartwheel.model.config import build_backend
@@ -151,6 +152,23 @@ def test_programs_of_setuptools_rust_are_told_from_extension_modules(table: Mapp
     with_c = {"ext-modules": [{"name": "demo.x", "sources": ["x.c"]}]}
     both = manifests(by="setuptools.build_meta", **{"setuptools-rust": table, "setuptools": with_c})
     assert not build_backend.programs_only(both.pyproject)
+
+
+@pytest.mark.parametrize(
+    ("setup", "only"),
+    [
+        ("rust_extensions=[RustBin('demo')]", True),
+        ("rust_extensions=[RustBin('demo'), RustExtension('demo._demo')]", False),
+        ("rust_extensions=[RustBin('demo')], ext_modules=[Extension('demo.x', ['x.c'])]", False),
+        ("rust_extensions=[RustExtension('demo._demo')]", False),
+    ],
+)
+def test_programs_of_a_setup_script_are_told_from_extension_modules(tmp_path: Path, setup: str, only: bool) -> None:
+    (tmp_path / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "setuptools.build_meta"\n')
+    (tmp_path / "setup.py").write_text(f"from setuptools_rust import *\nsetup(name='demo', {setup})\n")
+    inputs = read_package(tmp_path, ".")
+    assert inputs.setup_compiles
+    assert inputs.programs_only == only
 
 
 CLASSIFIER = "Programming Language :: Python :: "

@@ -15,7 +15,6 @@ from cartwheel.filesystem.files import write_atomically
 from cartwheel.inputs.folder_sources import TreeSources
 from cartwheel.machine.host import this_machine
 from cartwheel.model.check_report import CheckReport, TestRun, parse_report, report_json, untested_reason
-from cartwheel.model.config.build_backend import programs_only
 from cartwheel.model.config.manifests import inside
 from cartwheel.model.config.settings import Test
 from cartwheel.model.destination import kind_row
@@ -127,7 +126,7 @@ def refuse_invalid_wheel(
             floor=wheel.floor,
             python=wheel.python,
             pyproject=str(root / inside(package.folder, "pyproject.toml")),
-            programs_only=programs_only(package.manifests.pyproject),
+            programs_only=package.manifests.programs_only,
         ),
         but=but,
     )

@@ -12,7 +12,6 @@ from cartwheel.filesystem.distribution import Distribution, open_distribution
 from cartwheel.filesystem.files import write_atomically
 from cartwheel.machine.interpreters import Interpreter, NoInterpreter, some
 from cartwheel.model.check_report import CheckReport, TestRun, parse_report, report_json
-from cartwheel.model.config.build_backend import programs_only
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Work
@@ -130,7 +129,7 @@ def _refuse_problems(package: Package, wheel: Path, target: Target, python: str)
     from cartwheel.checks.candidate import examine
     from cartwheel.checks.rules import problems
 
-    programs = programs_only(package.manifests.pyproject)
+    programs = package.manifests.programs_only
     examined = examine(wheel, expected=wheel.name, target=target, python=python, programs_only=programs)
     if wrong := problems(examined, but=_NOT_FOR_A_LOCAL_BUILD):
         raise StepFailed("\n".join((f"{wheel.name}, built from {package.sdist}, is not what it should be:", *wrong)))

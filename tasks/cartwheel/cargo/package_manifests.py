@@ -9,7 +9,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cartwheel.cargo.maturin_layout import crate_manifest, has_program, has_python, setup_compiles
+from cartwheel.cargo.maturin_layout import (
+    crate_manifest,
+    has_program,
+    has_python,
+    setup_compiles,
+    setup_names_only_programs,
+)
 from cartwheel.cargo.workspace import path_needs, workspace_root
 from cartwheel.filesystem.manifest_files import read_toml, table, toml
 from cartwheel.filesystem.read_set import relative_name
@@ -41,6 +47,7 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
             folder=folder, pyproject=pyproject, cargo={}, cargo_path="", workspace={}, workspace_path="",
             has_tests=tests, setup_compiles=setup_compiles(here, pyproject), groups_above=_groups_above(root, folder),
             has_python=any((here / source / name).is_dir() for source in ("", "src")),
+            setup_names_only_programs=setup_names_only_programs(here, pyproject),
         )  # fmt: skip
     path = relative_name(crate, root)
     if not crate.is_file():

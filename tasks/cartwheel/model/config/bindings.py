@@ -12,7 +12,6 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.model.config.build_backend import programs_only
 from cartwheel.model.config.cargo_features import features
 from cartwheel.model.config.crate_graph import Activation, activate
 from cartwheel.model.config.manifests import Manifests
@@ -130,7 +129,7 @@ def module_of(manifests: Manifests, name: str) -> str:
     own. Without a Python package of that name, maturin wraps the extension in one that is named like its last part.
     """
     if not manifests.cargo_path:
-        return "" if programs_only(manifests.pyproject) and not manifests.has_python else normalised_name(name)
+        return "" if manifests.programs_only and not manifests.has_python else normalised_name(name)
     parts = module_name(manifests.pyproject, manifests.cargo).split(".")
     if bindings_of(manifests) == BIN and not manifests.has_python:
         return ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.model.config.build_backend import UNVERSIONED
+from cartwheel.model.config.build_backend import UNVERSIONED, programs_only
 from cartwheel.model.config.crate_graph import LocalCrate
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import pep440, semver
@@ -40,6 +40,8 @@ class Manifests(Struct, frozen=True, kw_only=True):
     """`[dependency-groups]` of the workspace's root, for groups that the package does not have."""
     setup_compiles: bool = False
     """Whether setup.py names extension modules."""
+    setup_names_only_programs: bool = False
+    """Whether setup.py names programs in Rust and no extension module."""
     version: str = ""
     """The version of this run, if it comes from git; empty if neither the run nor a tag names one."""
 
@@ -53,6 +55,11 @@ class Manifests(Struct, frozen=True, kw_only=True):
         """The table `[tool.maturin]`."""
         table: Mapping[str, Any] = self.pyproject.get("tool", {}).get("maturin", {})
         return table
+
+    @property
+    def programs_only(self) -> bool:
+        """Whether a wheel holds programs in Rust instead of an extension module, whatever its tag says."""
+        return self.setup_names_only_programs or programs_only(self.pyproject)
 
     @property
     def crate(self) -> LocalCrate:
