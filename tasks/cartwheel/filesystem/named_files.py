@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -40,7 +41,8 @@ def named_in(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSe
     for path in _paths(tuple(words), tops, _DEPTH, set()):
         if not path.is_relative_to(top):
             continue
-        mode, name = _mode(path), relative_name(path, root)
+        mode = _mode(path)
+        name = relative_name(_as_listed(path) if S_ISREG(mode) else path, root)
         parts = name.split("/")
         if S_ISREG(mode) and parts[0] != "dist" and not {".cartwheel", ".git"}.intersection(parts):
             files.add(name)
@@ -78,6 +80,15 @@ def _mode(path: Path) -> int:
         return os.stat(path).st_mode
     except (OSError, ValueError):
         return 0
+
+
+def _as_listed(path: Path) -> Path:
+    """The path with the name that its folder lists: Windows and macOS find a file by other cases of its name too."""
+    if sys.platform == "linux":
+        return path
+    names = os.listdir(path.parent)
+    alike = (path.with_name(name) for name in names if name.casefold() == path.name.casefold())
+    return path if path.name in names else next(alike, path)
 
 
 def _parts(word: str) -> Iterator[str]:
