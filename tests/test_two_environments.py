@@ -71,18 +71,20 @@ exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "$@"
 
 
 def another_user(folder: Path) -> tuple[str, ...]:
-    """The start of a command that runs as another user; empty where this user cannot change to one.  `folder` becomes
-    a place for mounts."""
+    """The start of a command that runs as another user; empty where this user cannot change to one that can run this
+    Python.  `folder` becomes a place for mounts."""
     if os.geteuid() or not shutil.which("setpriv") or not shutil.which("unshare"):
         return ()
+    import pwd
+
     folder.mkdir()
-    home = Path.home()
+    home = Path(pwd.getpwuid(os.geteuid()).pw_dir)  # HOME may be another folder, without the tools
     shown = {"/".join(Path(entry).relative_to(home).parts[:1]) for entry in os.environ["PATH"].split(os.pathsep)
              if Path(entry).is_relative_to(home)}  # fmt: skip
     shown |= {".pyenv", ".local/share/uv/python"}
     names = " ".join(sorted(name for name in shown if (home / name).is_dir()))
     start = ("unshare", "--mount", "--uts", "sh", "-c", ELSEWHERE, "sh", str(home), str(folder), names)
-    return start if not subprocess.run((*start, "true"), capture_output=True).returncode else ()
+    return start if not subprocess.run((*start, sys.executable, "-c", ""), capture_output=True).returncode else ()
 
 
 def give_to_nobody(*folders: Path) -> None:
