@@ -107,7 +107,7 @@ pgo = {{ run = ["python", "-c", "import opal; opal.busy(200000)"] }}
 """
 
 
-@pytest.mark.lab
+@pytest.mark.full(sample=0.3)
 @needs_cargo
 def test_one_training_serves_every_interpreter_of_a_target(tmp_path: Path) -> None:
     floor = f'floor = "{FLOOR}"\n' if FLOOR else ""

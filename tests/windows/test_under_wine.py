@@ -34,7 +34,7 @@ PASSED = 650
                 PORTABLE,
                 PASSED,
                 version,
-                marks=pytest.mark.full(sample=0.3),
+                marks=pytest.mark.full(sample=0.15),
                 id=f"UTF-8, {version}",
             )
             for version in ARCHIVES
