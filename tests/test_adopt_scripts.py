@@ -11,6 +11,7 @@ from cartwheel.adoption.built_wheels import BuildCall, build_calls
 from cartwheel.adoption.called_scripts import written_out
 from cartwheel.adoption.publishers import publishers, rivals
 from cartwheel.adoption.tags_and_changelog import changelog_of, foreign_tag, tag_form
+from cartwheel.adoption.task_files import make_commands
 from cartwheel.adoption.uploads import UNNAMED, index_addresses
 from cartwheel.adoption.workflows import workflows
 from cartwheel.commands.adopt import Adopt
@@ -416,3 +417,8 @@ def test_an_older_workflow_that_may_publish_to_the_same_index_is_a_rival(run: st
 def test_an_unknown_option_is_one_line_with_the_near_one(word: str) -> None:
     with pytest.raises(InvalidCommand, match=rf"^adopt: option {word} not recognized; did you mean '--\w+'\?; see: "):
         Adopt().parse_execute([word])
+
+
+def test_targets_that_need_each_other_in_a_circle_run_once_each() -> None:
+    text = "all: one\n\techo all\none: two\n\techo one\ntwo: three\n\techo two\nthree: one\n\techo three\n"
+    assert make_commands(text, ["all"], {}, {}) == ["echo three", "echo two", "echo one", "echo all"]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from cartwheel.destinations import pypi_provenance, trusted_publishing
-from cartwheel.destinations.protocol import Say, implementation
+from cartwheel.destinations.protocol import Say
 from cartwheel.destinations.pypi_index import resolve
 from cartwheel.destinations.pypi_provenance import NextPublisher
 from cartwheel.last_release import ONCE, LastRelease, last_release, unread_in_words
@@ -94,8 +94,9 @@ def _on_page(
 
 def _needs_identity(project: Project, name: str) -> bool:
     """Whether the pipeline's job for the destination gets an identity."""
-    settings = project.indexes.get(name) or IndexSettings()
-    return implementation(name, project.indexes).job_needs(name, settings).identity
+    from cartwheel.ci.publish_jobs import job_needs
+
+    return job_needs(project, name).identity
 
 
 def next_publisher(project: Project, package: Package, root: Path, *, trusted: bool, here: bool) -> NextPublisher:

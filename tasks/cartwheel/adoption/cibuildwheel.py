@@ -17,6 +17,7 @@ from cartwheel.adoption.cibuildwheel_releases import (
     pinned_major,
 )
 from cartwheel.adoption.cibuildwheel_tests import shell_test, wheel_tests
+from cartwheel.adoption.command_lines import folder_up
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.platform_names import deployment_target, triple_of
 from cartwheel.adoption.workflows import JobRun, JobStep
@@ -150,7 +151,7 @@ def _platform(step: JobStep, job: JobRun) -> str:
 
 def _from_package(script: str, folder: str) -> str:
     """A script that starts in the repository, as one that starts in the package's folder."""
-    up = "/".join(".." for _ in folder.split("/")) if folder != "." else "."
+    up = folder_up(folder) or "."
     placed = script.replace("{project}", up).replace("{package}", ".")
     return f"cd {up} && {placed}" if script.strip() and up != "." else placed
 

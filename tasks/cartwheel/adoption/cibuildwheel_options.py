@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from cartwheel.adoption.command_lines import folder_up
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
 from cartwheel.adoption.workflows import JobStep
 
@@ -160,3 +161,8 @@ def _command(value: Any) -> list[str]:
         return shlex.split(" ".join(map(str, value)) if isinstance(value, list) else str(value or ""))
     except ValueError:
         return []
+
+
+def own_placeholders(word: str, folder: str) -> str:
+    """cibuildwheel's `{project}` (the repository) and `{package}` as ours, which is the package."""
+    return word.replace("{project}", f"{{package}}/{folder_up(folder)}".rstrip("/"))

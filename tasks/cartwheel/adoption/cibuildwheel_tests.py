@@ -11,7 +11,8 @@ from typing import Any
 from msgspec import Struct
 
 from cartwheel.adoption.built_wheels import BuildCall
-from cartwheel.adoption.cibuildwheel_options import Options, matches, words_of
+from cartwheel.adoption.cibuildwheel_options import Options, matches, own_placeholders, words_of
+from cartwheel.adoption.command_lines import folder_up
 from cartwheel.model.wheels.wheel_name import normalised_name
 
 Test = Mapping[str, Any]
@@ -34,7 +35,7 @@ def wheel_tests(options: Options, identifier: str, folder: str) -> Test:
     words = _words(command) if command and not needs_shell(command) else []
     if not words:
         return {}
-    test["command"] = [_placed(word, folder) for word in words]
+    test["command"] = [own_placeholders(word, folder) for word in words]
     if requires := _requirements(options.value("test-requires"), folder):
         test["requires"] = requires
     for name in ("extras", "groups"):
@@ -78,20 +79,11 @@ def _words(command: str) -> list[str]:
         return []
 
 
-def _up(folder: str) -> str:
-    return "/".join(".." for _ in folder.split("/")) if folder != "." else ""
-
-
-def _placed(word: str, folder: str) -> str:
-    """cibuildwheel's `{project}` (the repository) as a place below `{package}`."""
-    return word.replace("{project}", f"{{package}}/{_up(folder)}".rstrip("/"))
-
-
 def _from_package(name: str, folder: str) -> str:
     """A folder of the repository relative to the package."""
     if folder != "." and (f"{name}/").startswith(f"{folder}/"):
         return name.removeprefix(folder).strip("/") or "."
-    return "/".join(part for part in (_up(folder), name) if part) or "."
+    return "/".join(part for part in (folder_up(folder), name) if part) or "."
 
 
 def _requirements(value: Any, folder: str) -> list[str]:
@@ -100,7 +92,7 @@ def _requirements(value: Any, folder: str) -> list[str]:
     rows: list[str] = []
     for word in words:
         word = re.sub(
-            r"\{(project|package)\}/?", lambda m: f"{_up(folder)}/" * (m[1] == "project" and folder != "."), word
+            r"\{(project|package)\}/?", lambda m: f"{folder_up(folder)}/" * (m[1] == "project" and folder != "."), word
         )
         if rows and rows[-1] in ("-r", "-c", "--requirement"):
             rows[-1] = f"-r {word}"

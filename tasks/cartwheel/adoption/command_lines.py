@@ -101,3 +101,8 @@ def folder_after(folder: str, path: str) -> str:
         elif part not in ("", ".", ".."):
             parts.append(part)
     return "/".join(parts) or "."
+
+
+def folder_up(folder: str) -> str:
+    """The way from a folder of the repository to its root, such as `../..`; empty in the root."""
+    return "/".join(".." for _ in folder.split("/")) if folder != "." else ""

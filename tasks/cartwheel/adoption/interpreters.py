@@ -11,9 +11,6 @@ from cartwheel.adoption.workflows import JobStep
 _VERSION = re.compile(r"(?:(pypy|graalpy)-?)?v?(3\.\d{1,2})(t?)(?:-dev|(?:\.\d+)?(?:-?(?:rc|a|b|alpha|beta)\.?\d+)?(t?)"
                       r"|\.x|-v?[\d.]+)?")  # fmt: skip
 
-_ON_PATH = re.compile(r"/opt/python/([\w.-]+)/bin\S*(?=[^\n]*GITHUB_PATH|:\$PATH|:\$\{PATH)")
-"""An interpreter of the manylinux images that a script puts on PATH."""
-
 
 def set_up_pythons(steps: Iterable[JobStep], *, uv: bool = False) -> tuple[str, ...]:
     """The interpreter that `python` means after these steps, as the configuration names it; empty for one that only a

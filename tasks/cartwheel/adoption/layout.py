@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.adoption.cibuildwheel_options import test_settings
+from cartwheel.adoption.cibuildwheel_options import own_placeholders, test_settings
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
 from cartwheel.adoption.setup_files import why_unreadable
 from cartwheel.adoption.workflows import Workflow
@@ -148,7 +148,7 @@ def tests_of(package: FoundPackage, texts: Texts, pipelines: Iterable[Workflow])
     document = parsed_toml(texts, below(package.folder, "pyproject.toml"))
     settings = test_settings(document) or test_settings(parsed_toml(texts, "pyproject.toml"))
     if command := settings.get("command"):
-        words = tuple(_own_placeholders(word, package.folder) for word in command)
+        words = tuple(own_placeholders(word, package.folder) for word in command)
         if not set(" ".join(words)) & set("&|;><$"):
             return FoundTests(
                 command=words,
@@ -166,12 +166,6 @@ def tests_of(package: FoundPackage, texts: Texts, pipelines: Iterable[Workflow])
     return FoundTests(
         command=("pytest", f"{{package}}/{place}"), requires=("pytest",), groups=groups, extras=extras, origin=origin
     )
-
-
-def _own_placeholders(word: str, folder: str) -> str:
-    """cibuildwheel's `{project}` (the repository) and `{package}` as ours, which is the package."""
-    up = "/".join(".." for _ in folder.split("/")) if folder != "." else ""
-    return word.replace("{project}", f"{{package}}/{up}".rstrip("/"))
 
 
 _TEST_FOLDERS = ("tests", "test", "tests-py", "tests_py", "py-tests", "py_tests", "python/tests", "tests/python",

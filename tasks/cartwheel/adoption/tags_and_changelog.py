@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from cartwheel.adoption.command_lines import folder_up
 from cartwheel.adoption.layout import below
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
 from cartwheel.model.wheels.wheel_name import normalised_name
@@ -20,7 +21,7 @@ def changelog_of(folder: str, texts: Texts) -> str:
 
     A file that towncrier writes counts first, then one in the folder itself, then one in a folder of documentation.
     """
-    up = "/".join(".." for _ in folder.split("/")) if folder != "." else ""
+    up = folder_up(folder)
     for place, prefix in ((folder, ""), (".", f"{up}/")) if up else ((folder, ""),):
         names = {path.upper(): path for path in texts}
         towncrier = parsed_toml(texts, below(place, "pyproject.toml")).get("tool", {}).get("towncrier", {})

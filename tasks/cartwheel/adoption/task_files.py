@@ -64,19 +64,14 @@ def make_commands(
 
 
 def _visit(name: str, rules: Mapping[str, tuple[list[str], list[str]]], order: dict[str, None]) -> None:
-    """Adds a target behind what it depends on."""
+    """Adds a target behind what it depends on; like make, it drops a need that would close a circle."""
     if name in order or name not in rules:
         return
     order[name] = None
-    del order[name]
     for need in rules[name][0]:
-        if need != name and len(order) < 100 and not _depends(need, name, rules):
-            _visit(need, rules, order)
+        _visit(need, rules, order)
+    del order[name]
     order[name] = None
-
-
-def _depends(name: str, other: str, rules: Mapping[str, tuple[list[str], list[str]]]) -> bool:
-    return other in rules.get(name, ([], []))[0]
 
 
 def _expanded(text: str, values: Mapping[str, str]) -> str:
@@ -249,9 +244,7 @@ def table_commands(program: str, names: list[str], files: Mapping[str, str]) -> 
     if not names:
         return None
     for file, keys in _PLACES[program]:
-        table: Any = (
-            _yaml(files.get(file, "")) if file.endswith("ml") and "Taskfile" in file else parsed_toml(files, file)
-        )
+        table: Any = _yaml(files.get(file, "")) if "Taskfile" in file else parsed_toml(files, file)
         for key in keys:
             table = table.get(key, {}) if isinstance(table, Mapping) else {}
         name = names[0]

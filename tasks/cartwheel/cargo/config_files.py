@@ -24,6 +24,11 @@ class CargoConfigFiles(Struct, frozen=True, kw_only=True):
     missing: tuple[Path, ...]
     crates: tuple[Path, ...]
 
+    @property
+    def tables(self) -> tuple[dict[str, Any], ...]:
+        """The contents of cargo's files; a table wins over those before it."""
+        return tuple(toml(path) for path in self.files if not path.name.startswith("rust-toolchain"))
+
     def reads(self, root: Path, places: tuple[Path, ...] = ()) -> ReadSet:
         """The configuration files, present and missing, and the project's files that they name: linkers, wrappers,
         files in flags.
@@ -55,6 +60,7 @@ def configuration(cwd: Path, environ: Mapping[str, str]) -> CargoConfigFiles:
     files: list[Path] = []
     missing: list[Path] = []
     crates: list[Path] = []
+    seen: set[Path] = set()
 
     def visit(path: Path) -> None:
         if path in seen:
@@ -69,7 +75,6 @@ def configuration(cwd: Path, environ: Mapping[str, str]) -> CargoConfigFiles:
             crates.extend(_patch_manifests(path))
         files.append(path)
 
-    seen: set[Path] = set()
     for path in reversed((*nearest_first, home / "config.toml", home / "config")):
         visit(path)
     return CargoConfigFiles(files=tuple(files), missing=tuple(missing), crates=tuple(crates))
@@ -82,8 +87,8 @@ def registry_variables(cwd: Path, environ: Mapping[str, str]) -> dict[str, str]:
     file nearer to `cwd` wins, and a variable of `environ` wins over each file.
     """
     variables: dict[str, str] = {}
-    for path in configuration(cwd, environ).files:
-        for name, row in ({} if path.name.startswith("rust-toolchain") else table(toml(path), "registries")).items():
+    for data in configuration(cwd, environ).tables:
+        for name, row in table(data, "registries").items():
             if isinstance(row, dict) and isinstance(row.get("index"), str):
                 variables[f"CARGO_REGISTRIES_{name.upper().replace('-', '_')}_INDEX"] = row["index"]
     return {name: environ.get(name) or index for name, index in variables.items()}
@@ -92,9 +97,8 @@ def registry_variables(cwd: Path, environ: Mapping[str, str]) -> dict[str, str]:
 def separates_intermediate_files(cwd: Path, environ: Mapping[str, str]) -> bool:
     """Whether the user has dep-info, fingerprints and the output of build scripts outside the target directory
     (`build.build-dir`, cargo 1.91 and later)."""
-    files = configuration(cwd, environ).files
-    tables = (table(toml(path), "build") for path in files if not path.name.startswith("rust-toolchain"))
-    return "CARGO_BUILD_BUILD_DIR" in environ or any("build-dir" in row for row in tables)
+    tables = configuration(cwd, environ).tables
+    return "CARGO_BUILD_BUILD_DIR" in environ or any("build-dir" in table(data, "build") for data in tables)
 
 
 _TABLES = ("build", "target", "env", "host", "profile", "unstable")

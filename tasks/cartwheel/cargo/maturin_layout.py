@@ -63,18 +63,17 @@ def has_program(folder: Path, cargo: Mapping[str, Any]) -> bool:
 _EXTENSIONS = r"(?m)^[^#\n]*\b(ext_modules|rust_extensions|cffi_modules)\b"
 
 
-def setup_compiles(here: Path, pyproject: Mapping[str, Any]) -> bool:
-    """Whether the setup.py of a setuptools package mentions extension modules, or programs in Rust."""
-    return bool(re.search(_EXTENSIONS, _setup_text(here, pyproject)))
+def setup_compiles(text: str) -> bool:
+    """Whether a setup.py mentions extension modules, or programs in Rust."""
+    return bool(re.search(_EXTENSIONS, text))
 
 
-def setup_names_only_programs(here: Path, pyproject: Mapping[str, Any]) -> bool:
-    """Whether setup.py has setuptools-rust compile programs (`RustBin`) and mentions no extension module."""
-    text = _setup_text(here, pyproject)
+def setup_names_only_programs(text: str) -> bool:
+    """Whether a setup.py has setuptools-rust compile programs (`RustBin`) and mentions no extension module."""
     return "RustBin(" in text and not re.search(r"(?m)^[^#\n]*\b(RustExtension\(|ext_modules\b|cffi_modules\b)", text)
 
 
-def _setup_text(here: Path, pyproject: Mapping[str, Any]) -> str:
+def setup_text(here: Path, pyproject: Mapping[str, Any]) -> str:
     """The text of setup.py; empty without one, or if another backend builds."""
     if backend_of(pyproject).module != "setuptools":
         return ""

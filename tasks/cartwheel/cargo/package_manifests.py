@@ -15,6 +15,7 @@ from cartwheel.cargo.maturin_layout import (
     has_python,
     setup_compiles,
     setup_names_only_programs,
+    setup_text,
 )
 from cartwheel.cargo.workspace import path_needs, workspace_root
 from cartwheel.filesystem.manifest_files import read_toml, table, toml
@@ -42,12 +43,12 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
     crate = crate_manifest(here, pyproject)
     tests = any((here / "tests").rglob("*.py"))
     if crate is None:
-        name = normalised_name(str(table(pyproject, "project").get("name")))
+        name, setup = normalised_name(str(table(pyproject, "project").get("name"))), setup_text(here, pyproject)
         return Manifests(
             folder=folder, pyproject=pyproject, cargo={}, cargo_path="", workspace={}, workspace_path="",
-            has_tests=tests, setup_compiles=setup_compiles(here, pyproject), groups_above=_groups_above(root, folder),
+            has_tests=tests, setup_compiles=setup_compiles(setup), groups_above=_groups_above(root, folder),
             has_python=any((here / source / name).is_dir() for source in ("", "src")),
-            setup_names_only_programs=setup_names_only_programs(here, pyproject),
+            setup_names_only_programs=setup_names_only_programs(setup),
         )  # fmt: skip
     path = relative_name(crate, root)
     if not crate.is_file():

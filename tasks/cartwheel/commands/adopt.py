@@ -222,8 +222,8 @@ def adopt(root: Path, *, offline: bool, released: Released | None = None, exclud
         first = first_adoption(root, texts, evidence, skipped, pipelines, git, excluded)
         first = with_strayed_builds(first, calls, evidence)
         adoption = from_present(first, present, texts)
-    found = with_dodo_note(without_unreadable(not_asked(adoption) if offline else adoption), texts)
-    return with_ignored(found)
+    adoption = without_unreadable(not_asked(adoption) if offline else adoption)
+    return with_ignored(with_dodo_note(adoption, texts))
 
 
 def _refuse_no_match(excluded: tuple[str, ...], folders: tuple[str, ...]) -> None:

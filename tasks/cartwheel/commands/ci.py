@@ -148,7 +148,7 @@ def _default_branch(shop: RunContext) -> str:
         return ""
     with Repository(shop.root) as repo:
         branch = repo.default_branch(release.remote or "origin")
-        branch = branch or ("main" if repo.has(f"refs/heads/{'main'}") else repo.branch)
+        branch = branch or ("main" if repo.has("refs/heads/main") else repo.branch)
     return "" if branch == "main" else branch
 
 

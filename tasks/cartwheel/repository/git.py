@@ -112,13 +112,14 @@ class Repository:
         return tuple(remote.name for remote in self._repo.remotes)
 
     def url(self, remote: str, *, push: bool = False) -> str:
-        """The address of a remote, without credentials.
+        """The address of a remote, without credentials; for a `push` all addresses, joined by "and"."""
+        return " and ".join(self.addresses(remote, push=push))
 
-        `push`: all addresses that a push goes to, joined by "and"; `pushurl` and `pushInsteadOf` may change them.
-        """
+    def addresses(self, remote: str, *, push: bool) -> tuple[str, ...]:
+        """The address of a remote, or all that a push goes to (`pushurl`, `pushInsteadOf`), without credentials."""
         with in_words("git remote"):
             lines = self.git.remote("get-url", *(("--push", "--all") if push else ()), "--", remote).splitlines()
-        return " and ".join(map(without_credentials, lines))
+        return tuple(map(without_credentials, lines))
 
     def remote_refs(self, remote: str) -> dict[str, str]:
         """The remote's current branches and tags (`refs/heads/main`, `refs/tags/v1`), each with its commit."""
@@ -243,8 +244,7 @@ class Repository:
 
     def _ask(self, remote: str, command: str, *arguments: str, seconds: float, **options: Any) -> str:
         """The output of a git command that talks to the remote.  Raises `StepFailed` that names it, `Interrupted`."""
-        tree = released_tree(os.environ)  # addresses, keys and helpers may be relative to the user's working tree
-        git = self.git(C=tree) if tree else self.git
+        git = self.git(C=tree) if (tree := released_tree(os.environ)) else self.git  # paths are relative to the user's
         process = getattr(git, command)(*arguments, as_process=True, **options)
         try:
             status, output, errors = git_process.outcome(process, seconds=seconds)

@@ -130,7 +130,8 @@ def make(root: Path, state: TagFacts, message: str, say: Say, *, pipeline: str =
         except Interrupted:
             raise
         except StepFailed:
-            if " and " in state.url or not _is_there(repo, state):  # of several addresses, one was pushed to
+            several = len(repo.addresses(state.remote, push=True)) > 1  # then one of them was pushed to
+            if several or not _is_there(repo, state):
                 raise
             say(f"{state.tag}: is on {state.remote} already, on this very commit: another clone pushed it meanwhile")
             return tuple(done)

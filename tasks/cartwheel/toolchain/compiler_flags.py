@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cartwheel.cargo.config_files import configuration
-from cartwheel.filesystem.manifest_files import table, toml
+from cartwheel.filesystem.manifest_files import table
 
 Cfg = Callable[[str], frozenset[str]]
 """Maps a triple to the output of `rustc --print cfg`, by line: `unix`, `target_os="linux"`."""
@@ -36,7 +36,7 @@ def flags_environment(
         return {}
     if "CARGO_ENCODED_RUSTFLAGS" in env:
         return {"CARGO_ENCODED_RUSTFLAGS": _encoded((env["CARGO_ENCODED_RUSTFLAGS"],), flags, whole)}
-    tables = [toml(file) for file in configuration(folder, env).files if not file.name.startswith("rust-toolchain")]
+    tables = configuration(folder, env).tables
     if any(" " in flag for flag in whole):
         users = {_flags_in_effect(triple, tables, env, cfg) for triple in triples}
         if len(users) == 1:

@@ -28,9 +28,9 @@ def unmoved_files(
 
     `moved`: the files with places of the version.  Files of other projects in the repository are left out.
     """
-    tracked = tuple(tracked)
-    found = []
-    for path in sorted(set(tracked) - set(moved)):
+    tracked, found = frozenset(tracked), []
+    known = f"(?:{re.escape(version)}|{re.escape(pep440(version))})"
+    for path in sorted(tracked - set(moved)):
         form = next((text for name, text in _HOLDERS if re.fullmatch(name, PurePosixPath(path).name)), "")
         if not form or _owner(root, path, tracked) not in ("", folder):
             continue
@@ -38,7 +38,6 @@ def unmoved_files(
             content = (root / path).read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-        known = f"(?:{re.escape(version)}|{re.escape(pep440(version))})"
         if match := re.search(form.replace("{version}", known), content, re.MULTILINE):
             found.append((path, content.count("\n", 0, match.start()) + 1, _pattern(match, known, content)))
     if not found:
@@ -51,7 +50,7 @@ def unmoved_files(
     )
 
 
-def _owner(root: Path, path: str, tracked: Iterable[str]) -> str:
+def _owner(root: Path, path: str, tracked: Collection[str]) -> str:
     """The folder of the project that a file belongs to, `.` for the root; empty if it belongs to none."""
     for place in PurePosixPath(path).parents:
         manifest = (place / "pyproject.toml").as_posix()
