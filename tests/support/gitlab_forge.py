@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from support.boulder import TOKEN, dry_python
+from support.example import ROOT
 from support.images import Images
 from support.projects import environment
 from support.repositories import git
@@ -85,7 +86,7 @@ class Forge:
 
     def _container(self) -> tuple[str, ...]:
         assert self.engine
-        folders = dict.fromkeys(("/usr", "/etc", "/root", "/work", str(self.bin.parents[2])))
+        folders = dict.fromkeys(("/usr", "/etc", *_tools(), str(self.bin.parents[2])))
         volumes = (word for folder in folders for word in ("--volume", f"{folder}:{folder}"))
         return ("--helper-image", self.engine.debian("amd64"), "--network", "host", *volumes)
 
@@ -96,6 +97,16 @@ class Forge:
         lost = place.rename(self.clone.parent / "lost")
         yield
         lost.rename(place)
+
+
+def _tools() -> Iterator[str]:
+    """The folders of this checkout and of the programs that its jobs run."""
+    yield str(ROOT)
+    yield str(Path.home())
+    yield from (sys.prefix, sys.base_prefix)
+    yield from (os.environ[name] for name in ("CARGO_HOME", "RUSTUP_HOME") if name in os.environ)
+    if cargo := shutil.which("cargo"):
+        yield str(Path(cargo).parent)
 
 
 _ENDS = {"PASS": "success", "FAIL": "failure"}
