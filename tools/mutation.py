@@ -22,7 +22,7 @@ SUBJECTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "records": (("model/record.py", "state.py"), ("test_record.py",)),
     "delivery": (("destinations/delivery.py", "destinations/retries.py"), ("test_delivery.py",)),
     "ledger": (("destinations/ledger.py",), ("test_ledger.py",)),
-    "rules": (("checks/*.py",), ("test_check.py", "test_index_rules.py")),
+    "rules": (("checks/*.py",), ("test_rules.py", "test_check.py", "test_index_rules.py")),
     "versions": (("model/versions/*.py",), ("test_version.py", "test_next_version.py", "test_changelog.py")),
     "jobs": (("ci/selection.py",), ("test_selection.py",)),
 }
