@@ -11,9 +11,11 @@ from cartwheel.adoption import cibuildwheel_options
 from cartwheel.adoption.built_wheels import HOST, BuildCall, build_calls
 from cartwheel.adoption.cibuildwheel_tests import shell_test, wheel_tests
 from cartwheel.adoption.interpreters import named_python, set_up_pythons
+from cartwheel.adoption.proposal import planned_files
 from cartwheel.adoption.shell_loops import unrolled
 from cartwheel.adoption.workflows import JobStep, workflows
 from cartwheel.commands.adopt import Adoption
+from cartwheel.pipeline import read_project
 from support.adoptions import CRATE, PACKAGE, adopted
 
 PLAIN = f'{CRATE}[features]\nsimd = []\ngpu = []\n[dependencies]\npyo3 = "0.29"\n'
@@ -113,6 +115,45 @@ def test_an_interpreter_that_a_build_names_is_the_wheels(command: str, expected:
     assert call.pythons == (expected or HOST,)
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("/opt/python/cp38-cp38/bin/python -m venv .venv", ("3.8",)),
+        ("/opt/python/cp314-cp314t/bin/python -m venv .venv && .venv/bin/pip install build", ("3.14t",)),
+        ("python3.12 -m venv env", ("3.12",)),
+        ("virtualenv -p python3.11 env", ("3.11",)),
+        ("uv venv --python 3.13 .venv", ("3.13",)),
+        ("python -m venv .venv", ("3.10",)),
+    ],
+)
+def test_a_virtual_environment_has_the_interpreter_that_makes_it(command: str, expected: tuple[str, ...]) -> None:
+    before = JobStep(uses="actions/setup-python", with_={"python-version": "3.10"})
+    assert set_up_pythons([before, JobStep(run=command)]) == expected
+
+
+def test_the_python_of_a_virtual_environment_builds_its_wheels() -> None:
+    matrix = "    strategy: { matrix: { py: [cp38-cp38, cp314-cp314t] } }\n"
+    steps = ("run: /opt/python/${{ matrix.py }}/bin/python -m venv .venv", "run: .venv/bin/python -m pip wheel .")
+    assert [call.pythons for call in calls(job("ubuntu-latest", *steps, more=matrix))] == [("3.8",), ("3.14t",)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "triple", "floor"),
+    [
+        ("-arch x86_64 -arch arm64", "universal2-apple-darwin", "10.13"),
+        ("-arch x86_64", "x86_64-apple-darwin", "10.13"),
+        ("-arch arm64", MACOS, ""),
+        ("", MACOS, ""),
+    ],
+)
+def test_a_plain_build_for_macos_has_the_processors_and_the_system_of_its_variables(
+    flags: str, triple: str, floor: str
+) -> None:
+    env = f'env: {{ ARCHFLAGS: "{flags}", MACOSX_DEPLOYMENT_TARGET: "10.13" }}'
+    (call,) = calls(job("macos-14", f"run: python -m build --wheel\n        {env}"))
+    assert (call.triples, call.floor) == ((triple,), floor)
+
+
 def test_each_interpreter_of_a_container_is_read_from_its_path() -> None:
     more = "    container: quay.io/pypa/manylinux_2_28_x86_64\n"
     more += "    strategy: { matrix: { py: [cp39-cp39, cp312-cp312] } }\n"
@@ -183,6 +224,21 @@ def test_features_and_profiles_that_differ_by_target_are_overrides(tmp_path: Pat
     assert rows["aarch64-unknown-linux-gnu"]["profile"] == "dist"
     assert "features" not in table
     assert "profile" not in table
+
+
+def test_a_feature_of_pyo3_in_the_arguments_makes_one_wheel_for_all_interpreters(tmp_path: Path) -> None:
+    steps = (build("--features pyo3/abi3-py39"), build("--features pyo3/abi3-py39,simd", "aarch64"))
+    found, table = adopted(tmp_path / "x", workflow=job("ubuntu-latest", *steps), **{"Cargo.toml": PLAIN})
+    assert table["features"] == ["pyo3/abi3-py39"]
+    (row,) = table["overrides"]
+    assert row == {"select": "aarch64-unknown-linux-gnu", "features": ["pyo3/abi3-py39", "simd"]}
+    assert not notes(found, "abi3")
+    planned = planned_files(read_project(tmp_path / "x", {}))["."]
+    assert sorted(planned) == [
+        "agate-1.0.0-cp39-abi3-manylinux2014_aarch64.manylinux_2_17_aarch64.whl",
+        "agate-1.0.0-cp39-abi3-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+        "agate-1.0.0.tar.gz",
+    ]
 
 
 def notes(found: Adoption, word: str) -> list[str]:

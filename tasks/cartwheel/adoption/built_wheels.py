@@ -20,7 +20,7 @@ from cartwheel.adoption.command_lines import (
 )
 from cartwheel.adoption.interpreters import named_python, set_up_pythons
 from cartwheel.adoption.parsed_files import Texts
-from cartwheel.adoption.platform_names import deployment_target, image_policy, python_name, triple_of, with_policy
+from cartwheel.adoption.platform_names import image_policy, python_name, triple_of, with_macos_variables, with_policy
 from cartwheel.adoption.shell_loops import unrolled
 from cartwheel.adoption.workflows import ONLY_A_RUN, JobRun, JobStep, Workflow, without_called
 
@@ -149,8 +149,7 @@ def _maturin(
     triple = triple_of(named, system, _set_up_arch(job) or job.arch)
     policy = (options.get("--compatibility") or options.get("--manylinux") or [manylinux])[-1]
     triple, floor = with_policy(triple, policy, container or job.container)
-    if triple.endswith("-apple-darwin") and env:
-        floor = deployment_target(env.get("MACOSX_DEPLOYMENT_TARGET", ""), triple)
+    triple, floor = with_macos_variables(triple, floor, env or {})
     if command == "sdist":
         yield BuildCall(tool="maturin", workflow=job.workflow, job=job.job, sdist=True, folder=folder)
         return
@@ -231,7 +230,7 @@ def _calls_in_script(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Build
         for match in _PLAIN.finditer(line):
             started = working_folder(line[: match.start()] if _MOVES.search(line) else script, step.folder)
             notes = tuple(config_settings_left_out(match[1], earlier))
-            call = replace(_plain(match[0], match[1], step, job), setup=earlier, environment=env, notes=notes)
+            call = replace(_plain(match[0], match[1], step, job, env), setup=earlier, environment=env, notes=notes)
             for folder in built_folders(match[0], match[1].rstrip(" )"), started, texts):
                 yield replace(call, folder=folder)
 
@@ -276,7 +275,7 @@ def _inner_script(command: str) -> str:
     return "\n".join(part.strip() for part in parts[:-1] if not re.match(r"\s*(?:cd|set)\b", part))
 
 
-def _plain(command: str, rest: str, step: JobStep, job: JobRun) -> BuildCall:
+def _plain(command: str, rest: str, step: JobStep, job: JobRun, env: Mapping[str, str]) -> BuildCall:
     kind = r"(?:-t|--target|-f|--format)[ =](?:wheel|standard)"
     names_wheel = re.search(rf"--wheel\b|--no-sdist|{kind}|(?:^|\s)-w(?:\s|$)", rest) or "bdist" in command + rest
     names_sdist = re.search(r"--sdist\b|--no-wheel|(?:-t|--target|-f|--format)[ =]sdist|(?:^|\s)-s(?:\s|$)", rest)
@@ -287,6 +286,7 @@ def _plain(command: str, rest: str, step: JobStep, job: JobRun) -> BuildCall:
     policy, arch = image_policy(job.container)
     triple = triple_of(arch or _set_up_arch(job) or job.arch, job.system)
     triple, floor = with_policy(triple, policy, "") if policy else (triple, "")
+    triple, floor = with_macos_variables(triple, floor, env)
     return BuildCall(
         tool="uv" if command.startswith("uv") else "build",
         workflow=job.workflow,

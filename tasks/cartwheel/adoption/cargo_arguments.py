@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cartwheel.adoption.build_settings import shared_values
 from cartwheel.adoption.built_wheels import BuildCall
+from cartwheel.model.config.cargo_features import BUILT_OF, dependencies
 from cartwheel.model.config.manifests import Manifests
 
 
@@ -25,15 +27,14 @@ class CargoKeys(Struct, frozen=True, kw_only=True):
 
 def cargo_keys(calls: Iterable[BuildCall], manifests: Manifests, targets: Iterable[str]) -> CargoKeys:
     """The features that the package's crate knows, and the profile, of the builds of `targets`."""
-    builds = [call for call in calls if call.tool == "maturin" and call.triples]
-    known = manifests.cargo.get("features", {}) if manifests.cargo_path else {}
+    builds = _builds(calls)
     if not builds or not manifests.cargo_path:
         return CargoKeys()
     planned = list(targets)
     values: dict[str, dict[str, Any]] = {}
     notes: dict[str, None] = {}
     for call in builds:
-        keys = _keys(call, known)
+        keys = _keys(call, manifests.cargo)
         for triple in call.triples:
             if triple in planned and values.setdefault(triple, keys) != keys:
                 notes[
@@ -42,10 +43,11 @@ def cargo_keys(calls: Iterable[BuildCall], manifests: Manifests, targets: Iterab
                 ] = None
     if not values:
         return CargoKeys(notes=tuple(notes))
-    table: dict[str, Any] = {}
+    shared = _shared_features(builds, manifests)
+    table: dict[str, Any] = {"features": shared} if shared else {}
     rows: list[dict[str, Any]] = []
     for key, triples, value in shared_values(("features", "profile"), values):
-        if len(triples) == len(values):
+        if len(triples) == len(values) or value == table.get(key):
             table[key] = value
         else:
             rows.append({"select": " ".join(triples), key: value})
@@ -53,8 +55,32 @@ def cargo_keys(calls: Iterable[BuildCall], manifests: Manifests, targets: Iterab
     return CargoKeys(table=table, overrides=tuple(rows), comments=comments, notes=tuple(notes))
 
 
-def _keys(call: BuildCall, known: Mapping[str, Any]) -> dict[str, Any]:
-    features = [name for name in call.features if name in known]
+def with_features_of_builds(manifests: Manifests, calls: Iterable[BuildCall]) -> Manifests:
+    """The manifests as all maturin builds of wheels see them: with the features that each of them names, which may ask
+    PyO3 for the stable ABI, in `[tool.maturin]`."""
+    shared = _shared_features(_builds(calls), manifests) if manifests.cargo_path else []
+    if not shared:
+        return manifests
+    tool = manifests.pyproject.get("tool", {})
+    maturin = {**manifests.maturin, "features": [*manifests.maturin.get("features", ()), *shared]}
+    return replace(manifests, pyproject={**manifests.pyproject, "tool": {**tool, "maturin": maturin}})
+
+
+def _shared_features(builds: Iterable[BuildCall], manifests: Manifests) -> list[str]:
+    """The features that each of the builds names."""
+    rows = [_keys(call, manifests.cargo).get("features", []) for call in builds]
+    return [name for name in rows[0] if all(name in row for row in rows)] if rows else []
+
+
+def _builds(calls: Iterable[BuildCall]) -> list[BuildCall]:
+    return [call for call in calls if call.tool == "maturin" and call.triples]
+
+
+def _keys(call: BuildCall, cargo: Mapping[str, Any]) -> dict[str, Any]:
+    """The features that are the crate's own or those of a dependency (`pyo3/abi3`), and the profile."""
+    crates = {name for name, _ in dependencies(cargo, BUILT_OF)}
+    known = {*cargo.get("features", {}), *crates}
+    features = [f for f in call.features if f in known or ("/" in f and f.partition("/")[0].rstrip("?") in crates)]
     return ({"features": features} if features else {}) | ({"profile": call.profile} if call.profile else {})
 
 

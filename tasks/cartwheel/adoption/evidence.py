@@ -33,6 +33,7 @@ class PackageEvidence(Struct, frozen=True, kw_only=True):
 
     package: FoundPackage
     manifests: Manifests
+    """With the features that all builds of its workflows name."""
     index: str
     released: str
     """The newest version on the index; empty without one."""

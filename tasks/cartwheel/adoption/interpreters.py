@@ -11,6 +11,11 @@ from cartwheel.adoption.workflows import JobStep
 _VERSION = re.compile(r"(?:(pypy|graalpy)-?)?v?(3\.\d{1,2})(t?)(?:-dev|(?:\.\d+)?(?:-?(?:rc|a|b|alpha|beta)\.?\d+)?(t?)"
                       r"|\.x|-v?[\d.]+)?")  # fmt: skip
 
+_ENVIRONMENT = re.compile(
+    r"(\S+)\s+-m\s+(?:venv|virtualenv)\b|(?:uv\s+venv|virtualenv)\s[^\n;&|]*?(?:--python|-p)[ =](\S+)"
+)
+"""Makes a virtual environment: its `python` is the interpreter named here."""
+
 
 def set_up_pythons(steps: Iterable[JobStep], *, uv: bool = False) -> tuple[str, ...]:
     """The interpreter that `python` means after these steps, as the configuration names it; empty for one that only a
@@ -30,6 +35,10 @@ def set_up_pythons(steps: Iterable[JobStep], *, uv: bool = False) -> tuple[str, 
             r"/opt/python/([\w.-]+)/bin[^\n]*(?:GITHUB_PATH|\$PATH)|PATH=\S*/opt/python/([\w.-]+)/bin", step.run
         ):
             chosen = python_name(paths[-1][0] or paths[-1][1])
+        elif environment := _ENVIRONMENT.search(step.run):
+            name = python_name((environment[1] or environment[2]).strip("\"'"))
+            own = name if environment[0].startswith("uv") else own
+            chosen = name or chosen
         elif match := re.search(r"\buv\s+python\s+(?:install|pin)\s+([^\n;&|]+)", step.run):
             named = [word for word in match[1].split() if not word.startswith("-")]
             own = _version(named if len(named) == 1 else [], {})

@@ -79,3 +79,13 @@ def deployment_target(text: str, triple: str) -> str:
     match = re.fullmatch(r"(\d+)(?:\.(\d+))?", text.strip())
     older = not match or (triple.startswith("aarch64") and int(match[1]) < 11)
     return "" if older or match is None else f"{match[1]}.{match[2] or 0}"
+
+
+def with_macos_variables(triple: str, floor: str, env: Mapping[str, str]) -> tuple[str, str]:
+    """The triple and the floor that `ARCHFLAGS` and `MACOSX_DEPLOYMENT_TARGET` ask for; both as they are elsewhere."""
+    if not triple.endswith("-apple-darwin"):
+        return triple, floor
+    slices = set(re.findall(r"-arch\s+(\w+)", env.get("ARCHFLAGS", "")))
+    if slices:
+        triple = triple_of("universal2" if len(slices) > 1 else slices.pop(), "macos")
+    return triple, deployment_target(env.get("MACOSX_DEPLOYMENT_TARGET", ""), triple)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cartwheel.adoption.build_folders import calls_of
 from cartwheel.adoption.built_wheels import BuildCall
+from cartwheel.adoption.cargo_arguments import with_features_of_builds
 from cartwheel.adoption.evidence import PackageEvidence
 from cartwheel.adoption.layout import FoundPackage, SkippedFolder, below, tests_of
 from cartwheel.adoption.parsed_files import parsed_toml
@@ -45,7 +46,8 @@ def gather_evidence(
         path = below(package.folder, "pyproject.toml")
         pyproject = parsed_toml(texts, path)
         refuse_wrong_types(Pyproject, pyproject, path)
-        manifests = read_package(root, package.folder, pyproject)
+        own = calls_of(package.folder, calls, [row.folder for row in rows], [row.folder for row in skipped])
+        manifests = with_features_of_builds(read_package(root, package.folder, pyproject), own)
         nothing: tuple[str, tuple[str, ...], str] = ("", (), "")
         if look and not package.private:
             released, files, unread = look(root, package.name, resolve(publish, tables))
@@ -60,7 +62,7 @@ def gather_evidence(
                 released=released,
                 files=files,
                 unread=unread,
-                calls=calls_of(package.folder, calls, [row.folder for row in rows], [row.folder for row in skipped]),
+                calls=own,
                 tests=tests_of(package, texts, pipelines),
                 changelog=changelog_of(package.folder, texts),
                 tag=tag_form(git.tags, package.name, versions, single=single)
