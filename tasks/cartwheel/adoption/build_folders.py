@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable
 
 from cartwheel.adoption.built_wheels import CARGO_DIST, BuildCall
-from cartwheel.adoption.command_lines import folder_after, split_words
+from cartwheel.adoption.command_lines import folder_after, split_words, words_and_options
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
 from cartwheel.model.wheels.wheel_name import normalised_name
 
-_VALUED = re.compile(
-    r"-[owCpifdbc]|--(?:outdir|out-dir|wheel-dir|dist-dir|config-settings?|python|installer|index|default-index|index-url"
+_VALUED = (
+    r"-[owCpifdbc]|--(?:package|directory|project|outdir|out-dir|wheel-dir|dist-dir|config-settings?|python|installer|index|default-index|index-url"
     r"|extra-index-url|find-links|build-constraints?|constraint|config-file|cache-dir|exclude-newer|target|format|platform"
     r"|plat-name|python-tag|bdist-dir|no-binary|only-binary|color|env-file|requirement)"
 )
@@ -21,7 +21,7 @@ _VALUED = re.compile(
 def built_folders(command: str, rest: str, folder: str, texts: Texts) -> tuple[str, ...]:
     """The folders that a command builds. `rest`: its arguments; `folder`: where it runs."""
     words = split_words(rest)
-    positional, values = _arguments(words)
+    positional, values = words_and_options(words, _VALUED)
     for name in ("--directory", "--project"):
         folder = folder_after(folder, values[name]) if name in values else folder
     if "--all-packages" in words:
@@ -36,24 +36,6 @@ def built_folders(command: str, rest: str, folder: str, texts: Texts) -> tuple[s
         if "/" in word and "dist" not in word and not re.search(r"[$:*]|\.(?:whl|gz)$", word):
             return (folder_after(folder, word),)
     return (folder,)
-
-
-def _arguments(words: Iterable[str]) -> tuple[list[str], dict[str, str]]:
-    """Positional words, and the values of options."""
-    positional: list[str] = []
-    values: dict[str, str] = {}
-    option = ""
-    for word in words:
-        name, equals, value = word.partition("=")
-        if word.startswith("-"):
-            valued = _VALUED.fullmatch(name) or name in ("--package", "--directory", "--project")
-            option = name if valued and not equals else ""
-            values |= {name: value} if equals else {}
-        elif option:
-            values[option], option = word, ""
-        else:
-            positional.append(word)
-    return positional, values
 
 
 def _places(word: str, folder: str) -> Iterable[str]:

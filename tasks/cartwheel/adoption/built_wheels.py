@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from cartwheel.adoption.command_lines import (
     arguments_left_out,
     config_settings_left_out,
-    inline_variables,
     maturin_options,
     package_folder,
     split_words,
@@ -22,6 +21,7 @@ from cartwheel.adoption.interpreters import named_python, set_up_pythons
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.platform_names import image_policy, python_name, triple_of, with_macos_variables, with_policy
 from cartwheel.adoption.shell_loops import unrolled
+from cartwheel.adoption.shell_variables import assignments
 from cartwheel.adoption.workflows import ONLY_A_RUN, JobRun, JobStep, Workflow, without_called
 
 FOUND = "found"
@@ -217,7 +217,7 @@ def _calls_in_script(step: JobStep, job: JobRun, texts: Texts) -> Iterable[Build
         if image:
             yield from _in_container(image[0], line, step, job)
             continue
-        env = {**step.env, **inline_variables(earlier), **inline_variables(line)}
+        env = {**step.env, **dict(assignments(f"{earlier}\n{line}"))}
         for match in _MATURIN.finditer(line):
             folder = (
                 working_folder(line[: match.start()], step.folder)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from cartwheel.adoption.command_lines import folder_after, split_words
+from cartwheel.adoption.command_lines import folder_after, split_words, words_and_options
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.python_commands import function_commands, script_commands
 from cartwheel.adoption.shell_loops import joined_lines, unrolled
+from cartwheel.adoption.shell_variables import ASSIGNED, plain_value
 from cartwheel.adoption.task_files import just_commands, make_commands, table_commands, tox_commands
 
 _DEEPEST = 6
@@ -17,7 +18,6 @@ _LAUNCHER = re.compile(
     r"|(?:uv|poetry|pipenv|conda)\s+run(?:\s+--?[\w-]+(?:[= ](?!-)[\w./-]+(?=\s+\S))?)*"
     r"|\S*python[\d.]*\s+-m(?=\s+(?:nox|tox|doit|invoke|poethepoet)\b))\s+"
 )
-_ASSIGNED = re.compile(r"""(\w+=(?:"[^"]*"|'[^']*'|[^\s"'&|;]*))\s+""")
 _SHELLS = re.compile(r"(?:bash|sh|zsh|dash|pwsh|powershell|source|\.)(?:\s+-(?!c\b)[\w-]+(?:\s+pipefail)?)*\s+")
 _SCRIPT = re.compile(r"""["']?([^\s"'<>|]*[\w-])["']?((?:\s.*)?)$""", re.DOTALL)
 _PYTHON = re.compile(r"\S*py(?:thon)?[\d.]*(?:\.exe)?(?:\s+-[\dBIOSsuWX.]+)*\s+")
@@ -56,18 +56,18 @@ def written_out(script: str, folder: str, texts: Texts, env: Mapping[str, str], 
 
 def _body(command: str, folder: str, texts: Texts, env: Mapping[str, str], depth: int) -> str | None:
     """The commands that one command runs through a script or a task runner; None for another command."""
-    assigned: list[str] = []
-    while match := _LAUNCHER.match(command) or _ASSIGNED.match(command):
-        assigned += [match[1]] if match.re is _ASSIGNED else []
+    assigned: dict[str, str] = {}
+    while match := _LAUNCHER.match(command) or ASSIGNED.match(command):
+        assigned |= {match[1]: match[2]} if match.re is ASSIGNED else {}
         command = command[match.end() :]
-    seen = {**env, **{name: value.strip("\"'") for name, _, value in (row.partition("=") for row in assigned)}}
+    seen = {**env, **{name: plain_value(word) for name, word in assigned.items()}}
     rows = _commands(command, folder, texts, seen)
     if rows is None:
         return None
     place, lines = rows
     own = written_out("\n".join(lines), place, texts, seen, depth=depth + 1)
     moved = [f"cd {place}"] if place != folder and lines else []
-    return "\n".join((*(f"export {row}" for row in assigned), *moved, own))
+    return "\n".join((*(f"export {name}={word}" for name, word in assigned.items()), *moved, own))
 
 
 def _commands(command: str, folder: str, texts: Texts, env: Mapping[str, str]) -> tuple[str, Iterable[str]] | None:
@@ -112,12 +112,10 @@ def _known(name: str, folder: str, texts: Texts) -> str:
     return ""
 
 
-def _option(words: list[str], names: tuple[str, ...]) -> str:
-    for number, word in enumerate(words):
-        name, equals, value = word.partition("=")
-        if name in names:
-            return value if equals else next(iter(words[number + 1 :]), "")
-    return ""
+def _option(words: Iterable[str], names: tuple[str, ...]) -> str:
+    """The value of an option with several names; empty if it is missing."""
+    _, values = words_and_options(words, "|".join(names))
+    return next((values[name] for name in names if name in values), "")
 
 
 def _with_arguments(text: str, arguments: list[str]) -> str:
@@ -164,19 +162,9 @@ def _first(folder: str, names: Iterable[str], texts: Texts) -> str:
 
 def _plain(words: Iterable[str], valued: tuple[str, ...] = ()) -> tuple[list[str], dict[str, str]]:
     """The names and the `NAME=value` of a command line without its options; `valued`: options with a value."""
-    names: list[str] = []
-    values: dict[str, str] = {}
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        if word.startswith("-"):
-            if word in valued and rest:
-                rest.pop(0)
-        elif "=" in word:
-            values[word.partition("=")[0]] = word.partition("=")[2]
-        else:
-            names.append(word)
-    return names, values
+    plain, _ = words_and_options(words, "|".join(valued))
+    values = {name: value for name, equals, value in (word.partition("=") for word in plain) if equals}
+    return [word for word in plain if "=" not in word], values
 
 
 def _make(words: list[str], folder: str, texts: Texts, env: Mapping[str, str]) -> Iterable[str] | None:

@@ -6,6 +6,8 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 
+from cartwheel.adoption.shell_variables import assignments
+
 
 def package_folder(folder: str, options: Mapping[str, list[str]]) -> str:
     """The folder of the crate that a command in `folder` builds."""
@@ -42,6 +44,26 @@ def maturin_options(arguments: list[str]) -> dict[str, list[str]]:
     return options
 
 
+def words_and_options(words: Iterable[str], valued: str) -> tuple[list[str], dict[str, str]]:
+    """The words of a command line that are no options, and the values of its options.
+
+    `valued`: a pattern of the options whose value may be the next word; `--name=value` is read for each option.
+    """
+    plain: list[str] = []
+    values: dict[str, str] = {}
+    option = ""
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word.startswith("-"):
+            option = name if not equals and re.fullmatch(valued, name) else ""
+            values |= {name: value} if equals else {}
+        elif option:
+            values[option], option = word, ""
+        else:
+            plain.append(word)
+    return plain, values
+
+
 def split_words(text: str) -> list[str]:
     """The words of a command, as a shell reads them if it can."""
     try:
@@ -69,15 +91,9 @@ def arguments_left_out(options: Mapping[str, list[str]], rustc: Iterable[str]) -
         yield f"the arguments '{words}' for rustc are not taken over; for every crate they are flags = [\"{words}\"]"
 
 
-def inline_variables(script: str) -> dict[str, str]:
-    """The variables that a script sets in front of a command or exports."""
-    rows = re.findall(r"""(?:^|\s)([A-Z_][A-Z0-9_]*)=(?:"([^"\n]*)"|'([^'\n]*)'|([^\s"'&|;]*))(?=\s|$)""", script)
-    return {name: one or two or three for name, one, two, three in rows}
-
-
 def config_settings_left_out(arguments: str, earlier: str) -> Iterable[str]:
     """A line if a plain build gives its backend options, in its own arguments or in a variable that they name."""
-    used = [text for name, text in inline_variables(earlier).items() if re.search(rf"\$\{{?{name}\b", arguments)]
+    used = [text for name, text in assignments(earlier) if re.search(rf"\$\{{?{name}\b", arguments)]
     options = re.findall(r"(?:--config-settings?[= ]|(?<!\S)-C ?)[\"']?[^\s\"']+", " ".join((arguments, *used)))
     if options:
         yield (

@@ -11,7 +11,6 @@ from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.uploads import (
     FORGES_AND_CRATES,
     PYPIS,
-    assignments,
     index_addresses,
     is_address,
     uploads,
@@ -46,9 +45,8 @@ def publishers(pipelines: Iterable[Workflow], addresses: Mapping[str, str] | Non
 
 
 def _of_job(job: JobRun, workflow: Workflow, addresses: Mapping[str, str]) -> Iterable[Publisher]:
-    variables: dict[str, str] = {}
     for step in job.steps:
-        for upload in uploads(step, addresses, variables):
+        for upload in uploads(step, addresses):
             yield Publisher(
                 workflow=workflow.path,
                 job=job.job,
@@ -61,8 +59,6 @@ def _of_job(job: JobRun, workflow: Workflow, addresses: Mapping[str, str]) -> It
                     what for what in started_by(workflow) if _EVENT.get(what, "") in job.events or not job.events
                 ),
             )
-        if "GITHUB_ENV" in step.run:
-            variables |= assignments(step.run)
 
 
 def _by_identity(job: JobRun, index: str, password: str) -> bool:

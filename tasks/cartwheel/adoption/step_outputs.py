@@ -6,12 +6,15 @@ import re
 from typing import Any
 
 from cartwheel.adoption.expressions import UNKNOWN
+from cartwheel.adoption.shell_variables import assignments
 
 _WRITTEN = re.compile(
-    r"""echo\s+(?:-e\s+)?(?P<quote>["']?)(?P<name>\w+)=(?P<value>[^\n]*?)(?P=quote)\s*(?:>>|\|\s*tee\s+-a)\s*"""
-    r"""["']?\$(?:env:)?\{?(?P<file>GITHUB_OUTPUT|GITHUB_ENV)\}?["']?"""
+    r"""(?:(?:echo|Write-Output)\s+(?:-e\s+)?|^\s*(?=["']))(?P<quote>["']?)(?P<name>\w+)=(?P<value>[^\n]*?)(?P=quote)\s*"""
+    r"""(?:>>|\|\s*(?:tee\s+-a|(?:Out-File|Add-Content)\b[^\n|;$]*))\s*"""
+    r"""["']?\$(?:env:)?\{?(?P<file>GITHUB_OUTPUT|GITHUB_ENV)\}?["']?""",
+    re.IGNORECASE | re.MULTILINE,
 )
-_ASSIGNED = re.compile(r"""^\s*(?:export\s+)?(\w+)=(?:"([^"\n]*)"|'([^'\n]*)'|(\S*))\s*$""", re.MULTILINE)
+"""A line that bash or PowerShell writes to a file of the runner."""
 
 
 class Values(dict[str, Any]):
@@ -26,12 +29,12 @@ def written_values(script: str, env: dict[str, Any]) -> tuple[dict[str, Any], di
     """The outputs and the variables that a script sets for later steps; `UNKNOWN` for what only a run knows, and for
     what the script sets in several ways."""
     known: dict[str, Any] = dict(env)
-    for name, *parts in _ASSIGNED.findall(script):
-        text = next((part for part in parts if part), "")
-        known[name] = _filled(text, known) if known.get(name, text) == text or name in env else UNKNOWN
+    for name, text in assignments(_WRITTEN.sub("", script)):
+        value = _filled(text, known)
+        known[name] = value if name in env or known.get(name, value) == value else UNKNOWN
     files: dict[str, dict[str, Any]] = {"GITHUB_OUTPUT": {}, "GITHUB_ENV": {}}
     for match in _WRITTEN.finditer(script):
-        values, value = files[match["file"]], _filled(match["value"].strip("\"'"), known)
+        values, value = files[match["file"].upper()], _filled(match["value"].strip("\"'"), known)
         name = match["name"]
         values[name] = value if values.get(name, value) == value else UNKNOWN
     return files["GITHUB_OUTPUT"], files["GITHUB_ENV"]

@@ -10,7 +10,8 @@ from msgspec import Struct
 from cartwheel.adoption.called_scripts import RUNNER_NAMES, TASK_RUNNERS
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
 from cartwheel.adoption.shell_loops import joined_lines
-from cartwheel.adoption.workflows import DESTINATIONS, JobStep
+from cartwheel.adoption.shell_variables import assignments
+from cartwheel.adoption.workflows import JobStep
 
 UNNAMED = "an index that only a run knows"
 FORGES_AND_CRATES = ("github", "crates-io")
@@ -89,15 +90,9 @@ def is_address(index: str) -> bool:
     return re.fullmatch(r"https?://[^\s/:${}%<>]+(?::\d+)?(?:/[^\s${}<>]*)?", index) is not None
 
 
-def assignments(script: str) -> dict[str, str]:
-    """The variables of destinations that a script sets."""
-    rows = re.findall(rf"""\b({"|".join(sorted(DESTINATIONS, reverse=True))})\s*=\s*["']?([^\s"']*)""", script)
-    return {name: value for name, value in rows if name.isupper()}
-
-
-def uploads(step: JobStep, addresses: Mapping[str, str], inherited: Mapping[str, str]) -> Iterable[Upload]:
-    """The uploads of a step; `inherited`: variables that earlier steps of the job set."""
-    env = {**inherited, **step.env}
+def uploads(step: JobStep, addresses: Mapping[str, str]) -> Iterable[Upload]:
+    """The uploads of a step; `addresses`: as `index_addresses` returns them."""
+    env = step.env
     token = next((name for name in _TOKENS if name in env), "")
     if step.uses == "pypa/gh-action-pypi-publish":
         index = step.with_.get("repository-url", "") or step.with_.get("repository_url", "")
@@ -114,20 +109,20 @@ def uploads(step: JobStep, addresses: Mapping[str, str], inherited: Mapping[str,
         yield Upload(index="github", what=step.uses)
     if not step.run:
         return
-    script = joined_lines(step.run)
-    env |= assignments(script)
-    configured = _configured(script, env)
+    script = _PRINTED.sub("", joined_lines(step.run))
     for pattern, kind in _COMMANDS:
-        for match in pattern.finditer(_PRINTED.sub("", script)):
+        for match in pattern.finditer(script):
             if "--dry-run" in match[0]:
                 continue
             what = re.sub(r"\s+", " ", match[0]).strip()[:40].strip()
             if kind:
                 yield Upload(index=kind, what=what, password="CARGO_REGISTRY_TOKEN" if kind == "crates-io" else "")
                 continue
+            env = {**step.env, **dict(assignments(script[: match.end()]))}
+            configured = _configured(script, env)
             index = _index_of(match[1], match[0], env) or (addresses.get("", "") if match[1] == "uv" else "")
             yield Upload(index=_standard_name(configured.get(index, index), addresses), what=what, password=token)
-    for match in _UNREAD.finditer(_PRINTED.sub("", script)):
+    for match in _UNREAD.finditer(script):
         if not _NO_INDEX.search(match[0]) and not any(pattern.search(match[0]) for pattern, _ in _COMMANDS):
             yield Upload(index=UNNAMED, what=re.sub(r"\s+", " ", match[0]).strip()[:40].strip(), password=token)
 

@@ -38,7 +38,7 @@ def job_steps(
             continue
         seen_values = {key: _step_text(key, value, row) for key, value in env.items()}
         place = as_text(substitute(row.get("working-directory", folder), seen)) or "."
-        script = as_text(substitute(row.get("run", ""), seen))
+        script = written_out(as_text(substitute(row.get("run", ""), seen)), place, texts, seen_values)
         made, exported = written_values(script, env) if "GITHUB_" in script else ({}, {})
         for variable, value in exported.items():
             later[variable] = _either(later.get(variable, value), value) if "if" in row else value
@@ -48,7 +48,7 @@ def job_steps(
         yield JobStep(
             uses=_RENAMED.get(action, action),
             version=uses.partition("@")[2],
-            run=written_out(script, place, texts, seen_values),
+            run=script,
             with_={key: _step_text(key, value, row) for key, value in inputs.items()},
             env=seen_values,
             folder=place,

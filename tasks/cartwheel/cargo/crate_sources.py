@@ -9,7 +9,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-_LICENCE_FILE = re.compile(r"(?i)(un)?licen[cs]e|copying|copyright|notice")
+LICENCE_FILE = r"(?i:(?:un)?(?:licen[cs]e|copying|copyright|notice)[^/]*)"
+"""The name of a file with a licence's text, as a pattern."""
 
 
 class CrateLicence(Struct, frozen=True, kw_only=True):
@@ -101,7 +102,7 @@ def _named(folder: Path, file: str) -> dict[str, str]:
 def _texts(folder: Path) -> dict[str, str]:
     """The licence files directly in a folder."""
     try:
-        names = {path.name for path in folder.iterdir() if _LICENCE_FILE.match(path.name) and path.is_file()}
+        names = {path.name for path in folder.iterdir() if re.fullmatch(LICENCE_FILE, path.name) and path.is_file()}
     except OSError:
         names = set()
     return {name: (folder / name).read_text(encoding="utf-8", errors="replace") for name in sorted(names)}

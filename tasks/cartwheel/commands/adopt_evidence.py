@@ -20,6 +20,7 @@ from cartwheel.model.errors import CartwheelError, ConfigError
 
 if TYPE_CHECKING:
     from cartwheel.commands.adopt import Released
+    from cartwheel.model.config.manifests import Manifests
 
 
 def gather_evidence(
@@ -36,7 +37,6 @@ def gather_evidence(
     from cartwheel.destinations.pypi_index import resolve
     from cartwheel.last_release import comparison_name
     from cartwheel.model.config.manifest_schema import Pyproject, refuse_wrong_types
-    from cartwheel.model.config.manifests import truth
 
     rows, skipped = layout
     root_table = parsed_toml(texts, "pyproject.toml").get("tool", {}).get("cartwheel", {})
@@ -53,7 +53,7 @@ def gather_evidence(
             released, files, unread = look(root, package.name, resolve(publish, tables))
         else:
             released, files, unread = nothing
-        versions = [version for version in (released, _version(manifests, truth)) if version]
+        versions = [version for version in (released, _version(manifests)) if version]
         evidence.append(
             PackageEvidence(
                 package=package,
@@ -72,12 +72,14 @@ def gather_evidence(
     return tuple(evidence)
 
 
-def _version(manifests: Any, truth: Any) -> str:
+def _version(manifests: Manifests) -> str:
+    """The version in the manifests; empty if they state none."""
+    from cartwheel.model.config.manifests import truth
+
     try:
-        text: str = truth(manifests).text
+        return truth(manifests).text
     except ConfigError:
         return ""
-    return text
 
 
 def latest_release(root: Path, name: str, index: Any) -> tuple[str, tuple[str, ...], str]:

@@ -17,27 +17,19 @@ def adapter_of(conversation: Conversation, *, timeout: tuple[float, float]) -> A
     """
     from requests.adapters import HTTPAdapter
     from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-    from urllib3.connection import HTTPConnection, HTTPSConnection
 
-    class Plain(HTTPConnection):
-        def connect(self) -> None:
-            conversation.opened(self)
-            super().connect()
-            conversation.connected()
+    def pool_of(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+        """The class of pools whose connections are registered when they open."""
 
-    class Secure(HTTPSConnection):
-        def connect(self) -> None:
-            conversation.opened(self)
-            super().connect()
-            conversation.connected()
+        class Connection(pool.ConnectionCls):  # type: ignore[name-defined,misc]
+            def connect(self) -> None:
+                conversation.opened(self)
+                super().connect()
+                conversation.connected()
 
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
+        return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    pools = {"http": PlainPool, "https": SecurePool}
+    pools = {"http": pool_of(HTTPConnectionPool), "https": pool_of(HTTPSConnectionPool)}
 
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **named: Any) -> None:

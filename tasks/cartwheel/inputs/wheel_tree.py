@@ -24,6 +24,7 @@ from cartwheel.model.config.bindings import module_name
 
 _COMPILED = (".so", ".pyd", ".dll", ".dylib", ".pdb", ".dwp")
 _LICENSES = ("LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*")
+"""The default of `license-files` (PEP 639, maturin 1.9)."""
 _READMES = ("README.md", "README.txt", "README")
 _BINDINGS = ("uniffi.toml", "cbindgen.toml")
 

@@ -11,12 +11,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from cartwheel.cargo.crate_sources import CrateLicence
+from cartwheel.cargo.crate_sources import LICENCE_FILE, CrateLicence
 from cartwheel.provenance.sbom import Contents, Document, is_document
 
 FILE = "licenses/THIRD-PARTY.txt"
 """The text's place in `.dist-info`."""
-_TEXT = re.compile(r"(?i)(?:.*[./])?(?:un)?(?:licen[cs]e|copying|notice)[^/]*")
 _SYSTEM = (Path("/usr/share/doc/{}/copyright"), Path("/usr/share/licenses/{}"))
 """Where Debian and Red Hat put the licences of a package (Debian policy 12.5, Fedora guidelines, November 2026)."""
 
@@ -97,7 +96,11 @@ def vendored_texts(place: str, contents: Contents) -> dict[str, str]:
     stem = re.escape(place)
     own = re.compile(rf"{stem}(?:/|\.|-[^/]*\.dist-info/)(?:licenses/)?[^/]*")
     plain = (name for name in sorted(contents) if not name.endswith((".py", ".pyi")))
-    names = [name for name in plain if own.fullmatch(name) and _TEXT.fullmatch(name[len(place) :])]
+    names = [
+        name
+        for name in plain
+        if own.fullmatch(name) and re.fullmatch(rf"(?:.*[./])?{LICENCE_FILE}", name[len(place) :])
+    ]
     return {name: contents[name].decode("utf-8", "replace") for name in names}
 
 
