@@ -9,7 +9,7 @@ import pytest
 
 from cartwheel.machine import interpreters
 from cartwheel.machine.host import Host
-from cartwheel.machine.interpreters import Interpreter, NoInterpreter, cannot_run, native_interpreter, some
+from cartwheel.machine.interpreters import Interpreter, NoInterpreter, cannot_run, native_interpreter, reasons, some
 from cartwheel.model.check_report import TestRun
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.target import TARGETS
@@ -46,12 +46,29 @@ ENV = tool_environment(os.environ)
 
 
 def test_an_interpreter_that_is_not_installed_is_a_reason() -> None:
-    assert native_interpreter(TARGETS["any"], "", "3.99", ENV) == NoInterpreter(why="Python 3.99 is not installed here")
-    assert native_interpreter(TARGETS["any"], "", "pypy3.99", ENV) == NoInterpreter(
-        why="PyPy 3.99 is not installed here"
+    assert native_interpreter(TARGETS["any"], "", "3.99", ENV) == NoInterpreter(
+        why="Python 3.99 is not installed here", install="3.99"
     )
-    assert some("abi3", "3.98", ENV) == NoInterpreter(why="Python 3.98 or newer is not installed here")
+    assert native_interpreter(TARGETS["any"], "", "pypy3.99", ENV) == NoInterpreter(
+        why="PyPy 3.99 is not installed here", install="pypy3.99"
+    )
+    assert some("abi3", "3.98", ENV) == NoInterpreter(why="Python 3.98 or newer is not installed here", install="3.98")
     assert isinstance(native_interpreter(TARGETS["any"], "", "py3", ENV), Interpreter)
+
+
+def test_missing_interpreters_are_one_line_with_the_command_that_installs_them() -> None:
+    missing = [
+        NoInterpreter(why="Python 3.12 is not installed here", install="3.12"),
+        NoInterpreter(why="this machine is x86_64 Linux; the wheel is for arm64 macOS", all=True),
+        NoInterpreter(why="PyPy 3.11 is not installed here", install="pypy3.11"),
+        NoInterpreter(why="Python 3.12 is not installed here", install="3.12"),
+    ]
+    assert reasons(missing) == (
+        "this machine is x86_64 Linux; the wheel is for arm64 macOS",
+        "Python 3.12, PyPy 3.11 are not installed here; install them: uv python install 3.12 pypy3.11",
+    )
+    assert reasons(missing[:1]) == ("Python 3.12 is not installed here; install it: uv python install 3.12",)
+    assert reasons([]) == ()
 
 
 @pytest.mark.parametrize(

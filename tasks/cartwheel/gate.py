@@ -223,7 +223,7 @@ def refuse_untested(project: Project, package: Package, work: Work) -> None:
     A pipeline that the tag starts tests the wheels that this machine does not build. A report of passed tests counts
     from any machine. A rehearsal accepts missing interpreters, and no missing test command.
     """
-    from cartwheel.machine.interpreters import NoInterpreter
+    from cartwheel.machine.interpreters import NoInterpreter, reasons
     from cartwheel.model.wheels import test_plan
     from cartwheel.testing.test_hosts import interpreter_for_tests
 
@@ -231,6 +231,7 @@ def refuse_untested(project: Project, package: Package, work: Work) -> None:
         return
     wrong = list(test_plan.without_tests(package))
     host, env = this_machine(), environment.uv_environment(work.snapshot.environ)
+    missing: dict[str, list[NoInterpreter]] = {}
     for wheel in package.wheels if not project.rehearsed else ():
         if not wheel.test.command or wheel.test.skip or wheel.untested or _has_passed(work.root / report(wheel)):
             continue
@@ -239,7 +240,12 @@ def refuse_untested(project: Project, package: Package, work: Work) -> None:
         for python in test_plan.pythons(package, wheel):
             base = interpreter_for_tests(package, wheel, python, env, work)
             if isinstance(base, NoInterpreter):
-                wrong.append(f"{wheel.file} must be tested before it is published, and {base.why}")
+                missing.setdefault(wheel.file, []).append(base)
+    if missing:
+        first, *more = missing
+        files = f"{first} and {len(more)} more" if more else first
+        why = "; ".join(reasons(row for rows in missing.values() for row in rows))
+        wrong.append(f"{files} must be tested before a release, and {why}")
     if wrong:
         raise StepFailed("\n".join(dict.fromkeys(wrong)))
 

@@ -19,7 +19,7 @@ from cartwheel.commands.options import AS_JSON, WordsAndOptions, flag
 from cartwheel.commands.plan import workshop_of
 from cartwheel.inputs.sources import CompiledSources
 from cartwheel.machine.host import Host, this_machine
-from cartwheel.machine.interpreters import NoInterpreter
+from cartwheel.machine.interpreters import NoInterpreter, reasons
 from cartwheel.model.config.values import runner_text
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
@@ -182,12 +182,12 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
     """Where the tests of these wheels can run, and with what, in words."""
     env = uv_environment(shop.world.environ)
     places: dict[str, dict[str, None]] = {}
-    missed: dict[str, None] = {}
+    missed: list[NoInterpreter] = []
     for package, wheel in group:
         for python in test_plan.pythons(package, wheel) if wheel.test.command and not wheel.test.skip else ():
             place = interpreter_for_tests(package, wheel, python, env)
             if isinstance(place, NoInterpreter):
-                missed[place.why] = None
+                missed.append(place)
             else:
                 places.setdefault(place.by, {})[python] = None
     if not places and not missed:
@@ -196,9 +196,9 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
     if not places:
         runner = runner_text(group[0][1].runner) or group[0][1].target.runner
         way = advice(group[0][1].target, env)
-        reasons = (*missed, way) if way else tuple(missed)
-        return f"{f'left to {runner}' if runner else 'not here'}: {'; '.join(reasons)}"
-    return "; ".join((*(f"{by}: {', '.join(pythons)}" for by, pythons in places.items()), *missed))
+        advised = (*reasons(missed), way) if way else reasons(missed)
+        return f"{f'left to {runner}' if runner else 'not here'}: {'; '.join(advised)}"
+    return "; ".join((*(f"{by}: {', '.join(pythons)}" for by, pythons in places.items()), *reasons(missed)))
 
 
 def as_text(rows: Iterable[TargetReadiness]) -> str:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -58,6 +58,20 @@ class NoInterpreter(Struct, frozen=True, kw_only=True):
     """The reason in words for people."""
     all: bool = False
     """The reason applies to every Python version."""
+    install: str = ""
+    """What uv is asked to install, `3.13`, if that is all that is missing."""
+
+
+def reasons(missing: Iterable[NoInterpreter]) -> tuple[str, ...]:
+    """The different reasons in words; interpreters that can be installed share one, with the command."""
+    every = tuple(dict.fromkeys(missing))
+    others = tuple(dict.fromkeys(one.why for one in every if not one.install))
+    names = tuple(dict.fromkeys(one.install for one in every if one.install))
+    if not names:
+        return others
+    shown = ", ".join(map(display_name, names))
+    verb, them = ("are", "them") if names[1:] else ("is", "it")
+    return (*others, f"{shown} {verb} not installed here; install {them}: uv python install {' '.join(names)}")
 
 
 def native_interpreter(target: Target, floor: str, python: str, env: Mapping[str, str]) -> Interpreter | NoInterpreter:
@@ -69,7 +83,9 @@ def native_interpreter(target: Target, floor: str, python: str, env: Mapping[str
         kind = "musl" if target.libc == "musl" else target.machine
         return Interpreter(path=path, by=f"{kind} here") if path else NoInterpreter(why=why, all=True)
     path = interpreter_path(python, env)
-    return Interpreter(path=path) if path else NoInterpreter(why=f"{display_name(python)} is not installed here")
+    if path:
+        return Interpreter(path=path)
+    return NoInterpreter(why=f"{display_name(python)} is not installed here", install=python)
 
 
 def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | NoInterpreter:
@@ -79,7 +95,8 @@ def some(python: str, minimum: str, env: Mapping[str, str]) -> Interpreter | NoI
     path = next((path for request in requests if (path := interpreter_path(request, env))), "")
     if path:
         return Interpreter(path=path)
-    return NoInterpreter(why=f"{f'Python {stable} or newer' if stable else display_name(python)} is not installed here")
+    name = f"Python {stable} or newer" if stable else display_name(python)
+    return NoInterpreter(why=f"{name} is not installed here", install=stable or python)
 
 
 def display_name(python: str) -> str:
