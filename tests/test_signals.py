@@ -33,6 +33,9 @@ WAITS = {
     "for a lock": "from cartwheel.process.run_lock import RunLock\nimport fcntl\n"
     "held = open(here / 'lock', 'w'); fcntl.flock(held, fcntl.LOCK_EX)\n"
     + READY + "RunLock(here / 'lock').take(lambda who: None)\n",
+    "for what the signal needs to stop the run": READY + "with run.STOP._cond: time.sleep(1)\ntime.sleep(600)\n",
+    "for what the signal needs to start a thread": READY
+    + "with threading._active_limbo_lock: time.sleep(1)\ntime.sleep(600)\n",
     "for a quick query": READY + "run.capture(('sleep', '600'), cwd=here, env=dict(os.environ))\n",
     "for a command that ignores signals": READY
     + "run.show(('sh', '-c', 'trap \\\"\\\" TERM INT; while :; do sleep 1; done'), cwd=here, env=dict(os.environ))\n",

@@ -79,7 +79,7 @@ def test_nothing_that_a_command_started_outlives_it(installed: Installed, tmp_pa
         "start = time.monotonic()\n"
         f"process = run.start_in_group((sys.executable, '-c', {child!r}), cwd=Path.cwd(), env=os.environ,\n"
         "                             stdout=None, stderr=None)\n"
-        "threading.Timer(1.5, lambda: run._stop(2, None)).start() if process and " + str(wait) + " else None\n"
+        "threading.Timer(1.5, lambda: run._stop(2)).start() if process and " + str(wait) + " else None\n"
         "process.wait()\n"
         "run.end_group(process)\n"
         "print('ended after', round(time.monotonic() - start, 1))\n"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
+from queue import SimpleQueue
 
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.process.console_events import on_console_event
@@ -221,7 +221,7 @@ def stop_code() -> int:
     return 128 + _stopped_by if _stopped_by else 0
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def _stop(number: int) -> None:
     global _stopped_at, _stopped_by
     if STOP.is_set():
         if time.monotonic() - _stopped_at > _AGAIN:
@@ -262,6 +262,16 @@ def _kill_all() -> None:
         _signal(process, hard=True)
 
 
+_received: SimpleQueue[int] = SimpleQueue()
+"""Signals that are not acted on yet.  A handler interrupts the main thread, which may hold a lock that `_stop` needs,
+such as that of `STOP` or of a thread that starts; so the handler only puts the number here, which takes no lock."""
+
+
+def _stop_when_received() -> None:
+    while True:
+        _stop(_received.get())
+
+
 def stop_on_signals() -> None:
     """Install signal handlers that end every child and let the run close in order; only in the main thread."""
     global _handled
@@ -270,8 +280,9 @@ def stop_on_signals() -> None:
     _handled = True
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _stop)
-    on_console_event(lambda number: _stop(number, None), _LAST)
+            signal.signal(getattr(signal, name), lambda number, frame: _received.put(number))
+    threading.Thread(target=_stop_when_received, daemon=True).start()
+    on_console_event(_stop, _LAST)
 
 
 def inherit_descriptor(descriptor: int) -> None:
