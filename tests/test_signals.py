@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
 
 START = """
-import os, socket, sys, threading, time
+import os, signal, socket, sys, threading, time
 from pathlib import Path
 from cartwheel.process import run
 run.stop_on_signals()
@@ -34,8 +34,8 @@ WAITS = {
     "held = open(here / 'lock', 'w'); fcntl.flock(held, fcntl.LOCK_EX)\n"
     + READY + "RunLock(here / 'lock').take(lambda who: None)\n",
     "for what the signal needs to stop the run": READY + "with run.STOP._cond: time.sleep(1)\ntime.sleep(600)\n",
-    "for what the signal needs to start a thread": READY
-    + "with threading._active_limbo_lock: time.sleep(1)\ntime.sleep(600)\n",
+    "where no handler in Python is called": READY + "signal.pthread_sigmask(0, {2, 15})\n"
+    "t = threading.Thread(target=lambda: (signal.pthread_sigmask(1, {2, 15}), time.sleep(600)))\nt.start(); t.join()\n",
     "for a quick query": READY + "run.capture(('sleep', '600'), cwd=here, env=dict(os.environ))\n",
     "for a command that ignores signals": READY
     + "run.show(('sh', '-c', 'trap \\\"\\\" TERM INT; while :; do sleep 1; done'), cwd=here, env=dict(os.environ))\n",

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from queue import SimpleQueue
 
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.process.console_events import on_console_event
@@ -262,14 +261,15 @@ def _kill_all() -> None:
         _signal(process, hard=True)
 
 
-_received: SimpleQueue[int] = SimpleQueue()
-"""Signals that are not acted on yet.  A handler interrupts the main thread, which may hold a lock that `_stop` needs,
-such as that of `STOP` or of a thread that starts; so the handler only puts the number here, which takes no lock."""
+def _stop_when_received(pipe: int) -> None:
+    """Act on each signal whose number comes through the pipe.
 
-
-def _stop_when_received() -> None:
-    while True:
-        _stop(_received.get())
+    A handler in Python would run in the main thread alone: never if that thread is just about to wait for another one,
+    and it would hang if the thread holds the lock of `STOP`.
+    """
+    while numbers := os.read(pipe, 16):
+        for number in numbers:
+            _stop(number)
 
 
 def stop_on_signals() -> None:
@@ -280,8 +280,12 @@ def stop_on_signals() -> None:
     _handled = True
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda number, frame: _received.put(number))
-    threading.Thread(target=_stop_when_received, daemon=True).start()
+            signal.signal(getattr(signal, name), lambda number, frame: None)
+    reader, writer = os.pipe()
+    if os.name == "posix":
+        os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=_stop_when_received, args=(reader,), daemon=True).start()
     on_console_event(_stop, _LAST)
 
 
