@@ -84,12 +84,15 @@ def asks_for_help(arguments: Iterable[str]) -> bool:
 def replace_unencodable() -> None:
     """Let stdout write `?` for a character that its encoding lacks, such as an arrow in code page 437 or 1252.
 
-    A console of Windows shows every character, but a pipe or a file gets the code page.  A stdout that the caller
-    closed (`>&-`) takes everything and keeps nothing.
+    A console of Windows shows every character, but a pipe or a file gets the code page, with the error handler
+    `surrogateescape` (config_get_stdio_errors in CPython's initconfig.c; also in POSIX's locale C).  A stdout that the
+    caller closed (`>&-`) takes everything and keeps nothing.
     """
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
+        if sys.stdout.errors == "surrogateescape" and sys.stdout.encoding.lower() == "utf-8":
+            return  # every character is encodable, and an undecodable file name is written unchanged
         sys.stdout.reconfigure(errors="replace")
 
 
