@@ -152,11 +152,6 @@ FILES: tuple[tuple[str, Candidate, tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "candidate", "lines"), FILES)
-def test_a_rule_of_the_file_itself(rule: str, candidate: Candidate, lines: tuple[str, ...]) -> None:
-    assert answer(rule, candidate) == lines
-
-
 # Metadata -------------------------------------------------------------------------------------------------------------
 
 HEAD = "Metadata-Version: 2.4\nName: de-mo\nVersion: 1.0\n"
@@ -273,11 +268,6 @@ METADATA: tuple[tuple[str, Candidate, tuple[str, ...]], ...] = (
         "its description has no content type, so an index reads it as reStructuredText",
     )),
 )  # fmt: skip
-
-
-@pytest.mark.parametrize(("rule", "candidate", "lines"), METADATA)
-def test_a_rule_of_metadata(rule: str, candidate: Candidate, lines: tuple[str, ...]) -> None:
-    assert answer(rule, candidate) == lines
 
 
 # Its plan -------------------------------------------------------------------------------------------------------------
@@ -402,8 +392,8 @@ PLANS: tuple[tuple[str, Candidate, tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "candidate", "lines"), PLANS)
-def test_a_rule_that_compares_with_the_plan(rule: str, candidate: Candidate, lines: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("rule", "candidate", "lines"), [*FILES, *METADATA, *PLANS])
+def test_a_rules_whole_answer(rule: str, candidate: Candidate, lines: tuple[str, ...]) -> None:
     assert answer(rule, candidate) == lines
 
 

@@ -11,8 +11,8 @@ from cartwheel.adoption.parsed_files import Texts, parsed_toml
 from cartwheel.model.wheels.wheel_name import normalised_name
 
 _VALUED = (
-    r"-[owCpifdbc]|--(?:package|directory|project|outdir|out-dir|wheel-dir|dist-dir|config-settings?|python|installer|index|default-index|index-url"
-    r"|extra-index-url|find-links|build-constraints?|constraint|config-file|cache-dir|exclude-newer|target|format|platform"
+    r"-[owCpifdbc]|--(?:package|directory|project|outdir|out-dir|wheel-dir|dist-dir|config-settings?|python|installer"
+    r"|index|default-index|index-url|extra-index-url|find-links|build-constraints?|constraint|config-file|cache-dir|exclude-newer|target|format|platform"
     r"|plat-name|python-tag|bdist-dir|no-binary|only-binary|color|env-file|requirement)"
 )
 """Options of build, pip, uv and setup.py whose value is the next word (their manuals, November 2026)."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from cartwheel.adoption.build_settings import shared_values
 from cartwheel.adoption.built_wheels import BuildCall
-from cartwheel.model.config.cargo_features import BUILT_OF, dependencies
+from cartwheel.model.config.cargo_features import BUILT_OF, dependencies, known_features
 from cartwheel.model.config.manifests import Manifests
 
 
@@ -78,8 +78,7 @@ def _builds(calls: Iterable[BuildCall]) -> list[BuildCall]:
 
 def _keys(call: BuildCall, cargo: Mapping[str, Any]) -> dict[str, Any]:
     """The features that are the crate's own or those of a dependency (`pyo3/abi3`), and the profile."""
-    crates = {name for name, _ in dependencies(cargo, BUILT_OF)}
-    known = {*cargo.get("features", {}), *crates}
+    known, crates = known_features(cargo), {name for name, _ in dependencies(cargo, BUILT_OF)}
     features = [f for f in call.features if f in known or ("/" in f and f.partition("/")[0].rstrip("?") in crates)]
     return ({"features": features} if features else {}) | ({"profile": call.profile} if call.profile else {})
 

@@ -90,9 +90,10 @@ def replace_unencodable() -> None:
     """
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
-        if sys.stdout.errors == "surrogateescape" and sys.stdout.encoding.lower() == "utf-8":
-            return  # every character is encodable, and an undecodable file name is written unchanged
+    if not isinstance(sys.stdout, io.TextIOWrapper):
+        return
+    handlers = ("strict",) if sys.stdout.encoding.lower() == "utf-8" else ("strict", "surrogateescape")
+    if sys.stdout.errors in handlers:  # in UTF-8 surrogateescape writes an undecodable file name unchanged
         sys.stdout.reconfigure(errors="replace")
 
 

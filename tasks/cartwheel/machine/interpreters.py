@@ -64,7 +64,7 @@ class NoInterpreter(Struct, frozen=True, kw_only=True):
 
 def reasons(missing: Iterable[NoInterpreter]) -> tuple[str, ...]:
     """The different reasons in words; interpreters that can be installed share one, with the command."""
-    every = tuple(dict.fromkeys(missing))
+    every = tuple(missing)
     others = tuple(dict.fromkeys(one.why for one in every if not one.install))
     names = tuple(dict.fromkeys(one.install for one in every if one.install))
     if not names:

@@ -96,11 +96,8 @@ def vendored_texts(place: str, contents: Contents) -> dict[str, str]:
     stem = re.escape(place)
     own = re.compile(rf"{stem}(?:/|\.|-[^/]*\.dist-info/)(?:licenses/)?[^/]*")
     plain = (name for name in sorted(contents) if not name.endswith((".py", ".pyi")))
-    names = [
-        name
-        for name in plain
-        if own.fullmatch(name) and re.fullmatch(rf"(?:.*[./])?{LICENCE_FILE}", name[len(place) :])
-    ]
+    text = re.compile(rf"(?:.*[./])?{LICENCE_FILE}")
+    names = [name for name in plain if own.fullmatch(name) and text.fullmatch(name[len(place) :])]
     return {name: contents[name].decode("utf-8", "replace") for name in names}
 
 

@@ -56,14 +56,19 @@ def _may_be_on(row: Mapping[str, Any], python: str) -> bool:
     return version in versions and str(row.get("python-implementation", implementation)).lower() == implementation
 
 
-def refuse_unknown(names: Iterable[str], cargo: Mapping[str, Any], *, where: str) -> None:
-    """Raises `ConfigError` for a feature that is neither in the crate's table nor an optional dependency ("Features" in
-    the Cargo book, November 2026).  A feature of another crate (`pyo3/abi3`) is left to cargo."""
+def known_features(cargo: Mapping[str, Any]) -> tuple[str, ...]:
+    """The features in the crate's table and its optional dependencies ("Features" in the Cargo book, November 2026)."""
     declared = cargo.get("features", {})
     hidden = {value.removeprefix("dep:") for row in declared.values() for value in row if value.startswith("dep:")}
     rows = dependencies(cargo, BUILT_OF)
     optional = (name for name, row in rows if row.get("optional") and name not in hidden)
-    known = ("default", *declared, *optional)
+    return ("default", *declared, *optional)
+
+
+def refuse_unknown(names: Iterable[str], cargo: Mapping[str, Any], *, where: str) -> None:
+    """Raises `ConfigError` for a feature that the crate does not have.  One of another crate (`pyo3/abi3`) is left to
+    cargo."""
+    known = known_features(cargo)
     for name in names:
         if "/" not in name and name not in known:
             crate = cargo.get("package", {}).get("name", "the crate")
