@@ -78,3 +78,11 @@ def test_a_second_interrupt_ends_it_at_once_and_one_that_is_delivered_twice_is_o
     _, error = process.communicate(timeout=10)
     assert process.returncode == 130
     assert error == b"\nstopping (SIGINT)\nended at once; what had finished is recorded\n"
+
+
+def test_a_run_that_ends_before_its_signal_is_named_waits_for_that_line(tmp_path: Path) -> None:
+    late = "tell = run._tell\nrun._tell = lambda text: (time.sleep(0.4), tell(text))\n"
+    process = started(tmp_path, late + READY + "run.STOP.wait()\nraise SystemExit(run.stop_code())\n")
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=10)
+    assert (process.returncode, error) == (130, b"\nstopping (SIGINT)\n")

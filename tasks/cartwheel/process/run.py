@@ -158,14 +158,12 @@ def _wait_until_gone(process: subprocess.Popen[bytes]) -> None:
 
 
 def _signal(process: subprocess.Popen[bytes], *, hard: bool) -> None:
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         if os.name == "nt":
             kill_with_descendants(process.pid)
         else:
             os.killpg(process.pid, signal.SIGKILL if hard else signal.SIGTERM)
             os.killpg(process.pid, signal.SIGCONT)  # a suspended process handles no other signal
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def kill_with_descendants(pid: int) -> None:
@@ -213,10 +211,16 @@ _LAST = 1.7
 
 _stopped_at = 0.0
 _stopped_by = 0
+_told = threading.Event()
 
 
 def stop_code() -> int:
-    """The exit code of a run that a signal ended: 128 and its number, as in a shell (130 for Ctrl-C); 0 if none did."""
+    """The exit code of a run that a signal ended: 128 and its number, as in a shell (130 for Ctrl-C); 0 if none did.
+
+    Returns only when the line that names the signal is written, or cannot be.
+    """
+    if STOP.is_set():
+        _told.wait(_GRACE)
     return 128 + _stopped_by if _stopped_by else 0
 
 
@@ -226,8 +230,8 @@ def _stop(number: int) -> None:
         if time.monotonic() - _stopped_at > _AGAIN:
             _exit_now(number)
         return
-    STOP.set()
     _stopped_at, _stopped_by = time.monotonic(), number
+    STOP.set()
     for process in list(_running):
         _signal(process, hard=False)
     for seconds, act in ((_GRACE, _kill_all), (_LAST, lambda: _exit_now(number))):
@@ -235,6 +239,7 @@ def _stop(number: int) -> None:
         later.daemon = True
         later.start()
     _tell(f"\nstopping ({signal.Signals(number).name})\n")
+    _told.set()
 
 
 def _exit_now(number: int) -> None:
@@ -250,10 +255,8 @@ def _exit_now(number: int) -> None:
 
 
 def _tell(text: str) -> None:
-    try:
+    with suppress(OSError):  # the terminal hung up
         os.write(2, text.encode())
-    except OSError:
-        pass  # the terminal hung up
 
 
 def _kill_all() -> None:
