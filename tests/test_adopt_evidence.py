@@ -253,6 +253,46 @@ def test_arguments_of_a_build_that_no_key_takes_over_are_noted(tmp_path: Path) -
     assert "flags" not in table
 
 
+ACTION, SHELL = "uses: PyO3/maturin-action@v1", "run: maturin build"
+DTOLNAY = "uses: dtolnay/rust-toolchain@"
+
+
+@pytest.mark.parametrize(
+    ("runner", "steps", "rust"),
+    [
+        ("ubuntu-latest", (f"{ACTION}\n        with: {{ rust-toolchain: nightly-2026-01-05 }}",), "nightly-2026-01-05"),
+        ("ubuntu-latest", (f"{ACTION}\n        with: {{ rust-toolchain: stable }}",), ""),
+        ("ubuntu-latest", (f"{DTOLNAY}nightly", ACTION), ""),  # the action builds in a container
+        ("macos-14", (f"{DTOLNAY}nightly", ACTION), "nightly"),
+        ("macos-14", (f"{DTOLNAY}stable", ACTION), ""),
+        ("macos-14", (f"{DTOLNAY}master\n        with: {{ toolchain: 1.75.0 }}", SHELL), "1.75.0"),
+        ("macos-14", (f"{DTOLNAY}b95584d\n        with: {{ toolchain: '1.90' }}", SHELL), "1.90"),
+        (
+            "windows-latest",
+            ("run: rustup toolchain install --profile minimal beta-2026-03-01", SHELL),
+            "beta-2026-03-01",
+        ),
+        ("windows-latest", ("run: rustup default nightly-x86_64-pc-windows-gnu", SHELL), "nightly"),
+        ("macos-14", ("run: rustup default stable", SHELL), ""),
+        ("macos-14", ("run: rustup target add x86_64-apple-darwin", SHELL), ""),
+        ("macos-14", (f"{SHELL}\n        env: {{ RUSTUP_TOOLCHAIN: nightly }}",), "nightly"),
+    ],
+)
+def test_another_rust_than_the_newest_stable_one_is_noted(runner: str, steps: tuple[str, ...], rust: str) -> None:
+    (call,) = calls(job(runner, *steps))
+    assert [note for note in call.notes if "Rust" in note] == (
+        [
+            f"its Rust is {rust}, and other machines take the newest stable one; if the wheels need it, write a "
+            f'rust-toolchain.toml: [toolchain] channel = "{rust}"'
+        ]
+        if rust
+        else []
+    )
+    for path in ("rust-toolchain", "rust-toolchain.toml"):
+        (call,) = calls(job(runner, *steps), **{path: "nightly"})
+        assert not [note for note in call.notes if "Rust" in note]
+
+
 def test_a_second_build_of_a_target_with_other_features_is_noted(tmp_path: Path) -> None:
     text = job("ubuntu-latest", build("--features simd"), build("--features gpu"))
     found, table = adopted(tmp_path / "x", workflow=text, **{"Cargo.toml": PLAIN})

@@ -76,7 +76,7 @@ def build_calls(pipelines: Iterable[Workflow], texts: Texts) -> tuple[BuildCall,
     from cartwheel.adoption.preparation import prepared
 
     calls = (
-        prepared(_for_host(call, job.steps[: number + 1]), job, job.steps[:number])
+        prepared(_for_host(call, job.steps[: number + 1]), job, job.steps[: number + 1], texts)
         for workflow in without_called(pipelines, texts)
         for job in workflow.jobs
         for number, step in enumerate(job.steps)

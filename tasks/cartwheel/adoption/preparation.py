@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
 from cartwheel.adoption.build_scripts import installs_packages, is_brought, script_lines
 from cartwheel.adoption.built_wheels import BuildCall, builds_wheels
+from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.platform_names import image_policy
+from cartwheel.adoption.rust_choice import rust_left_out
 from cartwheel.adoption.workflows import JobRun, JobStep
 
 _HARMLESS = re.compile(
@@ -42,10 +44,10 @@ _BROUGHT_PACKAGE = re.compile(
 """Packages that every machine has, or that cartwheel installs where its toolchain needs them."""
 
 
-def prepared(call: BuildCall, job: JobRun, steps: Iterable[JobStep]) -> BuildCall:
-    """The build with what `steps`, the earlier ones of its job, did to its machine; a container of the build's own
+def prepared(call: BuildCall, job: JobRun, steps: Sequence[JobStep], texts: Texts) -> BuildCall:
+    """The build, which is the last of `steps`, with what the others did to its machine; a container of the build's own
     has the files that they made, but not the packages."""
-    rows = tuple(steps)
+    rows = tuple(steps[:-1])
     packages: list[str] = []
     commands: list[str] = []
     for script in (*(step.run for step in rows if step.run), call.setup):
@@ -56,7 +58,8 @@ def prepared(call: BuildCall, job: JobRun, steps: Iterable[JobStep]) -> BuildCal
     known = in_image or all(re.search(_MANAGERS[job.system], line) for line in needed if installs_packages(line))
     left_out = (*_actions(rows), *filter(_may_matter, commands), *(() if known else needed))
     lines = "\n".join(needed) if known else ""
-    call = replace(call, notes=(*call.notes, *_image_left_out(call, job)))
+    rust = rust_left_out(steps, call.folder, texts, isolated=call.isolated) if call.triples else ()
+    call = replace(call, notes=(*call.notes, *_image_left_out(call, job), *rust))
     if in_image and lines:
         call = replace(call, before="\n".join(part for part in (lines, call.before) if part))
     return replace(call, setup="" if in_image else lines, left_out=tuple(dict.fromkeys(left_out)))
