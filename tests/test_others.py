@@ -35,19 +35,22 @@ class Other(Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...] = TARGETS
     """The systems that its code allows from Linux."""
     readme: str = "README.md"
-    """A text in the metadata; jellyfish's wheel has no readme."""
+    """A text in the metadata; the wheels of jellyfish, uuid-utils and fastuuid have no readme."""
     more: str = ""
     """A line of the table; glean's crate is 1.0.0 for ever."""
 
 
 OTHERS = {
     # a parser, a serialiser, a hash with assembly and C in it, a sanitiser for the stable ABI
-    "rtoml": Other(version="0.14.0", python="3.13", source="src/lib.rs", packed="rtoml/__init__.py"),
+    "rtoml": Other(version="0.14.0", python="3.13", source="src/lib.rs", packed="python/rtoml/__init__.py"),
     "ormsgpack": Other(version="1.13.1", python="3.13", source="src/lib.rs", packed="ormsgpack.pyi"),
     "blake3": Other(version="1.0.11", python="3.13", source="src/lib.rs", packed="blake3.pyi"),
     "nh3": Other(version="0.3.2", python="abi3", source="src/lib.rs", packed="nh3.pyi"),
     # stubs beside the module or in the package, py.typed
-    "fastuuid": Other(version="0.14.0", python="3.13", source="src/lib.rs", packed="fastuuid.pyi"),
+    "fastuuid": Other(  # its PyO3 0.26 lacks the feature that mingw needs: refused before anything is built
+        version="0.14.0", python="3.13", source="src/lib.rs", packed="fastuuid.pyi", readme="LICENSE",
+        targets=(HOST, MUSL, MAC),
+    ),
     "jellyfish": Other(
         version="1.2.1", python="3.13", source="src/lib.rs", packed="python/jellyfish/__init__.py", readme="LICENSE"
     ),
@@ -59,7 +62,8 @@ OTHERS = {
     ),
     "rpds-py": Other(version="0.29.0", python="3.13", source="src/lib.rs", packed="rpds.pyi", readme="README.rst"),
     "uuid-utils": Other(
-        version="0.12.0", python="abi3", source="src/lib.rs", packed="python/uuid_utils/__init__.py"
+        version="0.12.0", python="abi3", source="src/lib.rs", packed="python/uuid_utils/__init__.py",
+        readme="LICENSE.md",
     ),
     # uniffi, the second a workspace with sqlite's C sources in it
     "metamorphic-log": Other(version="0.1.11", python="py3", source="src/lib.rs", packed="README.md"),

@@ -372,6 +372,32 @@ HABITS = {
         members=("app", "helper"),
         edits={"a commit": commit, "a file": write("data/a.txt", "aa")},
     ),
+    "crates that a script is linked with, directly and by another crate": Habit(
+        files={"app/Cargo.toml": CRATE.format("app") + '[build-dependencies]\ngen = { path = "../gen" }\n',
+               "gen/Cargo.toml": CRATE.format("gen") + '[dependencies]\ninner = { path = "../inner" }\n',
+               "gen/src/lib.rs": "mod deep;\npub fn tell() { inner::say(deep::read() + &inner::every()); }\n",
+               "gen/src/deep.rs": 'pub fn read() -> String {\n'
+               'std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/run/a.txt")).unwrap() }\n',
+               "inner/src/lib.rs": HELPERS.replace("fn every(", "fn all(").replace("fn say(", "pub fn say(")
+               + 'pub fn every() -> String { all("../data") }\n',
+               "app/build.rs": 'fn main() { gen::tell(); println!("cargo:rerun-if-changed=build.rs"); }\n',
+               "app/src/main.rs": SAID, "gen/run/a.txt": "a", "data/b.txt": "b"},
+        members=("app", "gen", "inner"),
+        edits={"the file of the first": write("gen/run/a.txt", "c"), "that of the second": write("data/b.txt", "d")},
+    ),
+    "a crate that a macro is linked with": Habit(
+        files={"app/src/main.rs": 'fn main() { print!("{}", mac::said!()); }\n',
+               "app/Cargo.toml": CRATE.format("app") + '[dependencies]\nmac = { path = "../mac" }\n',
+               "mac/Cargo.toml": CRATE.format("mac") + "[lib]\nproc-macro = true\n"
+               + '[dependencies]\nwords = { path = "../words" }\n',
+               "mac/src/lib.rs": "#[proc_macro]\npub fn said(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n"
+               'format!("{:?}", words::read()).parse().unwrap() }\n',
+               "words/src/lib.rs": 'pub fn read() -> String {\n'
+               'std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/list.txt")).unwrap() }\n',
+               "words/list.txt": "a"},
+        members=("app", "mac", "words"),
+        edits={"the file": write("words/list.txt", "b")},
+    ),
     "a vendored crate without checksums": Habit(
         files={"app/src/main.rs": 'fn main() { print!("{}", dep::SAID); }\n',
                "app/Cargo.toml": CRATE.format("app") + '[dependencies]\ndep = "1"\n',

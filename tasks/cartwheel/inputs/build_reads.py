@@ -21,12 +21,12 @@ from cartwheel.cargo.build_output import (
     dep_info,
     directives,
 )
-from cartwheel.cargo.workspace import Crate, path_needs, read_crate, workspace_root
+from cartwheel.cargo.workspace import Crate, read_crate, workspace_root
 from cartwheel.filesystem.named_files import named_in
 from cartwheel.filesystem.read_set import ReadSet, below, files_below, relative_name, there_or_not
 from cartwheel.inputs import git_reads
 from cartwheel.inputs.embedded_files import unwatched_files
-from cartwheel.inputs.mentioned_files import mentioned_by_sources
+from cartwheel.inputs.mentioned_files import mentioned_by_sources, runs_at_build_time
 
 _SET_BY_CARGO = (
     "CARGO", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_*", "CARGO_CRATE_NAME", "CARGO_BIN_NAME",
@@ -93,17 +93,16 @@ def seen_by(build: CargoBuild, messages: CargoMessages, home: Path) -> BuildEvid
 def reads_of_build(run: BuildEvidence, packages: Iterable[Crate]) -> ReadSet:
     """Sources, watched files and variables. If the evidence is incomplete, whole packages of `packages` count."""
     scripts = _scripts(run)
-    mentioned = mentioned_by_sources(run, _sources_at_build_time(run, packages), scripts)
+    mentioned = mentioned_by_sources(run, _sources_at_build_time(run), scripts)
     embedded = unwatched_files(run.messages.artifacts, packages, run.build.root)
     return reduce(or_, scripts.values(), _sources(run, packages) | _variables(run) | mentioned | embedded)
 
 
-def _sources_at_build_time(run: BuildEvidence, packages: Iterable[Crate]) -> Iterator[tuple[Path, Path]]:
-    """The sources of local build scripts, procedural macros and crates that build scripts use, with their folders."""
-    helpers = {os.path.realpath(m) for p in packages for m in path_needs(p.manifest, ("build-dependencies",))}
+def _sources_at_build_time(run: BuildEvidence) -> Iterator[tuple[Path, Path]]:
+    """The sources of local build scripts and procedural macros, and of local crates that are linked into them, with
+    their folders."""
     for artifact in run.messages.artifacts:
-        runs = {"custom-build", "proc-macro"} & set(artifact.kinds) or os.path.realpath(artifact.manifest) in helpers
-        if is_local(artifact.package) and runs:
+        if is_local(artifact.package) and runs_at_build_time(artifact, run.build):
             names = {name for info in _beside(artifact, run) for name in info.files if name.endswith(".rs")}
             tops = (artifact.manifest.parent, workspace_root(artifact.manifest).parent)
             yield from ((tops[0], path) for path in {artifact.source, *(top / name for name in names for top in tops)})

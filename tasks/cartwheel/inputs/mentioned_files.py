@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,11 @@ from cartwheel.cargo.workspace import workspace_root
 from cartwheel.filesystem.named_files import named_in
 from cartwheel.filesystem.read_set import ReadSet, files_below, there_or_not
 from cartwheel.inputs import git_reads
+from cartwheel.model.wheels.target import TARGETS
 
 if TYPE_CHECKING:
-    from cartwheel.cargo.build_output import BuildScriptRun
-    from cartwheel.inputs.build_reads import BuildEvidence
+    from cartwheel.cargo.build_output import BuildScriptRun, CompilerArtifact
+    from cartwheel.inputs.build_reads import BuildEvidence, CargoBuild
 
 _LITERAL = re.compile(r'"([^"\\\s]{2,200})"')
 
@@ -38,7 +40,8 @@ def mentioned_by_sources(
         except OSError:
             continue
         texts.append(text)
-        words = (re.sub(r"^/(?=\.\.)", "", word) for word in _LITERAL.findall(text))
+        # `concat!(env!("CARGO_MANIFEST_DIR"), "/data.txt")` names a path of the package.
+        words = (form for word in _LITERAL.findall(text) for form in dict.fromkeys((word, word.lstrip("/"))) if form)
         reads = named_in(words, (folder, workspace_root(folder / "Cargo.toml").parent), root)
         known = watched.get(folder, ReadSet())
         files |= (own := {name for name in reads.files if not _written(root / name, spans)})
@@ -54,6 +57,13 @@ def mentioned_by_sources(
         unwatched=tuple(sorted(unwatched)),
         git=git_reads.named_in_sources(texts),
     )
+
+
+def runs_at_build_time(artifact: CompilerArtifact, build: CargoBuild) -> bool:
+    """Whether cargo compiled it for this machine: with `--target`, all else lies in a folder `TRIPLE/PROFILE`."""
+    folder = build.profile_dir.name
+    parts = (pair for file in artifact.files for pair in pairwise(file.parts))
+    return not any(triple in TARGETS and profile == folder for triple, profile in parts)
 
 
 def _holds_written(folder: Path, spans: Iterable[tuple[float, float]]) -> bool:
