@@ -18,9 +18,10 @@ from msgspec.structs import replace
 from cartwheel import toolchain
 from cartwheel.commands.doctor import TargetReadiness, as_text
 from cartwheel.filesystem.snapshot import DiskSnapshot
-from cartwheel.machine import interpreters
+from cartwheel.machine import emulation, interpreters
+from cartwheel.machine.emulation import emulated_interpreter
 from cartwheel.machine.host import Host, this_machine
-from cartwheel.machine.interpreters import Interpreter, NoInterpreter, emulated_interpreter
+from cartwheel.machine.interpreters import Interpreter, NoInterpreter
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Work
@@ -163,7 +164,7 @@ def stand_in(folder: Path) -> dict[str, str]:
     base = interpreters.interpreter_path("3.11", tool_environment(os.environ))
     (root / "usr" / "bin" / "python3.11").symlink_to(Path(base).resolve())
     return tool_environment(os.environ) | {
-        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}", interpreters.variable(TARGETS[ARM]): str(root),
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}", emulation.variable(TARGETS[ARM]): str(root),
     }  # fmt: skip
 
 
@@ -182,19 +183,42 @@ def test_a_file_system_that_is_named_is_looked_at_before_anything_is_started(tmp
         why=f"{root}/usr/bin/python3.13 makes no environments: exit 1", all=True
     )
     assert emulated_interpreter(target, "", "3.11", {**env, "PATH": str(root)}) == NoInterpreter(
-        why=f"qemu-aarch64 is missing; {interpreters.QEMU}", all=True
+        why=f"qemu-aarch64 is missing; {emulation.QEMU}", all=True
     )
     assert emulated_interpreter(TARGETS[MUSL], "", "3.11", env) is None
-    wrong = {**env, interpreters.variable(TARGETS[MUSL]): str(root)}
+    wrong = {**env, emulation.variable(TARGETS[MUSL]): str(root)}
     interpreter = emulated_interpreter(TARGETS[MUSL], "", "3.11", wrong)
     assert isinstance(interpreter, NoInterpreter)
     assert interpreter.why == f"{root} has no lib/ld-musl-aarch64.so.1, so it is no file system of {MUSL}"
 
 
 @ON_LINUX
+def test_a_sysroot_for_musl_that_cannot_be_used_is_named_with_its_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env, own = stand_in(tmp_path), TARGETS[f"{this_machine().machine}-unknown-linux-musl"]
+    missing = {**env, emulation.variable(own): str(tmp_path / "missing")}
+    assert emulated_interpreter(own, "", "3.11", missing) == NoInterpreter(
+        why=f"{emulation.variable(own)} names {tmp_path}/missing, which is no folder", all=True
+    )
+    root = tmp_path / "root"
+    monkeypatch.setattr(emulation, "_loader", lambda target: "bin/true")
+    found = emulated_interpreter(own, "", "3.11", {**env, emulation.variable(own): str(root)})
+    assert isinstance(found, NoInterpreter)
+    assert found.why.startswith(f"{root}/usr/bin/python3.11 is linked with glibc ")
+    monkeypatch.setattr(emulation, "_loader", lambda target: "lib/ld-none.so.1")
+    (root / "lib" / "ld-none.so.1").touch()
+    found = emulated_interpreter(TARGETS[MUSL], "", "3.11", {**env, emulation.variable(TARGETS[MUSL]): str(root)})
+    assert isinstance(found, NoInterpreter)
+    assert found.why.startswith(
+        "installers start /lib/ld-none.so.1 to see the version of musl, and this machine cannot"
+    )
+
+
+@ON_LINUX
 def test_the_folder_that_qemu_is_told_of_is_taken_where_it_is_for_such_a_machine(tmp_path: Path) -> None:
     env = stand_in(tmp_path)
-    qemu = {"QEMU_LD_PREFIX": env.pop(interpreters.variable(TARGETS[ARM])), "PATH": env["PATH"]}
+    qemu = {"QEMU_LD_PREFIX": env.pop(emulation.variable(TARGETS[ARM])), "PATH": env["PATH"]}
     assert isinstance(emulated_interpreter(TARGETS[ARM], "", "3.11", qemu), Interpreter)
     assert emulated_interpreter(TARGETS["s390x-unknown-linux-gnu"], "", "3.11", qemu) is None
     assert emulated_interpreter(TARGETS["aarch64-apple-darwin"], "", "3.11", qemu) is None
@@ -206,7 +230,7 @@ def test_where_none_can_be_started_the_place_at_hand_says_why(tmp_path: Path) ->
     env = stand_in(tmp_path)
     interpreter = interpreter_for_tests(package, wheel, "3.12", env)
     assert interpreter == NoInterpreter(why=f"Python 3.12 is not in {tmp_path / 'root'}")
-    del env[interpreters.variable(TARGETS[ARM])]
+    del env[emulation.variable(TARGETS[ARM])]
     if not this_machine().runs(wheel.target):
         elsewhere = interpreter_for_tests(package, wheel, "3.12", env)
         assert isinstance(elsewhere, NoInterpreter)
@@ -584,7 +608,7 @@ def test_a_wheel_of_another_machine_is_built_and_its_tests_pass_where_it_is_emul
     committed(project)
     output = project.doit(f"check:{triple}")
     assert "tests not run: this machine is" in output
-    env = {interpreters.variable(TARGETS[triple]): str(root)}
+    env = {emulation.variable(TARGETS[triple]): str(root)}
     planned = json.loads(project.doit("plan", "--json", f"check:{triple}", env=env))["tasks"]
     (stale,) = (task for task in planned if task["name"].startswith(f"check:{triple}"))
     assert stale["why"] == ["its tests were not run where it was checked, and this machine can run them"]

@@ -11,6 +11,8 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -18,6 +20,8 @@ from cartwheel.commands.seek import replace_unencodable
 from cartwheel.filesystem import binaries, windows_files
 from cartwheel.filesystem.files import disk_error_in_words
 from cartwheel.filesystem.read_set import relative_name, without_verbatim_prefix
+from cartwheel.inputs import wheel_tree
+from cartwheel.inputs.wheel_tree import packed_files
 from cartwheel.process.command_words import shown_command, split_command
 from cartwheel.process.exit_codes import exit_code_in_words
 
@@ -62,6 +66,29 @@ def test_a_link_to_a_folder_is_removed_and_the_folder_stays(tmp_path: Path) -> N
     (tmp_path / "link").symlink_to(tmp_path / "target")
     windows_files.remove_tree(tmp_path / "link")
     assert [path.name for path in tmp_path.rglob("*")] == ["target", "file"]
+
+
+@pytest.mark.parametrize(("tag", "junction"), [(0xA0000003, True), (0xA000000C, False), (0, False)])
+def test_a_junction_is_told_from_a_symbolic_link_and_a_folder(tag: int, junction: bool) -> None:
+    assert windows_files.is_junction(cast(os.stat_result, SimpleNamespace(st_reparse_tag=tag))) is junction
+
+
+def test_a_package_is_listed_without_what_a_junction_in_it_leads_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As maturin packs it: Rust shows a junction as a link.  One to a folder above would never end."""
+    for name in ("src/tide/__init__.py", "src/tide/inner/a.txt", "src/tide/inner/loop/b.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def listed() -> set[str]:
+        settings = {"python-source": "src", "module-name": "tide"}
+        return set(packed_files(tmp_path, tmp_path, pyproject={"tool": {"maturin": settings}}, cargo={}))
+
+    every = listed()
+    os.utime(tmp_path / "src/tide/inner/loop", (9, 9))
+    monkeypatch.setattr(wheel_tree, "is_junction", lambda status: status.st_mtime == 9)
+    assert every - listed() == {"src/tide/inner/loop/b.txt"}
 
 
 def test_a_missing_folder_is_removed_without_an_error(tmp_path: Path) -> None:

@@ -20,9 +20,11 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Wine runs on other syst
 GNU = TARGETS["x86_64-pc-windows-gnu"]
 
 
-def program(path: Path, machine: int = 0x8664) -> Path:
-    """A file with the header of a Windows program."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def program(path: Path, machine: int = 0x8664, minor: int = 13) -> Path:
+    """A file with the header of a Windows program, in a folder with the other parts of an installation."""
+    (path.parent / "Lib").mkdir(parents=True, exist_ok=True)
+    (path.parent / "Lib" / "os.py").touch()
+    (path.parent / f"python3{minor}.dll").touch()
     path.write_bytes(b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", 0x40) + b"PE\0\0" + struct.pack("<H", machine))
     return path
 
@@ -45,11 +47,11 @@ def test_the_interpreter_of_a_variable_is_used(tmp_path: Path, env: dict[str, st
 
 def test_an_interpreter_where_its_installer_puts_it_is_found(tmp_path: Path, env: dict[str, str]) -> None:
     place = "drive_c/users/me/AppData/Local/Programs/Python/Python314/python.exe"
-    python = program(tmp_path / ".wine" / place)
+    python = program(tmp_path / ".wine" / place, minor=14)
     interpreter = wine.wine_interpreter(GNU, "3.14", env)
     assert isinstance(interpreter, Interpreter)
     assert interpreter.path == str(python)
-    moved = program(tmp_path / "prefix" / place)
+    moved = program(tmp_path / "prefix" / place, minor=14)
     named = wine.wine_interpreter(GNU, "3.14", {**env, "WINEPREFIX": str(tmp_path / "prefix")})
     assert isinstance(named, Interpreter)
     assert named.path == str(moved)
@@ -69,6 +71,67 @@ def test_a_version_that_is_not_named_is_told_with_its_variable(tmp_path: Path, e
     interpreter = wine.wine_interpreter(GNU, "3.12", {**env, "CARTWHEEL_WINE_PYTHON_3_13": str(python)})
     assert isinstance(interpreter, NoInterpreter)
     assert interpreter.why == "Python 3.12 for Windows was not found: CARTWHEEL_WINE_PYTHON_3_12 is not set"
+
+
+@pytest.mark.parametrize(
+    ("value", "lacks", "why"),
+    [
+        ("missing.exe", "", "{0}/missing.exe is missing; name a python.exe by its path on this machine"),
+        ("C:/Python313/python.exe", "", "{0}/C:/Python313/python.exe is missing; name a python.exe by its path"),
+        (".", "", "{0} is missing; name a python.exe by its path on this machine"),
+        ("../bin/wine", "", "{0.parent}/bin/wine is not an interpreter for win_amd64"),
+        ("python.exe", "Lib/os.py", "{0}/python.exe is no full installation of Python 3.13: Lib/os.py is not beside"),
+        ("python.exe", "python313.dll", "{0}/python.exe is no full installation of Python 3.13: python313.dll is not"),
+    ],
+)
+def test_a_variable_that_names_no_full_installation_is_refused(
+    tmp_path: Path, env: dict[str, str], monkeypatch: pytest.MonkeyPatch, value: str, lacks: str, why: str
+) -> None:
+    folder = tmp_path / "python"
+    program(folder / "python.exe")
+    (folder / lacks).unlink() if lacks else None
+    monkeypatch.chdir(folder)
+    interpreter = wine.wine_interpreter(GNU, "3.13", {**env, "CARTWHEEL_WINE_PYTHON_3_13": value})
+    assert isinstance(interpreter, NoInterpreter)
+    assert interpreter.why.startswith(f"Python 3.13 for Windows was not found: {why.format(folder)}")
+
+
+def test_a_relative_path_in_a_variable_is_made_absolute(
+    tmp_path: Path, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = program(tmp_path / "python.exe")
+    monkeypatch.chdir(tmp_path)
+    interpreter = wine.wine_interpreter(GNU, "3.13", {**env, "CARTWHEEL_WINE_PYTHON_3_13": "python.exe"})
+    assert isinstance(interpreter, Interpreter)
+    assert interpreter.path == str(python)
+
+
+def test_an_empty_variable_names_no_interpreter(env: dict[str, str]) -> None:
+    assert wine.wine_interpreter(GNU, "3.13", {**env, "CARTWHEEL_WINE_PYTHON_3_13": ""}) is None
+
+
+def test_a_wheel_for_any_python_is_tested_with_the_newest_that_is_named(tmp_path: Path, env: dict[str, str]) -> None:
+    named = {
+        f"CARTWHEEL_WINE_PYTHON_3_{minor}": str(program(tmp_path / f"{minor}" / "python.exe", minor=minor))
+        for minor in (9, 13, 11)
+    }
+    interpreter = wine.wine_interpreter(GNU, "py3", {**env, **named})
+    assert isinstance(interpreter, Interpreter)
+    assert (interpreter.path, interpreter.version) == (named["CARTWHEEL_WINE_PYTHON_3_13"], "3.13")
+    installed = program(tmp_path / ".wine/drive_c/Program Files/Python312/python.exe", minor=12)
+    interpreter = wine.wine_interpreter(GNU, "py3", env)
+    assert isinstance(interpreter, Interpreter)
+    assert (interpreter.path, interpreter.version) == (str(installed), "3.12")
+
+
+@pytest.mark.parametrize(("python", "name"), [("3.14t", "Python 3.14t"), ("pypy3.11", "PyPy 3.11")])
+def test_an_interpreter_for_which_uv_cannot_install_is_refused(
+    tmp_path: Path, env: dict[str, str], python: str, name: str
+) -> None:
+    named = {**env, wine.variable(python): str(program(tmp_path / "python.exe"))}
+    interpreter = wine.wine_interpreter(GNU, python, named)
+    assert isinstance(interpreter, NoInterpreter)
+    assert interpreter.why.startswith(f"{name} for Windows is not tested under Wine: uv of another system installs for")
 
 
 def test_without_wine_the_reason_says_how_to_get_it(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def _elsewhere(wheel: Wheel, snapshot: Snapshot) -> bool:
         from cartwheel.machine.wine import configured
 
         return configured(snapshot.environ)
-    from cartwheel.machine.interpreters import sysroot
+    from cartwheel.machine.emulation import sysroot
 
     return sysroot(wheel.target, snapshot.environ) is not None
 

@@ -21,7 +21,8 @@ from support.repositories import git, repository
 from support.windows_project import Installed
 from support.wine import windows_path
 
-MUSL, WINDOWS = "x86_64-unknown-linux-musl", "x86_64-pc-windows-gnu"
+MUSL, MUSL_ARM, WINDOWS = "x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl", "x86_64-pc-windows-gnu"
+WHERE = {MUSL: "musl here", MUSL_ARM: "emulated by qemu-aarch64-static", WINDOWS: "under Wine"}
 
 
 def written(root: Path, files: Mapping[str, str]) -> Project:
@@ -71,6 +72,8 @@ def environment(triple: str) -> dict[str, str]:
     if triple == WINDOWS:
         machine = wine.windows()
         return {**machine.environment, **machine.variables}
+    if triple == MUSL_ARM:
+        return {"CARTWHEEL_SYSROOT_AARCH64_UNKNOWN_LINUX_MUSL": str(musl.sysroot_aarch64())}
     return {"CARTWHEEL_SYSROOT_X86_64_UNKNOWN_LINUX_MUSL": str(musl.sysroot())}
 
 
@@ -87,11 +90,10 @@ def check_the_lattice(triple: str, python: str, extension: str, library: str, fo
     image = next(image for image in binaries(wheel) if not image.path.endswith(".dll"))
     assert image.path == f"basalt/lattice/{extension}"
     assert [name for name in image.needed if name.startswith("python")] == ([library] if library else [])
-    where = "under Wine" if triple == WINDOWS else "musl here"
     stable = ["3.11", "3.12", "3.13", "3.14"] if triple == WINDOWS else ["3.11"]
     ran = runs(project.root, triple)
     assert [str(run["python"])[:4] for run in ran] == (stable if python == "abi3" else [python])
-    assert [(run["by"], run["ran"]) for run in ran] == [(where, 5)] * len(ran)
+    assert [(run["by"], run["ran"]) for run in ran] == [(WHERE[triple], 5)] * len(ran)
 
 
 SAMPLED = pytest.mark.full(sample=0.12)
@@ -104,6 +106,7 @@ SAMPLED = pytest.mark.full(sample=0.12)
         pytest.param(WINDOWS, "3.13", "_lattice.cp313-win_amd64.pyd", "python313.dll", marks=SAMPLED),
         pytest.param(MUSL, "abi3", "_lattice.abi3.so", "", marks=SAMPLED),
         pytest.param(MUSL, "3.11", "_lattice.cpython-311-x86_64-linux-musl.so", "", marks=SAMPLED),
+        pytest.param(MUSL_ARM, "abi3", "_lattice.abi3.so", "", marks=pytest.mark.full(sample=0.0)),
     ],
 )
 def test_the_wheel_is_tested_where_it_belongs(

@@ -108,6 +108,11 @@ _JUNCTION = 0xA0000003
 """IO_REPARSE_TAG_MOUNT_POINT (winnt.h)."""
 
 
+def is_junction(status: os.stat_result) -> bool:
+    """Whether an `os.lstat` is that of a junction: a link to a folder on Windows, which Python shows as a folder."""
+    return getattr(status, "st_reparse_tag", 0) == _JUNCTION
+
+
 def remove_tree(folder: str | Path, *, ignore_errors: bool = False) -> None:
     """Delete a folder with everything in it, or a link or junction to one; no effect if it is missing.
 
@@ -116,7 +121,7 @@ def remove_tree(folder: str | Path, *, ignore_errors: bool = False) -> None:
     """
     if not os.path.lexists(folder):
         return
-    if Path(folder).is_symlink() or getattr(os.lstat(folder), "st_reparse_tag", 0) == _JUNCTION:
+    if Path(folder).is_symlink() or is_junction(os.lstat(folder)):
         os.unlink(folder)
         return
 

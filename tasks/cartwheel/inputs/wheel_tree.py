@@ -18,6 +18,7 @@ from cartwheel.cargo.maturin_layout import crate_manifest
 from cartwheel.cargo.workspace import package_value
 from cartwheel.filesystem.manifest_files import table
 from cartwheel.filesystem.read_set import relative_name
+from cartwheel.filesystem.windows_files import is_junction
 from cartwheel.inputs import globs
 from cartwheel.inputs.pyproject_parts import wheel_patterns
 from cartwheel.model.config.bindings import module_name
@@ -166,7 +167,7 @@ def _walk(folder: Path, above: tuple[_Level, ...], git: bool | None) -> Iterator
     except OSError:
         return
     for entry in entries:
-        is_folder = entry.is_dir(follow_symlinks=False)
+        is_folder = entry.is_dir(follow_symlinks=False) and not is_junction(entry.stat(follow_symlinks=False))
         if _is_ignored(levels, entry.path, folder=is_folder, git=git):
             continue
         if is_folder:

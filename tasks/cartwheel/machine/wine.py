@@ -8,11 +8,13 @@ import shutil
 import struct
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from cartwheel.machine.interpreters import Interpreter, NoInterpreter, display_name
 from cartwheel.model.check_report import WINE
 from cartwheel.model.wheels.architecture import pe_architecture
+from cartwheel.model.wheels.python import PURE
 from cartwheel.model.wheels.target import Target
 
 VARIABLE = "CARTWHEEL_WINE_PYTHON_"
@@ -33,28 +35,61 @@ def variable(python: str) -> str:
 def configured(env: Mapping[str, str]) -> bool:
     """Whether Wine and an interpreter for Windows are named or installed here.  Starts no process."""
     return sys.platform != "win32" and (
-        any(name.startswith(VARIABLE) for name in env) or any(True for _ in _installed("3", env))
+        any(value and name.startswith(VARIABLE) for name, value in env.items())
+        or any(True for _ in _installed("3", env))
     )
 
 
 def wine_interpreter(target: Target, python: str, env: Mapping[str, str]) -> Interpreter | NoInterpreter | None:
-    """An interpreter for the target that Wine starts; `None` if the target is another system or none is configured."""
+    """An interpreter for the target that Wine starts; `None` if the target is another system or none is configured.
+
+    For `py3` it is the newest that is named, else one that is installed.
+    """
     if target.system != "windows" or not configured(env):
         return None
     wine = shutil.which("wine", path=env.get("PATH"))
     if not wine:
         return NoInterpreter(why=f"an interpreter for Windows is here, but Wine is missing; {ADVICE}", all=True)
-    named = env.get(variable(python))
-    paths = (named,) if named else tuple(_installed(python.removesuffix("t"), env)) if python[0] == "3" else ()
-    fitting = [path for path in paths if program_architecture(Path(path)) == target.arch]
-    if not fitting:
-        why = f"{named} is not an interpreter for {target.arch}" if named else f"{variable(python)} is not set"
-        return NoInterpreter(why=f"{display_name(python)} for Windows was not found: {why}")
-    return Interpreter(
-        path=fitting[0], by=WINE, foreign=True, alone=True, version=python.removesuffix("t"), local_path=local_path,
-        env={"WINEDEBUG": "-all,err+module", "PYTHONUTF8": "1"},
-        through=lambda argv, env, cwd: _command(wine, fitting[0], argv, env),
-    )  # fmt: skip
+    if python != PURE and not re.fullmatch(r"3\.\d+", python):
+        why = "uv of another system installs for CPython with the GIL alone"
+        return NoInterpreter(why=f"{display_name(python)} for Windows is not tested under Wine: {why}")
+    reasons = []
+    for version, path in _candidates(python, env):
+        if why := _why_unusable(path, version, target.arch):
+            reasons.append(why)
+            continue
+        return Interpreter(
+            path=str(path), by=WINE, foreign=True, alone=True, version=version, local_path=local_path,
+            env={"WINEDEBUG": "-all,err+module", "PYTHONUTF8": "1"},
+            through=partial(_command, wine, str(path)),
+        )  # fmt: skip
+    name = "Python" if python == PURE else display_name(python)
+    why = reasons[0] if reasons else f"{variable(python)} is not set"
+    return NoInterpreter(why=f"{name} for Windows was not found: {why}")
+
+
+def _candidates(python: str, env: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+    """Versions with the absolute paths of their interpreters: those named in variables, else those installed."""
+    named = {match[1]: env[name] for name in env if (match := re.fullmatch(rf"{VARIABLE}3_(\d+)", name)) and env[name]}
+    minors = sorted(named, key=int, reverse=True) if python == PURE else [python.removeprefix("3.")]
+    chosen = [(f"3.{minor}", Path(os.path.abspath(named[minor]))) for minor in minors if minor in named]
+    yield from chosen
+    for path in () if chosen else _installed("3" if python == PURE else python, env):
+        if match := re.match(r"Python3(\d+)", Path(path).parent.name):
+            yield f"3.{match[1]}", Path(path)
+
+
+def _why_unusable(program: Path, version: str, architecture: str) -> str:
+    """Why a program cannot run the tests of wheels for this version and architecture; empty if it can."""
+    if not program.is_file():
+        return f"{program} is missing; name a python.exe by its path on this machine"
+    if program_architecture(program) != architecture:
+        return f"{program} is not an interpreter for {architecture}"
+    library = f"python{version.replace('.', '')}.dll"
+    for part in (library, "Lib/os.py"):  # an embeddable package has no Lib, a virtual environment neither
+        if not (program.parent / part).is_file():
+            return f"{program} is no full installation of Python {version}: {part} is not beside it"
+    return ""
 
 
 def _installed(python: str, env: Mapping[str, str]) -> Iterator[str]:
@@ -85,7 +120,7 @@ _PATHS = ("PYTHONPATH", "VIRTUAL_ENV", "CARTWHEEL_WITNESS")
 """Variables of the tests' environment that hold paths."""
 
 
-def _command(wine: str, python: str, argv: tuple[str, ...], env: Mapping[str, str]) -> tuple[str, ...]:
+def _command(wine: str, python: str, argv: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
     """The command that runs a Windows program with the paths of this machine translated.
 
     The program runs behind a script that reports its exit code, of which Wine passes on the last 8 bits.

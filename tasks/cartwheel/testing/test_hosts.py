@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.machine import interpreters
+from cartwheel.machine import emulation, interpreters
 from cartwheel.machine.host import this_machine
 from cartwheel.machine.interpreters import Interpreter, NoInterpreter
 from cartwheel.machine.wine import ADVICE, VARIABLE, wine_interpreter
@@ -58,8 +58,8 @@ def advice(target: Target, env: Mapping[str, str]) -> str:
     host = this_machine()
     if target.system == "windows" and host.system == "linux" and not wine_configured(env):
         return f"to test under Wine, set {VARIABLE}3_13 to a python.exe for Windows; {ADVICE}"
-    if target.libc == "musl" and host.libc == "gnu" and not interpreters.sysroot(target, env):
-        return f"to test here, set {interpreters.variable(target)} to a folder with bin/python3.X linked with musl"
+    if target.libc == "musl" and host.libc == "gnu" and not emulation.sysroot(target, env):
+        return f"to test here, set {emulation.variable(target)} to a folder with bin/python3.X linked with musl"
     return ""
 
 
@@ -68,7 +68,7 @@ def _own(request: InterpreterRequest) -> Interpreter | NoInterpreter | None:
 
 
 def _emulator(request: InterpreterRequest) -> Interpreter | NoInterpreter | None:
-    return interpreters.emulated_interpreter(request.wheel.target, request.wheel.floor, request.python, request.env)
+    return emulation.emulated_interpreter(request.wheel.target, request.wheel.floor, request.python, request.env)
 
 
 def _wine(request: InterpreterRequest) -> Interpreter | NoInterpreter | None:
