@@ -190,6 +190,8 @@ def test_an_upload_inside_of_a_script_or_a_task_goes_to_the_index_that_it_names(
         ("nox -s asked", "WHERE: https://other.example/up", "https://other.example/up"),
         ("nox -s asked", "", "${WHERE}"),
         ("nox -s with_arguments", "", "pypi"),
+        ("WHERE=https://other.example/up\ntwine upload -r $WHERE dist/*", "", "https://other.example/up"),
+        ("TWINE_REPOSITORY=testpypi twine upload dist/*\nTWINE_REPOSITORY=pypi twine check x", "", "testpypi"),
     ],
 )  # fmt: skip
 def test_arguments_and_variables_of_a_call_choose_the_index(run: str, env: str, index: str) -> None:

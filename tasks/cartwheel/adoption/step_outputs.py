@@ -15,6 +15,7 @@ _WRITTEN = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """A line that bash or PowerShell writes to a file of the runner."""
+_VARIABLE = r"(?i:\$(?:env:)?\{?)(\w+)\}?"
 
 
 class Values(dict[str, Any]):
@@ -42,8 +43,8 @@ def written_values(script: str, env: dict[str, Any]) -> tuple[dict[str, Any], di
 
 def _filled(text: str, known: dict[str, Any]) -> Any:
     """The text with its variables; `UNKNOWN` if one is unknown or a command fills a part in."""
-    names = re.findall(r"\$\{?(\w+)\}?", text)
+    names = re.findall(_VARIABLE, text)
     if any(known.get(name, UNKNOWN) is UNKNOWN for name in names):
         return UNKNOWN
-    whole = re.sub(r"\$\{?(\w+)\}?", lambda match: str(known[match[1]]), text)
+    whole = re.sub(_VARIABLE, lambda match: str(known[match[1]]), text)
     return UNKNOWN if re.search(r"[`$]", whole) else whole
