@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import stat
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -24,6 +26,7 @@ from cartwheel.destinations.retries import (
     Patience,
     Trouble,
     passing,
+    passing_trouble,
     pause,
     seconds_until,
     too_long,
@@ -60,6 +63,8 @@ class Scripted:
     against: tuple[str, ...] = ()
     prepared: Standing | None = None
     finished: tuple[Item, ...] = ()
+    judged: tuple[Item, ...] = ()
+    asked_about: list[Answer] = field(default_factory=list)
 
     def alone(self) -> nullcontext[None]:
         return nullcontext()
@@ -68,15 +73,16 @@ class Scripted:
         return tuple(files)
 
     def refusals(self, items: Sequence[Item], *, sending: bool) -> tuple[str, ...]:
+        self.judged = tuple(items)
         return self.against if sending else ()
 
     def look(self, items: Sequence[Item], *, public: bool = False) -> Standing:
         self.log.append(f"look {' '.join(item.name for item in items)}{' in public' if public else ''}")
         if self.looks:
-            found = self.looks.pop(0)
-            if isinstance(found, Exception):
-                raise found
-            return found
+            standing = self.looks.pop(0)
+            if isinstance(standing, Exception):
+                raise standing
+            return standing
         names = [item.name for item in items]
         return Standing(
             send=tuple(name for name in names if name not in self.held),
@@ -97,10 +103,12 @@ class Scripted:
         return answer
 
     def renew_credentials(self, answer: Answer) -> bool:
+        self.asked_about.append(answer)
         self.renewals -= 1
         return self.renewals >= 0
 
     def settles(self, answer: Answer) -> int:
+        self.asked_about.append(answer)
         return self.certain
 
     def refusal(self, item: Item, answer: Answer) -> str:
@@ -316,7 +324,32 @@ def test_all_that_refuses_a_release_is_told_at_once() -> None:
     assert refusals(shelf, ITEMS, sending=True) == ("no tag", "a: other bytes")
     assert refusals(Scripted(against=("no tag",)), ITEMS, sending=False) == ()
     assert refusals(Scripted(looks=[Standing(trouble="503 busy")]), ITEMS, sending=True) == ("503 busy",)
-    assert refusals(Scripted(looks=[StepFailed("one\ntwo")]), ITEMS, sending=True) == ("one", "two")
+    unreadable = Scripted(against=("no tag",), looks=[StepFailed("one\ntwo")])
+    assert refusals(unreadable, ITEMS, sending=True) == ("no tag", "one", "two")
+    assert unreadable.judged == ITEMS
+
+
+def test_several_conflicts_after_an_answer_have_a_line_each(run: Run) -> None:
+    looks: list[Standing | Exception] = [Standing(send=("a",)), Standing(wrong=("a: other bytes", "a: withdrawn"))]
+    with pytest.raises(StepFailed) as caught:
+        run(Scripted(answers=[BUSY], looks=looks, certain=1), [A])
+    assert str(caught.value) == "a: other bytes\na: withdrawn\n0 of 1 files are on shelf"
+
+
+def test_the_destination_judges_the_very_answer_that_it_gave(run: Run) -> None:
+    expired = Answer(status=401, words="expired")
+    shelf = Scripted(answers=[expired], renewals=1)
+    assert run(shelf, [A]) == ("a",)
+    assert shelf.asked_about == [expired, expired]
+
+
+def test_the_progress_of_a_delivery_can_be_measured(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 100_000)
+    counts: list[Callable[[], str]] = []
+    item = Item(name="a", path=path, sha256="aa")
+    deliver(Scripted(), [item], run.book, say=run.said.append, measure=counts.append)
+    assert [count() for count in counts] == ["1/1 files, 0.1/0.1 MB"]
 
 
 # The ledger of a delivery ---------------------------------------------------------------------------------------------
@@ -377,6 +410,15 @@ def test_what_is_sent_is_a_private_copy_of_what_was_checked(tmp_path: Path) -> N
     path.write_bytes(b"swapped")
     assert item == Item(name="a.whl", path=tmp_path / "private" / "deep" / "a.whl", sha256=digest)
     assert hashlib.sha256(item.path.read_bytes()).hexdigest() == digest
+
+
+def test_the_copies_are_private_in_a_folder_that_existed_before(tmp_path: Path) -> None:
+    (tmp_path / "a.whl").write_bytes(b"")
+    folder = tmp_path / "private"
+    folder.mkdir(mode=0o755)
+    (item,) = stage([tmp_path / "a.whl"], folder, {"a.whl": hashlib.sha256(b"").hexdigest()})
+    modes = stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(item.path.stat().st_mode)
+    assert modes == (0o700, 0o400) if sys.platform != "win32" else not modes[1] & stat.S_IWRITE
 
 
 def test_a_file_that_is_not_the_checked_one_is_named_with_both_digests(tmp_path: Path) -> None:
@@ -444,6 +486,19 @@ def test_one_item_of_several_is_named_while_it_is_waited_for() -> None:
     assert clock.said[0].startswith("shelf does not show A yet (404); waiting until ")
 
 
+def test_the_files_that_a_destination_in_trouble_shows_are_counted() -> None:
+    clock = Clock()
+    half = Standing(send=("b",), there=("a",), trouble="503 busy")
+    assert clock.wait_until_visible(Scripted(looks=[half], held={"a", "b"})) == ()
+    assert clock.said[0].startswith("shelf shows 1 of 2 files (503 busy); waiting until ")
+
+
+def test_a_release_of_one_file_is_waited_for_as_a_count() -> None:
+    clock, shelf = Clock(), Scripted(looks=[Standing(send=("a",))], held={"a"})
+    assert wait_until_visible(shelf, [A], say=clock.said.append, wait=clock.wait, clock=clock) == ()
+    assert clock.said[0].startswith("shelf shows 0 of 1 files; waiting until ")
+
+
 def test_what_is_never_shown_is_named_after_the_deadline() -> None:
     clock = Clock()
     assert clock.wait_until_visible(Scripted(held={"a"}), seconds=5.0) == (
@@ -467,7 +522,8 @@ def test_other_bytes_and_withdrawn_files_are_wrong_at_once() -> None:
     clock = Clock()
     both = Standing(send=("b",), wrong=("a: other bytes",), withdrawn=("b: withdrawn",))
     assert clock.wait_until_visible(Scripted(looks=[both])) == ("a: other bytes", "b: withdrawn")
-    assert clock.wait_until_visible(Scripted(looks=[Standing(withdrawn=("b: withdrawn",))])) == ("b: withdrawn",)
+    for one in (Standing(send=("b",), wrong=("a: x",)), Standing(send=("b",), withdrawn=("a: x",))):
+        assert clock.wait_until_visible(Scripted(looks=[one])) == ("a: x",)
     assert clock.slept == []
 
 
@@ -507,6 +563,15 @@ def test_an_answer_in_words() -> None:
     assert Answer(status=LOST, words="no route").text == "no route"
     assert Answer(status=404, words="").text == "404"
     assert Answer(status=404, words="Not Found").text == "404 Not Found"
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "passes"),
+    [(503, 0.0, True), (503, 900.0, True), (503, 901.0, False), (404, 0.0, False), (404, 901.0, False)],
+)
+def test_an_answer_that_passes_soon_enough_is_a_trouble(status: int, retry_after: float, passes: bool) -> None:
+    trouble = Trouble(words="busy", retry_after=retry_after) if passes else None
+    assert passing_trouble(status, "busy", retry_after, Patience(obeyed=900.0)) == trouble
 
 
 def test_pauses_double_up_to_the_longest_and_obey_what_is_asked() -> None:

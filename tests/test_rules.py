@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
+import trove_classifiers
 from msgspec.structs import replace
 
 from cartwheel.checks.candidate import Candidate, Plan, WheelEntry
@@ -71,6 +72,8 @@ FILES: tuple[tuple[str, Candidate, tuple[str, ...]], ...] = (
         "'nul' is no name of a file or folder on Windows; rename it",
         "'nul.tar' is no name of a file or folder on Windows; rename it",
     )),
+    ("windows-names", file(names=("nul .txt",)), ("'nul .txt' is no name of a file or folder on Windows; rename it",)),
+    ("windows-names", file("a-1.0-cp311-abi3-linux_x86_64.whl", names=("nul",)), ()),
     ("windows-names", file(SDIST, names=("nul",)), ()),
     ("foreign-files", file(names=("a/.git",)), (
         "a/.git belongs to git; exclude it from what the build backend packs",
@@ -99,6 +102,7 @@ FILES: tuple[tuple[str, Candidate, tuple[str, ...]], ...] = (
     ("platform-tag", file("a-linux_x86_64.whl"), ()),
     ("platform-tag", file("a-1.0-linux_x86_64.tar.gz"), ()),
     ("metadata-folder", file(metadata=b"Name: x"), ()),
+    ("metadata-folder", file(metadata=b"Name: x", names=(f"{INFO}A",)), ()),
     ("metadata-folder", file(SDIST, metadata=b"Name: x"), ()),
     ("metadata-folder", file(), (f"no METADATA in {INFO}",)),
     ("metadata-folder", file(SDIST), (f"no PKG-INFO in {TOP}",)),
@@ -112,6 +116,7 @@ FILES: tuple[tuple[str, Candidate, tuple[str, ...]], ...] = (
         "its top folder is De.Mo-1.0.0/, expected de_mo-1.0/",
     )),
     ("metadata-folder", file(SDIST, prefix="De.Mo-v1.0/", metadata=b"x"), ()),
+    ("metadata-folder", file(SDIST, prefix="de-mo-1.0/", metadata=b"x"), ()),
     ("metadata-folder", file(SDIST, prefix="demo-1.0/", metadata=b"x"), (
         "its top folder is demo-1.0/, expected de_mo-1.0/",
     )),
@@ -142,6 +147,10 @@ FILES: tuple[tuple[str, Candidate, tuple[str, ...]], ...] = (
         "entry point no of console_scripts is 'a%b:c', expected module:object",
         "entry point x of x is '1', expected module:object",
         "entry point y of x is '', expected module:object",
+    )),
+    ("entry-points", entry_points("[console_scripts]\na = m:o\na = n:o\n"), (
+        "entry_points.txt cannot be read: While reading from '<string>' [line  3]: option 'a' in section "
+        "'console_scripts' already exists",
     )),
     ("entry-points", entry_points("a = m:o\n"), (
         "entry_points.txt cannot be read: File contains no section headers.",
@@ -180,6 +189,7 @@ METADATA: tuple[tuple[str, Candidate, tuple[str, ...]], ...] = (
         "metadata: 'name' is not allowed as a dynamic field", "metadata: 'x' is invalid for 'requires-python'",
     )),
     ("same-as-named", stated(HEAD), ()),
+    ("same-as-named", stated(HEAD, SDIST), ()),
     ("same-as-named", stated(HEAD.replace("1.0", "1.0.0").replace("de-mo", "De.Mo")), ()),
     ("same-as-named", stated(HEAD.replace("1.0", "1.0.0"), SDIST), (
         "its metadata says version '1.0.0', its name 1.0",
@@ -223,6 +233,13 @@ METADATA: tuple[tuple[str, Candidate, tuple[str, ...]], ...] = (
         "Author-email 'a': An email address must have an @-sign.",
         "Maintainer-email 'b': An email address must have an @-sign.",
     )),
+    ("urls", stated(f"{HEAD}Home-page: https://a.example/[x]\nDownload-URL: https://a.example/?[x]\n"), (
+        "URL Home-page is 'https://a.example/[x]', expected one with http or https",
+        "URL Download-URL is 'https://a.example/?[x]', expected one with http or https",
+    )),
+    ("emails", stated(f"{HEAD}Author-email: Only a name <>\nMaintainer-email: b\n"), (
+        "Maintainer-email 'b': An email address must have an @-sign.",
+    )),
     ("direct-url", stated(f"{HEAD}Requires-Dist: a>=1\nRequires-Dist: b >=\nProvides-Dist: c\n"), ()),
     ("direct-url", stated(f"{HEAD}Requires-Dist: b >=\nRequires-Dist: a @ https://a.example/a.whl\n"), (
         "it depends on 'a @ https://a.example/a.whl'; an index takes no direct URLs",
@@ -260,6 +277,9 @@ METADATA: tuple[tuple[str, Candidate, tuple[str, ...]], ...] = (
     ("description", stated(f"{HEAD}Description-Content-Type: text/markdown\n\n.. nonsense::\n"), ()),
     ("description", stated(f"{HEAD}\n \n"), ()),
     ("description", stated(f"{HEAD}Description-Content-Type:  Text/X-RST ; charset=UTF-8\n\n.. nonsense::\n"), (
+        'its description is not valid reStructuredText: <string>:1: (ERROR/3) Unknown directive type "nonsense".',
+    )),
+    ("description", stated(f"{HEAD}\n.. nonsense::\n"), (
         'its description is not valid reStructuredText: <string>:1: (ERROR/3) Unknown directive type "nonsense".',
     )),
     ("readme", stated(f"{HEAD}Description-Content-Type: text/markdown\n\nwords\n"), ()),
@@ -372,6 +392,9 @@ PLANS: tuple[tuple[str, Candidate, tuple[str, ...]], ...] = (
         f"a/m.abi3.so and a/m.cpython-311.so and a/m.so are the same module; keep the planned one, {CLEAN}",
         f"b/m.abi3.so and b/m.so are the same module; keep the planned one, {CLEAN}",
     )),
+    ("strangers", built(WINDOWS, extension("a/m.pyd"), extension("a/m.cp311-win_amd64.pyd")), (
+        f"a/m.cp311-win_amd64.pyd and a/m.pyd are the same module; keep the planned one, {CLEAN}",
+    )),
     ("strangers", built(LINUX, *(
         extension(f"{folder}/lib.{number}.so")
         for folder in ("tide.libs", "tide/.dylibs", "tide.dylibs") for number in (1, 2)
@@ -395,6 +418,17 @@ PLANS: tuple[tuple[str, Candidate, tuple[str, ...]], ...] = (
 @pytest.mark.parametrize(("rule", "candidate", "lines"), [*FILES, *METADATA, *PLANS])
 def test_a_rules_whole_answer(rule: str, candidate: Candidate, lines: tuple[str, ...]) -> None:
     assert answer(rule, candidate) == lines
+
+
+def test_every_replacement_of_a_deprecated_classifier_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(trove_classifiers.deprecated_classifiers, "Topic :: Old", ["Topic :: A", "Topic :: B"])
+    (line,) = answer("classifiers", stated(f"{HEAD}Classifier: Topic :: Old\n"))
+    assert line == "classifier 'Topic :: Old' is deprecated; use 'Topic :: A' or 'Topic :: B'"
+
+
+def test_a_description_that_cannot_be_rendered_for_no_stated_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("readme_renderer.rst.render", lambda text, stream: None)
+    assert answer("description", stated(f"{HEAD}\nwords\n")) == ("its description is not valid reStructuredText",)
 
 
 def test_hashes_are_compared_for_all_recorded_files_but_the_signatures_of_record() -> None:
