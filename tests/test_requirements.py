@@ -18,7 +18,8 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Project
 from cartwheel.model.wheels.target import TARGETS
 from cartwheel.pipeline import read_project
-from cartwheel.toolchain.requirements import crate_needs, import_library_needs
+from cartwheel.toolchain import requirements
+from cartwheel.toolchain.requirements import binding_needs, crate_needs, import_library_needs
 from cartwheel.toolchain.tool_versions import version_of
 
 WINDOWS, LINUX, PPC = "x86_64-pc-windows-gnu", "x86_64-unknown-linux-gnu", "powerpc64le-unknown-linux-gnu"
@@ -66,11 +67,11 @@ checksum = "{checksum}"
 
 
 def crate(
-    root: Path, *, pyo3: str = '"0.29"', locked: str = "", triple: str = WINDOWS, python: str = "3.13"
+    root: Path, *, pyo3: str = '"0.29"', locked: str = "", triple: str = WINDOWS, python: str = "3.13", cargo: str = ""
 ) -> Project:
     """An extension for one target, with a lockfile if `locked` names a version of PyO3."""
-    files = {"pyproject.toml": PYPROJECT.format(triple=triple, python=python), "Cargo.toml": CARGO.format(pyo3=pyo3),
-             "src/lib.rs": ""}  # fmt: skip
+    files = {"pyproject.toml": PYPROJECT.format(triple=triple, python=python),
+             "Cargo.toml": cargo or CARGO.format(pyo3=pyo3), "src/lib.rs": ""}  # fmt: skip
     if locked:
         files["Cargo.lock"] = LOCK.format(version=locked, checksum="0" * 64)
     for path, text in files.items():
@@ -136,6 +137,45 @@ def test_zig_links_for_ppc64le_as_that_release_does(
     if zig == (0, 17) and not able:
         with pytest.raises(ConfigError, match="links powerpc64le-unknown-linux-gnu from manylinux_2_34 on"):
             toolchain.choose_toolchain(target, floor, "zig", host)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, ["uniffi-bindgen"]),
+        ({f"bin/uniffi-bindgen{'.exe' if sys.platform == 'win32' else ''}": ""}, []),
+        ({"src/bin/uniffi-bindgen.rs": "fn main() {}"}, []),
+        ({"src/bin/uniffi-bindgen/main.rs": "fn main() {}"}, []),
+        ({"src/bin/other.rs": "fn main() {}"}, ["uniffi-bindgen"]),
+        ({"gen/Cargo.toml": '[package]\nname = "g"\n[[bin]]\nname = "uniffi-bindgen"\npath = "m.rs"\n'}, []),
+        ({"gen/Cargo.toml": '[package]\nname = "uniffi-bindgen"\n', "gen/src/main.rs": ""}, []),
+        ({"gen/Cargo.toml": '[package]\nname = "uniffi-bindgen"\nautobins = false\n', "gen/src/main.rs": ""},
+         ["uniffi-bindgen"]),
+    ],
+)  # fmt: skip
+def test_the_generator_of_uniffi_is_missed_before_anything_is_compiled(
+    tmp_path: Path, files: Mapping[str, str], expected: list[str]
+) -> None:
+    cargo = CARGO.replace("pyo3 = {pyo3}", 'uniffi = "0.30"') + "\n[workspace]\nmembers = ['gen*']\n"
+    project = crate(tmp_path, cargo=cargo, triple=LINUX, python="py3")
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    snapshot = DiskSnapshot(tmp_path, {"PATH": str(tmp_path / "bin")}, version_of)
+    [(package, _)] = project.wheels
+    assert [need.name for need in binding_needs(package, snapshot)] == expected
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_cffi_is_missed_before_anything_is_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    monkeypatch.setattr(requirements, "find_spec", lambda name: name if installed else None)
+    [(package, _)] = crate(tmp_path, cargo=CARGO.replace("pyo3 = {pyo3}", ""), triple=LINUX, python="py3").wheels
+    needs = list(binding_needs(package, DiskSnapshot(tmp_path, {"PATH": ""}, version_of)))
+    assert [need.name for need in needs] == ([] if installed else ["cffi"])
 
 
 @pytest.mark.skipif(this_machine().triple == "aarch64-unknown-linux-gnu", reason="is about another machine's target")

@@ -50,14 +50,20 @@ def has_python(here: Path, pyproject: Mapping[str, Any], cargo: Mapping[str, Any
     return package.is_dir() and not is_crate
 
 
-def has_program(folder: Path, cargo: Mapping[str, Any]) -> bool:
-    """Whether cargo finds a binary target ("Cargo Targets" in the Cargo book, November 2026)."""
-    if cargo.get("bin"):
-        return True
-    if cargo.get("package", {}).get("autobins") is False:
-        return False
-    programs = folder / "src" / "bin"
-    return (folder / "src" / "main.rs").is_file() or any((*programs.glob("*.rs"), *programs.glob("*/main.rs")))
+def programs(folder: Path, cargo: Mapping[str, Any]) -> frozenset[str]:
+    """The names of a crate's binary targets ("Cargo Targets" in the Cargo book, November 2026)."""
+    package = cargo.get("package", {})
+    named = {str(row.get("name", "")) for row in cargo.get("bin", ())}
+    if package.get("autobins") is False:
+        return frozenset(named)
+    own = {str(package.get("name", ""))} if (folder / "src" / "main.rs").is_file() else set()
+    beside = folder / "src" / "bin"
+    return frozenset(
+        named
+        | own
+        | {path.stem for path in beside.glob("*.rs")}
+        | {path.parent.name for path in beside.glob("*/main.rs")}
+    )
 
 
 _EXTENSIONS = r"(?m)^[^#\n]*\b(ext_modules|rust_extensions|cffi_modules)\b"

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from cartwheel.cargo.maturin_layout import (
     crate_manifest,
-    has_program,
     has_python,
+    programs,
     setup_compiles,
     setup_names_only_programs,
     setup_text,
@@ -65,7 +65,7 @@ def read_package(root: Path, folder: str, pyproject: Mapping[str, Any] | None = 
         workspace={},
         workspace_path="",
         has_tests=tests,
-        has_program=has_program(crate.parent, cargo),
+        has_program=bool(programs(crate.parent, cargo)),
         has_python=has_python(here, pyproject, cargo),
         groups_above=_groups_above(root, folder),
     )

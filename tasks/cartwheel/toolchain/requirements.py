@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from msgspec import Struct
 
 from cartwheel.machine.host import this_machine
-from cartwheel.model.config.bindings import PYO3, pyo3_requirement
+from cartwheel.model.config.bindings import CFFI, PYO3, UNIFFI, pyo3_requirement
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Snapshot
 from cartwheel.model.wheels.container_image import CONTAINER
@@ -51,6 +53,8 @@ def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snap
     """The needs of the crate itself for a wheel on this machine, independent of the tools."""
     yield from import_library_needs(package, wheel, snapshot.root)
     yield from _training_needs(package, wheel, chain, snapshot)
+    if chain.name != CONTAINER:
+        yield from binding_needs(package, snapshot)
     if wheel.python in NEEDS_PYPY and chain.name != CONTAINER:
         from cartwheel.machine.interpreters import interpreter_path
 
@@ -61,6 +65,35 @@ def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snap
                 name=f"PyPy 8 for Python {version}",
                 fix=f"maturin builds for it with that PyPy alone; install it, or write 'pypy{version}' for PyPy 7.3",
             )
+
+
+def binding_needs(package: Package, snapshot: Snapshot) -> Iterable[ToolNeed]:
+    """What maturin runs after the compiler to write the Python side of cffi's and UniFFI's bindings, if it is missing
+    (`src/binding_generator` of maturin 1.16, November 2026)."""
+    if package.bindings == CFFI and not find_spec("cffi"):
+        yield ToolNeed(name="cffi", fix=f"maturin writes the bindings with it: {sys.executable} -m pip install cffi")
+    if package.bindings != UNIFFI or _has_program(snapshot.root / package.manifest, _BINDGEN):
+        return
+    own = Path(sys.executable).parent
+    if not shutil.which(_BINDGEN, path=os.pathsep.join((str(own), snapshot.environ.get("PATH", "")))):
+        yield ToolNeed(
+            name=_BINDGEN,
+            fix=f"maturin writes the bindings with it: {sys.executable} -m pip install {_BINDGEN}, in the version of "
+            f"the crate uniffi, or add a program of that name to the workspace",
+        )
+
+
+_BINDGEN = "uniffi-bindgen"
+
+
+def _has_program(manifest: Path, name: str) -> bool:
+    """Whether a crate of the manifest's workspace has a binary target of that name."""
+    from cartwheel.cargo.maturin_layout import programs
+    from cartwheel.cargo.workspace import members, workspace_root
+    from cartwheel.filesystem.manifest_files import toml
+
+    crates = {manifest, *members(workspace_root(manifest))}
+    return any(name in programs(crate.parent, toml(crate)) for crate in crates)
 
 
 def _training_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> Iterable[ToolNeed]:
