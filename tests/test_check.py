@@ -309,6 +309,22 @@ def test_files_that_differ_in_case_alone_are_refused(make: Callable[..., Candida
 
 
 @pytest.mark.parametrize(
+    ("one", "other", "finding"),
+    [
+        ("tide/\u00e9.txt", "tide/e\u0301.txt", "tide/\u00e9.txt and tide/e\u0301.txt are one file on macOS;"),
+        ("tide/Data", "tide/data/a.txt", "tide/Data and tide/data/ are one file on Windows and macOS;"),
+        ("tide/Data/b.txt", "tide/data/a.txt", ""),
+        ("tide/stra\u00dfe.txt", "tide/strasse.txt", ""),
+    ],
+)
+def test_names_that_are_one_on_another_system_are_refused(
+    make: Callable[..., Candidate], one: str, other: str, finding: str
+) -> None:
+    found = findings_of("case", make(files={one: "a", other: "b"}))
+    assert [text.startswith(finding) for text in found] == [True] * bool(finding)
+
+
+@pytest.mark.parametrize(
     ("path", "part"),
     [
         ("tide/aux.py", "aux.py"),

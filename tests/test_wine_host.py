@@ -12,7 +12,9 @@ import pytest
 from cartwheel.machine import wine
 from cartwheel.machine.interpreters import Interpreter, NoInterpreter
 from cartwheel.model.check_report import WINE, CheckReport, TestRun, untested_for_release
+from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.target import TARGETS
+from cartwheel.process.step_log import StepLog
 from cartwheel.testing.windows_layout import arrange
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Wine runs on other systems")
@@ -188,6 +190,12 @@ def test_a_missing_dll_and_a_crash_are_told_as_such(output: str, words: str) -> 
     assert wine.failure_in_words(output) == words
 
 
+def test_a_failure_names_the_program_and_not_what_sets_its_variables(tmp_path: Path) -> None:
+    log = StepLog(tmp_path / "log.txt", shown_as="log.txt")
+    with pytest.raises(StepFailed, match=r"\Afalse failed with exit code 1; "):
+        log.run(("env", r"WINEPATH=Z:\a", "false"), cwd=tmp_path, env=os.environ)
+
+
 def test_tests_under_wine_count_in_a_release_only_if_the_configuration_says_so() -> None:
     run = TestRun(count=3, python="3.13.5", by=WINE)
     report = CheckReport(file="a.whl", sha256="", runs=(run,))
@@ -227,3 +235,31 @@ def test_programs_and_data_files_get_the_places_of_windows(tmp_path: Path) -> No
     assert rest.startswith(f'"{wine.windows_path(str(scripts / "python.exe"))}"\r\n'.encode())
     with zipfile.ZipFile(scripts / "tide.exe") as archive:
         assert archive.read("__main__.py").decode() == ("import sys\nfrom tide.cli import App\nsys.exit(App.main())\n")
+
+
+@pytest.mark.parametrize("place", ["python/Lib/site-packages", "library/site-packages", ""])
+def test_the_launchers_of_any_pip_are_used_and_a_wheel_with_a_program_needs_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr(os, "__file__", str(tmp_path / "library" / "os.py"))
+    packages, scripts = tmp_path / "env/Lib/site-packages", tmp_path / "env/Scripts"
+    scripts.mkdir(parents=True)
+    entries = "[console_scripts]\ntide = tide:main\n"
+    (packages / "tide-1.dist-info").mkdir(parents=True)
+    (packages / "tide-1.dist-info/entry_points.txt").write_text(entries)
+    for name in ("t64.exe", "w64.exe") if place else ():
+        (tmp_path / place / "pip/_vendor/distlib").mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / "pip/_vendor/distlib" / name).write_text(name)
+    wheel, python = tmp_path / "tide-1-py3-none-any.whl", tmp_path / "python/python.exe"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tide-1.dist-info/entry_points.txt", entries)
+    if place:
+        arrange(tmp_path / "env", wheel, python, "win_amd64")
+        assert (scripts / "tide.exe").read_bytes().startswith(b"t64.exe#!")
+        return
+    with pytest.raises(StepFailed, match=f"has programs, and their launchers are in pip, which {python} lacks"):
+        arrange(tmp_path / "env", wheel, python, "win_amd64")
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tide/__init__.py", "")
+    arrange(tmp_path / "env", wheel, python, "win_amd64")
+    assert list(scripts.iterdir()) == []

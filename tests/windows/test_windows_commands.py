@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from support.bridge import bridge
 from support.projects import DODO
 from support.repositories import git, repository
 from support.windows_project import Installed
+from support.wine import windows_path
 
 PURE = """\
 [build-system]
@@ -112,6 +114,41 @@ def test_a_pure_package_in_a_folder_with_blanks_and_accents_goes_from_list_to_re
     assert "rehearsed in" in doit("rehearse")
     doit("run", "clean")
     assert not (root / "dist").exists()
+
+
+ON_A_SHARE = """\
+import os, subprocess, sys
+os.chdir(r"\\\\files\\work\\ripple")
+assert os.getcwd() == r"\\\\files\\work\\ripple"
+sys.exit(subprocess.call([sys.executable, "-m", "doit", *sys.argv[1:]]))
+"""
+
+
+@pytest.mark.full(sample=0.05)
+def test_a_project_on_a_network_share_is_built_and_a_change_of_case_in_a_name_is_seen(
+    installed: Installed, linux: Mapping[str, str], tmp_path: Path
+) -> None:
+    root = written(tmp_path / "ripple", {**FILES, "src/ripple/Words.txt": "one\n"})
+    server = installed.machine.prefix / "dosdevices" / "unc" / "files"  # Wine's place for \\files
+    server.mkdir(parents=True, exist_ok=True)
+    (server / "work").unlink(missing_ok=True)
+    (server / "work").symlink_to(tmp_path)
+    (tmp_path / "on_a_share.py").write_text(ON_A_SHARE, "utf-8")
+
+    def doit(*words: str) -> str:
+        done = installed.run(windows_path(tmp_path / "on_a_share.py"), *words, cwd=tmp_path, env={**linux})
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    assert "ready" in doit("doctor")
+    doit("build:any")
+    (wheel,) = (root / ".cartwheel/wheels").rglob("*.whl")
+    (root / "src/ripple/Words.txt").rename(root / "src/ripple/words.txt")
+    assert "src/ripple/words.txt is new" in doit("plan")
+    doit("check")
+    with zipfile.ZipFile(wheel) as archive:
+        assert {"ripple/words.txt"} == {name for name in archive.namelist() if name.lower() == "ripple/words.txt"}
+    assert "7 are up to date" in doit("plan")
 
 
 BROKEN = """\

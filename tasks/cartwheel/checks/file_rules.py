@@ -42,13 +42,31 @@ def container(it: Candidate) -> Iterator[str]:
 
 
 def case(it: Candidate) -> Iterator[str]:
-    """Names that differ only in case are one file on Windows and macOS; the last one unpacked wins."""
+    """Names that are one on another system: the last one unpacked wins.
+
+    Windows and macOS ignore case, and macOS also whether an accent is part of its letter.
+    """
     spellings: dict[str, list[str]] = {}
     for name in dict.fromkeys(it.artifact.files):
-        spellings.setdefault(name.casefold(), []).append(name)
-    for names in spellings.values():
+        spellings.setdefault(_one_name(name), []).append(name)
+    folders = {_one_name(folder): folder for name in it.artifact.files for folder in _folders(name)}
+    for spelling, names in spellings.items():
+        if spelling in folders:
+            names.append(f"{folders[spelling]}/")
         if len(names) > 1:
-            yield f"{' and '.join(names)} are one file on Windows and macOS; rename one of them"
+            where = "Windows and macOS" if len({name.lower().rstrip("/") for name in names}) == 1 else "macOS"
+            yield f"{' and '.join(names)} are one file on {where}; rename one of them"
+
+
+def _one_name(name: str) -> str:
+    import unicodedata
+
+    return unicodedata.normalize("NFC", name).lower()  # casefold would also make one of ß and ss
+
+
+def _folders(name: str) -> Iterator[str]:
+    parts = name.rstrip("/").split("/")
+    return ("/".join(parts[:end]) for end in range(1, len(parts)))
 
 
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\Z")

@@ -143,13 +143,18 @@ class StepLog:
     def _failure(self, argv: Sequence[str], code: int, start: int) -> str:
         output = self._path.read_bytes()[start:].decode(errors="replace").strip()
         last = "\n".join(_shorten(line) for line in _telling_lines(output.splitlines()))
-        name = argv[argv.index("-m") + 1] if "-m" in argv[:4] else Path(argv[0]).name
+        name = argv[argv.index("-m") + 1] if "-m" in argv[:4] else _program(argv)
         if any(words in output for words in _FULL):
             return f"{name}: the disk is full; free some space and run again; the whole of it is in {self._shown_as}"
         full = shutil.disk_usage(self._path.parent).free < _LITTLE
         advice = "; the disk is full, or nearly so: free some space and run again" if full else ""
         ended = exit_code_in_words(code)
         return f"{name} failed with exit code {ended}{advice}; the whole of it is in {self._shown_as}\n{last}".rstrip()
+
+
+def _program(argv: Sequence[str]) -> str:
+    """The name of the program that a command starts, by `env NAME=value` too."""
+    return next((Path(word).name for word in argv if word != "env" and not re.match(r"\w+=", word)), "env")
 
 
 _TAIL = 4_000

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import configparser
 import io
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from cartwheel.machine.wine import windows_path
+from cartwheel.model.errors import StepFailed
 
 _LAUNCHERS = {"console_scripts": "t", "gui_scripts": "w"}
 """The first letter of the launcher's name in pip (distlib) for each group of entry points."""
@@ -24,8 +26,9 @@ _SUFFIXES = {"win_amd64": "64.exe", "win32": "32.exe"}
 def arrange(folder: Path, wheel: Path | None, python: Path, architecture: str) -> None:
     """Give the environment in `folder` the layout of Windows.
 
-    `wheel`: the wheel under test, whose data files are moved.  `python`: the interpreter outside the environment, with
-    the launchers in its copy of pip; without one, entry points get no program.
+    `wheel`: the wheel under test, whose data files are moved.  `python`: the interpreter outside the environment.  The
+    launchers are those in its pip, else in this machine's.  Raises `StepFailed` if the wheel has a program and no pip
+    was found; programs of other packages are left out then.
     """
     packages, scripts = folder / "Lib" / "site-packages", folder / "Scripts"
     for name in _data_files(wheel) if wheel else ():
@@ -37,6 +40,8 @@ def arrange(folder: Path, wheel: Path | None, python: Path, architecture: str) -
         if program.name not in entries:
             shutil.move(program, scripts / program.name)
     launchers = _launchers(python.parent, _SUFFIXES[architecture])
+    if not launchers and wheel and _has_programs(wheel):
+        raise StepFailed(f"{wheel.name} has programs, and their launchers are in pip, which {python} lacks: install it")
     for name, (group, target) in entries.items():
         if launcher := launchers.get(group):
             (scripts / f"{name}.exe").write_bytes(launcher + _started(target, scripts / "python.exe"))
@@ -62,11 +67,21 @@ def _entry_points(packages: Path) -> Iterator[tuple[str, str, str]]:
                 yield group, name, target.partition("[")[0].strip()
 
 
+def _has_programs(wheel: Path) -> bool:
+    with zipfile.ZipFile(wheel) as archive:
+        texts = (archive.read(name) for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt"))
+        return any(f"[{group}]".encode() in text for text in texts for group in _LAUNCHERS)
+
+
 def _launchers(python: Path, suffix: str) -> dict[str, bytes]:
-    """pip's launchers by group of entry points; empty if this Python brings no pip."""
-    for path in sorted((python / "Lib" / "ensurepip" / "_bundled").glob("pip-*.whl")):
-        with zipfile.ZipFile(path) as archive:
-            return {group: archive.read(f"pip/_vendor/distlib/{kind}{suffix}") for group, kind in _LAUNCHERS.items()}
+    """pip's launchers by group of entry points; empty if no pip was found."""
+    names = {group: f"pip/_vendor/distlib/{kind}{suffix}" for group, kind in _LAUNCHERS.items()}
+    for library in (python / "Lib", Path(os.__file__).parent):
+        for path in sorted((library / "ensurepip" / "_bundled").glob("pip-*.whl")):
+            with zipfile.ZipFile(path) as archive:
+                return {group: archive.read(name) for group, name in names.items()}
+        if all((library / "site-packages" / name).is_file() for name in names.values()):
+            return {group: (library / "site-packages" / name).read_bytes() for group, name in names.items()}
     return {}
 
 
