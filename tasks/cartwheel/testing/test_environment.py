@@ -153,9 +153,17 @@ print(json.dumps({"file": file, "python": platform.python_version(), "platlib": 
 
 
 def _import_module(environment: FreshEnvironment, module: str, scratch: Path, log: CommandLog) -> dict[str, str]:
-    """Import the module in isolated mode (`-I`); returns `file`, `python` (the version) and `platlib`."""
+    """Import the module in isolated mode (`-I`); returns `file`, `python` (the version) and `platlib`.
+
+    Raises `StepFailed` with the module's name: an import that crashes writes nothing.
+    """
     folder = scratch / "run"
-    output = log.read(environment.python("-I", "-c", _PROBE, module, cwd=folder), cwd=folder, env=environment.env)
+    try:
+        output = log.read(environment.python("-I", "-c", _PROBE, module, cwd=folder), cwd=folder, env=environment.env)
+    except StepFailed as error:
+        if not module:
+            raise
+        raise StepFailed(f"the installed {module} cannot be imported; correct what it shows:\n{error}") from None
     versions: dict[str, str] = json.loads(output.strip().splitlines()[-1])
     return versions
 

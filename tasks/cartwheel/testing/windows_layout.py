@@ -41,7 +41,7 @@ def arrange(folder: Path, wheel: Path | None, python: Path, architecture: str) -
             shutil.move(program, scripts / program.name)
     launchers = _launchers(python.parent, _SUFFIXES[architecture])
     if not launchers and wheel and _has_programs(wheel):
-        raise StepFailed(f"{wheel.name} has programs, and their launchers are in pip, which {python} lacks: install it")
+        raise StepFailed(f"{wheel.name} has programs, and their launchers are in pip, which {python} lacks; install it")
     for name, (group, target) in entries.items():
         if launcher := launchers.get(group):
             (scripts / f"{name}.exe").write_bytes(launcher + _started(target, scripts / "python.exe"))
