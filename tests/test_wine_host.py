@@ -98,12 +98,13 @@ def test_a_variable_that_names_no_full_installation_is_refused(
     assert interpreter.why.startswith(f"Python 3.13 for Windows was not found: {why.format(folder)}")
 
 
-def test_a_relative_path_in_a_variable_is_made_absolute(
+def test_a_relative_path_or_a_link_in_a_variable_is_resolved(
     tmp_path: Path, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    python = program(tmp_path / "python.exe")
+    python = program(tmp_path / "python" / "python.exe")
+    (tmp_path / "python3.exe").symlink_to(python)
     monkeypatch.chdir(tmp_path)
-    interpreter = wine.wine_interpreter(GNU, "3.13", {**env, "CARTWHEEL_WINE_PYTHON_3_13": "python.exe"})
+    interpreter = wine.wine_interpreter(GNU, "3.13", {**env, "CARTWHEEL_WINE_PYTHON_3_13": "python3.exe"})
     assert isinstance(interpreter, Interpreter)
     assert interpreter.path == str(python)
 

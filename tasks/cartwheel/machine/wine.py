@@ -69,10 +69,10 @@ def wine_interpreter(target: Target, python: str, env: Mapping[str, str]) -> Int
 
 
 def _candidates(python: str, env: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
-    """Versions with the absolute paths of their interpreters: those named in variables, else those installed."""
+    """Versions with the resolved paths of their interpreters: those named in variables, else those installed."""
     named = {match[1]: env[name] for name in env if (match := re.fullmatch(rf"{VARIABLE}3_(\d+)", name)) and env[name]}
     minors = sorted(named, key=int, reverse=True) if python == PURE else [python.removeprefix("3.")]
-    chosen = [(f"3.{minor}", Path(os.path.abspath(named[minor]))) for minor in minors if minor in named]
+    chosen = [(f"3.{minor}", Path(os.path.realpath(named[minor]))) for minor in minors if minor in named]
     yield from chosen
     for path in () if chosen else _installed("3" if python == PURE else python, env):
         if match := re.match(r"Python3(\d+)", Path(path).parent.name):
