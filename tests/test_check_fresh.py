@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cartwheel.commands.doctor import TargetReadiness, as_text
 from cartwheel.machine import interpreters
 from cartwheel.machine.host import Host
 from cartwheel.machine.interpreters import Interpreter, NoInterpreter, cannot_run, native_interpreter, reasons, some
@@ -223,3 +224,24 @@ def test_where_uv_does_not_start_pip_is_used_and_the_log_says_so(
     log = StepLog(tmp_path / "a.log", shown_as="a.log")
     assert installers.installer(log, tool_environment(os.environ)) is installers.PIP
     assert "uv cannot be used" in (tmp_path / "a.log").read_text()
+
+
+def test_the_doctor_says_once_what_several_targets_share() -> None:
+    def row(target: str, *fix: str, tests: str = "left to macos-15") -> TargetReadiness:
+        return TargetReadiness(target=target, toolchain="zig", ready=True, own=False, missing=(), fix=fix, tests=tests)
+
+    rows = (row("one", "fetch"), row("two", "fetch", tests="here: 3.13"), row("three", "fetch", "SDK"))
+    assert as_text(rows) == (
+        "one                             zig       ready\n"
+        "two                             zig       ready\n"
+        "    tests here: 3.13\n"
+        "three                           zig       ready\n"
+        "    SDK\n"
+        "all targets\n"
+        "    fetch\n"
+        "one, three\n"
+        "    tests left to macos-15\n"
+    )
+    assert (
+        as_text(rows[:1]) == "one                             zig       ready\n    fetch\n    tests left to macos-15\n"
+    )

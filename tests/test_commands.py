@@ -113,7 +113,7 @@ def test_plan_and_doctor_and_list_change_no_file(project: Project) -> None:
 def test_doctor_has_a_row_for_each_target(project: Project) -> None:
     output = project.doit("doctor")
     *rows, limits = [line.split() for line in output.splitlines() if not line.startswith(" ")]
-    assert rows == [["any", "-", "ready"], [TRIPLE, "native", "ready"]]
+    assert rows == [["any", "-", "ready"], [TRIPLE, "native", "ready"], ["all", "targets"]]
     assert limits[:4] == ["at", "once:", "up", "to"]
     document = json.loads(project.doit("doctor", "--json"))
     assert document["schema"] == 1

@@ -19,7 +19,7 @@ from cartwheel.commands.options import AS_JSON, WordsAndOptions, flag
 from cartwheel.commands.plan import workshop_of
 from cartwheel.inputs.sources import CompiledSources
 from cartwheel.machine.host import Host, this_machine
-from cartwheel.machine.interpreters import NoInterpreter, reasons
+from cartwheel.machine.interpreters import NoInterpreter, cannot_run, reasons
 from cartwheel.model.config.values import runner_text
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
@@ -194,18 +194,34 @@ def _tests(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> str:
         whys = dict.fromkeys(wheel.test.skip or "there is no command for them" for _, wheel in group)
         return f"none: {'; '.join(whys)}"
     if not places:
-        runner = runner_text(group[0][1].runner) or group[0][1].target.runner
-        way = advice(group[0][1].target, env)
-        advised = (*reasons(missed), way) if way else reasons(missed)
-        return f"{f'left to {runner}' if runner else 'not here'}: {'; '.join(advised)}"
+        wheel = group[0][1]
+        runner = runner_text(wheel.runner) or wheel.target.runner
+        known = runner and not this_machine().runs(wheel.target)  # the target's name says so
+        other = cannot_run(wheel.target, this_machine(), wheel.floor) if known else ""
+        parts = (*(reason for reason in reasons(missed) if reason != other), advice(wheel.target, env))
+        return ": ".join(filter(None, (f"left to {runner}" if runner else "not here", "; ".join(filter(None, parts)))))
     return "; ".join((*(f"{by}: {', '.join(pythons)}" for by, pythons in places.items()), *reasons(missed)))
 
 
 def as_text(rows: Iterable[TargetReadiness]) -> str:
-    """A row for each target, followed by what fixes it."""
+    """A row for each target with what fixes it below; what several targets share stands once, at the end."""
+    rows = tuple(rows)
+    targets: dict[str, dict[str, None]] = {}
+    for d in rows:
+        for line in _advice(d):
+            targets.setdefault(line, {})[d.target] = None
     lines = []
     for d in rows:
         state = "ready" if d.ready else f"needs {', '.join(d.missing)}" if d.missing else "not here"
         lines.append(f"{d.target:32}{d.toolchain:10}{state}")
-        lines += [f"{'':42}{line}" for line in (*d.fix, f"tests {d.tests}")]
+        lines += [f"    {line}" for line in _advice(d) if len(targets[line]) == 1]
+    heads: dict[str, list[str]] = {}
+    for line, names in targets.items():
+        if len(names) > 1:
+            heads.setdefault(", ".join(names) if len(names) < len(rows) else "all targets", []).append(line)
+    lines += [text for head, shared in heads.items() for text in (head, *(f"    {line}" for line in shared))]
     return "\n".join(lines) + "\n"
+
+
+def _advice(row: TargetReadiness) -> tuple[str, ...]:
+    return (*row.fix, f"tests {row.tests}")
