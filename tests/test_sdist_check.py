@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -117,9 +118,40 @@ def test_a_normalised_sdist_has_the_same_bytes_whoever_made_it(tmp_path: Path) -
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 
 
-def package(folder: str) -> Package:
-    """A package in that folder."""
-    return cast(Package, SimpleNamespace(folder=folder, manifest=f"{folder}/Cargo.toml"))
+def package(folder: str, backend: str = "setuptools", **project: object) -> Package:
+    """A package in that folder, with a `[project]` table."""
+    manifests = SimpleNamespace(pyproject={"project": project})
+    return cast(
+        Package, SimpleNamespace(folder=folder, manifest=f"{folder}/Cargo.toml", backend=backend, manifests=manifests)
+    )
+
+
+@pytest.mark.parametrize(
+    ("project", "cargo", "message"),
+    [
+        ({"readme": "R.md"}, "", "py/pyproject.toml: readme names py/R.md"),
+        ({"readme": {"file": "docs/R.md", "content-type": "text/markdown"}}, "", "names py/docs/R.md"),
+        ({"license": {"file": "LICENSE"}}, "", "py/pyproject.toml: license names py/LICENSE"),
+        ({}, 'readme = "R.md"', "py/Cargo.toml: readme names py/R.md"),
+        ({}, "readme.workspace = true", "py/Cargo.toml: readme names W.md"),
+        ({}, 'license-file = "../L"', "py/Cargo.toml: license-file names L"),
+        ({"license": "MIT", "readme": {"text": "x"}}, "readme = false", ""),
+        ({"license": {"text": "MIT"}, "readme": "pyproject.toml"}, 'license = "MIT"', ""),
+    ],
+)
+def test_documents_that_maturin_cannot_read_are_refused_before_building(
+    tmp_path: Path, project: dict[str, object], cargo: str, message: str
+) -> None:
+    (tmp_path / "py").mkdir()
+    (tmp_path / "Cargo.toml").write_text('[workspace]\nmembers = ["py"]\n[workspace.package]\nreadme = "W.md"\n')
+    (tmp_path / "py/Cargo.toml").write_text(f'[package]\nname = "a"\nversion = "1.0.0"\n{cargo}\n')
+    (tmp_path / "py/pyproject.toml").write_text("")
+    refuse_incomplete(package("py", "setuptools", **project), (), tmp_path)
+    if not message:
+        refuse_incomplete(package("py", "maturin", **project), (), tmp_path)
+        return
+    with pytest.raises(StepFailed, match=f"{re.escape(message)}, which is missing; write the file"):
+        refuse_incomplete(package("py", "maturin", **project), (), tmp_path)
 
 
 @pytest.mark.parametrize("attributes", [".gitattributes", "py/.gitattributes"])

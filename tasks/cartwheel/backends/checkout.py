@@ -1,4 +1,5 @@
-"""Refuses to build from an incomplete checkout: submodules that are not checked out, and Git LFS pointers."""
+"""Refuses to build from an incomplete checkout: submodules that are not checked out, Git LFS pointers, and documents of
+the metadata that are missing."""
 
 from __future__ import annotations
 
@@ -6,7 +7,11 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from cartwheel.cargo.workspace import package_value
+from cartwheel.filesystem.manifest_files import table
+from cartwheel.filesystem.read_set import relative_name
 from cartwheel.filesystem.repository_files import repository_root
+from cartwheel.model.config.manifests import inside
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package
 
@@ -14,6 +19,8 @@ from cartwheel.model.project import Package
 def refuse_incomplete(package: Package, paths: Iterable[str], root: Path) -> None:
     """Raise `StepFailed` if content of the package is missing. `paths`: all input files, relative to `root`."""
     paths = tuple(paths)
+    if package.backend == "maturin":
+        _refuse_missing_documents(package, root)
     for folder in _missing_submodules(package, paths, root):
         raise StepFailed(f"{folder} is a submodule that is not checked out; run 'git submodule update --init'")
     if not _uses_lfs(paths, root):
@@ -24,6 +31,23 @@ def refuse_incomplete(package: Package, paths: Iterable[str], root: Path) -> Non
         raise StepFailed(
             f"{pointers[0]}{more} is a pointer of Git LFS, not the content it stands for; run 'git lfs pull'"
         )
+
+
+def _refuse_missing_documents(package: Package, root: Path) -> None:
+    """Raise `StepFailed` for a readme or a licence file that a manifest names and that is missing. maturin refuses each
+    of them (1.16, November 2026); setuptools only warns."""
+    project = table(package.manifests.pyproject, "project")
+    readme, own = project.get("readme"), inside(package.folder, "pyproject.toml")
+    for manifest, key, (file, folder) in (
+        (own, "readme", (readme if isinstance(readme, str) else table(project, "readme").get("file"), None)),
+        (own, "license", (table(project, "license").get("file"), None)),
+        (package.manifest, "readme", package_value(root / package.manifest, "readme")),
+        (package.manifest, "license-file", package_value(root / package.manifest, "license-file")),
+    ):
+        path = (folder or root / package.folder) / file if isinstance(file, str) else None
+        if path and not path.is_file():
+            name = relative_name(path, root)
+            raise StepFailed(f"{manifest}: {key} names {name}, which is missing; write the file, or change {key}")
 
 
 def _missing_submodules(package: Package, paths: tuple[str, ...], root: Path) -> Iterator[str]:
