@@ -14,6 +14,7 @@ from cartwheel.ci.annotations import Annotation, annotations_in, plain_line
 from cartwheel.ci.ci_output import MOST, CiOutput
 from cartwheel.ci.ci_systems import CI_SYSTEMS, PLAIN, ci_system
 from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.screen import folded
 from cartwheel.summary import page, summary_table
 from support.projects import TRIPLE, Project, pure, with_crate
 
@@ -388,6 +389,30 @@ def test_the_table_for_a_terminal_is_as_it_was() -> None:
         "dist/a    1 kB  +1.0 %  abc  built       3 tests passed\ndist/bb  10 kB          abd  up to date"
     )
     assert summary_table(()) == ""
+
+
+def test_in_a_terminal_narrower_than_the_table_the_facts_are_below_each_file() -> None:
+    rows = (
+        ("dist/a", "1 kB", "", "abc", "2.0 s", "", "3 tests passed"),
+        ("dist/a-file-with-a-long-name", "10 kB", "", "abd", "10.0 s", "", "12 tests passed"),
+    )
+    assert summary_table(rows, 65) == summary_table(rows)
+    assert summary_table(rows, 64).splitlines() == [
+        "dist/a",
+        "     1 kB  abc   2.0 s  3 tests passed",
+        "dist/a-file-with-a-long-name",
+        "    10 kB  abd  10.0 s  12 tests passed",
+    ]
+    assert summary_table(rows, 30).splitlines()[:3] == ["dist/a", "     1 kB  abc   2.0 s", "    3 tests passed"]
+
+
+def test_a_long_note_is_broken_between_words_where_each_fits() -> None:
+    note = "      publish:pypi:pebble: rehearsal: a-file-name.whl: sent to pypi"
+    assert folded(note, 0) == folded(note, 80) == note, "a pipe, and a wide terminal"
+    assert folded(note, 40).splitlines() == [
+        "      publish:pypi:pebble: rehearsal:", "        a-file-name.whl: sent to pypi",
+    ]  # fmt: skip
+    assert folded(note, 20) == note, "a word is wider than the terminal"
 
 
 # A run ---------------------------------------------------------------------------------------------------------------

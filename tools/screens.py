@@ -18,9 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "screens"
-COLUMNS, ROWS = 110, 120
-RECORDED_COLUMNS = 400
-"""The terminal of the recording: wide enough that only the picture wraps lines."""
+COLUMNS, ROWS = 100, 120
 
 SETTINGS = """[tool.cartwheel]
 targets = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-musl", "aarch64-apple-darwin"]
@@ -80,13 +78,13 @@ def recorded(root: Path, words: tuple[str, ...]) -> list[object]:
     import pyte
 
     own, theirs = os.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, RECORDED_COLUMNS, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-m", "doit", *words], cwd=root, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
         env={**os.environ, "TERM": "xterm-256color"},
     )  # fmt: skip
     os.close(theirs)
-    picture = pyte.Screen(RECORDED_COLUMNS, ROWS)
+    picture = pyte.Screen(COLUMNS, ROWS)
     stream = pyte.ByteStream(picture)
     try:
         while part := os.read(own, 65536):
@@ -107,7 +105,7 @@ def _text(cells: object) -> object:
     from rich.text import Text
 
     text = Text()
-    for column in range(RECORDED_COLUMNS):
+    for column in range(COLUMNS):
         cell = cells[column]  # type: ignore[index]
         colour = "" if cell.fg == "default" else {"brown": "yellow"}.get(cell.fg, cell.fg)
         text.append(cell.data, f"{'bold ' if cell.bold else ''}{colour}".strip())

@@ -22,7 +22,7 @@ from cartwheel.log_stream import LogStream
 from cartwheel.model.wheels.artifacts import OUTWARD
 from cartwheel.process.command_words import shown_command
 from cartwheel.run_context import LAST_RUN, RunContext
-from cartwheel.screen import WorkingStep, screen_of
+from cartwheel.screen import WorkingStep, folded, screen_of, terminal_columns
 
 NAMED_ONLY = ("clean", *OUTWARD)
 """Stages that no pattern may start."""
@@ -63,7 +63,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def _announce(self, text: str) -> None:
         if self.verbosity != QUIET:
-            self._say(f"      {text}")
+            self._say(folded(f"      {text}", terminal_columns(self.outstream)))
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
         """Before the first task: a pattern that selects nothing is a mistake, a stage that has no step is said so."""
@@ -191,7 +191,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         shop = self.workshop
         rows = file_rows(shop.root, shop.project, self._asked, shop.records.load, self._ran)
         if self._ran and well and rows:
-            self._say(summary_table(row.cells for row in rows))
+            self._say(summary_table((row.cells for row in rows), terminal_columns(self.outstream)))
         if takes_results:
             failed = [failure["task"].name for failure in self.failures]
             notes = (*([", ".join(counts)] if counts else []), *(f"failed: {name}" for name in failed))

@@ -52,6 +52,27 @@ def drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at exit
 
 
+def terminal_columns(stream: Any) -> int:
+    """The width of the terminal that a stream writes to; 0 for a pipe or a file."""
+    with suppress(OSError, ValueError, AttributeError):
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+    return 0
+
+
+def folded(text: str, columns: int) -> str:
+    """A line broken between words, so that a terminal breaks none; unchanged if a word is too long for that."""
+    if not columns or len(text) < columns:
+        return text
+    from textwrap import wrap
+
+    indent = " " * (len(text) - len(text.lstrip()))
+    lines = wrap(
+        text.lstrip(), columns - 1, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+    return text if any(len(line) >= columns for line in lines) else "\n".join(lines)
+
+
 class PlainScreen:
     """Lines without colour, for pipes, files, CI systems and terminals that cannot move the cursor."""
 

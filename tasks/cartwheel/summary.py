@@ -143,20 +143,42 @@ def change_in_words(now: int, before: int) -> str:
     return "=" if now == before else f"{percent:+.1f} %"
 
 
-def summary_table(rows: Iterable[Sequence[str]]) -> str:
-    """The cells for a terminal, in columns; columns without a text are left out.  Empty if there are no rows."""
+def summary_table(rows: Iterable[Sequence[str]], columns: int = 0) -> str:
+    """The cells for a terminal, in columns; columns without a text are left out.  Empty if there are no rows.
+
+    `columns`: the width of the terminal, 0 if unlimited.  In a table wider than that, the cells of a row are below its
+    file, and the tests below them if the rest is too wide as well.
+    """
     rows = tuple(tuple(row) for row in rows)
     if not rows:
         return ""
+    whole = _in_columns(rows)
+    if not columns or _width(whole) <= columns:
+        return "\n".join(whole)
+    cells = _in_columns(tuple(("", *row[1:]) for row in rows))
+    below = tuple((f"    {line}",) for line in cells)
+    if _width(cells) + 4 > columns:
+        most = _in_columns(tuple(("", *row[1:-1], "") for row in rows))
+        below = tuple(
+            (f"    {line}", *((f"    {row[-1]}",) if row[-1] else ())) for line, row in zip(most, rows, strict=True)
+        )
+    return "\n".join(line for row, lines in zip(rows, below, strict=True) for line in (row[0], *lines))
+
+
+def _in_columns(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     shown = [column for column, width in enumerate(widths) if width]
-    return "\n".join(
+    return tuple(
         "  ".join(
             f"{row[column]:>{widths[column]}}" if column in _RIGHT else f"{row[column]:{widths[column]}}"
             for column in shown
         ).rstrip()
         for row in rows
     )
+
+
+def _width(lines: Iterable[str]) -> int:
+    return max(map(len, lines))
 
 
 def page(heading: str, rows: Iterable[Sequence[str]], notes: Iterable[str]) -> str:

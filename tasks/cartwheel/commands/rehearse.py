@@ -28,7 +28,8 @@ from cartwheel.model.errors import CartwheelError, did_you_mean
 from cartwheel.model.wheels.target import ANY
 from cartwheel.process import run
 from cartwheel.run_context import RunContext
-from cartwheel.summary import size, tests_in_words
+from cartwheel.screen import terminal_columns
+from cartwheel.summary import size, summary_table, tests_in_words
 
 
 class Rehearse(WordsAndOptions):
@@ -106,7 +107,7 @@ def rehearse(shop: RunContext, targets: tuple[str, ...], write: Any) -> int:
         if code:
             write(f"the rehearsal failed; it lies in {stage.clone}, with the logs in .cartwheel/logs\n")
             return code
-        write(_table(stage))
+        write(_table(stage, terminal_columns(sys.stdout)))
         write(stand_ins.summary())
         write(_untested_note(shop, stage))
         write(f"rehearsed in {time.monotonic() - began:.0f} s; nothing left this machine\n")
@@ -192,7 +193,7 @@ def _note_existing_tags(shop: RunContext, write: Any) -> None:
             )
 
 
-def _table(stage: RehearsalFolders) -> str:
+def _table(stage: RehearsalFolders, columns: int) -> str:
     """A table of the files on the index at the end: name, size, digest, seconds of work, tests."""
     from cartwheel.filesystem.digests import sha256_of
 
@@ -201,12 +202,9 @@ def _table(stage: RehearsalFolders) -> str:
         file = Path(output["path"]).name
         sent = next(stage.index.rglob(file), None)
         if sent is not None:
-            seconds = f"{output['seconds']:.1f} s"
-            rows.append(
-                (file, size(sent.stat().st_size), sha256_of(sent)[:12], seconds, tests_in_words(output["report"]))
-            )
-    widths = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
-    return "".join("  ".join((*(f"{c:{w}}" for c, w in zip(row, widths, strict=False)), row[4])) + "\n" for row in rows)
+            seconds, tests = f"{output['seconds']:.1f} s", tests_in_words(output["report"])
+            rows.append((file, size(sent.stat().st_size), "", sha256_of(sent)[:12], seconds, "", tests))
+    return f"{summary_table(rows, columns)}\n" if rows else ""
 
 
 def _untested_note(shop: RunContext, stage: RehearsalFolders) -> str:
