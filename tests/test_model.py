@@ -246,6 +246,8 @@ def test_the_tag_of_one_package_among_several_names_it() -> None:
         ({"overrides": [{"floor": "x"}]}, "overrides[0]: has no 'select'; add it"),
         ({"build": "cp313-*"}, "unknown key 'build'; here that is: python"),
         ({"test-command": "pytest"}, "unknown key 'test-command'; here that is: test.command"),
+        ({"skip": "cp38-*"}, "unknown key 'skip'; here that is: overrides with skip = \"why\""),
+        ({"build-verbosity": 1}, "unknown key 'build-verbosity'; leave it out: doit build -v shows all output"),
         ({"manylinux-x86_64-image": "x"}, "unknown key 'manylinux-x86_64-image'; here that is: image"),
         ({"python": ["cp313"]}, "unknown interpreter 'cp313'; did you mean '3.13'?"),
         ({"python": ["cp314t-*"]}, "unknown interpreter 'cp314t-*'; did you mean '3.14t'?"),

@@ -165,9 +165,10 @@ def _one(
         own = judgement.reasons()
     except CartwheelError as error:
         return TaskForecast(name=task.name, state=BLOCKED, why=(str(error),), after=after)
-    stopped = tuple(f"needs {f.name}, which cannot be done here" for f in giving if f.state == BLOCKED)
-    if stopped:
-        return TaskForecast(name=task.name, state=BLOCKED, why=stopped, after=after)
+    if stopped := [f.name for f in giving if f.state == BLOCKED]:
+        more = f" and {len(stopped) - 1} more" if stopped[1:] else ""
+        why = f"needs {stopped[0]}{more}, which cannot be done here"
+        return TaskForecast(name=task.name, state=BLOCKED, why=(why,), after=after)
     unset = step.unset(judgement.workshop.world) if step.unset and not elsewhere else ""
     if own and (stop := step.blocked or unset):
         return TaskForecast(name=task.name, state=BLOCKED, why=(stop, *own), after=after)

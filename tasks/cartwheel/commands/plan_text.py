@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -90,4 +91,4 @@ def _folded(tasks: Iterable[Forecast]) -> list[tuple[str, str, str]]:
 
 def _without_names(why: str) -> str:
     """The reason with tasks' names cut to their stage, so that the same reason of several targets is one."""
-    return " ".join(word.split(":")[0] if ":" in word.strip(":;,") else word for word in why.split(" "))
+    return re.sub(r"(\S+?):\S*[^\s:;,]", r"\1", why)

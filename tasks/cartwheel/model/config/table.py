@@ -73,10 +73,18 @@ _FOREIGN = {
     "build": "python", "archs": "targets", "target": "targets", "interpreter": "python", "index-url": "index.NAME.url",
     "test-command": "test.command", "test-requires": "test.requires", "test-extras": "test.extras",
     "test-groups": "test.groups", "test-skip": "test.skip", "before-build": "before", "before-all": "before",
-    "skip": "overrides with skip", "compatibility": "floor", "manylinux": "floor", "config-settings": "environment",
-    "repair-wheel-command": "before", "macos-deployment-target": "floor",
+    "skip": 'overrides with skip = "why"', "enable": "python", "compatibility": "floor", "manylinux": "floor",
+    "config-settings": "environment",
+    "macos-deployment-target": "floor",
 }  # fmt: skip
 """Keys of cibuildwheel 4 and maturin 1.16, and the one here with that meaning (their documentation, November 2026)."""
+
+_NEEDLESS = {
+    "build-frontend": "cartwheel calls the build backend itself",
+    "build-verbosity": "doit build -v shows all output",
+    "repair-wheel-command": "the tasks of repair make the wheels portable",
+}
+"""Keys of cibuildwheel 4 that no key here replaces, and why (its documentation, November 2026)."""
 
 
 def _refuse_unknown(kind: type[Table], raw: Mapping[str, Any], where: str) -> None:
@@ -86,6 +94,7 @@ def _refuse_unknown(kind: type[Table], raw: Mapping[str, Any], where: str) -> No
             image = "image" if re.fullmatch(r"(many|musl)linux-.*-image", key) else ""
             meant = image or _FOREIGN.get(key, "")
             hint = f"; here that is: {meant}" if meant.partition(".")[0].split(" ")[0] in known else ""
+            hint = f"; leave it out: {_NEEDLESS[key]}" if key in _NEEDLESS else hint
             raise ConfigError(f"{where}: unknown key '{key}'{hint or did_you_mean(key, known)}")
         for nested in tables_in(known[key].type):
             if isinstance(value, Mapping):
