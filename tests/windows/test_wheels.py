@@ -8,6 +8,7 @@ import pytest
 
 from support import musl, wine
 from support.example import MUSL, WINDOWS, Example
+from support.wine import ARCHIVES
 
 pytestmark = pytest.mark.full(sample=0.0)
 
@@ -30,12 +31,9 @@ def rows(example: Example, triple: str) -> list[dict[str, object]]:
 def test_the_wheel_for_windows_is_tested_under_wine_with_each_python(example: Example) -> None:
     machine = wine.windows()
     env = {**machine.environment, **machine.variables}
-    output = example.doit(f"check:{WINDOWS}", env=env)
-    assert "under Wine: 3.11, 3.12, 3.13, 3.14" in output + example.doit("plan", env=env) or all(
-        row["by"] == "under Wine" for row in rows(example, WINDOWS)
-    )
-    tests = rows(example, WINDOWS)
-    assert [str(row["python"])[:4] for row in tests] == ["3.11", "3.12", "3.13", "3.14"]
+    example.doit(f"check:{WINDOWS}", env=env)
+    tests = [row for row in rows(example, WINDOWS) if "ran" in row]
+    assert [(row["by"], str(row["python"])[:4]) for row in tests] == [("under Wine", version) for version in ARCHIVES]
     assert all(int(str(row["ran"])) >= 20 for row in tests), tests
     print("under Wine:", [row["ran"] for row in tests])
 

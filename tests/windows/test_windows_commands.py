@@ -162,7 +162,7 @@ build_sdist = build_wheel
 """
 
 
-@pytest.mark.full(sample=0.0)
+@pytest.mark.full(sample=0.1)
 def test_a_console_without_vt_sequences_shows_the_steps_at_work_and_a_failure_at_once(
     installed: Installed, linux: Mapping[str, str], tmp_path: Path
 ) -> None:
