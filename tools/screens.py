@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import shutil
 import struct
 import subprocess
@@ -110,7 +109,7 @@ def _text(cells: object) -> object:
         colour = "" if cell.fg == "default" else {"brown": "yellow"}.get(cell.fg, cell.fg)
         text.append(cell.data, f"{'bold ' if cell.bold else ''}{colour}".strip())
     text.rstrip()
-    plain = re.sub(r"origin \(\S+\)", "origin", text.plain)
+    plain = text.plain.replace(str(Path.home()), "~")
     if plain != text.plain:
         return Text(plain)
     return text
