@@ -98,8 +98,18 @@ def test_maturin_makes_what_is_planned(name: str, tmp_path: Path, target_dir: Pa
         last = case.extension.rpartition(".")[2]
         [content] = binaries.values()
         assert f"PyInit_{last}".encode() in content
-    if not case.target:
+    if case.refused:
+        project, task = own_project(wheel, tmp_path)
+        assert case.refused in project.doit(task, env={"CARGO_NET_OFFLINE": "true"}, code=1)
+    elif not case.target:
         assert texts_of(our_wheel(wheel, tmp_path, target_dir)) == texts_of(made)
+
+
+def own_project(wheel: Wheel, root: Path) -> tuple[Project, str]:
+    """The project as one of ours, and the task that builds the wheel."""
+    project = Project(root)
+    project.write("dodo.py", DODO)
+    return project, ":".join(("build", wheel.target.triple, wheel.package, wheel.python))
 
 
 def our_wheel(wheel: Wheel, root: Path, target_dir: Path) -> Path:
@@ -107,9 +117,7 @@ def our_wheel(wheel: Wheel, root: Path, target_dir: Path) -> Path:
     compiled, own = target_dir.with_name("ours") / wheel.python, root / ".cartwheel" / "cargo"
     if compiled.is_dir():
         shutil.copytree(compiled, own, symlinks=True)
-    project = Project(root)
-    project.write("dodo.py", DODO)
-    task = ":".join(("build", wheel.target.triple, wheel.package, wheel.python))
+    project, task = own_project(wheel, root)
     project.doit(task, env={"CARGO_NET_OFFLINE": "true"})
     shutil.rmtree(compiled, ignore_errors=True)
     shutil.copytree(own, compiled, symlinks=True)

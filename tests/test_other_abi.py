@@ -63,7 +63,7 @@ CASES: Mapping[str, tuple[str, str, str]] = {
         '[dependencies]\npyo3 = "0.29"\n[target.\'cfg(target_os = "nowhere")\'.dependencies]\n'
         'pyo3 = { version = "0.29", features = ["abi3-py311"] }\n',
         "abi3",
-        "only other targets ask PyO3 for the stable ABI",
+        "only other targets or tests ask PyO3 for the stable ABI",
     ),
 }
 

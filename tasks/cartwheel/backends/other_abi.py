@@ -19,7 +19,7 @@ def other_abi(package: Package, wheel: Wheel, resolved: StableAbi) -> str:
         planned = stable_abi(package.manifests, wheel.features, wheel.python)
         if pythons.ABI3 not in resolved.kinds:
             return (
-                "only other targets ask PyO3 for the stable ABI: maturin would name the wheel for "
+                "only other targets or tests ask PyO3 for the stable ABI: maturin would name the wheel for "
                 f"{wheel.target.triple} abi3, and it is not; ask for it in [dependencies] of Cargo.toml"
             )
         if resolved.since and planned.since and resolved.since != planned.since:
