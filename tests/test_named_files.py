@@ -36,6 +36,7 @@ def root(tmp_path: Path) -> Path:
         (("tools/more.sh",), ("tools/deep/x.txt", "tools/more.sh"), ()),
         (("make", "-C", "tools"), (), ("tools",)),
         (("-Llibs", "-lf"), (), ("libs",)),
+        (("-isystemlibs", "-iquote./tools/deep", "-includelink.args"), ("link.args",), ("libs", "tools/deep")),
         (("--script=gen.sh",), ("gen.sh",), ()),
         (("-Clink-arg=-Wl,--version-script,exports.map",), ("exports.map",), ()),
         (("-Clink-arg=@link.args",), ("exports.map", "libs/libf.a", "link.args", "more.args"), ()),

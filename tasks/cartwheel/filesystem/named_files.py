@@ -24,13 +24,16 @@ _OF_PROGRAMS = {
     "task": ("Taskfile.yml", "Taskfile.yaml"), "tox": ("tox.ini",),
 }  # fmt: skip
 """Files that a program reads in its folder without being told (their manuals, November 2026)."""
+_FLAG = re.compile(r"^-(?:isystem|iquote|idirafter|include|imacros|[A-Za-z])")
+"""Flags that a path follows without a blank: those of one letter, and those of C compilers (gcc's and clang's manuals,
+November 2026)."""
 _READ_AS_SCRIPTS = frozenset(name for names in _OF_PROGRAMS.values() for name in names)
 
 
 def named_in(words: Iterable[str], places: Iterable[Path], root: Path) -> ReadSet:
     """The files and folders in the project or its repository that words name, relative to one of `places`.
 
-    A path may follow `=`, `,`, `@` or a one-letter flag. Arguments in a file named by `@` count as words too, and files
+    A path may follow `=`, `,`, `@` or a flag. Arguments in a file named by `@` count as words too, and files
     that a script names, also from its own folder. Folders that contain one of `places`, and folders of generated files,
     are left out.
     """
@@ -94,7 +97,7 @@ def _as_listed(path: Path) -> Path:
 def _parts(word: str) -> Iterator[str]:
     pieces = {word, *re.split(r"[=,]", word), *re.split(r"[=,:;]", word)}
     for piece in pieces:
-        for part in (piece, piece.lstrip("@"), re.sub(r"^-[A-Za-z]", "", piece)):
+        for part in (piece, piece.lstrip("@"), _FLAG.sub("", piece)):
             if part and part not in (".", "..", os.sep) and not part.startswith("-") and "\0" not in part:
                 yield part
 
