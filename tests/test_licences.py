@@ -145,13 +145,13 @@ def test_the_command_reads_the_wheels_that_are_built(tmp_path: Path) -> None:
     project = understood(manifests({"targets": ["any"], "publish": []}))
     package, planned = project.wheels[0]
     path = tmp_path / wheel_path(package, planned)
-    assert licences(project, [package.key], tmp_path, {}) == ()
+    assert licences(project, [package], tmp_path, {}) == ()
     wheel(path.parent, path.name, {})
-    (row,) = licences(project, [package.key], tmp_path, {"CARGO_HOME": str(tmp_path)})
+    (row,) = licences(project, [package], tmp_path, {"CARGO_HOME": str(tmp_path)})
     assert row.file == path.name
     rows = (Part(name="libz", kind="library"), Part(name="demo", version="1.0", kind="package", licence="MIT"))
     shown = as_text([row.__class__(file="demo.whl", parts=rows)])
     assert shown == "demo.whl\n  MIT: demo 1.0\n  no licence: libz (library)\n"
     path.write_bytes(b"damaged")
     with pytest.raises(CartwheelError, match=r"cannot be read .*doit repair"):
-        licences(project, [package.key], tmp_path, {})
+        licences(project, [package], tmp_path, {})

@@ -9,7 +9,7 @@ from packaging.version import Version
 from semver import Version as Semver
 
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.versions.next_version import NUMBERS, PHASES, WORDS, next_version
+from cartwheel.model.versions.next_version import NUMBERS, PHASES, WORDS, _spellings, next_version
 from cartwheel.model.versions.version import pep440, semver
 
 
@@ -116,6 +116,24 @@ def test_a_crate_that_wrote_its_pre_releases_without_a_dot_goes_on_so_where_semv
 
 
 numbers = st.integers(0, 40)
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "spellings"),
+    [
+        ("1.3.0-alpha.2", "1.3.0-alpha1", ("1.3.0-alpha.2", "1.3.0-alpha2")),
+        ("1.3.0-alpha.2+x.y", "1.3.0-alpha1", ("1.3.0-alpha.2+x.y", "1.3.0-alpha2+x.y")),
+        ("1.3.0-alpha.2", "1.3.0-alpha.1", ("1.3.0-alpha.2",)),
+        ("1.3.0-alpha.2", "1.2.0", ("1.3.0-alpha.2",)),
+        ("1.3.0", "1.3.0-alpha1", ("1.3.0",)),
+    ],
+)
+def test_a_crate_without_a_dot_before_the_number_may_keep_that_form(
+    text: str, now: str, spellings: tuple[str, ...]
+) -> None:
+    assert _spellings(text, now, rust=True) == spellings
+
+
 suffixes = st.sampled_from(["", "a1", "a9", "b2", "rc1", ".dev3"])
 
 

@@ -20,6 +20,7 @@ from cartwheel.process import environment
 
 if TYPE_CHECKING:
     from cartwheel.destinations.protocol import Destination, Item
+    from cartwheel.model.check_report import CheckReport
 
 
 def refuse_unless_meant(project: Project, work: Work, *stages: str) -> None:
@@ -233,7 +234,9 @@ def refuse_untested(project: Project, package: Package, work: Work) -> None:
     host, env = this_machine(), environment.uv_environment(work.snapshot.environ)
     missing: dict[str, list[NoInterpreter]] = {}
     for wheel in package.wheels if not project.rehearsed else ():
-        if not wheel.test.command or wheel.test.skip or wheel.untested or _has_passed(work.root / report(wheel)):
+        if not wheel.test.command or wheel.test.skip or wheel.untested:
+            continue
+        if (done := check_report(work.root / report(wheel))) and not done.untested:
             continue
         if not host.runs(wheel.target) or not test_plan.every_python_required(wheel):
             continue
@@ -250,14 +253,14 @@ def refuse_untested(project: Project, package: Package, work: Work) -> None:
         raise StepFailed("\n".join(dict.fromkeys(wrong)))
 
 
-def _has_passed(path: Path) -> bool:
-    """Whether a report says that the file's tests ran and passed."""
+def check_report(path: Path) -> CheckReport | None:
+    """The report of a file's checks; None if it is missing or unreadable."""
     from cartwheel.model.check_report import parse_report
 
     try:
-        return not parse_report(path.read_bytes()).untested
+        return parse_report(path.read_bytes())
     except (OSError, CartwheelError):
-        return False
+        return None
 
 
 def refuse_before_tag(project: Project, package: Package, work: Work) -> None:

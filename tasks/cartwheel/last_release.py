@@ -22,6 +22,7 @@ from cartwheel.model.destination import PYPI, kind_of
 from cartwheel.model.errors import ConfigError, StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.wheels.artifacts import package_artifacts
+from cartwheel.model.wheels.wheel_name import name_and_version
 
 ONCE = Patience(tries=1, connect=2.0)
 """For a look that only warns: no waiting for an index that is down."""
@@ -130,25 +131,9 @@ def _by_version(rows: Iterable[ListedFile]) -> dict[str, tuple[ListedFile, ...]]
 
     releases: dict[str, list[ListedFile]] = {}
     for row in rows:
-        if version := _version_of(row.file):
-            releases.setdefault(version, []).append(row)
+        if parts := name_and_version(row.file):
+            releases.setdefault(str(parts[1]), []).append(row)
     return {version: tuple(releases[version]) for version in sorted(releases, key=Version)}
-
-
-def _version_of(file: str) -> str:
-    """The version in a file name, in PEP 440 form; empty if the name has no known form."""
-    from packaging.utils import (
-        InvalidSdistFilename,
-        InvalidWheelFilename,
-        parse_sdist_filename,
-        parse_wheel_filename,
-    )
-    from packaging.version import InvalidVersion
-
-    try:
-        return str(parse_wheel_filename(file)[1] if file.endswith(".whl") else parse_sdist_filename(file)[1])
-    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
-        return ""
 
 
 def _keep(path: Path, rows: Iterable[ListedFile], moment: float) -> None:

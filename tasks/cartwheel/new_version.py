@@ -10,8 +10,8 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.model.errors import ConfigError, StepFailed, did_you_mean
-from cartwheel.model.project import Package, Project
+from cartwheel.model.errors import ConfigError, StepFailed
+from cartwheel.model.project import Package, Project, packages_named
 from cartwheel.model.versions.next_version import next_version
 from cartwheel.model.versions.version import pep440, semver, tag_name
 
@@ -186,11 +186,7 @@ def _without_git(project: Project, names: tuple[str, ...]) -> Project:
 
 def _home(project: Project, names: tuple[str, ...], homes: Mapping[str, tuple[object, ...]]) -> tuple[str, object]:
     """The place (file, position in it) that sets the version to change; raises `ConfigError` if it is ambiguous."""
-    known = {**{p.key: p.key for p in project.packages}, **{p.name: p.key for p in project.packages}}
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"--package: there is no package '{name}'{did_you_mean(name, known)}")
-    chosen = {homes[known[name]] for name in names} or set(homes.values())
+    chosen = {homes[package.key] for package in packages_named(project, names, "--package")} or set(homes.values())
     if len(chosen) > 1:
         what = "these have versions of their own" if names else "the packages have versions of their own"
         raise ConfigError(f"{what}; name one of them: --package {' | '.join(names or sorted(homes))}")

@@ -11,7 +11,6 @@ from pathlib import Path
 from msgspec import Struct
 
 from cartwheel.filesystem.digests import sha256_of
-from cartwheel.model.errors import CartwheelError
 from cartwheel.model.project import Project
 from cartwheel.model.record import FROM_CACHE, PROVEN, Record
 from cartwheel.model.wheels.artifacts import Artifact, artifacts
@@ -242,9 +241,7 @@ def size(count: int) -> str:
 
 def tests_in_words(report: Path) -> str:
     """The tests of a file's check report, in words."""
-    from cartwheel.model.check_report import parse_report
+    from cartwheel.gate import check_report
 
-    try:
-        return parse_report(report.read_bytes()).tested
-    except (OSError, CartwheelError):
-        return "not checked"
+    known = check_report(report)
+    return known.tested if known else "not checked"

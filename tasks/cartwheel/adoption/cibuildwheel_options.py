@@ -10,6 +10,7 @@ from typing import Any
 
 from cartwheel.adoption.command_lines import folder_up
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
+from cartwheel.adoption.shell_loops import braces
 from cartwheel.adoption.workflows import JobStep
 
 
@@ -103,15 +104,7 @@ def _rows(value: Any) -> list[str]:
 def words_of(value: Any) -> list[str]:
     """Patterns of build identifiers, as a list or as text, with their braces resolved."""
     words = value.split() if isinstance(value, str) else map(str, value)
-    return [pattern for word in words for pattern in _braces(word)]
-
-
-def _braces(pattern: str) -> list[str]:
-    match = re.search(r"\{([^{}]*)\}", pattern)
-    if not match:
-        return [pattern]
-    parts = (pattern[: match.start()] + part + pattern[match.end() :] for part in match[1].split(","))
-    return [whole for part in parts for whole in _braces(part)]
+    return [pattern for word in words for pattern in braces(word)]
 
 
 def matches(identifier: str, patterns: Iterable[str]) -> bool:

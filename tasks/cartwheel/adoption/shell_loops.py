@@ -22,7 +22,7 @@ def unrolled(script: str) -> str:
     while match := _LOOP.search(text):
         name = match[1]
         variable = re.compile(rf"\$\{{{name}\}}|\${name}\b")
-        bodies = (_filled(variable, match[3], word) for item in match[2].split() for word in _braces(item))
+        bodies = (_filled(variable, match[3], word) for item in match[2].split() for word in braces(item))
         text = text[: match.start()] + "\n".join(bodies) + text[match.end() :]
     return text
 
@@ -32,10 +32,10 @@ def _filled(variable: re.Pattern[str], body: str, word: str) -> str:
     return variable.sub(lambda _: plain, body.strip())
 
 
-def _braces(word: str) -> list[str]:
-    match = re.search(r"\{([^{}]*,[^{}]*)\}", word)
+def braces(word: str, form: str = r"\{([^{}]*,[^{}]*)\}") -> list[str]:
+    """The words that a word with braces stands for: `a{b,c}` for `ab` and `ac`; `form` is what counts as braces."""
+    match = re.search(form, word)
     if not match:
         return [word]
-    return [
-        whole for part in match[1].split(",") for whole in _braces(word[: match.start()] + part + word[match.end() :])
-    ]
+    parts = (word[: match.start()] + part + word[match.end() :] for part in match[1].split(","))
+    return [whole for part in parts for whole in braces(part, form)]

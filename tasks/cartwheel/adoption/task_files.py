@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cartwheel.adoption.parsed_files import parsed_toml, parsed_yaml
-from cartwheel.adoption.shell_loops import joined_lines
+from cartwheel.adoption.shell_loops import braces, joined_lines
 
 # make and just --------------------------------------------------------------------------------------------------------
 
@@ -175,7 +175,7 @@ def _tox_sections(files: Mapping[str, str]) -> dict[str, dict[str, str]]:
         sections = {
             f"{head.partition(':')[0]}:{name}" if ":" in head else head: dict(parser[head])
             for head in parser.sections()
-            for name in _braced(head.partition(":")[2])
+            for name in braces(head.partition(":")[2], r"\{([^{}]*)\}")
         }
         if any(name.startswith("testenv") for name in sections):
             return sections
@@ -195,14 +195,6 @@ def _native(row: Mapping[str, Any]) -> dict[str, str]:
     }
     pairs = row.get("set_env", {})
     return {**texts, "set_env": "\n".join(f"{name}={value}" for name, value in pairs.items())}
-
-
-def _braced(text: str) -> list[str]:
-    match = re.search(r"\{([^{}]*)\}", text)
-    parts = match[1].split(",") if match else []
-    return (
-        [x for part in parts for x in _braced(text[: match.start()] + part + text[match.end() :])] if match else [text]
-    )
 
 
 def _tox_filled(text: str, sections: Mapping[str, Mapping[str, str]], env: Mapping[str, str], arguments: str) -> str:

@@ -18,7 +18,7 @@ from cartwheel.filesystem.distribution import Distribution, open_distribution, w
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.wheels.binary_facts import Binary
 from cartwheel.model.wheels.target import Target
-from cartwheel.model.wheels.wheel_name import WheelName
+from cartwheel.model.wheels.wheel_name import WheelName, name_and_version
 
 if TYPE_CHECKING:
     from packaging.metadata import RawMetadata
@@ -97,18 +97,8 @@ class Candidate(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def name_and_version(self) -> tuple[str, str]:
         """The normalised project name and the version in the file name; two empty texts if the file name is invalid."""
-        from packaging.utils import (
-            InvalidSdistFilename,
-            InvalidWheelFilename,
-            parse_sdist_filename,
-            parse_wheel_filename,
-        )
-
-        try:
-            parsed = parse_wheel_filename(self.file)[:2] if self.is_wheel else parse_sdist_filename(self.file)
-        except (InvalidWheelFilename, InvalidSdistFilename):
-            return ("", "")
-        return parsed[0], str(parsed[1])
+        parts = name_and_version(self.file)
+        return (parts[0], str(parts[1])) if parts else ("", "")
 
     @cached_property
     def listed_tags(self) -> frozenset[str]:

@@ -23,7 +23,7 @@ from cartwheel.ci.jobs import (
 from cartwheel.ci.selection import NOWHERE, Selection
 from cartwheel.ci.yaml_document import yaml_text
 from cartwheel.model.config.release_settings import CiSettings
-from cartwheel.model.versions.version import FIELDS
+from cartwheel.model.versions.version import around_version
 
 HEAD = (
     "Written by `doit ci github` from [tool.cartwheel]; change that and write it again.",
@@ -117,8 +117,7 @@ def _events(pipeline: Pipeline) -> dict[str, Any]:
 
 def _glob(form: str) -> str:
     """A tag's form as GitHub's filter pattern: a version begins with a digit."""
-    field = next(f"{{{field}}}" for field in FIELDS if f"{{{field}}}" in form)
-    before, _, after = (re.sub(r"([*?+!\[\]\\])", r"\\\1", part) for part in form.partition(field))
+    before, after = (re.sub(r"([*?+!\[\]\\])", r"\\\1", part) for part in around_version(form))
     return f"{before}[0-9]*{after}"
 
 

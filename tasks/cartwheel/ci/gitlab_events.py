@@ -8,7 +8,7 @@ from typing import Any
 
 from cartwheel.ci.jobs import BUILD, GATHER, OWN, PLAN, PUBLISH, REPRODUCE, SDIST, VERIFY, Pipeline
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.versions.version import FIELDS
+from cartwheel.model.versions.version import around_version
 
 PATH = ".gitlab-ci.yml"
 """The file that GitLab reads by default."""
@@ -62,6 +62,5 @@ def tag_rule(forms: Iterable[str]) -> str:
 
 def _pattern(form: str) -> str:
     """A tag's form as a regular expression: a version begins with a digit."""
-    field = next(f"{{{field}}}" for field in FIELDS if f"{{{field}}}" in form)
-    before, _, after = (re.sub(r"([^A-Za-z0-9_-])", r"\\\1", part) for part in form.partition(field))
+    before, after = (re.sub(r"([^A-Za-z0-9_-])", r"\\\1", part) for part in around_version(form))
     return f"/^{before}\\d.*{after}$/"

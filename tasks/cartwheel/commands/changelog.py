@@ -6,8 +6,8 @@ from doit.exceptions import InvalidCommand
 
 from cartwheel.commands.options import WordsAndOptions, flag, valued
 from cartwheel.commands.plan import workshop_of
-from cartwheel.model.errors import CartwheelError, ConfigError, did_you_mean
-from cartwheel.model.project import Package, Project
+from cartwheel.model.errors import CartwheelError, ConfigError
+from cartwheel.model.project import Package, Project, packages_named
 
 
 class Changelog(WordsAndOptions):
@@ -50,10 +50,7 @@ class Changelog(WordsAndOptions):
 
 
 def _package(project: Project, name: str) -> Package:
-    known = {p.key: p for p in project.packages} | {p.name: p for p in project.packages}
-    if name and name not in known:
-        raise ConfigError(f"--package: there is no package '{name}'{did_you_mean(name, known)}")
     public = [p for p in project.packages if p.publish] or list(project.packages)
     if not name and len(public) > 1:
         raise ConfigError(f"changelog: of which package? --package {' | '.join(p.key for p in public)}")
-    return known[name] if name else public[0]
+    return packages_named(project, (name,), "--package")[0] if name else public[0]

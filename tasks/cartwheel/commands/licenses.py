@@ -11,8 +11,8 @@ from msgspec import Struct, to_builtins
 
 from cartwheel.commands.options import AS_JSON, WordsAndOptions
 from cartwheel.commands.plan import workshop_of
-from cartwheel.model.errors import CartwheelError, did_you_mean
-from cartwheel.model.project import Project
+from cartwheel.model.errors import CartwheelError
+from cartwheel.model.project import Package, Project, packages_named
 from cartwheel.model.wheels.artifacts import wheel_path
 from cartwheel.process import run
 from cartwheel.provenance.licences import Part
@@ -41,12 +41,9 @@ class Licenses(WordsAndOptions):
         shop = workshop_of(self.task_list)
         shop.world.readonly = True
         run.stop_on_signals()
-        known = {package.key for package in shop.project.packages}
-        for name in pos_args:
-            if name not in known:
-                raise InvalidCommand(f"licenses: there is no package '{name}'{did_you_mean(name, known)}")
         try:
-            rows = licences(shop.project, pos_args or known, shop.root, shop.world.environ)
+            packages = packages_named(shop.project, pos_args, "licenses") or shop.project.packages
+            rows = licences(shop.project, packages, shop.root, shop.world.environ)
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         if not rows:
@@ -57,10 +54,10 @@ class Licenses(WordsAndOptions):
 
 
 def licences(
-    project: Project, keys: Iterable[str], root: Path, environ: Mapping[str, str]
+    project: Project, packages: Iterable[Package], root: Path, environ: Mapping[str, str]
 ) -> tuple[WheelLicences, ...]:
-    """The licences in each built wheel of the packages in `keys`. Raises `CartwheelError` if a wheel is damaged."""
-    chosen = set(keys)
+    """The licences in each built wheel of these packages. Raises `CartwheelError` if a wheel is damaged."""
+    chosen = {package.key for package in packages}
     wheels = (wheel_path(package, wheel) for package, wheel in project.wheels if package.key in chosen)
     return tuple(_of_wheel(root / path, root, environ) for path in wheels if (root / path).is_file())
 

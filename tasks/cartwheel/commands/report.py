@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from doit.exceptions import InvalidCommand
@@ -12,8 +11,7 @@ from doit.exceptions import InvalidCommand
 from cartwheel.commands.options import WordsAndOptions, flag
 from cartwheel.commands.plan import closure, workshop_of
 from cartwheel.commands.report_page import PackageFacts, PlannedFile, ReleaseFacts, StepFacts, html_page
-from cartwheel.model.check_report import CheckReport, parse_report
-from cartwheel.model.errors import CartwheelError
+from cartwheel.gate import check_report
 from cartwheel.model.project import Package
 from cartwheel.model.wheels.artifacts import REPORT_PAGE, Artifact, package_artifacts
 from cartwheel.process import run
@@ -86,19 +84,12 @@ def _file(shop: RunContext, package: Package, artifact: Artifact) -> PlannedFile
         variant=wheel.variant if wheel else "",
         untested=wheel.untested if wheel else "",
         row=file_row(shop.root, artifact, shop.records.load) if exists else None,
-        check=_check(shop.root / artifact.report) if exists else None,
+        check=check_report(shop.root / artifact.report) if exists else None,
         tools=dict(build.tools) if build else {},
         crates={name: version for name, version in build.seen.facts.items() if name.startswith("crate ")}
         if build
         else {},
     )
-
-
-def _check(path: Path) -> CheckReport | None:
-    try:
-        return parse_report(path.read_bytes())
-    except (OSError, CartwheelError):
-        return None
 
 
 def _steps(shop: RunContext, tasks: tuple[Any, ...]) -> tuple[StepFacts, ...]:

@@ -24,8 +24,8 @@ from cartwheel.destinations.protocol import (
     implementation,
 )
 from cartwheel.model.destination import kind_of
-from cartwheel.model.errors import CartwheelError, did_you_mean
-from cartwheel.model.project import Package, Project
+from cartwheel.model.errors import CartwheelError
+from cartwheel.model.project import Package, Project, packages_named
 from cartwheel.model.wheels.artifacts import package_artifacts
 from cartwheel.process import run
 from cartwheel.run_context import RunContext
@@ -67,7 +67,8 @@ class Status(WordsAndOptions):
         shop.world.readonly = True
         run.stop_on_signals()
         try:
-            states = tuple(release(shop.project, package, shop) for package in _packages(shop.project, pos_args))
+            packages = packages_named(shop.project, pos_args, "status") or shop.project.packages
+            states = tuple(release(shop.project, package, shop) for package in packages)
         except CartwheelError as error:
             raise InvalidCommand(str(error)) from None
         self.outstream.write(packages_as_json(states) if as_json else as_text(states))
@@ -78,14 +79,6 @@ def _odd(row: ReleaseStatus) -> bool:
     """Whether something differs from the plan, or could not be asked."""
     elsewhere = any(commit not in ("", row.head) for commit in (row.tag.here, row.tag.there))
     return elsewhere or any(index.state in (DIFFERS, UNKNOWN) for index in row.indexes)
-
-
-def _packages(project: Project, names: list[str]) -> tuple[Package, ...]:
-    known = {package.key: package for package in project.packages}
-    for name in names:
-        if name not in known:
-            raise InvalidCommand(f"status: there is no package '{name}'{did_you_mean(name, known)}")
-    return tuple(known[name] for name in names) or project.packages
 
 
 def release(project: Project, package: Package, shop: RunContext) -> ReleaseStatus:

@@ -262,6 +262,17 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             return
 
 
+def body_up_to(answer: requests.Response, longest: int, fault: Exception) -> bytes:
+    """The whole body, unpacked; raises `fault` if it has more than `longest` bytes."""
+    parts, size = [], 0
+    for part in answer.iter_content(1 << 16):
+        size += len(part)
+        if size > longest:
+            raise fault
+        parts.append(part)
+    return b"".join(parts)
+
+
 def without_userinfo(text: str) -> str:
     """The text with `***` for the user name and password in every address."""
     return re.sub(r"(?<=://)[^/\s]+@|[^/:@\s'\"]+:[^/:@\s]+@", "***@", text)

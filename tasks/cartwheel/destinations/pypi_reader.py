@@ -19,11 +19,21 @@ from cartwheel.destinations.http import (
     without_userinfo,
 )
 from cartwheel.destinations.pypi_index import Index
-from cartwheel.destinations.retries import LOST, READING, Patience, Trouble, passing, seconds_until, with_retries
+from cartwheel.destinations.retries import (
+    LOST,
+    READING,
+    Patience,
+    Trouble,
+    passing,
+    seconds_until,
+    too_long,
+    with_retries,
+)
 from cartwheel.destinations.simple_api import BrokenPage, ListedFile, NoIndex
 from cartwheel.destinations.simple_page import Elsewhere, project_page
 from cartwheel.model.destination import token_variable
 from cartwheel.model.errors import StepFailed
+from cartwheel.model.wheels.wheel_name import name_and_version
 
 if TYPE_CHECKING:
     import requests
@@ -54,8 +64,11 @@ def listing(
     say: Callable[[str], None] | None = None,
 ) -> tuple[ListedFile, ...]:
     """The files of one version as the index lists them now. See `project_listing`."""
+    from packaging.version import Version
+
     rows = project_listing(index, project, environ=environ, patience=patience, say=say)
-    return tuple(row for row in rows if _is_of(row.file, version))
+    parts = ((row, name_and_version(row.file)) for row in rows)
+    return tuple(row for row, known in parts if known and known[1] == Version(version))
 
 
 def project_listing(
@@ -204,10 +217,9 @@ def _retry(
     status, after = _status_of(answer)
     login = credentials()
     why = reason(answer, (login.password,) if login else ())
-    if after > patience.obeyed:
-        advice = f"asks to wait {after / 60:.0f} minutes; start again then: only what is missing is sent"
-    else:
-        advice = "try again when it answers" if may_pass(answer) else _advice(status, index, login)
+    advice = too_long(after, patience) or (
+        "try again when it answers" if may_pass(answer) else _advice(status, index, login)
+    )
     raise Unreadable(f"{what} cannot be read: {why}; {advice}", status=status, may_pass=may_pass(answer))
 
 
@@ -228,19 +240,3 @@ def _status_of(error: Exception) -> tuple[int, float]:
     if response is None:
         return LOST, 0.0
     return response.status_code, seconds_until(response.headers.get("Retry-After", ""), datetime.now(UTC))
-
-
-def _is_of(file: str, version: str) -> bool:
-    from packaging.utils import (
-        InvalidSdistFilename,
-        InvalidWheelFilename,
-        parse_sdist_filename,
-        parse_wheel_filename,
-    )
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        parsed = parse_wheel_filename(file)[1] if file.endswith(".whl") else parse_sdist_filename(file)[1]
-    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
-        return False
-    return parsed == Version(version)

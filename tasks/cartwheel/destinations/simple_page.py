@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cartwheel.destinations.credentials import Credentials
-from cartwheel.destinations.http import CONNECT_SECONDS, conversation, redirects_away, without_userinfo
+from cartwheel.destinations.http import CONNECT_SECONDS, body_up_to, conversation, redirects_away, without_userinfo
 from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.simple_api import ACCEPT, ListedFile, NoIndex, listed_files, same_project
 
@@ -47,20 +47,10 @@ def project_page(
             if answer.status_code != 200:
                 raise NoIndex(f"it answers {answer.status_code} {answer.reason or ''}".rstrip())
             kind = answer.headers.get("Content-Type", "")
-            return listed_files(_body(answer), content_type=kind, url=answer.url, project=project)
+            body = body_up_to(answer, LARGEST, NoIndex(f"its page has more than {LARGEST // 1_000_000} MB"))
+            return listed_files(body, content_type=kind, url=answer.url, project=project)
 
     auth = (credentials.username, credentials.password) if credentials else None
     with conversation(index.simple, auth) as talk:
         talk.session.hooks["response"].insert(0, stay)
         return talk.exchange(ask, connect=connect)
-
-
-def _body(answer: requests.Response) -> bytes:
-    """The whole body; raises `NoIndex` if it is larger than `LARGEST`, as a packed one may be."""
-    parts, size = [], 0
-    for part in answer.iter_content(1 << 16):
-        parts.append(part)
-        size += len(part)
-        if size > LARGEST:
-            raise NoIndex(f"its page has more than {LARGEST // 1_000_000} MB")
-    return b"".join(parts)

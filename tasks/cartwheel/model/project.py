@@ -21,7 +21,7 @@ from cartwheel.model.config.release_settings import (
 from cartwheel.model.config.settings import Before, Test, Training
 from cartwheel.model.config.values import RunnerGroup, Secret
 from cartwheel.model.destination import kind_of
-from cartwheel.model.errors import ConfigError
+from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.versions.version import tag_name
 from cartwheel.model.wheels.target import ANY, Target
 from cartwheel.model.wheels.wheel_name import normalised_name
@@ -270,6 +270,15 @@ def starting_tag(environ: Mapping[str, str]) -> str:
 
 REHEARSAL = "rehearsal"
 """The stand-in index to which a rehearsal publishes private packages."""
+
+
+def packages_named(project: Project, names: Iterable[str], option: str) -> tuple[Package, ...]:
+    """The packages of these keys or names; raises `ConfigError`, which begins with `option`, for an unknown one."""
+    known = {p.key: p for p in project.packages} | {p.name: p for p in project.packages}
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{option}: there is no package '{name}'{did_you_mean(name, known)}")
+    return tuple(known[name] for name in names)
 
 
 def packages_with_same_tag(package: Package, packages: Iterable[Package], index: str) -> tuple[Package, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from cartwheel.destinations.http import conversation, is_loopback, reason
+from cartwheel.destinations.http import body_up_to, conversation, is_loopback, reason
 from cartwheel.model.errors import CartwheelError
 from cartwheel.process.run import Interrupted
 from cartwheel.shared_cache.registry_login import credentials
@@ -143,7 +143,9 @@ class RegistryStore:
 
         def exchange(session: requests.Session) -> tuple[int, bytes, Mapping[str, str]]:
             with session.request(method, url, data=data or None, headers=dict(headers), params=params) as answer:
-                return answer.status_code, _body(answer, longest), _cased(answer.headers)
+                limit = max(longest, _LONGEST if not answer.ok else 0)
+                body = body_up_to(answer, limit, DamagedEntry("an answer of the cache is longer than it should be"))
+                return answer.status_code, body, _cased(answer.headers)
 
         try:
             with conversation(url, auth) as talk:
@@ -211,17 +213,6 @@ def _basic(login: tuple[str, str]) -> str:
     import base64
 
     return f"Basic {base64.b64encode(':'.join(login).encode()).decode()}"
-
-
-def _body(answer: requests.Response, longest: int) -> bytes:
-    """The whole body; raises `DamagedEntry` if it is longer than expected."""
-    parts, size = [], 0
-    for part in answer.iter_content(1 << 16):
-        size += len(part)
-        if size > max(longest, _LONGEST if not answer.ok else 0):
-            raise DamagedEntry("an answer of the cache is longer than it should be")
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _tags(data: bytes) -> Iterable[str]:

@@ -169,21 +169,29 @@ def highest(versions: Iterable[str]) -> str:
 
 def written_as(pattern: str, written: str) -> str:
     """The value of a pattern's field: the version as the manifest writes it, or in one of the two grammars."""
-    field = next(field for field in FIELDS if f"{{{field}}}" in pattern)
-    return _fill(f"{{{field}}}", written)
+    return _fill(f"{{{_field(pattern)}}}", written)
 
 
 def has_one_field(pattern: str) -> bool:
     """Whether a pattern has exactly one version field."""
-    return bool(_parts(pattern))
+    return sum(pattern.count(f"{{{field}}}") for field in FIELDS) == 1
+
+
+def around_version(form: str) -> tuple[str, str]:
+    """The text before and after the version field of a valid form."""
+    before, _, after = form.partition(f"{{{_field(form)}}}")
+    return before, after
+
+
+def _field(pattern: str) -> str:
+    return next(field for field in FIELDS if f"{{{field}}}" in pattern)
 
 
 def _parts(template: str) -> tuple[str, str] | None:
     """The text before and after the only version field, as regular expressions; `None` unless there is exactly one."""
-    placeholders = re.findall(r"\{(?:version|pep440|semver)\}", template)
-    if len(placeholders) != 1:
+    if not has_one_field(template):
         return None
-    before, _, after = template.partition(placeholders[0])
+    before, after = around_version(template)
     return re.escape(before), re.escape(after)
 
 

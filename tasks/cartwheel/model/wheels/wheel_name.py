@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from cartwheel.model.errors import CartwheelError
+
+if TYPE_CHECKING:
+    from packaging.version import Version
 
 _NAME = re.compile(
     r"(?P<distribution>[^-]+)-(?P<version>[^-]+)(?:-(?P<build>\d[^-]*))?"
@@ -52,3 +56,13 @@ class WheelName(Struct, frozen=True, kw_only=True):
 def normalised_name(name: str) -> str:
     """A project's name as in file names of wheels and sdists: lower case, `_` for any run of `-_.`."""
     return re.sub(r"[-_.]+", "_", name).lower()
+
+
+def name_and_version(file: str) -> tuple[str, Version] | None:
+    """The normalised project name and the version in a wheel's or sdist's file name; None for any other name."""
+    from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+
+    try:
+        return parse_wheel_filename(file)[:2] if file.endswith(".whl") else parse_sdist_filename(file)
+    except (InvalidWheelFilename, InvalidSdistFilename):
+        return None
