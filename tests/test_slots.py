@@ -218,6 +218,23 @@ def test_another_toolchain_begins_with_what_is_made_for_this_machine(
     }  # fmt: skip
 
 
+def test_a_variant_begins_with_a_copy_of_its_own_variant(tmp_path: Path) -> None:
+    for python in ("3.11", "3.11-small", "3.11-tiny", "3.12"):
+        (filled(directory(tmp_path, python=python)).path / python).write_text("")
+    assert "3.11-small" in begun(directory(tmp_path, python="3.12-small"))
+    assert "3.11" in begun(directory(tmp_path, python="3.13"))
+    assert "3.11" in begun(directory(tmp_path, python="3.12-other"))
+
+
+def test_a_variant_does_not_wait_for_its_own_variant_if_another_is_finished(tmp_path: Path) -> None:
+    slots = Slots(2)
+    filled(directory(tmp_path, python="3.11"))
+    busy = filled(directory(tmp_path, python="3.11-small"))
+    (directory(tmp_path, python="3.11").path / "plain").write_text("")
+    with slots.alone(str(busy.path)):
+        assert "plain" in begun(directory(tmp_path, python="3.12-small"), slots)
+
+
 def test_nothing_is_taken_from_another_package(tmp_path: Path) -> None:
     filled(CargoDirectory(root=tmp_path, target=TARGETS[LINUX], package="gravel", python="3.12", toolchain="native"))
     assert begun(directory(tmp_path)) == set()

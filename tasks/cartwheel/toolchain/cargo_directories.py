@@ -82,7 +82,10 @@ class CargoDirectory(Struct, frozen=True, kw_only=True):
         return (path for path in folders if path.name.rpartition("-")[2] in HOSTED)
 
     def _copy_from(self, sources: Iterable[Path], slots: Slots, needed: Callable[[str], bool]) -> bool:
-        folders = sorted((p for p in sources if p.is_dir()), key=lambda p: (not slots.free(str(p)), str(p)))
+        def order(path: Path) -> tuple[bool, bool, str]:
+            return not slots.free(str(path)), _after_python(path) != _after_python(self.path), str(path)
+
+        folders = sorted((path for path in sources if path.is_dir()), key=order)
         if not folders:
             return False
         with slots.alone(str(folders[0])):
@@ -106,6 +109,11 @@ def _bytes(folder: str | Path) -> int:
             )
     except OSError:  # removed meanwhile
         return 0
+
+
+def _after_python(path: Path) -> str:
+    """The variant and toolchain in a directory's name. Dependencies compiled for another variant have other flags."""
+    return path.name.partition("-")[2]
 
 
 def _is_shared(name: str) -> bool:
