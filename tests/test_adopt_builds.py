@@ -280,6 +280,32 @@ def test_setup_cfg_is_read_with_a_version_that_a_module_holds(tmp_path: Path) ->
     assert document["project"]["dynamic"] == ["dependencies", "scripts"]
 
 
+@pytest.mark.parametrize(
+    ("module", "version"),
+    [
+        ("__version_info__ = ('1', '17', '3')\n__version__ = '.'.join(__version_info__)\n", "1.17.3"),
+        ("VERSION = (2, 0, 1)\n__version__ = '.'.join(map(str, VERSION))\n", "2.0.1"),
+        ("__version__: str = '3.1'\n", "3.1"),
+        ("__version__ = version = '4.2'\n", "4.2"),
+        ("__version__ = (5, 1)\n", "5.1"),
+        ("import os\n__version__ = '.'.join(os.environ)\n", ""),
+        ("__version__ = f'{6}.1'\n", ""),
+        ("__version__ = '6.1' + SUFFIX\n", ""),
+    ],
+)
+def test_a_version_that_a_module_puts_together_is_that_version_or_unknown(
+    tmp_path: Path, module: str, version: str
+) -> None:
+    files = {"setup.py": "from setuptools import setup\nsetup()\n", "setup.cfg": CFG}
+    root = legacy(tmp_path / "x", **files, **{"agate/__init__.py": module})
+    if not version:
+        with pytest.raises(ConfigError, match="computes version"):
+            adopt(root, offline=True)
+        return
+    write(adopt(root, offline=True))
+    assert tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"] == version
+
+
 def test_a_version_from_git_stays_there(tmp_path: Path) -> None:
     script = (
         'from setuptools import setup\nsetup(name="agate", use_scm_version=True, setup_requires=["setuptools_scm"])\n'

@@ -122,13 +122,7 @@ def _of_script(script: str) -> dict[str, Any]:
         tree = ast.parse(script)
     except SyntaxError:
         return {}
-    constants = {
-        target.id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    constants = _constants(tree)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) == "setup"]
     arguments = [(word.arg, word.value) for call in calls[-1:] for word in call.keywords]
     for name, value in list(arguments):
@@ -139,6 +133,17 @@ def _of_script(script: str) -> dict[str, Any]:
     return {str(name): _value(value, constants) for name, value in arguments if name}
 
 
+def _constants(tree: ast.Module) -> dict[str, ast.expr]:
+    """The values that a module binds to names at its top."""
+    constants: dict[str, ast.expr] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            constants |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            constants[node.target.id] = node.value
+    return constants
+
+
 def _called(node: ast.Call) -> str:
     return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
 
@@ -146,11 +151,25 @@ def _called(node: ast.Call) -> str:
 def _value(node: ast.AST, constants: Mapping[str, ast.expr], depth: int = 0) -> Any:
     if isinstance(node, ast.Name) and node.id in constants and depth < 5:
         return _value(constants[node.id], constants, depth + 1)
+    if isinstance(node, ast.Call) and _called(node) == "join" and len(node.args) == 1:
+        return _joined(node, constants, depth)
     try:
         literal = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError):
         return _UNKNOWN
     return list(literal) if isinstance(literal, tuple) else literal
+
+
+def _joined(node: ast.Call, constants: Mapping[str, ast.expr], depth: int) -> Any:
+    """`".".join(PARTS)`, where the parts are literals, or `map(str, …)` of such."""
+    between = _value(node.func.value, constants, depth + 1) if isinstance(node.func, ast.Attribute) else _UNKNOWN
+    parts: ast.AST = node.args[0]
+    if isinstance(parts, ast.Call) and _called(parts) == "map" and len(parts.args) == 2:
+        parts = parts.args[1]
+    words = _value(parts, constants, depth + 1)
+    if not isinstance(between, str) or not isinstance(words, list):
+        return _UNKNOWN
+    return between.join(map(str, words))
 
 
 _CFG = {"requires_python": "python_requires", "home_page": "url", "summary": "description"}
@@ -181,7 +200,11 @@ def _attribute(place: str, folder: str, texts: Texts) -> Any:
     module, _, name = place.rpartition(".")
     path = module.replace(".", "/")
     for candidate in (f"{path}.py", f"{path}/__init__.py", f"src/{path}.py", f"src/{path}/__init__.py"):
-        match = re.search(rf"^{name}\s*(?::[^=\n]+)?=\s*[\"']([^\"']+)[\"']", texts.get(folder + candidate, ""), re.M)
-        if match:
-            return match[1]
+        try:
+            constants = _constants(ast.parse(texts.get(folder + candidate, "")))
+        except SyntaxError:
+            continue
+        if name in constants:
+            value = _value(constants[name], constants)
+            return ".".join(map(str, value)) if isinstance(value, list) else value
     return _UNKNOWN
