@@ -498,15 +498,15 @@ def test_doctor_asks_for_an_sdk_where_what_is_locked_links_frameworks(crate_for_
     assert "the SDK of macOS is missing, and aarch64-apple-darwin needs it" in output
 
 
-def test_a_target_is_a_row_with_what_mends_it_and_where_its_tests_run() -> None:
+def test_a_target_is_a_row_with_what_fixes_it_and_where_its_tests_run() -> None:
     row = TargetReadiness(
         target=ARM, toolchain="zig", ready=False, own=False, missing=("zig",), fix=("pip install it",),
         tests="emulated by qemu-aarch64: 3.11; Python 3.12 is not in /arm",
     )  # fmt: skip
     assert as_text((row,)).splitlines() == [
         "aarch64-unknown-linux-gnu       zig       needs zig",
-        " " * 42 + "pip install it",
-        " " * 42 + "tests emulated by qemu-aarch64: 3.11; Python 3.12 is not in /arm",
+        "    pip install it",
+        "    tests emulated by qemu-aarch64: 3.11; Python 3.12 is not in /arm",
     ]
 
 
