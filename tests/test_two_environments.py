@@ -12,10 +12,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -31,6 +32,20 @@ TARGETS = (HOST, AARCH64, MUSL, MAC, WINDOWS)
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the second environment is a shell's")
 
 
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder that another user can reach.  The parents of pytest's own are closed by each pytest that starts."""
+    with TemporaryDirectory(prefix="cartwheel-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder).resolve()
+
+
+def own_home() -> Path:
+    """This user's home; HOME may be another folder, without the tools."""
+    import pwd
+
+    return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+
+
 def another_machine(home: Path) -> dict[str, str]:
     """The variables of the second environment.  The toolchains are hard links, so that no path leads back."""
     (home / "tmp").mkdir(parents=True)
@@ -42,9 +57,10 @@ def another_machine(home: Path) -> dict[str, str]:
     except OSError:  # on another file system
         (home / "rust up").symlink_to(rustup)
     for place in (".pyenv", ".local/share/uv/python"):  # interpreters are tools too
-        if (Path.home() / place).is_dir():
-            (home / place).parent.mkdir(parents=True, exist_ok=True)
-            (home / place).symlink_to(Path.home() / place)
+        for first in (Path.home(), own_home()):
+            if (first / place).is_dir() and not (home / place).exists():
+                (home / place).parent.mkdir(parents=True, exist_ok=True)
+                (home / place).symlink_to(first / place)
     network = {
         k: v for k, v in os.environ.items() if re.match(r"PIP_|UV_|SSL_CERT|REQUESTS_CA|CURL_CA|(?i:.*_proxy$)", k)
     }
@@ -75,10 +91,8 @@ def another_user(folder: Path) -> tuple[str, ...]:
     Python.  `folder` becomes a place for mounts."""
     if os.geteuid() or not shutil.which("setpriv") or not shutil.which("unshare"):
         return ()
-    import pwd
-
     folder.mkdir()
-    home = Path(pwd.getpwuid(os.geteuid()).pw_dir)  # HOME may be another folder, without the tools
+    home = own_home()
     shown = {"/".join(Path(entry).relative_to(home).parts[:1]) for entry in os.environ["PATH"].split(os.pathsep)
              if Path(entry).is_relative_to(home)}  # fmt: skip
     shown |= {".pyenv", ".local/share/uv/python"}

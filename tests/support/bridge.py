@@ -28,6 +28,8 @@ TRIPLE = "x86_64-pc-windows-gnu"
 _WINDOWS_PATH = re.compile(r"(?i)(?:\\\\\?\\)?\b([cz]):(?=[\\/])([^\"';=,\x1f]*)")
 _LINUX_PATH = re.compile(rb"(file://)?(?<![\w:/.~-])/(?=(?:tmp|root|home|work|mnt|opt)/)")
 _PASSED_ON = re.compile(r"GIT_|CARGO_|RUST|PYO3|CARTWHEEL_|SOURCE_DATE_EPOCH$|MATURIN_|LC_|TZ$")
+_OF_RUST = ("RUSTUP_HOME", "CARGO_HOME")
+"""Variables that Linux's own cargo keeps."""
 _GIT_PATHS = ("rev-parse", "worktree", "remote", "config")
 """git's commands whose output holds paths; the output of others is file content."""
 
@@ -88,8 +90,8 @@ class _Request:
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {name: os.environ[name] for name in ("PATH", "HOME", "SSL_CERT_FILE") if name in os.environ}
-        passed = {k: v for k, v in self.variables.items() if k not in ("CARGO", "RUSTC", "RUSTUP_HOME", "CARGO_HOME")}
+        own = {name: os.environ[name] for name in ("PATH", "HOME", "SSL_CERT_FILE", *_OF_RUST) if name in os.environ}
+        passed = {k: v for k, v in self.variables.items() if k not in ("CARGO", "RUSTC", *_OF_RUST)}
         return {**own, **passed, "CARGO_BUILD_TARGET": TRIPLE} if self.name != "git" else {**own, **passed}
 
     @property
