@@ -90,7 +90,7 @@ SAMPLED = ("rtoml", "ormsgpack", "blake3", "nh3", "python-bidi")
 """Packages of which every target has been seen to pass: CI draws its sample from them, `-m full` runs all."""
 
 BUILDS = [
-    pytest.param(name, target, marks=pytest.mark.full(sample=0.15 if name in SAMPLED else 0.0))
+    pytest.param(name, target, marks=pytest.mark.full(sample=0.1 if name in SAMPLED else 0.0))
     for name, other in OTHERS.items()
     for target in other.targets
 ]

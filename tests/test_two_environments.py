@@ -230,7 +230,7 @@ test = {{ skip = "not in the source distribution" }}
 """
 
 
-@pytest.mark.full(sample=0.1)
+@pytest.mark.full(sample=0.06)
 @pytest.mark.parametrize("name", PACKAGES)
 def test_a_package_that_others_wrote_is_equal(name: str, tmp_path: Path) -> None:
     version, target, python = PACKAGES[name]
