@@ -13,6 +13,7 @@ from cartwheel import toolchain
 from cartwheel.commands.plan import notes
 from cartwheel.filesystem.snapshot import DiskSnapshot
 from cartwheel.inputs.sources import CompiledSources
+from cartwheel.machine import pip_advice
 from cartwheel.machine.host import this_machine
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Project
@@ -166,6 +167,17 @@ def test_the_generator_of_uniffi_is_missed_before_anything_is_compiled(
     snapshot = DiskSnapshot(tmp_path, {"PATH": str(tmp_path / "bin")}, version_of)
     [(package, _)] = project.wheels
     assert [need.name for need in binding_needs(package, snapshot)] == expected
+
+
+@pytest.mark.parametrize(("pip", "command"), [(True, "-m pip install a"), (False, "uv pip install --python ")])
+def test_the_advice_installs_with_what_the_environment_has(
+    monkeypatch: pytest.MonkeyPatch, pip: bool, command: str
+) -> None:
+    monkeypatch.setattr(pip_advice, "find_spec", lambda name: name if pip else None)
+    text = pip_advice.pip_install("a")
+    assert command in text
+    assert sys.executable in text
+    assert text.endswith(" a")
 
 
 @pytest.mark.parametrize("installed", [True, False])

@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from cartwheel.machine.host import this_machine
+from cartwheel.machine.pip_advice import pip_install
 from cartwheel.model.config.bindings import CFFI, PYO3, UNIFFI, pyo3_requirement
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.step import Snapshot
@@ -71,14 +72,14 @@ def binding_needs(package: Package, snapshot: Snapshot) -> Iterable[ToolNeed]:
     """What maturin runs after the compiler to write the Python side of cffi's and UniFFI's bindings, if it is missing
     (`src/binding_generator` of maturin 1.16, November 2026)."""
     if package.bindings == CFFI and not find_spec("cffi"):
-        yield ToolNeed(name="cffi", fix=f"maturin writes the bindings with it: {sys.executable} -m pip install cffi")
+        yield ToolNeed(name="cffi", fix=f"maturin writes the bindings with it: {pip_install('cffi')}")
     if package.bindings != UNIFFI or _has_program(snapshot.root / package.manifest, _BINDGEN):
         return
     own = Path(sys.executable).parent
     if not shutil.which(_BINDGEN, path=os.pathsep.join((str(own), snapshot.environ.get("PATH", "")))):
         yield ToolNeed(
             name=_BINDGEN,
-            fix=f"maturin writes the bindings with it: {sys.executable} -m pip install {_BINDGEN}, in the version of "
+            fix=f"maturin writes the bindings with it: {pip_install(_BINDGEN)}, in the version of "
             f"the crate uniffi, or add a program of that name to the workspace",
         )
 
@@ -144,7 +145,7 @@ def _missing(target: Target, chain: Toolchain, snapshot: Snapshot, floor: str, c
     if chain.name != CONTAINER:  # an image may contain Rust; the build reports one that does not
         yield from rust(snapshot)
     if not snapshot.tool("maturin"):
-        yield ToolNeed(name="maturin", fix=f"{sys.executable} -m pip install maturin")
+        yield ToolNeed(name="maturin", fix=pip_install("maturin"))
     if row := _OF_TOOLCHAINS.get(chain.name):
         yield from row(target, snapshot, floor, crates)
 
@@ -160,7 +161,7 @@ def _linker(target: Target, snapshot: Snapshot, floor: str, crates: Crates) -> I
 
 def _zig(target: Target, snapshot: Snapshot, floor: str, crates: Crates) -> Iterable[ToolNeed]:
     if not snapshot.tool("zig"):
-        yield ToolNeed(name="zig", fix=f"{sys.executable} -m pip install 'ziglang<0.18'")
+        yield ToolNeed(name="zig", fix=pip_install("'ziglang<0.18'"))
     if target.system == "macos" and sys.platform != "darwin" and (why := sdk(snapshot.environ)):
         if linking := frameworks(crates()):
             yield ToolNeed(

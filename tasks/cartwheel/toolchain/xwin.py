@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from cartwheel.machine.pip_advice import pip_install
 from cartwheel.model.wheels.architecture import BY_WINDOWS_TAG
 from cartwheel.model.wheels.target import Target
 
@@ -88,7 +89,7 @@ def missing_libraries(target: Target, crates: Iterable[str], environ: Mapping[st
     if compiles and not (shutil.which("clang-cl", path=path) or shutil.which("clang", path=path)):
         yield "clang", _LLVM
     if "cmake" in crates and not shutil.which("ninja", path=path):
-        yield "ninja", f"{sys.executable} -m pip install ninja"
+        yield "ninja", pip_install("ninja")
 
 
 _C_COMPILERS = ("cc", "cmake")
@@ -106,6 +107,6 @@ def _fetch(target: Target, environ: Mapping[str, str]) -> str:
     setting = "" if set(all_of_them) <= set(_BY_DEFAULT) else f"XWIN_ARCH={','.join(all_of_them)} "
     ours = Path(sys.executable).with_name("cargo-xwin")
     known = ours if ours.is_file() else shutil.which("cargo-xwin", path=environ.get("PATH"))
-    install = "" if known else f"{sys.executable} -m pip install cargo-xwin && "
+    install = "" if known else f"{pip_install('cargo-xwin')} && "
     program = known or ours
     return f"{install}{setting}{program} xwin cache {what} (from Microsoft, under its licence)"
