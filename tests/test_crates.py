@@ -21,6 +21,7 @@ from cartwheel.destinations.cargo_publish import Cargo, Registry, answer_from, r
 from cartwheel.destinations.crate_content import differences
 from cartwheel.destinations.crates import CrateRelease, name_refusals
 from cartwheel.destinations.crates_identity import JobToken, is_planned, job_token
+from cartwheel.destinations.credentials import REHEARSAL_TOKEN
 from cartwheel.destinations.delivery import wait_until_visible
 from cartwheel.destinations.protocol import Release
 from cartwheel.destinations.released_crates import crates_of
@@ -171,17 +172,17 @@ class Run:
 
     def __init__(self, project: Project, shelf: Shelf, folder: Path) -> None:
         self.project, self.shelf, self.folder = project, shelf, folder
+        self.registry = Registry(name="house", url=shelf.index)
         self.said: list[str] = []
         self.slept: list[float] = []
         self.environ = {**environment({}), "CARTWHEEL_INDEX_HOUSE_TOKEN": TOKEN, "CARGO_HOME": str(folder / "cargo")}
         self.environ.setdefault("RUSTUP_HOME", str(Path("~/.rustup").expanduser()))
 
     def cargo(self) -> Cargo:
-        registry = Registry(name="house", url=self.shelf.index)
         log = StepLog(self.folder / "log.txt", shown_as="log.txt")
         return Cargo(
-            registry, self.project.root / "Cargo.toml", log=log, environ=self.environ, target=self.folder / "target",
-            home=self.folder / "unused",
+            self.registry, self.project.root / "Cargo.toml", log=log, environ=self.environ,
+            target=self.folder / "target", home=self.folder / "unused",
         )  # fmt: skip
 
     def crates(self, cargo: Cargo) -> tuple[Crate, ...]:
@@ -227,6 +228,17 @@ def test_the_crates_are_published_in_order_once_and_the_log_holds_no_token(shelf
     logs = "".join(path.read_text(errors="replace") for path in run.folder.glob("*.*"))
     assert TOKEN not in logs + "".join(run.said)
     assert git(run.project.root, "status", "--porcelain") == ""
+
+
+@needs_cargo
+def test_the_token_of_a_rehearsal_of_crates_io_may_begin_with_a_hyphen(shelf: Shelf, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    run = Run(committed(workspace(tmp_path / "project", registry="")), shelf, tmp_path / "run")
+    run.registry = Registry(name="crates-io", url=shelf.index, stand_in=True)
+    run.environ[REHEARSAL_TOKEN] = f"-{TOKEN}"
+    assert run() == ("sand", "pebble")
+    assert shelf.tokens == {f"-{TOKEN}"}
+    assert TOKEN not in "".join(path.read_text(errors="replace") for path in run.folder.glob("*.*"))
 
 
 @needs_cargo

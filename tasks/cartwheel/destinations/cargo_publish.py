@@ -64,9 +64,10 @@ class Registry(Struct, frozen=True, kw_only=True):
     def proof(self, environ: Mapping[str, str]) -> tuple[str, ...]:
         """Further options of `cargo publish`: for a stand-in of crates-io, the rehearsal's token.
 
-        cargo takes the token of an unnamed index only from its arguments; this token is valid for one rehearsal.
+        cargo takes the token of an unnamed index only from its arguments; this token is valid for one rehearsal. One
+        word holds both, for a token may begin with a hyphen.
         """
-        return ("--token", self._practice(environ)) if self.stand_in and self.name == CRATES_IO else ()
+        return (f"--token={self._practice(environ)}",) if self.stand_in and self.name == CRATES_IO else ()
 
     def _practice(self, environ: Mapping[str, str]) -> str:
         return environ.get(REHEARSAL_TOKEN) or "practice"
@@ -141,7 +142,7 @@ class Cargo:
         self._manifest, self._log, self._target = manifest, log, target
         self._env = registry.environ(environ, home)
         self._proof = registry.proof(environ)
-        self._hidden = (*(v for k, v in self._env.items() if k.endswith("_TOKEN")), *self._proof[1:])
+        self._hidden = tuple(v for k, v in self._env.items() if k.endswith("_TOKEN"))
 
     def authorise(self, token: str) -> None:
         """Use a token that the registry issued to this job."""

@@ -83,13 +83,15 @@ class StepLog:
         hide: Sequence[str] = (),
         seconds: float = 0.0,
     ) -> tuple[int, str]:
-        """Run a command to its end; returns its exit code and its output with the words in `hide` redacted.
+        """Run a command to its end; returns its exit code and its output.
+
+        The words in `hide` are redacted there and in the log, in the command's own line too.
 
         Raises `Interrupted`, and `TooLate` after `seconds`; 0: no limit.
         """
         if STOP.is_set():
             raise Interrupted
-        self.say(f"$ {shown_command(argv)}   # in {cwd}")
+        self.say(redact(f"$ {shown_command(argv)}   # in {cwd}", hide))
         process = start_in_group(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         lines: list[str] = []
         stream = RedactedStream(hide)
