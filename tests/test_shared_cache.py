@@ -381,7 +381,7 @@ def test_a_fault_costs_time_and_one_line(
         CONTENTS[fault](filled)
     began = time.monotonic()
     found, lines = read(filled.address, tmp_path / "second")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert found is None
     assert len(lines) == 1
     damage = fault in CONTENTS or fault in DAMAGES
