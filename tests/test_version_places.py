@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from cartwheel.model.config.release_settings import VersionPattern
 from cartwheel.model.errors import ConfigError
+from cartwheel.versions.unmoved_files import unmoved_files
 from cartwheel.versions.version_places import survey, version_disagreements, write_versions
 from support.projects import committed, pure, with_crate
 from support.repositories import git
@@ -531,6 +532,33 @@ def test_other_files_that_hold_the_version_are_named_in_one_line(tmp_path: Path)
     fix = '[tool.cartwheel] versions = [{ file = "CITATION.cff", pattern = "\\nversion: {version}" }]'
     assert named == f"1.2.0 stays in {places}; to move a place too, name it: {fix}"
     assert not [line for line in bump(root, "1.4.0") if "stays in" in line]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "line"),
+    [
+        ("pyproject.toml", '[tool.bumpversion]\ncurrent_version = "1.2.0"\n', 2),
+        ("pyproject.toml", '[tool.commitizen]\nname = "cz"\nversion = "1.2.0"\n', 1),
+        (".cz.toml", '[tool.commitizen]\nversion = "1.2.0"\n', 1),
+        (".cz.json", '{"commitizen": {\n  "version": "1.2.0"}}\n', 2),
+        ("setup.cfg", "[bumpversion]\ncurrent_version = 1.2.0\n", 2),
+        ("tbump.toml", '[version]\ncurrent = "1.2.0"\n', 2),
+        ("conda/meta.yaml", '{% set version = "1.2.0" %}\n', 1),
+        ("chart/Chart.yaml", 'version: 3.0.0\nappVersion: "1.2.0"\n', 2),
+        ("package.json", '{"name": "tide", "version": "1.2.0"}\n', 1),
+        (".release-please-manifest.json", '{".": "1.2.0"}\n', 1),
+        ("flake.nix", '{\n  version = "1.2.0";\n}\n', 2),
+        ("VERSION", "1.2.0\n", 1),
+        ("PKGBUILD", "pkgver=1.2.0\n", 1),
+        ("Cargo.lock", "1.2.0\n", 0),
+        ("pyproject.toml", '[tool.other]\nversion = "1.2.0"\n', 0),
+    ],
+)
+def test_the_files_of_other_version_tools_are_named(tmp_path: Path, path: str, text: str, line: int) -> None:
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text(text)
+    named = unmoved_files(tmp_path, ".", "1.2.0", [path], ())
+    assert [row.partition(";")[0] for row in named] == ([f"1.2.0 stays in {path}:{line}"] if line else [])
 
 
 def test_a_lockfile_that_is_not_tracked_and_belongs_to_another_workspace_stays(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[s
     from cartwheel.filesystem.edits import new_contents
     from cartwheel.repository.scm_version import tracked_files
     from cartwheel.version_sync import surveys
-    from cartwheel.versions.changelog_file import forgotten_fragments
+    from cartwheel.versions.changelog_file import unnamed_tool
     from cartwheel.versions.changelog_release import released_changelogs
     from cartwheel.versions.version_places import survey, version_disagreements
 
@@ -68,8 +68,8 @@ def bump_plan(root: Path, project: Project, names: Iterable[str], words: tuple[s
     clash = sorted({place.path for place in moved if place.found != place.expected} & logs.keys())
     if clash:
         raise ConfigError(f"{clash[0]} is a changelog, which keeps its old versions; remove it from 'versions'")
-    fragments = (line for package in packages for line in forgotten_fragments(root, package))
-    notes = (*(note for one in after for note in one.notes), *about_logs, *fragments)
+    tools = (line for package in packages for line in unnamed_tool(root, package))
+    notes = (*(note for one in after for note in one.notes), *about_logs, *tools)
     lines = [f"{p.path}: {p.what} {p.found} → {p.expected}" for p in moved if p.found != p.expected]
     return BumpPlan(
         packages=packages, now=now, version=version,

@@ -9,11 +9,8 @@ from collections.abc import Iterable, Mapping
 from cartwheel.adoption.command_lines import folder_up
 from cartwheel.adoption.layout import below
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
+from cartwheel.model.versions.changelog_headings import CHANGELOG_FOLDERS, CHANGELOG_NAMES
 from cartwheel.model.wheels.wheel_name import normalised_name
-
-_CHANGELOGS = ("CHANGELOG", "CHANGES", "HISTORY", "NEWS", "RELEASE_NOTES", "RELEASES", "CHANGE_LOG", "RELEASE-NOTES",
-               "RELEASENOTES", "WHATSNEW", "WHATS_NEW", "WHATS-NEW")  # fmt: skip
-_CHANGELOG_FOLDERS = ("", "docs/", "doc/", "docs/source/", "doc/source/", "docs/src/", "docs/docs/")
 
 
 def changelog_of(folder: str, texts: Texts) -> str:
@@ -26,7 +23,7 @@ def changelog_of(folder: str, texts: Texts) -> str:
         names = {path.upper(): path for path in texts}
         towncrier = parsed_toml(texts, below(place, "pyproject.toml")).get("tool", {}).get("towncrier", {})
         written = towncrier.get("filename", "") if isinstance(towncrier, Mapping) else ""
-        stems = [f"{where}{stem}{suffix}" for where in _CHANGELOG_FOLDERS for stem in _CHANGELOGS
+        stems = [f"{where}{stem}{suffix}" for where in CHANGELOG_FOLDERS for stem in CHANGELOG_NAMES
                  for suffix in (".MD", ".RST", "", ".TXT")]  # fmt: skip
         for name in (str(written), *stems):
             path = names.get(below(place, name).upper()) if name else None

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 from msgspec import Struct
 
+from cartwheel.filesystem.manifest_files import toml_or_nothing
 from cartwheel.filesystem.read_set import is_outside, relative_name
 from cartwheel.model.config.manifests import inside
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package
-from cartwheel.model.versions.changelog_headings import UNRELEASED, entries
+from cartwheel.model.versions.changelog_headings import CHANGELOG_FOLDERS, CHANGELOG_NAMES, UNRELEASED, entries
 from cartwheel.model.versions.release_notes import coming_entry, draft, notes_from_commits, notes_of
 from cartwheel.repository.git import Repository
 from cartwheel.repository.tags import last_tag
@@ -19,10 +21,16 @@ from cartwheel.repository.tags import last_tag
 _OFFERED = 20
 """The maximum number of commits shown in a refusal; `doit changelog --draft` shows all."""
 
-_NAMES = ("changelog", "changes", "history", "news")
 _SUFFIXES = (".md", ".markdown", ".rst", ".txt", "")
-_FRAGMENTS = ("changelog.d", "changelog.d/unreleased", "newsfragments", "news", "changes", ".changes/unreleased")
-"""Folders in which towncrier, scriv, changie and similar tools keep changelog fragments, November 2026."""
+_FRAGMENTS = ("changelog.d", "changelog.d/unreleased", "newsfragments", "news", "changes", ".changes/unreleased",
+              "changelog_entries", "docs/newsfragments", "docs/changelog.d", "releasenotes/notes")  # fmt: skip
+"""Folders in which towncrier, scriv, changie, reno and similar tools keep changelog fragments, November 2026."""
+_TOOLS = (
+    ("towncrier", "towncrier.toml", ("towncrier", "build", "--yes", "--version", "{version}")),
+    ("scriv", "changelog.d/scriv.ini", ("scriv", "collect", "--version", "{version}")),
+    ("git-cliff", "cliff.toml", ("git-cliff", "--tag", "{tag}", "--output", "CHANGELOG.md")),
+)
+"""Programs that write a changelog: the name of their table in pyproject.toml, their file, a usual command."""
 
 
 class Changelog(Struct, frozen=True, kw_only=True):
@@ -69,9 +77,8 @@ def changelog_of(root: Path, package: Package) -> Changelog:
     where = f"{inside(package.folder, 'pyproject.toml')} [tool.cartwheel] changelog.file"
     if not named:
         changelogs = (_load(root, path, package) for path in _candidates(root / package.folder))
-        return next(
-            (one for one in changelogs if one.has_entries or one.path.lower().endswith("changelog.md")), Changelog()
-        )
+        own = inside(package.folder, "changelog.md")
+        return next((one for one in changelogs if one.has_entries or one.path.lower() == own.lower()), Changelog())
     path = root / package.folder / named
     if not path.is_file():
         raise ConfigError(f"{where}: there is no '{named}'; create it, or correct it")
@@ -80,9 +87,14 @@ def changelog_of(root: Path, package: Package) -> Changelog:
 
 def _candidates(folder: Path) -> list[Path]:
     """Files whose names are usual for changelogs, preferred first."""
-    files = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
-    names = (f"{name}{suffix}" for name in _NAMES for suffix in _SUFFIXES)
-    return [files[name] for name in names if name in files]
+    rows: list[Path] = []
+    for place in (folder / name for name in CHANGELOG_FOLDERS):
+        files = (
+            {path.name.lower(): path for path in sorted(place.iterdir()) if path.is_file()} if place.is_dir() else {}
+        )
+        names = (f"{name}{suffix}" for name in CHANGELOG_NAMES for suffix in _SUFFIXES)
+        rows += [files[name] for name in names if name in files]
+    return rows
 
 
 def _load(root: Path, path: Path, package: Package) -> Changelog:
@@ -139,7 +151,11 @@ def without_entry(root: Path, package: Package, version: str = "", *, ignored: t
     if not log.path or log.notes(key) or not (key == UNRELEASED or needs_entry(package, key)):
         return ()
     what, fix = "nothing is under 'Unreleased'", "write what changed"
-    if key != UNRELEASED:
+    if key == UNRELEASED:
+        if coming_entry(log.text, log.name, rst=log.rst) is None:
+            what = f"there is no heading like '{log.heading('Unreleased')}'"
+            fix = "write what changed under one"
+    else:
         what = f"there is no entry for {key}, expected a heading like '{log.heading(key)}'"
         coming = coming_entry(log.text, log.name, rst=log.rst) if log.notes(UNRELEASED) else None
         if coming:
@@ -150,22 +166,28 @@ def without_entry(root: Path, package: Package, version: str = "", *, ignored: t
     since = ("the commits since the last tag:", *offered[:_OFFERED], *more) if offered else ()
     return (
         f"{log.path}: {what}; {fix} (changelog.required in [tool.cartwheel] says when)",
-        *forgotten_fragments(root, package),
+        *unnamed_tool(root, package),
         *since,
     )
 
 
-def forgotten_fragments(root: Path, package: Package) -> tuple[str, ...]:
-    """A line if the package has changelog fragments but no `changelog.command` to assemble them."""
+def unnamed_tool(root: Path, package: Package) -> tuple[str, ...]:
+    """A line if a tool should write the changelog, by its fragments or its configuration, and `changelog.command` names
+    none."""
+    if package.changelog.command or package.changelog.origin != "file":
+        return ()
     folder = root / package.folder
-    for name in () if package.changelog.command else _FRAGMENTS:
+    tools = toml_or_nothing(folder / "pyproject.toml").get("tool", {})
+    configured = [command for name, file, command in _TOOLS if name in tools or (folder / file).is_file()]
+    fix = f"name it: [tool.cartwheel] changelog.command, such as {json.dumps((*configured, _TOOLS[0][2])[0])}"
+    for name in _FRAGMENTS:
         files = [path.name for path in (folder / name).glob("*.*") if path.name[:1] not in "._" and path.is_file()]
-        count = len([file for file in files if not file.lower().startswith(("readme", "template"))])
+        count = len([file for file in files if not file.lower().startswith(("readme", "template", "scriv."))])
         if count and not (folder / name / "__init__.py").exists():
-            return (
-                f"{inside(package.folder, name)}: {count} fragments, and no tool that gathers them; name it: "
-                '[tool.cartwheel] changelog.command, such as ["towncrier", "build", "--yes", "--version", "{version}"]',
-            )
+            some = f"{count} fragment{'s' if count > 1 else ''}"
+            return (f"{inside(package.folder, name)}: {some}, and no tool that gathers them; {fix}",)
+    if configured and not changelog_of(root, package).notes(UNRELEASED):
+        return (f"{configured[0][0]} is configured here, and no command runs it; {fix}",)
     return ()
 
 

@@ -11,12 +11,26 @@ from cartwheel.filesystem.manifest_files import toml_or_nothing
 from cartwheel.model.versions.version import pep440, version_spans
 
 _HOLDERS = (
-    (r"CITATION\.cff|meta\.ya?ml|recipe\.ya?ml|snapcraft\.ya?ml", r"^ *version: *[\"']?{version}[\"']?[ \t]*$"),
-    (r"package\.json|codemeta\.json|\.zenodo\.json", r"^ *\"version\": *\"{version}\""),
+    (
+        r"CITATION\.cff|(?:meta|recipe|snapcraft|Chart)\.ya?ml",
+        r"^ *(?:version|appVersion): *[\"']?{version}[\"']?[ \t]*$|\{% *set version *= *[\"']{version}[\"'] *%\}",
+    ),
+    (r"package\.json|codemeta\.json|\.zenodo\.json", r"(?:^ *|[{,] *)\"version\": *\"{version}\""),
+    (r"\.release-please-manifest\.json", r"\"\.\": *\"{version}\""),
     (r"conf\.py", r"^(?:release|version) *= *[\"']{version}[\"']"),
     (r"_*(?:version|about|meta|init)_*\.py", r"^(?:__version__|VERSION|version)(?: *: *\w+)? *= *[\"']{version}[\"']"),
     (r"README\.(?:md|rst|txt)|index\.(?:md|rst)", r"badge/[\w%]+-v?{version}-\w+|(?:==|@v?|/v){version}(?![\w.])"),
-    (r"Doxyfile|meson\.build|\.bumpversion\.\w+", r"^(?:PROJECT_NUMBER *=|.*version *[=:]) *[\"']?{version}[\"']?"),
+    (
+        r"Doxyfile|meson\.build|PKGBUILD|.+\.spec|(?:default|flake)\.nix|sonar-project\.properties",
+        r"^(?:PROJECT_NUMBER *=|pkgver=|Version:|.*[vV]ersion *[=:]) *[\"']?{version}[\"']?",
+    ),
+    (r"VERSION(?:\.txt)?|version\.txt", r"^v?{version}$"),
+    (
+        r"pyproject\.toml|setup\.cfg|t?bump\.toml|\.bumpversion\.\w+|\.?cz\.\w+",
+        r"^current(?:_version)? *= *[\"']?{version}[\"']?$"
+        r"|^\[(?:tool\.)?commitizen\]\n(?:[^\[\n].*\n|\n)*?version *= *\"{version}\""
+        r"|^ *\"?version\"?: *\"?{version}\"?",
+    ),
 )
 """Patterns of file names, and of text with `{version}` in it (forms as their tools document them, November 2026)."""
 
@@ -26,7 +40,8 @@ def unmoved_files(
 ) -> tuple[str, ...]:
     """A line that names the tracked files that hold the package's version and stay as they are; empty without any.
 
-    `moved`: the files with places of the version.  Files of other projects in the repository are left out.
+    `moved`: the files whose places of the version are all known.  Files of other projects in the repository are left
+    out.
     """
     tracked, found = frozenset(tracked), []
     known = f"(?:{re.escape(version)}|{re.escape(pep440(version))})"

@@ -87,7 +87,7 @@ def survey(
 def _unmoved(
     root: Path, folder: str, name: str, version: str, tracked: tuple[str, ...], rows: Iterable[TextPlace]
 ) -> tuple[str, ...]:
-    moved = {row.path for row in rows}
+    moved = {row.path for row in rows if row.span != (0, 0) or not row.path.endswith("pyproject.toml")}
     return (
         *pinned_elsewhere(root, folder, name, version, tracked),
         *unmoved_files(root, folder, version, tracked, moved),

@@ -11,6 +11,11 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import pep440
 
 UNRELEASED = "unreleased"
+CHANGELOG_NAMES = ("changelog", "changes", "history", "news", "release_notes", "releases", "change_log",
+                   "release-notes", "releasenotes", "whatsnew", "whats_new", "whats-new")  # fmt: skip
+"""Names of files without their suffixes, the most usual ones first."""
+CHANGELOG_FOLDERS = ("", "docs/", "doc/", "docs/source/", "doc/source/", "docs/src/", "docs/docs/")
+"""Where these files lie, relative to the package."""
 
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
