@@ -514,10 +514,9 @@ def test_a_tool_for_the_changelog_that_no_command_runs_is_named(
 
 def test_a_changelog_without_a_heading_for_the_next_release_says_what_is_expected(tmp_path: Path) -> None:
     text = "# Changes\n\n**Unreleased**\n\n- faster\n\n## 1.2.0\n\n- first\n"
-    root = project(tmp_path, {**WORKSPACE, "docs/release-notes.md": text})
+    root = new_project(tmp_path / "r", {**WORKSPACE, "docs/release-notes.md": text})
     (package,) = read_project(root, {}).packages
     assert changelog_of(root, package).path == "docs/release-notes.md"
-    git(root, "init", "--quiet")
     (line, *_) = without_entry(root, package, "unreleased")
     assert line.startswith("docs/release-notes.md: there is no heading like '## Unreleased'; write what changed under")
 
