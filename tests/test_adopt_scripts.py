@@ -10,6 +10,7 @@ from doit.exceptions import InvalidCommand
 from cartwheel.adoption.built_wheels import BuildCall, build_calls
 from cartwheel.adoption.called_scripts import written_out
 from cartwheel.adoption.publishers import publishers, rivals
+from cartwheel.adoption.release_keys import GitFacts, release_table
 from cartwheel.adoption.tags_and_changelog import changelog_of, foreign_tag, tag_form
 from cartwheel.adoption.task_files import make_commands
 from cartwheel.adoption.uploads import UNNAMED, index_addresses
@@ -133,7 +134,8 @@ def flow(run: str, env: str = "") -> str:
 
 def indexes(run: str, files: dict[str, str] | None = None, env: str = "") -> list[str]:
     texts = {**(FILES if files is None else files), ".github/workflows/x.yml": flow(run, env)}
-    return [row.index for row in publishers(workflows(texts), index_addresses(texts))]
+    rows = publishers(workflows(texts), index_addresses(texts))
+    return [row.index for row in rows if row.workflow.startswith(".github/")]
 
 
 @pytest.mark.parametrize(
@@ -279,6 +281,52 @@ def test_a_release_by_make_is_adopted_with_its_index(tmp_path: Path) -> None:
     found, table = adopted(tmp_path / "x", workflow=flow("make release"), Makefile=MAKE)
     assert (table["publish"], table["index"]) == (["pkgs-example"], {"pkgs-example": {"url": CORP}})
     assert not [note for note in found.notes if "publishes" in note or "before the build" in note]
+
+
+BY_HAND = "release:\n\tmaturin build --target aarch64-apple-darwin\n\ttwine upload -r testpypi dist/*\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "index", "triples"),
+    [
+        ("Makefile", BY_HAND, "testpypi", ["aarch64-apple-darwin"]),
+        ("Makefile", "release:\n\tmaturin build\n\ttwine upload dist/*\n", "pypi", []),
+        ("justfile", f"wheel t:\n  maturin build --target {{{{t}}}}\n"
+         f"up: (wheel 'aarch64-apple-darwin')\n  uv publish --publish-url {CORP}\n", CORP, ["aarch64-apple-darwin"]),
+        ("noxfile.py", f"@nox.session\ndef up(session):\n  session.run('twine', 'upload', '-r', '{CORP}')\n",
+         CORP, []),
+        ("tox.ini", "[testenv:release]\ncommands=\n  twine upload -r testpypi dist/*\n", "testpypi", []),
+        ("tasks.py", f"def release(c):\n    c.run('twine upload --repository-url {CORP} dist/*')\n", CORP, []),
+        ("scripts/release.sh", "for t in aarch64-apple-darwin; do maturin build --target $t; done\ntwine upload x\n",
+         "pypi", ["aarch64-apple-darwin"]),
+        ("bin/publish", f"#!/bin/sh\nmaturin build --target $1\nuv publish --publish-url {CORP}\n", CORP, []),
+        ("tools/upload.py", "import subprocess\nsubprocess.run(['twine', 'upload', '-r', 'testpypi', 'dist/*'])\n",
+         "testpypi", []),
+        ("Makefile", "docs:\n\tmkdocs build\ntest:\n\tpytest\n", "", []),
+        ("src/publish.py", "import subprocess\nsubprocess.run(['twine', 'upload', 'dist/*'])\n", "", []),
+    ],
+)  # fmt: skip
+def test_a_release_that_a_person_starts_is_read_where_no_pipeline_uploads(
+    tmp_path: Path, path: str, text: str, index: str, triples: list[str]
+) -> None:
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text(text)
+    texts = read_repository(tmp_path)
+    pipelines = workflows(texts)
+    senders = publishers(pipelines, index_addresses(texts))
+    assert {row.index for row in senders} == ({index} if index else set())
+    assert [call.triples for call in build_calls(pipelines, texts)] == [(triple,) for triple in triples]
+    table, _ = release_table(senders, GitFacts(), crates=False)
+    assert table.get("publish", ["pypi"])[-1:] == [{CORP: "pkgs-example", "": "pypi"}.get(index, index)]
+    assert rivals(pipelines, texts, tags=["v{version}"], indexes=["pypi", CORP]) == ()
+    workflow = {".github/workflows/r.yml": flow("twine upload dist/*")}
+    assert len(workflows({**texts, **workflow})) == 1, "a pipeline that uploads is the only evidence"
+
+
+def test_an_address_of_hatch_or_of_uv_s_own_file_is_known() -> None:
+    uv = f'[[index]]\nname = "one"\nurl = "https://x.example"\npublish-url = "{CORP}"\n'
+    hatch = f'[tool.hatch.publish.index.repos.two]\nurl = "{CORP}"\n'
+    assert index_addresses({"uv.toml": uv, "pyproject.toml": hatch}) == {"one": CORP, "two": CORP}
 
 
 def test_a_release_by_an_unknown_target_is_not_published_to_pypi(tmp_path: Path) -> None:

@@ -71,12 +71,19 @@ class Upload(Struct, frozen=True, kw_only=True):
 
 
 def index_addresses(texts: Texts) -> dict[str, str]:
-    """Upload addresses by name of `[[tool.uv.index]]` in all pyproject.toml; `""`: of `[tool.uv] publish-url`."""
+    """Upload addresses by name, of uv's indexes and hatch's repositories; `""`: of `[tool.uv] publish-url`."""
     addresses: dict[str, str] = {}
     for path in texts:
-        if path.rpartition("/")[2] != "pyproject.toml":
+        name = path.rpartition("/")[2]
+        if name not in ("pyproject.toml", "uv.toml"):
             continue
-        uv = parsed_toml(texts, path).get("tool", {}).get("uv", {})
+        document = parsed_toml(texts, path)
+        tool = document.get("tool", {})
+        uv = document if name == "uv.toml" else tool.get("uv", {})
+        repos = tool.get("hatch", {}).get("publish", {}).get("index", {}).get("repos", {})
+        for repo, row in repos.items():
+            if isinstance(row, Mapping) and isinstance(row.get("url"), str):
+                addresses.setdefault(repo, row["url"])
         if isinstance(url := uv.get("publish-url"), str):
             addresses.setdefault("", url)
         for row in uv.get("index", ()):

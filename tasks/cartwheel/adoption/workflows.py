@@ -117,8 +117,11 @@ _EVENTS: Mapping[str, Mapping[str, Any]] = {
 
 
 def workflows(texts: Texts) -> tuple[Workflow, ...]:
-    """The repository's GitHub workflows and its GitLab pipeline."""
+    """The repository's GitHub workflows and its GitLab pipeline; without one that uploads, the tasks that do."""
     from cartwheel.adoption.gitlab import gitlab_pipeline
+    from cartwheel.adoption.hand_releases import hand_releases
+    from cartwheel.adoption.publishers import publishers
+    from cartwheel.adoption.uploads import FORGES_AND_CRATES
 
     parsed = [
         github_workflow(path, texts)
@@ -127,7 +130,8 @@ def workflows(texts: Texts) -> tuple[Workflow, ...]:
     ]
     if ".gitlab-ci.yml" in texts:
         parsed.append(gitlab_pipeline(".gitlab-ci.yml", texts))
-    return tuple(parsed)
+    uploaded = any(row.index not in FORGES_AND_CRATES for row in publishers(parsed))
+    return tuple(parsed) if uploaded else (*parsed, *hand_releases(texts))
 
 
 def without_called(pipelines: Iterable[Workflow], texts: Texts) -> Iterable[Workflow]:

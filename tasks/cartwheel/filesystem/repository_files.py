@@ -16,6 +16,7 @@ _READ = re.compile(
     r"|\.github/workflows/[^/]+\.ya?ml|\.gitlab-ci\.yml|(?:.*/)?[^/]*gitlab-ci[^/]*\.yml|\.gitlab/.*\.yml"
     r"|(?:[^/]+/){0,2}[^/]+\.toml|dodo\.py|\.gitignore"
     r"|(?:[^/]+/){0,2}(?:tox\.ini|noxfile\.py|\.?[jJ]ustfile|JUSTFILE|(?:GNU)?[mM]akefile|tasks\.py|Taskfile\.ya?ml)"
+    r"|(?:[\w-]+/)?[\w-]*(?:release|publish|upload|deploy)[\w-]*(?:\.(?:sh|bash|py))?"
 )
 _RUNNERS = ("tox.ini", "tox.toml", "noxfile.py", "[jJ]ustfile", ".justfile", "*akefile", "tasks.py", "Taskfile.y*ml",
             "dodo.py", "hatch.toml", "pixi.toml", "pyproject.toml")  # fmt: skip
