@@ -318,6 +318,18 @@ def test_a_version_from_git_stays_there(tmp_path: Path) -> None:
     assert document["build-system"]["requires"] == ["setuptools>=77", "setuptools_scm"]
 
 
+@pytest.mark.parametrize(
+    ("version", "source"),
+    [("1.0.0", None), ("1.0", "pyproject.toml"), ("4.8.4", "pyproject.toml alone")],
+)
+def test_a_crate_with_another_version_than_the_package_keeps_it(
+    tmp_path: Path, version: str, source: str | None
+) -> None:
+    package = PACKAGE.replace('dynamic = ["version"]', f'version = "{version}"')
+    _, table = adopted(tmp_path / "x", **{"pyproject.toml": package})
+    assert table.get("version-from") == source
+
+
 def test_a_setup_py_that_computes_its_version_says_what_to_write(tmp_path: Path) -> None:
     script = 'from setuptools import setup\nimport os\nsetup(name="agate", version=os.environ["V"])\n'
     root = legacy(tmp_path / "x", **{"setup.py": script})

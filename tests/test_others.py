@@ -31,13 +31,15 @@ class Other(Struct, frozen=True, kw_only=True):
     source: str
     """A file that is compiled."""
     packed: str
-    """A file of the Python package, or its stub."""
+    """A file of the Python package, its stub, or a module of the crate that exports to Python by uniffi."""
     targets: tuple[str, ...] = TARGETS
     """The systems that its code allows from Linux."""
     readme: str = "README.md"
     """A text in the metadata; the wheels of jellyfish, uuid-utils and fastuuid have no readme."""
     more: str = ""
-    """A line of the table; glean's crate is 1.0.0 for ever."""
+    """A line of the table; the crates of glean, sourmash and arrow-odbc keep a version of their own."""
+    static: bool = False
+    """The version, which its backend reads from a module, is written into pyproject.toml."""
 
 
 OTHERS = {
@@ -69,16 +71,33 @@ OTHERS = {
     "metamorphic-log": Other(version="0.1.11", python="py3", source="src/lib.rs", packed="README.md"),
     "glean-sdk": Other(
         version="71.0.0", python="py3", source="glean-core/bundle/src/lib.rs",
-        packed="glean-core/python/glean/__init__.py", more='version-from = "pyproject.toml"',
+        packed="glean-core/python/glean/__init__.py", more='version-from = "pyproject.toml alone"',
     ),
-    # cffi, and a library of the system
+    # uniffi with its generator as a program beside the library
+    "tsink-uniffi": Other(
+        version="0.10.0", python="py3", source="crates/tsink-uniffi/src/lib.rs",
+        packed="crates/tsink-uniffi/src/db.rs", readme="crates/tsink-uniffi/src/types.rs",
+    ),
+    # cffi, the second with a library of the system
+    "sourmash": Other(
+        version="4.8.4", python="py3", source="src/core/src/lib.rs", packed="src/sourmash/__init__.py",
+        more='version-from = "pyproject.toml alone"',
+    ),
     "arrow-odbc": Other(
-        version="10.6.2", python="py3", source="src/lib.rs", packed="python/arrow_odbc/__init__.py", targets=(HOST,)
+        version="10.6.2", python="py3", source="src/lib.rs", packed="python/arrow_odbc/__init__.py", targets=(HOST,),
+        more='version-from = "pyproject.toml alone"',
     ),
-    # setuptools-rust and scikit-build-core: their backends compile for this machine
+    # a program whose crate has a library too
+    "py-spy": Other(version="0.4.3", python="py3", source="src/main.rs", packed="LICENSE"),
+    # setuptools-rust, the second a workspace with three extensions, and scikit-build-core: their backends compile for
+    # this machine
     "bcrypt": Other(
         version="5.0.0", python="abi3", source="src/_bcrypt/src/lib.rs", packed="src/bcrypt/__init__.py",
         readme="README.rst", targets=(HOST,),
+    ),
+    "dulwich": Other(
+        version="1.2.21", python="3.13", source="crates/pack/src/lib.rs", packed="dulwich/__init__.py",
+        readme="README.rst", targets=(HOST,), static=True,
     ),
     "phik": Other(
         version="0.12.5", python="3.13", source="phik/simcore/bindings.cpp", packed="phik/__init__.py",
@@ -122,7 +141,7 @@ def other_project(name: str, base: Path) -> Yard:
     floor = f'\nfloor = "{FLOOR}"' if own else ""
     more = f"\n{other.more}{floor}"
     table = TABLE.format(targets=json.dumps(other.targets), python=other.python, more=more)
-    project = project_of(name, other.version, table, base)
+    project = project_of(name, other.version, table, base, static=other.static)
     project.patience = 3600  # uniffi's generator takes more than 900 s on two busy cores
     project.task = f"build:{HOST}:{name}:{other.python}"
     return project
@@ -170,12 +189,10 @@ def edited(project: Yard, other: Other, number: int) -> None:
     match number:
         case 0:
             source.write_text(source.read_text("utf-8") + item, "utf-8")
-        case 1:
-            path = project.path(other.packed)
-            path.write_text(path.read_text("utf-8") + "\n# edited\n", "utf-8")
-        case 2:
-            path = project.path(other.readme)
-            path.write_text(path.read_text("utf-8") + "\nMore.\n", "utf-8")
+        case 1 | 2:
+            path = project.path(other.packed if number == 1 else other.readme)
+            text = f"#[uniffi::export]\npub fn added{number}() {{}}" if path.suffix == ".rs" else f"# edited {number}"
+            path.write_text(f"{path.read_text('utf-8')}\n{text}\n", "utf-8")
         case 3:
             path = project.path("pyproject.toml")
             text = path.read_text("utf-8")

@@ -194,6 +194,19 @@ def test_where_pyproject_is_named_the_crates_and_their_workspace_follow_it(tmp_p
     assert tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["package"]["version"] == "1.3.0-rc.1"
 
 
+@pytest.mark.parametrize("version", ["4.8.4", "4.8.4.post1"])
+def test_where_pyproject_alone_is_named_the_crate_keeps_its_version(tmp_path: Path, version: str) -> None:
+    pyproject = (
+        CRATE["pyproject.toml"].replace('dynamic = ["version"]', f'version = "{version}"')
+        + '[tool.cartwheel]\nversion-from = "pyproject.toml alone"\n'
+    )
+    root = project(tmp_path, {**CRATE, "pyproject.toml": pyproject})
+    assert version_disagreements(survey(root, ".").places) == ()
+    moving = [row.path for row in survey(root, ".", to="5.0.0").places if row.found != row.expected]
+    assert not [path for path in moving if "Cargo" in path]
+    assert "pyproject.toml" in moving
+
+
 SETUPTOOLS = {
     "pyproject.toml": """[build-system]
 requires = ["setuptools>=77", "setuptools-rust"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tomllib
+import urllib.request
 from pathlib import Path
 
 from support.projects import DODO
@@ -17,10 +20,17 @@ HOST = "x86_64-unknown-linux-gnu"
 MUSL, MAC, WINDOWS = "x86_64-unknown-linux-musl", "aarch64-apple-darwin", "x86_64-pc-windows-gnu"
 
 
-def project_of(name: str, version: str, table: str, base: Path) -> Yard:
-    """The source distribution in a repository, with a dodo.py and with `table` at the end of its pyproject.toml."""
+def project_of(name: str, version: str, table: str, base: Path, *, static: bool = False) -> Yard:
+    """The source distribution in a repository, with a dodo.py and with `table` at the end of its pyproject.toml.
+
+    `static`: its dynamic version becomes a static one.
+    """
     root = unpacked(name, version, base, repository(base / "project"))
     text = (root / "pyproject.toml").read_text("utf-8") + table
+    if static:
+        assert text.count('\ndynamic = ["version"]\n') == 1
+        text = text.replace('\ndynamic = ["version"]\n', f'\nversion = "{version}"\n')
+        text = re.sub(r"(?m)^\[tool\.setuptools\.dynamic\]\nversion = .*\n", "", text)
     (root / "pyproject.toml").write_text(text, "utf-8")
     assert "cartwheel" in tomllib.loads(text)["tool"]
     project = Yard(root)
@@ -35,13 +45,23 @@ def project_of(name: str, version: str, table: str, base: Path) -> Yard:
 
 def unpacked(name: str, version: str, base: Path, root: Path) -> Path:
     """`root` with the files of the source distribution, which is downloaded to `base`."""
-    subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", name,
-         "--dest", str(base), f"{name}=={version}"],
-        check=True,
-    )  # fmt: skip
-    with tarfile.open(next(base.glob("*.tar.gz"))) as archive:
-        archive.extractall(base / "unpacked", filter="data")
+    archive = downloaded(name, version, base)
+    with tarfile.open(archive) as opened:
+        opened.extractall(base / "unpacked", filter="data")
     shutil.copytree(next((base / "unpacked").iterdir()), root, dirs_exist_ok=True)
     (root / "PKG-INFO").unlink()  # of the distribution, and not of the project
     return root
+
+
+def downloaded(name: str, version: str, base: Path) -> Path:
+    """The source distribution in `base`.  uv names its address; pip runs the package's build backend first, which may
+    need what a build needs."""
+    command = (sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-deps", "--format", "pylock.toml", "-")
+    pin = f"{name}=={version}"
+    locked = subprocess.run(command, input=pin, cwd=base, check=True, stdout=subprocess.PIPE, text=True).stdout
+    (package,) = tomllib.loads(locked)["packages"]
+    archive = base / package["sdist"]["url"].rpartition("/")[2]
+    with urllib.request.urlopen(package["sdist"]["url"], timeout=60) as response:
+        archive.write_bytes(response.read())
+    assert hashlib.sha256(archive.read_bytes()).hexdigest() == package["sdist"]["hashes"]["sha256"]
+    return archive

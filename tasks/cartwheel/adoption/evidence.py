@@ -23,7 +23,9 @@ from cartwheel.adoption.short_selections import short_table
 from cartwheel.model.config.bindings import BIN, bindings_of, stable_abi
 from cartwheel.model.config.default_python import default_python, minimum_python
 from cartwheel.model.config.floors import default_floor
-from cartwheel.model.config.manifests import Manifests
+from cartwheel.model.config.manifests import PYPROJECT, PYPROJECT_ALONE, Manifests, crate_version
+from cartwheel.model.errors import ConfigError
+from cartwheel.model.versions.version import same
 from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.target import TARGETS
 
@@ -186,7 +188,13 @@ def version_keys(manifests: Manifests) -> dict[str, Any]:
         return {"version": "scm"} if git else {}
     static = project.get("version")
     crate = manifests.cargo.get("package", {}).get("version")
-    return {"version-from": "pyproject.toml"} if isinstance(static, str) and static != crate else {}
+    if not isinstance(static, str) or static == crate:
+        return {}
+    try:
+        follows = not same(static, crate_version(manifests).text)
+    except ConfigError:  # a crate without a version
+        follows = True
+    return {"version-from": PYPROJECT if follows else PYPROJECT_ALONE}
 
 
 # What is told ---------------------------------------------------------------------------------------------------------

@@ -17,7 +17,15 @@ from msgspec import Struct
 from cartwheel.cargo.package_manifests import read_package, with_setuptools_crate
 from cartwheel.filesystem.edits import TextPlace, new_contents, toml_place
 from cartwheel.filesystem.read_set import is_outside, relative_name, source_top
-from cartwheel.model.config.manifests import Manifests, VersionSource, crate_version, from_git, inside, truth
+from cartwheel.model.config.manifests import (
+    Manifests,
+    VersionSource,
+    crate_is_apart,
+    crate_version,
+    from_git,
+    inside,
+    truth,
+)
 from cartwheel.model.config.release_settings import VersionPattern
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import pep440, same, semver, version_spans, written_as
@@ -95,10 +103,10 @@ def _unmoved(
 
 
 def _with_its_crate(root: Path, manifests: Manifests, source: VersionSource) -> Manifests | None:
-    """The manifests of a package whose crate has its version: always with maturin, with setuptools-rust if they agree;
-    None for others."""
+    """The manifests of a package whose crate has its version: with maturin unless `version-from` says otherwise, with
+    setuptools-rust if they agree; None for others."""
     if manifests.cargo_path:
-        return manifests
+        return None if crate_is_apart(manifests) else manifests
     crated = with_setuptools_crate(root, manifests)
     try:
         return crated if crated.cargo_path and crate_version(crated).text == semver(source.text) else None

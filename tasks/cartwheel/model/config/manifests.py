@@ -100,7 +100,14 @@ def from_git(pyproject: Mapping[str, Any]) -> bool:
     return bool(pyproject.get("tool", {}).get("cartwheel", {}).get("version") == SCM)
 
 
+def crate_is_apart(manifests: Manifests) -> bool:
+    """Whether the crate keeps a version of its own, whatever the package's is."""
+    named = manifests.pyproject.get("tool", {}).get("cartwheel", {}).get("version-from", "")
+    return bool(manifests.cargo_path) and named == PYPROJECT_ALONE
+
+
 SCM = "scm"
+PYPROJECT, PYPROJECT_ALONE = "pyproject.toml", "pyproject.toml alone"
 
 
 def truth(manifests: Manifests) -> VersionSource:
@@ -112,7 +119,7 @@ def truth(manifests: Manifests) -> VersionSource:
     named = manifests.pyproject.get("tool", {}).get("cartwheel", {}).get("version-from", "")
     if named == "Cargo.toml" and not manifests.cargo_path:
         raise ConfigError(f"{where} [tool.cartwheel] version-from: found 'Cargo.toml', but the package has no crate")
-    if named == "pyproject.toml" or not manifests.cargo_path:
+    if named in (PYPROJECT, PYPROJECT_ALONE) or not manifests.cargo_path:
         return _truth_in_pyproject(manifests)
     return crate_version(manifests)
 

@@ -178,8 +178,9 @@ class Settings(Tunable, frozen=True, kw_only=True):
     version: Literal["scm"] | None = None
     """Package's own table only: the version comes from git, by a plugin of the backend such as setuptools-scm.
     Default: a manifest holds it."""
-    version_from: Literal["Cargo.toml", "pyproject.toml"] | None = None
-    """Package's own table only: the manifest that decides the version.  Default: the crate's, where there is one."""
+    version_from: Literal["Cargo.toml", "pyproject.toml", "pyproject.toml alone"] | None = None
+    """Package's own table only: the manifest that decides the version; with `"pyproject.toml alone"` the crate keeps
+    another one.  Default: the crate's, where there is one."""
     versions: tuple[VersionPattern, ...] | None = None
     """Package's own table only: further files that hold the version.  Default: none.
     Example: `[{ file = "docs/conf.py", pattern = 'release = "{version}"' }]`"""
