@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -15,6 +16,9 @@ from cartwheel.filesystem.edits import TextPlace, toml_place
 from cartwheel.filesystem.manifest_files import read_toml, toml_or_nothing
 from cartwheel.filesystem.read_set import relative_name
 from cartwheel.model.config.manifests import Manifests, VersionSource, crate_version
+
+if TYPE_CHECKING:
+    from semver import Version
 
 
 class RustPlaces(Struct, frozen=True, kw_only=True):
@@ -108,34 +112,65 @@ def _requirements(crate: Crate, moving: Mapping[Path, Crate], version: str) -> I
             yield toml_place(crate.path, (*need.keys, "version"), need.requirement, expected)
 
 
+_COMPARATOR = re.compile(r"(\s*(=|\^|~|>=?|<=?|)\s*)(\d[0-9A-Za-z.+-]*?|)((?:\.?[*xX])*)\s*")
+"""One comparator of a requirement: its operator, its numbers and its wildcards."""
+
+
 def _requirement(requirement: str, version: str) -> str:
-    """The requirement changed to the version if it is an exact pin or does not admit the version; else unchanged."""
-    match = re.fullmatch(r"(\s*(=|\^|~|)\s*)([0-9][0-9A-Za-z.+-]*)\s*", requirement)
-    if match is None or (match[2] != "=" and _admits(match[2], match[3], version)):
+    """The requirement changed to the version if it is an exact pin or does not admit the version; else unchanged.
+
+    A range or a wildcard that does not admit the version becomes the version alone.
+    """
+    rows = [_COMPARATOR.fullmatch(part) for part in requirement.split(",")]
+    comparators = [row for row in rows if row is not None]
+    if len(comparators) < len(rows) or any(not row[3] and not row[4] for row in comparators):
         return requirement
-    return match[1] + version
+    first, alone = comparators[0], len(comparators) == 1
+    exact = alone and first[2] == "=" and not first[4]
+    if not exact and _admits(comparators, version):
+        return requirement
+    return first[1] + version if alone and first[2] in ("=", "^", "~", "") and not first[4] else version
 
 
-def _admits(operator: str, bound: str, version: str) -> bool:
-    """Whether a requirement such as `^1.2` or `~1.2` admits the version, by Cargo's rules."""
+def _admits(comparators: Iterable[re.Match[str]], version: str) -> bool:
+    """Whether all comparators admit the version, by Cargo's rules. A pre-release is admitted only if one of them names
+    a pre-release of the same version."""
     from semver import Version
 
-    numbers = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?((?:-[^+]*)?)(?:\+.*)?", bound)
-    target = Version.parse(version)
-    if numbers is None:
-        return True
-    parts = [int(part) for part in numbers.groups()[:3] if part is not None]
-    low = Version.parse(".".join(str(part) for part in (*parts, 0, 0)[:3]) + numbers[4])
-    if target.prerelease and target.finalize_version() != low.finalize_version():
-        return False
-    if target.prerelease and not low.prerelease:
-        return False
+    target, named = Version.parse(version), False
+    for row in comparators:
+        numbers = re.fullmatch(r"(?:(\d+)(?:\.(\d+))?(?:\.(\d+))?((?:-[^+]*)?)(?:\+.*)?)?", row[3])
+        if numbers is None:
+            return True
+        parts = tuple(int(part) for part in numbers.groups()[:3] if part is not None)
+        low = Version.parse(".".join(str(part) for part in (*parts, 0, 0, 0)[:3]) + (numbers[4] or ""))
+        named = named or bool(low.prerelease and low.finalize_version() == target.finalize_version())
+        if not _is_in_range("=" if row[4] else row[2], parts, low, target):
+            return False
+    return named or not target.prerelease
+
+
+def _is_in_range(operator: str, parts: tuple[int, ...], low: Version, target: Version) -> bool:
+    """Whether one comparator holds, pre-releases apart. `parts`: its numbers, of which the last ones may be missing;
+    `low`: the oldest version with them."""
+    mine = (target.major, target.minor, target.patch)[: len(parts)]
+    same = mine == parts if len(parts) < 3 else target == low
+    match operator:
+        case "=":
+            return same
+        case ">=":
+            return bool(target >= low)
+        case "<":
+            return bool(target < low)
+        case ">":
+            return bool(target > low) and not same
+        case "<=":
+            return bool(target < low) or same
     fixed = min(len(parts), 2) if operator == "~" else _fixed_by_caret(parts)
-    mine = (target.major, target.minor, target.patch)
-    return target >= low and mine[:fixed] == (*parts, 0, 0)[:fixed]
+    return bool(target >= low) and mine[:fixed] == parts[:fixed]
 
 
-def _fixed_by_caret(parts: list[int]) -> int:
+def _fixed_by_caret(parts: tuple[int, ...]) -> int:
     """The number of leading parts that a caret requirement fixes: up to the first that is not zero."""
     return next((place + 1 for place, part in enumerate(parts) if part), len(parts))
 
