@@ -22,8 +22,24 @@ SUBJECTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "records": (("model/record.py", "state.py"), ("test_record.py",)),
     "delivery": (("destinations/delivery.py", "destinations/retries.py"), ("test_delivery.py",)),
     "ledger": (("destinations/ledger.py",), ("test_ledger.py",)),
-    "rules": (("checks/*.py",), ("test_rules.py", "test_check.py", "test_index_rules.py")),
-    "versions": (("model/versions/*.py",), ("test_version.py", "test_next_version.py", "test_changelog.py")),
+    "rules": (
+        ("checks/rules.py", "checks/plan_rules.py", "checks/file_rules.py", "checks/metadata_rules.py"),
+        ("test_rules.py",),
+    ),
+    "candidates": (
+        ("checks/candidate.py", "checks/content_rules.py", "checks/index_rules.py"),
+        ("test_rules.py", "test_index_rules.py"),
+    ),
+    "consistency": (("checks/consistency.py",), ("test_check.py",)),
+    "releases": (("release_rules.py",), ("test_release_rules.py",)),
+    "versions": (
+        ("model/versions/version.py", "model/versions/next_version.py"),
+        ("test_version.py", "test_next_version.py"),
+    ),
+    "changelogs": (
+        ("model/versions/changelog_*.py", "model/versions/release_notes.py", "versions/changelog_*.py"),
+        ("test_changelog.py",),
+    ),
     "jobs": (("ci/selection.py",), ("test_selection.py",)),
 }
 """By subject: the modules below tasks/cartwheel that are changed, and the tests that must see it."""
