@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +18,9 @@ from cartwheel.process import run
 from cartwheel.process import slots as world_slots
 from cartwheel.process.capacity import Capacity, capacity
 from cartwheel.process.slots import Slots
-from cartwheel.toolchain import TOOLCHAINS, Toolchain, cargo_directories
+from cartwheel.toolchain import CARGO_TEE, TOOLCHAINS, Toolchain, cargo_directories
 from cartwheel.toolchain.cargo_directories import CargoDirectory
-from cartwheel.toolchain.cargo_tee import linked_by_zig_alone
+from cartwheel.toolchain.cargo_tee import linked_by_zig_alone, with_open_jobserver
 
 LINUX, MUSL, WINDOWS = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "x86_64-pc-windows-gnu"
 
@@ -125,6 +127,29 @@ def test_a_compiler_that_runs_alone_may_use_every_processor_and_two_share_them(t
             assert os.read(pipe, 9) == b"+"
         finally:
             os.close(pipe)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo") or not shutil.which("make"), reason="needs POSIX and make")
+def test_a_make_of_a_build_script_takes_the_jobserver_and_gives_its_tokens_back(tmp_path: Path) -> None:
+    """cargo passes its CARGO_MAKEFLAGS on, and the crates cmake and openssl-src start make with them."""
+    (tmp_path / "Makefile").write_text("all: a b c\na b c:\n\t@echo $@\n", "utf-8")
+    script = tmp_path / "cargo"
+    script.write_text('#!/bin/sh\nMAKEFLAGS="$CARGO_MAKEFLAGS" exec make --silent\n', "utf-8")
+    script.chmod(0o755)
+    slots = Slots(2)
+    with slots.compiling() as shared:
+        env = {**os.environ, **shared, "CARTWHEEL_CARGO": str(script), "CARTWHEEL_CARGO_MESSAGES": os.devnull}
+        command = (sys.executable, "-ISE", str(CARGO_TEE))
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert (done.returncode, sorted(done.stdout.split()), done.stderr) == (0, ["a", "b", "c"], "")
+        pipe = os.open(shared["CARGO_MAKEFLAGS"].partition("fifo:")[2], os.O_RDWR | os.O_NONBLOCK)
+        assert os.read(pipe, 9) == b"+"
+        os.close(pipe)
+
+
+@pytest.mark.parametrize("name", ["", "-j2 --jobserver-auth=fifo:/nowhere/slots", "-j2 --jobserver-auth=3,4"])
+def test_a_jobserver_that_cannot_be_opened_is_left_as_it_is(name: str) -> None:
+    assert with_open_jobserver({"CARGO_MAKEFLAGS": name}) == ({"CARGO_MAKEFLAGS": name}, ())
 
 
 @pytest.mark.parametrize("waiting", ["compile", "name"])

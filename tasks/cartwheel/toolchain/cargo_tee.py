@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 _OURS = ("CARTWHEEL_CARGO", "CARTWHEEL_CARGO_MESSAGES", "CARGO")
+_JOBSERVER = "CARGO_MAKEFLAGS"
 _SWITCH = "CARGO_TARGET_APPLIES_TO_HOST"
 _UNSTABLE = (_SWITCH, "CARGO_UNSTABLE_TARGET_APPLIES_TO_HOST", "__CARGO_TEST_CHANNEL_OVERRIDE_DO_NOT_USE_THIS")
 
@@ -18,17 +19,35 @@ def main() -> int:
     messages = os.environ["CARTWHEEL_CARGO_MESSAGES"]
     environ = {name: value for name, value in os.environ.items() if name not in _OURS}
     arguments, env = linked_by_zig_alone(sys.argv[1:], environ)
+    env, pipe = with_open_jobserver(env)
     argv = [os.environ["CARTWHEEL_CARGO"], *arguments]
     if not any(argument.startswith("--message-format") for argument in arguments):
-        return subprocess.call(argv, env=env)
+        return subprocess.call(argv, env=env, pass_fds=pipe)
     with open(messages, "ab") as copy:
-        child = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE)
+        child = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, pass_fds=pipe)
         assert child.stdout is not None
         for line in child.stdout:
             copy.write(line)
             sys.stdout.buffer.write(line)
             sys.stdout.buffer.flush()
         return child.wait()
+
+
+def with_open_jobserver(env: Mapping[str, str]) -> tuple[dict[str, str], tuple[int, ...]]:
+    """The environment with the jobserver as open files instead of a path, and the files to pass on.
+
+    cargo passes its jobserver on to build scripts, and some of them (with the crates cmake or openssl-src) to make. GNU
+    make 4.2 and 4.3 fail on `fifo:`, which make knows since 4.4; every make takes two open files (November 2026).
+    """
+    flags, sign, path = env.get(_JOBSERVER, "").partition("--jobserver-auth=fifo:")
+    try:
+        pipe = tuple(os.open(path, os.O_RDWR) for _ in range(2)) if sign else ()
+    except OSError:  # the process that made the pipe has ended
+        pipe = ()
+    if not pipe:
+        return {**env}, ()
+    pair = ",".join(map(str, pipe))
+    return {**env, _JOBSERVER: f"{flags}--jobserver-fds={pair} --jobserver-auth={pair}"}, pipe
 
 
 def linked_by_zig_alone(arguments: Sequence[str], env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
