@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,8 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from cartwheel.model.wheels.target import TARGETS
+from cartwheel.process.slots import Slots
+from cartwheel.toolchain.cargo_directories import CargoDirectory
 from support.projects import DODO, FLOOR, TRIPLE, Project
 from support.repositories import repository
+from support.seed import SEED
 
 pytestmark = pytest.mark.lab
 
@@ -205,3 +211,90 @@ def test_sccache_is_shared_through_redis_by_clones_of_two_machines_and_by_interp
         assert third["cache_hits"] - second["cache_hits"] >= len(SHARED), "between two interpreters"
     assert not list(tmp_path.glob("one/*")), "nothing was stored beside Redis"
     assert " ok " not in other.doit("build"), "the cache is nothing that a wheel depends on"
+
+
+# A copy of a directory in which cargo runs ----------------------------------------------------------------------------
+
+LAYERS = {
+    "Cargo.toml": '[workspace]\nresolver = "2"\nmembers = ["macros", "leaf", "scripted", "slab"]\n',
+    "macros/Cargo.toml": '[package]\nname = "macros"\nversion = "1.0.0"\nedition = "2021"\n\n'
+    "[lib]\nproc-macro = true\n",
+    "macros/src/lib.rs": """use proc_macro::TokenStream;
+
+#[proc_macro]
+pub fn seven(_: TokenStream) -> TokenStream {
+    "7".parse().unwrap()
+}
+""",
+    "leaf/Cargo.toml": '[package]\nname = "leaf"\nversion = "1.0.0"\nedition = "2021"\n',
+    "leaf/src/lib.rs": "".join(
+        f"pub fn leaf{n}(words: &[String]) -> String {{\n"
+        f"    let mut all: std::collections::BTreeMap<u64, String> = Default::default();\n"
+        f'    for word in words {{ all.insert(word.len() as u64 + {n}, format!("{{word}}{n}")); }}\n'
+        f'    all.values().cloned().collect::<Vec<_>>().join("{n}")\n}}\n'
+        for n in range(40)
+    ),
+    "scripted/Cargo.toml": '[package]\nname = "scripted"\nversion = "1.0.0"\nedition = "2021"\n\n'
+    '[dependencies]\nleaf = { path = "../leaf" }\n',
+    "scripted/build.rs": """fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    let out = std::path::Path::new(&std::env::var("OUT_DIR").unwrap()).join("table.rs");
+    let rows: String = (0..4000u32).map(|n| format!("{},", n.wrapping_mul(n))).collect();
+    std::fs::write(out, format!("pub static TABLE: &[u32] = &[{rows}];")).unwrap();
+}
+""",
+    "scripted/src/lib.rs": 'include!(concat!(env!("OUT_DIR"), "/table.rs"));\n\n'
+    "pub fn words() -> String {\n    leaf::leaf3(&[TABLE.len().to_string()])\n}\n",
+    "slab/Cargo.toml": '[package]\nname = "slab"\nversion = "1.0.0"\nedition = "2021"\n\n'
+    '[lib]\ncrate-type = ["cdylib"]\n\n[dependencies]\nleaf = { path = "../leaf" }\nmacros = { path = "../macros" }\n'
+    'scripted = { path = "../scripted" }\n',
+    "slab/src/lib.rs": """#[no_mangle]
+pub extern "C" fn slab(index: usize) -> u32 {
+    let words = [scripted::words(), leaf::leaf5(&[scripted::words()])];
+    scripted::TABLE[index % scripted::TABLE.len()] + words.concat().len() as u32 + macros::seven!()
+}
+""",
+}
+"""A library above a build script, a macro and a crate that takes a moment to compile."""
+
+
+@pytest.mark.parametrize("number", [pytest.param(number, marks=pytest.mark.full(sample=0.06)) for number in range(25)])
+def test_a_copy_of_a_directory_at_any_moment_of_its_build_gives_the_same_library(tmp_path: Path, number: int) -> None:
+    """cargo goes on, or is killed after the copy or while files are copied."""
+    if not shutil.which("cargo"):
+        pytest.skip("needs cargo")
+    draw = random.Random(f"{SEED} {number}")
+    for name, text in LAYERS.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    def directory(turn: int, python: str) -> CargoDirectory:
+        return CargoDirectory(
+            root=tmp_path, target=TARGETS[TRIPLE], package=f"slab{turn}", python=python, toolchain="native"
+        )
+
+    def cargo(of: CargoDirectory) -> subprocess.Popen[bytes]:
+        argv = ("cargo", "build", "--release", "--offline", "--quiet", "--target", TRIPLE, "-p", "slab")
+        return subprocess.Popen((*argv, "--target-dir", str(of.path)), cwd=tmp_path)
+
+    def library(of: CargoDirectory) -> bytes:
+        assert cargo(of).wait() == 0
+        (built,) = (of.path / TRIPLE / "release").glob("*slab.[sd]*[!d]")
+        return built.read_bytes()
+
+    began = time.monotonic()
+    expected = library(directory(0, "3.11"))
+    seconds = time.monotonic() - began
+    slots = Slots(2)
+    for turn in (1, 2):
+        first, second = directory(turn, "3.11"), directory(turn, "3.12")
+        with slots.alone(f"build in {first.path}"):
+            running = cargo(first)
+            time.sleep(draw.uniform(0, 1.1) * seconds)
+            killer = threading.Timer(draw.uniform(0, 0.05), running.kill)
+            if kills := draw.random() < 0.5:
+                killer.start()
+            with second.reserved(slots):
+                assert running.wait() == 0 or kills
+                assert library(second) == expected
+            killer.cancel()

@@ -186,8 +186,12 @@ def test_a_name_is_held_by_one_at_a_time(tmp_path: Path) -> None:
 # How a directory is begun -------------------------------------------------------------------------------------------
 
 
-def directory(root: Path, triple: str = LINUX, python: str = "3.12", toolchain: str = "native") -> CargoDirectory:
-    return CargoDirectory(root=root, target=TARGETS[triple], package="pebble", python=python, toolchain=toolchain)
+def directory(
+    root: Path, triple: str = LINUX, python: str = "3.12", toolchain: str = "native", early: bool = False
+) -> CargoDirectory:
+    return CargoDirectory(
+        root=root, target=TARGETS[triple], package="pebble", python=python, toolchain=toolchain, early=early
+    )
 
 
 def filled(of: CargoDirectory) -> CargoDirectory:
@@ -318,6 +322,105 @@ def test_the_first_to_build_holds_up_those_that_will_share_and_no_others(tmp_pat
         filled(first)
     waiting.join(10)
     assert order[1:] == ["3.13 begins with 2"]
+
+
+# A copy of a directory in which a build is running -------------------------------------------------------------------
+
+
+def unit(of: CargoDirectory, name: str, state: str, profile: str = f"{LINUX}/release") -> None:
+    """A unit (a crate or a run of a build script) in cargo's directory: `waiting`, `running` or `finished`."""
+    folder = of.path / profile
+    mark = folder / ".fingerprint" / name
+    mark.mkdir(parents=True, exist_ok=True)
+    if state != "waiting":
+        (mark / "invoked.timestamp").write_text("This file has an mtime of when this was started.")
+        (folder / "deps").mkdir(exist_ok=True)
+        (folder / "deps" / f"lib{name}.rlib").write_text(state)
+    if state == "finished":
+        (mark / "lib-it").write_text("0123456789abcdef")
+        (mark / "lib-it.json").write_text("{}")
+
+
+def waiting_for(of: CargoDirectory, slots: Slots, begin: list[set[str]]) -> threading.Thread:
+    """A thread that waits for the directory and appends to `begin` the files with which its build starts."""
+    thread = threading.Thread(target=lambda: begin.append(begun(of, slots)))
+    thread.start()
+    return thread
+
+
+def test_others_start_when_everything_left_of_the_first_build_is_being_compiled(tmp_path: Path) -> None:
+    slots, begin = Slots(3), list[set[str]]()
+    with directory(tmp_path, early=True).reserved(slots):
+        first = directory(tmp_path)
+        unit(first, "macros-0123456789abcdef", "running", "release")
+        unit(first, "core-1123456789abcdef", "running")
+        unit(first, "pebble-2123456789abcdef", "waiting")
+        others = [waiting_for(directory(tmp_path, python=python), slots, begin) for python in ("3.13", "3.14")]
+        others[0].join(0.5)
+        assert all(thread.is_alive() for thread in others), "the package is not being compiled"
+        unit(first, "macros-0123456789abcdef", "finished", "release")
+        unit(first, "pebble-2123456789abcdef", "running")
+        (first.path / f"{LINUX}/release/incremental").mkdir()
+        (first.path / f"{LINUX}/release/deps/rmetaXyz").mkdir()
+        (first.path / ".rustc_info.json").write_text("")
+        (first.path / "last-release.json").write_text("")
+        for thread in others:
+            thread.join(60)
+    macros = {f".fingerprint/macros-0123456789abcdef/{name}" for name in ("invoked.timestamp", "lib-it", "lib-it.json")}
+    macros.add("deps/libmacros-0123456789abcdef.rlib")
+    assert begin == [{".rustc_info.json", *(f"release/{name}" for name in macros)}] * 2
+    assert not (directory(tmp_path, python="3.13").path / f"{LINUX}/release/incremental").exists()
+
+
+def test_before_the_first_build_has_ended_no_more_builds_than_processors_run(tmp_path: Path) -> None:
+    slots, begin = Slots(2), list[set[str]]()
+    with directory(tmp_path, early=True).reserved(slots):
+        unit(directory(tmp_path), "pebble-2123456789abcdef", "running")
+        second = directory(tmp_path, python="3.13")
+        with second.reserved(slots):
+            thread = waiting_for(directory(tmp_path, python="3.14"), slots, begin)
+            thread.join(0.5)
+            assert thread.is_alive()
+    thread.join(60)
+    assert len(begin) == 1
+
+
+def test_others_wait_for_the_end_if_the_first_build_may_not_be_copied_early(tmp_path: Path) -> None:
+    slots, begin = Slots(2), list[set[str]]()
+    with directory(tmp_path).reserved(slots):
+        unit(directory(tmp_path), "pebble-2123456789abcdef", "running")
+        thread = waiting_for(directory(tmp_path, python="3.13"), slots, begin)
+        thread.join(0.5)
+        assert thread.is_alive()
+    thread.join(60)
+    assert len(begin) == 1
+
+
+@pytest.mark.parametrize("state", ["finished", "waiting", "emptied", "older"])
+def test_a_build_is_not_copied_before_its_compilers_run(tmp_path: Path, state: str) -> None:
+    """Until then cargo may still find that a unit of an earlier build is stale, and empties the file with its hash."""
+    of = directory(tmp_path)
+    unit(of, "core-1123456789abcdef", "finished")
+    unit(of, "pebble-2123456789abcdef", "finished" if state == "emptied" else "running" if state == "older" else state)
+    if state == "emptied":
+        (of.path / f"{LINUX}/release/.fingerprint/pebble-2123456789abcdef/lib-it").write_text("")
+    left = cargo_directories._only_running_units_are_left
+    starts = [path.stat().st_mtime_ns for path in of.path.rglob("invoked.timestamp")]
+    assert not left(of.path, max(starts))
+    unit(of, "pebble-2123456789abcdef", "running")
+    assert left(of.path, min(starts) - 1) == (state in ("emptied", "older", "waiting"))
+
+
+def test_a_later_build_waits_for_the_copies_of_an_earlier_one(tmp_path: Path) -> None:
+    slots = Slots(2)
+    shared = directory(tmp_path, python="all", early=True)
+    with slots.alone(str(shared.path)):  # as a copy holds it
+        begin: list[set[str]] = []
+        thread = waiting_for(shared, slots, begin)
+        thread.join(0.3)
+        assert thread.is_alive()
+    thread.join(60)
+    assert begin == [set()]
 
 
 def test_cargo_knows_the_jobserver(tmp_path: Path) -> None:

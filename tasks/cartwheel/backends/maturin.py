@@ -153,8 +153,11 @@ def _clearer(error: StepFailed, package: Package, wheel: Wheel) -> StepFailed:
 
 
 def _reservation(package: Package, wheel: Wheel, slots: Slots, root: Path) -> AbstractContextManager[None]:
-    chain = chain_of(package, wheel)
-    return _directory(package, wheel, chain, root).reserved(slots)
+    from cartwheel.inputs.tree_looks import crates_by_path
+
+    directory = _directory(package, wheel, chain_of(package, wheel), root)
+    alone = len(crates_by_path(root / package.manifest, root)) == 1
+    return replace(directory, early=alone and len(wheel.target.triples) == 1).reserved(slots)
 
 
 def _directory(package: Package, wheel: Wheel, chain: toolchain.Toolchain, root: Path) -> CargoDirectory:

@@ -70,6 +70,9 @@ class CommandLog(Protocol):
 class Slots(Protocol):
     """The locks of a run."""
 
+    processors: int
+    """The number of processors that the run may use."""
+
     def alone(self, name: str) -> AbstractContextManager[None]:
         """Hold the lock `name` exclusively."""
 
