@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.versions.changelog_headings import entries
+from cartwheel.model.versions.changelog_headings import entries, headings
+from cartwheel.model.versions.changelog_links import link_after, next_links
 from cartwheel.model.versions.release_notes import (
     changelog_for_release,
     changelog_with_date,
@@ -430,3 +431,129 @@ def test_commits_are_grouped_by_their_type() -> None:
     )
     assert notes_from_commits(["One thing", "Another"]) == "- One thing\n- Another"
     assert notes_from_commits([]) == ""
+
+
+# Values that mutation testing asked for -------------------------------------------------------------------------------
+
+
+def test_headings_of_restructured_text_are_read_with_their_lines_and_levels() -> None:
+    text = "==\nUp\n==\n\nPart\n----\n\nA paragraph\nof two lines\n\n Indented\n---------\n\n"
+    text += "Titles\n====\n\n~~~~\nDeep\n~~~~"
+    heads = headings(text.splitlines(), rst=True)
+    assert [(h.start, h.end, h.level, h.title, h.marks, h.under, h.over) for h in heads] == [
+        (0, 3, 1, "Up", "", "=", True),
+        (4, 6, 2, "Part", "", "-", False),
+        (13, 15, 3, "Titles", "", "=", False),
+        (16, 19, 4, "Deep", "", "~", True),
+    ]
+
+
+def test_a_package_may_be_named_in_any_spelling_and_code_ends_only_with_its_own_fence() -> None:
+    assert notes_of("## My_Name 1.0\n\n- x\n", "1.0", "my.name") == "- x"
+    assert notes_of("## my-other 1.0\n\n- x\n", "1.0", "my.name") == ""
+    code = "## 1.0\n\n````\n```\n\n## 0.9\n````\n\n## 0.8\n\n- y\n"
+    assert notes_of(code, "1.0") == "````\n```\n\n## 0.9\n````"
+    assert notes_of(code, "0.9") == ""
+
+
+UP = "=" * 26
+
+
+def test_the_coming_notes_of_a_named_package_in_restructured_text() -> None:
+    text = "my-name Unreleased\n==================\n\n.. <!-- kept -->\n\n- x\n\n"
+    text += "my-name 1.0\n===========\n\nFixes\n-----\n"
+    assert notes_of(text, "unreleased", "my-name", rst=True) == ".. <!-- kept -->\n\n- x"
+    assert notes_of(text, "unreleased", rst=True) == ""
+    assert notes_of(text, "1.0", "my-name", rst=True) == ""
+    assert notes_of("## 1.0\n\n- x\n", "unreleased") == ""
+    assert notes_of("## 1.0\n\nNotes\n\n### More\n", "1.0") == "Notes\n\n### More"
+    overlined = f"{UP}\nmy-name 1.0 (soon)\n{UP}\n\n~~~~~\nFixes\n~~~~~\n"
+    assert notes_of(overlined, "1.0", "my-name", rst=True) == ""
+    assert notes_of("1.0\n===\n\n# not a heading here\n", "1.0", rst=True) == "# not a heading here"
+
+
+def test_a_date_lengthens_both_lines_of_a_title_and_needs_the_package_s_name() -> None:
+    text = "--------------------\nmy-long-name 1.1 (?)\n--------------------\n\n- x\n"
+    line = "-" * len(f"my-long-name 1.1 ({TODAY})")
+    expected = f"{line}\nmy-long-name 1.1 ({TODAY})\n{line}\n\n- x\n"
+    assert changelog_with_date(text, "1.1", date=TODAY, name="my-long-name", rst=True) == expected
+    assert changelog_with_date(text, "1.1", date=TODAY, rst=True) == text
+    assert changelog_with_date("## 1.1\n\n- x\n", "1.1", date=TODAY) == "## 1.1\n\n- x\n"
+    linked = changelog_with_date("## 1.1 - [unreleased]: the third\n", "1.1", date=TODAY)
+    assert linked == f"## 1.1 - {TODAY}: the third\n"
+
+
+def test_an_overlined_entry_that_waits_becomes_another_version_s() -> None:
+    text = "--------------------\nmy-name 1.1 (soon)\n--------------------\n\n- x\n"
+    line = "-" * len(f"my-name 1.20 ({TODAY})")
+    expected = f"{line}\nmy-name 1.20 ({TODAY})\n{line}\n\n- x\n"
+    assert changelog_for_release(text, "1.20", date=TODAY, name="my-name", rst=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "url"),
+    [
+        ("## [1.0]\n\n[1.0]: https://forge.example/x/1.0\n", "", ""),
+        ("## [Unreleased]\n\n[unreleased]: https://forge.example/x/1.0\n", "", ""),
+        ("## [Unreleased](https://forge.example/1.0)\n\n## 1.0\n", "", "https://forge.example/1.0"),
+        ("## [Unreleased][after-1.0]\n\n## 1.0\n", "", ""),
+        ("## x [Unreleased](https://forge.example/1.0)\n\n## x 1.0\n", "x", "https://forge.example/1.0"),
+        ("## x [Unreleased](https://forge.example/1.0)\n\n## x 1.0\n", "", ""),
+    ],
+)
+def test_only_a_link_that_names_the_last_version_is_named(text: str, name: str, url: str) -> None:
+    assert unmoved_link(text, name) == url
+
+
+def test_a_link_that_is_no_comparison_has_no_next_one() -> None:
+    assert next_links("https://forge.example/x/releases", "v1.1") == ("", "")
+    compared = "https://forge.example/x/compare/v1.0...v1.0.1"
+    assert link_after(compared, "1.0.2", "v1.0.2", last="1.0.1") == "https://forge.example/x/compare/v1.0.1...v1.0.2"
+    assert link_after("https://forge.example/x", "1.1", "v1.1", last="1.0") == ""
+    assert link_after("https://forge.example/x/release-1.0", "1.1", "v1.1", last="1.0") == ""
+    assert link_after("https://forge.example/x/v1.0", "1.1", "v1.1", last="1.0") == "https://forge.example/x/v1.1"
+
+
+FORGE = "https://forge.example/x"
+
+
+@pytest.mark.parametrize(
+    ("before", "version", "tag", "after"),
+    [
+        ("## [Unreleased]\n\n- x\n\n## [v1.0]\n\n[v1.0]: {f}/tag/v1.0\n", "1.1", "v1.1",
+         "## [Unreleased]\n\n## [v1.1]\n\n- x\n\n## [v1.0]\n\n[v1.1]: {f}/tag/v1.1\n[v1.0]: {f}/tag/v1.0\n"),
+        ("## [Unreleased]\n\n- x\n\n## [1.0]\n\n[Unreleased]: {f}/compare/v1.0...HEAD", "1.1", "v1.1",
+         "## [Unreleased]\n\n## [1.1]\n\n- x\n\n## [1.0]\n\n[Unreleased]: {f}/compare/v1.1...HEAD\n"
+         "[1.1]: {f}/compare/v1.0...v1.1"),
+        ("## [Unreleased]\n\n- x\n\n## [1.0]\n\n[Unreleased]: {f}/compare/v1.0...HEAD\n", "1.1", "",
+         "## [Unreleased]\n\n## [1.1]\n\n- x\n\n## [1.0]\n\n[Unreleased]: {f}/compare/v1.0...HEAD\n"),
+        ("## [Unreleased]\n\n- x\n\n[Unreleased]: {f}/compare/v1.0...HEAD\n[1.1RC1]: {f}\n", "1.1rc1", "v1.1rc1",
+         "## [Unreleased]\n\n## [1.1rc1] - 2026-11-21\n\n- x\n\n"
+         "[Unreleased]: {f}/compare/v1.0...HEAD\n[1.1RC1]: {f}\n"),
+        ("## v1.0\n\n- y\n\n## Unreleased\n\n- x\n", "1.1", "",
+         "## v1.0\n\n- y\n\n## Unreleased\n\n## v1.1\n\n- x\n"),
+        ("## Unreleased\n\n## v1.0\n\n- y\n\n## 0.9\n", "1.1", "",
+         "## Unreleased\n\n## v1.1\n\n## v1.0\n\n- y\n\n## 0.9\n"),
+        ("## [Unreleased]({f}/compare/v1.0...HEAD)\n\n- x\n", "1.1", "v1.1",
+         "## [Unreleased]({f}/compare/v1.1...HEAD)\n\n## [1.1]({f}/compare/v1.0...v1.1) - 2026-11-21\n\n- x\n"),
+        ("## [Unreleased]({f}/compare/v1.0...HEAD)\n\n- x\n\n## [1.0]({f}/tag/v1.0)\n", "1.1", "v1.1",
+         "## [Unreleased]({f}/compare/v1.1...HEAD)\n\n## [1.1]({f}/compare/v1.0...v1.1)\n\n- x\n\n"
+         "## [1.0]({f}/tag/v1.0)\n"),
+        ("## Unreleased\n\n- x\n\n## [1.0]({f}/compare/v0.9...v1.0)\n", "1.1", "",
+         "## Unreleased\n\n## [1.1]\n\n- x\n\n## [1.0]({f}/compare/v0.9...v1.0)\n"),
+        ("## Unreleased\n\n- x\n\n## [1.0][first]\n", "1.1", "v1.1",
+         "## Unreleased\n\n## [1.1]\n\n- x\n\n## [1.0][first]\n"),
+        ("## [Unreleased]({f}/tree/next)\n\n- x\n\n## [1.0]({f}/tag/v1.0)\n", "1.1", "v1.1",
+         "## [Unreleased]({f}/tree/next)\n\n## [1.1]({f}/tag/v1.1)\n\n- x\n\n## [1.0]({f}/tag/v1.0)\n"),
+        ("# Log\r\n## Unreleased\n\n- x\n", "1.1", "", "# Log\r\n## Unreleased\n\n## 1.1 - 2026-11-21\n\n- x\n"),
+    ],
+)  # fmt: skip
+def test_a_new_entry_changes_its_own_links_and_no_other_text(before: str, version: str, tag: str, after: str) -> None:
+    text = changelog_for_release(before.replace("{f}", FORGE), version, date=TODAY, tag=tag)
+    assert text == after.replace("{f}", FORGE)
+
+
+def test_a_changelog_without_a_coming_part_says_which_heading_is_missing() -> None:
+    with pytest.raises(ConfigError) as error:
+        changelog_for_release("## 1.0\n", "1.1", date=TODAY)
+    assert str(error.value) == "there is no heading '## Unreleased'; write what is new under one"

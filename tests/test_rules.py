@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from cartwheel.checks.candidate import Candidate, Plan, WheelEntry
 from cartwheel.checks.content_rules import _outside_of_abi3
 from cartwheel.checks.file_rules import LONGEST_NAME, MAXIMUM_SIZE
+from cartwheel.checks.index_rules import Finding, declared_findings, name_findings
 from cartwheel.checks.rules import OF_OTHER_TOOLS, RULES, problems, problems_by_rule, warnings
 from cartwheel.filesystem.distribution import Distribution
 from cartwheel.model.wheels.binary_facts import Binary
@@ -489,3 +490,53 @@ def test_a_warning_about_several_files_is_shown_once() -> None:
         "it has no description; name a readme in [project]",
         "its description has no content type, so an index reads it as reStructuredText",
     )
+
+
+# Before anything is built ---------------------------------------------------------------------------------------------
+
+
+def test_the_names_of_planned_files_are_judged_by_the_rules_of_names_alone() -> None:
+    assert name_findings((WHEEL, SDIST)) == ()
+    bad = ("demo.whl", "demo.tar.gz", "a-1.0-cp311-abi3-linux_x86_64.whl")
+    assert name_findings(bad) == (
+        Finding(file=bad[0], rule="file-name", text=NO_WHEEL_NAME),
+        Finding(file=bad[1], rule="file-name", text=NO_SDIST_NAME),
+        Finding(file=bad[2], rule="platform-tag", text="platform tag linux_x86_64 is not accepted"),
+    )
+
+
+NO_README = "it has no description; name a readme in [project]"
+
+
+@pytest.mark.parametrize(
+    ("pyproject", "rules", "expected"),
+    [
+        ({}, ("refuse readme",), ()),
+        ({"project": None}, ("refuse readme",), ()),
+        ({"project": {"name": "demo"}}, (), ()),
+        ({"project": {"name": "demo"}}, ("readme",), ()),
+        ({"project": {"name": "demo"}}, ("refuse readme",), (("readme", NO_README),)),
+        ({"project": {"name": "demo", "readme": "README.md"}}, ("refuse readme",), ()),
+        ({"project": {"name": "demo", "dynamic": ["readme"]}}, ("refuse readme",), ()),
+        ({"project": {"name": "demo", "dynamic": ["version"]}}, ("refuse readme",), (("readme", NO_README),)),
+        ({"project": {"classifiers": ["Private :: No"]}}, ("refuse readme",), (
+            ("private", "classifier 'Private :: No' asks not to be published"), ("readme", NO_README),
+        )),
+    ],
+)  # fmt: skip
+def test_what_project_declares_is_judged_before_a_build(
+    pyproject: dict[str, object], rules: tuple[str, ...], expected: tuple[tuple[str, str], ...]
+) -> None:
+    rows = declared_findings("demo", pyproject, rules)
+    assert rows == tuple(Finding(file="demo", rule=rule, text=text) for rule, text in expected)
+
+
+def test_rows_after_a_signature_are_compared_with_record() -> None:
+    entries = (
+        WheelEntry(path=f"{INFO}RECORD.jws", size=1, sha256="x"),
+        WheelEntry(path="b", size=1, sha256="y"),
+        WheelEntry(path="a", size=1, sha256="z"),
+    )
+    record = f"a,sha256=other,1\n{INFO}RECORD.jws,sha256=q,1\n".encode()
+    candidate = replace(file(texts={"RECORD": record}), entries=entries)
+    assert answer("hashes", candidate) == ("a has another hash or size than RECORD says",)

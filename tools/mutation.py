@@ -28,7 +28,7 @@ SUBJECTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "candidates": (
         ("checks/candidate.py", "checks/content_rules.py", "checks/index_rules.py"),
-        ("test_rules.py", "test_index_rules.py"),
+        ("test_rules.py", "test_index_rules.py", "test_check.py"),
     ),
     "consistency": (("checks/consistency.py",), ("test_check.py",)),
     "releases": (("release_rules.py",), ("test_release_rules.py",)),
