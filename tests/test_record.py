@@ -20,6 +20,7 @@ from cartwheel.model.record import (
     listing_name,
     listing_to_json,
     record_with_listing,
+    replaced_outputs,
     to_json,
 )
 from cartwheel.state import Records
@@ -87,6 +88,12 @@ def test_a_listing_is_named_by_its_content_whatever_the_order() -> None:
 def test_names_of_variables_have_no_spaces() -> None:
     assert is_variable("RUSTFLAGS")
     assert not is_variable("pyo3 crate")
+
+
+def test_an_output_that_a_step_no_longer_makes_is_replaced_unless_a_person_changed_it() -> None:
+    before = replace(RECORD, makes={"dist/old": "d", "dist/kept": "k", "dist/edited": "e"})
+    present = {"dist/old": "d", "dist/kept": "k", "dist/edited": "another"}
+    assert replaced_outputs(before, ("dist/kept", "dist/new"), present.__getitem__) == ("dist/old",)
 
 
 # As doit's backend ----------------------------------------------------------------------------------------------------
@@ -191,6 +198,23 @@ def test_a_record_that_is_a_folder_is_not_used(folder: Path, capsys: pytest.Capt
     assert re.search(output, capsys.readouterr().err)
 
 
+class Failing:
+    """A file whose system gives no reason for an error."""
+
+    def read_bytes(self) -> bytes:
+        raise OSError
+
+
+def test_a_record_that_cannot_be_read_without_a_reason_is_not_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = backend(folder)
+    monkeypatch.setattr(records, "path", lambda task: Failing())
+    assert records.load(STEP) is None
+    output = f"warning: the record of {STEP} is not used: it cannot be read; the task will run again\n"
+    assert capsys.readouterr().err == output
+
+
 def test_doit_reads_of_a_step_only_that_it_succeeded(folder: Path) -> None:
     records = backend(folder)
     assert (records.in_(STEP), records.get(STEP, "src/a"), records.get(STEP, "deps:")) == (False, None, None)
@@ -283,6 +307,13 @@ def test_doit_forget_all_drops_everything(folder: Path) -> None:
     records.remove_all()
     records.remove_all()
     assert (records.load(STEP), records.in_(OWN), folder.exists()) == (None, False, False)
+
+
+def test_forgetting_all_records_ignores_a_folder_that_cannot_be_removed(folder: Path) -> None:
+    folder.write_text("a file, not a folder")
+    records = backend(folder)
+    records.remove_all()
+    assert records.load(STEP) is None
 
 
 def test_no_task_can_be_ignored(folder: Path) -> None:
