@@ -22,7 +22,10 @@ from msgspec.structs import replace
 
 from cartwheel.filesystem.snapshot import DiskSnapshot
 from cartwheel.inputs.folder_sources import TreeSources
+from cartwheel.model.config.config_checks import refuse_nonsense
 from cartwheel.model.config.release_settings import CacheSettings
+from cartwheel.model.config.settings import Settings
+from cartwheel.model.errors import ConfigError
 from cartwheel.model.record import Record
 from cartwheel.model.step import Step
 from cartwheel.shared_cache import entries, session, store
@@ -855,6 +858,25 @@ def test_a_damaged_entry_does_not_keep_the_others_from_being_pruned(server: Regi
 def test_without_a_cache_the_commands_say_how_to_have_one(tmp_path: Path) -> None:
     graph = Graph(tmp_path / "graph")
     assert "no cache is configured; write [tool.cartwheel] cache = " in graph.doit("pull", code=3)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "oci://ghcr.io", "oci://ghcr.io/Owner/name", "oci://ghcr.io/owner/name:tag", "oci://host/a/../b", "oci://host//a",
+        "oci://user:word@host/a", "OCI://host/a", "oci://host:/a", "oci://host/a?b", "https://host/a", "file://a", "",
+    ],
+)  # fmt: skip
+def test_an_address_that_no_registry_takes_is_refused(address: str) -> None:
+    with pytest.raises(ConfigError, match="expected oci://HOST/NAME"):
+        refuse_nonsense(Settings(cache=address), "[tool.cartwheel]")
+
+
+@pytest.mark.parametrize(
+    "address", ["oci://ghcr.io/owner/a-b.c_d__e--f", "oci://localhost:5000/a", "oci://h/a/b/c", "file:///a b/c"]
+)
+def test_an_address_of_a_registry_or_a_folder_is_taken(address: str) -> None:
+    refuse_nonsense(Settings(cache=address), "[tool.cartwheel]")
 
 
 def test_what_git_says_of_one_clone_is_not_shared(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from cartwheel.model.versions.version import has_one_field, wrong_tag_form
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
-_CACHE = r"oci://[A-Za-z0-9.-]+(:\d+)?/[a-z0-9]+([._/-]+[a-z0-9]+)*|file:///[^?#]+"
+_CACHE = r"oci://[A-Za-z0-9.-]+(:\d{1,5})?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+|file:///[^?#]+"
 _REF = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
 
 
@@ -68,7 +68,7 @@ def _nonsense(settings: Settings) -> Iterable[str]:
     if settings.cache is not None:
         url = settings.cache if isinstance(settings.cache, str) else settings.cache.url
         if not re.fullmatch(_CACHE, url):
-            yield f"cache: found '{url}'; expected oci://HOST/NAME or file:///FOLDER"
+            yield f"cache: found '{url}'; expected oci://HOST/NAME (NAME in lower case) or file:///FOLDER"
     if settings.release:
         for key, text in (("branch", settings.release.branch), ("remote", settings.release.remote)):
             if not re.fullmatch(_REF, text) and (text or key == "branch"):
