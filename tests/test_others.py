@@ -68,7 +68,10 @@ OTHERS = {
         readme="LICENSE.md",
     ),
     # uniffi, the second a workspace with sqlite's C sources in it
-    "metamorphic-log": Other(version="0.1.11", python="py3", source="src/lib.rs", packed="README.md"),
+    "metamorphic-log": Other(  # its own profile strips the symbols that UniFFI's generator reads
+        version="0.1.11", python="py3", source="src/lib.rs", packed="src/ffi.rs",
+        more='environment = { CARGO_PROFILE_RELEASE_STRIP = "none" }',
+    ),
     "glean-sdk": Other(
         version="71.0.0", python="py3", source="glean-core/bundle/src/lib.rs",
         packed="glean-core/python/glean/__init__.py", more='version-from = "pyproject.toml alone"',

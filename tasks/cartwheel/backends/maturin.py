@@ -15,7 +15,7 @@ from cartwheel import toolchain
 from cartwheel.backends.wheel_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
 from cartwheel.filesystem import files
 from cartwheel.inputs.sources import CompiledSources
-from cartwheel.model.config.bindings import PYO3, asked_abi, stable_abi
+from cartwheel.model.config.bindings import PYO3, UNIFFI, asked_abi, stable_abi
 from cartwheel.model.config.cargo_features import features as features_of
 from cartwheel.model.config.default_python import minimum_python
 from cartwheel.model.errors import StepFailed
@@ -209,6 +209,8 @@ def _environment(
     )
     env |= more
     env.pop("CARGO_TARGET_DIR", None)
+    if package.bindings == UNIFFI:  # maturin compiles a generator in the workspace without --target-dir
+        env["CARGO_TARGET_DIR"] = str(directory)
     if separates_intermediate_files(folder, env):  # only then: the variable changes sccache's keys
         env["CARGO_BUILD_BUILD_DIR"] = str(directory)
     env["CARTWHEEL_CARGO"] = env.get("CARGO") or "cargo"

@@ -50,20 +50,18 @@ def has_python(here: Path, pyproject: Mapping[str, Any], cargo: Mapping[str, Any
     return package.is_dir() and not is_crate
 
 
-def programs(folder: Path, cargo: Mapping[str, Any]) -> frozenset[str]:
-    """The names of a crate's binary targets ("Cargo Targets" in the Cargo book, November 2026)."""
+def programs(folder: Path, cargo: Mapping[str, Any]) -> Mapping[str, Path]:
+    """The main file of each of a crate's binary targets, by name ("Cargo Targets" in the Cargo book, November 2026)."""
     package = cargo.get("package", {})
-    named = {str(row.get("name", "")) for row in cargo.get("bin", ())}
-    if package.get("autobins") is False:
-        return frozenset(named)
-    own = {str(package.get("name", ""))} if (folder / "src" / "main.rs").is_file() else set()
-    beside = folder / "src" / "bin"
-    return frozenset(
-        named
-        | own
-        | {path.stem for path in beside.glob("*.rs")}
-        | {path.parent.name for path in beside.glob("*/main.rs")}
-    )
+    beside, main = folder / "src" / "bin", folder / "src" / "main.rs"
+    usual = {
+        **({str(package.get("name", "")): main} if main.is_file() else {}),
+        **{path.stem: path for path in beside.glob("*.rs")},
+        **{path.parent.name: path for path in beside.glob("*/main.rs")},
+    }
+    rows = {str(row.get("name", "")): row.get("path") for row in cargo.get("bin", ())}
+    named = {name: folder / path if path else usual.get(name, main) for name, path in rows.items()}
+    return named if package.get("autobins") is False else {**usual, **named}
 
 
 _EXTENSIONS = r"(?m)^[^#\n]*\b(ext_modules|rust_extensions|cffi_modules)\b"

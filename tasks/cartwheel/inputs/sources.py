@@ -7,12 +7,14 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cartwheel.cargo.binding_generator import generator_crates, generator_files
 from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.inputs import git_reads
 from cartwheel.inputs.tree_looks import (
@@ -55,11 +57,8 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         learned = before.learned if before and before.learned else self._broad(snapshot)
         packed = self._packed_files(snapshot)
         listing: dict[str, str] = {}
-        for group in (
-            packed,
-            *self._declared_files(snapshot),
-            *(files_at(snapshot.root, folder) for folder in learned["folders"]),
-        ):
+        folders = (files_at(snapshot.root, folder) for folder in learned["folders"])
+        for group in (packed, *self._declared_files(snapshot), *folders):
             listing.update(snapshot.digests(group))
         listing.update((path, snapshot.digest(path)) for path in (*learned["files"], *learned["absent"]))
         for path, digest in listing.items():
@@ -132,12 +131,12 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         from cartwheel.cargo.workspace import read_crate
         from cartwheel.inputs import cargo_reads
 
-        names = [local.name for local in self._local(work.root)]
+        names = [local.name for local in (*self._local(work.root), *generator_crates(self.package, work.root))]
         for folder in then.learned.get("unwatched", ()) if then else ():
             if (work.root / folder / ".cargo-checksum.json").is_file():  # a vendored crate
                 names.append(read_crate(work.root / folder / "Cargo.toml", work.root).name)
-        for triple in self.wheel.target.triples:
-            for path in cargo_reads.stale_fingerprints(directory, triple, self.wheel.profile, names):
+        for triple, profile in product(self.wheel.target.triples, {self.wheel.profile, "dev"}):
+            for path in cargo_reads.stale_fingerprints(directory, triple, profile, names):
                 remove_tree(path, ignore_errors=True)
 
     def _beyond_cargo(self, then: Dependencies, built: float, work: Work) -> bool:
@@ -193,7 +192,8 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         counted = environment.counted_variables(snapshot.environ, self.package.environment_pass)
         words = (*self.wheel.flags, *literals.values(), *(counted[name] for name in counted.keys() - literals.keys()))
         named = files_named(words, self.package.folder, self.package.manifest, snapshot.root)
-        return (*declared_files(self.package, self.wheel, snapshot.root), *named)
+        generator = generator_files(self.package, snapshot.root, snapshot.environ)
+        return (*declared_files(self.package, self.wheel, snapshot.root), *named, generator)
 
     def _of_git(
         self, learned: Mapping[str, tuple[str, ...]], resolution: Mapping[str, str], root: Path

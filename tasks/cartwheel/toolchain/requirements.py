@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -73,28 +72,16 @@ def binding_needs(package: Package, snapshot: Snapshot) -> Iterable[ToolNeed]:
     (`src/binding_generator` of maturin 1.16, November 2026)."""
     if package.bindings == CFFI and not find_spec("cffi"):
         yield ToolNeed(name="cffi", fix=f"maturin writes the bindings with it: {pip_install('cffi')}")
-    if package.bindings != UNIFFI or _has_program(snapshot.root / package.manifest, _BINDGEN):
+    if package.bindings != UNIFFI:
         return
-    own = Path(sys.executable).parent
-    if not shutil.which(_BINDGEN, path=os.pathsep.join((str(own), snapshot.environ.get("PATH", "")))):
+    from cartwheel.cargo.binding_generator import GENERATOR, generator_in, generator_on_path
+
+    if not generator_in(snapshot.root / package.manifest) and not generator_on_path(snapshot.environ):
         yield ToolNeed(
-            name=_BINDGEN,
-            fix=f"maturin writes the bindings with it: {pip_install(_BINDGEN)}, in the version of "
+            name=GENERATOR,
+            fix=f"maturin writes the bindings with it: {pip_install(GENERATOR)}, in the version of "
             f"the crate uniffi, or add a program of that name to the workspace",
         )
-
-
-_BINDGEN = "uniffi-bindgen"
-
-
-def _has_program(manifest: Path, name: str) -> bool:
-    """Whether a crate of the manifest's workspace has a binary target of that name."""
-    from cartwheel.cargo.maturin_layout import programs
-    from cartwheel.cargo.workspace import members, workspace_root
-    from cartwheel.filesystem.manifest_files import toml
-
-    crates = {manifest, *members(workspace_root(manifest))}
-    return any(name in programs(crate.parent, toml(crate)) for crate in crates)
 
 
 def _training_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snapshot) -> Iterable[ToolNeed]:

@@ -1,0 +1,64 @@
+"""The program that maturin runs after the compiler for UniFFI's Python side: of the workspace, else on PATH.
+
+The rules are those of maturin 1.16 (`uniffi_bindgen_command`), read November 2026: the package's own binary target
+`uniffi-bindgen`, else that of a workspace member, compiled with cargo's profile `dev`; else the program of that name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cartwheel.cargo.maturin_layout import programs
+from cartwheel.cargo.workspace import Crate, local_packages, members, workspace_root
+from cartwheel.filesystem.manifest_files import toml
+from cartwheel.filesystem.read_set import files_below, relative_name
+from cartwheel.model.config.bindings import UNIFFI
+from cartwheel.model.project import Package
+
+GENERATOR = "uniffi-bindgen"
+
+
+def generator_in(manifest: Path) -> tuple[Path, Path] | None:
+    """The manifest of the crate with the generator and the program's main file; None if no crate of the workspace has
+    one."""
+    for crate in (manifest, *members(workspace_root(manifest))):
+        if source := programs(crate.parent, toml(crate)).get(GENERATOR):
+            return crate, source
+    return None
+
+
+def generator_on_path(environ: Mapping[str, str]) -> str:
+    """The program that a build starts by its name; empty if there is none."""
+    own = str(Path(sys.executable).parent)
+    return shutil.which(GENERATOR, path=os.pathsep.join((own, environ.get("PATH", "")))) or ""
+
+
+def generator_crates(package: Package, root: Path) -> tuple[Crate, ...]:
+    """The local crates of a generator in the workspace, which cargo compiles besides those of the library."""
+    there = generator_in(root / package.manifest) if package.bindings == UNIFFI else None
+    return tuple(local_packages(there[0], root)) if there else ()
+
+
+def generator_files(package: Package, root: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The files that decide what the generator writes, relative to `root` if inside it.
+
+    The files of the package's own crates are known from the compiled library.  A generator that is a crate of its own
+    counts with every file of its local crates.
+    """
+    if package.bindings != UNIFFI:
+        return ()
+    manifest = root / package.manifest
+    there = generator_in(manifest)
+    if not there:
+        return (path,) if (path := generator_on_path(environ)) else ()
+    crate, source = there
+    if crate == manifest:
+        own = source.parent if source.name == "main.rs" and source.parent.name == GENERATOR else source
+        name = relative_name(own, root)
+        return files_below(root, name) if own.is_dir() else (name,)
+    names = (relative_name(local.folder, root) for local in generator_crates(package, root))
+    return tuple(dict.fromkeys(path for name in names for path in files_below(root, name)))
