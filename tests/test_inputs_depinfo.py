@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
-from cartwheel.cargo.build_output import dep_info, directives, messages
+from cartwheel.cargo.build_output import CargoMessages, dep_info, directives, messages
 from cartwheel.cargo.resolution import crates_in_tree
+from cartwheel.filesystem.read_set import ReadSet
+from cartwheel.inputs.build_reads import BuildEvidence, CargoBuild
+from cartwheel.inputs.last_build import may_escape
+from cartwheel.inputs.native_sources import compiled_sources
 
 
 @pytest.mark.parametrize(
@@ -88,3 +94,42 @@ def test_cargo_tree_is_joined_with_the_lock_file() -> None:
         "libc": "0.2.1 features=default,std|std sha256:ee",
         "g": "0.3.0 features=f git+https://host/g?branch=main#0a1b2c3d4e",
     }
+
+
+def test_headers_that_a_compiler_names_below_a_script_s_output_count(tmp_path: Path) -> None:
+    root = tmp_path / "p"
+    out = root / ".cartwheel" / "cargo" / "build" / "app-1" / "out"
+    for name in ("native/f.c", "include/my f.h", "include/seen.h"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("", encoding="utf-8")
+    (root / ".git").mkdir()
+    (out / "deep").mkdir(parents=True)
+    (out / "made.h").write_text("", encoding="utf-8")
+    listed = [root / "native/../include/seen.h", Path("/usr/include/none.h"), out / "made.h", root / "include/my f.h"]
+    lines = " \\\n ".join(str(path).replace(" ", "\\ ") for path in listed)
+    (out / "deep/f.c.d").write_text(f"deep/f.o: {'../' * 6}native/f.c \\\n {lines}\n", encoding="utf-8")
+    build = CargoBuild(
+        root=root, manifest=root / "Cargo.toml", target_dir=root / ".cartwheel/cargo", triple="", profile="release",
+        messages=root / "none", cwd=root,
+    )  # fmt: skip
+    run = BuildEvidence(build=build, messages=CargoMessages(), elsewhere=(str(root / ".cartwheel"),))
+    reads = compiled_sources(out, run, ReadSet(files=("include/seen.h",)))
+    assert reads.files == ("include/my f.h", "include/seen.h", "native/f.c")
+    assert reads.unwatched == ("include/my f.h", "native/f.c")
+
+
+@pytest.mark.parametrize(
+    ("name", "was", "age", "escapes"),
+    [
+        ("f.h", "1", 9, False),
+        ("f.h", "1", -9, True),
+        ("f.h", "", 9, True),
+        ("f.rs", "", 9, False),
+    ],
+)
+def test_an_old_time_or_a_new_header_escapes_make(
+    tmp_path: Path, name: str, was: str, age: float, escapes: bool
+) -> None:
+    (tmp_path / name).write_text("", encoding="utf-8")
+    os.utime(tmp_path / name, (1000 + age, 1000 + age))
+    assert may_escape(tmp_path, {name: was}, {name: "2"}, 1000) is escapes

@@ -284,6 +284,22 @@ HABITS = {
             ),
         },
     ),
+    "a make that looks at times, as cmake runs one": Habit(
+        files={"app/build.rs": script(
+                   'let top = env::current_dir().unwrap().join("..").canonicalize().unwrap();',
+                   'run(Command::new("make").arg("--silent").arg("-f").arg(top.join("native/Makefile"))',
+                   '    .arg(format!("TOP={}", top.display())).current_dir(out()));',
+                   'println!("cargo:rustc-link-lib=static=f");',
+                   'println!("cargo:rustc-link-search=native={}", out().display());', changed("../native/Makefile")),
+               "app/src/main.rs": NATIVE, "native/f.c": C.replace('"f.h"', "<f.h>"), "include/f.h": H,
+               "native/Makefile": "libf.a: f.o\n\tar crD $@ f.o\n"
+               "f.o: $(TOP)/native/f.c\n\tcc -MMD -I$(TOP)/native -I$(TOP)/include -c $< -o $@\n-include f.d\n"},
+        edits={
+            "a header that only the Makefile names": change("include/f.h", "1", "2"),
+            "the same with an old time": both(change("include/f.h", "2", "3"), old("include/f.h")),
+            "a header that comes first on the path": write("native/f.h", "#define VALUE 4\n"),
+        },
+    ),
     "pkg-config": Habit(
         files={"app/build.rs": script(
                    'let found = read("libs/f.pc");', 'let folder = env::current_dir().unwrap().join(found.trim());',

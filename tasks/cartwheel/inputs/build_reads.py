@@ -27,6 +27,7 @@ from cartwheel.filesystem.read_set import ReadSet, below, files_below, relative_
 from cartwheel.inputs import git_reads
 from cartwheel.inputs.embedded_files import unwatched_files
 from cartwheel.inputs.mentioned_files import mentioned_by_sources, runs_at_build_time
+from cartwheel.inputs.native_sources import INCLUDING, compiled_sources
 
 _SET_BY_CARGO = (
     "CARGO", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_*", "CARGO_CRATE_NAME", "CARGO_BIN_NAME",
@@ -189,20 +190,14 @@ def _scripts(run: BuildEvidence) -> dict[Path, ReadSet]:
         folder = manifest.parent if manifest else script.out_dir
         scripts[folder] = scripts.get(folder, ReadSet()) | ReadSet(env=tuple(sorted(printed.env)))
         if manifest:
-            scripts[folder] |= _script_reads(script, printed, folder, run) | _link_reads(script, printed, folder, run)
+            reads = _script_reads(script, printed, folder, run) | _link_reads(script, printed, folder, run)
+            scripts[folder] |= reads | compiled_sources(script.out_dir, run, reads)
     return scripts
 
 
 def _directives(script: BuildScriptRun) -> Directives:
     """The directives that a build script printed; empty if its output is unreadable."""
     return directives(_text(script.out_dir.parent / "output") or "")
-
-
-_INCLUDING = frozenset({
-    ".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".hxx", ".inl", ".m", ".mm", ".s", ".S", ".asm", ".cu", ".proto",
-    ".capnp", ".fbs", ".thrift", ".idl", ".rc", ".pest", ".lalrpop",
-})  # fmt: skip
-"""Suffixes of sources that include other files, which build scripts rarely report."""
 
 
 def _script_reads(script: BuildScriptRun, printed: Directives, folder: Path, run: BuildEvidence) -> ReadSet:
@@ -224,7 +219,7 @@ def _script_reads(script: BuildScriptRun, printed: Directives, folder: Path, run
         reads |= ReadSet(git=git_reads.watched_at(path))
         reads |= there_or_not([] if path.is_dir() else [path], root)
         reads |= ReadSet(folders=() if path.is_file() else (relative_name(path, root),))
-        if local and (not there or path.suffix in _INCLUDING):
+        if local and (not there or path.suffix in INCLUDING):
             unseen |= {whole, *((relative_name(path.parent, root),) if there else ())}
     own = folder / "Cargo.toml"  # cargo 1.95 runs a script that reads CARGO_PKG_DESCRIPTION for no edit of a manifest
     manifests = {relative_name(path, root) for path in (own, workspace_root(own)) if local}

@@ -124,3 +124,13 @@ def stale_fingerprints(target_dir: Path, triple: str, profile: str, packages: It
         if pattern and folder.is_dir():
             folders += sorted(path for path in folder.iterdir() if pattern.fullmatch(path.name))
     return tuple(folders)
+
+
+def stale_folders(target_dir: Path, triple: str, profile: str, packages: Iterable[str]) -> tuple[Path, ...]:
+    """The folders to delete so that cargo builds these packages again as if it were the first time.
+
+    These are the fingerprints and the output of build scripts: a make that such a script runs compares times as cargo
+    does, and it does not notice a new header that comes first on a search path.
+    """
+    fingerprints = stale_fingerprints(target_dir, triple, profile, packages)
+    return (*fingerprints, *(path.parents[1] / "build" / path.name / "out" for path in fingerprints))

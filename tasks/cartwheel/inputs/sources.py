@@ -117,7 +117,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         return learned
 
     def distrust(self, directory: Path, work: Work) -> None:
-        """Delete fingerprints of the package's crates if cargo would miss a change.
+        """Delete fingerprints and script output of the package's crates if cargo would miss a change.
 
         Cargo compares modification times and does not know inputs that only cartwheel's configuration names.
         """
@@ -136,17 +136,17 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
             if (work.root / folder / ".cargo-checksum.json").is_file():  # a vendored crate
                 names.append(read_crate(work.root / folder / "Cargo.toml", work.root).name)
         for triple, profile in product(self.wheel.target.triples, {self.wheel.profile, "dev"}):
-            for path in cargo_reads.stale_fingerprints(directory, triple, profile, names):
+            for path in cargo_reads.stale_folders(directory, triple, profile, names):
                 remove_tree(path, ignore_errors=True)
 
     def _beyond_cargo(self, then: Dependencies, built: float, work: Work) -> bool:
         """Whether a change since the last build may escape cargo."""
-        from cartwheel.inputs.last_build import modification_time
+        from cartwheel.inputs.last_build import may_escape
 
         now = self._with_settings(self.dependencies(work.snapshot, Dependencies(learned=then.learned)), work.snapshot)
         was, files = ({**seen.listing, **seen.local} for seen in (then, now))
         changed = {p for p in {*was, *files} - {*git_reads.LOCAL} if was.get(p) != files.get(p)}
-        older = any(modification_time(work.root / path) <= built for path in changed)
+        older = may_escape(work.root, was, files, built)
         named = changed.intersection(path for group in self._declared_files(work.snapshot) for path in group)
         for unwatched in then.learned.get("unwatched", ()):
             named |= {p for p in changed if unwatched in (p, ".") or p.startswith(f"{unwatched}/")}
