@@ -191,10 +191,10 @@ def test_with_sizes_each_built_file_stands_beside_that_of_the_last_release(proje
 
 def with_one_more_module(wheel: bytes) -> bytes:
     """The wheel with a module `gravel/more.py`."""
-    made = io.BytesIO(wheel)
-    with zipfile.ZipFile(made, "a") as archive:
+    data = io.BytesIO(wheel)
+    with zipfile.ZipFile(data, "a") as archive:
         archive.writestr("gravel/more.py", "# more\n")
-    return made.getvalue()
+    return data.getvalue()
 
 
 def test_a_missing_version_or_index_is_said_with_those_that_are_there(project: Project, shelf: Faulty) -> None:

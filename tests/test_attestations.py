@@ -53,8 +53,8 @@ def played(python: str, folder: Path, **more: str) -> dict[str, str]:
         cwd=HERE, env=env | more, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, str] = json.loads(done.stdout)
-    return found
+    document: dict[str, str] = json.loads(done.stdout)
+    return document
 
 
 SCENES = {
@@ -110,8 +110,8 @@ def test_the_packages_of_the_lock_alone_sign_publish_and_verify(tmp_path: Path) 
     subprocess.run([*pip, "--no-build-isolation", "--editable", "."], cwd=HERE.parent, check=True)
     (tmp_path / "besides").mkdir()
     (tmp_path / "besides/ruamel").symlink_to(Path(ruamel.yaml.__file__).parents[1])
-    found = played(pip[0], tmp_path, PYTHONPATH=str(tmp_path / "besides"))
-    assert {name for name, text in SCENES.items() if text not in found[name]} == set()
+    result = played(pip[0], tmp_path, PYTHONPATH=str(tmp_path / "besides"))
+    assert {name for name, text in SCENES.items() if text not in result[name]} == set()
 
 
 # Configuration -----------------------------------------------------------------------------------------------------

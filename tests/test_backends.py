@@ -69,9 +69,9 @@ def manifests(
     )
 
 
-def planned(found: Manifests, *, tags: tuple[str, ...] = (), **overrides: str) -> Values:
+def planned(read: Manifests, *, tags: tuple[str, ...] = (), **overrides: str) -> Values:
     """The project of that one package."""
-    return resolve_project(found.pyproject, (found,), overrides, tags=tags)
+    return resolve_project(read.pyproject, (read,), overrides, tags=tags)
 
 
 def files(project: Values) -> list[str]:
@@ -79,10 +79,10 @@ def files(project: Values) -> list[str]:
     return [artifact.file for artifact in artifacts(project) if artifact.kind == "wheel"]
 
 
-def refusal(found: Manifests, *, tags: tuple[str, ...] = (), **overrides: str) -> str:
+def refusal(read: Manifests, *, tags: tuple[str, ...] = (), **overrides: str) -> str:
     """Why the configuration is refused."""
     with pytest.raises(ConfigError) as error:
-        planned(found, tags=tags, **overrides)
+        planned(read, tags=tags, **overrides)
     assert len(str(error.value).splitlines()) <= 2
     return str(error.value)
 
@@ -220,8 +220,8 @@ def test_the_default_interpreters_are_those_that_the_package_says_it_is_for(
 def test_a_backend_told_to_keep_to_the_limited_api_makes_one_wheel_for_all(
     by: str, tool: Mapping[str, Any], expected: list[str]
 ) -> None:
-    found = files(planned(manifests({"targets": [MAC]}, by=by, **tool)))
-    assert found == [f"demo-1.2.0-{tags}-macosx_11_0_arm64.whl" for tags in expected]
+    planned_files = files(planned(manifests({"targets": [MAC]}, by=by, **tool)))
+    assert planned_files == [f"demo-1.2.0-{tags}-macosx_11_0_arm64.whl" for tags in expected]
 
 
 @pytest.mark.parametrize(
@@ -338,8 +338,8 @@ def from_git(table: Mapping[str, Any] | None = None, **more: Any) -> Manifests:
     return manifests({"version": "scm", **(table or {})}, project=SCM, **more)
 
 
-def version(found: Manifests, *tags: str, **overrides: str) -> str:
-    (package,) = planned(found, tags=tags, **overrides).packages
+def version(read: Manifests, *tags: str, **overrides: str) -> str:
+    (package,) = planned(read, tags=tags, **overrides).packages
     return package.version
 
 
@@ -474,9 +474,9 @@ def test_what_may_change_a_wheel_builds_it_again_and_nothing_else_does(plumbline
     ):
         before = (project.root / path).read_text("utf-8") if (project.root / path).is_file() else ""
         project.write(path, before + more)
-    found = stale(project, CXXFLAGS="-O1", CMAKE_ARGS="-DX=1", UNRELATED="1")
-    assert list(found) == list(interpreters())
-    for why in found.values():
+    reasons = stale(project, CXXFLAGS="-O1", CMAKE_ARGS="-DX=1", UNRELATED="1")
+    assert list(reasons) == list(interpreters())
+    for why in reasons.values():
         assert sorted(why) == [
             "CMAKE_ARGS is now set",
             "CXXFLAGS is now set",

@@ -588,8 +588,8 @@ def test_a_folder_of_tests_without_python_is_not_run_by_pytest(project: Project)
 
 def raw(project: Project) -> str:
     """The name of the one raw wheel of the crate."""
-    (found,) = (project.root / f".cartwheel/wheels/{TRIPLE}/pebble/py3").iterdir()
-    return found.name
+    (built,) = (project.root / f".cartwheel/wheels/{TRIPLE}/pebble/py3").iterdir()
+    return built.name
 
 
 def inside(folder: Path) -> dict[str, bytes]:

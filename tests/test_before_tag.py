@@ -161,9 +161,9 @@ def test_what_the_configuration_says_of_an_index_refuses_before_anything_is_buil
     one.write("pyproject.toml", f"{text}\n[tool.cartwheel.index.{publish}]\n{table}\n" if table else text)
     git(one.root, "add", "--all")
     git(one.root, "commit", "--quiet", "--message", "first")
-    found = one.refused("release")
-    assert output in found
-    assert "ok " not in found
+    refusal = one.refused("release")
+    assert output in refusal
+    assert "ok " not in refusal
     assert not (one.root / "dist").exists()
 
 
@@ -265,9 +265,9 @@ def test_a_checklist_whose_stage_is_missing_in_dodo_py_is_said_in_a_line(project
 def test_a_rehearsal_runs_the_commands_and_asks_nobody(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf = '{"url": "http://127.0.0.1:9/", "simple": "http://127.0.0.1:9/simple/", "rehearsal": true}'
     monkeypatch.setenv("CARTWHEEL_REHEARSAL", f'{{"pypi": {shelf}}}')
-    found = read_project(project.root, {})
-    assert checklist.tasks_before_tag(found, found.packages[0]) == ("checklist:gravel:count",)
-    assert "check:set:gravel" in gate.checks_before_tag(found, found.packages[0])
+    rehearsed = read_project(project.root, {})
+    assert checklist.tasks_before_tag(rehearsed, rehearsed.packages[0]) == ("checklist:gravel:count",)
+    assert "check:set:gravel" in gate.checks_before_tag(rehearsed, rehearsed.packages[0])
 
 
 # In a pipeline --------------------------------------------------------------------------------------------------------
@@ -318,9 +318,9 @@ def test_where_a_pipeline_makes_the_wheels_the_names_of_all_files_are_judged_tho
 
 @pytest.mark.lab
 def test_where_a_pipeline_makes_the_wheels_this_machine_s_files_and_all_names_are_judged(project: Project) -> None:
-    found = read_project(project.root, {})
-    package = found.packages[0]
-    assert gate.checks_before_tag(found, package) == ("check:any:gravel:py3", "check:sdist:gravel")
+    read = read_project(project.root, {})
+    package = read.packages[0]
+    assert gate.checks_before_tag(read, package) == ("check:any:gravel:py3", "check:sdist:gravel")
     without_checklist(project)
     project.edit("pyproject.toml", 'description = "a pure package"', f'description = "{"long " * 110}"')
     committed(project)
@@ -544,11 +544,11 @@ def test_a_lock_without_a_hash_of_cartwheel_itself_is_named(project: Project) ->
     lock = project.root / ".github" / "cartwheel-publish.txt"
     text = lock.read_text(encoding="utf-8")
     lock.write_text("".join(re.split(r"(?m)^cartwheel==(?:.*\\\n)*.*\n", text)), encoding="utf-8")
-    found = read_project(project.root, {})
-    (line,) = unlocked_cartwheel(project.root, found, version="0.1.0")
+    read = read_project(project.root, {})
+    (line,) = unlocked_cartwheel(project.root, read, version="0.1.0")
     assert line.startswith(".github/cartwheel-publish.txt has no hash of cartwheel 0.1.0 itself")
     lock.write_text(f"{text}cartwheel==0.1.0 \\\n    --hash=sha256:{'0' * 64}\n", encoding="utf-8")
-    assert unlocked_cartwheel(project.root, found, version="0.1.0") == ()
+    assert unlocked_cartwheel(project.root, read, version="0.1.0") == ()
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ def test_the_newest_glibc_is_compared_by_number_and_other_versions_do_not_count(
 
 def test_a_universal_file_is_one_image_for_each_architecture() -> None:
     content = wheels.universal(wheels.macho(), wheels.macho(cpu=0x01000007, minimum_os=(10, 12)))
-    found = [(image.architecture, image.minimum_os) for image in images("a.so", content)]
-    assert found == [("arm64", (11, 0)), ("x86_64", (10, 12))]
+    facts = [(image.architecture, image.minimum_os) for image in images("a.so", content)]
+    assert facts == [("arm64", (11, 0)), ("x86_64", (10, 12))]
 
 
 def test_a_macho_file_tells_its_symbols_without_the_underscore() -> None:

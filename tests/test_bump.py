@@ -291,16 +291,16 @@ def test_a_version_that_was_tagged_is_refused_here_and_on_the_remote(tmp_path: P
     git(root, "push", "--quiet", "origin", "main", "v1.3.0")
     if where == "on origin":
         git(root, "tag", "--delete", "v1.3.0")
-    found = read_project(root, {})
+    read = read_project(root, {})
     with LoopbackIndex(tmp_path / "shelf", name="pypi") as index:
-        found = on_shelf(found, index)
-        plan = bump_plan(root, found, (), ("minor",), date=TODAY)
+        read = on_shelf(read, index)
+        plan = bump_plan(root, read, (), ("minor",), date=TODAY)
         with pytest.raises(StepFailed, match=rf"the tag v1\.3\.0 is {where} already; name another version"):
-            refuse_taken(root, found, plan, offline=False)
-        refuse_taken(root, found, bump_plan(root, found, (), ("1.3.1",), date=TODAY), offline=False)
+            refuse_taken(root, read, plan, offline=False)
+        refuse_taken(root, read, bump_plan(root, read, (), ("1.3.1",), date=TODAY), offline=False)
         shutil.copy(root / "pyproject.toml", index.folder / "demo-1.3.1.tar.gz")
         with pytest.raises(StepFailed, match=r"pypi holds demo 1\.3\.1 already \(demo-1\.3\.1\.tar\.gz\)"):
-            refuse_taken(root, found, bump_plan(root, found, (), ("1.3.1",), date=TODAY), offline=False)
+            refuse_taken(root, read, bump_plan(root, read, (), ("1.3.1",), date=TODAY), offline=False)
 
 
 def on_shelf(found: object, index: LoopbackIndex) -> object:

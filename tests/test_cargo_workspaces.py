@@ -242,9 +242,9 @@ def test_root_members_and_lockfile_are_those_that_cargo_names(tmp_path: Path, na
     assert package_value(manifest, "version")[0] == own["version"]
     reached, waiting = {str(manifest.parent)}, [own]
     while waiting:
-        found = {n["path"] for n in waiting.pop()["dependencies"] if n["kind"] != "dev"} - reached
-        reached |= found
-        waiting += [p for p in packages if str(Path(p["manifest_path"]).parent) in found]
+        dependencies = {n["path"] for n in waiting.pop()["dependencies"] if n["kind"] != "dev"} - reached
+        reached |= dependencies
+        waiting += [p for p in packages if str(Path(p["manifest_path"]).parent) in dependencies]
     assert {str(crate.folder) for crate in local_packages(manifest, tmp_path)} == reached
 
 

@@ -151,8 +151,8 @@ def test_brackets_may_be_escaped_and_a_development_version_waits_for_its_release
     text = "# Log\n\n## \\[Unreleased\\]\n\n- x\n\n## \\[1.0\\]\n\n- y\n"
     assert notes_of(text, "unreleased") == "- x"
     waiting = "## [1.2.dev0]\n\n- x\n\n## [1.0] - 2026-01-02\n\n[1.2.dev0]: https://e.example/compare/v1.0...HEAD\n"
-    made = changelog_for_release(waiting, "1.1", date=TODAY)
-    assert made == waiting.replace("[1.2.dev0]:", "[1.1]:").replace("## [1.2.dev0]", f"## [1.1] - {TODAY}")
+    released = changelog_for_release(waiting, "1.1", date=TODAY)
+    assert released == waiting.replace("[1.2.dev0]:", "[1.1]:").replace("## [1.2.dev0]", f"## [1.1] - {TODAY}")
 
 
 def test_an_anchor_above_the_next_heading_is_not_part_of_the_notes() -> None:

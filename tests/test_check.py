@@ -320,8 +320,8 @@ def test_files_that_differ_in_case_alone_are_refused(make: Callable[..., Candida
 def test_names_that_are_one_on_another_system_are_refused(
     make: Callable[..., Candidate], one: str, other: str, finding: str
 ) -> None:
-    found = findings_of("case", make(files={one: "a", other: "b"}))
-    assert [text.startswith(finding) for text in found] == [True] * bool(finding)
+    problems = findings_of("case", make(files={one: "a", other: "b"}))
+    assert [text.startswith(finding) for text in problems] == [True] * bool(finding)
 
 
 @pytest.mark.parametrize(

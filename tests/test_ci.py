@@ -209,9 +209,9 @@ def chosen(name: str, *, stale: tuple[str, ...] = (), tag: str = "", to: str = "
     return plan_outputs(selection(project, pipeline_of(name), stale=stale, to=to))
 
 
-def tasks(found: dict[str, str]) -> list[str]:
+def tasks(job: dict[str, str]) -> list[str]:
     """The tasks of every build."""
-    return [row["tasks"] for row in json.loads(found["matrix"])["include"]]
+    return [row["tasks"] for row in json.loads(job["matrix"])["include"]]
 
 
 def test_a_run_builds_the_targets_that_are_stale() -> None:

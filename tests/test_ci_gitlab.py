@@ -39,8 +39,8 @@ from support.snapshots import alike
 @cache
 def tree(name: str) -> Mapping[str, Any]:
     """The file of a configuration, read back."""
-    found: Mapping[str, Any] = YAML(typ="safe").load(render(pipeline_of(name)))
-    return found
+    document: Mapping[str, Any] = YAML(typ="safe").load(render(pipeline_of(name)))
+    return document
 
 
 def jobs(name: str) -> dict[str, Any]:
@@ -77,14 +77,14 @@ def test_the_schema_finds_what_would_be_wrong(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_every_build_is_in_one_job_and_every_file_is_published_after_all_are_made(name: str) -> None:
-    found = jobs(name)
-    builders = {key: job for key, job in found.items() if "parallel" in job}
+    by_name = jobs(name)
+    builders = {key: job for key, job in by_name.items() if "parallel" in job}
     rows = [row["BUILD"] for job in builders.values() for row in job["parallel"]["matrix"]]
     named = [part for row in rows for part in (row if isinstance(row, list) else [row])]
     assert sorted(named) == sorted(build.name for build in pipeline_of(name).builds)
-    for key, job in found.items():
+    for key, job in by_name.items():
         needs = [need if isinstance(need, str) else need["job"] for need in job.get("needs", ())]
-        assert set(needs) <= set(list(found)[: list(found).index(key)]), "what is needed stands before"
+        assert set(needs) <= set(list(by_name)[: list(by_name).index(key)]), "what is needed stands before"
         if job["stage"] in ("gather", "release") and key != "reproduce":  # it publishes nothing
             assert {"plan", "sdist", *builders} <= {need for need in job["needs"] if isinstance(need, str)}
             assert job["variables"]["CARTWHEEL_FROZEN"] == "1"

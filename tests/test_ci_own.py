@@ -35,8 +35,8 @@ def workflow(name: str) -> dict[str, Any]:
     """The main workflow of a configuration, read back."""
     from ruamel.yaml import YAML
 
-    found: dict[str, Any] = YAML(typ="safe").load(render(pipeline_of(name)))
-    return found
+    document: dict[str, Any] = YAML(typ="safe").load(render(pipeline_of(name)))
+    return document
 
 
 def names(steps: list[dict[str, Any]]) -> list[str]:
@@ -106,10 +106,10 @@ def test_a_file_of_another_name_and_a_reusable_one_that_it_calls() -> None:
 def test_the_plan_reads_a_private_index_with_a_token_of_its_own_environment() -> None:
     from ruamel.yaml import YAML
 
-    found = pipeline_of("own-feeds")
-    plan = found.job("plan")
+    pipeline = pipeline_of("own-feeds")
+    plan = pipeline.job("plan")
     assert (plan.environment, list(plan.secrets)) == ("plan", ["CARTWHEEL_INDEX_FEED_TOKEN"])
-    main, reusable = (YAML(typ="safe").load(text) for text in github_workflow.files(found, {}).values())
+    main, reusable = (YAML(typ="safe").load(text) for text in github_workflow.files(pipeline, {}).values())
     assert main["jobs"]["wheels"]["secrets"] == "inherit", "else a called job's environment gives it no secrets"
     assert reusable["on"]["workflow_call"]["secrets"] == {"CARTWHEEL_INDEX_FEED_TOKEN": {"required": False}}
     job = reusable["jobs"]["plan"]
@@ -117,7 +117,7 @@ def test_the_plan_reads_a_private_index_with_a_token_of_its_own_environment() ->
     holding = [step["name"] for step in job["steps"] if "secrets." in str(step)]
     assert holding == ["Plan"]
     assert "secrets" not in github_workflow.files(pipeline_of("elsewhere"), {})[".github/workflows/publish.yml"]
-    lines = list(advice(found, FORGES["gitlab"], PROJECTS["own-feeds"]()))
+    lines = list(advice(pipeline, FORGES["gitlab"], PROJECTS["own-feeds"]()))
     assert any("plan: keep a token that may read the last release as the masked variable" in line for line in lines)
 
 

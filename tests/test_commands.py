@@ -25,8 +25,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Project
 
 def task(plan: dict[str, Any], name: str) -> dict[str, Any]:
     """The task of that name."""
-    found: dict[str, Any] = next(row for row in plan["tasks"] if row["name"] == name)
-    return found
+    task: dict[str, Any] = next(row for row in plan["tasks"] if row["name"] == name)
+    return task
 
 
 # plan ----------------------------------------------------------------------------------------------------------------

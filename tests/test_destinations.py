@@ -130,9 +130,9 @@ def test_what_refuses_a_destination_does_so_before_the_tag(project: Project, pag
     output = project.doit("tag", env=ENVIRON, code=1)
     assert "nothing was sent to github" in output
     assert git(project.root, "tag") == ""
-    (found,) = json.loads(project.doit("status", "--json", env=ENVIRON, code=1))["packages"]
-    assert found["tag"] == {"name": "v1.0", "here": "", "there": "", "detail": ""}
-    github = found["indexes"][1]
+    (package,) = json.loads(project.doit("status", "--json", env=ENVIRON, code=1))["packages"]
+    assert package["tag"] == {"name": "v1.0", "here": "", "there": "", "detail": ""}
+    github = package["indexes"][1]
     assert github["state"] == "differs"
     assert {"name": "gravel-1.0.tar.gz", "state": "other bytes"} in github["items"]
 

@@ -458,8 +458,8 @@ def test_the_native_toolchain_keeps_the_floor_of_this_machine_and_no_older_one(b
     native = (f"targets={HOST}", "toolchain=native")
     new = (*native, f"floor={floor}")
     assert built.run(f"check:{HOST}", *new) == chains(HOST)
-    made = built.root / "dist" / "private" / f"tidemark-0.1.0-cp311-abi3-{floor}_x86_64.whl"
-    assert made.is_file()
+    wheel = built.root / "dist" / "private" / f"tidemark-0.1.0-cp311-abi3-{floor}_x86_64.whl"
+    assert wheel.is_file()
     tests = built.report(HOST)["tests"]
     assert isinstance(tests, list)
     assert tests[0]["ran"] > 20

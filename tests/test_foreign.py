@@ -203,14 +203,14 @@ def test_a_sysroot_for_musl_that_cannot_be_used_is_named_with_its_fault(
     )
     root = tmp_path / "root"
     monkeypatch.setattr(emulation, "_loader", lambda target: "bin/true")
-    found = emulated_interpreter(own, "", "3.11", {**env, emulation.variable(own): str(root)})
-    assert isinstance(found, NoInterpreter)
-    assert found.why.startswith(f"{root}/usr/bin/python3.11 is linked with glibc ")
+    interpreter = emulated_interpreter(own, "", "3.11", {**env, emulation.variable(own): str(root)})
+    assert isinstance(interpreter, NoInterpreter)
+    assert interpreter.why.startswith(f"{root}/usr/bin/python3.11 is linked with glibc ")
     monkeypatch.setattr(emulation, "_loader", lambda target: "lib/ld-none.so.1")
     (root / "lib" / "ld-none.so.1").touch()
-    found = emulated_interpreter(TARGETS[MUSL], "", "3.11", {**env, emulation.variable(TARGETS[MUSL]): str(root)})
-    assert isinstance(found, NoInterpreter)
-    assert found.why.startswith(
+    interpreter = emulated_interpreter(TARGETS[MUSL], "", "3.11", {**env, emulation.variable(TARGETS[MUSL]): str(root)})
+    assert isinstance(interpreter, NoInterpreter)
+    assert interpreter.why.startswith(
         "installers start /lib/ld-none.so.1 to see the version of musl, and this machine cannot"
     )
 

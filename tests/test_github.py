@@ -206,8 +206,8 @@ def test_the_token_comes_from_the_environment_and_a_stand_in_gets_none() -> None
 
 
 def test_versions_that_are_pre_releases() -> None:
-    found = {version: is_prerelease(version) for version in ("1.0", "1.0.post1", "1.0rc1", "1.0a2", "1.0.dev3")}
-    assert [version for version, pre in found.items() if pre] == ["1.0rc1", "1.0a2", "1.0.dev3"]
+    judged = {version: is_prerelease(version) for version in ("1.0", "1.0.post1", "1.0rc1", "1.0a2", "1.0.dev3")}
+    assert [version for version, pre in judged.items() if pre] == ["1.0rc1", "1.0a2", "1.0.dev3"]
 
 
 def test_the_archive_and_the_digests_are_the_same_bytes_each_time(tmp_path: Path, spec: PageSpec) -> None:

@@ -176,8 +176,8 @@ echo "${{COMPREPLY[@]}}"
 def test_bash_completes_commands_tasks_and_options(
     project: Project, tmp_path: Path, line: str, words: list[str]
 ) -> None:
-    found = completed("bash", BASH.format(line=line, length=len(line)), project, tmp_path)
-    assert [word.removeprefix(f"{TRIPLE}:") if line.endswith(":p") else word for word in found] == words
+    completions = completed("bash", BASH.format(line=line, length=len(line)), project, tmp_path)
+    assert [word.removeprefix(f"{TRIPLE}:") if line.endswith(":p") else word for word in completions] == words
 
 
 def test_fish_completes_tasks_and_options(project: Project, tmp_path: Path) -> None:
@@ -266,9 +266,9 @@ def test_platforms_and_architectures_of_other_tools_are_understood_as_targets(te
     ],
 )
 def test_a_selection_in_cibuildwheels_words_is_answered_in_ours(pattern: str, answer: str) -> None:
-    made = [("x86_64-unknown-linux-gnu", "3.13")]
+    wheels = [("x86_64-unknown-linux-gnu", "3.13")]
     with pytest.raises(ConfigError) as caught:
-        refuse_idle([Override(select=pattern, skip="x")], made, "here")
+        refuse_idle([Override(select=pattern, skip="x")], wheels, "here")
     assert str(caught.value) == (
         f"here overrides: '{pattern}' selects none of the targets x86_64-unknown-linux-gnu{answer}"
     )

@@ -71,8 +71,8 @@ def test_no_file_of_the_product_has_more_than_300_lines() -> None:
 
 def test_no_test_module_imports_another() -> None:
     """Shared helpers are in tests/support."""
-    found = re.compile(r"^\s*(?:from|import)\s+(?:test_\w+|conftest)\b", re.MULTILINE)
-    assert [path.name for path in (ROOT / "tests").rglob("*.py") if found.search(path.read_text("utf-8"))] == []
+    imported = re.compile(r"^\s*(?:from|import)\s+(?:test_\w+|conftest)\b", re.MULTILINE)
+    assert [path.name for path in (ROOT / "tests").rglob("*.py") if imported.search(path.read_text("utf-8"))] == []
 
 
 def test_this_projects_dodo_begins_as_that_of_an_adopted_project() -> None:

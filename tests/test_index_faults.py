@@ -444,9 +444,9 @@ def test_a_process_that_is_killed_at_any_upload_is_followed_by_one_that_sends_on
 @pytest.fixture
 def others(tmp_path: Path) -> tuple[Path, ...]:
     """The release, with other bytes from its second file on."""
-    made = [wheel(tmp_path / "others", name, files={"demo/which.txt": name}) for name in NAMES[:1]]
-    made += [wheel(tmp_path / "others", name, files={"demo/which.txt": "mine"}) for name in NAMES[1:]]
-    return (*made, sdist(tmp_path / "others"))
+    wheels = [wheel(tmp_path / "others", name, files={"demo/which.txt": name}) for name in NAMES[:1]]
+    wheels += [wheel(tmp_path / "others", name, files={"demo/which.txt": "mine"}) for name in NAMES[1:]]
+    return (*wheels, sdist(tmp_path / "others"))
 
 
 def both(state: Faulty, first: tuple[Path, ...], second: tuple[Path, ...], folder: Path) -> tuple[str, str]:

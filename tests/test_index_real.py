@@ -49,8 +49,8 @@ def shelf(servers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[I
 
 @pytest.fixture(params=["devpi", "shelf"])
 def index(request: pytest.FixtureRequest) -> Index:
-    found: Index = request.getfixturevalue(request.param)
-    return found
+    index: Index = request.getfixturevalue(request.param)
+    return index
 
 
 def files(folder: Path, name: str, *, mine: str = "") -> tuple[Path, ...]:

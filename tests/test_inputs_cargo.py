@@ -162,8 +162,8 @@ def _run(build: CargoBuild, **variables: str) -> bool:
 
 def _listing(reads: ReadSet, root: Path, variables: Mapping[str, str]) -> dict[str, str]:
     paths = {*reads.files, *reads.absent, *(p for folder in reads.folders for p in files_below(root, folder))}
-    found = {path: _digest(root / path) for path in paths}
-    return found | {f"${name}": variables.get(name, "") for name in reads.env}
+    digests = {path: _digest(root / path) for path in paths}
+    return digests | {f"${name}": variables.get(name, "") for name in reads.env}
 
 
 def _digest(path: Path) -> str:
@@ -383,9 +383,9 @@ def test_a_crate_that_is_not_fetched_is_an_error(tmp_path: Path) -> None:
 
 def test_path_dependencies_are_followed_and_dev_dependencies_are_not(tmp_path: Path) -> None:
     root = _write(tmp_path, _WORKSPACE)
-    found = local_packages(root / "app/Cargo.toml", root)
-    assert [p.name for p in found] == ["app-x", "lib", "mac", "quiet"]
-    assert {p.root_manifest for p in found} == {root / "Cargo.toml"}
+    packages = local_packages(root / "app/Cargo.toml", root)
+    assert [p.name for p in packages] == ["app-x", "lib", "mac", "quiet"]
+    assert {p.root_manifest for p in packages} == {root / "Cargo.toml"}
 
 
 def test_patches_by_path_are_followed_where_the_lock_file_uses_them(tmp_path: Path) -> None:

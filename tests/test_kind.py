@@ -33,8 +33,8 @@ def project(tmp_path: Path) -> Project:
     """A committed project with a remote, which publishes to a drawer."""
     project = pure(tmp_path / "project")
     text = (project.root / "dodo.py").read_text()
-    head, found, rest = text.partition("from cartwheel import Pipeline\n")
-    project.write("dodo.py", head + found + ROW + rest)
+    head, marker, rest = text.partition("from cartwheel import Pipeline\n")
+    project.write("dodo.py", head + marker + ROW + rest)
     shutil.copy(Path(__file__).parent / "support" / "drawer.py", project.root / "drawer.py")
     project.edit("pyproject.toml", 'publish = ["shelf"]', 'publish = ["drawer"]')
     folder = tmp_path / "drawer"

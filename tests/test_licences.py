@@ -99,8 +99,8 @@ def contents(*more: dict[str, str]) -> dict[str, bytes]:
 
 
 def test_everything_in_a_wheel_has_its_licence_or_none() -> None:
-    found = {str(part): part.licence for part in parts(contents(LIBRARY))}
-    assert found == {
+    licences = {str(part): part.licence for part in parts(contents(LIBRARY))}
+    assert licences == {
         "demo 1.0": "BSD-3-Clause", "core 1.0": "", "sand 1.0.0": "MIT", "flint 2.0.0": "ISC", "gone 9.0.0": "",
         "six": "demo/_vendor/six.LICENSE", "tomli 2.0": "demo/_vendor/tomli-2.0.dist-info/LICENSE", "libz 1.2.13": "",
     }  # fmt: skip

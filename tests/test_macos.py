@@ -58,11 +58,11 @@ def test_the_download_cache_of_a_mac_is_in_its_library_folder(monkeypatch: pytes
 @pytest.mark.skipif(sys.platform != "linux", reason="zig and repairwheel on Linux")
 def test_a_library_of_ones_own_is_grafted_into_a_wheel_for_macos(tmp_path: Path) -> None:
     def zig(name: str, text: str, *more: str) -> Path:
-        source, made = tmp_path / f"{name}.c", tmp_path / name
+        source, binary = tmp_path / f"{name}.c", tmp_path / name
         source.write_text(text)
-        command = (sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-macos.11.0", "-dynamiclib", "-o", made)
+        command = (sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-macos.11.0", "-dynamiclib", "-o", binary)
         subprocess.run((*command, source, *more), check=True, capture_output=True)
-        return made
+        return binary
 
     inner = zig("libgrain.dylib", "int grain(void) { return 7; }\n", f"-Wl,-install_name,{tmp_path}/libgrain.dylib")
     outer = zig("_tide.abi3.so", "int grain(void); int PyInit__tide(void) { return grain(); }\n", str(inner))

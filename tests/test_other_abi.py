@@ -71,13 +71,13 @@ CASES: Mapping[str, tuple[str, str, str]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_another_stable_abi_than_planned_is_told_before_compiling(name: str, tmp_path: Path) -> None:
     dependencies, python, words = CASES[name]
-    made = project(tmp_path / "project", dependencies, python=python)
-    output = made.doit(f"build:{TRIPLE}:demo:{python}", code=1)
+    one = project(tmp_path / "project", dependencies, python=python)
+    output = one.doit(f"build:{TRIPLE}:demo:{python}", code=1)
     assert words in output
     assert "nothing is compiled" not in output
 
 
 def test_what_is_planned_and_asked_for_is_compiled(tmp_path: Path) -> None:
     other = '[target.\'cfg(target_os = "nowhere")\'.dependencies]\nasker = "1"\n'
-    made = project(tmp_path / "project", f'[dependencies]\npyo3 = "0.29"\n{other}', python="3.11")
-    assert "nothing is compiled" in made.doit(f"build:{TRIPLE}:demo:3.11", code=1)
+    one = project(tmp_path / "project", f'[dependencies]\npyo3 = "0.29"\n{other}', python="3.11")
+    assert "nothing is compiled" in one.doit(f"build:{TRIPLE}:demo:3.11", code=1)

@@ -115,10 +115,10 @@ HOSTILE = (
 )
 
 
-def _commands(said: str) -> list[str]:
+def _commands(output: str) -> list[str]:
     """The commands that GitHub's runner would find, as its ActionCommand.cs reads lines, and heeding stops."""
-    found, stopped = [], ""
-    for line in re.split(r"\r\n|\r|\n", said):
+    commands, stopped = [], ""
+    for line in re.split(r"\r\n|\r|\n", output):
         match = re.match(r"\s*::([^:]+?)(?: [^:]*)?::", line)
         name = match[1] if match else "##[" if "##[" in line else ""
         if stopped:
@@ -126,8 +126,8 @@ def _commands(said: str) -> list[str]:
         elif name == "stop-commands":
             stopped = line.rpartition("::")[2]
         elif name:
-            found.append(name)
-    return found
+            commands.append(name)
+    return commands
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -207,8 +207,8 @@ ValueError: not json
 """
 
 
-def marks(said: str) -> list[str]:
-    return [line for line in said.splitlines() if re.match("::(error|warning)", line)]
+def marks(output: str) -> list[str]:
+    return [line for line in output.splitlines() if re.match("::(error|warning)", line)]
 
 
 def test_what_rustc_says_stands_at_its_lines(root: Path) -> None:

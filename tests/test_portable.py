@@ -74,13 +74,13 @@ class Clone:
 @pytest.fixture
 def clones(tmp_path: Path) -> list[Clone]:
     """Five folders with the same plain project in it."""
-    made = []
+    wheels = []
     for name in ("first", "second", "third", "fourth", "a longer name/fifth"):
         kills.plain_project(tmp_path / name)
         with (tmp_path / name / "dodo.py").open("a") as file:
             file.write(TELLS)
-        made.append(Clone(tmp_path / name))
-    return made
+        wheels.append(Clone(tmp_path / name))
+    return wheels
 
 
 def test_what_is_copied_is_up_to_date_and_read_once(clones: list[Clone]) -> None:

@@ -77,9 +77,9 @@ def test_a_package_without_a_test_command_is_told_where_its_tests_seem_to_be(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    found = "; ".join(wheel_tests._test_places(tmp_path))
-    assert hint in found
-    assert bool(hint) == bool(found)
+    places = "; ".join(wheel_tests._test_places(tmp_path))
+    assert hint in places
+    assert bool(hint) == bool(places)
 
 
 ROOT = """[project]

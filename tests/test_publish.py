@@ -80,8 +80,8 @@ def test_wheels_for_a_platform_go_first_and_the_sdist_last() -> None:
 
 def test_each_file_is_sent_skipped_or_in_conflict() -> None:
     planned = {"a.whl": "1", "b.whl": "2", "c.whl": "3", "d.whl": "4"}
-    found = {"b.whl": "2", "c.whl": "x", "d.whl": "", "e.whl": "5"}
-    assert settle(planned, found) == Settlement(
+    held = {"b.whl": "2", "c.whl": "x", "d.whl": "", "e.whl": "5"}
+    assert settle(planned, held) == Settlement(
         send=("a.whl",),
         skip=("b.whl",),
         conflicts=(Conflict(file="c.whl", ours="3", theirs="x"),),

@@ -35,8 +35,8 @@ def away(tmp_path: Path) -> Mapping[str, str]:
 
 def clone_in(tmp_path: Path) -> Path:
     """The scratch clone of the only rehearsal."""
-    (found,) = (tmp_path / "cache" / "cartwheel" / "rehearsals").glob("*/project")
-    return found
+    (project,) = (tmp_path / "cache" / "cartwheel" / "rehearsals").glob("*/project")
+    return project
 
 
 def untouched(root: Path) -> tuple[object, ...]:

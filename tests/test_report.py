@@ -206,8 +206,8 @@ def seen(page: Path, width: int, *, dark: bool, folder: Path) -> dict[str, objec
     )  # fmt: skip
     title = re.search(r"<title>(.*?)</title>", done.stdout)
     assert title, done.stdout[:2000]
-    found: dict[str, object] = json.loads(html.unescape(title[1]))
-    return found
+    facts: dict[str, object] = json.loads(html.unescape(title[1]))
+    return facts
 
 
 def light(colour: object) -> float:
@@ -220,10 +220,10 @@ def light(colour: object) -> float:
 def test_chromium_shows_it_on_a_phone_and_a_desk_in_light_and_dark(tmp_path: Path, width: int, dark: bool) -> None:
     page = tmp_path / "report.html"
     page.write_text(html_page(facts()), encoding="utf-8")
-    found = seen(page, width, dark=dark, folder=tmp_path)
-    assert found["matrix"] == "4x5"
-    assert found["wide"] is False, "only tables scroll, in their own boxes"
-    assert found["bars"] is True
-    ink, paper = light(found["ink"]), light(found["paper"])
-    assert (ink > paper + 100) if dark else (paper > ink + 100), found
+    picture = seen(page, width, dark=dark, folder=tmp_path)
+    assert picture["matrix"] == "4x5"
+    assert picture["wide"] is False, "only tables scroll, in their own boxes"
+    assert picture["bars"] is True
+    ink, paper = light(picture["ink"]), light(picture["paper"])
+    assert (ink > paper + 100) if dark else (paper > ink + 100), picture
     shutil.rmtree(tmp_path / "profile", ignore_errors=True)

@@ -72,9 +72,9 @@ def test_symbols_of_a_compiled_file_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_compiled_file_names_the_commit_of_its_compiler(tmp_path: Path, content: bytes) -> None:
-    made = wheel(tmp_path, NAME, {"demo/x.py": "", "demo/x.so": content})
-    assert "59807616e1fa2540724bfbac14d7976d7e4a3860".startswith(recorded_commit(made))
-    assert len(recorded_commit(made)) >= 9
+    built = wheel(tmp_path, NAME, {"demo/x.py": "", "demo/x.so": content})
+    assert "59807616e1fa2540724bfbac14d7976d7e4a3860".startswith(recorded_commit(built))
+    assert len(recorded_commit(built)) >= 9
     assert recorded_commit(wheel(tmp_path / "pure", NAME, {"demo/x.py": "/rustc/"})) == ""
 
 

@@ -100,18 +100,18 @@ def test_setuptools_rust_compiles_without_the_paths_of_the_machine(tmp_path: Pat
     (tmp_path / "copy/python").mkdir(parents=True)
     env = {**os.environ, "CARGO_HOME": str(tmp_path / "home"), "RUSTFLAGS": "-v"}
     native = Toolchain(name="native", builds=lambda target, host: True)
-    told = rust_variables(project.packages[0].wheels[0], native, tmp_path / "copy/python", tmp_path / "copy", env)
-    assert told["RUSTFLAGS"].startswith("-v --remap-path-prefix=")
+    variables = rust_variables(project.packages[0].wheels[0], native, tmp_path / "copy/python", tmp_path / "copy", env)
+    assert variables["RUSTFLAGS"].startswith("-v --remap-path-prefix=")
     for folder, name in (("copy", "/project"), ("home", "/cargo")):
-        assert f"--remap-path-prefix={tmp_path / folder}={name}" in told["RUSTFLAGS"].split()
-    assert f"-ffile-prefix-map={tmp_path / 'copy'}=/project" in told[f"CFLAGS_{triple.replace('-', '_')}"]
+        assert f"--remap-path-prefix={tmp_path / folder}={name}" in variables["RUSTFLAGS"].split()
+    assert f"-ffile-prefix-map={tmp_path / 'copy'}=/project" in variables[f"CFLAGS_{triple.replace('-', '_')}"]
 
 
 # ---- the wheel as a file
 
 
 def test_order_modes_times_and_folders_of_a_wheel_do_not_tell_where_it_was_made(tmp_path: Path) -> None:
-    made = []
+    wheels = []
     for number, mode in enumerate((0o755, 0o700)):
         path = wheel(tmp_path / str(number), "demo-1.0-py3-none-any.whl", {"demo/__init__.py": "x = 1\n"})
         with zipfile.ZipFile(path, "a") as archive:
@@ -122,8 +122,8 @@ def test_order_modes_times_and_folders_of_a_wheel_do_not_tell_where_it_was_made(
             program.create_system, program.external_attr = (3, (0o100000 | mode) << 16)
             archive.writestr(program, b"#!/bin/sh\n")
         rewrite(path, MOMENT, lambda contents: contents)
-        made.append(path.read_bytes())
-    assert made[0] == made[1]
+        wheels.append(path.read_bytes())
+    assert wheels[0] == wheels[1]
     with zipfile.ZipFile(tmp_path / "0/demo-1.0-py3-none-any.whl") as archive:
         assert [entry.filename for entry in archive.infolist()][-1] == "demo-1.0.dist-info/RECORD"
         modes = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
@@ -218,8 +218,8 @@ def test_a_wheel_without_a_bill_gets_one_with_its_crates_and_vendored_code() -> 
     }
     name = "demo-1.0.dist-info/sboms/demo.cyclonedx.json"
     document = json.loads(sbom.with_bill(contents, facts("/p"))[name])
-    found = {row["name"]: row.get("version") for row in document["components"]}
-    assert found == {"core": None, "sha2": "0.11.0", "tomli": "2.0.1", "six": None}
+    versions = {row["name"]: row.get("version") for row in document["components"]}
+    assert versions == {"core": None, "sha2": "0.11.0", "tomli": "2.0.1", "six": None}
     assert document["components"][1]["hashes"] == [{"alg": "SHA-256", "content": "a" * 64}]
 
 
@@ -248,7 +248,7 @@ def test_bills_are_valid_by_the_schema_of_cyclonedx(tmp_path: Path) -> None:
     from cyclonedx.validation.json import JsonStrictValidator
 
     contents = {"demo-1.0.dist-info/RECORD": b"", "demo/_vendor/six.py": b"", "demo.libs/libz-0f1e2d3c.so.1": b""}
-    made = sbom.with_grafted(sbom.with_bill(contents, facts("/p")), contents)
-    own = json.loads(made["demo-1.0.dist-info/sboms/demo.cyclonedx.json"])
+    combined = sbom.with_grafted(sbom.with_bill(contents, facts("/p")), contents)
+    own = json.loads(combined["demo-1.0.dist-info/sboms/demo.cyclonedx.json"])
     for document in (own, sbom.normalised(maturins("/p"), facts("/p"))):
         assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(json.dumps(document)) is None

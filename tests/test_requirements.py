@@ -104,9 +104,9 @@ def test_a_pyo3_that_needs_a_feature_for_windows_is_told_by_doctor_and_plan(
     python = "abi3" if "abi3" in pyo3 else "3.13"
     project = crate(tmp_path, pyo3=pyo3, locked=locked, python=python)
     [(package, wheel)] = project.wheels
-    found = list(import_library_needs(package, wheel, tmp_path))
-    assert [need.name for need in found] == (["PyO3's feature generate-import-lib"] if old else [])
-    assert all(f"PyO3 {old} needs it" in need.fix and "0.29 or newer" in need.fix for need in found)
+    needs = list(import_library_needs(package, wheel, tmp_path))
+    assert [need.name for need in needs] == (["PyO3's feature generate-import-lib"] if old else [])
+    assert all(f"PyO3 {old} needs it" in need.fix and "0.29 or newer" in need.fix for need in needs)
     assert any("generate-import-lib" in line for line in notes(project, tmp_path)) == bool(old)
 
 

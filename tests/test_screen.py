@@ -134,8 +134,8 @@ def test_the_bytes_that_twine_sends_are_counted_while_it_sends(tmp_path: Path) -
             self.answer(200)
 
     path = tmp_path / "demo-1.0.tar.gz"
-    made = sdist(tmp_path / "small")
-    path.write_bytes(made.read_bytes() + os.urandom(4_000_000))
+    archive = sdist(tmp_path / "small")
+    path.write_bytes(archive.read_bytes() + os.urandom(4_000_000))
     item = item_of(path)
     with served_address(Slow, None) as address:
         sender = Sender(Index(name="shelf", url=address, simple=address, rehearsal=True, anonymous=True), environ={})

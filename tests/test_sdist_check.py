@@ -89,11 +89,11 @@ def test_a_file_behind_a_link_is_named_with_the_link(tmp_path: Path) -> None:
 
 def archive(path: Path, members: Mapping[str, tuple[bytes, int]], *, owner: int, moment: int) -> Path:
     """A source distribution whose members have these contents and modes."""
-    with tarfile.open(path, "w:gz") as made:
+    with tarfile.open(path, "w:gz") as archive:
         for name, (content, mode) in members.items():
             member = tarfile.TarInfo(name)
             member.size, member.mode, member.mtime, member.uid = len(content), mode, moment, owner
-            made.addfile(member, io.BytesIO(content))
+            archive.addfile(member, io.BytesIO(content))
     return path
 
 

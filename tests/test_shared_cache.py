@@ -83,15 +83,15 @@ def read(address: str, root: Path, step: Step = STEP, **more: Any) -> tuple[Reco
     lines: list[str] = []
     session = CacheSession(CacheSettings(url=address), {})
     disk = snapshot(root, **more)
-    found = session.result(step, disk, lines.append)
-    assert session.result(step, disk, lines.append) == found
-    return found, lines
+    result = session.result(step, disk, lines.append)
+    assert session.result(step, disk, lines.append) == result
+    return result, lines
 
 
 def test_another_clone_gets_the_step(filled: Registry, tmp_path: Path) -> None:
-    found, lines = read(filled.address, tmp_path / "second")
-    assert found is not None
-    assert (found.machine, found.seen.local, lines) == ("shared cache", {}, [])
+    result, lines = read(filled.address, tmp_path / "second")
+    assert result is not None
+    assert (result.machine, result.seen.local, lines) == ("shared cache", {}, [])
     assert (tmp_path / "second" / "dist" / "one.whl").read_bytes() == WHEEL
     assert read(filled.address, tmp_path / "third", source="other") == (None, [])
     assert not (tmp_path / "third" / "dist").exists()
@@ -383,9 +383,9 @@ def test_a_fault_costs_time_and_one_line(
     else:
         CONTENTS[fault](filled)
     began = time.monotonic()
-    found, lines = read(filled.address, tmp_path / "second")
+    result, lines = read(filled.address, tmp_path / "second")
     assert time.monotonic() - began < 30
-    assert found is None
+    assert result is None
     assert len(lines) == 1
     damage = fault in CONTENTS or fault in DAMAGES
     subject = "the entry of build:one in the shared cache" if damage else "the shared cache"
@@ -490,8 +490,8 @@ def test_what_is_no_entry_in_a_folder_costs_one_line(tmp_path: Path, folder: Pat
                 path.symlink_to(folder / "nothing")
             case _:
                 path.write_bytes(b"x" * (5 << 20))
-    found, lines = read(folder.as_uri(), tmp_path / "second")
-    assert found is None
+    result, lines = read(folder.as_uri(), tmp_path / "second")
+    assert result is None
     missing = (part, kind) == ("tags", "a link to nothing")
     assert len(lines) == (0 if missing else 1)
     assert all("\n" not in line and "is not used: " in line for line in lines)
@@ -513,9 +513,9 @@ def test_a_folder_that_stops_answering_costs_one_line(
     monkeypatch.setattr(store, "SECONDS", 0.2)
     ended = threading.Event()
     monkeypatch.setattr(store, "_content", lambda path, longest: ended.wait(20) or None)
-    found, lines = read(folder.as_uri(), tmp_path / "second")
+    result, lines = read(folder.as_uri(), tmp_path / "second")
     ended.set()
-    assert (found, lines) == (None, [f"the shared cache is not used: {folder}: no answer within 0 s"])
+    assert (result, lines) == (None, [f"the shared cache is not used: {folder}: no answer within 0 s"])
 
 
 def test_a_folder_that_cannot_be_written_is_read_and_a_push_says_so(
@@ -572,8 +572,8 @@ def test_a_damaged_entry_is_named_and_the_others_are_used(server: Registry, tmp_
 def test_a_registry_that_is_down_costs_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    found, lines = read(f"oci://127.0.0.1:{port}/owner/name", tmp_path / "second")
-    assert (found, len(lines)) == (None, 1)
+    result, lines = read(f"oci://127.0.0.1:{port}/owner/name", tmp_path / "second")
+    assert (result, len(lines)) == (None, 1)
 
 
 def test_a_record_of_other_sources_is_no_hit_even_under_the_key_of_these(filled: Registry, tmp_path: Path) -> None:
@@ -751,7 +751,7 @@ def test_clones_share_by_a_folder(tmp_path: Path) -> None:
 @pytest.mark.lab
 @pytest.mark.parametrize("program", ["crane", "docker-registry"])
 def test_clones_share_by_a_real_registry(tmp_path: Path, program: str) -> None:
-    if not (found := shutil.which(program)):
+    if not (path := shutil.which(program)):
         pytest.skip(f"needs {program}")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -764,7 +764,7 @@ def test_clones_share_by_a_real_registry(tmp_path: Path, program: str) -> None:
         if program == "crane"
         else ("serve", str(tmp_path / "config.yml"))
     )
-    served = subprocess.Popen((found, *rest), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    served = subprocess.Popen((path, *rest), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:

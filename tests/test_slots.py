@@ -156,7 +156,7 @@ def test_a_jobserver_that_cannot_be_opened_is_left_as_it_is(name: str) -> None:
 def test_who_waits_ends_when_the_run_is_told_to_stop(tmp_path: Path, waiting: str, stop: threading.Event) -> None:
     slots = Slots(1, wheels=1)
     held = threading.Event()
-    found: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def wait() -> None:
         held.wait()
@@ -164,7 +164,7 @@ def test_who_waits_ends_when_the_run_is_told_to_stop(tmp_path: Path, waiting: st
             with slots.compiling() if waiting == "compile" else slots.alone("place"):
                 pass
         except run.Interrupted as error:
-            found.append(error)
+            errors.append(error)
 
     thread = threading.Thread(target=wait)
     thread.start()
@@ -172,7 +172,7 @@ def test_who_waits_ends_when_the_run_is_told_to_stop(tmp_path: Path, waiting: st
         held.set()
         stop.set()
         thread.join(10)
-    assert len(found) == 1
+    assert len(errors) == 1
 
 
 def test_a_name_is_held_by_one_at_a_time(tmp_path: Path) -> None:

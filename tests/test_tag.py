@@ -120,9 +120,9 @@ NO_FORMS = (
 
 @pytest.mark.parametrize("template", NO_FORMS)
 def test_a_form_that_git_would_not_take_is_refused_when_it_is_read(template: str) -> None:
-    with pytest.raises(ConfigError, match="which git does not take") as found:
+    with pytest.raises(ConfigError, match="which git does not take") as error:
         refuse_nonsense(Settings(tag=template), "[tool.cartwheel]")
-    assert str(found.value).isprintable()
+    assert str(error.value).isprintable()
     with pytest.raises(ConfigError, match="which git does not take"):
         tag_name(template, "1.2.0", name="pysof")
 
@@ -210,10 +210,10 @@ def test_of_several_remotes_one_must_be_named_and_its_address_is_shown(tmp_path:
 
 @pytest.mark.parametrize("forge", ["GitHub", "GitLab"])
 def test_a_job_whose_token_starts_no_pipeline_is_told_before_the_push(forge: str) -> None:
-    found = replace(READY, url="https://example.org/x.git")
-    assert "it starts no pipeline" in tag.before_push(found, pipeline=forge)[-1]
-    assert len(tag.before_push(found)) == 1
-    assert len(tag.before_push(replace(found, url="git@example.org:x.git"), pipeline=forge)) == 1
+    facts = replace(READY, url="https://example.org/x.git")
+    assert "it starts no pipeline" in tag.before_push(facts, pipeline=forge)[-1]
+    assert len(tag.before_push(facts)) == 1
+    assert len(tag.before_push(replace(facts, url="git@example.org:x.git"), pipeline=forge)) == 1
 
 
 def test_tags_of_another_scheme_are_left_out_by_a_key_that_the_refusal_names(tmp_path: Path) -> None:

@@ -364,10 +364,10 @@ def test_flags_secrets_commands_and_variants_reach_the_build(project: Project) -
     assert "SECRET_WORD is to be what $OUR_WORD holds, and that is not set" in output
     word = {"OUR_WORD": "obsidian-and-more"}
     output = project.doit("-n", "2", f"repair:{TRIPLE}:pebble:*", env=word)
-    made = sorted((project.root / "dist/private").glob("pebble-*.whl"))
-    assert [wheel.name.split("-")[2] for wheel in made] == ["1small", "py3"]
-    assert {_says(project, wheel) for wheel in made} == {"granite pebbled"}
-    with zipfile.ZipFile(made[0]) as archive:
+    wheels = sorted((project.root / "dist/private").glob("pebble-*.whl"))
+    assert [wheel.name.split("-")[2] for wheel in wheels] == ["1small", "py3"]
+    assert {_says(project, wheel) for wheel in wheels} == {"granite pebbled"}
+    with zipfile.ZipFile(wheels[0]) as archive:
         assert b"Build: 1small" in archive.read("pebble-1.0.0.dist-info/WHEEL")
     assert (project.root / "pebble/ran.log").read_text() == "once\n"
     mentions = [p for p in (project.root / ".cartwheel").rglob("*") if p.is_file() and b"obsidian" in p.read_bytes()]
@@ -376,7 +376,7 @@ def test_flags_secrets_commands_and_variants_reach_the_build(project: Project) -
     project.write("pebble/words.txt", "basalt")
     assert "words.txt changed" in project.doit("plan", env=word)
     project.doit(f"repair:{TRIPLE}:pebble:*", env=word)
-    assert {_says(project, wheel) for wheel in made} == {"basalt pebbled"}
+    assert {_says(project, wheel) for wheel in wheels} == {"basalt pebbled"}
     project.doit(f"check:{TRIPLE}:pebble:py3:small", env=word)
 
 

@@ -378,11 +378,11 @@ endings = st.sampled_from([" # 1.2.0\n", "\n", "   \n"])
 
 def numbered(lines: list[str], seen: list[int]) -> str:
     """With a key of its own for each line."""
-    made = []
+    written = []
     for line in lines:
         seen.append(0)
-        made.append(line.replace("k{n}", f"k{len(seen)}"))
-    return "".join(made)
+        written.append(line.replace("k{n}", f"k{len(seen)}"))
+    return "".join(written)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -26,8 +26,8 @@ def bump(root: Path, version: str) -> None:
 
 
 def test_every_place_is_found_and_all_agree(tmp_path: Path) -> None:
-    found = places(project(tmp_path, WORKSPACE), ".")
-    assert [(place.path, place.what) for place in found] == [
+    rows = places(project(tmp_path, WORKSPACE), ".")
+    assert [(place.path, place.what) for place in rows] == [
         ("Cargo.toml", "[workspace.package] version"),
         ("crates/demo-macros/Cargo.toml", "package.version"),
         ("Cargo.toml", "workspace.dependencies.demo-core.version"),
@@ -41,7 +41,7 @@ def test_every_place_is_found_and_all_agree(tmp_path: Path) -> None:
         ("uv.lock", "package.version of demo"),
         ("python/demo/__init__.py", "__version__"),
     ]
-    assert version_disagreements(found) == ()
+    assert version_disagreements(rows) == ()
     assert write(tmp_path, ".") == ()
 
 

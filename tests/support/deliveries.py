@@ -89,8 +89,8 @@ def publish(
 ) -> tuple[str, ...]:
     """Judge and deliver, as `publish` does; raises `StepFailed`."""
     with destination.alone():
-        made = destination.items(tuple(items))
-        wrong = delivery.refusals(destination, made, sending=True)
+        items_sent = destination.items(tuple(items))
+        wrong = delivery.refusals(destination, items_sent, sending=True)
         if wrong:
             raise StepFailed("\n".join((f"nothing was sent to {destination.name}:", *wrong)))
-        return delivery.deliver(destination, made, book, say=say, wait=wait)
+        return delivery.deliver(destination, items_sent, book, say=say, wait=wait)

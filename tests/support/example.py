@@ -182,23 +182,23 @@ class Example:
                     folder.rmdir()
 
     def _contents(self) -> dict[Path, bytes]:
-        found = {}
+        digests = {}
         for parent, folders, files in os.walk(self.root):
             folders[:] = [f for f in folders if f not in (".git", "cargo", "local", "__pycache__")]
-            found.update({Path(parent, file): Path(parent, file).read_bytes() for file in files})
-        return found
+            digests.update({Path(parent, file): Path(parent, file).read_bytes() for file in files})
+        return digests
 
     # ---- processes
 
     def processes(self) -> list[str]:
         """Command lines of processes that work in the project or were told of a path in it."""
-        found = []
+        paths = []
         for process in psutil.process_iter(["cmdline", "cwd", "status"]):
             words = " ".join(process.info["cmdline"] or [])
             here = str(self.root) in words or (process.info["cwd"] or "").startswith(str(self.root))
             if here and process.pid != os.getpid() and process.info["status"] != psutil.STATUS_ZOMBIE:
-                found.append(words)
-        return found
+                paths.append(words)
+        return paths
 
 
 FILES = {

@@ -82,8 +82,8 @@ class Journal:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _key(found: os.stat_result) -> list[int]:
-    return [found.st_ino, found.st_size, found.st_mtime_ns]
+def _key(status: os.stat_result) -> list[int]:
+    return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
 def power_cut(root: Path, journal: Path, rng: Random, *, since: int) -> list[str]:

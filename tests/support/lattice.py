@@ -103,5 +103,5 @@ GRAIN = "__declspec(dllexport) int grain(void) { return 7; }\n"
 def lattice(target: str, python: str, *, oldest: str = "3.11") -> dict[str, str]:
     """The files of the project, for one target and Python: `abi3`, or a version.  `oldest`: the oldest Python."""
     values = {"target": target, "python": python, "features": '"abi3-py311"' if python == "abi3" else ""}
-    made = {name: text.format(**values, oldest=oldest) for name, text in FILES.items()}
-    return {**made, "dodo.py": DODO}
+    files = {name: text.format(**values, oldest=oldest) for name, text in FILES.items()}
+    return {**files, "dodo.py": DODO}

@@ -162,8 +162,8 @@ class Project:
 
     def plan(self, *tasks: str) -> dict[str, Any]:
         """The document of `doit plan --json`."""
-        found: dict[str, Any] = json.loads(self.doit("plan", "--json", *tasks))
-        return found
+        plan: dict[str, Any] = json.loads(self.doit("plan", "--json", *tasks))
+        return plan
 
     def states(self, *tasks: str) -> dict[str, str]:
         """The state of each task by name."""

@@ -275,19 +275,19 @@ def _entry(name: str, version: str) -> str:
 
 
 def _vendored() -> Mapping[str, str]:
-    found = {}
+    rows = {}
     for name, versions in VERSIONS.items():
         for version in versions:
             folder = f"vendor/{name}-{version}"
-            found |= {
+            rows |= {
                 f"{folder}/Cargo.toml": f'[package]\nname = "{name}"\nversion = "{version}"\nedition = "2021"\n'
                 + ('[features]\nextension-module = []\n[lib]\nname = "pyo3"\n' if name == "pyo3" else ""),
                 f"{folder}/src/lib.rs": f'pub const SAID: &str = "{name} {version}";\n',
                 f"{folder}/.cargo-checksum.json": json.dumps({"files": {}, "package": _checksum(name, version)}),
             }
             if name == "pyo3":
-                found[f"{folder}/build.rs"] = PYO3_SCRIPT
-    return found
+                rows[f"{folder}/build.rs"] = PYO3_SCRIPT
+    return rows
 
 
 PYO3_SCRIPT = """

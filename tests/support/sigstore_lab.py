@@ -81,8 +81,8 @@ def _written(folder: Path, name: str, key: Any, form: Any = _PKCS8, password: by
 
 
 def _public(key: Any, encoding: Any = serialization.Encoding.DER) -> bytes:
-    found: bytes = key.public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return found
+    public: bytes = key.public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return public
 
 
 def _authority(name: str, key: Any, above: tuple[x509.Certificate, Any] | None = None) -> x509.Certificate:

@@ -86,10 +86,10 @@ class Scenes:
         return self.shelf.documents[file]
 
     def _verified(self, document: Any = None, file: str = WHEEL, digest: str = "", trust: Path | None = None) -> str:
-        found = attestations.verified(
+        attested = attestations.verified(
             document or self._document(), file, digest or self.items[0].sha256, trust or self.sigstore.trust
         )
-        return f"{found.publisher} {found.commit}"
+        return f"{attested.publisher} {attested.commit}"
 
     @scene
     def published_with_attestations(self) -> str:
@@ -274,8 +274,8 @@ class Scenes:
         github = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(("GITHUB_", "ACTIONS_"))}
         os.environ |= {"GITLAB_CI": "true", "SIGSTORE_ID_TOKEN": self.sigstore.issuer.token("sigstore")}
         try:
-            found = pypi_provenance.sign(self.index, self.items[:1], Path(), lambda line: None)
-            return self._verified(self.shelf.document([json.loads(found[WHEEL])]))
+            signatures = pypi_provenance.sign(self.index, self.items[:1], Path(), lambda line: None)
+            return self._verified(self.shelf.document([json.loads(signatures[WHEEL])]))
         finally:
             del os.environ["GITLAB_CI"], os.environ["SIGSTORE_ID_TOKEN"]
             os.environ |= github
@@ -300,8 +300,8 @@ def main(folder: Path) -> None:
         }
         with AttestedIndex(folder / "shelf", sigstore.issuer, sigstore.trust) as shelf:
             scenes = Scenes(folder, sigstore, shelf)
-            found = {name: outcome(partial(act, scenes)) for name, act in SCENES.items()}
-    sys.stdout.write(json.dumps(found))
+            outcomes = {name: outcome(partial(act, scenes)) for name, act in SCENES.items()}
+    sys.stdout.write(json.dumps(outcomes))
 
 
 if __name__ == "__main__":

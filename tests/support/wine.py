@@ -208,21 +208,21 @@ def _stable_abi_library(scratch: Path, to: Path, digits: str) -> None:
           "python3.def", cwd=scratch)  # fmt: skip
 
 
-def _register(made: Windows) -> None:
+def _register(windows: Windows) -> None:
     """Write the registry keys of PEP 514, by which uv and cartwheel find interpreters on Windows."""
-    marker = made.prefix / "registered"
-    listing = "\n".join(map(str, made.pythons.values()))
+    marker = windows.prefix / "registered"
+    listing = "\n".join(map(str, windows.pythons.values()))
     if marker.is_file() and marker.read_text() == listing:
         return
     lines = ["Windows Registry Editor Version 5.00"]
-    for version, python in made.pythons.items():
+    for version, python in windows.pythons.items():
         key = rf"[HKEY_CURRENT_USER\Software\Python\PythonCore\{version}"
         folder, program = (windows_path(path).replace("\\", "\\\\") for path in (python.parent, python))
         lines += [f"{key}]", f'"SysVersion"="{version}"', '"SysArchitecture"="64bit"']
         lines += [rf"{key}\InstallPath]", f'@="{folder}\\\\"', f'"ExecutablePath"="{program}"']
     file = CACHE / "pythons.reg"
     file.write_text("\r\n".join(lines) + "\r\n", "utf-8")
-    done = made.run("regedit", "/S", windows_path(file), cwd=CACHE)
+    done = windows.run("regedit", "/S", windows_path(file), cwd=CACHE)
     assert done.returncode == 0, done.stdout
     marker.write_text(listing)
 

@@ -15,10 +15,10 @@ pytestmark = pytest.mark.full(sample=0.0)
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
-    made = Example.create(tmp_path_factory.mktemp("wheels") / "projekt-größe")
-    pyproject = made.root / "examples/tidemark/pyproject.toml"
+    example = Example.create(tmp_path_factory.mktemp("wheels") / "projekt-größe")
+    pyproject = example.root / "examples/tidemark/pyproject.toml"
     pyproject.write_text(pyproject.read_text().split("[[tool.cartwheel.overrides")[0])
-    return made
+    return example
 
 
 def rows(example: Example, triple: str) -> list[dict[str, object]]:
