@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cartwheel.backends import maturin
 from cartwheel.machine.host import this_machine
 from cartwheel.model.wheels.target import TARGETS
 from cartwheel.process import run
@@ -21,6 +22,7 @@ from cartwheel.process.slots import Slots
 from cartwheel.toolchain import CARGO_TEE, TOOLCHAINS, Toolchain, cargo_directories
 from cartwheel.toolchain.cargo_directories import CargoDirectory
 from cartwheel.toolchain.cargo_tee import linked_by_zig_alone, with_open_jobserver
+from support.models import crate, manifests, understood
 
 LINUX, MUSL, WINDOWS = "x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "x86_64-pc-windows-gnu"
 
@@ -394,6 +396,31 @@ def test_others_wait_for_the_end_if_the_first_build_may_not_be_copied_early(tmp_
         assert thread.is_alive()
     thread.join(60)
     assert len(begin) == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "local", "early"),
+    [
+        (LINUX, "", True),
+        (LINUX, '\n[dependencies]\ncore = { path = "core" }\n', False),
+        ("universal2-apple-darwin", "", False),
+    ],
+)
+def test_a_directory_is_copied_early_if_cargo_runs_once_for_one_local_crate(
+    tmp_path: Path, target: str, local: str, early: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, more in ((tmp_path, local), (tmp_path / "core", "")):
+        (folder / "src").mkdir(parents=True)
+        (folder / "src" / "lib.rs").write_text("")
+        name = "demo" if folder == tmp_path else "core"
+        (folder / "Cargo.toml").write_text(f'[package]\nname = "{name}"\nversion = "1.0.0"\n{more}')
+    project = understood(manifests({"targets": [target], "toolchain": "zig"}, cargo=crate()))
+    reserved: list[CargoDirectory] = []
+    monkeypatch.setattr(CargoDirectory, "reserved", lambda directory, slots: reserved.append(directory))
+    reserve = maturin.step(*project.wheels[0]).reserve
+    assert reserve
+    reserve(Slots(2), tmp_path)
+    assert [directory.early for directory in reserved] == [early]
 
 
 @pytest.mark.parametrize("state", ["finished", "waiting", "emptied", "older"])
