@@ -20,7 +20,7 @@ from cartwheel.model.project import Project
 from cartwheel.model.wheels.target import TARGETS
 from cartwheel.pipeline import read_project
 from cartwheel.toolchain import requirements
-from cartwheel.toolchain.requirements import binding_needs, crate_needs, import_library_needs
+from cartwheel.toolchain.requirements import binding_needs, crate_needs, import_library_needs, symbol_needs
 from cartwheel.toolchain.tool_versions import version_of
 
 WINDOWS, LINUX, PPC = "x86_64-pc-windows-gnu", "x86_64-unknown-linux-gnu", "powerpc64le-unknown-linux-gnu"
@@ -167,6 +167,33 @@ def test_the_generator_of_uniffi_is_missed_before_anything_is_compiled(
     snapshot = DiskSnapshot(tmp_path, {"PATH": str(tmp_path / "bin")}, version_of)
     [(package, _)] = project.wheels
     assert [need.name for need in binding_needs(package, snapshot)] == expected
+
+
+@pytest.mark.parametrize(
+    ("profile", "configuration", "environ", "triple", "missing"),
+    [
+        ("strip = true", "", {}, LINUX, True),
+        ('strip = "symbols"', "", {}, LINUX, True),
+        ('strip = "debuginfo"', "", {}, LINUX, False),
+        ("", "", {}, LINUX, False),
+        ("strip = true", "", {}, "aarch64-apple-darwin", False),
+        ("strip = true", "[profile.release]\nstrip = false\n", {}, LINUX, False),
+        ("", "[profile.release]\nstrip = true\n", {}, LINUX, True),
+        ("strip = true", "", {"CARGO_PROFILE_RELEASE_STRIP": "none"}, LINUX, False),
+        ("", "", {"CARGO_PROFILE_RELEASE_STRIP": "symbols"}, LINUX, True),
+    ],
+)
+def test_symbols_that_uniffi_reads_are_missed_before_anything_is_compiled(
+    tmp_path: Path, profile: str, configuration: str, environ: dict[str, str], triple: str, missing: bool
+) -> None:
+    cargo = CARGO.replace("pyo3 = {pyo3}", 'uniffi = "0.32"') + f"\n[profile.release]\n{profile}\n"
+    [(package, wheel)] = crate(tmp_path, cargo=cargo, triple=triple, python="py3").wheels
+    (tmp_path / ".cargo").mkdir()
+    (tmp_path / ".cargo" / "config.toml").write_text(configuration)
+    snapshot = DiskSnapshot(tmp_path, {"PATH": "", "CARGO_HOME": str(tmp_path / "home"), **environ}, version_of)
+    needs = list(symbol_needs(package, wheel, snapshot))
+    assert [need.name for need in needs] == (["UniFFI's metadata"] if missing else [])
+    assert all('environment = { CARGO_PROFILE_RELEASE_STRIP = "none" }' in need.fix for need in needs)
 
 
 @pytest.mark.parametrize(("pip", "command"), [(True, "-m pip install a"), (False, "uv pip install --python ")])

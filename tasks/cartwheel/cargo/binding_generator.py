@@ -12,12 +12,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from cartwheel.cargo.config_files import configuration
 from cartwheel.cargo.maturin_layout import programs
 from cartwheel.cargo.workspace import Crate, local_packages, members, workspace_root
 from cartwheel.filesystem.manifest_files import toml
 from cartwheel.filesystem.read_set import files_below, relative_name
 from cartwheel.model.config.bindings import UNIFFI
-from cartwheel.model.project import Package
+from cartwheel.model.config.cargo_profiles import profiles
+from cartwheel.model.project import Package, Wheel
 
 GENERATOR = "uniffi-bindgen"
 
@@ -62,3 +64,26 @@ def generator_files(package: Package, root: Path, environ: Mapping[str, str]) ->
         return files_below(root, name) if own.is_dir() else (name,)
     names = (relative_name(local.folder, root) for local in generator_crates(package, root))
     return tuple(dict.fromkeys(path for name in names for path in files_below(root, name)))
+
+
+def stripping_profile(package: Package, wheel: Wheel, root: Path, environ: Mapping[str, str]) -> str:
+    """The profile that strips the symbols which UniFFI's generator reads in a library of Linux; empty if they stay
+    (`extract_from_elf` of uniffi_bindgen 0.32, November 2026)."""
+    if package.bindings != UNIFFI or wheel.target.system != "linux":
+        return ""
+    variables = {**environ, **{name: text for name, text in wheel.environment.items() if isinstance(text, str)}}
+    tables = [table.get("profile", {}) for table in reversed(configuration(root / package.folder, environ).tables)]
+    declared = [*tables, profiles(package.manifests)]
+    name = wheel.profile
+    for _ in range(len(declared[-1]) + 1):
+        variable = variables.get(strip_variable(name))
+        values = (variable, *(rows.get(name, {}).get("strip") for rows in declared))
+        if (strip := next((value for value in values if value is not None), None)) is not None:
+            return name if strip in (True, "true", "symbols") else ""
+        name = next((rows[name]["inherits"] for rows in declared if "inherits" in rows.get(name, {})), "")
+    return ""
+
+
+def strip_variable(profile: str) -> str:
+    """The variable that sets a profile's `strip`."""
+    return f"CARGO_PROFILE_{profile.upper().replace('-', '_')}_STRIP"

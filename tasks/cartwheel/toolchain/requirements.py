@@ -55,6 +55,7 @@ def crate_needs(package: Package, wheel: Wheel, chain: Toolchain, snapshot: Snap
     yield from _training_needs(package, wheel, chain, snapshot)
     if chain.name != CONTAINER:
         yield from binding_needs(package, snapshot)
+    yield from symbol_needs(package, wheel, snapshot)
     if wheel.python in NEEDS_PYPY and chain.name != CONTAINER:
         from cartwheel.machine.interpreters import interpreter_path
 
@@ -81,6 +82,18 @@ def binding_needs(package: Package, snapshot: Snapshot) -> Iterable[ToolNeed]:
             name=GENERATOR,
             fix=f"maturin writes the bindings with it: {pip_install(GENERATOR)}, in the version of "
             f"the crate uniffi, or add a program of that name to the workspace",
+        )
+
+
+def symbol_needs(package: Package, wheel: Wheel, snapshot: Snapshot) -> Iterable[ToolNeed]:
+    """What UniFFI's generator reads in the compiled library, if the profile strips it."""
+    from cartwheel.cargo.binding_generator import strip_variable, stripping_profile
+
+    if profile := stripping_profile(package, wheel, snapshot.root, snapshot.environ):
+        yield ToolNeed(
+            name="UniFFI's metadata",
+            fix=f"uniffi-bindgen reads it from symbols that [profile.{profile}] strips; in [tool.cartwheel] write "
+            f'environment = {{ {strip_variable(profile)} = "none" }}',
         )
 
 
