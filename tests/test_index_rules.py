@@ -536,7 +536,11 @@ def test_a_file_that_cannot_be_opened_is_judged_by_that_alone(tmp_path: Path) ->
 
 def test_a_release_has_one_sdist_one_name_and_one_version(tmp_path: Path) -> None:
     problems = findings([wheel(tmp_path), sdist(tmp_path), sdist(tmp_path, "demo-1.1.tar.gz")])
-    assert [finding.rule for finding in problems] == ["one-release", "one-release"]
+    second = "demo-1.1.tar.gz"
+    assert [str(finding) for finding in problems] == [
+        f"{second}: a second sdist beside demo-1.0.tar.gz; a release has one (one-release)",
+        f"{second}: demo 1.1 among files of demo 1.0 (one-release)",
+    ]
 
 
 def test_the_same_bytes_are_not_taken_under_two_names(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self._say(folded(f"      {text}", terminal_columns(self.outstream)))
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: list[str]) -> None:
-        """Before the first task: a pattern that selects nothing is a mistake, a stage that has no step is said so."""
+        """Called before the first task. Refuses a pattern that matches no task, and names stages without a step."""
         wrong = unmatched_patterns(self.patterns, tasks)
         if wrong:
             raise InvalidCommand(f"'{wrong[0]}' selects no task; see them with: doit list --all")

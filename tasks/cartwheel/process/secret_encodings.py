@@ -18,9 +18,9 @@ from urllib.parse import quote
 from msgspec import Struct
 
 RUN = 12
-"""Characters in a row that are redacted wherever they stand; fewer say little of a secret, and match ordinary text."""
+"""The shortest run of a secret's characters that is redacted anywhere; shorter runs also occur in ordinary text."""
 LONG = 8
-"""The minimum length of a value that is looked for in other forms than its own."""
+"""The minimum length of a value that is also searched for in encoded forms."""
 _SAMPLE = 6
 _STRIDE = RUN - _SAMPLE + 1
 """Every run of `RUN` characters holds a sample that starts at a multiple of this."""
@@ -204,7 +204,7 @@ class _View(Struct, frozen=True):
 
 
 def _views(text: str) -> Iterator[_View]:
-    """The text as it is, without escapes, and without escapes and gaps; the last one is always there."""
+    """The unchanged text, the text without escapes, and (always) the text without escapes and gaps."""
     yield _View(_plain(text), (0,), ((0, len(text)),))
     if _ESCAPED.search(text):
         yield _view(text, _ESCAPED)

@@ -54,7 +54,7 @@ def interpreter_for_tests(
 
 
 def advice(target: Target, env: Mapping[str, str]) -> str:
-    """How tests of the target could run on this machine, which cannot run them yet; empty if there is no way known."""
+    """How to make this machine run tests of the target; empty if no way is known."""
     host = this_machine()
     if target.system == "windows" and host.system == "linux" and not wine_configured(env):
         return f"to test under Wine, set {VARIABLE}3_13 to a python.exe for Windows; {ADVICE}"

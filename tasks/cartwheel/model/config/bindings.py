@@ -59,7 +59,7 @@ def binds_python(manifests: Manifests, more: Iterable[str] = ()) -> bool:
 
 
 def stable_abi(manifests: Manifests, more: Iterable[str] = (), python: str = pythons.ABI3) -> StableAbi:
-    """What the build for `python` asks for, with the features `more` besides those of `[tool.maturin]`.
+    """The stable ABI that the build for `python` requests, with `more` added to the features of `[tool.maturin]`.
 
     A feature of `[tool.maturin]` that depends on the interpreter counts from the first version on that has it.
     """

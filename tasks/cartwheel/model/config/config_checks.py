@@ -115,7 +115,7 @@ def _outside(path: str, key: str) -> Iterable[str]:
 
 
 def _untunable(settings: Settings) -> Iterable[str]:
-    """What cannot be meant of the keys that differ from wheel to wheel, wherever they stand."""
+    """Contradictions in keys that may differ between wheels, in the main table, overrides and variants."""
     named = [("", settings), *(("overrides ", o) for o in settings.overrides)]
     for place, table in (*named, *(("variants ", v) for v in settings.variants)):
         if table.python == ():

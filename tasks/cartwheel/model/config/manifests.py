@@ -101,7 +101,7 @@ def from_git(pyproject: Mapping[str, Any]) -> bool:
 
 
 def crate_is_apart(manifests: Manifests) -> bool:
-    """Whether the crate keeps a version of its own, whatever the package's is."""
+    """Whether the crate's version is independent of the package's."""
     named = manifests.pyproject.get("tool", {}).get("cartwheel", {}).get("version-from", "")
     return bool(manifests.cargo_path) and named == PYPROJECT_ALONE
 
