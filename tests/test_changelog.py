@@ -545,6 +545,13 @@ FORGE = "https://forge.example/x"
          "## Unreleased\n\n## [1.1]\n\n- x\n\n## [1.0][first]\n"),
         ("## [Unreleased]({f}/tree/next)\n\n- x\n\n## [1.0]({f}/tag/v1.0)\n", "1.1", "v1.1",
          "## [Unreleased]({f}/tree/next)\n\n## [1.1]({f}/tag/v1.1)\n\n- x\n\n## [1.0]({f}/tag/v1.0)\n"),
+        ("## [Unreleased]\n\n- x\n\n## [1.0]\n\n[Unreleased]: {f}/compare/v1.0...HEAD  ", "1.1", "v1.1",
+         "## [Unreleased]\n\n## [1.1]\n\n- x\n\n## [1.0]\n\n[Unreleased]: {f}/compare/v1.1...HEAD  \n"
+         "[1.1]: {f}/compare/v1.0...v1.1  "),
+        ("({f}/compare/v1.0...HEAD)\n\n## [Unreleased]({f}/compare/v1.0...HEAD) ({f}/compare/v1.0...HEAD)\n\n- x\n",
+         "1.1", "v1.1",
+         "({f}/compare/v1.0...HEAD)\n\n## [Unreleased]({f}/compare/v1.1...HEAD) ({f}/compare/v1.0...HEAD)\n\n"
+         "## [1.1]({f}/compare/v1.0...v1.1) - 2026-11-21\n\n- x\n"),
         ("# Log\r\n## Unreleased\n\n- x\n", "1.1", "", "# Log\r\n## Unreleased\n\n## 1.1 - 2026-11-21\n\n- x\n"),
     ],
 )  # fmt: skip
@@ -557,3 +564,13 @@ def test_a_changelog_without_a_coming_part_says_which_heading_is_missing() -> No
     with pytest.raises(ConfigError) as error:
         changelog_for_release("## 1.0\n", "1.1", date=TODAY)
     assert str(error.value) == "there is no heading '## Unreleased'; write what is new under one"
+
+
+def test_restructured_text_is_not_read_as_markdown() -> None:
+    text = "Unreleased\n~~~~~~~~~~\n\n<!-- kept -->\n\n- x\n"
+    assert notes_of(text, "unreleased", rst=True) == "<!-- kept -->\n\n- x"
+    text = "Unreleased\n~~~~~~~~~~\n\nFixes\n^^^^^\n\n1.1 (unreleased)\n~~~~~~~~~~~~~~~~\n\n- x\n"
+    assert notes_of(text, "unreleased", rst=True) == "- x"
+    text = "Unreleased\n~~~~~~~~~~\n\n1.0\n~~~\n\n[unreleased]: https://forge.example/1.0\n"
+    assert unmoved_link(text, rst=True) == "https://forge.example/1.0"
+    assert notes_of("## 1.0\n\n```\n```X\n## 0.9\n", "0.9") == ""
