@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from support.others import HOST, MAC, MUSL, WINDOWS, project_of
+from support.others import HOST, MAC, MUSL, WINDOWS, generator, project_of
 from support.projects import FLOOR, TRIPLE
 from support.repositories import git
 from support.yard import Yard
@@ -37,7 +37,9 @@ class Other(Struct, frozen=True, kw_only=True):
     readme: str = "README.md"
     """A text in the metadata; the wheels of jellyfish, uuid-utils and fastuuid have no readme."""
     more: str = ""
-    """A line of the table; the crates of glean, sourmash and arrow-odbc keep a version of their own."""
+    """A line of the table; the crates of glean-sdk and arrow-odbc keep a version of their own."""
+    generator: str = ""
+    """The version of UniFFI whose generator it wants on PATH."""
     static: bool = False
     """The version, which its backend reads from a module, is written into pyproject.toml."""
 
@@ -70,7 +72,7 @@ OTHERS = {
     # uniffi, the second a workspace with sqlite's C sources in it
     "metamorphic-log": Other(  # its own profile strips the symbols that UniFFI's generator reads
         version="0.1.11", python="py3", source="src/lib.rs", packed="src/ffi.rs",
-        more='environment = { CARGO_PROFILE_RELEASE_STRIP = "none" }',
+        more='environment = { CARGO_PROFILE_RELEASE_STRIP = "none" }', generator="0.32.0",
     ),
     "glean-sdk": Other(
         version="71.0.0", python="py3", source="glean-core/bundle/src/lib.rs",
@@ -81,11 +83,7 @@ OTHERS = {
         version="0.10.0", python="py3", source="crates/tsink-uniffi/src/lib.rs",
         packed="crates/tsink-uniffi/src/db.rs", readme="crates/tsink-uniffi/src/types.rs",
     ),
-    # cffi, the second with a library of the system
-    "sourmash": Other(
-        version="4.8.4", python="py3", source="src/core/src/lib.rs", packed="src/sourmash/__init__.py",
-        more='version-from = "pyproject.toml alone"',
-    ),
+    # cffi, and a library of the system
     "arrow-odbc": Other(
         version="10.6.2", python="py3", source="src/lib.rs", packed="python/arrow_odbc/__init__.py", targets=(HOST,),
         more='version-from = "pyproject.toml alone"',
@@ -145,6 +143,8 @@ def other_project(name: str, base: Path) -> Yard:
     more = f"\n{other.more}{floor}"
     table = TABLE.format(targets=json.dumps(other.targets), python=other.python, more=more)
     project = project_of(name, other.version, table, base, static=other.static)
+    if other.generator:
+        project.env["PATH"] = os.pathsep.join((os.environ["PATH"], str(generator(other.generator, base / "generator"))))
     project.patience = 3600  # uniffi's generator takes more than 900 s on two busy cores
     project.task = f"build:{HOST}:{name}:{other.python}"
     return project
@@ -159,7 +159,7 @@ def test_a_package_that_others_wrote_is_built_for(
     if name not in theirs:
         theirs[name] = other_project(name, tmp_path_factory.mktemp(name))
     project, other = theirs[name], OTHERS[name]
-    project.doit(f"check:{target}:{name}:{other.python}")
+    project.doit(f"check:{target}:{name}:{other.python}", env=project.env)
     report = json.loads((project.root / f".cartwheel/checks/{target}/{name}/{other.python}.json").read_text("utf-8"))
     assert report["file"].startswith(f"{name.replace('-', '_')}-{other.version}-")
     assert (project.root / "dist/private" / report["file"]).is_file()
@@ -174,7 +174,7 @@ def test_the_source_distribution_of_a_package_that_others_wrote_builds_its_plann
     if name not in theirs:
         theirs[name] = other_project(name, tmp_path_factory.mktemp(name))
     project = theirs[name]
-    project.doit(f"check:{HOST}:{name}:{OTHERS[name].python}", "check:sdist")
+    project.doit(f"check:{HOST}:{name}:{OTHERS[name].python}", "check:sdist", env=project.env)
     report = json.loads((project.root / f".cartwheel/checks/sdist/{name}.json").read_text("utf-8"))
     assert report["built_for"] == HOST
     assert any(file.endswith("/METADATA") for file in report["built"])

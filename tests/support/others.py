@@ -65,3 +65,19 @@ def downloaded(name: str, version: str, base: Path) -> Path:
         archive.write_bytes(response.read())
     assert hashlib.sha256(archive.read_bytes()).hexdigest() == package["sdist"]["hashes"]["sha256"]
     return archive
+
+
+def generator(version: str, folder: Path) -> Path:
+    """The folder of a `uniffi-bindgen` of that version, made from UniFFI's crate as its manual recommends."""
+    (folder / "src").mkdir(parents=True)
+    manifest = f"""[package]
+name = "uniffi-bindgen"
+version = "0.1.0"
+edition = "2021"
+[dependencies]
+uniffi = {{ version = "={version}", features = ["cli"] }}
+"""
+    (folder / "Cargo.toml").write_text(manifest, "utf-8")
+    (folder / "src/main.rs").write_text("fn main() { uniffi::uniffi_bindgen_main() }\n", "utf-8")
+    subprocess.run(["cargo", "build", "--quiet"], cwd=folder, check=True)
+    return folder / "target/debug"
