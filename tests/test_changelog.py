@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cartwheel.model.errors import ConfigError
-from cartwheel.model.versions.changelog_headings import entries, headings
+from cartwheel.model.versions.changelog_headings import entries, headings, mirrored, version_of_title
 from cartwheel.model.versions.changelog_links import link_after, next_links
 from cartwheel.model.versions.release_notes import (
     changelog_for_release,
@@ -574,3 +574,30 @@ def test_restructured_text_is_not_read_as_markdown() -> None:
     text = "Unreleased\n~~~~~~~~~~\n\n1.0\n~~~\n\n[unreleased]: https://forge.example/1.0\n"
     assert unmoved_link(text, rst=True) == "https://forge.example/1.0"
     assert notes_of("## 1.0\n\n```\n```X\n## 0.9\n", "0.9") == ""
+
+
+def test_headings_of_markdown_are_read_with_their_lines_and_levels() -> None:
+    text = (
+        "----\n\nTitle\n=====\n\nPart\n-\n\nTwo lines\nof text\n---\n\n- a list\n---\n\n#\n\n```\nCode\n===\n```\n===\n"
+    )
+    heads = headings(text.splitlines())
+    assert [(h.start, h.end, h.level, h.title, h.marks, h.under, h.over) for h in heads] == [
+        (2, 4, 1, "Title", "", "=", False),
+        (5, 7, 2, "Part", "", "-", False),
+        (15, 16, 1, "", "#", "", False),
+    ]
+
+
+@pytest.mark.parametrize("version", ["10.0", "v10.0", "V10.0", "v1.0", "V1.0"])
+def test_a_version_may_be_asked_for_with_its_prefix(version: str) -> None:
+    assert notes_of("## 10.0\n\n- ten\n\n## 1.0\n\n- one\n", version) == ("- ten" if "10" in version else "- one")
+
+
+def test_an_entry_inside_another_counts_if_its_title_can_mean_nothing_else() -> None:
+    assert notes_of("## 1.0\n\n- y\n\n### Unreleased\n\n- x\n", "unreleased") == "- x"
+    assert notes_of("## 1.0\n\n- y\n\n### 1.0.1\n\n- z\n", "1.0.1") == "- z"
+    assert notes_of("## 1.0\n\n- y\n\n## Next\n\n- x\n", "unreleased") == "- x"
+    assert notes_of("## 1.0\n\n- y\n\n### Next\n\n- x\n", "unreleased") == ""
+    assert version_of_title("words") == ""
+    assert mirrored("*`[") == "]`*"
+    assert mirrored("*\\[") == "\\]*"
