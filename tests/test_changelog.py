@@ -601,3 +601,19 @@ def test_an_entry_inside_another_counts_if_its_title_can_mean_nothing_else() -> 
     assert version_of_title("words") == ""
     assert mirrored("*`[") == "]`*"
     assert mirrored("*\\[") == "\\]*"
+
+
+@pytest.mark.parametrize(
+    ("title", "version", "notes"),
+    [
+        ("🚀 my-name 1.0", "1.0", "- x"),
+        ("1.0.", "1.0", "- x"),
+        ("**1.0 (2026)", "1.0", ""),
+        ("v3 of it", "3", "- x"),
+        ("[3] of it", "3", "- x"),
+        ("1.0 of it", "1.0", "- x"),
+        ("3 a fix", "3", ""),
+    ],
+)
+def test_the_words_round_a_version_decide_whether_a_title_is_an_entry_s(title: str, version: str, notes: str) -> None:
+    assert notes_of(f"## {title}\n\n- x\n", version, "my-name") == notes
