@@ -379,6 +379,17 @@ STABLE_ABI: Mapping[str, Case] = {
         files=conditional('"pyo3/abi3-py310", python-version = ">=3.10"'),
         extension="demo.demo", tags=STABLE,
     ),
+    "by the crate's feature for newer interpreters": Case(
+        files=plain(**{"pyproject.toml": pyproject('features = [{ feature = "stable", python-version = ">=3.10" }]'),
+                       "Cargo.toml": cargo(more='[features]\nstable = ["pyo3/abi3-py310"]\n')}),
+        extension="demo.demo", tags=ONE,
+    ),
+    "an inherited default feature is not turned off": Case(
+        files=plain(**{"Cargo.toml": cargo(deps="core-lib = { workspace = true, default-features = false }\n",
+                                           more='[workspace.dependencies]\ncore-lib = { path = "core" }\n'),
+                       **core(more='[features]\ndefault = ["pyo3/abi3-py310"]\n')}),
+        extension="demo.demo", tags=STABLE,
+    ),
     "for interpreters that come later": Case(
         files=conditional('"pyo3/abi3-py312", python-version = ">=3.12"'),
         extension="demo.demo", tags=ONE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cartwheel.model.config.bindings import StableAbi, stable_abi
+from cartwheel.model.config.bindings import StableAbi, has_uncounted_abi, stable_abi
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.wheels import python as pythons
 
@@ -27,7 +27,9 @@ def other_abi(package: Package, wheel: Wheel, resolved: StableAbi) -> str:
         return ""
     version = pythons.version(wheel.python)
     compared = version and version == wheel.python and pythons.ABI3 in resolved.kinds
-    if not compared or _minor(version) < _minor(resolved.since or package.minimum_python):
+    if not compared or has_uncounted_abi(package.manifests, wheel.features, version):
+        return ""
+    if _minor(version) < _minor(resolved.since or package.minimum_python):
         return ""
     return _ask_for(resolved.since or package.minimum_python)
 

@@ -84,6 +84,15 @@ def _abi(manifests: Manifests, more: Iterable[str], version: str) -> StableAbi:
     return asked_abi(frozenset().union(*(build.features.get(crate, ()) for crate in _BINDING_CRATES)))
 
 
+def has_uncounted_abi(manifests: Manifests, more: Iterable[str], version: str) -> bool:
+    """Whether a conditional feature of the crate itself asks for the stable ABI, for the interpreter `version`: maturin
+    builds with it, and does not count it when it names the wheel."""
+    chosen = features(manifests.pyproject, version, more)
+    enabled = (*chosen.unconditional, *chosen.conditional)
+    build = activate(manifests.crate, manifests.crates, enabled, default=chosen.default, every=chosen.every)
+    return any(asked_abi(build.features.get(crate, frozenset())).kinds for crate in _BINDING_CRATES)
+
+
 def asked_abi(enabled: frozenset[str]) -> StableAbi:
     """The stable ABI that features of PyO3 ask for."""
     named = {feature.partition("-py")[0] for feature in enabled}

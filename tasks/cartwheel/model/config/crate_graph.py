@@ -62,8 +62,15 @@ def _dependency(crate: LocalCrate, name: str, row: Mapping[str, Any], shared: Ma
         version=str(above.get("version", row.get("version", ""))),
         optional=row.get("optional") is True,
         features=(*above.get("features", ()), *row.get("features", ())),
-        default={**above, **row}.get("default-features", True) is not False,
+        default=_takes_default(above, row),
     )
+
+
+def _takes_default(above: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether a dependency is taken with its default feature. cargo ignores that an inherited one turns it off, unless
+    the workspace does so too; a member may turn it on."""
+    own = above if row.get("workspace") is True else row
+    return bool(own.get("default-features", True)) or row.get("default-features") is True
 
 
 def normalised_folder(home: str, path: str) -> str:
