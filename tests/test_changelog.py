@@ -541,6 +541,8 @@ FORGE = "https://forge.example/x"
          "## [1.0]({f}/tag/v1.0)\n"),
         ("## Unreleased\n\n- x\n\n## [1.0]({f}/compare/v0.9...v1.0)\n", "1.1", "",
          "## Unreleased\n\n## [1.1]\n\n- x\n\n## [1.0]({f}/compare/v0.9...v1.0)\n"),
+        ("## [Unreleased]({f}/compare/v1.0...HEAD)\n\n- x\n\n## [1.0]\n", "1.1", "v1.1",
+         "## [Unreleased]({f}/compare/v1.1...HEAD)\n\n## [1.1]\n\n- x\n\n## [1.0]\n"),
         ("## Unreleased\n\n- x\n\n## [1.0][first]\n", "1.1", "v1.1",
          "## Unreleased\n\n## [1.1]\n\n- x\n\n## [1.0][first]\n"),
         ("## [Unreleased]({f}/tree/next)\n\n- x\n\n## [1.0]({f}/tag/v1.0)\n", "1.1", "v1.1",
@@ -567,13 +569,13 @@ def test_a_changelog_without_a_coming_part_says_which_heading_is_missing() -> No
 
 
 def test_restructured_text_is_not_read_as_markdown() -> None:
-    text = "Unreleased\n~~~~~~~~~~\n\n<!-- kept -->\n\n- x\n"
+    text = "Unreleased\n^^^^^^^^^^\n\n<!-- kept -->\n\n- x\n"
     assert notes_of(text, "unreleased", rst=True) == "<!-- kept -->\n\n- x"
     text = "Unreleased\n~~~~~~~~~~\n\nFixes\n^^^^^\n\n1.1 (unreleased)\n~~~~~~~~~~~~~~~~\n\n- x\n"
     assert notes_of(text, "unreleased", rst=True) == "- x"
     text = "Unreleased\n~~~~~~~~~~\n\n1.0\n~~~\n\n[unreleased]: https://forge.example/1.0\n"
     assert unmoved_link(text, rst=True) == "https://forge.example/1.0"
-    assert notes_of("## 1.0\n\n```\n```X\n## 0.9\n", "0.9") == ""
+    assert notes_of("## 1.0\n\n```\n```X\n## 0.9\n\n- y\n", "0.9") == ""
 
 
 def test_headings_of_markdown_are_read_with_their_lines_and_levels() -> None:
