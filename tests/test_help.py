@@ -95,6 +95,12 @@ def test_the_overview_has_the_tasks_and_leaves_doits_rare_commands_out(project: 
         ),
         (("plan", "biuld"), "ERROR: 'biuld' selects no task; did you mean 'build'?"),
         (("build:any:gravle",), "ERROR: there is no task 'build:any:gravle'; did you mean 'build:any:gravel:py3'?"),
+        (
+            ("build", "--verbos"),
+            "ERROR: option --verbos not recognized; did you mean '--verbose'?; see: doit help build",
+        ),
+        (("build", "-j", "2"), "ERROR: option -j not recognized; did you mean '-n'?; see: doit help build"),
+        (("-j", "2"), "ERROR: option -j not recognized; did you mean '-n'?; see: doit help run"),
         (("build", "-z"), "ERROR: option -z not recognized; see: doit help build"),
         (("doctor", "nope"), "ERROR: doctor: it takes no word; found 'nope'"),
         (("cache", "--days", "x"), "ERROR: cache: found 'x', expected a whole number; see: doit help cache"),

@@ -15,6 +15,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import requests
 from msgspec.structs import replace
+from twine.utils import DEFAULT_REPOSITORY, TEST_REPOSITORY
 
 from cartwheel.destinations.credentials import environment_credentials as credentials
 from cartwheel.destinations.http import conversation
@@ -54,8 +55,6 @@ def pypirc(tmp_path: Path) -> str:
 
 
 def test_the_public_indexes_are_known_by_twine_s_names(pypirc: str) -> None:
-    from twine.utils import DEFAULT_REPOSITORY, TEST_REPOSITORY
-
     real, practice = resolve("pypi", {}, pypirc=pypirc), resolve("testpypi", {}, pypirc=pypirc)
     assert (real.url, real.public, real.rehearsal) == (DEFAULT_REPOSITORY, True, False)
     assert (practice.url, practice.public, practice.rehearsal) == (TEST_REPOSITORY, True, True)
@@ -105,6 +104,7 @@ def test_only_an_index_to_practise_on_here_goes_without_credentials(pypirc: str)
     [
         ({}, "neither one that twine knows"),
         ({"house": Table("https://index.example/up")}, "add simple"),
+        ({"house": Table(DEFAULT_REPOSITORY.replace("upload.", "").replace("legacy", "simple"))}, "uploads go to"),
         ({"house": Table("index.example", "https://index.example/s")}, "expected an address"),
         ({"house": Table("https://me:hunter2@index.example/", "https://index.example/s")}, "holds a user name"),
     ],
@@ -115,6 +115,37 @@ def test_an_index_that_cannot_be_meant_is_refused_without_showing_secrets(
     with pytest.raises(ConfigError, match=output) as refused:
         resolve("house", table, pypirc=pypirc)
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "simple"),
+    [
+        ("/repository/py-hosted", "/repository/py-hosted/simple/"),
+        ("/nexus/repository/py-hosted/", "/nexus/repository/py-hosted/simple/"),
+        ("/artifactory/api/pypi/py-local", "/artifactory/api/pypi/py-local/simple/"),
+        ("/api/packages/me/pypi", "/api/packages/me/pypi/simple/"),
+        ("/api/v4/projects/me%2Ftide/packages/pypi", "/api/v4/projects/me%2Ftide/packages/pypi/simple/"),
+        ("/org/_packaging/feed/pypi/upload/", "/org/_packaging/feed/pypi/simple/"),
+        ("/pypi/repo/", "/pypi/repo/simple/"),
+        ("/pypi/dist/legacy/", "/pypi/dist/simple/"),
+        ("/legacy", "/simple/"),
+        ("/root/dev/", ""),
+        ("/", ""),
+        ("/pypi/", ""),
+    ],
+)
+def test_known_registries_are_read_where_their_manuals_say(path: str, simple: str, pypirc: str) -> None:
+    table = {"house": Table(f"https://index.example{path}")}
+    if simple:
+        assert resolve("house", table, pypirc=pypirc).simple == f"https://index.example{simple}"
+    else:
+        with pytest.raises(ConfigError, match="add simple"):
+            resolve("house", table, pypirc=pypirc)
+
+
+def test_an_address_of_pypi_may_lack_its_last_slash(pypirc: str) -> None:
+    table = {"pypi": Table(DEFAULT_REPOSITORY.rstrip("/"))}
+    assert resolve("pypi", table, pypirc=pypirc) == resolve("pypi", {}, pypirc=pypirc)
 
 
 @pytest.mark.parametrize("as_json", [True, False])

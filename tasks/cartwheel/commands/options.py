@@ -35,15 +35,35 @@ AS_JSON = flag("json", "print JSON") | {"name": "as_json"}
 
 def wrong_option(command: Command, error: CmdParseError) -> str:
     """The line about an option that a command does not take."""
-    from cartwheel.model.errors import did_you_mean
-
     why = str(error.__context__ or error)  # doit's own text lists all its options as Python objects
     if number := re.fullmatch(r"invalid literal for int\(\) with base 10: ('.*')", why):
         why = f"found {number[1]}, expected a whole number"
-    unknown = re.match(r"option (--[\w-]+) not recognized", why)
     known = [f"--{option.long}" for option in command.cmdparser.options if option.long]
-    near = did_you_mean(unknown[1], known) if unknown else ""
-    return f"{command.name}: {why}{near if 'did you mean' in near else ''}; see: doit help {command.name}"
+    return f"{command.name}: {why}{near_option(why, known)}; see: doit help {command.name}"
+
+
+_OF_OTHERS = {
+    "-j": "-n",
+    "--jobs": "-n",
+    "--parallel": "-n",
+    "--force": "--always-execute",
+    "--always": "--always-execute",
+}
+"""Options of make, cargo and other runners, and what they are here."""
+
+
+def near_option(why: str, known: Iterable[str]) -> str:
+    """`; did you mean '--x'?` for doit's line about an unknown option, if one of `known` is near it; else empty."""
+    from cartwheel.model.errors import did_you_mean
+
+    names = frozenset(known)
+    unknown = re.search(r"option (--?[\w-]+) not recognized", why)
+    if not unknown:
+        return ""
+    if (meant := _OF_OTHERS.get(unknown[1], "")) in names:
+        return f"; did you mean '{meant}'?"
+    near = did_you_mean(unknown[1], names) if unknown[1].startswith("--") else ""
+    return near if "did you mean" in near else ""
 
 
 class WordsAndOptions(Seeking, DoitCmdBase):  # type: ignore[misc]

@@ -177,7 +177,7 @@ class Seeking:
         return f"'{word}' is no {kinds}{known}"
 
 
-_DOITS_OWN = r"^Error parsing Task: | \(parsing options: .*$"
+_DOITS_OWN = r"^Error parsing (?:Task|Command): | \(parsing options: .*$"
 """doit's addition to its message about an unknown option: the kind of the parser, and its options as Python objects."""
 
 
@@ -198,7 +198,12 @@ class Run(Seeking, DoitRun):  # type: ignore[misc]
                 if option
                 else re.sub(_DOITS_OWN, "", why[0]).rstrip(".")
             )
-            raise InvalidCommand(f"{from_settings}; see: doit help {(in_args or ['run'])[0]}") from None
+            from cartwheel.commands.help_pages import RUN_OPTIONS
+            from cartwheel.commands.options import near_option
+
+            known = [spelled for row in RUN_OPTIONS for spelled in row[0].replace(" N", "").split(", ")]
+            task = next((word for word in in_args if word[:1].isalpha()), "run")
+            raise InvalidCommand(f"{from_settings}{near_option(why[0], known)}; see: doit help {task}") from None
 
     def _execute(
         self, outfile: Any, verbosity: Any = None, always: bool = False, continue_: bool = False,

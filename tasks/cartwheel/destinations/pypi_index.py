@@ -85,7 +85,8 @@ def resolve(name: str, table: Mapping[str, IndexTable], *, pypirc: str = PYPIRC)
     """
     settings = table.get(name)
     written = settings.url if settings else ""
-    url = written or _by_name(name, pypirc, table)
+    url = _with_slash(written or _by_name(name, pypirc, table))
+    _refuse_page_of_pypi(name, url)
     simple = (settings.simple if settings else "") or _simple_of(name, url)
     for what, text in (("url", url), ("simple", simple)):
         _refuse_url(name, what, text)
@@ -149,17 +150,44 @@ def _by_name(name: str, pypirc: str, table: Iterable[str]) -> str:
     return url
 
 
-def _simple_of(name: str, url: str) -> str:
-    """The simple API of the index with the upload address `url`; known only for PyPI and TestPyPI, else
-    `ConfigError`."""
-    from twine import utils
+_READ_BELOW = re.compile(
+    r".*/(?:repository/[^/]+|api/pypi/[^/]+|api/packages/[^/]+/pypi|packages/pypi|pypi/(?!upload|legacy|simple)[^/]+)/?"
+)
+"""Paths of uploads that are read at `simple/` below them: Nexus, Artifactory, Gitea and Forgejo, GitLab, CodeArtifact
+(their manuals on PyPI repositories, November 2026)."""
+_READ_BESIDE = re.compile(r"(.*/)(?:pypi/upload|legacy)/?")
+"""Paths that are read beside: at `pypi/simple/` of Azure Artifacts, at `simple/` of Warehouse and Pulp."""
 
-    if url.startswith((utils.DEFAULT_REPOSITORY, utils.TEST_REPOSITORY)):
-        parts = urlsplit(url)
+
+def _simple_of(name: str, url: str) -> str:
+    """The simple API of the index with the upload address `url`, for PyPI and known registries; else `ConfigError`."""
+    parts = urlsplit(url)
+    if is_public(url):
         return urlunsplit((parts.scheme, parts.netloc.removeprefix("upload."), "/simple/", "", ""))
+    if beside := _READ_BESIDE.fullmatch(parts.path):
+        folder = f"{beside[1]}pypi/" if "pypi/upload" in parts.path else beside[1]
+        return urlunsplit((parts.scheme, parts.netloc, f"{folder}simple/", "", ""))
+    if _READ_BELOW.fullmatch(parts.path):
+        return urlunsplit((parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/simple/", "", ""))
     raise ConfigError(
         f'[tool.cartwheel.index.{name}]: add simple = "…", where the index at {without_userinfo(url)} is read'
     )
+
+
+def _with_slash(url: str) -> str:
+    """PyPI's upload address with the slash at its end, without which it answers a redirect."""
+    return f"{url}/" if is_public(f"{url}/") and not is_public(url) else url
+
+
+def _refuse_page_of_pypi(name: str, url: str) -> None:
+    """Raises `ConfigError` for an address of PyPI or TestPyPI that takes no uploads."""
+    from twine import utils
+
+    for upload in (utils.DEFAULT_REPOSITORY, utils.TEST_REPOSITORY):
+        host = urlsplit(upload).hostname or ""
+        hosts = (host, host.removeprefix("upload."))
+        if is_address(url) and urlsplit(url).hostname in hosts and not url.startswith(upload):
+            raise ConfigError(f"index {name}: its url is '{without_userinfo(url)}'; uploads go to {upload}")
 
 
 def _refuse_url(name: str, what: str, url: str) -> None:

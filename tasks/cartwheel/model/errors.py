@@ -34,7 +34,8 @@ def did_you_mean(found: str, known: Iterable[str], *, listed: str = "") -> str:
     Of more than `_MANY` names only the nearest are shown; `listed`: where a user finds them all.
     """
     names = sorted(known)
-    swapped = [name for name in names if sorted(name) == sorted(found)]  # transposed letters
+    letters = sorted(found.lower())
+    swapped = [name for name in names if sorted(name.lower()) == letters]  # transposed letters, other case
     if not swapped:
         from difflib import get_close_matches
     close = swapped or get_close_matches(found, names, n=1, cutoff=0.6)

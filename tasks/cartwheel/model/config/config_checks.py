@@ -49,6 +49,11 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         for key, text in (("url", index.url), ("simple", index.simple)):
             if text and not is_address(text) and kind_of(place, settings.index or {}) == PYPI:
                 yield f"index.{place} {key}: no address that can be requested; expected one such as https://HOST/PATH/"
+            if re.match(r"[^/]*//[^/]*@", text or ""):
+                yield (
+                    f"index.{place} {key}: holds a user name or password, which everybody reads; take it out, set "
+                    f"{token_variable(place)} in the environment, and name the user as index.{place}.user"
+                )
         for rule, because in index.rules.items():
             if not because.strip():
                 yield f"index.{place} rules: '{rule}' has no reason; say why it is waived"
