@@ -264,7 +264,7 @@ def test_the_tag_of_one_package_among_several_names_it() -> None:
         ({"overrides": [{"select": "*", "flor": "x"}]}, "unknown key 'flor'; did you mean 'floor'?"),
         ({"test": {"comand": ["x"]}}, "[tool.cartwheel] test: unknown key 'comand'; did you mean 'command'?"),
         ({"python": ["2.7"]}, "unknown interpreter '2.7'; expected one like 'abi3', '3.13', '3.14t' or 'pypy3.11'"),
-        ({"floor": "manylinux_2"}, "floor: 'manylinux_2' for x86_64-unknown-linux-gnu; expected one like"),
+        ({"floor": "manylinux_2"}, "floor 'manylinux_2' for x86_64-unknown-linux-gnu; expected one like"),
         ({"targets": ["any"]}, "targets: 'any' is for pure Python; this package has a crate"),
     ],
 )

@@ -173,18 +173,17 @@ def version_of_floor(target: Target, floor: str, *, where: str) -> tuple[int, in
     """
     if target.floor == _NO_PROMISE and floor == _NO_PROMISE:
         return (0, 0)
-    found = f"{where}:" if where.endswith("floor") else f"{where}: floor"
     kind = _FLOOR_FORMS.get((target.system, target.libc), _FLOOR_FORMS.get((target.system, "")))
     if kind is None:
         if floor:
-            raise ConfigError(f"{found} '{floor}' for {target.triple}, which has none; use an override")
+            raise ConfigError(f"{where}: floor '{floor}' for {target.triple}, which has none; use an override")
         return (0, 0)
     pattern, example = kind
     if floor in LEGACY_MANYLINUX and target.libc == "gnu":
         return LEGACY_MANYLINUX[floor]
     match = re.fullmatch(pattern, floor)
     if match is None:
-        raise ConfigError(f"{found} '{floor}' for {target.triple}; expected one like '{example}'")
+        raise ConfigError(f"{where}: floor '{floor}' for {target.triple}; expected one like '{example}'")
     return (int(match[1]), int(match[2] or 0))
 
 
