@@ -22,6 +22,11 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo"),
 ]
 
+UNIFFI = f"""{PYPROJECT.replace('bindings = "bin"', 'bindings = "uniffi"')}\
+environment = {{ CARGO_PROFILE_RELEASE_STRIP = "none" }}
+"""
+"""UniFFI's generator reads the library's symbols, which the profile of the test projects strips."""
+
 LIBRARY = f'{CRATE.format("app")}[lib]\ncrate-type = ["cdylib"]\n'
 GENERATOR = r"""
 fn main() {
@@ -32,7 +37,7 @@ fn main() {
 }
 """
 IN_THE_WORKSPACE = {
-    "pyproject.toml": PYPROJECT.replace('bindings = "bin"', 'bindings = "uniffi"'),
+    "pyproject.toml": UNIFFI,
     "app/Cargo.toml": LIBRARY,
     "app/src/lib.rs": "",
     "gen/Cargo.toml": CRATE.format("uniffi-bindgen") + '[dependencies]\nhelper = { path = "../helper" }\n',
@@ -83,7 +88,7 @@ def test_an_edit_of_a_generator_in_the_packages_crate_reaches_the_wheel(tmp_path
     program = GENERATOR.replace("helper::TEXT", "app::TEXT").replace('include_str!("said.txt")', '"one"')
     crate = CRATE.format("app") + '[lib]\ncrate-type = ["cdylib", "lib"]\n'
     files = {
-        "pyproject.toml": IN_THE_WORKSPACE["pyproject.toml"],
+        "pyproject.toml": UNIFFI,
         "app/Cargo.toml": f'{crate}[[bin]]\nname = "uniffi-bindgen"\npath = "uniffi-bindgen.rs"\n',
         "app/src/lib.rs": 'pub const TEXT: &str = "one";\n',
         "app/uniffi-bindgen.rs": program,
