@@ -229,6 +229,36 @@ def test_symbols_of_a_later_limited_api_than_the_tag_says_are_refused(make: Call
     assert output == "_tide.abi3.so uses PyList_GetItemRef (since 3.13), its tag promises Python 3.11"
 
 
+def test_a_wheel_in_which_abi3audit_finds_nothing_is_no_abi3_wheel(
+    make: Callable[..., Candidate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cartwheel.checks.content_rules._abi3audit", lambda it: "{}")
+    assert findings_of("abi3", make()) == ("abi3audit found nothing to audit in it",)
+    monkeypatch.setattr("cartwheel.checks.content_rules._abi3audit", lambda it: '{"specs": {"tide.whl": {}}}')
+    assert findings_of("abi3", make()) == ("abi3audit found nothing to audit in it",)
+
+
+@pytest.mark.parametrize(
+    ("files", "findings"),
+    [
+        ({"tide/__init__.py": ""}, ()),
+        ({}, ("W007 Wheel library is empty", "W008 Wheel is empty")),
+        ({"tide-0.1.0.data/data/words": "x"}, ("W007 Wheel library is empty",)),
+        ({"tide/__init__.py": "", "tide.libs/libone.so": "x"}, ()),
+        (
+            {"tide/__init__.py": "", "more/__init__.py": "x"},
+            ("W009 Wheel contains multiple toplevel library entries: more/, tide/",),
+        ),
+    ],
+)
+def test_the_places_of_files_are_judged_with_their_names(
+    tmp_path: Path, files: dict[str, bytes | str], findings: tuple[str, ...]
+) -> None:
+    name = "tide-0.1.0-py3-none-any.whl"
+    path = wheels.wheel(tmp_path, name, files)
+    assert findings_of("contents", examine(path, expected=name, target=TARGETS["any"], python="py3")) == findings
+
+
 def test_a_wheel_planned_as_abi3_and_tagged_for_one_version_is_refused(make: Callable[..., Candidate]) -> None:
     wheel = make()
     assert findings_of("abi3", of_abi(wheel, "cp311"))
