@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.projects import TRIPLE
-from support.yard import CRATE, PYPROJECT, Yard
+from support.yard import CRATE, PYPROJECT, Yard, judge_edits
 
 pytestmark = [
     pytest.mark.lab,
@@ -52,18 +52,9 @@ echo 'A = "one"' > "$2/app.py"
 
 
 def judge(yard: Yard, edits: Mapping[str, Callable[[], object]]) -> None:
-    """Make one edit after the other, and compare the wheel with a build from nothing after each."""
     assert yard.build()
     assert not yard.build(), "what was just built is up to date"
-    before = yard.wheel()
-    for what, edit in edits.items():
-        edit()
-        yard.build()
-        clean = yard.clean_wheel()
-        assert clean != before, f"{what}: the edit changes nothing, so that it shows nothing"
-        assert yard.wheel() == clean, f"{what}: missed"
-        assert not yard.build(), f"{what}: up to date afterwards"
-        before = clean
+    judge_edits(yard, edits)
 
 
 def test_an_edit_of_a_generator_in_the_workspace_reaches_the_wheel(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from support.projects import TRIPLE
 from support.repositories import commit, git, repository
-from support.yard import CRATE, Yard
+from support.yard import CRATE, Yard, judge_edits
 
 pytestmark = [
     pytest.mark.lab,
@@ -66,8 +66,6 @@ def test_each_change_of_a_git_dependency_reaches_the_wheel(tmp_path: Path) -> No
     depend('branch = "main"')
     assert yard.build()
     assert not yard.build(), "what was just built is up to date"
-    before = yard.wheel()
-
     commit(source, text__txt="two")
     assert not yard.build(), "the branch moves, but the lockfile still names the old commit"
     edits = {
@@ -79,12 +77,5 @@ def test_each_change_of_a_git_dependency_reaches_the_wheel(tmp_path: Path) -> No
             "vendored/dep/src/lib.rs", 'pub const SAID: &str = concat!(env!("SAID"), "five");\n'
         ),
     }
-    for what, edit in edits.items():
-        edit()
-        assert yard.build(), f"{what}: missed"
-        clean = yard.clean_wheel()
-        assert clean != before, f"{what}: the edit changes nothing, so that it shows nothing"
-        assert yard.wheel() == clean, f"{what}: another wheel than a build from nothing makes"
-        assert not yard.build(), f"{what}: up to date afterwards"
-        before = clean
+    judge_edits(yard, edits)
     assert git(source, "status", "--porcelain") == ""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from support.habits import HABITS
 from support.projects import FLOOR
-from support.yard import Yard
+from support.yard import Yard, judge_edits
 
 pytestmark = [
     pytest.mark.lab,
@@ -30,15 +31,7 @@ def test_no_edit_is_missed(tmp_path: Path, name: str) -> None:
     habit.first(yard)
     assert yard.build()
     assert not yard.build(), "what was just built is up to date"
-    before = yard.wheel()
-    for what, edit in habit.edits.items():
-        edit(yard)
-        yard.build()
-        clean = yard.clean_wheel()
-        assert clean != before, f"{what}: the edit changes nothing, so that it shows nothing"
-        assert yard.wheel() == clean, f"{what}: missed"
-        assert not yard.build(), f"{what}: up to date afterwards"
-        before = clean
+    judge_edits(yard, {what: partial(edit, yard) for what, edit in habit.edits.items()})
 
 
 def test_the_table_has_the_rows_that_were_asked_for() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from support.projects import DODO, FLOOR, TRIPLE, Project
@@ -96,3 +96,17 @@ class Yard(Project):
         finally:
             shutil.rmtree(made, ignore_errors=True)
             aside.rename(made)
+
+
+def judge_edits(yard: Yard, edits: Mapping[str, Callable[[], object]]) -> None:
+    """Make one edit after the other in a project that is up to date; after each, the wheel must be what a build from
+    nothing makes. `edits`: by what each changes."""
+    before = yard.wheel()
+    for what, edit in edits.items():
+        edit()
+        assert yard.build(), f"{what}: missed"
+        clean = yard.clean_wheel()
+        assert clean != before, f"{what}: the edit changes nothing, so that it shows nothing"
+        assert yard.wheel() == clean, f"{what}: another wheel than a build from nothing makes"
+        assert not yard.build(), f"{what}: up to date afterwards"
+        before = clean

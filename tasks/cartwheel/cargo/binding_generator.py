@@ -11,14 +11,14 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from cartwheel.cargo.config_files import configuration
 from cartwheel.cargo.maturin_layout import programs
 from cartwheel.cargo.workspace import Crate, local_packages, members, workspace_root
 from cartwheel.filesystem.manifest_files import toml
 from cartwheel.filesystem.read_set import files_below, relative_name
 from cartwheel.model.config.bindings import UNIFFI
-from cartwheel.model.config.cargo_profiles import profiles
+from cartwheel.model.config.cargo_profiles import profiles, with_inherited
 from cartwheel.model.project import Package, Wheel
 
 GENERATOR = "uniffi-bindgen"
@@ -34,7 +34,7 @@ def generator_in(manifest: Path) -> tuple[Path, Path] | None:
 
 
 def generator_on_path(environ: Mapping[str, str]) -> str:
-    """The program that a build starts by its name; empty if there is none."""
+    """The path of the generator that a build finds on PATH; empty if it finds none."""
     own = str(Path(sys.executable).parent)
     return shutil.which(GENERATOR, path=os.pathsep.join((own, environ.get("PATH", "")))) or ""
 
@@ -71,16 +71,17 @@ def stripping_profile(package: Package, wheel: Wheel, root: Path, environ: Mappi
     (`extract_from_elf` of uniffi_bindgen 0.32, November 2026)."""
     if package.bindings != UNIFFI or wheel.target.system != "linux":
         return ""
+    from cartwheel.cargo.config_files import configuration
+
     variables = {**environ, **{name: text for name, text in wheel.environment.items() if isinstance(text, str)}}
-    tables = [table.get("profile", {}) for table in reversed(configuration(root / package.folder, environ).tables)]
-    declared = [*tables, profiles(package.manifests)]
-    name = wheel.profile
-    for _ in range(len(declared[-1]) + 1):
-        variable = variables.get(strip_variable(name))
-        values = (variable, *(rows.get(name, {}).get("strip") for rows in declared))
-        if (strip := next((value for value in values if value is not None), None)) is not None:
+    declared: dict[str, Mapping[str, Any]] = {}
+    for table in ({"profile": profiles(package.manifests)}, *configuration(root / package.folder, environ).tables):
+        for name, row in table.get("profile", {}).items():
+            declared[name] = {**declared.get(name, {}), **row}
+    for name in with_inherited(wheel.profile, declared):
+        strip = variables.get(strip_variable(name), declared.get(name, {}).get("strip"))
+        if strip is not None:
             return name if strip in (True, "true", "symbols") else ""
-        name = next((rows[name]["inherits"] for rows in declared if "inherits" in rows.get(name, {})), "")
     return ""
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from cartwheel.destinations.credentials import PYPIRC
 from cartwheel.destinations.http import is_insecure, is_loopback, without_userinfo
-from cartwheel.model.destination import KNOWN, is_address, is_rehearsal, token_variable
+from cartwheel.model.destination import KNOWN, holds_userinfo, is_address, is_rehearsal, token_variable
 from cartwheel.model.errors import ConfigError, did_you_mean
 
 
@@ -191,7 +191,7 @@ def _refuse_page_of_pypi(name: str, url: str) -> None:
 
 
 def _refuse_url(name: str, what: str, url: str) -> None:
-    if re.match(r"[^/]*//[^/]*@", url):
+    if holds_userinfo(url):
         raise ConfigError(
             f"index {name}: its {what} holds a user name or password; take it out, "
             f"and set {token_variable(name)} in the environment instead"

@@ -4,14 +4,13 @@ configuration."""
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from msgspec import DecodeError, json
 
 from cartwheel.filesystem.windows_files import delete_file
 from cartwheel.inputs.build_reads import DIRECTORIES
-from cartwheel.inputs.git_reads import LOCAL
 from cartwheel.inputs.native_sources import INCLUDING
 from cartwheel.model.record import Dependencies
 
@@ -54,12 +53,12 @@ def last_compile_time(directory: Path) -> float:
     return max((modification_time(path) for path in stamps), default=0.0)
 
 
-def may_escape(root: Path, was: Mapping[str, str], now: Mapping[str, str], built: float) -> bool:
-    """Whether tools that compare modification times may miss that the digests `was` became `now`, of files in `root`.
+def may_escape(root: Path, changed: Iterable[str], was: Mapping[str, str], built: float) -> bool:
+    """Whether tools that compare modification times may miss one of the changed files in `root`.
 
-    They miss a file that is older than the last build, and a new header that comes first on a search path.
+    They miss a file that is older than the last build, and a new header that comes first on a search path. `was`: the
+    files' digests at that build; `built`: its time in seconds since the epoch.
     """
-    changed = (path for path in {*was, *now} if was.get(path) != now.get(path) and path not in LOCAL)
     return any(
         modification_time(root / path) <= built or (not was.get(path) and Path(path).suffix in INCLUDING)
         for path in changed

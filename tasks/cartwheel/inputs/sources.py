@@ -146,7 +146,7 @@ class CompiledSources(Struct, frozen=True, kw_only=True):
         now = self._with_settings(self.dependencies(work.snapshot, Dependencies(learned=then.learned)), work.snapshot)
         was, files = ({**seen.listing, **seen.local} for seen in (then, now))
         changed = {p for p in {*was, *files} - {*git_reads.LOCAL} if was.get(p) != files.get(p)}
-        older = may_escape(work.root, was, files, built)
+        older = may_escape(work.root, changed, was, built)
         named = changed.intersection(path for group in self._declared_files(work.snapshot) for path in group)
         for unwatched in then.learned.get("unwatched", ()):
             named |= {p for p in changed if unwatched in (p, ".") or p.startswith(f"{unwatched}/")}

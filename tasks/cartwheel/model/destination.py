@@ -65,6 +65,11 @@ def token_variable(name: str) -> str:
     return f"CARTWHEEL_INDEX_{re.sub(r'[^A-Za-z0-9]+', '_', name).upper()}_TOKEN"
 
 
+def holds_userinfo(url: str) -> bool:
+    """Whether an address holds a user name or a password."""
+    return re.match(r"[^/]*//[^/]*@", url) is not None
+
+
 def is_address(text: str) -> bool:
     """Whether a text is an address that can be requested by http or https."""
     from urllib.parse import urlsplit

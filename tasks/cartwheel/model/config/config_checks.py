@@ -11,7 +11,7 @@ from cartwheel.model.config.layers import chosen_by
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.config.values import Secret
-from cartwheel.model.destination import KINDS, KNOWN, PYPI, is_address, kind_of, token_variable
+from cartwheel.model.destination import KINDS, KNOWN, PYPI, holds_userinfo, is_address, kind_of, token_variable
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.versions.version import has_one_field, wrong_tag_form
 
@@ -49,7 +49,7 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         for key, text in (("url", index.url), ("simple", index.simple)):
             if text and not is_address(text) and kind_of(place, settings.index or {}) == PYPI:
                 yield f"index.{place} {key}: no address that can be requested; expected one such as https://HOST/PATH/"
-            if re.match(r"[^/]*//[^/]*@", text or ""):
+            if holds_userinfo(text or ""):
                 yield (
                     f"index.{place} {key}: holds a user name or password, which everybody reads; take it out, set "
                     f"{token_variable(place)} in the environment, and name the user as index.{place}.user"
