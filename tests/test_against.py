@@ -58,7 +58,13 @@ def test_a_universal_wheel_replaces_those_of_both_processors_and_the_other_way_r
 def test_a_program_for_every_python_replaces_compiled_modules_and_not_the_other_way_round() -> None:
     old, new = ["x-1-cp313-cp313-win32.whl"], ["x-2-py3-none-win32.whl"]
     assert not lost(old, new)
-    assert "windows win32 any other" in lost(new, old)[new[0]]
+    assert "windows win32 any other interpreter" in lost(new, old)[new[0]]
+
+
+def test_a_pure_wheel_that_ends_is_lost_on_any_system() -> None:
+    (users,) = lost(["x-1-py3-none-any.whl"], ["x-2.tar.gz"]).values()
+    assert users[0] == "any system any other interpreter"
+    assert users[-1] == "any system cp315"
 
 
 def test_a_floor_that_rises_is_told_with_the_interpreters_and_one_that_falls_is_not() -> None:

@@ -25,7 +25,7 @@ NEWEST_MINOR = int(SUPPORTED[-1].split(".")[1])
 OLDEST_OF_PURE = 10
 """The oldest CPython 3 that a `py3-none` wheel is taken to serve when wheels for single versions replace it."""
 
-ANY_OTHER = "any other"
+ANY_OTHER = "any other interpreter"
 
 
 class Cell(Struct, frozen=True, kw_only=True, order=True):
@@ -34,12 +34,13 @@ class Cell(Struct, frozen=True, kw_only=True, order=True):
     system: str
     """`Platform.label`."""
     interpreter: str
-    """`cp313`, `cp314t`, `pypy311_pp73`, or `any other`."""
+    """`cp313`, `cp314t`, `pypy311_pp73`, or `any other interpreter`."""
     variant: str = ""
     """The letters of the build tag."""
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.system, self.interpreter, self.variant) if part)
+        system = "any system" if self.system == "any" else self.system
+        return " ".join(part for part in (system, self.interpreter, self.variant) if part)
 
 
 class LostFile(Struct, frozen=True, kw_only=True):

@@ -18,33 +18,35 @@ _REVERSED = re.compile(
 _DEFINITION = re.compile(r"(?P<head> {0,3}\[(?P<label>[^\]\n]+)\]:[ \t]*)(?P<url><?\S+?>?)(?P<end>[ \t]*\r?\n?)")
 
 
+_FORMS = ((_REVERSED, "{new}{dots}{old}"), (_COMPARE, "{old}{dots}{new}"))
+
+
 def next_links(url: str, tag: str) -> tuple[str, str]:
     """The links of the unreleased part and of the version with this tag, from the unreleased part's current link.
 
     Both are empty if the link is no comparison.
     """
-    for form, order in ((_REVERSED, "{new}{dots}{old}"), (_COMPARE, "{old}{dots}{new}")):
-        match = form.fullmatch(url)
-        if match:
-            parts = {key: value or "" for key, value in match.groupdict().items()}
-            texts = (
-                order.format(old=old, dots=parts["dots"], new=new)
-                for old, new in ((tag, parts["new"]), (parts["old"], tag))
-            )
-            coming, own = (f"{parts['base']}{text}{parts['tail']}" for text in texts)
-            return coming, own
+    for form, order in _FORMS:
+        if match := form.fullmatch(url):
+            return _comparing(match, order, tag, match["new"]), _comparing(match, order, match["old"], tag)
     return "", ""
+
+
+def _comparing(link: re.Match[str], order: str, old: str, new: str) -> str:
+    """The link with two other tags; the rest of the address stays, whatever text it has in common with a tag."""
+    return f"{link['base']}{order.format(old=old, dots=link['dots'], new=new)}{link['tail'] or ''}"
 
 
 def link_after(url: str, version: str, tag: str, *, last: str) -> str:
     """The link of a version, from the link of the version `last` before it; empty if the form is unknown."""
-    for form in (_REVERSED, _COMPARE):
-        match = form.fullmatch(url)
-        if match:
-            return next_links(url, tag)[1].replace(match["old"], match["new"], 1)
-    old_tag = next((part for part in re.split(r"[/=]", url) if last in part), "")
-    new_tag = tag if re.sub(re.escape(last), "", old_tag) == re.sub(re.escape(version), "", tag) else ""
-    return url.replace(old_tag, new_tag) if old_tag and new_tag else ""
+    for form, order in _FORMS:
+        if match := form.fullmatch(url):
+            return _comparing(match, order, match["new"], tag)
+    old_tag = tag.replace(version, last)
+    places = [match.end() for match in re.finditer(rf"[/=]{re.escape(old_tag)}(?![^/?#>])", url)]
+    if not places or old_tag == tag:
+        return ""
+    return f"{url[: places[-1] - len(old_tag)]}{tag}{url[places[-1] :]}"
 
 
 def with_links(
