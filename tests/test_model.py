@@ -491,6 +491,8 @@ def test_what_the_defaults_leave_out_is_told() -> None:
     assert "s390x-unknown-linux-gnu" in others
     assert "i686-pc-windows-msvc" in others
     assert {wheel.python for wheel in package.wheels} == {"3.9", "3.14"}
+    [package] = understood(manifests({"python": ["3.14"]}, cargo=crate(), project=output)).packages
+    assert package.left_out == (others,), "who names the interpreters knows which"
 
 
 def test_a_stable_abi_package_for_free_threaded_python_has_their_wheels_too() -> None:

@@ -31,7 +31,7 @@ class Other(Struct, frozen=True, kw_only=True):
     source: str
     """A file that is compiled."""
     packed: str
-    """A file of the Python package, its stub, or a module of the crate that exports to Python by uniffi."""
+    """A file of the Python package, its stub, a module of the crate that exports to Python by uniffi, or a header."""
     targets: tuple[str, ...] = TARGETS
     """The systems that its code allows from Linux."""
     readme: str = "README.md"
@@ -69,6 +69,14 @@ OTHERS = {
         version="0.12.0", python="abi3", source="src/lib.rs", packed="python/uuid_utils/__init__.py",
         readme="LICENSE.md",
     ),
+    # a crate of its own around C sources, which its build script names by `*.c`, a path that is not there
+    "mappy-rs": Other(  # its PyO3 0.19 lacks the feature that mingw needs, and knows no Python after 3.11
+        version="0.0.7", python="3.11", source="src/lib.rs",
+        packed="local_dependencies/minimap2-sys/minimap2/minimap.h", targets=(HOST, MUSL, MAC),
+        more='environment = { CARGO_PROFILE_RELEASE_LTO = "off" }',
+    ),
+    # bindgen, cmake and cc in one crate of its graph
+    "libsql": Other(version="0.1.11", python="3.13", source="src/lib.rs", packed="LICENSE.md", targets=(HOST,)),
     # uniffi, the second a workspace with sqlite's C sources in it
     "metamorphic-log": Other(  # its own profile strips the symbols that UniFFI's generator reads
         version="0.1.11", python="py3", source="src/lib.rs", packed="src/ffi.rs",
@@ -181,6 +189,13 @@ def test_the_source_distribution_of_a_package_that_others_wrote_builds_its_plann
     assert git(project.root, "status", "--porcelain") == ""
 
 
+ADDITIONS = {
+    ".rs": "#[uniffi::export]\npub fn added{0}() {{}}",
+    ".h": '__attribute__((constructor)) static void added{0}(void) {{ __asm__ volatile(""); }}',
+}
+"""What an edit adds to a file, by its suffix, where a comment would leave the wheel as it is."""
+
+
 def edited(project: Yard, other: Other, number: int) -> None:
     """The project after one more edit, by its number."""
     source = project.path(other.source)
@@ -194,7 +209,7 @@ def edited(project: Yard, other: Other, number: int) -> None:
             source.write_text(source.read_text("utf-8") + item, "utf-8")
         case 1 | 2:
             path = project.path(other.packed if number == 1 else other.readme)
-            text = f"#[uniffi::export]\npub fn added{number}() {{}}" if path.suffix == ".rs" else f"# edited {number}"
+            text = ADDITIONS.get(path.suffix, "# edited {0}").format(number)
             path.write_text(f"{path.read_text('utf-8')}\n{text}\n", "utf-8")
         case 3:
             path = project.path("pyproject.toml")

@@ -17,7 +17,7 @@ def left_out(plan: WheelPlan, targets: tuple[Target, ...], *, usual: bool) -> tu
         return ()
     return (
         *_end_of_life(plan, compiled),
-        *_unbuilt(plan),
+        *(_unbuilt(plan) if any(plan.uses_default_python(target) for target in compiled) else ()),
         *(_other_targets(compiled) if usual else ()),
     )
 
@@ -31,7 +31,7 @@ def _end_of_life(plan: WheelPlan, targets: Iterable[Target]) -> Iterable[str]:
 
 
 def _unbuilt(plan: WheelPlan) -> Iterable[str]:
-    """Versions that the classifiers name: past their end but built, or not built."""
+    """Versions that the classifiers name and the default takes although past their end, or cannot take."""
     classifiers = plan.manifests.pyproject.get("project", {}).get("classifiers", ())
     rows = (re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", str(row)) for row in classifiers)
     named = [row[1] for row in rows if row]

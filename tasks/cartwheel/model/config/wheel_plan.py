@@ -54,6 +54,10 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
             named = variant.python or tuple(python for python in usual if pattern_matches(only, python))
             yield from (self._wheel(target, p, variant) for p in named if not self.tuning.skipped(target, p))
 
+    def uses_default_python(self, target: Target) -> bool:
+        """Whether the configuration leaves the target's interpreters to the default."""
+        return self.tuning.of("python", None, target) is None
+
     def left_out(self, target: Target) -> tuple[str, ...]:
         """The interpreters of the configuration that are published for no system of this kind."""
         named: tuple[str, ...] = () if target.triple == ANY else self.tuning.of("python", (), target)
