@@ -257,7 +257,7 @@ def test_the_oldest_macos_is_the_interpreters_own() -> None:
     ]
     output = refusal(manifests({"targets": [INTEL], "python": ["3.12"], "floor": "10.12"}))
     assert output == (
-        "[tool.cartwheel] floor: floor '10.12' for x86_64-apple-darwin is older than what Python 3.12 itself runs on; "
+        "[tool.cartwheel] floor: '10.12' for x86_64-apple-darwin is older than what Python 3.12 itself runs on; "
         "expected '10.13' or newer"
     )
 

@@ -101,6 +101,11 @@ def test_the_overview_has_the_tasks_and_leaves_doits_rare_commands_out(project: 
         ),
         (("build", "-j", "2"), "ERROR: option -j not recognized; did you mean '-n'?; see: doit help build"),
         (("-j", "2"), "ERROR: option -j not recognized; did you mean '-n'?; see: doit help run"),
+        (
+            ("release", "--dry-run"),
+            "ERROR: option --dry-run not recognized; doit plan shows what would run, and doit rehearse does a whole "
+            "release for practice; see: doit help release",
+        ),
         (("build", "-z"), "ERROR: option -z not recognized; see: doit help build"),
         (("doctor", "nope"), "ERROR: doctor: it takes no word; found 'nope'"),
         (("cache", "--days", "x"), "ERROR: cache: found 'x', expected a whole number; see: doit help cache"),

@@ -264,7 +264,7 @@ def test_the_tag_of_one_package_among_several_names_it() -> None:
         ({"overrides": [{"select": "*", "flor": "x"}]}, "unknown key 'flor'; did you mean 'floor'?"),
         ({"test": {"comand": ["x"]}}, "[tool.cartwheel] test: unknown key 'comand'; did you mean 'command'?"),
         ({"python": ["2.7"]}, "unknown interpreter '2.7'; expected one like 'abi3', '3.13', '3.14t' or 'pypy3.11'"),
-        ({"floor": "manylinux_2"}, "floor 'manylinux_2' for x86_64-unknown-linux-gnu; expected one like"),
+        ({"floor": "manylinux_2"}, "floor: 'manylinux_2' for x86_64-unknown-linux-gnu; expected one like"),
         ({"targets": ["any"]}, "targets: 'any' is for pure Python; this package has a crate"),
     ],
 )
@@ -293,6 +293,32 @@ def test_a_readme_that_is_missing_is_named(tmp_path: Path) -> None:
     assert [*missing_inputs(tmp_path, package)] == ["demo: [project] readme names READ.md, which is missing"]
     (tmp_path / "READ.md").touch()
     assert [*missing_inputs(tmp_path, package)] == []
+
+
+def test_a_requirements_file_of_the_tests_that_is_missing_is_named(tmp_path: Path) -> None:
+    test = {"command": ["pytest"], "requires": ["numpy", "-r dev/tests.txt", "--requirement=there.txt"]}
+    (tmp_path / "there.txt").touch()
+    [package] = understood(manifests({"test": test})).packages
+    assert [*missing_inputs(tmp_path, package)] == ["demo: test.requires names dev/tests.txt, which is missing"]
+
+
+@pytest.mark.parametrize(
+    ("promised", "triple", "planned"),
+    [
+        ("musllinux_1_1", "x86_64-unknown-linux-musl", "musllinux_1_2"),
+        ("manylinux1", "x86_64-unknown-linux-gnu", "manylinux2014"),
+        ("2_17", "riscv64gc-unknown-linux-gnu", "manylinux_2_31"),
+    ],
+)
+def test_a_promise_of_maturins_table_that_rust_cannot_keep_is_told(promised: str, triple: str, planned: str) -> None:
+    table = {"targets": [triple]}
+    [package] = understood(manifests(table, cargo=crate(), maturin={"compatibility": promised})).packages
+    [line] = package.left_out
+    assert line.startswith("[tool.maturin] promises ")
+    assert line.endswith(f"needs a newer system: planned as {planned} for {triple}")
+    floor = "musllinux_1_2" if "musl" in triple else "manylinux_2_35"
+    read = manifests({**table, "floor": floor}, cargo=crate(), maturin={"compatibility": promised})
+    assert understood(read).packages[0].left_out == ()
 
 
 def test_two_targets_that_would_make_one_file_are_refused() -> None:

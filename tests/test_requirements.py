@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,6 +122,25 @@ def test_crates_that_are_not_fetched_are_no_lack(tmp_path: Path) -> None:
     snapshot = DiskSnapshot(tmp_path, {"PATH": "", "CARGO_HOME": str(tmp_path / "cargo")}, version_of)
     assert sources.crates(snapshot) == ("pyo3",), "what the manifest names, and nothing that only the lock holds"
     assert sources.unfetched(snapshot)
+
+
+@pytest.mark.parametrize(
+    ("row", "allowed"),
+    [
+        ("maturin>=1.4,<1.5", False), ("maturin >=1.4, <2", True), ("maturin", True), ("Maturin~=1.4.0", False),
+        ("maturin[zig]==1.16.*", True), ("maturin<1; python_version < '3'", True), ("maturin-import-hook<1", True),
+        ("maturin<=1.16rc1", False), ("maturin ?", True),
+    ],
+)  # fmt: skip
+def test_a_requirement_that_the_installed_maturin_does_not_meet_is_told(
+    tmp_path: Path, row: str, allowed: bool
+) -> None:
+    project = crate(tmp_path, triple=LINUX)
+    pyproject = tmp_path / "pyproject.toml"
+    pyproject.write_text(re.sub(r"requires = .*", f'requires = ["{row}", "cffi"]', pyproject.read_text()))
+    project = read_project(tmp_path, {})
+    said = [line for line in notes(project, tmp_path, "1.16.0") if "but maturin 1.16.0 is here" in line]
+    assert len(said) == (not allowed)
 
 
 @pytest.mark.skipif(this_machine().system != "linux", reason="is about crossing on Linux")

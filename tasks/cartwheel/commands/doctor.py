@@ -31,7 +31,7 @@ from cartwheel.run_context import RunContext
 from cartwheel.testing.test_hosts import advice, interpreter_for_tests
 from cartwheel.toolchain import sccache
 from cartwheel.toolchain.cargo_directories import FOLDER, disk_use
-from cartwheel.toolchain.requirements import ToolNeed, crate_needs, missing_needs
+from cartwheel.toolchain.requirements import ToolNeed, crate_needs, missing_needs, other_maturin
 
 
 class TargetReadiness(Struct, frozen=True, kw_only=True):
@@ -165,13 +165,16 @@ def _diagnosis(group: tuple[tuple[Package, Wheel], ...], shop: RunContext, host:
         ready=not needs,
         own=own,
         missing=tuple(dict.fromkeys(need.name for need in needs)),
-        fix=(*dict.fromkeys(need.fix for need in needs), *_fetch_advice(group, shop)),
+        fix=(*dict.fromkeys(need.fix for need in needs), *_advice_on_tools(group, shop)),
         tests=tests,
     )
 
 
-def _fetch_advice(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> Iterable[str]:
-    """A line if crates are not fetched, for targets whose needs depend on them."""
+def _advice_on_tools(group: tuple[tuple[Package, Wheel], ...], shop: RunContext) -> Iterable[str]:
+    """Lines about a maturin that the packages do not allow, and about crates that are not fetched, for targets whose
+    needs depend on them."""
+    for one in {package.name: package for package, _ in group}.values():
+        yield from other_maturin(one, shop.world.tool("maturin"))
     package, wheel = group[0]
     crosses = wheel.target.system in ("macos", "windows") and not this_machine().runs(wheel.target)
     if crosses and package.manifest and CompiledSources(package=package, wheel=wheel).unfetched(shop.world):

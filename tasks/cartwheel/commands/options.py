@@ -51,9 +51,14 @@ _OF_OTHERS = {
 }
 """Options of make, cargo and other runners, and what they are here."""
 
+_DRY_RUNS = ("--dry-run", "--dryrun", "--dry_run", "--just-print")
+
 
 def near_option(why: str, known: Iterable[str]) -> str:
-    """`; did you mean '--x'?` for doit's line about an unknown option, if one of `known` is near it; else empty."""
+    """`; did you mean '--x'?` for doit's line about an unknown option, if one of `known` is near it; else empty.
+
+    A dry run is a command here: an option of one task would not reach the tasks before it.
+    """
     from cartwheel.model.errors import did_you_mean
 
     names = frozenset(known)
@@ -62,6 +67,8 @@ def near_option(why: str, known: Iterable[str]) -> str:
         return ""
     if (meant := _OF_OTHERS.get(unknown[1], "")) in names:
         return f"; did you mean '{meant}'?"
+    if unknown[1] in _DRY_RUNS and "--dry-run" not in names:
+        return "; doit plan shows what would run, and doit rehearse does a whole release for practice"
     near = did_you_mean(unknown[1], names) if unknown[1].startswith("--") else ""
     return near if "did you mean" in near else ""
 

@@ -22,7 +22,7 @@ from cartwheel.model.errors import CartwheelError, did_you_mean
 from cartwheel.model.project import Project
 from cartwheel.model.wheels.artifacts import artifacts
 from cartwheel.run_context import RunContext, UpToDate
-from cartwheel.toolchain.requirements import import_library_needs
+from cartwheel.toolchain.requirements import import_library_needs, other_maturin
 
 RUN, FRESH, BLOCKED = "run", "up-to-date", "blocked"
 
@@ -90,7 +90,7 @@ class Plan(WordsAndOptions):
             raise InvalidCommand("plan: --markdown, --sizes and --offline belong to --against")
         outlooks = outlook(closure(self.task_list, pos_args))
         write = self.outstream.write
-        remarks = notes(shop.project, shop.root)
+        remarks = notes(shop.project, shop.root, shop.world.tool("maturin"))
         if as_json:
             write(as_document(shop.project, outlooks, remarks))
             return 0
@@ -178,8 +178,8 @@ def _one(
     return TaskForecast(name=task.name, state=RUN if coming else FRESH, why=coming, after=after)
 
 
-def notes(project: Project, root: Path) -> tuple[str, ...]:
-    """Assumptions of the plan that the configuration does not state."""
+def notes(project: Project, root: Path, maturin: str = "") -> tuple[str, ...]:
+    """Assumptions of the plan that the configuration does not state; `maturin`: the version installed here."""
     without_lock = (
         lockfile_warning(package, root) for package in project.packages if lacks_lockfile(package.manifest, root)
     )
@@ -188,7 +188,8 @@ def notes(project: Project, root: Path) -> tuple[str, ...]:
     left = (f"{package.name}: {line}" for package in project.packages for line in package.left_out)
     old = {need: wheel for package, wheel in project.wheels for need in import_library_needs(package, wheel, root)}
     lacking = (f"{need.name} is missing, and {wheel.target.triple} needs it; {need.fix}" for need, wheel in old.items())
-    return (*without_lock, *left, *lacking, *inputs, *reads)
+    other = (line for package in project.packages for line in other_maturin(package, maturin))
+    return (*without_lock, *left, *other, *lacking, *inputs, *reads)
 
 
 def as_document(project: Project, outlooks: Iterable[TaskForecast], remarks: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ from cartwheel.model.destination import KNOWN
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Package, Project, Wheel, declared_inputs
 from cartwheel.model.wheels.container_image import DOCKERFILE, image_of
+from cartwheel.model.wheels.test_plan import requirements_file
 
 
 def refuse_missing(root: Path, project: Project, environ: Mapping[str, str]) -> None:
@@ -32,7 +33,8 @@ def refuse_missing(root: Path, project: Project, environ: Mapping[str, str]) -> 
 
 
 def missing_inputs(root: Path, package: Package) -> Iterable[str]:
-    """A message for each declared input and for the readme, if missing: it is generated later, or misspelt."""
+    """A message for each declared input, each requirements file and the readme, if missing: it is generated later, or
+    misspelt."""
     readme = package.manifests.pyproject.get("project", {}).get("readme")
     name = readme.get("file") if isinstance(readme, dict) else readme
     if isinstance(name, str) and not (root / inside(package.folder, name)).exists():
@@ -40,6 +42,11 @@ def missing_inputs(root: Path, package: Package) -> Iterable[str]:
     named = dict.fromkeys(name for wheel in (None, *package.wheels) for name in declared_inputs(package, wheel))
     paths = (inside(package.folder, name) for name in named)
     yield from (f"{package.name}: the input {path} is missing" for path in paths if not (root / path).exists())
+    tested = dict.fromkeys(line for wheel in package.wheels if not wheel.test.skip for line in wheel.test.requires)
+    files = (inside(package.folder, name) for line in tested if (name := requirements_file(line)))
+    yield from (
+        f"{package.name}: test.requires names {file}, which is missing" for file in files if not (root / file).exists()
+    )
 
 
 _OPENS_FILES = r"\b(?:File::open|fs::read\w*|read_to_string|read_dir|WalkDir|glob)\b"

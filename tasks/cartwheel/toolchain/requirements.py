@@ -135,6 +135,27 @@ def _old_pyo3(package: Package, wheel: Wheel, root: Path) -> str:
     return version if match and match[2] and (int(match[1]), int(match[2])) < (0, 29) else ""
 
 
+def other_maturin(package: Package, installed: str) -> tuple[str, ...]:
+    """A line if `[build-system] requires` does not allow the installed maturin, which builds the wheels."""
+    rows = package.manifests.pyproject.get("build-system", {}).get("requires", ()) if package.manifest else ()
+    named = [str(row) for row in rows if re.match(r"\s*maturin\s*[\[<>=!~(;@]", str(row), re.IGNORECASE)]
+    if not (named and installed):
+        return ()
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        asked = [one for one in map(Requirement, named) if not (one.marker and not one.marker.evaluate())]
+    except InvalidRequirement:
+        return ()  # the build of the source distribution reports it
+    refused = (one for one in asked if not one.specifier.contains(installed, prereleases=True))
+    return tuple(
+        f"{package.name}: [build-system] requires '{one}' for those who install the source distribution, but maturin "
+        f"{installed} is here and builds the wheels; change the requirement, or install the other: "
+        + pip_install(f"'{one.name}{one.specifier}'")
+        for one in refused
+    )
+
+
 def rust(snapshot: Snapshot) -> tuple[ToolNeed, ...]:
     """The missing programs of Rust itself."""
     path = snapshot.environ.get("PATH")

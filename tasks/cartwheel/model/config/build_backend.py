@@ -199,7 +199,7 @@ def refuse_older_than_python(target: Target, floor: str, python: str, where: str
         target, oldest, where=where
     ):
         raise ConfigError(
-            f"{where}: floor '{floor}' for {target.triple} is older than what Python {python} itself runs on; "
+            f"{where}: '{floor}' for {target.triple} is older than what Python {python} itself runs on; "
             f"expected '{oldest}' or newer"
         )
 

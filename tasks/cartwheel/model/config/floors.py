@@ -23,10 +23,15 @@ def default_floor(manifests: Manifests, target: Target, python: str) -> str:
         return _PYEMSCRIPTEN.get(pythons.version(python), max(_PYEMSCRIPTEN.values()))
     if not manifests.cargo_path:
         return oldest_system(target, python)
-    promised = maturin_floor(manifests, target)
-    if not promised or _version(target, promised) < _version(target, target.floor):
+    if too_old_promise(manifests, target):
         return target.floor
-    return promised
+    return maturin_floor(manifests, target) or target.floor
+
+
+def too_old_promise(manifests: Manifests, target: Target) -> str:
+    """The floor that `[tool.maturin]` promises if Rust's standard library needs a newer system; else empty."""
+    promised = maturin_floor(manifests, target) if manifests.cargo_path else ""
+    return promised if promised and _version(target, promised) < _version(target, target.floor) else ""
 
 
 def maturin_floor(manifests: Manifests, target: Target) -> str:

@@ -1,10 +1,11 @@
-"""What a plan leaves out, or builds although it is past its end, in lines for people."""
+"""What a plan leaves out, builds although it is past its end, or promises otherwise, in lines for people."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
+from cartwheel.model.config.floors import too_old_promise
 from cartwheel.model.config.wheel_plan import WheelPlan
 from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.target import ANY, TARGETS, Target, platform_tag, pypi_takes
@@ -18,6 +19,7 @@ def left_out(plan: WheelPlan, targets: tuple[Target, ...], *, usual: bool) -> tu
     return (
         *_end_of_life(plan, compiled),
         *(_unbuilt(plan) if any(plan.uses_default_python(target) for target in compiled) else ()),
+        *_newer_floors(plan, compiled),
         *(_other_targets(compiled) if usual else ()),
     )
 
@@ -42,6 +44,20 @@ def _unbuilt(plan: WheelPlan) -> Iterable[str]:
     unknown = [version for version in named if version not in pythons.every_version()]
     if unknown:
         yield f"not built, because there is no release of it: {', '.join(unknown)}"
+
+
+def _newer_floors(plan: WheelPlan, targets: Iterable[Target]) -> Iterable[str]:
+    """Targets whose wheels need a newer system than `[tool.maturin]` promises."""
+    promises: dict[tuple[str, str], list[str]] = {}
+    for target in targets:
+        promised = too_old_promise(plan.manifests, target)
+        if promised and not plan.tuning.of("floor", "", target):
+            promises.setdefault((promised, target.floor), []).append(target.triple)
+    for (promised, floor), triples in promises.items():
+        yield (
+            f"[tool.maturin] promises {promised}, but Rust's standard library needs a newer system: planned as {floor} "
+            f"for {', '.join(triples)}"
+        )
 
 
 def _other_targets(targets: tuple[Target, ...]) -> Iterable[str]:

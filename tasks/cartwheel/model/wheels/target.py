@@ -176,14 +176,14 @@ def version_of_floor(target: Target, floor: str, *, where: str) -> tuple[int, in
     kind = _FLOOR_FORMS.get((target.system, target.libc), _FLOOR_FORMS.get((target.system, "")))
     if kind is None:
         if floor:
-            raise ConfigError(f"{where}: floor '{floor}' for {target.triple}, which has none; use an override")
+            raise ConfigError(f"{where}: '{floor}' for {target.triple}, which has none; use an override")
         return (0, 0)
     pattern, example = kind
     if floor in LEGACY_MANYLINUX and target.libc == "gnu":
         return LEGACY_MANYLINUX[floor]
     match = re.fullmatch(pattern, floor)
     if match is None:
-        raise ConfigError(f"{where}: floor '{floor}' for {target.triple}; expected one like '{example}'")
+        raise ConfigError(f"{where}: '{floor}' for {target.triple}; expected one like '{example}'")
     return (int(match[1]), int(match[2] or 0))
 
 
@@ -209,17 +209,17 @@ def refuse_impossible(target: Target, floor: str, *, where: str) -> None:
     version = version_of_floor(target, floor, where=where)
     if version > (newest := NEWEST_LIBC.get(target.libc, version)):
         raise ConfigError(
-            f"{where}: floor '{floor}' for {target.triple}: there is no such libc yet, or auditwheel has no policy for "
+            f"{where}: '{floor}' for {target.triple}: there is no such libc yet, or auditwheel has no policy for "
             f"it; expected {newest[0]}.{newest[1]} or older"
         )
     if version < version_of_floor(target, target.floor, where=where):
         raise ConfigError(
-            f"{where}: floor '{floor}' for {target.triple} is older than Rust's standard library for it; "
+            f"{where}: '{floor}' for {target.triple} is older than Rust's standard library for it; "
             f"expected '{target.floor}' or newer"
         )
     if target.system == "macos" and version[0] >= 11 and version[1]:
         raise ConfigError(
-            f"{where}: floor '{floor}' for {target.triple}: from macOS 11 on a wheel's tag names no minor version, and "
+            f"{where}: '{floor}' for {target.triple}: from macOS 11 on a wheel's tag names no minor version, and "
             f"indexes refuse one that does; write '{version[0]}.0'"
         )
 
