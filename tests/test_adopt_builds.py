@@ -14,7 +14,7 @@ import pytest
 from cartwheel.adoption.build_scripts import before_build
 from cartwheel.adoption.build_settings import compiler_flags
 from cartwheel.adoption.cibuildwheel_options import Options
-from cartwheel.adoption.publishers import publishers, takes_tag
+from cartwheel.adoption.publishers import publishers, starts_on_tag
 from cartwheel.adoption.release_keys import GitFacts, release_table
 from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
 from cartwheel.commands.adopt import adopt, write
@@ -585,12 +585,12 @@ def sent(script: str = "", addresses: dict[str, str] | None = None, **step: Any)
         ("run: twine upload -r artifactory dist/*", "artifactory"),
         ("run: twine upload --config-file ci/pypirc -r corp dist/*", "corp"),
         ("run: uv publish --index internal", "internal"),
-        ('{ run: twine upload dist/*, env: { TWINE_REPOSITORY_URL: "${{ secrets.URL }}" } }', "only a run knows"),
+        ('{ run: twine upload dist/*, env: { TWINE_REPOSITORY_URL: "${{ secrets.URL }}" } }', "known only at run time"),
         ('{ run: uv publish, env: { UV_PUBLISH_URL: "${{ vars.BASE }}/legacy/" } }', "/legacy/"),
-        ('run: twine upload --repository-url "${{ secrets.URL }}" dist/*', "only a run knows"),
+        ('run: twine upload --repository-url "${{ secrets.URL }}" dist/*', "known only at run time"),
         (
             '{ uses: pypa/gh-action-pypi-publish@v1, with: { repository-url: "${{ vars.URL }}", password: x } }',
-            "only a run knows",
+            "known only at run time",
         ),
     ],
 )
@@ -685,7 +685,7 @@ def test_the_upload_address_of_an_index_of_uv_is_taken_over(tmp_path: Path) -> N
 )
 def test_patterns_of_tags_match_as_github_reads_them(patterns: list[str], tag: str, taken: bool) -> None:
     flow = Workflow(path="x.yml", name="x", forge="github", triggers={"push": {"tags": patterns}}, jobs=())
-    assert takes_tag(flow, tag) is taken
+    assert starts_on_tag(flow, tag) is taken
 
 
 @pytest.mark.parametrize("local", ["ci/send.yml", "/ci/*.yml", ".ci/send.yml"])

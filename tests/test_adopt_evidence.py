@@ -12,7 +12,7 @@ from cartwheel.adoption.built_wheels import HOST, BuildCall, build_calls
 from cartwheel.adoption.cibuildwheel_tests import shell_test, wheel_tests
 from cartwheel.adoption.interpreters import named_python, set_up_pythons
 from cartwheel.adoption.proposal import planned_files
-from cartwheel.adoption.shell_loops import unrolled
+from cartwheel.adoption.shell_loops import unroll_loops
 from cartwheel.adoption.workflows import JobStep, workflows
 from cartwheel.commands.adopt import Adoption
 from cartwheel.pipeline import read_project
@@ -205,7 +205,7 @@ def test_a_line_that_powershell_continues_is_one_command() -> None:
     ],
 )
 def test_only_loops_over_words_of_the_script_are_written_out(script: str, expected: str) -> None:
-    assert unrolled(script) == expected
+    assert unroll_loops(script) == expected
 
 
 def build(arguments: str, target: str = "x86_64") -> str:

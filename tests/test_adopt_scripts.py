@@ -8,7 +8,7 @@ import pytest
 from doit.exceptions import InvalidCommand
 
 from cartwheel.adoption.built_wheels import BuildCall, build_calls
-from cartwheel.adoption.called_scripts import written_out
+from cartwheel.adoption.called_scripts import expand_calls
 from cartwheel.adoption.publishers import publishers, rivals
 from cartwheel.adoption.release_keys import GitFacts, release_table
 from cartwheel.adoption.tags_and_changelog import changelog_of, foreign_tag, tag_form
@@ -248,8 +248,8 @@ def test_a_script_in_a_container_is_its_commands() -> None:
 
 def test_scripts_that_call_each_other_end() -> None:
     texts = {"a.sh": "sh b.sh\n", "b.sh": "sh a.sh\nmaturin build\n", "Makefile": "x: y\ny: x\n\tmake x\n"}
-    assert "maturin build" in written_out("sh a.sh", ".", texts, {})
-    assert written_out("make x", ".", texts, {}) is not None
+    assert "maturin build" in expand_calls("sh a.sh", ".", texts, {})
+    assert expand_calls("make x", ".", texts, {}) is not None
 
 
 @pytest.mark.parametrize("text", ["", "\t", "x", "x:", "def f(:", "[a", "{{", "$(", "a := (", "[testenv:x\ncommands"])
@@ -258,7 +258,7 @@ def test_scripts_that_call_each_other_end() -> None:
 )
 def test_a_file_that_no_runner_could_read_is_no_fault(text: str, run: str) -> None:
     names = ("Makefile", "justfile", "noxfile.py", "tox.ini", "pyproject.toml", "Taskfile.yml", "x.sh", "x.py")
-    assert isinstance(written_out(run, ".", dict.fromkeys(names, text), {}), str)
+    assert isinstance(expand_calls(run, ".", dict.fromkeys(names, text), {}), str)
 
 
 def test_scripts_of_a_pipeline_are_read_wherever_they_are(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_an_address_of_hatch_or_of_uv_s_own_file_is_known() -> None:
 def test_a_release_by_an_unknown_target_is_not_published_to_pypi(tmp_path: Path) -> None:
     found, table = adopted(tmp_path / "x", workflow=flow("make publish"), Makefile="include rules.mk\n")
     assert table["publish"] == []
-    assert [note for note in found.notes if "publishes to an index that only a run knows (make publish)" in note]
+    assert [note for note in found.notes if "publishes to an index known only at run time (make publish)" in note]
 
 
 UV = {

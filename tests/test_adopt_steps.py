@@ -11,7 +11,7 @@ from cartwheel.adoption.built_wheels import BuildCall, build_calls
 from cartwheel.adoption.expressions import UNKNOWN
 from cartwheel.adoption.interpreters import set_up_pythons
 from cartwheel.adoption.publishers import publishers
-from cartwheel.adoption.step_outputs import written_values
+from cartwheel.adoption.step_outputs import outputs_and_variables
 from cartwheel.adoption.tags_and_changelog import form_in_triggers
 from cartwheel.adoption.workflows import JobStep, workflows
 from support.adoptions import PACKAGE, adopted
@@ -93,7 +93,7 @@ def test_a_target_that_only_a_run_knows_is_told_and_no_other_takes_its_place(tmp
     ],
 )
 def test_what_a_script_writes_for_later_steps(script: str, outputs: Any, variables: Any) -> None:
-    assert written_values(script, {"KNOWN": "k"}) == (outputs, variables)
+    assert outputs_and_variables(script, {"KNOWN": "k"}) == (outputs, variables)
 
 
 def test_a_variable_that_an_earlier_step_exports_is_seen_by_later_ones() -> None:
@@ -108,7 +108,7 @@ def test_a_variable_that_an_earlier_step_exports_is_seen_by_later_ones() -> None
 @pytest.mark.parametrize(
     ("first", "second", "index"),
     [(PYPI, TEST, "pypi"), (TEST, PYPI, "pypi"), (PYPI, PYPI, "pypi"), (TEST, TEST, "testpypi"),
-     (PYPI, "https://pkgs.example/up", "an index that only a run knows")],
+     (PYPI, "https://pkgs.example/up", "an index known only at run time")],
 )  # fmt: skip
 def test_an_address_that_conditional_steps_choose_is_pypi_or_unknown(first: str, second: str, index: str) -> None:
     steps = f"- if: inputs.x\n  run: echo 'URL={first}' >> $GITHUB_ENV\n"

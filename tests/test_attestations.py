@@ -17,7 +17,7 @@ from cartwheel.destinations import pypi_provenance
 from cartwheel.destinations.pypi_index import Index, resolve
 from cartwheel.destinations.pypi_provenance import NextPublisher
 from cartwheel.lost_provenance import provenance_losses
-from cartwheel.model.config.config_checks import refuse_nonsense
+from cartwheel.model.config.config_checks import refuse_invalid_values
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.config.table import decode
@@ -130,7 +130,7 @@ def index(**keys: object) -> Index:
 def test_attestations_are_switched_off_only_with_a_reason(keys: dict[str, object]) -> None:
     for name in ("house", "github"):
         with pytest.raises(ConfigError, match="attestations = false and its reason belong together"):
-            refuse_nonsense(decode(Settings, {"index": {name: keys}}, where="x"), "x")
+            refuse_invalid_values(decode(Settings, {"index": {name: keys}}, where="x"), "x")
 
 
 def test_public_indexes_get_attestations_by_default_and_others_where_they_ask_for_them() -> None:

@@ -263,10 +263,10 @@ def test_names_and_kinds() -> None:
     ],
 )
 def test_keys_that_mean_nothing_there_are_refused(table: dict[str, Any], output: str) -> None:
-    from cartwheel.model.config.config_checks import refuse_nonsense
+    from cartwheel.model.config.config_checks import refuse_invalid_values
     from cartwheel.model.config.settings import Settings
     from cartwheel.model.config.table import decode
     from cartwheel.model.errors import ConfigError
 
     with pytest.raises(ConfigError, match=output):
-        refuse_nonsense(decode(Settings, {"index": {"shelf": table}}, where="x"), "x")
+        refuse_invalid_values(decode(Settings, {"index": {"shelf": table}}, where="x"), "x")

@@ -15,7 +15,7 @@ import tree_sitter_powershell
 
 from cartwheel.commands.completion import SCRIPTS
 from cartwheel.commands.help_pages import COMMAND_PAGES, TASK_PAGES
-from cartwheel.model.config.plan_checks import refuse_idle
+from cartwheel.model.config.plan_checks import refuse_unmatched_selections
 from cartwheel.model.config.settings import Override
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.wheels.target import target_by_name
@@ -279,7 +279,7 @@ def test_platforms_and_architectures_of_other_tools_are_understood_as_targets(te
 def test_a_selection_in_cibuildwheels_words_is_answered_in_ours(pattern: str, answer: str) -> None:
     wheels = [("x86_64-unknown-linux-gnu", "3.13")]
     with pytest.raises(ConfigError) as caught:
-        refuse_idle([Override(select=pattern, skip="x")], wheels, "here")
+        refuse_unmatched_selections([Override(select=pattern, skip="x")], wheels, "here")
     assert str(caught.value) == (
         f"here overrides: '{pattern}' selects none of the targets x86_64-unknown-linux-gnu{answer}"
     )

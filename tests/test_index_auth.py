@@ -19,7 +19,7 @@ from cartwheel.destinations.pypi_index import Index
 from cartwheel.destinations.pypi_reader import listing
 from cartwheel.destinations.trusted_publishing import CODES, mint
 from cartwheel.destinations.twine_upload import uploading_credentials
-from cartwheel.model.config.config_checks import refuse_nonsense
+from cartwheel.model.config.config_checks import refuse_invalid_values
 from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.config.table import decode
@@ -407,7 +407,7 @@ def test_a_missing_file_of_certificates_is_named(monkeypatch: pytest.MonkeyPatch
 def configured(index: dict[str, object]) -> IndexSettings:
     """The parsed configuration of such an index."""
     settings = decode(Settings, {"index": {"house": index}}, where="here:")
-    refuse_nonsense(settings, "here:")
+    refuse_invalid_values(settings, "here:")
     assert settings.index
     return settings.index["house"]
 
@@ -417,7 +417,7 @@ def test_two_indexes_that_would_share_a_token_are_refused(one: str, other: str) 
     tables = {name: {"url": f"https://{n}.example/"} for n, name in enumerate((one, other))}
     settings = decode(Settings, {"index": tables}, where="here:")
     with pytest.raises(CartwheelError, match=f"'{one}' and '{other}' both take their token from CARTWHEEL_INDEX_"):
-        refuse_nonsense(settings, "here:")
+        refuse_invalid_values(settings, "here:")
 
 
 def test_an_index_says_how_it_is_sent_to() -> None:

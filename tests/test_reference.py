@@ -17,7 +17,7 @@ from tools.reference_pages import messages_page
 
 from cartwheel.backends import maturin
 from cartwheel.filesystem.snapshot import DiskSnapshot
-from cartwheel.model.config.config_checks import refuse_nonsense
+from cartwheel.model.config.config_checks import refuse_invalid_values
 from cartwheel.model.config.key_docs import key_docs
 from cartwheel.model.config.settings import Settings, Tunable
 from cartwheel.model.config.table import Table, decode, tables_in
@@ -60,7 +60,7 @@ def test_every_key_is_documented_and_its_example_is_accepted(table: type[Table])
     examples = {doc.key: tomllib.loads(f"x = {doc.example}")["x"] for doc in docs if doc.example}
     value = decode(table, {**dict.fromkeys((f.encode_name for f in required(table)), "x"), **examples}, where="here")
     if isinstance(value, Settings):
-        refuse_nonsense(value, "here")
+        refuse_invalid_values(value, "here")
 
 
 def required(table: type[Table]) -> list[msgspec.structs.FieldInfo]:

@@ -21,7 +21,7 @@ from cartwheel.model.config.release_settings import IndexSettings
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Work
-from cartwheel.model.wheels.artifacts import ledger
+from cartwheel.model.wheels.artifacts import ledger_path
 from cartwheel.model.wheels.target import TARGETS
 from cartwheel.pipeline import read_project
 from cartwheel.process.run import Interrupted
@@ -475,7 +475,7 @@ def builds_nothing(release: Candidate, index: Faulty) -> None:
 
 
 def has_sent_from_here(release: Candidate, index: Faulty) -> None:
-    path = release.root / ledger(release.package, "shelf")
+    path = release.root / ledger_path(release.package, "shelf")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"{}")
 

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from cartwheel.filesystem.snapshot import DiskSnapshot
 from cartwheel.inputs.folder_sources import TreeSources
-from cartwheel.model.config.config_checks import refuse_nonsense
+from cartwheel.model.config.config_checks import refuse_invalid_values
 from cartwheel.model.config.release_settings import CacheSettings
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.errors import ConfigError
@@ -869,14 +869,14 @@ def test_without_a_cache_the_commands_say_how_to_have_one(tmp_path: Path) -> Non
 )  # fmt: skip
 def test_an_address_that_no_registry_takes_is_refused(address: str) -> None:
     with pytest.raises(ConfigError, match="expected oci://HOST/NAME"):
-        refuse_nonsense(Settings(cache=address), "[tool.cartwheel]")
+        refuse_invalid_values(Settings(cache=address), "[tool.cartwheel]")
 
 
 @pytest.mark.parametrize(
     "address", ["oci://ghcr.io/owner/a-b.c_d__e--f", "oci://localhost:5000/a", "oci://h/a/b/c", "file:///a b/c"]
 )
 def test_an_address_of_a_registry_or_a_folder_is_taken(address: str) -> None:
-    refuse_nonsense(Settings(cache=address), "[tool.cartwheel]")
+    refuse_invalid_values(Settings(cache=address), "[tool.cartwheel]")
 
 
 def test_what_git_says_of_one_clone_is_not_shared(tmp_path: Path) -> None:

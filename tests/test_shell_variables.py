@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cartwheel.adoption.shell_variables import assignments
-from cartwheel.adoption.step_outputs import written_values
+from cartwheel.adoption.step_outputs import outputs_and_variables
 
 
 @pytest.mark.parametrize(
@@ -44,4 +44,4 @@ def test_variables_are_read_in_the_order_in_which_a_script_sets_them(
     ],
 )
 def test_a_variable_for_later_steps_is_read_from_bash_and_powershell(script: str) -> None:
-    assert written_values(script, {})[1] == {"A": "1"}
+    assert outputs_and_variables(script, {})[1] == {"A": "1"}

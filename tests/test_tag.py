@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cartwheel.model.config.config_checks import refuse_nonsense
+from cartwheel.model.config.config_checks import refuse_invalid_values
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.errors import CartwheelError, ConfigError, StepFailed
 from cartwheel.model.versions.version import tag_name, version_in
@@ -107,7 +107,7 @@ def test_tags_of_other_forms_are_not_versions() -> None:
 @pytest.mark.parametrize("template", ["release", "v{verson}", "v{version}-{pep440}", "{semver}{semver}", "{name}"])
 def test_a_form_without_one_place_for_the_version_is_refused_when_it_is_read(template: str) -> None:
     with pytest.raises(ConfigError, match="one place for the version"):
-        refuse_nonsense(Settings(tag=template), "[tool.cartwheel]")
+        refuse_invalid_values(Settings(tag=template), "[tool.cartwheel]")
 
 
 FORMS = ("v{version}", "{name}/{semver}", "{name}@{pep440}", "é-{version}", "a.lock-{version}", "{version}-")
@@ -121,7 +121,7 @@ NO_FORMS = (
 @pytest.mark.parametrize("template", NO_FORMS)
 def test_a_form_that_git_would_not_take_is_refused_when_it_is_read(template: str) -> None:
     with pytest.raises(ConfigError, match="which git does not take") as error:
-        refuse_nonsense(Settings(tag=template), "[tool.cartwheel]")
+        refuse_invalid_values(Settings(tag=template), "[tool.cartwheel]")
     assert str(error.value).isprintable()
     with pytest.raises(ConfigError, match="which git does not take"):
         tag_name(template, "1.2.0", name="pysof")
@@ -133,7 +133,7 @@ def test_the_forms_refused_are_those_that_git_refuses(tmp_path: Path) -> None:
         return subprocess.run(["git", "check-ref-format", ref], cwd=tmp_path, check=False).returncode == 0
 
     for template in FORMS:
-        refuse_nonsense(Settings(tag=template), "")
+        refuse_invalid_values(Settings(tag=template), "")
         assert takes(tag_name(template, "1.2.0", name="pysof"))
     assert {template for template in NO_FORMS if takes(template)} == {"-{version}"}  # an option on a command line
 

@@ -15,7 +15,7 @@ from cartwheel.filesystem.files import write_atomically
 from cartwheel.inputs.folder_sources import TreeSources
 from cartwheel.machine.host import this_machine
 from cartwheel.model.check_report import CheckReport, TestRun, parse_report, report_json, untested_reason
-from cartwheel.model.config.manifests import inside
+from cartwheel.model.config.manifests import path_in
 from cartwheel.model.config.settings import Test
 from cartwheel.model.destination import kind_row
 from cartwheel.model.errors import StepFailed
@@ -44,7 +44,7 @@ def _of_wheel(package: Package, wheel: Wheel) -> Step:
         name=f"check:{wheel.segments}",
         doc=f"{wheel.file} and its tests",
         needs=(artifacts.wheel_path(package, wheel),),
-        makes=(artifacts.report(wheel),),
+        makes=(artifacts.report_path(wheel),),
         after=(f"repair:{wheel.segments}",),
         settings={"python": wheel.python, "floor": wheel.floor, **test_plan.settings(package, wheel.test)},
         tools=("abi3audit", "check-wheel-contents", "readme-renderer"),
@@ -58,9 +58,9 @@ def _tests(package: Package, test: Test) -> TreeSources:
     """The package's files that its tests read: those named in the command, or all if the tests run in its folder."""
     named = [part.split("{package}/", 1)[1] for part in test.command if "{package}/" in part]
     files = [name for line in test.requires if (name := test_plan.requirements_file(line))]
-    locks = ("uv.lock", inside(package.folder, "uv.lock")) if test.locked else ()
-    folders = (package.folder,) if test.cwd else tuple(inside(package.folder, name) for name in named)
-    return TreeSources(folders=folders, files=(*(inside(package.folder, name) for name in files), *locks))
+    locks = ("uv.lock", path_in(package.folder, "uv.lock")) if test.locked else ()
+    folders = (package.folder,) if test.cwd else tuple(path_in(package.folder, name) for name in named)
+    return TreeSources(folders=folders, files=(*(path_in(package.folder, name) for name in files), *locks))
 
 
 def _could_run_now(package: Package, wheel: Wheel, snapshot: Snapshot) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ def _could_run_now(package: Package, wheel: Wheel, snapshot: Snapshot) -> tuple[
     from cartwheel.testing.test_hosts import interpreter_for_tests
 
     try:
-        report = parse_report((snapshot.root / artifacts.report(wheel)).read_bytes())
+        report = parse_report((snapshot.root / artifacts.report_path(wheel)).read_bytes())
     except (OSError, StepFailed):
         return ()
     env = environment.uv_environment(snapshot.environ)
@@ -104,7 +104,7 @@ def _check_wheel(package: Package, wheel: Wheel, work: Work) -> Learned:
     if reason := untested_reason(runs):
         work.announce(f"tests not run: {reason}")
     report = CheckReport(file=path.name, sha256=sha256_of(path), runs=runs)
-    write_atomically(work.root / artifacts.report(wheel), report_json(report))
+    write_atomically(work.root / artifacts.report_path(wheel), report_json(report))
     return {}
 
 
@@ -125,7 +125,7 @@ def refuse_invalid_wheel(
             target=wheel.target,
             floor=wheel.floor,
             python=wheel.python,
-            pyproject=str(root / inside(package.folder, "pyproject.toml")),
+            pyproject=str(root / path_in(package.folder, "pyproject.toml")),
             programs_only=package.manifests.programs_only,
         ),
         but=but,
@@ -163,7 +163,7 @@ def _of_sdist(project: Project, package: Package) -> Step:
         name=f"check:sdist:{package.key}",
         doc=f"{package.sdist}: a wheel built from it in isolation, its files and its tests",
         needs=(f"{package.dist}/{package.sdist}",),
-        makes=(artifacts.sdist_report(package),),
+        makes=(artifacts.sdist_report_path(package),),
         after=(f"sdist:{package.key}", *((f"build:{wheel.segments}",) if wheel else ())),
         settings={**test_plan.settings(package, package.test), "report": "with files"},
         tools=("rustc",) if package.manifest else (),
@@ -192,8 +192,8 @@ def _of_set(package: Package, waived: tuple[str, ...]) -> Step:
     return Step(
         name=f"check:set:{package.key}",
         doc=f"all files of {package.name} together: one metadata, the index's rules",
-        needs=(*(artifact.path for artifact in files), artifacts.sdist_report(package)),
-        makes=(artifacts.set_report(package),),
+        needs=(*(artifact.path for artifact in files), artifacts.sdist_report_path(package)),
+        makes=(artifacts.set_report_path(package),),
         after=(*(artifact.task for artifact in files), f"check:sdist:{package.key}"),
         settings={"private": str(package.private), "rules": ", ".join(waived)},
         act=lambda work: _check_set(package, waived, work),
@@ -222,6 +222,6 @@ def _check_set(package: Package, waived: tuple[str, ...], work: Work) -> Learned
     refuse_other_files(package, {candidate.file: candidate.artifact for candidate in candidates}, work)
     digests = {path.name: sha256_of(path) for path in paths}
     write_atomically(
-        work.root / artifacts.set_report(package), dumps({"schema": 1, "files": digests}, indent=1).encode()
+        work.root / artifacts.set_report_path(package), dumps({"schema": 1, "files": digests}, indent=1).encode()
     )
     return {}

@@ -14,7 +14,14 @@ from cartwheel.model.config.build_backend import UNVERSIONED
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Snapshot, Work
-from cartwheel.model.wheels.artifacts import Artifact, artifacts, checks, package_artifacts, report, reports
+from cartwheel.model.wheels.artifacts import (
+    Artifact,
+    artifacts,
+    check_tasks,
+    package_artifacts,
+    report_path,
+    report_paths,
+)
 from cartwheel.model.wheels.target import TARGETS
 from cartwheel.process import environment
 
@@ -63,7 +70,7 @@ def checks_before_tag(project: Project, package: Package) -> tuple[str, ...]:
     if project.started_by:
         return ()
     if not project.made_by_ci:
-        return checks(package)
+        return check_tasks(package)
     host = this_machine()
     own = (f"check:{wheel.segments}" for wheel in package.wheels if host.runs(wheel.target))
     return (*own, f"check:sdist:{package.key}")
@@ -73,7 +80,7 @@ def reports_before_tag(project: Project, package: Package) -> tuple[str, ...]:
     """The reports of the checks that must pass before a tag."""
     if project.started_by:
         return ()
-    return tuple(a.report for a in local_artifacts(package)) if project.made_by_ci else reports(package)
+    return tuple(a.report for a in local_artifacts(package)) if project.made_by_ci else report_paths(package)
 
 
 def local_artifacts(package: Package) -> tuple[Artifact, ...]:
@@ -99,16 +106,16 @@ def verified_digests(package: Package, work: Work, files: Iterable[Artifact] = (
     wrong: list[str] = []
     for artifact in tuple(files) or package_artifacts(package):
         try:
-            report = parse_report((work.root / artifact.report).read_bytes(), where=artifact.report)
+            report_path = parse_report((work.root / artifact.report).read_bytes(), where=artifact.report)
         except OSError:
             wrong.append(f"{artifact.file}: not checked; run: doit check:{_place(artifact)}")
             continue
-        digests[artifact.file] = report.sha256
+        digests[artifact.file] = report_path.sha256
         if not (work.root / artifact.path).is_file():
             wrong.append(f"{artifact.path} is missing; run: doit {artifact.task}")
-        elif current_sha256(artifact.path, work.snapshot) != report.sha256:
+        elif current_sha256(artifact.path, work.snapshot) != report_path.sha256:
             wrong.append(f"{artifact.path} is not the file that was checked; run: doit check:{_place(artifact)}")
-        elif (reason := untested_for_release(report, wine_counts=artifact.file in by_wine)) and not excused.get(
+        elif (reason := untested_for_release(report_path, wine_counts=artifact.file in by_wine)) and not excused.get(
             artifact.file
         ):
             todo = (
@@ -236,7 +243,7 @@ def refuse_untested(project: Project, package: Package, work: Work) -> None:
     for wheel in package.wheels if not project.rehearsed else ():
         if not wheel.test.command or wheel.test.skip or wheel.untested:
             continue
-        if (done := check_report(work.root / report(wheel))) and not done.untested:
+        if (done := check_report(work.root / report_path(wheel))) and not done.untested:
             continue
         if not host.runs(wheel.target) or not test_plan.every_python_required(wheel):
             continue

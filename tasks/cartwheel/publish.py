@@ -11,7 +11,7 @@ from cartwheel.gate import refuse_unless_meant, refuse_unversioned
 from cartwheel.model.destination import is_rehearsal
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
-from cartwheel.model.wheels.artifacts import checks, ledger, package_artifacts, ready, reports
+from cartwheel.model.wheels.artifacts import check_tasks, ledger_path, package_artifacts, ready_tasks, report_paths
 from cartwheel.process import environment
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ def steps(project: Project) -> Iterable[Step]:
     for package in project.packages:
         before: tuple[str, ...] = ()
         for name in package.publish:
-            early, late = (ready(package), ()) if _needs_no_tag(project, name) else _tag_tasks(project, package)
+            early, late = (ready_tasks(package), ()) if _needs_no_tag(project, name) else _tag_tasks(project, package)
             yield Step(
                 name=f"publish:{name}:{package.key}",
                 doc=f"{package.name} {package.version} to {name}",
-                needs=(*reports(package), *(artifact.path for artifact in package_artifacts(package))),
-                after=(*early, *checks(package), *late),
+                needs=(*report_paths(package), *(artifact.path for artifact in package_artifacts(package))),
+                after=(*early, *check_tasks(package), *late),
                 follows=before,
                 always=True,
                 act=lambda work, package=package, name=name: _act(project, package, name, work),  # type: ignore[misc]
@@ -38,7 +38,7 @@ def steps(project: Project) -> Iterable[Step]:
 
 def _tag_tasks(project: Project, package: Package) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The tasks of a package's tag to run before its files are built, and those to run after."""
-    return (*ready(package), *tasks_before_tag(project, package)), (f"tag:{package.key}",)
+    return (*ready_tasks(package), *tasks_before_tag(project, package)), (f"tag:{package.key}",)
 
 
 def _needs_no_tag(project: Project, name: str) -> bool:
@@ -62,7 +62,7 @@ def _act(project: Project, package: Package, name: str, work: Work) -> Mapping[s
         if environment.builds_forbidden(work.snapshot.environ):
             _examine_again(package, files, work)
         book = Ledger(
-            work.root / ledger(package, name), index=destination.name, url=destination.url, project=package.name,
+            work.root / ledger_path(package, name), index=destination.name, url=destination.url, project=package.name,
             version=package.version, say=work.announce,
         )  # fmt: skip
         deliver(destination, items, book, say=work.announce, measure=work.log.measure)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
-from cartwheel.model.wheels.artifacts import checks, package_artifacts
+from cartwheel.model.wheels.artifacts import check_tasks, package_artifacts
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -24,7 +24,7 @@ def steps(project: Project) -> Iterable[Step]:
 def _last(project: Project, package: Package) -> tuple[str, ...]:
     if package.publish and project.made_by_ci:
         return (f"tag:{package.key}",)
-    return tuple(f"verify:{index}:{package.key}" for index in package.publish) or checks(package)
+    return tuple(f"verify:{index}:{package.key}" for index in package.publish) or check_tasks(package)
 
 
 def _say(project: Project, package: Package, work: Work) -> Mapping[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Reasons against a release before a build: one table of rules for `ready`, `tag` and `doctor`."""
+"""Reasons against a release before a build: one table of rules for `ready_tasks`, `tag` and `doctor`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cartwheel.destinations.protocol import NOTHING
 from cartwheel.model.errors import CartwheelError, StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Work
-from cartwheel.model.wheels.artifacts import ledger, package_artifacts
+from cartwheel.model.wheels.artifacts import ledger_path, package_artifacts
 from cartwheel.process import environment
 from cartwheel.process.run import Interrupted
 from cartwheel.release_candidate import ReleaseCandidate, Situation
@@ -152,7 +152,7 @@ def _unpublished(it: ReleaseCandidate) -> Iterable[str]:
         return
     words = [word.split(":") for word in it.work.named]
     for name in it.package.publish:
-        here = (it.work.root / ledger(it.package, name)).is_file()
+        here = (it.work.root / ledger_path(it.package, name)).is_file()
         named = any(word == ["verify"] or word[:2] == ["verify", name] for word in words)
         if named and not here and _holds_nothing(it.project, it.package, name, it.work):
             by_ci = f"the pipeline of {it.package.tag_name} publishes it"

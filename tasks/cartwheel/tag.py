@@ -8,11 +8,11 @@ from cartwheel import checklist, gate
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project
 from cartwheel.model.step import Step, Work
-from cartwheel.model.wheels.artifacts import ready
+from cartwheel.model.wheels.artifacts import ready_tasks
 
 
 def steps(project: Project) -> Iterable[Step]:
-    """Two steps for each published package: `ready` (may it be tagged?, first of all) and `tag`."""
+    """Two steps for each published package: `ready_tasks` (may it be tagged?, first of all) and `tag`."""
     for package in project.packages:
         if package.publish:
             yield Step(
@@ -26,7 +26,7 @@ def steps(project: Project) -> Iterable[Step]:
                 doc=f"{package.tag_name} on this commit, pushed with its branch",
                 needs=gate.reports_before_tag(project, package),
                 after=(
-                    *ready(package),
+                    *ready_tasks(package),
                     "version-sync",
                     *checklist.tasks_before_tag(project, package),
                     *gate.checks_before_tag(project, package),

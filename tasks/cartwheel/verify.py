@@ -9,7 +9,7 @@ from cartwheel.model.destination import kind_row
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project, packages_with_same_tag
 from cartwheel.model.step import Step, Work
-from cartwheel.model.wheels.artifacts import package_artifacts, ready
+from cartwheel.model.wheels.artifacts import package_artifacts, ready_tasks
 
 
 def steps(project: Project) -> Iterable[Step]:
@@ -20,7 +20,7 @@ def steps(project: Project) -> Iterable[Step]:
                 name=f"verify:{name}:{package.key}",
                 doc=f"{package.name} {package.version}, installed from {name} and tested",
                 needs=tuple(artifact.path for artifact in package_artifacts(package)),
-                after=ready(package),
+                after=ready_tasks(package),
                 follows=tuple(
                     f"publish:{name}:{p.key}" for p in (package, *_with_the_same_page(project, package, name))
                 ),

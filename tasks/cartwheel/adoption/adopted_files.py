@@ -38,7 +38,7 @@ IGNORED = (".cartwheel/", "dist/")
 
 
 class FileEdit(Struct, frozen=True, kw_only=True):
-    """A file as it is, empty for a new one, and as it is to be."""
+    """The old and the new text of a file; `old` is empty for a new file."""
 
     path: str
     old: str
@@ -73,7 +73,7 @@ def table_edit(path: str, old: str, table: Mapping[str, Any], comments: Mapping[
     """pyproject.toml with `[tool.cartwheel]` at its end and its schema for editors in the first line; None for an
     empty table.
 
-    Everything that is there stays; raises `ConfigError` if that cannot be done.
+    All existing text is kept.  Raises `ConfigError` if the tables cannot be added at the end.
     """
     if not table:
         return None
@@ -106,7 +106,7 @@ def with_schema_line(path: str, text: str) -> str:
     return f"{mark}#:schema {'../' * path.count('/')}{EDITOR_SCHEMA}{newline}{newline}{body}"
 
 
-def added_overrides(path: str, old: str, overrides: Iterable[Mapping[str, Any]]) -> str:
+def text_with_overrides(path: str, old: str, overrides: Iterable[Mapping[str, Any]]) -> str:
     """The file with further `[[tool.cartwheel.overrides]]` at its end."""
     newline = "\r\n" if "\r\n" in old else "\n"
     rows = "\n".join(_section("[[tool.cartwheel.overrides]]", row) for row in overrides).replace("\n", newline)

@@ -60,7 +60,8 @@ def _by_name(texts: Texts) -> dict[str, str]:
 def calls_of(
     folder: str, calls: Iterable[BuildCall], folders: Iterable[str], others: Iterable[str] = ()
 ) -> tuple[BuildCall, ...]:
-    """The builds of one package: those in its folder. An only package without any takes those in folders of no package.
+    """The builds of one package: those in its folder. The only package of a repository also gets those in
+    folders of no package, if it has none of its own.
 
     `folders`: those of all packages; `others`: folders that only look like a package.
     """

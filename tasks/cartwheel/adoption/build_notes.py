@@ -1,4 +1,4 @@
-"""The lines that tell what builds of workflows have and the proposed table has not."""
+"""Notes on what the builds of workflows do and the proposed table does not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def lines_left_out(calls: Iterable[BuildCall], manifests: Manifests, *, released
 
 
 def _unknown_interpreters(calls: Iterable[BuildCall], manifests: Manifests) -> Iterable[str]:
-    """A line for each job whose wheels are for an interpreter that only a run knows."""
+    """A line for each job whose wheels are for an interpreter that is known only at run time."""
     default = default_python(manifests, bindings_of(manifests), stable_abi(manifests))
     if len(default) == 1 and default[0] in (pythons.PURE, pythons.ABI3):
         return

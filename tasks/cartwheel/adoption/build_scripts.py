@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from cartwheel.adoption.shell_loops import joined_lines
 
-_BROUGHT = re.compile(
+_REDUNDANT = re.compile(
     r"^(?:sudo\s+)?(?:rustup\b|rustc\b|curl\b.*(?:rustup|sh\.rustup\.rs)|(?:\S*python[\d.]*\s+-m\s+|uv\s+)?(?:\S*/)?pip[\d.]*\s+install\b"
     r"|pipx?\s+install\b|uv\s+(?:sync|tool\s+install)\b|cargo\s+(?:--version|-V)|source\b|\.\s|set\s+[-+]|echo\b|true$)"
 )
-"""Commands that a build of cartwheel needs no more: Rust, maturin and build requirements are installed by it or by the
-job that it writes."""
+"""Commands that a build by cartwheel does not need: it, or the job that it writes, installs Rust, maturin and build
+requirements."""
 
 _PACKAGES = re.compile(
     r"\b(?:yum|dnf|microdnf|apt|apt-get|aptitude|apk|zypper|pacman|brew|choco|vcpkg)\b(?:\s+-\S+)*\s+"
@@ -36,7 +36,7 @@ class BeforeBuild(Struct, frozen=True, kw_only=True):
 
 def before_build(script: str) -> BeforeBuild:
     """The parts of a script. A script that installs packages inside of control structures is kept as a whole."""
-    lines = [line for line in script_lines(script) if not is_brought(line)]
+    lines = [line for line in script_lines(script) if not is_redundant(line)]
     if any(_CONTROL.search(line) for line in lines):
         if _PACKAGES.search(script):
             return BeforeBuild(image=tuple(lines))
@@ -44,7 +44,7 @@ def before_build(script: str) -> BeforeBuild:
     commands: list[tuple[str, ...]] = []
     packages: list[str] = []
     for line in (part.strip() for whole in lines for part in re.split(r"&&|;", whole)):
-        if not line or _BROUGHT.match(line):
+        if not line or _REDUNDANT.match(line):
             continue
         if _PACKAGES.search(line):
             packages.append(line.removeprefix("sudo "))
@@ -53,9 +53,9 @@ def before_build(script: str) -> BeforeBuild:
     return BeforeBuild(commands=tuple(commands), image=tuple(packages))
 
 
-def is_brought(line: str) -> bool:
-    """Whether cartwheel or the job that it writes does all that the line does."""
-    return all(not part or _BROUGHT.match(part) for part in map(str.strip, re.split(r"&&|;", line)))
+def is_redundant(line: str) -> bool:
+    """Whether cartwheel or the job that it writes already does what the line does."""
+    return all(not part or _REDUNDANT.match(part) for part in map(str.strip, re.split(r"&&|;", line)))
 
 
 def installs_packages(line: str) -> bool:

@@ -69,7 +69,7 @@ def build_settings(
             comments[key] = f"from {source[triples[0]]}"
         else:
             rows.append({"select": " ".join(triples), key: value})
-    overrides = (*_joined(rows), *of_some)
+    overrides = (*_merge_rows(rows), *of_some)
     return BuildSettings(table=table, overrides=overrides, comments=comments, files=files, steps=tuple(steps))
 
 
@@ -97,7 +97,7 @@ def _of_some_interpreters(
         yield {"select": {"target": triple, "python": " ".join(pythons)}, **other}
 
 
-def _joined(rows: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+def _merge_rows(rows: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
     """One row for each selection."""
     joined: dict[str, dict[str, Any]] = {}
     for row in rows:

@@ -20,9 +20,9 @@ from cartwheel.adoption.command_lines import (
 from cartwheel.adoption.interpreters import named_python, set_up_pythons
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.platform_names import image_policy, python_name, triple_of, with_macos_variables, with_policy
-from cartwheel.adoption.shell_loops import unrolled
+from cartwheel.adoption.shell_loops import unroll_loops
 from cartwheel.adoption.shell_variables import assignments
-from cartwheel.adoption.workflows import ONLY_A_RUN, JobRun, JobStep, Workflow, without_called
+from cartwheel.adoption.workflows import RUN_TIME_VALUE, JobRun, JobStep, Workflow, top_level_workflows
 
 FOUND = "found"
 """Stands for the interpreters that the build finds: all that the package supports."""
@@ -73,11 +73,11 @@ class BuildCall(Struct, frozen=True, kw_only=True):
 def build_calls(pipelines: Iterable[Workflow], texts: Texts) -> tuple[BuildCall, ...]:
     """Every build of the workflows, each row of a matrix by itself, and the targets of cargo-dist's configuration."""
     from cartwheel.adoption.cargo_dist import cargo_dist_calls
-    from cartwheel.adoption.preparation import prepared
+    from cartwheel.adoption.preparation import with_preparation
 
     calls = (
-        prepared(_for_host(call, job.steps[: number + 1]), job, job.steps[: number + 1], texts)
-        for workflow in without_called(pipelines, texts)
+        with_preparation(_for_host(call, job.steps[: number + 1]), job, job.steps[: number + 1], texts)
+        for workflow in top_level_workflows(pipelines, texts)
         for job in workflow.jobs
         for number, step in enumerate(job.steps)
         for call in _calls(step, job, texts)
@@ -142,8 +142,8 @@ def _maturin(
     folder = package_folder(folder, options)
     system = job.system
     named = options.get("--target", [target])[-1] or target
-    if named == ONLY_A_RUN:
-        note = "its target is known only to a run, so what it builds is not in the plan; write it as targets"
+    if named == RUN_TIME_VALUE:
+        note = "its target is known only at run time, so what it builds is not in the plan; write it as targets"
         yield BuildCall(tool="maturin", workflow=job.workflow, job=job.job, folder=folder, notes=(note,))
         return
     triple = triple_of(named, system, _set_up_arch(job) or job.arch)
@@ -208,7 +208,7 @@ def builds_wheels(line: str) -> bool:
 def _calls_in_script(step: JobStep, job: JobRun, texts: Texts) -> Iterable[BuildCall]:
     from cartwheel.adoption.build_folders import built_folders
 
-    script = unrolled(step.run)
+    script = unroll_loops(step.run)
     lines = script.splitlines()
     for number, line in enumerate(lines):
         earlier = "\n".join(row for row in lines[:number] if not builds_wheels(row))

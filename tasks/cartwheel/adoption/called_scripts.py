@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from cartwheel.adoption.command_lines import folder_after, split_words, words_and_options
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.python_commands import function_commands, script_commands
-from cartwheel.adoption.shell_loops import joined_lines, unrolled
+from cartwheel.adoption.shell_loops import joined_lines, unroll_loops
 from cartwheel.adoption.shell_variables import ASSIGNED, plain_value
 from cartwheel.adoption.task_files import just_commands, make_commands, table_commands, tox_commands
 
@@ -24,7 +24,7 @@ _PYTHON = re.compile(r"\S*py(?:thon)?[\d.]*(?:\.exe)?(?:\s+-[\dBIOSsuWX.]+)*\s+"
 _CONTAINER = re.compile(r"\b(?:docker|podman)\s+run\b.*\s(?:\S*(?:manylinux|musllinux)\S*)\s+")
 
 
-def written_out(script: str, folder: str, texts: Texts, env: Mapping[str, str], *, depth: int = 0) -> str:
+def expand_calls(script: str, folder: str, texts: Texts, env: Mapping[str, str], *, depth: int = 0) -> str:
     """The script with the commands of each script, Makefile target, session or task that it calls.
 
     A call whose file or target cannot be read stays as it is. `folder`: where the script runs; `env`: its variables.
@@ -65,7 +65,7 @@ def _body(command: str, folder: str, texts: Texts, env: Mapping[str, str], depth
     if rows is None:
         return None
     place, lines = rows
-    own = written_out("\n".join(lines), place, texts, seen, depth=depth + 1)
+    own = expand_calls("\n".join(lines), place, texts, seen, depth=depth + 1)
     moved = [f"cd {place}"] if place != folder and lines else []
     return "\n".join((*(f"export {name}={word}" for name, word in assigned.items()), *moved, own))
 
@@ -85,7 +85,7 @@ def _commands(command: str, folder: str, texts: Texts, env: Mapping[str, str]) -
     python = _PYTHON.match(command)
     called = shell or python
     match = _SCRIPT.match(command[called.end() :] if called else command)
-    path = _known(match[1], folder, texts) if match else ""
+    path = _script_path(match[1], folder, texts) if match else ""
     if not path or not match:
         return None
     if path.endswith(".py") or (python and not shell):
@@ -94,10 +94,10 @@ def _commands(command: str, folder: str, texts: Texts, env: Mapping[str, str]) -
         return None
     there = path.rpartition("/")[0] or "."
     text = re.sub(r"\$\(dirname\s+[^)]*\)|\$\{?PSScriptRoot\b\}?", lambda _: there, texts[path])
-    return folder, [_with_arguments(unrolled(text), split_words(match[2]))]
+    return folder, [_with_arguments(unroll_loops(text), split_words(match[2]))]
 
 
-def _known(name: str, folder: str, texts: Texts) -> str:
+def _script_path(name: str, folder: str, texts: Texts) -> str:
     """The path of a script that was read, by its name in a command; empty if no script matches."""
     parts = [
         part
@@ -139,7 +139,7 @@ def _in_container(line: str, image: re.Match[str], texts: Texts, env: Mapping[st
     if body is None:
         return line
     commands = " && ".join(
-        row.strip() for row in unrolled(body).splitlines() if row.strip() and not row.startswith("#")
+        row.strip() for row in unroll_loops(body).splitlines() if row.strip() and not row.startswith("#")
     )
     return f"{line[:start]} sh -c '{commands.replace(chr(39), chr(34))}'"
 

@@ -19,7 +19,7 @@ from cartwheel.adoption.cibuildwheel_releases import (
 from cartwheel.adoption.cibuildwheel_tests import shell_test, wheel_tests
 from cartwheel.adoption.command_lines import folder_up
 from cartwheel.adoption.parsed_files import Texts
-from cartwheel.adoption.platform_names import deployment_target, triple_of
+from cartwheel.adoption.platform_names import deployment_target, musl_triple, triple_of
 from cartwheel.adoption.workflows import JobRun, JobStep
 from cartwheel.model.wheels.python import allows_python
 
@@ -257,7 +257,7 @@ def wheel_of(identifier: str, options: Options, *, major: int = MAJOR) -> tuple[
     if policy in ("manylinux", "musllinux"):
         triple = triple_of(arch, "linux")
         if policy == "musllinux":
-            triple = triple.replace("gnueabihf", "musleabihf").replace("-gnu", "-musl")
+            triple = musl_triple(triple)
         return triple, _floor(options, policy, arch, major), name
     if policy in _ELSEWHERE:
         return _ELSEWHERE[policy].get(arch, arch), _elsewhere_floor(options, policy), name

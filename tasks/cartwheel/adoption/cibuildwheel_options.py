@@ -47,7 +47,7 @@ class Options:
         return Options(self._step, self.system, self.pyproject, identifier)
 
     def value(self, name: str) -> Any:
-        """A list or text; None where nothing says it."""
+        """A list or a text; None if the option is not set."""
         variable = "CIBW_" + name.upper().replace("-", "_")
         for key in (f"{variable}_{self.system.upper()}", variable):
             if self._env.get(key):
@@ -55,7 +55,7 @@ class Options:
         value = self.table.get(self.system, {}).get(name, self.table.get(name))
         for row in self._overrides:
             if name in row:
-                value = _inherited(value, row[name], row.get("inherit", {}).get(name, "none"))
+                value = _inherit(value, row[name], row.get("inherit", {}).get(name, "none"))
         return value
 
     def words(self, name: str) -> list[str]:
@@ -85,7 +85,7 @@ class Options:
         return {name: text for name, text in {**inherited, **pairs}.items() if "$" not in text}
 
 
-def _inherited(below: Any, value: Any, rule: str) -> Any:
+def _inherit(below: Any, value: Any, rule: str) -> Any:
     """An option of an override on top of what it overrides (cibuildwheel's documentation, `inherit`, November 2026)."""
     if rule not in ("append", "prepend") or not below:
         return value
@@ -135,25 +135,28 @@ def test_settings(pyproject: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]
                       ("test-groups", "groups")):  # fmt: skip
         value = table.get(key)
         if key == "test-command":
-            value = None if _several(value) else _command(value)
+            value = [] if needs_shell(command_text(value)) else shell_words(command_text(value))
         if value:
             settings[name] = tuple(value.split()) if isinstance(value, str) else tuple(map(str, value))
     return settings
 
 
-def _several(command: Any) -> str:
-    """A test command that only a shell can run: several commands, or operators of a shell; empty for another."""
-    rows = [str(row) for row in command] if isinstance(command, list) else [str(command or "")]
-    text = " && ".join(rows)
-    return text if len(rows) > 1 or set(text) & set("&|;><$`\n") or not (_command(command) or not text) else ""
+def command_text(value: Any) -> str:
+    """A command of an option as one line of a shell; several are joined by `&&`."""
+    return " && ".join(map(str, value)) if isinstance(value, list) else str(value or "").strip()
 
 
-def _command(value: Any) -> list[str]:
-    """The words of one command; none for what no shell reads."""
+def shell_words(command: str) -> list[str]:
+    """The words of a command; none if no shell can read it."""
     try:
-        return shlex.split(" ".join(map(str, value)) if isinstance(value, list) else str(value or ""))
+        return shlex.split(command)
     except ValueError:
         return []
+
+
+def needs_shell(command: str) -> bool:
+    """Whether a command has operators of a shell, or is several."""
+    return bool(set(command.strip()) & set("&|;><$`\n"))
 
 
 def own_placeholders(word: str, folder: str) -> str:

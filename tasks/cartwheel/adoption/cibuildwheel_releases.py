@@ -1,4 +1,4 @@
-"""Which release of cibuildwheel a workflow pins, and what that one builds otherwise than the tables say."""
+"""The release of cibuildwheel that a workflow pins, and how its builds differ from the tables of the newest one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cartwheel.adoption.cibuildwheel_options import matches
 from cartwheel.adoption.workflows import JobRun, JobStep
 
 MAJOR = 4
-"""The release that the tables are of."""
+"""The release that the tables describe."""
 IMAGE_BEFORE_3 = {"manylinux": "manylinux2014", "musllinux": "musllinux_1_2"}
 """The images of cibuildwheel 2.3 and later 2.x (release notes of 2.3.0; 3.0.0 went to manylinux_2_28)."""
 _OLDER = ("cp313t", "pp38", "pp39", "pp310")

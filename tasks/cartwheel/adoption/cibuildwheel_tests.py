@@ -1,9 +1,8 @@
-"""How cibuildwheel tests each wheel, from variables, `[tool.cibuildwheel]` and its overrides, as keys of `test`."""
+"""How cibuildwheel tests each wheel (variables, `[tool.cibuildwheel]`, its overrides), as keys of `test`."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,7 +10,15 @@ from typing import Any
 from msgspec import Struct
 
 from cartwheel.adoption.built_wheels import BuildCall
-from cartwheel.adoption.cibuildwheel_options import Options, matches, own_placeholders, words_of
+from cartwheel.adoption.cibuildwheel_options import (
+    Options,
+    command_text,
+    matches,
+    needs_shell,
+    own_placeholders,
+    shell_words,
+    words_of,
+)
 from cartwheel.adoption.command_lines import folder_up
 from cartwheel.model.wheels.wheel_name import normalised_name
 
@@ -26,13 +33,13 @@ _MOVED = re.compile(r"cd\s+[\"']?\{(?:project|package)\}(?:/([\w./-]+))?[\"']?\s
 def wheel_tests(options: Options, identifier: str, folder: str) -> Test:
     """The tests of one wheel; empty for a command that only a shell can run. `folder`: of its package."""
     test: dict[str, Any] = {}
-    command = _single(options.value("test-command"))
+    command = command_text(options.value("test-command"))
     if not command:
         return {"skip": UNTESTED}
     if moved := _MOVED.fullmatch(command):
         test["cwd"] = _from_package(moved[1] or "", folder) if "{project}" in command else moved[1] or "."
         command = moved[2].strip()
-    words = _words(command) if command and not needs_shell(command) else []
+    words = shell_words(command) if command and not needs_shell(command) else []
     if not words:
         return {}
     test["command"] = [own_placeholders(word, folder) for word in words]
@@ -55,28 +62,12 @@ def _is_extra(name: str, options: Options) -> bool:
 
 
 def shell_test(options: Options) -> str:
-    """A test command that only a shell can run, which no key has; empty for another."""
+    """The test command if only a shell can run it, which no key can express; empty for any other."""
     value = options.value("test-command")
-    command = _single(value)
+    command = command_text(value)
     moved = _MOVED.fullmatch(command)
     rest = moved[2] if moved else command
-    return command if needs_shell(rest) or (command and not _words(rest)) else ""
-
-
-def needs_shell(command: str) -> bool:
-    """Whether a command has operators of a shell, or is several."""
-    return bool(set(command.strip()) & set("&|;><$`\n"))
-
-
-def _single(value: Any) -> str:
-    return " && ".join(map(str, value)) if isinstance(value, list) else str(value or "").strip()
-
-
-def _words(command: str) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return []
+    return command if needs_shell(rest) or (command and not shell_words(rest)) else ""
 
 
 def _from_package(name: str, folder: str) -> str:
@@ -88,7 +79,7 @@ def _from_package(name: str, folder: str) -> str:
 
 def _requirements(value: Any, folder: str) -> list[str]:
     """Requirements, each `-r FILE` as one."""
-    words = _words(value) if isinstance(value, str) else list(map(str, value or ()))
+    words = shell_words(value) if isinstance(value, str) else list(map(str, value or ()))
     rows: list[str] = []
     for word in words:
         word = re.sub(

@@ -14,7 +14,7 @@ from cartwheel.adoption.built_wheels import CARGO_DIST, FOUND, HOST, BuildCall
 from cartwheel.adoption.cargo_arguments import cargo_keys
 from cartwheel.adoption.cibuildwheel_tests import build_tests
 from cartwheel.adoption.file_sets import Comparison, cells_of, identity, reason_of
-from cartwheel.adoption.layout import FoundPackage, FoundTests
+from cartwheel.adoption.layout import PackageCandidate, TestSetup
 from cartwheel.adoption.platform_tags import is_wheel
 from cartwheel.adoption.proposal import Proposal, from_build, proposal
 from cartwheel.adoption.proposed_keys import usual_triples
@@ -23,7 +23,7 @@ from cartwheel.adoption.short_selections import short_table
 from cartwheel.model.config.bindings import BIN, bindings_of, stable_abi
 from cartwheel.model.config.default_python import default_python, minimum_python
 from cartwheel.model.config.floors import default_floor
-from cartwheel.model.config.manifests import PYPROJECT, PYPROJECT_ALONE, Manifests, crate_version
+from cartwheel.model.config.manifests import PYPROJECT, PYPROJECT_ALONE, Manifests, crate_version, has_scm_plugin
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import same, semver
 from cartwheel.model.wheels import python as pythons
@@ -33,7 +33,7 @@ from cartwheel.model.wheels.target import TARGETS
 class PackageEvidence(Struct, frozen=True, kw_only=True):
     """The facts about one package before the proposal."""
 
-    package: FoundPackage
+    package: PackageCandidate
     manifests: Manifests
     """With the features that all builds of its workflows name."""
     index: str
@@ -44,7 +44,7 @@ class PackageEvidence(Struct, frozen=True, kw_only=True):
     unread: str = ""
     """Why the index could not be read."""
     calls: tuple[BuildCall, ...]
-    tests: FoundTests
+    tests: TestSetup
     changelog: str
     tag: str
     """The form of its tags; empty without tags."""
@@ -101,7 +101,7 @@ def _pythons(call: BuildCall, default: tuple[str, ...], minimum: str) -> tuple[s
     versions = []
     for name in call.pythons:
         match = re.fullmatch(r"3\.(\d+)", name)
-        served = stable and match and int(match[1]) >= int(minimum.split(".")[1])
+        served = stable and match and int(match[1]) >= pythons.minor(minimum)
         versions.append(stable if served else name)
     return tuple(dict.fromkeys(versions))
 
@@ -120,7 +120,7 @@ def package_table(evidence: PackageEvidence) -> PackageTable:
     settings = build_settings(evidence.calls, {(wheel.triple, wheel.python) for wheel in wheels}, targets)
     cargo = cargo_keys(evidence.calls, evidence.manifests, targets)
     tests = build_tests(evidence.calls, {(wheel.triple, wheel.python) for wheel in wheels}, targets)
-    rows = tuple(_merged((*aim.table.get("overrides", ()), *settings.overrides, *cargo.overrides, *tests.overrides)))
+    rows = tuple(_merge((*aim.table.get("overrides", ()), *settings.overrides, *cargo.overrides, *tests.overrides)))
     table = short_table({**aim.table, **({"overrides": rows} if rows else {})}, targets)
     comments = {key: f"as {source}" for key in aim.table if source}
     of_builds = {"overrides": comments.get("overrides", "as the workflows build them")}
@@ -148,7 +148,7 @@ def package_table(evidence: PackageEvidence) -> PackageTable:
     )
 
 
-def _merged(rows: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+def _merge(rows: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
     """Overrides with one row for each selection, as far as no key would be lost."""
     merged: list[dict[str, Any]] = []
     for row in rows:
@@ -176,16 +176,11 @@ def _runners(calls: Iterable[BuildCall], targets: set[str], table: Mapping[str, 
     return {"overrides": [*table.get("overrides", []), *rows]} if rows else {}
 
 
-_FROM_GIT = ("setuptools-scm", "setuptools_scm", "hatch-vcs", "pdm-backend", "poetry-dynamic-versioning")
-
-
 def version_keys(manifests: Manifests) -> dict[str, Any]:
     """`version` or `version-from` of the package's own table, where the version is not in the place of the default."""
     project = manifests.pyproject.get("project", {})
-    requires = " ".join(map(str, manifests.pyproject.get("build-system", {}).get("requires", ())))
     if not manifests.cargo_path:
-        git = "version" in project.get("dynamic", ()) and any(name in requires for name in _FROM_GIT)
-        return {"version": "scm"} if git else {}
+        return {"version": "scm"} if has_scm_plugin(manifests.pyproject) else {}
     static = project.get("version")
     crate = manifests.cargo.get("package", {}).get("version")
     if not isinstance(static, str) or static == crate:
@@ -197,7 +192,7 @@ def version_keys(manifests: Manifests) -> dict[str, Any]:
     return {"version-from": PYPROJECT if follows else PYPROJECT_ALONE}
 
 
-# What is told ---------------------------------------------------------------------------------------------------------
+# The closing table ----------------------------------------------------------------------------------------------------
 
 
 class AdoptionRow(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """GitHub's `${{ … }}` expressions, evaluated as far as a reader of the file can know their values.
 
-What only a run knows (outputs of other jobs, secrets) is `UNKNOWN`, and so is everything that depends on it.
+What is known only at run time (outputs of other jobs, secrets) is `UNKNOWN`, and so is everything that depends on it.
 Language: GitHub's documentation "Evaluate expressions in workflows and actions", November 2026.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class Unknown:
-    """The value that only a run knows."""
+    """The value of what is known only at run time."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
@@ -55,8 +55,8 @@ def variables(table: Any, context: Context) -> dict[str, Any]:
     return {str(name): value if value is UNKNOWN else as_text(value) for name, value in rows}
 
 
-def holds(condition: Any, context: Context) -> bool:
-    """Whether an `if` lets a job or step run in a release; one that only a run can decide does."""
+def may_run(condition: Any, context: Context) -> bool:
+    """Whether the `if` of a job or step may be true in a release; true if it is known only at run time."""
     if condition is None or condition == "":
         return True
     if isinstance(condition, bool):

@@ -17,9 +17,10 @@ from cartwheel.adoption.platform_tags import is_sdist, is_wheel, platforms
 from cartwheel.adoption.shipped_wheels import shipped_wheels
 from cartwheel.model.errors import CartwheelError
 from cartwheel.model.wheels.outside_facts import SUPPORTED
+from cartwheel.model.wheels.python import minor
 from cartwheel.model.wheels.wheel_name import WheelName
 
-NEWEST_MINOR = int(SUPPORTED[-1].split(".")[1])
+NEWEST_MINOR = minor(SUPPORTED[-1])
 """The newest released CPython 3: how far an `abi3` wheel is taken to reach."""
 
 OLDEST_OF_PURE = 10

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from cartwheel.adoption.called_scripts import written_out
+from cartwheel.adoption.called_scripts import expand_calls
 from cartwheel.adoption.parsed_files import Texts, parsed_yaml
 from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
 
@@ -74,15 +74,15 @@ def _body(name: str, document: Mapping[str, Any], depth: int = 0) -> dict[str, A
     parents = own.get("extends") or []
     merged: dict[str, Any] = {}
     for parent in [parents] if isinstance(parents, str) else parents:
-        merged = _overlaid(merged, _body(str(parent), document, depth + 1))
-    return _overlaid(merged, own)
+        merged = _overlay(merged, _body(str(parent), document, depth + 1))
+    return _overlay(merged, own)
 
 
-def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _overlaid(merged[key], value) if both else value
+        merged[key] = _overlay(merged[key], value) if both else value
     return merged
 
 
@@ -110,7 +110,7 @@ def _runs(name: str, document: Mapping[str, Any], path: str, texts: Texts) -> It
             environment=str(environment.get("name", "") if isinstance(environment, Mapping) else environment),
             permissions={"id-token": "write"} if body.get("id_tokens") else {},
             needs=tuple(n if isinstance(n, str) else str(n.get("job", "")) for n in body.get("needs") or ()),
-            steps=(JobStep(run=written_out(_expand(script, variables), ".", texts, env), env=env),),
+            steps=(JobStep(run=expand_calls(_expand(script, variables), ".", texts, env), env=env),),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from cartwheel.adoption.called_scripts import written_out
+from cartwheel.adoption.called_scripts import expand_calls
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.workflows import JobRun, JobStep, Workflow
 
@@ -28,9 +28,9 @@ _SCRIPT = re.compile(
     r"(?:(?:scripts?|tools?|bin|ci|dev|etc|contrib|maint|releas\w*)/)?"
     r"[\w-]*(?:release|publish|upload|deploy)[\w-]*(?:\.(?:sh|bash|py))?"
 )
-"""The path of a script that is named as a release is."""
+"""The path of a script whose name says that it releases."""
 _NAMED = re.compile(r"--target\b|(?:many|musl)linux_?\d|pyo3/maturin|\bsdist\b")
-"""Parts of a build's command line without which it is for the machine of whoever starts it."""
+"""Parts of a command line that name the target; without them a build is for the machine of the person who starts it."""
 _UNKNOWN = re.compile(r"--target[= ][\"']?\$")
 
 
@@ -44,7 +44,7 @@ def hand_releases(texts: Texts) -> tuple[Workflow, ...]:
     addresses, no_index = index_addresses(texts), (*FORGES_AND_CRATES, UNNAMED)
     rows: dict[str, list[JobRun]] = {}
     for path, name, command in _calls(texts):
-        script = written_out(command, ".", texts, {})
+        script = expand_calls(command, ".", texts, {})
         sent = uploads(JobStep(run=script), addresses)
         if script == command or all(row.index in no_index for row in sent):
             continue
@@ -77,8 +77,8 @@ def _is_build(line: str) -> bool:
 
 def _known_builds(lines: Iterable[str]) -> Iterable[str]:
     """The lines; none if any build among them is for an unknown machine or target."""
-    from cartwheel.adoption.shell_loops import unrolled
+    from cartwheel.adoption.shell_loops import unroll_loops
 
-    rows = unrolled("\n".join(lines)).splitlines()
+    rows = unroll_loops("\n".join(lines)).splitlines()
     known = all(_NAMED.search(row) and not _UNKNOWN.search(row) for row in rows if _is_build(row))
     return rows if known else ()

@@ -18,8 +18,8 @@ _ENVIRONMENT = re.compile(
 
 
 def set_up_pythons(steps: Iterable[JobStep], *, uv: bool = False) -> tuple[str, ...]:
-    """The interpreter that `python` means after these steps, as the configuration names it; empty for one that only a
-    run knows.
+    """The interpreter that `python` means after these steps, as the configuration names it; empty if it is known
+    only at run time.
 
     `actions/setup-python` puts each version that it installs before the others on PATH: the last one counts (its
     documentation, `advanced-usage.md`, November 2026). `uv`: for a build by uv, which takes its own interpreter first.

@@ -9,7 +9,7 @@ from typing import Any
 from cartwheel.adoption.expressions import UNKNOWN, substitute
 
 
-def expanded_matrix(
+def matrix_rows(
     strategy: Any, context: Mapping[str, Any], faults: list[str], where: str
 ) -> tuple[Mapping[str, Any], ...]:
     """The rows of a matrix, as GitHub combines vectors, `exclude` and `include` (its documentation of
@@ -18,11 +18,11 @@ def expanded_matrix(
     if matrix is None:
         return ({},)
     if not isinstance(matrix, Mapping):
-        faults.append(f"{where}: only a run knows its matrix")
+        faults.append(f"{where}: its matrix is known only at run time")
         return ({},)
     vectors = {k: v for k, v in matrix.items() if k not in ("include", "exclude") and isinstance(v, list)}
     if any(v is UNKNOWN for v in matrix.values()):
-        faults.append(f"{where}: only a run knows its matrix")
+        faults.append(f"{where}: its matrix is known only at run time")
     rows = [dict(zip(vectors, values, strict=True)) for values in itertools.product(*vectors.values())]
     rows = [] if not vectors else rows
     for out in _rows(matrix.get("exclude")):

@@ -14,6 +14,7 @@ from cartwheel.adoption.parsed_files import Texts, parsed_toml
 from cartwheel.adoption.setup_files import why_unreadable
 from cartwheel.adoption.workflows import Workflow
 from cartwheel.model.config.build_backend import backend_of
+from cartwheel.model.config.manifests import path_in
 
 NO_PLACE = frozenset(
     ("tests", "test", "testing", "examples", "example", "benches", "benchmarks", "benchmark", "fuzz", "docs", "doc",
@@ -23,7 +24,7 @@ NO_PLACE = frozenset(
 """Folders whose pyproject.toml is no package of the project."""
 
 
-class FoundPackage(Struct, frozen=True, kw_only=True):
+class PackageCandidate(Struct, frozen=True, kw_only=True):
     """A package that may be released."""
 
     folder: str
@@ -43,19 +44,14 @@ class SkippedFolder(Struct, frozen=True, kw_only=True):
     why: str
 
 
-def below(folder: str, name: str) -> str:
-    """A path inside a folder, `.` for the root."""
-    return name if folder == "." else f"{folder}/{name}"
-
-
 def packages_in(
     texts: Texts, *, excluded: Iterable[str] = ()
-) -> tuple[tuple[FoundPackage, ...], tuple[SkippedFolder, ...]]:
+) -> tuple[tuple[PackageCandidate, ...], tuple[SkippedFolder, ...]]:
     """The packages of a repository, the root first, and the folders that only look like a package or are `excluded`.
 
     Where a package compiles, pure packages beside it count only in the root and as members of its uv workspace.
     """
-    rows: list[FoundPackage] = []
+    rows: list[PackageCandidate] = []
     skipped: list[SkippedFolder] = []
     marks = ("pyproject.toml", "setup.py")
     folders = {path.rpartition("/")[0] or "." for path in texts if path.rpartition("/")[2] in marks}
@@ -63,7 +59,7 @@ def packages_in(
     for folder in sorted(folders, key=lambda f: (f != ".", f.count("/"), f)):
         out = any(matches_folder(folder, pattern) for pattern in excluded)
         row = SkippedFolder(folder=folder, why="excluded") if out else _package(folder, texts)
-        (rows if isinstance(row, FoundPackage) else skipped).append(row)  # type: ignore[arg-type]
+        (rows if isinstance(row, PackageCandidate) else skipped).append(row)  # type: ignore[arg-type]
     members = _uv_members(texts, [row.folder for row in rows])
     if any(row.compiled for row in rows):
         for row in [r for r in rows if not r.compiled and r.folder != "." and r.folder not in members]:
@@ -77,12 +73,12 @@ def matches_folder(folder: str, pattern: str) -> bool:
     return fnmatchcase(folder, pattern.removeprefix("./").rstrip("/"))
 
 
-def _package(folder: str, texts: Texts) -> FoundPackage | SkippedFolder:
-    document = parsed_toml(texts, below(folder, "pyproject.toml"))
+def _package(folder: str, texts: Texts) -> PackageCandidate | SkippedFolder:
+    document = parsed_toml(texts, path_in(folder, "pyproject.toml"))
     where = next((part for part in folder.split("/") if part in NO_PLACE), "")
     if where:
         return SkippedFolder(folder=folder, why=f"lies in {where}/")
-    if texts.get(below(folder, "pyproject.toml"), "").strip() and not document:
+    if texts.get(path_in(folder, "pyproject.toml"), "").strip() and not document:
         return SkippedFolder(folder=folder, why="pyproject.toml is not valid TOML")
     if document.get("tool", {}).get("uv", {}).get("package") is False:
         return SkippedFolder(folder=folder, why="[tool.uv] package = false")
@@ -90,14 +86,14 @@ def _package(folder: str, texts: Texts) -> FoundPackage | SkippedFolder:
     if not build:
         return SkippedFolder(folder=folder, why=why_unreadable(folder, texts) or "no [build-system]")
     backend = re.split(r"[.:]", str(build.get("build-backend", "setuptools")))[0]
-    crate = parsed_toml(texts, below(folder, "Cargo.toml")).get("package", {})
+    crate = parsed_toml(texts, path_in(folder, "Cargo.toml")).get("package", {})
     name = (project or {}).get("name") or (crate.get("name") if backend == "maturin" else "")
     if not name:
         why = why_unreadable(folder, texts) or "no [project] name; name and version have to stand in pyproject.toml"
         return SkippedFolder(folder=folder, why=why)
     requires = " ".join(map(str, build.get("requires", ())))
     rust = backend == "maturin" or "setuptools-rust" in requires or "setuptools_rust" in requires
-    return FoundPackage(
+    return PackageCandidate(
         folder=folder,
         name=str(name),
         backend=backend,
@@ -109,7 +105,7 @@ def _package(folder: str, texts: Texts) -> FoundPackage | SkippedFolder:
 
 def _compiles(folder: str, texts: Texts) -> bool:
     """Whether a setup.py builds extensions."""
-    text = texts.get(below(folder, "setup.py"), "")
+    text = texts.get(path_in(folder, "setup.py"), "")
     return bool(re.search(r"ext_modules\s*=|rust_extensions\s*=|Extension\(|CMakeExtension", text))
 
 
@@ -127,7 +123,7 @@ def _uv_members(texts: Texts, folders: Iterable[str]) -> frozenset[str]:
 # Tests ----------------------------------------------------------------------------------------------------------------
 
 
-class FoundTests(Struct, frozen=True, kw_only=True):
+class TestSetup(Struct, frozen=True, kw_only=True):
     """How a package is tested, as `test` in the configuration; empty values for what the default does."""
 
     command: tuple[str, ...] = ()
@@ -143,27 +139,26 @@ class FoundTests(Struct, frozen=True, kw_only=True):
         return {key: value for key, value in rows.items() if value}
 
 
-def tests_of(package: FoundPackage, texts: Texts, pipelines: Iterable[Workflow]) -> FoundTests:
+def tests_of(package: PackageCandidate, texts: Texts, pipelines: Iterable[Workflow]) -> TestSetup:
     """How a package is tested: cibuildwheel's settings, pytest's, a folder of tests, a workflow's own step."""
-    document = parsed_toml(texts, below(package.folder, "pyproject.toml"))
+    document = parsed_toml(texts, path_in(package.folder, "pyproject.toml"))
     settings = test_settings(document) or test_settings(parsed_toml(texts, "pyproject.toml"))
     if command := settings.get("command"):
         words = tuple(own_placeholders(word, package.folder) for word in command)
-        if not set(" ".join(words)) & set("&|;><$"):
-            return FoundTests(
-                command=words,
-                requires=settings.get("requires", ()),
-                extras=settings.get("extras", ()),
-                groups=settings.get("groups", ()),
-                origin="[tool.cibuildwheel] test-command",
-            )
+        return TestSetup(
+            command=words,
+            requires=settings.get("requires", ()),
+            extras=settings.get("extras", ()),
+            groups=settings.get("groups", ()),
+            origin="[tool.cibuildwheel] test-command",
+        )
     place, origin = _tests_folder(package, document, texts, pipelines)
     groups, extras = _requirements(document)
     if not place:
-        return FoundTests()
+        return TestSetup()
     if place == "tests":
-        return FoundTests(groups=groups, extras=extras, origin=origin)
-    return FoundTests(
+        return TestSetup(groups=groups, extras=extras, origin=origin)
+    return TestSetup(
         command=("pytest", f"{{package}}/{place}"), requires=("pytest",), groups=groups, extras=extras, origin=origin
     )
 
@@ -173,7 +168,7 @@ _TEST_FOLDERS = ("tests", "test", "tests-py", "tests_py", "py-tests", "py_tests"
 
 
 def _tests_folder(
-    package: FoundPackage, document: Mapping[str, Any], texts: Texts, pipelines: Iterable[Workflow]
+    package: PackageCandidate, document: Mapping[str, Any], texts: Texts, pipelines: Iterable[Workflow]
 ) -> tuple[str, str]:
     """The folder of tests relative to the package, and where that is known from; empty without tests."""
     pytest = document.get("tool", {}).get("pytest", {})
@@ -181,14 +176,14 @@ def _tests_folder(
     named = [paths] if isinstance(paths, str) else [str(path) for path in paths]
     folder = package.folder
     for place in (*named, *_TEST_FOLDERS):
-        start = below(folder, place.strip("/")) + "/"
+        start = path_in(folder, place.strip("/")) + "/"
         if any(path.startswith(start) and path.endswith(".py") for path in texts):
             return place.strip("/"), "[tool.pytest] testpaths" if place in named else f"{place}/"
     for workflow in pipelines:
         for job in workflow.jobs:
             for step in job.steps:
                 match = re.search(r"\bpytest\b[^\n]*?\s((?!-)[\w./-]*tests?[\w./-]*)", step.run)
-                if match and any(path.startswith(below(folder, match[1].strip("./")) + "/") for path in texts):
+                if match and any(path.startswith(path_in(folder, match[1].strip("./")) + "/") for path in texts):
                     return match[1].strip("./"), f"{workflow.path}, job {job.job}"
     return "", ""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
+
+from cartwheel.model.wheels.wheel_name import canonical_name
 
 
 class InstallFacts(Struct, frozen=True, kw_only=True):
@@ -26,7 +27,7 @@ def facts_of_metadata(metadata: bytes) -> InstallFacts:
     return InstallFacts(
         requires_python=_specifiers(raw.get("requires_python", "")),
         requires=_normal_rows(raw.get("requires_dist", ())),
-        extras=tuple(sorted(map(_name, raw.get("provides_extra", ())))),
+        extras=tuple(sorted(map(canonical_name, raw.get("provides_extra", ())))),
     )
 
 
@@ -34,13 +35,13 @@ def facts_of_pyproject(pyproject: Mapping[str, Any]) -> tuple[InstallFacts, tupl
     """The facts that `[project]` states, and the fields that are known only once a wheel is built (`dynamic`)."""
     project = pyproject.get("project", {})
     extras = project.get("optional-dependencies", {})
-    optional = (_with_extra(str(row), _name(extra)) for extra, rows in extras.items() for row in rows)
+    optional = (_with_extra(str(row), canonical_name(extra)) for extra, rows in extras.items() for row in rows)
     fields = {"requires-python", "dependencies", "optional-dependencies"}
     return (
         InstallFacts(
             requires_python=_specifiers(str(project.get("requires-python", ""))),
             requires=_normal_rows((*map(str, project.get("dependencies", ())), *optional)),
-            extras=tuple(sorted(map(_name, extras))),
+            extras=tuple(sorted(map(canonical_name, extras))),
         ),
         tuple(field for field in project.get("dynamic", ()) if field in fields),
     )
@@ -50,10 +51,6 @@ def _with_extra(requirement: str, extra: str) -> str:
     head, semicolon, marker = requirement.partition(";")
     both = f"({marker.strip()}) and " if semicolon else ""
     return f"{head.strip()} ; {both}extra == '{extra}'"
-
-
-def _name(extra: str) -> str:
-    return re.sub(r"[-_.]+", "-", extra).lower()
 
 
 def _specifiers(text: str) -> str:
@@ -75,7 +72,7 @@ def _normal_rows(rows: Iterable[str]) -> tuple[str, ...]:
         except InvalidRequirement:
             normal.add(row)
             continue
-        requirement.name = _name(requirement.name)
+        requirement.name = canonical_name(requirement.name)
         normal.add(str(requirement))
     return tuple(sorted(normal))
 

@@ -57,15 +57,19 @@ def with_policy(triple: str, policy: str, container: str) -> tuple[str, str]:
     if "linux" not in triple:
         return triple, ""
     if "musl" in text:
-        musl = triple.replace("gnueabihf", "musleabihf").replace("-gnu", "-musl")
         version = re.search(r"(\d+)_(\d+)", text)
-        return musl, f"musllinux_{version[1]}_{version[2]}" if version else ""
+        return musl_triple(triple), f"musllinux_{version[1]}_{version[2]}" if version else ""
     if text in ("auto", "off", "", "pypi", "linux"):
         image = re.search(r"(manylinux2014|manylinux_\d+_\d+|musllinux_\d+_\d+)", container)
         return (triple, image[1]) if image and "musl" not in image[1] else (triple, "")
     if match := re.fullmatch(r"(\d+)[._](\d+)", text):
         return triple, "manylinux2014" if match[0].replace(".", "_") == "2_17" else f"manylinux_{match[1]}_{match[2]}"
     return triple, f"manylinux{text}" if text in ("1", "2010", "2014") else ""
+
+
+def musl_triple(triple: str) -> str:
+    """The triple of the same processor with musl instead of glibc."""
+    return triple.replace("gnueabihf", "musleabihf").replace("-gnu", "-musl")
 
 
 def image_policy(image: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from cartwheel.adoption.build_scripts import installs_packages, is_brought, script_lines
+from cartwheel.adoption.build_scripts import installs_packages, is_redundant, script_lines
 from cartwheel.adoption.built_wheels import BuildCall, builds_wheels
 from cartwheel.adoption.parsed_files import Texts
 from cartwheel.adoption.platform_names import image_policy
@@ -23,7 +23,7 @@ _HARMLESS = re.compile(
     r"|maturin\s+(?:develop|--version|-V)|uv\s+(?:venv|python|sync|pip|lock|tool|cache|self)\b|\S*activate\b"
     r"|docker\s+(?:info|version|pull|buildx|login|run\s+--rm\s+--privileged)\b|\w+=\S*$|\[|if\b|fi$|else$|then$|done$|:$)"
 )
-"""Commands that leave nothing behind that a wheel is made of."""
+"""Commands that make no part of a wheel."""
 _HARMLESS_ACTIONS = re.compile(
     r"actions/(?:checkout|setup-python|cache(?:/\w+)?|upload-artifact|github-script|attest\S*)|astral-sh/setup-uv"
     r"|dtolnay/\S+|actions-rs/\S+|actions-rust-lang/\S+|moonrepo/setup-rust|hecrj/setup-rust-action|swatinem/rust-cache"
@@ -36,17 +36,17 @@ _HARMLESS_ACTIONS = re.compile(
 _MANAGERS = {"linux": r"\bapt(?:-get|itude)?\b", "macos": r"\bbrew\b", "windows": r"\b(?:choco|vcpkg)\b"}
 """The package managers of GitHub's machines (runner images, November 2026)."""
 _INSTALL = re.compile(r"\b(?:install|add)\b(.*)|\s-S\w*\b(.*)")
-_BROUGHT_PACKAGE = re.compile(
+_PRESENT_PACKAGE = re.compile(
     r"(?:gcc|g\+\+|binutils|libc6-dev|crossbuild-essential)-\S*(?:linux|mingw|arm|riscv|s390|ppc|power)\S*|qemu\S*|binfmt\S*"
     r"|python(?:@?3[\d.]*|3)?(?:-\S*)?|musl(?:-tools|-dev)?|mingw\S*|patchelf|build-essential|curl|wget|git|rustup|rust|uv"
     r"|maturin|gcc|g\+\+|make|zig|pkg-config|sudo|ca-certificates|unzip|zip|xz-utils|lld|mold"
 )
-"""Packages that every machine has, or that cartwheel installs where its toolchain needs them."""
+"""Packages that every machine has, or that cartwheel installs if a toolchain needs them."""
 
 
-def prepared(call: BuildCall, job: JobRun, steps: Sequence[JobStep], texts: Texts) -> BuildCall:
-    """The build, which is the last of `steps`, with what the others did to its machine; a container of the build's own
-    has the files that they made, but not the packages."""
+def with_preparation(call: BuildCall, job: JobRun, steps: Sequence[JobStep], texts: Texts) -> BuildCall:
+    """The build, which is the last of `steps`, with what earlier steps did to its machine.  A container of the build
+    sees the files that they made, but not the packages."""
     rows = tuple(steps[:-1])
     packages: list[str] = []
     commands: list[str] = []
@@ -103,7 +103,7 @@ def _installs_more(line: str) -> bool:
     """Whether a line installs a package that a machine of the pipeline may lack."""
     match = _INSTALL.search(line) if installs_packages(line) else None
     words = (match[1] or match[2] or "").split() if match else ()
-    return any(not word.startswith("-") and not _BROUGHT_PACKAGE.fullmatch(word) for word in words)
+    return any(not word.startswith("-") and not _PRESENT_PACKAGE.fullmatch(word) for word in words)
 
 
 def _actions(steps: Iterable[JobStep]) -> Iterable[str]:
@@ -112,4 +112,4 @@ def _actions(steps: Iterable[JobStep]) -> Iterable[str]:
 
 def _may_matter(command: str) -> bool:
     """Whether a command may make a file of the wheel, or something that the build needs."""
-    return not (is_brought(command) or builds_wheels(command) or _HARMLESS.match(command) or "GITHUB_" in command)
+    return not (is_redundant(command) or builds_wheels(command) or _HARMLESS.match(command) or "GITHUB_" in command)

@@ -24,7 +24,7 @@ from cartwheel.model.wheels.target import (
     ANY,
     TARGETS,
     platform_tag,
-    pypi_takes,
+    pypi_accepts,
     refuse_impossible,
     version_of_floor,
 )
@@ -36,7 +36,7 @@ class UnplannedFile(Struct, frozen=True, kw_only=True):
     file: str
     reason: str
     lost: bool = True
-    """Else it is planned with another floor."""
+    """False if it is planned with another floor."""
 
 
 class Proposal(Struct, frozen=True, kw_only=True):
@@ -60,14 +60,14 @@ def proposal(manifests: Manifests, wheels: Iterable[ShippedWheel], *, checked_by
 
 
 def _row(manifests: Manifests, wheel: ShippedWheel, unplanned: list[UnplannedFile], checked_by: str) -> WheelRow | None:
-    """The wheel in words of the configuration; None, with a reason, for one that it cannot have."""
+    """The wheel in terms of the configuration; None, and a reason in `unplanned`, if it cannot be planned."""
     reason = _refusal(manifests, wheel)
     if reason:
         unplanned.append(UnplannedFile(file=wheel.file, reason=reason))
         return None
     floor = wheel.floor
     target = TARGETS[wheel.triple]
-    refused = [tag for tag in platform_tag(target, target.floor).split(".") if not pypi_takes(tag)]
+    refused = [tag for tag in platform_tag(target, target.floor).split(".") if not pypi_accepts(tag)]
     if checked_by and refused:
         why = f"{checked_by} takes no wheel with the platform tag {refused[0]}"
         unplanned.append(UnplannedFile(file=wheel.file, reason=why))
@@ -93,7 +93,7 @@ def _other_minimum(manifests: Manifests, wheel: ShippedWheel, unplanned: list[Un
     minimum = minimum_python(manifests, stable_abi(manifests))
     if wheel.since == minimum:
         return ""
-    if bindings_of(manifests) == "pyo3" and _minor(wheel.since) > _minor(minimum):
+    if bindings_of(manifests) == "pyo3" and pythons.minor(wheel.since) > pythons.minor(minimum):
         return wheel.since
     who = "the crate" if manifests.cargo_path else "the backend"
     unplanned.append(
@@ -102,10 +102,6 @@ def _other_minimum(manifests: Manifests, wheel: ShippedWheel, unplanned: list[Un
         )
     )
     return ""
-
-
-def _minor(version: str) -> int:
-    return int(version.partition(".")[2])
 
 
 def _refusal(manifests: Manifests, wheel: ShippedWheel) -> str:

@@ -19,6 +19,8 @@ from cartwheel.model.wheels.target import ANY, TARGETS, version_of_floor
 
 
 class WheelRow(Struct, frozen=True, kw_only=True, order=True):
+    """One wheel in terms of the configuration."""
+
     triple: str
     python: str
     floor: str
@@ -28,6 +30,7 @@ class WheelRow(Struct, frozen=True, kw_only=True, order=True):
 
 
 def proposed_keys(manifests: Manifests, rows: list[WheelRow]) -> dict[str, Any]:
+    """The keys that plan these wheels, as far as they differ from the defaults."""
     usual, special = _split(rows)
     triples = sorted({row.triple for row in rows}, key=list(TARGETS).index)
     if not triples:

@@ -12,7 +12,7 @@ from cartwheel.adoption.uploads import (
     FORGES_AND_CRATES,
     PYPIS,
     index_addresses,
-    is_address,
+    is_literal_address,
     uploads,
 )
 from cartwheel.adoption.workflows import JobRun, Workflow
@@ -102,10 +102,10 @@ def tag_patterns(pipelines: Iterable[Workflow]) -> tuple[str, ...]:
 def started_by_tags(pipelines: Iterable[Workflow], tags: Iterable[str]) -> tuple[Workflow, ...]:
     """The workflows without those that only tags of other forms start."""
     forms = tuple(tags)
-    return tuple(w for w in pipelines if TAG not in started_by(w) or any(takes_tag(w, form) for form in forms))
+    return tuple(w for w in pipelines if TAG not in started_by(w) or any(starts_on_tag(w, form) for form in forms))
 
 
-def takes_tag(workflow: Workflow, tag: str) -> bool:
+def starts_on_tag(workflow: Workflow, tag: str) -> bool:
     """Whether a pushed tag of that form (with `{version}`) starts the workflow."""
     if TAG not in started_by(workflow):
         return False
@@ -160,7 +160,7 @@ def rivals(
     indexes: Iterable[str], trigger: str = TAG,
 ) -> tuple[Rival, ...]:  # fmt: skip
     """The jobs of `pipelines` that a release would start as well, and that publish to the project's indexes or to one
-    that only a run knows.
+    that is known only at run time.
 
     `tags`: forms of the project's tags; `indexes`: names and addresses where the project publishes.
     """
@@ -170,12 +170,12 @@ def rivals(
     for workflow in pipelines:
         if workflow.called_only:
             continue
-        same = RELEASE in started_by(workflow) if trigger == RELEASE else any(takes_tag(workflow, t) for t in tags)
+        same = RELEASE in started_by(workflow) if trigger == RELEASE else any(starts_on_tag(workflow, t) for t in tags)
         if not same:
             continue
         for row in publishers([workflow], addresses):
             same_index = bool({row.index, addresses.get(row.index, row.index), row.index.rstrip("/")} & indexes)
-            known = row.index in (*PYPIS, *FORGES_AND_CRATES) or is_address(addresses.get(row.index, row.index))
+            known = row.index in (*PYPIS, *FORGES_AND_CRATES) or is_literal_address(addresses.get(row.index, row.index))
             upload = row.index != "github" and (same_index or (not known and bool(indexes - {"github", "crates-io"})))
             if upload and trigger in row.started_by:
                 lines = job_lines(texts[workflow.path], row.job.partition(" / ")[0])

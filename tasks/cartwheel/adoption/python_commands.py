@@ -14,8 +14,8 @@ _PROGRAMS = re.compile(
 
 
 def script_commands(text: str, env: Mapping[str, str], arguments: Iterable[str]) -> list[str]:
-    """The commands of a whole script. Parts that only a run knows are `${…}`."""
-    tree = _parsed(text)
+    """The commands of a whole script. Parts known only at run time are `${…}`."""
+    tree = _parse(text)
     return _Commands(tree, env, arguments).of(tree) if tree else []
 
 
@@ -26,14 +26,14 @@ def function_commands(
 
     Without names: of all functions with that decorator, as nox runs them.
     """
-    tree = _parsed(text)
+    tree = _parse(text)
     if tree is None:
         return None
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     by_name = {name: node for node in functions for name in _names(node)}
     chosen_names = [name.partition("(")[0] for name in names]
     if not chosen_names:
-        chosen = [node for node in functions if decorator and decorator in map(_called, node.decorator_list)]
+        chosen = [node for node in functions if decorator and decorator in map(function_name, node.decorator_list)]
     elif all(name in by_name for name in chosen_names):
         chosen = [by_name[name] for name in chosen_names]
     else:
@@ -42,14 +42,15 @@ def function_commands(
     return [row for node in chosen for row in commands.of(node)]
 
 
-def _parsed(text: str) -> ast.Module | None:
+def _parse(text: str) -> ast.Module | None:
     try:
         return ast.parse(text) if text.strip() else None
     except (SyntaxError, ValueError):
         return None
 
 
-def _called(node: ast.expr) -> str:
+def function_name(node: ast.expr) -> str:
+    """The last part of the name of a function, or of the function that a call calls; empty for other expressions."""
     function = node.func if isinstance(node, ast.Call) else node
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
@@ -87,7 +88,7 @@ class _Commands:
             line = ""
             if isinstance(node, ast.Call):
                 line = self._call(node)
-                name = _called(node)
+                name = function_name(node)
                 if isinstance(tree, ast.FunctionDef) and name in self._functions and name != tree.name and depth < 3:
                     rows |= dict.fromkeys(self.of(self._functions[name], depth + 1))
             elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.List, ast.Tuple)):
@@ -125,7 +126,7 @@ class _Commands:
         return [re.sub(r"\s*\n\s*", " ", word) for word in words]
 
     def _text(self, node: ast.AST) -> str:
-        """The text of an expression; `${…}` for what only a run knows."""
+        """The text of an expression; `${…}` for what is known only at run time."""
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, str) else ""
         if isinstance(node, ast.JoinedStr):

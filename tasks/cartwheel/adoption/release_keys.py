@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from cartwheel.adoption.publishers import BRANCH, HAND, RELEASE, TAG, Publisher, job_lines
-from cartwheel.adoption.uploads import FORGES_AND_CRATES, PYPIS, is_address
+from cartwheel.adoption.uploads import FORGES_AND_CRATES, PYPIS, is_literal_address
 
 
 class GitFacts(Struct, frozen=True, kw_only=True):
@@ -85,7 +85,7 @@ def release_table(
 
 def is_resolved(index: str, addresses: Mapping[str, str]) -> bool:
     """Whether it is known where a publisher's index is."""
-    return index in (*PYPIS, *FORGES_AND_CRATES) or is_address(addresses.get(index, index))
+    return index in (*PYPIS, *FORGES_AND_CRATES) or is_literal_address(addresses.get(index, index))
 
 
 def unresolved_indexes(

@@ -40,7 +40,7 @@ def rust_left_out(steps: Sequence[JobStep], folder: str, texts: Texts, *, isolat
     if any(name in texts for name in files):
         return
     seen = steps[-1:] if isolated else steps
-    names = [name for step in seen for name in _named(step)]
+    names = [name for step in seen for name in _toolchain_names(step)]
     if names and names[-1] != "stable":
         yield (
             f"its Rust is {names[-1]}, and other machines take the newest stable one; if the wheels need it, write a "
@@ -48,7 +48,7 @@ def rust_left_out(steps: Sequence[JobStep], folder: str, texts: Texts, *, isolat
         )
 
 
-def _named(step: JobStep) -> Iterable[str]:
+def _toolchain_names(step: JobStep) -> Iterable[str]:
     """The toolchains that a step chooses, without their hosts, the one in effect last."""
     in_script = [word for match in _COMMAND.finditer(step.run) for word in match[1].split()]
     named = step.with_.get(_INPUTS.get(step.uses, ""), "") or (step.version if step.uses == _BY_REF else "")

@@ -16,6 +16,7 @@ from typing import Any
 
 from cartwheel.adoption.adopted_files import toml_value
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
+from cartwheel.adoption.python_commands import function_name
 
 _FIELDS = {
     "description": ("description",), "long_description": ("readme",), "license": ("license",),
@@ -107,7 +108,7 @@ def _requirements(settings: Mapping[str, Any], script: str) -> list[str]:
 
 
 def _settings(folder: str, texts: Texts) -> dict[str, Any]:
-    """Arguments of `setup()` and keys of setup.cfg; `_UNKNOWN` for a value that only running the file gives."""
+    """Arguments of `setup()` and keys of setup.cfg; `_UNKNOWN` for a value that only running the file can tell."""
     settings = {**_of_cfg(folder, texts), **_of_script(texts[f"{folder}setup.py"])}
     version = settings.get("version")
     if isinstance(version, str) and version.startswith("attr:"):
@@ -123,7 +124,7 @@ def _of_script(script: str) -> dict[str, Any]:
     except SyntaxError:
         return {}
     constants = _constants(tree)
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) == "setup"]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and function_name(node) == "setup"]
     arguments = [(word.arg, word.value) for call in calls[-1:] for word in call.keywords]
     for name, value in list(arguments):
         table = constants.get(value.id) if name is None and isinstance(value, ast.Name) else None
@@ -144,14 +145,10 @@ def _constants(tree: ast.Module) -> dict[str, ast.expr]:
     return constants
 
 
-def _called(node: ast.Call) -> str:
-    return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-
-
 def _value(node: ast.AST, constants: Mapping[str, ast.expr], depth: int = 0) -> Any:
     if isinstance(node, ast.Name) and node.id in constants and depth < 5:
         return _value(constants[node.id], constants, depth + 1)
-    if isinstance(node, ast.Call) and _called(node) == "join" and len(node.args) == 1:
+    if isinstance(node, ast.Call) and function_name(node) == "join" and len(node.args) == 1:
         return _joined(node, constants, depth)
     try:
         literal = ast.literal_eval(node)
@@ -164,7 +161,7 @@ def _joined(node: ast.Call, constants: Mapping[str, ast.expr], depth: int) -> An
     """`".".join(PARTS)`, where the parts are literals, or `map(str, …)` of such."""
     between = _value(node.func.value, constants, depth + 1) if isinstance(node.func, ast.Attribute) else _UNKNOWN
     parts: ast.AST = node.args[0]
-    if isinstance(parts, ast.Call) and _called(parts) == "map" and len(parts.args) == 2:
+    if isinstance(parts, ast.Call) and function_name(parts) == "map" and len(parts.args) == 2:
         parts = parts.args[1]
     words = _value(parts, constants, depth + 1)
     if not isinstance(between, str) or not isinstance(words, list):

@@ -1,4 +1,4 @@
-"""Scripts of workflows with their simple loops written out."""
+"""Simple loops of shell scripts, unrolled."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ def joined_lines(script: str) -> str:
     return re.sub(r"[ \t]*\\\r?\n\s*", " ", script)
 
 
-def unrolled(script: str) -> str:
+def unroll_loops(script: str) -> str:
     """The script with each continued line as one (`\\` of a shell, a backtick of PowerShell) and the body of each loop
     over plain words once for each word."""
     text = re.sub(r"[ \t]*(?<=\s)`\r?\n\s*", " ", joined_lines(script))
     while match := _LOOP.search(text):
         name = match[1]
         variable = re.compile(rf"\$\{{{name}\}}|\${name}\b")
-        bodies = (_filled(variable, match[3], word) for item in match[2].split() for word in braces(item))
+        bodies = (_fill(variable, match[3], word) for item in match[2].split() for word in braces(item))
         text = text[: match.start()] + "\n".join(bodies) + text[match.end() :]
     return text
 
 
-def _filled(variable: re.Pattern[str], body: str, word: str) -> str:
+def _fill(variable: re.Pattern[str], body: str, word: str) -> str:
     plain = word.strip("\"'")
     return variable.sub(lambda _: plain, body.strip())
 

@@ -1,4 +1,4 @@
-"""A published wheel's file name in the words of the configuration: target, interpreter, floor, variant."""
+"""A published wheel's file name in terms of the configuration: target, interpreter, floor, build tag."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ShippedWheel(Struct, frozen=True, kw_only=True):
 
     @property
     def known(self) -> bool:
-        """Whether the configuration has words for it."""
+        """Whether the configuration can name its target and its interpreter."""
         return bool(self.triple and self.python)
 
 

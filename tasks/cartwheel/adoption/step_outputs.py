@@ -1,4 +1,4 @@
-"""What a script of a step leaves for later steps: outputs and variables that it writes to the files of the runner."""
+"""The outputs and variables that a script leaves for later steps, by the files of the runner."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class Values(dict[str, Any]):
         return super().get(key, default)
 
 
-def written_values(script: str, env: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The outputs and the variables that a script sets for later steps; `UNKNOWN` for what only a run knows, and for
-    what the script sets in several ways."""
+def outputs_and_variables(script: str, env: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The outputs and the variables that a script sets for later steps; `UNKNOWN` for what is known only at run
+    time, and for what the script sets in several ways."""
     known: dict[str, Any] = dict(env)
     for name, text in assignments(_WRITTEN.sub("", script)):
-        value = _filled(text, known)
+        value = _fill(text, known)
         known[name] = value if name in env or known.get(name, value) == value else UNKNOWN
     files: dict[str, dict[str, Any]] = {"GITHUB_OUTPUT": {}, "GITHUB_ENV": {}}
     for match in _WRITTEN.finditer(script):
-        values, value = files[match["file"].upper()], _filled(match["value"].strip("\"'"), known)
+        values, value = files[match["file"].upper()], _fill(match["value"].strip("\"'"), known)
         name = match["name"]
         values[name] = value if values.get(name, value) == value else UNKNOWN
     return files["GITHUB_OUTPUT"], files["GITHUB_ENV"]
 
 
-def _filled(text: str, known: dict[str, Any]) -> Any:
+def _fill(text: str, known: dict[str, Any]) -> Any:
     """The text with its variables; `UNKNOWN` if one is unknown or a command fills a part in."""
     names = re.findall(_VARIABLE, text)
     if any(known.get(name, UNKNOWN) is UNKNOWN for name in names):

@@ -1,4 +1,4 @@
-"""The form of a package's tags, and the file of its changelog, from what the repository has."""
+"""The form of a package's tags and its changelog file, as found in the repository."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from cartwheel.adoption.command_lines import folder_up
-from cartwheel.adoption.layout import below
 from cartwheel.adoption.parsed_files import Texts, parsed_toml
+from cartwheel.model.config.manifests import path_in
 from cartwheel.model.versions.changelog_headings import CHANGELOG_FOLDERS, CHANGELOG_NAMES
-from cartwheel.model.wheels.wheel_name import normalised_name
+from cartwheel.model.wheels.wheel_name import canonical_name, normalised_name
 
 
 def changelog_of(folder: str, texts: Texts) -> str:
@@ -21,12 +21,12 @@ def changelog_of(folder: str, texts: Texts) -> str:
     up = folder_up(folder)
     for place, prefix in ((folder, ""), (".", f"{up}/")) if up else ((folder, ""),):
         names = {path.upper(): path for path in texts}
-        towncrier = parsed_toml(texts, below(place, "pyproject.toml")).get("tool", {}).get("towncrier", {})
+        towncrier = parsed_toml(texts, path_in(place, "pyproject.toml")).get("tool", {}).get("towncrier", {})
         written = towncrier.get("filename", "") if isinstance(towncrier, Mapping) else ""
         stems = [f"{where}{stem}{suffix}" for where in CHANGELOG_FOLDERS for stem in CHANGELOG_NAMES
                  for suffix in (".MD", ".RST", "", ".TXT")]  # fmt: skip
         for name in (str(written), *stems):
-            path = names.get(below(place, name).upper()) if name else None
+            path = names.get(path_in(place, name).upper()) if name else None
             if path:
                 return prefix + (path if place == "." else path.removeprefix(f"{place}/"))
     return ""
@@ -38,7 +38,7 @@ _VERSION = re.compile(r"(?P<prefix>.*?)(?P<version>\d+(?:\.\d+)+(?:[-.]?[a-zA-Z]
 _PLAIN_PREFIX = re.compile(
     r"(?:(?:py|python|pypi|pkg|lib|wheels?)[-_/.]?)?(?:v|r|rel|release|releases|ver|version)?[-_/.]?v?", re.IGNORECASE
 )
-"""What stands before the version in tags that name no package."""
+"""The text before the version in tags that name no package."""
 _UNDERSCORES = re.compile(r"(.*?)\d+(?:_\d+)+(?:(?:a|b|rc)\d+)?$")
 
 
@@ -57,7 +57,7 @@ def tag_form(tags: Iterable[str], name: str, versions: Iterable[str], *, single:
     own = {
         name,
         normalised_name(name),
-        normalised_name(name).replace("_", "-"),
+        canonical_name(name),
         normalised_name(name).replace("_", "."),
     }
     mine = re.compile(rf"(?:{'|'.join(map(re.escape, own))})(.*)", re.IGNORECASE)

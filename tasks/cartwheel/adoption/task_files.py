@@ -54,17 +54,15 @@ def make_commands(
     order: dict[str, None] = {}
     for name in chosen:
         _visit(name, rules, order)
-    lines = [
-        f"export {name}={_expanded(known[name], {**env, **known, **values})}" for name in exported if name in known
-    ]
+    lines = [f"export {name}={_expand(known[name], {**env, **known, **values})}" for name in exported if name in known]
     for name in order:
         seen = {**env, **known, **of_target.get(name, {}), **values, "MAKE": "make", "@": name}
-        lines += [_expanded(row.lstrip("@-+"), seen) for row in rules[name][1]]
+        lines += [_expand(row.lstrip("@-+"), seen) for row in rules[name][1]]
     return lines
 
 
 def _visit(name: str, rules: Mapping[str, tuple[list[str], list[str]]], order: dict[str, None]) -> None:
-    """Adds a target behind what it depends on; like make, it drops a need that would close a circle."""
+    """Adds a target to `order` behind its prerequisites; as make, it drops one that would close a circle."""
     if name in order or name not in rules:
         return
     order[name] = None
@@ -74,7 +72,7 @@ def _visit(name: str, rules: Mapping[str, tuple[list[str], list[str]]], order: d
     order[name] = None
 
 
-def _expanded(text: str, values: Mapping[str, str]) -> str:
+def _expand(text: str, values: Mapping[str, str]) -> str:
     """Variables of make filled in; an unknown one is left to the shell."""
     for _ in range(5):
         text = re.sub(r"\$[({]([\w.@-]+)[)}]", lambda m: values.get(m[1], f"\0{{{m[1]}}}"), text)
@@ -158,9 +156,7 @@ def tox_commands(
         lines += [f"export {key.strip()}={value.strip()}" for key, _, value in pairs]
         for key in ("commands_pre", "commands", "commands_post"):
             lines += joined_lines(section.get(key, "")).splitlines()
-    rows = [
-        _tox_filled(re.sub(r"^\s*[-!]?\s*(?:[\w{},!.-]+:\s+)?", "", row), sections, env, arguments) for row in lines
-    ]
+    rows = [_fill_tox(re.sub(r"^\s*[-!]?\s*(?:[\w{},!.-]+:\s+)?", "", row), sections, env, arguments) for row in lines]
     return [row for row in rows if row] or None
 
 
@@ -197,7 +193,7 @@ def _native(row: Mapping[str, Any]) -> dict[str, str]:
     return {**texts, "set_env": "\n".join(f"{name}={value}" for name, value in pairs.items())}
 
 
-def _tox_filled(text: str, sections: Mapping[str, Mapping[str, str]], env: Mapping[str, str], arguments: str) -> str:
+def _fill_tox(text: str, sections: Mapping[str, Mapping[str, str]], env: Mapping[str, str], arguments: str) -> str:
     def value(match: re.Match[str]) -> str:
         name = match[1]
         if section := re.fullmatch(r"\[([^\]]+)\](\w+)", name):

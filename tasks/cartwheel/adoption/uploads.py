@@ -13,7 +13,7 @@ from cartwheel.adoption.shell_loops import joined_lines
 from cartwheel.adoption.shell_variables import assignments
 from cartwheel.adoption.workflows import JobStep
 
-UNNAMED = "an index that only a run knows"
+UNNAMED = "an index known only at run time"
 FORGES_AND_CRATES = ("github", "crates-io")
 PYPIS = ("pypi", "testpypi")
 
@@ -92,8 +92,8 @@ def index_addresses(texts: Texts) -> dict[str, str]:
     return addresses
 
 
-def is_address(index: str) -> bool:
-    """Whether an index is a complete address."""
+def is_literal_address(index: str) -> bool:
+    """Whether an index is a complete address without variables."""
     return re.fullmatch(r"https?://[^\s/:${}%<>]+(?::\d+)?(?:/[^\s${}<>]*)?", index) is not None
 
 
@@ -126,7 +126,7 @@ def uploads(step: JobStep, addresses: Mapping[str, str]) -> Iterable[Upload]:
                 yield Upload(index=kind, what=what, password="CARGO_REGISTRY_TOKEN" if kind == "crates-io" else "")
                 continue
             env = {**step.env, **dict(assignments(script[: match.end()]))}
-            configured = _configured(script, env)
+            configured = _configured_addresses(script, env)
             index = _index_of(match[1], match[0], env) or (addresses.get("", "") if match[1] == "uv" else "")
             yield Upload(index=_standard_name(configured.get(index, index), addresses), what=what, password=token)
     for match in _UNREAD.finditer(script):
@@ -146,7 +146,7 @@ def _index_of(program: str, command: str, env: Mapping[str, str]) -> str:
     return {"main": "pypi", "test": "testpypi"}.get(text, text) if program == "hatch" else text
 
 
-def _configured(script: str, env: Mapping[str, str]) -> dict[str, str]:
+def _configured_addresses(script: str, env: Mapping[str, str]) -> dict[str, str]:
     """Addresses by name that `poetry config repositories.NAME` and `pdm config repository.NAME.url` set."""
     pattern = r"""\bconfig\b[^\n;&|]*\srepositor(?:ies|y)\.([\w-]+?)(?:\.url)?["']?\s+["']?(https?://[^\s"']+)"""
     poetry = {

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cartwheel.adoption.called_scripts import written_out
-from cartwheel.adoption.expressions import UNKNOWN, as_text, holds, substitute, variables
+from cartwheel.adoption.called_scripts import expand_calls
+from cartwheel.adoption.expressions import UNKNOWN, as_text, may_run, substitute, variables
 from cartwheel.adoption.parsed_files import Texts, parsed_yaml
-from cartwheel.adoption.step_outputs import Values, written_values
-from cartwheel.adoption.workflows import DESTINATIONS, ONLY_A_RUN, JobStep
+from cartwheel.adoption.step_outputs import Values, outputs_and_variables
+from cartwheel.adoption.workflows import DESTINATIONS, RUN_TIME_VALUE, JobStep
 
 
 def job_steps(
@@ -25,7 +25,7 @@ def job_steps(
             continue
         name = str(row.get("id", ""))
         seen = {**context, "env": {**context["env"], **later}}
-        if not holds(row.get("if"), seen):
+        if not may_run(row.get("if"), seen):
             outputs.setdefault(name, {"outputs": {}})
             continue
         seen["env"] = env = {**seen["env"], **variables(row.get("env"), seen)}
@@ -38,8 +38,8 @@ def job_steps(
             continue
         seen_values = {key: _step_text(key, value, row) for key, value in env.items()}
         place = as_text(substitute(row.get("working-directory", folder), seen)) or "."
-        script = written_out(as_text(substitute(row.get("run", ""), seen)), place, texts, seen_values)
-        made, exported = written_values(script, env) if "GITHUB_" in script else ({}, {})
+        script = expand_calls(as_text(substitute(row.get("run", ""), seen)), place, texts, seen_values)
+        made, exported = outputs_and_variables(script, env) if "GITHUB_" in script else ({}, {})
         for variable, value in exported.items():
             later[variable] = _either(later.get(variable, value), value) if "if" in row else value
         if name:
@@ -77,12 +77,12 @@ def _either(one: Any, other: Any) -> Any:
 def _step_text(key: str, value: Any, step: Mapping[str, Any]) -> str:
     """The text of an input or a variable; a choice between literal addresses of PyPI and TestPyPI is empty."""
     if value is UNKNOWN and key == "target":
-        return ONLY_A_RUN
+        return RUN_TIME_VALUE
     if value is not UNKNOWN or key not in DESTINATIONS:
         return as_text(value)
     written = str({**(step.get("env") or {}), **(step.get("with") or {})}.get(key, ""))
     public = re.search(r"//(?:upload\.|test\.)?pypi\.(?:org|python)", written)
-    return "" if public and not re.search(r"\b(?:secrets|vars)\.", written) else ONLY_A_RUN
+    return "" if public and not re.search(r"\b(?:secrets|vars)\.", written) else RUN_TIME_VALUE
 
 
 def _composite(

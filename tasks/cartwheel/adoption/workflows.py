@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cartwheel.adoption.expressions import UNKNOWN, as_text, holds, substitute, variables
-from cartwheel.adoption.job_matrix import expanded_matrix
+from cartwheel.adoption.expressions import UNKNOWN, as_text, may_run, substitute, variables
+from cartwheel.adoption.job_matrix import matrix_rows
 from cartwheel.adoption.parsed_files import Texts, parsed_yaml
 
 FOLDER = ".github/workflows/"
@@ -19,11 +19,11 @@ DESTINATIONS = frozenset(
      "UV_PUBLISH_INDEX", "MATURIN_REPOSITORY", "MATURIN_REPOSITORY_URL", "PDM_PUBLISH_REPO", "HATCH_INDEX_REPO",
      "FLIT_INDEX_URL")
 )  # fmt: skip
-"""Inputs and variables that name an index. One that only a run knows has the value `${{ … }}`, since empty is PyPI."""
+"""Inputs and variables that name an index. One known only at run time is `${{ … }}`, since empty is PyPI."""
 
 
-ONLY_A_RUN = "${{ … }}"
-"""The text of an input that only a run knows, where an empty one has a meaning."""
+RUN_TIME_VALUE = "${{ … }}"
+"""The text of an input that is known only at run time, where an empty one has a meaning."""
 
 
 class JobStep(Struct, frozen=True, kw_only=True):
@@ -134,7 +134,7 @@ def workflows(texts: Texts) -> tuple[Workflow, ...]:
     return tuple(parsed) if uploaded else (*parsed, *hand_releases(texts))
 
 
-def without_called(pipelines: Iterable[Workflow], texts: Texts) -> Iterable[Workflow]:
+def top_level_workflows(pipelines: Iterable[Workflow], texts: Texts) -> Iterable[Workflow]:
     """The workflows without those whose jobs count for a workflow that calls them."""
     rows = tuple(pipelines)
     callers = "\n".join(texts.get(row.path, "") for row in rows if not row.called_only)
@@ -187,11 +187,11 @@ def _add_jobs(
     for job, body in (document.get("jobs") or {}).items():
         if not isinstance(body, Mapping):
             continue
-        for row in expanded_matrix(body.get("strategy"), {"github": run, "inputs": inputs}, faults, f"{path}: {job}"):
+        for row in matrix_rows(body.get("strategy"), {"github": run, "inputs": inputs}, faults, f"{path}: {job}"):
             context = {"github": run, "inputs": inputs, "matrix": row, "env": {}}
             env = variables(document.get("env"), context)
             context["env"] = env = {**env, **variables(body.get("env"), {**context, "env": env})}
-            if not holds(body.get("if"), context):
+            if not may_run(body.get("if"), context):
                 continue
             if "uses" in body:
                 _add_reusable_jobs(body, job, path, texts, context, jobs, faults, depth)

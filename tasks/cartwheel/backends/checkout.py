@@ -11,7 +11,7 @@ from cartwheel.cargo.workspace import package_value
 from cartwheel.filesystem.manifest_files import table
 from cartwheel.filesystem.read_set import relative_name
 from cartwheel.filesystem.repository_files import repository_root
-from cartwheel.model.config.manifests import inside
+from cartwheel.model.config.manifests import path_in
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package
 
@@ -37,7 +37,7 @@ def _refuse_missing_documents(package: Package, root: Path) -> None:
     """Raise `StepFailed` for a readme or a licence file that a manifest names and that is missing. maturin refuses each
     of them (1.16, November 2026); setuptools only warns."""
     project = table(package.manifests.pyproject, "project")
-    readme, own = project.get("readme"), inside(package.folder, "pyproject.toml")
+    readme, own = project.get("readme"), path_in(package.folder, "pyproject.toml")
     for manifest, key, (file, folder) in (
         (own, "readme", (readme if isinstance(readme, str) else table(project, "readme").get("file"), None)),
         (own, "license", (table(project, "license").get("file"), None)),

@@ -15,7 +15,7 @@ from cartwheel import toolchain
 from cartwheel.backends.wheel_step import build_environment, chain_of, compiled_step, exactly_one, raw_wheel, variables
 from cartwheel.filesystem import files
 from cartwheel.inputs.sources import CompiledSources
-from cartwheel.model.config.bindings import PYO3, UNIFFI, asked_abi, stable_abi
+from cartwheel.model.config.bindings import PYO3, UNIFFI, abi_of_features, stable_abi
 from cartwheel.model.config.cargo_features import features as features_of
 from cartwheel.model.config.default_python import minimum_python
 from cartwheel.model.errors import StepFailed
@@ -269,4 +269,4 @@ def _lacks(package: Package, wheel: Wheel, snapshot: Snapshot) -> str:
     for need in (*tools, *crate_needs(package, wheel, chain, snapshot)):
         return f"{need.name} is missing, and {wheel.target.triple} needs it; {need.fix}"
     resolved = sources.pyo3_features(snapshot) if package.bindings == PYO3 and wheel.python != pythons.PURE else None
-    return "" if resolved is None else other_abi(package, wheel, asked_abi(resolved))
+    return "" if resolved is None else other_abi(package, wheel, abi_of_features(resolved))

@@ -29,13 +29,9 @@ def other_abi(package: Package, wheel: Wheel, resolved: StableAbi) -> str:
     compared = version and version == wheel.python and pythons.ABI3 in resolved.kinds
     if not compared or has_uncounted_abi(package.manifests, wheel.features, version):
         return ""
-    if _minor(version) < _minor(resolved.since or package.minimum_python):
+    if pythons.minor(version) < pythons.minor(resolved.since or package.minimum_python):
         return ""
     return _ask_for(resolved.since or package.minimum_python)
-
-
-def _minor(version: str) -> int:
-    return int(version.partition(".")[2] or 0)
 
 
 def _ask_for(version: str) -> str:

@@ -48,7 +48,7 @@ def check_sdist(package: Package, planned: Wheel | None, work: Work) -> Mapping[
             file=package.sdist, sha256=sha256_of(sdist), runs=(run,),
             built=tuple(sorted(built.files)), built_for=build.target.triple,
         )  # fmt: skip
-    write_atomically(work.root / artifacts.sdist_report(package), report_json(report))
+    write_atomically(work.root / artifacts.sdist_report_path(package), report_json(report))
     return {}
 
 
@@ -140,7 +140,7 @@ def refuse_other_files(package: Package, files: Mapping[str, Distribution], work
 
     `files`: the package's release by file name. Raises `StepFailed` if they differ.
     """
-    path = artifacts.sdist_report(package)
+    path = artifacts.sdist_report_path(package)
     report = parse_report((work.root / path).read_bytes(), where=path)
     planned = next((w for w in test_plan.from_sdist(package) if w.target.triple == report.built_for), None)
     if planned is not None:

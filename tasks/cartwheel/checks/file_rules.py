@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from cartwheel.checks.candidate import Candidate
-from cartwheel.model.wheels.target import pypi_takes
+from cartwheel.model.wheels.target import pypi_accepts
 
 MAXIMUM_SIZE = 100 * 1024 * 1024
 BOMB = (64 * 1024 * 1024, 50)
@@ -120,7 +120,7 @@ def platform_tags(it: Candidate) -> Iterator[str]:
     if it.is_wheel and it.name_and_version[0]:
         tags = it.file.removesuffix(".whl").rsplit("-", 1)[1].split(".")
         for tag in tags:
-            if not pypi_takes(tag):
+            if not pypi_accepts(tag):
                 yield f"platform tag {tag} is not accepted"
 
 

@@ -16,7 +16,7 @@ from cartwheel.ci.jobs import SDIST, Pipeline
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package, Project, Wheel
 from cartwheel.model.record import listing_name
-from cartwheel.model.wheels.artifacts import package_artifacts, report, wheel_path
+from cartwheel.model.wheels.artifacts import package_artifacts, report_path, wheel_path
 
 PREFIX = "built-"
 """The start of artifact names of build jobs."""
@@ -60,7 +60,7 @@ def planned_files(project: Project, pipeline: Pipeline) -> Mapping[str, frozense
 
 def _wheel_files(package: Package, wheel: Wheel) -> Iterable[str]:
     yield wheel_path(package, wheel)
-    yield report(wheel)
+    yield report_path(wheel)
     yield f"{package.state}/wheels/{wheel.place}/{wheel.raw}"
     yield from (_record(package, f"{stage}/{wheel.place}") for stage in ("build", "repair", "check"))
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from cartwheel.adoption.adopted_files import table_edit
 from cartwheel.adoption.evidence import PackageEvidence, package_table, version_keys
-from cartwheel.adoption.layout import below
 from cartwheel.adoption.parsed_files import parsed_toml
 from cartwheel.commands.adopt_new import spelled_out
 from cartwheel.filesystem.toml_edits import with_value
+from cartwheel.model.config.manifests import path_in
 
 _ROOT = "pyproject.toml"
 
@@ -42,12 +42,12 @@ def add_packages(texts: dict[str, str], known: Iterable[str], added: tuple[Packa
             own["publish"] = []
         tables[row.package.folder], comments[row.package.folder] = own, table.comments
         for name, text in table.files.items():
-            texts.setdefault(below(row.package.folder, name), text)
-    tool = [parsed_toml(texts, below(folder, _ROOT)).get("tool", {}).get("cartwheel", {}) for folder in before]
+            texts.setdefault(path_in(row.package.folder, name), text)
+    tool = [parsed_toml(texts, path_in(folder, _ROOT)).get("tool", {}).get("cartwheel", {}) for folder in before]
     published = next((table["publish"] for table in tool if table.get("publish")), ())
     spelled_out(tables, added, single=False, publish=published)
     for row in added:
-        path = below(row.package.folder, _ROOT)
+        path = path_in(row.package.folder, _ROOT)
         if "cartwheel" not in parsed_toml(texts, path).get("tool", {}):
             edit = table_edit(path, texts[path], tables[row.package.folder], comments[row.package.folder])
             texts[path] = edit.new if edit else texts[path]

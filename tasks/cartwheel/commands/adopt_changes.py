@@ -8,11 +8,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cartwheel.adoption.adopted_files import FileEdit, added_overrides, dodo_edit, gitignore_edit
+from cartwheel.adoption.adopted_files import FileEdit, dodo_edit, gitignore_edit, text_with_overrides
 from cartwheel.adoption.build_folders import calls_of
 from cartwheel.adoption.evidence import AdoptionRow, PackageEvidence, adoption_rows, dropped_keys, package_table
 from cartwheel.adoption.file_sets import compare, with_reasons
-from cartwheel.adoption.layout import SkippedFolder, below, matches_folder
+from cartwheel.adoption.layout import SkippedFolder, matches_folder
 from cartwheel.adoption.parsed_files import parsed_toml
 from cartwheel.adoption.proposal import planned_files, planned_project
 from cartwheel.adoption.release_keys import GitFacts
@@ -24,6 +24,7 @@ from cartwheel.commands.adopt_git import adopted_texts
 from cartwheel.commands.adopt_new import forge_of, package_adoption
 from cartwheel.commands.adopt_workflows import calls_at_adoption, changed_keys, new_wheels, no_longer_built
 from cartwheel.filesystem.toml_edits import with_value
+from cartwheel.model.config.manifests import path_in
 from cartwheel.model.project import Package, Project
 from cartwheel.model.wheels.artifacts import package_artifacts
 
@@ -111,7 +112,7 @@ def _present_project(root: Path, texts: Texts) -> tuple[Project, tuple[str, ...]
 
     top = read_root(root)
     named = folders(top)
-    deleted = tuple(folder for folder in named if below(folder, "pyproject.toml") not in texts)
+    deleted = tuple(folder for folder in named if path_in(folder, "pyproject.toml") not in texts)
     left = [folder for folder in named if folder not in deleted]
     if not deleted or not left:
         return read_project(root, {}), ()
@@ -124,7 +125,7 @@ def _take_out(texts: dict[str, str], deleted: Collection[str], left: tuple[Packa
     """Takes folders out of `packages` in place in `texts`. An only package that is left keeps the form of its tags."""
     root = parsed_toml(texts, "pyproject.toml")["tool"]["cartwheel"]
     keys: dict[str, Any] = {"packages": [folder for folder in root["packages"] if folder not in deleted]}
-    own = parsed_toml(texts, below(left[0].folder, "pyproject.toml")).get("tool", {}).get("cartwheel", {})
+    own = parsed_toml(texts, path_in(left[0].folder, "pyproject.toml")).get("tool", {}).get("cartwheel", {})
     if len(left) == 1 and not {"tag"} & {*root, *own}:
         keys["tag"] = f"{left[0].name}-v{{version}}"
     for key, value in keys.items():
@@ -152,7 +153,7 @@ def _planned_with(texts: Texts, added: tuple[PackageEvidence, ...]) -> Iterable[
     """The plan of the new packages with the tables in `texts`; raises `ConfigError` if that is impossible."""
     root = parsed_toml(texts, "pyproject.toml")
     for row in added:
-        table = parsed_toml(texts, below(row.package.folder, "pyproject.toml"))
+        table = parsed_toml(texts, path_in(row.package.folder, "pyproject.toml"))
         project = planned_project(
             {
                 **root,
@@ -182,7 +183,7 @@ def _package(row: PackageEvidence, package: Package) -> PackageAdoption:
 
 def _path_of_table(package: Package, *, single: bool) -> str:
     """The file with the package's table."""
-    return "pyproject.toml" if single else below(package.folder, "pyproject.toml")
+    return "pyproject.toml" if single else path_in(package.folder, "pyproject.toml")
 
 
 def _drop(texts: dict[str, str], path: str, dropped: Mapping[str, str]) -> None:
@@ -221,4 +222,4 @@ def _plan_again(
     data = texts[path].encode()
     if targets != list(mine):
         data = with_value(data, ("tool", "cartwheel"), "targets", targets, shown_as=path)
-    texts[path] = added_overrides(path, data.decode(), overrides)
+    texts[path] = text_with_overrides(path, data.decode(), overrides)

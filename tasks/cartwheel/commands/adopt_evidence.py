@@ -10,12 +10,13 @@ from cartwheel.adoption.build_folders import calls_of
 from cartwheel.adoption.built_wheels import BuildCall
 from cartwheel.adoption.cargo_arguments import with_features_of_builds
 from cartwheel.adoption.evidence import PackageEvidence
-from cartwheel.adoption.layout import FoundPackage, SkippedFolder, below, tests_of
+from cartwheel.adoption.layout import PackageCandidate, SkippedFolder, tests_of
 from cartwheel.adoption.parsed_files import parsed_toml
 from cartwheel.adoption.publishers import tag_patterns
 from cartwheel.adoption.release_keys import GitFacts
 from cartwheel.adoption.tags_and_changelog import changelog_of, form_in_triggers, tag_form
 from cartwheel.adoption.workflows import Workflow
+from cartwheel.model.config.manifests import path_in
 from cartwheel.model.errors import CartwheelError, ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def gather_evidence(
     root: Path,
     texts: Mapping[str, str],
-    layout: tuple[tuple[FoundPackage, ...], tuple[SkippedFolder, ...]],
+    layout: tuple[tuple[PackageCandidate, ...], tuple[SkippedFolder, ...]],
     pipelines: tuple[Workflow, ...],
     calls: tuple[BuildCall, ...],
     git: GitFacts,
@@ -43,7 +44,7 @@ def gather_evidence(
     tables, publish = comparison_name(root_table)
     evidence, single = [], len(rows) == 1
     for package in rows:
-        path = below(package.folder, "pyproject.toml")
+        path = path_in(package.folder, "pyproject.toml")
         pyproject = parsed_toml(texts, path)
         refuse_wrong_types(Pyproject, pyproject, path)
         own = calls_of(package.folder, calls, [row.folder for row in rows], [row.folder for row in skipped])

@@ -20,7 +20,7 @@ from cartwheel.adoption.evidence import (
     version_keys,
 )
 from cartwheel.adoption.file_sets import compare
-from cartwheel.adoption.layout import SkippedFolder, below, test_runners
+from cartwheel.adoption.layout import SkippedFolder, test_runners
 from cartwheel.adoption.parsed_files import parsed_toml
 from cartwheel.adoption.proposal import planned_files, planned_project, with_table
 from cartwheel.adoption.proposed_keys import usual_triples
@@ -35,6 +35,7 @@ from cartwheel.commands.adopt import Adoption, PackageAdoption
 from cartwheel.commands.ci_advice import missing_tests
 from cartwheel.model.config.bindings import bindings_of, stable_abi
 from cartwheel.model.config.default_python import default_python
+from cartwheel.model.config.manifests import path_in
 from cartwheel.model.destination import kind_row
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Project
@@ -227,7 +228,7 @@ def _table_edits(
     texts: Texts, tables: Mapping[str, Mapping[str, Any]], comments: Mapping[str, Mapping[str, str]]
 ) -> Iterable[FileEdit | None]:
     for folder, table in tables.items():
-        path = below(folder, "pyproject.toml")
+        path = path_in(folder, "pyproject.toml")
         if "cartwheel" in parsed_toml(texts, path).get("tool", {}):
             continue  # an existing table stays as it is
         yield table_edit(path, texts.get(path, ""), table, comments.get(folder, {}))
@@ -281,7 +282,7 @@ def _dockerfiles(
     """The new Dockerfiles of all packages; raises `ConfigError` if another file has the name."""
     for row, package in zip(evidence, tables, strict=True):
         for name, text in package.files.items():
-            path = below(row.package.folder, name)
+            path = path_in(row.package.folder, name)
             if path in texts and (root / path).read_bytes() != text.encode():
                 raise ConfigError(
                     f"adopt: {path} exists already, and the build's image would be written there; rename it"

@@ -9,7 +9,7 @@ from cartwheel.cargo.publish_order import Crate, crates_from_metadata, crates_to
 from cartwheel.destinations.cargo_publish import Cargo, registry_of
 from cartwheel.destinations.protocol import Release
 from cartwheel.model.config.build_backend import setuptools_rust_manifest
-from cartwheel.model.config.manifests import inside
+from cartwheel.model.config.manifests import path_in
 from cartwheel.model.project import Package
 from cartwheel.model.step import CommandLog
 
@@ -48,7 +48,7 @@ def workspace_of(package: Package) -> str:
 def crate_manifest(package: Package) -> str:
     """The manifest of the package's crate, compiled by maturin or setuptools-rust; empty without one."""
     named = package.manifest or setuptools_rust_manifest(package.manifests.pyproject)
-    return named if package.manifest or not named else inside(package.folder, named)
+    return named if package.manifest or not named else path_in(package.folder, named)
 
 
 def crates_of(

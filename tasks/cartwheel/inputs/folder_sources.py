@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from cartwheel.inputs.tree_looks import broad_reads, counted_values, declared_files, files_at, packed_with
-from cartwheel.model.config.manifests import inside
+from cartwheel.model.config.manifests import path_in
 from cartwheel.model.config.values import Secret
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.record import Dependencies
@@ -35,7 +35,7 @@ class BackendSources(Struct, frozen=True, kw_only=True):
         for group in _groups(self.package, self.wheel, snapshot.root):
             listing.update(snapshot.digests(group))
         # .git is a file in a linked worktree.
-        for path in (inside(self.package.folder, "pyproject.toml"), ".git"):
+        for path in (path_in(self.package.folder, "pyproject.toml"), ".git"):
             listing.pop(path, None)
         return Dependencies(
             listing=listing,

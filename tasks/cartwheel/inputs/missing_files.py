@@ -10,7 +10,7 @@ from pathlib import Path
 from cartwheel.filesystem.manifest_files import table, toml
 from cartwheel.filesystem.read_set import is_outside, relative_name
 from cartwheel.model.config.cargo_profiles import is_debug, profiles
-from cartwheel.model.config.manifests import inside, table_name
+from cartwheel.model.config.manifests import path_in, table_name
 from cartwheel.model.destination import KNOWN
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Package, Project, Wheel, declared_inputs
@@ -37,13 +37,13 @@ def missing_inputs(root: Path, package: Package) -> Iterable[str]:
     misspelt."""
     readme = package.manifests.pyproject.get("project", {}).get("readme")
     name = readme.get("file") if isinstance(readme, dict) else readme
-    if isinstance(name, str) and not (root / inside(package.folder, name)).exists():
-        yield f"{package.name}: [project] readme names {inside(package.folder, name)}, which is missing"
+    if isinstance(name, str) and not (root / path_in(package.folder, name)).exists():
+        yield f"{package.name}: [project] readme names {path_in(package.folder, name)}, which is missing"
     named = dict.fromkeys(name for wheel in (None, *package.wheels) for name in declared_inputs(package, wheel))
-    paths = (inside(package.folder, name) for name in named)
+    paths = (path_in(package.folder, name) for name in named)
     yield from (f"{package.name}: the input {path} is missing" for path in paths if not (root / path).exists())
     tested = dict.fromkeys(line for wheel in package.wheels if not wheel.test.skip for line in wheel.test.requires)
-    files = (inside(package.folder, name) for line in tested if (name := requirements_file(line)))
+    files = (path_in(package.folder, name) for line in tested if (name := requirements_file(line)))
     yield from (
         f"{package.name}: test.requires names {file}, which is missing" for file in files if not (root / file).exists()
     )
@@ -96,7 +96,7 @@ def _refuse_outside(root: Path, package: Package) -> None:
     for key, file in (("changelog.file", package.changelog.file), *(("versions", it.file) for it in package.versions)):
         name = relative_name((root / package.folder / file).resolve(), root) if file else ""
         if os.path.isabs(name) or (key == "changelog.file" and is_outside(name)):
-            where = f"{inside(package.folder, 'pyproject.toml')} [tool.cartwheel] {key}"
+            where = f"{path_in(package.folder, 'pyproject.toml')} [tool.cartwheel] {key}"
             raise ConfigError(f"{where}: '{file}' lies outside the project; expected a file in it")
 
 
@@ -105,7 +105,7 @@ _OF_CARGO = ("release", "dev", "test", "bench")
 
 
 def _refuse_no_dockerfile(root: Path, package: Package, wheel: Wheel) -> None:
-    path = inside(package.folder, image_of(wheel.target, wheel.floor, wheel.image).dockerfile)
+    path = path_in(package.folder, image_of(wheel.target, wheel.floor, wheel.image).dockerfile)
     if not (root / path).is_file():
         where = table_name(package.manifests)
         raise ConfigError(f"{where} image: there is no file {path}; write it, or name an image")

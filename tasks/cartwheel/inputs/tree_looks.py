@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cartwheel.inputs import git_reads
-from cartwheel.model.config.manifests import inside
+from cartwheel.model.config.manifests import path_in
 from cartwheel.model.project import Package, Wheel, declared_inputs
 from cartwheel.model.step import Snapshot
 from cartwheel.model.wheels.container_image import files_of_image
@@ -109,7 +109,7 @@ def declared_files(package: Package, wheel: Wheel | None, root: Path) -> Iterabl
     image = files_of_image(wheel.target, wheel.floor, wheel.image) if wheel else ()
     named = (*declared_inputs(package, wheel), *image)
     yield from files_named(words_before(wheel), package.folder, "", root)
-    yield from (files_at(root, inside(package.folder, name)) or (inside(package.folder, name),) for name in named)
+    yield from (files_at(root, path_in(package.folder, name)) or (path_in(package.folder, name),) for name in named)
 
 
 def words_before(wheel: Wheel | None) -> tuple[str, ...]:

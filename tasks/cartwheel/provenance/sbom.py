@@ -17,6 +17,8 @@ from urllib.parse import quote, unquote
 
 from msgspec import Struct
 
+from cartwheel.model.wheels.wheel_name import canonical_name
+
 Document = dict[str, Any]
 Contents = Mapping[str, bytes]
 """The files of a wheel by name."""
@@ -112,16 +114,14 @@ def vendored(contents: Contents) -> list[Document]:
         if not match or match["name"].startswith("__"):
             continue
         text = contents.get(f"{match['folder']}/vendor.txt", b"").decode("utf-8", "replace")
-        versions = {_plain(name): version for name, version in re.findall(r"^\s*([\w.-]+)==([\w.!+-]+)", text, re.M)}
-        version = versions.get(_plain(match["name"]), "")
-        purl = f"pkg:pypi/{_plain(match['name'])}" + (f"@{version}" if version else "")
+        versions = {
+            canonical_name(name): version for name, version in re.findall(r"^\s*([\w.-]+)==([\w.!+-]+)", text, re.M)
+        }
+        version = versions.get(canonical_name(match["name"]), "")
+        purl = f"pkg:pypi/{canonical_name(match['name'])}" + (f"@{version}" if version else "")
         row = {"type": "library", "bom-ref": f"{match['folder']}/{match['name']}", "name": match["name"], "purl": purl}
         documents[row["bom-ref"]] = row | ({"version": version} if version else {})
     return list(documents.values())
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _own_name(contents: Contents) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from cartwheel.model.wheels.wheel_name import canonical_name
 from cartwheel.stand_ins.stub_server import StubRequest, served_address
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -52,7 +53,7 @@ class LoopbackIndex:
     def files(self, project: str = "") -> dict[str, Path]:
         """The files on the index by name, of one project or of all."""
         paths = sorted(path for path in self.folder.iterdir() if path.is_file())
-        return {path.name: path for path in paths if not project or _project_of(path.name) == normal_name(project)}
+        return {path.name: path for path in paths if not project or _project_of(path.name) == canonical_name(project)}
 
     def take(self, file: str, data: bytes, sha256: str) -> tuple[int, str]:
         """Stores an uploaded file; returns the status and text of the answer. A file name is accepted once."""
@@ -130,14 +131,14 @@ class IndexRequest(StubRequest):
         ]  # fmt: skip
         if JSON in self.headers.get("Accept", ""):
             versions = sorted({name.split("-")[1] for name in paths})
-            page: dict[str, Any] = {"meta": {"api-version": "1.1"}, "name": normal_name(project)}
+            page: dict[str, Any] = {"meta": {"api-version": "1.1"}, "name": canonical_name(project)}
             self.tell(200, {**page, "versions": versions, "files": rows}, Content_Type=JSON)
             return
         links = "".join(
             f'<a href="{row["url"]}#sha256={row["hashes"]["sha256"]}">{html.escape(str(row["filename"]))}</a><br>\n'  # type: ignore[index]
             for row in rows
         )
-        self.answer(200, _html(f"Links for {normal_name(project)}", links), Content_Type="text/html")
+        self.answer(200, _html(f"Links for {canonical_name(project)}", links), Content_Type="text/html")
 
 
 def _html(title: str, links: str) -> bytes:
@@ -145,14 +146,9 @@ def _html(title: str, links: str) -> bytes:
     return f"<!DOCTYPE html>\n<html><head>{meta}<title>{title}</title></head><body>\n{links}</body></html>\n".encode()
 
 
-def normal_name(name: str) -> str:
-    """A project name, normalised by PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def _project_of(file: str) -> str:
     stem = file.removesuffix(".tar.gz")
-    return normal_name(file.split("-")[0] if file.endswith(".whl") else stem.rpartition("-")[0])
+    return canonical_name(file.split("-")[0] if file.endswith(".whl") else stem.rpartition("-")[0])
 
 
 def _form(kind: str, body: bytes) -> dict[str, tuple[str, bytes]]:

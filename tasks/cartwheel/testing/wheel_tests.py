@@ -14,7 +14,7 @@ from cartwheel.filesystem.read_set import files_below
 from cartwheel.filesystem.windows_files import remove_tree
 from cartwheel.machine.interpreters import UV, Interpreter
 from cartwheel.model.check_report import TestRun
-from cartwheel.model.config.manifests import inside
+from cartwheel.model.config.manifests import path_in
 from cartwheel.model.config.settings import Test
 from cartwheel.model.errors import StepFailed
 from cartwheel.model.project import Package
@@ -72,7 +72,7 @@ def requirements(package: Package, test: Test, place: TestPlace) -> tuple[str, .
     for line in test_plan.requirements_for_tests(package, test):
         name = test_plan.requirements_file(line)
         if name and not (folder / name).is_file():
-            raise StepFailed(f"test.requires: {inside(package.folder, name)} is missing; correct its path")
+            raise StepFailed(f"test.requires: {path_in(package.folder, name)} is missing; correct its path")
         arguments += ("-r", str(folder / name)) if name else (line,)
     return (*arguments, *(("-c", str(_locked_versions(package, place))) if test.locked else ()))
 

@@ -12,7 +12,7 @@ from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.wheels.architecture import BY_WINDOWS_TAG
 from cartwheel.model.wheels.container_image import CONTAINER, Image, image_of
-from cartwheel.model.wheels.target import Target, makes, version_of_floor
+from cartwheel.model.wheels.target import Target, builds_for, version_of_floor
 from cartwheel.toolchain import xwin
 
 CARGO_TEE = Path(__file__).with_name("cargo_tee.py")
@@ -57,7 +57,7 @@ measured November 2026). Other architectures work with every release, from the o
 
 def _zig(target: Target, host: Host) -> bool:
     since = _ZIG_GLIBC.get(target.arch, ((), ()))[0] if target.libc == "gnu" else ()
-    return makes("zig", target) and (not since or _zig_version() >= since)
+    return builds_for("zig", target) and (not since or _zig_version() >= since)
 
 
 def _zig_version() -> tuple[int, ...]:
@@ -77,7 +77,7 @@ def _zig_floor(target: Target, floor: str) -> tuple[int, ...]:
 
 
 def _mingw(target: Target, host: Host) -> bool:
-    return makes("mingw", target) and host.system != "windows"
+    return builds_for("mingw", target) and host.system != "windows"
 
 
 def mingw_tools(target: Target) -> tuple[str, ...]:
@@ -86,12 +86,12 @@ def mingw_tools(target: Target) -> tuple[str, ...]:
 
 
 def _xwin(target: Target, host: Host) -> bool:
-    return makes("xwin", target) and host.system != "windows"
+    return builds_for("xwin", target) and host.system != "windows"
 
 
 def _container(target: Target, host: Host) -> bool:
     """False on Windows: a container mounts each folder under its host path, and a Windows path is invalid in Linux."""
-    return makes(CONTAINER, target) and host.system != "windows"
+    return builds_for(CONTAINER, target) and host.system != "windows"
 
 
 TOOLCHAINS = {

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from cartwheel.filesystem.manifest_files import toml_or_nothing
 from cartwheel.filesystem.read_set import is_outside, relative_name
-from cartwheel.model.config.manifests import inside
+from cartwheel.model.config.manifests import path_in
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package
 from cartwheel.model.versions.changelog_headings import CHANGELOG_FOLDERS, CHANGELOG_NAMES, UNRELEASED, entries
@@ -74,10 +74,10 @@ def changelog_of(root: Path, package: Package) -> Changelog:
     if package.changelog.origin != "file":
         return Changelog()
     named = package.changelog.file
-    where = f"{inside(package.folder, 'pyproject.toml')} [tool.cartwheel] changelog.file"
+    where = f"{path_in(package.folder, 'pyproject.toml')} [tool.cartwheel] changelog.file"
     if not named:
         changelogs = (_load(root, path, package) for path in _candidates(root / package.folder))
-        own = inside(package.folder, "changelog.md")
+        own = path_in(package.folder, "changelog.md")
         return next((one for one in changelogs if one.has_entries or one.path.lower() == own.lower()), Changelog())
     path = root / package.folder / named
     if not path.is_file():
@@ -100,7 +100,7 @@ def _candidates(folder: Path) -> list[Path]:
 def _load(root: Path, path: Path, package: Package) -> Changelog:
     shown = relative_name(path.resolve(), root)
     if is_outside(shown):
-        where = f"{inside(package.folder, 'pyproject.toml')} [tool.cartwheel] changelog.file"
+        where = f"{path_in(package.folder, 'pyproject.toml')} [tool.cartwheel] changelog.file"
         raise ConfigError(f"{where}: '{path.name}' lies outside the project; expected a file in it")
     try:
         return Changelog(path=shown, text=path.read_bytes().decode(), name=package.name)
@@ -185,7 +185,7 @@ def unnamed_tool(root: Path, package: Package) -> tuple[str, ...]:
         count = len([file for file in files if not file.lower().startswith(("readme", "template", "scriv."))])
         if count and not (folder / name / "__init__.py").exists():
             some = f"{count} fragment{'s' if count > 1 else ''}"
-            return (f"{inside(package.folder, name)}: {some}, and no tool that gathers them; {fix}",)
+            return (f"{path_in(package.folder, name)}: {some}, and no tool that gathers them; {fix}",)
     if configured and not changelog_of(root, package).notes(UNRELEASED):
         return (f"{configured[0][0]} is configured here, and no command runs it; {fix}",)
     return ()

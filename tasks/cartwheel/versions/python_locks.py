@@ -13,6 +13,7 @@ from cartwheel.filesystem.edits import TextPlace, toml_place
 from cartwheel.filesystem.manifest_files import table, toml_or_nothing
 from cartwheel.filesystem.read_set import relative_name
 from cartwheel.model.versions.version import pep440
+from cartwheel.model.wheels.wheel_name import canonical_name
 
 
 class LockForm(Struct, frozen=True, kw_only=True):
@@ -54,9 +55,9 @@ def lock_places(root: Path, folder: str, name: str, version: str, paths: Iterabl
         for number, row in enumerate(toml_or_nothing(root / path).get(form.rows, ())):
             local = [_text(row, keys) for keys in form.folder]
             ours = any(where and (above / where).resolve() == here for where in local)
-            if ours and "version" in row and normal(str(row.get("name"))) == normal(name):
+            if ours and "version" in row and canonical_name(str(row.get("name"))) == canonical_name(name):
                 at = (form.rows, number, "version")
-                yield toml_place(path, at, str(row["version"]), pep440(version), normal(name))
+                yield toml_place(path, at, str(row["version"]), pep440(version), canonical_name(name))
 
 
 def locks_above(root: Path, folder: str, top: Path) -> tuple[str, ...]:
@@ -108,9 +109,4 @@ def _text(row: Mapping[str, Any], keys: tuple[str, ...]) -> str:
 
 
 def _pattern(name: str) -> str:
-    return f"(?i:{'[-_.]+'.join(map(re.escape, normal(name).split('-')))})"
-
-
-def normal(name: str) -> str:
-    """The normalised name, as indexes compare names (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return f"(?i:{'[-_.]+'.join(map(re.escape, canonical_name(name).split('-')))})"

@@ -20,16 +20,17 @@ from cartwheel.filesystem.read_set import is_outside, relative_name, source_top
 from cartwheel.model.config.manifests import (
     Manifests,
     VersionSource,
-    crate_is_apart,
     crate_version,
     from_git,
-    inside,
+    has_separate_crate_version,
+    path_in,
     truth,
 )
 from cartwheel.model.config.release_settings import VersionPattern
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import pep440, same, semver, version_spans, written_as
-from cartwheel.versions.python_locks import lock_places, locks_above, normal, pinned_elsewhere
+from cartwheel.model.wheels.wheel_name import canonical_name
+from cartwheel.versions.python_locks import lock_places, locks_above, pinned_elsewhere
 from cartwheel.versions.rust_places import rust_places
 from cartwheel.versions.unmoved_files import unmoved_files
 
@@ -106,7 +107,7 @@ def _with_its_crate(root: Path, manifests: Manifests, source: VersionSource) -> 
     """The manifests of a package whose crate has its version: with maturin unless `version-from` says otherwise, with
     setuptools-rust if they agree; None for others."""
     if manifests.cargo_path:
-        return None if crate_is_apart(manifests) else manifests
+        return None if has_separate_crate_version(manifests) else manifests
     crated = with_setuptools_crate(root, manifests)
     try:
         return crated if crated.cargo_path and crate_version(crated).text == semver(source.text) else None
@@ -142,7 +143,7 @@ def write_versions(root: Path, rows: Iterable[TextPlace]) -> tuple[str, ...]:
 
 def _static_version(folder: str, manifests: Manifests, source: VersionSource, version: str) -> Iterator[TextPlace]:
     text = manifests.pyproject.get("project", {}).get("version")
-    path = inside(folder, "pyproject.toml")
+    path = path_in(folder, "pyproject.toml")
     if isinstance(text, str) and source.path != path:
         yield toml_place(path, ("project", "version"), text, _spelling(text, pep440(version)))
 
@@ -169,7 +170,7 @@ def _dunder_version(root: Path, folder: str, manifests: Manifests, version: str,
 def _declared_place(root: Path, folder: str, declared: VersionPattern, version: str) -> TextPlace:
     """The only match of a declared pattern; raises `ConfigError` unless there is exactly one."""
     shown = relative_name((root / folder / declared.file).resolve(), root)
-    where = f"{inside(folder, 'pyproject.toml')} [tool.cartwheel] versions"
+    where = f"{path_in(folder, 'pyproject.toml')} [tool.cartwheel] versions"
     if os.path.isabs(shown):
         raise ConfigError(f"{where}: '{declared.file}' lies outside the project; expected a file in it")
     try:
@@ -198,7 +199,9 @@ def _module_files(here: Path, pyproject: Mapping[str, Any]) -> Iterator[Path]:
     """Candidate paths of the module's `__init__.py`: from the backend's settings first, then the usual folders."""
     tool = pyproject.get("tool", {})
     maturin = tool.get("maturin", {})
-    name = str(maturin.get("module-name") or normal(str(pyproject.get("project", {}).get("name", "")))).split(".")[0]
+    name = str(maturin.get("module-name") or canonical_name(str(pyproject.get("project", {}).get("name", "")))).split(
+        "."
+    )[0]
     name = name.replace("-", "_")
     hatch = tool.get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {}).get("packages", ())
     for folder in hatch:

@@ -71,17 +71,17 @@ def stable_abi(manifests: Manifests, more: Iterable[str] = (), python: str = pyt
     if always.kinds or not features(manifests.pyproject, "", ()).conditional:
         return always
     by_version = ((version, _abi(manifests, more, version)) for version in pythons.every_version())
-    rows = (replace(abi, conditional=True) for version, abi in by_version if not _newer(abi.since, version))
+    rows = (
+        replace(abi, conditional=True)
+        for version, abi in by_version
+        if pythons.minor(abi.since) <= pythons.minor(version)
+    )
     return next((abi for abi in rows if abi.kinds), always)
-
-
-def _newer(one: str, other: str) -> bool:
-    return bool(one) and int(one.split(".")[1]) > int(other.split(".")[1])
 
 
 def _abi(manifests: Manifests, more: Iterable[str], version: str) -> StableAbi:
     build = _build(manifests, more, version)
-    return asked_abi(frozenset().union(*(build.features.get(crate, ()) for crate in _BINDING_CRATES)))
+    return abi_of_features(frozenset().union(*(build.features.get(crate, ()) for crate in _BINDING_CRATES)))
 
 
 def has_uncounted_abi(manifests: Manifests, more: Iterable[str], version: str) -> bool:
@@ -90,10 +90,10 @@ def has_uncounted_abi(manifests: Manifests, more: Iterable[str], version: str) -
     chosen = features(manifests.pyproject, version, more)
     enabled = (*chosen.unconditional, *chosen.conditional)
     build = activate(manifests.crate, manifests.crates, enabled, default=chosen.default, every=chosen.every)
-    return any(asked_abi(build.features.get(crate, frozenset())).kinds for crate in _BINDING_CRATES)
+    return any(abi_of_features(build.features.get(crate, frozenset())).kinds for crate in _BINDING_CRATES)
 
 
-def asked_abi(enabled: frozenset[str]) -> StableAbi:
+def abi_of_features(enabled: frozenset[str]) -> StableAbi:
     """The stable ABI that features of PyO3 ask for."""
     named = {feature.partition("-py")[0] for feature in enabled}
     minors = [int(m[1]) for feature in enabled if (m := re.fullmatch(r"abi3t?-py3(\d+)", feature))]

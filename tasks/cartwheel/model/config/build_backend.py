@@ -1,4 +1,4 @@
-"""Build backends other than maturin: which of them compile, and what they are told.
+"""Build backends other than maturin: which of them compile, and the settings and variables that they get.
 
 `targets` decides whether a package is compiled; without it, pyproject.toml and setup.py do.
 """
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.wheels.target import Target, platform_tag, version_of_floor
-from cartwheel.model.wheels.wheel_name import normalised_name
+from cartwheel.model.wheels.wheel_name import canonical_name, normalised_name
 
 Pyproject = Mapping[str, Any]
 
@@ -174,7 +174,7 @@ def compiler_environment(
     return variables
 
 
-BACKENDS_TAKE = ("", "native", "container")
+BACKEND_TOOLCHAINS = ("", "native", "container")
 """Toolchains that a backend can compile with: this machine's, or a container's."""
 
 
@@ -209,8 +209,8 @@ def refuse_older_than_python(target: Target, floor: str, python: str, where: str
 UNVERSIONED = "0.0.0.dev0"
 """The version if neither the run nor a tag on HEAD names one: constant, so that a commit alone rebuilds nothing."""
 
-_TOLD_BY_NAME = "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{name}"
-_TOLD = {
+_NAMED_VARIABLE = "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{name}"
+_GENERAL_VARIABLES = {
     "hatch-vcs": "SETUPTOOLS_SCM_PRETEND_VERSION",
     "pdm-backend": "PDM_BUILD_SCM_VERSION",
     "poetry-dynamic-versioning": "POETRY_DYNAMIC_VERSIONING_BYPASS",
@@ -223,9 +223,9 @@ poetry-dynamic-versioning 1.10, November 2026.)"""
 
 def version_variables(name: str, pyproject: Pyproject, version: str) -> Mapping[str, str]:
     """The variables that set the version a backend would otherwise take from git."""
-    required = {normalised_name(_distribution(row)).replace("_", "-") for row in _requirements(pyproject)}
-    general = (variable for requirement, variable in _TOLD.items() if requirement in required)
-    return dict.fromkeys((_TOLD_BY_NAME.format(name=normalised_name(name).upper()), *general), version)
+    required = {canonical_name(_distribution(row)) for row in _requirements(pyproject)}
+    general = (variable for requirement, variable in _GENERAL_VARIABLES.items() if requirement in required)
+    return dict.fromkeys((_NAMED_VARIABLE.format(name=normalised_name(name).upper()), *general), version)
 
 
 def _requirements(pyproject: Pyproject) -> Iterable[str]:

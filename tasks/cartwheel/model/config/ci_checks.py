@@ -1,4 +1,4 @@
-"""What cannot be meant in `[tool.cartwheel.ci]` and in `runner` keys."""
+"""Invalid values in `[tool.cartwheel.ci]` and in `runner` keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OWN_JOBS = ("plan", "build", "sdist", "gather", "wheels", "reproduce")
 """Names of jobs that cartwheel writes, besides `publish-*`, `verify-*`, `build-*` and `image-*`."""
 
 _KEYWORDS = ("cache", "default", "image", "include", "services", "spec", "stages", "types", "variables", "workflow")
-"""Words that are no names of jobs in a file of GitLab (CI/CD YAML syntax reference, November 2026)."""
+"""Words that GitLab does not allow as names of jobs (CI/CD YAML syntax reference, November 2026)."""
 
 _SCOPES = (
     "actions", "artifact-metadata", "attestations", "checks", "contents", "deployments", "discussions", "id-token",
@@ -62,7 +62,7 @@ def ci_problems(ci: CiSettings, environments: Iterable[str]) -> Iterable[str]:
 
 
 def _identity_problems(job: CiJob, key: str, publishing: set[str]) -> Iterable[str]:
-    """An index may take the identity of any job of this workflow for that of the one that publishes."""
+    """A job with an identity may be mistaken by an index for the one that publishes."""
     granted = any(scope.lower() == "id-token" and access == "write" for scope, access in job.permissions.items())
     if granted and not job.identity.strip():
         yield (
@@ -126,7 +126,7 @@ def _step_problems(steps: Iterable[CiStep], key: str) -> Iterable[str]:
 def runner_problems(
     runner: str | tuple[str, ...] | RunnerGroup, key: str, *, may_be_empty: bool = False
 ) -> Iterable[str]:
-    """What is wrong with a `runner` key."""
+    """The problems of a `runner` key."""
     texts = (*runner_labels(runner), *((runner.group,) if isinstance(runner, RunnerGroup) else ()))
     if not may_be_empty and (not texts or not all(text.strip() for text in texts)):
         yield f"{key}: found a blank; say something, or leave the key out"
@@ -135,6 +135,6 @@ def runner_problems(
 
 
 def plain_name_problems(text: str, key: str) -> Iterable[str]:
-    """What is wrong with a name that goes into a pipeline's file, where a forge could take it for something else."""
+    """The problems of a name in a pipeline's file that a forge could read as something else."""
     if "${{" in text or (text and (text != text.strip() or not text.isprintable())):
         yield f"{key}: {text!r}; expected a plain name: no '${{{{', no control characters, no blanks around it"

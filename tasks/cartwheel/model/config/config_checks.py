@@ -1,4 +1,4 @@
-"""Values of a table that have the right type and cannot be right; each is refused when it is read."""
+"""Invalid values that have the right type; each is refused when the table is read."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _CACHE = r"oci://[A-Za-z0-9.-]+(:\d{1,5})?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+|
 _REF = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
 
 
-def refuse_nonsense(settings: Settings, where: str) -> None:
-    """Raises `ConfigError` for the first value of a table that cannot be meant."""
-    for line in _nonsense(settings):
+def refuse_invalid_values(settings: Settings, where: str) -> None:
+    """Raises `ConfigError` for the first invalid value of a table."""
+    for line in _problems(settings):
         raise ConfigError(f"{where} {line}")
 
 
-def _nonsense(settings: Settings) -> Iterable[str]:
+def _problems(settings: Settings) -> Iterable[str]:
     if settings.targets == ():
         yield "targets: found an empty list; name at least one, or leave the key out for the default"
     if settings.packages == ():
         yield "packages: found an empty list; name at least one folder, or leave the key out for the root itself"
     if settings.module and not all(part.isidentifier() for part in settings.module.split(".")):
         yield f"module: '{settings.module}' cannot be imported; expected a dotted name such as 'stone.core'"
-    yield from _untunable(settings)
-    yield from _senseless_selection(settings)
+    yield from _tunable_problems(settings)
+    yield from _selection_problems(settings)
     for key in ("targets", "publish", "packages"):
         values = getattr(settings, key) or ()
         for value in values:
@@ -44,7 +44,7 @@ def _nonsense(settings: Settings) -> Iterable[str]:
     for name in (*(settings.publish or ()), *(settings.index or ())):
         if not re.fullmatch(_NAME, name):
             yield f"publish: {name!r} is no name of an index; expected letters, digits, '.', '_' and '-'"
-    yield from _shared_variables((*(settings.publish or ()), *(settings.index or {})))
+    yield from _token_problems((*(settings.publish or ()), *(settings.index or {})))
     for place, index in (settings.index or {}).items():
         for key, text in (("url", index.url), ("simple", index.simple)):
             if text and not is_address(text) and kind_of(place, settings.index or {}) == PYPI:
@@ -62,9 +62,9 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         if not because.strip():
             yield f"dropped: '{pattern}' has no reason; say why such files end"
     for name in settings.environment_pass or ():
-        yield from _senseless_variable(name, "environment-pass")
+        yield from _variable_problems(name, "environment-pass")
     for path in settings.inputs or ():
-        yield from _outside(path, "inputs")
+        yield from _outside_problems(path, "inputs")
     if settings.test and settings.test.skip and not settings.test.skip.strip():
         yield "test.skip: found a blank; expected the reason, in words"
     if settings.ci:
@@ -86,7 +86,7 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         outside = PurePosixPath(path).is_absolute() or ".." in path.split("/")
         if outside or not path.isprintable() or path != path.strip():
             yield f"packages: {path!r} is no folder of the project; expected one such as 'bindings/python'"
-    yield from _senseless_message(settings.bump_message)
+    yield from _message_problems(settings.bump_message)
     for where in settings.versions or ():
         if not has_one_field(where.pattern):
             yield f"versions: {where.pattern!r} has not one place for the version; expected {{version}} once in it"
@@ -99,13 +99,13 @@ def _nonsense(settings: Settings) -> Iterable[str]:
         if item.slug in names:
             yield f"checklist: two entries are named '{item.slug}'; give one another 'name'"
         names.add(item.slug)
-    yield from _misplaced_keys(settings)
+    yield from _index_problems(settings)
     if settings.index and "pypi" in settings.index and settings.index["pypi"].rehearsal:
         yield "index.pypi: the real index is no place to practise; remove 'rehearsal', or use testpypi"
 
 
-def _shared_variables(names: Iterable[str]) -> Iterable[str]:
-    """Two names of one variable would send the token of one index to the host of the other."""
+def _token_problems(names: Iterable[str]) -> Iterable[str]:
+    """Two indexes with one token variable would send the token of one to the host of the other."""
     owners: dict[str, str] = {}
     for name in names:
         other = owners.setdefault(token_variable(name), name)
@@ -113,14 +113,14 @@ def _shared_variables(names: Iterable[str]) -> Iterable[str]:
             yield f"index: '{other}' and '{name}' both take their token from {token_variable(name)}; rename one of them"
 
 
-def _outside(path: str, key: str) -> Iterable[str]:
+def _outside_problems(path: str, key: str) -> Iterable[str]:
     absolute = PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
     if absolute or ".." in PurePosixPath(path).parts:
         yield f"{key}: '{path}' lies outside the package; expected a path inside it"
 
 
-def _untunable(settings: Settings) -> Iterable[str]:
-    """Contradictions in keys that may differ between wheels, in the main table, overrides and variants."""
+def _tunable_problems(settings: Settings) -> Iterable[str]:
+    """Invalid values of the keys that may differ between wheels, in the main table, overrides and variants."""
     named = [("", settings), *(("overrides ", o) for o in settings.overrides)]
     for place, table in (*named, *(("variants ", v) for v in settings.variants)):
         if table.python == ():
@@ -132,8 +132,8 @@ def _untunable(settings: Settings) -> Iterable[str]:
             if not before.run or not before.run[0].strip():
                 yield f"{place}before: run begins with a blank; expected a command and its arguments"
             for path in before.inputs:
-                yield from _outside(path, f"{place}before: inputs")
-        yield from _senseless_environment(table.environment or {}, f"{place}environment")
+                yield from _outside_problems(path, f"{place}before: inputs")
+        yield from _environment_problems(table.environment or {}, f"{place}environment")
         for key in ("image", "profile"):
             if (value := getattr(table, key)) is not None and not value.strip():
                 yield f"{place}{key}: found a blank; say something, or leave the key out"
@@ -146,9 +146,9 @@ def _untunable(settings: Settings) -> Iterable[str]:
                 yield f"{place}{key}: found a blank; expected the reason, in words"
 
 
-def _senseless_environment(values: Mapping[str, str | Secret], key: str) -> Iterable[str]:
+def _environment_problems(values: Mapping[str, str | Secret], key: str) -> Iterable[str]:
     for name, value in values.items():
-        yield from _senseless_variable(name, key)
+        yield from _variable_problems(name, key)
         if isinstance(value, Secret):
             if not re.fullmatch(_VARIABLE, value.secret):
                 yield f"{key}: {name}: secret {value.secret!r}; expected a variable's name: letters, digits and '_'"
@@ -156,12 +156,12 @@ def _senseless_environment(values: Mapping[str, str | Secret], key: str) -> Iter
             yield f"{key}: {name}: found a NUL in its value, which no variable can hold; remove it"
 
 
-def _senseless_variable(name: str, key: str) -> Iterable[str]:
+def _variable_problems(name: str, key: str) -> Iterable[str]:
     if not name.strip() or "=" in name or "\0" in name:
         yield f"{key}: {name!r} is no name of a variable; expected one without '=' and NUL, such as 'CFLAGS'"
 
 
-def _senseless_selection(settings: Settings) -> Iterable[str]:
+def _selection_problems(settings: Settings) -> Iterable[str]:
     for override in settings.overrides:
         chosen = chosen_by(override.select)
         if override.python is not None and chosen.python != "*":
@@ -180,7 +180,7 @@ _FIELDS = ("name", "version", "tag")
 """Of a commit's message."""
 
 
-def _senseless_message(template: str | None) -> Iterable[str]:
+def _message_problems(template: str | None) -> Iterable[str]:
     if template is not None and not template.strip():
         yield "bump-message: found a blank; expected a message such as 'Version {version}'"
     for field in re.findall(r"\{(\w*)\}", template or ""):
@@ -188,10 +188,10 @@ def _senseless_message(template: str | None) -> Iterable[str]:
             yield f"bump-message: '{{{field}}}' stands for nothing{did_you_mean(field, _FIELDS)}"
 
 
-_UNSAID = IndexSettings()
+_DEFAULTS = IndexSettings()
 
 
-def _misplaced_keys(settings: Settings) -> Iterable[str]:
+def _index_problems(settings: Settings) -> Iterable[str]:
     for name, table in (settings.index or {}).items():
         kind = kind_of(name, settings.index or {})
         if kind not in KINDS:
@@ -199,7 +199,7 @@ def _misplaced_keys(settings: Settings) -> Iterable[str]:
             continue
         for key in dict.fromkeys(key for row in KINDS.values() for key in row.keys):
             only = [other for other, row in KINDS.items() if key in row.keys]
-            if getattr(table, key) != getattr(_UNSAID, key) and kind not in only:
+            if getattr(table, key) != getattr(_DEFAULTS, key) and kind not in only:
                 kinds = "' and '".join(only)
                 key = key.replace("_", "-")
                 yield f"index.{name}: '{key}' is for kind '{kinds}', and this is of kind '{kind}'; remove one of them"

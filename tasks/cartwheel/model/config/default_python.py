@@ -1,4 +1,4 @@
-"""What the wheels of a package are for if the configuration does not say it."""
+"""The default interpreters of a package's wheels."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def minimum_python(manifests: Manifests, abi: StableAbi) -> str:
 
 
 def default_python(manifests: Manifests, bindings: str, abi: StableAbi) -> tuple[str, ...]:
-    """What the compiled wheels of a package are for.
+    """The default `python` of a package's compiled wheels.
 
     A program is for every Python, unless PyO3 is in its graph: maturin then builds it for one interpreter each.
-    Interpreters that do not load the stable ABI have their own wheels: older ones, if only newer ones ask for it, and
-    free-threaded ones, if a classifier says that the package is for them.
+    Interpreters that cannot load the stable ABI get wheels too: older ones if a conditional feature asks for the ABI,
+    and free-threaded ones if a classifier names them.
     """
     if bindings in (CFFI, UNIFFI) or (bindings == BIN and not binds_python(manifests)):
         return (pythons.PURE,)
@@ -45,7 +45,7 @@ def default_python(manifests: Manifests, bindings: str, abi: StableAbi) -> tuple
 def _older(supported: tuple[str, ...], minimum: str) -> tuple[str, ...]:
     if not minimum:
         return ()
-    return tuple(v for v in supported if v[-1] != "t" and int(v.split(".")[1]) < int(minimum.split(".")[1]))
+    return tuple(v for v in supported if v[-1] != "t" and pythons.minor(v) < pythons.minor(minimum))
 
 
 def supported_python(manifests: Manifests) -> tuple[str, ...]:

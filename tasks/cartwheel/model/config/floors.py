@@ -1,4 +1,4 @@
-"""The floor of a wheel if the configuration does not say it, and floors that disagree with maturin's own settings."""
+"""The default floor of a wheel, and floors that contradict maturin's settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PYEMSCRIPTEN = {"3.13": "2025_0", "3.14": "2026_0"}
 def default_floor(manifests: Manifests, target: Target, python: str) -> str:
     """The floor that `[tool.maturin]` promises, else the target's own.
 
-    A promise older than the target's own floor, or for another libc, counts as none: it cannot be kept.
+    A promise older than the target's own floor, or for another libc, is ignored: it cannot be kept.
     """
     if target.system == "emscripten":
         return _PYEMSCRIPTEN.get(pythons.version(python), max(_PYEMSCRIPTEN.values()))
@@ -35,8 +35,8 @@ def too_old_promise(manifests: Manifests, target: Target) -> str:
 
 
 def maturin_floor(manifests: Manifests, target: Target) -> str:
-    """`compatibility` or `macos-deployment-target` of `[tool.maturin]` in our form; empty if it says nothing of the
-    target (`PlatformTag` and `TargetConfig` of maturin 1.16)."""
+    """`compatibility` or `macos-deployment-target` of `[tool.maturin]` as a floor; empty if it names none for
+    the target (`PlatformTag` and `TargetConfig` of maturin 1.16)."""
     if target.system == "macos":
         named = {_deployment_target(manifests, triple) for triple in target.triples} - {""}
         return max(named, key=lambda floor: _version(target, floor), default="")

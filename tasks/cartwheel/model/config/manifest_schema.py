@@ -1,6 +1,6 @@
-"""What the manifests must look like as far as they are read here: the types of the standard keys.
+"""The types of the standard keys of pyproject.toml and Cargo.toml, as far as they are read here.
 
-Nothing is refused for a key that is not listed; its own tool says what it thinks of it.
+Other keys are not checked; the tools that own them do that.
 """
 
 # Annotations are not postponed: msgspec would compile each of them from text at the first decode.
@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from cartwheel.model.config.table import type_in_words
 from cartwheel.model.errors import ConfigError
 
 
@@ -88,15 +89,5 @@ def refuse_wrong_types(kind: type[_Shape], data: Mapping[str, Any], shown_as: st
         key = place.strip("`").removeprefix("$.")
         quotes = "; put it in quotes" if expected == "str" and got in ("int", "float") else ""
         raise ConfigError(
-            f"{shown_as}: {key}: found {_type_name(got)}, expected {_type_name(expected)}{quotes}"
+            f"{shown_as}: {key}: found {type_in_words(got)}, expected {type_in_words(expected)}{quotes}"
         ) from None
-
-
-_NAMES = {
-    "str": "a string", "array": "a list", "object": "a table", "int": "a number", "float": "a number",
-    "bool": "true or false", "str | object": "a string or a table",
-}  # fmt: skip
-
-
-def _type_name(kind: str) -> str:
-    return _NAMES.get(kind, kind)

@@ -69,7 +69,7 @@ class Manifests(Struct, frozen=True, kw_only=True):
     @property
     def paths(self) -> tuple[str, ...]:
         """The files themselves, relative to the project; those outside its repository are left out."""
-        candidates = (inside(self.folder, "pyproject.toml"), self.cargo_path, self.workspace_path)
+        candidates = (path_in(self.folder, "pyproject.toml"), self.cargo_path, self.workspace_path)
         return tuple(
             dict.fromkeys(path for path in candidates if path and not path.startswith("/") and ":" not in path)
         )
@@ -85,8 +85,8 @@ class VersionSource(Struct, frozen=True, kw_only=True):
     """As the manifest writes it."""
 
 
-def inside(folder: str, name: str) -> str:
-    """A file of a package, relative to the project."""
+def path_in(folder: str, name: str) -> str:
+    """The path of a file in a folder; both are relative to the project, whose root is `.`."""
     return name if folder == "." else f"{folder}/{name}"
 
 
@@ -100,7 +100,7 @@ def from_git(pyproject: Mapping[str, Any]) -> bool:
     return bool(pyproject.get("tool", {}).get("cartwheel", {}).get("version") == SCM)
 
 
-def crate_is_apart(manifests: Manifests) -> bool:
+def has_separate_crate_version(manifests: Manifests) -> bool:
     """Whether the crate's version is independent of the package's."""
     named = manifests.pyproject.get("tool", {}).get("cartwheel", {}).get("version-from", "")
     return bool(manifests.cargo_path) and named == PYPROJECT_ALONE
@@ -113,7 +113,7 @@ PYPROJECT, PYPROJECT_ALONE = "pyproject.toml", "pyproject.toml alone"
 def truth(manifests: Manifests) -> VersionSource:
     """Where the version is decided: by this run or git's tag, by the manifest that `version-from` names, else by the
     crate, else by pyproject.toml.  Raises `ConfigError` if none of them names one."""
-    where = inside(manifests.folder, "pyproject.toml")
+    where = path_in(manifests.folder, "pyproject.toml")
     if from_git(manifests.pyproject):
         return VersionSource(path=where, what="version", at=(), text=manifests.version or UNVERSIONED)
     named = manifests.pyproject.get("tool", {}).get("cartwheel", {}).get("version-from", "")
@@ -181,8 +181,10 @@ _SCM_TOOLS = {
 """Build requirements that take a version from git, by their names on PyPI, November 2026."""
 
 
-def _mentions_scm(pyproject: Mapping[str, Any]) -> bool:
-    """Whether the build takes the version from git, by its requirements or the tables of such tools."""
+def has_scm_plugin(pyproject: Mapping[str, Any]) -> bool:
+    """Whether the version is dynamic and a tool of the build takes it from git, by its requirements or its tables."""
+    if "version" not in pyproject.get("project", {}).get("dynamic", ()):
+        return False
     rows = pyproject.get("build-system", {}).get("requires", ())
     names = (re.split(r"[^\w.-]", str(row).strip().lower())[0].replace("_", "-") for row in rows)
     tool = pyproject.get("tool", {})
@@ -195,12 +197,10 @@ def _mentions_scm(pyproject: Mapping[str, Any]) -> bool:
 
 
 def _truth_in_pyproject(manifests: Manifests) -> VersionSource:
-    path = inside(manifests.folder, "pyproject.toml")
+    path = path_in(manifests.folder, "pyproject.toml")
     version = manifests.pyproject.get("project", {}).get("version")
     if not isinstance(version, str):
-        if "version" in manifests.pyproject.get("project", {}).get("dynamic", ()) and _mentions_scm(
-            manifests.pyproject
-        ):
+        if has_scm_plugin(manifests.pyproject):
             raise ConfigError(
                 f'{path}: [project] version is dynamic and comes from git; write version = "scm" into [tool.cartwheel]'
             )

@@ -1,4 +1,4 @@
-"""Configurations whose tables are right one by one and contradict each other, a manifest or an index."""
+"""Refusals of tables that are valid by themselves but contradict each other, a manifest or an index."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from cartwheel.model.config.build_backend import BACKENDS_TAKE
+from cartwheel.model.config.build_backend import BACKEND_TOOLCHAINS
 from cartwheel.model.config.cargo_profiles import is_debug, profiles
 from cartwheel.model.config.layers import chosen_by, pattern_matches
 from cartwheel.model.config.manifests import Manifests
@@ -16,10 +16,12 @@ from cartwheel.model.destination import kind_row
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Package, Wheel
 from cartwheel.model.wheels import python as pythons
-from cartwheel.model.wheels.target import ANY, platform_tag, platform_triple, pypi_takes
+from cartwheel.model.wheels.target import ANY, platform_tag, platform_triple, pypi_accepts
 
 
-def refuse_idle(selecting: Iterable[Override | Variant], selected: Iterable[tuple[str, str]], where: str) -> None:
+def refuse_unmatched_selections(
+    selecting: Iterable[Override | Variant], selected: Iterable[tuple[str, str]], where: str
+) -> None:
     """Raises `ConfigError` for an override or a variant that selects nothing.
 
     `selected`: triple and interpreter of every wheel of the configuration, skipped ones included.
@@ -31,7 +33,7 @@ def refuse_idle(selecting: Iterable[Override | Variant], selected: Iterable[tupl
         chosen = chosen_by(table.select)
         for pattern in chosen.target.split() or [""]:
             if not any(fnmatchcase(triple, pattern) for triple in known):
-                hint = _in_our_words(pattern)
+                hint = _translation_hint(pattern)
                 raise ConfigError(f"{where} {kind}: '{pattern}' selects none of the targets {', '.join(known)}{hint}")
         there = dict.fromkeys(python for triple, python in every if pattern_matches(chosen.target, triple))
         for pattern in chosen.python.split() or [""] if table.python is None else ():
@@ -41,8 +43,8 @@ def refuse_idle(selecting: Iterable[Override | Variant], selected: Iterable[tupl
                 )
 
 
-def _in_our_words(pattern: str) -> str:
-    """The selection to write for one in cibuildwheel's words, such as `cp313-*` or `*-win_amd64`; empty for others."""
+def _translation_hint(pattern: str) -> str:
+    """The selection to write instead of a pattern of cibuildwheel, `cp313-*` or `*-win_amd64`; empty for others."""
     tag, _, platform = pattern.partition("-")
     python = pythons.translation(tag) if re.match(r"(cp|pp|gp)3\d", tag) else ""
     triple = platform_triple(pattern) if platform.strip("*") else ""
@@ -50,12 +52,12 @@ def _in_our_words(pattern: str) -> str:
     return f"; here that is: select = {{ {', '.join(parts)} }}" if parts else ""
 
 
-def refuse_too_old(name: str, requirement: str, where: str) -> None:
+def refuse_excluded_python(name: str, requirement: str, where: str) -> None:
     """Raises `ConfigError` for an interpreter that `requires-python` (`requirement`) excludes."""
     version = pythons.version(name)
     if requirement and version and not pythons.allows_python(requirement, version):
         below = re.search(r">=?\s*3\.(\d+)", requirement)
-        older = below and int(version.split(".")[1]) < int(below[1])
+        older = below and pythons.minor(version) < int(below[1])
         how = "older than" if older else "not what"
         raise ConfigError(f"{where} python: '{name}' is {how} requires-python ('{requirement}') allows")
 
@@ -67,7 +69,7 @@ def refuse_cargo_keys(own: Settings, once: Settings, where: str) -> None:
             if getattr(table, key, None) and (table is not once or key == "features"):
                 name = key.replace("_", "-")
                 raise ConfigError(f"{where} {name}: is for crates, and this package has none; remove it")
-        if table.toolchain and table.toolchain not in BACKENDS_TAKE:
+        if table.toolchain and table.toolchain not in BACKEND_TOOLCHAINS:
             raise ConfigError(
                 f"{where} toolchain: '{table.toolchain}' compiles crates, and this package has none; "
                 "expected 'native' or 'container'"
@@ -95,7 +97,7 @@ def refuse_not_abi3(name: str, minimum: str, where: str) -> None:
     for all versions, under another name.  (Free-threaded interpreters, PyPy and GraalPy have no abi3: PyO3 0.29's
     guide, "Features".)"""
     version = re.fullmatch(r"3\.(\d+)", name)
-    if version and int(version[1]) >= int(minimum.split(".")[1]):
+    if version and int(version[1]) >= pythons.minor(minimum):
         raise ConfigError(
             f"{where} python: '{name}', but the crate's feature abi3 makes it a wheel for all from {minimum} on; "
             "write 'abi3', or make the feature optional"
@@ -112,7 +114,7 @@ def refuse_published_debug(wheels: Iterable[Wheel], publish: tuple[str, ...], ma
             )
 
 
-def refuse_untakeable(
+def refuse_unpublishable(
     wheels: Iterable[Wheel], publish: tuple[str, ...], tables: Mapping[str, IndexSettings], where: str
 ) -> None:
     """Raises `ConfigError` for a wheel with a platform tag that PyPI refuses, unless the index's `rules` waive that."""
@@ -120,7 +122,7 @@ def refuse_untakeable(
         waived = tables[name].rules if name in tables else {}
         for wheel in wheels:
             for tag in platform_tag(wheel.target, wheel.floor).split("."):
-                if not pypi_takes(tag) and not {"platform-tag", f"platform-tag {tag}"} & waived.keys():
+                if not pypi_accepts(tag) and not {"platform-tag", f"platform-tag {tag}"} & waived.keys():
                     raise ConfigError(
                         f"{where} targets: {name} takes no wheel with the platform tag {tag} ({wheel.target.triple}); "
                         f"give it an override with skip, or say in index.{name} rules why it is taken there"
@@ -134,7 +136,7 @@ def refuse_unplanned(packages: tuple[Package, ...], once: Settings) -> None:
         raise ConfigError(f"targets for this run: no package has the target '{once.targets[0]}'; see: doit plan")
 
 
-def refuse_doubles(packages: tuple[Package, ...]) -> None:
+def refuse_duplicates(packages: tuple[Package, ...]) -> None:
     """Raises `ConfigError` for two packages of one name and for two wheels with the same file name."""
     seen: dict[str, Wheel] = {}
     names: set[str] = set()

@@ -13,19 +13,19 @@ from msgspec.structs import replace
 
 from cartwheel.model.config.bindings import bindings_of, module_of, stable_abi
 from cartwheel.model.config.cargo_profiles import is_debug, profiles
-from cartwheel.model.config.config_checks import refuse_misplaced_keys, refuse_nonsense
+from cartwheel.model.config.config_checks import refuse_invalid_values, refuse_misplaced_keys
 from cartwheel.model.config.default_python import default_python, minimum_python
 from cartwheel.model.config.layers import SettingLayers, first
-from cartwheel.model.config.left_out import left_out
-from cartwheel.model.config.manifests import Manifests, from_git, inside, package_name, table_name, truth
+from cartwheel.model.config.manifests import Manifests, from_git, package_name, path_in, table_name, truth
+from cartwheel.model.config.omissions import omissions
 from cartwheel.model.config.plan_checks import (
     refuse_cargo_keys,
-    refuse_doubles,
-    refuse_idle,
+    refuse_duplicates,
     refuse_published_debug,
     refuse_two_versions,
+    refuse_unmatched_selections,
     refuse_unplanned,
-    refuse_untakeable,
+    refuse_unpublishable,
 )
 from cartwheel.model.config.release_settings import CacheSettings, ChangelogSettings, CiSettings, ReleaseSettings
 from cartwheel.model.config.settings import Settings, Test
@@ -38,7 +38,7 @@ from cartwheel.model.versions.version import highest, pep440, version_in
 from cartwheel.model.wheels.python import refuse_invalid_requirement
 from cartwheel.model.wheels.target import ANY
 from cartwheel.model.wheels.test_plan import refuse_untestable
-from cartwheel.model.wheels.wheel_name import normalised_name
+from cartwheel.model.wheels.wheel_name import canonical_name, normalised_name
 
 VERSION = "version"
 
@@ -84,8 +84,8 @@ def resolve_project(
     resolved = tuple(_package(m, common, once, single=len(read) == 1) for m in read)
     if common.overrides or common.variants:
         every = (row for m in read for row in every_selection(m, _own(m, common), common))
-        refuse_idle((*common.overrides, *common.variants), every, "[tool.cartwheel]")
-    refuse_doubles(resolved)
+        refuse_unmatched_selections((*common.overrides, *common.variants), every, "[tool.cartwheel]")
+    refuse_duplicates(resolved)
     refuse_unplanned(resolved, once)
     return Project(
         packages=resolved,
@@ -105,19 +105,19 @@ def _table(pyproject: Mapping[str, Any], where: str) -> Settings:
     prefix = "" if where == "pyproject.toml" else f"{where} "
     where = f"{prefix}[tool.cartwheel]"
     settings = decode(Settings, pyproject.get("tool", {}).get("cartwheel", {}), where=where)
-    refuse_nonsense(settings, where)
+    refuse_invalid_values(settings, where)
     return settings
 
 
 def _own(manifests: Manifests, common: Settings) -> Settings:
-    where = inside(manifests.folder, "pyproject.toml")
+    where = path_in(manifests.folder, "pyproject.toml")
     return common if manifests.folder == "." else _table(manifests.pyproject, where)
 
 
 def _settings_of(overrides: Mapping[str, str]) -> Settings:
     raw = {key: _split(text) if key in _LISTS else text for key, text in overrides.items() if key != VERSION}
     settings = decode(Settings, raw, where="a setting for this run,")
-    refuse_nonsense(settings, "a setting for this run,")
+    refuse_invalid_values(settings, "a setting for this run,")
     return settings
 
 
@@ -153,7 +153,7 @@ def _with_version(
     HEAD's highest tag."""
     if not from_git(manifests.pyproject):
         return manifests
-    where = inside(manifests.folder, "pyproject.toml")
+    where = path_in(manifests.folder, "pyproject.toml")
     refuse_two_versions(manifests, own, table_name(manifests))
     form, name = first((own, common), "tag", _default_tag(single=single)), package_name(manifests, where)
     starting, tags = known
@@ -166,7 +166,7 @@ def _default_tag(*, single: bool) -> str:
 
 
 def _package(manifests: Manifests, common: Settings, once: Settings, *, single: bool) -> Package:
-    where, table = inside(manifests.folder, "pyproject.toml"), table_name(manifests)
+    where, table = path_in(manifests.folder, "pyproject.toml"), table_name(manifests)
     own = _own(manifests, common)
     if own is not common:
         refuse_misplaced_keys(own, root=False, package=True, where=table)
@@ -184,11 +184,11 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
     if not wheels and once.targets is None and once.python is None:
         raise ConfigError(f"{table} overrides: no wheel is left of {name}; remove one 'skip', or the package")
     refuse_published_debug(wheels, publish, manifests, table)
-    refuse_untakeable(wheels, publish, common.index or {}, table)
+    refuse_unpublishable(wheels, publish, common.index or {}, table)
     for python, test in dict.fromkeys((wheel.python, wheel.test) for wheel in wheels):
         refuse_untestable(python, plan.minimum, test, manifests, table)
     if own is not common:
-        refuse_idle((*own.overrides, *own.variants), every_selection(manifests, own, common), table)
+        refuse_unmatched_selections((*own.overrides, *own.variants), every_selection(manifests, own, common), table)
     return Package(
         name=name,
         key=plan.package,
@@ -199,7 +199,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         module=module_of(manifests, name) if own.module is None else own.module,
         manifest=manifests.cargo_path,
         wheels=wheels,
-        left_out=left_out(plan, targets, usual=first((own, common), "targets", None) is None),
+        left_out=omissions(plan, targets, usual=first((own, common), "targets", None) is None),
         publish=() if plan.debug else publish,
         private=plan.debug or not publish,
         tag=first(layers, "tag", _default_tag(single=single)),
@@ -217,7 +217,7 @@ def _package(manifests: Manifests, common: Settings, once: Settings, *, single: 
         third_party=first(layers, "third_party", False),
         minimum_python=plan.minimum,
         manifests=manifests,
-        dropped=plan.tuning.dropped(),
+        dropped=plan.layers.dropped(),
         debug=plan.debug,
     )
 
@@ -228,9 +228,9 @@ def _wheel_plan(manifests: Manifests, once: Settings, own: Settings, common: Set
     abi = stable_abi(manifests, features)
     bindings = bindings_of(manifests, features)
     return WheelPlan(
-        tuning=SettingLayers(once=once, own=own, common=common),
+        layers=SettingLayers(once=once, own=own, common=common),
         where=table_name(manifests),
-        package=normalised_name(name).replace("_", "-"),
+        package=canonical_name(name),
         stem=f"{normalised_name(name)}-{pep440(truth(manifests).text)}",
         features=features,
         abi=abi,

@@ -126,12 +126,12 @@ def _explanation(text: str, kind: type[Table], raw: object, keys: tuple[str, ...
     if not match:
         return text[:1].lower() + text[1:]
     value = _value_at(raw, keys)
-    return f"found {_NAMES.get(match[2], match[2])}, expected {_expectation(match[1], table, field, value, keys)}"
+    return f"found {type_in_words(match[2])}, expected {_expectation(match[1], table, field, value, keys)}"
 
 
 def _expectation(expected: str, table: type[Table], field: Any, value: object, keys: tuple[str, ...]) -> str:
-    kinds = [kind for kind in expected.split(" | ") if kind != "null"]  # TOML has no null
-    words = " or ".join(_NAMES.get(kind, kind) for kind in kinds)
+    kinds = [kind for kind in expected.split(" | ") if kind != "null"]
+    words = type_in_words(expected)
     if field is None or not keys:
         return words
     if kinds == ["array"] and isinstance(value, str):
@@ -178,6 +178,11 @@ def _value_at(raw: object, keys: tuple[str, ...]) -> object:
         else:
             return None
     return raw
+
+
+def type_in_words(kind: str) -> str:
+    """msgspec's name of a type in TOML's words, such as `a string or a table` for `str | object`."""
+    return " or ".join(_NAMES.get(part, part) for part in kind.split(" | ") if part != "null")  # TOML has no null
 
 
 _NAMES = {

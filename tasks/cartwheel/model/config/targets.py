@@ -8,7 +8,7 @@ from cartwheel.model.config.bindings import bindings_of, stable_abi
 from cartwheel.model.config.build_backend import backend_of, setuptools_rust_manifest
 from cartwheel.model.config.default_python import default_python
 from cartwheel.model.config.layers import SettingLayers, first
-from cartwheel.model.config.manifests import Manifests, inside, table_name
+from cartwheel.model.config.manifests import Manifests, path_in, table_name
 from cartwheel.model.config.settings import Settings
 from cartwheel.model.destination import kind_row
 from cartwheel.model.errors import ConfigError
@@ -48,14 +48,14 @@ def package_targets(manifests: Manifests, once: Settings, own: Settings, common:
 
 def every_selection(manifests: Manifests, own: Settings, common: Settings) -> Iterable[tuple[str, str]]:
     """Triple and interpreter of every wheel of the configuration, skipped ones included, whatever this run sets."""
-    tuning = SettingLayers(once=Settings(), own=own, common=common)
+    layers = SettingLayers(once=Settings(), own=own, common=common)
     features = first((own, common), "features", ())
     abi = stable_abi(manifests, features)
     usual = default_python(manifests, bindings_of(manifests, features), abi)
     for triple in declared_triples(manifests, own, common):
         target = target_by_name(triple, where="targets")
-        pythons_here = (pythons.PURE,) if triple == ANY else tuning.of("python", usual, target)
-        of_variants = (python for variant in tuning.variants(target) for python in variant.python or ())
+        pythons_here = (pythons.PURE,) if triple == ANY else layers.of("python", usual, target)
+        of_variants = (python for variant in layers.variants(target) for python in variant.python or ())
         yield from ((triple, python) for python in (*pythons_here, *of_variants))
 
 
@@ -77,7 +77,7 @@ def destinations(manifests: Manifests, layers: tuple[Settings, ...], *, single: 
         if setuptools_rust_manifest(manifests.pyproject):
             return named
         raise ConfigError(
-            f"{inside(manifests.folder, 'pyproject.toml')} [tool.cartwheel] publish: '{registries[0]}' takes crates, "
+            f"{path_in(manifests.folder, 'pyproject.toml')} [tool.cartwheel] publish: '{registries[0]}' takes crates, "
             "and this package has none; remove it"
         )
     return tuple(name for name in named if name not in registries)

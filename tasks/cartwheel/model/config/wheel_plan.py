@@ -8,25 +8,25 @@ from typing import Any
 from msgspec import Struct
 
 from cartwheel.model.config.bindings import PYO3, StableAbi, stable_abi
-from cartwheel.model.config.build_backend import BACKENDS_TAKE, raw_name, refuse_older_than_python
+from cartwheel.model.config.build_backend import BACKEND_TOOLCHAINS, raw_name, refuse_older_than_python
 from cartwheel.model.config.cargo_features import refuse_unknown
 from cartwheel.model.config.default_python import minimum_python
 from cartwheel.model.config.floors import default_floor, refuse_other_deployment_target
 from cartwheel.model.config.layers import SettingLayers, chosen_by, pattern_matches
 from cartwheel.model.config.manifests import Manifests
-from cartwheel.model.config.plan_checks import refuse_not_abi3, refuse_too_old
+from cartwheel.model.config.plan_checks import refuse_excluded_python, refuse_not_abi3
 from cartwheel.model.config.settings import Test, Variant
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.project import Wheel
 from cartwheel.model.wheels import python as pythons
 from cartwheel.model.wheels.container_image import CONTAINER, refuse_no_image
-from cartwheel.model.wheels.target import ANY, Target, makes, platform_tag, refuse_impossible
+from cartwheel.model.wheels.target import ANY, Target, builds_for, platform_tag, refuse_impossible
 
 
 class WheelPlan(Struct, frozen=True, kw_only=True):
     """What the wheels of one package have in common."""
 
-    tuning: SettingLayers
+    layers: SettingLayers
     where: str
     """The table's name in messages."""
     package: str
@@ -48,26 +48,26 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
     def wheels(self, target: Target) -> Iterable[Wheel]:
         """The wheels of one target: the usual ones, then those of its variants."""
         usual = self._interpreters(target)
-        yield from (self._wheel(target, python) for python in usual if not self.tuning.skipped(target, python))
-        for variant in self.tuning.variants(target):
+        yield from (self._wheel(target, python) for python in usual if not self.layers.skipped(target, python))
+        for variant in self.layers.variants(target):
             only = chosen_by(variant.select).python
             named = variant.python or tuple(python for python in usual if pattern_matches(only, python))
-            yield from (self._wheel(target, p, variant) for p in named if not self.tuning.skipped(target, p))
+            yield from (self._wheel(target, p, variant) for p in named if not self.layers.skipped(target, p))
 
     def uses_default_python(self, target: Target) -> bool:
         """Whether the configuration leaves the target's interpreters to the default."""
-        return self.tuning.of("python", None, target) is None
+        return self.layers.of("python", None, target) is None
 
-    def left_out(self, target: Target) -> tuple[str, ...]:
-        """The interpreters of the configuration that are published for no system of this kind."""
-        named: tuple[str, ...] = () if target.triple == ANY else self.tuning.of("python", (), target)
+    def unpublished_interpreters(self, target: Target) -> tuple[str, ...]:
+        """The configured interpreters that are not published for this target's system."""
+        named: tuple[str, ...] = () if target.triple == ANY else self.layers.of("python", (), target)
         return tuple(python for python in named if not self._has_interpreter(python, target))
 
     def _interpreters(self, target: Target) -> tuple[str, ...]:
         if target.triple == ANY:
             return (pythons.PURE,)
-        named: tuple[str, ...] = self.tuning.of("python", self.python, target)
-        for override in self.tuning.overrides(target):
+        named: tuple[str, ...] = self.layers.of("python", self.python, target)
+        for override in self.layers.overrides(target):
             for python in override.python or ():
                 if not self._has_interpreter(python, target):
                     raise ConfigError(
@@ -84,14 +84,14 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
     def _has_interpreter(self, python: str, target: Target) -> bool:
         """Whether there is such an interpreter for a target; an image of one's own may hold any."""
         return pythons.runs_on(python, target.system, target.libc, target.arch) or bool(
-            self.tuning.of("image", "", target, python)
+            self.layers.of("image", "", target, python)
         )
 
     def _wheel(self, target: Target, python: str, variant: Variant | None = None) -> Wheel:
         def tuned(key: str, default: Any) -> Any:
-            return self.tuning.of(key, default, target, python, variant)
+            return self.layers.of(key, default, target, python, variant)
 
-        refuse_too_old(python, self.manifests.requires_python, self.where)
+        refuse_excluded_python(python, self.manifests.requires_python, self.where)
         features = self._features(tuned("features", ()))
         minimum = self._minimum(features, python)
         floor = tuned("floor", default_floor(self.manifests, target, python))
@@ -117,7 +117,7 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
             before=tuned("before", ()),
             pgo=tuned("pgo", None) if self.crate else None,
             runner=tuned("runner", ""),
-            test=self.tuning.test(self.test, target, python),
+            test=self.layers.test(self.test, target, python),
             untested=tuned("untested", ""),
             debug=self.debug,
             file=file,
@@ -159,7 +159,7 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
         return named
 
     def _toolchain(self, declared: str) -> str:
-        return declared if self.crate or declared in BACKENDS_TAKE else ""
+        return declared if self.crate or declared in BACKEND_TOOLCHAINS else ""
 
     def _refuse_toolchain(
         self, toolchain: str, image: str, floor: str, wheel: tuple[Target, str, Variant | None]
@@ -169,7 +169,7 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
             self._refuse_idle_image(image, toolchain, wheel)
         if toolchain == CONTAINER and target.triple != ANY:
             refuse_no_image(target, floor, image, python, where=f"{self.where} image")
-        if self.crate and self.tuning.once.toolchain is None and not makes(toolchain, target):
+        if self.crate and self.layers.once.toolchain is None and not builds_for(toolchain, target):
             raise ConfigError(
                 f"{self.where} toolchain: '{toolchain}' makes no wheels for {target.triple}; put it into an override "
                 "that selects its targets"
@@ -177,7 +177,7 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
 
     def _refuse_idle_image(self, image: str, toolchain: str, wheel: tuple[Target, str, Variant | None]) -> None:
         """A more special layer, or this run, may set another toolchain than the image's."""
-        for layer in self.tuning.tunables(*wheel):
+        for layer in self.layers.tunables(*wheel):
             if layer.image is not None:
                 raise ConfigError(
                     f"{self.where} image: '{image}' is for toolchain 'container', and {wheel[0].triple} has "
@@ -187,6 +187,6 @@ class WheelPlan(Struct, frozen=True, kw_only=True):
                 return
 
     def _where_the_floor_is(self) -> str:
-        if self.tuning.once.floor is None:
+        if self.layers.once.floor is None:
             return f"{self.where} floor"
         return "floor for this run (name the targets it is for: targets=TRIPLE)"

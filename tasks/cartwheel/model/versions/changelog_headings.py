@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from cartwheel.model.errors import ConfigError
 from cartwheel.model.versions.version import pep440
+from cartwheel.model.wheels.wheel_name import canonical_name
 
 UNRELEASED = "unreleased"
 CHANGELOG_NAMES = ("changelog", "changes", "history", "news", "release_notes", "releases", "change_log",
@@ -140,7 +141,7 @@ def _parts(title: str, name: str) -> dict[str, str]:
     decoration = _DECORATION.match(title)
     start = decoration.end() if decoration else 0
     lead = _LEAD.match(title, start)
-    if lead and _plain(lead["name"]) in ("version", "release", _plain(name)):
+    if lead and canonical_name(lead["name"]) in ("version", "release", canonical_name(name)):
         start = lead.end()
     match = _TITLE.fullmatch(title, start)
     version = version_of_title(match["title"].rstrip(".")) if match else ""
@@ -163,10 +164,6 @@ def _parts(title: str, name: str) -> dict[str, str]:
         "link": match["link"] or "",
         "rest": rest,
     }
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 # Markdown -------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A version's notes in a changelog, and the conversion of its "Unreleased" part to a version's entry."""
+"""The notes of a version in a changelog, and how "Unreleased" becomes the entry of a version."""
 
 from __future__ import annotations
 

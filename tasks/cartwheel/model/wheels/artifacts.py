@@ -11,9 +11,9 @@ OUTWARD = ("tag", "publish", "verify", "release")
 """Stages that act outside this machine; they run only if the command line names them."""
 
 REPORT_PAGE = ".cartwheel/report.html"
+"""Where `doit report` writes its page."""
 REPRODUCED = ".cartwheel/reproduced.txt"
 """The output of `doit reproduce` in a pipeline."""
-"""Where `doit report` writes its page."""
 
 
 def report_mark(commit: str) -> str:
@@ -52,7 +52,7 @@ def package_artifacts(package: Package) -> tuple[Artifact, ...]:
 def _wheel(package: Package, wheel: Wheel) -> Artifact:
     return Artifact(
         file=wheel.file, kind="wheel", package=package.key, target=wheel.target.triple, python=wheel.python,
-        task=f"repair:{wheel.segments}", path=wheel_path(package, wheel), report=report(wheel),
+        task=f"repair:{wheel.segments}", path=wheel_path(package, wheel), report=report_path(wheel),
     )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def _sdist(package: Package) -> Artifact:
     return Artifact(
         file=package.sdist, kind="sdist", package=package.key, target=ANY, python="",
         task=f"sdist:{package.key}", path=f"{package.dist}/{package.sdist}",
-        report=sdist_report(package),
+        report=sdist_report_path(package),
     )  # fmt: skip
 
 
@@ -69,36 +69,36 @@ def wheel_path(package: Package, wheel: Wheel) -> str:
     return f"{package.dist}/{wheel.file}"
 
 
-def report(wheel: Wheel) -> str:
+def report_path(wheel: Wheel) -> str:
     """The path of the wheel's check report, relative to the project."""
     return f"{state_folder(debug=wheel.debug)}/checks/{wheel.place}.json"
 
 
-def ready(package: Package) -> tuple[str, ...]:
+def ready_tasks(package: Package) -> tuple[str, ...]:
     """The task that finds reasons to refuse the release before anything is built."""
     return (f"ready:{package.key}",)
 
 
-def checks(package: Package) -> tuple[str, ...]:
+def check_tasks(package: Package) -> tuple[str, ...]:
     """The tasks that check all files of a package: each wheel, the source distribution, and the set of them."""
     return (*(f"check:{w.segments}" for w in package.wheels), f"check:sdist:{package.key}", f"check:set:{package.key}")
 
 
-def sdist_report(package: Package) -> str:
+def sdist_report_path(package: Package) -> str:
     """The path of the source distribution's check report, relative to the project."""
     return f"{package.state}/checks/sdist/{package.key}.json"
 
 
-def set_report(package: Package) -> str:
+def set_report_path(package: Package) -> str:
     """The path of the report of the check of all files together, relative to the project."""
     return f"{package.state}/checks/set/{package.key}.json"
 
 
-def ledger(package: Package, index: str) -> str:
+def ledger_path(package: Package, index: str) -> str:
     """The path of the ledger of this version on an index, relative to the project."""
     return f".cartwheel/ledgers/{index}/{package.key}-{package.version}.json"
 
 
-def reports(package: Package) -> tuple[str, ...]:
+def report_paths(package: Package) -> tuple[str, ...]:
     """The paths of all check reports of a package, relative to the project."""
-    return (*(artifact.report for artifact in package_artifacts(package)), set_report(package))
+    return (*(artifact.report for artifact in package_artifacts(package)), set_report_path(package))

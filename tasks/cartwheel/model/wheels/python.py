@@ -60,15 +60,21 @@ def version(python: str) -> str:
     return match[1] if match else ""
 
 
+def minor(python: str) -> int:
+    """The minor number of an interpreter's version: 11 for `3.11`, `3.11t` and `pypy3.11`; 0 without a version."""
+    match = re.search(r"3\.(\d+)", python)
+    return int(match[1]) if match else 0
+
+
 def every_version() -> tuple[str, ...]:
     """All CPython versions with a release, oldest first."""
-    return tuple(f"3.{minor}" for minor in range(_OLDEST, int(SUPPORTED[-1].split(".")[1]) + 1))
+    return tuple(f"3.{minor}" for minor in range(_OLDEST, minor(SUPPORTED[-1]) + 1))
 
 
 def allows_python(requirement: str, version: str) -> bool:
     """Whether `requires-python` allows some release of a Python version such as `3.13`; true if its text is invalid."""
     if plain := re.fullmatch(r"\s*>=\s*3\.(\d+)(?:\.0)?\s*", requirement):  # packaging takes 8 ms to import
-        return int(version.split(".")[1]) >= int(plain[1])
+        return minor(version) >= int(plain[1])
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:
@@ -106,7 +112,7 @@ def oldest_python(requirement: str) -> str:
 def oldest(python: str, minimum: str) -> str:
     """The oldest interpreter that a wheel supports; for the stable ABI, `minimum` or the first version with the ABI."""
     if python == ABI3T:
-        return f"3.{max(FIRST_ABI3T, int(minimum.split('.')[1]))}"
+        return f"3.{max(FIRST_ABI3T, minor(minimum))}"
     return minimum if python == ABI3 else python
 
 

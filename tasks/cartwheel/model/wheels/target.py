@@ -131,7 +131,7 @@ _KINDS = {"manylinux": "gnu", "linux": "gnu", "musllinux": "musl"}
 
 
 def _by_platform(text: str) -> str:
-    """The triple of a platform in cibuildwheel's or a wheel tag's words; empty if unknown.
+    """The triple of a platform as cibuildwheel or a wheel tag names it; empty if unknown.
 
     Examples: `manylinux_x86_64`, `win32`, `macosx_arm64`.
     """
@@ -162,7 +162,7 @@ def _of_architecture(text: str) -> str:
 
 
 def platform_triple(pattern: str) -> str:
-    """The triple meant by a pattern in cibuildwheel's words, such as `*-manylinux_x86_64`; empty if unknown."""
+    """The triple meant by a pattern of cibuildwheel, such as `*-manylinux_x86_64`; empty if unknown."""
     return _by_platform(re.sub(r"^[\w*]*-", "", pattern))
 
 
@@ -266,13 +266,13 @@ _PLATFORMS: dict[tuple[str, str], Callable[[Target, int, int], str]] = {
 }
 
 
-def makes(toolchain: str, target: Target) -> bool:
+def builds_for(toolchain: str, target: Target) -> bool:
     """Whether a toolchain can build for a target on at least one kind of machine."""
-    return toolchain not in _MADE_BY or (target.system, target.libc) in _MADE_BY[toolchain]
+    return toolchain not in _CROSS_TARGETS or (target.system, target.libc) in _CROSS_TARGETS[toolchain]
 
 
 _LINUX = (("linux", "gnu"), ("linux", "musl"))
-_MADE_BY = {
+_CROSS_TARGETS = {
     "zig": (*_LINUX, ("macos", "")),
     "mingw": (("windows", "gnu"),),
     "xwin": (("windows", "msvc"),),
@@ -281,12 +281,12 @@ _MADE_BY = {
 """Systems and libcs supported by each cross toolchain; any other toolchain builds for its own machine."""
 
 
-def pypi_takes(platform: str) -> bool:
+def pypi_accepts(platform: str) -> bool:
     """Whether PyPI accepts wheels with this platform tag (`legacy.py` of Warehouse, 21 August 2026)."""
-    return any(re.fullmatch(pattern, platform) for pattern in _TAKEN)
+    return any(re.fullmatch(pattern, platform) for pattern in _ACCEPTED)
 
 
-_TAKEN = (
+_ACCEPTED = (
     r"any|win32|win_amd64|win_arm64|win_ia64|linux_armv6l|linux_armv7l",
     r"manylinux(1|2010)_(x86_64|i686)",
     r"manylinux2014_(x86_64|i686|aarch64|armv7l|ppc64|ppc64le|s390x)",

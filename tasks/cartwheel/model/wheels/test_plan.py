@@ -11,7 +11,7 @@ from cartwheel.model.config.manifests import Manifests
 from cartwheel.model.config.settings import Test
 from cartwheel.model.errors import ConfigError, did_you_mean
 from cartwheel.model.project import Package, Wheel
-from cartwheel.model.wheels.python import ABI3, ABI3T, FIRST_ABI3T, PURE, SUPPORTED, allows_python, oldest
+from cartwheel.model.wheels.python import ABI3, ABI3T, FIRST_ABI3T, PURE, SUPPORTED, allows_python, minor, oldest
 from cartwheel.model.wheels.target import ANY
 from cartwheel.model.wheels.wheel_name import normalised_name
 
@@ -34,7 +34,7 @@ def pythons(package: Package, wheel: Wheel) -> tuple[str, ...]:
     if wheel.python == ABI3T:
         return (first, f"{first}t")
     requirement = package.manifests.requires_python
-    versions = (v for v in SUPPORTED if _minor(v) >= _minor(first) and allows_python(requirement, v))
+    versions = (v for v in SUPPORTED if minor(v) >= minor(first) and allows_python(requirement, v))
     return tuple(versions) or (first,)
 
 
@@ -56,11 +56,6 @@ def every_python_required(wheel: Wheel) -> bool:
 
 def _for_many(wheel: Wheel) -> bool:
     return wheel.python in (PURE, ABI3, ABI3T)
-
-
-def _minor(version: str) -> int:
-    match = re.fullmatch(_VERSION, version)
-    return int(match[2]) if match else 0
 
 
 def settings(package: Package, test: Test) -> Mapping[str, str]:
@@ -132,7 +127,7 @@ def _wrong_pythons(python: str, minimum: str, test: Test) -> Iterable[str]:
             yield f"test.python: unknown interpreter '{name}'; expected one like '3.13', '3.14t' or 'pypy3.11'"
         elif test.python.count(name) > 1:
             yield f"test.python: '{name}' is listed twice; name it once"
-        elif int(match[2]) < _minor(minimum):
+        elif int(match[2]) < minor(minimum):
             yield f"test.python: '{name}' is older than the wheel takes ({minimum})"
         elif python == ABI3 and (match[1] or match[3]):
             yield f"test.python: '{name}' takes no wheel for the stable ABI; plan a separate wheel for it"

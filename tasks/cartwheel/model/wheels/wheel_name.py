@@ -58,6 +58,11 @@ def normalised_name(name: str) -> str:
     return re.sub(r"[-_.]+", "_", name).lower()
 
 
+def canonical_name(name: str) -> str:
+    """A project's or an extra's name as indexes compare names (PEP 503): lower case, `-` for any run of `-_.`."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def name_and_version(file: str) -> tuple[str, Version] | None:
     """The normalised project name and the version in a wheel's or sdist's file name; None for any other name."""
     from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename

@@ -1,4 +1,4 @@
-"""What a plan leaves out, builds although it is past its end, or promises otherwise, in lines for people."""
+"""What a plan leaves out, builds past its end of life, or promises otherwise, in lines for people."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from collections.abc import Iterable
 from cartwheel.model.config.floors import too_old_promise
 from cartwheel.model.config.wheel_plan import WheelPlan
 from cartwheel.model.wheels import python as pythons
-from cartwheel.model.wheels.target import ANY, TARGETS, Target, platform_tag, pypi_takes
+from cartwheel.model.wheels.target import ANY, TARGETS, Target, platform_tag, pypi_accepts
 
 
-def left_out(plan: WheelPlan, targets: tuple[Target, ...], *, usual: bool) -> tuple[str, ...]:
+def omissions(plan: WheelPlan, targets: tuple[Target, ...], *, usual: bool) -> tuple[str, ...]:
     """The lines for a package.  `usual`: its targets are the default."""
     compiled = tuple(target for target in targets if target.triple != ANY)
     if not compiled:
         return ()
     return (
-        *_end_of_life(plan, compiled),
+        *_unpublished(plan, compiled),
         *(_unbuilt(plan) if any(plan.uses_default_python(target) for target in compiled) else ()),
         *_newer_floors(plan, compiled),
         *(_other_targets(compiled) if usual else ()),
     )
 
 
-def _end_of_life(plan: WheelPlan, targets: Iterable[Target]) -> Iterable[str]:
+def _unpublished(plan: WheelPlan, targets: Iterable[Target]) -> Iterable[str]:
     missing: dict[str, list[str]] = {}
     for target in targets:
-        for python in plan.left_out(target):
+        for python in plan.unpublished_interpreters(target):
             missing.setdefault(python, []).append(target.triple)
     return (f"no {python} for {', '.join(triples)}: it is not published there" for python, triples in missing.items())
 
@@ -51,7 +51,7 @@ def _newer_floors(plan: WheelPlan, targets: Iterable[Target]) -> Iterable[str]:
     promises: dict[tuple[str, str], list[str]] = {}
     for target in targets:
         promised = too_old_promise(plan.manifests, target)
-        if promised and not plan.tuning.of("floor", "", target):
+        if promised and not plan.layers.of("floor", "", target):
             promises.setdefault((promised, target.floor), []).append(target.triple)
     for (promised, floor), triples in promises.items():
         yield (
@@ -68,6 +68,6 @@ def _other_targets(targets: tuple[Target, ...]) -> Iterable[str]:
         for row in TARGETS.values()
         if row.system in ("linux", "windows") and row.libc != "gnu" * (row.system == "windows")
         if (row.system, row.libc, row.arch) not in planned
-        if all(pypi_takes(tag) for tag in platform_tag(row, row.floor).split("."))
+        if all(pypi_accepts(tag) for tag in platform_tag(row, row.floor).split("."))
     )
     yield f"targets is not set, so the usual ones are built; there are also {', '.join(others)}"
