@@ -24,7 +24,6 @@ from cartwheel.pipeline import read_project
 from cartwheel.repository.undo_note import NOTE, replace_with_note, undo
 from cartwheel.stand_ins.crates import CrateShelf
 from cartwheel.stand_ins.pypi import LoopbackIndex
-from cartwheel.versions.changelog_file import changelog_of, unnamed_tool, without_entry
 from cartwheel.versions.version_places import places, version_disagreements
 from support.crates import workspace
 from support.projects import Project, committed, pure
@@ -486,39 +485,6 @@ def test_the_configured_tool_writes_the_entry_and_its_fragments_leave_with_the_c
         ["M", "NEWS.md", "D", "newsfragments/1.feature.md", "M", "pyproject.toml"]
     )
     assert one.doit("changelog").strip() == "- Faster."
-
-
-@pytest.mark.parametrize(
-    ("files", "line"),
-    [
-        ({"releasenotes/notes/a-1.yaml": "fixes: [x]\n"}, "releasenotes/notes: 1 fragment, and no tool"),
-        ({"changelog.d/a.md": "- x\n", "changelog.d/b.md": "- y\n", "changelog.d/scriv.ini": "[scriv]\n"},
-         'changelog.d: 2 fragments, and no tool that gathers them; name it: [tool.cartwheel] changelog.command, '
-         'such as ["scriv", "collect", "--version", "{version}"]'),
-        ({"cliff.toml": "[changelog]\n"},
-         'git-cliff is configured here, and no command runs it; name it: [tool.cartwheel] changelog.command, such as '
-         '["git-cliff", "--tag", "{tag}", "--output", "CHANGELOG.md"]'),
-        ({"cliff.toml": "[changelog]\n", "CHANGELOG.md": "# Changes\n\n## Unreleased\n\n- x\n"}, ""),
-        ({}, ""),
-    ],
-)  # fmt: skip
-def test_a_tool_for_the_changelog_that_no_command_runs_is_named(
-    tmp_path: Path, files: dict[str, str], line: str
-) -> None:
-    root = project(tmp_path, {**WORKSPACE, "CHANGELOG.md": "# Changes\n", **files})
-    (package,) = read_project(root, {}).packages
-    (named,) = unnamed_tool(root, package) or ("",)
-    assert named.startswith(line)
-    assert bool(named) == bool(line)
-
-
-def test_a_changelog_without_a_heading_for_the_next_release_says_what_is_expected(tmp_path: Path) -> None:
-    text = "# Changes\n\n**Unreleased**\n\n- faster\n\n## 1.2.0\n\n- first\n"
-    root = new_project(tmp_path / "r", {**WORKSPACE, "docs/release-notes.md": text})
-    (package,) = read_project(root, {}).packages
-    assert changelog_of(root, package).path == "docs/release-notes.md"
-    (line, *_) = without_entry(root, package, "unreleased")
-    assert line.startswith("docs/release-notes.md: there is no heading like '## Unreleased'; write what changed under")
 
 
 def test_a_tool_that_fails_or_writes_nothing_refuses_the_bump_and_nothing_changes(one: Project) -> None:

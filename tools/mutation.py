@@ -37,9 +37,10 @@ SUBJECTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("test_version.py", "test_next_version.py"),
     ),
     "changelogs": (
-        ("model/versions/changelog_*.py", "model/versions/release_notes.py", "versions/changelog_*.py"),
+        ("model/versions/changelog_*.py", "model/versions/release_notes.py"),
         ("test_changelog.py",),
     ),
+    "changelog files": (("versions/changelog_*.py",), ("test_changelog_file.py",)),
     "jobs": (("ci/selection.py",), ("test_selection.py",)),
 }
 """By subject: the modules below tasks/cartwheel that are changed, and the tests that must see it."""

@@ -121,7 +121,8 @@ def package_notes(root: Path, package: Package, version: str = "", *, ignored: t
     with Repository(root) as repo:
         _, tag = last_tag(repo, package.tag, package.name, but=package.tag_name, ignored=ignored)
         messages = repo.messages(tag, root / package.folder)
-    own = re.sub(r"\\{\w+\\}", ".+", re.escape(package.bump_message.partition("\n")[0]))
+    own = re.escape(package.bump_message.partition("\n")[0]).replace(r"\{name\}", ".+")
+    own = re.sub(r"\\{\w+\\}", r"\\S*\\d\\S*", own)  # "Version numbers" is no version's commit
     return notes_from_commits(message for message in messages if not re.fullmatch(own, message.partition("\n")[0]))
 
 

@@ -32,9 +32,10 @@ def released_changelogs(
         if log.path in files:
             continue
         if package.changelog.command and not log.notes(version):
-            files |= _by_command(root, package, version, date)
+            changed = _by_command(root, package, version, date)
+            files |= changed
             program = package.changelog.command[0]
-            lines += [f"{path}: {'removed' if files[path] is None else 'written'} by {program}" for path in files]
+            lines += [f"{path}: {'removed' if changed[path] is None else 'written'} by {program}" for path in changed]
         elif log.path:
             text = _dated(root, package, log, version, date, ignored)
             if text != log.text:
